@@ -1,5 +1,5 @@
-//! What recording costs a saturated loop: the demo under `--load max`, with its ring and without, in interleaved
-//! pairs, so that a machine that changes its speed meanwhile changes both.
+//! Measures the cost of recording for a saturated loop: runs the demo under `--load max` with its ring and
+//! without, in interleaved pairs, so that a change in the machine's speed affects both sides.
 //!
 //! ```text
 //! cargo bench -p loopscope --bench recorder_cost [-- PAIRS SECONDS]
@@ -30,7 +30,7 @@ fn main() {
     let mut costs = Vec::with_capacity(pairs);
     println!("{:>4}  {:>14}  {:>14}  {:>8}", "pair", "with ring /s", "without /s", "cost");
     for pair in 0..pairs {
-        // Who goes first changes with each pair.
+        // The order within the pair alternates.
         let (with, without) = if pair % 2 == 0 {
             let with = answered_per_s(&[], &seconds);
             (with, answered_per_s(&["--no-ring"], &seconds))

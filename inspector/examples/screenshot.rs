@@ -1,4 +1,4 @@
-//! Makes a picture of the real program on a real terminal: the pictures in the README and the book.
+//! Takes a picture of the real program on a real terminal, for the README and the book.
 //!
 //! ```text
 //! cargo run --release --example screenshot -- OUT.svg COLUMNSxROWS SECONDS KEYS -- demo --stall 40ms
@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The screen as text with colours, line by line, every cell written.
+/// The screen as text with colours, line by line, including empty cells.
 fn ansi_of(screen: &vt100::Screen, (columns, rows): (u16, u16)) -> String {
     let mut ansi = String::new();
     for row in 0..rows {
@@ -82,7 +82,8 @@ fn ansi_of(screen: &vt100::Screen, (columns, rows): (u16, u16)) -> String {
     ansi
 }
 
-/// In a sequence of its own: of two colours in one, the renderer takes the second for both.
+/// Each colour gets an escape sequence of its own: given two in one sequence, the renderer uses the second for
+/// both.
 fn push_color(ansi: &mut String, code: u8, color: Color) {
     let _ = match color {
         Color::Default => Ok(()),

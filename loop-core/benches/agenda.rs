@@ -1,8 +1,9 @@
-//! What a tasklet costs, added and run, beside a channel to threads and the work pool, all in one run.
+//! Measures the cost of adding and running a tasklet, compared with a channel to threads and with the work
+//! pool, in one run.
 //!
-//! `cargo bench -p loop-core --bench agenda`. One sample adds a batch and waits until all of it ran; a tasklet does
-//! next to nothing. Samples of all subjects are interleaved, each ratio is the median of the rounds' ratios, because
-//! a shared machine drifts.
+//! `cargo bench -p loop-core --bench agenda`. One sample adds a batch and waits until all of it has run; a tasklet
+//! does next to nothing. Samples of all subjects are interleaved and each ratio is the median of the rounds' ratios,
+//! because a shared machine drifts.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -24,10 +25,10 @@ use loop_probes::session::Session;
 const BATCH: u64 = 5_000;
 const ROUNDS: usize = 101;
 
-/// Runs that ended.
+/// Completed runs.
 type Done = Arc<AtomicU64>;
 
-/// Nanoseconds a piece of work: `add` adds a batch, all of which counts in `done`.
+/// Nanoseconds per piece of work: `add` adds a batch, and each piece counts itself in `done`.
 fn sample(done: &Done, add: impl FnOnce()) -> f64 {
     let until = done.load(Ordering::Acquire) + BATCH;
     let start = monotonic_now();
@@ -40,7 +41,7 @@ fn sample(done: &Done, add: impl FnOnce()) -> f64 {
 
 type Closure = Box<dyn FnOnce() + Send>;
 
-/// Threads that take boxed closures from one channel: what one writes without a library.
+/// Threads that take boxed closures from one channel: the version that one writes without a library.
 struct Channel {
     sender: Option<Sender<Closure>>,
     threads: Vec<JoinHandle<()>>,
@@ -140,7 +141,7 @@ fn main() {
                 on_agenda(&agenda, &done),
                 on_agenda(&recorded, &done),
             ];
-            // The first ones warm pages, capacities and the frequency.
+            // The first samples warm up pages, capacities and the clock frequency.
             if round >= 10 {
                 columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
             }

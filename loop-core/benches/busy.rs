@@ -1,8 +1,8 @@
-//! How late timers are while the work pool is busy, beside an idle one, all in one run.
+//! Measures timer lag while the work pool is busy, compared with an idle pool, in one run.
 //!
-//! `cargo bench -p loop-core --bench busy`. Rounds of the subjects alternate, because a shared machine drifts; a
-//! round is a one-millisecond interval on a loop of its own. Jobs that wait take a worker and no processor; jobs
-//! that compute take both, on all cores but one, as a server would set it up, and then on all of them.
+//! `cargo bench -p loop-core --bench busy`. The subjects' rounds alternate, because a shared machine drifts; a
+//! round is a one-millisecond interval on a loop of its own. Waiting jobs occupy a worker but no processor.
+//! Computing jobs occupy both: first on all cores but one, as a server would be configured, then on all of them.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -19,7 +19,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 const FIRINGS: usize = 300;
 const ROUNDS: usize = 9;
 
-/// What the workers do meanwhile.
+/// The work that the workers do during a round.
 #[derive(Clone, Copy)]
 enum Load {
     Nothing,

@@ -1,7 +1,7 @@
-//! What a future costs on the loop, beside a posted task, all in one run.
+//! Measures the cost of a future on the loop, compared with a posted task, in one run.
 //!
-//! `cargo bench -p loop-core --bench futures`. Samples of all subjects are interleaved, each ratio is the median of
-//! the rounds' ratios, because a shared machine drifts.
+//! `cargo bench -p loop-core --bench futures`. Samples of all subjects are interleaved and each ratio is the median
+//! of the rounds' ratios, because a shared machine drifts.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -13,7 +13,7 @@ use loop_probes::clock::monotonic_now;
 const BATCH: u32 = 5_000;
 const ROUNDS: usize = 201;
 
-/// Nanoseconds for each of a batch.
+/// Nanoseconds per item of a batch.
 fn sample(event_loop: &mut EventLoop<Builtin>, set_up: impl FnOnce(&mut EventLoop<Builtin>)) -> f64 {
     let start = monotonic_now();
     set_up(event_loop);

@@ -1,10 +1,10 @@
-//! What a message from another thread costs, beside its floors, and how long a loop that waits takes to wake, beside
-//! a bare eventfd, all in one run.
+//! Measures the cost of a message from another thread, compared with its floors, and the wakeup latency of a waiting
+//! loop, compared with a bare eventfd, in one run.
 //!
 //! `cargo bench -p loop-core --bench posts`. A sample sends messages from 1, 2 or 4 threads to this one, which takes
-//! them as they come; its figure is the time of the whole by the number of messages. Samples of all subjects are
-//! interleaved, each ratio is the median of the rounds' ratios, because a shared machine drifts. Who wants figures
-//! that repeat gives it two cores of its own.
+//! them as they arrive; its figure is the total time divided by the number of messages. Samples of all subjects are
+//! interleaved and each ratio is the median of the rounds' ratios, because a shared machine drifts. Reproducible
+//! figures need two cores reserved for the bench.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -23,17 +23,17 @@ use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Ticks;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 
-/// Messages of a sample, over all producers.
+/// Messages per sample, over all producers.
 const MESSAGES: u64 = 100_000;
 const ROUNDS: usize = 31;
 const WAKE_UPS: usize = 2_000;
-/// No time.
+/// Marks the absence of a time.
 const NOTHING: u64 = u64::MAX;
 
-/// Sends and takes numbers.
+/// Sends and receives numbers.
 trait Channel: Sync {
     fn send(&self, number: u64);
-    /// Takes what is there, gives it to `each`, and says how many that were.
+    /// Takes all that is available, passes each to `each`, and returns their number.
     fn take(&self, each: &mut impl FnMut(u64)) -> u64;
 }
 
@@ -76,8 +76,8 @@ impl Channel for Std {
     }
 }
 
-/// Starts `producers` threads that each call `send` for their share, and calls `take` until all is there.
-/// Nanoseconds a message, over at least [`MESSAGES`].
+/// Starts `producers` threads that each call `send` for their share, and calls `take` until everything has
+/// arrived. Returns the nanoseconds per message, over at least [`MESSAGES`].
 fn sample(producers: u64, send: impl Fn(u64) + Sync, mut take: impl FnMut() -> u64) -> f64 {
     let barrier = Barrier::new(producers as usize + 1);
     let each = MESSAGES / producers;
@@ -116,7 +116,7 @@ thread_local! {
 /// A message to a loop.
 enum Work {
     Count,
-    /// Stores how long it took since this time.
+    /// Stores the time elapsed since this time.
     Woken(Arc<AtomicU64>, u64),
     Stop,
 }
@@ -200,7 +200,7 @@ fn messages() {
     }
 }
 
-/// Somebody who waits, is woken, and says after how many nanoseconds.
+/// A waiter that is woken, and reports after how many nanoseconds.
 trait Sleeper {
     fn wake(&self, reply: &Arc<AtomicU64>);
 }
@@ -211,7 +211,7 @@ struct BareEventfd {
 }
 
 impl BareEventfd {
-    /// Waits until it is woken with a time of 0.
+    /// Waits until it is woken with the time 0.
     fn start(reply: Arc<AtomicU64>) -> (Self, thread::JoinHandle<()>) {
         let eventfd = Arc::new(eventfd(0, EventfdFlags::NONBLOCK).expect("the system has eventfds"));
         let this = Self { eventfd: Arc::clone(&eventfd), since: Arc::default() };
@@ -246,14 +246,14 @@ impl Sleeper for BareEventfd {
     }
 }
 
-/// The loop's poller without the loop: what of a wake-up is `polling`'s.
+/// The loop's poller without the loop: shows which part of a wakeup is the cost of `polling`.
 struct PollerAlone {
     waker: Waker,
     since: Arc<AtomicU64>,
 }
 
 impl PollerAlone {
-    /// Waits until it is woken with a time of 0.
+    /// Waits until it is woken with the time 0.
     fn start(reply: Arc<AtomicU64>) -> (Self, thread::JoinHandle<()>) {
         let mut poller = OsPoller::new().expect("the system has a poller");
         let this = Self { waker: poller.waker(), since: Arc::default() };
@@ -264,7 +264,7 @@ impl PollerAlone {
                 poller.wait(None, &mut ready).expect("it can wait");
                 match since.swap(NOTHING, Ordering::AcqRel) {
                     0 => break,
-                    // A late end of the last wake-up.
+                    // The previous wakeup ended late.
                     NOTHING => {}
                     since => reply.store(monotonic_now().as_ns() - since, Ordering::Release),
                 }
@@ -287,10 +287,10 @@ impl Sleeper for Handle<Work> {
     }
 }
 
-/// Microseconds from before the wake-up until who waited runs.
+/// Microseconds from before the wakeup until the waiter runs.
 fn wake(sleeper: &impl Sleeper, reply: &Arc<AtomicU64>, pause: Duration) -> f64 {
     reply.store(0, Ordering::Relaxed);
-    // It has to be asleep.
+    // The waiter has to be asleep.
     thread::sleep(pause);
     sleeper.wake(reply);
     loop {

@@ -1,9 +1,9 @@
-//! A foreign loop pumped by the clock, beside the same one pumped when it is ready: what an event of it waits for,
-//! and what it costs while nothing happens.
+//! Compares a foreign loop pumped by the clock with one pumped on readiness: how long its events wait, and what it
+//! costs while nothing happens.
 //!
-//! `cargo bench -p loop-core --bench pump`. A thread sends events to the foreign loop at times that have nothing to
-//! do with the pump's; the first row sends them to the host itself. Idle cost is the processor time that the process
-//! took while the host had nothing to do. All subjects take turns, because a shared machine drifts.
+//! `cargo bench -p loop-core --bench pump`. A thread sends events to the foreign loop at times unrelated to the
+//! pump's; the first row sends them to the host itself. Idle cost is the processor time that the process used while
+//! the host had nothing to do. The subjects take turns, because a shared machine drifts.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -20,10 +20,11 @@ const ROUNDS: usize = 5;
 const EVENTS: u64 = 100;
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Sends an event from another thread: the foreign loop tells the sender how long it waited, in nanoseconds.
+/// Sends an event from another thread; the foreign loop reports to the sender how long it waited, in
+/// nanoseconds.
 type Send = Box<dyn Fn(Sender<u64>) + std::marker::Send>;
 
-/// Who drives the foreign loop, in which host.
+/// How the foreign loop is driven, and in which host.
 #[derive(Clone, Copy)]
 enum Drive {
     Polled,
@@ -76,7 +77,7 @@ fn glib(drive: Drive) -> Result<(EventLoop<Builtin>, Send), PumpError> {
     Ok((driven(glib, drive)?, send))
 }
 
-/// What one subject showed.
+/// The results of one subject.
 #[derive(Default)]
 struct Column {
     waited_ns: Vec<u64>,
@@ -92,7 +93,7 @@ impl Column {
         let stop = host.handle();
         let sender = thread::spawn(move || {
             for event in 0..EVENTS {
-                // 3 to 13 ms, in steps that are no fraction of the pump's.
+                // 3 to 13 ms, in steps that are not a fraction of the pump's period.
                 thread::sleep(Duration::from_micros(3_000 + event * 7_919 % 10_007));
                 send(waited.clone());
             }

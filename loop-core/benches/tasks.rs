@@ -1,8 +1,8 @@
-//! What a task costs on the loop, beside its floor, all in one run.
+//! Measures the cost of a task on the loop, compared with its floor, in one run.
 //!
 //! `cargo bench -p loop-core --bench tasks`. One sample posts a batch and runs it in a tick; a task does next to
-//! nothing. Samples of all subjects are interleaved, each ratio is the median of the rounds' ratios, because a
-//! shared machine drifts.
+//! nothing. Samples of all subjects are interleaved and each ratio is the median of the rounds' ratios, because
+//! a shared machine drifts.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -15,7 +15,7 @@ use loop_probes::clock::{Clock, SystemClock, monotonic_now};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
-/// Tasks of a sample, below what one tick runs: some hundred microseconds.
+/// Tasks per sample, fewer than one tick may run: they take a few hundred microseconds.
 const BATCH: u64 = 5_000;
 const ROUNDS: usize = 401;
 
@@ -31,9 +31,9 @@ fn add(number: u64) {
 enum Work {
     Add(u64),
     Then(u64),
-    /// Posts so many of the first.
+    /// Posts this many of the first.
     Fan(u64),
-    /// Posts itself until so many ran.
+    /// Posts itself until this many have run.
     Chain(u64),
 }
 
@@ -71,14 +71,14 @@ impl Task for Work {
     }
 }
 
-/// Nanoseconds a task of `work`, which does a batch.
+/// Nanoseconds per task of `work`, which runs a batch.
 fn sample(work: impl FnOnce()) -> f64 {
     let start = monotonic_now();
     work();
     monotonic_now().ns_since(start) as f64 / BATCH as f64
 }
 
-/// What the floor queues: a function and its argument.
+/// An entry of the floor's queue: a function and its argument.
 #[derive(Clone, Copy)]
 struct Call(fn(&mut VecDeque<Call>, u64), u64);
 
@@ -109,7 +109,7 @@ fn floor(queue: &mut VecDeque<Call>) -> f64 {
     })
 }
 
-/// The same, each call queues the next.
+/// The same, but each call queues the next.
 fn floor_of_chain(queue: &mut VecDeque<Call>) -> f64 {
     sample(|| {
         queue.push_back(Call(black_box(floor_chain), BATCH));
@@ -117,7 +117,7 @@ fn floor_of_chain(queue: &mut VecDeque<Call>) -> f64 {
     })
 }
 
-/// The same on a loop, posted from outside. The second half of the turn, the poll, is the business of another bench.
+/// The same on a loop, posted from outside. The second half of the turn, the poll, is measured by another bench.
 fn on_loop(event_loop: &mut EventLoop<Work>, work: fn(u64) -> Work) -> f64 {
     let taken = sample(|| {
         event_loop.with(|cx| {
@@ -154,7 +154,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Each with the number of its floor.
+/// Each subject with the index of its floor.
 const SUBJECTS: [(&str, usize); 10] = [
     ("a VecDeque of fn pointers", 0),
     ("a task, nobody records", 0),
@@ -191,7 +191,7 @@ fn main() {
             from_a_task(&mut recorded, Work::Chain),
             on_loop(&mut recorded, Work::Then),
         ];
-        // The first ones warm pages, capacities and the frequency.
+        // The first samples warm up pages, capacities and the clock frequency.
         if round >= 20 {
             columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
         }

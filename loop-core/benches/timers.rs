@@ -1,9 +1,10 @@
-//! What a timer costs: armed, cleared, fired, among a thousand and among a million, beside floors in the same run.
+//! Measures the cost of arming, clearing and firing a timer among a thousand and among a million, compared with
+//! floors, in one run.
 //!
-//! `cargo bench -p loop-core --bench timers [-- LARGEST]`. Delays are random, up to an hour; what is cleared is
-//! cleared in random order; each subject is filled and emptied once before it is measured, so that no figure is the
-//! kernel's for fresh pages. Times are the thread's own. Rounds are interleaved and a figure is the median of its rounds, because a shared
-//! machine drifts.
+//! `cargo bench -p loop-core --bench timers [-- LARGEST]`. Delays are random, up to an hour, and timers are cleared in
+//! random order. Each subject is filled and emptied once before it is measured, so that no figure includes the kernel's
+//! cost of fresh pages. Times are processor time of the thread. Rounds are interleaved and each figure is the median of
+//! its rounds, because a shared machine drifts.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -21,7 +22,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 const HOUR_NS: u64 = 3_600_000_000_000;
 
-/// Numbers that look random and are the same each time.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -39,14 +40,14 @@ impl Dice {
     }
 }
 
-/// What this thread has computed so far: nothing here waits, and a sample of a million is so long that a busy
-/// machine would take the core away in the middle of it.
+/// Processor time of this thread. Nothing here waits, and a sample of a million takes so long that a busy
+/// machine would preempt it midway.
 fn computed() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-/// Nanoseconds of each of `count` things that `work` does.
+/// Nanoseconds per operation, of the `count` that `work` performs.
 fn each(count: usize, work: impl FnOnce()) -> f64 {
     let start = computed();
     work();
@@ -63,9 +64,9 @@ trait Subject {
     type Key: Copy;
     fn arm(&mut self, due: u64, value: u64) -> Self::Key;
     fn clear(&mut self, key: Self::Key);
-    /// Fires what is due first, after a look at when that is; false: nothing is left.
+    /// Looks up when the next timer is due, and fires it; false if none is left.
     fn fire_next(&mut self) -> bool;
-    /// Fires all that is due at `now`.
+    /// Fires all timers due at `now`.
     fn fire_all(&mut self, now: u64);
 }
 
@@ -96,7 +97,7 @@ impl Subject for TimerQueue<u64> {
     }
 }
 
-/// A binary heap whose cleared entries stay until they come up.
+/// A binary heap whose cleared entries stay until they reach the top.
 #[derive(Default)]
 struct Heap {
     heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
@@ -135,7 +136,7 @@ impl Subject for Heap {
     }
 }
 
-/// A tree by (due, sequence), which is the key too.
+/// A tree ordered by (due, sequence), which is also the key.
 #[derive(Default)]
 struct Tree {
     tree: BTreeMap<(u64, u64), u64>,
@@ -166,7 +167,7 @@ impl Subject for Tree {
 
 const COLUMNS: [&str; 5] = ["arm", "clear as armed", "clear at random", "fire, one a pass", "fire, one pass"];
 
-/// One round of a subject: nanoseconds by column. Time goes on by three hours.
+/// One round of a subject: nanoseconds by column. Time advances by three hours.
 fn round<S: Subject>(subject: &mut S, count: usize, dice: &mut Dice, now: &mut u64) -> [f64; COLUMNS.len()] {
     let delays: Vec<u64> = (0..count).map(|_| dice.roll(HOUR_NS)).collect();
     let mut keys = Vec::with_capacity(count);
@@ -185,7 +186,7 @@ fn round<S: Subject>(subject: &mut S, count: usize, dice: &mut Dice, now: &mut u
         |subject: &mut S, keys: &[S::Key]| each(count, || keys.iter().for_each(|key| subject.clear(*key)));
     let as_armed = clear_all(subject, &keys);
     *now += HOUR_NS;
-    // A lazy one still has to throw away what was cleared.
+    // Lazy subjects still have to discard the cleared entries.
     subject.fire_all(*now);
     fill(subject, &mut keys, *now);
     dice.shuffle(&mut keys);
@@ -198,7 +199,7 @@ fn round<S: Subject>(subject: &mut S, count: usize, dice: &mut Dice, now: &mut u
 fn stores(count: usize) {
     let rounds = (2_000_000 / count).clamp(7, 101);
     let (mut wheel, mut shuffled) = (TimerQueue::new(), TimerQueue::new());
-    // One that stays keeps the places in the order in which they were given back.
+    // A timer that stays armed keeps the freed slots in the order in which they were freed.
     shuffled.arm(NEVER, None, 0);
     let (mut heap, mut tree) = (Heap::default(), Tree::default());
     let (mut dice, mut nows) = (Dice(0x9E37_79B9_7F4A_7C15), [1; 4]);
@@ -210,7 +211,7 @@ fn stores(count: usize) {
             round(&mut heap, count, &mut dice, &mut nows[2]),
             round(&mut tree, count, &mut dice, &mut nows[3]),
         ];
-        // The first one warms pages and capacities.
+        // The first round warms up pages and capacities.
         if number > 0 {
             let cells = figures.iter_mut().flatten().zip(rows.into_iter().flatten());
             cells.for_each(|(column, value)| column.push(value));
@@ -227,8 +228,8 @@ fn stores(count: usize) {
     }
 }
 
-/// Clears the first timer again and again, all in one slot, with a look at which is next each time, while others
-/// come.
+/// Repeatedly clears the first timer, all in one slot, and looks up the next one each time, while others are
+/// added.
 fn cleared_minimum(count: usize) {
     const STEPS: usize = 200_000;
     let mut dice = Dice(11);
@@ -274,7 +275,7 @@ impl Task for Work {
     }
 }
 
-/// The same through a loop's public interface, nobody recording: on the machine's clock, fired in virtual time.
+/// The same through a loop's public interface, unrecorded: on the machine's clock, but fired in virtual time.
 fn through_a_loop(count: usize) {
     let rounds = (2_000_000 / count).clamp(5, 51);
     let mut real = EventLoop::<Work>::new().expect("the system has a poller");
@@ -319,8 +320,8 @@ fn through_a_loop(count: usize) {
     );
 }
 
-/// What a turn costs with so many timers armed, one of which is due: armed last, so that the line is looked through
-/// to its end.
+/// The cost of a turn with this many timers armed, one of which is due. It is armed last, so that the line is
+/// scanned to its end.
 fn a_turn(policy: Policy, count: u64) -> f64 {
     let sim = Sim::new();
     let mut event_loop: SimLoop<Work> = sim.build(EventLoop::builder().policy(policy));

@@ -1,9 +1,9 @@
-//! What a turn costs, and what of it is the poll, all in one run.
+//! Measures the cost of a turn, and the poll's share of it, in one run.
 //!
-//! `cargo bench -p loop-core --bench turns`. One sample is a batch of turns of a loop whose one immediate sets the
-//! next: with the system's poller, with one that does nothing, with a poll gap. Beside them the bare calls: a wait
-//! of `polling`, the system call under it, a reading of the monotonic clock. Samples of all subjects are interleaved;
-//! a ratio is the median of the rounds' ratios.
+//! `cargo bench -p loop-core --bench turns`. One sample is a batch of turns of a loop whose only immediate sets the
+//! next: with the system's poller, with one that does nothing, with a poll gap. For comparison, the bare calls: a
+//! wait of `polling`, its system call, a reading of the monotonic clock. Samples of all subjects are interleaved; a
+//! ratio is the median of the rounds' ratios.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -21,7 +21,7 @@ use loop_probes::clock::{SystemClock, monotonic_now};
 use rustix::event::Timespec;
 use rustix::event::epoll;
 
-/// Turns of a sample.
+/// Turns per sample.
 const BATCH: u64 = 500;
 const ROUNDS: usize = 301;
 
@@ -63,7 +63,7 @@ impl Task for Work {
     }
 }
 
-/// A poller that finds nothing and asks nobody.
+/// A poller that finds nothing and makes no system call.
 struct Nothing(OsPoller);
 
 impl Poller for Nothing {
@@ -89,7 +89,7 @@ impl Poller for Nothing {
     }
 }
 
-/// Nanoseconds a turn of `turns`, which does a batch.
+/// Nanoseconds per turn of `turns`, which runs a batch.
 fn sample(turns: impl FnOnce()) -> f64 {
     let start = monotonic_now();
     turns();
@@ -120,7 +120,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// How long after it became readable a source is called, by a loop that has work in each turn, in nanoseconds.
+/// The delay between a source becoming readable and its call, in nanoseconds, for a loop that has work in each
+/// turn.
 fn delay_of_a_source(gap: Duration) -> f64 {
     let mut event_loop = with_gap(gap);
     let (mine, theirs) = UnixStream::pair().expect("the system has sockets");
@@ -129,7 +130,7 @@ fn delay_of_a_source(gap: Duration) -> f64 {
         .with(|cx| cx.register(Arc::clone(&source), Interest::READABLE, Work::Readable))
         .expect("a socket can be polled");
     let delays = (0..300).map(|round: u32| {
-        // Not always at the same distance from the last poll.
+        // Varies the distance from the last poll.
         (0..round % 37).for_each(|_| event_loop.turn().expect("a loop can poll"));
         let called = event_loop.metrics().io_ready;
         rustix::io::write(&theirs, b"x").expect("a socket takes a byte");

@@ -1,7 +1,8 @@
-//! An agenda at work, to be watched: `cargo run -p loop-core --example agenda`, and `loopscope attach` beside it.
+//! An agenda to watch at work: `cargo run -p loop-core --example agenda`, with `loopscope attach` beside it.
 //!
-//! Pages are fetched (high), indexed (normal), tidied up (low); now and then one fails, and all workers stop for a
-//! collection. `kill -TERM` ends it; what a byte does that is sent through the pipe, `loop_core::self_pipe` tells.
+//! Pages are fetched (high), indexed (normal) and tidied up (low); sometimes one fails, and at times all workers
+//! stop for a collection. `kill -TERM` ends it; the bytes that can be sent through the pipe are described in
+//! `loop_core::self_pipe`.
 #![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
 
 use std::error::Error;
@@ -14,7 +15,7 @@ use loop_core::work_pool::Pending;
 use loop_probes::clock::monotonic_now;
 use loop_probes::session::Session;
 
-/// Works for so long.
+/// Works for this long.
 fn work(micros: u64) {
     let until = monotonic_now().plus_ns(micros * 1000);
     while monotonic_now() < until {
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 cx.fail(refused);
             }
         }
-        // A full pipe is counted.
+        // A failed write to a full pipe is counted.
         let _ = match number % 2_000 {
             0 => commands.send(Command::Dump),
             1_000 => commands.send(Command::Collect),

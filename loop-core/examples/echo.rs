@@ -9,13 +9,13 @@ use loop_core::future::Watched;
 use loop_core::{Builtin, EventLoop, FutureOptions, LocalHandle, OnError, Shutdown};
 use loop_probes::session::Session;
 
-/// Who says nothing, or takes nothing, for so long is hung up on.
+/// A connection that sends or accepts nothing for this long is closed.
 const IDLE: Duration = Duration::from_secs(10);
-/// What a shutdown gives those who are being answered.
+/// The time that a shutdown gives to replies in progress.
 const GRACE: Duration = Duration::from_secs(5);
 
 // ANCHOR: listen
-/// Takes connections until the loop shuts down; dropping the listener then closes it.
+/// Accepts connections until the loop shuts down; dropping the listener then closes it.
 async fn listen(lp: LocalHandle<Builtin>, listener: TcpListener) -> io::Result<()> {
     let listener = lp.watch(listener);
     while let Some((stream, _peer)) = listener.accept().await? {
@@ -26,7 +26,7 @@ async fn listen(lp: LocalHandle<Builtin>, listener: TcpListener) -> io::Result<(
 // ANCHOR_END: listen
 
 // ANCHOR: echo
-/// One connection: its error closes it and nothing else. A shutdown ends it between two answers.
+/// Serves one connection. An error closes this connection only. A shutdown ends it between two replies.
 async fn echo(lp: LocalHandle<Builtin>, stream: Watched<TcpStream>) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     while let Some(Ok(read)) = lp.until_shutdown(lp.timeout(IDLE, stream.read(&mut buffer))).await {

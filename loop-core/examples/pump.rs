@@ -1,7 +1,7 @@
-//! GLib's main context, pumped by a loop of ours: `cargo run -p loop-core --example pump`, and `loopscope attach`
+//! GLib's main context, pumped by our loop: `cargo run -p loop-core --example pump`, with `loopscope attach`
 //! beside it (key 6).
 //!
-//! GLib has a timer of its own and a thread that sends it work; it gets a turn when it is ready, and none in between.
+//! GLib has a timer of its own and a thread that sends it work. It gets a turn when it is ready, and none in between.
 #![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
 
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let glib = GlibLoop::of_process();
     glib.timeout(Duration::from_millis(40), || true)?;
     let sender = glib.handle()?;
-    // Nobody waits for it: it ends with the process.
+    // Never joined: the thread ends with the process.
     thread::spawn(move || {
         loop {
             thread::sleep(Duration::from_millis(15));
@@ -30,7 +30,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let pump = RunLoop::new(glib);
     event_loop.with(|cx| pump.run_ready(cx))?;
     event_loop.with(|cx| {
-        // What drives the pump keeps nothing alive.
+        // The pump's driver does not keep the loop alive.
         cx.hold("GLib");
         cx.set_interval(Duration::from_millis(100), Builtin::repeat("ours", |_| ()))
     })?;
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };
     eprintln!("pump: {error}");
     match error.downcast_ref() {
-        // It says what was looked for, and how to get it.
+        // The error says which library was looked for and how to get it.
         Some(PumpError::Missing { .. }) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     }

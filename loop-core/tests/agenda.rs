@@ -1,4 +1,4 @@
-//! The agenda: order, metadata, failures, workers, statistics.
+//! Tests the agenda: order, metadata, failures, workers, statistics.
 
 mod collect;
 mod end;
@@ -36,7 +36,7 @@ fn a04_first_in_first_out_within_a_priority() {
 fn a04_high_then_normal_then_low_looked_at_again_for_every_fetch() {
     let (mut agenda, ran) = (one_worker(), Ran::default());
     let held = hold(&agenda.handle());
-    // Each of them brings one of the next higher priority, which the following fetch has to see.
+    // Each of them adds one of the next higher priority, which the following fetch has to see.
     for (priority, name, higher) in [(Low, "low", Normal), (Normal, "normal", High)] {
         let ran = ran.clone();
         let tasklet = Tasklet::once("brings", move |worker| -> Done {
@@ -54,7 +54,7 @@ fn a04_high_then_normal_then_low_looked_at_again_for_every_fetch() {
     assert_eq!(ran.names(), expected);
 }
 
-/// Wherever the two wait, and whoever looks.
+/// In whichever queues the two wait, and whichever worker looks.
 #[test]
 fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
     for low_is_local in [false, true] {
@@ -65,7 +65,7 @@ fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
             let (told, adds) = channel();
             let (go, wait) = channel::<()>();
             let logs = ran.clone();
-            // The fourth worker adds, and stays where it is.
+            // The fourth worker adds tasklets and stays blocked.
             let adder = Tasklet::once("adds", move |worker| -> Done {
                 for (local, priority) in [(low_is_local, Low), (low_is_local, Low), (high_is_local, High)] {
                     let tasklet = logs.tasklet(priority.name(), priority);
@@ -81,7 +81,7 @@ fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
             });
             agenda.add(adder).unwrap();
             next(&adds);
-            // One of the others goes on, and is the only one that looks.
+            // One of the other workers continues, and is the only one that looks.
             others.pop().unwrap().let_go();
             while agenda.statistics().tally.run < 4 {
                 std::thread::yield_now();
@@ -149,7 +149,7 @@ fn a04a_a_tasklet_knows_when_it_was_created_its_priority_its_label_and_its_runs(
     assert_eq!((statistics.added, statistics.tally.run), (3, 3));
 }
 
-/// Ends an agenda when so many runs are over.
+/// Ends an agenda after this many runs.
 fn finish_when(agenda: &mut Agenda, runs: u64) {
     while agenda.statistics().tally.run < runs {
         std::thread::yield_now();
@@ -343,7 +343,7 @@ fn a08_statistics_are_exact_under_8_producers_and_8_workers() {
                     let priority = Priority::ALL[(number % 3) as usize];
                     let tasklet = Tasklet::once("counted", move |worker| match number % 10 {
                         0 => Err("every tenth".into()),
-                        // What a tasklet adds is counted too.
+                        // Tasklets added by tasklets are counted too.
                         1 => worker
                             .add(Tasklet::once("added", |_| -> Done { Ok(()) }))
                             .map(drop)
@@ -363,7 +363,7 @@ fn a08_statistics_are_exact_under_8_producers_and_8_workers() {
     assert_eq!((statistics.tally.run, statistics.tally.failed, statistics.unheard), (total, failed, failed));
     assert!(statistics.pending.is_empty() && statistics.priorities.iter().all(|of| of.waiting == 0));
     let by_priority: Vec<_> = statistics.priorities.iter().map(|of| (of.added, of.tally.run)).collect();
-    // 500 is 167, 167 and 166; 50 of each producer's were added by tasklets, as Normal.
+    // 500 splits into 167, 167 and 166; 50 of each producer's were added by tasklets, as Normal.
     assert_eq!(by_priority, [(166 * 8, 166 * 8), (217 * 8, 217 * 8), (167 * 8, 167 * 8)]);
     let add = |tallies: Vec<Tally>| {
         let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>();
@@ -377,7 +377,7 @@ fn a08_statistics_are_exact_under_8_producers_and_8_workers() {
     let whole = add(vec![statistics.tally]);
     assert_eq!(add(statistics.workers.iter().map(|worker| worker.tally).collect()), whole);
     assert_eq!(add(statistics.priorities.iter().map(|of| of.tally).collect()), whole);
-    // And they are what the rings say.
+    // The rings agree.
     let mut added = pick!(recorded.desk(), Event::AgendaAdded { .. } => ()).len() as u64;
     let (mut run, mut waited, mut ran_ns) = (0, 0, 0);
     for worker in 0..8 {

@@ -1,4 +1,4 @@
-//! What the loop promises, statement by statement. A test is named after the statement that it holds.
+//! Tests what the loop promises, statement by statement. Each test is named after its statement.
 
 #[cfg(test)]
 mod kit;

@@ -1,4 +1,4 @@
-//! A loop whose workers, or whose own thread, are busy.
+//! Tests a loop whose workers, or whose own thread, are busy.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,9 +14,9 @@ use loop_probes::session::Session;
 
 use crate::kit::{World, ms, name, pick};
 
-/// The workers compute, so they compete with the loop for processors. How late that makes its timers depends on the machine:
-/// `benches/busy.rs` measures it. What holds on every machine: the loop waits for no worker, and in no poll for longer than
-/// its next timer allows.
+/// The workers compute, so they compete with the loop for processors. The resulting timer lag depends on the machine
+/// and is measured by `benches/busy.rs`. What holds on every machine: the loop waits for no worker, and no poll lasts
+/// longer than the next timer allows.
 #[test]
 fn e02_the_loop_ticks_on_while_all_workers_are_busy() {
     const WORKERS: u16 = 2;
@@ -39,7 +39,7 @@ fn e02_the_loop_ticks_on_while_all_workers_are_busy() {
         for _ in 0..WORKERS {
             begun.recv().unwrap();
         }
-        // All workers are in a job from here on, until the timers have fired.
+        // From here on, all workers are in a job until the timers have fired.
         let mut interval = lp.interval(PERIOD);
         let mut fired = 0;
         while fired < 20 && interval.tick().await {
@@ -100,7 +100,7 @@ fn e05_a_task_past_its_limit_is_seen_while_it_still_runs() {
     let session = Session::builder("slow").private();
     let mut reader = session.reader(Start::Oldest);
     let (seen, wait) = mpsc::channel();
-    // What somebody sees who looks from outside, as an attached inspector does.
+    // The view of an outside observer, like an attached inspector.
     let watcher = std::thread::spawn(move || {
         let mut events = Vec::new();
         loop {
@@ -111,7 +111,7 @@ fn e05_a_task_past_its_limit_is_seen_while_it_still_runs() {
                 _ => None,
             });
             if let Some(since) = now {
-                // The cell stands since when: how long that is, whoever looks can tell.
+                // The cell holds the start time, so an observer can compute how long the task has been running.
                 let running_for = loop_probes::clock::Clock::now(&loop_probes::clock::SystemClock::new());
                 if running_for.ns_since(since) > limit.as_nanos() as u64 {
                     let slow_yet = events.iter().any(|one| matches!(one.event, Event::SlowTask { .. }));
@@ -126,7 +126,7 @@ fn e05_a_task_past_its_limit_is_seen_while_it_still_runs() {
     policy.slow_task_limit = limit;
     let mut event_loop =
         EventLoop::<Builtin>::builder().policy(policy).session(&session, "loop").build().unwrap();
-    // It goes on until it was seen: were it visible only at its end, this would never end.
+    // The task continues until it was observed: if it only became visible at its end, this would never end.
     event_loop.post(Builtin::once("stuck in a loop", move |_| wait.recv().unwrap()));
     event_loop.run().unwrap();
     assert!(!watcher.join().unwrap(), "the event comes when the task is over");

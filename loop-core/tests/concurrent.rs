@@ -1,4 +1,4 @@
-//! Posts from other threads.
+//! Tests posts from other threads.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use loop_probes::recorder::Recorder;
 
 use crate::kit::{World, ms, pick};
 
-/// An application's own enum: what is sent is what runs.
+/// An application's own enum: the type that is sent is the type that runs.
 enum App {
     Number { thread: usize, number: u32 },
     Done,
@@ -141,7 +141,7 @@ fn l08_no_wake_up_is_lost_over_many_sleeps() {
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();
     let (handle, seen) = (event_loop.handle(), Rc::new(RefCell::new(0)));
     event_loop.with(|cx| cx.hold("test"));
-    // Each reply lets the other thread send the next: a lost wake-up would hang here.
+    // Each reply lets the other thread send the next message: a lost wakeup would hang here.
     let (reply, replies) = std::sync::mpsc::channel::<u32>();
     let sender = std::thread::spawn(move || {
         for number in 0..500 {

@@ -1,4 +1,4 @@
-//! The deferred queue.
+//! Tests the deferred queue.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -115,7 +115,7 @@ fn b12_what_a_microtask_of_the_drain_defers_runs_in_the_same_drain() {
     assert_eq!(world.turn(), ["one", "first", "micro", "second", "two"]);
 }
 
-/// Defers itself so often, one after the other.
+/// Defers itself this many times, one after the other.
 fn chain(cx: &mut Cx<'_>, log: &Log, left: u32) {
     let log = log.clone();
     cx.defer(u64::from(left), move |cx| {
@@ -127,7 +127,7 @@ fn chain(cx: &mut Cx<'_>, log: &Log, left: u32) {
     });
 }
 
-/// Everything that a callback may be to the loop posts a chain of three, beside a timer that is far away.
+/// Callbacks of every kind that a loop has post a chain of three, while a timer is due much later.
 #[test]
 fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
     type Brings = fn(&mut World, &Log);
@@ -210,7 +210,7 @@ fn b12_a_chain_without_end_is_bounded_by_the_budget_and_starves_nothing() {
     let posts = Rc::clone(&ran);
     world.post(Builtin::once("task", move |cx| again(cx, posts)));
     world.lp.turn().unwrap();
-    // One that waited when its drain began, ten that were added; and one more in the last drain of the tick.
+    // One that waited when its drain began, ten added during it, and one more in the last drain of the tick.
     assert_eq!(ran.get(), 12);
     let events = world.events();
     assert_eq!(pick!(events, Event::Poll { timeout_ns, .. } => timeout_ns), [Some(0)], "the poll only looks");

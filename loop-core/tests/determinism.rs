@@ -1,4 +1,4 @@
-//! The same script gives the same events, and the record holds what re-execution needs.
+//! Tests that the same script gives the same events, and that the record holds what re-execution needs.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use loop_probes::ids::Ticks;
 use crate::invariants;
 use crate::kit::{World, ms, name, pick};
 
-/// Everything at once, for a while.
+/// A mix of everything for a while.
 fn record() -> Vec<(Ticks, Event<Ticks>)> {
     let heap = SimHeap::with_live(1000);
     heap.set(1000);

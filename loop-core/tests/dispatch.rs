@@ -1,4 +1,4 @@
-//! An application's own enum: its tags, its dispatch, and the tags that must never be dispatched.
+//! Tests an application's own enum: its tags, its dispatch, and the tags that must never be dispatched.
 
 use std::cell::RefCell;
 
@@ -18,7 +18,7 @@ fn ran(what: impl Into<String>) {
     RAN.with_borrow_mut(|ran| ran.push(what.into()));
 }
 
-/// Kinds of its own, the boxed rest, and a mark that is not to be run.
+/// Task kinds of its own, the boxed rest, and a marker that must not run.
 enum App {
     Resize { width: u32 },
     Save(String),
@@ -96,7 +96,7 @@ fn b06_a_task_is_a_tag_and_a_payload_of_the_applications_enum() {
 
 type Queue = fn(&mut Context<'_, App>);
 
-/// The ways to the task queue and past it that cannot say no.
+/// The ways into the task queue, and around it, that cannot fail.
 const WAYS: [(&str, Queue); 6] = [
     ("task", |cx| {
         cx.post(App::EndOfQueue);
@@ -152,7 +152,7 @@ fn b07_it_is_refused_under_every_policy_and_when_nobody_records() {
             let sim = Sim::new();
             let builder = EventLoop::<App>::builder().policy(policy.clone()).recorder(recorder);
             let mut event_loop = sim.build(builder);
-            // What other threads send is a task only here.
+            // Messages from other threads become tasks only here.
             event_loop.handle().post(String::new()).unwrap();
             is_refused(&mut event_loop, &policy.name);
         }

@@ -1,4 +1,5 @@
-//! The faces of the loop: the mini one, either one, and the handle that algorithms are written against.
+//! Tests the loop's interfaces: the mini loop, the loop of either kind, and the handle that algorithms are
+//! written against.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
@@ -24,7 +25,7 @@ use rustix::fs::inotify;
 
 use crate::kit::{Cx, Log, ms, pick};
 
-/// Both loops, with what they print.
+/// Both kinds of loop, with their output.
 fn both() -> [(AnyEventLoop<Builtin>, Captured); 2] {
     let printing = || {
         let printed = Captured::default();
@@ -42,7 +43,7 @@ fn b24_the_mini_loop_polls_only_when_no_task_is_queued() {
         let sim = Sim::new();
         let (recorder, capture) = Recorder::capture();
         let builder = || EventLoop::<Builtin>::builder().policy(policy).recorder(recorder);
-        // More tasks than a tick runs: the rest waits in the queue while the turn goes on.
+        // More tasks than a tick runs: the rest waits in the queue while the turn continues.
         let task = || Builtin::once("task", |_| ());
         if mini {
             let mut event_loop = sim.build_mini(builder()).unwrap();
@@ -145,7 +146,8 @@ fn b24_tick_until_ends_when_it_is_done_stopped_or_has_nothing_to_wait_for() {
     assert_eq!(mini.as_event_loop().metrics().tasks_run, 1);
 }
 
-/// Whatever sets it, and also where only a source keeps the loop alive: a poll would wait for that for ever.
+/// Regardless of what sets the condition, and also if only a source keeps the loop alive, for which a poll
+/// would wait for ever.
 #[test]
 fn b24_tick_until_asks_after_the_tasks_and_before_the_poll() {
     for name in Policy::NAMES {
@@ -164,14 +166,14 @@ fn b24_tick_until_asks_after_the_tasks_and_before_the_poll() {
         event_loop.with(|cx| cx.immediate(Builtin::once("sets it", move |_| by_immediate.set(true))));
         assert!(event_loop.tick_until(|| done.get()).unwrap());
         assert_eq!(sim.elapsed(), ms(0), "policy {name}");
-        // The rest of that turn is not lost: the timer fires when it is due.
+        // The rest of that turn is not skipped: the timer fires when it is due.
         event_loop.with(|cx| cx.set_timeout(ms(2_000), Builtin::once("stop", |cx| cx.stop())));
         event_loop.run().unwrap();
         assert_eq!((sim.elapsed(), event_loop.metrics().tasks_run), (ms(2_000), 4), "policy {name}");
     }
 }
 
-/// On the machine's own clock and poller: the timer shows whether the poll was made, and waited.
+/// On the machine's own clock and poller: the timer shows whether the poll took place and waited.
 #[test]
 fn b24_tick_until_waits_for_nothing_once_it_is_done_on_a_real_clock() {
     for with_timer in [true, false] {
@@ -246,7 +248,7 @@ fn b24_a_mini_loop_with_a_host_is_refused() {
     assert_eq!(only.to_string(), "a script host needs an event loop, and this is a mini event loop");
 }
 
-/// What a copy found out.
+/// The result of a copy.
 #[derive(Debug, Default)]
 struct Copied {
     files: u32,
@@ -254,8 +256,8 @@ struct Copied {
     left: u32,
 }
 
-/// Copies files on the pool, one line on stdout for each, a last line when all are there, and gives up when that
-/// takes too long. It is written once, for whichever loop, with whichever tasks.
+/// Copies files on the pool, prints one line on stdout for each and a last line when all are done, and gives up
+/// after a time limit. It is written once, for either loop and any task type.
 fn copy_files<T>(on: &mut EventLoopHandle<'_, T>, files: Vec<(PathBuf, PathBuf)>, patience: Duration)
 where
     T: Task + From<Any<T>>,
@@ -278,7 +280,7 @@ where
         };
         on.hold("copies");
         on.work(job, run, |reason| panic!("{reason}")).unwrap();
-        // Looks after the job, as a tool does that shows its progress.
+        // Watches the job, as a tool with a progress display does.
         let copied = Rc::clone(&copied);
         let look = Any::repeat("progress", move |cx| {
             let Ok(result) = receiver.try_recv() else { return };
@@ -313,7 +315,7 @@ fn b25_one_algorithm_runs_on_both() {
         fs::write(path("a"), "aaa").unwrap();
         fs::write(path("b"), "bbbb").unwrap();
         let files = vec![(path("a"), path("a.copy")), (path("b"), path("b.copy"))];
-        // From the owner, and from within a running task.
+        // From the owner, and from a running task.
         event_loop.with(|on| {
             let task = Builtin::once("copy", |cx| copy_files(&mut cx.event_loop(), files, ms(60_000)));
             on.post(task);
@@ -422,7 +424,7 @@ fn b25_either_loop_ticks_until_done() {
     }
 }
 
-/// Nothing of a builder is lost on the way to a mini loop.
+/// A mini loop keeps every setting of its builder.
 #[test]
 fn b24_a_builder_makes_either() {
     let made: fn(Builder<Builtin>) -> AnyEventLoop<Builtin> = |builder| builder.build_mini().unwrap().into();

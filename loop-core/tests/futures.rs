@@ -1,4 +1,4 @@
-//! Futures: spawned, polled as tasks, cancelled, joined, woken from anywhere.
+//! Tests futures: spawned, polled as tasks, cancelled, joined, woken from anywhere.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -12,7 +12,7 @@ use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
 use crate::kit::{World, ms, name, pick};
 
-/// What a polled future leaves in the record, as (tag, outcome).
+/// The records of polled futures, as (tag, outcome).
 fn ran(world: &World) -> Vec<(String, Outcome)> {
     pick!(world.events(), Event::TaskRan { tag, outcome, .. } => (name(tag), outcome))
 }
@@ -51,7 +51,7 @@ fn e04_each_poll_is_a_task_and_says_whether_it_is_done() {
     world.lp.run().unwrap();
     assert_eq!(world.sim.elapsed(), ms(10));
     let polls: Vec<_> = ran(&world).into_iter().map(|(_, outcome)| outcome).collect();
-    // Between the polls, the timers' own tasks, which wake it.
+    // Between the polls are the timers' own tasks, which wake the future.
     let expected = [Outcome::Pending, Outcome::Done, Outcome::Pending, Outcome::Done, Outcome::Done];
     assert_eq!(polls, expected);
 }
@@ -117,7 +117,7 @@ fn e04_a_future_of_any_task_type_need_not_be_send() {
     assert_eq!(told.get(), 11);
 }
 
-/// Says when it is dropped.
+/// Reports when it is dropped.
 struct Guard(crate::kit::Log, &'static str);
 
 impl Drop for Guard {
@@ -301,7 +301,7 @@ fn e04_a_waker_works_from_any_thread_and_is_harmless_after_the_end() {
     let to_thread = send.clone();
     event_loop.spawn("waits for a thread", |_| {
         poll_fn(move |cx| {
-            // Ordered by the wake-up alone.
+            // Ordered by the wakeup alone.
             if done.load(std::sync::atomic::Ordering::Relaxed) {
                 let _ = to_thread.send(cx.waker().clone());
                 return Poll::Ready(());
@@ -337,7 +337,7 @@ fn e04_a_hundred_thousand_wake_ups_from_four_threads_lose_none() {
                     }));
                 }
             }
-            // The last wake-up shows the last count, or this waits for ever.
+            // The last wakeup has to show the last count, or this would wait for ever.
             let all = seen.load(std::sync::atomic::Ordering::Relaxed) == 4 * EACH;
             if all { Poll::Ready(()) } else { Poll::Pending }
         })

@@ -1,4 +1,4 @@
-//! Futures that wait for the work pool and for sources.
+//! Tests futures that wait for the work pool and for sources.
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ fn e04_a_job_on_the_pool_is_awaited_for_its_result() {
     world.sim.job_durations([ms(30), ms(10)]);
     world.sim.workers(2);
     let mut handle = world.lp.spawn("both", |lp| async move {
-        // Both run at once: a job begins when it is asked for.
+        // Both run at once: a job starts when it is requested.
         let (slow, quick) = (lp.work("slow", |_| 30_u8), lp.work("quick", |_| String::from("10")));
         (slow.await, quick.await)
     });
@@ -135,7 +135,7 @@ fn e04_dropping_a_wait_is_asked_about_no_more_and_dropping_the_source_removes_it
         drop(watched);
         lp.sleep(ms(5)).await;
     });
-    // Nobody waits for it then, so it is not told.
+    // By then nothing waits for the source, so its readiness is not reported.
     world.sim.ready_at(ms(7), &source, Readiness::READABLE);
     world.lp.run().unwrap();
     let events = world.events();

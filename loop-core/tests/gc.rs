@@ -1,4 +1,4 @@
-//! The GC controller in the loop.
+//! Tests the GC controller within the loop.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, World, ms, pick};
 
-/// The shortest time between two measurements.
+/// The minimum time between two measurements.
 const SAMPLE: Duration = ms(1);
 
 fn world(cache: &SimHeap) -> World {
@@ -22,7 +22,7 @@ fn world(cache: &SimHeap) -> World {
     world
 }
 
-/// A loop whose heap of 1000 live bytes was seen and collected once.
+/// A loop whose heap of 1000 live bytes was measured and collected once.
 fn settled(cache: &SimHeap) -> World {
     let mut world = world(cache);
     cache.set(1000);
@@ -122,13 +122,13 @@ fn b16_it_can_be_switched_off() {
     world.turn();
     assert_eq!(decisions(&world), [], "nor by pressure");
     world.post(Builtin::once("request", |cx| cx.request_gc()));
-    // The check of the next turn: nothing keeps this one alive to its poll.
+    // The next turn makes the check: nothing keeps the loop alive until the poll of this one.
     world.turn();
     world.turn();
     assert_eq!(decisions(&world), [(GcAction::Collect, GcReason::Requested)]);
 }
 
-/// A heap that is walked to be measured.
+/// A heap that is walked to measure its size.
 #[derive(Clone)]
 struct Walked {
     sim: Sim,
@@ -147,7 +147,8 @@ impl Heap for Walked {
     fn collect(&mut self) {}
 }
 
-/// Runs `turns` turns, each with an immediate of 10 us. Returns how often the heap was measured and how long that took.
+/// Runs `turns` turns, each with an immediate of 10 us. Returns how often the heap was measured and how long the
+/// measurements took.
 fn asked_in(policy: Policy, takes: Duration, turns: u32) -> (u32, Duration) {
     fn again(cx: &mut Cx<'_>, sim: Sim, left: u32) {
         sim.advance(Duration::from_micros(10));
@@ -198,7 +199,7 @@ fn b17_a_loop_that_would_wait_is_woken_for_what_ran_since_the_last_measurement()
     assert_eq!((decisions(&world), world.sim.elapsed()), (Vec::new(), SAMPLE), "the poll ended for it");
     world.turn();
     assert_eq!(decisions(&world)[0], (GcAction::Collect, GcReason::Doubled));
-    // Where nothing ran there is nothing to wake for, but the repeating timer.
+    // If nothing ran, only the repeating timer has to wake the loop.
     let _ = world.events();
     while world.sim.elapsed() < ms(900) {
         world.turn();
@@ -207,7 +208,7 @@ fn b17_a_loop_that_would_wait_is_woken_for_what_ran_since_the_last_measurement()
     assert!(polls <= 2, "{polls} polls in an idle second");
 }
 
-/// In a process of its own: the environment belongs to all tests of this one.
+/// Runs in a process of its own: the environment is shared by all tests of this one.
 #[test]
 fn b16_the_environment_sets_the_interval_and_the_switch() {
     const TOLD: &str = "LOOP_CORE_TEST_TOLD";

@@ -1,4 +1,4 @@
-//! Immediates.
+//! Tests immediates.
 
 use loop_core::Builtin;
 use loop_probes::event::{Event, Outcome, PollReason, Queue};

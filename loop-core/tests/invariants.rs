@@ -1,5 +1,4 @@
-//! What every record of a loop must show, whatever the program was: checked on random programs, on everything
-//! at once.
+//! Invariants that every record of a loop must satisfy, checked on random programs and on a mix of everything.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +7,7 @@ use loop_probes::ids::{TaskId, Ticks, TimerId, Timestamp};
 
 type Record = [(Ticks, Event<Ticks>)];
 
-/// Fails where `record`, whole from the loop's first event on, contradicts itself.
+/// Fails if `record`, complete from the loop's first event on, contradicts itself.
 pub(crate) fn check(record: &Record) {
     times_go_forward(record);
     ticks_and_phases_nest(record);
@@ -75,17 +74,17 @@ fn tasks_run_once(record: &Record) {
             _ => {}
         }
     }
-    // A loop that was stopped may leave some waiting.
+    // A loop that was stopped may leave tasks waiting.
     let drained = |event: &Event<Ticks>| matches!(event, Event::LoopStopped { reason: StopReason::Drained });
     if record.last().is_some_and(|(_, event)| drained(event)) {
         assert!(waiting.is_empty(), "never ran: {waiting:?}");
     }
 }
 
-/// The due times in the record follow from the clock readings in the record: what re-execution lives on.
+/// The due times in the record follow from the recorded clock readings: re-execution depends on this.
 fn timers_follow_from_their_readings(record: &Record) {
     let mut armed: HashMap<TimerId, (Timestamp, Option<u64>)> = HashMap::new();
-    // The interval that fires, until its task ends: the reading that its next period starts with.
+    // The firing interval, until its task ends, with the clock reading from which its next period starts.
     let mut firing: Option<(TimerId, TaskId, Option<u64>, Option<Timestamp>)> = None;
     for (_, event) in record {
         match *event {
@@ -121,7 +120,7 @@ fn settle(
     fired: Option<(TimerId, TaskId, Option<u64>, Option<Timestamp>)>,
 ) {
     if let Some((timer, _, Some(period_ns), Some(started))) = fired {
-        // Unless its own callback armed it.
+        // Unless its own callback re-armed it.
         armed.entry(timer).or_insert((started.plus_ns(period_ns), Some(period_ns)));
     }
 }

@@ -1,4 +1,4 @@
-//! Sources of readiness.
+//! Tests sources of readiness.
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ fn l07_a_source_removed_in_a_callback_is_not_called_even_when_ready_in_the_same_
     world.lp.with(|cx| {
         for source in &sources {
             let all = Rc::clone(&ids);
-            // Whichever comes first removes both.
+            // The one called first removes both.
             let io = log.repeat("io", move |cx| {
                 for id in all.borrow().iter() {
                     cx.remove(*id).unwrap();
@@ -145,7 +145,7 @@ fn l09_a_poll_without_a_timeout_still_reports_readiness() {
             cx.stop();
         });
         cx.register(far, Interest::READABLE, io).unwrap();
-        // Work that waits makes the poll a non-blocking one.
+        // Queued work makes the poll non-blocking.
         cx.immediate(Builtin::once("immediate", |cx| {
             cx.immediate(Builtin::once("next", |_| ()));
         }));

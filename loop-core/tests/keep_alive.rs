@@ -1,4 +1,4 @@
-//! What keeps a loop alive, how it stops, and how it goes on.
+//! Tests what keeps a loop alive, how it stops, and how it continues.
 
 use loop_core::policy::ExitRule;
 use loop_core::poller::{Interest, Readiness};
@@ -166,7 +166,7 @@ fn l10_readiness_that_waited_for_the_loop_is_told_from_readiness_that_the_loop_w
     assert_eq!((waited_for.events, waited_for.events_waiting, waited_for.io_ready), (1, 0, 1));
     world.sim.ready_at(ms(2), &source, Readiness::READABLE);
     world.sim.advance(ms(5));
-    // Work that is there already makes the poll look without waiting.
+    // Pending work makes the poll look without waiting.
     world.lp.with(|cx| {
         let next = log.task("next");
         cx.immediate(log.then("again", move |cx| {

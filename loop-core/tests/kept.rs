@@ -1,4 +1,4 @@
-//! Posts that go with their task, and posts that stay their owner's.
+//! Tests posts that are dropped with their task and posts that stay their owner's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use loop_probes::ids::SourceId;
 
 use crate::kit::{World, name, pick};
 
-/// Counts how often it is dropped, and how often it ran.
+/// Counts its drops and its runs.
 #[derive(Clone, Default)]
 struct Counts {
     ran: Arc<AtomicU32>,
@@ -45,7 +45,7 @@ impl Drop for Payload {
 fn b09_what_is_posted_is_freed_after_it_ran_once() {
     let mut world = World::new();
     let (handle, counts) = (world.lp.handle(), Counts::default());
-    // More than both rings have slots: some go through the overflow.
+    // More than the slots of both rings: some go through the overflow.
     for _ in 0..150_000 {
         let payload = counts.payload();
         handle.post(Builtin::remote("posted", move |_| payload.run())).unwrap();

@@ -1,4 +1,4 @@
-//! What the tests share: a loop in a virtual world, a log of what ran, the events it recorded.
+//! Shared helpers of the tests: a loop in a virtual world, a log of what ran, the recorded events.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// What ran, in order.
+/// The names that ran, in order.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Rc<RefCell<Vec<String>>>);
 
@@ -55,7 +55,7 @@ impl Log {
     }
 }
 
-/// A loop in a virtual world, watched.
+/// A recorded loop in a virtual world.
 pub(crate) struct World {
     pub(crate) sim: Sim,
     pub(crate) lp: SimLoop<Builtin>,
@@ -76,7 +76,7 @@ impl World {
         Self::build(|builder| builder.host(host))
     }
 
-    /// A world that nobody records.
+    /// An unrecorded world.
     pub(crate) fn silent(policy: Policy) -> Self {
         let sim = Sim::new();
         let (_, capture) = Recorder::capture();
@@ -107,12 +107,12 @@ impl World {
         self.log.take()
     }
 
-    /// What was recorded since the last call.
+    /// The events recorded since the last call.
     pub(crate) fn events(&self) -> Vec<Event<Ticks>> {
         self.capture.take().into_iter().map(|(_, event)| event).collect()
     }
 
-    /// The same with times.
+    /// The same, with times.
     pub(crate) fn stamped(&self) -> Vec<(Ticks, Event<Ticks>)> {
         self.capture.take()
     }
@@ -123,7 +123,7 @@ pub(crate) fn name(of: Tag) -> String {
     tag::name(of).map_or_else(|| "untagged".to_owned(), |name| name.to_string())
 }
 
-/// All Rust sources below a folder.
+/// All Rust source files below a folder.
 pub(crate) fn rust_sources(folder: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -135,7 +135,7 @@ pub(crate) fn rust_sources(folder: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// What an event says, where it says it: `pick!(events, Event::Poll { reason, .. } => reason)`.
+/// Fields of the events of one kind: `pick!(events, Event::Poll { reason, .. } => reason)`.
 macro_rules! pick {
     ($events:expr, $pattern:pat $(if $guard:expr)? => $value:expr) => {
         $events.iter().filter_map(|event| match *event {

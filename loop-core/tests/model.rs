@@ -1,5 +1,5 @@
-//! Random programs under virtual time, against a model that is small enough to be seen to be right, under every
-//! policy. `LOOPSCOPE_PROGRAMS` says how many programs a policy runs; a few hundred unless it does.
+//! Runs random programs under virtual time, under every policy, and compares the loop with a model that is
+//! small enough to be verified by reading. `LOOPSCOPE_PROGRAMS` sets the number of programs per policy.
 
 mod program;
 mod real;
@@ -15,13 +15,13 @@ use program::{Happening, Program, any_program};
 use real::Running;
 use reference::{Ended, Model};
 
-/// Programs a policy, unless somebody asks for more.
+/// Programs per policy unless the environment sets another number.
 const PROGRAMS: u32 = 150;
 
-/// When a loop is stopped that might not end by itself: a reference that nobody gives back keeps it looking.
+/// When to stop a loop that might not end without it: an unreleased reference keeps it alive.
 const LAST_STOP_MS: u64 = 1_000;
 
-/// Runs `program` in both, and compares after each run.
+/// Runs `program` in both, and compares them after each run.
 fn compare(policy: &Policy, program: &Program) -> Result<(), TestCaseError> {
     let mut program = program.clone();
     let needs_stop = policy.exit == ExitRule::OnlyStopped || policy.poll_timeout_default.is_some();

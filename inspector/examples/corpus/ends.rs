@@ -8,8 +8,8 @@ use loop_core::{Builtin, OnShutdown, Shutdown};
 
 use super::stage::{Stage, job, ms, us};
 
-/// A shutdown within 50 ms, asked for at 20 ms, finds queued tasks, a job, an upload that may finish, timers that
-/// are cancelled, one that may finish, and a future that never ends.
+/// A shutdown with a 50 ms deadline, requested at 20 ms, finds queued tasks, a job, an upload that may finish,
+/// timers that are cancelled, one timer that may finish, and a future that never ends.
 pub(crate) fn shutdown_pending() -> Stage {
     let mut stage = Stage::new();
     stage.sim.job_durations([ms(30)]);
@@ -49,7 +49,7 @@ pub(crate) fn shutdown_pending() -> Stage {
     stage
 }
 
-/// Four futures: one sleeps in steps, one awaits a job, one gives up on a job after a time, one is cancelled.
+/// Four futures: one sleeps in steps, one awaits a job, one times out on a job, one is cancelled.
 pub(crate) fn futures() -> Stage {
     let mut stage = Stage::new();
     stage.sim.workers(2);

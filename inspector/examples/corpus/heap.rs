@@ -1,4 +1,4 @@
-//! A heap around the threshold above which it is collected at once.
+//! A heap near the threshold above which it is collected at once.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use loop_core::{HeapHost, Policy};
 
 use super::stage::{Stage, ms, us};
 
-/// A heap whose collection takes time and leaves what is live.
+/// A heap whose collection takes time and leaves the live bytes.
 #[derive(Clone)]
 struct Cache {
     bytes: Rc<Cell<u64>>,
@@ -31,8 +31,8 @@ impl Heap for Cache {
     }
 }
 
-/// 1 MB are live. Every 5 ms a request takes almost as much again, or just above: what stays at twice waits for the
-/// one-shot, what is above is collected at once.
+/// 1 MB is live. Every 5 ms a request allocates almost as much again, or slightly more: at up to twice the live
+/// size the collection waits for the one-shot, above that it runs at once.
 pub(crate) fn gc_thrash() -> Stage {
     const LIVE: u64 = 1 << 20;
     let cache = Cache { bytes: Rc::new(Cell::new(LIVE)), live: LIVE, clock: Rc::default() };
@@ -42,7 +42,7 @@ pub(crate) fn gc_thrash() -> Stage {
     let (bytes, mut turn) = (Rc::clone(&cache.bytes), 0_u64);
     let request = stage.repeat("Request", us(300), move |_| {
         turn += 1;
-        // Twice what is live, to the byte, and one byte more every third time.
+        // Exactly twice the live bytes, and one byte more every third time.
         let taken = if turn.is_multiple_of(3) { LIVE + 1 } else { LIVE / 2 };
         bytes.set((bytes.get() + taken).min(2 * LIVE + u64::from(turn.is_multiple_of(3))));
     });

@@ -1,12 +1,14 @@
-//! Records the traces of `traces/corpus/`: each is a small program on the loop that ships, in a virtual world.
+//! Records the traces in `traces/corpus/`. Each is a small program that runs on the real loop, in a virtual
+//! world.
 //!
 //! ```text
 //! cargo run -p loopscope --example corpus               all of them, into traces/corpus/
 //! cargo run -p loopscope --example corpus -- NAME…      these
 //! ```
 //!
-//! Virtual time makes a recording the same every time, to the last event: a test compares what this records with
-//! what is committed. What must hold of each is in the TOML beside it, which nobody generates.
+//! Virtual time makes every recording of a program identical, to the last event, so a test compares the output
+//! of this example with the committed traces. The expectations for each trace are in the TOML file beside it,
+//! which is written by hand.
 
 #[path = "scenarios.rs"]
 mod scenarios;
@@ -36,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a recording as a trace, in one block: these are small and read whole.
+/// Writes a recording as a trace with a single block: these recordings are small and read whole.
 fn save(recording: &Recording, path: &Path) -> Result<WriteStats, WriteError> {
     let options = WriteOptions { level: 19, records_per_block: usize::MAX, ..WriteOptions::at_rest() };
     let mut writer = TraceWriter::new(NewFile::create(path)?, path, &recording.metadata, options)?;

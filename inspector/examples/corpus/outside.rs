@@ -1,4 +1,4 @@
-//! What comes from outside: posts of other threads, signals, readiness, jobs of the pool.
+//! External input: posts from other threads, signals, readiness, pool jobs.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,13 +12,13 @@ use loop_probes::ids::{IoSource, SourceId};
 
 use super::stage::{Stage, job, ms, us};
 
-/// Three threads post 200 tasks each within a millisecond, while a task of 4 ms runs and a timer is due.
+/// Three threads post 200 tasks each within a millisecond, while a 4 ms task runs and a timer is due.
 pub(crate) fn concurrent_burst() -> Stage {
     let mut stage = Stage::new();
     let (handle, sim) = (stage.lp.handle(), stage.sim.clone());
     let posters = [(11, "Alpha"), (12, "Beta"), (13, "Gamma")];
     let posters = posters.map(|(source, name)| (handle.clone().posting_as(SourceId(source)), name));
-    // What other threads do while it runs: virtual time has one thread.
+    // Plays the other threads while the task runs, because virtual time has a single thread.
     let busy = Builtin::once("Busy", move |_| {
         for _ in 0..200 {
             sim.advance(us(5));
@@ -39,7 +39,7 @@ pub(crate) fn concurrent_burst() -> Stage {
     stage
 }
 
-/// A thousand signals more than their ring holds, all at once; and one afterwards, which finds room again.
+/// A thousand more signals at once than their ring holds, and one afterwards, which finds room again.
 pub(crate) fn signal_storm() -> Stage {
     let mut stage = Stage::new();
     let child = stage.repeat("ChildExited", us(1), |_| ());
@@ -60,8 +60,8 @@ pub(crate) fn signal_storm() -> Stage {
     stage
 }
 
-/// Three sources are ready in the same poll: the first removes itself and the second, which must not be called; the
-/// third adds a fourth, which waits for the next poll.
+/// Three sources are ready in the same poll. The first removes itself and the second, which must then not be
+/// called; the third adds a fourth, which waits for the next poll.
 pub(crate) fn source_removes_itself() -> Stage {
     let mut stage = Stage::new();
     let sources: [Arc<SimSource>; 4] = std::array::from_fn(|_| SimSource::new());
@@ -101,7 +101,7 @@ fn remove_own(cx: &mut super::stage::Cx<'_>) {
     }
 }
 
-/// Twelve jobs of 10 ms on two workers: the loop stays free for its interval meanwhile.
+/// Twelve jobs of 10 ms on two workers, during which the loop stays free for its interval.
 pub(crate) fn busy_pool() -> Stage {
     let mut stage = Stage::new();
     stage.sim.workers(2);

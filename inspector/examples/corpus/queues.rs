@@ -1,4 +1,4 @@
-//! The loop's own queues: floods, and who waits behind whom.
+//! The loop's own queues: floods and head-of-line blocking.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +17,8 @@ fn microtasks(cx: &mut Cx<'_>, sim: Sim, left: u32) {
     }));
 }
 
-/// A promise chain of 5,000 steps, 5 µs each: one checkpoint of 25 ms, and a timer that was due in its middle.
+/// A promise chain of 5,000 steps of 5 µs each: one checkpoint of 25 ms, with a timer that comes due halfway
+/// through.
 pub(crate) fn microtask_flood() -> Stage {
     let mut stage = Stage::new();
     let sim = stage.sim.clone();
@@ -33,7 +34,7 @@ pub(crate) fn microtask_flood() -> Stage {
     stage
 }
 
-/// A hundred short tasks, one that takes 30 ms behind them, and a timer and a task that come while it runs.
+/// A hundred short tasks followed by one that takes 30 ms, and a timer and a task that arrive while it runs.
 pub(crate) fn slow_behind_fast() -> Stage {
     let mut stage = Stage::new();
     let fast: Vec<_> = (0..100).map(|_| stage.task("Fast", us(50))).collect();
@@ -60,7 +61,7 @@ fn again(cx: &mut Cx<'_>, sim: Sim, left: u32) {
     }));
 }
 
-/// A task that posts itself 25,000 times: after each 10,000 the loop looks after its timers all the same.
+/// A task that posts itself 25,000 times; the loop still checks its timers after each 10,000.
 pub(crate) fn self_posting() -> Stage {
     let mut stage = Stage::new();
     let sim = stage.sim.clone();
@@ -82,7 +83,8 @@ fn immediates(cx: &mut Cx<'_>, sim: Sim, left: u32) {
     }));
 }
 
-/// Three chains of immediates, each of which sets the next one: one batch a tick, and timers between the batches.
+/// Three chains of immediates, each of which sets the next one: one batch per tick, with timers between the
+/// batches.
 pub(crate) fn immediates_in_immediates() -> Stage {
     let mut stage = Stage::new();
     let (sim, timer) = (stage.sim.clone(), stage.task("Timer", us(100)));
@@ -96,7 +98,7 @@ pub(crate) fn immediates_in_immediates() -> Stage {
     stage
 }
 
-/// Two hundred writes to four connections: what one task wrote is flushed once a connection, behind it.
+/// Two hundred writes to four connections: the writes of one task are flushed after it, once per connection.
 pub(crate) fn deferred_flush() -> Stage {
     let mut stage = Stage::new();
     let flushed = Rc::new(Cell::new(0_u32));
@@ -108,7 +110,7 @@ pub(crate) fn deferred_flush() -> Stage {
                 cx.defer((n + write) % 4, move |_| {
                     sim.advance(us(10));
                     flushed.set(flushed.get() + 1);
-                    // A full socket buffer now and then: the rest goes with the next drain.
+                    // Sometimes the socket buffer is full, and the rest waits for the next drain.
                     flushed.get().is_multiple_of(7)
                 });
             }

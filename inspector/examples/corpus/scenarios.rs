@@ -1,4 +1,4 @@
-//! The scenarios: each a regression that an event loop can have, acted out.
+//! The scenarios. Each acts out one regression that an event loop can have.
 
 mod ends;
 mod heap;
@@ -10,7 +10,7 @@ mod timers;
 pub(crate) use stage::Recording;
 use stage::Stage;
 
-/// A program to be recorded.
+/// A program to record.
 pub(crate) struct Scenario {
     /// The name of its trace.
     pub(crate) name: &'static str,
@@ -18,13 +18,13 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Acts it out.
+    /// Runs it.
     pub(crate) fn record(&self) -> Recording {
         (self.act)().into_recording(self.name)
     }
 }
 
-/// All of them.
+/// All scenarios.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "zero-delay-chain", act: timers::zero_delay_chain },
     Scenario { name: "interval-drift", act: timers::interval_drift },

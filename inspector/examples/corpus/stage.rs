@@ -1,4 +1,4 @@
-//! The stage of a scenario: a loop in a virtual world, recorded; and the trace that comes of it.
+//! Runs a scenario on a recorded loop in a virtual world, and turns the recording into a trace.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use loop_probes::recorder::{Capture, Recorder};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::InlineText;
 
-/// What a task of a scenario gets.
+/// The context that a scenario's tasks receive.
 pub(crate) type Cx<'a> = Context<'a, Builtin>;
 
 pub(crate) const fn ms(ms: u64) -> Duration {
@@ -38,7 +38,7 @@ pub(crate) struct Stage {
     recorded: Recorded,
 }
 
-/// What the loop and its workers said.
+/// The recordings of the loop and of its workers.
 struct Recorded {
     policy: String,
     of_loop: Capture,
@@ -59,12 +59,12 @@ impl Stage {
         Self { sim, lp, recorded }
     }
 
-    /// A task that takes so long.
+    /// A task that runs for `takes`.
     pub(crate) fn task(&self, name: &'static str, takes: Duration) -> Builtin {
         self.then(name, takes, |_| ())
     }
 
-    /// A task that does something and takes so long.
+    /// A task that does something and runs for `takes`.
     pub(crate) fn then(
         &self,
         name: &'static str,
@@ -78,7 +78,7 @@ impl Stage {
         })
     }
 
-    /// A task that does something each time, and takes so long.
+    /// A task that does something each time, and runs for `takes`.
     pub(crate) fn repeat(
         &self,
         name: &'static str,
@@ -92,12 +92,12 @@ impl Stage {
         })
     }
 
-    /// Runs until nothing keeps the loop alive, or it was shut down.
+    /// Runs until nothing keeps the loop alive or it has shut down.
     pub(crate) fn run(&mut self) {
         self.lp.run().expect("a virtual poller waits for what the script has, and these scripts have an end");
     }
 
-    /// Runs until so much time has passed since the beginning.
+    /// Runs until `elapsed` has passed since the start.
     pub(crate) fn run_until(&mut self, elapsed: Duration) {
         let until = SimClock::time_at(elapsed);
         self.lp.run_until(until).expect("a virtual poller waits no longer than the loop asks it to");
@@ -105,19 +105,19 @@ impl Stage {
 
     pub(crate) fn into_recording(self, name: &str) -> Recording {
         let Self { sim: _, lp, recorded } = self;
-        // What the loop says when it goes belongs to the recording.
+        // The events that the loop records when it is dropped belong to the recording.
         drop(lp);
         recorded.into_recording(name)
     }
 }
 
-/// A recording in memory: what becomes a trace.
+/// A recording in memory, from which the trace is made.
 pub(crate) struct Recording {
     pub(crate) metadata: Metadata,
     pub(crate) events: Vec<Stamped>,
 }
 
-/// Where the numbers of the emitters begin, as in a ring file.
+/// The emitters' numbers start here, as in a ring file.
 const LOOP: SourceId = SourceId(1);
 const WORKERS: SourceId = SourceId(2);
 
@@ -125,7 +125,7 @@ impl Recorded {
     fn into_recording(self, name: &str) -> Recording {
         let mut events: Vec<Stamped> = Vec::new();
         for (capture, source) in [(&self.of_loop, LOOP), (&self.of_workers, WORKERS)] {
-            // Virtual ticks are virtual nanoseconds.
+            // A virtual tick is a virtual nanosecond.
             let stamped = capture.take().into_iter().map(|(at, event)| Stamped {
                 at: Timestamp(at.0),
                 source,
@@ -133,7 +133,7 @@ impl Recorded {
             });
             events.extend(stamped);
         }
-        // By time; what happened at the same time stays in the order of its emitter, the loop's first.
+        // Sorted by time. Events with equal times keep their emitter's order, with the loop's events first.
         events.sort_by_key(|stamped| stamped.at);
         sort_pending(&mut events);
         let labels = self.renumber_tags(&mut events);
@@ -143,8 +143,8 @@ impl Recorded {
         }
     }
 
-    /// Numbers the tags in the order in which they come: the process numbers them in the order in which anybody
-    /// asked, and another scenario or test may have asked before. Returns the names to begin with.
+    /// Numbers the tags in order of appearance. Within the process they are numbered in order of creation,
+    /// which other scenarios and tests affect. Returns the initial names.
     fn renumber_tags(&self, events: &mut [Stamped]) -> Vec<Stamped> {
         let mut numbers: BTreeMap<u16, u16> = BTreeMap::new();
         let mut labels = vec![label(LabelKind::Source, LOOP.0, "loop")];
@@ -165,15 +165,15 @@ impl Recorded {
                     .expect("another tag does not make an event of this vocabulary unreadable");
             }
         }
-        // The first texts of a capture are numbered from 1.
+        // A capture numbers its first texts from 1.
         let texts = (1..=64).filter_map(|id| Some((id, self.of_loop.label(LabelKind::Text, id)?)));
         labels.extend(texts.map(|(id, text)| label(LabelKind::Text, id, &text)));
         labels
     }
 }
 
-/// Sorts what a snapshot says to be pending by name: the loop says it in the order of its tags' numbers, which are the
-/// process's affair.
+/// Sorts the pending items of a snapshot by name. The loop lists them by tag number, which depends on the history of
+/// the process.
 fn sort_pending(events: &mut [Stamped]) {
     let name = |stamped: &Stamped| match stamped.event {
         Event::SnapshotPending { tag, label, .. } => Some((loop_probes::tags::name(tag), label)),
@@ -191,7 +191,7 @@ fn label(kind: LabelKind, id: u32, text: &str) -> Stamped {
     Stamped { at: SimClock::START, source: LOOP, event }
 }
 
-/// Says nothing that differs from machine to machine.
+/// Metadata without anything that differs between machines.
 fn metadata(name: &str, policy: String) -> Metadata {
     let mut metadata = Metadata::new(format!("corpus {name}"));
     metadata.policy = policy;

@@ -25,7 +25,7 @@ fn link(cx: &mut Cx<'_>, sim: Sim, left: u32) {
     cx.set_timeout(Duration::ZERO, next);
 }
 
-/// A timer of no delay that arms itself anew, 1000 times, while a connection becomes ready every 10 ms and every
+/// A timer with no delay that re-arms itself 1000 times, while a connection becomes ready every 10 ms and every
 /// hundredth link sets an immediate.
 pub(crate) fn zero_delay_chain() -> Stage {
     let mut stage = Stage::new();
@@ -49,7 +49,7 @@ pub(crate) fn zero_delay_chain() -> Stage {
     stage
 }
 
-/// An interval of 10 ms whose loop is blocked, once for 35 ms and once for 4 ms.
+/// An interval of 10 ms whose loop is blocked once for 35 ms and once for 4 ms.
 pub(crate) fn interval_drift() -> Stage {
     let mut stage = Stage::new();
     let beat = stage.repeat("Heartbeat", us(500), |_| ());
@@ -63,7 +63,8 @@ pub(crate) fn interval_drift() -> Stage {
     stage
 }
 
-/// Intervals and immediates that keep nothing alive run while something else does, and the loop ends with it.
+/// Unreferenced intervals and immediates run while something else keeps the loop alive, and the loop ends with
+/// that.
 pub(crate) fn unreferenced_timers() -> Stage {
     let mut stage = Stage::new();
     let poll = stage.repeat("Metrics", us(100), |_| ());
@@ -77,8 +78,8 @@ pub(crate) fn unreferenced_timers() -> Stage {
     stage
 }
 
-/// A hundred timers due at three moments, armed in no order. The first of those due at 20 ms clears three that are
-/// due with it, and one that was armed first and armed anew goes behind its peers.
+/// A hundred timers due at three times, armed in no particular order. The first one due at 20 ms clears three that
+/// are due with it, and the timer that was armed first is re-armed and moves behind its peers.
 pub(crate) fn timers_of_one_pass() -> Stage {
     let mut stage = Stage::new();
     let victims: Rc<RefCell<Vec<Timer>>> = Rc::default();
@@ -105,7 +106,7 @@ pub(crate) fn timers_of_one_pass() -> Stage {
     stage
 }
 
-/// Five timers due together under QuickJS's rule: one a turn, in the order in which they were armed.
+/// Five timers due together under QuickJS's rule: one per turn, in the order in which they were armed.
 pub(crate) fn quickjs_one_timer_a_turn() -> Stage {
     let mut stage = Stage::build(Policy::quickjs(), |builder| builder);
     let sim = stage.sim.clone();

@@ -1,4 +1,4 @@
-//! Collections: everybody stands still, one collects, all go on; who does not come is named.
+//! Tests collections: all workers stop, one collects, all continue; workers that do not arrive are named.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
@@ -26,7 +26,7 @@ fn a06_all_workers_stop_one_collects_and_all_go_on() {
         let (handle, ran, inside) = (handle.clone(), ran.clone(), Arc::clone(&inside));
         move || {
             inside.store(true, Ordering::SeqCst);
-            // Nobody takes it before the collection is over.
+            // No worker takes it before the collection is over.
             let was_inside = Arc::clone(&inside);
             let tasklet = Tasklet::once("after", move |_| -> Done {
                 assert!(!was_inside.load(Ordering::SeqCst));
@@ -40,7 +40,7 @@ fn a06_all_workers_stop_one_collects_and_all_go_on() {
         }
     };
     assert_eq!(handle.collect(FOREVER, seen).unwrap(), [WorkerPhase::Gc; 3]);
-    // Again, with workers that come out of tasklets.
+    // The same with workers that come out of tasklets.
     let barrier = Arc::new(Barrier::new(4));
     for _ in 0..3 {
         let barrier = Arc::clone(&barrier);
@@ -88,7 +88,7 @@ fn a06_a_worker_that_does_not_come_is_named_with_its_tasklet_and_the_others_go_o
         text.contains("agenda pages") && text.contains(&format!("worker {} (in held #1)", late.worker)),
         "{text}"
     );
-    // The others work again, while it still stands.
+    // The others are working again while this one is still blocked.
     for number in 0..10 {
         agenda.add(ran.tasklet(number.to_string(), Priority::Normal)).unwrap();
     }
@@ -112,7 +112,8 @@ fn a06_who_came_too_late_joins_no_later_collection_half_way() {
         let (told, done) = channel();
         let inside = Arc::new(AtomicU32::new(0));
         let (count, seen) = (Arc::clone(&inside), handle.clone());
-        // It is let go while the next one is being asked for: it comes to that one, or the one comes to it.
+        // Released while the next collection is being requested: the worker reaches that collection, or is
+        // reached by it.
         late.let_go();
         let collect = move || {
             assert_eq!(states(&seen), [WorkerPhase::Gc; 2]);
@@ -186,7 +187,7 @@ fn a06_one_collection_at_a_time_and_none_after_the_end() {
     assert!(matches!(next(&done), Err(CollectError::Late { arrived: 0, expected: 1, .. })));
     let (told, done) = channel();
     handle.begin_collect(|| (), move |result| told.send(result).unwrap()).unwrap();
-    // The end of the agenda ends what waits for workers.
+    // The end of the agenda ends the wait for workers.
     let end = agenda.shutdown(Pending::HandBack, Some(Duration::ZERO));
     assert_eq!(end.unjoined.len(), 1);
     assert!(matches!(next(&done), Err(CollectError::Closed { .. })));
@@ -206,7 +207,7 @@ fn a06_a_collection_that_panics_is_told_and_all_go_on() {
     assert_eq!(ran.names(), ["goes on"]);
 }
 
-/// Work, collections and late workers at the same time: everything ends.
+/// Work, collections and late workers together: everything ends.
 #[test]
 fn a06_collections_under_load_end_one_way_or_the_other() {
     let mut agenda = Agenda::builder().workers(4).build().unwrap();

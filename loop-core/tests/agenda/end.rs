@@ -1,4 +1,5 @@
-//! The end of an agenda: finished or handed back, within a deadline, and dropping it never hangs.
+//! Tests the end of an agenda: tasklets are finished or handed back within the deadline, and dropping it never
+//! hangs.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -116,7 +117,7 @@ fn a05_dropping_an_agenda_does_not_hang_wherever_it_is_dropped() {
     let held = hold(&agenda.handle());
     drop(agenda);
     held.let_go();
-    // On its own worker.
+    // The agenda is dropped on its own worker.
     let agenda = Agenda::builder().workers(1).build().unwrap();
     let (handle, (told, dropped)) = (agenda.handle(), channel());
     handle

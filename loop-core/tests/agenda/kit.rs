@@ -1,4 +1,4 @@
-//! What the tests of the agenda share: workers that are held, a log, and what each ring was told.
+//! Helpers shared by the tests of the agenda: blocked workers, a log, and the recorded events of each ring.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -11,12 +11,12 @@ use loop_probes::event::Event;
 use loop_probes::ids::Ticks;
 use loop_probes::recorder::{Capture, Recorder};
 
-/// Longer than any test may take: what waits so long hangs.
+/// Longer than any test may take: a wait that reaches this hangs.
 pub(crate) const FOREVER: Duration = Duration::from_secs(60);
 
 pub(crate) type Done = Result<(), TaskletError>;
 
-/// A worker that stands in a tasklet until it is let go.
+/// A worker that is blocked in a tasklet until it is released.
 pub(crate) struct Held {
     pub(crate) worker: u16,
     go: Sender<()>,
@@ -28,13 +28,13 @@ impl Held {
     }
 }
 
-/// Brings one worker to a stand.
+/// Blocks one worker.
 pub(crate) fn hold(agenda: &AgendaHandle) -> Held {
     let (entered, inside) = channel();
     let (go, wait) = channel::<()>();
     let tasklet = Tasklet::once("held", move |worker| -> Done {
         entered.send(worker.index())?;
-        // A test that fails drops its end.
+        // A failing test drops its end of the channel.
         let _ = wait.recv();
         Ok(())
     });
@@ -42,7 +42,7 @@ pub(crate) fn hold(agenda: &AgendaHandle) -> Held {
     Held { worker: inside.recv_timeout(FOREVER).unwrap(), go }
 }
 
-/// What ran, in order, and on which worker.
+/// The names that ran, in order, and the worker of each.
 #[derive(Clone, Default)]
 pub(crate) struct Ran(Arc<Mutex<Vec<(String, u16)>>>);
 
@@ -66,19 +66,19 @@ impl Ran {
     }
 }
 
-/// Lets everything run, and ends the agenda.
+/// Runs everything, and ends the agenda.
 pub(crate) fn finish(agenda: &mut Agenda) {
     let Shutdown { handed_back, unjoined, .. } = agenda.shutdown(Pending::Finish, Some(FOREVER));
     assert!(handed_back.is_empty() && unjoined.is_empty(), "{handed_back:?} {unjoined:?}");
 }
 
-/// What an agenda and each of its workers recorded.
+/// The events recorded by an agenda and by each of its workers.
 pub(crate) struct Recorded {
     desk: Capture,
     workers: Vec<Capture>,
 }
 
-/// An agenda that is watched, by a clock of nanoseconds.
+/// A recorded agenda, with a nanosecond clock.
 pub(crate) fn recorded(workers: u16) -> (AgendaBuilder, Recorded) {
     let (desk_recorder, desk) = Recorder::capture();
     let (recorders, captures): (Vec<_>, Vec<_>) = (0..workers).map(|_| Recorder::capture()).unzip();
@@ -112,7 +112,7 @@ impl Recorded {
     }
 }
 
-/// The next message, or a test that hangs.
+/// The next message; fails if the wait hangs.
 pub(crate) fn next<M>(receiver: &Receiver<M>) -> M {
     receiver.recv_timeout(FOREVER).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The agenda beside a loop: one wake-up, and each can give the other something to do.
+//! Tests the agenda beside a loop: a single wakeup, and each can queue work for the other.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -130,7 +130,7 @@ fn a04a_a_failure_is_a_task_of_the_owners_choice_on_the_owners_loop() {
     heard.sort_unstable();
     assert_eq!(heard, ["fails", "panics"]);
     assert_eq!(agenda.statistics().unheard, 0);
-    // Where the owner's loop has ended, it is recorded and counted like one without an owner.
+    // If the owner's loop has ended, the failure is recorded and counted like one without an owner.
     drop(event_loop);
     let orphan = Tasklet::once("fails", |_| Err("nobody is there"));
     agenda.add(orphan.owner(&handle, |_| Builtin::remote("failed", |_| unreachable!()))).unwrap();

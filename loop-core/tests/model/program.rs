@@ -1,32 +1,32 @@
-//! Random programs: trees of callbacks, and what the world does to them.
+//! Random programs: trees of callbacks, and external events.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-/// Signals that a program has a handler for, and one that it has none for.
+/// Signals for which a program has a handler, and one for which it has none.
 pub(super) const SIGNALS: [u8; 3] = [10, 12, 14];
 /// Signals with a handler.
 pub(super) const HANDLED: usize = 2;
 /// Sources that a program starts with.
 pub(super) const SOURCES: usize = 2;
 
-/// Happenings that callbacks may bring about: a handler that raises its own signal would never end.
+/// Limit on the external events that callbacks cause: a handler that raises its own signal would never end.
 pub(super) const HAPPENINGS_MAX: u32 = 40;
 
 /// A whole program.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
-    /// Somebody records: a loop that nobody watches takes shorter ways.
+    /// Whether the loop is recorded: an unrecorded loop takes shortcuts.
     pub(super) recorded: bool,
     /// Posted before the first turn.
     pub(super) start: Vec<Node>,
-    /// What each handled signal runs.
+    /// The callback of each handled signal.
     pub(super) handlers: [Node; HANDLED],
-    /// What each source runs.
+    /// The callback of each source.
     pub(super) sources: [Node; SOURCES],
-    /// What the world does, by milliseconds since the start.
+    /// External events, by milliseconds since the start.
     pub(super) world: Vec<(u64, Happening)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Node {
     pub(super) acts: Arc<Vec<Act>>,
 }
 
-/// What a callback does.
+/// An action of a callback.
 #[derive(Clone, Debug)]
 pub(super) enum Act {
     Post(Node),
@@ -47,39 +47,39 @@ pub(super) enum Act {
     Immediate(Node),
     AfterLoop(Node),
     Timer(u64, Node),
-    /// Fires so many times, then clears itself.
+    /// Fires this many times, then clears itself.
     Interval(u64, u32, Node),
-    /// Clears the timer with this number, modulo how many there were.
+    /// Clears the timer with this number, modulo the number of timers so far.
     Clear(usize),
-    /// Restarts a timer with its whole delay.
+    /// Restarts a timer with its full delay.
     Refresh(usize),
     Reference(usize, bool),
     ClearImmediate(usize),
     ReferenceImmediate(usize, bool),
     ReferenceSource(usize, bool),
     RemoveSource(usize),
-    /// A job that takes so long, and what its completion runs.
+    /// A job with this run time, and the callback of its completion.
     Job(u64, Node),
     Hold,
     Release,
     ReleaseLater,
-    /// The world does it while the loop polls next.
+    /// The external event happens during the loop's next poll.
     World(Happening),
     Works(u64),
     Reload,
     Stop,
 }
 
-/// What the world does.
+/// An external event.
 #[derive(Clone, Debug)]
 pub(super) enum Happening {
     /// Another thread posts.
     Post(Node),
     /// A signal arrives.
     Signal(usize),
-    /// A source becomes ready: to read, to write.
+    /// A source becomes ready to read or to write.
     Ready(usize, bool),
-    /// Another thread takes a reference, or gives it back.
+    /// Another thread takes or releases a reference.
     Hold(bool),
     /// Another thread asks the loop to stop.
     Stop,
@@ -135,7 +135,7 @@ fn happening(depth: u32) -> BoxedStrategy<Happening> {
     .boxed()
 }
 
-/// Any program.
+/// An arbitrary program.
 pub(super) fn any_program() -> BoxedStrategy<Program> {
     let world = prop::collection::vec((0..40_u64, happening(2)), 0..8);
     let start = prop::collection::vec(node(3), 1..4);
@@ -150,7 +150,7 @@ pub(super) fn any_program() -> BoxedStrategy<Program> {
         .boxed()
 }
 
-/// Timers, immediates and holds by number, modulo how many there are.
+/// Timers, immediates and holds by number, modulo how many exist.
 pub(super) fn pick<T: Clone>(number: usize, of: &Rc<std::cell::RefCell<Vec<T>>>) -> Option<T> {
     let of = of.borrow();
     (!of.is_empty()).then(|| of[number % of.len()].clone())

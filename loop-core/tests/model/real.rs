@@ -1,4 +1,4 @@
-//! The same program on the loop that ships, in a virtual world.
+//! Runs a program on the real loop, in a virtual world.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,9 +19,9 @@ use crate::kit::ms;
 #[derive(Clone)]
 pub(super) enum Call {
     Once(Node),
-    /// Of a signal or a source.
+    /// The callback of a signal or a source.
     Again(Node),
-    /// Fires so many times more.
+    /// Fires this many more times.
     Interval(Node, Rc<Cell<u32>>),
 }
 
@@ -65,7 +65,7 @@ thread_local! {
     static REAL: RefCell<Option<Real>> = const { RefCell::new(None) };
 }
 
-/// What the program's callbacks share.
+/// State shared by the program's callbacks.
 #[derive(Clone)]
 struct Real {
     log: Rc<RefCell<Vec<(u64, u32)>>>,
@@ -109,7 +109,8 @@ impl Real {
                 let task = Call::Interval(node.clone(), Rc::new(Cell::new(*times)));
                 self.timers.borrow_mut().push(cx.set_interval(ms(*period), task).unwrap());
             }
-            // One that fired or was cleared has nothing to clear, to refresh or to reference.
+            // The error for a timer that has fired or was cleared is ignored: it can no longer be cleared,
+            // refreshed or referenced.
             Act::Clear(timer) => _ = pick(*timer, &self.timers).map(|timer| cx.clear_timer(timer)),
             Act::Refresh(timer) => _ = pick(*timer, &self.timers).map(|timer| cx.refresh_timer(timer)),
             Act::Reference(timer, on) => {
@@ -122,7 +123,7 @@ impl Real {
                 let immediate = pick(*which, &self.immediates);
                 _ = immediate.map(|immediate| cx.set_immediate_referenced(immediate, *on));
             }
-            // One that was removed has nothing to reference or to remove.
+            // The error for a source that was removed is ignored: it can no longer be referenced or removed.
             Act::ReferenceSource(source, on) => {
                 let _ = cx.set_source_referenced(self.sources[*source].0, *on);
             }
