@@ -281,7 +281,7 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let glance = &state.glance;
-    let remark = if area.width >= 36 { "latency p50, p99" } else { "p50, p99" };
+    let remark = if area.width >= 36 { "latency p50 p99" } else { "p50 p99" };
     let inner = canvas.pane(area, "signals", remark, state.focus == Pane::Signals);
     if inner.height == 1 {
         signals_briefly(canvas, state, inner);

@@ -63,7 +63,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Draws a frame with a title on the left and a remark on the right; returns the area inside.
-    pub(super) fn pane(&mut self, area: Area, title: &str, remark: &str, focused: bool) -> Area {
+    pub(super) fn pane<'r>(&mut self, area: Area, title: &str, remark: &'r str, focused: bool) -> Area {
         if area.width < 2 || area.height < 2 {
             return Area::default();
         }
@@ -85,8 +85,12 @@ impl<'a> Canvas<'a> {
         let (title_style, dim) = (self.theme.title(focused), self.theme.dim());
         let titled = title.width() + 2;
         self.pen(top, 0).put(" ", frame).put(title, title_style).put(" ", frame);
-        if !remark.is_empty() && titled + remark.width() + 4 <= usize::from(top.width) {
-            self.pen(top, 0).right(&format!(" {remark} "), dim);
+        // Of a remark that does not fit, the last parts give way first.
+        let fits = |remark: &&str| titled + remark.width() + 4 <= usize::from(top.width);
+        let shorter = |remark: &&'r str| remark.rsplit_once(", ").map(|(first, _)| first);
+        let shown = std::iter::successors(Some(remark), shorter).find(fits);
+        if let Some(shown) = shown.filter(|shown| !shown.is_empty()) {
+            self.pen(top, 0).right(&format!(" {shown} "), dim);
         }
         area.inner()
     }
@@ -286,6 +290,20 @@ mod tests {
             }),
             " █ ▁"
         );
+    }
+
+    #[test]
+    fn of_a_remark_the_last_parts_give_way_first() {
+        let top = |width| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, width, 2));
+            let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
+            canvas.pane(Area::new(0, 0, width, 2), "late", "3 of 9 shown, worst first, Enter opens", false);
+            buffer.content()[..usize::from(width)].iter().map(|cell| cell.symbol()).collect::<String>()
+        };
+        assert_eq!(top(54), "╭─ late ──── 3 of 9 shown, worst first, Enter opens ─╮");
+        assert_eq!(top(50), "╭─ late ───────────── 3 of 9 shown, worst first ─╮");
+        assert_eq!(top(30), "╭─ late ────── 3 of 9 shown ─╮");
+        assert_eq!(top(20), "╭─ late ───────────╮");
     }
 
     #[test]
