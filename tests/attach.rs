@@ -1,4 +1,4 @@
-//! Another process: found, watched, stopped, killed.
+//! Tests another process: found, watched, stopped, killed.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -22,7 +22,7 @@ fn a_running_demo_is_listed_and_watched() {
     assert_eq!((&listed[0]["program"], &listed[0]["policy"]), (&"demo".into(), &"bun".into()));
     assert!(place.succeed(&["ps"]).contains(&pid));
 
-    // Totals count since attaching: what was recorded before is counted as such.
+    // Totals count from the attach on; earlier events are counted separately.
     wait_for("records", || place.json(&["report", &pid, "--json"])["timers"]["fired"].as_u64() > Some(100));
     let before = monotonic_now();
     let watched =
@@ -34,7 +34,7 @@ fn a_running_demo_is_listed_and_watched() {
     assert_eq!(watched["lost_records"], 0);
     assert!(watched["before_attach"].as_u64() > Some(100), "{watched}");
     assert!(watched["span_ns"].as_u64() < Some(within_ns), "{} in {within_ns} ns", watched["span_ns"]);
-    // The only loop there is needs no name.
+    // If there is only one loop, no name is needed.
     place.json(&["attach", "--json", "--duration", "1s"]);
 }
 
@@ -70,13 +70,13 @@ fn after_a_kill_the_ring_tells_the_last_ticks() {
     assert!(place.succeed(&["replay", &pid, "--no-tui"]).contains("demo"));
     let ring = listed[0]["ring"].as_str().unwrap();
     assert_eq!(place.json(&["report", ring, "--json"])["ticks"], report["ticks"]);
-    // A range counts from the first event that is left, as in a trace.
+    // A range counts from the first event still present, as in a trace.
     let chrome = place.file("dead.json");
     place.succeed(&["export", &pid, "--from", "0s", "--to", "300ms", "-o", text(&chrome)]);
     assert!(fs::read_to_string(chrome).unwrap().contains(r#""cat":"tick""#));
     let told = String::from_utf8(place.run(&["report", &pid]).stderr).unwrap();
     assert!(told.contains("crashed") && told.contains("last seen "), "{told}");
-    // Attaching to the dead gives the page at once instead of waiting.
+    // Attaching to a dead process prints the page at once instead of waiting.
     place.succeed(&["attach", &pid, "--no-tui"]);
 }
 
@@ -104,7 +104,7 @@ fn a_ring_truncated_under_its_reader_is_one_line() {
         let open = fs::read_dir(&files).unwrap().filter_map(|file| fs::read_link(file.ok()?.path()).ok());
         open.into_iter().any(|file| file == Path::new(&ring))
     });
-    // The writer maps the file: it is stopped first, so that only the reader meets the truncated file.
+    // The writer maps the file, so it is stopped first: only the reader may see the truncated file.
     demo.stop();
     fs::OpenOptions::new().write(true).open(&ring).unwrap().set_len(8192).unwrap();
     let output = reader.wait_with_output().unwrap();
@@ -133,7 +133,7 @@ fn a_loop_in_another_time_namespace_is_alive_and_its_times_are_its_own() {
     }
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!((&listed[0]["pid"], &listed[0]["state"]), (&demo.pid().into(), &"running".into()));
-    // A watermark by the wrong clock would hold everything back, or nothing.
+    // A watermark by the wrong clock would hold back everything or nothing.
     let watched = apart(&["attach", &demo.pid().to_string(), "--json", "--duration", "2s"]);
     let watched: Value = serde_json::from_slice(&watched.stdout).unwrap();
     assert!(watched["ticks"]["count"].as_u64() > Some(10), "{watched}");

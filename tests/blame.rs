@@ -1,4 +1,4 @@
-//! Who made it late: the ledgers of a demo with a handler that blocks, against the recorded events themselves.
+//! Tests blame: the breakdowns of a demo with a blocking handler, against the recorded events themselves.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -32,7 +32,7 @@ fn events(trace: &Path) -> Vec<Stamped> {
     events
 }
 
-/// The recorded runs of the handler that blocks: its task, from when to when.
+/// The recorded runs of the blocking handler: its task, start and end.
 fn reports(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     let report = events.iter().find_map(|stamped| match stamped.event {
         Event::Label { kind: LabelKind::Tag, id, text } if text.as_str() == "Report" => Some(id),
@@ -65,12 +65,12 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
     let trace = blocked(&place);
     let events = events(&trace);
     let reports = reports(&events);
-    // Its clients ask for shorter ones too.
+    // The demo's clients request shorter ones too.
     let injected = |(_, start, end): &(u64, u64, u64)| end - start >= 39_500_000;
     assert!(reports.iter().any(injected), "the demo ran it: {reports:?}");
     let summary = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
 
-    // Each late timer by what was recorded of it.
+    // Checks each late timer against the recorded events.
     let mut overlaps: HashMap<(u64, u64, u64), Vec<(u64, u64)>> = HashMap::new();
     for stamped in &events {
         if let Event::TimerFired { timer, task, due, fired, .. } = stamped.event
@@ -96,7 +96,7 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
         for (report, ns) in &overlaps[&(number(timer, "timer"), number(timer, "task"), lag_ns)] {
             let blame = list(timer, "blame");
             let name = format!("task Report #{report}");
-            // On a busy machine a poll may be later than all: then it comes first.
+            // On a busy machine a late wakeup may be the largest part, and then comes first.
             if 2 * ns > lag_ns {
                 assert_eq!(
                     (blame[0]["what"].as_str(), number(&blame[0], "ns")),
@@ -181,14 +181,14 @@ fn the_page_the_export_and_the_option_agree() {
     assert_eq!(stalls, number(&summary["ticks"], "stalls"));
 }
 
-/// Stopped while it waits or while it works, as it happens: neither the system nor a task was at fault.
+/// Whether it was stopped while waiting or while working, neither the system nor a task is to blame.
 #[test]
 fn a_process_that_was_stopped_blames_that_and_nothing_else() {
     let place = Place::new();
     let trace = place.file("stopped.looptrace");
     let demo = place.demo(&["--load", "100", "--record", text(&trace)]);
     let stopped_for = Duration::from_millis(400);
-    // Until the thread that watches has begun to.
+    // Until the watching thread has started.
     wait_for("a stop to be told", || {
         demo.stop();
         std::thread::sleep(stopped_for);

@@ -1,4 +1,4 @@
-//! The command line through the real binary: help that helps, and one clear line for what cannot be.
+//! Tests the command line through the real binary: useful help, and one clear line for each error.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]

@@ -1,5 +1,5 @@
-//! The corpus: every saved regression is re-executed and held against what its TOML says, and every one that the
-//! generator made is made again. One test a trace, so that a failure names it: `cargo test --test corpus gc-thrash`.
+//! Tests the corpus: every saved regression is re-executed and checked against its TOML, and every generated one is
+//! generated again. One test per trace, so that a failure names it: `cargo test --test corpus gc-thrash`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ mod scenarios;
 
 use scenarios::{SCENARIOS, Scenario};
 
-/// What is committed stays small.
+/// Committed traces stay small.
 const BYTES_MAX: u64 = 64 * 1024;
 
 fn folder() -> PathBuf {
@@ -36,15 +36,15 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Everything that the TOML says is so.
+/// Checks every expectation in the TOML.
 fn holds(toml: &Path) -> Result<(), Failed> {
     let case = Case::read(toml)?;
     let broken = case.broken()?;
     if broken.is_empty() { Ok(()) } else { Err(format!("{}\n{}", case.about(), broken.join("\n")).into()) }
 }
 
-/// What the loop of today makes of the scenario is what the TOML says, and the same events as in the committed trace;
-/// how they are compressed is the library's affair.
+/// Today's loop produces from the scenario what the TOML expects, and the same events as the committed trace. How
+/// they are compressed is up to the compression library.
 fn is_made_again(scenario: &Scenario) -> Result<(), Failed> {
     let case = Case::read(&folder().join(format!("{}.toml", scenario.name)))?;
     let mut trace = TraceReader::open(&case.trace)?;
@@ -74,7 +74,7 @@ fn is_made_again(scenario: &Scenario) -> Result<(), Failed> {
 
 const HINT: &str = "\nwhere the loop is meant to do this now: cargo run -p loopscope --example corpus";
 
-/// Each trace has its TOML, each TOML its trace, each scenario both; and none is large.
+/// Each trace has its TOML, each TOML its trace, each scenario both, and none is large.
 fn the_corpus_is_whole() -> Result<(), Failed> {
     let names = |extension: &str| -> Result<BTreeSet<String>, std::io::Error> {
         let mut names = BTreeSet::new();

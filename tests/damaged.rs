@@ -1,4 +1,4 @@
-//! Traces and rings that are cut, damaged, hostile, too new, or that find the disk full.
+//! Tests traces and rings that are truncated, damaged, hostile, too new, or written to a full disk.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -22,7 +22,7 @@ fn a_cut_trace_gives_what_is_whole_or_one_line() {
     let whole = recorded(&place);
     let cut = place.file("cut.looptrace");
     let (mut read, mut refused) = (0, 0);
-    // Every byte of the beginning, then a stride that is no multiple of anything in the format.
+    // Every byte of the beginning, then a stride that is not a multiple of anything in the format.
     for length in (0..64).chain((64..whole.len()).step_by(whole.len() / 40 + 7)) {
         fs::write(&cut, &whole[..length]).unwrap();
         let output = place.run(&["report", text(&cut), "--json"]);
@@ -112,7 +112,7 @@ fn a_flipped_bit_changes_no_number_silently() {
         fs::write(&path, bytes).unwrap();
         let output = place.run(&["report", text(&path)]);
         assert!(matches!(output.status.code(), Some(0 | 3)), "byte {at}: {:?}", output.status);
-        // What only the index repeats may be damaged without harm.
+        // Damage to what the index merely repeats is harmless.
         let same = String::from_utf8_lossy(&output.stdout) == expected;
         assert!(same || !output.stderr.is_empty(), "a flipped bit at byte {at} went unnoticed");
     }
@@ -132,7 +132,7 @@ fn what_is_missing_at_the_beginning_or_the_end_counts_as_lost() {
         assert!(summary["lost_records"].as_u64() > Some(0), "{what}: {}", summary["lost_records"]);
         let report = place.succeed(&["report", text(&path)]);
         assert!(!report.contains("no stall") || report.contains("no stall seen"), "{what}: {report}");
-        // As far as it goes.
+        // The part that is readable can be checked.
         place.succeed(&["rerun", text(&path), "--check"]);
     }
 }

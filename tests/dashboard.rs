@@ -1,4 +1,4 @@
-//! The dashboard on a real terminal: what it shows, what its keys do.
+//! Tests the dashboard on a real terminal: its screens and keys.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -146,8 +146,8 @@ fn a_replay_plays_pauses_and_seeks() {
     terminal.send("G").unwrap();
     terminal.wait_for("the end again", |text| number_after(text, "fired ") == total);
 
-    // From the start the next stall, and the one after that, until one made the timer late that fires all the time:
-    // it fired after the stall, and is known all the same.
+    // From the start, goes to the next stall and the ones after it, until one has delayed the timer that fires all
+    // the time: it fired after the stall, but is already known.
     terminal.send("g2").unwrap();
     let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick is over yet")));
     let stalls = report["ticks"]["stalls"].as_u64().unwrap();
@@ -207,7 +207,7 @@ fn a_hang_is_shown_while_it_lasts() {
 fn a_stall_that_has_not_ended_opens_into_what_is_known_of_it() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "20s"], &[]);
-    // The first one, whatever else stalls on a machine that has other things to do: it is the one that stands still.
+    // The first stall that has not ended, whatever else stalls on a busy machine.
     terminal.wait_for("a stall that has not ended", |text| {
         text.lines().any(|line| line.contains("at least ") && line.contains("still running: Report #"))
     });
@@ -246,14 +246,14 @@ fn a_recording_that_finds_no_more_room_says_so_at_once() {
     let folder = place.file("saved");
     std::fs::create_dir(&folder).unwrap();
     let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
-    // No file may grow beyond so many KiB: what a full disk does, for any user.
+    // A limit on the size of files, in KiB: acts like a full disk, for any user.
     let cramped = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" attach \"$1\"";
     let pid = demo.pid().to_string();
     let arguments = ["-c", cramped, env!("CARGO_BIN_EXE_loopscope"), &pid].map(str::to_owned);
     let mut terminal = Terminal::start_in(&folder, "bash", &arguments, &environment, SIZE).unwrap();
     terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(50));
     terminal.send("r").unwrap();
-    // It begins with what the ring holds, and may be over before a frame has shown that it goes on.
+    // It starts with the contents of the ring, and may end before a frame has shown that it was running.
     terminal.wait_for("the end of it, and why", |text| {
         !text.contains("● rec") && text.contains("cannot write") && text.contains(".looptrace")
     });
@@ -350,7 +350,7 @@ fn what_is_drawn_and_recorded_is_saved_at_once_and_says_what_came_before() {
     terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(200));
     demo.stop();
     terminal.wait_for("the stopped process", |text| text.contains("stopped"));
-    // Nothing more comes, and what came is in the file before anybody leaves.
+    // No more events arrive, and all of them are in the file before the dashboard exits.
     wait_for("the file to hold what the screen shows", || {
         let saved = place.json(&["report", text(&trace), "--json"])["timers"]["fired"].as_u64();
         saved > Some(200) && saved == number_after(&terminal.text(), "fired ")
@@ -361,7 +361,7 @@ fn what_is_drawn_and_recorded_is_saved_at_once_and_says_what_came_before() {
     assert_eq!(report["lost_records"], 0);
 }
 
-/// The nanoseconds of each line of the ledger on the screen, and of their sum.
+/// The nanoseconds of each line of the breakdown on the screen, and of their sum.
 fn ledger_of(page: &str) -> (Vec<(String, u64)>, u64) {
     let exact = |line: &str| -> Option<u64> {
         let before = line.split(" ns ").next().filter(|before| before.len() < line.len())?;
@@ -386,8 +386,8 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
     terminal.resize(100, 60).unwrap();
     terminal.wait_for("a stall", |text| text.contains("Report #") && text.contains("by run max"));
     terminal.send("\x1b[Z").unwrap();
-    // The newest stall may be one of a machine that has other things to do, may not have ended, and the timers that it
-    // delayed may not have fired yet.
+    // The newest stall may be due to a busy machine or may not have ended, and the timers that it delayed may not have
+    // fired yet.
     let tag = loop {
         terminal.send("\r").unwrap();
         let page =
@@ -425,7 +425,7 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
     let timers = terminal.wait_for("the timers", |text| text.contains("who made others late"));
     assert!(timers.contains("Report") && timers.contains("CAUSED"), "{timers}");
     terminal.send("1ss").unwrap();
-    // On a machine that has other things to do, Report need not be the first.
+    // On a busy machine, Report is not necessarily first.
     terminal.wait_for("the tasks by the lateness that they caused", |text| {
         let rows = text.lines().skip_while(|line| !line.contains("CAUSED")).skip(1);
         let caused: Vec<(String, f64)> = rows.map_while(caused_of).collect();
@@ -436,11 +436,11 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
     leave(terminal);
 }
 
-/// A row of the table of tasks: the tag, and the lateness that it caused, in nanoseconds; none behind the last.
+/// A row of the task table: the tag and the delay it caused, in nanoseconds; `None` after the last row.
 fn caused_of(row: &str) -> Option<(String, f64)> {
     let cells: Vec<&str> = row.split('│').nth(1)?.split_whitespace().collect();
     let (tag, caused) = (cells.first()?, cells.last()?);
-    // `12µs`, and `3m27s` where the machine has other things to do for long.
+    // `12µs`, or `3m27s` if the machine is busy for long.
     let (mut rest, mut sum_ns) = (*caused, 0.0);
     while !rest.is_empty() {
         let (digits, behind) = rest.split_at(rest.find(char::is_alphabetic)?);

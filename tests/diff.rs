@@ -1,4 +1,5 @@
-//! Better or worse, through the real binary: imagined runs as traces, verdicts, refusals, gates, and every format.
+//! Tests comparisons through the real binary: synthetic runs as traces, verdicts, refusals, gates, and every
+//! format.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -19,7 +20,7 @@ use serde_json::Value;
 /// Ticks of each run.
 const TICKS: u32 = 400;
 
-/// Writes an imagined run, in which the tasks of one tag take `factor` times as long.
+/// Writes a synthetic run in which the tasks of one tag take `factor` times as long.
 fn write(path: &Path, seed: u64, slower: Option<(&str, f64)>, change: impl Fn(&mut Metadata)) {
     let script = Script { seed, ticks: TICKS, stall_every: 0, spans: false, ..Script::default() };
     let mut events = script.events();
@@ -38,7 +39,7 @@ fn write(path: &Path, seed: u64, slower: Option<(&str, f64)>, change: impl Fn(&m
     writer.finish().expect("a trace can be closed");
 }
 
-/// It began earlier: nothing that comes after it moves.
+/// It starts earlier, so nothing after it shifts.
 fn slow_down(stamped: &mut Stamped, slow: u16, factor: f64) {
     if let Event::TaskRan { tag, queued, start, .. } = &mut stamped.event
         && tag.0 == slow
@@ -49,7 +50,7 @@ fn slow_down(stamped: &mut Stamped, slow: u16, factor: f64) {
     }
 }
 
-/// Five runs a side, those of the candidate with one tag slower.
+/// Five runs per side, those of the candidate with one tag slower.
 struct Sides {
     place: Place,
     base: Vec<String>,
@@ -299,7 +300,7 @@ fn a_scaled_demo_is_slower_by_its_factor() {
             let tag = tags.iter().find(|tag| tag["tag"] == name).unwrap_or_else(|| panic!("no {name}"));
             tag["run_ns"]["gmean"].as_f64().expect("a geometric mean")
         };
-        // Beside another tag, so that a machine that changes its speed meanwhile is no difference.
+        // Compared with another tag, so that a change in the machine's speed makes no difference.
         of("RenderPage") / of("HttpRequest")
     };
     let (as_it_is, scaled) = (typical(&[]), typical(&["--scale", "RenderPage=4"]));

@@ -1,4 +1,4 @@
-//! The echo server of the book, as its reader starts it: it answers, is watched from outside, and ends in order.
+//! Tests the book's echo server as its readers start it: it answers, is watched from outside, and ends in order.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -24,7 +24,7 @@ fn tags(summary: &Value) -> Vec<&str> {
     tags.iter().filter_map(|tag| tag["tag"].as_str()).collect()
 }
 
-/// Sets it when it goes, also where a panic is the reason.
+/// Sets the flag when dropped, also by a panic.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -45,12 +45,12 @@ fn it_echoes_while_it_is_watched_and_shuts_down_when_it_is_told() {
     }
     let over = AtomicBool::new(false);
     let watched: Value = std::thread::scope(|scope| {
-        // What is watched goes on meanwhile: who is there talks, and others come and go.
+        // The watched server stays busy: connected clients talk, and others come and go.
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 assert_eq!(say(&mut streams[0], "ping"), "ping");
                 assert_eq!(say(&mut TcpStream::connect(&address).unwrap(), "a guest"), "a guest");
-                // As fast as they can, they would fill the ring while who watches waits for a processor.
+                // At full speed they would fill the ring while the watching process waits for a processor.
                 std::thread::sleep(Duration::from_millis(5));
             }
         });

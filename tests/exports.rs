@@ -1,4 +1,4 @@
-//! The exports for other programs, as a user makes them: the same recording in every format says the same.
+//! Tests the exports for other programs, as users make them: the same recording agrees in every format.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]

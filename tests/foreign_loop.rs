@@ -1,5 +1,5 @@
-//! Loops that are not ours: a hand-written epoll loop with ten lines of probes, and a program whose ring is
-//! overwritten far faster than anybody reads.
+//! Tests loops that are not ours: a hand-written epoll loop with ten lines of probes, and a program whose ring
+//! is overwritten far faster than it is read.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -86,7 +86,7 @@ fn what_a_slow_reader_loses_is_counted_to_the_record() {
     let mut reader = TraceReader::open(&trace).unwrap();
     let mut events = Vec::new();
     while reader.poll(&mut events).unwrap() != SourceState::Ended {}
-    // What is lost before the first tick that was read, or behind the last, leaves no gap between two.
+    // Losses before the first tick read, or after the last, leave no gap between two ticks.
     let (mut said, mut said_at_first, mut said_at_last, mut missing, mut others) = (0, 0, 0, 0, 0);
     let (mut first, mut last) = (None, None);
     for stamped in &events {
@@ -104,7 +104,7 @@ fn what_a_slow_reader_loses_is_counted_to_the_record() {
     }
     let (first, last) = (first.expect("some ticks were read"), last.expect("some ticks were read"));
     assert_eq!(said, lost);
-    // The recorder's own few calibrations may be among the lost; every tick that is missing is.
+    // The recorder's own few calibrations may be among the lost records; every missing tick is.
     let accounts = |part: &str, said: u64, missing: u64| {
         assert!((missing..=missing + 200).contains(&said), "{part}: {said} accounted for, {missing} missing");
     };

@@ -1,5 +1,5 @@
-//! The house rules that a compiler does not hold: who may know whom, how long a file may be, how it opens,
-//! and what may stand at the top level.
+//! Checks the house rules that the compiler does not: dependencies between modules, the length of a file, its
+//! opening comment, and the entries at the top level.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn rust_files() -> Vec<(String, String)> {
     .collect()
 }
 
-/// What cargo says about the packages of `folder`.
+/// Cargo's metadata for the packages of `folder`.
 fn metadata(folder: &Path) -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
@@ -51,7 +51,8 @@ fn crates_know_only_whom_the_design_lets_them_know() {
     let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
     let mut arrows: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in packages {
-        // Arrows of the built crates; a test may look further down, never up (cargo refuses circles).
+        // Dependencies between the built crates. A test may depend on a lower one, never on a higher one (cargo
+        // refuses cycles).
         let known = package["dependencies"].as_array().expect("dependencies").iter();
         let known = known.filter(|dependency| dependency["kind"] != "dev");
         let mut known: Vec<&str> =
@@ -69,7 +70,7 @@ fn crates_know_only_whom_the_design_lets_them_know() {
     assert_eq!(arrows, drawn, "an arrow between crates that the architecture does not draw");
 }
 
-/// What the workspace uses too, of the libraries that it is measured beside.
+/// Libraries in the comparison benches that the workspace uses too.
 const SHARED: [&str; 9] = [
     "anyhow",
     "libc",
@@ -81,7 +82,7 @@ const SHARED: [&str; 9] = [
     "tracing",
     "tracing-subscriber",
 ];
-/// The terminal library's own; nobody of us calls it.
+/// A dependency of the terminal library; our code never calls it.
 const UNDER_CROSSTERM: &str = "mio";
 
 #[test]
@@ -116,7 +117,7 @@ fn nobody_builds_the_peers_to_test_us() {
     }
 }
 
-/// Crates of others that a package is built from on Linux, build scripts and procedural macros included.
+/// Third-party crates that a package is built from on Linux, including build scripts and procedural macros.
 fn crates_under(package: &str) -> usize {
     let mut command = Command::new(env!("CARGO"));
     command.args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none"]);

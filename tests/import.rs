@@ -1,4 +1,4 @@
-//! Foreign Chrome traces through the binary: what comes in, what is refused, and our own exports coming back.
+//! Tests foreign Chrome traces through the binary: imports, refusals, and our own exports read back.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use program::{Place, text};
 use serde_json::Value;
 
-/// A loop of three tasks, one posted by another thread, in the object form, out of order.
+/// A loop with three tasks, one of which another thread posted, in the object form, out of order.
 const SMALL: &str = r#"{"displayTimeUnit":"ms","traceEvents":[
 {"ph":"X","name":"Second","pid":7,"tid":70,"ts":2000,"dur":500},
 {"ph":"X","name":"First","pid":7,"tid":70,"ts":1000,"dur":300.25},
@@ -33,7 +33,7 @@ fn written(place: &Place, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-/// Everything of a report but where it comes from.
+/// A whole report except for its source.
 fn report(place: &Place, trace: &Path) -> Value {
     let mut report = place.json(&["report", text(trace), "--json"]);
     report.as_object_mut().expect("a report is an object").remove("source");
@@ -76,7 +76,7 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
         page.contains("imported from Chrome JSON by Chromium · queue waits known for 1 of 3 tasks"),
         "{page}"
     );
-    // The other verbs take it as they take any trace.
+    // The other commands accept it like any trace.
     place.succeed(&["replay", text(&trace), "--no-tui"]);
     place.succeed(&["export", text(&trace), "-o", text(&place.file("again.json"))]);
 }
@@ -245,7 +245,7 @@ fn many_threads_are_never_taken_for_one() {
     let told = place.json(&[&import[..], &["--thread", "17000", "--thread", "1/18000"]].concat());
     let tids: Vec<&Value> = told["loops"].as_array().unwrap().iter().map(|found| &found["tid"]).collect();
     assert_eq!(tids, ["17000", "18000"]);
-    // More loops than a trace has are counted.
+    // Loops beyond a trace's limit are counted.
     let turns = (1..=300).map(|tid| {
         let name = format!(
             "{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":{tid},\"args\":{{\"name\":\"node\"}}}}"
@@ -261,11 +261,11 @@ fn many_threads_are_never_taken_for_one() {
     );
 }
 
-/// Files that other programs wrote, where somebody put them beside the checkout.
+/// Files that other programs wrote, if they are present beside the checkout.
 #[test]
 fn real_files_beside_the_checkout_come_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    // What Perfetto's trace processor counts in its table of slices; the loops; the longest tick, in milliseconds.
+    // The number of slices in Perfetto's trace processor; the loops; the longest tick, in milliseconds.
     let known = [
         ("catapult-flow.json", 1625, 6, 360),
         ("catapult-main_thread_has_unclosed_slices.json", 1684, 2, 767),

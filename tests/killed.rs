@@ -1,4 +1,4 @@
-//! Recordings that are killed: what they hold until then.
+//! Tests recordings that are killed, and what they contain up to then.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -16,7 +16,7 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceState};
 use program::{PATIENCE, Place, Running, text};
 
-/// A demo that records to `trace` from its first event on.
+/// A demo that records to `trace` from its first event.
 fn recording(place: &Place, trace: &Path, arguments: &[&str]) -> Running {
     let mut command = place.command(&["demo", "--no-tui", "--duration", "120s", "--record", text(trace)]);
     Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()))
@@ -29,8 +29,8 @@ fn events(trace: &Path) -> Vec<Stamped> {
     events
 }
 
-/// How long its oldest event waited for the block that took the longest to be gathered, and when the first was written
-/// at the earliest, counted from the start of the session. `None` while there is no block with records.
+/// The longest time that an event waited for its block to be complete, and the earliest time at which the first block
+/// was written, counted from the start of the session. `None` while there is no block with records.
 fn blocks(trace: &Path) -> Option<(Duration, Duration)> {
     let reader = TraceReader::open(trace).ok()?;
     let records = || reader.blocks().iter().filter(|block| block.header.kind == BlockKind::RECORDS);
@@ -39,7 +39,7 @@ fn blocks(trace: &Path) -> Option<(Duration, Duration)> {
     Some((Duration::from_nanos(longest), Duration::from_nanos(first)))
 }
 
-/// Waits for `wanted`, without the pauses of other tests: what is killed here is killed early.
+/// Waits for `wanted` without the pauses of other tests, because these recordings are killed early.
 fn soon(what: &str, mut wanted: impl FnMut() -> bool) {
     for _ in 0..PATIENCE.as_millis() {
         if wanted() {
@@ -54,7 +54,7 @@ fn soon(what: &str, mut wanted: impl FnMut() -> bool) {
 fn a_recording_killed_at_once_holds_what_happened() {
     let place = Place::new();
     let trace = place.file("killed.looptrace");
-    // A busy machine can keep the recorder from its turn: one attempt in many has to show it.
+    // A busy machine can keep the recorder from running, so one attempt out of many has to show it.
     let shown = (0..30).any(|_| {
         let _ = std::fs::remove_file(&trace);
         let mut demo = recording(&place, &trace, &[]);

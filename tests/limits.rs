@@ -1,4 +1,4 @@
-//! Traces made to cost more than they are worth: each command has a limit on memory, and ends.
+//! Tests traces that are made to be expensive: each command runs under a memory limit, and ends.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -14,13 +14,13 @@ use loop_probes::stamped::Stamped;
 use loop_traces::writer::TraceWriter;
 use program::{Place, text};
 
-/// What a command may take, its code and its stacks included.
+/// Memory that a command may use, including its code and its stacks.
 const MEMORY_KIB: u32 = 256 * 1024;
 
-/// Events of each trace: enough that a kilobyte or two for each would be too much.
+/// Events per trace, so many that one or two kilobytes for each would exceed the limit.
 const EVENTS: u64 = 1 << 16;
 
-/// Event number `number` of emitter 1, or of the emitter that is returned with it.
+/// Event number `number` of emitter 1, or of the emitter returned with it.
 type Make = fn(u64) -> (u32, Event);
 
 fn ran(number: u64, tag: u16) -> Event {

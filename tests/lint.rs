@@ -1,4 +1,4 @@
-//! The lint, as a user runs it: what it prints, how it ends, and that our own exports are clean.
+//! Tests the lint as users run it: its output, its exit code, and that our own exports are clean.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -107,7 +107,7 @@ fn warnings_alone_are_no_failure_and_what_is_no_trace_is_refused() {
     place.fail(3, &["lint", text(&fifo)]);
 }
 
-/// The table of rules of the book.
+/// The book's table of rules.
 fn table() -> String {
     let mut table = String::from(
         "| rule | what is wrong | Perfetto | Catapult | speedscope | Firefox | to mend |\n|---|---|---|---|---|---|---|\n",

@@ -1,4 +1,4 @@
-//! `loopscope minimize`, end to end: a recording of the demo is cut down to what makes a timer late.
+//! Tests `loopscope minimize` end to end: a recording of the demo is reduced to what makes a timer late.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -19,7 +19,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     let place = Place::new();
     let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
     let (large, small) = (text(&large), text(&small));
-    // So long that no busy machine makes a timer as late by itself.
+    // Long enough that no busy machine alone makes a timer that late.
     place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", large]);
     let minimize = [
         "minimize",
@@ -45,16 +45,16 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
         "the handler that blocks, and who it makes late: {tags:?}"
     );
 
-    // It is a recording like any other, and shows what it was kept for.
+    // The result is a recording like any other, and shows the delay it was kept for.
     let report = place.json(&["report", small, "--json"]);
     assert!(report["timers"]["lag_ns"]["max"].as_u64() > Some(600_000_000), "{report}");
     place.succeed(&["export", small, "-o", text(&place.file("small.json"))]);
     place.succeed(&["rerun", small, "--check"]);
-    // And a case of a corpus.
+    // It is also a case for a corpus.
     let case = Case::read(&place.file("small.toml")).unwrap();
     assert_eq!(case.broken().unwrap(), Vec::<String>::new(), "{}", case.about());
 
-    // The same again, to the last byte.
+    // Repeating it gives the same bytes.
     let bytes = std::fs::read(small).unwrap();
     let told = place.fail(2, &minimize);
     assert!(told.contains("small.toml is there already"), "nobody's edits are lost: {told}");
@@ -68,7 +68,7 @@ fn of_a_recording_under_a_virtual_clock_exactly_what_is_needed_is_left() {
     let place = Place::new();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus");
     let cases = [
-        // The timer's own task, and the one that made it late; of the hundred behind it, none.
+        // The timer's own task and the one that delayed it remain, and none of the hundred behind it.
         ("slow-behind-fast", "timer_lag.max > 20ms", 2, 31_000_000),
         ("self-posting", "timer_lag.max > 4ms", 10_001, 10_100_000),
         ("zero-delay-chain", "tasks.count > 400", 401, 20_000_000),
@@ -121,7 +121,7 @@ fn who_stops_it_has_the_smallest_so_far_and_a_clean_screen() {
         (80, 24),
     )
     .unwrap();
-    // It tells how much is left: something is smaller than all.
+    // It shows how much is left. Waits until that has shrunk.
     let mut first = None;
     terminal.wait_for("a part that is smaller", |screen| {
         let left = screen.split(" left in ").next().and_then(|told| told.split("so far, ").nth(1));

@@ -1,4 +1,5 @@
-//! What is written where: nothing that somebody needs is overwritten, and what was begun is readable or gone.
+//! Tests where output goes: files that matter are never overwritten, and unfinished output is readable or
+//! removed.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -26,7 +27,7 @@ use program::{Place, Running, text, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use served::assert_served;
 
-/// Runs the binary where no file may grow beyond `kib`: what a full disk does, for any user.
+/// Runs the binary with a limit of `kib` on the size of files: acts like a full disk, for any user.
 fn run_cramped(place: &Place, kib: u32, arguments: &[&str]) -> Output {
     cramped(place, kib, arguments).output().expect("a shell runs")
 }
@@ -58,7 +59,7 @@ fn an_export_does_not_overwrite_its_input() {
         assert!(told.contains(text(output)), "{told}");
     }
     assert_eq!(fs::read(&trace).unwrap(), before);
-    // Any other file that exists is replaced.
+    // Any other existing file is replaced.
     let json = place.file("a.json");
     fs::write(&json, "x".repeat(10_000_000)).unwrap();
     place.succeed(&["export", text(&trace), "-o", text(&json)]);
@@ -83,7 +84,7 @@ fn a_ring_is_never_overwritten() {
     ] {
         assert!(place.fail(3, arguments).contains(&ring));
     }
-    // An emptied ring would have killed the process that maps it.
+    // Emptying a ring would kill the process that maps it.
     assert_eq!(place.json(&["ps", "--json"])[0]["state"], "running");
     assert!(place.json(&["report", &ring, "--json"])["ticks"]["count"].as_u64() > Some(0));
     drop(demo);
@@ -99,7 +100,7 @@ fn a_file_has_one_recorder() {
     wait_for("the first recorder to write", || fs::metadata(&trace).is_ok_and(|found| found.len() > 0));
     let line = place.fail(3, &["record", &pid, "-o", text(&trace), "--duration", "1s"]);
     assert!(line.contains(text(&trace)), "{line}");
-    // Nobody needs to wait for the end to look at it.
+    // It can be read before the recording ends.
     wait_for("whole blocks", || {
         place.told(text(&trace)).is_some_and(|saved| saved["ticks"]["count"].as_u64() > Some(0))
     });
@@ -152,7 +153,7 @@ fn a_recording_that_finds_no_room_ends_and_stays_readable() {
     let demo = place.demo(&["--load", "3000"]);
     let pid = demo.pid().to_string();
     let trace = place.file("a.looptrace");
-    // Without a time: it must end because there is no room.
+    // Without a time limit: it must end because there is no space left.
     let recorded = run_cramped(&place, 100, &["record", &pid, "-o", text(&trace), "--json"]);
     assert_eq!(recorded.status.code(), Some(3), "{}", told(&recorded));
     assert_eq!(told(&recorded).lines().count(), 1, "{}", told(&recorded));
@@ -201,7 +202,7 @@ fn a_recording_that_does_not_begin_leaves_the_last_one() {
 #[test]
 fn rings_without_room_are_read_inside_and_missed_outside() {
     let place = Place::new();
-    // Room for the ring file's head, not for the rings behind it.
+    // Space for the head of the ring file, not for the rings behind it.
     let mut demo = cramped(&place, 600, &["demo", "--no-tui", "--json", "--duration", "120s"]);
     let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the demo's loop to be listed", || !place.loops().is_empty());
@@ -209,12 +210,12 @@ fn rings_without_room_are_read_inside_and_missed_outside() {
     wait_for("somebody to miss the rings", || told(&place.run(&["report", &pid])).contains("found no room"));
     let watched = place.run(&["attach", &pid, "--json", "--duration", "300ms"]);
     assert!(watched.status.success() && told(&watched).contains("found no room"), "{}", told(&watched));
-    // It ends when all was looked at, and not before.
+    // Ended only after everything was looked at.
     kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
     let ended = demo.wait_with_output().unwrap();
     assert!(ended.status.success() && told(&ended).contains("no room"), "{}", told(&ended));
     let live: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
-    // The process itself sees everything.
+    // The process itself sees all events.
     assert_served(&live);
     assert_eq!(live["lost_records"], 0);
 }
@@ -237,9 +238,9 @@ fn what_is_no_file_is_neither_waited_for_nor_read() {
     assert!(place.fail(2, &["record", "1", "-o", "-"]).contains("-o"));
 }
 
-/// Runs the binary and sends it `signal` once it has begun to write beside `output`.
+/// Runs the binary, and sends it `signal` once it has begun to write beside `output`.
 fn interrupted(place: &Place, arguments: &[&str], output: &Path, signal: Signal) -> Output {
-    // On a busy machine it can be done before the signal comes.
+    // On a busy machine it may finish before the signal arrives.
     for _ in 0..20 {
         let mut command = place.command(arguments);
         let mut child =
@@ -315,7 +316,7 @@ fn an_import_that_waits_for_its_input_is_interrupted() {
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let mut command = place.command(&["import", text(&fifo), "-o", text(&output)]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    // More than a pipe holds, so that somebody reads it; and then nothing more comes.
+    // More than a pipe holds, so a reader must be reading it; and then nothing more follows.
     let mut input = File::options().write(true).open(&fifo).unwrap();
     let event = "{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1},\n";
     input.write_all(format!("[{}", event.repeat(20_000)).as_bytes()).unwrap();
@@ -328,7 +329,7 @@ fn an_import_that_waits_for_its_input_is_interrupted() {
     assert!(!output.exists());
 }
 
-/// Opening a pipe waits until something else opens it for writing.
+/// Opening a pipe blocks until it is also opened for writing.
 #[test]
 fn an_import_of_a_pipe_without_a_writer_is_interrupted() {
     let place = Place::new();
@@ -404,7 +405,7 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
     let missing = run(&[word("report"), OsStr::from_bytes(b"nothing\xff")]);
     assert!(told(&missing).contains("nothing\\xff"), "{}", told(&missing));
 
-    // A ring in such a folder is listed as one that can be read.
+    // A ring in such a folder is listed as readable.
     let rings = place.file("").join(OsStr::from_bytes(b"rings\xff"));
     let mut demo = place.command(&["demo", "--no-tui", "--duration", "120s"]);
     let demo = Running::start(demo.env("LOOPSCOPE_DIR", &rings).stdout(Stdio::null()).stderr(Stdio::null()));

@@ -1,4 +1,4 @@
-//! Pages of text through the real binary: as wide as they may be, in ASCII, in colour, and from standard input.
+//! Tests text pages through the real binary: their maximum width, in ASCII, in colour, and from standard input.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -10,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use program::{Place, text};
 
-/// A Chrome trace of one thread: names that differ in the middle, more than a million spans would shift no column.
+/// A Chrome trace of one thread, whose names differ in the middle. Even more than a million spans would not shift
+/// a column.
 fn foreign(place: &Place) -> PathBuf {
     let mut events = vec![
         r#"{"ph":"M","name":"thread_name","pid":1234567,"tid":1234568,"args":{"name":"CrRendererMain"}}"#.to_owned(),
@@ -55,7 +56,7 @@ fn pages_are_as_wide_as_columns_say() {
     let report = ["report", text(&trace)];
     for arguments in [&import[..], &report] {
         let page = |columns: &str| printed(place.command(arguments).env("COLUMNS", columns));
-        // The paths of a test are as long as they are, and are never broken.
+        // Paths in tests can be long, and are never wrapped.
         let fit = |page: &str, most: usize| {
             let of_ours = |line: &&str| !line.contains(text(&trace)) && !line.contains(text(&json));
             let lines: Vec<&str> = page.lines().filter(of_ours).collect();
@@ -112,13 +113,13 @@ fn a_dash_is_standard_input() {
     let csv = |output: Output| String::from_utf8(output.stdout).unwrap();
     let exported = piped(&place, &["export", "-", "--format", "csv", "-o", "-"], &trace);
     assert_eq!(csv(exported), place.succeed(&["export", text(&trace), "--format", "csv", "-o", "-"]));
-    // Of a Chrome trace the same findings.
+    // The lint of a Chrome trace gives the same findings.
     let linted = piped(&place, &["lint", "-"], &json);
     let direct = place.run(&["lint", text(&json)]);
     assert_eq!(linted.status.code(), direct.status.code());
     let direct = String::from_utf8(direct.stdout).unwrap().replace(text(&json), "standard input");
     assert_eq!(String::from_utf8(linted.stdout).unwrap(), direct);
-    // What is no trace says so, by a name that is not made up.
+    // The error for input that is not a trace names standard input, not an invented file.
     let refused = piped(&place, &["report", "-"], &json);
     let line = String::from_utf8(refused.stderr).unwrap();
     assert!(refused.status.code() == Some(3) && line.contains("standard input"), "{line}");

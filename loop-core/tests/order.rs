@@ -1,4 +1,4 @@
-//! The order of the steps of a tick, one by one, where the statement names it.
+//! Tests the order of a tick's steps one by one, as the statements name them.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,12 +14,12 @@ use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, Log, World, ms, name, pick};
 
-/// All of it is live.
+/// A heap whose bytes are all live.
 fn heap() -> SimHeap {
     SimHeap::with_live(u64::MAX)
 }
 
-/// What a step of a tick is seen by.
+/// The name of the step that an event shows.
 fn step(event: &Event<Ticks>) -> Option<&'static str> {
     match *event {
         Event::RefChanged { what: RefKind::Handle, .. } => Some("references"),
@@ -32,7 +32,7 @@ fn step(event: &Event<Ticks>) -> Option<&'static str> {
     }
 }
 
-/// A loop that makes each check, however short ago the last one was.
+/// A loop that measures the heap at each check, however recent the last measurement.
 fn measured_at_each_check(cache: SimHeap) -> World {
     let mut policy = Policy::bun();
     policy.gc.sample_ns = 0;
@@ -116,7 +116,7 @@ fn b04a_the_last_drain_releases_what_was_held_weakly_too() {
     assert_eq!(log.take(), ["release", "micro"]);
 }
 
-/// A host with a heap that says in the record when it is asked about rejections.
+/// A host with a heap, which records when it is asked about rejections.
 struct Watching(SimHeap);
 
 impl Host<Builtin> for Watching {
@@ -167,14 +167,14 @@ fn b02_each_step_in_its_place() {
         "rejections",
     ];
     assert_eq!(steps_of(&world), expected);
-    // What comes after the loop comes once.
+    // After-loop callbacks run once.
     world.lp.with(|cx| cx.set_timeout(ms(1), Builtin::once("timer", |_| ())));
     let _ = world.events();
     world.lp.auto_tick().unwrap();
     assert_eq!(steps_of(&world), ["collector's check", "poll timer", "timer", "rejections"]);
 }
 
-/// A deviation: "at the end of this turn" is soon, whatever else the turn could wait for.
+/// A deviation: a callback for the end of this turn is due soon, whatever else the turn could wait for.
 #[test]
 fn b02_what_comes_after_the_loop_lets_no_poll_wait() {
     let mut world = World::new();
@@ -258,7 +258,7 @@ fn b02_a_poll_does_not_wait_where_something_came_meanwhile() {
     assert_eq!(reasons(&world), [PollReason::NonBlock], "the signal waits in its ring");
 }
 
-/// A script engine with jobs of its own.
+/// A script engine with its own job queue.
 struct Jobs(u32);
 
 impl Host<Builtin> for Jobs {

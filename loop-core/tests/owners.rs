@@ -1,4 +1,5 @@
-//! Errors go to owners, sources say what they are for, and what is registered lives as long as its registration.
+//! Tests that errors reach their owners, that sources explain their purpose, and that what is registered lives
+//! as long as its registration.
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
@@ -200,7 +201,7 @@ fn e01_on_real_sockets_one_bad_connection_closes_only_itself() {
         let say = |stream: &mut TcpStream, words: &str| {
             stream.write_all(words.as_bytes()).unwrap();
             let mut answer = String::new();
-            // One that is closed with something unread is reset: that is an answer too.
+            // A connection closed with unread data is reset: that is an answer too.
             let _ = stream.read_to_string(&mut answer);
             answer
         };
@@ -235,7 +236,7 @@ fn a01_a_source_says_what_it_is_for() {
     let named =
         pick!(events, Event::SnapshotPending { what, label: Some(label), count, .. } => (what, label, count));
     assert_eq!(named, [(RefKind::Io, labels[0].1, 1)]);
-    // Each snapshot says it again, for who begins to read there.
+    // Each snapshot repeats it, for readers that start there.
     for _ in 0..2 {
         event_loop.run_for(ms(10_000)).unwrap();
     }
@@ -292,7 +293,7 @@ fn changing_what_a_source_is_asked_about_is_recorded() {
     assert_eq!(pick!(world.events(), Event::IoModified { interest, .. } => interest), [1, 3, 0]);
 }
 
-/// A socket that says when it is closed.
+/// A socket that reports when it is closed.
 struct Told(std::os::unix::net::UnixStream, Arc<AtomicBool>);
 
 impl AsFd for Told {

@@ -1,5 +1,5 @@
-//! The book's page about a tick shows what the policies do: its pictures are their steps, in order, and the tests that
-//! its table names exist.
+//! Tests that the book's page about ticks shows what the policies do: its pictures contain their steps, in order, and
+//! the tests that its table names exist.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use loop_core::policy::Step;
 
 const PAGE: &str = include_str!("../../docs/src/tick.md");
 
-/// The steps that a picture shows: what stands behind a branch inside `tick()` and `auto_tick()`.
+/// The steps in a picture: the text behind each branch inside `tick()` and `auto_tick()`.
 fn steps_of(picture: &str) -> Vec<String> {
     let branches =
         picture.lines().filter(|line| line.starts_with(" │   ├─ ") || line.starts_with(" │   └─ "));

@@ -1,4 +1,4 @@
-//! Policies: the presets, what a policy of one's own may be, and what differs where a field differs.
+//! Tests policies: the presets, custom policies, and the effect of each field.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn refused(builder: PolicyBuilder) -> PolicyError {
     builder.build().unwrap_err()
 }
 
-/// Bun's second half with one step left out.
+/// Bun's second half without one of its steps.
 fn without(step: Step) -> PolicyBuilder {
     let steps: Vec<Step> =
         Policy::bun().auto_tick_steps().iter().copied().filter(|other| *other != step).collect();
@@ -179,7 +179,7 @@ fn agenda_fires_all_due_timers_in_one_turn() {
     assert_eq!(world.turn(), ["first", "second", "third"]);
 }
 
-/// Posts itself so many times.
+/// Posts itself this many times.
 fn again(cx: &mut Cx<'_>, left: u32) {
     if left > 0 {
         cx.post(Builtin::once("again", move |cx| again(cx, left - 1)));
@@ -219,7 +219,7 @@ fn mini_fires_timers_while_tasks_keep_it_from_polling() {
     );
 }
 
-/// Polls of a loop whose immediates set the next one, each of which takes a millisecond, for ten of them.
+/// The number of polls in ten turns of a loop whose immediates each take a millisecond and set the next one.
 fn polls_of_ten_turns(gap: Duration, tasks_per_tick: u32) -> usize {
     fn next(sim: loop_core::sim::Sim, left: u32) -> Builtin {
         Builtin::once("immediate", move |cx| {
@@ -355,7 +355,7 @@ fn a_collection_that_panics_does_not_leave_the_loop() {
     assert_eq!(world.lp.metrics().panics, 1);
 }
 
-/// A task that some posts cannot become.
+/// A task type into which some posts cannot be converted.
 struct Picky(u32);
 
 impl Task for Picky {

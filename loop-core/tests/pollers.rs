@@ -1,4 +1,4 @@
-//! Pollers of the program's own: what of a wait counts as waiting, and what runs in a signal handler.
+//! Tests custom pollers: which part of a wait counts as waiting, and what runs in a signal handler.
 
 use std::cell::Cell;
 use std::io;
@@ -18,7 +18,7 @@ use loop_probes::recorder::Recorder;
 
 use crate::kit::{ms, pick};
 
-/// What it needs before each wait, and after.
+/// The time that it needs before and after each wait.
 const PREPARES: Duration = ms(3);
 const COLLECTS: Duration = ms(2);
 
@@ -86,7 +86,7 @@ fn around<P: Poller, W: FnMut()>(inner: P, wait: W) -> Around<P, W> {
     Around { inner, wait, wakes: Arc::default(), wakes_for_signals: false }
 }
 
-/// Time passes before the poller blocks and after it is awake.
+/// Time passes before the poller blocks and after it wakes.
 fn slow_poller(sim: &Sim) -> Around<SimPoller, impl FnMut() + use<>> {
     let (world, mut is_before) = (sim.clone(), true);
     around(sim.poller(), move || {
@@ -157,7 +157,7 @@ fn b14_nothing_that_a_program_implements_runs_in_a_signal_handler() {
         cx.on_signal(SIGNAL, handler).unwrap();
     });
     for round in 1..=3 {
-        // Before the wait, and while it goes on.
+        // Once before the wait, and once during it.
         let raiser = std::thread::spawn(|| signal_hook::low_level::raise(SIGNAL).unwrap());
         event_loop.run().unwrap();
         raiser.join().unwrap();

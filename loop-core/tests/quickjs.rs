@@ -1,4 +1,4 @@
-//! The poll of QuickJS as a policy.
+//! Tests the poll of QuickJS as a policy.
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ fn job() -> TagOf {
     TagOf::Global(tag_of_label("worker done"))
 }
 
-/// Puts one of everything into the world, all of it ready at once.
+/// Adds one of everything to the world, all ready at once.
 fn one_of_everything(world: &mut World, source: &Arc<SimSource>) {
     let log = world.log.clone();
     world.sim.signal_at(ms(0), 10);
@@ -45,7 +45,7 @@ fn one_of_everything(world: &mut World, source: &Arc<SimSource>) {
     });
 }
 
-/// What ran, by the events that say so.
+/// The names of what ran, according to the events.
 fn ran(events: &[Event<loop_probes::ids::Ticks>]) -> Vec<String> {
     let tags = events.iter().filter_map(|event| match *event {
         Event::TaskRan { tag, .. } | Event::IoReady { tag, .. } => Some(name(tag)),
@@ -59,7 +59,8 @@ fn q01_a_turn_is_signal_exit_check_timers_fds_ports_workers() {
     let mut world = world();
     let source = SimSource::new();
     one_of_everything(&mut world, &source);
-    // The script acts while the loop polls: the first turn brings it all, and delivers what comes after the poll.
+    // The script acts while the loop polls, so the first turn brings in everything, and delivers only what comes
+    // after the poll.
     world.turn();
     assert_eq!(ran(&world.events()), ["timer", "fd", "port", "worker done"]);
     one_of_everything(&mut world, &source);
@@ -148,13 +149,13 @@ fn q03_without_a_timer_the_poll_waits_ten_seconds_with_one_until_it_is_due() {
     let waits = [
         (PollReason::Default, Some(10_000_000_000)),
         (PollReason::Timer, Some(60_000_000_000)),
-        // The far one is due and fires in this turn, before its poll.
+        // The later timer comes due and fires in this turn, before its poll.
         (PollReason::Timer, Some(3_000_000)),
     ];
     assert_eq!(polls, waits);
 }
 
-/// Registers `source` with a callback that notes what it is ready for.
+/// Registers `source` with a callback that logs what the source is ready for.
 fn note(cx: &mut Cx<'_>, log: &Log, label: &'static str, source: &Arc<SimSource>, interest: Interest) {
     let log = log.clone();
     let io = Builtin::repeat("io", move |cx| {

@@ -1,5 +1,5 @@
-//! The record is enough to decide again: timers and the GC controller, rebuilt from a snapshot in the middle of a
-//! stream and fed with nothing but the inputs behind it, come to every decision that the loop came to.
+//! Tests that the record is enough to repeat every decision: timers and the GC controller, rebuilt from a
+//! snapshot in the middle of a stream and fed only the inputs that follow it, decide exactly as the loop did.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,15 +16,15 @@ use loop_probes::ids::{Tag, Ticks, TimerId, Timestamp};
 
 use crate::kit::{Cx, World, ms, pick};
 
-/// What is rebuilt.
+/// The state that is rebuilt.
 struct Rebuilt {
     timers: TimerQueue<Tag>,
-    /// The record knows timers by their ids.
+    /// The timers by the ids that they have in the record.
     keys: HashMap<TimerId, Timer>,
     gc: GcController,
     until: Option<Timestamp>,
     before_poll: Timestamp,
-    /// The reading that the next look at the heap belongs to, and whether the controller's timers are due by it.
+    /// The clock reading for the next heap check, and whether the controller's timers can be due by it.
     reading: (Timestamp, bool),
     gc_reading: Timestamp,
     collecting: bool,
@@ -37,7 +37,7 @@ struct Rebuilt {
     decided: Decided,
 }
 
-/// How much was decided again, so that nothing passes for want of events.
+/// Counts of the repeated decisions, so that the tests cannot pass for lack of events.
 #[derive(Debug, Default)]
 struct Decided {
     fired: u32,
@@ -49,7 +49,7 @@ struct Decided {
     armed_again: u32,
 }
 
-/// The state that a snapshot holds; `events` begins with its first part.
+/// The state in a snapshot; `events` starts with its first part.
 fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (Rebuilt, usize) {
     let mut timers = TimerQueue::new();
     let mut keys = HashMap::new();
@@ -120,7 +120,7 @@ impl Rebuilt {
                 if let Some(key) = self.keys.get(&timer).filter(|key| self.timers.value(**key).is_some()) {
                     assert!(self.timers.rearm(*key, due, period_ns));
                 } else {
-                    // New, or one that fired and that a handle kept.
+                    // A new timer, or one that fired and that a handle kept.
                     let is_kept = timer < self.timers.next_id();
                     let key = match is_kept {
                         true => self.timers.restore(timer, due, period_ns, true, tag),
@@ -190,7 +190,7 @@ impl Rebuilt {
         let Event::TimerFired { timer, tag, due, fired, skipped, .. } = *event else { return };
         self.finish();
         if self.due.take().is_some() {
-            // Readiness callbacks ran since, and may have armed something that is due already.
+            // Readiness callbacks have run since then, and may have armed a timer that is due already.
             self.pass = Some(self.timers.begin_pass(fired));
         }
         let pass = self.pass.as_ref().expect("timers fire after a poll");
@@ -221,7 +221,7 @@ impl Rebuilt {
         }
     }
 
-    /// A later snapshot says the same.
+    /// A later snapshot agrees.
     fn compare(&mut self, parts: &[Event<Ticks>]) {
         let told = pick!(parts, Event::SnapshotTimer { timer, tag, due, period_ns, referenced }
             => (timer, tag, due, period_ns, referenced));
@@ -242,7 +242,7 @@ impl Rebuilt {
     }
 }
 
-/// Rebuilds from the snapshot that begins at `from`, and decides everything behind it again.
+/// Rebuilds the state from the snapshot that begins at `from`, and repeats every decision after it.
 fn decide_again(config: GcConfig, events: &[Event<Ticks>], from: usize) -> Decided {
     let Event::SnapshotBegin { next_timer, .. } = events[from] else { panic!("{:?}", events[from]) };
     let (mut rebuilt, parts) = restore(config, next_timer, &events[from + 1..]);
@@ -261,7 +261,7 @@ fn decide_again(config: GcConfig, events: &[Event<Ticks>], from: usize) -> Decid
     rebuilt.decided
 }
 
-/// A program that does everything with timers and the heap that a program can do.
+/// A program that does everything that programs can do with timers and the heap.
 struct Churn {
     dice: Rng,
     heap: SimHeap,
@@ -338,7 +338,7 @@ fn record(policy: Policy) -> Vec<Event<Ticks>> {
         world.lp.with(|cx| cx.set_interval(ms(3), beat)).unwrap();
     }
     world.lp.run_for(ms(700)).unwrap();
-    // Quiet for a while: the controller slows down, and hurries again.
+    // A quiet period: the controller slows down, and speeds up again afterwards.
     state.borrow_mut().is_quiet = true;
     world.lp.run_for(ms(200)).unwrap();
     state.borrow_mut().is_quiet = false;

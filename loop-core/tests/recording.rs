@@ -1,4 +1,4 @@
-//! The loop on a real ring: what runs now, names, and a lossless recording that the loop has to help along.
+//! Tests the loop on a real ring: what runs now, names, and a lossless recording that needs the loop's help.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -55,7 +55,7 @@ fn a_reader_sees_the_task_that_runs_now_and_the_poll_with_its_deadline() {
     assert!((3_500_000_000_000..3_600_000_000_000).contains(&left), "{left}");
 }
 
-/// What a lossless recording saved, and the reader that saves.
+/// The events saved by a lossless recording, and the reader that saves them.
 type Saved = Arc<Mutex<(ProcessReader, Vec<Stamped>)>>;
 
 fn save(saved: &Saved) {
@@ -114,7 +114,7 @@ fn e03_a_shutdown_flushes_the_recorder_to_its_last_record() {
         lp.shutdown(Shutdown::within(Duration::from_secs(60)));
     });
     assert_eq!(event_loop.run().unwrap(), StopReason::Shutdown);
-    // Neither the loop nor the session has ended, and nobody asks for what is left.
+    // Read while the loop and the session still exist, without draining what is left.
     let (reader, events) = &*saved.lock().unwrap();
     assert_eq!(reader.lost_records(), 0);
     let events: Vec<_> = events.iter().map(|stamped| stamped.event).collect();
@@ -193,7 +193,7 @@ fn a_loop_and_a_probe_in_one_session_do_not_share_a_tag_unless_they_share_its_na
     }
 }
 
-/// Counts how often each clock is read: the record clock, the monotonic one.
+/// Counts the readings of each clock: the record clock, the monotonic clock.
 #[derive(Clone)]
 struct Counting(SimClock, Arc<[AtomicU64; 2]>);
 
@@ -209,7 +209,7 @@ impl Clock for Counting {
     }
 }
 
-/// Readings of both clocks in a turn that runs so many tasks, of a loop that has turned before.
+/// The readings of both clocks in a turn that runs `tasks` tasks, of a loop that has turned before.
 fn readings(tasks: u64, recorder: Recorder) -> [u64; 2] {
     let (sim, counts) = (Sim::new(), Arc::<[AtomicU64; 2]>::default());
     let clock = Counting(sim.clock().clone(), Arc::clone(&counts));

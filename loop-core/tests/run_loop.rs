@@ -1,6 +1,6 @@
-//! The run loop: a foreign loop pumped from ours, by the clock or by its readiness.
+//! Tests the run loop: a foreign loop pumped from ours, by the clock or on readiness.
 //!
-//! A counting loop shows what is asked of a foreign one and when, in virtual time. The real ones are in
+//! A counting loop shows which calls a foreign loop receives and when, in virtual time. The real ones are in
 //! `run_loop/own.rs` and `run_loop/glib.rs`.
 
 use std::cell::{Cell, RefCell};
@@ -20,20 +20,20 @@ use crate::kit::{Cx, World, ms, pick};
 mod glib;
 mod own;
 
-/// What a counting loop was asked, and what it answers.
+/// The calls that a counting loop received, and its answers.
 #[derive(Default)]
 struct Asked {
     starts: Cell<u32>,
     missing: Cell<bool>,
     fails: Cell<bool>,
     timeouts: RefCell<Vec<Duration>>,
-    /// Sources that are ready: each turn handles one.
+    /// Sources that are ready; each turn handles one.
     ready: Cell<u32>,
     deadline: Cell<Option<Duration>>,
     callback: RefCell<Option<Box<dyn FnMut()>>>,
     readiness: RefCell<Option<Source>>,
     thread: Cell<Option<ThreadId>>,
-    /// It waits as long as it may, in this world.
+    /// The world in which it waits for as long as it may.
     world: RefCell<Option<Sim>>,
 }
 
@@ -43,7 +43,7 @@ impl Asked {
     }
 }
 
-/// A foreign loop that counts.
+/// A foreign loop that counts its calls.
 #[derive(Clone, Default)]
 struct Counting(Rc<Asked>);
 
@@ -99,14 +99,14 @@ fn counting() -> (Rc<Asked>, RunLoop<Counting>) {
 
 const INTERVAL: Duration = RunLoop::<Counting>::INTERVAL;
 
-/// Runs the loop for so long; something keeps it alive meanwhile.
+/// Runs the loop for this long, and keeps it alive until then.
 fn run_for(world: &mut World, time: Duration) {
     world.lp.with(|cx| cx.set_timeout(time, Builtin::once("end", |_| ())));
     assert_eq!(world.lp.run().unwrap(), StopReason::Drained);
 }
 
-/// Another thread asks the foreign loop by `send`, and asks again when it was answered: nothing but the wake-up of
-/// the one question brings the host back. Stops the host in the end.
+/// Another thread sends the foreign loop questions by `send`, each after the answer to the previous one, so that
+/// only the wakeup of that one question brings the host back. Stops the host at the end.
 fn answer_one_at_a_time(
     host: &mut EventLoop<Builtin>,
     send: impl Fn(Box<dyn FnOnce() + Send>) + Send + 'static,
@@ -116,7 +116,7 @@ fn answer_one_at_a_time(
     let asker = thread::spawn(move || {
         let (answer, answered) = mpsc::channel();
         for question in 0..QUESTIONS {
-            // Now the host is still awake, now it waits.
+            // The host is sometimes still awake, and sometimes waiting.
             (0..question % 500).for_each(|_| std::hint::spin_loop());
             let answer = answer.clone();
             send(Box::new(move || answer.send(()).unwrap()));
@@ -313,15 +313,15 @@ fn r05_a_pump_from_our_loop_waits_no_longer_than_our_next_timer() {
             foreign.pump_from(cx, ms(100)).unwrap();
         })
     };
-    // Nothing else to do: as long as was asked for.
+    // With nothing else to do, it waits as long as requested.
     world.post(pump(&foreign));
     world.run();
     assert_eq!(world.sim.elapsed(), ms(100));
-    // A timer is due before that.
+    // A timer is due earlier.
     world.lp.with(|cx| cx.set_timeout(ms(7), Builtin::once("timer", |_| ())));
     world.post(pump(&foreign));
     world.run();
-    // A task waits.
+    // A task is queued.
     world.post(pump(&foreign));
     world.post(Builtin::once("task", |_| ()));
     world.run();
@@ -363,7 +363,7 @@ fn r06_a_ready_foreign_loop_is_pumped_and_a_quiet_one_is_not() {
     assert_eq!(pumped, [(true, true), (true, false), (true, false)]);
     world.lp.with(|cx| assert!(stop.stop(cx)));
     assert_eq!(world.lp.with(|cx| cx.pending()), []);
-    // Its place in the poller is free again.
+    // Its slot in the poller is free again.
     world.lp.with(|cx| cx.register(source, Interest::READABLE, Builtin::repeat("io", |_| ()))).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! The timers of scripts: milliseconds, limits, warnings.
+//! Tests script timers: milliseconds, limits, warnings.
 
 use std::time::Duration;
 

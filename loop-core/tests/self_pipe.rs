@@ -1,4 +1,5 @@
-//! Commands through the self-pipe, processes that they start, and the loop that has it all, under real signals.
+//! Tests commands through the self-pipe, the processes that they start, and the loop with all of it, under real
+//! signals.
 
 mod processes;
 mod signals;
@@ -17,7 +18,7 @@ use loop_probes::recorder::{Capture, Recorder};
 use crate::agenda::kit::{FOREVER, finish, hold, next};
 use crate::kit::{Log, name, pick};
 
-/// A loop with a self-pipe that logs what it does.
+/// A loop with a self-pipe, which logs what it does.
 struct Commanded {
     event_loop: EventLoop<Builtin>,
     commands: CommandSender,
@@ -179,7 +180,7 @@ fn a02_collect_brings_all_workers_together_and_the_loop_does_not_wait_for_them()
             .on_collected(move |result| told.send(result.clone()).unwrap())
     });
     let held = hold(&agenda.handle());
-    // The second joins the first: that one is still to come.
+    // The second request joins the first, whose collection has not taken place yet.
     world.send(b"GGQ");
     assert_eq!(world.event_loop.run().unwrap(), StopReason::Stopped);
     assert!(collections.try_recv().is_err(), "one worker is held");

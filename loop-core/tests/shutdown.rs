@@ -1,4 +1,4 @@
-//! Shutting down: at any point, as the owners chose, within a deadline, with a report.
+//! Tests shutdown: at any time, with the owners' choices, within a deadline, with a report.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -19,7 +19,7 @@ use loop_probes::event::{Event, Outcome, Phase, RefKind, StopReason};
 use crate::kit::{World, ms, name, pick};
 
 impl World {
-    /// Runs to the end of the shutdown, and says what it left.
+    /// Runs until the shutdown has ended, and returns its report.
     fn shut_down(&mut self) -> ShutdownReport {
         assert_eq!(self.lp.run().unwrap(), StopReason::Shutdown);
         self.lp.shutdown_report().expect("it was shut down").clone()
@@ -363,7 +363,7 @@ fn e03_real_sockets_are_closed_the_listener_first() {
             lp.spawn_checked("connection", |lp| async move {
                 stream.write_all(b"hello ").await?;
                 lp.shutting_down().await;
-                // The listener is gone by the time that somebody says so.
+                // Gives the listener time to close before the client is answered.
                 lp.sleep(ms(20)).await;
                 stream.write_all(b"bye").await
             });

@@ -1,4 +1,4 @@
-//! Signals: scripted ones for the order, real ones for the way in.
+//! Tests signals: scripted ones for their order, real ones for the way in.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ fn b14_a_signal_is_a_task_that_knows_its_number_and_when_it_arrived() {
     });
     let sim = world.sim.clone();
     world.sim.signal_at(ms(2), 1);
-    // The loop is busy when it arrives: what follows shows how late it was delivered.
+    // The loop is busy when the signal arrives, so the events that follow show how late it was delivered.
     world.lp.with(|cx| cx.set_timeout(ms(2), Builtin::once("busy", move |_| sim.advance(ms(5)))));
     assert_eq!(world.run(), ["on hup"]);
     let events = world.events();
@@ -103,7 +103,8 @@ fn b14_a_real_signal_wakes_a_real_loop() {
         cx.hold("test");
     });
     let killer = std::thread::spawn(move || {
-        // Standard signals that are pending twice merge in the kernel: each waits until the one before is handled.
+        // The kernel merges standard signals that are pending twice, so each waits until the previous one is
+        // handled.
         for () in next.iter().take(3) {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR2).unwrap();
         }

@@ -1,4 +1,4 @@
-//! A loop that nobody records takes a shorter way through its queue, and does the same.
+//! Tests that an unrecorded loop, which takes a shorter path through its queue, behaves the same.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use loop_probes::ids::TaskId;
 
 use crate::kit::{Cx, World, ms};
 
-/// Runs `program` on a loop that is recorded and on one that is not; what ran has to be the same.
+/// Runs `program` on a recorded and on an unrecorded loop; both must run the same callbacks.
 fn both(policy: &Policy, program: impl Fn(&mut World)) -> Vec<String> {
     let [recorded, silent] =
         [World::with_policy(policy.clone()), World::silent(policy.clone())].map(|mut world| {
@@ -26,7 +26,7 @@ fn both(policy: &Policy, program: impl Fn(&mut World)) -> Vec<String> {
     silent
 }
 
-/// Tasks that leave everything behind that a task can leave.
+/// Tasks that leave behind everything that a task can leave behind.
 fn busy(world: &mut World) {
     for name in ["one", "two", "three"] {
         let log = world.log.clone();
@@ -119,7 +119,7 @@ fn a_reload_ends_the_pass_at_once_and_is_not_counted() {
             cx.reload();
         }));
         world.post(world.log.task("after"));
-        // What a microtask says is not about its task.
+        // The outcome of a microtask is not its task's.
         world.post(Builtin::once("microtask reloads", |cx| {
             cx.microtask(Builtin::once("reloads", |cx: &mut Cx<'_>| cx.reload()));
         }));

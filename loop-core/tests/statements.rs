@@ -1,33 +1,33 @@
-//! Each statement of what the loop promises has a test that is named after it. A test that is renamed, ignored or
-//! lost must not take its statement with it unseen.
+//! Tests that each statement of what the loop promises has a test named after it. Renaming, ignoring or losing a
+//! test must not silently leave its statement untested.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::kit::rust_sources;
 
-/// The statements, by family: how they are numbered, and the ones in between. All that there are, also those that are
+/// The statements by family, with the range of their numbers, and the ones in between. Includes statements that are
 /// not built.
 ///
-/// b: Bun's event loop and what is integrated with it, e: errors, shutdown, futures, r: the run loop over a foreign loop, q: QuickJS's
-/// poll, a: the agenda and RefPerSys's loop, l: what users of loop libraries expect.
+/// b: Bun's event loop and its integrations; e: errors, shutdown, futures; r: the run loop over a foreign loop; q:
+/// QuickJS's poll; a: the agenda and RefPerSys's loop; l: what users of loop libraries expect.
 const FAMILIES: [(&str, std::ops::RangeInclusive<u32>); 6] =
     [("b", 0..=29), ("e", 1..=6), ("r", 1..=7), ("q", 1..=9), ("a", 1..=9), ("l", 1..=10)];
 const BETWEEN: [&str; 2] = ["b04a", "a04a"];
 
-/// Statements that nothing holds yet, because what they are about does not exist.
+/// Statements without a test, because the feature that they describe does not exist yet.
 const NOT_BUILT: [(&str, &str); 4] = [
     ("b26", "HTTP/1.1 server and client, WebSocket"),
     ("b27", "filesystem tasks of the loop's own, file watching as concurrent tasks"),
     ("b28", "subprocesses of the loop's own"),
     ("b29", "zlib and brotli on the pool"),
 ];
-/// Statements with a part about cost or time: the bench that measures it. Their tests hold what does not depend on the
-/// machine or its load. Lag beside busy workers, nanoseconds a turn and added latency do depend on it: a test with a bound on
-/// them would fail on a loaded machine, or hold nothing.
+/// Statements with a part about cost or time, each with the bench that measures it. Their tests check what does not
+/// depend on the machine or its load. Lag beside busy workers, nanoseconds per turn and added latency do depend on it:
+/// a test with a bound on them would fail on a loaded machine, or check nothing.
 const MEASURED: [(&str, &str); 3] = [("e02", "busy"), ("q09", "timers"), ("r06", "pump")];
 
-/// Tags of [`Builtin`](loop_core::Builtin) that b06 wants, once the families above are there.
+/// Tags of [`Builtin`](loop_core::Builtin) that b06 requires once the families above exist.
 const TAGS_WANTED: usize = 90;
 
 fn statements() -> BTreeSet<String> {
@@ -37,7 +37,7 @@ fn statements() -> BTreeSet<String> {
     numbered.chain(BETWEEN.map(str::to_owned)).collect()
 }
 
-/// The names of the tests in a source, without those that are ignored.
+/// The names of the tests in a source file, except for ignored ones.
 fn tests(text: &str) -> Vec<String> {
     let (mut names, mut is_test) = (Vec::new(), false);
     for line in text.lines().map(str::trim) {
@@ -55,7 +55,7 @@ fn tests(text: &str) -> Vec<String> {
     names
 }
 
-/// The statements at the head of a test's name: `b21_l04_an_overdue_interval` holds two.
+/// The statements at the start of a test's name: `b21_l04_an_overdue_interval` names two.
 fn held(name: &str) -> impl Iterator<Item = &str> {
     name.split('_').take_while(|part| {
         let number = part.trim_start_matches(|c: char| c.is_ascii_lowercase());

@@ -1,7 +1,8 @@
-//! Everything that reaches a loop from other threads, all at once, on real threads, counted exactly.
+//! Exercises everything that reaches a loop from other threads at the same time, on real threads, with exact
+//! counts.
 //!
-//! A test program of its own, so that it can run under a detector of data races: see `.ci/races`.
-//! `LOOPSCOPE_TEST_SCALE` is a percentage of the usual size, for tools that make each step slow.
+//! This is a test program of its own so that it can run under a data race detector: see `.ci/races`.
+//! `LOOPSCOPE_TEST_SCALE` is a percentage of the usual size, for tools that slow down each step.
 
 #![cfg(test)]
 
@@ -26,7 +27,7 @@ fn scaled(count: u64) -> u64 {
     (count * percent / 100).max(1)
 }
 
-/// What happened, counted by whoever did it.
+/// Counts of what happened, each kept by the thread that caused it.
 #[derive(Default)]
 struct Counts {
     posted: AtomicU64,
@@ -51,7 +52,7 @@ fn get(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
 }
 
-/// Goes with a post; what it owns is written by the producer and read by the loop.
+/// The payload of a post: written by the producer and read by the loop.
 struct Payload(Arc<Counts>, Box<u64>);
 
 impl Payload {
@@ -99,7 +100,7 @@ fn keep(handle: &Handle<Builtin>, counts: &Arc<Counts>) -> Kept<Builtin> {
     })
 }
 
-/// One producer's part: posts, kept posts, wake-ups, holds and releases, signals.
+/// One producer's work: posts, kept posts, wakeups, holds and releases, signals.
 fn produce(handle: &Handle<Builtin>, kept: &[Kept<Builtin>], counts: &Arc<Counts>, count: u64) {
     for number in 0..count {
         match handle.post(post(counts, number)) {
@@ -117,13 +118,13 @@ fn produce(handle: &Handle<Builtin>, kept: &[Kept<Builtin>], counts: &Arc<Counts
             _ => {}
         }
     }
-    // Whoever stopped in the middle of a round has not released yet.
+    // A producer that stopped in the middle of a round has not released yet.
     if matches!(count % 64, 1 | 2) {
         handle.release();
     }
 }
 
-/// Lets go of what keeps the loop alive, once all signals that were raised are through.
+/// Releases what keeps the loop alive, once all raised signals have been delivered.
 fn finish(cx: &mut Context<'_, Builtin>, counts: Arc<Counts>, interval: Timer) {
     if get(&counts.signals_run) < get(&counts.raised) {
         let again = Builtin::once("last", move |cx| finish(cx, counts, interval));
@@ -134,7 +135,7 @@ fn finish(cx: &mut Context<'_, Builtin>, counts: Arc<Counts>, interval: Timer) {
     assert!(cx.remove_signal(SIGNAL));
 }
 
-/// A loop under everything, until all producers are through and nothing is pending.
+/// A loop under all of it, until all producers are done and nothing is pending.
 fn storm(count: u64) {
     let counts = Arc::new(Counts::default());
     let session = Session::builder("stress").private();
@@ -157,7 +158,7 @@ fn storm(count: u64) {
         }
         let raiser = Arc::clone(&counts);
         threads.push(scope.spawn(move || {
-            // Fewer than the ring has slots: none may be dropped.
+            // Fewer than the ring has slots, so none may be dropped.
             for _ in 0..count.min(4_000) {
                 signal_hook::low_level::raise(SIGNAL).unwrap();
                 add(&raiser.raised);
@@ -168,7 +169,7 @@ fn storm(count: u64) {
             threads.into_iter().for_each(|thread| thread.join().unwrap());
             end.post(Builtin::remote("last", move |cx| finish(cx, ending, interval))).unwrap();
         });
-        // It is asked to stop from time to time, and goes on.
+        // It is stopped from time to time, and runs again.
         let stopper = handle.clone();
         scope.spawn(move || {
             for _ in 0..count.min(50) {
@@ -178,7 +179,7 @@ fn storm(count: u64) {
         });
         while event_loop.run().unwrap() == StopReason::Stopped {}
     });
-    // A stop that came after the loop had drained.
+    // Consumes a stop that arrived after the loop had drained.
     while event_loop.run().unwrap() == StopReason::Stopped {}
     assert_eq!((get(&counts.posted), get(&counts.refused)), (PRODUCERS * count, 0));
     assert_eq!(get(&counts.posts_run), PRODUCERS * count);
@@ -197,7 +198,7 @@ fn b08_b09_b11_b14_everything_at_once_is_counted_exactly() {
     }
 }
 
-/// A loop that ends while others post to it.
+/// A loop that ends while other threads post to it.
 fn abandoned(count: u64, run_at_most: u64) {
     let counts = Arc::new(Counts::default());
     let (handles, handle_at) = mpsc::channel();
@@ -209,7 +210,7 @@ fn abandoned(count: u64, run_at_most: u64) {
         while get(&owner.posts_run) < run_at_most {
             event_loop.run_for(Duration::from_micros(300)).unwrap();
         }
-        // What is dropped here is whatever happens to be anywhere in it.
+        // The loop is dropped here, with posts at every stage.
     });
     let handle = handle_at.recv().unwrap();
     let kept = [keep(&handle, &counts)];

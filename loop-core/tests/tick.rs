@@ -1,4 +1,4 @@
-//! The order of a tick, the drain after every task, nesting, validation.
+//! Tests the order of a tick, the drain after every task, nesting, validation.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -72,7 +72,7 @@ fn b00_io_runs_after_the_poll_and_before_due_timers() {
         });
         cx.register(source.clone(), Interest::READABLE, io).unwrap();
     });
-    // Both come due in one poll: the source is ready at the very moment the timer is due.
+    // Both come due in the same poll: the source becomes ready at the exact time at which the timer is due.
     world.sim.ready_at(ms(5), &source, Readiness::READABLE);
     assert_eq!(world.run(), ["io", "timer"]);
     let events = world.events();
@@ -242,7 +242,7 @@ fn b03_a_reload_returns_at_once_and_is_not_counted() {
     assert_eq!(world.run(), ["micro", "after"], "what it left comes before the next task");
 }
 
-/// Whatever the task is that reloads, and whatever comes next, under each policy and rule.
+/// For every kind of task that reloads and everything that can follow it, under each policy and rule.
 #[test]
 fn b03_what_a_reload_left_is_drained_before_the_next_task() {
     type Brings = fn(&mut Cx<'_>, Builtin);

@@ -1,4 +1,4 @@
-//! Handles of timers: what a fired one-shot leaves, and when that goes.
+//! Tests timer handles: what a fired one-shot leaves behind, and when that is freed.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use loop_probes::ids::TimerId;
 
 use crate::kit::{World, ms, pick};
 
-/// Counts the drops of what a task holds: a copy of it shares one.
+/// Counts drops of a task's payload, which copies of the task share.
 struct Counted(Rc<Cell<u32>>);
 
 impl Drop for Counted {
@@ -18,7 +18,7 @@ impl Drop for Counted {
     }
 }
 
-/// A task that can run again, and how often what it holds was freed.
+/// A task that can run again, and the number of times its payload was dropped.
 fn counted(world: &World, name: &'static str) -> (Builtin, Rc<Cell<u32>>) {
     let freed = Rc::new(Cell::new(0));
     let held = Counted(Rc::clone(&freed));
@@ -144,7 +144,8 @@ fn q07_a_place_that_a_handle_kept_is_used_again() {
     let old = handle.timer();
     drop(handle);
     let log = world.log.clone();
-    // The next look at the timers takes the place back; who takes it then must not hear the old key.
+    // The slot is freed the next time the loop looks at its timers. A new timer in it must not respond to the
+    // old key.
     let timers: Vec<Timer> = (0..2)
         .map(|_| {
             let timer = world.lp.with(|cx| cx.set_timeout(ms(1), log.repeat("other", |_| ())));

@@ -1,4 +1,4 @@
-//! Timers, under virtual time.
+//! Tests timers under virtual time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -133,7 +133,7 @@ fn l01_by_the_machines_own_clock_neither() {
         for delay_us in [1, 90, 1_000, 1_001, 2_500] {
             cx.set_timeout(Duration::from_micros(delay_us), Builtin::once("timer", |_| ()));
         }
-        // No wait of the system's poller is as long as that.
+        // Longer than any wait of the system's poller.
         cx.set_timeout(Duration::MAX, Builtin::once("never", |_| ()));
         cx.set_timeout(Duration::from_nanos(u64::MAX - 1), Builtin::once("never", |_| ()));
     });
@@ -262,7 +262,7 @@ fn q02_an_interval_lines_up_again_behind_the_others() {
 
 #[test]
 fn q09_ten_thousand_timers_fire_in_either_order() {
-    // What a turn costs under each is measured by `benches/timers.rs`.
+    // `benches/timers.rs` measures the cost of a turn under each.
     const TIMERS: usize = 10_000;
     let delays = || (0..TIMERS).map(|n| ms(1 + (n as u64 * 7_919) % 1_000));
     for is_one_per_turn in [true, false] {

@@ -1,4 +1,4 @@
-//! Callbacks that panic, fail or take too long.
+//! Tests callbacks that panic, fail or take too long.
 
 use loop_core::policy::PanicRule;
 use loop_core::{Builtin, EventLoop, LoopError, Policy};
@@ -47,7 +47,7 @@ fn a_failed_task_says_so() {
 fn a_task_over_its_limit_is_slow_by_the_machines_own_clocks() {
     let (recorder, capture) = Recorder::capture();
     let mut event_loop = EventLoop::<Builtin>::builder().recorder(recorder).build().unwrap();
-    // The first one runs before the rate of the record clock is known.
+    // The first task runs before the rate of the record clock is known.
     for slow in ["slow first", "slow second"] {
         event_loop.post(Builtin::once(slow, |_| std::thread::sleep(ms(25))));
     }

@@ -1,5 +1,5 @@
-//! What a wake-up costs in system calls: one for any number of posts to a loop that waits, none for a loop that is
-//! awake. Counted at the poller's wake-up, which is where the system call is.
+//! Tests the cost of wakeups in system calls: one for any number of posts to a waiting loop, none for a loop that
+//! is awake. Counted at the poller's wakeup, which is where the system call is made.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use loop_probes::recorder::{Capture, Recorder};
 
 use crate::kit::{ms, pick};
 
-/// Counts what is woken, and passes it on.
+/// Counts wakeups, and passes them on.
 struct Counted {
     inner: Waker,
     calls: Arc<AtomicU32>,
@@ -30,11 +30,11 @@ impl Wake for Counted {
     }
 }
 
-/// The machine's poller, which says when a wait begins and does not let it end before it may.
+/// The machine's poller, which reports the start of each wait and does not let it end before it is allowed to.
 struct Gate {
     inner: OsPoller,
     calls: Arc<AtomicU32>,
-    /// Gets the timeout of each wait that is none of zero.
+    /// Receives the timeout of each wait with a timeout other than zero.
     waits: mpsc::Sender<Option<Duration>>,
     may_end: mpsc::Receiver<()>,
 }
@@ -65,7 +65,7 @@ impl Poller for Gate {
     }
 }
 
-/// A loop on a thread of its own, held at the start of each of its waits.
+/// A loop on its own thread, held at the start of each of its waits.
 struct Held {
     handle: Handle<Builtin>,
     calls: Arc<AtomicU32>,
@@ -103,7 +103,7 @@ impl Held {
         assert_eq!(self.waits.recv().unwrap(), None, "nothing but a wake-up ends this wait");
     }
 
-    /// Ends the loop, and says how many pushes each wake-up stood for.
+    /// Ends the loop, and returns how many pushes each wakeup stood for.
     fn end(self) -> Vec<u32> {
         self.handle.post(Builtin::remote("end", |cx| cx.release("test"))).unwrap();
         self.may_end.send(()).unwrap();
@@ -112,7 +112,7 @@ impl Held {
     }
 }
 
-/// Calls `f` on so many threads at once.
+/// Calls `f` on this many threads at once.
 fn on_threads(threads: u32, f: impl Fn(u32) + Sync) {
     thread::scope(|scope| {
         for number in 0..threads {
@@ -127,7 +127,7 @@ fn b08_any_number_of_posts_to_a_loop_that_waits_is_one_system_call() {
     let held = Held::start();
     held.wait_begins();
     let post = |_| {
-        // More than the rings have slots: those that overflow cost none, either.
+        // More than the slots of the rings: posts that overflow cost no system call either.
         for _ in 0..40_000 {
             held.handle.post(Builtin::remote("posted", |_| ())).unwrap();
         }
@@ -166,7 +166,7 @@ fn b08_posts_to_a_loop_that_is_awake_are_no_system_call() {
         }
     });
     go_on.send(()).unwrap();
-    // The next wait begins only after all of them ran: nothing was left behind.
+    // The next wait begins only after all of them have run: nothing was left behind.
     held.wait_begins();
     assert_eq!(held.calls(), 1);
     let pushes = held.end();
@@ -195,7 +195,7 @@ fn l05_l08_stop_wake_hold_and_a_kept_post_each_end_a_wait() {
     held.thread.join().unwrap();
 }
 
-/// The completions of a pool come in through the same queue.
+/// A pool's completions arrive through the same queue.
 #[test]
 fn b08_b11_a_finished_job_wakes_a_loop_that_waits() {
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();

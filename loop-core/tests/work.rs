@@ -1,4 +1,4 @@
-//! The work pool: a job on a worker, its completion on the loop.
+//! Tests the work pool: a job on a worker, its completion on the loop.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -79,7 +79,7 @@ fn b11_run_is_on_a_thread_of_the_pool_and_then_on_the_loops_own() {
     assert!(threads[0] != here && threads[1..] == [here], "{threads:?}");
 }
 
-/// What Bun calls a `ConcurrentPromiseTask`: the promise is a future.
+/// Bun's `ConcurrentPromiseTask`, with a future as the promise.
 #[test]
 fn b11_a_job_settles_its_promise_with_its_result_or_with_its_panic() {
     let mut world = World::new();

@@ -1,8 +1,8 @@
-//! What one record costs, each figure beside its floor, all in one run.
+//! Measures the cost of one record, compared with its floor, in one run.
 //!
-//! `cargo bench -p loop-probes --bench record`. Every figure is the median of many short samples; where two are
+//! `cargo bench -p loop-probes --bench record`. Every figure is the median of many short samples. Where two are
 //! compared, their samples are interleaved and the ratio is the median of the pairs' ratios, because a shared
-//! machine drifts. The reader of the second half is a process of its own: this program, started again.
+//! machine drifts. The reader of the second half is a separate process: this program, started again.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -20,11 +20,11 @@ use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
 
-/// Records of a sample: a few hundred microseconds.
+/// Records per sample: a few hundred microseconds.
 const BATCH: u64 = 20_000;
 const SAMPLES: usize = 201;
 const PAIRS: usize = 101;
-/// Samples of one half of a pair: some milliseconds, so that the reader polls several times.
+/// Samples per half of a pair: some milliseconds, so that the reader polls several times.
 const LONG: usize = 48;
 const BLAST_RECORDS: u64 = 50_000_000;
 
@@ -46,7 +46,7 @@ fn event(number: u64, at: Ticks) -> Event<Ticks> {
     }
 }
 
-/// Nanoseconds of one call, over a batch.
+/// Nanoseconds per call, over a batch.
 #[inline(always)]
 fn sample(mut work: impl FnMut(u64)) -> f64 {
     let start = monotonic_now();
@@ -56,7 +56,8 @@ fn sample(mut work: impl FnMut(u64)) -> f64 {
     monotonic_now().ns_since(start) as f64 / BATCH as f64
 }
 
-/// Several samples in a row: more than a lap of the ring, so that what the reader touched is touched again.
+/// Several samples in a row, more than a lap of the ring, so that the slots touched by the reader are written
+/// again.
 fn long_sample(work: fn(&Subjects) -> f64, subjects: &Subjects) -> f64 {
     (0..LONG).map(|_| work(subjects)).sum::<f64>() / LONG as f64
 }
@@ -71,7 +72,7 @@ struct Subjects {
     own: Recorder,
     shared: Recorder,
     disabled: Recorder,
-    /// Slots of a ring without stamps and laps: the floor of a record without a clock.
+    /// The slots of a ring without stamps and laps: the floor for a record without a clock.
     bare: Vec<[u64; 4]>,
 }
 
@@ -116,7 +117,7 @@ impl Subjects {
         sample(|number| self.own.set_running(black_box(at), running(number)))
     }
 
-    /// A clock reading for re-execution: one record, but with a field of more than 32 bits.
+    /// A clock reading for re-execution: a single record, but with a field of more than 32 bits.
     fn wide(&self) -> f64 {
         let at = self.clock.ticks();
         sample(|number| {
@@ -153,7 +154,7 @@ fn bench() -> ExitCode {
         TickUnit::Tsc => "rdtsc",
         TickUnit::Monotonic => "clock_gettime (no invariant TSC here)",
     };
-    // Warm every page and the frequency.
+    // Warms up every page and the clock frequency.
     for _ in 0..20 {
         let _warm = (subjects.own(), subjects.shared(), subjects.bare());
     }
@@ -191,7 +192,7 @@ fn bench() -> ExitCode {
     target("disabled", disabled, disabled, 1.0, "ns");
 
     println!("with a reader attached from another process (median ratio of {PAIRS} interleaved pairs)");
-    // The reader comes and goes between the halves of a pair.
+    // The reader is held and released between the halves of a pair.
     let mut attached = Reader::start(session.path().expect("a shared session has a path"));
     for (name, work) in
         [("own timestamp", Subjects::own as fn(&Subjects) -> f64), ("shared timestamp", Subjects::shared)]
@@ -234,7 +235,7 @@ fn bench() -> ExitCode {
     if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The other process.
+/// The reading process.
 struct Reader {
     child: Child,
     answers: BufReader<ChildStdout>,
@@ -284,7 +285,7 @@ impl Reader {
     }
 }
 
-/// The reader's side: polls at the period that it suggests itself, and does what standard input says.
+/// The reader's side: polls at its own suggested interval, and follows the commands on standard input.
 fn read(path: &Path) -> ExitCode {
     let mut reader = ProcessReader::open(path, Start::Oldest).expect("the ring opens");
     let (said, words) = std::sync::mpsc::channel();

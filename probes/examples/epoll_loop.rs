@@ -1,7 +1,7 @@
-//! A hand-written epoll loop that is not ours, made visible: the lines marked `probe` are all it takes.
+//! A hand-written epoll loop, not built on loop-core, made visible: only the lines marked `probe` were added.
 //!
-//! `cargo run -p loop-probes --example epoll_loop -- 30` runs it for 30 seconds, without a number until Ctrl-C.
-//! Meanwhile `loopscope ps` lists it and `loopscope attach` watches it.
+//! `cargo run -p loop-probes --example epoll_loop -- 30` runs it for 30 seconds; without a number it runs until
+//! Ctrl-C. While it runs, `loopscope ps` lists it and `loopscope attach` watches it.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -63,7 +63,7 @@ fn main() -> io::Result<()> {
                     let _task = probe.timer_fired(heartbeat, beat, due); //              probe
                     rustix::io::read(&timer, &mut [0; 8])?;
                     due = monotonic_now().plus_ns(PERIOD.as_nanos() as u64);
-                    // The answer to the last question, if it is there.
+                    // The reply to the last request, if it has arrived.
                     let _answered = client.read(&mut [0; 64]).is_ok();
                     client.write_all(b"are you there?")?;
                 }

@@ -1,5 +1,5 @@
-//! A ring file that is cut while it is mapped. Each case is a process of its own, as it may die of it: this program
-//! starts itself again.
+//! Tests a ring file that is truncated while it is mapped. Each case runs in a process of its own, since it may be
+//! killed: this program starts itself again.
 
 #![expect(unsafe_code, reason = "a fault is made by reading behind the end of a mapped file")]
 
@@ -19,7 +19,7 @@ use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 const FOLDER: &str = "LOOPSCOPE_TEST_FOLDER";
 
-/// Runs the case of that name as a process of its own.
+/// Runs the case named `name` in a process of its own.
 fn run(case: &str) -> ExitStatus {
     let scratch = tempfile::tempdir().expect("the system grants it");
     Command::new(std::env::current_exe().expect("the system grants it"))
@@ -37,7 +37,7 @@ fn builder() -> SessionBuilder {
     Session::builder("cut").capacity(1024)
 }
 
-/// Writes a few laps.
+/// Writes a few laps of the ring.
 fn write(recorder: &Recorder) {
     for tick in 0..5_000 {
         recorder.record_now(Event::TickStart { tick });
@@ -53,7 +53,7 @@ fn cut(path: &Path, bytes: u64) {
         .expect("the system grants it");
 }
 
-/// Reads behind the end of a file that this process mapped for itself.
+/// Reads past the end of a file that this process has mapped itself.
 fn fault_elsewhere() {
     let file = tempfile::tempfile().expect("the system grants it");
     file.set_len(4096).expect("the system grants it");
@@ -63,7 +63,7 @@ fn fault_elsewhere() {
     let _byte = unsafe { map.as_ptr().read_volatile() };
 }
 
-/// Sends the signal to this thread, which has handled it on return.
+/// Sends the signal to this thread; it has been handled on return.
 fn send() {
     // SAFETY: `raise` has no preconditions.
     assert_eq!(unsafe { libc::raise(libc::SIGBUS) }, 0);
@@ -103,7 +103,7 @@ fn survives() {
         drop((recorder, session));
         assert!(!path.exists(), "it ends as any other");
     }
-    // What was learned about one session says nothing about the next one.
+    // A failure of one session does not affect the next.
     let session = builder().survive_truncation().shared_in(&folder()).unwrap();
     let recorder = session.recorder("loop");
     write(&recorder);
@@ -148,7 +148,7 @@ fn chains() {
     extern "C" fn before(_signal: libc::c_int) {
         SEEN.store(true, Ordering::Relaxed);
     }
-    // SAFETY: the handler stores into an atomic, which is allowed in one.
+    // SAFETY: the handler stores into an atomic, which is async-signal-safe.
     unsafe { libc::signal(libc::SIGBUS, before as *const () as usize) };
     let session = builder().survive_truncation().shared_in(&folder()).unwrap();
     let recorder = session.recorder("loop");
@@ -172,7 +172,7 @@ fn a_signal_that_is_sent_kills_as_before() {
 #[ignore = "a process of its own"]
 fn is_sent() {
     let _session = builder().survive_truncation().shared_in(&folder()).unwrap();
-    // The standard library's handler of stack overflows, which was installed before, may need to be asked twice.
+    // The standard library's handler for stack overflows, which was installed earlier, may need two signals.
     send();
     send();
 }
@@ -188,7 +188,7 @@ fn is_limited() {
     let limit = |bytes| {
         setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: None }).unwrap();
     };
-    // Room for the fixed part and for one ring.
+    // Enough for the fixed part and one ring.
     let session = Session::builder("limited").shared_in(&folder()).unwrap();
     let fixed = File::open(session.path().unwrap()).unwrap().metadata().unwrap().len();
     limit(fixed + 100_000);

@@ -1,4 +1,4 @@
-//! A recording process and one that looks: this program starts itself again as the one that records.
+//! Tests a recording process and one that reads: this program starts itself again as the recording process.
 
 #![expect(unsafe_code, reason = "a closure between fork and exec is the only way to be a forked child here")]
 
@@ -21,7 +21,7 @@ use loop_probes::stamped::Stamped;
 
 const FOLDER: &str = "LOOPSCOPE_TEST_FOLDER";
 
-/// The recording process: does what its standard input says.
+/// The recording process: follows the commands on standard input.
 #[test]
 #[ignore = "the other tests start it as a process of its own"]
 fn as_recording_process() {
@@ -47,10 +47,10 @@ fn as_recording_process() {
                 recorder.set_running(session.clock().ticks(), running);
             }
             (Some("fill"), Some(bytes)) => {
-                // From here on the disk is full, as far as this process can tell.
+                // From here on, the disk is full as far as this process is concerned.
                 let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
                 rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
-                // Its ring is in this process's memory: seen here, and missed elsewhere.
+                // Its ring is in this process's private memory: visible here, absent elsewhere.
                 let unshared = session.recorder("no room");
                 unshared.record_now(Event::TickStart { tick: 7 });
                 let mut reader = session.reader(Start::Oldest);
@@ -94,7 +94,7 @@ impl Recording {
         recording
     }
 
-    /// Asks without waiting for the answer.
+    /// Sends a command without waiting for the answer.
     fn say(&mut self, words: &str) {
         let input = self.child.stdin.as_mut().expect("it was asked for");
         writeln!(input, "{words}").expect("it listens");
@@ -128,7 +128,7 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        // It may be gone already, which is as good.
+        // It may have ended already, which is fine.
         let _gone = (self.child.kill(), self.child.wait());
     }
 }
@@ -211,7 +211,7 @@ fn a_hanging_a_stopped_and_a_killed_process_are_told_apart() {
     assert_eq!(after.running().unwrap()[0].running, Running::Task { task: TaskId(77), tag: Tag(5) });
 }
 
-/// A loop that hangs records nothing, and nothing reads its ring before the kill.
+/// A hung loop records nothing, and nothing reads its ring before the kill.
 #[test]
 fn a_process_that_was_killed_in_a_hang_is_known_to_have_hung() {
     let mut recording = Recording::start();
@@ -283,12 +283,12 @@ fn foreign_files_in_the_folder_are_reported_and_nothing_else_suffers() {
     assert!(nowhere.rings.is_empty() && nowhere.problems.is_empty());
 }
 
-/// Lets a closure between fork and exec, which runs on the thread that owns the recorder, have it.
+/// Gives a closure that runs between fork and exec access to the recorder of the forking thread.
 struct OnThisThread(Recorder, Session);
 
 // SAFETY: the closure runs in the forked child, where only the forking thread exists.
 unsafe impl Sync for OnThisThread {}
-// SAFETY: as above; the recorder is `Send` by itself.
+// SAFETY: as above; the recorder is itself `Send`.
 unsafe impl Send for OnThisThread {}
 
 #[test]
@@ -313,7 +313,7 @@ fn a_fork_turns_the_childs_recorder_off() {
         }
     };
     let mut command = Command::new("/bin/true");
-    // SAFETY: the closure touches atomics and asks for the process id: nothing that a lock could be held on.
+    // SAFETY: the closure accesses atomics and reads the process id: neither can involve a held lock.
     unsafe { command.pre_exec(in_child) };
     assert!(command.status().expect("the child's recorder is off").success());
 

@@ -1,5 +1,5 @@
-//! Chrome JSON that no program wrote, into the import and into the lint: damaged files, and files of made-up events. Each
-//! becomes a trace whose report holds, or is refused.
+//! Feeds arbitrary Chrome JSON to the import and to the lint: damaged files, and files of made-up events. Each becomes
+//! a trace with a sound report, or is refused.
 
 mod memory;
 mod plan;
@@ -18,7 +18,7 @@ use loop_traces::writer::{TraceWriter, WriteOptions};
 use plan::Plan;
 use printable::is_printable;
 
-/// Texts that keys of events have, and some that they cannot have.
+/// Keys that events have, and some that they cannot have.
 const PHASES: &[&str] = &[
     "X", "B", "E", "i", "I", "R", "b", "e", "n", "s", "t", "f", "C", "M", "P", "O", "S", "F", "c", "?", "",
     "XX",
@@ -58,14 +58,14 @@ const ARGS: &[&str] = &[
 const WORDS: &[&str] =
     &["null", "true", "\"1\"", "-1", "1e300", "{}", "0.0001", "\"x\"", "1e18", "9007199254740993"];
 
-/// Files that damage begins with.
+/// Files to damage.
 const SEEDS: &[&str] = &[
     r#"[{"ph":"B","name":"main","pid":1,"tid":1,"ts":0},{"ph":"X","name":"a","pid":1,"tid":1,"ts":1,"dur":2},{"ph":"E","pid":1,"tid":1,"ts":9}]"#,
     r#"{"displayTimeUnit":"ms","traceEvents":[{"ph":"s","name":"f","cat":"c","id":"0x1","pid":1,"tid":2,"ts":1},{"ph":"f","bp":"e","name":"f","cat":"c","id":"0x1","pid":1,"tid":1,"ts":3},{"ph":"X","name":"A::RunTask","pid":1,"tid":1,"ts":3,"dur":5}],"otherData":{"recorder":"loopscope 0"}}"#,
     r#"{"traceEvents":[{"ph":"b","cat":"node,node.async_hooks","name":"Immediate","id":"0x5","ts":1,"pid":1,"tid":1},{"ph":"b","cat":"node,node.async_hooks","name":"Immediate_CALLBACK","id":"0x5","ts":5,"pid":1,"tid":1},{"ph":"e","cat":"node,node.async_hooks","name":"Immediate_CALLBACK","id":"0x5","ts":7,"pid":1,"tid":1}]}"#,
 ];
 
-/// An export of our own, with the recording in it.
+/// Our own export, including the recording.
 fn own_export() -> &'static [u8] {
     static EXPORT: OnceLock<Vec<u8>> = OnceLock::new();
     EXPORT.get_or_init(|| {
@@ -78,7 +78,7 @@ fn own_export() -> &'static [u8] {
     })
 }
 
-/// A value: a number mostly, or anything else.
+/// A value, mostly a number.
 fn value(plan: &mut Plan<'_>, out: &mut String) {
     let _ = match plan.byte() {
         kind @ 0..=199 => write!(out, "{}", u64::from(kind) * 10 + u64::from(plan.byte() % 10)),
@@ -117,7 +117,7 @@ fn event(plan: &mut Plan<'_>, out: &mut String) {
     out.push('}');
 }
 
-/// The file that a plan makes.
+/// The file described by a plan.
 fn made(plan: &mut Plan<'_>) -> Vec<u8> {
     match plan.byte() % 8 {
         0 => plan.0.to_vec(),

@@ -1,4 +1,4 @@
-//! Events of any kind, their fields made up.
+//! Makes up events of any kind, with made-up fields.
 
 use loop_probes::event::{Event, FIELDS_MAX, Fields};
 use loop_probes::ids::{SourceId, Timestamp};
@@ -7,7 +7,8 @@ use loop_probes::stamped::Stamped;
 
 use super::plan::Plan;
 
-/// An event of any kind, its fields made up; `None` where they are no event. Times go on from `now`, mostly.
+/// An event of any kind with made-up fields; `None` if they do not decode to an event. Times mostly increase
+/// from `now`.
 pub(crate) fn event(plan: &mut Plan<'_>, now: &mut u64) -> Option<Stamped> {
     let code = plan.byte() % (Event::<Timestamp>::KINDS.len() as u8 + 4);
     let step = plan.number();
@@ -22,7 +23,7 @@ pub(crate) fn event(plan: &mut Plan<'_>, now: &mut u64) -> Option<Stamped> {
     Some(Stamped { at, source: SourceId((plan.byte() % 5).into()), event })
 }
 
-/// The records of an event, as a file has them.
+/// The records of an event, as in a file.
 pub(crate) fn records(stamped: &Stamped) -> Vec<Record> {
     Packed::new(stamped.at, stamped.event).records(stamped.source.0).collect()
 }

@@ -1,12 +1,12 @@
-//! What a harness may take.
+//! Memory limits of the harnesses.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Address space for the test itself: its threads, and the inputs it starts from.
+/// Address space for the test itself: its threads, and its initial inputs.
 const OWN_BYTES: u64 = 1 << 29;
 
-/// Limits the address space of this process to `bytes` for the code under test. Does nothing under an engine, which has a
-/// limit of its own because it needs much memory besides.
+/// Limits the address space of this process to `bytes` for the code under test. Does nothing under a fuzzing engine,
+/// which needs much memory besides and has a limit of its own.
 pub(crate) fn limit(bytes: u64) {
     if cfg!(fuzzing) {
         return;

@@ -1,6 +1,6 @@
-//! What the harnesses share: an input is a plan, read byte by byte, of what to make up.
+//! Shared by the harnesses: an input is a plan, read byte by byte, for making things up.
 
-/// Values at which arithmetic and limits break.
+/// Values at the edges of arithmetic and limits.
 const EDGES: [u64; 20] = [
     0,
     1,
@@ -24,7 +24,7 @@ const EDGES: [u64; 20] = [
     u64::MAX,
 ];
 
-/// A plan; behind its end it says 0.
+/// A plan; reads 0 after its end.
 pub(crate) struct Plan<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Plan<'a> {
@@ -52,7 +52,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// At most `most` of the bytes that are left.
+    /// At most `most` of the remaining bytes.
     pub(crate) fn bytes(&mut self, most: usize) -> &'a [u8] {
         let count = self.below(most + 1).min(self.0.len());
         let (first, rest) = self.0.split_at(count);
@@ -60,7 +60,7 @@ impl<'a> Plan<'a> {
         first
     }
 
-    /// Whether anything is left.
+    /// Whether any bytes are left.
     pub(crate) fn goes_on(&self) -> bool {
         !self.0.is_empty()
     }

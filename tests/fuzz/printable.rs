@@ -1,6 +1,6 @@
-//! Text that is shown.
+//! Checks text that is shown.
 
-/// Text of one line or many: nothing in it steers a terminal.
+/// Text of one or more lines, without terminal control sequences.
 pub(crate) fn is_printable(text: &str) {
     let bad = text.chars().find(|found| found.is_control() && *found != '\n');
     assert_eq!(bad, None, "{text:?}");

@@ -1,11 +1,12 @@
-//! Re-execution of recordings that no loop made: the records are whole, and what they say is damaged or made up.
+//! Fuzzes re-execution with recordings that no loop made: the records are whole, but their contents are damaged
+//! or made up.
 //!
-//! An input is a plan: which recording of the corpus to begin with, how much of it, and what to change in it, down to
-//! single words of its records. Whatever comes of it is checked, asked what would have been, and minimized. Each ends
-//! in an answer or an error, within its memory; and a recording that was only cut off does not diverge.
+//! An input is a plan: which recording of the corpus to start from, how much of it, and what to change in it, down to
+//! single words of its records. The result is checked, used for a what-if, and minimized. Each ends in an answer or
+//! an error, within its memory limit, and a recording that was only truncated does not diverge.
 //!
-//! `cargo test` runs the plans in the corpus beside this file and a few random ones; the page on testing says how to
-//! run it under an engine that measures coverage.
+//! `cargo test` runs the plans in the corpus beside this file and a few random ones; the page on testing explains
+//! how to run it under an engine that measures coverage.
 
 mod memory;
 mod plan;
@@ -28,10 +29,10 @@ use loopscope::rerun::minimize::{Limits, minimize};
 use loopscope::rerun::{Changes, Recorded, RerunError};
 use plan::Plan;
 
-/// Most events that a plan begins with: what there is to find is in few, and many take long.
+/// The most events that a plan starts with: a few are enough to find problems, and many take long.
 const EVENTS_MAX: usize = 3000;
 
-/// The corpus, read once: names of recordings and their events.
+/// The corpus, read once: the names of recordings and their events.
 fn seeds() -> &'static [(Metadata, Vec<Stamped>)] {
     static SEEDS: OnceLock<Vec<(Metadata, Vec<Stamped>)>> = OnceLock::new();
     SEEDS.get_or_init(|| {
@@ -53,7 +54,7 @@ fn read(path: &Path) -> (Metadata, Vec<Stamped>) {
     (reader.metadata().clone(), events)
 }
 
-/// The recording that a plan makes, and whether that was only cut off.
+/// The recording described by a plan, and whether it was only truncated.
 fn made(plan: &mut Plan<'_>) -> (MemorySource, bool) {
     let (metadata, whole) = &seeds()[usize::from(plan.byte()) % seeds().len()];
     let cut = if plan.byte().is_multiple_of(2) { whole.len() } else { plan.below(whole.len()) };
@@ -80,7 +81,7 @@ fn change(events: &mut Vec<Stamped>, plan: &mut Plan<'_>) {
             events.insert(place, Stamped { at: events[place].at, ..copy });
         }
         3 => {
-            // The same over and over: what one of them may ask for, many ask for together.
+            // Many copies of one event: what each may request, they request together.
             let copies = vec![events[place]; usize::from(plan.byte())];
             events.splice(place..place, copies);
         }
@@ -94,7 +95,7 @@ fn change(events: &mut Vec<Stamped>, plan: &mut Plan<'_>) {
     }
 }
 
-/// Changes a record of an event, where that is an event again: one value, or all bytes of the payload.
+/// Changes a record of an event if the result is again an event: one value, or all bytes of the payload.
 fn rewrite(stamped: &mut Stamped, whole: bool, plan: &mut Plan<'_>) {
     let packed = Packed::new(stamped.at, stamped.event);
     let mut records: Vec<Record> = packed.records(0).collect();
@@ -173,7 +174,7 @@ fn recordings() {
     bolero::check!().with_iterations(40).with_max_len(256).for_each(|plan: &[u8]| try_all(plan));
 }
 
-/// Each recording of the corpus, as it is and cut off, is decided again.
+/// Each recording of the corpus, whole and truncated, is re-executed.
 #[test]
 fn the_corpus_is_what_the_plans_begin_with() {
     assert!(seeds().len() > 10 && seeds().iter().all(|(_, events)| events.len() > 20));

@@ -1,11 +1,12 @@
-//! Ring files that no session made: the layout is right, as its page says, and what the words say is not.
+//! Fuzzes ring files that no session made: their layout follows its page, but the contents of the words are
+//! arbitrary.
 //!
 //! An input is a plan: changes to a small whole file, word by word and record by record, with stamps as a writer leaves
-//! them. A second half of the plan is carried out while the file is read, as by a process that scribbles over it. Each
-//! plan ends in events or an error, within a stated amount of memory and of processor time.
+//! them. The second half of the plan is carried out while the file is read, as if by a process that scribbles over it.
+//! Each plan ends in events or an error, within a stated amount of memory and of processor time.
 //!
-//! `cargo test` runs the plans in the corpus beside this file and a few hundred random ones; the page on testing says how
-//! to run it under an engine that measures coverage.
+//! `cargo test` runs the plans in the corpus beside this file and a few hundred random ones; the page on testing
+//! explains how to run it under an engine that measures coverage.
 
 mod memory;
 mod plan;
@@ -28,13 +29,14 @@ use loop_probes::text::InlineText;
 use plan::Plan;
 use rustix::time::{ClockId, clock_gettime};
 
-/// The processor time that one plan may take. A plan of the largest file takes a tenth of it in a debug build.
+/// The processor time that one plan may take. A plan with the largest file takes a tenth of it in a debug
+/// build.
 const PLAN_NS: u64 = 20_000_000_000;
 
-/// The most bytes that a plan grows a file to, with zeros.
+/// The size in bytes to which a plan may grow a file, with zeros.
 const BYTES_MAX: u64 = 1 << 33;
 
-/// Offsets of the file that plans begin with.
+/// Offsets in the file that plans start from.
 const TABLE_AT: usize = 4096;
 const PLACES: usize = 4;
 const META_AT: usize = 8192;
@@ -45,7 +47,7 @@ const CAPACITY: usize = 128;
 const RING_BYTES: usize = CAPACITY * 32;
 const RINGS: usize = 2;
 
-/// A file as a process leaves it behind, word by word as the page of the layout has it.
+/// A file as a process leaves it behind, word by word as on the page about the layout.
 fn whole() -> Vec<u8> {
     let mut file = Image(vec![0; SLOTS_AT + RINGS * RING_BYTES]);
     let metadata = serde_json::to_vec(&Metadata::new("fuzzed")).expect("metadata is JSON");
@@ -63,7 +65,7 @@ fn whole() -> Vec<u8> {
         (104, metadata.len() as u64),
         (112, LABELS_AT as u64),
         (120, LABELS as u64),
-        // Anchors: a tick a nanosecond.
+        // Anchors, with one nanosecond per tick.
         (152, 2_000_000),
         (160, 2_000_000),
         (192, 1),
@@ -95,7 +97,7 @@ fn whole() -> Vec<u8> {
     file.0
 }
 
-/// The events of the seed: short and long ones.
+/// The events of the initial file: short and long ones.
 fn event(number: usize, start: Ticks) -> Event<Ticks> {
     let task = TaskId(number as u64);
     match number % 4 {
@@ -123,16 +125,16 @@ impl Image {
 }
 
 fn put(file: &File, at: u64, word: u64) {
-    // Beyond what a file may have nothing can be written, which is as good.
+    // Nothing can be written past the maximum size of a file, which is fine.
     let _written = file.write_all_at(&word.to_ne_bytes(), at.min(BYTES_MAX));
 }
 
-/// One change of the file.
+/// Makes one change to the file.
 fn change(file: &File, plan: &mut Plan<'_>) {
     let ring = |plan: &mut Plan<'_>| (SLOTS_AT + usize::from(plan.byte()) % RINGS * RING_BYTES) as u64;
     let kind = plan.byte();
     if kind >= 250 {
-        // Metadata that is not what was written.
+        // Metadata that differs from what was written.
         let _written = file.write_all_at(plan.bytes(64), (META_AT + plan.below(400)) as u64);
         return;
     }
@@ -144,7 +146,7 @@ fn change(file: &File, plan: &mut Plan<'_>) {
         // The latest anchor, whole.
         4 => (24..28).for_each(|word| put(file, word * 8, plan.number())),
         5 => drop(file.set_len(plan.number() % BYTES_MAX)),
-        // A place that is a ring somewhere, and news.
+        // A table entry that claims a ring at an arbitrary place, and a new number of changes of the table.
         6 => {
             let place = (TABLE_AT + plan.below(PLACES) * 256) as u64;
             let words = [plan.number() << 32 | 1, plan.number(), 1 << (plan.byte() % 26)];
@@ -165,7 +167,7 @@ fn change(file: &File, plan: &mut Plan<'_>) {
                 }
             }
         }
-        // Only their lap.
+        // Changes only their lap.
         8 => {
             let (slots_at, from, count, lap) =
                 (ring(plan), plan.below(CAPACITY), plan.below(CAPACITY), plan.number());
@@ -184,7 +186,7 @@ fn processor_ns() -> u64 {
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
-/// Makes the file that the first half of a plan says, and reads it while the second half is carried out.
+/// Makes the file from the first half of a plan, and reads it while the second half is carried out.
 fn try_all(plan: &[u8], path: &Path, seed: &[u8]) {
     let began = processor_ns();
     std::fs::write(path, seed).expect("the folder is ours");
@@ -210,7 +212,7 @@ fn try_all(plan: &[u8], path: &Path, seed: &[u8]) {
 }
 
 fn read(reader: &mut ProcessReader, out: &mut Vec<Stamped>) {
-    // What was given out is the caller's memory, not the reader's.
+    // Returned events are in the caller's memory, not the reader's.
     out.clear();
     let before = (reader.records_read(), reader.lost_records());
     let polled = reader.poll(out);

@@ -1,4 +1,4 @@
-//! What holds of every answer, whatever the input was.
+//! Properties that hold for every answer, whatever the input.
 
 use std::fmt::Debug;
 
@@ -32,7 +32,7 @@ pub(crate) fn timeline(source: &mut impl EventSource) -> Option<Timeline> {
     }
 }
 
-/// The report of a source, as text and as JSON, and gates on all of its metrics.
+/// The report on a source, as text and as JSON, and gates on all of its metrics.
 pub(crate) fn report_of(source: &mut impl EventSource) -> Option<Summary> {
     let timeline = timeline(source)?;
     let summary = Summary::new(source, &timeline);
@@ -63,14 +63,14 @@ fn gates(source: &impl EventSource, summary: &Summary) {
     }
 }
 
-/// Whatever has percentiles has them in order, and what is a share is one.
+/// Percentiles are in order, and shares are between 0 and 1.
 fn figures(value: &Value) {
     match value {
         Value::Object(keys) => {
             let of = |key: &str| keys.get(key).and_then(Value::as_u64);
             if let (Some(count), true) = (of("count"), keys.contains_key("p99")) {
                 let figures = [of("p50"), of("p90"), of("p99"), of("max")];
-                // Over several loops only the count and the maximum mean anything.
+                // Over several loops, only the count and the maximum are meaningful.
                 let told = figures[..3].iter().flatten().count();
                 assert!(told == 0 || told == 3 && count > 0, "{value}");
                 assert_eq!(figures[3].is_some(), count > 0, "{value}");
@@ -87,7 +87,7 @@ fn figures(value: &Value) {
     }
 }
 
-/// Counts that say the same agree, and breakdowns add up.
+/// Counts of the same thing agree, and breakdowns add up.
 fn counts(summary: &Value) {
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no count"));
     let ticks = &summary["ticks"];
@@ -111,14 +111,14 @@ fn counts(summary: &Value) {
     }
 }
 
-/// An export of Chrome JSON. Its events are only counted: parsed, they take many times the memory of the export.
+/// A Chrome JSON export. Its events are only counted: parsed, they take many times the memory of the export.
 #[derive(Deserialize)]
 struct ChromeExport {
     #[serde(rename = "traceEvents")]
     events: Vec<IgnoredAny>,
 }
 
-/// Every export of a source: each is what its format says.
+/// Every export of a source conforms to its format.
 pub(crate) fn exports<S: EventSource>(mut open: impl FnMut() -> Result<S, SourceError>) {
     for details in [false, true] {
         let mut out = Vec::new();

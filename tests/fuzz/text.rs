@@ -1,4 +1,4 @@
-//! What people write: gates in TOML, and conditions. Each is understood or refused in one line.
+//! Fuzzes text that people write: gates in TOML, and conditions. Each is understood, or refused in one line.
 
 mod memory;
 mod plan;
@@ -56,7 +56,7 @@ fn of(plan: &mut Plan<'_>, words: &[&'static str]) -> &'static str {
     words[usize::from(plan.byte()) % words.len()]
 }
 
-/// Text of lines that are mostly right.
+/// Text of mostly correct lines.
 fn toml(plan: &mut Plan<'_>) -> String {
     let mut text = String::new();
     while plan.goes_on() {

@@ -1,8 +1,9 @@
-//! Traces that no recorder wrote: damaged bytes, and whole blocks with valid checksums of made-up records. Each is
-//! reported, exported and judged, or refused: without a panic, within its memory, and with figures that fit together.
+//! Fuzzes traces that no recorder wrote: damaged bytes, and whole blocks of made-up records with valid checksums.
+//! Each is reported, exported and judged, or refused: without a panic, within its memory limit, and with consistent
+//! figures.
 //!
-//! `cargo test` runs what is in the corpus beside this file and some made-up inputs; the page on testing says how to
-//! run it under an engine that measures coverage.
+//! `cargo test` runs the corpus beside this file and some made-up inputs; the page on testing explains how to run it
+//! under an engine that measures coverage.
 
 mod events;
 mod memory;
@@ -26,7 +27,7 @@ use loop_traces::source::SourceError;
 use plan::Plan;
 use printable::is_printable;
 
-/// Traces that damage begins with.
+/// Traces to damage.
 fn seeds() -> &'static [Vec<u8>] {
     static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     SEEDS.get_or_init(|| {
@@ -40,7 +41,7 @@ fn seeds() -> &'static [Vec<u8>] {
     })
 }
 
-/// Everything that is made of a trace.
+/// Everything that can be made from a trace.
 fn try_all(file: &[u8]) {
     let open = || Ok::<_, SourceError>(TraceReader::new(Cursor::new(file), Path::new("made-up"))?);
     let mut reader = match open() {
@@ -65,7 +66,8 @@ fn damaged(mut plan: Plan<'_>) {
             0 => file.truncate(place),
             1 => drop(file.drain(place..place.saturating_add(plan.byte().into()).min(file.len()))),
             2 => drop(file.splice(place..place, plan.bytes(64).iter().copied())),
-            // A short file may be the record of much, so that copies of copies take long and find nothing more.
+            // A short file may be the record of many events, so copies of copies take long and find nothing
+            // new.
             3 if file.len() < 2 * seed.len() => {
                 let copy = file[place..].to_vec();
                 file.extend_from_slice(&copy[..copy.len().min(4096)]);
@@ -80,7 +82,7 @@ fn damaged(mut plan: Plan<'_>) {
     try_all(&file);
 }
 
-/// A file of blocks that are what their headers say.
+/// A file of blocks that match their headers.
 fn made_up(mut plan: Plan<'_>) {
     let mut file = header(&mut plan);
     let mut now = 0;
@@ -113,7 +115,7 @@ fn made_up(mut plan: Plan<'_>) {
                 (BlockKind::RECORDS, words.len() as u32)
             }
             12 => {
-                // The records of an event twice, or without their end.
+                // The records of an event, repeated or without their end.
                 if let Some(stamped) = events::event(&mut plan, &mut now) {
                     words.extend(events::records(&stamped));
                     words.pop();
@@ -187,7 +189,7 @@ fn header(plan: &mut Plan<'_>) -> Vec<u8> {
     file
 }
 
-/// Labels, as the writer puts them, and sometimes anything else.
+/// Labels, as the writer places them, and sometimes anything else.
 fn labels(plan: &mut Plan<'_>, payload: &mut Vec<u8>) -> u32 {
     for _ in 0..plan.byte() % 8 {
         payload.push(plan.byte() % 8);
@@ -203,7 +205,7 @@ fn labels(plan: &mut Plan<'_>, payload: &mut Vec<u8>) -> u32 {
     0
 }
 
-/// The index of all blocks, mostly true, and the trailer.
+/// The index of all blocks, mostly correct, and the trailer.
 fn end(file: &mut Vec<u8>, blocks: &[(u64, BlockHeader)]) {
     let offset = file.len() as u64;
     let payload: Vec<u8> = blocks

@@ -1,4 +1,5 @@
-//! The model: lists, and what each step of a turn does to them, written down once more without any speed.
+//! The model: lists and the effect of each step of a turn on them, a second implementation that is written
+//! without regard to speed.
 
 mod acts;
 mod drain;
@@ -18,21 +19,21 @@ use super::program::{HANDLED, Happening, Node, Program, SOURCES};
 pub(super) enum Ended {
     Drained,
     Stopped,
-    /// It would wait for ever.
+    /// It would have waited for ever.
     Stuck,
 }
 
-/// What a task, an immediate or a completion is to the model.
+/// The model's view of a task, an immediate or a completion.
 #[derive(Clone)]
 struct Entry {
     node: Node,
-    /// It is the completion of a job.
+    /// Whether it is the completion of a job.
     job: bool,
 }
 
 struct Timer {
     due: u64,
-    /// Later armings come later; `None` is "not armed".
+    /// Increases with each arming; `None` is "not armed".
     armed: Option<u64>,
     firing: bool,
     referenced: bool,
@@ -57,7 +58,7 @@ struct Source {
     node: Node,
     registered: bool,
     referenced: bool,
-    /// Ready to read, to write; and when each direction was called last.
+    /// Ready to read, to write; and when each direction was last called.
     ready: [bool; 2],
     called: [u64; 2],
 }
@@ -71,13 +72,13 @@ pub(super) struct Model {
     policy: Policy,
     pub(super) log: Vec<(u64, u32)>,
     now: u64,
-    /// The reading that a poll ended with, for the timers right after it.
+    /// The clock reading at the end of a poll, for the timers that follow it.
     reading: Option<u64>,
     tasks: VecDeque<Entry>,
     budget: u32,
     micro: VecDeque<Node>,
     deferred: VecDeque<Deferred>,
-    /// Callbacks that this tick may still run although they were added to a drain that was running.
+    /// Callbacks that this tick may still run although they were added while a drain was running.
     deferred_budget: u32,
     deferred_posted: u64,
     immediates: Vec<Immediate>,
@@ -86,7 +87,7 @@ pub(super) struct Model {
     timers: Vec<Timer>,
     armings: u64,
     sources: Vec<Source>,
-    /// Sources that the last poll reported ready.
+    /// Sources that the last poll reported as ready.
     told: Vec<usize>,
     calls: u64,
     handlers: [Node; HANDLED],
@@ -97,20 +98,20 @@ pub(super) struct Model {
     worker_free: u64,
     holds: i64,
     releases_later: i64,
-    /// Of other threads, until the loop looks.
+    /// Set by other threads, until the loop looks.
     held_outside: i64,
     stop_outside: bool,
-    /// Another thread woke the loop, which has not looked at its posts since.
+    /// Another thread woke the loop, which has not looked at its posts since then.
     woken: bool,
-    /// It was woken since its last poll: the next one does not wait.
+    /// It was woken since its last poll, so the next one does not wait.
     looks: bool,
     stop: bool,
     reload: bool,
-    /// A callback reloaded, and what it left was not drained yet.
+    /// A callback reloaded, and what it left behind has not been drained yet.
     owes_drain: bool,
     world: BTreeMap<(u64, u64), World>,
     happenings: u64,
-    /// Of those, by callbacks.
+    /// The number of those that callbacks caused.
     brought_about: u32,
 }
 
@@ -173,12 +174,12 @@ impl Model {
         self.world.insert((at, self.happenings), what);
     }
 
-    /// Milliseconds since the world began.
+    /// Milliseconds since the start of the world.
     pub(super) fn elapsed_ms(&self) -> u64 {
         self.now
     }
 
-    /// References of every kind.
+    /// References of all kinds.
     pub(super) fn alive(&self) -> u32 {
         let timers =
             self.timers.iter().filter(|timer| timer.referenced && (timer.armed.is_some() || timer.firing));
@@ -276,7 +277,7 @@ impl Model {
         }
     }
 
-    /// True where a task reloaded.
+    /// True if a task reloaded.
     fn pass(&mut self) -> bool {
         let mut ran = false;
         while self.budget > 0 {
@@ -335,7 +336,7 @@ impl Model {
         self.after_loop = callbacks.into_iter().chain(added).collect();
     }
 
-    /// False where it would wait for ever.
+    /// False if it would wait for ever.
     fn poll(&mut self) -> bool {
         if self.policy.poll == PollRule::WhenNoTask && !self.tasks.is_empty() {
             return true;
@@ -368,7 +369,7 @@ impl Model {
         }
     }
 
-    /// True where it wakes the loop.
+    /// True if it wakes the loop.
     fn happen(&mut self, what: World) -> bool {
         match what {
             World::JobEnds(node) => self.posted.push_back(Entry { node, job: true }),
@@ -388,7 +389,7 @@ impl Model {
     }
 
     fn call_sources(&mut self) {
-        // Each call takes both directions, or one. What is left out waits for the next poll.
+        // Each call handles both directions, or one, depending on the policy. The rest waits for the next poll.
         let ready = std::mem::take(&mut self.told);
         if self.policy.sources == SourceRule::OnePerTurn {
             let directions = ready.iter().flat_map(|source| [(*source, 0), (*source, 1)]);
@@ -405,7 +406,7 @@ impl Model {
             return;
         }
         for source in ready {
-            // One that was removed meanwhile is not called.
+            // A source that has been removed since is not called.
             if self.sources[source].registered {
                 self.sources[source].ready = [false; 2];
                 let node = self.sources[source].node.clone();
@@ -434,7 +435,7 @@ impl Model {
         }
     }
 
-    /// True where its callback reloaded.
+    /// True if its callback reloaded.
     fn fire_one(&mut self, index: usize) -> bool {
         let timer = &mut self.timers[index];
         (timer.armed, timer.firing) = (None, true);
@@ -445,7 +446,7 @@ impl Model {
         });
         self.call(&node);
         if last {
-            // Its callback ends with clearing it, whatever it armed before.
+            // The last firing clears the timer at the end of its callback, whatever the callback armed before.
             (self.timers[index].armed, self.timers[index].firing) = (None, false);
         }
         let reloaded = std::mem::take(&mut self.reload);
@@ -462,7 +463,7 @@ impl Model {
         reloaded
     }
 
-    /// Calls `node` as a task, and drains. True where it reloaded: then it did not drain.
+    /// Calls `node` as a task, and drains. True if it reloaded, in which case it did not drain.
     fn run_node(&mut self, node: &Node) -> bool {
         self.call(node);
         let reloaded = std::mem::take(&mut self.reload);

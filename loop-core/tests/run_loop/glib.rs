@@ -1,6 +1,6 @@
-//! GLib's main context, the real one: driven by our loop, and driving it.
+//! Tests GLib's real main context: driven by our loop, and driving it.
 //!
-//! Without the library these tests fail; `LOOPSCOPE_NO_GLIB=1` leaves them out on purpose.
+//! These tests fail without the library; `LOOPSCOPE_NO_GLIB=1` skips them explicitly.
 #![expect(unsafe_code, reason = "a library by another name is vouched for by its caller")]
 
 use std::cell::Cell;
@@ -15,7 +15,7 @@ use loop_probes::clock::monotonic_now;
 
 use crate::kit::{Cx, ms};
 
-/// GLib, or `None` where somebody chose to go without.
+/// GLib, or `None` if the environment says to go without it.
 fn glib() -> Option<GlibLoop> {
     let glib = GlibLoop::new();
     match glib.handle() {
@@ -35,7 +35,7 @@ fn counter() -> (Rc<Cell<u32>>, impl Fn() + Clone) {
     (count, move || counts.set(counts.get() + 1))
 }
 
-/// Turns `host` until `done`, at most for ten seconds, which no test takes.
+/// Turns `host` until `done`, for at most ten seconds, which is longer than any test takes.
 fn turn_until(host: &mut EventLoop<Builtin>, done: impl FnMut() -> bool) {
     host.with(|cx| {
         cx.set_timeout(ms(10_000), Builtin::once("late", |cx| cx.stop()));
@@ -45,7 +45,7 @@ fn turn_until(host: &mut EventLoop<Builtin>, done: impl FnMut() -> bool) {
 
 #[test]
 fn r04_a_glib_that_is_not_there_is_a_clear_error() {
-    // SAFETY: there is no library of this name.
+    // SAFETY: there is no library with this name.
     let glib = unsafe { GlibLoop::from_library(&["libglib-of-no-one.so.0", "/nowhere/libglib.so"]) };
     let mut host = EventLoop::<Builtin>::new().unwrap();
     let missing = host.with(|cx| RunLoop::new(glib).run(cx, ms(1))).unwrap_err();
@@ -110,7 +110,7 @@ fn r06_glib_drives_our_loop_by_events_its_timers_and_its_other_threads() {
     let mut host = EventLoop::<Builtin>::new().unwrap();
     let pump = RunLoop::new(glib.clone());
     host.with(|cx| pump.run_ready(cx)).unwrap();
-    // Attached after it was armed, on the same thread.
+    // Attached on the same thread after the timer was armed.
     glib.timeout(ms(15), move || {
         timeout();
         true

@@ -1,4 +1,4 @@
-//! A second loop of ours, on the same thread, driven by the first.
+//! Tests a second loop of ours on the same thread, driven by the first.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -27,14 +27,15 @@ fn inner(set_up: impl FnOnce(&mut Cx<'_>)) -> Inner {
     RunLoop::new(inner)
 }
 
-/// A host that lives until somebody releases it.
+/// A host that lives until it is released.
 fn held() -> EventLoop<Builtin> {
     let mut host = EventLoop::<Builtin>::new().unwrap();
     host.with(|cx| cx.hold("the test"));
     host
 }
 
-/// The same; after ten seconds, which no test takes that waits for a wake-up or two, it stops.
+/// The same, but it stops after ten seconds, which is longer than any test takes that waits for a wakeup or
+/// two.
 fn host() -> EventLoop<Builtin> {
     let mut host = held();
     host.with(|cx| {
@@ -56,7 +57,7 @@ fn ends(host: &EventLoop<Builtin>, ran: &Rc<Cell<u32>>) -> Builtin {
 #[test]
 fn r01_a_pump_waits_for_the_second_loop_and_no_longer_than_it_was_told() {
     let start = monotonic_now();
-    // Not due on the slowest machine.
+    // Not due yet, even on the slowest machine.
     let inner = inner(|cx| {
         cx.set_timeout(ms(3_600_000), Builtin::once("in an hour", |_| ()));
     });
@@ -152,7 +153,7 @@ fn r06_a_pump_by_hand_takes_nothing_from_a_run_by_readiness() {
     let inner = inner(|_| ());
     host.with(|cx| inner.run_ready(cx)).unwrap();
     host.turn_within(Duration::ZERO).unwrap();
-    // By hand it learns of a timer of its own, and is left there.
+    // The inner loop learns of a timer of its own while it is pumped by hand, and is then left alone.
     let task = ends(&host, &ran);
     let sets = Builtin::once("sets", move |cx: &mut Cx<'_>| {
         cx.set_timeout(ms(2), task);
@@ -175,7 +176,7 @@ fn r06_a_pump_by_hand_takes_nothing_from_a_run_by_readiness() {
 
 #[test]
 fn r06_no_wake_up_of_the_second_loop_is_lost() {
-    // Three thousand questions have no time limit, each of them has: the asker's patience.
+    // The three thousand questions have no overall time limit, but each has one: the asker's timeout.
     let (mut host, inner) = (held(), inner(|_| ()));
     host.with(|cx| inner.run_ready(cx)).unwrap();
     let posts_to = inner.with(|inner| inner.handle()).unwrap();
@@ -233,7 +234,8 @@ fn r06_a_second_loop_that_would_end_does_not_keep_its_host_busy() {
                 counts.set(counts.get() + (&*stream).read(&mut [0; 8]).unwrap());
             });
             let io = cx.register(far, Interest::READABLE, io).unwrap();
-            // It keeps nothing alive: the loop has nothing to run for, and is called for this one all the same.
+            // The source is unreferenced: the inner loop has nothing to run for, but is called for this source
+            // all the same.
             cx.set_source_referenced(io, false).unwrap();
         });
         let (mut host, inner) = (host(), RunLoop::new(inner));

@@ -1,4 +1,4 @@
-//! Processes that a command starts: real ones.
+//! Tests real processes that a command starts.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -27,7 +27,7 @@ struct Ended {
 
 type Ends = Rc<RefCell<Vec<Ended>>>;
 
-/// A loop that starts at most `at_once` of `queue`, and stops after so many ends.
+/// A loop that runs at most `at_once` processes of `queue` at a time, and stops after this many have ended.
 fn starting(queue: &ProcessQueue, at_once: usize, ends: usize) -> (Commanded, Ends) {
     let ended = Ends::default();
     let (seen, queue) = (Rc::clone(&ended), queue.clone());
@@ -73,7 +73,7 @@ fn a02_so_many_at_once_and_the_others_wait_their_turn() {
     assert!(Process::new("mkfifo").arg(&fifo).status().unwrap().success());
     let fifo = fifo.display();
     let queue = ProcessQueue::new();
-    // These two can only end while both run.
+    // These two can only end if both run at the same time.
     queue.add(shell(&format!("read line < '{fifo}'; exit 1")));
     queue.add(shell(&format!("echo line > '{fifo}'; exit 2")));
     queue.add(shell("exit 7"));
@@ -81,7 +81,7 @@ fn a02_so_many_at_once_and_the_others_wait_their_turn() {
     world.send(b"PPP");
     assert_eq!(world.event_loop.run().unwrap(), StopReason::Stopped);
     let codes = ended.borrow().iter().map(|end| end.status.unwrap().code().unwrap()).collect::<Vec<_>>();
-    // The third starts when one of them ended.
+    // The third starts once one of them has ended.
     assert_ne!(codes[0], 7);
     let mut all = codes;
     all.sort_unstable();
@@ -117,7 +117,7 @@ fn a02_what_cannot_be_started_is_told_and_an_empty_queue_is_an_error_of_the_comm
 #[test]
 fn a02_a_process_that_runs_keeps_the_loop_alive_and_is_in_the_report() {
     let queue = ProcessQueue::new();
-    // Its input ends when the test lets go.
+    // Its input ends when the test releases it.
     let (input, feed) = std::io::pipe().unwrap();
     let mut cat = Process::new("cat");
     cat.stdin(input);

@@ -1,5 +1,5 @@
-//! The loop that has it all, under real signals. Signals belong to a whole process, so each test has one of its
-//! own: this very program, which is asked to run one helper and nothing else.
+//! Tests the loop with all of it, under real signals. Signals affect a whole process, so each test runs in a
+//! process of its own: this test program again, asked to run a single helper.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -28,7 +28,7 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-/// Runs `test`, the test of that name, in a process of its own: it catches signals that would be missed by the rest.
+/// Runs the test named `test` in a process of its own, because it catches signals that the other tests need.
 fn alone(name: &str, test: impl FnOnce()) {
     const ALONE: &str = "LOOP_CORE_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -43,7 +43,7 @@ fn alone(name: &str, test: impl FnOnce()) {
     assert!(own.status.success() && out.contains("1 passed"), "{out}{errors}");
 }
 
-/// The program under test: says what happens to it.
+/// The program under test, which reports what happens to it.
 #[test]
 #[ignore = "a program that other tests run"]
 fn helper() {
@@ -108,7 +108,7 @@ impl Helper {
         helper
     }
 
-    /// The next thing that it says.
+    /// The next line of its report.
     fn next(&mut self) -> String {
         loop {
             let line = self.lines.next().expect("it says something before it ends").unwrap();
@@ -130,7 +130,7 @@ impl Helper {
 
 impl Drop for Helper {
     fn drop(&mut self) {
-        // A test that failed leaves no program behind.
+        // A failing test leaves no program behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -197,7 +197,7 @@ fn a03_timers_have_nanoseconds_on_a_real_clock_too() {
     let [(due, fired)] = fired[..] else { panic!("{fired:?}") };
     assert_eq!((armed.len(), due.ns_since(armed[0])), (1, 40_000_007));
     assert!(fired >= due, "never early");
-    // What the poller was asked for ends at the nanosecond, not at the millisecond that follows.
+    // The poller's timeout ends at the requested nanosecond, not at the following millisecond.
     let before = pick!(events, Event::InputClock { point: ClockPoint::BeforePoll, now } => now);
     let polls = pick!(events, Event::Poll { timeout_ns: Some(timeout_ns), .. } => timeout_ns);
     for (before, timeout_ns) in before.iter().zip(polls) {

@@ -1,4 +1,4 @@
-//! A loop on mio that `loopscope ps` lists and `loopscope attach` watches: the lines marked `probe` are all it takes.
+//! A loop on mio that `loopscope ps` lists and `loopscope attach` watches: only the lines marked `probe` were added.
 //!
 //! ```sh
 //! cargo run --manifest-path tests/peers/Cargo.toml --example mio -- 30   # seconds
@@ -29,7 +29,7 @@ pub(crate) fn run(session: &Session, duration: Duration) -> anyhow::Result<()> {
     let sending = std::thread::spawn(move || send(sender, duration));
     loop {
         let _tick = probe.tick(); //                                                     probe
-        // mio returns `io::Result<()>`: the closure counts.
+        // mio returns `io::Result<()>`, so the closure counts the events.
         probe.poll(None, || poll.poll(&mut events, None).map(|()| events.iter().count()))?; // probe
         for _event in &events {
             let _task = probe.task(message); //                                          probe
@@ -43,7 +43,7 @@ pub(crate) fn run(session: &Session, duration: Duration) -> anyhow::Result<()> {
     }
 }
 
-/// Sends a byte every 10 ms, and hangs up after `duration`.
+/// Sends a byte every 10 ms, and closes the connection after `duration`.
 fn send(mut sender: pipe::Sender, duration: Duration) -> anyhow::Result<()> {
     let end = monotonic_now().plus_ns(u64::try_from(duration.as_nanos())?);
     while monotonic_now() < end {

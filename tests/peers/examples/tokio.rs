@@ -1,6 +1,6 @@
-//! A tokio runtime that `loopscope ps` lists and `loopscope attach` watches: the lines marked `probe` are all it takes.
+//! A tokio runtime that `loopscope ps` lists and `loopscope attach` watches: only the lines marked `probe` were added.
 //!
-//! It sleeps 50 ms and computes 5 ms in turn: 9% busy, and no stall.
+//! It alternates between 50 ms of sleep and 5 ms of computing: 9% busy, and no stall.
 //!
 //! ```sh
 //! cargo run --manifest-path tests/peers/Cargo.toml --example tokio -- 30   # seconds

@@ -1,4 +1,4 @@
-//! What a loop does while it has nothing to do until a timer is due: system calls, and processor time.
+//! Measures what a loop does while it has nothing to do until a timer is due: system calls and processor time.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Processor time of that wait, in a process of its own.
+/// The processor time of that wait, in a process of its own.
 fn processor_ns(name: &str, delay_ms: &str) -> Result<f64> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([SECOND_RUN, "idle", name, delay_ms]).stdin(Stdio::null()).stderr(Stdio::inherit());
@@ -62,7 +62,7 @@ fn processor_ns(name: &str, delay_ms: &str) -> Result<f64> {
     text.trim().parse().with_context(|| format!("the process that waits said {text:?}"))
 }
 
-/// The other process: waits between two marks; returns the processor time of it.
+/// The other process: waits between two marks, and returns the processor time of the wait.
 pub(crate) fn wait(name: &str, delay_ms: &str) -> Result<u64> {
     let delay = Duration::from_millis(delay_ms.parse()?);
     let mut alarm = alarm(name)?.ok_or_else(|| anyhow!("{name} is missing"))?;
@@ -73,7 +73,7 @@ pub(crate) fn wait(name: &str, delay_ms: &str) -> Result<u64> {
     alarm.ring(delay)?;
     marker();
     let spent_ns = cpu_time_ns() - before_ns;
-    // libuv starts from its own, rounded, clock.
+    // libuv starts from its own, rounded clock.
     ensure!(monotonic_now().ns_since(start) + 1_000_000 >= delay.as_nanos() as u64, "{name} woke early");
     Ok(spent_ns)
 }

@@ -1,4 +1,4 @@
-//! What a callback does to the model.
+//! The effects of a callback's actions on the model.
 
 use super::{Deferred, Entry, Immediate, Model, Timer, World};
 use crate::model::program::{Act, HAPPENINGS_MAX, Node};
@@ -45,7 +45,7 @@ impl Model {
             }
             Act::Refresh(timer) if timers > 0 => {
                 let timer = &mut self.timers[timer % timers];
-                // What runs once has nothing left to run while it fires.
+                // A one-shot timer cannot be refreshed while it fires.
                 if timer.armed.is_some() || (timer.firing && timer.interval.is_some()) {
                     self.armings += 1;
                     (timer.due, timer.armed) = (self.now + timer.delay, Some(self.armings));

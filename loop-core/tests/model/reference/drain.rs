@@ -1,4 +1,5 @@
-//! The drain: microtasks, then the deferred queue with what is added to it, then what that promised.
+//! The drain: microtasks, then the deferred queue including callbacks added to it, then the microtasks that
+//! those added.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ impl Model {
             while self.may_drain(&waited)
                 && let Some(deferred) = self.deferred.pop_front()
             {
-                // Those that the drain found need no budget.
+                // Callbacks that were queued before the drain need no budget.
                 self.deferred_budget -= u32::from(!waited.remove(&deferred.number));
                 self.call(&deferred.node);
                 self.reload = false;

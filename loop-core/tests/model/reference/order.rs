@@ -1,29 +1,30 @@
-//! The order of a turn in each design, written from the designs (Bun's `tick` and `autoTick`, QuickJS's `js_os_poll`,
-//! Bun's mini loop) and not from the lists of the implementation: a preset with two steps swapped is not in this order.
+//! The order of a turn in each design. Written from the designs (Bun's `tick` and `autoTick`, QuickJS's `js_os_poll`,
+//! Bun's mini loop) and not from the lists of the implementation, so that a preset with two steps swapped differs from
+//! it.
 
-/// What a turn does to the model. What concerns a heap or a host is left out: the programs have neither.
+/// The effect of a turn's step on the model. Steps for a heap or a host are omitted: the programs have neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Does {
-    /// What other threads hold, give back, or ask to stop takes effect.
+    /// Applies what other threads hold, release, or ask to stop.
     References,
     /// Signals become tasks.
     Signals,
-    /// What other threads posted becomes tasks, or is put aside.
+    /// Posts from other threads become tasks, or are set aside.
     Posts,
-    /// What was put aside becomes tasks.
+    /// Entries that were set aside become tasks.
     Finished,
     /// The task queue, once.
     Pass,
-    /// The task queue, again and again.
+    /// The task queue, repeatedly.
     Passes,
-    /// What is left is drained.
+    /// Drains what is left.
     Drain,
-    /// The same, where a policy drains only after passes.
+    /// The same, under policies that drain only after passes.
     LateDrain,
     /// The run may end here.
     Exit,
     Immediates,
-    /// What was to be given back at the end of the turn.
+    /// References to release at the end of the turn.
     Releases,
     Poll,
     Sources,
@@ -36,7 +37,7 @@ use Does::{
     Signals, Sources, Timers,
 };
 
-/// Bun (b01, b02), and what only has other limits: the agenda's loop, the mini loop, one of our own.
+/// Bun (b01, b02), and policies that differ only in limits: the agenda's loop, the mini loop, a custom one.
 const BUN: &[Does] = &[
     References, Signals, Posts, Passes, // tick
     Immediates, LateDrain, Releases, Poll, Sources, Timers, AfterLoop, LateDrain,
