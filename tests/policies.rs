@@ -1,5 +1,5 @@
-//! The demo under each of its policies: the same load is served, every family of events moves, and what is told
-//! live is told again by the file.
+//! Tests the demo under each of its policies: the same load is served, every family of events occurs, and the
+//! live summary matches the file's.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -14,7 +14,7 @@ use serde_json::Value;
 use served::assert_served;
 use totals::totals;
 
-/// Records a demo of three seconds under `policy`; gives what it said.
+/// Records a demo of three seconds under `policy`; returns its summary.
 fn recorded(place: &Place, policy: &str) -> Value {
     let trace = place.file("a.looptrace");
     place.json(&["demo", "--policy", policy, "--duration", "3s", "--json", "--record", text(&trace)])
@@ -64,7 +64,7 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     let priorities = agenda["priorities"].as_array().unwrap();
     let names: Vec<&str> = priorities.iter().map(|priority| priority["priority"].as_str().unwrap()).collect();
     assert_eq!(names, ["high", "normal", "low"]);
-    // Where a higher one always has something, a lower one never gets a turn: a machine may be as slow as that.
+    // A lower priority gets no turn while a higher one always has work: a machine may be that slow.
     let mut higher_waits = false;
     for priority in priorities {
         assert!(number(&priority["added"]) > 0, "{agenda}");
@@ -77,7 +77,7 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     assert_eq!(workers.iter().map(|worker| number(&worker["ran"])).sum::<u64>(), ran);
     assert!(number(&agenda["added"]) >= ran);
     assert!(number(&agenda["rendezvous"]["count"]) >= 2, "{agenda}");
-    // Collections are commands to the loop itself; an operator's come in between.
+    // Collections are commands to the loop itself, among the operator's.
     let commands = live["commands"]["by_byte"].as_array().unwrap();
     let collect = commands.iter().find(|command| command["byte"] == "G").unwrap();
     assert!(number(&collect["count"]) >= 2 && collect["known"] == true, "{commands:?}");
@@ -88,7 +88,7 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     place.succeed(&["export", text(&trace), "-o", text(&chrome)]);
     let exported: Value = serde_json::from_slice(&std::fs::read(chrome).unwrap()).unwrap();
     let events = exported["traceEvents"].as_array().unwrap();
-    // A slice, or the two ends of a pair.
+    // A slice, or the pair of its ends.
     let tasklets = events.iter().filter(|event| event["cat"] == "agenda" && event["ph"] != "e").count();
     assert_eq!(tasklets as u64, ran);
     assert!(events.iter().any(|event| event["name"] == "gc rendezvous"));

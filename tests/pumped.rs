@@ -1,5 +1,5 @@
-//! GLib's main context, pumped by a loop of ours in a process of its own: its pumps and what holds the loop are seen
-//! from outside.
+//! Tests GLib's main context, pumped by our loop in a process of its own: its pumps and what keeps the loop alive
+//! are visible from outside.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use program::{Place, Running, example, wait_for};
 use serde_json::Value;
 
-/// How the example ends where there is no GLib.
+/// The exit code of the example if GLib is missing.
 const MISSING: i32 = 2;
 
 #[test]
@@ -31,7 +31,7 @@ fn pumps_and_what_holds_the_loop_are_seen() {
     wait_for("pumps of both kinds", || {
         report = place.json(&["report", &pid, "--json"]);
         let [count, ready] = ["count", "ready"].map(|field| report["pumps"][field].as_u64().unwrap_or(0));
-        // By its descriptor, and by the time of its own timer.
+        // Both by its descriptor and by its own timer.
         ready > 0 && count > ready
     });
     let held = report["keep_alive"].as_array().unwrap();

@@ -1,8 +1,9 @@
-//! The recorder in deterministic simulation: real rings, a real reader and a real writer under a virtual clock, on a disk
-//! that fails. Whatever happens to the recorder, what a reader concludes from the file must be true.
+//! Tests the recorder in deterministic simulation: real rings, a real reader and a real writer under a virtual clock,
+//! on a disk that fails. Whatever happens to the recorder, what a reader concludes from the file must be true.
 //!
-//! A seed decides everything: `LOOPSCOPE_TEST_SEEDS=1000000 cargo test --release -p loopscope --test recorder` runs a
-//! campaign, `LOOPSCOPE_TEST_SEED=4711` one of its seeds again, both together as many seeds from that one on.
+//! A seed decides everything. `LOOPSCOPE_TEST_SEEDS=1000000 cargo test --release -p loopscope --test recorder` runs a
+//! campaign, `LOOPSCOPE_TEST_SEED=4711` repeats one of its seeds, and both together run that many seeds starting from
+//! that one.
 
 #[path = "recorder/disk.rs"]
 mod disk;
@@ -14,7 +15,7 @@ mod world;
 use truth::Truth;
 use world::{Plan, World};
 
-/// Seeds of a plain test run.
+/// Seeds in a plain test run.
 const SEEDS: u64 = 2_000;
 
 fn variable(name: &str) -> Option<u64> {
@@ -43,7 +44,7 @@ fn whatever_happens_to_the_recorder_what_its_file_says_is_true() {
     }
 }
 
-/// What came up, so that a plan that no longer does anything is noticed.
+/// Counts of what occurred, to notice plans that no longer have an effect.
 #[derive(Debug, Default)]
 struct Seen {
     killed: u64,

@@ -1,4 +1,4 @@
-//! A demo that is recorded, and the file afterwards: the same totals everywhere.
+//! Tests a demo that is recorded, and the file afterwards: the totals agree everywhere.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -28,7 +28,7 @@ fn live_report_replay_and_export_agree() {
     assert_eq!(totals(&report), totals(&place.json(&["replay", trace, "--json"])));
     assert_eq!(live["lost_records"], 0, "an in-process recording loses nothing");
 
-    // All six families moved.
+    // Events of all six families occurred.
     assert_served(&live);
     assert!(live["microtasks"]["ran"].as_u64() > Some(100));
     assert!(live["gc"]["collect"].as_u64() > Some(0) && live["gc"]["defer"].as_u64() > Some(0));
@@ -46,7 +46,7 @@ fn live_report_replay_and_export_agree() {
 #[test]
 fn a_seed_sends_the_same_requests() {
     let place = Place::new();
-    // The stop comes at different moments; what arrives until then does not differ.
+    // The demo stops at varying times, but the requests up to then are the same.
     for _ in 0..2 {
         let demo = place.json(&["demo", "--seed", "3", "--load", "600", "--duration", "2s", "--json"]);
         let number = |what: &str| demo["workload"][what].as_u64().unwrap();
@@ -68,7 +68,7 @@ fn a_seed_sends_the_same_requests() {
                 Arrival::Signal { .. } | Arrival::Command { .. } => {}
             }
         }
-        // What was on its way when the loop stopped is all that may be missing.
+        // Only requests in flight when the loop stopped may be missing.
         for (tag, expected) in expected {
             let (ran, on_their_way) = (ran(&demo, tag), sent - answered);
             assert!(ran <= expected && expected <= ran + on_their_way, "{tag}: {ran} of {expected}");
@@ -86,7 +86,7 @@ fn an_injected_stall_is_found_and_blamed() {
         let blame = stall["blame"].as_array().unwrap();
         let sum: u64 = blame.iter().map(|line| line["ns"].as_u64().unwrap()).sum();
         assert_eq!(Some(sum), stall["run_ns"].as_u64(), "the ledger adds up");
-        // A machine that has other things to do stalls the loop by itself, also longer than the report does.
+        // A busy machine stalls the loop too, and possibly longer than the report does.
         let tasks = blame.iter().filter(|line| line["what"].as_str().unwrap().starts_with("task "));
         assert!(tasks.is_sorted_by_key(|line| Reverse(line["ns"].as_u64())), "the longest first: {blame:?}");
         assert_eq!(blame.last().unwrap()["what"], "unattributed");
@@ -120,7 +120,7 @@ fn a_scaled_tag_takes_longer() {
         tags["Echo"]
     };
     let (plain, scaled) = (median(&[]), median(&["--scale", "Echo=40"]));
-    // A factor far beyond what a busy machine does to a median.
+    // A factor far beyond the effect of a busy machine on a median.
     assert!(scaled > 4 * plain, "{plain} ns, scaled {scaled} ns");
 }
 

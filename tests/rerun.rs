@@ -1,5 +1,5 @@
-//! `rerun --check`, through the real binary: what the demo and the echo server record is decided again, what was
-//! changed afterwards is found, and what cannot be checked says why.
+//! Tests `rerun --check` through the real binary: the recordings of the demo and of the echo server are
+//! re-executed, later changes to them are found, and the reason is given if a recording cannot be checked.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -33,7 +33,7 @@ fn check(place: &Place, trace: &Path) -> Value {
     checked
 }
 
-/// The same of a recording from the loop's start: all that is in it was decided again.
+/// The same for a recording from the loop's start, all of which must be re-executed.
 fn check_all(place: &Place, trace: &Path) -> Value {
     let (checked, report) = (check(place, trace), place.json(&["report", text(trace), "--json"]));
     assert_eq!(checked["first_tick"], 1);
@@ -49,7 +49,7 @@ fn check_all(place: &Place, trace: &Path) -> Value {
     checked
 }
 
-/// How many snapshots it holds.
+/// The number of snapshots in the recording.
 fn snapshots(trace: &Path) -> usize {
     let mut reader = TraceReader::open(trace).expect("a trace can be read");
     let mut events = Vec::new();
@@ -105,7 +105,7 @@ fn a_recording_that_was_attached_late_begins_at_its_first_snapshot() {
     let demo = place.demo(&["--seed", "6"]);
     let trace = place.file("late.looptrace");
     let pid = demo.pid().to_string();
-    // Longer than there is between two snapshots.
+    // Longer than the time between two snapshots.
     place.succeed(&["record", &pid, "-o", text(&trace), "--duration", "3s"]);
     let checked = check(&place, &trace);
     assert!(checked["ticks"].as_u64() > Some(100), "{checked:#}");
@@ -116,7 +116,7 @@ fn a_recording_that_was_attached_late_begins_at_its_first_snapshot() {
 #[test]
 fn futures_and_a_shutdown_are_decided_again() {
     let place = Place::new();
-    // What it says at its end is not asked for, but somebody must be there to hear it.
+    // Its final output is not checked, but the pipe must stay open for it.
     let (mut echo, _told, address) = place.echo_server();
     let trace = place.file("echo.looptrace");
     let (pid, mut buffer) = (echo.pid().to_string(), [0; 4096]);
@@ -139,7 +139,7 @@ fn futures_and_a_shutdown_are_decided_again() {
     assert!(checked["tasks"].as_u64() > Some(60), "{checked:#}");
 }
 
-/// Changes what `edit` says of the events from the middle on, and says in which tick that was.
+/// Applies `edit` to the events from the middle on, and returns the tick of the event that it changed.
 fn edited(from: &Path, to: &Path, edit: impl FnOnce(&mut [Stamped]) -> usize) -> u64 {
     let mut reader = TraceReader::open(from).expect("a trace can be read");
     let mut events = Vec::new();
@@ -158,7 +158,7 @@ fn edited(from: &Path, to: &Path, edit: impl FnOnce(&mut [Stamped]) -> usize) ->
     ticks.next().expect("it is in a tick")
 }
 
-/// It parts in `tick`, and says so in a block and in JSON.
+/// The recording diverges in `tick`, as shown in a block and in JSON.
 fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
     let output = place.run(&["rerun", text(trace), "--check", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -206,7 +206,7 @@ fn one_changed_decision_is_found_in_its_tick() {
     let tick = edited(&whole, &changed, |events| {
         let ran = |event: &Event| matches!(event, Event::TaskRan { outcome: Outcome::Done, .. });
         let mut pairs = 0..events.len() - 1;
-        // Two tasks of one pass, one right behind the other.
+        // Two consecutive tasks of the same pass.
         let first = pairs.find(|place| ran(&events[*place].event) && ran(&events[*place + 1].event)).unwrap();
         let (one, other) = (events[first].event, events[first + 1].event);
         (events[first].event, events[first + 1].event) = (other, one);

@@ -1,4 +1,4 @@
-//! The terminal is given back as it was found, whatever ends the dashboard, and a terminal that cannot draw is left
+//! Tests that the terminal is restored however the dashboard ends, and that a terminal that cannot draw is left
 //! alone.
 
 #[expect(dead_code, reason = "each test file uses its part")]
@@ -46,7 +46,7 @@ fn signals_and_suspension_give_the_terminal_back() {
 #[test]
 #[ignore = "what the test below starts on a terminal of its own"]
 fn panics_while_it_draws() {
-    // Without a terminal there is nothing to give back.
+    // Without a terminal there is nothing to restore.
     let Ok(mut screen) = Screen::enter(true) else { return };
     screen.draw(|_| ()).unwrap();
     panic!("the picture broke");

@@ -1,5 +1,5 @@
-//! Does the report say what the trace holds? Everything is recomputed from the file by a decoder that shares no code with
-//! `loop-traces`, over the saved regressions and over fresh demos of every policy.
+//! Tests that the report matches the trace. Every figure is recomputed from the file by a decoder that shares no code
+//! with `loop-traces`, over the saved regressions and over fresh demos of every policy.
 
 #[path = "truth/decoder.rs"]
 mod decoder;
@@ -15,7 +15,7 @@ use figures::Figures;
 use program::{Place, text};
 use serde_json::Value;
 
-/// Compares the report on `trace` with what its bytes say.
+/// Compares the report on `trace` with the bytes of the file.
 fn check(place: &Place, trace: &Path) -> Figures {
     let decoded = decoder::decode(&std::fs::read(trace).expect("the trace is there"));
     let figures = Figures::of(&decoded);
@@ -42,7 +42,7 @@ fn the_saved_regressions_are_what_their_bytes_say() {
     }
 }
 
-/// Files that older versions wrote stay as they were written.
+/// Files written by older versions stay as they are.
 #[test]
 fn older_versions_are_read_as_their_bytes_say() {
     let place = Place::new();
@@ -87,7 +87,7 @@ fn a_saturated_loop_is_what_its_bytes_say() {
     check(&place, &trace);
 }
 
-/// A number of the report.
+/// A number in the report.
 pub(crate) fn number(json: &Value, pointer: &str) -> u64 {
     let found = json.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {json}"));
     found.as_u64().unwrap_or_else(|| panic!("{pointer} is {found}"))

@@ -1,5 +1,5 @@
-//! What has not ended is shown everywhere as what it is at least: a hang while it lasts, in what was recorded of it, and in
-//! the ring that it leaves behind.
+//! Tests that anything unfinished is shown everywhere with its duration so far: a hang while it lasts, in its
+//! recording, and in the ring that it leaves behind.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -13,8 +13,8 @@ use loop_traces::writer::{TraceWriter, WriteOptions};
 use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
-/// A demo whose loop hangs in its task `Report` for 10 s at a time, and records itself to `trace`; and what its ring says
-/// of it while it hangs.
+/// A demo whose loop hangs in its task `Report` for 10 s at a time and which records itself to `trace`, and the report
+/// on its ring during a hang.
 fn hanging(place: &Place, trace: &Path) -> (Running, Value) {
     let demo = place.demo(&["--stall", "10s", "--stall-limit", "50ms", "--record", text(trace)]);
     let pid = demo.pid().to_string();
@@ -26,7 +26,7 @@ fn hanging(place: &Place, trace: &Path) -> (Running, Value) {
     (demo, seen)
 }
 
-/// How long the hang lasts at least, where `summary` shows one, as everything that shows one has to.
+/// The minimum duration of the hang, if `summary` shows one; everything that shows a hang has to agree.
 fn hang_of(summary: &Value) -> Option<u64> {
     let open = &summary["open_tick"];
     let running = open["running"].as_str()?;
@@ -48,10 +48,10 @@ fn hang_of(summary: &Value) -> Option<u64> {
     Some(run_ns)
 }
 
-/// As [`hang_of`], where the armed timers are known.
+/// As [`hang_of`], if the armed timers are known.
 fn hang_with_timers(summary: &Value) -> Option<u64> {
     let run_ns = hang_of(summary)?;
-    // The demo beats every millisecond.
+    // The demo has a one-millisecond heartbeat.
     let late = &summary["late_timers"][0];
     assert_eq!((&late["open"], &late["fired_ns"]), (&true.into(), &Value::Null), "{late}");
     assert_eq!(summary["timers"]["lag_ns"]["max"], late["lag_ns"]);
@@ -65,7 +65,7 @@ fn gate(place: &Place, name: &str, text: &str) -> String {
     program::text(&file).to_owned()
 }
 
-/// How `report` of `what` ends with a gate, without and with `--strict`.
+/// The exit codes of `report` on `what` with a gate, without and with `--strict`.
 fn exits(place: &Place, what: &str, gate: &str) -> [Option<i32>; 2] {
     let code = |more: &[&str]| {
         let arguments = [&["report", what, "--gate", gate], more].concat();
@@ -108,7 +108,7 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     };
     fails(&pid);
 
-    // Stopped in the middle of it, so that it lasts as long as it takes to look at it.
+    // Stopped during the hang, so that the hang lasts as long as the checks take.
     wait_for("another hang", || {
         demo.stop();
         let hangs = hang_with_timers(&place.told(&pid).unwrap_or_default()) > Some(300_000_000);
@@ -142,7 +142,7 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     assert!(place.succeed(&["ps"]).contains(", still running: Report #"));
     demo.kill();
 
-    // What is left of it.
+    // What remains of it.
     for left in [text(&trace), &pid] {
         fails(left);
         assert!(hang_with_timers(&place.told(left).unwrap()) > Some(300_000_000));

@@ -1,4 +1,4 @@
-//! `rerun` without `--check`: a demo's trace under another rule, before and after.
+//! Tests `rerun` without `--check`: a demo's trace under another rule, before and after.
 
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
@@ -16,10 +16,10 @@ use loopscope::corpus::{Case, cases};
 use program::{Place, text};
 use serde_json::Value;
 
-/// How long the loop of a made recording stops each time.
+/// The length of each pause of the loop in a synthetic recording.
 const STOP_NS: u64 = 30_000_000;
 
-/// A trace of a demo with something to find in it.
+/// A demo's trace with problems to find.
 fn recorded(place: &Place) -> String {
     let trace = place.file("a.looptrace");
     let trace = text(&trace).to_owned();
@@ -32,7 +32,7 @@ fn number(side: &Value, path: &str) -> f64 {
     side.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {side}"))
 }
 
-/// The figures that every answer shows, and how far the model may be from a recording under a virtual clock: some
+/// The figures in every answer, and how far the model may deviate from a recording under a virtual clock: some
 /// nanoseconds of its own, and a turn at either end.
 const HEADLINE: [(&str, f64); 9] = [
     ("/ticks/count", 2.0),
@@ -49,12 +49,12 @@ const HEADLINE: [(&str, f64); 9] = [
 #[test]
 fn without_a_change_the_model_says_what_was_recorded() {
     let place = Place::new();
-    // How near it comes to a recording of the day depends on what else the machine did: it knows of no processor that
-    // was taken from the loop between two records. The traces of the corpus were recorded where there is none.
+    // The accuracy for a live recording depends on the load of the machine: the model cannot know when the loop was
+    // preempted between two records. The corpus was recorded without preemption.
     let mut tried = 0;
     for toml in cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus")).unwrap() {
         let case = Case::read(&toml).unwrap();
-        // What futures did is invented, and a source that is removed by another's callback is called all the same.
+        // The model invents what futures do, and still calls a source that another's callback removes.
         if ["futures", "source-removes-itself"].contains(&case.made_by()) {
             continue;
         }
@@ -63,7 +63,7 @@ fn without_a_change_the_model_says_what_was_recorded() {
             let name = case.trace.display();
             let sides = ["before", "after"].map(|side| answer[side].pointer(path).cloned());
             if sides.iter().flatten().all(Value::is_null) {
-                // Of no timer, the model says nothing either.
+                // Without timers, the model has no figures for them either.
                 continue;
             }
             let (before, after) = (number(&answer["before"], path), number(&answer["after"], path));
@@ -112,7 +112,7 @@ fn another_rule_is_answered_and_saved_as_a_trace_like_any_other() {
     let answer = place.json(&[&["rerun", &trace, "--json", "-o", saved], &changed[..]].concat());
     let after = &answer["after"];
     assert_eq!(after["source"]["policy"], "quickjs");
-    // The longest tick of all may be one in which the processor was taken away.
+    // The longest tick may be one in which the loop was preempted.
     let longest = |side: &Value| {
         let tags = side["tasks"]["by_tag"].as_array().expect("tags are a list");
         let report = tags.iter().find(|tag| tag["tag"] == "Report").expect("the report ran");
@@ -165,7 +165,7 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
 fn what_the_model_alone_is_off_by_is_no_answer() {
     let place = Place::new();
     let trace = recorded(&place);
-    // The policy that it has: everything that differs is the model's error.
+    // The recorded policy itself: any difference is the model's error.
     let page = place.succeed(&["rerun", &trace, "--policy", "bun"]);
     assert!(page.contains("neither better nor worse"), "{page}");
     let verdicts = ["  better", "  worse"].map(|verdict| page.lines().any(|line| line.ends_with(verdict)));
@@ -174,7 +174,7 @@ fn what_the_model_alone_is_off_by_is_no_answer() {
     assert_eq!(answer["after"]["ticks"], answer["model"]["ticks"]);
 }
 
-/// The figure of a loop, in the JSON answer.
+/// A figure of a loop, from the JSON answer.
 fn compared<'a>(answer: &'a Value, what: &str, statistic: &str) -> &'a Value {
     let rows = answer["compared"].as_array().expect("figures are a list");
     let is_it = |row: &&Value| row["what"] == what && row["statistic"] == statistic;
@@ -239,8 +239,8 @@ fn a_loop_that_drained_its_own_ring_does_so_again() {
     assert_eq!(reliefs(&saved), recorded);
 }
 
-/// A demo's trace in which the loop stopped three times, for 30 ms, to make room for its recording: everything behind
-/// such a stop comes later by as much.
+/// A demo's trace in which the loop paused three times for 30 ms to drain its recorder: everything after a pause
+/// shifts by that much.
 fn record_with_reliefs(place: &Place, trace: &Path) {
     let whole = place.file("whole.looptrace");
     place.succeed(&["demo", "--seed", "3", "--duration", "2s", "--no-tui", "--record", text(&whole)]);
@@ -289,12 +289,13 @@ fn an_agendas_tasklets_are_executed_again_on_as_many_workers_as_asked_for() {
         let near = after <= before * within && before <= after * within;
         assert!(near, "{path}: {before} was recorded, the model says {after}");
     }
-    // What it saved has them too, and says whose the posts of each were.
+    // The saved result has them too, with the origin of each one's posts.
     let again = place.json(&["rerun", saved, "--json"]);
     for path in ["/agenda/ran", "/agenda/added", "/tasks/count"] {
         assert_eq!(after.pointer(path), again.pointer(&format!("/before{path}")), "{path}");
     }
-    // So much slower, they change more than anything that the machine was late with: the page lists only the most.
+    // Slowed down this much, they change more than any noise of the machine: the page lists only the largest
+    // changes.
     let page = place.succeed(&["rerun", trace, "--workers", "1", "--scale", "CheckRequest=20"]);
     assert!(page.contains("tasklet wait") && page.contains("wait CheckRequest"), "{page}");
     assert!(page.contains("in the agenda"), "{page}");
@@ -345,7 +346,7 @@ fn each_is_refused_for_what_it_is_with_and_without_check() {
     assert!(refused(&imported).contains("was imported from a Chrome trace"));
     let trace = recorded(&place);
     let (whole, cut) = (std::fs::read(&trace).expect("it was recorded"), place.file("cut.looptrace"));
-    // Within its first block of records, behind the block's header.
+    // Inside its first block of records, after the block's header.
     let records = whole.windows(5).position(|bytes| bytes == b"LTBK\x01").expect("it has records");
     std::fs::write(&cut, &whole[..records + 60]).expect("a file can be written");
     let told = refused(&cut);

@@ -1,4 +1,5 @@
-//! A disk that writes short, fills up, loses its process in the middle of a write, and fails to sync.
+//! A disk with short writes, little space, a process that is killed in the middle of a write, and failing
+//! syncs.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,20 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fastrand::Rng;
 use loop_traces::writer::TraceOutput;
 
-/// What goes wrong.
+/// The faults of a disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// The process is killed once this many bytes are written; the rest of that write is lost.
+    /// The process is killed after this many bytes; the rest of that write is lost.
     pub(crate) dies_at_byte: Option<usize>,
-    /// The disk is full once this many bytes are written.
+    /// The disk is full after this many bytes.
     pub(crate) full_at_byte: Option<usize>,
-    /// Writes take part of what they are given, or are interrupted.
+    /// Writes are partial, or are interrupted.
     pub(crate) short_writes: bool,
     pub(crate) truncate_fails: bool,
     pub(crate) sync_fails: bool,
 }
 
-/// One disk: clones are the same one, so that it outlives its writer.
+/// A disk whose clones share their contents, so that it outlives its writer.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk(Arc<Mutex<State>>);
 
@@ -28,7 +29,7 @@ pub(crate) struct State {
     pub(crate) bytes: Vec<u8>,
     faults: Faults,
     random: Rng,
-    /// Nothing that happens now reaches the file.
+    /// From now on, nothing reaches the file.
     pub(crate) dead: bool,
     /// A write failed.
     pub(crate) failed: bool,

@@ -1,4 +1,4 @@
-//! What a reader of the file concludes, against what was emitted.
+//! Compares what a reader concludes from the file with what was emitted.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -17,10 +17,10 @@ use loop_traces::timeline::Timeline;
 
 use crate::world::{Plan, Saved};
 
-/// The most that a kill may cost: a block's age and a poll.
+/// The most that a kill may lose: the age of a block plus a poll.
 const LOST_AT_A_KILL_NS: u64 = 50_000_000;
 
-/// What was read back.
+/// The contents read back.
 #[derive(Debug)]
 struct Back {
     events: Vec<Stamped>,
@@ -35,11 +35,11 @@ pub(crate) struct Truth<'a> {
     back: Result<Back, ReadError>,
 }
 
-/// The ticks of a loop up to some moment.
+/// The ticks of a loop up to a given time.
 #[derive(Debug, Default, PartialEq)]
 struct Ticks {
     stalls: u64,
-    /// The start of the tick that is open then.
+    /// The start of the tick that is open at that time.
     open: Option<Timestamp>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Truth<'a> {
     pub(crate) fn check(&self) -> Result<(), String> {
         let back = match &self.back {
             Ok(back) => back,
-            // Without its header it is no trace; that is the only way to be unreadable.
+            // Without its header it is not a trace: the only way in which it can be unreadable.
             Err(_) if self.saved.dead || self.saved.failed => return Ok(()),
             Err(error) => return Err(format!("a recording that went on cannot be read: {error}")),
         };
@@ -95,8 +95,8 @@ impl<'a> Truth<'a> {
         by_source
     }
 
-    /// Of each emitter the file has what it emitted, in order, less exactly what it says is lost. How many events that
-    /// accounts for.
+    /// For each emitter, the file has what it emitted, in order, minus exactly what it reports as lost. Returns the
+    /// number of events accounted for.
     fn sequences(&self, back: &Back) -> Result<HashMap<SourceId, usize>, String> {
         let all = self.by_source();
         let (mut places, mut skips): (HashMap<SourceId, usize>, HashMap<SourceId, u64>) = Default::default();
@@ -122,7 +122,7 @@ impl<'a> Truth<'a> {
         Ok(places)
     }
 
-    /// A kill costs the last 50 ms, where the recorder came to poll in time and the disk took what it was given.
+    /// A kill loses the last 50 ms, if the recorder polled in time and the disk accepted its writes.
     fn nothing_old_is_missing(&self, read: &HashMap<SourceId, usize>) -> Result<(), String> {
         let Some(killed_at) = self.saved.killed_at.filter(|_| !self.saved.failed) else { return Ok(()) };
         let mut dies_in_a_write = self.plan.disk.dies_at_byte.is_some();
@@ -141,14 +141,14 @@ impl<'a> Truth<'a> {
         Ok(())
     }
 
-    /// What is concluded from the file holds for what was emitted up to its last event.
+    /// Conclusions from the file hold for what was emitted up to its last event.
     fn conclusions(&self, back: &Back) -> Result<(), String> {
         let summary = &back.summary;
         let real = back.events.iter().filter(|stamped| !is_loss(stamped));
         let Some(until) = real.map(|stamped| stamped.at).max() else { return Ok(()) };
         let truth = ticks(self.emitted, until, summary.ticks.stall_limit_ns);
         let lossless = !back.events.iter().any(is_loss);
-        // A tick that goes on is a stall once it is over the limit.
+        // An unfinished tick is a stall once it is over the limit.
         let stalls = truth.stalls + u64::from(self.open_stall(&truth, until, summary));
         let seen = summary.ticks.stalls;
         match summary.ticks.stalls_bounds {

@@ -1,4 +1,4 @@
-//! One simulated run: a program that emits, a ring, a recorder that polls it by a virtual clock, and what goes wrong.
+//! One simulated run: a program that emits, a ring, a recorder that polls it by a virtual clock, and faults.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,20 +19,20 @@ use loopscope::sink::{SAVING_PERIOD, save_at};
 
 use crate::disk::{Disk, Faults};
 
-/// What a seed decides.
+/// The choices of a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) script: Script,
-    /// Records of each ring.
+    /// The capacity of each ring, in records.
     pub(crate) capacity: u32,
-    /// Emitters wait for the recorder, as they do where a process records itself.
+    /// Emitters wait for the recorder, as in a process that records itself.
     pub(crate) lossless: bool,
-    /// One poll in eight comes this many periods late.
+    /// One poll in eight is late by this many periods.
     pub(crate) late_polls: u64,
     /// The recorder is killed at this event.
     pub(crate) kill_at: Option<usize>,
-    /// The clock jumps ahead at this event, by this many nanoseconds, as after a suspension.
+    /// The clock jumps ahead by this many nanoseconds at this event, as after a suspension.
     pub(crate) jump: Option<(usize, u64)>,
     pub(crate) disk: Faults,
 }
@@ -75,18 +75,18 @@ impl Plan {
         }
     }
 
-    /// What the program emits. Names are no events: they come from a table of their own.
+    /// The events that the program emits. Names are not events: they come from a separate table.
     pub(crate) fn events(&self) -> Vec<Stamped> {
         let told = self.script.events();
         let told: Vec<Stamped> =
             told.into_iter().filter(|stamped| !matches!(stamped.event, Event::Label { .. })).collect();
         let (Some(first), Some(last)) = (told.first(), told.last()) else { return told };
-        // In the past: what is in the future of a ring's clock is held back until then.
+        // In the past, because events in the future of a ring's clock are held back until then.
         let span_ns = last.at.ns_since(first.at) + 1_000_000_000;
         let begin = monotonic_now().as_ns().saturating_sub(span_ns).max(1);
         let from = first.at.as_ns();
         let jump = self.jump.and_then(|(place, ns)| Some((told.get(place)?.at, ns)));
-        // What began before the suspension still did.
+        // Spans that began before the suspension keep their start.
         let later = |at: Timestamp| jump.map_or(0, |(after, ns)| if at >= after { ns } else { 0 });
         let moved = |at: Timestamp| Timestamp(at.as_ns().saturating_sub(from) + begin + later(at));
         let moved = told.iter().map(|Stamped { at, source, event }| Stamped {
@@ -98,24 +98,24 @@ impl Plan {
     }
 }
 
-/// What is left of a recording.
+/// What remains of a recording.
 #[derive(Debug)]
 pub(crate) struct Saved {
     pub(crate) bytes: Vec<u8>,
-    /// The time at which the recorder was killed between two events, by the program's clock.
+    /// The time by the program's clock at which the recorder was killed between two events.
     pub(crate) killed_at: Option<Timestamp>,
-    /// It was killed, then or in the middle of a write.
+    /// Whether it was killed, then or in the middle of a write.
     pub(crate) dead: bool,
-    /// A write failed.
+    /// Whether a write failed.
     pub(crate) failed: bool,
-    /// It was closed, and said so.
+    /// Whether it was closed successfully.
     pub(crate) finished: bool,
 }
 
 struct Recording {
     source: ProcessReader,
     writer: Option<TraceWriter<Disk>>,
-    /// Until this moment nothing was polled.
+    /// The time of the next poll.
     next_poll: Timestamp,
 }
 
@@ -125,7 +125,7 @@ impl Recording {
         let mut batch = Vec::new();
         self.source.poll(&mut batch).expect("its own memory can be read");
         let next = now.plus_ns(SAVING_PERIOD.as_nanos() as u64);
-        // What fails here is told by the file.
+        // The file shows what fails here.
         let _ = save_at(writer, &batch, EventSource::counts(&self.source), now, next);
     }
 }
@@ -133,7 +133,7 @@ impl Recording {
 pub(crate) struct World {
     plan: Plan,
     disk: Disk,
-    /// Recorders write to it as long as it lives.
+    /// Recorders write to it for as long as it lives.
     _session: Session,
     recorders: Vec<Recorder>,
     recording: Arc<Mutex<Recording>>,
@@ -154,7 +154,7 @@ impl World {
         let writer =
             TraceWriter::new(disk.clone(), Path::new("simulated"), &metadata, WriteOptions::default());
         let begin = events.first().map_or(Timestamp(0), |first| first.at);
-        // A header that could not be written leaves nothing behind.
+        // A header that could not be written leaves no file behind.
         let recording = Recording { source, writer: writer.ok(), next_poll: begin };
         let recording = Arc::new(Mutex::new(recording));
         if plan.lossless {
@@ -177,7 +177,7 @@ impl World {
         let mut killed_at = None;
         for (place, stamped) in self.events.iter().enumerate() {
             let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
-            // A jump of days is not polled through.
+            // A jump of days is skipped, not polled through.
             let periods = stamped.at.ns_since(recording.next_poll) / SAVING_PERIOD.as_nanos() as u64;
             if periods > 10_000 {
                 recording.next_poll = stamped.at;
@@ -203,7 +203,7 @@ impl World {
         let now = recording.next_poll;
         recording.poll(now);
         if let Some(writer) = recording.writer.take() {
-            // What fails is told by the file.
+            // The file shows what fails.
             let _ = writer.finish();
         }
         let disk = self.disk.state();

@@ -1,4 +1,4 @@
-//! The real binary for end-to-end tests: each test has a runtime folder of its own, and no process outlives it.
+//! Runs the real binary in end-to-end tests: each test has its own runtime folder, and no process outlives it.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Lines};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::Value;
 
-/// The longest that anything is waited for: far beyond what a healthy program needs on a busy machine.
+/// The longest time to wait for anything: far beyond what a healthy program needs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder for the rings and files of one test.
@@ -18,17 +18,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// An empty one.
+    /// An empty folder.
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder can be made") }
     }
 
-    /// Where the rings lie.
+    /// The folder with the rings.
     pub(crate) fn rings(&self) -> PathBuf {
         self.folder.path().join("rings")
     }
 
-    /// The path of a file in it.
+    /// The path of a file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -45,7 +45,7 @@ impl Place {
         command
     }
 
-    /// Runs the binary to its end.
+    /// Runs the binary until it exits.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary starts")
     }
@@ -64,7 +64,7 @@ impl Place {
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error} in {printed}"))
     }
 
-    /// Runs the binary, which must fail with `code` and one line, and returns the line.
+    /// Runs the binary, which must fail with `code` and print one line, and returns the line.
     pub(crate) fn fail(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let told = String::from_utf8(output.stderr).expect("messages are UTF-8");
@@ -74,7 +74,7 @@ impl Place {
         told
     }
 
-    /// Starts a demo without a dashboard and waits until its loop is listed, and has something to show.
+    /// Starts a demo without a dashboard, and waits until its loop is listed and has recorded something.
     pub(crate) fn demo(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(&["demo", "--no-tui", "--duration", "120s"]);
         let demo = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()));
@@ -85,8 +85,8 @@ impl Place {
         demo
     }
 
-    /// Starts the echo server of the book on a port that is free, and waits until its loop is listed. Gives what else
-    /// it says, and where it listens.
+    /// Starts the book's echo server on a free port, and waits until its loop is listed. Returns its further output
+    /// and its address.
     pub(crate) fn echo_server(&self) -> (Running, Lines<BufReader<ChildStderr>>, String) {
         let mut server = Command::new(example("loop-core", "echo"));
         server.arg("127.0.0.1:0").env("LOOPSCOPE_DIR", self.rings()).stderr(Stdio::piped());
@@ -107,8 +107,8 @@ impl Place {
         });
     }
 
-    /// Attaches to `process` until what was seen of it is as `wanted` says, however long that takes on this machine,
-    /// and returns the summary.
+    /// Attaches to `process` until the summary satisfies `wanted`, however long that takes on this machine, and
+    /// returns the summary.
     pub(crate) fn watch_until(
         &self,
         process: &Running,
@@ -127,20 +127,21 @@ impl Place {
         serde_json::from_slice(&printed).expect("a summary is JSON")
     }
 
-    /// What a process, or a trace that is being written, says by now; nothing while it cannot be read yet.
+    /// The current report on a process, or on a trace that is being written; `None` while it cannot be read
+    /// yet.
     pub(crate) fn told(&self, of: &str) -> Option<Value> {
         let output = self.run(&["report", of, "--json"]);
         output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("a report is JSON"))
     }
 
-    /// What `ps` lists.
+    /// The output of `ps`.
     pub(crate) fn loops(&self) -> Vec<Value> {
         let listed = self.json(&["ps", "--json"]);
         listed.as_array().expect("ps --json prints a list").clone()
     }
 }
 
-/// A running process, ended with the test.
+/// A running process, which ends with the test.
 pub(crate) struct Running {
     child: Child,
 }
@@ -151,7 +152,7 @@ impl Running {
         Self { child: command.spawn().expect("the program starts") }
     }
 
-    /// Waits for it to end by itself.
+    /// Waits for it to exit.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a process can be waited for")
     }
@@ -161,7 +162,7 @@ impl Running {
         self.child.id()
     }
 
-    /// What it says on standard error, where that is piped and nobody has taken it.
+    /// Its standard error, if piped and not taken yet.
     pub(crate) fn stderr(&mut self) -> ChildStderr {
         self.child.stderr.take().expect("standard error is piped")
     }
@@ -173,7 +174,7 @@ impl Running {
         assert!(sent.success(), "kill -s {name} failed");
     }
 
-    /// Stops it, and waits until its last thread stands still: who sends the signal is not told when it has worked.
+    /// Stops it, and waits until its last thread has stopped: sending the signal does not wait for its effect.
     pub(crate) fn stop(&self) {
         self.signal("STOP");
         let pid = Pid::from_child(&self.child);
@@ -182,7 +183,7 @@ impl Running {
         assert!(status.stopped(), "a stopped process, not {status:?}");
     }
 
-    /// Kills it, so that it can clean up nothing.
+    /// Kills it, so that it cannot clean up.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a running process can be killed");
         self.child.wait().expect("a killed process can be waited for");
@@ -196,7 +197,7 @@ impl Drop for Running {
     }
 }
 
-/// The example of a package, built beside the binary under test.
+/// An example of a package, built beside the binary under test.
 pub(crate) fn example(package: &str, name: &str) -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_loopscope")).parent().expect("the binary lies in a folder");
     let target = profile.parent().expect("the profile lies in the target folder");

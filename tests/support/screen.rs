@@ -1,9 +1,9 @@
-//! A dashboard on a terminal of its own: started, looked at, left.
+//! A dashboard on a terminal of its own.
 
 use crate::program::{Place, text, wait_for};
 use crate::terminal::Terminal;
 
-/// Columns and rows that most tests have.
+/// Columns and rows in most tests.
 pub(crate) const SIZE: (u16, u16) = (100, 30);
 
 /// Starts the program on a terminal, with its rings in `place`.
@@ -22,7 +22,7 @@ pub(crate) fn leave(mut terminal: Terminal) {
     wait_for("the terminal to be given back", || is_given_back(&terminal));
 }
 
-/// The terminal is as it was found.
+/// Whether the terminal is in its original state.
 pub(crate) fn is_given_back(terminal: &Terminal) -> bool {
     terminal.look(|screen| {
         let no_mouse = screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
@@ -30,7 +30,7 @@ pub(crate) fn is_given_back(terminal: &Terminal) -> bool {
     })
 }
 
-/// The number behind `label` on the screen, where one stands there.
+/// The number after `label` on the screen, if there is one.
 pub(crate) fn number_after(text: &str, label: &str) -> Option<u64> {
     text.match_indices(label).find_map(|(at, _)| {
         let digits = text[at + label.len()..].chars().take_while(|c| c.is_ascii_digit() || *c == ',');

@@ -1,19 +1,20 @@
-//! What a demo's summary says, held against what its clients counted: equal at any speed of the machine, where how
-//! much was served in a second is not.
+//! Compares a demo's summary with the counts of its clients. They agree at any speed of the machine, unlike the
+//! amount served per second.
 
 use serde_json::Value;
 
-/// Timers of the demo, by the tags of their tasks.
+/// The demo's timers, by the tags of their tasks.
 const TIMERS: [&str; 5] = ["Heartbeat1ms", "Average10ms", "Sweep100ms", "Collect500ms", "collection limit"];
 
-/// How many tasks of `tag` ran.
+/// The number of tasks of `tag` that ran.
 pub(crate) fn ran(summary: &Value, tag: &str) -> u64 {
     let tags = summary["tasks"]["by_tag"].as_array().expect("a summary lists tags");
     let found = tags.iter().find(|found| found["tag"] == tag);
     found.map_or(0, |found| found["count"].as_u64().expect("a count"))
 }
 
-/// Each request that was answered ran a task, and each that ran one was sent; so did each timer that fired.
+/// Each answered request ran a task, each request that ran a task was sent, and each timer that fired ran a
+/// task.
 pub(crate) fn assert_served(summary: &Value) {
     let number = |of: &str, what: &str| summary[of][what].as_u64().expect("a number");
     let (sent, answered) = (number("workload", "sent"), number("workload", "answered"));

@@ -1,4 +1,4 @@
-//! A real terminal for tests and pictures: the program runs on a pty, an emulator keeps its screen.
+//! A real terminal for tests and pictures: the program runs on a pty, and an emulator holds its screen.
 
 use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
-/// The longest that anything is waited for: far beyond what a healthy program needs on a busy machine.
+/// The longest time to wait for anything: far beyond what a healthy program needs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Around each frame: what stands between them appears at once, or not yet.
+/// The start and end of a frame, whose contents appear at once.
 const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
 
-/// How many of `bytes` are shown by a terminal that knows synchronized updates: all before a frame, or the beginning
-/// of its mark, that has not come to its end.
+/// The number of `bytes` shown by a terminal with synchronized updates: all before a frame, or the start of its
+/// mark, that is incomplete.
 fn shown(bytes: &[u8]) -> usize {
     let last = |mark: &[u8]| bytes.windows(mark.len()).rposition(|found| found == mark);
     match (last(FRAME_BEGINS), last(FRAME_ENDS)) {
@@ -77,7 +77,8 @@ impl Terminal {
         std::thread::spawn({
             let screen = Arc::clone(&screen);
             move || {
-                // A terminal delivers a frame in pieces; nobody is to see the figures of one under the head of another.
+                // A terminal delivers a frame in pieces; a screen must not mix the figures of one frame with the
+                // headings of another.
                 let (mut bytes, mut held) = ([0; 16 * 1024], Vec::new());
                 while let Ok(count @ 1..) = output.read(&mut bytes) {
                     held.extend_from_slice(&bytes[..count]);
@@ -96,7 +97,7 @@ impl Terminal {
         Ok(self.keyboard.flush()?)
     }
 
-    /// Looks at the screen.
+    /// Reads the screen.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&vt100::Screen) -> R) -> R {
         look(self.screen.lock().expect("the emulator does not panic").screen())
     }
@@ -147,7 +148,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Ended already, or ended here: nothing may outlive its test.
+        // Ended already, or killed here: nothing may outlive its test.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! The part of a summary that must not differ between what was told live and what the file tells.
+//! The part of a summary that must be the same live and from the file.
 
 use serde_json::Value;
 
-/// Everything but where it comes from, and what the demo's clients counted.
+/// Everything except its source and the counts of the demo's clients.
 pub(crate) fn totals(summary: &Value) -> Value {
     let mut totals = summary.clone();
     let object = totals.as_object_mut().expect("a summary is an object");

@@ -1,9 +1,9 @@
-//! A second reader of traces, written from `docs/src/trace-format.md` alone: it shares no code with `loop-traces`, so that
-//! a mistake in one of them shows as a difference. It reads whole files only, and panics on anything else.
+//! A second reader of traces, written from `docs/src/trace-format.md` alone. It shares no code with `loop-traces`, so
+//! that a mistake in one of them shows as a difference. It reads whole files only, and panics on anything else.
 
 use std::collections::HashMap;
 
-/// One event: the words of its fields in order, times last.
+/// One event: the words of its fields in order, with times last.
 #[derive(Clone, Debug)]
 pub(crate) struct Decoded {
     pub(crate) at: u64,
@@ -19,23 +19,23 @@ impl Decoded {
         self.words.get(place).copied().unwrap_or(0)
     }
 
-    /// A field that is stored as how long before the event it was.
+    /// A field stored as the time before the event.
     pub(crate) fn time(&self, place: usize) -> u64 {
         self.at.wrapping_sub(self.field(place))
     }
 
-    /// A field that is stored plus one, 0 for none.
+    /// A field stored plus one, with 0 for `None`.
     pub(crate) fn optional(&self, place: usize) -> Option<u64> {
         self.field(place).checked_sub(1)
     }
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) metadata: serde_json::Value,
     pub(crate) events: Vec<Decoded>,
-    /// Names of tags, by number.
+    /// The names of tags, by number.
     pub(crate) tags: HashMap<u16, String>,
 }
 

@@ -1,4 +1,4 @@
-//! The figures of a report, computed in the plainest way: all samples in a list, sorted.
+//! The figures of a report, computed in the simplest way: all samples in a list, sorted.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const IO_READY: u8 = 33;
 const LOST: u8 = 40;
 const SNAPSHOT_TIMER: u8 = 48;
 
-/// Where the start is among the fields of what has one.
+/// The index of the start among an event's fields, for kinds that have one.
 const fn start_field(kind: u8) -> Option<usize> {
     match kind {
         PHASE => Some(1),
@@ -35,7 +35,7 @@ const fn start_field(kind: u8) -> Option<usize> {
     }
 }
 
-/// A late timer as the events tell it.
+/// A late timer, according to the events.
 #[derive(Clone, Copy, Debug)]
 struct Fired {
     task: u64,
@@ -44,7 +44,7 @@ struct Fired {
     source: u32,
 }
 
-/// What happened on a loop's thread for some time.
+/// An extent of time on a loop's thread.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     source: u32,
@@ -57,7 +57,7 @@ struct Extent {
 /// The number of a tick, its start, and its polls.
 type OpenTick = (u64, u64, Vec<(u64, u64)>);
 
-/// What the events amount to.
+/// The figures that follow from the events.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) ticks: u64,
@@ -114,7 +114,7 @@ impl Figures {
                     };
                 }
                 TIMER_FIRED => {
-                    // Others of its pass may have run since the reading of the clock that found it due.
+                    // Other timers of its pass may have run since the clock reading that found it due.
                     let due = event.field(2);
                     let fired = event.field(3).max(event.at);
                     let lag = fired.saturating_sub(due);
@@ -123,7 +123,7 @@ impl Figures {
                     let skipped = period.map_or(0, |period| lag / period);
                     assert!(skipped >= event.field(4), "the loop skips whole periods");
                     figures.skipped += skipped;
-                    // As HdrHistogram: one sample for each period, down to one period.
+                    // As in HdrHistogram: one sample for each period, down to one period.
                     let step = period.copied().unwrap_or(0);
                     let corrected = 0..skipped.max(1);
                     figures.lag_corrected_ns.extend(corrected.map(|place| lag - place * step));
@@ -225,7 +225,7 @@ impl Figures {
         }
     }
 
-    /// Each late timer is one that fired, its breakdown sums to its lag, and each task in it did run then, for so long.
+    /// Each late timer has fired, its breakdown sums to its lag, and each task in it ran at that time for that long.
     pub(crate) fn compare_late_timers(&self, report: &Value, name: &str) {
         let late = report["late_timers"].as_array().expect("a list");
         let at = |field: &Value| field.as_i64().expect("a time");
@@ -248,7 +248,8 @@ impl Figures {
         }
     }
 
-    /// How long a task ran between due and fired: exactly that where nothing else is recorded inside it, else at most.
+    /// The time that a task ran between due and fired: exact if nothing else is recorded inside it, else an upper
+    /// limit.
     fn own_time(&self, task: u64, fired: &Fired) -> std::ops::RangeInclusive<u64> {
         let on_it = |extent: &&Extent| {
             extent.source == fired.source && extent.task == task && extent.kind == TASK_RAN
@@ -275,7 +276,7 @@ impl Figures {
     }
 }
 
-/// Percentiles within the width of a bucket, the maximum exactly; all null where there is no sample.
+/// Percentiles must be within the width of a bucket, and the maximum exact; all are null without samples.
 fn spread(report: &Value, pointer: &str, samples: &[u64], name: &str) {
     let shown = report.pointer(pointer).unwrap_or_else(|| panic!("{name}: {pointer}"));
     assert_eq!(number(shown, "/count"), samples.len() as u64, "{name}: {pointer}");

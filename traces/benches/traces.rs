@@ -1,8 +1,8 @@
-//! What folding, writing, reading and exporting cost per event, over an imagined recording:
-//! `cargo bench -p loop-traces --features synthetic`. Medians of several rounds.
+//! Measures the cost per event of folding, writing, reading and exporting, over a synthetic recording: `cargo
+//! bench -p loop-traces --features synthetic`. Figures are medians of several rounds.
 //!
-//! `-- fold` runs only the lines whose names begin so, and `-- --once` each only once over
-//! a shorter recording: to count instructions (`callgrind --toggle-collect='traces::line*'`).
+//! `-- fold` runs only the lines whose names start with it, and `-- --once` runs each only once over a shorter
+//! recording, for counting instructions (`callgrind --toggle-collect='traces::line*'`).
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 

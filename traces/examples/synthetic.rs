@@ -1,5 +1,5 @@
-//! Writes an imagined recording and its Chrome export, to try readers and viewers on:
-//! `cargo run -p loop-traces --features synthetic --example synthetic -- OUT.looptrace OUT.json [TICKS] [SEED]`.
+//! Writes a synthetic recording and its Chrome export, for trying out readers and viewers: `cargo run -p
+//! loop-traces --features synthetic --example synthetic -- OUT.looptrace OUT.json [TICKS] [SEED]`.
 
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
 

@@ -1,4 +1,4 @@
-//! How late a timer of a loop is that has nothing else to do, and what such a loop does meanwhile (`idle.rs`).
+//! Measures timer lag on a loop with nothing else to do, and what that loop does while it waits (`idle.rs`).
 
 mod alarms;
 
@@ -16,13 +16,13 @@ const DELAY: Duration = Duration::from_millis(1);
 
 /// A loop with one timer.
 pub(crate) trait Alarm {
-    /// Waits for a timer of that delay; returns when its callback ran.
+    /// Waits for a timer with this delay; returns the time at which its callback ran.
     fn ring(&mut self, delay: Duration) -> Result<Timestamp>;
 }
 
 type Make = fn() -> Result<Option<Box<dyn Alarm>>>;
 
-/// The loops, the floor first, then ours.
+/// The loops: the floor first, then ours.
 pub(crate) const KINDS: [(&str, Make); 9] = [
     ("timerfd, bare", || Ok(Some(Box::new(alarms::Bare::new()?)))),
     (OURS, || Ok(Some(Box::new(alarms::Ours::new()?)))),
@@ -39,7 +39,7 @@ const POLLING: &str = "polling";
 const CALLOOP: &str = "calloop";
 const SMOL: &str = "async-io (smol)";
 
-/// The loop of that name; `None` where its library is missing.
+/// The loop with this name; `None` if its library is missing.
 pub(crate) fn alarm(name: &str) -> Result<Option<Box<dyn Alarm>>> {
     let (_, make) =
         KINDS.iter().find(|(kind, _)| *kind == name).ok_or_else(|| anyhow!("no loop is {name}"))?;
@@ -53,7 +53,8 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         subjects.push(Subject::new(name, move || {
             let due = monotonic_now().plus_ns(DELAY.as_nanos() as u64);
             let rang = alarm.ring(DELAY).expect("a loop can wait");
-            // libuv's clock is the one of its last turn, rounded down: early by up to a millisecond.
+            // libuv uses the clock reading of its last turn, rounded down, so it may fire up to a millisecond
+            // early.
             (rang.as_ns() as f64 - due.as_ns() as f64) / 1e3
         }));
     }
@@ -76,7 +77,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         return Ok(());
     };
     for (name, other) in [("calloop", calloop), ("async-io", smol)] {
-        // No worse: the same, within what a run differs from the next.
+        // No worse means equal, within the variation between runs.
         let mut aim =
             |what: String, measured| report.targets.push(Target::at_most(1.05, " ×", what, measured));
         aim(format!("1 ms timer lag, beside {name}'s (p50)"), ours.ratio(other));

@@ -1,14 +1,14 @@
-//! loop-core beside what its users would pick instead, all of them in one run.
+//! Compares loop-core with the alternatives that its users would choose, all in one run.
 //!
 //! ```sh
 //! cargo run --release --manifest-path tests/peers/Cargo.toml > docs/src/peers.md   # all parts: the page
 //! cargo run --release --manifest-path tests/peers/Cargo.toml -- timers --quick     # one part, short
 //! ```
 //!
-//! It prints the page itself, so no figure on it was typed by hand. One file a part, one function a subject; what
-//! they share is `measure.rs` (rounds, medians, ratios), `table.rs` (what is printed), `os.rs` and `uv.rs` (the
-//! floors and libuv) and `traced.rs` (counting system calls). A package of its own, outside of the workspace:
-//! nobody compiles tokio to test loopscope.
+//! It prints the page itself, so no figure on it is typed by hand. Each part has a file and each subject a
+//! function; shared are `measure.rs` (rounds, medians, ratios), `table.rs` (output), `os.rs` and `uv.rs` (the
+//! floors and libuv) and `traced.rs` (counting system calls). This is a package outside of the workspace, so that
+//! testing loopscope does not compile tokio.
 
 mod idle;
 mod lag;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What this program does when a part of it runs it again, in a process of its own.
+/// The task of this program when one of its parts runs it again in a process of its own.
 fn second_run(words: &[String]) -> Result<()> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["coalesced", name] => wake::coalesced(name),
@@ -78,7 +78,7 @@ fn run() -> Result<()> {
     for argument in arguments {
         match argument.as_str() {
             "--quick" => effort.quick = true,
-            // `cargo bench` says so.
+            // `cargo bench` passes it.
             "--bench" => {}
             name if PARTS.iter().any(|(part, _)| *part == name) => only.push(argument),
             other => {

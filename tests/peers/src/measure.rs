@@ -1,47 +1,47 @@
-//! How everything here is measured: short samples of all subjects, interleaved, compared round by round.
+//! The method of measurement: short samples of all subjects, interleaved and compared round by round.
 //!
 //! A shared machine drifts by more than the differences that matter, so a figure is the median of many samples
-//! and a ratio the median of the rounds' ratios: both sides of each were measured within the same milliseconds.
+//! and a ratio the median of the rounds' ratios: both of its sides were measured within the same milliseconds.
 
 use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
-/// How long a run may take.
+/// The duration of a run: full or quick.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub(crate) quick: bool,
 }
 
 impl Effort {
-    /// Rounds of a part: `full`, or `quick` of them for a short run.
+    /// Rounds of a part: `full`, or `quick` in a short run.
     pub(crate) fn rounds(self, quick: usize, full: usize) -> usize {
         if self.quick { quick } else { full }
     }
 }
 
-/// Something that is measured: a name, and how to take one sample.
+/// A subject of measurement: a name, and a function that takes one sample.
 pub(crate) struct Subject<'a, const N: usize = 1> {
     name: String,
     sample: Box<dyn FnMut() -> [f64; N] + 'a>,
 }
 
 impl<'a> Subject<'a> {
-    /// One figure a sample.
+    /// One figure per sample.
     pub(crate) fn new(name: impl Into<String>, mut sample: impl FnMut() -> f64 + 'a) -> Self {
         Self::of(name, move || [sample()])
     }
 }
 
 impl<'a, const N: usize> Subject<'a, N> {
-    /// `N` figures a sample, which belong together.
+    /// `N` related figures per sample.
     pub(crate) fn of(name: impl Into<String>, sample: impl FnMut() -> [f64; N] + 'a) -> Self {
         Self { name: name.into(), sample: Box::new(sample) }
     }
 }
 
-/// What a subject gave, one value a round.
+/// The samples of a subject, one value per round.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
     pub(crate) name: String,
@@ -57,7 +57,7 @@ impl Samples {
         median(self.values.clone())
     }
 
-    /// The value that a share of all lies below, `0.99` for the 99th of a hundred.
+    /// The value below which this share of the samples lies, `0.99` for the 99th percentile.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         quantile(self.values.clone(), share)
     }
@@ -67,21 +67,21 @@ impl Samples {
         median(self.values.iter().zip(&other.values).map(|(one, other)| one / other).collect())
     }
 
-    /// Round by round, this less `other`.
+    /// This minus `other`, round by round.
     pub(crate) fn less(&self, other: &Self) -> Self {
         let values = self.values.iter().zip(&other.values).map(|(one, other)| one - other).collect();
         Self { name: self.name.clone(), values }
     }
 
-    /// Round by round, the smaller of the two.
+    /// The smaller of the two, round by round.
     pub(crate) fn min(&self, other: &Self) -> Self {
         let values = self.values.iter().zip(&other.values).map(|(one, other)| one.min(*other)).collect();
         Self { name: self.name.clone(), values }
     }
 }
 
-/// Takes `rounds` samples of each subject, all subjects in each round, after some rounds that only warm up. Who
-/// goes first changes from round to round, so that nobody always runs in the cache that the same other left.
+/// Takes `rounds` samples of each subject, all subjects in each round, after some warm-up rounds. The order
+/// rotates from round to round, so that no subject always runs in the cache that the same predecessor left.
 pub(crate) fn interleave<const N: usize>(
     rounds: usize,
     mut subjects: Vec<Subject<'_, N>>,
@@ -106,14 +106,14 @@ pub(crate) fn interleave_one(rounds: usize, subjects: Vec<Subject<'_>>) -> Vec<S
     interleave(rounds, subjects).into_iter().map(|[samples]| samples).collect()
 }
 
-/// Nanoseconds of one of the `count` operations that `work` does.
+/// Nanoseconds per operation, of the `count` that `work` performs.
 pub(crate) fn ns_each(count: usize, work: impl FnOnce()) -> f64 {
     let start = monotonic_now();
     work();
     monotonic_now().ns_since(start) as f64 / count as f64
 }
 
-/// Sleeps until `until`; a thread that sleeps takes nothing from who is measured.
+/// Sleeps until `until`: a sleeping thread takes nothing from the subject.
 pub(crate) fn sleep_until(until: Timestamp) {
     std::thread::sleep(Duration::from_nanos(until.ns_since(monotonic_now())));
 }
@@ -128,7 +128,7 @@ fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// Numbers without a pattern, the same ones in each run (splitmix64).
+/// Pseudo-random numbers, the same in every run (splitmix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(pub(crate) u64);
 
@@ -140,12 +140,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from `from` up to, not including, `to`.
+    /// A number in `from..to`.
     pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.next() % (to - from)
     }
 
-    /// The numbers below `count` in some order.
+    /// The numbers below `count`, shuffled.
     pub(crate) fn shuffled(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {

@@ -1,4 +1,4 @@
-//! The system calls under every loop here, bare: the floors.
+//! The bare system calls under every loop here: the floors.
 #![expect(unsafe_code, reason = "bare system calls")]
 
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::traced::MARK;
 
-/// Makes an error of a call's −1.
+/// Turns a call's −1 into an error.
 fn checked(returned: libc::c_int) -> io::Result<libc::c_int> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
@@ -15,7 +15,7 @@ fn checked(returned: libc::c_int) -> io::Result<libc::c_int> {
 /// Owns the descriptor that a call returned.
 fn owned(returned: libc::c_int) -> io::Result<OwnedFd> {
     let fd = checked(returned)?;
-    // SAFETY: the call has just opened it, and nobody else knows it.
+    // SAFETY: the call has just opened the descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Epoll(OwnedFd);
 
 impl Epoll {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: takes flags only.
+        // SAFETY: it takes only flags.
         owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }).map(Self)
     }
 
@@ -39,34 +39,34 @@ impl Epoll {
         .map(drop)
     }
 
-    /// How many are ready, after at most `timeout_ms`; −1 waits for ever.
+    /// The number of ready descriptors, after at most `timeout_ms`; −1 waits without limit.
     pub(crate) fn wait(&self, timeout_ms: libc::c_int) -> io::Result<usize> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
-        // SAFETY: the array has the length that is said.
+        // SAFETY: the array has the given length.
         let ready = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 8, timeout_ms) };
         checked(ready).map(|ready| ready as usize)
     }
 }
 
-/// A counter to wait for.
+/// A counter that can be waited for.
 #[derive(Debug)]
 pub(crate) struct EventFd(OwnedFd);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: takes numbers only.
+        // SAFETY: it takes only numbers.
         owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).map(Self)
     }
 
     pub(crate) fn signal(&self) {
         let one = 1_u64.to_ne_bytes();
-        // SAFETY: eight bytes that live as long as the call. It fails only where the counter is full.
+        // SAFETY: eight bytes that live as long as the call. It fails only if the counter is full.
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
     pub(crate) fn take(&self) {
         let mut count = [0_u8; 8];
-        // SAFETY: as above. It fails only where there is nothing to take.
+        // SAFETY: as above. It fails only if there is nothing to take.
         unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
     }
 }
@@ -77,13 +77,13 @@ impl AsRawFd for EventFd {
     }
 }
 
-/// A timer to wait for.
+/// A timer that can be waited for.
 #[derive(Debug)]
 pub(crate) struct TimerFd(OwnedFd);
 
 impl TimerFd {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: takes numbers only.
+        // SAFETY: it takes only numbers.
         owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) }).map(Self)
     }
 
@@ -95,7 +95,7 @@ impl TimerFd {
         };
         let once =
             libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        // SAFETY: the times live as long as the call, which takes a null for what was set before.
+        // SAFETY: the times live as long as the call, which accepts null for the previous setting.
         checked(unsafe {
             libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const once, std::ptr::null_mut())
         })?;
@@ -106,17 +106,17 @@ impl TimerFd {
     }
 }
 
-/// Keeps the calling thread on one core. False where it may not: there are fewer.
+/// Keeps the calling thread on one core. False if it cannot, because there are fewer.
 pub(crate) fn pin(core: usize) -> bool {
     // SAFETY: an empty set is all zeros; the macros write into it.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: as above; a core above the set's size is left out.
+    // SAFETY: as above; a core beyond the set's size is ignored.
     unsafe { libc::CPU_SET(core, &mut set) };
-    // SAFETY: 0 is the calling thread, and the set has the size that is said.
+    // SAFETY: 0 is the calling thread, and the set has the given size.
     unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) == 0 }
 }
 
-/// Lets the calling thread run only where nobody else wants to.
+/// Lets the calling thread run only when the core is otherwise idle.
 pub(crate) fn yield_to_everybody() -> bool {
     let priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread.
@@ -131,8 +131,8 @@ pub(crate) fn cpu_time_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Marks a moment for who traces this process ([`crate::traced`]).
+/// Marks a point in time for the tracing process ([`crate::traced`]).
 pub(crate) fn marker() {
-    // SAFETY: asks for the process group of a process that cannot be: it only fails.
+    // SAFETY: it asks for the process group of an impossible process id, so it only fails.
     unsafe { libc::syscall(MARK.0, MARK.1) };
 }

@@ -1,4 +1,4 @@
-//! The page around the tables: which machine, which versions, by which command.
+//! The page around the tables: the machine, the versions, the command.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 use crate::measure::Effort;
@@ -7,12 +7,12 @@ use crate::table::{Report, wrapped};
 
 const COMMAND: &str = "cargo run --release --manifest-path tests/peers/Cargo.toml";
 
-/// Tells who waits at the terminal what goes on.
+/// Reports progress on the terminal.
 pub(crate) fn say(what: &str) {
     eprintln!("{what}");
 }
 
-/// What a second run tells the first.
+/// Passes a second run's result to the first.
 pub(crate) fn answer(number: u64) {
     println!("{number}");
 }
@@ -43,7 +43,7 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let virtual_machine = if cpus.contains(" hypervisor ") { ", virtual" } else { "" };
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // Without what a distribution or a host adds to it.
+    // Without the suffix added by a distribution or a host.
     let kernel = kernel.trim().split('-').next().unwrap_or_default();
     format!("{model}, {cores} cores{virtual_machine}, Linux {kernel}")
 }

@@ -1,14 +1,14 @@
-//! Who is measured: names and versions, from the lock file and the installed libraries.
+//! The subjects: names and versions, from the lock file and the installed libraries.
 
 use crate::uv;
 
-/// What a section says where libuv's rows are missing.
+/// The note in a section without libuv's rows.
 pub(crate) const NO_LIBUV: &str =
     "libuv is not installed here (Debian: `apt install libuv1`): its rows are missing.";
 
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// Crates that are measured, in the order in which they are named.
+/// The measured crates, in the order in which they are listed.
 const CRATES: [&str; 13] = [
     "tokio",
     "async-executor",
@@ -25,7 +25,7 @@ const CRATES: [&str; 13] = [
     "puffin",
 ];
 
-/// All of them with their versions, as one sentence lists them.
+/// All of them with their versions, as a list in one sentence.
 pub(crate) fn versions() -> String {
     let libuv =
         uv::version().map_or_else(|| "libuv not installed".to_owned(), |version| format!("libuv {version}"));

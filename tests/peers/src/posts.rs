@@ -1,4 +1,4 @@
-//! Messages from many threads to one: the bare queues, and the loops and channels that wait for them.
+//! Measures messages from many threads to one: the bare queues, and the loops and channels that wait for them.
 
 mod queues;
 mod waiting;
@@ -13,7 +13,7 @@ use crate::table::{Report, Section, Target, figure, times};
 use crate::{peers, uv};
 
 const PRODUCERS: [usize; 3] = [1, 2, 4];
-/// No other thread: the receiver sends this many itself, then takes them, and so on.
+/// With no other thread: the receiver sends this many itself, then takes them, and so on.
 const ALONE: usize = 0;
 const IN_A_ROW: usize = 500;
 
@@ -22,7 +22,7 @@ trait Sender: Sync {
     fn send(&self, number: u64);
 }
 
-/// Nanoseconds a message: `producers` threads send `count` in all, `receive` returns when it has them.
+/// Nanoseconds per message: `producers` threads send `count` in total, and `receive` returns once it has them.
 fn sample(producers: usize, count: usize, sender: &impl Sender, mut receive: impl FnMut(usize)) -> f64 {
     if producers == ALONE {
         let rows = count / IN_A_ROW;

@@ -1,4 +1,5 @@
-//! What it costs to note that something began and ended: our records beside the tracers that programs use.
+//! Measures the cost of recording that something began and ended: our records compared with the tracers that
+//! programs use.
 
 use std::hint::black_box;
 
@@ -20,15 +21,15 @@ use tracing_subscriber::{Layer, Registry};
 use crate::measure::{Effort, Subject, interleave_one, ns_each};
 use crate::table::{Report, Section, figure, times};
 
-/// Spans of a sample, below what fastrace keeps for a root.
+/// Spans per sample, fewer than fastrace keeps per root.
 const BATCH: usize = 2_000;
 
-/// Looks at nothing.
+/// A layer that ignores everything.
 struct Nothing;
 
 impl<S: tracing::Subscriber> Layer<S> for Nothing {}
 
-/// Throws away what was collected.
+/// Discards what was collected.
 struct Nowhere;
 
 impl Reporter for Nowhere {
@@ -50,7 +51,7 @@ fn record(name: &str, clock: impl Clock + 'static, recorder: Recorder) -> Subjec
     })
 }
 
-/// A span of `tracing`, under some subscriber.
+/// A span of `tracing`, under a given subscriber.
 fn traced(name: &str, dispatch: Dispatch) -> Subject<'static> {
     Subject::new(name, move || {
         tracing::dispatcher::with_default(&dispatch, || {

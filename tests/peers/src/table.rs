@@ -1,16 +1,16 @@
-//! What is printed: sections with a table each, and at the end what was aimed at and whether it was met.
+//! The output: sections with a table each, and at the end the targets and whether they were met.
 
 use std::fmt;
 
-/// One part of the page.
+/// One section of the page.
 #[derive(Debug)]
 pub(crate) struct Section {
     title: &'static str,
-    /// What was measured how, above the table.
+    /// What was measured and how, above the table.
     text: String,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// What the table cannot say.
+    /// Notes on what the table cannot show.
     notes: Vec<String>,
 }
 
@@ -44,18 +44,18 @@ impl fmt::Display for Section {
     }
 }
 
-/// Something that was aimed at, as it was measured.
+/// A target, with the measured value.
 #[derive(Debug)]
 pub(crate) struct Target {
     what: String,
-    /// NaN where it could not be measured.
+    /// NaN if it could not be measured.
     measured: f64,
     limit: f64,
     unit: &'static str,
 }
 
 impl Target {
-    /// `what` is to be at most `limit`.
+    /// The target that `what` is at most `limit`.
     pub(crate) fn at_most(limit: f64, unit: &'static str, what: impl Into<String>, measured: f64) -> Self {
         Self { what: what.into(), measured, limit, unit }
     }
@@ -69,7 +69,7 @@ impl Target {
     }
 }
 
-/// What the parts of a run found.
+/// The results of a run's parts.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) sections: Vec<Section>,
@@ -95,7 +95,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A figure with three digits that count.
+/// A figure with three significant digits.
 pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         size if size.is_nan() => "–".to_owned(),
@@ -110,7 +110,7 @@ pub(crate) fn times(ratio: f64) -> String {
     if ratio.is_nan() { "–".to_owned() } else { format!("{} ×", figure(ratio)) }
 }
 
-/// Thousands apart.
+/// A number with its thousands grouped.
 fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::new();
@@ -123,7 +123,7 @@ fn grouped(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
-/// Lines as long as those of the rest of the book.
+/// Wraps at the line length of the rest of the book.
 pub(crate) fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut width = 0;

@@ -1,4 +1,4 @@
-//! What a callback costs: queued and called, as a future that is woken, as a turn of its own.
+//! Measures the cost of a callback: queued and called, as a future that is woken, and as a turn of its own.
 
 mod futures;
 mod ours;
@@ -16,14 +16,14 @@ use crate::measure::{Effort, Samples, Subject, interleave_one, ns_each};
 use crate::table::{Report, Section, Target, figure, times};
 use crate::uv;
 
-/// Callbacks of a sample, below what one of our ticks runs: some hundred microseconds.
+/// Callbacks per sample, fewer than one of our ticks runs: a few hundred microseconds.
 pub(crate) const BATCH: usize = 5_000;
 
 thread_local! {
     static SUM: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What every callback does: next to nothing, but nothing that can be left out.
+/// The work of every callback: next to nothing, but nothing that can be optimised away.
 #[inline]
 pub(crate) fn add(number: u64) {
     SUM.set(SUM.get().wrapping_add(number));
@@ -35,7 +35,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     turns::run(effort, report)
 }
 
-/// A queue of function pointers with an argument each: what a task cannot be cheaper than.
+/// A queue of function pointers with an argument each: the floor for the cost of a task.
 fn floor() -> Subject<'static> {
     let mut queue: VecDeque<(fn(u64), u64)> = VecDeque::new();
     Subject::new("`VecDeque<fn(u64)>`: push, pop, call", move || {
@@ -50,7 +50,7 @@ fn floor() -> Subject<'static> {
     })
 }
 
-/// The same with an allocation each.
+/// The same with one allocation each.
 fn boxed() -> Subject<'static> {
     let mut queue: VecDeque<Box<dyn FnOnce()>> = VecDeque::new();
     Subject::new("`VecDeque<Box<dyn FnOnce()>>`", move || {
@@ -78,7 +78,7 @@ fn two_readings(clock: SystemClock) -> Subject<'static> {
 fn libuv_queued() -> Option<Subject<'static>> {
     let uv_loop = uv::Loop::new()?;
     let handles = uv_loop.handles(uv::Kind::Idle, BATCH, uv::count);
-    // The first turn only closes what has never run.
+    // The first turn only closes handles that have never run.
     handles.iter().for_each(|handle| handle.start_idle(uv::close));
     uv_loop.turn();
     Some(Subject::new("libuv: an idle handle each, used once (init, start, call, close)", move || {
@@ -136,7 +136,7 @@ fn queued(effort: Effort, report: &mut Report) -> Result<()> {
     let session = ours::session();
     let mut subjects = vec![floor(), boxed(), two_readings(session.clock())];
     subjects.extend(ours::queued(&session)?);
-    // Three more subjects where libuv is installed, in this order.
+    // Three more subjects if libuv is installed, in this order.
     let libuv: Vec<_> = [libuv_queued(), libuv_restarted(), libuv_idle()].into_iter().flatten().collect();
     let has_libuv = !libuv.is_empty();
     subjects.extend(libuv);

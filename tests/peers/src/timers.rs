@@ -1,4 +1,4 @@
-//! What a timer costs: armed, cleared, fired; from a thousand to a million of them.
+//! Measures the cost of arming, clearing and firing timers, from a thousand to a million of them.
 
 mod crowded;
 mod heaps;
@@ -15,28 +15,28 @@ use crate::table::{Report, Section, Target, figure, times};
 use crate::uv;
 
 const MS: u64 = 1_000_000;
-/// Timers that are cleared: the usual timeouts, none of them due while the bench runs.
+/// Delays of the timers that are cleared: usual timeouts, none of which comes due during the bench.
 const TIMEOUT_NS: (u64, u64) = (10_000 * MS, 70_000 * MS);
-/// Timers that fire: soon, and not all at once.
+/// Delays of the timers that fire: short, and spread out.
 const SOON_NS: (u64, u64) = (MS, 20 * MS);
 
-/// Timers of one kind. Emptied by the last call of each sample, and used again.
+/// Timers of one kind. The last call of each sample empties them, and they are reused.
 pub(crate) trait Timers {
-    /// Before a sample: whatever is not to be measured.
+    /// Called before a sample, for work that is not measured.
     fn prepare(&mut self, _count: usize) {}
 
-    /// Arms one timer for each delay, the first as number 0.
+    /// Arms one timer for each delay, numbered from 0.
     fn insert(&mut self, delays_ns: &[u64]);
 
-    /// Clears all of them, by their numbers.
+    /// Clears all timers, by their numbers.
     fn cancel(&mut self, order: &[usize]);
 
-    /// Runs all of them; they are due.
+    /// Runs all timers, which are due.
     fn fire(&mut self, count: usize);
 
-    /// Waits until the last is due, and fires: nanoseconds that the firing takes.
+    /// Waits until the last timer is due and fires them all; returns the nanoseconds taken by the firing.
     fn fire_ns(&mut self, count: usize, delay_ns_max: u64) -> u64 {
-        // Some count in whole milliseconds, and round up.
+        // Some kinds count whole milliseconds, and round up.
         sleep_until(monotonic_now().plus_ns(delay_ns_max + 2 * MS));
         let start = monotonic_now();
         self.fire(count);
@@ -44,7 +44,7 @@ pub(crate) trait Timers {
     }
 }
 
-/// A kind of timers: what it is called, how many it can stand, and how it is made.
+/// A kind of timers: its name, the largest number it can handle, and how to make it.
 struct Kind {
     name: &'static str,
     count_max: usize,
@@ -65,15 +65,15 @@ const KINDS: [Kind; 8] = [
     kind("async-io: `Timer`", || Ok(Some(Box::new(runtimes::AsyncIo::default())))),
     Kind {
         name: "calloop",
-        // Each insertion looks at all others.
+        // Each insertion scans all others.
         count_max: 10_000,
         make: || Ok(Some(Box::new(loops::Calloop::new()?))),
     },
 ];
 
-/// Nanoseconds of one insertion, one clearing, one firing.
+/// Nanoseconds per insertion, per clearing and per firing.
 fn sample(timers: &mut dyn Timers, count: usize, random: &mut Random) -> [f64; 3] {
-    // Small ones are repeated until there is enough to measure.
+    // Small sizes are repeated until there is enough to measure.
     let repeats = (2_000 / count).max(1);
     let later: Vec<u64> = (0..count).map(|_| random.between(TIMEOUT_NS.0, TIMEOUT_NS.1)).collect();
     let soon: Vec<u64> = (0..count).map(|_| random.between(SOON_NS.0, SOON_NS.1)).collect();
@@ -95,7 +95,7 @@ fn sample(timers: &mut dyn Timers, count: usize, random: &mut Random) -> [f64; 3
     taken.map(|sum| sum as f64 / (repeats * count) as f64)
 }
 
-/// One size: insertion, clearing and firing of each kind that can stand it.
+/// One size: insertion, clearing and firing for each kind that can handle it.
 fn measured(effort: Effort, count: usize) -> Result<Vec<[Samples; 3]>> {
     let rounds = match count {
         ..100_000 => effort.rounds(3, 31),

@@ -1,7 +1,7 @@
-//! Counting system calls: this program runs itself again under ptrace, and counts what happens between two marks.
+//! Counts system calls: this program runs itself again under ptrace, and counts the calls between two marks.
 //!
-//! No tool has to be installed for it, threads that a library starts are counted too, and each call comes with
-//! its time, so that those of falling asleep are told from those made while asleep.
+//! This needs no installed tool and includes the threads that a library starts. Each call has its time, to
+//! distinguish calls made while falling asleep from those made while asleep.
 #![expect(unsafe_code, reason = "ptrace")]
 
 use std::collections::BTreeMap;
@@ -13,22 +13,22 @@ use anyhow::{Context, Result, bail, ensure};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
-/// What this program's second run is called with, before the words of [`run`].
+/// The first argument of this program's second run, before the words of [`run`].
 pub(crate) const SECOND_RUN: &str = "--second-run";
 
-/// A mark: a call that nothing here makes otherwise, with an argument that nobody uses.
+/// The call used as a mark: nothing here makes it otherwise, and its argument is never valid.
 pub(crate) const MARK: (libc::c_long, i32) = (libc::SYS_getpgid, -77);
 
-/// A system call that was made between the marks.
+/// A system call made between the marks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) number: libc::c_long,
     pub(crate) at: Timestamp,
-    /// Made by the process's first thread.
+    /// Whether the process's first thread made it.
     pub(crate) by_main: bool,
 }
 
-/// The beginning of the kernel's `ptrace_syscall_info`, as a call is entered.
+/// The start of the kernel's `ptrace_syscall_info` on entry to a call.
 #[repr(C)]
 #[derive(Default)]
 struct SyscallInfo {
@@ -42,14 +42,14 @@ struct SyscallInfo {
 }
 
 const ENTRY: u8 = 1;
-/// A stop at a call, and not at a signal (`PTRACE_O_TRACESYSGOOD`).
+/// A stop at a system call, as opposed to a signal (`PTRACE_O_TRACESYSGOOD`).
 const SYSCALL_STOP: i32 = libc::SIGTRAP | 0x80;
 
 /// Runs this program again with `words`; returns the calls between its two marks.
 pub(crate) fn run(words: &[&str]) -> Result<Vec<Call>> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(SECOND_RUN).args(words).stdin(Stdio::null()).stdout(Stdio::null());
-    // SAFETY: between fork and exec only a bare system call is made.
+    // SAFETY: only a bare system call is made between fork and exec.
     unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0, 0)) };
     let child = command.spawn().context("ptrace is not allowed here")?;
     let main = child.id() as libc::pid_t;
@@ -79,10 +79,10 @@ pub(crate) fn run(words: &[&str]) -> Result<Vec<Call>> {
             }
         }
         if signal == SYSCALL_STOP || signal == libc::SIGTRAP || signal == libc::SIGSTOP {
-            // Stops of the tracing itself, which the program is not to see.
+            // Stops caused by the tracing itself are hidden from the program.
             signal = 0;
         }
-        // A thread that was killed meanwhile is gone, and no error.
+        // A thread that has been killed since is not an error.
         let _ = ptrace(libc::PTRACE_SYSCALL, pid, 0, signal as usize);
     }
     if marks != 2 {
@@ -91,7 +91,7 @@ pub(crate) fn run(words: &[&str]) -> Result<Vec<Call>> {
     Ok(calls)
 }
 
-/// The call that `pid` enters, and its first argument; `None` where it comes back from one.
+/// The call that `pid` enters, and its first argument; `None` on return from a call.
 fn entered(pid: libc::pid_t) -> io::Result<Option<(libc::c_long, i32)>> {
     let mut info = SyscallInfo::default();
     let pointer = &raw mut info as usize;
@@ -100,7 +100,7 @@ fn entered(pid: libc::pid_t) -> io::Result<Option<(libc::c_long, i32)>> {
 }
 
 fn ptrace(request: u32, pid: libc::pid_t, address: usize, data: usize) -> io::Result<()> {
-    // SAFETY: the requests of this file write at most into `data`, which then is a struct of the size `address`.
+    // SAFETY: the requests in this file write at most to `data`, which is then a struct of size `address`.
     let returned = unsafe { libc::ptrace(request, pid, address, data) };
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -112,7 +112,7 @@ fn wait(pid: libc::pid_t) -> io::Result<(libc::pid_t, libc::c_int)> {
     if stopped < 0 { Err(io::Error::last_os_error()) } else { Ok((stopped, status)) }
 }
 
-/// Calls by name and how often, as in `epoll_wait 1, read 2`.
+/// Calls by name with their counts, as in `epoll_wait 1, read 2`.
 pub(crate) fn by_name(calls: &[Call]) -> String {
     let mut counts = BTreeMap::new();
     for call in calls {

@@ -1,7 +1,7 @@
-//! libuv, as it is installed here, by the dozen calls that are measured.
+//! The installed libuv, through the dozen calls that are measured.
 //!
-//! Loaded when the program runs (Debian: `apt install libuv1`), so that the package builds without its headers
-//! and without a C compiler; where it is missing, its rows are missing and the page says so.
+//! Loaded at run time (Debian: `apt install libuv1`), so that the package builds without its headers and
+//! without a C compiler. If it is missing, its rows are missing and the page says so.
 #![expect(unsafe_code, reason = "a C library")]
 
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-/// A handle's type, as `uv_handle_type` counts them.
+/// A handle's type, with the values of `uv_handle_type`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Async = 1,
@@ -24,21 +24,21 @@ const RUN_ONCE: c_int = 1;
 const RUN_NOWAIT: c_int = 2;
 
 type Raw = *mut c_void;
-/// What libuv calls: every callback here takes its handle, and nothing else.
+/// libuv's callbacks: each one used here takes its handle, and nothing else.
 pub(crate) type Callback = unsafe extern "C" fn(Raw);
 
 macro_rules! calls {
     ($($name:ident: fn($($argument:ty),*) -> $result:ty;)+) => {
         struct Calls {
             $($name: unsafe extern "C" fn($($argument),*) -> $result,)+
-            /// What the calls point into.
+            /// Keeps the library loaded that the function pointers refer to.
             _library: Library,
         }
 
         impl Calls {
             fn load() -> Option<Self> {
                 let mut names = ["libuv.so.1", "libuv.so", "libuv.dylib"].into_iter();
-                // SAFETY: libuv has no initialiser that asks for anything.
+                // SAFETY: libuv has no initialiser with requirements.
                 let library = names.find_map(|name| unsafe { Library::new(name) }.ok())?;
                 // SAFETY: each type is that of the function in uv.h, which has not changed since 1.0.
                 $(let $name = unsafe { *library.get(concat!(stringify!($name), "\0").as_bytes()).ok()? };)+
@@ -71,45 +71,46 @@ fn calls() -> Option<&'static Calls> {
     CALLS.get_or_init(Calls::load).as_ref()
 }
 
-/// The version that is installed, where one is.
+/// The installed version, if there is one.
 pub(crate) fn version() -> Option<String> {
     let calls = calls()?;
-    // SAFETY: it returns a literal of the library.
+    // SAFETY: it returns a string literal of the library.
     let text = unsafe { CStr::from_ptr((calls.uv_version_string)()) };
     Some(text.to_string_lossy().into_owned())
 }
 
-/// Zeroed memory for libuv's structs. Never given back: handles of a loop that lives until the process ends.
+/// Zeroed memory for libuv's structs. Never freed: the handles belong to a loop that lives until the process
+/// ends.
 fn memory(bytes: usize) -> *mut u8 {
     Box::leak(vec![0_u128; bytes.div_ceil(16)].into_boxed_slice()).as_mut_ptr().cast()
 }
 
-/// A loop. Neither it nor its handles ever go: a bench ends with its process.
+/// A loop. Neither it nor its handles are ever freed: a bench ends with its process.
 pub(crate) struct Loop {
     calls: &'static Calls,
     raw: Raw,
 }
 
 impl Loop {
-    /// A new loop; `None` where libuv is not installed.
+    /// A new loop; `None` if libuv is not installed.
     pub(crate) fn new() -> Option<Self> {
         let calls = calls()?;
-        // SAFETY: it takes nothing.
+        // SAFETY: it takes no arguments.
         let raw: Raw = memory(unsafe { (calls.uv_loop_size)() }).cast();
-        // SAFETY: `raw` has the size that the library asked for and stays where it is.
+        // SAFETY: `raw` has the size that the library requires and never moves.
         let failed = unsafe { (calls.uv_loop_init)(raw) };
         (failed == 0).then_some(Self { calls, raw })
     }
 
-    /// `count` handles, side by side. `sent` is what an async handle calls.
+    /// `count` adjacent handles. `sent` is the callback of async handles.
     pub(crate) fn handles(&self, kind: Kind, count: usize, sent: Callback) -> Vec<Handle> {
         // SAFETY: it takes a number.
         let bytes = unsafe { (self.calls.uv_handle_size)(kind as c_int) }.next_multiple_of(16);
         let start = memory(bytes * count);
         let handles = (0..count).map(|index| {
-            // SAFETY: below the `count * bytes` that were asked for.
+            // SAFETY: within the `count * bytes` that were allocated.
             let raw: Raw = unsafe { start.add(index * bytes) }.cast();
-            // SAFETY: loop and handle have the library's sizes and stay where they are.
+            // SAFETY: loop and handle have the sizes that the library requires and never move.
             let failed = unsafe {
                 match kind {
                     Kind::Async => (self.calls.uv_async_init)(self.raw, raw, sent),
@@ -128,7 +129,7 @@ impl Loop {
         self.run_mode(RUN_NOWAIT);
     }
 
-    /// Runs one turn, and waits for something to happen.
+    /// Runs one turn, waiting for an event.
     pub(crate) fn turn_waiting(&self) {
         self.run_mode(RUN_ONCE);
     }
@@ -139,11 +140,11 @@ impl Loop {
     }
 
     fn run_mode(&self, mode: c_int) {
-        // SAFETY: the loop is initialised, and only its own thread has it: it is neither `Send` nor `Sync`.
+        // SAFETY: the loop is initialised, and only used by its own thread: it is neither `Send` nor `Sync`.
         unsafe { (self.calls.uv_run)(self.raw, mode) };
     }
 
-    /// Reads the clock that timers start from.
+    /// Updates the clock from which timers start.
     pub(crate) fn update_time(&self) {
         // SAFETY: as above.
         unsafe { (self.calls.uv_update_time)(self.raw) };
@@ -159,20 +160,20 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn start_idle(self, callback: Callback) {
-        // SAFETY: an initialised idle handle that never goes away.
+        // SAFETY: an initialised idle handle that is never freed.
         unsafe { (self.calls.uv_idle_start)(self.raw, callback) };
     }
 
-    /// As new, once its close callback ran: for a handle that is used once.
+    /// Initialises the handle again, once its close callback has run: for a handle that is used once.
     pub(crate) fn start_idle_once(self, of: &Loop) {
-        // SAFETY: closed before, or never used; the loop has the library's size and stays where it is.
+        // SAFETY: the handle was closed before, or never used; the loop has the library's size and never moves.
         let failed = unsafe { (self.calls.uv_idle_init)(of.raw, self.raw) };
         assert_eq!(failed, 0, "libuv refuses a handle");
         self.start_idle(close);
     }
 
     pub(crate) fn start_timer(self, callback: Callback, delay_ms: u64) {
-        // SAFETY: an initialised timer that never goes away.
+        // SAFETY: an initialised timer that is never freed.
         unsafe { (self.calls.uv_timer_start)(self.raw, callback, delay_ms, 0) };
     }
 
@@ -186,16 +187,16 @@ impl Handle {
     }
 }
 
-/// The one thing of libuv that other threads may use.
+/// The only part of libuv that other threads may use.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender(Handle);
 
-// SAFETY: `uv_async_send` is the one call that may come from any thread, and all that a sender does.
+// SAFETY: `uv_async_send` may be called from any thread, and is all that a sender does.
 unsafe impl Send for Sender {}
 
 impl Sender {
     pub(crate) fn send(self) {
-        // SAFETY: an initialised async handle that never goes away.
+        // SAFETY: an initialised async handle that is never freed.
         unsafe { (self.0.calls.uv_async_send)(self.0.raw) };
     }
 }
@@ -204,7 +205,7 @@ thread_local! {
     static CALLED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How often [`count`] and [`count_and_stop`] were called on this thread.
+/// The number of calls of [`count`] and [`count_and_stop`] on this thread.
 pub(crate) fn called() -> u64 {
     CALLED.get()
 }
@@ -214,19 +215,19 @@ pub(crate) unsafe extern "C" fn count(_handle: Raw) {
     CALLED.set(CALLED.get().wrapping_add(1));
 }
 
-/// The same for an idle handle that is to run once.
+/// The same for an idle handle that runs once.
 pub(crate) unsafe extern "C" fn count_and_stop(handle: Raw) {
     CALLED.set(CALLED.get().wrapping_add(1));
     if let Some(calls) = calls() {
-        // SAFETY: libuv calls back with the handle, here an idle one.
+        // SAFETY: libuv passes the callback its handle, here an idle one.
         unsafe { (calls.uv_idle_stop)(handle) };
     }
 }
 
-/// A callback that closes its handle; [`count`] runs when it is closed.
+/// A callback that closes its handle; [`count`] runs once it is closed.
 pub(crate) unsafe extern "C" fn close(handle: Raw) {
     if let Some(calls) = calls() {
-        // SAFETY: libuv calls back with the handle, which is open.
+        // SAFETY: libuv passes the callback its handle, which is open.
         unsafe { (calls.uv_close)(handle, count) };
     }
 }

@@ -1,5 +1,5 @@
-//! What it takes to wake a loop that waits: how long until it runs, what that costs the sender, and how many
-//! system calls many wake-ups in a row are.
+//! Measures waking a waiting loop: the delay until it runs, the cost for the sender, and the number of system
+//! calls for many wakeups in a row.
 
 mod bare;
 mod loops;
@@ -19,19 +19,19 @@ use crate::os::{marker, pin, yield_to_everybody};
 use crate::table::{Report, Section, Target, figure, times};
 use crate::{peers, traced, uv};
 
-/// The core of who sends, and the one of the loops.
+/// The cores of the sender and of the loops.
 const CORES: (usize, usize) = (0, 1);
-/// For the loop to wait, and its core to halt, before it is woken again.
+/// Lets the loop wait, and its core halt, before the next wakeup.
 const PAUSE: Duration = Duration::from_micros(300);
 /// Posts in a row, to see whether they coalesce.
 const POSTS: usize = 1_000;
 
-/// What a loop does when it is woken, and how it is told to end.
+/// State shared with a loop: when it was woken, and whether it has to end.
 #[derive(Default)]
 pub(crate) struct Woken {
-    /// When it ran; 0 until then.
+    /// The time at which it ran; 0 until then.
     at_ns: AtomicU64,
-    /// It stays in its callback.
+    /// Whether it stays in its callback.
     held: AtomicBool,
     ended: AtomicBool,
 }
@@ -49,7 +49,7 @@ impl Woken {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Sleeps until the loop has run; returns when that was.
+    /// Sleeps until the loop has run; returns the time at which it ran.
     fn wait(&self) -> u64 {
         loop {
             match self.at_ns.load(Ordering::Acquire) {
@@ -63,20 +63,20 @@ impl Woken {
 /// Wakes a loop from another thread.
 type WayIn = Box<dyn FnMut() + Send>;
 
-/// Where a loop gives away its way in, before it waits.
+/// Where a loop passes on its wakeup function, before it waits.
 struct Ready(mpsc::Sender<WayIn>);
 
 impl Ready {
     fn give(self, way_in: impl FnMut() + Send + 'static) {
-        // Somebody waits for it, or the whole part has failed.
+        // If nothing receives it, the whole part has failed.
         let _ = self.0.send(Box::new(way_in));
     }
 }
 
-/// Runs a loop on the calling thread until [`Woken::has_ended`], after it gave away its way in.
+/// Runs a loop on the calling thread until [`Woken::has_ended`], after passing on its wakeup function.
 type Body = fn(Arc<Woken>, Ready) -> Result<()>;
 
-/// The loops, the floor first, then ours.
+/// The loops: the floor first, then ours.
 const KINDS: [(&str, Body); 9] = [
     ("eventfd and epoll, bare", bare::eventfd),
     ("**`Handle::post`**", loops::ours),
@@ -89,7 +89,7 @@ const KINDS: [(&str, Body); 9] = [
     ("calloop: `channel`", loops::calloop_channel),
 ];
 
-/// A loop on a thread of its own, and the way to wake it.
+/// A loop on its own thread, and the function that wakes it.
 struct Sleeper {
     woken: Arc<Woken>,
     send: WayIn,
@@ -97,7 +97,7 @@ struct Sleeper {
 }
 
 impl Sleeper {
-    /// `None` where the library is missing.
+    /// `None` if the library is missing.
     fn start(body: Body) -> Result<Option<Self>> {
         let (ready, made) = mpsc::channel();
         let woken = Arc::new(Woken::default());
@@ -112,7 +112,7 @@ impl Sleeper {
         }
     }
 
-    /// Microseconds until the loop ran, and until the sender could go on.
+    /// Microseconds until the loop ran, and until the sender could continue.
     fn sample(&mut self) -> [f64; 2] {
         self.woken.at_ns.store(0, Ordering::Release);
         std::thread::sleep(PAUSE);
@@ -134,7 +134,7 @@ impl Drop for Sleeper {
     }
 }
 
-/// Keeps the loops' core from halting, and takes no time from anybody.
+/// Keeps the loops' core from halting, without taking time from other threads.
 struct Awake {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -173,7 +173,7 @@ fn measured(rounds: usize) -> Result<Vec<[Samples; 2]>> {
 }
 
 pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
-    // On a thread of its own: who is pinned stays so, and with it all that it starts.
+    // On its own thread: pinning is permanent, and inherited by all threads that it starts.
     let measured = std::thread::spawn(move || -> Result<_> {
         pin(CORES.0);
         let rounds = effort.rounds(60, 2_001);
@@ -247,7 +247,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// System calls that this many posts to a busy loop make, all together.
+/// The total number of system calls that this many posts to a busy loop make.
 fn coalesced_calls(name: &str) -> Result<usize> {
     let calls = traced::run(&["coalesced", name])?;
     Ok(calls.iter().filter(|call| call.by_main).count())
@@ -258,7 +258,7 @@ pub(crate) fn coalesced(name: &str) -> Result<()> {
     let (_, body) =
         KINDS.iter().find(|(kind, _)| *kind == name).ok_or_else(|| anyhow!("no loop is {name}"))?;
     let mut sleeper = Sleeper::start(*body)?.ok_or_else(|| anyhow!("{name} is missing"))?;
-    // It waits by then: what is sent before that is a wake-up which nobody has used.
+    // By then it is waiting: an earlier post would leave a wakeup unconsumed.
     std::thread::sleep(Duration::from_millis(50));
     sleeper.woken.held.store(true, Ordering::Release);
     (sleeper.send)();

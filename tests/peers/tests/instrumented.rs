@@ -1,4 +1,4 @@
-//! What the examples record is what they do: the two run as written, and their rings are folded.
+//! Tests that the examples record what they do: the two run as written, and their rings are folded.
 
 #[path = "../examples/mio.rs"]
 #[expect(dead_code, reason = "its `main` is the example's")]
@@ -15,7 +15,7 @@ use loop_traces::timeline::Timeline;
 
 const DURATION: Duration = Duration::from_secs(2);
 
-/// Folds what `run` records.
+/// Folds the recording of `run`.
 fn folded(run: impl FnOnce(&Session, Duration) -> anyhow::Result<()>) -> Timeline {
     let session = Session::builder("example").private();
     let mut reader = session.reader(Start::Oldest);
@@ -36,7 +36,7 @@ fn a_tokio_runtime_is_busy_while_it_computes_and_idle_while_it_sleeps() {
     // tokio may wait several times for one sleep.
     assert!(ticks.count > tasks, "{} ticks, {tasks} tasks", ticks.count);
     eprintln!("{:.1}% busy, {} stalls, {tasks} tasks", 100.0 * ticks.utilization(), timeline.stalls.count);
-    // A loaded machine makes the computing longer, and begins a wait late.
+    // On a loaded machine the computing takes longer, and a wait begins late.
     assert!(ticks.busy_ns >= tasks * 5_000_000, "{} ns busy", ticks.busy_ns);
     assert!(ticks.poll_wait_ns >= tasks * 25_000_000, "{} ns waited of {tasks} × 50 ms", ticks.poll_wait_ns);
     let span_ns = timeline.last_at().zip(timeline.first_at()).map_or(0, |(last, first)| last.ns_since(first));

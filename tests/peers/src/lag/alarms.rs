@@ -1,4 +1,4 @@
-//! One timer on each loop, in the way that its users wait for one.
+//! One timer on each loop, waited for in the way that its users do.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -128,7 +128,7 @@ impl Alarm for Smol {
     }
 }
 
-/// A wait with a timeout is all that mio has.
+/// mio has no timers, only a wait with a timeout.
 pub(super) struct Mio(mio::Poll, mio::Events);
 
 impl Mio {
@@ -180,7 +180,7 @@ impl Alarm for Libuv {
     fn ring(&mut self, delay: Duration) -> Result<Timestamp> {
         self.uv_loop.update_time();
         self.timers.iter().for_each(|timer| timer.start_timer(rang, delay.as_millis() as u64));
-        // Ends when no timer is active any more.
+        // Returns once no timer is active.
         self.uv_loop.run();
         Ok(RANG.get())
     }

@@ -1,4 +1,4 @@
-//! Queues without a way to wait for them. The receiver looks again and again.
+//! Queues that cannot be waited for: the receiver polls them.
 
 use std::sync::mpsc;
 
@@ -11,14 +11,14 @@ use super::{Sender, sample};
 use crate::measure::Subject;
 use crate::tasks::add;
 
-/// More than a receiver lets come together, so that hardly anybody finds it full.
+/// More than a receiver lets accumulate, so that producers rarely find it full.
 const CAPACITY: usize = 1 << 16;
-/// What all of them carry, because ours does: a number, who posted it, when.
+/// The message that all of them carry, as ours does: a number, its poster, and the time.
 type Message = Posted<u64>;
-/// Looks in vain before others may run.
+/// Unsuccessful polls before other threads may run.
 const SPINS: u32 = 64;
 
-/// Calls `take`, which returns how many it got, until there are `count`.
+/// Calls `take`, which returns the number of messages it took, until there are `count`.
 fn take_all(count: usize, mut take: impl FnMut() -> usize) {
     let (mut got, mut spins) = (0, 0);
     while got < count {
@@ -36,7 +36,7 @@ fn take_all(count: usize, mut take: impl FnMut() -> usize) {
     }
 }
 
-/// One at a time, as queues that know no batches are emptied.
+/// One at a time, for queues that cannot take batches.
 fn one(item: Option<Message>) -> usize {
     item.map_or(0, |message| {
         add(message.item);
@@ -86,7 +86,7 @@ impl Sender for tokio::sync::mpsc::UnboundedSender<Message> {
     }
 }
 
-/// The two of crossbeam first, then ours.
+/// crossbeam's two first, then ours.
 pub(super) fn subjects(producers: usize, count: usize) -> Result<Vec<Subject<'static>>> {
     let array = ArrayQueue::new(CAPACITY);
     let segments = SegQueue::new();

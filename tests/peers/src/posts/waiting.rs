@@ -1,4 +1,4 @@
-//! Receivers that wait: loops that are woken and call back, channels that block.
+//! Receivers that wait: loops that are woken and call back, and channels that block.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,11 +19,11 @@ struct Message {
 }
 
 thread_local! {
-    /// What is still to come, for callbacks that have no other place for it.
+    /// Messages still to come, for callbacks that have no other place for the number.
     static LEFT: RefCell<usize> = const { RefCell::new(0) };
 }
 
-/// A message came; whether it was the last.
+/// Counts a message; returns whether it was the last.
 fn came(number: u64) -> bool {
     add(number);
     LEFT.with_borrow_mut(|left| {
@@ -102,7 +102,7 @@ fn tokio(producers: usize, count: usize) -> Result<Subject<'static>> {
     }))
 }
 
-/// A `Sender` of calloop is for one thread; each gets its own.
+/// calloop's `Sender` can be used by one thread only, so each gets its own.
 struct CalloopSender(Mutex<calloop::channel::Sender<u64>>);
 
 impl Sender for CalloopSender {
@@ -137,7 +137,7 @@ fn calloop(producers: usize, count: usize) -> Result<Subject<'static>> {
     }))
 }
 
-/// What libuv's users write: a locked queue, and a wake-up that coalesces.
+/// What libuv's users write: a queue with a lock, and a wakeup that coalesces.
 struct LibuvSender {
     queue: Arc<Mutex<VecDeque<u64>>>,
     wake: Mutex<uv::Sender>,

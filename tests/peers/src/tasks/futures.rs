@@ -1,4 +1,4 @@
-//! Futures: one that wakes itself, one that yields, one that is spawned and runs to its end.
+//! Futures: one wakes itself, one yields, one is spawned and runs to completion.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use super::{BATCH, add, ours};
 use crate::measure::{Effort, Subject, interleave_one, ns_each};
 use crate::table::{Report, Section, figure, times};
 
-/// Wakes itself in each poll, so many times.
+/// Wakes itself in each poll, this many times.
 struct SelfWake(usize);
 
 impl Future for SelfWake {
@@ -127,7 +127,7 @@ fn tokio_spawn_send() -> Result<Subject<'static>> {
                     let ran = std::sync::Arc::clone(&ran);
                     tokio::spawn(async move {
                         add(number);
-                        // One thread: a load and a store will do.
+                        // There is a single thread, so a load and a store are enough.
                         let so_far = ran.load(std::sync::atomic::Ordering::Relaxed);
                         ran.store(so_far + 1, std::sync::atomic::Ordering::Relaxed);
                     });

@@ -1,4 +1,4 @@
-//! Our loop's tasks: variants of an enum, nothing allocated.
+//! Our loop's tasks: enum variants, without allocation.
 
 use anyhow::Result;
 use loop_core::{Context, EventLoop, TagOf, Task};
@@ -8,16 +8,16 @@ use loop_probes::session::Session;
 use super::{BATCH, add};
 use crate::measure::{Subject, ns_each};
 
-/// What the loops of this part run.
+/// The tasks of the loops in this part.
 #[derive(Debug)]
 pub(super) enum Work {
     /// Adds a number.
     Add(u64),
-    /// Posts as many `Add`s.
+    /// Posts this many `Add`s.
     Seed(usize),
-    /// Posts itself, with one less.
+    /// Posts itself with one less.
     Again(usize),
-    /// Is due again in the next turn.
+    /// Queues itself for the next turn.
     EachTurn,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn session() -> Session {
     Session::builder("peers").private()
 }
 
-/// Within and outside, first without a recorder, then with one.
+/// Posted from inside and from outside, first without a recorder, then with one.
 pub(super) fn queued(session: &Session) -> Result<Vec<Subject<'static>>> {
     let mut subjects = Vec::new();
     for (recorded, suffix) in [(false, ""), (true, ", recorded")] {
@@ -97,7 +97,7 @@ pub(super) fn queued(session: &Session) -> Result<Vec<Subject<'static>>> {
     Ok(subjects)
 }
 
-/// A task that posts itself: the queue is never longer than one.
+/// A task that posts itself, so that the queue never holds more than one.
 pub(super) fn again() -> Result<Subject<'static>> {
     let mut event_loop = EventLoop::<Work>::new()?;
     Ok(Subject::new("**a task that posts itself**", move || {
@@ -108,7 +108,7 @@ pub(super) fn again() -> Result<Subject<'static>> {
     }))
 }
 
-/// A loop that has one immediate to run in each turn.
+/// A loop with one immediate to run in each turn.
 pub(super) fn each_turn() -> Result<EventLoop<Work>> {
     let mut event_loop = EventLoop::<Work>::new()?;
     event_loop.with(|cx| cx.immediate(Work::EachTurn));

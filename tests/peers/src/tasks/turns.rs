@@ -1,5 +1,5 @@
-//! A turn of the loop with one callback in it: what a loop costs that has little to do, and that of polling
-//! without waiting.
+//! A loop turn with one callback in it: the cost of a loop that has little to do, including a poll that does
+//! not wait.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::os::Epoll;
 use crate::table::{Report, Section, figure, times};
 use crate::uv;
 
-/// Turns of a sample.
+/// Turns per sample.
 const TURNS: usize = 200;
 
 fn polls() -> Result<Vec<Subject<'static>>> {

@@ -1,4 +1,5 @@
-//! A turn of our loop while many timers wait: what a policy that looks at all of them costs beside the default.
+//! A turn of our loop while many timers wait: the cost of a policy that scans all of them, compared with the
+//! default.
 
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use crate::measure::{Effort, Samples, Subject, interleave_one, ns_each};
 use crate::table::{Report, Section, figure, times};
 
 const WAITING: [usize; 4] = [0, 100, 1_000, 10_000];
-/// Turns of a sample.
+/// Turns per sample.
 const TURNS: usize = 50;
 
-/// Arms itself again, for now: one timer is always due, and no poll waits.
+/// Re-arms itself with no delay: one timer is always due, and no poll waits.
 struct Again;
 
 impl Task for Again {

@@ -1,4 +1,4 @@
-//! Timers as a data structure without a loop: the standard library's heap, and a wheel that is published.
+//! Timers as data structures without a loop: the standard library's heap, and a published timer wheel.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use loop_probes::clock::monotonic_now;
 use super::{MS, Timers};
 use crate::tasks::add;
 
-/// A heap that clears by a mark: what is cleared stays until it is due.
+/// A heap that only marks timers as cleared: they stay until they are due.
 #[derive(Default)]
 pub(super) struct Heap {
     waiting: BinaryHeap<Reverse<(u64, usize)>>,
@@ -55,7 +55,7 @@ impl Timers for Heap {
     }
 }
 
-/// Counts in milliseconds. What is cleared stays in the wheel, so each sample gets a new one.
+/// Counts in milliseconds. Cleared timers stay in the wheel, so each sample gets a new one.
 pub(super) struct HashWheel {
     wheel: QuadWheelWithOverflow<IdOnlyTimerEntry<u64>>,
 }

@@ -1,4 +1,4 @@
-//! The timers of loops that call back: libuv's heap, and calloop's sources.
+//! The timers of callback-based loops: libuv's heap, and calloop's sources.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::uv;
 
 pub(super) struct Libuv {
     uv_loop: uv::Loop,
-    /// Made once for the largest sample, and used again.
+    /// Made once for the largest sample, and reused.
     handles: Vec<uv::Handle>,
 }
 

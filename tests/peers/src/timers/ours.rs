@@ -1,4 +1,4 @@
-//! Our timers: the queue alone with the time as an argument, and the whole loop with its clock.
+//! Our timers: the bare queue with the time as an argument, and the whole loop with its clock.
 
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Timers for OnLoop {
 
     fn fire(&mut self, count: usize) {
         let before = self.event_loop.metrics().tasks_run;
-        // Ends when nothing is armed any more.
+        // Returns once nothing is armed.
         self.event_loop.run().expect("a loop can poll");
         assert_eq!(self.event_loop.metrics().tasks_run - before, count as u64, "all are due");
     }

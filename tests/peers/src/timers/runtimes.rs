@@ -1,4 +1,4 @@
-//! Timers that are futures: registered by their first poll, gone when they are dropped.
+//! Timers as futures: registered by their first poll, deregistered when dropped.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use super::{MS, SOON_NS, Timers};
 use crate::measure::sleep_until;
 use crate::os::cpu_time_ns;
 
-/// Counts how often it was woken.
+/// Counts its wakeups.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -36,7 +36,7 @@ impl Count {
     }
 }
 
-/// Registers `timer` by polling it. One that is due already, on a slow machine, counts as woken.
+/// Registers `timer` by polling it. A timer that is due already, on a slow machine, counts as woken.
 fn register<T: Future>(timer: Pin<&mut T>, waker: &Waker) {
     if timer.poll(&mut Context::from_waker(waker)).is_ready() {
         waker.wake_by_ref();
@@ -57,7 +57,8 @@ impl Tokio {
 }
 
 impl Timers for Tokio {
-    /// A timer lives in a box of the caller's. Boxes are made here, so that insertion is tokio's part of it.
+    /// The caller keeps each timer in a box. The boxes are made here, so that insertion measures only tokio's
+    /// part.
     fn prepare(&mut self, count: usize) {
         self.woken = Arc::default();
         let _guard = self.runtime.enter();
@@ -76,7 +77,7 @@ impl Timers for Tokio {
     fn cancel(&mut self, order: &[usize]) {
         let _guard = self.runtime.enter();
         for &number in order {
-            // What was there is dropped, and with it deregistered.
+            // Drops and so deregisters the previous timers.
             self.timers[number].set(tokio::time::sleep(Duration::ZERO));
         }
     }
@@ -91,7 +92,7 @@ impl Timers for Tokio {
     }
 }
 
-/// So that none is due before the last is inserted: it would fire at once, on a thread of async-io's own.
+/// Keeps timers from coming due before the last is inserted: they would fire at once, on async-io's own thread.
 const fn head_start_ns(count: usize) -> u64 {
     count as u64 * 4_000 + MS
 }
@@ -115,7 +116,8 @@ impl Timers for AsyncIo {
         let now = Instant::now();
         let fires = delays_ns.iter().all(|delay_ns| *delay_ns <= SOON_NS.1);
         for (timer, delay_ns) in self.timers.iter_mut().zip(delays_ns) {
-            // Those that fire are due within some microseconds, so that they fire in few passes, as the others'.
+            // Timers that fire are due within a few microseconds, so that they fire in few passes, as the
+            // others' do.
             let delay_ns = if fires { delay_ns / 1_000 + head_start_ns(delays_ns.len()) } else { *delay_ns };
             let due = now + Duration::from_nanos(delay_ns);
             register(Pin::new(timer.insert(async_io::Timer::at(due))), &waker);
@@ -137,8 +139,8 @@ impl Timers for AsyncIo {
         }));
     }
 
-    /// Its own thread fires what is due, so there is no moment at which all of them wait: the process's time
-    /// from before the first until after the last.
+    /// async-io's own thread fires timers as they come due, so there is no time at which all of them are
+    /// waiting. Measures the processor time of the process from before the first until after the last.
     fn fire_ns(&mut self, count: usize, delay_ns_max: u64) -> u64 {
         let before = cpu_time_ns();
         sleep_until(monotonic_now().plus_ns(head_start_ns(count) + delay_ns_max + 2 * MS));

@@ -1,4 +1,4 @@
-//! Waiting without a loop: the system's calls, and the two thin layers over them.
+//! Waiting without a loop: the system calls, and the two thin layers over them.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) fn mio(woken: Arc<Woken>, ready: Ready) -> Result<()> {
     Ok(())
 }
 
-/// A notification is no event, and a wait that ends without any was notified.
+/// A notification is not an event: a wait that ends without events was notified.
 pub(super) fn polling(woken: Arc<Woken>, ready: Ready) -> Result<()> {
     let poller = Arc::new(polling::Poller::new()?);
     let sender = Arc::clone(&poller);

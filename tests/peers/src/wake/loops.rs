@@ -1,4 +1,4 @@
-//! Loops that call back: ours, libuv's, calloop's.
+//! Callback-based loops: ours, libuv's, calloop's.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -10,7 +10,7 @@ use loop_core::{Context, EventLoop, TagOf, Task};
 use super::{Ready, Woken};
 use crate::uv;
 
-/// Our task: marks that the loop ran.
+/// Our task: notes that the loop ran.
 struct Mark(Arc<Woken>);
 
 impl Task for Mark {
@@ -38,7 +38,7 @@ pub(super) fn ours(woken: Arc<Woken>, ready: Ready) -> Result<()> {
     event_loop.with(|cx| cx.hold("who wakes it"));
     let handle = event_loop.handle();
     ready.give(move || {
-        // Refused by a loop that has ended: so is nobody left to wake.
+        // A loop that has ended refuses it, and then nothing is left to wake.
         let _ = handle.post(Mark(Arc::clone(&woken)));
     });
     event_loop.run()?;
@@ -89,7 +89,7 @@ pub(super) fn calloop_channel(woken: Arc<Woken>, ready: Ready) -> Result<()> {
     });
     ensure!(inserted.is_ok(), "calloop refuses a channel");
     ready.give(move || {
-        // The loop that has ended took the channel with it.
+        // A loop that has ended has dropped the channel.
         let _ = sender.send(());
     });
     while !woken.has_ended() {

@@ -1,4 +1,4 @@
-//! Runtimes of futures, each with one thread that waits for one.
+//! Runtimes for futures, each with one thread that waits for one future.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ pub(super) fn tokio(woken: Arc<Woken>, ready: Ready) -> Result<()> {
     Ok(())
 }
 
-/// A flag, and who waits for it.
+/// A flag, and the waker of the task that waits for it.
 #[derive(Default)]
 struct Flag(Mutex<(bool, Option<Waker>)>);
 
