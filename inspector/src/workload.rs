@@ -111,11 +111,11 @@ pub fn policy(name: &str) -> Result<Policy, WorkloadError> {
     known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
 }
 
-/// Whether all that `options` name is known: to be asked before anything is made for a run.
+/// Checks that `options` name nothing unknown. For a caller that creates files before it starts a run.
 ///
 /// # Errors
 ///
-/// As [`Workload::start`] says of options.
+/// [`WorkloadError`] as from [`Workload::start`].
 pub fn check(options: &WorkloadOptions) -> Result<(), WorkloadError> {
     policy(&options.policy)?.with_env()?;
     scales(&options.scales).map(drop)

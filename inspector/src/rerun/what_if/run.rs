@@ -11,6 +11,7 @@ use loop_probes::event::{LabelKind, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
+use loop_probes::text::printable;
 use loop_traces::source::{RERUN, RERUN_OF};
 
 use super::heap::WorldHeap;
@@ -129,12 +130,12 @@ impl Plan {
 
 fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
     let recorded = recorded_policy(script);
-    let mut policy = match &changes.policy {
-        Some(name) => Policy::by_name(name).map_err(RerunError::Policy)?,
-        None => recorded.clone().ok_or_else(|| RerunError::ForeignPolicy {
-            name: script.name.clone(),
-            policy: loop_probes::text::printable(&script.metadata.policy),
-        })?,
+    let (mut policy, recorded) = match &changes.policy {
+        Some(name) => (Policy::by_name(name).map_err(RerunError::Policy)?, recorded.ok()),
+        None => {
+            let recorded = recorded?;
+            (recorded.clone(), Some(recorded))
+        }
     };
     if let Some(recorded) = recorded {
         // GC settings belong to the program's environment, and recording settings are not part of a policy.
@@ -156,15 +157,14 @@ fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {
 }
 
 /// The policy of the recording: from its recorded values or, without them, by its name.
-fn recorded_policy(script: &Script) -> Option<Policy> {
-    let name = &script.metadata.policy;
-    let values = &script.start.policy;
+fn recorded_policy(script: &Script) -> Result<Policy, RerunError> {
+    let (name, values) = (&script.metadata.policy, &script.start.policy);
     if values.is_empty() {
-        Policy::by_name(name)
-    } else {
-        Policy::from_values(name.as_str(), values.iter().copied())
+        return Policy::by_name(name)
+            .map_err(|_| RerunError::ForeignPolicy { name: script.name.clone(), policy: printable(name) });
     }
-    .ok()
+    Policy::from_values(name.as_str(), values.iter().copied())
+        .map_err(|error| RerunError::DamagedPolicy { name: script.name.clone(), error })
 }
 
 /// The arrivals that pass the filter.

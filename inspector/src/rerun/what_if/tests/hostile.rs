@@ -1,7 +1,7 @@
 //! Recordings that no loop ever made end in an answer or an error, and soon.
 
 use fastrand::Rng;
-use loop_probes::event::Event;
+use loop_probes::event::{Event, PolicyField};
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::synthetic::Script;
@@ -44,6 +44,23 @@ fn damaged_recordings_end_in_an_answer_or_an_error() {
         }
         endure(events);
     }
+}
+
+#[test]
+fn a_damaged_policy_is_not_called_an_unknown_one() {
+    let mut events = shop().events().to_vec();
+    for stamped in &mut events {
+        match &mut stamped.event {
+            Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
+            Event::SnapshotPolicy { value, .. } => *value = Some(u64::MAX),
+            _ => {}
+        }
+    }
+    let recorded = Recorded::read(&mut program(events)).unwrap();
+    let refused = recorded.what_if(&Changes::default(), None).unwrap_err();
+    assert!(matches!(refused, RerunError::DamagedPolicy { .. }), "{refused}");
+    let other = Changes { policy: Some("quickjs".to_owned()), ..Changes::default() };
+    assert!(recorded.what_if(&other, None).is_ok());
 }
 
 #[test]
