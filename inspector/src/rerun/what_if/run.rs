@@ -54,7 +54,7 @@ impl Plan {
         let mut factors = Vec::new();
         for (place, (name, factor)) in changes.scale.iter().enumerate() {
             if let Some((_, first)) = changes.scale[..place].iter().find(|(earlier, _)| earlier == name) {
-                let tag = loop_probes::text::printable(name);
+                let tag = printable(name);
                 return Err(RerunError::ScaledTwice { tag, first: *first, second: *factor });
             }
             factors.resize(names.len(), 1.0);
