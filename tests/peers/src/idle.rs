@@ -17,10 +17,10 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     let delay = Duration::from_millis(if effort.quick { 250 } else { 1_000 });
     let delay_ms = delay.as_millis().to_string();
     let text = format!(
-        "Each loop in a process of its own, from arming a timer of {delay_ms} ms until its callback, after one that \
-         warmed it up: system calls of all threads (counted with ptrace), those of them made *while it waits*, which \
-         is more than a tenth of that time after its beginning and before its end; and processor time of another \
-         run, without ptrace."
+        "Each loop in a process of its own, from arming a timer of {delay_ms} ms until its callback, after one \
+         timer as a warm-up: system calls of all threads (counted with ptrace), those of them made *while it \
+         waits*, that is without the first and the last tenth of that time; and processor time of another run, \
+         without ptrace."
     );
     let head = ["", "calls", "while it waits", "processor time, µs", "which calls"];
     let mut section = Section::new("A loop that waits", text, &head);

@@ -59,9 +59,9 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         }));
     }
     let columns = interleave_one(effort.rounds(60, 1_001), subjects);
-    let text = "One timer of 1 ms on a loop that has nothing else to do, one loop after the other: microseconds \
-        from when it was due until its callback ran.";
-    let head = ["µs", "p50", "p99", "beside the first"];
+    let text = "One timer of 1 ms on an otherwise idle loop, one loop after the other: microseconds from when it \
+        was due until its callback ran.";
+    let head = ["µs", "p50", "p99", "relative to the first"];
     let mut section = Section::new("The lag of a 1 ms timer", text, &head);
     let Some(floor) = columns.first() else { return Ok(()) };
     for column in &columns {
@@ -80,8 +80,8 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         // No worse means equal, within the variation between runs.
         let mut aim =
             |what: String, measured| report.targets.push(Target::at_most(1.05, " ×", what, measured));
-        aim(format!("1 ms timer lag, beside {name}'s (p50)"), ours.ratio(other));
-        aim(format!("the same, beside {name}'s (p99)"), p99(ours) / p99(other));
+        aim(format!("1 ms timer lag, relative to {name}'s (p50)"), ours.ratio(other));
+        aim(format!("the same, relative to {name}'s (p99)"), p99(ours) / p99(other));
     }
     Ok(())
 }

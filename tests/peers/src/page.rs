@@ -20,13 +20,13 @@ pub(crate) fn answer(number: u64) {
 /// Prints the page, or some of its sections.
 pub(crate) fn print(effort: Effort, whole: bool, report: &Report) {
     if whole {
-        println!("# Beside other libraries\n");
+        println!("# Comparison with other libraries\n");
         println!("<!-- Written by the command below: change `tests/peers`, not this file. -->\n");
         println!("```sh\n{COMMAND} > docs/src/peers.md\n```\n");
-        let method = "`loop-core` and what one would pick instead, measured in one run. Samples of all subjects \
-            are interleaved; a figure is the median of its samples, a ratio the median of the rounds' ratios. On a \
-            shared machine the figures drift by more than most of the differences, so read the ratios. Ours are \
-            in bold.";
+        let method = "`loop-core` and the usual alternatives, measured in one run. Samples of all subjects are \
+            interleaved; a figure is the median of its samples, a ratio the median of the ratios per round. On a \
+            shared machine the figures drift by more than most of the differences, so read the ratios. Ours are in \
+            bold.";
         println!("{}\n", wrapped(method));
         println!("{}", wrapped(&format!("Machine: {}. Versions: {}.", machine(), peers::versions())));
     }

@@ -68,31 +68,31 @@ fn measured(
 pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     let bare = measured(effort, &[&[ALONE], &PRODUCERS[..]].concat(), queues::subjects)?;
     let best: Vec<Samples> = bare.iter().map(|columns| columns[0].min(&columns[1])).collect();
-    let text = "Nanoseconds of one message from its sender to the one thread that takes them. The receiver of a bare \
-        queue never sleeps: it looks again, and lets others run when it found nothing. *Alone* is without another \
-        thread: 500 sent, 500 taken, and so on, the cost without any contention. `ArrayQueue` holds 65,536 and \
-        makes its senders wait; the others take whatever comes. All carry the same: a number, who posted it, when.";
+    let text = "Nanoseconds per message from its sender to the single receiving thread. The receiver of a bare \
+        queue never sleeps: it polls, and yields when the queue is empty. *Alone* is without another thread: 500 \
+        sent, 500 received, and so on, the cost without any contention. `ArrayQueue` holds 65,536 and makes its \
+        senders wait; the others are unbounded. All messages carry the same: a number, the sender, the time.";
     section(
         report,
         "Messages from other threads, the queue",
         text,
-        "beside the best of crossbeam",
+        "relative to the best of crossbeam",
         &bare,
         &best,
     );
     for ((columns, best), producers) in bare.iter().zip(&best).skip(1).zip(PRODUCERS) {
         let ratio = columns[2].ratio(best);
         let unbounded = columns[2].ratio(&columns[1]);
-        let what = format!("the queue, {producers} at once, beside crossbeam's unbounded one");
+        let what = format!("the queue, {producers} at once, relative to crossbeam's unbounded one");
         report.targets.push(Target::at_most(1.5, " ×", what, unbounded));
-        let what = format!("the queue, {producers} at once, beside the best of crossbeam");
+        let what = format!("the queue, {producers} at once, relative to the best of crossbeam");
         report.targets.push(Target::at_most(1.5, " ×", what, ratio));
     }
     let waiting = measured(effort, &PRODUCERS, waiting::subjects)?;
     let first: Vec<Samples> = waiting.iter().map(|columns| columns[0].clone()).collect();
-    let text = "The same to a receiver that waits when it found nothing: a loop that is woken and calls back, or a \
-        thread that blocks.";
-    section(report, "Messages from other threads, to a loop", text, "beside ours", &waiting, &first);
+    let text = "The same with a receiver that sleeps when the queue is empty: a loop that is woken and runs a \
+        callback, or a thread that blocks.";
+    section(report, "Messages from other threads, to a loop", text, "relative to ours", &waiting, &first);
     Ok(())
 }
 

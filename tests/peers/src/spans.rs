@@ -114,9 +114,9 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         puffin_spans(),
     ];
     let columns = interleave_one(effort.rounds(21, 301), subjects);
-    let text = "Noting one stretch of work, its start and its end, by the thread that does it. What others do with it \
-        on their own threads is not counted.";
-    let mut section = Section::new("A span", text, &["what", "ns", "beside the first"]);
+    let text = "Recording one span, its start and its end, on the thread that does the work. Any further processing \
+        on other threads is not counted.";
+    let mut section = Section::new("A span", text, &["what", "ns", "relative to the first"]);
     let Some(first) = columns.first() else { return Ok(()) };
     for column in &columns {
         section.row(&column.name, [figure(column.median()), times(column.ratio(first))]);

@@ -84,8 +84,9 @@ impl fmt::Display for Report {
         if self.targets.is_empty() {
             return Ok(());
         }
-        let text = "What this loop aims at, from the figures above: the medians of the rounds' ratios.";
-        let mut targets = Section::new("What was aimed at", text, &["aim", "at most", "measured", ""]);
+        let text =
+            "Targets of this loop, checked with the figures above: the medians of the ratios per round.";
+        let mut targets = Section::new("Targets", text, &["target", "at most", "measured", ""]);
         for target in &self.targets {
             let Target { what, measured, limit, unit } = target;
             let cells = [format!("{limit}{unit}"), figure(*measured) + unit, target.verdict().to_owned()];

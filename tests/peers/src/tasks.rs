@@ -147,11 +147,11 @@ fn queued(effort: Effort, report: &mut Report) -> Result<()> {
         unreachable!("the subjects above");
     };
     let libuv = has_libuv.then(|| (&columns[7], &columns[8]));
-    let head = ["what", "ns", "beside the first", "beside libuv, used once"];
+    let head = ["what", "ns", "relative to the first", "relative to libuv, used once"];
     let text = format!(
         "Samples of {BATCH} callbacks that add a number. Ours are variants of an enum, so they allocate nothing; \
-         *within* is from a running task, *outside* from between two turns. A sample includes the one turn that \
-         runs it. libuv has no queue of callbacks: what comes nearest is an idle handle for each."
+         *within* means posted from a running task, *outside* between two turns. A sample includes the single turn \
+         that runs it. libuv has no queue of callbacks; the closest equivalent is an idle handle for each."
     );
     let mut section = Section::new("A queued callback", text, &head);
     for column in &columns {
@@ -167,14 +167,22 @@ fn queued(effort: Effort, report: &mut Report) -> Result<()> {
         report.targets.push(Target::at_most(limit, " ×", what, measured));
     };
     for (place, task) in [("within", inside), ("outside", outside)] {
-        aim(2.0, &format!("a task posted {place}, beside the queue of function pointers"), task.ratio(floor));
+        aim(
+            2.0,
+            &format!("a task posted {place}, relative to the queue of function pointers"),
+            task.ratio(floor),
+        );
         let (once, again) =
             libuv.map_or((f64::NAN, f64::NAN), |(once, again)| (task.ratio(once), task.ratio(again)));
-        aim(1.0, "the same, beside libuv's handles that are used once", once);
-        aim(1.0, "the same, beside libuv's handles that are used again", again);
+        aim(1.0, "the same, relative to libuv's handles that are used once", once);
+        aim(1.0, "the same, relative to libuv's handles that are used again", again);
     }
     let recording = |on: &Samples, off: &Samples| on.less(off).ratio(readings);
-    aim(1.2, "recording it, beside two readings of the clock (within)", recording(inside_recorded, inside));
+    aim(
+        1.2,
+        "recording it, relative to two readings of the clock (within)",
+        recording(inside_recorded, inside),
+    );
     aim(1.2, "the same (outside)", recording(outside_recorded, outside));
     Ok(())
 }

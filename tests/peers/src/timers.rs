@@ -112,10 +112,11 @@ fn measured(effort: Effort, count: usize) -> Result<Vec<[Samples; 3]>> {
 }
 
 pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
-    let text = "As many timers as the head says are armed for 10 to 70 s from now, then all cleared in no order; \
-        as many more are armed for the next 20 ms and fire at once when the last is due. Nanoseconds of one, the \
-        average over all. libuv's handles are initialised beforehand; tokio's and async-io's are futures that a \
-        counting waker polls; async-io fires on a thread of its own too, so there it is processor time.";
+    let text = "The number of timers in the column head is armed for 10 to 70 s from now, then all are cleared in \
+        random order; the same number is armed for the next 20 ms, and all fire together when the last is due. \
+        Nanoseconds per timer, the average over all. libuv's handles are initialised beforehand; tokio's and \
+        async-io's are futures that a counting waker polls; async-io also fires on a thread of its own, so its \
+        figure is processor time.";
     let counts = [1_000, 10_000, 100_000, 1_000_000];
     let mut by_count = Vec::new();
     for count in counts {
@@ -124,7 +125,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     let steps = ["Arming a timer", "Clearing a timer", "Firing a timer"];
     for (step, title) in steps.into_iter().enumerate() {
         let text = if step == 0 { text } else { "The same run." };
-        let head = ["ns", "10³", "10⁴", "10⁵", "10⁶", "10⁶, beside ours alone"];
+        let head = ["ns", "10³", "10⁴", "10⁵", "10⁶", "10⁶, relative to ours alone"];
         let mut section = Section::new(title, text, &head);
         for kind in &KINDS {
             let cell =
@@ -158,7 +159,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         report.targets.push(Target::at_most(
             2.0,
             " ×",
-            format!("{what}: one of 10⁶ beside one of 10³"),
+            format!("{what}: one of 10⁶ relative to one of 10³"),
             growth,
         ));
     }

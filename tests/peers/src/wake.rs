@@ -185,10 +185,10 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     });
     let (halted, awake) = measured.join().map_err(|_| anyhow!("the sender panicked"))??;
     let text = format!(
-        "All loops wait, each on a thread of core {}; core {} wakes one at a time, with {} µs of rest before. \
-         Microseconds from before the call until the first statement of what it runs; *awake* is with a thread of \
-         the lowest priority that keeps the loops' core from halting. System calls of the sender: while the loop is \
-         busy in a callback, {POSTS} more (counted with ptrace).",
+        "All loops wait, each on a thread of core {}; core {} wakes one at a time, after {} µs of rest. \
+         Microseconds from before the call until the first statement of the callback; for *awake*, a thread of the \
+         lowest priority keeps the loops' core from halting. *calls* are the sender's system calls for {POSTS} more \
+         wakeups while the loop is busy in a callback (counted with ptrace).",
         CORES.1,
         CORES.0,
         PAUSE.as_micros(),
@@ -197,10 +197,10 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         "µs",
         "halted p50",
         "p99",
-        "beside the first",
+        "relative to the first",
         "awake p50",
         "p99",
-        "beside the first",
+        "relative to the first",
         "sender",
         "calls",
     ];
@@ -228,7 +228,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
             aim(
                 1.1,
                 " ×",
-                "waking a loop that waits, beside a bare eventfd (halted)",
+                "waking a loop that waits, relative to a bare eventfd (halted)",
                 latency.ratio(halted_floor),
             );
             aim(1.1, " ×", "the same (awake)", awake.ratio(awake_floor));

@@ -194,10 +194,10 @@ pub(super) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     ];
     let columns = interleave_one(effort.rounds(21, 401), subjects);
     let text = format!(
-        "Samples of {BATCH}: polls of one future that goes to the back of the queue each time, or futures that \
-         are spawned, polled once and gone."
+        "Samples of {BATCH}: polls of one future that goes to the back of the queue each time, or futures that are \
+         spawned, polled once and dropped."
     );
-    let mut section = Section::new("A future", text, &["what", "ns", "beside the first"]);
+    let mut section = Section::new("A future", text, &["what", "ns", "relative to the first"]);
     let Some(first) = columns.first() else { return Ok(()) };
     for column in &columns {
         section.row(&column.name, [figure(column.median()), times(column.ratio(first))]);

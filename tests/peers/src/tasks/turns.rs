@@ -96,8 +96,8 @@ pub(super) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     subjects.push(calloop_idle()?);
     subjects.push(calloop_ping()?);
     let columns = interleave_one(effort.rounds(21, 201), subjects);
-    let text = "A whole turn that runs one callback and polls without waiting, beside the bare poll.";
-    let mut section = Section::new("A turn", text, &["what", "ns", "beside the first"]);
+    let text = "A whole turn that runs one callback and polls without waiting, compared with the bare poll.";
+    let mut section = Section::new("A turn", text, &["what", "ns", "relative to the first"]);
     let Some(first) = columns.first() else { return Ok(()) };
     for column in &columns {
         section.row(&column.name, [figure(column.median()), times(column.ratio(first))]);

@@ -58,12 +58,12 @@ pub(super) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         }
     }
     let columns = interleave_one(effort.rounds(9, 101), subjects);
-    let text = "A whole turn that fires the one timer which is due, armed after so many others that wait; the poll is \
-        part of it. `quickjs` is the policy that looks through the timers in the order they were armed.";
+    let text = "A whole turn, including its poll, that fires the one timer that is due, armed after the number of \
+        waiting timers in the column head. `quickjs` is the policy that scans the timers in arming order.";
     let mut section = Section::new(
         "A turn while timers wait",
         text,
-        &["ns", "none", "100", "1,000", "10,000", "10,000, beside none"],
+        &["ns", "none", "100", "1,000", "10,000", "10,000, relative to none"],
     );
     for (policy, columns) in policies.iter().zip(columns.chunks(WAITING.len())) {
         let growth = match columns {
