@@ -127,7 +127,7 @@ fn chain(cx: &mut Cx<'_>, log: &Log, left: u32) {
     });
 }
 
-/// Callbacks of every kind that a loop has post a chain of three, while a timer is due much later.
+/// Callbacks of every kind each post a chain of three deferred callbacks, while a timer is due much later.
 #[test]
 fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
     type Brings = fn(&mut World, &Log);

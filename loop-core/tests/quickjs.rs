@@ -45,7 +45,7 @@ fn one_of_everything(world: &mut World, source: &Arc<SimSource>) {
     });
 }
 
-/// The names of what ran, according to the events.
+/// The callbacks that ran, according to the events.
 fn ran(events: &[Event<loop_probes::ids::Ticks>]) -> Vec<String> {
     let tags = events.iter().filter_map(|event| match *event {
         Event::TaskRan { tag, .. } | Event::IoReady { tag, .. } => Some(name(tag)),

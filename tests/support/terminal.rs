@@ -120,8 +120,8 @@ impl Terminal {
         panic!("waited {PATIENCE:?} for {what}; the screen shows:\n{}", self.text());
     }
 
-    /// Makes the window `columns` × `rows`. The screen has its new size before the program is told: what is drawn for
-    /// it would be cut to the old one otherwise, and not be drawn again.
+    /// Resizes the window to `columns` × `rows`. The screen gets the new size before the program is notified: otherwise
+    /// a redraw for the new size would be cut to the old one, and not be repeated.
     pub(crate) fn resize(&self, columns: u16, rows: u16) -> anyhow::Result<()> {
         let mut screen = self.screen.lock().expect("the emulator does not panic");
         screen.screen_mut().set_size(cells(rows), cells(columns));

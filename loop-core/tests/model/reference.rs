@@ -98,7 +98,7 @@ pub(super) struct Model {
     worker_free: u64,
     holds: i64,
     releases_later: i64,
-    /// Set by other threads, until the loop looks.
+    /// The change made by other threads since the loop last looked.
     held_outside: i64,
     stop_outside: bool,
     /// Another thread woke the loop, which has not looked at its posts since then.
