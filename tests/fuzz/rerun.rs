@@ -171,7 +171,7 @@ fn try_all(plan: &[u8]) {
 #[test]
 fn recordings() {
     memory::limit(1 << 30);
-    bolero::check!().with_iterations(40).with_max_len(256).for_each(|plan: &[u8]| try_all(plan));
+    bolero::check!().with_iterations(20).with_max_len(256).for_each(|plan: &[u8]| try_all(plan));
 }
 
 /// Each recording of the corpus, whole and truncated, is re-executed.
