@@ -321,7 +321,7 @@ vocabulary! {
     }
     /// A snapshot is complete.
     53 SnapshotEnd = "snapshot_end" {
-        /** Parts recorded since [`SnapshotBegin`](Self::SnapshotBegin). */ parts: u32,
+        /** Parts recorded between the start of the snapshot and this event. */ parts: u32,
         /** Parts over the limit, which were left out: re-execution can start here only if 0. */ left_out: u32, ;
     }
     /// Input for re-execution: a timer was referenced or unreferenced.
