@@ -206,7 +206,7 @@ fn a_hang_is_shown_while_it_lasts() {
 #[test]
 fn a_stall_that_has_not_ended_opens_into_what_is_known_of_it() {
     let place = Place::new();
-    let mut terminal = start(&place, &["demo", "--stall", "20s"], &[]);
+    let mut terminal = start(&place, &["demo", "--stall", "10s"], &[]);
     // The first stall that has not ended, whatever else stalls on a busy machine.
     terminal.wait_for("a stall that has not ended", |text| {
         text.lines().any(|line| line.contains("at least ") && line.contains("still running: Report #"))
