@@ -199,7 +199,7 @@ pub struct TicksSummary {
     pub busy_ns: u64,
     /// Poll wait.
     pub poll_wait_ns: u64,
-    /// `busy / (busy + poll wait)`; null of several loops together.
+    /// `busy / (busy + poll wait)`; null of several loops together, and where no tick was seen.
     pub utilization: Option<f64>,
     /// Where a tick has not ended, and what it did last is not known: between which values `utilization` lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,6 +318,7 @@ impl Summary {
             ticks.busy_ns.saturating_add(unfinished.busy_ns()),
             ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()),
         );
+        let has_ticks = ticks.count > 0 || ticks.incomplete > 0 || !unfinished.ticks.is_empty();
         let open_stalls = || unfinished.stalls(timeline.config().stall_limit_ns);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         Self {
@@ -344,7 +345,7 @@ impl Summary {
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns,
                 poll_wait_ns,
-                utilization: Some(utilization(busy_ns, poll_wait_ns)),
+                utilization: has_ticks.then(|| utilization(busy_ns, poll_wait_ns)),
                 utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished),
                 run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },

@@ -320,3 +320,20 @@ fn keys_of(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
         _ => {}
     }
 }
+
+#[test]
+fn without_a_tick_the_utilization_is_unknown() {
+    let session = Session::builder("no tick").private();
+    let probe = LoopProbe::new(&session, "loop");
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    let mut events = Vec::new();
+    drop(probe.task(probe.tag("task")));
+    session.reader(Start::Oldest).flush(&mut events).unwrap();
+    timeline.extend(&events);
+    let summary = Summary::new(&Script::default().source(), &timeline);
+    assert_eq!((summary.tasks.count, summary.ticks.count, summary.ticks.utilization), (1, 0, None));
+    drop(probe.tick());
+    session.reader(Start::Oldest).flush(&mut events).unwrap();
+    timeline.extend(&events);
+    assert!(Summary::new(&Script::default().source(), &timeline).ticks.utilization.is_some());
+}
