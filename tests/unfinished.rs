@@ -147,6 +147,7 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
         fails(left);
         assert!(hang_with_timers(&place.told(left).unwrap()) > Some(300_000_000));
     }
+    assert_left_out_of_what_if(&place, &trace);
     assert_eq!(place.told(&pid).unwrap()["source"]["state"], "crashed");
     let shown = place.succeed(&["report", &pid]);
     assert!(shown.contains("\ncrashed") && shown.contains("\nat least "), "{shown}");
@@ -155,6 +156,29 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     }
     let gone = place.json(&["attach", &pid, "--no-tui", "--json"]);
     assert!(gone["source"]["state"] == "crashed" && hang_with_timers(&gone).is_some(), "{gone}");
+}
+
+/// A re-execution of the recording `trace`, which ends in a hang, ends before it.
+#[track_caller]
+fn assert_left_out_of_what_if(place: &Place, trace: &Path) {
+    let report = place.told(text(trace)).unwrap();
+    let (hang, hang_ns) = (&report["open_tick"], hang_of(&report).expect("it ends in a hang"));
+    let told = place.json(&["rerun", text(trace), "--json"]);
+    let open = &told["open_tick"];
+    assert_eq!((&open["tick"], &open["running"]), (&hang["tick"], &hang["running"]));
+    assert_eq!((&open["run_ns"], &open["running_ns"]), (&hang["run_ns"], &hang["running_ns"]));
+    let [recorded, before, after] =
+        [&report, &told["before"], &told["after"]].map(|side| side["span_ns"].as_u64().unwrap());
+    assert!(before <= recorded - hang_ns, "{before} {recorded} {hang_ns}");
+    assert!(after < before + hang_ns / 2, "the hang is no idle time: {after} {before} {hang_ns}");
+    for side in ["before", "after"] {
+        assert_eq!((&told[side]["open_tick"], &told[side]["ticks"]["open"]), (&Value::Null, &0.into()));
+    }
+    let shown = place.succeed(&["rerun", text(trace)]);
+    assert!(
+        shown.contains("\nnot included: tick ") && shown.contains("in which the recording ends"),
+        "{shown}"
+    );
 }
 
 #[test]

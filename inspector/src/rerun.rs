@@ -19,6 +19,7 @@ mod budget;
 mod error;
 mod loops;
 mod refusal;
+mod whole;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;

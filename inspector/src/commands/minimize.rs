@@ -97,6 +97,7 @@ fn plain(error: &io::Error) -> io::Error {
 fn failure(output: &Path, error: MinimizeError) -> Failure {
     match error {
         MinimizeError::NotThere { .. }
+        | MinimizeError::OnlyInOpenTick { .. }
         | MinimizeError::NotAgain { .. }
         | MinimizeError::Stopped { .. }
         | MinimizeError::OutOfTime { .. } => Failure::Check(error.to_string()),

@@ -77,6 +77,7 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
             "wait_error_ns": answer.model.as_ref().map(|_| error_ns),
             "compared": serde_json::to_value(&answer.rows)?,
             "left_out": answer.left_out,
+            "open_tick": answer.open_tick,
             "changed": serde_json::to_value(&answer.changed)?,
             "assumptions": answer.assumptions,
         });

@@ -64,9 +64,9 @@ pub enum RerunError {
         /// The limit.
         most: usize,
     },
-    /// It ends before its first checkable tick does.
+    /// It ends before the first tick that can be executed again does.
     #[error(
-        "{name} ends within its first tick with a snapshot, and only whole ticks are checked: record it for longer"
+        "{name} ends within its first tick with a snapshot, and only whole ticks are executed again: record it for longer"
     )]
     NoWholeTick {
         /// The recording.

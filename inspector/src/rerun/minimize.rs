@@ -37,7 +37,7 @@ use loop_traces::units::counted;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::what_if::Stop;
+use super::what_if::{Stop, open_tick};
 use super::{Changes, Filter, Recorded, RerunError};
 use ddmin::smallest;
 pub use error::MinimizeError;
@@ -149,6 +149,7 @@ pub fn minimize<'a>(
     let whole = Recorded::read(&mut whole_of(open, &stop)?);
     search.goes_on()?;
     let whole = whole?;
+    let survey = search.without_open_tick(open, survey, &whole)?;
     search.start_the_clock();
     let before = size(&whole, &survey.summary, keep);
     search.best = (before.span_ns, before.arrivals);
@@ -257,6 +258,31 @@ impl<'a> Search<'a> {
         }
         let (condition, name) = (self.keep.to_string(), loop_probes::text::printable(name));
         Err(MinimizeError::NotThere { condition, name, value: self.value(summary) })
+    }
+
+    /// The survey up to the tick in which the recording ends, if it does: that tick is not re-executed, and the
+    /// condition has to hold without it.
+    fn without_open_tick(
+        &self,
+        open: &Open<'_>,
+        survey: Survey,
+        whole: &Recorded,
+    ) -> Result<Survey, MinimizeError> {
+        let Some(tick) = whole.open_tick() else { return Ok(survey) };
+        let mut source = Between::new(open()?, Timestamp(0), whole.end(), &self.end);
+        let without = Survey::of(&mut source);
+        self.goes_on()?;
+        let without = without?;
+        if self.keep.holds(&without.summary) == Some(true) {
+            return Ok(without);
+        }
+        Err(MinimizeError::OnlyInOpenTick {
+            condition: self.keep.to_string(),
+            name: loop_probes::text::printable(source.name()),
+            recorded: self.value(&survey.summary),
+            tick: open_tick(tick),
+            without: self.value(&without.summary),
+        })
     }
 
     /// Re-executes the whole recording, which then is the smallest part known to be sufficient.

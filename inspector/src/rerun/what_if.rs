@@ -33,8 +33,11 @@ mod world;
 use std::path::Path;
 use std::rc::Rc;
 
+use loop_probes::ids::Timestamp;
 use loop_traces::source::EventSource;
+use loop_traces::summary::OpenTickSummary;
 
+pub(super) use answer::open_tick;
 pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
 pub use compare::{News, Row, Unit, Verdict, is_change};
@@ -72,6 +75,18 @@ impl Recorded {
     #[must_use]
     pub fn chosen(&self) -> Option<&Chosen> {
         self.0.chosen.as_ref()
+    }
+
+    /// The tick in which the recording ends, if it does: only whole ticks are re-executed. Its times count from the
+    /// beginning.
+    #[must_use]
+    pub fn open_tick(&self) -> Option<&OpenTickSummary> {
+        self.0.open_tick.as_ref()
+    }
+
+    /// The end of the recorded stretch.
+    pub(super) fn end(&self) -> Timestamp {
+        Timestamp(self.0.end_ns)
     }
 
     /// The number of arrivals from outside: posts of other threads, signals, readiness, tasklets not added by a

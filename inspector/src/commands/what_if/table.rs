@@ -100,6 +100,9 @@ impl Page {
         if changes.is_identity() {
             self.line("the recording against its own model: what differs here is the model's error");
         }
+        if let Some(told) = answer.open_tick_line() {
+            self.line(&wrap(&told, self.columns, 0));
+        }
         if let Some(why) = answer.cut_short {
             self.line(&self.paint(self.theme.over(), &format!("cut short: {why}")));
         }

@@ -17,6 +17,7 @@ use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Acts, Done, Role};
 use crate::rerun::budget::Meter;
 use crate::rerun::loops::Loops;
+use crate::rerun::whole::completes_unit;
 
 /// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
@@ -273,8 +274,7 @@ impl Window {
             Role::Aside => {}
         }
         self.entries.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
-        let ends = matches!(event, Event::TickEnd { .. } | Event::LoopStopped { .. });
-        if ends || (matches!(event, Event::CallbackRan { .. }) && !self.reading.in_tick) {
+        if completes_unit(event, self.reading.in_tick) {
             self.whole = place + 1;
         }
     }

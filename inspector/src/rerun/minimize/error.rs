@@ -21,6 +21,23 @@ pub enum MinimizeError {
         /// The actual value.
         value: String,
     },
+    /// The condition holds only because of the tick in which the recording ends.
+    #[error(
+        "{condition} holds in {name}, where it is {recorded}, only because of {tick}; only whole ticks are executed again, \
+         and without that one it is {without}"
+    )]
+    OnlyInOpenTick {
+        /// The condition.
+        condition: String,
+        /// The recording.
+        name: String,
+        /// The value in the recording.
+        recorded: String,
+        /// The tick, described.
+        tick: String,
+        /// The value without it.
+        without: String,
+    },
     /// The condition does not hold in a re-execution.
     #[error(
         "{condition} holds in {name}, where it is {recorded}, and not in its re-execution, where it is {again}: what made \

@@ -11,6 +11,7 @@ use loop_traces::source::{EventSource, RERUN_OF, SourceError};
 use super::survey::Survey;
 use super::{Ended, Limits, MinimizeError, Minimized, minimize};
 use crate::rerun::what_if::Stop;
+use crate::rerun::what_if::tests::cut::hanging;
 use crate::rerun::what_if::tests::recorded::shop;
 
 const LONG: Duration = Duration::from_secs(1 << 20);
@@ -93,4 +94,24 @@ fn what_is_found_depends_on_the_recording_alone_and_names_it() {
     let metadata = TraceReader::open(&first).unwrap().metadata().clone();
     assert_eq!(metadata.settings[RERUN_OF], shop().name(), "and no file of the search's own");
     assert!(std::fs::read(first).unwrap() == std::fs::read(second).unwrap(), "the same bytes each time");
+}
+
+#[test]
+fn what_only_the_tick_shows_in_which_the_recording_ends_is_refused_for_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.looptrace");
+    let search = |keep: &str| {
+        let open = || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(hanging())) };
+        let limits = Limits { tries: 2000, budget: LONG, stop: Rc::new(|| false), watch: &mut |_| {} };
+        minimize(&open, &keep.parse().unwrap(), limits, &output)
+    };
+    let refused = search("stalls > 0").unwrap_err();
+    assert!(matches!(refused, MinimizeError::OnlyInOpenTick { .. }), "{refused}");
+    let told = refused.to_string();
+    assert!(told.contains("only because of tick 30") && told.ends_with("without that one it is 0"), "{told}");
+    assert!(!output.exists());
+    let found = search("timer_lag.max > 3ms").unwrap();
+    assert_eq!(found.ended, Ended::Minimal);
+    assert!(found.before.span_ns < 1_000_000_000, "the hang is not part of it: {:?}", found.before);
+    assert_shows_it(&output);
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use loop_traces::histogram::Histogram;
-use loop_traces::summary::Summary;
+use loop_traces::summary::{OpenTickSummary, Summary};
 use loop_traces::timeline::Timeline;
+use loop_traces::units::{count, duration};
 use serde::Serialize;
 
 use super::compare::{self, Comparison, News, Row, Verdict};
@@ -27,6 +28,9 @@ pub struct Answer {
     /// Dropped tags, and tags that vanish with them: the waits of the others are compared without these, also in
     /// `before`.
     pub left_out: Vec<String>,
+    /// The tick in which the recording ends, if it does: it is on no side. Its times count from the beginning of the
+    /// stretch.
+    pub open_tick: Option<OpenTickSummary>,
     /// Why the re-execution ended early, if it did: it then says little about the whole stretch.
     pub cut_short: Option<&'static str>,
     /// What was assumed or invented, in words.
@@ -55,6 +59,7 @@ impl Answer {
             rows,
             changed,
             left_out,
+            open_tick: None,
             cut_short,
             assumptions: Vec::new(),
             wake_ns,
@@ -78,11 +83,27 @@ impl Answer {
         self
     }
 
+    /// Names the tick that is on no side, in one line.
+    #[must_use]
+    pub fn open_tick_line(&self) -> Option<String> {
+        self.open_tick.as_ref().map(|open| format!("not included: {}", open_tick(open)))
+    }
+
     /// What got better, or worse, of all figures and tags, largest change first.
     #[must_use]
     pub fn news(&self, verdict: Verdict) -> Vec<News> {
         compare::news(&self.rows, &self.changed, verdict)
     }
+}
+
+/// Describes the tick in which a recording ends: `tick 1,240, in which the recording ends after at least 2.9s of it, in
+/// task Report #12`.
+pub(in crate::rerun) fn open_tick(open: &OpenTickSummary) -> String {
+    let name = open.tick.map_or_else(|| "the tick".to_owned(), |tick| format!("tick {}", count(tick)));
+    let lasted_ns = u64::try_from(open.as_of_ns.saturating_sub(open.at_ns)).unwrap_or(0);
+    let lasted = duration(lasted_ns);
+    let within = open.running.as_ref().map_or_else(String::new, |running| format!(", in {running}"));
+    format!("{name}, in which the recording ends after at least {lasted} of it{within}")
 }
 
 /// Distributions of waiting times, by kind and tag.

@@ -9,6 +9,7 @@ mod callback;
 mod did;
 mod finish;
 mod keys;
+mod pending;
 mod read;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
 use loop_probes::metadata::Metadata;
 use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceKind};
+use loop_traces::summary::OpenTickSummary;
 
 use super::cost::Costs;
 use super::measure::Measure;
@@ -238,6 +240,7 @@ pub(super) struct Script {
     /// The loop, and why it was selected.
     pub(super) chosen: Option<Chosen>,
     pub(super) begin_ns: u64,
+    /// The end of the last complete unit.
     pub(super) end_ns: u64,
     /// How the run ended, if recorded.
     pub(super) ended: Option<StopReason>,
@@ -269,6 +272,8 @@ pub(super) struct Script {
     /// The budget of a re-execution.
     pub(super) meter: Meter,
     pub(super) left: Left,
+    /// The tick in which the recording ends, which is not part of the script.
+    pub(super) open_tick: Option<OpenTickSummary>,
 }
 
 /// What was recorded and is not re-executed.

@@ -1,5 +1,6 @@
 //! What-if on recordings of which every nanosecond is known: of loops in a virtual world that takes no time itself.
 
+pub(in crate::rerun) mod cut;
 mod hostile;
 mod later;
 mod own_time;

@@ -47,7 +47,7 @@ pub(super) fn answer(
     assumptions.extend(dropped(changes, &left_out, &before));
     let wake_ns = script.costs.oversleep.median_ns().max(script.costs.wake.median_ns());
     let mut answer = Answer::new(before, after, left_out, ran.cut, wake_ns);
-    answer.assumptions = assumptions;
+    (answer.assumptions, answer.open_tick) = (assumptions, script.open_tick.clone());
     answer
 }
 

@@ -47,6 +47,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         ticks: 0,
         meter: Meter::default(),
         left: Left::default(),
+        open_tick: None,
     }
 }
 

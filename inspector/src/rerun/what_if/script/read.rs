@@ -16,6 +16,7 @@ use super::arrive::{Outside, Worked};
 use super::beside::Beside;
 use super::callback::Deed;
 use super::keys::Keys;
+use super::pending::Pending;
 use super::{Arm, Came, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
@@ -65,6 +66,8 @@ pub(super) struct Reading {
     pub(super) label: Option<(IoSource, LabelId)>,
     /// The tasklets of the agenda, and the acts of its workers.
     pub(super) beside: Beside,
+    /// Events of the unit that is not complete so far.
+    pub(super) pending: Pending,
     acts: Acts,
     pub(super) heap: Option<u64>,
     pub(super) is_collecting: bool,
@@ -72,8 +75,8 @@ pub(super) struct Reading {
     pub(super) grew: Vec<RunId>,
     in_snapshot: bool,
     /// The snapshot at the beginning is complete.
-    started: bool,
-    over: bool,
+    pub(super) started: bool,
+    pub(super) over: bool,
     overheads: Overheads,
     pub(super) outside: Outside,
 }
@@ -130,15 +133,20 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
         return Err(loops.refuse(source, None));
     }
     let chosen = loops.choose(&blank.name, wanted)?;
-    let Some(slot) = slots.into_iter().find(|slot| slot.source == chosen.source) else {
+    let Some(mut slot) = slots.into_iter().find(|slot| slot.source == chosen.source) else {
         let (name, wanted) = (blank.name, chosen.name);
         return Err(RerunError::TooManyLoops { name, wanted, most: LOOPS_MAX });
     };
-    let Some(begun) = slot.reading.or(slot.before_end).filter(|begun| begun.started) else {
+    let Some(begun) = slot.reading.or(slot.before_end).filter(|begun| begun.is_begun()) else {
         return Err(loops.refuse(source, Some(&chosen)));
     };
+    if !begun.started {
+        return Err(RerunError::NoWholeTick { name: blank.name });
+    }
     let before_ns = begun.begin.ns_since(slot.first_at);
-    let mut script = begun.finish();
+    let open_tick = begun.open_tick(source, &blank.labels);
+    let mut script = begun.finish(&mut slot.left);
+    script.open_tick = open_tick;
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
     script.left.before_ns = before_ns;
     script.meter = blank.meter;
@@ -196,6 +204,7 @@ impl Reading {
             last_end: first.at,
             label: None,
             beside: Beside::default(),
+            pending: Pending::default(),
             acts: Acts::default(),
             heap: None,
             is_collecting: false,
@@ -220,19 +229,18 @@ impl Reading {
             + bytes_of::<(u64, RunId)>(self.deferred.len())
             + bytes_of::<RunId>(self.grew.len())
             + self.beside.bytes()
+            + self.pending.bytes()
             + self.overheads.bytes()
             + self.outside.bytes();
         script.bytes() + tables + gathered
     }
 
-    fn see(&mut self, stamped: &Stamped, left: &mut Left) {
+    /// Takes an event of a complete unit into the script.
+    pub(super) fn take(&mut self, stamped: &Stamped, left: &mut Left) {
         if self.over {
             return;
         }
         let Stamped { at, source, event } = *stamped;
-        if let Event::WorkRan { task, queued, start, worker, .. } = event {
-            self.worked.insert(task, Worked { queued, start, end: at, worker });
-        }
         if source != self.source {
             left.collections += u64::from(matches!(event, Event::GcRendezvous { .. }));
             self.script.before.fold_other(stamped);
@@ -466,7 +474,13 @@ impl Reading {
         place
     }
 
-    fn finish(mut self: Box<Self>) -> Script {
+    fn finish(mut self: Box<Self>, left: &mut Left) -> Script {
+        // Emitters are merged slightly out of order: other threads' events before the end belong to the stretch.
+        for stamped in self.pending.take() {
+            if stamped.source != self.source && stamped.at <= self.end {
+                self.take(&stamped, left);
+            }
+        }
         let open = std::mem::take(&mut self.open);
         self.add_to_last(&open);
         let overheads = std::mem::take(&mut self.overheads);
