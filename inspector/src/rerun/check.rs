@@ -213,7 +213,7 @@ fn check_at(
     let outer = stage::put_up(Some(stage));
     let ran = run(snapshot);
     let stage = stage::put_up(outer);
-    let Some(mut stage) = stage else { return Err(RerunError::NoSnapshot { name }) };
+    let Some(mut stage) = stage else { return Err(RerunError::NoSnapshot { name: printable(&name) }) };
     let has_loss = stage.recorded.has_loss;
     let chosen =
         if quickly { stage.recorded.count_loops()?.choose(&name, wanted)? } else { place.chosen.clone() };
