@@ -161,14 +161,14 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
 /// A re-execution of the recording `trace`, which ends in a hang, ends before it.
 #[track_caller]
 fn assert_left_out_of_what_if(place: &Place, trace: &Path) {
-    let report = place.told(text(trace)).unwrap();
+    let report = place.told(text(trace)).expect("it is a recording");
     let (hang, hang_ns) = (&report["open_tick"], hang_of(&report).expect("it ends in a hang"));
     let told = place.json(&["rerun", text(trace), "--json"]);
     let open = &told["open_tick"];
     assert_eq!((&open["tick"], &open["running"]), (&hang["tick"], &hang["running"]));
     assert_eq!((&open["run_ns"], &open["running_ns"]), (&hang["run_ns"], &hang["running_ns"]));
-    let [recorded, before, after] =
-        [&report, &told["before"], &told["after"]].map(|side| side["span_ns"].as_u64().unwrap());
+    let [recorded, before, after] = [&report, &told["before"], &told["after"]]
+        .map(|side| side["span_ns"].as_u64().expect("it has a span"));
     assert!(before <= recorded - hang_ns, "{before} {recorded} {hang_ns}");
     assert!(after < before + hang_ns / 2, "the hang is no idle time: {after} {before} {hang_ns}");
     for side in ["before", "after"] {
