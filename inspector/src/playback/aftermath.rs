@@ -12,11 +12,13 @@ use crate::app::hurt;
 
 /// Waits that last longer than this after the stall have other causes, too, and are not included.
 const REACH_NS_MAX: u64 = 1_000_000_000;
-/// Of the stalls before the end of a wait, most that are looked at: a wait that lasted through more of them was
+/// Of its loop's stalls before the end of a wait, most that are looked at: a wait that lasted through more of them was
 /// delayed by all, and a trace can hold a million stalls in one second.
 const REACH_STALLS_MAX: usize = 64;
 /// Most stalls kept, the first ones of a trace: 28 MiB. Its limit may make each of its ticks a stall.
 const STALLS_MAX: usize = 1 << 20;
+/// No stall.
+const NONE: u32 = u32::MAX;
 
 /// A tick, and the reach of its effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +33,10 @@ pub(super) struct Aftermath {
 #[derive(Debug, Default)]
 pub(super) struct Aftermaths {
     all: Vec<Aftermath>,
-    /// The loop of each.
-    sources: Vec<SourceId>,
+    /// The place of the stall before, of the same loop; [`NONE`] for its first.
+    before: Vec<u32>,
+    /// The place of each loop's latest stall.
+    latest: BTreeMap<SourceId, u32>,
     /// The start of the longest of the late waits that ended in the current tick.
     waiting_since: BTreeMap<SourceId, Timestamp>,
 }
@@ -52,21 +56,40 @@ impl Aftermaths {
             return;
         }
         if let Some(since) = self.waiting_since.remove(&source) {
-            let stalls = self.all.iter_mut().zip(&self.sources).rev().take(REACH_STALLS_MAX);
-            let near =
-                stalls.take_while(|(stall, _)| stall.end >= since && at.ns_since(stall.end) <= REACH_NS_MAX);
-            near.filter(|(_, its)| **its == source).for_each(|(stall, _)| stall.over = at);
+            let mut place = self.latest.get(&source).copied().unwrap_or(NONE);
+            for _ in 0..REACH_STALLS_MAX {
+                let Some(stall) = self.all.get_mut(place as usize) else { break };
+                if stall.end < since || at.ns_since(stall.end) > REACH_NS_MAX {
+                    break;
+                }
+                stall.over = at;
+                place = self.before[place as usize];
+            }
         }
         if is_stall && self.all.len() < STALLS_MAX {
-            self.all.push(Aftermath { end: at, over: at });
-            self.sources.push(source);
+            self.add(source, Aftermath { end: at, over: at }, config.sources_max);
         }
+    }
+
+    fn add(&mut self, source: SourceId, stall: Aftermath, sources_max: usize) {
+        let place = self.all.len() as u32;
+        self.all.push(stall);
+        let before = match self.latest.get_mut(&source) {
+            Some(latest) => std::mem::replace(latest, place),
+            None => {
+                if self.latest.len() < sources_max {
+                    self.latest.insert(source, place);
+                }
+                NONE
+            }
+        };
+        self.before.push(before);
     }
 
     /// Called at the end of the trace: ticks of several loops may be merged slightly out of order.
     pub(super) fn sort(&mut self) {
         self.all.sort_unstable();
-        (self.sources, self.waiting_since) = (Vec::new(), BTreeMap::new());
+        (self.before, self.latest, self.waiting_since) = Default::default();
     }
 
     /// In order of their ends.
@@ -82,9 +105,21 @@ mod tests {
 
     use super::*;
 
-    fn tick_end(at: u64) -> Stamped {
+    fn tick_end_of(source: u32, at: u64) -> Stamped {
         let event = Event::TickEnd { tick: at, tasks_run: 0, start: Timestamp(at) };
-        Stamped { at: Timestamp(at), source: SourceId(1), event }
+        Stamped { at: Timestamp(at), source: SourceId(source), event }
+    }
+
+    fn tick_end(at: u64) -> Stamped {
+        tick_end_of(1, at)
+    }
+
+    /// A timer of loop 1 fires at `fired`, long after it was due.
+    fn late_timer(due: u64, fired: u64) -> Stamped {
+        let (timer, task, at) = (TimerId(1), TaskId(1), Timestamp(fired));
+        let event =
+            Event::TimerFired { timer, tag: Tag(1), task, due: Timestamp(due), fired: at, skipped: 0 };
+        Stamped { at, source: SourceId(1), event }
     }
 
     /// Many stalls within a second, and then a timer that was due before all of them.
@@ -96,10 +131,8 @@ mod tests {
         for at in 1..=many {
             stalls.take(&tick_end(at), true, &config);
         }
-        let (timer, task) = (TimerId(1), TaskId(1));
         let fired = Timestamp(100_000_000);
-        let event = Event::TimerFired { timer, tag: Tag(1), task, due: Timestamp(0), fired, skipped: 0 };
-        stalls.take(&Stamped { at: fired, source: SourceId(1), event }, false, &config);
+        stalls.take(&late_timer(0, fired.0), false, &config);
         stalls.take(&tick_end(fired.0), false, &config);
         let reached = stalls.all().iter().filter(|stall| stall.over == fired).count();
         assert_eq!(reached, REACH_STALLS_MAX);
@@ -113,6 +146,35 @@ mod tests {
         for at in 0..STALLS_MAX as u64 + 5 {
             stalls.take(&tick_end(at), true, &config);
         }
-        assert_eq!((stalls.all.len(), stalls.sources.len()), (STALLS_MAX, STALLS_MAX));
+        assert_eq!((stalls.all.len(), stalls.before.len()), (STALLS_MAX, STALLS_MAX));
+    }
+
+    #[test]
+    fn stalls_of_other_loops_do_not_shorten_the_reach() {
+        let config = TimelineConfig::of(&Metadata::new("two loops"));
+        let mut stalls = Aftermaths::default();
+        let (own, fired) = (50_000_000, 100_000_000);
+        stalls.take(&tick_end(own), true, &config);
+        // Merged out of order: it ended before the wait began.
+        stalls.take(&tick_end_of(2, 10_000_000), true, &config);
+        for place in 0..2 * REACH_STALLS_MAX as u64 {
+            stalls.take(&tick_end_of(2, own + 1 + place), true, &config);
+        }
+        stalls.take(&late_timer(40_000_000, fired), false, &config);
+        stalls.take(&tick_end(fired), false, &config);
+        let reached: Vec<u64> =
+            stalls.all().iter().filter(|stall| stall.over.0 == fired).map(|stall| stall.end.0).collect();
+        assert_eq!(reached, [own]);
+    }
+
+    #[test]
+    fn a_bounded_number_of_loops_is_followed() {
+        let mut config = TimelineConfig::of(&Metadata::new("hostile"));
+        config.sources_max = 4;
+        let mut stalls = Aftermaths::default();
+        for source in 0..100 {
+            stalls.take(&tick_end_of(source, 1 + u64::from(source)), true, &config);
+        }
+        assert_eq!((stalls.all.len(), stalls.latest.len()), (100, 4));
     }
 }
