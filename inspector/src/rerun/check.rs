@@ -164,7 +164,7 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Ch
     }
     match best.checked.divergence {
         Some(Divergence { tick, .. }) if best.is_of_old_rules => {
-            Err(RerunError::OldRules { name: best.checked.name, tick })
+            Err(RerunError::OldRules { name: printable(&best.checked.name), tick })
         }
         _ => Ok((best.checked, best.is_wrong)),
     }

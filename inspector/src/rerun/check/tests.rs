@@ -39,7 +39,11 @@ fn stamped(captured: &Captured) -> Vec<Stamped> {
 }
 
 fn check(events: &[Stamped]) -> Result<Checked, RerunError> {
-    let source = MemorySource::new("churn", SourceKind::Trace, Metadata::new("churn"), events.to_vec());
+    check_named("churn", events)
+}
+
+fn check_named(name: &str, events: &[Stamped]) -> Result<Checked, RerunError> {
+    let source = MemorySource::new(name, SourceKind::Trace, Metadata::new("churn"), events.to_vec());
     check_source(|| Ok(Box::new(source.clone())), None)
 }
 
@@ -206,7 +210,10 @@ fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_diff
     }
     let refused = check(&events).unwrap_err();
     assert!(matches!(refused, RerunError::OldRules { .. }), "{refused}");
-    assert!(refused.to_string().contains("older rules for deferred callbacks, reloads"));
+    let told = refused.to_string();
+    assert!(told.contains("older rules for deferred callbacks, reloads"), "{told}");
+    let told = check_named("churn\u{1b}[31m", &events).unwrap_err().to_string();
+    assert!(told.starts_with("churn") && !told.contains('\u{1b}'), "{told}");
 }
 
 #[test]
