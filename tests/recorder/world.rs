@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fastrand::Rng;
-use loop_probes::clock::{TickUnit, monotonic_now};
+use loop_probes::clock::TickUnit;
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Ticks, Timestamp};
 use loop_probes::process::ProcessReader;
@@ -80,11 +80,9 @@ impl Plan {
         let told = self.script.events();
         let told: Vec<Stamped> =
             told.into_iter().filter(|stamped| !matches!(stamped.event, Event::Label { .. })).collect();
-        let (Some(first), Some(last)) = (told.first(), told.last()) else { return told };
-        // In the past, because events in the future of a ring's clock are held back until then.
-        let span_ns = last.at.ns_since(first.at) + 1_000_000_000;
-        let begin = monotonic_now().as_ns().saturating_sub(span_ns).max(1);
-        let from = first.at.as_ns();
+        let Some(first) = told.first() else { return told };
+        // At the machine's start, because events in the future of a ring's clock are held back until then.
+        let (begin, from) = (1, first.at.as_ns());
         let jump = self.jump.and_then(|(place, ns)| Some((told.get(place)?.at, ns)));
         // Spans that began before the suspension keep their start.
         let later = |at: Timestamp| jump.map_or(0, |(after, ns)| if at >= after { ns } else { 0 });

@@ -322,6 +322,7 @@ impl Timeline {
         let certain = over - unfinished.growing().filter(|tick| tick.busy_ns > limit_ns).count() as u64;
         self.is_open(unfinished).then(|| {
             let more = self.missing_with(unfinished).ticks.longer_than(limit_ns);
+            let more = more.saturating_add(unfinished.stalls_unseen(limit_ns));
             let most = self.stalls.count.saturating_add(certain).saturating_add(more);
             Bounds { lo: self.stalls.count.saturating_add(over), hi: Some(most) }
         })
@@ -336,13 +337,16 @@ impl Timeline {
             .fold(self.stalls.busy_ns, |sum, tick| sum.saturating_add(tick.busy_ns));
         self.is_open(unfinished).then(|| {
             let more = self.missing_with(unfinished).ticks.total_longer_than(limit_ns);
-            Bounds { lo: seen, hi: more.map(|more| seen.saturating_add(more)) }
+            let unseen_ns = unfinished.unseen_ns.iter().fold(0, |sum: u64, ns| sum.saturating_add(*ns));
+            Bounds { lo: seen, hi: more.map(|more| seen.saturating_add(more).saturating_add(unseen_ns)) }
         })
     }
 
-    /// Whether there may be more ticks, or longer ones, than were seen.
+    /// Whether there may be more stalls, or longer ones, than were seen.
     fn is_open(&self, unfinished: &Unfinished) -> bool {
-        self.lost_records > 0 || unfinished.growing().next().is_some()
+        self.lost_records > 0
+            || unfinished.growing().next().is_some()
+            || unfinished.stalls_unseen(self.config.stall_limit_ns) > 0
     }
 
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.

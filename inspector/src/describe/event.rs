@@ -112,6 +112,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::Suspended { asleep_ns, start, .. } => {
             format!("{}  machine slept {}", ran(start), duration(*asleep_ns))
         }
+        Event::Crashed {} => "last sign of the process".to_owned(),
         Event::Lost { count: lost, .. } => counted(*lost, "record", "records"),
         Event::Label { kind, id, text } => {
             format!("{} {id} is {}", label_noun(*kind), printable(text.as_str()))

@@ -4,12 +4,17 @@
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, Origin, Outcome, Phase, Placement, PollReason, Queue};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::attribution::What;
+use crate::analysis::loss::Bounds;
+use crate::histogram::Histogram;
 use crate::synthetic::strategy::{scripts, with_running};
+use crate::timeline::TimelineConfig;
 
 const LOOP: SourceId = SourceId(1);
 const OTHER: SourceId = SourceId(2);
@@ -236,6 +241,41 @@ fn an_armed_timer_may_have_become_late_where_the_end_is_not_known() {
     assert_eq!(to_come(in_task(1)), [(0, 0), (0, 1), (0, 1)]);
     let poll = Running::Poll { deadline: Some(Timestamp(5_000)) };
     assert_eq!(to_come(poll), [(0, 0), (0, 0), (0, 1)], "a process that dies in a poll has not left it");
+}
+
+#[test]
+fn where_a_recording_was_cut_other_emitters_do_not_show_what_a_loop_did() {
+    const MS: u64 = 1_000_000;
+    let limit_ms = TimelineConfig::default().stall_limit_ns / MS;
+    let tail_ms = 3 * limit_ms + 1;
+    let armed = Event::TimerArmed { timer: TimerId(3), tag: TAG, due: Timestamp(7 * MS), period_ns: None };
+    let other = on(OTHER, (6 + tail_ms) * MS, Event::Wake { from: None, coalesced: 0 });
+    let timeline = folded(&[begun(1, MS), at(2 * MS, armed), seen(in_task(2), 3 * MS, 6 * MS), other]);
+    let with = |end| {
+        let unfinished = timeline.unfinished(end);
+        let [tick] = unfinished.ticks[..] else { panic!("one tick: {unfinished:?}") };
+        let run_ns: Vec<u64> = unfinished.tasks.iter().map(RunningTask::run_ns).collect();
+        (tick.busy_ns / MS, run_ns, unfinished.timers.len(), timeline.stalls_bounds(&unfinished))
+    };
+    let whole = Bounds { lo: 1, hi: Some(1) };
+    assert_eq!(with(StreamEnd::Known), (5 + tail_ms, vec![(3 + tail_ms) * MS], 1, Some(whole)));
+    // Records of the loop may be lost, which its next record would have said.
+    let torn = Bounds { lo: 0, hi: Some(1 + 3) };
+    assert_eq!(with(StreamEnd::Cut), (5, vec![3 * MS], 0, Some(torn)));
+}
+
+#[test]
+fn where_a_recording_was_cut_an_idle_loop_may_have_stalled_unseen() {
+    const MS: u64 = 1_000_000;
+    let limit_ms = TimelineConfig::default().stall_limit_ns / MS;
+    let ended = |tick, start, end| at(end, Event::TickEnd { tick, tasks_run: 1, start: Timestamp(start) });
+    let other = |ms: u64| on(OTHER, ms * MS, Event::Wake { from: None, coalesced: 0 });
+    let bounds = |last| {
+        let timeline = folded(&[begun(1, MS), ended(1, MS, 2 * MS), last]);
+        [StreamEnd::Known, StreamEnd::Cut].map(|end| timeline.stalls_bounds(&timeline.unfinished(end)))
+    };
+    assert_eq!(bounds(other(2 + limit_ms - 1)), [None, None], "too short for a stall");
+    assert_eq!(bounds(other(2 + 2 * limit_ms)), [None, Some(Bounds { lo: 0, hi: Some(2) })]);
 }
 
 /// What the whole of a stream shows about unfinished work in a part of it.

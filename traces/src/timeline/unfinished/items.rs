@@ -1,0 +1,298 @@
+//! What has not ended, one type for each kind of it, and all of it together with how the stream ended.
+
+use loop_probes::event::{Outcome, PollReason};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::recorder::Running;
+
+use crate::analysis::attribution::What;
+use crate::analysis::loss::Missing;
+use crate::histogram::Histogram;
+use crate::labels::Labels;
+use crate::timeline::MissingSamples;
+use crate::timeline::span::{SpanKind, TickSpan};
+
+/// What an emitter was last seen doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) running: Running,
+    pub(crate) since: Timestamp,
+    pub(crate) as_of: Timestamp,
+    /// The stream already has the end of it: the cell is written when something begins. What followed has no name, but
+    /// it is not a poll, which would have been written to the cell.
+    pub(crate) is_over: bool,
+    /// Imported from another program: its end may be missing, and later events say nothing about it.
+    pub(crate) end_may_miss: bool,
+}
+
+impl Seen {
+    /// Whether it lasts until something else is recorded: true of tasks and polls, whose ends are always recorded. A
+    /// phase in which nothing ran leaves no record.
+    const fn lasts(&self) -> bool {
+        !self.is_over
+            && !self.end_may_miss
+            && matches!(self.running, Running::Task { .. } | Running::Poll { .. })
+    }
+
+    /// Until when it is known to have lasted, given a stream known up to `known`.
+    pub(crate) fn until(&self, known: Timestamp) -> Timestamp {
+        if self.lasts() { known.max(self.since) } else { self.as_of }
+    }
+
+    /// Whether `span`, which has just ended, implies that it is over.
+    pub(crate) const fn ends_with(span: &TickSpan) -> bool {
+        matches!(
+            span.what,
+            SpanKind::Task { .. }
+                | SpanKind::Io { .. }
+                | SpanKind::Phase(_)
+                | SpanKind::Poll { .. }
+                | SpanKind::Pump { .. }
+        )
+    }
+
+    /// As a span that ends at `until`; `None` if it has no name.
+    pub(crate) fn span(&self, until: Timestamp) -> Option<TickSpan> {
+        let what = match self.running {
+            _ if self.is_over => return None,
+            Running::Outside => return None,
+            Running::Phase(phase) => SpanKind::Phase(phase),
+            Running::Task { task, tag } => {
+                SpanKind::Task { task, tag, outcome: Outcome::Pending, queue_wait_ns: None }
+            }
+            Running::Poll { deadline } => SpanKind::Poll {
+                reason: if deadline.is_some() { PollReason::Timer } else { PollReason::Idle },
+                ready: 0,
+                timeout_ns: deadline.map(|deadline| deadline.ns_since(self.since)),
+            },
+        };
+        (self.since < until).then_some(TickSpan { start: self.since, end: until, what })
+    }
+}
+
+/// A tick that has not ended. Its figures are lower bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnfinishedTick {
+    /// The loop it belongs to.
+    pub source: SourceId,
+    /// Its number; `None` if its beginning was not seen.
+    pub tick: Option<u64>,
+    /// When it began, or, if its beginning was not seen, when its current activity began.
+    pub start: Timestamp,
+    /// The moment for which the figures hold.
+    pub as_of: Timestamp,
+    /// Lower bound on its busy time.
+    pub busy_ns: u64,
+    /// Lower bound on its poll wait.
+    pub poll_wait_ns: u64,
+    /// Of the time until the last known moment, the part not known to be busy or a poll.
+    pub unknown_ns: u64,
+    /// Its last known activity, and since when; `None` if unknown.
+    pub running: Option<(Running, Timestamp)>,
+}
+
+impl UnfinishedTick {
+    /// It was in a poll at the last known moment, so its busy time is complete so far and not growing.
+    #[must_use]
+    pub const fn is_polling(&self) -> bool {
+        matches!(self.running, Some((Running::Poll { .. }, _)))
+    }
+
+    /// Describes its last known activity: `task ReadFile #12`, `phase timers`, `poll`.
+    #[must_use]
+    pub fn describe(&self, labels: &Labels) -> Option<String> {
+        Some(match self.running?.0 {
+            Running::Outside => return None,
+            Running::Phase(phase) => What::Phase(phase).describe(labels),
+            Running::Task { task, tag } => What::Task { task, tag }.describe(labels),
+            Running::Poll { .. } => What::Poll.describe(labels),
+        })
+    }
+
+    /// Lower bound on how long its current activity has lasted.
+    #[must_use]
+    pub fn running_ns(&self) -> u64 {
+        self.running.map_or(0, |(_, since)| self.as_of.ns_since(since))
+    }
+}
+
+/// A task that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningTask {
+    /// The loop that runs it.
+    pub source: SourceId,
+    /// The task.
+    pub task: TaskId,
+    /// Its tag.
+    pub tag: Tag,
+    /// When it started.
+    pub start: Timestamp,
+    /// The last moment at which it is known to have been running.
+    pub as_of: Timestamp,
+}
+
+impl RunningTask {
+    /// Lower bound on its run time.
+    #[must_use]
+    pub const fn run_ns(&self) -> u64 {
+        self.as_of.ns_since(self.start)
+    }
+}
+
+/// A task that was queued and has not ended, while its loop's current activity is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitingTask {
+    /// The loop whose queue holds it.
+    pub source: SourceId,
+    /// The task.
+    pub task: TaskId,
+    /// Its tag.
+    pub tag: Tag,
+    /// When it was queued.
+    pub queued: Timestamp,
+    /// The last moment at which it is known to have been waiting: its start if it is running.
+    pub as_of: Timestamp,
+}
+
+impl WaitingTask {
+    /// Lower bound on its queue wait.
+    #[must_use]
+    pub const fn queue_wait_ns(&self) -> u64 {
+        self.as_of.ns_since(self.queued)
+    }
+}
+
+/// A timer that is due and has not fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OverdueTimer {
+    /// The loop on which it is armed.
+    pub source: SourceId,
+    /// The timer.
+    pub timer: TimerId,
+    /// The tag of its task.
+    pub tag: Tag,
+    /// When it was due.
+    pub due: Timestamp,
+    /// The period of an interval.
+    pub period_ns: Option<u64>,
+    /// The last known moment.
+    pub as_of: Timestamp,
+}
+
+impl OverdueTimer {
+    /// Lower bound on its lag.
+    #[must_use]
+    pub const fn lag_ns(&self) -> u64 {
+        self.as_of.ns_since(self.due)
+    }
+}
+
+/// What is known about the time after the last moment of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// Figures are as of the last moment.
+    Known,
+    /// The process died at some later time. Everything it recorded is present, so until then it kept doing what it was
+    /// last seen doing.
+    Died,
+    /// The recording was cut off: anything may have followed.
+    Cut,
+}
+
+/// Everything in a run that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished {
+    /// Ticks, earliest first.
+    pub ticks: Vec<UnfinishedTick>,
+    /// Tasks.
+    pub tasks: Vec<RunningTask>,
+    /// Queued tasks, longest wait first.
+    pub waiting: Vec<WaitingTask>,
+    /// Overdue timers, most overdue first.
+    pub timers: Vec<OverdueTimer>,
+    /// Armed timers that may have become overdue after the last known moment.
+    pub timers_to_come: u64,
+    /// Where the recording was cut: by loop, the time for which there are events of other emitters and no sign of the
+    /// loop. It may have recorded something that was lost, in nanoseconds.
+    pub unseen_ns: Vec<u64>,
+    /// What is known about the time after the last known moment.
+    pub end: StreamEnd,
+}
+
+impl Unfinished {
+    /// The ticks that already count as stalls.
+    pub fn stalls(&self, limit_ns: u64) -> impl Iterator<Item = &UnfinishedTick> + '_ {
+        self.ticks.iter().filter(move |tick| tick.busy_ns > limit_ns)
+    }
+
+    /// The ticks whose busy time may exceed what is known.
+    pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
+        self.ticks.iter().filter(|tick| self.end == StreamEnd::Cut || !tick.is_polling())
+    }
+
+    /// The most stalls that began and ended in the [unseen](Self::unseen_ns) time.
+    pub(in crate::timeline) fn stalls_unseen(&self, limit_ns: u64) -> u64 {
+        self.unseen_ns.iter().fold(0, |sum, ns| sum.saturating_add(ns / limit_ns.max(1)))
+    }
+
+    /// Sum of their busy times.
+    #[must_use]
+    pub fn busy_ns(&self) -> u64 {
+        self.ticks.iter().fold(0, |sum, tick| sum.saturating_add(tick.busy_ns))
+    }
+
+    /// Sum of their poll waits.
+    #[must_use]
+    pub fn poll_wait_ns(&self) -> u64 {
+        self.ticks.iter().fold(0, |sum, tick| sum.saturating_add(tick.poll_wait_ns))
+    }
+
+    /// The busy time and the poll wait within a window of `window_ns` that ends now.
+    #[must_use]
+    pub fn within(&self, window_ns: u64) -> [u64; 2] {
+        self.ticks.iter().fold([0; 2], |[busy_ns, poll_wait_ns], tick| {
+            // The current activity is at the end of the window.
+            let [busy, wait] = if tick.is_polling() {
+                let wait = tick.running_ns().min(window_ns);
+                [tick.busy_ns.min(window_ns - wait), wait]
+            } else {
+                let busy = tick.busy_ns.min(window_ns);
+                [busy, tick.poll_wait_ns.min(window_ns - busy)]
+            };
+            [u64::saturating_add(busy_ns, busy), u64::saturating_add(poll_wait_ns, wait)]
+        })
+    }
+
+    /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound.
+    pub(in crate::timeline) fn add_to(&self, missing: &mut MissingSamples) {
+        let of = |all: &mut dyn Iterator<Item = u64>| {
+            let mut samples = Histogram::new();
+            all.for_each(|ns| samples.record(ns));
+            samples
+        };
+        let add = |missing: &mut Missing, samples: Histogram, to_come: u64| {
+            *missing = std::mem::take(missing).with_unfinished(samples, to_come);
+        };
+        add(&mut missing.ticks, of(&mut self.growing().map(|tick| tick.busy_ns)), 0);
+        add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), 0);
+        missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
+        add(&mut missing.waits, of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns)), 0);
+        missing.waiting = self.waiting.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
+        let overdue = of(&mut self.timers.iter().map(OverdueTimer::lag_ns));
+        add(&mut missing.lag, overdue, self.timers_to_come);
+        let (mut corrected, mut to_come) =
+            (Histogram::new(), self.timers_to_come.saturating_mul(u32::MAX.into()));
+        for timer in &self.timers {
+            // Skipped periods, counted as `Timers::fired` will.
+            let skipped =
+                timer.period_ns.map_or(0, |period_ns| timer.lag_ns() / period_ns.max(1)).min(u32::MAX.into());
+            corrected.record_spaced(timer.lag_ns(), timer.period_ns.unwrap_or(0), skipped.max(1));
+            to_come += u64::from(timer.period_ns.is_some()) * u64::from(u32::MAX);
+        }
+        add(&mut missing.lag_corrected, corrected, to_come);
+    }
+}
