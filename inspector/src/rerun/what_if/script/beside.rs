@@ -3,7 +3,8 @@
 //! Tasklets added by a callback lie between its start and its end. Acts of a tasklet lie in the stretch in which its
 //! worker ran it: posts name their worker, and additions are in the ring of the worker. All others came from elsewhere.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use loop_probes::event::{Event, Outcome, Priority};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -184,7 +185,8 @@ impl Reading {
 }
 
 /// How long idle workers took to take what was added, and busy ones from one to the next. A busy worker may take what
-/// an idle one was woken for: the idle one would have taken at least as long.
+/// an idle one was woken for: the idle one would have taken at least as long. A tasklet that waits behind others does
+/// not prolong it: it ends when any of the workers that were idle takes its next tasklet.
 fn taken(ran: &[Ran], workers: usize, tasklets: &mut [Tasklet]) -> [Vec<Sample>; 2] {
     let sorted = |time: fn(&Ran) -> Timestamp| {
         let mut times: Vec<Timestamp> = ran.iter().map(time).collect();
@@ -195,9 +197,9 @@ fn taken(ran: &[Ran], workers: usize, tasklets: &mut [Tasklet]) -> [Vec<Sample>;
     let before = |times: &[Timestamp], at| times.partition_point(|time| *time <= at);
     let (mut wake, mut next) = (Vec::new(), Vec::new());
     let mut earlier: Option<Ran> = None;
-    for ran in ran {
+    for (ran, arrival) in ran.iter().zip(arrivals(ran)) {
         if before(&starts, ran.queued) - before(&ends, ran.queued) < workers {
-            let sample = Sample::between(ran.queued, ran.start);
+            let sample = Sample::between(ran.queued, arrival.map_or(ran.start, |at| at.min(ran.start)));
             tasklets[ran.tasklet as usize].wake_ns = Some(sample.ns);
             wake.push(sample);
         } else if let Some(earlier) = earlier.filter(|earlier| earlier.worker == ran.worker) {
@@ -206,4 +208,30 @@ fn taken(ran: &[Ran], workers: usize, tasklets: &mut [Tasklet]) -> [Vec<Sample>;
         earlier = Some(*ran);
     }
     [wake, next]
+}
+
+/// For each of `ran`, sorted by worker and start: the first start of any worker that was idle when it was queued.
+fn arrivals(ran: &[Ran]) -> Vec<Option<Timestamp>> {
+    let mut idle: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(ran.len());
+    for (place, one) in ran.iter().enumerate() {
+        let earlier = place.checked_sub(1).map(|place| ran[place]);
+        let since = earlier.filter(|earlier| earlier.worker == one.worker).map(|earlier| earlier.end);
+        idle.push((since.unwrap_or_default(), one.start));
+    }
+    idle.sort_unstable();
+    let mut queued: Vec<usize> = (0..ran.len()).collect();
+    queued.sort_unstable_by_key(|place| ran[*place].queued);
+    let (mut idle, mut ends) = (idle.into_iter().peekable(), BinaryHeap::new());
+    let mut arrivals = vec![None; ran.len()];
+    for place in queued {
+        let at = ran[place].queued;
+        while let Some((_, end)) = idle.next_if(|(since, _)| *since <= at) {
+            ends.push(Reverse(end));
+        }
+        while ends.peek().is_some_and(|Reverse(end)| *end <= at) {
+            ends.pop();
+        }
+        arrivals[place] = ends.peek().map(|Reverse(end)| *end);
+    }
+    arrivals
 }

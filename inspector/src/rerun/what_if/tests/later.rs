@@ -199,8 +199,8 @@ fn a_job_that_is_taken_back_has_no_completion_again() {
     assert_eq!(count(&now, ran), count(&then, ran));
 }
 
-#[test]
-fn tasklets_wait_for_as_many_workers_as_there_are() {
+/// A recording of tasklets: when each was queued, its worker, start and end, in microseconds.
+fn with_tasklets(ran: &[(u64, u16, u64, u64)]) -> Recorded {
     let quiet = recorded(|cx, _| {
         cx.set_timeout(us(9_000), Builtin::once("last", |_| {}));
     });
@@ -212,24 +212,46 @@ fn tasklets_wait_for_as_many_workers_as_there_are() {
         let (at, source) = (time(at_us), SourceId(source));
         events.push(Stamped { at, source, event });
     };
-    // Four at once, a millisecond each, on two workers.
-    for task in 1..=4_u64 {
-        tell(1_000, 7, Event::AgendaAdded { task: TaskId(task), tag, priority, depth: task as u32 });
-        let (worker, start) = ((task % 2) as u16, 1_000 + (task - 1) / 2 * 1_000);
-        let (queued, start_at) = (time(1_000), time(start));
-        let (task, outcome) = (TaskId(task), Outcome::Done);
-        let ran = Event::AgendaRan { task, tag, priority, worker, outcome, queued, start: start_at };
-        tell(start + 1_000, 8 + u32::from(worker), ran);
+    for (task, &(queued, worker, start, end)) in (1..).map(TaskId).zip(ran) {
+        tell(queued, 7, Event::AgendaAdded { task, tag, priority, depth: 1 });
+        let (queued, start, outcome) = (time(queued), time(start), Outcome::Done);
+        let ran = Event::AgendaRan { task, tag, priority, worker, outcome, queued, start };
+        tell(end, 8 + u32::from(worker), ran);
     }
     events.sort_by_key(|stamped| stamped.at);
-    let recorded = Recorded::read(&mut program(events)).unwrap();
-    let longest_ns = |workers| {
-        let answer = recorded.what_if(&Changes { workers, ..Changes::default() }, None).unwrap();
-        assert_eq!(answer.after.summary.agenda.unwrap().ran, 4);
-        answer.after.tasklet_wait_ns.quantile(0.99)
-    };
-    let near = |ns: u64, expected: u64| ns.abs_diff(expected) <= expected / 50;
+    Recorded::read(&mut program(events)).unwrap()
+}
+
+/// The longest time that one of `count` tasklets waits on as many workers.
+fn longest_wait_ns(recorded: &Recorded, count: u64, workers: Option<u16>) -> u64 {
+    let answer = recorded.what_if(&Changes { workers, ..Changes::default() }, None).unwrap();
+    assert_eq!(answer.after.summary.agenda.unwrap().ran, count);
+    answer.after.tasklet_wait_ns.quantile(0.99)
+}
+
+fn near(ns: u64, expected: u64) -> bool {
+    ns.abs_diff(expected) <= expected / 50
+}
+
+#[test]
+fn tasklets_wait_for_as_many_workers_as_there_are() {
+    // Four at once, a millisecond each, on two workers.
+    let four = [(1, 1_000), (0, 1_000), (1, 2_000), (0, 2_000)];
+    let recorded = with_tasklets(&four.map(|(worker, start)| (1_000, worker, start, start + 1_000)));
+    let longest_ns = |workers| longest_wait_ns(&recorded, 4, workers);
     assert!(near(longest_ns(None), 1_000_000), "{}", longest_ns(None));
     assert!(near(longest_ns(Some(1)), 3_000_000), "{}", longest_ns(Some(1)));
     assert_eq!(longest_ns(Some(8)), 0);
+}
+
+#[test]
+fn a_tasklets_wait_behind_others_is_not_how_long_its_worker_takes_to_wake_up() {
+    // The second worker is on its way from 1.1 to 1.3 ms. The third tasklet is added meanwhile, and waits until 3 ms
+    // because both are busy.
+    let ran = [(1_000, 0, 1_000, 3_000), (1_100, 1, 1_300, 3_500), (1_200, 0, 3_000, 4_000)];
+    let recorded = with_tasklets(&ran);
+    let longest_ns = |workers| longest_wait_ns(&recorded, 3, workers);
+    assert!(near(longest_ns(None), 1_800_000), "{}", longest_ns(None));
+    // A third worker takes as long as the second from when the tasklet was added.
+    assert!(near(longest_ns(Some(3)), 200_000), "{}", longest_ns(Some(3)));
 }
