@@ -7,6 +7,7 @@ mod program;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -87,12 +88,13 @@ fn a_demo_that_was_killed_agrees_up_to_its_last_whole_tick() {
     let place = Place::new();
     for (number, load) in ["max", "max", "400"].into_iter().enumerate() {
         let trace = place.file(&format!("killed-{number}.looptrace"));
-        let arguments = ["demo", "--no-tui", "--load", load, "--record", text(&trace)];
+        // Longer than it takes on any machine: a demo that ends in time closes its recording.
+        let arguments = ["demo", "--no-tui", "--duration", "600s", "--load", load, "--record", text(&trace)];
         let mut demo = Running::start(place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()));
         let most = 150_000 * (number as u64 + 1);
         wait_for("some of it to be recorded", || trace.metadata().is_ok_and(|file| file.len() > most));
         demo.signal("KILL");
-        demo.wait();
+        assert_eq!(demo.wait().signal(), Some(9), "it was killed, and did not end before");
         let checked = check(&place, &trace);
         let cut_in = checked["cut_in_tick"].as_u64();
         assert!(cut_in.is_none_or(|tick| Some(tick - 1) == checked["last_tick"].as_u64()), "{checked:#}");
