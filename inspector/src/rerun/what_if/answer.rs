@@ -101,9 +101,13 @@ impl Answer {
 pub(in crate::rerun) fn open_tick(open: &OpenTickSummary) -> String {
     let name = open.tick.map_or_else(|| "the tick".to_owned(), |tick| format!("tick {}", count(tick)));
     let lasted_ns = u64::try_from(open.as_of_ns.saturating_sub(open.at_ns)).unwrap_or(0);
-    let lasted = duration(lasted_ns);
+    // Of a tick that had just begun, nothing is known.
+    let lasted = match lasted_ns {
+        0 => String::new(),
+        lasted_ns => format!(" after at least {} of it", duration(lasted_ns)),
+    };
     let within = open.running.as_ref().map_or_else(String::new, |running| format!(", in {running}"));
-    format!("{name}, in which the recording ends after at least {lasted} of it{within}")
+    format!("{name}, in which the recording ends{lasted}{within}")
 }
 
 /// Distributions of waiting times, by kind and tag.

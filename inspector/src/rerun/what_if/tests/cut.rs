@@ -83,6 +83,15 @@ fn a_hang_at_the_end_is_not_included_and_is_not_idle_time() {
 }
 
 #[test]
+fn of_a_tick_that_had_just_begun_no_duration_is_named() {
+    let mut events = hanging().events().to_vec();
+    let last = events.iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
+    events.truncate(last.expect("it has ticks") + 1);
+    let told = answer(&program(events)).open_tick_line();
+    assert_eq!(told.as_deref(), Some("not included: tick 30, in which the recording ends"));
+}
+
+#[test]
 fn the_result_of_a_recording_that_ends_in_a_hang_ends_before_the_hang() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("after.looptrace");
