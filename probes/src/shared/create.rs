@@ -94,13 +94,15 @@ impl SharedFile {
             Err(Errno::OPNOTSUPP) => self.fill(offset, bytes)?,
             allocated => allocated?,
         }
-        self.bytes.fetch_max(end, Ordering::Relaxed);
+        self.bytes.fetch_max(end, Ordering::Release);
         Region::mapped(&self.file, offset as u64, bytes / WORD_BYTES, self.guarded)
     }
 
     /// Whether the file is shorter than it was created.
     pub(crate) fn is_cut(&self) -> bool {
-        self.file.metadata().is_ok_and(|found| found.len() < self.bytes.load(Ordering::Relaxed))
+        // Loaded first: a ring that another thread adds between the two must not look like a truncation.
+        let bytes = self.bytes.load(Ordering::Acquire);
+        self.file.metadata().is_ok_and(|found| found.len() < bytes)
     }
 
     fn fill(&self, offset: usize, bytes: usize) -> io::Result<()> {
@@ -172,6 +174,26 @@ mod tests {
         made.fill(PAGE_BYTES, 5000).unwrap();
         made.remove();
         assert_eq!(std::fs::read_dir(&moved).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_grows_is_never_cut() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = Folder::prepare(&scratch.path().join("rings")).unwrap();
+        let (made, _region) = SharedFile::create(folder, &Identity::own(), PAGE_BYTES, false).unwrap();
+        std::thread::scope(|scope| {
+            let growing = scope.spawn(|| {
+                for page in 1..4_000 {
+                    made.extend(page * PAGE_BYTES, PAGE_BYTES).unwrap();
+                }
+            });
+            while !growing.is_finished() {
+                assert!(!made.is_cut());
+            }
+        });
+        made.file.set_len(PAGE_BYTES as u64).unwrap();
+        assert!(made.is_cut());
+        made.remove();
     }
 
     #[test]
