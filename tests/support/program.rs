@@ -10,7 +10,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::Value;
 
 /// The longest time to wait for anything: far beyond what a healthy program needs on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder for the rings and files of one test.
 pub(crate) struct Place {
@@ -76,7 +76,8 @@ impl Place {
 
     /// Starts a demo without a dashboard, and waits until its loop is listed and has recorded something.
     pub(crate) fn demo(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(&["demo", "--no-tui", "--duration", "120s"]);
+        // Longer than several waits of a test: it ends with the test.
+        let mut command = self.command(&["demo", "--no-tui", "--duration", "600s"]);
         let demo = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()));
         self.wait_until_listed(&demo);
         // It is listed before its loop runs.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
 /// The longest time to wait for anything: far beyond what a healthy program needs on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The start and end of a frame, whose contents appear at once.
 const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
