@@ -11,7 +11,7 @@ mod totals;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use loopscope::workload::schedule::{Arrival, Route, Schedule};
+use loopscope::workload::schedule::{Arrival, ECHO_CONNECTIONS, HTTP_CONNECTIONS, Route, Schedule};
 use program::{Place, text};
 use serde_json::{Value, json};
 use served::{assert_served, ran};
@@ -105,30 +105,13 @@ fn an_injected_stall_is_found_and_blamed() {
 }
 
 #[test]
-fn a_scaled_tag_takes_longer() {
-    let place = Place::new();
-    let median = |arguments: &[&str]| {
-        let mut all = vec!["demo", "--duration", "2s", "--json"];
-        all.extend(arguments);
-        let summary = place.json(&all);
-        let tags: BTreeMap<String, u64> = summary["tasks"]["by_tag"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|tag| (tag["tag"].as_str().unwrap().to_owned(), tag["run_ns"]["p50"].as_u64().unwrap()))
-            .collect();
-        tags["Echo"]
-    };
-    let (plain, scaled) = (median(&[]), median(&["--scale", "Echo=40"]));
-    // A factor far beyond the effect of a busy machine on a median.
-    assert!(scaled > 4 * plain, "{plain} ns, scaled {scaled} ns");
-}
-
-#[test]
 fn without_a_ring_the_load_is_served_all_the_same() {
     let place = Place::new();
     let summary = place.json(&["demo", "--duration", "1s", "--json", "--no-ring", "--load", "max"]);
-    assert!(summary["workload"]["answered"].as_u64() > Some(1000), "{summary}");
+    let [sent, answered] = ["sent", "answered"].map(|what| summary["workload"][what].as_u64().unwrap());
+    // A connection has at most 16 requests outstanding. How many are answered in a second is up to the machine.
+    let outstanding = 16 * (ECHO_CONNECTIONS + HTTP_CONNECTIONS) as u64;
+    assert!(0 < answered && answered <= sent && sent <= answered + outstanding, "{summary}");
     assert_eq!(summary["tasks"]["count"], 0);
     assert!(place.loops().is_empty());
 }
