@@ -324,7 +324,10 @@ impl Timeline {
             let more = self.missing_with(unfinished).ticks.longer_than(limit_ns);
             let more = more.saturating_add(unfinished.stalls_unseen(limit_ns));
             let most = self.stalls.count.saturating_add(certain).saturating_add(more);
-            Bounds { lo: self.stalls.count.saturating_add(over), hi: Some(most) }
+            Bounds {
+                lo: self.stalls.count.saturating_add(over),
+                hi: (!self.lacks_a_loop(unfinished)).then_some(most),
+            }
         })
     }
 
@@ -337,6 +340,7 @@ impl Timeline {
             .fold(self.stalls.busy_ns, |sum, tick| sum.saturating_add(tick.busy_ns));
         self.is_open(unfinished).then(|| {
             let more = self.missing_with(unfinished).ticks.total_longer_than(limit_ns);
+            let more = more.filter(|_| !self.lacks_a_loop(unfinished));
             let unseen_ns = unfinished.unseen_ns.iter().fold(0, |sum: u64, ns| sum.saturating_add(*ns));
             Bounds { lo: seen, hi: more.map(|more| seen.saturating_add(more).saturating_add(unseen_ns)) }
         })
@@ -347,6 +351,12 @@ impl Timeline {
         self.lost_records > 0
             || unfinished.growing().next().is_some()
             || unfinished.stalls_unseen(self.config.stall_limit_ns) > 0
+            || self.lacks_a_loop(unfinished)
+    }
+
+    /// Whether the recording was cut before its first tick: then nothing bounds what the loop did.
+    fn lacks_a_loop(&self, unfinished: &Unfinished) -> bool {
+        unfinished.end == StreamEnd::Cut && self.events > 0 && !self.open.iter().any(|open| open.ticked)
     }
 
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.

@@ -275,6 +275,10 @@ fn where_a_recording_was_cut_an_idle_loop_may_have_stalled_unseen() {
         [StreamEnd::Known, StreamEnd::Cut].map(|end| timeline.stalls_bounds(&timeline.unfinished(end)))
     };
     assert_eq!(bounds(other(2 + limit_ms - 1)), [None, None], "too short for a stall");
+    let timeline = folded(&[other(1)]);
+    let of = |end| timeline.stalls_bounds(&timeline.unfinished(end));
+    assert_eq!(of(StreamEnd::Known), None, "it has no loop");
+    assert_eq!(of(StreamEnd::Cut), Some(Bounds { lo: 0, hi: None }), "its loop may not have been saved yet");
     assert_eq!(bounds(other(2 + 2 * limit_ms)), [None, Some(Bounds { lo: 0, hi: Some(2) })]);
 }
 
