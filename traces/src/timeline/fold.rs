@@ -56,8 +56,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 
     timeline.queues.see(at, place, &event);
     if let Some(place) = place {
-        // A recorder's statement about an emitter is not an action of that emitter.
-        if !matches!(event, Event::Running { .. }) {
+        // What a recorder or a reader says about an emitter is not an action of that emitter.
+        if !matches!(event, Event::Running { .. } | Event::Lost { .. }) {
             timeline.open[place].last = at;
         }
         timeline.keep_alive.see(at, place, &stamped.event);

@@ -275,6 +275,9 @@ fn where_a_recording_was_cut_an_idle_loop_may_have_stalled_unseen() {
         [StreamEnd::Known, StreamEnd::Cut].map(|end| timeline.stalls_bounds(&timeline.unfinished(end)))
     };
     assert_eq!(bounds(other(2 + limit_ms - 1)), [None, None], "too short for a stall");
+    // A damaged block at the end says as little.
+    let lost = at((2 + 2 * limit_ms) * MS, Event::Lost { count: 0, from: Timestamp(2 * MS) });
+    assert_eq!(bounds(lost)[1], Some(Bounds { lo: 0, hi: Some(2) }));
     let timeline = folded(&[other(1)]);
     let of = |end| timeline.stalls_bounds(&timeline.unfinished(end));
     assert_eq!(of(StreamEnd::Known), None, "it has no loop");
