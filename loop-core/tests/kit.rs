@@ -1,5 +1,7 @@
 //! Shared helpers of the tests: a loop in a virtual world, a log of what ran, the recorded events.
 
+pub(crate) mod around;
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

@@ -1,97 +1,32 @@
 //! Tests custom pollers: which part of a wait counts as waiting, and what runs in a signal handler.
 
 use std::cell::Cell;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use loop_core::poller::Poller;
 use loop_core::poller::os::OsPoller;
-use loop_core::poller::{Edge, Interest, Poller, PollerError, Ready, SignalWaker, Source, Wake, Waker};
 use loop_core::signal::SignalError;
-use loop_core::sim::{Sim, SimPoller};
+use loop_core::sim::Sim;
 use loop_core::{Builtin, EventLoop, LoopError};
 use loop_probes::clock::SystemClock;
 use loop_probes::event::Event;
 use loop_probes::recorder::Recorder;
 
+use crate::kit::around::{Around, Moment};
 use crate::kit::{ms, pick};
 
 /// The time that it needs before and after each wait.
 const PREPARES: Duration = ms(3);
 const COLLECTS: Duration = ms(2);
 
-/// A poller that wraps another.
-struct Around<P, W> {
-    inner: P,
-    wait: W,
-    wakes: Arc<AtomicU32>,
-    wakes_for_signals: bool,
-}
-
-struct Counted(Waker, Arc<AtomicU32>);
-
-impl Wake for Counted {
-    fn wake(&self) {
-        self.1.fetch_add(1, Ordering::SeqCst);
-        self.0.wake();
-    }
-}
-
-impl<P: Poller, W: FnMut()> Poller for Around<P, W> {
-    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
-        self.inner.add(source, interest, key)
-    }
-
-    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
-        self.inner.modify(key, interest)
-    }
-
-    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
-        self.inner.delete(key)
-    }
-
-    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
-        (self.wait)();
-        self.inner.wait(timeout, out)
-    }
-
-    fn wait_between(
-        &mut self,
-        timeout: Option<Duration>,
-        out: &mut Vec<Ready>,
-        edge: &mut dyn FnMut(Edge),
-    ) -> io::Result<()> {
-        (self.wait)();
-        let waited = self.inner.wait_between(timeout, out, edge);
-        (self.wait)();
-        waited
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::new(Arc::new(Counted(self.inner.waker(), Arc::clone(&self.wakes))))
-    }
-
-    fn signal_waker(&mut self) -> io::Result<SignalWaker> {
-        if self.wakes_for_signals {
-            self.inner.signal_waker()
-        } else {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
-}
-
-fn around<P: Poller, W: FnMut()>(inner: P, wait: W) -> Around<P, W> {
-    Around { inner, wait, wakes: Arc::default(), wakes_for_signals: false }
-}
-
 /// Time passes before the poller blocks and after it wakes.
-fn slow_poller(sim: &Sim) -> Around<SimPoller, impl FnMut() + use<>> {
-    let (world, mut is_before) = (sim.clone(), true);
-    around(sim.poller(), move || {
-        world.advance(if is_before { PREPARES } else { COLLECTS });
-        is_before = !is_before;
+fn slow_poller(sim: &Sim) -> impl Poller + use<> {
+    let world = sim.clone();
+    Around::new(sim.poller(), move |moment, _| {
+        world.advance(if moment == Moment::Before { PREPARES } else { COLLECTS });
     })
 }
 
@@ -127,7 +62,11 @@ fn l10_a_poll_that_only_looks_waits_for_nothing() {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
     let world = sim.clone();
-    let poller = around(sim.poller(), move || world.advance(PREPARES));
+    let poller = Around::new(sim.poller(), move |moment, _| {
+        if moment == Moment::Before {
+            world.advance(PREPARES);
+        }
+    });
     let builder = EventLoop::<Builtin>::builder().recorder(recorder);
     let mut event_loop = builder.build_on(sim.clock().clone(), poller);
     event_loop.with(|cx| cx.after_loop(Builtin::once("work", |_| ())));
@@ -143,7 +82,8 @@ fn l10_a_poll_that_only_looks_waits_for_nothing() {
 #[test]
 fn b14_nothing_that_a_program_implements_runs_in_a_signal_handler() {
     const SIGNAL: i32 = signal_hook::consts::SIGTTIN;
-    let poller = Around { wakes_for_signals: true, ..around(OsPoller::new().unwrap(), || ()) };
+    let mut poller = Around::new(OsPoller::new().unwrap(), |_, _| ());
+    poller.wakes_for_signals = true;
     let wakes = Arc::clone(&poller.wakes);
     let mut event_loop = EventLoop::<Builtin>::builder().build_on(SystemClock::new(), poller);
     let ran = Rc::new(Cell::new(0));
@@ -168,7 +108,7 @@ fn b14_nothing_that_a_program_implements_runs_in_a_signal_handler() {
 
 #[test]
 fn b14_a_poller_that_no_handler_can_wake_is_refused_each_time() {
-    let poller = around(OsPoller::new().unwrap(), || ());
+    let poller = Around::new(OsPoller::new().unwrap(), |_, _| ());
     let mut event_loop = EventLoop::<Builtin>::builder().build_on(SystemClock::new(), poller);
     for _ in 0..2 {
         let refused = event_loop.with(|cx| cx.on_signal(1, Builtin::repeat("on hup", |_| ()))).unwrap_err();

@@ -1,7 +1,6 @@
 //! Tests the cost of wakeups in system calls: one for any number of posts to a waiting loop, none for a loop that
 //! is awake. Counted at the poller's wakeup, which is where the system call is made.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -9,61 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use loop_core::poller::os::OsPoller;
-use loop_core::poller::{Interest, Poller, PollerError, Ready, Source, Wake, Waker};
 use loop_core::{Builtin, EventLoop, Handle, KeptPost};
 use loop_probes::clock::SystemClock;
 use loop_probes::event::Event;
 use loop_probes::recorder::{Capture, Recorder};
 
+use crate::kit::around::{Around, Moment};
 use crate::kit::{ms, pick};
-
-/// Counts wakeups, and passes them on.
-struct Counted {
-    inner: Waker,
-    calls: Arc<AtomicU32>,
-}
-
-impl Wake for Counted {
-    fn wake(&self) {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        self.inner.wake();
-    }
-}
-
-/// The machine's poller, which reports the start of each wait and does not let it end before it is allowed to.
-struct Gate {
-    inner: OsPoller,
-    calls: Arc<AtomicU32>,
-    /// Receives the timeout of each wait with a timeout other than zero.
-    waits: mpsc::Sender<Option<Duration>>,
-    may_end: mpsc::Receiver<()>,
-}
-
-impl Poller for Gate {
-    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
-        self.inner.add(source, interest, key)
-    }
-
-    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
-        self.inner.modify(key, interest)
-    }
-
-    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
-        self.inner.delete(key)
-    }
-
-    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
-        if timeout != Some(Duration::ZERO) {
-            self.waits.send(timeout).unwrap();
-            self.may_end.recv().unwrap();
-        }
-        self.inner.wait(timeout, out)
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::new(Arc::new(Counted { inner: self.inner.waker(), calls: Arc::clone(&self.calls) }))
-    }
-}
 
 /// A loop on its own thread, held at the start of each of its waits.
 struct Held {
@@ -79,20 +30,25 @@ impl Held {
         let (waits_from, waits) = mpsc::channel();
         let (may_end, may_end_at) = mpsc::channel();
         let (handle_from, handle_at) = mpsc::channel();
-        let calls = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&calls);
         let thread = thread::spawn(move || {
-            let inner = OsPoller::new().unwrap();
-            let poller = Gate { inner, calls: counted, waits: waits_from, may_end: may_end_at };
+            // Reports the start of each wait, and does not let it begin before it is allowed to.
+            let poller = Around::new(OsPoller::new().unwrap(), move |moment, timeout| {
+                if moment == Moment::Before && timeout != Some(Duration::ZERO) {
+                    waits_from.send(timeout).unwrap();
+                    may_end_at.recv().unwrap();
+                }
+            });
+            let calls = Arc::clone(&poller.wakes);
             let (recorder, capture) = Recorder::capture();
             let builder = EventLoop::<Builtin>::builder().recorder(recorder);
             let mut event_loop = builder.build_on(SystemClock::new(), poller);
             event_loop.with(|cx| cx.hold("test"));
-            handle_from.send(event_loop.handle()).unwrap();
+            handle_from.send((event_loop.handle(), calls)).unwrap();
             event_loop.run().unwrap();
             capture
         });
-        Self { handle: handle_at.recv().unwrap(), calls, waits, may_end, thread }
+        let (handle, calls) = handle_at.recv().unwrap();
+        Self { handle, calls, waits, may_end, thread }
     }
 
     fn calls(&self) -> u32 {
