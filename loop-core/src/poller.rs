@@ -193,10 +193,7 @@ pub trait Poller {
         out: &mut Vec<Ready>,
         edge: &mut dyn FnMut(Edge),
     ) -> io::Result<()> {
-        edge(Edge::Asleep);
-        let waited = self.wait(timeout, out);
-        edge(Edge::Awake);
-        waited
+        wait_as_a_whole(self, timeout, out, edge)
     }
 
     /// Hands back readiness from the last wait that the caller did not get round to, to have it reported again. A
@@ -223,6 +220,19 @@ pub trait Poller {
     fn signal_waker(&mut self) -> io::Result<SignalWaker> {
         Err(io::ErrorKind::Unsupported.into())
     }
+}
+
+/// A wait whose preparation and collection are not told apart from it.
+fn wait_as_a_whole<P: Poller + ?Sized>(
+    poller: &mut P,
+    timeout: Option<Duration>,
+    out: &mut Vec<Ready>,
+    edge: &mut dyn FnMut(Edge),
+) -> io::Result<()> {
+    edge(Edge::Asleep);
+    let waited = poller.wait(timeout, out);
+    edge(Edge::Awake);
+    waited
 }
 
 /// The two ends of a wait. See [`Poller::wait_between`].

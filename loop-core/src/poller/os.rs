@@ -31,7 +31,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use super::{Edge, Interest, Poller, PollerError, Readiness, Ready, SignalWaker, Source, Wake, Waker};
+use super::{
+    Edge, Interest, Poller, PollerError, Readiness, Ready, SignalWaker, Source, Wake, Waker, wait_as_a_whole,
+};
 
 /// Key of the pipe that signal handlers write to. `polling` reserves the one above it for itself.
 const SIGNAL_KEY: usize = usize::MAX - 1;
@@ -216,10 +218,7 @@ impl Poller for OsPoller {
         edge: &mut dyn FnMut(Edge),
     ) -> io::Result<()> {
         let Some(timer) = &self.timer else {
-            edge(Edge::Asleep);
-            let waited = self.wait(timeout, out);
-            edge(Edge::Awake);
-            return waited;
+            return wait_as_a_whole(self, timeout, out, edge);
         };
         out.clear();
         let armed = timeout.map(|timeout| timer.arm(timeout)).transpose();
