@@ -75,7 +75,7 @@ fn a_session_that_asked_for_it_survives_and_is_off() {
 }
 
 #[test]
-#[ignore = "a process of its own"]
+#[ignore = "the test above runs it in a child process, because it may be killed"]
 fn survives() {
     for bytes in [0, 4096, 460_000] {
         let session = builder().survive_truncation().shared_in(&folder()).unwrap();
@@ -116,7 +116,7 @@ fn a_session_that_did_not_is_killed_as_documented() {
 }
 
 #[test]
-#[ignore = "a process of its own"]
+#[ignore = "the test above runs it in a child process, because it may be killed"]
 fn is_killed() {
     let session = builder().shared_in(&folder()).unwrap();
     let recorder = session.recorder("loop");
@@ -130,7 +130,7 @@ fn a_fault_elsewhere_kills_as_before() {
 }
 
 #[test]
-#[ignore = "a process of its own"]
+#[ignore = "the test above runs it in a child process, because it may be killed"]
 fn faults_elsewhere() {
     let _session = builder().survive_truncation().shared_in(&folder()).unwrap();
     fault_elsewhere();
@@ -142,7 +142,7 @@ fn a_handler_from_before_is_called_for_what_is_not_ours() {
 }
 
 #[test]
-#[ignore = "a process of its own"]
+#[ignore = "the test above runs it in a child process, because it may be killed"]
 fn chains() {
     static SEEN: AtomicBool = AtomicBool::new(false);
     extern "C" fn before(_signal: libc::c_int) {
@@ -169,7 +169,7 @@ fn a_signal_that_is_sent_kills_as_before() {
 }
 
 #[test]
-#[ignore = "a process of its own"]
+#[ignore = "the test above runs it in a child process, because it may be killed"]
 fn is_sent() {
     let _session = builder().survive_truncation().shared_in(&folder()).unwrap();
     // The standard library's handler for stack overflows, which was installed earlier, may need two signals.
@@ -183,7 +183,7 @@ fn a_limit_on_file_sizes_is_an_error_and_no_signal() {
 }
 
 #[test]
-#[ignore = "a process of its own"]
+#[ignore = "the test above runs it in a child process, because it may be killed"]
 fn is_limited() {
     let limit = |bytes| {
         setrlimit(Resource::Fsize, Rlimit { current: Some(bytes), maximum: None }).unwrap();

@@ -23,7 +23,7 @@ const FOLDER: &str = "LOOPSCOPE_TEST_FOLDER";
 
 /// The recording process: follows the commands on standard input.
 #[test]
-#[ignore = "the other tests start it as a process of its own"]
+#[ignore = "the recording process that the other tests start as a child"]
 fn as_recording_process() {
     let folder = PathBuf::from(std::env::var_os(FOLDER).expect("started by a test of this file"));
     let session = Session::builder("recording").policy("none").capacity(4096).shared_in(&folder).unwrap();

@@ -45,7 +45,7 @@ fn alone(name: &str, test: impl FnOnce()) {
 
 /// The program under test, which reports what happens to it.
 #[test]
-#[ignore = "a program that other tests run"]
+#[ignore = "the child process that the other tests of this file start"]
 fn helper() {
     let mut main = AgendaLoop::builder(Builtin::Any)
         .workers(2)
