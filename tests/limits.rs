@@ -17,7 +17,7 @@ use program::{Place, text};
 /// Memory that a command may use, including its code and its stacks.
 const MEMORY_KIB: u32 = 256 * 1024;
 
-/// Events per trace, so many that one or two kilobytes for each would exceed the limit.
+/// Events per trace. At four kilobytes each, they would fill the memory limit.
 const EVENTS: u64 = 1 << 16;
 
 /// Event number `number` of emitter 1, or of the emitter returned with it.

@@ -10,9 +10,9 @@
 //!
 //! # Order
 //!
-//! For every fetch a worker checks High, then Normal, then Low. So a new High always overtakes every waiting Low;
-//! Low waits as long as there is other work, which [`Statistics`] and the recorded `agenda_added` and `agenda_ran`
-//! show. Within a priority the order is first in, first out. With several workers, a tasklet's additions wait in
+//! A worker takes from High first, then from Normal, then from Low. So a new High overtakes every waiting Low, and Low
+//! runs only when the other two are empty; [`Statistics`] and the recorded `agenda_added` and `agenda_ran` show how long
+//! it waits. Within a priority the order is first in, first out. With several workers, a tasklet's additions wait in
 //! the queue of its own worker and may be stolen from there by others: between queues, and only within one
 //! priority, that order is not kept. A single worker has no one to steal from and keeps it strictly.
 //!

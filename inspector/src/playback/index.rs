@@ -31,7 +31,7 @@ pub(super) struct Checkpoint {
 struct TickEnds {
     ends: Vec<Timestamp>,
     max: usize,
-    /// One of so many is kept.
+    /// Keeps every n-th.
     every: u64,
     seen: u64,
 }

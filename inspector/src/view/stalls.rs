@@ -109,8 +109,8 @@ fn unfinished_row(
     }
 }
 
-/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, as far as there is room. The parts shown add up to the
-/// sum shown: from milliseconds on, in tenths of one.
+/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, shortened to fit. The parts shown add up to the sum
+/// shown, which from a millisecond on has tenths of milliseconds.
 pub(super) fn shares(
     pen: &mut Pen<'_, '_>,
     shares: &[Share],

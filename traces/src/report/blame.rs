@@ -34,7 +34,7 @@ fn at_least(is_open: bool, ns: u64) -> String {
 }
 
 /// Formats a breakdown as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most
-/// `room` columns if at all possible, each name in at most `name` of them.
+/// `room` columns where possible, with names cut to `name` columns.
 fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     let is_ignorance = |line: &&BlameSummary| {
         let what = line.what.as_str();

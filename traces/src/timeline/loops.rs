@@ -1,7 +1,7 @@
 //! Separate figures for several loops in one stream: each gets a timeline of its own, with figures only.
 //!
-//! As long as there is one loop, its figures are those of the whole and nothing is folded twice. When events of another
-//! one arrive, what was folded so far becomes the first loop's.
+//! A single loop's figures are those of the whole, so its events are folded once. When a second loop appears, the figures
+//! so far become those of the first.
 
 use loop_probes::event::Event;
 use loop_probes::ids::SourceId;

@@ -1,4 +1,4 @@
-//! Every interleaving of additions and shutdown: each admitted tasklet is found, whoever takes it.
+//! Models every interleaving of additions and shutdown: each admitted tasklet is either run or handed back.
 
 use std::sync::Arc;
 

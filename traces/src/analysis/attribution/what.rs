@@ -44,7 +44,7 @@ pub enum What {
     },
     /// A phase, excluding what ran in it.
     Phase(Phase),
-    /// A phase, excluding those of its runs that are kept: there were so many that the shortest were left out.
+    /// A phase, including its shortest runs: the tick had too many to keep them all.
     ShortRuns(Phase),
     /// A poll with a zero timeout; in the breakdown of a slow task, its own polls.
     Poll,

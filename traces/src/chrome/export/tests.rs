@@ -1,4 +1,4 @@
-//! Tests of the export: valid JSON, sorted and nested per thread, with as many slices as there were tasks.
+//! Tests of the export: valid JSON, sorted and nested per thread, with one slice per task.
 
 use std::collections::HashMap;
 use std::io;

@@ -26,7 +26,7 @@ pub enum Cause {
     Spans(LabelId),
     /// A phase, excluding what ran in it.
     Phase(Phase),
-    /// A phase, excluding those of its runs that are kept.
+    /// A phase, including the runs that were too short to be kept.
     ShortRuns(Phase),
     /// Polls with a zero timeout.
     Poll,

@@ -246,8 +246,8 @@ fn tasklets_wait_for_as_many_workers_as_there_are() {
 
 #[test]
 fn a_tasklets_wait_behind_others_is_not_how_long_its_worker_takes_to_wake_up() {
-    // The second worker is on its way from 1.1 to 1.3 ms. The third tasklet is added meanwhile, and waits until 3 ms
-    // because both are busy.
+    // The second worker wakes up between 1.1 and 1.3 ms. The third tasklet, added in that time, waits until 3 ms because
+    // both workers are busy.
     let ran = [(1_000, 0, 1_000, 3_000), (1_100, 1, 1_300, 3_500), (1_200, 0, 3_000, 4_000)];
     let recorded = with_tasklets(&ran);
     let longest_ns = |workers| longest_wait_ns(&recorded, 3, workers);
