@@ -61,7 +61,7 @@ impl Heap for NoHeap {
 
 /// The decision of a check, its reason, and the numbers it is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a `Collect` that nobody carries out leaves the controller with a stale heap"]
+#[must_use = "ignoring a `Collect` leaves the controller with a stale heap"]
 pub struct GcDecision {
     /// What to do now. After [`Collect`](GcAction::Collect), call [`GcController::collected`].
     pub action: GcAction,
@@ -182,7 +182,7 @@ impl GcController {
         self.requested || self.config.enabled && (acts || samples)
     }
 
-    /// Whether times of measurements matter, so that [`measured`](Self::measured) must be called.
+    /// Whether measurements are rate-limited; if so, call [`measured`](Self::measured) after each.
     #[must_use]
     pub const fn samples(&self) -> bool {
         self.config.enabled && self.config.sample_ns > 0

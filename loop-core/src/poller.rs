@@ -181,8 +181,8 @@ pub trait Poller {
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
     /// Like [`wait`](Self::wait), and calls `edge` twice: just before it blocks, and as soon as it is awake. A poller's
-    /// preparation and collection lie outside the two, so that they do not count as waiting. The default cannot tell
-    /// better than its caller.
+    /// preparation and collection lie outside the two, so that they do not count as waiting. By default the whole
+    /// call counts as waiting.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ pub trait Poller {
         wait_as_a_whole(self, timeout, out, edge)
     }
 
-    /// Hands back readiness from the last wait that the caller did not get round to, to have it reported again. A
+    /// Hands back readiness from the last wait that the caller has not handled, so that it is reported again. A
     /// level-triggered poller reports it anyway, so the default does nothing.
     fn hand_back(&mut self, ready: &[Ready]) {
         let _ = ready;
@@ -222,7 +222,7 @@ pub trait Poller {
     }
 }
 
-/// A wait whose preparation and collection are not told apart from it.
+/// A wait of which the whole call counts as waiting.
 fn wait_as_a_whole<P: Poller + ?Sized>(
     poller: &mut P,
     timeout: Option<Duration>,

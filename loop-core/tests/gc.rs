@@ -67,7 +67,11 @@ fn b17_a_change_below_doubling_waits_for_the_one_shot() {
     assert_eq!(decisions(&world), [(GcAction::Defer, GcReason::Changed)]);
     world.sim.advance(SAMPLE);
     world.lp.tick();
-    assert_eq!(decisions(&world), [(GcAction::Skip, GcReason::Pending)], "only doubling acts meanwhile");
+    assert_eq!(
+        decisions(&world),
+        [(GcAction::Skip, GcReason::Pending)],
+        "until then, only doubling collects"
+    );
     world.sim.advance(ms(16));
     cache.set(1600);
     world.lp.tick();

@@ -35,7 +35,7 @@ pub(crate) type PoolFactory<R> =
 /// Creates the source of signals, for the first handler.
 pub(crate) type MakeSignals = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
 
-/// Origin of the signal source, used once one is needed.
+/// How to create the signal source when the first handler is set.
 pub(crate) enum SignalFactory {
     /// The operating system.
     System(SystemClock),
@@ -44,18 +44,15 @@ pub(crate) enum SignalFactory {
 }
 
 impl<T: Task> Core<T> {
-    /// Creates the source of signals of a loop with this poller, if there is none yet.
+    /// Creates the signal source on first use; it wakes this poller.
     pub(crate) fn start_signals(&mut self, poller: &mut dyn Poller) -> io::Result<()> {
         if self.signals.is_none() {
-            self.signals = match self.signal_factory.take() {
-                Some(SignalFactory::System(clock)) => {
-                    // On failure, the next caller must get the error too.
-                    self.signal_factory = Some(SignalFactory::System(clock));
-                    Some(Box::new(Signals::new(clock, poller.signal_waker()?)))
-                }
-                Some(SignalFactory::Own(make)) => Some(make(poller.waker())),
-                None => None,
-            };
+            if let Some(SignalFactory::System(clock)) = self.signal_factory {
+                // The factory stays, so that after a failure the next caller gets the error too.
+                self.signals = Some(Box::new(Signals::new(clock, poller.signal_waker()?)));
+            } else if let Some(SignalFactory::Own(make)) = self.signal_factory.take() {
+                self.signals = Some(make(poller.waker()));
+            }
         }
         Ok(())
     }

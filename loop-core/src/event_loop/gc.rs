@@ -6,7 +6,7 @@ use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
 use super::core::Current;
-use crate::gc::GcDecision;
+use crate::gc::{GcController, GcDecision};
 use crate::poller::Poller;
 use crate::task::Task;
 
@@ -28,41 +28,39 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.serves_heap && self.host.as_mut().is_some_and(|host| host.heap().is_some())
     }
 
+    /// Runs the controller's own timers, if one is due.
     pub(super) fn gc_timers_step(&mut self) {
-        if self.core.scheduler.gc.timers_due().is_some() && self.watches_heap() {
+        if let Some(due) = self.core.scheduler.gc.timers_due()
+            && self.watches_heap()
+        {
             let now = self.pass_time(ClockPoint::Tick);
-            self.gc_timers(now);
+            if due <= now {
+                self.gc_phase(now, |gc, heap_bytes| gc.on_timers(now, heap_bytes));
+            }
         }
     }
 
+    /// The check of a turn.
     pub(super) fn gc_check_step(&mut self, point: ClockPoint) {
         if self.core.scheduler.gc.is_on() && self.watches_heap() {
             let now = self.pass_time(point);
-            if self.core.scheduler.gc.wants_check(now) && self.gc_check(now) {
+            if self.core.scheduler.gc.wants_check(now)
+                && self.gc_phase(now, |gc, heap_bytes| Some(gc.check(now, heap_bytes)))
+            {
                 self.now = None;
             }
         }
     }
 
-    /// Runs the controller's own timers, if one is due at `now`. True if it collected.
-    fn gc_timers(&mut self, now: Timestamp) -> bool {
-        if self.core.scheduler.gc.timers_due().is_none_or(|due| due > now) {
-            return false;
-        }
+    /// Measures the heap and carries out what the controller decides. True if it collected.
+    fn gc_phase(
+        &mut self,
+        now: Timestamp,
+        decide: impl FnOnce(&mut GcController, u64) -> Option<GcDecision>,
+    ) -> bool {
         self.begin_phase(Phase::Gc);
         let Some(heap_bytes) = self.heap_bytes(now) else { return false };
-        self.gc_phase(heap_bytes, |this| this.core.scheduler.gc.on_timers(now, heap_bytes))
-    }
-
-    /// The check of a turn, with a given clock reading. True if it collected.
-    fn gc_check(&mut self, now: Timestamp) -> bool {
-        self.begin_phase(Phase::Gc);
-        let Some(heap_bytes) = self.heap_bytes(now) else { return false };
-        self.gc_phase(heap_bytes, |this| Some(this.core.scheduler.gc.check(now, heap_bytes)))
-    }
-
-    fn gc_phase(&mut self, heap_bytes: u64, decide: impl FnOnce(&mut Self) -> Option<GcDecision>) -> bool {
-        let decision = decide(self);
+        let decision = decide(&mut self.core.scheduler.gc, heap_bytes);
         let collect = decision.is_some_and(|decision| decision.action == GcAction::Collect);
         if let Some(GcDecision { action, reason, heap_bytes, threshold_bytes }) = decision
             && self.core.on

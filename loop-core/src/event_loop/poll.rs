@@ -142,7 +142,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let start = self.mark();
             return Waited { start, idle_ns: 0, after: self.clock.now(), result };
         }
-        let (mut start, mut end) = (core.at, core.at);
+        let mut start = core.at;
         let (mut before, mut after) = (Timestamp(0), Timestamp(0));
         let result = poller.wait_between(plan.timeout, ready, &mut |edge| match edge {
             Edge::Asleep => {
@@ -154,12 +154,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             Edge::Awake => {
                 if core.on {
-                    end = clock.ticks();
+                    core.at = clock.ticks();
                 }
                 after = clock.now();
             }
         });
-        core.at = end;
         Waited { start, idle_ns: after.ns_since(before), after, result }
     }
 

@@ -23,7 +23,7 @@ pub struct GcConfig {
     pub unchanged_max: u32,
     /// Shortest time between two measurements of the heap, in nanoseconds, from the end of one to the start of the
     /// next; fifteen times as long as the measurement took if that is longer, so that measuring takes at most a
-    /// sixteenth of the time. With 0 every check measures, whatever it costs.
+    /// sixteenth of the time. With 0, every check measures.
     pub sample_ns: u64,
 }
 

@@ -170,7 +170,7 @@ mod tests {
         let can = file.and_then(|mut file| file.write_all(b"some 200000 2000000\0"));
         match (can, PressureWatch::system()) {
             (Ok(()), Err(error)) => panic!("it can be watched: {error}"),
-            (Err(error), Ok(_)) => panic!("nobody can watch it: {error}"),
+            (Err(error), Ok(_)) => panic!("it should not be watchable: {error}"),
             (Err(_), Err(error)) => assert!(error.to_string().contains(SYSTEM_PATH)),
             (Ok(()), Ok(watch)) => {
                 let mut poller = OsPoller::new().unwrap();

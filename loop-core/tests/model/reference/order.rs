@@ -54,6 +54,6 @@ pub(super) fn of(policy: &str) -> &'static [Does] {
     match policy {
         "bun" | "agenda" | "mini" | "own" => BUN,
         "quickjs" => QUICKJS,
-        other => panic!("nobody wrote down the order of policy {other}"),
+        other => panic!("no order is defined for policy {other}"),
     }
 }
