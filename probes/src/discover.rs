@@ -103,8 +103,7 @@ pub fn list_in(folders: &[PathBuf]) -> Listing {
             Err(error) => listing.problems.push(error.into()),
         }
     }
-    let gone = |state| matches!(state, ProcessState::Crashed | ProcessState::Ended);
-    listing.rings.sort_by_key(|ring| (gone(ring.state), ring.started.wall_ns, ring.pid));
+    listing.rings.sort_by_key(|ring| (!ring.state.is_alive(), ring.started.wall_ns, ring.pid));
     listing
 }
 
@@ -124,9 +123,8 @@ pub fn find(pid: u32) -> Result<RingInfo, FindError> {
 /// [`FindError`] if it has none, or one that cannot be read.
 pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     let listing = list_in(folders);
-    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Running | ProcessState::Stopped);
     let mine = listing.rings.into_iter().filter(|ring| ring.pid == pid);
-    if let Some(ring) = mine.max_by_key(|ring| (runs(ring), ring.started.wall_ns)) {
+    if let Some(ring) = mine.max_by_key(|ring| (ring.state.is_alive(), ring.started.wall_ns)) {
         return Ok(ring);
     }
     let prefix = format!("{pid}-");
@@ -158,9 +156,8 @@ pub fn only() -> Result<RingInfo, FindError> {
 ///
 /// [`FindError`] if there is none, or several.
 pub fn only_in(folders: &[PathBuf]) -> Result<RingInfo, FindError> {
-    let runs = |ring: &RingInfo| matches!(ring.state, ProcessState::Running | ProcessState::Stopped);
     let Listing { rings, problems } = list_in(folders);
-    let mut rings: Vec<RingInfo> = rings.into_iter().filter(runs).collect();
+    let mut rings: Vec<RingInfo> = rings.into_iter().filter(|ring| ring.state.is_alive()).collect();
     match (rings.pop(), rings.is_empty()) {
         (None, _) => Err(match problems.into_iter().next() {
             None => FindError::None,

@@ -438,10 +438,10 @@ vocabulary! {
     /// Input for re-execution: external events alone keep the loop from waiting, or from ending.
     74 InputNews = "input_news" { /** Whether they keep it from ending, and not only from waiting. */ ends: bool, ; }
     /// Input for re-execution: the run was asked to end.
-    75 InputStop = "input_stop" { /** Whether it was asked from outside of a callback. */ outside: bool, ; }
+    75 InputStop = "input_stop" { /** Whether it was requested outside a callback. */ outside: bool, ; }
     /// Input for re-execution: the loop was asked to shut down.
     76 InputShutdown = "input_shutdown" {
-        /** Whether it was asked from outside of a callback. */ outside: bool,
+        /** Whether it was requested outside a callback. */ outside: bool,
         /** The longest it may take. */ within_ns: u64, ;
     }
     /// Part of a snapshot: a queued task's origin, if the steps after the task depend on it.

@@ -3,7 +3,6 @@
 //! A loop that shares its processors with busy programs is slower, and nothing in its own events says why. The recorder
 //! of a process reads these counters periodically, from a thread that runs no loop.
 
-use std::fmt::Write as _;
 use std::fs;
 
 use crate::event::Event;
@@ -91,12 +90,9 @@ fn stolen_ns(text: &str) -> Option<u64> {
 /// The second number of each thread's `schedstat`: nanoseconds on a run queue.
 fn delayed_ns(pid: u32) -> Option<u64> {
     let mut sum = 0u64;
-    let mut path = String::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().take(THREADS_MAX) {
-        path.clear();
-        // Writing to a string cannot fail. A thread may have exited since it was listed.
-        let _ = write!(path, "/proc/{pid}/task/{}/schedstat", thread.file_name().display());
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        // The thread may have exited since it was listed.
+        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
         sum = sum.saturating_add(text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()?);
     }
     Some(sum)

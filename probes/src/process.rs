@@ -218,7 +218,7 @@ impl ProcessReader {
         out.append(&mut self.untold);
         let now = self.ticks();
         let before = (self.rings.read(), self.rings.lost());
-        let is_over = matches!(self.state, ProcessState::Ended | ProcessState::Crashed);
+        let is_over = !self.state.is_alive();
         self.image.note_alive(now);
         let gathered = self.gather(gently && !is_over, out);
         let more = matches!(gathered, Ok(true));
@@ -230,9 +230,11 @@ impl ProcessReader {
         };
         self.release(watermark, out);
         gathered?;
-        if !more {
-            self.beat(now, out)?;
-            self.press(now, out);
+        if !more && (self.heartbeat.is_some() || self.pressure.is_some()) {
+            let at = self.told_at(now);
+            self.beat(at, out)?;
+            self.press(at, out);
+            self.note_last(out);
         }
         // A process without a ring has nothing to read that could be missing.
         self.image.expect_whole()?;
@@ -270,7 +272,7 @@ impl ProcessReader {
             }
         }
         self.release(Ticks(u64::MAX), out);
-        if total.is_ok() && matches!(self.state, ProcessState::Running | ProcessState::Stopped) {
+        if total.is_ok() && self.state.is_alive() {
             let mut running = self.running()?;
             // Anything that began later may follow records written after the rings were read.
             let read_from = self.time_at(read_from);
@@ -282,19 +284,22 @@ impl ProcessReader {
             if let Some(pressure) = &mut self.pressure {
                 pressure.tell(now, true, out);
             }
-            self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
+            self.note_last(out);
         }
         total
     }
 
     /// Appends the processor shortage, if the process is alive.
-    fn press(&mut self, now: Ticks, out: &mut Vec<Stamped>) {
-        let is_alive = matches!(self.state, ProcessState::Running | ProcessState::Stopped);
-        let at = self.told_at(now);
+    fn press(&mut self, at: Timestamp, out: &mut Vec<Stamped>) {
+        let is_alive = self.state.is_alive();
         if let Some(pressure) = self.pressure.as_mut().filter(|_| is_alive) {
             pressure.tell(at, false, out);
-            self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
         }
+    }
+
+    /// Keeps the time of the last event that was handed out.
+    fn note_last(&mut self, out: &[Stamped]) {
+        self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
     }
 
     /// What each emitter is doing right now.

@@ -14,18 +14,24 @@ pub struct Stamped {
     pub event: Event,
 }
 
-impl Stamped {
-    /// For a timer that fired: its due time, and the beginning of its callback. The timer lag is the time between
-    /// them. A pass compares all due timers with one clock reading, so a callback begins later than that reading
-    /// (`fired`) if others of the pass ran before it. The record has the time of its beginning, by another clock
-    /// than the loop's: never before the reading.
+impl Event {
+    /// For a timer that fired, recorded `at` this time: its due time, and the beginning of its callback. The timer lag is
+    /// the time between them. A pass compares all due timers with one clock reading, so a callback begins later than
+    /// that reading (`fired`) if others of the pass ran before it. The record has the time of the callback's
+    /// beginning by another clock, so it is raised to `fired` if it is earlier.
     #[must_use]
-    pub const fn timer_wait(&self) -> Option<(Timestamp, Timestamp)> {
-        match self.event {
-            Event::TimerFired { due, fired, .. } => {
-                Some((due, if self.at.0 < fired.0 { fired } else { self.at }))
-            }
+    pub const fn timer_wait(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        match *self {
+            Self::TimerFired { due, fired, .. } => Some((due, if at.0 < fired.0 { fired } else { at })),
             _ => None,
         }
+    }
+}
+
+impl Stamped {
+    /// [`Event::timer_wait`] of this event.
+    #[must_use]
+    pub const fn timer_wait(&self) -> Option<(Timestamp, Timestamp)> {
+        self.event.timer_wait(self.at)
     }
 }

@@ -1,6 +1,5 @@
 //! `loopscope attach`: watch a running loop.
 
-use loop_probes::process::ProcessState;
 use loop_probes::ring::Start;
 
 use super::follow::follow;
@@ -15,7 +14,7 @@ use crate::sink::Sink;
 pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let path = input::ring(args.target.as_deref())?;
     let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
-    if matches!(source.state(), ProcessState::Crashed | ProcessState::Ended) {
+    if !source.state().is_alive() {
         // The process is gone: show what its ring still holds.
         warn(&format!("process {} is gone: this is what its ring holds", source.metadata().pid));
         source = input::open_ring(&path, Start::Oldest)?;

@@ -84,18 +84,16 @@ impl ProcessReader {
         self.time_at(late).max(self.last_at.min(self.time_at(now)))
     }
 
-    /// Appends the activity of emitters that were silent at `now`, when the reading began.
-    pub(super) fn beat(&mut self, now: Ticks, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
-        let at = self.told_at(now);
+    /// Appends the activity of emitters that were silent, as of `at`.
+    pub(super) fn beat(&mut self, at: Timestamp, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
         match self.state {
             ProcessState::Crashed => heartbeat.end(&self.running()?, self.seen_alive()?, out),
-            ProcessState::Running | ProcessState::Stopped if heartbeat.is_due(at) => {
+            state if state.is_alive() && heartbeat.is_due(at) => {
                 heartbeat.beat(&self.running()?, at, out);
             }
             _ => {}
         }
-        self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
         self.heartbeat = Some(heartbeat);
         Ok(())
     }

@@ -32,6 +32,12 @@ impl ProcessState {
             Self::Ended => "ended",
         }
     }
+
+    /// Whether the process still exists.
+    #[must_use]
+    pub const fn is_alive(self) -> bool {
+        matches!(self, Self::Running | Self::Stopped)
+    }
 }
 
 impl std::fmt::Display for ProcessState {

@@ -254,18 +254,30 @@ impl SlotsAt {
                 };
             }
         };
-        let reach = Reach { limit: u64::MAX, window: u64::MAX };
+        self.read(image, &mut reader, Reach::ALL, scratch, emit)?;
+        Ok(since.and_then(|since| reader.next().checked_sub(since)))
+    }
+
+    /// Reads on with `reader`. Returns whether there is more.
+    fn read(
+        &self,
+        image: &Image,
+        reader: &mut Reader,
+        reach: Reach,
+        scratch: &mut Vec<Record>,
+        emit: impl FnMut(Item<'_>),
+    ) -> Result<bool, ReadError> {
         match (self, image) {
             (Self::Memory(slots, _), _) => {
-                let Ok(_more) = reader.poll(&MemoryView(slots), scratch, reach, emit);
+                let Ok(more) = reader.poll(&MemoryView(slots), scratch, reach, emit);
+                Ok(more)
             }
             (Self::File { offset, shift }, Image::File(file)) => {
                 let view = FileView { file: file.file(), offset: *offset, shift: *shift };
-                reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))?;
+                reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))
             }
-            (Self::File { .. }, _) => {}
+            (Self::File { .. }, _) => Ok(false),
         }
-        Ok(since.and_then(|since| reader.next().checked_sub(since)))
     }
 
     fn overlaps(&self, capacity: u64, other: &Self, other_capacity: u64) -> bool {
@@ -296,20 +308,10 @@ impl Ring {
                 *is_loop |= take(records, lane, gap, last_at, unknown, merge);
             }
         };
-        let more = match (&self.slots, image) {
-            (SlotsAt::Memory(slots, gate), Image::Local { drains, .. }) => {
-                let Ok(more) = self.reader.poll(&MemoryView(slots), scratch, reach, emit);
-                if *drains {
-                    gate.drained(self.reader.next());
-                }
-                more
-            }
-            (SlotsAt::File { offset, shift }, Image::File(file)) => {
-                let view = FileView { file: file.file(), offset: *offset, shift: *shift };
-                self.reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))?
-            }
-            _ => false,
-        };
+        let more = self.slots.read(image, &mut self.reader, reach, scratch, emit)?;
+        if let (SlotsAt::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
+            gate.drained(self.reader.next());
+        }
         self.measure(before, now);
         Ok(more)
     }

@@ -41,7 +41,6 @@ pub(crate) struct Reach {
 
 impl Reach {
     /// Everything there is.
-    #[cfg(test)]
     pub(crate) const ALL: Self = Self { limit: u64::MAX, window: u64::MAX };
 }
 

@@ -78,7 +78,7 @@ impl Suspension {
     }
 }
 
-/// Starts watching for as long as the session lasts. If the thread cannot start, nothing is watched; if `schedstat` is
+/// Watches until the session ends. If the thread cannot start, nothing is watched; if `schedstat` is
 /// unavailable, no suspension is seen.
 pub(super) fn watch(session: &Arc<Handle>) {
     // It keeps nothing of the session alive: a ring without a holder means that the program crashed.

@@ -98,7 +98,7 @@ impl SharedFile {
         Region::mapped(&self.file, offset as u64, bytes / WORD_BYTES, self.guarded)
     }
 
-    /// Whether the file is shorter than it was created.
+    /// Whether the file was truncated.
     pub(crate) fn is_cut(&self) -> bool {
         // Loaded first: a ring that another thread adds between the two must not look like a truncation.
         let bytes = self.bytes.load(Ordering::Acquire);

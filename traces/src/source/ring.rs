@@ -33,7 +33,7 @@ impl EventSource for ProcessReader {
 
     fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
         // A ring that was read to its end has returned this already.
-        if matches!(Self::state(self), ProcessState::Running | ProcessState::Stopped) {
+        if Self::state(self).is_alive() {
             Self::flush(self, out)?;
         }
         Ok(())
