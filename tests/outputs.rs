@@ -405,7 +405,7 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
     let missing = run(&[word("report"), OsStr::from_bytes(b"nothing\xff")]);
     assert!(told(&missing).contains("nothing\\xff"), "{}", told(&missing));
 
-    // A ring in such a folder is listed as readable.
+    // A ring in this folder is listed as readable.
     let rings = place.file("").join(OsStr::from_bytes(b"rings\xff"));
     let mut demo = place.command(&["demo", "--no-tui", "--duration", "120s"]);
     let demo = Running::start(demo.env("LOOPSCOPE_DIR", &rings).stdout(Stdio::null()).stderr(Stdio::null()));

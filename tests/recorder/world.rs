@@ -131,7 +131,7 @@ impl Recording {
 pub(crate) struct World {
     plan: Plan,
     disk: Disk,
-    /// Recorders write to it for as long as it lives.
+    /// Recorders write to it until it is dropped.
     _session: Session,
     recorders: Vec<Recorder>,
     recording: Arc<Mutex<Recording>>,

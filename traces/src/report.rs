@@ -78,8 +78,8 @@ use line;
 /// Writes the contention for processors, where it was sampled.
 fn pressure(out: &mut String, summary: &Summary, columns: usize) {
     let Some(pressure) = &summary.pressure else { return };
-    let share = |ns: u64| percent((ns as f64 / pressure.observed_ns.max(1) as f64).min(1.0));
-    let waited = pressure.waited_ns.map_or_else(|| "–".to_owned(), share);
+    let share = |ns: u64| percent(pressure.share(ns).min(1.0));
+    let waited = pressure.waited_ns.map_or_else(|| UNKNOWN.to_owned(), share);
     let parts = [
         format!("a task of the machine waited for a processor {waited} of the time"),
         format!("this program's threads {}", duration(pressure.delayed_ns)),
@@ -277,7 +277,7 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
     for (tag, name) in tags.iter().zip(cut_apart(&names, wide)) {
         let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
         // If no wait is known, none is shown: 0 would be an answer.
-        let wait = |ns| if waited.count > 0 { ns } else { "–".to_owned() };
+        let wait = |ns| if waited.count > 0 { ns } else { UNKNOWN.to_owned() };
         line!(
             out,
             "{}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
@@ -356,7 +356,7 @@ mod tests {
         }
     }
 
-    /// A name as long as names get, with characters of one and of two columns.
+    /// A very long name, with characters one and two columns wide.
     fn long(name: &str) -> String {
         format!("billing::invoices::請求書::monthly::{name}WithTaxesOfAllCountries")
     }

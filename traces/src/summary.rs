@@ -164,6 +164,13 @@ pub struct PressureSummary {
     pub delayed_ns: Option<u64>,
 }
 
+impl PressureSummary {
+    /// This part of the observed time.
+    pub(crate) fn share(&self, ns: u64) -> f64 {
+        ns as f64 / self.observed_ns.max(1) as f64
+    }
+}
+
 /// Ticks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -319,7 +326,8 @@ impl Summary {
             ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()),
         );
         let has_ticks = ticks.count > 0 || ticks.incomplete > 0 || !unfinished.ticks.is_empty();
-        let open_stalls = || unfinished.stalls(timeline.config().stall_limit_ns);
+        let stalls = timeline.stall_figures(&unfinished, &missing);
+        let loop_name = blame::loop_names(timeline);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         Self {
             schema: SCHEMA,
@@ -336,12 +344,10 @@ impl Summary {
                 incomplete: ticks.incomplete,
                 missing: timeline.ticks_missing(),
                 open: unfinished.ticks.len() as u64,
-                stalls: timeline.stalls.count.saturating_add(open_stalls().count() as u64),
-                stalls_bounds: timeline.stalls_bounds(&unfinished),
-                stalls_busy_ns: Some(
-                    open_stalls().fold(timeline.stalls.busy_ns, |sum, tick| sum.saturating_add(tick.busy_ns)),
-                ),
-                stalls_busy_bounds: timeline.stalls_busy_bounds(&unfinished),
+                stalls: stalls.count,
+                stalls_bounds: stalls.bounds,
+                stalls_busy_ns: Some(stalls.busy_ns),
+                stalls_busy_bounds: stalls.busy_bounds,
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns,
                 poll_wait_ns,
@@ -397,10 +403,10 @@ impl Summary {
             shutdown: faces::shutdown(timeline),
             loops: Vec::new(),
             loops_beyond_limit: timeline.has_more_loops(),
-            stalls: blame::stalls(timeline, &unfinished),
-            late_timers: blame::late_timers(timeline, &unfinished),
-            late_signals: blame::late_signals(timeline),
-            slow_tasks: blame::slow_tasks(timeline, &unfinished),
+            stalls: blame::stalls(timeline, &unfinished, &loop_name),
+            late_timers: blame::late_timers(timeline, &unfinished, &loop_name),
+            late_signals: blame::late_signals(timeline, &loop_name),
+            slow_tasks: blame::slow_tasks(timeline, &unfinished, &loop_name),
             harm: blame::harm(timeline),
         }
     }

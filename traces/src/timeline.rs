@@ -67,7 +67,7 @@ pub use rates::{PerSecond, Rates, SLOT_NS, Slot};
 pub use shutdown::{Shutdown, ShutdownEnd, Stopped};
 pub use signals::{SignalStats, Signals, signal_name};
 pub use span::{SpanKind, TickSpan};
-pub use stalls::{Stall, Stalls};
+pub use stalls::{Stall, StallFigures, Stalls};
 pub use suspensions::{Suspension, Suspensions};
 pub use tags::{RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
@@ -79,7 +79,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::loss::{Bounds, Missing};
+use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
@@ -311,52 +311,6 @@ impl Timeline {
         let mut missing = self.hidden.missing(lost, self.ticks.incomplete, waits);
         unfinished.add_to(&mut missing);
         missing
-    }
-
-    /// Bounds on the number of stalls, where records were lost or a tick has not ended. A tick lost whole counts as a
-    /// stall if it can have been long enough.
-    #[must_use]
-    pub fn stalls_bounds(&self, unfinished: &Unfinished) -> Option<Bounds> {
-        let limit_ns = self.config.stall_limit_ns;
-        let over = unfinished.stalls(limit_ns).count() as u64;
-        let certain = over - unfinished.growing().filter(|tick| tick.busy_ns > limit_ns).count() as u64;
-        self.is_open(unfinished).then(|| {
-            let more = self.missing_with(unfinished).ticks.longer_than(limit_ns);
-            let more = more.saturating_add(unfinished.stalls_unseen(limit_ns));
-            let most = self.stalls.count.saturating_add(certain).saturating_add(more);
-            Bounds {
-                lo: self.stalls.count.saturating_add(over),
-                hi: (!self.lacks_a_loop(unfinished)).then_some(most),
-            }
-        })
-    }
-
-    /// Bounds on the total time in stalls, under the conditions of [`stalls_bounds`](Self::stalls_bounds).
-    #[must_use]
-    pub fn stalls_busy_bounds(&self, unfinished: &Unfinished) -> Option<Bounds> {
-        let limit_ns = self.config.stall_limit_ns;
-        let seen = unfinished
-            .stalls(limit_ns)
-            .fold(self.stalls.busy_ns, |sum, tick| sum.saturating_add(tick.busy_ns));
-        self.is_open(unfinished).then(|| {
-            let more = self.missing_with(unfinished).ticks.total_longer_than(limit_ns);
-            let more = more.filter(|_| !self.lacks_a_loop(unfinished));
-            let unseen_ns = unfinished.unseen_ns.iter().fold(0, |sum: u64, ns| sum.saturating_add(*ns));
-            Bounds { lo: seen, hi: more.map(|more| seen.saturating_add(more).saturating_add(unseen_ns)) }
-        })
-    }
-
-    /// Whether there may be more stalls, or longer ones, than were seen.
-    fn is_open(&self, unfinished: &Unfinished) -> bool {
-        self.lost_records > 0
-            || unfinished.growing().next().is_some()
-            || unfinished.stalls_unseen(self.config.stall_limit_ns) > 0
-            || self.lacks_a_loop(unfinished)
-    }
-
-    /// Whether the recording was cut before its first tick: then nothing bounds what the loop did.
-    fn lacks_a_loop(&self, unfinished: &Unfinished) -> bool {
-        unfinished.end == StreamEnd::Cut && self.events > 0 && !self.open.iter().any(|open| open.ticked)
     }
 
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.

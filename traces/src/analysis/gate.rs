@@ -191,17 +191,14 @@ impl Gate {
         if judged.outcome == Outcome::Held && is_bound && !pressure.is_more_in_base() {
             return judged;
         }
-        let why = |effect: &Effect| {
-            let is_worse = (effect.shift > 0.0) == (self.metric.sense() == Sense::MoreIsWorse);
-            let verdict = match judged.outcome {
-                Outcome::Undecided => Verdict::Undecided,
-                Outcome::Held => Verdict::Same,
-                Outcome::Failed if is_worse => Verdict::Worse,
-                Outcome::Failed => Verdict::Better,
-            };
-            pressure.refuses(verdict, &self.metric, effect, share)
+        let verdict = match judged.outcome {
+            Outcome::Undecided => Verdict::Undecided,
+            Outcome::Held => Verdict::Same,
+            // The direction is the effect's.
+            Outcome::Failed => Verdict::Worse,
         };
-        let whys: Option<Vec<String>> = effects.iter().map(why).collect();
+        let whys: Option<Vec<String>> =
+            effects.iter().map(|effect| pressure.refuses(verdict, &self.metric, effect, share)).collect();
         match whys.and_then(|whys| whys.into_iter().next()) {
             Some(why) => Judgement {
                 why: Some(format!("{} but {why}", judged.outcome.name())),

@@ -320,20 +320,22 @@ impl Metric {
                 kinds.map(move |statistic| Kind::Of(place, Whose::One(name.clone()), statistic))
             })
         });
-        let all = plain.chain(named).map(|kind| Self { kind, of_loop: None });
-        let all: Vec<Self> = all.collect();
-        let apart: Vec<&str> = match summary.has_several_loops() {
-            true => summary.loops.iter().map(|own| own.name.as_str()).collect(),
+        let all: Vec<Self> = plain.chain(named).map(|kind| Self { kind, of_loop: None }).collect();
+        let apart: Vec<(&str, Cow<'_, Summary>)> = match summary.has_several_loops() {
+            true => summary
+                .loops
+                .iter()
+                .filter_map(|own| Some((&*own.name, summary.of_loop(&own.name)?)))
+                .collect(),
             false => Vec::new(),
         };
         let of_each = all.iter().filter(|metric| metric.is_of_each_loop());
-        let of_loops: Vec<Self> = of_each
-            .flat_map(|metric| {
-                apart.iter().map(|name| Self { of_loop: Some((*name).to_owned()), ..metric.clone() })
-            })
-            .collect();
-        let all = all.into_iter().chain(of_loops);
-        all.filter(|metric| metric.of(summary).is_some()).collect()
+        let of_loops = of_each.flat_map(|metric| {
+            let known = apart.iter().filter(|(_, own)| metric.of(own).is_some());
+            known.map(|(name, _)| metric.on_loop(name))
+        });
+        let of_whole = all.iter().filter(|metric| metric.of(summary).is_some());
+        of_whole.cloned().chain(of_loops).collect()
     }
 }
 

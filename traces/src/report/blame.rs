@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::line;
 use crate::cells::{cut_apart, cut_name, fill, width};
 use crate::summary::{BlameSummary, Summary};
-use crate::units::{count, counted, duration, position};
+use crate::units::{UNKNOWN, count, counted, duration, position};
 
 /// Most stalls shown.
 const STALLS_SHOWN: usize = 10;
@@ -109,7 +109,7 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     line!(out, "\nstalls, worst first");
     for stall in worst.iter().take(STALLS_SHOWN) {
         let (at, run) = (position(stall.at_ns), at_least(stall.open, stall.run_ns));
-        let tick = stall.tick.map_or_else(|| "–".to_owned(), count) + &of(summary, &stall.loop_name);
+        let tick = stall.tick.map_or_else(|| UNKNOWN.to_owned(), count) + &of(summary, &stall.loop_name);
         ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
     let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
@@ -223,7 +223,7 @@ pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
         "VICTIMS",
         "OWN RUN"
     );
-    let some = |ns: u64| if ns == 0 { "–".to_owned() } else { duration(ns) };
+    let some = |ns: u64| if ns == 0 { UNKNOWN.to_owned() } else { duration(ns) };
     let names: Vec<&str> = all.iter().take(HARM_SHOWN).map(|harm| &*harm.tag).collect();
     for (harm, name) in all.iter().zip(cut_apart(&names, wide)) {
         line!(
@@ -235,7 +235,7 @@ pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
             some(harm.signals_ns),
             some(harm.tasks_ns),
             count(harm.victims),
-            harm.run_ns.map_or_else(|| "–".to_owned(), duration)
+            harm.run_ns.map_or_else(|| UNKNOWN.to_owned(), duration)
         );
     }
     let rest = all.get(HARM_SHOWN..).unwrap_or(&[]);

@@ -169,7 +169,7 @@ pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
 }
 
 /// The names of loops, as in the list of loops.
-fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
+pub(super) fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
     let names = super::loops::names(timeline);
     move |source| {
         let known = names.iter().find(|(number, _)| *number == source.0);
@@ -178,8 +178,11 @@ fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
 }
 
 /// Lists stalls; unfinished ones are the newest.
-pub(super) fn stalls(timeline: &Timeline, unfinished: &Unfinished) -> Vec<StallSummary> {
-    let name = loop_names(timeline);
+pub(super) fn stalls(
+    timeline: &Timeline,
+    unfinished: &Unfinished,
+    name: &impl Fn(SourceId) -> String,
+) -> Vec<StallSummary> {
     let first = timeline.first_at().unwrap_or_default();
     let open = unfinished.stalls(timeline.config().stall_limit_ns).map(|tick| StallSummary {
         loop_name: name(tick.source),
@@ -213,8 +216,11 @@ fn worst_first<T>(
     ended
 }
 
-pub(super) fn late_timers(timeline: &Timeline, unfinished: &Unfinished) -> Vec<LateTimerSummary> {
-    let name = loop_names(timeline);
+pub(super) fn late_timers(
+    timeline: &Timeline,
+    unfinished: &Unfinished,
+    name: &impl Fn(SourceId) -> String,
+) -> Vec<LateTimerSummary> {
     let (labels, since) = (&timeline.labels, since(timeline));
     let all = timeline.late_timers().into_iter();
     let fired = all.map(|late| LateTimerSummary {
@@ -246,8 +252,10 @@ pub(super) fn late_timers(timeline: &Timeline, unfinished: &Unfinished) -> Vec<L
     worst_first(timeline, overdue, fired.collect(), |late| late.lag_ns)
 }
 
-pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
-    let name = loop_names(timeline);
+pub(super) fn late_signals(
+    timeline: &Timeline,
+    name: &impl Fn(SourceId) -> String,
+) -> Vec<LateSignalSummary> {
     let since = since(timeline);
     let all = timeline.late_signals().into_iter();
     all.map(|late| LateSignalSummary {
@@ -264,8 +272,11 @@ pub(super) fn late_signals(timeline: &Timeline) -> Vec<LateSignalSummary> {
     .collect()
 }
 
-pub(super) fn slow_tasks(timeline: &Timeline, unfinished: &Unfinished) -> Vec<SlowTaskSummary> {
-    let name = loop_names(timeline);
+pub(super) fn slow_tasks(
+    timeline: &Timeline,
+    unfinished: &Unfinished,
+    name: &impl Fn(SourceId) -> String,
+) -> Vec<SlowTaskSummary> {
     let (labels, since) = (&timeline.labels, since(timeline));
     let all = timeline.slow_tasks().into_iter();
     let ended = all.map(|slow| SlowTaskSummary {

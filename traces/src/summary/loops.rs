@@ -114,10 +114,9 @@ impl Summary {
             self.loops = vec![LoopSummary::new(name.clone(), *number, &self)];
             return self;
         }
-        let apart = timeline.loops_by_now();
-        let loops = names.into_iter().zip(&apart);
+        let loops = names.into_iter().zip(timeline.loops_by_now());
         self.loops = loops
-            .map(|((number, name), (_, own))| LoopSummary::new(name, number, &Self::of(source.clone(), own)))
+            .map(|((number, name), own)| LoopSummary::new(name, number, &Self::of(source.clone(), &own)))
             .collect();
         if self.has_several_loops() {
             self.take_out_blends();

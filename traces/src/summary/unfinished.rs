@@ -86,6 +86,14 @@ pub struct OpenTickSummary {
     pub as_of_ns: i64,
 }
 
+impl OpenTickSummary {
+    /// The tick in progress in what was folded from `source`, as a [`Summary`](super::Summary) has it.
+    #[must_use]
+    pub fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Option<Self> {
+        open_tick(timeline, &timeline.unfinished(StateSummary::of(source, timeline).end()))
+    }
+}
+
 /// The tick in progress: of several loops, the one that has been busy for longest.
 pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<OpenTickSummary> {
     let longest = |tick: &&UnfinishedTick| (tick.busy_ns, std::cmp::Reverse(tick.start));

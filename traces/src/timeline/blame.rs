@@ -132,7 +132,7 @@ impl Timeline {
         all.map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
     }
 
-    /// The breakdown of one run, of any task, as far as the records of that time are kept.
+    /// The breakdown of one run of any task, from the records kept of that time.
     #[must_use]
     pub fn run_of(
         &self,

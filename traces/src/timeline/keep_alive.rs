@@ -54,7 +54,7 @@ pub struct Held {
     pub count: u64,
 }
 
-/// What keeps the loops of a program alive, as far as they reported it.
+/// The handles that keep a program's loops alive, as the loops reported them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeepAlive {
     /// Indexed by the place of the emitter.

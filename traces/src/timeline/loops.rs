@@ -95,13 +95,12 @@ impl Timeline {
     }
 
     /// The separate timelines, with the names known to all and the first and last times of the whole.
-    #[must_use]
-    pub(crate) fn loops_by_now(&self) -> Vec<(SourceId, Self)> {
-        let by_now = |own: &Self| {
+    pub(crate) fn loops_by_now(&self) -> impl Iterator<Item = Self> + '_ {
+        let by_now = move |own: &Self| {
             let (labels, counts) = (self.labels.clone(), self.counts);
             Self { first: self.first, last: self.last, labels, counts, ..own.clone() }
         };
-        self.loops.apart.iter().map(|(source, own)| (*source, by_now(own))).collect()
+        self.loops.apart.iter().map(move |(_, own)| by_now(own))
     }
 
     /// Folds an event into its own loop's timeline, before it is folded into the whole.

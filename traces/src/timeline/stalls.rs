@@ -2,10 +2,14 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::Timeline;
 use super::config::TimelineConfig;
+use super::hidden::MissingSamples;
 use super::span::TickSpan;
 use super::ticks::TickSummary;
+use super::unfinished::{StreamEnd, Unfinished};
 use crate::analysis::attribution::Ledger;
+use crate::analysis::loss::Bounds;
 use crate::recent::Recent;
 
 /// One stall.
@@ -78,6 +82,58 @@ impl Stalls {
         let closed = self.kept.len().checked_sub(OPENED_MAX + 1);
         if let Some(stall) = closed.and_then(|place| self.kept.at_mut(place)) {
             stall.spans = Box::default();
+        }
+    }
+}
+
+/// The stalls of a run so far, including those that have not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StallFigures {
+    /// Number of stalls seen.
+    pub count: u64,
+    /// Their busy time.
+    pub busy_ns: u64,
+    /// Bounds on their number, if records were lost or a tick has not ended. A tick lost whole counts as a stall if it can
+    /// have been long enough.
+    pub bounds: Option<Bounds>,
+    /// Bounds on their busy time, under the same conditions.
+    pub busy_bounds: Option<Bounds>,
+}
+
+impl Timeline {
+    /// The stalls, given what has not ended and what may be missing because of it
+    /// ([`missing_with`](Self::missing_with)).
+    #[must_use]
+    pub fn stall_figures(&self, unfinished: &Unfinished, missing: &MissingSamples) -> StallFigures {
+        let limit_ns = self.config.stall_limit_ns;
+        let (mut count, mut busy_ns, mut certain) =
+            (self.stalls.count, self.stalls.busy_ns, self.stalls.count);
+        for tick in unfinished.stalls(limit_ns) {
+            count = count.saturating_add(1);
+            busy_ns = busy_ns.saturating_add(tick.busy_ns);
+            // Ticks that may grow count as missing.
+            certain += u64::from(!unfinished.is_growing(tick));
+        }
+        // If a recording was cut before its first tick, nothing bounds what its loop did.
+        let is_without_loop =
+            unfinished.end == StreamEnd::Cut && self.events > 0 && !self.open.iter().any(|open| open.ticked);
+        let unseen = unfinished.stalls_unseen(limit_ns);
+        // There may be more stalls, or longer ones, than were seen.
+        let is_open =
+            self.lost_records > 0 || unfinished.growing().next().is_some() || unseen > 0 || is_without_loop;
+        if !is_open {
+            return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
+        }
+        let most = certain.saturating_add(missing.ticks.longer_than(limit_ns)).saturating_add(unseen);
+        let unseen_ns = unfinished.unseen_ns.iter().fold(0, |sum: u64, ns| sum.saturating_add(*ns));
+        let more_ns = missing.ticks.total_longer_than(limit_ns).filter(|_| !is_without_loop);
+        let most_ns = more_ns.map(|more| busy_ns.saturating_add(more).saturating_add(unseen_ns));
+        StallFigures {
+            count,
+            busy_ns,
+            bounds: Some(Bounds { lo: count, hi: (!is_without_loop).then_some(most) }),
+            busy_bounds: Some(Bounds { lo: busy_ns, hi: most_ns }),
         }
     }
 }

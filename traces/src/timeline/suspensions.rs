@@ -44,7 +44,7 @@ impl Suspensions {
         self.recent.push(suspension);
     }
 
-    /// Adds to `nodes` the suspensions between `from` and `to`, as far as they are kept.
+    /// Adds the kept suspensions between `from` and `to` to `nodes`.
     pub(crate) fn gather(&self, from: Timestamp, to: Timestamp, nodes: &mut Nodes) {
         for it in self.recent.iter().filter(|it| it.alive < to && it.end > from) {
             nodes.suspend(it.alive, it.start, it.end);

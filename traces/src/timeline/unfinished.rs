@@ -61,7 +61,7 @@ impl OpenTick {
         let until = self.known_until(known, end);
         let seen = self.seen.filter(|seen| seen.running != Running::Outside);
         let begun = self.going_on().filter(|_| !self.is_damaged());
-        // What an emitter runs between ticks, or without ever having ticked, is not a tick.
+        // Work between ticks, or by an emitter that never ticked, is not a tick.
         let is_loop = self.going_on().is_some()
             || !self.ticked
                 && seen
@@ -168,8 +168,8 @@ impl Timeline {
         let Some(known) = self.last else { return Vec::new() };
         let mut waiting = Vec::new();
         for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
-            // Another task may have begun since the last record, so a wait is known only for as long as the loop's
-            // current activity.
+            // Another task may have begun since the last record, so a wait is known only up to the end of the
+            // loop's current activity.
             let Some(seen) = open.seen.filter(|seen| !seen.is_over) else { continue };
             waiting.extend(self.queues.waiting(place).map(|&Waits { task, tag, queued }| {
                 let is_it = matches!(seen.running, Running::Task { task: running, .. } if running == task);
@@ -206,7 +206,7 @@ impl Timeline {
     /// Everything that has not ended, in a source that ended like `end`.
     #[must_use]
     pub fn unfinished(&self, end: StreamEnd) -> Unfinished {
-        let unfinished = Unfinished {
+        let mut unfinished = Unfinished {
             ticks: self.unfinished_ticks_at(end),
             tasks: self.running_tasks_at(end),
             waiting: self.waiting_tasks_at(end),
@@ -215,14 +215,13 @@ impl Timeline {
             unseen_ns: self.unseen_ns(end),
             end,
         };
-        let timers_to_come = match end {
-            StreamEnd::Known => 0,
-            StreamEnd::Died | StreamEnd::Cut => self.timers_to_come(&unfinished),
-        };
-        Unfinished { timers_to_come, ..unfinished }
+        if end != StreamEnd::Known {
+            unfinished.timers_to_come = self.timers_to_come(&unfinished);
+        }
+        unfinished
     }
 
-    /// For each loop that may have gone on, how much of the stream lies behind the moment up to which its doings are known.
+    /// For each loop that may have gone on, how much of the stream is later than the last sign of the loop.
     fn unseen_ns(&self, end: StreamEnd) -> Vec<u64> {
         let known = self.last.unwrap_or_default();
         let loops = self.open.iter().filter(|open| open.ticked && !open.has_stopped);

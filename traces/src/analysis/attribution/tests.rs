@@ -152,7 +152,7 @@ fn a_slow_task_is_told_by_its_own_parts() {
     assert_eq!((ledger.shares.as_slice(), ledger.total_ns), (&lines[..], 100));
 }
 
-/// Attributes polls within a callback to the innermost such callback.
+/// Attributes each poll within callbacks to the innermost one.
 fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
     use std::cmp::Reverse;
     let order = |place: usize| (nodes[place].start, Reverse(nodes[place].end), Reverse(place));

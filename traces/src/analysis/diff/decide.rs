@@ -129,7 +129,7 @@ pub struct Judged {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Refused {
-    /// What it would be.
+    /// The verdict without the difference in pressure.
     pub verdict: Verdict,
     /// Why it is withheld.
     pub why: String,

@@ -67,9 +67,9 @@ impl Shares {
         // The kernel updates its count only now and then, so it may cover slightly more time than was observed.
         let at_most_all = |share: f64| share.min(1.0);
         Self {
-            waited: of(|one| Some(one.waited_ns? as f64 / one.observed_ns.max(1) as f64)).map(at_most_all),
-            stolen: of(|one| Some(one.stolen_ns? as f64 / one.observed_ns.max(1) as f64)),
-            delayed: of(|one| Some(one.delayed_ns? as f64 / one.observed_ns.max(1) as f64)),
+            waited: of(|one| Some(one.share(one.waited_ns?))).map(at_most_all),
+            stolen: of(|one| Some(one.share(one.stolen_ns?))),
+            delayed: of(|one| Some(one.share(one.delayed_ns?))),
             delayed_ns: of(|one| Some(one.delayed_ns? as f64)),
         }
     }
@@ -82,7 +82,7 @@ impl Pressure {
         let values = |side: &[Run], of: fn(&PressureSummary) -> Option<u64>| -> Vec<f64> {
             let share = |run: &Run| {
                 let one = run.summary.pressure.as_ref()?;
-                Some(of(one)? as f64 / one.observed_ns.max(1) as f64)
+                Some(one.share(of(one)?))
             };
             side.iter().filter_map(share).collect()
         };
@@ -98,12 +98,6 @@ impl Pressure {
 
     /// What differs by more than the bound: by how much the candidate has more, and a description of both.
     fn apart(&self) -> impl Iterator<Item = (f64, String)> {
-        let apart = self.differences().into_iter().filter(|(by, max, _)| by.abs() > *max);
-        apart.map(|(by, _, said)| (by, said))
-    }
-
-    /// By how much more pressure the candidate had, the bound for that, and a description of both.
-    fn differences(&self) -> Vec<(f64, f64, String)> {
         let kinds = [
             (
                 self.base.waited,
@@ -120,16 +114,13 @@ impl Pressure {
             (self.base.stolen, self.candidate.stolen, STOLEN_MAX, "the hypervisor took"),
         ];
         let certain = kinds.into_iter().zip(self.certain).filter(|(_, certain)| *certain);
-        let known = certain.filter_map(|((base, candidate, max, what), _)| {
+        certain.filter_map(|((base, candidate, max, what), _)| {
             let (base, candidate) = (base?, candidate?);
-            let said = format!(
-                "{what} {} of the time in the base, {} in the candidate",
-                percent(base),
-                percent(candidate)
-            );
-            Some((candidate - base, max, said))
-        });
-        known.collect()
+            let by = candidate - base;
+            let (base, candidate) = (percent(base), percent(candidate));
+            let said = || format!("{what} {base} of the time in the base, {candidate} in the candidate");
+            (by.abs() > max).then(|| (by, said()))
+        })
     }
 
     /// Whether the base had more of it than the candidate, by more than the bound.

@@ -201,7 +201,7 @@ pub enum Chosen {
     Asked,
     /// It has the turns of a known loop.
     Turns,
-    /// It has a name that main threads of such programs have.
+    /// Its name is one that main threads of these programs use.
     Name,
     /// It is the main thread of its process: its number is the process's.
     MainThread,

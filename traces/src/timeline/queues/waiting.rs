@@ -12,7 +12,7 @@ pub(crate) struct Waits {
     pub(crate) queued: Timestamp,
 }
 
-/// The tasks in one loop's queue, as far as they were recorded.
+/// The recorded tasks in one loop's queue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Waiting(VecDeque<Waits>);
 

@@ -92,6 +92,12 @@ pub struct UnfinishedTick {
 }
 
 impl UnfinishedTick {
+    /// Whether it already counts as a stall.
+    #[must_use]
+    pub const fn is_stall(&self, limit_ns: u64) -> bool {
+        self.busy_ns > limit_ns
+    }
+
     /// It was in a poll at the last known moment, so its busy time is complete so far and not growing.
     #[must_use]
     pub const fn is_polling(&self) -> bool {
@@ -226,12 +232,17 @@ pub struct Unfinished {
 impl Unfinished {
     /// The ticks that already count as stalls.
     pub fn stalls(&self, limit_ns: u64) -> impl Iterator<Item = &UnfinishedTick> + '_ {
-        self.ticks.iter().filter(move |tick| tick.busy_ns > limit_ns)
+        self.ticks.iter().filter(move |tick| tick.is_stall(limit_ns))
     }
 
     /// The ticks whose busy time may exceed what is known.
     pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
-        self.ticks.iter().filter(|tick| self.end == StreamEnd::Cut || !tick.is_polling())
+        self.ticks.iter().filter(|tick| self.is_growing(tick))
+    }
+
+    /// Whether the busy time of this tick may exceed what is known.
+    pub(in crate::timeline) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
+        self.end == StreamEnd::Cut || !tick.is_polling()
     }
 
     /// The most stalls that began and ended in the [unseen](Self::unseen_ns) time.

@@ -243,6 +243,11 @@ fn an_armed_timer_may_have_become_late_where_the_end_is_not_known() {
     assert_eq!(to_come(poll), [(0, 0), (0, 0), (0, 1)], "a process that dies in a poll has not left it");
 }
 
+fn stalls_bounds(timeline: &Timeline, end: StreamEnd) -> Option<Bounds> {
+    let unfinished = timeline.unfinished(end);
+    timeline.stall_figures(&unfinished, &timeline.missing_with(&unfinished)).bounds
+}
+
 #[test]
 fn where_a_recording_was_cut_other_emitters_do_not_show_what_a_loop_did() {
     const MS: u64 = 1_000_000;
@@ -255,7 +260,7 @@ fn where_a_recording_was_cut_other_emitters_do_not_show_what_a_loop_did() {
         let unfinished = timeline.unfinished(end);
         let [tick] = unfinished.ticks[..] else { panic!("one tick: {unfinished:?}") };
         let run_ns: Vec<u64> = unfinished.tasks.iter().map(RunningTask::run_ns).collect();
-        (tick.busy_ns / MS, run_ns, unfinished.timers.len(), timeline.stalls_bounds(&unfinished))
+        (tick.busy_ns / MS, run_ns, unfinished.timers.len(), stalls_bounds(&timeline, end))
     };
     let whole = Bounds { lo: 1, hi: Some(1) };
     assert_eq!(with(StreamEnd::Known), (5 + tail_ms, vec![(3 + tail_ms) * MS], 1, Some(whole)));
@@ -272,14 +277,14 @@ fn where_a_recording_was_cut_an_idle_loop_may_have_stalled_unseen() {
     let other = |ms: u64| on(OTHER, ms * MS, Event::Wake { from: None, coalesced: 0 });
     let bounds = |last| {
         let timeline = folded(&[begun(1, MS), ended(1, MS, 2 * MS), last]);
-        [StreamEnd::Known, StreamEnd::Cut].map(|end| timeline.stalls_bounds(&timeline.unfinished(end)))
+        [StreamEnd::Known, StreamEnd::Cut].map(|end| stalls_bounds(&timeline, end))
     };
     assert_eq!(bounds(other(2 + limit_ms - 1)), [None, None], "too short for a stall");
     // A damaged block at the end says as little.
     let lost = at((2 + 2 * limit_ms) * MS, Event::Lost { count: 0, from: Timestamp(2 * MS) });
     assert_eq!(bounds(lost)[1], Some(Bounds { lo: 0, hi: Some(2) }));
     let timeline = folded(&[other(1)]);
-    let of = |end| timeline.stalls_bounds(&timeline.unfinished(end));
+    let of = |end| stalls_bounds(&timeline, end);
     assert_eq!(of(StreamEnd::Known), None, "it has no loop");
     assert_eq!(of(StreamEnd::Cut), Some(Bounds { lo: 0, hi: None }), "its loop may not have been saved yet");
     assert_eq!(bounds(other(2 + 2 * limit_ms)), [None, Some(Bounds { lo: 0, hi: Some(2) })]);
