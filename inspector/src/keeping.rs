@@ -205,7 +205,8 @@ impl Keeper for Keeping {
         let mut writer = TraceWriter::create(&path, reader.metadata()).map_err(|error| error.to_string())?;
         let mut span = Span::default();
         let mut batch = Vec::new();
-        // A poll at a time: a ring may be larger than what fits into memory twice. A writer must not keep us here.
+        // One poll at a time, because the ring may be too large to copy, and at most this many, because the writer may be
+        // faster.
         for _ in 0..POLLS_MAX {
             let state = EventSource::poll(&mut reader, &mut batch).map_err(|error| error.to_string())?;
             span.add(&batch);
@@ -252,8 +253,8 @@ impl Keeper for Keeping {
     }
 }
 
-/// From the first event to the last. Labels are ignored: they carry the start time of the recording, however much of it
-/// is left.
+/// From the first event to the last. Labels are ignored: they carry the start time of the recording, even if its
+/// beginning was overwritten.
 #[derive(Default)]
 struct Span {
     ends: Option<(Timestamp, Timestamp)>,

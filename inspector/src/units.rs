@@ -2,6 +2,12 @@
 
 pub use loop_traces::units::{UNKNOWN, bytes, count, counted, position};
 
+/// A tick with its number, which is unknown if its beginning was not seen.
+#[must_use]
+pub fn tick_name(number: Option<u64>) -> String {
+    format!("tick {}", number.map_or_else(|| UNKNOWN.to_owned(), count))
+}
+
 /// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`; [`UNKNOWN`]
 /// if there is no value.
 #[must_use]

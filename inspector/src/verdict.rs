@@ -287,18 +287,16 @@ fn headline(comparison: &Comparison) -> String {
             let within = change(comparison.same_within);
             format!("no metric differs by {} or more", within.trim_start_matches('+'))
         }
-        Verdict::Undecided if comparison.primary.iter().any(|judged| judged.refused.is_some()) => {
-            let refused =
-                comparison.primary.iter().find_map(|judged| Some((judged, judged.refused.as_ref()?)));
-            refused.map_or(runs, |(judged, refused)| match refused.verdict {
-                Verdict::Same => refused.why.clone(),
-                _ => format!("{}, but {}", sentence(judged), refused.why),
-            })
+        Verdict::Undecided => {
+            let mut refused =
+                comparison.primary.iter().filter_map(|judged| Some((judged, judged.refused.as_ref()?)));
+            match (refused.next(), nearest(comparison)) {
+                (Some((_, refused)), _) if refused.verdict == Verdict::Same => refused.why.clone(),
+                (Some((judged, refused)), _) => format!("{}, but {}", sentence(judged), refused.why),
+                (None, Some((metric, more))) => format!("{runs}; {more} would decide {metric}"),
+                (None, None) => comparison.primary.iter().find_map(overturned).unwrap_or(runs),
+            }
         }
-        Verdict::Undecided => match nearest(comparison) {
-            Some((metric, more)) => format!("{runs}; {more} would decide {metric}"),
-            None => comparison.primary.iter().find_map(overturned).unwrap_or(runs),
-        },
     }
 }
 

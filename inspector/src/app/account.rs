@@ -92,10 +92,8 @@ impl Subject {
     #[must_use]
     pub fn name(&self, labels: &Labels) -> String {
         match self {
-            Self::Tick(tick) => format!("tick {}", units::count(tick.tick)),
-            Self::Unfinished(tick) => {
-                format!("tick {}", tick.tick.map_or_else(|| units::UNKNOWN.to_owned(), units::count))
-            }
+            Self::Tick(tick) => units::tick_name(Some(tick.tick)),
+            Self::Unfinished(tick) => units::tick_name(tick.tick),
             Self::Timer(late) => labels.tag(late.tag).into_owned(),
             Self::Signal { signo, .. } => signal_name(*signo),
             Self::Slow { tag, task, .. } | Self::Wait { tag, task, .. } => {

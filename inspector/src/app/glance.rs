@@ -20,7 +20,7 @@ use loop_traces::timeline::{
 };
 
 use super::fold::Fold;
-use rates::{rate_of_loops, worst_lag};
+use rates::{Apart, rate_of_loops, worst_lag};
 
 /// Refresh interval of aggregated figures, in wall-clock ns.
 pub const GLANCE_NS: u64 = 200_000_000;
@@ -245,20 +245,21 @@ impl Glance {
         let timeline = &fold.timeline;
         let unfinished = timeline.unfinished(StreamEnd::Known);
         let missing = timeline.missing_with(&unfinished);
+        let stalls = timeline.stall_figures(&unfinished, &missing);
+        let apart = Apart::all(timeline);
         let mut glance = Self {
             at: Some(now),
-            rate: rate_of_loops(timeline, &unfinished, now, hangs),
-            several_loops: timeline.loops_apart().len() > 1,
+            rate: rate_of_loops(timeline, &unfinished, &apart, now, hangs),
+            several_loops: apart.len() > 1,
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
             lost_records: timeline.lost_records,
-            stalls: timeline.stalls.count
-                + unfinished.stalls(timeline.config().stall_limit_ns).count() as u64,
+            stalls: stalls.count,
             more_stalls: timeline.lost_records > 0
-                && timeline.stalls_bounds(&unfinished).is_some_and(|bounds| bounds.is_open(bounds.lo)),
-            lag_ns: worst_lag(timeline, &missing, |of, missing| {
+                && stalls.bounds.is_some_and(|bounds| bounds.is_open(bounds.lo)),
+            lag_ns: worst_lag(timeline, &missing, &apart, |of, missing| {
                 of.timers.lag_ns.percentiles_missing(&missing.lag)
             }),
-            lag_corrected_ns: worst_lag(timeline, &missing, |of, missing| {
+            lag_corrected_ns: worst_lag(timeline, &missing, &apart, |of, missing| {
                 of.timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected)
             }),
             lag_buckets: buckets(&timeline.timers.lag_ns),

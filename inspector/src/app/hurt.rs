@@ -93,7 +93,7 @@ pub fn late_wait(stamped: &Stamped, config: &TimelineConfig) -> Option<(Timestam
     (to.ns_since(from) > limit_ns).then_some((from, to))
 }
 
-/// What `tick` delayed, as far as it is known in `fold`: what is still waiting is not.
+/// What `tick` delayed, according to `fold`. Waits that have not ended are not included.
 #[must_use]
 pub fn by_tick(fold: &Fold, tick: &TickSummary) -> AllHurt {
     let config = fold.timeline.config();

@@ -32,7 +32,13 @@ pub fn stalls(fold: &Fold) -> impl Iterator<Item = StallRow<'_>> {
 
 fn unfinished_stalls(fold: &Fold) -> impl Iterator<Item = UnfinishedTick> + use<> {
     let limit_ns = fold.timeline.config().stall_limit_ns;
-    fold.timeline.unfinished_ticks().into_iter().filter(move |tick| tick.busy_ns > limit_ns)
+    fold.timeline.unfinished_ticks().into_iter().filter(move |tick| tick.is_stall(limit_ns))
+}
+
+/// Number of rows in the list of stalls.
+#[must_use]
+pub fn stall_rows(fold: &Fold) -> usize {
+    unfinished_stalls(fold).count() + fold.timeline.stalls.newest_first().len()
 }
 
 /// Number of stalls seen, including evicted ones.
@@ -109,7 +115,7 @@ fn lets_through(state: &State, stamped: &Stamped) -> bool {
     state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
 }
 
-/// Events that serve only re-execution, of which every tick has many, and names, whose times mean nothing.
+/// Frequent events that only re-execution needs, and labels, whose times mean nothing.
 const fn is_noise(event: &Event) -> bool {
     matches!(
         event,
@@ -149,7 +155,7 @@ pub fn hurt(state: &State) -> AllHurt {
     state.shown_tick().map(|tick| hurt::by_tick(state.picture(), tick)).unwrap_or_default()
 }
 
-/// What queued the tasks of a tag, with counts, as far as the log reaches back: most frequent first.
+/// What queued the tasks of a tag, among the events still in the log, with counts: most frequent first.
 #[must_use]
 pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
     // Every loop and every agenda numbers its tasks from 1.
@@ -199,7 +205,7 @@ pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
     all
 }
 
-/// What was queued during a tick, by tag, as far as the log reaches back: most frequent first.
+/// What was queued during a tick, among the events still in the log, by tag: most frequent first.
 #[must_use]
 pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
     let mut tags: BTreeMap<Tag, u64> = BTreeMap::new();
@@ -215,7 +221,7 @@ pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
     all
 }
 
-/// Where records of a tick were lost, as far as the log reaches back: start, end, and number of records.
+/// Losses within a tick, among the events still in the log: start, end, and number of records.
 #[must_use]
 pub fn lost_in(fold: &Fold, tick: &TickSummary) -> Vec<(Timestamp, Timestamp, u64)> {
     if !tick.incomplete {

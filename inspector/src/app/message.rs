@@ -72,6 +72,14 @@ pub enum Process {
     Crashed,
 }
 
+impl Process {
+    /// Whether there is no process any more.
+    #[must_use]
+    pub const fn is_gone(self) -> bool {
+        matches!(self, Self::Ended | Self::Crashed)
+    }
+}
+
 /// What the mouse did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mouse {

@@ -91,7 +91,7 @@ fn fold(state: &mut State, events: &[Stamped]) {
     }
     if follows {
         let more = lists::stalls_seen(&state.fold).saturating_sub(before);
-        let last = lists::stalls(&state.fold).count().saturating_sub(1);
+        let last = lists::stall_rows(&state.fold).saturating_sub(1);
         state.stall_row = state.stall_row.saturating_add(usize::try_from(more).unwrap_or(last)).min(last);
     }
 }

@@ -69,7 +69,7 @@ fn read(
         // The buffer of `stdin` would hide data that has arrived from the poll.
         (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
     } else {
-        // A pipe that nothing writes into yet would keep us in the system call, behind any signal.
+        // Opening a pipe without a writer would block and ignore signals.
         let file = File::options()
             .read(true)
             .custom_flags(OFlags::NONBLOCK.bits().cast_signed())

@@ -8,7 +8,7 @@ use loop_probes::process::ProcessState;
 use loop_probes::ring::Start;
 use loop_probes::text::{printable, printable_path};
 use loop_traces::source::{EventSource as _, MemorySource};
-use loop_traces::summary::{OpenTickSummary, Summary};
+use loop_traces::summary::OpenTickSummary;
 use loop_traces::timeline::Timeline;
 use loop_traces::units::duration;
 use serde_json::json;
@@ -53,7 +53,7 @@ fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
     let kept = MemorySource::read(&mut reader).ok()?;
     let mut timeline = Timeline::of(kept.metadata());
     timeline.extend(kept.events());
-    Summary::new(&kept, &timeline).open_tick
+    OpenTickSummary::of(&kept, &timeline)
 }
 
 /// Describes what a loop has been busy with for longer than its stall limit: `at least 3.20s, still running: Report

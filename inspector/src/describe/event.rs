@@ -52,9 +52,10 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
             let period = period_ns.map_or_else(String::new, |period| format!("  every {}", duration(period)));
             format!("timer {timer} {}  due in {}{period}", labels.tag(*tag), duration(due.ns_since(at)))
         }
-        Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+        Event::TimerFired { timer, tag, task, skipped, .. } => {
             let skipped = if *skipped > 0 { format!("  skipped {skipped}") } else { String::new() };
-            let lag = duration(at.max(*fired).ns_since(*due));
+            let waited = event.timer_wait(at);
+            let lag = duration(waited.map(|(due, began)| began.ns_since(due)));
             format!("timer {timer} {} #{task}  lag {lag}{skipped}", labels.tag(*tag))
         }
         Event::TimerCleared { timer } => format!("timer {timer}"),

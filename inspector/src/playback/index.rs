@@ -31,7 +31,7 @@ pub(super) struct Checkpoint {
 struct TickEnds {
     ends: Vec<Timestamp>,
     max: usize,
-    /// Keeps every n-th.
+    /// Distance between kept entries.
     every: u64,
     seen: u64,
 }
@@ -142,7 +142,7 @@ impl Index {
     }
 
     /// The end of the tick that is `by` ticks from the last one that ended at or before `position`. Beyond
-    /// [`TICKS_MAX`] ticks, a step is as long as the distance between two that are kept.
+    /// [`TICKS_MAX`] ticks, a step goes to the next kept entry.
     pub(super) fn tick_end(&self, position: Timestamp, by: i64) -> Option<Timestamp> {
         let ticks = &self.ticks.ends;
         let ended = ticks.partition_point(|end| *end <= position) as i64;

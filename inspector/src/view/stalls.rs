@@ -9,7 +9,6 @@ use unicode_width::UnicodeWidthStr as _;
 use super::paint::{Canvas, Pen};
 use crate::app::layout::{self, Area};
 use crate::app::lists::{self, StallRow};
-use crate::app::message::Process;
 use crate::app::state::State;
 use crate::units;
 
@@ -31,15 +30,15 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
     };
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
-    if lists::stalls_seen(state.picture()) == 0 {
+    let mut all = lists::stalls(state.picture()).enumerate().peekable();
+    if stalls.count == 0 && all.peek().is_none() {
         let text = if lost { "none seen; lost records may have held some" } else { "none so far" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }
     let first = layout::first_row(state.stall_row, rows.height);
-    let shown = lists::stalls(state.picture()).enumerate().skip(first).take(usize::from(rows.height));
-    let shown: Vec<(usize, StallRow<'_>)> = shown.collect();
-    let widths = shown.iter().map(|(_, row)| tick_name(number_of(row)).width() as u16);
+    let shown: Vec<(usize, StallRow<'_>)> = all.skip(first).take(usize::from(rows.height)).collect();
+    let widths = shown.iter().map(|(_, row)| units::tick_name(number_of(row)).width() as u16);
     let tick_width = widths.max().unwrap_or(0).max(TICK_WIDTH_MIN);
     for (line, (place, stall)) in shown.into_iter().enumerate() {
         let line = line as u16;
@@ -56,11 +55,6 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
 /// Width of `tick 999,999`.
 const TICK_WIDTH_MIN: u16 = 12;
 
-/// A tick with its number, which is unknown if the start of the tick was not seen.
-fn tick_name(number: Option<u64>) -> String {
-    format!("tick {}", number.map_or_else(|| units::UNKNOWN.to_owned(), units::count))
-}
-
 const fn number_of(row: &StallRow<'_>) -> Option<u64> {
     match row {
         StallRow::Unfinished(tick) => tick.tick,
@@ -74,7 +68,7 @@ fn row(canvas: &mut Canvas<'_>, state: &State, (rows, line): (Area, u16), stall:
     let tick = &stall.tick;
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put(&units::position(state.since_start_ns(tick.start)), theme.dim()).gap(2);
-    pen.left(&tick_name(Some(tick.tick)), tick_width, theme.text()).gap(1);
+    pen.left(&units::tick_name(Some(tick.tick)), tick_width, theme.text()).gap(1);
     pen.number(&units::duration(tick.busy_ns), 6, theme.over()).put(" = ", theme.dim());
     shares(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
 }
@@ -92,7 +86,7 @@ fn unfinished_row(
     let doing = tick.describe(&state.picture().timeline.labels);
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put(&position(tick.start), theme.dim()).gap(2);
-    pen.left(&tick_name(tick.tick), tick_width, theme.text()).gap(1);
+    pen.left(&units::tick_name(tick.tick), tick_width, theme.text()).gap(1);
     pen.put("at least ", theme.over()).put(&units::duration(tick.busy_ns), theme.over());
     match (doing, tick.running) {
         (Some(_), Some((_, since))) if tick.is_polling() => {
@@ -100,8 +94,8 @@ fn unfinished_row(
         }
         (Some(doing), Some((_, since))) => {
             let doing = doing.strip_prefix("task ").unwrap_or(&doing);
-            let is_gone = matches!(state.picture_running().2, Process::Crashed | Process::Ended);
-            let verb = if is_gone { ", was running: " } else { ", still running: " };
+            let verb =
+                if state.picture_running().2.is_gone() { ", was running: " } else { ", still running: " };
             pen.put(verb, theme.dim()).put(doing, theme.text());
             pen.whole(&format!(", since {}", position(since)), theme.dim());
         }

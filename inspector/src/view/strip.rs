@@ -13,7 +13,6 @@ use super::paint::{COLUMNS, Canvas, HATCH};
 use crate::app::columns::{Columns, busiest, column_ticks, has_gap};
 use crate::app::hang::{hang, loop_running};
 use crate::app::layout::{self, Area};
-use crate::app::message::Process;
 use crate::app::state::{State, TickKey};
 use crate::theme::Theme;
 use crate::units;
@@ -236,8 +235,7 @@ struct Live {
 
 fn live(state: &State) -> Option<Live> {
     let (_, running_at, process) = state.picture_running();
-    let gone = matches!(process, Process::Ended | Process::Crashed);
-    if state.is_replay() || gone {
+    if state.is_replay() || process.is_gone() {
         return None;
     }
     let running = loop_running(state)?;

@@ -122,7 +122,7 @@ fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, se
     }
 }
 
-/// What queued its tasks, as far as the log reaches back.
+/// What queued its tasks, among the events still in the log.
 fn queued_by(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let log = state.picture().log();

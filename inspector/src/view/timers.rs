@@ -112,7 +112,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     };
     let focused = state.part == Part::First;
     let inner = canvas.pane(area, "late timers and signals", &remark, focused);
-    if lists::late_shown(state).next().is_none() {
+    if kept == 0 {
         let text = match state.late.is_empty() {
             true => format!("none{}", so_far(state)),
             false => "none that contains the filter".to_owned(),
@@ -142,7 +142,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         }
         left += 1;
     }
-    canvas.more_below(area, lists::late_shown(state).count().saturating_sub(first + usize::from(left)));
+    canvas.more_below(area, kept.saturating_sub(first + usize::from(left)));
 }
 
 /// The number of all late ones, including those whose breakdowns are not kept.

@@ -13,7 +13,26 @@ const BRISK: f64 = 10.0;
 const SLOTS: usize = (SECOND_NS / SLOT_NS) as usize;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Rates over the last second, or over the whole window if a second says too little. A hanging loop must not be
+/// One of several loops, with its own figures.
+pub(super) struct Apart<'t> {
+    timeline: &'t Timeline,
+    unfinished: Unfinished,
+    missing: MissingSamples,
+}
+
+impl<'t> Apart<'t> {
+    /// All of them; none if there is one loop.
+    pub(super) fn all(timeline: &'t Timeline) -> Vec<Self> {
+        let each = timeline.loops_apart().map(|(_, timeline)| {
+            let unfinished = timeline.unfinished(StreamEnd::Known);
+            let missing = timeline.missing_with(&unfinished);
+            Self { timeline, unfinished, missing }
+        });
+        each.collect()
+    }
+}
+
+/// Rates over the last second, or over the whole window if one second has too few ticks. A hanging loop must not be
 /// credited with its earlier activity.
 fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: bool) -> PerSecond {
     let window = timeline.rates.per_second(now, |window_ns| unfinished.within(window_ns));
@@ -43,13 +62,12 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
 pub(super) fn rate_of_loops(
     timeline: &Timeline,
     unfinished: &Unfinished,
+    apart: &[Apart<'_>],
     now: Timestamp,
     hangs: bool,
 ) -> PerSecond {
     let whole = rate(timeline, unfinished, now, hangs);
-    let each = timeline
-        .loops_apart()
-        .map(|(_, own)| rate(own, &own.unfinished(StreamEnd::Known), now, hangs).utilization);
+    let each = apart.iter().map(|own| rate(own.timeline, &own.unfinished, now, hangs).utilization);
     PerSecond { utilization: each.reduce(f64::max).unwrap_or(whole.utilization), ..whole }
 }
 
@@ -57,9 +75,10 @@ pub(super) fn rate_of_loops(
 pub(super) fn worst_lag(
     timeline: &Timeline,
     missing: &MissingSamples,
+    apart: &[Apart<'_>],
     lag: fn(&Timeline, &MissingSamples) -> Percentiles,
 ) -> Percentiles {
-    let each = timeline.loops_apart().map(|(_, own)| lag(own, &own.missing()));
+    let each = apart.iter().map(|own| lag(own.timeline, &own.missing));
     each.max_by_key(|lag| (lag.p99, lag.max)).unwrap_or_else(|| lag(timeline, missing))
 }
 
@@ -91,7 +110,8 @@ mod tests {
             timeline.extend(&tick(2, number));
         }
         let now = Timestamp(3_000_000_000);
-        let shown = rate_of_loops(&timeline, &timeline.unfinished(StreamEnd::Known), now, false);
+        let unfinished = timeline.unfinished(StreamEnd::Known);
+        let shown = rate_of_loops(&timeline, &unfinished, &Apart::all(&timeline), now, false);
         assert!((shown.utilization - 1.0).abs() < 1e-9, "{shown:?}");
         assert!((shown.ticks - 200.0).abs() < 1.0, "those of both: {shown:?}");
     }

@@ -73,7 +73,7 @@ fn click(state: &mut State, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
             if had_focus && row == state.stall_row {
                 return keys::open(state);
             }
-            if row < lists::stalls(state.picture()).count() {
+            if row < lists::stall_rows(state.picture()) {
                 state.stall_row = row;
             }
             Vec::new()

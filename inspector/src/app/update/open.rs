@@ -8,7 +8,6 @@ use crate::app::account::{Account, Lead, Subject};
 use crate::app::effect::Effect;
 use crate::app::glance;
 use crate::app::lists::{self, LateRow, StallRow};
-use crate::app::message::Process;
 use crate::app::state::{Part, State, TickKey, View};
 
 /// Messages for when there is nothing to open.
@@ -141,7 +140,7 @@ fn nothing(state: &mut State) -> Vec<Effect> {
 
 /// Says why there is no page: a tick has one only after it ended.
 fn not_ended(state: &mut State) -> Vec<Effect> {
-    let is_gone = matches!(state.picture_running().2, Process::Crashed | Process::Ended);
+    let is_gone = state.picture_running().2.is_gone();
     note(state, if is_gone { NEVER_ENDED } else { STILL_RUNNING }.to_owned(), false);
     Vec::new()
 }

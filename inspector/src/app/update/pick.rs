@@ -54,7 +54,7 @@ fn moved(place: usize, by: i64, last: usize) -> usize {
 pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Stalls) => {
-            let last = lists::stalls(state.picture()).count().saturating_sub(1);
+            let last = lists::stall_rows(state.picture()).saturating_sub(1);
             state.stall_row = moved(state.stall_row, by, last);
         }
         (View::Overview, Pane::Tasks) | (View::Tasks, _) => step_tag(state, by),

@@ -94,7 +94,7 @@ pub(super) struct Window {
     reading: Reading,
 }
 
-/// What the reader of the stream is inside of.
+/// What the current position in the stream is nested in.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     in_tick: bool,

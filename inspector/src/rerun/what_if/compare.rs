@@ -151,7 +151,7 @@ impl<'a> Comparison<'a> {
         (of(self.before), self.model.map(&of), of(self.after))
     }
 
-    /// The verdict on a quantity of which less is better.
+    /// The verdict on a quantity where lower is better.
     fn verdict(&self, before: f64, model: Option<f64>, after: f64, is_wait: bool) -> Verdict {
         let from = model.unwrap_or(before);
         let off = self.error(Some(before), model, is_wait).unwrap_or(0.0);
@@ -237,7 +237,7 @@ impl<'a> Comparison<'a> {
         of.iter().map(row).collect()
     }
 
-    /// The row of a count of which less is better; each item costs a wait of `each_ns`.
+    /// The row of a count where lower is better; each item costs a wait of `each_ns`.
     fn number(&self, what: &'static str, statistic: &'static str, each_ns: f64, of: fn(&Side) -> u64) -> Row {
         let (before, model, after) = self.sides(|side| of(side) as f64);
         let verdict = self.verdict(before, model, after, false);

@@ -79,7 +79,7 @@ fn each_field_is_compared_or_input() {
         }
     }
     let never: Vec<&str> = tried.keys().map(String::as_str).filter(|name| !caught.contains(*name)).collect();
-    // Where an edited input changes a decision, that is found.
+    // An edited input that changes a decision is found.
     let unlisted: Vec<&&str> = never.iter().filter(|name| !INPUT.contains(name)).collect();
     assert!(unlisted.is_empty() && never.contains(&"task_ran.outcome"), "{unlisted:?}");
 }

@@ -7,7 +7,7 @@ use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
-use loop_traces::summary::{OpenTickSummary, Summary};
+use loop_traces::summary::OpenTickSummary;
 
 use super::Left;
 use super::arrive::Worked;
@@ -63,7 +63,7 @@ impl Reading {
         }
         let Stamped { at, event, .. } = *stamped;
         if let Event::WorkRan { task, queued, start, worker, .. } = event {
-            // What a job cost is known, also if its completion ran in a tick that did not end.
+            // The cost of a job is known even if the tick of its completion did not end.
             self.worked.insert(task, Worked { queued, start, end: at, worker });
         }
         if self.pending.push(stamped, self.source) {
@@ -91,6 +91,6 @@ impl Reading {
             if stamped.source == self.source { all.fold(stamped) } else { all.fold_other(stamped) }
         }
         all.timeline.labels = labels.clone();
-        Summary::new(source, &all.timeline).open_tick
+        OpenTickSummary::of(source, &all.timeline)
     }
 }

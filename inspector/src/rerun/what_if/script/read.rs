@@ -85,8 +85,8 @@ pub(super) struct Reading {
 struct Slot {
     source: SourceId,
     reading: Option<Box<Reading>>,
-    /// What was read before a loss that nothing has followed so far: if that stays so, it is complete except for its
-    /// end.
+    /// What was read before the latest loss, if no event of the loop has followed. If none follows, it is complete except
+    /// for its end.
     before_end: Option<Box<Reading>>,
     last_at: Timestamp,
     first_at: Timestamp,
