@@ -69,8 +69,8 @@ impl Plan {
         }
         let tags = names.in_this_process();
         let mut typical_ns = vec![0; usize::from(tags.iter().map(|tag| tag.0).max().unwrap_or(0)) + 1];
-        for (tag, ns) in tags.iter().zip(&script.typical_ns) {
-            typical_ns[usize::from(tag.0)] = *ns;
+        for (recorded, (tag, ns)) in tags.iter().zip(&script.typical_ns).enumerate() {
+            typical_ns[usize::from(tag.0)] = scaled(&factors, recorded, *ns);
         }
         let drains = matches!(script.ended, Some(StopReason::Drained | StopReason::Policy));
         let window_ns = changes.filter.window_ns;
@@ -102,14 +102,14 @@ impl Plan {
         self.dropped.get(usize::from(recorded.0)).copied().unwrap_or(false)
     }
 
-    /// The median cost of a callback with this tag (of this process).
+    /// The median cost of a callback with this tag (of this process), scaled by the tag's factor.
     pub(super) fn typical_ns(&self, tag: Tag) -> u64 {
         self.typical_ns.get(usize::from(tag.0)).copied().unwrap_or(0)
     }
 
     /// Scales `ns` of a callback by the factor of its recorded tag.
     pub(super) fn scaled(&self, recorded: Tag, ns: u64) -> u64 {
-        self.factors.get(usize::from(recorded.0)).map_or(ns, |factor| (ns as f64 * factor) as u64)
+        scaled(&self.factors, usize::from(recorded.0), ns)
     }
 
     /// The emitter for a worker of the pool.
@@ -126,6 +126,11 @@ impl Plan {
     pub(super) fn tags(&self) -> &[Tag] {
         &self.tags
     }
+}
+
+/// Scales `ns` by the factor of a recorded tag, 1 if it has none.
+fn scaled(factors: &[f64], recorded: usize, ns: u64) -> u64 {
+    factors.get(recorded).map_or(ns, |factor| (ns as f64 * factor) as u64)
 }
 
 fn policy(script: &Script, changes: &Changes) -> Result<Policy, RerunError> {

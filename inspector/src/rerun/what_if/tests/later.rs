@@ -114,6 +114,28 @@ fn spans_and_marks_come_again_inside_their_callback_and_as_long_as_it_takes() {
 }
 
 #[test]
+fn a_firing_that_the_recording_does_not_have_costs_the_scaled_median() {
+    // Each callback takes longer than the period, so that shorter ones leave time for further firings.
+    let then = recorded(|cx, sim| {
+        let clock = sim.clone();
+        let work = Builtin::repeat("work", move |_| clock.advance(us(2_000)));
+        let timer = cx.set_interval(us(1_000), work).unwrap();
+        cx.set_timeout(us(20_000), Builtin::once("last", move |cx| assert!(cx.clear_timer(timer))));
+    });
+    let now = again(&then, &Changes { scale: vec![("work".to_owned(), 0.1)], ..Changes::default() });
+    let run_ns = |source: &MemorySource| {
+        let ran = source.events().iter().filter_map(|stamped| match stamped.event {
+            Event::TaskRan { start, .. } => Some(stamped.at.ns_since(start)).filter(|ns| *ns > 0),
+            _ => None,
+        });
+        ran.collect::<Vec<_>>()
+    };
+    let (then, now) = (run_ns(&then), run_ns(&now));
+    assert!(now.len() > then.len(), "{then:?}, then {now:?}");
+    assert!(now.iter().all(|ns| *ns == 200_000), "{now:?}");
+}
+
+#[test]
 fn what_no_callback_references_any_more_ends_the_loop_again() {
     let then = recorded(|cx, sim| {
         let source = SimSource::new();
