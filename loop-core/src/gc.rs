@@ -16,7 +16,8 @@
 //!
 //! A check needs the heap's size, and measuring that may mean walking the heap. So at least a millisecond lies between
 //! two measurements ([`GcConfig::sample_ns`]), or fifteen times the duration of the last one if that is longer, and the
-//! turns in between make no check: a heap that doubled in that time is found at the next one. A loop about to wait
+//! turns in between make no check: a heap that doubled in that time is found at the next one. The measurement after a
+//! collection does not shorten that pause. A loop about to wait
 //! although something ran since the last measurement is woken for it. A check that acts without knowing the size (a
 //! request, pressure, an expired one-shot) is made at once. While the controller is off, nothing is measured.
 //!
@@ -182,7 +183,8 @@ impl GcController {
         self.requested || self.config.enabled && (acts || samples)
     }
 
-    /// Whether measurements are rate-limited; if so, call [`measured`](Self::measured) after each.
+    /// Whether measurements are rate-limited; if so, call [`measured`](Self::measured) after each that ends no
+    /// collection.
     #[must_use]
     pub const fn samples(&self) -> bool {
         self.config.enabled && self.config.sample_ns > 0
@@ -256,8 +258,13 @@ impl GcController {
         }
     }
 
-    /// Records that a collection decided here was carried out and left `heap_bytes`.
+    /// Records that a collection decided here was carried out and left `heap_bytes`. That measurement starts a new
+    /// pause of [`sample_ns`](GcConfig::sample_ns); a longer one due to the measurement before the collection stays.
     pub fn collected(&mut self, now: Timestamp, heap_bytes: u64) {
+        if self.samples() {
+            let due = now.plus_ns(self.config.sample_ns);
+            (self.state.sample_due, self.state.ran) = (self.state.sample_due.max(Some(due)), false);
+        }
         let is_periodic = std::mem::take(&mut self.is_periodic);
         if std::mem::replace(&mut self.state.heap_bytes, heap_bytes) != heap_bytes {
             self.state.unchanged_ticks = 0;

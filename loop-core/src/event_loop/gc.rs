@@ -96,7 +96,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let heap_bytes_after = collected.flatten().unwrap_or(heap_bytes_before);
         let now = self.read(ClockPoint::Gc);
         self.core.scheduler.gc.collected(now, heap_bytes_after);
-        self.core.scheduler.gc.measured(now, now);
         if self.core.on {
             self.core.record(Event::InputHeap { heap_bytes: heap_bytes_after });
             self.core.record(Event::GcRan { heap_bytes_before, heap_bytes_after, start });

@@ -183,6 +183,18 @@ fn b16_switched_off_it_does_nothing_but_what_the_program_asks_for() {
 }
 
 #[test]
+fn a_collection_does_not_shorten_the_pause_after_a_slow_measurement() {
+    let mut gc = settled(100);
+    gc.measured(ms(10), ms(12));
+    gc.collected(ms(13), 90);
+    assert_eq!(gc.state().sample_due, Some(ms(12 + 15 * 2)));
+    // After a quick one, the collection's own measurement counts.
+    gc.measured(ms(50), ms(50));
+    gc.collected(ms(53), 80);
+    assert_eq!(gc.state().sample_due, Some(ms(54)));
+}
+
+#[test]
 fn a_late_repeating_timer_fires_once() {
     let mut gc = settled(1);
     assert!(gc.on_timers(ms(10_500), 1).is_some());
