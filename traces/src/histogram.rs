@@ -1,8 +1,8 @@
 //! Distributions: `hdrhistogram` with two significant digits, plus the exact maximum and total.
 //!
 //! Two digits keep a histogram at a few kilobytes, so that there can be several per tag, and quantiles are cheap enough
-//! to compute thirty times a second. The maximum is what users look up in the trace, so it is kept exactly, not as its
-//! bucket.
+//! to compute thirty times a second. The size grows with the logarithm of the largest value, to 60 kB for `u64::MAX`.
+//! The maximum is what users look up in the trace, so it is kept exactly, not as its bucket.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,6 @@ use hdrhistogram::Histogram as Buckets;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
-
-/// Larger values count in the last bucket (the maximum stays exact): 13 days in nanoseconds.
-const BUCKETED_MAX: u64 = 1 << 50;
 
 /// With fewer samples, there is no hundredth to speak of.
 const FEW: u64 = 100;
@@ -39,8 +36,8 @@ impl Histogram {
     /// Adds one value. Allocates only if `value` is in a power of two not reached before.
     #[inline]
     pub fn record(&mut self, value: u64) {
-        // Cannot fail: the range grows automatically, and can grow to `BUCKETED_MAX`.
-        let recorded = self.buckets.record(value.min(BUCKETED_MAX));
+        // Cannot fail: the range grows automatically, up to `u64::MAX`.
+        let recorded = self.buckets.record(value);
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
         self.max = self.max.max(value);
         self.total = self.total.saturating_add(value);
@@ -55,7 +52,7 @@ impl Histogram {
             return;
         }
         // Cannot fail: as in `record`.
-        let recorded = self.buckets.record_n(value.min(BUCKETED_MAX), count);
+        let recorded = self.buckets.record_n(value, count);
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
         self.max = self.max.max(value);
         self.total = self.total.saturating_add(value.saturating_mul(count));
@@ -121,7 +118,7 @@ impl Histogram {
     /// The value that a share `quantile` (0 to 1) of all values does not exceed, within 1 %.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> u64 {
-        self.buckets.value_at_quantile(quantile).min(self.max)
+        last_edge(self.buckets.value_at_quantile(quantile)).min(self.max)
     }
 
     /// As [`quantile`](Self::quantile), but `None` when empty: the median of nothing is not zero.
@@ -200,15 +197,20 @@ impl Histogram {
     pub(crate) fn steps(&self) -> Vec<(u64, u64)> {
         let steps = self.buckets.iter_recorded().scan(0, |up_to, step| {
             *up_to += step.count_since_last_iteration();
-            Some((step.value_iterated_to(), *up_to))
+            Some((last_edge(step.value_iterated_to()), *up_to))
         });
         steps.collect()
     }
 
     /// The largest value in the bucket of `value`.
     pub(crate) fn upper_edge(&self, value: u64) -> u64 {
-        self.buckets.highest_equivalent(value)
+        last_edge(self.buckets.highest_equivalent(value))
     }
+}
+
+/// The upper edge of a bucket as `hdrhistogram` gives it, which is one too low for the last bucket of all.
+const fn last_edge(edge: u64) -> u64 {
+    if edge == u64::MAX - 1 { u64::MAX } else { edge }
 }
 
 /// `count` values, starting at `largest` and each smaller by `step` (zero once that is reached): yields values and how
@@ -309,6 +311,42 @@ mod tests {
         histogram.record(0);
         assert_eq!((histogram.count(), histogram.max()), (2, u64::MAX));
         assert_eq!(histogram.total(), u64::MAX);
+    }
+
+    #[test]
+    fn percentiles_are_as_exact_for_the_largest_values() {
+        let days = |days: u64| days * 86_400_000_000_000;
+        for value in [(1 << 50) + 1, days(20), days(20 * 365), (1 << 63) - 1, 1 << 63, u64::MAX - 1, u64::MAX]
+        {
+            let mut one = Histogram::new();
+            one.record(value);
+            let shown = one.percentiles();
+            assert_eq!(
+                (shown.p50, shown.p90, shown.p99, shown.max),
+                (Some(value), Some(value), Some(value), Some(value))
+            );
+            assert!(
+                one.geometric_mean() >= value as f64 * 0.99 && one.geometric_mean() <= value as f64 * 1.01
+            );
+            assert!(one.upper_edge(value) >= value && one.steps() == [(one.upper_edge(value), 1)]);
+
+            let mut many = Histogram::new();
+            many.record_many(value / 4, 100);
+            many.record_many(value / 2, 100);
+            many.merge(&one);
+            for (quantile, exact) in [(0.4, value / 4), (0.9, value / 2), (1.0, value)] {
+                assert!(many.quantile(quantile).abs_diff(exact) <= exact / 100, "{value}: {quantile}");
+            }
+            assert_eq!(many.count_between(value / 3, u64::MAX), 101);
+        }
+    }
+
+    #[test]
+    fn a_histogram_of_the_largest_values_is_small() {
+        let mut histogram = Histogram::new();
+        (0..64).for_each(|power| histogram.record(u64::MAX >> power));
+        assert_eq!(histogram.steps().len(), 64);
+        assert!(histogram.buckets.distinct_values() * size_of::<u64>() <= 60_000);
     }
 
     #[test]
