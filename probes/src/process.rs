@@ -90,6 +90,8 @@ pub struct ProcessReader {
     labels_read: usize,
     state: ProcessState,
     state_at: Option<Timestamp>,
+    /// A moment just before the last check that found the process alive: nothing is claimed of it after that.
+    alive_at: Ticks,
     anchor_at: Ticks,
     /// How far our monotonic clock is ahead of the process's, in nanoseconds.
     ahead_ns: i64,
@@ -156,6 +158,7 @@ impl ProcessReader {
             labels_read: 0,
             state: ProcessState::Running,
             state_at: None,
+            alive_at: Ticks(0),
             ahead_ns: anchors.last().map_or(0, |anchor| image.clock_ahead_ns(anchor)),
             anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
             last_at,
@@ -231,7 +234,7 @@ impl ProcessReader {
         self.release(watermark, out);
         gathered?;
         if !more && (self.heartbeat.is_some() || self.pressure.is_some()) {
-            let at = self.told_at(now);
+            let at = self.told_at(self.alive_at.min(now));
             self.beat(at, out)?;
             self.press(at, out);
             self.note_last(out);
@@ -277,7 +280,7 @@ impl ProcessReader {
             // Anything that began later may follow records written after the rings were read.
             let read_from = self.time_at(read_from);
             running.retain(|emitter| emitter.since <= read_from);
-            let now = self.time_at(self.clock.ticks()).max(self.last_at);
+            let now = self.time_at(self.alive_at).max(self.last_at);
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.all(&running, now, out);
             }
@@ -402,12 +405,19 @@ impl ProcessReader {
         self.map.faults()
     }
 
+    /// Checks the process's state if the last check was long ago, or if something is to be said about the process now.
     fn refresh_state(&mut self) -> Result<(), ReadError> {
         let now = self.clock.now();
-        let is_due = self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
+        // Read before the check: the process may die right after it.
+        let ticks = self.ticks();
+        let tells = self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(self.told_at(ticks)));
+        let is_due = tells || self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
         if is_due || self.image.has_ended()? {
             self.state = self.image.state()?;
             self.state_at = Some(now);
+            if self.state.is_alive() && !self.image.is_exiting() {
+                self.alive_at = ticks;
+            }
         }
         Ok(())
     }

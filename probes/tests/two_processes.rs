@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use loop_probes::clock::Clock;
+use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::discover::{self, FindError};
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Ticks};
@@ -240,6 +240,28 @@ fn a_process_that_was_killed_in_a_hang_is_known_to_have_hung() {
         _ => None,
     });
     assert!(hung > Some(0), "{out:?}");
+}
+
+#[test]
+fn nothing_is_claimed_of_a_process_after_its_death() {
+    let mut recording = Recording::start();
+    recording.ask("write 10");
+    recording.ask("hang");
+    let mut reader = ProcessReader::open(&recording.path, Start::Oldest).unwrap().with_heartbeat();
+    let mut out = Vec::new();
+    // Checks the state and tells of the hang.
+    reader.flush(&mut out).unwrap();
+    assert!(out.iter().any(|stamped| matches!(stamped.event, Event::Running { .. })), "{out:?}");
+    recording.child.kill().unwrap();
+    recording.child.wait().unwrap();
+    let gone = SystemClock::new().now();
+    // The next heartbeat is due before the state would be checked again by itself.
+    while reader.poll(&mut out).unwrap().state.is_alive() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(out.iter().any(|stamped| matches!(stamped.event, Event::Crashed {})));
+    let later: Vec<_> = out.iter().filter(|stamped| stamped.at > gone).collect();
+    assert!(later.is_empty(), "it was gone at {gone:?}: {later:?}");
 }
 
 #[test]

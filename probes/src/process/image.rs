@@ -173,6 +173,11 @@ impl Image {
         }
     }
 
+    /// Whether the process, though it still exists, runs none of its code any more.
+    pub(super) fn is_exiting(&self) -> bool {
+        matches!(self, Self::File(file) if liveness::is_exiting(&file.who))
+    }
+
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
         let observed = match self {
             Self::File(file) => liveness::observe(&file.file, &file.who),

@@ -68,6 +68,12 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
     }
 }
 
+/// Whether the process is being torn down by the kernel, or is gone. False if its pid means nothing in this namespace.
+pub(crate) fn is_exiting(who: &Identity) -> bool {
+    who.pid_namespace == identity::namespace("pid")
+        && identity::process(who.pid).is_none_or(|stat| stat.is_exiting)
+}
+
 /// Whether the writer's lock is held. Ours is shared and held only for a moment, so that readers do not see
 /// each other.
 fn is_locked(file: &File) -> bool {

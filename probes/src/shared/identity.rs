@@ -22,7 +22,13 @@ pub(crate) struct ProcessStat {
     /// The letter of its state: `T` is stopped, `t` is stopped by a debugger, `Z` is dead.
     pub(crate) state: u8,
     pub(crate) start_time: u64,
+    /// Its main thread is being torn down (`PF_EXITING`).
+    pub(crate) is_exiting: bool,
 }
+
+/// The flag of a task that is being torn down, in the `flags` of `/proc/PID/stat` (proc_pid_stat(5); the kernel's
+/// `include/linux/sched.h`).
+const PF_EXITING: u64 = 0x4;
 
 impl Identity {
     /// This process.
@@ -62,8 +68,9 @@ fn stat_of(pid: &str) -> Option<ProcessStat> {
     let rest = std::str::from_utf8(text.get(after_name + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some(ProcessStat { state, start_time })
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
+    let start_time = fields.nth(12)?.parse().ok()?;
+    Some(ProcessStat { state, start_time, is_exiting: flags & PF_EXITING != 0 })
 }
 
 #[cfg(test)]
@@ -74,6 +81,7 @@ mod tests {
     fn this_process_has_an_identity() {
         let own = Identity::own();
         assert_eq!(process(own.pid).map(|stat| stat.start_time), Some(own.start_time));
+        assert_eq!(process(own.pid).map(|stat| stat.is_exiting), Some(false));
         assert!(own.start_time > 0 && own.pid_namespace > 0 && own.boot_id != [0; 2]);
     }
 
