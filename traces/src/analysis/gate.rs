@@ -22,6 +22,7 @@ use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
 use crate::near::nearest;
+use crate::timeline::StreamEnd;
 use crate::units::{between, percent};
 
 /// A bound for one metric.
@@ -253,7 +254,10 @@ impl Gate {
         let value = median(&values(&self.metric, runs));
         // A run without a value could have had any value.
         let unknown = Bounds { low: 0.0, high: None };
-        let bounds = runs.iter().map(|run| self.metric.bounds(&run.summary).unwrap_or(unknown));
+        let bounds = runs.iter().map(|run| match self.metric.bounds(&run.summary).unwrap_or(unknown) {
+            bounds if is_cut(run) => Bounds { high: self.metric.most(), ..bounds },
+            bounds => bounds,
+        });
         let (lows, highs): (Vec<f64>, Vec<f64>) =
             bounds.map(|bounds| (bounds.low, bounds.high.unwrap_or(f64::INFINITY))).unzip();
         let (Some(value), Some(low), Some(high)) = (value, median(&lows), median(&highs)) else {
@@ -289,6 +293,9 @@ impl Gate {
         let unmeasured = runs.iter().filter(|run| self.metric.of(&run.summary).is_none()).count();
         if unmeasured > 0 {
             return format!("{unmeasured} of {} runs have no value", runs.len());
+        }
+        if runs.iter().any(is_cut) {
+            return "what followed where it was cut off could overturn it".to_owned();
         }
         format!("{} could overturn it", LeftOpen::of(runs))
     }
@@ -446,6 +453,11 @@ fn between_changes(ends: impl Iterator<Item = f64>) -> String {
 
 fn by(worse: f64) -> String {
     if worse >= 0.0 { format!("{} worse", percent(worse)) } else { format!("{} better", percent(-worse)) }
+}
+
+/// Whether the program went on after the end of the recording.
+const fn is_cut(run: &Run) -> bool {
+    matches!(run.summary.source.state.end(), StreamEnd::Cut)
 }
 
 fn values(metric: &Metric, runs: &[Run]) -> Vec<f64> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analysis::diff::tests::{Imagined, run};
-use crate::summary::Summary;
+use crate::summary::{StateSummary, Summary};
 use crate::synthetic::Script;
 use crate::timeline::Timeline;
 
@@ -285,4 +285,19 @@ fn a_gate_that_names_no_loop_holds_for_each() {
     assert_eq!(judge("task.*.run.max", Limit::Max(5e6)).outcome, Outcome::Failed);
     let unknown = judge("loop.sourc.utilization", Limit::Max(0.1));
     assert!(unknown.why.unwrap().contains("near it are source 1"), "{}", unknown.numbers);
+}
+
+#[test]
+fn what_holds_as_far_as_a_recording_goes_is_undecided_where_it_was_cut() {
+    let mut run = runs(&[1e6]).remove(0);
+    run.summary.source.state = StateSummary::Unclosed;
+    let judged = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap();
+    for metric in ["timer_lag.max", "timer_lag.p50", "tasks.count", "stalls", "task.*.run.max", "lost"] {
+        let judged = judged(metric, Limit::Max(1e12));
+        assert_eq!(judged.outcome, Outcome::Undecided, "{metric}");
+        assert_eq!(judged.why.as_deref(), Some("what followed where it was cut off could overturn it"));
+    }
+    assert_eq!(judged("utilization", Limit::Max(1.0)).outcome, Outcome::Held, "no more is possible");
+    assert_eq!(judged("timer_lag.max", Limit::Max(0.5e6)).outcome, Outcome::Failed);
+    assert_eq!(judged("ticks.count", Limit::Min(1.0)).outcome, Outcome::Held);
 }

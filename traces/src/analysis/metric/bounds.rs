@@ -75,6 +75,14 @@ impl Metric {
         })
     }
 
+    /// The most that it can be; `None` if there is no limit.
+    pub(in crate::analysis) fn most(&self) -> Option<f64> {
+        match self.unit() {
+            Unit::Ratio => Some(1.0),
+            Unit::Count | Unit::Bytes | Unit::Ns | Unit::PerSecond => None,
+        }
+    }
+
     /// If nothing was lost: what unfinished work leaves open.
     fn bounds_of_unfinished(&self, summary: &Summary, name: &str) -> Option<Bounds> {
         let ticks = &summary.ticks;
