@@ -394,7 +394,7 @@ impl Summary {
                 latency_ns: signals.latency_ns().percentiles_missing(&missing.others),
             },
             suspended: suspended(timeline),
-            agenda: faces::agenda(timeline, &missing.others),
+            agenda: faces::agenda(timeline, &missing.others, state.end()),
             keep_alive: faces::keep_alive(timeline),
             keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
             commands: faces::commands(timeline),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::line;
 use crate::cells::{cut_apart, cut_name, fill, width};
-use crate::summary::{BlameSummary, Summary};
+use crate::summary::{BlameSummary, StateSummary, Summary};
 use crate::units::{UNKNOWN, count, counted, duration, position};
 
 /// Most stalls shown.
@@ -96,8 +96,12 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     let mut worst: Vec<_> = summary.stalls.iter().collect();
     worst.sort_by_key(|stall| std::cmp::Reverse(stall.run_ns));
     if worst.is_empty() {
-        let most = summary.ticks.stalls_bounds.and_then(|bounds| bounds.hi);
+        let bounds = summary.ticks.stalls_bounds;
+        let most = bounds.and_then(|bounds| bounds.hi);
         let none = match (summary.lost_records, most) {
+            (_, None) if summary.source.state == StateSummary::Unclosed && bounds.is_some() => {
+                "no stall seen; the recording was cut off, and there may have been one since"
+            }
             (0, Some(1..)) => "no stall so far; a tick has not ended, and may become one",
             (0, _) => "no stall",
             (_, Some(0)) => "no stall; what was lost is too short for one",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Missing;
 use crate::histogram::Percentiles;
-use crate::timeline::{Agenda, Timeline, command_name};
+use crate::timeline::{Agenda, StreamEnd, Timeline, command_name};
 
 /// The agenda.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,16 +183,16 @@ pub struct ShutdownSummary {
     pub left: u64,
 }
 
-pub(super) fn agenda(timeline: &Timeline, missing: &Missing) -> Option<AgendaSummary> {
+pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> Option<AgendaSummary> {
     let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
-    let end = timeline.last_at().unwrap_or_default();
+    let known = timeline.last_at().unwrap_or_default();
     let workers = agenda.workers().iter().enumerate().filter(|(_, worker)| worker.is_seen());
     Some(AgendaSummary {
         added: agenda.added(),
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
-        priorities: priorities(agenda, end, missing),
+        priorities: priorities(agenda, known, missing, end),
         workers: workers
             .map(|(number, worker)| AgendaWorkerSummary {
                 worker: number as u64,
@@ -211,7 +211,7 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing) -> Option<AgendaSum
     })
 }
 
-fn priorities(agenda: &Agenda, end: Timestamp, missing: &Missing) -> Vec<PrioritySummary> {
+fn priorities(agenda: &Agenda, known: Timestamp, missing: &Missing, end: StreamEnd) -> Vec<PrioritySummary> {
     let priority = |stats: &crate::timeline::PriorityStats| PrioritySummary {
         priority: stats.priority,
         added: stats.added,
@@ -220,10 +220,15 @@ fn priorities(agenda: &Agenda, end: Timestamp, missing: &Missing) -> Vec<Priorit
         cancelled: stats.cancelled,
         waiting: u64::from(stats.waiting()),
         depth_max: u64::from(stats.depth_max),
-        oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(end)),
+        oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(known)),
         passed_by_max: stats.passed_by_max,
-        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(missing),
-        run_ns: stats.run_ns.percentiles_missing(missing),
+        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&agenda.missing_waits(
+            stats.priority,
+            missing,
+            known,
+            end,
+        )),
+        run_ns: stats.run_ns.percentiles_missing(&agenda.missing_runs(stats.priority, missing, end)),
     };
     agenda.priorities.iter().map(priority).collect()
 }

@@ -16,6 +16,8 @@ use loop_probes::stamped::Stamped;
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
 use super::failed;
+use super::unfinished::StreamEnd;
+use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 use waiting::Waiting;
 use workers::AgendaWorkers;
@@ -182,6 +184,39 @@ impl Agenda {
         let passed_by = self.higher_ran(priority).saturating_sub(oldest.higher_ran);
         let taken_after = self.workers.longest_run_since();
         Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by, taken_after })
+    }
+
+    /// Queue waits of this priority, with the `lost` ones and those of waiting tasklets, in a stream known up to `known`
+    /// that ended like `end`. Where it was cut, the last runs of a worker may be missing from it, so a minimum is not
+    /// known.
+    pub(crate) fn missing_waits(
+        &self,
+        priority: Priority,
+        lost: &Missing,
+        known: Timestamp,
+        end: StreamEnd,
+    ) -> Missing {
+        let waiting = &self.priority(priority).waiting;
+        let until = match end {
+            StreamEnd::Cut => Timestamp(0),
+            StreamEnd::Known | StreamEnd::Died => {
+                self.workers.longest_run_since().map_or(known, |taken| taken.min(known))
+            }
+        };
+        let mut at_least = Histogram::new();
+        waiting.iter().for_each(|entry| at_least.record(until.ns_since(entry.added)));
+        let to_come = u64::from(waiting.depth()).saturating_sub(at_least.count());
+        lost.clone().with_unfinished(at_least, to_come)
+    }
+
+    /// Run times of this priority, with the `lost` ones and those of waiting tasklets that a worker may have taken, in a
+    /// stream that ended like `end`.
+    pub(crate) fn missing_runs(&self, priority: Priority, lost: &Missing, end: StreamEnd) -> Missing {
+        let workers = self.workers.all().iter();
+        let may_run =
+            workers.filter(|worker| worker.run_since.is_some() || end == StreamEnd::Cut && worker.is_seen());
+        let running = (may_run.count() as u64).min(self.priority(priority).waiting().into());
+        lost.clone().with_unfinished(Histogram::new(), running)
     }
 
     /// Workers by number; empty entries for workers without events.

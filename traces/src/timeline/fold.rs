@@ -1,7 +1,7 @@
 //! Folds one event into the timeline. The `match` is exhaustive: a new kind of event needs an arm here, or the compiler
 //! complains.
 
-use loop_probes::event::{Event, Origin, Outcome, Queue, RefKind, RunningKind};
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue, RefKind, RunningKind};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
@@ -56,6 +56,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
 
     timeline.queues.see(at, place, &event);
     if let Some(place) = place {
+        match event {
+            Event::InputClock { point: ClockPoint::AfterPoll, .. } => timeline.open[place].poll_over(),
+            Event::Poll { .. } => timeline.open[place].poll_since = None,
+            _ => {}
+        }
         // What a recorder or a reader says about an emitter is not an action of that emitter.
         if !matches!(event, Event::Running { .. } | Event::Lost { .. }) {
             timeline.open[place].last = at;

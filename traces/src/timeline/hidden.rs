@@ -36,8 +36,12 @@ pub struct MissingSamples {
     /// Run times of lost tasks on a loop's thread; `running` has those of unfinished tasks, with their tags.
     pub(super) tasks_lost: Missing,
     pub(super) running: Vec<(Tag, u64)>,
+    /// Tasks that loops may be running without a record; any of them may have any tag.
+    pub(super) running_unseen: u64,
     /// Queue waits of lost tasks; `waiting` has those of tasks still queued, with their tags.
     pub(super) waits_lost: Missing,
+    /// Posts that may be waiting without a record; any of them may have any tag.
+    pub(super) waiting_unseen: u64,
     pub(super) waiting: Vec<(Tag, u64)>,
 }
 
@@ -50,13 +54,13 @@ impl MissingSamples {
     /// Run times of the tasks of one tag on a loop's thread.
     #[must_use]
     pub fn tasks_of(&self, tag: Tag) -> Missing {
-        self.tasks_lost.clone().with_unfinished(of_tag(&self.running, tag), 0)
+        self.tasks_lost.clone().with_unfinished(of_tag(&self.running, tag), self.running_unseen)
     }
 
     /// Queue waits of the tasks of one tag on a loop's thread.
     #[must_use]
     pub fn waits_of(&self, tag: Tag) -> Missing {
-        self.waits_lost.clone().with_unfinished(of_tag(&self.waiting, tag), 0)
+        self.waits_lost.clone().with_unfinished(of_tag(&self.waiting, tag), self.waiting_unseen)
     }
 }
 
@@ -228,6 +232,8 @@ impl Hidden {
             lag_corrected: Missing::anything(lost.saturating_mul(u64::from(u32::MAX))),
             others,
             running: Vec::new(),
+            running_unseen: 0,
+            waiting_unseen: 0,
             waits: waits.clone(),
             waits_lost: waits,
             waiting: Vec::new(),

@@ -84,6 +84,8 @@ pub(crate) struct OpenTick {
     pub(crate) signal_task: Option<TaskId>,
     /// When the emitter's last event was recorded.
     pub(crate) last: Timestamp,
+    /// The last event before a poll whose end was read from the clock, but whose record has not come: it is the next one.
+    pub(crate) poll_since: Option<Timestamp>,
     /// What the emitter was last seen doing, unless an event since then ended it.
     pub(crate) seen: Option<Seen>,
     /// Whether the emitter has ticks.
@@ -118,6 +120,7 @@ impl OpenTick {
             last_run: None,
             signal_task: None,
             last: Timestamp(0),
+            poll_since: None,
             seen: None,
             ticked: false,
             has_stopped: false,
@@ -203,9 +206,19 @@ impl OpenTick {
         }
     }
 
+    /// The clock was read after a poll, whose record follows.
+    pub(crate) fn poll_over(&mut self) {
+        self.poll_since = Some(self.last);
+    }
+
+    /// The last moment at which its events show that it was busy.
+    pub(crate) fn last_busy(&self) -> Timestamp {
+        self.poll_since.unwrap_or(self.last)
+    }
+
     /// Records of this emitter are missing.
     pub(crate) fn lost(&mut self) {
-        self.seen = None;
+        (self.seen, self.poll_since) = (None, None);
         self.damaged = true;
     }
 

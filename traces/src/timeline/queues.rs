@@ -222,6 +222,11 @@ impl Queues {
         self.waits_left_out
     }
 
+    /// Whether the emitter at `place` records when it queues a task.
+    pub(crate) fn tells_queueing(&self, place: usize) -> bool {
+        self.emitters.get(place).is_some_and(|emitter| emitter.tells_queueing)
+    }
+
     /// The tasks of the emitter at `place` that were queued and have not ended, oldest first.
     pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())

@@ -115,25 +115,19 @@ impl Timeline {
             // Ticks that may grow count as missing.
             certain += u64::from(!unfinished.is_growing(tick));
         }
-        // If a recording was cut before its first tick, nothing bounds what its loop did.
-        let is_without_loop =
-            unfinished.end == StreamEnd::Cut && self.events > 0 && !self.open.iter().any(|open| open.ticked);
-        let unseen = unfinished.stalls_unseen(limit_ns);
+        // A loop that had not stopped may have done anything after the end of a recording that was cut off.
+        let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
         // There may be more stalls, or longer ones, than were seen.
-        let is_open =
-            self.lost_records > 0 || unfinished.growing().next().is_some() || unseen > 0 || is_without_loop;
-        if !is_open {
+        if self.lost_records == 0 && unfinished.growing().next().is_none() && !went_on {
             return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
         }
-        let most = certain.saturating_add(missing.ticks.longer_than(limit_ns)).saturating_add(unseen);
-        let unseen_ns = unfinished.unseen_ns.iter().fold(0, |sum: u64, ns| sum.saturating_add(*ns));
-        let more_ns = missing.ticks.total_longer_than(limit_ns).filter(|_| !is_without_loop);
-        let most_ns = more_ns.map(|more| busy_ns.saturating_add(more).saturating_add(unseen_ns));
+        let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
+        let most_ns = missing.ticks.total_longer_than(limit_ns).map(|more| busy_ns.saturating_add(more));
         StallFigures {
             count,
             busy_ns,
-            bounds: Some(Bounds { lo: count, hi: (!is_without_loop).then_some(most) }),
-            busy_bounds: Some(Bounds { lo: busy_ns, hi: most_ns }),
+            bounds: Some(Bounds { lo: count, hi: (!went_on).then_some(most) }),
+            busy_bounds: Some(Bounds { lo: busy_ns, hi: most_ns.filter(|_| !went_on) }),
         }
     }
 }

@@ -40,6 +40,14 @@ impl OpenTick {
         last || self.spans().iter().rev().any(is_end)
     }
 
+    /// The last moment at which nothing of the tick was running.
+    fn last_end(&self) -> Timestamp {
+        let is_end = |span: &&TickSpan| {
+            matches!(span.what, SpanKind::Task { .. } | SpanKind::Io { .. } | SpanKind::Phase(_))
+        };
+        self.spans().iter().rev().find(is_end).map_or(Timestamp(0), |span| span.end)
+    }
+
     /// Adds to `nodes` its last seen activity, up to the moment to which that is known.
     pub(super) fn gather_seen(&self, known: Timestamp, nodes: &mut Nodes) {
         let span = self.seen.and_then(|seen| seen.span(seen.until(known)));
@@ -71,7 +79,8 @@ impl OpenTick {
             (None, Some(seen)) if is_loop => (self.number(), seen.since),
             _ => return None,
         };
-        let as_of = seen.map_or(self.last, |seen| seen.until(until).max(self.last)).max(start);
+        let last = self.last_busy();
+        let as_of = seen.map_or(last, |seen| seen.until(until).max(last)).max(start);
         let mut polls = self.polls_since(start);
         if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Task { .. }))
         {
@@ -169,12 +178,20 @@ impl Timeline {
         let mut waiting = Vec::new();
         for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
             // Another task may have begun since the last record, so a wait is known only up to the end of the
-            // loop's current activity.
-            let Some(seen) = open.seen.filter(|seen| !seen.is_over) else { continue };
+            // loop's current activity, or of the last one.
+            let seen = open.seen.filter(|seen| !seen.is_over);
+            let last_end = open.last_end();
             waiting.extend(self.queues.waiting(place).map(|&Waits { task, tag, queued }| {
-                let is_it = matches!(seen.running, Running::Task { task: running, .. } if running == task);
-                let as_of = if is_it { seen.since } else { seen.until(open.known_until(known, end)) };
-                WaitingTask { source: open.source, task, tag, queued, as_of }
+                let as_of = match seen {
+                    Some(Seen { running: Running::Task { task: running, .. }, since, .. })
+                        if running == task =>
+                    {
+                        since
+                    }
+                    Some(seen) => seen.until(open.known_until(known, end)),
+                    None => last_end,
+                };
+                WaitingTask { source: open.source, task, tag, queued, as_of: as_of.max(queued) }
             }));
         }
         waiting.sort_by_key(|task| (std::cmp::Reverse(task.queue_wait_ns()), task.source, task.task));
@@ -209,23 +226,36 @@ impl Timeline {
         let mut unfinished = Unfinished {
             ticks: self.unfinished_ticks_at(end),
             tasks: self.running_tasks_at(end),
+            tasks_unseen: 0,
+            waiting_unseen: 0,
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
-            unseen_ns: self.unseen_ns(end),
             end,
         };
+        unfinished.tasks_unseen = unfinished.growing().filter(|tick| tick.may_run_unseen(end)).count() as u64;
+        unfinished.waiting_unseen = self.posts_unseen(&unfinished);
         if end != StreamEnd::Known {
             unfinished.timers_to_come = self.timers_to_come(&unfinished);
         }
         unfinished
     }
 
-    /// For each loop that may have gone on, how much of the stream is later than the last sign of the loop.
-    fn unseen_ns(&self, end: StreamEnd) -> Vec<u64> {
-        let known = self.last.unwrap_or_default();
-        let loops = self.open.iter().filter(|open| open.ticked && !open.has_stopped);
-        loops.map(|open| known.ns_since(open.known_until(known, end))).filter(|ns| *ns > 0).collect()
+    /// The most posts that may be waiting for loops in these ticks without a record of it: none, or any number. A loop
+    /// that goes on takes them before they are late.
+    fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
+        let may_wait = |tick: &UnfinishedTick| {
+            let place = self.open.iter().position(|open| open.source == tick.source);
+            let goes_on = unfinished.end == StreamEnd::Known && tick.busy_ns <= self.config.late_task_ns;
+            !goes_on && place.is_some_and(|place| self.queues.tells_queueing(place))
+        };
+        if unfinished.growing().any(may_wait) { u32::MAX.into() } else { 0 }
+    }
+
+    /// Whether all loops have stopped; false if none was seen.
+    pub(super) fn have_stopped(&self) -> bool {
+        let mut loops = self.open.iter().filter(|open| open.ticked).peekable();
+        loops.peek().is_some() && loops.all(|open| open.has_stopped)
     }
 
     /// The number of armed timers that were not due yet, in loops that may have been busy for longer than is known.

@@ -43,6 +43,27 @@ fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
 }
 
 #[test]
+fn a_waiting_tasklet_has_a_wait_and_a_run_without_an_upper_limit() {
+    let mut agenda = agenda();
+    let none = Missing::none();
+    let run_longest = |agenda: &Agenda, end| agenda.missing_runs(LOW, &none, end).longest();
+    for task in 1..6 {
+        add(&mut agenda, 10, task, LOW, task as u32);
+    }
+    let waits = |agenda: &Agenda, end| agenda.missing_waits(LOW, &none, Timestamp(500), end);
+    let at_least = |missing: &Missing| missing.unfinished().map(|waits| (waits.count(), waits.max()));
+    assert_eq!(at_least(&waits(&agenda, StreamEnd::Known)), Some((4, 490)));
+    assert_eq!(at_least(&waits(&agenda, StreamEnd::Cut)), Some((4, 0)));
+    assert_eq!(waits(&agenda, StreamEnd::Cut).count(), 5, "one of them is not tracked by name");
+    assert_eq!(run_longest(&agenda, StreamEnd::Cut), Some(0), "no worker is known");
+    // A worker that was in another tasklet until 40 may have taken one of them.
+    run(&mut agenda, ran(9, Priority::High, 10, 30, 40));
+    assert_eq!(at_least(&waits(&agenda, StreamEnd::Died)), Some((4, 30)));
+    assert_eq!(run_longest(&agenda, StreamEnd::Died), None);
+    assert_eq!(agenda.missing_waits(Priority::High, &none, Timestamp(500), StreamEnd::Cut), none);
+}
+
+#[test]
 fn the_depth_of_an_addition_corrects_what_a_gap_hid() {
     let mut agenda = agenda();
     for task in 1..4 {

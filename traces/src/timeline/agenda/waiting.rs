@@ -36,6 +36,10 @@ impl Waiting {
         self.entries.front().copied()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     pub(super) fn added(&mut self, at: Timestamp, task: TaskId, depth: u32, higher_ran: u64) {
         self.last_added = self.last_added.max(at);
         self.depth = depth;

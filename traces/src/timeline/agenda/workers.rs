@@ -32,7 +32,7 @@ pub struct AgendaWorker {
     pub source: Option<SourceId>,
     first_at: Option<Timestamp>,
     /// Since when it has been in a tasklet that is not reported yet.
-    run_since: Option<Timestamp>,
+    pub(super) run_since: Option<Timestamp>,
 }
 
 impl AgendaWorker {

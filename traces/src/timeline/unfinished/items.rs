@@ -104,6 +104,18 @@ impl UnfinishedTick {
         matches!(self.running, Some((Running::Poll { .. }, _)))
     }
 
+    /// Whether it may be running a task that no record names, in a stream that ended like `end`. After a cut, anything
+    /// may have followed.
+    pub(in crate::timeline) const fn may_run_unseen(&self, end: StreamEnd) -> bool {
+        match self.running {
+            Some((Running::Task { .. }, _)) => false,
+            Some((Running::Poll { .. }, _)) => matches!(end, StreamEnd::Cut),
+            // A phase is known only as of its sample.
+            Some((Running::Phase(_), _)) => self.unknown_ns > 0 || !matches!(end, StreamEnd::Known),
+            Some((Running::Outside, _)) | None => true,
+        }
+    }
+
     /// Describes its last known activity: `task ReadFile #12`, `phase timers`, `poll`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> Option<String> {
@@ -146,7 +158,7 @@ impl RunningTask {
     }
 }
 
-/// A task that was queued and has not ended, while its loop's current activity is known.
+/// A task that was queued and has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WaitingTask {
@@ -158,7 +170,8 @@ pub struct WaitingTask {
     pub tag: Tag,
     /// When it was queued.
     pub queued: Timestamp,
-    /// The last moment at which it is known to have been waiting: its start if it is running.
+    /// The last moment at which it is known to have been waiting: its start if it is running, and if its loop's current
+    /// activity is unknown, the end of the last task or phase.
     pub as_of: Timestamp,
 }
 
@@ -216,15 +229,17 @@ pub struct Unfinished {
     pub ticks: Vec<UnfinishedTick>,
     /// Tasks.
     pub tasks: Vec<RunningTask>,
+    /// Tasks that loops may be running without a record of it: one for each loop in a tick whose activity is unknown.
+    pub tasks_unseen: u64,
     /// Queued tasks, longest wait first.
     pub waiting: Vec<WaitingTask>,
+    /// Posts that may be waiting for busy loops, which record a post only when they take it: any number if there is
+    /// such a loop.
+    pub waiting_unseen: u64,
     /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
     /// Armed timers that may have become overdue after the last known moment.
     pub timers_to_come: u64,
-    /// Where the recording was cut: by loop, the time for which there are events of other emitters and no sign of the
-    /// loop. It may have recorded something that was lost, in nanoseconds.
-    pub unseen_ns: Vec<u64>,
     /// What is known about the time after the last known moment.
     pub end: StreamEnd,
 }
@@ -243,11 +258,6 @@ impl Unfinished {
     /// Whether the busy time of this tick may exceed what is known.
     pub(in crate::timeline) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
         self.end == StreamEnd::Cut || !tick.is_polling()
-    }
-
-    /// The most stalls that began and ended in the [unseen](Self::unseen_ns) time.
-    pub(in crate::timeline) fn stalls_unseen(&self, limit_ns: u64) -> u64 {
-        self.unseen_ns.iter().fold(0, |sum, ns| sum.saturating_add(ns / limit_ns.max(1)))
     }
 
     /// Sum of their busy times.
@@ -289,9 +299,11 @@ impl Unfinished {
             *missing = std::mem::take(missing).with_unfinished(samples, to_come);
         };
         add(&mut missing.ticks, of(&mut self.growing().map(|tick| tick.busy_ns)), 0);
-        add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), 0);
+        add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);
+        (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, self.waiting_unseen);
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
-        add(&mut missing.waits, of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns)), 0);
+        let waiting = of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns));
+        add(&mut missing.waits, waiting, self.waiting_unseen);
         missing.waiting = self.waiting.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
         let overdue = of(&mut self.timers.iter().map(OverdueTimer::lag_ns));
         add(&mut missing.lag, overdue, self.timers_to_come);

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use loop_probes::event::{Event, Origin, Outcome, Phase, Placement, PollReason, Queue};
+use loop_probes::event::{
+    ClockPoint, Event, Origin, Outcome, Phase, Placement, PollReason, Queue, StopReason,
+};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -19,6 +21,7 @@ use crate::timeline::TimelineConfig;
 const LOOP: SourceId = SourceId(1);
 const OTHER: SourceId = SourceId(2);
 const TAG: Tag = Tag(3);
+const OTHER_TAG: Tag = Tag(4);
 
 fn on(source: SourceId, at: u64, event: Event) -> Stamped {
     Stamped { at: Timestamp(at), source, event }
@@ -193,8 +196,18 @@ fn an_overdue_timer_is_late_by_what_is_known() {
     assert_eq!(late, [(TimerId(2), 800, Some(100)), (TimerId(1), 700, None)]);
 }
 
-/// Three tasks are queued; the first runs and does not end. Of the other loop, nothing is known after its task was
-/// queued.
+/// A recording may be cut between the two records with which a poll ends.
+#[test]
+fn a_poll_of_which_only_the_clock_reading_is_left_is_not_busy_time() {
+    let clock = Event::InputClock { point: ClockPoint::AfterPoll, now: Timestamp(20_000) };
+    let mut timeline = folded(&[begun(1, 100), ran(1, 110, 400), at(20_000, clock)]);
+    assert_eq!(only(&timeline).1, [300, 0, 19_600]);
+    timeline.extend(&[polled(450, 20_000)]);
+    assert_eq!(only(&timeline).1, [350, 19_550, 0]);
+}
+
+/// Three tasks are queued, of which the first ends and the second does not. Of the other loop, nothing is known after its
+/// task was queued: that one may have begun at once.
 #[test]
 fn a_queued_task_waits_until_the_last_known_moment() {
     let queue = |task, depth, queued| {
@@ -214,16 +227,68 @@ fn a_queued_task_waits_until_the_last_known_moment() {
     ]);
     let waiting: Vec<_> =
         timeline.waiting_tasks().iter().map(|task| (task.source, task.task, task.queue_wait_ns())).collect();
-    assert_eq!(waiting, [(LOOP, TaskId(3), 780), (LOOP, TaskId(2), 130)]);
+    assert_eq!(waiting, [(LOOP, TaskId(3), 780), (LOOP, TaskId(2), 130), (OTHER, TaskId(1), 0)]);
     let missing = timeline.missing();
-    assert_eq!(missing.waits.unfinished().map(|waits| (waits.count(), waits.max())), Some((2, 780)));
+    assert_eq!(missing.waits.unfinished().map(|waits| (waits.count(), waits.max())), Some((3, 780)));
     assert_eq!(missing.waits_of(TAG).unfinished().map(Histogram::max), Some(780));
     assert_eq!(missing.others.unfinished(), None);
     // Once records are lost, it is unknown which of them ran.
     let mut timeline = timeline;
     let lost = Event::Lost { count: 1, from: Timestamp(1_000) };
     timeline.extend(&[at(1_100, lost), seen(in_task(9), 1_100, 1_200)]);
-    assert_eq!(timeline.waiting_tasks(), []);
+    let sources: Vec<_> = timeline.waiting_tasks().iter().map(|task| task.source).collect();
+    assert_eq!(sources, [OTHER]);
+}
+
+/// A loop is in a tick, its last task ended at 300, and two tasks wait that were queued at 210 and 320.
+fn between_tasks() -> Timeline {
+    let queue = |task, queued| {
+        let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: 2 };
+        let (task, queued) = (TaskId(task), Timestamp(queued));
+        Event::TaskQueued { task, tag: TAG, place, parent: None, poster: None, queued }
+    };
+    folded(&[
+        begun(1, 100),
+        at(200, queue(1, 200)),
+        at(210, queue(2, 210)),
+        ran(1, 230, 300),
+        at(320, queue(3, 320)),
+    ])
+}
+
+#[test]
+fn a_task_that_may_have_begun_unseen_has_waited_until_the_last_end_and_runs_for_any_time() {
+    let timeline = between_tasks();
+    for end in [StreamEnd::Known, StreamEnd::Died, StreamEnd::Cut] {
+        let unfinished = timeline.unfinished(end);
+        let waits: Vec<_> = unfinished.waiting.iter().map(WaitingTask::queue_wait_ns).collect();
+        assert_eq!(waits, [90, 0], "{end:?}");
+        let missing = timeline.missing_with(&unfinished);
+        for (what, missing) in [
+            ("runs", &missing.tasks),
+            ("runs of the tag", &missing.tasks_of(TAG)),
+            ("waits", &missing.waits),
+            ("waits of the tag", &missing.waits_of(TAG)),
+        ] {
+            assert_eq!(missing.longest(), None, "{what}, {end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_post_that_a_busy_loop_has_not_taken_has_no_record() {
+    let unseen = |end, until| {
+        let mut timeline = between_tasks();
+        timeline.extend(&[seen(in_task(3), 330, until)]);
+        let unfinished = timeline.unfinished(end);
+        let missing = timeline.missing_with(&unfinished);
+        (missing.waits.longer_than(1 << 40) > 2, missing.waits_of(OTHER_TAG).longest())
+    };
+    let late = 340 + TimelineConfig::default().late_task_ns;
+    assert_eq!(unseen(StreamEnd::Known, 10_000), (false, Some(0)), "it will be taken in time");
+    assert_eq!(unseen(StreamEnd::Known, late), (true, None));
+    assert_eq!(unseen(StreamEnd::Died, 10_000), (true, None));
+    assert_eq!(unseen(StreamEnd::Cut, 10_000), (true, None));
 }
 
 #[test]
@@ -265,29 +330,31 @@ fn where_a_recording_was_cut_other_emitters_do_not_show_what_a_loop_did() {
     let whole = Bounds { lo: 1, hi: Some(1) };
     assert_eq!(with(StreamEnd::Known), (5 + tail_ms, vec![(3 + tail_ms) * MS], 1, Some(whole)));
     // Records of the loop may be lost, which its next record would have said.
-    let torn = Bounds { lo: 0, hi: Some(1 + 3) };
-    assert_eq!(with(StreamEnd::Cut), (5, vec![3 * MS], 0, Some(torn)));
+    assert_eq!(with(StreamEnd::Cut), (5, vec![3 * MS], 0, Some(ANY)));
 }
 
+/// No stall was seen, and nothing limits how many there were.
+const ANY: Bounds = Bounds { lo: 0, hi: None };
+
 #[test]
-fn where_a_recording_was_cut_an_idle_loop_may_have_stalled_unseen() {
+fn where_a_recording_was_cut_a_loop_may_have_stalled_unless_it_had_stopped() {
     const MS: u64 = 1_000_000;
-    let limit_ms = TimelineConfig::default().stall_limit_ns / MS;
     let ended = |tick, start, end| at(end, Event::TickEnd { tick, tasks_run: 1, start: Timestamp(start) });
     let other = |ms: u64| on(OTHER, ms * MS, Event::Wake { from: None, coalesced: 0 });
     let bounds = |last| {
         let timeline = folded(&[begun(1, MS), ended(1, MS, 2 * MS), last]);
         [StreamEnd::Known, StreamEnd::Cut].map(|end| stalls_bounds(&timeline, end))
     };
-    assert_eq!(bounds(other(2 + limit_ms - 1)), [None, None], "too short for a stall");
+    assert_eq!(bounds(other(3)), [None, Some(ANY)]);
     // A damaged block at the end says as little.
-    let lost = at((2 + 2 * limit_ms) * MS, Event::Lost { count: 0, from: Timestamp(2 * MS) });
-    assert_eq!(bounds(lost)[1], Some(Bounds { lo: 0, hi: Some(2) }));
+    let lost = at(4 * MS, Event::Lost { count: 0, from: Timestamp(2 * MS) });
+    assert_eq!(bounds(lost)[1], Some(ANY));
+    let stopped = Event::LoopStopped { reason: StopReason::Stopped };
+    assert_eq!(bounds(at(3 * MS, stopped)), [None, None]);
     let timeline = folded(&[other(1)]);
     let of = |end| stalls_bounds(&timeline, end);
     assert_eq!(of(StreamEnd::Known), None, "it has no loop");
-    assert_eq!(of(StreamEnd::Cut), Some(Bounds { lo: 0, hi: None }), "its loop may not have been saved yet");
-    assert_eq!(bounds(other(2 + 2 * limit_ms)), [None, Some(Bounds { lo: 0, hi: Some(2) })]);
+    assert_eq!(of(StreamEnd::Cut), Some(ANY), "its loop may not have been saved yet");
 }
 
 /// What the whole of a stream shows about unfinished work in a part of it.
