@@ -317,46 +317,49 @@ impl Gate {
         effect: &Effect,
         (share, than): (f64, &str),
     ) -> Judgement {
-        let both = format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate));
-        let Some(change) = effect.change else {
-            // From zero to something: no share can express how much worse that is.
-            return if effect.candidate == 0.0 {
-                self.judgement(Outcome::Held, both, None)
-            } else {
-                let why = "the base is zero, of which there is no share; use max".to_owned();
-                self.judgement(Outcome::Undecided, both, Some(why))
-            };
-        };
         let (outcome, why) = self.decide(effect, effect.p, share);
-        let numbers = format!("{both}, {}{than}", by(self.worse(change)));
-        let ends = effect.ends.iter().flat_map(|ends| ends.iter());
-        let ends: Vec<(f64, Outcome)> = ends
-            .filter_map(|end| Some((self.worse(end.change?), self.decide(end, end.p, share).0)))
+        let both = format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate));
+        let numbers = match effect.change {
+            Some(change) => format!("{both}, {}{than}", by(self.worse(change))),
+            None if effect.shift == 0.0 => both,
+            None => format!("{both}, {}", self.by_shift(effect.shift)),
+        };
+        let ends: Vec<(Option<f64>, Outcome)> = effect
+            .ends
+            .iter()
+            .flat_map(|ends| ends.iter())
+            .map(|end| (end.change.map(|change| self.worse(change)), self.decide(end, end.p, share).0))
             .collect();
         let stands = ends.iter().all(|(_, at_end)| *at_end == outcome);
-        let could_be = between_changes(ends.into_iter().map(|(worse, _)| worse));
+        let could_be = between_changes(ends.into_iter().filter_map(|(worse, _)| worse));
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
     /// Fails if it is beyond `share` and that is not chance; holds if it is shown to be within.
     fn decide(&self, effect: &Effect, p: f64, share: f64) -> (Outcome, Option<String>) {
         let is_same = matches!(self.limit, Limit::SameWithin(_));
-        let off = |change: f64| if is_same { change.abs() } else { self.worse(change) };
-        let (Some(change), Some([low, high])) = (effect.change, effect.change_interval) else {
+        let off = |by: f64| if is_same { by.abs() } else { self.worse(by) };
+        // Every share of a base of zero is zero, so the shift itself decides: beyond the grain, it is beyond any share.
+        let (by, interval, limit) = match effect.change {
+            Some(change) => (change, effect.change_interval, share),
+            None => (effect.shift, effect.shift_interval, effect.grain()),
+        };
+        let Some([low, high]) = interval else {
             let why = "one run a side does not show how runs scatter";
             return (Outcome::Undecided, Some(why.to_owned()));
         };
         let most = off(low).max(off(high));
-        let holds = if is_same { effect.is_same(share, false) } else { most <= share };
-        if off(change) > share && p <= ALPHA {
+        let holds = if is_same { effect.is_same(share, false) } else { most <= limit };
+        if off(by) > limit && p <= ALPHA {
             (Outcome::Failed, None)
         } else if holds {
             (Outcome::Held, None)
-        } else if off(change) > share {
+        } else if off(by) > limit {
             (Outcome::Undecided, Some("it may be chance".to_owned()))
         } else {
             let than = if is_same { "off" } else { "worse" };
-            (Outcome::Undecided, Some(format!("it may be {} {than}", percent(most))))
+            let most = if effect.change.is_some() { percent(most) } else { self.shown(most) };
+            (Outcome::Undecided, Some(format!("it may be {most} {than}")))
         }
     }
 
@@ -433,6 +436,12 @@ impl Gate {
     /// Converts a change to how much worse it is.
     fn worse(&self, change: f64) -> f64 {
         if self.metric.sense() == Sense::MoreIsBetter { -change } else { change }
+    }
+
+    /// `80.1ms worse`.
+    fn by_shift(&self, shift: f64) -> String {
+        let direction = if self.worse(shift) >= 0.0 { "worse" } else { "better" };
+        format!("{} {direction}", self.shown(shift.abs()))
     }
 
     fn shown(&self, number: f64) -> String {

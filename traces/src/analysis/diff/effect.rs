@@ -152,6 +152,11 @@ impl Effect {
         })
     }
 
+    /// The difference that counts as none, in the metric's unit.
+    pub(crate) const fn grain(&self) -> f64 {
+        self.grain
+    }
+
     /// The larger p-value of the extremes, if there are any.
     pub(crate) fn p_at_worst(&self) -> f64 {
         let ends = self.ends.iter().flat_map(|ends| ends.iter());

@@ -125,24 +125,70 @@ fn worse_by_fails_only_on_what_is_sure() {
     assert_eq!(judged(&[2e6]).outcome, Outcome::Undecided, "one run");
 }
 
+/// Runs with these stalls of 40 ms.
+fn stalled(stalls: [u64; 5]) -> Vec<Run> {
+    let mut all = runs(&BASE);
+    for (run, stalls) in all.iter_mut().zip(stalls) {
+        run.summary.ticks.stalls = stalls;
+        run.summary.ticks.stalls_busy_ns = Some(stalls * 40_000_000);
+    }
+    all
+}
+
 #[test]
-fn worse_by_of_nothing_has_no_share() {
-    let gate = gate("stalls", Limit::WorseBy(0.1));
-    let none = runs(&BASE);
-    let mut some = runs(&BASE);
-    let of_none: Vec<Run> = none
-        .iter()
-        .cloned()
-        .map(|mut run| {
-            run.summary.ticks.stalls = 0;
-            run
+fn a_base_of_zero_holds_only_where_the_runs_show_it() {
+    let judged = |limit, base, candidate| {
+        ["stalls", "stalls.busy"].map(|metric| {
+            let judged = gate(metric, limit).judge_against(&stalled(base), &stalled(candidate));
+            (judged.outcome, judged.why.unwrap_or_default())
         })
-        .collect();
-    some.iter_mut().for_each(|run| run.summary.ticks.stalls = 2);
-    assert_eq!(gate.judge_against(&of_none, &of_none).outcome, Outcome::Held);
-    let open = gate.judge_against(&of_none, &some);
-    assert_eq!(open.outcome, Outcome::Undecided);
-    assert!(open.why.unwrap().contains("use max"));
+    };
+    for limit in [Limit::WorseBy(0.1), Limit::SameWithin(0.1)] {
+        for [(count, _), (time, _)] in [judged(limit, [0; 5], [0; 5])] {
+            assert_eq!((count, time), (Outcome::Held, Outcome::Held), "{limit:?}");
+        }
+        for candidate in [[0, 2, 0, 2, 0], [0, 1, 0, 0, 0]] {
+            for (outcome, why) in judged(limit, [0; 5], candidate) {
+                assert_eq!(outcome, Outcome::Undecided, "{limit:?} {candidate:?} {why}");
+            }
+        }
+    }
+    let [(_, count), (_, time)] = judged(Limit::WorseBy(0.1), [0; 5], [0, 2, 0, 2, 0]);
+    assert_eq!((count.as_str(), time.as_str()), ("it may be 2 worse", "it may be 80.0ms worse"));
+    for (outcome, _) in judged(Limit::WorseBy(0.1), [0, 0, 2, 0, 0], [0; 5]) {
+        assert_eq!(outcome, Outcome::Held, "no worse");
+    }
+    let one = gate("stalls", Limit::WorseBy(0.1)).judge_against(&stalled([0; 5])[..1], &stalled([0; 5])[..1]);
+    assert_eq!(one.outcome, Outcome::Undecided, "one run a side: {one:?}");
+}
+
+#[test]
+fn what_is_worse_than_a_base_of_zero_fails() {
+    let (none, some) = (stalled([0; 5]), stalled([2, 2, 1, 2, 3]));
+    let verdict = &crate::analysis::diff::compare(&none, &some, &Default::default()).primary[2];
+    assert_eq!((verdict.metric.as_str(), verdict.verdict.name()), ("stalls.busy", "worse"));
+    for limit in [Limit::WorseBy(0.1), Limit::SameWithin(0.1)] {
+        let failed = gate("stalls.busy", limit).judge_against(&none, &some);
+        assert_eq!(
+            (failed.outcome, failed.numbers.as_str()),
+            (Outcome::Failed, "0 to 80.0ms, 80.0ms worse")
+        );
+        assert_eq!(gate("stalls", limit).judge_against(&none, &some).outcome, Outcome::Failed);
+    }
+}
+
+#[test]
+fn what_was_lost_can_overturn_a_base_of_zero() {
+    let (none, mut lossy) = (stalled([0; 5]), stalled([0; 5]));
+    for run in &mut lossy {
+        run.summary.lost_records = 3;
+        (run.summary.ticks.stalls_bounds, run.summary.ticks.stalls_busy_bounds) = (None, None);
+    }
+    for metric in ["stalls", "stalls.busy"] {
+        let open = gate(metric, Limit::WorseBy(0.1)).judge_against(&none, &lossy);
+        assert_eq!(open.outcome, Outcome::Undecided, "{open:?}");
+        assert!(open.why.unwrap().contains("15 lost records could overturn it"));
+    }
 }
 
 #[test]
