@@ -63,10 +63,8 @@ pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize)
 }
 
 pub(crate) fn waited(kind: Waiter, start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
-    // The poll in progress when the wait began.
-    let began_in = |node: &&sweep::Node| node.woken && node.start < start && start < node.end;
-    let within = nodes.list.iter().any(|node| began_in(&node));
-    let what = |piece: &Piece| piece.of(kind, within && piece.start == start);
+    // Only the poll in progress when the wait began can have been woken for it.
+    let what = |piece: &Piece| if piece.start == start { piece.of(kind, start) } else { piece.what };
     book(start, end, nodes, Spans::AreTheTasks, lines, |piece| Some(what(piece)))
 }
 

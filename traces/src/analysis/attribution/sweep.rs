@@ -57,22 +57,19 @@ pub(crate) struct Piece {
     pub(crate) what: What,
     /// Whether the loop's own poll covers it, whatever takes precedence: then none of it is busy time.
     pub(crate) polled: bool,
-    /// See [`Node::woken`].
-    pub(crate) woken: bool,
+    /// For a poll that returned before its deadline: when the poll began, which may be before this piece.
+    pub(crate) woken: Option<Timestamp>,
 }
 
 impl Piece {
-    /// What it is attributed to, for a wait of this kind that began within or before it.
+    /// What it is attributed to, for a wait of this kind since `from`, which is within or before it.
     ///
     /// Other threads wake a poll: a signal or a post that arrived during one that returned before its deadline waited
     /// for the wakeup. A timer, however, is due when the loop said, and anything that waited before the poll began was
     /// visible then: in these cases the loop should not have polled.
-    pub(crate) const fn of(&self, kind: Waiter, began_within: bool) -> What {
-        if self.woken && began_within && !matches!(kind, Waiter::Timer) {
-            What::LateWakeup
-        } else {
-            self.what
-        }
+    pub(crate) fn of(&self, kind: Waiter, from: Timestamp) -> What {
+        let began_within = self.woken.is_some_and(|poll| poll < from);
+        if began_within && kind != Waiter::Timer { What::LateWakeup } else { self.what }
     }
 }
 
@@ -208,7 +205,7 @@ impl Nodes {
             {
                 (layer, what) = (Layer::Ran, outer.what);
             }
-            let woken = node.woken && layer == Layer::Polled;
+            let woken = (node.woken && layer == Layer::Polled).then_some(node.start);
             open[layer as usize].push(Open { end: node.end, what, is_run: is_run(&node.what), woken });
         }
         advance(&mut open, now, end, &mut join);
@@ -224,8 +221,7 @@ impl Piece {
         before.end == self.start
             && before.what == self.what
             && before.polled == self.polled
-            && !before.woken
-            && !self.woken
+            && before.woken == self.woken
     }
 }
 
@@ -236,7 +232,7 @@ struct Open {
     what: What,
     /// Whether it is a callback itself, rather than a span with its name.
     is_run: bool,
-    woken: bool,
+    woken: Option<Timestamp>,
 }
 
 const fn is_frame(what: &What) -> bool {
@@ -265,7 +261,7 @@ fn advance(
     give: &mut impl FnMut(Piece),
 ) -> Timestamp {
     while now < until {
-        let (mut end, mut what, mut woken) = (until, What::Unattributed, false);
+        let (mut end, mut what, mut woken) = (until, What::Unattributed, None);
         for layer in open.iter_mut().filter(|layer| !layer.is_empty()) {
             pop_ended(layer, now);
             if let Some(top) = layer.last() {

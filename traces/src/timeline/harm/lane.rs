@@ -7,7 +7,6 @@
 //! Counting how many waits a cause delayed is a different problem: one wait may span many of its stretches and counts
 //! once. So each cause has a track of where its stretches are, and a wait asks each track for the first stretch after
 //! the wait's own beginning.
-//! beginning on.
 
 use std::collections::VecDeque;
 
@@ -179,7 +178,7 @@ impl Lane {
             let stretch = &mut self.stretches[first];
             stretch.began[kind] += 1;
             let part_ns = to.min(stretch.piece.end).ns_since(from.max(stretch.piece.start));
-            if stretch.piece.of(wait.kind, from > stretch.piece.start) == stretch.piece.what {
+            if stretch.piece.of(wait.kind, wait.from) == stretch.piece.what {
                 stretch.partly_ns[kind] = stretch.partly_ns[kind].saturating_add(part_ns);
                 stretch.partly[kind] += 1;
                 over = Some((first, last));

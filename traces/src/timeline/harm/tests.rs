@@ -140,6 +140,25 @@ fn a_task_that_polls_by_itself_is_to_blame_for_it() {
 }
 
 #[test]
+fn posts_and_signals_that_arrive_during_a_poll_wait_for_its_wakeup() {
+    let poll =
+        Event::Poll { reason: PollReason::Timer, ready: 0, timeout_ns: Some(300), start: Timestamp(10) };
+    let signal = Event::SignalDelivered { signo: 10, task: TaskId(7), arrived: Timestamp(70) };
+    // The first to arrive is where the stretches begin that are charged.
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&[begin(1, 0), at(100, poll), ran(1, 1, 60, 100, 110), ran(2, 1, 80, 110, 120)]);
+    timeline.extend(&[at(120, signal), ran(3, 2, 10, 120, 130), end(1, 0, 140)]);
+    assert_eq!(of(&timeline, Cause::LateWakeup).unwrap().lateness_ns, [0, 30, 40 + 20]);
+    // It waited already when the poll began.
+    assert_eq!(of(&timeline, Cause::Overslept).unwrap().lateness_ns, [0, 0, 90]);
+
+    let mut alone = Timeline::new(strict());
+    alone.extend(&[begin(1, 0), at(100, poll), ran(1, 1, 60, 100, 110), end(1, 0, 140)]);
+    assert_eq!(of(&alone, Cause::LateWakeup).unwrap().lateness_ns, [0, 0, 40]);
+    assert_eq!(of(&alone, Cause::Overslept), None);
+}
+
+#[test]
 fn what_waited_since_before_the_recording_says_so() {
     // The first tick of a ring that was overwritten: its beginning is missing.
     let mut timeline = Timeline::new(strict());
