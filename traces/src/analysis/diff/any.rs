@@ -19,7 +19,7 @@ use super::effect::{Effect, Sides};
 use super::speed::{Speed, is_frequent};
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::splits::Splits;
-use crate::analysis::statistics::{at_least, mean, median};
+use crate::analysis::statistics::{at_least, mean, median, shift};
 
 /// The name under which the common change of all tags is judged.
 pub const EVERY_TAG: &str = "every tag";
@@ -34,6 +34,8 @@ pub(crate) struct One {
     /// Its share of the time of all tasks in the median run; 1 for what all have in common.
     pub(crate) share: f64,
     pub(crate) effect: Effect,
+    /// The change as measured, with the machine's speed in it.
+    pub(crate) measured: Option<f64>,
     /// The chance that any of them differs this much between equals.
     pub(crate) p: f64,
 }
@@ -60,9 +62,11 @@ impl Many {
     /// Evaluates all that `metric` is the largest of, in every run.
     pub(crate) fn of(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed, margin: f64) -> Self {
         let found = found(metric, base, candidate, speed);
-        let compared = found.iter().filter(|(name, ..)| name != EVERY_TAG).count();
+        let compared = found.iter().filter(|one| one.name != EVERY_TAG).count();
         let ranked = ranked(found, Splits::new(base.len(), candidate.len()), margin);
-        let one = |((name, share, sides), p)| Some(One { name, share, effect: Effect::of(&sides)?, p });
+        let one = |(Found { name, share, sides, measured }, p)| {
+            Some(One { name, share, effect: Effect::of(&sides)?, measured, p })
+        };
         Self { ones: ranked.into_iter().filter_map(one).collect(), compared }
     }
 
@@ -73,8 +77,13 @@ impl Many {
     }
 }
 
-/// A name, its share of the time, and its values.
-type Found = (String, f64, Sides);
+/// One before its effect is known.
+struct Found {
+    name: String,
+    share: f64,
+    sides: Sides,
+    measured: Option<f64>,
+}
 
 /// Finds all that `metric` is the largest of, in every run.
 fn found(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Vec<Found> {
@@ -83,18 +92,22 @@ fn found(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Vec
         runs().flat_map(|run| metric.each(&run.summary)).map(|metric| metric.to_string()).collect();
     let each = each.iter().filter_map(|name| name.parse::<Metric>().ok());
     let is_tag = metric.to_string().starts_with("task.");
-    let mut found: Vec<(String, f64, Sides)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     for metric in each {
         let Some(name) = metric.whose() else { continue };
         let sides = Sides::of(&metric, base, candidate, speed);
         // Skipped if a value is missing in a run, or cannot be compared as a ratio.
         let whole = sides.base.len() + sides.candidate.len() == base.len() + candidate.len();
         if whole && sides.is_ratio && (!is_tag || is_frequent(name, runs())) {
-            found.push((name.to_owned(), share(name, runs()), sides));
+            let measured = Sides::of(&metric, base, candidate, &Speed::default());
+            let measured = shift(&measured.base, &measured.candidate).map(f64::exp_m1);
+            found.push(Found { name: name.to_owned(), share: share(name, runs()), sides, measured });
         }
     }
     if let Some(logs) = speed.but(None).filter(|_| metric.is_run_of_tag()) {
-        found.push((EVERY_TAG.to_owned(), 1.0, common(&logs, base.len())));
+        let sides = common(&logs, base.len());
+        let measured = shift(&sides.base, &sides.candidate).map(f64::exp_m1);
+        found.push(Found { name: EVERY_TAG.to_owned(), share: 1.0, sides, measured });
     }
     found
 }
@@ -128,12 +141,12 @@ fn share<'a>(name: &str, runs: impl Iterator<Item = &'a Run>) -> f64 {
 
 /// Each with the chance that any of them differs this much between equals, the largest shift first.
 fn ranked(found: Vec<Found>, splits: Splits, margin: f64) -> Vec<(Found, f64)> {
-    let shifts: Vec<Shift> = found.iter().map(|(_, _, sides)| Shift::new(sides, margin)).collect();
+    let shifts: Vec<Shift> = found.iter().map(|one| Shift::new(&one.sides, margin)).collect();
     // One pass serves all of them: each is compared with the largest shift of each split.
     let mut largest = Vec::new();
     splits.each(|split| largest.push(shifts.iter().map(|shift| shift.of(split)).fold(0.0, f64::max)));
     let ranked = found.into_iter().zip(&shifts).map(|(one, shift)| {
-        let sides = &one.2;
+        let sides = &one.sides;
         let real: Vec<usize> = (sides.base.len()..sides.base.len() + sides.candidate.len()).collect();
         let own = shift.of(&real);
         let extreme = largest.iter().filter(|largest| **largest >= at_least(own)).count();

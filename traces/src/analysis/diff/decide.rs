@@ -5,10 +5,11 @@
 //! - **same**: an equivalence test shows that they differ by less than declared; it is not the absence of a finding;
 //! - **undecided**: everything else, with how many more runs would decide.
 
+use loop_probes::text::printable;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::any::{Many, One};
+use super::any::{EVERY_TAG, Many, One};
 use super::effect::{Effect, Sides};
 use super::leeway::{LeftOpen, Loss, interval};
 use super::pressure::Pressure;
@@ -16,6 +17,7 @@ use super::speed::Speed;
 use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
+use crate::units::percent;
 
 /// The verdict on a metric or a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -89,8 +91,9 @@ pub struct Judged {
     pub unit: Unit,
     /// The verdict.
     pub verdict: Verdict,
-    /// For a metric over any tag: the tag the effect belongs to. Among tags that changed significantly, the one whose
-    /// change weighs most by its share of the time; else the one furthest from chance.
+    /// For a metric over any tag: the tag the effect belongs to. Among tags that became significantly worse, the one
+    /// whose change weighs most by its share of the time; else among those that changed; else the one furthest from
+    /// chance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// For a metric over any tag: its share of the time of all tasks.
@@ -120,7 +123,7 @@ pub struct Judged {
     /// What lost records leave open. Absent if they cannot change the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// The verdict withheld because the sides differ in pressure, with the reason.
+    /// The verdict withheld because the sides differ in pressure, or because another tag is worse, with the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
 }
@@ -129,7 +132,7 @@ pub struct Judged {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Refused {
-    /// The verdict without the difference in pressure.
+    /// The verdict without the reason.
     pub verdict: Verdict,
     /// Why it is withheld.
     pub why: String,
@@ -196,12 +199,19 @@ impl Measured {
         let (first, effect) = match &self.found {
             Found::One(effect) => (None, effect.as_deref()),
             Found::Many(many) => {
-                // Changes that pressure could explain come after those it could not.
+                // One that is worse decides, whatever the others did.
+                let worse =
+                    changed.iter().copied().filter(|one| self.is_surely_worse(one, &changed, options.margin));
+                let worse: Vec<&One> = worse.collect();
+                let deciding = if worse.is_empty() { &changed } else { &worse };
+                // Changes that pressure or losses could explain come after those they could not.
                 let stands = |one: &&&One| {
                     let seen = self.verdict_of(&one.effect, significant, options, false);
-                    pressure.refuses(seen, &self.metric, &one.effect, options.margin).is_none()
+                    let loss = self.loss(&one.effect, seen, significant, p_needed, options);
+                    loss.is_none_or(|loss| loss.overturned.is_none())
+                        && pressure.refuses(seen, &self.metric, &one.effect, options.margin).is_none()
                 };
-                let first = changed.iter().find(stands).or_else(|| changed.first());
+                let first = deciding.iter().find(stands).or_else(|| deciding.first());
                 let first = first.copied().or_else(|| many.ones.first());
                 (first, first.map(|one| &one.effect))
             }
@@ -213,6 +223,7 @@ impl Measured {
         let overturned = loss.is_some_and(|loss| loss.overturned.is_some());
         let certain = if overturned { Verdict::Undecided } else { seen };
         let why = effect.and_then(|effect| pressure.refuses(certain, &self.metric, effect, options.margin));
+        let why = why.or_else(|| self.contradicts(certain, options.margin));
         let refused = why.map(|why| Refused { verdict: certain, why });
         let verdict = if refused.is_some() { Verdict::Undecided } else { certain };
         // More runs would neither bring back the records nor remove the other programs.
@@ -242,6 +253,31 @@ impl Measured {
             loss,
             refused,
         }
+    }
+
+    /// Whether more of it, as this effect has, is worse.
+    fn is_worse(&self, effect: &Effect) -> bool {
+        (effect.shift > 0.0) == (self.metric.sense() == Sense::MoreIsWorse)
+    }
+
+    /// Whether one of `changed` is worse for certain. If tags in general have become faster, one that has not is slower
+    /// only if the machine is the reason, and not if the build is.
+    fn is_surely_worse(&self, one: &One, changed: &[&One], margin: f64) -> bool {
+        let all_faster = changed.iter().any(|one| one.name == EVERY_TAG && !self.is_worse(&one.effect));
+        let as_measured = one.measured.is_some_and(|change| change * one.effect.shift.signum() > margin);
+        self.is_worse(&one.effect) && (as_measured || !all_faster)
+    }
+
+    /// Why none may be better: another is worse, by the test of a single gate.
+    fn contradicts(&self, verdict: Verdict, margin: f64) -> Option<String> {
+        let Found::Many(many) = &self.found else { return None };
+        let worse = |one: &&One| {
+            one.p <= ALPHA && self.is_worse(&one.effect) && one.effect.in_margins(margin).abs() > 1.0
+        };
+        let worse =
+            many.ones.iter().filter(worse).max_by(|one, other| one.weight().total_cmp(&other.weight()));
+        let worse = worse.filter(|_| verdict == Verdict::Better)?;
+        Some(format!("{} is {} worse", printable(&worse.name), percent(worse.effect.change?.abs())))
     }
 
     fn same_p(&self, options: &Options) -> Option<f64> {
@@ -289,8 +325,7 @@ impl Measured {
 
     fn verdict_of(&self, effect: &Effect, significant: bool, options: &Options, is_same: bool) -> Verdict {
         if significant && matters(effect, options.margin) {
-            let is_worse = (effect.shift > 0.0) == (self.metric.sense() == Sense::MoreIsWorse);
-            return if is_worse { Verdict::Worse } else { Verdict::Better };
+            return if self.is_worse(effect) { Verdict::Worse } else { Verdict::Better };
         }
         if is_same { Verdict::Same } else { Verdict::Undecided }
     }

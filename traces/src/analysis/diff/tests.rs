@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
+use super::any::EVERY_TAG;
 use super::comparable::check;
 use super::decide::MoreRuns;
 use super::*;
+use crate::analysis::gate::{Gate, Limit, Outcome};
 use crate::analysis::loss::{Missing, SpreadBounds};
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::EventSource as _;
@@ -127,6 +129,17 @@ fn every_tag_that_changed_is_named_what_amounts_to_most_first() {
     };
     let tasks =
         |factors: &[(usize, f64)]| compare(&side(&[]), &side(factors), &Options::default()).primary.remove(0);
+    let mixed = tasks(&[(4, 1.25), (3, 0.6)]);
+    assert_eq!((mixed.verdict, mixed.tag.as_deref()), (Verdict::Worse, Some("tag 4")), "{mixed:?}");
+    assert_eq!(mixed.other_tags[0].tag, "tag 3");
+    let worse_by: Gate = Gate::new("task.*.run.gmean".parse().unwrap(), Limit::WorseBy(0.1)).unwrap();
+    let failed = worse_by.judge_against(&side(&[]), &side(&[(4, 1.25), (3, 0.6)]));
+    assert_eq!(failed.outcome, Outcome::Failed, "{failed:?}");
+    // With most tags faster and two as they were: either the build made the others faster, or the machine did.
+    let most = tasks(&[(2, 0.7), (3, 0.7), (4, 0.7), (5, 0.7), (6, 0.7)]);
+    assert_eq!((most.verdict, most.tag.as_deref()), (Verdict::Undecided, Some(EVERY_TAG)), "{most:?}");
+    let refused = most.refused.unwrap();
+    assert_eq!((refused.verdict, refused.why.contains("tag 1 is")), (Verdict::Better, true), "{refused:?}");
     let judged = tasks(&[(1, 1.5), (3, 1.12)]);
     assert_eq!((judged.verdict, judged.tag.as_deref()), (Verdict::Worse, Some("tag 3")), "{judged:?}");
     assert!(judged.share.unwrap() > 0.5);

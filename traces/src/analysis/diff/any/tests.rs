@@ -54,8 +54,8 @@ fn p_values(base: &[Run], candidate: &[Run]) -> (String, Vec<f64>) {
         let speed = Speed::of(base, candidate);
         if metric.is_of_any() {
             let found = found(&metric, base, candidate, &speed);
-            let ((name, ..), p) = ranked(found, Splits::new(base.len(), candidate.len()), 0.05).remove(0);
-            named = name;
+            let (first, p) = ranked(found, Splits::new(base.len(), candidate.len()), 0.05).remove(0);
+            named = first.name;
             return p;
         }
         let sides = Sides::of(&metric, base, candidate, &speed);
