@@ -157,6 +157,9 @@ impl Gate {
         if let Some(judgement) = on_each {
             return judgement;
         }
+        if !self.names_one_of(base.iter().chain(candidate)) {
+            return self.unmeasured(candidate);
+        }
         let share = match self.limit {
             Limit::Max(_) | Limit::Min(_) => return self.judge_values(candidate),
             Limit::WorseBy(share) | Limit::SameWithin(share) => share,
@@ -212,7 +215,17 @@ impl Gate {
 
     fn judge_runs(&self, runs: &[Run]) -> Judgement {
         let on_each = self.judge_each_loop(runs, |gate| gate.judge_values(runs));
-        on_each.unwrap_or_else(|| self.judge_values(runs))
+        match on_each {
+            Some(judgement) => judgement,
+            None if self.names_one_of(runs) => self.judge_values(runs),
+            None => self.unmeasured(runs),
+        }
+    }
+
+    /// Whether its tag, queue or priority, if it is of one, occurs in any run: no task of a misspelt tag ever ran.
+    fn names_one_of<'a>(&self, runs: impl IntoIterator<Item = &'a Run>) -> bool {
+        let Some(name) = self.metric.whose() else { return true };
+        runs.into_iter().flat_map(|run| self.metric.siblings(&run.summary)).any(|known| known == name)
     }
 
     fn judgement(&self, outcome: Outcome, numbers: String, why: Option<String>) -> Judgement {

@@ -74,6 +74,21 @@ fn what_was_not_measured_is_undecided() {
 }
 
 #[test]
+fn a_tag_that_no_run_has_is_undecided() {
+    let (base, mut candidate) = (runs(&BASE), runs(&BASE));
+    for limit in [Limit::Max(1.0), Limit::Min(0.0)] {
+        let gate = gate("task.tag 11.count", limit);
+        for open in [gate.judge(&base[0]).unwrap(), gate.judge_against(&base, &candidate)] {
+            assert_eq!((open.outcome, open.numbers.as_str()), (Outcome::Undecided, "no value"));
+            assert!(open.why.unwrap().starts_with("there is no \"tag 11\"; near it are tag 1"));
+        }
+    }
+    candidate.iter_mut().for_each(|run| run.summary.tasks.by_tag.truncate(4));
+    let gone = gate("task.tag 4.count", Limit::Max(0.0)).judge_against(&base, &candidate);
+    assert_eq!((gone.outcome, gone.numbers.as_str()), (Outcome::Held, "0 (median)"), "the base has it");
+}
+
+#[test]
 fn a_run_without_a_value_could_have_had_any() {
     let mut candidate = runs(&BASE);
     for run in &mut candidate[..2] {
@@ -169,10 +184,7 @@ fn what_is_worse_than_a_base_of_zero_fails() {
     assert_eq!((verdict.metric.as_str(), verdict.verdict.name()), ("stalls.busy", "worse"));
     for limit in [Limit::WorseBy(0.1), Limit::SameWithin(0.1)] {
         let failed = gate("stalls.busy", limit).judge_against(&none, &some);
-        assert_eq!(
-            (failed.outcome, failed.numbers.as_str()),
-            (Outcome::Failed, "0 to 80.0ms, 80.0ms worse")
-        );
+        assert_eq!((failed.outcome, failed.numbers.as_str()), (Outcome::Failed, "0 to 80.0ms, 80.0ms worse"));
         assert_eq!(gate("stalls", limit).judge_against(&none, &some).outcome, Outcome::Failed);
     }
 }
