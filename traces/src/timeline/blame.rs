@@ -6,8 +6,8 @@ use super::config::TimelineConfig;
 use super::ticks::Mark;
 use super::worst::Worst;
 use super::{LateTimer, Timeline, Waiter};
-use crate::analysis::attribution::sweep::{Layer, Nodes};
-use crate::analysis::attribution::{self, Ledger, waited};
+use crate::analysis::attribution::sweep::{Layer, Node, Nodes};
+use crate::analysis::attribution::{self, Ledger, What, waited};
 
 /// Something late or slow, with its breakdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,13 @@ impl Timeline {
         to: Timestamp,
         lines: usize,
     ) -> Ledger {
-        waited(kind, from, to, self.gathered(source, from, to), lines)
+        let mut nodes = self.gathered(source, from, to);
+        let place = self.open.iter().position(|open| open.source == source);
+        if place.is_some_and(|place| self.gaps[place].is_before_ticks(to)) {
+            // The spans of the tick that was running when the recording began are not kept. Below all that is.
+            nodes.list.push(Node::new(Timestamp(0), to, What::BeforeRecording, Layer::Ran));
+        }
+        waited(kind, from, to, nodes, lines)
     }
 
     /// The worst late timers, worst first, each with its breakdown.

@@ -381,6 +381,7 @@ impl Timeline {
             self.gaps[place].without_end(start, stamped.at);
         }
         self.hidden.tick_began(place, tick, stamped.at, endless);
+        self.gaps[place].began(stamped.at);
         open.begin(tick, stamped.at);
     }
 

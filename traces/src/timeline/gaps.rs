@@ -20,6 +20,8 @@ pub(crate) struct Gaps {
     /// Nothing is known of the time before this.
     known_from: Timestamp,
     any_tick: bool,
+    /// When its first tick began, or ended if its beginning is missing.
+    ticks_from: Option<Timestamp>,
     kept: Recent<Gap>,
     /// Gaps up to here were evicted, so the time before is unknown.
     forgotten_until: Timestamp,
@@ -28,7 +30,8 @@ pub(crate) struct Gaps {
 impl Gaps {
     pub(crate) fn new(first_at: Timestamp, keep: usize) -> Self {
         let forgotten_until = Timestamp(0);
-        Self { known_from: first_at, any_tick: false, kept: Recent::new(keep.max(1)), forgotten_until }
+        let kept = Recent::new(keep.max(1));
+        Self { known_from: first_at, any_tick: false, ticks_from: None, kept, forgotten_until }
     }
 
     /// `lost` records between `from` and `to` are missing.
@@ -49,6 +52,11 @@ impl Gaps {
         }
     }
 
+    /// A tick began.
+    pub(crate) fn began(&mut self, start: Timestamp) {
+        self.ticks_from.get_or_insert(start);
+    }
+
     /// A tick began at `start`; its end was never seen.
     pub(crate) fn without_end(&mut self, start: Timestamp, now: Timestamp) {
         self.widen(start, now);
@@ -62,11 +70,12 @@ impl Gaps {
             self.widen(start, end);
         }
         self.any_tick = true;
+        self.ticks_from.get_or_insert(if seen { start } else { end });
     }
 
-    /// Whether the end of any tick was seen.
-    pub(crate) const fn any_tick(&self) -> bool {
-        self.any_tick
+    /// Whether no tick that the recording shows whole, or to its end, had begun at `at`.
+    pub(crate) fn is_before_ticks(&self, at: Timestamp) -> bool {
+        self.ticks_from.is_none_or(|from| at <= from)
     }
 
     /// What is missing between `from` and `to`.

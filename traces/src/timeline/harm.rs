@@ -296,7 +296,7 @@ impl Timeline {
                 self.open[place].waits.push(wait);
             }
             // Nothing is known of a tick that began before the recording.
-            Some(place) if !self.open[place].open && !self.gaps[place].any_tick() => {
+            Some(place) if !self.open[place].open && self.gaps[place].is_before_ticks(wait.to) => {
                 self.harms.charges.whole(Cause::BeforeRecording, &wait);
             }
             Some(place) if !self.open[place].open => self.harms.charges.whole(Cause::Unattributed, &wait),

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::analysis::attribution::What;
 use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::timeline::Cause;
 
 const LOOP: SourceId = SourceId(1);
 const MS: u64 = 1_000_000;
@@ -213,6 +214,25 @@ fn exact(timeline: &Timeline) -> Result<(), TestCaseError> {
         prop_assert_eq!(sums(&slow.blame), slow.what.run_ns());
     }
     Ok(())
+}
+
+#[test]
+fn the_tick_that_was_running_when_the_recording_began_is_before_it() {
+    let deferred = at(130 * MS, Event::DeferredRan { ran: 1, kept: 0, start: Timestamp(100 * MS) });
+    let mut timeline =
+        folded(TimelineConfig::default(), &[deferred, fired(20 * MS, 140 * MS), fired(120 * MS, 141 * MS)]);
+    let is_before = |timeline: &Timeline| {
+        for late in timeline.late_timers() {
+            let before = [(What::BeforeRecording, late.blame.total_ns), (What::Unattributed, 0)];
+            assert_eq!(shares(&late.blame), before, "{late:?}");
+        }
+        let harm = timeline.harm();
+        assert_eq!((harm.len(), harm[0].cause, harm[0].total_ns()), (1, Cause::BeforeRecording, 141 * MS));
+    };
+    is_before(&timeline);
+    // The next tick is whole.
+    timeline.extend(&[begin(2, 150 * MS), end(2, 150 * MS, 151 * MS)]);
+    is_before(&timeline);
 }
 
 proptest! {
