@@ -159,9 +159,8 @@ fn a_base_of_zero_holds_only_where_the_runs_show_it() {
         })
     };
     for limit in [Limit::WorseBy(0.1), Limit::SameWithin(0.1)] {
-        for [(count, _), (time, _)] in [judged(limit, [0; 5], [0; 5])] {
-            assert_eq!((count, time), (Outcome::Held, Outcome::Held), "{limit:?}");
-        }
+        let [(count, _), (time, _)] = judged(limit, [0; 5], [0; 5]);
+        assert_eq!((count, time), (Outcome::Held, Outcome::Held), "{limit:?}");
         for candidate in [[0, 2, 0, 2, 0], [0, 1, 0, 0, 0]] {
             for (outcome, why) in judged(limit, [0; 5], candidate) {
                 assert_eq!(outcome, Outcome::Undecided, "{limit:?} {candidate:?} {why}");
