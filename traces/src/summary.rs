@@ -28,7 +28,7 @@ use crate::analysis::loss::Bounds;
 use crate::chrome::import::ImportSummary;
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::{EventSource, SourceKind};
-use crate::timeline::{MissingSamples, Suspensions, Timeline, utilization};
+use crate::timeline::{MissingSamples, StreamEnd, Suspensions, Timeline, utilization};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
@@ -298,6 +298,15 @@ impl Summary {
         self.ticks.open > 0 || self.timers.overdue.is_some_and(|overdue| overdue > 0)
     }
 
+    /// A loop has been busy for so long that posts and signals may be late for it, or may have been for longer than is
+    /// known.
+    #[must_use]
+    pub(crate) fn may_keep_waiting(&self) -> bool {
+        let open = self.open_tick.as_ref().filter(|open| open.running.as_deref() != Some("poll"));
+        let is_known = self.source.state.end() == StreamEnd::Known;
+        open.is_some_and(|open| !is_known || open.run_ns > self.timers.late_limit_ns)
+    }
+
     /// Nothing was recorded, as in a trace of only a header: a count of 0 says nothing then.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
@@ -375,7 +384,7 @@ impl Summary {
                 late: told.timers.then(|| timers.late.saturating_add(late.count() as u64)),
                 overdue: told.timers_armed.then_some(unfinished.timers.len() as u64),
                 late_limit_ns: timeline.config().late_timer_ns,
-                skipped: told.timers.then_some(timers.skipped),
+                skipped: told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped())),
                 lag_ns: timers.lag_ns.percentiles_missing(&missing.lag),
                 lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected),
             },
@@ -391,7 +400,7 @@ impl Summary {
                 arrived: told.signals.then(|| signals.arrived()),
                 delivered: told.signals.then(|| signals.delivered()),
                 dropped: told.signals.then_some(signals.dropped),
-                latency_ns: signals.latency_ns().percentiles_missing(&missing.others),
+                latency_ns: signal_latency_ns(timeline, &missing),
             },
             suspended: suspended(timeline),
             agenda: faces::agenda(timeline, &missing.others, state.end()),
@@ -420,6 +429,13 @@ fn suspended(timeline: &Timeline) -> Option<SuspendedSummary> {
 fn pressure(timeline: &Timeline) -> Option<PressureSummary> {
     let &crate::timeline::Pressure { observed_ns, waited_ns, stolen_ns, delayed_ns } = &timeline.pressure;
     (observed_ns > 0).then_some(PressureSummary { observed_ns, waited_ns, stolen_ns, delayed_ns })
+}
+
+/// A loop that has had no signals is not expected to wait for one.
+fn signal_latency_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
+    let seen = timeline.signals.latency_ns();
+    let missing = if timeline.signals.arrived() > 0 { &missing.signals } else { &missing.others };
+    seen.percentiles_missing(missing)
 }
 
 fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {

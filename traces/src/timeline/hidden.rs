@@ -31,6 +31,8 @@ pub struct MissingSamples {
     pub lag_corrected: Missing,
     /// Queue waits of tasks on a loop's thread.
     pub waits: Missing,
+    /// Latencies of signals.
+    pub signals: Missing,
     /// Everything else: up to the number of lost records, of any size.
     pub others: Missing,
     /// Run times of lost tasks on a loop's thread; `running` has those of unfinished tasks, with their tags.
@@ -230,6 +232,7 @@ impl Hidden {
             in_ticks: self.in_ticks.clone().counted(lost),
             lag: others.clone(),
             lag_corrected: Missing::anything(lost.saturating_mul(u64::from(u32::MAX))),
+            signals: others.clone(),
             others,
             running: Vec::new(),
             running_unseen: 0,

@@ -70,7 +70,6 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
         ledger_lines: 2,
         samples_kept: 1,
         labels_max: 0,
-        names_kept: 0,
         worst_runs_kept: 1,
         ..config.clone()
     }

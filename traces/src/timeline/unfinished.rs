@@ -227,6 +227,7 @@ impl Timeline {
             ticks: self.unfinished_ticks_at(end),
             tasks: self.running_tasks_at(end),
             tasks_unseen: 0,
+            in_ticks_unseen: 0,
             waiting_unseen: 0,
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
@@ -234,6 +235,8 @@ impl Timeline {
             end,
         };
         unfinished.tasks_unseen = unfinished.growing().filter(|tick| tick.may_run_unseen(end)).count() as u64;
+        unfinished.in_ticks_unseen =
+            unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
         if end != StreamEnd::Known {
             unfinished.timers_to_come = self.timers_to_come(&unfinished);
@@ -241,7 +244,7 @@ impl Timeline {
         unfinished
     }
 
-    /// The most posts that may be waiting for loops in these ticks without a record of it: none, or any number. A loop
+    /// The most posts and signals that may be waiting for loops in these ticks without a record of it: none, or any number. A loop
     /// that goes on takes them before they are late.
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
         let may_wait = |tick: &UnfinishedTick| {

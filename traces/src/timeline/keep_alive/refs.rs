@@ -262,11 +262,10 @@ impl Refs {
         }
     }
 
-    /// Calls `tell` with each tracked armed timer and its due time. A timer whose task is running is armed again only
-    /// after the task has ended.
+    /// Calls `tell` with each tracked armed timer and its due time. An interval is due again one period after its callback
+    /// began, even if that is still running.
     pub(super) fn each_armed(&self, mut tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
-        let running = self.fired.map(|(_, timer)| timer);
-        for (timer, armed) in self.now.timers.iter().filter(|(timer, _)| Some(**timer) != running) {
+        for (timer, armed) in &self.now.timers {
             if let Some(due) = armed.due {
                 tell(*timer, armed.tag, due, armed.period_ns);
             }

@@ -43,6 +43,21 @@ pub(crate) fn two() -> Vec<Stamped> {
 }
 
 #[test]
+fn a_timer_that_is_overdue_is_overdue_in_its_own_loop() {
+    let armed = |source, timer| {
+        let timer = loop_probes::ids::TimerId(timer);
+        at(source, MS, Event::TimerArmed { timer, tag: Tag(9), due: Timestamp(2 * MS), period_ns: None })
+    };
+    let mut events = vec![armed(1, 1), armed(2, 1), armed(2, 2)];
+    events.extend([at(1, MS, Event::TickStart { tick: 1 }), at(2, MS, Event::TickStart { tick: 1 })]);
+    events.push(at(2, 9 * MS, Event::Wake { from: None, coalesced: 0 }));
+    let timeline = folded(&events);
+    let overdue = |own: &Timeline| own.overdue_timers().len();
+    let each: Vec<usize> = timeline.loops_by_now().map(|own| overdue(&own)).collect();
+    assert_eq!((overdue(&timeline), each), (3, vec![1, 2]));
+}
+
+#[test]
 fn one_loop_is_the_whole() {
     let timeline = folded(&tick(1, 1, 0, 5));
     assert_eq!((timeline.first_loop(), timeline.loops_apart().len()), (Some(SourceId(1)), 0));

@@ -116,6 +116,14 @@ impl UnfinishedTick {
         }
     }
 
+    /// Whether it may be in a checkpoint or a collection, of which only the end is recorded.
+    pub(in crate::timeline) const fn may_collect_unseen(&self, end: StreamEnd) -> bool {
+        match self.running {
+            Some((Running::Phase(_), _)) => true,
+            _ => self.may_run_unseen(end),
+        }
+    }
+
     /// Describes its last known activity: `task ReadFile #12`, `phase timers`, `poll`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> Option<String> {
@@ -209,6 +217,14 @@ impl OverdueTimer {
     }
 }
 
+impl OverdueTimer {
+    /// Lower bound on the periods that it will have skipped, counted as for one that has fired.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.period_ns.map_or(0, |period_ns| self.lag_ns() / period_ns.max(1)).min(u32::MAX.into())
+    }
+}
+
 /// What is known about the time after the last moment of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnd {
@@ -233,8 +249,10 @@ pub struct Unfinished {
     pub tasks_unseen: u64,
     /// Queued tasks, longest wait first.
     pub waiting: Vec<WaitingTask>,
-    /// Posts that may be waiting for busy loops, which record a post only when they take it: any number if there is
-    /// such a loop.
+    /// Checkpoints and collections that may be running: at most one for each loop.
+    pub in_ticks_unseen: u64,
+    /// Posts and signals that may be waiting for busy loops, which record them only when they take them: any number if
+    /// there is such a loop.
     pub waiting_unseen: u64,
     /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
@@ -288,6 +306,12 @@ impl Unfinished {
         })
     }
 
+    /// Periods of overdue intervals that have passed since they were due.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.timers.iter().map(OverdueTimer::skipped).fold(0, u64::saturating_add)
+    }
+
     /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound.
     pub(in crate::timeline) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
@@ -302,6 +326,8 @@ impl Unfinished {
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);
         (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, self.waiting_unseen);
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
+        add(&mut missing.in_ticks, Histogram::new(), self.in_ticks_unseen);
+        add(&mut missing.signals, Histogram::new(), self.waiting_unseen);
         let waiting = of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns));
         add(&mut missing.waits, waiting, self.waiting_unseen);
         missing.waiting = self.waiting.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
@@ -310,10 +336,8 @@ impl Unfinished {
         let (mut corrected, mut to_come) =
             (Histogram::new(), self.timers_to_come.saturating_mul(u32::MAX.into()));
         for timer in &self.timers {
-            // Skipped periods, counted as `Timers::fired` will.
-            let skipped =
-                timer.period_ns.map_or(0, |period_ns| timer.lag_ns() / period_ns.max(1)).min(u32::MAX.into());
-            corrected.record_spaced(timer.lag_ns(), timer.period_ns.unwrap_or(0), skipped.max(1));
+            let (period_ns, count) = (timer.period_ns.unwrap_or(0), timer.skipped().max(1));
+            corrected.record_spaced(timer.lag_ns(), period_ns, count);
             to_come += u64::from(timer.period_ns.is_some()) * u64::from(u32::MAX);
         }
         add(&mut missing.lag_corrected, corrected, to_come);

@@ -282,6 +282,7 @@ fn a_post_that_a_busy_loop_has_not_taken_has_no_record() {
         timeline.extend(&[seen(in_task(3), 330, until)]);
         let unfinished = timeline.unfinished(end);
         let missing = timeline.missing_with(&unfinished);
+        assert_eq!(missing.signals.longest(), missing.waits_of(OTHER_TAG).longest());
         (missing.waits.longer_than(1 << 40) > 2, missing.waits_of(OTHER_TAG).longest())
     };
     let late = 340 + TimelineConfig::default().late_task_ns;
@@ -289,6 +290,35 @@ fn a_post_that_a_busy_loop_has_not_taken_has_no_record() {
     assert_eq!(unseen(StreamEnd::Known, late), (true, None));
     assert_eq!(unseen(StreamEnd::Died, 10_000), (true, None));
     assert_eq!(unseen(StreamEnd::Cut, 10_000), (true, None));
+}
+
+#[test]
+fn an_interval_is_due_again_while_its_own_callback_runs() {
+    let armed = Event::TimerArmed { timer: TimerId(1), tag: TAG, due: Timestamp(200), period_ns: Some(100) };
+    let clock = Event::InputClock { point: ClockPoint::Interval, now: Timestamp(210) };
+    let running = seen(in_task(5), 210, 1_000);
+    let timeline = folded(&[at(90, armed), begun(1, 100), fired(5, 200), at(210, clock), running]);
+    let unfinished = timeline.unfinished(StreamEnd::Known);
+    let late: Vec<_> = unfinished.timers.iter().map(|timer| (timer.lag_ns(), timer.skipped())).collect();
+    assert_eq!((late, unfinished.skipped()), (vec![(690, 6)], 6));
+}
+
+#[test]
+fn a_checkpoint_or_a_collection_may_be_running_where_no_task_is_known_to() {
+    let in_ticks = |events: &[Stamped], end| {
+        let timeline = folded(&[&[begun(1, 100)], events].concat());
+        timeline.missing_with(&timeline.unfinished(end)).in_ticks.longest()
+    };
+    let (task, poll) = (in_task(2), Running::Poll { deadline: None });
+    for (events, known, cut) in [
+        (vec![ran(1, 110, 200)], None, None),
+        (vec![seen(Running::Phase(Phase::Gc), 200, 900)], None, None),
+        (vec![seen(task, 200, 900)], Some(0), Some(0)),
+        (vec![seen(poll, 200, 900)], Some(0), None),
+    ] {
+        assert_eq!(in_ticks(&events, StreamEnd::Known), known, "{events:?}");
+        assert_eq!(in_ticks(&events, StreamEnd::Cut), cut, "{events:?}");
+    }
 }
 
 #[test]
