@@ -46,6 +46,7 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     blame::late(&mut out, summary, columns);
     blame::harm(&mut out, summary, columns);
     tags(&mut out, summary, columns);
+    tags_beyond_limit(&mut out, summary);
     spans::table(&mut out, summary, columns);
     queues(&mut out, summary);
     faces::agenda(&mut out, summary);
@@ -141,7 +142,7 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
 
 /// Writes what the figures of an imported trace are based on.
 fn imported(out: &mut String, summary: &Summary, import: &ImportSummary, columns: usize) {
-    let known = summary.tasks.by_tag.iter().map(|tag| tag.queue_wait_ns.count).sum();
+    let known = summary.tasks.queue_wait_ns.count;
     line!(
         out,
         "imported from {} · queue waits known for {} of {} tasks",
@@ -294,6 +295,19 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
     }
     if tags.len() > TAGS_SHOWN {
         line!(out, "and {} more tags: --json has them", count((tags.len() - TAGS_SHOWN) as u64));
+    }
+}
+
+fn tags_beyond_limit(out: &mut String, summary: &Summary) {
+    let beyond = &summary.tasks.tags_beyond_limit;
+    if beyond.tags > 0 {
+        line!(
+            out,
+            "{} beyond the limit, not told apart: {}, run max {}",
+            counted(beyond.tags, "tag", "tags"),
+            counted(beyond.count, "task", "tasks"),
+            figure(&beyond.run_ns, Of::Max)
+        );
     }
 }
 

@@ -7,6 +7,7 @@ mod blame;
 mod faces;
 mod families;
 mod loops;
+mod tags;
 mod unfinished;
 
 pub use blame::{
@@ -20,13 +21,14 @@ pub use faces::{
 
 pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TimersSummary};
 pub use loops::LoopSummary;
+pub use tags::{TagSummary, TagsBeyondLimit};
 pub use unfinished::{OpenTickSummary, StateSummary};
 
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
 use crate::chrome::import::ImportSummary;
-use crate::histogram::{Histogram, Percentiles};
+use crate::histogram::Percentiles;
 use crate::source::{EventSource, SourceKind};
 use crate::timeline::{MissingSamples, StreamEnd, Suspensions, Timeline, utilization};
 
@@ -225,26 +227,14 @@ pub struct TasksSummary {
     /// From start to end, of all tags.
     #[serde(default)]
     pub run_ns: Percentiles,
-    /// From queued to start, of all tags that are kept apart.
+    /// From queued to start, of all tags.
     #[serde(default)]
     pub queue_wait_ns: Percentiles,
     /// By tag, the longest run first.
     pub by_tag: Vec<TagSummary>,
-}
-
-/// The tasks of one tag.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct TagSummary {
-    /// Its name.
-    pub tag: String,
-    /// Its tasks.
-    pub count: u64,
-    /// From start to end.
-    pub run_ns: Percentiles,
-    /// From queued to start.
-    pub queue_wait_ns: Percentiles,
+    /// Tags beyond the limit, which are not in `by_tag`.
+    #[serde(default)]
+    pub tags_beyond_limit: TagsBeyondLimit,
 }
 
 /// The spans and marks of one label.
@@ -367,8 +357,9 @@ impl Summary {
             tasks: TasksSummary {
                 count: timeline.tasks_run,
                 run_ns: timeline.tasks_run_ns.percentiles_missing(&missing.tasks),
-                queue_wait_ns: queue_wait_ns(timeline, &missing),
-                by_tag: by_tag(timeline, &missing),
+                queue_wait_ns: tags::queue_wait_ns(timeline, &missing),
+                by_tag: tags::by_tag(timeline, &missing),
+                tags_beyond_limit: TagsBeyondLimit::of(timeline, &missing),
             },
             spans: spans(timeline, &missing),
             spans_beyond_limit: timeline.spans.beyond_limit,
@@ -436,35 +427,6 @@ fn signal_latency_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentil
     let seen = timeline.signals.latency_ns();
     let missing = if timeline.signals.arrived() > 0 { &missing.signals } else { &missing.others };
     seen.percentiles_missing(missing)
-}
-
-fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
-    let mut all = Histogram::new();
-    timeline.tags.iter().for_each(|tag| all.merge(&tag.tasks.queue_wait_ns));
-    all.percentiles_missing(&missing.waits)
-}
-
-fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
-    let unfinished = missing.unfinished_tags();
-    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || unfinished.contains(&tag.tag));
-    let mut tags: Vec<TagSummary> = ran
-        .map(|tag| TagSummary {
-            tag: timeline.labels.tag(tag.tag).into_owned(),
-            count: tag.tasks.count(),
-            run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks_of(tag.tag)),
-            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.waits_of(tag.tag)),
-        })
-        .collect();
-    // Those that run for the first time, and were never queued.
-    let first = unfinished.iter().filter(|tag| timeline.tags.iter().all(|known| known.tag != **tag));
-    tags.extend(first.map(|tag| TagSummary {
-        tag: timeline.labels.tag(*tag).into_owned(),
-        count: 0,
-        run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(*tag)),
-        queue_wait_ns: Percentiles::default(),
-    }));
-    tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
-    tags
 }
 
 fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {

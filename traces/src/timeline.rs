@@ -69,7 +69,7 @@ pub use signals::{SignalStats, Signals, signal_name};
 pub use span::{SpanKind, TickSpan};
 pub use stalls::{Stall, StallFigures, Stalls};
 pub use suspensions::{Suspension, Suspensions};
-pub use tags::{RunStats, TagStats, Tags, WorstRun};
+pub use tags::{BeyondLimit, RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
 pub use unfinished::{OverdueTimer, RunningTask, StreamEnd, Unfinished, UnfinishedTick};

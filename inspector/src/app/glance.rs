@@ -220,6 +220,10 @@ pub struct Glance {
     pub tags: Vec<TagRow>,
     /// Tags hidden by the filter.
     pub filtered_out: usize,
+    /// Tags beyond the limit, which have no row.
+    pub tags_beyond_limit: u64,
+    /// The sum of their run times, in nanoseconds.
+    pub beyond_limit_ns_total: u64,
     /// The queues seen so far.
     pub queues: Vec<QueueRow>,
     /// The microtasks.
@@ -289,6 +293,10 @@ impl Glance {
             })
             .collect();
         self.filtered_out = held_back;
+        if let Some(beyond) = timeline.tags.beyond_limit() {
+            self.tags_beyond_limit = beyond.tags;
+            self.beyond_limit_ns_total = runs(&beyond.stats).map_or(0, |(_, runs)| runs.run_ns.total());
+        }
         self.sort(order);
     }
 

@@ -23,7 +23,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
         (above, 0) => format!("{above} above ─ "),
         (above, below) => format!("{above} above, {below} below ─ "),
     };
-    canvas.pane(area, &title, &format!("{more}by {} {arrow}", column.name()), focused);
+    let beyond = match state.glance.tags_beyond_limit {
+        0 => String::new(),
+        tags => format!("{} beyond the limit, ", units::count(tags)),
+    };
+    canvas.pane(area, &title, &format!("{beyond}{more}by {} {arrow}", column.name()), focused);
     let columns = layout::task_columns(area, state.order.column);
     heading(canvas, area.inner(), &columns, state.order);
 
@@ -33,7 +37,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }
-    let total: u64 = tags.iter().map(|row| row.run_ns_total).fold(0, u64::saturating_add);
+    let beyond_ns = if state.filter.is_empty() { state.glance.beyond_limit_ns_total } else { 0 };
+    let total: u64 = tags.iter().map(|row| row.run_ns_total).fold(beyond_ns, u64::saturating_add);
     let shown = tags.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, row)) in shown.enumerate() {
         let line = line as u16;

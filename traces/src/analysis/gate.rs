@@ -4,8 +4,7 @@
 //! [`Outcome::Undecided`], with the reason.
 
 mod loops;
-
-use std::collections::BTreeSet;
+mod why;
 
 use loop_probes::text::printable;
 use serde::Serialize;
@@ -21,7 +20,6 @@ use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
-use crate::near::nearest;
 use crate::timeline::StreamEnd;
 use crate::units::{between, percent};
 
@@ -239,30 +237,6 @@ impl Gate {
         }
     }
 
-    /// A misspelt name looks like work that was not done, so the names that the runs do have are listed.
-    fn unmeasured(&self, runs: &[Run]) -> Judgement {
-        let known: BTreeSet<String> =
-            runs.iter().flat_map(|run| self.metric.siblings(&run.summary)).collect();
-        let loops: BTreeSet<String> =
-            runs.iter().flat_map(|run| &run.summary.loops).map(|own| own.name.clone()).collect();
-        if let Some(name) = self.metric.loop_name().filter(|name| !loops.contains(*name)) {
-            let why = match loops.is_empty() {
-                true => format!("there is no loop {name:?}"),
-                false => {
-                    format!("there is no loop {name:?}; near it are {}", nearest(name, loops).join(", "))
-                }
-            };
-            return self.judgement(Outcome::Undecided, "no value".to_owned(), Some(why));
-        }
-        let why = match (self.metric.whose(), known.is_empty()) {
-            (Some(name), false) if !known.contains(name) => {
-                format!("there is no {name:?}; near it are {}", nearest(name, known).join(", "))
-            }
-            _ => "nothing was measured".to_owned(),
-        };
-        self.judgement(Outcome::Undecided, "no value".to_owned(), Some(why))
-    }
-
     fn judge_values(&self, runs: &[Run]) -> Judgement {
         let value = median(&values(&self.metric, runs));
         // A run without a value could have had any value.
@@ -299,28 +273,6 @@ impl Gate {
         };
         let judgement = self.judgement(outcome, numbers, why);
         Judgement { bounds: (low != high).then_some((low, high.is_finite().then_some(high))), ..judgement }
-    }
-
-    /// The reason why it is undecided.
-    fn open(&self, runs: &[Run]) -> String {
-        let unmeasured = runs.iter().filter(|run| self.metric.of(&run.summary).is_none()).count();
-        if unmeasured > 0 {
-            return format!("{unmeasured} of {} runs have no value", runs.len());
-        }
-        if runs.iter().any(is_cut) {
-            return "what followed where it was cut off could overturn it".to_owned();
-        }
-        format!("{} could overturn it", LeftOpen::of(runs))
-    }
-
-    /// Where the largest value occurs, for a metric over any.
-    fn whose(&self, runs: &[Run]) -> Option<String> {
-        let run = runs.first().filter(|_| runs.len() == 1 && self.metric.is_of_any())?;
-        let largest = self.metric.each(&run.summary).into_iter().max_by(|a, b| {
-            let of = |metric: &Metric| metric.of(&run.summary).map_or(0.0, |value| value.number);
-            of(a).total_cmp(&of(b))
-        });
-        largest.and_then(|metric| Some(format!("the largest is {}", metric.whose()?)))
     }
 
     fn judge_change(
@@ -420,7 +372,11 @@ impl Gate {
             Outcome::Failed => {
                 sure.iter().any(|one| one.effect.p_at_worst() <= one.p && ends(one).iter().all(off_still))
             }
-            _ => many.ones.iter().all(|one| ends(one).iter().all(|end| holds(one, end))),
+            _ => {
+                let all = || base.iter().chain(candidate);
+                LeftOpen::of(&self.metric, all()).tags_beyond_limit == 0
+                    && many.ones.iter().all(|one| ends(one).iter().all(|end| holds(one, end)))
+            }
         };
         let could_be = sure.iter().flat_map(|one| ends(one)).filter_map(|end| Some(self.worse(end.change?)));
         let could_be = between_changes(could_be);
@@ -441,7 +397,7 @@ impl Gate {
         if stands || outcome == Outcome::Undecided {
             return self.judgement(outcome, numbers, why);
         }
-        let lost = LeftOpen::of(base.iter().chain(candidate));
+        let lost = LeftOpen::of(&self.metric, base.iter().chain(candidate));
         let why = format!("{} but {lost} could overturn it{could_be}", outcome.name());
         self.judgement(Outcome::Undecided, numbers, Some(why))
     }

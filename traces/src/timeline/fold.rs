@@ -74,9 +74,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::TaskQueued { tag, place: placement, .. } => {
             timeline.futures.woken += u64::from(placement.origin == Origin::Future);
-            if let Some(tag) = timeline.tags.entry(tag) {
-                tag.queued += 1;
-            }
+            timeline.tags.entry(tag).queued += 1;
             if let Some(place) = place {
                 let open = &mut timeline.open[place];
                 open.tasks_queued = open.tasks_queued.saturating_add(1);
@@ -113,16 +111,14 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             if queue_wait_ns > Some(timeline.config.late_task_ns) && !is_signal() {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
             }
-            if let Some(tag) = timeline.tags.entry(tag) {
-                tag.tasks.add(run, failed(outcome), timeline.config.worst_runs_kept);
-            }
+            let keep = timeline.config.worst_runs_kept;
+            timeline.tags.entry(tag).tasks.add(run, failed(outcome), keep);
         }
         Event::Microtasks { trigger, ran, left, start } => {
             timeline.microtasks.add(ran, left, at.ns_since(start));
             let last = place.and_then(|place| timeline.open[place].last_run);
-            if let Some((_, tag)) = last.filter(|(task, _)| Some(*task) == trigger)
-                && let Some(tag) = timeline.tags.entry(tag)
-            {
+            if let Some((_, tag)) = last.filter(|(task, _)| Some(*task) == trigger) {
+                let tag = timeline.tags.entry(tag);
                 tag.microtasks_ns = tag.microtasks_ns.saturating_add(at.ns_since(start));
             }
         }
@@ -248,9 +244,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.open[place].last_run = Some((task, tag));
             }
             let keep = timeline.config.worst_runs_kept;
-            if let Some(tag) = timeline.tags.entry(tag) {
-                tag.io.get_or_insert_with(Box::default).add(run, false, keep);
-            }
+            timeline.tags.entry(tag).io.get_or_insert_with(Box::default).add(run, false, keep);
         }
         Event::Exception { task, message } => {
             timeline.troubles.exceptions += 1;
@@ -456,9 +450,7 @@ impl Timeline {
         outcome: Outcome,
     ) {
         let keep = self.config.worst_runs_kept;
-        if let Some(tag) = self.tags.entry(tag) {
-            runs(tag).get_or_insert_with(Box::default).add(run, failed(outcome), keep);
-        }
+        runs(self.tags.entry(tag)).get_or_insert_with(Box::default).add(run, failed(outcome), keep);
     }
 
     fn trouble(&mut self, stamped: &Stamped, what: TroubleKind) {

@@ -271,7 +271,8 @@ impl Timeline {
             Cause::Io(its) => tag(its)?.io.as_ref().map(|io| io.run_ns.total()),
             Cause::Microtasks(Some(its)) => tag(its).map(|tag| tag.microtasks_ns),
             Cause::Microtasks(None) => {
-                let named: u64 = self.tags.iter().map(|tag| tag.microtasks_ns).sum();
+                let all = self.tags.iter().chain(self.tags.beyond_limit().map(|beyond| &beyond.stats));
+                let named = all.map(|tag| tag.microtasks_ns).fold(0, u64::saturating_add);
                 Some(self.microtasks.run_ns.total().saturating_sub(named))
             }
             Cause::Deferred => Some(self.deferred.run_ns.total()),

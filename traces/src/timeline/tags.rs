@@ -97,60 +97,89 @@ pub struct Tags {
     places: Vec<u16>,
     seen: Vec<TagStats>,
     limit: usize,
-    beyond: u64,
+    beyond: Option<Box<BeyondLimit>>,
+}
+
+/// The tags beyond the limit, with one set of figures for all of them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BeyondLimit {
+    /// Number of tags.
+    pub tags: u64,
+    /// Their figures; its tag is the first of them.
+    pub stats: TagStats,
 }
 
 /// No entry yet.
 const NOWHERE: u16 = u16::MAX;
 
+/// Place of the tags beyond the limit.
+const BEYOND: u16 = NOWHERE - 1;
+
 impl Tags {
     pub(crate) fn new(limit: usize) -> Self {
-        let limit = limit.min(usize::from(NOWHERE));
-        Self { places: Vec::new(), seen: Vec::new(), limit, beyond: 0 }
+        let limit = limit.min(usize::from(BEYOND));
+        Self { places: Vec::new(), seen: Vec::new(), limit, beyond: None }
     }
 
-    /// Tags in the order in which they first appeared.
+    /// Tags with figures of their own, in the order in which they first appeared.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &TagStats> + '_ {
         self.seen.iter()
     }
 
-    /// The figures of `tag`.
+    /// The figures of `tag`; `None` also for tags beyond the limit.
     #[must_use]
     pub fn tag(&self, tag: Tag) -> Option<&TagStats> {
         let place = *self.places.get(usize::from(tag.0))?;
         self.seen.get(usize::from(place))
     }
 
-    /// Events of tags beyond the limit: included in the totals, but in no tag's figures.
+    /// The tags beyond the limit, if there are any.
     #[must_use]
-    pub const fn beyond_limit(&self) -> u64 {
-        self.beyond
+    pub fn beyond_limit(&self) -> Option<&BeyondLimit> {
+        self.beyond.as_deref()
     }
 
-    /// The figures of `tag`, created if new; `None` beyond the limit.
+    /// Whether `tag` was seen, and is beyond the limit.
+    #[must_use]
+    pub fn is_beyond_limit(&self, tag: Tag) -> bool {
+        self.places.get(usize::from(tag.0)) == Some(&BEYOND)
+    }
+
+    /// The figures of `tag`, created if new; those of all tags beyond the limit, if it is one of them.
     #[inline]
-    pub(crate) fn entry(&mut self, tag: Tag) -> Option<&mut TagStats> {
+    pub(crate) fn entry(&mut self, tag: Tag) -> &mut TagStats {
         let place = match self.places.get(usize::from(tag.0)) {
             Some(place) if *place != NOWHERE => *place,
-            _ => self.make(tag)?,
+            _ => self.make(tag),
         };
-        self.seen.get_mut(usize::from(place))
+        match self.seen.get_mut(usize::from(place)) {
+            Some(own) => own,
+            None => &mut beyond(&mut self.beyond, tag).stats,
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn make(&mut self, tag: Tag) -> Option<u16> {
-        if self.seen.len() >= self.limit {
-            self.beyond += 1;
-            return None;
-        }
+    fn make(&mut self, tag: Tag) -> u16 {
         let index = usize::from(tag.0);
         if index >= self.places.len() {
             self.places.resize(index + 1, NOWHERE);
         }
-        let place = self.seen.len() as u16;
+        let place = match self.seen.len() < self.limit {
+            true => self.seen.len() as u16,
+            false => BEYOND,
+        };
         self.places[index] = place;
-        self.seen.push(TagStats::new(tag));
-        Some(place)
+        match place {
+            BEYOND => beyond(&mut self.beyond, tag).tags += 1,
+            _ => self.seen.push(TagStats::new(tag)),
+        }
+        place
     }
+}
+
+/// The tags beyond the limit, of which `tag` may be the first.
+fn beyond(beyond: &mut Option<Box<BeyondLimit>>, tag: Tag) -> &mut BeyondLimit {
+    beyond.get_or_insert_with(|| Box::new(BeyondLimit { tags: 0, stats: TagStats::new(tag) }))
 }

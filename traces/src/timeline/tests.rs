@@ -157,7 +157,10 @@ fn memory_is_bounded_whatever_the_length() {
     timeline.extend(&script.events());
     assert_eq!(timeline.ticks.recent.len(), 10);
     assert_eq!(timeline.tags.iter().len(), 2);
-    assert!(timeline.tags.beyond_limit() > 0);
+    let beyond = timeline.tags.beyond_limit().unwrap();
+    let kept: u64 = timeline.tags.iter().map(|tag| tag.tasks.count()).sum();
+    assert!(beyond.tags > 1 && beyond.stats.tasks.count() > 0);
+    assert_eq!(kept + beyond.stats.tasks.count(), timeline.tasks_run);
     assert_eq!(timeline.stalls.newest_first().len(), 3);
     assert!(timeline.stalls.count >= 40);
     assert_eq!(timeline.gc.decisions.len(), 4);

@@ -128,6 +128,10 @@ fn event(state: &mut State) -> Vec<Effect> {
 }
 
 fn open_tag(state: &mut State, tag: Tag) -> Vec<Effect> {
+    if state.picture().timeline.tags.is_beyond_limit(tag) {
+        note(state, "this tag is beyond the limit: it has no figures of its own".to_owned(), false);
+        return Vec::new();
+    }
     state.tag = Some(tag);
     keys::open_tag(state, View::Tag);
     Vec::new()

@@ -1,5 +1,6 @@
 //! Figures with their marks and windows; frames; keys in ASCII.
 
+use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::recorder::Running;
 
@@ -48,6 +49,29 @@ fn nothing_touches_a_frame_at_its_right() {
 fn rows(state: &mut State, (width, height): (u16, u16), theme: Theme) -> Vec<String> {
     let buffer = buffer(state, width, height, theme);
     (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect()).collect()
+}
+
+#[test]
+fn the_table_of_tags_shows_how_many_are_beyond_the_limit() {
+    let mut state = live();
+    let start = state.fold.timeline.last_at().unwrap();
+    let ran = |tag: u16| {
+        let outcome = Outcome::Done;
+        let event = Event::TaskRan { task: TaskId(tag.into()), tag: Tag(tag), outcome, queued: start, start };
+        Stamped { at: start.plus_ns(1_000), source: SourceId(1), event }
+    };
+    let events: Vec<Stamped> = (100..2_100).map(ran).collect();
+    update(&mut state, Message::Events(&events));
+    frame(&mut state, start.plus_ns(1_000));
+    press(&mut state, &[Key::Char('3')]);
+    let beyond = 2_000 - (1_024 - live().fold.timeline.tags.iter().len());
+    assert_eq!(state.glance.tags_beyond_limit, beyond as u64);
+    assert_eq!(state.glance.beyond_limit_ns_total, beyond as u64 * 1_000);
+    for size in [(80, 24), (160, 50)] {
+        let rows = rows(&mut state, size, COLOR);
+        let shown = format!("{} beyond the limit", loop_traces::units::count(beyond as u64));
+        assert!(rows.iter().any(|row| row.contains("tasks") && row.contains(&shown)), "{rows:#?}");
+    }
 }
 
 #[test]

@@ -132,7 +132,8 @@ fn common(logs: &super::speed::Logs, base: usize) -> Sides {
 fn share<'a>(name: &str, runs: impl Iterator<Item = &'a Run>) -> f64 {
     let shares = runs.map(|run| {
         let took = |tag: &crate::summary::TagSummary| tag.count as f64 * tag.run_ns.mean.unwrap_or(0) as f64;
-        let all: f64 = run.summary.tasks.by_tag.iter().map(took).sum();
+        let beyond = took(&run.summary.tasks.tags_beyond_limit.as_one());
+        let all: f64 = run.summary.tasks.by_tag.iter().map(took).sum::<f64>() + beyond;
         let own = run.summary.tasks.by_tag.iter().find(|tag| tag.tag == name).map_or(0.0, took);
         own / all.max(1.0)
     });

@@ -167,7 +167,7 @@ impl Measured {
             Found::One(effect) => effect.as_ref().map(|effect| effect.p),
             Found::Many(many) => many.ones.first().map(|one| one.p),
         };
-        let left_open = LeftOpen::of(base.iter().chain(candidate));
+        let left_open = LeftOpen::of(metric, base.iter().chain(candidate));
         Self { metric: metric.clone(), runs, found, p: p.unwrap_or(1.0), left_open }
     }
 
@@ -302,7 +302,7 @@ impl Measured {
         }
     }
 
-    /// What lost records leave open about the verdict `seen`.
+    /// What lost records, unfinished work and tags beyond the limit leave open about the verdict `seen`.
     fn loss(
         &self,
         effect: &Effect,
@@ -311,7 +311,13 @@ impl Measured {
         p_needed: f64,
         options: &Options,
     ) -> Option<Loss> {
-        let ends = effect.ends.as_ref()?;
+        // A tag that became slower is enough for *worse*, but not one that did not for *same* or *better*.
+        let is_any = matches!(self.found, Found::Many(_)) && self.left_open.tags_beyond_limit > 0;
+        let overturned = (is_any && matches!(seen, Verdict::Same | Verdict::Better)).then_some(seen);
+        let Some(ends) = effect.ends.as_ref() else {
+            let change_interval = effect.change_interval.map(|ends| ends.map(Some));
+            return overturned.map(|_| Loss { left_open: self.left_open, change_interval, overturned });
+        };
         let significant = significant && effect.p_at_worst() <= self.p.max(p_needed);
         let is_same = self.is_same(options, true);
         let stands = seen == Verdict::Undecided
@@ -319,7 +325,7 @@ impl Measured {
         Some(Loss {
             left_open: self.left_open,
             change_interval: interval(ends),
-            overturned: (!stands).then_some(seen),
+            overturned: overturned.or((!stands).then_some(seen)),
         })
     }
 

@@ -35,26 +35,36 @@ pub struct LeftOpen {
     pub lost_records: u64,
     /// Runs with a running tick or an overdue timer.
     pub unfinished_runs: u64,
+    /// For a figure of tags: the tags beyond the limit that it could belong to, in the run with the most of them.
+    pub tags_beyond_limit: u64,
 }
 
 impl LeftOpen {
-    pub(crate) fn of<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Self {
-        let nothing = Self { lost_records: 0, unfinished_runs: 0 };
+    pub(crate) fn of<'a>(metric: &Metric, runs: impl IntoIterator<Item = &'a Run>) -> Self {
+        let nothing = Self { lost_records: 0, unfinished_runs: 0, tags_beyond_limit: 0 };
         runs.into_iter().fold(nothing, |sum, Run { summary, .. }| Self {
             lost_records: sum.lost_records.saturating_add(summary.lost_records),
             unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
+            tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
         })
     }
 }
 
 impl fmt::Display for LeftOpen {
-    /// `5 lost records`, `what has not ended`, `5 lost records and what has not ended`.
+    /// `5 lost records`, `what has not ended`, `5 lost records, what has not ended and 3 tags beyond the limit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lost = counted(self.lost_records, "lost record", "lost records");
-        match (self.lost_records, self.unfinished_runs) {
-            (0, 1..) => f.write_str("what has not ended"),
-            (_, 0) => f.write_str(&lost),
-            (_, 1..) => write!(f, "{lost} and what has not ended"),
+        let tags = counted(self.tags_beyond_limit, "tag beyond the limit", "tags beyond the limit");
+        let all = [
+            (self.lost_records > 0).then_some(lost.as_str()),
+            (self.unfinished_runs > 0).then_some("what has not ended"),
+            (self.tags_beyond_limit > 0).then_some(tags.as_str()),
+        ];
+        let all: Vec<&str> = all.into_iter().flatten().collect();
+        match all.split_last() {
+            None => f.write_str(&lost),
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
         }
     }
 }

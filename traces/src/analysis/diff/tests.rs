@@ -412,6 +412,37 @@ fn so_does_one_on_any_tag() {
 }
 
 #[test]
+fn tags_beyond_the_limit_leave_open_whether_all_are_the_same() {
+    let options = Options::default();
+    let base = side(5_000.0, 1e6, 8e4, &SCATTER);
+    let judged = |factor: f64, tags: u64| {
+        let mut candidate = side(5_000.0 * factor, 1e6, 8e4, &SCATTER);
+        for run in &mut candidate {
+            let one = run.summary.tasks.by_tag[0].clone();
+            let beyond = &mut run.summary.tasks.tags_beyond_limit;
+            (beyond.tags, beyond.count) = (tags, tags);
+            (beyond.run_ns, beyond.run_ns.count) = (one.run_ns, tags);
+        }
+        let gate = Gate::new("task.*.run.gmean".parse().unwrap(), Limit::WorseBy(0.2)).unwrap();
+        (compare(&base, &candidate, &options).primary.remove(0), gate.judge_against(&base, &candidate))
+    };
+    let (same, held) = judged(1.0, 0);
+    assert_eq!((same.verdict, held.outcome), (Verdict::Same, Outcome::Held));
+    let (open, gate) = judged(1.0, 7);
+    let loss = open.loss.unwrap();
+    assert_eq!(
+        (open.verdict, loss.overturned, open.more_runs),
+        (Verdict::Undecided, Some(Verdict::Same), None)
+    );
+    assert_eq!(loss.left_open.to_string(), "7 tags beyond the limit");
+    assert_eq!(gate.outcome, Outcome::Undecided);
+    assert_eq!(gate.why.unwrap(), "held but 7 tags beyond the limit could overturn it");
+    let (worse, failed) = judged(1.5, 7);
+    assert_eq!((worse.verdict, failed.outcome), (Verdict::Worse, Outcome::Failed));
+    assert_eq!(judged(0.5, 7).0.loss.unwrap().overturned, Some(Verdict::Better));
+}
+
+#[test]
 fn a_re_execution_is_compared_and_marked_as_an_estimate() {
     let rerun = |run: &mut Run| {
         set("rerun", "--policy quickjs")(run);

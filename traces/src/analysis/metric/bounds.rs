@@ -1,8 +1,9 @@
-//! Bounds on a metric where records were lost or something has not ended.
+//! Bounds on a metric where records were lost, something has not ended, or tags are beyond the limit.
 //!
 //! For a distribution they are the bounds that the summary itself shows ([`super::super::loss`]). For a count, each
 //! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most.
 
+use super::catalogue::NAMED;
 use super::{Kind, Metric, Statistic, Unit, Whose};
 use crate::analysis::loss;
 use crate::histogram::Percentiles;
@@ -89,7 +90,8 @@ impl Metric {
         match (&self.kind, self.statistic()) {
             (Kind::Of(_, Whose::Any, _), _) => {
                 let each = self.each(summary);
-                let bounds: Vec<Bounds> = each.iter().filter_map(|one| one.bounds(summary)).collect();
+                let each = each.iter().filter_map(|one| one.bounds(summary));
+                let bounds: Vec<Bounds> = each.chain(self.bounds_beyond_limit(summary)).collect();
                 let low = bounds.iter().map(|bounds| bounds.low).reduce(f64::max)?;
                 let highs: Option<Vec<f64>> = bounds.iter().map(|bounds| bounds.high).collect();
                 Some(Bounds { low, high: highs.and_then(|highs| highs.into_iter().reduce(f64::max)) })
@@ -125,9 +127,45 @@ impl Metric {
     /// possible.
     fn bounds_of_any(&self, summary: &Summary) -> Bounds {
         let each = self.each(summary);
-        let low = each.iter().filter_map(|one| Some(one.bounds(summary)?.low)).fold(0.0, f64::max);
+        let each = each.iter().filter_map(|one| one.bounds(summary));
+        let low = each.chain(self.bounds_beyond_limit(summary)).map(|bounds| bounds.low).fold(0.0, f64::max);
         let all = summary.tasks.run_ns.bounds.filter(|_| self.to_string().starts_with("task.*.run."));
         Bounds { low, high: all.and_then(|all| all.max.hi).map(|longest| longest as f64) }
+    }
+
+    /// The bounds of the largest figure of a tag beyond the limit.
+    fn bounds_beyond_limit(&self, summary: &Summary) -> Option<Bounds> {
+        let Kind::Of(place, whose @ Whose::Any, statistic) = &self.kind else { return None };
+        let named = &NAMED[*place];
+        let beyond = named.beyond_limit(summary, whose)?;
+        let low = named.of_beyond_limit(beyond, *statistic)?;
+        let Some(statistic) = *statistic else {
+            return Some(Bounds { low, high: Some(beyond.count as f64) });
+        };
+        let all = named.spread_beyond_limit(beyond)?;
+        Some(match all.bounds {
+            Some(_) => Bounds {
+                low: of_spread(&all, statistic, summary.lost_records).low,
+                high: of_spread(&all, Statistic::Max, summary.lost_records).high,
+            },
+            None => Bounds { low, high: all.max.map(|max| max as f64) },
+        })
+    }
+
+    /// Number of tags beyond the limit, if it could be a figure of one of them.
+    #[must_use]
+    pub fn tags_beyond_limit(&self, summary: &Summary) -> u64 {
+        let (Some(summary), Kind::Of(place, whose, _)) = (self.summary_of(summary), &self.kind) else {
+            return 0;
+        };
+        NAMED[*place].beyond_limit(&summary, whose).map_or(0, |beyond| beyond.tags)
+    }
+
+    /// Whether a tag beyond the limit has the largest figure, for a metric over any.
+    #[must_use]
+    pub fn is_largest_beyond_limit(&self, summary: &Summary) -> bool {
+        let of = |metric: &Self| metric.of(summary).map_or(0.0, |value| value.number);
+        self.tags_beyond_limit(summary) > 0 && self.each(summary).iter().all(|one| of(one) < of(self))
     }
 
     fn bounds_of_depth(&self, summary: &Summary) -> Bounds {

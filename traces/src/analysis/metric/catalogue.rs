@@ -3,7 +3,7 @@
 //! `docs/src/compare.md` shows the same list to users; a test compares the two.
 
 use crate::histogram::Percentiles;
-use crate::summary::{AgendaSummary, DepthSummary, PrioritySummary, Summary, TagSummary};
+use crate::summary::{AgendaSummary, DepthSummary, PrioritySummary, Summary, TagSummary, TagsBeyondLimit};
 
 use super::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
 use super::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
@@ -282,9 +282,48 @@ impl Named {
             Whose::One(name) => self.of_one(summary, name, statistic),
             Whose::Any => {
                 let names = self.names(summary);
-                let all = names.iter().filter_map(|name| self.of_one(summary, name, statistic));
-                all.reduce(f64::max)
+                let each = names.iter().filter_map(|name| self.of_one(summary, name, statistic));
+                let beyond = self.beyond_limit(summary, whose);
+                each.chain(beyond.and_then(|beyond| self.of_beyond_limit(beyond, statistic))).reduce(f64::max)
             }
+        }
+    }
+
+    /// The tags beyond the limit, if it could be a figure of one of them.
+    pub(super) fn beyond_limit<'a>(
+        &self,
+        summary: &'a Summary,
+        whose: &Whose,
+    ) -> Option<&'a TagsBeyondLimit> {
+        let beyond = &summary.tasks.tags_beyond_limit;
+        let could_be = match whose {
+            Whose::One(name) => summary.tasks.by_tag.iter().all(|tag| tag.tag != *name),
+            Whose::Any => true,
+        };
+        (matches!(self.family, Family::Tag(_)) && could_be && beyond.have_tasks()).then_some(beyond)
+    }
+
+    /// The largest figure of a tag beyond the limit is at least this: a statistic of several distributions together is
+    /// never above the largest of theirs.
+    pub(super) fn of_beyond_limit(
+        &self,
+        beyond: &TagsBeyondLimit,
+        statistic: Option<Statistic>,
+    ) -> Option<f64> {
+        match &self.family {
+            Family::Tag(Source::Number(number)) => {
+                Some((number(&beyond.as_one()) / beyond.tags as f64).ceil())
+            }
+            Family::Tag(source) => source.of(&beyond.as_one(), statistic),
+            Family::QueueDepth(_) | Family::Priority(_) => None,
+        }
+    }
+
+    /// The distribution of all tags beyond the limit together.
+    pub(super) fn spread_beyond_limit(&self, beyond: &TagsBeyondLimit) -> Option<Percentiles> {
+        match &self.family {
+            Family::Tag(source) => source.spread(&beyond.as_one()),
+            Family::QueueDepth(_) | Family::Priority(_) => None,
         }
     }
 
@@ -294,6 +333,7 @@ impl Named {
                 let found = summary.tasks.by_tag.iter().find(|tag| tag.tag == name);
                 match (found, source) {
                     (Some(tag), source) => source.of(tag, statistic),
+                    (None, _) if summary.tasks.tags_beyond_limit.have_tasks() => None,
                     // A tag that is absent never ran, and has no run time.
                     (None, Source::Number(_)) => Some(0.0),
                     (None, Source::Known(_) | Source::Spread(_)) => None,

@@ -1,0 +1,103 @@
+//! The part of the summary about tasks by tag, and about the tags beyond the limit, which share one set of figures.
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::{Histogram, Percentiles};
+use crate::timeline::{MissingSamples, Timeline};
+
+/// The tasks of one tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct TagSummary {
+    /// Its name.
+    pub tag: String,
+    /// Its tasks.
+    pub count: u64,
+    /// From start to end.
+    pub run_ns: Percentiles,
+    /// From queued to start.
+    pub queue_wait_ns: Percentiles,
+}
+
+/// Tags that appeared after the limit was reached: only the figures of all of them together are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct TagsBeyondLimit {
+    /// Number of tags.
+    pub tags: u64,
+    /// Their tasks.
+    pub count: u64,
+    /// From start to end.
+    pub run_ns: Percentiles,
+    /// From queued to start.
+    pub queue_wait_ns: Percentiles,
+}
+
+impl TagsBeyondLimit {
+    pub(super) fn of(timeline: &Timeline, missing: &MissingSamples) -> Self {
+        let Some(beyond) = timeline.tags.beyond_limit() else { return Self::default() };
+        let (mut running, mut waiting) = (Histogram::new(), Histogram::new());
+        for tag in missing.unfinished_tags().into_iter().filter(|tag| timeline.tags.is_beyond_limit(*tag)) {
+            missing.tasks_of(tag).unfinished().into_iter().for_each(|its| running.merge(its));
+            missing.waits_of(tag).unfinished().into_iter().for_each(|its| waiting.merge(its));
+        }
+        let (tasks, first) = (&beyond.stats.tasks, beyond.stats.tag);
+        let runs = missing.tasks_of(first).with_unfinished(running, 0);
+        let waits = missing.waits_of(first).with_unfinished(waiting, 0);
+        Self {
+            tags: beyond.tags,
+            count: tasks.count(),
+            run_ns: tasks.run_ns.percentiles_missing(&runs),
+            queue_wait_ns: tasks.queue_wait_ns.percentiles_missing(&waits),
+        }
+    }
+
+    /// Whether any task of theirs ran, runs or waits.
+    #[must_use]
+    pub const fn have_tasks(&self) -> bool {
+        self.run_ns.count > 0 || self.queue_wait_ns.count > 0
+    }
+
+    /// All of them as if they were one tag.
+    pub(crate) fn as_one(&self) -> TagSummary {
+        let &Self { count, run_ns, queue_wait_ns, .. } = self;
+        TagSummary { tag: String::new(), count, run_ns, queue_wait_ns }
+    }
+}
+
+/// The queue waits of all tags.
+pub(super) fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
+    let beyond = timeline.tags.beyond_limit().map(|beyond| &beyond.stats);
+    let mut all = Histogram::new();
+    timeline.tags.iter().chain(beyond).for_each(|tag| all.merge(&tag.tasks.queue_wait_ns));
+    all.percentiles_missing(&missing.waits)
+}
+
+/// Each tag within the limit, the longest run first.
+pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
+    let unfinished = missing.unfinished_tags();
+    let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || unfinished.contains(&tag.tag));
+    let mut tags: Vec<TagSummary> = ran
+        .map(|tag| TagSummary {
+            tag: timeline.labels.tag(tag.tag).into_owned(),
+            count: tag.tasks.count(),
+            run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks_of(tag.tag)),
+            queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.waits_of(tag.tag)),
+        })
+        .collect();
+    // Those that run for the first time, and were never queued.
+    let is_first = |tag: &&_| timeline.tags.tag(**tag).is_none() && !timeline.tags.is_beyond_limit(**tag);
+    tags.extend(unfinished.iter().filter(is_first).map(|tag| TagSummary {
+        tag: timeline.labels.tag(*tag).into_owned(),
+        count: 0,
+        run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(*tag)),
+        queue_wait_ns: Percentiles::default(),
+    }));
+    tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
+    tags
+}
+
+#[cfg(test)]
+mod tests;
