@@ -27,6 +27,7 @@ mod loops;
 mod microtasks;
 mod open_tick;
 mod opened;
+mod poll_wait;
 mod pool;
 mod pressure;
 mod program;
@@ -89,7 +90,7 @@ use harm::Harms;
 use hidden::Hidden;
 use loops::Loops;
 use open_tick::OpenTick;
-pub(crate) use open_tick::PollWait;
+pub(crate) use poll_wait::PollWait;
 
 /// The folded state of a stream of events. See the [module](self).
 ///

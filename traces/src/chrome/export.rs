@@ -321,7 +321,7 @@ impl<W: Write> ChromeWriter<W> {
             }
         }
         let extent_ns = end.ns_since(start);
-        let poll_wait_ns = polls.wait_ns.min(extent_ns);
+        let poll_wait_ns = polls.wait_ns(end);
         let busy_ns = extent_ns - poll_wait_ns;
         if busy_ns > self.stall_limit_ns && !damaged {
             self.add(place, start, start, false, Item::Stall { at, busy_ns, poll_wait_ns, tasks_run });

@@ -3,68 +3,14 @@
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
-use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use super::harm::Wait;
+use super::poll_wait::PollWait;
 use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
 use super::unfinished::Seen;
 use crate::analysis::attribution::sweep::Nodes;
-
-/// The union of a loop's own polls, added in the order in which they end, so that overlapping ones are not counted
-/// twice. A poll within a callback belongs to the callback and does not count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PollWait {
-    until: Timestamp,
-    pub(crate) wait_ns: u64,
-    /// What counts so far, by start: a callback is recorded at its end and may turn out to contain the last of these.
-    counted: Vec<(Timestamp, u64)>,
-}
-
-/// Polls of one tick kept apart; beyond that they are merged.
-const POLLS_MAX: usize = 1024;
-
-impl PollWait {
-    /// Starts at `from`: nothing earlier counts.
-    pub(crate) fn since(from: Timestamp) -> Self {
-        Self { until: from, ..Self::default() }
-    }
-
-    /// As [`since`](Self::since), reusing the memory.
-    fn reset(&mut self, from: Timestamp) {
-        (self.until, self.wait_ns) = (from, 0);
-        self.counted.clear();
-    }
-
-    pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp) {
-        let ns = end.ns_since(start.max(self.until));
-        self.wait_ns += ns;
-        self.until = self.until.max(end);
-        let is_full = self.counted.len() >= POLLS_MAX;
-        match self.counted.last_mut().filter(|_| is_full) {
-            Some((_, last_ns)) => *last_ns += ns,
-            None => self.counted.push((start, ns)),
-        }
-    }
-
-    /// Updates the wait from any event, as the fold does.
-    pub(crate) fn see(&mut self, stamped: &Stamped) {
-        match TickSpan::of(stamped) {
-            Some(TickSpan { start, end, what: SpanKind::Poll { .. } }) => self.add(start, end),
-            Some(span) if span.what.is_callback() => self.ran(span.start),
-            _ => {}
-        }
-    }
-
-    /// A callback that began at `start` is over: the polls within it belong to it.
-    #[inline]
-    pub(crate) fn ran(&mut self, start: Timestamp) {
-        while let Some((_, ns)) = self.counted.pop_if(|(its_start, _)| *its_start >= start) {
-            self.wait_ns -= ns;
-        }
-    }
-}
 
 /// The state of one emitter's current tick.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,16 +178,16 @@ impl OpenTick {
             SpanKind::Phase(Phase::Poll) => self.poll_phase.add(span.start, span.end),
             SpanKind::Phase(phase) => self.phases.add(phase, run_ns),
             SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. } => {
-                self.polls.ran(span.start);
+                self.polls.ran(span.start, span.end);
                 if self.longest.is_none_or(|longest| longest.run_ns < run_ns) {
                     self.longest = Some(LongestRun { task, tag, run_ns });
                 }
             }
             SpanKind::Microtasks { ran, .. } => {
-                self.polls.ran(span.start);
+                self.polls.ran(span.start, span.end);
                 self.microtasks_run = self.microtasks_run.saturating_add(ran);
             }
-            SpanKind::Deferred { .. } | SpanKind::Immediates { .. } => self.polls.ran(span.start),
+            SpanKind::Deferred { .. } | SpanKind::Immediates { .. } => self.polls.ran(span.start, span.end),
             SpanKind::Gc { .. } => {
                 self.gc_runs += 1;
                 self.gc_run_ns = self.gc_run_ns.saturating_add(run_ns);
@@ -307,8 +253,8 @@ impl OpenTick {
             self.begin(tick, start);
         }
         let extent_ns = end.ns_since(start);
-        let poll_wait_ns = self.polls.wait_ns.min(extent_ns);
-        self.phases.add(Phase::Poll, self.poll_phase.wait_ns.saturating_sub(poll_wait_ns));
+        let poll_wait_ns = self.polls.wait_ns(end);
+        self.phases.add(Phase::Poll, self.poll_phase.wait_ns(end).saturating_sub(poll_wait_ns));
         let incomplete = !seen || self.damaged;
         let busy_ns = extent_ns - poll_wait_ns;
         self.open = false;

@@ -85,13 +85,13 @@ impl OpenTick {
         if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Task { .. }))
         {
             // A poll inside a task counts as the task's own time.
-            polls.ran(seen.since);
+            polls.running(seen.since);
         }
         if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Poll { .. }))
         {
             polls.add(seen.since, as_of);
         }
-        let poll_wait_ns = polls.wait_ns.min(as_of.ns_since(start));
+        let poll_wait_ns = polls.wait_ns(as_of);
         Some(UnfinishedTick {
             source: self.source,
             tick,

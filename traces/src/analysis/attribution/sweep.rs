@@ -34,13 +34,17 @@ pub(crate) struct Node {
     pub(crate) layer: Layer,
     /// For the part of a poll up to its deadline: the poll returned before the deadline.
     pub(crate) woken: bool,
-    /// For a part of a poll: the end of the whole poll.
-    over: Timestamp,
+    /// For a part of a poll: the extent of the whole poll.
+    whole: (Timestamp, Timestamp),
 }
 
 impl Node {
     pub(crate) const fn new(start: Timestamp, end: Timestamp, what: What, layer: Layer) -> Self {
-        Self { start, end, what, layer, woken: false, over: end }
+        Self { start, end, what, layer, woken: false, whole: (start, end) }
+    }
+
+    fn has_extent_of(&self, other: &Self) -> bool {
+        (self.start, self.end) == (other.start, other.end)
     }
 
     /// An interval with missing records.
@@ -119,8 +123,9 @@ impl Nodes {
         let deadline = timeout_ns.map_or(span.end, |ns| span.start.plus_ns(ns).min(span.end));
         let woken = timeout_ns.is_none_or(|ns| span.end < span.start.plus_ns(ns));
         let asked = Node::new(span.start, deadline, What::Overslept, Layer::Polled);
-        self.push(Node { woken, over: span.end, ..asked });
-        self.push(Node::new(deadline, span.end, What::LateWakeup, Layer::Polled));
+        let whole = (span.start, span.end);
+        self.push(Node { woken, whole, ..asked });
+        self.push(Node { whole, ..Node::new(deadline, span.end, What::LateWakeup, Layer::Polled) });
     }
 
     fn what(&mut self, kind: &SpanKind, thinned: bool) -> Option<What> {
@@ -175,6 +180,8 @@ impl Nodes {
         self.list.retain(|node| node.start < end);
         order::sort(&mut self.list);
         let mut open: [Vec<Open>; LAYERS] = Default::default();
+        // A callback of the same extent as a poll may come after it in the order.
+        let mut equals = (0, None);
         let mut now = start;
         let mut last: Option<Piece> = None;
         let mut join = |piece: Piece| match &mut last {
@@ -185,7 +192,7 @@ impl Nodes {
                 }
             }
         };
-        for node in &self.list {
+        for (place, node) in self.list.iter().enumerate() {
             now = advance(&mut open, now, node.start, &mut join);
             for layer in &mut open {
                 pop_ended(layer, node.start);
@@ -200,18 +207,34 @@ impl Nodes {
                 }
                 _ => {}
             }
-            if node.layer == Layer::Polled
-                && let Some(outer) = ran.iter().rev().find(|outer| outer.is_run && outer.end >= node.over)
-            {
-                (layer, what) = (Layer::Ran, outer.what);
+            if node.layer == Layer::Polled {
+                if place >= equals.0 {
+                    equals = self.equals(place);
+                }
+                let equal = equals.1.filter(|run| *run > place && node.whole == (node.start, node.end));
+                let around = ran.iter().rev().find(|outer| outer.is_run && outer.contains(node.whole));
+                let outer = equal.map(|run| self.list[run].what).or(around.map(|outer| outer.what));
+                if let Some(outer) = outer {
+                    (layer, what) = (Layer::Ran, outer);
+                }
             }
             let woken = (node.woken && layer == Layer::Polled).then_some(node.start);
-            open[layer as usize].push(Open { end: node.end, what, is_run: is_run(&node.what), woken });
+            let is_run = is_run(&node.what);
+            open[layer as usize].push(Open { start: node.start, end: node.end, what, is_run, woken });
         }
         advance(&mut open, now, end, &mut join);
         if let Some(piece) = last {
             give(piece);
         }
+    }
+
+    /// Where the nodes of the same extent as the one at `place` end, and the last callback among them.
+    fn equals(&self, place: usize) -> (usize, Option<usize>) {
+        let same = self.list[place..].iter().take_while(|next| next.has_extent_of(&self.list[place]));
+        let same = same.map(|next| is_run(&next.what));
+        same.enumerate().fold((place, None), |(_, run), (after, is_run)| {
+            (place + after + 1, if is_run { Some(place + after) } else { run })
+        })
     }
 }
 
@@ -228,11 +251,18 @@ impl Piece {
 /// An interval that has begun and not ended.
 #[derive(Clone, Copy, Debug)]
 struct Open {
+    start: Timestamp,
     end: Timestamp,
     what: What,
     /// Whether it is a callback itself, rather than a span with its name.
     is_run: bool,
     woken: Option<Timestamp>,
+}
+
+impl Open {
+    fn contains(&self, (start, end): (Timestamp, Timestamp)) -> bool {
+        self.start <= start && end <= self.end
+    }
 }
 
 const fn is_frame(what: &What) -> bool {

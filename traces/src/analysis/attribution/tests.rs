@@ -160,7 +160,7 @@ fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
         let node = nodes[place];
         let around = (0..nodes.len()).filter(|outer| {
             let is_run = nodes[*outer].layer == sweep::Layer::Ran && sweep::is_run(&nodes[*outer].what);
-            is_run && order(*outer) < order(place) && nodes[*outer].end >= node.end
+            is_run && nodes[*outer].start <= node.start && nodes[*outer].end >= node.end
         });
         match around.max_by_key(|outer| order(*outer)) {
             Some(outer) if node.layer == sweep::Layer::Polled => {
