@@ -26,7 +26,7 @@ use crate::export::agenda::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{Entry, Row, Spot};
 use crate::export::slices::WAITING_ALL;
-use crate::export::survey::{Survey, start_of};
+use crate::export::survey::{Survey, is_in, start_of};
 use crate::export::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
 use crate::timeline::PollWait;
@@ -224,7 +224,7 @@ impl<W: Write> ChromeWriter<W> {
         // Includes what is not exported: it may have delayed what is.
         self.blamer.see(stamped);
         let start = start_of(stamped);
-        if matches!(stamped.event, Event::Label { .. }) || self.survey.range().touches(start, stamped.at) {
+        if matches!(stamped.event, Event::Label { .. }) || is_in(self.survey.range(), stamped) {
             self.carried.push(stamped);
         }
         if self.lanes.is_empty() || !self.survey.range().touches(start, stamped.at) {

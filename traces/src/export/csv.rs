@@ -13,9 +13,10 @@ use loop_probes::event::{Event, FieldValue, LabelKind};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
-use super::survey::{Survey, start_of};
+use super::survey::{Survey, is_in};
 use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
+use crate::timeline::{Queues, TimelineConfig};
 use row::Row;
 
 /// Bytes gathered before they are written.
@@ -63,8 +64,9 @@ pub fn export<S: EventSource>(
     out: impl Write,
 ) -> Result<CsvStats, ExportError> {
     let survey = surveyed(&mut open, range)?;
-    let mut writer = CsvWriter::new(&survey, out);
-    each_event(&mut open()?, |stamped| Ok(writer.push(stamped)?))?;
+    let mut source = open()?;
+    let mut writer = CsvWriter::new(&survey, TimelineConfig::of(source.metadata()), out);
+    each_event(&mut source, |stamped| Ok(writer.push(stamped)?))?;
     Ok(writer.finish()?)
 }
 
@@ -81,6 +83,9 @@ struct CsvWriter<'a, W> {
     out: W,
     buffer: Vec<u8>,
     survey: &'a Survey,
+    config: TimelineConfig,
+    /// Tells a wait of zero from a task that was in no queue.
+    queues: Queues,
     emitters: Vec<Emitter>,
     places: HashMap<SourceId, usize>,
     /// The emitter of the last event: events come in runs of one emitter.
@@ -91,7 +96,7 @@ struct CsvWriter<'a, W> {
 }
 
 impl<'a, W: Write> CsvWriter<'a, W> {
-    fn new(survey: &'a Survey, out: W) -> Self {
+    fn new(survey: &'a Survey, config: TimelineConfig, out: W) -> Self {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
         buffer.extend_from_slice(COLUMNS.map(|(name, _)| name).join(",").as_bytes());
         buffer.push(b'\n');
@@ -99,6 +104,8 @@ impl<'a, W: Write> CsvWriter<'a, W> {
             out,
             buffer,
             survey,
+            queues: Queues::new(&config),
+            config,
             emitters: Vec::new(),
             places: HashMap::new(),
             last: 0,
@@ -117,11 +124,13 @@ impl<'a, W: Write> CsvWriter<'a, W> {
             Event::TickEnd { .. } => emitter.tick = None,
             _ => {}
         }
-        if !self.survey.range().touches(start_of(stamped), stamped.at) {
+        let waited = self.waited(stamped);
+        if !is_in(self.survey.range(), stamped) {
             return Ok(());
         }
+        let emitter = &self.emitters[self.last];
         let zero = self.survey.first.unwrap_or_default();
-        Row { stamped, zero, labels: &self.survey.labels }.write(
+        Row { stamped, zero, labels: &self.survey.labels, waited }.write(
             &mut self.buffer,
             &mut self.rest,
             &emitter.name,
@@ -129,6 +138,21 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         );
         self.stats.rows += 1;
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// How long the task, job or tasklet of an event was queued, where that is known.
+    fn waited(&mut self, stamped: &Stamped) -> Option<u64> {
+        let place = Some(self.last).filter(|place| *place < self.config.sources_max);
+        self.queues.see(stamped.at, place, &stamped.event);
+        match stamped.event {
+            Event::TaskRan { task, queued, start, .. } => {
+                self.queues.wait_of(place, task, (queued, start), self.config.queue_waits_in_part)
+            }
+            Event::WorkRan { queued, start, .. } | Event::AgendaRan { queued, start, .. } => {
+                Some(start.ns_since(queued))
+            }
+            _ => None,
+        }
     }
 
     #[cold]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, FieldValue};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
@@ -86,6 +86,20 @@ pub(crate) fn start_of(stamped: &Stamped) -> Timestamp {
         _ => stamped.at,
     };
     start.min(stamped.at)
+}
+
+/// Whether any of the extent of `stamped`, of whatever kind, lies in `range`.
+pub(crate) fn is_in(range: TimeRange, stamped: &Stamped) -> bool {
+    if range == TimeRange::default() {
+        return true;
+    }
+    let mut start = stamped.at;
+    stamped.event.each_field(|name, value| {
+        if let ("start", FieldValue::Time(at)) = (name, value) {
+            start = at.min(stamped.at);
+        }
+    });
+    range.touches(start, stamped.at)
 }
 
 impl Survey {

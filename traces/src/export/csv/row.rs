@@ -16,6 +16,8 @@ pub(super) struct Row<'a> {
     /// Where time begins.
     pub(super) zero: Timestamp,
     pub(super) labels: &'a Labels,
+    /// How long its task was queued, where that is known.
+    pub(super) waited: Option<u64>,
 }
 
 /// The values of the columns.
@@ -98,8 +100,7 @@ impl Row<'_> {
             self.time(out, start);
         }
         number(out, columns.start.map(|start| at.ns_since(start)));
-        let waited = columns.start.zip(columns.queued).filter(|(start, queued)| queued < start);
-        number(out, waited.map(|(start, queued)| start.ns_since(queued)));
+        number(out, self.waited);
         number(out, columns.timer);
         let lag = columns.fired.zip(columns.due);
         number(out, lag.map(|(fired, due)| at.max(fired).ns_since(due)));

@@ -8,6 +8,7 @@ use super::*;
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
 use crate::synthetic::strategy::{hostile_events, scripts};
+use crate::timeline::Timeline;
 
 fn exported(source: &MemorySource, range: TimeRange) -> (String, CsvStats) {
     let mut out = Vec::new();
@@ -60,6 +61,12 @@ proptest! {
         prop_assert_eq!((rows.len() - 1, stats.rows as usize), (events.len(), events.len()));
         let [kind, time, start, run, tick, lag] =
             ["kind", "time_ns", "start_ns", "run_ns", "tick", "lag_ns"].map(column);
+        // A wait that the summary counts has a cell.
+        let mut timeline = Timeline::new(TimelineConfig::default());
+        timeline.extend(&events);
+        let counted: u64 = timeline.tags.iter().map(|tag| tag.tasks.queue_wait_ns.count()).sum();
+        let is_wait = |row: &&Vec<String>| row[kind] == "task_ran" && !row[column("queue_wait_ns")].is_empty();
+        prop_assert_eq!(rows.iter().filter(is_wait).count() as u64, counted);
         for (row, stamped) in rows[1..].iter().zip(&events) {
             prop_assert_eq!(row.len(), COLUMNS.len());
             prop_assert_eq!(&row[kind], stamped.event.name());
@@ -135,7 +142,7 @@ fn times_count_from_where_the_summary_counts() {
     let early = Timestamp(events[0].at.0 - 1_000_000);
     events.insert(0, Stamped { at: early, ..label });
     let source = MemorySource::new("early", SourceKind::Trace, script.metadata(), events.clone());
-    let mut timeline = crate::timeline::Timeline::of(&script.metadata());
+    let mut timeline = Timeline::of(&script.metadata());
     timeline.extend(&events);
     let (text, _) = exported(&source, TimeRange::default());
     let last = events.last().unwrap().at.ns_since(timeline.first_at().unwrap());
@@ -153,4 +160,59 @@ fn a_range_leaves_out_what_does_not_touch_it() {
     // Times stay relative to the whole recording.
     let first: i64 = rows(&text)[1][0].parse().unwrap();
     assert!(first >= middle.ns_since(events[0].at) as i64);
+}
+
+#[test]
+fn a_wait_of_zero_is_known_and_a_timers_task_waits_in_no_queue() {
+    use loop_probes::event::{Origin, Outcome, Placement, Queue};
+    use loop_probes::ids::{Tag, TaskId, TimerId};
+
+    let at = |at: u64, event: Event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let place = Placement { queue: Queue::Tasks, depth: 1, origin: Origin::Signal };
+    let (tag, parent, poster) = (Tag(1), None, None);
+    let queued = |task: u64, now: u64| {
+        at(now, Event::TaskQueued { task: TaskId(task), tag, place, parent, poster, queued: Timestamp(now) })
+    };
+    let ran = |task: u64, queued: u64, start: u64, end: u64| {
+        let (queued, start) = (Timestamp(queued), Timestamp(start));
+        at(end, Event::TaskRan { task: TaskId(task), tag, outcome: Outcome::Done, queued, start })
+    };
+    let (timer, due, fired) = (TimerId(1), Timestamp(30), Timestamp(40));
+    let events = vec![
+        queued(1, 10),
+        ran(1, 10, 10, 20),
+        queued(2, 20),
+        ran(2, 20, 25, 30),
+        at(40, Event::TimerFired { timer, tag, task: TaskId(3), due, fired, skipped: 0 }),
+        ran(3, 40, 40, 50),
+    ];
+    let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+    let (text, _) = exported(&source, TimeRange::default());
+    let rows = rows(&text);
+    let ran = rows.iter().filter(|row| row[column("kind")] == "task_ran");
+    let waits: Vec<&str> = ran.map(|row| row[column("queue_wait_ns")].as_str()).collect();
+    assert_eq!(waits, ["0", "5", ""]);
+}
+
+#[test]
+fn a_range_has_every_event_whose_extent_lies_across_its_end() {
+    use loop_probes::ids::{Tag, TaskId};
+
+    let at = |at: u64, event: Event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let start = Timestamp(20);
+    let events = vec![
+        at(10, Event::TickStart { tick: 1 }),
+        at(60, Event::SlowTask { task: TaskId(1), tag: Tag(1), limit_ns: 5, start }),
+        at(61, Event::Suspended { asleep_ns: 0, alive: start, start }),
+        at(62, Event::Pressure { waited_ns: None, stolen_ns: None, delayed_ns: None, start }),
+        at(63, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(10) }),
+    ];
+    let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+    let kinds = |from: u64, to: u64| {
+        let range = TimeRange { from: Some(Timestamp(from)), to: Some(Timestamp(to)) };
+        let rows = rows(&exported(&source, range).0);
+        rows[1..].iter().map(|row| row[column("kind")].clone()).collect::<Vec<String>>()
+    };
+    assert_eq!(kinds(15, 30), ["slow_task", "suspended", "pressure", "tick_end"]);
+    assert_eq!(kinds(12, 15), ["tick_end"]);
 }
