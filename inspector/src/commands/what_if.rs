@@ -106,7 +106,8 @@ fn leave_out_below(value: &mut Value, error_ns: u64, is_wait: bool) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                let is_of_wait = is_wait && (name.starts_with('p') || name.starts_with("max"));
+                let is_of_wait =
+                    is_wait && (name.starts_with('p') || name.starts_with("max") || name.ends_with("mean"));
                 let is_figure = is_of_wait || is_wait_named(name) && name.contains("_ns_p");
                 match field.as_u64() {
                     Some(ns) if is_figure && ns < error_ns => *field = Value::Null,
@@ -116,5 +117,19 @@ fn leave_out_below(value: &mut Value, error_ns: u64, is_wait: bool) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| leave_out_below(item, error_ns, false)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_below_the_error_are_left_out_and_counts_and_runs_stay() {
+        let spread = json!({"count": 3, "mean": 5, "gmean": 4, "p50": 3, "p99": 20, "max": 30});
+        let mut side = json!({"queue_wait_ns": spread, "run_ns": spread});
+        leave_out_below(&mut side, 10, false);
+        let left = json!({"count": 3, "mean": null, "gmean": null, "p50": null, "p99": 20, "max": 30});
+        assert_eq!(side, json!({"queue_wait_ns": left, "run_ns": spread}));
     }
 }
