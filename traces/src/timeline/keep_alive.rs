@@ -119,6 +119,11 @@ impl KeepAlive {
         }
     }
 
+    /// Whether the emitter at `place` has registered a source with this tag.
+    pub(crate) fn has_source(&self, place: usize, tag: Tag) -> bool {
+        self.loops.get(place).is_some_and(|refs| refs.has_source(tag))
+    }
+
     /// Updates references from `event` of the emitter at `place`, if it concerns them.
     #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, place: usize, event: &Event) {

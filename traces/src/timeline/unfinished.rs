@@ -9,7 +9,7 @@ mod items;
 #[cfg(test)]
 mod tests;
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{Tag, Timestamp};
 use loop_probes::recorder::Running;
 
 pub(crate) use self::items::Seen;
@@ -156,15 +156,26 @@ impl Timeline {
 
     fn running_tasks_at(&self, end: StreamEnd) -> Vec<RunningTask> {
         let Some(known) = self.last else { return Vec::new() };
-        let running = |open: &OpenTick| {
+        let running = |(place, open): (usize, &OpenTick)| {
             let seen = open.seen.filter(|seen| !seen.is_over)?;
             let Running::Task { task, tag } = seen.running else { return None };
+            if self.is_of_sources(place, tag) {
+                return None;
+            }
             // Workers of a pool run jobs, which are not tasks of a loop.
             let is_loop = open.ticked || open.going_on().is_some() || open.last_run.is_some();
             let as_of = seen.until(open.known_until(known, end));
             is_loop.then_some(RunningTask { source: open.source, task, tag, start: seen.since, as_of })
         };
-        self.open.iter().filter_map(running).collect()
+        self.open.iter().enumerate().filter_map(running).collect()
+    }
+
+    /// Whether `tag` is one of readiness callbacks, which are no tasks: the recorder's sample does not tell them apart.
+    fn is_of_sources(&self, place: usize, tag: Tag) -> bool {
+        let stats = self.tags.tag(tag);
+        let was_task = stats.is_some_and(|stats| stats.tasks.count() > 0 || stats.queued > 0);
+        let was_io = stats.is_some_and(|stats| stats.io.is_some());
+        !was_task && (was_io || self.keep_alive.has_source(place, tag))
     }
 
     /// Tasks that were queued and have not ended, longest wait first.

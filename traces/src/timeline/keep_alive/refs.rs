@@ -272,6 +272,10 @@ impl Refs {
         }
     }
 
+    pub(super) fn has_source(&self, tag: Tag) -> bool {
+        self.sources.values().any(|(name, _)| name.tag == tag)
+    }
+
     fn disarmed(&mut self, timer: TimerId) {
         if let Some(armed) = self.now.timers.remove(&timer)
             && armed.referenced

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use loop_probes::event::{
     ClockPoint, Event, Origin, Outcome, Phase, Placement, PollReason, Queue, StopReason,
 };
-use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
+use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
@@ -301,6 +301,16 @@ fn an_interval_is_due_again_while_its_own_callback_runs() {
     let unfinished = timeline.unfinished(StreamEnd::Known);
     let late: Vec<_> = unfinished.timers.iter().map(|timer| (timer.lag_ns(), timer.skipped())).collect();
     assert_eq!((late, unfinished.skipped()), (vec![(690, 6)], 6));
+}
+
+#[test]
+fn a_readiness_callback_that_has_not_ended_is_no_task() {
+    let running = seen(in_task(7), 300, 900);
+    let registered = at(100, Event::IoRegistered { source: IoSource(4), tag: TAG });
+    let tasks = |events: &[Stamped]| folded(&[events, &[running]].concat()).running_tasks().len();
+    assert_eq!(tasks(&[begun(1, 100)]), 1);
+    assert_eq!(tasks(&[registered, begun(1, 110)]), 0);
+    assert_eq!(tasks(&[registered, begun(1, 110), ran(6, 120, 130)]), 1, "tasks have the tag, too");
 }
 
 #[test]
