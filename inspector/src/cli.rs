@@ -141,7 +141,7 @@ pub struct Live {
     /// Print the summary as JSON at the end instead of drawing
     #[arg(long)]
     pub json: bool,
-    /// Stop after this long, for example 10s or 1m30s
+    /// Stop after this long, for example 10s or 1m30s; a demo that is not drawn stops after 5s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Save everything to FILE meanwhile; a file that exists is replaced
