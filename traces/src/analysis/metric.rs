@@ -26,6 +26,7 @@ use std::str::FromStr;
 use loop_probes::text::printable;
 use serde::Serialize;
 
+use crate::cells::cut;
 use crate::histogram::Percentiles;
 use crate::near::nearest;
 use crate::summary::Summary;
@@ -134,12 +135,17 @@ pub struct Value {
 
 /// The list has no metric of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no metric {name:?}; near it are {}", printable(&nearest.join(", ")))]
+#[error("there is no metric {name:?}{}", near(nearest))]
 pub struct UnknownMetric {
     /// What was written.
     pub name: String,
     /// Names in the list, nearest first.
     pub nearest: Vec<String>,
+}
+
+/// The part of the message about similar names.
+fn near(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; near it are {}", printable(&names.join(", "))) }
 }
 
 impl Metric {
@@ -339,6 +345,10 @@ impl Metric {
     }
 }
 
+/// Limit on the length of a metric's name: those of a tag and a loop are shorter, and the time to read it is linear in
+/// its dots.
+const NAME_BYTES_MAX: usize = 4096;
+
 /// The possible suffixes: each statistic, or none.
 fn statistics(of_a_distribution: bool) -> Vec<Option<Statistic>> {
     if of_a_distribution { Statistic::ALL.map(Some).to_vec() } else { vec![None] }
@@ -357,37 +367,48 @@ impl FromStr for Metric {
 
     fn from_str(text: &str) -> Result<Self, UnknownMetric> {
         let text = text.trim();
+        if text.len() > NAME_BYTES_MAX {
+            return Err(UnknownMetric { name: cut(text, 80), nearest: Vec::new() });
+        }
         if let Some(found) = text.strip_prefix("loop.").and_then(of_one_loop) {
             return Ok(found);
         }
-        for (place, figure) in FIGURES.iter().enumerate() {
-            let found = ends(figure.name, figure.is_distribution()).find(|(name, _)| name == text);
-            if let Some((_, statistic)) = found {
-                return Ok(Self { kind: Kind::Plain(place, statistic), of_loop: None });
-            }
+        match of_all_loops(text) {
+            Some(found) => Ok(found),
+            None => Err(UnknownMetric { name: text.to_owned(), nearest: nearest_metrics(text) }),
         }
-        for (place, named) in NAMED.iter().enumerate() {
-            let Some(rest) = text.strip_prefix(named.before).and_then(|rest| rest.strip_prefix('.')) else {
-                continue;
-            };
-            for (end, statistic) in ends(named.after, named.is_distribution()) {
-                let name = rest.strip_suffix(&end).and_then(|rest| rest.strip_suffix('.'));
-                if let Some(whose) = name.and_then(|name| named.read(name)) {
-                    return Ok(Self { kind: Kind::Of(place, whose, statistic), of_loop: None });
-                }
-            }
-        }
-        Err(UnknownMetric { name: text.to_owned(), nearest: nearest_metrics(text) })
     }
+}
+
+/// A metric that names no loop.
+fn of_all_loops(text: &str) -> Option<Metric> {
+    for (place, figure) in FIGURES.iter().enumerate() {
+        let found = ends(figure.name, figure.is_distribution()).find(|(name, _)| name == text);
+        if let Some((_, statistic)) = found {
+            return Some(Metric { kind: Kind::Plain(place, statistic), of_loop: None });
+        }
+    }
+    for (place, named) in NAMED.iter().enumerate() {
+        let Some(rest) = text.strip_prefix(named.before).and_then(|rest| rest.strip_prefix('.')) else {
+            continue;
+        };
+        for (end, statistic) in ends(named.after, named.is_distribution()) {
+            let name = rest.strip_suffix(&end).and_then(|rest| rest.strip_suffix('.'));
+            if let Some(whose) = name.and_then(|name| named.read(name)) {
+                return Some(Metric { kind: Kind::Of(place, whose, statistic), of_loop: None });
+            }
+        }
+    }
+    None
 }
 
 /// Splits a loop's name from its metric: the shortest name whose rest is a metric.
 fn of_one_loop(text: &str) -> Option<Metric> {
-    let whole = |rest: &str| rest.parse::<Metric>().ok().filter(|metric| metric.of_loop.is_none());
     let (name, metric) = match text.strip_prefix('"').and_then(|rest| rest.split_once("\".")) {
-        Some((name, rest)) => (name, whole(rest)?),
+        Some((name, rest)) => (name, of_all_loops(rest)?),
         None => {
-            text.match_indices('.').find_map(|(dot, _)| Some((&text[..dot], whole(&text[dot + 1..])?)))?
+            let mut splits = text.match_indices('.').map(|(dot, _)| (&text[..dot], &text[dot + 1..]));
+            splits.find_map(|(name, rest)| Some((name, of_all_loops(rest)?)))?
         }
     };
     (!name.is_empty()).then(|| Metric { of_loop: Some(name.to_owned()), ..metric })

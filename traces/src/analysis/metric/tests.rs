@@ -158,6 +158,17 @@ fn two_loops() -> Summary {
 }
 
 #[test]
+fn the_time_to_read_a_name_is_linear_in_its_dots() {
+    let nested = format!("{}stalls", "loop.".repeat(800));
+    let metric: Metric = nested.parse().unwrap();
+    assert_eq!(metric.loop_name(), Some(&nested["loop.".len()..nested.len() - ".stalls".len()]));
+    assert!(format!("loop.{}", "a.".repeat(2_000)).parse::<Metric>().is_err());
+    assert!(format!("loop.{}stalls", "task.".repeat(700)).parse::<Metric>().is_ok());
+    let error = format!("task.{}.count", "x".repeat(1 << 20)).parse::<Metric>().unwrap_err();
+    assert!(error.to_string().len() < 200, "{error}");
+}
+
+#[test]
 fn a_metric_of_one_loop_is_asked_for_by_its_name() {
     let summary = two_loops();
     let value = |name: &str| {
