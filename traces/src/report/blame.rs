@@ -102,6 +102,9 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
             (_, None) if summary.source.state == StateSummary::Unclosed && bounds.is_some() => {
                 "no stall seen; the recording was cut off, and there may have been one since"
             }
+            (0, Some(1..)) if summary.ticks.open == 0 => {
+                "no stall seen; an incomplete tick may have been one"
+            }
             (0, Some(1..)) => "no stall so far; a tick has not ended, and may become one",
             (0, _) => "no stall",
             (_, Some(0)) => "no stall; what was lost is too short for one",

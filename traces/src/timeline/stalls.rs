@@ -94,8 +94,8 @@ pub struct StallFigures {
     pub count: u64,
     /// Their busy time.
     pub busy_ns: u64,
-    /// Bounds on their number, if records were lost or a tick has not ended. A tick lost whole counts as a stall if it can
-    /// have been long enough.
+    /// Bounds on their number, if records were lost, a tick is incomplete or one has not ended. A tick lost whole counts
+    /// as a stall if it can have been long enough.
     pub bounds: Option<Bounds>,
     /// Bounds on their busy time, under the same conditions.
     pub busy_bounds: Option<Bounds>,
@@ -118,7 +118,8 @@ impl Timeline {
         // A loop that had not stopped may have done anything after the end of a recording that was cut off.
         let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
         // There may be more stalls, or longer ones, than were seen.
-        if self.lost_records == 0 && unfinished.growing().next().is_none() && !went_on {
+        let misses_none = self.lost_records == 0 && missing.ticks.count() == 0;
+        if misses_none && unfinished.growing().next().is_none() && !went_on {
             return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
         }
         let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));

@@ -1,5 +1,9 @@
 //! Gates over simulated runs: what is certain holds or fails, what is not is undecided.
 
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::stamped::Stamped;
+
 use super::*;
 use crate::analysis::diff::tests::{Imagined, run};
 use crate::summary::{StateSummary, Summary};
@@ -324,6 +328,33 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
     assert_eq!(open.outcome, Outcome::Undecided);
     let why = open.why.unwrap();
     assert_eq!(why, "failed but 35 lost records could overturn it: 4.0% worse to 43.0% worse");
+}
+
+#[test]
+fn an_incomplete_tick_could_have_been_a_stall() {
+    let event = |ms: u64, event| Stamped { at: Timestamp(ms * 1_000_000), source: SourceId(1), event };
+    let start = |ms, tick| event(ms, Event::TickStart { tick });
+    let end = |ms, tick, since: u64| {
+        event(ms, Event::TickEnd { tick, tasks_run: 0, start: Timestamp(since * 1_000_000) })
+    };
+    let judged = |events: &[Stamped]| {
+        let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+        timeline.extend(events);
+        let summary = Summary::new(&Script::default().source(), &timeline);
+        let page = crate::report::text(&summary);
+        let run = Run { name: "one".to_owned(), summary, metadata: None };
+        (gate("stalls", Limit::Max(0.0)).judge(&run).unwrap(), page)
+    };
+    let whole = [start(10, 1), end(11, 1, 10), start(20, 2), end(21, 2, 20)];
+    let (held, page) = judged(&whole);
+    assert!(held.outcome == Outcome::Held && page.contains("\nno stall\n"), "{held:?}");
+    // The second tick has no end, and may have lasted up to the third.
+    let (open, page) = judged(&[&whole[..3], &[start(620, 3), end(621, 3, 620)]].concat());
+    assert_eq!((open.outcome, open.bounds), (Outcome::Undecided, Some((0.0, Some(1.0)))));
+    assert_eq!(open.why.as_deref(), Some("1 incomplete tick could overturn it"));
+    assert!(page.contains("no stall seen; an incomplete tick may have been one"), "{page}");
+    let (short, _) = judged(&[&whole[..3], &[start(24, 3), end(25, 3, 24)]].concat());
+    assert_eq!(short.outcome, Outcome::Held, "4 ms are too short for one");
 }
 
 #[test]
