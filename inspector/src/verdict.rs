@@ -206,15 +206,19 @@ fn details(judged: &Judged) -> Vec<String> {
     let mut details = Vec::new();
     if let (Some(tag), Some(compared)) = (&judged.tag, judged.tags_compared) {
         let tags = counted(compared as u64, "tag", "tags");
+        let up = judged.effect.as_ref().is_some_and(|effect| effect.shift > 0.0);
+        // Others that moved the other way may have moved further.
+        let is_mixed = judged.other_tags.iter().any(|other| (other.change > 0.0) != up);
+        let most = if judged.verdict == Verdict::Worse && is_mixed { "is the worst" } else { "changed most" };
         details.push(match tag.as_str() {
             EVERY_TAG => format!("what all {tags} have in common: this build, or the machine"),
             tag if judged.metric.contains(".run.") => {
                 let share = judged
                     .share
                     .map_or_else(String::new, |share| format!(", {} of the time", percent(share)));
-                format!("{} changed most of {tags}{share}; the machine's speed is taken out", printable(tag))
+                format!("{} {most} of {tags}{share}; the machine's speed is taken out", printable(tag))
             }
-            tag => format!("{} changed most of {tags}", printable(tag)),
+            tag => format!("{} {most} of {tags}", printable(tag)),
         });
     }
     let others: Vec<String> = judged

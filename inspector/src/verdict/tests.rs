@@ -46,3 +46,34 @@ fn names_cannot_break_a_format() {
     assert!(lenient.undecided().expect("it is open").contains("--strict"));
     assert!(junit::render(&lenient).expect("a vector").contains("<skipped message="));
 }
+
+#[test]
+fn the_tag_that_is_worse_is_not_said_to_have_changed_most() {
+    use loop_traces::analysis::diff::{Run, compare};
+
+    let side = |factors: [f64; 2]| -> Vec<Run> {
+        let run = |by: u64| {
+            let mut summary = summary(Outcome::Held);
+            let template = summary.tasks.by_tag.remove(0);
+            let tag = |tag: usize| {
+                let mut one = template.clone();
+                (one.tag, one.count) = (format!("tag {tag}"), 100);
+                let ns = (10_000 + 20 * by) as f64 * factors.get(tag).unwrap_or(&1.0);
+                (one.run_ns.count, one.run_ns.mean, one.run_ns.gmean) =
+                    (100, Some(ns as u64), Some(ns as u64));
+                one
+            };
+            summary.tasks.by_tag = (0..6).map(tag).collect();
+            Run { name: by.to_string(), summary, metadata: None }
+        };
+        (0..5).map(run).collect()
+    };
+    let compared = compare(&side([1.0, 1.0]), &side([1.3, 0.5]), &Default::default());
+    assert!(
+        sentence(&compared.primary[0]).starts_with("tag 0 runs 30% longer, tag 1 50% shorter"),
+        "{compared:?}"
+    );
+    assert!(details(&compared.primary[0])[0].starts_with("tag 0 is the worst of 6 tags"), "{compared:?}");
+    let compared = compare(&side([1.0, 1.0]), &side([1.3, 1.0]), &Default::default());
+    assert!(details(&compared.primary[0])[0].starts_with("tag 0 changed most of 6 tags"), "{compared:?}");
+}
