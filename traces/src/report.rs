@@ -131,6 +131,10 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
             duration(suspended.total_ns)
         );
     }
+    if summary.malformed_events > 0 {
+        let events = counted(summary.malformed_events, "event", "events");
+        line!(out, "{events} with impossible values skipped: any figure may be missing a part");
+    }
     if summary.unknown_kinds > 0 {
         line!(
             out,

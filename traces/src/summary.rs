@@ -60,6 +60,9 @@ pub struct Summary {
     /// Events skipped because this version does not know them.
     #[serde(default)]
     pub unknown_kinds: u64,
+    /// Events with values that they cannot have: skipped.
+    #[serde(default)]
+    pub malformed_events: u64,
     /// Contention for processors; null where it was not sampled.
     #[serde(default)]
     pub pressure: Option<PressureSummary>,
@@ -337,6 +340,7 @@ impl Summary {
             lost_records: timeline.lost_records,
             before_attach: timeline.counts.before_attach,
             unknown_kinds: timeline.counts.unknown_kinds,
+            malformed_events: timeline.counts.malformed,
             pressure: pressure(timeline),
             ticks: TicksSummary {
                 count: ticks.count,

@@ -35,6 +35,8 @@ pub struct LeftOpen {
     pub lost_records: u64,
     /// Runs with a running tick or an overdue timer.
     pub unfinished_runs: u64,
+    /// Events skipped because of impossible values.
+    pub malformed_events: u64,
     /// Ticks with missing records, whether or not the loss was recorded.
     pub incomplete_ticks: u64,
     /// For a figure of tags: the tags beyond the limit that it could belong to, in the run with the most of them.
@@ -43,10 +45,17 @@ pub struct LeftOpen {
 
 impl LeftOpen {
     pub(crate) fn of<'a>(metric: &Metric, runs: impl IntoIterator<Item = &'a Run>) -> Self {
-        let nothing = Self { lost_records: 0, unfinished_runs: 0, incomplete_ticks: 0, tags_beyond_limit: 0 };
+        let nothing = Self {
+            lost_records: 0,
+            unfinished_runs: 0,
+            malformed_events: 0,
+            incomplete_ticks: 0,
+            tags_beyond_limit: 0,
+        };
         runs.into_iter().fold(nothing, |sum, Run { summary, .. }| Self {
             lost_records: sum.lost_records.saturating_add(summary.lost_records),
             unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
+            malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
             tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
         })
@@ -59,7 +68,10 @@ impl fmt::Display for LeftOpen {
         let lost = counted(self.lost_records, "lost record", "lost records");
         let tags = counted(self.tags_beyond_limit, "tag beyond the limit", "tags beyond the limit");
         let incomplete = counted(self.incomplete_ticks, "incomplete tick", "incomplete ticks");
+        let malformed = "event with impossible values";
+        let malformed = counted(self.malformed_events, malformed, "events with impossible values");
         let all = [
+            (self.malformed_events > 0).then_some(malformed.as_str()),
             // If a loss was recorded, it is the reason for them.
             (self.incomplete_ticks > 0 && self.lost_records == 0).then_some(incomplete.as_str()),
             (self.lost_records > 0).then_some(lost.as_str()),

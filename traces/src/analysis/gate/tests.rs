@@ -331,6 +331,28 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
 }
 
 #[test]
+fn skipped_events_could_have_held_anything() {
+    let mut run = runs(&[3e6]).remove(0);
+    run.summary.malformed_events = 1;
+    let judged = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap();
+    for (metric, limit) in [
+        ("stalls", Limit::Max(0.0)),
+        ("timer_lag.p99", Limit::Max(4e6)),
+        ("timer_lag.p50", Limit::Min(1e6)),
+        ("task.*.run.max", Limit::Max(1e9)),
+        ("tasks.count", Limit::Max(1e9)),
+    ] {
+        let open = judged(metric, limit);
+        assert_eq!(open.outcome, Outcome::Undecided, "{metric}");
+        assert_eq!(open.why.as_deref(), Some("1 event with impossible values could overturn it"));
+    }
+    assert_eq!(judged("timer_lag.max", Limit::Max(2e6)).outcome, Outcome::Failed);
+    assert_eq!(judged("tasks.count", Limit::Min(1.0)).outcome, Outcome::Held);
+    assert_eq!(judged("lost", Limit::Max(0.0)).outcome, Outcome::Held);
+    assert!(crate::report::text(&run.summary).contains("1 event with impossible values skipped"));
+}
+
+#[test]
 fn an_incomplete_tick_could_have_been_a_stall() {
     let event = |ms: u64, event| Stamped { at: Timestamp(ms * 1_000_000), source: SourceId(1), event };
     let start = |ms, tick| event(ms, Event::TickStart { tick });

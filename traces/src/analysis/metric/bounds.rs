@@ -41,8 +41,21 @@ impl Metric {
     /// measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
+        let bounds = self.bounds_of_readable(summary)?;
+        if summary.malformed_events == 0 || self.is_plain("lost") {
+            return Some(bounds);
+        }
+        // The skipped events could have held anything, which lowers no sum, count or maximum.
+        let only_rises = match self.statistic() {
+            Some(statistic) => statistic == Statistic::Max,
+            None => self.unit() != Unit::Ratio && !self.to_string().ends_with("depth.p50"),
+        };
+        Some(Bounds { low: if only_rises { bounds.low } else { 0.0 }, high: self.most() })
+    }
+
+    fn bounds_of_readable(&self, summary: &Summary) -> Option<Bounds> {
         if self.of_loop.is_some() {
-            return Self { of_loop: None, ..self.clone() }.bounds(&*self.summary_of(summary)?);
+            return Self { of_loop: None, ..self.clone() }.bounds_of_readable(&*self.summary_of(summary)?);
         }
         let value = self.of(summary)?.number;
         let lost = summary.lost_records;
