@@ -168,7 +168,8 @@ fn priorities(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agend
         pen.gap(1).left(row.priority.name(), 9, theme.text());
         pen.number(&units::short_count(u64::from(row.waiting)), 8, style);
         pen.number(&depth(row.depth_max), 6, theme.dim());
-        let oldest = row.oldest.map(|oldest| units::duration(oldest.waited_ns(state.picture_at())));
+        let oldest_ns = row.oldest.and_then(|oldest| oldest.waited_ns(state.picture_at()));
+        let oldest = oldest_ns.map(units::duration);
         pen.number(oldest.as_deref().unwrap_or("-"), 8, if oldest.is_some() { style } else { theme.dim() });
         pen.number(&units::short_count(row.ran), 8, theme.text());
         pen.number(&units::duration(row.wait_ns.p50), 10, theme.text());

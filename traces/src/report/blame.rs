@@ -29,7 +29,7 @@ const fn name_columns(columns: usize) -> usize {
 }
 
 /// `3.20s`, or `≥ 3.20s` for what has not ended.
-fn at_least(is_open: bool, ns: u64) -> String {
+pub(super) fn at_least(is_open: bool, ns: u64) -> String {
     format!("{}{}", if is_open { "≥ " } else { "" }, duration(ns))
 }
 

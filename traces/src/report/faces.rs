@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::blame::at_least;
 use super::{line, listed};
 use crate::summary::Summary;
 use crate::timeline::utilization;
@@ -33,7 +34,7 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
         let (wait, run) = (&priority.queue_wait_ns, &priority.run_ns);
         let mut told = Vec::new();
         if let Some(oldest_ns) = priority.oldest_waiting_ns {
-            told.push(format!("the oldest waits for {}", duration(oldest_ns)));
+            told.push(format!("the oldest waits for {}", at_least(true, oldest_ns)));
         }
         if priority.passed_by_max > 0 {
             told.push(format!("one was passed by {}", count(priority.passed_by_max)));
@@ -63,13 +64,13 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
             ns => format!(", stopped for collections {}", duration(ns)),
         };
         let name = format!("worker {}", worker.worker);
+        let longest = at_least(worker.running_ns == Some(worker.run_ns_max), worker.run_ns_max);
         line!(
             out,
-            "{name:<12}{:>11}{:>9}  busy {:>5}, longest {}{stopped}",
+            "{name:<12}{:>11}{:>9}  busy {:>5}, longest {longest}{stopped}",
             count(worker.ran),
             count(worker.failed),
-            percent(utilization(worker.busy_ns, idle_ns)),
-            duration(worker.run_ns_max)
+            percent(utilization(worker.busy_ns, idle_ns))
         );
     }
     if agenda.workers.len() > WORKERS_SHOWN {

@@ -50,7 +50,8 @@ pub struct PrioritySummary {
     pub waiting: u64,
     /// Most tasklets that waited.
     pub depth_max: u64,
-    /// How long the oldest of those that waited at the end had waited at least; absent where none waited.
+    /// How long the oldest of those that waited at the end had waited at least; absent where none waited, or where not
+    /// even the smallest wait is certain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_waiting_ns: Option<u64>,
     /// Most tasklets of a higher priority that ran while one of these waited.
@@ -72,10 +73,13 @@ pub struct AgendaWorkerSummary {
     pub ran: u64,
     /// Of these, failed or panicked.
     pub failed: u64,
-    /// Time it spent in them.
+    /// Time it spent in them, the one that has not ended included, as far as it is known.
     pub busy_ns: u64,
-    /// The longest of them.
+    /// The longest of them, likewise.
     pub run_ns_max: u64,
+    /// How long the one that has not ended has been running at least; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_ns: Option<u64>,
     /// Time it stood still for collections.
     pub stopped_ns: u64,
 }
@@ -194,13 +198,17 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> 
         waiting: agenda.waiting(),
         priorities: priorities(agenda, known, missing, end),
         workers: workers
-            .map(|(number, worker)| AgendaWorkerSummary {
-                worker: number as u64,
-                ran: worker.ran,
-                failed: worker.failed,
-                busy_ns: worker.busy_ns,
-                run_ns_max: worker.run_ns_max,
-                stopped_ns: worker.stopped_ns,
+            .map(|(number, worker)| {
+                let running_ns = worker.running(known, end).map(|run| run.run_ns());
+                AgendaWorkerSummary {
+                    worker: number as u64,
+                    ran: worker.ran,
+                    failed: worker.failed,
+                    busy_ns: worker.busy_ns.saturating_add(running_ns.unwrap_or(0)),
+                    run_ns_max: worker.run_ns_max.max(running_ns.unwrap_or(0)),
+                    running_ns,
+                    stopped_ns: worker.stopped_ns,
+                }
             })
             .collect(),
         rendezvous: RendezvousSummary {
@@ -220,7 +228,7 @@ fn priorities(agenda: &Agenda, known: Timestamp, missing: &Missing, end: StreamE
         cancelled: stats.cancelled,
         waiting: u64::from(stats.waiting()),
         depth_max: u64::from(stats.depth_max),
-        oldest_waiting_ns: agenda.oldest(stats.priority).map(|oldest| oldest.waited_ns(known)),
+        oldest_waiting_ns: agenda.oldest_waiting_ns(stats.priority, known, end),
         passed_by_max: stats.passed_by_max,
         queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&agenda.missing_waits(
             stats.priority,
@@ -228,7 +236,7 @@ fn priorities(agenda: &Agenda, known: Timestamp, missing: &Missing, end: StreamE
             known,
             end,
         )),
-        run_ns: stats.run_ns.percentiles_missing(&agenda.missing_runs(stats.priority, missing, end)),
+        run_ns: stats.run_ns.percentiles_missing(&agenda.missing_runs(stats.priority, missing, known, end)),
     };
     agenda.priorities.iter().map(priority).collect()
 }

@@ -11,12 +11,13 @@ pub use workers::{AgendaWorker, Rendezvous, RendezvousStats};
 
 use loop_probes::event::{Event, Outcome, Priority};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
 use super::failed;
-use super::unfinished::StreamEnd;
+use super::unfinished::{RunningTask, StreamEnd};
 use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 use waiting::Waiting;
@@ -46,13 +47,18 @@ pub struct OldestWaiting {
     /// A worker has been busy since then, possibly with this tasklet: a tasklet taken by a worker is reported only when
     /// done.
     pub taken_after: Option<Timestamp>,
+    /// When the oldest one was added that still waits even if each of those workers took an older one.
+    pub surely_added: Option<Timestamp>,
 }
 
 impl OldestWaiting {
-    /// Lower bound on its queue wait so far.
+    /// Lower bound on the longest queue wait so far; `None` if not even the smallest is certain.
     #[must_use]
-    pub fn waited_ns(&self, now: Timestamp) -> u64 {
-        self.taken_after.map_or(now, |taken| taken.min(now)).ns_since(self.added)
+    pub fn waited_ns(&self, now: Timestamp) -> Option<u64> {
+        let until = self.taken_after.map_or(now, |taken| taken.min(now));
+        let its_ns = (self.added < until || self.taken_after.is_none()).then(|| until.ns_since(self.added));
+        let surely_ns = self.surely_added.filter(|added| *added < now).map(|added| now.ns_since(added));
+        its_ns.max(surely_ns)
     }
 }
 
@@ -100,8 +106,8 @@ impl PriorityStats {
         }
     }
 
-    /// Tasklets waiting now, as far as the stream shows: one that a worker is running counts until it is done, unless
-    /// something was added since it was taken.
+    /// Tasklets waiting now, as far as the stream shows: one that a worker is running counts until it is done, unless a
+    /// sample shows it or something was added since it was taken.
     #[must_use]
     pub const fn waiting(&self) -> u32 {
         self.waiting.depth()
@@ -180,15 +186,24 @@ impl Agenda {
     /// The tasklet of this priority that has waited longest, if known.
     #[must_use]
     pub fn oldest(&self, priority: Priority) -> Option<OldestWaiting> {
-        let oldest = self.priority(priority).waiting.oldest()?;
+        let waiting = &self.priority(priority).waiting;
+        let oldest = waiting.oldest()?;
         let passed_by = self.higher_ran(priority).saturating_sub(oldest.higher_ran);
-        let taken_after = self.workers.longest_run_since();
-        Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by, taken_after })
+        let (may_have_taken, taken_after) = self.workers.in_unnamed();
+        let surely_added = waiting.iter().nth(may_have_taken).map(|entry| entry.added);
+        Some(OldestWaiting { task: oldest.task, added: oldest.added, passed_by, taken_after, surely_added })
+    }
+
+    /// Lower bound on the longest queue wait in this priority, in a stream known up to `known` that ended like `end`;
+    /// `None` if nothing waits or no wait is certain.
+    #[must_use]
+    pub fn oldest_waiting_ns(&self, priority: Priority, known: Timestamp, end: StreamEnd) -> Option<u64> {
+        let waited_ns = self.oldest(priority)?.waited_ns(self.workers.known_until(known, end));
+        waited_ns.filter(|ns| *ns > 0 || end != StreamEnd::Cut)
     }
 
     /// Queue waits of this priority, with the `lost` ones and those of waiting tasklets, in a stream known up to `known`
-    /// that ended like `end`. Where it was cut, the last runs of a worker may be missing from it, so a minimum is not
-    /// known.
+    /// that ended like `end`.
     pub(crate) fn missing_waits(
         &self,
         priority: Priority,
@@ -197,26 +212,40 @@ impl Agenda {
         end: StreamEnd,
     ) -> Missing {
         let waiting = &self.priority(priority).waiting;
-        let until = match end {
-            StreamEnd::Cut => Timestamp(0),
-            StreamEnd::Known | StreamEnd::Died => {
-                self.workers.longest_run_since().map_or(known, |taken| taken.min(known))
-            }
-        };
+        let known = self.workers.known_until(known, end);
+        let (may_have_taken, taken_after) = self.workers.in_unnamed();
         let mut at_least = Histogram::new();
-        waiting.iter().for_each(|entry| at_least.record(until.ns_since(entry.added)));
+        // Each of these workers may have taken one, whichever: so the longest waits are the least certain, and what was
+        // taken waited no less than the youngest would have.
+        waiting.iter().skip(may_have_taken).for_each(|entry| at_least.record(known.ns_since(entry.added)));
+        let until = taken_after.map_or(known, |taken| taken.min(known));
+        let youngest = waiting.iter().rev().take(may_have_taken);
+        youngest.for_each(|entry| at_least.record(until.ns_since(entry.added)));
         let to_come = u64::from(waiting.depth()).saturating_sub(at_least.count());
         lost.clone().with_unfinished(at_least, to_come)
     }
 
-    /// Run times of this priority, with the `lost` ones and those of waiting tasklets that a worker may have taken, in a
-    /// stream that ended like `end`.
-    pub(crate) fn missing_runs(&self, priority: Priority, lost: &Missing, end: StreamEnd) -> Missing {
-        let workers = self.workers.all().iter();
-        let may_run =
-            workers.filter(|worker| worker.run_since.is_some() || end == StreamEnd::Cut && worker.is_seen());
-        let running = (may_run.count() as u64).min(self.priority(priority).waiting().into());
-        lost.clone().with_unfinished(Histogram::new(), running)
+    /// Run times of this priority, with the `lost` ones, those of tasklets that workers are running, and those of waiting
+    /// ones that a worker may have taken, in a stream known up to `known` that ended like `end`.
+    pub(crate) fn missing_runs(
+        &self,
+        priority: Priority,
+        lost: &Missing,
+        known: Timestamp,
+        end: StreamEnd,
+    ) -> Missing {
+        let mut at_least = Histogram::new();
+        let (mut may_run, mut unknown) = (0, 0);
+        for worker in self.workers.all().iter().filter(|worker| worker.is_seen()) {
+            match worker.running_in(known, end) {
+                Some((Some(its), run)) if its == priority => at_least.record(run.run_ns()),
+                Some((None, _)) => unknown += 1,
+                _ => {}
+            }
+            may_run += u64::from(worker.in_unnamed_since().is_some() || end == StreamEnd::Cut);
+        }
+        let to_come = may_run.min(self.priority(priority).waiting().into()) + unknown;
+        lost.clone().with_unfinished(at_least, to_come)
     }
 
     /// Workers by number; empty entries for workers without events.
@@ -242,7 +271,7 @@ impl Agenda {
             Event::GcRendezvous { arrived, expected, start } => {
                 self.rendezvous.add(Rendezvous { at, arrived, expected, waited_ns: at.ns_since(start) });
             }
-            Event::Lost { .. } => self.lost(),
+            Event::Lost { .. } => self.lost(source),
             _ => {}
         }
     }
@@ -259,12 +288,18 @@ impl Agenda {
     fn ran_one(&mut self, source: SourceId, worker: u16, run: TaskletRun) {
         let TaskletRun { task, priority, outcome, queued, start, end, .. } = run;
         let higher_ran = self.higher_ran(priority);
+        let was_cancelled = outcome == Outcome::Cancelled;
+        let sampled = if was_cancelled { None } else { self.workers.ended(worker, task, end) };
         let stats = &mut self.priorities[place(priority)];
-        if let Some(then) = stats.waiting.taken(task, start) {
+        let then = match sampled.and_then(|sampled| sampled.added) {
+            Some((_, higher_ran)) => Some(higher_ran),
+            None => stats.waiting.taken(task, start),
+        };
+        if let Some(then) = then {
             stats.passed_by_max = stats.passed_by_max.max(higher_ran.saturating_sub(then));
         }
         stats.sample(end);
-        if outcome == Outcome::Cancelled {
+        if was_cancelled {
             stats.cancelled += 1;
             return;
         }
@@ -275,8 +310,30 @@ impl Agenda {
         self.workers.ran(source, worker, &run);
     }
 
+    /// The emitter `source`, which is no loop, was seen at `at` to have been in `running` since `since`.
+    pub(crate) fn saw_running(
+        &mut self,
+        source: SourceId,
+        running: Running,
+        since: Timestamp,
+        at: Timestamp,
+    ) {
+        let Some(sampled) = self.workers.sampled(source, running, since, at) else { return };
+        if sampled.added.is_some() {
+            return;
+        }
+        let RunningTask { task, start, .. } = sampled.run;
+        for stats in &mut self.priorities {
+            if let Some(higher_ran) = stats.waiting.take_known(task, start) {
+                sampled.added = Some((stats.priority, higher_ran));
+                return stats.sample(at);
+            }
+        }
+    }
+
     /// Records are missing: what still waits is unknown until the next addition.
-    fn lost(&mut self) {
+    fn lost(&mut self, source: SourceId) {
+        self.workers.lost(source);
         for priority in &mut self.priorities {
             priority.waiting.forget();
         }

@@ -284,6 +284,10 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::Running { .. } => {
             if let (Some(place), Some((running, since))) = (place, Running::of_event(&event)) {
                 timeline.saw_running(place, running, since, at);
+                // What a loop runs is not a tasklet.
+                if !timeline.open[place].is_loop() && !timeline.config.queue_waits_in_part {
+                    timeline.agenda.saw_running(source, running, since, at);
+                }
             }
         }
         // Part of the open tick, handled above, or inputs that only re-execution needs.

@@ -40,6 +40,11 @@ impl OpenTick {
         last || self.spans().iter().rev().any(is_end)
     }
 
+    /// Whether its emitter runs a loop's tasks. Workers of a pool run jobs, and those of an agenda run tasklets.
+    pub(super) fn is_loop(&self) -> bool {
+        self.ticked || self.going_on().is_some() || self.last_run.is_some()
+    }
+
     /// The last moment at which nothing of the tick was running.
     fn last_end(&self) -> Timestamp {
         let is_end = |span: &&TickSpan| {
@@ -162,10 +167,8 @@ impl Timeline {
             if self.is_of_sources(place, tag) {
                 return None;
             }
-            // Workers of a pool run jobs, which are not tasks of a loop.
-            let is_loop = open.ticked || open.going_on().is_some() || open.last_run.is_some();
             let as_of = seen.until(open.known_until(known, end));
-            is_loop.then_some(RunningTask { source: open.source, task, tag, start: seen.since, as_of })
+            open.is_loop().then_some(RunningTask { source: open.source, task, tag, start: seen.since, as_of })
         };
         self.open.iter().enumerate().filter_map(running).collect()
     }

@@ -3,7 +3,7 @@
 use loop_probes::event::{Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_traces::histogram::Percentiles;
-use loop_traces::timeline::{Agenda, OldestWaiting, PriorityStats, Rendezvous, Timeline};
+use loop_traces::timeline::{Agenda, OldestWaiting, PriorityStats, Rendezvous, StreamEnd, Timeline};
 
 /// A tasklet starves if it has waited longer than this while others overtook it, in nanoseconds.
 const STARVING_NS: u64 = 100_000_000;
@@ -135,7 +135,7 @@ fn priority_row(agenda: &Agenda, stats: &PriorityStats, now: Timestamp) -> Prior
 
 fn starving(row: &PriorityRow, now: Timestamp) -> Option<Starving> {
     let oldest = row.oldest?;
-    let waited_ns = oldest.waited_ns(now);
+    let waited_ns = oldest.waited_ns(now)?;
     let starves = waited_ns > STARVING_NS && oldest.passed_by >= STARVING_PASSED_BY;
     starves.then_some(Starving { priority: row.priority, waited_ns, passed_by: oldest.passed_by })
 }
@@ -150,7 +150,10 @@ fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
         ran: worker.ran,
         failed: worker.failed,
         busy: worker.busy_share(now),
-        run_ns_max: worker.run_ns_max,
+        run_ns_max: worker
+            .running(now, StreamEnd::Known)
+            .map_or(0, |run| run.run_ns())
+            .max(worker.run_ns_max),
         stopped_ns: worker.stopped_ns,
         last: worker.last.map(|(task, tag, at)| (format!("{} #{task}", timeline.labels.tag(tag)), at)),
         source: worker.source.filter(|source| own(*source)),

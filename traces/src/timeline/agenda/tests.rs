@@ -1,9 +1,10 @@
 //! Tests of the agenda's fold: what waits, what starves, and the effect of races and gaps between emitters.
 
 use loop_probes::event::WorkerPhase;
+use loop_probes::metadata::Metadata;
 
 use super::*;
-use crate::timeline::SLOT_NS;
+use crate::timeline::{SLOT_NS, Timeline};
 
 const LOW: Priority = Priority::Low;
 
@@ -34,7 +35,7 @@ fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
     }
     let oldest = agenda.oldest(LOW).unwrap();
     assert_eq!((oldest.task, oldest.added, oldest.passed_by), (TaskId(1), Timestamp(10), 3));
-    assert_eq!(oldest.waited_ns(Timestamp(500)), 6, "the worker's next may be it");
+    assert_eq!(oldest.waited_ns(Timestamp(500)), Some(6), "the worker's next may be it");
     assert_eq!((agenda.oldest(Priority::High), agenda.waiting()), (None, 1));
     run(&mut agenda, ran(1, LOW, 10, 40, 45));
     assert_eq!((agenda.oldest(LOW), agenda.waiting()), (None, 0));
@@ -46,7 +47,7 @@ fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
 fn a_waiting_tasklet_has_a_wait_and_a_run_without_an_upper_limit() {
     let mut agenda = agenda();
     let none = Missing::none();
-    let run_longest = |agenda: &Agenda, end| agenda.missing_runs(LOW, &none, end).longest();
+    let run_longest = |agenda: &Agenda, end| agenda.missing_runs(LOW, &none, Timestamp(500), end).longest();
     for task in 1..6 {
         add(&mut agenda, 10, task, LOW, task as u32);
     }
@@ -56,9 +57,11 @@ fn a_waiting_tasklet_has_a_wait_and_a_run_without_an_upper_limit() {
     assert_eq!(at_least(&waits(&agenda, StreamEnd::Cut)), Some((4, 0)));
     assert_eq!(waits(&agenda, StreamEnd::Cut).count(), 5, "one of them is not tracked by name");
     assert_eq!(run_longest(&agenda, StreamEnd::Cut), Some(0), "no worker is known");
-    // A worker that was in another tasklet until 40 may have taken one of them.
+    // A worker that was in another tasklet until 40 may have taken one of them: 3 wait, and one has waited until 40.
     run(&mut agenda, ran(9, Priority::High, 10, 30, 40));
-    assert_eq!(at_least(&waits(&agenda, StreamEnd::Died)), Some((4, 30)));
+    assert_eq!(at_least(&waits(&agenda, StreamEnd::Died)), Some((4, 490)));
+    assert_eq!(waits(&agenda, StreamEnd::Died).unfinished().map(Histogram::total), Some(3 * 490 + 30));
+    assert_eq!(at_least(&waits(&agenda, StreamEnd::Cut)), Some((4, 30)), "its next records may be missing");
     assert_eq!(run_longest(&agenda, StreamEnd::Died), None);
     assert_eq!(agenda.missing_waits(Priority::High, &none, Timestamp(500), StreamEnd::Cut), none);
 }
@@ -73,7 +76,7 @@ fn the_depth_of_an_addition_corrects_what_a_gap_hid() {
     add(&mut agenda, 9, 4, LOW, 2);
     assert_eq!(agenda.oldest(LOW).map(|oldest| oldest.task), Some(TaskId(3)));
     assert_eq!(agenda.waiting(), 2);
-    agenda.lost();
+    agenda.lost(SourceId(7));
     assert_eq!((agenda.waiting(), agenda.oldest(LOW)), (0, None));
 }
 
@@ -98,7 +101,7 @@ fn what_may_be_running_has_waited_no_longer_than_until_it_may_have_been_taken() 
     };
     add(&mut agenda, 10, 1, LOW, 1);
     change(&mut agenda, 30, 0, WorkerPhase::Idle, WorkerPhase::Run);
-    let waited = |agenda: &Agenda| agenda.oldest(LOW).map(|oldest| oldest.waited_ns(Timestamp(500)));
+    let waited = |agenda: &Agenda| agenda.oldest(LOW).and_then(|oldest| oldest.waited_ns(Timestamp(500)));
     assert_eq!(waited(&agenda), Some(20), "worker 0 may have it since 30");
     change(&mut agenda, 60, 0, WorkerPhase::Run, WorkerPhase::Gc);
     assert_eq!(waited(&agenda), Some(20), "a collection in the middle of it changes nothing");
@@ -106,6 +109,114 @@ fn what_may_be_running_has_waited_no_longer_than_until_it_may_have_been_taken() 
     assert_eq!(waited(&agenda), Some(90), "it was another one; the next may be it");
     change(&mut agenda, 120, 0, WorkerPhase::Run, WorkerPhase::Idle);
     assert_eq!(waited(&agenda), Some(490));
+}
+
+/// The events of worker 0, which has an emitter of its own, and of the threads that add.
+fn on(source: u64, at: u64, event: Event) -> Stamped {
+    Stamped { at: Timestamp(at), source: SourceId(source as u32), event }
+}
+
+fn state(at: u64, to: WorkerPhase) -> Stamped {
+    on(7, at, Event::WorkerState { worker: 0, from: WorkerPhase::Idle, to })
+}
+
+fn added(at: u64, task: u64, priority: Priority, depth: u32) -> Stamped {
+    on(1, at, Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority, depth })
+}
+
+fn sample(at: u64, task: u64, since: u64) -> Stamped {
+    on(7, at, Running::Task { task: TaskId(task), tag: Tag(1) }.event(Timestamp(since)))
+}
+
+fn ended(at: u64, task: u64, priority: Priority, start: u64) -> Stamped {
+    let run = ran(task, priority, start, start, at);
+    let TaskletRun { task, tag, priority, outcome, queued, start, .. } = run;
+    on(7, at, Event::AgendaRan { task, tag, priority, worker: 0, outcome, queued, start })
+}
+
+fn folded(events: &[Stamped]) -> Timeline {
+    let mut timeline = Timeline::of(&Metadata::new("t"));
+    timeline.extend(events);
+    timeline
+}
+
+#[test]
+fn a_tasklet_that_a_worker_is_seen_in_runs_and_the_ones_behind_it_wait() {
+    use Priority::High;
+
+    // Tasklet 1 was taken before 2 was added, which the depth of that shows.
+    let hang =
+        [added(10, 1, High, 1), state(20, WorkerPhase::Run), added(30, 2, High, 1), added(40, 3, LOW, 1)];
+    let hang = [&hang[..], &[sample(100, 1, 20), sample(900, 1, 20)]].concat();
+    let agenda = &folded(&hang).agenda;
+    let none = Missing::none();
+    let known = Timestamp(1_000);
+    let runs = |end| agenda.missing_runs(High, &none, known, end);
+    let run_ns = |end| runs(end).unfinished().map(|runs| (runs.count(), runs.max()));
+    assert_eq!((run_ns(StreamEnd::Died), run_ns(StreamEnd::Cut)), (Some((1, 980)), Some((1, 880))));
+    assert_eq!(
+        agenda.missing_runs(LOW, &none, known, StreamEnd::Died),
+        none,
+        "the only worker is in another"
+    );
+    let oldest_ns = |priority, end| agenda.oldest_waiting_ns(priority, known, end);
+    assert_eq!((oldest_ns(High, StreamEnd::Died), oldest_ns(LOW, StreamEnd::Died)), (Some(970), Some(960)));
+    assert_eq!(oldest_ns(High, StreamEnd::Cut), Some(870));
+    let wait_ns = agenda.missing_waits(High, &none, known, StreamEnd::Died);
+    assert_eq!(wait_ns.unfinished().map(|waits| (waits.count(), waits.max())), Some((1, 970)));
+    assert_eq!((agenda.waiting(), agenda.oldest(High).map(|oldest| oldest.task)), (2, Some(TaskId(2))));
+    let worker = &agenda.workers()[0];
+    assert_eq!(worker.running(known, StreamEnd::Died).map(|run| run.run_ns()), Some(980));
+    assert!((worker.busy_share(known) - 1.0).abs() < 1e-9);
+
+    // Its end takes the place of the samples, and a sample of what is over says nothing.
+    let over = folded(&[&hang[..], &[ended(1_200, 1, High, 20), sample(1_300, 1, 20)]].concat());
+    let agenda = &over.agenda;
+    assert_eq!(agenda.workers()[0].running(Timestamp(1_300), StreamEnd::Known), None);
+    assert_eq!((agenda.waiting(), agenda.ran(), agenda.priority(High).run_ns.max()), (2, 1, 1_180));
+    assert_eq!(agenda.workers()[0].busy_ns, 1_180);
+}
+
+#[test]
+fn a_tasklet_that_was_seen_running_is_taken_from_the_waiting_once() {
+    let waiting = [added(10, 1, LOW, 1), added(11, 2, LOW, 2), state(20, WorkerPhase::Run)];
+    let seen = [sample(50, 1, 20), sample(60, 1, 20), ended(70, 1, LOW, 20)];
+    for (events, left) in [(&seen[..0], 2), (&seen[..1], 1), (&seen[..2], 1), (&seen[..], 1)] {
+        let timeline = folded(&[&waiting[..], events].concat());
+        assert_eq!(timeline.agenda.waiting(), left, "{events:?}");
+    }
+    // The state and the samples show that it idles, or that its records were lost.
+    let idle =
+        folded(&[&waiting[..], &seen[..2], &[state(65, WorkerPhase::Idle), sample(66, 1, 20)]].concat());
+    let lost = on(7, 65, Event::Lost { from: Timestamp(61), count: 1 });
+    let lost = folded(&[&waiting[..], &seen[..2], &[lost]].concat());
+    for timeline in [idle, lost] {
+        assert_eq!(timeline.agenda.workers()[0].running(Timestamp(90), StreamEnd::Known), None);
+    }
+}
+
+#[test]
+fn a_tasklet_whose_addition_is_unknown_may_have_any_priority() {
+    let agenda = folded(&[state(20, WorkerPhase::Run), sample(50, 1, 20)]).agenda;
+    for priority in HIGHEST_FIRST {
+        let missing = agenda.missing_runs(priority, &Missing::none(), Timestamp(90), StreamEnd::Known);
+        assert_eq!((missing.count(), missing.longest()), (1, None), "{priority}");
+    }
+}
+
+#[test]
+fn a_worker_can_have_taken_only_one_without_a_record() {
+    let mut agenda = agenda();
+    let event = Event::WorkerState { worker: 0, from: WorkerPhase::Idle, to: WorkerPhase::Run };
+    agenda.see(&Stamped { at: Timestamp(5), source: SourceId(7), event });
+    add(&mut agenda, 10, 1, LOW, 1);
+    let oldest_ns = |agenda: &Agenda, end| agenda.oldest_waiting_ns(LOW, Timestamp(500), end);
+    assert_eq!(oldest_ns(&agenda, StreamEnd::Known), None, "the worker may have taken it at once");
+    add(&mut agenda, 20, 2, LOW, 2);
+    assert_eq!(oldest_ns(&agenda, StreamEnd::Known), Some(480), "it cannot have taken both");
+    assert_eq!(oldest_ns(&agenda, StreamEnd::Cut), None, "its last records may be missing");
+    run(&mut agenda, ran(9, LOW, 5, 5, 100));
+    assert_eq!(oldest_ns(&agenda, StreamEnd::Cut), Some(90), "until then, it was in another");
 }
 
 #[test]

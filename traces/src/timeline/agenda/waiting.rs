@@ -2,10 +2,14 @@
 //!
 //! A run is reported when it is over, so until then its tasklet seems to be waiting still. An addition carries the true
 //! depth: entries beyond it have been taken, oldest first, because a priority is first in, first out.
+//!
+//! A sample of what a worker runs shows a tasklet as taken before its run is over.
 
 use std::collections::VecDeque;
 
 use loop_probes::ids::{TaskId, Timestamp};
+
+use crate::timeline::pool::WORKERS_MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -18,6 +22,9 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     entries: VecDeque<Entry>,
+    /// Entries that an addition's depth showed as taken, and that have not been seen to run. They are needed to tell the
+    /// priority of a tasklet that is running.
+    taken: VecDeque<Entry>,
     limit: usize,
     depth: u32,
     last_added: Timestamp,
@@ -25,7 +32,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: VecDeque::new(), limit, depth: 0, last_added: Timestamp(0) }
+        Self { entries: VecDeque::new(), taken: VecDeque::new(), limit, depth: 0, last_added: Timestamp(0) }
     }
 
     pub(super) const fn depth(&self) -> u32 {
@@ -36,7 +43,7 @@ impl Waiting {
         self.entries.front().copied()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.iter()
     }
 
@@ -44,7 +51,10 @@ impl Waiting {
         self.last_added = self.last_added.max(at);
         self.depth = depth;
         while self.entries.len() > depth.saturating_sub(1) as usize {
-            self.entries.pop_front();
+            self.taken.extend(self.entries.pop_front());
+            if self.taken.len() > WORKERS_MAX {
+                self.taken.pop_front();
+            }
         }
         // Beyond the limit, the oldest entries stay: they are the ones worth showing.
         if self.entries.len() < self.limit {
@@ -54,18 +64,30 @@ impl Waiting {
 
     /// A worker took the tasklet at `start`. Returns how many of a higher priority had run when it was added.
     pub(super) fn taken(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
-        // A tasklet that runs repeatedly keeps its number: an entry added after `start` belongs to its next run.
-        let is_it = |entry: &Entry| entry.task == task && entry.added <= start;
-        let entry = self.entries.iter().position(is_it).and_then(|place| self.entries.remove(place));
+        let known = self.take_known(task, start);
         // A tasklet taken before the last addition is not included in the depth which that addition reported.
-        if entry.is_some() || start >= self.last_added {
+        if known.is_none() && start >= self.last_added {
             self.depth = self.depth.saturating_sub(1);
         }
-        entry.map(|entry| entry.higher_ran)
+        known
+    }
+
+    /// As [`taken`](Self::taken), of a tasklet that may belong to another priority: `None` if its addition to this one
+    /// is not known.
+    pub(super) fn take_known(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
+        // A tasklet that runs repeatedly keeps its number: an entry added after `start` belongs to its next run.
+        let is_it = |entry: &Entry| entry.task == task && entry.added <= start;
+        if let Some(place) = self.taken.iter().position(is_it) {
+            return self.taken.remove(place).map(|entry| entry.higher_ran);
+        }
+        let entry = self.entries.iter().position(is_it).and_then(|place| self.entries.remove(place))?;
+        self.depth = self.depth.saturating_sub(1);
+        Some(entry.higher_ran)
     }
 
     pub(super) fn forget(&mut self) {
         self.entries.clear();
+        self.taken.clear();
         self.depth = 0;
     }
 }

@@ -1,7 +1,8 @@
 //! The agenda's workers, and the collections for which all of them stop.
 
-use loop_probes::event::WorkerPhase;
+use loop_probes::event::{Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::recorder::Running;
 
 use super::TaskletRun;
 use crate::histogram::Histogram;
@@ -9,6 +10,7 @@ use crate::recent::Recent;
 use crate::timeline::config::TimelineConfig;
 use crate::timeline::failed;
 use crate::timeline::pool::WORKERS_MAX;
+use crate::timeline::unfinished::{RunningTask, StreamEnd};
 
 /// One worker of the agenda.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,16 +33,62 @@ pub struct AgendaWorker {
     /// The emitter of its last event: its own ring, or the loop's.
     pub source: Option<SourceId>,
     first_at: Option<Timestamp>,
+    /// Its last event, or sample.
+    last_at: Timestamp,
+    /// When the last tasklet that it finished started.
+    last_start: Timestamp,
     /// Since when it has been in a tasklet that is not reported yet.
-    pub(super) run_since: Option<Timestamp>,
+    run_since: Option<Timestamp>,
+    /// That tasklet, if a sample shows it.
+    sampled: Option<Sampled>,
+}
+
+/// A tasklet that a worker is running, from samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sampled {
+    pub(super) run: RunningTask,
+    /// Its priority, and how many of a higher one had run when it was added; `None` if its addition was not seen.
+    pub(super) added: Option<(Priority, u64)>,
 }
 
 impl AgendaWorker {
-    /// Busy share (0 to 1) of the time from its first event until `now`.
+    /// Busy share (0 to 1) of the time from its first event until `now`, the run so far included.
     #[must_use]
     pub fn busy_share(&self, now: Timestamp) -> f64 {
-        let known_ns = self.first_at.map_or(0, |first| now.ns_since(first)).max(self.busy_ns);
-        if known_ns == 0 { 0.0 } else { self.busy_ns as f64 / known_ns as f64 }
+        let run_ns = self.running(now, StreamEnd::Known).map_or(0, |run| run.run_ns());
+        let busy_ns = self.busy_ns.saturating_add(run_ns);
+        let known_ns = self.first_at.map_or(0, |first| now.ns_since(first)).max(busy_ns);
+        if known_ns == 0 { 0.0 } else { busy_ns as f64 / known_ns as f64 }
+    }
+
+    /// The tasklet that it is running, if a sample shows it, in a stream known up to `known` that ended like `end`.
+    #[must_use]
+    pub fn running(&self, known: Timestamp, end: StreamEnd) -> Option<RunningTask> {
+        let run = self.sampled?.run;
+        let as_of = if end == StreamEnd::Cut { self.last_at.min(known) } else { known };
+        Some(RunningTask { as_of: as_of.max(run.start), ..run })
+    }
+
+    /// As [`running`](Self::running), with the priority of the tasklet, if known.
+    pub(super) fn running_in(
+        &self,
+        known: Timestamp,
+        end: StreamEnd,
+    ) -> Option<(Option<Priority>, RunningTask)> {
+        let run = self.running(known, end)?;
+        Some((self.sampled?.added.map(|(priority, _)| priority), run))
+    }
+
+    /// Since when it has been in a tasklet that no record or sample names; `None` if it is in none.
+    pub(super) fn in_unnamed_since(&self) -> Option<Timestamp> {
+        self.run_since.filter(|_| self.sampled.is_none())
+    }
+
+    /// Whether the run that a sample shows had ended before.
+    fn has_ended(&self, task: TaskId, since: Timestamp) -> bool {
+        let is_last = |(last, _, end)| since < end || task == last && since <= self.last_start;
+        let is_idle = |(state, at)| state == WorkerPhase::Idle && since < at;
+        self.last.is_some_and(is_last) || self.state.is_some_and(is_idle)
     }
 
     /// Whether any event of it was seen.
@@ -49,9 +97,10 @@ impl AgendaWorker {
         self.source.is_some()
     }
 
-    fn seen(&mut self, source: SourceId, since: Timestamp) {
+    fn seen(&mut self, source: SourceId, since: Timestamp, at: Timestamp) {
         self.source = Some(source);
         self.first_at.get_or_insert(since);
+        self.last_at = self.last_at.max(at);
     }
 }
 
@@ -60,9 +109,22 @@ impl AgendaWorker {
 pub(super) struct AgendaWorkers(Vec<AgendaWorker>);
 
 impl AgendaWorkers {
-    /// The earliest time since when a worker has been in its current tasklet.
-    pub(super) fn longest_run_since(&self) -> Option<Timestamp> {
-        self.0.iter().filter_map(|worker| worker.run_since).min()
+    /// The number of workers in tasklets that no record or sample names, and the earliest time since when one is.
+    pub(super) fn in_unnamed(&self) -> (usize, Option<Timestamp>) {
+        let since = || self.0.iter().filter_map(AgendaWorker::in_unnamed_since);
+        (since().count(), since().min())
+    }
+
+    /// The moment up to which all workers are known, in a stream known up to `known` that ended like `end`. Where it was
+    /// cut, the last records of a worker may be missing from it.
+    pub(super) fn known_until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
+        match end {
+            StreamEnd::Known | StreamEnd::Died => known,
+            StreamEnd::Cut => {
+                let last = self.0.iter().filter(|worker| worker.is_seen()).map(|worker| worker.last_at);
+                last.min().unwrap_or(Timestamp(0)).min(known)
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -84,15 +146,61 @@ impl AgendaWorkers {
         self.0.get_mut(place)
     }
 
+    /// The emitter `source` was seen at `at` to have been in `running` since `since`. Returns the run, if it is a
+    /// worker's and not over.
+    pub(super) fn sampled(
+        &mut self,
+        source: SourceId,
+        running: Running,
+        since: Timestamp,
+        at: Timestamp,
+    ) -> Option<&mut Sampled> {
+        let mut its = self.0.iter_mut().filter(|worker| worker.source == Some(source));
+        // Workers that share an emitter cannot be told apart.
+        let (Some(worker), None) = (its.next(), its.next()) else { return None };
+        worker.last_at = worker.last_at.max(at);
+        match running {
+            Running::Task { task, tag } if since <= at && !worker.has_ended(task, since) => {
+                // After a collection in the middle of it, the sample counts from there.
+                if worker.sampled.is_none_or(|sampled| sampled.run.task != task) {
+                    let run = RunningTask { source, task, tag, start: since, as_of: at };
+                    worker.sampled = Some(Sampled { run, added: None });
+                }
+                worker.sampled.as_mut()
+            }
+            // It may stop for a collection in the middle of a tasklet.
+            Running::Task { .. } | Running::Phase(_) => None,
+            Running::Outside | Running::Poll { .. } => {
+                worker.sampled = worker.sampled.filter(|sampled| since < sampled.run.start);
+                None
+            }
+        }
+    }
+
+    /// Records of `source` are missing: what its worker was running may be over.
+    pub(super) fn lost(&mut self, source: SourceId) {
+        let its = self.0.iter_mut().filter(|worker| worker.source == Some(source));
+        its.for_each(|worker| worker.sampled = None);
+    }
+
+    /// A run has ended. Returns what samples showed of it.
+    pub(super) fn ended(&mut self, number: u16, task: TaskId, end: Timestamp) -> Option<Sampled> {
+        let worker = self.worker(number)?;
+        let over = worker.sampled.filter(|sampled| sampled.run.start <= end)?;
+        worker.sampled = None;
+        Some(over).filter(|sampled| sampled.run.task == task)
+    }
+
     pub(super) fn ran(&mut self, source: SourceId, number: u16, run: &TaskletRun) {
         let Some(worker) = self.worker(number) else { return };
         let run_ns = run.end.ns_since(run.start);
-        worker.seen(source, run.start);
+        worker.seen(source, run.start, run.end);
         worker.ran += 1;
         worker.failed += u64::from(failed(run.outcome));
         worker.busy_ns = worker.busy_ns.saturating_add(run_ns);
         worker.run_ns_max = worker.run_ns_max.max(run_ns);
         worker.last = Some((run.task, run.tag, run.end));
+        worker.last_start = run.start;
         // Unless its state is known, it is assumed to continue with the next tasklet.
         let is_idle = worker.state.is_some_and(|(state, _)| state == WorkerPhase::Idle);
         worker.run_since = (!is_idle).then_some(run.end);
@@ -107,7 +215,7 @@ impl AgendaWorkers {
         at: Timestamp,
     ) {
         let Some(worker) = self.worker(number) else { return };
-        worker.seen(source, at);
+        worker.seen(source, at, at);
         if let Some((before, since)) = worker.state
             && before == from
             && matches!(from, WorkerPhase::Gc | WorkerPhase::EndGc)
@@ -116,7 +224,7 @@ impl AgendaWorkers {
         }
         worker.state = Some((to, at));
         match to {
-            WorkerPhase::Idle => worker.run_since = None,
+            WorkerPhase::Idle => (worker.run_since, worker.sampled) = (None, None),
             WorkerPhase::Run => drop(worker.run_since.get_or_insert(at)),
             // It may stop in the middle of a tasklet.
             WorkerPhase::Gc | WorkerPhase::EndGc => {}

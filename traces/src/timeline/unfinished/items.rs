@@ -142,11 +142,11 @@ impl UnfinishedTick {
     }
 }
 
-/// A task that has not ended.
+/// A task, or a tasklet of an agenda, that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunningTask {
-    /// The loop that runs it.
+    /// The loop or worker that runs it.
     pub source: SourceId,
     /// The task.
     pub task: TaskId,
