@@ -235,6 +235,12 @@ fn a_loop_that_drained_its_own_ring_does_so_again() {
     };
     let recorded = reliefs(&trace);
     assert_eq!(recorded.len(), 3);
+    let odd = place.file("b\n\u{1b}[31m.looptrace");
+    let page = place.succeed(&["rerun", text(&trace), "-o", text(&odd)]);
+    assert!(
+        !page.contains('\u{1b}') && page.contains("saved to ") && page.contains("[31m.looptrace\n"),
+        "{page}"
+    );
     let page = place.succeed(&["rerun", text(&trace), "-o", text(&saved)]);
     assert!(page.replace("\n  ", " ").contains("the loop stopped 3 times, for 90.0ms in all"), "{page}");
     assert_eq!(reliefs(&saved), recorded);

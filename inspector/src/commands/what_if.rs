@@ -2,6 +2,7 @@
 
 mod table;
 
+use loop_probes::text::printable;
 use serde_json::{Value, json};
 
 use super::{drawing, warn};
@@ -36,7 +37,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     }
     stdout::print(&table::render(&answer, &changes, drawing::theme(global), stdout::width()))?;
     match output {
-        Some(output) => stdout::print(&format!("\nsaved to {}\n", output.display())),
+        Some(output) => stdout::print(&format!("\nsaved to {}\n", printable(&output.display().to_string()))),
         None => Ok(()),
     }
 }
