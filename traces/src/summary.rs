@@ -411,7 +411,7 @@ impl Summary {
             late_timers: blame::late_timers(timeline, &unfinished, &loop_name),
             late_signals: blame::late_signals(timeline, &loop_name),
             slow_tasks: blame::slow_tasks(timeline, &unfinished, &loop_name),
-            harm: blame::harm(timeline),
+            harm: blame::harm(timeline, &unfinished),
         }
     }
 }

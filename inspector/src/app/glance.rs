@@ -267,7 +267,7 @@ impl Glance {
                 of.timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected)
             }),
             lag_buckets: buckets(&timeline.timers.lag_ns),
-            harm: timeline.harm(),
+            harm: timeline.harm_with(&unfinished),
             queues: queues(timeline, now),
             microtasks: microtasks(timeline),
             gc: gc(timeline),

@@ -117,7 +117,7 @@ pub struct SlowTaskSummary {
     pub blame: Vec<BlameSummary>,
 }
 
-/// How much lateness of others somebody caused.
+/// How much lateness of others somebody caused. What has not ended counts with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -302,9 +302,9 @@ pub(super) fn slow_tasks(
     worst_first(timeline, running, ended.collect(), |slow| slow.run_ns)
 }
 
-pub(super) fn harm(timeline: &Timeline) -> Vec<HarmSummary> {
+pub(super) fn harm(timeline: &Timeline, unfinished: &Unfinished) -> Vec<HarmSummary> {
     let since = since(timeline);
-    let all = timeline.harm().into_iter();
+    let all = timeline.harm_with(unfinished).into_iter();
     all.map(|harm| {
         let [timers_ns, signals_ns, tasks_ns] = harm.lateness_ns;
         HarmSummary {

@@ -108,13 +108,18 @@ impl Timeline {
         to: Timestamp,
         lines: usize,
     ) -> Ledger {
+        waited(kind, from, to, self.gathered_for_wait(source, from, to), lines)
+    }
+
+    /// As [`gathered`](Self::gathered), for a wait.
+    pub(super) fn gathered_for_wait(&self, source: SourceId, from: Timestamp, to: Timestamp) -> Nodes {
         let mut nodes = self.gathered(source, from, to);
         let place = self.open.iter().position(|open| open.source == source);
         if place.is_some_and(|place| self.gaps[place].is_before_ticks(to)) {
             // The spans of the tick that was running when the recording began are not kept. Below all that is.
             nodes.list.push(Node::new(Timestamp(0), to, What::BeforeRecording, Layer::Ran));
         }
-        waited(kind, from, to, nodes, lines)
+        nodes
     }
 
     /// The worst late timers, worst first, each with its breakdown.

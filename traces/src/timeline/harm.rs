@@ -2,7 +2,8 @@
 //! waits: late timers ([due, fired]), late signals ([arrived, delivered]) and tasks that waited for longer than the
 //! limit ([queued, start]). The sum over all causes therefore equals the sum of all those waits.
 //!
-//! A wait is known only when it is over. It may span many ticks and thousands of runs, and thousands of waits may span
+//! A wait is known only when it is over; until then it counts with what is known of it, which is charged each time the
+//! sums are computed, like the waits that ended in a tick that has not ended. A wait may span many ticks and thousands of runs, and thousands of waits may span
 //! the same runs. Therefore [`lane`] cuts the last ticks into stretches, each with one cause, and a wait marks only its
 //! first and its last stretch. Ticks in which nothing was delayed are never cut.
 
@@ -15,7 +16,9 @@ use loop_probes::ids::{SourceId, TaskId, Timestamp};
 
 use super::Timeline;
 use super::config::TimelineConfig;
+use super::open_tick::OpenTick;
 use super::ticks::Mark;
+use super::unfinished::{StreamEnd, Unfinished};
 use crate::analysis::attribution::sweep::Spans;
 pub use cause::Cause;
 use lane::{Lane, Near};
@@ -239,31 +242,65 @@ impl Harms {
 }
 
 impl Timeline {
-    /// Delay caused by each cause, worst first, including the unknown ones.
+    /// Delay caused by each cause so far, worst first, including the unknown ones.
     #[must_use]
     pub fn harm(&self) -> Vec<Harm> {
-        let charges = match self.harms.held.is_empty() {
+        self.harm_with(&self.unfinished(StreamEnd::Known))
+    }
+
+    /// Delay caused by each cause, worst first, including the unknown ones, where `unfinished` has not ended.
+    #[must_use]
+    pub fn harm_with(&self, unfinished: &Unfinished) -> Vec<Harm> {
+        let uncharged = self.uncharged(unfinished);
+        let charges = match self.harms.held.is_empty() && uncharged.is_empty() {
             true => self.harms.counted(),
             false => {
                 let mut harms = self.harms.clone();
-                for held in std::mem::take(&mut harms.held) {
-                    self.charge_to(&mut harms, &held);
-                }
+                let held = std::mem::take(&mut harms.held);
+                held.iter().chain(&uncharged).for_each(|held| self.charge_to(&mut harms, held));
                 harms.counted()
             }
         };
+        let all = charges.by_cause.iter();
         let mut all: Vec<Harm> =
-            charges.by_cause.iter().map(|(_, cause, charge)| self.harm_of(*cause, charge)).collect();
+            all.map(|(_, cause, charge)| self.harm_of(*cause, charge, unfinished)).collect();
         all.sort_by(|a, b| b.total_ns().cmp(&a.total_ns()).then(a.cause.cmp(&b.cause)));
         all
     }
 
-    fn harm_of(&self, cause: Cause, charge: &Charge) -> Harm {
-        let Charge { lateness_ns, victims, worst } = *charge;
-        Harm { cause, lateness_ns, victims, worst, run_ns: self.run_ns_of(cause) }
+    /// The long waits that ended in a tick that has not ended, and those that have not ended: each counts with what is
+    /// known of it.
+    fn uncharged(&self, unfinished: &Unfinished) -> Vec<Held> {
+        if self.config.stretches_kept == 0 {
+            return Vec::new();
+        }
+        let of = |open: &OpenTick| {
+            let source = open.source;
+            let timers = unfinished.timers.iter().filter(|timer| timer.source == source);
+            let timers = timers.filter(|timer| timer.lag_ns() > self.config.late_timer_ns);
+            let timers = timers.map(|timer| Wait { kind: Waiter::Timer, from: timer.due, to: timer.as_of });
+            let tasks = unfinished.waiting.iter().filter(|task| task.source == source);
+            // As for those that have started: a signal's task waited because the signal did.
+            let tasks = tasks.filter(|task| {
+                task.queue_wait_ns() > self.config.late_task_ns && open.signal_task != Some(task.task)
+            });
+            let tasks = tasks.map(|task| Wait { kind: Waiter::Task, from: task.queued, to: task.as_of });
+            let waits: Vec<Wait> = open.waits.iter().copied().chain(timers).chain(tasks).collect();
+            let end = waits.iter().map(|wait| wait.to).max()?;
+            Some(Held { source, end, needs: Mark::NEVER, waits })
+        };
+        self.open.iter().filter_map(of).collect()
     }
 
-    /// Total run time of a cause.
+    fn harm_of(&self, cause: Cause, charge: &Charge, unfinished: &Unfinished) -> Harm {
+        let Charge { lateness_ns, victims, worst } = *charge;
+        let ended_ns = self.run_ns_of(cause);
+        let running = unfinished.tasks.iter().filter(|task| Cause::Tasks(task.tag) == cause);
+        let run_ns = running.fold(ended_ns, |sum, task| Some(sum.unwrap_or(0).saturating_add(task.run_ns())));
+        Harm { cause, lateness_ns, victims, worst, run_ns }
+    }
+
+    /// Total run time of a cause, of runs that have ended.
     fn run_ns_of(&self, cause: Cause) -> Option<u64> {
         let tag = |tag| self.tags.tag(tag);
         match cause {
@@ -369,7 +406,7 @@ impl Timeline {
             Some((lane, charges)) => {
                 let begin = lane.begin(from, charges);
                 if begin < end {
-                    let nodes = self.gathered(source, begin, end);
+                    let nodes = self.gathered_for_wait(source, begin, end);
                     nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
                 }
                 let mut near = Near::default();

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use loop_probes::event::{Event, Outcome, PollReason};
+use loop_probes::event::{Event, Origin, Outcome, Placement, PollReason, Queue};
 use loop_probes::ids::{LabelId, Tag, TimerId};
+use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
 use crate::analysis::attribution::What;
 use crate::synthetic::Script;
-use crate::synthetic::strategy::scripts;
+use crate::synthetic::strategy::{scripts, with_running};
+use crate::timeline::OverdueTimer;
+use crate::timeline::unfinished::WaitingTask;
 
 const LOOP: SourceId = SourceId(1);
 
@@ -38,6 +41,42 @@ fn strict() -> TimelineConfig {
 
 fn of(timeline: &Timeline, cause: Cause) -> Option<Harm> {
     timeline.harm().into_iter().find(|harm| harm.cause == cause)
+}
+
+#[test]
+fn what_has_not_ended_delays_others_by_what_is_known() {
+    let (tag, due, period_ns) = (Tag(5), Timestamp(150), None);
+    let armed = Event::TimerArmed { timer: TimerId(2), tag, due, period_ns };
+    let (timer, task, due, fired) = (TimerId(1), TaskId(9), Timestamp(50), Timestamp(110));
+    let fired = Event::TimerFired { timer, tag, task, due, fired, skipped: 0 };
+    let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: 1 };
+    let (queued, parent, poster) = (Timestamp(125), None, None);
+    let queued = Event::TaskQueued { task: TaskId(4), tag: Tag(4), place, parent, poster, queued };
+    let hang = Running::Task { task: TaskId(2), tag: Tag(2) };
+    let mut timeline = Timeline::new(strict());
+    let cut = [begin(1, 0), at(5, armed), ran(1, 1, 10, 10, 100), at(110, fired), ran(9, 5, 110, 110, 120)];
+    timeline.extend(&cut);
+    timeline.extend(&[at(125, queued), at(500, hang.event(Timestamp(130)))]);
+    let late_ns = |timeline: &Timeline| {
+        let fired: u64 = timeline.late_timers().iter().map(|late| late.what.lag_ns()).sum();
+        fired + timeline.overdue_timers().iter().map(OverdueTimer::lag_ns).sum::<u64>()
+    };
+    let timers_ns = |timeline: &Timeline| timeline.harm().iter().map(|harm| harm.lateness_ns[0]).sum::<u64>();
+    assert_eq!((late_ns(&timeline), timers_ns(&timeline)), (60 + 350, 60 + 350));
+    let slow = of(&timeline, Cause::Tasks(Tag(1))).unwrap();
+    assert_eq!((slow.lateness_ns, slow.victims), ([50, 0, 0], [1, 0, 0]), "in a tick that has not ended");
+    let hangs = of(&timeline, Cause::Tasks(Tag(2))).unwrap();
+    assert_eq!((hangs.lateness_ns, hangs.victims), ([350, 0, 370], [1, 0, 1]));
+    assert_eq!(hangs.run_ns, Some(370));
+    let worst = WorstHarm { task: Some(TaskId(2)), at: Timestamp(130), lateness_ns: 720, victims: 2 };
+    assert_eq!(hangs.worst, Some(worst));
+    // The ends take its place.
+    let (timer, task, due, fired) = (TimerId(2), TaskId(10), Timestamp(150), Timestamp(600));
+    let fired = Event::TimerFired { timer, tag, task, due, fired, skipped: 0 };
+    timeline.extend(&[ran(2, 2, 130, 130, 600), at(600, fired), ran(4, 4, 125, 600, 601), end(1, 0, 602)]);
+    let hung = of(&timeline, Cause::Tasks(Tag(2))).unwrap();
+    assert_eq!((hung.lateness_ns, hung.run_ns), ([450, 0, 470], Some(470)));
+    assert_eq!((late_ns(&timeline), timers_ns(&timeline)), (60 + 450, 60 + 450));
 }
 
 #[test]
@@ -303,6 +342,25 @@ proptest! {
         let charged: BTreeMap<Cause, u64> =
             timeline.harm().iter().map(|harm| (harm.cause, harm.total_ns())).collect();
         prop_assert_eq!(charged, expected);
+    }
+
+    /// Wherever a stream ends, the sum over all causes is that of all late timers, overdue ones included.
+    #[test]
+    fn at_every_cut_the_delays_of_timers_sum_up(script in scripts(), every in 1usize..9, part in 0.0..1.0f64) {
+        let mut events = with_running(&script.events(), every);
+        events.truncate((events.len() as f64 * part) as usize);
+        let mut timeline = Timeline::new(TimelineConfig { late_kept: 10_000, ..strict() });
+        timeline.extend(&events);
+        let fired: u64 = timeline.late_timers().iter().map(|late| late.what.lag_ns()).sum();
+        for end in [StreamEnd::Known, StreamEnd::Cut] {
+            let unfinished = timeline.unfinished(end);
+            let overdue: u64 = unfinished.timers.iter().map(OverdueTimer::lag_ns).sum();
+            let waiting: u64 = unfinished.waiting.iter().map(WaitingTask::queue_wait_ns).sum();
+            let harm = timeline.harm_with(&unfinished);
+            prop_assert_eq!(harm.iter().map(|harm| harm.lateness_ns[0]).sum::<u64>(), fired + overdue);
+            prop_assert!(harm.iter().map(|harm| harm.lateness_ns[2]).sum::<u64>() >= waiting);
+            prop_assert!(harm.iter().all(|harm| harm.victims() > 0));
+        }
     }
 
     /// Delay caused equals the sum of the breakdowns of all waits.
