@@ -317,7 +317,11 @@ impl Queues {
                     emitter.waiting.forget();
                 }
                 for queue in &mut self.queues {
-                    queue.change(from, |depths| depths.lost(place, from));
+                    // A loss before the emitter's first record begins at an unknown time.
+                    queue.change(from, |depths| match from < at {
+                        true => depths.lost(place, from),
+                        false => depths.lost_before(place, at),
+                    });
                 }
             }
             Event::LoopStopped { .. } => {

@@ -15,7 +15,12 @@ struct Now {
     depth: Option<u32>,
     /// The last sampled depth: a sample that would repeat it is not recorded.
     sampled: Option<u32>,
+    /// Records were lost since, and with them perhaps a sample.
+    is_after_loss: bool,
 }
+
+/// More time than any recording lasts.
+const UNLIMITED_NS: u64 = u64::MAX >> 1;
 
 /// Time spent at each depth.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,16 +43,19 @@ impl Depths {
     }
 
     pub(super) fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
-        self.at(place, at, |now| (now.depth, now.sampled) = (Some(depth), Some(depth)));
+        self.at(place, at, |now| {
+            (now.depth, now.sampled, now.is_after_loss) = (Some(depth), Some(depth), false);
+        });
     }
 
     pub(super) fn set(&mut self, place: usize, at: Timestamp, depth: u32) {
         self.at(place, at, |now| now.depth = Some(depth));
     }
 
-    /// A tick began at `at`; if the depth differs from the last sample, a new sample follows.
+    /// A tick began at `at`; if the depth differs from the last sample, a new sample follows. If that sample was lost, the
+    /// depth is unknown.
     pub(super) fn unchanged(&mut self, place: usize, at: Timestamp) {
-        if self.now_of(place).is_some_and(|now| now.sampled.is_some()) {
+        if self.now_of(place).is_some_and(|now| now.sampled.is_some() || now.is_after_loss) {
             self.at(place, at, |now| now.depth = now.sampled);
         }
     }
@@ -68,7 +76,13 @@ impl Depths {
 
     /// Records are missing since `from`.
     pub(super) fn lost(&mut self, place: usize, from: Timestamp) {
-        self.at(place, from, |now| (now.depth, now.sampled) = (None, None));
+        self.at(place, from, |now| (now.depth, now.sampled, now.is_after_loss) = (None, None, true));
+    }
+
+    /// Records are missing, and it is unknown since when.
+    pub(super) fn lost_before(&mut self, place: usize, at: Timestamp) {
+        self.lost(place, at);
+        self.unknown_ns = UNLIMITED_NS;
     }
 
     /// The median of the depth over the known time up to `end`.
@@ -99,7 +113,7 @@ impl Depths {
     fn at(&mut self, place: usize, at: Timestamp, change: impl FnOnce(&mut Now)) {
         let found = self.now.iter().position(|(its, _)| *its == place);
         let found = found.unwrap_or_else(|| {
-            self.now.push((place, Now { since: at, depth: None, sampled: None }));
+            self.now.push((place, Now { since: at, depth: None, sampled: None, is_after_loss: false }));
             self.now.len() - 1
         });
         let now = &mut self.now[found].1;
