@@ -1,9 +1,14 @@
 //! Tests of the agenda's fold: what waits, what starves, and the effect of races and gaps between emitters.
 
+use std::collections::BTreeMap;
+
 use loop_probes::event::WorkerPhase;
 use loop_probes::metadata::Metadata;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::synthetic::strategy::scripts;
 use crate::timeline::{SLOT_NS, Timeline};
 
 const LOW: Priority = Priority::Low;
@@ -297,4 +302,51 @@ fn a_rendezvous_that_somebody_missed_has_failed() {
     let all = &agenda.rendezvous;
     assert_eq!((all.count, all.failed, all.waited_ns.max()), (2, 1, 90));
     assert!(all.recent.newest().is_some_and(Rendezvous::is_failed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Wherever a stream is cut, no wait and no run so far exceeds what the rest of the stream shows.
+    #[test]
+    fn at_every_cut_a_lower_bound_is_one(script in scripts(), every in 1usize..5) {
+        let mut events = script.events();
+        let (mut starts, mut added, mut samples) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for stamped in &events {
+            match stamped.event {
+                Event::AgendaRan { task, tag, start, .. } => {
+                    starts.insert(task, (start, stamped.at));
+                    let middle = start.plus_ns(stamped.at.ns_since(start) / 2);
+                    let event = Running::Task { task, tag }.event(start);
+                    samples.push([middle, stamped.at].map(|at| Stamped { at, event, ..*stamped }));
+                }
+                Event::AgendaAdded { task, priority, .. } => added.push((task, priority, stamped.at)),
+                _ => {}
+            }
+        }
+        events.extend(samples.into_iter().step_by(every).flatten());
+        events.sort_by_key(|stamped| stamped.at);
+        let mut cut = Timeline::of(&script.metadata());
+        for stamped in &events {
+            cut.extend([stamped]);
+            let (agenda, now) = (&cut.agenda, cut.last_at().unwrap_or_default());
+            for end in [StreamEnd::Known, StreamEnd::Cut] {
+                for priority in HIGHEST_FIRST {
+                    let mut waited: Vec<u64> = Vec::new();
+                    for (task, _, at) in added.iter().filter(|(_, its, at)| *its == priority && *at <= now) {
+                        let start = starts.get(task).map_or(now, |(start, _)| *start);
+                        waited.push(start.min(now).ns_since(*at));
+                    }
+                    let longest_ns = waited.iter().copied().max();
+                    prop_assert!(agenda.oldest_waiting_ns(priority, now, end) <= longest_ns);
+                    let missing = agenda.missing_waits(priority, &Missing::none(), now, end);
+                    prop_assert!(missing.unfinished().map(Histogram::max) <= longest_ns);
+                }
+                for run in agenda.workers().iter().filter_map(|worker| worker.running(now, end)) {
+                    let (start, ended) = starts[&run.task];
+                    prop_assert!(run.run_ns() <= ended.ns_since(start), "{run:?}");
+                }
+            }
+        }
+    }
 }
