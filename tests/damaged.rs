@@ -58,6 +58,25 @@ fn a_demo_whose_ring_is_truncated_goes_on_and_says_so_in_one_line() {
 }
 
 #[test]
+fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
+    let place = Place::new();
+    let demo = Running::start(&mut place.command(&["demo", "--no-tui", "--duration", "120s"]));
+    place.wait_until_listed(&demo);
+    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
+    let (ring, output) = (place.file("damaged.ring"), place.file("kept.looptrace"));
+    let mut bytes = fs::read(&path).unwrap();
+    drop(demo);
+    // The first ring begins far behind the end of the file, as if the file had been cut there.
+    let first_ring = 0x1008;
+    bytes[first_ring..first_ring + 8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+    fs::write(&ring, &bytes).unwrap();
+    fs::write(&output, "what was there").unwrap();
+    let told = place.fail(3, &["record", text(&ring), "-o", text(&output)]);
+    assert!(told.contains("damaged"), "{told}");
+    assert_eq!(fs::read(&output).unwrap(), b"what was there");
+}
+
+#[test]
 fn a_limit_on_file_sizes_costs_the_ring_and_not_the_demo() {
     let place = Place::new();
     for (kilobytes, expected) in [("1000", "has no room"), ("350", "cannot attach")] {

@@ -133,6 +133,21 @@ impl Sink {
         &self.timeline
     }
 
+    /// As [`finish`](Self::finish) if the source ended well. If it failed, the file is left as one that was cut off, and
+    /// if nothing was read, what was at its path stays.
+    pub fn finish_after<E>(
+        mut self,
+        followed: &Result<(), E>,
+    ) -> (Timeline, Result<Option<WriteStats>, Failure>) {
+        if followed.is_err()
+            && let Some(writer) = self.writer.take()
+        {
+            let written = writer.break_off().map(Some).map_err(Failure::input);
+            return (self.timeline, written);
+        }
+        self.finish()
+    }
+
     /// Closes the file. It fails with [`Failure::Input`] if something could not be written; what was written before
     /// stays readable.
     pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, Failure>) {

@@ -315,7 +315,9 @@ impl<W: TraceOutput> TraceWriter<W> {
         let late_ns = self.next_call.replace(next).map_or(0, |planned| now.ns_since(planned));
         self.late_ns = late_ns.max(self.late_ns - self.late_ns / LATE_PARTS);
         let expected = next.plus_ns(self.late_ns);
-        let due = !self.pending.is_empty() && expected.ns_since(self.pending_first) >= self.flush_ns();
+        // Labels alone, which carry the time of the recording's start, can wait for an event.
+        let is_any = !self.pending.is_empty() && !self.only_labels;
+        let due = is_any && expected.ns_since(self.pending_first) >= self.flush_ns();
         if due { self.flush() } else { Ok(()) }
     }
 
@@ -363,6 +365,18 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.close()?;
         self.out.finish().map_err(|source| self.failure(source))?;
         Ok(self.stats)
+    }
+
+    /// Ends without an index, as if the recording had been cut off here, after writing the remaining events; if there are
+    /// none but labels, nothing is written, and a file that was to be replaced stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn break_off(mut self) -> Result<WriteStats, WriteError> {
+        let flushed = if self.only_labels { Ok(()) } else { self.flush() };
+        self.closed = true;
+        flushed.map(|()| self.stats)
     }
 
     /// What was written so far.

@@ -32,7 +32,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     let interrupt = Interrupt::new(live.duration)?;
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;
     let followed = follow(&mut source, &mut sink, &interrupt);
-    let (timeline, written) = sink.finish();
+    let (timeline, written) = sink.finish_after(&followed);
     // The summary is printed however the session ended.
     summary::print(&timeline, &source, live.json, global)?;
     followed?;

@@ -21,7 +21,7 @@ pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
     let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();
     let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
     let followed = follow(&mut source, &mut sink, &interrupt);
-    let (timeline, written) = sink.finish();
+    let (timeline, written) = sink.finish_after(&followed);
     // The summary is printed however the session ended.
     summary::print(&timeline, &source, args.json, global)?;
     followed?;

@@ -57,7 +57,7 @@ pub enum OpenError {
 #[non_exhaustive]
 pub enum ReadError {
     /// The file is shorter than before.
-    #[error("the ring file {} was truncated while it was read; what was read before is whole", .path.display())]
+    #[error("the ring file {} ends too early: it was truncated or is damaged; what was read before is whole", .path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
