@@ -189,6 +189,15 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
+fn what_cannot_be_put_in_its_place_is_not_said_to_be_saved() {
+    let place = Place::new();
+    let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/busy-pool.looptrace");
+    let folder = format!("{}/", text(&place.file("nowhere")));
+    let told = place.fail(3, &["rerun", text(&trace), "-o", &folder]);
+    assert!(told.contains("nothing of it is saved"), "{told}");
+}
+
+#[test]
 fn a_recording_that_does_not_begin_leaves_the_last_one() {
     let place = Place::new();
     let trace = place.file("a.looptrace");

@@ -479,7 +479,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         WriteError::Write {
             path: self.path.clone(),
             offset: self.stats.bytes,
-            events: self.events_saved,
+            events: if self.out.is_in_place() { self.events_saved } else { 0 },
             source,
         }
     }

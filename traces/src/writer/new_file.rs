@@ -127,6 +127,10 @@ impl TraceOutput for NewFile {
         if self.at_once { self.take_place() } else { Ok(()) }
     }
 
+    fn is_in_place(&self) -> bool {
+        self.place.is_none()
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         if self.place.is_some() { self.take_place() } else { TraceOutput::finish(&mut self.file) }
     }

@@ -23,6 +23,11 @@ pub trait TraceOutput: Write {
         Ok(())
     }
 
+    /// Whether what was written is where the caller wanted it; a file that is made aside is not, until it is finished.
+    fn is_in_place(&self) -> bool {
+        true
+    }
+
     /// Called after the last write: makes the output durable.
     ///
     /// # Errors
