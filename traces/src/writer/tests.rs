@@ -83,8 +83,12 @@ fn a_block_is_written_when_its_oldest_event_is_due() {
     let mut file = Vec::new();
     let mut writer =
         TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), WriteOptions::default()).unwrap();
-    writer.append(&events[..10]).unwrap();
-    let first = events[0].at;
+    let labels = events.iter().take_while(|stamped| matches!(stamped.event, Event::Label { .. })).count();
+    writer.append(&events[..labels]).unwrap();
+    let first = events[labels].at;
+    writer.flush_due(first.plus_ns(1 << 40), first.plus_ns(1 << 40)).unwrap();
+    assert_eq!((labels > 0, writer.stats().blocks), (true, 0), "labels alone are not urgent");
+    writer.append(&events[labels..labels + 5]).unwrap();
     writer.flush_due(first, first.plus_ns(39_999_999)).unwrap();
     assert_eq!(writer.stats().blocks, 0);
     writer.flush_due(first.plus_ns(30_000_000), first.plus_ns(40_000_000)).unwrap();
