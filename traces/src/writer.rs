@@ -5,9 +5,11 @@
 //! to its last whole block and the writer refuses everything after that, so that the file never ends in the middle of a
 //! block.
 
+mod error;
 mod new_file;
 mod output;
 
+pub use error::WriteError;
 pub use new_file::{NewFile, untouched};
 pub use output::TraceOutput;
 
@@ -57,72 +59,6 @@ impl WriteOptions {
     #[must_use]
     pub fn at_rest() -> Self {
         Self { flush_ns: u64::MAX, ..Self::default() }
-    }
-}
-
-/// Why a trace cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The file cannot be created.
-    #[error("cannot create {path}: {source}")]
-    Create {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is the ring of a process: truncating it would crash the process, or destroy its last records.
-    #[error("{path} is the ring file of a process, which must not be overwritten: choose another name")]
-    IsRing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is already being written to.
-    #[error("{path} is being written by another loopscope: choose another name, or wait until it ends")]
-    Busy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Writing failed, for example because the disk is full.
-    #[error("cannot write {path} beyond byte {offset}: {source}{}", kept(*.events))]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Its length, at the end of its last whole block.
-        offset: u64,
-        /// Events in it.
-        events: u64,
-        /// Why.
-        source: io::Error,
-    },
-    /// An earlier write failed.
-    #[error("{path} takes nothing more since an earlier write failed")]
-    Failed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The metadata is too long.
-    #[error("the metadata of {path} has {bytes} bytes, more than the {METADATA_BYTES_MAX} allowed")]
-    Metadata {
-        /// The file.
-        path: PathBuf,
-        /// Its length.
-        bytes: usize,
-    },
-    /// The trace has reached its block limit.
-    #[error("{path} has {BLOCKS_MAX} blocks, the most that a trace can have: go on in a new file")]
-    Full {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-fn kept(events: u64) -> String {
-    match events {
-        0 => "; nothing of it is saved".to_owned(),
-        1 => "; the event before is saved and readable".to_owned(),
-        events => format!("; the {events} events before are saved and readable"),
     }
 }
 
