@@ -38,14 +38,8 @@ pub struct TagsBeyondLimit {
 impl TagsBeyondLimit {
     pub(super) fn of(timeline: &Timeline, missing: &MissingSamples) -> Self {
         let Some(beyond) = timeline.tags.beyond_limit() else { return Self::default() };
-        let (mut running, mut waiting) = (Histogram::new(), Histogram::new());
-        for tag in missing.unfinished_tags().into_iter().filter(|tag| timeline.tags.is_beyond_limit(*tag)) {
-            missing.tasks_of(tag).unfinished().into_iter().for_each(|its| running.merge(its));
-            missing.waits_of(tag).unfinished().into_iter().for_each(|its| waiting.merge(its));
-        }
-        let (tasks, first) = (&beyond.stats.tasks, beyond.stats.tag);
-        let runs = missing.tasks_of(first).with_unfinished(running, 0);
-        let waits = missing.waits_of(first).with_unfinished(waiting, 0);
+        let (tasks, is_meant) = (&beyond.stats.tasks, |tag| timeline.tags.is_beyond_limit(tag));
+        let (runs, waits) = (missing.tasks_where(is_meant), missing.waits_where(is_meant));
         Self {
             tags: beyond.tags,
             count: tasks.count(),

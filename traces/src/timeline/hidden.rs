@@ -56,19 +56,29 @@ impl MissingSamples {
     /// Run times of the tasks of one tag on a loop's thread.
     #[must_use]
     pub fn tasks_of(&self, tag: Tag) -> Missing {
-        self.tasks_lost.clone().with_unfinished(of_tag(&self.running, tag), self.running_unseen)
+        self.tasks_where(|of| of == tag)
+    }
+
+    /// Run times of the tasks on a loop's thread with a tag that is meant.
+    pub(crate) fn tasks_where(&self, is_meant: impl Fn(Tag) -> bool) -> Missing {
+        self.tasks_lost.clone().with_unfinished(samples_where(&self.running, is_meant), self.running_unseen)
     }
 
     /// Queue waits of the tasks of one tag on a loop's thread.
     #[must_use]
     pub fn waits_of(&self, tag: Tag) -> Missing {
-        self.waits_lost.clone().with_unfinished(of_tag(&self.waiting, tag), self.waiting_unseen)
+        self.waits_where(|of| of == tag)
+    }
+
+    /// Queue waits of the tasks on a loop's thread with a tag that is meant.
+    pub(crate) fn waits_where(&self, is_meant: impl Fn(Tag) -> bool) -> Missing {
+        self.waits_lost.clone().with_unfinished(samples_where(&self.waiting, is_meant), self.waiting_unseen)
     }
 }
 
-fn of_tag(unfinished: &[(Tag, u64)], tag: Tag) -> Histogram {
+fn samples_where(unfinished: &[(Tag, u64)], is_meant: impl Fn(Tag) -> bool) -> Histogram {
     let mut samples = Histogram::new();
-    unfinished.iter().filter(|(of, _)| *of == tag).for_each(|(_, ns)| samples.record(*ns));
+    unfinished.iter().filter(|(of, _)| is_meant(*of)).for_each(|(_, ns)| samples.record(*ns));
     samples
 }
 

@@ -1,12 +1,14 @@
 //! Tags beyond the limit: sums, maxima and bounds are those of all tags, and a gate never passes because a tag is not
 //! told apart.
 
+use loop_probes::event::Event;
+
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{Gate, Judgement, Limit, Outcome};
 use crate::analysis::metric::Metric;
 use crate::summary::Summary;
 use crate::synthetic::Script;
-use crate::timeline::{Timeline, TimelineConfig};
+use crate::timeline::{StreamEnd, Timeline, TimelineConfig};
 
 /// The same run twice: all tags have figures of their own, and only two of them.
 fn both(script: &Script) -> (Summary, Summary) {
@@ -16,6 +18,21 @@ fn both(script: &Script) -> (Summary, Summary) {
         Summary::new(&script.source(), &timeline)
     };
     (of(1024), of(2))
+}
+
+#[test]
+fn what_a_hang_hides_can_be_a_tag_beyond_the_limit() {
+    let script = Script { ticks: 700, ..Script::default() };
+    let mut events = script.events();
+    let last_start = events.iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
+    events.truncate(last_start.unwrap() + 1);
+    let mut timeline = Timeline::new(TimelineConfig { tags_max: 2, ..TimelineConfig::default() });
+    timeline.extend(&events);
+    let missing = timeline.missing_with(&timeline.unfinished(StreamEnd::Died));
+    let beyond = super::TagsBeyondLimit::of(&timeline, &missing);
+    for spread in [beyond.run_ns, beyond.queue_wait_ns] {
+        assert_eq!(spread.bounds.map(|bounds| bounds.max.hi), Some(None), "{spread:?}");
+    }
 }
 
 fn judged(summary: &Summary, metric: &str, limit: Limit) -> Judgement {
