@@ -138,7 +138,7 @@ impl Timeline {
     #[must_use]
     pub fn blame_unfinished(&self, tick: &UnfinishedTick) -> Ledger {
         let mut nodes = Nodes::default();
-        if let Some(open) = self.open.iter().find(|open| open.source == tick.source) {
+        if let Some(open) = self.place_of_tick(tick).map(|place| &self.open[place]) {
             if !open.is_damaged() {
                 open.gather(&mut nodes);
             }
@@ -258,15 +258,19 @@ impl Timeline {
         unfinished
     }
 
-    /// The most posts and signals that may be waiting for loops in these ticks without a record of it: none, or any number. A loop
-    /// that goes on takes them before they are late.
+    /// The most posts and signals that may be waiting without a record for loops in these ticks: none, or any number. A
+    /// loop that goes on takes them before they are late.
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
         let may_wait = |tick: &UnfinishedTick| {
-            let place = self.open.iter().position(|open| open.source == tick.source);
             let goes_on = unfinished.end == StreamEnd::Known && tick.busy_ns <= self.config.late_task_ns;
-            !goes_on && place.is_some_and(|place| self.queues.tells_queueing(place))
+            !goes_on && self.place_of_tick(tick).is_some_and(|place| self.queues.tells_queueing(place))
         };
         if unfinished.growing().any(may_wait) { u32::MAX.into() } else { 0 }
+    }
+
+    /// The place of the loop that is in this tick.
+    fn place_of_tick(&self, tick: &UnfinishedTick) -> Option<usize> {
+        self.open.iter().position(|open| open.source == tick.source)
     }
 
     /// Whether all loops have stopped; false if none was seen.
@@ -280,7 +284,7 @@ impl Timeline {
         let Some(known) = self.last else { return 0 };
         let mut to_come = 0;
         for tick in unfinished.growing() {
-            let Some(place) = self.open.iter().position(|open| open.source == tick.source) else { continue };
+            let Some(place) = self.place_of_tick(tick) else { continue };
             let as_of = self.open[place].known_until(known, unfinished.end);
             self.keep_alive.each_armed(place, |_, _, due, _| to_come += u64::from(due >= as_of));
         }
