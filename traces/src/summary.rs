@@ -127,7 +127,7 @@ pub struct Summary {
     /// The slowest tasks, slowest first.
     #[serde(default)]
     pub slow_tasks: Vec<SlowTaskSummary>,
-    /// Who caused how much lateness of others, worst first; at the end what is not known.
+    /// Delay caused to others, by tag, largest first.
     #[serde(default)]
     pub harm: Vec<HarmSummary>,
 }

@@ -117,7 +117,7 @@ pub struct SlowTaskSummary {
     pub blame: Vec<BlameSummary>,
 }
 
-/// How much lateness of others somebody caused. What has not ended counts with what is known of it.
+/// The delay that one tag caused to others. Delays that have not ended count with their length so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]

@@ -73,11 +73,11 @@ pub struct AgendaWorkerSummary {
     pub ran: u64,
     /// Of these, failed or panicked.
     pub failed: u64,
-    /// Time it spent in them, the one that has not ended included, as far as it is known.
+    /// Time it spent running tasklets, including the known part of an unfinished run.
     pub busy_ns: u64,
-    /// The longest of them, likewise.
+    /// Its longest run, including the known part of an unfinished one.
     pub run_ns_max: u64,
-    /// How long the one that has not ended has been running at least; absent where none is known.
+    /// Lower bound on the length of its unfinished run; absent if none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_ns: Option<u64>,
     /// Time it stood still for collections.
