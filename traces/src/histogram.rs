@@ -84,6 +84,11 @@ impl Histogram {
         self.buckets.is_empty()
     }
 
+    /// Bytes that the buckets take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.buckets.distinct_values() * size_of::<u64>()
+    }
+
     /// The largest value, exactly; 0 when empty.
     #[must_use]
     pub const fn max(&self) -> u64 {

@@ -10,6 +10,9 @@ use crate::app::fold::Fold;
 
 /// Maximum number of checkpoints kept: each is a fold of a few megabytes.
 const CHECKPOINTS_MAX: usize = 8;
+/// Most bytes of distributions that the checkpoints have together. Usually they take a hundredth of that, but a file
+/// with a thousand tags and values of all magnitudes can make each of them take half a gigabyte.
+const CHECKPOINT_BYTES_MAX: usize = 128 << 20;
 /// Initial number of events between two checkpoints; doubled whenever there are too many.
 const CHECKPOINT_EVENTS: u64 = 1 << 16;
 /// Most ends of ticks kept, 8 bytes each: 128 MiB. A trace can hold millions of ticks in a megabyte.
@@ -73,6 +76,7 @@ pub(super) struct Index {
     ticks: TickEnds,
     stalls: Aftermaths,
     checkpoints: Vec<Checkpoint>,
+    checkpoint_bytes_max: usize,
     every: u64,
     last_checkpoint: u64,
     start: Timestamp,
@@ -88,6 +92,7 @@ impl Index {
             ticks: TickEnds::of(TICKS_MAX),
             stalls: Aftermaths::default(),
             checkpoints: Vec::new(),
+            checkpoint_bytes_max: CHECKPOINT_BYTES_MAX,
             every: CHECKPOINT_EVENTS,
             last_checkpoint: 0,
             start: Timestamp::default(),
@@ -128,11 +133,27 @@ impl Index {
             return;
         }
         self.last_checkpoint = events;
+        let new = self.fold.timeline.tags.bytes();
+        if new > self.checkpoint_bytes_max {
+            return;
+        }
+        // Folds only grow, so that halving the number of the earlier ones makes room in a few rounds.
+        while self.checkpoint_bytes() + new > self.checkpoint_bytes_max {
+            self.thin_out();
+        }
         self.checkpoints.push(Checkpoint { at: self.end, resume_at: next, fold: self.fold.clone() });
         if self.checkpoints.len() > CHECKPOINTS_MAX {
-            keep_every_second(&mut self.checkpoints);
-            self.every *= 2;
+            self.thin_out();
         }
+    }
+
+    fn checkpoint_bytes(&self) -> usize {
+        self.checkpoints.iter().map(|kept| kept.fold.timeline.tags.bytes()).sum()
+    }
+
+    fn thin_out(&mut self) {
+        keep_every_second(&mut self.checkpoints);
+        self.every *= 2;
     }
 
     /// The last checkpoint with nothing after `to` in it.
@@ -202,7 +223,38 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use loop_probes::event::Outcome;
+    use loop_probes::ids::{SourceId, Tag, TaskId};
+
     use super::*;
+
+    /// Runs of many tags, each 3 times as long as the one before it of that tag.
+    fn growing(number: u64) -> Stamped {
+        let (at, run_ns) = (Timestamp((1 << 60) + number), 3_u64.pow((number >> 13) as u32));
+        let (task, tag, queued) = (TaskId(number), Tag(number as u16 % 100), Timestamp(1));
+        let start = Timestamp(at.0 - run_ns);
+        let event = Event::TaskRan { task, tag, outcome: Outcome::Done, queued, start };
+        Stamped { at, source: SourceId(1), event }
+    }
+
+    #[test]
+    fn checkpoints_of_large_folds_are_fewer() {
+        let make = |checkpoint_bytes_max| {
+            let mut index = Index { checkpoint_bytes_max, ..Index::new(TimelineConfig::default()) };
+            for begin in (0..1 << 18).step_by(1 << 12) {
+                let batch: Vec<Stamped> = (begin..begin + (1 << 12)).map(growing).collect();
+                index.take(&batch, false);
+                assert!(index.checkpoint_bytes() <= checkpoint_bytes_max);
+            }
+            index
+        };
+        let most = make(usize::MAX);
+        assert_eq!(most.checkpoints(), 3);
+        let last = most.checkpoints.last().map_or(0, |kept| kept.fold.timeline.tags.bytes());
+        assert!(last > 100 * 10_000, "{last} bytes: the distributions of 100 tags");
+        assert_eq!(make(last).checkpoints(), 1);
+        assert_eq!(make(0).checkpoints(), 0);
+    }
 
     #[test]
     fn of_too_many_ticks_evenly_spread_ones_are_kept() {

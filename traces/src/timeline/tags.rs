@@ -140,6 +140,16 @@ impl Tags {
         self.beyond.as_deref()
     }
 
+    /// Bytes that the distributions take: most of what a [`Timeline`](super::Timeline) takes if values differ widely.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let runs = self.seen.iter().flat_map(|of| {
+            let others = [&of.io, &of.work, &of.tasklets];
+            others.into_iter().filter_map(Option::as_deref).chain([&of.tasks])
+        });
+        runs.map(|runs| runs.run_ns.bytes() + runs.queue_wait_ns.bytes()).sum()
+    }
+
     /// Whether `tag` was seen, and is beyond the limit.
     #[must_use]
     pub fn is_beyond_limit(&self, tag: Tag) -> bool {
