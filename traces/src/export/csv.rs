@@ -27,7 +27,10 @@ pub const COLUMNS: [(&str, &str); 17] = [
     ("time_ns", "when; of an event with an extent, its end"),
     ("emitter", "the thread or loop that recorded it"),
     ("kind", "the event, as the trace format calls it"),
-    ("tick", "the emitter's tick in which it lies"),
+    (
+        "tick",
+        "the emitter's tick in which it lies; empty from lost records to the end of the tick that they may be in",
+    ),
     ("task", "the task, job or tasklet, by its number"),
     ("tag", "what kind of task or callback"),
     ("name", "the phase, the label of a span or mark, the text of trouble, the source of readiness"),
@@ -121,7 +124,8 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         let emitter = &mut self.emitters[self.last];
         match stamped.event {
             Event::TickStart { tick } => emitter.tick = Some(tick),
-            Event::TickEnd { .. } => emitter.tick = None,
+            // What was lost may have ended the tick, and begun others.
+            Event::TickEnd { .. } | Event::Lost { .. } => emitter.tick = None,
             _ => {}
         }
         let waited = self.waited(stamped);

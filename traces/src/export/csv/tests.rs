@@ -1,6 +1,6 @@
 //! Tests of the CSV export: parsed back by our own strict reading of RFC 4180, every event is there, once.
 
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::{LabelId, SourceId, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -132,6 +132,19 @@ fn every_field_of_an_event_is_in_its_row() {
     let expected =
         "500,loop 1,timer_armed,7,,untagged,,,,,3,,,,,,\"{\"\"period_ns\"\":250,\"\"due_ns\"\":-500}\"";
     assert_eq!(last, expected);
+}
+
+#[test]
+fn after_lost_records_the_tick_is_unknown_until_it_ends() {
+    let (lost, mark) = (Event::Lost { count: 2, from: Timestamp(100) }, Event::Mark { label: LabelId(1) });
+    let end = Event::TickEnd { tick: 9, tasks_run: 0, start: Timestamp(150) };
+    let events = [Event::TickStart { tick: 7 }, mark, lost, mark, end, Event::TickStart { tick: 10 }, mark];
+    let stamped = |(place, event)| Stamped { at: Timestamp(100 * place as u64), source: SourceId(1), event };
+    let events = events.into_iter().enumerate().map(stamped).collect();
+    let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+    let rows = rows(&exported(&source, TimeRange::default()).0);
+    let ticks: Vec<&str> = rows[1..].iter().map(|row| row[column("tick")].as_str()).collect();
+    assert_eq!(ticks, ["7", "7", "", "", "9", "10", "10"]);
 }
 
 #[test]
