@@ -417,6 +417,17 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Ends the loop: from here on posts are refused and handed back. Returns what other threads had posted and the
     /// loop had not taken. Dropping the loop does the same.
     pub fn close(&mut self) -> Vec<T::Remote> {
+        let was_open = !self.core.shared.queue.is_closed();
+        let posted = self.close_unrecorded();
+        // Without this, its timers would be taken for overdue from here on.
+        if was_open && self.core.recorder.is_enabled() {
+            self.core.at = self.clock.ticks();
+            self.core.record(Event::LoopStopped { reason: StopReason::Closed });
+        }
+        posted
+    }
+
+    fn close_unrecorded(&mut self) -> Vec<T::Remote> {
         self.end_futures();
         self.core.close()
     }

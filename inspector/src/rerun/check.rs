@@ -308,8 +308,8 @@ fn step(event_loop: &mut Checking) -> bool {
         (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => {
             event_loop.run_callback("recorded", |_| {})
         }
-        // A failure of the environment: not a decision.
-        (Event::LoopStopped { reason: StopReason::Failed }, _) => {
+        // A failure of the environment, or the caller's end of the loop: not a decision.
+        (Event::LoopStopped { reason: StopReason::Failed | StopReason::Closed }, _) => {
             stage::with(Stage::skip);
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! Folds one event into the timeline. The `match` is exhaustive: a new kind of event needs an arm here, or the compiler
 //! complains.
 
-use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue, RefKind, RunningKind};
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue, RefKind, RunningKind, StopReason};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
@@ -233,9 +233,11 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::IoLabel { .. } => timeline.labels.learn_event(&event),
         Event::LoopStopped { reason } => {
-            timeline.stopped = Some(Stopped { at, reason });
-            if let Some(place) = place {
-                timeline.open[place].has_stopped = true;
+            let had_stopped =
+                place.is_some_and(|place| std::mem::replace(&mut timeline.open[place].has_stopped, true));
+            // Closing a loop that had stopped does not change why it stopped.
+            if reason != StopReason::Closed || !had_stopped {
+                timeline.stopped = Some(Stopped { at, reason });
             }
         }
         Event::IoReady { tag, task, start, .. } => {

@@ -1,6 +1,6 @@
 //! Tests of separate loops: each is what it would be alone, and the whole is unchanged.
 
-use loop_probes::event::Outcome;
+use loop_probes::event::{Outcome, StopReason};
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 use proptest::prelude::*;
 
@@ -55,6 +55,29 @@ fn a_timer_that_is_overdue_is_overdue_in_its_own_loop() {
     let overdue = |own: &Timeline| own.overdue_timers().len();
     let each: Vec<usize> = timeline.loops_by_now().map(|own| overdue(&own)).collect();
     assert_eq!((overdue(&timeline), each), (3, vec![1, 2]));
+}
+
+#[test]
+fn a_loop_that_is_closed_has_no_timers() {
+    let timer = loop_probes::ids::TimerId(1);
+    let armed = Event::TimerArmed { timer, tag: Tag(9), due: Timestamp(2 * MS), period_ns: Some(MS) };
+    let begin = Event::SnapshotBegin { tick: 1, next_task: TaskId(1), next_timer: timer };
+    let closed = Event::LoopStopped { reason: StopReason::Closed };
+    let mut events = vec![at(1, 0, begin), at(1, 0, Event::SnapshotEnd { parts: 0, left_out: 0 })];
+    events.extend(tick(1, 1, 0, 1));
+    events.push(at(1, MS, armed));
+    let later = tick(2, 1, 50, 1);
+    let told = |events: &[Stamped]| {
+        let timeline = folded(events.iter().chain(&later));
+        let reason = timeline.stopped.map(|stopped| stopped.reason);
+        (timeline.overdue_timers().len(), timeline.keep_alive.held().len(), reason)
+    };
+    assert_eq!(told(&events), (1, 1, None), "paused between two runs");
+    events.push(at(1, 2 * MS - 1, closed));
+    assert_eq!(told(&events), (0, 0, Some(StopReason::Closed)));
+    let stopped = Event::LoopStopped { reason: StopReason::Stopped };
+    events.insert(events.len() - 1, at(1, 2 * MS - 2, stopped));
+    assert_eq!(told(&events).2, Some(StopReason::Stopped), "why it stopped remains");
 }
 
 #[test]
