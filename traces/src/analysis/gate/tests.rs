@@ -411,3 +411,27 @@ fn what_holds_as_far_as_a_recording_goes_is_undecided_where_it_was_cut() {
     assert_eq!(judged("timer_lag.max", Limit::Max(0.5e6)).outcome, Outcome::Failed);
     assert_eq!(judged("ticks.count", Limit::Min(1.0)).outcome, Outcome::Held);
 }
+
+#[test]
+fn what_follows_a_cut_can_lower_rates_percentiles_and_means_but_no_count_sum_or_maximum() {
+    let mut run = runs(&[1e6]).remove(0);
+    run.summary.source.state = StateSummary::Unclosed;
+    let mut seen = 0;
+    for metric in Metric::all(&run.summary) {
+        let name = metric.to_string();
+        let can_fall = ["rate", "utilization", "p50", "p90", "p99", "mean", "gmean", "waiting", "left"];
+        let can_fall = can_fall.contains(&name.rsplit('.').next().unwrap());
+        let value = metric.of(&run.summary).unwrap().number;
+        let judged = |limit| gate(&name, limit).judge(&run).unwrap();
+        let least = judged(Limit::Min(value));
+        let most = if name == "utilization" { Some(1.0) } else { None };
+        if can_fall && value > 0.0 {
+            assert_eq!((least.outcome, least.bounds), (Outcome::Undecided, Some((0.0, most))), "{name}");
+            assert_eq!(judged(Limit::Max(value / 2.0)).outcome, Outcome::Undecided, "{name}");
+            seen += 1;
+        } else {
+            assert_eq!((least.outcome, least.bounds), (Outcome::Held, Some((value, most))), "{name}");
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

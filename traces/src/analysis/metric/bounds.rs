@@ -45,12 +45,26 @@ impl Metric {
         if summary.malformed_events == 0 || self.is_plain("lost") {
             return Some(bounds);
         }
-        // The skipped events could have held anything, which lowers no sum, count or maximum.
-        let only_rises = match self.statistic() {
+        // The skipped events could have held anything.
+        Some(self.with_anything(bounds))
+    }
+
+    /// The bounds of a run that has these, and in which anything else may have happened too.
+    pub(in crate::analysis) fn with_anything(&self, bounds: Bounds) -> Bounds {
+        Bounds { low: if self.only_rises() { bounds.low } else { 0.0 }, high: self.most() }
+    }
+
+    /// Whether more events can only raise it: true of sums, counts and maxima, not of percentiles, means, shares, rates
+    /// and what is left at the end.
+    fn only_rises(&self) -> bool {
+        match self.statistic() {
             Some(statistic) => statistic == Statistic::Max,
-            None => self.unit() != Unit::Ratio && !self.to_string().ends_with("depth.p50"),
-        };
-        Some(Bounds { low: if only_rises { bounds.low } else { 0.0 }, high: self.most() })
+            None => {
+                let is_share = matches!(self.unit(), Unit::Ratio | Unit::PerSecond);
+                let is_at_end = self.is_plain("agenda.waiting") || self.is_plain("shutdown.left");
+                !is_share && !is_at_end && !self.to_string().ends_with("depth.p50")
+            }
+        }
     }
 
     fn bounds_of_readable(&self, summary: &Summary) -> Option<Bounds> {
