@@ -193,7 +193,7 @@ words! {
         5 Deadline = "deadline",
         /// A shutdown is complete.
         6 Shutdown = "shutdown",
-        /// The loop was closed or dropped: it will not run again, and has no timers or tasks any more.
+        /// The loop was closed or dropped: it will not run again, and its timers will not fire.
         7 Closed = "closed",
     }
     /// What keeps a loop alive.

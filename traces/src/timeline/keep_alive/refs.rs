@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use loop_probes::event::{ClockPoint, Event, Queue, RefKind, StopReason};
+use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
 
 use super::RefName;
@@ -69,7 +69,6 @@ pub(super) const fn concerns(event: &Event) -> bool {
             | Event::SnapshotPending { .. }
             | Event::SnapshotEnd { .. }
             | Event::Lost { .. }
-            | Event::LoopStopped { reason: StopReason::Closed }
     )
 }
 
@@ -140,11 +139,6 @@ impl Refs {
             }
             Event::Lost { .. } => {
                 (self.now, self.gathering, self.as_of, self.fired) = (Picture::default(), None, None, None);
-            }
-            Event::LoopStopped { reason: StopReason::Closed } => {
-                (self.now, self.gathering, self.fired) = (Picture::default(), None, None);
-                (self.alive, self.as_of) = (Some(0), Some(at));
-                self.sources.clear();
             }
             Event::RefChanged { what, delta, alive } => {
                 self.alive = Some(alive);

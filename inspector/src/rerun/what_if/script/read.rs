@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use loop_core::gc::GcState;
-use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind};
+use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind, StopReason};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -394,6 +394,8 @@ impl Reading {
             Event::InputRefs { delta } => self.open.push((at, None, What::Hold(delta))),
             Event::InputHeap { heap_bytes } => self.heap_read(heap_bytes),
             Event::GcDecision { action: GcAction::Collect, .. } => self.is_collecting = true,
+            // Closing a loop ends no run.
+            Event::LoopStopped { reason: StopReason::Closed } => {}
             Event::LoopStopped { reason } => self.script.ended = Some(reason),
             _ => {}
         }
