@@ -327,7 +327,7 @@ impl Summary {
             ticks.busy_ns.saturating_add(unfinished.busy_ns()),
             ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()),
         );
-        let has_ticks = ticks.count > 0 || ticks.incomplete > 0 || !unfinished.ticks.is_empty();
+        let has_ticks = ticks.count > 0 || timeline.incomplete_ticks() > 0 || !unfinished.ticks.is_empty();
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let loop_name = blame::loop_names(timeline);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
@@ -344,7 +344,7 @@ impl Summary {
             pressure: pressure(timeline),
             ticks: TicksSummary {
                 count: ticks.count,
-                incomplete: ticks.incomplete,
+                incomplete: timeline.incomplete_ticks(),
                 missing: timeline.ticks_missing(),
                 open: unfinished.ticks.len() as u64,
                 stalls: stalls.count,

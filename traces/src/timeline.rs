@@ -297,6 +297,12 @@ impl Timeline {
         self.hidden.ticks_between()
     }
 
+    /// Ticks with missing records, including those that were open when records were lost and have not ended since.
+    #[must_use]
+    pub fn incomplete_ticks(&self) -> u64 {
+        self.ticks.incomplete.saturating_add(self.hidden.torn())
+    }
+
     /// What lost records may have held, and what has not ended: together they bound every percentile.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
@@ -309,7 +315,7 @@ impl Timeline {
         let lost = self.lost_records;
         let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
         let waits = Missing::anything(lost.saturating_add(left_out));
-        let mut missing = self.hidden.missing(lost, self.ticks.incomplete, waits);
+        let mut missing = self.hidden.missing(lost, self.incomplete_ticks(), waits);
         unfinished.add_to(&mut missing);
         missing
     }

@@ -188,9 +188,11 @@ impl Gate {
         share: f64,
         pressure: &Pressure,
     ) -> Judgement {
-        // More pressure on the candidate cannot hide that it is worse.
+        // More pressure on the candidate cannot hide that it is worse, where it only ever lengthens, or where the
+        // machine's speed was taken out.
+        let lengthens = self.metric.is_run_of_tag() || !Pressure::moves_both_ways(&self.metric);
         let is_bound = matches!(self.limit, Limit::WorseBy(_));
-        if judged.outcome == Outcome::Held && is_bound && !pressure.is_more_in_base() {
+        if judged.outcome == Outcome::Held && is_bound && lengthens && !pressure.is_more_in_base() {
             return judged;
         }
         let verdict = match judged.outcome {

@@ -399,6 +399,7 @@ impl Timeline {
         // The end belongs to another tick: the open one's own end was lost.
         let endless = open.going_on().map(|(_, _, begun)| begun).filter(|begun| *begun != start);
         if let Some(begun) = endless {
+            self.ticks.incomplete += 1;
             self.gaps[place].without_end(begun, stamped.at);
         }
         let (summary, spans, seen) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);

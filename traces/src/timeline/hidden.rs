@@ -90,7 +90,7 @@ pub(crate) struct Hidden {
     in_ticks: Missing,
     /// A task was seen inside another.
     nested: bool,
-    /// Ticks not seen at all, by the numbers of those around them, plus ticks of which only the beginning was seen.
+    /// Ticks not seen at all, by the numbers of those around them.
     unseen: u64,
     /// Of those, the ones between two tick numbers that were seen.
     between: u64,
@@ -146,7 +146,6 @@ impl Hidden {
         emitter.torn = None;
         emitter.boundary = Some(tick.end);
         if let Some(endless) = endless {
-            self.unseen = self.unseen.saturating_add(1);
             self.ticks.stretch(tick.start.ns_since(endless));
         }
         if tick.incomplete {
@@ -215,6 +214,11 @@ impl Hidden {
         }
     }
 
+    /// Ticks that began before a loss, and whose end was not seen yet.
+    pub(crate) fn torn(&self) -> u64 {
+        self.emitters.iter().filter(|emitter| emitter.torn.is_some()).count() as u64
+    }
+
     /// Ticks not seen at all, by the numbers of those around them.
     pub(crate) const fn ticks_between(&self) -> u64 {
         self.between
@@ -223,16 +227,14 @@ impl Hidden {
     /// What is missing, given `lost` records and `incomplete` ticks.
     pub(crate) fn missing(&self, lost: u64, incomplete: u64, waits: Missing) -> MissingSamples {
         let mut ticks = self.ticks.clone();
-        let mut torn = 0;
         for (start, to) in self.emitters.iter().filter_map(|emitter| emitter.torn) {
             ticks.stretch(to.ns_since(start));
-            torn += 1;
         }
         // A tick lost whole has lost two records: its beginning and its end.
         let since = self.emitters.iter().map(|emitter| emitter.lost_since / 2);
         let numbered = since.fold(self.unseen, u64::saturating_add);
         let unseen = if self.unnumbered { lost / 2 } else { numbered.min(lost / 2) };
-        let ticks = ticks.counted(unseen.saturating_add(incomplete).saturating_add(torn));
+        let ticks = ticks.counted(unseen.saturating_add(incomplete));
         let others = Missing::anything(lost);
         let tasks = if self.nested { others.clone() } else { self.tasks.clone().counted(lost) };
         MissingSamples {

@@ -214,6 +214,29 @@ fn a_stall_names_its_handler() {
 }
 
 #[test]
+fn a_gap_breaks_both_ticks_that_it_touches() {
+    let start = |at: u64, tick| (at, Event::TickStart { tick });
+    let end = |at, tick, start| (at, Event::TickEnd { tick, tasks_run: 0, start: Timestamp(start) });
+    let lost = |at| (at, Event::Lost { count: 9, from: Timestamp(at - 50) });
+    let incomplete = |events: &[(u64, Event)]| {
+        let stamped =
+            events.iter().map(|&(at, event)| Stamped { at: Timestamp(at), source: SourceId(1), event });
+        let mut timeline = Timeline::new(TimelineConfig::default());
+        timeline.extend(&stamped.collect::<Vec<_>>());
+        let ticks = &timeline.ticks;
+        assert!(timeline.missing().ticks.count() >= timeline.incomplete_ticks() + timeline.ticks_missing());
+        (ticks.count, timeline.incomplete_ticks(), timeline.ticks_missing())
+    };
+    let first = [start(0, 1), end(10, 1, 0), start(10, 2)];
+    let with = |rest: &[(u64, Event)]| incomplete(&[&first, rest].concat());
+    assert_eq!(with(&[lost(100)]), (1, 1, 0), "it has not ended");
+    assert_eq!(with(&[lost(100), end(120, 2, 10)]), (1, 1, 0));
+    assert_eq!(with(&[lost(100), start(120, 5)]), (1, 1, 2));
+    assert_eq!(with(&[lost(100), end(120, 5, 80)]), (1, 2, 2));
+    assert_eq!(with(&[lost(100), end(120, 5, 80), start(120, 6), lost(200)]), (1, 3, 2));
+}
+
+#[test]
 fn a_gap_breaks_the_tick_around_it_and_no_other_emitters() {
     let at = Timestamp;
     let event = |at_ns, source, event| Stamped { at: at(at_ns), source: SourceId(source), event };

@@ -26,7 +26,7 @@ pub struct Change {
     /// The candidate's median.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<f64>,
-    /// The change of the median as a share of the base.
+    /// The shift (Hodges–Lehmann) as a share of the base.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
     /// Cliff's delta.
@@ -55,14 +55,13 @@ fn change(name: String, metric: &Metric, base: &[Run], candidate: &[Run]) -> Cha
     // As measured: not corrected for the machine's speed.
     let sides = Sides::of(metric, base, candidate, &Speed::default());
     let [below, above] = sides.medians;
-    let change = below.zip(above).filter(|(below, _)| *below > 0.0).map(|(below, above)| above / below - 1.0);
     let both = below.is_some() && above.is_some();
     Change {
         metric: name,
         unit: metric.unit(),
         base: below,
         candidate: above,
-        change,
+        change: sides.change(),
         delta: cliffs_delta(&sides.base, &sides.candidate),
         p: both.then(|| rank_test(&sides.base, &sides.candidate)),
     }

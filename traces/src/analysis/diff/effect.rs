@@ -67,6 +67,18 @@ impl Sides {
         }
     }
 
+    /// The shift (Hodges–Lehmann) as a share of the base; `None` if a side has no value, or the base is zero.
+    pub(super) fn change(&self) -> Option<f64> {
+        self.relative(shift(&self.base, &self.candidate)?)
+    }
+
+    fn relative(&self, by: f64) -> Option<f64> {
+        match self.is_ratio {
+            true => Some(by.exp() - 1.0),
+            false => self.medians[0].filter(|base| *base > 0.0).map(|base| by / base),
+        }
+    }
+
     /// Subtracts `logs`, one for each run.
     pub(super) fn less(&self, logs: &[f64]) -> Self {
         let (base, candidate) = logs.split_at(self.base.len().min(logs.len()));
@@ -125,10 +137,7 @@ impl Effect {
         let [base_median, candidate_median] = [sides.medians[0]?, sides.medians[1]?];
         let by = shift(base, candidate)?;
         let interval = bootstrap::of_shift(base, candidate);
-        let relative = |by: f64| match sides.is_ratio {
-            true => Some(by.exp() - 1.0),
-            false => (base_median > 0.0).then(|| by / base_median),
-        };
+        let relative = |by: f64| sides.relative(by);
         let absolute = |by: f64| if sides.is_ratio { (by.exp() - 1.0) * base_median } else { by };
         let change_interval = |Interval { low, high }: Interval| Some([relative(low)?, relative(high)?]);
         let unit = if sides.is_ratio || base_median <= 0.0 { 1.0 } else { base_median };

@@ -129,6 +129,12 @@ impl Pressure {
         self.apart().any(|(by, _)| by < 0.0)
     }
 
+    /// Whether more pressure can move the metric in either direction: others that compute keep processors awake, so
+    /// that threads wake sooner, and share caches with them.
+    pub(crate) fn moves_both_ways(metric: &Metric) -> bool {
+        metric.unit() == Unit::Ns && matches!(metric.statistic(), Some(Statistic::P50 | Statistic::Gmean))
+    }
+
     /// Why `verdict` on this effect is withheld; `None` if the sides had about the same pressure, or it cannot explain
     /// the effect.
     #[must_use]
@@ -148,9 +154,8 @@ impl Pressure {
 
     /// Whether the difference in pressure could cause the effect.
     fn explains(&self, metric: &Metric, effect: &Effect, follows: bool, margin: f64) -> bool {
-        let is_typical = matches!(metric.statistic(), Some(Statistic::P50 | Statistic::Gmean));
         match (metric.unit(), effect.change, self.base.delayed_ns, self.candidate.delayed_ns) {
-            (Unit::Ns, Some(change), ..) if is_typical => {
+            (_, Some(change), ..) if Self::moves_both_ways(metric) => {
                 let by = (1.0 + change).max(f64::MIN_POSITIVE).ln().abs();
                 by <= std::f64::consts::LN_2 + margin.ln_1p()
             }
@@ -234,6 +239,12 @@ mod tests {
             Outcome::Held,
             "it hides nothing that is worse"
         );
+        let lag = gate("timer_lag.p50");
+        let (lower, awake) = (side(0.8, Some(0.95)), side(1.0, Some(0.02)));
+        let held = lag.judge_against(&awake, &side(0.8, Some(0.02)));
+        assert_eq!(held.outcome, Outcome::Held, "{held:?}");
+        let hidden = lag.judge_against(&awake, &lower);
+        assert_eq!(hidden.outcome, Outcome::Undecided, "pressure alone lowers a typical lag: {hidden:?}");
     }
 
     #[test]
