@@ -9,6 +9,7 @@ mod heartbeat;
 mod image;
 pub(crate) mod liveness;
 mod rings;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -19,15 +20,13 @@ use std::time::Duration;
 
 use crate::clock::{Anchor, Clock, SystemClock, TickUnit};
 use crate::clock_map::{ClockFaults, ClockMap};
-use crate::event::{Event, LabelKind};
+use crate::event::LabelKind;
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::merge::Merge;
 use crate::metadata::Metadata;
-use crate::record::Packed;
 use crate::recorder::Running;
 use crate::ring::Start;
 use crate::session::Session;
-use crate::shared::layout::{LABELS_MAX, head};
 use crate::stamped::Stamped;
 use crate::text::InlineText;
 
@@ -36,7 +35,7 @@ pub use liveness::ProcessState;
 
 use crate::pressure::Pressure;
 use heartbeat::Heartbeat;
-use image::{Image, Words};
+use image::Image;
 pub(crate) use image::{Opened, RingFile};
 use rings::Rings;
 
@@ -103,8 +102,9 @@ pub struct ProcessReader {
     /// Where the stream begins. A worker's ring reaches further back than that of a busy loop; events from before
     /// would make the loop look idle in that time.
     begin: Option<Ticks>,
-    /// Records from before `begin`.
+    /// Records from before `begin`: read, and lost.
     passed_over: u64,
+    passed_over_lost: u64,
     heartbeat: Option<Heartbeat>,
     pressure: Option<Pressure>,
 }
@@ -168,6 +168,7 @@ impl ProcessReader {
             // With "newest", every ring is read from the same moment on.
             begin: (start == Start::Newest).then_some(Ticks(0)),
             passed_over: 0,
+            passed_over_lost: 0,
             heartbeat: None,
             pressure: None,
             image,
@@ -233,6 +234,9 @@ impl ProcessReader {
         };
         self.release(watermark, out);
         gathered?;
+        if is_over && !more {
+            self.release_end_gaps(out);
+        }
         if !more && (self.heartbeat.is_some() || self.pressure.is_some()) {
             let at = self.told_at(self.alive_at.min(now));
             self.beat(at, out)?;
@@ -318,17 +322,18 @@ impl ProcessReader {
             .collect())
     }
 
-    /// The exact number of records overwritten before they were read, since the reader attached.
+    /// The exact number of records that were overwritten before they were read, since the reader attached, or that are
+    /// damaged.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
-        self.rings.lost()
+        self.rings.lost().saturating_sub(self.passed_over_lost)
     }
 
     /// Records overwritten before the first read, or skipped because they are older than anything left of any
     /// loop.
     #[must_use]
     pub fn before_attach(&self) -> u64 {
-        self.rings.before_attach().saturating_add(self.passed_over)
+        self.rings.before_attach().saturating_add(self.passed_over + self.passed_over_lost)
     }
 
     /// Records read, counting each part.
@@ -442,55 +447,5 @@ impl ProcessReader {
             self.map.steer(anchor);
         }
         Ok(more)
-    }
-
-    fn read_labels(&mut self, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
-        let Words([used, dropped, sources]) = self.image.words(head::LABELS_USED)?;
-        (self.dropped_labels, self.dropped_sources) =
-            (dropped, sources.saturating_sub(self.image.unshared()));
-        let used = usize::try_from(used).unwrap_or(usize::MAX).min(self.image.plan().labels_max);
-        while self.labels_read < used {
-            let label = self.image.label(self.labels_read)?;
-            self.labels_read += 1;
-            if let Some((kind, id, text)) = label {
-                self.tell(SourceId(0), kind, id, text, out);
-            }
-        }
-        Ok(())
-    }
-
-    fn tell(&mut self, source: SourceId, kind: LabelKind, id: u32, text: InlineText, out: &mut Vec<Stamped>) {
-        if self.is_news(kind, id, text) {
-            out.push(Stamped { at: self.last_at, source, event: Event::Label { kind, id, text } });
-        }
-    }
-
-    /// Whether a label is new; remembers it as known.
-    fn is_news(&mut self, kind: LabelKind, id: u32, text: InlineText) -> bool {
-        if self.known.len() >= 2 * LABELS_MAX {
-            return true;
-        }
-        self.known.insert((kind, id), text) != Some(text)
-    }
-
-    fn release(&mut self, watermark: Ticks, out: &mut Vec<Stamped>) {
-        let mut merge = std::mem::take(&mut self.merge);
-        let begin = self.begin.unwrap_or_default();
-        merge.release(watermark, |ring, raw| {
-            if raw.at < begin && !matches!(raw.event, Event::Label { .. } | Event::Lost { .. }) {
-                self.passed_over += Packed::new(raw.at, raw.event).parts() as u64;
-                return;
-            }
-            let at = self.map.convert(raw.at);
-            self.last_at = self.last_at.max(at);
-            if let Event::Label { kind, id, text } = raw.event
-                && !self.is_news(kind, id, text)
-            {
-                return;
-            }
-            let source = SourceId(ring as u32 + 1);
-            out.push(Stamped { at, source, event: raw.event.map_time(|time| self.map.peek(time)) });
-        });
-        self.merge = merge;
     }
 }

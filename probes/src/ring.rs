@@ -28,6 +28,7 @@ pub(crate) mod foreign;
 mod loom_model;
 mod reader;
 mod slots;
+mod still;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -63,6 +64,9 @@ pub(crate) const RECORD_WORDS: usize = 4;
 
 /// Index of the stamp among a record's words.
 pub(crate) const STAMP_WORD: usize = 1;
+
+/// Most records copied at once: long enough to be cheap, short enough to outrun the writer.
+const BATCH: u64 = 2048;
 
 /// An empty record, used to initialise copy buffers.
 pub(crate) const BLANK: Record = [0; RECORD_WORDS];

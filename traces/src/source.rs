@@ -87,10 +87,10 @@ pub enum SourceState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceCounts {
-    /// Records that were overwritten, or damaged, after the first read. The stream holds them too, as
+    /// Records that were overwritten, or damaged, after the first one that was returned. The stream holds them too, as
     /// [`Lost`](loop_probes::event::Event::Lost) events.
     pub lost_records: u64,
-    /// Records that were overwritten before the first read: no loss.
+    /// Records that were overwritten before the first one that was returned: no loss.
     pub before_attach: u64,
     /// Events of kinds that this version does not know: skipped.
     pub unknown_kinds: u64,

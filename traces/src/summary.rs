@@ -54,7 +54,7 @@ pub struct Summary {
     pub span_ns: u64,
     /// Records lost in between.
     pub lost_records: u64,
-    /// Records overwritten before the first read: no loss, totals count since then.
+    /// Records overwritten before the first one that was returned: no loss, totals count since then.
     #[serde(default)]
     pub before_attach: u64,
     /// Events skipped because this version does not know them.

@@ -178,6 +178,11 @@ impl Image {
         matches!(self, Self::File(file) if liveness::is_exiting(&file.who))
     }
 
+    /// Whether nothing writes it any more.
+    pub(super) fn is_still(&self) -> bool {
+        matches!(self, Self::File(file) if liveness::is_still(&file.file, &file.who))
+    }
+
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
         let observed = match self {
             Self::File(file) => liveness::observe(&file.file, &file.who),

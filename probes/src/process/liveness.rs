@@ -68,6 +68,12 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
     }
 }
 
+/// Whether nothing writes the file any more.
+pub(crate) fn is_still(file: &File, who: &Identity) -> bool {
+    // A thread may go on after the main thread is gone, or in a forked child: the lock is held as long as any does.
+    who.boot_id != identity::boot_id() || !is_locked(file)
+}
+
 /// Whether the process is being torn down by the kernel, or is gone. False if its pid means nothing in this namespace.
 pub(crate) fn is_exiting(who: &Identity) -> bool {
     who.pid_namespace == identity::namespace("pid")

@@ -36,6 +36,15 @@ struct Ring {
     slots: SlotsAt,
     capacity: u64,
     reader: Reader,
+    found: Found,
+    polled_at: Option<Timestamp>,
+    /// Recent rate, in records per 2^20 ns. Unknown before the second poll.
+    rate: Option<u64>,
+}
+
+/// What was found in a ring so far.
+#[derive(Debug, Default)]
+struct Found {
     /// A gap that no event has followed yet, in records.
     gap: u64,
     /// Time of the last event before it.
@@ -45,9 +54,16 @@ struct Ring {
     /// Whether a loop writes it: tick events were found.
     is_loop: bool,
     unknown: u64,
-    polled_at: Option<Timestamp>,
-    /// Recent rate, in records per 2^20 ns. Unknown before the second poll.
-    rate: Option<u64>,
+}
+
+/// A gap behind the last event of a ring.
+#[derive(Debug)]
+pub(super) struct EndGap {
+    pub(super) source: SourceId,
+    /// Number of records.
+    pub(super) count: u64,
+    /// Time of the last event, if there is one.
+    pub(super) from: Option<Ticks>,
 }
 
 #[derive(Debug)]
@@ -101,22 +117,23 @@ impl Rings {
                     }
                     // A ring opened since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
+                    // A tick in progress is read from its beginning.
                     let open_tick = match start {
                         Start::Newest => slots.open_tick(image, &mut self.scratch)?,
                         Start::Oldest => None,
+                    };
+                    let reader = match (open_tick, start) {
+                        (Some(open_tick), _) => Reader::starting_at(open_tick),
+                        (None, Start::Oldest) if image.is_still() => Reader::of_still(),
+                        (None, _) => Reader::new(start),
                     };
                     self.rings.push(Ring {
                         place: index,
                         generation,
                         slots,
                         capacity,
-                        // A tick in progress is read from its beginning.
-                        reader: open_tick.map_or_else(|| Reader::new(start), Reader::starting_at),
-                        gap: 0,
-                        last_at: None,
-                        first_at: None,
-                        is_loop: false,
-                        unknown: 0,
+                        reader,
+                        found: Found::default(),
                         polled_at: None,
                         rate: None,
                     });
@@ -169,13 +186,23 @@ impl Rings {
 
     /// The earliest time from which a loop's records are still complete, if earlier ones were overwritten.
     pub(super) fn loops_since(&self) -> Option<Ticks> {
-        let loops = self.rings.iter().filter(|ring| ring.is_loop);
+        let loops = self.rings.iter().filter(|ring| ring.found.is_loop);
         let whole = |ring: &Ring| ring.reader.before_attach() == 0;
-        loops.map(|ring| ring.first_at.filter(|_| !whole(ring)).unwrap_or_default()).min()
+        loops.map(|ring| ring.found.first_at.filter(|_| !whole(ring)).unwrap_or_default()).min()
     }
 
     pub(super) fn unknown(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.unknown).sum()
+        self.rings.iter().map(|ring| ring.found.unknown).sum()
+    }
+
+    /// The gaps that no event has followed, each once. For rings that were read to their end.
+    pub(super) fn take_end_gaps(&mut self) -> impl Iterator<Item = EndGap> {
+        let gapped = self.rings.iter_mut().filter(|ring| ring.found.gap > 0);
+        gapped.map(|ring| EndGap {
+            source: SourceId(ring.place as u32 + 1),
+            count: std::mem::take(&mut ring.found.gap),
+            from: ring.found.last_at,
+        })
     }
 
     pub(super) fn suggested_period(&self) -> Duration {
@@ -299,14 +326,10 @@ impl Ring {
         merge: &mut Merge,
     ) -> Result<bool, ReadError> {
         let before = self.reader.next();
-        let (lane, gap, last_at, unknown) = (self.place, &mut self.gap, &mut self.last_at, &mut self.unknown);
-        let (first_at, is_loop) = (&mut self.first_at, &mut self.is_loop);
+        let (lane, found) = (self.place, &mut self.found);
         let emit = |item: Item<'_>| match item {
-            Item::Lost(count) => *gap = gap.saturating_add(count),
-            Item::Event(records) => {
-                first_at.get_or_insert(Ticks(records[0][0]));
-                *is_loop |= take(records, lane, gap, last_at, unknown, merge);
-            }
+            Item::Lost(count) => found.gap = found.gap.saturating_add(count),
+            Item::Event(records) => found.take(records, lane, merge),
         };
         let more = self.slots.read(image, &mut self.reader, reach, scratch, emit)?;
         if let (SlotsAt::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
@@ -333,29 +356,20 @@ impl Ring {
     }
 }
 
-/// Decodes one event and passes it on, preceded by its gap. Returns whether it is a tick event.
-fn take(
-    records: &[Record],
-    lane: usize,
-    gap: &mut u64,
-    last_at: &mut Option<Ticks>,
-    unknown: &mut u64,
-    merge: &mut Merge,
-) -> bool {
-    let at = Ticks(records[0][0]);
-    if *gap > 0 {
-        let lost = Event::Lost { count: std::mem::take(gap), from: last_at.unwrap_or(at) };
-        merge.push(lane, RawEvent { at, event: lost });
-    }
-    match unpack::<Ticks>(records) {
-        Ok((at, event)) => {
-            *last_at = Some(at);
-            merge.push(lane, RawEvent { at, event });
-            matches!(event, Event::TickStart { .. } | Event::TickEnd { .. })
+impl Found {
+    /// Decodes one event and passes it on, preceded by its gap.
+    fn take(&mut self, records: &[Record], lane: usize, merge: &mut Merge) {
+        let Ok((at, event)) = unpack::<Ticks>(records) else {
+            self.unknown += records.len() as u64;
+            return;
+        };
+        self.first_at.get_or_insert(at);
+        if self.gap > 0 {
+            let lost = Event::Lost { count: std::mem::take(&mut self.gap), from: self.last_at.unwrap_or(at) };
+            merge.push(lane, RawEvent { at, event: lost });
         }
-        Err(_) => {
-            *unknown += records.len() as u64;
-            false
-        }
+        self.last_at = Some(at);
+        self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
+        merge.push(lane, RawEvent { at, event });
     }
 }

@@ -1,9 +1,10 @@
 //! Merging, labels and counts of a whole process; and corrupt files.
 
+mod holes;
 mod hostile;
 
 use super::*;
-use crate::event::Phase;
+use crate::event::{Event, Phase};
 use crate::ids::Tag;
 use crate::recorder::Recorder;
 

@@ -5,7 +5,8 @@
 
 use crate::record::{PARTS_MAX, Record, Stamp};
 
-use super::{BLANK, Start, lap_of, laps_ahead};
+use super::still::{self, End};
+use super::{BATCH, BLANK, Start, lap_of, laps_ahead};
 
 /// Access to slots. Slot numbers are taken modulo the capacity.
 pub(crate) trait View {
@@ -44,9 +45,6 @@ impl Reach {
     pub(crate) const ALL: Self = Self { limit: u64::MAX, window: u64::MAX };
 }
 
-/// Most records copied at once: long enough to be cheap, short enough to outrun the writer.
-const BATCH: u64 = 2048;
-
 /// One reader of one ring. `read + lost + before_attach` is always the next sequence number to be read.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -58,6 +56,10 @@ pub(crate) struct Reader {
     read: u64,
     lost: u64,
     before_attach: u64,
+    /// Nothing writes the ring any more.
+    is_still: bool,
+    /// Where a still ring ends.
+    end: Option<End>,
 }
 
 /// What a slot's stamp reveals about a sequence number.
@@ -74,7 +76,23 @@ enum Seen {
 
 impl Reader {
     pub(crate) const fn new(start: Start) -> Self {
-        Self { start, started: false, next: 0, attached_at: None, read: 0, lost: 0, before_attach: 0 }
+        Self {
+            start,
+            started: false,
+            next: 0,
+            attached_at: None,
+            read: 0,
+            lost: 0,
+            before_attach: 0,
+            is_still: false,
+            end: None,
+        }
+    }
+
+    /// A reader of a ring that nothing writes any more: it returns everything that can be read, and counts everything
+    /// between as lost.
+    pub(crate) const fn of_still() -> Self {
+        Self { is_still: true, ..Self::new(Start::Oldest) }
     }
 
     /// A reader that starts at record `next`, which has been published.
@@ -98,7 +116,7 @@ impl Reader {
         self.lost
     }
 
-    /// Records that had been overwritten, or were to be skipped, at the time of the first read.
+    /// Records that were overwritten before the first one that was returned, or were to be skipped.
     pub(crate) const fn before_attach(&self) -> u64 {
         self.before_attach
     }
@@ -112,7 +130,12 @@ impl Reader {
         reach: Reach,
         mut emit: impl FnMut(Item<'_>),
     ) -> Result<bool, V::Error> {
-        let head = if self.started { self.advance(view)? } else { self.attach(view)? };
+        let head = match (self.is_still, self.started) {
+            (true, false) => self.attach_still(view, scratch)?,
+            (true, true) => self.end.map(|end| end.head).filter(|head| *head >= self.next),
+            (false, true) => self.advance(view)?,
+            (false, false) => self.attach(view)?,
+        };
         let mut more = false;
         if let Some(head) = head {
             let capacity = 1 << view.shift();
@@ -125,6 +148,10 @@ impl Reader {
             let last = head.min(self.next.saturating_add(reach.limit.max(PARTS_MAX as u64) - 1));
             more = last < head;
             while self.next <= last && self.batch(view, last, scratch, &mut emit)? {}
+        }
+        if let Some(end) = self.end.as_mut().filter(|end| !more && end.unreadable > 0) {
+            let behind = end.head + 1 + std::mem::take(&mut end.unreadable);
+            self.skip(behind - self.next, &mut emit);
         }
         self.started = true;
         Ok(more)
@@ -160,7 +187,7 @@ impl Reader {
     /// How many of the records just copied from `next` on may be torn: the first one whose stamp is still in
     /// place proves the rest.
     fn overwritten<V: View>(&self, view: &V, count: u64) -> Result<u64, V::Error> {
-        if matches!(self.look(view, self.next)?, Seen::Current) {
+        if self.is_still || matches!(self.look(view, self.next)?, Seen::Current) {
             return Ok(0);
         }
         let (mut gone, mut there) = (0, count);
@@ -213,9 +240,9 @@ impl Reader {
         true
     }
 
-    /// Counts records that cannot be read.
+    /// Counts records that cannot be read: behind one that was returned, they are lost.
     fn skip(&mut self, count: u64, emit: &mut impl FnMut(Item<'_>)) {
-        if self.started {
+        if self.started || self.read > 0 {
             self.lost += count;
             emit(Item::Lost(count));
         } else {
@@ -242,6 +269,16 @@ impl Reader {
             return Ok(None);
         }
         Ok(head)
+    }
+
+    /// The newest record of a ring that nothing writes any more.
+    fn attach_still<V: View>(
+        &mut self,
+        view: &V,
+        scratch: &mut Vec<Record>,
+    ) -> Result<Option<u64>, V::Error> {
+        self.end = still::end_of(view, scratch)?;
+        Ok(self.end.map(|end| end.head))
     }
 
     /// The newest published sequence number, if there is one from `next` on.

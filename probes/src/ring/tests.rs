@@ -1,5 +1,6 @@
 //! The ring compared with a model, with a damaged or dead writer, and on two threads.
 
+mod still;
 mod stress;
 
 use std::convert::Infallible;

@@ -10,10 +10,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::shared::layout::{MAGIC, head};
 
+/// Number of slots of the ring of [`whole`], which reaches to the end of the file.
+pub(super) const SLOTS: usize = 128;
+
 /// The bytes of a ring file left by a crash.
-fn whole() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+pub(super) fn whole() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
-    let session = Session::builder("test").capacity(128).shared_in(&folder.path().join("rings")).unwrap();
+    let session =
+        Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.path().join("rings")).unwrap();
     let recorder = session.recorder("loop");
     recorder.name_tag(Ticks(1), Tag(1), "Echo");
     (1..300).for_each(|at| mark(&recorder, at));
@@ -143,11 +147,11 @@ proptest! {
         let (_folder, path, mut bytes) = whole();
         for (index, value, part) in flips {
             // In the header, the table, the slots, or anywhere: most of the file is empty.
-            let slots = bytes.len() - 128 * 32;
+            let slots = bytes.len() - SLOTS * 32;
             let at = match part {
                 0 => 8 + index.index(300),
                 1 => 4096 + index.index(300),
-                2 => slots + index.index(128 * 32),
+                2 => slots + index.index(SLOTS * 32),
                 _ => index.index(bytes.len()),
             };
             bytes[at] = value;

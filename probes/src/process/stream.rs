@@ -1,0 +1,85 @@
+//! What a reader hands out: labels before their first use, events in order, gaps at the record that follows.
+
+use super::image::Words;
+use super::{ProcessReader, ReadError};
+use crate::event::{Event, LabelKind};
+use crate::ids::{SourceId, Ticks};
+use crate::record::Packed;
+use crate::shared::layout::{LABELS_MAX, head};
+use crate::stamped::Stamped;
+use crate::text::InlineText;
+
+impl ProcessReader {
+    pub(super) fn read_labels(&mut self, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let Words([used, dropped, sources]) = self.image.words(head::LABELS_USED)?;
+        (self.dropped_labels, self.dropped_sources) =
+            (dropped, sources.saturating_sub(self.image.unshared()));
+        let used = usize::try_from(used).unwrap_or(usize::MAX).min(self.image.plan().labels_max);
+        while self.labels_read < used {
+            let label = self.image.label(self.labels_read)?;
+            self.labels_read += 1;
+            if let Some((kind, id, text)) = label {
+                self.tell(SourceId(0), kind, id, text, out);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(
+        &mut self,
+        source: SourceId,
+        kind: LabelKind,
+        id: u32,
+        text: InlineText,
+        out: &mut Vec<Stamped>,
+    ) {
+        if self.is_news(kind, id, text) {
+            out.push(Stamped { at: self.last_at, source, event: Event::Label { kind, id, text } });
+        }
+    }
+
+    /// Whether a label is new; remembers it as known.
+    fn is_news(&mut self, kind: LabelKind, id: u32, text: InlineText) -> bool {
+        if self.known.len() >= 2 * LABELS_MAX {
+            return true;
+        }
+        self.known.insert((kind, id), text) != Some(text)
+    }
+
+    pub(super) fn release(&mut self, watermark: Ticks, out: &mut Vec<Stamped>) {
+        let mut merge = std::mem::take(&mut self.merge);
+        let begin = self.begin.unwrap_or_default();
+        merge.release(watermark, |ring, raw| {
+            match raw.event {
+                Event::Label { .. } => {}
+                _ if raw.at >= begin => {}
+                Event::Lost { count, .. } => {
+                    self.passed_over_lost += count;
+                    return;
+                }
+                event => {
+                    self.passed_over += Packed::new(raw.at, event).parts() as u64;
+                    return;
+                }
+            }
+            let at = self.map.convert(raw.at);
+            self.last_at = self.last_at.max(at);
+            if let Event::Label { kind, id, text } = raw.event
+                && !self.is_news(kind, id, text)
+            {
+                return;
+            }
+            let source = SourceId(ring as u32 + 1);
+            out.push(Stamped { at, source, event: raw.event.map_time(|time| self.map.peek(time)) });
+        });
+        self.merge = merge;
+    }
+    /// Reports records missing behind the last event of a ring, once all events were handed out.
+    pub(super) fn release_end_gaps(&mut self, out: &mut Vec<Stamped>) {
+        let at = self.last_at;
+        out.extend(self.rings.take_end_gaps().map(|gap| {
+            let from = gap.from.map_or(at, |from| self.map.peek(from).min(at));
+            Stamped { at, source: gap.source, event: Event::Lost { count: gap.count, from } }
+        }));
+    }
+}

@@ -1,0 +1,55 @@
+//! Ring files of dead processes in which records are missing: each gap is a loss.
+
+use super::hostile::{SLOTS, whole};
+use super::*;
+
+/// Zeroes the stamps of the given slots.
+fn with_holes(slots: impl Iterator<Item = usize>) -> (Vec<Stamped>, ProcessReader) {
+    let (_folder, path, mut bytes) = whole();
+    let at = bytes.len() - SLOTS * 32;
+    slots.for_each(|slot| bytes[at + slot * 32 + 8..][..8].fill(0));
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    let events = flush(&mut reader);
+    (events, reader)
+}
+
+fn gaps(events: &[Stamped]) -> Vec<(u64, u64)> {
+    let lost = events.iter().map(|stamped| match stamped.event {
+        Event::Lost { count, .. } => Some((count, stamped.source.0.into())),
+        _ => None,
+    });
+    lost.flatten().collect()
+}
+
+#[test]
+fn a_hole_in_the_middle_is_lost_and_told_at_the_record_after_it() {
+    let (whole, reader) = with_holes(0..0);
+    let before = reader.before_attach();
+    assert_eq!((gaps(&whole), reader.lost_records()), (vec![], 0));
+    // The writer wrote two more records, a label, so that slot 44 holds the newest.
+    for slots in [80..82, 10..30, 100..128, 126..128] {
+        let missing = slots.len() as u64;
+        let (events, reader) = with_holes(slots.clone());
+        assert_eq!(gaps(&events), [(missing, 1)], "{slots:?}");
+        assert_eq!((reader.lost_records(), reader.before_attach()), (missing, before), "{slots:?}");
+        assert_eq!(times(&events).len() as u64, 128 - missing, "all others are read");
+    }
+}
+
+#[test]
+fn newest_records_that_are_missing_are_told_at_the_end() {
+    let newest = whole_newest();
+    let (events, reader) = with_holes(newest - 9..=newest);
+    // The one after the last readable may have been in the middle of being written.
+    assert_eq!((gaps(&events), reader.lost_records()), (vec![(9, 1)], 9));
+    assert!(matches!(events.last().unwrap().event, Event::Lost { .. }));
+}
+
+/// The slot of the newest record of [`whole`].
+fn whole_newest() -> usize {
+    let (_folder, _, bytes) = whole();
+    let at = bytes.len() - SLOTS * 32;
+    let time = |slot: &usize| u64::from_ne_bytes(bytes[at + slot * 32..][..8].try_into().unwrap());
+    (0..SLOTS).max_by_key(time).unwrap()
+}
