@@ -342,10 +342,16 @@ impl ProcessReader {
         self.rings.read() - self.passed_over
     }
 
-    /// Of the records read, those that are not an event this version knows.
+    /// Events of kinds that this version does not know: skipped.
     #[must_use]
-    pub fn unknown_records(&self) -> u64 {
+    pub fn unknown_kinds(&self) -> u64 {
         self.rings.unknown()
+    }
+
+    /// Events with values that they cannot have: skipped.
+    #[must_use]
+    pub fn malformed_events(&self) -> u64 {
+        self.rings.malformed()
     }
 
     /// Events that arrived after a later one of another ring had been handed out.

@@ -86,6 +86,14 @@ pub enum RecordError {
     Decode(#[from] DecodeError),
 }
 
+impl RecordError {
+    /// Whether it may be an event of a newer version, rather than a damaged one.
+    #[must_use]
+    pub const fn is_of_unknown_kind(&self) -> bool {
+        matches!(self, Self::Decode(DecodeError::UnknownKind(_)))
+    }
+}
+
 /// An event laid out as records, without a place yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed {

@@ -217,7 +217,12 @@ fn read(reader: &mut ProcessReader, out: &mut Vec<Stamped>) {
     let before = (reader.records_read(), reader.lost_records());
     let polled = reader.poll(out);
     let _running = reader.running();
-    let _figures = (reader.suggested_period(), reader.before_attach(), reader.unknown_records());
+    let _figures = (
+        reader.suggested_period(),
+        reader.before_attach(),
+        reader.unknown_kinds(),
+        reader.malformed_events(),
+    );
     let _more =
         (reader.late_events(), reader.dropped_sources(), reader.dropped_labels(), reader.clock_faults());
     assert!(reader.lost_records() >= before.1, "what is lost stays lost");
@@ -245,7 +250,10 @@ fn the_file_that_plans_begin_with_is_whole() {
     let mut reader = ProcessReader::open(&path, Start::Oldest).expect("it is a ring");
     let mut out = Vec::new();
     reader.flush(&mut out).expect("it is whole");
-    assert_eq!((reader.lost_records(), reader.unknown_records(), reader.before_attach()), (0, 0, 0));
+    assert_eq!(
+        (reader.lost_records(), reader.unknown_kinds() + reader.malformed_events(), reader.before_attach()),
+        (0, 0, 0)
+    );
     assert!(reader.records_read() > 200, "{} records", reader.records_read());
     assert_eq!(reader.running().expect("it is whole").len(), RINGS);
 }

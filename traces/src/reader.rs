@@ -19,7 +19,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use loop_probes::event::{DecodeError, Event, LabelKind};
+use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Record, RecordError, Stamp, unpack};
@@ -432,7 +432,7 @@ impl<R: Read + Seek> TraceReader<R> {
                     out.push(Stamped { at, source, event });
                     rest = after;
                 }
-                Err(RecordError::Decode(DecodeError::UnknownKind(_))) => {
+                Err(error) if error.is_of_unknown_kind() => {
                     self.counts.unknown_kinds += u64::from(self.counting);
                     rest = after;
                 }

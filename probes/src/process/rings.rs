@@ -53,7 +53,10 @@ struct Found {
     first_at: Option<Ticks>,
     /// Whether a loop writes it: tick events were found.
     is_loop: bool,
+    /// Events of unknown kinds.
     unknown: u64,
+    /// Events with values that they cannot have.
+    malformed: u64,
 }
 
 /// A gap behind the last event of a ring.
@@ -193,6 +196,10 @@ impl Rings {
 
     pub(super) fn unknown(&self) -> u64 {
         self.rings.iter().map(|ring| ring.found.unknown).sum()
+    }
+
+    pub(super) fn malformed(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.found.malformed).sum()
     }
 
     /// The gaps that no event has followed, each once. For rings that were read to their end.
@@ -359,9 +366,13 @@ impl Ring {
 impl Found {
     /// Decodes one event and passes it on, preceded by its gap.
     fn take(&mut self, records: &[Record], lane: usize, merge: &mut Merge) {
-        let Ok((at, event)) = unpack::<Ticks>(records) else {
-            self.unknown += records.len() as u64;
-            return;
+        let (at, event) = match unpack::<Ticks>(records) {
+            Ok(event) => event,
+            Err(error) => {
+                let count = if error.is_of_unknown_kind() { &mut self.unknown } else { &mut self.malformed };
+                *count += 1;
+                return;
+            }
         };
         self.first_at.get_or_insert(at);
         if self.gap > 0 {

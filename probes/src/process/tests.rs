@@ -1,6 +1,6 @@
 //! Merging, labels and counts of a whole process; and corrupt files.
 
-mod holes;
+mod damage;
 mod hostile;
 
 use super::*;

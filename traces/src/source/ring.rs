@@ -43,8 +43,8 @@ impl EventSource for ProcessReader {
         SourceCounts {
             lost_records: self.lost_records(),
             before_attach: self.before_attach(),
-            unknown_kinds: self.unknown_records(),
-            malformed: 0,
+            unknown_kinds: self.unknown_kinds(),
+            malformed: self.malformed_events(),
         }
     }
 

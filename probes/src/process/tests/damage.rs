@@ -1,17 +1,25 @@
-//! Ring files of dead processes in which records are missing: each gap is a loss.
+//! Ring files of dead processes with damaged words: what is missing or impossible is counted.
 
 use super::hostile::{SLOTS, whole};
 use super::*;
+use crate::record::{Packed, Stamp};
 
-/// Zeroes the stamps of the given slots.
-fn with_holes(slots: impl Iterator<Item = usize>) -> (Vec<Stamped>, ProcessReader) {
+/// Reads a ring file of [`whole`] after changing its bytes.
+fn read(change: impl FnOnce(&mut [u8])) -> (Vec<Stamped>, ProcessReader) {
     let (_folder, path, mut bytes) = whole();
-    let at = bytes.len() - SLOTS * 32;
-    slots.for_each(|slot| bytes[at + slot * 32 + 8..][..8].fill(0));
+    change(&mut bytes);
     std::fs::write(&path, &bytes).unwrap();
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
     let events = flush(&mut reader);
     (events, reader)
+}
+
+/// Zeroes the stamps of the given slots.
+fn with_holes(slots: impl Iterator<Item = usize>) -> (Vec<Stamped>, ProcessReader) {
+    read(|bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        slots.for_each(|slot| bytes[at + slot * 32 + 8..][..8].fill(0));
+    })
 }
 
 fn gaps(events: &[Stamped]) -> Vec<(u64, u64)> {
@@ -52,4 +60,31 @@ fn whole_newest() -> usize {
     let at = bytes.len() - SLOTS * 32;
     let time = |slot: &usize| u64::from_ne_bytes(bytes[at + slot * 32..][..8].try_into().unwrap());
     (0..SLOTS).max_by_key(time).unwrap()
+}
+
+#[test]
+fn impossible_events_are_told_from_unknown_ones() {
+    // The kind is the byte above the tag and the part.
+    let (events, reader) = read(|bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        let kind = |slot: usize| at + slot * 32 + 8 + 3;
+        // A task that ended in a way that does not exist; then an event of another version.
+        let packed = Packed::new(
+            Ticks(0),
+            Event::TaskRan {
+                task: crate::ids::TaskId(1),
+                tag: Tag(1),
+                outcome: crate::event::Outcome::Done,
+                queued: Ticks(0),
+                start: Ticks(0),
+            },
+        );
+        let ran = Stamp(packed.record(0, 0)[1]);
+        bytes[kind(60)] = ran.kind();
+        bytes[at + 60 * 32 + 16..][..16].fill(9);
+        bytes[kind(70)] = 200;
+        bytes[kind(71)] = 200;
+    });
+    assert_eq!((reader.malformed_events(), reader.unknown_kinds(), reader.lost_records()), (1, 2, 0));
+    assert_eq!(times(&events).len(), SLOTS - 3);
 }
