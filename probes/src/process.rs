@@ -6,6 +6,7 @@
 
 mod error;
 mod heartbeat;
+mod horizon;
 mod image;
 pub(crate) mod liveness;
 mod rings;
@@ -75,6 +76,15 @@ pub struct NowRunning {
     pub since: Timestamp,
 }
 
+/// A time of this process on a clock that it is `ahead_ns` ahead of.
+const fn shifted(ours: Timestamp, ahead_ns: i64) -> Timestamp {
+    Timestamp(if ahead_ns < 0 {
+        ours.0.saturating_add(ahead_ns.unsigned_abs())
+    } else {
+        ours.0.saturating_sub(ahead_ns.unsigned_abs())
+    })
+}
+
 /// Reads all rings of one process.
 #[derive(Debug)]
 pub struct ProcessReader {
@@ -105,6 +115,8 @@ pub struct ProcessReader {
     /// Records from before `begin`: read, and lost.
     passed_over: u64,
     passed_over_lost: u64,
+    /// *Now running* cells with an impossible time.
+    malformed_cells: u64,
     heartbeat: Option<Heartbeat>,
     pressure: Option<Pressure>,
 }
@@ -169,6 +181,7 @@ impl ProcessReader {
             begin: (start == Start::Newest).then_some(Ticks(0)),
             passed_over: 0,
             passed_over_lost: 0,
+            malformed_cells: 0,
             heartbeat: None,
             pressure: None,
             image,
@@ -280,7 +293,7 @@ impl ProcessReader {
         }
         self.release(Ticks(u64::MAX), out);
         if total.is_ok() && self.state.is_alive() {
-            let mut running = self.running()?;
+            let mut running = self.observe_running()?;
             // Anything that began later may follow records written after the rings were read.
             let read_from = self.time_at(read_from);
             running.retain(|emitter| emitter.since <= read_from);
@@ -315,11 +328,7 @@ impl ProcessReader {
     ///
     /// [`ReadError`] if the file can no longer be read.
     pub fn running(&self) -> Result<Vec<NowRunning>, ReadError> {
-        let cells = self.rings.running(&self.image)?;
-        Ok(cells
-            .into_iter()
-            .map(|(source, running, since)| NowRunning { source, running, since: self.map.peek(since) })
-            .collect())
+        Ok(self.plausibly_running()?.0)
     }
 
     /// The exact number of records that were overwritten before they were read, since the reader attached, or that are
@@ -351,7 +360,7 @@ impl ProcessReader {
     /// Events with values that they cannot have: skipped.
     #[must_use]
     pub fn malformed_events(&self) -> u64 {
-        self.rings.malformed()
+        self.rings.malformed() + self.malformed_cells
     }
 
     /// Events that arrived after a later one of another ring had been handed out.
@@ -391,23 +400,9 @@ impl ProcessReader {
         self.map.peek(ticks)
     }
 
-    /// Converts `ours`, a time on this process's monotonic clock, to the other process's. They are the same
-    /// unless the two are in different time namespaces, where the wall clock joins them.
-    #[must_use]
-    pub const fn process_time(&self, ours: Timestamp) -> Timestamp {
-        Timestamp(if self.ahead_ns < 0 {
-            ours.0.saturating_add(self.ahead_ns.unsigned_abs())
-        } else {
-            ours.0.saturating_sub(self.ahead_ns.unsigned_abs())
-        })
-    }
-
     /// The current reading of the process's record clock.
     fn ticks(&self) -> Ticks {
-        match self.clock.unit() {
-            TickUnit::Tsc => self.clock.ticks(),
-            TickUnit::Monotonic => Ticks(self.process_time(self.clock.now()).0),
-        }
+        horizon::reading(self.clock, self.ahead_ns)
     }
 
     /// How often the record clock changed its rate or jumped, and how far off times were then.
@@ -436,10 +431,10 @@ impl ProcessReader {
     /// Reads rings, labels and anchor; emits new labels.
     fn gather(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
         let mut names = Vec::new();
-        let read = self
-            .rings
-            .refresh(&self.image, &mut names)
-            .and_then(|()| self.rings.poll(&self.image, self.clock.now(), gently, &mut self.merge));
+        let mut horizon = self.horizon();
+        let read = self.rings.refresh(&self.image, &mut names).and_then(|()| {
+            self.rings.poll(&self.image, self.clock.now(), gently, &mut horizon, &mut self.merge)
+        });
         for (source, name) in names {
             self.tell(SourceId(source), LabelKind::Source, source, name, out);
         }

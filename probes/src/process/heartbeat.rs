@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::{NowRunning, ProcessReader, ProcessState, ReadError, WATERMARK_NS};
-use crate::clock::Clock;
 use crate::event::Event;
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::recorder::Running;
@@ -71,9 +70,7 @@ impl Heartbeat {
 impl ProcessReader {
     /// The last moment at which a crashed process is known to have existed: it died at some time after it.
     fn seen_alive(&self) -> Result<Timestamp, ReadError> {
-        let noted = self.image.alive_at()?;
-        // A word with a moment in the future is damaged.
-        let noted = noted.filter(|ticks| *ticks <= self.clock.ticks()).map(|ticks| self.time_at(ticks));
+        let noted = self.noted_alive()?.map(|ticks| self.time_at(ticks));
         Ok(noted.unwrap_or_default().max(self.last_at))
     }
 
@@ -88,9 +85,9 @@ impl ProcessReader {
     pub(super) fn beat(&mut self, at: Timestamp, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
         match self.state {
-            ProcessState::Crashed => heartbeat.end(&self.running()?, self.seen_alive()?, out),
+            ProcessState::Crashed => heartbeat.end(&self.observe_running()?, self.seen_alive()?, out),
             state if state.is_alive() && heartbeat.is_due(at) => {
-                heartbeat.beat(&self.running()?, at, out);
+                heartbeat.beat(&self.observe_running()?, at, out);
             }
             _ => {}
         }

@@ -50,6 +50,8 @@ pub(crate) struct RingFile {
     plan: Plan,
     who: Identity,
     unit: TickUnit,
+    /// Whether its record clock is one that this process can read.
+    shares_clock: bool,
     /// Its length when it was opened. It never shrinks unless someone truncates it.
     bytes: u64,
 }
@@ -178,6 +180,15 @@ impl Image {
         matches!(self, Self::File(file) if liveness::is_exiting(&file.who))
     }
 
+    pub(super) const fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    /// Whether it is a file whose record clock is one that this process can read.
+    pub(super) const fn shares_clock(&self) -> bool {
+        matches!(self, Self::File(RingFile { shares_clock: true, .. }))
+    }
+
     /// Whether nothing writes it any more.
     pub(super) fn is_still(&self) -> bool {
         matches!(self, Self::File(file) if liveness::is_still(&file.file, &file.who))
@@ -243,7 +254,9 @@ impl RingFile {
         file.read_exact_at(&mut json, plan.meta_at as u64).map_err(failed)?;
         let metadata: Metadata = serde_json::from_slice(&json)
             .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
-        let image = Self { file, path: path.to_owned(), plan, who, unit, bytes: stat.len() };
+        let has_same_origin = unit == TickUnit::Tsc || who.time_namespace == identity::namespace("time");
+        let shares_clock = has_same_origin && who.boot_id == identity::boot_id();
+        let image = Self { file, path: path.to_owned(), plan, who, unit, shares_clock, bytes: stat.len() };
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
         Ok((image, metadata, anchors))
     }

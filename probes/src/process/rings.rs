@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ReadError;
+use super::horizon::Horizon;
 use super::image::{Image, Words};
 use crate::event::{Event, Phase};
 use crate::ids::{SourceId, Tag, TaskId, Ticks, Timestamp};
@@ -157,6 +158,7 @@ impl Rings {
         image: &Image,
         now: Timestamp,
         gently: bool,
+        horizon: &mut Horizon,
         merge: &mut Merge,
     ) -> Result<bool, ReadError> {
         let fair = POLL_RECORDS_MAX / self.rings.len().max(1) as u64;
@@ -165,7 +167,7 @@ impl Rings {
             let hopeless = gently && ring.fill_ns().is_some_and(|fill| fill < *PERIOD_NS.start());
             let window = if hopeless { ring.capacity / HOPELESS_PARTS } else { u64::MAX };
             let reach = Reach { limit: fair, window };
-            more |= ring.poll(image, now, reach, &mut self.scratch, merge)?;
+            more |= ring.poll(image, now, reach, &mut self.scratch, horizon, merge)?;
         }
         Ok(more)
     }
@@ -200,6 +202,11 @@ impl Rings {
 
     pub(super) fn malformed(&self) -> u64 {
         self.rings.iter().map(|ring| ring.found.malformed).sum()
+    }
+
+    /// The latest time of an event.
+    pub(super) fn newest_at(&self) -> Option<Ticks> {
+        self.rings.iter().filter_map(|ring| ring.found.last_at).max()
     }
 
     /// The gaps that no event has followed, each once. For rings that were read to their end.
@@ -330,13 +337,14 @@ impl Ring {
         now: Timestamp,
         reach: Reach,
         scratch: &mut Vec<Record>,
+        horizon: &mut Horizon,
         merge: &mut Merge,
     ) -> Result<bool, ReadError> {
         let before = self.reader.next();
         let (lane, found) = (self.place, &mut self.found);
         let emit = |item: Item<'_>| match item {
             Item::Lost(count) => found.gap = found.gap.saturating_add(count),
-            Item::Event(records) => found.take(records, lane, merge),
+            Item::Event(records) => found.take(records, lane, horizon, merge),
         };
         let more = self.slots.read(image, &mut self.reader, reach, scratch, emit)?;
         if let (SlotsAt::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
@@ -365,9 +373,13 @@ impl Ring {
 
 impl Found {
     /// Decodes one event and passes it on, preceded by its gap.
-    fn take(&mut self, records: &[Record], lane: usize, merge: &mut Merge) {
+    fn take(&mut self, records: &[Record], lane: usize, horizon: &mut Horizon, merge: &mut Merge) {
         let (at, event) = match unpack::<Ticks>(records) {
-            Ok(event) => event,
+            Ok((at, event)) if horizon.allows(at) => (at, event),
+            Ok(_) => {
+                self.malformed += 1;
+                return;
+            }
             Err(error) => {
                 let count = if error.is_of_unknown_kind() { &mut self.unknown } else { &mut self.malformed };
                 *count += 1;
@@ -379,6 +391,8 @@ impl Found {
             let lost = Event::Lost { count: std::mem::take(&mut self.gap), from: self.last_at.unwrap_or(at) };
             merge.push(lane, RawEvent { at, event: lost });
         }
+        // One of the two is wrong, and which one is unknown.
+        self.malformed += u64::from(self.last_at.is_some_and(|last| !horizon.allows_after(at, last)));
         self.last_at = Some(at);
         self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
         merge.push(lane, RawEvent { at, event });

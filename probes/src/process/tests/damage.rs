@@ -3,6 +3,7 @@
 use super::hostile::{SLOTS, whole};
 use super::*;
 use crate::record::{Packed, Stamp};
+use crate::shared::layout::head;
 
 /// Reads a ring file of [`whole`] after changing its bytes.
 fn read(change: impl FnOnce(&mut [u8])) -> (Vec<Stamped>, ProcessReader) {
@@ -87,4 +88,53 @@ fn impossible_events_are_told_from_unknown_ones() {
     });
     assert_eq!((reader.malformed_events(), reader.unknown_kinds(), reader.lost_records()), (1, 2, 0));
     assert_eq!(times(&events).len(), SLOTS - 3);
+}
+
+#[test]
+fn times_in_the_future_are_impossible() {
+    let future = u64::MAX - 5;
+    let (events, reader) = read(|bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        bytes[at + 60 * 32..][..8].copy_from_slice(&future.to_ne_bytes());
+    });
+    assert_eq!((reader.malformed_events(), times(&events).len()), (1, SLOTS - 1));
+    let newest = times(&events).into_iter().map(|(_, at)| at).max().unwrap();
+    assert!(newest <= reader.time_at(Ticks(1_000)).0, "{newest}");
+}
+
+#[test]
+fn a_time_that_goes_back_leaves_the_figures_open() {
+    let (events, reader) = read(|bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        // Some seconds, whatever the clock, and still in the past.
+        let later = SystemClock::of(TickUnit::detect()).ticks().0 / 2;
+        bytes[at + 60 * 32..][..8].copy_from_slice(&later.to_ne_bytes());
+    });
+    assert_eq!((reader.malformed_events(), times(&events).len()), (1, SLOTS));
+}
+
+#[test]
+fn a_now_running_cell_is_believed_up_to_the_newest_record_and_the_heartbeat() {
+    let running_at = crate::shared::layout::PAGE_BYTES + 64;
+    let clock = SystemClock::of(TickUnit::detect());
+    for (since, is_believed) in [(300, true), (clock.ticks().0, false), (u64::MAX, false)] {
+        let cell = |bytes: &mut [u8]| bytes[running_at + 8..][..8].copy_from_slice(&since.to_ne_bytes());
+        let (_folder, path, mut bytes) = whole();
+        cell(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap().with_heartbeat();
+        let events = flush(&mut reader);
+        let told = events.iter().filter(|stamped| matches!(stamped.event, Event::Running { .. })).count();
+        assert_eq!(
+            (told, reader.running().unwrap().len(), reader.malformed_events()),
+            (usize::from(is_believed), usize::from(is_believed), u64::from(!is_believed)),
+            "{since}"
+        );
+        // The process noted that it existed then.
+        bytes[head::ALIVE_AT * 8..][..8].copy_from_slice(&clock.ticks().0.to_ne_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+        flush(&mut reader);
+        assert_eq!(reader.running().unwrap().len(), usize::from(since != u64::MAX), "{since}");
+    }
 }
