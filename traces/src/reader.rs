@@ -3,16 +3,18 @@
 //! Nothing in the file is trusted: sizes are limited before memory is allocated, and checksums are verified before data
 //! is used. A file that was cut, or has a damaged block, yields all its intact blocks. [`TraceReader::damage`] lists
 //! exactly what is missing; missing records also become a [`Lost`](Event::Lost) event in the stream, so that no tick
-//! around the gap counts as complete. For a file that was cut, that event covers the records of the block in which it
-//! was cut; any beyond it are unknown.
+//! around the gap counts as complete. If their number is unknown, the event counts one, and the gap is counted in
+//! [`SourceCounts::uncounted_gaps`]. For a file that was cut, that event covers the records of the block in which it was
+//! cut; any beyond it are unknown.
 
+mod counts;
 mod error;
 mod gap;
 mod scan;
 
 pub use error::{Damage, DamageKind, ReadError};
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -24,14 +26,12 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Record, RecordError, Stamp, unpack};
 use loop_probes::stamped::Stamped;
-use loop_probes::text::InlineText;
+use loop_probes::text::{InlineText, TEXT_BYTES_MAX};
 use rustix::fs::OFlags;
 
 use self::gap::Gap;
 use crate::format::columns::decode;
-use crate::format::{
-    BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, records_allowed, u32_at, u64_at,
-};
+use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, records_allowed, u32_at};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
@@ -81,6 +81,8 @@ pub struct TraceReader<R = File> {
     last_at: Option<Timestamp>,
     /// Missing before the first known emitter.
     ahead: Option<Gap>,
+    /// Missing before the block of that number, where no header says what.
+    between: BTreeMap<usize, Gap>,
     /// Missing after the last intact block.
     behind: Option<Gap>,
     behind_told: bool,
@@ -149,6 +151,7 @@ impl<R: Read + Seek> TraceReader<R> {
             known_sources: HashSet::new(),
             last_at: None,
             ahead: None,
+            between: BTreeMap::new(),
             behind: None,
             behind_told: false,
             stored: Vec::new(),
@@ -156,14 +159,11 @@ impl<R: Read + Seek> TraceReader<R> {
             decompressor,
         };
         for damage in scanned.damage {
-            // Among the damage found without reading blocks, only a cut has both a known count and known times.
-            if let (Some(count), Some((from, to))) = (damage.records, damage.times) {
-                reader.behind = Some(Gap { from, to, count });
-            }
+            reader.place_gap(&damage);
             reader.note(damage);
         }
         reader.find_dense();
-        reader.read_recorded_counts();
+        reader.read_recorded_counts()?;
         Ok(reader)
     }
 
@@ -279,26 +279,11 @@ impl<R: Read + Seek> TraceReader<R> {
     /// Counts each damaged place once, however often it is read.
     fn note(&mut self, damage: Damage) {
         if self.damaged.insert(damage.offset) {
-            self.counts.lost_records = self.counts.lost_records.saturating_add(damage.records.unwrap_or(0));
+            self.counts.lost_records = self.counts.lost_records.saturating_add(damage.lost());
+            self.counts.uncounted_gaps += u64::from(damage.is_uncounted());
             if self.damage.len() < DAMAGES_MAX {
                 self.damage.push(damage);
             }
-        }
-    }
-
-    /// Reads what the recording's own source could not deliver, from the last counts block.
-    fn read_recorded_counts(&mut self) {
-        let last = self.blocks.iter().rposition(|block| block.header.kind == BlockKind::COUNTS);
-        let Some(block) = last.map(|place| self.blocks[place]) else { return };
-        if let Ok(Ok(raw)) = self.payload(block).map(|payload| payload.map(<[u8]>::to_vec))
-            && raw.len() >= 32
-        {
-            self.recorded_counts = SourceCounts {
-                lost_records: u64_at(&raw, 0),
-                before_attach: u64_at(&raw, 8),
-                unknown_kinds: u64_at(&raw, 16),
-                malformed: u64_at(&raw, 24),
-            };
         }
     }
 
@@ -384,12 +369,11 @@ impl<R: Read + Seek> TraceReader<R> {
     /// Records that a block cannot be read, and breaks the ticks around the gap.
     fn missing(&mut self, block: BlockPlace, kind: DamageKind, out: &mut Vec<Stamped>) {
         let BlockPlace { offset, header } = block;
-        let records = u64::from(header.records);
-        let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
-        let times = (header.kind == BlockKind::RECORDS).then_some((header.first, header.last));
-        self.note(Damage { offset, bytes, records: Some(records), times, kind });
+        let damage = Damage::of_block(offset, &header, kind);
+        let count = damage.lost();
+        self.note(damage);
         if header.kind == BlockKind::RECORDS {
-            let at = self.lost(Gap { from: header.first, to: header.last, count: records }, out);
+            let at = self.lost(Gap { from: header.first, to: header.last, count }, out);
             // The block would have announced them.
             for event in self.untold.drain(..) {
                 out.push(Stamped { at, source: SourceId(0), event });
@@ -397,21 +381,25 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// Learns the labels in `bytes`; returns whether they are well-formed.
-    fn learn_labels(&mut self, mut bytes: &[u8]) -> bool {
-        while !bytes.is_empty() {
-            let Some((head, rest)) = bytes.split_at_checked(6) else { return false };
-            let Some((text, rest)) = rest.split_at_checked(usize::from(head[5])) else { return false };
-            let Ok(text) = std::str::from_utf8(text) else { return false };
+    /// Learns the labels in `bytes`; returns whether they are well-formed. Otherwise it learns none.
+    fn learn_labels(&mut self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match split_label(rest) {
+                Some((.., after)) => rest = after,
+                None => return false,
+            }
+        }
+        rest = bytes;
+        while let Some((kind, id, text, after)) = split_label(rest) {
             // A label kind known only to newer writers names nothing that this reader shows.
-            if let Some(kind) = LabelKind::from_code(head[0]) {
-                let id = u32_at(head, 1);
+            if let Some(kind) = LabelKind::from_code(kind) {
                 self.labels.learn(kind, id, text);
                 if self.untold.len() < UNTOLD_MAX {
                     self.untold.push(Event::Label { kind, id, text: InlineText::new(text) });
                 }
             }
-            bytes = rest;
+            rest = after;
         }
         true
     }
@@ -449,6 +437,14 @@ impl<R: Read + Seek> TraceReader<R> {
     }
 }
 
+/// Takes a label's kind, id and text off `bytes`.
+fn split_label(bytes: &[u8]) -> Option<(u8, u32, &str, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(6)?;
+    let len = Some(usize::from(head[5])).filter(|len| *len <= TEXT_BYTES_MAX)?;
+    let (text, rest) = rest.split_at_checked(len)?;
+    Some((head[0], u32_at(head, 1), std::str::from_utf8(text).ok()?, rest))
+}
+
 impl<R: Read + Seek> EventSource for TraceReader<R> {
     fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -467,6 +463,7 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
         while self.next < self.blocks.len() && out.len() == before {
             let place = self.next;
             self.next += 1;
+            self.tell_between(place, out);
             self.read_block(place, out)?;
         }
         if self.next < self.blocks.len() {
@@ -481,13 +478,7 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
     }
 
     fn counts(&self) -> SourceCounts {
-        let SourceCounts { lost_records, before_attach, unknown_kinds, malformed } = self.recorded_counts;
-        SourceCounts {
-            lost_records: lost_records.saturating_add(self.counts.lost_records),
-            before_attach,
-            unknown_kinds: unknown_kinds.saturating_add(self.counts.unknown_kinds),
-            malformed: malformed.saturating_add(self.counts.malformed),
-        }
+        self.recorded_counts.plus(&self.counts)
     }
 }
 

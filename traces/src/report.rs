@@ -93,12 +93,13 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
     let source = &summary.source;
     line!(
         out,
-        "{} · {} · pid {} · policy {} · {} · lost {}",
+        "{} · {} · pid {} · policy {} · {} · lost {}{}",
         source.name,
         if source.kind == SourceKind::Chrome { "imported" } else { source.kind.name() },
         source.pid,
         source.policy,
         duration(summary.span_ns),
+        if summary.uncounted_gaps > 0 { "≥" } else { "" },
         count(summary.lost_records)
     );
     if let Some(import) = &source.import {
@@ -130,6 +131,10 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
             counted(suspended.count, "time", "times"),
             duration(suspended.total_ns)
         );
+    }
+    if summary.uncounted_gaps > 0 {
+        let gaps = counted(summary.uncounted_gaps, "gap", "gaps");
+        line!(out, "{gaps} with an unknown number of records: any figure may be missing a part");
     }
     if summary.malformed_events > 0 {
         let events = counted(summary.malformed_events, "event", "events");

@@ -96,6 +96,22 @@ pub struct SourceCounts {
     pub unknown_kinds: u64,
     /// Events with values that they cannot have: skipped.
     pub malformed: u64,
+    /// Gaps for which the number of missing records is unknown. In the stream, each is one lost record.
+    pub uncounted_gaps: u64,
+}
+
+impl SourceCounts {
+    /// The sums of both.
+    #[must_use]
+    pub(crate) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            lost_records: self.lost_records.saturating_add(other.lost_records),
+            before_attach: self.before_attach.saturating_add(other.before_attach),
+            unknown_kinds: self.unknown_kinds.saturating_add(other.unknown_kinds),
+            malformed: self.malformed.saturating_add(other.malformed),
+            uncounted_gaps: self.uncounted_gaps.saturating_add(other.uncounted_gaps),
+        }
+    }
 }
 
 /// Why reading from a source failed.

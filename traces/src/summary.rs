@@ -63,6 +63,9 @@ pub struct Summary {
     /// Events with values that they cannot have: skipped.
     #[serde(default)]
     pub malformed_events: u64,
+    /// Gaps for which the number of missing records is unknown; each counts as one lost record.
+    #[serde(default)]
+    pub uncounted_gaps: u64,
     /// Contention for processors; null where it was not sampled.
     #[serde(default)]
     pub pressure: Option<PressureSummary>,
@@ -341,6 +344,7 @@ impl Summary {
             before_attach: timeline.counts.before_attach,
             unknown_kinds: timeline.counts.unknown_kinds,
             malformed_events: timeline.counts.malformed,
+            uncounted_gaps: timeline.counts.uncounted_gaps,
             pressure: pressure(timeline),
             ticks: TicksSummary {
                 count: ticks.count,

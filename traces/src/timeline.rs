@@ -315,7 +315,10 @@ impl Timeline {
         let lost = self.lost_records;
         let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
         let waits = Missing::anything(lost.saturating_add(left_out));
-        let mut missing = self.hidden.missing(lost, self.incomplete_ticks(), waits);
+        let mut missing = match self.counts.uncounted_gaps {
+            0 => self.hidden.missing(lost, self.incomplete_ticks(), waits),
+            _ => MissingSamples::anything(),
+        };
         unfinished.add_to(&mut missing);
         missing
     }

@@ -271,8 +271,9 @@ impl<W: TraceOutput> TraceWriter<W> {
         }
         if self.counts != self.counts_written {
             self.raw.clear();
-            let SourceCounts { lost_records, before_attach, unknown_kinds, malformed } = self.counts;
-            for count in [lost_records, before_attach, unknown_kinds, malformed] {
+            let SourceCounts { lost_records, before_attach, unknown_kinds, malformed, uncounted_gaps } =
+                self.counts;
+            for count in [lost_records, before_attach, unknown_kinds, malformed, uncounted_gaps] {
                 self.raw.extend(count.to_le_bytes());
             }
             self.write_block(BlockKind::COUNTS)?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use loop_probes::ids::Timestamp;
 
 use crate::format::columns::ColumnError;
-use crate::format::{METADATA_BYTES_MAX, Version};
+use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, METADATA_BYTES_MAX, Version};
 
 /// Why a saved trace cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,9 @@ pub enum DamageKind {
     /// The labels are malformed.
     #[error("its labels are damaged")]
     Labels,
+    /// The counts are malformed.
+    #[error("its counts are damaged")]
+    Counts,
     /// The index is unusable; the blocks were found without it.
     #[error("it is a damaged index; all blocks were found without it")]
     Index,
@@ -155,6 +158,35 @@ pub struct Damage {
     pub times: Option<(Timestamp, Timestamp)>,
     /// The kind of damage.
     pub kind: DamageKind,
+}
+
+impl Damage {
+    /// The damage of the block at `offset`.
+    pub(super) fn of_block(offset: u64, header: &BlockHeader, kind: DamageKind) -> Self {
+        let is_of_records = header.kind == BlockKind::RECORDS;
+        // If the payload is as it was written and cannot be read, the header is wrong. No writer writes an empty block.
+        let is_believed =
+            !matches!(kind, DamageKind::Compression | DamageKind::Columns(_)) && header.records > 0;
+        Self {
+            offset,
+            bytes: BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes),
+            records: (is_believed || !is_of_records).then_some(u64::from(header.records)),
+            times: is_of_records.then_some((header.first, header.last)),
+            kind,
+        }
+    }
+
+    /// Whether the number of records in it is unknown. Whether there is anything beyond a cut is unknown, too, which the
+    /// state of the recording says.
+    pub(super) const fn is_uncounted(&self) -> bool {
+        let is_end = matches!(self.kind, DamageKind::Cut { .. }) && self.times.is_none();
+        self.records.is_none() && !is_end
+    }
+
+    /// The records lost with it: one, if their number is unknown.
+    pub(super) fn lost(&self) -> u64 {
+        self.records.unwrap_or(u64::from(self.is_uncounted()))
+    }
 }
 
 impl std::fmt::Display for Damage {

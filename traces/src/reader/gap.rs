@@ -1,11 +1,13 @@
 //! Missing records as events: a gap is announced to every known emitter. One at the beginning waits for the first block
-//! that names emitters; one at the end comes after everything else, so that what was read before stays complete.
+//! that names emitters; one between blocks comes with the block after it; one at the end comes after everything else, so
+//! that what was read before stays complete.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::TraceReader;
+use super::error::Damage;
 
 /// A gap of missing records.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,31 @@ pub(super) struct Gap {
 }
 
 impl<R> TraceReader<R> {
+    /// Takes note of a gap found without reading blocks, to be announced where it is.
+    pub(super) fn place_gap(&mut self, damage: &Damage) {
+        let count = damage.lost();
+        if count == 0 {
+            return;
+        }
+        let next = self.blocks.partition_point(|block| block.offset < damage.offset);
+        let last = next.checked_sub(1).map(|place| self.blocks[place].header.last);
+        let follows = self.blocks.get(next).map(|block| block.header.first);
+        let to = follows.or(last).unwrap_or_default();
+        let (from, to) = damage.times.unwrap_or((last.unwrap_or(to), to));
+        let gap = match follows {
+            Some(_) => self.between.entry(next).or_insert(Gap { from, to, count: 0 }),
+            None => self.behind.get_or_insert(Gap { from, to, count: 0 }),
+        };
+        *gap = Gap { from: gap.from.min(from), to: gap.to.max(to), count: gap.count.saturating_add(count) };
+    }
+
+    /// Announces what is missing directly before the block of this number.
+    pub(super) fn tell_between(&mut self, place: usize, out: &mut Vec<Stamped>) {
+        if let Some(gap) = self.between.get(&place).copied() {
+            self.lost(gap, out);
+        }
+    }
+
     /// Announces a gap after what has been read so far, as soon as an emitter is known; returns its end.
     pub(super) fn lost(&mut self, gap: Gap, out: &mut Vec<Stamped>) -> Timestamp {
         let from = self.last_at.unwrap_or(gap.from);

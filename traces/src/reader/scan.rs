@@ -101,10 +101,10 @@ impl<R: Read + Seek> Scan<'_, R> {
 
     /// The blocks listed by the index at the end. `None` if there is no intact index.
     fn index(&mut self, begin: u64) -> Result<Option<Vec<BlockPlace>>, ReadError> {
-        let Some(at) = self.len.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
-        let trailer = self.bytes(at, TRAILER_BYTES)?;
-        let offset = <&[u8; TRAILER_BYTES]>::try_from(&trailer[..]).ok().and_then(parse_trailer);
-        let Some(offset) = offset.filter(|offset| (begin..at).contains(offset)) else { return Ok(None) };
+        let at = self.len.saturating_sub(TRAILER_BYTES as u64);
+        let Some(offset) = self.trailer()?.filter(|offset| (begin..at).contains(offset)) else {
+            return Ok(None);
+        };
         let Some(header) = self.block_header(offset)?.and_then(Result::ok) else { return Ok(None) };
         let end = offset.saturating_add(BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes));
         if header.kind != BlockKind::INDEX || end != at {
@@ -123,6 +123,13 @@ impl<R: Read + Seek> Scan<'_, R> {
             _ => return Ok(None),
         };
         Ok(entries(&raw, begin, offset))
+    }
+
+    /// The offset of the index that the trailer points at. `None` if there is no whole trailer.
+    fn trailer(&mut self) -> Result<Option<u64>, ReadError> {
+        let Some(at) = self.len.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
+        let trailer = self.bytes(at, TRAILER_BYTES)?;
+        Ok(<&[u8; TRAILER_BYTES]>::try_from(&trailer[..]).ok().and_then(parse_trailer))
     }
 
     /// `None` at the end of the file.
@@ -159,11 +166,7 @@ impl<R: Read + Seek> Scan<'_, R> {
                 Some(Ok(header)) => {
                     let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
                     if bytes > left {
-                        let times =
-                            (header.kind == BlockKind::RECORDS).then_some((header.first, header.last));
-                        let records = Some(u64::from(header.records));
-                        let kind = DamageKind::Cut { found: left };
-                        damage.push(Damage { offset, bytes, records, times, kind });
+                        damage.push(Damage::of_block(offset, &header, DamageKind::Cut { found: left }));
                         break;
                     }
                     blocks.push(BlockPlace { offset, header });
@@ -177,6 +180,12 @@ impl<R: Read + Seek> Scan<'_, R> {
                         _ => DamageKind::Header,
                     };
                     let next = self.search(offset + 1)?;
+                    if next.is_none() && self.trailer()? == Some(offset) {
+                        finished = true;
+                        let (bytes, kind) = (left - TRAILER_BYTES as u64, DamageKind::Index);
+                        damage.push(Damage { offset, bytes, records: Some(0), times: None, kind });
+                        break;
+                    }
                     damage.push(unknown(offset, next.unwrap_or(self.len) - offset, kind));
                     offset = next.unwrap_or(self.len);
                 }

@@ -1,5 +1,7 @@
 //! Tests of the reader: whole files, cut ones, damaged ones, hostile ones.
 
+mod uncounted;
+
 use std::io::Cursor;
 
 use proptest::prelude::*;

@@ -80,10 +80,11 @@ fn range(bounds: Bounds) -> String {
 
 /// Writes what lost records leave open; nothing if none were lost.
 pub(super) fn losses(out: &mut String, summary: &Summary) {
-    if summary.lost_records == 0 {
-        return;
-    }
-    let lost = counted(summary.lost_records, "record was lost", "records were lost");
+    let lost = match (summary.lost_records, summary.uncounted_gaps) {
+        (0, 0) => return,
+        (lost, 0) => counted(lost, "record was lost", "records were lost"),
+        _ => "an unknown number of records is missing".to_owned(),
+    };
     line!(
         out,
         "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move, {AT_LEAST} what they could only raise"

@@ -48,6 +48,27 @@ pub struct MissingSamples {
 }
 
 impl MissingSamples {
+    /// Any number of samples of any size.
+    pub(super) fn anything() -> Self {
+        let anything = || Missing::anything(u64::MAX);
+        Self {
+            ticks: anything(),
+            tasks: anything(),
+            in_ticks: anything(),
+            lag: anything(),
+            lag_corrected: anything(),
+            waits: anything(),
+            signals: anything(),
+            others: anything(),
+            tasks_lost: anything(),
+            running: Vec::new(),
+            running_unseen: 0,
+            waits_lost: anything(),
+            waiting_unseen: 0,
+            waiting: Vec::new(),
+        }
+    }
+
     /// The tags of the tasks that have not ended, whether running or queued.
     pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
         self.running.iter().chain(&self.waiting).map(|(tag, _)| *tag).collect()

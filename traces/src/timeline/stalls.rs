@@ -123,11 +123,12 @@ impl Timeline {
             return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
         }
         let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
+        let has_most = !went_on && most < u64::MAX;
         let most_ns = missing.ticks.total_longer_than(limit_ns).map(|more| busy_ns.saturating_add(more));
         StallFigures {
             count,
             busy_ns,
-            bounds: Some(Bounds { lo: count, hi: (!went_on).then_some(most) }),
+            bounds: Some(Bounds { lo: count, hi: has_most.then_some(most) }),
             busy_bounds: Some(Bounds { lo: busy_ns, hi: most_ns.filter(|_| !went_on) }),
         }
     }

@@ -168,7 +168,13 @@ fn a_long_recording_has_ever_rarer_blocks_instead_of_too_many() {
 #[test]
 fn what_the_source_could_not_give_is_in_the_file() {
     let script = Script { ticks: 5, ..Script::default() };
-    let counts = SourceCounts { lost_records: 3, before_attach: 900, unknown_kinds: 2, malformed: 1 };
+    let counts = SourceCounts {
+        lost_records: 3,
+        before_attach: 900,
+        unknown_kinds: 2,
+        malformed: 1,
+        uncounted_gaps: 4,
+    };
     let mut file = Vec::new();
     let mut writer =
         TraceWriter::new(&mut file, Path::new("t"), &script.metadata(), WriteOptions::default()).unwrap();

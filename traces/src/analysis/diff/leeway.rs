@@ -37,6 +37,8 @@ pub struct LeftOpen {
     pub unfinished_runs: u64,
     /// Events skipped because of impossible values.
     pub malformed_events: u64,
+    /// Gaps with an unknown number of missing records.
+    pub uncounted_gaps: u64,
     /// Ticks with missing records, whether or not the loss was recorded.
     pub incomplete_ticks: u64,
     /// For a figure of tags: the tags beyond the limit that it could belong to, in the run with the most of them.
@@ -49,6 +51,7 @@ impl LeftOpen {
             lost_records: 0,
             unfinished_runs: 0,
             malformed_events: 0,
+            uncounted_gaps: 0,
             incomplete_ticks: 0,
             tags_beyond_limit: 0,
         };
@@ -56,6 +59,7 @@ impl LeftOpen {
             lost_records: sum.lost_records.saturating_add(summary.lost_records),
             unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
             malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
+            uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
             tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
         })
@@ -70,11 +74,14 @@ impl fmt::Display for LeftOpen {
         let incomplete = counted(self.incomplete_ticks, "incomplete tick", "incomplete ticks");
         let malformed = "event with impossible values";
         let malformed = counted(self.malformed_events, malformed, "events with impossible values");
+        let gap = "gap with an unknown number of records";
+        let gaps = counted(self.uncounted_gaps, gap, "gaps with an unknown number of records");
         let all = [
+            (self.uncounted_gaps > 0).then_some(gaps.as_str()),
             (self.malformed_events > 0).then_some(malformed.as_str()),
             // If a loss was recorded, it is the reason for them.
             (self.incomplete_ticks > 0 && self.lost_records == 0).then_some(incomplete.as_str()),
-            (self.lost_records > 0).then_some(lost.as_str()),
+            (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),
             (self.unfinished_runs > 0).then_some("what has not ended"),
             (self.tags_beyond_limit > 0).then_some(tags.as_str()),
         ];

@@ -1,7 +1,8 @@
 //! Bounds on a metric where records were lost, something has not ended, or tags are beyond the limit.
 //!
 //! For a distribution they are the bounds that the summary itself shows ([`super::super::loss`]). For a count, each
-//! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most.
+//! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most. If
+//! an unknown number of records is missing, or events were skipped, nothing is bounded from above.
 
 use super::catalogue::NAMED;
 use super::{Kind, Metric, Statistic, Unit, Whose};
@@ -42,10 +43,12 @@ impl Metric {
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let bounds = self.bounds_of_readable(summary)?;
-        if summary.malformed_events == 0 || self.is_plain("lost") {
+        let is_lost = self.is_plain("lost");
+        let is_all_known = summary.uncounted_gaps == 0 && (summary.malformed_events == 0 || is_lost);
+        if is_all_known {
             return Some(bounds);
         }
-        // The skipped events could have held anything.
+        // What is missing could have held anything.
         Some(self.with_anything(bounds))
     }
 

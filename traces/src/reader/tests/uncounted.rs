@@ -1,0 +1,191 @@
+//! Missing parts of a file for which no header says how many records they held.
+
+use super::*;
+use crate::analysis::diff::Run;
+use crate::analysis::gate::{Gate, Limit, Outcome};
+use crate::format::TRAILER_BYTES;
+use crate::summary::Summary;
+use crate::timeline::Timeline;
+
+fn script() -> Script {
+    Script { ticks: 40, ..Script::default() }
+}
+
+fn records_blocks(file: &[u8]) -> Vec<BlockPlace> {
+    let mut blocks = open(file).unwrap().blocks().to_vec();
+    blocks.retain(|block| block.header.kind == BlockKind::RECORDS);
+    blocks
+}
+
+/// Makes the index unusable, so that the blocks are found by their headers.
+fn without_index(mut file: Vec<u8>) -> Vec<u8> {
+    let at = file.len() - TRAILER_BYTES - 1;
+    file[at] ^= 1;
+    file
+}
+
+/// Ends `file`, of which only the blocks are kept, with a block of counts, as a recorder would.
+fn with_counts(file: &[u8], payload: &[u8]) -> Vec<u8> {
+    let blocks = open(file).unwrap().blocks().to_vec();
+    let last = blocks.last().unwrap();
+    let end = last.header.end(last.offset) as usize;
+    let header = BlockHeader {
+        kind: BlockKind::COUNTS,
+        codec: Codec::STORED,
+        stored_bytes: payload.len() as u32,
+        raw_bytes: payload.len() as u32,
+        records: 0,
+        events: 0,
+        payload_crc: crc32fast::hash(payload),
+        ..last.header
+    };
+    [&file[..end], &header.to_bytes(), payload].concat()
+}
+
+fn summary_of(reader: &mut TraceReader<Cursor<&[u8]>>) -> (Vec<Stamped>, Summary) {
+    let events = drain(reader);
+    let mut timeline = Timeline::of(EventSource::metadata(reader));
+    timeline.extend(&events);
+    timeline.counts = reader.counts();
+    let mut summary = Summary::new(&*reader, &timeline);
+    // A recording that was cut off leaves everything open anyway.
+    summary.source.state = crate::summary::StateSummary::Closed;
+    (events, summary)
+}
+
+/// Asserts that no gate holds whatever is missing, and returns the records lost at least.
+fn all_open(file: &[u8], gaps: u64) -> u64 {
+    let mut reader = open(file).unwrap();
+    let (events, summary) = summary_of(&mut reader);
+    assert_eq!(summary.uncounted_gaps, gaps, "{:?}", reader.damage());
+    assert_eq!((lost(&events), summary.lost_records), (reader.counts().lost_records, lost(&events)));
+    assert_eq!(summary.ticks.stalls_bounds.map(|bounds| bounds.hi), Some(None));
+    assert_eq!(summary.ticks.run_ns.bounds.map(|bounds| bounds.max.hi), Some(None));
+    let lost = summary.lost_records;
+    let text = crate::report::text(&summary);
+    assert!(text.contains(&format!("lost ≥{lost}")) && text.contains("unknown number of records"), "{text}");
+    let run = Run { name: "t".to_owned(), summary, metadata: None };
+    for metric in ["stalls", "ticks.run.max", "tasks.run.p99", "tasks.count", "busy", "timer_lag.max", "lost"]
+    {
+        let gate = Gate::new(metric.parse().unwrap(), Limit::Max(1e15)).unwrap();
+        let judged = gate.judge(&run).unwrap();
+        assert_eq!(judged.outcome, Outcome::Undecided, "{metric}: {judged:?}");
+        let why = judged.why.unwrap();
+        assert!(why.contains("with an unknown number of records"), "{why}");
+    }
+    let none = Gate::new("lost".parse().unwrap(), Limit::Max(0.0)).unwrap().judge(&run).unwrap();
+    assert_eq!(none.outcome, if lost > 0 { Outcome::Failed } else { Outcome::Undecided });
+    lost
+}
+
+#[test]
+fn a_part_without_a_header_has_lost_an_unknown_number_of_records() {
+    let whole = without_index(file_of(&script(), SMALL));
+    let blocks = records_blocks(&whole);
+    assert!(blocks.len() > 4);
+    for place in [0, 1, blocks.len() / 2, blocks.len() - 1] {
+        let BlockPlace { offset, header } = blocks[place];
+        let (begin, end) = (offset as usize, header.end(offset) as usize);
+        let mut flipped = whole.clone();
+        flipped[begin + 20] ^= 1;
+        let zeros = [&whole[..begin], &vec![0; end - begin][..], &whole[end..]].concat();
+        let hole = [&whole[..begin], &[0; 4096], &whole[end..]].concat();
+        for file in [flipped, zeros, hole] {
+            assert_eq!(all_open(&file, 1), 1, "block {place}");
+            // The gap is announced where it is: after what precedes it, before what follows.
+            let told = drain(&mut open(&file).unwrap());
+            let at = told.iter().position(is_lost).unwrap();
+            let events = blocks[..place].iter().map(|block| block.header.events as usize).sum::<usize>();
+            let rest = told[at..].iter().filter(|stamped| !is_lost(stamped)).count();
+            let labels = told[..at].iter().filter(|it| matches!(it.event, Event::Label { .. })).count();
+            assert!(at == events || place == 0 && at == labels, "block {place}: {at}, {events}");
+            assert!(rest > 0 || place == blocks.len() - 1);
+        }
+    }
+    let mut two = whole.clone();
+    for place in [1, blocks.len() - 1] {
+        two[blocks[place].offset as usize + 20] ^= 1;
+    }
+    assert_eq!(all_open(&two, 2), 2);
+}
+
+#[test]
+fn a_gap_is_announced_again_after_seeking_back() {
+    let mut file = without_index(file_of(&script(), SMALL));
+    let blocks = records_blocks(&file);
+    file[blocks[2].offset as usize + 20] ^= 1;
+    let mut reader = open(&file).unwrap();
+    let once = drain(&mut reader);
+    reader.seek(Timestamp(0)).unwrap();
+    let again = drain(&mut reader);
+    // By then more emitters are known, and each is told of the gap.
+    let rest = |events: &[Stamped]| events.iter().filter(|it| !is_lost(it)).copied().collect::<Vec<_>>();
+    assert!(rest(&again) == rest(&once));
+    assert_eq!((lost(&once), lost(&again)), (1, 1));
+    assert_eq!((reader.counts().lost_records, reader.counts().uncounted_gaps), (1, 1));
+}
+
+#[test]
+fn a_damaged_block_that_claims_no_records_has_lost_an_unknown_number() {
+    let whole = without_index(file_of(&script(), SMALL));
+    let blocks = records_blocks(&whole);
+    for place in [1, blocks.len() - 1] {
+        let BlockPlace { offset, header } = blocks[place];
+        for header in [
+            BlockHeader { records: 0, events: 0, ..header },
+            // Its payload is whole, so the header is wrong.
+            BlockHeader { records: 1, events: 1, ..header },
+        ] {
+            let mut file = whole.clone();
+            file[offset as usize..][..BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
+            assert_eq!(all_open(&file, 1), 1, "block {place}");
+        }
+    }
+}
+
+#[test]
+fn what_a_damaged_block_of_counts_counted_is_unknown() {
+    let whole = file_of(&script(), SMALL);
+    let counts: Vec<u8> = [0_u64, 7, 0, 0, 0].iter().flat_map(|count| count.to_le_bytes()).collect();
+    let counted = with_counts(&whole, &counts);
+    assert_eq!(open(&counted).unwrap().counts().before_attach, 7);
+    let mut flipped = counted.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for file in [flipped, with_counts(&whole, &counts[..8])] {
+        assert_eq!(all_open(&file, 1), 0);
+        let reader = open(&file).unwrap();
+        let [damage] = reader.damage() else { panic!("{:?}", reader.damage()) };
+        assert!(matches!(damage.kind, DamageKind::Checksum | DamageKind::Counts), "{damage}");
+    }
+    let mut old = open(&with_counts(&whole, &counts[..32])).map(|reader| reader.counts()).unwrap();
+    assert_eq!((old.before_attach, old.uncounted_gaps), (7, 0));
+    old.uncounted_gaps = 3;
+    let again: Vec<u8> = [0_u64, 7, 0, 0, 3].iter().flat_map(|count| count.to_le_bytes()).collect();
+    assert_eq!(open(&with_counts(&whole, &again)).unwrap().counts(), old);
+}
+
+#[test]
+fn labels_longer_than_allowed_are_damaged() {
+    let whole = file_of(&script(), SMALL);
+    let text = [&[1, 9, 0, 0, 0, 96][..], &[b'x'; 96]].concat();
+    let mut file = with_counts(&whole, &text);
+    let at = open(&file).unwrap().blocks().last().unwrap().offset as usize;
+    let header =
+        BlockHeader { kind: BlockKind::LABELS, ..open(&file).unwrap().blocks().last().unwrap().header };
+    file[at..at + BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    let mut reader = open(&file).unwrap();
+    drain(&mut reader);
+    assert_eq!(reader.damage()[0].kind, DamageKind::Labels);
+    assert_eq!(reader.counts().uncounted_gaps, 0, "the records have the same names");
+}
+
+#[test]
+fn a_damaged_header_of_the_index_loses_no_records() {
+    let mut file = file_of(&script(), SMALL);
+    let last = *open(&file).unwrap().blocks().last().unwrap();
+    file[last.header.end(last.offset) as usize + 20] ^= 1;
+    let mut reader = open(&file).unwrap();
+    assert_eq!(drain(&mut reader), script().events());
+    assert_eq!((reader.is_finished(), reader.counts()), (true, SourceCounts::default()));
+    assert_eq!(reader.damage().iter().map(|damage| damage.kind).collect::<Vec<_>>(), [DamageKind::Index]);
+}
