@@ -167,10 +167,9 @@ fn try_import(mut plan: Plan<'_>) {
     assert!(told.own_recording || told.left_out.slices <= told.left_out.slices_of && threads > 0, "{told:?}");
     let mut trace = Vec::new();
     let path = Path::new("made-up");
-    let mut writer = TraceWriter::new(&mut trace, path, &import.metadata(), WriteOptions::default())
+    let writer = TraceWriter::new(&mut trace, path, &import.metadata(), WriteOptions::default())
         .expect("memory is written");
-    import.write(&mut writer, &mut |_| {}).expect("memory is written");
-    writer.finish().expect("memory is written");
+    import.write(writer, &mut |_| {}).expect("memory is written");
     let open = || Ok(TraceReader::new(Cursor::new(&trace), path)?);
     let mut reader = open().expect("what was written is read");
     assert_eq!(reader.damage(), &[]);

@@ -304,6 +304,19 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(self.stats)
     }
 
+    /// As [`finish`](Self::finish), for a copy of a recording that was cut off: without the index, so that the copy was
+    /// not closed either.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn finish_unclosed(mut self) -> Result<WriteStats, WriteError> {
+        self.flush()?;
+        self.closed = true;
+        self.out.finish().map_err(|source| self.failure(source))?;
+        Ok(self.stats)
+    }
+
     /// Ends without an index, as if the recording had been cut off here, after writing the remaining events; if there are
     /// none but labels, nothing is written, and a file that was to be replaced stays.
     ///

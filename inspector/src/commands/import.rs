@@ -110,9 +110,9 @@ fn write(
     let file = Stopping::new(NewFile::create(path).map_err(Failure::input)?, Some(interrupt));
     let written = || -> Result<(ImportReport, u64), ImportError> {
         let metadata = import.metadata();
-        let mut writer = TraceWriter::new(file, path, &metadata, WriteOptions::at_rest())?;
-        let report = import.write(&mut writer, &mut |progress| bar.show(progress))?;
-        Ok((report, writer.finish()?.bytes))
+        let writer = TraceWriter::new(file, path, &metadata, WriteOptions::at_rest())?;
+        let (report, written) = import.write(writer, &mut |progress| bar.show(progress))?;
+        Ok((report, written.bytes))
     };
     written().map_err(|error| {
         let rest = untouched(path);

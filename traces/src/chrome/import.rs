@@ -47,7 +47,7 @@ use super::read::{EventId, ReadError};
 use crate::source::{IMPORT, IMPORTED_FROM};
 use crate::timeline::config::QUEUE_WAITS;
 use crate::units::counted;
-use crate::writer::{TraceOutput, TraceWriter, WriteError};
+use crate::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
 
 /// Most loops of a trace.
 const LOOPS_MAX: usize = 256;
@@ -317,12 +317,29 @@ impl Import {
         metadata
     }
 
-    /// Writes the events.
+    /// Whether what followed the last event is missing: the file was cut off, or the recording in it.
+    fn is_cut(&self) -> bool {
+        let is_cut_off = self.report.repaired.count(tally::repaired::CUT_OFF) > 0;
+        self.gathered.is_own_cut || self.own.is_none() && is_cut_off
+    }
+
+    /// Writes the trace. It is closed only if nothing is missing at its end.
     ///
     /// # Errors
     ///
-    /// [`ImportError`] if they cannot be written.
+    /// [`ImportError`] if it cannot be written.
     pub fn write<W: TraceOutput>(
+        self,
+        mut writer: TraceWriter<W>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(ImportReport, WriteStats), ImportError> {
+        let is_cut = self.is_cut();
+        let report = self.write_events(&mut writer, progress)?;
+        let written = if is_cut { writer.finish_unclosed()? } else { writer.finish()? };
+        Ok((report, written))
+    }
+
+    fn write_events<W: TraceOutput>(
         self,
         writer: &mut TraceWriter<W>,
         progress: &mut dyn FnMut(Progress),

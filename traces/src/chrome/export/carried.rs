@@ -15,7 +15,7 @@ use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use super::JsonOut;
-use crate::source::SourceCounts;
+use crate::source::EventSource;
 use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
 
 /// Events passed to the writer at once.
@@ -60,6 +60,8 @@ pub(super) struct Carried {
     batch: Vec<Stamped>,
     /// Bytes already put into the export.
     at: u64,
+    /// The recording was not closed.
+    is_cut: bool,
 }
 
 impl Carried {
@@ -70,7 +72,7 @@ impl Carried {
         let path = Path::new("the recording in the export");
         // Metadata too long for a trace: the export then embeds no recording.
         let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
-        Self { writer, waiting, batch: Vec::new(), at: 0 }
+        Self { writer, waiting, batch: Vec::new(), at: 0, is_cut: false }
     }
 
     pub(super) fn push(&mut self, stamped: &Stamped) {
@@ -80,10 +82,11 @@ impl Carried {
         }
     }
 
-    /// Sets what the source could not deliver.
-    pub(super) fn set_counts(&mut self, counts: SourceCounts) {
+    /// Takes over from `source`, which was read to its end, what it could not deliver, and whether it was cut off.
+    pub(super) fn ended_as(&mut self, source: &impl EventSource) {
+        self.is_cut = source.process_state().is_none() && !source.is_closed();
         if let Some(writer) = &mut self.writer {
-            writer.set_counts(counts);
+            writer.set_counts(source.counts());
         }
     }
 
@@ -92,7 +95,7 @@ impl Carried {
         self.hand_on();
         if let Some(writer) = self.writer.take() {
             // A trace with too many blocks ends here, and an import then uses the slices.
-            let _ = writer.finish();
+            let _ = if self.is_cut { writer.finish_unclosed() } else { writer.finish() };
         }
     }
 

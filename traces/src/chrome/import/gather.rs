@@ -33,6 +33,8 @@ pub(super) struct Gathered {
     pub(super) own: Option<Pieces>,
     /// Slices and instants, by the export's own count.
     pub(super) own_counts: Option<(u64, u64)>,
+    /// The recording that the export carries was not closed.
+    pub(super) is_own_cut: bool,
     /// Heap sizes before and after collections, where recorded, by where the slice begins or ends in the file.
     pub(super) heaps: HashMap<u64, u64>,
     /// The time from which Perfetto sorts events; before it, it takes them as they come.

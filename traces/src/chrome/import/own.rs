@@ -38,13 +38,12 @@ impl OwnRecording {
             Some(told) => told == (counts.slices, counts.instants),
             None => cut,
         };
-        if pieces.is_broken || !fits || !asked.is_empty() {
-            gathered.repaired.add(repaired::OWN_RECORDING_UNUSED, 1);
-            return Ok(None);
-        }
+        let is_usable = !pieces.is_broken && fits && asked.is_empty();
+        let is_in_order = !pieces.is_broken;
         let reader = TraceReader::new(pieces.into_file()?, Path::new("the recording in the export"));
+        gathered.is_own_cut = is_in_order && reader.as_ref().is_ok_and(|reader| !reader.is_finished());
         match reader {
-            Ok(reader) if cut || reader.damage().is_empty() => Ok(Some(Self { reader })),
+            Ok(reader) if is_usable && (cut || reader.damage().is_empty()) => Ok(Some(Self { reader })),
             _ => {
                 gathered.repaired.add(repaired::OWN_RECORDING_UNUSED, 1);
                 Ok(None)

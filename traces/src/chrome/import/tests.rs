@@ -68,9 +68,8 @@ fn try_import(bytes: &[u8], threads: &[&str]) -> Result<Imported, ImportError> {
     let import = Import::read(bytes, "test", &threads, &mut |_| {})?;
     let mut file = Vec::new();
     let path = Path::new("import.looptrace");
-    let mut writer = TraceWriter::new(&mut file, path, &import.metadata(), WriteOptions::default())?;
-    let report = import.write(&mut writer, &mut |_| {})?;
-    writer.finish()?;
+    let writer = TraceWriter::new(&mut file, path, &import.metadata(), WriteOptions::default())?;
+    let (report, _) = import.write(writer, &mut |_| {})?;
     let mut reader = TraceReader::new(Cursor::new(file), path).unwrap();
     assert_eq!((reader.kind(), reader.damage()), (SourceKind::Chrome, &[][..]));
     let mut events = Vec::new();

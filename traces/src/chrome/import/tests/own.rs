@@ -2,9 +2,11 @@
 
 use super::super::tally::repaired;
 use super::*;
+use crate::analysis::diff::Run;
+use crate::analysis::gate::{Gate, Limit, Outcome};
 use crate::chrome::export::{ExportOptions, export};
-use crate::source::SourceError;
-use crate::summary::Summary;
+use crate::source::{SourceCounts, SourceError};
+use crate::summary::{StateSummary, Summary};
 use crate::synthetic::Script;
 
 fn exported(script: &Script) -> Vec<u8> {
@@ -56,4 +58,89 @@ fn what_is_left_of_a_cut_export_is_read() {
         let imported = try_import(cut, &[]).unwrap();
         assert_eq!(imported.repaired(repaired::CUT_OFF) + imported.repaired(repaired::UNCLOSED_LIST), 1);
     }
+}
+
+/// The script's trace, closed or not, after `events`.
+fn traced(events: &[Stamped], is_closed: bool) -> Vec<u8> {
+    let mut file = Vec::new();
+    let (path, metadata) = (Path::new("t"), script().metadata());
+    let mut writer = TraceWriter::new(&mut file, path, &metadata, WriteOptions::default()).unwrap();
+    writer.append(events).unwrap();
+    writer.set_counts(SourceCounts { before_attach: 7, uncounted_gaps: 2, ..SourceCounts::default() });
+    if is_closed {
+        writer.finish().unwrap()
+    } else {
+        writer.finish_unclosed().unwrap()
+    };
+    file
+}
+
+fn reader_of(file: &[u8]) -> TraceReader<Cursor<&[u8]>> {
+    TraceReader::new(Cursor::new(file), Path::new("t")).unwrap()
+}
+
+/// The trace that an import of an export of `file` makes.
+fn there_and_back(file: &[u8], part: f64, threads: &[&str]) -> Vec<u8> {
+    let mut json = Vec::new();
+    export(|| Ok::<_, SourceError>(reader_of(file)), ExportOptions::default(), &mut json).unwrap();
+    let threads: Vec<String> = threads.iter().map(|thread| (*thread).to_owned()).collect();
+    let json = &json[..(json.len() as f64 * part) as usize];
+    let import = Import::read(json, "test", &threads, &mut |_| {}).unwrap();
+    let mut back = Vec::new();
+    let (path, metadata) = (Path::new("t"), import.metadata());
+    let writer = TraceWriter::new(&mut back, path, &metadata, WriteOptions::default()).unwrap();
+    import.write(writer, &mut |_| {}).unwrap();
+    back
+}
+
+fn summary_of(file: &[u8]) -> Summary {
+    let mut reader = reader_of(file);
+    let mut events = Vec::new();
+    while reader.poll(&mut events).unwrap() == SourceState::More {}
+    let mut timeline = Timeline::of(reader.metadata());
+    timeline.extend(&events);
+    timeline.counts = reader.counts();
+    Summary::new(&reader, &timeline)
+}
+
+#[test]
+fn how_the_recording_ended_comes_back() {
+    let mut events = script().events();
+    // Without the stop of the loop, which would say that nothing followed.
+    let stop = events.iter().position(|it| matches!(it.event, Event::LoopStopped { .. })).unwrap();
+    events.truncate(stop);
+    let crashed = Stamped { at: events[stop - 1].at, source: SourceId(0), event: Event::Crashed {} };
+    let died: Vec<Stamped> = events.iter().copied().chain([crashed]).collect();
+    for (file, state) in [
+        (traced(&events, true), StateSummary::Closed),
+        (traced(&events, false), StateSummary::Unclosed),
+        (traced(&died, true), StateSummary::Crashed),
+    ] {
+        let (before, after) = (summary_of(&file), summary_of(&there_and_back(&file, 1.0, &[])));
+        assert_eq!((before.source.state, after.source.state), (state, state));
+        let value = |summary: &Summary| {
+            let mut value = serde_json::to_value(summary).unwrap();
+            value.as_object_mut().unwrap().remove("source");
+            value
+        };
+        assert_eq!(value(&before), value(&after));
+    }
+}
+
+#[test]
+fn what_followed_where_the_recording_or_its_export_was_cut_is_unknown() {
+    let events = script().events();
+    let stop = events.iter().position(|it| matches!(it.event, Event::LoopStopped { .. })).unwrap();
+    let (closed, cut) = (traced(&events[..stop], true), traced(&events[..stop], false));
+    // Its slices are used if a thread is asked for.
+    for (file, part, threads) in [(&cut, 1.0, &["loop"][..]), (&closed, 0.6, &[]), (&closed, 0.6, &["loop"])]
+    {
+        let summary = summary_of(&there_and_back(file, part, threads));
+        assert_eq!(summary.source.state, StateSummary::Unclosed, "{part} {threads:?}");
+        let run = Run { name: "t".to_owned(), summary, metadata: None };
+        let gate = Gate::new("stalls".parse().unwrap(), Limit::Max(1e9)).unwrap();
+        assert_eq!(gate.judge(&run).unwrap().outcome, Outcome::Undecided);
+    }
+    let whole = summary_of(&there_and_back(&closed, 1.0, &["loop"]));
+    assert_eq!(whole.source.state, StateSummary::Closed);
 }
