@@ -255,6 +255,13 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
              folder for rings, or set LOOPSCOPE_DIR, and start it anew"
         )),
     }
+    match ring.unreadable_sources() {
+        0 => {}
+        rings => lines.push(format!(
+            "process {pid}: its file is damaged: {rings} of its rings lie outside it, overlap another, or have an impossible \
+             size, and what their threads did is missing here"
+        )),
+    }
     match ring.dropped_labels() {
         0 => {}
         names => {

@@ -108,6 +108,8 @@ pub struct ProcessReader {
     /// Labels found on attaching, for the first poll to emit.
     untold: Vec<Stamped>,
     dropped_sources: u64,
+    /// Missing rings that were reported in the stream.
+    missing_told: u64,
     dropped_labels: u64,
     /// Where the stream begins. A worker's ring reaches further back than that of a busy loop; events from before
     /// would make the loop look idle in that time.
@@ -176,6 +178,7 @@ impl ProcessReader {
             last_at,
             untold: Vec::new(),
             dropped_sources: 0,
+            missing_told: 0,
             dropped_labels: 0,
             // With "newest", every ring is read from the same moment on.
             begin: (start == Start::Newest).then_some(Ticks(0)),
@@ -247,6 +250,10 @@ impl ProcessReader {
         };
         self.release(watermark, out);
         gathered?;
+        // The stream must not begin with a gap at the process's start.
+        if self.last_at > self.metadata.started.monotonic || is_over && !more {
+            self.tell_missing(out);
+        }
         if is_over && !more {
             self.release_end_gaps(out);
         }
@@ -292,6 +299,7 @@ impl ProcessReader {
             }
         }
         self.release(Ticks(u64::MAX), out);
+        self.tell_missing(out);
         if total.is_ok() && self.state.is_alive() {
             let mut running = self.observe_running()?;
             // Anything that began later may follow records written after the rings were read.
@@ -331,11 +339,11 @@ impl ProcessReader {
         Ok(self.plausibly_running()?.0)
     }
 
-    /// The exact number of records that were overwritten before they were read, since the reader attached, or that are
-    /// damaged.
+    /// The number of records that were overwritten before they were read, since the reader attached, or that are damaged.
+    /// Exact, except that a ring that cannot be read counts as one record.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
-        self.rings.lost().saturating_sub(self.passed_over_lost)
+        self.rings.lost().saturating_sub(self.passed_over_lost).saturating_add(self.missing_told)
     }
 
     /// Records overwritten before the first read, or skipped because they are older than anything left of any
@@ -377,8 +385,21 @@ impl ProcessReader {
 
     /// Recorders that found no place for their ring; their events are missing.
     #[must_use]
-    pub const fn dropped_sources(&self) -> u64 {
-        self.dropped_sources
+    pub fn dropped_sources(&self) -> u64 {
+        self.dropped_sources.max(self.rings.unshared())
+    }
+
+    /// Rings whose place in the file is impossible: the file is damaged, and their events are missing.
+    #[must_use]
+    pub fn unreadable_sources(&self) -> u64 {
+        self.rings.unreadable()
+    }
+
+    /// Gaps with an unknown number of records: rings of which nothing can be read. Each is a
+    /// [`Lost`](Event::Lost) of one record in the stream.
+    #[must_use]
+    pub const fn uncounted_gaps(&self) -> u64 {
+        self.missing_told
     }
 
     /// Labels that found no place in the table. They are in the stream as long as the ring has them.

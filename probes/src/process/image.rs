@@ -308,6 +308,9 @@ fn plan(words: &[u64; head::WORDS], file_bytes: u64) -> Result<Plan, &'static st
     let fits = |at: usize, bytes: usize| {
         at.is_multiple_of(WORD_BYTES) && at.checked_add(bytes).is_some_and(|end| end as u64 <= file_bytes)
     };
+    if words[head::PLACES] == 0 {
+        return Err("it has no place for a ring");
+    }
     let anywhere = usize::MAX / 2;
     let plan = Plan {
         places: bounded(head::PLACES, PLACES_MAX, "it has too many rings")?,

@@ -1,5 +1,6 @@
 //! All rings of a process: which ones exist, how far each is read, how fast it fills.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::recorder::{Running, RunningCode};
 use crate::ring::foreign::FileView;
 use crate::ring::{CAPACITY_MAX, Item, MemoryView, Reach, Reader, RingSlots, Start};
 use crate::session::Gate;
-use crate::shared::layout::{PLACE_OPEN, head, place};
+use crate::shared::layout::{PLACE_OPEN, UNSHARED_AT, head, place};
 use crate::text::{InlineText, TEXT_WORDS};
 
 /// The fastest ring may fill by this fraction between two polls (as a divisor).
@@ -81,13 +82,24 @@ pub(super) struct Rings {
     start: Start,
     rings: Vec<Ring>,
     changes: Option<u64>,
+    /// Places whose ring lies outside the file, overlaps another one, or has an impossible size.
+    unreadable: BTreeSet<usize>,
+    /// Places whose ring found no room in the file.
+    unshared: BTreeSet<usize>,
     /// Buffer that records are copied to.
     scratch: Vec<Record>,
 }
 
 impl Rings {
     pub(super) const fn new(start: Start) -> Self {
-        Self { start, rings: Vec::new(), changes: None, scratch: Vec::new() }
+        Self {
+            start,
+            rings: Vec::new(),
+            changes: None,
+            unreadable: BTreeSet::new(),
+            unshared: BTreeSet::new(),
+            scratch: Vec::new(),
+        }
     }
 
     /// Reads the table of rings if it changed; passes on the names of rings that are new or changed hands.
@@ -106,7 +118,14 @@ impl Rings {
             let Words::<TEXT_WORDS>(name) = image.words(at + place::NAME)?;
             let Words([again]) = image.words(at)?;
             let generation = (state >> 32) as u32;
-            if state != again || state & 0xffff_ffff == 0 {
+            if state != again {
+                continue;
+            }
+            if state & 0xffff_ffff == 0 {
+                // Free. One with a ring is being changed, by a process that still exists.
+                if capacity > 0 && image.is_still() {
+                    self.unreadable.insert(index);
+                }
                 continue;
             }
             let known = self.rings.iter().position(|ring| ring.place == index);
@@ -114,11 +133,19 @@ impl Rings {
                 Some(known) if self.rings[known].generation == generation => continue,
                 Some(known) => self.rings[known].generation = generation,
                 None => {
-                    let Some(slots) = SlotsAt::find(image, index, slots_at, capacity) else { continue };
-                    // Rings that share slots would give more records than the file has bytes.
-                    if self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity)) {
+                    if image.is_file() && slots_at == UNSHARED_AT as u64 {
+                        self.unshared.insert(index);
                         continue;
                     }
+                    // Rings that share slots would give more records than the file has bytes.
+                    let overlaps = |slots: &SlotsAt| {
+                        self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity))
+                    };
+                    let slots = SlotsAt::find(image, index, slots_at, capacity);
+                    let Some(slots) = slots.filter(|slots| !overlaps(slots)) else {
+                        self.unreadable.insert(index);
+                        continue;
+                    };
                     // A ring opened since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
                     // A tick in progress is read from its beginning.
@@ -149,6 +176,16 @@ impl Rings {
         }
         self.changes = Some(changes);
         Ok(())
+    }
+
+    /// Number of rings that the file names and that cannot be read.
+    pub(super) fn unreadable(&self) -> u64 {
+        self.unreadable.len() as u64
+    }
+
+    /// Number of rings that found no room in the file, as far as their places say so.
+    pub(super) fn unshared(&self) -> u64 {
+        self.unshared.len() as u64
     }
 
     /// Reads every ring; true if there is more than one poll takes. `gently`: the writer is still running, so

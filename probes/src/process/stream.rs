@@ -9,6 +9,9 @@ use crate::shared::layout::{LABELS_MAX, head};
 use crate::stamped::Stamped;
 use crate::text::InlineText;
 
+/// Most missing rings that are reported one by one: a damaged count must not fill memory.
+const MISSING_MAX: u64 = 4096;
+
 impl ProcessReader {
     pub(super) fn read_labels(&mut self, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Words([used, dropped, sources]) = self.image.words(head::LABELS_USED)?;
@@ -81,5 +84,15 @@ impl ProcessReader {
             let from = gap.from.map_or(at, |from| self.map.peek(from).min(at));
             Stamped { at, source: gap.source, event: Event::Lost { count: gap.count, from } }
         }));
+    }
+
+    /// Reports rings of which nothing can be read. What their emitters did is unknown, so each is a gap.
+    pub(super) fn tell_missing(&mut self, out: &mut Vec<Stamped>) {
+        let missing = self.dropped_sources().saturating_add(self.unreadable_sources()).min(MISSING_MAX);
+        let lost = Event::Lost { count: 1, from: self.last_at };
+        for _ in self.missing_told..missing {
+            out.push(Stamped { at: self.last_at, source: SourceId(0), event: lost });
+        }
+        self.missing_told = self.missing_told.max(missing);
     }
 }

@@ -45,7 +45,7 @@ impl EventSource for ProcessReader {
             before_attach: self.before_attach(),
             unknown_kinds: self.unknown_kinds(),
             malformed: self.malformed_events(),
-            uncounted_gaps: 0,
+            uncounted_gaps: self.uncounted_gaps(),
         }
     }
 

@@ -138,3 +138,37 @@ fn a_now_running_cell_is_believed_up_to_the_newest_record_and_the_heartbeat() {
         assert_eq!(reader.running().unwrap().len(), usize::from(since != u64::MAX), "{since}");
     }
 }
+
+#[test]
+fn a_ring_that_cannot_be_read_is_a_gap_of_unknown_size() {
+    let place = crate::shared::layout::PAGE_BYTES;
+    let count = |reader: &ProcessReader| {
+        (
+            reader.dropped_sources(),
+            reader.unreadable_sources(),
+            reader.uncounted_gaps(),
+            reader.lost_records(),
+        )
+    };
+    let (events, reader) = read(|_| {});
+    assert_eq!((gaps(&events), count(&reader)), (vec![], (0, 0, 0, 0)));
+    // State, offset and capacity of the only ring.
+    for (word, value, found) in [
+        (0, 1 << 32, (0, 1, 1, 1)),
+        (1, 0, (1, 0, 1, 1)),
+        (1, 7, (0, 1, 1, 1)),
+        (1, 64, (0, 1, 1, 1)),
+        (2, 0, (0, 1, 1, 1)),
+        (2, 100, (0, 1, 1, 1)),
+        (2, 1 << 60, (0, 1, 1, 1)),
+    ] {
+        let (events, reader) = read(|bytes| {
+            bytes[place + word * 8..][..8].copy_from_slice(&u64::to_ne_bytes(value));
+        });
+        assert_eq!((gaps(&events), count(&reader)), (vec![(1, 0)], found), "word {word} is {value}");
+    }
+    // A second ring in the same slots.
+    let (events, reader) = read(|bytes| bytes.copy_within(place..place + 256, place + 256));
+    assert_eq!((gaps(&events), count(&reader)), (vec![(1, 0)], (0, 1, 1, 1)));
+    assert_eq!(times(&events).len(), SLOTS);
+}
