@@ -32,13 +32,14 @@ struct Counters {
 /// Reads the counters of one process.
 #[derive(Debug)]
 pub(crate) struct Pressure {
-    pid: u32,
+    /// Its number in this process's pid namespace, if that is known.
+    pid: Option<u32>,
     last: Counters,
     at: Option<Timestamp>,
 }
 
 impl Pressure {
-    pub(crate) fn of(pid: u32) -> Self {
+    pub(crate) fn of(pid: Option<u32>) -> Self {
         Self { pid, last: Counters::default(), at: None }
     }
 
@@ -64,12 +65,12 @@ impl Pressure {
 }
 
 impl Counters {
-    fn read(pid: u32) -> Self {
+    fn read(pid: Option<u32>) -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         Self {
             waited_ns: read("/proc/pressure/cpu").as_deref().and_then(waited_ns),
             stolen_ns: read("/proc/stat").as_deref().and_then(stolen_ns),
-            delayed_ns: delayed_ns(pid),
+            delayed_ns: pid.and_then(delayed_ns),
         }
     }
 }
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn readings_follow_one_another_and_the_last_one_is_told_at_once() {
-        let mut pressure = Pressure::of(std::process::id());
+        let mut pressure = Pressure::of(Some(std::process::id()));
         let mut out = Vec::new();
         let ms = |ms: u64| Timestamp(ms * 1_000_000);
         for (now, last) in

@@ -213,7 +213,7 @@ impl ProcessReader {
     /// [`flush`](Self::flush). For live readers.
     #[must_use]
     pub fn with_pressure(self) -> Self {
-        Self { pressure: Some(Pressure::of(self.metadata.pid)), ..self }
+        Self { pressure: Some(Pressure::of(self.image.pid_here())), ..self }
     }
 
     /// The process's description of itself.

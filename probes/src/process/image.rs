@@ -180,6 +180,18 @@ impl Image {
         matches!(self, Self::File(file) if liveness::is_exiting(&file.who))
     }
 
+    /// The number of the process in this process's pid namespace; `None` in another one, where the number is that of
+    /// another process.
+    pub(super) fn pid_here(&self) -> Option<u32> {
+        match self {
+            Self::Nothing => None,
+            Self::Local { .. } => Some(std::process::id()),
+            Self::File(file) => {
+                (file.who.pid_namespace == identity::namespace("pid")).then_some(file.who.pid)
+            }
+        }
+    }
+
     pub(super) const fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }

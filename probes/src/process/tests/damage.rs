@@ -172,3 +172,11 @@ fn a_ring_that_cannot_be_read_is_a_gap_of_unknown_size() {
     assert_eq!((gaps(&events), count(&reader)), (vec![(1, 0)], (0, 1, 1, 1)));
     assert_eq!(times(&events).len(), SLOTS);
 }
+
+#[test]
+fn the_pressure_on_a_process_in_another_pid_namespace_is_unknown() {
+    let (_, reader) = read(|_| {});
+    assert_eq!(reader.image.pid_here(), Some(std::process::id()));
+    let (_, reader) = read(|bytes| bytes[head::PID_NAMESPACE * 8] ^= 1);
+    assert_eq!(reader.image.pid_here(), None, "its number is that of another process here");
+}
