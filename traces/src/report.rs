@@ -136,6 +136,9 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
         let gaps = counted(summary.uncounted_gaps, "gap", "gaps");
         line!(out, "{gaps} with an unknown number of records: any figure may be missing a part");
     }
+    if summary.loops_left_out {
+        line!(out, "loops beyond the limit of emitters are left out: any total may be missing a part");
+    }
     if summary.malformed_events > 0 {
         let events = counted(summary.malformed_events, "event", "events");
         line!(out, "{events} with impossible values skipped: any figure may be missing a part");

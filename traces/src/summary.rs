@@ -119,6 +119,9 @@ pub struct Summary {
     /// There are more loops than are kept apart.
     #[serde(default)]
     pub loops_beyond_limit: bool,
+    /// There are more emitters than are followed, loops among them: their ticks are in no figure.
+    #[serde(default)]
+    pub loops_left_out: bool,
     /// Stalls, newest first: the last ones, and the worst of all.
     pub stalls: Vec<StallSummary>,
     /// The worst late timers, worst first.
@@ -315,6 +318,12 @@ impl Summary {
             && self.agenda.is_none()
     }
 
+    /// An unknown part is missing, in which anything may have happened.
+    #[must_use]
+    pub(crate) const fn misses_anything(&self) -> bool {
+        self.uncounted_gaps > 0 || self.loops_left_out
+    }
+
     /// Any tick was seen.
     #[must_use]
     pub(crate) const fn has_ticks(&self) -> bool {
@@ -411,6 +420,7 @@ impl Summary {
             shutdown: faces::shutdown(timeline),
             loops: Vec::new(),
             loops_beyond_limit: timeline.has_more_loops(),
+            loops_left_out: timeline.loops_left_out,
             stalls: blame::stalls(timeline, &unfinished, &loop_name),
             late_timers: blame::late_timers(timeline, &unfinished, &loop_name),
             late_signals: blame::late_signals(timeline, &loop_name),

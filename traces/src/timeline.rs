@@ -154,6 +154,8 @@ pub struct Timeline {
     pub pressure: Pressure,
     /// The process died while it was recorded.
     pub has_crashed: bool,
+    /// There are loops beyond the limit of emitters: their ticks are not counted.
+    pub loops_left_out: bool,
     /// Events folded.
     pub events: u64,
     /// Snapshots completed.
@@ -208,6 +210,7 @@ impl Timeline {
             stopped: None,
             pressure: Pressure::default(),
             has_crashed: false,
+            loops_left_out: false,
             events: 0,
             snapshots: 0,
             lost_records: 0,
@@ -316,7 +319,7 @@ impl Timeline {
         let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
         let waits = Missing::anything(lost.saturating_add(left_out));
         let mut missing = match self.counts.uncounted_gaps {
-            0 => self.hidden.missing(lost, self.incomplete_ticks(), waits),
+            0 if !self.loops_left_out => self.hidden.missing(lost, self.incomplete_ticks(), waits),
             _ => MissingSamples::anything(),
         };
         unfinished.add_to(&mut missing);

@@ -83,7 +83,7 @@ pub(super) fn stalls_seen(summary: &Summary) -> String {
     let ticks = &summary.ticks;
     let seen = counted(ticks.stalls, "stall", "stalls");
     match ticks.stalls_bounds.map(|bounds| bounds.hi) {
-        None if summary.lost_records > 0 || summary.uncounted_gaps > 0 => format!("at least {seen}"),
+        None if summary.lost_records > 0 || summary.misses_anything() => format!("at least {seen}"),
         Some(None) => format!("at least {seen}"),
         Some(Some(most)) if most > ticks.stalls => {
             format!("{} to {} stalls", count(ticks.stalls), count(most))
@@ -99,8 +99,8 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
         let bounds = summary.ticks.stalls_bounds;
         let most = bounds.and_then(|bounds| bounds.hi);
         let none = match (summary.lost_records, most) {
-            _ if summary.uncounted_gaps > 0 => {
-                "no stall seen; records are missing, so there may have been one"
+            _ if summary.misses_anything() => {
+                "no stall seen; a part is missing, in which there may have been one"
             }
             (_, None) if summary.source.state == StateSummary::Unclosed && bounds.is_some() => {
                 "no stall seen; the recording was cut off, and there may have been one since"

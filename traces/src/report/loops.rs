@@ -46,6 +46,7 @@ pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
         );
     }
     if summary.loops_beyond_limit {
-        line!(out, "and more loops, which are not kept apart: their figures are in the totals only");
+        let all = if summary.loops_left_out { "the figures of some" } else { "their figures" };
+        line!(out, "and more loops, which are not kept apart: {all} are in the totals only");
     }
 }

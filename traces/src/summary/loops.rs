@@ -97,6 +97,7 @@ impl Summary {
         (one.ticks, one.tasks, one.timers) = (own.ticks.clone(), own.tasks.clone(), own.timers.clone());
         (one.microtasks, one.queues) = (own.microtasks.clone(), own.queues.clone());
         (one.gc, one.signals) = (own.gc.clone(), own.signals);
+        (one.loops_beyond_limit, one.loops_left_out) = (false, false);
         one.loops = vec![own];
         Some(Cow::Owned(one))
     }

@@ -9,6 +9,7 @@ use loop_probes::stamped::Stamped;
 use super::gaps::Gaps;
 use super::gc::{GcLook, GcRun};
 use super::harm::Wait;
+use super::loops::is_of_a_loop;
 use super::open_tick::OpenTick;
 use super::program::{Trouble, TroubleKind};
 use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
@@ -54,6 +55,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
     }
 
+    timeline.loops_left_out |= place.is_none() && is_of_a_loop(&event);
     timeline.queues.see(at, place, &event);
     if let Some(place) = place {
         match event {

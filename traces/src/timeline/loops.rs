@@ -36,7 +36,7 @@ impl Loops {
 }
 
 /// Whether the event shows that its emitter is a loop: workers, and threads with spans only, emit none of these.
-const fn is_of_a_loop(event: &Event) -> bool {
+pub(super) const fn is_of_a_loop(event: &Event) -> bool {
     matches!(
         event,
         Event::TickStart { .. }

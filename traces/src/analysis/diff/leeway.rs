@@ -41,6 +41,8 @@ pub struct LeftOpen {
     pub uncounted_gaps: u64,
     /// Ticks with missing records, whether or not the loss was recorded.
     pub incomplete_ticks: u64,
+    /// Whether loops beyond the limit have no figures of their own, or none at all.
+    pub loops_beyond_limit: bool,
     /// For a figure of tags: the tags beyond the limit that it could belong to, in the run with the most of them.
     pub tags_beyond_limit: u64,
 }
@@ -52,6 +54,7 @@ impl LeftOpen {
             unfinished_runs: 0,
             malformed_events: 0,
             uncounted_gaps: 0,
+            loops_beyond_limit: false,
             incomplete_ticks: 0,
             tags_beyond_limit: 0,
         };
@@ -61,6 +64,7 @@ impl LeftOpen {
             malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
             uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
+            loops_beyond_limit: sum.loops_beyond_limit || metric.has_loops_beyond_limit(summary),
             tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
         })
     }
@@ -84,6 +88,7 @@ impl fmt::Display for LeftOpen {
             (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),
             (self.unfinished_runs > 0).then_some("what has not ended"),
             (self.tags_beyond_limit > 0).then_some(tags.as_str()),
+            self.loops_beyond_limit.then_some("loops beyond the limit"),
         ];
         let all: Vec<&str> = all.into_iter().flatten().collect();
         match all.split_last() {

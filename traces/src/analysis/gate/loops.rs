@@ -1,8 +1,9 @@
-//! Gates on several loops: a gate that names no loop holds if it holds for each.
+//! Gates on several loops: a gate that names no loop holds if it holds for each. Of the loops beyond the limit only the
+//! totals are known.
 
 use std::collections::BTreeSet;
 
-use super::{Gate, Judgement, Outcome};
+use super::{Gate, Judgement, Limit, Outcome};
 use crate::analysis::diff::Run;
 
 /// Most loops named in a judgement; of more, only the number is given.
@@ -43,6 +44,30 @@ impl Gate {
             numbers.push(format!("{} more loops", worst.len() - NAMED_MAX));
         }
         let why = worst.first().and_then(|(_, judgement)| judgement.why.clone());
-        Some(self.judgement(outcome, numbers.join(", "), why))
+        Some(self.with_loops_beyond_limit(runs, self.judgement(outcome, numbers.join(", "), why)))
+    }
+
+    /// Takes the loops beyond the limit into account, given the judgement of the others. None of them exceeds the total
+    /// of all loops; one of them has the maximum if it is of none of the others.
+    fn with_loops_beyond_limit(&self, runs: &[Run], known: Judgement) -> Judgement {
+        let is_beyond = runs.iter().any(|run| self.metric.has_loops_beyond_limit(&run.summary));
+        if !is_beyond || known.outcome == Outcome::Failed {
+            return known;
+        }
+        let beyond = "loops beyond the limit have no figures of their own";
+        if let Limit::Max(max) = self.limit {
+            let all = self.judge_values(runs);
+            let is_one_of_them = self.metric.is_maximum() || max == 0.0;
+            let numbers = format!("{} in all loops", all.numbers);
+            match all.outcome {
+                Outcome::Held => return Judgement { numbers, ..all },
+                Outcome::Failed if is_one_of_them && runs.len() == 1 => {
+                    return Judgement { numbers, why: Some(beyond.to_owned()), ..all };
+                }
+                _ => {}
+            }
+        }
+        let why = known.why.filter(|_| known.outcome == Outcome::Undecided);
+        Judgement { outcome: Outcome::Undecided, why: why.or_else(|| Some(beyond.to_owned())), ..known }
     }
 }

@@ -1,5 +1,7 @@
 //! Gates over simulated runs: what is certain holds or fails, what is not is undecided.
 
+mod loops;
+
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;

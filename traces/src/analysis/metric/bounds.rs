@@ -44,7 +44,9 @@ impl Metric {
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let bounds = self.bounds_of_readable(summary)?;
         let is_lost = self.is_plain("lost");
-        let is_all_known = summary.uncounted_gaps == 0 && (summary.malformed_events == 0 || is_lost);
+        let is_one_of_several = self.of_loop.is_some() && summary.has_several_loops();
+        let is_all_known = summary.uncounted_gaps == 0
+            && (summary.malformed_events == 0 && (!summary.loops_left_out || is_one_of_several) || is_lost);
         if is_all_known {
             return Some(bounds);
         }
@@ -68,6 +70,11 @@ impl Metric {
                 !is_share && !is_at_end && !self.to_string().ends_with("depth.p50")
             }
         }
+    }
+
+    /// Whether its value for several loops is that of the loop with the largest.
+    pub(in crate::analysis) fn is_maximum(&self) -> bool {
+        self.statistic() == Some(Statistic::Max) || self.to_string().ends_with(".max")
     }
 
     fn bounds_of_readable(&self, summary: &Summary) -> Option<Bounds> {
@@ -189,6 +196,12 @@ impl Metric {
             return 0;
         };
         NAMED[*place].beyond_limit(&summary, whose).map_or(0, |beyond| beyond.tags)
+    }
+
+    /// Whether it could be a figure of a loop beyond the limit, which has none of its own or none at all.
+    pub(in crate::analysis) fn has_loops_beyond_limit(&self, summary: &Summary) -> bool {
+        let is_beyond = self.is_of_each_loop() && summary.loops_beyond_limit;
+        self.of_loop.is_none() && !self.is_plain("lost") && (is_beyond || summary.loops_left_out)
     }
 
     /// Whether a tag beyond the limit has the largest figure, for a metric over any.
