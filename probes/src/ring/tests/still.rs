@@ -41,8 +41,9 @@ fn damage() -> impl Strategy<Value = Vec<(u64, u64)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: scaled(1024) as u32, failure_persistence: None, ..Default::default() })]
 
+    // From the third lap on: in the first, a zeroed slot looks like one that was never written.
     #[test]
-    fn all_that_is_readable_is_returned_and_the_rest_between_is_lost(count in 65_u64..400, damage in damage()) {
+    fn all_that_is_readable_is_returned_and_the_rest_between_is_lost(count in 129_u64..500, damage in damage()) {
         let (rig, left) = damaged(count, &damage);
         let (got, reader) = read(&rig);
         prop_assert_eq!(&got.numbers, &left);
