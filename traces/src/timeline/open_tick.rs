@@ -9,7 +9,7 @@ use super::harm::Wait;
 use super::poll_wait::PollWait;
 use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
-use super::unfinished::Seen;
+use super::unfinished::{Seen, StreamEnd};
 use crate::analysis::attribution::sweep::Nodes;
 
 /// The state of one emitter's current tick.
@@ -49,6 +49,8 @@ pub(crate) struct OpenTick {
     spans: Vec<TickSpan>,
     left_out: u32,
     shortest_kept_ns: u64,
+    /// As it was before records of it were lost, for as long as nothing else is known.
+    before_loss: Option<Box<Self>>,
 }
 
 impl OpenTick {
@@ -80,6 +82,7 @@ impl OpenTick {
             spans: Vec::new(),
             left_out: 0,
             shortest_kept_ns: 0,
+            before_loss: None,
         }
     }
 
@@ -164,8 +167,21 @@ impl OpenTick {
 
     /// Records of this emitter are missing.
     pub(crate) fn lost(&mut self) {
+        if self.open && !self.damaged {
+            self.before_loss = Some(Box::new(self.clone()));
+        }
         (self.seen, self.poll_since) = (None, None);
         self.damaged = true;
+    }
+
+    /// What is known of it last, and how far, in a stream that ended like `end`: if nothing but a loss followed, what it
+    /// was doing up to the loss.
+    pub(crate) fn as_known(&self, end: StreamEnd) -> (&Self, StreamEnd) {
+        let is_all = |before: &&Self| self.seen.is_none() && before.last == self.last;
+        match self.before_loss.as_deref().filter(is_all) {
+            Some(before) => (before, StreamEnd::Cut),
+            None => (self, end),
+        }
     }
 
     // Both inlined: a span passed through memory is read back before its store has completed.

@@ -128,7 +128,10 @@ impl Timeline {
 
     fn unfinished_ticks_at(&self, end: StreamEnd) -> Vec<UnfinishedTick> {
         let Some(known) = self.last else { return Vec::new() };
-        let ticks = self.open.iter().filter_map(|open| open.unfinished(known, end));
+        let ticks = self.open.iter().filter_map(|open| {
+            let (open, end) = open.as_known(end);
+            open.unfinished(known, end)
+        });
         let mut ticks: Vec<UnfinishedTick> = ticks.collect();
         ticks.sort_by_key(|tick| tick.start);
         ticks
@@ -138,7 +141,8 @@ impl Timeline {
     #[must_use]
     pub fn blame_unfinished(&self, tick: &UnfinishedTick) -> Ledger {
         let mut nodes = Nodes::default();
-        if let Some(open) = self.place_of_tick(tick).map(|place| &self.open[place]) {
+        if let Some(place) = self.place_of_tick(tick) {
+            let (open, _) = self.open[place].as_known(StreamEnd::Known);
             if !open.is_damaged() {
                 open.gather(&mut nodes);
             }
@@ -162,6 +166,7 @@ impl Timeline {
     fn running_tasks_at(&self, end: StreamEnd) -> Vec<RunningTask> {
         let Some(known) = self.last else { return Vec::new() };
         let running = |(place, open): (usize, &OpenTick)| {
+            let (open, end) = open.as_known(end);
             let seen = open.seen.filter(|seen| !seen.is_over)?;
             let Running::Task { task, tag } = seen.running else { return None };
             if self.is_of_sources(place, tag) {

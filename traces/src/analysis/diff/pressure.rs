@@ -130,9 +130,9 @@ impl Pressure {
     }
 
     /// Whether more pressure can move the metric in either direction: others that compute keep processors awake, so
-    /// that threads wake sooner, and share caches with them.
+    /// that threads wake sooner and run faster, and share caches with them. Stalls only get longer.
     pub(crate) fn moves_both_ways(metric: &Metric) -> bool {
-        metric.unit() == Unit::Ns && matches!(metric.statistic(), Some(Statistic::P50 | Statistic::Gmean))
+        matches!(metric.unit(), Unit::Ns | Unit::Ratio) && !metric.is_time_in_stalls()
     }
 
     /// Why `verdict` on this effect is withheld; `None` if the sides had about the same pressure, or it cannot explain
@@ -154,12 +154,17 @@ impl Pressure {
 
     /// Whether the difference in pressure could cause the effect.
     fn explains(&self, metric: &Metric, effect: &Effect, follows: bool, margin: f64) -> bool {
-        match (metric.unit(), effect.change, self.base.delayed_ns, self.candidate.delayed_ns) {
-            (_, Some(change), ..) if Self::moves_both_ways(metric) => {
-                let by = (1.0 + change).max(f64::MIN_POSITIVE).ln().abs();
-                by <= std::f64::consts::LN_2 + margin.ln_1p()
-            }
-            (Unit::Ns, _, Some(base), Some(candidate)) => {
+        let is_small = |change: f64| {
+            let by = (1.0 + change).max(f64::MIN_POSITIVE).ln().abs();
+            by <= std::f64::consts::LN_2 + margin.ln_1p()
+        };
+        if Self::moves_both_ways(metric) && effect.change.is_some_and(is_small) {
+            return true;
+        }
+        let is_typical = matches!(metric.statistic(), Some(Statistic::P50 | Statistic::Gmean));
+        match (metric.unit(), self.base.delayed_ns, self.candidate.delayed_ns) {
+            (Unit::Ns, ..) if is_typical && effect.change.is_some() => false,
+            (Unit::Ns, Some(base), Some(candidate)) => {
                 follows && effect.shift.abs() <= (candidate - base).abs()
             }
             _ => follows,
@@ -239,6 +244,12 @@ mod tests {
             Outcome::Held,
             "it hides nothing that is worse"
         );
+        // What is made of run times moves with them: a quiet machine is no regression.
+        for metric in ["busy", "ticks.run.p90", "ticks.run.mean", "utilization"] {
+            let (slow, fast) = (side(1.0, Some(0.02)), side(0.7, Some(0.95)));
+            let judged = gate(metric).judge_against(&fast, &slow);
+            assert_ne!(judged.outcome, Outcome::Failed, "{judged:?}");
+        }
         let lag = gate("timer_lag.p50");
         let (lower, awake) = (side(0.8, Some(0.95)), side(1.0, Some(0.02)));
         let held = lag.judge_against(&awake, &side(0.8, Some(0.02)));

@@ -180,7 +180,8 @@ fn longest_task(events: &[Stamped]) -> Option<u64> {
 fn a_task_is_bounded_by_what_came_before_the_gap() {
     let begin = [at(1_000, Event::TickStart { tick: 1 }), ran(1_100, 1_400)];
     let lost = |from, to| at(to, Event::Lost { count: 5, from: Timestamp(from) });
-    let of = |events: &[Stamped], gap| longest_task(&[events, &[gap]].concat());
+    let after = at(4_000, Event::Wake { from: None, coalesced: 0 });
+    let of = |events: &[Stamped], gap| longest_task(&[events, &[gap, after]].concat());
     assert_eq!(of(&begin, lost(1_500, 4_000)), Some(2_600), "since the last task");
     assert_eq!(of(&begin[..1], lost(1_500, 4_000)), Some(3_000), "since the tick began");
     assert_eq!(of(&[], lost(4_000, 4_000)), None, "the first that is seen at all");

@@ -1,21 +1,18 @@
-//! Tests of unfinished work: on streams written by hand, and at every cut of long ones, where it must never exceed what
-//! the rest of the stream shows.
+//! Tests of unfinished work, on streams written by hand.
 
-use std::collections::BTreeMap;
+mod cuts;
 
 use loop_probes::event::{
     ClockPoint, Event, Origin, Outcome, Phase, Placement, PollReason, Queue, StopReason,
 };
-use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, TimerId};
+use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
-use proptest::prelude::*;
 
 use super::*;
 use crate::analysis::attribution::What;
 use crate::analysis::loss::Bounds;
 use crate::histogram::Histogram;
-use crate::synthetic::strategy::{scripts, with_running};
 use crate::timeline::TimelineConfig;
 
 const LOOP: SourceId = SourceId(1);
@@ -85,6 +82,30 @@ fn a_running_task_lasts_until_the_last_known_moment() {
     let blame = timeline.blame_unfinished(&tick);
     assert_eq!((blame.total_ns, blame.shares[0].ns), (800, 700));
     assert_eq!(blame.shares[0].what, What::Task { task: TaskId(2), tag: TAG });
+}
+
+#[test]
+fn what_ran_before_a_loss_at_the_end_ran_at_least_until_then() {
+    let lost = at(900, Event::Lost { count: 3, from: Timestamp(500) });
+    let other = on(OTHER, 1_000, Event::Wake { from: None, coalesced: 0 });
+    let mut events = vec![begun(7, 100), ran(1, 110, 150), seen(in_task(2), 200, 500), lost, other];
+    let timeline = folded(&events);
+    for end in [StreamEnd::Known, StreamEnd::Died, StreamEnd::Cut] {
+        let unfinished = timeline.unfinished(end);
+        let [tick] = unfinished.ticks[..] else { panic!("not one tick: {unfinished:?}") };
+        assert_eq!(
+            (tick.tick, tick.start, tick.busy_ns, tick.unknown_ns),
+            (Some(7), Timestamp(100), 400, 500)
+        );
+        assert_eq!(unfinished.tasks.iter().map(RunningTask::run_ns).collect::<Vec<_>>(), [300]);
+        let blame = timeline.blame_unfinished(&tick);
+        assert_eq!((blame.total_ns, blame.shares[0].ns), (400, 300));
+        let stalls = timeline.stall_figures(&unfinished, &timeline.missing_with(&unfinished));
+        assert_eq!(stalls.count, 0, "{end:?}: it is below the limit");
+    }
+    // Anything else of that loop shows that it went on, so the tick may have been over before.
+    events.push(at(1_100, Event::Mark { label: LabelId(1) }));
+    assert_eq!(folded(&events).unfinished(StreamEnd::Known).ticks, []);
 }
 
 #[test]
@@ -395,88 +416,4 @@ fn where_a_recording_was_cut_a_loop_may_have_stalled_unless_it_had_stopped() {
     let of = |end| stalls_bounds(&timeline, end);
     assert_eq!(of(StreamEnd::Known), None, "it has no loop");
     assert_eq!(of(StreamEnd::Cut), Some(ANY), "its loop may not have been saved yet");
-}
-
-/// What the whole of a stream shows about unfinished work in a part of it.
-#[derive(Default)]
-struct Truth {
-    ticks: BTreeMap<u64, [u64; 2]>,
-    tasks: BTreeMap<TaskId, u64>,
-    waits: BTreeMap<TaskId, u64>,
-}
-
-impl Truth {
-    fn of(events: &[Stamped], whole: &Timeline) -> Self {
-        let mut truth = Self::default();
-        let mut fired = BTreeMap::new();
-        for Stamped { at, event, .. } in events {
-            if let Event::TaskRan { task, queued, start, .. } = *event {
-                truth.waits.insert(task, start.ns_since(queued));
-            }
-            match *event {
-                Event::TimerFired { task, .. } => _ = fired.insert(task, *at),
-                Event::TaskRan { task, start, .. } | Event::IoReady { task, start, .. } => {
-                    // A timer's task runs from when the timer fired.
-                    let start = fired.get(&task).copied().unwrap_or(start);
-                    truth.tasks.insert(task, at.ns_since(start));
-                }
-                _ => {}
-            }
-        }
-        let complete = whole.ticks.recent.iter().filter(|tick| !tick.incomplete);
-        truth.ticks = complete.map(|tick| (tick.tick, [tick.busy_ns, tick.poll_wait_ns])).collect();
-        truth
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn at_every_cut_a_lower_bound_is_one(script in scripts(), every in 1usize..9) {
-        let events = with_running(&script.events(), every);
-        let fold = |events: &[Stamped]| {
-            let mut timeline = Timeline::of(&script.metadata());
-            timeline.extend(events);
-            timeline
-        };
-        let truth = Truth::of(&events, &fold(&events));
-        let mut cut = Timeline::of(&script.metadata());
-        for stamped in &events {
-            cut.extend([stamped]);
-            for tick in cut.unfinished_ticks() {
-                prop_assert_eq!(tick.busy_ns + tick.poll_wait_ns, tick.as_of.ns_since(tick.start));
-                prop_assert_eq!(cut.blame_unfinished(&tick).total_ns, tick.busy_ns);
-                if let Some([busy_ns, poll_wait_ns]) = tick.tick.and_then(|tick| truth.ticks.get(&tick)) {
-                    prop_assert!(tick.busy_ns <= *busy_ns, "{:?} {}", tick, busy_ns);
-                    prop_assert!(tick.poll_wait_ns <= *poll_wait_ns, "{:?} {}", tick, poll_wait_ns);
-                }
-            }
-            for task in cut.waiting_tasks() {
-                if let Some(waited_ns) = truth.waits.get(&task.task) {
-                    prop_assert!(task.queue_wait_ns() <= *waited_ns, "{:?} {}", task, waited_ns);
-                }
-            }
-            for task in cut.running_tasks() {
-                if let Some(run_ns) = truth.tasks.get(&task.task) {
-                    prop_assert!(task.run_ns() <= *run_ns, "{:?} {}", task, run_ns);
-                }
-            }
-        }
-    }
-
-    /// Finished work is recorded at its end: earlier samples of it change no figure.
-    #[test]
-    fn where_everything_has_ended_it_adds_nothing(script in scripts(), every in 1usize..9) {
-        let events = script.events();
-        let mut plain = Timeline::of(&script.metadata());
-        plain.extend(&events);
-        let mut said = Timeline::of(&script.metadata());
-        said.extend(&with_running(&events, every));
-        let figures = |timeline: &Timeline| {
-            let summary = crate::summary::Summary::new(&script.source(), timeline);
-            serde_json::to_value(&summary).unwrap()
-        };
-        prop_assert_eq!(figures(&said), figures(&plain));
-    }
 }
