@@ -25,6 +25,8 @@ pub struct QueueStats {
     pub queue: Queue,
     /// The last sample.
     sampled: Option<u32>,
+    /// Whether a whole snapshot has listed it, or shown that it was empty.
+    in_snapshot: bool,
     /// Its depth through the last seconds; for several loops, the deepest of their queues.
     pub through_time: DepthSlots,
     /// The greatest depth seen, between samples too (a post carries the depth including itself).
@@ -72,12 +74,18 @@ impl QueueStats {
         self.change(at, |depths| depths.set(place, at, depth));
     }
 
-    /// Records the depth of the concurrent queue. Posts are counted only when the loop takes them, so this depth is not
-    /// weighted by time; the series shows the last known value.
-    fn taken(&mut self, at: Timestamp, depth: u32) {
+    /// Records a sample of a queue that [others fill](is_filled_by_others). It is not weighted by time; the series shows
+    /// the last known value.
+    fn sampled_alone(&mut self, at: Timestamp, depth: u32) {
         self.sampled = Some(depth);
-        self.depth_max = self.depth_max.max(depth);
+        self.was_as_deep_as(depth);
         self.through_time.set(at, Some(depth));
+    }
+
+    /// Records how deep a queue was at some moment. One that others fill only grows until the loop takes from it, so its
+    /// greatest depth is one of those at which it did.
+    fn was_as_deep_as(&mut self, depth: u32) {
+        self.depth_max = self.depth_max.max(depth);
     }
 
     /// Changes the known depth and keeps the series in step with it.
@@ -130,11 +138,18 @@ const IN_SNAPSHOTS: [Queue; 8] = [
     Queue::AfterLoop,
 ];
 
+/// Whether other threads or signal handlers fill the queue, without a record: its depth is known only when the loop takes
+/// from it.
+const fn is_filled_by_others(queue: Queue) -> bool {
+    matches!(queue, Queue::Concurrent | Queue::Signals)
+}
+
 impl Queues {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         let queue = |queue: &Queue| QueueStats {
             queue: *queue,
             sampled: None,
+            in_snapshot: false,
             through_time: DepthSlots::new(config.rate_window),
             depth_max: 0,
             peak: 0,
@@ -157,7 +172,8 @@ impl Queues {
 
     /// Queues of which anything is known, even if only that they were empty.
     pub fn known(&self) -> impl Iterator<Item = &QueueStats> + '_ {
-        self.queues.iter().filter(|queue| queue.depths.is_known() || queue.depth_max > 0)
+        let is_known = |queue: &&QueueStats| queue.in_snapshot || queue.depths.is_known();
+        self.queues.iter().filter(move |queue| is_known(queue) || queue.depth_max > 0)
     }
 
     /// Queues with a sample or an entry.
@@ -251,9 +267,16 @@ impl Queues {
                 }
                 self.tick_started(place, at);
             }
-            Event::QueueDepth { queue: Queue::Concurrent, depth } => {
-                self.queue_mut(Queue::Concurrent).taken(at, depth);
+            Event::QueueDepth { queue, depth } | Event::SnapshotQueue { queue, depth }
+                if is_filled_by_others(queue) =>
+            {
+                self.queue_mut(queue).sampled_alone(at, depth);
             }
+            // The whole batch was in it, also of those taken within a tick, which no sample shows.
+            Event::InputBatch { queue: Queue::Concurrent, taken } => {
+                self.queue_mut(Queue::Concurrent).was_as_deep_as(taken);
+            }
+            Event::SignalArrived { depth, .. } => self.queue_mut(Queue::Signals).was_as_deep_as(depth),
             Event::QueueDepth { queue, depth } => {
                 if let Some(emitter) = self.emitters.get_mut(place).filter(|_| queue == Queue::Tasks) {
                     emitter.waiting.sampled(depth);
@@ -343,9 +366,12 @@ impl Queues {
     fn snapshot_ended(&mut self, place: usize, at: Timestamp, whole: bool) {
         let Some((_, depths)) = self.snapshot.take_if(|(its, _)| *its == place && whole) else { return };
         for queue in IN_SNAPSHOTS {
-            let (queue, depth) = (self.queue_mut(queue), depths[place_of(queue)]);
-            queue.depth_max = queue.depth_max.max(depth);
-            queue.change(at, |depths| depths.sampled(place, at, depth));
+            let (stats, depth) = (self.queue_mut(queue), depths[place_of(queue)]);
+            stats.in_snapshot = true;
+            stats.was_as_deep_as(depth);
+            if !is_filled_by_others(queue) {
+                stats.change(at, |depths| depths.sampled(place, at, depth));
+            }
         }
     }
 

@@ -111,6 +111,29 @@ fn a_queue_that_nothing_is_known_of_has_no_depth() {
 }
 
 #[test]
+fn a_queue_that_others_fill_was_as_deep_as_what_was_taken_of_it() {
+    let mut queues = queues();
+    see(&mut queues, 0, &Event::TickStart { tick: 1 });
+    for taken in [18, 36, 1_040, 87] {
+        see(&mut queues, 5, &Event::InputBatch { queue: Queue::Concurrent, taken });
+        see(&mut queues, 6, &Event::QueueDepth { queue: Queue::Concurrent, depth: 18 });
+    }
+    see(&mut queues, 10, &Event::QueueDepth { queue: Queue::Signals, depth: 1 });
+    for depth in (1..=3).rev() {
+        see(&mut queues, 20, &Event::SignalArrived { signo: 10, depth, arrived: Timestamp(12) });
+    }
+    // What a batch of finished jobs takes was in no queue of jobs.
+    see(&mut queues, 30, &Event::InputBatch { queue: Queue::Work, taken: 9 });
+    for (queue, deepest, sampled) in
+        [(Queue::Concurrent, 1_040, Some(18)), (Queue::Signals, 3, Some(1)), (Queue::Work, 0, None)]
+    {
+        let stats = queues.queue(queue);
+        assert_eq!((stats.depth_max, stats.depth_now()), (deepest, sampled), "{queue}");
+        assert_eq!(median(&queues, queue, 99), None, "{queue}: when they came is not known");
+    }
+}
+
+#[test]
 fn a_whole_snapshot_says_of_every_queue_how_deep_it_is() {
     let begin = Event::SnapshotBegin { tick: 1, next_task: TaskId(9), next_timer: TimerId(1) };
     let task =
@@ -123,6 +146,8 @@ fn a_whole_snapshot_says_of_every_queue_how_deep_it_is() {
         let known = |queue| median(&queues, queue, 10);
         let expected = if left_out == 0 { [Some(1), Some(0)] } else { [None, None] };
         assert_eq!([known(Queue::Tasks), known(Queue::Immediates)], expected);
+        let signals = queues.known().any(|stats| stats.queue == Queue::Signals);
+        assert_eq!((signals, known(Queue::Signals)), (left_out == 0, None), "empty as of the snapshot");
         let deepest = queues.queue(Queue::Tasks).depth_max;
         assert_eq!(deepest, 1 - left_out, "no median is above the maximum");
     }
