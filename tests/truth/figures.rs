@@ -21,7 +21,9 @@ const SIGNAL_DELIVERED: u8 = 16;
 const GC_DECISION: u8 = 18;
 const GC_RAN: u8 = 19;
 const IO_READY: u8 = 33;
+const LOOP_STOPPED: u8 = 31;
 const LOST: u8 = 40;
+const INPUT_CLOCK: u8 = 43;
 const SNAPSHOT_TIMER: u8 = 48;
 
 /// The index of the start among an event's fields, for kinds that have one.
@@ -42,6 +44,52 @@ struct Fired {
     due: u64,
     fired: u64,
     source: u32,
+}
+
+/// The timers of all loops, and when those loops stopped.
+#[derive(Debug, Default)]
+struct Armed {
+    /// When each is due and its period, by loop and number; an interval is not due from its firing to its next period.
+    timers: HashMap<(u32, u64), (Option<u64>, Option<u64>)>,
+    /// The timer of each loop that fired last.
+    fired: HashMap<u32, u64>,
+    stopped: HashMap<u32, u64>,
+}
+
+impl Armed {
+    fn see(&mut self, event: &Decoded) {
+        /// The reading with which an interval's next period begins.
+        const INTERVAL: u64 = 6;
+        let (source, timer) = (event.source, event.field(0));
+        match event.kind {
+            TIMER_ARMED | SNAPSHOT_TIMER => {
+                let _ = self.timers.insert((source, timer), (Some(event.field(1)), event.optional(2)));
+            }
+            TIMER_CLEARED => drop(self.timers.remove(&(source, timer))),
+            TIMER_FIRED => {
+                self.fired.insert(source, timer);
+                self.timers.retain(|key, (_, period)| *key != (source, timer) || period.is_some());
+                self.timers.entry((source, timer)).and_modify(|(due, _)| *due = None);
+            }
+            INPUT_CLOCK if event.field(0) == INTERVAL => {
+                let fired = self.fired.get(&source).and_then(|timer| self.timers.get_mut(&(source, *timer)));
+                if let Some((due, Some(period))) = fired {
+                    *due = Some(event.field(1) + *period);
+                }
+            }
+            TICK_START => drop(self.stopped.remove(&source)),
+            LOOP_STOPPED => _ = self.stopped.entry(source).or_insert(event.at),
+            _ => {}
+        }
+    }
+
+    /// The lag and the period of those that were due when their loop stopped.
+    fn overdue(&self) -> impl Iterator<Item = (u64, Option<u64>)> {
+        self.timers.iter().filter_map(|((source, _), (due, period))| {
+            let lag = self.stopped.get(source)?.saturating_sub((*due)?);
+            (lag > 0).then_some((lag, *period))
+        })
+    }
 }
 
 /// An extent of time on a loop's thread.
@@ -73,6 +121,9 @@ pub(crate) struct Figures {
     skipped: u64,
     lag_ns: Vec<u64>,
     lag_corrected_ns: Vec<u64>,
+    /// The timers that were due when their loop stopped, and their samples in the two distributions of lag.
+    overdue: u64,
+    overdue_lag_ns: [Vec<u64>; 2],
     checkpoints: u64,
     microtasks: u64,
     gc_decided: [u64; 3],
@@ -90,9 +141,11 @@ impl Figures {
         let mut figures = Self { stall_limit_ns, ..Self::default() };
         let mut open: HashMap<u32, OpenTick> = HashMap::new();
         let mut periods: HashMap<(u32, u64), u64> = HashMap::new();
+        let mut armed = Armed::default();
         for event in &trace.events {
             assert_ne!(event.kind, LOST, "a recording in the process loses nothing");
             figures.count(event, trace);
+            armed.see(event);
             match event.kind {
                 TICK_START => drop(open.insert(event.source, (event.field(0), event.at, Vec::new()))),
                 POLL => {
@@ -123,14 +176,18 @@ impl Figures {
                     let skipped = period.map_or(0, |period| lag / period);
                     assert!(skipped >= event.field(4), "the loop skips whole periods");
                     figures.skipped += skipped;
-                    // As in HdrHistogram: one sample for each period, down to one period.
-                    let step = period.copied().unwrap_or(0);
-                    let corrected = 0..skipped.max(1);
-                    figures.lag_corrected_ns.extend(corrected.map(|place| lag - place * step));
+                    figures.lag_corrected_ns.extend(corrected(lag, period.copied()));
                     figures.fired.push(Fired { task: event.field(1), due, fired, source: event.source });
                 }
                 _ => {}
             }
+        }
+        for (lag, period) in armed.overdue() {
+            figures.overdue += 1;
+            figures.late_timers += u64::from(lag > 1_000_000);
+            figures.skipped += period.map_or(0, |period| lag / period);
+            figures.overdue_lag_ns[0].push(lag);
+            figures.overdue_lag_ns[1].extend(corrected(lag, period));
         }
         figures
     }
@@ -198,6 +255,8 @@ impl Figures {
             ("/timers/armed", self.armed),
             ("/timers/fired", self.timers_fired),
             ("/timers/cleared", self.cleared),
+            ("/timers/overdue", self.overdue),
+            ("/timers/overdue_at_stop", self.overdue),
             ("/timers/skipped", self.skipped),
             ("/timers/late", self.late_timers),
             ("/microtasks/checkpoints", self.checkpoints),
@@ -211,25 +270,33 @@ impl Figures {
         for (pointer, expected) in exact {
             assert_eq!(number(report, pointer), expected, "{name}: {pointer}");
         }
-        spread(report, "/ticks/run_ns", &self.tick_run_ns, name);
-        spread(report, "/timers/lag_ns", &self.lag_ns, name);
-        spread(report, "/timers/lag_corrected_ns", &self.lag_corrected_ns, name);
-        spread(report, "/gc/run_ns", &self.gc_run_ns, name);
-        let by_tag = report["tasks"]["by_tag"].as_array().expect("a list");
+        let [lag, lag_corrected] = &self.overdue_lag_ns;
+        spread(report, "/ticks/run_ns", &self.tick_run_ns, &[], name);
+        spread(report, "/timers/lag_ns", &self.lag_ns, lag, name);
+        spread(report, "/timers/lag_corrected_ns", &self.lag_corrected_ns, lag_corrected, name);
+        spread(report, "/gc/run_ns", &self.gc_run_ns, &[], name);
+        // A tag of which no task ran is listed for the tasks that waited when the loop stopped.
+        let by_tag = report["tasks"]["by_tag"].as_array().expect("a list").iter();
+        let by_tag: Vec<&Value> = by_tag.filter(|tag| tag["count"] != 0).collect();
         assert_eq!(by_tag.len(), self.run_ns_by_tag.len(), "{name}: {by_tag:?}");
         for tag in by_tag {
             let label = tag["tag"].as_str().expect("a name");
             let runs = self.run_ns_by_tag.get(label).unwrap_or_else(|| panic!("{name}: {label}"));
             assert_eq!(number(tag, "/count"), runs.len() as u64, "{name}: {label}");
-            spread(tag, "/run_ns", runs, name);
+            spread(tag, "/run_ns", runs, &[], name);
         }
     }
 
-    /// Each late timer has fired, its breakdown sums to its lag, and each task in it ran at that time for that long.
+    /// Each late timer has fired, unless its loop stopped first, its breakdown sums to its lag, and each task in it ran at that time for that long.
     pub(crate) fn compare_late_timers(&self, report: &Value, name: &str) {
         let late = report["late_timers"].as_array().expect("a list");
         let at = |field: &Value| field.as_i64().expect("a time");
         for timer in late {
+            if timer["open"] == true {
+                let lag = number(timer, "/lag_ns");
+                assert!(self.overdue_lag_ns[0].contains(&lag), "{name}: none was overdue as {timer}");
+                continue;
+            }
             let (task, lag) = (number(timer, "/task"), number(timer, "/lag_ns"));
             assert_eq!(at(&timer["fired_ns"]) - at(&timer["due_ns"]), lag.cast_signed(), "{name}: {timer}");
             let fired = self.fired.iter().find(|fired| fired.task == task && fired.fired - fired.due == lag);
@@ -276,11 +343,19 @@ impl Figures {
     }
 }
 
-/// Percentiles must be within the width of a bucket, and the maximum exact; all are null without samples.
-fn spread(report: &Value, pointer: &str, samples: &[u64], name: &str) {
+/// The samples of one timer's lag, as in HdrHistogram: one for each period, down to one period.
+fn corrected(lag: u64, period: Option<u64>) -> impl Iterator<Item = u64> {
+    let step = period.unwrap_or(0);
+    (0..lag.checked_div(step).unwrap_or(0).max(1)).map(move |place| lag - place * step)
+}
+
+/// Percentiles must be within the width of a bucket, and the maximum exact; all are null without samples. Samples that were
+/// `cut_short` lower none of them.
+fn spread(report: &Value, pointer: &str, samples: &[u64], cut_short: &[u64], name: &str) {
     let shown = report.pointer(pointer).unwrap_or_else(|| panic!("{name}: {pointer}"));
-    assert_eq!(number(shown, "/count"), samples.len() as u64, "{name}: {pointer}");
-    let mut sorted = samples.to_vec();
+    let (mut ended, mut sorted) = (samples.to_vec(), [samples, cut_short].concat());
+    assert_eq!(number(shown, "/count"), sorted.len() as u64, "{name}: {pointer}");
+    ended.sort_unstable();
     sorted.sort_unstable();
     let Some(max) = sorted.last() else {
         assert!(
@@ -291,8 +366,11 @@ fn spread(report: &Value, pointer: &str, samples: &[u64], name: &str) {
     };
     assert_eq!(number(shown, "/max"), *max, "{name}: {pointer}");
     for (key, quantile) in [("/p50", 0.5), ("/p90", 0.9), ("/p99", 0.99)] {
-        let rank = ((quantile * sorted.len() as f64).ceil() as usize).max(1);
-        let (exact, is) = (sorted[rank - 1], number(shown, key));
+        let of = |sorted: &[u64]| {
+            let rank = ((quantile * sorted.len() as f64).ceil() as usize).max(1);
+            sorted.get(rank - 1).copied().unwrap_or(0)
+        };
+        let (exact, is) = (of(&sorted).max(of(&ended)), number(shown, key));
         assert!(is.abs_diff(exact) * 60 <= exact.max(60), "{name}: {pointer}{key} is {is}, exactly {exact}");
     }
 }

@@ -166,16 +166,17 @@ impl Histogram {
         }
     }
 
-    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Unfinished samples count with their
-    /// known minimum: they raise figures and lower none, since a sample that is cut short says nothing against those
-    /// that ended.
+    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that have not ended, or were
+    /// cut short, count with their known minimum: they raise figures and lower none, since they say nothing against
+    /// those that ended.
     #[must_use]
     pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
         let bounds = (missing.count() > 0).then(|| SpreadBounds::of(self, missing));
-        if missing.unfinished().is_none() {
+        if missing.unfinished().is_none() && missing.cut_short().is_none() {
             return Percentiles { p99_bounds: bounds.map(|bounds| bounds.p99), bounds, ..self.percentiles() };
         }
-        let (seen, all) = (self.percentiles(), self.with(missing.unfinished()).percentiles());
+        let all = self.with(missing.cut_short());
+        let (seen, all) = (self.percentiles(), all.with(missing.unfinished()).percentiles());
         Percentiles {
             count: all.count,
             few_samples: all.few_samples,

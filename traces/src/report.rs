@@ -203,7 +203,8 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             format!("run · decided {} collect, {} defer, {} skip", count(collect), count(defer), count(skip))
         });
     let skipped = timers.skipped.map_or_else(String::new, |skipped| {
-        format!("lag with {}", counted(skipped, "skipped period", "skipped periods"))
+        let least = if timers.skipped_bounds.is_some() { "at least " } else { "" };
+        format!("lag with {least}{}", counted(skipped, "skipped period", "skipped periods"))
     });
     // A family that the loop does not record has no row: its count is unknown, not zero.
     let corrected = timers.fired.map(|_| timers.lag_corrected_ns.count);

@@ -294,7 +294,7 @@ impl Summary {
     /// A tick or a task goes on, or a timer is overdue: figures are lower bounds.
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
-        self.ticks.open > 0 || self.timers.overdue.is_some_and(|overdue| overdue > 0)
+        self.ticks.open > 0 || self.timers.still_overdue() > 0
     }
 
     /// A loop has been busy for so long that posts and signals may be late for it, or may have been for longer than is
@@ -343,6 +343,10 @@ impl Summary {
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let loop_name = blame::loop_names(timeline);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
+        let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
+        let skipped = told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
+        let has_gaps = timeline.lost_records > 0 || timeline.counts.uncounted_gaps > 0;
+        let may_skip_more = has_gaps || unfinished.may_skip_more();
         Self {
             schema: SCHEMA,
             source,
@@ -391,8 +395,10 @@ impl Summary {
                 cleared: told.timers_armed.then_some(timers.cleared),
                 late: told.timers.then(|| timers.late.saturating_add(late.count() as u64)),
                 overdue: told.timers_armed.then_some(unfinished.timers.len() as u64),
+                overdue_at_stop: told.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,
-                skipped: told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped())),
+                skipped,
+                skipped_bounds: skipped.filter(|_| may_skip_more).map(|lo| Bounds { lo, hi: None }),
                 lag_ns: timers.lag_ns.percentiles_missing(&missing.lag),
                 lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected),
             },

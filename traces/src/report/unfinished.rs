@@ -21,11 +21,14 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     if let Some(open) = &summary.open_tick {
         line!(out, "{}", open_tick(open, summary.source.state, columns));
     }
-    if let Some(overdue @ 1..) = summary.timers.overdue {
-        let overdue = counted(overdue, "timer is overdue", "timers are overdue");
-        let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
-        let by = most.map_or_else(String::new, |ns| format!(", by at least {}", duration(ns)));
-        line!(out, "{overdue}{by}");
+    let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
+    let by = most.map_or_else(String::new, |ns| format!(", by at least {}", duration(ns)));
+    let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
+    if overdue > 0 {
+        line!(out, "{}{by}", counted(overdue, "timer is overdue", "timers are overdue"));
+    } else if at_stop > 0 && most.is_some() {
+        let overdue = counted(at_stop, "timer was overdue", "timers were overdue");
+        line!(out, "{overdue} when the loop stopped{by}");
     }
 }
 

@@ -33,20 +33,33 @@ pub struct TimersSummary {
     /// Fired later than the limit, or overdue by more, also those that are not listed.
     #[serde(default)]
     pub late: Option<u64>,
-    /// Due at the last known moment, and had not fired.
+    /// Due at the last known moment, or when the loop stopped, and had not fired.
     #[serde(default)]
     pub overdue: Option<u64>,
+    /// Of these, the ones whose loop has stopped: their lag is final.
+    #[serde(default)]
+    pub overdue_at_stop: Option<u64>,
     /// A timer that fires later than this is late.
     #[serde(default)]
     pub late_limit_ns: u64,
     /// Periods that late intervals skipped; null in what older versions saved.
     #[serde(default)]
     pub skipped: Option<u64>,
+    /// Where records were lost, or an interval may be overdue by more than is known: between which numbers `skipped` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_bounds: Option<Bounds>,
     /// Fired less due, one sample for each firing.
     pub lag_ns: Percentiles,
     /// Fired less due, with a sample for each period that a late interval skipped.
     #[serde(default)]
     pub lag_corrected_ns: Percentiles,
+}
+
+impl TimersSummary {
+    /// Overdue timers of loops that have not stopped.
+    pub(crate) fn still_overdue(&self) -> u64 {
+        self.overdue.unwrap_or(0).saturating_sub(self.overdue_at_stop.unwrap_or(0))
+    }
 }
 
 /// One queue.

@@ -235,11 +235,13 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         Event::IoLabel { .. } => timeline.labels.learn_event(&event),
         Event::LoopStopped { reason } => {
-            let had_stopped =
-                place.is_some_and(|place| std::mem::replace(&mut timeline.open[place].has_stopped, true));
-            // Closing a loop that had stopped does not change why it stopped.
-            if reason != StopReason::Closed || !had_stopped {
+            // Closing a loop that had stopped does not change when and why it stopped.
+            let is_stopped = place.is_some_and(|place| timeline.open[place].stopped.is_some());
+            if reason != StopReason::Closed || !is_stopped {
                 timeline.stopped = Some(Stopped { at, reason });
+                if let Some(place) = place {
+                    (timeline.open[place].stopped, timeline.open[place].seen) = (Some(at), None);
+                }
             }
         }
         Event::IoReady { tag, task, start, .. } => {

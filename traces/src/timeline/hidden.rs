@@ -45,6 +45,8 @@ pub struct MissingSamples {
     /// Posts that may be waiting without a record; any of them may have any tag.
     pub(super) waiting_unseen: u64,
     pub(super) waiting: Vec<(Tag, u64)>,
+    /// Queue waits that ended because the loop stopped.
+    pub(super) waited: Vec<(Tag, u64)>,
 }
 
 impl MissingSamples {
@@ -66,12 +68,13 @@ impl MissingSamples {
             waits_lost: anything(),
             waiting_unseen: 0,
             waiting: Vec::new(),
+            waited: Vec::new(),
         }
     }
 
-    /// The tags of the tasks that have not ended, whether running or queued.
+    /// The tags of the tasks that have not ended, whether running or queued, or still queued when their loop stopped.
     pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
-        self.running.iter().chain(&self.waiting).map(|(tag, _)| *tag).collect()
+        self.running.iter().chain(&self.waiting).chain(&self.waited).map(|(tag, _)| *tag).collect()
     }
 
     /// Run times of the tasks of one tag on a loop's thread.
@@ -93,7 +96,9 @@ impl MissingSamples {
 
     /// Queue waits of the tasks on a loop's thread with a tag that is meant.
     pub(crate) fn waits_where(&self, is_meant: impl Fn(Tag) -> bool) -> Missing {
-        self.waits_lost.clone().with_unfinished(samples_where(&self.waiting, is_meant), self.waiting_unseen)
+        let waited = samples_where(&self.waited, &is_meant);
+        let waits = self.waits_lost.clone().with_cut_short(waited);
+        waits.with_unfinished(samples_where(&self.waiting, is_meant), self.waiting_unseen)
     }
 }
 
@@ -273,6 +278,7 @@ impl Hidden {
             waits: waits.clone(),
             waits_lost: waits,
             waiting: Vec::new(),
+            waited: Vec::new(),
         }
     }
 }

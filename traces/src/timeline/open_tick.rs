@@ -36,8 +36,8 @@ pub(crate) struct OpenTick {
     pub(crate) seen: Option<Seen>,
     /// Whether the emitter has ticks.
     pub(crate) ticked: bool,
-    /// Whether the loop reported that it stopped, and has not begun a tick since.
-    pub(crate) has_stopped: bool,
+    /// When the loop stopped, unless it has begun a tick since.
+    pub(crate) stopped: Option<Timestamp>,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
     pub(crate) timers_late: u32,
@@ -71,7 +71,7 @@ impl OpenTick {
             poll_since: None,
             seen: None,
             ticked: false,
-            has_stopped: false,
+            stopped: None,
             tasks_queued: 0,
             timers_fired: 0,
             timers_late: 0,

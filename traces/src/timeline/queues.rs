@@ -243,7 +243,8 @@ impl Queues {
         self.emitters.get(place).is_some_and(|emitter| emitter.tells_queueing)
     }
 
-    /// The tasks of the emitter at `place` that were queued and have not ended, oldest first.
+    /// The tasks of the emitter at `place` that were queued and have not ended, oldest first; also those with which it
+    /// stopped.
     pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
     }
@@ -345,11 +346,6 @@ impl Queues {
                         true => depths.lost(place, from),
                         false => depths.lost_before(place, at),
                     });
-                }
-            }
-            Event::LoopStopped { .. } => {
-                if let Some(emitter) = self.emitters.get_mut(place) {
-                    emitter.waiting.forget();
                 }
             }
             _ => {}

@@ -195,29 +195,32 @@ impl Timeline {
     fn waiting_tasks_at(&self, end: StreamEnd) -> Vec<WaitingTask> {
         let Some(known) = self.last else { return Vec::new() };
         let mut waiting = Vec::new();
-        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
+        for (place, open) in self.open.iter().enumerate() {
             // Another task may have begun since the last record, so a wait is known only up to the end of the
-            // loop's current activity, or of the last one.
+            // loop's current activity, or of the last one. A loop that stopped began none.
             let seen = open.seen.filter(|seen| !seen.is_over);
             let last_end = open.last_end();
             waiting.extend(self.queues.waiting(place).map(|&Waits { task, tag, queued }| {
-                let as_of = match seen {
-                    Some(Seen { running: Running::Task { task: running, .. }, since, .. })
+                let as_of = match (open.stopped, seen) {
+                    (Some(stopped), _) => stopped,
+                    (None, Some(Seen { running: Running::Task { task: running, .. }, since, .. }))
                         if running == task =>
                     {
                         since
                     }
-                    Some(seen) => seen.until(open.known_until(known, end)),
-                    None => last_end,
+                    (None, Some(seen)) => seen.until(open.known_until(known, end)),
+                    (None, None) => last_end,
                 };
-                WaitingTask { source: open.source, task, tag, queued, as_of: as_of.max(queued) }
+                let (source, is_final) = (open.source, open.stopped.is_some());
+                WaitingTask { source, task, tag, queued, as_of: as_of.max(queued), is_final }
             }));
         }
         waiting.sort_by_key(|task| (std::cmp::Reverse(task.queue_wait_ns()), task.source, task.task));
         waiting
     }
 
-    /// Timers that were due at the last known moment and had not fired, most overdue first.
+    /// Timers that were due at the last known moment, or when their loop stopped, and had not fired, most overdue
+    /// first.
     #[must_use]
     pub fn overdue_timers(&self) -> Vec<OverdueTimer> {
         self.overdue_timers_at(StreamEnd::Known)
@@ -226,11 +229,12 @@ impl Timeline {
     fn overdue_timers_at(&self, end: StreamEnd) -> Vec<OverdueTimer> {
         let Some(known) = self.last else { return Vec::new() };
         let mut overdue = Vec::new();
-        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| !open.has_stopped) {
-            let as_of = open.known_until(known, end);
+        for (place, open) in self.open.iter().enumerate() {
+            let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, end));
+            let (source, is_final) = (open.source, open.stopped.is_some());
             self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
                 if due < as_of {
-                    overdue.push(OverdueTimer { source: open.source, timer, tag, due, period_ns, as_of });
+                    overdue.push(OverdueTimer { source, timer, tag, due, period_ns, as_of, is_final });
                 }
             });
         }
@@ -251,6 +255,7 @@ impl Timeline {
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
+            intervals_to_come: 0,
             end,
         };
         unfinished.tasks_unseen = unfinished.growing().filter(|tick| tick.may_run_unseen(end)).count() as u64;
@@ -258,7 +263,7 @@ impl Timeline {
             unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
         if end != StreamEnd::Known {
-            unfinished.timers_to_come = self.timers_to_come(&unfinished);
+            [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
         }
         unfinished
     }
@@ -281,18 +286,22 @@ impl Timeline {
     /// Whether all loops have stopped; false if none was seen.
     pub(super) fn have_stopped(&self) -> bool {
         let mut loops = self.open.iter().filter(|open| open.ticked).peekable();
-        loops.peek().is_some() && loops.all(|open| open.has_stopped)
+        loops.peek().is_some() && loops.all(|open| open.stopped.is_some())
     }
 
-    /// The number of armed timers that were not due yet, in loops that may have been busy for longer than is known.
-    fn timers_to_come(&self, unfinished: &Unfinished) -> u64 {
-        let Some(known) = self.last else { return 0 };
-        let mut to_come = 0;
+    /// The number of armed timers that were not due yet, in loops that may have been busy for longer than is known, and
+    /// how many of them are intervals.
+    fn timers_to_come(&self, unfinished: &Unfinished) -> [u64; 2] {
+        let Some(known) = self.last else { return [0; 2] };
+        let [mut to_come, mut intervals] = [0; 2];
         for tick in unfinished.growing() {
             let Some(place) = self.place_of_tick(tick) else { continue };
             let as_of = self.open[place].known_until(known, unfinished.end);
-            self.keep_alive.each_armed(place, |_, _, due, _| to_come += u64::from(due >= as_of));
+            self.keep_alive.each_armed(place, |_, _, due, period_ns| {
+                to_come += u64::from(due >= as_of);
+                intervals += u64::from(due >= as_of && period_ns.is_some());
+            });
         }
-        to_come
+        [to_come, intervals]
     }
 }

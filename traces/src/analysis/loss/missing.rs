@@ -1,6 +1,7 @@
 //! Missing samples of one kind: how many there can be, and how long.
 //!
-//! A sample that has not ended is missing too: its minimum is its last known duration, and it has no maximum.
+//! A sample that has not ended is missing too: its minimum is its last known duration, and it has no maximum. One that was
+//! cut short when its loop stopped has exactly that duration.
 //!
 //! Samples that are intervals of a loop's own time (ticks, tasks, collections) follow one another, so those lost in a
 //! gap share its length. A run may lose records for hours, so gaps are grouped by powers of two of their lengths, which
@@ -30,6 +31,8 @@ pub struct Missing {
     unfinished: Option<Box<Histogram>>,
     /// Samples that may be added before those end, each longer than all of them.
     to_come: u64,
+    /// Samples that ended because their loop stopped.
+    cut_short: Option<Box<Histogram>>,
 }
 
 /// Gaps of similar length.
@@ -66,6 +69,12 @@ impl Missing {
         Self { unfinished, to_come, ..self }
     }
 
+    /// The same, plus samples that ended because their loop stopped.
+    #[must_use]
+    pub fn with_cut_short(self, samples: Histogram) -> Self {
+        Self { cut_short: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
+    }
+
     /// Adds a gap of `ns`, whose missing samples follow one another.
     pub fn stretch(&mut self, ns: u64) {
         let power = ns.checked_ilog2().map_or(0, |power| power as usize);
@@ -86,8 +95,11 @@ impl Missing {
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.of_any_length(other.of_any_length);
-        if let Some(unfinished) = &other.unfinished {
-            self.unfinished.get_or_insert_default().merge(unfinished);
+        let pairs = [(&mut self.unfinished, &other.unfinished), (&mut self.cut_short, &other.cut_short)];
+        for (own, other) in pairs {
+            if let Some(other) = other {
+                own.get_or_insert_default().merge(other);
+            }
         }
         self.to_come = self.to_come.saturating_add(other.to_come);
         self.stretches.resize(self.stretches.len().max(other.stretches.len()), Stretches::default());
@@ -113,6 +125,12 @@ impl Missing {
     #[must_use]
     pub fn unfinished(&self) -> Option<&Histogram> {
         self.unfinished.as_deref()
+    }
+
+    /// Samples that ended because their loop stopped, if any.
+    #[must_use]
+    pub fn cut_short(&self) -> Option<&Histogram> {
+        self.cut_short.as_deref()
     }
 
     /// How many have not ended, plus those that may follow.

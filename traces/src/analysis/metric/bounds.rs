@@ -137,11 +137,7 @@ impl Metric {
                 let spread = self.spread(summary)?;
                 spread.bounds.is_some().then(|| of_spread(&spread, statistic, 0))
             }
-            _ if name == "timers.skipped" => {
-                let is_overdue = summary.timers.overdue.is_some_and(|overdue| overdue > 0);
-                let low = self.of(summary)?.number;
-                is_overdue.then_some(Bounds { low, high: None })
-            }
+            _ if name == "timers.skipped" => summary.timers.skipped_bounds.map(Bounds::from),
             // The loop samples these only when it takes what is in them.
             _ if ["queue.concurrent.depth.max", "queue.signals.depth.max"].contains(&name) => {
                 let low = self.of(summary)?.number;

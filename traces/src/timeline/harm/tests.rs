@@ -374,10 +374,13 @@ proptest! {
         let mut timeline = Timeline::new(TimelineConfig { late_kept: 10_000, ..strict() });
         timeline.extend(&script.events());
         let mut expected: BTreeMap<Cause, u64> = BTreeMap::new();
-        for late in timeline.late_timers() {
+        let fired = timeline.late_timers().into_iter().map(|late| (late.what.source, late.what.due, late.what.fired));
+        let overdue = timeline.overdue_timers().into_iter().map(|late| (late.source, late.due, late.as_of));
+        let overdue = overdue.filter(|(_, due, as_of)| as_of.ns_since(*due) > timeline.config().late_timer_ns);
+        for (source, due, until) in fired.chain(overdue) {
             // With unlimited lines: nothing is merged.
-            let ledger = timeline.waited(Waiter::Timer, late.what.source, late.what.due, late.what.fired, usize::MAX);
-            prop_assert_eq!(ledger.total_ns, late.what.lag_ns());
+            let ledger = timeline.waited(Waiter::Timer, source, due, until, usize::MAX);
+            prop_assert_eq!(ledger.total_ns, until.ns_since(due));
             for share in ledger.shares.iter().filter(|share| share.ns > 0) {
                 let cause = match Cause::of(&share.what) {
                     // A breakdown merges them.

@@ -41,7 +41,7 @@ impl Waiting {
         }
     }
 
-    /// Discards all tasks: records were lost, and it is unknown which of them ran, or the loop ended, and none will.
+    /// Discards all tasks: records were lost, and it is unknown which of them ran.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }

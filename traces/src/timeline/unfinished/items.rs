@@ -178,9 +178,11 @@ pub struct WaitingTask {
     pub tag: Tag,
     /// When it was queued.
     pub queued: Timestamp,
-    /// The last moment at which it is known to have been waiting: its start if it is running, and if its loop's current
-    /// activity is unknown, the end of the last task or phase.
+    /// The last moment at which it is known to have been waiting: its start if it is running, the stop of its loop if
+    /// that has stopped, and if its loop's current activity is unknown, the end of the last task or phase.
     pub as_of: Timestamp,
+    /// Its loop has stopped, and its wait ended with that.
+    pub is_final: bool,
 }
 
 impl WaitingTask {
@@ -191,7 +193,7 @@ impl WaitingTask {
     }
 }
 
-/// A timer that is due and has not fired.
+/// A timer that is due and has not fired, or had not when its loop stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OverdueTimer {
@@ -205,8 +207,10 @@ pub struct OverdueTimer {
     pub due: Timestamp,
     /// The period of an interval.
     pub period_ns: Option<u64>,
-    /// The last known moment.
+    /// The last known moment, or that at which its loop stopped.
     pub as_of: Timestamp,
+    /// Its loop has stopped, and its delay ended with that.
+    pub is_final: bool,
 }
 
 impl OverdueTimer {
@@ -258,6 +262,8 @@ pub struct Unfinished {
     pub timers: Vec<OverdueTimer>,
     /// Armed timers that may have become overdue after the last known moment.
     pub timers_to_come: u64,
+    /// How many of those are intervals, which may have skipped periods.
+    pub intervals_to_come: u64,
     /// What is known about the time after the last known moment.
     pub end: StreamEnd,
 }
@@ -312,7 +318,15 @@ impl Unfinished {
         self.timers.iter().map(OverdueTimer::skipped).fold(0, u64::saturating_add)
     }
 
-    /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound.
+    /// Whether more periods may have been skipped than [`skipped`](Self::skipped) counts.
+    #[must_use]
+    pub fn may_skip_more(&self) -> bool {
+        let is_growing = |timer: &OverdueTimer| !timer.is_final && timer.period_ns.is_some();
+        self.intervals_to_come > 0 || self.timers.iter().any(is_growing)
+    }
+
+    /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound, unless
+    /// its loop has stopped.
     pub(in crate::timeline) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
             let mut samples = Histogram::new();
@@ -328,18 +342,36 @@ impl Unfinished {
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
         add(&mut missing.in_ticks, Histogram::new(), self.in_ticks_unseen);
         add(&mut missing.signals, Histogram::new(), self.waiting_unseen);
-        let waiting = of(&mut self.waiting.iter().map(WaitingTask::queue_wait_ns));
-        add(&mut missing.waits, waiting, self.waiting_unseen);
-        missing.waiting = self.waiting.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
-        let overdue = of(&mut self.timers.iter().map(OverdueTimer::lag_ns));
-        add(&mut missing.lag, overdue, self.timers_to_come);
-        let (mut corrected, mut to_come) =
-            (Histogram::new(), self.timers_to_come.saturating_mul(u32::MAX.into()));
-        for timer in &self.timers {
-            let (period_ns, count) = (timer.period_ns.unwrap_or(0), timer.skipped().max(1));
-            corrected.record_spaced(timer.lag_ns(), period_ns, count);
-            to_come += u64::from(timer.period_ns.is_some()) * u64::from(u32::MAX);
-        }
-        add(&mut missing.lag_corrected, corrected, to_come);
+        // Those of loops that have stopped are final.
+        let (waited, waiting): (Vec<&WaitingTask>, Vec<_>) =
+            self.waiting.iter().partition(|task| task.is_final);
+        let (late, overdue): (Vec<&OverdueTimer>, Vec<_>) =
+            self.timers.iter().partition(|timer| timer.is_final);
+        let waits = |tasks: &[&WaitingTask]| of(&mut tasks.iter().map(|task| task.queue_wait_ns()));
+        let by_tag =
+            |tasks: &[&WaitingTask]| tasks.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
+        let lag = |timers: &[&OverdueTimer]| of(&mut timers.iter().map(|timer| timer.lag_ns()));
+        let corrected = |timers: &[&OverdueTimer]| {
+            let mut samples = Histogram::new();
+            for timer in timers {
+                let (period_ns, count) = (timer.period_ns.unwrap_or(0), timer.skipped().max(1));
+                samples.record_spaced(timer.lag_ns(), period_ns, count);
+            }
+            samples
+        };
+        let add_final = |missing: &mut Missing, samples: Histogram| {
+            *missing = std::mem::take(missing).with_cut_short(samples);
+        };
+        (missing.waiting, missing.waited) = (by_tag(&waiting), by_tag(&waited));
+        add_final(&mut missing.waits, waits(&waited));
+        add(&mut missing.waits, waits(&waiting), self.waiting_unseen);
+        add_final(&mut missing.lag, lag(&late));
+        add(&mut missing.lag, lag(&overdue), self.timers_to_come);
+        add_final(&mut missing.lag_corrected, corrected(&late));
+        let intervals = overdue.iter().filter(|timer| timer.period_ns.is_some()).count() as u64;
+        let intervals = intervals.saturating_add(self.intervals_to_come);
+        let one_shots = self.timers_to_come - self.intervals_to_come;
+        let to_come = intervals.saturating_mul(u32::MAX.into()).saturating_add(one_shots);
+        add(&mut missing.lag_corrected, corrected(&overdue), to_come);
     }
 }

@@ -15,6 +15,8 @@ use crate::analysis::loss::Bounds;
 use crate::histogram::Histogram;
 use crate::timeline::TimelineConfig;
 
+mod stopped;
+
 const LOOP: SourceId = SourceId(1);
 const OTHER: SourceId = SourceId(2);
 const TAG: Tag = Tag(3);

@@ -1,0 +1,146 @@
+//! Tests of loops that stop while timers are due and tasks are queued: those waited until then, and no longer.
+
+use super::*;
+use crate::analysis::diff::Run;
+use crate::analysis::gate::{Gate, Limit, Outcome};
+use crate::source::{MemorySource, SourceKind};
+use crate::summary::Summary;
+
+const MS: u64 = 1_000_000;
+
+fn armed(timer: u64, due: u64, period_ns: Option<u64>) -> Event {
+    Event::TimerArmed { timer: TimerId(timer), tag: TAG, due: Timestamp(due), period_ns }
+}
+
+fn queued(task: u64, time: u64) -> Stamped {
+    let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: 1 };
+    let (task, queued) = (TaskId(task), Timestamp(time));
+    at(time, Event::TaskQueued { task, tag: OTHER_TAG, place, parent: None, poster: None, queued })
+}
+
+fn stopped(reason: StopReason, ms: u64) -> Stamped {
+    at(ms * MS, Event::LoopStopped { reason })
+}
+
+/// From 2 ms to 502 ms, a task runs. An interval of 10 ms is due at 12 ms, and a task is queued at 5 ms.
+fn blocked() -> Vec<Stamped> {
+    vec![
+        begun(1, MS),
+        at(MS, armed(1, 12 * MS, Some(10 * MS))),
+        at(MS, armed(2, 900 * MS, None)),
+        queued(7, 5 * MS),
+        ran(1, 2 * MS, 502 * MS),
+        at(502 * MS, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(MS) }),
+    ]
+}
+
+/// The same, `ended` like that, with another emitter that goes on for long.
+fn folded_with(ended: &[Stamped]) -> Timeline {
+    let other = on(OTHER, 9_000 * MS, Event::Wake { from: None, coalesced: 0 });
+    folded(&[&blocked(), ended, &[other]].concat())
+}
+
+/// The lag of the overdue timers and the waits of the queued tasks, in milliseconds.
+fn waits_ms(timeline: &Timeline) -> (Vec<u64>, Vec<u64>) {
+    let timers = timeline.overdue_timers();
+    let (timers, tasks) = (timers.iter().map(OverdueTimer::lag_ns), timeline.waiting_tasks());
+    (timers.map(|ns| ns / MS).collect(), tasks.iter().map(|task| task.queue_wait_ns() / MS).collect())
+}
+
+#[test]
+fn what_is_due_when_a_loop_stops_was_late_by_then_and_no_later() {
+    use StopReason::{Closed, Drained, Stopped};
+    for ended in [
+        &[stopped(Stopped, 503)][..],
+        &[stopped(Drained, 503), stopped(Closed, 2_000)],
+        &[stopped(Closed, 503)],
+    ] {
+        let timeline = folded_with(ended);
+        assert_eq!(waits_ms(&timeline), (vec![491], vec![498]), "{ended:?}");
+        for end in [StreamEnd::Known, StreamEnd::Died, StreamEnd::Cut] {
+            let unfinished = timeline.unfinished(end);
+            assert_eq!((unfinished.skipped(), unfinished.may_skip_more()), (49, false), "{ended:?}");
+            let missing = timeline.missing_with(&unfinished);
+            for (samples, count) in [
+                (&missing.lag, 1),
+                (&missing.lag_corrected, 49),
+                (&missing.waits, 1),
+                (&missing.waits_of(OTHER_TAG), 1),
+            ] {
+                let cut_short = samples.cut_short().map(Histogram::count);
+                assert_eq!((samples.count(), cut_short), (0, Some(count)), "{ended:?}");
+            }
+        }
+    }
+    // Of a loop that is only paused, they wait until it is closed.
+    assert_eq!(waits_ms(&folded_with(&[stopped(Closed, 2_000)])), (vec![1_988, 1_100], vec![1_995]));
+    assert_eq!(waits_ms(&folded_with(&[])).0, [8_988, 8_100]);
+}
+
+#[test]
+fn a_loop_that_runs_again_is_late_by_when_its_timers_fire() {
+    let again = [stopped(StopReason::Stopped, 503), begun(2, 600 * MS), seen(in_task(9), 601 * MS, 700 * MS)];
+    let timeline = folded(&[&blocked(), &again[..]].concat());
+    assert_eq!(waits_ms(&timeline), (vec![688], vec![695]));
+    assert!(timeline.unfinished(StreamEnd::Known).may_skip_more());
+    let fired = Event::TimerFired {
+        timer: TimerId(1),
+        tag: TAG,
+        task: TaskId(10),
+        due: Timestamp(12 * MS),
+        fired: Timestamp(710 * MS),
+        skipped: 69,
+    };
+    let timeline = folded(&[&blocked(), &again[..], &[at(710 * MS, fired)]].concat());
+    assert_eq!((waits_ms(&timeline).0, timeline.timers.lag_ns.count()), (vec![], 1));
+}
+
+fn summary(events: Vec<Stamped>) -> Summary {
+    let source = MemorySource::new("t", SourceKind::Trace, Metadata::new("t"), events);
+    Summary::new(&source, &folded(source.events()))
+}
+
+fn judged(summary: &Summary, metric: &str, limit: Limit) -> (Outcome, Option<(f64, Option<f64>)>) {
+    let run = Run { name: "t".to_owned(), summary: summary.clone(), metadata: None };
+    let judged = Gate::new(metric.parse().unwrap(), limit).unwrap().judge(&run).unwrap();
+    (judged.outcome, judged.bounds)
+}
+
+#[test]
+fn gates_count_what_was_overdue_when_the_loop_stopped() {
+    let summary = summary([blocked(), vec![stopped(StopReason::Stopped, 503)]].concat());
+    let timers = &summary.timers;
+    assert_eq!((timers.overdue, timers.overdue_at_stop, timers.late), (Some(1), Some(1), Some(1)));
+    assert_eq!((timers.skipped, timers.skipped_bounds), (Some(49), None));
+    assert!(!summary.has_unfinished());
+    for (metric, value) in [
+        ("timer_lag.max", 491e6),
+        ("timer_lag_corrected.max", 491e6),
+        ("timers.skipped", 49.0),
+        ("tasks.wait.max", 498e6),
+    ] {
+        assert_eq!(judged(&summary, metric, Limit::Max(value - 1.0)), (Outcome::Failed, None), "{metric}");
+        assert_eq!(judged(&summary, metric, Limit::Max(value)), (Outcome::Held, None), "{metric}");
+    }
+    let harm =
+        summary.harm.iter().find(|harm| harm.worst.is_some_and(|worst| worst.task == Some(1))).unwrap();
+    assert_eq!((harm.timers_ns / MS, harm.tasks_ns / MS, harm.victims), (490, 497, 2));
+    let page = crate::report::text(&summary);
+    assert!(page.contains("1 timer was overdue when the loop stopped, by at least 491ms"), "{page}");
+}
+
+#[test]
+fn a_process_that_died_may_have_skipped_more_periods_than_are_known() {
+    let skipped = |period_ns, running, died_ms: u64| {
+        let died = at(died_ms * MS, Event::Crashed {});
+        let timer = at(MS, armed(1, 12 * MS, period_ns));
+        let summary = summary(vec![begun(1, MS), timer, seen(running, 2 * MS, 3 * MS), died]);
+        judged(&summary, "timers.skipped", Limit::Max(0.0))
+    };
+    let (interval, poll) = (Some(10 * MS), Running::Poll { deadline: None });
+    assert_eq!(skipped(interval, in_task(2), 3), (Outcome::Undecided, Some((0.0, None))));
+    assert_eq!(skipped(None, in_task(2), 3), (Outcome::Held, None), "a one-shot skips nothing");
+    assert_eq!(skipped(None, in_task(2), 90), (Outcome::Held, None), "nor if it is overdue");
+    assert_eq!(skipped(interval, poll, 3), (Outcome::Held, None), "it died in the poll");
+    assert_eq!(skipped(interval, in_task(2), 33), (Outcome::Failed, Some((2.0, None))));
+}
