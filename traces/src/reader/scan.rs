@@ -122,7 +122,20 @@ impl<R: Read + Seek> Scan<'_, R> {
             },
             _ => return Ok(None),
         };
-        Ok(entries(&raw, begin, offset))
+        match entries(&raw, begin, offset) {
+            Some(blocks) if self.are_as_in_the_file(&blocks)? => Ok(Some(blocks)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether no block's own header says otherwise. One that is damaged says nothing: that is what the copy is for.
+    fn are_as_in_the_file(&mut self, blocks: &[BlockPlace]) -> Result<bool, ReadError> {
+        for block in blocks {
+            if self.block_header(block.offset)?.is_some_and(|own| own.is_ok_and(|own| own != block.header)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The offset of the index that the trailer points at. `None` if there is no whole trailer.
@@ -134,8 +147,17 @@ impl<R: Read + Seek> Scan<'_, R> {
 
     /// `None` at the end of the file.
     fn block_header(&mut self, offset: u64) -> Result<Option<Result<BlockHeader, HeaderError>>, ReadError> {
-        let bytes = self.bytes(offset, BLOCK_HEADER_BYTES)?;
-        Ok(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&bytes[..]).ok().map(BlockHeader::parse))
+        if offset.saturating_add(BLOCK_HEADER_BYTES as u64) > self.len {
+            return Ok(None);
+        }
+        let mut bytes = [0; BLOCK_HEADER_BYTES];
+        let read = self.input.seek(SeekFrom::Start(offset)).and_then(|_| self.input.read_exact(&mut bytes));
+        match read {
+            Ok(()) => Ok(Some(BlockHeader::parse(&bytes))),
+            // The file became shorter while it was read.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(self.failure(offset, error)),
+        }
     }
 
     /// Walks from header to header.

@@ -276,26 +276,64 @@ fn an_index_that_leaves_blocks_out_is_not_believed() {
     let last = blocks.last().unwrap();
     let end = (last.offset + BLOCK_HEADER_BYTES as u64) as usize + last.header.stored_bytes as usize;
     for left_out in [0, blocks.len() / 2, blocks.len() - 1] {
-        let mut index = Vec::new();
-        for (_, block) in blocks.iter().enumerate().filter(|(place, _)| *place != left_out) {
-            index.extend(block.offset.to_le_bytes());
-            index.extend(block.header.to_bytes());
-        }
-        let header = BlockHeader {
-            kind: BlockKind::INDEX,
-            codec: Codec::STORED,
-            stored_bytes: index.len() as u32,
-            raw_bytes: index.len() as u32,
-            records: 0,
-            events: 0,
-            payload_crc: crc32fast::hash(&index),
-            ..last.header
-        };
-        let lying = [&file[..end], &header.to_bytes(), &index, &crate::format::trailer(end as u64)].concat();
+        let mut listed = blocks.clone();
+        listed.remove(left_out);
+        let lying = with_index(&file[..end], &listed);
         let mut reader = open(&lying).unwrap();
         assert_eq!(drain(&mut reader), script.events());
         assert!(reader.damage().iter().all(|damage| damage.kind == DamageKind::Index));
     }
+}
+
+/// `body`, all of whose blocks are whole, with an index of `listed`.
+fn with_index(body: &[u8], listed: &[BlockPlace]) -> Vec<u8> {
+    let mut index = Vec::new();
+    for block in listed {
+        index.extend(block.offset.to_le_bytes());
+        index.extend(block.header.to_bytes());
+    }
+    let header = BlockHeader {
+        kind: BlockKind::INDEX,
+        codec: Codec::STORED,
+        stored_bytes: index.len() as u32,
+        raw_bytes: index.len() as u32,
+        records: 0,
+        events: 0,
+        payload_crc: crc32fast::hash(&index),
+        ..listed[0].header
+    };
+    [body, &header.to_bytes(), &index, &crate::format::trailer(body.len() as u64)].concat()
+}
+
+#[test]
+fn an_index_that_contradicts_the_blocks_is_not_believed() {
+    let script = Script { ticks: 60, ..Script::default() };
+    let file = file_of(&script, SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let last = blocks.last().unwrap();
+    let end = last.header.end(last.offset) as usize;
+    let place = blocks.iter().rposition(|block| block.header.kind == BlockKind::RECORDS).unwrap();
+    let own = blocks[place].header;
+    for told in [
+        BlockHeader { kind: BlockKind(99), ..own },
+        BlockHeader { kind: BlockKind::LABELS, records: 0, events: 0, ..own },
+        BlockHeader { records: 0, events: 0, ..own },
+        BlockHeader { first: Timestamp(0), last: Timestamp(1), ..own },
+    ] {
+        let mut listed = blocks.clone();
+        listed[place].header = told;
+        let lying = with_index(&file[..end], &listed);
+        let mut reader = open(&lying).unwrap();
+        assert_eq!((reader.blocks(), reader.is_finished()), (&blocks[..], true));
+        assert_eq!(drain(&mut reader), script.events());
+        assert_eq!(reader.counts(), SourceCounts::default());
+        assert!(reader.warnings()[0].contains("damaged index"), "{:?}", reader.warnings());
+    }
+    // A damaged header does not contradict its copy, which takes its place.
+    let mut damaged = with_index(&file[..end], &blocks);
+    damaged[blocks[place].offset as usize + 20] ^= 1;
+    let mut reader = open(&damaged).unwrap();
+    assert_eq!((drain(&mut reader), reader.damage()), (script.events(), &[][..]));
 }
 
 #[test]
