@@ -91,8 +91,7 @@ pub enum Order {
     /// By due time, equal ones in arming order: a timing wheel, all operations O(1) amortised.
     #[default]
     Due,
-    /// Due timers in arming order (QuickJS). Each firing scans the timers from the first on, so it is O(n): meant
-    /// for one firing per turn.
+    /// Due timers in arming order (QuickJS), found in O(log n). Meant for one firing per turn.
     Arming,
 }
 
@@ -229,7 +228,7 @@ impl<T> TimerQueue<T> {
     }
 
     /// The earliest due time; `None` if no timer will ever be due. Exact; it may tidy up, and is O(1) amortised
-    /// ([`Order::Due`]).
+    /// ([`Order::Due`]) or O(log n).
     #[inline]
     pub fn next_due(&mut self) -> Option<Timestamp> {
         let due = match &mut self.waiting {
