@@ -269,12 +269,21 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
         }
     }
     let faults = ring.clock_faults();
-    if faults.count > 0 {
-        lines.push(format!(
-            "process {pid}: its record clock changed its rate or jumped {} times; times around that are wrong by up to {}",
-            faults.count,
-            units::duration(faults.error_ns_max)
-        ));
+    let error = match faults.error_ns_max {
+        u64::MAX => "any amount".to_owned(),
+        error_ns => format!("up to {}", units::duration(error_ns)),
+    };
+    match (faults.contradicting_anchors, faults.count) {
+        (0, 0) => {}
+        (0, count) => lines.push(format!(
+            "process {pid}: its record clock changed its rate or jumped {count} times; times around that are wrong by {error}"
+        )),
+        (_, 0) => lines.push(format!(
+            "process {pid}: its file is damaged: a reading of its clocks contradicts the others, and is ignored"
+        )),
+        (anchors, _) => lines.push(format!(
+            "process {pid}: {anchors} readings of its clocks contradict the others; times may be wrong by {error}"
+        )),
     }
     lines
 }

@@ -4,8 +4,11 @@
 //! that starts at the latest converted tick, with a slope that reaches the line described by the anchors within a
 //! second. Durations are differences of converted times, so they add up across any anchor.
 
+pub(crate) mod agreement;
+
 use crate::clock::{Anchor, TickUnit};
 use crate::ids::{Ticks, Timestamp};
+use agreement::Agreement;
 
 /// Slopes are nanoseconds per tick, times 2 to the power of this.
 const SLOPE_BITS: u32 = 32;
@@ -46,8 +49,10 @@ pub struct ClockFaults {
     /// Number of rate changes and jumps.
     pub count: u64,
     /// The largest difference between the clock and what its anchors had said, in nanoseconds. Times between the last
-    /// anchor before a fault and the second one after it may be wrong by that much.
+    /// anchor before a fault and the second one after it may be wrong by that much. `u64::MAX` if no two anchors agree.
     pub error_ns_max: u64,
+    /// Anchors of a file that contradict the others. Without faults, it is one, which is damaged and ignored.
+    pub contradicting_anchors: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +125,17 @@ impl ClockMap {
         let piece = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
         let (suspect, faults) = (None, ClockFaults::default());
         Self { unit, pieces: vec![piece], settled: 0, floor: 0, anchors: kept, suspect, faults }
+    }
+
+    /// A map through the anchors that agree.
+    pub(crate) fn agreed(unit: TickUnit, agreement: &Agreement) -> Self {
+        let Agreement { kept, contradicting, error_ns } = agreement;
+        let faults = ClockFaults {
+            count: u64::from(*error_ns > 0),
+            error_ns_max: *error_ns,
+            contradicting_anchors: *contradicting,
+        };
+        Self { faults, ..Self::new(unit, kept) }
     }
 
     /// The time at `ticks`. Once given, an answer never changes.

@@ -102,6 +102,8 @@ pub struct ProcessReader {
     /// A moment just before the last check that found the process alive: nothing is claimed of it after that.
     alive_at: Ticks,
     anchor_at: Ticks,
+    /// The anchors of a file's header, until they are compared with the others.
+    unsettled: Vec<Anchor>,
     /// How far our monotonic clock is ahead of the process's, in nanoseconds.
     ahead_ns: i64,
     last_at: Timestamp,
@@ -175,6 +177,7 @@ impl ProcessReader {
             alive_at: Ticks(0),
             ahead_ns: anchors.last().map_or(0, |anchor| image.clock_ahead_ns(anchor)),
             anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
+            unsettled: if image.is_file() { anchors } else { Vec::new() },
             last_at,
             untold: Vec::new(),
             dropped_sources: 0,
@@ -461,6 +464,7 @@ impl ProcessReader {
         }
         let more = read?;
         self.read_labels(out)?;
+        self.settle_clock();
         if let Some(anchor) = self.image.latest_anchor()?
             && anchor.ticks > self.anchor_at
         {

@@ -132,6 +132,13 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
             duration(suspended.total_ns)
         );
     }
+    if summary.clock_error_ns_max > 0 {
+        let by = match summary.clock_error_ns_max {
+            u64::MAX => "any amount".to_owned(),
+            error_ns => format!("up to {}", duration(error_ns)),
+        };
+        line!(out, "readings of the clocks contradict each other: times may be wrong by {by}");
+    }
     if summary.uncounted_gaps > 0 {
         let gaps = counted(summary.uncounted_gaps, "gap", "gaps");
         line!(out, "{gaps} with an unknown number of records: any figure may be missing a part");

@@ -98,6 +98,9 @@ pub struct SourceCounts {
     pub malformed: u64,
     /// Gaps for which the number of missing records is unknown. In the stream, each is one lost record.
     pub uncounted_gaps: u64,
+    /// By how much times may be wrong, in nanoseconds, because the recording's readings of its clocks contradict each
+    /// other: 0 if they agree, `u64::MAX` if no two of them do.
+    pub clock_error_ns_max: u64,
 }
 
 impl SourceCounts {
@@ -110,6 +113,11 @@ impl SourceCounts {
             unknown_kinds: self.unknown_kinds.saturating_add(other.unknown_kinds),
             malformed: self.malformed.saturating_add(other.malformed),
             uncounted_gaps: self.uncounted_gaps.saturating_add(other.uncounted_gaps),
+            clock_error_ns_max: if self.clock_error_ns_max > other.clock_error_ns_max {
+                self.clock_error_ns_max
+            } else {
+                other.clock_error_ns_max
+            },
         }
     }
 }

@@ -66,6 +66,10 @@ pub struct Summary {
     /// Gaps for which the number of missing records is unknown; each counts as one lost record.
     #[serde(default)]
     pub uncounted_gaps: u64,
+    /// By how much times may be wrong, because the recording's readings of its clocks contradict each other; the largest
+    /// number if no two of them agree.
+    #[serde(default)]
+    pub clock_error_ns_max: u64,
     /// Contention for processors; null where it was not sampled.
     #[serde(default)]
     pub pressure: Option<PressureSummary>,
@@ -358,6 +362,7 @@ impl Summary {
             unknown_kinds: timeline.counts.unknown_kinds,
             malformed_events: timeline.counts.malformed,
             uncounted_gaps: timeline.counts.uncounted_gaps,
+            clock_error_ns_max: timeline.counts.clock_error_ns_max,
             pressure: pressure(timeline),
             ticks: TicksSummary {
                 count: ticks.count,

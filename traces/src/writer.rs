@@ -271,9 +271,10 @@ impl<W: TraceOutput> TraceWriter<W> {
         }
         if self.counts != self.counts_written {
             self.raw.clear();
-            let SourceCounts { lost_records, before_attach, unknown_kinds, malformed, uncounted_gaps } =
-                self.counts;
-            for count in [lost_records, before_attach, unknown_kinds, malformed, uncounted_gaps] {
+            let SourceCounts { lost_records, before_attach, unknown_kinds, malformed, .. } = self.counts;
+            let SourceCounts { uncounted_gaps, clock_error_ns_max, .. } = self.counts;
+            let later = [uncounted_gaps, clock_error_ns_max];
+            for count in [lost_records, before_attach, unknown_kinds, malformed].into_iter().chain(later) {
                 self.raw.extend(count.to_le_bytes());
             }
             self.write_block(BlockKind::COUNTS)?;

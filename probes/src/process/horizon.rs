@@ -3,6 +3,8 @@
 
 use super::{NowRunning, ProcessReader, ReadError, shifted};
 use crate::clock::{Clock, SystemClock, TickUnit};
+use crate::clock_map::ClockMap;
+use crate::clock_map::agreement::Agreement;
 use crate::ids::{Ticks, Timestamp};
 
 /// Nothing is recorded in the future: a time may lie ahead of the reader's clock, and behind the record before it in its
@@ -51,6 +53,21 @@ impl Horizon {
 }
 
 impl ProcessReader {
+    /// Decides which anchors of a file to believe, once the rings were read for the first time: before any time is
+    /// converted.
+    pub(super) fn settle_clock(&mut self) {
+        let mut anchors = std::mem::take(&mut self.unsettled);
+        if anchors.is_empty() {
+            return;
+        }
+        anchors.extend(self.rings.anchors());
+        let unit = self.clock.unit();
+        let agreement = Agreement::of(unit, &anchors, self.image.own_anchor(self.clock));
+        if agreement.contradicting > 0 {
+            self.map = ClockMap::agreed(unit, &agreement);
+        }
+    }
+
     pub(super) fn horizon(&self) -> Horizon {
         Horizon {
             clock: self.clock,

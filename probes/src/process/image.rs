@@ -15,7 +15,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::liveness::{self, ProcessState};
 use super::{OpenError, ReadError};
-use crate::clock::{self, Anchor, TickUnit, monotonic_now};
+use crate::clock::{self, Anchor, SystemClock, TickUnit, monotonic_now};
 use crate::event::LabelKind;
 use crate::ids::{Ticks, Timestamp};
 use crate::memory::WORD_BYTES;
@@ -27,6 +27,9 @@ use crate::shared::layout::{
     LABEL_WORDS, LABELS_MAX, MAGIC, META_BYTES_MAX, PLACES_MAX, Plan, STATE_ENDED, head, place,
 };
 use crate::text::InlineText;
+
+/// Most time between two readings, one of each clock.
+const AWAKE_NS: u64 = 1_000_000_000;
 
 /// Tries to read a cell while its writer is changing it.
 const CELL_TRIES: usize = 4;
@@ -178,6 +181,15 @@ impl Image {
     /// Whether the process, though it still exists, runs none of its code any more.
     pub(super) fn is_exiting(&self) -> bool {
         matches!(self, Self::File(file) if liveness::is_exiting(&file.who))
+    }
+
+    /// An anchor taken by this process, if it must lie on a line with those of the file: the clocks are the same, and
+    /// the machine never slept, which stops one of them.
+    pub(super) fn own_anchor(&self, clock: SystemClock) -> Option<Anchor> {
+        let Self::File(file) = self else { return None };
+        let is_same = file.shares_clock && file.who.time_namespace == identity::namespace("time");
+        let has_slept = clock::boottime_now().ns_since(monotonic_now()) > AWAKE_NS;
+        (is_same && !has_slept).then(|| clock.anchor())
     }
 
     /// The number of the process in this process's pid namespace; `None` in another one, where the number is that of

@@ -1,12 +1,13 @@
 //! All rings of a process: which ones exist, how far each is read, how fast it fills.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ReadError;
 use super::horizon::Horizon;
 use super::image::{Image, Words};
+use crate::clock::Anchor;
 use crate::event::{Event, Phase};
 use crate::ids::{SourceId, Tag, TaskId, Ticks, Timestamp};
 use crate::merge::{Merge, RawEvent};
@@ -27,6 +28,10 @@ const HOPELESS_PARTS: u64 = 8;
 
 /// Most records that one poll takes from all rings together; bounds its memory.
 pub(super) const POLL_RECORDS_MAX: u64 = 1 << 20;
+
+/// Most calibrations kept, per ring and of all rings.
+const ANCHORS_MAX: usize = 16;
+const ANCHORS_OF_ALL_MAX: usize = 48;
 
 /// Range of the poll period, in nanoseconds.
 const PERIOD_NS: std::ops::RangeInclusive<u64> = 1_000_000..=33_000_000;
@@ -59,6 +64,8 @@ struct Found {
     unknown: u64,
     /// Events with values that they cannot have.
     malformed: u64,
+    /// The newest calibrations.
+    anchors: VecDeque<Anchor>,
 }
 
 /// A gap behind the last event of a ring.
@@ -239,6 +246,11 @@ impl Rings {
 
     pub(super) fn malformed(&self) -> u64 {
         self.rings.iter().map(|ring| ring.found.malformed).sum()
+    }
+
+    /// The newest calibrations of all rings.
+    pub(super) fn anchors(&self) -> impl Iterator<Item = Anchor> {
+        self.rings.iter().flat_map(|ring| ring.found.anchors.iter().copied()).take(ANCHORS_OF_ALL_MAX)
     }
 
     /// The latest time of an event.
@@ -427,6 +439,10 @@ impl Found {
         if self.gap > 0 {
             let lost = Event::Lost { count: std::mem::take(&mut self.gap), from: self.last_at.unwrap_or(at) };
             merge.push(lane, RawEvent { at, event: lost });
+        }
+        if let Event::Calibration { ticks, monotonic, wall_ns } = event {
+            self.anchors.truncate(ANCHORS_MAX - 1);
+            self.anchors.push_front(Anchor { ticks, monotonic, wall_ns });
         }
         // One of the two is wrong, and which one is unknown.
         self.malformed += u64::from(self.last_at.is_some_and(|last| !horizon.allows_after(at, last)));

@@ -45,5 +45,6 @@ fn counts_of(raw: &[u8]) -> Option<SourceCounts> {
         unknown_kinds: u64_at(raw, 16),
         malformed: u64_at(raw, 24),
         uncounted_gaps: if raw.len() >= COUNTS_BYTES + 8 { u64_at(raw, 32) } else { 0 },
+        clock_error_ns_max: if raw.len() >= COUNTS_BYTES + 16 { u64_at(raw, 40) } else { 0 },
     })
 }

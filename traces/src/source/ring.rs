@@ -46,6 +46,7 @@ impl EventSource for ProcessReader {
             unknown_kinds: self.unknown_kinds(),
             malformed: self.malformed_events(),
             uncounted_gaps: self.uncounted_gaps(),
+            clock_error_ns_max: self.clock_faults().error_ns_max,
         }
     }
 

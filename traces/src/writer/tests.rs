@@ -174,6 +174,7 @@ fn what_the_source_could_not_give_is_in_the_file() {
         unknown_kinds: 2,
         malformed: 1,
         uncounted_gaps: 4,
+        clock_error_ns_max: 5,
     };
     let mut file = Vec::new();
     let mut writer =

@@ -180,3 +180,29 @@ fn the_pressure_on_a_process_in_another_pid_namespace_is_unknown() {
     let (_, reader) = read(|bytes| bytes[head::PID_NAMESPACE * 8] ^= 1);
     assert_eq!(reader.image.pid_here(), None, "its number is that of another process here");
 }
+
+#[test]
+fn anchors_that_contradict_each_other_are_noticed() {
+    let words = [head::ANCHOR_FIRST, head::ANCHOR_SECOND, head::ANCHOR_LATEST + 1];
+    let faults = |damaged: &[usize]| {
+        let (_, reader) = read(|bytes| {
+            for word in damaged {
+                // The monotonic clock, by a second.
+                let at = (word + 1) * 8;
+                let ns = u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+                bytes[at..at + 8].copy_from_slice(&(ns + 1_000_000_000 * *word as u64).to_ne_bytes());
+            }
+        });
+        let faults = reader.clock_faults();
+        (faults.contradicting_anchors, faults.count, faults.error_ns_max)
+    };
+    assert_eq!(faults(&[]), (0, 0, 0));
+    for word in words {
+        let (contradicting, ..) = faults(&[word]);
+        assert_eq!(contradicting, 1, "{word}");
+    }
+    let (contradicting, count, error_ns) = faults(&words[..2]);
+    assert!(contradicting > 0 && count == 1 && error_ns >= 900_000_000, "{contradicting} {count} {error_ns}");
+    let (_, reader) = read(|bytes| bytes[head::ANCHOR_FIRST * 8..(head::ANCHOR_LATEST + 4) * 8].fill(0));
+    assert_eq!(reader.clock_faults().error_ns_max, u64::MAX);
+}

@@ -39,6 +39,8 @@ pub struct LeftOpen {
     pub malformed_events: u64,
     /// Gaps with an unknown number of missing records.
     pub uncounted_gaps: u64,
+    /// By how much times may be wrong, in the run with the worst clock.
+    pub clock_error_ns_max: u64,
     /// Ticks with missing records, whether or not the loss was recorded.
     pub incomplete_ticks: u64,
     /// Whether loops beyond the limit have no figures of their own, or none at all.
@@ -54,6 +56,7 @@ impl LeftOpen {
             unfinished_runs: 0,
             malformed_events: 0,
             uncounted_gaps: 0,
+            clock_error_ns_max: 0,
             loops_beyond_limit: false,
             incomplete_ticks: 0,
             tags_beyond_limit: 0,
@@ -63,6 +66,7 @@ impl LeftOpen {
             unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
             malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
             uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
+            clock_error_ns_max: sum.clock_error_ns_max.max(summary.clock_error_ns_max),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
             loops_beyond_limit: sum.loops_beyond_limit || metric.has_loops_beyond_limit(summary),
             tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
@@ -81,6 +85,7 @@ impl fmt::Display for LeftOpen {
         let gap = "gap with an unknown number of records";
         let gaps = counted(self.uncounted_gaps, gap, "gaps with an unknown number of records");
         let all = [
+            (self.clock_error_ns_max > 0).then_some("clock readings that contradict each other"),
             (self.uncounted_gaps > 0).then_some(gaps.as_str()),
             (self.malformed_events > 0).then_some(malformed.as_str()),
             // If a loss was recorded, it is the reason for them.

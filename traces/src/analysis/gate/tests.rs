@@ -333,6 +333,29 @@ fn worse_by_says_what_it_could_be_with_what_was_lost() {
 }
 
 #[test]
+fn a_wrong_clock_leaves_open_what_depends_on_it() {
+    let mut run = runs(&[3e6]).remove(0);
+    run.summary.clock_error_ns_max = 1;
+    for (metric, limit, outcome) in [
+        ("stalls", Limit::Max(1e9), Outcome::Undecided),
+        ("timer_lag.p99", Limit::Max(4e6), Outcome::Undecided),
+        // The times may be too long as well as too short.
+        ("timer_lag.max", Limit::Max(1.0), Outcome::Undecided),
+        ("busy", Limit::Max(1.0), Outcome::Undecided),
+        ("utilization", Limit::Max(0.9), Outcome::Undecided),
+        ("tasks.count", Limit::Max(1e9), Outcome::Held),
+        ("lost", Limit::Max(0.0), Outcome::Held),
+    ] {
+        let judged = gate(metric, limit).judge(&run).unwrap();
+        assert_eq!(judged.outcome, outcome, "{metric}");
+        if outcome == Outcome::Undecided {
+            let why = judged.why.as_deref();
+            assert_eq!(why, Some("clock readings that contradict each other could overturn it"), "{metric}");
+        }
+    }
+}
+
+#[test]
 fn skipped_events_could_have_held_anything() {
     let mut run = runs(&[3e6]).remove(0);
     run.summary.malformed_events = 1;

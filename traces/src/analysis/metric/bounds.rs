@@ -43,6 +43,9 @@ impl Metric {
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let bounds = self.bounds_of_readable(summary)?;
+        if summary.clock_error_ns_max > 0 && self.depends_on_time() {
+            return Some(Bounds { low: 0.0, high: self.most() });
+        }
         let is_lost = self.is_plain("lost");
         let is_one_of_several = self.of_loop.is_some() && summary.has_several_loops();
         let is_all_known = summary.uncounted_gaps == 0
@@ -52,6 +55,16 @@ impl Metric {
         }
         // What is missing could have held anything.
         Some(self.with_anything(bounds))
+    }
+
+    /// Whether times are part of it. A wrong clock changes no other count, size or depth.
+    fn depends_on_time(&self) -> bool {
+        let name = self.to_string();
+        matches!(self.unit(), Unit::Ns | Unit::Ratio | Unit::PerSecond)
+            || name.ends_with("stalls")
+            || name.ends_with("timers.skipped")
+            || name.ends_with("timers.late")
+            || name.ends_with("depth.p50")
     }
 
     /// The bounds of a run that has these, and in which anything else may have happened too.
