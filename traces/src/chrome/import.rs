@@ -44,7 +44,7 @@ use self::gather::Gathered;
 use self::making::{MadeLoops, Telling};
 use self::own::OwnRecording;
 use super::read::{EventId, ReadError};
-use crate::source::{IMPORT, IMPORTED_FROM};
+use crate::source::{IMPORT, IMPORTED_FROM, SourceCounts};
 use crate::timeline::config::QUEUE_WAITS;
 use crate::units::counted;
 use crate::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
@@ -210,6 +210,8 @@ pub struct Import {
     report: ImportReport,
     name: String,
     pid: u32,
+    /// Events dropped that may have been slices of its loops.
+    malformed: u64,
 }
 
 impl Import {
@@ -235,6 +237,7 @@ impl Import {
             report: ImportReport { producer: gathered.producer, ..ImportReport::default() },
             name: name.to_owned(),
             pid: 0,
+            malformed: 0,
             gathered,
         };
         import.report.own_recording = import.own.is_some();
@@ -250,6 +253,9 @@ impl Import {
             }
             import.report.left_out = choose::left_out(&import.gathered.threads, &loops);
             let numbers: Vec<u32> = loops.iter().map(|(number, _)| *number).collect();
+            let of_loops = numbers.iter().map(|number| import.gathered.threads.get(*number).dropped);
+            let of_any = tally::dropped::OF_ANY_THREAD.iter().map(|kind| import.gathered.dropped.count(kind));
+            import.malformed = of_loops.chain(of_any).fold(0, u64::saturating_add);
             let made = making::make(&mut import.gathered, &records, &numbers);
             import.made(made.map_err(ImportError::Temporary)?, &loops);
         }
@@ -349,6 +355,7 @@ impl Import {
             return Ok(self.report);
         }
         let Some(made) = self.made else { return Ok(self.report) };
+        writer.set_counts(SourceCounts { malformed: self.malformed, ..SourceCounts::default() });
         let mut telling = Telling::new(&self.gathered.names);
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;

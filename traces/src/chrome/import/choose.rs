@@ -162,8 +162,14 @@ impl Survey {
                         thread.loop_tasks += u64::from(is_of_message_loop(names.text(record.name)));
                         insides.begin(&slice, depth, role, around.last());
                     }
-                    Nested::Overlaps => self.overlapping += 1,
-                    Nested::TooDeep => self.too_deep += 1,
+                    Nested::Overlaps => {
+                        self.overlapping += 1;
+                        thread.dropped += 1;
+                    }
+                    Nested::TooDeep => {
+                        self.too_deep += 1;
+                        thread.dropped += 1;
+                    }
                 }
             }
             Kind::End | Kind::EndAtBegin => {

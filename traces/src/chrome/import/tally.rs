@@ -103,6 +103,18 @@ pub mod dropped {
     pub const LEGACY_ASYNC: &str = "legacy_async";
     /// Clock synchronization, context and links between ids.
     pub const BOOKKEEPING: &str = "bookkeeping";
+
+    /// Those that may have been slices of any thread.
+    pub(crate) const OF_ANY_THREAD: [&str; 8] = [
+        MALFORMED,
+        TOO_LONG,
+        TOO_DEEP,
+        NO_TIME,
+        NEGATIVE_TIME,
+        NO_DURATION,
+        THREAD_BEYOND_LIMIT,
+        LOOP_BEYOND_LIMIT,
+    ];
 }
 
 /// Counts by kind.

@@ -76,6 +76,7 @@ fn try_import(bytes: &[u8], threads: &[&str]) -> Result<Imported, ImportError> {
     while reader.poll(&mut events).unwrap() == SourceState::More {}
     let mut timeline = Timeline::of(reader.metadata());
     timeline.extend(&events);
+    timeline.counts = reader.counts();
     let metadata = reader.metadata().clone();
     Ok(Imported { report, events, timeline, metadata })
 }

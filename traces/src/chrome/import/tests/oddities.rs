@@ -109,3 +109,29 @@ fn text_of_a_file_steers_no_terminal() {
     assert!(!imported.report.loops[0].name.chars().any(char::is_control));
     assert!(!imported.told().concat().chars().any(char::is_control));
 }
+
+#[test]
+fn what_was_dropped_of_a_loop_leaves_figures_open() {
+    let malformed = |events: &str| {
+        let imported = import(events);
+        imported.timeline.counts.malformed
+    };
+    let good = r#""ph":"X","name":"good","ts":100,"dur":5"#;
+    for (rest, open) in [
+        (r#""ph":"X","name":"a","ts":103,"dur":50000"#, 1),
+        (r#""ph":"X","name":"a","ts":1"#, 1),
+        (r#""ph":"X","name":"a","dur":5"#, 1),
+        (r#""ph":"X","name":"a","ts":NaN,"dur":5"#, 1),
+        // A slice that began before the recording did is in no figure of a recording.
+        (r#""ph":"E","name":"a","ts":1"#, 0),
+        (r#""ph":"X","name":"a","ts":200,"dur":5"#, 0),
+    ] {
+        assert_eq!(malformed(&list(&[good, rest])), open, "{rest}");
+    }
+    let of_worker = [(1, 5), (3, 50)].map(|(ts, dur)| {
+        format!("{{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":2,\"ts\":{ts},\"dur\":{dur}}}")
+    });
+    let both = format!("[{},{}]", event(good), of_worker.join(","));
+    assert_eq!(import(&both).dropped(dropped::OVERLAPPING), 1);
+    assert_eq!(malformed(&both), 0, "of a thread that is no loop");
+}
