@@ -357,7 +357,7 @@ impl Summary {
             closed: state.is_closed(),
             open_tick: unfinished::open_tick(timeline, &unfinished),
             span_ns: timeline.span_ns(),
-            lost_records: timeline.lost_records,
+            lost_records: timeline.lost_in_all(),
             before_attach: timeline.counts.before_attach,
             unknown_kinds: timeline.counts.unknown_kinds,
             malformed_events: timeline.counts.malformed,

@@ -306,6 +306,12 @@ impl Timeline {
         self.ticks.incomplete.saturating_add(self.hidden.torn())
     }
 
+    /// Records lost: as the stream reports, or the source if it knows of more. Where those were is unknown.
+    #[must_use]
+    pub fn lost_in_all(&self) -> u64 {
+        self.lost_records.max(self.counts.lost_records)
+    }
+
     /// What lost records may have held, and what has not ended: together they bound every percentile.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
@@ -315,12 +321,15 @@ impl Timeline {
     /// As [`missing`](Self::missing), with `unfinished` as what has not ended.
     #[must_use]
     pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
-        let lost = self.lost_records;
+        let lost = self.lost_in_all();
         let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
         let waits = Missing::anything(lost.saturating_add(left_out));
         let mut missing = match self.counts.uncounted_gaps {
-            0 if !self.loops_left_out => self.hidden.missing(lost, self.incomplete_ticks(), waits),
-            _ => MissingSamples::anything(),
+            0 if !self.loops_left_out && lost == self.lost_records => {
+                self.hidden.missing(lost, self.incomplete_ticks(), waits)
+            }
+            0 if !self.loops_left_out => MissingSamples::anything(lost),
+            _ => MissingSamples::anything(u64::MAX),
         };
         unfinished.add_to(&mut missing);
         missing

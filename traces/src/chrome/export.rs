@@ -86,7 +86,7 @@ pub fn export<S: EventSource, W: Write>(
     let metadata = source.metadata().clone();
     let mut writer = ChromeWriter::new(out, &metadata, survey, options)?;
     each_event(&mut source, |stamped| writer.push(stamped))?;
-    writer.carried.ended_as(&source);
+    writer.carried.ended_as(&source, options.range);
     writer.finish()
 }
 

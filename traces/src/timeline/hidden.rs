@@ -50,15 +50,15 @@ pub struct MissingSamples {
 }
 
 impl MissingSamples {
-    /// Any number of samples of any size.
-    pub(super) fn anything() -> Self {
-        let anything = || Missing::anything(u64::MAX);
+    /// Up to `count` samples of each kind, of any size.
+    pub(super) fn anything(count: u64) -> Self {
+        let anything = || Missing::anything(count);
         Self {
             ticks: anything(),
             tasks: anything(),
             in_ticks: anything(),
             lag: anything(),
-            lag_corrected: anything(),
+            lag_corrected: Missing::anything(count.saturating_mul(u64::from(u32::MAX))),
             waits: anything(),
             signals: anything(),
             others: anything(),

@@ -10,6 +10,7 @@ use loop_probes::stamped::Stamped;
 use super::blame::Blame;
 use super::harm::Harms;
 use super::{Timeline, TimelineConfig};
+use crate::source::SourceCounts;
 
 /// Loops with figures of their own; further ones are only part of the whole.
 pub const LOOPS_MAX: usize = 64;
@@ -96,7 +97,11 @@ impl Timeline {
     /// The separate timelines, with the names known to all and the first and last times of the whole.
     pub(crate) fn loops_by_now(&self) -> impl Iterator<Item = Self> + '_ {
         let by_now = move |own: &Self| {
-            let (labels, counts) = (self.labels.clone(), self.counts);
+            let labels = self.labels.clone();
+            // Lost records of which the stream says nothing may have been of any loop.
+            let unreported = self.counts.lost_records.saturating_sub(self.lost_records);
+            let lost_records = own.lost_records.saturating_add(unreported);
+            let counts = SourceCounts { lost_records, ..self.counts };
             Self { first: self.first, last: self.last, labels, counts, ..own.clone() }
         };
         self.loops.apart.iter().map(move |(_, own)| by_now(own))

@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use loop_probes::event::Event;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use super::JsonOut;
+use crate::export::TimeRange;
 use crate::source::EventSource;
 use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
 
@@ -62,6 +64,8 @@ pub(super) struct Carried {
     at: u64,
     /// The recording was not closed.
     is_cut: bool,
+    /// Records lost, of those events that it takes.
+    lost_records: u64,
 }
 
 impl Carried {
@@ -72,10 +76,13 @@ impl Carried {
         let path = Path::new("the recording in the export");
         // Metadata too long for a trace: the export then embeds no recording.
         let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
-        Self { writer, waiting, batch: Vec::new(), at: 0, is_cut: false }
+        Self { writer, waiting, batch: Vec::new(), at: 0, is_cut: false, lost_records: 0 }
     }
 
     pub(super) fn push(&mut self, stamped: &Stamped) {
+        if let Event::Lost { count, .. } = stamped.event {
+            self.lost_records = self.lost_records.saturating_add(count);
+        }
         self.batch.push(*stamped);
         if self.batch.len() >= BATCH {
             self.hand_on();
@@ -83,10 +90,15 @@ impl Carried {
     }
 
     /// Takes over from `source`, which was read to its end, what it could not deliver, and whether it was cut off.
-    pub(super) fn ended_as(&mut self, source: &impl EventSource) {
+    pub(super) fn ended_as(&mut self, source: &impl EventSource, range: TimeRange) {
         self.is_cut = source.process_state().is_none() && !source.is_closed();
+        let mut counts = source.counts();
+        if range != TimeRange::default() {
+            // Not what was lost beyond the range.
+            counts.lost_records = self.lost_records;
+        }
         if let Some(writer) = &mut self.writer {
-            writer.set_counts(source.counts());
+            writer.set_counts(counts);
         }
     }
 

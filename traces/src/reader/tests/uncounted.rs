@@ -189,3 +189,24 @@ fn a_damaged_header_of_the_index_loses_no_records() {
     assert_eq!((reader.is_finished(), reader.counts()), (true, SourceCounts::default()));
     assert_eq!(reader.damage().iter().map(|damage| damage.kind).collect::<Vec<_>>(), [DamageKind::Index]);
 }
+
+#[test]
+fn a_loss_that_only_the_counts_know_may_have_been_anywhere() {
+    let whole = file_of(&script(), SMALL);
+    let counts: Vec<u8> = [1000_u64, 0, 0, 0, 0].iter().flat_map(|count| count.to_le_bytes()).collect();
+    let file = with_counts(&whole, &counts);
+    let (events, summary) = summary_of(&mut open(&file).unwrap());
+    assert_eq!((lost(&events), summary.lost_records), (0, 1000));
+    assert_eq!(summary.ticks.stalls_bounds.map(|bounds| bounds.hi), Some(Some(1000)));
+    let run = Run { name: "t".to_owned(), summary, metadata: None };
+    let outcome = |metric: &str, max: f64| {
+        let gate = Gate::new(metric.parse().unwrap(), Limit::Max(max)).unwrap();
+        gate.judge(&run).unwrap().outcome
+    };
+    for (metric, max) in
+        [("stalls", 999.0), ("ticks.run.max", 1e12), ("tasks.run.p99", 1e12), ("timer_lag.max", 1e12)]
+    {
+        assert_eq!(outcome(metric, max), Outcome::Undecided, "{metric}");
+    }
+    assert_eq!((outcome("lost", 0.0), outcome("lost", 1000.0)), (Outcome::Failed, Outcome::Held));
+}
