@@ -13,6 +13,7 @@ mod order;
 pub(crate) mod sweep;
 mod what;
 
+use loop_probes::event::Phase;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use crate::timeline::{TickSpan, Waiter};
@@ -188,6 +189,38 @@ fn name_microtasks(shares: &mut Vec<Share>) {
 }
 
 impl Ledger {
+    /// The same, summing to `total_ns`: polls that were not kept are no busy time. They took their time from their phase,
+    /// or else from what is not attributed to anything.
+    pub(crate) fn settled(mut self, total_ns: u64) -> Self {
+        let rank = |what: &What| match what {
+            What::Phase(Phase::Poll) | What::ShortRuns(Phase::Poll) => 0,
+            What::Unattributed => 1,
+            What::Phase(_) | What::ShortRuns(_) => 2,
+            _ => 3,
+        };
+        let mut excess_ns = self.total_ns.saturating_sub(total_ns);
+        let missing_ns = total_ns.saturating_sub(self.total_ns);
+        if excess_ns == 0 && missing_ns == 0 {
+            return self;
+        }
+        let mut order: Vec<usize> = (0..self.shares.len()).collect();
+        order.sort_by_key(|place| rank(&self.shares[*place].what));
+        for place in order {
+            let taken_ns = excess_ns.min(self.shares[place].ns);
+            self.shares[place].ns -= taken_ns;
+            excess_ns -= taken_ns;
+        }
+        for share in self.shares.iter_mut().filter(|share| share.what == What::Unattributed) {
+            share.ns += missing_ns;
+        }
+        self.shares.retain(|share| share.ns > 0 || share.what == What::Unattributed);
+        // Largest first: a share may have become smaller than the next one.
+        let known = self.shares.iter().take_while(|share| !share.what.is_ignorance()).count();
+        let ranked = |share: &Share| (matches!(share.what, What::Others { .. }), std::cmp::Reverse(share.ns));
+        self.shares[..known].sort_by_key(ranked);
+        Self { total_ns, ..self }
+    }
+
     /// The share of `what`.
     #[must_use]
     pub fn of(&self, what: &What) -> u64 {

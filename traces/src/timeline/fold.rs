@@ -343,7 +343,7 @@ fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan
     let mut nodes = Nodes::default();
     nodes.add(spans, false);
     suspensions.gather(tick.start, tick.end, &mut nodes);
-    busy(tick.start, tick.end, nodes, lines)
+    busy(tick.start, tick.end, nodes, lines).settled(tick.busy_ns)
 }
 
 impl Timeline {

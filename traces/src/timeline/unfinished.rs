@@ -148,7 +148,7 @@ impl Timeline {
             }
             open.gather_seen(tick.as_of, &mut nodes);
         }
-        busy(tick.start, tick.as_of, nodes, self.config.ledger_lines)
+        busy(tick.start, tick.as_of, nodes, self.config.ledger_lines).settled(tick.busy_ns)
     }
 
     /// The breakdown of a timer's delay so far.

@@ -259,3 +259,23 @@ proptest! {
         prop_assert!(timeline.harm().iter().all(|harm| harm.victims() > 0));
     }
 }
+
+#[test]
+fn a_stall_with_more_polls_than_are_kept_sums_to_its_busy_time() {
+    let polled = |from: u64, to: u64| {
+        let (reason, timeout_ns) = (PollReason::Timer, Some(MS));
+        at(to, Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp(from) })
+    };
+    let polls = TimelineConfig::default().spans_per_tick as u64 * 5;
+    for (every, len, waited_ns) in [(10_000, 8_000, polls * 8_000), (2, 2_000, (polls - 1) * 2 + 2_000)] {
+        let mut events = vec![begin(1, 0), ran(1, 0, 50 * MS)];
+        events.extend((0..polls).map(|poll| polled(50 * MS + poll * every, 50 * MS + poll * every + len)));
+        let over = 50 * MS + polls * every + 20 * MS;
+        events.push(end(1, 0, over));
+        let timeline = folded(TimelineConfig::default(), &events);
+        let stall = timeline.stalls.newest_first().next().unwrap();
+        assert_eq!(stall.tick.busy_ns, over - waited_ns, "every {every} ns");
+        let sum: u64 = stall.blame.shares.iter().map(|share| share.ns).sum();
+        assert_eq!((stall.blame.total_ns, sum), (stall.tick.busy_ns, stall.tick.busy_ns));
+    }
+}
