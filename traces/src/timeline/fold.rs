@@ -385,7 +385,7 @@ impl Timeline {
             self.gaps[place].without_end(start, stamped.at);
         }
         self.hidden.tick_began(place, tick, stamped.at, endless);
-        self.gaps[place].began(stamped.at);
+        self.gaps[place].began(tick, stamped.at);
         open.begin(tick, stamped.at);
     }
 

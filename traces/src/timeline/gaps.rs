@@ -22,6 +22,8 @@ pub(crate) struct Gaps {
     any_tick: bool,
     /// When its first tick began, or ended if its beginning is missing.
     ticks_from: Option<Timestamp>,
+    /// The number of that tick, if its beginning is not missing.
+    first_tick: Option<u64>,
     kept: Recent<Gap>,
     /// Gaps up to here were evicted, so the time before is unknown.
     forgotten_until: Timestamp,
@@ -31,7 +33,14 @@ impl Gaps {
     pub(crate) fn new(first_at: Timestamp, keep: usize) -> Self {
         let forgotten_until = Timestamp(0);
         let kept = Recent::new(keep.max(1));
-        Self { known_from: first_at, any_tick: false, ticks_from: None, kept, forgotten_until }
+        Self {
+            known_from: first_at,
+            any_tick: false,
+            ticks_from: None,
+            first_tick: None,
+            kept,
+            forgotten_until,
+        }
     }
 
     /// `lost` records between `from` and `to` are missing.
@@ -53,8 +62,15 @@ impl Gaps {
     }
 
     /// A tick began.
-    pub(crate) fn began(&mut self, start: Timestamp) {
-        self.ticks_from.get_or_insert(start);
+    pub(crate) fn began(&mut self, tick: u64, start: Timestamp) {
+        if self.ticks_from.is_none() {
+            (self.ticks_from, self.first_tick) = (Some(start), Some(tick));
+        }
+    }
+
+    /// Whether ticks before the first one seen are missing: ticks count from 1.
+    pub(crate) fn begin_midway(&self) -> bool {
+        self.first_tick.is_none_or(|tick| tick > 1)
     }
 
     /// A tick began at `start`; its end was never seen.

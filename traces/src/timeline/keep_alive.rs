@@ -119,6 +119,11 @@ impl KeepAlive {
         }
     }
 
+    /// Whether a snapshot has listed what the emitter at `place` had armed, and no records were lost since.
+    pub(crate) fn is_listed(&self, place: usize) -> bool {
+        self.loops.get(place).is_some_and(|refs| refs.as_of.is_some())
+    }
+
     /// Whether the emitter at `place` has registered a source with this tag.
     pub(crate) fn has_source(&self, place: usize, tag: Tag) -> bool {
         self.loops.get(place).is_some_and(|refs| refs.has_source(tag))

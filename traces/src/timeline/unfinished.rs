@@ -262,9 +262,7 @@ impl Timeline {
         unfinished.in_ticks_unseen =
             unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
-        if end != StreamEnd::Known {
-            [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
-        }
+        [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
         unfinished
     }
 
@@ -289,14 +287,28 @@ impl Timeline {
         loops.peek().is_some() && loops.all(|open| open.stopped.is_some())
     }
 
-    /// The number of armed timers that were not due yet, in loops that may have been busy for longer than is known, and
-    /// how many of them are intervals.
+    /// The number of timers that may be overdue although none of them is known to be, and how many of those may be
+    /// intervals. After the last known moment, armed timers may have become due. A reading that began in the middle does
+    /// not know what was armed before, of which any number may be due while the loop is busy.
     fn timers_to_come(&self, unfinished: &Unfinished) -> [u64; 2] {
         let Some(known) = self.last else { return [0; 2] };
-        let [mut to_come, mut intervals] = [0; 2];
-        for tick in unfinished.growing() {
-            let Some(place) = self.place_of_tick(tick) else { continue };
-            let as_of = self.open[place].known_until(known, unfinished.end);
+        let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
+        let [mut to_come, mut intervals] = [0u64; 2];
+        let loops = self.open.iter().enumerate().filter(|(_, open)| open.is_loop() && open.stopped.is_none());
+        for (place, open) in loops {
+            let is_busy = || {
+                let own = unfinished.growing().filter(|tick| tick.source == open.source);
+                own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
+            };
+            let is_known = self.keep_alive.is_listed(place) || !self.gaps[place].begin_midway();
+            let is_end_known = unfinished.end == StreamEnd::Known;
+            if has_timers && !is_known && (!is_end_known || is_busy()) {
+                return [u32::MAX.into(); 2];
+            }
+            if is_end_known {
+                continue;
+            }
+            let as_of = open.known_until(known, unfinished.end);
             self.keep_alive.each_armed(place, |_, _, due, period_ns| {
                 to_come += u64::from(due >= as_of);
                 intervals += u64::from(due >= as_of && period_ns.is_some());

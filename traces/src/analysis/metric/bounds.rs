@@ -151,10 +151,18 @@ impl Metric {
                 spread.bounds.is_some().then(|| of_spread(&spread, statistic, 0))
             }
             _ if name == "timers.skipped" => summary.timers.skipped_bounds.map(Bounds::from),
-            // The loop samples these only when it takes what is in them.
-            _ if ["queue.concurrent.depth.max", "queue.signals.depth.max"].contains(&name) => {
+            // The loop samples these only when it takes what is in them, and counts what did not fit only then.
+            _ if ["queue.concurrent.depth.max", "queue.signals.depth.max", "signals.dropped"]
+                .contains(&name) =>
+            {
                 let low = self.of(summary)?.number;
                 summary.may_keep_waiting().then_some(Bounds { low, high: None })
+            }
+            // A checkpoint that is running has no record.
+            _ if name.starts_with("microtasks.") => {
+                let low = self.of(summary)?.number;
+                let run_ns = summary.microtasks.run_ns.bounds?;
+                run_ns.max.hi.is_none().then_some(Bounds { low, high: None })
             }
             _ if name == "stalls" => ticks.stalls_bounds.map(Bounds::from),
             _ if name == "stalls.busy" => ticks.stalls_busy_bounds.map(Bounds::from),

@@ -260,9 +260,10 @@ pub struct Unfinished {
     pub waiting_unseen: u64,
     /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
-    /// Armed timers that may have become overdue after the last known moment.
+    /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment, or any
+    /// number if they may have been armed before the reading began.
     pub timers_to_come: u64,
-    /// How many of those are intervals, which may have skipped periods.
+    /// How many of those may be intervals, which may have skipped periods.
     pub intervals_to_come: u64,
     /// What is known about the time after the last known moment.
     pub end: StreamEnd,

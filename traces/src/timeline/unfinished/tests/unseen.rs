@@ -1,0 +1,93 @@
+//! Tests of what may go on without any record of it: timers armed before the reading began, signals dropped and microtasks
+//! run while the loop is busy.
+
+use loop_probes::event::Queue;
+
+use super::stopped::{armed, judged, summary};
+use super::*;
+use crate::analysis::gate::{Limit, Outcome};
+
+const MS: u64 = 1_000_000;
+
+/// In tick `tick`, which begins after 1 ms, a timer fires. The loop is in its task since then, until now.
+fn in_tick(tick: u64, listed: bool, now: u64) -> Vec<Stamped> {
+    let begin = Event::SnapshotBegin { tick, next_task: TaskId(1), next_timer: TimerId(2) };
+    let snapshot = [begin, Event::SnapshotEnd { parts: 0, left_out: 0 }].map(|event| at(MS, event));
+    let snapshot = if listed { &snapshot[..] } else { &[] };
+    [&[begun(tick, MS)], snapshot, &[fired(5, MS), seen(in_task(5), MS, now)]].concat()
+}
+
+#[test]
+fn a_timer_armed_before_the_reading_began_may_be_overdue_while_the_loop_is_busy() {
+    let may_be = |events: Vec<Stamped>, end| {
+        let timeline = folded(&events);
+        let unfinished = timeline.unfinished(end);
+        let missing = timeline.missing_with(&unfinished);
+        assert_eq!(missing.lag.longest().is_none(), unfinished.may_skip_more());
+        unfinished.may_skip_more()
+    };
+    assert!(may_be(in_tick(7, false, 500 * MS), StreamEnd::Known));
+    assert!(!may_be(in_tick(1, false, 500 * MS), StreamEnd::Known), "nothing was before");
+    assert!(!may_be(in_tick(7, true, 500 * MS), StreamEnd::Known), "the snapshot lists none");
+    assert!(!may_be(in_tick(7, false, 2 * MS), StreamEnd::Known), "it will fire in time");
+    assert!(may_be(in_tick(7, false, 2 * MS), StreamEnd::Died));
+    let tick_end = |tick| at(500 * MS, Event::TickEnd { tick, tasks_run: 1, start: Timestamp(MS) });
+    let over = |tick| [in_tick(tick, false, 500 * MS), vec![ran(5, MS, 499 * MS), tick_end(tick)]].concat();
+    assert!(!may_be(over(7), StreamEnd::Known), "the loop is not busy");
+    assert!(may_be(over(7), StreamEnd::Cut));
+    assert!(!may_be(over(1), StreamEnd::Cut), "none was armed");
+    let no_timers = vec![begun(7, MS), seen(in_task(5), 2 * MS, 500 * MS)];
+    assert!(!may_be(no_timers, StreamEnd::Died), "it reports no timers");
+}
+
+#[test]
+fn a_gate_on_lag_does_not_hold_in_a_hang_of_a_loop_whose_timers_are_not_known() {
+    for (tick, outcome) in [(7, Outcome::Undecided), (1, Outcome::Held)] {
+        let summary = summary(in_tick(tick, false, 500 * MS));
+        for metric in ["timer_lag.max", "timers.skipped"] {
+            assert_eq!(judged(&summary, metric, Limit::Max(1e9)).0, outcome, "{metric}, tick {tick}");
+        }
+    }
+}
+
+#[test]
+fn a_process_that_was_stopped_in_a_poll_may_have_been_late_before_it_died() {
+    let poll = seen(Running::Poll { deadline: Some(Timestamp(12 * MS)) }, 2 * MS, 3 * MS);
+    let timer = at(MS, armed(2, 12 * MS, Some(10 * MS)));
+    let fires = [begun(1, MS), timer, fired(5, 2 * MS), ran(5, 2 * MS, 2 * MS), poll];
+    let summary = summary([&fires[..], &[at(4 * MS, Event::Crashed {})]].concat());
+    for metric in ["timer_lag.max", "timer_lag_corrected.p50", "timers.skipped"] {
+        assert_eq!(
+            judged(&summary, metric, Limit::Max(1e9)),
+            (Outcome::Undecided, Some((0.0, None))),
+            "{metric}"
+        );
+    }
+}
+
+#[test]
+fn signals_may_be_dropped_without_a_record_while_the_loop_is_busy() {
+    let signal = Event::SignalArrived { signo: 10, depth: 1, arrived: Timestamp(MS) };
+    let dropped = |now| {
+        let summary = summary(vec![begun(1, MS), at(MS, signal), seen(in_task(5), MS, now)]);
+        judged(&summary, "signals.dropped", Limit::Max(0.0))
+    };
+    assert_eq!(dropped(2 * MS), (Outcome::Held, None));
+    assert_eq!(dropped(700 * MS), (Outcome::Undecided, Some((0.0, None))));
+}
+
+#[test]
+fn a_checkpoint_that_is_running_may_have_run_any_number_of_microtasks() {
+    let checkpoint = Event::Microtasks { trigger: None, ran: 200, left: 0, start: Timestamp(MS) };
+    let flood = |last| {
+        let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: 1 };
+        let (task, queued) = (TaskId(5), Timestamp(MS));
+        let queued = Event::TaskQueued { task, tag: TAG, place, parent: None, poster: None, queued };
+        let events = [begun(1, MS), at(2 * MS, checkpoint), at(2 * MS, queued), ran(5, 3 * MS, 4 * MS), last];
+        let summary = summary(events.to_vec());
+        ["microtasks.ran", "microtasks.checkpoints"].map(|metric| judged(&summary, metric, Limit::Max(200.0)))
+    };
+    let open = |low| (Outcome::Undecided, Some((low, None)));
+    assert_eq!(flood(seen(in_task(5), 3 * MS, 70 * MS)), [open(200.0), open(1.0)], "the task is over");
+    assert_eq!(flood(seen(in_task(6), 5 * MS, 70 * MS)), [(Outcome::Held, None); 2], "another one runs");
+}
