@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use program::{Place, Running, text};
+use program::{Place, Running, text, wait_for};
 
 fn recorded(place: &Place) -> Vec<u8> {
     let trace = place.file("whole.looptrace");
@@ -74,6 +74,55 @@ fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
     let told = place.fail(3, &["record", text(&ring), "-o", text(&output)]);
     assert!(told.contains("damaged"), "{told}");
     assert_eq!(fs::read(&output).unwrap(), b"what was there");
+}
+
+/// One damaged word or stretch in the ring of a killed demo leaves open what it could overturn, in its recording, too.
+#[test]
+fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
+    let place = Place::new();
+    let mut demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    wait_for("ticks", || place.json(&["report", &pid, "--json"])["ticks"]["count"].as_u64() > Some(200));
+    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
+    demo.kill();
+    let whole = fs::read(&path).unwrap();
+    let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
+    fs::write(&gates, "[[gate]]\nmetric = \"timer_lag.max\"\nmax = \"1000s\"\n").unwrap();
+    let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+    let put =
+        |bytes: &mut [u8], at: usize, value: u64| bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+    // In the first place of the table: the offset of the ring, and the time of the now-running cell. In the header: the
+    // monotonic clock of the first and of the latest anchor.
+    let (slots_at, cell_at, anchors) = (0x1008, 0x1048, [0x88, 0xd0]);
+    let slot = |bytes: &[u8], slot: usize| word(bytes, slots_at) as usize + slot * 32;
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut [u8]), &'a str);
+    let damages: [Damage<'_>; 6] = [
+        ("nothing", &|_| {}, "held"),
+        ("a hole", &|bytes| (50..90).for_each(|at| put(bytes, slot(bytes, at) + 8, 0)), "undecided"),
+        ("a time", &|bytes| put(bytes, slot(bytes, 50), u64::MAX), "undecided"),
+        ("a now-running cell", &|bytes| put(bytes, cell_at, u64::MAX), "undecided"),
+        ("a ring's offset", &|bytes| put(bytes, slots_at, 1), "undecided"),
+        (
+            "two anchors",
+            &|bytes| {
+                put(bytes, anchors[0], word(bytes, anchors[0]) + 1_000_000_000);
+                put(bytes, anchors[1], word(bytes, anchors[1]) + 7_000_000_000);
+            },
+            "undecided",
+        ),
+    ];
+    for (what, damage, expected) in damages {
+        let mut bytes = whole.clone();
+        damage(&mut bytes);
+        fs::write(&ring, &bytes).unwrap();
+        let _older = fs::remove_file(&saved);
+        place.succeed(&["record", text(&ring), "-o", text(&saved)]);
+        for input in [&ring, &saved] {
+            let report = place.json(&["report", text(input), "--gate", text(&gates), "--json"]);
+            let gate = &report["gates"][0];
+            assert_eq!(gate["outcome"], expected, "{what} in {}: {gate}", input.display());
+        }
+    }
 }
 
 #[test]
