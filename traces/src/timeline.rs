@@ -324,9 +324,10 @@ impl Timeline {
         let lost = self.lost_in_all();
         let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
         let waits = Missing::anything(lost.saturating_add(left_out));
+        let now = self.last.unwrap_or_default();
         let mut missing = match self.counts.uncounted_gaps {
             0 if !self.loops_left_out && lost == self.lost_records => {
-                self.hidden.missing(lost, self.incomplete_ticks(), waits)
+                self.hidden.missing(now, lost, self.incomplete_ticks(), waits)
             }
             0 if !self.loops_left_out => MissingSamples::anything(lost),
             _ => MissingSamples::anything(u64::MAX),

@@ -56,7 +56,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     }
 
     timeline.loops_left_out |= place.is_none() && is_of_a_loop(&event);
-    timeline.queues.see(at, place, &event);
+    if let Event::Lost { count, from } = event {
+        let from = timeline.gap_from(place, from, at);
+        timeline.queues.see(at, place, &Event::Lost { count, from });
+    } else {
+        timeline.queues.see(at, place, &event);
+    }
     if let Some(place) = place {
         match event {
             Event::InputClock { point: ClockPoint::AfterPoll, .. } => timeline.open[place].poll_over(),
@@ -65,7 +70,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         // What a recorder or a reader says about an emitter is not an action of that emitter.
         if !matches!(event, Event::Running { .. } | Event::Lost { .. }) {
-            timeline.open[place].last = at;
+            timeline.recorded(place, stamped);
         }
         timeline.keep_alive.see(at, place, &stamped.event);
     }
@@ -314,6 +319,11 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
             open.add(span, &timeline.config);
         }
     }
+    if let Some(place) = place
+        && !matches!(stamped.event, Event::Running { .. } | Event::Lost { .. })
+    {
+        timeline.recorded(place, stamped);
+    }
     match stamped.event {
         Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
         Event::TickEnd { tick, tasks_run, start } => {
@@ -330,7 +340,7 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
 /// When the event began. Kept out of the fold, which is fast because it makes each event's span in place.
 #[cold]
 #[inline(never)]
-fn start_of(stamped: &Stamped) -> Timestamp {
+pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
     match stamped.event {
         Event::Running { what: RunningKind::Outside, .. } => stamped.at,
         Event::Running { since, .. } => since.min(stamped.at),
@@ -430,17 +440,6 @@ impl Timeline {
         self.stalls.tell_again(suspension.alive, |stall| {
             stall_ledger(suspensions, &stall.tick, &stall.spans, lines)
         });
-    }
-
-    fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
-        self.lost_records = self.lost_records.saturating_add(count);
-        self.note_lost(count);
-        let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
-        self.hidden.lost(place, (from.min(to), to), count, open);
-        if let Some(place) = place {
-            self.open[place].lost();
-            self.gaps[place].lost(from, to, count);
-        }
     }
 
     /// The number of the tick an emitter is in.

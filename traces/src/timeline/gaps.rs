@@ -1,7 +1,10 @@
 //! Gaps: times for which an emitter's records are missing, because they were lost or the recording had not begun.
 
 use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
 
+use super::Timeline;
+use super::fold::start_of;
 use crate::analysis::attribution::What;
 use crate::analysis::attribution::sweep::Node;
 use crate::recent::Recent;
@@ -47,6 +50,13 @@ impl Gaps {
     pub(crate) fn lost(&mut self, from: Timestamp, to: Timestamp, lost: u64) {
         if let Some(forgotten) = self.kept.push(Gap { from: from.min(to), to, lost }) {
             self.forgotten_until = self.forgotten_until.max(forgotten.to);
+        }
+    }
+
+    /// The last gap reaches up to `at` at least: what follows it began then.
+    pub(crate) fn reaches(&mut self, at: Timestamp) {
+        if let Some(gap) = self.kept.newest_mut() {
+            gap.to = gap.to.max(at);
         }
     }
 
@@ -103,5 +113,47 @@ impl Gaps {
         let before = [(self.known_from, What::BeforeRecording), (self.forgotten_until, What::NotKept)];
         let before = before.into_iter().filter(move |(until, _)| from < *until);
         gaps.chain(before.map(move |(until, what)| Node::missing(from, until, what)))
+    }
+}
+
+impl Timeline {
+    /// An emitter wrote a record itself.
+    #[inline]
+    pub(super) fn recorded(&mut self, place: usize, stamped: &Stamped) {
+        let open = &mut self.open[place];
+        open.last = stamped.at;
+        if std::mem::take(&mut open.in_gap) {
+            self.gap_ended(place, stamped);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn gap_ended(&mut self, place: usize, stamped: &Stamped) {
+        self.hidden.gap_ended(place, stamped.at);
+        self.gaps[place].reaches(start_of(stamped));
+    }
+
+    /// When an emitter wrote its last record.
+    fn last_record(&self, place: Option<usize>) -> Option<Timestamp> {
+        place.map(|place| self.open[place].last).filter(|last| *last > Timestamp(0))
+    }
+
+    /// Where a gap begins that is reported as one from `from` to `to`: all since the emitter's last record may be
+    /// missing.
+    pub(super) fn gap_from(&self, place: Option<usize>, from: Timestamp, to: Timestamp) -> Timestamp {
+        self.last_record(place).map_or(from, |last| last.min(from)).min(to)
+    }
+
+    pub(super) fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
+        self.lost_records = self.lost_records.saturating_add(count);
+        self.note_lost(count);
+        let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
+        let from = self.gap_from(place, from, to);
+        self.hidden.lost(place, self.last_record(place), (from, to), count, open);
+        if let Some(place) = place {
+            self.open[place].lost();
+            self.gaps[place].lost(from, to, count);
+        }
     }
 }

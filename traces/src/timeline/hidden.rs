@@ -132,12 +132,25 @@ struct Emitter {
     boundary: Option<Timestamp>,
     /// The end of the last task, when no other was running.
     task_end: Option<Timestamp>,
-    /// The open tick, from its start to the end of its last gap.
-    torn: Option<(Timestamp, Timestamp)>,
+    /// When the open tick began, if records were lost in it.
+    torn: Option<Timestamp>,
+    /// The gap since its last record.
+    gap: Option<Gap>,
     /// The number of the last tick.
     tick: Option<u64>,
     /// Records lost since that tick.
     lost_since: u64,
+}
+
+/// A gap that the next record of its emitter will end. What reports the loss may give a shorter time: all that limits a
+/// gap are the records around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Gap {
+    from: Timestamp,
+    to: Timestamp,
+    lost: u64,
+    /// Whether the emitter had a record before it.
+    is_preceded: bool,
 }
 
 impl Hidden {
@@ -205,39 +218,73 @@ impl Hidden {
         emitter.task_end = Some(end);
     }
 
-    /// `count` records are missing between `from` and `to`; `open` is the start of the tick in progress, if any.
+    /// `count` records are missing between the emitter's last record at `last` and its next one, reported as missing
+    /// from `from` to `to`. `open` is the start of the tick in progress, if any.
     pub(crate) fn lost(
         &mut self,
         place: Option<usize>,
+        last: Option<Timestamp>,
         (from, to): (Timestamp, Timestamp),
         count: u64,
         open: Option<Timestamp>,
     ) {
         // The records of a damaged block are counted once, with its first emitter.
         self.unnumbered |= place.is_none() || count == 0;
-        if let Some(place) = place {
-            let emitter = &mut self.emitters[place];
-            emitter.lost_since = emitter.lost_since.saturating_add(count);
-        }
-        let known = place.map(|place| self.emitters[place]);
-        let Some(known) = known.filter(|known| known.boundary.is_some() || from < to) else {
-            // Nothing is known of the time before.
-            self.ticks.of_any_length(count);
-            self.tasks.of_any_length(count);
-            self.in_ticks.of_any_length(count);
+        let lost = if count == 0 { u64::MAX } else { count };
+        let Some(place) = place else {
+            self.anything(lost);
             return;
         };
+        let emitter = &mut self.emitters[place];
+        emitter.lost_since = emitter.lost_since.saturating_add(count);
+        emitter.torn = emitter.torn.or(open);
+        let gap =
+            Gap { from: last.map_or(from, |last| last.min(from)), to, lost, is_preceded: last.is_some() };
+        emitter.gap = Some(match emitter.gap {
+            Some(before) => Gap { to: before.to.max(to), lost: before.lost.saturating_add(lost), ..before },
+            None => gap,
+        });
+    }
+
+    /// The first record after a gap was written at `at`.
+    pub(crate) fn gap_ended(&mut self, place: usize, at: Timestamp) {
+        let emitter = self.emitters[place];
+        let Some(gap) = self.emitters[place].gap.take() else { return };
+        if !gap.is_preceded {
+            // Nothing is known of the time before.
+            self.anything(gap.lost);
+            return;
+        }
+        let to = gap.to.max(at);
         let since = |kind: &mut Missing, clear: Option<Timestamp>| {
             // One of them may have begun at any earlier time.
             kind.of_any_length(u64::from(clear.is_none()));
-            kind.stretch(to.ns_since(clear.unwrap_or(from)));
+            kind.stretch(to.ns_since(clear.unwrap_or(gap.from)));
         };
-        since(&mut self.tasks, known.boundary.max(known.task_end));
-        since(&mut self.in_ticks, known.boundary);
-        match (place, open) {
-            (Some(place), Some(start)) => self.emitters[place].torn = Some((start, to)),
-            _ => since(&mut self.ticks, known.boundary.map(|boundary| boundary.max(from))),
+        since(&mut self.tasks, emitter.boundary.max(emitter.task_end));
+        since(&mut self.in_ticks, emitter.boundary);
+        if emitter.torn.is_none() {
+            since(&mut self.ticks, emitter.boundary.map(|boundary| boundary.max(gap.from)));
         }
+    }
+
+    /// Up to `lost` samples of each kind are missing, of any length.
+    fn anything(&mut self, lost: u64) {
+        self.ticks.of_any_length(lost);
+        self.tasks.of_any_length(lost);
+        self.in_ticks.of_any_length(lost);
+    }
+
+    /// The same, with all gaps and damaged ticks ended at `now`, the last known moment.
+    fn ended(&self, now: Timestamp) -> Self {
+        let mut ended = self.clone();
+        for place in 0..ended.emitters.len() {
+            ended.gap_ended(place, now);
+            if let Some(start) = ended.emitters[place].torn.take() {
+                ended.ticks.stretch(now.ns_since(start));
+            }
+        }
+        ended
     }
 
     /// Ticks that began before a loss, and whose end was not seen yet.
@@ -250,24 +297,27 @@ impl Hidden {
         self.between
     }
 
-    /// What is missing, given `lost` records and `incomplete` ticks.
-    pub(crate) fn missing(&self, lost: u64, incomplete: u64, waits: Missing) -> MissingSamples {
-        let mut ticks = self.ticks.clone();
-        for (start, to) in self.emitters.iter().filter_map(|emitter| emitter.torn) {
-            ticks.stretch(to.ns_since(start));
-        }
+    /// What is missing as of `now`, given `lost` records and `incomplete` ticks.
+    pub(crate) fn missing(
+        &self,
+        now: Timestamp,
+        lost: u64,
+        incomplete: u64,
+        waits: Missing,
+    ) -> MissingSamples {
+        let Self { ticks, tasks, in_ticks, .. } = self.ended(now);
         // A tick lost whole has lost two records: its beginning and its end.
         let since = self.emitters.iter().map(|emitter| emitter.lost_since / 2);
         let numbered = since.fold(self.unseen, u64::saturating_add);
         let unseen = if self.unnumbered { lost / 2 } else { numbered.min(lost / 2) };
         let ticks = ticks.counted(unseen.saturating_add(incomplete));
         let others = Missing::anything(lost);
-        let tasks = if self.nested { others.clone() } else { self.tasks.clone().counted(lost) };
+        let tasks = if self.nested { others.clone() } else { tasks.counted(lost) };
         MissingSamples {
             ticks,
             tasks_lost: tasks.clone(),
             tasks,
-            in_ticks: self.in_ticks.clone().counted(lost),
+            in_ticks: in_ticks.counted(lost),
             lag: others.clone(),
             lag_corrected: Missing::anything(lost.saturating_mul(u64::from(u32::MAX))),
             signals: others.clone(),

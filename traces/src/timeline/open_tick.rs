@@ -30,6 +30,8 @@ pub(crate) struct OpenTick {
     pub(crate) signal_task: Option<TaskId>,
     /// When the emitter's last event was recorded.
     pub(crate) last: Timestamp,
+    /// Records were lost since its last event.
+    pub(crate) in_gap: bool,
     /// The last event before a poll whose end was read from the clock, but whose record has not come: it is the next one.
     pub(crate) poll_since: Option<Timestamp>,
     /// What the emitter was last seen doing, unless an event since then ended it.
@@ -68,6 +70,7 @@ impl OpenTick {
             last_run: None,
             signal_task: None,
             last: Timestamp(0),
+            in_gap: false,
             poll_since: None,
             seen: None,
             ticked: false,
@@ -171,7 +174,7 @@ impl OpenTick {
             self.before_loss = Some(Box::new(self.clone()));
         }
         (self.seen, self.poll_since) = (None, None);
-        self.damaged = true;
+        (self.damaged, self.in_gap) = (true, true);
     }
 
     /// What is known of it last, and how far, in a stream that ended like `end`: if nothing but a loss followed, what it

@@ -12,7 +12,7 @@ use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
 use crate::summary::Summary;
 use crate::synthetic::Script;
-use crate::timeline::Timeline;
+use crate::timeline::{StreamEnd, Timeline};
 
 fn summary(script: &Script, events: &[Stamped]) -> Summary {
     let mut timeline = Timeline::of(&script.metadata());
@@ -187,4 +187,42 @@ fn a_task_is_bounded_by_what_came_before_the_gap() {
     assert_eq!(of(&[], lost(4_000, 4_000)), None, "the first that is seen at all");
     assert_eq!(of(&[at(1_000, Event::Wake { from: None, coalesced: 0 })], lost(1_000, 4_000)), None);
     assert_eq!(of(&[&begin[..], &[ran(1_050, 1_450)]].concat(), lost(1_500, 4_000)), None, "one in another");
+}
+
+fn tick(tick: u64, start: u64, end: u64) -> [Stamped; 2] {
+    let ended = Event::TickEnd { tick, tasks_run: 0, start: Timestamp(start) };
+    [at(start, Event::TickStart { tick }), at(end, ended)]
+}
+
+#[test]
+fn a_gap_is_as_long_as_the_records_around_it_allow() {
+    let (before, after) = (tick(1, 1_000, 2_000), tick(9, 900_000, 901_000));
+    let claims = [(2_000, 900_000), (899_999, 900_000), (900_500, 900_000), (2_000, 2_000), (0, 0)];
+    for (from, to) in claims {
+        let lost = at(to, Event::Lost { count: 20, from: Timestamp(from) });
+        let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+        timeline.extend(before.iter().chain([&lost]).chain(&after));
+        let missing = timeline.missing();
+        let all = [&missing.ticks, &missing.tasks, &missing.in_ticks].map(Missing::longest);
+        assert_eq!(all, [Some(898_000); 3], "{from} to {to}");
+        let stalls = timeline.stall_figures(&timeline.unfinished(StreamEnd::Known), &missing);
+        assert_eq!(stalls.bounds.map(|bounds| bounds.lo), Some(0));
+    }
+}
+
+#[test]
+fn a_gap_before_the_first_record_has_no_length() {
+    let lost = at(5_000, Event::Lost { count: 20, from: Timestamp(4_999) });
+    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    timeline.extend([lost].iter().chain(&tick(9, 5_000, 6_000)));
+    assert_eq!(timeline.missing().ticks.longest(), None);
+    assert_eq!(timeline.missing().tasks.longer_than(1), 20);
+}
+
+#[test]
+fn a_damaged_tick_may_last_to_the_last_known_moment() {
+    let lost = at(1_500, Event::Lost { count: 2, from: Timestamp(1_400) });
+    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    timeline.extend(&[at(1_000, Event::TickStart { tick: 1 }), lost, ran(1_600, 9_000)]);
+    assert_eq!(timeline.missing().ticks.longest(), Some(8_000));
 }
