@@ -194,7 +194,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     line!(out, "\n{:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}", "", "COUNT", "PER S", "P50", "P90", "P99", "MAX");
     let over = format!(
         "run · busy {} · {} over {}",
-        ticks.utilization.map_or_else(|| UNKNOWN.to_owned(), percent),
+        bounds::utilization(ticks),
         blame::stalls_seen(summary),
         duration(ticks.stall_limit_ns)
     );

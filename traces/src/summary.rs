@@ -223,7 +223,7 @@ pub struct TicksSummary {
     pub poll_wait_ns: u64,
     /// `busy / (busy + poll wait)`; null of several loops together, and where no tick was seen.
     pub utilization: Option<f64>,
-    /// Where a tick has not ended, and what it did last is not known: between which values `utilization` lies.
+    /// Where records are missing, or a tick has not ended and its last activity is unknown: the range of `utilization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilization_bounds: Option<[f64; 2]>,
     /// Busy time per tick.
@@ -325,7 +325,7 @@ impl Summary {
     /// An unknown part is missing, in which anything may have happened.
     #[must_use]
     pub(crate) const fn misses_anything(&self) -> bool {
-        self.uncounted_gaps > 0 || self.loops_left_out
+        self.uncounted_gaps > 0 || self.malformed_events > 0 || self.loops_left_out
     }
 
     /// Any tick was seen.
@@ -349,7 +349,7 @@ impl Summary {
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
         let skipped = told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
-        let has_gaps = timeline.lost_records > 0 || timeline.counts.uncounted_gaps > 0;
+        let has_gaps = timeline.lost_in_all() > 0 || timeline.may_miss_anything();
         let may_skip_more = has_gaps || unfinished.may_skip_more();
         Self {
             schema: SCHEMA,
@@ -361,7 +361,7 @@ impl Summary {
             before_attach: timeline.counts.before_attach,
             unknown_kinds: timeline.counts.unknown_kinds,
             malformed_events: timeline.counts.malformed,
-            uncounted_gaps: timeline.counts.uncounted_gaps,
+            uncounted_gaps: timeline.uncounted_gaps(),
             clock_error_ns_max: timeline.counts.clock_error_ns_max,
             pressure: pressure(timeline),
             ticks: TicksSummary {
@@ -377,7 +377,8 @@ impl Summary {
                 busy_ns,
                 poll_wait_ns,
                 utilization: has_ticks.then(|| utilization(busy_ns, poll_wait_ns)),
-                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished),
+                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished)
+                    .filter(|_| has_ticks),
                 run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },
             tasks: TasksSummary {

@@ -300,6 +300,19 @@ impl Timeline {
         self.hidden.ticks_between()
     }
 
+    /// Gaps for which the number of missing records is unknown: those that the source reports, and those in the tick
+    /// numbers for which no record, or too few, are reported lost.
+    #[must_use]
+    pub const fn uncounted_gaps(&self) -> u64 {
+        self.counts.uncounted_gaps.saturating_add(self.hidden.uncounted_gaps())
+    }
+
+    /// Whether any number of samples of any kind may be missing: of an unknown number of records, of events that were
+    /// skipped, or of loops.
+    pub(crate) const fn may_miss_anything(&self) -> bool {
+        self.uncounted_gaps() > 0 || self.counts.malformed > 0 || self.loops_left_out
+    }
+
     /// Ticks with missing records, including those that were open when records were lost and have not ended since.
     #[must_use]
     pub fn incomplete_ticks(&self) -> u64 {
@@ -325,12 +338,10 @@ impl Timeline {
         let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
         let waits = Missing::anything(lost.saturating_add(left_out));
         let now = self.last.unwrap_or_default();
-        let mut missing = match self.counts.uncounted_gaps {
-            0 if !self.loops_left_out && lost == self.lost_records => {
-                self.hidden.missing(now, lost, self.incomplete_ticks(), waits)
-            }
-            0 if !self.loops_left_out => MissingSamples::anything(lost),
-            _ => MissingSamples::anything(u64::MAX),
+        let mut missing = match self.may_miss_anything() {
+            true => MissingSamples::anything(u64::MAX),
+            false if lost > self.lost_records => MissingSamples::anything(lost),
+            false => self.hidden.missing(now, lost, self.incomplete_ticks(), waits),
         };
         unfinished.add_to(&mut missing);
         missing

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use super::line;
 use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
-use crate::summary::Summary;
-use crate::units::{counted, duration};
+use crate::summary::{Summary, TicksSummary};
+use crate::units::{UNKNOWN, counted, duration, percent};
 
 /// Precedes a figure that lost records could change.
 pub(super) const MARK: char = '~';
@@ -50,7 +50,11 @@ impl Of {
 /// Formats a figure, marked if lost records or unfinished work could change it as displayed, and if it is the maximum
 /// because there are too few samples.
 pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
-    let shown = duration(of.value(unit));
+    let value = of.value(unit);
+    let shown = duration(value);
+    if value.is_none() {
+        return shown;
+    }
     let same = |end: u64| duration(end) == shown;
     let few = match of {
         Of::P90 => unit.p90_mark(),
@@ -66,6 +70,13 @@ pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     }
 }
 
+/// Formats the utilization of a loop's ticks, marked if what is missing or unfinished could change it.
+pub(super) fn utilization(ticks: &TicksSummary) -> String {
+    let Some(shown) = ticks.utilization.map(percent) else { return UNKNOWN.to_owned() };
+    let certain = ticks.utilization_bounds.is_none_or(|bounds| bounds.map(percent) == [&*shown; 2]);
+    if certain { shown } else { format!("{MARK}{shown}") }
+}
+
 /// Formats bounds: `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; a single figure if both ends look the same.
 fn range(bounds: Bounds) -> String {
     let lo = duration(bounds.lo);
@@ -78,12 +89,15 @@ fn range(bounds: Bounds) -> String {
     }
 }
 
-/// Writes what lost records leave open; nothing if none were lost.
+/// Writes what lost records and skipped events leave open; nothing if there are none.
 pub(super) fn losses(out: &mut String, summary: &Summary) {
-    let lost = match (summary.lost_records, summary.uncounted_gaps) {
-        (0, 0) => return,
-        (lost, 0) => counted(lost, "record was lost", "records were lost"),
-        _ => "an unknown number of records is missing".to_owned(),
+    let lost = match summary.lost_records {
+        _ if summary.uncounted_gaps > 0 => "an unknown number of records is missing".to_owned(),
+        0 if summary.malformed_events > 0 => {
+            counted(summary.malformed_events, "event was skipped", "events were skipped")
+        }
+        0 => return,
+        lost => counted(lost, "record was lost", "records were lost"),
     };
     line!(
         out,

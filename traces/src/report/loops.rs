@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::bounds::{Of, figure};
+use super::bounds::{Of, figure, utilization};
 use super::line;
 use crate::cells::{cut_apart, fill, width};
 use crate::summary::Summary;
-use crate::units::{UNKNOWN, count, percent};
+use crate::units::count;
 
 /// Columns taken by its figures.
 const FIGURES: usize = 65;
@@ -32,7 +32,7 @@ pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
     let names: Vec<&str> = summary.loops.iter().map(|own| &*own.name).collect();
     for (own, name) in summary.loops.iter().zip(cut_apart(&names, wide)) {
         let (run, lag) = (&own.ticks.run_ns, &own.timers.lag_ns);
-        let busy = own.ticks.utilization.map_or_else(|| UNKNOWN.to_owned(), percent);
+        let busy = utilization(&own.ticks);
         line!(
             out,
             "{}{:>11}{busy:>8}{:>8} {:>9}{:>9} {:>9}{:>9}",

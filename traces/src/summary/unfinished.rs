@@ -115,9 +115,12 @@ pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<
     })
 }
 
-/// Bounds on the utilization, if part of an unfinished tick is not known to be busy or a poll, or if its continuation
-/// is unknown.
+/// Bounds on the utilization, if records are missing, if part of an unfinished tick is not known to be busy or a poll,
+/// or if its continuation is unknown.
 pub(super) fn utilization_bounds(timeline: &Timeline, unfinished: &Unfinished) -> Option<[f64; 2]> {
+    if timeline.lost_in_all() > 0 || timeline.may_miss_anything() {
+        return Some([0.0, 1.0]);
+    }
     let busy = timeline.ticks.busy_ns.saturating_add(unfinished.busy_ns()) as f64;
     let all = busy + timeline.ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()) as f64;
     let unknown =

@@ -150,7 +150,8 @@ impl Timeline {
         self.note_lost(count);
         let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
         let from = self.gap_from(place, from, to);
-        self.hidden.lost(place, self.last_record(place), (from, to), count, open);
+        let counts = (count, self.last_loss());
+        self.hidden.lost(place, self.last_record(place), (from, to), counts, open);
         if let Some(place) = place {
             self.open[place].lost();
             self.gaps[place].lost(from, to, count);

@@ -14,6 +14,9 @@ use super::ticks::TickSummary;
 use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 
+/// A tick lost whole has lost at least its beginning and its end.
+const RECORDS_PER_TICK: u64 = 2;
+
 /// Samples that may be missing, grouped by what bounds them; includes what has not ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -122,6 +125,8 @@ pub(crate) struct Hidden {
     between: u64,
     /// The tick numbers do not tell how many were unseen.
     unnumbered: bool,
+    /// Gaps in the tick numbers for which too few records were lost.
+    uncounted: u64,
     emitters: Vec<Emitter>,
 }
 
@@ -138,7 +143,7 @@ struct Emitter {
     gap: Option<Gap>,
     /// The number of the last tick.
     tick: Option<u64>,
-    /// Records lost since that tick.
+    /// Records lost since that tick, at most: those of a damaged block count for each of its emitters.
     lost_since: u64,
 }
 
@@ -158,29 +163,35 @@ impl Hidden {
         self.emitters.push(Emitter::default());
     }
 
-    /// A tick began at `at`; the end of the one that began at `endless` was not seen.
-    pub(crate) fn tick_began(&mut self, place: usize, tick: u64, at: Timestamp, endless: Option<Timestamp>) {
-        self.numbered(place, tick);
+    /// A tick began at `at`; the end of the one that began at `endless` was not seen. Returns whether it follows an
+    /// uncounted gap.
+    pub(crate) fn tick_began(
+        &mut self,
+        place: usize,
+        tick: u64,
+        at: Timestamp,
+        endless: Option<Timestamp>,
+    ) -> bool {
+        let is_uncounted = self.numbered(place, tick);
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(at);
         if let Some(start) = endless {
             self.ticks.stretch(at.ns_since(start));
         }
+        is_uncounted
     }
 
     /// A tick ended; `seen` tells whether its beginning was seen. The one that began at `endless` ended as well,
-    /// unseen.
+    /// unseen. Returns whether it follows an uncounted gap.
     pub(crate) fn tick_ended(
         &mut self,
         place: usize,
         tick: &TickSummary,
         seen: bool,
         endless: Option<Timestamp>,
-    ) {
-        if !seen {
-            self.numbered(place, tick.tick);
-        }
+    ) -> bool {
+        let is_uncounted = !seen && self.numbered(place, tick.tick);
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(tick.end);
@@ -190,25 +201,31 @@ impl Hidden {
         if tick.incomplete {
             self.ticks.stretch(tick.busy_ns);
         }
+        is_uncounted
     }
 
-    /// Takes note of a tick number: the ticks between it and the last one were lost.
-    fn numbered(&mut self, place: usize, tick: u64) {
+    /// Takes note of a tick number: the ticks between it and the last one were lost. Returns whether too few records are
+    /// known to be lost for that.
+    fn numbered(&mut self, place: usize, tick: u64) -> bool {
         let emitter = &mut self.emitters[place];
+        let uncounted = self.uncounted;
         let between = match emitter.tick {
             Some(last) if tick > last => {
-                self.between = self.between.saturating_add(tick - last - 1);
-                tick - last - 1
+                let between = tick - last - 1;
+                self.between = self.between.saturating_add(between);
+                self.uncounted += u64::from(emitter.lost_since / RECORDS_PER_TICK < between);
+                between
             }
             Some(_) => {
                 self.unnumbered = true;
                 0
             }
-            None => emitter.lost_since / 2,
+            None => emitter.lost_since / RECORDS_PER_TICK,
         };
         self.unseen = self.unseen.saturating_add(between);
         emitter.tick = Some(tick);
         emitter.lost_since = 0;
+        self.uncounted > uncounted
     }
 
     #[inline]
@@ -219,24 +236,24 @@ impl Hidden {
     }
 
     /// `count` records are missing between the emitter's last record at `last` and its next one, reported as missing
-    /// from `from` to `to`. `open` is the start of the tick in progress, if any.
+    /// from `from` to `to`. Those of a damaged block are counted once, with its first emitter: for the others the count is
+    /// 0, and up to `shared` of them may be theirs. `open` is the start of the tick in progress, if any.
     pub(crate) fn lost(
         &mut self,
         place: Option<usize>,
         last: Option<Timestamp>,
         (from, to): (Timestamp, Timestamp),
-        count: u64,
+        (count, shared): (u64, u64),
         open: Option<Timestamp>,
     ) {
-        // The records of a damaged block are counted once, with its first emitter.
         self.unnumbered |= place.is_none() || count == 0;
-        let lost = if count == 0 { u64::MAX } else { count };
+        let lost = if count == 0 { shared } else { count };
         let Some(place) = place else {
             self.anything(lost);
             return;
         };
         let emitter = &mut self.emitters[place];
-        emitter.lost_since = emitter.lost_since.saturating_add(count);
+        emitter.lost_since = emitter.lost_since.saturating_add(lost);
         emitter.torn = emitter.torn.or(open);
         let gap =
             Gap { from: last.map_or(from, |last| last.min(from)), to, lost, is_preceded: last.is_some() };
@@ -292,6 +309,11 @@ impl Hidden {
         self.emitters.iter().filter(|emitter| emitter.torn.is_some()).count() as u64
     }
 
+    /// Gaps in the tick numbers for which too few records were lost: it is unknown how many are missing there.
+    pub(crate) const fn uncounted_gaps(&self) -> u64 {
+        self.uncounted
+    }
+
     /// Ticks not seen at all, by the numbers of those around them.
     pub(crate) const fn ticks_between(&self) -> u64 {
         self.between
@@ -306,10 +328,10 @@ impl Hidden {
         waits: Missing,
     ) -> MissingSamples {
         let Self { ticks, tasks, in_ticks, .. } = self.ended(now);
-        // A tick lost whole has lost two records: its beginning and its end.
-        let since = self.emitters.iter().map(|emitter| emitter.lost_since / 2);
+        let since = self.emitters.iter().map(|emitter| emitter.lost_since / RECORDS_PER_TICK);
         let numbered = since.fold(self.unseen, u64::saturating_add);
-        let unseen = if self.unnumbered { lost / 2 } else { numbered.min(lost / 2) };
+        let unseen =
+            if self.unnumbered { lost / RECORDS_PER_TICK } else { numbered.min(lost / RECORDS_PER_TICK) };
         let ticks = ticks.counted(unseen.saturating_add(incomplete));
         let others = Missing::anything(lost);
         let tasks = if self.nested { others.clone() } else { tasks.counted(lost) };

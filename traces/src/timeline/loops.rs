@@ -141,11 +141,17 @@ impl Timeline {
         };
         let lost = self.loops.lost;
         let own = &mut self.loops.apart[place].1;
+        own.loops.lost = lost;
         own.fold_alone(stamped);
         // A damaged block's records are counted once, with its first emitter: any of them may have been this loop's.
         if let Event::Lost { count: 0, .. } = stamped.event {
             own.lost_records = own.lost_records.saturating_add(lost.max(1));
         }
+    }
+
+    /// The count of the last gap whose number of lost records is known.
+    pub(super) const fn last_loss(&self) -> u64 {
+        self.loops.lost
     }
 
     /// Takes note of lost records, of any emitter.

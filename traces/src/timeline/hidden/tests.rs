@@ -226,3 +226,53 @@ fn a_damaged_tick_may_last_to_the_last_known_moment() {
     timeline.extend(&[at(1_000, Event::TickStart { tick: 1 }), lost, ran(1_600, 9_000)]);
     assert_eq!(timeline.missing().ticks.longest(), Some(8_000));
 }
+
+/// The summary of a closed recording of these events.
+fn closed(events: &[Stamped], counts: crate::source::SourceCounts) -> Summary {
+    let script = Script::default();
+    let mut timeline = Timeline::of(&script.metadata());
+    timeline.extend(events);
+    timeline.counts = counts;
+    Summary::new(&script.source(), &timeline)
+}
+
+fn is_open(summary: &Summary) {
+    assert_eq!(summary.ticks.run_ns.bounds.map(|bounds| bounds.max.hi), Some(None));
+    assert_eq!(summary.ticks.stalls_bounds, Some(Bounds { lo: 0, hi: None }));
+    assert_eq!(summary.ticks.utilization_bounds, Some([0.0, 1.0]));
+    let text = crate::report::text(summary);
+    for part in ["~100.0%", "at least 0 stalls", "no stall seen; a part is missing", "≥1.00µs"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn tick_numbers_that_jump_without_a_loss_are_a_gap_with_an_unknown_number_of_records() {
+    let (before, after) = (tick(3, 1_000, 2_000), tick(1_000, 5_000_000, 5_001_000));
+    let of = |between: &[Stamped]| {
+        closed(&[&before[..], between, &after[..]].concat(), crate::source::SourceCounts::default())
+    };
+    let lost = |count| at(5_000_000, Event::Lost { count, from: Timestamp(2_000) });
+    for (between, records) in [(vec![], 1), (vec![lost(1_991)], 1_992)] {
+        let summary = of(&between);
+        assert_eq!((summary.uncounted_gaps, summary.lost_records), (1, records));
+        assert_eq!(summary.ticks.missing, 996);
+        is_open(&summary);
+    }
+    let enough = of(&[lost(1_992)]);
+    assert_eq!((enough.uncounted_gaps, enough.lost_records), (0, 1_992));
+    // The records of a damaged block are counted once, with its first emitter.
+    let first = Stamped { source: SourceId(2), ..lost(1_992) };
+    assert_eq!(of(&[first, lost(0)]).uncounted_gaps, 0);
+    let first = Stamped { source: SourceId(2), ..lost(1_991) };
+    assert_eq!(of(&[first, lost(0)]).uncounted_gaps, 1);
+}
+
+#[test]
+fn skipped_events_leave_every_figure_open() {
+    let counts = crate::source::SourceCounts { malformed: 1, ..Default::default() };
+    let summary = closed(&tick(1, 1_000, 2_000), counts);
+    is_open(&summary);
+    let text = crate::report::text(&summary);
+    assert!(text.contains("1 event was skipped: counts are at least what is shown"), "{text}");
+}
