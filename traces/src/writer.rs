@@ -294,7 +294,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     }
 
     /// Writes the remaining events and the index, and waits until they are on disk. An unfinished recording is readable
-    /// too, but slower to open.
+    /// too, but what followed its end is unknown.
     ///
     /// # Errors
     ///

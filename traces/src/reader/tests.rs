@@ -292,17 +292,24 @@ fn with_index(body: &[u8], listed: &[BlockPlace]) -> Vec<u8> {
         index.extend(block.offset.to_le_bytes());
         index.extend(block.header.to_bytes());
     }
+    let index = stored_block(BlockKind::INDEX, &index, listed[0].header);
+    [body, &index, &crate::format::trailer(body.len() as u64)].concat()
+}
+
+/// A block without records, with the times of `like`.
+fn stored_block(kind: BlockKind, payload: &[u8], like: BlockHeader) -> Vec<u8> {
+    let bytes = payload.len() as u32;
     let header = BlockHeader {
-        kind: BlockKind::INDEX,
+        kind,
         codec: Codec::STORED,
-        stored_bytes: index.len() as u32,
-        raw_bytes: index.len() as u32,
+        stored_bytes: bytes,
+        raw_bytes: bytes,
         records: 0,
         events: 0,
-        payload_crc: crc32fast::hash(&index),
-        ..listed[0].header
+        payload_crc: crc32fast::hash(payload),
+        ..like
     };
-    [body, &header.to_bytes(), &index, &crate::format::trailer(body.len() as u64)].concat()
+    [&header.to_bytes(), payload].concat()
 }
 
 #[test]

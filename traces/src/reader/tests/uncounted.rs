@@ -26,20 +26,14 @@ fn without_index(mut file: Vec<u8>) -> Vec<u8> {
 
 /// Ends `file`, of which only the blocks are kept, with a block of counts, as a recorder would.
 fn with_counts(file: &[u8], payload: &[u8]) -> Vec<u8> {
+    with_block(file, BlockKind::COUNTS, payload)
+}
+
+fn with_block(file: &[u8], kind: BlockKind, payload: &[u8]) -> Vec<u8> {
     let blocks = open(file).unwrap().blocks().to_vec();
     let last = blocks.last().unwrap();
     let end = last.header.end(last.offset) as usize;
-    let header = BlockHeader {
-        kind: BlockKind::COUNTS,
-        codec: Codec::STORED,
-        stored_bytes: payload.len() as u32,
-        raw_bytes: payload.len() as u32,
-        records: 0,
-        events: 0,
-        payload_crc: crc32fast::hash(payload),
-        ..last.header
-    };
-    [&file[..end], &header.to_bytes(), payload].concat()
+    [&file[..end], &stored_block(kind, payload, last.header)].concat()
 }
 
 fn summary_of(reader: &mut TraceReader<Cursor<&[u8]>>) -> (Vec<Stamped>, Summary) {
@@ -168,11 +162,7 @@ fn what_a_damaged_block_of_counts_counted_is_unknown() {
 fn labels_longer_than_allowed_are_damaged() {
     let whole = file_of(&script(), SMALL);
     let text = [&[1, 9, 0, 0, 0, 96][..], &[b'x'; 96]].concat();
-    let mut file = with_counts(&whole, &text);
-    let at = open(&file).unwrap().blocks().last().unwrap().offset as usize;
-    let header =
-        BlockHeader { kind: BlockKind::LABELS, ..open(&file).unwrap().blocks().last().unwrap().header };
-    file[at..at + BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    let file = with_block(&whole, BlockKind::LABELS, &text);
     let mut reader = open(&file).unwrap();
     drain(&mut reader);
     assert_eq!(reader.damage()[0].kind, DamageKind::Labels);
