@@ -17,6 +17,7 @@ use loop_traces::format::FILE_MAGIC;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::timeline::Timeline;
+use loop_traces::units::counted;
 
 use crate::describe;
 use crate::exit::Failure;
@@ -251,15 +252,17 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     match ring.dropped_sources() {
         0 => {}
         rings => lines.push(format!(
-            "process {pid}: {rings} rings found no room, and what their threads did is missing here; make room in its \
-             folder for rings, or set LOOPSCOPE_DIR, and start it anew"
+            "process {pid}: {} no room, and what their threads did is missing here; make room in its folder for rings, or \
+             set LOOPSCOPE_DIR, and start it again",
+            counted(rings, "ring found", "rings found")
         )),
     }
     match ring.unreadable_sources() {
         0 => {}
         rings => lines.push(format!(
-            "process {pid}: its file is damaged: {rings} of its rings lie outside it, overlap another, or have an impossible \
-             size, and what their threads did is missing here"
+            "process {pid}: its file is damaged: {} outside of it, in another ring, or of an impossible size, and what their \
+             threads did is missing here",
+            counted(rings, "ring is", "rings are")
         )),
     }
     match ring.dropped_labels() {

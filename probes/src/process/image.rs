@@ -265,6 +265,9 @@ impl RingFile {
             return Err(OpenError::OtherLayout { path, found, supported: LAYOUT_MAJOR });
         }
         let plan = plan(&words, stat.len()).map_err(damaged)?;
+        if has_rings_behind(&file, &plan).map_err(failed)? {
+            return Err(damaged("it has more rings than places for them"));
+        }
         let unit = u8::try_from(words[head::TICK_UNIT]).ok().and_then(TickUnit::from_code);
         let who = Identity {
             pid: u32::try_from(words[head::PID]).map_err(|_| damaged("its process id is out of range"))?,
@@ -322,6 +325,20 @@ fn read_words(file: &File, at: usize, words: &mut [u64]) -> io::Result<()> {
 
 fn anchor(words: &[u64]) -> Anchor {
     Anchor { ticks: Ticks(words[0]), monotonic: Timestamp(words[1]), wall_ns: words[2] }
+}
+
+/// Whether there are rings between the last place of the table and the metadata: the number of places is damaged, and
+/// their events would be missing without a word.
+fn has_rings_behind(file: &File, plan: &Plan) -> io::Result<bool> {
+    let room = plan.meta_at.saturating_sub(plan.table_at) / (place::WORDS * WORD_BYTES);
+    for index in plan.places..room.min(PLACES_MAX) {
+        let mut state = [0];
+        read_words(file, plan.place_word(index), &mut state)?;
+        if state != [0] {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The plan stated by a header, if it fits into the file.

@@ -206,3 +206,16 @@ fn anchors_that_contradict_each_other_are_noticed() {
     let (_, reader) = read(|bytes| bytes[head::ANCHOR_FIRST * 8..(head::ANCHOR_LATEST + 4) * 8].fill(0));
     assert_eq!(reader.clock_faults().error_ns_max, u64::MAX);
 }
+
+#[test]
+fn a_table_with_fewer_places_than_rings_is_damaged() {
+    let (_folder, path, mut bytes) = whole();
+    let place = crate::shared::layout::PAGE_BYTES;
+    bytes.copy_within(place..place + 256, place + 5 * 256);
+    for (places, is_damaged) in [(0, true), (1, true), (5, true), (6, false), (64, false)] {
+        bytes[head::PLACES * 8..][..8].copy_from_slice(&u64::to_ne_bytes(places));
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = ProcessReader::open(&path, Start::Oldest);
+        assert_eq!(matches!(opened, Err(OpenError::Damaged { .. })), is_damaged, "{places}");
+    }
+}
