@@ -295,10 +295,12 @@ impl Summary {
         Self::of(source.clone(), timeline).with_loops(&source, timeline)
     }
 
-    /// A tick or a task goes on, or a timer is overdue: figures are lower bounds.
+    /// A tick or a task goes on, or a timer is overdue or may be: figures are lower bounds.
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
-        self.ticks.open > 0 || self.timers.still_overdue() > 0
+        let is_lossless = self.lost_records == 0 && self.uncounted_gaps == 0;
+        let may_be_late = is_lossless && self.timers.lag_ns.bounds.is_some();
+        self.ticks.open > 0 || self.timers.still_overdue() > 0 || may_be_late
     }
 
     /// A loop has been busy for so long that posts and signals may be late for it, or may have been for longer than is

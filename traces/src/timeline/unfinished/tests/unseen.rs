@@ -66,6 +66,19 @@ fn a_process_that_was_stopped_in_a_poll_may_have_been_late_before_it_died() {
 }
 
 #[test]
+fn a_process_that_died_between_two_ticks_says_why_its_lag_is_open() {
+    let over = at(2 * MS, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(MS) });
+    let timer = at(MS, armed(2, 12 * MS, None));
+    let mut events = vec![begun(1, MS), timer, fired(5, MS), ran(5, MS, 2 * MS), over];
+    assert!(!summary(events.clone()).has_unfinished());
+    events.push(at(4 * MS, Event::Crashed {}));
+    let summary = summary(events);
+    assert_eq!((summary.ticks.open, summary.timers.overdue), (0, Some(0)));
+    assert_eq!(judged(&summary, "timer_lag.max", Limit::Max(1e9)).0, Outcome::Undecided);
+    assert!(summary.has_unfinished(), "it is the reason");
+}
+
+#[test]
 fn signals_may_be_dropped_without_a_record_while_the_loop_is_busy() {
     let signal = Event::SignalArrived { signo: 10, depth: 1, arrived: Timestamp(MS) };
     let dropped = |now| {
