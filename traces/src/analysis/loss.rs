@@ -71,6 +71,13 @@ pub struct SpreadBounds {
 }
 
 impl SpreadBounds {
+    /// Only the bounds of the maximum; the rest is unknown.
+    #[must_use]
+    pub(crate) const fn of_maximum(self) -> Self {
+        let unknown = Bounds { lo: 0, hi: None };
+        Self { p50: unknown, p90: unknown, p99: unknown, mean: unknown, gmean: unknown, max: self.max }
+    }
+
     /// Bounds on the statistics of `seen`, given the `missing` samples. Quantiles are exact to the width of a bucket (1
     /// %), as all those of a [`Histogram`].
     #[must_use]

@@ -115,7 +115,8 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
     ];
     line!(out, "  {:<12}{:<16}{:<16}{:<16}{}", "BETWEEN", "P50", "P90", "P99", "MAX");
     for (name, unit) in rows.into_iter().filter(|(_, unit)| unit.count > 0) {
-        let cells = Of::ALL.map(|of| of.bounds(unit).map_or_else(|| figure(unit, of), range));
+        let bounds = |of: Of| of.value(unit).and_then(|_| of.bounds(unit));
+        let cells = Of::ALL.map(|of| bounds(of).map_or_else(|| figure(unit, of), range));
         let [p50, p90, p99, max] = cells;
         line!(out, "  {name:<12}{p50:<16}{p90:<16}{p99:<16}{max}");
     }

@@ -12,6 +12,7 @@ use super::{
     GcSummary, MicrotasksSummary, OpenTickSummary, QueueSummary, SignalsSummary, SourceSummary, Summary,
     TasksSummary, TicksSummary, TimersSummary,
 };
+use crate::analysis::loss::SpreadBounds;
 use crate::histogram::Percentiles;
 use crate::timeline::Timeline;
 
@@ -139,7 +140,8 @@ impl Summary {
         ];
         for spread in spreads {
             // The maximum over all loops is that of one of them.
-            *spread = Percentiles { count: spread.count, max: spread.max, ..Percentiles::default() };
+            let bounds = spread.bounds.map(SpreadBounds::of_maximum);
+            *spread = Percentiles { count: spread.count, max: spread.max, bounds, ..Percentiles::default() };
         }
         for queue in &mut self.queues {
             (queue.depth.p50, queue.depth.p50_bounds) = (None, None);

@@ -276,3 +276,20 @@ fn skipped_events_leave_every_figure_open() {
     let text = crate::report::text(&summary);
     assert!(text.contains("1 event was skipped: counts are at least what is shown"), "{text}");
 }
+
+#[test]
+fn the_maximum_over_several_loops_has_the_bounds_of_its_loop() {
+    let other = |stamped: Stamped| Stamped { source: SourceId(2), ..stamped };
+    let lost = other(at(900_000, Event::Lost { count: 20, from: Timestamp(2_000) }));
+    let [before, after] = [tick(1, 1_000, 2_000), tick(9, 900_000, 901_000)].map(|ticks| ticks.map(other));
+    let events = [&tick(1, 500, 600)[..], &before[..], &[lost], &after[..]].concat();
+    let summary = closed(&events, crate::source::SourceCounts::default());
+    let [one, two] = &summary.loops[..] else { panic!("{:?}", summary.loops) };
+    assert_eq!(one.ticks.run_ns.bounds, None);
+    let whole = summary.ticks.run_ns;
+    let (own, all) = (two.ticks.run_ns.bounds.unwrap(), whole.bounds.unwrap());
+    assert_eq!([all.max, own.max], [Bounds { lo: 1_000, hi: Some(898_000) }; 2]);
+    assert_eq!((whole.max, whole.p50, all.p50), (Some(1_000), None, Bounds { lo: 0, hi: None }));
+    let text = crate::report::text(&summary);
+    assert!(text.contains("~1.00µs") && text.contains("1.00µs–898µs") && !text.contains("~–"), "{text}");
+}
