@@ -298,7 +298,7 @@ impl Summary {
     /// A tick or a task goes on, or a timer is overdue or may be: figures are lower bounds.
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
-        let is_lossless = self.lost_records == 0 && self.uncounted_gaps == 0;
+        let is_lossless = self.lost_records == 0 && !self.misses_anything();
         let may_be_late = is_lossless && self.timers.lag_ns.bounds.is_some();
         self.ticks.open > 0 || self.timers.still_overdue() > 0 || may_be_late
     }
@@ -349,6 +349,8 @@ impl Summary {
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let loop_name = blame::loop_names(timeline);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
+        let overdue = unfinished.timers.len() as u64;
+        let has_more_overdue = told.timers_armed && unfinished.has_timers_beyond_limit;
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
         let skipped = told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
         let has_gaps = timeline.lost_in_all() > 0 || timeline.may_miss_anything();
@@ -402,7 +404,8 @@ impl Summary {
                 fired: told.timers.then_some(timers.fired),
                 cleared: told.timers_armed.then_some(timers.cleared),
                 late: told.timers.then(|| timers.late.saturating_add(late.count() as u64)),
-                overdue: told.timers_armed.then_some(unfinished.timers.len() as u64),
+                overdue: told.timers_armed.then_some(overdue),
+                overdue_bounds: has_more_overdue.then_some(Bounds { lo: overdue, hi: None }),
                 overdue_at_stop: told.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,
                 skipped,

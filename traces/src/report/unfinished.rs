@@ -24,7 +24,10 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
     let by = most.map_or_else(String::new, |ns| format!(", by at least {}", duration(ns)));
     let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
-    if overdue > 0 {
+    if summary.timers.overdue_bounds.is_some() {
+        let known = counted(overdue, "timer is overdue", "timers are overdue");
+        line!(out, "at least {known}{by}: more are armed than are tracked");
+    } else if overdue > 0 {
         line!(out, "{}{by}", counted(overdue, "timer is overdue", "timers are overdue"));
     } else if at_stop > 0 && most.is_some() {
         let overdue = counted(at_stop, "timer was overdue", "timers were overdue");

@@ -36,7 +36,10 @@ pub struct TimersSummary {
     /// Due at the last known moment, or when the loop stopped, and had not fired.
     #[serde(default)]
     pub overdue: Option<u64>,
-    /// Of these, the ones whose loop has stopped: their lag is final.
+    /// Where timers beyond the most that are tracked may be overdue: the range of `overdue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue_bounds: Option<Bounds>,
+    /// Of `overdue`, the ones whose loop has stopped: their lag is final.
     #[serde(default)]
     pub overdue_at_stop: Option<u64>,
     /// A timer that fires later than this is late.

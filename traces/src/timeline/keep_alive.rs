@@ -124,6 +124,11 @@ impl KeepAlive {
         self.loops.get(place).is_some_and(|refs| refs.as_of.is_some())
     }
 
+    /// When the first timer beyond the limit is due at the emitter at `place`, or was: it may have fired since.
+    pub(crate) fn due_beyond_limit(&self, place: usize) -> Option<Timestamp> {
+        self.loops.get(place).and_then(Refs::due_beyond_limit)
+    }
+
     /// Whether the emitter at `place` has registered a source with this tag.
     pub(crate) fn has_source(&self, place: usize, tag: Tag) -> bool {
         self.loops.get(place).is_some_and(|refs| refs.has_source(tag))

@@ -243,6 +243,20 @@ impl Timeline {
         overdue
     }
 
+    /// Whether a timer may be overdue that is not tracked because there are too many.
+    fn may_be_overdue_beyond_limit(&self, end: StreamEnd) -> bool {
+        let known = self.last.unwrap_or_default();
+        self.open.iter().enumerate().any(|(place, open)| {
+            let due = self.keep_alive.due_beyond_limit(place);
+            let as_of = match open.stopped {
+                Some(stopped) => Some(stopped),
+                // It may have become due after the last known moment.
+                None => (end == StreamEnd::Known).then_some(known),
+            };
+            due.is_some_and(|due| as_of.is_none_or(|as_of| due < as_of))
+        })
+    }
+
     /// Everything that has not ended, in a source that ended like `end`.
     #[must_use]
     pub fn unfinished(&self, end: StreamEnd) -> Unfinished {
@@ -255,9 +269,12 @@ impl Timeline {
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
+            has_timers_beyond_limit: false,
             intervals_to_come: 0,
             end,
         };
+        let are_all_kept = unfinished.timers.len() < self.config.names_kept;
+        unfinished.has_timers_beyond_limit = !are_all_kept || self.may_be_overdue_beyond_limit(end);
         unfinished.tasks_unseen = unfinished.growing().filter(|tick| tick.may_run_unseen(end)).count() as u64;
         unfinished.in_ticks_unseen =
             unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;
@@ -292,6 +309,9 @@ impl Timeline {
     /// not know what was armed before, of which any number may be due while the loop is busy.
     fn timers_to_come(&self, unfinished: &Unfinished) -> [u64; 2] {
         let Some(known) = self.last else { return [0; 2] };
+        if unfinished.has_timers_beyond_limit {
+            return [u32::MAX.into(); 2];
+        }
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
         let [mut to_come, mut intervals] = [0u64; 2];
         let loops = self.open.iter().enumerate().filter(|(_, open)| open.is_loop() && open.stopped.is_none());

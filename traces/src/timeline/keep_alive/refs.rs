@@ -26,6 +26,14 @@ struct Picture {
     /// Whether tasks are among the names.
     tasks_named: bool,
     timers: HashMap<TimerId, Armed>,
+    /// When the first of the timers beyond the limit is due, or was: it may have fired since.
+    beyond_limit: Option<Timestamp>,
+}
+
+impl Picture {
+    fn is_beyond_limit(&mut self, due: Timestamp) {
+        self.beyond_limit = Some(self.beyond_limit.map_or(due, |first| first.min(due)));
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +143,11 @@ impl Refs {
             }
             Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
                 let (armed, limit) = (Armed { tag, referenced, due: Some(due), period_ns }, self.limit);
-                self.gather(|picture| keep(&mut picture.timers, timer, armed, limit));
+                self.gather(|picture| {
+                    if !keep(&mut picture.timers, timer, armed, limit) {
+                        picture.is_beyond_limit(due);
+                    }
+                });
             }
             Event::Lost { .. } => {
                 (self.now, self.gathering, self.as_of, self.fired) = (Picture::default(), None, None, None);
@@ -242,6 +254,8 @@ impl Refs {
         if self.now.timers.len() < self.limit {
             self.now.timers.insert(timer, Armed { tag, referenced: true, due: Some(due), period_ns });
             self.timer(tag, 1);
+        } else {
+            self.now.is_beyond_limit(due);
         }
     }
 
@@ -270,6 +284,11 @@ impl Refs {
                 tell(*timer, armed.tag, due, armed.period_ns);
             }
         }
+    }
+
+    /// When the first of the timers that are not tracked is due, or was.
+    pub(super) const fn due_beyond_limit(&self) -> Option<Timestamp> {
+        self.now.beyond_limit
     }
 
     pub(super) fn has_source(&self, tag: Tag) -> bool {
@@ -312,8 +331,11 @@ fn add(names: &mut BTreeMap<RefName, i64>, name: RefName, delta: i64, limit: usi
     }
 }
 
-fn keep<K: Eq + std::hash::Hash, V>(kept: &mut HashMap<K, V>, key: K, value: V, limit: usize) {
-    if kept.len() < limit || kept.contains_key(&key) {
+/// Returns whether there was room.
+fn keep<K: Eq + std::hash::Hash, V>(kept: &mut HashMap<K, V>, key: K, value: V, limit: usize) -> bool {
+    let has_room = kept.len() < limit || kept.contains_key(&key);
+    if has_room {
         kept.insert(key, value);
     }
+    has_room
 }

@@ -265,6 +265,8 @@ pub struct Unfinished {
     pub timers_to_come: u64,
     /// How many of those may be intervals, which may have skipped periods.
     pub intervals_to_come: u64,
+    /// Timers beyond the most that are tracked may be overdue.
+    pub has_timers_beyond_limit: bool,
     /// What is known about the time after the last known moment.
     pub end: StreamEnd,
 }
