@@ -351,7 +351,7 @@ pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
 /// The breakdown of a tick's busy time.
 fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Ledger {
     let mut nodes = Nodes::default();
-    nodes.add(spans, false);
+    nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
     suspensions.gather(tick.start, tick.end, &mut nodes);
     busy(tick.start, tick.end, nodes, lines).settled(tick.busy_ns)
 }

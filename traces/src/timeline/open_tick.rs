@@ -141,7 +141,7 @@ impl OpenTick {
     /// Adds what has happened so far to `nodes`, while it is open.
     pub(crate) fn gather(&self, nodes: &mut Nodes) {
         if self.open {
-            nodes.add(&self.spans, self.left_out > 0);
+            nodes.add_tick((self.start, self.last), &self.spans, self.left_out > 0);
         }
     }
 

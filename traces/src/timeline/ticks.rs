@@ -228,7 +228,7 @@ impl Ticks {
                         known_from = known_from.min(tick.start);
                     }
                     any = true;
-                    nodes.add(spans, tick.spans_left_out > 0);
+                    nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
                 }
                 None => known_from = known_from.max(tick.end),
             }

@@ -108,6 +108,20 @@ impl Nodes {
         }
     }
 
+    /// Adds the spans of a tick, or the part of one, from `start` to `end`. `thinned`: its shortest ones are not among
+    /// them, so time that the others leave was not kept.
+    pub(crate) fn add_tick<'a>(
+        &mut self,
+        (start, end): (Timestamp, Timestamp),
+        spans: impl IntoIterator<Item = &'a TickSpan>,
+        thinned: bool,
+    ) {
+        if thinned {
+            self.push(Node::new(start, end, What::NotKept, Layer::Ran));
+        }
+        self.add(spans, thinned);
+    }
+
     fn push(&mut self, node: Node) {
         if node.start < node.end {
             self.list.push(node);
@@ -266,7 +280,7 @@ impl Open {
 }
 
 const fn is_frame(what: &What) -> bool {
-    matches!(what, What::Phase(_) | What::ShortRuns(_))
+    matches!(what, What::Phase(_) | What::ShortRuns(_) | What::NotKept)
 }
 
 /// Whether it is a callback, or several of one kind: anything within it belongs to it.

@@ -56,3 +56,37 @@ fn a_tick_whose_start_was_not_seen_is_incomplete() {
     let (tick, _, _) = open.end(8, 0, Timestamp(90_000_001), Timestamp(90_000_002), 10);
     assert!(!tick.incomplete);
 }
+
+#[test]
+fn the_short_runs_of_a_crowded_tick_are_not_kept_rather_than_unattributed() {
+    use loop_probes::event::Event;
+    use loop_probes::stamped::Stamped;
+
+    use crate::analysis::attribution::What;
+    use crate::timeline::{Timeline, Waiter};
+
+    let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let config = TimelineConfig { spans_per_tick: 64, stall_limit_ns: 1_000, ..TimelineConfig::default() };
+    for (tasks, what) in [(64, What::Unattributed), (65, What::NotKept)] {
+        let mut timeline = Timeline::new(config.clone());
+        timeline.fold(&at(1_000, Event::TickStart { tick: 1 }));
+        for task in 1..=tasks {
+            let (start, end) = (1_000 + (task - 1) * 20, 1_000 + task * 20);
+            let (queued, start) = (Timestamp(start), Timestamp(start));
+            let (task, tag, outcome) = (TaskId(task), Tag(1), Outcome::Done);
+            timeline.fold(&at(end, Event::TaskRan { task, tag, outcome, queued, start }));
+        }
+        let end = 1_000 + tasks * 20;
+        let open = timeline.waited(Waiter::Timer, SourceId(1), Timestamp(1_000), Timestamp(end), 8);
+        timeline.fold(&at(end, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(1_000) }));
+        let stall = timeline.stalls.worst().unwrap();
+        let closed = timeline.waited(Waiter::Timer, SourceId(1), Timestamp(1_000), Timestamp(end), 8);
+        for blame in [&stall.blame, &open, &closed] {
+            let of = |what| {
+                blame.shares.iter().filter(|share| share.what == what).map(|share| share.ns).sum::<u64>()
+            };
+            assert_eq!((blame.total_ns, of(What::Unattributed)), (tasks * 20, 0), "{blame:?}");
+            assert_eq!(of(what) > 0, tasks > 64, "{blame:?}");
+        }
+    }
+}
