@@ -262,7 +262,9 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", FEW_MARK);
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| unit.bounds.is_some();
-    if summary.lost_records == 0 && rows.iter().any(is_open) {
+    // What is missing is explained with its bounds.
+    let is_missing = summary.lost_records > 0 || summary.uncounted_gaps > 0 || summary.malformed_events > 0;
+    if !is_missing && rows.iter().any(is_open) {
         line!(
             out,
             "{} at least: something has not ended, {} which could move it",

@@ -275,6 +275,7 @@ fn skipped_events_leave_every_figure_open() {
     is_open(&summary);
     let text = crate::report::text(&summary);
     assert!(text.contains("1 event was skipped: counts are at least what is shown"), "{text}");
+    assert!(!text.contains("something has not ended"), "{text}");
 }
 
 #[test]
