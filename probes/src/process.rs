@@ -302,6 +302,7 @@ impl ProcessReader {
             }
         }
         self.release(Ticks(u64::MAX), out);
+        self.release_end_gaps(out);
         self.tell_missing(out);
         if total.is_ok() && self.state.is_alive() {
             let mut running = self.observe_running()?;

@@ -225,8 +225,10 @@ impl Rings {
         self.rings.iter().map(|ring| ring.reader.read()).sum()
     }
 
+    /// Lost records, without those of gaps that no event has followed yet: the stream does not have them either.
     pub(super) fn lost(&self) -> u64 {
-        self.rings.iter().fold(0, |sum, ring| sum.saturating_add(ring.reader.lost()))
+        let of = |ring: &Ring| ring.reader.lost().saturating_sub(ring.found.gap);
+        self.rings.iter().fold(0, |sum, ring| sum.saturating_add(of(ring)))
     }
 
     pub(super) fn before_attach(&self) -> u64 {

@@ -77,6 +77,7 @@ impl ProcessReader {
         });
         self.merge = merge;
     }
+
     /// Reports records missing behind the last event of a ring, once all events were handed out.
     pub(super) fn release_end_gaps(&mut self, out: &mut Vec<Stamped>) {
         let at = self.last_at;

@@ -213,7 +213,8 @@ impl Hidden {
             Some(last) if tick > last => {
                 let between = tick - last - 1;
                 self.between = self.between.saturating_add(between);
-                self.uncounted += u64::from(emitter.lost_since / RECORDS_PER_TICK < between);
+                // One record a tick: some emitters record only the beginnings of ticks.
+                self.uncounted += u64::from(emitter.lost_since < between);
                 between
             }
             Some(_) => {
