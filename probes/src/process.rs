@@ -203,7 +203,7 @@ impl ProcessReader {
         reader
     }
 
-    /// Adds [`Running`](Event::Running) events to the stream, which say what an emitter that records nothing is
+    /// Adds [`Running`](crate::event::Event::Running) events to the stream, which say what an emitter that records nothing is
     /// doing: about every 40 ms (less often while it is idle), in [`flush`](Self::flush), and once when the
     /// process is found to have crashed.
     #[must_use]
@@ -211,7 +211,7 @@ impl ProcessReader {
         Self { heartbeat: Some(Heartbeat::default()), ..self }
     }
 
-    /// Adds [`Pressure`](Event::Pressure) events of source 0 to the stream, which say how long the process wanted
+    /// Adds [`Pressure`](crate::event::Event::Pressure) events of source 0 to the stream, which say how long the process wanted
     /// processors and did not get them: four times a second while the process lives, and in
     /// [`flush`](Self::flush). For live readers.
     #[must_use]
@@ -227,7 +227,7 @@ impl ProcessReader {
 
     /// Appends the events since the last call, in order, up to a moment ago. Labels come before their first use,
     /// with the time of the preceding event; labels of the whole process have source 0. A gap in a ring is a
-    /// [`Lost`](Event::Lost) at the record that follows it.
+    /// [`Lost`](crate::event::Event::Lost) at the record that follows it.
     ///
     /// # Errors
     ///
@@ -400,7 +400,7 @@ impl ProcessReader {
     }
 
     /// Gaps with an unknown number of records: rings of which nothing can be read. Each is a
-    /// [`Lost`](Event::Lost) of one record in the stream.
+    /// [`Lost`](crate::event::Event::Lost) of one record in the stream.
     #[must_use]
     pub const fn uncounted_gaps(&self) -> u64 {
         self.missing_told
