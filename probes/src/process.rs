@@ -350,7 +350,7 @@ impl ProcessReader {
         self.rings.lost().saturating_sub(self.passed_over_lost).saturating_add(self.missing_told)
     }
 
-    /// Records overwritten before the first read, or skipped because they are older than anything left of any
+    /// Records overwritten before the first one that was returned, or skipped because they are older than anything left of any
     /// loop.
     #[must_use]
     pub fn before_attach(&self) -> u64 {

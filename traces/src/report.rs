@@ -263,7 +263,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| unit.bounds.is_some();
     // What is missing is explained with its bounds.
-    let is_missing = summary.lost_records > 0 || summary.uncounted_gaps > 0 || summary.malformed_events > 0;
+    let is_missing = summary.lost_records > 0 || summary.misses_anything();
     if !is_missing && rows.iter().any(is_open) {
         line!(
             out,

@@ -8,6 +8,7 @@ mod pick;
 mod tests;
 
 use loop_probes::stamped::Stamped;
+use loop_traces::source::SourceCounts;
 
 use super::effect::Effect;
 use super::glance::{GLANCE_NS, Glance};
@@ -35,6 +36,10 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             state.running.extend_from_slice(watched.running);
             state.running_at = watched.at;
             state.counts = watched.counts;
+            // Where these are is unknown, so they leave the figures of any moment open. Losses are in the stream.
+            let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = watched.counts;
+            let counts = &mut state.fold.timeline.counts;
+            *counts = SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, ..*counts };
             // Nothing follows an end, so no later frame would refresh outdated figures.
             if std::mem::replace(&mut state.process, watched.process) != watched.process {
                 state.glance_until_ns = 0;

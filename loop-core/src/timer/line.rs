@@ -91,7 +91,7 @@ impl Line {
         }
     }
 
-    /// Builds the tree anew, with room for more armings.
+    /// Rebuilds the tree with room for more armings.
     fn grow(&mut self) {
         let leaves = (self.armings.len() * 2).next_power_of_two();
         self.earliest.clear();

@@ -328,7 +328,7 @@ fn anchor(words: &[u64]) -> Anchor {
 }
 
 /// Whether there are rings between the last place of the table and the metadata: the number of places is damaged, and
-/// their events would be missing without a word.
+/// their events would be silently missing.
 fn has_rings_behind(file: &File, plan: &Plan) -> io::Result<bool> {
     let room = plan.meta_at.saturating_sub(plan.table_at) / (place::WORDS * WORD_BYTES);
     for index in plan.places..room.min(PLACES_MAX) {

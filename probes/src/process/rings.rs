@@ -446,9 +446,12 @@ impl Found {
             self.anchors.truncate(ANCHORS_MAX - 1);
             self.anchors.push_front(Anchor { ticks, monotonic, wall_ns });
         }
-        // One of the two is wrong, and which one is unknown.
-        self.malformed += u64::from(self.last_at.is_some_and(|last| !horizon.allows_after(at, last)));
-        self.last_at = Some(at);
+        // A name is recorded with whatever time is at hand.
+        if !matches!(event, Event::Label { .. }) {
+            // If the time goes back, one of the two is wrong, and which one is unknown.
+            self.malformed += u64::from(self.last_at.is_some_and(|last| !horizon.allows_after(at, last)));
+            self.last_at = Some(at);
+        }
         self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
         merge.push(lane, RawEvent { at, event });
     }

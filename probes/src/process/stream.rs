@@ -1,4 +1,4 @@
-//! What a reader hands out: labels before their first use, events in order, gaps at the record that follows.
+//! What a reader hands out: labels before their first use, events in order, gaps at the record that follows, or at the end if none does.
 
 use super::image::Words;
 use super::{ProcessReader, ReadError};

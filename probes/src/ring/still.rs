@@ -2,7 +2,7 @@
 //!
 //! A live ring is searched from one stamp to the next, which assumes that all stamps are in place. Where some were
 //! overwritten or zeroed after the writer died, that search ends at the first hole, and everything behind it would
-//! be missing without a word. So here every stamp is read, and the end is where most of them agree: up to it they
+//! be silently missing. So here every stamp is read, and the end is where most of them agree: up to it they
 //! carry one lap, behind it the lap before.
 
 use super::{BATCH, BLANK, View};

@@ -96,6 +96,7 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
         0 if summary.malformed_events > 0 => {
             counted(summary.malformed_events, "event was skipped", "events were skipped")
         }
+        0 if summary.loops_left_out => "some loops were left out".to_owned(),
         0 => return,
         lost => counted(lost, "record was lost", "records were lost"),
     };

@@ -47,6 +47,12 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     timeline.first = Some(timeline.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
 
     let place = timeline.place_of(stamped);
+    if let Some(place) = place.filter(|place| timeline.open[*place].closed && begins_loop(&event)) {
+        // A ring is used again by the next loop of the same name.
+        (timeline.open[place].closed, timeline.open[place].stopped) = (false, None);
+        timeline.keep_alive.forget(place);
+        timeline.queues.forget(place);
+    }
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
         open.ended(&span);
@@ -241,11 +247,14 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::IoLabel { .. } => timeline.labels.learn_event(&event),
         Event::LoopStopped { reason } => {
             // Closing a loop that had stopped does not change when and why it stopped.
-            let is_stopped = place.is_some_and(|place| timeline.open[place].stopped.is_some());
-            if reason != StopReason::Closed || !is_stopped {
+            let is_closed = reason == StopReason::Closed;
+            if !is_closed || timeline.stopped.is_none() {
                 timeline.stopped = Some(Stopped { at, reason });
-                if let Some(place) = place {
-                    (timeline.open[place].stopped, timeline.open[place].seen) = (Some(at), None);
+            }
+            if let Some(open) = place.map(|place| &mut timeline.open[place]) {
+                open.closed |= is_closed;
+                if !is_closed || open.stopped.is_none() {
+                    (open.stopped, open.seen) = (Some(at), None);
                 }
             }
         }
@@ -354,6 +363,19 @@ fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan
     nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
     suspensions.gather(tick.start, tick.end, &mut nodes);
     busy(tick.start, tick.end, nodes, lines).settled(tick.busy_ns)
+}
+
+/// Whether an event may be the first one of a loop, and none that a loop records after it was closed.
+const fn begins_loop(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::InputRun { .. }
+            | Event::TickStart { .. }
+            | Event::TimerArmed { .. }
+            | Event::TaskQueued { .. }
+            | Event::IoRegistered { .. }
+            | Event::SnapshotBegin { .. }
+    )
 }
 
 impl Timeline {

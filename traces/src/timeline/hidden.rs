@@ -331,8 +331,7 @@ impl Hidden {
         let Self { ticks, tasks, in_ticks, .. } = self.ended(now);
         let since = self.emitters.iter().map(|emitter| emitter.lost_since / RECORDS_PER_TICK);
         let numbered = since.fold(self.unseen, u64::saturating_add);
-        let unseen =
-            if self.unnumbered { lost / RECORDS_PER_TICK } else { numbered.min(lost / RECORDS_PER_TICK) };
+        let unseen = if self.unnumbered { lost / RECORDS_PER_TICK } else { numbered.min(lost) };
         let ticks = ticks.counted(unseen.saturating_add(incomplete));
         let others = Missing::anything(lost);
         let tasks = if self.nested { others.clone() } else { tasks.counted(lost) };

@@ -124,6 +124,18 @@ impl KeepAlive {
         self.loops.get(place).is_some_and(|refs| refs.as_of.is_some())
     }
 
+    /// Whether records were lost since the last snapshot of the emitter at `place`.
+    pub(crate) fn has_lost(&self, place: usize) -> bool {
+        self.loops.get(place).is_some_and(|refs| refs.has_lost)
+    }
+
+    /// Forgets the loop of the emitter at `place`: another one uses its ring.
+    pub(crate) fn forget(&mut self, place: usize) {
+        if let Some(refs) = self.loops.get_mut(place) {
+            *refs = Refs::new(self.names_max);
+        }
+    }
+
     /// When the first timer beyond the limit is due at the emitter at `place`, or was: it may have fired since.
     pub(crate) fn due_beyond_limit(&self, place: usize) -> Option<Timestamp> {
         self.loops.get(place).and_then(Refs::due_beyond_limit)

@@ -250,6 +250,13 @@ impl Queues {
     }
 
     #[inline]
+    /// Forgets what waits for the emitter at `place`: another loop uses its ring.
+    pub(crate) fn forget(&mut self, place: usize) {
+        if let Some(emitter) = self.emitter(place) {
+            emitter.waiting.forget();
+        }
+    }
+
     fn emitter(&mut self, place: usize) -> Option<&mut Emitter> {
         if place >= self.emitters.len() && place != OF_THE_PROCESS {
             self.emitters.resize(place + 1, Emitter::default());

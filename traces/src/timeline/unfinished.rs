@@ -320,7 +320,8 @@ impl Timeline {
                 let own = unfinished.growing().filter(|tick| tick.source == open.source);
                 own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
             };
-            let is_known = self.keep_alive.is_listed(place) || !self.gaps[place].begin_midway();
+            let is_whole = || !self.gaps[place].begin_midway() && !self.keep_alive.has_lost(place);
+            let is_known = self.keep_alive.is_listed(place) || is_whole();
             let is_end_known = unfinished.end == StreamEnd::Known;
             if has_timers && !is_known && (!is_end_known || is_busy()) {
                 return [u32::MAX.into(); 2];

@@ -41,6 +41,8 @@ pub(super) struct Refs {
     pub(super) alive: Option<u32>,
     pub(super) as_of: Option<Timestamp>,
     pub(super) left_out: u32,
+    /// Records were lost since the last snapshot.
+    pub(super) has_lost: bool,
     now: Picture,
     /// A snapshot whose end has not been read yet.
     gathering: Option<Picture>,
@@ -86,6 +88,7 @@ impl Refs {
             alive: None,
             as_of: None,
             left_out: 0,
+            has_lost: false,
             now: Picture::default(),
             gathering: None,
             sources: HashMap::new(),
@@ -129,6 +132,7 @@ impl Refs {
             Event::SnapshotEnd { left_out, .. } => {
                 if let Some(picture) = self.gathering.take() {
                     (self.now, self.as_of, self.left_out) = (picture, Some(at), left_out);
+                    self.has_lost = false;
                 }
             }
             Event::SnapshotRef { what, count } => self.gather(|picture| {
@@ -151,6 +155,7 @@ impl Refs {
             }
             Event::Lost { .. } => {
                 (self.now, self.gathering, self.as_of, self.fired) = (Picture::default(), None, None, None);
+                self.has_lost = true;
             }
             Event::RefChanged { what, delta, alive } => {
                 self.alive = Some(alive);

@@ -81,6 +81,20 @@ fn timers_of_a_closed_loop_do_not_become_overdue() {
 }
 
 #[test]
+fn another_loop_in_the_same_ring_does_not_inherit_timers() {
+    let armed = |timer, due_ms: u64| {
+        let timer = loop_probes::ids::TimerId(timer);
+        Event::TimerArmed { timer, tag: Tag(9), due: Timestamp(due_ms * MS), period_ns: None }
+    };
+    let closed = Event::LoopStopped { reason: StopReason::Closed };
+    let mut events = vec![at(1, MS, armed(1, 20)), at(1, 2 * MS, closed)];
+    let overdue = |events: &[Stamped]| folded(events).overdue_timers().len();
+    events.extend([at(1, 30 * MS, armed(2, 31)), at(1, 30 * MS, Event::TickStart { tick: 1 })]);
+    events.push(at(1, 40 * MS, Event::Wake { from: None, coalesced: 0 }));
+    assert_eq!(overdue(&events), 1, "only its own");
+}
+
+#[test]
 fn one_loop_is_the_whole() {
     let timeline = folded(&tick(1, 1, 0, 5));
     assert_eq!((timeline.first_loop(), timeline.loops_apart().len()), (Some(SourceId(1)), 0));
