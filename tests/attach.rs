@@ -60,7 +60,7 @@ fn after_a_kill_the_ring_tells_the_last_ticks() {
     let place = Place::new();
     let mut demo = place.demo(&[]);
     let pid = demo.pid().to_string();
-    wait_for("ticks", || place.json(&["report", &pid, "--json"])["ticks"]["count"].as_u64() > Some(200));
+    place.wait_until_past(&demo, 200);
     demo.kill();
     let listed = place.loops();
     assert_eq!(listed.len(), 1, "a crashed loop's ring is kept");

@@ -328,7 +328,7 @@ fn a_ring_that_was_left_behind_is_shown_at_its_end() {
     let place = Place::new();
     let mut demo = place.demo(&[]);
     let pid = demo.pid().to_string();
-    wait_for("ticks", || place.json(&["report", &pid, "--json"])["ticks"]["count"].as_u64() > Some(500));
+    place.wait_until_past(&demo, 500);
     demo.kill();
     let last = place.json(&["report", &pid, "--json"])["timers"]["fired"].as_u64();
     let terminal = start(&place, &["replay", &pid], &[]);

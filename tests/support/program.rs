@@ -81,9 +81,14 @@ impl Place {
         let demo = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()));
         self.wait_until_listed(&demo);
         // It is listed before its loop runs.
-        let ticks = |told: Value| told["ticks"]["count"].as_u64() > Some(0);
-        wait_for("its first ticks", || self.told(&demo.pid().to_string()).is_some_and(ticks));
+        self.wait_until_past(&demo, 0);
         demo
+    }
+
+    /// Waits until the loop of `demo` has recorded more than `ticks` ticks.
+    pub(crate) fn wait_until_past(&self, demo: &Running, ticks: u64) {
+        let is_past = |told: Value| told["ticks"]["count"].as_u64() > Some(ticks);
+        wait_for("ticks", || self.told(&demo.pid().to_string()).is_some_and(is_past));
     }
 
     /// Starts the book's echo server on a free port, and waits until its loop is listed. Returns its further output
