@@ -74,10 +74,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             Event::Poll { .. } => timeline.open[place].poll_since = None,
             _ => {}
         }
-        // What a recorder or a reader says about an emitter is not an action of that emitter.
-        if !matches!(event, Event::Running { .. } | Event::Lost { .. }) {
-            timeline.recorded(place, stamped);
-        }
+        timeline.recorded(place, stamped);
         timeline.keep_alive.see(at, place, &stamped.event);
     }
     match event {
@@ -328,9 +325,7 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
             open.add(span, &timeline.config);
         }
     }
-    if let Some(place) = place
-        && !matches!(stamped.event, Event::Running { .. } | Event::Lost { .. })
-    {
+    if let Some(place) = place {
         timeline.recorded(place, stamped);
     }
     match stamped.event {

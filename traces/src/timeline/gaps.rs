@@ -1,5 +1,6 @@
 //! Gaps: times for which an emitter's records are missing, because they were lost or the recording had not begun.
 
+use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
@@ -117,9 +118,13 @@ impl Gaps {
 }
 
 impl Timeline {
-    /// An emitter wrote a record itself.
+    /// Notes when an emitter last wrote a record. What a recorder or a reader says about an emitter is not an action of
+    /// that emitter.
     #[inline]
     pub(super) fn recorded(&mut self, place: usize, stamped: &Stamped) {
+        if let Event::Running { .. } | Event::Lost { .. } = stamped.event {
+            return;
+        }
         let open = &mut self.open[place];
         open.last = stamped.at;
         if std::mem::take(&mut open.in_gap) {
