@@ -139,6 +139,15 @@ pub enum DamageKind {
     /// The index is unusable; the blocks were found without it.
     #[error("it is a damaged index; all blocks were found without it")]
     Index,
+    /// A records block that is in the file a second time.
+    #[error("it is a copy of an earlier block")]
+    Copy,
+    /// Bytes after the end of a finished recording.
+    #[error("the recording ends before them")]
+    Behind,
+    /// The beginning of another trace.
+    #[error("another trace begins there")]
+    AnotherFile,
     /// More blocks than the format allows.
     #[error("the file has more blocks than the format allows")]
     TooManyBlocks,
@@ -176,6 +185,11 @@ impl Damage {
         }
     }
 
+    /// Bytes without records of the recording.
+    pub(super) const fn surplus(offset: u64, end: u64, kind: DamageKind) -> Self {
+        Self { offset, bytes: end.saturating_sub(offset), records: Some(0), times: None, kind }
+    }
+
     /// Whether the number of records in it is unknown. Whether there is anything beyond a cut is unknown, too, which the
     /// state of the recording says.
     pub(super) const fn is_uncounted(&self) -> bool {
@@ -192,8 +206,11 @@ impl Damage {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { offset, bytes, records, times, kind } = self;
-        write!(f, "missing: {bytes} bytes from byte {offset}")?;
+        let is_missing = !matches!(kind, DamageKind::Copy | DamageKind::Behind | DamageKind::AnotherFile);
+        let what = if is_missing { "missing" } else { "left out" };
+        write!(f, "{what}: {bytes} bytes from byte {offset}")?;
         match records {
+            _ if !is_missing => {}
             Some(0) => f.write_str(", no records")?,
             Some(records) => write!(f, ", {records} records")?,
             None => f.write_str(", an unknown number of records")?,

@@ -1,6 +1,7 @@
 //! Finds the blocks of a trace: by the index if the trace was finished, by walking from header to header if not, and by
 //! searching for the next header after a damaged one.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -30,11 +31,28 @@ pub(super) fn scan<R: Read + Seek>(input: &mut R, path: &Path) -> Result<Scanned
     let mut scan = Scan { input, path, len: 0 };
     scan.len = scan.input.seek(SeekFrom::End(0)).map_err(|source| scan.failure(0, source))?;
     let (version, metadata, begin) = scan.header()?;
-    if let Some(blocks) = scan.index(begin)? {
-        return Ok(Scanned { version, metadata, blocks, finished: true, damage: Vec::new() });
-    }
-    let (blocks, finished, damage) = scan.walk(begin)?;
+    let (mut blocks, finished, mut damage) = match scan.index(begin)? {
+        Some(blocks) => (blocks, true, Vec::new()),
+        None => scan.walk(begin)?,
+    };
+    leave_out_copies(&mut blocks, &mut damage);
     Ok(Scanned { version, metadata, blocks, finished, damage })
+}
+
+/// Leaves out records blocks that are in the file already: their events happened once. Two blocks of one instant can be
+/// equal without being copies.
+fn leave_out_copies(blocks: &mut Vec<BlockPlace>, damage: &mut Vec<Damage>) {
+    let mut seen = HashSet::new();
+    blocks.retain(|BlockPlace { offset, header }| {
+        let is_copy = header.kind == BlockKind::RECORDS
+            && header.first < header.last
+            && !seen.insert((header.first, header.last, header.payload_crc, header.stored_bytes));
+        if is_copy {
+            damage.push(Damage::surplus(*offset, header.end(*offset), DamageKind::Copy));
+        }
+        !is_copy
+    });
+    damage.sort_by_key(|damage| damage.offset);
 }
 
 struct Scan<'a, R> {
@@ -102,7 +120,7 @@ impl<R: Read + Seek> Scan<'_, R> {
     /// The blocks listed by the index at the end. `None` if there is no intact index.
     fn index(&mut self, begin: u64) -> Result<Option<Vec<BlockPlace>>, ReadError> {
         let at = self.len.saturating_sub(TRAILER_BYTES as u64);
-        let Some(offset) = self.trailer()?.filter(|offset| (begin..at).contains(offset)) else {
+        let Some(offset) = self.trailer(at)?.filter(|offset| (begin..at).contains(offset)) else {
             return Ok(None);
         };
         let Some(header) = self.block_header(offset)?.and_then(Result::ok) else { return Ok(None) };
@@ -138,9 +156,8 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok(true)
     }
 
-    /// The offset of the index that the trailer points at. `None` if there is no whole trailer.
-    fn trailer(&mut self) -> Result<Option<u64>, ReadError> {
-        let Some(at) = self.len.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
+    /// The offset of the index that the trailer at `at` points at. `None` if there is no whole trailer.
+    fn trailer(&mut self, at: u64) -> Result<Option<u64>, ReadError> {
         let trailer = self.bytes(at, TRAILER_BYTES)?;
         Ok(<&[u8; TRAILER_BYTES]>::try_from(&trailer[..]).ok().and_then(parse_trailer))
     }
@@ -175,15 +192,20 @@ impl<R: Read + Seek> Scan<'_, R> {
             }
             match self.block_header(offset)? {
                 Some(Ok(header)) if header.kind == BlockKind::INDEX => {
-                    // The walk replaces the index, but that it was unusable is worth reporting.
-                    let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
-                    finished = bytes + TRAILER_BYTES as u64 == left;
-                    if finished {
-                        let kind = DamageKind::Index;
-                        damage.push(Damage { offset, bytes, records: Some(0), times: None, kind });
+                    let index_end = header.end(offset);
+                    let end = index_end.saturating_add(TRAILER_BYTES as u64);
+                    if end == self.len {
+                        // The walk replaces the index, but that it was unusable is worth reporting.
+                        finished = true;
+                        damage.push(Damage::surplus(offset, index_end, DamageKind::Index));
                         break;
                     }
-                    offset = offset.saturating_add(bytes);
+                    if self.trailer(index_end)? == Some(offset) {
+                        finished = true;
+                        damage.push(Damage::surplus(end, self.len, DamageKind::Behind));
+                        break;
+                    }
+                    offset = index_end;
                 }
                 Some(Ok(header)) => {
                     let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
@@ -194,6 +216,10 @@ impl<R: Read + Seek> Scan<'_, R> {
                     blocks.push(BlockPlace { offset, header });
                     offset += bytes;
                 }
+                Some(Err(_)) if self.bytes(offset, FILE_MAGIC.len())? == FILE_MAGIC => {
+                    damage.push(Damage::surplus(offset, self.len, DamageKind::AnotherFile));
+                    break;
+                }
                 Some(Err(error)) => {
                     let kind = match error {
                         HeaderError::Size { claimed, unit, limit } => {
@@ -202,10 +228,10 @@ impl<R: Read + Seek> Scan<'_, R> {
                         _ => DamageKind::Header,
                     };
                     let next = self.search(offset + 1)?;
-                    if next.is_none() && self.trailer()? == Some(offset) {
+                    let index_end = self.len.saturating_sub(TRAILER_BYTES as u64);
+                    if next.is_none() && self.trailer(index_end)? == Some(offset) {
                         finished = true;
-                        let (bytes, kind) = (left - TRAILER_BYTES as u64, DamageKind::Index);
-                        damage.push(Damage { offset, bytes, records: Some(0), times: None, kind });
+                        damage.push(Damage::surplus(offset, index_end, DamageKind::Index));
                         break;
                     }
                     damage.push(unknown(offset, next.unwrap_or(self.len) - offset, kind));
@@ -220,11 +246,14 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok((blocks, finished, damage))
     }
 
-    /// The offset of the next intact block header, at or after `from`.
+    /// The offset of the next intact block header, or of the beginning of another file, at or after `from`.
     fn search(&mut self, mut from: u64) -> Result<Option<u64>, ReadError> {
         while from < self.len {
             let window = self.bytes(from, SEARCH_BYTES)?;
             for place in 0..window.len().saturating_sub(BLOCK_HEADER_BYTES - 1) {
+                if window[place..].starts_with(&FILE_MAGIC) {
+                    return Ok(Some(from + place as u64));
+                }
                 if window[place..].starts_with(&BLOCK_MAGIC) {
                     let bytes = &window[place..place + BLOCK_HEADER_BYTES];
                     let header = <&[u8; BLOCK_HEADER_BYTES]>::try_from(bytes).ok();

@@ -1,0 +1,92 @@
+//! Bytes in a file that are no part of the recording: copies of its blocks, and what follows its end.
+
+use super::*;
+
+fn script() -> Script {
+    Script { ticks: 40, ..Script::default() }
+}
+
+fn kinds(reader: &TraceReader<Cursor<&[u8]>>) -> Vec<DamageKind> {
+    reader.damage().iter().map(|damage| damage.kind).collect()
+}
+
+/// The file with another copy of block `place` before block `before`.
+fn with_copy(file: &[u8], place: usize, before: usize) -> Vec<u8> {
+    let blocks = open(file).unwrap().blocks().to_vec();
+    let BlockPlace { offset, header } = blocks[place];
+    let copy = &file[offset as usize..header.end(offset) as usize];
+    let at = blocks.get(before).map_or_else(
+        || blocks.last().map(|last| last.header.end(last.offset)).unwrap(),
+        |block| block.offset,
+    );
+    [&file[..at as usize], copy, &file[at as usize..]].concat()
+}
+
+#[test]
+fn a_block_that_is_in_the_file_twice_counts_once() {
+    let file = file_of(&script(), SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let places = (0..blocks.len()).filter(|place| blocks[*place].header.kind == BlockKind::RECORDS);
+    for place in places {
+        for before in [place + 1, blocks.len() / 2, blocks.len()] {
+            let copied = with_copy(&file, place, before.max(place + 1));
+            let mut reader = open(&copied).unwrap();
+            assert_eq!(kinds(&reader), [DamageKind::Copy, DamageKind::Index], "{place} {before}");
+            assert_eq!(drain(&mut reader), script().events());
+            assert_eq!((reader.is_finished(), reader.counts()), (true, SourceCounts::default()));
+            assert_eq!(reader.blocks().len(), blocks.len());
+            let warning = &reader.warnings()[0];
+            assert!(
+                warning.contains("left out: ") && warning.contains("copy of an earlier block"),
+                "{warning}"
+            );
+        }
+    }
+}
+
+#[test]
+fn blocks_of_one_instant_can_be_equal() {
+    let mark = Event::Mark { label: loop_probes::ids::LabelId(1) };
+    let marks = vec![Stamped { at: Timestamp(5), source: SourceId(1), event: mark }; 200];
+    let mut file = Vec::new();
+    let metadata = script().metadata();
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &metadata, SMALL).unwrap();
+    writer.append(&marks).unwrap();
+    writer.finish().unwrap();
+    let mut reader = open(&file).unwrap();
+    assert_eq!((drain(&mut reader), reader.damage()), (marks, &[][..]));
+}
+
+#[test]
+fn what_follows_the_end_of_a_recording_is_no_part_of_it() {
+    let file = file_of(&script(), SMALL);
+    let other = file_of(&Script { ticks: 12, ..Script::default() }, SMALL);
+    for behind in [&file[..], &other, &file[..30], b"x", &[0; 100]] {
+        let joined = [&file, behind].concat();
+        let mut reader = open(&joined).unwrap();
+        let [damage] = reader.damage() else { panic!("{:?}", reader.damage()) };
+        assert_eq!((damage.offset, damage.bytes), (file.len() as u64, behind.len() as u64));
+        assert_eq!(damage.kind, DamageKind::Behind);
+        assert_eq!(drain(&mut reader), script().events());
+        assert_eq!((reader.is_finished(), reader.counts()), (true, SourceCounts::default()));
+    }
+}
+
+#[test]
+fn an_unfinished_recording_ends_where_another_trace_begins() {
+    let file = file_of(&script(), SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let end = blocks.last().map(|last| last.header.end(last.offset)).unwrap() as usize;
+    let reader_of = |joined: &[u8], kinds: &[DamageKind]| {
+        let mut reader = open(joined).unwrap();
+        assert_eq!((self::kinds(&reader), reader.is_finished()), (kinds.to_vec(), false));
+        drain(&mut reader).into_iter().filter(|stamped| !is_lost(stamped)).count()
+    };
+    let joined = [&file[..end], &file].concat();
+    assert_eq!(reader_of(&joined, &[DamageKind::AnotherFile]), script().events().len());
+    // Where the first one was cut inside a block header.
+    let cut = blocks.last().unwrap().offset as usize;
+    let joined = [&file[..cut + 20], &file].concat();
+    let events: u32 = blocks[..blocks.len() - 1].iter().map(|block| block.header.events).sum();
+    assert_eq!(reader_of(&joined, &[DamageKind::Header, DamageKind::AnotherFile]), events as usize);
+}
