@@ -221,7 +221,7 @@ fn check_at(
     if let Some(failed) = stage.failed {
         return Err(failed);
     }
-    ran?;
+    ran.map_err(|error| RerunError::Loop { name: printable(&name), error })?;
     let cut_in = stage.recorded.cut_in();
     let is_of_old_rules = stage.is_of_old_rules();
     let divergence = stage.diverged.map(|divergence| *divergence);
@@ -230,7 +230,7 @@ fn check_at(
     Ok(Attempt { checked, is_wrong, is_of_old_rules, supposed: stage.supposed })
 }
 
-fn run(snapshot: start::Snapshot) -> Result<(), RerunError> {
+fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     let start::Snapshot { policy, mut state, flags, until, finished, .. } = snapshot;
     let aside = stage::with(|stage| {
         let finished = stage.afford(finished.into());

@@ -94,16 +94,20 @@ pub enum RerunError {
         tick: u64,
     },
     /// It contradicts itself.
-    #[error("tick {tick}: {what} is damaged or made up")]
+    #[error("{name}: tick {tick}: {what} is damaged or made up")]
     Damaged {
+        /// The recording.
+        name: String,
         /// The tick.
         tick: u64,
         /// The damaged part.
         what: &'static str,
     },
     /// A tick has more events than can be held.
-    #[error("one tick has more than {most} events, the most that a check keeps at a time")]
+    #[error("{name}: one tick has more than {} events, the most that a check keeps at a time", count(*.most as u64))]
     TickTooLong {
+        /// The recording.
+        name: String,
         /// The limit.
         most: usize,
     },
@@ -138,7 +142,7 @@ pub enum RerunError {
     },
     /// It makes its loop do more than a recording of its size can require.
     #[error(
-        "the recording asks for more than {} operations, the most that its {} can stand for: {name} is damaged or made up",
+        "the recording asks for more than {} operations, the most that its first {} can stand for: {name} is damaged or made up",
         count(*.most),
         counted(*.events, "event", "events")
     )]
@@ -202,8 +206,13 @@ pub enum RerunError {
         second: f64,
     },
     /// The loop could not continue.
-    #[error("the loop failed in its virtual world: {0}")]
-    Loop(#[from] LoopError),
+    #[error("{name}: the loop failed in its virtual world: {error}")]
+    Loop {
+        /// The recording.
+        name: String,
+        /// Why.
+        error: LoopError,
+    },
     /// The result cannot be saved.
     #[error(transparent)]
     Write(#[from] WriteError),

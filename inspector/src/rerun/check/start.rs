@@ -159,7 +159,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     }
     let rules = values.iter().find(|(field, _)| *field == PolicyField::Rules).and_then(|(_, value)| *value);
     let mut policy = policy(name, values, recorded)?;
-    let damaged = |what| RerunError::Damaged { tick: 0, what };
+    let damaged = |what| RerunError::Damaged { name: printable(recorded.name()), tick: 0, what };
     let Some(Event::SnapshotLoop {
         due,
         polled_ns,

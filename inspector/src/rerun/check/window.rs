@@ -9,6 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
+use loop_probes::text::printable;
 use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceState};
 
@@ -117,10 +118,11 @@ impl Window {
         start: u64,
     ) -> Result<Self, RerunError> {
         let (mut labels, mut batch, mut passed, mut next) = (Labels::default(), Vec::new(), 0, 0);
-        let (mut state, mut loops) = (SourceState::More, Loops::default());
+        let (mut state, mut loops, meter) = (SourceState::More, Loops::default(), Meter::default());
         while passed < start && state == SourceState::More {
             batch.clear();
             state = source.poll(&mut batch)?;
+            meter.read(batch.len() as u64);
             let skipped = usize::try_from(start - passed).unwrap_or(usize::MAX).min(batch.len());
             batch[..skipped].iter().for_each(|stamped| {
                 labels.learn_event(&stamped.event);
@@ -142,7 +144,7 @@ impl Window {
             labels,
             loops,
             has_loss: false,
-            meter: Meter::default(),
+            meter,
             limit: None,
             whole: 0,
             ticks_ahead: 0,
@@ -248,7 +250,8 @@ impl Window {
             }
             self.read(&stamped);
             if self.entries.len() > WINDOW_MAX {
-                return Err(RerunError::TickTooLong { most: WINDOW_MAX });
+                let name = printable(self.name());
+                return Err(RerunError::TickTooLong { name, most: WINDOW_MAX });
             }
         }
         Ok(())

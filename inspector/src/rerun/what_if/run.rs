@@ -226,7 +226,7 @@ pub(super) fn run(
     match ended {
         // The poller ends runs that would never end.
         Ok(_) | Err(LoopError::Wait { .. }) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(RerunError::Loop { name: script.name.clone(), error }),
     }
     world.drain();
     let ran = Ran {

@@ -4,6 +4,7 @@
 use loop_core::replay::Outside;
 use loop_probes::event::{Event, Origin, Queue, RefKind};
 use loop_probes::ids::{Tag, TaskId};
+use loop_probes::text::printable;
 
 use super::super::replayed::{self, Remote, Replayed};
 use super::super::window::Entry;
@@ -51,7 +52,8 @@ impl Stage {
 
     fn bring_batch(&mut self, outside: &Outside<Replayed>, taken: u32) {
         if taken > MOST {
-            self.failed = Some(RerunError::Damaged { tick: self.tick, what: "a batch of posts" });
+            let name = printable(self.recorded.name());
+            self.failed = Some(RerunError::Damaged { name, tick: self.tick, what: "a batch of posts" });
             return;
         }
         let (mut wakes, mut posts) = (0, Vec::new());
