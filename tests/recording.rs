@@ -10,9 +10,12 @@ mod totals;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
 
 use loopscope::workload::schedule::{Arrival, ECHO_CONNECTIONS, HTTP_CONNECTIONS, Route, Schedule};
-use program::{Place, text};
+use program::{Place, Running, text, wait_for};
 use serde_json::{Value, json};
 use served::{assert_served, ran};
 use totals::totals;
@@ -36,7 +39,7 @@ fn live_report_replay_and_export_agree() {
     assert!(live["queues"].as_array().is_some_and(|queues| queues.len() >= 3));
 
     place.succeed(&["export", trace, "--format", "chrome", "-o", chrome]);
-    let exported: Value = serde_json::from_slice(&std::fs::read(chrome).unwrap()).unwrap();
+    let exported: Value = serde_json::from_slice(&fs::read(chrome).unwrap()).unwrap();
     let events = exported["traceEvents"].as_array().unwrap();
     let tasks = events.iter().filter(|event| event["ph"] == "X" && event["cat"] == "task").count();
     assert_eq!(Some(tasks as u64), live["tasks"]["count"].as_u64());
@@ -114,4 +117,33 @@ fn without_a_ring_the_load_is_served_all_the_same() {
     assert!(0 < answered && answered <= sent && sent <= answered + outstanding, "{summary}");
     assert_eq!(summary["tasks"]["count"], 0);
     assert!(place.loops().is_empty());
+}
+
+#[test]
+fn what_another_program_does_to_the_file_is_reported() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    type Act = fn(&Path);
+    let acts: [(&str, Act); 3] = [
+        ("was truncated", |trace| drop(File::create(trace).expect("it can be emptied"))),
+        ("was moved, removed or replaced", |trace| fs::remove_file(trace).expect("it is there")),
+        ("was moved, removed or replaced", |trace| {
+            fs::rename(trace, trace.with_extension("moved")).expect("it can be moved");
+        }),
+    ];
+    for (number, (how, act)) in acts.into_iter().enumerate() {
+        let (trace, said) =
+            (place.file(&format!("{number}.looptrace")), place.file(&format!("{number}.txt")));
+        let mut command = place.command(&["record", &pid, "-o", text(&trace)]);
+        let stderr = File::create(&said).expect("the place is ours");
+        let mut recorder = Running::start(command.stdout(Stdio::null()).stderr(stderr));
+        wait_for("whole blocks", || fs::metadata(&trace).is_ok_and(|found| found.len() > 10_000));
+        act(&trace);
+        recorder.signal("INT");
+        let status = recorder.wait();
+        let told = fs::read_to_string(&said).expect("it was written");
+        assert_eq!(status.code(), Some(3), "{told}");
+        assert!(told.contains(text(&trace)) && told.contains(how) && !told.contains("saved"), "{told}");
+    }
 }

@@ -11,7 +11,7 @@ mod output;
 
 pub use error::WriteError;
 pub use new_file::{NewFile, untouched};
-pub use output::TraceOutput;
+pub use output::{Change, TraceOutput};
 
 use std::fmt;
 use std::io;
@@ -302,6 +302,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     pub fn finish(mut self) -> Result<WriteStats, WriteError> {
         self.close()?;
         self.out.finish().map_err(|source| self.failure(source))?;
+        self.check_unchanged(&Change::ALL)?;
         Ok(self.stats)
     }
 
@@ -327,7 +328,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     pub fn break_off(mut self) -> Result<WriteStats, WriteError> {
         let flushed = if self.only_labels { Ok(()) } else { self.flush() };
         self.closed = true;
-        flushed.map(|()| self.stats)
+        flushed.and_then(|()| self.check_unchanged(&Change::ALL)).map(|()| self.stats)
     }
 
     /// What was written so far.
@@ -415,6 +416,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         if self.failed {
             return Err(WriteError::Failed { path: self.path.clone() });
         }
+        // A file that has moved can take the rest; the end of the recording reports it.
+        self.check_unchanged(&[Change::Truncated, Change::Extended])?;
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         if let Err(source) = written {
             self.failed = true;
@@ -424,6 +427,14 @@ impl<W: TraceOutput> TraceWriter<W> {
         }
         self.stats.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Fails if another program changed the output in one of these ways.
+    fn check_unchanged(&mut self, ways: &[Change]) -> Result<(), WriteError> {
+        let changed = self.out.changed(self.stats.bytes);
+        let Some(how) = changed.filter(|how| ways.contains(how)) else { return Ok(()) };
+        self.failed = true;
+        Err(WriteError::Changed { path: self.path.clone(), how })
     }
 
     fn failure(&self, source: io::Error) -> WriteError {

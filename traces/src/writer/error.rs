@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Change;
 use crate::format::{BLOCKS_MAX, METADATA_BYTES_MAX};
 
 /// Why a trace cannot be written.
@@ -40,6 +41,14 @@ pub enum WriteError {
         events: u64,
         /// Why.
         source: io::Error,
+    },
+    /// Another program changed the file while it was written.
+    #[error("{path} {how}")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        how: Change,
     },
     /// An earlier write failed.
     #[error("{path} takes nothing more since an earlier write failed")]

@@ -3,19 +3,20 @@
 //!
 //! If the filesystem allows, the new file has no name until then, so that `kill -9` leaves nothing behind.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustix::fs::{
     AtFlags, CWD, FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, linkat, openat,
 };
 use rustix::io::Errno;
 
-use super::{TraceOutput, WriteError};
+use super::{Change, TraceOutput, WriteError};
 
 /// The first bytes of a ring file.
 const RING_MAGIC: [u8; 8] = *b"LOOPRING";
@@ -36,6 +37,8 @@ pub struct NewFile {
     /// The path as given by the user, for errors.
     path: PathBuf,
     place: Option<Place>,
+    /// Where it is, once it has taken its place.
+    placed: Option<PathBuf>,
     /// Whether it takes its place with its first block, to be readable while it is written.
     at_once: bool,
 }
@@ -65,12 +68,12 @@ impl NewFile {
         };
         if found.as_ref().is_some_and(|found| !found.is_file()) || is_descriptor(path) {
             let file = open_as_it_is(path).map_err(failed)?;
-            return Ok(Self { file, path: path.to_owned(), place: None, at_once: false });
+            return Ok(Self { file, path: path.to_owned(), place: None, placed: None, at_once: false });
         }
         refuse(path, &target)?;
         let (file, aside) = make_aside(&target).map_err(failed)?;
         let place = Some(Place { target, aside });
-        let new = Self { file, path: path.to_owned(), place, at_once: false };
+        let new = Self { file, path: path.to_owned(), place, placed: None, at_once: false };
         if let Some(found) = found {
             let mode = found.permissions().mode() & 0o777;
             new.file.set_permissions(Permissions::from_mode(mode)).map_err(failed)?;
@@ -103,7 +106,7 @@ impl NewFile {
             fs::rename(aside, &place.target)?;
         }
         let folder = folder(&place.target).to_owned();
-        self.place = None;
+        self.placed = self.place.take().map(|place| place.target);
         File::open(folder).and_then(|folder| folder.sync_all())
     }
 }
@@ -129,6 +132,18 @@ impl TraceOutput for NewFile {
 
     fn is_in_place(&self) -> bool {
         self.place.is_none()
+    }
+
+    fn changed(&self, bytes: u64) -> Option<Change> {
+        let target = self.placed.as_ref()?;
+        let own = self.file.metadata().ok()?;
+        let is_there =
+            fs::metadata(target).is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()));
+        match own.len().cmp(&bytes) {
+            Ordering::Less => Some(Change::Truncated),
+            Ordering::Greater => Some(Change::Extended),
+            Ordering::Equal => (!is_there).then_some(Change::Replaced),
+        }
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -233,7 +248,7 @@ fn link(file: &File, target: &Path) -> io::Result<Option<PathBuf>> {
 fn unused_name<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     loop {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let number = NUMBER.fetch_add(1, Relaxed);
         let name = OsString::from(format!(".loopscope-{}-{number}.part", std::process::id()));
         let aside = folder(target).join(name);
         match make(&aside) {
@@ -245,7 +260,7 @@ fn unused_name<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::R
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -299,6 +314,38 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_notices_that_another_program_changed_its_file() {
+        type Act = fn(&Path);
+        let acts: [(Act, Change); 5] = [
+            (|path| drop(File::create(path).unwrap()), Change::Truncated),
+            (|path| fs::remove_file(path).unwrap(), Change::Replaced),
+            (|path| fs::rename(path, path.with_extension("moved")).unwrap(), Change::Replaced),
+            (
+                |path| {
+                    fs::write(path.with_extension("new"), b"header and block").unwrap();
+                    fs::rename(path.with_extension("new"), path).unwrap();
+                },
+                Change::Replaced,
+            ),
+            (
+                |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),
+                Change::Extended,
+            ),
+        ];
+        for (act, how) in acts {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.looptrace");
+            let mut new = NewFile::create_recording(&path).unwrap();
+            new.write_all(b"header and block").unwrap();
+            assert_eq!(new.changed(16), None, "it has no name yet");
+            new.has_block().unwrap();
+            assert_eq!(new.changed(16), None);
+            act(&path);
+            assert_eq!(new.changed(16), Some(how));
+        }
+    }
+
+    #[test]
     fn what_somebody_began_to_write_meanwhile_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
@@ -334,7 +381,7 @@ mod tests {
             let open = |aside: &Path| OpenOptions::new().write(true).create_new(true).open(aside);
             let (file, aside) = unused_name(&target, open).unwrap();
             let place = Some(Place { target: target.clone(), aside: Some(aside) });
-            NewFile { file, path: target.clone(), place, at_once: false }
+            NewFile { file, path: target.clone(), place, placed: None, at_once: false }
         };
         drop(make());
         assert!(names(folder.path()).is_empty());

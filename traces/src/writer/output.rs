@@ -1,9 +1,41 @@
 //! Outputs for a trace: anything that can be truncated.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use rustix::io::Errno;
+
+/// How another program changed a file while it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has fewer bytes than were written.
+    Truncated,
+    /// It has more bytes than were written.
+    Extended,
+    /// Its name is gone or refers to another file.
+    Replaced,
+}
+
+impl Change {
+    pub(super) const ALL: [Self; 3] = [Self::Truncated, Self::Extended, Self::Replaced];
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => {
+                "was truncated by another program while it was written: what was recorded before is lost"
+            }
+            Self::Extended => {
+                "was written to by another program at the same time: what is recorded in it may be damaged"
+            }
+            Self::Replaced => {
+                "was moved, removed or replaced by another program while it was written: the recording is not there"
+            }
+        })
+    }
+}
 
 /// The output of a trace.
 pub trait TraceOutput: Write {
@@ -26,6 +58,12 @@ pub trait TraceOutput: Write {
     /// Whether what was written is where the caller wanted it; a file that is made aside is not, until it is finished.
     fn is_in_place(&self) -> bool {
         true
+    }
+
+    /// How another program changed the output, which should hold the `bytes` written so far; `None` if it did not, or
+    /// if that cannot be known.
+    fn changed(&self, _bytes: u64) -> Option<Change> {
+        None
     }
 
     /// Called after the last write: makes the output durable.
@@ -60,6 +98,14 @@ impl<W: TraceOutput> TraceOutput for &mut W {
 
     fn has_block(&mut self) -> io::Result<()> {
         (**self).has_block()
+    }
+
+    fn is_in_place(&self) -> bool {
+        (**self).is_in_place()
+    }
+
+    fn changed(&self, bytes: u64) -> Option<Change> {
+        (**self).changed(bytes)
     }
 
     fn finish(&mut self) -> io::Result<()> {
