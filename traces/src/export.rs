@@ -30,7 +30,9 @@ use std::io;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
+use crate::chrome::export::SPAN_NS_MAX;
 use crate::source::{EventSource, SourceError, SourceState};
+use crate::units::duration;
 use survey::Survey;
 
 /// The part of a recording to export.
@@ -57,6 +59,17 @@ pub enum ExportError {
     /// The recording cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// It covers more time than readers of the format can hold.
+    #[error(
+        "the part to export spans {}, and a Chrome trace holds at most {}: its times are damaged; leave the wrong ones out \
+         with --from or --to, or use another format",
+        duration(*.span_ns),
+        duration(SPAN_NS_MAX)
+    )]
+    TooLong {
+        /// Its length, in nanoseconds.
+        span_ns: u64,
+    },
     /// The output cannot be written.
     #[error("cannot write the export: {0}")]
     Write(#[from] io::Error),

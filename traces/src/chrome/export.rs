@@ -4,7 +4,8 @@
 //! what they ran and what they stopped for; queue depths, the agenda's waiting tasklets and the heap are counters;
 //! signals, commands, GC decisions and stalls are instants with their numbers. Times are microseconds with three
 //! decimals, printed from integers and counted from the recording's first moment; durations have more decimals where
-//! doubles need them to add up. Memory is bounded: a thread's events wait for the end of their tick, at most
+//! doubles need them to add up. Beyond 12 days, where doubles no longer hold nanoseconds well enough for that, times are
+//! whole microseconds. Memory is bounded: a thread's events wait for the end of their tick, at most
 //! [`WAITING_MAX`] of them.
 
 mod blame;
@@ -33,6 +34,10 @@ use crate::timeline::PollWait;
 
 /// Most events per thread held until the end of their tick.
 pub const WAITING_MAX: usize = 1 << 18;
+
+/// The longest part that can be exported, in nanoseconds (36 years): readers keep microseconds as doubles, which beyond
+/// that cannot tell the end of a slice from the beginning of the next one.
+pub const SPAN_NS_MAX: u64 = 1 << 60;
 
 /// Most events held for sorting, per thread without ticks.
 const WAITING_OUTSIDE: usize = 1 << 13;
@@ -147,13 +152,18 @@ impl<W: Write> ChromeWriter<W> {
     ///
     /// # Errors
     ///
-    /// [`ExportError::Write`] if the output cannot be written.
+    /// [`ExportError::TooLong`] if the part is longer than readers can hold; [`ExportError::Write`] if the output cannot be
+    /// written.
     pub fn new(
         out: W,
         metadata: &Metadata,
         survey: Survey,
         options: ExportOptions,
     ) -> Result<Self, ExportError> {
+        let span_ns = survey.span_ns();
+        if span_ns > SPAN_NS_MAX {
+            return Err(ExportError::TooLong { span_ns });
+        }
         // Viewers take 0 to mean "none".
         let pid = u64::from(metadata.pid.max(1));
         let keys = (1..=survey.threads.len()).map(|tid| format!(",\"pid\":{pid},\"tid\":{tid},\"ts\":"));
@@ -174,6 +184,7 @@ impl<W: Write> ChromeWriter<W> {
             comma: "",
             stats,
         };
+        writer.out.hold_times_up_to(span_ns);
         writer.head(metadata);
         writer.out.settle()?;
         Ok(writer)
@@ -451,7 +462,7 @@ impl<W: Write> ChromeWriter<W> {
     }
 
     fn stand(&mut self, lane: usize, at: u64) {
-        self.out.raw(&self.lanes[lane].keys).micros(at);
+        self.out.raw(&self.lanes[lane].keys).time(at);
     }
 
     fn begin_event(&mut self) {

@@ -8,19 +8,24 @@ const BUFFER_BYTES: usize = 1 << 16;
 /// A viewer that keeps numbers as doubles would round integers above this, so they are written as strings.
 const EXACT_MAX: u64 = 1 << 53;
 
+/// The last time, in nanoseconds (12 days), at which two doubles of microseconds are less than half a nanosecond.
+const FINE_MAX_NS: u64 = (1 << 40) * 1_000;
+
 /// Gathers text and writes it in large pieces.
 #[derive(Debug)]
 pub(crate) struct JsonOut<W> {
     out: W,
     buffer: Vec<u8>,
     pub(crate) bytes: u64,
+    /// Whether times are rounded down to microseconds.
+    is_coarse: bool,
 }
 
 impl<W: Write> JsonOut<W> {
     pub(crate) fn new(out: W) -> Self {
         // The buffer grows to full size only once needed: there may be thousands, one for each emitter, and most hold
         // little.
-        Self { out, buffer: Vec::new(), bytes: 0 }
+        Self { out, buffer: Vec::new(), bytes: 0, is_coarse: false }
     }
 
     /// Appends text unchanged: it must be JSON already.
@@ -86,6 +91,22 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
+    /// Rounds times down to microseconds if the latest is too late for ends that are one or two doubles early: rounded by
+    /// a reader, slices would no longer nest.
+    pub(crate) const fn hold_times_up_to(&mut self, latest_ns: u64) {
+        self.is_coarse = latest_ns > FINE_MAX_NS;
+    }
+
+    const fn rounded(&self, ns: u64) -> u64 {
+        if self.is_coarse { ns - ns % 1_000 } else { ns }
+    }
+
+    /// Appends a time in microseconds.
+    #[inline]
+    pub(crate) fn time(&mut self, ns: u64) -> &mut Self {
+        self.micros(self.rounded(ns))
+    }
+
     /// Appends, in microseconds, the duration from `start` to `end` on a thread whose first slice begins at `first`.
     ///
     /// speedscope subtracts the first slice's time from all others and adds times and durations, all as doubles. An end
@@ -94,17 +115,20 @@ impl<W: Write> JsonOut<W> {
     /// name: one tick then lies inside another. So everything that ends at one time is made to end at the same double,
     /// one or two before the exact one. That takes decimals far below the half nanosecond by which others round.
     pub(crate) fn duration(&mut self, first: u64, start: u64, end: u64) -> &mut Self {
+        let [first, start, end] = [first, start, end].map(|ns| self.rounded(ns));
         let dur = end.saturating_sub(start);
         // Beyond that, doubles cannot hold nanoseconds, and nothing can be corrected.
-        if dur == 0 || end > EXACT_MAX {
+        if dur == 0 || (end > EXACT_MAX && !self.is_coarse) {
             return self.micros(dur);
         }
         let as_read = |ns: u64| ns as f64 / 1_000.0;
         let from = as_read(start) - as_read(first);
         let to = sum_before(as_read(end) - as_read(first));
-        // It must still round to its nanosecond.
-        let is_it =
-            |value: f64| (from + value).total_cmp(&to).is_eq() && (value * 1_000.0 - dur as f64).abs() < 0.4;
+        // It must still round to its nanosecond, or to its microsecond.
+        let off_ns = if self.is_coarse { 700.0 } else { 0.4 };
+        let is_it = |value: f64| {
+            (from + value).total_cmp(&to).is_eq() && (value * 1_000.0 - dur as f64).abs() < off_ns
+        };
         let least = decimals(to);
         for places in least..least + 3 {
             let Some(unit) = 10_u64.checked_pow(places).filter(|_| places <= PLACES_MAX) else { break };

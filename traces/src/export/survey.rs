@@ -51,6 +51,8 @@ pub struct Survey {
     places: HashMap<(SourceId, Option<Runner>), usize>,
     /// The start of the exported part.
     pub(crate) base: Option<Timestamp>,
+    /// The end of the exported part.
+    end: Timestamp,
     unended: Unended,
     /// The start of the recording's first event, from which summaries count as well.
     pub(crate) first: Option<Timestamp>,
@@ -124,6 +126,7 @@ impl Survey {
         }
         // Counters and instants are at their own time, but within a tick that began earlier.
         self.base = Some(self.base.map_or(start, |base| base.min(start)));
+        self.end = self.end.max(stamped.at);
         let ticks =
             matches!(stamped.event, Event::TickStart { .. } | Event::TickEnd { .. } | Event::TaskRan { .. });
         let worker = worker_of(&stamped.event);
@@ -135,6 +138,11 @@ impl Survey {
         if worker.is_some() && self.threads[place].is_loop && self.place(stamped.source, worker).is_none() {
             self.add(stamped.source, worker, worker);
         }
+    }
+
+    /// The length of the exported part, in nanoseconds.
+    pub(crate) fn span_ns(&self) -> u64 {
+        self.base.map_or(0, |base| self.end.ns_since(base))
     }
 
     /// Unfinished work at the end of the stream, if that is exported, as the events that would have recorded it: inner

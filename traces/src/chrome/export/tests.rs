@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 
-use loop_probes::ids::SourceId;
+use loop_probes::ids::{SourceId, TaskId};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::chrome::import::Import;
+use crate::chrome::lint::{Effect, Rule, Viewer, lint};
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
 use crate::synthetic::strategy::{hanging, hostile_events, scripts};
@@ -99,8 +101,11 @@ proptest! {
     fn hostile_events_make_valid_json(events in hostile_events()) {
         let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
         let mut out = Vec::new();
-        export(|| Ok(source.clone()), ExportOptions { details: true, ..ExportOptions::default() }, &mut out).unwrap();
-        prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
+        let options = ExportOptions { details: true, ..ExportOptions::default() };
+        match export(|| Ok(source.clone()), options, &mut out) {
+            Err(error) => prop_assert!(matches!(error, ExportError::TooLong { .. }), "{}", error),
+            Ok(_) => prop_assert!(serde_json::from_slice::<Value>(&out).is_ok()),
+        }
     }
 }
 
@@ -186,6 +191,48 @@ fn agenda_workers_are_threads_that_run_and_stop() {
     for name in ["shutdown began", "shutdown", "command D", "pump"] {
         assert!(events.iter().any(|event| event["name"] == name), "{name}");
     }
+}
+
+/// A tick at the start, and three at the end, one after the other.
+fn lasting(span_ns: u64) -> MemorySource {
+    let tick = |tick, start, end| {
+        let at = |at_ns, event| Stamped { at: Timestamp(at_ns), source: SourceId(1), event };
+        let start_event = at(start, Event::TickStart { tick });
+        let (start, tag) = (Timestamp(start), Default::default());
+        let task = Event::TaskRan { task: TaskId(tick), tag, outcome: Outcome::Done, queued: start, start };
+        [start_event, at(end, task), at(end, Event::TickEnd { tick, tasks_run: 1, start })]
+    };
+    let end = 5 + span_ns;
+    let ticks = [
+        (5, 10),
+        (10, end - 9_903),
+        (end - 9_903, end - 5_402),
+        (end - 5_402, end - 3_301),
+        (end - 3_301, end),
+    ];
+    let events = (1..).zip(ticks).flat_map(|(number, (start, end))| tick(number, start, end)).collect();
+    MemorySource::new("t", SourceKind::Trace, Script::default().metadata(), events)
+}
+
+#[test]
+fn lint_and_import_accept_times_as_long_as_the_export_writes_them() {
+    for span_ns in
+        [20_000, (1 << 40) * 1_000, 1 << 50, 1 << 53, 1 << 54, 1_000_000_000_000_000_000, SPAN_NS_MAX]
+    {
+        let mut out = Vec::new();
+        export(|| Ok(lasting(span_ns)), ExportOptions::default(), &mut out).unwrap();
+        let harms = |rule: &Rule| Viewer::ALL.iter().any(|viewer| rule.effect(*viewer) > Effect::Warns);
+        lint(&out[..], |found| assert!(!harms(found.rule), "{span_ns}: {}", found.rule.id)).unwrap();
+        Import::read(&out[..], "t", &[], &mut |_| {}).unwrap();
+    }
+    for span_ns in [SPAN_NS_MAX + 1, u64::MAX - 5] {
+        let refused = export(|| Ok(lasting(span_ns)), ExportOptions::default(), io::sink()).unwrap_err();
+        assert!(matches!(refused, ExportError::TooLong { .. }), "{refused}");
+    }
+    // The rest of a damaged recording can be exported.
+    let range = TimeRange { from: Some(Timestamp(u64::MAX - 9_000)), ..TimeRange::default() };
+    let options = ExportOptions { range, ..ExportOptions::default() };
+    assert_eq!(export(|| Ok(lasting(u64::MAX - 5)), options, io::sink()).unwrap().task_slices, 3);
 }
 
 #[test]

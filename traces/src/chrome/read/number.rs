@@ -7,8 +7,9 @@ pub struct Micros {
     ps: i128,
 }
 
-/// Limit in nanoseconds on either side of zero, beyond which a time is out of range (146 years).
-const NS_MAX: i128 = 1 << 62;
+/// Limit in nanoseconds on either side of zero, from which on a time is out of range (146 years): viewers hold signed
+/// 64-bit nanoseconds.
+const NS_MAX: u64 = 1 << 62;
 
 impl Micros {
     /// Parses `text`: digits, with optional sign, fraction and exponent. Decimals beyond the picosecond are cut off.
@@ -50,7 +51,7 @@ impl Micros {
             30.. => return None,
             _ => 0,
         };
-        (ps / 1000 < NS_MAX).then_some(Self { ps: if negative { -ps } else { ps } })
+        (ps / 1000 < i128::from(NS_MAX)).then_some(Self { ps: if negative { -ps } else { ps } })
     }
 
     /// Rounds to the nearest nanosecond.
@@ -64,7 +65,8 @@ impl Micros {
     /// The end of an interval that begins here and lasts `dur`, clamped to the range.
     #[must_use]
     pub fn plus(self, dur: Self) -> Self {
-        Self { ps: (self.ps + dur.ps).clamp(-NS_MAX * 1000, NS_MAX * 1000) }
+        let ps_max = i128::from(NS_MAX) * 1000;
+        Self { ps: (self.ps + dur.ps).clamp(-ps_max, ps_max) }
     }
 
     /// Whether it lies before zero.
