@@ -4,7 +4,9 @@
 #[path = "support/program.rs"]
 mod program;
 
-use program::Place;
+use std::process::Command;
+
+use program::{Place, text};
 
 const VERBS: [&str; 14] = [
     "demo",
@@ -110,4 +112,83 @@ fn a_pipe_that_closes_is_no_error() {
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("the binary starts");
     drop(child.stdout.take());
     assert!(child.wait().expect("the binary ends").success());
+}
+
+#[test]
+fn a_closed_standard_output_is_an_error() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    place.succeed(&["demo", "--duration", "200ms", "--no-tui", "--record", text(&trace)]);
+    for arguments in [&["export", text(&trace), "-o", "-"][..], &["report", text(&trace)], &["ps"], &["man"]]
+    {
+        let mut command = Command::new("bash");
+        command.args(["-c", "exec \"$0\" \"$@\" >&-", env!("CARGO_BIN_EXE_loopscope")]).args(arguments);
+        let output = command.env("LOOPSCOPE_DIR", place.rings()).output().expect("a shell runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
+        assert_eq!(told, "loopscope: cannot write standard output: it is closed\n", "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_errors_of_usage_repeat_is_printable() {
+    let place = Place::new();
+    for arguments in [
+        &["rep\u{202e}ort"][..],
+        &["report", "a", "--fo\u{202e}o"],
+        &["diff", "a", "--", "b", "--fo\u{202e}o"],
+        &["demo", "--seed", "\u{202e}7"],
+        &["demo", "--stall", "7\u{202e}\u{1b}[2J"],
+        &["report", "a", "--format", "te\u{202e}xt"],
+        &["minimize", "a", "-o", "b", "--keep", "ta\u{202e}sk > 1"],
+        &["rerun", "a", "--scale", "\u{202e}"],
+    ] {
+        let output = place.run(arguments);
+        let told = String::from_utf8(output.stderr).expect("messages are UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.contains("\\u{202e}"), "{arguments:?}: {told}");
+        let is_raw =
+            |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
+        assert!(!told.contains(is_raw), "{arguments:?}: {told:?}");
+    }
+}
+
+#[test]
+fn a_trace_is_not_written_to_standard_output() {
+    let place = Place::new();
+    for (option, arguments) in [
+        ("--record", &["demo", "--no-tui", "--record", "-"][..]),
+        ("--record", &["attach", "1", "--no-tui", "--record", "-"]),
+        ("-o", &["record", "1", "-o", "-"]),
+        ("-o", &["rerun", "a.looptrace", "-o", "-"]),
+        ("-o", &["minimize", "a.looptrace", "--keep", "stalls >= 1", "-o", "-"]),
+        ("-o", &["import", "a.json", "-o", "-"]),
+    ] {
+        let told = place.fail(2, arguments);
+        assert!(told.starts_with(&format!("loopscope: {option} -: a trace is saved to a file")), "{told}");
+    }
+}
+
+#[test]
+fn two_formats_at_once_are_refused() {
+    let place = Place::new();
+    for arguments in [
+        &["report", "a", "--json", "--format", "text"][..],
+        &["report", "a", "--format", "junit", "--json"],
+        &["diff", "a", "--json", "--format", "markdown", "--", "b"],
+    ] {
+        let told = place.fail(2, arguments);
+        assert!(told.contains("--json and --format") && told.contains("contradict"), "{told}");
+    }
+    assert!(place.fail(3, &["report", "a", "--json", "--format", "json"]).contains("\"a\""));
+}
+
+#[test]
+fn a_trace_from_a_pipe_that_finds_no_room_names_the_folder() {
+    let place = Place::new();
+    let output =
+        place.command(&["report", "-"]).env("TMPDIR", "/no-such-folder").output().expect("it starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("/no-such-folder") && told.contains("TMPDIR"), "{told}");
 }

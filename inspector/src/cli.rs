@@ -11,11 +11,12 @@ mod sides;
 mod what_if;
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use loop_probes::text::{printable, printable_path};
 
 pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
@@ -64,8 +65,22 @@ impl Cli {
     ///
     /// Describes what is wrong with it, or carries the help that it asks for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        sides::read(words.into_iter().collect())
+        let words: Vec<OsString> = words.into_iter().collect();
+        sides::read(words.clone()).map_err(|error| printed(error, &words))
     }
+}
+
+/// The error of a command line, in printable characters. Clap repeats words as they are, so the error is taken from the
+/// same words in printable form.
+fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let shown: Vec<OsString> = words.iter().map(|word| printable_path(Path::new(word)).into()).collect();
+    if shown == words {
+        return error;
+    }
+    let kind = error.kind();
+    let is_same = |shown: &clap::Error| shown.kind() == kind;
+    let plain = || clap::Error::raw(kind, printable(&error.to_string()));
+    sides::read(shown).err().filter(is_same).unwrap_or_else(plain)
 }
 
 /// Flags that every verb takes.

@@ -19,9 +19,10 @@ mod rerun;
 mod summary;
 mod what_if;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use clap::CommandFactory as _;
+use clap::{CommandFactory as _, ValueEnum};
 use loop_probes::text::printable;
 
 use crate::cli::{Cli, Command};
@@ -37,6 +38,13 @@ use crate::stdout;
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let global = cli.global;
     large_files_are_errors()?;
+    if let Some((option, path)) = trace_output(&cli.command)
+        && path == Path::new("-")
+    {
+        return Err(Failure::Usage(format!(
+            "{option} -: a trace is saved to a file, so name one (./- for a file of that name)"
+        )));
+    }
     // The demo's own spans go into its session, which must exist first.
     if !matches!(cli.command, Command::Demo(_)) {
         diagnostics::start(global.log.as_deref(), None)?;
@@ -59,6 +67,26 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
+/// The option that names the trace to write, and its value.
+fn trace_output(command: &Command) -> Option<(&'static str, &Path)> {
+    match command {
+        Command::Demo(args) => args.live.record.as_deref().map(|path| ("--record", path)),
+        Command::Attach(args) => args.live.record.as_deref().map(|path| ("--record", path)),
+        Command::Record(args) => Some(("-o", &args.output)),
+        Command::Rerun(args) => args.what_if.output.as_deref().map(|path| ("-o", path)),
+        Command::Minimize(args) => Some(("-o", &args.output)),
+        Command::Import(args) => Some(("-o", &args.output)),
+        Command::Ps(_)
+        | Command::Replay(_)
+        | Command::Report(_)
+        | Command::Diff(_)
+        | Command::Export(_)
+        | Command::Lint(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => None,
+    }
+}
+
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
@@ -71,6 +99,17 @@ fn large_files_are_errors() -> Result<(), Failure> {
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
         .map(drop)
         .map_err(|error| Failure::Input(format!("cannot handle SIGXFSZ: {error}")))
+}
+
+/// Refuses `--json` beside a `--format` that asks for another one.
+fn one_format(json: bool, format: &impl ValueEnum) -> Result<(), Failure> {
+    match format.to_possible_value() {
+        Some(format) if json && format.get_name() != "json" => Err(Failure::Usage(format!(
+            "--json and --format {} contradict each other: give one of them",
+            format.get_name()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Prints a warning to standard error.

@@ -56,7 +56,7 @@ impl Input {
         if word == STDIN {
             let spool = Spool::fill(io::stdin().lock(), &FILE_MAGIC);
             let spool =
-                spool.map_err(|error| Failure::Input(format!("cannot put {STDIN_NAME} aside: {error}")))?;
+                spool.map_err(|error| Failure::Input(format!("cannot copy {STDIN_NAME}: {error}")))?;
             let trace = TraceReader::new(spool.again(), Path::new(STDIN_NAME)).map_err(Failure::input)?;
             return Ok(Self::Piped(spool, Box::new(trace)));
         }

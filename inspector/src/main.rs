@@ -4,7 +4,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use loopscope::cli::Cli;
-use loopscope::commands;
+use loopscope::{commands, stdout};
+
+/// Called by the C library before `main`.
+#[used]
+#[expect(unsafe_code, reason = "the section of the functions that run before main")]
+// SAFETY: the section holds pointers to functions of this signature, and this one needs nothing of Rust's runtime.
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = stdout::look;
 
 fn main() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());

@@ -6,7 +6,29 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use loop_probes::text::printable_path;
+
+/// Size of the copy buffer.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Why a pipe cannot be copied to a temporary file.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The pipe cannot be read.
+    #[error("{0}")]
+    Input(io::Error),
+    /// The temporary file cannot be made or written.
+    #[error("its temporary file in {} cannot be written: {source}; set TMPDIR to a folder with room", printable_path(.folder))]
+    File {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
 
 /// The content of a pipe, readable from any position.
 #[derive(Clone, Debug)]
@@ -21,13 +43,15 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// Returns an error if it cannot be read, or the file cannot be written.
-    pub fn fill<const N: usize>(mut input: impl Read, magic: &[u8; N]) -> io::Result<Self> {
-        let mut file = tempfile::tempfile()?;
+    /// [`SpoolError`] if it cannot be read, or the file cannot be made or written.
+    pub fn fill<const N: usize>(mut input: impl Read, magic: &[u8; N]) -> Result<Self, SpoolError> {
+        let folder = std::env::temp_dir();
+        let failed = |source| SpoolError::File { folder: folder.clone(), source };
+        let mut file = tempfile::tempfile_in(&folder).map_err(failed)?;
         let mut begin = Vec::new();
-        (&mut input).take(N as u64).read_to_end(&mut begin)?;
-        file.write_all(&begin)?;
-        let rest = if begin == magic { io::copy(&mut input, &mut file)? } else { 0 };
+        (&mut input).take(N as u64).read_to_end(&mut begin).map_err(SpoolError::Input)?;
+        file.write_all(&begin).map_err(failed)?;
+        let rest = if begin == magic { copy(&mut input, &mut file, failed)? } else { 0 };
         let size = begin.len() as u64 + rest;
         Ok(Self { file: Arc::new(file), size, at: 0 })
     }
@@ -36,6 +60,26 @@ impl Spool {
     #[must_use]
     pub fn again(&self) -> Self {
         Self { at: 0, ..self.clone() }
+    }
+}
+
+/// Copies the rest of `input` to `file`; `failed` is the error if that cannot be written. Returns the bytes copied.
+fn copy(
+    input: &mut impl Read,
+    file: &mut File,
+    failed: impl Fn(io::Error) -> SpoolError,
+) -> Result<u64, SpoolError> {
+    let (mut buffer, mut copied) = (vec![0; BUFFER_BYTES], 0);
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(copied),
+            Ok(read) => {
+                file.write_all(&buffer[..read]).map_err(&failed)?;
+                copied += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(SpoolError::Input(error)),
+        }
     }
 }
 

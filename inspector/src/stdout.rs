@@ -1,7 +1,9 @@
 //! Standard output of commands: a reader that closes the pipe early is not an error, anything else is.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, StdoutLock, Write};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use loop_probes::text::{is_printable, printable_path};
 use serde::Serialize;
@@ -9,10 +11,38 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::exit::Failure;
 
+/// Its name in messages.
+const NAME: &str = "standard output";
+
 /// Whether standard output is a terminal.
 #[must_use]
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// Whether standard output was closed when the program started.
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Notes whether standard output is closed. Must run before `main`: Rust's runtime replaces a closed standard stream with
+/// `/dev/null`, which then takes everything without an error.
+pub extern "C" fn look() {
+    #[expect(unsafe_code, reason = "a descriptor that may be closed has no safe handle")]
+    // SAFETY: the number is only passed to fcntl, which reports a closed descriptor as an error, and no other thread
+    // runs yet that could open or close it.
+    let stdout = unsafe { BorrowedFd::borrow_raw(rustix::stdio::raw_stdout()) };
+    IS_CLOSED.store(rustix::io::fcntl_getfd(stdout).is_err(), Ordering::Relaxed);
+}
+
+/// Standard output, for everything that a command prints.
+///
+/// # Errors
+///
+/// [`Failure::Input`] if it is closed.
+pub fn lock() -> Result<StdoutLock<'static>, Failure> {
+    if IS_CLOSED.load(Ordering::Relaxed) {
+        return Err(Failure::Input(format!("cannot write {NAME}: it is closed")));
+    }
+    Ok(io::stdout().lock())
 }
 
 /// Default width of a line, in cells, and the maximum.
@@ -39,8 +69,8 @@ fn columns(terminal: Option<usize>, variable: Option<&str>) -> usize {
 ///
 /// [`Failure::Input`] if it cannot be written for another reason.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()), "standard output")
+    let mut out = lock()?;
+    settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Prints `value` as a line of JSON.
@@ -85,15 +115,15 @@ impl Formatter for Plain {
     }
 }
 
-/// Turns a closed pipe into success, and any other error into a failure that names `place`.
+/// Turns the error of a pipe whose reader is gone into success, and any other one into a failure.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] for an error other than a closed pipe.
-pub fn settle(written: io::Result<()>, place: &str) -> Result<(), Failure> {
+/// [`Failure::Input`] for an error other than that.
+pub fn settle(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::Input(format!("cannot write {place}: {error}"))),
+        written => written.map_err(|error| Failure::Input(format!("cannot write {NAME}: {error}"))),
     }
 }
 

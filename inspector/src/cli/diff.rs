@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 use loop_traces::analysis::condition;
 use loop_traces::analysis::metric::Metric;
@@ -43,9 +44,10 @@ pub struct DiffArgs {
     pub strict: bool,
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(default_value_if("json", ArgPredicate::IsPresent, "json"))]
     pub format: VerdictFormat,
     /// The same as --format json
-    #[arg(long, overrides_with = "format")]
+    #[arg(long)]
     pub json: bool,
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, ValueEnum};
 
 /// `loopscope report`
@@ -19,9 +20,10 @@ pub struct ReportArgs {
     pub input: OsString,
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(default_value_if("json", ArgPredicate::IsPresent, "json"))]
     pub format: ReportFormat,
     /// The same as --format json
-    #[arg(long, overrides_with = "format")]
+    #[arg(long)]
     pub json: bool,
     /// How much of it.
     #[command(flatten)]

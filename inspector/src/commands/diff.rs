@@ -5,7 +5,7 @@ use loop_traces::analysis::gate::Judgement;
 use serde_json::Value;
 use std::ffi::OsString;
 
-use super::{drawing, warn};
+use super::{drawing, one_format, warn};
 use crate::cli::{DiffArgs, Global, VerdictFormat};
 use crate::exit::Failure;
 use crate::gates::{self, Bounds};
@@ -14,6 +14,7 @@ use crate::stdout;
 use crate::verdict::{Page, junit, markdown, text};
 
 pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
+    one_format(args.json, &args.format)?;
     let options = options(args)?;
     // Report a mistake in the gate file before reading long traces.
     let gates = args
@@ -32,11 +33,10 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     let comparison = compare(&base, &candidate, &options);
     let judged: Vec<Judgement> = gates.iter().map(|gate| gate.judge_against(&base, &candidate)).collect();
     let page = Page::of(&comparison, judged, args.strict);
-    let format = if args.json { VerdictFormat::Json } else { args.format };
-    if format == VerdictFormat::Json {
+    if args.format == VerdictFormat::Json {
         stdout::print_json(&to_json(&comparison, &page)?)?;
     } else {
-        stdout::print(&render(&page, format, global)?)?;
+        stdout::print(&render(&page, args.format, global)?)?;
     }
     conclude(&page)
 }

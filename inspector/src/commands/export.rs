@@ -1,6 +1,5 @@
 //! `loopscope export`: write a trace or a ring as a file for other programs.
 
-use std::io;
 use std::path::Path;
 
 use loop_traces::chrome::export::ExportOptions;
@@ -14,7 +13,7 @@ use crate::exit::Failure;
 use crate::exporting::{self, Export, Exported};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
-use crate::stdout::settle;
+use crate::stdout;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     if let (Some(from), Some(to)) = (args.from, args.to)
@@ -65,9 +64,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
 
 /// A reader that closes the pipe early is not an error.
 fn to_stdout(input: &Input, what: Export) -> Result<Option<Exported>, Failure> {
-    match exporting::to(input, what, io::stdout().lock()) {
+    match exporting::to(input, what, stdout::lock()?) {
         Ok(exported) => Ok(Some(exported)),
-        Err(ExportError::Write(error)) => settle(Err(error), "standard output").map(|()| None),
+        Err(ExportError::Write(error)) => stdout::settle(Err(error)).map(|()| None),
         Err(error) => Err(Failure::input(error)),
     }
 }

@@ -22,9 +22,6 @@ use crate::interrupt::{Interrupt, Stopping, StoppingInput};
 use crate::stdout;
 
 pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
-    if args.output == Path::new("-") {
-        return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
-    }
     let shown = shown(&args.input);
     if args.input != Path::new(STDIN) {
         spare(&args.input, &args.output)?;

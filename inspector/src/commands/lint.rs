@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::LintArgs;
 use crate::exit::Failure;
 use crate::input::{STDIN, open_file, shown};
-use crate::stdout::settle;
+use crate::stdout;
 use crate::units;
 
 /// Findings printed per rule, unless all are asked for.
@@ -31,7 +31,7 @@ pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
     } else {
         args.viewer.iter().map(|viewer| Viewer::from(*viewer)).collect()
     };
-    let out = BufWriter::new(io::stdout().lock());
+    let out = BufWriter::new(stdout::lock()?);
     let mut page = Page {
         out,
         name: &name,
@@ -49,7 +49,7 @@ pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
     })
     .map_err(|error| cannot(&error))?;
     let written = written.and_then(|()| page.finish(&report)).and_then(|()| page.out.flush());
-    settle(written, "standard output")?;
+    stdout::settle(written)?;
     let losers = page.losers();
     if losers.is_empty() {
         return Ok(());

@@ -1,7 +1,5 @@
 //! `loopscope record`: save the events of a running loop, without a dashboard.
 
-use std::path::Path;
-
 use loop_probes::ring::Start;
 
 use super::follow::follow;
@@ -13,9 +11,6 @@ use crate::interrupt::Interrupt;
 use crate::sink::{Sink, saved};
 
 pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
-    if args.output == Path::new("-") {
-        return Err(Failure::Usage("a trace is saved to a file: name one with -o, not -".to_owned()));
-    }
     let interrupt = Interrupt::new(args.duration)?;
     // The current content of the ring is part of the recording.
     let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();

@@ -9,7 +9,7 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::TimelineConfig;
 use serde_json::Value;
 
-use super::{diff, drawing, summary, warn};
+use super::{diff, drawing, one_format, summary, warn};
 use crate::cli::{Global, Kept, ReportArgs, ReportFormat, STALLS_MAX, VerdictFormat};
 use crate::exit::Failure;
 use crate::gates::{self, Bounds};
@@ -19,12 +19,13 @@ use crate::stdout;
 use crate::verdict::Page;
 
 pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
-    let json = args.json || args.format == ReportFormat::Json;
+    one_format(args.json, &args.format)?;
+    let json = args.format == ReportFormat::Json;
     match &args.gate {
         Some(gates) => gated(args, gates, json, global),
-        None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) && !json => Err(
-            Failure::Usage("--format junit and markdown print gates: name their file with --gate".to_owned()),
-        ),
+        None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) => Err(Failure::Usage(
+            "--format junit and markdown print gates: name their file with --gate".to_owned(),
+        )),
         None => print(&args.input, json, &args.kept, global),
     }
 }
@@ -55,10 +56,10 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
     let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
     let page = Page::of_gates(judged, args.strict);
     match args.format {
-        _ if json => stdout::print_json(&with_gates(&read.run.summary, &page)?)?,
+        ReportFormat::Json => stdout::print_json(&with_gates(&read.run.summary, &page)?)?,
         ReportFormat::Junit => stdout::print(&diff::render(&page, VerdictFormat::Junit, global)?)?,
         ReportFormat::Markdown => stdout::print(&diff::render(&page, VerdictFormat::Markdown, global)?)?,
-        ReportFormat::Text | ReportFormat::Json => stdout::print(&text(&read.run, &page, global)?)?,
+        ReportFormat::Text => stdout::print(&text(&read.run, &page, global)?)?,
     }
     diff::conclude(&page)
 }

@@ -41,13 +41,18 @@ fn options_stand_anywhere() {
 }
 
 #[test]
-fn the_last_of_two_formats_counts() {
+fn json_is_a_format() {
     let format = |line: &str| {
         let args = diff(line);
         (args.json, args.format)
     };
-    assert_eq!(format("loopscope diff a -- b --format junit --json"), (true, VerdictFormat::Text));
-    assert_eq!(format("loopscope diff a -- b --json --format junit"), (false, VerdictFormat::Junit));
+    assert_eq!(format("loopscope diff a -- b --format junit --json"), (true, VerdictFormat::Junit));
+    assert_eq!(
+        format("loopscope diff a -- b --json --format junit"),
+        (true, VerdictFormat::Junit),
+        "refused later"
+    );
+    assert_eq!(format("loopscope diff a -- b --json"), (true, VerdictFormat::Json));
 }
 
 #[test]
