@@ -166,17 +166,15 @@ impl Histogram {
         }
     }
 
-    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that have not ended, or were
-    /// cut short, count with their known minimum: they raise figures and lower none, since they say nothing against
-    /// those that ended.
+    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are final.
+    /// Those that have not ended count with their known minimum: they raise figures and lower none, since they say nothing
+    /// against those that ended.
     #[must_use]
     pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
         let bounds = (missing.count() > 0).then(|| SpreadBounds::of(self, missing));
-        if missing.unfinished().is_none() && missing.cut_short().is_none() {
-            return Percentiles { p99_bounds: bounds.map(|bounds| bounds.p99), bounds, ..self.percentiles() };
-        }
-        let all = self.with(missing.cut_short());
-        let (seen, all) = (self.percentiles(), all.with(missing.unfinished()).percentiles());
+        let ended = self.with(missing.cut_short());
+        let seen = ended.percentiles();
+        let all = missing.unfinished().map_or(seen, |more| ended.with(Some(more)).percentiles());
         Percentiles {
             count: all.count,
             few_samples: all.few_samples,
@@ -429,6 +427,20 @@ mod tests {
         }
         some.merge(&more);
         assert_eq!(some.percentiles(), all.percentiles());
+    }
+
+    #[test]
+    fn what_was_cut_short_is_a_sample_and_what_has_not_ended_lowers_nothing() {
+        let mut ended = Histogram::new();
+        ended.record_many(1_000, 160);
+        let mut short = Histogram::new();
+        short.record_many(10, 240);
+        let all = ended.with(Some(&short)).percentiles();
+        assert_eq!((all.count, all.p50, all.mean), (400, Some(10), Some(406)));
+        assert_eq!(ended.percentiles_missing(&Missing::none().with_cut_short(short.clone())), all);
+        let open = ended.percentiles_missing(&Missing::none().with_unfinished(short, 0));
+        assert_eq!((open.count, open.p50, open.mean), (400, Some(1_000), Some(1_000)));
+        assert_eq!(open.bounds.map(|bounds| (bounds.p50.lo, bounds.p50.hi)), Some((10, None)));
     }
 
     #[test]

@@ -82,25 +82,7 @@ impl SpreadBounds {
     /// %), as all those of a [`Histogram`].
     #[must_use]
     pub fn of(seen: &Histogram, missing: &Missing) -> Self {
-        let Some(cut_short) = missing.cut_short() else { return Self::of_ended(seen, missing) };
-        let (all, alone) =
-            (Self::of_ended(&seen.with(Some(cut_short)), missing), Self::of_ended(seen, missing));
-        // What was cut short lowers no figure.
-        let up_to = |of: fn(&Self) -> Bounds| {
-            let (all, alone) = (of(&all), of(&alone));
-            Bounds { lo: all.lo, hi: all.hi.zip(alone.hi).map(|(all, alone)| all.max(alone)) }
-        };
-        Self {
-            p50: up_to(|of| of.p50),
-            p90: up_to(|of| of.p90),
-            p99: up_to(|of| of.p99),
-            max: up_to(|of| of.max),
-            mean: up_to(|of| of.mean),
-            gmean: up_to(|of| of.gmean),
-        }
-    }
-
-    fn of_ended(seen: &Histogram, missing: &Missing) -> Self {
+        let seen = &*seen.with(missing.cut_short());
         let at_least = &*seen.with(missing.unfinished());
         let sides = Sides::of(seen, at_least, missing);
         let quantile = |quantile| sides.quantile(quantile);

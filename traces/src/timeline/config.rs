@@ -47,8 +47,8 @@ pub struct TimelineConfig {
     pub sources_max: usize,
     /// Tasklets tracked per priority while they wait for a worker of the agenda; further ones are only counted.
     pub tasklets_followed: usize,
-    /// Immediates tracked until they run, and queued tasks tracked, for each loop. Beyond that, only the next sample
-    /// tells immediates from tasks.
+    /// Queued tasks tracked for each loop, and immediates and after-loop callbacks of all loops together. Beyond that, only
+    /// the next sample tells these from tasks.
     pub queued_followed: usize,
     /// Names of what keeps a loop alive, its armed timers and its sources: limit for each, per loop.
     pub names_kept: usize,

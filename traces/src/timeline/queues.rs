@@ -14,9 +14,9 @@ use loop_probes::ids::{TaskId, Timestamp};
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
 use crate::analysis::loss::Bounds;
-use depth::{Depths, Immediates};
-use waiting::Waiting;
+use depth::Depths;
 pub(crate) use waiting::Waits;
+use waiting::{Room, Waiting};
 
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +69,16 @@ impl QueueStats {
     }
 
     fn reached(&mut self, place: usize, at: Timestamp, depth: u32) {
-        self.depth_max = self.depth_max.max(depth);
+        self.was_as_deep_as(depth);
         self.peak = self.peak.max(depth);
         self.change(at, |depths| depths.set(place, at, depth));
+    }
+
+    /// Records the depth including a task that was queued.
+    fn joined(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.was_as_deep_as(depth);
+        self.peak = self.peak.max(depth);
+        self.change(at, |depths| depths.joined(place, at, depth));
     }
 
     /// Records a sample of a queue that [others fill](is_filled_by_others). It is not weighted by time; the series shows
@@ -102,11 +109,12 @@ impl QueueStats {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queues {
     queues: Vec<QueueStats>,
-    immediates: Immediates,
     /// What each emitter reports of its queueing, by its place.
     emitters: Vec<Emitter>,
     waits_left_out: u64,
     followed_max: usize,
+    /// How many tasks are tracked besides those of the task queues.
+    others_followed: usize,
     /// A snapshot whose end has not been read yet: its emitter, and what it has listed of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
@@ -124,6 +132,8 @@ struct Emitter {
     has_lost: bool,
     /// Its queued tasks that have not run.
     waiting: Waiting,
+    /// Its loop has stopped and not gone on.
+    is_stopped: bool,
 }
 
 /// Queues whose entries a snapshot lists. One it does not mention is empty.
@@ -157,10 +167,10 @@ impl Queues {
         };
         Self {
             queues: Queue::ALL.iter().map(queue).collect(),
-            immediates: Immediates::new(config.queued_followed),
             emitters: Vec::new(),
             waits_left_out: 0,
             followed_max: config.queued_followed,
+            others_followed: 0,
             snapshot: None,
         }
     }
@@ -243,20 +253,27 @@ impl Queues {
         self.emitters.get(place).is_some_and(|emitter| emitter.tells_queueing)
     }
 
-    /// The tasks of the emitter at `place` that were queued and have not ended, oldest first; also those with which it
-    /// stopped.
+    /// The tasks of the emitter at `place` that were queued and have not ended; also those with which it stopped.
     pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
     }
 
-    #[inline]
     /// Forgets what waits for the emitter at `place`: another loop uses its ring.
     pub(crate) fn forget(&mut self, place: usize) {
-        if let Some(emitter) = self.emitter(place) {
-            emitter.waiting.forget();
-        }
+        self.change_waiting(place, Waiting::forget);
     }
 
+    #[inline]
+    fn change_waiting<R>(&mut self, place: usize, change: impl FnOnce(&mut Waiting) -> R) -> Option<R> {
+        let waiting = &mut self.emitter(place)?.waiting;
+        let before = waiting.others();
+        let changed = change(waiting);
+        let after = waiting.others();
+        self.others_followed = self.others_followed + after - before;
+        Some(changed)
+    }
+
+    #[inline]
     fn emitter(&mut self, place: usize) -> Option<&mut Emitter> {
         if place >= self.emitters.len() && place != OF_THE_PROCESS {
             self.emitters.resize(place + 1, Emitter::default());
@@ -272,8 +289,17 @@ impl Queues {
             Event::TickStart { .. } => {
                 if let Some(emitter) = self.emitters.get_mut(place) {
                     emitter.is_after_loss = false;
+                    if std::mem::take(&mut emitter.is_stopped) {
+                        self.queues.iter_mut().for_each(|queue| queue.depths.resumed(place, at));
+                    }
                 }
                 self.tick_started(place, at);
+            }
+            Event::LoopStopped { .. } => {
+                if let Some(emitter) = self.emitter(place) {
+                    emitter.is_stopped = true;
+                    self.queues.iter_mut().for_each(|queue| queue.depths.stopped(place, at));
+                }
             }
             Event::QueueDepth { queue, depth } | Event::SnapshotQueue { queue, depth }
                 if is_filled_by_others(queue) =>
@@ -286,9 +312,7 @@ impl Queues {
             }
             Event::SignalArrived { depth, .. } => self.queue_mut(Queue::Signals).was_as_deep_as(depth),
             Event::QueueDepth { queue, depth } => {
-                if let Some(emitter) = self.emitters.get_mut(place).filter(|_| queue == Queue::Tasks) {
-                    emitter.waiting.sampled(depth);
-                }
+                self.change_waiting(place, |waiting| waiting.sampled(queue, depth));
                 self.queue_mut(queue).sampled(place, at, depth);
             }
             Event::TimerFired { task, .. } => {
@@ -297,31 +321,27 @@ impl Queues {
                 }
             }
             Event::TaskQueued { task, tag, place: placement, queued, .. } => {
-                let limit = self.followed_max;
                 if let Some(emitter) = self.emitter(place) {
                     emitter.tells_queueing = true;
-                    if placement.queue == Queue::Tasks {
-                        emitter.waiting.queued(Waits { task, tag, queued }, limit);
-                    }
                 }
-                if placement.queue == Queue::Immediates {
-                    self.immediates.set(place, task);
-                }
-                self.queue_mut(placement.queue).reached(place, at, placement.depth);
+                let others = self.followed_max.saturating_sub(self.others_followed);
+                let (task, room) = (Waits { task, tag, queued }, Room { tasks: self.followed_max, others });
+                self.change_waiting(place, |waiting| waiting.queued(placement.queue, task, room));
+                self.queue_mut(placement.queue).joined(place, at, placement.depth);
             }
             Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
-                let was_immediate = self.immediates.ran(place, task);
-                let emitter = self.emitters.get_mut(place);
-                let is_unclear =
-                    emitter.is_some_and(|emitter| !emitter.waiting.ran(task) && emitter.has_lost);
-                if is_unclear && !was_immediate {
-                    // The record of its queueing was lost, so it is unknown which of these queues it was in.
-                    for queue in [Queue::Immediates, Queue::Tasks] {
-                        self.queue_mut(queue).change(start, |depths| depths.lost(place, start));
+                let queue = self.change_waiting(place, |waiting| waiting.ran(task)).flatten();
+                match queue {
+                    None if self.emitters.get(place).is_some_and(|emitter| emitter.has_lost) => {
+                        // The record of its queueing was lost, so it is unknown which of these queues it was in.
+                        for queue in [Queue::Immediates, Queue::Tasks, Queue::AfterLoop] {
+                            self.queue_mut(queue).change(start, |depths| depths.lost(place, start));
+                        }
                     }
-                } else {
-                    let queue = if was_immediate { Queue::Immediates } else { Queue::Tasks };
-                    self.queue_mut(queue).change(start, |depths| depths.took(place, start));
+                    _ => {
+                        let queue = queue.unwrap_or(Queue::Tasks);
+                        self.queue_mut(queue).change(start, |depths| depths.took(place, start));
+                    }
                 }
             }
             Event::Immediates { moved_to_next, .. } => {
@@ -342,11 +362,10 @@ impl Queues {
             Event::SnapshotEnd { left_out, .. } => self.snapshot_ended(place, at, left_out == 0),
             Event::Lost { from, .. } => {
                 self.snapshot = self.snapshot.take_if(|(its, _)| *its != place);
-                self.immediates.lost(place);
                 if let Some(emitter) = self.emitter(place) {
                     (emitter.is_after_loss, emitter.has_lost) = (true, true);
-                    emitter.waiting.forget();
                 }
+                self.forget(place);
                 for queue in &mut self.queues {
                     // A loss before the emitter's first record begins at an unknown time.
                     queue.change(from, |depths| match from < at {

@@ -1,8 +1,6 @@
 //! Time spent at each depth of a queue, tracked for each loop that has one of its kind.
 
-use std::collections::HashSet;
-
-use loop_probes::ids::{TaskId, Timestamp};
+use loop_probes::ids::Timestamp;
 
 use crate::analysis::loss::{Bounds, Missing, quantile_bounds};
 use crate::histogram::Histogram;
@@ -17,6 +15,40 @@ struct Now {
     sampled: Option<u32>,
     /// Records were lost since, and with them perhaps a sample.
     is_after_loss: bool,
+    /// The loop has stopped: time without it does not count.
+    is_stopped: bool,
+    leaving: Option<Leaving>,
+}
+
+/// A stretch in which one entry left the queue. Only the end of its run tells when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Leaving {
+    since: Timestamp,
+    until: Timestamp,
+    /// The depth up to then.
+    depth: u32,
+}
+
+impl Now {
+    const fn since(since: Timestamp) -> Self {
+        let (depth, sampled, leaving) = (None, None, None);
+        Self { since, depth, sampled, is_after_loss: false, is_stopped: false, leaving }
+    }
+
+    /// Whether another entry has left, given the depth once one has joined.
+    fn has_lost_one(&self, at: Timestamp, depth: u32) -> bool {
+        depth > 0 && self.depth == Some(depth) && self.since < at && !self.is_stopped
+    }
+}
+
+impl Leaving {
+    const fn ns(self) -> u64 {
+        self.until.ns_since(self.since)
+    }
+
+    fn has(&self, at: Timestamp) -> bool {
+        self.since <= at && at <= self.until
+    }
 }
 
 /// More time than any recording lasts.
@@ -52,6 +84,31 @@ impl Depths {
         self.at(place, at, |now| now.depth = Some(depth));
     }
 
+    /// A task was queued at `at`, and the depth including it is `depth`. If that is as deep as before, the running task has
+    /// left the queue since.
+    pub(super) fn joined(&mut self, place: usize, at: Timestamp, depth: u32) {
+        let now = self.now.iter_mut().find(|(its, now)| *its == place && now.has_lost_one(at, depth));
+        let Some((_, now)) = now else { return self.set(place, at, depth) };
+        let leaving = Leaving { since: now.since, until: at, depth };
+        let before = now.leaving.replace(leaving);
+        now.since = at;
+        self.unknown_ns = self.unknown_ns.saturating_add(before.map_or(0, Leaving::ns));
+    }
+
+    /// The loop stopped.
+    pub(super) fn stopped(&mut self, place: usize, at: Timestamp) {
+        if self.now_of(place).is_some() {
+            self.at(place, at, |now| now.is_stopped = true);
+        }
+    }
+
+    /// A loop that had stopped goes on.
+    pub(super) fn resumed(&mut self, place: usize, at: Timestamp) {
+        if self.now_of(place).is_some() {
+            self.at(place, at, |now| now.is_stopped = false);
+        }
+    }
+
     /// A tick began at `at`; if the depth differs from the last sample, a new sample follows. If that sample was lost, the
     /// depth is unknown.
     pub(super) fn unchanged(&mut self, place: usize, at: Timestamp) {
@@ -62,7 +119,12 @@ impl Depths {
 
     /// An entry left the queue at `start`. Any later event of the queue has counted it already.
     pub(super) fn took(&mut self, place: usize, start: Timestamp) {
-        if self.now_of(place).is_some_and(|now| now.since <= start && now.depth > Some(0)) {
+        let now = self.now.iter_mut().find(|(its, _)| *its == place).map(|(_, now)| now);
+        let leaving = now.and_then(|now| now.leaving.take_if(|leaving| leaving.has(start)));
+        if let Some(Leaving { since, until, depth }) = leaving {
+            self.known.record_many(u64::from(depth), start.ns_since(since));
+            self.known.record_many(u64::from(depth) - 1, until.ns_since(start));
+        } else if self.now_of(place).is_some_and(|now| now.since <= start && now.depth > Some(0)) {
             self.at(place, start, |now| now.depth = now.depth.map(|depth| depth - 1));
         }
     }
@@ -98,8 +160,10 @@ impl Depths {
     /// Includes the current depth, extended to `end`.
     fn up_to(&self, end: Timestamp) -> Self {
         let mut all = self.clone();
-        for (place, _) in &self.now {
+        for (place, now) in &self.now {
             all.at(*place, end, |_| {});
+            let leaving_ns = now.leaving.map_or(0, Leaving::ns);
+            all.unknown_ns = all.unknown_ns.saturating_add(leaving_ns);
         }
         all
     }
@@ -113,45 +177,16 @@ impl Depths {
     fn at(&mut self, place: usize, at: Timestamp, change: impl FnOnce(&mut Now)) {
         let found = self.now.iter().position(|(its, _)| *its == place);
         let found = found.unwrap_or_else(|| {
-            self.now.push((place, Now { since: at, depth: None, sampled: None, is_after_loss: false }));
+            self.now.push((place, Now::since(at)));
             self.now.len() - 1
         });
         let now = &mut self.now[found].1;
-        let lasted_ns = at.ns_since(now.since);
+        let lasted_ns = if now.is_stopped { 0 } else { at.ns_since(now.since) };
         match now.depth {
             Some(depth) => self.known.record_many(u64::from(depth), lasted_ns),
             None => self.unknown_ns = self.unknown_ns.saturating_add(lasted_ns),
         }
         now.since = now.since.max(at);
         change(now);
-    }
-}
-
-/// Waiting immediates: one that runs has left their queue, not that of the tasks.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Immediates {
-    waiting: HashSet<(usize, TaskId)>,
-    limit: usize,
-}
-
-impl Immediates {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { waiting: HashSet::new(), limit }
-    }
-
-    /// Immediates beyond the limit count as tasks once they run, until the next sample.
-    pub(super) fn set(&mut self, place: usize, task: TaskId) {
-        if self.waiting.len() < self.limit {
-            self.waiting.insert((place, task));
-        }
-    }
-
-    #[inline]
-    pub(super) fn ran(&mut self, place: usize, task: TaskId) -> bool {
-        !self.waiting.is_empty() && self.waiting.remove(&(place, task))
-    }
-
-    pub(super) fn lost(&mut self, place: usize) {
-        self.waiting.retain(|(its, _)| *its != place);
     }
 }

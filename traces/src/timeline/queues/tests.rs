@@ -83,16 +83,76 @@ fn between_samples_it_follows_what_is_queued_and_what_runs() {
 }
 
 #[test]
-fn immediates_leave_their_own_queue() {
+fn a_task_that_posts_while_it_runs_is_not_in_the_queue() {
+    for (count, expected) in [(1, 0), (3, 2)] {
+        let mut queues = queues();
+        for task in 0..count {
+            see(&mut queues, 0, &queued(task, Queue::Tasks, task as u32 + 1, 0));
+        }
+        // Each posts itself again as the last thing it does.
+        for run in 0..50 {
+            let (start, end) = (1 + run * 200, 200 + run * 200);
+            see(&mut queues, end, &queued(run + count, Queue::Tasks, count as u32, end));
+            see(&mut queues, end + 1, &ran(run, start));
+        }
+        assert_eq!(median(&queues, Queue::Tasks, 10_001), Some(expected), "{count}");
+        assert_eq!(queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(10_001)), None);
+    }
+}
+
+#[test]
+fn when_a_running_task_left_the_queue_is_unknown_until_it_ends() {
     let mut queues = queues();
-    see(&mut queues, 0, &Event::QueueDepth { queue: Queue::Tasks, depth: 3 });
-    see(&mut queues, 0, &queued(1, Queue::Immediates, 1, 0));
-    see(&mut queues, 0, &queued(2, Queue::Immediates, 2, 0));
-    see(&mut queues, 700, &ran(1, 600));
-    see(&mut queues, 800, &ran(2, 700));
-    see(&mut queues, 800, &Event::Immediates { ran: 2, moved_to_next: 0, start: Timestamp(600) });
-    assert_eq!(median(&queues, Queue::Immediates, 1_000), Some(2));
-    assert_eq!(median(&queues, Queue::Tasks, 1_000), Some(3));
+    see(&mut queues, 0, &queued(1, Queue::Tasks, 1, 0));
+    see(&mut queues, 900, &queued(2, Queue::Tasks, 1, 900));
+    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(950));
+    assert_eq!(bounds, Some(Bounds { lo: 0, hi: None }));
+    see(&mut queues, 950, &ran(1, 100));
+    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(950));
+    assert_eq!((median(&queues, Queue::Tasks, 950), bounds), (Some(0), None));
+}
+
+#[test]
+fn time_without_the_loop_does_not_count() {
+    let mut queues = queues();
+    let stopped = Event::LoopStopped { reason: loop_probes::event::StopReason::Drained };
+    for (at, depth) in [(0, 3), (20, 2), (40, 1)] {
+        see(&mut queues, at, &Event::QueueDepth { queue: Queue::Timers, depth });
+    }
+    see(&mut queues, 60, &stopped);
+    assert_eq!(median(&queues, Queue::Timers, 1_000_000), Some(2));
+    // It goes on.
+    see(&mut queues, 1_000_000, &Event::TickStart { tick: 9 });
+    assert_eq!(median(&queues, Queue::Timers, 1_000_061), Some(1));
+}
+
+#[test]
+fn others_than_tasks_leave_their_own_queue() {
+    for queue in [Queue::Immediates, Queue::AfterLoop] {
+        let mut queues = queues();
+        see(&mut queues, 0, &Event::QueueDepth { queue: Queue::Tasks, depth: 3 });
+        see(&mut queues, 0, &queued(1, queue, 1, 0));
+        see(&mut queues, 0, &queued(2, queue, 2, 0));
+        see(&mut queues, 700, &ran(1, 600));
+        see(&mut queues, 800, &ran(2, 700));
+        assert_eq!(median(&queues, queue, 1_000), Some(2));
+        assert_eq!(median(&queues, Queue::Tasks, 1_000), Some(3));
+    }
+}
+
+#[test]
+fn what_is_followed_besides_tasks_is_bounded_over_all_loops() {
+    let mut queues = Queues::new(&TimelineConfig { queued_followed: 3, ..TimelineConfig::default() });
+    let followed = |queues: &Queues| [0, 1].map(|place| queues.waiting(place).count());
+    for task in 1..=4 {
+        for place in [0, 1] {
+            queues.see(Timestamp(1), Some(place), &queued(task, Queue::Immediates, task as u32, 1));
+        }
+    }
+    assert_eq!(followed(&queues), [2, 1]);
+    queues.see(Timestamp(2), Some(0), &Event::QueueDepth { queue: Queue::Immediates, depth: 0 });
+    queues.see(Timestamp(3), Some(1), &ran(1, 2));
+    assert_eq!((followed(&queues), queues.others_followed), ([0, 0], 0));
 }
 
 #[test]

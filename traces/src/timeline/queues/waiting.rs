@@ -1,10 +1,11 @@
 //! Tracks tasks that were queued and have not run.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
+use loop_probes::event::Queue;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-/// A task in a loop's queue.
+/// A task in one of a loop's queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waits {
     pub(crate) task: TaskId,
@@ -12,41 +13,75 @@ pub(crate) struct Waits {
     pub(crate) queued: Timestamp,
 }
 
-/// The recorded tasks in one loop's queue.
+/// The recorded tasks in one loop's queues.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Waiting(VecDeque<Waits>);
+pub(super) struct Waiting {
+    tasks: VecDeque<Waits>,
+    /// Can be cleared in any order.
+    immediates: HashMap<TaskId, Waits>,
+    after_loop: HashMap<TaskId, Waits>,
+}
+
+/// How many are tracked at most: those beyond count as tasks once they run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Of one loop's task queue.
+    pub(super) tasks: usize,
+    /// More of all other queues of all loops.
+    pub(super) others: usize,
+}
 
 /// How many tasks at the front are searched for one that ran: task queues are first in, first out.
 const LOOKED_THROUGH: usize = 64;
 
 impl Waiting {
-    /// Tracks a queued task; tasks beyond `limit` are not tracked.
-    pub(super) fn queued(&mut self, task: Waits, limit: usize) {
-        if self.0.len() < limit {
-            self.0.push_back(task);
+    /// Tracks a queued task, if there is room.
+    pub(super) fn queued(&mut self, queue: Queue, task: Waits, room: Room) {
+        match queue {
+            Queue::Tasks if self.tasks.len() < room.tasks => self.tasks.push_back(task),
+            Queue::Immediates if room.others > 0 => drop(self.immediates.insert(task.task, task)),
+            Queue::AfterLoop if room.others > 0 => drop(self.after_loop.insert(task.task, task)),
+            _ => {}
         }
     }
 
-    /// Removes a task that ran; returns whether it was tracked.
+    /// How many are tracked besides those of the task queue.
+    pub(super) fn others(&self) -> usize {
+        self.immediates.len() + self.after_loop.len()
+    }
+
+    /// Removes a task that ran; returns the queue that it was in, if it was tracked.
     #[inline]
-    pub(super) fn ran(&mut self, task: TaskId) -> bool {
-        let place = self.0.iter().take(LOOKED_THROUGH).position(|waits| waits.task == task);
-        place.is_some_and(|place| self.0.remove(place).is_some())
+    pub(super) fn ran(&mut self, task: TaskId) -> Option<Queue> {
+        for (queue, others) in
+            [(Queue::Immediates, &mut self.immediates), (Queue::AfterLoop, &mut self.after_loop)]
+        {
+            if !others.is_empty() && others.remove(&task).is_some() {
+                return Some(queue);
+            }
+        }
+        let place = self.tasks.iter().take(LOOKED_THROUGH).position(|waits| waits.task == task)?;
+        self.tasks.remove(place).map(|_| Queue::Tasks)
     }
 
     /// Takes a sampled depth: if it is less than the number of tasks tracked, it is unknown which of them ran.
-    pub(super) fn sampled(&mut self, depth: u32) {
-        if self.0.len() > depth as usize {
-            self.0.clear();
+    pub(super) fn sampled(&mut self, queue: Queue, depth: u32) {
+        let depth = depth as usize;
+        match queue {
+            Queue::Tasks if self.tasks.len() > depth => self.tasks.clear(),
+            Queue::Immediates if self.immediates.len() > depth => self.immediates.clear(),
+            Queue::AfterLoop if self.after_loop.len() > depth => self.after_loop.clear(),
+            _ => {}
         }
     }
 
     /// Discards all tasks: records were lost, and it is unknown which of them ran.
     pub(super) fn forget(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
+    /// All of them, those of the task queue oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waits> {
-        self.0.iter()
+        self.tasks.iter().chain(self.immediates.values()).chain(self.after_loop.values())
     }
 }

@@ -78,6 +78,29 @@ fn what_is_due_when_a_loop_stops_was_late_by_then_and_no_later() {
 }
 
 #[test]
+fn what_other_queues_hold_when_a_loop_stops_waits_like_its_tasks() {
+    for queue in [Queue::Immediates, Queue::AfterLoop] {
+        let set = |task: u64| {
+            let place = Placement { queue, origin: Origin::Local, depth: task as u32 };
+            let (task, queued) = (TaskId(task), Timestamp(5 * MS));
+            let set = Event::TaskQueued { task, tag: OTHER_TAG, place, parent: None, poster: None, queued };
+            at(5 * MS, set)
+        };
+        let cleared = |task: u64| {
+            let (task, start) = (TaskId(task), Timestamp(6 * MS));
+            let outcome = loop_probes::event::Outcome::Cancelled;
+            at(6 * MS, Event::TaskRan { task, tag: OTHER_TAG, outcome, queued: Timestamp(5 * MS), start })
+        };
+        let events = [begun(1, MS), set(7), set(8), cleared(8), ran(1, 2 * MS, 502 * MS)];
+        let hangs = folded(&[&events[..], &[seen(in_task(9), 503 * MS, 900 * MS)]].concat());
+        assert_eq!(waits_ms(&hangs).1, [895], "{queue:?}");
+        let ended = folded(&[&events[..], &[stopped(StopReason::Stopped, 503)]].concat());
+        assert_eq!(waits_ms(&ended).1, [498], "{queue:?}");
+        assert_eq!(ended.missing().waits_of(OTHER_TAG).cut_short().map(Histogram::max), Some(498 * MS));
+    }
+}
+
+#[test]
 fn a_loop_that_runs_again_is_late_by_when_its_timers_fire() {
     let again = [stopped(StopReason::Stopped, 503), begun(2, 600 * MS), seen(in_task(9), 601 * MS, 700 * MS)];
     let timeline = folded(&[&blocked(), &again[..]].concat());
