@@ -287,7 +287,7 @@ impl Gate {
         let (outcome, why) = self.decide(effect, effect.p, share);
         let both = format!("{} to {}", self.shown(effect.base), self.shown(effect.candidate));
         let numbers = match effect.change {
-            Some(change) => format!("{both}, {}{than}", by(self.worse(change))),
+            Some(change) => format!("{both}, {}{than}", self.by(self.worse(change))),
             None if effect.shift == 0.0 => both,
             None => format!("{both}, {}", self.by_shift(effect.shift)),
         };
@@ -298,7 +298,7 @@ impl Gate {
             .map(|end| (end.change.map(|change| self.worse(change)), self.decide(end, end.p, share).0))
             .collect();
         let stands = ends.iter().all(|(_, at_end)| *at_end == outcome);
-        let could_be = between_changes(ends.into_iter().filter_map(|(worse, _)| worse));
+        let could_be = self.between_changes(ends.into_iter().filter_map(|(worse, _)| worse));
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
@@ -347,7 +347,7 @@ impl Gate {
         beyond.sort_by(|one, other| other.weight().total_cmp(&one.weight()));
         let (sure, unsure): (Vec<&One>, Vec<&One>) = beyond.into_iter().partition(|one| one.p <= ALPHA);
         let named = |ones: &[&One]| {
-            let name = |one: &&One| Some(format!("{} {}", one.name, by(self.worse(one.effect.change?))));
+            let name = |one: &&One| Some(format!("{} {}", one.name, self.by(self.worse(one.effect.change?))));
             ones.iter().filter_map(name).collect::<Vec<String>>().join(", ")
         };
         let compared = || format!("{} compared", many.compared);
@@ -381,7 +381,7 @@ impl Gate {
             }
         };
         let could_be = sure.iter().flat_map(|one| ends(one)).filter_map(|end| Some(self.worse(end.change?)));
-        let could_be = between_changes(could_be);
+        let could_be = self.between_changes(could_be);
         let deciding = if sure.is_empty() { many.ones.iter().take(1).collect() } else { sure };
         let effects = deciding.into_iter().map(|one| one.effect.clone()).collect();
         (self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why), effects)
@@ -404,35 +404,45 @@ impl Gate {
         self.judgement(Outcome::Undecided, numbers, Some(why))
     }
 
-    /// Converts a change to how much worse it is.
+    /// Converts a change to how much worse it is; of a metric that is neither better nor worse, to how much higher.
     fn worse(&self, change: f64) -> f64 {
         if self.metric.sense() == Sense::MoreIsBetter { -change } else { change }
     }
 
     /// `80.1ms worse`.
     fn by_shift(&self, shift: f64) -> String {
-        let direction = if self.worse(shift) >= 0.0 { "worse" } else { "better" };
-        format!("{} {direction}", self.shown(shift.abs()))
+        format!("{} {}", self.shown(shift.abs()), self.direction(self.worse(shift)))
+    }
+
+    /// The direction of a change that is worse by this, or of one of a metric that is neither better nor worse.
+    fn direction(&self, worse: f64) -> &'static str {
+        match (self.metric.sense(), worse >= 0.0) {
+            (Sense::Neither, true) => "higher",
+            (Sense::Neither, false) => "lower",
+            (_, true) => "worse",
+            (_, false) => "better",
+        }
+    }
+
+    /// `30.0% worse`.
+    fn by(&self, worse: f64) -> String {
+        format!("{} {}", percent(worse.abs()), self.direction(worse))
+    }
+
+    /// `: 2.0% better to 30.0% worse`; empty if there are no changes.
+    fn between_changes(&self, ends: impl Iterator<Item = f64>) -> String {
+        let all: Vec<f64> = ends.collect();
+        let bounded = |end: f64| if leeway::is_anything(end) { "anything".to_owned() } else { self.by(end) };
+        let (least, most) = (all.iter().copied().reduce(f64::min), all.iter().copied().reduce(f64::max));
+        match (least, most) {
+            (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
+            _ => String::new(),
+        }
     }
 
     fn shown(&self, number: f64) -> String {
         Value { number, unit: self.metric.unit() }.to_string()
     }
-}
-
-/// `: 2.0% better to 30.0% worse`; empty if there are no changes.
-fn between_changes(ends: impl Iterator<Item = f64>) -> String {
-    let all: Vec<f64> = ends.collect();
-    let bounded = |end: f64| if leeway::is_anything(end) { "anything".to_owned() } else { by(end) };
-    let (least, most) = (all.iter().copied().reduce(f64::min), all.iter().copied().reduce(f64::max));
-    match (least, most) {
-        (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),
-        _ => String::new(),
-    }
-}
-
-fn by(worse: f64) -> String {
-    if worse >= 0.0 { format!("{} worse", percent(worse)) } else { format!("{} better", percent(-worse)) }
 }
 
 /// Whether the program went on after the end of the recording.

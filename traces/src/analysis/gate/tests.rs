@@ -275,6 +275,26 @@ fn same_within_holds_where_equality_is_shown() {
 }
 
 #[test]
+fn a_metric_that_is_neither_better_nor_worse_is_higher_or_lower() {
+    let with_ticks = |ticks: [u64; 5]| {
+        let mut runs = runs(&BASE);
+        runs.iter_mut().zip(ticks).for_each(|(run, count)| run.summary.ticks.count = count);
+        runs
+    };
+    let base = with_ticks([1_000, 1_001, 1_002, 1_003, 1_004]);
+    for (candidate, outcome, by) in [
+        ([990, 991, 992, 993, 994], Outcome::Held, "1.0% lower"),
+        ([1_020, 1_021, 1_022, 1_023, 1_024], Outcome::Held, "2.0% higher"),
+        ([500, 501, 502, 503, 504], Outcome::Failed, "49.9% lower"),
+    ] {
+        let gate = gate("ticks.count", Limit::SameWithin(0.1));
+        let judged = gate.judge_against(&base, &with_ticks(candidate));
+        assert_eq!(judged.outcome, outcome, "{judged:?}");
+        assert!(judged.numbers.ends_with(by), "{judged:?}");
+    }
+}
+
+#[test]
 fn what_a_gap_leaves_no_room_for_is_told() {
     use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
     use crate::histogram::Histogram;
