@@ -167,3 +167,96 @@ fn a_process_that_died_may_have_skipped_more_periods_than_are_known() {
     assert_eq!(skipped(interval, poll, 3), (Outcome::Undecided, Some((0.0, None))));
     assert_eq!(skipped(interval, in_task(2), 33), (Outcome::Failed, Some((2.0, None))));
 }
+
+/// Task `task`, set at `ms` to wait in `queue`.
+fn set(task: u64, queue: Queue, depth: u32, ms: u64) -> Stamped {
+    let place = Placement { queue, origin: Origin::Immediate, depth };
+    let (task, queued) = (TaskId(task), Timestamp(ms * MS));
+    at(ms * MS, Event::TaskQueued { task, tag: OTHER_TAG, place, parent: None, poster: None, queued })
+}
+
+/// A task sets three immediates and a callback after the loop, clears the second immediate, and runs from 2 ms to 80 ms.
+fn sets_immediates() -> Vec<Stamped> {
+    let cleared = Event::TaskRan {
+        task: TaskId(12),
+        tag: OTHER_TAG,
+        outcome: loop_probes::event::Outcome::Cancelled,
+        queued: Timestamp(4 * MS),
+        start: Timestamp(5 * MS),
+    };
+    vec![
+        begun(1, MS),
+        set(11, Queue::Immediates, 1, 3),
+        set(12, Queue::Immediates, 2, 4),
+        set(13, Queue::Immediates, 3, 5),
+        at(5 * MS, cleared),
+        set(14, Queue::AfterLoop, 1, 6),
+    ]
+}
+
+#[test]
+fn immediates_and_callbacks_after_the_loop_wait_as_tasks_do() {
+    let stops = [
+        ran(1, 2 * MS, 80 * MS),
+        at(80 * MS, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(MS) }),
+        stopped(StopReason::Stopped, 80),
+    ];
+    let summary = summary([&sets_immediates()[..], &stops].concat());
+    let of_tag = summary.tasks.by_tag.iter().find(|tag| tag.queue_wait_ns.max == Some(77 * MS)).unwrap();
+    // One that was cleared waited for 1 ms; the task that sets them waited, too.
+    assert_eq!((of_tag.queue_wait_ns.count, summary.tasks.queue_wait_ns.count), (4, 5));
+    assert_eq!(judged(&summary, "tasks.wait.max", Limit::Max(1e6)), (Outcome::Failed, None));
+    let harm: u64 = summary.harm.iter().map(|harm| harm.tasks_ns).sum();
+    assert_eq!(harm / MS, 77 + 75 + 74);
+
+    let hangs = folded(&[&sets_immediates()[..], &[seen(in_task(1), 2 * MS, 100 * MS)]].concat());
+    assert_eq!(waits_ms(&hangs).1, [97, 95, 94]);
+    let runs_them =
+        folded(&[&sets_immediates()[..], &[ran(11, 80 * MS, 81 * MS), ran(13, 81 * MS, 82 * MS)]].concat());
+    let left: Vec<TaskId> = runs_them.waiting_tasks().iter().map(|task| task.task).collect();
+    assert_eq!(left, [TaskId(14)]);
+}
+
+#[test]
+fn a_wait_that_a_stop_ended_is_a_sample_as_any_other() {
+    // Three tasks and an interval that were late by 300 ms, and more of each that are late by 2 ms when the loop stops.
+    let mut events = vec![begun(1, 0)];
+    for task in 1..=3 {
+        events.extend([queued(task, MS), at(MS, armed(task, 2 * MS, None))]);
+    }
+    for task in 1..=3 {
+        let (timer, due, fired) = (TimerId(task), Timestamp(2 * MS), Timestamp(302 * MS));
+        let tag = OTHER_TAG;
+        let (queued, start) = (Timestamp(MS), Timestamp(301 * MS));
+        let event = Event::TaskRan {
+            task: TaskId(task),
+            tag,
+            outcome: loop_probes::event::Outcome::Done,
+            queued,
+            start,
+        };
+        events.push(at(301 * MS, event));
+        let task = TaskId(20 + task);
+        events.push(at(302 * MS, Event::TimerFired { timer, tag, task, due, fired, skipped: 0 }));
+    }
+    for task in 11..=14 {
+        events.extend([queued(task, 303 * MS), at(303 * MS, armed(task, 303 * MS, None))]);
+    }
+    events.push(at(305 * MS, Event::TickEnd { tick: 1, tasks_run: 3, start: Timestamp(0) }));
+    events.push(stopped(StopReason::Stopped, 305));
+    let summary = summary(events);
+    let of_tag = summary.tasks.by_tag[0].queue_wait_ns;
+    for (samples, name) in [
+        (summary.tasks.queue_wait_ns, "tasks.wait"),
+        (of_tag, "tag"),
+        (summary.timers.lag_ns, "timer_lag"),
+        (summary.timers.lag_corrected_ns, "timer_lag_corrected"),
+    ] {
+        let near = |ns: Option<u64>| ns.unwrap() as f64 / (2 * MS) as f64;
+        assert_eq!((samples.count, samples.max, samples.bounds), (7, Some(300 * MS), None), "{name}");
+        assert!((0.99..=1.01).contains(&near(samples.p50)), "{name}: {samples:?}");
+        assert_eq!(samples.mean, Some((3 * 300 * MS + 4 * 2 * MS).div_ceil(7)), "{name}");
+    }
+    assert_eq!(judged(&summary, "tasks.wait.mean", Limit::Max(130e6)), (Outcome::Held, None));
+    assert_eq!(judged(&summary, "tasks.wait.p50", Limit::Min(3e6)), (Outcome::Failed, None));
+}
