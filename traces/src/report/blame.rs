@@ -33,9 +33,13 @@ pub(super) fn at_least(is_open: bool, ns: u64) -> String {
     format!("{}{}", if is_open { "≥ " } else { "" }, duration(ns))
 }
 
-/// Formats a breakdown as `ReadFile #8812 38.2ms + microtasks 2.1µs + 3 smaller 900ns + unattributed 0`, in at most
-/// `room` columns where possible, with names cut to `name` columns.
-fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
+/// A part of a breakdown of at least one part in this many of the whole is always named.
+const NAMED_SHARE: u64 = 20;
+
+/// Lists the parts of a breakdown: `ReadFile #8812 38.2ms`, `microtasks 2.1µs`, `3 smaller 900ns`, `unattributed 0`. As
+/// many are named as fit into `room` columns with ` + ` between them, and always the largest, all that are at least a
+/// twentieth of the whole, and the unknown. Names are cut to `name` columns.
+fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
     let is_ignorance = |line: &&BlameSummary| {
         let what = line.what.as_str();
         ["unattributed", "not kept", "before the recording"].contains(&what) || what.starts_with("unknown (")
@@ -47,35 +51,46 @@ fn told(blame: &[BlameSummary], room: usize, name: usize) -> String {
     // Unknown time is at the end of a breakdown, and always shown.
     let known = blame.iter().take_while(|line| !is_ignorance(line)).count();
     let (known, unknown) = blame.split_at(known);
-    let end: Vec<String> = unknown.iter().map(share).collect();
-    let smaller = |from: usize| {
-        let rest = known.get(from..).unwrap_or(&[]);
-        let ns: u64 = rest.iter().map(|line| line.ns).sum();
-        (!rest.is_empty()).then(|| format!("{} smaller {}", rest.len(), duration(ns)))
-    };
     let with = |shown: usize| {
         let mut parts: Vec<String> = known[..shown].iter().map(share).collect();
-        // A single one left over takes no more room under its own name.
-        parts.extend(smaller(shown));
-        parts.extend(end.iter().cloned());
-        parts.join(" + ")
+        let rest = &known[shown..];
+        if !rest.is_empty() {
+            let ns = rest.iter().map(|line| line.ns).fold(0, u64::saturating_add);
+            parts.push(format!("{} smaller {}", rest.len(), duration(ns)));
+        }
+        parts.extend(unknown.iter().map(share));
+        parts
     };
-    let fits = |text: &String| width(text) <= room;
-    let least = usize::from(!known.is_empty());
+    let whole = blame.iter().map(|line| line.ns).fold(0, u64::saturating_add);
+    let large = known.iter().rposition(|line| line.ns > 0 && line.ns >= whole / NAMED_SHARE);
+    let least = large.map_or(usize::from(!known.is_empty()), |last| last + 1);
+    let fits = |parts: &Vec<String>| width(&parts.join(" + ")) <= room;
     (least..=known.len()).rev().map(with).find(fits).unwrap_or_else(|| with(least))
 }
 
-/// Writes a line of at most `columns` that begins with `head` and continues with the breakdown, or two lines if
-/// necessary.
+/// Writes a line of at most `columns` that begins with `head` and continues with the breakdown. If it is too long, the
+/// breakdown starts on a line of its own, and continues on further lines where even its largest parts need them.
 fn ledger(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
     let room = columns.saturating_sub(width(head) + 3);
     let name = name_columns(columns);
-    let text = told(blame, room, name);
+    let text = parts(blame, room, name).join(" + ");
     if width(&text) <= room {
         line!(out, "{head} = {text}");
-    } else {
-        line!(out, "{head}\n    = {}", told(blame, columns.saturating_sub(6), name));
+        return;
     }
+    line!(out, "{head}");
+    let mut line = String::new();
+    for part in parts(blame, columns.saturating_sub(6), name) {
+        if line.is_empty() {
+            line = format!("    = {part}");
+        } else if width(&line) + 3 + width(&part) <= columns {
+            line = format!("{line} + {part}");
+        } else {
+            line!(out, "{line}");
+            line = format!("    + {part}");
+        }
+    }
+    line!(out, "{line}");
 }
 
 /// The number of stalls, as far as known: `3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
@@ -274,14 +289,32 @@ mod tests {
             ("unattributed", 0),
         ]);
         let all = "ReadFile #12 38.2ms + microtasks 2.10µs + gc 900ns + unknown (3 records lost) 70ns + unattributed 0";
-        assert_eq!(told(&blame, 200, 24), all);
+        assert_eq!(parts(&blame, 200, 24).join(" + "), all);
         let some = "ReadFile #12 38.2ms + 2 smaller 3.00µs + unknown (3 records lost) 70ns + unattributed 0";
-        assert_eq!(told(&blame, 10, 24), some);
+        assert_eq!(parts(&blame, 10, 24).join(" + "), some);
+    }
+
+    #[test]
+    fn a_large_part_is_named_on_a_line_of_its_own_rather_than_hidden() {
+        let blame = lines(&[
+            ("suspended", 1_970_000_000),
+            ("task RenderMonthlyInvoice #2647", 1_040_000_000),
+            ("task Heartbeat #2646", 99_000_000),
+            ("microtasks", 20_000),
+            ("unattributed", 7),
+        ]);
+        let mut out = String::new();
+        ledger(&mut out, "  00:01.000  Heartbeat1ms     3.11s", &blame, 50);
+        let expected = "  00:01.000  Heartbeat1ms     3.11s
+    = suspended 1.97s + Rende…ice #2647 1.04s
+    + 2 smaller 99.0ms + unattributed 7ns
+";
+        assert_eq!(out, expected);
     }
 
     #[test]
     fn a_ledger_of_nothing_is_nobodys() {
-        assert_eq!(told(&lines(&[("unattributed", 7)]), 80, 24), "unattributed 7ns");
+        assert_eq!(parts(&lines(&[("unattributed", 7)]), 80, 24), ["unattributed 7ns"]);
     }
 
     #[test]
@@ -290,7 +323,7 @@ mod tests {
             ("task billing::invoices::monthly::RenderMonthlyInvoice #151857", 5),
             ("unattributed", 7),
         ]);
-        let of = |columns| told(&blame, columns, name_columns(columns));
+        let of = |columns| parts(&blame, columns, name_columns(columns)).join(" + ");
         assert_eq!(of(80), "billing::i…voice #151857 5ns + unattributed 7ns");
         assert_eq!(of(120), "billing::invoices:…lyInvoice #151857 5ns + unattributed 7ns");
         assert!(
