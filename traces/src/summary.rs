@@ -352,6 +352,9 @@ impl Summary {
         let overdue = unfinished.timers.len() as u64;
         let has_more_overdue = told.timers_armed && unfinished.has_timers_beyond_limit;
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
+        let late = told.timers.then(|| timers.late.saturating_add(late.count() as u64));
+        let lag_ns = timers.lag_ns.percentiles_missing(&missing.lag);
+        let may_be_later = lag_ns.bounds.is_some_and(|bounds| bounds.max.hi.is_none());
         let skipped = told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
         let has_gaps = timeline.lost_in_all() > 0 || timeline.may_miss_anything();
         let may_skip_more = has_gaps || unfinished.may_skip_more();
@@ -403,14 +406,15 @@ impl Summary {
                 armed: told.timers_armed.then_some(timers.armed),
                 fired: told.timers.then_some(timers.fired),
                 cleared: told.timers_armed.then_some(timers.cleared),
-                late: told.timers.then(|| timers.late.saturating_add(late.count() as u64)),
+                late,
+                late_bounds: late.filter(|_| has_gaps || may_be_later).map(|lo| Bounds { lo, hi: None }),
                 overdue: told.timers_armed.then_some(overdue),
                 overdue_bounds: has_more_overdue.then_some(Bounds { lo: overdue, hi: None }),
                 overdue_at_stop: told.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,
                 skipped,
                 skipped_bounds: skipped.filter(|_| may_skip_more).map(|lo| Bounds { lo, hi: None }),
-                lag_ns: timers.lag_ns.percentiles_missing(&missing.lag),
+                lag_ns,
                 lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected),
             },
             queues: queues(timeline),

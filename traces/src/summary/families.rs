@@ -33,6 +33,9 @@ pub struct TimersSummary {
     /// Fired later than the limit, or overdue by more, also those that are not listed.
     #[serde(default)]
     pub late: Option<u64>,
+    /// Where records were lost, or more timers may be overdue than are known: the range of `late`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_bounds: Option<Bounds>,
     /// Due at the last known moment, or when the loop stopped, and had not fired.
     #[serde(default)]
     pub overdue: Option<u64>,

@@ -47,6 +47,8 @@ fn a_gate_on_lag_does_not_hold_in_a_hang_of_a_loop_whose_timers_are_not_known() 
         for metric in ["timer_lag.max", "timers.skipped"] {
             assert_eq!(judged(&summary, metric, Limit::Max(1e9)).0, outcome, "{metric}, tick {tick}");
         }
+        let is_open = summary.timers.late_bounds.is_some_and(|bounds| (bounds.lo, bounds.hi) == (0, None));
+        assert_eq!(is_open, outcome == Outcome::Undecided, "tick {tick}: {:?}", summary.timers);
     }
 }
 
