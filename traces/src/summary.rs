@@ -99,9 +99,9 @@ pub struct Summary {
     /// The agenda; null where there is none.
     #[serde(default)]
     pub agenda: Option<AgendaSummary>,
-    /// What kept the loop alive at the end, by kind and name.
+    /// What kept the loop alive at the end, by kind and name; null where no snapshot says.
     #[serde(default)]
-    pub keep_alive: Vec<HeldSummary>,
+    pub keep_alive: Option<Vec<HeldSummary>>,
     /// How old the snapshot was at the end with which that list begins.
     #[serde(default)]
     pub keep_alive_age_ns: Option<u64>,

@@ -131,10 +131,7 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
 }
 
 fn keep_alive(out: &mut String, summary: &Summary, columns: usize) {
-    let held = &summary.keep_alive;
-    if held.is_empty() {
-        return;
-    }
+    let Some(held) = summary.keep_alive.as_ref().filter(|held| !held.is_empty()) else { return };
     let shown = held.iter().take(NAMES_SHOWN);
     let names: Vec<String> =
         shown.map(|it| format!("{} {} ×{}", it.what, it.name, count(it.count))).collect();

@@ -241,14 +241,16 @@ fn priorities(agenda: &Agenda, known: Timestamp, missing: &Missing, end: StreamE
     agenda.priorities.iter().map(priority).collect()
 }
 
-pub(super) fn keep_alive(timeline: &Timeline) -> Vec<HeldSummary> {
-    let held = timeline.keep_alive.held().into_iter();
-    held.map(|held| HeldSummary {
+/// `None` if neither a snapshot nor an event named any.
+pub(super) fn keep_alive(timeline: &Timeline) -> Option<Vec<HeldSummary>> {
+    let held = timeline.keep_alive.held();
+    let is_known = timeline.keep_alive.as_of().is_some() || !held.is_empty();
+    let named = held.into_iter().map(|held| HeldSummary {
         what: held.name.what.name().to_owned(),
         name: held.name.describe(&timeline.labels),
         count: held.count,
-    })
-    .collect()
+    });
+    is_known.then(|| named.collect())
 }
 
 /// The age, at the end, of the snapshot that the list is based on.

@@ -181,7 +181,7 @@ fn where_records_were_lost_percentiles_have_bounds() {
 fn what_a_loop_does_not_have_is_null() {
     let plain = of(&Script { ticks: 100, ..Script::default() });
     let json = serde_json::to_value(&plain).unwrap();
-    for field in ["agenda", "keep_alive_age_ns", "commands", "pumps", "futures", "shutdown"] {
+    for field in ["agenda", "keep_alive", "keep_alive_age_ns", "commands", "pumps", "futures", "shutdown"] {
         assert!(json.get(field).is_some_and(serde_json::Value::is_null), "{field}");
     }
     assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), plain);
