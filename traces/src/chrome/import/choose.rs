@@ -147,15 +147,18 @@ impl Survey {
         };
         thread.last = thread.last.max(record.ts);
         match record.kind {
-            Kind::Begin | Kind::Complete | Kind::Instant => {
+            Kind::Instant => {
+                self.counts.instants += 1;
+                nest.instant(slice_of(record), &mut |slice, depth| closed(insides, slice, depth));
+            }
+            Kind::Begin | Kind::Complete => {
                 let slice = Slice { extra: record.place, ..slice_of(record) };
                 match nest.begin(slice, &mut |slice, depth| closed(insides, slice, depth)) {
-                    Nested::At(_) if record.kind == Kind::Instant => self.counts.instants += 1,
                     Nested::At(depth) => {
                         thread.last = thread.last.max(slice.end().unwrap_or(record.ts));
                         self.counts.slices += 1;
                         thread.slices += 1;
-                        // Instants are on the stack, but no slice can lie in them.
+                        // No slice can lie in one without an extent.
                         let around = &nest.open()[..depth];
                         thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
                         thread.turns += u64::from(role == Role::Turn);

@@ -3,7 +3,8 @@
 //!
 //! The rules (`slice_tracker.cc`): a slice is closed by anything that begins at its end or later; a begin without an
 //! end stays open; an end closes the innermost open begin of its name and category; a complete slice that begins within
-//! another and ends after it is dropped; anything deeper than 512 is dropped.
+//! another and ends after it is dropped; anything deeper than 512 is dropped. Perfetto stacks instants at one time on each
+//! other, and drops those beyond 512; here they do not count for the depth, because they have no extent.
 
 /// Deepest nesting kept.
 pub(super) const DEPTH_MAX: usize = 512;
@@ -88,6 +89,12 @@ impl Nest {
         }
         self.stack.push(slice);
         Nested::At(self.stack.len() - 1)
+    }
+
+    /// Takes an instant. It is closed at once: any number of them fit into one time.
+    pub(super) fn instant(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) {
+        self.close(slice.start, slice.dur, closed);
+        closed(slice, self.stack.len());
     }
 
     /// Takes an end. `false` if it fits no open slice.
@@ -227,6 +234,18 @@ mod tests {
             [0, 0, 0].map(|at| begin(&mut nest, at, None)),
             [Nested::At(0), Nested::At(1), Nested::TooDeep]
         );
+    }
+
+    #[test]
+    fn instants_take_no_depth() {
+        let mut nest = Nest::with_depth(2);
+        assert_eq!([0, 0].map(|start| begin(&mut nest, start, Some(10))), [Nested::At(0), Nested::At(1)]);
+        let mut depths = Vec::new();
+        (0..600).for_each(|_| nest.instant(slice(5, Some(0)), &mut |_, depth| depths.push(depth)));
+        assert_eq!(depths, [2; 600]);
+        // It ends what is over by then.
+        nest.instant(slice(10, Some(0)), &mut |_, depth| depths.push(depth));
+        assert_eq!(depths[600..], [1, 0, 0]);
     }
 
     #[test]

@@ -135,3 +135,14 @@ fn what_was_dropped_of_a_loop_leaves_figures_open() {
     assert_eq!(import(&both).dropped(dropped::OVERLAPPING), 1);
     assert_eq!(malformed(&both), 0, "of a thread that is no loop");
 }
+
+#[test]
+fn any_number_of_instants_fit_into_one_time() {
+    let mut events = vec![r#""ph":"X","name":"task","ts":100,"dur":50"#];
+    events.extend([r#""ph":"i","s":"t","name":"mark","ts":120"#; 600]);
+    events.push(r#""ph":"X","name":"call","ts":120,"dur":10"#);
+    let imported = import(&list(&events));
+    let Imported { report, timeline, .. } = &imported;
+    assert_eq!((report.instants, report.slices, imported.dropped(dropped::NESTED_TOO_DEEP)), (600, 2, 0));
+    assert_eq!((report.loops[0].counts.marks, timeline.counts.malformed), (600, 0));
+}

@@ -1,11 +1,13 @@
 //! An export by loopscope is restored unchanged.
 
+use loop_probes::ids::TaskId;
+
 use super::super::tally::repaired;
 use super::*;
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{Gate, Limit, Outcome};
 use crate::chrome::export::{ExportOptions, export};
-use crate::source::{SourceCounts, SourceError};
+use crate::source::{MemorySource, SourceCounts, SourceError};
 use crate::summary::{StateSummary, Summary};
 use crate::synthetic::Script;
 
@@ -33,6 +35,23 @@ fn every_event_comes_back() {
         serde_json::to_value(Summary::new(&script.source(), &timeline)).unwrap()
     );
     assert_eq!(imported.metadata.policy, script.metadata().policy);
+}
+
+#[test]
+fn signals_that_are_delivered_at_one_time_come_back() {
+    let script = Script { ticks: 3, ..Script::default() };
+    let mut events = script.events();
+    let (at, source) = events.last().map(|last| (last.at, last.source)).unwrap();
+    events.extend((0..600).map(|task| {
+        let event = Event::SignalDelivered { signo: 10, task: TaskId(1 << 20 | task), arrived: at };
+        Stamped { at, source, event }
+    }));
+    let source = MemorySource::new("signals", SourceKind::Trace, script.metadata(), events);
+    let mut json = Vec::new();
+    export(|| Ok::<_, SourceError>(source.clone()), ExportOptions::default(), &mut json).unwrap();
+    let imported = try_import(&json, &[]).unwrap();
+    assert!(imported.report.own_recording, "{:?}", imported.report);
+    assert_eq!(imported.timeline.signals.delivered(), 600);
 }
 
 #[test]
