@@ -8,8 +8,8 @@ pub fn tick_name(number: Option<u64>) -> String {
     format!("tick {}", number.map_or_else(|| UNKNOWN.to_owned(), count))
 }
 
-/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`; [`UNKNOWN`]
-/// if there is no value.
+/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`, `4.2d`,
+/// `584y`; [`UNKNOWN`] if there is no value.
 #[must_use]
 pub fn duration(ns: impl Into<Option<u64>>) -> String {
     let Some(ns) = ns.into() else { return UNKNOWN.to_owned() };
@@ -23,16 +23,19 @@ pub fn duration(ns: impl Into<Option<u64>>) -> String {
             let seconds = rounded(ns, 1_000_000_000);
             format!("{}m{:02}s", seconds / 60, seconds % 60)
         }
-        _ => {
+        3_600_000_000_000..360_000_000_000_000 => {
             let minutes = ns / 60_000_000_000;
-            if minutes < 60_000 {
-                format!("{}h{:02}m", minutes / 60, minutes % 60)
-            } else {
-                format!("{}d", minutes / 1_440)
-            }
+            format!("{}h{:02}m", minutes / 60, minutes % 60)
         }
+        _ => match ns / DAY_NS {
+            0..999 => tenths(ns, DAY_NS, "d"),
+            days @ 999..100_000 => format!("{days}d"),
+            days => format!("{}y", days * 100 / 36_525),
+        },
     }
 }
+
+const DAY_NS: u64 = 86_400_000_000_000;
 
 fn scaled(ns: u64) -> String {
     match ns {
@@ -43,29 +46,23 @@ fn scaled(ns: u64) -> String {
 }
 
 fn rounded(value: u64, unit: u64) -> u64 {
-    (value + unit / 2) / unit
+    value.saturating_add(unit / 2) / unit
 }
 
-fn tenths(ns: u64, unit: u64, name: &str) -> String {
-    let tenths = rounded(ns, unit / 10);
-    format!("{}.{}{name}", tenths / 10, tenths % 10)
-}
-
-/// Milliseconds with one decimal and without a unit, for sums that give the unit once: `38.2`.
+/// A value with one decimal, in units of `unit` with the name `name`: `38.2ms`.
 #[must_use]
-pub fn millis(ns: u64) -> String {
-    tenths(ns, 1_000_000, "")
+pub fn tenths(value: u64, unit: u64, name: &str) -> String {
+    let tenths = rounded(value, unit / 10);
+    format!("{}.{}{name}", tenths / 10, tenths % 10)
 }
 
 /// A position to the microsecond, for lists of events: `00:12.400123`.
 #[must_use]
 pub fn position_us(ns: u64) -> String {
-    let micros = ns / 1_000;
-    let seconds = micros / 1_000_000;
-    format!("{:02}:{:02}.{:06}", seconds / 60, seconds % 60, micros % 1_000_000)
+    format!("{}{:03}", position(ns), ns / 1_000 % 1_000)
 }
 
-/// A count in at most six cells: `1,204`, `12.0k`, `3.4M`.
+/// A count in at most six cells: `1,204`, `120k`, `3.4M`, `18.4E`.
 #[must_use]
 pub fn short_count(value: u64) -> String {
     match value {
@@ -73,7 +70,9 @@ pub fn short_count(value: u64) -> String {
         100_000..999_500 => format!("{}k", rounded(value, 1_000)),
         999_500..999_500_000 => tenths(value, 1_000_000, "M"),
         999_500_000..999_950_000_000 => tenths(value, 1_000_000_000, "G"),
-        _ => format!("{}G", value / 1_000_000_000),
+        999_950_000_000..999_950_000_000_000 => tenths(value, 1_000_000_000_000, "T"),
+        999_950_000_000_000..999_950_000_000_000_000 => tenths(value, 1_000_000_000_000_000, "P"),
+        _ => tenths(value, 1_000_000_000_000_000_000, "E"),
     }
 }
 
@@ -179,18 +178,24 @@ mod tests {
         ] {
             assert_eq!(duration(ns), text);
         }
-        assert_eq!(duration(u64::MAX), "213503d");
+        assert_eq!(
+            [duration(u64::MAX), duration(556_108_000_000_000), duration(360_000_000_000_000)],
+            ["584y", "6.4d", "4.2d"]
+        );
     }
 
     #[test]
-    fn durations_fit_six_cells_below_a_thousand_hours() {
-        let mut ns = 1u64;
-        while ns < 3_000_000_000_000_000 {
-            for ns in [ns - 1, ns, ns + 1] {
-                assert!(duration(ns).chars().count() <= 7, "{ns}: {}", duration(ns));
+    fn durations_and_counts_fit_six_cells() {
+        let mut value = 1u64;
+        while let Some(next) = value.checked_mul(101) {
+            for value in [value - 1, value, value + 1] {
+                for shown in [duration(value), short_count(value)] {
+                    assert!(shown.chars().count() <= 6, "{value}: {shown}");
+                }
             }
-            ns = ns * 101 / 100 + 1;
+            value = next / 100 + 1;
         }
+        assert!(duration(u64::MAX).len() <= 6 && short_count(u64::MAX).len() <= 6);
     }
 
     #[test]
@@ -198,6 +203,7 @@ mod tests {
         assert_eq!(position(12_449_000_000), "00:12.449");
         assert_eq!(position(3_723_400_000_000), "1:02:03.400");
         assert_eq!(position_us(12_400_123_999), "00:12.400123");
+        assert_eq!(position_us(3_723_400_123_000), "1:02:03.400123");
         assert_eq!(
             (count(7), count(4_120), count(1_234_567)),
             ("7".into(), "4,120".into(), "1,234,567".into())
@@ -205,8 +211,8 @@ mod tests {
         assert_eq!((short_count(99_999), short_count(123_456)), ("99,999".into(), "123k".into()));
         let tiny = [999, 1_299, 99_999, 1_234_567, u64::MAX].map(tiny_count);
         assert_eq!(tiny, ["999", "1.2k", "99k", "1M", ">1G"]);
-        assert_eq!(short_count(u64::MAX), "18446744073G");
-        assert_eq!(millis(38_249_000), "38.2");
+        assert_eq!(short_count(u64::MAX), "18.4E");
+        assert_eq!(tenths(38_249_000, 1_000_000, "ms"), "38.2ms");
     }
 
     #[test]

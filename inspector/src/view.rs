@@ -29,6 +29,7 @@ use ratatui::buffer::Buffer;
 use crate::app::layout::{self, Area, Pane};
 use crate::app::state::{State, View};
 use crate::theme::{self, Theme};
+use crate::units;
 use paint::Canvas;
 
 /// Draws the dashboard over all of `buffer`.
@@ -49,6 +50,12 @@ pub fn draw(buffer: &mut Buffer, state: &State, theme: Theme) {
             }
         }
     }
+}
+
+/// Width of the positions in a list: that of the latest one.
+fn when_width(state: &State) -> u16 {
+    let latest = units::position(state.elapsed_ns());
+    (latest.len() as u16).max(units::position(0).len() as u16)
 }
 
 fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
@@ -88,7 +95,9 @@ fn overview(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let focused = |pane: Pane| state.focus == pane;
     strip::draw(canvas, state, panes.ticks, focused(Pane::Ticks));
     tasks::draw(canvas, state, panes.tasks, focused(Pane::Tasks));
-    histogram::lag(canvas, state, panes.lag, focused(Pane::Lag));
+    if !panes.lag.is_empty() {
+        histogram::lag(canvas, state, panes.lag, focused(Pane::Lag));
+    }
     families::draw(canvas, state, &panes);
     agenda::glance(canvas, state, &panes);
     alive::pane(canvas, state, panes.alive);

@@ -7,10 +7,14 @@ pub use pages::{has_two_lists, ledger_lines, list, tag, tick, timers};
 
 use super::glance::Column;
 
-/// Minimum width that fits everything.
-pub const WIDTH_MIN: u16 = 80;
-/// Minimum height that fits everything.
-pub const HEIGHT_MIN: u16 = 24;
+/// Minimum width, at which some parts are left out.
+pub const WIDTH_MIN: u16 = 60;
+/// Minimum height.
+pub const HEIGHT_MIN: u16 = 20;
+/// Narrower screens have no room for two columns of panes.
+pub const NARROW: u16 = 80;
+/// Lower screens have less of the strip and of the stalls.
+const LOW: u16 = 21;
 
 /// A rectangle of cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,7 +151,7 @@ pub struct Overview {
     pub ticks: Area,
     /// The tasks by tag.
     pub tasks: Area,
-    /// The timer-lag histogram.
+    /// The timer-lag histogram; empty on narrow screens.
     pub lag: Area,
     /// The queue depths.
     pub queues: Area,
@@ -196,12 +200,13 @@ pub fn overview(body: Area, extras: Extras) -> Overview {
     let compact = body.height < 25 || body.width < 96;
     let mut left = body;
     if compact {
-        let ticks = left.take_top(5);
-        let stalls = left.take_bottom(4 + left.height.saturating_sub(16) / 3);
+        let low = body.height < LOW;
+        let ticks = left.take_top(if low { 4 } else { 5 });
+        let stalls = left.take_bottom(if low { 3 } else { 4 + left.height.saturating_sub(16) / 3 });
         let agenda = left.take_bottom(u16::from(extras.agenda));
         let mut line = || left.take_bottom(1);
         let (signals, gc, microtasks, queues) = (line(), line(), line(), line());
-        let tasks = left.take_left(tasks_width(body.width));
+        let tasks = left.take_left(if body.width < NARROW { body.width } else { tasks_width(body.width) });
         let (lag, alive) = (left, Area::default());
         return Overview {
             compact,
@@ -380,7 +385,7 @@ pub struct TaskColumns {
     pub rate: u16,
     /// The median run time.
     pub p50: u16,
-    /// The 99th percentile of the run time.
+    /// The 99th percentile of the run time, and its mark.
     pub p99: u16,
     /// The longest run time, and its mark.
     pub max: u16,
@@ -398,7 +403,7 @@ pub fn task_columns(pane: Area, by: Column) -> TaskColumns {
     let width = pane.inner().width;
     let rate = if width >= 80 { 8 } else { 0 };
     let share = if width >= 94 { 14 } else { 0 };
-    let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 7, 8, 9) };
+    let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 8, 8, 9) };
     let (wait, caused) = match (width >= 60, by == Column::Caused) {
         (true, _) => (wait, 9),
         (false, true) => (0, wait),
@@ -425,10 +430,17 @@ pub fn column_at(pane: Area, x: u16, by: Column) -> Option<Column> {
     None
 }
 
-/// The list and the detail beside it, for views that have both.
+/// Rows of the detail on a narrow screen.
+const DETAIL_ROWS: u16 = 9;
+
+/// The list and the detail beside it, or below it on a narrow screen, for views that have both.
 #[must_use]
 pub fn list_and_detail(body: Area) -> (Area, Area) {
     let mut left = body;
+    if body.width < NARROW {
+        let detail = left.take_bottom(DETAIL_ROWS.min(body.height / 2 + 1));
+        return (left, detail);
+    }
     let list = left.take_left(share(body.width, 58).max(54).min(body.width));
     (list, left)
 }

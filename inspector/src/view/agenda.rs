@@ -9,6 +9,7 @@ use ratatui::style::Style;
 
 use super::families::{DEPTH_WIDTH, deepest, depth, line};
 use super::paint::{Canvas, Pen};
+use super::when_width;
 use crate::app::glance::{AgendaFigures, PriorityRow, Starving, WorkerRow};
 use crate::app::layout::{self, Area, Overview, Pane};
 use crate::app::state::State;
@@ -151,10 +152,11 @@ fn priorities(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agend
     );
     let inner = canvas.pane(area, "agenda", &remark, false);
     let wide = inner.width >= 110;
+    let wait = if area.width < layout::NARROW { 9 } else { 10 };
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).left("PRIORITY", 9, theme.dim());
     for (name, width) in
-        [("WAITING", 8), ("MOST", 6), ("OLDEST", 8), ("RAN", 8), ("WAIT p50", 10), ("p99", 7)]
+        [("WAITING", 8), ("MOST", 6), ("OLDEST", 8), ("RAN", 8), ("WAIT p50", wait), ("p99", 7)]
     {
         pen.number(name, width, theme.dim());
     }
@@ -172,7 +174,7 @@ fn priorities(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agend
         let oldest = oldest_ns.map(units::duration);
         pen.number(oldest.as_deref().unwrap_or("-"), 8, if oldest.is_some() { style } else { theme.dim() });
         pen.number(&units::short_count(row.ran), 8, theme.text());
-        pen.number(&units::duration(row.wait_ns.p50), 10, theme.text());
+        pen.number(&units::duration(row.wait_ns.p50), wait, theme.text());
         pen.number(&units::duration(row.wait_ns.p99), 7, theme.strong());
         pen.left(row.wait_ns.p99_mark(), 1, theme.dim());
         if wide {
@@ -217,7 +219,7 @@ fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFi
     for (name, width) in [("RAN", 8), ("FAILED", 7), ("BUSY", 7), ("LONGEST", 8)] {
         pen.number(name, width, theme.dim());
     }
-    pen.gap(2).put("TASKLET", theme.dim());
+    pen.gap(2).whole("TASKLET", theme.dim());
     let rows = layout::rows(area, true);
     let first = layout::first_row(state.row, rows.height);
     let last = first + usize::from(rows.height).min(agenda.workers.len() - first);
@@ -242,13 +244,17 @@ fn workers(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &AgendaFi
         pen.number(&units::percent(worker.busy), 7, theme.strong());
         pen.number(&units::duration(worker.run_ns_max), 8, theme.text()).gap(2);
         let (tasklet, style) = tasklet(state, theme, worker);
-        pen.put(&tasklet, style);
+        if pen.room() >= TASKLET_MIN {
+            pen.put(&tasklet, style);
+        }
         if place == state.row && state.row > 0 {
             canvas.tint(rows, line, theme.selected());
         }
     }
 }
 
+/// The least room for the name of a tasklet.
+const TASKLET_MIN: u16 = 12;
 /// Width of a worker's state and its duration.
 const STATE_WIDTH: u16 = 15;
 
@@ -290,7 +296,9 @@ fn collections(canvas: &mut Canvas<'_>, state: &State, area: Area, agenda: &Agen
     }
     for (row, met) in agenda.last_met.iter().take(usize::from(inner.height)).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
-        pen.gap(1).put(&units::position(state.since_start_ns(met.at)), theme.dim()).gap(2);
+        pen.gap(1)
+            .left(&units::position(state.since_start_ns(met.at)), when_width(state), theme.dim())
+            .gap(2);
         let waited = units::duration(met.waited_ns);
         if met.is_failed() {
             let text = format!("given up: {} of {} workers came within {waited}", met.arrived, met.expected);

@@ -11,6 +11,7 @@ use super::paint::Canvas;
 use crate::app::glance::AliveFigures;
 use crate::app::layout::{self, Area, Pane};
 use crate::app::state::State;
+use crate::text::wrap;
 use crate::units;
 
 /// A pane of the overview: the number of each kind, then the names.
@@ -60,8 +61,10 @@ fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let remark = alive.as_of.map_or_else(String::new, |_| format!("{} in all", units::count(alive.total())));
     let inner = canvas.pane(area, "kept alive by", &remark, true);
     if alive.as_of.is_none() {
-        canvas.pen(inner, 0).gap(1).put("no snapshot yet: the loop lists it", theme.dim());
-        canvas.pen(inner, 1).gap(1).put("every few seconds", theme.dim());
+        let text = "no snapshot yet: the loop lists it every few seconds";
+        for (row, line) in wrap(text, inner.width.saturating_sub(2).into(), 0).lines().enumerate() {
+            canvas.pen(inner, row as u16).gap(1).put(line, theme.dim());
+        }
         return;
     }
     let mut pen = canvas.pen(inner, 0);

@@ -95,7 +95,8 @@ pub(super) fn depth(depth: u32) -> String {
     match depth {
         0..10_000 => depth.to_string(),
         10_000..10_000_000 => format!("{}k", depth / 1_000),
-        _ => format!("{}M", depth / 1_000_000),
+        10_000_000..1_000_000_000 => format!("{}M", depth / 1_000_000),
+        _ => format!("{}G", depth / 1_000_000_000),
     }
 }
 
@@ -142,6 +143,11 @@ fn none_sampled(state: &State) -> &'static str {
     if state.about.since_attach { "no change since attach" } else { "none was sampled yet" }
 }
 
+/// A mean in at most six cells: `3.4`, `1,204`.
+fn mean(mean: f64) -> String {
+    if mean < 999.95 { format!("{mean:.1}") } else { units::short_count(mean.round() as u64) }
+}
+
 fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let figures = &state.glance.microtasks;
@@ -150,7 +156,7 @@ fn microtasks_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put("no checkpoint had any yet", theme.dim());
         return;
     }
-    pen.put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint  max ", theme.dim());
+    pen.put(&mean(figures.ran_mean), theme.strong()).put(" a checkpoint  max ", theme.dim());
     pen.put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text()).put("  run p99 ", theme.dim());
     pen.number(&units::duration(figures.run_ns.p99), 6, theme.text());
     pen.left(figures.run_ns.p99_mark(), 2, theme.text());
@@ -166,7 +172,7 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         return;
     }
     let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).put(&format!("{:.1}", figures.ran_mean), theme.strong()).put(" a checkpoint", theme.dim());
+    pen.gap(1).put(&mean(figures.ran_mean), theme.strong()).put(" a checkpoint", theme.dim());
     let mut pen = canvas.pen(inner, 1);
     pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text());
     pen.whole(" at once", theme.dim());

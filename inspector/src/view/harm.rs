@@ -5,7 +5,7 @@ use loop_probes::event::Phase;
 use loop_traces::timeline::{Cause, Harm, TagStats, Waiter, WorstHarm};
 use ratatui::style::Style;
 
-use super::hurt::{WHEN, so_far, up_to, way_on};
+use super::hurt::{so_far, up_to, way_on, when};
 use super::ledger::below;
 use super::paint::{Canvas, Pen};
 use super::timers;
@@ -192,12 +192,13 @@ pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, select
         canvas.pen(area.inner(), 0).gap(1).put("none of those whose ledgers are kept", theme.dim());
         return;
     }
-    let left = rows.width.saturating_sub(1 + WHEN + 2 * FIGURE + 1);
+    let when = when(state);
+    let left = rows.width.saturating_sub(1 + when + 2 * FIGURE + 1);
     let name_width = if left > NAME_MAX + 10 { NAME_MAX } else { left };
     let bar_width = (left - name_width).saturating_sub(2);
     let most = state.victims.iter().map(|victim| victim.ns).max().unwrap_or(0).max(1);
     let mut pen = canvas.pen(area.inner(), 0);
-    pen.gap(1).left("WHEN", WHEN, theme.dim()).left("WHO", name_width, theme.dim());
+    pen.gap(1).left("WHEN", when, theme.dim()).left("WHO", name_width, theme.dim());
     pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
     let labels = &state.picture().timeline.labels;
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
@@ -208,7 +209,7 @@ pub(super) fn victims(canvas: &mut Canvas<'_>, state: &State, area: Area, select
         let (lasted_ns, at) = (subject.lasted_ns(), subject.extent().1);
         let over = lasted_ns > state.about.stall_limit_ns;
         let mut pen = canvas.pen(rows, line);
-        pen.gap(1).left(&units::position(state.since_start_ns(at)), WHEN, theme.dim());
+        pen.gap(1).left(&units::position(state.since_start_ns(at)), when, theme.dim());
         pen.left(&timers::late_name(subject, labels), name_width, theme.text());
         pen.number(&units::duration(victim.ns), FIGURE, theme.text());
         pen.number(&units::duration(lasted_ns), FIGURE, if over { theme.over() } else { theme.dim() });

@@ -1,7 +1,7 @@
 //! The two rows at the top: what is watched and its condition.
 
 use crate::app::hang::{busy_now_ns, hang, loop_running};
-use crate::app::layout::Area;
+use crate::app::layout::{Area, NARROW};
 use crate::app::message::Process;
 use crate::app::state::{State, View};
 use crate::describe;
@@ -42,7 +42,9 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let about = &state.about;
     let (status, status_style) = status(canvas, state);
     let clock = clock(state, area.width);
-    let lost = format!("lost {}", units::count(lost(state)));
+    let count = lost(state);
+    let count = if area.width < NARROW { units::short_count(count) } else { units::count(count) };
+    let lost = format!("lost {count}");
     let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
     // A trace that was made from another has no process to look for.
@@ -166,15 +168,24 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         (if wide { "  stalls " } else { " stalls " }.to_owned(), dim),
         (at_least(state, stalls, wide), if stalled { theme.over() } else { strong }),
     ];
+    if area.width < NARROW {
+        // The median is on the page of the timers.
+        parts.drain(3..5);
+        parts[3].0 = "lag p99".to_owned();
+    }
     if lag.count == 0 {
-        parts.splice(3..11, [("no timer fired yet  ".to_owned(), dim)]);
+        let max_style = parts.len() - 2;
+        parts.splice(3..max_style, [("no timer fired yet  ".to_owned(), dim)]);
     }
     let rate = format!("{:>5}", units::rate(glance.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
     let left = now.width() + 8 + rate.width() + 1;
     let room = usize::from(area.width).saturating_sub(width + left + 1) as u16;
     let mut pen = canvas.pen(area, 1);
-    pen.put(&now, theme.title(false)).put("ticks/s ", dim).put(&rate, strong);
+    pen.put(&now, theme.title(false));
+    if area.width >= NARROW {
+        pen.put("ticks/s ", dim).put(&rate, strong);
+    }
     if room >= SPARK_MIN {
         // The running tenth of a second would always look like a dip.
         let over = glance.ticks.len().saturating_sub(1);

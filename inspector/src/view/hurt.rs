@@ -4,6 +4,7 @@ use loop_probes::event::Event;
 use loop_traces::timeline::TickSummary;
 
 use super::paint::{Canvas, Pen};
+use super::when_width;
 use crate::app::hurt::{self, AllHurt, Hurt};
 use crate::app::layout::{self, Area};
 use crate::app::lists;
@@ -13,8 +14,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// Width of a figure, including the blank before it.
 const FIGURE: u16 = 8;
-/// Width of a position.
-pub(super) const WHEN: u16 = 12;
+/// Width of a position, including the blanks behind it.
+pub(super) fn when(state: &State) -> u16 {
+    when_width(state) + 3
+}
+
 /// Maximum width of a name, if there is room for a bar, too.
 const NAME_MAX: u16 = 32;
 
@@ -84,11 +88,12 @@ pub(super) fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         return;
     }
     let rows = layout::rows(area, true);
-    let left = rows.width.saturating_sub(1 + WHEN + 2 * FIGURE + 1);
+    let when = when(state);
+    let left = rows.width.saturating_sub(1 + when + 2 * FIGURE + 1);
     let name = if left > NAME_MAX + 10 { NAME_MAX } else { left };
     let bar = (left - name).saturating_sub(2);
     let mut pen = canvas.pen(area.inner(), 0);
-    pen.gap(1).left("WHEN", WHEN, theme.dim()).left("WHO", name, theme.dim());
+    pen.gap(1).left("WHEN", when, theme.dim()).left("WHO", name, theme.dim());
     pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
     let most = hurt.all.first().map_or(1, |most| most.ns.max(1));
     let first = layout::first_row(state.row, rows.height);
@@ -98,7 +103,7 @@ pub(super) fn list(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         let waited_ns = hurt.waited_ns();
         let over = waited_ns > state.about.stall_limit_ns;
         let mut pen = canvas.pen(rows, line);
-        pen.gap(1).left(&units::position(state.since_start_ns(hurt.to)), WHEN, theme.dim());
+        pen.gap(1).left(&units::position(state.since_start_ns(hurt.to)), when, theme.dim());
         pen.left(&told(hurt, state), name, theme.text());
         pen.number(&units::duration(hurt.ns), FIGURE, theme.text());
         pen.number(&units::duration(waited_ns), FIGURE, if over { theme.over() } else { theme.dim() });

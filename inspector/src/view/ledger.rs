@@ -83,8 +83,8 @@ impl Columns {
     const TIME: u16 = 8;
     const SHARE: u16 = 7;
 
-    fn new(width: u16) -> Self {
-        let exact = if width >= EXACT_FROM { 18 } else { 0 };
+    fn new(width: u16, total_ns: u64) -> Self {
+        let exact = if width >= EXACT_FROM { (units::count(total_ns).len() as u16 + 4).max(18) } else { 0 };
         let left = width.saturating_sub(3 + Self::TIME + Self::SHARE + 2 + exact);
         let name = (left / 2).clamp(22, 44).min(left);
         Self { name, exact, bar: left - name }
@@ -101,7 +101,7 @@ pub(super) fn lines(
     selected: Option<usize>,
 ) {
     let theme = canvas.theme;
-    let columns = Columns::new(area.width);
+    let columns = Columns::new(area.width, ledger.total_ns);
     let mut pen = canvas.pen(area, 0);
     pen.gap(3).left("WHO", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
     pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());

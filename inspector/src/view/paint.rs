@@ -181,16 +181,23 @@ impl Pen<'_, '_> {
         self
     }
 
-    /// Writes `text` right-aligned in `width` cells. A number that does not fit is left out rather than cut.
+    /// Writes `text` right-aligned in `width` cells. A number that does not fit, or would touch what is before it, is left
+    /// out rather than cut.
     pub(super) fn number(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let cells = text.width() as u16;
         let end = self.x.saturating_add(width);
-        if end <= self.end && cells <= width {
+        if end <= self.end && cells <= width && self.is_clear_before(end - cells) {
             self.x = end - cells;
             self.write(text, style, cells);
         }
         self.x = end.min(self.end);
         self
+    }
+
+    /// Whether what is written at `x` would touch nothing before it.
+    fn is_clear_before(&self, x: u16) -> bool {
+        let before = x.checked_sub(1).and_then(|x| self.canvas.buffer.cell(Position::new(x, self.y)));
+        before.is_none_or(|cell| matches!(cell.symbol(), " " | SIDE))
     }
 
     /// Writes `text` at the end of the row, as the last item.

@@ -7,15 +7,20 @@ use loop_traces::timeline::{Stall, UnfinishedTick};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::paint::{Canvas, Pen};
+use super::when_width;
 use crate::app::layout::{self, Area};
 use crate::app::lists::{self, StallRow};
 use crate::app::state::State;
+use crate::text::cut;
 use crate::units;
 
-/// A part is shown from this size on: half of the last digit, in milliseconds.
-pub(super) const TOLD_NS: u64 = 50_000;
-/// A sum from this size on is shown in milliseconds.
-const MILLIS_FROM_NS: u64 = 10_000_000;
+/// The unit of a sum and of its parts, by the size of the sum, in nanoseconds: all are shown with one decimal. Smaller
+/// sums have no common unit.
+const UNITS: [(u64, u64, &str); 3] = [
+    (360_000_000_000_000, 3_600_000_000_000, "h"),
+    (100_000_000_000, 1_000_000_000, "s"),
+    (10_000_000, 1_000_000, "ms"),
+];
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
     let timeline = &state.picture().timeline;
@@ -67,7 +72,9 @@ fn row(canvas: &mut Canvas<'_>, state: &State, (rows, line): (Area, u16), stall:
     let labels = &state.picture().timeline.labels;
     let tick = &stall.tick;
     let mut pen = canvas.pen(rows, line);
-    pen.gap(1).put(&units::position(state.since_start_ns(tick.start)), theme.dim()).gap(2);
+    pen.gap(1)
+        .left(&units::position(state.since_start_ns(tick.start)), when_width(state), theme.dim())
+        .gap(2);
     pen.left(&units::tick_name(Some(tick.tick)), tick_width, theme.text()).gap(1);
     pen.number(&units::duration(tick.busy_ns), 6, theme.over()).put(" = ", theme.dim());
     shares(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
@@ -85,7 +92,7 @@ fn unfinished_row(
     let position = |at| units::position(state.since_start_ns(at));
     let doing = tick.describe(&state.picture().timeline.labels);
     let mut pen = canvas.pen(rows, line);
-    pen.gap(1).put(&position(tick.start), theme.dim()).gap(2);
+    pen.gap(1).left(&position(tick.start), when_width(state), theme.dim()).gap(2);
     pen.left(&units::tick_name(tick.tick), tick_width, theme.text()).gap(1);
     pen.put("at least ", theme.over()).put(&units::duration(tick.busy_ns), theme.over());
     match (doing, tick.running) {
@@ -104,17 +111,23 @@ fn unfinished_row(
 }
 
 /// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, shortened to fit. The parts shown add up to the sum
-/// shown, which from a millisecond on has tenths of milliseconds.
+/// shown, all in one unit.
 pub(super) fn shares(
     pen: &mut Pen<'_, '_>,
     shares: &[Share],
     labels: &Labels,
     (text, dim): (ratatui::style::Style, ratatui::style::Style),
 ) {
-    let sum_ns: u64 = shares.iter().map(|share| share.ns).sum();
-    let in_millis = sum_ns >= MILLIS_FROM_NS;
-    let shown = |ns: u64| if in_millis { (ns + TOLD_NS) / (2 * TOLD_NS) * (2 * TOLD_NS) } else { ns };
-    let figure = |ns: u64| if in_millis { format!("{}ms", units::millis(ns)) } else { units::duration(ns) };
+    let sum_ns = shares.iter().fold(0u64, |sum, share| sum.saturating_add(share.ns));
+    let unit = UNITS.iter().find(|(from_ns, ..)| sum_ns >= *from_ns);
+    let shown = |ns: u64| match unit {
+        Some((_, unit, _)) => ns.saturating_add(unit / 20) / (unit / 10) * (unit / 10),
+        None => ns,
+    };
+    let figure = |ns: u64| match unit {
+        Some((_, unit, name)) => units::tenths(ns, *unit, name),
+        None => units::duration(ns),
+    };
     let more = |parts: usize, ns: u64| match ns {
         0 => String::new(),
         _ => format!(" + {parts} more {}", figure(ns)),
@@ -133,6 +146,8 @@ pub(super) fn shares(
         if place > 0 && usize::from(pen.room()) < needed {
             break;
         }
+        // The first is always there, and of it the figure matters more than the name.
+        let name = cut(&name, usize::from(pen.room()).saturating_sub(joint.len() + 1 + ns.width()));
         pen.put(joint, dim).put(&name, text).put(&format!(" {ns}"), dim);
         (rest_ns, parts) = (after_ns, parts - 1);
     }

@@ -5,6 +5,7 @@ use loop_traces::timeline::{MissingSamples, RunStats, TagStats};
 
 use super::ledger::below;
 use super::paint::Canvas;
+use super::when_width;
 use super::{bounds, harm, histogram, tasks};
 use crate::app::glance::{self, Ran};
 use crate::app::layout::{self, Area};
@@ -109,7 +110,9 @@ fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, se
         let mut pen = canvas.pen(inner, line);
         let over = run.run_ns > state.about.stall_limit_ns;
         let style = if over { theme.over() } else { theme.text() };
-        pen.gap(1).put(&units::position(state.since_start_ns(run.at)), theme.dim()).gap(1);
+        pen.gap(1)
+            .left(&units::position(state.since_start_ns(run.at)), when_width(state), theme.dim())
+            .gap(1);
         pen.number(&units::duration(run.run_ns), 7, style).gap(1);
         pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
         if let Some(waited_ns) = run.queue_wait_ns {

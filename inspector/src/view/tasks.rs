@@ -66,7 +66,7 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
         pen.number("N/S", columns.rate, style(Column::Count));
     }
     pen.number("RUN p50", columns.p50, style(Column::RunP50));
-    pen.number("p99", columns.p99, style(Column::RunP99));
+    pen.number("p99", columns.p99 - 1, style(Column::RunP99)).gap(1);
     pen.number("MAX", columns.max - 1, style(Column::RunMax)).gap(1);
     for (title, width, column) in
         [("WAIT p99", columns.wait, Column::WaitP99), ("CAUSED", columns.caused, Column::Caused)]
@@ -105,11 +105,9 @@ fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &
         pen.number(&units::duration(ns), width, if ns.is_some() { style } else { theme.dim() });
     };
     time(&mut pen, row.run_ns.p50, columns.p50, theme.text());
-    time(&mut pen, row.run_ns.p99, columns.p99, theme.text());
-    // The mark takes the blank before the next figure.
-    let mark = row.run_ns.p99_mark();
-    pen.put(mark, theme.dim());
-    time(&mut pen, row.run_ns.max, columns.max - 1 - mark.len() as u16, max_style);
+    time(&mut pen, row.run_ns.p99, columns.p99 - 1, theme.text());
+    pen.left(row.run_ns.p99_mark(), 1, theme.dim());
+    time(&mut pen, row.run_ns.max, columns.max - 1, max_style);
     pen.put(if over { "▲" } else { " " }, max_style);
     if columns.wait > 0 {
         time(&mut pen, row.wait_ns.p99, columns.wait - 2, theme.text());

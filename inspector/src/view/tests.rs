@@ -135,6 +135,7 @@ macro_rules! snapshot {
 
 // Below the macro that it uses.
 mod blame;
+mod extreme;
 mod faces;
 mod figures;
 
@@ -144,10 +145,10 @@ fn the_overview_fits_every_size() {
     snapshot!("overview_80x24", state, 80 x 24, COLOR);
     snapshot!("overview_100x30", state, 100 x 30, COLOR);
     snapshot!("overview_200x50", state, 200 x 50, COLOR);
-    snapshot!("too_small", state, 79 x 24, COLOR);
+    snapshot!("too_small", state, 59 x 20, COLOR);
     assert_eq!(
         drawn(&mut state, 20, 5, COLOR).backend().to_string().lines().nth(2),
-        Some("\"needs 80x24         \"")
+        Some("\"needs 60x20         \"")
     );
 }
 

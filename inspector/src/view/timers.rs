@@ -7,6 +7,7 @@ use loop_traces::labels::Labels;
 
 use super::hurt::so_far;
 use super::paint::Canvas;
+use super::when_width;
 use super::{bounds, harm, histogram, ledger, stalls};
 use crate::app::account::Subject;
 use crate::app::layout::{self, Area};
@@ -67,15 +68,21 @@ fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     // Sampled only on change: after attaching, there may be no sample yet.
     let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
     let counts = [
-        ("periods skipped", units::count(timers.skipped)),
-        ("late", units::count(timers.late)),
-        ("fired", units::count(timers.fired)),
-        ("armed now", armed_now.map_or("not seen yet".to_owned(), |depth| units::count(u64::from(depth)))),
-        ("armed", units::count(timers.armed)),
-        ("cleared", units::count(timers.cleared)),
+        ("periods skipped", Some(timers.skipped)),
+        ("late", Some(timers.late)),
+        ("fired", Some(timers.fired)),
+        ("armed now", armed_now.map(u64::from)),
+        ("armed", Some(timers.armed)),
+        ("cleared", Some(timers.cleared)),
     ];
     for (title, value) in counts {
-        canvas.pen(inner, row).gap(1).put(title, theme.dim()).right(&value, theme.strong());
+        let mut pen = canvas.pen(inner, row);
+        pen.gap(1).put(title, theme.dim());
+        let value = value.map_or("not seen yet".to_owned(), |value| match units::count(value) {
+            long if long.len() >= usize::from(pen.room()) => units::short_count(value),
+            count => count,
+        });
+        pen.right(&value, theme.strong());
         row += 1;
     }
 }
@@ -132,7 +139,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         let (at, lag_ns) = (row.subject.extent().1, row.subject.lasted_ns());
         let over = lag_ns > state.about.stall_limit_ns;
         let mut pen = canvas.pen(inner, left);
-        pen.gap(1).put(&units::position(state.since_start_ns(at)), theme.dim()).gap(2);
+        pen.gap(1).left(&units::position(state.since_start_ns(at)), when_width(state), theme.dim()).gap(2);
         pen.left(&late_name(&row.subject, labels), 16, theme.text()).gap(1);
         pen.number(&units::duration(lag_ns), 7, if over { theme.over() } else { theme.text() });
         pen.put(" = ", theme.dim());

@@ -13,7 +13,7 @@ fn overlap(a: Area, b: Area) -> bool {
 
 #[test]
 fn panes_fill_the_body_and_never_overlap() {
-    for (width, height) in (80..220).step_by(7).flat_map(|w| (24..70).map(move |h| (w, h))) {
+    for (width, height) in (60..220).step_by(7).flat_map(|w| (20..70).map(move |h| (w, h))) {
         for (replay, extras) in [false, true].into_iter().flat_map(|replay| EXTRAS.map(|it| (replay, it))) {
             let page = page(width, height, replay);
             let panes = overview(page.body, extras);
@@ -23,6 +23,7 @@ fn panes_fill_the_body_and_never_overlap() {
                 let is_there = match pane {
                     Pane::Agenda => extras.agenda,
                     Pane::Alive => extras.alive && !panes.compact && width >= ROOMY,
+                    Pane::Lag => width >= NARROW,
                     _ => true,
                 };
                 assert_eq!(!area.is_empty(), is_there, "{pane:?} at {width}x{height}");
