@@ -239,7 +239,6 @@ impl Timeline {
             });
         }
         overdue.sort_by_key(|timer| (timer.due, timer.source, timer.timer));
-        overdue.truncate(self.config.names_kept);
         overdue
     }
 
@@ -269,12 +268,10 @@ impl Timeline {
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
-            has_timers_beyond_limit: false,
+            has_timers_beyond_limit: self.may_be_overdue_beyond_limit(end),
             intervals_to_come: 0,
             end,
         };
-        let are_all_kept = unfinished.timers.len() < self.config.names_kept;
-        unfinished.has_timers_beyond_limit = !are_all_kept || self.may_be_overdue_beyond_limit(end);
         unfinished.tasks_unseen = unfinished.growing().filter(|tick| tick.may_run_unseen(end)).count() as u64;
         unfinished.in_ticks_unseen =
             unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;

@@ -72,7 +72,7 @@ pub(super) const fn concerns(event: &Event) -> bool {
             | Event::IoRemoved { .. }
             | Event::WorkQueued { .. }
             | Event::WorkSettled { .. }
-            | Event::QueueDepth { queue: Queue::Tasks | Queue::Immediates, .. }
+            | Event::QueueDepth { queue: Queue::Tasks | Queue::Immediates | Queue::Timers, .. }
             | Event::SnapshotBegin { .. }
             | Event::SnapshotTimer { .. }
             | Event::SnapshotRef { .. }
@@ -184,6 +184,7 @@ impl Refs {
             Event::InputClock { now, .. } => self.period_began(now),
             Event::TimerCleared { timer } => self.disarmed(timer),
             Event::TimerRef { timer, referenced } => self.timer_referenced(timer, referenced),
+            Event::QueueDepth { queue: Queue::Timers, depth } => self.timers_counted(depth),
             // Without a snapshot, earlier references are unknown.
             _ if self.as_of.is_none() => {}
             Event::Immediates { moved_to_next, .. } => {
@@ -261,6 +262,14 @@ impl Refs {
             self.timer(tag, 1);
         } else {
             self.now.is_beyond_limit(due);
+        }
+    }
+
+    /// `depth` timers are armed. Those that are tracked are among them, so if there are no more, none is left beyond the
+    /// limit. While a timer's callback runs, it is unknown whether that timer is among them.
+    fn timers_counted(&mut self, depth: u32) {
+        if self.fired.is_none() && depth as usize <= self.now.timers.len() {
+            self.now.beyond_limit = None;
         }
     }
 

@@ -15,6 +15,7 @@ use crate::analysis::loss::Bounds;
 use crate::histogram::Histogram;
 use crate::timeline::TimelineConfig;
 
+mod limits;
 mod stopped;
 mod unseen;
 
@@ -424,40 +425,4 @@ fn where_a_recording_was_cut_a_loop_may_have_stalled_unless_it_had_stopped() {
     let of = |end| stalls_bounds(&timeline, end);
     assert_eq!(of(StreamEnd::Known), None, "it has no loop");
     assert_eq!(of(StreamEnd::Cut), Some(ANY), "its loop may not have been saved yet");
-}
-
-#[test]
-fn timers_beyond_the_limit_may_be_overdue_and_leave_the_lag_open() {
-    let config = TimelineConfig { names_kept: 2, ..TimelineConfig::default() };
-    let armed = |timer, due| {
-        let (timer, due) = (TimerId(timer), Timestamp(due));
-        at(200, Event::TimerArmed { timer, tag: TAG, due, period_ns: None })
-    };
-    let of = |more: &[Stamped], end| {
-        let mut timeline = Timeline::new(config.clone());
-        let begins = [begun(1, 100), armed(1, HOUR), armed(2, HOUR)];
-        timeline.extend(begins.iter().chain(more).chain(&[seen(in_task(1), 300, 900)]));
-        let unfinished = timeline.unfinished(end);
-        let lag = timeline.missing_with(&unfinished).lag.longest();
-        (unfinished.timers.len(), unfinished.has_timers_beyond_limit, lag)
-    };
-    assert_eq!(of(&[], StreamEnd::Known), (0, false, Some(0)));
-    assert_eq!(of(&[armed(3, 800)], StreamEnd::Known), (0, true, None));
-    assert_eq!(of(&[armed(3, HOUR)], StreamEnd::Known), (0, false, Some(0)));
-    assert_eq!(of(&[armed(3, HOUR)], StreamEnd::Died), (0, true, None));
-    // A timer that is tracked is known to be overdue; another may be.
-    assert_eq!(of(&[armed(2, 700), armed(3, 800)], StreamEnd::Known), (1, true, None));
-    // A snapshot shows which are armed.
-    let listed = |timer, due| {
-        let (timer, due) = (TimerId(timer), Timestamp(due));
-        at(850, Event::SnapshotTimer { timer, tag: TAG, due, period_ns: None, referenced: true })
-    };
-    let begin = at(850, Event::SnapshotBegin { tick: 1, next_task: TaskId(9), next_timer: TimerId(9) });
-    let end = at(850, Event::SnapshotEnd { parts: 4, left_out: 0 });
-    let snapshot = |dues: [u64; 3]| {
-        let timers = dues.iter().zip(1..).map(|(due, timer)| listed(timer, *due));
-        [armed(3, 800), begin].into_iter().chain(timers).chain([end]).collect::<Vec<_>>()
-    };
-    assert_eq!(of(&snapshot([HOUR; 3]), StreamEnd::Known), (0, false, Some(0)));
-    assert_eq!(of(&snapshot([HOUR, HOUR, 800]), StreamEnd::Known), (0, true, None));
 }
