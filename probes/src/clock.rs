@@ -172,6 +172,18 @@ pub(crate) fn boottime_now() -> Timestamp {
     Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
+/// How long the machine has slept since it was started: `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`. The thread may lose its
+/// processor between the readings, so of several tries the fastest counts.
+#[must_use]
+pub(crate) fn asleep_ns() -> u64 {
+    let once = || {
+        let before = monotonic_now();
+        let asleep_ns = boottime_now().ns_since(before);
+        (monotonic_now().ns_since(before), asleep_ns)
+    };
+    [once(), once(), once()].into_iter().min().map_or(0, |(_, asleep_ns)| asleep_ns)
+}
+
 /// Nanoseconds since 1970-01-01 UTC.
 #[must_use]
 pub fn wall_ns() -> u64 {

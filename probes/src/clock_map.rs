@@ -3,12 +3,16 @@
 //! The function is a chain of straight pieces. A new anchor never moves what was already converted: it adds a piece
 //! that starts at the latest converted tick, with a slope that reaches the line described by the anchors within a
 //! second. Durations are differences of converted times, so they add up across any anchor.
+//!
+//! While the machine sleeps, the monotonic clock stands still and the record clock may go on: [`sleeps`] takes that out.
 
 pub(crate) mod agreement;
+pub(crate) mod sleeps;
 
 use crate::clock::{Anchor, TickUnit};
 use crate::ids::{Ticks, Timestamp};
 use agreement::Agreement;
+use sleeps::{Sleep, Sleeps};
 
 /// Slopes are nanoseconds per tick, times 2 to the power of this.
 const SLOPE_BITS: u32 = 32;
@@ -97,6 +101,8 @@ pub struct ClockMap {
     settled: u64,
     /// The last time from before the clock jumped back: no later result is earlier than this.
     floor: u64,
+    /// Times of the pieces and the anchors include them.
+    sleeps: Sleeps,
     /// Anchors of the last seconds, oldest first.
     anchors: Vec<Anchor>,
     /// An anchor that contradicts the others. If the next one confirms it, the clock changed; otherwise it is
@@ -123,19 +129,53 @@ impl ClockMap {
             _ => SLOPE_ONE,
         };
         let piece = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
-        let (suspect, faults) = (None, ClockFaults::default());
-        Self { unit, pieces: vec![piece], settled: 0, floor: 0, anchors: kept, suspect, faults }
+        let (suspect, faults, sleeps) = (None, ClockFaults::default(), Sleeps::default());
+        Self { unit, pieces: vec![piece], settled: 0, floor: 0, sleeps, anchors: kept, suspect, faults }
     }
 
     /// A map through the anchors that agree.
     pub(crate) fn agreed(unit: TickUnit, agreement: &Agreement) -> Self {
-        let Agreement { kept, contradicting, error_ns } = agreement;
+        let Agreement { kept, sleeps, contradicting, error_ns } = agreement;
         let faults = ClockFaults {
             count: u64::from(*error_ns > 0),
             error_ns_max: *error_ns,
             contradicting_anchors: *contradicting,
         };
-        Self { faults, ..Self::new(unit, kept) }
+        let mut map = Self { faults, sleeps: sleeps.clone(), ..Self::new(unit, kept) };
+        map.follow_sleeps();
+        map
+    }
+
+    /// The machine slept for about `asleep_ns` since the reading `alive`, and `now` is the first anchor after that.
+    pub(crate) fn slept(&mut self, alive: Ticks, now: Anchor, asleep_ns: u64) {
+        let Some(line) = self.line().filter(|_| self.unit == TickUnit::Tsc) else { return };
+        let ns = self.sleeps.awake_after_all(line.convert(now.ticks.0));
+        let sleep = Sleep { alive, end: now.ticks, asleep_ns };
+        if let Some(sleep) = sleep.measured(ns.saturating_sub(now.monotonic.0)) {
+            // A slope that only steers must not go on for as long as that.
+            let current = self.pieces.last().expect("a map has at least one piece");
+            let ticks = self.settled.max(current.ticks);
+            let piece = Piece { ticks, ns: current.convert(ticks), slope: line.slope };
+            self.pieces.push(piece);
+            self.take_out(sleep);
+        }
+    }
+
+    fn take_out(&mut self, sleep: Sleep) {
+        let said = self.peek(Ticks(self.settled));
+        self.sleeps.add(sleep);
+        self.follow_sleeps();
+        if self.peek(Ticks(self.settled)) < said {
+            self.floor = said.0;
+        }
+    }
+
+    fn follow_sleeps(&mut self) {
+        if !self.sleeps.is_empty() {
+            let mut sleeps = std::mem::take(&mut self.sleeps);
+            sleeps.follow(|ticks| self.piece(ticks).convert(ticks));
+            self.sleeps = sleeps;
+        }
     }
 
     /// The time at `ticks`. Once given, an answer never changes.
@@ -151,13 +191,18 @@ impl ClockMap {
         if self.unit == TickUnit::Monotonic {
             return Timestamp(ticks.0);
         }
+        let ns = self.piece(ticks.0).convert(ticks.0);
+        let ns = if self.sleeps.is_empty() { ns } else { self.sleeps.awake(ticks.0, ns) };
+        Timestamp(ns.max(self.floor))
+    }
+
+    fn piece(&self, ticks: u64) -> &Piece {
         // Nearly all requested times lie in the latest piece.
-        let piece = self.pieces.last().filter(|last| last.ticks <= ticks.0);
-        let piece = piece.unwrap_or_else(|| {
-            let after = self.pieces.partition_point(|piece| piece.ticks <= ticks.0);
+        let piece = self.pieces.last().filter(|last| last.ticks <= ticks);
+        piece.unwrap_or_else(|| {
+            let after = self.pieces.partition_point(|piece| piece.ticks <= ticks);
             self.pieces.get(after.saturating_sub(1)).expect("a map has at least one piece")
-        });
-        Timestamp(piece.convert(ticks.0).max(self.floor))
+        })
     }
 
     /// About how many ticks `ns` nanoseconds take.
@@ -184,25 +229,32 @@ impl ClockMap {
             self.anchors.push(anchor);
             return false;
         };
+        let has_jumped_back = anchor.ticks <= last.ticks;
+        let including =
+            if has_jumped_back { Some(self.sleeps.after_all(anchor)) } else { self.sleeps.including(anchor) };
+        let Some(mut anchor) = including else { return false };
         if anchor.monotonic <= last.monotonic {
             return false;
         }
         let suspect = self.suspect.take();
         if let Some(error_ns) = self.contradiction(&last, &anchor) {
-            let Some((first, rate)) = suspect.and_then(|first| Some((first, slope(&first, &anchor)?))) else {
+            let Some((mut first, rate)) = suspect.and_then(|first| Some((first, slope(&first, &anchor)?)))
+            else {
                 self.suspect = Some(anchor);
                 return false;
             };
             self.faults.count += 1;
             self.faults.error_ns_max = self.faults.error_ns_max.max(error_ns);
-            self.anchors = vec![first];
             if first.ticks <= last.ticks {
                 // The clock jumped back: all that later ticks inherit from what was converted is the time reached.
                 self.floor = self.peek(Ticks(self.settled)).0;
+                let sleeps = std::mem::take(&mut self.sleeps);
+                (first, anchor) = (sleeps.before_all(first), sleeps.before_all(anchor));
                 let ns = self.floor.max(first.monotonic.0);
                 self.pieces = vec![Piece { ticks: first.ticks.0, ns, slope: rate }];
                 self.settled = first.ticks.0;
             }
+            self.anchors = vec![first];
         }
         let Some(base) = self.baseline(&anchor) else { return false };
         let Some(rate) = slope(&base, &anchor) else { return false };
@@ -224,8 +276,16 @@ impl ClockMap {
         if self.pieces.len() > PIECES_MAX {
             self.pieces.drain(..PIECES_MAX / 2);
         }
+        self.follow_sleeps();
         self.keep(anchor);
         true
+    }
+
+    /// The line through the first and the last anchor. A single one, after a change or from a damaged header, says nothing
+    /// about the rate.
+    fn line(&self) -> Option<Piece> {
+        let (first, last) = (self.anchors.first()?, self.anchors.last()?);
+        Some(Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope: slope(first, last)? })
     }
 
     /// By how much `anchor`, which is later than `last`, is off from where the known anchors put it, if that is more
@@ -235,12 +295,8 @@ impl ClockMap {
         if anchor.ticks <= last.ticks {
             return Some(elapsed_ns);
         }
-        let first = self.anchors.first().filter(|first| first.ticks < last.ticks);
-        let known =
-            first.and_then(|first| Some((slope(first, last)?, last.monotonic.ns_since(first.monotonic))));
-        // A single anchor, after a change or from a damaged header, says nothing about the rate.
-        let (slope, baseline_ns) = known?;
-        let truth = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
+        let truth = self.line()?;
+        let baseline_ns = last.monotonic.ns_since(self.anchors.first()?.monotonic);
         let error_ns = truth.convert(anchor.ticks.0).abs_diff(anchor.monotonic.0);
         let spread_ns = u128::from(elapsed_ns) * u128::from(ANCHOR_NS) / u128::from(baseline_ns.max(1));
         let slack_ns = u128::from(ANCHOR_NS_MAX + elapsed_ns / DRIFT_PARTS) + spread_ns;

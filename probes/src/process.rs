@@ -36,6 +36,7 @@ pub use liveness::ProcessState;
 
 use crate::pressure::Pressure;
 use heartbeat::Heartbeat;
+use horizon::Awake;
 use image::Image;
 pub(crate) use image::{Opened, RingFile};
 use rings::Rings;
@@ -102,8 +103,10 @@ pub struct ProcessReader {
     /// A moment just before the last check that found the process alive: nothing is claimed of it after that.
     alive_at: Ticks,
     anchor_at: Ticks,
-    /// The anchors of a file's header, until they are compared with the others.
+    /// The anchors of the session's start and the latest one, until they are compared with the others.
     unsettled: Vec<Anchor>,
+    /// The last look at how long the machine had slept.
+    awake: Option<Awake>,
     /// How far our monotonic clock is ahead of the process's, in nanoseconds.
     ahead_ns: i64,
     last_at: Timestamp,
@@ -177,7 +180,8 @@ impl ProcessReader {
             alive_at: Ticks(0),
             ahead_ns: anchors.last().map_or(0, |anchor| image.clock_ahead_ns(anchor)),
             anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
-            unsettled: if image.is_file() { anchors } else { Vec::new() },
+            unsettled: anchors,
+            awake: None,
             last_at,
             untold: Vec::new(),
             dropped_sources: 0,
@@ -466,6 +470,7 @@ impl ProcessReader {
         let more = read?;
         self.read_labels(out)?;
         self.settle_clock();
+        self.notice_sleep();
         if let Some(anchor) = self.image.latest_anchor()?
             && anchor.ticks > self.anchor_at
         {

@@ -38,6 +38,7 @@ pub(crate) use gate::Gate;
 pub(crate) use handle::Handle;
 pub(crate) use registry::Opened;
 use registry::Registry;
+pub(crate) use suspensions::LEAST_ASLEEP_NS;
 
 /// Why a shared session cannot be created. A program can continue with [`SessionBuilder::private`] or
 /// [`Session::disabled`].
@@ -262,6 +263,14 @@ impl Session {
 }
 
 impl Inner {
+    /// The rate of the record clock when the session started.
+    pub(crate) fn ticks_per_ms(&self) -> u64 {
+        let [first, second] = self.anchors;
+        let elapsed_ns = second.monotonic.ns_since(first.monotonic).max(1);
+        let ticks = second.ticks.0.saturating_sub(first.ticks.0);
+        (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64
+    }
+
     fn registry(&self) -> MutexGuard<'_, Registry> {
         // A panic under the lock leaves counts that are each valid on their own.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,11 @@
 //!
 //! A single wrong word in an anchor would stretch or shrink every duration. So all anchors that there are take part:
 //! those of the header, the calibrations in the rings, and a reading by the reader itself if the clocks are the same.
+//!
+//! Where the machine slept, the line has a jump, if the record clock went on: then the anchors lie on one line with the
+//! time asleep added. Whether it went on is seen from which of the two more anchors agree on.
 
+use super::sleeps::{Sleep, Sleeps};
 use super::{ANCHOR_NS_MAX, DRIFT_PARTS, Piece, slope};
 use crate::clock::{Anchor, TickUnit};
 
@@ -15,8 +19,10 @@ const MAJORITY: usize = 3;
 /// Which anchors to use, and what the others say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agreement {
-    /// Those that agree.
+    /// Those that agree, with the times including `sleeps`.
     pub(crate) kept: Vec<Anchor>,
+    /// The sleeps through which the record clock went on.
+    pub(crate) sleeps: Sleeps,
     /// Number of those that contradict them.
     pub(crate) contradicting: u64,
     /// By how much times may be wrong: 0 if a majority agrees and no more than one contradicts it, `u64::MAX` if no two
@@ -25,19 +31,36 @@ pub(crate) struct Agreement {
 }
 
 impl Agreement {
-    /// What `anchors` agree on; `own` is a reading by the reader.
-    pub(crate) fn of(unit: TickUnit, anchors: &[Anchor], own: Option<Anchor>) -> Self {
+    /// What `anchors` agree on, given the times in which the machine slept; `own` is a reading by the reader.
+    pub(crate) fn of(unit: TickUnit, anchors: &[Anchor], own: Option<Anchor>, sleeps: Vec<Sleep>) -> Self {
+        let plain = Self::with(unit, anchors, own, Sleeps::default());
+        if unit == TickUnit::Monotonic || plain.contradicting == 0 || sleeps.is_empty() {
+            return plain;
+        }
+        let jumping = Self::with(unit, anchors, own, measured(anchors, Sleeps::new(sleeps)));
+        if jumping.contradicting < plain.contradicting { jumping } else { plain }
+    }
+
+    fn with(unit: TickUnit, anchors: &[Anchor], own: Option<Anchor>, sleeps: Sleeps) -> Self {
         // Zeroed, or never taken.
         let is_blank = |anchor: &Anchor| anchor.ticks.0 == 0 || anchor.monotonic.0 == 0;
-        let taken: Vec<Anchor> = anchors.iter().filter(|anchor| !is_blank(anchor)).copied().collect();
-        let own = own.filter(|_| unit == TickUnit::Tsc);
+        let (mut taken, mut unclear) = (Vec::new(), Vec::new());
+        for anchor in anchors.iter().filter(|anchor| !is_blank(anchor)) {
+            match sleeps.including(*anchor) {
+                Some(anchor) => taken.push(anchor),
+                None => unclear.push(sleeps.either(*anchor)),
+            }
+        }
+        let own = own.filter(|_| unit == TickUnit::Tsc).and_then(|own| sleeps.including(own));
         let line = match unit {
             TickUnit::Tsc => best_line(&taken, own),
             TickUnit::Monotonic => Some(Line::IDENTITY),
         };
         let Some(line) = line else {
-            return Self { kept: taken, contradicting: anchors.len() as u64, error_ns: u64::MAX };
+            return Self { kept: taken, sleeps, contradicting: anchors.len() as u64, error_ns: u64::MAX };
         };
+        let nearer = |[one, other]: [Anchor; 2]| if line.has(&other) { other } else { one };
+        taken.extend(unclear.into_iter().map(nearer));
         let (kept, off): (Vec<Anchor>, Vec<Anchor>) = taken.into_iter().partition(|one| line.has(one));
         let contradicting = anchors.len() - kept.len();
         let votes = kept.len() + usize::from(own.is_some_and(|own| line.has(&own)));
@@ -48,8 +71,31 @@ impl Agreement {
             None => u64::MAX,
             Some(error_ns) => error_ns.max(1),
         };
-        Self { kept, contradicting: contradicting as u64, error_ns }
+        Self { kept, sleeps, contradicting: contradicting as u64, error_ns }
     }
+}
+
+/// The sleeps through which the record clock went on, as long as it did: by the anchors next to each, and the rate of the
+/// record clock between two sleeps.
+fn measured(anchors: &[Anchor], sleeps: Sleeps) -> Sleeps {
+    let mut sorted = anchors.to_vec();
+    sorted.sort_by_key(|anchor| anchor.ticks);
+    let awake = sorted.chunk_by(|one, other| {
+        sleeps.including(*one).is_some() && sleeps.over(one.ticks.0) == sleeps.over(other.ticks.0)
+    });
+    let lines = awake.filter_map(|anchors| best_line(anchors, None));
+    let Some(Line::Through(.., rate)) = lines.max_by_key(Line::length_ns) else { return Sleeps::default() };
+    Sleeps::new(
+        sleeps
+            .iter()
+            .filter_map(|sleep| {
+                let before = sorted.iter().rfind(|anchor| anchor.ticks <= sleep.alive)?;
+                let after = sorted.iter().find(|anchor| anchor.ticks >= sleep.end)?;
+                let line = Piece { ticks: before.ticks.0, ns: before.monotonic.0, slope: rate };
+                sleep.measured(line.convert(after.ticks.0).saturating_sub(after.monotonic.0))
+            })
+            .collect(),
+    )
 }
 
 /// A line through two anchors.
@@ -120,17 +166,22 @@ mod tests {
         [9_000, 9_001, 9_010, 9_300, 10_400, 11_400, 11_400].map(|ms| at(ms * SECOND / 1_000)).to_vec()
     }
 
+    fn of(anchors: &[Anchor], own: Option<Anchor>) -> Agreement {
+        Agreement::of(TickUnit::Tsc, anchors, own, Vec::new())
+    }
+
+    fn expected(kept: Vec<Anchor>, contradicting: u64) -> Agreement {
+        Agreement { kept, sleeps: Sleeps::default(), contradicting, error_ns: 0 }
+    }
+
     fn settled(anchors: &[Anchor], own: Option<Anchor>) -> bool {
-        Agreement::of(TickUnit::Tsc, anchors, own).error_ns == 0
+        of(anchors, own).error_ns == 0
     }
 
     #[test]
     fn one_damaged_anchor_is_ignored() {
         let all = anchors();
-        assert_eq!(
-            Agreement::of(TickUnit::Tsc, &all, None),
-            Agreement { kept: all.clone(), contradicting: 0, error_ns: 0 }
-        );
+        assert_eq!(of(&all, None), expected(all.clone(), 0));
         for place in 0..all.len() {
             for change in [
                 |one: &mut Anchor| one.ticks.0 *= 2,
@@ -143,8 +194,8 @@ mod tests {
                 change(&mut damaged[place]);
                 let mut others = all.clone();
                 others.remove(place);
-                let agreed = Agreement::of(TickUnit::Tsc, &damaged, None);
-                assert_eq!(agreed, Agreement { kept: others, contradicting: 1, error_ns: 0 }, "{place}");
+                let agreed = of(&damaged, None);
+                assert_eq!(agreed, expected(others, 1), "{place}");
             }
         }
     }
@@ -156,33 +207,82 @@ mod tests {
         assert!(settled(&header, None));
         let mut damaged = header;
         damaged[0].monotonic.0 += SECOND;
-        let agreed = Agreement::of(TickUnit::Tsc, &damaged, None);
+        let agreed = of(&damaged, None);
         assert!(agreed.contradicting == 1 && agreed.error_ns.abs_diff(SECOND) < SECOND / 100, "{agreed:?}");
         // The reader's own clock decides.
         assert!(settled(&damaged, Some(at(5_000 * SECOND))));
-        assert_eq!(
-            Agreement::of(TickUnit::Tsc, &damaged, Some(at(5_000 * SECOND))).kept,
-            [header[1], header[2]]
-        );
+        assert_eq!(of(&damaged, Some(at(5_000 * SECOND))).kept, [header[1], header[2]]);
         let blank = [Anchor { ticks: Ticks(0), monotonic: Timestamp(0), wall_ns: 0 }; 3];
-        assert_eq!(Agreement::of(TickUnit::Tsc, &blank, None).error_ns, u64::MAX);
+        assert_eq!(of(&blank, None).error_ns, u64::MAX);
         // Two that agree with each other, but not with the others, are a clock that changed.
         let mut changed = anchors();
         changed.iter_mut().rev().take(2).for_each(|one| one.monotonic.0 += SECOND);
-        let agreed = Agreement::of(TickUnit::Tsc, &changed, None);
+        let agreed = of(&changed, None);
         assert!(agreed.contradicting == 2 && agreed.error_ns.abs_diff(SECOND) < SECOND / 100, "{agreed:?}");
     }
 
     #[test]
     fn a_reader_whose_clock_is_another_changes_nothing() {
         let own = Anchor { ticks: Ticks(5), monotonic: Timestamp(80_000 * SECOND), wall_ns: 0 };
-        assert_eq!(Agreement::of(TickUnit::Tsc, &anchors(), Some(own)).kept, anchors());
+        assert_eq!(of(&anchors(), Some(own)).kept, anchors());
     }
 
     #[test]
     fn monotonic_ticks_are_the_time() {
         let good = [5, 6, 7].map(|ns| Anchor { ticks: Ticks(ns), monotonic: Timestamp(ns), wall_ns: 0 });
-        assert_eq!(Agreement::of(TickUnit::Monotonic, &good, None).error_ns, 0);
-        assert!(Agreement::of(TickUnit::Monotonic, &anchors(), None).error_ns > SECOND);
+        assert_eq!(Agreement::of(TickUnit::Monotonic, &good, None, Vec::new()).error_ns, 0);
+        assert!(Agreement::of(TickUnit::Monotonic, &anchors(), None, Vec::new()).error_ns > SECOND);
+    }
+
+    /// `anchors`, where the machine slept for an hour at 10 s, while the record clock went on or stood still.
+    fn around_a_sleep(goes_on: bool) -> (Vec<Anchor>, Sleep) {
+        let hour = 3_600 * SECOND;
+        let later = if goes_on { 3 * hour } else { 0 };
+        let mut all = anchors();
+        all.iter_mut().filter(|one| one.monotonic.0 > 10 * SECOND).for_each(|one| one.ticks.0 += later);
+        let [alive, end] = [9_990, 10_040].map(|ms| Ticks(3 * ms * SECOND / 1_000));
+        (all, Sleep { alive, end: Ticks(end.0 + later), asleep_ns: hour })
+    }
+
+    #[test]
+    fn a_machine_that_slept_is_no_contradiction() {
+        for goes_on in [true, false] {
+            let (mut all, sleep) = around_a_sleep(goes_on);
+            // Taken just after the machine woke up, before that was noticed.
+            let unclear = Anchor { ticks: Ticks(sleep.end.0 - 3_000), ..at(10 * SECOND + 39_999_000) };
+            all.push(unclear);
+            let agreement = Agreement::of(TickUnit::Tsc, &all, None, vec![sleep]);
+            assert_eq!((agreement.contradicting, agreement.error_ns), (0, 0), "{goes_on}");
+            assert_eq!(agreement.sleeps.is_empty(), !goes_on);
+            let mut map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreement);
+            for anchor in &all {
+                let time = map.peek(anchor.ticks);
+                assert!(time.0.abs_diff(anchor.monotonic.0) <= 10_000, "{goes_on}: {anchor:?} {time:?}");
+            }
+            // Nothing ran while it slept.
+            let asleep = map.peek(Ticks(sleep.alive.0.midpoint(sleep.end.0)));
+            assert!(map.peek(sleep.alive) <= asleep && asleep <= map.peek(sleep.end));
+            let next = Anchor {
+                ticks: Ticks(sleep.end.0 + 9 * SECOND),
+                ..at(10 * SECOND + 40_000_000 + 3 * SECOND)
+            };
+            assert!(map.steer(next) && map.faults().count == 0, "{goes_on}");
+        }
+    }
+
+    #[test]
+    fn a_sleep_explains_no_other_contradiction() {
+        let (all, sleep) = around_a_sleep(true);
+        let error_ns =
+            |anchors: &[Anchor], sleep| Agreement::of(TickUnit::Tsc, anchors, None, vec![sleep]).error_ns;
+        assert_eq!(error_ns(&all, sleep), 0);
+        // Without the sleep, of another length, or at another time.
+        assert!(of(&all, None).error_ns > 0);
+        assert!(error_ns(&all, Sleep { asleep_ns: sleep.asleep_ns / 2, ..sleep }) >= SECOND / 2);
+        assert!(error_ns(&all, Sleep { alive: Ticks(5), end: Ticks(6), ..sleep }) > 0);
+        // Two anchors are damaged.
+        let mut damaged = all;
+        damaged.iter_mut().rev().take(2).for_each(|one| one.monotonic.0 += SECOND);
+        assert!(error_ns(&damaged, sleep) > 0);
     }
 }

@@ -183,3 +183,58 @@ fn half_an_hour_of_anchors_takes_bounded_memory() {
     }
     assert!(map.pieces.len() <= PIECES_MAX && map.anchors.len() <= 64);
 }
+
+/// A machine that sleeps at ten and at twenty seconds, with a record clock of one tick per nanosecond that goes on.
+#[test]
+fn a_map_stands_still_while_the_machine_sleeps() {
+    let asleep_ns = [100 * SECOND_NS, 7 * SECOND_NS];
+    let ticks_at = |ns: u64| {
+        let slept = [10, 20].iter().zip(asleep_ns).filter(|(at, _)| ns >= **at * SECOND_NS);
+        ns + slept.map(|(_, asleep_ns)| asleep_ns).sum::<u64>()
+    };
+    let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
+    let mut last = Timestamp(0);
+    for tenth in 11..300 {
+        let ns = tenth * SECOND_NS / 10 + 1;
+        if let Some(place) = [100, 200].iter().position(|at| *at == tenth) {
+            // Found by a look just before, and one just after.
+            let [alive, end] = [ns - 50_000_000, ns].map(|ns| Ticks(ticks_at(ns)));
+            map.slept(alive, anchor(end.0, ns), asleep_ns[place] - SECOND_NS);
+            assert!(
+                !map.steer(anchor(end.0 - 1, ns - 1)),
+                "whether it slept before or after that is unknown"
+            );
+        }
+        let time = map.convert(Ticks(ticks_at(ns)));
+        assert!(time.0.abs_diff(ns) <= 1_000 && time >= last, "at {ns} it says {time:?}");
+        last = time;
+        if tenth % 10 == 0 {
+            let _accepted = map.steer(anchor(ticks_at(ns), ns + tenth % 3 * 100));
+        }
+    }
+    assert_eq!(map.faults(), ClockFaults::default());
+    // A clock that jumps back later is followed as without sleeps.
+    for second in 40..44 {
+        let _accepted = map.steer(anchor((second - 39) * SECOND_NS, second * SECOND_NS));
+    }
+    assert_eq!(map.faults().count, 1);
+    let time = map.convert(Ticks(5 * SECOND_NS));
+    assert!(time.0.abs_diff(44 * SECOND_NS) < SECOND_NS / 10 && time >= last, "{time:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_sleeps_make_a_map_decrease(
+        sleeps in prop::collection::vec((0..1_u64 << 36, 0..1_u64 << 36, any::<u64>()), 0..20),
+        mut queries in prop::collection::vec(0..1_u64 << 36, 2..50),
+    ) {
+        let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(5, 5), anchor(SECOND_NS, SECOND_NS)]);
+        let bits = |word: u64| word >> (word & 63);
+        for (alive, end, asleep_ns) in sleeps {
+            map.take_out(Sleep { alive: Ticks(alive), end: Ticks(end), asleep_ns: bits(asleep_ns) });
+        }
+        queries.sort_unstable();
+        let times: Vec<Timestamp> = queries.iter().map(|ticks| map.convert(Ticks(*ticks))).collect();
+        prop_assert!(times.is_sorted());
+    }
+}

@@ -2,10 +2,11 @@
 //! of a second to centuries.
 
 use super::{NowRunning, ProcessReader, ReadError, shifted};
-use crate::clock::{Clock, SystemClock, TickUnit};
+use crate::clock::{Clock, SystemClock, TickUnit, asleep_ns};
 use crate::clock_map::ClockMap;
 use crate::clock_map::agreement::Agreement;
 use crate::ids::{Ticks, Timestamp};
+use crate::session::LEAST_ASLEEP_NS;
 
 /// Nothing is recorded in the future: a time may lie ahead of the reader's clock, and behind the record before it in its
 /// ring, by at most this.
@@ -14,6 +15,13 @@ const SLACK_NS: u64 = 1_000_000_000;
 /// An emitter that changes what it does records something at about the same time, or another does: in a dead process a
 /// cell is at most this much newer than the newest record and the last note that the process existed.
 const CELL_NS: u64 = 10_000_000_000;
+
+/// How long the machine had slept at some moment, since it was started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awake {
+    ticks: Ticks,
+    asleep_ns: u64,
+}
 
 /// The current reading of the record clock of a process, seen from this one.
 pub(super) fn reading(clock: SystemClock, ahead_ns: i64) -> Ticks {
@@ -57,14 +65,30 @@ impl ProcessReader {
     /// converted.
     pub(super) fn settle_clock(&mut self) {
         let mut anchors = std::mem::take(&mut self.unsettled);
-        if anchors.is_empty() {
+        let sleeps = if anchors.is_empty() { Vec::new() } else { self.rings.sleeps() };
+        // What is in this process's memory is not damaged.
+        if anchors.is_empty() || sleeps.is_empty() && !self.image.is_file() {
             return;
         }
         anchors.extend(self.rings.anchors());
         let unit = self.clock.unit();
-        let agreement = Agreement::of(unit, &anchors, self.image.own_anchor(self.clock));
-        if agreement.contradicting > 0 {
+        let agreement = Agreement::of(unit, &anchors, self.image.own_anchor(self.clock), sleeps);
+        if agreement.contradicting > 0 || !agreement.sleeps.is_empty() {
             self.map = ClockMap::agreed(unit, &agreement);
+        }
+    }
+
+    /// Looks whether the machine slept since the last call, before times of after that are converted.
+    pub(super) fn notice_sleep(&mut self) {
+        let is_comparable = !self.image.is_file() || self.image.shares_clock() && self.ahead_ns == 0;
+        if self.clock.unit() != TickUnit::Tsc || !is_comparable {
+            return;
+        }
+        let now = Awake { ticks: self.clock.ticks(), asleep_ns: asleep_ns() };
+        let Some(before) = self.awake.replace(now) else { return };
+        let asleep_ns = now.asleep_ns.saturating_sub(before.asleep_ns);
+        if asleep_ns >= LEAST_ASLEEP_NS {
+            self.map.slept(before.ticks, self.clock.anchor(), asleep_ns);
         }
     }
 

@@ -188,7 +188,7 @@ impl Image {
     pub(super) fn own_anchor(&self, clock: SystemClock) -> Option<Anchor> {
         let Self::File(file) = self else { return None };
         let is_same = file.shares_clock && file.who.time_namespace == identity::namespace("time");
-        let has_slept = clock::boottime_now().ns_since(monotonic_now()) > AWAKE_NS;
+        let has_slept = clock::asleep_ns() > AWAKE_NS;
         (is_same && !has_slept).then(|| clock.anchor())
     }
 

@@ -8,6 +8,7 @@ use super::ReadError;
 use super::horizon::Horizon;
 use super::image::{Image, Words};
 use crate::clock::Anchor;
+use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
 use crate::event::{Event, Phase};
 use crate::ids::{SourceId, Tag, TaskId, Ticks, Timestamp};
 use crate::merge::{Merge, RawEvent};
@@ -66,6 +67,8 @@ struct Found {
     malformed: u64,
     /// The newest calibrations.
     anchors: VecDeque<Anchor>,
+    /// The newest sleeps of the machine.
+    sleeps: VecDeque<Sleep>,
 }
 
 /// A gap behind the last event of a ring.
@@ -253,6 +256,11 @@ impl Rings {
     /// The newest calibrations of all rings.
     pub(super) fn anchors(&self) -> impl Iterator<Item = Anchor> {
         self.rings.iter().flat_map(|ring| ring.found.anchors.iter().copied()).take(ANCHORS_OF_ALL_MAX)
+    }
+
+    /// The newest sleeps of the machine that the rings tell of.
+    pub(super) fn sleeps(&self) -> Vec<Sleep> {
+        self.rings.iter().flat_map(|ring| ring.found.sleeps.iter().copied()).take(SLEEPS_MAX).collect()
     }
 
     /// The latest time of an event.
@@ -445,6 +453,10 @@ impl Found {
         if let Event::Calibration { ticks, monotonic, wall_ns } = event {
             self.anchors.truncate(ANCHORS_MAX - 1);
             self.anchors.push_front(Anchor { ticks, monotonic, wall_ns });
+        }
+        if let Event::Suspended { asleep_ns: asleep_ns @ 1.., alive, .. } = event {
+            self.sleeps.truncate(SLEEPS_MAX - 1);
+            self.sleeps.push_front(Sleep { alive, end: at, asleep_ns });
         }
         // A name is recorded with whatever time is at hand.
         if !matches!(event, Event::Label { .. }) {

@@ -59,10 +59,8 @@ impl Pen {
                 return Err(error);
             }
         };
-        let [first, second] = session.anchors;
-        let elapsed_ns = second.monotonic.ns_since(first.monotonic).max(1);
-        let ticks = second.ticks.0.saturating_sub(first.ticks.0);
-        let ticks_per_ms = (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64;
+        let [first, _] = session.anchors;
+        let ticks_per_ms = session.ticks_per_ms();
         let pen = Self {
             writer: Writer::new(opened.slots, position, opened.written, opened.gate.limit()),
             clock: session.clock,

@@ -17,9 +17,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{Handle, Inner};
-use crate::clock::{Clock, SystemClock, boottime_now};
+use crate::clock::{Anchor, Clock, SystemClock, asleep_ns};
 use crate::event::Event;
-use crate::ids::{Ticks, Timestamp};
+use crate::ids::Ticks;
 use crate::recorder::Recorder;
 use crate::ring::CAPACITY_MIN;
 
@@ -30,13 +30,12 @@ const PERIOD: Duration = Duration::from_millis(50);
 const LEAST_NS: u64 = 100_000_000;
 
 /// Shorter machine sleeps are ignored: the clocks are read one after the other.
-const LEAST_ASLEEP_NS: u64 = 1_000_000;
+pub(crate) const LEAST_ASLEEP_NS: u64 = 1_000_000;
 
 /// Clock readings when the thread wakes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Beat {
-    ticks: Ticks,
-    monotonic: Timestamp,
+    anchor: Anchor,
     /// `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`: total time that the machine has slept since boot.
     asleep_ns: u64,
     /// Total time that the thread was ready to run and did not.
@@ -53,28 +52,25 @@ struct Suspension {
 }
 
 impl Suspension {
-    /// The suspension between two beats, if there was one.
-    fn between(before: &Beat, after: &Beat) -> Option<Self> {
+    /// The suspension between two beats, if there was one. The record clock may have gone on while the machine slept, so
+    /// its rate tells how many ticks a part of the time between them takes.
+    fn between(before: &Beat, after: &Beat, ticks_per_ms: u64) -> Option<Self> {
         let asleep_ns = after.asleep_ns.saturating_sub(before.asleep_ns);
         let asleep_ns = if asleep_ns < LEAST_ASLEEP_NS { 0 } else { asleep_ns };
-        let slept_ns = after.monotonic.ns_since(before.monotonic);
+        let slept_ns = after.anchor.monotonic.ns_since(before.anchor.monotonic);
         let delayed_ns = after.delayed_ns.saturating_sub(before.delayed_ns);
         let period_ns = PERIOD.as_nanos() as u64;
         let stopped_ns = slept_ns.saturating_sub(period_ns).saturating_sub(delayed_ns);
         if stopped_ns < LEAST_NS && asleep_ns == 0 {
             return None;
         }
-        let passed = u128::from(after.ticks.0.saturating_sub(before.ticks.0));
-        let at = |ns: u64| {
-            let ticks = passed * u128::from(ns.min(slept_ns)) / u128::from(slept_ns.max(1));
-            Ticks(before.ticks.0 + ticks as u64)
-        };
-        let end_ns = slept_ns.saturating_sub(delayed_ns);
-        let start_ns = period_ns.min(end_ns);
-        let (start, end) = (at(start_ns), at(end_ns));
+        let ticks = |ns: u64| (u128::from(ns) * u128::from(ticks_per_ms) / 1_000_000) as u64;
+        let end = after.anchor.ticks.0.saturating_sub(ticks(delayed_ns)).max(before.anchor.ticks.0);
+        let start = before.anchor.ticks.0.saturating_add(ticks(period_ns)).min(end);
+        let (start, end) = (Ticks(start), Ticks(end));
         // Too short to be sure of, but the machine slept at some point in it.
         let start = if stopped_ns < LEAST_NS { end } else { start };
-        Some(Self { alive: before.ticks, start, end, asleep_ns })
+        Some(Self { alive: before.anchor.ticks, start, end, asleep_ns })
     }
 }
 
@@ -102,15 +98,22 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
         std::thread::sleep(PERIOD);
         let Some(session) = inner.upgrade() else { return };
         session.header.note_alive(clock.ticks());
+        let ticks_per_ms = session.ticks_per_ms();
         drop(session);
         let next = schedstat.as_ref().and_then(|schedstat| beat(clock, schedstat));
-        let suspension = last.zip(next).and_then(|(last, next)| Suspension::between(&last, &next));
+        let suspension =
+            last.zip(next).and_then(|(last, next)| Suspension::between(&last, &next, ticks_per_ms));
         if let Some(Suspension { alive, start, end, asleep_ns }) = suspension {
             // Hold a handle only as long as needed: dropping the last one ends the session.
             let open = || handle.upgrade()?.open("suspensions", CAPACITY_MIN, false).map(Recorder::on_ring);
             recorder = recorder.or_else(open);
             if let Some(recorder) = &recorder {
                 recorder.record(end, Event::Suspended { asleep_ns, alive, start });
+                // The record clock may have gone on while the machine slept: this shows by how much.
+                let around = [last, next].into_iter().flatten().filter(|_| asleep_ns > 0);
+                for Anchor { ticks, monotonic, wall_ns } in around.map(|beat| beat.anchor) {
+                    recorder.record(end, Event::Calibration { ticks, monotonic, wall_ns });
+                }
             }
         }
         last = next;
@@ -127,9 +130,7 @@ fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
     if ran == "0" {
         return None;
     }
-    let monotonic = clock.now();
-    let asleep_ns = boottime_now().ns_since(monotonic);
-    Some(Beat { ticks: clock.ticks(), monotonic, asleep_ns, delayed_ns })
+    Some(Beat { asleep_ns: asleep_ns(), anchor: clock.anchor(), delayed_ns })
 }
 
 /// Blocks signals for the calling thread until dropped: a thread spawned in between inherits that.
@@ -183,18 +184,20 @@ fn mask(new: &libc::sigset_t) -> io::Result<libc::sigset_t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Timestamp;
 
     const MS: u64 = 1_000_000;
 
     /// Ticks are half nanoseconds here.
     fn beat(at_ms: u64, asleep_ms: u64, delayed_ms: u64) -> Beat {
         let (monotonic, ticks) = (Timestamp(at_ms * MS), Ticks(at_ms * MS * 2));
-        Beat { ticks, monotonic, asleep_ns: asleep_ms * MS, delayed_ns: delayed_ms * MS }
+        let anchor = Anchor { ticks, monotonic, wall_ns: 0 };
+        Beat { anchor, asleep_ns: asleep_ms * MS, delayed_ns: delayed_ms * MS }
     }
 
     fn between(before: Beat, after: Beat) -> Option<(u64, u64, u64, u64)> {
         let in_ms = |ticks: Ticks| ticks.0 / (2 * MS);
-        Suspension::between(&before, &after)
+        Suspension::between(&before, &after, 2 * MS)
             .map(|it| (in_ms(it.alive), in_ms(it.start), in_ms(it.end), it.asleep_ns / MS))
     }
 
@@ -211,6 +214,19 @@ mod tests {
     #[test]
     fn a_machine_that_slept_is_told_though_the_monotonic_clock_stood_still() {
         assert_eq!(between(beat(1_000, 5, 0), beat(1_051, 3_605, 0)), Some((1_000, 1_051, 1_051, 3_600)));
+        // The record clock may have gone on.
+        let went_on = |at_ms: u64, delayed_ms| {
+            let after = beat(at_ms, 3_605, delayed_ms);
+            between(
+                beat(1_000, 5, 0),
+                Beat {
+                    anchor: Anchor { ticks: Ticks(after.anchor.ticks.0 + 7_200 * MS), ..after.anchor },
+                    ..after
+                },
+            )
+        };
+        assert_eq!(went_on(1_051, 0), Some((1_000, 4_651, 4_651, 3_600)));
+        assert_eq!(went_on(1_551, 1), Some((1_000, 1_050, 5_150, 3_600)));
     }
 
     #[test]

@@ -207,6 +207,59 @@ fn anchors_that_contradict_each_other_are_noticed() {
     assert_eq!(reader.clock_faults().error_ns_max, u64::MAX);
 }
 
+/// A ring file of a process that ran while the machine slept for five seconds, through which the record clock went on.
+/// Returns what its times were wrong by, and whether they are right before and after it.
+fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
+    const ASLEEP_NS: u64 = 5_000_000_000;
+    let clock = SystemClock::new();
+    if clock.unit() != TickUnit::Tsc {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+    let recorder = session.recorder("loop");
+    let before = clock.anchor();
+    std::thread::sleep(Duration::from_millis(50));
+    let after = clock.anchor();
+    let ticks = u128::from(after.ticks.0 - before.ticks.0) * u128::from(ASLEEP_NS);
+    let ticks = (ticks / u128::from(after.monotonic.ns_since(before.monotonic))) as u64;
+    // What came before the sleep had lower ticks.
+    let earlier = |at: Ticks| Ticks(at.0 - ticks);
+    recorder.record(earlier(before.ticks), Event::TickStart { tick: 1 });
+    let alive = earlier(after.ticks);
+    if is_recorded {
+        recorder.record(after.ticks, Event::Suspended { asleep_ns: ASLEEP_NS, alive, start: after.ticks });
+    }
+    recorder.calibrate_if_due(clock.ticks());
+    recorder.record(clock.ticks(), Event::TickStart { tick: 2 });
+    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
+    for word in [head::ANCHOR_FIRST, head::ANCHOR_SECOND] {
+        let at = word * 8;
+        let ticks = u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+        bytes[at..at + 8].copy_from_slice(&earlier(Ticks(ticks)).0.to_ne_bytes());
+    }
+    let path = folder.path().join("copy.ring");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    let events = flush(&mut reader);
+    let begun = |number| {
+        let begins = |it: &&Stamped| matches!(it.event, Event::TickStart { tick } if tick == number);
+        events.iter().find(begins).unwrap().at
+    };
+    let now = clock.now();
+    let are_right = begun(1).0.abs_diff(before.monotonic.0) < 1_000_000
+        && (after.monotonic..=Timestamp(now.0 + 1_000_000)).contains(&begun(2));
+    Some((reader.clock_faults().error_ns_max, are_right))
+}
+
+#[test]
+fn a_process_that_ran_while_the_machine_slept_has_certain_times() {
+    let Some(told) = asleep(true) else { return };
+    assert_eq!(told, (0, true));
+    let (error_ns, _) = asleep(false).unwrap();
+    assert!(error_ns > 1_000_000_000, "nothing explains it: {error_ns}");
+}
+
 #[test]
 fn a_table_with_fewer_places_than_rings_is_damaged() {
     let (_folder, path, mut bytes) = whole();
