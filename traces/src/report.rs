@@ -146,8 +146,13 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
     if summary.loops_left_out {
         line!(out, "loops beyond the limit of emitters are left out: any total may be missing a part");
     }
-    if summary.malformed_events > 0 {
-        let events = counted(summary.malformed_events, "event", "events");
+    let dropped = summary.dropped_by_import();
+    if dropped > 0 {
+        let events = counted(dropped, "event that the import dropped", "events that the import dropped");
+        line!(out, "{events} may have been of these loops: any figure may be missing a part");
+    }
+    if summary.malformed_events > dropped {
+        let events = counted(summary.malformed_events - dropped, "event", "events");
         line!(out, "{events} with impossible values skipped: any figure may be missing a part");
     }
     if summary.unknown_kinds > 0 {

@@ -324,6 +324,12 @@ impl Summary {
             && self.agenda.is_none()
     }
 
+    /// Of the `malformed_events`, those that an import dropped.
+    pub(crate) fn dropped_by_import(&self) -> u64 {
+        let import = self.source.import.as_ref();
+        import.map_or(0, |import| import.dropped_of_loops).min(self.malformed_events)
+    }
+
     /// An unknown part is missing, in which anything may have happened.
     #[must_use]
     pub(crate) const fn misses_anything(&self) -> bool {

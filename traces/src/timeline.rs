@@ -154,7 +154,7 @@ pub struct Timeline {
     pub pressure: Pressure,
     /// The process died while it was recorded.
     pub has_crashed: bool,
-    /// There are loops beyond the limit of emitters: their ticks are not counted.
+    /// There are loops beyond the limit of emitters, or of an import: their ticks are not counted.
     pub loops_left_out: bool,
     /// Events folded.
     pub events: u64,
@@ -210,7 +210,7 @@ impl Timeline {
             stopped: None,
             pressure: Pressure::default(),
             has_crashed: false,
-            loops_left_out: false,
+            loops_left_out: config.loops_left_out,
             events: 0,
             snapshots: 0,
             lost_records: 0,

@@ -189,6 +189,8 @@ pub struct ImportReport {
     pub repaired: Tally,
     /// Input missing from the result, by kind.
     pub dropped: Tally,
+    /// Dropped events that may have been slices of the loops.
+    pub dropped_of_loops: u64,
     /// The producer, where known.
     pub producer: Option<Producer>,
     /// Whether the recording embedded in an export by loopscope was used, so that the slices were not needed.
@@ -210,8 +212,6 @@ pub struct Import {
     report: ImportReport,
     name: String,
     pid: u32,
-    /// Events dropped that may have been slices of its loops.
-    malformed: u64,
 }
 
 impl Import {
@@ -237,7 +237,6 @@ impl Import {
             report: ImportReport { producer: gathered.producer, ..ImportReport::default() },
             name: name.to_owned(),
             pid: 0,
-            malformed: 0,
             gathered,
         };
         import.report.own_recording = import.own.is_some();
@@ -255,7 +254,7 @@ impl Import {
             let numbers: Vec<u32> = loops.iter().map(|(number, _)| *number).collect();
             let of_loops = numbers.iter().map(|number| import.gathered.threads.get(*number).dropped);
             let of_any = tally::dropped::OF_ANY_THREAD.iter().map(|kind| import.gathered.dropped.count(kind));
-            import.malformed = of_loops.chain(of_any).fold(0, u64::saturating_add);
+            import.report.dropped_of_loops = of_loops.chain(of_any).fold(0, u64::saturating_add);
             let made = making::make(&mut import.gathered, &records, &numbers);
             import.made(made.map_err(ImportError::Temporary)?, &loops);
         }
@@ -355,7 +354,8 @@ impl Import {
             return Ok(self.report);
         }
         let Some(made) = self.made else { return Ok(self.report) };
-        writer.set_counts(SourceCounts { malformed: self.malformed, ..SourceCounts::default() });
+        let malformed = self.report.dropped_of_loops;
+        writer.set_counts(SourceCounts { malformed, ..SourceCounts::default() });
         let mut telling = Telling::new(&self.gathered.names);
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;

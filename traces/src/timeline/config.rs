@@ -2,6 +2,8 @@
 
 use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 
+use crate::chrome::import::ImportSummary;
+
 /// The setting that marks a recording in which queue waits are known for some tasks only.
 pub(crate) const QUEUE_WAITS: &str = "queue_waits";
 
@@ -59,6 +61,8 @@ pub struct TimelineConfig {
     /// A task with equal queued and start times has an unknown queue wait: an imported trace gives it for some tasks
     /// only. Its polls are merely the gaps between tasks, and waits are not attributed to them.
     pub queue_waits_in_part: bool,
+    /// The source left out loops: their ticks are not counted.
+    pub loops_left_out: bool,
 }
 
 impl Default for TimelineConfig {
@@ -88,6 +92,7 @@ impl Default for TimelineConfig {
             worst_runs_kept: 5,
             rate_window: 100,
             queue_waits_in_part: false,
+            loops_left_out: false,
         }
     }
 }
@@ -99,6 +104,7 @@ impl TimelineConfig {
         Self {
             stall_limit_ns: metadata.stall_limit_ns,
             queue_waits_in_part: metadata.settings.contains_key(QUEUE_WAITS),
+            loops_left_out: ImportSummary::of(metadata).is_some_and(|import| import.left_out_loops()),
             ..Self::default()
         }
     }

@@ -72,6 +72,7 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
         samples_kept: 1,
         labels_max: 0,
         worst_runs_kept: 1,
+        loops_left_out: false,
         ..config.clone()
     }
 }
@@ -121,7 +122,7 @@ impl Timeline {
                 let config = figures_of(&self.config);
                 let mut own = self.clone();
                 (own.blame, own.harms) = (Blame::new(&config), Harms::new(&config));
-                own.config = config;
+                (own.config, own.loops_left_out) = (config, false);
                 self.loops.apart.push((first, own));
             }
             _ => {}

@@ -35,8 +35,10 @@ pub struct LeftOpen {
     pub lost_records: u64,
     /// Runs with a running tick or an overdue timer.
     pub unfinished_runs: u64,
-    /// Events skipped because of impossible values.
+    /// Events skipped because of impossible values, or dropped by an import.
     pub malformed_events: u64,
+    /// Of these, the ones that an import dropped.
+    pub dropped_by_import: u64,
     /// Gaps with an unknown number of missing records.
     pub uncounted_gaps: u64,
     /// By how much times may be wrong, in the run with the worst clock.
@@ -55,6 +57,7 @@ impl LeftOpen {
             lost_records: 0,
             unfinished_runs: 0,
             malformed_events: 0,
+            dropped_by_import: 0,
             uncounted_gaps: 0,
             clock_error_ns_max: 0,
             loops_beyond_limit: false,
@@ -65,6 +68,7 @@ impl LeftOpen {
             lost_records: sum.lost_records.saturating_add(summary.lost_records),
             unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
             malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
+            dropped_by_import: sum.dropped_by_import.saturating_add(summary.dropped_by_import()),
             uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
             clock_error_ns_max: sum.clock_error_ns_max.max(summary.clock_error_ns_max),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
@@ -81,13 +85,17 @@ impl fmt::Display for LeftOpen {
         let tags = counted(self.tags_beyond_limit, "tag beyond the limit", "tags beyond the limit");
         let incomplete = counted(self.incomplete_ticks, "incomplete tick", "incomplete ticks");
         let malformed = "event with impossible values";
-        let malformed = counted(self.malformed_events, malformed, "events with impossible values");
+        let impossible = self.malformed_events - self.dropped_by_import;
+        let malformed = counted(impossible, malformed, "events with impossible values");
+        let dropped = "event that the import dropped";
+        let dropped = counted(self.dropped_by_import, dropped, "events that the import dropped");
         let gap = "gap with an unknown number of records";
         let gaps = counted(self.uncounted_gaps, gap, "gaps with an unknown number of records");
         let all = [
             (self.clock_error_ns_max > 0).then_some("clock readings that contradict each other"),
             (self.uncounted_gaps > 0).then_some(gaps.as_str()),
-            (self.malformed_events > 0).then_some(malformed.as_str()),
+            (impossible > 0).then_some(malformed.as_str()),
+            (self.dropped_by_import > 0).then_some(dropped.as_str()),
             // If a loss was recorded, it is the reason for them.
             (self.incomplete_ticks > 0 && self.lost_records == 0).then_some(incomplete.as_str()),
             (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),

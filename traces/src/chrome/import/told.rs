@@ -6,6 +6,7 @@ use loop_probes::metadata::Metadata;
 use loop_probes::text::printable;
 use serde::{Deserialize, Serialize};
 
+use super::tally::dropped;
 use super::{ImportReport, LeftOut};
 use crate::source::{IMPORT, SourceKind};
 use crate::units::{count, counted, percent};
@@ -28,6 +29,8 @@ pub struct ImportSummary {
     pub repaired: BTreeMap<String, u64>,
     /// What is not in the trace, by kind.
     pub dropped: BTreeMap<String, u64>,
+    /// Dropped events that may have been slices of its loops.
+    pub dropped_of_loops: u64,
     /// Threads that became no loops.
     pub left_out: LeftOut,
     /// Loops without a gap in which they could wait: they may be CPU profiles.
@@ -45,6 +48,7 @@ impl ImportSummary {
             producer: report.producer.map(|producer| producer.name().to_owned()),
             repaired: counts(&report.repaired),
             dropped: counts(&report.dropped),
+            dropped_of_loops: report.dropped_of_loops,
             left_out: report.left_out.clone(),
             loops_without_waits: report.loops.iter().filter(|found| found.never_waits).count() as u64,
         }
@@ -77,6 +81,11 @@ impl ImportSummary {
             }
         }
         Some(told)
+    }
+
+    /// Whether there were more loops than a trace can have.
+    pub(crate) fn left_out_loops(&self) -> bool {
+        self.dropped.get(dropped::LOOP_BEYOND_LIMIT).is_some_and(|loops| *loops > 0)
     }
 
     /// A remark on loops that may not be loops. `None` if every loop waits.

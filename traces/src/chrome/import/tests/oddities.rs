@@ -2,6 +2,10 @@
 
 use super::super::tally::{dropped, repaired};
 use super::*;
+use crate::analysis::diff::Run;
+use crate::analysis::gate::{Gate, Limit, Outcome};
+use crate::source::MemorySource;
+use crate::summary::Summary;
 
 /// Imports a file with one good slice beside something odd: returns the count of `kind`, and of slices and instants.
 fn odd(rest: &str, kind: &str) -> (u64, u64) {
@@ -145,4 +149,39 @@ fn any_number_of_instants_fit_into_one_time() {
     let Imported { report, timeline, .. } = &imported;
     assert_eq!((report.instants, report.slices, imported.dropped(dropped::NESTED_TOO_DEEP)), (600, 2, 0));
     assert_eq!((report.loops[0].counts.marks, timeline.counts.malformed), (600, 0));
+}
+
+#[test]
+fn what_was_dropped_is_told_as_such_and_loops_beyond_the_limit_as_left_out() {
+    let summary_of = |imported: &Imported| {
+        let source = MemorySource::new("t", SourceKind::Chrome, imported.metadata.clone(), Vec::new());
+        Summary::new(&source, &imported.timeline)
+    };
+    let why = |summary: &Summary| {
+        let run = Run { name: "t".to_owned(), summary: summary.clone(), metadata: None };
+        let gate = Gate::new("stalls".parse().unwrap(), Limit::Max(1e9)).unwrap();
+        let judged = gate.judge(&run).unwrap();
+        (judged.outcome, judged.why.unwrap())
+    };
+    let good = r#""ph":"X","name":"good","ts":100,"dur":5"#;
+    let summary = summary_of(&import(&list(&[good, r#""ph":"X","name":"a","ts":1"#])));
+    let text = crate::report::text(&summary);
+    assert!(text.contains("1 event that the import dropped may have been of these loops"), "{text}");
+    assert!(!text.contains("impossible"), "{text}");
+    let expected = "1 event that the import dropped could overturn it".to_owned();
+    assert_eq!(why(&summary), (Outcome::Undecided, expected));
+
+    let loops = (1..=258).map(|tid| {
+        format!(
+            "{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":1,\"tid\":{tid},\"args\":{{\"name\":\"node\"}}}},\
+             {{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":{tid},\"ts\":{tid},\"dur\":5}}"
+        )
+    });
+    let imported = import(&format!("[{}]", loops.collect::<Vec<_>>().join(",")));
+    let summary = summary_of(&imported);
+    assert_eq!((imported.dropped(dropped::LOOP_BEYOND_LIMIT), summary.malformed_events), (2, 0));
+    assert!(summary.loops_left_out);
+    assert_eq!(summary.loops[0].ticks.stalls_bounds, None, "each of the others is known");
+    let (outcome, why) = why(&summary);
+    assert!(outcome == Outcome::Undecided && why.contains("loops beyond the limit"), "{why}");
 }
