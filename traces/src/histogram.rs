@@ -171,7 +171,7 @@ impl Histogram {
     /// against those that ended.
     #[must_use]
     pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
-        let bounds = (missing.count() > 0).then(|| SpreadBounds::of(self, missing));
+        let bounds = missing.opens_figures().then(|| SpreadBounds::of(self, missing));
         let ended = self.with(missing.cut_short());
         let seen = ended.percentiles();
         let all = missing.unfinished().map_or(seen, |more| ended.with(Some(more)).percentiles());

@@ -9,6 +9,7 @@ mod unfinished;
 
 use std::fmt::Write as _;
 
+use crate::analysis::loss::Bounds;
 use crate::cells::{cut, cut_apart, fill, width};
 use crate::chrome::import::ImportSummary;
 use crate::histogram::{FEW_MARK, Percentiles};
@@ -89,18 +90,26 @@ fn pressure(out: &mut String, summary: &Summary, columns: usize) {
     line!(out, "{}", listed("pressure:", &parts, columns));
 }
 
+/// Formats the number of lost records.
+fn lost(summary: &Summary) -> String {
+    match summary.lost_records_bounds {
+        Some(Bounds { lo: 0, .. }) => "unknown".to_owned(),
+        Some(Bounds { lo, .. }) => format!("≥{}", count(lo)),
+        None => count(summary.lost_records),
+    }
+}
+
 fn head(out: &mut String, summary: &Summary, columns: usize) {
     let source = &summary.source;
     line!(
         out,
-        "{} · {} · pid {} · policy {} · {} · lost {}{}",
+        "{} · {} · pid {} · policy {} · {} · lost {}",
         source.name,
         if source.kind == SourceKind::Chrome { "imported" } else { source.kind.name() },
         source.pid,
         source.policy,
         duration(summary.span_ns),
-        if summary.uncounted_gaps > 0 { "≥" } else { "" },
-        count(summary.lost_records)
+        lost(summary)
     );
     if let Some(import) = &source.import {
         imported(out, summary, import, columns);
@@ -215,7 +224,11 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             format!("run · decided {} collect, {} defer, {} skip", count(collect), count(defer), count(skip))
         });
     let skipped = timers.skipped.map_or_else(String::new, |skipped| {
-        let least = if timers.skipped_bounds.is_some() { "at least " } else { "" };
+        let least = match timers.skipped_bounds {
+            Some(_) if summary.clock_error_ns_max > 0 => "~",
+            Some(_) => "at least ",
+            None => "",
+        };
         format!("lag with {least}{}", counted(skipped, "skipped period", "skipped periods"))
     });
     // A family that the loop does not record has no row: its count is unknown, not zero.
@@ -268,7 +281,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| unit.bounds.is_some();
     // What is missing is explained with its bounds.
-    let is_missing = summary.lost_records > 0 || summary.misses_anything();
+    let is_missing = summary.lost_records > 0 || summary.misses_anything() || summary.clock_error_ns_max > 0;
     if !is_missing && rows.iter().any(is_open) {
         line!(
             out,

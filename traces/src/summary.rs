@@ -54,6 +54,9 @@ pub struct Summary {
     pub span_ns: u64,
     /// Records lost in between.
     pub lost_records: u64,
+    /// Where the number of missing records is unknown: the range of `lost_records`. What cannot be read may have held none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_records_bounds: Option<Bounds>,
     /// Records overwritten before the first one that was returned: no loss, totals count since then.
     #[serde(default)]
     pub before_attach: u64,
@@ -298,8 +301,8 @@ impl Summary {
     /// A tick or a task goes on, or a timer is overdue or may be: figures are lower bounds.
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
-        let is_lossless = self.lost_records == 0 && !self.misses_anything();
-        let may_be_late = is_lossless && self.timers.lag_ns.bounds.is_some();
+        let is_certain = self.lost_records == 0 && !self.misses_anything() && self.clock_error_ns_max == 0;
+        let may_be_late = is_certain && self.timers.lag_ns.bounds.is_some();
         self.ticks.open > 0 || self.timers.still_overdue() > 0 || may_be_late
     }
 
@@ -371,6 +374,7 @@ impl Summary {
             open_tick: unfinished::open_tick(timeline, &unfinished),
             span_ns: timeline.span_ns(),
             lost_records: timeline.lost_in_all(),
+            lost_records_bounds: timeline.lost_bounds(),
             before_attach: timeline.counts.before_attach,
             unknown_kinds: timeline.counts.unknown_kinds,
             malformed_events: timeline.counts.malformed,
@@ -413,17 +417,17 @@ impl Summary {
                 fired: told.timers.then_some(timers.fired),
                 cleared: told.timers_armed.then_some(timers.cleared),
                 late,
-                late_bounds: late.filter(|_| has_gaps || may_be_later).map(|lo| Bounds { lo, hi: None }),
+                late_bounds: families::timed_bounds(timeline, late, has_gaps || may_be_later),
                 overdue: told.timers_armed.then_some(overdue),
                 overdue_bounds: has_more_overdue.then_some(Bounds { lo: overdue, hi: None }),
                 overdue_at_stop: told.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,
                 skipped,
-                skipped_bounds: skipped.filter(|_| may_skip_more).map(|lo| Bounds { lo, hi: None }),
+                skipped_bounds: families::timed_bounds(timeline, skipped, may_skip_more),
                 lag_ns,
                 lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected),
             },
-            queues: queues(timeline),
+            queues: families::queues(timeline),
             gc: GcSummary {
                 collect: told.gc.then_some(gc.collect),
                 defer: told.gc.then_some(gc.defer),
@@ -435,7 +439,7 @@ impl Summary {
                 arrived: told.signals.then(|| signals.arrived()),
                 delivered: told.signals.then(|| signals.delivered()),
                 dropped: told.signals.then_some(signals.dropped),
-                latency_ns: signal_latency_ns(timeline, &missing),
+                latency_ns: families::signal_latency_ns(timeline, &missing),
             },
             suspended: suspended(timeline),
             agenda: faces::agenda(timeline, &missing.others, state.end()),
@@ -467,13 +471,6 @@ fn pressure(timeline: &Timeline) -> Option<PressureSummary> {
     (observed_ns > 0).then_some(PressureSummary { observed_ns, waited_ns, stolen_ns, delayed_ns })
 }
 
-/// A loop that has had no signals is not expected to wait for one.
-fn signal_latency_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
-    let seen = timeline.signals.latency_ns();
-    let missing = if timeline.signals.arrived() > 0 { &missing.signals } else { &missing.others };
-    seen.percentiles_missing(missing)
-}
-
 fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {
     let labels = timeline.spans.by_label.iter();
     let mut spans: Vec<SpanSummary> = labels
@@ -486,21 +483,6 @@ fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {
         .collect();
     spans.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.label.cmp(&b.label)));
     spans
-}
-
-fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
-    let known = timeline.queues.known();
-    let now = timeline.last_at().unwrap_or_default();
-    known
-        .map(|queue| QueueSummary {
-            queue: queue.queue.name().to_owned(),
-            depth: DepthSummary {
-                p50: queue.depth_p50(now),
-                max: u64::from(queue.depth_max),
-                p50_bounds: queue.depth_p50_bounds(now),
-            },
-        })
-        .collect()
 }
 
 #[cfg(test)]

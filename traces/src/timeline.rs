@@ -80,7 +80,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::loss::Missing;
+use crate::analysis::loss::{Bounds, Missing};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
@@ -304,7 +304,26 @@ impl Timeline {
     /// numbers for which no record, or too few, are reported lost.
     #[must_use]
     pub const fn uncounted_gaps(&self) -> u64 {
-        self.counts.uncounted_gaps.saturating_add(self.hidden.uncounted_gaps())
+        self.counts.uncounted_gaps.saturating_add(self.inferred_gaps())
+    }
+
+    /// Of the [uncounted gaps](Self::uncounted_gaps), those that the source does not report.
+    const fn inferred_gaps(&self) -> u64 {
+        self.hidden.uncounted_gaps(self.counts.uncounted_gaps)
+    }
+
+    /// The range of the number of lost records, where it is unknown. A gap that cannot be read may have held only names,
+    /// unless ticks are missing there.
+    #[must_use]
+    pub fn lost_bounds(&self) -> Option<Bounds> {
+        let gaps = self.uncounted_gaps();
+        let least = self.lost_in_all().saturating_sub(gaps).max(u64::from(self.ticks_missing() > 0));
+        (gaps > 0).then_some(Bounds { lo: least, hi: None })
+    }
+
+    /// Whether the source's readings of its clocks contradict each other: no time is certain.
+    pub(crate) const fn is_clock_wrong(&self) -> bool {
+        self.counts.clock_error_ns_max > 0
     }
 
     /// Whether any number of samples of any kind may be missing: of an unknown number of records, of events that were
@@ -319,10 +338,11 @@ impl Timeline {
         self.ticks.incomplete.saturating_add(self.hidden.torn())
     }
 
-    /// Records lost: as the stream reports, or the source if it knows of more. Where those were is unknown.
+    /// Records lost: as the stream reports, or the source if it knows of more. Where those were is unknown. An uncounted
+    /// gap is one.
     #[must_use]
     pub fn lost_in_all(&self) -> u64 {
-        self.lost_records.max(self.counts.lost_records)
+        self.lost_records.saturating_add(self.inferred_gaps()).max(self.counts.lost_records)
     }
 
     /// What lost records may have held, and what has not ended: together they bound every percentile.
@@ -344,7 +364,7 @@ impl Timeline {
             false => self.hidden.missing(now, lost, self.incomplete_ticks(), waits),
         };
         unfinished.add_to(&mut missing);
-        missing
+        if self.is_clock_wrong() { missing.of_wrong_clock() } else { missing }
     }
 
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.

@@ -256,9 +256,9 @@ impl Glance {
             rate: rate_of_loops(timeline, &unfinished, &apart, now, hangs),
             several_loops: apart.len() > 1,
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
-            lost_records: timeline.lost_records,
+            lost_records: timeline.lost_in_all(),
             stalls: stalls.count,
-            more_stalls: timeline.lost_records > 0
+            more_stalls: timeline.lost_in_all() > 0
                 && stalls.bounds.is_some_and(|bounds| bounds.is_open(bounds.lo)),
             lag_ns: worst_lag(timeline, &missing, &apart, |of, missing| {
                 of.timers.lag_ns.percentiles_missing(&missing.lag)

@@ -12,6 +12,8 @@
 //!
 //! A sample that has not ended (a running tick, an overdue timer) is a missing one with a known minimum: it counts as
 //! that from below, and as anything from above. One that was cut short when its loop stopped has ended.
+//!
+//! If the clock was wrong, durations may be too long as well as too short: nothing is known of any figure of them.
 
 pub mod missing;
 
@@ -45,6 +47,9 @@ impl From<Bounds> for (u64, Option<u64>) {
 }
 
 impl Bounds {
+    /// Any value.
+    pub(crate) const UNKNOWN: Self = Self { lo: 0, hi: None };
+
     /// Whether values other than `value` are possible.
     #[must_use]
     pub fn is_open(self, value: u64) -> bool {
@@ -74,14 +79,21 @@ impl SpreadBounds {
     /// Only the bounds of the maximum; the rest is unknown.
     #[must_use]
     pub(crate) const fn of_maximum(self) -> Self {
-        let unknown = Bounds { lo: 0, hi: None };
-        Self { p50: unknown, p90: unknown, p99: unknown, mean: unknown, gmean: unknown, max: self.max }
+        Self { max: self.max, ..Self::UNKNOWN }
     }
+
+    const UNKNOWN: Self = {
+        let unknown = Bounds::UNKNOWN;
+        Self { p50: unknown, p90: unknown, p99: unknown, mean: unknown, gmean: unknown, max: unknown }
+    };
 
     /// Bounds on the statistics of `seen`, given the `missing` samples. Quantiles are exact to the width of a bucket (1
     /// %), as all those of a [`Histogram`].
     #[must_use]
     pub fn of(seen: &Histogram, missing: &Missing) -> Self {
+        if missing.is_of_wrong_clock() {
+            return Self::UNKNOWN;
+        }
         let seen = &*seen.with(missing.cut_short());
         let at_least = &*seen.with(missing.unfinished());
         let sides = Sides::of(seen, at_least, missing);

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::bounds::MARK;
 use super::line;
 use crate::cells::{cut_apart, cut_name, fill, width};
 use crate::summary::{BlameSummary, StateSummary, Summary};
@@ -98,6 +99,7 @@ pub(super) fn stalls_seen(summary: &Summary) -> String {
     let ticks = &summary.ticks;
     let seen = counted(ticks.stalls, "stall", "stalls");
     match ticks.stalls_bounds.map(|bounds| bounds.hi) {
+        _ if summary.clock_error_ns_max > 0 => format!("{MARK}{seen}"),
         None if summary.lost_records > 0 || summary.misses_anything() => format!("at least {seen}"),
         Some(None) => format!("at least {seen}"),
         Some(Some(most)) if most > ticks.stalls => {
@@ -114,6 +116,7 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
         let bounds = summary.ticks.stalls_bounds;
         let most = bounds.and_then(|bounds| bounds.hi);
         let none = match (summary.lost_records, most) {
+            _ if summary.clock_error_ns_max > 0 => "no stall seen; times may be wrong",
             _ if summary.misses_anything() => {
                 "no stall seen; a part is missing, in which there may have been one"
             }

@@ -89,12 +89,16 @@ fn range(bounds: Bounds) -> String {
     }
 }
 
-/// Writes what lost records and skipped events leave open; nothing if there are none.
+/// Writes what lost records and skipped events and a wrong clock leave open; nothing if there are none.
 pub(super) fn losses(out: &mut String, summary: &Summary) {
     let lost = match summary.lost_records {
         _ if summary.uncounted_gaps > 0 => "an unknown number of records is missing".to_owned(),
         0 if summary.malformed_events > 0 => {
-            counted(summary.malformed_events, "event was skipped", "events were skipped")
+            counted(summary.malformed_events, "event is missing", "events are missing")
+        }
+        0 if summary.clock_error_ns_max > 0 => {
+            line!(out, "\n{MARK} marks what a wrong clock could move: all that depends on time");
+            return;
         }
         0 if summary.loops_left_out => "some loops were left out".to_owned(),
         0 => return,

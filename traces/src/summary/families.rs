@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
+use crate::timeline::{MissingSamples, Timeline};
 
 /// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,4 +126,37 @@ pub struct SignalsSummary {
     /// From arrived to delivered.
     #[serde(default)]
     pub latency_ns: Percentiles,
+}
+
+/// A loop that has had no signals is not expected to wait for one.
+pub(super) fn signal_latency_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
+    let seen = timeline.signals.latency_ns();
+    let missing = if timeline.signals.arrived() > 0 { &missing.signals } else { &missing.others };
+    seen.percentiles_missing(missing)
+}
+
+pub(super) fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
+    let known = timeline.queues.known();
+    let now = timeline.last_at().unwrap_or_default();
+    known
+        .map(|queue| QueueSummary {
+            queue: queue.queue.name().to_owned(),
+            depth: DepthSummary {
+                p50: queue.depth_p50(now),
+                max: u64::from(queue.depth_max),
+                p50_bounds: match timeline.is_clock_wrong() {
+                    true => Some(Bounds::UNKNOWN),
+                    false => queue.depth_p50_bounds(now),
+                },
+            },
+        })
+        .collect()
+}
+
+/// The range of a count that depends on time, and that what is missing or has not ended may only raise.
+pub(super) fn timed_bounds(timeline: &Timeline, count: Option<u64>, may_rise: bool) -> Option<Bounds> {
+    match count? {
+        _ if timeline.is_clock_wrong() => Some(Bounds::UNKNOWN),
+        lo => may_rise.then_some(Bounds { lo, hi: None }),
+    }
 }

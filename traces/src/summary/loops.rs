@@ -12,7 +12,7 @@ use super::{
     GcSummary, MicrotasksSummary, OpenTickSummary, QueueSummary, SignalsSummary, SourceSummary, Summary,
     TasksSummary, TicksSummary, TimersSummary,
 };
-use crate::analysis::loss::SpreadBounds;
+use crate::analysis::loss::{Bounds, SpreadBounds};
 use crate::histogram::Percentiles;
 use crate::timeline::Timeline;
 
@@ -95,6 +95,10 @@ impl Summary {
         one.late_signals.retain(|late| late.loop_name == name);
         one.slow_tasks.retain(|slow| slow.loop_name == name);
         (one.lost_records, one.open_tick) = (own.lost_records, own.open_tick.clone());
+        one.lost_records_bounds = self.lost_records_bounds.map(|_| {
+            // Any of the gaps may be another loop's.
+            Bounds { lo: own.lost_records.saturating_sub(self.uncounted_gaps), hi: None }
+        });
         (one.ticks, one.tasks, one.timers) = (own.ticks.clone(), own.tasks.clone(), own.timers.clone());
         (one.microtasks, one.queues) = (own.microtasks.clone(), own.queues.clone());
         (one.gc, one.signals) = (own.gc.clone(), own.signals);

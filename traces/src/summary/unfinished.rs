@@ -118,7 +118,7 @@ pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<
 /// Bounds on the utilization, if records are missing, if part of an unfinished tick is not known to be busy or a poll,
 /// or if its continuation is unknown.
 pub(super) fn utilization_bounds(timeline: &Timeline, unfinished: &Unfinished) -> Option<[f64; 2]> {
-    if timeline.lost_in_all() > 0 || timeline.may_miss_anything() {
+    if timeline.lost_in_all() > 0 || timeline.may_miss_anything() || timeline.is_clock_wrong() {
         return Some([0.0, 1.0]);
     }
     let busy = timeline.ticks.busy_ns.saturating_add(unfinished.busy_ns()) as f64;

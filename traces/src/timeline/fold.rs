@@ -411,8 +411,7 @@ impl Timeline {
             self.ticks.incomplete += 1;
             self.gaps[place].without_end(start, stamped.at);
         }
-        let uncounted = self.hidden.tick_began(place, tick, stamped.at, endless);
-        self.lost_records = self.lost_records.saturating_add(uncounted.into());
+        self.hidden.tick_began(place, tick, stamped.at, endless);
         self.gaps[place].began(tick, stamped.at);
         open.begin(tick, stamped.at);
     }
@@ -445,8 +444,7 @@ impl Timeline {
             let blame = stall_ledger(&self.suspensions, &summary, spans, self.config.ledger_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
-        let uncounted = self.hidden.tick_ended(place, &summary, seen, endless);
-        self.lost_records = self.lost_records.saturating_add(uncounted.into());
+        self.hidden.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);

@@ -75,6 +75,23 @@ impl MissingSamples {
         }
     }
 
+    /// The same, measured by a clock that was wrong.
+    pub(super) fn of_wrong_clock(self) -> Self {
+        Self {
+            ticks: self.ticks.of_wrong_clock(),
+            tasks: self.tasks.of_wrong_clock(),
+            in_ticks: self.in_ticks.of_wrong_clock(),
+            lag: self.lag.of_wrong_clock(),
+            lag_corrected: self.lag_corrected.of_wrong_clock(),
+            waits: self.waits.of_wrong_clock(),
+            signals: self.signals.of_wrong_clock(),
+            others: self.others.of_wrong_clock(),
+            tasks_lost: self.tasks_lost.of_wrong_clock(),
+            waits_lost: self.waits_lost.of_wrong_clock(),
+            ..self
+        }
+    }
+
     /// The tags of the tasks that have not ended, whether running or queued, or still queued when their loop stopped.
     pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
         self.running.iter().chain(&self.waiting).chain(&self.waited).map(|(tag, _)| *tag).collect()
@@ -125,8 +142,14 @@ pub(crate) struct Hidden {
     between: u64,
     /// The tick numbers do not tell how many were unseen.
     unnumbered: bool,
-    /// Gaps in the tick numbers for which too few records were lost.
-    uncounted: u64,
+    /// Gaps in the tick numbers for which no loss is reported.
+    silent: u64,
+    /// Reported losses of fewer records than the gap in the tick numbers there.
+    too_small: u64,
+    /// Losses reported so far. One of several emitters is reported for each.
+    losses: u64,
+    /// The last of those that are too small.
+    last_too_small: u64,
     emitters: Vec<Emitter>,
 }
 
@@ -145,6 +168,8 @@ struct Emitter {
     tick: Option<u64>,
     /// Records lost since that tick, at most: those of a damaged block count for each of its emitters.
     lost_since: u64,
+    /// The number of its last reported loss.
+    loss: u64,
 }
 
 /// A gap that the next record of its emitter will end. What reports the loss may give a shorter time: all that limits a
@@ -163,35 +188,29 @@ impl Hidden {
         self.emitters.push(Emitter::default());
     }
 
-    /// A tick began at `at`; the end of the one that began at `endless` was not seen. Returns whether it follows an
-    /// uncounted gap.
-    pub(crate) fn tick_began(
-        &mut self,
-        place: usize,
-        tick: u64,
-        at: Timestamp,
-        endless: Option<Timestamp>,
-    ) -> bool {
-        let is_uncounted = self.numbered(place, tick);
+    /// A tick began at `at`; the end of the one that began at `endless` was not seen.
+    pub(crate) fn tick_began(&mut self, place: usize, tick: u64, at: Timestamp, endless: Option<Timestamp>) {
+        self.numbered(place, tick);
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(at);
         if let Some(start) = endless {
             self.ticks.stretch(at.ns_since(start));
         }
-        is_uncounted
     }
 
     /// A tick ended; `seen` tells whether its beginning was seen. The one that began at `endless` ended as well,
-    /// unseen. Returns whether it follows an uncounted gap.
+    /// unseen.
     pub(crate) fn tick_ended(
         &mut self,
         place: usize,
         tick: &TickSummary,
         seen: bool,
         endless: Option<Timestamp>,
-    ) -> bool {
-        let is_uncounted = !seen && self.numbered(place, tick.tick);
+    ) {
+        if !seen {
+            self.numbered(place, tick.tick);
+        }
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(tick.end);
@@ -201,20 +220,26 @@ impl Hidden {
         if tick.incomplete {
             self.ticks.stretch(tick.busy_ns);
         }
-        is_uncounted
     }
 
-    /// Takes note of a tick number: the ticks between it and the last one were lost. Returns whether too few records are
-    /// known to be lost for that.
-    fn numbered(&mut self, place: usize, tick: u64) -> bool {
+    /// Takes note of a tick number: the ticks between it and the last one were lost.
+    fn numbered(&mut self, place: usize, tick: u64) {
         let emitter = &mut self.emitters[place];
-        let uncounted = self.uncounted;
         let between = match emitter.tick {
             Some(last) if tick > last => {
                 let between = tick - last - 1;
                 self.between = self.between.saturating_add(between);
                 // One record a tick: some emitters record only the beginnings of ticks.
-                self.uncounted += u64::from(emitter.lost_since < between);
+                match emitter.lost_since {
+                    lost if lost >= between => {}
+                    0 => self.silent += 1,
+                    _ if emitter.loss > self.last_too_small => {
+                        self.too_small += 1;
+                        self.last_too_small = emitter.loss;
+                    }
+                    // Another emitter's ticks show the same.
+                    _ => {}
+                }
                 between
             }
             Some(_) => {
@@ -226,7 +251,6 @@ impl Hidden {
         self.unseen = self.unseen.saturating_add(between);
         emitter.tick = Some(tick);
         emitter.lost_since = 0;
-        self.uncounted > uncounted
     }
 
     #[inline]
@@ -255,6 +279,10 @@ impl Hidden {
         };
         let emitter = &mut self.emitters[place];
         emitter.lost_since = emitter.lost_since.saturating_add(lost);
+        if count > 0 || emitter.loss == self.losses {
+            self.losses += 1;
+        }
+        emitter.loss = self.losses;
         emitter.torn = emitter.torn.or(open);
         let gap =
             Gap { from: last.map_or(from, |last| last.min(from)), to, lost, is_preceded: last.is_some() };
@@ -310,9 +338,10 @@ impl Hidden {
         self.emitters.iter().filter(|emitter| emitter.torn.is_some()).count() as u64
     }
 
-    /// Gaps in the tick numbers for which too few records were lost: it is unknown how many are missing there.
-    pub(crate) const fn uncounted_gaps(&self) -> u64 {
-        self.uncounted
+    /// Gaps in the tick numbers for which too few records were lost: it is unknown how many are missing there. The source
+    /// reports `known` gaps of that kind itself; those are the losses that are too small.
+    pub(crate) const fn uncounted_gaps(&self, known: u64) -> u64 {
+        self.silent.saturating_add(self.too_small.saturating_sub(known))
     }
 
     /// Ticks not seen at all, by the numbers of those around them.

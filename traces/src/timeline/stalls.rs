@@ -117,6 +117,10 @@ impl Timeline {
         }
         // A loop that had not stopped may have done anything after the end of a recording that was cut off.
         let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
+        if missing.ticks.is_of_wrong_clock() {
+            let unknown = Some(Bounds::UNKNOWN);
+            return StallFigures { count, busy_ns, bounds: unknown, busy_bounds: unknown };
+        }
         // There may be more stalls, or longer ones, than were seen.
         let misses_none = self.lost_in_all() == 0 && missing.ticks.count() == 0;
         if misses_none && unfinished.growing().next().is_none() && !went_on {

@@ -8,16 +8,21 @@ use std::collections::BTreeSet;
 use loop_probes::text::printable;
 
 use super::Run;
+use crate::analysis::loss::Bounds;
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::median;
 use crate::source::{IMPORT, RERUN, RERUN_OF};
-use crate::units::{count, duration, percent, rate};
+use crate::summary::Summary;
+use crate::units::{counted, duration, percent, rate};
 
 /// The largest ratio between the sides' loads or lengths.
 const LOAD_RATIO_MAX: f64 = 1.25;
 
 /// The largest share of ticks that losses may affect.
 const LOST_SHARE_MAX: f64 = 0.01;
+
+/// Runs with losses that a note names.
+const LOSSY_NAMED: usize = 3;
 
 /// Settings whose effect is what is being compared.
 const TREATMENTS: [&str; 2] = ["scale", "stall_ns"];
@@ -107,9 +112,9 @@ fn losses(runs: &[&Run]) -> Option<Incomparable> {
     let worst = runs.iter().filter(lossy).max_by(|a, b| share(a).total_cmp(&share(b)))?;
     Some(Incomparable {
         why: format!(
-            "{} lost {} records, which touch {} of its ticks",
+            "{} lost {}, which touch {} of its ticks",
             worst.name,
-            count(worst.summary.lost_records),
+            lost_records(&worst.summary),
             percent(share(worst))
         ),
         way_out: "record it anew with a larger ring or --record",
@@ -238,11 +243,7 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
             printable(changes)
         ));
     }
-    let lost: u64 = runs.iter().map(|run| run.summary.lost_records).sum();
-    if lost > 0 {
-        let lossy = runs.iter().filter(|run| run.summary.lost_records > 0).count();
-        notes.push(format!("{} records were lost in {lossy} of {} runs", count(lost), runs.len()));
-    }
+    notes.extend(lossy(&runs));
     let unfinished = runs.iter().filter(|run| run.summary.has_unfinished()).count();
     if unfinished > 0 {
         notes.push(format!(
@@ -272,6 +273,33 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     }
     notes.extend(one_after_the_other(base, candidate));
     notes
+}
+
+/// Names the runs that lost records, the worst first.
+fn lossy(runs: &[&Run]) -> Option<String> {
+    let mut lossy: Vec<&Run> = runs.iter().filter(|run| run.summary.lost_records > 0).copied().collect();
+    lossy.sort_by_key(|run| std::cmp::Reverse(run.summary.lost_records));
+    let more = lossy.len().saturating_sub(LOSSY_NAMED);
+    let named = lossy.iter().take(LOSSY_NAMED).map(|run| {
+        let lost = lost_records(&run.summary);
+        let incomplete = match run.summary.ticks.incomplete {
+            0 => String::new(),
+            ticks => format!(" ({})", counted(ticks, "incomplete tick", "incomplete ticks")),
+        };
+        format!("{} lost {lost}{incomplete}", run.name)
+    });
+    let mut parts: Vec<String> = named.collect();
+    parts.extend((more > 0).then(|| format!("{more} more runs lost some, too")));
+    (!lossy.is_empty()).then(|| format!("{}: what that could overturn is undecided", parts.join("; ")))
+}
+
+/// The number of lost records as far as it is known.
+fn lost_records(summary: &Summary) -> String {
+    match summary.lost_records_bounds {
+        Some(Bounds { lo: 0, .. }) => "an unknown number of records".to_owned(),
+        Some(Bounds { lo, .. }) => format!("at least {}", counted(lo, "record", "records")),
+        None => counted(summary.lost_records, "record", "records"),
+    }
 }
 
 /// Some figures are not measured for several loops together. If that is why one of `primaries` has no value, says how to

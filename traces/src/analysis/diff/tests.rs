@@ -7,7 +7,7 @@ use super::comparable::check;
 use super::decide::MoreRuns;
 use super::*;
 use crate::analysis::gate::{Gate, Limit, Outcome};
-use crate::analysis::loss::{Missing, SpreadBounds};
+use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
 use crate::histogram::{Histogram, Percentiles};
 use crate::source::EventSource as _;
 use crate::summary::TagSummary;
@@ -314,11 +314,14 @@ fn what_should_be_known_is_noted() {
     assert_eq!(comparable::notes(&base, &candidate), [""; 0]);
     candidate.iter_mut().for_each(set("scale", "ReadFile=1.3"));
     candidate[0].summary.lost_records = 3;
-    candidate[1].metadata = None;
+    (candidate[1].metadata, candidate[1].name) = (None, "b".to_owned());
+    candidate[1].summary.lost_records = 7;
+    candidate[1].summary.lost_records_bounds = Some(Bounds { lo: 6, hi: None });
+    candidate[1].summary.ticks.incomplete = 1;
     let notes = comparable::notes(&base, &candidate).join("\n");
     for said in [
         "scale differs: none in imagined, ReadFile=1.3",
-        "3 records were lost in 1 of 10 runs",
+        "b lost at least 6 records (1 incomplete tick); imagined lost 3 records: what that could overturn",
         "saved summary",
     ] {
         assert!(notes.contains(said), "{notes}");

@@ -33,6 +33,8 @@ pub struct Missing {
     to_come: u64,
     /// Samples that ended because their loop stopped.
     cut_short: Option<Box<Histogram>>,
+    /// The clock was wrong, so that no sample is known.
+    of_wrong_clock: bool,
 }
 
 /// Gaps of similar length.
@@ -75,6 +77,23 @@ impl Missing {
         Self { cut_short: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
     }
 
+    /// The same, measured by a clock that was wrong: no sample is known.
+    #[must_use]
+    pub(crate) fn of_wrong_clock(self) -> Self {
+        Self { of_wrong_clock: true, ..self }
+    }
+
+    /// Whether the clock was wrong.
+    #[must_use]
+    pub(crate) const fn is_of_wrong_clock(&self) -> bool {
+        self.of_wrong_clock
+    }
+
+    /// Whether figures of the samples that were seen have bounds.
+    pub(crate) fn opens_figures(&self) -> bool {
+        self.of_wrong_clock || self.count() > 0
+    }
+
     /// Adds a gap of `ns`, whose missing samples follow one another.
     pub fn stretch(&mut self, ns: u64) {
         let power = ns.checked_ilog2().map_or(0, |power| power as usize);
@@ -95,6 +114,7 @@ impl Missing {
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.of_any_length(other.of_any_length);
+        self.of_wrong_clock |= other.of_wrong_clock;
         let pairs = [(&mut self.unfinished, &other.unfinished), (&mut self.cut_short, &other.cut_short)];
         for (own, other) in pairs {
             if let Some(other) = other {

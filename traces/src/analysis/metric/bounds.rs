@@ -46,11 +46,11 @@ impl Metric {
         if summary.clock_error_ns_max > 0 && self.depends_on_time() {
             return Some(Bounds { low: 0.0, high: self.most() });
         }
-        let is_lost = self.is_plain("lost");
         let is_one_of_several = self.of_loop.is_some() && summary.has_several_loops();
         let is_all_known = summary.uncounted_gaps == 0
-            && (summary.malformed_events == 0 && (!summary.loops_left_out || is_one_of_several) || is_lost);
-        if is_all_known {
+            && summary.malformed_events == 0
+            && (!summary.loops_left_out || is_one_of_several);
+        if is_all_known || self.is_plain("lost") {
             return Some(bounds);
         }
         // What is missing could have held anything.
@@ -99,7 +99,7 @@ impl Metric {
         let name = self.to_string();
         let unbounded = Bounds { low: value, high: None };
         if name == "lost" {
-            return Some(Bounds::exactly(value));
+            return Some(summary.lost_records_bounds.map_or(Bounds::exactly(value), Bounds::from));
         }
         if lost == 0 {
             return Some(self.bounds_of_unfinished(summary, &name).unwrap_or(Bounds::exactly(value)));

@@ -1,8 +1,8 @@
 //! Drops parts of a whole stream, as a ring would: the figures of the whole must lie within the bounds given for the
 //! rest.
 
-use loop_probes::event::Event;
-use loop_probes::ids::{SourceId, Tag, TaskId};
+use loop_probes::event::{Event, Queue};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_probes::record::Packed;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
+use crate::source::SourceCounts;
 use crate::summary::Summary;
 use crate::synthetic::Script;
 use crate::timeline::{StreamEnd, Timeline};
@@ -228,7 +229,7 @@ fn a_damaged_tick_may_last_to_the_last_known_moment() {
 }
 
 /// The summary of a closed recording of these events.
-fn closed(events: &[Stamped], counts: crate::source::SourceCounts) -> Summary {
+fn closed(events: &[Stamped], counts: SourceCounts) -> Summary {
     let script = Script::default();
     let mut timeline = Timeline::of(&script.metadata());
     timeline.extend(events);
@@ -249,9 +250,8 @@ fn is_open(summary: &Summary) {
 #[test]
 fn tick_numbers_that_jump_without_a_loss_are_a_gap_with_an_unknown_number_of_records() {
     let (before, after) = (tick(3, 1_000, 2_000), tick(1_000, 5_000_000, 5_001_000));
-    let of = |between: &[Stamped]| {
-        closed(&[&before[..], between, &after[..]].concat(), crate::source::SourceCounts::default())
-    };
+    let of =
+        |between: &[Stamped]| closed(&[&before[..], between, &after[..]].concat(), SourceCounts::default());
     let lost = |count| at(5_000_000, Event::Lost { count, from: Timestamp(2_000) });
     for (between, records) in [(vec![], 1), (vec![lost(995)], 996)] {
         let summary = of(&between);
@@ -269,12 +269,81 @@ fn tick_numbers_that_jump_without_a_loss_are_a_gap_with_an_unknown_number_of_rec
 }
 
 #[test]
+fn a_stretch_that_cannot_be_read_is_one_gap_though_the_tick_numbers_jump_there_too() {
+    let of = |others: &[u32], unread: bool| {
+        let sources: Vec<SourceId> = others.iter().map(|source| SourceId(*source)).collect();
+        let all = |events: [Stamped; 2]| {
+            sources.iter().flat_map(|source| events.map(|it| Stamped { source: *source, ..it })).collect()
+        };
+        let (before, after): (Vec<_>, Vec<_>) =
+            (all(tick(3, 1_000, 2_000)), all(tick(1_000, 5_000_000, 5_001_000)));
+        // As a reader announces it: to every emitter, but counted once.
+        let lost = sources.iter().enumerate().map(|(place, source)| {
+            let lost = Event::Lost { count: u64::from(place == 0), from: Timestamp(2_000) };
+            Stamped { source: *source, ..at(5_000_000, lost) }
+        });
+        let lost: Vec<Stamped> = lost.filter(|_| unread).collect();
+        let uncounted_gaps = u64::from(unread);
+        let counts = SourceCounts { lost_records: uncounted_gaps, uncounted_gaps, ..Default::default() };
+        let summary = closed(&[before, lost, after].concat(), counts);
+        (summary.uncounted_gaps, summary.lost_records, summary.lost_records_bounds)
+    };
+    let one = Some(Bounds { lo: 1, hi: None });
+    assert_eq!(of(&[1], true), (1, 1, one), "a tick is missing, so at least one record is");
+    assert_eq!(of(&[1, 2], true), (1, 1, one));
+    // Without a report, nothing shows that the gaps of two emitters have one cause.
+    assert_eq!(of(&[1, 2], false), (2, 2, one));
+}
+
+#[test]
+fn a_wrong_clock_leaves_open_all_that_depends_on_time() {
+    let armed = Event::TimerArmed { timer: TimerId(1), tag: Tag(1), due: Timestamp(1_100), period_ns: None };
+    let fired = Event::TimerFired {
+        timer: TimerId(1),
+        tag: Tag(1),
+        task: TaskId(9),
+        due: Timestamp(1_100),
+        fired: Timestamp(1_200),
+        skipped: 0,
+    };
+    let [began, ended] = tick(1, 1_000, 2_000);
+    let depth = Event::QueueDepth { queue: Queue::Tasks, depth: 3 };
+    let events = [began, at(1_010, armed), at(1_020, depth), at(1_200, fired), ran(1_300, 1_400), ended];
+    let counts = |clock_error_ns_max| SourceCounts { clock_error_ns_max, ..SourceCounts::default() };
+    let spreads = |summary: &Summary| {
+        let Summary { ticks, tasks, timers, .. } = summary;
+        [ticks.run_ns, tasks.run_ns, timers.lag_ns, timers.lag_corrected_ns, tasks.by_tag[0].run_ns]
+    };
+    let right = closed(&events, counts(0));
+    assert!(spreads(&right).iter().all(|spread| spread.bounds.is_none() && spread.count == 1));
+    let wrong = closed(&events, counts(5));
+    let any = Bounds { lo: 0, hi: None };
+    for spread in spreads(&wrong) {
+        let bounds = spread.bounds.unwrap();
+        assert_eq!([bounds.p50, bounds.p90, bounds.p99, bounds.max, bounds.mean, bounds.gmean], [any; 6]);
+        assert_eq!((spread.p99_bounds, spread.count), (Some(any), 1));
+    }
+    assert_eq!((wrong.ticks.stalls_bounds, wrong.ticks.stalls_busy_bounds), (Some(any), Some(any)));
+    assert_eq!((wrong.ticks.utilization_bounds, wrong.timers.skipped_bounds), (Some([0.0, 1.0]), Some(any)));
+    assert_eq!(wrong.timers.late_bounds, Some(any));
+    assert!(wrong.queues.iter().all(|queue| queue.depth.p50_bounds == Some(any)));
+    assert_eq!((wrong.lost_records_bounds, wrong.tasks.count), (None, 1));
+    assert!(!wrong.has_unfinished());
+    let text = crate::report::text(&wrong);
+    let parts = ["~ marks what a wrong clock could move", "~1.00µs", "~0 stalls", "~0 skipped periods"];
+    for part in [&parts[..], &["no stall seen; times may be wrong"]].concat() {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("at least"), "{text}");
+}
+
+#[test]
 fn skipped_events_leave_every_figure_open() {
-    let counts = crate::source::SourceCounts { malformed: 1, ..Default::default() };
+    let counts = SourceCounts { malformed: 1, ..Default::default() };
     let summary = closed(&tick(1, 1_000, 2_000), counts);
     is_open(&summary);
     let text = crate::report::text(&summary);
-    assert!(text.contains("1 event was skipped: counts are at least what is shown"), "{text}");
+    assert!(text.contains("1 event is missing: counts are at least what is shown"), "{text}");
     assert!(!text.contains("something has not ended"), "{text}");
 }
 
@@ -284,7 +353,7 @@ fn the_maximum_over_several_loops_has_the_bounds_of_its_loop() {
     let lost = other(at(900_000, Event::Lost { count: 20, from: Timestamp(2_000) }));
     let [before, after] = [tick(1, 1_000, 2_000), tick(9, 900_000, 901_000)].map(|ticks| ticks.map(other));
     let events = [&tick(1, 500, 600)[..], &before[..], &[lost], &after[..]].concat();
-    let summary = closed(&events, crate::source::SourceCounts::default());
+    let summary = closed(&events, SourceCounts::default());
     let [one, two] = &summary.loops[..] else { panic!("{:?}", summary.loops) };
     assert_eq!(one.ticks.run_ns.bounds, None);
     let whole = summary.ticks.run_ns;
