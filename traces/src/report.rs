@@ -219,10 +219,12 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     let lag = format!("lag{armed}");
     let checkpoints = counted(microtasks.checkpoints.unwrap_or(0), "checkpoint", "checkpoints");
     let checkpoints = format!("run of {checkpoints}");
-    let decided =
-        gc.collect.zip(gc.defer).zip(gc.skip).map_or_else(String::new, |((collect, defer), skip)| {
+    let decided = gc.collect.zip(gc.defer).zip(gc.skip).map_or_else(
+        || "run".to_owned(),
+        |((collect, defer), skip)| {
             format!("run · decided {} collect, {} defer, {} skip", count(collect), count(defer), count(skip))
-        });
+        },
+    );
     let skipped = timers.skipped.map_or_else(String::new, |skipped| {
         let least = match timers.skipped_bounds {
             Some(_) if summary.clock_error_ns_max > 0 => "~",
@@ -239,7 +241,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         ("timers", timers.fired, &timers.lag_ns, &lag),
         ("  corrected", corrected, &timers.lag_corrected_ns, &skipped),
         ("microtasks", microtasks.ran, &microtasks.run_ns, &checkpoints),
-        ("gc", gc.collect.map(|_| gc.run_ns.count), &gc.run_ns, &decided),
+        ("gc", gc.heap_bytes_max.map(|_| gc.run_ns.count), &gc.run_ns, &decided),
     ];
     let rows = rows.into_iter().filter_map(|(name, total, unit, remark)| Some((name, total?, unit, remark)));
     let rows: Vec<(&str, u64, &Percentiles, &str)> = rows.collect();
@@ -259,9 +261,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             if fit { remark } else { "" }
         );
     }
-    if let (Some(arrived), Some(delivered), Some(dropped)) =
-        (signals.arrived, signals.delivered, signals.dropped)
-    {
+    if let (Some(arrived), Some(delivered)) = (signals.arrived, signals.delivered) {
         line!(
             out,
             "{:<12}{:>11}{:>10}  {} delivered, {} dropped",
@@ -269,7 +269,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             count(arrived),
             per_second(arrived),
             count(delivered),
-            count(dropped)
+            signals.dropped.map_or_else(|| UNKNOWN.to_owned(), count)
         );
     }
     for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {

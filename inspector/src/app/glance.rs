@@ -164,8 +164,8 @@ pub struct MicrotaskFigures {
 /// The GC controller's figures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GcFigures {
-    /// Numbers of decisions to collect, to defer, to skip.
-    pub decided: [u64; 3],
+    /// Numbers of decisions to collect, to defer, to skip; `None` if only collections are recorded.
+    pub decided: Option<[u64; 3]>,
     /// Durations of collections.
     pub run_ns: Percentiles,
     /// The last decisions other than skips, newest first, each with the duration of the resulting collection.
@@ -234,8 +234,8 @@ pub struct Glance {
     pub signals: Vec<SignalRow>,
     /// The latency of the signal with the largest p99.
     pub signal_latency_ns: Percentiles,
-    /// Signals dropped.
-    pub signals_dropped: u64,
+    /// Signals dropped since the loop began; `None` if unknown.
+    pub signals_dropped: Option<u64>,
     /// The agenda, if there is one.
     pub agenda: Option<AgendaFigures>,
     /// The active handles.
@@ -271,7 +271,7 @@ impl Glance {
             queues: queues(timeline, now),
             microtasks: microtasks(timeline),
             gc: gc(timeline),
-            signals_dropped: timeline.signals.dropped,
+            signals_dropped: timeline.families().signals_dropped.then_some(timeline.signals.dropped),
             agenda: AgendaFigures::read(timeline, now),
             alive: AliveFigures::read(timeline),
             ..Self::default()
@@ -422,7 +422,7 @@ fn gc(timeline: &Timeline) -> GcFigures {
     // Skips are the most frequent and least informative: they are only counted.
     let acts = gc.decisions.iter().filter(|look| look.action != GcAction::Skip);
     GcFigures {
-        decided: [gc.collect, gc.defer, gc.skip],
+        decided: timeline.families().gc_decisions.then_some([gc.collect, gc.defer, gc.skip]),
         run_ns: gc.run_ns.percentiles(),
         last: acts.rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
         heap_bytes: gc.heap_bytes,

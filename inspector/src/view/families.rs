@@ -205,7 +205,7 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let theme = canvas.theme;
     let gc = &state.glance.gc;
     let mut pen = line(canvas, state, area, Pane::Gc, "gc");
-    if gc.decided == [0; 3] && gc.heap_bytes.is_none() {
+    if gc.decided.is_none_or(|decided| decided == [0; 3]) && gc.heap_bytes.is_none() {
         pen.put("no decision yet", theme.dim());
         return;
     }
@@ -218,8 +218,8 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         }
         None => drop(pen.gap(24)),
     }
-    let [collect, _, _] = gc.decided;
-    pen.gap(2).whole(&format!("{} collected", units::short_count(collect)), theme.dim());
+    let collect = gc.decided.map(|[collect, _, _]| collect);
+    pen.gap(2).whole(&format!("{} collected", known(collect, units::short_count)), theme.dim());
 }
 
 fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -227,7 +227,7 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let gc = &state.glance.gc;
     let mode = gc.mode.map_or("", |mode| mode.name());
     let inner = canvas.pane(area, "gc", mode, state.focus == Pane::Gc);
-    if gc.decided == [0; 3] && gc.heap_bytes.is_none() {
+    if gc.decided.is_none_or(|decided| decided == [0; 3]) && gc.heap_bytes.is_none() {
         canvas.pen(inner, 0).gap(1).put("no decision yet", theme.dim());
         return;
     }
@@ -251,10 +251,16 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let counts = if tall { last - 2 } else { last - 1 };
     let mut pen = canvas.pen(inner, counts);
     pen.gap(1);
-    for (name, count) in ["collect ", "  defer ", "  skip "].into_iter().zip(gc.decided) {
-        pen.group(&[(name, theme.dim()), (&units::short_count(count), theme.text())]);
+    let names = ["collect ", "  defer ", "  skip "];
+    for (name, count) in names.into_iter().zip(gc.decided.map_or([None; 3], |decided| decided.map(Some))) {
+        pen.group(&[(name, theme.dim()), (&known(count, units::short_count), theme.text())]);
     }
     canvas.pen(inner, last).gap(1).put("heap ", theme.dim()).put(&heap(gc), theme.strong());
+}
+
+/// A number, or the sign for one that is not known.
+fn known(number: Option<u64>, text: fn(u64) -> String) -> String {
+    number.map_or_else(|| units::UNKNOWN.to_owned(), text)
 }
 
 /// Writes right-aligned text if the words before it leave room.
@@ -280,8 +286,8 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.gap(2);
     }
     let dropped = glance.signals_dropped;
-    let style = if dropped > 0 { theme.held() } else { theme.dim() };
-    pen.whole(&format!("dropped {}", units::short_count(dropped)), style);
+    let style = if dropped > Some(0) { theme.held() } else { theme.dim() };
+    pen.whole(&format!("dropped {}", known(dropped, units::short_count)), style);
 }
 
 fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
@@ -306,9 +312,9 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.put(signal.latency_ns.p99_mark(), theme.dim());
     }
     let dropped = glance.signals_dropped;
-    let style = if dropped > 0 { theme.held() } else { theme.dim() };
+    let style = if dropped > Some(0) { theme.held() } else { theme.dim() };
     let mut pen = canvas.pen(inner, inner.height.saturating_sub(1));
-    pen.gap(1).put(&format!("dropped {}", units::count(dropped)), style);
+    pen.gap(1).put(&format!("dropped {}", known(dropped, units::count)), style);
     let hidden = glance.signals.len().saturating_sub(rows);
     if hidden > 0 {
         pen.whole(&format!("  {hidden} more"), theme.dim());
@@ -324,8 +330,8 @@ fn signals_briefly(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if glance.signals.is_empty() {
         pen.put("none yet", theme.dim());
     }
-    if glance.signals_dropped > 0 {
-        let dropped = units::short_count(glance.signals_dropped);
+    if let Some(dropped @ 1..) = glance.signals_dropped {
+        let dropped = units::short_count(dropped);
         pen.put(&format!("dropped {dropped} "), theme.held());
     }
     for signal in &glance.signals {

@@ -186,7 +186,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Signal, from: arrived, to: at });
             }
         }
-        Event::SignalDropped { total } => timeline.signals.dropped = timeline.signals.dropped.max(total),
+        Event::SignalDropped { total } | Event::SnapshotLoop { signals_dropped: total, .. } => {
+            timeline.signals.dropped_so_far(total);
+        }
         Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
             timeline.gc.looked(GcLook { at, action, reason, heap_bytes, threshold_bytes });
         }

@@ -24,6 +24,8 @@ pub struct Signals {
     pub by_signo: Vec<SignalStats>,
     /// Dropped because the signal ring was full, since the loop began.
     pub dropped: u64,
+    /// Whether a loop has reported that number.
+    pub(super) has_total: bool,
     /// Most signals found in the ring at once.
     pub depth_max: u32,
 }
@@ -47,6 +49,11 @@ impl Signals {
         let mut all = Histogram::new();
         self.by_signo.iter().for_each(|signal| all.merge(&signal.latency_ns));
         all
+    }
+
+    /// A loop has dropped so many since it began.
+    pub(crate) fn dropped_so_far(&mut self, total: u64) {
+        (self.dropped, self.has_total) = (self.dropped.max(total), true);
     }
 
     pub(crate) fn signal(&mut self, signo: u8) -> &mut SignalStats {

@@ -6,6 +6,7 @@ use loop_probes::event::Queue;
 use super::stopped::{armed, judged, summary};
 use super::*;
 use crate::analysis::gate::{Limit, Outcome};
+use crate::summary::Summary;
 
 const MS: u64 = 1_000_000;
 
@@ -105,4 +106,49 @@ fn a_checkpoint_that_is_running_may_have_run_any_number_of_microtasks() {
     let open = |low| (Outcome::Undecided, Some((low, None)));
     assert_eq!(flood(seen(in_task(5), 3 * MS, 70 * MS)), [open(200.0), open(1.0)], "the task is over");
     assert_eq!(flood(seen(in_task(6), 5 * MS, 70 * MS)), [(Outcome::Held, None); 2], "another one runs");
+}
+
+/// A reading that begins with tick `tick` and sees a signal.
+fn with_signal(tick: u64, more: &[Stamped]) -> Summary {
+    let signal = Event::SignalArrived { signo: 10, depth: 1, arrived: Timestamp(MS) };
+    summary([&[begun(tick, MS), at(MS, signal)], more].concat())
+}
+
+#[test]
+fn signals_dropped_before_the_reading_began_are_unknown_until_the_loop_reports_them() {
+    let state = Event::SnapshotLoop {
+        due: Timestamp(9 * MS),
+        polled_ns: None,
+        signals_dropped: 11_808,
+        next_source: 1,
+        calls: 0,
+        concurrent: 0,
+        finished: 0,
+        held: 0,
+        flags: 0,
+    };
+    let of = |tick, more: &[Stamped]| {
+        let summary = with_signal(tick, more);
+        assert_eq!(summary.signals.arrived, Some(1));
+        let page = crate::report::text(&summary);
+        assert_eq!(page.contains("– dropped"), summary.signals.dropped.is_none(), "{page}");
+        (summary.signals.dropped, judged(&summary, "signals.dropped", Limit::Max(0.0)).0)
+    };
+    assert_eq!(of(7, &[]), (None, Outcome::Undecided));
+    assert_eq!(of(1, &[]), (Some(0), Outcome::Held));
+    let dropped = at(2 * MS, Event::SignalDropped { total: 5 });
+    assert_eq!(of(7, &[dropped]), (Some(5), Outcome::Failed));
+    assert_eq!(of(7, &[dropped, at(2 * MS, state)]), (Some(11_808), Outcome::Failed));
+}
+
+#[test]
+fn collections_alone_say_nothing_about_decisions() {
+    let start = Timestamp(MS);
+    let gc = Event::GcRan { heap_bytes_before: 200, heap_bytes_after: 100, start };
+    let summary = summary(vec![begun(1, MS), at(2 * MS, gc)]);
+    assert_eq!((summary.gc.run_ns.count, summary.gc.heap_bytes_max), (1, Some(200)));
+    assert_eq!([summary.gc.collect, summary.gc.defer, summary.gc.skip], [None; 3]);
+    assert_eq!(judged(&summary, "gc.collect", Limit::Max(0.0)).0, Outcome::Undecided);
+    let page = crate::report::text(&summary);
+    assert!(page.contains("\ngc ") && !page.contains("decided"), "{page}");
 }
