@@ -67,7 +67,7 @@ fn extreme() -> State {
     for signal in &mut glance.signals {
         signal.arrived = MANY;
     }
-    glance.gc.decided = [MANY; 3];
+    glance.gc.decided = Some([MANY; 3]);
     glance.microtasks.checkpoints = MANY;
     glance.microtasks.ran.max = Some(MANY);
     glance.microtasks.ran_mean = MANY as f64;
