@@ -52,7 +52,8 @@ pub(crate) struct OpenTick {
     pub(crate) waits: Vec<Wait>,
     spans: Vec<TickSpan>,
     left_out: u32,
-    shortest_kept_ns: u64,
+    /// Shorter spans are left out: of what ran, and of phases and polls.
+    shortest_kept_ns: [u64; 2],
     /// As it was before records of it were lost, for as long as nothing else is known.
     before_loss: Option<Box<Self>>,
 }
@@ -87,7 +88,7 @@ impl OpenTick {
             waits: Vec::new(),
             spans: Vec::new(),
             left_out: 0,
-            shortest_kept_ns: 0,
+            shortest_kept_ns: [0; 2],
             before_loss: None,
         }
     }
@@ -219,11 +220,11 @@ impl OpenTick {
         self.keep(span, run_ns, config.spans_per_tick);
     }
 
-    /// Phases and polls frame the tick and are always kept; of the rest, the longest are.
+    /// The longest spans are kept. Phases and polls, which frame the tick, do not compete with what ran in them.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
-        if !is_frame(&span) && run_ns < self.shortest_kept_ns {
+        if run_ns < self.shortest_kept_ns[usize::from(is_frame(&span))] {
             self.left_out = self.left_out.saturating_add(1 + drop_polls_of(&mut self.spans, &span));
             return;
         }
@@ -237,19 +238,35 @@ impl OpenTick {
         }
     }
 
-    /// Drops the shorter half, so that the cost per span is constant whatever the length of the tick.
+    /// Drops the shorter half of the frames or of the rest, whichever are more, so that the cost per span is constant
+    /// whatever the length of the tick.
+    #[cold]
+    #[inline(never)]
     fn thin_out(&mut self) {
-        let mut lengths: Vec<u64> =
-            self.spans.iter().filter(|span| !is_frame(span)).map(TickSpan::run_ns).collect();
         let before = self.spans.len();
-        let Some(last) = lengths.len().checked_sub(1) else { return };
-        let (_, median, _) = lengths.select_nth_unstable(last / 2);
-        let median = *median;
+        let frames = self.spans.iter().filter(|span| is_frame(span)).count();
+        let thins_frames = frames > before / 2;
+        let is_thinned = |span: &TickSpan| is_frame(span) == thins_frames;
+        let mut lengths: Vec<u64> =
+            self.spans.iter().filter(|span| is_thinned(span)).map(TickSpan::run_ns).collect();
+        let dropped = lengths.len() / 2;
+        if dropped == 0 {
+            return;
+        }
+        let (_, shortest, longer) = lengths.select_nth_unstable(dropped);
+        let shortest = *shortest;
+        // Of those as short as the shortest one that is kept, the first ones are.
+        let mut equals = 1 + longer.iter().filter(|run_ns| **run_ns == shortest).count();
+        let mut stays = |run_ns: u64| {
+            let is_equal = run_ns == shortest && equals > 0;
+            equals -= usize::from(is_equal);
+            is_equal || run_ns > shortest
+        };
         // In place and in order: `kept` of them so far.
         let mut kept = 0;
         for place in 0..before {
             let span = self.spans[place];
-            if is_frame(&span) || span.run_ns() > median {
+            if !is_thinned(&span) || stays(span.run_ns()) {
                 self.spans[kept] = span;
                 kept += 1;
             } else {
@@ -257,7 +274,7 @@ impl OpenTick {
             }
         }
         self.spans.truncate(kept);
-        self.shortest_kept_ns = median.saturating_add(1);
+        self.shortest_kept_ns[usize::from(thins_frames)] = shortest;
         self.left_out = self.left_out.saturating_add((before - self.spans.len()) as u32);
     }
 

@@ -47,6 +47,51 @@ fn the_longest_tasks_of_a_crowded_tick_are_kept() {
     assert_eq!(tick.spans_left_out as usize + spans.len(), 100_000);
 }
 
+fn crowded(spans: impl IntoIterator<Item = TickSpan>) -> OpenTick {
+    let config = TimelineConfig { spans_per_tick: 64, ..TimelineConfig::default() };
+    let mut open = OpenTick::new(SourceId(1));
+    open.begin(1, Timestamp(0));
+    for (place, span) in spans.into_iter().enumerate() {
+        open.add(span, &config);
+        assert!(open.spans().len() <= 64 && open.spans().len() + open.left_out as usize == place + 1);
+    }
+    open
+}
+
+/// The only long task comes before, among and after thousands of polls, which alone exceed the limit.
+#[test]
+fn the_only_long_task_of_a_tick_with_many_polls_is_kept() {
+    let polls = |from: u64| (from..from + 1_000).map(|n| poll(n * 10, n * 10 + 1 + n % 7));
+    for before in [0, 20, 63, 64, 65, 1_000] {
+        let long = task(1_000_000, 2_000_000);
+        let open = crowded(polls(0).take(before).chain([long]).chain(polls(300_000)));
+        assert!(open.spans().contains(&long), "after {before} polls");
+        assert!(open.spans().len() > 30, "after {before} polls");
+    }
+}
+
+#[test]
+fn the_longest_poll_is_kept_among_many_tasks_and_among_many_polls() {
+    let long = poll(0, 1_000);
+    let tasks = (0..5_000).map(|n| task(1_000 + n * 10, 1_000 + n * 10 + 9));
+    let polls = (0..5_000).map(|n| poll(60_000 + n * 10, 60_000 + n * 10 + 9));
+    for open in [
+        crowded([long].into_iter().chain(tasks.clone())),
+        crowded([long].into_iter().chain(polls.clone())),
+        crowded([long].into_iter().chain(tasks).chain(polls)),
+    ] {
+        assert!(open.spans().contains(&long));
+    }
+}
+
+#[test]
+fn half_of_the_tasks_of_equal_length_are_kept() {
+    for tasks in [64, 65, 100, 10_000] {
+        let open = crowded((0..tasks).map(|n| task(n * 10, n * 10 + 10)));
+        assert!(open.spans().len() >= 32, "{} of {tasks}", open.spans().len());
+    }
+}
+
 #[test]
 fn a_tick_whose_start_was_not_seen_is_incomplete() {
     let mut open = OpenTick::new(SourceId(1));
