@@ -343,7 +343,7 @@ impl<W: Write> ChromeWriter<W> {
         let base = self.survey.base.unwrap_or_default();
         let (start, end) = (start.ns_since(base), end.ns_since(base));
         let gives_way = matches!(&what, Item::Event(stamped) if matches!(stamped.event, Event::Span { .. }));
-        self.lanes[place].row.add(Entry { start, end, is_slice, gives_way, what });
+        self.lanes[place].row.add(Entry { start, end, is_slice, gives_way, continues: false, what });
         self.waiting += 1;
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Entry<T> {
     pub(crate) is_slice: bool,
     /// Whether it becomes asynchronous in place of another entry that it overlaps without nesting.
     pub(crate) gives_way: bool,
+    /// Whether it begins where another of this kind ends that it overlaps without nesting.
+    pub(crate) continues: bool,
     pub(crate) what: T,
 }
 
@@ -34,6 +36,7 @@ struct Open {
     drawn_end: u64,
     /// How far its inside is filled.
     taken: u64,
+    continues: bool,
 }
 
 /// A row being filled.
@@ -103,11 +106,12 @@ impl<T: Copy> Row<T> {
         if !entry.is_slice {
             return Spot::Point { at: entry.start };
         }
-        let Entry { start, end, .. } = *entry;
-        while self.open.last().is_some_and(|open| open.end <= start) {
-            if let Some(open) = self.open.pop() {
-                self.close(open);
-            }
+        let Entry { mut start, end, continues, .. } = *entry;
+        while let Some(open) =
+            self.open.pop_if(|open| open.end <= start || continues && open.continues && open.end < end)
+        {
+            start = start.max(open.end);
+            self.close(open);
         }
         let (limit, drawn_limit, taken) = match self.open.last() {
             Some(open) => (open.end, open.drawn_end, open.taken),
@@ -120,7 +124,7 @@ impl<T: Copy> Row<T> {
         // A slice drawn at the shortest length can push its neighbours by that much, but never out of their parent.
         let start = start.max(taken).min(drawn_limit);
         let drawn_end = end.max(start.saturating_add(self.least_ns)).min(drawn_limit);
-        self.open.push(Open { end, drawn_end, taken: start });
+        self.open.push(Open { end, drawn_end, taken: start, continues });
         Spot::Slice { start, dur: drawn_end - start }
     }
 
@@ -169,7 +173,14 @@ mod tests {
     fn drawn(extents: &[(u64, u64)]) -> Vec<Spot> {
         let mut row = Row::default();
         for (start, end) in extents {
-            row.add(Entry { start: *start, end: *end, is_slice: true, gives_way: false, what: () });
+            row.add(Entry {
+                start: *start,
+                end: *end,
+                is_slice: true,
+                gives_way: false,
+                continues: false,
+                what: (),
+            });
         }
         let mut spots = Vec::new();
         row.flush(|spot, ()| {
@@ -196,7 +207,10 @@ mod tests {
     #[test]
     fn a_span_makes_way_for_the_task_that_it_overlaps() {
         let mut row = Row::exact();
-        let entry = |start, end, gives_way| Entry { start, end, is_slice: true, gives_way, what: gives_way };
+        let entry = |start, end, gives_way| {
+            let (is_slice, continues) = (true, false);
+            Entry { start, end, is_slice, gives_way, continues, what: gives_way }
+        };
         for it in [entry(12, 30, true), entry(20, 40, false), entry(21, 22, true), entry(0, 50, false)] {
             row.add(it);
         }
@@ -215,7 +229,7 @@ mod tests {
         let mut row = Row::default();
         let mut spots = Vec::new();
         for (start, end) in [(10, 20), (12, 40)] {
-            row.add(Entry { start, end, is_slice: true, gives_way: false, what: () });
+            row.add(Entry { start, end, is_slice: true, gives_way: false, continues: false, what: () });
             row.flush(|spot, ()| {
                 spots.push(spot);
                 Ok::<(), ()>(())

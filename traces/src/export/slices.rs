@@ -170,6 +170,8 @@ impl<'a> Slices<'a> {
             end,
             is_slice: true,
             gives_way: what.gives_way(),
+            // Busy time excludes the union of all polls.
+            continues: what == Frame::Poll,
             what,
         };
         self.lanes[place].row.add(entry);

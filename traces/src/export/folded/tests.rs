@@ -96,6 +96,35 @@ proptest! {
 }
 
 #[test]
+fn polls_that_overlap_without_nesting_sum_to_the_wait() {
+    use loop_probes::event::{Phase, PollReason};
+    use loop_probes::ids::{SourceId, Timestamp};
+    use loop_probes::metadata::Metadata;
+    use loop_probes::stamped::Stamped;
+
+    let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let poll = |start: u64, end| {
+        let (reason, timeout_ns) = (PollReason::Timer, Some(5));
+        at(end, Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp(start) })
+    };
+    let phase = at(90, Event::Phase { phase: Phase::Poll, start: Timestamp(5) });
+    // One within another, chains of overlapping ones, and some apart.
+    let polls = [(12, 18), (10, 20), (15, 30), (25, 40), (14, 42), (50, 60), (85, 88)];
+    let mut events = vec![at(0, Event::TickStart { tick: 1 })];
+    events.extend(polls.map(|(start, end)| poll(start, end)));
+    events.push(phase);
+    events.push(at(100, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(0) }));
+    let mut timeline = Timeline::of(&Metadata::new("polls"));
+    timeline.extend(&events);
+    let source = MemorySource::new("polls", SourceKind::Trace, Metadata::new("polls"), events);
+    let (text, stats) = folded(&source, FoldedOptions { poll: true, ..FoldedOptions::default() });
+    let stacks = stacks(&text);
+    assert_eq!((timeline.ticks.poll_wait_ns, timeline.ticks.busy_ns), (45, 55));
+    assert_eq!(sum(&stacks, |stack| stack[0] == "poll"), 45, "{text}");
+    assert_eq!((stats.total_ns, stats.left_out), (100, 0), "{text}");
+}
+
+#[test]
 fn parts_sum_to_the_whole() {
     let script = Script { lost_every: 0, ..Script::default() };
     let (source, events) = (script.source(), script.events());
