@@ -20,6 +20,9 @@ const MEMORY_KIB: u32 = 256 * 1024;
 /// Memory for distributions of the largest size: 8 for each of 1,024 tags, at most 120 kB each.
 const DISTRIBUTIONS_MEMORY_KIB: u32 = MEMORY_KIB + 8 * 1_024 * 120;
 
+/// Processor time of a command, in seconds: ten times what the slowest one takes in a debug build.
+const PROCESSOR_S: u32 = 60;
+
 /// Events per trace. At four kilobytes each, they would fill the memory limit.
 const EVENTS: u64 = 1 << 16;
 
@@ -97,13 +100,58 @@ const HOSTILE: [(&str, Make); 9] = [
     }),
 ];
 
+/// A task that fills the microsecond before its record.
+fn filled(number: u64) -> Event {
+    let (task, tag, start) = (TaskId(number), Tag(1), Timestamp((number - 1) * 1_000));
+    Event::TaskRan { task, tag, outcome: Outcome::Done, queued: start, start }
+}
+
+/// Four events for each tick of 4 µs: in each, a timer fires that was due before the first one. So each wait is longer
+/// than all before it, and from the 4,096th tick on longer than the history.
+fn ever_later(number: u64) -> (u32, Event) {
+    let (tick, start) = (number / 4, Timestamp(number / 4 * 4_000));
+    let event = match number % 4 {
+        0 => Event::TickStart { tick },
+        1 => filled(number),
+        2 => {
+            let (task, tag, fired) = (TaskId(number), Tag(2), Timestamp(number * 1_000));
+            Event::TimerFired { timer: TimerId(tick as _), tag, task, due: Timestamp(0), fired, skipped: 0 }
+        }
+        _ => Event::TickEnd { tick, tasks_run: 1, start },
+    };
+    (1, event)
+}
+
+/// 64 stalls of 256 events, then suspensions, each of which may have begun before all of them.
+fn suspended_since_the_first_stall(number: u64) -> (u32, Event) {
+    let (tick, start) = (number / 256, Timestamp(number / 256 * 256_000));
+    let event = match number % 256 {
+        _ if tick >= 64 => {
+            Event::Suspended { asleep_ns: 0, alive: Timestamp(0), start: Timestamp(number * 1_000) }
+        }
+        0 => Event::TickStart { tick },
+        255 => Event::TickEnd { tick, tasks_run: 1, start },
+        _ => filled(number),
+    };
+    (1, event)
+}
+
+const SLOW: [(&str, Make); 2] =
+    [("timers ever later", ever_later), ("suspended since the first stall", suspended_since_the_first_stall)];
+
 fn write(trace: &Path, from: u64, make: Make) {
-    let mut writer = TraceWriter::create(trace, &Metadata::new("hostile")).expect("a trace can be written");
+    write_events(trace, EVENTS, from, make);
+}
+
+fn write_events(trace: &Path, events: u64, from: u64, make: Make) {
+    let mut metadata = Metadata::new("hostile");
+    metadata.stall_limit_ns = 100_000;
+    let mut writer = TraceWriter::create(trace, &metadata).expect("a trace can be written");
     let stamped = |number: u64| {
         let (source, event) = make(number);
         Stamped { at: Timestamp(from + number * 1_000), source: SourceId(source), event }
     };
-    for begin in (0..EVENTS).step_by(4_096) {
+    for begin in (0..events).step_by(4_096) {
         let batch: Vec<Stamped> = (begin..begin + 4_096).map(stamped).collect();
         writer.append(&batch).expect("a trace can be written");
     }
@@ -120,13 +168,18 @@ fn keeps_to(memory_kib: u32, trace: &str, name: &str) {
         &["export", trace, "--format", "csv", "-o", "/dev/null"],
         &["diff", "--anyway", trace, "--", trace],
     ] {
-        let mut command = Command::new("bash");
-        command.args(["-c", "ulimit -v \"$0\"; exec \"$@\"", &memory_kib.to_string()]);
-        command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).stdin(Stdio::null());
-        let output = command.output().expect("a shell runs");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {told}", output.status);
+        succeeds(&format!("-v {memory_kib}"), arguments, name);
     }
+}
+
+/// Runs a command under a limit, which is given as the arguments of `ulimit`.
+fn succeeds(limit: &str, arguments: &[&str], name: &str) {
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).stdin(Stdio::null());
+    let output = command.output().expect("a shell runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {told}", output.status);
 }
 
 #[test]
@@ -145,4 +198,14 @@ fn distributions_of_the_largest_size_keep_to_their_memory() {
     let trace = place.file("hostile.looptrace");
     write(&trace, LATE, ran_ever_longer);
     keeps_to(DISTRIBUTIONS_MEMORY_KIB, text(&trace), "runs of all lengths of 1,024 tags");
+}
+
+#[test]
+fn the_fold_keeps_to_its_processor_time() {
+    let place = Place::new();
+    let trace = place.file("slow.looptrace");
+    for (name, make) in SLOW {
+        write_events(&trace, 4 * EVENTS, 0, make);
+        succeeds(&format!("-t {PROCESSOR_S}"), &["report", text(&trace), "--json"], name);
+    }
 }

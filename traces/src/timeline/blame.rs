@@ -4,7 +4,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
 use super::ticks::Mark;
-use super::worst::Worst;
+use super::worst::{Allowance, Worst};
 use super::{LateTimer, Timeline, Waiter};
 use crate::analysis::attribution::sweep::{Layer, Node, Nodes};
 use crate::analysis::attribution::{self, Ledger, What, waited};
@@ -82,6 +82,7 @@ pub(crate) struct Blame {
     timers: Worst<LateTimer>,
     signals: Worst<LateSignal>,
     tasks: Worst<SlowTask>,
+    pub(super) allowance: Allowance,
     lines: usize,
 }
 
@@ -91,6 +92,7 @@ impl Blame {
             timers: Worst::new(config.late_kept),
             signals: Worst::new(config.late_kept),
             tasks: Worst::new(config.late_kept),
+            allowance: Allowance::new(),
             lines: config.ledger_lines,
         }
     }
@@ -195,7 +197,7 @@ impl Timeline {
     #[inline(never)]
     pub(super) fn timer_was_late(&mut self, late: LateTimer) {
         if self.blame.timers.takes(late.lag_ns()) {
-            let needs = self.ticks.mark(late.due);
+            let needs = self.ticks.since(late.due);
             self.blame.timers.add(late.lag_ns(), late, needs);
         }
     }
@@ -205,7 +207,7 @@ impl Timeline {
     #[inline(never)]
     pub(super) fn signal_was_late(&mut self, late: LateSignal) {
         if self.blame.signals.takes(late.latency_ns()) {
-            let needs = self.ticks.mark(late.arrived);
+            let needs = self.ticks.since(late.arrived);
             self.blame.signals.add(late.latency_ns(), late, needs);
         }
     }
@@ -215,7 +217,7 @@ impl Timeline {
     #[inline(never)]
     pub(super) fn task_was_slow(&mut self, slow: SlowTask) {
         if self.blame.tasks.takes(slow.run_ns()) {
-            let needs = self.ticks.mark(slow.start);
+            let needs = self.ticks.since(slow.start);
             self.blame.tasks.add(slow.run_ns(), slow, needs);
         }
     }
@@ -225,22 +227,24 @@ impl Timeline {
     pub(super) fn settle_blame(&mut self, spans: usize) {
         let kept_from = self.ticks.kept_from_after(spans);
         self.charge_before(kept_from);
+        self.blame.allowance.grow(spans);
         let blame = &self.blame;
         if blame.timers.is_urgent(kept_from)
             || blame.signals.is_urgent(kept_from)
             || blame.tasks.is_urgent(kept_from)
         {
-            self.settle_all(kept_from);
+            self.settle_all(kept_from, spans);
         }
     }
 
     #[cold]
-    fn settle_all(&mut self, kept_from: Mark) {
+    fn settle_all(&mut self, kept_from: Mark, spans: usize) {
         let mut blame = std::mem::replace(&mut self.blame, Blame::new(&self.config));
         self.blame.lines = blame.lines;
-        blame.timers.settle(kept_from, |late| self.blame_timer(late));
-        blame.signals.settle(kept_from, |late| self.blame_signal(late));
-        blame.tasks.settle(kept_from, |slow| self.blame_task(slow));
+        let Blame { timers, signals, tasks, allowance, .. } = &mut blame;
+        timers.settle(kept_from, spans, allowance, |late| self.blame_timer(late));
+        signals.settle(kept_from, spans, allowance, |late| self.blame_signal(late));
+        tasks.settle(kept_from, spans, allowance, |slow| self.blame_task(slow));
         self.blame = blame;
     }
 }

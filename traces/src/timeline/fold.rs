@@ -456,8 +456,10 @@ impl Timeline {
     fn suspended(&mut self, suspension: Suspension) {
         self.suspensions.add(suspension);
         let (suspensions, lines) = (&self.suspensions, self.config.ledger_lines);
+        let allowance = &mut self.blame.allowance;
         self.stalls.tell_again(suspension.alive, |stall| {
-            stall_ledger(suspensions, &stall.tick, &stall.spans, lines)
+            let is_paid = allowance.pay(stall.spans.len() as u64);
+            is_paid.then(|| stall_ledger(suspensions, &stall.tick, &stall.spans, lines))
         });
     }
 

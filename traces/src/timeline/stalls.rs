@@ -55,13 +55,17 @@ impl Stalls {
         self.kept.iter().rev().max_by_key(|stall| stall.tick.busy_ns)
     }
 
-    /// Recomputes, where possible, the breakdowns of stalls that ended after `since`.
-    pub(crate) fn tell_again(&mut self, since: Timestamp, blame: impl Fn(&Stall) -> Ledger) {
+    /// Recomputes, where possible, the breakdowns of stalls that ended after `since`, newest first, until `blame` gives
+    /// none.
+    pub(crate) fn tell_again(&mut self, since: Timestamp, mut blame: impl FnMut(&Stall) -> Option<Ledger>) {
         let places = (0..self.kept.len()).rev();
         for place in places {
             match self.kept.at_mut(place) {
                 Some(stall) if stall.tick.end <= since => break,
-                Some(stall) if !stall.spans.is_empty() => stall.blame = blame(stall),
+                Some(stall) if !stall.spans.is_empty() => match blame(stall) {
+                    Some(blame) => stall.blame = blame,
+                    None => break,
+                },
                 _ => {}
             }
         }

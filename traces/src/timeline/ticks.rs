@@ -1,5 +1,7 @@
 //! Completed ticks: totals, the most recent ticks, and what is needed to open one.
 
+use std::ops::Range;
+
 use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
@@ -118,6 +120,20 @@ impl Mark {
         Self { tick: self.tick.min(other.tick), span: self.span.min(other.span) }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn at(tick: u64, span: u64) -> Self {
+        Self { tick, span }
+    }
+
+    /// Ticks and spans from `from` to this position.
+    pub(crate) const fn extent_from(self, from: Self) -> u64 {
+        self.tick.saturating_sub(from.tick) + self.span.saturating_sub(from.span)
+    }
+
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { tick: self.tick.max(other.tick), span: self.span.max(other.span) }
+    }
+
     /// Whether what is kept begins after this position.
     #[inline]
     pub(crate) const fn is_lost_at(self, kept_from: Self) -> bool {
@@ -208,6 +224,11 @@ impl Ticks {
         Mark { tick, span }
     }
 
+    /// The positions from the first tick that was not over at `from` to the end.
+    pub(crate) fn since(&self, from: Timestamp) -> Range<Mark> {
+        self.mark(from)..Mark { tick: self.added, span: self.spans_added }
+    }
+
     /// The position of the first tick that was not over at `from`.
     pub(crate) fn mark(&self, from: Timestamp) -> Mark {
         let place = self.recent.partition_point(|tick| tick.end <= from);
@@ -221,7 +242,9 @@ impl Ticks {
         let mut known_from = self.forgotten_until;
         let mut any = false;
         let place = self.recent.partition_point(|tick| tick.end <= from);
-        for tick in self.recent.iter().skip(place).filter(|tick| tick.source == source && tick.start < to) {
+        let ticks = self.recent.iter().skip(place).filter(|tick| tick.source == source);
+        // Those of one emitter come one after another.
+        for tick in ticks.take_while(|tick| tick.start < to) {
             match self.range_of(tick) {
                 Some(spans) => {
                     if !any {

@@ -1,8 +1,13 @@
 //! The worst cases of one kind, each with its breakdown. A breakdown is made as late as possible: when its spans are
-//! about to be evicted, or on request. So a case displaced by a worse one costs nothing.
+//! about to be evicted, or on request. So a case displaced by a worse one before that costs nothing.
+//!
+//! A wait as long as the kept history has spans to lose at once. While such waits grow longer and longer, each is the
+//! worst so far and displaces another, so that every tick would break down the whole history. Therefore breakdowns are
+//! paid from an [`Allowance`].
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::ticks::Mark;
 use crate::analysis::attribution::Ledger;
@@ -10,8 +15,39 @@ use crate::analysis::attribution::Ledger;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Case<T> {
     what: T,
-    needs: Mark,
+    needs: Range<Mark>,
     blame: Option<Ledger>,
+}
+
+/// How much breakdowns may still cost, in ticks and spans visited. It grows with the spans folded, so that the cost of
+/// a fold is linear in their number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    left: u64,
+}
+
+impl Allowance {
+    /// What it begins with and never exceeds: a hundred breakdowns of the whole history at its default limits.
+    const MAX: u64 = 1 << 23;
+
+    const PER_SPAN: u64 = 16;
+
+    pub(crate) const fn new() -> Self {
+        Self { left: Self::MAX }
+    }
+
+    /// A tick with `spans` spans was folded.
+    #[inline]
+    pub(crate) fn grow(&mut self, spans: usize) {
+        self.left = (self.left + (1 + spans as u64) * Self::PER_SPAN).min(Self::MAX);
+    }
+
+    /// Whether it covers `cost`, which is then taken from it.
+    pub(crate) fn pay(&mut self, cost: u64) -> bool {
+        let left = self.left.checked_sub(cost);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
 }
 
 /// The worst `limit` cases; of equals, the earlier come first.
@@ -36,12 +72,12 @@ impl<T> Worst<T> {
             || self.cases.last_key_value().is_some_and(|((Reverse(least), _), _)| *least < badness)
     }
 
-    /// Adds a case. Its breakdown needs the ticks from `needs` on.
-    pub(crate) fn add(&mut self, badness: u64, what: T, needs: Mark) {
+    /// Adds a case. Its breakdown needs what lies within `needs`.
+    pub(crate) fn add(&mut self, badness: u64, what: T, needs: Range<Mark>) {
         if !self.takes(badness) {
             return;
         }
-        self.oldest = self.oldest.min(needs);
+        self.oldest = self.oldest.min(needs.start);
         self.cases.insert((Reverse(badness), self.added), Case { what, needs, blame: None });
         self.added += 1;
         if self.cases.len() > self.limit {
@@ -55,14 +91,27 @@ impl<T> Worst<T> {
         self.oldest.is_lost_at(kept_from)
     }
 
-    /// Makes the breakdowns that need anything older than `kept_from`.
-    pub(crate) fn settle(&mut self, kept_from: Mark, make: impl Fn(&T) -> Ledger) {
+    /// Makes the breakdowns that need anything older than `kept_from`, worst first, as far as `allowance` pays for
+    /// them: the others wait, and lack what is evicted until then. Each visits `open` spans besides its own.
+    pub(crate) fn settle(
+        &mut self,
+        kept_from: Mark,
+        open: usize,
+        allowance: &mut Allowance,
+        make: impl Fn(&T) -> Ledger,
+    ) {
         self.oldest = Mark::NEVER;
+        let mut is_paid = true;
         for case in self.cases.values_mut().filter(|case| case.blame.is_none()) {
-            if case.needs.is_lost_at(kept_from) {
+            let Range { start, end } = case.needs;
+            let is_due = start.is_lost_at(kept_from);
+            if is_due && is_paid {
+                is_paid = allowance.pay(end.extent_from(start.max(kept_from)) + open as u64);
+            }
+            if is_due && is_paid {
                 case.blame = Some(make(&case.what));
             } else {
-                self.oldest = self.oldest.min(case.needs);
+                self.oldest = self.oldest.min(start);
             }
         }
     }
@@ -75,13 +124,15 @@ impl<T> Worst<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
     fn the_worst_stay_and_the_earlier_of_equals() {
         let mut worst = Worst::new(2);
         for (badness, name) in [(5, "a"), (7, "b"), (5, "c"), (9, "d"), (7, "e")] {
-            worst.add(badness, name, Mark::NEVER);
+            worst.add(badness, name, Mark::NEVER..Mark::NEVER);
         }
         assert_eq!(worst.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["d", "b"]);
     }
@@ -89,7 +140,45 @@ mod tests {
     #[test]
     fn of_none_nothing_is_kept() {
         let mut worst = Worst::new(0);
-        worst.add(5, (), Mark::NEVER);
+        worst.add(5, (), Mark::NEVER..Mark::NEVER);
         assert_eq!(worst.iter().count(), 0);
+    }
+
+    #[test]
+    fn waits_that_grow_as_the_history_passes_are_broken_down_in_linear_time() {
+        const KEPT: u64 = 10_000;
+        const TICKS: u64 = 100_000;
+        let at = |tick: u64| Mark::at(tick, tick);
+        let (mut worst, mut allowance) = (Worst::new(10), Allowance::new());
+        let visited = Cell::new(0);
+        for tick in KEPT..TICKS {
+            let from = at(tick - KEPT);
+            worst.add(tick, tick, from..at(tick));
+            allowance.grow(1);
+            assert!(worst.is_urgent(at(tick - KEPT + 1)));
+            worst.settle(at(tick - KEPT + 1), 1, &mut allowance, |_| {
+                visited.set(visited.get() + 2 * KEPT);
+                Ledger { shares: Vec::new(), total_ns: 0 }
+            });
+        }
+        let limit = Allowance::MAX + 2 * Allowance::PER_SPAN * TICKS;
+        assert!((Allowance::MAX..=limit).contains(&visited.get()), "{}", visited.get());
+        // What could not be paid for is made on request, from what is still kept.
+        assert_eq!(worst.iter().next(), Some((&(TICKS - 1), None)));
+    }
+
+    #[test]
+    fn the_worst_are_broken_down_first() {
+        let at = |tick: u64| Mark::at(tick, 0);
+        let mut worst = Worst::new(3);
+        (0..3).for_each(|badness| worst.add(badness, badness, at(0)..at(10)));
+        let mut allowance = Allowance { left: 25 };
+        worst.settle(at(0), 0, &mut allowance, |_| unreachable!("nothing is lost"));
+        worst.settle(at(1), 2, &mut allowance, |_| Ledger { shares: Vec::new(), total_ns: 0 });
+        assert_eq!(worst.iter().map(|(_, blame)| blame.is_some()).collect::<Vec<_>>(), [true, true, false]);
+        assert!(worst.is_urgent(at(1)));
+        // By now, only the last of its ticks is left.
+        worst.settle(at(9), 2, &mut allowance, |_| Ledger { shares: Vec::new(), total_ns: 0 });
+        assert!(worst.iter().all(|(_, blame)| blame.is_some()));
     }
 }
