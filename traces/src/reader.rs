@@ -234,7 +234,7 @@ impl<R: Read + Seek> TraceReader<R> {
             ));
         }
         lines.extend(self.damage.iter().map(|damage| format!("{name}: {damage}")));
-        let unlisted = self.damaged.len() - self.damage.len();
+        let unlisted = self.damaged.len().saturating_sub(self.damage.len());
         if unlisted > 0 {
             lines.push(format!("{name}: and {unlisted} more damaged places"));
         }
@@ -278,7 +278,8 @@ impl<R: Read + Seek> TraceReader<R> {
 
     /// Counts each damaged place once, however often it is read.
     fn note(&mut self, damage: Damage) {
-        if self.damaged.insert(damage.offset) {
+        // What is not there has the place of another block.
+        if damage.kind == DamageKind::NotThere || self.damaged.insert(damage.offset) {
             self.counts.lost_records = self.counts.lost_records.saturating_add(damage.lost());
             self.counts.uncounted_gaps += u64::from(damage.is_uncounted());
             if self.damage.len() < DAMAGES_MAX {
@@ -420,7 +421,8 @@ impl<R: Read + Seek> TraceReader<R> {
                     out.push(Stamped { at, source, event });
                     rest = after;
                 }
-                Err(error) if error.is_of_unknown_kind() => {
+                // A file of this version has no other kinds: there it is damage.
+                Err(error) if error.is_of_unknown_kind() && self.version.is_newer_minor() => {
                     self.counts.unknown_kinds += u64::from(self.counting);
                     rest = after;
                 }

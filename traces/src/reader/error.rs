@@ -137,11 +137,14 @@ pub enum DamageKind {
     #[error("its counts are damaged")]
     Counts,
     /// The index is unusable; the blocks were found without it.
-    #[error("it is a damaged index; all blocks were found without it")]
+    #[error("it is a damaged index; the blocks were found without it")]
     Index,
     /// A records block that is in the file a second time.
     #[error("it is a copy of an earlier block")]
     Copy,
+    /// A block that the index lists.
+    #[error("the index lists it, but it is not in the file")]
+    NotThere,
     /// Bytes after the end of a finished recording.
     #[error("the recording ends before them")]
     Behind,

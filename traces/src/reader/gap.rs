@@ -7,7 +7,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::TraceReader;
-use super::error::Damage;
+use super::error::{Damage, DamageKind};
 
 /// A gap of missing records.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,13 @@ impl<R> TraceReader<R> {
         if count == 0 {
             return;
         }
-        let next = self.blocks.partition_point(|block| block.offset < damage.offset);
+        let next = match damage.times {
+            // The blocks after it have moved.
+            Some((_, last)) if damage.kind == DamageKind::NotThere => {
+                self.blocks.partition_point(|block| block.header.last < last)
+            }
+            _ => self.blocks.partition_point(|block| block.offset < damage.offset),
+        };
         let last = next.checked_sub(1).map(|place| self.blocks[place].header.last);
         let follows = self.blocks.get(next).map(|block| block.header.first);
         let to = follows.or(last).unwrap_or_default();

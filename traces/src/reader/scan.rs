@@ -117,6 +117,17 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok((version, metadata, end))
     }
 
+    /// The payload of the index block at `offset`; `None` if it is not whole.
+    fn index_payload(&mut self, offset: u64, header: &BlockHeader) -> Result<Option<Vec<u8>>, ReadError> {
+        let stored = self.bytes(offset + BLOCK_HEADER_BYTES as u64, header.stored_bytes as usize)?;
+        Ok(match header.codec {
+            _ if crc32fast::hash(&stored) != header.payload_crc => None,
+            Codec::STORED => Some(stored),
+            Codec::ZSTD => zstd::bulk::decompress(&stored, header.raw_bytes as usize).ok(),
+            _ => None,
+        })
+    }
+
     /// The blocks listed by the index at the end. `None` if there is no intact index.
     fn index(&mut self, begin: u64) -> Result<Option<Vec<BlockPlace>>, ReadError> {
         let at = self.len.saturating_sub(TRAILER_BYTES as u64);
@@ -128,18 +139,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         if header.kind != BlockKind::INDEX || end != at {
             return Ok(None);
         }
-        let stored = self.bytes(offset + BLOCK_HEADER_BYTES as u64, header.stored_bytes as usize)?;
-        if crc32fast::hash(&stored) != header.payload_crc {
-            return Ok(None);
-        }
-        let raw = match header.codec {
-            Codec::STORED => stored,
-            Codec::ZSTD => match zstd::bulk::decompress(&stored, header.raw_bytes as usize) {
-                Ok(raw) => raw,
-                Err(_) => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
+        let Some(raw) = self.index_payload(offset, &header)? else { return Ok(None) };
         match entries(&raw, begin, offset) {
             Some(blocks) if self.are_as_in_the_file(&blocks)? => Ok(Some(blocks)),
             _ => Ok(None),
@@ -182,6 +182,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         let mut finished = false;
         let mut blocks: Vec<BlockPlace> = Vec::new();
         let mut damage: Vec<Damage> = Vec::new();
+        let mut listed: Vec<u8> = Vec::new();
         let mut offset = begin;
         let unknown = |offset, bytes, kind| Damage { offset, bytes, records: None, times: None, kind };
         while offset < self.len {
@@ -193,6 +194,7 @@ impl<R: Read + Seek> Scan<'_, R> {
             match self.block_header(offset)? {
                 Some(Ok(header)) if header.kind == BlockKind::INDEX => {
                     let index_end = header.end(offset);
+                    listed = self.index_payload(offset, &header)?.unwrap_or_default();
                     let end = index_end.saturating_add(TRAILER_BYTES as u64);
                     if end == self.len {
                         // The walk replaces the index, but that it was unusable is worth reporting.
@@ -243,6 +245,7 @@ impl<R: Read + Seek> Scan<'_, R> {
                 }
             }
         }
+        damage.extend(missing_of(&listed, &blocks));
         Ok((blocks, finished, damage))
     }
 
@@ -270,6 +273,24 @@ impl<R: Read + Seek> Scan<'_, R> {
         }
         Ok(None)
     }
+}
+
+/// Records blocks that an index lists and that are not in the file, if it lists more than there are: otherwise it is the
+/// index that is wrong.
+fn missing_of(index: &[u8], blocks: &[BlockPlace]) -> Vec<Damage> {
+    let of_records = |header: &BlockHeader| header.kind == BlockKind::RECORDS;
+    let there: HashSet<_> =
+        blocks.iter().map(|block| block.header).filter(of_records).map(|header| header.to_bytes()).collect();
+    let listed = index.chunks_exact(INDEX_ENTRY_BYTES).filter_map(|entry| {
+        let header = BlockHeader::parse(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&entry[8..]).ok()?).ok()?;
+        of_records(&header).then_some((u64_at(entry, 0), header))
+    });
+    let listed: Vec<(u64, BlockHeader)> = listed.collect();
+    if listed.len() <= there.len() {
+        return Vec::new();
+    }
+    let missing = listed.into_iter().filter(|(_, header)| !there.contains(&header.to_bytes()));
+    missing.map(|(offset, header)| Damage::of_block(offset, &header, DamageKind::NotThere)).collect()
 }
 
 /// The entries of an index, if they are as a writer writes them: contiguous from the file header to the index, so that

@@ -8,6 +8,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
+use crate::format::Minor;
 use crate::synthetic::Script;
 use crate::synthetic::strategy::scripts;
 use crate::writer::{TraceWriter, WriteOptions};
@@ -226,10 +227,15 @@ fn unknown_kinds_and_values_out_of_range_are_skipped_and_counted() {
         [6, stamp(3, 1, 0), 99, 0],
         [7, stamp(1, 1, 0), 4, 0],
     ];
-    let mut out = Vec::new();
-    reader.unpack_all(&records, &mut out);
-    assert_eq!(out, [Stamped { at: Timestamp(7), source: SourceId(1), event: Event::TickStart { tick: 4 } }]);
-    assert_eq!((reader.counts().unknown_kinds, reader.counts().malformed), (1, 1));
+    for (minor, counted) in [(Version::CURRENT.minor.0 + 1, (1, 1)), (Version::CURRENT.minor.0, (1, 3))] {
+        let mut out = Vec::new();
+        reader.version.minor = Minor(minor);
+        reader.unpack_all(&records, &mut out);
+        let event = Event::TickStart { tick: 4 };
+        assert_eq!(out, [Stamped { at: Timestamp(7), source: SourceId(1), event }]);
+        // In a file of this version, a kind that does not exist is damage.
+        assert_eq!((reader.counts().unknown_kinds, reader.counts().malformed), counted);
+    }
 }
 
 fn open_owned(file: Vec<u8>) -> TraceReader<Cursor<Vec<u8>>> {

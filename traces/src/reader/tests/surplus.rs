@@ -1,4 +1,4 @@
-//! Bytes in a file that are no part of the recording: copies of its blocks, and what follows its end.
+//! What a file has too much (copies of its blocks, and what follows its end), and what its index shows to be missing.
 
 use super::*;
 
@@ -89,4 +89,32 @@ fn an_unfinished_recording_ends_where_another_trace_begins() {
     let joined = [&file[..cut + 20], &file].concat();
     let events: u32 = blocks[..blocks.len() - 1].iter().map(|block| block.header.events).sum();
     assert_eq!(reader_of(&joined, &[DamageKind::Header, DamageKind::AnotherFile]), events as usize);
+}
+
+#[test]
+fn a_block_that_only_the_index_has_is_lost() {
+    let file = file_of(&script(), SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let of_records = |block: &&BlockPlace| block.header.kind == BlockKind::RECORDS;
+    for BlockPlace { offset, header } in blocks.iter().filter(of_records) {
+        let cut = [&file[..*offset as usize], &file[header.end(*offset) as usize..]].concat();
+        let mut reader = open(&cut).unwrap();
+        assert_eq!(reader.damage().len(), 2);
+        let missing = reader.damage().iter().find(|damage| damage.kind == DamageKind::NotThere).unwrap();
+        assert_eq!((missing.offset, missing.records), (*offset, Some(header.records.into())));
+        let read = drain(&mut reader);
+        assert_eq!(
+            (lost(&read), reader.counts().lost_records),
+            (header.records.into(), header.records.into())
+        );
+        let at = read.iter().position(is_lost).unwrap();
+        let events: u32 = blocks
+            .iter()
+            .filter(|block| block.offset < *offset)
+            .filter(of_records)
+            .map(|block| block.header.events)
+            .sum();
+        let is_first = events == 0;
+        assert!(is_first || at == events as usize, "{at} {events}");
+    }
 }
