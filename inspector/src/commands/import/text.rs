@@ -19,7 +19,8 @@ pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
         ));
     }
     let bad = report.dropped.iter().find(|(kind, ..)| {
-        [dropped::MALFORMED, dropped::TOO_LONG, dropped::TOO_DEEP, dropped::TRAILING].contains(kind)
+        [dropped::MALFORMED, dropped::NO_OBJECT, dropped::TOO_LONG, dropped::TOO_DEEP, dropped::TRAILING]
+            .contains(kind)
     });
     bad.map(|(kind, number, place)| {
         let place = place.map_or_else(String::new, |place| format!(", the first at {place}"));

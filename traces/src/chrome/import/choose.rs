@@ -181,6 +181,8 @@ impl Survey {
                     closed(insides, slice, depth);
                 });
                 self.lost_ends += u64::from(!found);
+                // One that began before the file did is in no figure, but around slices of the thread it is in theirs.
+                thread.dropped += u64::from(!found && thread.slices > 0);
             }
             Kind::AsyncBegin => {
                 self.counts.slices += 1;

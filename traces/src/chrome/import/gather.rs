@@ -199,7 +199,8 @@ impl Gathered {
             }
             b'B' | b'E' | b'X' | b'i' | b'I' | b'R' | b'b' | b'e' | b'n' | b's' | b't' | b'f' | b'C' => {}
             _ => {
-                self.dropped.one(dropped::UNKNOWN_PHASE, place);
+                let was_slice = event.ts.is_some() && event.dur.is_some();
+                self.dropped.one(if was_slice { dropped::MALFORMED } else { dropped::UNKNOWN_PHASE }, place);
                 return Ok(());
             }
         }

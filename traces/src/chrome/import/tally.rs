@@ -51,7 +51,7 @@ pub mod repaired {
 
 /// Kinds of input missing from the result.
 pub mod dropped {
-    /// Events that are not valid JSON.
+    /// Events that are not valid JSON, or have a time and a duration but no valid phase.
     pub const MALFORMED: &str = "malformed_event";
     /// Events longer than the limit.
     pub const TOO_LONG: &str = "event_too_long";
@@ -105,8 +105,8 @@ pub mod dropped {
     pub const BOOKKEEPING: &str = "bookkeeping";
 
     /// Those that may have been slices of any thread.
-    pub(crate) const OF_ANY_THREAD: [&str; 7] =
-        [MALFORMED, TOO_LONG, TOO_DEEP, NO_TIME, NEGATIVE_TIME, NO_DURATION, THREAD_BEYOND_LIMIT];
+    pub(crate) const OF_ANY_THREAD: [&str; 8] =
+        [MALFORMED, NO_OBJECT, TOO_LONG, TOO_DEEP, NO_TIME, NEGATIVE_TIME, NO_DURATION, THREAD_BEYOND_LIMIT];
 }
 
 /// Counts by kind.

@@ -129,8 +129,17 @@ fn what_was_dropped_of_a_loop_leaves_figures_open() {
         // A slice that began before the recording did is in no figure of a recording.
         (r#""ph":"E","name":"a","ts":1"#, 0),
         (r#""ph":"X","name":"a","ts":200,"dur":5"#, 0),
+        // One that ends behind another is around it, or its begin is missing.
+        (r#""ph":"E","name":"a","ts":200"#, 1),
+        (r#""ph":"X","name":"a","ts":200,"dur":-5"#, 1),
+        (r#""ph":"Y","name":"a","ts":200,"dur":5"#, 1),
+        (r#""name":"a","ts":200,"dur":5"#, 1),
+        (r#""ph":"Y","name":"a","ts":200"#, 0),
     ] {
         assert_eq!(malformed(&list(&[good, rest])), open, "{rest}");
+    }
+    for (rest, open) in [("#######", 1), ("null", 1), ("{}", 0)] {
+        assert_eq!(malformed(&format!("[{},{rest}]", event(good))), open, "{rest:?}");
     }
     let of_worker = [(1, 5), (3, 50)].map(|(ts, dur)| {
         format!("{{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":2,\"ts\":{ts},\"dur\":{dur}}}")
