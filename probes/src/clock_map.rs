@@ -212,6 +212,12 @@ impl ClockMap {
         u64::try_from((u128::from(ns) << SLOPE_BITS) / u128::from(slope)).unwrap_or(u64::MAX)
     }
 
+    /// About how many nanoseconds `ticks` take.
+    #[must_use]
+    pub fn ns_in(&self, ticks: u64) -> u64 {
+        self.pieces.last().map_or(ticks, |piece| piece.scale(ticks))
+    }
+
     /// Faults of the clock itself, according to its anchors.
     #[must_use]
     pub const fn faults(&self) -> ClockFaults {

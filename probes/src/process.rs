@@ -434,10 +434,16 @@ impl ProcessReader {
         horizon::reading(self.clock, self.ahead_ns)
     }
 
-    /// How often the record clock changed its rate or jumped, and how far off times were then.
+    /// How often the record clock changed its rate or jumped, and how far off times were then. Records whose times go
+    /// back are such a jump: some of their times are wrong.
     #[must_use]
-    pub const fn clock_faults(&self) -> ClockFaults {
-        self.map.faults()
+    pub fn clock_faults(&self) -> ClockFaults {
+        let (mut faults, back) = (self.map.faults(), self.rings.back_max());
+        if back > 0 {
+            faults.count = faults.count.max(1);
+            faults.error_ns_max = faults.error_ns_max.max(self.map.ns_in(back));
+        }
+        faults
     }
 
     /// Checks the process's state if the last check was long ago, or if something is to be said about the process now.

@@ -54,9 +54,11 @@ impl Horizon {
         at <= self.latest
     }
 
-    /// Whether a record with the time `at` can follow one with the time `last` in its ring.
-    pub(super) const fn allows_after(&self, at: Ticks, last: Ticks) -> bool {
-        !self.is_foreign || at.0.saturating_add(self.slack) >= last.0
+    /// By how much the time of a record goes back, if one with the time `at` cannot follow one with the time `last` in its
+    /// ring.
+    pub(super) const fn goes_back_by(&self, at: Ticks, last: Ticks) -> Option<u64> {
+        let back = last.0.saturating_sub(at.0);
+        if self.is_foreign && back > self.slack { Some(back) } else { None }
     }
 }
 

@@ -65,6 +65,8 @@ struct Found {
     unknown: u64,
     /// Events with values that they cannot have.
     malformed: u64,
+    /// By how much the times of events go back at most, in ticks, where that is more than they can.
+    back_max: u64,
     /// The newest calibrations.
     anchors: VecDeque<Anchor>,
     /// The newest sleeps of the machine.
@@ -251,6 +253,11 @@ impl Rings {
 
     pub(super) fn malformed(&self) -> u64 {
         self.rings.iter().map(|ring| ring.found.malformed).sum()
+    }
+
+    /// By how much times go back at most, in ticks, where that is more than they can.
+    pub(super) fn back_max(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.found.back_max).max().unwrap_or(0)
     }
 
     /// The newest calibrations of all rings.
@@ -461,7 +468,10 @@ impl Found {
         // A name is recorded with whatever time is at hand.
         if !matches!(event, Event::Label { .. }) {
             // If the time goes back, one of the two is wrong, and which one is unknown.
-            self.malformed += u64::from(self.last_at.is_some_and(|last| !horizon.allows_after(at, last)));
+            if let Some(back) = self.last_at.and_then(|last| horizon.goes_back_by(at, last)) {
+                self.malformed += 1;
+                self.back_max = self.back_max.max(back);
+            }
             self.last_at = Some(at);
         }
         self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });

@@ -111,6 +111,8 @@ fn a_time_that_goes_back_leaves_the_figures_open() {
         bytes[at + 60 * 32..][..8].copy_from_slice(&later.to_ne_bytes());
     });
     assert_eq!((reader.malformed_events(), times(&events).len()), (1, SLOTS));
+    let faults = reader.clock_faults();
+    assert!(faults.count == 1 && faults.error_ns_max > 1_000_000_000, "{faults:?}");
 }
 
 #[test]
