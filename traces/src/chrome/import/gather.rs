@@ -35,8 +35,8 @@ pub(super) struct Gathered {
     pub(super) own_counts: Option<(u64, u64)>,
     /// The recording that the export carries was not closed.
     pub(super) is_own_cut: bool,
-    /// Heap sizes before and after collections, where recorded, by where the slice begins or ends in the file.
-    pub(super) heaps: HashMap<u64, u64>,
+    /// Heap sizes before and after collections, by where the slice begins or ends in the file.
+    pub(super) heaps: HashMap<u64, Heap>,
     /// The time from which Perfetto sorts events; before it, it takes them as they come.
     pub(super) sorted_from: Option<i64>,
     last: Option<i64>,
@@ -44,6 +44,15 @@ pub(super) struct Gathered {
     pub(super) any_complete: bool,
     /// Slices around a loop, by where they begin in the file.
     pub(super) around: HashSet<u64>,
+}
+
+/// V8's heap sizes: a begin has the one before the collection, an end the one after it, a complete slice both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Heap {
+    #[serde(rename = "usedHeapSizeBefore")]
+    pub(super) before: Option<u64>,
+    #[serde(rename = "usedHeapSizeAfter")]
+    pub(super) after: Option<u64>,
 }
 
 /// Most collections whose heap sizes are kept.
@@ -391,20 +400,14 @@ impl Gathered {
 
     /// Takes V8's heap sizes before and after a collection.
     fn heap(&mut self, event: &ChromeEvent<'_>, place: Place) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Heap {
-            used_heap_size_before: Option<u64>,
-            used_heap_size_after: Option<u64>,
-        }
         if !matches!(event.name.as_deref(), Some("MinorGC" | "MajorGC")) || self.heaps.len() >= HEAPS_MAX {
             return;
         }
         let Some(args) = event.args else { return };
         if let Ok(heap) = serde_json::from_str::<Heap>(args.get())
-            && let Some(bytes) = heap.used_heap_size_before.or(heap.used_heap_size_after)
+            && heap != Heap::default()
         {
-            self.heaps.insert(place.offset, bytes);
+            self.heaps.insert(place.offset, heap);
         }
     }
 }

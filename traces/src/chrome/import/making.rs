@@ -79,8 +79,8 @@ pub(super) struct MadeLoops {
 
 /// Makes the events of `loops`, the threads that are loops.
 pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u32]) -> io::Result<MadeLoops> {
-    let names = std::mem::take(&mut gathered.names);
-    let mut making = Making::new(&names, Roles::new(gathered.producer));
+    let (names, heaps) = (std::mem::take(&mut gathered.names), std::mem::take(&mut gathered.heaps));
+    let mut making = Making::new(&names, &heaps, Roles::new(gathered.producer));
     let depth = depth_max(gathered.threads.len());
     let mut turning: Vec<Turning> = loops
         .iter()
@@ -121,19 +121,19 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
         };
         let turning = &mut turning[place];
         let role = making.roles.of(&names, record.name, record.category);
-        let heap = || gathered.heaps.get(&record.place).copied();
         match record.kind {
             Kind::Begin | Kind::Complete => {
                 let mut slice = slice_of(&record);
                 slice.extra = match role {
-                    Role::Gc => heap().unwrap_or(0),
+                    Role::Gc => record.place,
                     Role::Task => u64::from(record.runs),
                     _ => 0,
                 };
                 turning.begin(&mut making, slice, role, gathered.around.contains(&record.place));
             }
             Kind::End | Kind::EndAtBegin => {
-                turning.end(&mut making, record.ts, record.name, record.category, heap())
+                let heap = heaps.get(&record.place).and_then(|heap| heap.after);
+                turning.end(&mut making, record.ts, record.name, record.category, heap)
             }
             Kind::Instant | Kind::Point => turning.mark(&mut making, record.ts, record.name),
             Kind::Depth => turning.depth(&mut making, record.ts, record.name, record.value),

@@ -278,6 +278,21 @@ fn callbacks_of_node_are_tasks_and_timers_are_not_made_up() {
 }
 
 #[test]
+fn a_collection_may_be_one_complete_slice() {
+    let gc = |args: &str| {
+        let gc = format!(r#""ph":"X","name":"MajorGC","ts":11,"dur":2,"args":{{{args}}}"#);
+        let imported = import(&list(&[r#""ph":"X","name":"task","ts":10,"dur":9"#, &gc]));
+        (
+            imported.timeline.gc.run_ns.max(),
+            imported.timeline.gc.heap_bytes_max,
+            imported.report.loops[0].counts.spans,
+        )
+    };
+    assert_eq!(gc(r#""usedHeapSizeBefore":500,"usedHeapSizeAfter":200"#), (2_000, 500, 0));
+    assert_eq!(gc(r#""usedHeapSizeBefore":500"#), (0, 0, 1), "its effect is not known");
+}
+
+#[test]
 fn loops_are_found_by_name_else_by_their_slices_or_as_asked() {
     let thread = |tid: u32, name: &str, slices: u32| {
         let mut events = vec![format!(

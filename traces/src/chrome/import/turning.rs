@@ -1,7 +1,9 @@
 //! One loop in the third pass: turns its slices into ticks, tasks, waits and spans.
 
+use std::collections::HashMap;
 use std::io;
 
+use super::gather::Heap;
 use super::made::{Made, MadeRecords};
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice};
@@ -43,6 +45,7 @@ struct OpenTick {
 #[derive(Debug)]
 pub(super) struct Making<'a> {
     pub(super) names: &'a Names,
+    pub(super) heaps: &'a HashMap<u64, Heap>,
     pub(super) roles: Roles,
     pub(super) out: MadeRecords,
     pub(super) tasks: u64,
@@ -51,8 +54,8 @@ pub(super) struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    pub(super) fn new(names: &'a Names, roles: Roles) -> Self {
-        Self { names, roles, out: MadeRecords::default(), tasks: 0, order: 0, failed: None }
+    pub(super) fn new(names: &'a Names, heaps: &'a HashMap<u64, Heap>, roles: Roles) -> Self {
+        Self { names, heaps, roles, out: MadeRecords::default(), tasks: 0, order: 0, failed: None }
     }
 
     fn make(&mut self, source: u32, at: i64, made: Made) {
@@ -308,6 +311,7 @@ impl Turning {
         let end = slice.end().unwrap_or(slice.start).max(slice.start);
         let start = slice.start.max(0) as u64;
         let role = making.roles.of(making.names, slice.name, slice.category);
+        let heap = making.heaps.get(&slice.extra).filter(|_| role == Role::Gc).copied().unwrap_or_default();
         if let Some(task) = self.task.filter(|task| task.depth == depth) {
             self.task = None;
             self.ran(making, task, end);
@@ -318,8 +322,8 @@ impl Turning {
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             self.polls += 1;
             making.make(self.source, end, Made::Poll { start });
-        } else if let (Role::Gc, Some(after)) = (role, self.heap_after) {
-            making.make(self.source, end, Made::Gc { start, before: slice.extra, after });
+        } else if let (Role::Gc, Some(after)) = (role, self.heap_after.or(heap.after)) {
+            making.make(self.source, end, Made::Gc { start, before: heap.before.unwrap_or(0), after });
         } else {
             self.counts.spans += 1;
             making.make(self.source, end, Made::Span { name: slice.name, start });
