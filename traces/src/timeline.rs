@@ -166,6 +166,8 @@ pub struct Timeline {
     pub counts: SourceCounts,
     config: TimelineConfig,
     first: Option<Timestamp>,
+    /// When the first sample of pressure was taken.
+    pressure_from: Option<Timestamp>,
     last: Option<Timestamp>,
     open: Vec<OpenTick>,
     /// Indexed as `open` is, one entry per emitter.
@@ -219,6 +221,7 @@ impl Timeline {
             harms: Harms::new(&config),
             config,
             first: None,
+            pressure_from: None,
             last: None,
             open: Vec::new(),
             gaps: Vec::new(),
@@ -267,10 +270,11 @@ impl Timeline {
         fold::follow(self, stamped);
     }
 
-    /// The time of the earliest event, or the start of the first interval if that is earlier.
+    /// The time of the earliest event, or the start of the first interval if that is earlier: times count from here, as in
+    /// exports.
     #[must_use]
-    pub const fn first_at(&self) -> Option<Timestamp> {
-        self.first
+    pub fn first_at(&self) -> Option<Timestamp> {
+        self.first.into_iter().chain(self.pressure_from).min()
     }
 
     /// The time of the last event, which may be one that reports something still running.

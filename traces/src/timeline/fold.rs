@@ -34,6 +34,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     }
     if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
         // Concerns the whole process: it says nothing about when a loop did anything.
+        timeline.pressure_from = Some(timeline.pressure_from.map_or(at, |from| from.min(at)));
         timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns]);
         return;
     }

@@ -103,7 +103,14 @@ impl Timeline {
             let unreported = self.counts.lost_records.saturating_sub(self.lost_records);
             let lost_records = own.lost_records.saturating_add(unreported);
             let counts = SourceCounts { lost_records, ..self.counts };
-            Self { first: self.first, last: self.last, labels, counts, ..own.clone() }
+            Self {
+                first: self.first,
+                pressure_from: self.pressure_from,
+                last: self.last,
+                labels,
+                counts,
+                ..own.clone()
+            }
         };
         self.loops.apart.iter().map(move |(_, own)| by_now(own))
     }

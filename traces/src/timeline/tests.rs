@@ -253,3 +253,16 @@ fn a_gap_breaks_the_tick_around_it_and_no_other_emitters() {
     assert_eq!((timeline.stalls.count, timeline.lost_records), (1, 7));
     assert_eq!(timeline.ticks.recent.len(), 3);
 }
+
+/// Exports and `--from` count from the first event that is not a name, and so do these.
+#[test]
+fn times_count_from_a_sample_of_pressure_that_comes_first() {
+    let pressure =
+        Event::Pressure { waited_ns: None, stolen_ns: None, delayed_ns: None, start: Timestamp(0) };
+    let stamped = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    timeline.extend(&[stamped(100, pressure), stamped(700, Event::TickStart { tick: 1 })]);
+    let end = Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(700) };
+    timeline.extend(&[stamped(900, end), stamped(950, pressure)]);
+    assert_eq!((timeline.first_at(), timeline.span_ns()), (Some(Timestamp(100)), 200));
+}
