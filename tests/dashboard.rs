@@ -182,7 +182,9 @@ fn small_large_and_colourless_terminals() {
         }
     });
     terminal.resize(60, 12).unwrap();
-    terminal.wait_for("the size that is needed", |text| text.contains("80") && text.contains("24"));
+    terminal.wait_for("the size that is needed", |text| text.contains("needs 60x20"));
+    terminal.resize(60, 20).unwrap();
+    terminal.wait_for("the smallest dashboard", |text| text.contains("lag p99") && text.contains("RUN p50"));
     terminal.resize(80, 24).unwrap();
     terminal.wait_for("the small dashboard", |text| text.contains("lag p50") && text.contains("RUN p50"));
     terminal.resize(180, 50).unwrap();

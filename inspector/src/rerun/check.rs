@@ -254,10 +254,10 @@ fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
         stage.timers = restored.timers;
         (stage.outside, stage.local) = (Some(outside), Some(local));
     });
-    if flags.contains(Flags::RUNNING) {
-        run_on(&mut event_loop, until);
-    } else {
-        turn(&mut event_loop);
+    match until {
+        _ if flags.contains(Flags::RUNNING) => run_on(&mut event_loop, until),
+        Some(until) => drop(event_loop.turn_as_recorded(until)),
+        None => turn(&mut event_loop),
     }
     while !is_over() {
         if !step(&mut event_loop) {
@@ -292,9 +292,10 @@ fn step(event_loop: &mut Checking) -> bool {
         matches!(event, Event::InputRun { .. } | Event::TickStart { .. } | Event::LoopStopped { .. });
     match (event, outside) {
         (_, Some(is_callback)) if !is_run => do_outside(event_loop, is_callback),
-        (Event::InputRun { until_ns: Some(_) }, _) if matches!(after, Some(Event::TickStart { .. })) => {
-            // Its poll waits no longer than recorded; the timeout is part of the poll's event and is compared.
-            let _ = event_loop.turn_within(std::time::Duration::ZERO);
+        (Event::InputRun { until_ns: Some(until_ns) }, _)
+            if matches!(after, Some(Event::TickStart { .. })) =>
+        {
+            let _ = event_loop.turn_as_recorded(Timestamp(until_ns));
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
         (Event::InputShutdown { outside: true, within_ns }, _) => {

@@ -45,9 +45,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// The errors of [`run`](Self::run).
     pub fn turn_within(&mut self, timeout: Duration) -> Result<bool, LoopError> {
+        let until = crate::timer::due_after(self.clock.now(), timeout);
+        self.turn_no_longer_than(until)
+    }
+
+    pub(super) fn turn_no_longer_than(&mut self, until: Timestamp) -> Result<bool, LoopError> {
         let ran = |this: &Self| this.core.metrics.tasks_run + this.core.metrics.io_ready;
         let before = ran(self);
-        let until = crate::timer::due_after(self.clock.now(), timeout);
         self.until = Some(until);
         self.core.on = self.core.recorder.is_enabled();
         self.mark();

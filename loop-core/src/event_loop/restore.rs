@@ -131,6 +131,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_while(until, &mut done)
     }
 
+    /// One turn the way the recorded loop did it within a time: its poll waits until `until` at the latest.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`run`](Self::run).
+    pub fn turn_as_recorded(&mut self, until: Timestamp) -> Result<bool, LoopError> {
+        self.turn_no_longer_than(until)
+    }
+
     fn restore_source(&mut self, source: SourceState<T>) -> Result<(), LoopError> {
         let SourceState { source, watched, task, interest, referenced, called, on_shutdown } = source;
         self.poller.add(Arc::clone(&watched), interest, source.0 as usize)?;

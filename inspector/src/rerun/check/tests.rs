@@ -80,6 +80,16 @@ fn a_program_that_does_everything_is_decided_again_under_every_policy() {
     }
 }
 
+/// A turn within a time polls no longer than that, which depends on the time and not only on the poll.
+#[test]
+fn turns_within_a_time_are_decided_again() {
+    for policy in policies() {
+        for seed in 0..8 {
+            assert_agrees(&stamped(&churn::record_turns(9, policy.clone(), seed)));
+        }
+    }
+}
+
 /// A reload leaves microtasks to the checkpoint of another callback: of a timer before other threads' references, of a
 /// source's callback before a snapshot, and none if the poll does not wait for other reasons. A checkpoint that
 /// continues one that ended with its budget spent creates more.

@@ -249,6 +249,11 @@ fn script(state: &State, handle: &loop_core::Handle<Builtin>) {
 
 /// Runs the program under `policy`, and returns its recording.
 pub(super) fn record(policy: Policy, seed: u64) -> Captured {
+    record_turns(0, policy, seed)
+}
+
+/// As [`record`], with so many turns, one by one, before each run; some of them wait for a limited time.
+pub(super) fn record_turns(turns: u32, policy: Policy, seed: u64) -> Captured {
     let (recorder, capture) = Recorder::capture();
     let (sim, heap) = (Sim::new(), SimHeap::with_live(1_000));
     sim.job_durations((0..400).map(|job| Duration::from_micros(50 + job * 37 % 3_000)));
@@ -276,6 +281,12 @@ pub(super) fn record(policy: Policy, seed: u64) -> Captured {
         script(&state, &handle);
         event_loop.with(|cx| act_once(&state, cx));
         event_loop.run_callback("from outside", |cx| act(&state, cx));
+        for _ in 0..turns {
+            match roll(&state, 3) {
+                0 => event_loop.turn().unwrap(),
+                limit => drop(event_loop.turn_within(Duration::from_micros(700 * limit)).unwrap()),
+            }
+        }
         if round % 4 == 3 {
             (0..5).for_each(|_| event_loop.turn().unwrap());
         }
