@@ -414,9 +414,10 @@ impl Timeline {
             self.ticks.incomplete += 1;
             self.gaps[place].without_end(start, stamped.at);
         }
-        self.hidden.tick_began(place, tick, stamped.at, endless);
+        let silent = self.hidden.tick_began(place, tick, stamped.at, endless);
         self.gaps[place].began(tick, stamped.at);
         open.begin(tick, stamped.at);
+        self.lost_silently(place, silent, stamped.at);
     }
 
     fn tick_ended(
@@ -447,10 +448,11 @@ impl Timeline {
             let blame = stall_ledger(&self.suspensions, &summary, spans, self.config.ledger_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
-        self.hidden.tick_ended(place, &summary, seen, endless);
+        let silent = self.hidden.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);
+        self.lost_silently(place, silent, summary.end);
     }
 
     /// Records a suspension. It is reported only after the process resumes, so its tick may be over already.

@@ -162,4 +162,13 @@ impl Timeline {
             self.gaps[place].lost(from, to, count);
         }
     }
+
+    /// Records are missing since `from`, if any. Timers may have fired in that time, and tasks run.
+    pub(super) fn lost_silently(&mut self, place: usize, from: Option<Timestamp>, at: Timestamp) {
+        if let Some(from) = from {
+            let lost = Event::Lost { count: 1, from };
+            self.queues.see(at, Some(place), &lost);
+            self.keep_alive.see(at, place, &lost);
+        }
+    }
 }

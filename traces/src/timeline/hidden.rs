@@ -189,28 +189,34 @@ impl Hidden {
     }
 
     /// A tick began at `at`; the end of the one that began at `endless` was not seen.
-    pub(crate) fn tick_began(&mut self, place: usize, tick: u64, at: Timestamp, endless: Option<Timestamp>) {
-        self.numbered(place, tick);
+    /// Returns since when records are missing that nothing reports as lost.
+    pub(crate) fn tick_began(
+        &mut self,
+        place: usize,
+        tick: u64,
+        at: Timestamp,
+        endless: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let silent = self.numbered(place, tick);
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(at);
         if let Some(start) = endless {
             self.ticks.stretch(at.ns_since(start));
         }
+        silent
     }
 
     /// A tick ended; `seen` tells whether its beginning was seen. The one that began at `endless` ended as well,
-    /// unseen.
+    /// unseen. Returns the same as [`tick_began`](Self::tick_began).
     pub(crate) fn tick_ended(
         &mut self,
         place: usize,
         tick: &TickSummary,
         seen: bool,
         endless: Option<Timestamp>,
-    ) {
-        if !seen {
-            self.numbered(place, tick.tick);
-        }
+    ) -> Option<Timestamp> {
+        let silent = if seen { None } else { self.numbered(place, tick.tick) };
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(tick.end);
@@ -220,10 +226,12 @@ impl Hidden {
         if tick.incomplete {
             self.ticks.stretch(tick.busy_ns);
         }
+        silent
     }
 
-    /// Takes note of a tick number: the ticks between it and the last one were lost.
-    fn numbered(&mut self, place: usize, tick: u64) {
+    /// Takes note of a tick number: the ticks between it and the last one were lost. Returns since when, if nothing
+    /// reports records as lost.
+    fn numbered(&mut self, place: usize, tick: u64) -> Option<Timestamp> {
         let emitter = &mut self.emitters[place];
         let between = match emitter.tick {
             Some(last) if tick > last => {
@@ -249,8 +257,10 @@ impl Hidden {
             None => emitter.lost_since / RECORDS_PER_TICK,
         };
         self.unseen = self.unseen.saturating_add(between);
+        let is_silent = emitter.tick.is_some() && between > 0 && emitter.lost_since == 0;
         emitter.tick = Some(tick);
         emitter.lost_since = 0;
+        emitter.boundary.filter(|_| is_silent)
     }
 
     #[inline]

@@ -260,3 +260,17 @@ fn a_wait_that_a_stop_ended_is_a_sample_as_any_other() {
     assert_eq!(judged(&summary, "tasks.wait.mean", Limit::Max(130e6)), (Outcome::Held, None));
     assert_eq!(judged(&summary, "tasks.wait.p50", Limit::Min(3e6)), (Outcome::Failed, None));
 }
+
+#[test]
+fn what_may_have_happened_in_a_gap_of_the_tick_numbers_is_not_overdue() {
+    let ended = at(3 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(MS) });
+    let events = |next: u64| {
+        let before = [begun(1, MS), at(MS, armed(1, 12 * MS, None)), queued(7, 2 * MS), ended];
+        let after = [begun(next, 800 * MS), seen(in_task(9), 801 * MS, 900 * MS)];
+        [&before[..], &after].concat()
+    };
+    assert_eq!(waits_ms(&folded(&events(2))), (vec![888], vec![898]));
+    let timeline = folded(&events(5));
+    assert_eq!((waits_ms(&timeline), timeline.uncounted_gaps()), ((vec![], vec![]), 1));
+    assert_eq!(timeline.missing().lag.longest(), None);
+}
