@@ -230,7 +230,7 @@ impl Import {
         let mut gathered = gather::gather(input, threads, progress)?;
         let records = std::mem::take(&mut gathered.records).finish().map_err(ImportError::Temporary)?;
         let counts = choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
-        let own = OwnRecording::open(&mut gathered, counts, threads).map_err(ImportError::Temporary)?;
+        let own = OwnRecording::open(&mut gathered, threads).map_err(ImportError::Temporary)?;
         let mut import = Self {
             own,
             made: None,
@@ -357,8 +357,9 @@ impl Import {
             return Ok(self.report);
         }
         let Some(made) = self.made else { return Ok(self.report) };
-        let malformed = self.report.dropped_of_loops;
-        writer.set_counts(SourceCounts { malformed, ..SourceCounts::default() });
+        let (malformed, lost_records) = (self.report.dropped_of_loops, made.lost);
+        let missing = SourceCounts { malformed, lost_records, ..SourceCounts::default() };
+        writer.set_counts(missing.plus(&self.gathered.own_missing));
         let mut telling = Telling::new(&self.gathered.names);
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;

@@ -233,8 +233,8 @@ pub(super) fn instant_args<W: Write>(
             args.number("timer", timer.0).number("task", task.0);
             args.micros("lag_us", at.max(fired).ns_since(due)).number("skipped", skipped);
         }
-        Event::Lost { count, .. } => {
-            args.number("count", count);
+        Event::Lost { count, from } => {
+            args.number("count", count).micros("within_us", at.ns_since(from));
         }
         Event::Exception { task, message } => {
             args.text("message", &labels.text(message));

@@ -8,9 +8,11 @@ use base64::Engine as _;
 use loop_probes::event::Queue;
 use serde::Deserialize;
 
+use super::choose::Counts;
 use super::names::Names;
 use super::posted::{is_run_task, posted_from};
 use super::record::{EventRecord, Kind, Records};
+use super::role::RECORDS_LOST;
 use super::sorted::Pieces;
 use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
@@ -18,6 +20,7 @@ use super::{ImportError, Producer, Progress};
 use crate::chrome::read::{
     ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, ReadError, Skip,
 };
+use crate::source::SourceCounts;
 
 /// The contents of the file.
 #[derive(Debug, Default)]
@@ -30,13 +33,19 @@ pub(super) struct Gathered {
     pub(super) dropped: Tally,
     pub(super) events: u64,
     pub(super) counters: u64,
+    /// Slices and instants in the file, also those that are dropped.
+    pub(super) read: Counts,
     pub(super) own: Option<Pieces>,
     /// Slices and instants, by the export's own count.
     pub(super) own_counts: Option<(u64, u64)>,
+    /// What was missing in the recording that the export carries, other than lost records.
+    pub(super) own_missing: SourceCounts,
     /// The recording that the export carries was not closed.
     pub(super) is_own_cut: bool,
     /// Heap sizes before and after collections, by where the slice begins or ends in the file.
     pub(super) heaps: HashMap<u64, Heap>,
+    /// What the instants for lost records in our own exports say, by where they are in the file.
+    pub(super) losses: HashMap<u64, Loss>,
     /// The time from which Perfetto sorts events; before it, it takes them as they come.
     pub(super) sorted_from: Option<i64>,
     last: Option<i64>,
@@ -57,6 +66,17 @@ pub(super) struct Heap {
 
 /// Most collections whose heap sizes are kept.
 const HEAPS_MAX: usize = 1 << 20;
+
+/// Most instants for lost records of which the numbers are kept.
+const LOSSES_MAX: usize = 1 << 20;
+
+/// How many records were lost, and the microseconds within which that happened.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Loss {
+    pub(super) count: u64,
+    /// Exports of older versions do not say.
+    pub(super) within_us: Option<f64>,
+}
 
 /// Reads the whole input.
 pub(super) fn gather<R: Read>(
@@ -206,7 +226,9 @@ impl Gathered {
                 self.dropped.one(dropped::BOOKKEEPING, place);
                 return Ok(());
             }
-            b'B' | b'E' | b'X' | b'i' | b'I' | b'R' | b'b' | b'e' | b'n' | b's' | b't' | b'f' | b'C' => {}
+            b'B' | b'X' | b'b' => self.read.slices += 1,
+            b'i' | b'I' | b'R' | b'n' => self.read.instants += 1,
+            b'E' | b'e' | b's' | b't' | b'f' | b'C' => {}
             _ => {
                 let was_slice = event.ts.is_some() && event.dur.is_some();
                 self.dropped.one(if was_slice { dropped::MALFORMED } else { dropped::UNKNOWN_PHASE }, place);
@@ -301,7 +323,10 @@ impl Gathered {
                 Kind::Complete
             }
             b'i' | b'I' | b'R' => match self.instant(event, place) {
-                Some(kind) => kind,
+                Some(kind) => {
+                    self.loss(event, place);
+                    kind
+                }
                 None => return Ok(()),
             },
             b'b' | b'e' | b'n' => {
@@ -408,6 +433,16 @@ impl Gathered {
             && heap != Heap::default()
         {
             self.heaps.insert(place.offset, heap);
+        }
+    }
+
+    /// Takes the numbers of our own instant for lost records.
+    fn loss(&mut self, event: &ChromeEvent<'_>, place: Place) {
+        if event.name.as_deref() != Some(RECORDS_LOST) || self.losses.len() >= LOSSES_MAX {
+            return;
+        }
+        if let Some(loss) = event.args.and_then(|args| serde_json::from_str::<Loss>(args.get()).ok()) {
+            self.losses.insert(place.offset, loss);
         }
     }
 }

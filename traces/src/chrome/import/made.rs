@@ -62,6 +62,10 @@ pub(super) enum Made {
         before: u64,
         after: u64,
     },
+    Lost {
+        count: u64,
+        from: u64,
+    },
 }
 
 impl Made {
@@ -80,6 +84,7 @@ impl Made {
             Self::Depth { queue, depth } => (8, depth, u64::from(queue), 0, 0),
             Self::Gc { start, before, after } => (9, 0, start, before, after),
             Self::Running { task, name, start } => (10, name, task, start, 0),
+            Self::Lost { count, from } => (11, 0, count, from, 0),
         };
         [at, order, u64::from(source) << 8 | kind, u64::from(small), a, b, c]
     }
@@ -101,6 +106,7 @@ impl Made {
             7 => Self::Mark { name: small },
             8 => Self::Depth { queue: a as u8, depth: small },
             10 => Self::Running { task: a, name: small, start: b },
+            11 => Self::Lost { count: a, from: b },
             _ => Self::Gc { start: a, before: b, after: c },
         };
         (at, (kind >> 8) as u32, made)
@@ -143,6 +149,7 @@ impl Made {
             },
             Self::Span { start, .. } => Event::Span { label, start: Timestamp(start) },
             Self::Mark { .. } => Event::Mark { label },
+            Self::Lost { count, from } => Event::Lost { count, from: Timestamp(from) },
             Self::Depth { queue, depth } => Event::QueueDepth { queue: Queue::from_code(queue)?, depth },
             Self::Gc { start, before, after } => {
                 Event::GcRan { heap_bytes_before: before, heap_bytes_after: after, start: Timestamp(start) }

@@ -75,6 +75,8 @@ pub(super) struct MadeLoops {
     /// Counts of each loop, and whether it never waits.
     pub(super) loops: Vec<(LoopCounts, bool)>,
     pub(super) flows: u64,
+    /// Records lost when the recording was made, by our own instants.
+    pub(super) lost: u64,
 }
 
 /// Makes the events of `loops`, the threads that are loops.
@@ -93,7 +95,7 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
     }
     let mut flows = Flows::default();
     let mut posts: HashMap<u64, Post> = HashMap::new();
-    let (mut other_instants, mut asynchronous) = (0, 0);
+    let (mut other_instants, mut asynchronous, mut lost) = (0, 0, 0);
     for words in records.iter()? {
         let Some(record) = EventRecord::from_words(words?) else { continue };
         let own = place_of[record.thread as usize];
@@ -134,6 +136,15 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
             Kind::End | Kind::EndAtBegin => {
                 let heap = heaps.get(&record.place).and_then(|heap| heap.after);
                 turning.end(&mut making, record.ts, record.name, record.category, heap)
+            }
+            Kind::Instant if role == Role::Lost => {
+                let loss = gathered.losses.get(&record.place);
+                let within_us = loss.and_then(|loss| loss.within_us);
+                // Where the file does not say since when, it may have been since the beginning.
+                let from = within_us.map_or(0, |us| record.ts.saturating_sub((us * 1e3).round() as i64));
+                let count = loss.map_or(0, |loss| loss.count);
+                lost = u64::saturating_add(lost, count);
+                turning.lost(&mut making, record.ts, count, from);
             }
             Kind::Instant | Kind::Point => turning.mark(&mut making, record.ts, record.name),
             Kind::Depth => turning.depth(&mut making, record.ts, record.name, record.value),
@@ -179,7 +190,7 @@ pub(super) fn make(gathered: &mut Gathered, records: &Sorted<WORDS>, loops: &[u3
     let events = std::mem::take(&mut making.out).finish()?;
     drop(making);
     gathered.names = names;
-    Ok(MadeLoops { events, loops, flows: flows.linked })
+    Ok(MadeLoops { events, loops, flows: flows.linked, lost })
 }
 
 /// The id of an item that Node queues, unique within its thread.

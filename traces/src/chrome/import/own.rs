@@ -6,13 +6,12 @@ use std::path::Path;
 
 use loop_probes::metadata::Metadata;
 
-use super::choose::Counts;
 use super::gather::Gathered;
 use super::tally::repaired;
 use super::{ImportError, Progress};
 use crate::chrome::import::Producer;
 use crate::reader::TraceReader;
-use crate::source::{EventSource, SourceError, SourceState};
+use crate::source::{EventSource, SourceCounts, SourceError, SourceState};
 use crate::writer::{TraceOutput, TraceWriter};
 
 /// The recording embedded in an export.
@@ -24,24 +23,24 @@ pub(super) struct OwnRecording {
 impl OwnRecording {
     /// Takes it from the gathered data. `None` if there is none, if it does not match the file's slices, or if
     /// particular threads are asked for: then the slices are used.
-    pub(super) fn open(
-        gathered: &mut Gathered,
-        counts: Counts,
-        asked: &[String],
-    ) -> io::Result<Option<Self>> {
+    pub(super) fn open(gathered: &mut Gathered, asked: &[String]) -> io::Result<Option<Self>> {
         let Some(pieces) = gathered.own.take() else { return Ok(None) };
         gathered.producer = Some(Producer::Loopscope);
         let cut = gathered.repaired.count(repaired::CUT_OFF) > 0
             || gathered.repaired.count(repaired::UNCLOSED_LIST) > 0;
         // A file that was cut off has lost the counts, which come last.
         let fits = match gathered.own_counts {
-            Some(told) => told == (counts.slices, counts.instants),
+            Some(counts) => counts == (gathered.read.slices, gathered.read.instants),
             None => cut,
         };
         let is_usable = !pieces.is_broken && fits && asked.is_empty();
         let is_in_order = !pieces.is_broken;
         let reader = TraceReader::new(pieces.into_file()?, Path::new("the recording in the export"));
         gathered.is_own_cut = is_in_order && reader.as_ref().is_ok_and(|reader| !reader.is_finished());
+        if let Ok(reader) = &reader {
+            // Whatever the slices cannot show of what is missing. Losses are instants.
+            gathered.own_missing = SourceCounts { lost_records: 0, before_attach: 0, ..reader.counts() };
+        }
         match reader {
             Ok(reader) if is_usable && (cut || reader.damage().is_empty()) => Ok(Some(Self { reader })),
             _ => {

@@ -28,9 +28,14 @@ pub(super) enum Role {
     Posts,
     /// A V8 collection that reports its effect on the heap.
     Gc,
+    /// Our own instant for records that were lost.
+    Lost,
     /// Anything else.
     Plain,
 }
+
+/// The name of the instant for lost records in our own exports.
+pub(super) const RECORDS_LOST: &str = "records lost";
 
 fn has(categories: &str, wanted: &str) -> bool {
     categories.split(',').any(|category| category == wanted)
@@ -42,6 +47,7 @@ fn role(name: &str, category: &str, producer: Option<Producer>) -> Role {
             "tick" => Role::Turn,
             "poll" => Role::Poll,
             "task" => Role::Task,
+            "recorder" if name == RECORDS_LOST => Role::Lost,
             _ => Role::Plain,
         };
     }

@@ -201,6 +201,11 @@ impl Turning {
         making.make(self.source, at, Made::Mark { name });
     }
 
+    /// Records were lost between `from` and `at`, when the exported recording was made.
+    pub(super) fn lost(&mut self, making: &mut Making<'_>, at: i64, count: u64, from: i64) {
+        making.make(self.source, at, Made::Lost { count, from: from.clamp(0, at.max(0)) as u64 });
+    }
+
     pub(super) fn depth(&mut self, making: &mut Making<'_>, at: i64, queue: u32, depth: u64) {
         let depth = u32::try_from(depth).unwrap_or(u32::MAX);
         making.make(self.source, at, Made::Depth { queue: queue as u8, depth });

@@ -147,6 +147,25 @@ fn how_the_recording_ended_comes_back() {
 }
 
 #[test]
+fn what_the_recording_had_lost_is_lost_in_its_slices_too() {
+    let mut events = script().events();
+    let middle = events.len() / 2;
+    let event = Event::Lost { count: 50, from: events[middle - 50].at };
+    let lost = Stamped { event, ..events[middle] };
+    drop(events.splice(middle - 50..middle, [lost]));
+    let file = traced(&events, true);
+    let before = summary_of(&file);
+    for threads in [&[][..], &["loop"]] {
+        let after = summary_of(&there_and_back(&file, 1.0, threads));
+        let missing = |summary: &Summary| (summary.lost_records, summary.uncounted_gaps);
+        assert_eq!(missing(&after), missing(&before), "{threads:?}");
+        let run = Run { name: "t".to_owned(), summary: after, metadata: None };
+        let gate = Gate::new("tasks.run.max".parse().unwrap(), Limit::Max(1e12)).unwrap();
+        assert_eq!(gate.judge(&run).unwrap().outcome, Outcome::Undecided, "{threads:?}");
+    }
+}
+
+#[test]
 fn what_followed_where_the_recording_or_its_export_was_cut_is_unknown() {
     let events = script().events();
     let stop = events.iter().position(|it| matches!(it.event, Event::LoopStopped { .. })).unwrap();
