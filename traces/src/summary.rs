@@ -393,8 +393,8 @@ impl Summary {
                 stall_limit_ns: timeline.config().stall_limit_ns,
                 busy_ns,
                 poll_wait_ns,
-                utilization: has_ticks.then(|| utilization(busy_ns, poll_wait_ns)),
-                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished)
+                utilization: (busy_ns > 0 || poll_wait_ns > 0).then(|| utilization(busy_ns, poll_wait_ns)),
+                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished, &missing)
                     .filter(|_| has_ticks),
                 run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
             },

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use loop_probes::event::Event;
+use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::instrument::LoopProbe;
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
+use loop_probes::stamped::Stamped;
 
 use super::*;
 use crate::analysis::metric::Metric;
@@ -339,4 +342,27 @@ fn without_a_tick_the_utilization_is_unknown() {
     session.reader(Start::Oldest).flush(&mut events).unwrap();
     timeline.extend(&events);
     assert!(Summary::new(&Script::default().source(), &timeline).ticks.utilization.is_some());
+}
+
+#[test]
+fn an_incomplete_tick_leaves_the_utilization_open() {
+    let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let tick = |tick, start, end| at(end, Event::TickEnd { tick, tasks_run: 0, start: Timestamp(start) });
+    let of = |events: &[Stamped]| {
+        let mut timeline = Timeline::new(TimelineConfig::default());
+        timeline.extend(events);
+        let summary = Summary::new(&Script::default().source(), &timeline);
+        assert_eq!(summary.lost_records, 0);
+        (summary.ticks.utilization, summary.ticks.utilization_bounds, crate::report::text(&summary))
+    };
+    // The beginning of the only tick was not seen: nothing is known.
+    for start in [1_000, 500] {
+        let (utilization, bounds, text) = of(&[tick(1, start, 1_000)]);
+        assert_eq!((utilization, bounds), (None, Some([0.0, 1.0])));
+        assert!(text.contains("busy – ·"), "{text}");
+    }
+    // Two thirds of the time are known to be busy.
+    let begun = at(2_000, Event::TickStart { tick: 2 });
+    let (utilization, bounds, _) = of(&[tick(1, 1_000, 2_000), begun, tick(2, 2_000, 4_000)]);
+    assert_eq!((utilization, bounds), (Some(1.0), Some([2.0 / 3.0, 1.0])));
 }

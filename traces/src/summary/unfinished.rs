@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blame::since;
 use crate::source::EventSource;
-use crate::timeline::{StreamEnd, Timeline, Unfinished, UnfinishedTick};
+use crate::timeline::{MissingSamples, StreamEnd, Timeline, Unfinished, UnfinishedTick};
 
 /// How a source was when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,9 +115,13 @@ pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<
     })
 }
 
-/// Bounds on the utilization, if records are missing, if part of an unfinished tick is not known to be busy or a poll,
-/// or if its continuation is unknown.
-pub(super) fn utilization_bounds(timeline: &Timeline, unfinished: &Unfinished) -> Option<[f64; 2]> {
+/// Bounds on the utilization, if records are missing, if a tick is incomplete, if part of an unfinished tick is not known
+/// to be busy or a poll, or if its continuation is unknown.
+pub(super) fn utilization_bounds(
+    timeline: &Timeline,
+    unfinished: &Unfinished,
+    missing: &MissingSamples,
+) -> Option<[f64; 2]> {
     if timeline.lost_in_all() > 0 || timeline.may_miss_anything() || timeline.is_clock_wrong() {
         return Some([0.0, 1.0]);
     }
@@ -125,7 +129,12 @@ pub(super) fn utilization_bounds(timeline: &Timeline, unfinished: &Unfinished) -
     let all = busy + timeline.ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()) as f64;
     let unknown =
         unfinished.ticks.iter().fold(0, |sum, tick| u64::saturating_add(sum, tick.unknown_ns)) as f64;
-    let share = |busy: f64| if all + unknown > 0.0 { busy / (all + unknown) } else { 0.0 };
+    // Incomplete ticks are in no sum. No record is lost, so there are no other gaps.
+    let unknown = unknown + missing.ticks.total_ns() as f64;
+    if all + unknown == 0.0 {
+        return (timeline.incomplete_ticks() > 0).then_some([0.0, 1.0]);
+    }
+    let share = |busy: f64| busy / (all + unknown);
     let [mut low, mut high] = [share(busy), share(busy + unknown)];
     if unfinished.end != StreamEnd::Known && !unfinished.ticks.is_empty() {
         // A crashed process remained in its last known activity until then; a recording that was cut may have gone on.
