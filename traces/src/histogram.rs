@@ -174,7 +174,11 @@ impl Histogram {
         let bounds = missing.opens_figures().then(|| SpreadBounds::of(self, missing));
         let ended = self.with(missing.cut_short());
         let seen = ended.percentiles();
-        let all = missing.unfinished().map_or(seen, |more| ended.with(Some(more)).percentiles());
+        let open = [missing.unfinished(), missing.paused()];
+        let all = match open.iter().any(Option::is_some) {
+            true => ended.with(open[0]).with(open[1]).percentiles(),
+            false => seen,
+        };
         Percentiles {
             count: all.count,
             few_samples: all.few_samples,

@@ -279,7 +279,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
         line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", FEW_MARK);
     }
-    let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| unit.bounds.is_some();
+    let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| bounds::is_marked(unit);
     // What is missing is explained with its bounds.
     let is_missing = summary.lost_records > 0 || summary.misses_anything() || summary.clock_error_ns_max > 0;
     if !is_missing && rows.iter().any(is_open) {

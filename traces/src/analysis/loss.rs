@@ -11,7 +11,8 @@
 //!   such that at least `⌈q(n + J(v))⌉` of the seen samples are at most `v`. If there is none, there is no upper bound.
 //!
 //! A sample that has not ended (a running tick, an overdue timer) is a missing one with a known minimum: it counts as
-//! that from below, and as anything from above. One that was cut short when its loop stopped has ended.
+//! that from below, and as anything from above. One that was cut short when its loop stopped has ended. One that is paused
+//! (a tick in its poll) does not grow: as of the last known moment it is what is known of it.
 //!
 //! If the clock was wrong, durations may be too long as well as too short: nothing is known of any figure of them.
 
@@ -94,7 +95,31 @@ impl SpreadBounds {
         if missing.is_of_wrong_clock() {
             return Self::UNKNOWN;
         }
-        let seen = &*seen.with(missing.cut_short());
+        let seen = seen.with(missing.cut_short());
+        let Some(paused) = missing.paused() else { return Self::of_ended(&seen, missing) };
+        let all = Self::of_ended(&seen.with(Some(paused)), missing);
+        // Whatever a paused sample becomes, it says nothing against those that ended.
+        if seen.is_empty() { all } else { all.or_higher(Self::of_ended(&seen, missing)) }
+    }
+
+    /// The same bounds, with the upper ends of `other` where those are higher.
+    fn or_higher(self, other: Self) -> Self {
+        let of = |own: Bounds, other: Bounds| Bounds {
+            hi: own.hi.zip(other.hi).map(|(own, other)| own.max(other)),
+            ..own
+        };
+        Self {
+            p50: of(self.p50, other.p50),
+            p90: of(self.p90, other.p90),
+            p99: of(self.p99, other.p99),
+            max: of(self.max, other.max),
+            mean: of(self.mean, other.mean),
+            gmean: of(self.gmean, other.gmean),
+        }
+    }
+
+    /// Bounds on the statistics of samples that have ended.
+    fn of_ended(seen: &Histogram, missing: &Missing) -> Self {
         let at_least = &*seen.with(missing.unfinished());
         let sides = Sides::of(seen, at_least, missing);
         let quantile = |quantile| sides.quantile(quantile);

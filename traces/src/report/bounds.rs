@@ -70,6 +70,11 @@ pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     }
 }
 
+/// Whether any of its figures is marked.
+pub(super) fn is_marked(unit: &Percentiles) -> bool {
+    Of::ALL.iter().any(|of| figure(unit, *of).starts_with([MARK, AT_LEAST]))
+}
+
 /// Formats the utilization of a loop's ticks, marked if what is missing or unfinished could change it.
 pub(super) fn utilization(ticks: &TicksSummary) -> String {
     let Some(shown) = ticks.utilization.map(percent) else { return UNKNOWN.to_owned() };

@@ -1,7 +1,8 @@
 //! Missing samples of one kind: how many there can be, and how long.
 //!
 //! A sample that has not ended is missing too: its minimum is its last known duration, and it has no maximum. One that was
-//! cut short when its loop stopped has exactly that duration.
+//! cut short when its loop stopped has exactly that duration. One that is paused (a tick in its poll) does not grow: as of
+//! the last known moment it has its known duration, though it may go on later.
 //!
 //! Samples that are intervals of a loop's own time (ticks, tasks, collections) follow one another, so those lost in a
 //! gap share its length. A run may lose records for hours, so gaps are grouped by powers of two of their lengths, which
@@ -33,6 +34,8 @@ pub struct Missing {
     to_come: u64,
     /// Samples that ended because their loop stopped.
     cut_short: Option<Box<Histogram>>,
+    /// Samples that have not ended, but do not grow.
+    paused: Option<Box<Histogram>>,
     /// The clock was wrong, so that no sample is known.
     of_wrong_clock: bool,
 }
@@ -77,6 +80,12 @@ impl Missing {
         Self { cut_short: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
     }
 
+    /// The same, plus samples that have not ended but do not grow, each with its duration so far.
+    #[must_use]
+    pub(crate) fn with_paused(self, samples: Histogram) -> Self {
+        Self { paused: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
+    }
+
     /// The same, measured by a clock that was wrong: no sample is known.
     #[must_use]
     pub(crate) fn of_wrong_clock(self) -> Self {
@@ -91,7 +100,7 @@ impl Missing {
 
     /// Whether figures of the samples that were seen have bounds.
     pub(crate) fn opens_figures(&self) -> bool {
-        self.of_wrong_clock || self.count() > 0
+        self.of_wrong_clock || self.paused.is_some() || self.count() > 0
     }
 
     /// Adds a gap of `ns`, whose missing samples follow one another.
@@ -115,7 +124,11 @@ impl Missing {
         self.count = self.count.saturating_add(other.count);
         self.of_any_length(other.of_any_length);
         self.of_wrong_clock |= other.of_wrong_clock;
-        let pairs = [(&mut self.unfinished, &other.unfinished), (&mut self.cut_short, &other.cut_short)];
+        let pairs = [
+            (&mut self.unfinished, &other.unfinished),
+            (&mut self.cut_short, &other.cut_short),
+            (&mut self.paused, &other.paused),
+        ];
         for (own, other) in pairs {
             if let Some(other) = other {
                 own.get_or_insert_default().merge(other);
@@ -129,7 +142,7 @@ impl Missing {
         }
     }
 
-    /// Most samples that may be missing, including those that have not ended.
+    /// Most samples that may be missing, including those that have not ended and may grow.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.saturating_add(self.not_ended())
@@ -151,6 +164,12 @@ impl Missing {
     #[must_use]
     pub fn cut_short(&self) -> Option<&Histogram> {
         self.cut_short.as_deref()
+    }
+
+    /// Samples that have not ended but do not grow, if any, with their durations so far.
+    #[must_use]
+    pub(crate) fn paused(&self) -> Option<&Histogram> {
+        self.paused.as_deref()
     }
 
     /// How many have not ended, plus those that may follow.

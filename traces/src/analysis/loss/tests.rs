@@ -143,4 +143,21 @@ proptest! {
         let whole = of(&[seen, lost, ended, come].concat()).percentiles();
         every_figure_lies_within(&bounds, &whole)?;
     }
+
+    /// A paused sample is what it is so far, or longer if it goes on; it lowers no figure of those that ended.
+    #[test]
+    fn a_paused_sample_counts_from_below_and_raises_no_more_than_it_is(
+        seen in prop::collection::vec(0u64..9_000_000, 1..200),
+        paused in prop::collection::vec((0u64..9_000_000, 0u64..90_000_000), 1..4),
+    ) {
+        let known: Vec<u64> = paused.iter().map(|(known, _)| *known).collect();
+        let missing = Missing::none().with_paused(of(&known));
+        let bounds = SpreadBounds::of(&of(&seen), &missing);
+        every_figure_lies_within(&bounds, &of(&seen).percentiles_missing(&missing))?;
+        every_figure_lies_within(&bounds, &of(&[&seen[..], &known].concat()).percentiles())?;
+        let longer = paused.iter().map(|(known, more)| known + more);
+        let later = of(&seen.iter().copied().chain(longer).collect::<Vec<_>>()).percentiles();
+        prop_assert!(later.p50 >= Some(bounds.p50.lo) && later.p99 >= Some(bounds.p99.lo), "{bounds:?} {later:?}");
+        prop_assert!(later.max >= Some(bounds.max.lo) && later.mean >= Some(bounds.mean.lo), "{bounds:?} {later:?}");
+    }
 }

@@ -329,7 +329,7 @@ impl Unfinished {
     }
 
     /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound, unless
-    /// its loop has stopped.
+    /// its loop has stopped. A tick in its poll is idle: its busy time is known, and does not grow.
     pub(in crate::timeline) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
             let mut samples = Histogram::new();
@@ -339,7 +339,13 @@ impl Unfinished {
         let add = |missing: &mut Missing, samples: Histogram, to_come: u64| {
             *missing = std::mem::take(missing).with_unfinished(samples, to_come);
         };
-        add(&mut missing.ticks, of(&mut self.growing().map(|tick| tick.busy_ns)), 0);
+        let (growing, paused): (Vec<&UnfinishedTick>, Vec<_>) =
+            self.ticks.iter().partition(|tick| self.is_growing(tick));
+        let busy = |ticks: &[&UnfinishedTick]| of(&mut ticks.iter().map(|tick| tick.busy_ns));
+        add(&mut missing.ticks, busy(&growing), 0);
+        // If its beginning was not seen, nothing is known of what it did before the poll.
+        let paused: Vec<_> = paused.into_iter().filter(|tick| tick.busy_ns > 0).collect();
+        missing.ticks = std::mem::take(&mut missing.ticks).with_paused(busy(&paused));
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);
         (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, self.waiting_unseen);
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();

@@ -426,3 +426,39 @@ fn where_a_recording_was_cut_a_loop_may_have_stalled_unless_it_had_stopped() {
     assert_eq!(of(StreamEnd::Known), None, "it has no loop");
     assert_eq!(of(StreamEnd::Cut), Some(ANY), "its loop may not have been saved yet");
 }
+
+#[test]
+fn a_tick_in_its_poll_counts_with_its_busy_time_so_far() {
+    const MS: u64 = 1_000_000;
+    let ended = |end| at(end, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(MS) });
+    let figures = |before_ms: u64, busy_ms: u64, end| {
+        let (over, poll) = ((1 + before_ms) * MS, (1 + before_ms + busy_ms) * MS);
+        let deadline = None;
+        let timeline = folded(&[
+            begun(1, MS),
+            ran(1, MS, over),
+            ended(over),
+            begun(2, over),
+            ran(2, over, poll),
+            seen(Running::Poll { deadline }, poll, poll + 90 * MS),
+        ]);
+        let missing = timeline.missing_with(&timeline.unfinished(end));
+        let run_ns = timeline.ticks.run_ns.percentiles_missing(&missing.ticks);
+        let bounds = run_ns.bounds.unwrap();
+        let in_ms = |ns: u64| ns.div_euclid(MS);
+        let bounds = [bounds.p50, bounds.max].map(|of| (in_ms(of.lo), of.hi.map(in_ms)));
+        (run_ns.count, run_ns.p50.map(in_ms), run_ns.max.map(in_ms), bounds)
+    };
+    for end in [StreamEnd::Known, StreamEnd::Died] {
+        let longer = (2, Some(2), Some(600), [(2, Some(2)), (600, Some(600))]);
+        assert_eq!(figures(2, 600, end), longer, "{end:?}");
+        // It has not ended, so it says nothing against the tick that has.
+        let shorter = (2, Some(600), Some(600), [(2, Some(600)), (600, Some(600))]);
+        assert_eq!(figures(600, 2, end), shorter, "{end:?}");
+    }
+    let (.., [_, max]) = figures(2, 600, StreamEnd::Cut);
+    assert_eq!(max, (600, None), "it may have gone on");
+    // What a tick did before the recording began is unknown.
+    let midway = folded(&[seen(Running::Poll { deadline: None }, 200, 5_000)]);
+    assert_eq!(midway.ticks.run_ns.percentiles_missing(&midway.missing().ticks).count, 0);
+}
