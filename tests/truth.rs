@@ -3,17 +3,22 @@
 
 #[path = "truth/decoder.rs"]
 mod decoder;
+#[path = "truth/depths.rs"]
+mod depths;
 #[path = "truth/figures.rs"]
 mod figures;
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "truth/waits.rs"]
+mod waits;
 
 use std::path::Path;
 
 use figures::Figures;
 use program::{Place, text};
 use serde_json::Value;
+use waits::Waits;
 
 /// Compares the report on `trace` with the bytes of the file.
 fn check(place: &Place, trace: &Path) -> Figures {
@@ -25,6 +30,9 @@ fn check(place: &Place, trace: &Path) -> Figures {
     figures.compare(&report, &name);
     figures.compare_late_timers(&report, &name);
     figures.compare_stalls(&report, &name);
+    let overdue = figures.overdue_timers.iter().map(|timer| (timer.source, timer.due, timer.stopped));
+    Waits::of(&decoded, overdue).compare(&report, &name);
+    depths::compare(&decoded, &report, &name);
     figures
 }
 
