@@ -5,6 +5,8 @@
 //! campaign, `LOOPSCOPE_TEST_SEED=4711` repeats one of its seeds, and both together run that many seeds starting from
 //! that one.
 
+#[path = "recorder/complete.rs"]
+mod complete;
 #[path = "recorder/disk.rs"]
 mod disk;
 #[path = "recorder/truth.rs"]
@@ -53,6 +55,9 @@ struct Seen {
     whole: u64,
     headless: u64,
     stalls: u64,
+    complete: u64,
+    drain_died: u64,
+    sync_failed: u64,
 }
 
 impl Seen {
@@ -63,6 +68,9 @@ impl Seen {
         self.whole += u64::from(truth.is_whole());
         self.headless += u64::from(truth.is_headless());
         self.stalls += u64::from(truth.has_stall());
+        self.complete += u64::from(truth.is_complete());
+        self.drain_died += u64::from(plan.drain_dies_at.is_some());
+        self.sync_failed += u64::from(plan.disk.sync_fails && !truth.failed());
     }
 
     fn every_situation_came_up(&self) {
@@ -73,6 +81,9 @@ impl Seen {
             ("whole", self.whole),
             ("killed before the header", self.headless),
             ("stalls", self.stalls),
+            ("complete", self.complete),
+            ("the draining thread alone killed", self.drain_died),
+            ("failing syncs", self.sync_failed),
         ] {
             assert!(count > 3, "{what}: {self:?}");
         }

@@ -15,6 +15,7 @@ use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
+use crate::complete;
 use crate::world::{Plan, Saved};
 
 /// The most that a kill may lose: the age of a block plus a poll.
@@ -68,7 +69,31 @@ impl<'a> Truth<'a> {
         self.back.as_ref().is_ok_and(|back| back.summary.ticks.stalls > 0)
     }
 
+    /// Whether everything that was emitted is in the file, which was closed.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.back.as_ref().is_ok_and(|back| back.finished && !back.events.iter().any(is_loss))
+    }
+
+    /// Every failure of the disk is reported, and no other.
+    fn reports(&self) -> Result<(), String> {
+        let Saved { dead, failed, reported, closed, .. } = *self.saved;
+        let sync_fails = self.plan.disk.sync_fails && closed.is_some();
+        if !dead && reported != (failed || sync_fails) {
+            return Err(format!(
+                "failed writes: {failed}, failing syncs: {sync_fails}, reported: {reported}"
+            ));
+        }
+        if !dead && closed == Some(true) && !self.saved.finished {
+            return Err("closing it succeeded without a sync".to_owned());
+        }
+        if self.saved.hid_failure || failed && closed == Some(true) {
+            return Err("a call succeeded after a failed write".to_owned());
+        }
+        Ok(())
+    }
+
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.reports()?;
         let back = match &self.back {
             Ok(back) => back,
             // Without its header it is not a trace: the only way in which it can be unreadable.
@@ -164,7 +189,13 @@ impl<'a> Truth<'a> {
         let run = Run { name: String::new(), summary: summary.clone(), metadata: None };
         let judged = gate.judge(&run).expect("it needs no base");
         let calm = stalls == 0;
+        if self.is_complete() {
+            complete::check(self.emitted, &run)?;
+        }
         match judged.outcome {
+            Outcome::Undecided if self.is_complete() => {
+                Err(format!("nothing is missing, and the gate is undecided: {judged:?}"))
+            }
             Outcome::Held if !calm => Err(format!("the gate holds, but {truth:?} at {until:?}")),
             Outcome::Failed if calm => Err(format!("the gate fails, but {truth:?} at {until:?}")),
             _ => Ok(()),

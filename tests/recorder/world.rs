@@ -32,7 +32,10 @@ pub(crate) struct Plan {
     pub(crate) late_polls: u64,
     /// The recorder is killed at this event.
     pub(crate) kill_at: Option<usize>,
-    /// The clock jumps ahead by this many nanoseconds at this event, as after a suspension.
+    /// The thread that drains the rings dies at this event, and the program goes on without it.
+    pub(crate) drain_dies_at: Option<usize>,
+    /// The clock jumps ahead by this many nanoseconds at this event, as after a suspension. It never jumps back:
+    /// `CLOCK_MONOTONIC` cannot.
     pub(crate) jump: Option<(usize, u64)>,
     pub(crate) disk: Faults,
 }
@@ -57,12 +60,15 @@ impl Plan {
         let (kills, dies, fills) = (one_in(4), one_in(6), one_in(6));
         let (short_writes, truncate_fails, sync_fails) = (one_in(3), one_in(3), one_in(6));
         let jumps = one_in(8) && script.workers == 0;
+        // Emitters that wait for their recorder drain the rings themselves.
+        let drain_dies = one_in(8) && !lossless && !kills;
         Self {
             seed,
             capacity: if random.bool() { 128 } else { 65_536 },
             lossless,
             late_polls: if lossless || random.bool() { 0 } else { random.u64(1..200) },
             kill_at: kills.then(|| random.usize(..events)),
+            drain_dies_at: drain_dies.then(|| random.usize(..events)),
             jump: jumps.then(|| (random.usize(..events), random.u64(1..1 << 45))),
             disk: Faults {
                 dies_at_byte: dies.then(|| random.usize(..40_000)),
@@ -104,6 +110,12 @@ pub(crate) struct Saved {
     pub(crate) killed_at: Option<Timestamp>,
     /// Whether it was killed, then or in the middle of a write.
     pub(crate) dead: bool,
+    /// Whether any call to save or to close reported an error.
+    pub(crate) reported: bool,
+    /// Whether a call to save succeeded although a write had failed.
+    pub(crate) hid_failure: bool,
+    /// Whether closing reported success; `None` if nothing was there to close.
+    pub(crate) closed: Option<bool>,
     /// Whether a write failed.
     pub(crate) failed: bool,
     /// Whether it was closed successfully.
@@ -115,6 +127,11 @@ struct Recording {
     writer: Option<TraceWriter<Disk>>,
     /// The time of the next poll.
     next_poll: Timestamp,
+    disk: Disk,
+    /// Whether any call reported an error.
+    reported: bool,
+    /// Whether a call succeeded although a write had failed.
+    hid_failure: bool,
 }
 
 impl Recording {
@@ -123,8 +140,9 @@ impl Recording {
         let mut batch = Vec::new();
         self.source.poll(&mut batch).expect("its own memory can be read");
         let next = now.plus_ns(SAVING_PERIOD.as_nanos() as u64);
-        // The file shows what fails here.
-        let _ = save_at(writer, &batch, EventSource::counts(&self.source), now, next);
+        let is_err = save_at(writer, &batch, EventSource::counts(&self.source), now, next).is_err();
+        self.reported |= is_err;
+        self.hid_failure |= !is_err && self.disk.state().failed;
     }
 }
 
@@ -153,7 +171,15 @@ impl World {
             TraceWriter::new(disk.clone(), Path::new("simulated"), &metadata, WriteOptions::default());
         let begin = events.first().map_or(Timestamp(0), |first| first.at);
         // A header that could not be written leaves no file behind.
-        let recording = Recording { source, writer: writer.ok(), next_poll: begin };
+        let reported = writer.is_err();
+        let recording = Recording {
+            source,
+            writer: writer.ok(),
+            next_poll: begin,
+            disk: disk.clone(),
+            reported,
+            hid_failure: false,
+        };
         let recording = Arc::new(Mutex::new(recording));
         if plan.lossless {
             let hook = Arc::downgrade(&recording);
@@ -190,6 +216,12 @@ impl World {
                 killed_at = Some(stamped.at);
                 break;
             }
+            if self.plan.drain_dies_at == Some(place) {
+                killed_at = Some(stamped.at);
+                // A dead thread drops nothing, and what it would have written later is not written.
+                self.disk.state().dead = true;
+                std::mem::forget(recording.writer.take());
+            }
             drop(recording);
             let (at, event) = (Ticks(stamped.at.as_ns()), stamped.event.map_time(|at| Ticks(at.as_ns())));
             self.recorder(stamped.source).record(at, event);
@@ -200,14 +232,24 @@ impl World {
         }
         let now = recording.next_poll;
         recording.poll(now);
-        if let Some(writer) = recording.writer.take() {
-            // The file shows what fails.
-            let _ = writer.finish();
-        }
+        let closed = recording.writer.take().map(|writer| writer.finish().is_ok());
+        let reported = recording.reported || closed == Some(false);
         let disk = self.disk.state();
         let (bytes, failed, finished) = (disk.bytes.clone(), disk.failed, disk.finished);
         let (killed_at, dead) = (killed_at, disk.dead);
-        (Saved { bytes, killed_at, dead, failed, finished }, self.events.clone())
+        (
+            Saved {
+                bytes,
+                killed_at,
+                dead,
+                reported,
+                hid_failure: recording.hid_failure,
+                closed,
+                failed,
+                finished,
+            },
+            self.events.clone(),
+        )
     }
 
     fn recorder(&self, source: SourceId) -> &Recorder {
