@@ -209,3 +209,49 @@ fn the_fold_keeps_to_its_processor_time() {
         succeeds(&format!("-t {PROCESSOR_S}"), &["report", text(&trace), "--json"], name);
     }
 }
+
+/// Memory for a saved summary of the largest size.
+const SUMMARY_MEMORY_KIB: u32 = 512 * 1024;
+
+#[test]
+fn saved_summaries_keep_to_their_memory() {
+    const TEXT_MAX: usize = 64 << 20;
+    let place = Place::new();
+    let (trace, saved) = (place.file("a.looptrace"), place.file("saved.json"));
+    write(&trace, 0, |number| (1, Event::Mark { label: LabelId(number as u32) }));
+    let summary = place.succeed(&["report", text(&trace), "--json"]);
+    let none = r#"{"count":0,"p50":null,"p90":null,"p99":null,"max":null}"#;
+    let tag = format!(r#"{{"tag":"","count":0,"run_ns":{none},"queue_wait_ns":{none}}}"#);
+    let held = r#"{"what":"","name":"","count":0}"#;
+    // As long as allowed; the last one is a byte longer.
+    for (list, entry, pad, refused) in [
+        (r#""by_tag":["#, &*tag, 0, Some("a list has more than 1024 entries")),
+        (r#""keep_alive":"#, held, 0, None),
+        (r#""keep_alive":"#, held, 1, Some("it is longer than 64 MiB")),
+    ] {
+        let (before, after) = summary.split_once(list).expect("the list is there");
+        let (open, after) = match list.ends_with('[') {
+            true => ("", after.split_once(']').expect("the list ends").1),
+            false => ("[", after.strip_prefix("null").or(after.strip_prefix("[]")).expect("it is empty")),
+        };
+        let room = TEXT_MAX - before.len() - list.len() - after.len() - 2;
+        let entries = vec![entry; room / (entry.len() + 1)].join(",");
+        let mut whole = format!("{before}{list}{open}{entries}]{after}").trim_end().to_owned();
+        whole.extend(std::iter::repeat_n(' ', TEXT_MAX + pad - whole.len()));
+        std::fs::write(&saved, whole).expect("the file can be written");
+        let mut command = Command::new("bash");
+        command.args(["-c", "ulimit -v \"$0\"; exec \"$@\"", &SUMMARY_MEMORY_KIB.to_string()]);
+        command.arg(env!("CARGO_BIN_EXE_loopscope")).args([
+            "diff",
+            "--anyway",
+            text(&saved),
+            "--",
+            text(&trace),
+        ]);
+        let output = command.stdin(Stdio::null()).output().expect("a shell runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        let code = if refused.is_some() { 3 } else { 0 };
+        assert_eq!(output.status.code(), Some(code), "{list}: {} {told}", output.status);
+        assert!(refused.is_none_or(|why| told.contains(why)), "{told}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 
 use loop_probes::text::printable_path;
@@ -83,8 +83,12 @@ fn saved_summary(path: &Path) -> Result<Summary, Failure> {
         Failure::Input(format!("{} is no summary as `report --json` prints it: {error}", path.display()))
     };
     let file = File::open(path).map_err(|error| failed(&error))?;
-    let reader = BufReader::new(file).take(SUMMARY_BYTES_MAX);
-    let summary: Summary = serde_json::from_reader(reader).map_err(|error| failed(&error))?;
+    let mut text = Vec::new();
+    file.take(SUMMARY_BYTES_MAX + 1).read_to_end(&mut text).map_err(|error| failed(&error))?;
+    if text.len() as u64 > SUMMARY_BYTES_MAX {
+        return Err(failed(&format!("it is longer than {} MiB", SUMMARY_BYTES_MAX >> 20)));
+    }
+    let summary: Summary = serde_json::from_slice(&text).map_err(|error| failed(&error))?;
     if summary.schema == SCHEMA {
         Ok(summary)
     } else {

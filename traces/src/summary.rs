@@ -6,6 +6,7 @@
 mod blame;
 mod faces;
 mod families;
+mod lists;
 mod loops;
 mod tags;
 mod unfinished;
@@ -81,7 +82,7 @@ pub struct Summary {
     /// Tasks.
     pub tasks: TasksSummary,
     /// Spans and marks by label, the longest span first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lists::entries")]
     pub spans: Vec<SpanSummary>,
     /// Spans and marks of labels beyond the most that are told apart.
     #[serde(default)]
@@ -121,7 +122,7 @@ pub struct Summary {
     #[serde(default)]
     pub shutdown: Option<ShutdownSummary>,
     /// Each loop by itself. Of several, what is above has only what is counted or summed up; the rest is null there.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lists::loops")]
     pub loops: Vec<LoopSummary>,
     /// There are more loops than are kept apart.
     #[serde(default)]
@@ -247,6 +248,7 @@ pub struct TasksSummary {
     #[serde(default)]
     pub queue_wait_ns: Percentiles,
     /// By tag, the longest run first.
+    #[serde(deserialize_with = "lists::entries")]
     pub by_tag: Vec<TagSummary>,
     /// Tags beyond the limit, which are not in `by_tag`.
     #[serde(default)]
