@@ -439,6 +439,12 @@ fn what_is_past_the_end_is_refused() {
     let line = place.fail(2, &["export", text(&trace), "--from", "50s", "-o", text(&json)]);
     assert!(line.contains("--from 50s is past the end") && !json.exists(), "{line}");
     place.succeed(&["export", text(&trace), "--to", "50s", "-o", text(&json)]);
+    // Without a terminal, too.
+    for option in ["--no-tui", "--json", "--speed=1x"] {
+        let line = place.fail(2, &["replay", text(&trace), "--at", "50s", option]);
+        assert!(line.contains("--at 50s is past the end"), "{option}: {line}");
+    }
+    place.succeed(&["replay", text(&trace), "--at", "0s", "--no-tui"]);
 }
 
 #[test]

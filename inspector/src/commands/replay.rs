@@ -8,19 +8,20 @@ use crate::keeping::{Again, Keeping};
 use crate::stdout;
 
 pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), Failure> {
-    if args.no_tui || args.json || !stdout::is_terminal() {
-        return report::print(&args.input, args.json, &Kept::default(), global);
-    }
-    if args.input == STDIN {
+    let is_drawn = !args.no_tui && !args.json && stdout::is_terminal();
+    if is_drawn && args.input == STDIN {
         let way_out = "save it as a file, or print the summary with --no-tui";
         return Err(Failure::Usage(format!("the dashboard goes back and forth in a trace: {way_out}")));
     }
     let input = Input::open(&args.input)?;
-    for warning in input.warnings() {
-        super::warn(&warning);
-    }
     if let Some(at) = args.at {
         input.at("--at", at)?;
+    }
+    if !is_drawn {
+        return report::print(input, args.json, &Kept::default(), global);
+    }
+    for warning in input.warnings() {
+        super::warn(&warning);
     }
     let keeping = Keeping::new(Again::Saved(args.input.clone()));
     drawing::replay(input.into_rewind(), args, global, &keeping)

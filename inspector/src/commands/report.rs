@@ -1,6 +1,5 @@
 //! `loopscope report`: summarise a trace or a ring on one page, and check its gates.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use loop_traces::analysis::diff::Run;
@@ -26,13 +25,12 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
         None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) => Err(Failure::Usage(
             "--format junit and markdown print gates: name their file with --gate".to_owned(),
         )),
-        None => print(&args.input, json, &args.kept, global),
+        None => print(Input::open(&args.input)?, json, &args.kept, global),
     }
 }
 
 /// Reads `input` to its end and prints its summary, with the given number of late timers, slow tasks and stalls.
-pub(super) fn print(input: &OsStr, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
-    let mut input = Input::open(input)?;
+pub(super) fn print(mut input: Input, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
     let source = input.source();
     let config = keeping(kept, json, TimelineConfig::of(source.metadata()));
     let timeline = fold(source, config)?;
