@@ -137,7 +137,7 @@ pub struct HarmSummary {
     /// What all its runs took; null where it has none of its own.
     pub run_ns: Option<u64>,
     /// The run that did most harm.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub worst: Option<WorstHarmSummary>,
 }
 

@@ -23,8 +23,10 @@ pub struct AgendaSummary {
     /// Tasklets that waited at the end.
     pub waiting: u64,
     /// By priority, the highest first.
+    #[serde(deserialize_with = "super::lists::entries")]
     pub priorities: Vec<PrioritySummary>,
     /// By worker.
+    #[serde(deserialize_with = "super::lists::entries")]
     pub workers: Vec<AgendaWorkerSummary>,
     /// Collections for which all workers had to stop.
     pub rendezvous: RendezvousSummary,
@@ -50,9 +52,9 @@ pub struct PrioritySummary {
     pub waiting: u64,
     /// Most tasklets that waited.
     pub depth_max: u64,
-    /// How long the oldest of those that waited at the end had waited at least; absent where none waited, or where not
+    /// How long the oldest of those that waited at the end had waited at least; null where none waited, or where not
     /// even the smallest wait is certain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub oldest_waiting_ns: Option<u64>,
     /// Most tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
@@ -77,8 +79,8 @@ pub struct AgendaWorkerSummary {
     pub busy_ns: u64,
     /// Its longest run, including the known part of an unfinished one.
     pub run_ns_max: u64,
-    /// Lower bound on the length of its unfinished run; absent if none is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Lower bound on the length of its unfinished run; null if none is known.
+    #[serde(default)]
     pub running_ns: Option<u64>,
     /// Time it stood still for collections.
     pub stopped_ns: u64,
@@ -173,11 +175,11 @@ pub struct FuturesSummary {
 pub struct ShutdownSummary {
     /// When it began, after the first event.
     pub at_ns: u64,
-    /// What it was given; absent where its beginning was not seen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What it was given; null where its beginning was not seen.
+    #[serde(default)]
     pub limit_ns: Option<u64>,
-    /// What it took; absent while it went on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What it took; null while it went on.
+    #[serde(default)]
     pub run_ns: Option<u64>,
     /// Pieces of work that ran to their end meanwhile.
     pub finished: u64,

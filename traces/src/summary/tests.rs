@@ -314,6 +314,24 @@ fn the_book_explains_every_key() {
     assert!(missing.is_empty(), "docs/src/figures.md does not explain {missing:?}");
 }
 
+/// The book says that only bounds may be absent.
+#[test]
+fn only_bounds_may_be_absent() {
+    let generator = schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let schema = generator.into_root_schema_for::<Summary>().to_value();
+    let types = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    let mut optional = BTreeSet::new();
+    for of_type in types {
+        let Some(properties) = of_type["properties"].as_object() else { continue };
+        let is_required = |key: &&String| of_type["required"].as_array().unwrap().iter().any(|it| it == *key);
+        optional.extend(properties.keys().filter(|key| !is_required(key)).cloned());
+    }
+    assert!(!optional.is_empty());
+    let others: Vec<&String> =
+        optional.iter().filter(|key| *key != "bounds" && !key.ends_with("_bounds")).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
 fn keys_of(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
     match schema {
         serde_json::Value::Object(members) => {
