@@ -50,7 +50,7 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     tags_beyond_limit(&mut out, summary);
     spans::table(&mut out, summary, columns);
     queues(&mut out, summary);
-    faces::agenda(&mut out, summary);
+    faces::agenda(&mut out, summary, columns);
     faces::rest(&mut out, summary, columns);
     out
 }
@@ -393,7 +393,7 @@ mod tests {
         let text = report(&Script { ticks: 700, agenda_workers: 2, faces: true, ..Script::default() });
         println!("{text}");
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_default();
-        assert!(line("low").contains("passed by"), "{text}");
+        assert!(line("  low").contains("passed by"), "{text}");
         assert!(line("worker 1").contains('%'), "{text}");
         assert!(line("rendezvous").contains("failed"), "{text}");
         assert!(line("kept alive by").contains("Heartbeat"), "{text}");

@@ -15,11 +15,11 @@ const WORKERS_SHOWN: usize = 16;
 /// Most names of active handles shown.
 const NAMES_SHOWN: usize = 12;
 
-pub(super) fn agenda(out: &mut String, summary: &Summary) {
+pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
     let Some(agenda) = &summary.agenda else { return };
     line!(
         out,
-        "\n{:<12}{:>11}{:>9}{:>10}  {:>9}{:>9}{:>9}  {:>9}{:>9}",
+        "\n{:<10}{:>11}{:>7}{:>8}{:>10}{:>8}{:>8}{:>9}{:>8}",
         "AGENDA",
         "RAN",
         "FAILED",
@@ -30,6 +30,7 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
         "RUN P50",
         "MAX"
     );
+    let mut remarks = String::new();
     for priority in &agenda.priorities {
         let (wait, run) = (&priority.queue_wait_ns, &priority.run_ns);
         let mut told = Vec::new();
@@ -44,7 +45,7 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
         }
         line!(
             out,
-            "{:<12}{:>11}{:>9}{:>10}  {:>9}{:>9}{:>9}  {:>9}{:>9}  {}",
+            "{:<10}{:>11}{:>7}{:>8}{:>10}{:>8}{:>8}{:>9}{:>8}",
             priority.priority.name(),
             count(priority.ran),
             count(priority.failed),
@@ -53,25 +54,24 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
             duration(wait.p99),
             duration(wait.max),
             duration(run.p50),
-            duration(run.max),
-            told.join(", ")
+            duration(run.max)
         );
+        if !told.is_empty() {
+            line!(remarks, "{}", listed(&format!("  {:<8}", priority.priority.name()), &told, columns));
+        }
     }
+    out.push_str(&remarks);
     for worker in agenda.workers.iter().take(WORKERS_SHOWN) {
         let idle_ns = summary.span_ns.saturating_sub(worker.busy_ns);
-        let stopped = match worker.stopped_ns {
-            0 => String::new(),
-            ns => format!(", stopped for collections {}", duration(ns)),
-        };
         let name = format!("worker {}", worker.worker);
         let longest = at_least(worker.running_ns == Some(worker.run_ns_max), worker.run_ns_max);
-        line!(
-            out,
-            "{name:<12}{:>11}{:>9}  busy {:>5}, longest {longest}{stopped}",
-            count(worker.ran),
-            count(worker.failed),
-            percent(utilization(worker.busy_ns, idle_ns))
-        );
+        let head = format!("{name:<10}{:>11}{:>7} ", count(worker.ran), count(worker.failed));
+        let busy = format!("busy {:>5}", percent(utilization(worker.busy_ns, idle_ns)));
+        let mut parts = vec![busy, format!("longest {longest}")];
+        if worker.stopped_ns > 0 {
+            parts.push(format!("stopped for collections {}", duration(worker.stopped_ns)));
+        }
+        line!(out, "{}", listed(&head, &parts, columns));
     }
     if agenda.workers.len() > WORKERS_SHOWN {
         line!(out, "and {} more workers", count((agenda.workers.len() - WORKERS_SHOWN) as u64));
@@ -81,7 +81,7 @@ pub(super) fn agenda(out: &mut String, summary: &Summary) {
         let waited = &met.waited_ns;
         line!(
             out,
-            "{:<12}{:>11}{:>9}  failed, waited p50 {}, max {}",
+            "{:<10}{:>11}{:>7}  failed, waited p50 {}, max {}",
             "rendezvous",
             count(met.count),
             count(met.failed),
@@ -101,28 +101,26 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
             .iter()
             .map(|it| format!("{} ×{}{}", it.byte, count(it.count), if it.known { "" } else { " (unknown)" }))
             .collect();
-        line!(out, "commands: {}", bytes.join(", "));
+        line!(out, "{}", listed("commands:", &bytes, columns));
     }
     if let Some(pumps) = &summary.pumps {
-        line!(
-            out,
-            "pumps: {}, {} handled a source, {} because the foreign loop was ready, p50 {}, max {}",
+        let parts = [
             count(pumps.count),
-            count(pumps.handled),
-            count(pumps.ready),
-            duration(pumps.run_ns.p50),
-            duration(pumps.run_ns.max)
-        );
+            format!("{} handled a source", count(pumps.handled)),
+            format!("{} because the foreign loop was ready", count(pumps.ready)),
+            format!("p50 {}", duration(pumps.run_ns.p50)),
+            format!("max {}", duration(pumps.run_ns.max)),
+        ];
+        line!(out, "{}", listed("pumps:", &parts, columns));
     }
     if let Some(futures) = &summary.futures {
-        line!(
-            out,
-            "futures: {} spawned, {} ended, {} woken, {} polled for nothing yet",
-            count(futures.spawned),
-            count(futures.ended),
-            count(futures.woken),
-            count(futures.pending)
-        );
+        let parts = [
+            format!("{} spawned", count(futures.spawned)),
+            format!("{} ended", count(futures.ended)),
+            format!("{} woken", count(futures.woken)),
+            format!("{} polled for nothing yet", count(futures.pending)),
+        ];
+        line!(out, "{}", listed("futures:", &parts, columns));
     }
     shutdown(out, summary);
     if out.len() == before + 1 {
@@ -157,4 +155,38 @@ fn shutdown(out: &mut String, summary: &Summary) {
         count(shutdown.cancelled),
         count(shutdown.left)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::text_within;
+    use crate::summary::Summary;
+    use crate::synthetic::Script;
+    use crate::timeline::Timeline;
+
+    #[test]
+    fn its_lines_are_as_wide_as_the_page() {
+        let script = Script { ticks: 700, agenda_workers: 3, faces: true, ..Script::default() };
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&script.events());
+        let mut summary = Summary::new(&script.source(), &timeline);
+        let agenda = summary.agenda.as_mut().unwrap();
+        for priority in &mut agenda.priorities {
+            (priority.ran, priority.cancelled, priority.passed_by_max) = (99_999_999, 1_234_567, 1_234_567);
+            priority.oldest_waiting_ns = Some(1_234_567_890);
+        }
+        agenda.workers.iter_mut().for_each(|worker| worker.stopped_ns = 1_234_567);
+        for columns in [80, 120] {
+            let page = text_within(&summary, columns);
+            let agenda = page.split_once("AGENDA").unwrap().1;
+            for part in
+                ["AGENDA", "cancelled", "rendezvous", "stopped for", "pumps:", "futures:", "commands:"]
+            {
+                assert!(page.contains(part), "{part}: {page}");
+            }
+            for line in agenda.lines() {
+                assert!(line.chars().count() <= columns && line.trim_end() == line, "{line:?} in {page}");
+            }
+        }
+    }
 }
