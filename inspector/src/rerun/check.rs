@@ -166,6 +166,9 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Ch
         Some(Divergence { tick, .. }) if best.is_of_old_rules => {
             Err(RerunError::OldRules { name: printable(&best.checked.name), tick })
         }
+        Some(Divergence { tick, .. }) if let Some(what) = best.not_shown => {
+            Err(RerunError::NotShown { name: printable(&best.checked.name), tick, what })
+        }
         _ => Ok((best.checked, best.is_wrong)),
     }
 }
@@ -177,6 +180,8 @@ struct Attempt {
     is_wrong: bool,
     /// Older rules may explain a divergence.
     is_of_old_rules: bool,
+    /// What may explain a divergence because the recording does not show it.
+    not_shown: Option<&'static str>,
     supposed: Supposed,
 }
 
@@ -196,6 +201,7 @@ fn check_at(
     }
     let snapshot = start::read(&recorded)?;
     let policy = snapshot.policy.name.to_string();
+    let is_in_run = snapshot.flags.contains(Flags::RUNNING);
     let mut stage = Stage::new(
         recorded,
         stage::Start {
@@ -224,10 +230,11 @@ fn check_at(
     ran.map_err(|error| RerunError::Loop { name: printable(&name), error })?;
     let cut_in = stage.recorded.cut_in();
     let is_of_old_rules = stage.is_of_old_rules();
+    let not_shown = stage.recorded.not_shown().or((!is_in_run).then_some(window::BETWEEN_TURNS));
     let divergence = stage.diverged.map(|divergence| *divergence);
     let (seen, lost_records) = (stage.seen, place.lost_records);
     let checked = Checked { name, policy, seen, chosen, lost_records, cut_in, divergence, elapsed_ns: 0 };
-    Ok(Attempt { checked, is_wrong, is_of_old_rules, supposed: stage.supposed })
+    Ok(Attempt { checked, is_wrong, is_of_old_rules, not_shown, supposed: stage.supposed })
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {

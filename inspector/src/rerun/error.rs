@@ -93,6 +93,18 @@ pub enum RerunError {
         /// The tick in which the rules made a difference.
         tick: u64,
     },
+    /// The loop diverges from it, but it does not show all that was done to the recorded one.
+    #[error(
+        "{name}: whether the loop decides otherwise in tick {tick} is not known, because the recording does not show {what}"
+    )]
+    NotShown {
+        /// The recording.
+        name: String,
+        /// The tick of the divergence.
+        tick: u64,
+        /// What it does not show.
+        what: &'static str,
+    },
     /// It contradicts itself.
     #[error("{name}: tick {tick}: {what} is damaged or made up")]
     Damaged {

@@ -22,6 +22,8 @@ use crate::rerun::whole::completes_unit;
 
 /// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
+/// Calls between two turns can queue microtasks, which have no event of their own.
+pub(super) const BETWEEN_TURNS: &str = "all that its program did between the turns of the loop";
 /// Maximum events in the window: no real loop has larger ticks.
 const WINDOW_MAX: usize = 1 << 20;
 
@@ -93,12 +95,16 @@ pub(super) struct Window {
     places: Vec<u64>,
     immediates: HashSet<TaskId>,
     reading: Reading,
+    /// The first place where something happened that the recording does not show, and what it is.
+    not_shown: Option<(u64, &'static str)>,
 }
 
 /// What the current position in the stream is nested in.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     in_tick: bool,
+    /// The current tick has polled.
+    has_polled: bool,
     in_snapshot: bool,
     /// A shutdown is cancelling.
     in_shutdown: bool,
@@ -152,6 +158,7 @@ impl Window {
             places: Vec::new(),
             immediates: HashSet::new(),
             reading: Reading::default(),
+            not_shown: None,
         };
         window.refill(TICKS_AHEAD)?;
         Ok(window)
@@ -313,11 +320,20 @@ impl Window {
         match *event {
             Event::TickStart { .. } => {
                 self.leave_loose();
+                let before = self.place + self.entries.len() as u64;
+                let is_at_outside = |frame: &Frame| matches!(frame.kind, Kind::Outside(_));
+                if self.frames.back().is_some_and(|frame| is_at_outside(frame) && frame.end + 1 >= before) {
+                    self.do_not_show(BETWEEN_TURNS);
+                }
                 let reading = &mut self.reading;
-                (reading.in_tick, reading.in_shutdown) = (true, false);
+                (reading.in_tick, reading.in_shutdown, reading.has_polled) = (true, false, false);
             }
+            Event::Poll { .. } => reading.has_polled = true,
             Event::TickEnd { .. } => {
                 self.leave_loose();
+                if !self.reading.has_polled {
+                    self.do_not_show("whether a tick without a poll is the half of a turn");
+                }
                 self.reading.in_tick = false;
                 self.ticks_ahead += 1;
             }
@@ -376,6 +392,20 @@ impl Window {
         if let Event::TaskRan { task, .. } = event {
             self.immediates.remove(task);
         }
+    }
+
+    fn do_not_show(&mut self, what: &'static str) {
+        let place = self.place + self.entries.len() as u64;
+        self.not_shown.get_or_insert((place, what));
+    }
+
+    /// What happened up to the current place that the recording does not show, if anything did. Events that were skipped
+    /// because they are damaged, or of a kind that this version does not know, may have been anywhere.
+    pub(super) fn not_shown(&self) -> Option<&'static str> {
+        let counts = self.source.counts();
+        let skipped = (counts.malformed > 0 || counts.unknown_kinds > 0)
+            .then_some("the events that were skipped: they are damaged, or of an unknown kind");
+        skipped.or(self.not_shown.filter(|(place, _)| *place <= self.place).map(|(_, what)| what))
     }
 
     /// Acts before an event of the loop itself belong to no callback.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use loop_core::poller::{Interest, Readiness};
-use loop_core::sim::{Sim, SimHeap, SimSource};
+use loop_core::sim::{Sim, SimHeap, SimLoop, SimSource};
 use loop_core::{
     Builtin, Context, EventLoop, HeapHost, OnShutdown, Policy, Shutdown, TagOf, Timer, TimerHandle,
 };
@@ -18,7 +18,7 @@ use super::Captured;
 
 type Cx<'a> = Context<'a, Builtin>;
 
-struct Churn {
+pub(super) struct Churn {
     dice: Rng,
     sim: Sim,
     heap: SimHeap,
@@ -31,7 +31,8 @@ struct Churn {
     is_quiet: bool,
 }
 
-type State = Rc<RefCell<Churn>>;
+pub(super) type State = Rc<RefCell<Churn>>;
+pub(super) type Owned = SimLoop<Builtin>;
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -249,11 +250,40 @@ fn script(state: &State, handle: &loop_core::Handle<Builtin>) {
 
 /// Runs the program under `policy`, and returns its recording.
 pub(super) fn record(policy: Policy, seed: u64) -> Captured {
-    record_turns(0, policy, seed)
+    record_turns(0, |_, _| {}, policy, seed)
 }
 
-/// As [`record`], with so many turns, one by one, before each run; some of them wait for a limited time.
-pub(super) fn record_turns(turns: u32, policy: Policy, seed: u64) -> Captured {
+/// Does what an owner can do between two turns.
+pub(super) fn between(event_loop: &mut Owned, state: &State) {
+    match roll(state, 5) {
+        0 => event_loop.with(|cx| act(state, cx)),
+        1 => {
+            event_loop.enter();
+            event_loop.with(|cx| act(state, cx));
+            event_loop.exit();
+        }
+        2 => {
+            event_loop.enter();
+            event_loop.call("from outside", |cx| act(state, cx));
+            event_loop.with(|cx| act(state, cx));
+            event_loop.exit();
+        }
+        3 => {
+            event_loop.tick();
+            event_loop.auto_tick().unwrap();
+        }
+        _ => {}
+    }
+}
+
+/// As [`record`], with so many turns, one by one, before each run; some of them wait for a limited time. Before each
+/// turn, the owner of the loop does what `between` does.
+pub(super) fn record_turns(
+    turns: u32,
+    between: fn(&mut Owned, &State),
+    policy: Policy,
+    seed: u64,
+) -> Captured {
     let (recorder, capture) = Recorder::capture();
     let (sim, heap) = (Sim::new(), SimHeap::with_live(1_000));
     sim.job_durations((0..400).map(|job| Duration::from_micros(50 + job * 37 % 3_000)));
@@ -282,6 +312,7 @@ pub(super) fn record_turns(turns: u32, policy: Policy, seed: u64) -> Captured {
         event_loop.with(|cx| act_once(&state, cx));
         event_loop.run_callback("from outside", |cx| act(&state, cx));
         for _ in 0..turns {
+            between(&mut event_loop, &state);
             match roll(&state, 3) {
                 0 => event_loop.turn().unwrap(),
                 limit => drop(event_loop.turn_within(Duration::from_micros(700 * limit)).unwrap()),

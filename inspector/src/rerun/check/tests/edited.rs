@@ -1,11 +1,21 @@
 //! Edits to a recording are found; made-up recordings end in an error or a divergence, never in a panic.
 
+use std::io::Cursor;
+use std::path::Path;
+
 use loop_core::Policy;
 use loop_probes::event::{ClockPoint, Event, GcReason, Outcome, PollReason};
 use loop_probes::ids::TaskId;
+use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
+use loop_traces::reader::TraceReader;
+use loop_traces::source::SourceCounts;
+use loop_traces::writer::{TraceWriter, WriteOptions};
 
-use super::{assert_agrees, check, churn, stamped};
+use crate::rerun::RerunError;
+use crate::rerun::check::check_source;
+
+use super::{assert_agrees, check, churn, is_found, stamped};
 
 fn recorded() -> Vec<Stamped> {
     stamped(&churn::record(Policy::bun(), 5))
@@ -96,7 +106,7 @@ fn a_post_that_is_cut_out_is_missed() {
     let Event::TaskQueued { task: cut, .. } = events.remove(index).event else { unreachable!() };
     assert_parts_in(&events, tick);
     events.retain(|stamped| !matches!(stamped.event, Event::TaskRan { task, .. } if task == cut));
-    assert!(!check(&events).unwrap().agrees());
+    assert!(is_found(&events));
 }
 
 #[test]
@@ -136,10 +146,10 @@ fn references_that_no_microtask_explains_are_found_after_a_reload() {
         });
         let alive = change.unwrap();
         *alive = alive.saturating_add_signed(wrong);
-        assert!(!check(&edited).unwrap().agrees(), "{wrong:+}");
+        assert!(is_found(&edited), "{wrong:+}");
     }
     events.retain(|stamped| !is_reload(stamped));
-    assert!(!check(&events).unwrap().agrees());
+    assert!(is_found(&events));
 }
 
 #[test]
@@ -151,7 +161,36 @@ fn an_end_is_found_where_the_loop_goes_on() {
         |stamped: &Stamped| matches!(stamped.event, Event::InputClock { point: ClockPoint::Shutdown, .. });
     let goes_on = events.windows(2).position(|pair| is_reading(&pair[0]) && !is_end(&pair[1].event));
     events.insert(goes_on.expect("the shutdown takes some turns") + 1, end);
-    assert!(!check(&events).unwrap().agrees());
+    assert!(is_found(&events));
+}
+
+#[test]
+fn events_that_were_skipped_may_explain_any_divergence() {
+    let mut events = recorded();
+    change(&mut events, |event| match event {
+        Event::TimerFired { skipped, .. } => {
+            *skipped += 1;
+            true
+        }
+        _ => false,
+    });
+    let checked_with = |counts: SourceCounts| {
+        let (mut file, path) = (Vec::new(), Path::new("edited.looptrace"));
+        let mut writer =
+            TraceWriter::new(&mut file, path, &Metadata::new("churn"), WriteOptions::default()).unwrap();
+        writer.append(&events).unwrap();
+        writer.set_counts(counts);
+        writer.finish().unwrap();
+        let open = || Ok(Box::new(TraceReader::new(Cursor::new(file.clone()), path).unwrap()) as Box<_>);
+        check_source(open, None)
+    };
+    assert!(checked_with(SourceCounts::default()).unwrap().divergence.is_some());
+    let malformed = SourceCounts { malformed: 1, ..SourceCounts::default() };
+    let unknown = SourceCounts { unknown_kinds: 1, ..SourceCounts::default() };
+    for counts in [malformed, unknown] {
+        let error = checked_with(counts).unwrap_err();
+        assert!(matches!(error, RerunError::NotShown { .. }), "{counts:?}: {error}");
+    }
 }
 
 #[test]
