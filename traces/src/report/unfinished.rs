@@ -24,7 +24,9 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
     let by = most.map_or_else(String::new, |ns| format!(", by at least {}", duration(ns)));
     let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
-    if summary.timers.overdue_bounds.is_some() {
+    // What is missing is said elsewhere.
+    let is_missing = summary.lost_records > 0 || summary.malformed_events > 0;
+    if summary.timers.overdue_bounds.is_some() && !is_missing {
         let known = counted(overdue, "timer is overdue", "timers are overdue");
         line!(out, "at least {known}{by}: more are armed than are tracked");
     } else if overdue > 0 {

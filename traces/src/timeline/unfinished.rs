@@ -193,7 +193,8 @@ impl Timeline {
     }
 
     fn waiting_tasks_at(&self, end: StreamEnd) -> Vec<WaitingTask> {
-        let Some(known) = self.last else { return Vec::new() };
+        // Any of them may have run in an event that is missing.
+        let Some(known) = self.last.filter(|_| !self.has_unplaced_loss()) else { return Vec::new() };
         let mut waiting = Vec::new();
         for (place, open) in self.open.iter().enumerate() {
             // Another task may have begun since the last record, so a wait is known only up to the end of the
@@ -227,7 +228,8 @@ impl Timeline {
     }
 
     fn overdue_timers_at(&self, end: StreamEnd) -> Vec<OverdueTimer> {
-        let Some(known) = self.last else { return Vec::new() };
+        // Any of them may have fired in an event that is missing.
+        let Some(known) = self.last.filter(|_| !self.has_unplaced_loss()) else { return Vec::new() };
         let mut overdue = Vec::new();
         for (place, open) in self.open.iter().enumerate() {
             let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, end));
@@ -268,7 +270,7 @@ impl Timeline {
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
-            has_timers_beyond_limit: self.may_be_overdue_beyond_limit(end),
+            has_timers_beyond_limit: self.has_unplaced_loss() || self.may_be_overdue_beyond_limit(end),
             intervals_to_come: 0,
             end,
         };
@@ -278,6 +280,12 @@ impl Timeline {
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
         [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
         unfinished
+    }
+
+    /// Whether events are missing of which the stream does not say where: they were skipped, or only the source counts
+    /// them.
+    const fn has_unplaced_loss(&self) -> bool {
+        self.counts.malformed > 0 || self.counts.lost_records > self.lost_records
     }
 
     /// The most posts and signals that may be waiting without a record for loops in these ticks: none, or any number. A

@@ -3,7 +3,7 @@
 use super::*;
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{Gate, Limit, Outcome};
-use crate::source::{MemorySource, SourceKind};
+use crate::source::{MemorySource, SourceCounts, SourceKind};
 use crate::summary::Summary;
 
 const MS: u64 = 1_000_000;
@@ -273,4 +273,23 @@ fn what_may_have_happened_in_a_gap_of_the_tick_numbers_is_not_overdue() {
     let timeline = folded(&events(5));
     assert_eq!((waits_ms(&timeline), timeline.uncounted_gaps()), ((vec![], vec![]), 1));
     assert_eq!(timeline.missing().lag.longest(), None);
+}
+
+#[test]
+fn what_may_have_happened_in_an_event_that_was_skipped_is_not_overdue() {
+    let ended = at(3 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(MS) });
+    let after = [begun(2, 800 * MS), seen(in_task(9), 801 * MS, 900 * MS)];
+    let before = [begun(1, MS), at(MS, armed(1, 12 * MS, None)), queued(7, 2 * MS), ended];
+    let mut timeline = folded(&[&before[..], &after].concat());
+    assert_eq!(waits_ms(&timeline), (vec![888], vec![898]));
+    for counts in [
+        SourceCounts { malformed: 1, ..SourceCounts::default() },
+        SourceCounts { lost_records: 1, ..SourceCounts::default() },
+    ] {
+        timeline.counts = counts;
+        assert_eq!(waits_ms(&timeline), (vec![], vec![]));
+        let missing = timeline.missing();
+        let lag = timeline.timers.lag_ns.percentiles_missing(&missing.lag);
+        assert_eq!((lag.max, lag.bounds.map(|all| all.max)), (None, Some(Bounds { lo: 0, hi: None })));
+    }
 }
