@@ -158,17 +158,20 @@ fn write_events(trace: &Path, events: u64, from: u64, make: Make) {
     writer.finish().expect("a trace can be written");
 }
 
-fn keeps_to(memory_kib: u32, trace: &str, name: &str) {
+/// The formats of `export`.
+const FORMATS: [&str; 4] = ["chrome", "speedscope", "folded", "csv"];
+
+fn keeps_to(memory_kib: u32, trace: &str, name: &str, formats: &[&str]) {
+    let limit = format!("-v {memory_kib}");
+    for format in formats {
+        succeeds(&limit, &["export", trace, "--format", format, "-o", "/dev/null"], name);
+    }
     for arguments in [
         &["report", trace, "--json"][..],
         &["replay", trace, "--no-tui"],
-        &["export", trace, "-o", "/dev/null"],
-        &["export", trace, "--format", "speedscope", "-o", "/dev/null"],
-        &["export", trace, "--format", "folded", "-o", "/dev/null"],
-        &["export", trace, "--format", "csv", "-o", "/dev/null"],
         &["diff", "--anyway", trace, "--", trace],
     ] {
-        succeeds(&format!("-v {memory_kib}"), arguments, name);
+        succeeds(&limit, arguments, name);
     }
 }
 
@@ -188,7 +191,7 @@ fn every_command_keeps_to_its_memory() {
     let trace = place.file("hostile.looptrace");
     for (name, make) in HOSTILE {
         write(&trace, 0, make);
-        keeps_to(MEMORY_KIB, text(&trace), name);
+        keeps_to(MEMORY_KIB, text(&trace), name, &FORMATS);
     }
 }
 
@@ -197,7 +200,8 @@ fn distributions_of_the_largest_size_keep_to_their_memory() {
     let place = Place::new();
     let trace = place.file("hostile.looptrace");
     write(&trace, LATE, ran_ever_longer);
-    keeps_to(DISTRIBUTIONS_MEMORY_KIB, text(&trace), "runs of all lengths of 1,024 tags");
+    // It is too long for a Chrome trace, whose times are doubles.
+    keeps_to(DISTRIBUTIONS_MEMORY_KIB, text(&trace), "runs of all lengths of 1,024 tags", &FORMATS[1..]);
 }
 
 #[test]
