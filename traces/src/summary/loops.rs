@@ -4,8 +4,8 @@
 //! of them: there the whole is null, and each loop has its own.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
+use loop_probes::ids::SourceId;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,7 +21,7 @@ use crate::timeline::Timeline;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LoopSummary {
-    /// Its name; where several have the same one, with its number.
+    /// Its name; where several have the same one, with its number: `renderer #2`.
     pub name: String,
     /// The number of its emitter in its process.
     pub source: u32,
@@ -63,18 +63,22 @@ impl LoopSummary {
     }
 }
 
-/// The names of loops: each with its number added if others have the same name.
+/// The names of loops. Loops with equal names get their number as a suffix, all of them: a plain name that selects one of
+/// several would hide the others.
 pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
     let apart = timeline.loops_apart().map(|(source, _)| source);
     let sources: Vec<_> = match timeline.loops_apart().len() {
         0 => timeline.first_loop().into_iter().collect(),
         _ => apart.collect(),
     };
-    let mut seen = BTreeSet::new();
-    let named = sources.into_iter().map(|source| {
-        let name = timeline.labels.source(source).into_owned();
-        let name = if seen.insert(name.clone()) { name } else { format!("{name} #{}", source.0) };
-        (source.0, name)
+    let label = |source: &SourceId| timeline.labels.source(*source).into_owned();
+    let labels: Vec<(u32, String)> = sources.iter().map(|source| (source.0, label(source))).collect();
+    let named = labels.iter().map(|(number, label)| {
+        let is_shared = labels.iter().any(|(other, name)| {
+            // A loop may be called what another one's suffix makes of its name.
+            other != number && (name == label || format!("{name} #{other}") == *label)
+        });
+        (*number, if is_shared { format!("{label} #{number}") } else { label.clone() })
     });
     named.collect()
 }

@@ -1,6 +1,6 @@
 //! Gates on more loops than are kept apart, or than are followed at all.
 
-use loop_probes::event::{Event, PollReason};
+use loop_probes::event::{Event, LabelKind, PollReason};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -14,6 +14,11 @@ const MS: u64 = 1_000_000;
 
 /// A run of loops that tick twice each, busy for `busy_ms` of 100 ms.
 fn run_of(busy_ms: &[u64]) -> Run {
+    named_run_of(&[], busy_ms)
+}
+
+/// The same, where the first loops have these names.
+fn named_run_of(names: &[&str], busy_ms: &[u64]) -> Run {
     let mut events = Vec::new();
     for tick in 1..3 {
         for (place, busy_ms) in busy_ms.iter().enumerate() {
@@ -29,6 +34,9 @@ fn run_of(busy_ms: &[u64]) -> Run {
     }
     events.sort_by_key(|stamped| stamped.at);
     let mut timeline = Timeline::new(TimelineConfig::default());
+    for (place, name) in names.iter().enumerate() {
+        timeline.labels.learn(LabelKind::Source, place as u32 + 1, name);
+    }
     timeline.extend(&events);
     let source = MemorySource::new("t", SourceKind::Trace, Metadata::new("t"), events);
     Run { name: "t".to_owned(), summary: Summary::new(&source, &timeline), metadata: None }
@@ -85,4 +93,30 @@ fn a_loop_that_is_not_followed_leaves_all_totals_open() {
     assert_eq!(one.judge(&run).unwrap().outcome, Outcome::Held, "{text}");
     assert!(text.contains("loops beyond the limit of emitters are left out"), "{text}");
     assert!(text.contains("no stall seen") && text.contains("the figures of some are in the totals only"));
+}
+
+#[test]
+fn a_name_that_several_loops_have_selects_none_of_them() {
+    let run = named_run_of(&["loop", "loop", "other", "loop"], &[1, 1, 1, 80]);
+    let judged = |metric: &str| gate(metric, Limit::Max(0.0)).judge(&run).unwrap();
+    let ambiguous = judged("loop.loop.stalls");
+    assert_eq!((ambiguous.outcome, ambiguous.numbers.as_str()), (Outcome::Undecided, "no value"));
+    let why = ambiguous.why.unwrap();
+    assert!(why.starts_with("there is no loop \"loop\"; near it are loop #1, loop #2, loop #4"), "{why}");
+    for (name, outcome) in
+        [("loop #1", Outcome::Held), ("loop #4", Outcome::Failed), ("other", Outcome::Held)]
+    {
+        assert_eq!(judged(&format!("loop.{name}.stalls")).outcome, outcome, "{name}");
+    }
+    let each = judged("stalls");
+    assert_eq!((each.outcome, each.numbers.as_str()), (Outcome::Failed, "loop #4 2"));
+    assert_eq!(run.summary.stalls[0].loop_name, "loop #4");
+}
+
+#[test]
+fn a_loop_may_be_called_like_another_with_its_number() {
+    let run = named_run_of(&["loop", "loop", "loop #2"], &[1, 80, 1]);
+    let names: Vec<&str> = run.summary.loops.iter().map(|own| own.name.as_str()).collect();
+    assert_eq!(names, ["loop #1", "loop #2", "loop #2 #3"]);
+    assert_eq!(outcome(&run, "loop.loop #2.stalls", Limit::Max(0.0)), Outcome::Failed);
 }
