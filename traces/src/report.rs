@@ -231,7 +231,11 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             Some(_) => "at least ",
             None => "",
         };
-        format!("lag with {least}{}", counted(skipped, "skipped period", "skipped periods"))
+        let unknown = match timers.period_unknown {
+            None | Some(0) => String::new(),
+            Some(firings) => format!(" · {} with unknown period", counted(firings, "firing", "firings")),
+        };
+        format!("lag with {least}{}{unknown}", counted(skipped, "skipped period", "skipped periods"))
     });
     // A family that the loop does not record has no row: its count is unknown, not zero.
     let corrected = timers.fired.map(|_| timers.lag_corrected_ns.count);

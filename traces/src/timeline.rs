@@ -368,6 +368,7 @@ impl Timeline {
             false => self.hidden.missing(now, lost, self.incomplete_ticks(), waits),
         };
         unfinished.add_to(&mut missing);
+        self.timers.add_unresolved(&mut missing.lag_corrected);
         if self.is_clock_wrong() { missing.of_wrong_clock() } else { missing }
     }
 

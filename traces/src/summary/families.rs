@@ -52,9 +52,14 @@ pub struct TimersSummary {
     /// Periods that late intervals skipped; null in what older versions saved.
     #[serde(default)]
     pub skipped: Option<u64>,
-    /// Where records were lost, or an interval may be overdue by more than is known: between which numbers `skipped` lies.
+    /// Where records were lost, periods are unknown, or an interval may be overdue by more than is known: the range of
+    /// `skipped`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_bounds: Option<Bounds>,
+    /// Firings of timers with an unknown period, armed before the reading began, that may have skipped more than is
+    /// counted; null in what older versions saved.
+    #[serde(default)]
+    pub period_unknown: Option<u64>,
     /// Fired less due, one sample for each firing.
     pub lag_ns: Percentiles,
     /// Fired less due, with a sample for each period that a late interval skipped.
@@ -159,4 +164,12 @@ pub(super) fn timed_bounds(timeline: &Timeline, count: Option<u64>, may_rise: bo
         _ if timeline.is_clock_wrong() => Some(Bounds::UNKNOWN),
         lo => may_rise.then_some(Bounds { lo, hi: None }),
     }
+}
+
+/// The range of skipped periods, given the number that is known and whether there may be any number of others.
+pub(super) fn skipped_bounds(timeline: &Timeline, skipped: Option<u64>, may_rise: bool) -> Option<Bounds> {
+    let more = timeline.timers.skipped_more();
+    let of_unknown =
+        || skipped.filter(|_| more > 0).map(|lo| Bounds { lo, hi: Some(lo.saturating_add(more)) });
+    timed_bounds(timeline, skipped, may_rise).or_else(of_unknown)
 }

@@ -213,6 +213,7 @@ fn a_loop_that_is_not_ours_has_no_figures_of_what_it_does_not_tell() {
         "/timers/fired",
         "/timers/armed",
         "/timers/skipped",
+        "/timers/period_unknown",
         "/timers/lag_ns/p50",
         "/tasks/queue_wait_ns/max",
         "/gc/heap_bytes_max",

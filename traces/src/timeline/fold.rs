@@ -53,6 +53,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         (timeline.open[place].closed, timeline.open[place].stopped) = (false, None);
         timeline.keep_alive.forget(place);
         timeline.queues.forget(place);
+        timeline.timers.forget(source);
     }
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
@@ -141,14 +142,15 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         Event::Immediates { ran, moved_to_next, start } => {
             timeline.immediates.add(ran, moved_to_next, at.ns_since(start));
         }
-        Event::TimerArmed { timer, period_ns, .. } => timeline.timers.armed(source, timer, period_ns),
-        Event::SnapshotTimer { timer, period_ns, .. } => {
-            timeline.timers.has_period(source, timer, period_ns);
+        Event::TimerArmed { timer, period_ns, .. } => {
+            timeline.timers.armed(source, timer, period_ns, timeline.knows_armed(place));
         }
+        Event::SnapshotTimer { timer, period_ns, .. } => timeline.timers.listed(source, timer, period_ns),
         Event::TimerFired { tag, task, fired: found, .. } => {
             let tick = timeline.tick_of(place);
             let Some(mut fired) = LateTimer::of(stamped, tick) else { return };
-            let late = timeline.timers.fired(&mut fired, found, timeline.config.late_timer_ns);
+            let are_known = timeline.knows_armed(place);
+            let late = timeline.timers.fired(&mut fired, found, timeline.config.late_timer_ns, are_known);
             if late {
                 timeline.timer_was_late(fired);
                 let wait = Wait { kind: Waiter::Timer, from: fired.due, to: fired.fired };
@@ -293,7 +295,10 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.agenda.see(stamped);
             timeline.records_lost(place, from, at, count);
         }
-        Event::SnapshotEnd { .. } => timeline.snapshots += 1,
+        Event::SnapshotEnd { .. } => {
+            timeline.snapshots += 1;
+            timeline.timers_listed(place, source);
+        }
         Event::Suspended { asleep_ns, alive, start } => {
             timeline.suspended(Suspension { alive, start, end: at, asleep_ns });
         }

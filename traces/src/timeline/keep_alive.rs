@@ -119,9 +119,9 @@ impl KeepAlive {
         }
     }
 
-    /// Whether a snapshot has listed what the emitter at `place` had armed, and no records were lost since.
+    /// Whether a snapshot has listed all that the emitter at `place` had armed, and no records were lost since.
     pub(crate) fn is_listed(&self, place: usize) -> bool {
-        self.loops.get(place).is_some_and(|refs| refs.as_of.is_some())
+        self.loops.get(place).is_some_and(|refs| refs.as_of.is_some() && refs.left_out == 0)
     }
 
     /// Whether records were lost since the last snapshot of the emitter at `place`.

@@ -4,12 +4,13 @@
 //! in that time (coordinated omission): a timer of 1 ms that is blocked for 300 ms has one bad sample among 700 good
 //! ones, and a p99 near zero. The corrected distribution has a sample for each period, like HdrHistogram's correction:
 //! `lag`, `lag - period`, … down to one period. The period is the one the timer was armed with. If that is unknown (it
-//! was armed before the first event), it lies between `lag / (skipped + 1)` and `lag / skipped`, and the middle is
-//! taken.
+//! was armed before the first event), the figures are a range; see [`Unresolved`].
 //!
 //! **Lag.** The time from due to the start of the callback. A single reading of the clock finds all timers of a pass
 //! due, and the loop counts skipped periods up to that reading. Callbacks that run earlier in the pass delay the later
 //! ones further.
+
+mod unresolved;
 
 use std::collections::HashMap;
 
@@ -17,7 +18,10 @@ use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 
+use self::unresolved::{Firing, Unresolved};
+use super::Timeline;
 use super::config::TimelineConfig;
+use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
 
@@ -72,7 +76,7 @@ pub struct Timers {
     pub fired: u64,
     /// Timers cleared before they fired.
     pub cleared: u64,
-    /// Periods that late intervals skipped.
+    /// Periods that late intervals skipped. Where a period is unknown, the fewest possible.
     pub skipped: u64,
     /// Timers that fired later than the limit.
     pub late: u64,
@@ -84,9 +88,13 @@ pub struct Timers {
     pub recent_late: Recent<LateTimer>,
     /// The one with the greatest lag.
     pub worst: Option<LateTimer>,
-    /// Periods of armed intervals, at most `periods_max`.
-    periods: HashMap<(SourceId, TimerId), u64>,
+    /// Periods of armed intervals, at most `periods_max`. While not all armed timers are known, also one-shots, with
+    /// `None`.
+    periods: HashMap<(SourceId, TimerId), Option<u64>>,
     periods_max: usize,
+    /// There were more than that.
+    has_more_periods: bool,
+    unresolved: Unresolved,
 }
 
 impl Timers {
@@ -103,49 +111,138 @@ impl Timers {
             worst: None,
             periods: HashMap::new(),
             periods_max: config.names_kept,
+            has_more_periods: false,
+            unresolved: Unresolved::new(config.names_kept),
         }
     }
 
-    pub(crate) fn armed(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
+    /// A timer was armed. `are_known` tells whether the stream shows every timer that the loop has armed: then those
+    /// without a known period are one-shots, which need no entry.
+    pub(crate) fn armed(
+        &mut self,
+        source: SourceId,
+        timer: TimerId,
+        period_ns: Option<u64>,
+        are_known: bool,
+    ) {
         self.armed += 1;
-        self.has_period(source, timer, period_ns);
+        match period_ns {
+            Some(_) => self.resolve((source, timer), period_ns),
+            // Whether it was one before, when it fired, is unknown.
+            None => self.unresolved.settle((source, timer)),
+        }
+        if period_ns.is_none() && are_known {
+            self.periods.remove(&(source, timer));
+        } else {
+            self.has_period(source, timer, period_ns);
+        }
     }
 
     pub(crate) fn cleared(&mut self, source: SourceId, timer: TimerId) {
         self.cleared += 1;
         self.periods.remove(&(source, timer));
+        self.unresolved.settle((source, timer));
     }
 
-    /// Notes the period of an interval; a one-shot has none.
-    pub(crate) fn has_period(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
-        let key = (source, timer);
-        match period_ns {
-            None => drop(self.periods.remove(&key)),
-            Some(period_ns) if self.periods.len() < self.periods_max || self.periods.contains_key(&key) => {
-                self.periods.insert(key, period_ns);
-            }
-            Some(_) => {}
+    /// A snapshot lists a timer, which is armed since before its last firing.
+    pub(crate) fn listed(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
+        self.resolve((source, timer), period_ns);
+        self.has_period(source, timer, period_ns);
+    }
+
+    /// A snapshot has listed everything that the loop has armed: a timer that fired, was not cleared, and is not armed
+    /// was a one-shot.
+    fn all_listed(&mut self, source: SourceId) {
+        self.periods.retain(|(of, _), period_ns| *of != source || period_ns.is_some());
+        for key in self.unresolved.of(source) {
+            self.resolve(key, None);
         }
     }
 
-    /// The period of an interval that the clock reading `found` found due: the one it was armed with, unless the
-    /// periods skipped by then contradict that (records were lost in between). `None` for a one-shot, or if unknown.
-    fn period_ns(&self, timer: &LateTimer, found: Timestamp) -> Option<u64> {
-        let (lag_ns, skipped) = (found.ns_since(timer.due), u64::from(timer.skipped));
-        let known = self.periods.get(&(timer.source, timer.timer)).copied();
-        let fits = |period: &u64| lag_ns.checked_div(*period) == Some(skipped);
-        let middle = || (lag_ns / (2 * skipped + 1)).saturating_mul(2);
-        known.filter(fits).or_else(|| (skipped > 0).then(middle))
+    /// Forgets which timers the loop has armed: another one uses its ring.
+    pub(crate) fn forget(&mut self, source: SourceId) {
+        self.periods.retain(|(of, _), _| *of != source);
+        for key in self.unresolved.of(source) {
+            self.unresolved.settle(key);
+        }
+    }
+
+    /// Notes the period of a timer; a one-shot has none.
+    fn has_period(&mut self, source: SourceId, timer: TimerId, period_ns: Option<u64>) {
+        let key = (source, timer);
+        if self.periods.len() < self.periods_max || self.periods.contains_key(&key) {
+            self.periods.insert(key, period_ns);
+        } else {
+            self.has_more_periods = true;
+        }
+    }
+
+    /// Completes the figures of a timer's firings so far, whose period turned out to be this one.
+    fn resolve(&mut self, key: (SourceId, TimerId), period_ns: Option<u64>) {
+        for firing in self.unresolved.take(key) {
+            if !firing.fits(period_ns) {
+                self.unresolved.is_range(&firing);
+                continue;
+            }
+            let Some(period_ns) = period_ns else { continue };
+            let (all, counted) = (firing.skipped_by(period_ns), firing.skipped_range()[0]);
+            self.skipped += all.saturating_sub(counted);
+            let (all, recorded) = (all.max(1), counted.max(1));
+            let next_ns = firing.lag_ns.saturating_sub(recorded.saturating_mul(period_ns));
+            self.lag_corrected_ns.record_spaced(next_ns, period_ns, all.saturating_sub(recorded));
+        }
+    }
+
+    /// Where periods are unknown: by how much `skipped` may be too low.
+    #[must_use]
+    pub fn skipped_more(&self) -> u64 {
+        self.unresolved.skipped_more()
+    }
+
+    /// Firings for which that is so.
+    #[must_use]
+    pub fn period_unknown(&self) -> u64 {
+        self.unresolved.count()
+    }
+
+    /// Adds the samples that the corrected lag may lack where periods are unknown.
+    pub(super) fn add_unresolved(&self, corrected: &mut Missing) {
+        self.unresolved.add_to(corrected);
     }
 
     /// Adds a firing, and returns whether it was late. The loop counted skipped periods up to `found`, the clock
-    /// reading that found the timer due; this extends the count to the start of its callback.
-    pub(crate) fn fired(&mut self, timer: &mut LateTimer, found: Timestamp, late_ns: u64) -> bool {
-        let lag_ns = timer.lag_ns();
-        let period_ns = self.period_ns(timer, found).unwrap_or(0);
-        if let Some(skipped) = lag_ns.checked_div(period_ns) {
-            timer.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+    /// reading that found the timer due; this extends the count to the start of its callback. `are_known` tells whether
+    /// the stream shows every timer that the loop had armed.
+    pub(crate) fn fired(
+        &mut self,
+        timer: &mut LateTimer,
+        found: Timestamp,
+        late_ns: u64,
+        are_known: bool,
+    ) -> bool {
+        let (key, lag_ns) = ((timer.source, timer.timer), timer.lag_ns());
+        let firing = Firing { lag_ns, found_ns: found.ns_since(timer.due), skipped: timer.skipped };
+        let known = match self.periods.get(&key) {
+            Some(period_ns) => Some(*period_ns),
+            None => (are_known && !self.has_more_periods).then_some(None),
+        };
+        if known == Some(None) {
+            self.periods.remove(&key);
         }
+        // A period that contradicts the periods skipped is not believed: records were lost in between.
+        let fitting = known.filter(|period_ns| firing.fits(*period_ns));
+        let (skipped, period_ns) = match fitting {
+            Some(period_ns) => (period_ns.map_or(0, |period_ns| firing.skipped_by(period_ns)), period_ns),
+            None => {
+                match known {
+                    Some(_) => self.unresolved.is_range(&firing),
+                    None => self.unresolved.add(key, firing),
+                }
+                (firing.skipped_range()[0], firing.period_about())
+            }
+        };
+        timer.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        let period_ns = period_ns.unwrap_or(0);
         let timer = *timer;
         self.fired += 1;
         self.skipped += u64::from(timer.skipped);
@@ -160,6 +257,15 @@ impl Timers {
             self.recent_late.push(timer);
         }
         late
+    }
+}
+
+impl Timeline {
+    /// The snapshot of an emitter has ended.
+    pub(super) fn timers_listed(&mut self, place: Option<usize>, source: SourceId) {
+        if place.is_some_and(|place| self.keep_alive.is_listed(place)) {
+            self.timers.all_listed(source);
+        }
     }
 }
 
@@ -183,7 +289,7 @@ mod tests {
             tick: None,
             skipped,
         };
-        timers.fired(&mut timer, fired, MS);
+        timers.fired(&mut timer, fired, MS, false);
     }
 
     fn near(one: u64, other: u64) -> bool {
@@ -196,7 +302,7 @@ mod tests {
         for known in [true, false] {
             let mut timers = Timers::new(&TimelineConfig::default());
             if known {
-                timers.armed(LOOP, TIMER, Some(MS));
+                timers.armed(LOOP, TIMER, Some(MS), false);
             }
             let mut truth: Vec<u64> = (0..2_975).map(|place| 20_000 + place * 10).collect();
             truth.iter().for_each(|lag_ns| fired(&mut timers, *lag_ns, 0));
@@ -224,7 +330,7 @@ mod tests {
         let mut expected = hdrhistogram::Histogram::<u64>::new(2).unwrap();
         for _ in 0..2_000 {
             let (period_ns, lag_ns) = (random.u64(1_000..MS), random.u64(0..50 * MS));
-            timers.armed(LOOP, TIMER, Some(period_ns));
+            timers.armed(LOOP, TIMER, Some(period_ns), false);
             fired(&mut timers, lag_ns, (lag_ns / period_ns) as u32);
             expected.record_correct(lag_ns, period_ns).unwrap();
         }
@@ -238,7 +344,7 @@ mod tests {
     #[test]
     fn a_period_that_contradicts_what_was_skipped_is_not_believed() {
         let mut timers = Timers::new(&TimelineConfig::default());
-        timers.armed(LOOP, TIMER, Some(1));
+        timers.armed(LOOP, TIMER, Some(1), false);
         fired(&mut timers, 10 * MS, 4);
         let corrected = timers.lag_corrected_ns;
         assert_eq!((corrected.count(), corrected.max()), (4, 10 * MS));
@@ -246,9 +352,19 @@ mod tests {
     }
 
     #[test]
+    fn one_shots_whose_firing_was_lost_are_not_kept_beyond_a_snapshot() {
+        let mut timers = Timers::new(&TimelineConfig { names_kept: 4, ..TimelineConfig::default() });
+        (0..3).for_each(|timer| timers.armed(LOOP, TimerId(timer), None, false));
+        assert_eq!(timers.periods.len(), 3);
+        timers.all_listed(LOOP);
+        (3..99).for_each(|timer| timers.armed(LOOP, TimerId(timer), None, true));
+        assert!(timers.periods.is_empty() && !timers.has_more_periods);
+    }
+
+    #[test]
     fn only_so_many_periods_are_kept() {
         let mut timers = Timers::new(&TimelineConfig { names_kept: 2, ..TimelineConfig::default() });
-        (0..9).for_each(|timer| timers.armed(LOOP, TimerId(timer), Some(1)));
+        (0..9).for_each(|timer| timers.armed(LOOP, TimerId(timer), Some(1), false));
         assert_eq!(timers.periods.len(), 2);
         (0..9).for_each(|timer| timers.cleared(LOOP, TimerId(timer)));
         assert!(timers.periods.is_empty());

@@ -309,6 +309,13 @@ impl Timeline {
         loops.peek().is_some() && loops.all(|open| open.stopped.is_some())
     }
 
+    /// Whether the stream shows every timer that the emitter at `place` has armed: a snapshot listed them, or it was read
+    /// from its beginning.
+    pub(super) fn knows_armed(&self, place: Option<usize>) -> bool {
+        let is_whole = |place: usize| !self.gaps[place].begin_midway() && !self.keep_alive.has_lost(place);
+        place.is_some_and(|place| self.keep_alive.is_listed(place) || is_whole(place))
+    }
+
     /// The number of timers that may be overdue although none of them is known to be, and how many of those may be
     /// intervals. After the last known moment, armed timers may have become due. A reading that began in the middle does
     /// not know what was armed before, of which any number may be due while the loop is busy.
@@ -325,10 +332,8 @@ impl Timeline {
                 let own = unfinished.growing().filter(|tick| tick.source == open.source);
                 own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
             };
-            let is_whole = || !self.gaps[place].begin_midway() && !self.keep_alive.has_lost(place);
-            let is_known = self.keep_alive.is_listed(place) || is_whole();
             let is_end_known = unfinished.end == StreamEnd::Known;
-            if has_timers && !is_known && (!is_end_known || is_busy()) {
+            if has_timers && !self.knows_armed(Some(place)) && (!is_end_known || is_busy()) {
                 return [u32::MAX.into(); 2];
             }
             if is_end_known {

@@ -45,6 +45,8 @@ pub struct LeftOpen {
     pub clock_error_ns_max: u64,
     /// Ticks with missing records, whether or not the loss was recorded.
     pub incomplete_ticks: u64,
+    /// For skipped periods and corrected lag: firings of timers with an unknown period.
+    pub periods_unknown: u64,
     /// Whether loops beyond the limit have no figures of their own, or none at all.
     pub loops_beyond_limit: bool,
     /// For a figure of tags: the tags beyond the limit that it could belong to, in the run with the most of them.
@@ -60,6 +62,7 @@ impl LeftOpen {
             dropped_by_import: 0,
             uncounted_gaps: 0,
             clock_error_ns_max: 0,
+            periods_unknown: 0,
             loops_beyond_limit: false,
             incomplete_ticks: 0,
             tags_beyond_limit: 0,
@@ -72,6 +75,7 @@ impl LeftOpen {
             uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
             clock_error_ns_max: sum.clock_error_ns_max.max(summary.clock_error_ns_max),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
+            periods_unknown: sum.periods_unknown.saturating_add(metric.periods_unknown(summary)),
             loops_beyond_limit: sum.loops_beyond_limit || metric.has_loops_beyond_limit(summary),
             tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
         })
@@ -91,6 +95,7 @@ impl fmt::Display for LeftOpen {
         let dropped = counted(self.dropped_by_import, dropped, "events that the import dropped");
         let gap = "gap with an unknown number of records";
         let gaps = counted(self.uncounted_gaps, gap, "gaps with an unknown number of records");
+        let periods = counted(self.periods_unknown, "unknown timer period", "unknown timer periods");
         let all = [
             (self.clock_error_ns_max > 0).then_some("clock readings that contradict each other"),
             (self.uncounted_gaps > 0).then_some(gaps.as_str()),
@@ -100,6 +105,7 @@ impl fmt::Display for LeftOpen {
             (self.incomplete_ticks > 0 && self.lost_records == 0).then_some(incomplete.as_str()),
             (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),
             (self.unfinished_runs > 0).then_some("what has not ended"),
+            (self.periods_unknown > 0).then_some(periods.as_str()),
             (self.tags_beyond_limit > 0).then_some(tags.as_str()),
             self.loops_beyond_limit.then_some("loops beyond the limit"),
         ];

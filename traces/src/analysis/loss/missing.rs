@@ -105,12 +105,24 @@ impl Missing {
 
     /// Adds a gap of `ns`, whose missing samples follow one another.
     pub fn stretch(&mut self, ns: u64) {
+        self.stretches_of(ns, 1);
+    }
+
+    /// Adds up to `samples` missing samples of at most `ns` each.
+    pub fn of_at_most(&mut self, samples: u64, ns: u64) {
+        if samples > 0 {
+            self.count = self.count.saturating_add(samples);
+            self.stretches_of(ns, samples);
+        }
+    }
+
+    fn stretches_of(&mut self, ns: u64, number: u64) {
         let power = ns.checked_ilog2().map_or(0, |power| power as usize);
         if self.stretches.len() <= power {
             self.stretches.resize(power + 1, Stretches::default());
         }
         let stretches = &mut self.stretches[power];
-        stretches.total_ns = stretches.total_ns.saturating_add(ns);
+        stretches.total_ns = stretches.total_ns.saturating_add(ns.saturating_mul(number));
         stretches.longest_ns = stretches.longest_ns.max(ns);
     }
 

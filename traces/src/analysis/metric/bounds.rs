@@ -4,7 +4,7 @@
 //! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most. If
 //! an unknown number of records is missing, or events were skipped, nothing is bounded from above.
 
-use super::catalogue::NAMED;
+use super::catalogue::{FIGURES, NAMED};
 use super::{Kind, Metric, Statistic, Unit, Whose};
 use crate::analysis::loss;
 use crate::histogram::Percentiles;
@@ -213,6 +213,14 @@ impl Metric {
             return 0;
         };
         NAMED[*place].beyond_limit(&summary, whose).map_or(0, |beyond| beyond.tags)
+    }
+
+    /// Firings with an unknown period, if it depends on periods.
+    pub(in crate::analysis) fn periods_unknown(&self, summary: &Summary) -> u64 {
+        let Kind::Plain(place, _) = &self.kind else { return 0 };
+        let depends = ["timers.skipped", "timer_lag_corrected"].contains(&FIGURES[*place].name);
+        let summary = self.summary_of(summary).filter(|_| depends);
+        summary.and_then(|summary| summary.timers.period_unknown).unwrap_or(0)
     }
 
     /// Whether it could be a figure of a loop beyond the limit, which has none of its own or none at all.
