@@ -10,7 +10,7 @@ use loop_probes::event::{Event, Phase};
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource as _, MemorySource};
+use loop_traces::source::{EventSource as _, MemorySource, SourceState};
 use loop_traces::writer::TraceWriter;
 use loopscope::corpus::{Case, cases};
 use program::{Place, text};
@@ -383,4 +383,23 @@ fn each_is_refused_for_what_it_is_with_and_without_check() {
     std::fs::write(&cut, &whole[..records + 60]).expect("a file can be written");
     let told = refused(&cut);
     assert!(told.contains("no whole tick left") && told.contains("cut off"), "{told}");
+}
+
+#[test]
+fn the_name_of_a_recorded_policy_steers_no_terminal() {
+    let place = Place::new();
+    let (demo, hostile) = (place.file("demo.looptrace"), place.file("hostile.looptrace"));
+    place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&demo)]);
+    let mut reader = TraceReader::open(&demo).unwrap();
+    let mut events = Vec::new();
+    while reader.poll(&mut events).unwrap() == SourceState::More {}
+    let mut metadata = reader.metadata().clone();
+    metadata.policy = "bun\u{1b}[2J\u{202e}\r".to_owned();
+    let mut writer = TraceWriter::create(&hostile, &metadata).unwrap();
+    writer.append(&events).unwrap();
+    writer.finish().unwrap();
+    let printed = place.succeed(&["rerun", text(&hostile), "--policy", "quickjs"]);
+    assert!(printed.contains("instead of bun"), "{printed}");
+    let steers = |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
+    assert!(!printed.contains(steers), "{printed:?}");
 }

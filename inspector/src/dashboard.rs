@@ -16,6 +16,7 @@ use std::time::Duration;
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
+use loop_probes::text::printable;
 use loop_traces::chrome::import::ImportSummary;
 use loop_traces::source::{EventSource, SourceError, SourceKind};
 use loop_traces::timeline::TimelineConfig;
@@ -135,7 +136,7 @@ fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) 
     About {
         name: options.name.clone().unwrap_or_else(|| source.name().to_owned()),
         pid: metadata.pid,
-        policy: metadata.policy.clone(),
+        policy: printable(&metadata.policy),
         kind: source.kind(),
         made: made(metadata),
         since_attach: options.since_attach,

@@ -2,6 +2,7 @@
 
 use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
+use loop_probes::text::printable;
 use loop_traces::histogram::Histogram;
 use loop_traces::source::MemorySource;
 use loop_traces::summary::Summary;
@@ -142,7 +143,8 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &Ran) -> Ve
     ];
     let policy = &plan.policy.name;
     if *policy != script.metadata.policy {
-        lines.push(format!("policy {policy} with its own limits, instead of {}", script.metadata.policy));
+        let recorded = printable(&script.metadata.policy);
+        lines.push(format!("policy {policy} with its own limits, instead of {recorded}"));
     }
     if let Some(workers) = changes.workers {
         lines.push(format!(
