@@ -205,7 +205,11 @@ fn what_is_missing_at_the_beginning_or_the_end_counts_as_lost() {
         fs::write(&path, bytes).unwrap();
         let summary: serde_json::Value =
             serde_json::from_str(&place.succeed(&["report", text(&path), "--json"])).unwrap();
-        assert!(summary["lost_records"].as_u64() > Some(0), "{what}: {}", summary["lost_records"]);
+        // How many are missing is unknown if the cut is within the header of a block.
+        let bounds = &summary["lost_records_bounds"];
+        let is_unknown = bounds.is_object() && bounds["hi"].is_null();
+        let lost = &summary["lost_records"];
+        assert!(lost.as_u64() > Some(0) || is_unknown, "{what}: {lost}, {bounds}");
         let report = place.succeed(&["report", text(&path)]);
         assert!(!report.contains("no stall") || report.contains("no stall seen"), "{what}: {report}");
         // The part that is readable can be checked.
