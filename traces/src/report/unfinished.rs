@@ -10,7 +10,11 @@ use crate::units::{count, counted, duration, position};
 /// Writes what has not ended; nothing for a source that was closed after its last tick.
 pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     let state = match summary.source.state {
-        StateSummary::Crashed => &format!("crashed after {}", position(summary.span_ns)),
+        StateSummary::Crashed => {
+            // On the same axis as all other times of the page, which may begin before the first event of the loop.
+            let as_of_ns = summary.open_tick.as_ref().and_then(|open| u64::try_from(open.as_of_ns).ok());
+            &format!("crashed after {}", position(as_of_ns.unwrap_or(summary.span_ns)))
+        }
         StateSummary::Stopped => "stopped, by SIGSTOP or a debugger",
         StateSummary::Unclosed => "not closed: the recording was cut off, or is still being written",
         _ => "",
