@@ -369,7 +369,12 @@ impl Timeline {
         };
         unfinished.add_to(&mut missing);
         self.timers.add_unresolved(&mut missing.lag_corrected);
-        if self.is_clock_wrong() { missing.of_wrong_clock() } else { missing }
+        match (self.is_clock_wrong(), self.counts.malformed > 0) {
+            (true, _) => missing.of_wrong_clock(),
+            // Any tick may have waited in a poll whose event is missing, and have been busy for less.
+            (_, true) => MissingSamples { ticks: missing.ticks.without_known_samples(), ..missing },
+            _ => missing,
+        }
     }
 
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.

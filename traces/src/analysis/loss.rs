@@ -92,7 +92,7 @@ impl SpreadBounds {
     /// %), as all those of a [`Histogram`].
     #[must_use]
     pub fn of(seen: &Histogram, missing: &Missing) -> Self {
-        if missing.is_of_wrong_clock() {
+        if missing.has_no_known_sample() {
             return Self::UNKNOWN;
         }
         let seen = seen.with(missing.cut_short());

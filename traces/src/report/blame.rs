@@ -99,7 +99,11 @@ pub(super) fn stalls_seen(summary: &Summary) -> String {
     let ticks = &summary.ticks;
     let seen = counted(ticks.stalls, "stall", "stalls");
     match ticks.stalls_bounds.map(|bounds| bounds.hi) {
-        _ if summary.clock_error_ns_max > 0 => format!("{MARK}{seen}"),
+        _ if summary.clock_error_ns_max > 0
+            || ticks.stalls_bounds.is_some_and(|bounds| bounds.lo < ticks.stalls) =>
+        {
+            format!("{MARK}{seen}")
+        }
         None if summary.lost_records > 0 || summary.misses_anything() => format!("at least {seen}"),
         Some(None) => format!("at least {seen}"),
         Some(Some(most)) if most > ticks.stalls => {

@@ -78,16 +78,16 @@ impl MissingSamples {
     /// The same, measured by a clock that was wrong.
     pub(super) fn of_wrong_clock(self) -> Self {
         Self {
-            ticks: self.ticks.of_wrong_clock(),
-            tasks: self.tasks.of_wrong_clock(),
-            in_ticks: self.in_ticks.of_wrong_clock(),
-            lag: self.lag.of_wrong_clock(),
-            lag_corrected: self.lag_corrected.of_wrong_clock(),
-            waits: self.waits.of_wrong_clock(),
-            signals: self.signals.of_wrong_clock(),
-            others: self.others.of_wrong_clock(),
-            tasks_lost: self.tasks_lost.of_wrong_clock(),
-            waits_lost: self.waits_lost.of_wrong_clock(),
+            ticks: self.ticks.without_known_samples(),
+            tasks: self.tasks.without_known_samples(),
+            in_ticks: self.in_ticks.without_known_samples(),
+            lag: self.lag.without_known_samples(),
+            lag_corrected: self.lag_corrected.without_known_samples(),
+            waits: self.waits.without_known_samples(),
+            signals: self.signals.without_known_samples(),
+            others: self.others.without_known_samples(),
+            tasks_lost: self.tasks_lost.without_known_samples(),
+            waits_lost: self.waits_lost.without_known_samples(),
             ..self
         }
     }

@@ -121,7 +121,7 @@ impl Timeline {
         }
         // A loop that had not stopped may have done anything after the end of a recording that was cut off.
         let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
-        if missing.ticks.is_of_wrong_clock() {
+        if missing.ticks.has_no_known_sample() {
             let unknown = Some(Bounds::UNKNOWN);
             return StallFigures { count, busy_ns, bounds: unknown, busy_bounds: unknown };
         }

@@ -36,8 +36,8 @@ pub struct Missing {
     cut_short: Option<Box<Histogram>>,
     /// Samples that have not ended, but do not grow.
     paused: Option<Box<Histogram>>,
-    /// The clock was wrong, so that no sample is known.
-    of_wrong_clock: bool,
+    /// No sample is known: the clock was wrong, or what would make them shorter is missing.
+    no_known_sample: bool,
 }
 
 /// Gaps of similar length.
@@ -86,21 +86,21 @@ impl Missing {
         Self { paused: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
     }
 
-    /// The same, measured by a clock that was wrong: no sample is known.
+    /// The same, where no sample is known: measured by a clock that was wrong, or without what would make it shorter.
     #[must_use]
-    pub(crate) fn of_wrong_clock(self) -> Self {
-        Self { of_wrong_clock: true, ..self }
+    pub(crate) fn without_known_samples(self) -> Self {
+        Self { no_known_sample: true, ..self }
     }
 
-    /// Whether the clock was wrong.
+    /// Whether no sample is known.
     #[must_use]
-    pub(crate) const fn is_of_wrong_clock(&self) -> bool {
-        self.of_wrong_clock
+    pub(crate) const fn has_no_known_sample(&self) -> bool {
+        self.no_known_sample
     }
 
     /// Whether figures of the samples that were seen have bounds.
     pub(crate) fn opens_figures(&self) -> bool {
-        self.of_wrong_clock || self.paused.is_some() || self.count() > 0
+        self.no_known_sample || self.paused.is_some() || self.count() > 0
     }
 
     /// Adds a gap of `ns`, whose missing samples follow one another.
@@ -135,7 +135,7 @@ impl Missing {
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);
         self.of_any_length(other.of_any_length);
-        self.of_wrong_clock |= other.of_wrong_clock;
+        self.no_known_sample |= other.no_known_sample;
         let pairs = [
             (&mut self.unfinished, &other.unfinished),
             (&mut self.cut_short, &other.cut_short),

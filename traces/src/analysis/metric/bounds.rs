@@ -53,8 +53,10 @@ impl Metric {
         if is_all_known || self.is_plain("lost") {
             return Some(bounds);
         }
-        // What is missing could have held anything.
-        Some(self.with_anything(bounds))
+        // What is missing could have held anything: also a poll, which would be no busy time.
+        let bounds = self.with_anything(bounds);
+        let may_be_less = summary.malformed_events > 0 && self.is_plain("busy");
+        Some(if may_be_less { Bounds { low: 0.0, ..bounds } } else { bounds })
     }
 
     /// Whether times are part of it. A wrong clock changes no other count, size or depth.
