@@ -4,7 +4,7 @@
 //! that starts at the latest converted tick, with a slope that reaches the line described by the anchors within a
 //! second. Durations are differences of converted times, so they add up across any anchor.
 //!
-//! While the machine sleeps, the monotonic clock stands still and the record clock may go on: [`sleeps`] takes that out.
+//! While the machine sleeps, the monotonic clock stands still and the record clock may go on: `sleeps` takes that out.
 
 pub(crate) mod agreement;
 pub(crate) mod sleeps;
