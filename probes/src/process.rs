@@ -434,8 +434,8 @@ impl ProcessReader {
         horizon::reading(self.clock, self.ahead_ns)
     }
 
-    /// How often the record clock changed its rate or jumped, and how far off times were then. Records whose times go
-    /// back are such a jump: some of their times are wrong.
+    /// How often the record clock changed its rate or jumped, and how far off times were then. Records whose
+    /// times go back count as a jump, because some of their times are wrong.
     #[must_use]
     pub fn clock_faults(&self) -> ClockFaults {
         let (mut faults, back) = (self.map.faults(), self.rings.back_max());

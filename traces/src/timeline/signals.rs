@@ -51,7 +51,7 @@ impl Signals {
         all
     }
 
-    /// A loop has dropped so many since it began.
+    /// Takes a loop's own count of the signals it has dropped since it began.
     pub(crate) fn dropped_so_far(&mut self, total: u64) {
         (self.dropped, self.has_total) = (self.dropped.max(total), true);
     }

@@ -1,9 +1,9 @@
 //! The worst cases of one kind, each with its breakdown. A breakdown is made as late as possible: when its spans are
 //! about to be evicted, or on request. So a case displaced by a worse one before that costs nothing.
 //!
-//! A wait as long as the kept history has spans to lose at once. While such waits grow longer and longer, each is the
-//! worst so far and displaces another, so that every tick would break down the whole history. Therefore breakdowns are
-//! paid from an [`Allowance`].
+//! A wait as long as the kept history loses spans with the next tick, so its breakdown is due at once. If each wait is
+//! longer than the one before, every tick would break down the whole history for a case that the next tick displaces. An
+//! [`Allowance`] bounds that work.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

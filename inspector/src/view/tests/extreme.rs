@@ -7,7 +7,7 @@ use loop_traces::synthetic::Script;
 
 use super::*;
 
-/// Times are so many times as long: milliseconds become a quarter of an hour.
+/// Factor for all times: one millisecond becomes 15 minutes.
 const STRETCH: u64 = 900_000;
 const MANY: u64 = 9_876_543_210;
 

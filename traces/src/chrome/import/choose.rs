@@ -181,7 +181,8 @@ impl Survey {
                     closed(insides, slice, depth);
                 });
                 self.lost_ends += u64::from(!found);
-                // One that began before the file did is in no figure, but around slices of the thread it is in theirs.
+                // Before the thread's first slice it ends what began before the file, which is in no figure. Later, a
+                // begin is missing.
                 thread.dropped += u64::from(!found && thread.slices > 0);
             }
             Kind::AsyncBegin => {

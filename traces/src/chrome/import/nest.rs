@@ -91,7 +91,7 @@ impl Nest {
         Nested::At(self.stack.len() - 1)
     }
 
-    /// Takes an instant. It is closed at once: any number of them fit into one time.
+    /// Takes an instant and closes it at once, so that any number of them can share a time.
     pub(super) fn instant(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) {
         self.close(slice.start, slice.dur, closed);
         closed(slice, self.stack.len());

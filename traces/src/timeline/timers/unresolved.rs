@@ -129,7 +129,7 @@ impl Unresolved {
         }
     }
 
-    /// The timers of a loop that have such firings.
+    /// Returns the timers of a loop that have firings with an unknown period.
     pub(super) fn of(&self, source: SourceId) -> Vec<Key> {
         self.pending.keys().filter(|(of, _)| *of == source).copied().collect()
     }

@@ -253,7 +253,7 @@ pub(super) fn record(policy: Policy, seed: u64) -> Captured {
     record_turns(0, |_, _| {}, policy, seed)
 }
 
-/// Does what an owner can do between two turns.
+/// Makes one of the calls that a program can make between two turns of its loop.
 pub(super) fn between(event_loop: &mut Owned, state: &State) {
     match roll(state, 5) {
         0 => event_loop.with(|cx| act(state, cx)),
@@ -276,8 +276,8 @@ pub(super) fn between(event_loop: &mut Owned, state: &State) {
     }
 }
 
-/// As [`record`], with so many turns, one by one, before each run; some of them wait for a limited time. Before each
-/// turn, the owner of the loop does what `between` does.
+/// Like [`record`], but runs `turns` single turns before each run, some of them with a time limit, and calls `between`
+/// before each of these turns.
 pub(super) fn record_turns(
     turns: u32,
     between: fn(&mut Owned, &State),
