@@ -87,10 +87,14 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Whether it may be an event of a newer version, rather than a damaged one.
+    /// The kind, if this version does not know it. The event is damaged, rather than of a newer version, if its writer
+    /// does not know the kind either.
     #[must_use]
-    pub const fn is_of_unknown_kind(&self) -> bool {
-        matches!(self, Self::Decode(DecodeError::UnknownKind(_)))
+    pub const fn unknown_kind(&self) -> Option<u8> {
+        match self {
+            Self::Decode(DecodeError::UnknownKind(kind)) => Some(*kind),
+            _ => None,
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 //! | 280 | number of changes of the table of rings, so that a reader knows when to reread it |
 //! | 288 | inode of its time namespace, 0 if there is none to see |
 //! | 296 | last note that the process exists: per drain of its rings, per 50 ms if it watches suspensions; else 0 |
+//! | 304 | the highest code of an event kind that the process knows |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!
@@ -45,7 +46,9 @@
 //! A lock (`flock`) on the file, held by the process, shows that it is still running.
 //!
 //! A reader refuses a layout of another major version. Version 2 added the time namespace: without it, a reader in
-//! another namespace would compare incomparable start times and call a live process crashed.
+//! another namespace would compare incomparable start times and call a live process crashed. Minor version 1 added the
+//! highest kind. Without it the word is 0, and every kind that a reader does not know is damage: an older process knows
+//! no more kinds than the reader.
 
 pub(crate) mod create;
 pub(crate) mod folder;
@@ -57,4 +60,4 @@ pub(crate) mod layout;
 pub const LAYOUT_MAJOR: u32 = 2;
 
 /// Additions that older readers may ignore.
-pub const LAYOUT_MINOR: u32 = 0;
+pub const LAYOUT_MINOR: u32 = 1;

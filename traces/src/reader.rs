@@ -422,7 +422,7 @@ impl<R: Read + Seek> TraceReader<R> {
                     rest = after;
                 }
                 // A file of this version has no other kinds: there it is damage.
-                Err(error) if error.is_of_unknown_kind() && self.version.is_newer_minor() => {
+                Err(error) if error.unknown_kind().is_some() && self.version.is_newer_minor() => {
                     self.counts.unknown_kinds += u64::from(self.counting);
                     rest = after;
                 }

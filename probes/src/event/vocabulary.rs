@@ -30,6 +30,14 @@ macro_rules! vocabulary {
             /// Every kind's wire code and name, in code order.
             pub const KINDS: &'static [(u8, &'static str)] = &[$(($code, $text)),+];
 
+            /// The highest wire code: kinds are numbered from 1 without gaps.
+            pub const KIND_MAX: u8 = {
+                let count = Self::KINDS.len();
+                let (last, _) = Self::KINDS[count - 1];
+                assert!(last as usize == count, "a kind is missing from the list, or out of order");
+                last
+            };
+
             /// The kind's wire code.
             #[inline(always)]
             #[must_use]

@@ -61,6 +61,8 @@ struct Found {
     first_at: Option<Ticks>,
     /// Whether a loop writes it: tick events were found.
     is_loop: bool,
+    /// The highest kind that the writer knows; 0 if that is not recorded.
+    kind_max: u64,
     /// Events of unknown kinds.
     unknown: u64,
     /// Events with values that they cannot have.
@@ -124,6 +126,7 @@ impl Rings {
         if self.changes == Some(changes) {
             return Ok(());
         }
+        let Words([kind_max]) = image.words(head::KIND_MAX)?;
         for index in 0..image.plan().places {
             let at = image.plan().place_word(index);
             let Words([state, slots_at, capacity]) = image.words(at)?;
@@ -176,7 +179,7 @@ impl Rings {
                         slots,
                         capacity,
                         reader,
-                        found: Found::default(),
+                        found: Found { kind_max, ..Found::default() },
                         polled_at: None,
                         rate: None,
                     });
@@ -447,7 +450,9 @@ impl Found {
                 return;
             }
             Err(error) => {
-                let count = if error.is_of_unknown_kind() { &mut self.unknown } else { &mut self.malformed };
+                // A kind that the writer does not know either is damage.
+                let is_newer = error.unknown_kind().is_some_and(|kind| u64::from(kind) <= self.kind_max);
+                let count = if is_newer { &mut self.unknown } else { &mut self.malformed };
                 *count += 1;
                 return;
             }

@@ -240,9 +240,10 @@ impl Reader {
         true
     }
 
-    /// Counts records that cannot be read: behind one that was returned, they are lost.
+    /// Counts records that cannot be read: behind one that was returned, or where nothing was overwritten, they are lost.
     fn skip(&mut self, count: u64, emit: &mut impl FnMut(Item<'_>)) {
-        if self.started || self.read > 0 {
+        let is_whole = self.end.is_some_and(|end| end.is_first_lap);
+        if self.started || self.read > 0 || is_whole {
             self.lost += count;
             emit(Item::Lost(count));
         } else {

@@ -19,6 +19,8 @@ pub(super) struct End {
     /// Number of slots right behind it that hold neither an older record nor the one being written when the writer
     /// died: newer records, or the oldest ones.
     pub(super) unreadable: u64,
+    /// Nothing was overwritten: the ring is in its first lap.
+    pub(super) is_first_lap: bool,
 }
 
 /// The end of a ring whose newest record has lap `lap`, as far as it was scanned.
@@ -103,7 +105,9 @@ pub(super) fn end_of<V: View>(view: &V, scratch: &mut Vec<Record>) -> Result<Opt
         let goes_around = if one.is_gap_over { 0 } else { leading };
         let is_writing = one.is_writing || one.gap == 0 && goes_around > 0 && is_leading_zero;
         let unreadable = one.gap + goes_around - u64::from(is_writing);
-        End { head: u64::from(one.lap - 1) * capacity + slot, unreadable }
+        // Where the first slots may hold newer records, they are among the unreadable ones.
+        let is_first_lap = one.lap == 1 && goes_around == 0;
+        End { head: u64::from(one.lap - 1) * capacity + slot, unreadable, is_first_lap }
     }))
 }
 

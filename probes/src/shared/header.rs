@@ -6,7 +6,7 @@ use super::identity::Identity;
 use super::layout::{self, Plan, head, place};
 use super::{LAYOUT_MAJOR, LAYOUT_MINOR};
 use crate::clock::{Anchor, TickUnit};
-use crate::event::LabelKind;
+use crate::event::{Event, LabelKind};
 use crate::ids::Ticks;
 use crate::memory::Region;
 use crate::text::InlineText;
@@ -55,6 +55,7 @@ impl Header {
             (head::META_BYTES, metadata.len() as u64),
             (head::LABELS_AT, plan.labels_at as u64),
             (head::LABELS_MAX, plan.labels_max as u64),
+            (head::KIND_MAX, u64::from(Event::<Ticks>::KIND_MAX)),
         ];
         for (word, value) in words {
             header.set(word, value);

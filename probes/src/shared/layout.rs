@@ -34,6 +34,8 @@ pub(crate) mod head {
     pub(crate) const TIME_NAMESPACE: usize = 36;
     /// Zero in files of programs that do not record it.
     pub(crate) const ALIVE_AT: usize = 37;
+    /// Zero in files of programs that do not record it.
+    pub(crate) const KIND_MAX: usize = 38;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
 }

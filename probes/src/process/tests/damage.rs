@@ -84,10 +84,48 @@ fn impossible_events_are_told_from_unknown_ones() {
         bytes[kind(60)] = ran.kind();
         bytes[at + 60 * 32 + 16..][..16].fill(9);
         bytes[kind(70)] = 200;
-        bytes[kind(71)] = 200;
+        bytes[kind(71)] = 201;
+        // The writer knows kinds up to 200.
+        bytes[head::KIND_MAX * 8..][..8].copy_from_slice(&u64::to_ne_bytes(200));
     });
-    assert_eq!((reader.malformed_events(), reader.unknown_kinds(), reader.lost_records()), (1, 2, 0));
+    assert_eq!((reader.malformed_events(), reader.unknown_kinds(), reader.lost_records()), (2, 1, 0));
     assert_eq!(times(&events).len(), SLOTS - 3);
+}
+
+#[test]
+fn an_unknown_kind_of_a_writer_of_this_version_or_an_older_one_is_damage() {
+    for kind_max in [None, Some(0), Some(7)] {
+        let (_, reader) = read(|bytes| {
+            let at = bytes.len() - SLOTS * 32;
+            bytes[at + 70 * 32 + 8 + 3] = 84;
+            if let Some(kind_max) = kind_max {
+                bytes[head::KIND_MAX * 8..][..8].copy_from_slice(&u64::to_ne_bytes(kind_max));
+            }
+        });
+        assert_eq!((reader.malformed_events(), reader.unknown_kinds()), (1, 0), "{kind_max:?}");
+    }
+}
+
+#[test]
+fn records_missing_from_the_beginning_of_a_ring_that_never_wrapped_are_lost() {
+    for (written, slots) in [(100, 0..1), (100, 0..50), (100, 3..9), (SLOTS - 1, 0..SLOTS / 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let session =
+            Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.path().join("rings")).unwrap();
+        let recorder = session.recorder("loop");
+        (1..=written as u64).for_each(|at| mark(&recorder, at));
+        let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
+        let at = bytes.len() - SLOTS * 32;
+        slots.clone().for_each(|slot| bytes[at + slot * 32..][..32].fill(0));
+        let path = folder.path().join("copy.ring");
+        std::fs::write(&path, &bytes).unwrap();
+        let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+        let events = flush(&mut reader);
+        let missing = slots.len() as u64;
+        assert_eq!((reader.lost_records(), reader.before_attach()), (missing, 0), "{slots:?}");
+        assert_eq!(gaps(&events), [(missing, 1)], "{slots:?}");
+        assert_eq!(times(&events).len() as u64, written as u64 - missing, "{slots:?}");
+    }
 }
 
 #[test]
