@@ -369,7 +369,7 @@ impl Timeline {
         };
         unfinished.add_to(&mut missing);
         self.timers.add_unresolved(&mut missing.lag_corrected);
-        match (self.is_clock_wrong(), self.counts.malformed > 0) {
+        match (self.is_clock_wrong(), self.has_unplaced_loss()) {
             (true, _) => missing.of_wrong_clock(),
             // Any tick may have waited in a poll whose event is missing, and have been busy for less.
             (_, true) => MissingSamples { ticks: missing.ticks.without_known_samples(), ..missing },

@@ -83,7 +83,8 @@ impl SpreadBounds {
         Self { max: self.max, ..Self::UNKNOWN }
     }
 
-    const UNKNOWN: Self = {
+    /// Any values.
+    pub(crate) const UNKNOWN: Self = {
         let unknown = Bounds::UNKNOWN;
         Self { p50: unknown, p90: unknown, p99: unknown, mean: unknown, gmean: unknown, max: unknown }
     };

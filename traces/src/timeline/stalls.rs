@@ -121,7 +121,7 @@ impl Timeline {
         }
         // A loop that had not stopped may have done anything after the end of a recording that was cut off.
         let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
-        if missing.ticks.has_no_known_sample() {
+        if self.is_clock_wrong() {
             let unknown = Some(Bounds::UNKNOWN);
             return StallFigures { count, busy_ns, bounds: unknown, busy_bounds: unknown };
         }
@@ -132,12 +132,14 @@ impl Timeline {
         }
         let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
         let has_most = !went_on && most < u64::MAX;
+        // Of no tick is it certain that it was long if polls may be missing.
+        let least = if missing.ticks.has_no_known_sample() { [0; 2] } else { [count, busy_ns] };
         let most_ns = missing.ticks.total_longer_than(limit_ns).map(|more| busy_ns.saturating_add(more));
         StallFigures {
             count,
             busy_ns,
-            bounds: Some(Bounds { lo: count, hi: has_most.then_some(most) }),
-            busy_bounds: Some(Bounds { lo: busy_ns, hi: most_ns.filter(|_| !went_on) }),
+            bounds: Some(Bounds { lo: least[0], hi: has_most.then_some(most) }),
+            busy_bounds: Some(Bounds { lo: least[1], hi: most_ns.filter(|_| !went_on) }),
         }
     }
 }

@@ -172,7 +172,11 @@ impl Timeline {
             if self.is_of_sources(place, tag) {
                 return None;
             }
-            let as_of = seen.until(open.known_until(known, end));
+            // The event that ended it may be missing.
+            let as_of = match self.has_unplaced_loss() {
+                true => seen.as_of,
+                false => seen.until(open.known_until(known, end)),
+            };
             open.is_loop().then_some(RunningTask { source: open.source, task, tag, start: seen.since, as_of })
         };
         self.open.iter().enumerate().filter_map(running).collect()
@@ -284,7 +288,7 @@ impl Timeline {
 
     /// Whether events are missing of which the stream does not say where: they were skipped, or only the source counts
     /// them.
-    const fn has_unplaced_loss(&self) -> bool {
+    pub(super) const fn has_unplaced_loss(&self) -> bool {
         self.counts.malformed > 0 || self.counts.lost_records > self.lost_records
     }
 

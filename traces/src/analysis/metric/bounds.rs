@@ -6,7 +6,7 @@
 
 use super::catalogue::{FIGURES, NAMED};
 use super::{Kind, Metric, Statistic, Unit, Whose};
-use crate::analysis::loss;
+use crate::analysis::loss::{self, SpreadBounds};
 use crate::histogram::Percentiles;
 use crate::summary::Summary;
 
@@ -53,10 +53,8 @@ impl Metric {
         if is_all_known || self.is_plain("lost") {
             return Some(bounds);
         }
-        // What is missing could have held anything: also a poll, which would be no busy time.
-        let bounds = self.with_anything(bounds);
-        let may_be_less = summary.malformed_events > 0 && self.is_plain("busy");
-        Some(if may_be_less { Bounds { low: 0.0, ..bounds } } else { bounds })
+        // What is missing could have held anything.
+        Some(self.with_anything(bounds))
     }
 
     /// Whether times are part of it. A wrong clock changes no other count, size or depth.
@@ -115,6 +113,8 @@ impl Metric {
                 Unit::Count if name == "stalls" && summary.ticks.stalls_bounds.is_some() => {
                     summary.ticks.stalls_bounds.map_or(unbounded, Bounds::from)
                 }
+                // What waits at the end may have run, or ended, in a record that was lost.
+                Unit::Count if !self.only_rises() => Bounds { low: 0.0, high: Some(value + lost as f64) },
                 Unit::Count if self.is_one_a_record() => {
                     Bounds { low: value, high: Some(value + lost as f64) }
                 }
@@ -123,6 +123,7 @@ impl Metric {
                     summary.ticks.stalls_busy_bounds.map_or(unbounded, Bounds::from)
                 }
                 Unit::Ratio => Bounds { low: 0.0, high: Some(1.0) },
+                Unit::Ns if name == "busy" => busy(summary),
                 Unit::Ns | Unit::PerSecond => unbounded,
             },
         })
@@ -171,10 +172,7 @@ impl Metric {
             _ if name == "utilization" => {
                 ticks.utilization_bounds.map(|[low, high]| Bounds { low, high: Some(high) })
             }
-            _ if name == "busy" => {
-                let bounds = Bounds { low: ticks.busy_ns as f64, high: None };
-                ticks.stalls_bounds.map(|_| bounds)
-            }
+            _ if name == "busy" => ticks.stalls_bounds.map(|_| busy(summary)),
             _ => None,
         }
     }
@@ -249,6 +247,14 @@ impl Metric {
         let name = self.to_string();
         !name.starts_with("microtasks.") && name != "timers.skipped"
     }
+}
+
+/// The bounds of the busy time where something is missing. If that may be polls, which are no busy time, the length of no
+/// tick is known.
+fn busy(summary: &Summary) -> Bounds {
+    let ticks = &summary.ticks;
+    let may_be_less = ticks.run_ns.bounds == Some(SpreadBounds::UNKNOWN);
+    Bounds { low: if may_be_less { 0.0 } else { ticks.busy_ns as f64 }, high: None }
 }
 
 /// The bounds in the summary. Summaries saved by older versions have fewer of them.

@@ -369,18 +369,50 @@ fn the_maximum_over_several_loops_has_the_bounds_of_its_loop() {
 }
 
 #[test]
-fn a_tick_may_have_waited_in_an_event_that_was_skipped() {
+fn a_tick_may_have_waited_in_an_event_that_is_missing_somewhere() {
     let long = tick(1, 1_000, 40_001_000);
-    let of = |malformed| closed(&long, SourceCounts { malformed, ..SourceCounts::default() });
-    let (whole, damaged) = (of(0), of(1));
+    let none = SourceCounts::default();
+    let whole = closed(&long, none);
     assert_eq!((whole.ticks.stalls, whole.ticks.stalls_bounds), (1, None));
-    assert_eq!((damaged.ticks.stalls, damaged.ticks.stalls_bounds), (1, Some(Bounds { lo: 0, hi: None })));
-    assert!(crate::report::text(&damaged).contains("~1 stall over"));
-    for metric in ["stalls", "stalls.busy", "busy", "ticks.run.max"] {
-        let judged = |summary: &Summary| {
-            let run = Run { name: "t".to_owned(), summary: summary.clone(), metadata: None };
-            Gate::new(metric.parse().unwrap(), Limit::Max(0.0)).unwrap().judge(&run).unwrap().outcome
-        };
-        assert_eq!((judged(&whole), judged(&damaged)), (Outcome::Failed, Outcome::Undecided), "{metric}");
+    for (counts, hi) in [
+        (SourceCounts { malformed: 1, ..none }, None),
+        (SourceCounts { lost_records: 1, ..none }, Some(2)),
+        (SourceCounts { lost_records: 1, uncounted_gaps: 1, ..none }, None),
+    ] {
+        let damaged = closed(&long, counts);
+        assert_eq!((damaged.ticks.stalls, damaged.ticks.stalls_bounds), (1, Some(Bounds { lo: 0, hi })));
+        assert!(crate::report::text(&damaged).contains("~1 stall over"));
+        for metric in ["stalls", "stalls.busy", "busy", "utilization", "ticks.run.max", "ticks.run.mean"] {
+            let judged = |summary: &Summary| {
+                let run = Run { name: "t".to_owned(), summary: summary.clone(), metadata: None };
+                Gate::new(metric.parse().unwrap(), Limit::Max(0.0)).unwrap().judge(&run).unwrap().outcome
+            };
+            let expected = (Outcome::Failed, Outcome::Undecided);
+            assert_eq!((judged(&whole), judged(&damaged)), expected, "{metric}: {counts:?}");
+        }
+    }
+    // A loss whose place is known takes nothing from the ticks before it.
+    let lost = at(40_003_000, Event::Lost { count: 1, from: Timestamp(40_002_000) });
+    let after = closed(
+        &[&long[..], &[lost], &tick(2, 40_004_000, 40_005_000)].concat(),
+        SourceCounts { lost_records: 1, ..none },
+    );
+    assert_eq!(after.ticks.stalls_bounds.map(|bounds| bounds.lo), Some(1));
+}
+
+#[test]
+fn a_tasklet_that_waits_at_the_end_may_have_run_in_a_record_that_was_lost() {
+    let added = |task| Event::AgendaAdded {
+        task: TaskId(task),
+        tag: Tag(1),
+        priority: loop_probes::event::Priority::Normal,
+        depth: 1,
+    };
+    for counts in [(0, Outcome::Failed), (1, Outcome::Undecided)] {
+        let counts_of = SourceCounts { lost_records: counts.0, ..SourceCounts::default() };
+        let summary = closed(&[at(1_000, added(1)), at(2_000, added(2))], counts_of);
+        let run = Run { name: "t".to_owned(), summary, metadata: None };
+        let gate = Gate::new("agenda.waiting".parse().unwrap(), Limit::Max(0.0)).unwrap();
+        assert_eq!(gate.judge(&run).unwrap().outcome, counts.1);
     }
 }

@@ -293,3 +293,20 @@ fn what_may_have_happened_in_an_event_that_was_skipped_is_not_overdue() {
         assert_eq!((lag.max, lag.bounds.map(|all| all.max)), (None, Some(Bounds { lo: 0, hi: None })));
     }
 }
+
+#[test]
+fn a_task_may_have_ended_in_an_event_that_is_missing_somewhere() {
+    let later = Stamped { source: SourceId(2), ..seen(in_task(8), 2 * MS, 90 * MS) };
+    let events = [begun(1, MS), seen(in_task(9), 2 * MS, 5 * MS), later];
+    let run_ms = |counts| {
+        let mut timeline = folded(&events);
+        timeline.counts = counts;
+        let tasks = timeline.running_tasks();
+        tasks.iter().find(|task| task.task == TaskId(9)).map(|task| (task.as_of.0 - task.start.0) / MS)
+    };
+    let none = SourceCounts::default();
+    assert_eq!(run_ms(none), Some(88));
+    // It was still running when it was last seen.
+    assert_eq!(run_ms(SourceCounts { malformed: 1, ..none }), Some(3));
+    assert_eq!(run_ms(SourceCounts { lost_records: 1, ..none }), Some(3));
+}
