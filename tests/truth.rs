@@ -10,6 +10,8 @@ mod figures;
 #[expect(dead_code, reason = "each test file uses its part")]
 #[path = "support/program.rs"]
 mod program;
+#[path = "truth/times.rs"]
+mod times;
 #[path = "truth/waits.rs"]
 mod waits;
 
@@ -33,6 +35,7 @@ fn check(place: &Place, trace: &Path) -> Figures {
     let overdue = figures.overdue_timers.iter().map(|timer| (timer.source, timer.due, timer.stopped));
     Waits::of(&decoded, overdue).compare(&report, &name);
     depths::compare(&decoded, &report, &name);
+    times::compare(&decoded, &report, &name);
     figures
 }
 

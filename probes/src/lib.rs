@@ -40,6 +40,7 @@
 //! ```
 
 pub mod adapters;
+pub mod chronology;
 pub mod clock;
 pub mod clock_map;
 pub mod discover;

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::chronology::Chronology;
 use crate::clock::{Anchor, Clock, SystemClock, TickUnit};
 use crate::clock_map::{ClockFaults, ClockMap};
 use crate::event::LabelKind;
@@ -124,6 +125,9 @@ pub struct ProcessReader {
     passed_over_lost: u64,
     /// *Now running* cells with an impossible time.
     malformed_cells: u64,
+    chronology: Chronology,
+    /// Events whose times contradict each other.
+    contradictions: u64,
     heartbeat: Option<Heartbeat>,
     pressure: Option<Pressure>,
 }
@@ -192,6 +196,8 @@ impl ProcessReader {
             passed_over: 0,
             passed_over_lost: 0,
             malformed_cells: 0,
+            chronology: Chronology::new(metadata.started.monotonic),
+            contradictions: 0,
             heartbeat: None,
             pressure: None,
             image,
@@ -376,7 +382,7 @@ impl ProcessReader {
     /// Events with values that they cannot have: skipped.
     #[must_use]
     pub fn malformed_events(&self) -> u64 {
-        self.rings.malformed() + self.malformed_cells
+        self.rings.malformed() + self.malformed_cells + self.contradictions
     }
 
     /// Events that arrived after a later one of another ring had been handed out.

@@ -21,6 +21,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use loop_probes::chronology::Chronology;
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
@@ -79,6 +80,7 @@ pub struct TraceReader<R = File> {
     sources: Vec<SourceId>,
     known_sources: HashSet<SourceId>,
     last_at: Option<Timestamp>,
+    chronology: Chronology,
     /// Missing before the first known emitter.
     ahead: Option<Gap>,
     /// Missing before the block of that number, where no header says what.
@@ -128,6 +130,7 @@ impl<R: Read + Seek> TraceReader<R> {
             offset: 0,
             source,
         })?;
+        let chronology = Chronology::new(scanned.metadata.started.monotonic);
         let mut reader = Self {
             input,
             path: path.to_owned(),
@@ -150,6 +153,7 @@ impl<R: Read + Seek> TraceReader<R> {
             sources: Vec::new(),
             known_sources: HashSet::new(),
             last_at: None,
+            chronology,
             ahead: None,
             between: BTreeMap::new(),
             behind: None,
@@ -266,6 +270,7 @@ impl<R: Read + Seek> TraceReader<R> {
         self.labels = Labels::default();
         self.untold.clear();
         self.last_at = None;
+        self.chronology = Chronology::new(self.metadata.started.monotonic);
         self.ahead = None;
         self.behind_told = false;
         for place in 0..self.next {
@@ -416,10 +421,15 @@ impl<R: Read + Seek> TraceReader<R> {
                     if self.sources.len() < SOURCES_MAX && self.known_sources.insert(source) {
                         self.sources.push(source);
                     }
+                    rest = after;
+                    let stamped = Stamped { at, source, event };
+                    if !self.chronology.allows(&stamped, self.recorded_counts.clock_error_ns_max) {
+                        self.counts.malformed += u64::from(self.counting);
+                        continue;
+                    }
                     self.labels.learn_event(&event);
                     self.last_at = Some(at);
-                    out.push(Stamped { at, source, event });
-                    rest = after;
+                    out.push(stamped);
                 }
                 // A file of this version has no other kinds: there it is damage.
                 Err(error) if error.unknown_kind().is_some() && self.version.is_newer_minor() => {

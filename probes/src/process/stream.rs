@@ -73,7 +73,12 @@ impl ProcessReader {
                 return;
             }
             let source = SourceId(ring as u32 + 1);
-            out.push(Stamped { at, source, event: raw.event.map_time(|time| self.map.peek(time)) });
+            let stamped = Stamped { at, source, event: raw.event.map_time(|time| self.map.peek(time)) };
+            if self.chronology.allows(&stamped, self.map.faults().error_ns_max) {
+                out.push(stamped);
+            } else {
+                self.contradictions += 1;
+            }
         });
         self.merge = merge;
     }

@@ -1,5 +1,6 @@
 //! Tests of the reader: whole files, cut ones, damaged ones, hostile ones.
 
+mod order;
 mod surplus;
 mod uncounted;
 

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use loop_probes::chronology::Chronology;
 use loop_probes::event::{Event, RefKind};
 use loop_probes::ids::SourceId;
 use proptest::prelude::*;
@@ -119,7 +120,11 @@ proptest! {
     fn hostile_events_never_panic_and_survive_the_file(events in hostile_events()) {
         let script = Script::default();
         let timeline = folded(&script, &events);
-        prop_assert_eq!(&through_file(&script, &events, 7), &timeline);
+        // The reader skips those whose times contradict each other.
+        let mut chronology = Chronology::new(script.metadata().started.monotonic);
+        let mut possible = events.clone();
+        possible.retain(|stamped| chronology.allows(stamped, 0));
+        prop_assert_eq!(&through_file(&script, &events, 7), &folded(&script, &possible));
         for stall in timeline.stalls.newest_first() {
             let sum: u64 = stall.blame.shares.iter().map(|share| share.ns).sum();
             prop_assert_eq!(sum, stall.tick.busy_ns);

@@ -1,0 +1,239 @@
+//! The times that an event can carry. An event whose own times contradict each other is damaged, and figures made of it
+//! would be certain and wrong: a task that starts after it ends would have run for 0.
+//!
+//! Every reader asks a [`Chronology`], so that a ring and the recording of it hold the same events. Three things are
+//! contradictions: times of one event in an impossible order; a loop's activity that began before the tick in which it
+//! ended; and one that began before the recorded session.
+
+use std::collections::HashMap;
+
+use crate::event::Event;
+use crate::ids::{SourceId, Timestamp};
+use crate::stamped::Stamped;
+
+/// How far two times of one clock may be in the wrong order: the clocks of two processors differ a little, and a loop that
+/// keeps due times in milliseconds fires up to one early.
+pub const SLACK_NS: u64 = 2_000_000;
+
+/// How far two times of different clocks may be in the wrong order, beyond what the clocks are known to be wrong by. As
+/// much as the times of records may lie in the future.
+pub const CLOCKS_SLACK_NS: u64 = 1_000_000_000;
+
+/// Most emitters whose ticks are followed.
+const EMITTERS_MAX: usize = 1024;
+
+/// What the times of an event must obey, besides the record's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// It has none, or only due times and deadlines, which may be in the past or in the future, and readings of a clock
+    /// that may be another one. Or it says where something is missing, and is believed in any case.
+    Any,
+    /// `first`, then `start`, then the record's time.
+    Extent { first: Timestamp, start: Timestamp },
+    /// The same, by a loop: within its session, and from `start` on within one of its ticks if it is in one.
+    OfLoop { first: Timestamp, start: Timestamp },
+    /// A timer's: due, then found due, then the record's time.
+    Fired { due: Timestamp, fired: Timestamp },
+}
+
+/// The rule of each kind of event. The `match` is exhaustive: a new kind with times has to say what it is.
+const fn rule_of(event: &Event) -> Rule {
+    match *event {
+        Event::TickEnd { start, .. }
+        | Event::Phase { start, .. }
+        | Event::Poll { start, .. }
+        | Event::Microtasks { start, .. }
+        | Event::DeferredRan { start, .. }
+        | Event::Immediates { start, .. }
+        | Event::GcRan { start, .. }
+        | Event::IoReady { start, .. }
+        | Event::SlowTask { start, .. }
+        | Event::Pumped { start, .. } => Rule::OfLoop { first: start, start },
+        Event::TaskRan { queued, start, .. } => Rule::OfLoop { first: queued, start },
+        Event::WorkRan { queued, start, .. } | Event::AgendaRan { queued, start, .. } => {
+            Rule::Extent { first: queued, start }
+        }
+        Event::TaskQueued { queued: start, .. }
+        | Event::SnapshotTask { queued: start, .. }
+        | Event::SignalArrived { arrived: start, .. }
+        | Event::SignalDelivered { arrived: start, .. }
+        | Event::GcRendezvous { start, .. }
+        // A span may have begun in an earlier tick, and so may a shutdown.
+        | Event::Span { start, .. }
+        | Event::ShutdownEnded { start, .. }
+        | Event::CallbackRan { start, .. }
+        | Event::Pressure { start, .. } => Rule::Extent { first: start, start },
+        Event::Suspended { alive, start, .. } => Rule::Extent { first: alive, start },
+        Event::TimerFired { due, fired, .. } => Rule::Fired { due, fired },
+        // An interval whose period was changed, or a loop that is late, arms timers that are due already.
+        Event::TimerArmed { due: _, .. }
+        | Event::SnapshotTimer { due: _, .. }
+        | Event::SnapshotLoop { due: _, .. }
+        | Event::SnapshotGc { periodic_due_ns: _, one_shot_due_ns: _, sample_due_ns: _, .. }
+        | Event::InputRun { until_ns: _ }
+        | Event::ShutdownBegan { deadline: _ }
+        // What a recorder saw of an emitter may have begun since it looked at its clock.
+        | Event::Running { since: _, deadline: _, .. }
+        // Times of a ring may go back between two records.
+        | Event::Lost { from: _, .. }
+        // The clocks are compared as a whole.
+        | Event::Calibration { monotonic: _, .. }
+        // The loop's own clock, which a test or a simulation sets.
+        | Event::InputClock { now: _, .. } => Rule::Any,
+        Event::TickStart { tick: _ }
+        | Event::DeferredPosted { key: _, existed: _ }
+        | Event::TimerCleared { timer: _ }
+        | Event::QueueDepth { queue: _, depth: _ }
+        | Event::SignalDropped { total: _ }
+        | Event::GcDecision { action: _, reason: _, heap_bytes: _, threshold_bytes: _ }
+        | Event::GcMode { mode: _, unchanged_ticks: _ }
+        | Event::WorkQueued { task: _, tag: _, depth: _, parent: _ }
+        | Event::WorkSettled { task: _, tag: _ }
+        | Event::AgendaAdded { task: _, tag: _, priority: _, depth: _ }
+        | Event::WorkerState { worker: _, from: _, to: _ }
+        | Event::Wake { from: _, coalesced: _ }
+        | Event::Command { byte: _, known: _ }
+        | Event::RefChanged { what: _, delta: _, alive: _ }
+        | Event::LoopStopped { reason: _ }
+        | Event::IoRegistered { source: _, tag: _ }
+        | Event::IoRemoved { source: _ }
+        | Event::Exception { task: _, message: _ }
+        | Event::Violation { rule: _ }
+        | Event::Mark { label: _ }
+        | Event::Label { kind: _, id: _, text: _ }
+        | Event::InputBatch { queue: _, taken: _ }
+        | Event::InputHeap { heap_bytes: _ }
+        | Event::InputReturned { task: _, value: _ }
+        | Event::SnapshotBegin { tick: _, next_task: _, next_timer: _ }
+        | Event::SnapshotQueue { queue: _, depth: _ }
+        | Event::SnapshotRef { what: _, count: _ }
+        | Event::SnapshotEnd { parts: _, left_out: _ }
+        | Event::TimerRef { timer: _, referenced: _ }
+        | Event::ImmediateRef { task: _, referenced: _ }
+        | Event::InputGc { reason: _ }
+        | Event::DeferredRemoved { key: _ }
+        | Event::SnapshotDeferred { key: _, kept: _ }
+        | Event::IoLabel { source: _, label: _ }
+        | Event::IoModified { source: _, interest: _ }
+        | Event::SnapshotPending { what: _, tag: _, label: _, count: _ }
+        | Event::SnapshotPolicy { field: _, value: _ }
+        | Event::SnapshotIo { source: _, tag: _, interest: _, referenced: _, read: _, write: _ }
+        | Event::SnapshotSignal { signo: _, tag: _ }
+        | Event::SnapshotWork { task: _, tag: _, parent: _ }
+        | Event::SignalHandler { signo: _, tag: _, installed: _ }
+        | Event::IoRef { source: _, referenced: _ }
+        | Event::InputReady { source: _, readiness: _ }
+        | Event::InputNews { ends: _ }
+        | Event::InputStop { outside: _ }
+        | Event::InputShutdown { outside: _, within_ns: _ }
+        | Event::SnapshotOrigin { task: _, origin: _, signo: _ }
+        | Event::InputRefs { delta: _ }
+        | Event::Crashed {} => Rule::Any,
+    }
+}
+
+/// A tick in progress.
+#[derive(Clone, Copy, Debug)]
+struct OpenTick {
+    number: u64,
+    began: Timestamp,
+}
+
+/// Checks the events of one stream, in its order. See the [module](self).
+///
+/// ```
+/// use loop_probes::chronology::Chronology;
+/// use loop_probes::event::Event;
+/// use loop_probes::ids::{LabelId, SourceId, Timestamp};
+/// use loop_probes::stamped::Stamped;
+///
+/// let mut chronology = Chronology::new(Timestamp(0));
+/// let mut allows = |start| {
+///     let event = Event::Span { label: LabelId(1), start: Timestamp(start) };
+///     chronology.allows(&Stamped { at: Timestamp(50_000_000), source: SourceId(1), event }, 0)
+/// };
+/// assert!(allows(50_000_000) && !allows(60_000_000));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Chronology {
+    /// When the session started.
+    started: Timestamp,
+    open: HashMap<SourceId, OpenTick>,
+    /// The emitter asked for last, which is usually the next one, too.
+    newest: Option<(SourceId, Option<OpenTick>)>,
+}
+
+impl Chronology {
+    /// A checker of the stream of a session that started at `started`.
+    #[must_use]
+    pub fn new(started: Timestamp) -> Self {
+        Self { started, open: HashMap::new(), newest: None }
+    }
+
+    /// Whether the times of the next event of the stream can be true. The clocks are wrong by up to `clock_error_ns`.
+    #[inline]
+    pub fn allows(&mut self, stamped: &Stamped, clock_error_ns: u64) -> bool {
+        let Stamped { at, source, ref event } = *stamped;
+        let clocks = CLOCKS_SLACK_NS.saturating_add(clock_error_ns);
+        let is_allowed = match rule_of(event) {
+            Rule::Any => true,
+            Rule::Extent { first, start } => follow(first, start, SLACK_NS) && follow(start, at, SLACK_NS),
+            Rule::OfLoop { first, start } => {
+                let tick = self.tick_of(source);
+                follow(first, start, SLACK_NS)
+                    && follow(start, at, SLACK_NS)
+                    && follow(self.started, first, clocks)
+                    && tick.is_none_or(|tick| follow(tick.began, start, SLACK_NS) && tick.is_as_old(event))
+            }
+            Rule::Fired { due, fired } => follow(due, fired, SLACK_NS) && follow(fired, at, clocks),
+        };
+        match *event {
+            Event::TickStart { tick } => self.set_tick(source, Some(OpenTick { number: tick, began: at })),
+            Event::TickEnd { .. } => self.set_tick(source, None),
+            _ => {}
+        }
+        is_allowed
+    }
+
+    fn tick_of(&mut self, source: SourceId) -> Option<OpenTick> {
+        match self.newest {
+            Some((newest, tick)) if newest == source => tick,
+            _ => {
+                let tick = self.open.get(&source).copied();
+                self.newest = Some((source, tick));
+                tick
+            }
+        }
+    }
+
+    fn set_tick(&mut self, source: SourceId, tick: Option<OpenTick>) {
+        match tick {
+            Some(tick) if self.open.len() < EMITTERS_MAX || self.open.contains_key(&source) => {
+                self.open.insert(source, tick);
+            }
+            Some(_) => return,
+            None => {
+                self.open.remove(&source);
+            }
+        }
+        self.newest = Some((source, tick));
+    }
+}
+
+impl OpenTick {
+    /// Whether the end of this tick says when it began; any other event says nothing of that.
+    const fn is_as_old(&self, event: &Event) -> bool {
+        match *event {
+            Event::TickEnd { tick, start, .. } => tick != self.number || follow(start, self.began, SLACK_NS),
+            _ => true,
+        }
+    }
+}
+
+/// Whether `later` is at most `slack_ns` before `earlier`.
+const fn follow(earlier: Timestamp, later: Timestamp, slack_ns: u64) -> bool {
+    earlier.0 <= later.0.saturating_add(slack_ns)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Every kind of event with times that can be true, and with ones that cannot.
+
+use super::*;
+use crate::event::{FIELDS_MAX, FieldValue, Fields};
+use crate::ids::{Tag, TaskId, TimerId};
+use crate::text::InlineText;
+
+const MS: u64 = 1_000_000;
+
+/// The time of each event here.
+const AT: Timestamp = Timestamp(10_000 * MS);
+
+/// The times of each kind that has any besides the record's own, in the order of its fields, and whether each can come
+/// 10 s too late and too early. All others are 1 ms before the record.
+const TIMES: &[(&str, &[(&str, bool, bool)])] = &[
+    ("tick_end", &[("start", false, false)]),
+    ("phase", &[("start", false, false)]),
+    ("poll", &[("start", false, false)]),
+    ("task_queued", &[("queued", false, true)]),
+    ("task_ran", &[("queued", false, true), ("start", false, false)]),
+    ("microtasks", &[("start", false, false)]),
+    ("deferred_ran", &[("start", false, false)]),
+    ("immediates", &[("start", false, false)]),
+    ("timer_armed", &[("due", true, true)]),
+    ("timer_fired", &[("due", false, true), ("fired", false, false)]),
+    ("signal_arrived", &[("arrived", false, true)]),
+    ("signal_delivered", &[("arrived", false, true)]),
+    ("gc_ran", &[("start", false, false)]),
+    ("work_ran", &[("queued", false, true), ("start", false, false)]),
+    ("agenda_ran", &[("queued", false, true), ("start", false, false)]),
+    ("gc_rendezvous", &[("start", false, true)]),
+    ("io_ready", &[("start", false, false)]),
+    ("slow_task", &[("start", false, false)]),
+    ("span", &[("start", false, true)]),
+    ("lost", &[("from", true, true)]),
+    ("calibration", &[("monotonic", true, true)]),
+    ("input_clock", &[("now", true, true)]),
+    ("snapshot_timer", &[("due", true, true)]),
+    ("snapshot_task", &[("queued", false, true)]),
+    ("pumped", &[("start", false, false)]),
+    ("shutdown_began", &[("deadline", true, true)]),
+    ("shutdown_ended", &[("start", false, true)]),
+    ("snapshot_loop", &[("due", true, true)]),
+    ("callback_ran", &[("start", false, true)]),
+    ("running", &[("deadline", true, true), ("since", true, true)]),
+    ("suspended", &[("alive", false, true), ("start", false, false)]),
+    ("pressure", &[("start", false, true)]),
+];
+
+/// An event of this kind; each word is at least 1.
+fn event_of(code: u8, change: impl FnOnce(&mut Fields)) -> Event {
+    let mut fields = Fields::default();
+    (0..FIELDS_MAX).for_each(|_| fields.push(1));
+    let mut label = fields;
+    label.words[2..12].copy_from_slice(&InlineText::new("text").to_words());
+    let mut placed = fields;
+    placed.words[1] = 0x11;
+    let mut tries = [fields, label, placed].into_iter();
+    let mut fields = tries.find(|fields| Event::from_fields(code, AT, fields).is_ok()).unwrap();
+    change(&mut fields);
+    Event::from_fields(code, AT, &fields).unwrap()
+}
+
+/// The names and values of its times.
+fn times(event: Event) -> Vec<(&'static str, Timestamp)> {
+    let mut times = Vec::new();
+    event.each_field(|name, value| {
+        if let FieldValue::Time(time) = value {
+            times.push((name, time));
+        }
+    });
+    times
+}
+
+/// An event of this kind, each of its times as `of` says.
+fn with_times(code: u8, of: impl Fn(&str) -> Timestamp) -> Event {
+    let words: Vec<(usize, u64)> = times(event_of(code, |_| {}))
+        .into_iter()
+        .map(|(name, _)| {
+            let place = word_of(code, name);
+            (place, word_for(code, place, name, of(name)))
+        })
+        .collect();
+    let made = event_of(code, |fields| words.iter().for_each(|(place, word)| fields.words[*place] = *word));
+    assert!(times(made).into_iter().all(|(name, time)| time == of(name)), "{made:?}");
+    made
+}
+
+fn time_of(event: Event, name: &str) -> Option<Timestamp> {
+    times(event).into_iter().find(|(its, _)| *its == name).map(|(_, time)| time)
+}
+
+/// The place of the word of a time, which shows in what it changes.
+fn word_of(code: u8, name: &str) -> usize {
+    let usual = event_of(code, |_| {});
+    let is_it = |place: &usize| {
+        let mut fields = usual.to_fields(AT);
+        fields.words[*place] += 1;
+        let changed = Event::from_fields(code, AT, &fields);
+        changed.is_ok_and(|event| time_of(event, name) != time_of(usual, name))
+    };
+    (0..FIELDS_MAX).find(is_it).unwrap()
+}
+
+/// The word that stands for a time: absolute, plus one, or before the record.
+fn word_for(code: u8, place: usize, name: &str, time: Timestamp) -> u64 {
+    let candidates = [time.0, time.0 + 1, AT.0.wrapping_sub(time.0)];
+    let is_right = |word: &u64| {
+        let event = event_of(code, |fields| fields.words[place] = *word);
+        time_of(event, name) == Some(time)
+    };
+    candidates.into_iter().find(is_right).unwrap()
+}
+
+fn stamped(event: Event) -> Stamped {
+    Stamped { at: AT, source: SourceId(1), event }
+}
+
+/// Whether it is allowed in a tick that began at `began`.
+fn is_allowed(event: Event, began: Timestamp) -> bool {
+    let mut chronology = Chronology::new(Timestamp(0));
+    let begins = Stamped { at: began, source: SourceId(1), event: Event::TickStart { tick: 1 } };
+    assert!(chronology.allows(&begins, 0));
+    chronology.allows(&stamped(event), 0)
+}
+
+#[test]
+fn every_kind_says_which_of_its_times_can_be_true() {
+    let usual = Timestamp(AT.0 - MS);
+    for (code, kind) in Event::<Timestamp>::KINDS {
+        let names: Vec<&str> = times(event_of(*code, |_| {})).into_iter().map(|(name, _)| name).collect();
+        let expected = TIMES.iter().find(|(its, _)| its == kind).map_or(&[][..], |(_, times)| *times);
+        assert_eq!(names, expected.iter().map(|(name, ..)| *name).collect::<Vec<_>>(), "{kind}");
+        for (name, can_be_late, can_be_early) in expected {
+            let with = |time: Timestamp| with_times(*code, |its| if its == *name { time } else { usual });
+            let allowed = |time| is_allowed(with(time), usual);
+            assert!(allowed(usual), "{kind}.{name}");
+            // The record's clock, or another one.
+            assert_eq!(allowed(Timestamp(AT.0 + 10_000 * MS)), *can_be_late, "late {kind}.{name}");
+            assert_eq!(allowed(Timestamp(AT.0 - 9_000 * MS)), *can_be_early, "early {kind}.{name}");
+        }
+    }
+    assert!(TIMES.iter().all(|(kind, _)| Event::<Timestamp>::KINDS.iter().any(|(_, name)| name == kind)));
+}
+
+fn ran(queued: u64, start: u64) -> Event {
+    let (queued, start) = (Timestamp(queued), Timestamp(start));
+    let (task, tag) = (TaskId(1), Tag(1));
+    Event::TaskRan { task, tag, outcome: crate::event::Outcome::Done, queued, start }
+}
+
+#[test]
+fn clocks_that_differ_a_little_contradict_nothing() {
+    let began = Timestamp(AT.0 - 20 * MS);
+    for (queued, start, is_possible) in [
+        (began.0, began.0, true),
+        (0, AT.0, true),
+        (AT.0 + MS, AT.0 + MS, true),
+        (AT.0, AT.0 + 3 * MS, false),
+        (AT.0, AT.0 - MS, true),
+        (AT.0, AT.0 - 3 * MS, false),
+        (0, began.0 - MS, true),
+        (0, began.0 - 3 * MS, false),
+    ] {
+        assert_eq!(is_allowed(ran(queued, start), began), is_possible, "{queued} {start}");
+    }
+    let fired = |due, fired| {
+        let (due, fired) = (Timestamp(due), Timestamp(fired));
+        Event::TimerFired { timer: TimerId(1), tag: Tag(1), task: TaskId(1), due, fired, skipped: 0 }
+    };
+    // A millisecond too early by a loop that rounds; by a clock that is half a second ahead of the record's.
+    assert!(is_allowed(fired(AT.0 + MS, AT.0), began));
+    assert!(is_allowed(fired(AT.0, AT.0 + 500 * MS), began));
+    let ahead = stamped(fired(AT.0, AT.0 + 1_500 * MS));
+    let mut chronology = Chronology::new(Timestamp(0));
+    assert!(!chronology.allows(&ahead, 0) && chronology.allows(&ahead, 500 * MS));
+}
+
+#[test]
+fn what_a_loop_does_begins_in_its_tick_and_in_its_session() {
+    let mut chronology = Chronology::new(Timestamp(5_000 * MS));
+    let mut allows = |at: u64, source, event| {
+        chronology.allows(&Stamped { at: Timestamp(at * MS), source: SourceId(source), event }, 0)
+    };
+    assert!(allows(6_000, 1, ran(5_500 * MS, 5_600 * MS)), "it is in no tick");
+    assert!(!allows(6_000, 1, ran(3_900 * MS, 5_600 * MS)), "it was queued before the session");
+    assert!(allows(6_000, 1, ran(4_100 * MS, 5_600 * MS)), "the clocks may differ");
+    assert!(allows(7_000, 1, Event::TickStart { tick: 1 }));
+    assert!(!allows(7_100, 1, ran(6_000 * MS, 6_900 * MS)));
+    assert!(allows(7_100, 2, ran(6_000 * MS, 6_900 * MS)), "another emitter is in no tick");
+    let ended = |tick, start: u64| Event::TickEnd { tick, tasks_run: 1, start: Timestamp(start * MS) };
+    for (tick, start, is_possible) in
+        [(1, 7_000, true), (1, 6_900, false), (1, 7_200, false), (2, 7_200, true)]
+    {
+        allows(7_000, 1, Event::TickStart { tick: 1 });
+        assert_eq!(allows(7_300, 1, ended(tick, start)), is_possible, "{tick} {start}");
+        assert!(allows(7_400, 1, ran(6_000 * MS, 6_900 * MS)), "the tick is over");
+    }
+}

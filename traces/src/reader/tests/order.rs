@@ -1,0 +1,110 @@
+//! Events whose own times contradict each other.
+
+use loop_probes::event::{Outcome as Ended, PollReason};
+use loop_probes::ids::{Tag, TaskId, TimerId};
+
+use super::*;
+use crate::analysis::diff::Run;
+use crate::analysis::gate::{Gate, Limit, Outcome};
+use crate::summary::Summary;
+use crate::timeline::Timeline;
+
+const MS: u64 = 1_000_000;
+
+/// Reads the file of these events, each with its time in milliseconds: the number of malformed ones, and the verdict on
+/// "at most 1 ms" (or one) of each metric.
+fn read(events: &[(u64, Event)], metrics: &[&str]) -> (u64, Vec<Outcome>) {
+    let metadata = Script::default().metadata();
+    let begin = metadata.started.monotonic.0;
+    let stamped = |(at, event): &(u64, Event)| {
+        let event = event.map_time(|time| Timestamp(begin + time.0));
+        let event = match event {
+            Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+                let [due, fired] = [due, fired].map(|time| Timestamp(begin + time.0));
+                Event::TimerFired { timer, tag, task, due, fired, skipped }
+            }
+            event => event,
+        };
+        Stamped { at: Timestamp(begin + at * MS), source: SourceId(1), event }
+    };
+    let events: Vec<Stamped> = events.iter().map(stamped).collect();
+    let mut file = Vec::new();
+    let mut writer = TraceWriter::new(&mut file, Path::new("t"), &metadata, SMALL).unwrap();
+    writer.append(&events).unwrap();
+    writer.finish().unwrap();
+    let mut reader = open(&file).unwrap();
+    let mut timeline = Timeline::of(&metadata);
+    timeline.extend(&drain(&mut reader));
+    timeline.counts = reader.counts();
+    // Reading again counts nothing twice.
+    reader.seek(Timestamp(0)).unwrap();
+    drain(&mut reader);
+    assert_eq!(reader.counts(), timeline.counts);
+    let summary = Summary::new(&reader, &timeline);
+    let malformed = summary.malformed_events;
+    let run = Run { name: "t".to_owned(), summary, metadata: None };
+    let judged = metrics.iter().map(|metric| {
+        let metric = metric.parse().unwrap();
+        let limit = if format!("{metric}").ends_with("stalls") { 1.0 } else { MS as f64 };
+        Gate::new(metric, Limit::Max(limit)).unwrap().judge(&run).unwrap().outcome
+    });
+    (malformed, judged.collect())
+}
+
+fn ran(queued: u64, start: u64) -> Event {
+    let [queued, start] = [queued, start].map(|time| Timestamp(time * MS));
+    Event::TaskRan { task: TaskId(1), tag: Tag(1), outcome: Ended::Done, queued, start }
+}
+
+fn begun(tick: u64) -> Event {
+    Event::TickStart { tick }
+}
+
+fn ended(tick: u64, start: u64) -> Event {
+    Event::TickEnd { tick, tasks_run: 1, start: Timestamp(start * MS) }
+}
+
+fn poll(start: u64) -> Event {
+    let reason = PollReason::Timer;
+    Event::Poll { reason, ready: 0, timeout_ns: None, start: Timestamp(start * MS) }
+}
+
+fn fired(due: u64, fired: u64) -> Event {
+    let [due, fired] = [due, fired].map(|time| Timestamp(time * MS));
+    Event::TimerFired { timer: TimerId(1), tag: Tag(1), task: TaskId(1), due, fired, skipped: 0 }
+}
+
+#[test]
+fn a_run_that_ends_before_it_starts_decides_nothing() {
+    let around =
+        |event| [(1_000, begun(1)), (1_000, ran(999, 1_000)), (1_040, event), (1_041, ended(1, 1_000))];
+    let metrics = ["tasks.run.max", "tasks.wait.max"];
+    assert_eq!(read(&around(ran(999, 1_000)), &metrics), (0, vec![Outcome::Failed, Outcome::Held]));
+    for event in [ran(1_050, 1_050), ran(1_020, 1_010), ran(1_000, 900), ran(0, 1_060)] {
+        assert_eq!(read(&around(event), &metrics), (1, vec![Outcome::Undecided; 2]), "{event:?}");
+    }
+}
+
+#[test]
+fn a_timer_that_fires_before_it_is_due_decides_nothing() {
+    let metrics = ["timer_lag.max"];
+    let before = (1_000, fired(1_000, 1_000));
+    assert_eq!(read(&[before, (1_040, fired(1_040, 1_040))], &metrics), (0, vec![Outcome::Held]));
+    for event in [fired(11_040, 1_040), fired(1_040, 3_000)] {
+        assert_eq!(read(&[before, (1_040, event)], &metrics), (1, vec![Outcome::Undecided]), "{event:?}");
+    }
+}
+
+#[test]
+fn a_poll_that_began_before_its_tick_decides_nothing() {
+    let metrics = ["stalls", "ticks.run.max", "busy"];
+    let of = |poll| [(1_000, begun(1)), (1_039, ran(1_000, 1_000)), (1_040, poll), (1_041, ended(1, 1_000))];
+    let whole = vec![Outcome::Held, Outcome::Failed, Outcome::Failed];
+    assert_eq!(read(&of(poll(1_039)), &metrics), (0, whole));
+    assert_eq!(read(&of(poll(100)), &metrics), (1, vec![Outcome::Undecided; 3]));
+    // A tick whose end gives another beginning than its own.
+    for start in [900, 1_040] {
+        let events = [(1_000, begun(1)), (1_039, ran(1_000, 1_000)), (1_041, ended(1, start))];
+        assert_eq!(read(&events, &metrics[1..2]), (1, vec![Outcome::Undecided]), "{start}");
+    }
+}
