@@ -10,9 +10,11 @@ const MS: u64 = 1_000_000;
 /// The time of each event here.
 const AT: Timestamp = Timestamp(10_000 * MS);
 
-/// The times of each kind that has any besides the record's own, in the order of its fields, and whether each can come
-/// 10 s too late and too early. All others are 1 ms before the record.
-const TIMES: &[(&str, &[(&str, bool, bool)])] = &[
+/// A time's name, and whether it can come 10 s later and 9 s earlier than all others of its event.
+type Possible = (&'static str, bool, bool);
+
+/// The times of each kind that has any besides the record's own, in the order of its fields.
+const TIMES: &[(&str, &[Possible])] = &[
     ("tick_end", &[("start", false, false)]),
     ("phase", &[("start", false, false)]),
     ("poll", &[("start", false, false)]),
