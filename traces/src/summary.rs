@@ -361,7 +361,12 @@ impl Summary {
         let loop_name = blame::loop_names(timeline);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         let overdue = unfinished.timers.len() as u64;
-        let has_more_overdue = told.timers_armed && unfinished.has_timers_beyond_limit;
+        let most_overdue = match unfinished.has_timers_beyond_limit {
+            true => None,
+            false => Some(overdue.saturating_add(unfinished.timers_lost)),
+        };
+        let overdue_bounds = Bounds { lo: overdue, hi: most_overdue };
+        let overdue_bounds = (told.timers_armed && most_overdue != Some(overdue)).then_some(overdue_bounds);
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
         let late = told.timers.then(|| timers.late.saturating_add(late.count() as u64));
         let lag_ns = timers.lag_ns.percentiles_missing(&missing.lag);
@@ -421,7 +426,7 @@ impl Summary {
                 late,
                 late_bounds: families::timed_bounds(timeline, late, has_gaps || may_be_later),
                 overdue: told.timers_armed.then_some(overdue),
-                overdue_bounds: has_more_overdue.then_some(Bounds { lo: overdue, hi: None }),
+                overdue_bounds,
                 overdue_at_stop: told.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,
                 skipped,

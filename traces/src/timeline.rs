@@ -91,6 +91,7 @@ use hidden::Hidden;
 use loops::Loops;
 use open_tick::OpenTick;
 pub(crate) use poll_wait::PollWait;
+use unfinished::Replaced;
 
 /// The folded state of a stream of events. See the [module](self).
 ///
@@ -173,6 +174,7 @@ pub struct Timeline {
     /// Indexed as `open` is, one entry per emitter.
     gaps: Vec<Gaps>,
     hidden: Hidden,
+    replaced: Replaced,
     blame: Blame,
     harms: Harms,
     loops: Loops,
@@ -226,6 +228,7 @@ impl Timeline {
             open: Vec::new(),
             gaps: Vec::new(),
             hidden: Hidden::default(),
+            replaced: Replaced::default(),
             loops: Loops::default(),
             last_open: 0,
         }

@@ -40,7 +40,8 @@ pub struct TimersSummary {
     /// Due at the last known moment, or when the loop stopped, and had not fired.
     #[serde(default)]
     pub overdue: Option<u64>,
-    /// Where timers beyond the most that are tracked may be overdue: the range of `overdue`.
+    /// Where timers beyond the most that are tracked may be overdue, or ones whose records were lost: the range of
+    /// `overdue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overdue_bounds: Option<Bounds>,
     /// Of `overdue`, the ones whose loop has stopped: their lag is final.

@@ -50,10 +50,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let place = timeline.place_of(stamped);
     if let Some(place) = place.filter(|place| timeline.open[*place].closed && begins_loop(&event)) {
         // A ring is used again by the next loop of the same name.
+        timeline.loop_replaced(place);
         (timeline.open[place].closed, timeline.open[place].stopped) = (false, None);
-        timeline.keep_alive.forget(place);
-        timeline.queues.forget(place);
-        timeline.timers.forget(source);
     }
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];

@@ -141,6 +141,12 @@ impl KeepAlive {
         self.loops.get(place).and_then(Refs::due_beyond_limit)
     }
 
+    /// The number of timers of the emitter at `place` that were due before `time` and may have fired in records that were
+    /// lost, and how many of those are intervals.
+    pub(crate) fn may_be_overdue(&self, place: usize, time: Timestamp) -> [u64; 2] {
+        self.loops.get(place).map_or([0; 2], |refs| refs.may_be_overdue(time))
+    }
+
     /// Whether the emitter at `place` has registered a source with this tag.
     pub(crate) fn has_source(&self, place: usize, tag: Tag) -> bool {
         self.loops.get(place).is_some_and(|refs| refs.has_source(tag))

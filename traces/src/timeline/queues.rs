@@ -132,6 +132,8 @@ struct Emitter {
     has_lost: bool,
     /// Its queued tasks that have not run.
     waiting: Waiting,
+    /// Tasks that were queued before records were lost, of which it is unknown whether they ran.
+    before_loss: u64,
     /// Its loop has stopped and not gone on.
     is_stopped: bool,
 }
@@ -258,9 +260,21 @@ impl Queues {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
     }
 
+    /// The number of tasks of the emitter at `place` that may be waiting, or may have run in records that were lost.
+    pub(crate) fn may_wait(&self, place: usize) -> u64 {
+        self.emitters.get(place).map_or(0, |emitter| emitter.before_loss)
+    }
+
     /// Forgets what waits for the emitter at `place`: another loop uses its ring.
     pub(crate) fn forget(&mut self, place: usize) {
         self.change_waiting(place, Waiting::forget);
+        self.none_before_loss(place);
+    }
+
+    fn none_before_loss(&mut self, place: usize) {
+        if let Some(emitter) = self.emitters.get_mut(place) {
+            emitter.before_loss = 0;
+        }
     }
 
     #[inline]
@@ -314,6 +328,9 @@ impl Queues {
             Event::QueueDepth { queue, depth } => {
                 self.change_waiting(place, |waiting| waiting.sampled(queue, depth));
                 self.queue_mut(queue).sampled(place, at, depth);
+                if (queue, depth) == (Queue::Tasks, 0) {
+                    self.none_before_loss(place);
+                }
             }
             Event::TimerFired { task, .. } => {
                 if let Some(emitter) = self.emitter(place) {
@@ -339,6 +356,10 @@ impl Queues {
                         }
                     }
                     _ => {
+                        if queue == Some(Queue::Tasks) {
+                            // First in, first out.
+                            self.none_before_loss(place);
+                        }
                         let queue = queue.unwrap_or(Queue::Tasks);
                         self.queue_mut(queue).change(start, |depths| depths.took(place, start));
                     }
@@ -364,8 +385,9 @@ impl Queues {
                 self.snapshot = self.snapshot.take_if(|(its, _)| *its != place);
                 if let Some(emitter) = self.emitter(place) {
                     (emitter.is_after_loss, emitter.has_lost) = (true, true);
+                    emitter.before_loss += emitter.waiting.iter().count() as u64;
                 }
-                self.forget(place);
+                self.change_waiting(place, Waiting::forget);
                 for queue in &mut self.queues {
                     // A loss before the emitter's first record begins at an unknown time.
                     queue.change(from, |depths| match from < at {
@@ -387,6 +409,7 @@ impl Queues {
 
     fn snapshot_ended(&mut self, place: usize, at: Timestamp, whole: bool) {
         let Some((_, depths)) = self.snapshot.take_if(|(its, _)| *its == place && whole) else { return };
+        self.none_before_loss(place);
         for queue in IN_SNAPSHOTS {
             let (stats, depth) = (self.queue_mut(queue), depths[place_of(queue)]);
             stats.in_snapshot = true;

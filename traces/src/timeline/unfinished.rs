@@ -6,6 +6,7 @@
 //! from a timer that fired and whose task has not ended. What happened after the last known moment is unknown.
 
 mod items;
+mod replaced;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use loop_probes::recorder::Running;
 pub(crate) use self::items::Seen;
 pub(crate) use self::items::WaitingTask;
 pub use self::items::{OverdueTimer, RunningTask, StreamEnd, Unfinished, UnfinishedTick};
+pub(crate) use self::replaced::Replaced;
 use super::open_tick::OpenTick;
 use super::queues::Waits;
 use super::span::{SpanKind, TickSpan};
@@ -199,29 +201,37 @@ impl Timeline {
     fn waiting_tasks_at(&self, end: StreamEnd) -> Vec<WaitingTask> {
         // Any of them may have run in an event that is missing.
         let Some(known) = self.last.filter(|_| !self.has_unplaced_loss()) else { return Vec::new() };
-        let mut waiting = Vec::new();
-        for (place, open) in self.open.iter().enumerate() {
-            // Another task may have begun since the last record, so a wait is known only up to the end of the
-            // loop's current activity, or of the last one. A loop that stopped began none.
-            let seen = open.seen.filter(|seen| !seen.is_over);
-            let last_end = open.last_end();
-            waiting.extend(self.queues.waiting(place).map(|&Waits { task, tag, queued }| {
-                let as_of = match (open.stopped, seen) {
-                    (Some(stopped), _) => stopped,
-                    (None, Some(Seen { running: Running::Task { task: running, .. }, since, .. }))
-                        if running == task =>
-                    {
-                        since
-                    }
-                    (None, Some(seen)) => seen.until(open.known_until(known, end)),
-                    (None, None) => last_end,
-                };
-                let (source, is_final) = (open.source, open.stopped.is_some());
-                WaitingTask { source, task, tag, queued, as_of: as_of.max(queued), is_final }
-            }));
-        }
+        let mut waiting = self.replaced.waiting.clone();
+        (0..self.open.len()).for_each(|place| waiting.extend(self.waiting_at(place, known, end)));
         waiting.sort_by_key(|task| (std::cmp::Reverse(task.queue_wait_ns()), task.source, task.task));
         waiting
+    }
+
+    fn waiting_at(
+        &self,
+        place: usize,
+        known: Timestamp,
+        end: StreamEnd,
+    ) -> impl Iterator<Item = WaitingTask> + '_ {
+        let open = &self.open[place];
+        // Another task may have begun since the last record, so a wait is known only up to the end of the
+        // loop's current activity, or of the last one. A loop that stopped began none.
+        let seen = open.seen.filter(|seen| !seen.is_over);
+        let last_end = open.last_end();
+        self.queues.waiting(place).map(move |&Waits { task, tag, queued }| {
+            let as_of = match (open.stopped, seen) {
+                (Some(stopped), _) => stopped,
+                (None, Some(Seen { running: Running::Task { task: running, .. }, since, .. }))
+                    if running == task =>
+                {
+                    since
+                }
+                (None, Some(seen)) => seen.until(open.known_until(known, end)),
+                (None, None) => last_end,
+            };
+            let (source, is_final) = (open.source, open.stopped.is_some());
+            WaitingTask { source, task, tag, queued, as_of: as_of.max(queued), is_final }
+        })
     }
 
     /// Timers that were due at the last known moment, or when their loop stopped, and had not fired, most overdue
@@ -234,18 +244,21 @@ impl Timeline {
     fn overdue_timers_at(&self, end: StreamEnd) -> Vec<OverdueTimer> {
         // Any of them may have fired in an event that is missing.
         let Some(known) = self.last.filter(|_| !self.has_unplaced_loss()) else { return Vec::new() };
-        let mut overdue = Vec::new();
-        for (place, open) in self.open.iter().enumerate() {
-            let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, end));
-            let (source, is_final) = (open.source, open.stopped.is_some());
-            self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
-                if due < as_of {
-                    overdue.push(OverdueTimer { source, timer, tag, due, period_ns, as_of, is_final });
-                }
-            });
-        }
+        let mut overdue = self.replaced.timers.clone();
+        (0..self.open.len()).for_each(|place| self.overdue_at(place, known, end, &mut overdue));
         overdue.sort_by_key(|timer| (timer.due, timer.source, timer.timer));
         overdue
+    }
+
+    fn overdue_at(&self, place: usize, known: Timestamp, end: StreamEnd, overdue: &mut Vec<OverdueTimer>) {
+        let open = &self.open[place];
+        let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, end));
+        let (source, is_final) = (open.source, open.stopped.is_some());
+        self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
+            if due < as_of {
+                overdue.push(OverdueTimer { source, timer, tag, due, period_ns, as_of, is_final });
+            }
+        });
     }
 
     /// Whether a timer may be overdue that is not tracked because there are too many.
@@ -271,10 +284,14 @@ impl Timeline {
             tasks_unseen: 0,
             in_ticks_unseen: 0,
             waiting_unseen: 0,
+            waiting_lost: self.waiting_lost(),
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
-            has_timers_beyond_limit: self.has_unplaced_loss() || self.may_be_overdue_beyond_limit(end),
+            timers_lost: 0,
+            has_timers_beyond_limit: self.has_unplaced_loss()
+                || self.replaced.is_full
+                || self.may_be_overdue_beyond_limit(end),
             intervals_to_come: 0,
             end,
         };
@@ -283,6 +300,7 @@ impl Timeline {
             unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
         [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
+        unfinished.timers_lost = self.timers_lost(&unfinished);
         unfinished
     }
 
@@ -320,18 +338,46 @@ impl Timeline {
         place.is_some_and(|place| self.keep_alive.is_listed(place) || is_whole(place))
     }
 
+    /// The number of timers that may be overdue because of lost records: one may have been the firing of a timer that was
+    /// armed, or have armed one.
+    fn timers_lost(&self, unfinished: &Unfinished) -> u64 {
+        let known = self.last.unwrap_or_default();
+        let lost = (0..self.open.len()).filter(|place| self.keep_alive.has_lost(*place));
+        let armed = lost.map(|place| {
+            let open = &self.open[place];
+            let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, unfinished.end));
+            self.keep_alive.may_be_overdue(place, as_of)[0]
+        });
+        let of_others = self.replaced.timers_lost;
+        let armed = armed.reduce(u64::saturating_add).map(|armed| armed.saturating_add(self.lost_in_all()));
+        armed.unwrap_or(0).saturating_add(of_others)
+    }
+
+    /// The number of tasks that may have waited until now, or until their loop stopped, or have run in lost records.
+    fn waiting_lost(&self) -> u64 {
+        let full = if self.replaced.is_full { u32::MAX.into() } else { self.replaced.waiting_lost };
+        (0..self.open.len()).fold(full, |sum, place| sum.saturating_add(self.queues.may_wait(place)))
+    }
+
     /// The number of timers that may be overdue although none of them is known to be, and how many of those may be
-    /// intervals. After the last known moment, armed timers may have become due. A reading that began in the middle does
-    /// not know what was armed before, of which any number may be due while the loop is busy.
+    /// intervals. One that was armed before a loss may have fired in it, or not. After the last known moment, armed timers
+    /// may have become due. A reading that began in the middle does not know what was armed before, of which any number
+    /// may be due while the loop is busy.
     fn timers_to_come(&self, unfinished: &Unfinished) -> [u64; 2] {
         let Some(known) = self.last else { return [0; 2] };
         if unfinished.has_timers_beyond_limit {
             return [u32::MAX.into(); 2];
         }
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
-        let [mut to_come, mut intervals] = [0u64; 2];
-        let loops = self.open.iter().enumerate().filter(|(_, open)| open.is_loop() && open.stopped.is_none());
-        for (place, open) in loops {
+        let [mut to_come, mut intervals] = [self.replaced.timers_lost, self.replaced.intervals_lost];
+        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| open.is_loop()) {
+            let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, unfinished.end));
+            let may_be_overdue = self.keep_alive.may_be_overdue(place, as_of);
+            to_come += may_be_overdue[0];
+            intervals += may_be_overdue[1];
+            if open.stopped.is_some() {
+                continue;
+            }
             let is_busy = || {
                 let own = unfinished.growing().filter(|tick| tick.source == open.source);
                 own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
@@ -343,7 +389,6 @@ impl Timeline {
             if is_end_known {
                 continue;
             }
-            let as_of = open.known_until(known, unfinished.end);
             self.keep_alive.each_armed(place, |_, _, due, period_ns| {
                 to_come += u64::from(due >= as_of);
                 intervals += u64::from(due >= as_of && period_ns.is_some());

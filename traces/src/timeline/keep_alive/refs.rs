@@ -44,6 +44,9 @@ pub(super) struct Refs {
     /// Records were lost since the last snapshot.
     pub(super) has_lost: bool,
     now: Picture,
+    /// Timers that were armed when records were lost, until something shows what became of them: a lost record may have
+    /// been their firing.
+    before_loss: HashMap<TimerId, Armed>,
     /// A snapshot whose end has not been read yet.
     gathering: Option<Picture>,
     /// What each source was registered as, which snapshots do not say, and whether it keeps the loop alive.
@@ -90,6 +93,7 @@ impl Refs {
             left_out: 0,
             has_lost: false,
             now: Picture::default(),
+            before_loss: HashMap::new(),
             gathering: None,
             sources: HashMap::new(),
             registered: None,
@@ -133,6 +137,9 @@ impl Refs {
                 if let Some(picture) = self.gathering.take() {
                     (self.now, self.as_of, self.left_out) = (picture, Some(at), left_out);
                     self.has_lost = false;
+                    if left_out == 0 {
+                        self.before_loss.clear();
+                    }
                 }
             }
             Event::SnapshotRef { what, count } => self.gather(|picture| {
@@ -154,7 +161,10 @@ impl Refs {
                 });
             }
             Event::Lost { .. } => {
-                (self.now, self.gathering, self.as_of, self.fired) = (Picture::default(), None, None, None);
+                let Picture { timers, beyond_limit, .. } = std::mem::take(&mut self.now);
+                self.before_loss.extend(timers);
+                self.now.beyond_limit = beyond_limit;
+                (self.gathering, self.as_of, self.fired) = (None, None, None);
                 self.has_lost = true;
             }
             Event::RefChanged { what, delta, alive } => {
@@ -251,6 +261,7 @@ impl Refs {
     }
 
     fn armed(&mut self, timer: TimerId, tag: Tag, due: Timestamp, period_ns: Option<u64>) {
+        self.is_seen(timer);
         // An interval is armed again with each firing: one lookup is enough.
         if let Some(armed) = self.now.timers.get_mut(&timer) {
             *armed = Armed { tag, due: Some(due), period_ns, ..*armed };
@@ -278,8 +289,22 @@ impl Refs {
         match self.now.timers.get_mut(&timer) {
             Some(armed) if armed.period_ns.is_some() => armed.due = None,
             Some(_) => self.disarmed(timer),
-            None => {}
+            None => self.is_seen(timer),
         }
+    }
+
+    /// An event shows what has become of this timer.
+    fn is_seen(&mut self, timer: TimerId) {
+        if !self.before_loss.is_empty() {
+            self.before_loss.remove(&timer);
+        }
+    }
+
+    /// The number of timers due before `time` of which it is unknown whether they fired, and how many of those are
+    /// intervals.
+    pub(super) fn may_be_overdue(&self, time: Timestamp) -> [u64; 2] {
+        let due = || self.before_loss.values().filter(|armed| armed.due.is_none_or(|due| due < time));
+        [due().count() as u64, due().filter(|armed| armed.period_ns.is_some()).count() as u64]
     }
 
     /// The next period of the interval that fired last begins at `now`.
@@ -310,6 +335,7 @@ impl Refs {
     }
 
     fn disarmed(&mut self, timer: TimerId) {
+        self.is_seen(timer);
         if let Some(armed) = self.now.timers.remove(&timer)
             && armed.referenced
         {

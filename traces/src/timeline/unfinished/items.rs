@@ -258,11 +258,17 @@ pub struct Unfinished {
     /// Posts and signals that may be waiting for busy loops, which record them only when they take them: any number if
     /// there is such a loop.
     pub waiting_unseen: u64,
+    /// Tasks queued before records were lost, of which it is unknown whether they have run.
+    pub waiting_lost: u64,
     /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
-    /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment, or any
-    /// number if they may have been armed before the reading began.
+    /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment; ones
+    /// armed before a loss, which may have fired in it; or any number if they may have been armed before the reading
+    /// began.
     pub timers_to_come: u64,
+    /// How many may have been overdue at the last known moment besides those that are known to be, because of records
+    /// that were lost.
+    pub timers_lost: u64,
     /// How many of those may be intervals, which may have skipped periods.
     pub intervals_to_come: u64,
     /// Timers beyond the most that are tracked may be overdue.
@@ -347,7 +353,8 @@ impl Unfinished {
         let paused: Vec<_> = paused.into_iter().filter(|tick| tick.busy_ns > 0).collect();
         missing.ticks = std::mem::take(&mut missing.ticks).with_paused(busy(&paused));
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);
-        (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, self.waiting_unseen);
+        let waiting_unseen = self.waiting_unseen.saturating_add(self.waiting_lost);
+        (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, waiting_unseen);
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
         add(&mut missing.in_ticks, Histogram::new(), self.in_ticks_unseen);
         add(&mut missing.signals, Histogram::new(), self.waiting_unseen);
@@ -373,7 +380,7 @@ impl Unfinished {
         };
         (missing.waiting, missing.waited) = (by_tag(&waiting), by_tag(&waited));
         add_final(&mut missing.waits, waits(&waited));
-        add(&mut missing.waits, waits(&waiting), self.waiting_unseen);
+        add(&mut missing.waits, waits(&waiting), waiting_unseen);
         add_final(&mut missing.lag, lag(&late));
         add(&mut missing.lag, lag(&overdue), self.timers_to_come);
         add_final(&mut missing.lag_corrected, corrected(&late));

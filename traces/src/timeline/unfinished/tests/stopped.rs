@@ -310,3 +310,66 @@ fn a_task_may_have_ended_in_an_event_that_is_missing_somewhere() {
     assert_eq!(run_ms(SourceCounts { malformed: 1, ..none }), Some(3));
     assert_eq!(run_ms(SourceCounts { lost_records: 1, ..none }), Some(3));
 }
+
+/// Ten timers on time and `overdue` at the stop, which comes after a loss of `lost` records.
+fn overdue_at_stop(overdue: u64, lost: u64) -> Vec<Stamped> {
+    let mut events = vec![begun(1, 0)];
+    for timer in 1..=10 {
+        let (tag, task, time) = (TAG, TaskId(timer), Timestamp(2 * MS));
+        let fired =
+            Event::TimerFired { timer: TimerId(timer), tag, task, due: time, fired: time, skipped: 0 };
+        events.extend([
+            at(MS, armed(timer, 2 * MS, None)),
+            at(2 * MS, fired),
+            ran(timer, 2 * MS, 2 * MS + 1),
+        ]);
+    }
+    events.extend((11..11 + overdue).map(|timer| at(3 * MS, armed(timer, 4 * MS, None))));
+    events.extend((11..11 + overdue).map(|task| queued(100 + task, 4 * MS)));
+    events.push(at(5 * MS, Event::TickEnd { tick: 1, tasks_run: 10, start: Timestamp(0) }));
+    events.extend((lost > 0).then(|| at(6 * MS, Event::Lost { count: lost, from: Timestamp(5 * MS) })));
+    events.push(stopped(StopReason::Closed, 504));
+    events
+}
+
+#[test]
+fn what_was_armed_and_queued_before_a_loss_may_have_waited_until_the_stop() {
+    let gates = |summary: &Summary| {
+        let judge = |metric: &str| judged(summary, metric, Limit::Max(MS as f64)).0;
+        [judge("timer_lag.p90"), judge("timer_lag_corrected.p90"), judge("tasks.wait.p90")]
+    };
+    let whole = summary(overdue_at_stop(20, 0));
+    assert_eq!((whole.timers.overdue, whole.timers.overdue_bounds), (Some(20), None));
+    assert_eq!(gates(&whole), [Outcome::Failed; 3]);
+    // A lost record may have been a firing, or have armed another timer.
+    let lossy = summary(overdue_at_stop(20, 1));
+    let bounds = Some(Bounds { lo: 0, hi: Some(21) });
+    assert_eq!((lossy.timers.overdue, lossy.timers.overdue_bounds), (Some(0), bounds));
+    assert_eq!(gates(&lossy), [Outcome::Undecided; 3]);
+    // A snapshot shows that they are not armed any more, nor the tasks queued.
+    let mut listed = overdue_at_stop(20, 1);
+    let next = (TaskId(200), TimerId(200));
+    let begin = Event::SnapshotBegin { tick: 2, next_task: next.0, next_timer: next.1 };
+    let end = Event::SnapshotEnd { parts: 0, left_out: 0 };
+    let last = listed.pop().unwrap();
+    listed.extend([begun(2, 7 * MS), at(7 * MS, begin), at(7 * MS, end), last]);
+    let listed = summary(listed);
+    assert_eq!(listed.timers.overdue_bounds, None);
+    assert_eq!(gates(&listed)[0], Outcome::Held);
+}
+
+#[test]
+fn what_waited_for_a_loop_has_waited_although_another_one_uses_its_ring() {
+    let alone = summary(overdue_at_stop(3, 0));
+    let mut events = overdue_at_stop(3, 0);
+    events.extend([
+        begun(1, 600 * MS),
+        at(601 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(600 * MS) }),
+    ]);
+    let followed = summary(events);
+    assert_eq!((alone.timers.overdue_at_stop, alone.timers.lag_ns.max), (Some(3), Some(500 * MS)));
+    assert_eq!(followed.timers.overdue_at_stop, alone.timers.overdue_at_stop);
+    assert_eq!(followed.timers.lag_ns, alone.timers.lag_ns);
+    assert_eq!(followed.tasks.queue_wait_ns, alone.tasks.queue_wait_ns);
+    assert_eq!(judged(&followed, "timer_lag.max", Limit::Max(MS as f64)), (Outcome::Failed, None));
+}
