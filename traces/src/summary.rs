@@ -454,7 +454,7 @@ impl Summary {
             keep_alive: faces::keep_alive(timeline),
             keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
             commands: faces::commands(timeline),
-            pumps: faces::pumps(timeline, &missing.others),
+            pumps: faces::pumps(timeline, &missing.others, &unfinished),
             futures: faces::futures(timeline),
             shutdown: faces::shutdown(timeline),
             loops: Vec::new(),

@@ -147,14 +147,13 @@ fn shutdown(out: &mut String, summary: &Summary) {
         Some(ns) => format!("took {}{limit}", duration(ns)),
         None => format!("goes on{limit}"),
     };
-    line!(
-        out,
-        "shutdown at {} {took}: {} finished, {} cancelled, {} left",
-        position(shutdown.at_ns),
-        count(shutdown.finished),
-        count(shutdown.cancelled),
-        count(shutdown.left)
-    );
+    let at = position(shutdown.at_ns);
+    let counts =
+        [(shutdown.finished, "finished"), (shutdown.cancelled, "cancelled"), (shutdown.left, "left")];
+    let counts: Vec<_> =
+        counts.iter().filter_map(|(of, name)| of.map(|of| format!("{} {name}", count(of)))).collect();
+    let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
+    line!(out, "shutdown at {at} {took}{counts}");
 }
 
 #[cfg(test)]

@@ -26,8 +26,11 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
         line!(out, "{}", open_tick(open, summary.source.state, columns));
     }
     let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
-    let by = most.map_or_else(String::new, |ns| format!(", by at least {}", duration(ns)));
     let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
+    // How late a timer was when its loop stopped is final.
+    let (listed, at_least) = if overdue > 0 { (overdue, "at least ") } else { (at_stop, "") };
+    let longest = if listed > 1 { "the longest " } else { "" };
+    let by = most.map_or_else(String::new, |ns| format!(", {longest}by {at_least}{}", duration(ns)));
     // What is missing is said elsewhere.
     let is_missing = summary.lost_records > 0 || summary.malformed_events > 0;
     if summary.timers.overdue_bounds.is_some() && !is_missing {

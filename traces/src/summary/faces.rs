@@ -6,8 +6,8 @@ use loop_probes::ids::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Missing;
-use crate::histogram::Percentiles;
-use crate::timeline::{Agenda, StreamEnd, Timeline, command_name};
+use crate::histogram::{Histogram, Percentiles};
+use crate::timeline::{Agenda, StreamEnd, Timeline, Unfinished, command_name};
 
 /// The agenda.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,12 +181,12 @@ pub struct ShutdownSummary {
     /// What it took; null while it went on.
     #[serde(default)]
     pub run_ns: Option<u64>,
-    /// Pieces of work that ran to their end meanwhile.
-    pub finished: u64,
+    /// Pieces of work that finished during the shutdown; null, like the next two, while it goes on.
+    pub finished: Option<u64>,
     /// Pieces of work that were cancelled.
-    pub cancelled: u64,
+    pub cancelled: Option<u64>,
     /// Pieces of work that the deadline cut off.
-    pub left: u64,
+    pub left: Option<u64>,
 }
 
 pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> Option<AgendaSummary> {
@@ -271,8 +271,10 @@ pub(super) fn commands(timeline: &Timeline) -> Option<CommandsSummary> {
     Some(CommandsSummary { count: commands.count(), unknown: commands.unknown(), by_byte: by_byte.collect() })
 }
 
-pub(super) fn pumps(timeline: &Timeline, missing: &Missing) -> Option<PumpsSummary> {
+/// The pumps. One that is running has no record, like a checkpoint.
+pub(super) fn pumps(timeline: &Timeline, missing: &Missing, unfinished: &Unfinished) -> Option<PumpsSummary> {
     let pumps = Some(&timeline.pumps).filter(|pumps| pumps.count() > 0)?;
+    let missing = &missing.clone().with_unfinished(Histogram::new(), unfinished.in_ticks_unseen);
     Some(PumpsSummary {
         count: pumps.count(),
         handled: pumps.handled,
@@ -291,7 +293,7 @@ pub(super) fn shutdown(timeline: &Timeline) -> Option<ShutdownSummary> {
     let shutdown = timeline.shutdown?;
     let first = timeline.first_at().unwrap_or_default();
     let counted = |of: fn(&crate::timeline::ShutdownEnd) -> u32| {
-        shutdown.ended.as_ref().map_or(0, |ended| u64::from(of(ended)))
+        shutdown.ended.as_ref().map(|ended| u64::from(of(ended)))
     };
     Some(ShutdownSummary {
         at_ns: shutdown.began.ns_since(first),

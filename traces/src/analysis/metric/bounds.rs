@@ -113,6 +113,8 @@ impl Metric {
                 Unit::Count if name == "stalls" && summary.ticks.stalls_bounds.is_some() => {
                     summary.ticks.stalls_bounds.map_or(unbounded, Bounds::from)
                 }
+                // One record has the number that the last shutdown left.
+                Unit::Count if name == "shutdown.left" => Bounds { low: 0.0, high: None },
                 // What waits at the end may have run, or ended, in a record that was lost.
                 Unit::Count if !self.only_rises() => Bounds { low: 0.0, high: Some(value + lost as f64) },
                 Unit::Count if self.is_one_a_record() => {

@@ -163,7 +163,7 @@ pub const FIGURES: &[Figure] = &[
         of_agenda(s, |agenda| agenda.waiting)
     }),
     known("shutdown.left", Count, MoreIsWorse, "work that the last shutdown cut off", |s| {
-        count(s.shutdown.map(|shutdown| shutdown.left))
+        count(s.shutdown.and_then(|shutdown| shutdown.left))
     }),
 ];
 

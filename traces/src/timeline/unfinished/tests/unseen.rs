@@ -152,3 +152,40 @@ fn collections_alone_say_nothing_about_decisions() {
     let page = crate::report::text(&summary);
     assert!(page.contains("\ngc ") && !page.contains("decided"), "{page}");
 }
+
+#[test]
+fn a_pump_that_runs_has_no_record() {
+    let pumped = |start: u64, end: u64| {
+        let (handled, ready, timeout_ns, start) = (true, true, 0, Timestamp(start));
+        at(end, Event::Pumped { handled, ready, timeout_ns, start })
+    };
+    let ended = at(5 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(MS) });
+    let events = [begun(1, MS), pumped(2 * MS, 2 * MS + 50), ended, begun(2, 6 * MS)];
+    let now = |running| {
+        let summary = summary([&events[..], &[seen(running, 7 * MS, 900 * MS)]].concat());
+        judged(&summary, "pumps.run.max", Limit::Max(10e6)).0
+    };
+    assert_eq!(now(Running::Phase(Phase::Pump)), Outcome::Undecided);
+    assert_eq!(now(Running::Poll { deadline: None }), Outcome::Held);
+}
+
+#[test]
+fn what_a_shutdown_leaves_is_unknown_until_it_has_ended() {
+    let began = at(2 * MS, Event::ShutdownBegan { deadline: Timestamp(50 * MS) });
+    let ended =
+        at(90 * MS, Event::ShutdownEnded { finished: 1, cancelled: 2, left: 0, start: Timestamp(2 * MS) });
+    let lost = at(95 * MS, Event::Lost { count: 1, from: Timestamp(91 * MS) });
+    let judge = |events: &[Stamped]| {
+        let summary = summary([&[begun(1, MS)], events].concat());
+        let left = summary.shutdown.unwrap().left;
+        (left, judged(&summary, "shutdown.left", Limit::Max(3.0)))
+    };
+    assert_eq!(judge(&[began]), (None, (Outcome::Undecided, None)));
+    assert_eq!(judge(&[began, lost]), (None, (Outcome::Undecided, None)));
+    assert_eq!(judge(&[began, ended]), (Some(0), (Outcome::Held, None)));
+    assert_eq!(
+        judge(&[began, ended, lost]),
+        (Some(0), (Outcome::Undecided, Some((0.0, None)))),
+        "another one"
+    );
+}
