@@ -294,6 +294,25 @@ fn b03_a_reload_ends_the_batch_of_timers_and_the_rest_fires_next_turn_in_order()
     assert_eq!(world.turn(), ["b", "c"]);
 }
 
+/// A task that panics has not reloaded anything, on the fast path of plain tasks as on the other.
+#[test]
+fn b03_a_reload_that_panics_ends_no_batch() {
+    let policy = |name| Policy::builder(name);
+    let slow = policy("slow").task_time_per_tick(Some(ms(1_000))).build().unwrap();
+    for policy in [policy("fast").build().unwrap(), slow] {
+        let mut world = World::with_policy(policy);
+        let log = world.log.clone();
+        world.lp.with(|cx| {
+            cx.post(log.then("panics", |cx| {
+                cx.reload();
+                std::panic::resume_unwind(Box::new("on purpose"));
+            }));
+            cx.post(log.task("next"));
+        });
+        assert_eq!(world.turn(), ["panics", "next"]);
+    }
+}
+
 #[test]
 fn b03_a_reload_ends_the_batch_of_immediates_and_the_rest_runs_next_turn_in_order() {
     let mut world = World::new();

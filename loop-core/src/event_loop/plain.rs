@@ -72,6 +72,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.depth = depth;
             let current = replace(&mut self.core.current, Current::NONE);
             let id = current.task.unwrap_or(TaskId(0));
+            let mut outcome = current.outcome;
             match ended {
                 Ok(End::Empty) => break Err(Pass::Empty),
                 Ok(End::Special(next)) => {
@@ -80,14 +81,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 }
                 Ok(End::Attention) => {}
                 Err(panic) => {
+                    outcome = Outcome::Panicked;
                     self.panicked(current, panic);
                     if RECORDED {
                         self.core.at = self.clock.ticks();
-                        ran(&self.core, id, begun, Outcome::Panicked, &mut self.slow, &self.clock);
+                        ran(&self.core, id, begun, outcome, &mut self.slow, &self.clock);
                     }
                 }
             }
-            if current.outcome == Outcome::Reload {
+            if outcome == Outcome::Reload {
                 self.owes_drain = true;
                 not_counted = 1;
                 break Err(Pass::Reload);
