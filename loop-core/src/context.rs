@@ -11,7 +11,7 @@ mod work;
 use std::fmt;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 pub use self::io_options::IoOptions;
@@ -69,6 +69,9 @@ impl<T: Task> Context<'_, T> {
     #[inline]
     pub fn microtask(&mut self, task: T) {
         self.core.scheduler.microtasks_mut().push(task);
+        if self.core.current.is_outside {
+            self.core.called(LoopCall::Microtask);
+        }
     }
 
     /// Posts `callback` to the deferred queue, which runs each `key` once per drain however often it was posted: after
@@ -172,6 +175,7 @@ impl<T: Task> Context<'_, T> {
     /// Takes back one [`hold`](Self::hold) just before the next poll.
     pub fn release_later(&mut self, label: &'static str) {
         self.core.scheduler.refs.release_later(label);
+        self.core.called(LoopCall::Release);
     }
 
     /// Nests one level deeper: nothing is drained before the matching [`exit`](Self::exit) of the outermost level,

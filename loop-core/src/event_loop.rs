@@ -12,6 +12,7 @@ mod embed;
 mod gc;
 mod inbound;
 mod observe;
+mod outside;
 mod pending;
 mod plain;
 mod poll;
@@ -29,11 +30,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::{ClockPoint, Event, Origin, StopReason};
+use loop_probes::event::{ClockPoint, Event, LoopCall, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
-use self::core::{Core, Current};
+use self::core::Core;
 use self::tick::{Flow, Half};
 use crate::context::Context;
 use crate::error::LoopError;
@@ -209,7 +210,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if !self.exits_in_turn && self.ends() {
                 return Ok(StopReason::Drained);
             }
-            match self.whole_turn(done)? {
+            match self.ticked(None, |this| this.run_both(done))? {
                 Flow::Next => {}
                 Flow::Exit => return Ok(StopReason::Drained),
                 Flow::Done => return Ok(StopReason::Deadline),
@@ -238,21 +239,21 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// [`LoopError::Wait`] if the poller fails.
     pub fn turn(&mut self) -> Result<(), LoopError> {
-        self.whole_turn(&mut || false).map(|_| ())
+        self.ticked(Some(LoopCall::Turn), |this| this.run_both(&mut || false)).map(drop)
     }
 
-    fn whole_turn(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
-        self.ticked(|this| match this.run_steps(Half::Tick, done)? {
-            Flow::Next => this.run_steps(Half::AutoTick, done),
+    fn run_both(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
+        match self.run_steps(Half::Tick, done)? {
+            Flow::Next => self.run_steps(Half::AutoTick, done),
             ended => Ok(ended),
-        })
+        }
     }
 
     /// The first half of a turn, in the policy's order; with Bun's, external arrivals, then the task queue until it
     /// is empty or the tick's budget is spent. Never waits.
     pub fn tick(&mut self) {
         // Only a poll can fail, and no policy polls here.
-        let _ = self.ticked(|this| this.run_steps(Half::Tick, &mut || false));
+        let _ = self.ticked(Some(LoopCall::Tick), |this| this.run_steps(Half::Tick, &mut || false));
     }
 
     /// The second half of a turn, in the policy's order; with Bun's, immediates, the poll, readiness callbacks, due
@@ -262,70 +263,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// [`LoopError::Wait`] if the poller fails.
     pub fn auto_tick(&mut self) -> Result<(), LoopError> {
-        self.ticked(|this| this.run_steps(Half::AutoTick, &mut || false)).map(|_| ())
+        self.ticked(Some(LoopCall::AutoTick), |this| this.run_steps(Half::AutoTick, &mut || false)).map(drop)
     }
 
     /// Asks the run to end after the current turn; called before a run, it makes that run return at once.
     pub fn stop(&mut self) {
         self.core.shared.ask_to_stop();
-    }
-
-    /// Nests one level deeper: callbacks from outside run between `enter` and [`exit`](Self::exit).
-    pub fn enter(&mut self) {
-        self.core.depth += 1;
-    }
-
-    /// Leaves a level. Leaving the outermost drains the microtasks and the deferred queue.
-    pub fn exit(&mut self) {
-        if self.core.depth == 1 {
-            self.validator.drain();
-            self.core.on = self.core.recorder.is_enabled();
-            self.mark();
-            self.core.scheduler.refill_deferred();
-            self.drain(None);
-        }
-        self.core.depth = self.core.depth.saturating_sub(1);
-    }
-
-    /// Runs a callback from outside: enter, call, exit. A panic in it is caught and recorded.
-    pub fn run_callback(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
-        self.enter();
-        self.call(label, callback);
-        self.exit();
-    }
-
-    /// Calls a callback from outside without entering or exiting: the caller does both.
-    pub fn call(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
-        if self.core.depth <= 1 {
-            self.validator.callback(label);
-        }
-        self.core.on = self.core.recorder.is_enabled();
-        let start = self.mark();
-        let current = Current { origin: Origin::Callback, ..Current::NONE };
-        self.core.heap_may_change();
-        let _ = self.invoke(current, callback);
-        if self.core.on {
-            let label = self.core.label(label);
-            self.core.record(Event::CallbackRan { label, start });
-        }
-    }
-
-    /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained.
-    pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
-        self.core.heap_may_change();
-        self.with_heap_unchanged(f)
-    }
-
-    /// Like [`with`](Self::with), for the set-up of a re-execution: the recorded program did nothing here that could
-    /// have changed its heap.
-    pub fn with_heap_unchanged<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
-        self.core.on = self.core.recorder.is_enabled();
-        self.mark();
-        let depth = self.core.depth;
-        self.core.depth += 1;
-        let returned = f(&mut self.context());
-        self.core.depth = depth;
-        returned
     }
 
     /// Queues a task.
@@ -461,7 +404,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             || self.core.futures.has_news()
             || self.core.shutdown.is_asked()
             || self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0)
-            || self.host.as_ref().is_some_and(|host| host.has_microtasks())
+            || self.host_has_microtasks()
     }
 }
 

@@ -92,6 +92,11 @@ impl KeepAlive {
         self.later.push(label);
     }
 
+    /// Number of releases put off.
+    pub fn later(&self) -> usize {
+        self.later.len()
+    }
+
     /// Applies the releases put off; returns how many.
     pub fn apply_later(&mut self) -> u32 {
         let labels = std::mem::take(&mut self.later);

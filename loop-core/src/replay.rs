@@ -51,6 +51,8 @@ impl Flags {
     pub const SHUTTING_DOWN: Self = Self(32);
     /// A task reloaded the program, and what it left is not drained yet.
     pub const OWES_DRAIN: Self = Self(64);
+    /// What is done between its turns is recorded ([`InputCall`](Event::InputCall)).
+    pub const SHOWS_CALLS: Self = Self(128);
 
     /// The bits.
     #[must_use]
@@ -58,10 +60,10 @@ impl Flags {
         self.0
     }
 
-    /// The flags with these bits; unknown ones are dropped.
+    /// The flags with these bits.
     #[must_use]
-    pub const fn from_bits_truncate(bits: u8) -> Self {
-        Self(bits & 127)
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
     }
 
     /// Whether `other` is set.
@@ -204,6 +206,11 @@ impl<T: Task> Replay<'_, '_, T> {
     #[must_use]
     pub fn held(&self) -> i64 {
         self.cx.core.scheduler.refs.held()
+    }
+
+    /// Queues a microtask as the host of the recorded loop did, in a queue of its own.
+    pub fn host_microtask(&mut self, task: T) {
+        self.cx.core.scheduler.microtasks_mut().push(task);
     }
 
     /// Number of waiting microtasks.

@@ -128,6 +128,7 @@ const fn rule_of(event: &Event) -> Rule {
         | Event::InputShutdown { outside: _, within_ns: _ }
         | Event::SnapshotOrigin { task: _, origin: _, signo: _ }
         | Event::InputRefs { delta: _ }
+        | Event::InputCall { call: _ }
         | Event::Crashed {} => Rule::Any,
     }
 }

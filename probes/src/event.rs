@@ -486,4 +486,6 @@ vocabulary! {
     /// The process died without ending its session, some time after the record's time, when it was last known to exist.
     /// Written by the recorder, for the whole process, as the last event.
     83 Crashed = "crashed" { ; }
+    /// Input for re-execution: what the program called of its loop, where no other event shows it.
+    84 InputCall = "input_call" { /** What it called. */ call: LoopCall, ; }
 }

@@ -1,6 +1,6 @@
 //! Describes the events for re-execution: inputs that the loop did not choose, its state in a snapshot, clock readings.
 
-use loop_probes::event::{Event, PolicyField};
+use loop_probes::event::{Event, LoopCall, PolicyField};
 use loop_probes::ids::{LabelId, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
@@ -38,6 +38,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
         Event::InputNews { ends: true } => "keep it from ending".to_owned(),
         Event::InputNews { ends: false } => "keep it from waiting".to_owned(),
         Event::InputStop { outside } => by(*outside).to_owned(),
+        Event::InputCall { call } => called(*call).to_owned(),
         Event::InputShutdown { outside, within_ns } => {
             format!("{}  within {}", by(*outside), duration(*within_ns))
         }
@@ -88,6 +89,20 @@ fn readied(bits: u8) -> String {
 }
 
 /// The names of the bits of a [`SnapshotLoop`](Event::SnapshotLoop), each followed by a gap.
+const fn called(call: LoopCall) -> &'static str {
+    match call {
+        LoopCall::Microtask => "a microtask was queued",
+        LoopCall::HostMicrotasks => "the host has microtasks",
+        LoopCall::Heap => "the heap may have changed",
+        LoopCall::Release => "a reference is released before the next poll",
+        LoopCall::Drain => "a drain follows",
+        LoopCall::HostDrain => "a drain follows, of the host's microtasks too",
+        LoopCall::Turn => "one turn was called",
+        LoopCall::Tick => "the first half of a turn was called",
+        LoopCall::AutoTick => "the second half of a turn was called",
+    }
+}
+
 fn states(flags: u8) -> String {
     let states = ["woken", "runs", "watches a heap", "has futures", "asked to stop", "shuts down"];
     names(flags, &states).into_iter().map(|name| format!("{name}  ")).collect()

@@ -4,7 +4,7 @@
 //! callback follows. Events that the loop causes itself are recognised by their kind or their origin. Consequences of
 //! an act (a job takes a reference) are not acts of their own.
 
-use loop_probes::event::{ClockPoint, Event, GcReason, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 
 /// What a callback did with its loop.
@@ -98,6 +98,12 @@ pub enum Act {
     Shutdown(u64),
     /// Failed, or panicked if that is how the callback ended.
     Fail,
+    /// Queued a microtask between two turns; in a turn, the number of its checkpoint tells.
+    Microtask,
+    /// Put off the release of a reference to the next poll.
+    Release,
+    /// Had access to the loop between two turns, and so may have changed the heap.
+    Heap,
 }
 
 /// An act with its time and the loop's reference count after it.
@@ -229,6 +235,9 @@ impl Acts {
             Event::InputStop { outside: false } => Act::Stop,
             Event::InputShutdown { outside: false, within_ns } => Act::Shutdown(within_ns),
             Event::Exception { .. } => Act::Fail,
+            Event::InputCall { call: LoopCall::Microtask } => Act::Microtask,
+            Event::InputCall { call: LoopCall::Release } => Act::Release,
+            Event::InputCall { call: LoopCall::Heap } => Act::Heap,
             Event::Label { .. }
             | Event::Calibration { .. }
             | Event::Running { .. }

@@ -7,6 +7,7 @@
 
 mod compared;
 mod fed;
+mod not_shown;
 mod replayed;
 mod stage;
 mod start;
@@ -20,7 +21,7 @@ use loop_core::policy::DrainRule;
 use loop_core::replay::{Flags, Outside};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
-use loop_probes::event::{Event, StopReason};
+use loop_probes::event::{Event, LoopCall, StopReason};
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Recorder;
 use loop_probes::text::printable;
@@ -195,13 +196,13 @@ fn check_at(
 ) -> Result<Attempt, RerunError> {
     let source = open()?;
     let name = source.name().to_owned();
-    let recorded = Window::new(source, place.chosen.source, place.events)?;
+    let mut recorded = Window::new(source, place.chosen.source, place.events)?;
     if recorded.front().is_none() {
         return Err(RerunError::NoWholeTick { name: printable(&name) });
     }
     let snapshot = start::read(&recorded)?;
     let policy = snapshot.policy.name.to_string();
-    let is_in_run = snapshot.flags.contains(Flags::RUNNING);
+    recorded.starts(snapshot.flags);
     let mut stage = Stage::new(
         recorded,
         stage::Start {
@@ -211,6 +212,7 @@ fn check_at(
             microtasks: snapshot.state.microtasks.len() as u64,
             puts_aside: start::puts_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
+            shows_calls: snapshot.flags.contains(Flags::SHOWS_CALLS),
             rules: snapshot.rules,
             checks_in_vain: !snapshot.policy.gc.enabled && snapshot.flags.contains(Flags::HEAP),
         },
@@ -230,7 +232,7 @@ fn check_at(
     ran.map_err(|error| RerunError::Loop { name: printable(&name), error })?;
     let cut_in = stage.recorded.cut_in();
     let is_of_old_rules = stage.is_of_old_rules();
-    let not_shown = stage.recorded.not_shown().or((!is_in_run).then_some(window::BETWEEN_TURNS));
+    let not_shown = stage.recorded.not_shown();
     let divergence = stage.diverged.map(|divergence| *divergence);
     let (seen, lost_records) = (stage.seen, place.lost_records);
     let checked = Checked { name, policy, seen, chosen, lost_records, cut_in, divergence, elapsed_ns: 0 };
@@ -238,7 +240,7 @@ fn check_at(
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
-    let start::Snapshot { policy, mut state, flags, until, finished, .. } = snapshot;
+    let start::Snapshot { policy, mut state, flags, until, finished, releases, .. } = snapshot;
     let aside = stage::with(|stage| {
         let finished = stage.afford(finished.into());
         stage.jobs_aside(usize::try_from(finished).unwrap_or(0))
@@ -257,10 +259,12 @@ fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     let restored = event_loop.restore(state)?;
     let outside: Outside<Replayed> = event_loop.outside();
     let local = event_loop.with_heap_unchanged(|cx| cx.local());
-    stage::with(|stage| {
+    let released = stage::with(|stage| {
         stage.timers = restored.timers;
         (stage.outside, stage.local) = (Some(outside), Some(local));
+        stage.afford(releases.saturating_add(stage.recorded.released_before))
     });
+    event_loop.with_heap_unchanged(|cx| replayed::release(cx, released.unwrap_or(0)));
     match until {
         _ if flags.contains(Flags::RUNNING) => run_on(&mut event_loop, until),
         Some(until) => drop(event_loop.turn_as_recorded(until)),
@@ -295,8 +299,13 @@ fn step(event_loop: &mut Checking) -> bool {
         (next, at_outside)
     });
     let Some(((Some(event), after), outside)) = next else { return false };
-    let is_run =
-        matches!(event, Event::InputRun { .. } | Event::TickStart { .. } | Event::LoopStopped { .. });
+    let is_run = matches!(
+        event,
+        Event::InputRun { .. }
+            | Event::TickStart { .. }
+            | Event::LoopStopped { .. }
+            | Event::InputCall { call: LoopCall::Drain }
+    );
     match (event, outside) {
         (_, Some(is_callback)) if !is_run => do_outside(event_loop, is_callback),
         (Event::InputRun { until_ns: Some(until_ns) }, _)
@@ -312,10 +321,14 @@ fn step(event_loop: &mut Checking) -> bool {
             run_on(event_loop, None);
         }
         (Event::TickStart { .. }, _) => turn(event_loop),
-        // A drain that no callback precedes.
-        (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => {
-            event_loop.run_callback("recorded", |_| {})
+        (Event::InputCall { call: LoopCall::Drain }, _) => {
+            if stage::with(|stage| stage.is_host_drain()) == Some(true) {
+                event_loop.with_heap_unchanged(replayed::bring_host_microtasks);
+            }
+            drain(event_loop);
         }
+        // The same in an older recording.
+        (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => drain(event_loop),
         // A failure of the environment, or the caller's end of the loop: not a decision.
         (Event::LoopStopped { reason: StopReason::Failed | StopReason::Closed }, _) => {
             stage::with(Stage::skip);
@@ -325,34 +338,28 @@ fn step(event_loop: &mut Checking) -> bool {
     is_over() || stage::with(place) != before
 }
 
-/// A callback from outside enters the loop; the owner leaves when its microtasks and deferred callbacks are due.
+/// What the caller of the loop did between two turns: a callback from outside, or no callback at all.
 fn do_outside(event_loop: &mut Checking, is_callback: bool) {
     if is_callback {
-        if !stage::with(|stage| std::mem::replace(&mut stage.entered, true)).unwrap_or(true) {
-            event_loop.enter();
-        }
         event_loop.call("recorded", replayed::run_frame);
-        let drains = stage::with(|stage| {
-            stage.frame().is_some_and(|frame| matches!(frame.kind, Kind::Microtasks(_) | Kind::Deferred(_)))
-        });
-        if drains == Some(true) || !event_loop.scheduler().needs_drain() {
-            leave(event_loop);
-        }
     } else {
         event_loop.with(replayed::run_frame);
         stage::with(|stage| stage.recorded.frames.pop_front());
     }
 }
 
-fn leave(event_loop: &mut Checking) {
-    if !stage::with(|stage| std::mem::take(&mut stage.entered)).unwrap_or(false) {
-        event_loop.enter();
-    }
+fn drain(event_loop: &mut Checking) {
+    event_loop.enter();
     event_loop.exit();
 }
 
 fn turn(event_loop: &mut Checking) {
-    ended(event_loop.turn().map(|()| None));
+    let called = stage::with(|stage| stage.turn_called()).flatten();
+    match called {
+        Some(LoopCall::Tick) => event_loop.tick(),
+        Some(LoopCall::AutoTick) => ended(event_loop.auto_tick().map(|()| None)),
+        _ => ended(event_loop.turn().map(|()| None)),
+    }
 }
 
 fn run_on(event_loop: &mut Checking, until: Option<Timestamp>) {

@@ -209,7 +209,7 @@ impl<T: Task> Builder<T> {
             recorder,
             on,
             at,
-            current: Current::NONE,
+            current: Current::OUTSIDE,
             phase: (Phase::Tasks, at),
             depth: 0,
             shared,

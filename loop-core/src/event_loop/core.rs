@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::clock::SystemClock;
-use loop_probes::event::{Event, LabelKind, Origin, Outcome, Phase, Placement, Queue, RefKind};
+use loop_probes::event::{Event, LabelKind, LoopCall, Origin, Outcome, Phase, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
@@ -78,9 +78,13 @@ pub(crate) struct Current {
     pub timer: Option<Timer>,
     pub ready: Option<IoReadiness>,
     pub signal: Option<Arrival>,
+    /// Whether the caller of the loop runs between two turns, not the loop.
+    pub is_outside: bool,
 }
 
 impl Current {
+    /// Between two turns.
+    pub(crate) const OUTSIDE: Self = Self { is_outside: true, ..Self::NONE };
     pub(crate) const NONE: Self = Self {
         task: None,
         tag: Tag(0),
@@ -89,6 +93,7 @@ impl Current {
         timer: None,
         ready: None,
         signal: None,
+        is_outside: false,
     };
 }
 
@@ -226,6 +231,13 @@ impl<T: Task> Core<T> {
     #[inline]
     pub(crate) fn record(&self, event: Event<Ticks>) {
         self.recorder.record(self.at, event);
+    }
+
+    /// Records what the program calls of its loop, where no other event shows it.
+    pub(crate) fn called(&self, call: LoopCall) {
+        if self.on {
+            self.record(Event::InputCall { call });
+        }
     }
 
     /// Notes that a callback is about to run.

@@ -62,7 +62,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             Some(_) => Ok(()),
             // The result of an exit check is for runs only. The driver of this loop waits for its poller, which
             // must be polled to consume its wake-ups.
-            None => self.ticked(|this| {
+            None => self.ticked(None, |this| {
                 this.run_steps(Half::Tick, &mut || false)?;
                 this.run_steps(Half::AutoTick, &mut || false).map(drop)
             }),

@@ -43,7 +43,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let State { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } = state;
         self.core.scheduler.begin_in(tick, next_task, now);
         (self.core.next_source, self.core.calls, self.core.woken) = (next_source, calls, state.woken);
-        (self.polled, self.snapshot_due, self.latest) = (polled, snapshot_due, Some(now));
+        (self.polled, self.snapshot_due, self.latest) = (polled, snapshot_due, state.has_read.then_some(now));
         (self.signals_dropped, self.owes_drain) = (state.signals_dropped, state.owes_drain);
         if state.stopping {
             self.core.scheduler.stop();

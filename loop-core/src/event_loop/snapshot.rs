@@ -1,7 +1,7 @@
 //! Snapshots: the loop's whole state, recorded at the start and every few seconds. Re-executions begin at one.
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event, LabelKind, PolicyField, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LabelKind, LoopCall, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
 use super::EventLoop;
@@ -42,11 +42,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         // Tasks that were queued while nothing was recorded may have tags without a name.
         self.core.name_tags();
         let of_the_loop = self.snapshot_loop(due);
+        // A snapshot has no number of these.
+        self.tell_host_microtasks();
         self.core.snapshot(tick, self.until, of_the_loop);
     }
 
     fn snapshot_loop(&mut self, due: Timestamp) -> Event<Ticks> {
-        let mut flags = Flags::NONE;
+        let mut flags = Flags::SHOWS_CALLS;
         for (flag, is_set) in [
             (Flags::WOKEN, self.core.woken),
             (Flags::RUNNING, self.running),
@@ -112,6 +114,7 @@ impl<T: Task> Core<T> {
             ran: gc.ran,
         });
         self.scheduler.gc.notices().for_each(|reason| part(Event::InputGc { reason }));
+        (0..self.scheduler.refs.later()).for_each(|_| part(Event::InputCall { call: LoopCall::Release }));
         for queue in [Queue::Microtasks, Queue::Signals, Queue::Work] {
             let depth = self.depth_of(queue);
             if depth > 0 {

@@ -1,7 +1,7 @@
 //! A tick: carries out the steps of the policy in order. The steps themselves are in the neighbouring files.
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event};
+use loop_probes::event::{ClockPoint, Event, LoopCall};
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
@@ -30,8 +30,8 @@ pub(super) enum Flow {
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Brackets `steps` as one tick of the record.
-    pub(super) fn ticked<R>(&mut self, steps: impl FnOnce(&mut Self) -> R) -> R {
+    /// Brackets `steps` as one tick of the record; `called` is how the caller asked for it, outside of a run.
+    pub(super) fn ticked<R>(&mut self, called: Option<LoopCall>, steps: impl FnOnce(&mut Self) -> R) -> R {
         self.core.on = self.core.recorder.is_enabled();
         self.core.shared.set_recording(self.core.on);
         let start = self.mark();
@@ -40,6 +40,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let ran_before = self.core.metrics.tasks_run;
         if self.core.on {
             self.core.record(Event::TickStart { tick });
+            if let Some(called) = called {
+                self.core.called(called);
+            }
             self.core.recorder.calibrate_if_due(start);
             self.sample_queues();
             self.snapshot_when_due(tick);

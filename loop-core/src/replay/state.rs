@@ -74,6 +74,8 @@ pub struct State<T: Task> {
     pub calls: u64,
     /// The loop's latest clock reading.
     pub now: Timestamp,
+    /// Whether its last tick read the clock. If not, the next one does, once a snapshot is due.
+    pub has_read: bool,
     /// The clock reading after its last poll.
     pub polled: Option<Timestamp>,
     /// When the next snapshot is due; `None` takes one in the first tick.
@@ -164,6 +166,7 @@ impl<T: Task> State<T> {
             next_source: 0,
             calls: 0,
             now,
+            has_read: true,
             polled: None,
             snapshot_due: None,
             woken: false,

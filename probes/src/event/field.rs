@@ -3,8 +3,8 @@
 
 use super::value::FieldValue;
 use super::words::{
-    ClockPoint, GcAction, GcMode, GcReason, LabelKind, Origin, Outcome, Phase, PolicyField, PollReason,
-    Priority, Queue, RefKind, RunningKind, StopReason, WorkerPhase,
+    ClockPoint, GcAction, GcMode, GcReason, LabelKind, LoopCall, Origin, Outcome, Phase, PolicyField,
+    PollReason, Priority, Queue, RefKind, RunningKind, StopReason, WorkerPhase,
 };
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::{InlineText, TEXT_WORDS};
@@ -143,6 +143,7 @@ word_fields!(
     LabelKind,
     Origin,
     Outcome,
+    LoopCall,
     Phase,
     PolicyField,
     PollReason,

@@ -273,6 +273,28 @@ words! {
         /// Before a task, if a tick has a time budget for its tasks.
         10 Budget = "budget",
     }
+    /// What the program called of its loop. Between two turns means by the caller of the loop, not by a callback of it.
+    LoopCall {
+        /// Queued a microtask, between two turns.
+        1 Microtask = "microtask",
+        /// Left microtasks with the loop's host, which does not say how many, between two turns.
+        2 HostMicrotasks = "host-microtasks",
+        /// Had access to the loop between two turns, for the first time since the heap was measured: it may have
+        /// changed.
+        3 Heap = "heap",
+        /// Put off the release of a reference to the next poll. In a snapshot: did so before.
+        4 Release = "release",
+        /// Left the outermost level between two turns, with something to drain: the drain follows.
+        5 Drain = "drain",
+        /// The same where the host had microtasks, too.
+        6 HostDrain = "host-drain",
+        /// Ran one turn, outside of a run: the tick that has just begun.
+        7 Turn = "turn",
+        /// Ran the first half of a turn: the tick that has just begun.
+        8 Tick = "tick",
+        /// Ran the second half of a turn: the tick that has just begun.
+        9 AutoTick = "auto-tick",
+    }
     /// The policy value that a [`SnapshotPolicy`](super::Event::SnapshotPolicy) holds. Rules are encoded as the
     /// position of their value in documentation order, from 0; times in nanoseconds.
     PolicyField {

@@ -1,11 +1,13 @@
 //! Selects what is compared: the decisions, not the measurements.
 
-use loop_probes::event::{Event, PolicyField, Queue};
+use loop_core::replay::Flags;
+use loop_probes::event::{Event, LoopCall, PolicyField, Queue};
 use loop_probes::ids::LabelId;
 
 /// Whether an event bears on a decision. Phases, slow tasks, spans, marks, calibrations and names only give durations
 /// and labels; agendas and pumps are programs of their own; lists by name repeat other parts of a snapshot; what a
-/// shutdown counts depends on what its owners called their work. How much other threads had posted is an input, given
+/// shutdown counts depends on what its owners called their work; the check has no host, which keeps microtasks of its
+/// own. How much other threads had posted is an input, given
 /// by its batch: the depth of their queue is reported for a batch taken before the passes over the task queue but not
 /// for one taken during them, and if no other event is reported in between, the two cannot be distinguished.
 pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
@@ -34,6 +36,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
             | Event::ShutdownEnded { .. }
             | Event::SnapshotPending { .. }
             | Event::QueueDepth { queue: Queue::Concurrent, .. }
+            | Event::InputCall { call: LoopCall::HostMicrotasks }
     )
 }
 
@@ -46,9 +49,10 @@ pub(super) fn normal(mut event: Event<()>) -> Event<()> {
             value,
         } => *value = None,
         Event::SnapshotLoop { flags, concurrent, .. } => {
-            *flags &= !loop_core::replay::Flags::FUTURES.bits();
+            *flags &= !(Flags::FUTURES.bits() | Flags::SHOWS_CALLS.bits());
             *concurrent = 0;
         }
+        Event::InputCall { call: call @ LoopCall::HostDrain } => *call = LoopCall::Drain,
         Event::SnapshotEnd { parts, left_out } => (*parts, *left_out) = (0, 0),
         _ => {}
     }

@@ -96,9 +96,12 @@ fn release_later(cx: &mut Cx<'_>) {
         let releases = stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases));
         stage.afford(releases.into())
     });
-    for _ in 0..releases.unwrap_or(0) {
-        cx.replay().release_later();
-    }
+    release(cx, releases.unwrap_or(0));
+}
+
+/// Releases this many references for the end of the tick.
+pub(super) fn release(cx: &mut Cx<'_>, count: u64) {
+    (0..count).for_each(|_| cx.replay().release_later());
 }
 
 /// All microtasks of a checkpoint look alike: the first performs the acts of all.
@@ -185,6 +188,15 @@ fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
     Some(done)
 }
 
+/// Queues the microtasks of the recorded loop's host for the drain that comes next.
+pub(super) fn bring_host_microtasks(cx: &mut Cx<'_>) {
+    let queued = cx.replay().microtasks() as u64;
+    let total = stage::with(|stage| stage.frame().map(|frame| frame.kind)).flatten();
+    if let Some(Kind::Microtasks(total)) = total {
+        queue_microtasks(cx, total.saturating_sub(queued));
+    }
+}
+
 /// Queues the microtasks that the frame leaves behind.
 fn leave_microtasks(cx: &mut Cx<'_>) {
     let queued = cx.replay().microtasks() as u64;
@@ -194,7 +206,7 @@ fn leave_microtasks(cx: &mut Cx<'_>) {
 
 fn queue_microtasks(cx: &mut Cx<'_>, count: u64) {
     let count = stage::with(|stage| stage.afford(count)).unwrap_or(0);
-    (0..count).for_each(|_| cx.microtask(Replayed::Microtask));
+    (0..count).for_each(|_| cx.replay().host_microtask(Replayed::Microtask));
 }
 
 /// References of every kind before an act, computed from the recorded count after it.
@@ -218,7 +230,7 @@ pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done) {
 }
 
 fn perform(cx: &mut Cx<'_>, done: Done) {
-    if done.alive.is_some() {
+    if done.alive.is_some() && stage::with(|stage| stage.is_all_shown()) != Some(true) {
         let before = u64::try_from(alive_before(&done, cx.replay().held())).unwrap_or(0);
         let missing = before.saturating_sub(u64::from(cx.replay().alive()));
         let ahead = stage::with(|stage| stage.microtasks_ahead()).unwrap_or(0);
@@ -299,6 +311,10 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
             cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns)));
         }
         Act::Fail => cx.fail("recorded"),
+        Act::Microtask => cx.microtask(Replayed::Microtask),
+        Act::Release => cx.release_later("recorded"),
+        // The access itself.
+        Act::Heap => {}
     }
     true
 }

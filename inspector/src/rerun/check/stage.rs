@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use loop_core::policy::RULES;
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, Outcome, PolicyField, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Outcome, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
@@ -55,8 +55,6 @@ pub(super) struct Stage {
     mode: Mode,
     /// The run that the caller interrupted continues.
     pub(super) resumes: bool,
-    /// A callback from outside entered the loop and has not left it.
-    pub(super) entered: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
     pub(super) seen: Seen,
@@ -72,6 +70,8 @@ pub(super) struct Stage {
     pub(super) aside: usize,
     puts_aside: bool,
     drains_late: bool,
+    /// Calls between two turns are recorded.
+    shows_calls: bool,
     /// The revision of the recorded loop's rules.
     rules: u64,
     /// An event was recorded that depends on the revision of the rules.
@@ -119,7 +119,6 @@ impl Stage {
             recorded,
             mode: Mode::Starting,
             resumes: false,
-            entered: false,
             diverged: None,
             failed: None,
             seen: Seen::default(),
@@ -132,6 +131,7 @@ impl Stage {
             aside: 0,
             puts_aside: start.puts_aside,
             drains_late: start.drains_late,
+            shows_calls: start.shows_calls,
             rules: start.rules,
             depends_on_rules: start.checks_in_vain,
             tick: 0,
@@ -158,9 +158,32 @@ impl Stage {
             Event::InputRun { .. } | Event::InputShutdown { outside: true, .. } => true,
             // `done` was checked before a poll that was not made: the caller took the loop back.
             Event::TickEnd { .. } => true,
+            Event::InputCall { call: LoopCall::Drain } => true,
+            Event::TickStart { .. } => self.turn_called().is_some(),
             _ => matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
                 if *end >= self.recorded.place && self.is_at_outside()),
         }
+    }
+
+    /// How the caller asked for the tick that begins next, if it did.
+    pub(super) fn turn_called(&self) -> Option<LoopCall> {
+        match self.recorded.ahead().nth(1)?.event {
+            Event::InputCall { call: call @ (LoopCall::Turn | LoopCall::Tick | LoopCall::AutoTick) } => {
+                Some(call)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the drain that comes next is also of the host's microtasks.
+    pub(super) fn is_host_drain(&self) -> bool {
+        let next = self.recorded.front().map(|entry| entry.told);
+        matches!(next, Some(Event::InputCall { call: LoopCall::HostDrain }))
+    }
+
+    /// Whether a callback from outside of the loop is repeated whose microtasks are recorded one by one.
+    pub(super) fn is_all_shown(&self) -> bool {
+        self.shows_calls && matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), .. }))
     }
 
     /// Whether the next event is what was done between two ticks.
@@ -194,13 +217,15 @@ impl Stage {
         }
     }
 
-    /// Whether recordings by older rules lack this event.
+    /// Whether older recordings lack this event.
     const fn is_newer(&self, event: &Event<Ticks>) -> bool {
-        self.rules < RULES
-            && matches!(
-                event,
-                Event::SnapshotPolicy { field: PolicyField::Rules | PolicyField::GcSample, .. }
-            )
+        match event {
+            Event::SnapshotPolicy { field: PolicyField::Rules | PolicyField::GcSample, .. } => {
+                self.rules < RULES
+            }
+            Event::InputCall { .. } => !self.shows_calls,
+            _ => false,
+        }
     }
 
     /// Whether older rules of the recorded loop may explain a divergence.
@@ -350,6 +375,7 @@ pub(super) struct Start {
     pub(super) microtasks: u64,
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
+    pub(super) shows_calls: bool,
     pub(super) rules: u64,
     /// The GC controller is off, but by older rules still made its checks.
     pub(super) checks_in_vain: bool,

@@ -9,7 +9,7 @@ use loop_core::policy::{Policy, Step, Validation};
 use loop_core::poller::Interest;
 use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
 use loop_core::sim::SimSource;
-use loop_probes::event::{Event, Origin, PolicyField, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, PolicyField, Queue, RefKind};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -112,7 +112,7 @@ impl Emitter {
             Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),
             Event::SnapshotLoop { flags, .. } => {
                 self.tells_loop = true;
-                if Flags::from_bits_truncate(flags).contains(Flags::SHUTTING_DOWN) {
+                if Flags::from_bits(flags).contains(Flags::SHUTTING_DOWN) {
                     self.candidate = None;
                 }
             }
@@ -136,6 +136,8 @@ pub(super) struct Snapshot {
     /// Finished jobs put aside.
     pub(super) finished: u32,
     pub(super) agenda: u32,
+    /// References that the next poll releases.
+    pub(super) releases: u64,
     /// The revision of the recorded loop's rules.
     pub(super) rules: u64,
 }
@@ -147,12 +149,14 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     let mut of_the_loop = None;
     let mut parts: Vec<Event> = Vec::new();
     let mut head: Vec<(Queue, u32)> = Vec::new();
+    let mut reads = false;
     for Entry { told, .. } in recorded.ahead() {
         match *told {
             Event::SnapshotPolicy { field: PolicyField::Name, value } => name = value,
             Event::SnapshotPolicy { field, value } => values.push((field, value)),
             Event::SnapshotLoop { .. } => of_the_loop = Some(*told),
             Event::QueueDepth { queue, depth } => head.push((queue, depth)),
+            Event::InputClock { point: ClockPoint::Tick, .. } => reads = true,
             Event::SnapshotEnd { .. } => break,
             part => parts.push(part),
         }
@@ -178,21 +182,26 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     policy.slow_task_limit = std::time::Duration::MAX;
     policy.validation = Validation::Off;
     let interval_ns = u64::try_from(policy.snapshot_interval.as_nanos()).unwrap_or(u64::MAX);
-    let flags = Flags::from_bits_truncate(flags);
+    let flags = Flags::from_bits(flags);
     let mut state = State::new(Timestamp(due.0.saturating_sub(interval_ns)));
     state.polled = polled_ns.map(Timestamp);
+    if reads {
+        // The tick before read no clock.
+        (state.has_read, state.snapshot_due) = (false, Some(state.now));
+    }
     (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
     (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
     state.stopping = flags.contains(Flags::STOPPING);
     state.owes_drain = flags.contains(Flags::OWES_DRAIN);
     state.depths.push((Queue::Concurrent, concurrent));
     state.held = held.into();
-    let mut until = None;
+    let (mut until, mut releases) = (None, 0);
     let origins: HashMap<TaskId, (Origin, u8)> = parts.iter().filter_map(origin).collect();
     let mut immediates: HashMap<TaskId, usize> = HashMap::new();
     for part in &parts {
         match *part {
             Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
+            Event::InputCall { call: LoopCall::Release } => releases += 1,
             Event::ImmediateRef { task, referenced } => {
                 if let Some(immediate) =
                     immediates.get(&task).and_then(|place| state.immediates.get_mut(*place))
@@ -224,7 +233,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     }
     let agenda = state.refs.iter().find(|(what, _)| *what == RefKind::Agenda).map_or(0, |(_, count)| *count);
     let rules = rules.unwrap_or(1);
-    Ok(Snapshot { policy, state, flags, until, finished, agenda, rules })
+    Ok(Snapshot { policy, state, flags, until, finished, agenda, releases, rules })
 }
 
 fn policy(

@@ -6,7 +6,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue};
+use loop_core::replay::Flags;
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Queue};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -14,6 +15,7 @@ use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceState};
 
 use super::compared::{is_compared, normal};
+use super::not_shown::NotShown;
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Acts, Done, Role};
 use crate::rerun::budget::Meter;
@@ -22,8 +24,6 @@ use crate::rerun::whole::completes_unit;
 
 /// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
-/// Calls between two turns can queue microtasks, which have no event of their own.
-pub(super) const BETWEEN_TURNS: &str = "all that its program did between the turns of the loop";
 /// Maximum events in the window: no real loop has larger ticks.
 const WINDOW_MAX: usize = 1 << 20;
 
@@ -95,8 +95,11 @@ pub(super) struct Window {
     places: Vec<u64>,
     immediates: HashSet<TaskId>,
     reading: Reading,
-    /// The first place where something happened that the recording does not show, and what it is.
-    not_shown: Option<(u64, &'static str)>,
+    not_shown: NotShown,
+    /// Recorded releases that the next poll applies.
+    releases: u32,
+    /// Releases before the start of the check, in a recording without them.
+    pub(super) released_before: u64,
 }
 
 /// What the current position in the stream is nested in.
@@ -106,6 +109,8 @@ struct Reading {
     /// The current tick has polled.
     has_polled: bool,
     in_snapshot: bool,
+    /// The snapshot with which the check starts has been read.
+    has_snapshot: bool,
     /// A shutdown is cancelling.
     in_shutdown: bool,
     /// The loop compared its shutdown deadline between two ticks.
@@ -158,7 +163,9 @@ impl Window {
             places: Vec::new(),
             immediates: HashSet::new(),
             reading: Reading::default(),
-            not_shown: None,
+            not_shown: NotShown::default(),
+            releases: 0,
+            released_before: 0,
         };
         window.refill(TICKS_AHEAD)?;
         Ok(window)
@@ -266,6 +273,7 @@ impl Window {
 
     fn read(&mut self, stamped: &Stamped) {
         let Stamped { at, ref event, .. } = *stamped;
+        self.not_shown.read(event, self.place + self.entries.len() as u64);
         if !is_compared(event) || self.is_passed_over(event) {
             return;
         }
@@ -320,10 +328,10 @@ impl Window {
         match *event {
             Event::TickStart { .. } => {
                 self.leave_loose();
-                let before = self.place + self.entries.len() as u64;
+                let place = self.place + self.entries.len() as u64;
                 let is_at_outside = |frame: &Frame| matches!(frame.kind, Kind::Outside(_));
-                if self.frames.back().is_some_and(|frame| is_at_outside(frame) && frame.end + 1 >= before) {
-                    self.do_not_show(BETWEEN_TURNS);
+                if self.frames.back().is_some_and(|frame| is_at_outside(frame) && frame.end + 1 >= place) {
+                    self.not_shown.follows_outside(place);
                 }
                 let reading = &mut self.reading;
                 (reading.in_tick, reading.in_shutdown, reading.has_polled) = (true, false, false);
@@ -332,14 +340,14 @@ impl Window {
             Event::TickEnd { .. } => {
                 self.leave_loose();
                 if !self.reading.has_polled {
-                    self.do_not_show("whether a tick without a poll is the half of a turn");
+                    self.not_shown.has_not_polled(self.place + self.entries.len() as u64);
                 }
                 self.reading.in_tick = false;
                 self.ticks_ahead += 1;
             }
             Event::SnapshotBegin { .. } => reading.in_snapshot = true,
             Event::SnapshotEnd { .. } => {
-                reading.in_snapshot = false;
+                (reading.in_snapshot, reading.has_snapshot) = (false, true);
                 return true;
             }
             Event::TaskQueued { task, place, .. } if place.queue == Queue::Immediates => {
@@ -349,6 +357,11 @@ impl Window {
                 self.immediates.insert(task);
             }
             Event::ShutdownBegan { .. } => reading.in_shutdown = true,
+            Event::InputCall { call: LoopCall::Release }
+                if !(reading.in_snapshot && reading.has_snapshot) =>
+            {
+                self.releases = self.releases.saturating_add(1);
+            }
             Event::InputClock { point: ClockPoint::Shutdown, .. } => {
                 (reading.in_shutdown, reading.after_deadline) = (false, !reading.in_tick);
             }
@@ -394,18 +407,15 @@ impl Window {
         }
     }
 
-    fn do_not_show(&mut self, what: &'static str) {
-        let place = self.place + self.entries.len() as u64;
-        self.not_shown.get_or_insert((place, what));
+    /// Tells it what the snapshot says of the recorded loop: where the check starts, and what the loop records.
+    pub(super) fn starts(&mut self, flags: Flags) {
+        self.not_shown.starts(flags);
     }
 
-    /// What happened up to the current place that the recording does not show, if anything did. Events that were skipped
-    /// because they are damaged, or of a kind that this version does not know, may have been anywhere.
+    /// What happened up to the current place that the recording does not show, if anything did.
     pub(super) fn not_shown(&self) -> Option<&'static str> {
         let counts = self.source.counts();
-        let skipped = (counts.malformed > 0 || counts.unknown_kinds > 0)
-            .then_some("the events that were skipped: they are damaged, or of an unknown kind");
-        skipped.or(self.not_shown.filter(|(place, _)| *place <= self.place).map(|(_, what)| what))
+        self.not_shown.until(self.place, counts.malformed > 0 || counts.unknown_kinds > 0)
     }
 
     /// Acts before an event of the loop itself belong to no callback.
@@ -420,11 +430,17 @@ impl Window {
             return;
         }
         for (place, done) in places.into_iter().zip(acts) {
-            match (done.act, self.frames.back_mut()) {
-                (Act::Hold(delta), Some(frame)) if delta < 0 => {
-                    frame.releases = frame.releases.saturating_add(delta.unsigned_abs());
-                }
-                _ => self.loose.push_back((place, done)),
+            let Done { act: Act::Hold(delta @ ..0), .. } = done else {
+                self.loose.push_back((place, done));
+                continue;
+            };
+            // In a recording without them, the last callback before the poll does it.
+            let own = delta.unsigned_abs().min(self.releases);
+            self.releases -= own;
+            let released = delta.unsigned_abs() - own;
+            match self.frames.back_mut() {
+                Some(frame) => frame.releases = frame.releases.saturating_add(released),
+                None => self.released_before += u64::from(released),
             }
         }
     }
@@ -436,13 +452,13 @@ impl Frame {
         Self { kind, outcome, reloads, acts: acts.into(), releases: 0, begun: 0, end }
     }
 
-    /// Whether it has no checkpoint: the microtasks that it queues wait for the next callback's.
+    /// Whether it has no checkpoint: the microtasks that it queues wait for the next one.
     pub(super) const fn has_no_checkpoint(&self) -> bool {
-        self.reloads || matches!(self.kind, Kind::Outside(false))
+        self.reloads || matches!(self.kind, Kind::Outside(_))
     }
 }
 
 /// Whether the act itself shows that no callback did it.
 const fn of_no_callback(act: &Act) -> bool {
-    matches!(act, Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
+    matches!(act, Act::Heap | Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
 }

@@ -100,6 +100,11 @@ impl Stage {
 
     /// The number of microtasks when the running frame ends, `queued` of which are in the queue.
     pub(in crate::rerun::check) fn microtasks_left(&mut self, queued: u64) -> u64 {
+        if self.is_all_shown() {
+            // Whatever else its checkpoint runs is queued by these.
+            self.waiting = Some(queued);
+            return queued;
+        }
         self.waiting = None;
         let most = self.microtasks_ahead();
         let is_next = matches!(self.recorded.frames.get(1), Some(Frame { kind: Kind::Microtasks(_), .. }));

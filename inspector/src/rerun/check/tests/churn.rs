@@ -255,8 +255,30 @@ pub(super) fn record(policy: Policy, seed: u64) -> Captured {
 
 /// Makes one of the calls that a program can make between two turns of its loop.
 pub(super) fn between(event_loop: &mut Owned, state: &State) {
-    match roll(state, 5) {
+    match roll(state, 12) {
         0 => event_loop.with(|cx| act(state, cx)),
+        4 => event_loop.with(|cx| (0..=roll(state, 3)).for_each(|_| microtask(state, cx))),
+        5 => event_loop.with(|_| ()),
+        6 => {
+            event_loop.with(|cx| {
+                cx.hold("between");
+                cx.release_later("between");
+            });
+        }
+        7 => {
+            event_loop.enter();
+            event_loop.exit();
+        }
+        8 => {
+            event_loop.run_callback("from outside", |cx| microtask(state, cx));
+            event_loop.with(|cx| microtask(state, cx));
+        }
+        9 => event_loop.tick(),
+        10 => event_loop.auto_tick().unwrap(),
+        11 => {
+            let mut turns = 0..roll(state, 3);
+            let _ = event_loop.tick_until(|| turns.next().is_none()).unwrap();
+        }
         1 => {
             event_loop.enter();
             event_loop.with(|cx| act(state, cx));

@@ -87,6 +87,9 @@ impl Reading {
             | Act::Fail
             | Act::Stop
             | Act::Shutdown(_)
+            | Act::Microtask
+            | Act::Release
+            | Act::Heap
             // An older trace does not say which.
             | Act::ReferenceSource(None, _) => None,
         };

@@ -1,0 +1,100 @@
+//! Calls from outside of the loop, between two turns. What no other event shows of them is recorded.
+
+use loop_probes::clock::Clock;
+use loop_probes::event::{Event, LoopCall, Origin};
+
+use super::EventLoop;
+use super::core::Current;
+use crate::context::Context;
+use crate::poller::Poller;
+use crate::task::Task;
+
+impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
+    /// Nests one level deeper: callbacks from outside run between `enter` and [`exit`](Self::exit).
+    pub fn enter(&mut self) {
+        self.core.depth += 1;
+    }
+
+    /// Leaves a level. Leaving the outermost drains the microtasks and the deferred queue.
+    pub fn exit(&mut self) {
+        if self.core.depth == 1 {
+            self.validator.drain();
+            self.begin_outside();
+            self.core.scheduler.refill_deferred();
+            if self.host_has_microtasks() {
+                self.core.called(LoopCall::HostDrain);
+            } else if self.owes_drain || self.core.scheduler.needs_drain() {
+                self.core.called(LoopCall::Drain);
+            }
+            self.drain(None);
+        }
+        self.core.depth = self.core.depth.saturating_sub(1);
+    }
+
+    /// Runs a callback from outside: enter, call, exit. A panic in it is caught and recorded.
+    pub fn run_callback(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
+        self.enter();
+        self.call(label, callback);
+        self.exit();
+    }
+
+    /// Calls a callback from outside without entering or exiting: the caller does both.
+    pub fn call(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
+        if self.core.depth <= 1 {
+            self.validator.callback(label);
+        }
+        self.core.on = self.core.recorder.is_enabled();
+        let start = self.mark();
+        let current = Current { origin: Origin::Callback, ..Current::OUTSIDE };
+        self.core.heap_may_change();
+        let _ = self.invoke(current, callback);
+        if self.core.on {
+            let label = self.core.label(label);
+            self.core.record(Event::CallbackRan { label, start });
+        }
+        self.tell_host_microtasks();
+    }
+
+    /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained.
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+        self.begin_outside();
+        let had_run = self.core.scheduler.gc.state().ran;
+        self.core.heap_may_change();
+        if self.core.scheduler.gc.state().ran != had_run {
+            self.core.called(LoopCall::Heap);
+        }
+        self.run_outside(f)
+    }
+
+    /// Like [`with`](Self::with), for the set-up of a re-execution: the recorded program did nothing here that could
+    /// have changed its heap.
+    pub fn with_heap_unchanged<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+        self.begin_outside();
+        self.run_outside(f)
+    }
+
+    fn begin_outside(&mut self) {
+        self.core.on = self.core.recorder.is_enabled();
+        self.mark();
+    }
+
+    fn run_outside<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+        let depth = self.core.depth;
+        self.core.depth += 1;
+        let returned = f(&mut self.context());
+        self.core.depth = depth;
+        self.tell_host_microtasks();
+        returned
+    }
+
+    /// Records that the host has microtasks which no event shows.
+    pub(super) fn tell_host_microtasks(&self) {
+        if self.core.on && self.host_has_microtasks() {
+            self.core.called(LoopCall::HostMicrotasks);
+        }
+    }
+
+    pub(super) fn host_has_microtasks(&self) -> bool {
+        self.host.as_ref().is_some_and(|host| host.has_microtasks())
+    }
+}
