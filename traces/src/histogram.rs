@@ -4,6 +4,8 @@
 //! to compute thirty times a second. The size grows with the logarithm of the largest value, to 60 kB for `u64::MAX`.
 //! The maximum is what users look up in the trace, so it is kept exactly, not as its bucket.
 
+pub(crate) mod spaced;
+
 use std::borrow::Cow;
 
 use hdrhistogram::Histogram as Buckets;
@@ -56,11 +58,6 @@ impl Histogram {
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
         self.max = self.max.max(value);
         self.total = self.total.saturating_add(value.saturating_mul(count));
-    }
-
-    /// Adds `count` values: `largest`, and smaller ones in decrements of `step`. The work is bounded: see [`spaced`].
-    pub(crate) fn record_spaced(&mut self, largest: u64, step: u64, count: u64) {
-        spaced(largest, step, count).for_each(|(value, count)| self.record_many(value, count));
     }
 
     /// Adds all values of `other`.
@@ -221,24 +218,6 @@ const fn last_edge(edge: u64) -> u64 {
     if edge == u64::MAX - 1 { u64::MAX } else { edge }
 }
 
-/// `count` values, starting at `largest` and each smaller by `step` (zero once that is reached): yields values and how
-/// often each is counted. Values within 1/64 of each other are counted at their middle, so that 2³² values take 1,300
-/// steps; with the width of a bucket, percentiles are accurate to 2%. The largest stays exact.
-fn spaced(largest: u64, step: u64, count: u64) -> impl Iterator<Item = (u64, u64)> {
-    let (step, mut value, mut left) = (step.max(1), Some(largest), count);
-    std::iter::from_fn(move || {
-        let all = left;
-        let Some(at) = value.filter(|_| all > 0) else {
-            left = 0;
-            return (all > 0).then_some((0, all));
-        };
-        let near = if all == count { 1 } else { (at / 64 / step + 1).min(all) };
-        let over = (near - 1) * step;
-        (value, left) = (at.checked_sub(over + step), all - near);
-        Some((at - over / 2, near))
-    })
-}
-
 impl Default for Histogram {
     fn default() -> Self {
         Self::new()
@@ -381,41 +360,6 @@ mod tests {
         histogram.record(1_000_000_000);
         assert!((histogram.geometric_mean() - 101.6).abs() < 1.0, "{}", histogram.geometric_mean());
         assert!(histogram.mean() > 900_000.0);
-    }
-
-    #[test]
-    fn spaced_values_are_counted_as_if_one_by_one() {
-        for (largest, step, count) in [
-            (300_000_000, 1_000_000, 300),
-            (9_999, 10_000, 1),
-            (70_000_123, 1_000, 70_000),
-            (100, 30, 9),
-            (0, 0, 3),
-        ] {
-            let (mut together, mut apart) = (Histogram::new(), Histogram::new());
-            together.record_spaced(largest, step, count);
-            (0..count).for_each(|place| apart.record(largest.saturating_sub(place * step.max(1))));
-            assert_eq!((together.count(), together.max()), (apart.count(), apart.max()));
-            let near = |one: u64, other: u64| one.abs_diff(other) * 50 <= other;
-            for quantile in [0.5, 0.9] {
-                assert!(near(together.quantile(quantile), apart.quantile(quantile)), "{largest} {quantile}");
-            }
-            assert!(near(together.total(), apart.total()), "{largest}");
-        }
-    }
-
-    #[test]
-    fn spaced_values_take_few_steps() {
-        let mut most = 0;
-        for (largest, step) in
-            [(u64::MAX, 1 << 31), (u64::MAX, 1), (1 << 40, 256), (u64::from(u32::MAX), 1), (7, 0)]
-        {
-            let all: Vec<(u64, u64)> = spaced(largest, step, u64::from(u32::MAX)).collect();
-            assert_eq!(all.iter().map(|(_, count)| count).sum::<u64>(), u64::from(u32::MAX));
-            assert_eq!(all[0].0, largest);
-            most = most.max(all.len());
-        }
-        assert!(most <= 1_300, "{most}");
     }
 
     #[test]

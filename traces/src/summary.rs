@@ -433,7 +433,7 @@ impl Summary {
                 skipped_bounds: families::skipped_bounds(timeline, skipped, may_skip_more),
                 period_unknown: told.timers.then(|| timers.period_unknown()),
                 lag_ns,
-                lag_corrected_ns: timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected),
+                lag_corrected_ns: timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected),
             },
             queues: families::queues(timeline),
             gc: GcSummary {

@@ -264,7 +264,7 @@ impl Glance {
                 of.timers.lag_ns.percentiles_missing(&missing.lag)
             }),
             lag_corrected_ns: worst_lag(timeline, &missing, &apart, |of, missing| {
-                of.timers.lag_corrected_ns.percentiles_missing(&missing.lag_corrected)
+                of.timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected)
             }),
             lag_buckets: buckets(&timeline.timers.lag_ns),
             harm: timeline.harm_with(&unfinished),

@@ -12,6 +12,7 @@
 
 mod unresolved;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use loop_probes::event::Event;
@@ -23,6 +24,7 @@ use super::Timeline;
 use super::config::TimelineConfig;
 use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
+use crate::histogram::spaced::Spaced;
 use crate::recent::Recent;
 
 /// A timer that fired too late.
@@ -83,7 +85,7 @@ pub struct Timers {
     /// Timer lag: the time from due to fired, one sample for each firing.
     pub lag_ns: Histogram,
     /// Timer lag with a sample for each period that a late interval skipped.
-    pub lag_corrected_ns: Histogram,
+    lag_corrected_ns: Spaced,
     /// The most recent late ones.
     pub recent_late: Recent<LateTimer>,
     /// The one with the greatest lag.
@@ -106,7 +108,7 @@ impl Timers {
             skipped: 0,
             late: 0,
             lag_ns: Histogram::new(),
-            lag_corrected_ns: Histogram::new(),
+            lag_corrected_ns: Spaced::new(),
             recent_late: Recent::new(config.entries_kept),
             worst: None,
             periods: HashMap::new(),
@@ -189,8 +191,14 @@ impl Timers {
             self.skipped += all.saturating_sub(counted);
             let (all, recorded) = (all.max(1), counted.max(1));
             let next_ns = firing.lag_ns.saturating_sub(recorded.saturating_mul(period_ns));
-            self.lag_corrected_ns.record_spaced(next_ns, period_ns, all.saturating_sub(recorded));
+            self.lag_corrected_ns.record(next_ns, period_ns, all.saturating_sub(recorded));
         }
+    }
+
+    /// Timer lag with a sample for each period that a late interval skipped. Computed when it is asked for.
+    #[must_use]
+    pub fn lag_corrected_ns(&self) -> Cow<'_, Histogram> {
+        self.lag_corrected_ns.histogram()
     }
 
     /// Where periods are unknown: by how much `skipped` may be too low.
@@ -247,7 +255,7 @@ impl Timers {
         self.fired += 1;
         self.skipped += u64::from(timer.skipped);
         self.lag_ns.record(lag_ns);
-        self.lag_corrected_ns.record_spaced(lag_ns, period_ns, u64::from(timer.skipped.max(1)));
+        self.lag_corrected_ns.record(lag_ns, period_ns, u64::from(timer.skipped.max(1)));
         if self.worst.is_none_or(|worst| worst.lag_ns() < lag_ns) {
             self.worst = Some(timer);
         }
@@ -313,7 +321,7 @@ mod tests {
             truth.sort_unstable();
             let (p90, p99) = (truth[truth.len() * 9 / 10], truth[truth.len() * 99 / 100]);
             assert_eq!((timers.fired, timers.skipped), (2_979, 1_067));
-            let (raw, corrected) = (&timers.lag_ns, &timers.lag_corrected_ns);
+            let (raw, corrected) = (&timers.lag_ns, timers.lag_corrected_ns());
             assert!(raw.quantile(0.99) < MS);
             assert_eq!((corrected.count(), corrected.max()), (truth.len() as u64, raw.max()));
             assert!(p90 > 150 * MS && p99 > 280 * MS);
@@ -334,9 +342,9 @@ mod tests {
             fired(&mut timers, lag_ns, (lag_ns / period_ns) as u32);
             expected.record_correct(lag_ns, period_ns).unwrap();
         }
-        assert_eq!(timers.lag_corrected_ns.count(), expected.len());
+        assert_eq!(timers.lag_corrected_ns().count(), expected.len());
         for quantile in [0.5, 0.9, 0.99] {
-            let corrected = timers.lag_corrected_ns.quantile(quantile);
+            let corrected = timers.lag_corrected_ns().quantile(quantile);
             assert!(near(corrected, expected.value_at_quantile(quantile)), "{quantile}: {corrected}");
         }
     }
@@ -346,7 +354,7 @@ mod tests {
         let mut timers = Timers::new(&TimelineConfig::default());
         timers.armed(LOOP, TIMER, Some(1), false);
         fired(&mut timers, 10 * MS, 4);
-        let corrected = timers.lag_corrected_ns;
+        let corrected = timers.lag_corrected_ns();
         assert_eq!((corrected.count(), corrected.max()), (4, 10 * MS));
         assert!(corrected.quantile(0.5) > 4 * MS);
     }

@@ -150,7 +150,7 @@ fn the_timers_page_shows_raw_and_corrected_lag_and_what_was_skipped() {
     let mut state = live();
     press(&mut state, &[Key::Char('4')]);
     let timers = &state.fold.timeline.timers;
-    let (raw, corrected) = (timers.lag_ns.percentiles(), timers.lag_corrected_ns.percentiles());
+    let (raw, corrected) = (timers.lag_ns.percentiles(), timers.lag_corrected_ns().percentiles());
     assert!(timers.skipped > 0 && raw.p99 < corrected.p99);
     let [raw, corrected, skipped] =
         [crate::units::duration(raw.p99), crate::units::duration(corrected.p99), timers.skipped.to_string()];

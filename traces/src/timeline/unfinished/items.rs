@@ -7,6 +7,7 @@ use loop_probes::recorder::Running;
 use crate::analysis::attribution::What;
 use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
+use crate::histogram::spaced::Spaced;
 use crate::labels::Labels;
 use crate::timeline::MissingSamples;
 use crate::timeline::span::{SpanKind, TickSpan};
@@ -368,12 +369,12 @@ impl Unfinished {
             |tasks: &[&WaitingTask]| tasks.iter().map(|task| (task.tag, task.queue_wait_ns())).collect();
         let lag = |timers: &[&OverdueTimer]| of(&mut timers.iter().map(|timer| timer.lag_ns()));
         let corrected = |timers: &[&OverdueTimer]| {
-            let mut samples = Histogram::new();
+            let mut samples = Spaced::new();
             for timer in timers {
                 let (period_ns, count) = (timer.period_ns.unwrap_or(0), timer.skipped().max(1));
-                samples.record_spaced(timer.lag_ns(), period_ns, count);
+                samples.record(timer.lag_ns(), period_ns, count);
             }
-            samples
+            samples.histogram().into_owned()
         };
         let add_final = |missing: &mut Missing, samples: Histogram| {
             *missing = std::mem::take(missing).with_cut_short(samples);
