@@ -254,10 +254,7 @@ impl Import {
             let numbers: Vec<u32> = loops.iter().map(|(number, _)| *number).collect();
             let of_loops = numbers.iter().map(|number| import.gathered.threads.get(*number).dropped);
             let of_any = tally::dropped::OF_ANY_THREAD.iter().map(|kind| import.gathered.dropped.count(kind));
-            // How long these were is unknown.
-            let no_length = import.gathered.repaired.count(tally::repaired::NEGATIVE_DURATION);
-            import.report.dropped_of_loops =
-                of_loops.chain(of_any).chain([no_length]).fold(0, u64::saturating_add);
+            import.report.dropped_of_loops = of_loops.chain(of_any).fold(0, u64::saturating_add);
             let made = making::make(&mut import.gathered, &records, &numbers);
             import.made(made.map_err(ImportError::Temporary)?, &loops);
         }

@@ -237,10 +237,12 @@ impl Gathered {
         }
         let Some(at) = event.ts else {
             self.dropped.one(dropped::NO_TIME, place);
+            self.uncertain(event, place);
             return Ok(());
         };
         if at.is_negative() {
             self.dropped.one(dropped::NEGATIVE_TIME, place);
+            self.uncertain(event, place);
             return Ok(());
         }
         let ts = at.ns();
@@ -282,6 +284,15 @@ impl Gathered {
         }
     }
 
+    /// What the thread of an event did is known in part only.
+    fn uncertain(&mut self, event: &ChromeEvent<'_>, place: Place) {
+        let (pid, tid) = thread_of(event);
+        match self.threads.number(&pid, &tid) {
+            Some(thread) => self.threads.get_mut(thread).dropped += 1,
+            None => self.dropped.one(dropped::THREAD_BEYOND_LIMIT, place),
+        }
+    }
+
     fn timed(&mut self, event: &ChromeEvent<'_>, at: Micros, place: Place) -> io::Result<()> {
         let (pid, tid) = thread_of(event);
         let Some(thread) = self.threads.number(&pid, &tid) else {
@@ -314,10 +325,12 @@ impl Gathered {
             b'X' => {
                 let Some(dur) = event.dur else {
                     self.dropped.one(dropped::NO_DURATION, place);
+                    self.threads.get_mut(thread).dropped += 1;
                     return Ok(());
                 };
                 if dur.is_negative() {
                     self.repaired.one(repaired::NEGATIVE_DURATION, place);
+                    self.threads.get_mut(thread).dropped += 1;
                 }
                 record.value = (at.plus(dur).ns() - record.ts).max(0) as u64;
                 Kind::Complete

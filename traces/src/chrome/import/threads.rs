@@ -39,7 +39,7 @@ pub(super) struct Thread {
     /// Tasks of a message loop.
     pub(super) loop_tasks: u64,
     pub(super) last: i64,
-    /// Slices dropped because of their place among the others.
+    /// Events of which something is missing that may have been a slice: its time, its length, or a place among the others.
     pub(super) dropped: u64,
     /// The time of the last begin, and how many begins at that time have no end yet.
     open_begins: (i64, u32),

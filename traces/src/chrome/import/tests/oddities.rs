@@ -147,6 +147,11 @@ fn what_was_dropped_of_a_loop_leaves_figures_open() {
     let both = format!("[{},{}]", event(good), of_worker.join(","));
     assert_eq!(import(&both).dropped(dropped::OVERLAPPING), 1);
     assert_eq!(malformed(&both), 0, "of a thread that is no loop");
+    for rest in [r#""ts":60,"dur":-5"#, r#""ts":60"#, r#""dur":5"#, r#""ts":-1,"dur":5"#] {
+        let of_worker = format!("{{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":2,{rest}}}");
+        let both = format!("[{},{},{of_worker}]", event(good), event(&good.replace("100", "200")));
+        assert_eq!(malformed(&both), 0, "of a thread that is no loop: {rest}");
+    }
 }
 
 #[test]
