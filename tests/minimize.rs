@@ -31,23 +31,29 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
         "--toml",
         "--json",
         "--budget",
-        "10m",
+        "1h",
     ];
     let told = place.json(&minimize);
     let number = |side: &str, what: &str| told[side][what].as_f64().unwrap();
     assert!(number("after", "value") > 600e6, "{told}");
     assert!(number("after", "span_ns") < number("before", "span_ns"), "{told}");
     assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{told}");
-    let tags: Vec<&str> =
-        told["after"]["tags"].as_array().unwrap().iter().filter_map(|tag| tag["tag"].as_str()).collect();
-    assert!(
-        tags.contains(&"Report") && tags.len() <= 3,
-        "the handler that blocks, and who it makes late: {tags:?}"
-    );
+    // How much else is needed depends on how the machine ran the demo. What is left cannot do without any of it.
+    assert_eq!((&told["minimal"], &told["ended"]), (&true.into(), &"minimal".into()), "{told}");
+    let tags = |side: &str| {
+        let tags = told[side]["tags"].as_array().unwrap().iter();
+        tags.map(|tag| tag["tag"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert!(tags("after").len() < tags("before").len(), "{told}");
 
     // The result is a recording like any other, and shows the delay it was kept for.
     let report = place.json(&["report", small, "--json"]);
-    assert!(report["timers"]["lag_ns"]["max"].as_u64() > Some(600_000_000), "{report}");
+    let late = &report["late_timers"][0];
+    assert!(late["lag_ns"].as_u64() > Some(600_000_000), "{report}");
+    assert!(tags("after").contains(&late["tag"].as_str().unwrap()), "who is late is left: {late}");
+    let blamed = late["blame"][0]["what"].as_str().unwrap();
+    assert!(blamed.starts_with("task Report #"), "the handler that blocks is left: {late}");
+    assert!(tags("after").contains(&"Report"), "{told}");
     place.succeed(&["export", small, "-o", text(&place.file("small.json"))]);
     place.succeed(&["rerun", small, "--check"]);
     // It is also a case for a corpus.
