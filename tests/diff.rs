@@ -329,3 +329,28 @@ fn a_scaled_demo_is_slower_by_its_factor() {
     let (as_it_is, scaled) = (smallest(&as_it_is), smallest(&scaled));
     assert!((3.5..4.5).contains(&(scaled / as_it_is)), "{as_it_is} became {scaled}");
 }
+
+#[test]
+#[ignore = "needs a processor that is free: .ci/run runs it on its own"]
+fn a_demo_that_stalls_is_worse_than_one_that_does_not() {
+    let place = Place::new();
+    let record = |name: String, stall: &[&str]| {
+        let trace = text(&place.file(&name)).to_owned();
+        place.succeed(&[&["demo", "--no-tui", "--duration", "2s", "--record", &trace], stall].concat());
+        trace
+    };
+    // In turn, as the book says.
+    let pairs = (0..5).map(|run| {
+        (
+            record(format!("old{run}.looptrace"), &[]),
+            record(format!("new{run}.looptrace"), &["--stall", "40ms"]),
+        )
+    });
+    let (old, new): (Vec<String>, Vec<String>) = pairs.unzip();
+    let arguments = ["diff", "--format", "json"].map(str::to_owned).into_iter();
+    let arguments: Vec<String> = arguments.chain(old).chain(["--".to_owned()]).chain(new).collect();
+    let told = place.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let stalls = told["primary"].as_array().expect("metrics").iter().find(|it| it["metric"] == "stalls.busy");
+    let stalls = stalls.unwrap_or_else(|| panic!("time in stalls has a verdict: {told}"));
+    assert_eq!((&told["verdict"], &stalls["verdict"]), (&"worse".into(), &"worse".into()), "{told}");
+}
