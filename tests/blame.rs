@@ -13,7 +13,7 @@ use loop_probes::event::{Event, LabelKind};
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, text, wait_for};
+use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
 /// A demo in which a report blocks the loop for 40 ms once a second.
@@ -26,9 +26,9 @@ fn blocked(place: &Place) -> PathBuf {
 }
 
 fn events(trace: &Path) -> Vec<Stamped> {
-    let mut reader = TraceReader::open(trace).expect("the demo closed it");
+    let mut reader = TraceReader::open(trace).expect("the demo writes it");
     let mut events = Vec::new();
-    while reader.poll(&mut events).expect("it is whole") != SourceState::Ended {}
+    while reader.poll(&mut events).expect("it is undamaged") == SourceState::More {}
     events
 }
 
@@ -193,67 +193,202 @@ fn the_page_the_export_and_the_option_agree() {
     assert_eq!(stalls, number(&summary["ticks"], "stalls"));
 }
 
-/// All of the time in which nothing of the process ran is `suspended` in every breakdown, so neither the system nor a task
-/// is blamed for any of it.
-#[test]
-fn a_process_that_was_stopped_blames_that_and_nothing_else() {
-    let place = Place::new();
-    let trace = place.file("stopped.looptrace");
-    let mut demo = place.demo(&["--load", "100", "--record", text(&trace)]);
-    let stopped_for = Duration::from_millis(400);
-    // Until the watching thread has started.
-    wait_for("a stop to be told", || {
+/// A time in which the process was stopped: in nanoseconds, when it last ran for certain, and from when to when it did not.
+#[derive(Clone, Copy)]
+struct Suspension {
+    alive: u64,
+    start: u64,
+    end: u64,
+}
+
+fn suspensions(events: &[Stamped]) -> Vec<Suspension> {
+    let of = |stamped: &Stamped| match stamped.event {
+        Event::Suspended { alive, start, .. } => {
+            Some(Suspension { alive: alive.as_ns(), start: start.as_ns(), end: stamped.at.as_ns() })
+        }
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+fn polls(events: &[Stamped]) -> Vec<(u64, u64)> {
+    let of = |stamped: &Stamped| match stamped.event {
+        Event::Poll { start, .. } => Some((start.as_ns(), stamped.at.as_ns())),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+fn overlap((from, to): (u64, u64), (start, end): (u64, u64)) -> u64 {
+    to.min(end).saturating_sub(from.max(start))
+}
+
+/// Stops `demo` for 400 ms while its loop is in `what`. Nothing changes while the process is stopped, so its ring tells.
+fn stop_in(place: &Place, demo: &Running, what: &str) {
+    let pid = demo.pid().to_string();
+    let is_in = || {
+        let told = place.told(&pid).unwrap_or_default();
+        told["open_tick"]["running"].as_str().is_some_and(|running| running.starts_with(what))
+    };
+    wait_for(what, || {
+        if !is_in() {
+            return false;
+        }
         demo.stop();
-        std::thread::sleep(stopped_for);
+        let is_in = is_in();
+        if is_in {
+            std::thread::sleep(Duration::from_millis(400));
+        }
         demo.signal("CONT");
-        let late = |told: &Value| {
-            let by_it = |timer: &&Value| {
-                let line = |what| list(timer, "blame").iter().find(|line| line["what"] == what);
-                let of = |what| line(what).map_or(0, |line| number(line, "ns"));
-                let lag = number(timer, "lag_ns");
-                lag >= 350_000_000 && of("suspended") * 2 > lag
+        is_in
+    });
+}
+
+/// The recording of a demo that is stopped while its loop is in `what`, and its report. `extents` returns the recorded times
+/// from start to end of what the loop was in.
+fn stopped_in(
+    place: &Place,
+    demo: &[&str],
+    what: &str,
+    extents: impl Fn(&[Stamped]) -> Vec<(u64, u64)>,
+) -> (Vec<Stamped>, Value) {
+    let trace = place.file("stopped.looptrace");
+    let mut demo = place.demo(&[demo, &["--record", text(&trace)]].concat());
+    // Until the thread that notices has started, and was on time to have it charged.
+    wait_for("a stop to be recorded", || {
+        stop_in(place, &demo, what);
+        let recorded = || {
+            let events = events(&trace);
+            let of = |it: &Suspension| (it.start, it.end);
+            let is_in = |it: &Suspension| {
+                extents(&events).iter().any(|extent| overlap(*extent, of(it)) >= 300_000_000)
             };
-            list(told, "late_timers").iter().any(|timer| by_it(&timer))
+            suspensions(&events).iter().any(is_in)
         };
-        place.told(text(&trace)).is_some_and(|told| late(&told))
+        // What it was in has to end to be recorded.
+        let soon = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(30));
+            recorded()
+        });
+        soon && place.told(text(&trace)).is_some_and(|told| charged_ns(&told) >= 300_000_000)
     });
     demo.signal("INT");
     assert!(demo.wait().success(), "it ends when it is interrupted");
-    let told = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
-    let blamed = nothing_else_is_blamed_for_suspensions(&events(&trace), &told);
-    assert!(blamed > 0, "a timer was due while the process was stopped");
+    let told = place.json(&["report", text(&trace), "--json", "--late-timers", "10000", "--stalls", "10000"]);
     let suspended = &told["suspended"];
     assert!(number(suspended, "count") >= 1 && number(suspended, "total_ns") >= 300_000_000, "{suspended}");
     assert_eq!(suspended["asleep_ns"], 0, "the machine did not sleep");
-    let harm = |tag: &str| list(&told, "harm").iter().find(|harm| harm["tag"] == tag).cloned();
-    assert!(harm("suspended").is_some_and(|harm| number(&harm, "timers_ns") >= 300_000_000), "{told}");
     let page = place.succeed(&["report", text(&trace)]);
     assert!(page.contains(": nothing of the process ran"), "{page}");
+    (events(&trace), told)
 }
 
-/// Checks each late timer that fired, and returns how many of them waited during a suspension. What began up to `alive`
-/// may count, too: a poll that was due by then and had not returned.
-fn nothing_else_is_blamed_for_suspensions(events: &[Stamped], told: &Value) -> usize {
+/// The delay of timers that is charged to suspensions.
+fn charged_ns(told: &Value) -> u64 {
+    list(told, "harm").iter().find(|harm| harm["tag"] == "suspended").map_or(0, |it| number(it, "timers_ns"))
+}
+
+/// The nanoseconds of one line of a breakdown; 0 if it has no such line.
+fn line(ledger: &Value, what: &str) -> u64 {
+    let found = list(ledger, "blame").iter().find(|line| line["what"] == what);
+    found.map_or(0, |line| number(line, "ns"))
+}
+
+/// The time of the first event, from which reports count.
+fn begin(events: &[Stamped]) -> i64 {
     let first = events.iter().find(|stamped| !matches!(stamped.event, Event::Label { .. }));
-    let begin = first.expect("it recorded something").at.as_ns().cast_signed();
-    let since_begin = |at: u64| at.cast_signed() - begin;
-    let suspensions = events.iter().filter_map(|stamped| match stamped.event {
-        Event::Suspended { alive, start, .. } => {
-            Some([alive.as_ns(), start.as_ns(), stamped.at.as_ns()].map(since_begin))
-        }
-        _ => None,
+    first.expect("it recorded something").at.as_ns().cast_signed()
+}
+
+/// The late timers that fired, each with the time for which it waited.
+fn waits<'a>(events: &[Stamped], told: &'a Value) -> Vec<(&'a Value, (u64, u64))> {
+    let begin = begin(events);
+    let fired = list(told, "late_timers").iter().filter(|timer| timer["open"] == false);
+    let at = |timer: &Value, key: &str| (timer[key].as_i64().expect("a time") + begin).cast_unsigned();
+    fired.map(|timer| (timer, (at(timer, "due_ns"), at(timer, "fired_ns")))).collect()
+}
+
+#[test]
+fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else() {
+    let place = Place::new();
+    let (events, told) = stopped_in(&place, &["--load", "100"], "poll", polls);
+    // A poll that was due by then and had not returned is part of it from its deadline on.
+    let late: Vec<(u64, u64)> = events
+        .iter()
+        .filter_map(|stamped| match stamped.event {
+            Event::Poll { start, timeout_ns: Some(ns @ 1..), .. } => {
+                Some((start.plus_ns(ns).as_ns(), stamped.at.as_ns()))
+            }
+            _ => None,
+        })
+        .collect();
+    let stopped = suspensions(&events).into_iter().map(|Suspension { alive, start, end }| {
+        let polled = late.iter().filter(|(deadline, returned)| (*deadline..*returned).contains(&start));
+        (polled.map(|(deadline, _)| alive.max(*deadline)).min().unwrap_or(start), end)
     });
-    let suspensions: Vec<[i64; 3]> = suspensions.collect();
+    let stopped: Vec<(u64, u64)> = stopped.collect();
     let mut blamed = 0;
-    for timer in list(told, "late_timers").iter().filter(|timer| timer["open"] == false) {
-        let [due, fired] = ["due_ns", "fired_ns"].map(|key| timer[key].as_i64().expect("a time"));
-        let overlap = |from: i64, to: i64| (to.min(fired) - from.max(due)).max(0).unsigned_abs();
-        let at_least: u64 = suspensions.iter().map(|[_, start, end]| overlap(*start, *end)).sum();
-        let at_most: u64 = suspensions.iter().map(|[alive, _, end]| overlap(*alive, *end)).sum();
-        let line = list(timer, "blame").iter().find(|line| line["what"] == "suspended");
-        let by_it = line.map_or(0, |line| number(line, "ns"));
-        assert!((at_least..=at_most).contains(&by_it), "{at_least}..={at_most} ns were suspended: {timer}");
-        blamed += usize::from(at_least > 0);
+    for (timer, wait) in waits(&events, &told) {
+        // As the lines sum to the lag, no other has any of this.
+        let suspended: u64 = stopped.iter().map(|extent| overlap(*extent, wait)).sum();
+        assert_eq!((line(timer, "suspended"), sum(timer)), (suspended, number(timer, "lag_ns")), "{timer}");
+        blamed += usize::from(suspended >= 300_000_000);
     }
-    blamed
+    assert!(blamed > 0, "a timer was due while the process was stopped");
+}
+
+#[test]
+fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
+    let place = Place::new();
+    let runs = |events: &[Stamped]| reports(events).iter().map(|(_, start, end)| (*start, *end)).collect();
+    let (events, told) = stopped_in(&place, &["--stall", "1500ms"], "task Report #", runs);
+    let (suspensions, reports, begin) = (suspensions(&events), reports(&events), begin(&events));
+    // Within `extent`, the time of a run in which the process ran, and in which it was stopped.
+    let parts = |(_, start, end): &(u64, u64, u64), (from, to): (u64, u64)| {
+        let within = (from.max(*start), to.min(*end));
+        let stopped: u64 = suspensions.iter().map(|it| overlap((it.start, it.end), within)).sum();
+        (within.1.saturating_sub(within.0) - stopped, stopped)
+    };
+    // The longest that it may have been stopped besides: the attempts to stop it in a run are stops, too.
+    let beside = |(_, start, end): &(u64, u64, u64), extent: (u64, u64)| {
+        let others = suspensions.iter().filter(|it| overlap((it.start, it.end), (*start, *end)) == 0);
+        others.map(|it| overlap((it.alive, it.end), extent)).sum::<u64>()
+    };
+    let always = (0, u64::MAX);
+    let is_stopped = |report: &&(u64, u64, u64)| parts(report, always).1 >= 300_000_000;
+    let mut blamed = [0; 3];
+    for report in reports.iter().filter(is_stopped) {
+        let name = format!("task Report #{}", report.0);
+        // The task has the rest of its run; a small one may be one of several in a line.
+        let has_its_own = |ledger: &Value, ran: u64| {
+            let its = line(ledger, &name);
+            its == ran || its == 0 && ran < sum(ledger) / 10
+        };
+        for (timer, wait) in waits(&events, &told) {
+            let (ran, stopped) = parts(report, wait);
+            if stopped > 0 {
+                let all = stopped..=stopped + beside(report, wait);
+                assert!(all.contains(&line(timer, "suspended")), "{all:?}: {timer}");
+                assert!(has_its_own(timer, ran), "{name} ran for {ran}: {timer}");
+                assert_eq!(sum(timer), number(timer, "lag_ns"), "{timer}");
+                blamed[0] += 1;
+            }
+        }
+        let (ran, stopped) = parts(report, always);
+        let begun = |stall: &&Value| stall["at_ns"].as_i64() <= Some(report.1.cast_signed() - begin);
+        let stall = list(&told, "stalls").iter().filter(begun).max_by_key(|stall| stall["at_ns"].as_i64());
+        if let Some(stall) = stall {
+            let all = stopped..=stopped + beside(report, always);
+            assert!(all.contains(&line(stall, "suspended")), "{all:?}: {stall}");
+            assert!(has_its_own(stall, ran), "{name} ran for {ran}: {stall}");
+            blamed[1] += 1;
+        }
+        let is_it = |slow: &&Value| slow["tag"] == "Report" && slow["task"] == report.0;
+        for slow in list(&told, "slow_tasks").iter().filter(is_it) {
+            assert_eq!(line(slow, "suspended"), stopped, "{slow}");
+            assert_eq!(number(slow, "run_ns"), ran + stopped, "{slow}");
+            blamed[2] += 1;
+        }
+    }
+    assert!(blamed.iter().all(|count| *count > 0), "timers, stalls and runs were prolonged: {blamed:?}");
 }
