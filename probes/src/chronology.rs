@@ -183,7 +183,8 @@ impl Chronology {
                 let tick = self.tick_of(source);
                 follow(first, start, SLACK_NS)
                     && follow(start, at, SLACK_NS)
-                    && follow(self.started, first, clocks)
+                    // A stream in virtual time may be before the session as a whole.
+                    && (at < self.started || follow(self.started, first, clocks))
                     && tick.is_none_or(|tick| follow(tick.began, start, SLACK_NS) && tick.is_as_old(event))
             }
             Rule::Fired { due, fired } => follow(due, fired, SLACK_NS) && follow(fired, at, clocks),

@@ -49,7 +49,8 @@ fn is_possible(event: &Decoded, tick: Option<(u64, u64)>, started: u64) -> bool 
         let is_its_end = event.kind == 2 && event.field(0) == number;
         ordered(began, start, SLACK) && (!is_its_end || ordered(start, began, SLACK))
     });
-    in_order && (!is_in_tick(event.kind) || in_tick && ordered(started, all[0], CLOCKS))
+    let in_session = event.at < started || ordered(started, all[0], CLOCKS);
+    in_order && (!is_in_tick(event.kind) || in_tick && in_session)
 }
 
 /// Compares the number of such events with that of malformed ones in the report on a whole recording.

@@ -187,6 +187,7 @@ fn what_a_loop_does_begins_in_its_tick_and_in_its_session() {
     assert!(allows(6_000, 1, ran(5_500 * MS, 5_600 * MS)), "it is in no tick");
     assert!(!allows(6_000, 1, ran(3_900 * MS, 5_600 * MS)), "it was queued before the session");
     assert!(allows(6_000, 1, ran(4_100 * MS, 5_600 * MS)), "the clocks may differ");
+    assert!(allows(4_000, 1, ran(100 * MS, 200 * MS)), "its time is virtual");
     assert!(allows(7_000, 1, Event::TickStart { tick: 1 }));
     assert!(!allows(7_100, 1, ran(6_000 * MS, 6_900 * MS)));
     assert!(allows(7_100, 2, ran(6_000 * MS, 6_900 * MS)), "another emitter is in no tick");

@@ -62,7 +62,7 @@ struct Found {
     /// Whether a loop writes it: tick events were found.
     is_loop: bool,
     /// The highest kind that the writer knows; 0 if that is not recorded.
-    kind_max: u64,
+    kind_max: u8,
     /// Events of unknown kinds.
     unknown: u64,
     /// Events with values that they cannot have.
@@ -127,6 +127,7 @@ impl Rings {
             return Ok(());
         }
         let Words([kind_max]) = image.words(head::KIND_MAX)?;
+        let kind_max = u8::try_from(kind_max).unwrap_or(0);
         for index in 0..image.plan().places {
             let at = image.plan().place_word(index);
             let Words([state, slots_at, capacity]) = image.words(at)?;
@@ -451,7 +452,7 @@ impl Found {
             }
             Err(error) => {
                 // A kind that the writer does not know either is damage.
-                let is_newer = error.unknown_kind().is_some_and(|kind| u64::from(kind) <= self.kind_max);
+                let is_newer = error.unknown_kind().is_some_and(|kind| kind <= self.kind_max);
                 let count = if is_newer { &mut self.unknown } else { &mut self.malformed };
                 *count += 1;
                 return;

@@ -94,7 +94,7 @@ fn impossible_events_are_told_from_unknown_ones() {
 
 #[test]
 fn an_unknown_kind_of_a_writer_of_this_version_or_an_older_one_is_damage() {
-    for kind_max in [None, Some(0), Some(7)] {
+    for kind_max in [None, Some(0), Some(7), Some(1 << 40)] {
         let (_, reader) = read(|bytes| {
             let at = bytes.len() - SLOTS * 32;
             bytes[at + 70 * 32 + 8 + 3] = 84;
