@@ -93,10 +93,14 @@ impl Plan {
         // Spans that began before the suspension keep their start.
         let later = |at: Timestamp| jump.map_or(0, |(after, ns)| if at >= after { ns } else { 0 });
         let moved = |at: Timestamp| Timestamp(at.as_ns().saturating_sub(from) + begin + later(at));
-        let moved = told.iter().map(|Stamped { at, source, event }| Stamped {
-            at: moved(*at),
-            source: *source,
-            event: event.map_time(moved),
+        let moved = told.iter().map(|Stamped { at, source, event }| {
+            let event = match event.map_time(moved) {
+                Event::TimerFired { timer, tag, task, due, fired, skipped } => {
+                    Event::TimerFired { timer, tag, task, due: moved(due), fired: moved(fired), skipped }
+                }
+                event => event,
+            };
+            Stamped { at: moved(*at), source: *source, event }
         });
         moved.collect()
     }
