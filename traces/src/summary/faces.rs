@@ -5,7 +5,7 @@ use loop_probes::event::Priority;
 use loop_probes::ids::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::loss::Missing;
+use crate::analysis::loss::{Bounds, Missing};
 use crate::histogram::{Histogram, Percentiles};
 use crate::timeline::{Agenda, StreamEnd, Timeline, Unfinished, command_name};
 
@@ -22,6 +22,9 @@ pub struct AgendaSummary {
     pub failed: u64,
     /// Tasklets that waited at the end.
     pub waiting: u64,
+    /// Where records were lost: the range of `waiting`. A tasklet added before may have run in one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_bounds: Option<Bounds>,
     /// By priority, the highest first.
     #[serde(deserialize_with = "super::lists::entries")]
     pub priorities: Vec<PrioritySummary>,
@@ -192,12 +195,15 @@ pub struct ShutdownSummary {
 pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> Option<AgendaSummary> {
     let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
     let known = timeline.last_at().unwrap_or_default();
+    let lost = timeline.lost_in_all();
+    let most = agenda.waiting().saturating_add(agenda.may_wait()).saturating_add(lost);
     let workers = agenda.workers().iter().enumerate().filter(|(_, worker)| worker.is_seen());
     Some(AgendaSummary {
         added: agenda.added(),
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
+        waiting_bounds: (lost > 0).then(|| Bounds { lo: 0, hi: Some(most) }),
         priorities: priorities(agenda, known, missing, end),
         workers: workers
             .map(|(number, worker)| {

@@ -179,6 +179,12 @@ impl Agenda {
         self.sum(|priority| u64::from(priority.waiting()))
     }
 
+    /// Tasklets that may wait besides those: added before records were lost, in which they may have run.
+    #[must_use]
+    pub fn may_wait(&self) -> u64 {
+        self.sum(|priority| priority.waiting.may_wait())
+    }
+
     fn sum(&self, of: impl Fn(&PriorityStats) -> u64) -> u64 {
         self.priorities.iter().map(of).fold(0, u64::saturating_add)
     }
@@ -221,7 +227,7 @@ impl Agenda {
         let until = taken_after.map_or(known, |taken| taken.min(known));
         let youngest = waiting.iter().rev().take(may_have_taken);
         youngest.for_each(|entry| at_least.record(until.ns_since(entry.added)));
-        let to_come = u64::from(waiting.depth()).saturating_sub(at_least.count());
+        let to_come = u64::from(waiting.depth()).saturating_sub(at_least.count()) + waiting.may_wait();
         lost.clone().with_unfinished(at_least, to_come)
     }
 

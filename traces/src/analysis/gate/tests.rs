@@ -113,7 +113,7 @@ fn a_run_without_a_value_could_have_had_any() {
 fn losses_leave_open_what_they_could_overturn() {
     let mut run = runs(&[1e6]).remove(0);
     run.summary.lost_records = 5;
-    run.summary.signals.dropped = Some(0);
+    (run.summary.signals.arrived, run.summary.signals.dropped) = (Some(0), Some(0));
     let outcome = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap().outcome;
     let held = gate("timer_lag.p99", Limit::Max(2e6)).judge(&run).unwrap();
     assert_eq!(
@@ -126,8 +126,10 @@ fn losses_leave_open_what_they_could_overturn() {
     assert_eq!(outcome("timer_lag.max", Limit::Max(0.5e6)), Outcome::Failed);
     assert_eq!(outcome("timer_lag.max", Limit::Max(2e6)), Outcome::Undecided);
     assert_eq!(outcome("lost", Limit::Max(0.0)), Outcome::Failed);
-    assert_eq!(outcome("signals.dropped", Limit::Max(4.0)), Outcome::Undecided);
-    assert_eq!(outcome("signals.dropped", Limit::Max(50.0)), Outcome::Held);
+    assert_eq!(outcome("signals.arrived", Limit::Max(4.0)), Outcome::Undecided);
+    assert_eq!(outcome("signals.arrived", Limit::Max(50.0)), Outcome::Held);
+    // One record has the total.
+    assert_eq!(outcome("signals.dropped", Limit::Max(50.0)), Outcome::Undecided);
 }
 
 #[test]

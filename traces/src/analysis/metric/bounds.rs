@@ -115,8 +115,13 @@ impl Metric {
                 }
                 // One record has the number that the last shutdown left.
                 Unit::Count if name == "shutdown.left" => Bounds { low: 0.0, high: None },
-                // What waits at the end may have run, or ended, in a record that was lost.
-                Unit::Count if !self.only_rises() => Bounds { low: 0.0, high: Some(value + lost as f64) },
+                // What waits at the end may have run in a record that was lost, and what was queued before may wait.
+                Unit::Count if name == "agenda.waiting" => {
+                    let shown = summary.agenda.as_ref().and_then(|agenda| agenda.waiting_bounds);
+                    shown.map_or(Bounds { low: 0.0, high: None }, Bounds::from)
+                }
+                // Each record has the total.
+                Unit::Count if name == "signals.dropped" => unbounded,
                 Unit::Count if self.is_one_a_record() => {
                     Bounds { low: value, high: Some(value + lost as f64) }
                 }

@@ -27,16 +27,30 @@ pub(super) struct Waiting {
     taken: VecDeque<Entry>,
     limit: usize,
     depth: u32,
+    /// Tasklets that waited when records were lost, which may have run in those; until an addition gives the depth.
+    before_loss: u64,
     last_added: Timestamp,
 }
 
 impl Waiting {
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: VecDeque::new(), taken: VecDeque::new(), limit, depth: 0, last_added: Timestamp(0) }
+        Self {
+            entries: VecDeque::new(),
+            taken: VecDeque::new(),
+            limit,
+            depth: 0,
+            before_loss: 0,
+            last_added: Timestamp(0),
+        }
     }
 
     pub(super) const fn depth(&self) -> u32 {
         self.depth
+    }
+
+    /// How many may wait besides those of the depth.
+    pub(super) const fn may_wait(&self) -> u64 {
+        self.before_loss
     }
 
     pub(super) fn oldest(&self) -> Option<Entry> {
@@ -49,7 +63,7 @@ impl Waiting {
 
     pub(super) fn added(&mut self, at: Timestamp, task: TaskId, depth: u32, higher_ran: u64) {
         self.last_added = self.last_added.max(at);
-        self.depth = depth;
+        (self.depth, self.before_loss) = (depth, 0);
         while self.entries.len() > depth.saturating_sub(1) as usize {
             self.taken.extend(self.entries.pop_front());
             if self.taken.len() > WORKERS_MAX {
@@ -67,7 +81,10 @@ impl Waiting {
         let known = self.take_known(task, start);
         // A tasklet taken before the last addition is not included in the depth which that addition reported.
         if known.is_none() && start >= self.last_added {
-            self.depth = self.depth.saturating_sub(1);
+            match self.depth {
+                0 => self.before_loss = self.before_loss.saturating_sub(1),
+                _ => self.depth -= 1,
+            }
         }
         known
     }
@@ -88,6 +105,6 @@ impl Waiting {
     pub(super) fn forget(&mut self) {
         self.entries.clear();
         self.taken.clear();
-        self.depth = 0;
+        self.before_loss += u64::from(std::mem::take(&mut self.depth));
     }
 }

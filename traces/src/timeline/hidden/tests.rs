@@ -416,3 +416,42 @@ fn a_tasklet_that_waits_at_the_end_may_have_run_in_a_record_that_was_lost() {
         assert_eq!(gate.judge(&run).unwrap().outcome, counts.1);
     }
 }
+
+fn judged(summary: &Summary, metric: &str, limit: Limit) -> Outcome {
+    let run = Run { name: "t".to_owned(), summary: summary.clone(), metadata: None };
+    Gate::new(metric.parse().unwrap(), limit).unwrap().judge(&run).unwrap().outcome
+}
+
+#[test]
+fn tasklets_added_before_a_loss_may_wait_still() {
+    let priority = loop_probes::event::Priority::Low;
+    let added = |task, depth| Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority, depth };
+    let mut events: Vec<_> = (1..=300).map(|task| at(1_000 + task, added(task, task as u32))).collect();
+    let summary = |events: &[Stamped], lost| {
+        closed(events, SourceCounts { lost_records: lost, ..SourceCounts::default() })
+    };
+    assert_eq!(judged(&summary(&events, 0), "agenda.waiting", Limit::Max(10.0)), Outcome::Failed);
+    events.push(at(3_000, Event::Lost { count: 1, from: Timestamp(2_000) }));
+    let lossy = summary(&events, 1);
+    let agenda = lossy.agenda.as_ref().unwrap();
+    assert_eq!((agenda.waiting, agenda.waiting_bounds), (0, Some(Bounds { lo: 0, hi: Some(301) })));
+    assert_eq!(agenda.priorities[2].queue_wait_ns.bounds.map(|bounds| bounds.p90.hi), Some(None));
+    for limit in [Limit::Max(10.0), Limit::Min(100.0)] {
+        assert_eq!(judged(&lossy, "agenda.waiting", limit), Outcome::Undecided);
+    }
+    // An addition has the depth.
+    events.push(at(4_000, added(301, 1)));
+    let bounds = summary(&events, 1).agenda.unwrap().waiting_bounds;
+    assert_eq!(bounds, Some(Bounds { lo: 0, hi: Some(2) }));
+}
+
+#[test]
+fn a_lost_record_may_have_held_any_total() {
+    let signal = at(1_000, Event::SignalArrived { signo: 10, depth: 1, arrived: Timestamp(900) });
+    let dropped = at(1_500, Event::SignalDropped { total: 2 });
+    let lost = at(3_000, Event::Lost { count: 1, from: Timestamp(2_000) });
+    let counts = SourceCounts { lost_records: 1, ..SourceCounts::default() };
+    let lossy = closed(&[&tick(1, 100, 800)[..], &[signal, dropped, lost]].concat(), counts);
+    assert_eq!(judged(&lossy, "signals.dropped", Limit::Max(5.0)), Outcome::Undecided);
+    assert_eq!(judged(&lossy, "signals.dropped", Limit::Max(1.0)), Outcome::Failed);
+}
