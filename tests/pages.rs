@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use loop_traces::cells::width;
 use program::{Place, text};
 
 /// A Chrome trace of one thread, whose names differ in the middle. Even more than a million spans would not shift
@@ -35,6 +36,29 @@ fn printed(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().expect("the binary starts");
     assert!(status.success(), "{command:?}: {}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).expect("output is UTF-8")
+}
+
+/// The traces of the corpus, of all versions.
+fn corpus() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus");
+    let files =
+        |folder: &Path| fs::read_dir(folder).expect("the corpus is there").map(|file| file.unwrap().path());
+    let all = files(&folder).chain(files(&folder.join("versions")));
+    all.filter(|file| file.extension().is_some_and(|extension| extension == "looptrace")).collect()
+}
+
+/// The lines of a page that are wider than `columns`, end in a blank, or have a figure that touches the one before. Paths
+/// are never cut, so a line that begins with `name` can be wider.
+fn faults<'a>(page: &'a str, columns: usize, name: &str) -> Vec<&'a str> {
+    let touches = |line: &str| {
+        let letters: Vec<char> = line.chars().collect();
+        letters.windows(2).any(|pair| "≥~".contains(pair[1]) && pair[0] != ' ')
+    };
+    let is_bad = |line: &&str| {
+        let is_wide = width(line) > columns && !line.contains(name);
+        is_wide || line.trim_end() != *line || touches(line)
+    };
+    page.lines().filter(is_bad).collect()
 }
 
 fn widest(page: &str) -> usize {
@@ -73,6 +97,69 @@ fn pages_are_as_wide_as_columns_say() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 3, "names that differ read differently: {page}");
+}
+
+#[test]
+fn every_page_of_every_trace_fits() {
+    let place = Place::new();
+    let fits = |arguments: &[&str], name: &str, columns: usize| {
+        let mut command = place.command(arguments);
+        let Output { stdout, stderr, .. } =
+            command.env("COLUMNS", columns.to_string()).output().expect("the binary starts");
+        let page = String::from_utf8(stdout).expect("output is UTF-8");
+        assert!(!page.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+        let faults = faults(&page, columns, name);
+        assert!(faults.is_empty(), "{arguments:?} at {columns}: {faults:#?}");
+    };
+    let traces = corpus();
+    assert!(traces.len() > 15, "{traces:?}");
+    for trace in &traces {
+        let name = text(trace);
+        for columns in [60, 80, 120] {
+            fits(&["report", name], name, columns);
+        }
+        fits(&["rerun", name, "--policy", "quickjs"], name, 60);
+        fits(&["rerun", name], name, 80);
+        fits(&["rerun", name, "--check"], name, 60);
+        fits(&["diff", name, "--", name, "--anyway"], name, 60);
+    }
+    let gates = place.file("gates.toml");
+    fs::write(&gates, "[[gate]]\nmetric = \"timer_lag_corrected.p99\"\nmax = \"1ns\"\n\n[[gate]]\nmetric = \"stalls\"\nmax = 0\n")
+        .expect("the place is ours");
+    fits(&["report", text(&traces[0]), "--gate", text(&gates)], "", 60);
+    let (folder, json) = (place.file(""), foreign(&place));
+    let folder = text(&folder).trim_end_matches('/');
+    for columns in [60, 80, 120] {
+        fits(&["import", text(&json), "-o", text(&place.file("a.looptrace"))], folder, columns);
+        fits(&["report", text(&place.file("a.looptrace"))], folder, columns);
+        fits(&["lint", text(&damaged(&place))], folder, columns);
+    }
+}
+
+/// A Chrome trace that breaks several rules of the lint.
+fn damaged(place: &Place) -> PathBuf {
+    let path = place.file("damaged.json");
+    let events = [
+        r#"{"ph":"X","name":"no length","pid":1,"tid":1,"ts":1}"#,
+        r#"{"ph":"E","name":"not begun","pid":1,"tid":1,"ts":5}"#,
+        r#"{"ph":"X","name":"no time","pid":1,"tid":1,"dur":1}"#,
+        r#"{"ph":"?","name":"of no kind","pid":1,"tid":1,"ts":9}"#,
+        r#"{"ph":"C","name":"counter","pid":1,"tid":1,"ts":9,"args":{"value":1}}"#,
+    ];
+    fs::write(&path, format!("[{}]", events.join(",\n"))).expect("the place is ours");
+    path
+}
+
+#[test]
+fn a_narrow_page_says_what_it_leaves_out() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    place.succeed(&["demo", "--no-tui", "--duration", "1s", "--record", text(&trace)]);
+    let page = |columns| printed(place.command(&["report", text(&trace)]).env("COLUMNS", columns));
+    let (narrow, wide) = (page("60"), page("120"));
+    assert!(narrow.contains("not shown at 60 columns: RUN P90"), "{narrow}");
+    assert!(!wide.contains("not shown"), "{wide}");
+    assert_eq!(page("40"), narrow, "60 columns are the least");
 }
 
 #[test]

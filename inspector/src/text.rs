@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::theme::{Theme, plain};
 
-pub use loop_traces::cells::{cut, cut_middle, fill};
+pub use loop_traces::cells::{cut, cut_middle, fill, wrap};
 
 /// Appends a line to a page. Writing to a string cannot fail.
 macro_rules! line {
@@ -16,27 +16,6 @@ macro_rules! line {
     }};
 }
 pub(crate) use line;
-
-/// Wraps `text` between words into lines of `width` cells; all but the first are indented.
-#[must_use]
-pub fn wrap(text: &str, width: usize, indent: usize) -> String {
-    let mut out = String::new();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let cells = word.width();
-        if used > 0 && used + 1 + cells > width {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent));
-            used = 0;
-        } else if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += cells;
-    }
-    out
-}
 
 /// A row of a page: its head, and beside it the text, wrapped between words to a total of `width` cells. Words joined
 /// by a no-break space stay together.

@@ -32,6 +32,7 @@ use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_probes::session::Session;
+use loop_traces::units::{count, rate};
 use rustix::process::Signal;
 
 pub use load::{Load, Scale};
@@ -160,10 +161,10 @@ impl fmt::Display for Served {
         let seconds = self.elapsed_ns as f64 / 1e9;
         write!(
             f,
-            "served {} of {} requests in {seconds:.1} s: {:.0} a second",
-            self.answered,
-            self.sent,
-            self.rate()
+            "served {} of {} requests in {seconds:.1} s: {} a second",
+            count(self.answered),
+            count(self.sent),
+            rate(self.rate())
         )
     }
 }

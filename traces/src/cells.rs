@@ -3,6 +3,8 @@
 //! Shared by the report, the pages that commands print and the dashboard, so that names are truncated the same way
 //! everywhere.
 
+pub mod table;
+
 use std::collections::BTreeMap;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -92,6 +94,27 @@ fn cut_around(text: &str, at: usize, width: usize) -> String {
 #[must_use]
 pub fn fill(text: &str, width: usize) -> String {
     format!("{text}{:1$}", "", width.saturating_sub(text.width()))
+}
+
+/// Wraps `text` between words into lines of `width` cells; all but the first are indented.
+#[must_use]
+pub fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let cells = word.width();
+        if used > 0 && used + 1 + cells > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += cells;
+    }
+    out
 }
 
 #[cfg(test)]

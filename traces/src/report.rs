@@ -10,7 +10,8 @@ mod unfinished;
 use std::fmt::Write as _;
 
 use crate::analysis::loss::Bounds;
-use crate::cells::{cut, cut_apart, fill, width};
+use crate::cells::table::{Column, Fitted, Table};
+use crate::cells::{cut_name, fill, width, wrap};
 use crate::chrome::import::ImportSummary;
 use crate::histogram::{FEW_MARK, Percentiles};
 use crate::source::SourceKind;
@@ -21,11 +22,11 @@ use bounds::{Of, figure};
 /// Most tags shown.
 const TAGS_SHOWN: usize = 24;
 
-/// Names up to this width are never cut.
-const FEWEST: usize = 24;
-
 /// Line width when the output is not a terminal.
 const COLUMNS: usize = 120;
+
+/// The narrowest page.
+pub const COLUMNS_MIN: usize = 60;
 
 /// Formats the summary as text: aligned columns, no colours, ending with a line break. For lines of 120 columns.
 #[must_use]
@@ -33,23 +34,23 @@ pub fn text(summary: &Summary) -> String {
     text_within(summary, COLUMNS)
 }
 
-/// As [`text`], for lines of `columns` columns, but at least 80.
+/// As [`text`], for lines of `columns` columns, but at least [`COLUMNS_MIN`].
 #[must_use]
 pub fn text_within(summary: &Summary, columns: usize) -> String {
-    let columns = columns.max(80);
+    let columns = columns.max(COLUMNS_MIN);
     let mut out = String::new();
     head(&mut out, summary, columns);
     totals(&mut out, summary, columns);
     pressure(&mut out, summary, columns);
     loops::table(&mut out, summary, columns);
-    bounds::losses(&mut out, summary);
+    bounds::losses(&mut out, summary, columns);
     blame::stalls(&mut out, summary, columns);
     blame::late(&mut out, summary, columns);
     blame::harm(&mut out, summary, columns);
     tags(&mut out, summary, columns);
-    tags_beyond_limit(&mut out, summary);
+    tags_beyond_limit(&mut out, summary, columns);
     spans::table(&mut out, summary, columns);
-    queues(&mut out, summary);
+    queues(&mut out, summary, columns);
     faces::agenda(&mut out, summary, columns);
     faces::rest(&mut out, summary, columns);
     out
@@ -57,11 +58,16 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
 
 /// Joins `parts` with commas into lines of at most `columns`, indented after the first; parts are never broken.
 fn listed(head: &str, parts: &[String], columns: usize) -> String {
+    joined(head, parts, ",", columns)
+}
+
+/// As [`listed`], with `comma` after each part but the last.
+fn joined(head: &str, parts: &[String], comma: &str, columns: usize) -> String {
     let mut lines = vec![head.to_owned()];
     for (place, part) in parts.iter().enumerate() {
-        let comma = if place + 1 < parts.len() { "," } else { "" };
+        let comma = if place + 1 < parts.len() { comma } else { "" };
         let last = lines.last().map_or(0, |line| width(line));
-        if place > 0 && last + 1 + width(part) + comma.len() > columns {
+        if place > 0 && last + 1 + width(part) + width(comma) > columns {
             lines.push(" ".to_owned());
         }
         if let Some(line) = lines.last_mut() {
@@ -69,6 +75,17 @@ fn listed(head: &str, parts: &[String], columns: usize) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Joins `parts` with ` · ` into lines of at most `columns`, indented after the first; parts are never broken.
+fn dotted(parts: &[String], columns: usize) -> String {
+    let whole = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect::<Vec<_>>().join("\u{a0}· ");
+    wrap(&whole, columns.saturating_sub(2), 2).replace('\u{a0}', " ")
+}
+
+/// Wraps a sentence between words into lines of at most `columns`, indented after the first.
+fn sentence(text: &str, columns: usize) -> String {
+    wrap(text, columns.saturating_sub(2), 2)
 }
 
 /// Appends a line. Writing to a string cannot fail.
@@ -87,7 +104,7 @@ fn pressure(out: &mut String, summary: &Summary, columns: usize) {
         format!("this program's threads {}", duration(pressure.delayed_ns)),
         format!("stolen {}", duration(pressure.stolen_ns)),
     ];
-    line!(out, "{}", listed("pressure:", &parts, columns));
+    line!(out, "{}", sentence(&format!("pressure: {}", parts.join(", ")), columns));
 }
 
 /// Formats the number of lost records.
@@ -101,88 +118,85 @@ fn lost(summary: &Summary) -> String {
 
 fn head(out: &mut String, summary: &Summary, columns: usize) {
     let source = &summary.source;
-    line!(
-        out,
-        "{} · {} · pid {} · policy {} · {} · lost {}",
-        source.name,
-        if source.kind == SourceKind::Chrome { "imported" } else { source.kind.name() },
-        source.pid,
-        source.policy,
+    let kind = if source.kind == SourceKind::Chrome { "imported" } else { source.kind.name() };
+    let parts = [
+        source.name.clone(),
+        kind.to_owned(),
+        format!("pid {}", source.pid),
+        format!("policy {}", source.policy),
         duration(summary.span_ns),
-        lost(summary)
-    );
+        format!("lost {}", lost(summary)),
+    ];
+    line!(out, "{}", dotted(&parts, columns));
     if let Some(import) = &source.import {
         imported(out, summary, import, columns);
     }
     unfinished::head(out, summary, columns);
+    remarks(summary).iter().for_each(|remark| {
+        line!(out, "{}", sentence(remark, columns));
+    });
+}
+
+/// What limits the figures of the whole page.
+fn remarks(summary: &Summary) -> Vec<String> {
+    let mut remarks = Vec::new();
     if summary.before_attach > 0 {
-        line!(
-            out,
-            "totals count since the attach; {} came before it",
-            counted(summary.before_attach, "record", "records")
-        );
+        let records = counted(summary.before_attach, "record", "records");
+        remarks.push(format!("totals count since the attach; {records} came before it"));
     }
     if summary.ticks.incomplete > 0 {
-        line!(
-            out,
-            "{} left out of all figures: records are missing there",
-            counted(summary.ticks.incomplete, "incomplete tick is", "incomplete ticks are")
-        );
+        let ticks = counted(summary.ticks.incomplete, "incomplete tick is", "incomplete ticks are");
+        remarks.push(format!("{ticks} left out of all figures: records are missing there"));
     }
     if let Some(suspended) = summary.suspended {
         let asleep = match suspended.asleep_ns {
             0 => String::new(),
             ns => format!("; the machine slept for {}", duration(ns)),
         };
-        line!(
-            out,
+        remarks.push(format!(
             "suspended {} for {}: nothing of the process ran{asleep}",
             counted(suspended.count, "time", "times"),
             duration(suspended.total_ns)
-        );
+        ));
     }
     if summary.clock_error_ns_max > 0 {
         let by = match summary.clock_error_ns_max {
             u64::MAX => "any amount".to_owned(),
             error_ns => format!("up to {}", duration(error_ns)),
         };
-        line!(out, "readings of the clocks contradict each other: times may be wrong by {by}");
+        remarks.push(format!("readings of the clocks contradict each other: times may be wrong by {by}"));
     }
     if summary.uncounted_gaps > 0 {
         let gaps = counted(summary.uncounted_gaps, "gap", "gaps");
-        line!(out, "{gaps} with an unknown number of records: any figure may be missing a part");
+        remarks.push(format!("{gaps} with an unknown number of records: any figure may be missing a part"));
     }
     if summary.loops_left_out {
-        line!(out, "loops beyond the limit of emitters are left out: any total may be missing a part");
+        remarks.push(
+            "loops beyond the limit of emitters are left out: any total may be missing a part".to_owned(),
+        );
     }
     let dropped = summary.dropped_by_import();
     if dropped > 0 {
         let events = counted(dropped, "event that the import dropped", "events that the import dropped");
-        line!(out, "{events} may have been of these loops: any figure may be missing a part");
+        remarks.push(format!("{events} may have been of these loops: any figure may be missing a part"));
     }
     if summary.malformed_events > dropped {
         let events = counted(summary.malformed_events - dropped, "event", "events");
-        line!(out, "{events} with impossible values skipped: any figure may be missing a part");
+        remarks.push(format!("{events} with impossible values skipped: any figure may be missing a part"));
     }
     if summary.unknown_kinds > 0 {
-        line!(
-            out,
-            "{} skipped",
-            counted(summary.unknown_kinds, "event of an unknown kind was", "events of unknown kinds were")
-        );
+        let events =
+            counted(summary.unknown_kinds, "event of an unknown kind was", "events of unknown kinds were");
+        remarks.push(format!("{events} skipped"));
     }
+    remarks
 }
 
 /// Writes what the figures of an imported trace are based on.
 fn imported(out: &mut String, summary: &Summary, import: &ImportSummary, columns: usize) {
     let known = summary.tasks.queue_wait_ns.count;
-    line!(
-        out,
-        "imported from {} · queue waits known for {} of {} tasks",
-        import.from(),
-        count(known),
-        count(summary.tasks.count)
-    );
+    let waits = format!("queue waits known for {} of {} tasks", count(known), count(summary.tasks.count));
+    line!(out, "{}", dotted(&[format!("imported from {}", import.from()), waits], columns));
     for (what, counts) in [("repaired:", &import.repaired), ("dropped:", &import.dropped)] {
         let parts: Vec<String> = counts
             .iter()
@@ -197,7 +211,7 @@ fn imported(out: &mut String, summary: &Summary, import: &ImportSummary, columns
         line!(out, "{}", listed("left out:", &parts, columns));
     }
     if let Some(doubt) = import.doubt() {
-        line!(out, "{doubt}");
+        line!(out, "{}", sentence(&doubt, columns));
     }
 }
 
@@ -205,14 +219,16 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     let Summary { ticks, tasks, microtasks, timers, gc, signals, .. } = summary;
     let seconds = summary.span_ns as f64 / 1e9;
     let per_second = |count: u64| rate(if seconds > 0.0 { count as f64 / seconds } else { 0.0 });
-    line!(out, "\n{:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}", "", "COUNT", "PER S", "P50", "P90", "P99", "MAX");
     let over = format!(
         "run · busy {} · {} over {}",
         bounds::utilization(ticks),
         blame::stalls_seen(summary),
         duration(ticks.stall_limit_ns)
     );
-    let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| format!("run · longest: {}", tag.tag));
+    let slowest = tasks
+        .by_tag
+        .first()
+        .map_or_else(String::new, |tag| format!("run · longest: {}", cut_name(&tag.tag, columns / 2)));
     let armed = timers.armed.zip(timers.cleared).map_or_else(String::new, |(armed, cleared)| {
         format!(" · {} armed, {} cleared", count(armed), count(cleared))
     });
@@ -249,122 +265,126 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
     ];
     let rows = rows.into_iter().filter_map(|(name, total, unit, remark)| Some((name, total?, unit, remark)));
     let rows: Vec<(&str, u64, &Percentiles, &str)> = rows.collect();
-    // If any of the remarks does not fit, all go below the table.
-    let fit = rows.iter().all(|(.., remark)| 71 + width(remark) <= columns);
-    for (name, total, unit, remark) in &rows {
-        line!(
-            out,
-            "{name:<12}{:>11}{:>10} {:>9}{:>9}{:>9}{:>9}{}{}",
-            count(*total),
-            per_second(*total),
-            figure(unit, Of::P50),
-            figure(unit, Of::P90),
-            figure(unit, Of::P99),
-            figure(unit, Of::Max),
-            if fit && !remark.is_empty() { "  " } else { "" },
-            if fit { remark } else { "" }
-        );
+    let mut table = Table::new([
+        Column::text("", 12),
+        Column::figure("COUNT", 11),
+        Column::figure("PER S", 10).optional(2),
+        Column::figure("P50", 10),
+        Column::figure("P90", 9).optional(1),
+        Column::figure("P99", 9),
+        Column::figure("MAX", 9),
+    ]);
+    for (name, total, unit, _) in &rows {
+        let figures = [Of::P50, Of::P90, Of::P99, Of::Max].map(|of| figure(unit, of));
+        table.row([(*name).to_owned(), count(*total), per_second(*total)].into_iter().chain(figures));
     }
+    let mut remarks: Vec<(&str, String)> =
+        rows.iter().map(|(name, .., remark)| (*name, (*remark).to_owned())).collect();
     if let (Some(arrived), Some(delivered)) = (signals.arrived, signals.delivered) {
-        line!(
-            out,
-            "{:<12}{:>11}{:>10}  {} delivered, {} dropped",
-            "signals",
-            count(arrived),
-            per_second(arrived),
-            count(delivered),
-            signals.dropped.map_or_else(|| UNKNOWN.to_owned(), count)
-        );
+        let none = std::iter::repeat_n(String::new(), 4);
+        table.row(["signals".to_owned(), count(arrived), per_second(arrived)].into_iter().chain(none));
+        let dropped = signals.dropped.map_or_else(|| UNKNOWN.to_owned(), count);
+        remarks.push(("signals", format!("{} delivered, {dropped} dropped", count(delivered))));
     }
-    for (name, .., remark) in rows.iter().filter(|(.., remark)| !fit && !remark.is_empty()) {
-        line!(out, "  {name:<12}{}", cut(remark, columns - 14));
-    }
+    out.push('\n');
+    remarked(&table.fit(columns), &remarks, columns).iter().for_each(|row| {
+        line!(out, "{row}");
+    });
     let tags = summary.tasks.by_tag.iter().flat_map(|tag| [&tag.run_ns, &tag.queue_wait_ns]);
     if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
-        line!(out, "{} of fewer than 100 samples (p90: 10), so the maximum", FEW_MARK);
+        let few = format!("{FEW_MARK} of fewer than 100 samples (p90: 10), so the maximum");
+        line!(out, "{}", sentence(&few, columns));
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| bounds::is_marked(unit);
     // What is missing is explained with its bounds.
     let is_missing = summary.lost_records > 0 || summary.misses_anything() || summary.clock_error_ns_max > 0;
     if !is_missing && rows.iter().any(is_open) {
-        line!(
-            out,
+        let open = format!(
             "{} at least: something has not ended, {} which could move it",
             bounds::AT_LEAST,
             bounds::MARK
         );
+        line!(out, "{}", sentence(&open, columns));
     }
+}
+
+/// The lines of a table with a remark to each row: beside the rows, or if any of them does not fit, all below.
+fn remarked(table: &Fitted, remarks: &[(&str, String)], columns: usize) -> Vec<String> {
+    let beside = width(&table.head) + 2;
+    let fit = remarks.iter().all(|(_, remark)| beside + width(remark) <= columns);
+    let row = |(row, (_, remark)): (&String, &(&str, String))| match fit && !remark.is_empty() {
+        true => format!("{}{remark}", fill(row, beside)),
+        false => row.clone(),
+    };
+    let rows = table.rows.iter().zip(remarks).map(row);
+    let mut lines: Vec<String> = std::iter::once(table.head.clone()).chain(rows).collect();
+    lines.extend(table.note.clone());
+    for (name, remark) in remarks.iter().filter(|(_, remark)| !fit && !remark.is_empty()) {
+        lines.push(format!("  {}{}", fill(name, 12), wrap(remark, columns.saturating_sub(14), 14)));
+    }
+    lines
 }
 
 fn tags(out: &mut String, summary: &Summary, columns: usize) {
     let tags = &summary.tasks.by_tag;
-    let Some(longest) = tags.iter().take(TAGS_SHOWN).map(|tag| width(&tag.tag)).max() else { return };
-    // To save width, first the gaps between the figures shrink, then one figure goes, then the names are cut.
-    let (gap, figures) = if columns < 100 { (8, 68) } else { (9, 75) };
-    let with_p90 = figures + longest.min(FEWEST) <= columns;
-    let figures = if with_p90 { figures } else { figures - gap };
-    let wide = longest.clamp(12, columns.saturating_sub(figures).max(12));
-    let p90 = |figure: &str| if with_p90 { format!("{figure:>gap$}") } else { String::new() };
-    line!(
-        out,
-        "\n{:<wide$}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
-        "TASK TAG",
-        "COUNT",
-        "RUN P50",
-        p90("P90"),
-        "P99",
-        "MAX",
-        "WAIT P50",
-        "P99",
-        "MAX"
-    );
-    let names: Vec<&str> = tags.iter().take(TAGS_SHOWN).map(|tag| &*tag.tag).collect();
-    for (tag, name) in tags.iter().zip(cut_apart(&names, wide)) {
+    if tags.is_empty() {
+        return;
+    }
+    let mut table = Table::new([
+        Column::name("TASK TAG", 12),
+        Column::figure("COUNT", 10),
+        Column::figure("P50", 10).of("RUN"),
+        Column::figure("P90", 9).of("RUN").optional(3),
+        Column::figure("P99", 9).of("RUN").optional(1),
+        Column::figure("MAX", 9).of("RUN"),
+        Column::figure("P50", 10).of("WAIT").optional(2),
+        Column::figure("P99", 9).of("WAIT"),
+        Column::figure("MAX", 9).of("WAIT"),
+    ]);
+    for tag in tags.iter().take(TAGS_SHOWN) {
         let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
         // If no wait is known, none is shown: 0 would be an answer.
-        let wait = |ns| if waited.count > 0 { ns } else { UNKNOWN.to_owned() };
-        line!(
-            out,
-            "{}{:>10} {:>gap$}{}{:>gap$}{:>gap$} {:>gap$}{:>gap$}{:>gap$}",
-            fill(&name, wide),
-            count(tag.count),
-            figure(run, Of::P50),
-            p90(&figure(run, Of::P90)),
-            figure(run, Of::P99),
-            figure(run, Of::Max),
-            wait(figure(waited, Of::P50)),
-            wait(figure(waited, Of::P99)),
-            wait(figure(waited, Of::Max))
-        );
+        let wait = |of| if waited.count > 0 { figure(waited, of) } else { UNKNOWN.to_owned() };
+        let runs = [Of::P50, Of::P90, Of::P99, Of::Max].map(|of| figure(run, of));
+        let waits = [Of::P50, Of::P99, Of::Max].map(wait);
+        table.row([tag.tag.clone(), count(tag.count)].into_iter().chain(runs).chain(waits));
     }
+    out.push('\n');
+    table.fit(columns).write(out);
     if tags.len() > TAGS_SHOWN {
         line!(out, "and {} more tags: --json has them", count((tags.len() - TAGS_SHOWN) as u64));
     }
 }
 
-fn tags_beyond_limit(out: &mut String, summary: &Summary) {
+fn tags_beyond_limit(out: &mut String, summary: &Summary, columns: usize) {
     let beyond = &summary.tasks.tags_beyond_limit;
     if beyond.tags > 0 {
-        line!(
-            out,
+        let text = format!(
             "{} beyond the limit, not told apart: {}, run max {}",
             counted(beyond.tags, "tag", "tags"),
             counted(beyond.count, "task", "tasks"),
             figure(&beyond.run_ns, Of::Max)
         );
+        line!(out, "{}", sentence(&text, columns));
     }
 }
 
-fn queues(out: &mut String, summary: &Summary) {
+fn queues(out: &mut String, summary: &Summary, columns: usize) {
     let mut used = summary.queues.iter().filter(|queue| queue.depth.max > 0).peekable();
     if used.peek().is_none() {
         return;
     }
-    line!(out, "\n{:<12}{:>11}{:>10}", "QUEUE", "DEPTH P50", "MAX");
+    let mut table = Table::new([
+        Column::name("QUEUE", 12),
+        Column::figure("P50", 11).of("DEPTH"),
+        Column::figure("MAX", 10).of("DEPTH"),
+    ]);
     for queue in used {
         let p50 = queue.depth.p50.map_or_else(|| UNKNOWN.to_owned(), count);
-        line!(out, "{:<12}{p50:>11}{:>10}", queue.queue, count(queue.depth.max));
+        table.row([queue.queue.to_owned(), p50, count(queue.depth.max)]);
     }
+    out.push('\n');
+    table.fit(columns).write(out);
 }
 
 #[cfg(test)]
@@ -432,7 +452,7 @@ mod tests {
                 .filter(|line| line.what.starts_with("task "))
                 .for_each(|line| line.what = long(&line.what));
         }
-        for columns in [80, 100, 120, 200] {
+        for columns in [60, 80, 100, 120, 200] {
             let text = text_within(&summary, columns);
             println!("{text}");
             let wide: Vec<&str> = text.lines().filter(|line| width(line) > columns).collect();
@@ -440,7 +460,8 @@ mod tests {
             assert_eq!(text.contains("~ marks what they could move"), summary.lost_records > 0);
             if rename {
                 let table = text.lines().skip_while(|line| !line.starts_with("TASK TAG")).skip(1);
-                let rows: Vec<&str> = table.take_while(|line| !line.is_empty()).collect();
+                let rows: Vec<&str> =
+                    table.take_while(|line| !line.is_empty() && !line.starts_with("not shown")).collect();
                 assert!(rows.len() > 4 && rows.iter().all(|row| width(row) == width(rows[0])), "{rows:#?}");
                 assert!(
                     rows.iter().all(|row| row.contains("ntries ")),

@@ -86,7 +86,7 @@ pub fn percent(share: f64) -> String {
 #[must_use]
 pub fn change(share: f64) -> String {
     match share.abs() * 100.0 {
-        percent if share > 0.0 && percent >= 999.5 => format!("×{:.0}", share + 1.0),
+        percent if share > 0.0 && percent >= 999.5 => format!("×{}", count((share + 1.0).round() as u64)),
         percent if percent < 0.05 => "0%".to_owned(),
         percent if percent < 9.95 => format!("{:+.1}%", share * 100.0),
         _ => format!("{:+.0}%", share * 100.0),
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn changes_read_as_people_say_them() {
-        let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4].map(change);
-        assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%"]);
+        let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4, 3245.2].map(change);
+        assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%", "×3,246"]);
     }
 }

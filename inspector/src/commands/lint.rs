@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
+use loop_traces::cells::table::{Column, Table};
 use loop_traces::chrome::lint::{Effect, Finding, LintReport, RULES, Rule, Viewer, lint};
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::cli::LintArgs;
 use crate::exit::Failure;
 use crate::input::{STDIN, open_file, shown};
 use crate::stdout;
+use crate::text::{row, wrap};
 use crate::units;
 
 /// Findings printed per rule, unless all are asked for.
@@ -38,6 +40,7 @@ pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
         viewers,
         json: args.json,
         counts: HashMap::new(),
+        width: stdout::width(),
         kept: Vec::new(),
         begun: false,
     };
@@ -65,6 +68,8 @@ struct Page<'a, W> {
     viewers: Vec<Viewer>,
     json: bool,
     counts: HashMap<&'static str, u64>,
+    /// The width of a line of the table and of what follows it.
+    width: usize,
     /// Findings to print at the end, in the order of the file.
     kept: Vec<Finding>,
     begun: bool,
@@ -165,22 +170,19 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn table(&self, text: &mut String) {
-        let width = self.broken().map(|(rule, _)| rule.id.len()).max().unwrap_or(0);
-        let _ = write!(text, "\n{:<width$}  {:>9}", "rule", "found");
-        for viewer in &self.viewers {
-            let _ = write!(text, "  {:<10}", viewer.name());
-        }
-        trim_line(text);
+        let viewers = self.viewers.iter().map(|viewer| Column::text(viewer.name(), 12));
+        let heads = [Column::text("rule", 0), Column::figure("found", 11)];
+        let mut table = Table::new(heads.into_iter().chain(viewers));
         for (rule, count) in self.broken() {
-            let _ = write!(text, "{:<width$}  {count:>9}", rule.id);
-            for viewer in &self.viewers {
-                let _ = write!(text, "  {:<10}", rule.effect(*viewer).word());
-            }
-            trim_line(text);
+            let effects = self.viewers.iter().map(|viewer| rule.effect(*viewer).word().to_owned());
+            table.row([rule.id.to_owned(), units::count(count)].into_iter().chain(effects));
         }
+        text.push('\n');
+        table.fit(self.width).write(text);
+        let width = self.broken().map(|(rule, _)| rule.id.len()).max().unwrap_or(0);
         text.push_str("\nto mend:\n");
         for (rule, _) in self.broken() {
-            let _ = writeln!(text, "  {:<width$}  {}", rule.id, rule.mend);
+            let _ = writeln!(text, "{}", row(&format!("  {:<width$}  ", rule.id), rule.mend, self.width));
         }
     }
 
@@ -188,15 +190,16 @@ impl<W: Write> Page<'_, W> {
         let mut note = |viewer: Viewer, count: u64, what: &str| {
             if count > 0 && self.viewers.contains(&viewer) {
                 let count = units::counted(count, "event", "events");
-                let _ = writeln!(text, "{} shows nothing of {count}: {what}", viewer.name());
+                let line = format!("{} shows nothing of {count}: {what}", viewer.name());
+                let _ = writeln!(text, "{}", wrap(&line, self.width, 0));
             }
         };
         note(Viewer::Speedscope, report.not_in_speedscope, "it knows slices only (X, B, E)");
         note(Viewer::Firefox, report.not_in_firefox, "it knows no counters and no flows");
         if report.unchecked > 0 {
             let count = units::counted(report.unchecked, "event was", "events were");
-            let _ =
-                writeln!(text, "{count} not checked: too many at once, too large or too late in the file");
+            let line = format!("{count} not checked: too many at once, too large or too late in the file");
+            let _ = writeln!(text, "{}", wrap(&line, self.width, 0));
         }
     }
 
@@ -218,10 +221,4 @@ impl<W: Write> Page<'_, W> {
         .to_string();
         write!(self.out, "{}],\n{}\n", if self.begun { "\n" } else { "{\"findings\":[" }, &rest[1..])
     }
-}
-
-/// Ends a line of the table, without trailing blanks.
-fn trim_line(text: &mut String) {
-    text.truncate(text.trim_end().len());
-    text.push('\n');
 }

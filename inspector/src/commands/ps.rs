@@ -1,12 +1,12 @@
 //! `loopscope ps`: list the loops on this machine.
 
-use std::fmt::Write as _;
-
 use loop_probes::clock::wall_ns;
 use loop_probes::discover::{self, RingInfo};
 use loop_probes::process::ProcessState;
 use loop_probes::ring::Start;
 use loop_probes::text::{printable, printable_path};
+use loop_traces::cells::table::{Column, Table};
+use loop_traces::cells::width;
 use loop_traces::source::{EventSource as _, MemorySource};
 use loop_traces::summary::OpenTickSummary;
 use loop_traces::timeline::Timeline;
@@ -18,6 +18,7 @@ use crate::cli::PsArgs;
 use crate::exit::Failure;
 use crate::input;
 use crate::stdout;
+use crate::text::{fill, line, wrap};
 
 pub(super) fn run(args: &PsArgs) -> Result<(), Failure> {
     let listing = discover::list();
@@ -31,7 +32,7 @@ pub(super) fn run(args: &PsArgs) -> Result<(), Failure> {
     if listing.rings.is_empty() {
         return stdout::print("no loops here; `loopscope demo` starts one\n");
     }
-    stdout::print(&table(&listing.rings))
+    stdout::print(&page(&listing.rings, stdout::width()))
 }
 
 fn as_json(ring: &RingInfo) -> serde_json::Value {
@@ -67,31 +68,47 @@ fn hang(ring: &RingInfo) -> Option<String> {
     Some(format!("at least {}, {verb} running: {running}", duration(lasted)))
 }
 
-fn table(rings: &[RingInfo]) -> String {
-    let mut text = format!(
-        "{:>8}  {:<8} {:<8} {:>9}  {:<20} {}\n",
-        "PID", "STATE", "POLICY", "STARTED", "PROGRAM", "RING"
-    );
+/// The loops, one a row; what does not fit into `columns` beside its row goes below it.
+fn page(rings: &[RingInfo], columns: usize) -> String {
+    let mut table = Table::new([
+        Column::figure("PID", 8),
+        Column::text("STATE", 10),
+        Column::text("POLICY", 10),
+        Column::figure("STARTED", 11),
+        Column::name("PROGRAM", 22),
+    ]);
     for ring in rings {
-        let age = age(ring.started.wall_ns);
-        let program = printable(&ring.program);
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:>8}  {:<8} {:<8} {:>9}  {:<20} {}",
-            ring.pid,
-            ring.state.name(),
+        table.row([
+            ring.pid.to_string(),
+            ring.state.name().to_owned(),
             printable(&ring.policy),
-            age,
-            program,
-            printable_path(&ring.path)
-        );
+            age(ring.started.wall_ns),
+            printable(&ring.program),
+        ]);
+    }
+    let table = table.fit(columns);
+    let paths: Vec<String> = rings.iter().map(|ring| printable_path(&ring.path)).collect();
+    let wide = table.rows.iter().chain([&table.head]).map(|row| width(row)).max().unwrap_or(0);
+    let is_beside = paths.iter().all(|path| wide + 2 + width(path) <= columns);
+    let mut text = String::new();
+    if is_beside {
+        line!(text, "{}  RING", fill(&table.head, wide));
+    } else {
+        line!(text, "{}", table.head);
+    }
+    for ((ring, row), path) in rings.iter().zip(&table.rows).zip(&paths) {
+        if is_beside {
+            line!(text, "{}  {path}", fill(row, wide));
+        } else {
+            line!(text, "{row}\n{:>8}  {path}", "");
+        }
         if let Some(hang) = hang(ring) {
-            let _ = writeln!(text, "{:>8}  {hang}", "");
+            line!(text, "{:>8}  {}", "", wrap(&hang, columns.saturating_sub(10), 10));
         }
     }
     if rings.iter().any(|ring| ring.state == ProcessState::Crashed) {
-        text.push_str("\ncrashed: the ring stays until its file is deleted; `loopscope report PID` shows what happened last\n");
+        let crashed = "crashed: the ring stays until its file is deleted; `loopscope report PID` shows what happened last";
+        line!(text, "\n{}", wrap(crashed, columns, 0));
     }
     text
 }

@@ -3,8 +3,9 @@
 use loop_probes::text::printable;
 use loop_traces::analysis::diff::decide::Verdict;
 use loop_traces::analysis::gate::Outcome;
+use loop_traces::cells::table::{Column, Table};
 use ratatui::style::Style;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{Page, told};
 use crate::text::{self, cut_middle, fill, line, wrap};
@@ -12,9 +13,6 @@ use crate::theme::Theme;
 
 /// Maximum number of changes shown without a verdict.
 const CHANGES_SHOWN: usize = 10;
-
-/// From this width on there is room for p-values.
-const WIDE: usize = 100;
 
 /// Renders the page, `width` cells wide if the names allow it.
 #[must_use]
@@ -63,39 +61,34 @@ impl Text {
         line!(self.out, "{word}: {wrapped}");
     }
 
-    /// The width of names beside `others` cells.
-    fn names<'a>(&self, others: usize, names: impl Iterator<Item = &'a str>) -> usize {
-        let longest = names.map(UnicodeWidthStr::width).max().unwrap_or_default();
-        longest.clamp(12, self.width.saturating_sub(others).max(20))
-    }
-
     fn rows(&mut self, page: &Page) {
-        let wide = self.width >= WIDE;
-        let interval = page.rows.iter().map(|row| row.interval.chars().count()).max().unwrap_or(0).max(12);
-        let taken = 11 + 2 + 10 + 10 + 8 + 2 + interval + if wide { 8 } else { 0 };
-        let name = self.names(taken, page.rows.iter().map(|row| row.metric.as_str()));
-        let p = if wide { "       P" } else { "" };
-        let head = format!(
-            "{:<11}  {:<name$}{:>10}{:>10}{:>8}  {:<interval$}{p}",
-            "VERDICT", "METRIC", "BASE", "NOW", "CHANGE", "95% INTERVAL"
-        );
-        line!(self.out, "\n{}", self.paint(self.theme.dim(), head.trim_end()));
+        let mut table = Table::new([
+            Column::text("VERDICT", 11),
+            Column::name("METRIC", 14),
+            Column::figure("BASE", 10),
+            Column::figure("NOW", 10),
+            Column::figure("CHANGE", 8),
+            Column::text("95% INTERVAL", 14).optional(1),
+            Column::figure("P", 8).optional(2),
+        ]);
         for row in &page.rows {
-            let verdict = self.paint(self.verdict(row.verdict), &format!("{:<11}", row.verdict.name()));
-            let p = if wide { format!("{:>8}", row.p) } else { String::new() };
-            let cells = format!(
-                "{}{:>10}{:>10}{:>8}  {:<interval$}{p}",
-                fill(&cut_middle(&row.metric, name), name),
-                row.base,
-                row.candidate,
-                row.change,
-                row.interval
-            );
-            line!(self.out, "{verdict}  {}", cells.trim_end());
+            let figures = [&row.base, &row.candidate, &row.change, &row.interval, &row.p];
+            let cells = [row.verdict.name(), &row.metric].map(str::to_owned);
+            table.row(cells.into_iter().chain(figures.map(Clone::clone)));
+        }
+        let table = table.fit(self.width);
+        line!(self.out, "\n{}", self.paint(self.theme.dim(), &table.head));
+        for (row, cells) in page.rows.iter().zip(&table.rows) {
+            let verdict = row.verdict.name();
+            let cells = cells.strip_prefix(verdict).unwrap_or(cells);
+            line!(self.out, "{}{cells}", self.paint(self.verdict(row.verdict), verdict));
             for detail in &row.details {
                 let detail = wrap(detail, self.width.saturating_sub(13), 13);
                 line!(self.out, "{:13}{}", "", self.paint(self.theme.dim(), &detail));
             }
+        }
+        if let Some(note) = &table.note {
+            line!(self.out, "{}", self.paint(self.theme.dim(), note));
         }
     }
 
@@ -103,7 +96,8 @@ impl Text {
         let style = if page.failed().next().is_some() { self.theme.over() } else { self.theme.strong() };
         let blank = if self.out.is_empty() { "" } else { "\n" };
         line!(self.out, "{blank}{}", self.paint(style, &page.gates_line()));
-        let name = self.names(30, page.gates.iter().map(|gate| gate.gate.as_str()));
+        let longest = page.gates.iter().map(|gate| gate.gate.width()).max().unwrap_or_default();
+        let name = longest.clamp(12, self.width.saturating_sub(35));
         for gate in &page.gates {
             let style = match gate.outcome {
                 outcome if page.fails(outcome) => self.theme.over(),
@@ -112,27 +106,25 @@ impl Text {
             };
             let outcome = self.paint(style, &format!("{:<11}", gate.outcome.name()));
             let wanted = fill(&cut_middle(&printable(&gate.gate), name), name);
-            let numbers = wrap(&told(gate), self.width.saturating_sub(name + 15).max(20), name + 15);
+            let numbers = wrap(&told(gate), self.width.saturating_sub(name + 15), name + 15);
             line!(self.out, "{outcome}  {wanted}  {numbers}");
         }
     }
 
     fn changes(&mut self, page: &Page) {
         let shown = &page.changes[..page.changes.len().min(CHANGES_SHOWN)];
-        let title = "CHANGED MOST, NO VERDICT";
-        let name = self.names(30, shown.iter().map(|moved| moved.metric.as_str())).max(title.len());
-        let head = format!("{title:<name$}{:>10}{:>10}{:>8}", "BASE", "NOW", "CHANGE");
-        line!(self.out, "\n{}", self.paint(self.theme.dim(), &head));
+        let mut table = Table::new([
+            Column::name("CHANGED MOST, NO VERDICT", 24),
+            Column::figure("BASE", 10),
+            Column::figure("NOW", 10),
+            Column::figure("CHANGE", 8),
+        ]);
         for moved in shown {
-            line!(
-                self.out,
-                "{}{:>10}{:>10}{:>8}",
-                fill(&cut_middle(&moved.metric, name), name),
-                moved.base,
-                moved.candidate,
-                moved.change,
-            );
+            table.row([&moved.metric, &moved.base, &moved.candidate, &moved.change].map(Clone::clone));
         }
+        let table = table.fit(self.width);
+        line!(self.out, "\n{}", self.paint(self.theme.dim(), &table.head));
+        table.rows.iter().for_each(|row| line!(self.out, "{row}"));
         if page.changes.len() > shown.len() {
             let more = format!("and {} more: --format json", page.changes.len() - shown.len());
             line!(self.out, "{}", self.paint(self.theme.dim(), &more));

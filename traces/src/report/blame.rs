@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use super::bounds::MARK;
-use super::line;
-use crate::cells::{cut_apart, cut_name, fill, width};
+use super::{line, sentence};
+use crate::cells::table::{Column, Table};
+use crate::cells::{cut_name, fill, width, wrap};
 use crate::summary::{BlameSummary, StateSummary, Summary};
 use crate::units::{UNKNOWN, count, counted, duration, position};
 
@@ -20,9 +21,6 @@ const LATE_SHOWN: usize = 5;
 
 /// Rows of the table of delay caused.
 const HARM_SHOWN: usize = 8;
-
-/// Columns taken by its figures.
-const HARM_FIGURES: usize = 53;
 
 /// Columns for a name in a line of `columns` with other contents: 24 of 80, 36 of 120, 60 of 200.
 const fn name_columns(columns: usize) -> usize {
@@ -57,7 +55,7 @@ fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
         let rest = &known[shown..];
         if !rest.is_empty() {
             let ns = rest.iter().map(|line| line.ns).fold(0, u64::saturating_add);
-            parts.push(format!("{} smaller {}", rest.len(), duration(ns)));
+            parts.push(format!("{} smaller {}", count(rest.len() as u64), duration(ns)));
         }
         parts.extend(unknown.iter().map(share));
         parts
@@ -135,7 +133,7 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
             (_, Some(0)) => "no stall; what was lost is too short for one",
             _ => "no stall seen; records were lost, so there may have been one",
         };
-        line!(out, "\n{none}");
+        line!(out, "\n{}", wrap(none, columns, 0));
         return;
     }
     line!(out, "\nstalls, worst first");
@@ -147,7 +145,8 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
     if rest > 0 {
         let all = summary.ticks.stalls.min(STALLS_TOLD_MAX);
-        line!(out, "  and {} more: report --json --stalls {all} has their ledgers", count(rest));
+        let text = format!("and {} more: report --json --stalls {all} has their ledgers", count(rest));
+        line!(out, "  {}", wrap(&text, columns.saturating_sub(2), 2));
     }
 }
 
@@ -232,7 +231,7 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
 /// The summary has only the worst of these, so their total number is unknown.
 fn more_as_json(out: &mut String, kept: usize) {
     if kept > LATE_SHOWN {
-        line!(out, "  and {} more of the worst: --json has them", kept - LATE_SHOWN);
+        line!(out, "  and {} more of the worst: --json has them", count((kept - LATE_SHOWN) as u64));
     }
 }
 
@@ -242,38 +241,34 @@ pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
         return;
     }
     let all = &summary.harm;
-    let longest = all.iter().take(HARM_SHOWN).map(|harm| width(&harm.tag)).max().unwrap_or(0);
-    let wide = longest.clamp(20, columns.saturating_sub(HARM_FIGURES).max(20));
-    line!(
-        out,
-        "\n{:<wide$}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
-        "MADE OTHERS LATE",
-        "BY",
-        "TIMERS",
-        "SIGNALS",
-        "TASKS",
-        "VICTIMS",
-        "OWN RUN"
-    );
+    let mut table = Table::new([
+        Column::name("MADE OTHERS LATE", 20),
+        Column::figure("BY", 8),
+        Column::figure("TIMERS", 8),
+        Column::figure("SIGNALS", 8),
+        Column::figure("TASKS", 8),
+        Column::figure("VICTIMS", 12).optional(1),
+        Column::figure("OWN RUN", 9).optional(2),
+    ]);
     let some = |ns: u64| if ns == 0 { UNKNOWN.to_owned() } else { duration(ns) };
-    let names: Vec<&str> = all.iter().take(HARM_SHOWN).map(|harm| &*harm.tag).collect();
-    for (harm, name) in all.iter().zip(cut_apart(&names, wide)) {
-        line!(
-            out,
-            "{}{:>8}{:>8}{:>8}{:>8}{:>12}{:>9}",
-            fill(&name, wide),
+    for harm in all.iter().take(HARM_SHOWN) {
+        table.row([
+            harm.tag.clone(),
             duration(harm.lateness_caused_ns),
             some(harm.timers_ns),
             some(harm.signals_ns),
             some(harm.tasks_ns),
             count(harm.victims),
-            harm.run_ns.map_or_else(|| UNKNOWN.to_owned(), duration)
-        );
+            harm.run_ns.map_or_else(|| UNKNOWN.to_owned(), duration),
+        ]);
     }
+    out.push('\n');
+    table.fit(columns).write(out);
     let rest = all.get(HARM_SHOWN..).unwrap_or(&[]);
     if !rest.is_empty() {
         let ns = rest.iter().fold(0u64, |sum, harm| sum.saturating_add(harm.lateness_caused_ns));
-        line!(out, "and {} more, {} together: --json has them", rest.len(), duration(ns));
+        let rest = format!("and {} more, {} together: --json has them", rest.len(), duration(ns));
+        line!(out, "{}", sentence(&rest, columns));
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use super::line;
 use crate::analysis::loss::Bounds;
+use crate::cells::table::{Column, Table};
+use crate::cells::wrap;
 use crate::histogram::Percentiles;
 use crate::summary::{Summary, TicksSummary};
 use crate::units::{UNKNOWN, counted, duration, percent};
@@ -95,24 +97,24 @@ fn range(bounds: Bounds) -> String {
 }
 
 /// Writes what lost records and skipped events and a wrong clock leave open; nothing if there are none.
-pub(super) fn losses(out: &mut String, summary: &Summary) {
+pub(super) fn losses(out: &mut String, summary: &Summary, columns: usize) {
     let lost = match summary.lost_records {
         _ if summary.uncounted_gaps > 0 => "an unknown number of records is missing".to_owned(),
         0 if summary.malformed_events > 0 => {
             counted(summary.malformed_events, "event is missing", "events are missing")
         }
         0 if summary.clock_error_ns_max > 0 => {
-            line!(out, "\n{MARK} marks what a wrong clock could move: all that depends on time");
+            let text = format!("{MARK} marks what a wrong clock could move: all that depends on time");
+            line!(out, "\n{}", wrap(&text, columns, 0));
             return;
         }
         0 if summary.loops_left_out => "some loops were left out".to_owned(),
         0 => return,
         lost => counted(lost, "record was lost", "records were lost"),
     };
-    line!(
-        out,
-        "\n{lost}: counts are at least what is shown,\nand {MARK} marks what they could move, {AT_LEAST} what they could only raise"
-    );
+    let counts = format!("{lost}: counts are at least what is shown,");
+    let marks = format!("and {MARK} marks what they could move, {AT_LEAST} what they could only raise");
+    line!(out, "\n{}\n{}", wrap(&counts, columns, 0), wrap(&marks, columns, 0));
     let rows: [(&str, &Percentiles); 8] = [
         ("ticks", &summary.ticks.run_ns),
         ("tasks", &summary.tasks.run_ns),
@@ -123,12 +125,18 @@ pub(super) fn losses(out: &mut String, summary: &Summary) {
         ("gc", &summary.gc.run_ns),
         ("signals", &summary.signals.latency_ns),
     ];
-    line!(out, "  {:<12}{:<16}{:<16}{:<16}{}", "BETWEEN", "P50", "P90", "P99", "MAX");
+    let mut table = Table::new([
+        Column::text("  BETWEEN", 12),
+        Column::text("P50", 16).optional(1),
+        Column::text("P90", 16).optional(2),
+        Column::text("P99", 16),
+        Column::text("MAX", 16),
+    ]);
     for (name, unit) in rows.into_iter().filter(|(_, unit)| unit.count > 0) {
         let bounds = |of: Of| of.value(unit).and_then(|_| of.bounds(unit));
         let cells = Of::ALL.map(|of| bounds(of).map_or_else(|| figure(unit, of), range));
-        let [p50, p90, p99, max] = cells;
-        line!(out, "  {name:<12}{p50:<16}{p90:<16}{p99:<16}{max}");
+        table.row(std::iter::once(format!("  {name}")).chain(cells));
     }
+    table.fit(columns).write(out);
     line!(out, "  those of each tag: --json");
 }

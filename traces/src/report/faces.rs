@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use super::blame::at_least;
-use super::{line, listed};
+use super::{line, listed, sentence};
+use crate::cells::cut_name;
+use crate::cells::table::{Column, Table};
 use crate::summary::Summary;
 use crate::timeline::utilization;
 use crate::units::{count, counted, duration, percent, position};
@@ -17,19 +19,17 @@ const NAMES_SHOWN: usize = 12;
 
 pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
     let Some(agenda) = &summary.agenda else { return };
-    line!(
-        out,
-        "\n{:<10}{:>11}{:>7}{:>8}{:>10}{:>8}{:>8}{:>9}{:>8}",
-        "AGENDA",
-        "RAN",
-        "FAILED",
-        "WAITING",
-        "WAIT P50",
-        "P99",
-        "MAX",
-        "RUN P50",
-        "MAX"
-    );
+    let mut table = Table::new([
+        Column::text("AGENDA", 10),
+        Column::figure("RAN", 11),
+        Column::figure("FAILED", 7),
+        Column::figure("WAITING", 8),
+        Column::figure("P50", 10).of("WAIT").optional(2),
+        Column::figure("P99", 8).of("WAIT"),
+        Column::figure("MAX", 8).of("WAIT"),
+        Column::figure("P50", 9).of("RUN").optional(1),
+        Column::figure("MAX", 8).of("RUN"),
+    ]);
     let mut remarks = String::new();
     for priority in &agenda.priorities {
         let (wait, run) = (&priority.queue_wait_ns, &priority.run_ns);
@@ -43,10 +43,8 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
         if priority.cancelled > 0 {
             told.push(format!("{} cancelled", count(priority.cancelled)));
         }
-        line!(
-            out,
-            "{:<10}{:>11}{:>7}{:>8}{:>10}{:>8}{:>8}{:>9}{:>8}",
-            priority.priority.name(),
+        table.row([
+            priority.priority.name().to_owned(),
             count(priority.ran),
             count(priority.failed),
             count(priority.waiting),
@@ -54,12 +52,14 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
             duration(wait.p99),
             duration(wait.max),
             duration(run.p50),
-            duration(run.max)
-        );
+            duration(run.max),
+        ]);
         if !told.is_empty() {
             line!(remarks, "{}", listed(&format!("  {:<8}", priority.priority.name()), &told, columns));
         }
     }
+    out.push('\n');
+    table.fit(columns).write(out);
     out.push_str(&remarks);
     for worker in agenda.workers.iter().take(WORKERS_SHOWN) {
         let idle_ns = summary.span_ns.saturating_sub(worker.busy_ns);
@@ -79,15 +79,10 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
     let met = &agenda.rendezvous;
     if met.count > 0 {
         let waited = &met.waited_ns;
-        line!(
-            out,
-            "{:<10}{:>11}{:>7}  failed, waited p50 {}, max {}",
-            "rendezvous",
-            count(met.count),
-            count(met.failed),
-            duration(waited.p50),
-            duration(waited.max)
-        );
+        let head = format!("{:<10}{:>11}{:>7} ", "rendezvous", count(met.count), count(met.failed));
+        let parts =
+            [format!("failed, waited p50 {}", duration(waited.p50)), format!("max {}", duration(waited.max))];
+        line!(out, "{}", listed(&head, &parts, columns));
     }
 }
 
@@ -122,7 +117,7 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
         ];
         line!(out, "{}", listed("futures:", &parts, columns));
     }
-    shutdown(out, summary);
+    shutdown(out, summary, columns);
     if out.len() == before + 1 {
         out.truncate(before);
     }
@@ -130,17 +125,18 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
 
 fn keep_alive(out: &mut String, summary: &Summary, columns: usize) {
     let Some(held) = summary.keep_alive.as_ref().filter(|held| !held.is_empty()) else { return };
+    let name = |name: &str| cut_name(name, columns / 2);
     let shown = held.iter().take(NAMES_SHOWN);
     let names: Vec<String> =
-        shown.map(|it| format!("{} {} ×{}", it.what, it.name, count(it.count))).collect();
+        shown.map(|it| format!("{} {} ×{}", it.what, name(&it.name), count(it.count))).collect();
     let more = match held.len().saturating_sub(NAMES_SHOWN) {
         0 => String::new(),
-        more => format!(" and {}", counted(more as u64, "more name", "more names")),
+        more => format!("\n  and {}", counted(more as u64, "more name", "more names")),
     };
     line!(out, "{}{more}", listed("kept alive by", &names, columns));
 }
 
-fn shutdown(out: &mut String, summary: &Summary) {
+fn shutdown(out: &mut String, summary: &Summary, columns: usize) {
     let Some(shutdown) = &summary.shutdown else { return };
     let limit = shutdown.limit_ns.map_or_else(String::new, |ns| format!(" of {}", duration(ns)));
     let took = match shutdown.run_ns {
@@ -153,7 +149,7 @@ fn shutdown(out: &mut String, summary: &Summary) {
     let counts: Vec<_> =
         counts.iter().filter_map(|(of, name)| of.map(|of| format!("{} {name}", count(of)))).collect();
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
-    line!(out, "shutdown at {at} {took}{counts}");
+    line!(out, "{}", sentence(&format!("shutdown at {at} {took}{counts}"), columns));
 }
 
 #[cfg(test)]
@@ -175,7 +171,7 @@ mod tests {
             priority.oldest_waiting_ns = Some(1_234_567_890);
         }
         agenda.workers.iter_mut().for_each(|worker| worker.stopped_ns = 1_234_567);
-        for columns in [80, 120] {
+        for columns in [60, 80, 120] {
             let page = text_within(&summary, columns);
             let agenda = page.split_once("AGENDA").unwrap().1;
             for part in

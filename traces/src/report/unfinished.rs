@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{line, listed};
+use super::{line, listed, sentence};
 use crate::cells::cut_name;
 use crate::summary::{OpenTickSummary, StateSummary, Summary};
 use crate::units::{count, counted, duration, position};
@@ -20,7 +20,7 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
         _ => "",
     };
     if !state.is_empty() {
-        line!(out, "{state}");
+        line!(out, "{}", sentence(state, columns));
     }
     if let Some(open) = &summary.open_tick {
         line!(out, "{}", open_tick(open, summary.source.state, columns));
@@ -35,12 +35,13 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     let is_missing = summary.lost_records > 0 || summary.malformed_events > 0;
     if summary.timers.overdue_bounds.is_some() && !is_missing {
         let known = counted(overdue, "timer is overdue", "timers are overdue");
-        line!(out, "at least {known}{by}: more are armed than are tracked");
+        let text = format!("at least {known}{by}: more are armed than are tracked");
+        line!(out, "{}", sentence(&text, columns));
     } else if overdue > 0 {
         line!(out, "{}{by}", counted(overdue, "timer is overdue", "timers are overdue"));
     } else if at_stop > 0 && most.is_some() {
         let overdue = counted(at_stop, "timer was overdue", "timers were overdue");
-        line!(out, "{overdue} when the loop stopped{by}");
+        line!(out, "{}", sentence(&format!("{overdue} when the loop stopped{by}"), columns));
     }
 }
 

@@ -1,11 +1,11 @@
 //! Report of an import: what was read, which threads became loops, what was lost.
 
 use loop_probes::text::printable;
-use loop_traces::cells;
+use loop_traces::cells::table::{Column, Table};
 use loop_traces::chrome::import::tally::{dropped, repaired};
 use loop_traces::chrome::import::{ImportReport, ImportSummary, Tally};
 
-use crate::text::{cut_middle, fill, line, row};
+use crate::text::{line, row, wrap};
 use crate::units::{bytes, count, counted};
 
 /// The most important problem, in one line.
@@ -53,39 +53,27 @@ fn loops(out: &mut String, report: &ImportReport, width: usize) {
         line!(out, "\nan export of loopscope: its recording came back as it was");
         return;
     }
-    let rows: Vec<(String, [String; 3])> = report
-        .loops
-        .iter()
-        .map(|found| {
-            let title = format!("{} ({}/{})", found.name, found.pid, found.tid);
-            (title, [found.counts.ticks, found.counts.tasks, found.counts.spans].map(count))
-        })
-        .collect();
-    let longest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or(0);
-    // As wide as the largest number, so that columns stay aligned.
-    let wide: [usize; 3] = std::array::from_fn(|place| {
-        longest(&mut rows.iter().map(|(_, counts)| counts[place].len())).max(8) + 2
-    });
-    let room = width.saturating_sub(wide.iter().sum());
-    let name = longest(&mut rows.iter().map(|(title, _)| cells::width(title))).clamp(12, room.max(12));
-    out.push('\n');
-    let mut table = |title: &str, [ticks, tasks, spans]: [&str; 3]| {
-        let [first, second, third] = wide;
-        let title = fill(&cut_middle(title, name), name);
-        line!(out, "{title}{ticks:>first$}{tasks:>second$}{spans:>third$}");
-    };
-    table("LOOP", ["TICKS", "TASKS", "SPANS"]);
-    for (title, counts) in &rows {
-        table(title, counts.each_ref().map(String::as_str));
+    let mut table = Table::new([
+        Column::name("LOOP", 12),
+        Column::figure("TICKS", 10),
+        Column::figure("TASKS", 10),
+        Column::figure("SPANS", 10),
+    ]);
+    for found in &report.loops {
+        let title = format!("{} ({}/{})", found.name, found.pid, found.tid);
+        let counts = [found.counts.ticks, found.counts.tasks, found.counts.spans].map(count);
+        table.row(std::iter::once(title).chain(counts));
     }
+    out.push('\n');
+    table.fit(width).write(out);
     let mut reasons: Vec<&str> = report.loops.iter().map(|found| found.chosen.name()).collect();
     reasons.dedup();
-    line!(out, "chosen: {}", reasons.join("; "));
+    line!(out, "{}", row("chosen: ", &reasons.join("; "), width));
     if let Some(left_out) = report.left_out.text() {
         line!(out, "{}", row("left out: ", &format!("{left_out}; --thread NAME takes other threads"), width));
     }
     if let Some(doubt) = ImportSummary::new(report).doubt() {
-        line!(out, "{doubt}");
+        line!(out, "{}", wrap(&doubt, width, 0));
     }
     let (tasks, known) = report.loops.iter().fold((0, 0), |(tasks, known), found| {
         (tasks + found.counts.tasks, known + found.counts.queue_waits_known)

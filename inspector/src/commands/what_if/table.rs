@@ -2,11 +2,12 @@
 //!
 //! Better is green and worse is red; without colour a word says it.
 
+use loop_traces::cells::table::{Column, Table};
 use loop_traces::units::{change, count, duration, percent};
 use ratatui::style::Style;
 
 use crate::rerun::what_if::{Answer, Changed, Changes, Figure, Row, Unit, Verdict, is_change};
-use crate::text::{self, cut_middle, fill, line, wrap};
+use crate::text::{self, line, wrap};
 use crate::theme::Theme;
 
 /// Widths of a figure, of a change, and of the word after it.
@@ -72,6 +73,17 @@ fn moved(from: f64, to: f64) -> String {
     }
 }
 
+/// The word behind a change.
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Model => "model",
+        Verdict::Unlike => "unlike",
+        Verdict::Changed | Verdict::Same => "",
+    }
+}
+
 impl Page {
     fn paint(&self, style: Style, text: &str) -> String {
         text::paint(self.theme, style, text)
@@ -79,6 +91,10 @@ impl Page {
 
     fn line(&mut self, text: &str) {
         line!(self.out, "{}", text.trim_end());
+    }
+
+    fn wrapped(&mut self, text: &str) {
+        self.line(&wrap(text, self.columns.saturating_sub(2), 2));
     }
 
     fn dim(&mut self, text: &str) {
@@ -94,17 +110,18 @@ impl Page {
             source.policy,
             duration(answer.before.summary.span_ns)
         );
-        self.line(&told);
-        let what = format!("what if: {changes}");
+        self.wrapped(&told);
+        let what = wrap(&format!("what if: {changes}"), self.columns.saturating_sub(2), 2);
         self.line(&self.paint(self.theme.strong(), &what));
         if changes.is_identity() {
-            self.line("the recording against its own model: what differs here is the model's error");
+            self.wrapped("the recording against its own model: what differs here is the model's error");
         }
         if let Some(told) = answer.open_tick_line() {
             self.line(&wrap(&told, self.columns, 0));
         }
         if let Some(why) = answer.cut_short {
-            self.line(&self.paint(self.theme.over(), &format!("cut short: {why}")));
+            let why = wrap(&format!("cut short: {why}"), self.columns.saturating_sub(2), 2);
+            self.line(&self.paint(self.theme.over(), &why));
         }
     }
 
@@ -136,22 +153,49 @@ impl Page {
             } else {
                 "neither better nor worse: how far the model is off is not known"
             };
-            self.line(told);
+            self.wrapped(told);
         }
     }
 
-    fn header(&mut self, name: &str, error: &str) {
-        let of_model = |head| if self.has_model { format!("{head:>FIGURE$}") } else { String::new() };
-        let (model, error) = (of_model("MODEL"), of_model(error));
-        let name = fill(name, self.name);
-        self.dim(&format!(
-            "{name}{:>FIGURE$}{model}{:>FIGURE$}{error}{:>CHANGE$}",
-            "BEFORE", "AFTER", "CHANGE"
-        ));
+    /// A table of what was, what the model says, and what is.
+    fn table(&self, head: &'static str, error: bool) -> Table {
+        let model = Column::figure("MODEL", FIGURE).optional(2);
+        let error = error.then(|| Column::figure("ERROR", FIGURE).optional(1));
+        Table::new(
+            [Column::name(head, self.name), Column::figure("BEFORE", FIGURE)]
+                .into_iter()
+                .chain(self.has_model.then_some(model))
+                .chain([Column::figure("AFTER", FIGURE)])
+                .chain(error.filter(|_| self.has_model))
+                .chain([Column::figure("CHANGE", CHANGE), Column::text("", WORD)]),
+        )
+    }
+
+    /// Prints a table whose rows have these verdicts.
+    fn rows_of(&mut self, table: &Table, verdicts: &[Verdict]) {
+        let table = table.fit(self.columns);
+        self.dim(&table.head);
+        for (row, verdict) in table.rows.iter().zip(verdicts) {
+            // The change and the word behind it: the row's last two cells.
+            let word = word(*verdict);
+            let change = row.strip_suffix(word).unwrap_or(row).trim_end();
+            let end = change.rfind(' ').map_or(0, |blank| blank + 1);
+            let (figures, told) = row.split_at(end);
+            let told = match verdict {
+                Verdict::Better => self.paint(self.theme.live(), told),
+                Verdict::Worse => self.paint(self.theme.over(), told),
+                Verdict::Model | Verdict::Unlike | Verdict::Same => self.paint(self.theme.dim(), told),
+                Verdict::Changed => told.to_owned(),
+            };
+            self.line(&format!("{figures}{told}"));
+        }
+        if let Some(note) = &table.note {
+            self.dim(note);
+        }
     }
 
     fn rows(&mut self, rows: &[Row]) {
-        self.header("", "ERROR");
+        let mut table = self.table("", true);
         let mut last = "";
         for row in rows {
             let name = match row.what {
@@ -167,26 +211,13 @@ impl Page {
                 (Some(from), Some(after)) => moved(from, after),
                 _ => "–".to_owned(),
             };
-            let figures = [shown(row.before), shown(row.model), shown(row.after), error];
-            self.row(&name, &figures, &told, row.verdict);
+            let model = self.has_model.then(|| shown(row.model));
+            let error = self.has_model.then_some(error);
+            let cells = [name, shown(row.before)].into_iter().chain(model).chain([shown(row.after)]);
+            table.row(cells.chain(error).chain([told, word(row.verdict).to_owned()]));
         }
-    }
-
-    /// The figures are before, model, after, and the error of the model.
-    fn row(&mut self, name: &str, [before, model, after, error]: &[String; 4], told: &str, verdict: Verdict) {
-        let name = fill(&cut_middle(name, self.name - 1), self.name);
-        let of_model = |text| if self.has_model { format!("{text:>FIGURE$}") } else { String::new() };
-        let (model, error) = (of_model(model), of_model(error));
-        let told = format!("{told:>CHANGE$}");
-        let told = match verdict {
-            Verdict::Better => self.paint(self.theme.live(), &format!("{told}  better")),
-            Verdict::Worse => self.paint(self.theme.over(), &format!("{told}  worse")),
-            Verdict::Model => self.paint(self.theme.dim(), &format!("{told}  model")),
-            Verdict::Unlike => self.paint(self.theme.dim(), &format!("{told}  unlike")),
-            Verdict::Changed => told,
-            Verdict::Same => self.paint(self.theme.dim(), &told),
-        };
-        self.line(&format!("{name}{before:>FIGURE$}{model}{after:>FIGURE$}{error}{told}"));
+        let verdicts: Vec<Verdict> = rows.iter().map(|row| row.verdict).collect();
+        self.rows_of(&table, &verdicts);
     }
 
     fn changed(&mut self, changed: &[Changed]) {
@@ -199,22 +230,24 @@ impl Page {
             return;
         }
         self.line("");
-        self.header("CHANGED MOST, P99", "");
+        let mut table = self.table("CHANGED MOST, P99", false);
+        let verdicts: Vec<Verdict> = changed.iter().map(|changed| changed.verdict).collect();
         for changed in changed {
             let name = format!("{:<5}{}", changed.what.word(), changed.tag);
             let shown = |figure: Figure| match figure.count {
                 0 => "–".to_owned(),
                 _ => duration(figure.p99_ns),
             };
-            let model = changed.model.map(shown).unwrap_or_default();
-            let figures = [shown(changed.before), model, shown(changed.after), String::new()];
+            let model = self.has_model.then(|| changed.model.map(shown).unwrap_or_default());
             let told = match (changed.from().count, changed.after.count) {
                 (_, 0) => "gone".to_owned(),
                 (0, _) => "new".to_owned(),
                 _ => moved(changed.from().p99_ns as f64, changed.after.p99_ns as f64),
             };
-            self.row(&name, &figures, &told, changed.verdict);
+            let cells = [name, shown(changed.before)].into_iter().chain(model).chain([shown(changed.after)]);
+            table.row(cells.chain([told, word(changed.verdict).to_owned()]));
         }
+        self.rows_of(&table, &verdicts);
     }
 
     /// Explains the columns and words that appear.
