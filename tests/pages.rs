@@ -162,6 +162,35 @@ fn a_narrow_page_says_what_it_leaves_out() {
     assert_eq!(page("40"), narrow, "60 columns are the least");
 }
 
+/// The keys of JSON, at any depth.
+fn keys_of(value: &serde_json::Value, keys: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(members) => members.iter().for_each(|(key, member)| {
+            keys.push(key.clone());
+            keys_of(member, keys);
+        }),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| keys_of(item, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_book_explains_every_key_that_is_printed() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/figures.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let place = Place::new();
+    let mut keys = Vec::new();
+    for policy in ["bun", "agenda"] {
+        let demo = ["demo", "--no-tui", "--duration", "1s", "--stall", "30ms", "--policy", policy, "--json"];
+        keys_of(&place.json(&demo), &mut keys);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    assert!(keys.len() > 120, "{keys:?}");
+    keys.retain(|key| !page.contains(&format!("`{key}`")));
+    assert!(keys.is_empty(), "docs/src/figures.md does not explain {keys:?}");
+}
+
 #[test]
 fn ascii_and_colour_are_everywhere_the_same() {
     let place = Place::new();

@@ -1,6 +1,6 @@
 //! Tests of the summary: the fields named in its schema, and sums that add up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
@@ -301,18 +301,36 @@ fn the_schema_in_the_docs_is_that_of_the_summary() {
     assert!(documented == schema, "docs/src/summary.schema.json is not that of the summary: see this test");
 }
 
-/// Every key of the summary is explained in the book, including when it is unknown.
+/// The rows of the book's page on figures: the keys in the first cell, and the other cells.
+fn rows_of_the_book() -> Vec<(Vec<String>, Vec<String>)> {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/figures.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let row = |line: &str| {
+        let cells: Vec<String> = line.split('|').map(|cell| cell.trim().to_owned()).collect();
+        let keys = cells.get(1)?.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        line.starts_with("| `").then(|| (keys, cells.get(2..).unwrap_or_default().to_vec()))
+    };
+    page.lines().filter_map(row).collect()
+}
+
+/// Each key of the summary is in a row of the book, with its meaning and, if it may be null or absent, when it is.
 #[test]
 fn the_book_explains_every_key() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src");
-    let page = std::fs::read_to_string(folder.join("figures.md")).unwrap();
-    let schema = std::fs::read_to_string(folder.join("summary.schema.json")).unwrap();
-    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
-    let mut keys = BTreeSet::new();
+    let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/summary.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let mut keys = BTreeMap::new();
     keys_of(&schema, &mut keys);
     assert!(keys.len() > 100, "{keys:?}");
-    let missing: Vec<&String> = keys.iter().filter(|key| !page.contains(&format!("`{key}`"))).collect();
-    assert!(missing.is_empty(), "docs/src/figures.md does not explain {missing:?}");
+    let rows = rows_of_the_book();
+    // Whether a row that names the key has this cell.
+    let has = |key: &String, cell: usize| {
+        rows.iter().any(|(keys, cells)| keys.contains(key) && !cells[cell].is_empty())
+    };
+    let missing: Vec<&String> = keys.keys().filter(|key| !has(key, 0)).collect();
+    assert!(missing.is_empty(), "docs/src/figures.md does not say what these mean: {missing:?}");
+    let unknown = keys.iter().filter(|(_, may_be_null)| **may_be_null).map(|(key, _)| key);
+    let missing: Vec<&String> = unknown.filter(|key| !has(key, 1)).collect();
+    assert!(missing.is_empty(), "docs/src/figures.md does not say when these are unknown: {missing:?}");
 }
 
 /// The book says that only bounds may be absent.
@@ -333,11 +351,18 @@ fn only_bounds_may_be_absent() {
     assert!(others.is_empty(), "{others:?}");
 }
 
-fn keys_of(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
+/// Collects the keys of a schema, and whether any of that name may be null.
+fn keys_of(schema: &serde_json::Value, keys: &mut BTreeMap<String, bool>) {
+    let is_null = |of: &serde_json::Value| {
+        of == "null"
+            || of.as_array().is_some_and(|types| types.iter().any(|of| of == "null" || of["type"] == "null"))
+    };
     match schema {
         serde_json::Value::Object(members) => {
             if let Some(properties) = members.get("properties").and_then(serde_json::Value::as_object) {
-                keys.extend(properties.keys().cloned());
+                for (key, of) in properties {
+                    *keys.entry(key.clone()).or_default() |= is_null(&of["type"]) || is_null(&of["anyOf"]);
+                }
             }
             members.values().for_each(|member| keys_of(member, keys));
         }
