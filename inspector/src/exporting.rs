@@ -10,6 +10,7 @@ use loop_traces::export::folded::{self, FoldedOptions, FoldedStats};
 use loop_traces::export::speedscope::{self, SpeedscopeStats};
 use loop_traces::export::{ExportError, TimeRange};
 use loop_traces::source::{EventSource, SourceError};
+use loop_traces::units::{count, counted, duration};
 use loop_traces::writer::{NewFile, TraceOutput as _, untouched};
 
 use crate::exit::Failure;
@@ -93,10 +94,10 @@ impl Exported {
     #[must_use]
     pub fn in_short(&self) -> String {
         match self {
-            Self::Chrome(stats) => format!("{} slices", stats.slices),
-            Self::Csv(stats) => format!("{} rows", stats.rows),
-            Self::Folded(stats) => format!("{} stacks", stats.stacks),
-            Self::Speedscope(stats) => format!("{} slices", stats.slices),
+            Self::Chrome(stats) => counted(stats.slices, "slice", "slices"),
+            Self::Csv(stats) => counted(stats.rows, "row", "rows"),
+            Self::Folded(stats) => counted(stats.stacks, "stack", "stacks"),
+            Self::Speedscope(stats) => counted(stats.slices, "slice", "slices"),
         }
     }
 }
@@ -106,13 +107,17 @@ impl fmt::Display for Exported {
         match self {
             Self::Chrome(stats) => write!(
                 f,
-                "{} slices ({} of them tasks), {} instants and {} counter samples",
-                stats.slices, stats.task_slices, stats.instants, stats.counters
+                "{} ({} of them tasks), {} and {}",
+                self.in_short(),
+                count(stats.task_slices),
+                counted(stats.instants, "instant", "instants"),
+                counted(stats.counters, "counter sample", "counter samples")
             ),
-            Self::Csv(stats) => write!(f, "{} rows", stats.rows),
-            Self::Folded(stats) => write!(f, "{} stacks of {} ns together", stats.stacks, stats.total_ns),
+            Self::Csv(_) => f.write_str(&self.in_short()),
+            Self::Folded(stats) => write!(f, "{}, {} in total", self.in_short(), duration(stats.total_ns)),
             Self::Speedscope(stats) => {
-                write!(f, "{} slices in {} profiles", stats.slices, stats.profiles)
+                let profiles = counted(stats.profiles, "profile", "profiles");
+                write!(f, "{} in {profiles}", self.in_short())
             }
         }
     }

@@ -236,21 +236,32 @@ impl Keeper for Keeping {
             }
             Again::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };
+        // A ring continues while the view is frozen, and may no longer hold everything shown.
+        let overwritten = overwritten(first_tick(&input), from, to)?;
         let path = new_name(input.source().metadata(), "json")?;
         let file = NewFile::create(&path).map_err(|error| error.to_string())?;
         let options =
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
         let exported = exporting::to_file(&input, Export::Chrome(options), file, &path, None)
             .map_err(|failure| failure.to_string())?;
-        // A ring continues while the view is frozen, and may no longer hold everything shown.
-        let forgotten_ns = first_tick(&input).map_or(0, |oldest| oldest.ns_since(from));
-        let missing = if forgotten_ns < FORGOTTEN_NS_TOLD {
-            String::new()
-        } else {
-            format!("; its first {:.1} s are no longer in the ring", forgotten_ns as f64 / 1e9)
-        };
-        Ok(format!("exported {} to {}{missing}", exported.in_short(), path.display()))
+        Ok(format!("exported {} to {}{overwritten}", exported.in_short(), path.display()))
     }
+}
+
+/// What to say of the part of an export that the ring, whose first tick starts at `oldest`, no longer holds.
+///
+/// # Errors
+///
+/// A message, if it holds nothing of the export.
+fn overwritten(oldest: Option<Timestamp>, from: Timestamp, to: Timestamp) -> Result<String, String> {
+    let Some(oldest) = oldest else { return Ok(String::new()) };
+    if oldest > to {
+        return Err("nothing to export: the ring has overwritten all of it".to_owned());
+    }
+    Ok(match oldest.ns_since(from) {
+        0..OVERWRITTEN_NS_TOLD => String::new(),
+        ns => format!("; first {:.1} s overwritten", ns as f64 / 1e9),
+    })
 }
 
 /// From the first event to the last. Labels are ignored: they carry the start time of the recording, even if its
@@ -277,7 +288,7 @@ impl Span {
 }
 
 /// Minimum time missing from an export that is worth reporting, in nanoseconds.
-const FORGOTTEN_NS_TOLD: u64 = 500_000_000;
+const OVERWRITTEN_NS_TOLD: u64 = 500_000_000;
 
 /// The start of the first tick that a ring still holds; `None` for a trace, which never loses any.
 fn first_tick(input: &Input) -> Option<Timestamp> {
@@ -316,6 +327,16 @@ mod tests {
     use loop_probes::text::InlineText;
 
     use super::*;
+
+    #[test]
+    fn an_export_says_what_the_ring_has_overwritten() {
+        let of = |oldest: Option<u64>| {
+            overwritten(oldest.map(Timestamp), Timestamp(1_000_000_000), Timestamp(4_000_000_000))
+        };
+        assert_eq!((of(None), of(Some(5))), (Ok(String::new()), Ok(String::new())));
+        assert_eq!(of(Some(3_100_000_000)), Ok("; first 2.1 s overwritten".to_owned()));
+        assert!(of(Some(4_000_000_001)).is_err(), "no file of 0 slices");
+    }
 
     #[test]
     fn names_do_not_make_what_is_saved_longer() {

@@ -14,6 +14,7 @@ use crate::exporting::{self, Export, Exported};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::stdout;
+use crate::units::bytes;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     if let (Some(from), Some(to)) = (args.from, args.to)
@@ -51,7 +52,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         warn(&warning);
     }
     if let Some(exported) = exported {
-        warn(&format!("{exported} in {} bytes to {}", exported.bytes(), args.output.display()));
+        warn(&format!("{exported}, {} to {}", bytes(exported.bytes()), args.output.display()));
         if exported.left_out() > 0 {
             warn(&format!(
                 "{} spans overlap others without nesting and are in no stack; --format chrome has them",
