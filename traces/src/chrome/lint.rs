@@ -81,7 +81,10 @@ pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintRepor
                 first_line.see(place, text);
                 match ChromeEvent::parse(text, &mut scratch) {
                     Ok(event) => events.see(&event, text, place, &mut tell),
-                    Err(_) => event::no_json(text, place, &mut tell),
+                    Err(_) => {
+                        events.has_unread = true;
+                        event::no_json(text, place, &mut tell);
+                    }
                 }
             }
             Ok(Some(Item::Other { place, key, text })) => event::other(key, text, place, &mut tell),

@@ -58,6 +58,8 @@ pub(super) struct Events {
     in_list: bool,
     /// Events that create a thread in the Firefox Profiler.
     shown: u64,
+    /// There is an event that is not valid JSON, which has its own finding.
+    pub(super) has_unread: bool,
 }
 
 impl Events {
@@ -112,6 +114,8 @@ impl Events {
             b'X' => {
                 self.args(event, name, place);
                 match event.dur.map(|dur| dur.ns()) {
+                    // A length that cannot be read has its own finding.
+                    None if event.flaws().any(|flaw| flaw == Flaw::BadTime) => {}
                     None => tell(Check::DurMissing, place, quoted()),
                     Some(dur) if dur < 0 => tell(Check::DurNegative, place, quoted()),
                     Some(dur) => {
@@ -287,7 +291,9 @@ impl Events {
                 tell(Check::ArgsUnique, place, format!("\"{name}\""));
             }
         }
-        if is_whole && self.report.events == 0 {
+        if self.has_unread {
+            // Some viewers read it.
+        } else if is_whole && self.report.events == 0 {
             tell(Check::Empty, start, String::new());
         } else if is_whole && self.shown == 0 {
             tell(Check::NothingShown, start, String::new());

@@ -132,7 +132,7 @@ impl Check {
 // Perfetto, Catapult, speedscope, Firefox.
 rules! {
     TimeText "time-text" [Fine Fine Wrong Drops] "a time in quotes", "write ts and dur as numbers";
-    TimeBad "time-bad" [Reports Wrong Wrong Drops] "a time that is no number", "write ts and dur as decimal microseconds";
+    TimeBad "time-bad" [Reports Wrong Wrong Drops] "a time that is no number, or 146 years or more from zero", "write ts and dur as decimal microseconds";
     TimeMissing "time-missing" [Reports Wrong Refuses Drops] "a slice without ts", "give every event but metadata a ts";
     TimeMissingElse "time-missing-else" [Reports Wrong Fine Drops] "an event without ts", "give every event but metadata a ts";
     TimeNegative "time-negative" [Reports Fine Fine Fine] "a time before zero", "subtract the first time from all";
