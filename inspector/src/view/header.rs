@@ -69,10 +69,14 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
     let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
     let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
-    let rest = beside(&[&made, &pid, &policy]);
-    // The help key is only explained if that does not shorten the name.
-    let told = least + beside(&[&made]) <= usize::from(area.width);
-    let help = if told { HELP } else { "" };
+    // The help key is only explained if that neither shortens the name nor pushes out what is shown beside it.
+    let fits = |parts: &[&String], help: usize| {
+        end_of_path.width() + 1 + beside(parts) + 2 + right_width + help <= usize::from(area.width)
+    };
+    let parts = [&made, &pid, &policy];
+    let shown = (0..=parts.len()).rev().map(|end| &parts[..end]).find(|parts| fits(parts, 0)).unwrap_or(&[]);
+    let help = if fits(shown, HELP.len()) { HELP } else { "" };
+    let rest = beside(shown);
     let right_width = right_width + help.len();
     let left_width = area.width.saturating_sub(right_width as u16 + 2);
 
@@ -82,7 +86,7 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let name = if name.width() > usize::from(room) { end_of_path } else { &name };
     let name = cut(name, room.into());
     pen.gap(1).put(&name, theme.strong());
-    for part in [&made, &pid, &policy] {
+    for part in shown {
         if !part.is_empty() {
             pen.whole(&format!(" · {part}"), theme.dim());
         }

@@ -226,6 +226,14 @@ fn what_has_room_is_not_cut() {
 }
 
 #[test]
+fn a_narrow_header_cuts_nothing_for_what_it_does_not_show() {
+    let mut state = replay(false);
+    (state.about.name, state.about.pid) = ("bun.looptrace".to_owned(), 25_127);
+    let row = &rows(&mut state, (60, 20), COLOR)[0];
+    assert!(row.starts_with(" bun.looptrace ") && !row.contains("policy"), "{row}");
+}
+
+#[test]
 fn the_header_of_an_imported_trace_uses_its_room() {
     let mut state = replay(true);
     state.about.name = "imp.looptrace".to_owned();
