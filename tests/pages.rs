@@ -41,8 +41,9 @@ fn printed(command: &mut Command) -> String {
 /// The traces of the corpus, of all versions.
 fn corpus() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus");
-    let files =
-        |folder: &Path| fs::read_dir(folder).expect("the corpus is there").map(|file| file.unwrap().path());
+    let files = |folder: &Path| {
+        fs::read_dir(folder).expect("the corpus is there").map(|file| file.expect("it can be listed").path())
+    };
     let all = files(&folder).chain(files(&folder.join("versions")));
     all.filter(|file| file.extension().is_some_and(|extension| extension == "looptrace")).collect()
 }
