@@ -4,6 +4,8 @@
 #[path = "support/program.rs"]
 mod program;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use program::{Place, text};
@@ -86,6 +88,13 @@ fn what_is_not_there_exits_3() {
 fn an_empty_machine_says_how_to_begin() {
     let place = Place::new();
     assert!(place.succeed(&["ps"]).contains("loopscope demo"));
+    fs::create_dir_all(place.rings()).expect("the place is ours");
+    fs::set_permissions(place.rings(), Permissions::from_mode(0o700)).expect("it is ours");
+    fs::write(place.rings().join("loopscope-99-1.ring"), "nothing of ours").expect("the folder is there");
+    let listed = place.run(&["ps"]);
+    let told = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert!(told.contains("is no ring file\n") && !told.contains("lists those"), "{told}");
+    fs::remove_file(place.rings().join("loopscope-99-1.ring")).expect("it is there");
     assert_eq!(place.json(&["ps", "--json"]), serde_json::json!([]));
 }
 

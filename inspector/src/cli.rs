@@ -192,7 +192,7 @@ pub struct DemoArgs {
     /// Let one handler block this long, at most 10s, once a second
     #[arg(long, value_name = "TIME", value_parser = stall)]
     pub stall: Option<Duration>,
-    /// Make every task of a tag this much slower (repeatable)
+    /// Make every task of a tag this much slower (repeatable); what the loop itself adds to a run stays
     #[arg(long, value_name = "TAG=FACTOR", value_parser = Scale::parse)]
     pub scale: Vec<Scale>,
     /// A tick busier than this is a stall

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loop_probes::discover;
 use loop_probes::ids::Timestamp;
-use loop_probes::process::{ProcessReader, ProcessState};
+use loop_probes::process::{OpenError, ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_probes::text::printable_path;
 use loop_traces::export::ExportError;
@@ -241,7 +241,13 @@ pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, Failure> {
 ///
 /// [`Failure::Input`] if it cannot be read.
 pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, Failure> {
-    Ok(ProcessReader::open(path, start).map_err(Failure::input)?.with_heartbeat())
+    let opened = ProcessReader::open(path, start).map_err(|error| match error {
+        OpenError::NotAFile { .. } | OpenError::NotARing { .. } => {
+            Failure::Input(format!("{error}; `loopscope ps` lists those that are"))
+        }
+        error => Failure::input(error),
+    });
+    Ok(opened?.with_heartbeat())
 }
 
 /// Warnings that affect how far the numbers of a ring can be trusted, one per line.
@@ -268,7 +274,8 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     match ring.dropped_labels() {
         0 => {}
         names => {
-            lines.push(format!("process {pid}: {names} names found no room, so that numbers stand for them"))
+            let names = counted(names, "name", "names");
+            lines.push(format!("process {pid}: {names} found no room, so that numbers stand for them"));
         }
     }
     let faults = ring.clock_faults();

@@ -16,13 +16,13 @@ pub enum OpenError {
         source: io::Error,
     },
     /// It is a folder, a device or a link.
-    #[error("{} is no regular file, so it is no ring file; `loopscope ps` lists those that are", .path.display())]
+    #[error("{} is no regular file, so it is no ring file", .path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// It does not begin like a ring file.
-    #[error("{} is no ring file; `loopscope ps` lists those that are", .path.display())]
+    #[error("{} is no ring file", .path.display())]
     NotARing {
         /// The file.
         path: PathBuf,
