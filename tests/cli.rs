@@ -201,3 +201,17 @@ fn a_trace_from_a_pipe_that_finds_no_room_names_the_folder() {
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("/no-such-folder") && told.contains("TMPDIR"), "{told}");
 }
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for words in [&["--help"][..], &["--version"], &["report", "--help"]] {
+        let full = Command::new("sh")
+            .args(["-c", "exec \"$@\" > /dev/full", "sh", env!("CARGO_BIN_EXE_loopscope")])
+            .args(words)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&full.stderr);
+        assert_eq!((full.status.code(), told.lines().count()), (Some(3), 1), "{words:?}: {told}");
+        assert!(told.contains("cannot write"), "{words:?}: {told}");
+    }
+}

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use loopscope::cli::Cli;
+use loopscope::exit::Failure;
 use loopscope::{commands, stdout};
 
 /// Called by the C library before `main`.
@@ -14,13 +15,26 @@ use loopscope::{commands, stdout};
 static LOOK: extern "C" fn() = stdout::look;
 
 fn main() -> ExitCode {
-    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    match commands::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+    let (ended, code) = match Cli::read(std::env::args_os()) {
+        Ok(cli) => (commands::run(cli), ExitCode::SUCCESS),
+        Err(error) => explain(&error),
+    };
+    match ended {
+        Ok(()) => code,
         Err(failure) => {
             // If standard error is closed too, there is nowhere left to report it.
             let _ = writeln!(std::io::stderr(), "loopscope: {failure}");
             failure.code()
         }
     }
+}
+
+/// Prints what is wrong with the command line, or the help that it asks for: only that can fail.
+fn explain(error: &clap::Error) -> (Result<(), Failure>, ExitCode) {
+    let printed = stdout::settle(error.print());
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    if error.use_stderr() {
+        return (Ok(()), code);
+    }
+    (printed.and_then(|()| stdout::print("")), code)
 }
