@@ -3,7 +3,8 @@
 //!
 //! Every reader asks a [`Chronology`], so that a ring and the recording of it hold the same events. Three things are
 //! contradictions: times of one event in an impossible order; a loop's activity that began before the tick in which it
-//! ended; and one that began before the recorded session.
+//! ended; and one that began before the recorded session. Two more are impossible whatever the time: a loss of no record,
+//! which would leave everything open without a reason, and a thread's activity without a thread.
 
 use std::collections::HashMap;
 
@@ -175,6 +176,9 @@ impl Chronology {
     #[inline]
     pub fn allows(&mut self, stamped: &Stamped, clock_error_ns: u64) -> bool {
         let Stamped { at, source, ref event } = *stamped;
+        if is_impossible(source, event) {
+            return false;
+        }
         let clocks = CLOCKS_SLACK_NS.saturating_add(clock_error_ns);
         let is_allowed = match rule_of(event) {
             Rule::Any => true,
@@ -219,6 +223,15 @@ impl Chronology {
             }
         }
         self.newest = Some((source, tick));
+    }
+}
+
+/// Whether no emitter records this: a loss of nothing, or what only a thread can do as an event of the whole process.
+const fn is_impossible(source: SourceId, event: &Event) -> bool {
+    match *event {
+        Event::Lost { count, .. } => count == 0,
+        Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} => false,
+        _ => source.0 == 0,
     }
 }
 

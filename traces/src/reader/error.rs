@@ -142,6 +142,9 @@ pub enum DamageKind {
     /// A records block that is in the file a second time.
     #[error("it is a copy of an earlier block")]
     Copy,
+    /// A records block that is older than one before it.
+    #[error("it is older than a block before it")]
+    Order,
     /// A block that the index lists.
     #[error("the index lists it, but it is not in the file")]
     NotThere,
@@ -211,6 +214,9 @@ impl std::fmt::Display for Damage {
         let Self { offset, bytes, records, times, kind } = self;
         let is_missing = !matches!(kind, DamageKind::Copy | DamageKind::Behind | DamageKind::AnotherFile);
         let what = if is_missing { "missing" } else { "left out" };
+        if *kind == DamageKind::Order {
+            return write!(f, "out of order: the block at byte {offset} ({kind}); records are missing there");
+        }
         write!(f, "{what}: {bytes} bytes from byte {offset}")?;
         match records {
             _ if !is_missing => {}

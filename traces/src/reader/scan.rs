@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 
 use super::BlockPlace;
@@ -36,23 +37,40 @@ pub(super) fn scan<R: Read + Seek>(input: &mut R, path: &Path) -> Result<Scanned
         None => scan.walk(begin)?,
     };
     leave_out_copies(&mut blocks, &mut damage);
+    damage.extend(out_of_order(&blocks));
+    damage.sort_by_key(|damage| damage.offset);
     Ok(Scanned { version, metadata, blocks, finished, damage })
 }
 
-/// Leaves out records blocks that are in the file already: their events happened once. Two blocks of one instant can be
-/// equal without being copies.
+/// Leaves out records blocks that are in the file already, perhaps compressed in another way: their events happened once.
+/// Two blocks of one instant can be equal without being copies.
 fn leave_out_copies(blocks: &mut Vec<BlockPlace>, damage: &mut Vec<Damage>) {
     let mut seen = HashSet::new();
     blocks.retain(|BlockPlace { offset, header }| {
         let is_copy = header.kind == BlockKind::RECORDS
             && header.first < header.last
-            && !seen.insert((header.first, header.last, header.payload_crc, header.stored_bytes));
+            && !seen.insert((header.first, header.last, header.records, header.raw_bytes));
         if is_copy {
             damage.push(Damage::surplus(*offset, header.end(*offset), DamageKind::Copy));
         }
         !is_copy
     });
-    damage.sort_by_key(|damage| damage.offset);
+}
+
+/// Records blocks that end before an earlier one does: no writer writes them in that order, so it is unknown what is
+/// missing around them.
+fn out_of_order(blocks: &[BlockPlace]) -> impl Iterator<Item = Damage> + '_ {
+    let mut latest = Timestamp(0);
+    let records = blocks.iter().filter(|block| block.header.kind == BlockKind::RECORDS);
+    let older = records.filter(move |block| {
+        let is_older = block.header.last < latest;
+        latest = latest.max(block.header.last);
+        is_older
+    });
+    older.map(|block| Damage {
+        records: None,
+        ..Damage::surplus(block.offset, block.offset, DamageKind::Order)
+    })
 }
 
 struct Scan<'a, R> {

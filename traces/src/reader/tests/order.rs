@@ -108,3 +108,12 @@ fn a_poll_that_began_before_its_tick_decides_nothing() {
         assert_eq!(read(&events, &metrics[1..2]), (1, vec![Outcome::Undecided]), "{start}");
     }
 }
+
+#[test]
+fn a_loss_of_no_record_leaves_everything_open() {
+    let metrics = ["ticks.run.max"];
+    let around = |event| [(1_000, begun(1)), (1_000, event), (1_001, ended(1, 1_000))];
+    let lost = |count| Event::Lost { count, from: Timestamp(1_000 * MS) };
+    assert_eq!(read(&around(lost(0)), &metrics), (1, vec![Outcome::Undecided]));
+    assert_eq!(read(&around(lost(1)), &metrics).0, 0);
+}

@@ -44,6 +44,55 @@ fn a_block_that_is_in_the_file_twice_counts_once() {
     }
 }
 
+/// The same blocks, in this order, without an index.
+fn reordered(file: &[u8], order: impl Fn(&mut Vec<BlockPlace>)) -> Vec<u8> {
+    let mut blocks = open(file).unwrap().blocks().to_vec();
+    let mut reordered = file[..blocks[0].offset as usize].to_vec();
+    order(&mut blocks);
+    for BlockPlace { offset, header } in blocks {
+        reordered.extend(&file[offset as usize..header.end(offset) as usize]);
+    }
+    reordered
+}
+
+#[test]
+fn a_block_that_is_older_than_the_one_before_it_leaves_everything_open() {
+    let file = file_of(&script(), SMALL);
+    let in_order = reordered(&file, |_| {});
+    let whole = open(&in_order).unwrap();
+    assert_eq!((kinds(&whole), whole.counts().uncounted_gaps), (vec![], 0));
+    let records = whole.blocks().iter().filter(|block| block.header.kind == BlockKind::RECORDS).count();
+    let reversed = reordered(&file, |blocks| blocks.reverse());
+    let mut reader = open(&reversed).unwrap();
+    assert_eq!(kinds(&reader), vec![DamageKind::Order; records - 1]);
+    assert_eq!(reader.counts().uncounted_gaps, records as u64 - 1);
+    let losses = drain(&mut reader).iter().filter(|stamped| is_lost(stamped)).count();
+    assert!(losses >= records - 1, "{losses} of {records}");
+    assert!(reader.warnings()[0].contains("out of order: the block at byte "), "{:?}", reader.warnings());
+}
+
+#[test]
+fn a_copy_that_is_compressed_in_another_way_counts_once() {
+    let file = file_of(&script(), SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let is_packed =
+        |block: &&BlockPlace| block.header.kind == BlockKind::RECORDS && block.header.codec == Codec::ZSTD;
+    let BlockPlace { offset, header } = *blocks.iter().find(is_packed).unwrap();
+    let begin = offset as usize + BLOCK_HEADER_BYTES;
+    let payload = zstd::bulk::decompress(&file[begin..][..header.stored_bytes as usize], 1 << 20).unwrap();
+    let copy = BlockHeader {
+        codec: Codec::STORED,
+        stored_bytes: payload.len() as u32,
+        payload_crc: crc32fast::hash(&payload),
+        ..header
+    };
+    let end = blocks.last().map(|last| last.header.end(last.offset) as usize).unwrap();
+    let copied = [&file[..end], &copy.to_bytes(), &payload, &file[end..]].concat();
+    let mut reader = open(&copied).unwrap();
+    assert_eq!(kinds(&reader), [DamageKind::Copy, DamageKind::Index]);
+    assert_eq!(drain(&mut reader), script().events());
+}
+
 #[test]
 fn blocks_of_one_instant_can_be_equal() {
     let mark = Event::Mark { label: loop_probes::ids::LabelId(1) };
