@@ -203,7 +203,7 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> 
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
-        waiting_bounds: (lost > 0).then(|| Bounds { lo: 0, hi: Some(most) }),
+        waiting_bounds: (lost > 0).then_some(Bounds { lo: 0, hi: Some(most) }),
         priorities: priorities(agenda, known, missing, end),
         workers: workers
             .map(|(number, worker)| {
