@@ -105,8 +105,8 @@ pub mod dropped {
     pub const BOOKKEEPING: &str = "bookkeeping";
 
     /// Those that may have been slices of any thread.
-    pub(crate) const OF_ANY_THREAD: [&str; 5] =
-        [MALFORMED, NO_OBJECT, TOO_LONG, TOO_DEEP, THREAD_BEYOND_LIMIT];
+    pub(crate) const OF_ANY_THREAD: [&str; 6] =
+        [MALFORMED, NO_OBJECT, TOO_LONG, TOO_DEEP, TRAILING, THREAD_BEYOND_LIMIT];
 }
 
 /// Counts by kind.

@@ -141,6 +141,18 @@ fn what_was_dropped_of_a_loop_leaves_figures_open() {
     for (rest, open) in [("#######", 1), ("null", 1), ("{}", 0)] {
         assert_eq!(malformed(&format!("[{},{rest}]", event(good))), open, "{rest:?}");
     }
+    // A second list may hold slices of the same threads.
+    let second = list(&[r#""ph":"X","name":"stall","ts":200,"dur":500000"#]);
+    let object = |events: &str| format!(r#"{{"traceEvents":{events}}}"#);
+    for (file, open) in [
+        (list(&[good]) + &second, 1),
+        (list(&[good]) + "\n" + &second, 1),
+        (object(&list(&[good])) + "," + &object(&second), 1),
+        (list(&[good]) + "#", 1),
+        (list(&[good]) + "\n\n", 0),
+    ] {
+        assert_eq!(malformed(&file), open, "{file}");
+    }
     let of_worker = [(1, 5), (3, 50)].map(|(ts, dur)| {
         format!("{{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":2,\"ts\":{ts},\"dur\":{dur}}}")
     });
