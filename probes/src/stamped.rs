@@ -1,6 +1,6 @@
 //! An event with its time and its emitter: the item of every stream that a reader sees.
 
-use crate::event::Event;
+use crate::event::{Event, Outcome};
 use crate::ids::{SourceId, Timestamp};
 
 /// An event as readers get it, converted to monotonic time and merged over all emitters of its process.
@@ -33,5 +33,17 @@ impl Stamped {
     #[must_use]
     pub const fn timer_wait(&self) -> Option<(Timestamp, Timestamp)> {
         self.event.timer_wait(self.at)
+    }
+
+    /// Whether it reports work that was cancelled before it ran, and that took no time. A cancelled task can take some: a
+    /// future is dropped when its turn comes.
+    #[must_use]
+    pub const fn never_ran(&self) -> bool {
+        match self.event {
+            Event::AgendaRan { outcome: Outcome::Cancelled, .. }
+            | Event::WorkRan { outcome: Outcome::Cancelled, .. } => true,
+            Event::TaskRan { outcome: Outcome::Cancelled, start, .. } => self.at.0 <= start.0,
+            _ => false,
+        }
     }
 }

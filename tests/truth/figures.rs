@@ -26,6 +26,9 @@ const LOST: u8 = 40;
 const INPUT_CLOCK: u8 = 43;
 const SNAPSHOT_TIMER: u8 = 48;
 
+/// The outcome of a task that was cancelled before it ran.
+pub(crate) const CANCELLED: u64 = 4;
+
 /// The index of the start among an event's fields, for kinds that have one.
 const fn start_field(kind: u8) -> Option<usize> {
     match kind {
@@ -215,7 +218,7 @@ impl Figures {
             self.extents.push(Extent { source, kind, task, start, end });
         }
         match event.kind {
-            TASK_RAN => {
+            TASK_RAN if event.field(1) != CANCELLED => {
                 self.tasks += 1;
                 let tag = trace.tags.get(&event.tag).cloned().unwrap_or_default();
                 self.run_ns_by_tag.entry(tag).or_default().push(event.at - event.time(3));

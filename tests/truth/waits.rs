@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 
 use super::decoder::Trace;
-use super::figures::spread;
+use super::figures::{CANCELLED, spread};
 use super::number;
 
 const PHASE: u8 = 3;
@@ -100,6 +100,7 @@ impl Waits {
                 TICK_START => drop(stopped.remove(&source)),
                 LOOP_STOPPED => _ = stopped.entry(source).or_insert(at),
                 TASK_QUEUED => drop(queued.insert((source, event.field(0)), (event.tag, event.time(4)))),
+                TASK_RAN if event.field(1) == CANCELLED => drop(queued.remove(&(source, event.field(0)))),
                 TASK_RAN => {
                     let (task, from, start) = (event.field(0), event.time(2), event.time(3));
                     queued.remove(&(source, task));

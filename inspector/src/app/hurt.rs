@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
@@ -87,6 +87,7 @@ pub fn late_wait(stamped: &Stamped, config: &TimelineConfig) -> Option<(Timestam
             (due, began, config.late_timer_ns)
         }
         Event::SignalDelivered { arrived, .. } => (arrived, stamped.at, config.late_signal_ns),
+        Event::TaskRan { outcome: Outcome::Cancelled, .. } => return None,
         Event::TaskRan { queued, start, .. } => (queued, start, config.late_task_ns),
         _ => return None,
     };

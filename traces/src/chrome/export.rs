@@ -13,7 +13,7 @@ mod carried;
 
 use std::io::Write;
 
-use loop_probes::event::{Event, Outcome, Queue};
+use loop_probes::event::{Event, Queue};
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -266,8 +266,7 @@ impl<W: Write> ChromeWriter<W> {
                     self.add(place, since, stamped.at, true, Item::Event(*stamped));
                 }
             }
-            // Cancelled work never ran.
-            Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
+            _ if stamped.never_ran() => {}
             event => {
                 if slice_category(&event).is_some() {
                     self.add(place, start, stamped.at, true, Item::Event(*stamped));

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
@@ -104,8 +104,7 @@ impl<'a> Slices<'a> {
                     self.add(place, since, stamped);
                 }
             }
-            // Cancelled work never ran.
-            Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
+            _ if stamped.never_ran() => {}
             _ => self.add(place, start_of(stamped), stamped),
         }
         let lane = &mut self.lanes[place];

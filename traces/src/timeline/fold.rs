@@ -1,8 +1,11 @@
 //! Folds one event into the timeline. The `match` is exhaustive: a new kind of event needs an arm here, or the compiler
 //! complains.
 
-use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Queue, RefKind, RunningKind, StopReason};
-use loop_probes::ids::{Tag, Timestamp};
+mod runs;
+mod ticks;
+
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, RefKind, RunningKind, StopReason};
+use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
@@ -14,15 +17,12 @@ use super::open_tick::OpenTick;
 use super::program::{Trouble, TroubleKind};
 use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
 use super::span::TickSpan;
-use super::stalls::Stall;
-use super::suspensions::{Suspension, Suspensions};
+use super::suspensions::Suspension;
 use super::tags::WorstRun;
-use super::ticks::TickSummary;
 use super::timers::LateTimer;
 use super::unfinished::Seen;
-use super::{LateSignal, RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
-use crate::analysis::attribution::sweep::Nodes;
-use crate::analysis::attribution::{Ledger, busy};
+use super::{LateSignal, Timeline, Waiter, failed};
+use runs::Run;
 
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     let Stamped { at, source, event } = *stamped;
@@ -88,41 +88,15 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             if let Some(place) = place {
                 let open = &mut timeline.open[place];
                 open.tasks_queued = open.tasks_queued.saturating_add(1);
-                if placement.queue == Queue::Tasks {
-                    timeline.keep_alive.task_queued(place, placement.depth);
-                }
+                timeline.keep_alive.task_queued(place, placement.queue, placement.depth);
             }
         }
+        Event::TaskRan { task, outcome: Outcome::Cancelled, .. } => {
+            timeline.task_cancelled(place, task, stamped);
+        }
         Event::TaskRan { task, tag, outcome, queued, start } => {
-            timeline.tasks_run += 1;
-            if let Some(place) = place {
-                timeline.keep_alive.task_ran(place, task);
-                timeline.hidden.task_ran(place, start, at);
-                timeline.open[place].last_run = Some((task, tag));
-            }
-            timeline.futures.pending += u64::from(outcome == Outcome::Pending);
-            timeline.rates.slot(at).tasks += 1;
-            let in_part = timeline.config.queue_waits_in_part;
-            let queue_wait_ns = timeline.queues.wait_of(place, task, (queued, start), in_part);
-            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
-            timeline.tasks_run_ns.record(run.run_ns);
-            if run.run_ns > timeline.config.slow_task_ns {
-                timeline.task_was_slow(SlowTask {
-                    source,
-                    task,
-                    tag,
-                    start,
-                    end: at,
-                    tick: timeline.tick_of(place),
-                });
-            }
-            // A signal's task waited because the signal did, which is counted already.
-            let is_signal = || place.is_some_and(|place| timeline.open[place].signal_task == Some(task));
-            if queue_wait_ns > Some(timeline.config.late_task_ns) && !is_signal() {
-                timeline.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
-            }
-            let keep = timeline.config.worst_runs_kept;
-            timeline.tags.entry(tag).tasks.add(run, failed(outcome), keep);
+            let run = Run { task, tag, outcome, queued, start };
+            timeline.task_ran(place, run, stamped);
         }
         Event::Microtasks { trigger, ran, left, start } => {
             timeline.microtasks.add(ran, left, at.ns_since(start));
@@ -358,14 +332,6 @@ pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
     }
 }
 
-/// The breakdown of a tick's busy time.
-fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Ledger {
-    let mut nodes = Nodes::default();
-    nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
-    suspensions.gather(tick.start, tick.end, &mut nodes);
-    busy(tick.start, tick.end, nodes, lines).settled(tick.busy_ns)
-}
-
 /// Whether an event may be the first one of a loop, and none that a loop records after it was closed.
 const fn begins_loop(event: &Event) -> bool {
     matches!(
@@ -403,94 +369,14 @@ impl Timeline {
         Some(place)
     }
 
-    fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
-        if self.agenda.is_seen() {
-            // Sampled only here: the agenda is separate from the loop's own queues.
-            let waiting = self.agenda_waiting();
-            self.queues.agenda_sampled(stamped.at, waiting);
-        }
-        let Some(place) = place else { return };
-        let open = &mut self.open[place];
-        let endless = open.going_on().map(|(_, _, start)| start);
-        if let Some(start) = endless {
-            // Its end was lost.
-            self.ticks.incomplete += 1;
-            self.gaps[place].without_end(start, stamped.at);
-        }
-        let silent = self.hidden.tick_began(place, tick, stamped.at, endless);
-        self.gaps[place].began(tick, stamped.at);
-        open.begin(tick, stamped.at);
-        self.lost_silently(place, silent, stamped.at);
-    }
-
-    fn tick_ended(
-        &mut self,
-        place: Option<usize>,
-        tick: u64,
-        tasks_run: u32,
-        start: Timestamp,
-        stamped: &Stamped,
-    ) {
-        let Some(place) = place else { return };
-        self.settle_blame(self.open[place].spans_kept());
-        let open = &mut self.open[place];
-        // The end belongs to another tick: the open one's own end was lost.
-        let endless = open.going_on().map(|(_, _, begun)| begun).filter(|begun| *begun != start);
-        if let Some(begun) = endless {
-            self.ticks.incomplete += 1;
-            self.gaps[place].without_end(begun, stamped.at);
-        }
-        let (summary, spans, seen) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
-        if !summary.incomplete {
-            let slot = self.rates.slot(stamped.at);
-            slot.ticks += 1;
-            slot.busy_ns = slot.busy_ns.saturating_add(summary.busy_ns);
-            slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(summary.poll_wait_ns);
-        }
-        if summary.stall {
-            let blame = stall_ledger(&self.suspensions, &summary, spans, self.config.ledger_lines);
-            self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
-        }
-        let silent = self.hidden.tick_ended(place, &summary, seen, endless);
-        self.ticks.add(summary, spans);
-        self.gaps[place].ended(summary.start, summary.end, seen);
-        self.charge(place, summary.end);
-        self.lost_silently(place, silent, summary.end);
-    }
-
-    /// Records a suspension. It is reported only after the process resumes, so its tick may be over already.
-    fn suspended(&mut self, suspension: Suspension) {
-        self.suspensions.add(suspension);
-        let (suspensions, lines) = (&self.suspensions, self.config.ledger_lines);
-        let allowance = &mut self.blame.allowance;
-        self.stalls.tell_again(suspension.alive, |stall| {
-            let is_paid = allowance.pay(stall.spans.len() as u64);
-            is_paid.then(|| stall_ledger(suspensions, &stall.tick, &stall.spans, lines))
-        });
-    }
-
-    /// The number of the tick an emitter is in.
-    fn tick_of(&self, place: Option<usize>) -> Option<u64> {
-        place.and_then(|place| self.open[place].number())
-    }
-
     fn agenda_waiting(&self) -> u32 {
         u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX)
-    }
-
-    /// Counts a run by a worker of the pool or of the agenda.
-    fn worked(
-        &mut self,
-        tag: Tag,
-        runs: fn(&mut TagStats) -> &mut Option<Box<RunStats>>,
-        run: WorstRun,
-        outcome: Outcome,
-    ) {
-        let keep = self.config.worst_runs_kept;
-        runs(self.tags.entry(tag)).get_or_insert_with(Box::default).add(run, failed(outcome), keep);
     }
 
     fn trouble(&mut self, stamped: &Stamped, what: TroubleKind) {
         self.troubles.recent.push(Trouble { at: stamped.at, what });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ mod refs;
 
 use std::collections::BTreeMap;
 
-use loop_probes::event::{Event, RefKind};
+use loop_probes::event::{Event, Queue, RefKind};
 use loop_probes::ids::{LabelId, Tag, TaskId, TimerId, Timestamp};
 
 use super::config::TimelineConfig;
@@ -33,12 +33,13 @@ impl RefName {
         Self { what, tag: Tag(0), label: None }
     }
 
-    /// The name: a label's text, a tag's name, or `unnamed`; for tasks, which are not tracked by name, `queued`.
+    /// The name: a label's text, a tag's name, or `unnamed`; for tasks and immediates, which are not tracked by name,
+    /// `queued`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self.label {
             Some(label) => labels.any(label).into_owned(),
-            None if self.tag == Tag(0) && self.what == RefKind::Task => "queued".to_owned(),
+            None if self.tag == Tag(0) && refs::is_queued(self.what) => "queued".to_owned(),
             None if self.tag == Tag(0) => "unnamed".to_owned(),
             None => labels.tag(self.tag).into_owned(),
         }
@@ -160,16 +161,17 @@ impl KeepAlive {
         }
     }
 
-    /// A task was queued; `depth` wait now.
+    /// A task joined `queue`, which is `depth` deep now.
     #[inline]
-    pub(crate) fn task_queued(&mut self, place: usize, depth: u32) {
-        self.refs(place).queued(i64::from(depth));
+    pub(crate) fn task_queued(&mut self, place: usize, queue: Queue, depth: u32) {
+        self.refs(place).queued(queue, depth);
     }
 
-    /// A task ran.
+    /// A task left `queue`, because it ran or was cancelled. It is a timer's if it was in none, or from the task queue if
+    /// that is unknown.
     #[inline]
-    pub(crate) fn task_ran(&mut self, place: usize, task: TaskId) {
-        self.refs(place).ran(task);
+    pub(crate) fn task_left(&mut self, place: usize, task: TaskId, queue: Option<Queue>) {
+        self.refs(place).left(task, queue);
     }
 
     #[inline]

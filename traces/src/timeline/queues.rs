@@ -136,6 +136,8 @@ struct Emitter {
     before_loss: u64,
     /// Its loop has stopped and not gone on.
     is_stopped: bool,
+    /// The task that left a queue last, and that queue, if it was tracked.
+    left: Option<(TaskId, Queue)>,
 }
 
 /// Queues whose entries a snapshot lists. One it does not mention is empty.
@@ -277,6 +279,12 @@ impl Queues {
         }
     }
 
+    /// The queue in which a task was that has just left it, if it was tracked.
+    pub(crate) fn left_by(&self, place: usize, task: TaskId) -> Option<Queue> {
+        let left = self.emitters.get(place)?.left.filter(|(its, _)| *its == task);
+        left.map(|(_, queue)| queue)
+    }
+
     #[inline]
     fn change_waiting<R>(&mut self, place: usize, change: impl FnOnce(&mut Waiting) -> R) -> Option<R> {
         let waiting = &mut self.emitter(place)?.waiting;
@@ -348,6 +356,9 @@ impl Queues {
             }
             Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
                 let queue = self.change_waiting(place, |waiting| waiting.ran(task)).flatten();
+                if let Some(emitter) = self.emitter(place) {
+                    emitter.left = queue.map(|queue| (task, queue));
+                }
                 match queue {
                     None if self.emitters.get(place).is_some_and(|emitter| emitter.has_lost) => {
                         // The record of its queueing was lost, so it is unknown which of these queues it was in.

@@ -190,6 +190,7 @@ impl TickSpan {
     pub fn of(stamped: &Stamped) -> Option<Self> {
         let at = stamped.at;
         let (start, what) = match stamped.event {
+            Event::TaskRan { .. } if stamped.never_ran() => return None,
             Event::Phase { phase, start } => (start, SpanKind::Phase(phase)),
             Event::Poll { reason, ready, timeout_ns, start } => {
                 (start, SpanKind::Poll { reason, ready, timeout_ns })

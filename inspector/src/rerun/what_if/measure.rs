@@ -1,6 +1,6 @@
 //! Folds one side into its timeline, and into what the comparison needs besides.
 
-use loop_probes::event::{Event, Queue};
+use loop_probes::event::{Event, Outcome, Queue};
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -47,6 +47,8 @@ impl Measure {
                     lag.record(began.ns_since(due));
                 }
             }
+            Event::TaskRan { outcome: Outcome::Cancelled, .. }
+            | Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
             Event::TaskRan { task, queued, start, .. } if self.fired != Some(task) => {
                 self.queue_wait_ns.record(start.ns_since(queued));
             }

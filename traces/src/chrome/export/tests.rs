@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
+use loop_probes::event::Outcome;
 use loop_probes::ids::{SourceId, TaskId};
 use proptest::prelude::*;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! One loop's references: the last snapshot, updated by the events since.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
@@ -23,8 +23,12 @@ struct Armed {
 struct Picture {
     by_kind: [i64; KINDS],
     names: BTreeMap<RefName, i64>,
-    /// Whether tasks are among the names.
-    tasks_named: bool,
+    /// Whether tasks or immediates are among the names.
+    queued_named: bool,
+    /// Callbacks that wait for the end of the turn, which count as tasks.
+    after_loop: i64,
+    /// Immediates that do not keep the loop alive.
+    unreferenced: HashSet<TaskId>,
     timers: HashMap<TimerId, Armed>,
     /// When the first of the timers beyond the limit is due, or was: it may have fired since.
     beyond_limit: Option<Timestamp>,
@@ -77,7 +81,9 @@ pub(super) const fn concerns(event: &Event) -> bool {
             | Event::WorkSettled { .. }
             | Event::QueueDepth { queue: Queue::Tasks | Queue::Immediates | Queue::Timers, .. }
             | Event::SnapshotBegin { .. }
+            | Event::ImmediateRef { .. }
             | Event::SnapshotTimer { .. }
+            | Event::SnapshotTask { queue: Queue::AfterLoop, .. }
             | Event::SnapshotRef { .. }
             | Event::SnapshotPending { .. }
             | Event::SnapshotEnd { .. }
@@ -148,7 +154,7 @@ impl Refs {
             Event::SnapshotPending { what, tag, label, count } => {
                 let (name, limit) = (RefName { what, tag, label }, self.limit);
                 self.gather(|picture| {
-                    picture.tasks_named |= what == RefKind::Task;
+                    picture.queued_named |= is_queued(what);
                     add(&mut picture.names, name, i64::from(count), limit);
                 });
             }
@@ -160,6 +166,10 @@ impl Refs {
                     }
                 });
             }
+            Event::SnapshotTask { queue: Queue::AfterLoop, .. } => {
+                self.gather(|picture| picture.after_loop += 1);
+            }
+            Event::ImmediateRef { task, referenced } => self.immediate_referenced(task, referenced),
             Event::Lost { .. } => {
                 let Picture { timers, beyond_limit, .. } = std::mem::take(&mut self.now);
                 self.before_loss.extend(timers);
@@ -197,34 +207,78 @@ impl Refs {
             Event::QueueDepth { queue: Queue::Timers, depth } => self.timers_counted(depth),
             // Without a snapshot, earlier references are unknown.
             _ if self.as_of.is_none() => {}
-            Event::Immediates { moved_to_next, .. } => {
-                self.now.by_kind[place(RefKind::Immediate)] = i64::from(moved_to_next);
-            }
+            Event::Immediates { moved_to_next: depth, .. }
+            | Event::QueueDepth { queue: Queue::Immediates, depth } => self.immediates_counted(depth),
             Event::WorkQueued { tag, .. } => self.name(work(tag), 1),
             Event::WorkSettled { tag, .. } => self.name(work(tag), -1),
-            Event::QueueDepth { queue: Queue::Tasks, depth } => self.queued(i64::from(depth)),
-            Event::QueueDepth { queue: Queue::Immediates, depth } => {
-                self.now.by_kind[place(RefKind::Immediate)] = i64::from(depth);
+            Event::QueueDepth { queue: Queue::Tasks, depth } => self.queued(Queue::Tasks, depth),
+            _ => {}
+        }
+    }
+
+    /// A task joined a queue, which is `depth` deep now. Tasks and immediates come and go too fast to be tracked by name.
+    #[inline]
+    pub(super) fn queued(&mut self, queue: Queue, depth: u32) {
+        match queue {
+            Queue::Tasks => self.count(RefKind::Task, i64::from(depth) + self.now.after_loop),
+            Queue::AfterLoop => {
+                self.now.after_loop += 1;
+                self.count(RefKind::Task, self.now.by_kind[place(RefKind::Task)] + 1);
+            }
+            Queue::Immediates => {
+                self.count(RefKind::Immediate, self.now.by_kind[place(RefKind::Immediate)] + 1);
             }
             _ => {}
         }
     }
 
-    /// A task ran: it had been queued, unless it is a timer's.
+    /// A task left its queue, unless it is a timer's.
     #[inline]
-    pub(super) fn ran(&mut self, task: TaskId) {
-        if self.fired.take_if(|(fired, _)| *fired == task).is_none() {
-            self.queued((self.now.by_kind[place(RefKind::Task)] - 1).max(0));
+    pub(super) fn left(&mut self, task: TaskId, queue: Option<Queue>) {
+        if self.fired.take_if(|(fired, _)| *fired == task).is_some() {
+            return;
+        }
+        let what = if queue == Some(Queue::Immediates) { RefKind::Immediate } else { RefKind::Task };
+        if what == RefKind::Immediate && self.now.unreferenced.remove(&task) {
+            return;
+        }
+        if queue == Some(Queue::AfterLoop) {
+            self.now.after_loop = (self.now.after_loop - 1).max(0);
+        }
+        self.count(what, (self.now.by_kind[place(what)] - 1).max(0));
+    }
+
+    /// There are `count` tasks or immediates now. Their names are those of the last snapshot: no longer right if the number
+    /// has changed.
+    #[inline]
+    fn count(&mut self, what: RefKind, count: i64) {
+        let before = std::mem::replace(&mut self.now.by_kind[place(what)], count);
+        if before != count && self.now.queued_named {
+            self.now.names.retain(|name, _| name.what != what);
+            self.now.queued_named = self.now.names.keys().any(|name| is_queued(name.what));
         }
     }
 
-    /// `depth` tasks are queued now. They come and go too fast to be tracked by name.
-    #[inline]
-    pub(super) fn queued(&mut self, depth: i64) {
-        let before = std::mem::replace(&mut self.now.by_kind[place(RefKind::Task)], depth);
-        if before != depth && self.now.tasks_named {
-            self.now.tasks_named = false;
-            self.now.names.retain(|name, _| name.what != RefKind::Task);
+    /// There are `depth` immediates, referenced or not.
+    fn immediates_counted(&mut self, depth: u32) {
+        if depth == 0 {
+            self.now.unreferenced.clear();
+        }
+        self.count(RefKind::Immediate, (i64::from(depth) - self.now.unreferenced.len() as i64).max(0));
+    }
+
+    fn immediate_referenced(&mut self, task: TaskId, referenced: bool) {
+        let limit = self.limit;
+        let gathering = self.gathering.is_some();
+        let unreferenced = &mut self.gathering.as_mut().unwrap_or(&mut self.now).unreferenced;
+        let changed = match referenced {
+            true => unreferenced.remove(&task),
+            false => unreferenced.len() < limit && unreferenced.insert(task),
+        };
+        // A snapshot counts only those that are referenced.
+        if changed && !gathering {
+            let count = self.now.by_kind[place(RefKind::Immediate)] + if referenced { 1 } else { -1 };
+            self.count(RefKind::Immediate, count.max(0));
         }
     }
 
@@ -350,6 +404,11 @@ impl Refs {
             self.timer(tag, if referenced { 1 } else { -1 });
         }
     }
+}
+
+/// Whether references of this kind are what waits in a queue.
+pub(super) const fn is_queued(what: RefKind) -> bool {
+    matches!(what, RefKind::Task | RefKind::Immediate)
 }
 
 const fn work(tag: Tag) -> RefName {

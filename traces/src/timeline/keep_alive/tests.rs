@@ -152,17 +152,40 @@ fn tasks_are_as_many_as_their_queue_is_deep() {
 #[test]
 fn tasks_are_followed_by_number_between_two_samples() {
     let mut refs = seen(&snapshot(&pending(RefKind::Task, 1, 1)));
-    refs.task_queued(LOOP, 2);
+    refs.task_queued(LOOP, Queue::Tasks, 2);
     assert_eq!(list(&refs), [(RefKind::Task, 0, 2)], "which they are is not known any more");
-    refs.task_ran(LOOP, TaskId(1));
+    refs.task_left(LOOP, TaskId(1), Some(Queue::Tasks));
     see(&mut refs, &[fired(7, 5)]);
-    refs.task_ran(LOOP, TaskId(9));
+    refs.task_left(LOOP, TaskId(9), Some(Queue::Tasks));
     assert_eq!(list(&refs), [(RefKind::Task, 0, 1)], "a timer's task was never queued");
-    refs.task_ran(LOOP, TaskId(2));
-    refs.task_ran(LOOP, TaskId(3));
+    refs.task_left(LOOP, TaskId(2), Some(Queue::Tasks));
+    refs.task_left(LOOP, TaskId(3), Some(Queue::Tasks));
     assert!(refs.held().is_empty());
-    refs.task_queued(OTHER, 5);
+    refs.task_queued(OTHER, Queue::Tasks, 5);
     assert!(refs.held().is_empty(), "of another loop nothing is known before its snapshot");
+}
+
+#[test]
+fn immediates_and_callbacks_after_the_loop_are_counted_as_they_come_and_go() {
+    let mut refs = seen(&snapshot(&pending(RefKind::Immediate, 1, 2)));
+    refs.task_queued(LOOP, Queue::Immediates, 3);
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 3)], "which they are is not known any more");
+    see(&mut refs, &[Event::ImmediateRef { task: TaskId(7), referenced: false }]);
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 2)]);
+    refs.task_left(LOOP, TaskId(7), Some(Queue::Immediates));
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 2)], "it did not keep the loop alive");
+    refs.task_left(LOOP, TaskId(8), Some(Queue::Immediates));
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 1)]);
+    refs.task_queued(LOOP, Queue::AfterLoop, 1);
+    refs.task_queued(LOOP, Queue::Tasks, 1);
+    assert_eq!(list(&refs), [(RefKind::Task, 0, 2), (RefKind::Immediate, 0, 1)]);
+    refs.task_left(LOOP, TaskId(9), Some(Queue::AfterLoop));
+    see(&mut refs, &[Event::Immediates { ran: 2, moved_to_next: 0, start: AT }]);
+    assert_eq!(list(&refs), [(RefKind::Task, 0, 1)]);
+    let unreferenced = Event::ImmediateRef { task: TaskId(7), referenced: false };
+    see(&mut refs, &snapshot(&[unreferenced]));
+    see(&mut refs, &[Event::ImmediateRef { task: TaskId(7), referenced: true }]);
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 1)], "a snapshot says which do not count");
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! Folds the beginnings and ends of ticks, and suspensions, which may change the breakdowns of ticks that are over.
+
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+
+use crate::analysis::attribution::sweep::Nodes;
+use crate::analysis::attribution::{Ledger, busy};
+use crate::timeline::Timeline;
+use crate::timeline::span::TickSpan;
+use crate::timeline::stalls::Stall;
+use crate::timeline::suspensions::{Suspension, Suspensions};
+use crate::timeline::ticks::TickSummary;
+
+/// The breakdown of a tick's busy time.
+fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Ledger {
+    let mut nodes = Nodes::default();
+    nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
+    suspensions.gather(tick.start, tick.end, &mut nodes);
+    busy(tick.start, tick.end, nodes, lines).settled(tick.busy_ns)
+}
+
+impl Timeline {
+    pub(super) fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
+        if self.agenda.is_seen() {
+            // Sampled only here: the agenda is separate from the loop's own queues.
+            let waiting = self.agenda_waiting();
+            self.queues.agenda_sampled(stamped.at, waiting);
+        }
+        let Some(place) = place else { return };
+        let open = &mut self.open[place];
+        let endless = open.going_on().map(|(_, _, start)| start);
+        if let Some(start) = endless {
+            // Its end was lost.
+            self.ticks.incomplete += 1;
+            self.gaps[place].without_end(start, stamped.at);
+        }
+        let silent = self.hidden.tick_began(place, tick, stamped.at, endless);
+        self.gaps[place].began(tick, stamped.at);
+        open.begin(tick, stamped.at);
+        self.lost_silently(place, silent, stamped.at);
+    }
+
+    pub(super) fn tick_ended(
+        &mut self,
+        place: Option<usize>,
+        tick: u64,
+        tasks_run: u32,
+        start: Timestamp,
+        stamped: &Stamped,
+    ) {
+        let Some(place) = place else { return };
+        self.settle_blame(self.open[place].spans_kept());
+        let open = &mut self.open[place];
+        // The end belongs to another tick: the open one's own end was lost.
+        let endless = open.going_on().map(|(_, _, begun)| begun).filter(|begun| *begun != start);
+        if let Some(begun) = endless {
+            self.ticks.incomplete += 1;
+            self.gaps[place].without_end(begun, stamped.at);
+        }
+        let (summary, spans, seen) = open.end(tick, tasks_run, start, stamped.at, self.config.stall_limit_ns);
+        if !summary.incomplete {
+            let slot = self.rates.slot(stamped.at);
+            slot.ticks += 1;
+            slot.busy_ns = slot.busy_ns.saturating_add(summary.busy_ns);
+            slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(summary.poll_wait_ns);
+        }
+        if summary.stall {
+            let blame = stall_ledger(&self.suspensions, &summary, spans, self.config.ledger_lines);
+            self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
+        }
+        let silent = self.hidden.tick_ended(place, &summary, seen, endless);
+        self.ticks.add(summary, spans);
+        self.gaps[place].ended(summary.start, summary.end, seen);
+        self.charge(place, summary.end);
+        self.lost_silently(place, silent, summary.end);
+    }
+
+    /// Records a suspension. It is reported only after the process resumes, so its tick may be over already.
+    pub(super) fn suspended(&mut self, suspension: Suspension) {
+        self.suspensions.add(suspension);
+        let (suspensions, lines) = (&self.suspensions, self.config.ledger_lines);
+        let allowance = &mut self.blame.allowance;
+        self.stalls.tell_again(suspension.alive, |stall| {
+            let is_paid = allowance.pay(stall.spans.len() as u64);
+            is_paid.then(|| stall_ledger(suspensions, &stall.tick, &stall.spans, lines))
+        });
+    }
+
+    /// The number of the tick an emitter is in.
+    pub(super) fn tick_of(&self, place: Option<usize>) -> Option<u64> {
+        place.and_then(|place| self.open[place].number())
+    }
+}
