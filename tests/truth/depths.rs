@@ -10,15 +10,24 @@ use super::number;
 const TICK_START: u8 = 1;
 const TASK_QUEUED: u8 = 5;
 const TASK_RAN: u8 = 6;
+const MICROTASKS: u8 = 7;
+const DEFERRED_POSTED: u8 = 8;
+const DEFERRED_RAN: u8 = 9;
+const TIMER_ARMED: u8 = 11;
+const TIMER_FIRED: u8 = 12;
+const TIMER_CLEARED: u8 = 13;
 const QUEUE_DEPTH: u8 = 14;
 const SIGNAL_ARRIVED: u8 = 15;
 const LOOP_STOPPED: u8 = 31;
 const INPUT_BATCH: u8 = 44;
 const SNAPSHOT_TIMER: u8 = 48;
 const SNAPSHOT_END: u8 = 53;
+const DEFERRED_REMOVED: u8 = 58;
 const TASKS: u64 = 1;
 const CONCURRENT: u64 = 2;
+const DEFERRED: u64 = 4;
 const TIMERS: u64 = 5;
+const MICROTASK_QUEUE: u64 = 6;
 const SIGNALS: u64 = 7;
 
 /// The depth of a queue from the time at which it is first known.
@@ -55,7 +64,11 @@ pub(crate) fn compare(trace: &Trace, report: &Value, name: &str) {
     let mut is_stopped = true;
     let mut tasks: HashMap<u64, u64> = HashMap::new();
     let mut changes: Vec<(u64, i64)> = Vec::new();
-    let (mut known_from, mut timers, mut listed) = (u64::MAX, Steps::default(), 0);
+    let (mut known_from, mut timers) = (u64::MAX, Steps::default());
+    // The period of each armed timer, and of those that a snapshot has listed so far.
+    let (mut armed, mut listed) = (HashMap::new(), HashMap::new());
+    // Deferred callbacks, if those that run leave only at the end of their drain.
+    let mut deferred = 0_u64;
     let mut max: HashMap<u64, u64> = HashMap::new();
     for event in &events {
         let at = event.at;
@@ -88,18 +101,36 @@ pub(crate) fn compare(trace: &Trace, report: &Value, name: &str) {
                 match queue {
                     TASKS => known_from = known_from.min(at),
                     TIMERS => timers.0.push((at, depth)),
+                    DEFERRED => assert_eq!(depth, deferred, "{name}: callbacks deferred at {at}"),
                     _ => {}
                 }
             }
             INPUT_BATCH if event.field(0) == CONCURRENT => reached(CONCURRENT, event.field(1)),
             SIGNAL_ARRIVED => reached(SIGNALS, event.field(1)),
-            SNAPSHOT_TIMER => listed += 1,
+            SNAPSHOT_TIMER => drop(listed.insert(event.field(0), event.optional(2))),
             SNAPSHOT_END => {
                 known_from = known_from.min(at);
-                timers.0.push((at, std::mem::take(&mut listed)));
-                reached(TIMERS, timers.0.last().map_or(0, |(_, depth)| *depth));
+                armed = std::mem::take(&mut listed);
+                timers.0.push((at, armed.len() as u64));
             }
+            TIMER_ARMED => drop(armed.insert(event.field(0), event.optional(2))),
+            TIMER_CLEARED => drop(armed.remove(&event.field(0))),
+            // An interval stays armed.
+            TIMER_FIRED => armed.retain(|timer, period| *timer != event.field(0) || period.is_some()),
+            MICROTASKS => reached(MICROTASK_QUEUE, event.field(1) + event.field(2)),
+            DEFERRED_POSTED if event.field(1) == 0 => {
+                deferred += 1;
+                reached(DEFERRED, deferred);
+            }
+            DEFERRED_REMOVED => deferred -= 1,
+            DEFERRED_RAN => deferred = deferred + event.field(1) - event.field(0),
             _ => {}
+        }
+        if let TIMER_ARMED | TIMER_CLEARED | TIMER_FIRED | SNAPSHOT_END = event.kind {
+            reached(TIMERS, armed.len() as u64);
+            if !timers.0.is_empty() {
+                timers.0.push((at, armed.len() as u64));
+            }
         }
     }
     // A task that starts at the instant at which the next one is queued has left first.
@@ -115,10 +146,21 @@ pub(crate) fn compare(trace: &Trace, report: &Value, name: &str) {
             "timers" => (TIMERS, Some(&timers)),
             "concurrent" => (CONCURRENT, None),
             "signals" => (SIGNALS, None),
+            "deferred" => (DEFERRED, None),
+            "microtasks" => (MICROTASK_QUEUE, None),
             _ => continue,
         };
         let deepest = max.get(&code).copied().unwrap_or(0);
-        assert_eq!(number(queue, "/depth/max"), deepest, "{name}: {queue}");
+        let most = queue.pointer("/depth/max_bounds/1").unwrap_or(&queue["depth"]["max"]);
+        assert_eq!(most.as_u64(), Some(deepest), "{name}: {queue}");
+        if code == MICROTASK_QUEUE {
+            assert_eq!(number(queue, "/depth/max") > 0, deepest > 0, "{name}: {queue}");
+        } else if code != DEFERRED {
+            assert_eq!(number(queue, "/depth/max"), deepest, "{name}: {queue}");
+        }
+        if code == DEFERRED {
+            continue;
+        }
         let median = steps.and_then(|steps| steps.median(&ran));
         let shown = queue["depth"]["p50"].as_u64();
         let near = |(shown, exact): (u64, u64)| shown.abs_diff(exact) * 100 <= exact;

@@ -381,7 +381,7 @@ fn queues(out: &mut String, summary: &Summary, columns: usize) {
     ]);
     for queue in used {
         let p50 = queue.depth.p50.map_or_else(|| UNKNOWN.to_owned(), count);
-        table.row([queue.queue.to_owned(), p50, count(queue.depth.max)]);
+        table.row([queue.queue.to_owned(), p50, bounds::depth_max(&queue.depth)]);
     }
     out.push('\n');
     table.fit(columns).write(out);

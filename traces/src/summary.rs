@@ -435,7 +435,7 @@ impl Summary {
                 lag_ns,
                 lag_corrected_ns: timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected),
             },
-            queues: families::queues(timeline),
+            queues: families::queues(timeline, &unfinished),
             gc: GcSummary {
                 collect: told.gc_decisions.then_some(gc.collect),
                 defer: told.gc_decisions.then_some(gc.defer),

@@ -15,6 +15,7 @@ mod blame;
 mod commands;
 pub(crate) mod config;
 mod depth_slots;
+mod depths;
 mod families;
 mod fold;
 mod futures;

@@ -16,7 +16,7 @@ use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{
-    Cause, GcLook, Harm, PerSecond, RunStats, StreamEnd, TagStats, Timeline, signal_name,
+    Cause, GcLook, Harm, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline, signal_name,
 };
 
 use super::fold::Fold;
@@ -389,14 +389,19 @@ pub fn buckets(lag: &Histogram) -> Vec<u64> {
 }
 
 fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
-    let seen = timeline.queues.seen();
-    seen.map(|queue| QueueRow {
-        queue: queue.queue,
-        depth: queue.depth_now(),
-        depth_max: queue.depth_max,
-        through_time: queue.through_time.series(now),
-    })
-    .collect()
+    // Microtasks have a pane of their own, with what each checkpoint ran.
+    let has_samples = |queue: &&QueueStats| queue.queue != Queue::Microtasks || queue.depth_now().is_some();
+    timeline
+        .queues
+        .seen()
+        .filter(has_samples)
+        .map(|queue| QueueRow {
+            queue: queue.queue,
+            depth: queue.depth_now(),
+            depth_max: queue.depth_max,
+            through_time: queue.through_time.series(now),
+        })
+        .collect()
 }
 
 fn microtasks(timeline: &Timeline) -> MicrotaskFigures {

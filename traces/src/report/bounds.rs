@@ -8,8 +8,8 @@ use crate::analysis::loss::Bounds;
 use crate::cells::table::{Column, Table};
 use crate::cells::wrap;
 use crate::histogram::Percentiles;
-use crate::summary::{Summary, TicksSummary};
-use crate::units::{UNKNOWN, counted, duration, percent};
+use crate::summary::{DepthSummary, Summary, TicksSummary};
+use crate::units::{UNKNOWN, count, counted, duration, percent};
 
 /// Precedes a figure that lost records could change.
 pub(super) const MARK: char = '~';
@@ -82,6 +82,15 @@ pub(super) fn utilization(ticks: &TicksSummary) -> String {
     let Some(shown) = ticks.utilization.map(percent) else { return UNKNOWN.to_owned() };
     let certain = ticks.utilization_bounds.is_none_or(|bounds| bounds.map(percent) == [&*shown; 2]);
     if certain { shown } else { format!("{MARK}{shown}") }
+}
+
+/// Formats the greatest depth of a queue: `12`, `≥12`, or `1–12`.
+pub(super) fn depth_max(depth: &DepthSummary) -> String {
+    match depth.max_bounds {
+        None => count(depth.max),
+        Some(Bounds { lo, hi: None }) => format!("{AT_LEAST}{}", count(lo)),
+        Some(Bounds { lo, hi: Some(hi) }) => format!("{}–{}", count(lo), count(hi)),
+    }
 }
 
 /// Formats bounds: `1.24ms–3.10ms`, `≥ 1.24ms`, `≤ 3.10ms`; a single figure if both ends look the same.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
-use crate::timeline::{MissingSamples, Timeline};
+use crate::timeline::{MissingSamples, Timeline, Unfinished};
 
 /// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,11 +93,14 @@ pub struct QueueSummary {
 pub struct DepthSummary {
     /// The depth that it did not exceed for half of the time; null where its depth is not known over time.
     pub p50: Option<u64>,
-    /// The deepest, between samples too.
+    /// The deepest, between samples too. A lower bound where `max_bounds` says so.
     pub max: u64,
-    /// Where its depth was unknown for some of the time, after lost records: between which values the true `p50` lies.
+    /// Where its depth was unknown for some of the time: between which values the true `p50` lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_bounds: Option<Bounds>,
+    /// Where not every change of its depth is known: between which values the true `max` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bounds: Option<Bounds>,
 }
 
 /// The GC controller.
@@ -141,20 +144,21 @@ pub(super) fn signal_latency_ns(timeline: &Timeline, missing: &MissingSamples) -
     seen.percentiles_missing(missing)
 }
 
-pub(super) fn queues(timeline: &Timeline) -> Vec<QueueSummary> {
+pub(super) fn queues(timeline: &Timeline, unfinished: &Unfinished) -> Vec<QueueSummary> {
     let known = timeline.queues.known();
     let now = timeline.last_at().unwrap_or_default();
     known
-        .map(|queue| QueueSummary {
-            queue: queue.queue.name().to_owned(),
-            depth: DepthSummary {
-                p50: queue.depth_p50(now),
-                max: u64::from(queue.depth_max),
-                p50_bounds: match timeline.is_clock_wrong() {
-                    true => Some(Bounds::UNKNOWN),
-                    false => queue.depth_p50_bounds(now),
-                },
-            },
+        .map(|queue| {
+            let p50 = queue.depth_p50(now);
+            let is_certain = |bounds: &Bounds| p50.is_some() && (Some(bounds.lo), bounds.hi) == (p50, p50);
+            let p50_bounds = match timeline.is_clock_wrong() {
+                true => Some(Bounds::UNKNOWN),
+                false => queue.depth_p50_bounds(now).filter(|bounds| !is_certain(bounds)),
+            };
+            let (max, max_bounds) =
+                (u64::from(queue.depth_max), timeline.depth_max_bounds(queue, unfinished));
+            let depth = DepthSummary { p50, max, p50_bounds, max_bounds };
+            QueueSummary { queue: queue.queue.name().to_owned(), depth }
         })
         .collect()
 }

@@ -76,6 +76,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
         }
         timeline.recorded(place, stamped);
         timeline.keep_alive.see(at, place, &stamped.event);
+        timeline.count_timers(at, place, &event);
     }
     match event {
         Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),

@@ -174,6 +174,11 @@ impl KeepAlive {
         self.refs(place).left(task, queue);
     }
 
+    /// Number of armed timers that are tracked.
+    pub(crate) fn armed(&self, place: usize) -> u32 {
+        self.loops.get(place).map_or(0, Refs::armed_count)
+    }
+
     #[inline]
     fn refs(&mut self, place: usize) -> &mut Refs {
         if place >= self.loops.len() {

@@ -3,107 +3,22 @@
 //! A loop samples its queues at the start of each tick, and only those that changed. The figures here weigh each depth
 //! by how long it lasted, so they also use what is known between samples: a queued task carries the depth including
 //! itself, and a task that starts has left the queue. After lost records, a queue's depth is unknown until its next
-//! event.
+//! event. Timers and deferred callbacks are counted by the events that arm, post and remove them. Microtasks are queued
+//! without an event: what a checkpoint ran bounds how many there were.
 
+mod deferred;
 mod depth;
+mod stats;
 mod waiting;
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{TaskId, Timestamp};
 
 use super::config::TimelineConfig;
-use super::depth_slots::DepthSlots;
-use crate::analysis::loss::Bounds;
-use depth::Depths;
+use deferred::{DeferredCount, Reached};
+pub use stats::QueueStats;
 pub(crate) use waiting::Waits;
 use waiting::{Room, Waiting};
-
-/// One queue.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueueStats {
-    /// The queue.
-    pub queue: Queue,
-    /// The last sample.
-    sampled: Option<u32>,
-    /// Whether a whole snapshot has listed it, or shown that it was empty.
-    in_snapshot: bool,
-    /// Its depth through the last seconds; for several loops, the deepest of their queues.
-    pub through_time: DepthSlots,
-    /// The greatest depth seen, between samples too (a post carries the depth including itself).
-    pub depth_max: u32,
-    /// The greatest depth seen since the last sample.
-    peak: u32,
-    depths: Depths,
-}
-
-impl QueueStats {
-    /// The last sample; before the first one, the depth that other events imply.
-    #[must_use]
-    pub fn depth_now(&self) -> Option<u32> {
-        self.sampled.or_else(|| self.depths.deepest_now())
-    }
-
-    /// The greatest depth since the last sample: the peak of a queue that fills and empties within a tick.
-    #[must_use]
-    pub fn peak_since_sample(&self) -> u32 {
-        self.peak
-    }
-
-    /// The median of the depth over time up to `now`; `None` if the depth was never known.
-    #[must_use]
-    pub fn depth_p50(&self, now: Timestamp) -> Option<u64> {
-        self.depths.median(now)
-    }
-
-    /// Bounds on that median where the depth was unknown for some of the time; `None` where it never was.
-    #[must_use]
-    pub fn depth_p50_bounds(&self, now: Timestamp) -> Option<Bounds> {
-        self.depths.median_bounds(now)
-    }
-
-    fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
-        self.sampled = Some(depth);
-        self.depth_max = self.depth_max.max(depth);
-        self.peak = 0;
-        self.change(at, |depths| depths.sampled(place, at, depth));
-    }
-
-    fn reached(&mut self, place: usize, at: Timestamp, depth: u32) {
-        self.was_as_deep_as(depth);
-        self.peak = self.peak.max(depth);
-        self.change(at, |depths| depths.set(place, at, depth));
-    }
-
-    /// Records the depth including a task that was queued.
-    fn joined(&mut self, place: usize, at: Timestamp, depth: u32) {
-        self.was_as_deep_as(depth);
-        self.peak = self.peak.max(depth);
-        self.change(at, |depths| depths.joined(place, at, depth));
-    }
-
-    /// Records a sample of a queue that [others fill](is_filled_by_others). It is not weighted by time; the series shows
-    /// the last known value.
-    fn sampled_alone(&mut self, at: Timestamp, depth: u32) {
-        self.sampled = Some(depth);
-        self.was_as_deep_as(depth);
-        self.through_time.set(at, Some(depth));
-    }
-
-    /// Records how deep a queue was at some moment. One that others fill only grows until the loop takes from it, so its
-    /// greatest depth is one of those at which it did.
-    fn was_as_deep_as(&mut self, depth: u32) {
-        self.depth_max = self.depth_max.max(depth);
-    }
-
-    /// Changes the known depth and keeps the series in step with it.
-    #[inline]
-    fn change(&mut self, at: Timestamp, change: impl FnOnce(&mut Depths)) {
-        change(&mut self.depths);
-        if self.depths.is_known() {
-            self.through_time.set(at, self.depths.deepest_now());
-        }
-    }
-}
 
 /// All queues.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +30,8 @@ pub struct Queues {
     followed_max: usize,
     /// How many tasks are tracked besides those of the task queues.
     others_followed: usize,
+    /// Callbacks were deferred, and whether that was while others ran is not known yet.
+    has_posts: bool,
     /// A snapshot whose end has not been read yet: its emitter, and what it has listed of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
@@ -136,8 +53,19 @@ struct Emitter {
     before_loss: u64,
     /// Its loop has stopped and not gone on.
     is_stopped: bool,
+    deferred: DeferredCount,
     /// The task that left a queue last, and that queue, if it was tracked.
     left: Option<(TaskId, Queue)>,
+}
+
+/// Which of a loop's armed timers are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimersKnown {
+    All,
+    /// Those armed since the reading began.
+    SinceReading,
+    /// As many as are tracked; there are more.
+    UpToLimit,
 }
 
 /// Queues whose entries a snapshot lists. One it does not mention is empty.
@@ -152,29 +80,22 @@ const IN_SNAPSHOTS: [Queue; 8] = [
     Queue::AfterLoop,
 ];
 
-/// Whether other threads or signal handlers fill the queue, without a record: its depth is known only when the loop takes
-/// from it.
-const fn is_filled_by_others(queue: Queue) -> bool {
-    matches!(queue, Queue::Concurrent | Queue::Signals)
+/// Whether the queue is filled without a record, by other threads, signal handlers, or callbacks: its depth is known only
+/// when the loop takes from it.
+const fn is_filled_unseen(queue: Queue) -> bool {
+    matches!(queue, Queue::Concurrent | Queue::Signals | Queue::Microtasks)
 }
 
 impl Queues {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
-        let queue = |queue: &Queue| QueueStats {
-            queue: *queue,
-            sampled: None,
-            in_snapshot: false,
-            through_time: DepthSlots::new(config.rate_window),
-            depth_max: 0,
-            peak: 0,
-            depths: Depths::default(),
-        };
+        let queue = |queue: &Queue| QueueStats::new(*queue, config.rate_window);
         Self {
             queues: Queue::ALL.iter().map(queue).collect(),
             emitters: Vec::new(),
             waits_left_out: 0,
             followed_max: config.queued_followed,
             others_followed: 0,
+            has_posts: false,
             snapshot: None,
         }
     }
@@ -271,6 +192,9 @@ impl Queues {
     pub(crate) fn forget(&mut self, place: usize) {
         self.change_waiting(place, Waiting::forget);
         self.none_before_loss(place);
+        if let Some(emitter) = self.emitters.get_mut(place) {
+            emitter.deferred = DeferredCount::default();
+        }
     }
 
     fn none_before_loss(&mut self, place: usize) {
@@ -303,10 +227,24 @@ impl Queues {
         self.emitters.get_mut(place)
     }
 
+    /// Records that the emitter at `place` has at least `least` timers armed: all of them, if that is `known`.
+    pub(crate) fn timers_are(&mut self, place: usize, at: Timestamp, least: u32, known: TimersKnown) {
+        let stats = self.queue_mut(Queue::Timers);
+        match known {
+            TimersKnown::All => return stats.reached(place, at, least),
+            TimersKnown::SinceReading => stats.is_counted_from_unknown(place),
+            TimersKnown::UpToLimit => stats.has_uncounted = true,
+        }
+        stats.was_as_deep_as(least);
+    }
+
     /// Updates queues from `event` of the emitter at `place`, if it concerns them.
     #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, place: Option<usize>, event: &Event) {
         let place = place.unwrap_or(OF_THE_PROCESS);
+        if self.has_posts && deferred::is_outside_of_drains(event) {
+            self.settle_posts(place, at);
+        }
         match *event {
             Event::TickStart { .. } => {
                 if let Some(emitter) = self.emitters.get_mut(place) {
@@ -324,7 +262,7 @@ impl Queues {
                 }
             }
             Event::QueueDepth { queue, depth } | Event::SnapshotQueue { queue, depth }
-                if is_filled_by_others(queue) =>
+                if is_filled_unseen(queue) =>
             {
                 self.queue_mut(queue).sampled_alone(at, depth);
             }
@@ -334,6 +272,7 @@ impl Queues {
             }
             Event::SignalArrived { depth, .. } => self.queue_mut(Queue::Signals).was_as_deep_as(depth),
             Event::QueueDepth { queue, depth } => {
+                self.deferred_are(place, queue, depth);
                 self.change_waiting(place, |waiting| waiting.sampled(queue, depth));
                 self.queue_mut(queue).sampled(place, at, depth);
                 if (queue, depth) == (Queue::Tasks, 0) {
@@ -379,6 +318,23 @@ impl Queues {
             Event::Immediates { moved_to_next, .. } => {
                 self.queue_mut(Queue::Immediates).reached(place, at, moved_to_next);
             }
+            Event::Microtasks { ran, left, .. } => {
+                let most = ran.saturating_add(left);
+                // At least one, and what is left was there at the end.
+                let least = left.max(most.min(1));
+                let stats = self.queue_mut(Queue::Microtasks);
+                stats.was_between(at, Reached { least, most });
+                stats.through_time.set(at, Some(left));
+            }
+            Event::DeferredPosted { existed: false, .. } => self.deferred_one(place, at),
+            Event::DeferredRemoved { .. } => {
+                if let Some(emitter) = self.emitter(place) {
+                    emitter.deferred.removed();
+                    let count = emitter.deferred.known();
+                    self.queue_mut(Queue::Deferred).change(at, |depths| depths.counted(place, at, count));
+                }
+            }
+            Event::DeferredRan { ran, kept, start } => self.deferred_ran(place, (start, at), ran, kept),
             Event::WorkQueued { depth, .. } => self.queue_mut(Queue::Work).reached(place, at, depth),
             Event::WorkRan { start, .. } => {
                 self.queue_mut(Queue::Work).change(start, |depths| depths.took_by_other(start))
@@ -397,6 +353,7 @@ impl Queues {
                 if let Some(emitter) = self.emitter(place) {
                     (emitter.is_after_loss, emitter.has_lost) = (true, true);
                     emitter.before_loss += emitter.waiting.iter().count() as u64;
+                    emitter.deferred = DeferredCount::default();
                 }
                 self.change_waiting(place, Waiting::forget);
                 for queue in &mut self.queues {
@@ -421,11 +378,12 @@ impl Queues {
     fn snapshot_ended(&mut self, place: usize, at: Timestamp, whole: bool) {
         let Some((_, depths)) = self.snapshot.take_if(|(its, _)| *its == place && whole) else { return };
         self.none_before_loss(place);
+        self.deferred_are(place, Queue::Deferred, depths[place_of(Queue::Deferred)]);
         for queue in IN_SNAPSHOTS {
             let (stats, depth) = (self.queue_mut(queue), depths[place_of(queue)]);
             stats.in_snapshot = true;
             stats.was_as_deep_as(depth);
-            if !is_filled_by_others(queue) {
+            if !is_filled_unseen(queue) {
                 stats.change(at, |depths| depths.sampled(place, at, depth));
             }
         }
@@ -433,8 +391,12 @@ impl Queues {
 
     /// A queue that is not reported as changed keeps its last reported depth.
     fn tick_started(&mut self, place: usize, at: Timestamp) {
-        for queue in [Queue::Tasks, Queue::Immediates, Queue::AfterLoop, Queue::Work] {
+        for queue in [Queue::Tasks, Queue::Immediates, Queue::AfterLoop, Queue::Work, Queue::Deferred] {
             self.queue_mut(queue).change(at, |depths| depths.unchanged(place, at));
+        }
+        let deferred = self.queue(Queue::Deferred).depths.depth_of(place);
+        if let Some(depth) = deferred {
+            self.deferred_are(place, Queue::Deferred, depth);
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct LeftOpen {
     pub incomplete_ticks: u64,
     /// For skipped periods and corrected lag: firings of timers with an unknown period.
     pub periods_unknown: u64,
+    /// For the depth of a queue: runs in which some of its changes have no event.
+    pub depths_unseen_runs: u64,
     /// Whether loops beyond the limit have no figures of their own, or none at all.
     pub loops_beyond_limit: bool,
     /// For a figure of tags: the tags beyond the limit that it could belong to, in the run with the most of them.
@@ -63,6 +65,7 @@ impl LeftOpen {
             uncounted_gaps: 0,
             clock_error_ns_max: 0,
             periods_unknown: 0,
+            depths_unseen_runs: 0,
             loops_beyond_limit: false,
             incomplete_ticks: 0,
             tags_beyond_limit: 0,
@@ -76,6 +79,7 @@ impl LeftOpen {
             clock_error_ns_max: sum.clock_error_ns_max.max(summary.clock_error_ns_max),
             incomplete_ticks: sum.incomplete_ticks.saturating_add(summary.ticks.incomplete),
             periods_unknown: sum.periods_unknown.saturating_add(metric.periods_unknown(summary)),
+            depths_unseen_runs: sum.depths_unseen_runs + u64::from(metric.has_unseen_depths(summary)),
             loops_beyond_limit: sum.loops_beyond_limit || metric.has_loops_beyond_limit(summary),
             tags_beyond_limit: sum.tags_beyond_limit.max(metric.tags_beyond_limit(summary)),
         })
@@ -106,6 +110,7 @@ impl fmt::Display for LeftOpen {
             (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),
             (self.unfinished_runs > 0).then_some("what has not ended"),
             (self.periods_unknown > 0).then_some(periods.as_str()),
+            (self.depths_unseen_runs > 0).then_some("changes of the depth without an event"),
             (self.tags_beyond_limit > 0).then_some(tags.as_str()),
             self.loops_beyond_limit.then_some("loops beyond the limit"),
         ];

@@ -8,7 +8,7 @@ use super::catalogue::{FIGURES, NAMED};
 use super::{Kind, Metric, Statistic, Unit, Whose};
 use crate::analysis::loss::{self, SpreadBounds};
 use crate::histogram::Percentiles;
-use crate::summary::Summary;
+use crate::summary::{DepthSummary, Summary};
 
 /// A lower and an upper bound; no upper bound where it is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,14 +101,21 @@ impl Metric {
         if name == "lost" {
             return Some(summary.lost_records_bounds.map_or(Bounds::exactly(value), Bounds::from));
         }
+        if let Some(depth) = self.depth_in(summary) {
+            return Some(if name.ends_with("depth.max") {
+                let least = if lost > 0 { unbounded } else { Bounds::exactly(value) };
+                depth.max_bounds.map_or(least, Bounds::from)
+            } else {
+                let any = if lost > 0 { Bounds { low: 0.0, high: None } } else { Bounds::exactly(value) };
+                depth.p50_bounds.map_or(any, Bounds::from)
+            });
+        }
         if lost == 0 {
             return Some(self.bounds_of_unfinished(summary, &name).unwrap_or(Bounds::exactly(value)));
         }
         Some(match (&self.kind, self.statistic()) {
             (Kind::Of(_, Whose::Any, _), _) => self.bounds_of_any(summary),
             (_, Some(statistic)) => of_spread(&self.spread(summary)?, statistic, lost),
-            (Kind::Of(..), _) if name.ends_with("depth.p50") => self.bounds_of_depth(summary),
-            (Kind::Of(..), _) if name.ends_with("depth.max") => unbounded,
             _ => match self.unit() {
                 Unit::Count if name == "stalls" && summary.ticks.stalls_bounds.is_some() => {
                     summary.ticks.stalls_bounds.map_or(unbounded, Bounds::from)
@@ -161,10 +168,8 @@ impl Metric {
                 spread.bounds.is_some().then(|| of_spread(&spread, statistic, 0))
             }
             _ if name == "timers.skipped" => summary.timers.skipped_bounds.map(Bounds::from),
-            // The loop samples these only when it takes what is in them, and counts what did not fit only then.
-            _ if ["queue.concurrent.depth.max", "queue.signals.depth.max", "signals.dropped"]
-                .contains(&name) =>
-            {
+            // The loop counts what did not fit only when it takes what is in the ring.
+            _ if name == "signals.dropped" => {
                 let low = self.of(summary)?.number;
                 summary.may_keep_waiting().then_some(Bounds { low, high: None })
             }
@@ -243,10 +248,20 @@ impl Metric {
         self.tags_beyond_limit(summary) > 0 && self.each(summary).iter().all(|one| of(one) < of(self))
     }
 
-    fn bounds_of_depth(&self, summary: &Summary) -> Bounds {
-        let queue = summary.queues.iter().find(|queue| Some(queue.queue.as_str()) == self.whose());
-        let bounds = queue.and_then(|queue| queue.depth.p50_bounds);
-        bounds.map_or(Bounds { low: 0.0, high: None }, Bounds::from)
+    /// The depth of the queue that it is about, if it is about one.
+    fn depth_in<'a>(&self, summary: &'a Summary) -> Option<&'a DepthSummary> {
+        let is_depth =
+            matches!(&self.kind, Kind::Of(place, Whose::One(_), _) if NAMED[*place].before == "queue");
+        let mut queues = summary.queues.iter().filter(|_| is_depth);
+        queues.find(|queue| Some(queue.queue.as_str()) == self.whose()).map(|queue| &queue.depth)
+    }
+
+    /// Whether it is about the depth of a queue, of which not every change has an event.
+    pub(in crate::analysis) fn has_unseen_depths(&self, summary: &Summary) -> bool {
+        let Some(summary) = self.summary_of(summary) else { return false };
+        let is_open = |depth: &DepthSummary| depth.max_bounds.is_some() || depth.p50_bounds.is_some();
+        let is_certain = summary.lost_records == 0 && !summary.misses_anything();
+        is_certain && self.each(&summary).iter().any(|one| one.depth_in(&summary).is_some_and(is_open))
     }
 
     /// Whether a record holds one of it, rather than many.

@@ -282,6 +282,11 @@ impl Refs {
         }
     }
 
+    /// Number of armed timers that are tracked.
+    pub(super) fn armed_count(&self) -> u32 {
+        u32::try_from(self.now.timers.len()).unwrap_or(u32::MAX)
+    }
+
     fn gather(&mut self, part: impl FnOnce(&mut Picture)) {
         self.gathering.as_mut().map(part);
     }

@@ -84,6 +84,16 @@ impl Depths {
         self.at(place, at, |now| now.depth = Some(depth));
     }
 
+    /// From `at` on, the depth is this, or unknown.
+    pub(super) fn counted(&mut self, place: usize, at: Timestamp, depth: Option<u32>) {
+        self.at(place, at, |now| now.depth = depth);
+    }
+
+    /// The depth of one loop's queue, if it is known now.
+    pub(super) fn depth_of(&self, place: usize) -> Option<u32> {
+        self.now_of(place).and_then(|now| now.depth)
+    }
+
     /// A task was queued at `at`, and the depth including it is `depth`. If that is as deep as before, the running task has
     /// left the queue since.
     pub(super) fn joined(&mut self, place: usize, at: Timestamp, depth: u32) {

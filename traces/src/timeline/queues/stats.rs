@@ -1,0 +1,147 @@
+//! The depth of one queue: now, over time, and at its greatest.
+
+use loop_probes::event::Queue;
+use loop_probes::ids::Timestamp;
+
+use super::deferred::Reached;
+use super::depth::Depths;
+use crate::analysis::loss::Bounds;
+use crate::timeline::depth_slots::DepthSlots;
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueStats {
+    /// The queue.
+    pub queue: Queue,
+    /// The last sample.
+    pub(super) sampled: Option<u32>,
+    /// Whether a whole snapshot has listed it, or shown that it was empty.
+    pub(super) in_snapshot: bool,
+    /// Its depth through the last seconds; for several loops, the deepest of their queues.
+    pub through_time: DepthSlots,
+    /// The greatest depth seen, between samples too (a post carries the depth including itself).
+    pub depth_max: u32,
+    /// The greatest depth that it may have had.
+    depth_most: u32,
+    /// The places of emitters whose entries were counted while it was unknown how many there were before.
+    counted_from_unknown: Vec<usize>,
+    /// Entries joined that could not be counted.
+    pub(super) has_uncounted: bool,
+    /// The greatest depth seen since the last sample.
+    peak: u32,
+    pub(super) depths: Depths,
+}
+
+impl QueueStats {
+    pub(super) fn new(queue: Queue, slots: usize) -> Self {
+        Self {
+            queue,
+            sampled: None,
+            in_snapshot: false,
+            through_time: DepthSlots::new(slots),
+            depth_max: 0,
+            depth_most: 0,
+            counted_from_unknown: Vec::new(),
+            has_uncounted: false,
+            peak: 0,
+            depths: Depths::default(),
+        }
+    }
+
+    /// The last sample; before the first one, the depth that other events imply.
+    #[must_use]
+    pub fn depth_now(&self) -> Option<u32> {
+        self.sampled.or_else(|| self.depths.deepest_now())
+    }
+
+    /// The greatest depth since the last sample: the peak of a queue that fills and empties within a tick.
+    #[must_use]
+    pub fn peak_since_sample(&self) -> u32 {
+        self.peak
+    }
+
+    /// The median of the depth over time up to `now`; `None` if the depth was never known.
+    #[must_use]
+    pub fn depth_p50(&self, now: Timestamp) -> Option<u64> {
+        self.depths.median(now)
+    }
+
+    /// Bounds on that median where the depth was unknown for some of the time; `None` where it never was.
+    #[must_use]
+    pub fn depth_p50_bounds(&self, now: Timestamp) -> Option<Bounds> {
+        self.depths.median_bounds(now)
+    }
+
+    pub(super) fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.sampled = Some(depth);
+        self.depth_max = self.depth_max.max(depth);
+        self.peak = 0;
+        self.change(at, |depths| depths.sampled(place, at, depth));
+    }
+
+    pub(super) fn reached(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.was_as_deep_as(depth);
+        self.peak = self.peak.max(depth);
+        self.change(at, |depths| depths.set(place, at, depth));
+    }
+
+    /// Records the depth including a task that was queued.
+    pub(super) fn joined(&mut self, place: usize, at: Timestamp, depth: u32) {
+        self.was_as_deep_as(depth);
+        self.peak = self.peak.max(depth);
+        self.change(at, |depths| depths.joined(place, at, depth));
+    }
+
+    /// Records a sample of a queue that is [filled without a record](super::is_filled_unseen). It is not weighted by time; the series shows
+    /// the last known value.
+    pub(super) fn sampled_alone(&mut self, at: Timestamp, depth: u32) {
+        self.sampled = Some(depth);
+        self.was_as_deep_as(depth);
+        self.through_time.set(at, Some(depth));
+    }
+
+    /// Records how deep a queue was at some moment. One that is filled without a record only grows until the loop takes
+    /// from it, so its greatest depth is one of those at which it did.
+    pub(super) fn was_as_deep_as(&mut self, depth: u32) {
+        self.depth_max = self.depth_max.max(depth);
+    }
+
+    /// The greatest depth that it may have had, as far as records show.
+    pub(crate) fn depth_most(&self) -> u32 {
+        self.depth_most.max(self.depth_max)
+    }
+
+    /// Whether entries joined that could not be counted.
+    pub(crate) const fn has_uncounted(&self) -> bool {
+        self.has_uncounted
+    }
+
+    /// The places of emitters whose entries were counted while it was unknown how many there were before.
+    pub(crate) fn counted_from_unknown(&self) -> &[usize] {
+        &self.counted_from_unknown
+    }
+
+    /// Records a depth that is known to lie between two values.
+    pub(super) fn was_between(&mut self, at: Timestamp, Reached { least, most }: Reached) {
+        self.was_as_deep_as(least);
+        self.depth_most = self.depth_most.max(most);
+        self.peak = self.peak.max(most);
+        self.through_time.set(at, Some(most));
+    }
+
+    /// An entry of the emitter at `place` was counted, and it is unknown how many there were before.
+    pub(super) fn is_counted_from_unknown(&mut self, place: usize) {
+        if !self.counted_from_unknown.contains(&place) {
+            self.counted_from_unknown.push(place);
+        }
+    }
+
+    /// Changes the known depth and keeps the series in step with it.
+    #[inline]
+    pub(super) fn change(&mut self, at: Timestamp, change: impl FnOnce(&mut Depths)) {
+        change(&mut self.depths);
+        if self.depths.is_known() {
+            self.through_time.set(at, self.depths.deepest_now());
+        }
+    }
+}
