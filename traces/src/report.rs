@@ -225,10 +225,13 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         blame::stalls_seen(summary),
         duration(ticks.stall_limit_ns)
     );
-    let slowest = tasks
-        .by_tag
-        .first()
-        .map_or_else(String::new, |tag| format!("run · longest: {}", cut_name(&tag.tag, columns / 2)));
+    let failed = match tasks.failed {
+        None | Some(0) => String::new(),
+        Some(failed) => format!(" · {} failed", count(failed)),
+    };
+    let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| {
+        format!("run{failed} · longest: {}", cut_name(&tag.tag, columns / 2))
+    });
     let armed = timers.armed.zip(timers.cleared).map_or_else(String::new, |(armed, cleared)| {
         format!(" · {} armed, {} cleared", count(armed), count(cleared))
     });

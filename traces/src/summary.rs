@@ -31,7 +31,7 @@ use crate::analysis::loss::Bounds;
 use crate::chrome::import::ImportSummary;
 use crate::histogram::Percentiles;
 use crate::source::{EventSource, SourceKind};
-use crate::timeline::{MissingSamples, StreamEnd, Suspensions, Timeline, utilization};
+use crate::timeline::{StreamEnd, Suspensions, Timeline, utilization};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
@@ -241,6 +241,9 @@ pub struct TicksSummary {
 pub struct TasksSummary {
     /// Tasks that ran on a loop's thread.
     pub count: u64,
+    /// Of these, failed or panicked; null where outcomes are not recorded.
+    #[serde(default)]
+    pub failed: Option<u64>,
     /// From start to end, of all tags.
     #[serde(default)]
     pub run_ns: Percentiles,
@@ -349,7 +352,8 @@ impl Summary {
 
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
         let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
-        let state = source.state;
+        // A trace made of another program's slices does not say how its tasks ended.
+        let (state, has_outcomes) = (source.state, !timeline.config().queue_waits_in_part);
         let unfinished = timeline.unfinished(state.end());
         let (missing, told) = (timeline.missing_with(&unfinished), timeline.families());
         let (busy_ns, poll_wait_ns) = (
@@ -407,12 +411,13 @@ impl Summary {
             },
             tasks: TasksSummary {
                 count: timeline.tasks_run,
+                failed: has_outcomes.then(|| tags::failed(timeline)),
                 run_ns: timeline.tasks_run_ns.percentiles_missing(&missing.tasks),
                 queue_wait_ns: tags::queue_wait_ns(timeline, &missing),
-                by_tag: tags::by_tag(timeline, &missing),
-                tags_beyond_limit: TagsBeyondLimit::of(timeline, &missing),
+                by_tag: tags::by_tag(timeline, &missing, has_outcomes),
+                tags_beyond_limit: TagsBeyondLimit::of(timeline, &missing, has_outcomes),
             },
-            spans: spans(timeline, &missing),
+            spans: families::spans(timeline, &missing),
             spans_beyond_limit: timeline.spans.beyond_limit,
             microtasks: MicrotasksSummary {
                 checkpoints: told.microtasks.then(|| microtasks.checkpoints()),
@@ -477,20 +482,6 @@ fn suspended(timeline: &Timeline) -> Option<SuspendedSummary> {
 fn pressure(timeline: &Timeline) -> Option<PressureSummary> {
     let &crate::timeline::Pressure { observed_ns, waited_ns, stolen_ns, delayed_ns } = &timeline.pressure;
     (observed_ns > 0).then_some(PressureSummary { observed_ns, waited_ns, stolen_ns, delayed_ns })
-}
-
-fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {
-    let labels = timeline.spans.by_label.iter();
-    let mut spans: Vec<SpanSummary> = labels
-        .map(|(label, stats)| {
-            let run_ns = stats.run_ns.as_deref().map(|run_ns| run_ns.percentiles_missing(&missing.others));
-            let run_ns = run_ns.unwrap_or_default();
-            let label = timeline.labels.span(*label).into_owned();
-            SpanSummary { label, count: run_ns.count, run_ns, marks: stats.marks }
-        })
-        .collect();
-    spans.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.label.cmp(&b.label)));
-    spans
 }
 
 #[cfg(test)]

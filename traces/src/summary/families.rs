@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SpanSummary;
 use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
 use crate::timeline::{MissingSamples, Timeline, Unfinished};
@@ -177,4 +178,19 @@ pub(super) fn skipped_bounds(timeline: &Timeline, skipped: Option<u64>, may_rise
     let of_unknown =
         || skipped.filter(|_| more > 0).map(|lo| Bounds { lo, hi: Some(lo.saturating_add(more)) });
     timed_bounds(timeline, skipped, may_rise).or_else(of_unknown)
+}
+
+/// Spans and marks by label, the longest span first.
+pub(super) fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {
+    let labels = timeline.spans.by_label.iter();
+    let mut spans: Vec<SpanSummary> = labels
+        .map(|(label, stats)| {
+            let run_ns = stats.run_ns.as_deref().map(|run_ns| run_ns.percentiles_missing(&missing.others));
+            let run_ns = run_ns.unwrap_or_default();
+            let label = timeline.labels.span(*label).into_owned();
+            SpanSummary { label, count: run_ns.count, run_ns, marks: stats.marks }
+        })
+        .collect();
+    spans.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.label.cmp(&b.label)));
+    spans
 }

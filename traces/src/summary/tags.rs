@@ -14,6 +14,9 @@ pub struct TagSummary {
     pub tag: String,
     /// Its tasks.
     pub count: u64,
+    /// Of these, failed or panicked; null where outcomes are not recorded.
+    #[serde(default)]
+    pub failed: Option<u64>,
     /// From start to end.
     pub run_ns: Percentiles,
     /// From queued to start.
@@ -29,6 +32,9 @@ pub struct TagsBeyondLimit {
     pub tags: u64,
     /// Their tasks.
     pub count: u64,
+    /// Of these, failed or panicked; null where outcomes are not recorded.
+    #[serde(default)]
+    pub failed: Option<u64>,
     /// From start to end.
     pub run_ns: Percentiles,
     /// From queued to start.
@@ -36,13 +42,14 @@ pub struct TagsBeyondLimit {
 }
 
 impl TagsBeyondLimit {
-    pub(super) fn of(timeline: &Timeline, missing: &MissingSamples) -> Self {
+    pub(super) fn of(timeline: &Timeline, missing: &MissingSamples, has_outcomes: bool) -> Self {
         let Some(beyond) = timeline.tags.beyond_limit() else { return Self::default() };
         let (tasks, is_meant) = (&beyond.stats.tasks, |tag| timeline.tags.is_beyond_limit(tag));
         let (runs, waits) = (missing.tasks_where(is_meant), missing.waits_where(is_meant));
         Self {
             tags: beyond.tags,
             count: tasks.count(),
+            failed: has_outcomes.then_some(tasks.failed),
             run_ns: tasks.run_ns.percentiles_missing(&runs),
             queue_wait_ns: tasks.queue_wait_ns.percentiles_missing(&waits),
         }
@@ -56,8 +63,8 @@ impl TagsBeyondLimit {
 
     /// All of them as if they were one tag.
     pub(crate) fn as_one(&self) -> TagSummary {
-        let &Self { count, run_ns, queue_wait_ns, .. } = self;
-        TagSummary { tag: String::new(), count, run_ns, queue_wait_ns }
+        let &Self { count, failed, run_ns, queue_wait_ns, .. } = self;
+        TagSummary { tag: String::new(), count, failed, run_ns, queue_wait_ns }
     }
 }
 
@@ -69,14 +76,21 @@ pub(super) fn queue_wait_ns(timeline: &Timeline, missing: &MissingSamples) -> Pe
     all.percentiles_missing(&missing.waits)
 }
 
+/// The tasks of all tags that failed or panicked.
+pub(super) fn failed(timeline: &Timeline) -> u64 {
+    let beyond = timeline.tags.beyond_limit().map(|beyond| &beyond.stats);
+    timeline.tags.iter().chain(beyond).fold(0, |sum, tag| sum + tag.tasks.failed)
+}
+
 /// Each tag within the limit, the longest run first.
-pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSummary> {
+pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples, has_outcomes: bool) -> Vec<TagSummary> {
     let unfinished = missing.unfinished_tags();
     let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || unfinished.contains(&tag.tag));
     let mut tags: Vec<TagSummary> = ran
         .map(|tag| TagSummary {
             tag: timeline.labels.tag(tag.tag).into_owned(),
             count: tag.tasks.count(),
+            failed: has_outcomes.then_some(tag.tasks.failed),
             run_ns: tag.tasks.run_ns.percentiles_missing(&missing.tasks_of(tag.tag)),
             queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.waits_of(tag.tag)),
         })
@@ -86,6 +100,7 @@ pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples) -> Vec<TagSu
     tags.extend(unfinished.iter().filter(is_first).map(|tag| TagSummary {
         tag: timeline.labels.tag(*tag).into_owned(),
         count: 0,
+        failed: has_outcomes.then_some(0),
         run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(*tag)),
         queue_wait_ns: Percentiles::default(),
     }));

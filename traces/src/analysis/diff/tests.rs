@@ -44,6 +44,7 @@ pub(crate) fn run(imagined: &Imagined) -> Run {
     let tag = |(place, ns): (usize, &f64)| TagSummary {
         tag: format!("tag {place}"),
         count: 100,
+        failed: Some(0),
         run_ns: all(*ns),
         queue_wait_ns: all(1_000.0),
     };

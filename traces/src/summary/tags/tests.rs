@@ -2,6 +2,7 @@
 //! told apart.
 
 use loop_probes::event::Event;
+use loop_probes::event::Outcome as Ended;
 
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{Gate, Judgement, Limit, Outcome};
@@ -9,6 +10,7 @@ use crate::analysis::metric::Metric;
 use crate::summary::Summary;
 use crate::synthetic::Script;
 use crate::timeline::{StreamEnd, Timeline, TimelineConfig};
+use crate::units::count;
 
 /// The same run twice: all tags have figures of their own, and only two of them.
 fn both(script: &Script) -> (Summary, Summary) {
@@ -29,7 +31,7 @@ fn what_a_hang_hides_can_be_a_tag_beyond_the_limit() {
     let mut timeline = Timeline::new(TimelineConfig { tags_max: 2, ..TimelineConfig::default() });
     timeline.extend(&events);
     let missing = timeline.missing_with(&timeline.unfinished(StreamEnd::Died));
-    let beyond = super::TagsBeyondLimit::of(&timeline, &missing);
+    let beyond = super::TagsBeyondLimit::of(&timeline, &missing, true);
     for spread in [beyond.run_ns, beyond.queue_wait_ns] {
         assert_eq!(spread.bounds.map(|bounds| bounds.max.hi), Some(None), "{spread:?}");
     }
@@ -130,4 +132,46 @@ fn a_gate_on_a_tag_beyond_the_limit_says_why_it_is_undecided() {
     }
     let absent: Metric = "task.Nobody.count".parse().unwrap();
     assert_eq!((absent.of(&all).map(|value| value.number), absent.of(&few)), (Some(0.0), None));
+}
+
+#[test]
+fn tasks_that_failed_or_panicked_are_counted_for_all_and_for_each_tag() {
+    let script = Script { ticks: 300, ..Script::default() };
+    let (mut events, mut tasks, mut failed) = (script.events(), 0, 0);
+    for stamped in &mut events {
+        if let Event::TaskRan { outcome, .. } = &mut stamped.event {
+            *outcome = [Ended::Failed, Ended::Panicked, Ended::Done, Ended::Pending][tasks % 4];
+            failed += u64::from(tasks % 4 < 2);
+            tasks += 1;
+        }
+    }
+    assert!(failed > 20);
+    for tags_max in [2, 1024] {
+        let mut timeline = Timeline::new(TimelineConfig { tags_max, ..TimelineConfig::default() });
+        timeline.extend(&events);
+        let summary = Summary::new(&script.source(), &timeline);
+        assert_eq!(summary.tasks.failed, Some(failed));
+        let of_tags = summary.tasks.by_tag.iter().filter_map(|tag| tag.failed).sum::<u64>();
+        assert_eq!(of_tags + summary.tasks.tags_beyond_limit.failed.unwrap_or(0), failed);
+        assert!(
+            crate::report::text(&summary).contains(&format!("run · {} failed · longest: ", count(failed)))
+        );
+        assert_eq!(judged(&summary, "tasks.failed", Limit::Max(failed as f64)).outcome, Outcome::Held);
+        assert_eq!(judged(&summary, "task.*.failed", Limit::Max(0.0)).outcome, Outcome::Failed);
+    }
+    for stamped in &mut events {
+        if let Event::TaskRan { outcome, .. } = &mut stamped.event {
+            *outcome = Ended::Done;
+        }
+    }
+    for (queue_waits_in_part, expected) in [(false, Some(0)), (true, None)] {
+        let config = TimelineConfig { queue_waits_in_part, ..TimelineConfig::default() };
+        let mut timeline = Timeline::new(config);
+        timeline.extend(&events);
+        let none = Summary::new(&script.source(), &timeline);
+        let outcome = if expected.is_some() { Outcome::Held } else { Outcome::Undecided };
+        let judged = judged(&none, "tasks.failed", Limit::Max(0.0));
+        assert_eq!((none.tasks.failed, judged.outcome), (expected, outcome));
+        assert!(!crate::report::text(&none).contains(" failed · longest"));
+    }
 }
