@@ -36,8 +36,8 @@ id! {
     LabelId(u32)
 }
 id! {
-    /// One emitter (a thread, or one loop of a thread) of a process: the place of its ring in the ring table
-    /// plus one, so that 0 never names a ring.
+    /// One emitter (a thread, or one loop of a thread) of a process. Emitters of one name may share a number, one after
+    /// the other. 0 never names one.
     SourceId(u32)
 }
 id! {

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use crate::event::Event;
-use crate::ids::Ticks;
+use crate::ids::{SourceId, Ticks};
 
 /// Most events held back, whatever their times.
 const HELD_MAX: usize = 1 << 17;
@@ -16,6 +16,7 @@ const HELD_MAX: usize = 1 << 17;
 /// An event of a ring, in raw time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RawEvent {
+    pub(crate) source: SourceId,
     pub(crate) at: Ticks,
     pub(crate) event: Event<Ticks>,
 }
@@ -94,7 +95,11 @@ mod tests {
     use super::*;
 
     fn mark(at: u64, label: u32) -> RawEvent {
-        RawEvent { at: Ticks(at), event: Event::Mark { label: crate::ids::LabelId(label) } }
+        RawEvent {
+            source: SourceId(1),
+            at: Ticks(at),
+            event: Event::Mark { label: crate::ids::LabelId(label) },
+        }
     }
 
     fn released(merge: &mut Merge, watermark: u64) -> Vec<(usize, u64)> {

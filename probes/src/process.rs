@@ -5,6 +5,7 @@
 //! watermark lets through.
 
 mod error;
+mod found;
 mod heartbeat;
 mod horizon;
 mod image;

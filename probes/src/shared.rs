@@ -37,6 +37,7 @@
 //! | 24 | thread id of its emitter |
 //! | 32 | records that overwrote something a lossless reader had not drained |
 //! | 40 | records written, valid once it is closed |
+//! | 48, 56 | number of its emitter, sequence number of that emitter's first record |
 //! | 64 | *now running*: stamp `version:u32, kind:u8, 0:u8, tag:u16` (0 while it is written), since when, detail |
 //! | 128 | name: length byte and text, ten words |
 //!
@@ -48,7 +49,9 @@
 //! A reader refuses a layout of another major version. Version 2 added the time namespace: without it, a reader in
 //! another namespace would compare incomparable start times and call a live process crashed. Minor version 1 added the
 //! highest kind. Without it the word is 0, and every kind that a reader does not know is damage: an older process knows
-//! no more kinds than the reader.
+//! no more kinds than the reader. Minor version 2 added the number of an emitter and where it begins in its ring: the
+//! emitters of other names that use a place later are other emitters. Without them, an emitter's number is that of its
+//! place, counted from 1.
 
 pub(crate) mod create;
 pub(crate) mod folder;
@@ -60,4 +63,4 @@ pub(crate) mod layout;
 pub const LAYOUT_MAJOR: u32 = 2;
 
 /// Additions that older readers may ignore.
-pub const LAYOUT_MINOR: u32 = 1;
+pub const LAYOUT_MINOR: u32 = 2;

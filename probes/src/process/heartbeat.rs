@@ -35,6 +35,9 @@ impl Heartbeat {
     /// Appends to `out` the activity at `now` of those in `running` that have not changed for a round.
     pub(super) fn beat(&mut self, running: &[NowRunning], now: Timestamp, out: &mut Vec<Stamped>) {
         self.round_at = now;
+        if self.told.len() > running.len() {
+            self.told.retain(|source, _| running.iter().any(|emitter| emitter.source == *source));
+        }
         for emitter in running {
             let silent_ns = now.ns_since(emitter.since);
             let interval_ns = if is_idle(emitter.running, now) {

@@ -1,17 +1,18 @@
 //! All rings of a process: which ones exist, how far each is read, how fast it fills.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ReadError;
+use super::found::{Found, Owner};
 use super::horizon::Horizon;
 use super::image::{Image, Words};
 use crate::clock::Anchor;
 use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
-use crate::event::{Event, Phase};
+use crate::event::{Event, LabelKind, Phase};
 use crate::ids::{SourceId, Tag, TaskId, Ticks, Timestamp};
-use crate::merge::{Merge, RawEvent};
+use crate::merge::Merge;
 use crate::record::{RECORD_BYTES, Record, Stamp, unpack};
 use crate::recorder::{Running, RunningCode};
 use crate::ring::foreign::FileView;
@@ -30,8 +31,7 @@ const HOPELESS_PARTS: u64 = 8;
 /// Most records that one poll takes from all rings together; bounds its memory.
 pub(super) const POLL_RECORDS_MAX: u64 = 1 << 20;
 
-/// Most calibrations kept, per ring and of all rings.
-const ANCHORS_MAX: usize = 16;
+/// Most calibrations kept of all rings.
 const ANCHORS_OF_ALL_MAX: usize = 48;
 
 /// Range of the poll period, in nanoseconds.
@@ -48,31 +48,6 @@ struct Ring {
     polled_at: Option<Timestamp>,
     /// Recent rate, in records per 2^20 ns. Unknown before the second poll.
     rate: Option<u64>,
-}
-
-/// What was found in a ring so far.
-#[derive(Debug, Default)]
-struct Found {
-    /// A gap that no event has followed yet, in records.
-    gap: u64,
-    /// Time of the last event before it.
-    last_at: Option<Ticks>,
-    /// Time of the first event.
-    first_at: Option<Ticks>,
-    /// Whether a loop writes it: tick events were found.
-    is_loop: bool,
-    /// The highest kind that the writer knows; 0 if that is not recorded.
-    kind_max: u8,
-    /// Events of unknown kinds.
-    unknown: u64,
-    /// Events with values that they cannot have.
-    malformed: u64,
-    /// By how much the times of events go back at most, in ticks, where that is more than they can.
-    back_max: u64,
-    /// The newest calibrations.
-    anchors: VecDeque<Anchor>,
-    /// The newest sleeps of the machine.
-    sleeps: VecDeque<Sleep>,
 }
 
 /// A gap behind the last event of a ring.
@@ -132,6 +107,7 @@ impl Rings {
             let at = image.plan().place_word(index);
             let Words([state, slots_at, capacity]) = image.words(at)?;
             let Words::<TEXT_WORDS>(name) = image.words(at + place::NAME)?;
+            let mut owner = Owner::new(index, image.plan().places, image.words(at + place::SOURCE)?.0);
             let Words([again]) = image.words(at)?;
             let generation = (state >> 32) as u32;
             if state != again {
@@ -147,7 +123,14 @@ impl Rings {
             let known = self.rings.iter().position(|ring| ring.place == index);
             match known {
                 Some(known) if self.rings[known].generation == generation => continue,
-                Some(known) => self.rings[known].generation = generation,
+                Some(known) => {
+                    let ring = &mut self.rings[known];
+                    ring.generation = generation;
+                    if owner.latest != ring.found.owner.latest {
+                        let first = ring.slots.first_label(image, &mut self.scratch)?;
+                        ring.found.owner.is_now(&owner, first.map(|(source, _)| source));
+                    }
+                }
                 None => {
                     if image.is_file() && slots_at == UNSHARED_AT as u64 {
                         self.unshared.insert(index);
@@ -174,20 +157,27 @@ impl Rings {
                         (None, Start::Oldest) if image.is_still() => Reader::of_still(),
                         (None, _) => Reader::new(start),
                     };
+                    if start == Start::Oldest
+                        && !owner.is_first()
+                        && let Some((source, name)) = slots.first_label(image, &mut self.scratch)?
+                    {
+                        owner.begins(source);
+                        names.push((source.0, name));
+                    }
                     self.rings.push(Ring {
                         place: index,
                         generation,
                         slots,
                         capacity,
                         reader,
-                        found: Found { kind_max, ..Found::default() },
+                        found: Found::new(owner, kind_max),
                         polled_at: None,
                         rate: None,
                     });
                 }
             }
             if let Some(name) = InlineText::from_words(name) {
-                names.push((index as u32 + 1, name));
+                names.push((owner.latest.0, name));
             }
         }
         self.changes = Some(changes);
@@ -283,7 +273,7 @@ impl Rings {
     pub(super) fn take_end_gaps(&mut self) -> impl Iterator<Item = EndGap> {
         let gapped = self.rings.iter_mut().filter(|ring| ring.found.gap > 0);
         gapped.map(|ring| EndGap {
-            source: SourceId(ring.place as u32 + 1),
+            source: ring.found.owner_at_end(ring.reader.next()),
             count: std::mem::take(&mut ring.found.gap),
             from: ring.found.last_at,
         })
@@ -302,12 +292,13 @@ impl Rings {
         for ring in &self.rings {
             let at = image.plan().place_word(ring.place);
             let Words([state]) = image.words(at)?;
+            let owner = Owner::new(ring.place, image.plan().places, image.words(at + place::SOURCE)?.0);
             if state & 0xffff_ffff != PLACE_OPEN {
                 continue;
             }
             let Some((stamp, [since, detail])) = image.cell(at + place::RUNNING)? else { continue };
             if let Some(running) = running(Stamp(stamp), detail) {
-                found.push((SourceId(ring.place as u32 + 1), running, Ticks(since)));
+                found.push((owner.latest, running, Ticks(since)));
             }
         }
         Ok(found)
@@ -356,17 +347,37 @@ impl SlotsAt {
         let mut since = None;
         let emit = |item: Item<'_>| match item {
             Item::Lost(count) => since = since.map(|since: u64| since.saturating_add(count)),
-            Item::Event(records) => {
+            Item::Event(records, _) => {
                 let parts = records.len() as u64;
                 since = match unpack::<Ticks>(records).map(|(_, event)| event) {
                     Ok(Event::TickStart { .. }) => Some(parts),
-                    Ok(Event::TickEnd { .. }) => None,
+                    // Another emitter's tick is over.
+                    Ok(Event::TickEnd { .. } | Event::Label { kind: LabelKind::Source, .. }) => None,
                     _ => since.map(|since| since.saturating_add(parts)),
                 };
             }
         };
         self.read(image, &mut reader, Reach::ALL, scratch, emit)?;
         Ok(since.and_then(|since| reader.next().checked_sub(since)))
+    }
+
+    /// The first label of an emitter in the ring: the records before it are that emitter's.
+    fn first_label(
+        &self,
+        image: &Image,
+        scratch: &mut Vec<Record>,
+    ) -> Result<Option<(SourceId, InlineText)>, ReadError> {
+        let mut first = None;
+        let emit = |item: Item<'_>| {
+            if let Item::Event(records, _) = item
+                && first.is_none()
+                && let Ok((_, Event::Label { kind: LabelKind::Source, id, text })) = unpack::<Ticks>(records)
+            {
+                first = Some((SourceId(id), text));
+            }
+        };
+        self.read(image, &mut Reader::new(Start::Oldest), Reach::ALL, scratch, emit)?;
+        Ok(first)
     }
 
     /// Reads on with `reader`. Returns whether there is more.
@@ -414,7 +425,7 @@ impl Ring {
         let (lane, found) = (self.place, &mut self.found);
         let emit = |item: Item<'_>| match item {
             Item::Lost(count) => found.gap = found.gap.saturating_add(count),
-            Item::Event(records) => found.take(records, lane, horizon, merge),
+            Item::Event(records, sequence) => found.take((records, sequence), lane, horizon, merge),
         };
         let more = self.slots.read(image, &mut self.reader, reach, scratch, emit)?;
         if let (SlotsAt::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
@@ -438,49 +449,5 @@ impl Ring {
             self.rate = Some(self.rate.map_or(rate, |lately| rate.max(lately - lately / 8)));
         }
         self.polled_at = Some(now);
-    }
-}
-
-impl Found {
-    /// Decodes one event and passes it on, preceded by its gap.
-    fn take(&mut self, records: &[Record], lane: usize, horizon: &mut Horizon, merge: &mut Merge) {
-        let (at, event) = match unpack::<Ticks>(records) {
-            Ok((at, event)) if horizon.allows(at) => (at, event),
-            Ok(_) => {
-                self.malformed += 1;
-                return;
-            }
-            Err(error) => {
-                // A kind that the writer does not know either is damage.
-                let is_newer = error.unknown_kind().is_some_and(|kind| kind <= self.kind_max);
-                let count = if is_newer { &mut self.unknown } else { &mut self.malformed };
-                *count += 1;
-                return;
-            }
-        };
-        self.first_at.get_or_insert(at);
-        if self.gap > 0 {
-            let lost = Event::Lost { count: std::mem::take(&mut self.gap), from: self.last_at.unwrap_or(at) };
-            merge.push(lane, RawEvent { at, event: lost });
-        }
-        if let Event::Calibration { ticks, monotonic, wall_ns } = event {
-            self.anchors.truncate(ANCHORS_MAX - 1);
-            self.anchors.push_front(Anchor { ticks, monotonic, wall_ns });
-        }
-        if let Event::Suspended { asleep_ns: asleep_ns @ 1.., alive, .. } = event {
-            self.sleeps.truncate(SLEEPS_MAX - 1);
-            self.sleeps.push_front(Sleep { alive, end: at, asleep_ns });
-        }
-        // A name is recorded with whatever time is at hand.
-        if !matches!(event, Event::Label { .. }) {
-            // If the time goes back, one of the two is wrong, and which one is unknown.
-            if let Some(back) = self.last_at.and_then(|last| horizon.goes_back_by(at, last)) {
-                self.malformed += 1;
-                self.back_max = self.back_max.max(back);
-            }
-            self.last_at = Some(at);
-        }
-        self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
-        merge.push(lane, RawEvent { at, event });
     }
 }

@@ -52,7 +52,7 @@ impl ProcessReader {
     pub(super) fn release(&mut self, watermark: Ticks, out: &mut Vec<Stamped>) {
         let mut merge = std::mem::take(&mut self.merge);
         let begin = self.begin.unwrap_or_default();
-        merge.release(watermark, |ring, raw| {
+        merge.release(watermark, |_, raw| {
             match raw.event {
                 Event::Label { .. } => {}
                 _ if raw.at >= begin => {}
@@ -72,8 +72,8 @@ impl ProcessReader {
             {
                 return;
             }
-            let source = SourceId(ring as u32 + 1);
-            let stamped = Stamped { at, source, event: raw.event.map_time(|time| self.map.peek(time)) };
+            let stamped =
+                Stamped { at, source: raw.source, event: raw.event.map_time(|time| self.map.peek(time)) };
             if self.chronology.allows(&stamped, self.map.faults().error_ns_max) {
                 out.push(stamped);
             } else {

@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod reused;
 
 use super::*;
 use crate::event::{Event, Phase};
@@ -153,12 +154,12 @@ fn a_place_is_used_again_and_says_so() {
     mark(&one, 1);
     drop(one);
     let three = session.recorder("three");
-    assert_eq!(three.source(), Some(SourceId(1)));
+    assert_eq!(three.source(), Some(SourceId(3)), "the first one's number stays its own");
     mark(&three, 2);
     mark(&two, 3);
     let events = flush(&mut reader);
     assert_eq!(reader.dropped_sources(), 1);
-    assert_eq!(reader.records_read(), 3 + 2, "the new name is an event of two records");
+    assert_eq!(reader.records_read(), 3 + 1 + 2, "the two names are events");
     let names = events.iter().filter(|stamped| {
         matches!(stamped.event, Event::Label { kind: LabelKind::Source, text, .. } if text.as_str() == "three")
     });

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Running;
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, SourceId, Ticks};
 use crate::record::{Packed, Stamp};
@@ -42,6 +42,7 @@ pub(crate) struct Pen {
     keeps: Mutex<Option<Arc<Handle>>>,
     gate: Arc<Gate>,
     place: usize,
+    source: SourceId,
     ticks_per_ms: u64,
     calibrations: AtomicU32,
     /// The longest wait for a calibration, in ticks.
@@ -69,6 +70,7 @@ impl Pen {
             running_at: session.header.plan().place_word(opened.place) + place::RUNNING,
             gate: opened.gate,
             place: opened.place,
+            source: opened.source,
             ticks_per_ms,
             calibration_max: ticks_per_ms * CALIBRATION_MS[CALIBRATION_MS.len() - 1],
             calibrations: AtomicU32::new(0),
@@ -78,23 +80,19 @@ impl Pen {
             keeps: Mutex::new(keeps.then(|| Arc::clone(handle))),
         };
         pen.next_calibration.store(first.ticks.0 + pen.ticks_per_ms * CALIBRATION_MS[0], Ordering::Relaxed);
-        if opened.reused {
-            pen.announce();
+        if let Some(before) = opened.before {
+            pen.announce(before, opened.name);
         }
         Ok(pen)
     }
 
-    /// Announces in the stream that a reused ring changed hands.
-    fn announce(&self) {
-        let place = self.session.header.plan().place_word(self.place) + place::NAME;
-        let mut words = [0; crate::text::TEXT_WORDS];
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = self.session.header.word(place + index);
-        }
-        if let Some(text) = InlineText::from_words(words) {
-            use crate::clock::Clock;
-            let label = Event::Label { kind: LabelKind::Source, id: self.source().0, text };
-            self.record(self.clock.ticks(), label);
+    /// Announces in the stream that a reused ring changed hands: the emitter of the records before this one, then, if it is
+    /// another one, that of the records after it.
+    fn announce(&self, before: (SourceId, InlineText), name: InlineText) {
+        let now = (self.source, name);
+        let told = [Some(before), Some(now).filter(|now| *now != before)];
+        for (SourceId(id), text) in told.into_iter().flatten() {
+            self.record(self.clock.ticks(), Event::Label { kind: LabelKind::Source, id, text });
         }
     }
 
@@ -225,8 +223,8 @@ impl Pen {
         &self.clock
     }
 
-    pub(crate) fn source(&self) -> SourceId {
-        SourceId(self.place as u32 + 1)
+    pub(crate) const fn source(&self) -> SourceId {
+        self.source
     }
 
     pub(crate) fn handle(&self) -> Option<Arc<Handle>> {

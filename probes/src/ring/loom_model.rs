@@ -77,7 +77,7 @@ fn model(capacity: usize, polls: usize, start: Start, events: fn() -> Vec<Event<
         let mut seen = 0;
         let mut scratch = Vec::new();
         let mut check = |item: Item<'_>| {
-            if let Item::Event(records) = item {
+            if let Item::Event(records, _) = item {
                 let (at, event) = unpack::<Ticks>(records).expect("a whole event");
                 assert!(at.0 > seen, "in order, none twice");
                 seen = at.0;

@@ -24,8 +24,8 @@ pub(crate) trait View {
 /// What a poll finds, in order.
 #[derive(Debug)]
 pub(crate) enum Item<'a> {
-    /// The records of one event.
-    Event(&'a [Record]),
+    /// The records of one event, and the sequence number of the first.
+    Event(&'a [Record], u64),
     /// This many records were overwritten before they were read.
     Lost(u64),
 }
@@ -226,7 +226,7 @@ impl Reader {
                 rest = &rest[1..];
             } else if found == parts {
                 let (event, after) = rest.split_at(parts);
-                emit(Item::Event(event));
+                emit(Item::Event(event, self.next));
                 self.read += parts as u64;
                 self.next += parts as u64;
                 rest = after;

@@ -73,7 +73,7 @@ impl Got {
         let (numbers, lost) = (&mut self.numbers, &mut self.lost);
         reader.poll(view, &mut self.scratch, reach, |item| match item {
             Item::Lost(count) => *lost += count,
-            Item::Event(records) => {
+            Item::Event(records, _) => {
                 let (at, _) = unpack::<Ticks>(records).expect("a whole event");
                 numbers.push(at.0);
             }
@@ -195,7 +195,7 @@ proptest! {
         for (index, word) in later {
             let mut records = 0;
             let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, Reach::ALL, |item| {
-                if let Item::Event(parts) = item {
+                if let Item::Event(parts, _) = item {
                     records += parts.len();
                     let _any = unpack::<Ticks>(parts);
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Gate, Inner};
 use crate::event::LabelKind;
+use crate::ids::SourceId;
 use crate::memory::Region;
 use crate::record::RECORD_BYTES;
 use crate::ring::{RECORD_WORDS, RingSlots};
@@ -50,6 +51,8 @@ struct Place {
     slots_at: u64,
     capacity: u32,
     name: InlineText,
+    /// The number of the emitter that has it.
+    source: u32,
     generation: u32,
     open: bool,
     written: u64,
@@ -61,9 +64,14 @@ pub(crate) struct Opened {
     pub(crate) place: usize,
     pub(crate) slots: RingSlots,
     pub(crate) gate: Arc<Gate>,
+    /// The number of the emitter. One of another name than the place's last has a number of its own: the one before must
+    /// stay what it was.
+    pub(crate) source: SourceId,
+    pub(crate) name: InlineText,
     /// Records written by earlier recorders of this place.
     pub(crate) written: u64,
-    pub(crate) reused: bool,
+    /// The emitter that used this place before, if there is one.
+    pub(crate) before: Option<(SourceId, InlineText)>,
 }
 
 impl Registry {
@@ -82,6 +90,11 @@ impl Registry {
             None => self.places.iter().position(left)?,
         };
         let place = &mut self.places[index];
+        let before = (place.generation > 0).then_some((SourceId(place.source), place.name));
+        if before.is_some_and(|(_, last)| last != name) {
+            // Numbers of one place are this far apart, so that no two emitters have the same.
+            place.source = place.source.checked_add(session.header.plan().places as u32)?;
+        }
         place.open = true;
         place.generation += 1;
         place.name = name;
@@ -89,6 +102,8 @@ impl Registry {
             index,
             NewPlace {
                 generation: place.generation,
+                source: place.source,
+                began: place.written,
                 slots_at: place.slots_at,
                 capacity,
                 thread: u64::from(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()),
@@ -99,8 +114,10 @@ impl Registry {
             place: index,
             slots: place.slots.clone(),
             gate: Arc::clone(&place.gate),
+            source: SourceId(place.source),
+            name,
             written: place.written,
-            reused: place.generation > 1,
+            before,
         })
     }
 
@@ -128,6 +145,7 @@ impl Registry {
             slots_at: slots_at as u64,
             capacity,
             name,
+            source: self.places.len() as u32 + 1,
             generation: 0,
             open: false,
             written: 0,

@@ -22,6 +22,9 @@ pub(crate) struct Header {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewPlace {
     pub(crate) generation: u32,
+    /// The emitter's number, and its first record.
+    pub(crate) source: u32,
+    pub(crate) began: u64,
     pub(crate) slots_at: u64,
     pub(crate) capacity: u32,
     pub(crate) thread: u64,
@@ -119,6 +122,8 @@ impl Header {
         self.set(at + place::SLOTS_AT, new.slots_at);
         self.set(at + place::CAPACITY, u64::from(new.capacity));
         self.set(at + place::THREAD, new.thread);
+        self.set(at + place::SOURCE, u64::from(new.source));
+        self.set(at + place::BEGAN, new.began);
         self.set(at + place::RUNNING, 0);
         for (offset, word) in new.name.to_words().into_iter().enumerate() {
             self.set(at + place::NAME + offset, word);

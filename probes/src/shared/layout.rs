@@ -48,6 +48,9 @@ pub(crate) mod place {
     pub(crate) const THREAD: usize = 3;
     pub(crate) const OVERRUN: usize = 4;
     pub(crate) const WRITTEN: usize = 5;
+    /// Zero in files of programs that do not record it.
+    pub(crate) const SOURCE: usize = 6;
+    pub(crate) const BEGAN: usize = 7;
     /// Stamp, then two words. On a cache line of its own: it changes with every task.
     pub(crate) const RUNNING: usize = 8;
     pub(crate) const NAME: usize = 16;

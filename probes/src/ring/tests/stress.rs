@@ -29,7 +29,7 @@ fn read_until<V: View<Error: std::fmt::Debug>>(view: &V, done: &AtomicBool) -> R
     loop {
         let was_done = done.load(Ordering::Acquire);
         let check = |item: Item<'_>| {
-            if let Item::Event(records) = item {
+            if let Item::Event(records, _) = item {
                 let (at, found) = unpack::<Ticks>(records).expect("a whole event");
                 assert!(at.0 > last, "{} after {last}", at.0);
                 last = at.0;
