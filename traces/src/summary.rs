@@ -21,7 +21,7 @@ pub use faces::{
 };
 
 pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TimersSummary};
-pub use loops::LoopSummary;
+pub use loops::{LoopSummary, loop_names};
 pub use tags::{TagSummary, TagsBeyondLimit};
 pub use unfinished::{OpenTickSummary, StateSummary};
 

@@ -56,9 +56,9 @@ pub use gc::{Gc, GcLook, GcRun};
 pub use harm::{Cause, Harm, Waiter, WorstHarm};
 pub use hidden::MissingSamples;
 pub use keep_alive::{Held, KeepAlive, RefName};
-pub use loops::LOOPS_MAX;
 #[cfg(test)]
 pub(crate) use loops::tests::two as two_loops;
+pub use loops::{LOOPS_MAX, is_of_a_loop};
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};
 pub use pool::{WorkerStats, Workers};

@@ -99,6 +99,7 @@ fn failure(output: &Path, error: MinimizeError) -> Failure {
         MinimizeError::NotThere { .. }
         | MinimizeError::OnlyInOpenTick { .. }
         | MinimizeError::NotAgain { .. }
+        | MinimizeError::NotInLoop { .. }
         | MinimizeError::Stopped { .. }
         | MinimizeError::OutOfTime { .. } => Failure::Check(error.to_string()),
         MinimizeError::Output { error, .. } => unwritten(output, &error),

@@ -11,6 +11,7 @@ mod not_shown;
 mod replayed;
 mod stage;
 mod start;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -22,16 +23,18 @@ use loop_core::replay::{Flags, Outside};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, LoopCall, StopReason};
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::text::printable;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 
+use super::loops::Wanted;
 use super::{Chosen, RerunError};
 use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
 use replayed::Replayed;
 use stage::{Stage, Supposed};
+use stream::Stream;
 use window::{Kind, Window};
 
 /// Maximum number of runs that try values for unrecorded counts: a recording that needs more proves nothing.
@@ -73,7 +76,9 @@ pub struct Seen {
 pub struct Divergence {
     /// The tick.
     pub tick: u64,
-    /// From the start of the check, in nanoseconds of recorded time.
+    /// Which of the loops that used the ring one after the other, from 1.
+    pub loop_number: u64,
+    /// From the start of that loop's check, in nanoseconds of recorded time.
     pub at_ns: u64,
     /// What was recorded.
     pub recorded: String,
@@ -97,6 +102,10 @@ pub struct Checked {
     pub seen: Seen,
     /// Which loop of the trace was checked.
     pub chosen: Chosen,
+    /// How many loops of that name were checked: those that a program builds and closes one after the other share a ring.
+    pub in_sequence: u64,
+    /// Further ones without a complete snapshot, without a whole tick after it, or beyond the limit.
+    pub unchecked: u64,
     /// Lost records: the check began after the last loss.
     pub lost_records: u64,
     /// The tick in which the recording is cut off, if it is: the check ends with the tick before.
@@ -140,7 +149,8 @@ pub fn check_source(
     wanted: Option<&str>,
 ) -> Result<Checked, RerunError> {
     let began = monotonic_now();
-    let quickly = wanted.is_none() && open()?.counts().lost_records == 0;
+    let (is_named, wanted) = (wanted.is_some(), Wanted::from(wanted));
+    let quickly = !is_named && open()?.counts().lost_records == 0;
     let (checked, is_wrong) = check_from(&mut open, quickly, wanted)?;
     // A damaged block, or a loop that starts late, is found only when it is reached.
     let checked = if is_wrong && quickly { check_from(&mut open, false, wanted)?.0 } else { checked };
@@ -150,53 +160,135 @@ pub fn check_source(
 type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
 
 /// Also returns whether records were lost after the start, or a different loop should have been checked.
-fn check_from(open: Open<'_>, quickly: bool, wanted: Option<&str>) -> Result<(Checked, bool), RerunError> {
+fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Checked, bool), RerunError> {
     let place = start::find(&mut *open()?, quickly, wanted)?;
-    let mut best = check_at(open, &place, quickly, wanted, Supposed::default())?;
+    let mut stream = Stream::new(open()?);
+    let mut checked = Checked {
+        name: stream.name().to_owned(),
+        policy: String::new(),
+        seen: Seen::default(),
+        chosen: place.chosen,
+        in_sequence: 0,
+        unchecked: place.unchecked,
+        lost_records: place.lost_records,
+        cut_in: None,
+        divergence: None,
+        elapsed_ns: 0,
+    };
+    let (emitter, mut has_loss) = (checked.chosen.source, false);
+    for start in place.starts {
+        let attempt = match check_loop(open, stream, emitter, start) {
+            Err(RerunError::NoWholeTick { .. }) if checked.in_sequence > 0 => {
+                // It is the last one, and read to its end.
+                checked.unchecked += 1;
+                return Ok((checked, true));
+            }
+            attempt => attempt?,
+        };
+        has_loss |= attempt.has_loss;
+        stream = checked.add(attempt);
+        if !checked.agrees() {
+            break;
+        }
+    }
+    if !quickly {
+        return Ok((checked, has_loss));
+    }
+    let (loops, ticks_on) = stream.count_loops(emitter)?;
+    checked.chosen = loops.choose(&checked.name, wanted)?;
+    let has_more = ticks_on && checked.agrees();
+    let is_wrong = has_loss || has_more || checked.chosen.source != emitter;
+    Ok((checked, is_wrong))
+}
+
+/// Checks the loop that starts after `start` events, trying values for what is not recorded.
+fn check_loop(open: Open<'_>, stream: Stream, emitter: SourceId, start: u64) -> Result<Attempt, RerunError> {
+    let mut best = check_at(stream, emitter, start, Supposed::default())?;
     let mut tried = best.supposed.clone();
     for _ in 1..TRIES_MAX {
-        let Some(supposed) = tried.otherwise().filter(|_| !best.checked.agrees()) else { break };
+        let Some(supposed) = tried.otherwise().filter(|_| best.divergence.is_some()) else { break };
         // The run that gets furthest is reported: no supposed value explains the recording at its divergence.
-        let Ok(next) = check_at(open, &place, quickly, wanted, supposed) else { break };
+        let again = open().and_then(|source| check_at(Stream::new(source), emitter, start, supposed));
+        let Ok(next) = again else { break };
         tried = next.supposed.clone();
-        if next.checked.agrees() || next.checked.seen.decisions > best.checked.seen.decisions {
+        if next.divergence.is_none() || next.seen.decisions > best.seen.decisions {
             best = next;
         }
     }
-    match best.checked.divergence {
+    let name = || printable(best.stream.name());
+    match best.divergence {
         Some(Divergence { tick, .. }) if best.is_of_old_rules => {
-            Err(RerunError::OldRules { name: printable(&best.checked.name), tick })
+            Err(RerunError::OldRules { name: name(), tick })
         }
         Some(Divergence { tick, .. }) if let Some(what) = best.not_shown => {
-            Err(RerunError::NotShown { name: printable(&best.checked.name), tick, what })
+            Err(RerunError::NotShown { name: name(), tick, what })
         }
-        _ => Ok((best.checked, best.is_wrong)),
+        _ => Ok(best),
     }
 }
 
-/// One check under one set of suppositions.
+/// One check of one loop under one set of suppositions.
 struct Attempt {
-    checked: Checked,
-    /// Records were lost after the start, or a different loop should have been checked.
-    is_wrong: bool,
+    policy: String,
+    seen: Seen,
+    cut_in: Option<u64>,
+    divergence: Option<Divergence>,
+    /// Records of the loop were lost after the start.
+    has_loss: bool,
     /// Older rules may explain a divergence.
     is_of_old_rules: bool,
     /// What may explain a divergence because the recording does not show it.
     not_shown: Option<&'static str>,
     supposed: Supposed,
+    /// Where the loop ended, if it did not diverge.
+    stream: Stream,
 }
 
-/// Checks from `place` on, with the values `supposed` for what is not recorded.
+impl Checked {
+    /// Adds the next loop in sequence; returns the stream.
+    fn add(&mut self, attempt: Attempt) -> Stream {
+        self.in_sequence += 1;
+        self.seen.add(attempt.seen);
+        self.cut_in = attempt.cut_in;
+        if self.policy.is_empty() {
+            self.policy = attempt.policy;
+        }
+        let loop_number = self.in_sequence;
+        self.divergence = attempt.divergence.map(|divergence| Divergence { loop_number, ..divergence });
+        attempt.stream
+    }
+}
+
+impl Seen {
+    fn add(&mut self, next: Self) {
+        self.first_tick = self.first_tick.or(next.first_tick);
+        self.last_tick = next.last_tick;
+        for (sum, count) in [
+            (&mut self.ticks, next.ticks),
+            (&mut self.tasks, next.tasks),
+            (&mut self.ready, next.ready),
+            (&mut self.timers, next.timers),
+            (&mut self.polls, next.polls),
+            (&mut self.gc, next.gc),
+            (&mut self.snapshots, next.snapshots),
+            (&mut self.decisions, next.decisions),
+            (&mut self.span_ns, next.span_ns),
+        ] {
+            *sum = sum.saturating_add(count);
+        }
+    }
+}
+
+/// Checks the loop that starts after `start` events of `stream`, with the values `supposed` for what is not recorded.
 fn check_at(
-    open: Open<'_>,
-    place: &start::Place,
-    quickly: bool,
-    wanted: Option<&str>,
+    mut stream: Stream,
+    emitter: SourceId,
+    start: u64,
     supposed: Supposed,
 ) -> Result<Attempt, RerunError> {
-    let source = open()?;
-    let name = source.name().to_owned();
-    let mut recorded = Window::new(source, place.chosen.source, place.events)?;
+    stream.skip_to(start)?;
+    let name = stream.name().to_owned();
+    let mut recorded = Window::new(stream, emitter)?;
     if recorded.front().is_none() {
         return Err(RerunError::NoWholeTick { name: printable(&name) });
     }
@@ -221,22 +313,22 @@ fn check_at(
     let outer = stage::put_up(Some(stage));
     let ran = run(snapshot);
     let stage = stage::put_up(outer);
-    let Some(mut stage) = stage else { return Err(RerunError::NoSnapshot { name: printable(&name) }) };
-    let has_loss = stage.recorded.has_loss;
-    let chosen =
-        if quickly { stage.recorded.count_loops()?.choose(&name, wanted)? } else { place.chosen.clone() };
-    let is_wrong = has_loss || chosen.source != place.chosen.source;
+    let Some(stage) = stage else { return Err(RerunError::NoSnapshot { name: printable(&name) }) };
     if let Some(failed) = stage.failed {
         return Err(failed);
     }
     ran.map_err(|error| RerunError::Loop { name: printable(&name), error })?;
-    let cut_in = stage.recorded.cut_in();
-    let is_of_old_rules = stage.is_of_old_rules();
-    let not_shown = stage.recorded.not_shown();
-    let divergence = stage.diverged.map(|divergence| *divergence);
-    let (seen, lost_records) = (stage.seen, place.lost_records);
-    let checked = Checked { name, policy, seen, chosen, lost_records, cut_in, divergence, elapsed_ns: 0 };
-    Ok(Attempt { checked, is_wrong, is_of_old_rules, not_shown, supposed: stage.supposed })
+    Ok(Attempt {
+        policy,
+        seen: stage.seen,
+        cut_in: stage.recorded.cut_in(),
+        is_of_old_rules: stage.is_of_old_rules(),
+        not_shown: stage.recorded.not_shown(),
+        has_loss: stage.recorded.has_loss,
+        divergence: stage.diverged.map(|divergence| *divergence),
+        supposed: stage.supposed,
+        stream: stage.recorded.stream,
+    })
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {

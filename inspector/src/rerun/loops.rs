@@ -8,6 +8,8 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
+use loop_traces::summary::loop_names;
+use loop_traces::timeline::{self, is_of_a_loop};
 
 use super::RerunError;
 use super::refusal::{self, Evidence};
@@ -18,10 +20,30 @@ const LOOPS_MAX: usize = 1024;
 /// The loops found in the part of a trace read so far.
 #[derive(Debug, Default)]
 pub(super) struct Loops {
+    /// All loops, in the order in which they appear.
+    all: Vec<SourceId>,
+    /// The ticks of those that tick.
     ticks: HashMap<SourceId, u64>,
     /// Kept for every emitter, because records may be lost before its first tick.
     evidence: HashMap<SourceId, Evidence>,
     labels: Labels,
+}
+
+/// Which loop a command re-executes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted<'a> {
+    /// The one with the most ticks.
+    Longest,
+    /// The one that reports call so.
+    Named(&'a str),
+    /// The one that was selected before, in a recording of which this is a part.
+    Same(&'a Chosen),
+}
+
+impl<'a> From<Option<&'a str>> for Wanted<'a> {
+    fn from(name: Option<&'a str>) -> Self {
+        name.map_or(Self::Longest, Self::Named)
+    }
 }
 
 /// The loop to re-execute.
@@ -29,7 +51,7 @@ pub(super) struct Loops {
 #[non_exhaustive]
 pub struct Chosen {
     pub(super) source: SourceId,
-    /// Its name.
+    /// Its name, as in reports.
     pub name: String,
     /// It was named by the user; otherwise it is the loop with the most ticks.
     pub is_named: bool,
@@ -39,6 +61,13 @@ pub struct Chosen {
 
 impl Loops {
     pub(super) fn see(&mut self, stamped: &Stamped) {
+        if self.all.last() != Some(&stamped.source)
+            && is_of_a_loop(&stamped.event)
+            && self.all.len() < LOOPS_MAX
+            && !self.all.contains(&stamped.source)
+        {
+            self.all.push(stamped.source);
+        }
         match stamped.event {
             Event::TickStart { .. } => {
                 if let Some(ticks) = self.ticks.get_mut(&stamped.source) {
@@ -67,22 +96,47 @@ impl Loops {
         self.ticks.len()
     }
 
-    /// Selects the loop named `wanted`, or the first of those with the most ticks.
-    pub(super) fn choose(&self, trace: &str, wanted: Option<&str>) -> Result<Chosen, RerunError> {
+    /// The names of all loops, as reports have them. A report knows the first loops only, and so do their names.
+    fn names(&self) -> HashMap<SourceId, String> {
+        let mut names: HashMap<SourceId, String> = HashMap::new();
+        for known in [&self.all[..], &self.all[..self.all.len().min(timeline::LOOPS_MAX)]] {
+            names.extend(known.iter().copied().zip(loop_names(&self.labels, known)));
+        }
+        names
+    }
+
+    /// Selects a loop: of those with the most ticks, the first.
+    pub(super) fn choose(&self, trace: &str, wanted: Wanted<'_>) -> Result<Chosen, RerunError> {
         let mut loops: Vec<(SourceId, u64)> = self.ticks.iter().map(|(id, ticks)| (*id, *ticks)).collect();
         loops.sort_by_key(|(id, ticks)| (std::cmp::Reverse(*ticks), *id));
-        let mut names: Vec<String> =
-            loops.iter().map(|(id, _)| printable(&self.labels.source(*id))).collect();
+        let mut known = self.names();
+        let name = |(id, _): &(SourceId, u64)| {
+            known.remove(id).unwrap_or_else(|| self.labels.source(*id).into_owned())
+        };
+        let mut names: Vec<String> = loops.iter().map(name).collect();
         if loops.is_empty() {
             return Err(RerunError::NoLoop { name: printable(trace) });
         }
-        let place = wanted.map_or(Some(0), |wanted| names.iter().position(|name| name == wanted));
-        let Some(place) = place else {
-            let wanted = printable(wanted.unwrap_or_default());
-            return Err(RerunError::UnknownLoop { name: printable(trace), wanted, loops: names });
+        let place = match wanted {
+            Wanted::Longest => Ok(0),
+            Wanted::Named(wanted) => names.iter().position(|name| name == wanted).ok_or(wanted),
+            Wanted::Same(chosen) => {
+                loops.iter().position(|(id, _)| *id == chosen.source).ok_or(&*chosen.name)
+            }
         };
+        let place = match place {
+            Ok(place) => place,
+            Err(wanted) => {
+                let (name, wanted) = (printable(trace), printable(wanted));
+                return Err(RerunError::UnknownLoop { name, wanted, loops: names });
+            }
+        };
+        if let Wanted::Same(chosen) = wanted {
+            return Ok(chosen.clone());
+        }
         let name = names.remove(place);
-        Ok(Chosen { source: loops[place].0, name, is_named: wanted.is_some(), others: names })
+        let is_named = matches!(wanted, Wanted::Named(_));
+        Ok(Chosen { source: loops[place].0, name, is_named, others: names })
     }
 }
 
@@ -121,21 +175,31 @@ mod tests {
     #[test]
     fn the_loop_with_the_most_ticks_is_taken_unless_another_is_named() {
         let loops = loops(&[("first", 2), ("second", 5), ("third", 5)]);
-        let most = loops.choose("t", None).unwrap();
+        let most = loops.choose("t", Wanted::Longest).unwrap();
         assert_eq!(
             (most.name.as_str(), &most.others[..]),
             ("second", &["third".to_owned(), "first".into()][..])
         );
         assert!(most.told().unwrap().contains("the most ticks"));
-        let named = loops.choose("t", Some("first")).unwrap();
+        let named = loops.choose("t", Wanted::Named("first")).unwrap();
         assert_eq!((named.source, named.is_named), (SourceId(1), true));
-        let told = loops.choose("t", Some("fourth")).unwrap_err().to_string();
+        let told = loops.choose("t", Wanted::Named("fourth")).unwrap_err().to_string();
         assert!(told.starts_with("--loop fourth") && told.contains("second, third, first"), "{told}");
     }
 
     #[test]
+    fn equal_names_have_the_number_that_reports_give_them() {
+        let loops = loops(&[("a", 3), ("b", 1), ("b", 2)]);
+        assert_eq!(loops.choose("t", Wanted::Longest).unwrap().others, ["b #3", "b #2"]);
+        let named = |name| loops.choose("t", Wanted::Named(name)).map(|chosen| chosen.source);
+        assert_eq!((named("b #2").unwrap(), named("b #3").unwrap()), (SourceId(2), SourceId(3)));
+        let told = named("b").unwrap_err().to_string();
+        assert!(told.ends_with("it has a, b #3, b #2"), "{told}");
+    }
+
+    #[test]
     fn of_one_loop_nothing_is_said_and_without_one_there_is_nothing_to_do() {
-        assert_eq!(loops(&[("only", 1)]).choose("t", None).unwrap().told(), None);
-        assert!(matches!(Loops::default().choose("t", None), Err(RerunError::NoLoop { .. })));
+        assert_eq!(loops(&[("only", 1)]).choose("t", Wanted::Longest).unwrap().told(), None);
+        assert!(matches!(Loops::default().choose("t", Wanted::Longest), Err(RerunError::NoLoop { .. })));
     }
 }

@@ -38,7 +38,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::what_if::{Stop, open_tick};
-use super::{Changes, Filter, Recorded, RerunError};
+use super::{Changes, Chosen, Filter, Recorded, RerunError};
 use ddmin::smallest;
 pub use error::MinimizeError;
 use search::{Part, Stage, Whole, search};
@@ -146,10 +146,10 @@ pub fn minimize<'a>(
     search.goes_on()?;
     let survey = survey?;
     search.is_there(source.name(), &survey.summary)?;
-    let whole = Recorded::read(&mut whole_of(open, &stop)?);
+    let whole = Recorded::read_loop(&mut whole_of(open, &stop)?, keep.metric.loop_name());
     search.goes_on()?;
     let whole = whole?;
-    let survey = search.without_open_tick(open, survey, &whole)?;
+    let survey = search.without_open_tick(open, survey, &whole)?.only(&whole);
     search.start_the_clock();
     let before = size(&whole, &survey.summary, keep);
     search.best = (before.span_ns, before.arrivals);
@@ -292,7 +292,14 @@ impl<'a> Search<'a> {
             Some((again, false)) => {
                 let (condition, name) = (self.keep.to_string(), loop_probes::text::printable(name));
                 let (recorded, again) = (self.value(recorded), self.value(&again));
-                Err(MinimizeError::NotAgain { condition, name, recorded, again })
+                let others = whole.chosen().is_some_and(|chosen| !chosen.others.is_empty());
+                match whole.chosen().filter(|_| others && self.keep.metric.loop_name().is_none()) {
+                    Some(Chosen { name: only, .. }) => {
+                        let only = only.clone();
+                        Err(MinimizeError::NotInLoop { condition, name, recorded, only, again })
+                    }
+                    None => Err(MinimizeError::NotAgain { condition, name, recorded, again }),
+                }
             }
             None if self.is_stopped() => Err(self.stopped()),
             None => Err(MinimizeError::OutOfTime { budget_ns: self.budget_ns() }),
@@ -415,7 +422,7 @@ impl<'a> Search<'a> {
         whole: Recorded,
     ) -> Result<Begun, MinimizeError> {
         let span_ns = whole.span_ns();
-        let Some(first) = survey.snapshots.first().copied() else {
+        let Some((_, first)) = survey.snapshots.first().copied() else {
             return Ok(Begun { recorded: whole, at: survey.end, to_ns: span_ns });
         };
         let cuts: Vec<u64> = survey.ticks.iter().map(|tick| tick.ns_since(first)).chain([span_ns]).collect();
@@ -426,15 +433,16 @@ impl<'a> Search<'a> {
         });
         // One tick more than needed: a callback that spans the cut must have its end.
         let to = survey.ticks.get(end + 1).copied().unwrap_or(survey.end);
+        let same = whole.chosen().cloned();
         let mut chosen = Begun { recorded: whole, at: first, to_ns: cuts[end] };
-        let snapshots = &survey.snapshots[..survey.snapshots.partition_point(|at| *at < to)];
+        let snapshots = &survey.snapshots[..survey.snapshots.partition_point(|(_, at)| *at < to)];
         // From the back: the cause of a delay is mostly just before it.
         let (mut low, mut high) = (0, snapshots.len());
         while low + 1 < high && !self.is_over() {
             let middle = low + (high - low) / 2;
-            let from = snapshots[middle];
+            let (_, from) = snapshots[middle];
             let stop = Stop::clone(&self.end);
-            let part = Recorded::read(&mut Between::new(open()?, from, to, &stop));
+            let part = Recorded::read_same(&mut Between::new(open()?, from, to, &stop), same.as_ref());
             if self.is_over() {
                 // It was not read completely.
                 break;

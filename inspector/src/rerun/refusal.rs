@@ -4,6 +4,7 @@ use loop_probes::event::Event;
 use loop_traces::source::{EventSource, SourceKind};
 
 use super::RerunError;
+use super::whole::TickNumbers;
 
 /// What a recording says about one of its loops that bears on re-execution.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +16,7 @@ pub(super) struct Evidence {
     /// Its snapshots predate some of the parts needed.
     is_old: bool,
     tells_loop: bool,
+    numbers: TickNumbers,
 }
 
 impl Evidence {
@@ -25,6 +27,9 @@ impl Evidence {
             Event::InputRun { .. }
                 | Event::InputClock { .. }
                 | Event::InputHeap { .. }
+                | Event::TickStart { .. }
+                | Event::TickEnd { .. }
+                | Event::LoopStopped { .. }
                 | Event::SnapshotBegin { .. }
                 | Event::SnapshotLoop { .. }
                 | Event::SnapshotEnd { .. }
@@ -33,6 +38,9 @@ impl Evidence {
     }
 
     pub(super) const fn see(&mut self, event: &Event) {
+        if self.numbers.is_behind_hole(event) {
+            (self.is_behind_loss, self.is_old) = (true, false);
+        }
         match *event {
             Event::InputRun { .. } | Event::InputClock { .. } | Event::InputHeap { .. } => {
                 self.is_of_loop_core = true;

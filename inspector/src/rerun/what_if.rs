@@ -42,6 +42,7 @@ pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
 pub use compare::{News, Row, Unit, Verdict, is_change};
 
+use super::loops::Wanted;
 use super::{Chosen, RerunError};
 use script::{Came, Script};
 
@@ -68,6 +69,15 @@ impl Recorded {
     ///
     /// Those of [`read`](Self::read), or `UnknownLoop` if there is no such loop.
     pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+        Ok(Self(Rc::new(Script::read(source, wanted.into())?)))
+    }
+
+    /// As [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
+    pub(super) fn read_same(
+        source: &mut dyn EventSource,
+        chosen: Option<&Chosen>,
+    ) -> Result<Self, RerunError> {
+        let wanted = chosen.map_or(Wanted::Longest, Wanted::Same);
         Ok(Self(Rc::new(Script::read(source, wanted)?)))
     }
 

@@ -4,6 +4,7 @@
 //! of them: there the whole is null, and each loop has its own.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use loop_probes::ids::SourceId;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::analysis::loss::{Bounds, SpreadBounds};
 use crate::histogram::Percentiles;
+use crate::labels::Labels;
 use crate::timeline::Timeline;
 
 /// One loop.
@@ -65,22 +67,30 @@ impl LoopSummary {
 
 /// The names of loops. Loops with equal names get their number as a suffix, all of them: a plain name that selects one of
 /// several would hide the others.
+#[must_use]
+pub fn loop_names(labels: &Labels, loops: &[SourceId]) -> Vec<String> {
+    let labels: Vec<Cow<'_, str>> = loops.iter().map(|source| labels.source(*source)).collect();
+    let with_number = || loops.iter().zip(&labels).map(|(source, label)| format!("{label} #{source}"));
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
+    // A loop may be called what another one's suffix makes of its name.
+    let numbered: HashSet<String> = with_number().collect();
+    let named = labels.iter().zip(with_number()).map(|(label, with_number)| {
+        let is_shared = counts.get(&**label).is_some_and(|count| *count > 1) || numbered.contains(&**label);
+        if is_shared { with_number } else { label.clone().into_owned() }
+    });
+    named.collect()
+}
+
+/// The names of the loops in a timeline, with the numbers of their emitters.
 pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
     let apart = timeline.loops_apart().map(|(source, _)| source);
     let sources: Vec<_> = match timeline.loops_apart().len() {
         0 => timeline.first_loop().into_iter().collect(),
         _ => apart.collect(),
     };
-    let label = |source: &SourceId| timeline.labels.source(*source).into_owned();
-    let labels: Vec<(u32, String)> = sources.iter().map(|source| (source.0, label(source))).collect();
-    let named = labels.iter().map(|(number, label)| {
-        let is_shared = labels.iter().any(|(other, name)| {
-            // A loop may be called what another one's suffix makes of its name.
-            other != number && (name == label || format!("{name} #{other}") == *label)
-        });
-        (*number, if is_shared { format!("{label} #{number}") } else { label.clone() })
-    });
-    named.collect()
+    let names = loop_names(&timeline.labels, &sources);
+    sources.iter().map(|source| source.0).zip(names).collect()
 }
 
 impl Summary {

@@ -37,7 +37,8 @@ impl Loops {
 }
 
 /// Whether the event shows that its emitter is a loop: workers, and threads with spans only, emit none of these.
-pub(super) const fn is_of_a_loop(event: &Event) -> bool {
+#[must_use]
+pub const fn is_of_a_loop(event: &Event) -> bool {
     matches!(
         event,
         Event::TickStart { .. }

@@ -26,9 +26,10 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     match &checked.divergence {
         None => Ok(()),
         Some(parted) => Err(Failure::Check(format!(
-            "{}: the loop decides otherwise in tick {}",
+            "{}: the loop decides otherwise in tick {}{}",
             printable(&checked.name),
-            parted.tick
+            parted.tick,
+            loop_number(parted)
         ))),
     }
 }
@@ -89,7 +90,32 @@ fn agreed(checked: &Checked) -> String {
             count(tick)
         );
     }
-    out + &of_several(checked)
+    out + &in_sequence(checked) + &of_several(checked)
+}
+
+/// Which of the loops in sequence diverged, if it is not the first.
+fn loop_number(parted: &Divergence) -> String {
+    if parted.loop_number > 1 {
+        format!(" of loop {} in sequence", count(parted.loop_number))
+    } else {
+        String::new()
+    }
+}
+
+/// Says that several loops used the ring, one after the other.
+fn in_sequence(checked: &Checked) -> String {
+    let mut out = String::new();
+    if checked.in_sequence > 1 {
+        line!(out, "  {} loops of that name, one after the other", count(checked.in_sequence));
+    }
+    if checked.unchecked > 0 {
+        line!(
+            out,
+            "  {} of that name not checked: no complete snapshot, no whole tick after it, or too many",
+            counted(checked.unchecked, "further loop", "further loops")
+        );
+    }
+    out
 }
 
 /// Formats a factor to a sensible precision.
@@ -104,9 +130,10 @@ fn of_several(checked: &Checked) -> String {
 /// Describes the divergence, as a block.
 fn parted_in(checked: &Checked, parted: &Divergence) -> String {
     let mut out = format!(
-        "{}: the loop decides otherwise in tick {}, {} into the check, under policy {}\n\n",
+        "{}: the loop decides otherwise in tick {}{}, {} into the check, under policy {}\n\n",
         printable(&checked.name),
         count(parted.tick),
+        loop_number(parted),
         duration(parted.at_ns),
         printable(&checked.policy)
     );
@@ -127,7 +154,7 @@ fn parted_in(checked: &Checked, parted: &Divergence) -> String {
         counted(seen.tasks, "task", "tasks"),
         counted(seen.timers, "timer", "timers"),
     );
-    out + &of_several(checked)
+    out + &in_sequence(checked) + &of_several(checked)
 }
 
 fn to_json(checked: &Checked) -> Value {
@@ -135,6 +162,7 @@ fn to_json(checked: &Checked) -> Value {
     let divergence = checked.divergence.as_ref().map(|parted| {
         json!({
             "tick": parted.tick,
+            "loop_number": parted.loop_number,
             "at_ns": parted.at_ns,
             "recorded": parted.recorded,
             "happened": parted.happened,
@@ -150,6 +178,8 @@ fn to_json(checked: &Checked) -> Value {
         "loops": checked.chosen.others.len() + 1,
         "loop": checked.chosen.name,
         "other_loops": checked.chosen.others,
+        "loops_in_sequence": checked.in_sequence,
+        "loops_unchecked": checked.unchecked,
         "lost_records": checked.lost_records,
         "first_tick": seen.first_tick,
         "last_tick": seen.last_tick,

@@ -334,7 +334,7 @@ impl Stage {
         if self.recorded.frames.front().is_some_and(|frame| is_it(&frame.kind)) {
             return true;
         }
-        let what = what(&self.recorded.labels);
+        let what = what(&self.recorded.stream.labels);
         self.part(&what);
         false
     }

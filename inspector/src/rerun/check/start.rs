@@ -9,7 +9,7 @@ use loop_core::policy::{Policy, Step, Validation};
 use loop_core::poller::Interest;
 use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
 use loop_core::sim::SimSource;
-use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, PolicyField, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, PolicyField, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -18,32 +18,66 @@ use loop_traces::source::{EventSource, SourceState as Reading};
 use super::replayed::{Remote, Replayed, run_deferred};
 use super::stage::MOST;
 use super::window::{Entry, Window};
-use crate::rerun::loops::Loops;
+use crate::rerun::loops::{Loops, Wanted};
+use crate::rerun::whole::TickNumbers;
 use crate::rerun::{Chosen, RerunError};
 
 /// Maximum number of emitters tracked.
 const EMITTERS_MAX: usize = 1024;
 
+/// Maximum number of loops checked that used one ring, one after the other.
+const SEQUENCE_MAX: usize = 4096;
+
 /// Which loop is checked, and from which event on.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) chosen: Chosen,
-    /// Events of all emitters before the first tick checked.
-    pub(super) events: u64,
+    /// Events of all emitters before the first tick checked. A program that closes a loop and builds one of the same
+    /// name uses the same ring: one entry for each of these loops.
+    pub(super) starts: Vec<u64>,
+    /// Further loops of this ring that cannot be checked.
+    pub(super) unchecked: u64,
     /// Records of this loop lost before that.
     pub(super) lost_records: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Emitter {
     tick_start: Option<u64>,
     candidate: Option<u64>,
-    start: Option<u64>,
+    found: Found,
     lost_records: u64,
+    numbers: TickNumbers,
     tells_loop: bool,
     last_at: Timestamp,
-    /// The start and the records lost until then, before a loss that nothing follows.
-    before_end: Option<(u64, u64)>,
+    /// What was found and the records lost until then, before a loss that nothing follows.
+    before_end: Option<(Found, u64)>,
+}
+
+/// The starts of an emitter's loops since its last loss.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    starts: Vec<u64>,
+    unchecked: u64,
+    /// The current loop has ticks.
+    ticks: bool,
+    /// The current loop has a start.
+    has_start: bool,
+}
+
+impl Found {
+    fn start(&mut self, place: u64) {
+        if !self.has_start && self.starts.len() < SEQUENCE_MAX {
+            self.starts.push(place);
+            self.has_start = true;
+        }
+    }
+
+    /// The loop was closed, or the recording is over.
+    fn ends(&mut self) {
+        self.unchecked += u64::from(self.ticks && !self.has_start);
+        (self.ticks, self.has_start) = (false, false);
+    }
 }
 
 /// Events after which the loop is selected, if nothing was lost.
@@ -54,13 +88,13 @@ const QUICK_EVENTS: u64 = 1 << 15;
 pub(super) fn find(
     source: &mut dyn EventSource,
     quickly: bool,
-    wanted: Option<&str>,
+    wanted: Wanted<'_>,
 ) -> Result<Place, RerunError> {
     let mut loops = Loops::default();
     let mut emitters: HashMap<SourceId, Emitter> = HashMap::new();
     let (mut batch, mut events, mut state) = (Vec::new(), 0_u64, Reading::More);
     while state == Reading::More {
-        let has_start = || emitters.values().any(|emitter| emitter.start.is_some());
+        let has_start = || emitters.values().any(|emitter| !emitter.found.starts.is_empty());
         if quickly && events > QUICK_EVENTS && loops.len() == 1 && has_start() {
             break;
         }
@@ -79,11 +113,17 @@ pub(super) fn find(
         return Err(loops.refuse(source, None));
     }
     let chosen = loops.choose(source.name(), wanted)?;
-    let emitter = emitters.get(&chosen.source).copied().unwrap_or_default();
-    match emitter.start.map(|start| (start, emitter.lost_records)).or(emitter.before_end) {
-        Some((events, lost_records)) => Ok(Place { chosen, events, lost_records }),
-        None => Err(loops.refuse(source, Some(&chosen))),
+    let emitter = emitters.remove(&chosen.source).unwrap_or_default();
+    let found = (emitter.found, emitter.lost_records);
+    let (mut found, lost_records) = match emitter.before_end {
+        Some(before_end) if found.0.starts.is_empty() => before_end,
+        _ => found,
+    };
+    if found.starts.is_empty() {
+        return Err(loops.refuse(source, Some(&chosen)));
     }
+    found.ends();
+    Ok(Place { chosen, starts: found.starts, unchecked: found.unchecked, lost_records })
 }
 
 impl Emitter {
@@ -94,21 +134,30 @@ impl Emitter {
         }
         if let Event::Lost { from, .. } = *event {
             // If nothing follows a loss, the lost records are the end, and all before it is complete.
-            let before = self.start.map(|start| (start, self.lost_records)).or(self.before_end);
-            self.before_end = before.filter(|_| from >= self.last_at);
+            let found = std::mem::take(&mut self.found);
+            if !found.starts.is_empty() {
+                self.before_end = Some((found, self.lost_records));
+            }
+            self.before_end.take_if(|_| from < self.last_at);
         } else {
             self.before_end = None;
         }
         self.last_at = at;
+        if self.numbers.is_behind_hole(event) {
+            // How many records are missing is not known.
+            self.lost_records = self.lost_records.saturating_add(1);
+            (self.found, self.candidate, self.tick_start) = (Found::default(), None, None);
+        }
         match *event {
             Event::TickStart { .. } => {
-                self.tick_start = Some(place);
+                (self.tick_start, self.found.ticks) = (Some(place), true);
             }
             Event::TickEnd { .. } => self.tick_start = None,
             Event::Lost { count, .. } => {
                 self.lost_records = self.lost_records.saturating_add(count);
-                (self.start, self.candidate, self.tick_start) = (None, None, None);
+                (self.candidate, self.tick_start) = (None, None);
             }
+            Event::LoopStopped { reason: StopReason::Closed } => self.found.ends(),
             Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),
             Event::SnapshotLoop { flags, .. } => {
                 self.tells_loop = true;
@@ -117,9 +166,8 @@ impl Emitter {
                 }
             }
             Event::SnapshotEnd { left_out: 0, .. } => {
-                let candidate = self.candidate.take();
-                if self.tells_loop {
-                    self.start = self.start.or(candidate);
+                if let Some(candidate) = self.candidate.take().filter(|_| self.tells_loop) {
+                    self.found.start(candidate);
                 }
             }
             _ => {}
@@ -242,7 +290,7 @@ fn policy(
     recorded: &Window,
 ) -> Result<Policy, RerunError> {
     let label = LabelId(name.and_then(|name| u32::try_from(name).ok()).unwrap_or(0));
-    let name = recorded.labels.text(label).into_owned();
+    let name = recorded.stream.labels.text(label).into_owned();
     Policy::from_values(name, values)
         .map_err(|error| RerunError::DamagedPolicy { name: printable(recorded.name()), error })
 }

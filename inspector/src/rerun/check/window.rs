@@ -7,20 +7,17 @@
 use std::collections::{HashSet, VecDeque};
 
 use loop_core::replay::Flags;
-use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Queue};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Queue, StopReason};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
-use loop_traces::labels::Labels;
-use loop_traces::source::{EventSource, SourceState};
 
 use super::compared::{is_compared, normal};
 use super::not_shown::NotShown;
+use super::stream::Stream;
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Acts, Done, Role};
-use crate::rerun::budget::Meter;
-use crate::rerun::loops::Loops;
-use crate::rerun::whole::completes_unit;
+use crate::rerun::whole::{TickNumbers, completes_unit};
 
 /// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
@@ -68,23 +65,19 @@ pub(super) struct Frame {
 
 /// The next part of the recording.
 pub(super) struct Window {
-    source: Box<dyn EventSource>,
+    pub(super) stream: Stream,
     emitter: SourceId,
-    batch: Vec<Stamped>,
-    next: usize,
-    state: SourceState,
+    /// Nothing after the events in the window is of this loop.
+    is_read: bool,
+    numbers: TickNumbers,
     entries: VecDeque<Entry>,
     /// The place of the first event in the window.
     pub(super) place: u64,
     pub(super) frames: VecDeque<Frame>,
     /// Acts outside of all callbacks, with their places.
     pub(super) loose: VecDeque<(u64, Done)>,
-    pub(super) labels: Labels,
-    pub(super) loops: Loops,
     /// Records of the loop were lost after the start of the check: it starts too early.
     pub(super) has_loss: bool,
-    /// The budget of the check.
-    pub(super) meter: Meter,
     /// The place of the event with which the recording ends within a tick or between two: nothing from there on is
     /// compared.
     limit: Option<u64>,
@@ -122,40 +115,18 @@ struct Reading {
 }
 
 impl Window {
-    /// Continues reading `source` after the first `start` events of all emitters.
-    pub(super) fn new(
-        mut source: Box<dyn EventSource>,
-        emitter: SourceId,
-        start: u64,
-    ) -> Result<Self, RerunError> {
-        let (mut labels, mut batch, mut passed, mut next) = (Labels::default(), Vec::new(), 0, 0);
-        let (mut state, mut loops, meter) = (SourceState::More, Loops::default(), Meter::default());
-        while passed < start && state == SourceState::More {
-            batch.clear();
-            state = source.poll(&mut batch)?;
-            meter.read(batch.len() as u64);
-            let skipped = usize::try_from(start - passed).unwrap_or(usize::MAX).min(batch.len());
-            batch[..skipped].iter().for_each(|stamped| {
-                labels.learn_event(&stamped.event);
-                loops.see(stamped);
-            });
-            passed += skipped as u64;
-            next = skipped;
-        }
+    /// A window on the loop of `emitter` that follows in `stream`.
+    pub(super) fn new(stream: Stream, emitter: SourceId) -> Result<Self, RerunError> {
         let mut window = Self {
-            source,
+            stream,
             emitter,
-            batch,
-            next,
-            state,
+            is_read: false,
+            numbers: TickNumbers::default(),
             entries: VecDeque::new(),
             place: 0,
             frames: VecDeque::new(),
             loose: VecDeque::new(),
-            labels,
-            loops,
             has_loss: false,
-            meter,
             limit: None,
             whole: 0,
             ticks_ahead: 0,
@@ -173,7 +144,7 @@ impl Window {
 
     /// The name of the recording.
     pub(super) fn name(&self) -> &str {
-        self.source.name()
+        self.stream.name()
     }
 
     /// The next event, if it is compared.
@@ -193,7 +164,7 @@ impl Window {
     /// The next events in order, compared or not. Each entry looked at is charged as an operation.
     pub(super) fn ahead(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().inspect(|_| {
-            self.meter.spend(1);
+            self.stream.meter.spend(1);
         })
     }
 
@@ -213,7 +184,11 @@ impl Window {
 
     /// Charges operations to the budget.
     pub(super) fn pay(&self, operations: u64) -> Result<(), RerunError> {
-        if self.meter.spend(operations) { Ok(()) } else { Err(self.meter.exceeded(self.name())) }
+        if self.stream.meter.spend(operations) {
+            Ok(())
+        } else {
+            Err(self.stream.meter.exceeded(self.name()))
+        }
     }
 
     /// Reads further ahead than usual; false if there is nothing more.
@@ -223,45 +198,25 @@ impl Window {
         Ok(self.entries.len() > before)
     }
 
-    /// Reads to the end, to count all loops.
-    pub(super) fn count_loops(&mut self) -> Result<&Loops, RerunError> {
-        loop {
-            self.batch[self.next..].iter().for_each(|stamped| self.loops.see(stamped));
-            if self.state != SourceState::More {
-                self.next = self.batch.len();
-                return Ok(&self.loops);
-            }
-            self.batch.clear();
-            self.next = 0;
-            self.state = self.source.poll(&mut self.batch)?;
-        }
-    }
-
     fn refill(&mut self, ticks: u32) -> Result<(), RerunError> {
         while self.ticks_ahead < ticks {
-            let Some(stamped) = self.batch.get(self.next).copied() else {
-                if self.state != SourceState::More {
-                    self.leave_loose();
-                    self.limit = Some(self.whole);
-                    return Ok(());
-                }
-                self.batch.clear();
-                self.next = 0;
-                self.state = self.source.poll(&mut self.batch)?;
-                self.meter.read(self.batch.len() as u64);
-                continue;
+            let stamped = if self.is_read { None } else { self.stream.next()? };
+            let Some(stamped) = stamped else {
+                self.is_read = true;
+                self.leave_loose();
+                self.limit = Some(self.whole);
+                return Ok(());
             };
-            self.next += 1;
-            self.labels.learn_event(&stamped.event);
-            self.loops.see(&stamped);
             if stamped.source != self.emitter {
                 continue;
             }
-            if matches!(stamped.event, Event::Lost { .. }) {
-                self.has_loss = true;
-                (self.state, self.next) = (SourceState::Ended, self.batch.len());
+            let is_behind_hole = self.numbers.is_behind_hole(&stamped.event);
+            if is_behind_hole || matches!(stamped.event, Event::Lost { .. }) {
+                (self.has_loss, self.is_read) = (true, true);
                 continue;
             }
+            // Another loop may use the ring of one that was closed.
+            self.is_read = matches!(stamped.event, Event::LoopStopped { reason: StopReason::Closed });
             self.read(&stamped);
             if self.entries.len() > WINDOW_MAX {
                 let name = printable(self.name());
@@ -414,7 +369,7 @@ impl Window {
 
     /// What happened up to the current place that the recording does not show, if anything did.
     pub(super) fn not_shown(&self) -> Option<&'static str> {
-        let counts = self.source.counts();
+        let counts = self.stream.counts();
         self.not_shown.until(self.place, counts.malformed > 0 || counts.unknown_kinds > 0)
     }
 

@@ -53,6 +53,23 @@ pub enum MinimizeError {
         /// The value in its re-execution.
         again: String,
     },
+    /// The condition does not hold in the re-execution of the one loop that was selected.
+    #[error(
+        "{condition} holds in {name}, where it is {recorded}, and not in the re-execution of its loop {only}, where it is \
+         {again}; to minimize another loop, name it in the condition: loop.NAME.{condition}"
+    )]
+    NotInLoop {
+        /// The condition.
+        condition: String,
+        /// The recording.
+        name: String,
+        /// The value in the recording.
+        recorded: String,
+        /// The loop that was re-executed.
+        only: String,
+        /// The value in its re-execution.
+        again: String,
+    },
     /// The search was stopped before there was anything to save.
     #[error("stopped by you after {tries}: nothing smaller was found yet, and nothing is saved")]
     Stopped {

@@ -10,6 +10,7 @@ use loop_traces::source::{EventSource, SourceCounts, SourceError, SourceKind, So
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
+use crate::rerun::Recorded;
 use crate::rerun::what_if::Stop;
 
 /// The result of a survey.
@@ -20,7 +21,7 @@ pub(super) struct Survey {
     /// Where a part can begin: the complete snapshots after the last loss in which nothing was late yet. A part that
     /// begins with an overdue timer would have the lag without its cause. The first snapshot is always included: that
     /// is where the whole recording begins.
-    pub(super) snapshots: Vec<Timestamp>,
+    pub(super) snapshots: Vec<(SourceId, Timestamp)>,
     /// The start times of its ticks.
     pub(super) ticks: Vec<Timestamp>,
     /// The time of its last event.
@@ -38,7 +39,8 @@ struct Begun {
 impl Survey {
     pub(super) fn of(source: &mut dyn EventSource) -> Result<Self, SourceError> {
         let mut timeline = Timeline::of(source.metadata());
-        let (mut snapshots, mut ticks, mut end) = (Vec::new(), Vec::new(), Timestamp(0));
+        let (mut snapshots, mut ticks, mut end) =
+            (Vec::<(SourceId, Timestamp)>::new(), Vec::new(), Timestamp(0));
         // Kept from before a loss that nothing follows: then the lost records are the end, and all before is complete.
         let mut before_end = Vec::new();
         let mut begun: BTreeMap<SourceId, Begun> = BTreeMap::new();
@@ -70,8 +72,9 @@ impl Survey {
                     }
                     Event::SnapshotEnd { left_out, .. } => {
                         let ended = begun.remove(source).filter(|_| *left_out == 0);
-                        let fit = ended.filter(|ended| !ended.is_late || snapshots.is_empty());
-                        snapshots.extend(fit.map(|ended| ended.at));
+                        let is_first = || snapshots.iter().all(|(other, _)| other != source);
+                        let fit = ended.filter(|ended| !ended.is_late || is_first());
+                        snapshots.extend(fit.map(|ended| (*source, ended.at)));
                     }
                     _ => {}
                 }
@@ -86,6 +89,14 @@ impl Survey {
         snapshots.splice(..0, before_end);
         let summary = Summary::new(source, &timeline);
         Ok(Self { summary, snapshots, ticks, end })
+    }
+
+    /// Without the snapshots of other loops than the one that is re-executed: it cannot begin there.
+    pub(super) fn only(mut self, recorded: &Recorded) -> Self {
+        if let Some(chosen) = recorded.chosen() {
+            self.snapshots.retain(|(source, _)| *source == chosen.source);
+        }
+        self
     }
 }
 

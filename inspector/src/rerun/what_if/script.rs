@@ -25,6 +25,7 @@ use loop_traces::summary::OpenTickSummary;
 use super::cost::Costs;
 use super::measure::Measure;
 use crate::rerun::budget::{Meter, bytes_of};
+use crate::rerun::loops::Wanted;
 use crate::rerun::{Chosen, RerunError};
 
 /// An index into [`Script::runs`].
@@ -290,7 +291,7 @@ pub(super) struct Left {
 
 impl Script {
     /// Reads `source` to its end.
-    pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+    pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<Self, RerunError> {
         read::read(source, wanted)
     }
 

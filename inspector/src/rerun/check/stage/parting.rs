@@ -20,14 +20,15 @@ impl Stage {
     /// Describes what happened, at the time of the recorded event; with the exact numbers where words may round them.
     pub(super) fn words(&self, told: &Event<Ticks>, event: Event<()>) -> String {
         let Some(entry) = self.recorded.front() else { return String::new() };
-        let text = crate::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.labels);
+        let text =
+            crate::describe::event(entry.at, &told.map_time(|_| entry.at), &self.recorded.stream.labels);
         let differs =
             differences(entry.event, event).map_or_else(String::new, |fields| format!("  ({fields})"));
         format!("{}  {text}{differs}", told.name())
     }
 
     fn line(&self, entry: &Entry) -> String {
-        let text = crate::describe::event(entry.at, &entry.told, &self.recorded.labels);
+        let text = crate::describe::event(entry.at, &entry.told, &self.recorded.stream.labels);
         format!("{}  {text}", entry.told.name())
     }
 
@@ -37,6 +38,7 @@ impl Stage {
         let after = self.recorded.ahead().skip(1).take(2).map(|entry| self.line(entry)).collect();
         self.diverged = Some(Box::new(Divergence {
             tick: self.tick,
+            loop_number: 1,
             at_ns: entry.at.ns_since(self.began),
             recorded: self.line(entry),
             happened: happened.to_owned(),

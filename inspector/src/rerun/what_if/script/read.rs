@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use loop_core::gc::GcState;
-use loop_probes::event::{Event, GcAction, Origin, Outcome, PolicyField, RefKind, StopReason};
+use loop_probes::event::{Event, GcAction, LabelKind, Origin, Outcome, PolicyField, RefKind, StopReason};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -21,7 +21,7 @@ use super::{Arm, Came, Left, NONE, Run, RunId, Script, Source, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
 use crate::rerun::budget::{KEPT_BYTES, bytes_of, table_bytes};
-use crate::rerun::loops::Loops;
+use crate::rerun::loops::{Loops, Wanted};
 
 /// Maximum number of loops read at once.
 const LOOPS_MAX: usize = 16;
@@ -95,8 +95,8 @@ struct Slot {
     left: Left,
 }
 
-/// Reads `source` to its end: the loop named `wanted`, or the one with the most ticks.
-pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Script, RerunError> {
+/// Reads `source` to its end: the loop that is `wanted`.
+pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<Script, RerunError> {
     let mut blank = finish::blank(source);
     let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
     let mut batch = Vec::new();
@@ -143,6 +143,8 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Option<&str>) -> Result
     if !begun.started {
         return Err(RerunError::NoWholeTick { name: blank.name });
     }
+    // Its re-execution has the name that it has in reports of the whole recording.
+    blank.labels.learn(LabelKind::Source, chosen.source.0, &chosen.name);
     let before_ns = begun.begin.ns_since(slot.first_at);
     let open_tick = begun.open_tick(source, &blank.labels);
     let mut script = begun.finish(&mut slot.left);
