@@ -346,7 +346,11 @@ impl Figures {
             extent.source == fired.source && extent.task == task && extent.kind == TASK_RAN
         };
         let run = self.extents.iter().find(on_it).unwrap_or_else(|| panic!("task {task} never ran"));
-        let overlap = run.end.min(fired.fired).saturating_sub(run.start.max(fired.due));
+        // For those who wait, the task of a timer starts when the timer fired.
+        let is_timers = |other: &&Fired| other.source == fired.source && other.task == task;
+        let fired_at = self.fired.iter().find(is_timers).map_or(0, |other| other.fired);
+        let start = run.start.max(fired_at);
+        let overlap = run.end.min(fired.fired).saturating_sub(start.max(fired.due));
         let inside = |extent: &&Extent| {
             let same = extent.kind == TASK_RAN && extent.task == task;
             !same && extent.source == run.source && run.start <= extent.start && extent.end <= run.end

@@ -63,7 +63,14 @@ pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize)
     book(start, end, nodes, Spans::AreTheTasks, lines, |piece| (!piece.polled).then_some(piece.what))
 }
 
-pub(crate) fn waited(kind: Waiter, start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
+pub(crate) fn waited(
+    kind: Waiter,
+    start: Timestamp,
+    end: Timestamp,
+    mut nodes: Nodes,
+    lines: usize,
+) -> Ledger {
+    nodes.start_when_fired();
     // Only the poll in progress when the wait began can have been woken for it.
     let what = |piece: &Piece| if piece.start == start { piece.of(kind, start) } else { piece.what };
     book(start, end, nodes, Spans::AreTheTasks, lines, |piece| Some(what(piece)))

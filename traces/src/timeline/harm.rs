@@ -406,7 +406,8 @@ impl Timeline {
             Some((lane, charges)) => {
                 let begin = lane.begin(from, charges);
                 if begin < end {
-                    let nodes = self.gathered_for_wait(source, begin, end);
+                    let mut nodes = self.gathered_for_wait(source, begin, end);
+                    nodes.start_when_fired();
                     nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
                 }
                 let mut near = Near::default();

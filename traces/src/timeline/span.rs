@@ -108,6 +108,8 @@ pub enum SpanKind {
         task: TaskId,
         /// Time from due to fired.
         lag_ns: u64,
+        /// When it fired, which is not before this point.
+        fired: Timestamp,
         /// Periods skipped.
         skipped: u32,
     },
@@ -217,8 +219,8 @@ impl TickSpan {
             }
             Event::Span { label, start } => (start, SpanKind::Span { label }),
             Event::TimerFired { timer, tag, task, skipped, .. } => {
-                let (due, began) = stamped.timer_wait()?;
-                (at, SpanKind::Timer { timer, tag, task, lag_ns: began.ns_since(due), skipped })
+                let (due, fired) = stamped.timer_wait()?;
+                (at, SpanKind::Timer { timer, tag, task, lag_ns: fired.ns_since(due), fired, skipped })
             }
             Event::SignalDelivered { signo, task, arrived } => {
                 (at, SpanKind::Signal { signo, task, latency_ns: at.ns_since(arrived) })

@@ -36,11 +36,13 @@ pub(crate) struct Node {
     pub(crate) woken: bool,
     /// For a part of a poll: the extent of the whole poll.
     whole: (Timestamp, Timestamp),
+    /// For a timer's task: when the timer fired. Its record may start earlier, because it is of another clock.
+    fired: Option<Timestamp>,
 }
 
 impl Node {
     pub(crate) const fn new(start: Timestamp, end: Timestamp, what: What, layer: Layer) -> Self {
-        Self { start, end, what, layer, woken: false, whole: (start, end) }
+        Self { start, end, what, layer, woken: false, whole: (start, end), fired: None }
     }
 
     fn has_extent_of(&self, other: &Self) -> bool {
@@ -91,6 +93,7 @@ pub(crate) enum Spans {
 pub(crate) struct Nodes {
     pub(crate) list: Vec<Node>,
     last_run: Option<(TaskId, Tag)>,
+    last_fired: Option<(TaskId, Timestamp)>,
 }
 
 impl Nodes {
@@ -99,13 +102,25 @@ impl Nodes {
         for span in spans {
             match span.what {
                 SpanKind::Poll { reason, timeout_ns, .. } => self.add_poll(span, reason, timeout_ns),
+                SpanKind::Timer { task, fired, .. } => self.last_fired = Some((task, fired)),
                 _ => {
                     if let Some(what) = self.what(&span.what, thinned) {
-                        self.push(Node::new(span.start, span.end, what, Layer::Ran));
+                        let fired = self.last_fired.filter(|(task, _)| what.is_task(*task));
+                        let fired = fired.map(|(_, fired)| fired);
+                        let node = Node::new(span.start, span.end, what, Layer::Ran);
+                        self.push(Node { fired, ..node });
                     }
                 }
             }
         }
+    }
+
+    /// Lets the tasks of timers start when their timers fired, so that none is a part of its own timer's wait.
+    pub(crate) fn start_when_fired(&mut self) {
+        for node in &mut self.list {
+            node.start = node.fired.map_or(node.start, |fired| node.start.max(fired));
+        }
+        self.list.retain(|node| node.start < node.end);
     }
 
     /// Adds the spans of a tick, or the part of one, from `start` to `end`. `thinned`: its shortest ones are not among

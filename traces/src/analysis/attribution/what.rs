@@ -73,6 +73,11 @@ pub enum What {
 }
 
 impl What {
+    /// Whether it is this task.
+    pub(crate) fn is_task(self, id: TaskId) -> bool {
+        matches!(self, Self::Task { task, .. } if task == id)
+    }
+
     /// Its display name: `task ReadFile #12`, `phase timers`, `unattributed`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {

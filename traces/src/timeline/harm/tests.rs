@@ -179,6 +179,23 @@ fn a_task_that_polls_by_itself_is_to_blame_for_it() {
 }
 
 #[test]
+fn a_timers_task_does_not_delay_its_timer() {
+    // The record of the task starts before the clock reading that found the timer due.
+    let (timer, task, due, fired) = (TimerId(1), TaskId(9), Timestamp(40), Timestamp(103));
+    let fired = Event::TimerFired { timer, tag: Tag(5), task, due, fired, skipped: 0 };
+    let mut timeline = Timeline::new(strict());
+    timeline.extend(&[begin(1, 0), ran(1, 1, 40, 40, 100), at(100, fired), ran(9, 5, 100, 100, 160)]);
+    timeline.extend(&[ran(3, 3, 120, 160, 170), end(1, 0, 180)]);
+    let own = of(&timeline, Cause::Tasks(Tag(5))).unwrap();
+    assert_eq!((own.lateness_ns, own.victims), ([0, 0, 40], [0, 0, 1]));
+    let late = &timeline.late_timers()[0];
+    assert_eq!((late.what.lag_ns(), late.blame.of(&What::Task { task, tag: Tag(5) })), (63, 0));
+    assert_eq!(late.blame.total_ns, 63);
+    // Its run is all of it.
+    assert_eq!(own.run_ns, Some(60));
+}
+
+#[test]
 fn posts_and_signals_that_arrive_during_a_poll_wait_for_its_wakeup() {
     let poll =
         Event::Poll { reason: PollReason::Timer, ready: 0, timeout_ns: Some(300), start: Timestamp(10) };
