@@ -7,11 +7,15 @@
 //! time asleep added. Whether it went on is seen from which of the two more anchors agree on.
 
 use super::sleeps::{Sleep, Sleeps};
-use super::{ANCHOR_NS_MAX, DRIFT_PARTS, Piece, slope};
+use super::{ANCHOR_NS, ANCHOR_NS_MAX, DRIFT_PARTS, Piece, slope};
 use crate::clock::{Anchor, TickUnit};
+use crate::ids::Ticks;
 
 /// Two anchors say nothing about one that is further away than this many times their distance.
 const REACH: u64 = 8;
+
+/// Recorders take an anchor at least this long after the first two, so records further away than this miss one.
+const ALONE_NS: u64 = 50_000_000;
 
 /// Fewest anchors on one line for another one to be the damaged one: with fewer, any two would do.
 const MAJORITY: usize = 3;
@@ -39,6 +43,22 @@ impl Agreement {
         }
         let jumping = Self::with(unit, anchors, own, measured(anchors, Sleeps::new(sleeps)));
         if jumping.contradicting < plain.contradicting { jumping } else { plain }
+    }
+
+    /// Adds the error of times up to `newest`, if the anchors that tell the rate are too close together for them: those
+    /// that were taken since are missing.
+    pub(crate) fn reaching(mut self, unit: TickUnit, newest: Ticks) -> Self {
+        let line = match unit {
+            TickUnit::Tsc => best_line(&self.kept, None),
+            TickUnit::Monotonic => None,
+        };
+        let Some(line @ Line::Through(_, last, slope)) = line else { return self };
+        let (ns, length_ns) = (last.monotonic.0, line.length_ns().max(1));
+        let distance_ns = Piece { ticks: last.ticks.0, ns, slope }.convert(newest.0).saturating_sub(ns);
+        if distance_ns > ALONE_NS && distance_ns > length_ns.saturating_mul(REACH) {
+            self.error_ns = self.error_ns.max((distance_ns / length_ns).saturating_mul(ANCHOR_NS));
+        }
+        self
     }
 
     fn with(unit: TickUnit, anchors: &[Anchor], own: Option<Anchor>, sleeps: Sleeps) -> Self {

@@ -75,9 +75,9 @@ impl ProcessReader {
         anchors.extend(self.rings.anchors());
         let unit = self.clock.unit();
         let agreement = Agreement::of(unit, &anchors, self.image.own_anchor(self.clock), sleeps);
-        if agreement.contradicting > 0 || !agreement.sleeps.is_empty() {
-            self.map = ClockMap::agreed(unit, &agreement);
-        }
+        // The latest anchor of the header may be damaged, or just being written: then those in the rings say the rate.
+        let newest = self.rings.newest_at().unwrap_or_default();
+        self.map = ClockMap::agreed(unit, &agreement.reaching(unit, newest));
     }
 
     /// Looks whether the machine slept since the last call, before times of after that are converted.

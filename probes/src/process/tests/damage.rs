@@ -247,6 +247,55 @@ fn anchors_that_contradict_each_other_are_noticed() {
     assert_eq!(reader.clock_faults().error_ns_max, u64::MAX);
 }
 
+/// A ring file of a process that died three seconds after its start, without the stamp of the header's latest anchor:
+/// by how much the time of its last record is wrong, and by how much times may be wrong. The second anchor of the header
+/// is late by two microseconds.
+fn without_latest_anchor(calibrates: bool) -> Option<[u64; 2]> {
+    const AGO_NS: u64 = 3_000_000_000;
+    const APART_NS: u64 = 1_000_000;
+    let clock = SystemClock::new();
+    if clock.unit() != TickUnit::Tsc {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+    let recorder = session.recorder("loop");
+    let before = clock.anchor();
+    std::thread::sleep(Duration::from_millis(50));
+    let now = clock.anchor();
+    let (ticks, ns) = (now.ticks.0 - before.ticks.0, now.monotonic.ns_since(before.monotonic));
+    let ticks = |of_ns: u64| (u128::from(ticks) * u128::from(of_ns) / u128::from(ns)) as u64;
+    recorder.record(Ticks(now.ticks.0 - ticks(AGO_NS)), Event::TickStart { tick: 1 });
+    if calibrates {
+        let Anchor { ticks, monotonic, wall_ns } = now;
+        recorder.record(ticks, Event::Calibration { ticks, monotonic, wall_ns });
+    }
+    recorder.record(now.ticks, Event::TickStart { tick: 2 });
+    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
+    for (word, since_ns, late_ns) in [(head::ANCHOR_FIRST, 0, 0), (head::ANCHOR_SECOND, APART_NS, 2_000)] {
+        let at = now.ticks.0 - ticks(AGO_NS) + ticks(since_ns);
+        let monotonic = now.monotonic.0 - AGO_NS + since_ns + late_ns;
+        bytes[word * 8..][..8].copy_from_slice(&at.to_ne_bytes());
+        bytes[(word + 1) * 8..][..8].copy_from_slice(&monotonic.to_ne_bytes());
+    }
+    bytes[head::ANCHOR_LATEST * 8..][..8].fill(0);
+    let path = folder.path().join("copy.ring");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    let last = flush(&mut reader).last().unwrap().at;
+    Some([last.0.abs_diff(now.monotonic.0), reader.clock_faults().error_ns_max])
+}
+
+#[test]
+fn a_damaged_latest_anchor_is_replaced_by_a_calibration_or_its_absence_told() {
+    if let Some([wrong_ns, told_ns]) = without_latest_anchor(true) {
+        assert!(wrong_ns <= 1_000_000 && told_ns == 0, "{wrong_ns} {told_ns}");
+    }
+    if let Some([wrong_ns, told_ns]) = without_latest_anchor(false) {
+        assert!(wrong_ns > 1_000_000 && told_ns >= wrong_ns, "{wrong_ns} {told_ns}");
+    }
+}
+
 /// A ring file of a process that ran while the machine slept for five seconds, through which the record clock went on.
 /// Returns what its times were wrong by, and whether they are right before and after it.
 fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
