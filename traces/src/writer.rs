@@ -85,6 +85,8 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     pending_events: u32,
     pending_first: Timestamp,
     pending_last: Timestamp,
+    /// The latest time of all blocks so far.
+    latest: Timestamp,
     pending_labels: Vec<u8>,
     only_labels: bool,
     /// Whether the gathered events include what an emitter is doing now.
@@ -166,6 +168,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             pending_events: 0,
             pending_first: Timestamp(0),
             pending_last: Timestamp(0),
+            latest: Timestamp(0),
             pending_labels: Vec::new(),
             only_labels: false,
             pending_now: false,
@@ -378,6 +381,10 @@ impl<W: TraceOutput> TraceWriter<W> {
     fn fill_block(&mut self, kind: BlockKind) -> Result<BlockHeader, WriteError> {
         let compressed = self.compressor.compress(&self.raw).map_err(|source| self.failure(source))?;
         let of_records = kind == BlockKind::RECORDS;
+        if of_records {
+            // An event may be older than those of the last block: then the times would go back.
+            self.latest = self.latest.max(self.pending_last);
+        }
         let header = |codec, payload: &[u8]| BlockHeader {
             kind,
             codec,
@@ -386,7 +393,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             records: if of_records { self.pending.len() as u32 } else { 0 },
             events: if of_records { self.pending_events } else { 0 },
             first: self.pending_first,
-            last: self.pending_last,
+            last: self.latest.max(self.pending_last),
             payload_crc: crc32fast::hash(payload),
         };
         let packed = header(Codec::ZSTD, &compressed);

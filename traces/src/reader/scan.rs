@@ -1,7 +1,7 @@
 //! Finds the blocks of a trace: by the index if the trace was finished, by walking from header to header if not, and by
 //! searching for the next header after a damaged one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -46,10 +46,14 @@ pub(super) fn scan<R: Read + Seek>(input: &mut R, path: &Path) -> Result<Scanned
 /// Two blocks of one instant can be equal without being copies.
 fn leave_out_copies(blocks: &mut Vec<BlockPlace>, damage: &mut Vec<Damage>) {
     let mut seen = HashSet::new();
+    let mut codecs = HashMap::new();
     blocks.retain(|BlockPlace { offset, header }| {
-        let is_copy = header.kind == BlockKind::RECORDS
-            && header.first < header.last
-            && !seen.insert((header.first, header.last, header.records, header.raw_bytes));
+        let mut is_copy = false;
+        if header.kind == BlockKind::RECORDS && header.first < header.last {
+            let shape = (header.first, header.last, header.records, header.raw_bytes);
+            let is_recoded = codecs.insert(shape, header.codec).is_some_and(|codec| codec != header.codec);
+            is_copy = is_recoded || !seen.insert((shape, header.payload_crc));
+        }
         if is_copy {
             damage.push(Damage::surplus(*offset, header.end(*offset), DamageKind::Copy));
         }

@@ -193,3 +193,24 @@ fn the_demo_like_stream_takes_less_than_twelve_bytes_a_record() {
     let per_record = stats.bytes as f64 / stats.records as f64;
     assert!(per_record < 12.0, "{per_record}");
 }
+
+#[test]
+fn events_that_are_older_than_the_last_block_are_no_damage() {
+    let event = |at, label| Stamped {
+        at: Timestamp(at),
+        source: loop_probes::ids::SourceId(1),
+        event: Event::Mark { label: loop_probes::ids::LabelId(label) },
+    };
+    let mut file = Vec::new();
+    let options = WriteOptions { records_per_block: 1, ..WriteOptions::default() };
+    let events = [event(50, 1), event(20, 2), event(30, 3), event(60, 4)];
+    let mut writer =
+        TraceWriter::new(&mut file, Path::new("t"), &Script::default().metadata(), options).unwrap();
+    events.iter().for_each(|event| writer.append(&[*event]).unwrap());
+    writer.finish().unwrap();
+    let (reader, read) = read_all(&file);
+    assert_eq!((read, reader.damage()), (events.to_vec(), &[][..]));
+    let records = reader.blocks().iter().filter(|block| block.header.kind == BlockKind::RECORDS);
+    let times: Vec<_> = records.map(|block| (block.header.first.0, block.header.last.0)).collect();
+    assert_eq!(times, [(50, 50), (20, 50), (30, 50), (60, 60)]);
+}
