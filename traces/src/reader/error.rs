@@ -182,11 +182,13 @@ impl Damage {
         // If the payload is as it was written and cannot be read, the header is wrong. No writer writes an empty block.
         let is_believed =
             !matches!(kind, DamageKind::Compression | DamageKind::Columns(_)) && header.records > 0;
+        // The times of an entry without records are as little known as their number.
+        let is_dated = is_of_records && (header.records > 0 || kind != DamageKind::NotThere);
         Self {
             offset,
             bytes: BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes),
             records: (is_believed || !is_of_records).then_some(u64::from(header.records)),
-            times: is_of_records.then_some((header.first, header.last)),
+            times: is_dated.then_some((header.first, header.last)),
             kind,
         }
     }

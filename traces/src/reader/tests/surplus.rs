@@ -167,3 +167,26 @@ fn a_block_that_only_the_index_has_is_lost() {
         assert!(is_first || at == events as usize, "{at} {events}");
     }
 }
+
+#[test]
+fn an_index_entry_without_records_says_nothing_about_their_time() {
+    let file = file_of(&script(), SMALL);
+    let events = script().events();
+    let [first, last] = [events[0].at, events.last().unwrap().at];
+    for (offset, at) in [(1 << 40, 0), (1 << 40, 1 << 60), (30, 0), (30, 1 << 60)] {
+        let mut reader = open(&file).unwrap();
+        let records = reader.blocks().iter().find(|block| block.header.kind == BlockKind::RECORDS).unwrap();
+        let header = BlockHeader { records: 0, first: Timestamp(at), last: Timestamp(at), ..records.header };
+        let damage = Damage::of_block(offset, &header, DamageKind::NotThere);
+        reader.place_gap(&damage);
+        reader.note(damage);
+        let read = drain(&mut reader);
+        assert_eq!(lost(&read), 1);
+        assert_eq!((reader.counts().lost_records, reader.counts().uncounted_gaps), (1, 1));
+        let times = |stamped: &Stamped| match stamped.event {
+            Event::Lost { from, .. } => [from, stamped.at],
+            _ => [stamped.at; 2],
+        };
+        assert!(read.iter().flat_map(times).all(|at| (first..=last).contains(&at)), "{offset} {at}");
+    }
+}
