@@ -199,6 +199,15 @@ struct Smallest {
     arrivals: Vec<(u64, String)>,
 }
 
+/// One re-execution.
+struct Tried {
+    /// The summary of the re-executed loop's part of the recording.
+    before: Summary,
+    after: Summary,
+    /// Whether it satisfies the condition.
+    holds: bool,
+}
+
 struct Search<'a> {
     keep: &'a Condition,
     limits: Limits<'a>,
@@ -288,17 +297,20 @@ impl<'a> Search<'a> {
     /// Re-executes the whole recording, which then is the smallest part known to be sufficient.
     fn holds_again(&mut self, name: &str, recorded: &Summary, whole: &Recorded) -> Result<(), MinimizeError> {
         match self.execute(whole, Filter::default())? {
-            Some((_, true)) => Ok(()),
-            Some((again, false)) => {
+            Some(tried) if tried.holds => Ok(()),
+            Some(Tried { before, after, .. }) => {
                 let (condition, name) = (self.keep.to_string(), loop_probes::text::printable(name));
-                let (recorded, again) = (self.value(recorded), self.value(&again));
+                let (recorded, again) = (self.value(recorded), self.value(&after));
                 let others = whole.chosen().is_some_and(|chosen| !chosen.others.is_empty());
                 match whole.chosen().filter(|_| others && self.keep.metric.loop_name().is_none()) {
                     Some(Chosen { name: only, .. }) => {
                         let only = only.clone();
                         Err(MinimizeError::NotInLoop { condition, name, recorded, only, again })
                     }
-                    None => Err(MinimizeError::NotAgain { condition, name, recorded, again }),
+                    None => {
+                        let why = error::why_not_again(&before, &after);
+                        Err(MinimizeError::NotAgain { condition, name, recorded, again, why })
+                    }
                 }
             }
             None if self.is_stopped() => Err(self.stopped()),
@@ -306,13 +318,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Re-executes a part. Returns `None` if the time ran out; otherwise what it showed, and whether that satisfies the
-    /// condition: if so, it becomes the smallest so far.
-    fn execute(
-        &mut self,
-        recorded: &Recorded,
-        filter: Filter,
-    ) -> Result<Option<(Summary, bool)>, RerunError> {
+    /// Re-executes a part. Returns `None` if the time ran out. A part that satisfies the condition becomes the smallest so
+    /// far.
+    fn execute(&mut self, recorded: &Recorded, filter: Filter) -> Result<Option<Tried>, RerunError> {
         let names = ["a.looptrace", "b.looptrace"].map(|name| self.folder.path().join(name));
         let is_kept = |path: &&PathBuf| self.smallest.as_ref().is_some_and(|kept| kept.recording == **path);
         let recording = names.iter().find(|path| !is_kept(path)).unwrap_or(&names[0]).clone();
@@ -320,7 +328,7 @@ impl<'a> Search<'a> {
         let Some(answer) = recorded.what_if_until(&changes, Some(&recording), &self.end)? else {
             return Ok(None);
         };
-        let summary = answer.after.summary;
+        let (before, summary) = (answer.before.summary, answer.after.summary);
         let holds = self.keep.holds(&summary) == Some(true);
         if holds {
             let whole = recorded.span_ns();
@@ -332,7 +340,7 @@ impl<'a> Search<'a> {
             let size = Size { span_ns, arrivals: arrivals.len(), ..size(recorded, &summary, self.keep) };
             self.smallest = Some(Smallest { recording, size, arrivals });
         }
-        Ok(Some((summary, holds)))
+        Ok(Some(Tried { before, after: summary, holds }))
     }
 
     fn value(&self, summary: &Summary) -> String {
@@ -349,7 +357,7 @@ impl<'a> Search<'a> {
         match self.execute(recorded, filter) {
             Ok(tried) => {
                 self.tries += u32::from(tried.is_some());
-                tried.map(|(_, holds)| holds)
+                tried.map(|tried| tried.holds)
             }
             Err(error) => {
                 self.failed = Some(error);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use loop_traces::source::SourceError;
-use loop_traces::units::duration;
+use loop_traces::summary::Summary;
+use loop_traces::units::{count, counted, duration};
 
 use crate::rerun::RerunError;
 
@@ -40,8 +41,7 @@ pub enum MinimizeError {
     },
     /// The condition does not hold in a re-execution.
     #[error(
-        "{condition} holds in {name}, where it is {recorded}, and not in its re-execution, where it is {again}: what made \
-         it so is nothing that a re-execution repeats, such as a machine that was busy otherwise"
+        "{condition} holds in {name}, where it is {recorded}, and not in its re-execution, where it is {again}: {why}"
     )]
     NotAgain {
         /// The condition.
@@ -52,6 +52,8 @@ pub enum MinimizeError {
         recorded: String,
         /// The value in its re-execution.
         again: String,
+        /// The reason, as far as it is known.
+        why: String,
     },
     /// The condition does not hold in the re-execution of the one loop that was selected.
     #[error(
@@ -105,5 +107,25 @@ pub enum MinimizeError {
 impl From<SourceError> for MinimizeError {
     fn from(error: SourceError) -> Self {
         Self::Rerun(error.into())
+    }
+}
+
+/// Why a condition does not hold in the re-execution of a whole recording: the model did not repeat the program, or the
+/// cause is outside of it.
+pub(super) fn why_not_again(before: &Summary, after: &Summary) -> String {
+    let fired = |summary: &Summary| summary.timers.fired.unwrap_or(0);
+    let tasks = (before.tasks.count, after.tasks.count, "task", "tasks");
+    let differs = [tasks, (fired(before), fired(after), "timer firing", "timer firings")];
+    let differs = differs.into_iter().filter(|(before, after, ..)| before != after);
+    let differs: Vec<String> = differs
+        .map(|(before, after, one, many)| {
+            format!("{} instead of {}", counted(after, one, many), count(before))
+        })
+        .collect();
+    if differs.is_empty() {
+        "what made it so is nothing that a re-execution repeats, such as a machine that was busy otherwise"
+            .to_owned()
+    } else {
+        format!("the re-execution does not repeat the recording: {}", differs.join(", "))
     }
 }

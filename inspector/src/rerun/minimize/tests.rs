@@ -7,7 +7,9 @@ use std::time::Duration;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, RERUN_OF, SourceError};
+use loop_traces::summary::Summary;
 
+use super::error::why_not_again;
 use super::survey::Survey;
 use super::{Ended, Limits, MinimizeError, Minimized, minimize};
 use crate::rerun::what_if::Stop;
@@ -114,4 +116,21 @@ fn what_only_the_tick_shows_in_which_the_recording_ends_is_refused_for_that() {
     assert_eq!(found.ended, Ended::Minimal);
     assert!(found.before.span_ns < 1_000_000_000, "the hang is not part of it: {:?}", found.before);
     assert_shows_it(&output);
+}
+
+/// A summary in which this many tasks ran and this many timers fired.
+fn summary(tasks: u64, fired: u64) -> Summary {
+    let mut summary = Survey::of(&mut shop()).unwrap().summary;
+    (summary.tasks.count, summary.timers.fired) = (tasks, Some(fired));
+    summary
+}
+
+#[test]
+fn a_model_that_loses_tasks_blames_no_machine() {
+    let lost = why_not_again(&summary(23, 11), &summary(4, 1));
+    assert_eq!(
+        lost,
+        "the re-execution does not repeat the recording: 4 tasks instead of 23, 1 timer firing instead of 11"
+    );
+    assert!(why_not_again(&summary(23, 11), &summary(23, 11)).contains("a machine that was busy otherwise"));
 }

@@ -115,7 +115,8 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     match run.outcome {
         Outcome::Failed | Outcome::Panicked => cx.fail("failed in the recording too"),
         Outcome::Reload => cx.reload(),
-        Outcome::Done | Outcome::Cancelled | Outcome::Pending => {}
+        Outcome::Done => {}
+        outcome @ (Outcome::Cancelled | Outcome::Pending) => cx.replay().end_as(outcome),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What-if on recordings of which every nanosecond is known: of loops in a virtual world that takes no time itself.
 
 pub(in crate::rerun) mod cut;
+mod futures;
 mod hostile;
 mod later;
 mod own_time;

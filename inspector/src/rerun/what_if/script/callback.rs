@@ -23,9 +23,10 @@ impl Reading {
         outcome: Outcome,
     ) {
         let open = std::mem::take(&mut self.open);
-        let is_earlier =
-            |(at, parent, _): &Deed| parent.is_none_or(|parent| Some(parent) != task) && *at < start;
-        let own = open.iter().position(|act| !is_earlier(act)).unwrap_or(open.len());
+        // A callback starts at the time of its predecessor's end, so an act at that time is either's. Its parent says
+        // whose: the poll of a woken future is queued right after the callback that woke it.
+        let is_own = |(at, parent, _): &Deed| parent.map_or(*at >= start, |parent| Some(parent) == task);
+        let own = open.iter().rposition(|act| !is_own(act)).map_or(0, |earlier| earlier + 1);
         self.add_to_last(&open[..own]);
         self.last_end = end;
         let first = self.script.acts.len() as u32;

@@ -4,7 +4,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};
 
 use super::read::Reading;
-use super::{Came, Job, RunId, What};
+use super::{Arrival, Came, Job, RunId, Source, What};
 use crate::rerun::act::{Act, Done};
 
 /// Maximum number of span and mark labels: a session keeps no more.
@@ -22,7 +22,10 @@ impl Reading {
                 parent = by;
                 Some(What::Post(self.expect(task, tag)))
             }
-            Act::Immediate(task, tag) => Some(What::Immediate(self.expect(task, tag))),
+            Act::Immediate(task, tag) => {
+                self.immediates.insert(task);
+                Some(What::Immediate(self.expect(task, tag)))
+            }
             Act::AfterLoop(task, tag, _) => Some(What::AfterLoop(self.expect(task, tag))),
             Act::ClearImmediate(task) => {
                 self.expected.remove(&task).map(|run| What::ClearImmediate(self.follow(run)))
@@ -94,6 +97,16 @@ impl Reading {
             | Act::ReferenceSource(None, _) => None,
         };
         self.open.extend(what.map(|what| (at, parent, what)));
+    }
+
+    pub(super) fn came(&mut self, at: Timestamp, what: Came) {
+        let at_ns = at.max(self.begin).as_ns();
+        self.script.arrivals.push(Arrival { at_ns, what });
+    }
+
+    pub(super) fn new_source(&mut self, tag: Tag, interest: u8, referenced: bool) -> u32 {
+        self.script.sources.push(Source { tag, id: None, label: None, interest, referenced });
+        (self.script.sources.len() - 1) as u32
     }
 
     /// Spans and marks of the program.

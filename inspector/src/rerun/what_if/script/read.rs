@@ -3,10 +3,12 @@
 //! A callback is recorded at its end, after the events for its acts. So acts are collected until a callback ends, and
 //! become its own. Acts between two callbacks belong to the one that ended.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use loop_core::gc::GcState;
-use loop_probes::event::{Event, GcAction, LabelKind, Origin, Outcome, PolicyField, RefKind, StopReason};
+use loop_probes::event::{
+    Event, GcAction, LabelKind, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,
+};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -17,7 +19,7 @@ use super::beside::Beside;
 use super::callback::Deed;
 use super::keys::Keys;
 use super::pending::Pending;
-use super::{Arm, Came, Left, NONE, Run, RunId, Script, Source, What, finish};
+use super::{Arm, Came, Left, NONE, Run, RunId, Script, What, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
 use crate::rerun::budget::{KEPT_BYTES, bytes_of, table_bytes};
@@ -46,6 +48,8 @@ pub(super) struct Reading {
     pub(super) script: Script,
     /// Announced callbacks, by recorded number.
     pub(super) expected: HashMap<TaskId, RunId>,
+    /// Those of them that are immediates: of these, the outcome `cancelled` says that another callback cleared them.
+    pub(super) immediates: HashSet<TaskId>,
     pub(super) timers: HashMap<TimerId, Timer>,
     pub(super) sources: HashMap<IoSource, u32>,
     pub(super) jobs: HashMap<TaskId, u32>,
@@ -194,6 +198,7 @@ impl Reading {
             end: first.at,
             script,
             expected: HashMap::new(),
+            immediates: HashSet::new(),
             timers: HashMap::new(),
             sources: HashMap::new(),
             jobs: HashMap::new(),
@@ -223,6 +228,7 @@ impl Reading {
     fn bytes(&self) -> u64 {
         let script = &self.script;
         let tables = table_bytes::<TaskId, RunId>(self.expected.len())
+            + table_bytes::<TaskId, ()>(self.immediates.len())
             + table_bytes::<TimerId, Timer>(self.timers.len())
             + table_bytes::<IoSource, u32>(self.sources.len())
             + table_bytes::<TaskId, u32>(self.jobs.len())
@@ -273,6 +279,9 @@ impl Reading {
             }
             Event::SnapshotTask { task, tag, queue, .. } => {
                 let run = self.expect(task, tag);
+                if queue == Queue::Immediates {
+                    self.immediates.insert(task);
+                }
                 self.script.start.tasks.push((queue, run));
             }
             Event::SnapshotDeferred { key, kept } if self.deferred.has_room() => {
@@ -320,8 +329,10 @@ impl Reading {
     fn see_own(&mut self, at: Timestamp, event: Event) {
         self.overheads.see(at, &event);
         self.outside.see(at, &event, &mut self.script);
-        // Only clearable tasks end as cancelled.
-        let role = self.acts.feed(at, &event, |_| true);
+        let role = self.acts.feed(at, &event, |task| self.immediates.contains(&task));
+        if let Event::TaskRan { task, .. } = event {
+            self.immediates.remove(&task);
+        }
         while let Some(done) = self.acts.settled() {
             self.did(done);
         }
@@ -418,11 +429,6 @@ impl Reading {
         (self.script.runs.len() - 1) as RunId
     }
 
-    pub(super) fn came(&mut self, at: Timestamp, what: Came) {
-        let at_ns = at.max(self.begin).as_ns();
-        self.script.arrivals.push(super::Arrival { at_ns, what });
-    }
-
     pub(super) fn arm(
         &mut self,
         id: TimerId,
@@ -457,11 +463,6 @@ impl Reading {
             earlier => self.script.runs[earlier as usize].next = run,
         }
         timer.fired = run;
-    }
-
-    pub(super) fn new_source(&mut self, tag: Tag, interest: u8, referenced: bool) -> u32 {
-        self.script.sources.push(Source { tag, id: None, label: None, interest, referenced });
-        (self.script.sources.len() - 1) as u32
     }
 
     fn known_source(&mut self, id: IoSource, tag: Tag, readiness: u8) -> u32 {

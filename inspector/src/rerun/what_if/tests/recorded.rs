@@ -10,7 +10,7 @@ use loop_core::sim::{Sim, SimSource};
 use loop_core::task::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, HeapHost, TagOf};
 use loop_probes::event::{Event, LabelKind};
-use loop_probes::ids::{SourceId, Tag, Timestamp};
+use loop_probes::ids::{SourceId, Tag, Ticks, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
 use loop_probes::stamped::Stamped;
@@ -19,6 +19,9 @@ use loop_probes::text::InlineText;
 use loop_traces::source::{MemorySource, SourceKind};
 
 type Cx<'a, 'b> = &'a mut Context<'b, Builtin>;
+
+/// An event as a recorder captures it.
+type Captured = (Ticks, Event<Ticks>);
 
 const fn us(us: u64) -> Duration {
     Duration::from_micros(us)
@@ -80,15 +83,20 @@ pub(in crate::rerun) fn shop() -> MemorySource {
     event_loop.with(|cx| set_up(cx, &sim, &source, &store));
     event_loop.run().unwrap();
     drop(event_loop);
+    stamped(capture.take(), jobs.take())
+}
+
+/// The events of a loop and of its workers as a source.
+pub(super) fn stamped(own: Vec<Captured>, jobs: Vec<Captured>) -> MemorySource {
     let stamp = |source| {
-        move |(at, event): (loop_probes::ids::Ticks, Event<loop_probes::ids::Ticks>)| Stamped {
+        move |(at, event): Captured| Stamped {
             at: Timestamp(at.0),
             source: SourceId(source),
             event: event.map_time(|time| Timestamp(time.0)),
         }
     };
-    let mut events: Vec<Stamped> = capture.take().into_iter().map(stamp(1)).collect();
-    events.extend(jobs.take().into_iter().map(stamp(2)));
+    let mut events: Vec<Stamped> = own.into_iter().map(stamp(1)).collect();
+    events.extend(jobs.into_iter().map(stamp(2)));
     events.sort_by_key(|stamped| stamped.at);
     let names = tags::named_after(Tag(0)).into_iter().map(|(tag, name)| Stamped {
         at: Timestamp(0),
