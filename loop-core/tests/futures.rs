@@ -50,10 +50,15 @@ fn e04_each_poll_is_a_task_and_says_whether_it_is_done() {
     });
     world.lp.run().unwrap();
     assert_eq!(world.sim.elapsed(), ms(10));
-    let polls: Vec<_> = ran(&world).into_iter().map(|(_, outcome)| outcome).collect();
-    // Between the polls are the timers' own tasks, which wake the future.
-    let expected = [Outcome::Pending, Outcome::Done, Outcome::Pending, Outcome::Done, Outcome::Done];
+    let events = world.events();
+    let polls = pick!(&events, Event::TaskRan { outcome, .. } => outcome);
+    // Between the polls, timers wake the future.
+    let expected = [Outcome::Pending, Outcome::Woke, Outcome::Pending, Outcome::Woke, Outcome::Done];
     assert_eq!(polls, expected);
+    let metrics = world.lp.metrics();
+    assert_eq!((metrics.tasks_run, metrics.woke), (3, 2), "only the polls are tasks");
+    let counted = pick!(events, Event::TickEnd { tasks_run, .. } => tasks_run);
+    assert_eq!(counted.iter().sum::<u32>(), 3);
 }
 
 #[test]

@@ -29,6 +29,9 @@ const SNAPSHOT_TIMER: u8 = 48;
 /// The outcome of a task that was cancelled before it ran.
 pub(crate) const CANCELLED: u64 = 4;
 
+/// The outcome of a future's timer, which wakes the future.
+const WOKE: u64 = 6;
+
 /// The index of the start among an event's fields, for kinds that have one.
 const fn start_field(kind: u8) -> Option<usize> {
     match kind {
@@ -218,7 +221,7 @@ impl Figures {
             self.extents.push(Extent { source, kind, task, start, end });
         }
         match event.kind {
-            TASK_RAN if event.field(1) != CANCELLED => {
+            TASK_RAN if ![CANCELLED, WOKE].contains(&event.field(1)) => {
                 self.tasks += 1;
                 let tag = trace.tags.get(&event.tag).cloned().unwrap_or_default();
                 self.run_ns_by_tag.entry(tag).or_default().push(event.at - event.time(3));

@@ -74,7 +74,8 @@ impl Ran {
     pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {
         let origin = events.iter().find(|stamped| !matches!(stamped.event, Event::Label { .. }))?.at;
         let starts = events.iter().filter_map(|stamped| match stamped.event {
-            Event::TaskRan { tag, start, outcome, .. } if outcome != Outcome::Cancelled => Some((tag, start)),
+            Event::TaskRan { outcome: Outcome::Cancelled | Outcome::Woke, .. } => None,
+            Event::TaskRan { tag, start, .. } => Some((tag, start)),
             Event::IoReady { tag, start, .. } => Some((tag, start)),
             _ => None,
         });

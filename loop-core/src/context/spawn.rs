@@ -264,6 +264,14 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
+    /// Wakes the future that awaits a timer or a job. The firing of a timer is no task of its own: the poll is.
+    pub(crate) fn wake_future(&mut self, wait: &Wait) {
+        if self.core.current.timer.is_some() {
+            self.core.current.outcome = Outcome::Woke;
+        }
+        wait.fire();
+    }
+
     /// Handles the readiness of a source that futures wait for.
     pub(crate) fn source_ready(&mut self, registry: &Rc<Registry>) {
         if let Some(ready) = self.core.current.ready {

@@ -123,11 +123,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.record(Event::TaskRan { task: id, tag, outcome, queued, start });
             self.check_slow(id, tag, start);
         }
-        if outcome != Outcome::Reload {
-            self.core.metrics.tasks_run += 1;
-            self.drain_after(id);
-        } else {
-            self.owes_drain = true;
+        match outcome {
+            Outcome::Reload => self.owes_drain = true,
+            Outcome::Woke => {
+                self.core.metrics.woke += 1;
+                self.drain_after(id);
+            }
+            _ => {
+                self.core.metrics.tasks_run += 1;
+                self.drain_after(id);
+            }
         }
         if self.core.futures.in_use {
             self.settle_futures(current);

@@ -161,8 +161,11 @@ impl<T> Outstanding<T> {
 pub struct Metrics {
     /// Turns, and ticks called separately.
     pub ticks: u64,
-    /// Tasks run, including those of timers and immediates; readiness callbacks are counted separately.
+    /// Tasks run, including those of timers and immediates; readiness callbacks are counted separately, and so are the
+    /// timers of futures.
     pub tasks_run: u64,
+    /// Timers of futures that fired: each woke its future, whose poll is a task.
+    pub woke: u64,
     /// Readiness callbacks run.
     pub io_ready: u64,
     /// Nanoseconds spent waiting for readiness.

@@ -55,7 +55,7 @@ impl<T: Task> Body<T> {
         match self {
             Self::Task(task) => dispatch(task, cx),
             Self::Poll(future) => cx.poll_future(future),
-            Self::Wake(wait) => wait.fire(),
+            Self::Wake(wait) => cx.wake_future(&wait),
             Self::Ready(registry) => cx.source_ready(&registry),
             Self::Told(told) => cx.run_told(*told),
         }

@@ -130,6 +130,8 @@ words! {
         4 Cancelled = "cancelled",
         /// A future was polled and is not ready yet.
         5 Pending = "pending",
+        /// It was the firing of a future's timer, which wakes the future: its poll is the task that follows (since 1.3).
+        6 Woke = "woke",
     }
     /// Why the poll had the timeout it had.
     PollReason {

@@ -417,7 +417,7 @@ impl<W: Write> ChromeWriter<W> {
         self.out.raw("}");
         self.stats.slices += 1;
         self.stats.tick_slices += u64::from(matches!(event, Event::TickEnd { .. }));
-        self.stats.task_slices += u64::from(matches!(event, Event::TaskRan { .. }));
+        self.stats.task_slices += u64::from(slice_category(event) == Some("task"));
     }
 
     fn pair(&mut self, lane: usize, start: u64, end: u64, stamped: &Stamped) {

@@ -20,6 +20,7 @@ pub(super) const fn slice_category(event: &Event) -> Option<&'static str> {
         Event::TickEnd { .. } => "tick",
         Event::Phase { .. } => "phase",
         Event::Poll { .. } => "poll",
+        Event::TaskRan { outcome: Outcome::Woke, .. } => "wake",
         Event::TaskRan { .. } => "task",
         Event::Microtasks { .. } => "microtasks",
         Event::DeferredRan { .. } => "deferred",

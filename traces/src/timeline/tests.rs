@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::path::Path;
 
 use loop_probes::chronology::Chronology;
-use loop_probes::event::{Event, RefKind};
-use loop_probes::ids::SourceId;
+use loop_probes::event::{Event, Outcome, RefKind};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use proptest::prelude::*;
 
 use super::*;
@@ -270,4 +270,28 @@ fn times_count_from_a_sample_of_pressure_that_comes_first() {
     let end = Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(700) };
     timeline.extend(&[stamped(900, end), stamped(950, pressure)]);
     assert_eq!((timeline.first_at(), timeline.span_ns()), (Some(Timestamp(100)), 200));
+}
+
+#[test]
+fn a_timer_that_wakes_a_future_is_no_task() {
+    let (tag, at) = (Tag(7), Timestamp);
+    let ran = |task, start, end, outcome| {
+        let (task, start) = (TaskId(task), at(start));
+        (end, Event::TaskRan { task, tag, outcome, queued: start, start })
+    };
+    let (timer, task) = (TimerId(1), TaskId(1));
+    let fired = Event::TimerFired { timer, tag, task, due: at(5), fired: at(10), skipped: 0 };
+    let events = [
+        (0, Event::TickStart { tick: 1 }),
+        (10, fired),
+        ran(1, 10, 12, Outcome::Woke),
+        ran(2, 20, 1_020, Outcome::Pending),
+        (1_030, Event::TickEnd { tick: 1, tasks_run: 1, start: at(0) }),
+    ];
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    timeline.extend(&events.map(|(ns, event)| Stamped { at: at(ns), source: SourceId(1), event }));
+    assert_eq!((timeline.tasks_run, timeline.timers.fired, timeline.futures.pending), (1, 1, 1));
+    assert_eq!((timeline.tasks_run_ns.count(), timeline.tasks_run_ns.max()), (1, 1_000));
+    let tasks = timeline.tags.tag(tag).map(|tag| tag.tasks.count());
+    assert_eq!(tasks, Some(1));
 }

@@ -77,7 +77,9 @@ fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
             // Not a real panic: only the loop sees it.
             std::panic::resume_unwind(Box::new("recorded"));
         }
-        outcome @ (Outcome::Failed | Outcome::Cancelled | Outcome::Pending) => cx.replay().end_as(outcome),
+        outcome @ (Outcome::Failed | Outcome::Cancelled | Outcome::Pending | Outcome::Woke) => {
+            cx.replay().end_as(outcome);
+        }
     }
 }
 

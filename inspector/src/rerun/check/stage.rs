@@ -280,7 +280,7 @@ impl Stage {
             Event::QueueDepth { queue: Queue::Signals, depth } => self.told[0] = depth,
             Event::QueueDepth { queue: Queue::Work, depth } => self.told[1] = depth,
             Event::TaskRan { outcome, .. } => {
-                self.seen.tasks += 1;
+                self.seen.tasks += u64::from(outcome != Outcome::Woke);
                 self.depends_on_rules |= outcome == Outcome::Reload;
             }
             Event::DeferredPosted { .. }

@@ -116,7 +116,7 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
         Outcome::Failed | Outcome::Panicked => cx.fail("failed in the recording too"),
         Outcome::Reload => cx.reload(),
         Outcome::Done => {}
-        outcome @ (Outcome::Cancelled | Outcome::Pending) => cx.replay().end_as(outcome),
+        outcome @ (Outcome::Cancelled | Outcome::Pending | Outcome::Woke) => cx.replay().end_as(outcome),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::timeline::harm::Wait;
 use crate::timeline::tags::WorstRun;
 use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
 
-/// A task that ran, as its record says.
+/// A task that ran, or a timer that woke a future, as its record says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) task: TaskId,
@@ -23,18 +23,15 @@ impl Timeline {
     pub(super) fn task_ran(&mut self, place: Option<usize>, run: Run, stamped: &Stamped) {
         let Run { task, tag, outcome, queued, start } = run;
         let at = stamped.at;
-        self.tasks_run += 1;
         if let Some(place) = place {
             self.keep_alive.task_left(place, task, self.queues.left_by(place, task));
             self.hidden.task_ran(place, start, at);
             self.open[place].last_run = Some((task, tag));
         }
         self.futures.pending += u64::from(outcome == Outcome::Pending);
-        self.rates.slot(at).tasks += 1;
         let in_part = self.config.queue_waits_in_part;
         let queue_wait_ns = self.queues.wait_of(place, task, (queued, start), in_part);
         let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
-        self.tasks_run_ns.record(run.run_ns);
         if run.run_ns > self.config.slow_task_ns {
             let (source, tick) = (stamped.source, self.tick_of(place));
             self.task_was_slow(SlowTask { source, task, tag, start, end: at, tick });
@@ -44,8 +41,14 @@ impl Timeline {
         if queue_wait_ns > Some(self.config.late_task_ns) && !is_signal() {
             self.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
         }
-        let keep = self.config.worst_runs_kept;
-        self.tags.entry(tag).tasks.add(run, failed(outcome), keep);
+        // The firing of a future's timer is no task: the poll of the future is.
+        if outcome != Outcome::Woke {
+            self.tasks_run += 1;
+            self.rates.slot(at).tasks += 1;
+            self.tasks_run_ns.record(run.run_ns);
+            let keep = self.config.worst_runs_kept;
+            self.tags.entry(tag).tasks.add(run, failed(outcome), keep);
+        }
     }
 
     /// A task was cancelled before it ran: it leaves its queue, and is counted nowhere else. If dropping it took time, it

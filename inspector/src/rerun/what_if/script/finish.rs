@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use loop_probes::event::Outcome;
 use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
@@ -108,7 +109,9 @@ fn typical(runs: &[Run]) -> Vec<u64> {
     for run in runs.iter().filter(|run| run.drain != NONE) {
         is_checkpoint[run.drain as usize] = true;
     }
-    for (run, _) in runs.iter().zip(is_checkpoint).filter(|(run, checkpoint)| run.is_known && !checkpoint) {
+    let is_callback = |run: &Run| run.is_known && run.outcome != Outcome::Woke;
+    for (run, _) in runs.iter().zip(is_checkpoint).filter(|(run, checkpoint)| is_callback(run) && !checkpoint)
+    {
         costs[usize::from(run.tag.0)].push(run.cost_ns);
     }
     costs

@@ -15,6 +15,7 @@ use loop_traces::source::MemorySource;
 
 use super::recorded::stamped;
 use super::{Changes, Recorded};
+use crate::rerun::check::check_source;
 
 type Local = LocalHandle<Builtin>;
 
@@ -87,6 +88,9 @@ fn recurs(what: &str, mut program: MemorySource) {
     };
     assert!(before.timers.fired >= Some(10), "{what}: it was recorded to its end");
     assert_eq!(counts(before), counts(after), "{what}");
+    // The first poll, one for each sleep, and at most as many for what it awaits first; its timers are no tasks.
+    let polls = before.tasks.by_tag.iter().find(|tag| tag.tag == "parent").map(|tag| tag.count);
+    assert!((11..=31).contains(&polls.unwrap_or(0)), "{what}: {polls:?}");
     let (then, now) = (before.span_ns, after.span_ns);
     assert!(then.abs_diff(now) < 10_000, "{what}: {then} ns became {now} ns");
     let invented = answer.assumptions.iter().find(|line| line.starts_with("invented"));
@@ -168,4 +172,22 @@ fn a_future_goes_on_after_everything_that_can_wake_it() {
             async move { lp.watch_shared(source).readable().await.unwrap() }
         })
     });
+}
+
+#[test]
+fn the_timers_of_a_future_are_no_tasks() {
+    let program = recorded(|_, _| async {});
+    let answer = Recorded::read(&mut program.clone()).unwrap().what_if(&Changes::default(), None).unwrap();
+    for side in [&answer.before.summary, &answer.after.summary] {
+        let parent = side.tasks.by_tag.iter().find(|tag| tag.tag == "parent").unwrap();
+        assert_eq!((side.tasks.count, parent.count, side.timers.fired), (11, 11, Some(10)));
+        assert_eq!(
+            parent.run_ns.p50,
+            Some(1_000_000),
+            "the median poll computes, the median wake-up does not"
+        );
+    }
+    let checked = check_source(|| Ok(Box::new(program.clone())), None).unwrap();
+    assert!(checked.agrees(), "{:#?}", checked.divergence);
+    assert_eq!(checked.seen.tasks, 11);
 }
