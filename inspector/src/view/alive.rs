@@ -192,7 +192,7 @@ fn futures(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
     }
     let pair = |name: &str, count: u64| [(name.to_owned(), dim), (units::short_count(count), text)];
     vec![
-        [pair("spawned ", futures.spawned), pair("  ended ", futures.ended)].concat(),
+        [pair("refs ", futures.refs_taken), pair("  released ", futures.refs_released)].concat(),
         [pair("woken ", futures.woken), pair("  for nothing yet ", futures.pending)].concat(),
     ]
 }

@@ -110,8 +110,8 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
     }
     if let Some(futures) = &summary.futures {
         let parts = [
-            format!("{} spawned", count(futures.spawned)),
-            format!("{} ended", count(futures.ended)),
+            counted(futures.refs_taken, "reference taken", "references taken"),
+            format!("{} released", count(futures.refs_released)),
             format!("{} woken", count(futures.woken)),
             format!("{} polled for nothing yet", count(futures.pending)),
         ];

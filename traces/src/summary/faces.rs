@@ -161,11 +161,11 @@ pub struct PumpsSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FuturesSummary {
-    /// Spawned.
-    pub spawned: u64,
-    /// Ended or cancelled.
-    pub ended: u64,
-    /// Wake-ups that queued one for its next poll.
+    /// References taken: by each spawned future that keeps the loop alive, and by each that is to do so again.
+    pub refs_taken: u64,
+    /// References released: by each of them that ended or was cancelled, or no longer keeps the loop alive.
+    pub refs_released: u64,
+    /// Polls queued: the first one by the spawn, the others by wake-ups.
     pub woken: u64,
     /// Polls after which one was not ready yet.
     pub pending: u64,
@@ -291,8 +291,8 @@ pub(super) fn pumps(timeline: &Timeline, missing: &Missing, unfinished: &Unfinis
 
 pub(super) fn futures(timeline: &Timeline) -> Option<FuturesSummary> {
     let futures = Some(timeline.futures).filter(crate::timeline::Futures::is_seen)?;
-    let crate::timeline::Futures { spawned, ended, woken, pending } = futures;
-    Some(FuturesSummary { spawned, ended, woken, pending })
+    let crate::timeline::Futures { refs_taken, refs_released, woken, pending } = futures;
+    Some(FuturesSummary { refs_taken, refs_released, woken, pending })
 }
 
 pub(super) fn shutdown(timeline: &Timeline) -> Option<ShutdownSummary> {
