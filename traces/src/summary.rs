@@ -109,6 +109,10 @@ pub struct Summary {
     /// How old the snapshot was at the end with which that list begins.
     #[serde(default)]
     pub keep_alive_age_ns: Option<u64>,
+    /// Parts that had no room in that snapshot: while there are any, names are missing from the list, and its counts may
+    /// be off by as many.
+    #[serde(default)]
+    pub keep_alive_left_out: Option<u64>,
     /// Commands through the self-pipe; null where none came.
     #[serde(default)]
     pub commands: Option<CommandsSummary>,
@@ -458,6 +462,7 @@ impl Summary {
             agenda: faces::agenda(timeline, &missing.others, state.end()),
             keep_alive: faces::keep_alive(timeline),
             keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
+            keep_alive_left_out: timeline.keep_alive.as_of().map(|_| timeline.keep_alive.left_out()),
             commands: faces::commands(timeline),
             pumps: faces::pumps(timeline, &missing.others, &unfinished),
             futures: faces::futures(timeline),

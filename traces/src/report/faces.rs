@@ -133,7 +133,11 @@ fn keep_alive(out: &mut String, summary: &Summary, columns: usize) {
         0 => String::new(),
         more => format!("\n  and {}", counted(more as u64, "more name", "more names")),
     };
-    line!(out, "{}{more}", listed("kept alive by", &names, columns));
+    let left_out = match summary.keep_alive_left_out.unwrap_or(0) {
+        0 => String::new(),
+        parts => format!("\n  incomplete: its snapshot had no room for {}", counted(parts, "part", "parts")),
+    };
+    line!(out, "{}{more}{left_out}", listed("kept alive by", &names, columns));
 }
 
 fn shutdown(out: &mut String, summary: &Summary, columns: usize) {

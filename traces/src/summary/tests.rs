@@ -79,6 +79,7 @@ fn it_has_the_fields_that_the_schema_names() {
         "/keep_alive/0/name",
         "/keep_alive/0/count",
         "/keep_alive_age_ns",
+        "/keep_alive_left_out",
         "/commands/count",
         "/commands/unknown",
         "/commands/by_byte/0/byte",
@@ -184,7 +185,16 @@ fn where_records_were_lost_percentiles_have_bounds() {
 fn what_a_loop_does_not_have_is_null() {
     let plain = of(&Script { ticks: 100, ..Script::default() });
     let json = serde_json::to_value(&plain).unwrap();
-    for field in ["agenda", "keep_alive", "keep_alive_age_ns", "commands", "pumps", "futures", "shutdown"] {
+    for field in [
+        "agenda",
+        "keep_alive",
+        "keep_alive_age_ns",
+        "keep_alive_left_out",
+        "commands",
+        "pumps",
+        "futures",
+        "shutdown",
+    ] {
         assert!(json.get(field).is_some_and(serde_json::Value::is_null), "{field}");
     }
     assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), plain);
@@ -229,6 +239,25 @@ fn a_loop_that_is_not_ours_has_no_figures_of_what_it_does_not_tell() {
     for metric in ["gc.collect", "signals.dropped", "queue.immediates.depth.p50", "timers.armed"] {
         assert_eq!(metric.parse::<Metric>().unwrap().of(&summary), None, "{metric}");
     }
+}
+
+#[test]
+fn a_list_of_handles_from_an_incomplete_snapshot_says_so() {
+    let left_out = |parts| {
+        let script = Script { ticks: 700, faces: true, ..Script::default() };
+        let mut events = script.events();
+        for stamped in &mut events {
+            if let Event::SnapshotEnd { left_out, .. } = &mut stamped.event {
+                *left_out = parts;
+            }
+        }
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&events);
+        let summary = Summary::new(&script.source(), &timeline);
+        let page = crate::report::text(&summary);
+        (summary.keep_alive_left_out, page.contains("incomplete: its snapshot had no room for 7 parts"))
+    };
+    assert_eq!((left_out(0), left_out(7)), ((Some(0), false), (Some(7), true)));
 }
 
 #[test]
