@@ -14,7 +14,7 @@ use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
 use loop_traces::analysis::diff::leeway::Loss;
 use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{CLOCK_GRAIN_NS, Statistic, Unit, Value};
-use loop_traces::units::{change, counted, percent};
+use loop_traces::units::{change, count, counted, percent};
 
 /// The content of a page.
 #[derive(Clone, Debug, Default)]
@@ -105,23 +105,18 @@ impl Page {
         outcome == Outcome::Failed || (self.strict && outcome == Outcome::Undecided)
     }
 
-    /// A line that names each failed gate with its numbers; `None` if none failed.
+    /// A line that names the first failed gates with their numbers; `None` if none failed.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        let failed: Vec<String> =
-            self.failed().map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
-        let first = self.gates_line();
-        (!failed.is_empty()).then(|| format!("{first}: {}", failed.join("; ")))
+        let failed = named(self.failed())?;
+        Some(format!("{}: {failed}", self.gates_line()))
     }
 
-    /// A line that names each undecided gate that does not fail the command; `None` if there is none.
+    /// A line that names the first undecided gates that do not fail the command; `None` if there is none.
     #[must_use]
     pub fn undecided(&self) -> Option<String> {
-        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided);
-        let open: Vec<String> = open.map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
-        let first = self.gates_line();
-        (!open.is_empty())
-            .then(|| format!("{first}; undecided gates fail only with --strict: {}", open.join("; ")))
+        let open = named(self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided))?;
+        Some(format!("{}; undecided gates fail only with --strict: {open}", self.gates_line()))
     }
 
     /// The number of gates, and of failed ones.
@@ -143,6 +138,22 @@ impl Page {
 pub fn told(gate: &Judgement) -> String {
     let why = gate.why.iter().map(|why| format!("; {why}")).collect::<String>();
     printable(&format!("{}{why}", gate.numbers))
+}
+
+/// Most gates named in a line; the page lists all.
+const NAMED_MAX: usize = 20;
+
+/// Gates in one line, with their numbers; `None` if there are none.
+fn named<'a>(gates: impl Iterator<Item = &'a Judgement>) -> Option<String> {
+    let mut gates = gates.peekable();
+    gates.peek()?;
+    let mut parts: Vec<String> =
+        gates.by_ref().take(NAMED_MAX).map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
+    match gates.count() {
+        0 => {}
+        more => parts.push(format!("and {} more", count(more as u64))),
+    }
+    Some(parts.join("; "))
 }
 
 /// Mention a difference in machine speed from this factor on.

@@ -48,6 +48,16 @@ fn names_cannot_break_a_format() {
 }
 
 #[test]
+fn a_line_names_no_more_gates_than_can_be_read() {
+    let page = Page::of_gates(vec![gate(Outcome::Undecided); 25_000], true);
+    for line in [page.failure(), page.undecided()] {
+        let line = line.expect("all are undecided");
+        assert_eq!(line.matches("at most 3").count(), 20);
+        assert!(line.ends_with("; and 24,980 more"), "{line}");
+    }
+}
+
+#[test]
 fn the_tag_that_is_worse_is_not_said_to_have_changed_most() {
     use loop_traces::analysis::diff::{Run, compare};
 

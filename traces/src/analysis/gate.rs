@@ -273,6 +273,7 @@ impl Gate {
             true => self.shown(value) + several,
             false => format!("{}{several}, {between}", self.shown(value)),
         };
+        let numbers = numbers + &self.difference(value);
         let judgement = self.judgement(outcome, numbers, why);
         Judgement { bounds: (low != high).then_some((low, high.is_finite().then_some(high))), ..judgement }
     }

@@ -38,6 +38,10 @@ fn one_run_keeps_its_bounds_or_not() {
         (Outcome::Failed, "timer_lag.p99 at most 2.00ms", "3.00ms")
     );
     assert_eq!(judged("timer_lag.p99", Limit::Max(3e6)).outcome, Outcome::Held);
+    let near = |limit| judged("timer_lag.p99", limit).numbers;
+    assert_eq!(near(Limit::Max(2_999_999.0)), "3.00ms (3,000,000ns, 1ns above)");
+    assert_eq!(near(Limit::Min(3_000_000.5)), "3.00ms (3,000,000ns, 0.5ns below)");
+    assert_eq!(near(Limit::Min(3e6)), "3.00ms");
     assert_eq!(judged("ticks.count", Limit::Min(1e9)).outcome, Outcome::Failed);
     assert_eq!(judged("task.Nobody.run.p99", Limit::Max(1.0)).outcome, Outcome::Undecided);
     let any = judged("task.*.run.max", Limit::Max(1e3));

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Gate, Judgement, Outcome, is_cut};
+use super::{Gate, Judgement, Limit, Outcome, is_cut};
 use crate::analysis::diff::Run;
 use crate::analysis::diff::leeway::LeftOpen;
-use crate::analysis::metric::Metric;
+use crate::analysis::metric::{Metric, Unit};
 use crate::near::nearest;
 use crate::units::{count, counted};
 
@@ -41,6 +41,24 @@ impl Gate {
             _ => "nothing was measured".to_owned(),
         };
         self.judgement(Outcome::Undecided, "no value".to_owned(), Some(why))
+    }
+
+    /// ` (40,027,441ns, 1ns above)`: how far a value is from the limit, if both read alike; otherwise empty.
+    pub(super) fn difference(&self, value: f64) -> String {
+        let (Limit::Max(limit) | Limit::Min(limit)) = self.limit else { return String::new() };
+        if value == limit || self.shown(value) != self.shown(limit) {
+            return String::new();
+        }
+        let exact = |number: f64| match self.metric.unit() {
+            Unit::Ns if number >= 1.0 => format!("{}ns", count(number.round() as u64)),
+            Unit::Bytes if number >= 1.0 => format!("{} B", count(number.round() as u64)),
+            Unit::Ns => format!("{number}ns"),
+            Unit::Bytes => format!("{number} B"),
+            Unit::Ratio => format!("{}%", number * 100.0),
+            Unit::Count | Unit::PerSecond => number.to_string(),
+        };
+        let direction = if value > limit { "above" } else { "below" };
+        format!(" ({}, {} {direction})", exact(value), exact((value - limit).abs()))
     }
 
     /// The reason why it is undecided.
