@@ -83,8 +83,9 @@ impl Waits {
         let name = |tag: u16| trace.tags.get(&tag).cloned().unwrap_or_default();
         let of_kind = |kind: u8| trace.events.iter().filter(move |event| event.kind == kind);
         let reports_queueing: HashSet<u32> = of_kind(TASK_QUEUED).map(|event| event.source).collect();
-        let of_timers: HashSet<(u32, u64)> =
-            of_kind(TIMER_FIRED).map(|event| (event.source, event.field(1))).collect();
+        let of_timers: HashMap<(u32, u64), u64> = of_kind(TIMER_FIRED)
+            .map(|event| ((event.source, event.field(1)), event.field(3).max(event.at)))
+            .collect();
         let of_signals: HashSet<(u32, u64)> =
             of_kind(SIGNAL_DELIVERED).map(|event| (event.source, event.field(1))).collect();
         let mut queued: HashMap<(u32, u64), (u16, u64)> = HashMap::new();
@@ -108,7 +109,7 @@ impl Waits {
                     if at - start > SLOW_NS {
                         waits.slow.insert(task, at - start);
                     }
-                    if !of_timers.contains(&(source, task))
+                    if !of_timers.contains_key(&(source, task))
                         && (from < start || reports_queueing.contains(&source))
                     {
                         waits.queue_wait_ns.entry(name(event.tag)).or_default().push(start - from);
@@ -124,7 +125,7 @@ impl Waits {
                 }
                 _ => {}
             }
-            waits.extent(event, &name(event.tag));
+            waits.extent(event, &name(event.tag), &of_timers);
         }
         for ((source, task), (tag, from)) in queued {
             let Some(to) = stopped.get(&source) else { continue };
@@ -138,9 +139,13 @@ impl Waits {
         waits
     }
 
-    fn extent(&mut self, event: &super::decoder::Decoded, tag: &str) {
+    fn extent(&mut self, event: &super::decoder::Decoded, tag: &str, fired: &HashMap<(u32, u64), u64>) {
         let (start, cause) = match event.kind {
-            TASK_RAN => (event.time(3), tag.to_owned()),
+            TASK_RAN => {
+                // For those who wait, the task of a timer starts when the timer fired.
+                let fired = fired.get(&(event.source, event.field(0))).copied().unwrap_or(0);
+                (event.time(3).max(fired), tag.to_owned())
+            }
             IO_READY => (event.time(3), format!("io {tag}")),
             GC_RAN => (event.time(2), "gc".to_owned()),
             MICROTASKS => (event.time(3), "(microtasks)".to_owned()),
