@@ -32,6 +32,9 @@ const INPUT: &[&str] = &[
     "work_queued.depth",
 ];
 
+/// The numbers of ticks: one that does not continue those before it shows that records are missing.
+const HOLES: [&str; 2] = ["tick_end.tick", "tick_start.tick"];
+
 /// How many times a field is edited, at different positions, until an edit is found: at most, for an input and for any
 /// other field. A deadline or a key that is off by one rarely makes a difference.
 const TRIES: [usize; 2] = [6, 60];
@@ -81,6 +84,7 @@ fn each_field_is_compared_or_input() {
     }
     let never: Vec<&str> = tried.keys().map(String::as_str).filter(|name| !caught.contains(*name)).collect();
     // An edited input that changes a decision is found.
-    let unlisted: Vec<&&str> = never.iter().filter(|name| !INPUT.contains(name)).collect();
+    let unlisted: Vec<&&str> =
+        never.iter().filter(|name| !INPUT.contains(name) && !HOLES.contains(name)).collect();
     assert!(unlisted.is_empty() && never.contains(&"task_ran.outcome"), "{unlisted:?}");
 }
