@@ -47,6 +47,18 @@ fn reports(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     runs.collect()
 }
 
+/// The same for those who wait: the task of a timer starts when the timer fired.
+fn reports_for_waits(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
+    let fired = events.iter().filter_map(|stamped| match stamped.event {
+        Event::TimerFired { task, fired, .. } => Some((task.0, fired.max(stamped.at).as_ns())),
+        _ => None,
+    });
+    let fired: HashMap<u64, u64> = fired.collect();
+    let starts =
+        |(task, start, end): (u64, u64, u64)| (task, start.max(fired.get(&task).copied().unwrap_or(0)), end);
+    reports(events).into_iter().map(starts).collect()
+}
+
 fn list<'a>(json: &'a Value, field: &str) -> &'a Vec<Value> {
     json[field].as_array().unwrap_or_else(|| panic!("{field} is a list in {json}"))
 }
@@ -71,6 +83,7 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
     let summary = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
 
     // Checks each late timer against the recorded events.
+    let for_waits = reports_for_waits(&events);
     let mut overlaps: HashMap<(u64, u64, u64), Vec<(u64, u64)>> = HashMap::new();
     for stamped in &events {
         if let Event::TimerFired { timer, task, due, fired, .. } = stamped.event
@@ -81,7 +94,7 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
                 let ns = (*end).min(fired.as_ns()).saturating_sub((*start).max(due.as_ns()));
                 (ns > 0).then_some((*report, ns))
             };
-            let found = reports.iter().filter_map(of).collect();
+            let found = for_waits.iter().filter_map(of).collect();
             overlaps.insert((timer.0, task.0, fired.ns_since(due)), found);
         }
     }
@@ -357,7 +370,8 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
     let always = (0, u64::MAX);
     let is_stopped = |report: &&(u64, u64, u64)| parts(report, always).1 >= 300_000_000;
     let mut blamed = [0; 3];
-    for report in reports.iter().filter(is_stopped) {
+    for (report, for_waits) in reports.iter().zip(reports_for_waits(&events)).filter(|(it, _)| is_stopped(it))
+    {
         let name = format!("task Report #{}", report.0);
         // The task has the rest of its run; a small one may be one of several in a line.
         let has_its_own = |ledger: &Value, ran: u64| {
@@ -365,7 +379,7 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
             its == ran || its == 0 && ran < sum(ledger) / 10
         };
         for (timer, wait) in waits(&events, &told) {
-            let (ran, stopped) = parts(report, wait);
+            let (ran, stopped) = parts(&for_waits, wait);
             if stopped > 0 {
                 let all = stopped..=stopped + beside(report, wait);
                 assert!(all.contains(&line(timer, "suspended")), "{all:?}: {timer}");
