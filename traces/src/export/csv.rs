@@ -42,7 +42,10 @@ pub const COLUMNS: [(&str, &str); 17] = [
     ("queue", "the queue"),
     ("depth", "how many are in the queue"),
     ("worker", "the worker, from 0"),
-    ("outcome", "how a task ended"),
+    (
+        "outcome",
+        "how a task ended; `cancelled`: before it ran; `woke`: no task, but a timer that woke a future",
+    ),
     ("fields", "every other field of the event, as a JSON object"),
 ];
 
