@@ -33,8 +33,8 @@ enum Rule {
     Extent { first: Timestamp, start: Timestamp },
     /// The same, by a loop: within its session, and from `start` on within one of its ticks if it is in one.
     OfLoop { first: Timestamp, start: Timestamp },
-    /// A timer's: due, then found due, then the record's time.
-    Fired { due: Timestamp, fired: Timestamp },
+    /// A timer's: due, then found due, then the record's time. No period that it skipped is shorter than 1 ns.
+    Fired { due: Timestamp, fired: Timestamp, skipped: u32 },
 }
 
 /// The rule of each kind of event. The `match` is exhaustive: a new kind with times has to say what it is.
@@ -65,7 +65,7 @@ const fn rule_of(event: &Event) -> Rule {
         | Event::CallbackRan { start, .. }
         | Event::Pressure { start, .. } => Rule::Extent { first: start, start },
         Event::Suspended { alive, start, .. } => Rule::Extent { first: alive, start },
-        Event::TimerFired { due, fired, .. } => Rule::Fired { due, fired },
+        Event::TimerFired { due, fired, skipped, .. } => Rule::Fired { due, fired, skipped },
         // An interval whose period was changed, or a loop that is late, arms timers that are due already.
         Event::TimerArmed { due: _, .. }
         | Event::SnapshotTimer { due: _, .. }
@@ -163,20 +163,22 @@ pub struct Chronology {
     open: HashMap<SourceId, OpenTick>,
     /// The emitter asked for last, which is usually the next one, too.
     newest: Option<(SourceId, Option<OpenTick>)>,
+    /// The times between which records were lost last.
+    shared_loss: Option<(Timestamp, Timestamp)>,
 }
 
 impl Chronology {
     /// A checker of the stream of a session that started at `started`.
     #[must_use]
     pub fn new(started: Timestamp) -> Self {
-        Self { started, open: HashMap::new(), newest: None }
+        Self { started, open: HashMap::new(), newest: None, shared_loss: None }
     }
 
     /// Whether the times of the next event of the stream can be true. The clocks are wrong by up to `clock_error_ns`.
     #[inline]
     pub fn allows(&mut self, stamped: &Stamped, clock_error_ns: u64) -> bool {
         let Stamped { at, source, ref event } = *stamped;
-        if is_impossible(source, event) {
+        if self.is_impossible(stamped) {
             return false;
         }
         let clocks = CLOCKS_SLACK_NS.saturating_add(clock_error_ns);
@@ -191,7 +193,10 @@ impl Chronology {
                     && (at < self.started || follow(self.started, first, clocks))
                     && tick.is_none_or(|tick| follow(tick.began, start, SLACK_NS) && tick.is_as_old(event))
             }
-            Rule::Fired { due, fired } => follow(due, fired, SLACK_NS) && follow(fired, at, clocks),
+            Rule::Fired { due, fired, skipped } => {
+                let has_room = u64::from(skipped) <= fired.ns_since(due).saturating_add(SLACK_NS);
+                follow(due, fired, SLACK_NS) && follow(fired, at, clocks) && has_room
+            }
         };
         match *event {
             Event::TickStart { tick } => self.set_tick(source, Some(OpenTick { number: tick, began: at })),
@@ -199,6 +204,20 @@ impl Chronology {
             _ => {}
         }
         is_allowed
+    }
+
+    /// Whether nothing records this: a loss of nothing, unless it is one of several emitters and counted with the first of
+    /// them; or what only a thread can do as an event of the whole process.
+    fn is_impossible(&mut self, stamped: &Stamped) -> bool {
+        match stamped.event {
+            Event::Lost { count: 0, from } => self.shared_loss != Some((from, stamped.at)),
+            Event::Lost { from, .. } => {
+                self.shared_loss = Some((from, stamped.at));
+                false
+            }
+            Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} => false,
+            _ => stamped.source.0 == 0,
+        }
     }
 
     fn tick_of(&mut self, source: SourceId) -> Option<OpenTick> {
@@ -223,15 +242,6 @@ impl Chronology {
             }
         }
         self.newest = Some((source, tick));
-    }
-}
-
-/// Whether no emitter records this: a loss of nothing, or what only a thread can do as an event of the whole process.
-const fn is_impossible(source: SourceId, event: &Event) -> bool {
-    match *event {
-        Event::Lost { count, .. } => count == 0,
-        Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} => false,
-        _ => source.0 == 0,
     }
 }
 

@@ -237,16 +237,17 @@ impl Timers {
         if known == Some(None) {
             self.periods.remove(&key);
         }
-        // A period that contradicts the periods skipped is not believed: records were lost in between.
+        // A period that contradicts the periods skipped: either is wrong.
         let fitting = known.filter(|period_ns| firing.fits(*period_ns));
         let (skipped, period_ns) = match fitting {
             Some(period_ns) => (period_ns.map_or(0, |period_ns| firing.skipped_by(period_ns)), period_ns),
             None => {
-                match known {
-                    Some(_) => self.unresolved.is_range(&firing),
-                    None => self.unresolved.add(key, firing),
+                if let Some(period_ns) = known {
+                    (self.unresolved.is_either(&firing, period_ns), period_ns.or(firing.period_about()))
+                } else {
+                    self.unresolved.add(key, firing);
+                    (firing.skipped_range()[0], firing.period_about())
                 }
-                (firing.skipped_range()[0], firing.period_about())
             }
         };
         timer.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
@@ -357,6 +358,17 @@ mod tests {
         let corrected = timers.lag_corrected_ns();
         assert_eq!((corrected.count(), corrected.max()), (4, 10 * MS));
         assert!(corrected.quantile(0.5) > 4 * MS);
+    }
+
+    #[test]
+    fn skipped_periods_that_contradict_the_period_leave_a_range() {
+        let mut timers = Timers::new(&TimelineConfig::default());
+        timers.armed(LOOP, TIMER, Some(10 * MS), false);
+        fired(&mut timers, 25 * MS, 9);
+        assert_eq!((timers.skipped, timers.skipped_more(), timers.period_unknown()), (2, 7, 1));
+        let corrected = timers.lag_corrected_ns();
+        assert_eq!((corrected.count(), corrected.max()), (2, 25 * MS));
+        assert!(corrected.quantile(0.1) > 14 * MS);
     }
 
     #[test]

@@ -96,6 +96,19 @@ fn a_timer_that_fires_before_it_is_due_decides_nothing() {
 }
 
 #[test]
+fn a_timer_that_skipped_more_periods_than_nanoseconds_decides_nothing() {
+    let late = |skipped| match fired(1_000, 1_040) {
+        Event::TimerFired { timer, tag, task, due, fired, .. } => {
+            Event::TimerFired { timer, tag, task, due, fired, skipped }
+        }
+        event => event,
+    };
+    let metrics = ["timer_lag_corrected.p99"];
+    assert_eq!(read(&[(1_040, late(3))], &metrics), (0, vec![Outcome::Failed]));
+    assert_eq!(read(&[(1_040, late(u32::MAX))], &metrics), (1, vec![Outcome::Undecided]));
+}
+
+#[test]
 fn a_poll_that_began_before_its_tick_decides_nothing() {
     let metrics = ["stalls", "ticks.run.max", "busy"];
     let of = |poll| [(1_000, begun(1)), (1_039, ran(1_000, 1_000)), (1_040, poll), (1_041, ended(1, 1_000))];
@@ -112,8 +125,14 @@ fn a_poll_that_began_before_its_tick_decides_nothing() {
 #[test]
 fn a_loss_of_no_record_leaves_everything_open() {
     let metrics = ["ticks.run.max"];
-    let around = |event| [(1_000, begun(1)), (1_000, event), (1_001, ended(1, 1_000))];
-    let lost = |count| Event::Lost { count, from: Timestamp(1_000 * MS) };
-    assert_eq!(read(&around(lost(0)), &metrics), (1, vec![Outcome::Undecided]));
-    assert_eq!(read(&around(lost(1)), &metrics).0, 0);
+    let around = |events: &[Event]| {
+        let events = events.iter().map(|event| (1_000, *event));
+        std::iter::once((1_000, begun(1))).chain(events).chain([(1_001, ended(1, 1_000))]).collect::<Vec<_>>()
+    };
+    let lost = |count, from| Event::Lost { count, from: Timestamp(from * MS) };
+    assert_eq!(read(&around(&[lost(0, 1_000)]), &metrics), (1, vec![Outcome::Undecided]));
+    assert_eq!(read(&around(&[lost(1, 1_000)]), &metrics).0, 0);
+    // A loss of several emitters is counted once.
+    assert_eq!(read(&around(&[lost(1, 1_000), lost(0, 1_000), lost(0, 1_000)]), &metrics).0, 0);
+    assert_eq!(read(&around(&[lost(1, 1_000), lost(0, 999)]), &metrics).0, 1);
 }

@@ -114,6 +114,18 @@ impl Unresolved {
         firing.add_to(&mut self.settled_samples);
     }
 
+    /// Adds a firing whose skipped periods contradict the period of its timer: either may be wrong. Returns the fewest
+    /// periods that it can have skipped.
+    pub(super) fn is_either(&mut self, firing: &Firing, period_ns: Option<u64>) -> u64 {
+        let [least, most] = firing.skipped_range();
+        let by_period = period_ns.map_or(0, |period_ns| firing.skipped_by(period_ns));
+        let [least, most] = [least.min(by_period), most.max(by_period)];
+        self.settled += 1;
+        self.settled_more = self.settled_more.saturating_add(most - least);
+        self.settled_samples.of_at_most(most.max(1) - least.max(1), firing.lag_ns);
+        least
+    }
+
     /// Takes out the firings of a timer.
     pub(super) fn take(&mut self, key: Key) -> Vec<Firing> {
         let taken = if self.pending.is_empty() { None } else { self.pending.remove(&key) };
