@@ -75,6 +75,7 @@ pub use tags::{BeyondLimit, RunStats, TagStats, Tags, WorstRun};
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
 pub use unfinished::{OverdueTimer, RunningTask, StreamEnd, Unfinished, UnfinishedTick};
+pub(crate) use worst::Allowance;
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::Timestamp;

@@ -113,6 +113,13 @@ impl Timeline {
         waited(kind, from, to, self.gathered_for_wait(source, from, to), lines)
     }
 
+    /// The ticks and spans that a breakdown of the time from `from` on visits.
+    pub(crate) fn breakdown_cost(&self, source: SourceId, from: Timestamp) -> u64 {
+        let needs = self.ticks.since(from);
+        let open = self.open.iter().find(|open| open.source == source).map_or(0, |open| open.spans().len());
+        needs.end.extent_from(needs.start) + open as u64
+    }
+
     /// As [`gathered`](Self::gathered), for a wait.
     pub(super) fn gathered_for_wait(&self, source: SourceId, from: Timestamp, to: Timestamp) -> Nodes {
         let mut nodes = self.gathered(source, from, to);

@@ -28,7 +28,7 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     /// What it begins with and never exceeds: a hundred breakdowns of the whole history at its default limits.
-    const MAX: u64 = 1 << 23;
+    pub(crate) const MAX: u64 = 1 << 23;
 
     const PER_SPAN: u64 = 16;
 

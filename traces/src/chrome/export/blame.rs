@@ -1,13 +1,16 @@
 //! Breakdowns in an export: stalls, late timers, late signals and slow tasks carry theirs as arguments. They are
 //! instants, so that slices get no numbers of their own.
+//!
+//! Any number of timers may have waited for the same long history, and each breakdown visits all of it. An
+//! [`Allowance`] bounds that work; a wait that it does not cover is `not kept`.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::attribution::Ledger;
-use crate::timeline::{TickSummary, Timeline, TimelineConfig, Waiter};
+use crate::analysis::attribution::{Ledger, Share, What};
+use crate::timeline::{Allowance, TickSummary, Timeline, TimelineConfig, Waiter};
 
 /// Lines of a breakdown besides those for unknown time.
 const LINES: usize = 8;
@@ -24,6 +27,7 @@ pub(super) struct TickId {
 #[derive(Debug)]
 pub(super) struct Blamer {
     timeline: Timeline,
+    allowance: Allowance,
     late_timer_ns: u64,
     late_signal_ns: u64,
 }
@@ -41,11 +45,12 @@ impl Blamer {
             ledger_lines: LINES,
             ..TimelineConfig::of(metadata)
         };
-        Self { timeline: Timeline::new(config), late_timer_ns, late_signal_ns }
+        Self { timeline: Timeline::new(config), allowance: Allowance::new(), late_timer_ns, late_signal_ns }
     }
 
     pub(super) fn see(&mut self, stamped: &Stamped) {
         self.timeline.follow(stamped);
+        self.allowance.grow(0);
     }
 
     /// The breakdown of a tick that has just ended as a stall.
@@ -59,20 +64,79 @@ impl Blamer {
     }
 
     /// The breakdown of a late timer or signal that has just been recorded, or of a slow task that has just ended.
-    pub(super) fn late(&self, stamped: &Stamped) -> Option<Ledger> {
-        let (kind, from, to, limit_ns) = match stamped.event {
-            Event::SlowTask { task, tag, start, .. } => {
-                return Some(self.timeline.run_of(stamped.source, task, tag, start, stamped.at));
-            }
+    pub(super) fn late(&mut self, stamped: &Stamped) -> Option<Ledger> {
+        let (from, to, limit_ns) = match stamped.event {
+            Event::SlowTask { start, .. } => (start, stamped.at, None),
             Event::TimerFired { .. } => {
                 let (due, began) = stamped.timer_wait()?;
-                (Waiter::Timer, due, began, self.late_timer_ns)
+                (due, began, Some(self.late_timer_ns))
             }
-            Event::SignalDelivered { arrived, .. } => {
-                (Waiter::Signal, arrived, stamped.at, self.late_signal_ns)
-            }
+            Event::SignalDelivered { arrived, .. } => (arrived, stamped.at, Some(self.late_signal_ns)),
             _ => return None,
         };
-        (to.ns_since(from) > limit_ns).then(|| self.timeline.waited(kind, stamped.source, from, to, LINES))
+        let total_ns = to.ns_since(from);
+        if limit_ns.is_some_and(|limit_ns| total_ns <= limit_ns) {
+            return None;
+        }
+        let (timeline, source) = (&self.timeline, stamped.source);
+        if !self.allowance.pay(timeline.breakdown_cost(source, from)) {
+            let shares = [(What::NotKept, total_ns), (What::Unattributed, 0)];
+            return Some(Ledger { shares: shares.map(|(what, ns)| Share { what, ns }).into(), total_ns });
+        }
+        Some(match stamped.event {
+            Event::SlowTask { task, tag, .. } => timeline.run_of(source, task, tag, from, to),
+            Event::TimerFired { .. } => timeline.waited(Waiter::Timer, source, from, to, LINES),
+            _ => timeline.waited(Waiter::Signal, source, from, to, LINES),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::Outcome;
+    use loop_probes::ids::{Tag, TaskId, TimerId};
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Timers are due while thousands of tasks run, and fire one after the other.
+    #[test]
+    fn late_timers_of_one_long_stall_are_broken_down_within_the_allowance() {
+        const TASKS: u64 = 3_000;
+        const TIMERS: u64 = 100;
+        let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+        let (tag, outcome) = (Tag(1), Outcome::Done);
+        let tasks = (0..TASKS).map(|number| {
+            let (task, start) = (TaskId(number), Timestamp(number * MS));
+            at((number + 1) * MS, Event::TaskRan { task, tag, outcome, queued: start, start })
+        });
+        let stall = TASKS * MS;
+        let fired = |number: u64| {
+            let (timer, task, fired) = (TimerId(number), TaskId(TASKS + number), Timestamp(stall));
+            at(stall + number, Event::TimerFired { timer, tag, task, due: Timestamp(0), fired, skipped: 0 })
+        };
+        let (start, tasks_run) = (Timestamp(0), TASKS as u32);
+        let end = at(stall + TIMERS, Event::TickEnd { tick: 1, tasks_run, start });
+        let begin = at(0, Event::TickStart { tick: 1 });
+        let events: Vec<Stamped> =
+            [begin].into_iter().chain(tasks).chain((0..TIMERS).map(fired)).chain([end]).collect();
+        let mut blamer = Blamer::new(&Metadata::new("test"));
+        events.iter().for_each(|stamped| blamer.see(stamped));
+        let cost = blamer.timeline.breakdown_cost(SourceId(1), Timestamp(0));
+        assert!((TASKS..TASKS * 2).contains(&cost), "it visits each task: {cost}");
+        const COVERED: u64 = 10;
+        assert!(blamer.allowance.pay(Allowance::MAX - COVERED * cost), "those before these took the rest");
+        let mut broken_down = 0;
+        for number in 0..TIMERS {
+            let ledger = blamer.late(&fired(number)).expect("it is late");
+            let sum: u64 = ledger.shares.iter().map(|share| share.ns).sum();
+            assert_eq!((ledger.total_ns, sum), (stall + number, stall + number));
+            if ledger.of(&What::NotKept) == 0 {
+                assert_eq!(broken_down, number, "the first ones");
+                broken_down += 1;
+            }
+        }
+        assert_eq!(broken_down, COVERED);
     }
 }
