@@ -115,6 +115,8 @@ pub struct Done {
     pub act: Act,
     /// References of every kind after it, if recorded.
     pub alive: Option<u32>,
+    /// The task that did it, if recorded.
+    pub by: Option<TaskId>,
 }
 
 /// The role of an event in a loop's stream.
@@ -256,7 +258,11 @@ impl Acts {
             }
             _ => return Role::Own,
         };
-        self.done.push(Done { at, act, alive: None });
+        let by = match *event {
+            Event::TaskQueued { parent, .. } | Event::WorkQueued { parent, .. } => parent,
+            _ => None,
+        };
+        self.done.push(Done { at, act, alive: None, by });
         Role::Act
     }
 
@@ -284,7 +290,7 @@ impl Acts {
             RefKind::Io => Act::ReferenceSource(None, delta > 0),
             _ => return Role::Own,
         };
-        self.done.push(Done { at, act, alive: Some(alive) });
+        self.done.push(Done { at, act, alive: Some(alive), by: None });
         Role::Act
     }
 

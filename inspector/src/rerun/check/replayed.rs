@@ -224,10 +224,14 @@ fn alive_before(done: &Done, held: i64) -> i64 {
     done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
 }
 
-/// Performs an act that was done outside of all callbacks.
-pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done) {
-    if stage::with(|stage| stage.is_over()) == Some(false) {
-        perform(cx, done);
+/// Performs an act that was done outside of all callbacks; a clock reading together with the timers armed from it.
+pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
+    if stage::with(|stage| stage.is_over()) != Some(false) {
+        return;
+    }
+    match done.act {
+        Act::Read => arm(cx, arms),
+        _ => perform(cx, done),
     }
 }
 
@@ -351,14 +355,21 @@ fn key(timer: TimerId) -> Option<loop_core::Timer> {
     stage::with(|stage| stage.timers.get(&timer).copied()).flatten()
 }
 
-/// Reads the clock and arms what follows: nothing, one timer, one again, or many at one reading.
+/// Reads the clock and arms what follows in the frame.
 fn read_and_arm(cx: &mut Cx<'_>) {
-    let mut arms = Vec::new();
-    while let Some(done) = next_act(|done, ()| matches!(done.act, Act::Arm { .. })) {
-        if let Act::Arm { timer, tag, delay_ns, period_ns } = done.act {
-            arms.push((timer, tag, Duration::from_nanos(delay_ns), period_ns.map(Duration::from_nanos)));
+    let next = || next_act(|done, ()| matches!(done.act, Act::Arm { .. }));
+    arm(cx, &std::iter::from_fn(next).collect::<Vec<_>>());
+}
+
+/// Reads the clock and arms nothing, one timer, one again, or many at one reading.
+fn arm(cx: &mut Cx<'_>, arms: &[Done]) {
+    let arms = arms.iter().filter_map(|done| match done.act {
+        Act::Arm { timer, tag, delay_ns, period_ns } => {
+            Some((timer, tag, Duration::from_nanos(delay_ns), period_ns.map(Duration::from_nanos)))
         }
-    }
+        _ => None,
+    });
+    let arms = arms.collect::<Vec<_>>();
     let next = cx.replay().next_timer();
     let armed = match arms.as_slice() {
         [(id, tag, delay, period)] => {

@@ -4,6 +4,7 @@
 mod churn;
 mod cut;
 mod edited;
+mod futures;
 mod hostile;
 mod listed;
 mod turns;

@@ -338,9 +338,10 @@ impl Window {
             _ => (Kind::Outside(true), Outcome::Done),
         };
         if let Kind::Callback(task) = kind {
-            // Futures woken by the previous callback are queued after its drains.
-            let of_others = |done: &&Done| matches!(done.act, Act::Post { origin: Origin::Future, parent, .. } if parent != Some(task));
-            let count = acts.iter().take_while(of_others).count();
+            // What futures asked for during the previous callback is done after its drains: what another task
+            // queued was queued before this one ran, and so was everything before it.
+            let before = |done: &Done| is_before(task, done);
+            let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
             self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
         }
         if let Event::CallbackRan { start, .. } = *event {
@@ -416,4 +417,10 @@ impl Frame {
 /// Whether the act itself shows that no callback did it.
 const fn of_no_callback(act: &Act) -> bool {
     matches!(act, Act::Heap | Act::Post { origin: Origin::Local, .. } | Act::AfterLoop(_, _, Origin::Local))
+}
+
+/// Whether the act itself shows that the callback of `task` had not begun.
+fn is_before(task: TaskId, done: &Done) -> bool {
+    let by_another = done.by.is_some_and(|by| by != task);
+    by_another || matches!(done.act, Act::Post { origin: Origin::Future, parent: None, .. })
 }

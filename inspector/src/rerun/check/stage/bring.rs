@@ -10,6 +10,7 @@ use super::super::replayed::{self, Remote, Replayed};
 use super::super::window::Entry;
 use super::{MOST, Mode, Stage};
 use crate::rerun::RerunError;
+use crate::rerun::act::{Act, Done};
 
 impl Stage {
     /// Injects what the loop sees next, if that came from outside.
@@ -33,8 +34,14 @@ impl Stage {
         }
         while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
             let Some((_, done)) = self.recorded.loose.pop_front() else { break };
+            let loose = &mut self.recorded.loose;
+            let arms = match done.act {
+                Act::Read => loose.iter().take_while(|(_, done)| matches!(done.act, Act::Arm { .. })).count(),
+                _ => 0,
+            };
+            let arms: Vec<Done> = loose.drain(..arms).map(|(_, done)| done).collect();
             if let Some(local) = &self.local {
-                local.with(move |cx| replayed::do_loose(cx, done));
+                local.with(move |cx| replayed::do_loose(cx, done, &arms));
             }
         }
     }

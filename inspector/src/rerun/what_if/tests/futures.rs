@@ -138,6 +138,14 @@ fn a_future_goes_on_after_everything_that_can_wake_it() {
             (&mut child).await.unwrap_err();
         })
     });
+    recurs("a cancelled child that sleeps", {
+        recorded(|lp, sim| async move {
+            let child = child(&lp, &sim, ms(100_000));
+            lp.sleep(ms(2)).await;
+            child.cancel();
+            child.await.unwrap_err();
+        })
+    });
     recurs("jobs and turns in between", {
         recorded(|lp, sim| async move {
             for _ in 0..5 {
