@@ -3,7 +3,6 @@
 use super::*;
 use crate::event::{FIELDS_MAX, FieldValue, Fields};
 use crate::ids::{Tag, TaskId, TimerId};
-use crate::text::InlineText;
 
 const MS: u64 = 1_000_000;
 
@@ -51,14 +50,8 @@ const TIMES: &[(&str, &[Possible])] = &[
 
 /// An event of this kind; each word is at least 1.
 fn event_of(code: u8, change: impl FnOnce(&mut Fields)) -> Event {
-    let mut fields = Fields::default();
-    (0..FIELDS_MAX).for_each(|_| fields.push(1));
-    let mut label = fields;
-    label.words[2..12].copy_from_slice(&InlineText::new("text").to_words());
-    let mut placed = fields;
-    placed.words[1] = 0x11;
-    let mut tries = [fields, label, placed].into_iter();
-    let mut fields = tries.find(|fields| Event::from_fields(code, AT, fields).is_ok()).unwrap();
+    let mut fields =
+        Fields::small().into_iter().find(|fields| Event::from_fields(code, AT, fields).is_ok()).unwrap();
     change(&mut fields);
     Event::from_fields(code, AT, &fields).unwrap()
 }

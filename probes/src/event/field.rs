@@ -30,6 +30,17 @@ impl Fields {
         self.len += 1;
     }
 
+    /// Words of at least 1 each, one list of which every kind of event can have.
+    #[cfg(test)]
+    pub(crate) fn small() -> [Self; 3] {
+        let mut fields = Self::default();
+        (0..FIELDS_MAX).for_each(|_| fields.push(1));
+        let (mut label, mut placed) = (fields, fields);
+        label.words[2..12].copy_from_slice(&InlineText::new("text").to_words());
+        placed.words[1] = 0x11;
+        [fields, label, placed]
+    }
+
     #[inline(always)]
     pub(crate) fn push_time<T: Time>(&mut self, at: T, time: T) {
         self.push(at.raw().wrapping_sub(time.raw()));
