@@ -247,24 +247,46 @@ fn anchors_that_contradict_each_other_are_noticed() {
     assert_eq!(reader.clock_faults().error_ns_max, u64::MAX);
 }
 
+/// A ring in a file, and two readings of the clocks some time apart: for files whose times are made up.
+struct Fresh {
+    clock: SystemClock,
+    folder: tempfile::TempDir,
+    session: Session,
+    recorder: Recorder,
+    anchors: [Anchor; 2],
+}
+
+impl Fresh {
+    /// `None` where the record clock is the monotonic one.
+    fn new() -> Option<Self> {
+        let clock = SystemClock::new();
+        if clock.unit() != TickUnit::Tsc {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+        let recorder = session.recorder("loop");
+        let before = clock.anchor();
+        std::thread::sleep(Duration::from_millis(50));
+        let anchors = [before, clock.anchor()];
+        Some(Self { clock, folder, session, recorder, anchors })
+    }
+}
+
+/// How far the record clock goes in `of_ns`, by its rate between two readings.
+fn ticks_of(of_ns: u64, before: Anchor, after: Anchor) -> u64 {
+    let (ticks, ns) = (after.ticks.0 - before.ticks.0, after.monotonic.ns_since(before.monotonic));
+    (u128::from(ticks) * u128::from(of_ns) / u128::from(ns)) as u64
+}
+
 /// A ring file of a process that died three seconds after its start, without the stamp of the header's latest anchor:
 /// by how much the time of its last record is wrong, and by how much times may be wrong. The second anchor of the header
 /// is late by two microseconds.
 fn without_latest_anchor(calibrates: bool) -> Option<[u64; 2]> {
     const AGO_NS: u64 = 3_000_000_000;
     const APART_NS: u64 = 1_000_000;
-    let clock = SystemClock::new();
-    if clock.unit() != TickUnit::Tsc {
-        return None;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
-    let recorder = session.recorder("loop");
-    let before = clock.anchor();
-    std::thread::sleep(Duration::from_millis(50));
-    let now = clock.anchor();
-    let (ticks, ns) = (now.ticks.0 - before.ticks.0, now.monotonic.ns_since(before.monotonic));
-    let ticks = |of_ns: u64| (u128::from(ticks) * u128::from(of_ns) / u128::from(ns)) as u64;
+    let Fresh { folder, session, recorder, anchors: [before, now], .. } = Fresh::new()?;
+    let ticks = |of_ns| ticks_of(of_ns, before, now);
     recorder.record(Ticks(now.ticks.0 - ticks(AGO_NS)), Event::TickStart { tick: 1 });
     if calibrates {
         let Anchor { ticks, monotonic, wall_ns } = now;
@@ -300,18 +322,8 @@ fn a_damaged_latest_anchor_is_replaced_by_a_calibration_or_its_absence_told() {
 /// Returns what its times were wrong by, and whether they are right before and after it.
 fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
     const ASLEEP_NS: u64 = 5_000_000_000;
-    let clock = SystemClock::new();
-    if clock.unit() != TickUnit::Tsc {
-        return None;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
-    let recorder = session.recorder("loop");
-    let before = clock.anchor();
-    std::thread::sleep(Duration::from_millis(50));
-    let after = clock.anchor();
-    let ticks = u128::from(after.ticks.0 - before.ticks.0) * u128::from(ASLEEP_NS);
-    let ticks = (ticks / u128::from(after.monotonic.ns_since(before.monotonic))) as u64;
+    let Fresh { clock, folder, session, recorder, anchors: [before, after] } = Fresh::new()?;
+    let ticks = ticks_of(ASLEEP_NS, before, after);
     // What came before the sleep had lower ticks.
     let earlier = |at: Ticks| Ticks(at.0 - ticks);
     recorder.record(earlier(before.ticks), Event::TickStart { tick: 1 });
