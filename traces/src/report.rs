@@ -58,16 +58,11 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
 
 /// Joins `parts` with commas into lines of at most `columns`, indented after the first; parts are never broken.
 fn listed(head: &str, parts: &[String], columns: usize) -> String {
-    joined(head, parts, ",", columns)
-}
-
-/// As [`listed`], with `comma` after each part but the last.
-fn joined(head: &str, parts: &[String], comma: &str, columns: usize) -> String {
     let mut lines = vec![head.to_owned()];
     for (place, part) in parts.iter().enumerate() {
-        let comma = if place + 1 < parts.len() { comma } else { "" };
+        let comma = if place + 1 < parts.len() { "," } else { "" };
         let last = lines.last().map_or(0, |line| width(line));
-        if place > 0 && last + 1 + width(part) + width(comma) > columns {
+        if place > 0 && last + 1 + width(part) + comma.len() > columns {
             lines.push(" ".to_owned());
         }
         if let Some(line) = lines.last_mut() {
