@@ -127,8 +127,6 @@ impl Metric {
                     let shown = summary.agenda.as_ref().and_then(|agenda| agenda.waiting_bounds);
                     shown.map_or(Bounds { low: 0.0, high: None }, Bounds::from)
                 }
-                // Each record has the total.
-                Unit::Count if name == "signals.dropped" => unbounded,
                 Unit::Count if self.is_one_a_record() => {
                     Bounds { low: value, high: Some(value + lost as f64) }
                 }
@@ -267,7 +265,7 @@ impl Metric {
     /// Whether a record holds one of it, rather than many.
     fn is_one_a_record(&self) -> bool {
         let name = self.to_string();
-        !name.starts_with("microtasks.") && name != "timers.skipped"
+        !name.starts_with("microtasks.") && !["timers.skipped", "signals.dropped"].contains(&&*name)
     }
 }
 
