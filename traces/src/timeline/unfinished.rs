@@ -71,6 +71,11 @@ impl OpenTick {
         }
     }
 
+    /// The moment up to which what waits for its loop is known to wait: when that stopped, if it has.
+    fn waits_until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
+        self.stopped.unwrap_or_else(|| self.known_until(known, end))
+    }
+
     /// The tick it is in, given a stream known up to `known` that ended like `end`.
     fn unfinished(&self, known: Timestamp, end: StreamEnd) -> Option<UnfinishedTick> {
         let until = self.known_until(known, end);
@@ -252,7 +257,7 @@ impl Timeline {
 
     fn overdue_at(&self, place: usize, known: Timestamp, end: StreamEnd, overdue: &mut Vec<OverdueTimer>) {
         let open = &self.open[place];
-        let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, end));
+        let as_of = open.waits_until(known, end);
         let (source, is_final) = (open.source, open.stopped.is_some());
         self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
             if due < as_of {
@@ -345,7 +350,7 @@ impl Timeline {
         let lost = (0..self.open.len()).filter(|place| self.keep_alive.has_lost(*place));
         let armed = lost.map(|place| {
             let open = &self.open[place];
-            let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, unfinished.end));
+            let as_of = open.waits_until(known, unfinished.end);
             self.keep_alive.may_be_overdue(place, as_of)[0]
         });
         let of_others = self.replaced.timers_lost;
@@ -371,7 +376,7 @@ impl Timeline {
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
         let [mut to_come, mut intervals] = [self.replaced.timers_lost, self.replaced.intervals_lost];
         for (place, open) in self.open.iter().enumerate().filter(|(_, open)| open.is_loop()) {
-            let as_of = open.stopped.unwrap_or_else(|| open.known_until(known, unfinished.end));
+            let as_of = open.waits_until(known, unfinished.end);
             let may_be_overdue = self.keep_alive.may_be_overdue(place, as_of);
             to_come += may_be_overdue[0];
             intervals += may_be_overdue[1];

@@ -362,8 +362,10 @@ impl Refs {
     /// The number of timers due before `time` of which it is unknown whether they fired, and how many of those are
     /// intervals.
     pub(super) fn may_be_overdue(&self, time: Timestamp) -> [u64; 2] {
-        let due = || self.before_loss.values().filter(|armed| armed.due.is_none_or(|due| due < time));
-        [due().count() as u64, due().filter(|armed| armed.period_ns.is_some()).count() as u64]
+        let due = self.before_loss.values().filter(|armed| armed.due.is_none_or(|due| due < time));
+        due.fold([0; 2], |[all, intervals], armed| {
+            [all + 1, intervals + u64::from(armed.period_ns.is_some())]
+        })
     }
 
     /// The next period of the interval that fired last begins at `now`.
