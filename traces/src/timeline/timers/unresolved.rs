@@ -63,9 +63,14 @@ impl Firing {
 
     /// Adds the samples that its corrected lag may lack.
     fn add_to(&self, corrected: &mut Missing) {
-        let [least, most] = self.skipped_range();
-        corrected.of_at_most(most.max(1).saturating_sub(least.max(1)), self.lag_ns);
+        add_range(self.skipped_range(), self.lag_ns, corrected);
     }
+}
+
+/// Adds the samples that the corrected lag of a firing may lack which skipped between the fewest and the most periods. One
+/// that skipped none has a sample, too.
+fn add_range([least, most]: [u64; 2], lag_ns: u64, corrected: &mut Missing) {
+    corrected.of_at_most(most.max(1).saturating_sub(least.max(1)), lag_ns);
 }
 
 /// Firings whose figures are ranges.
@@ -108,10 +113,7 @@ impl Unresolved {
 
     /// Adds a firing whose period stays unknown.
     pub(super) fn is_range(&mut self, firing: &Firing) {
-        let more = firing.skipped_more();
-        self.settled += u64::from(more > 0);
-        self.settled_more = self.settled_more.saturating_add(more);
-        firing.add_to(&mut self.settled_samples);
+        self.is_between(firing.skipped_range(), firing.lag_ns);
     }
 
     /// Adds a firing whose skipped periods contradict the period of its timer: either may be wrong. Returns the fewest
@@ -120,10 +122,15 @@ impl Unresolved {
         let [least, most] = firing.skipped_range();
         let by_period = period_ns.map_or(0, |period_ns| firing.skipped_by(period_ns));
         let [least, most] = [least.min(by_period), most.max(by_period)];
-        self.settled += 1;
-        self.settled_more = self.settled_more.saturating_add(most - least);
-        self.settled_samples.of_at_most(most.max(1) - least.max(1), firing.lag_ns);
+        self.is_between([least, most], firing.lag_ns);
         least
+    }
+
+    fn is_between(&mut self, skipped: [u64; 2], lag_ns: u64) {
+        let [least, most] = skipped;
+        self.settled += u64::from(most > least);
+        self.settled_more = self.settled_more.saturating_add(most.saturating_sub(least));
+        add_range(skipped, lag_ns, &mut self.settled_samples);
     }
 
     /// Takes out the firings of a timer.
