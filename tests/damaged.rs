@@ -67,9 +67,8 @@ fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
     let (ring, output) = (place.file("damaged.ring"), place.file("kept.looptrace"));
     let mut bytes = fs::read(&path).unwrap();
     drop(demo);
-    // The first ring begins far behind the end of the file, as if the file had been cut there.
-    let first_ring = 0x1008;
-    bytes[first_ring..first_ring + 8].copy_from_slice(&(1_u64 << 40).to_le_bytes());
+    // It was cut before its first ring.
+    bytes.truncate(0x5800);
     fs::write(&ring, &bytes).unwrap();
     fs::write(&output, "what was there").unwrap();
     let told = place.fail(3, &["record", text(&ring), "-o", text(&output)]);
@@ -130,6 +129,61 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
             let died = if measured { "what has not ended could overturn it" } else { "" };
             assert_eq!(gate["why"], format!("{expected}{died}"), "{what} in {}", input.display());
         }
+    }
+}
+
+/// A file that was cut, or of which some pages were never written to the disk, gives what is there, and leaves open what the
+/// rest could overturn.
+#[test]
+fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
+    let place = Place::new();
+    let mut demo = place.demo(&[]);
+    place.wait_until_past(&demo, 200);
+    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
+    demo.kill();
+    let whole = fs::read(&path).unwrap();
+    let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
+    let limits = [("lost", "0"), ("stalls", "0"), ("ticks.run.max", "\"3s\"")];
+    let limits = limits.map(|(metric, max)| format!("[[gate]]\nmetric = \"{metric}\"\nmax = {max}\n"));
+    fs::write(&gates, limits.concat()).unwrap();
+    let word = |at: usize| u64::from_ne_bytes(whole[at..at + 8].try_into().unwrap()) as usize;
+    let (slots_at, slots) = (word(0x1008), word(0x1010));
+    // The demo writes its first lap.
+    let used = (0..slots).take_while(|slot| word(slots_at + slot * 32 + 8) != 0).count();
+    let middle = slots_at + used / 2 * 32;
+    let zeroed = |from: usize, to: usize| {
+        let mut bytes = whole.clone();
+        bytes[from..to].fill(0);
+        bytes
+    };
+    let ticks = |report: &serde_json::Value| report["ticks"]["count"].as_u64().unwrap();
+    fs::write(&ring, &whole).unwrap();
+    let of_whole = ticks(&place.json(&["report", text(&ring), "--json"]));
+    for (what, bytes, reads_ticks) in [
+        ("its newest records are zero", zeroed(middle, slots_at + slots * 32), true),
+        ("all records are zero", zeroed(slots_at, slots_at + slots * 32), false),
+        ("its table is zero", zeroed(0x1000, 0x5000), false),
+        ("it was cut in the loop's ring", whole[..middle + 5].to_vec(), true),
+        ("it was cut before the loop's ring", whole[..slots_at].to_vec(), false),
+        ("its last byte is missing", whole[..whole.len() - 1].to_vec(), true),
+    ] {
+        fs::write(&ring, &bytes).unwrap();
+        let _older = fs::remove_file(&saved);
+        place.succeed(&["record", text(&ring), "-o", text(&saved)]);
+        for input in [&ring, &saved] {
+            let output = place.run(&["report", text(input), "--gate", text(&gates), "--json"]);
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is read");
+            assert!(report["uncounted_gaps"].as_u64() > Some(0), "{what}: {}", report["uncounted_gaps"]);
+            assert!(report["lost_records_bounds"][1].is_null(), "{what}: {}", report["lost_records_bounds"]);
+            for gate in report["gates"].as_array().unwrap() {
+                let is_lost = gate["metric"] == "lost" && gate["outcome"] == "failed";
+                let is_open = gate["outcome"] == "undecided" || is_lost;
+                assert!(is_open, "{what} in {}: {gate}", input.display());
+            }
+            assert!(ticks(&report) <= of_whole && (ticks(&report) > 0) == reads_ticks, "{what}");
+        }
+        let attached = place.json(&["attach", text(&ring), "--no-tui", "--json", "--duration", "1s"]);
+        assert!(attached["uncounted_gaps"].as_u64() > Some(0), "{what}, attached");
     }
 }
 

@@ -15,7 +15,7 @@ use loop_probes::text::printable_path;
 use loop_traces::export::ExportError;
 use loop_traces::format::FILE_MAGIC;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, MemorySource, SourceError};
+use loop_traces::source::{EventSource, MemorySource, NowRunning, SourceError};
 use loop_traces::timeline::Timeline;
 use loop_traces::units::counted;
 
@@ -271,6 +271,14 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
             counted(rings, "ring is", "rings are")
         )),
     }
+    match ring.rings_without_end() {
+        0 => {}
+        rings => lines.push(format!(
+            "process {pid}: its file is damaged: the newest records of {} are not in it; it was truncated, or not all of it \
+             was written to the disk",
+            counted(rings, "ring", "rings")
+        )),
+    }
     match ring.dropped_labels() {
         0 => {}
         names => {
@@ -324,7 +332,8 @@ fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
     timeline.extend(kept.events());
     let of_the_loop = timeline.ticks.recent.newest().map(|tick| tick.source);
     let running = EventSource::running(ring);
-    let running = running.iter().find(|now| Some(now.source) == of_the_loop).or_else(|| running.first())?;
+    let is_its = |now: &&NowRunning| of_the_loop.is_none_or(|source| now.source == source);
+    let running = running.iter().find(is_its)?;
     let doing = describe::doing(running, &timeline.labels);
     Some(format!("process {} {state}; its loop was last seen {doing}", kept.metadata().pid))
 }

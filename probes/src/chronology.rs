@@ -35,6 +35,9 @@ enum Rule {
     OfLoop { first: Timestamp, start: Timestamp },
     /// A timer's: due, then found due, then the record's time. No period that it skipped is shorter than 1 ns.
     Fired { due: Timestamp, fired: Timestamp, skipped: u32 },
+    /// What an emitter has been doing since then: within its session. It may have begun since the recorder looked at its
+    /// clock.
+    Running { since: Timestamp },
 }
 
 /// The rule of each kind of event. The `match` is exhaustive: a new kind with times has to say what it is.
@@ -65,6 +68,7 @@ const fn rule_of(event: &Event) -> Rule {
         | Event::CallbackRan { start, .. }
         | Event::Pressure { start, .. } => Rule::Extent { first: start, start },
         Event::Suspended { alive, start, .. } => Rule::Extent { first: alive, start },
+        Event::Running { since, deadline: _, .. } => Rule::Running { since },
         Event::TimerFired { due, fired, skipped, .. } => Rule::Fired { due, fired, skipped },
         // An interval whose period was changed, or a loop that is late, arms timers that are due already.
         Event::TimerArmed { due: _, .. }
@@ -73,8 +77,6 @@ const fn rule_of(event: &Event) -> Rule {
         | Event::SnapshotGc { periodic_due_ns: _, one_shot_due_ns: _, sample_due_ns: _, .. }
         | Event::InputRun { until_ns: _ }
         | Event::ShutdownBegan { deadline: _ }
-        // What a recorder saw of an emitter may have begun since it looked at its clock.
-        | Event::Running { since: _, deadline: _, .. }
         // Times of a ring may go back between two records.
         | Event::Lost { from: _, .. }
         // The clocks are compared as a whole.
@@ -189,10 +191,12 @@ impl Chronology {
                 let tick = self.tick_of(source);
                 follow(first, start, SLACK_NS)
                     && follow(start, at, SLACK_NS)
-                    // A stream in virtual time may be before the session as a whole.
-                    && (at < self.started || follow(self.started, first, clocks))
-                    && tick.is_none_or(|tick| follow(tick.began, start, SLACK_NS) && tick.is_as_old(event))
+                    && self.is_in_session(first, at, clock_error_ns)
+                    && tick.is_none_or(|tick| {
+                        follow(tick.began, start, SLACK_NS) && tick.is_as_old(event, clock_error_ns)
+                    })
             }
+            Rule::Running { since } => self.is_in_session(since, at, clock_error_ns),
             Rule::Fired { due, fired, skipped } => {
                 let has_room = u64::from(skipped) <= fired.ns_since(due).saturating_add(SLACK_NS);
                 follow(due, fired, SLACK_NS) && follow(fired, at, clocks) && has_room
@@ -204,6 +208,12 @@ impl Chronology {
             _ => {}
         }
         is_allowed
+    }
+
+    /// Whether something that is recorded at `at` can have begun at `first`: in the session, unless the stream is in virtual
+    /// time and before the session as a whole. The clocks are wrong by up to `clock_error_ns`.
+    pub(crate) fn is_in_session(&self, first: Timestamp, at: Timestamp, clock_error_ns: u64) -> bool {
+        at < self.started || follow(self.started, first, CLOCKS_SLACK_NS.saturating_add(clock_error_ns))
     }
 
     /// Whether nothing records this: a loss of nothing, unless it is one of several emitters and counted with the first of
@@ -247,9 +257,12 @@ impl Chronology {
 
 impl OpenTick {
     /// Whether the end of this tick says when it began; any other event says nothing of that.
-    const fn is_as_old(&self, event: &Event) -> bool {
+    const fn is_as_old(&self, event: &Event, clock_error_ns: u64) -> bool {
         match *event {
-            Event::TickEnd { tick, start, .. } => tick != self.number || follow(start, self.began, SLACK_NS),
+            // It is the same reading of the clock.
+            Event::TickEnd { tick, start, .. } => {
+                tick != self.number || start.0.abs_diff(self.began.0) <= clock_error_ns
+            }
             _ => true,
         }
     }

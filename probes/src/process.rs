@@ -5,6 +5,7 @@
 //! watermark lets through.
 
 mod error;
+mod evidence;
 mod found;
 mod heartbeat;
 mod horizon;
@@ -410,11 +411,12 @@ impl ProcessReader {
         self.rings.unreadable()
     }
 
-    /// Gaps with an unknown number of records: rings of which nothing can be read. Each is a
-    /// [`Lost`](crate::event::Event::Lost) of one record in the stream.
+    /// Gaps with an unknown number of records: rings of which nothing can be read, each a
+    /// [`Lost`](crate::event::Event::Lost) of one record in the stream, and [rings without
+    /// end](Self::rings_without_end).
     #[must_use]
-    pub const fn uncounted_gaps(&self) -> u64 {
-        self.missing_told
+    pub fn uncounted_gaps(&self) -> u64 {
+        self.missing_told.saturating_add(self.rings.without_end())
     }
 
     /// Labels that found no place in the table. They are in the stream as long as the ring has them.

@@ -36,7 +36,7 @@ mod writer;
 
 use crate::record::Record;
 
-pub(crate) use reader::{Item, Reach, Reader, View};
+pub(crate) use reader::{Item, Known, Reach, Reader, View};
 pub(crate) use slots::{MemoryView, RingSlots, Slots};
 pub(crate) use writer::{Position, Writer};
 
@@ -77,6 +77,14 @@ const LAPS: u64 = u32::MAX as u64;
 /// The lap of sequence number `sequence` in a ring of `1 << shift` records.
 pub(crate) const fn lap_of(sequence: u64, shift: u32) -> u32 {
     ((sequence >> shift) % LAPS) as u32 + 1
+}
+
+/// The number of records that readers of the ring count after `written` were written: laps start over.
+const fn on_circle(written: u64, shift: u32) -> u64 {
+    match LAPS.checked_shl(shift) {
+        Some(all) => written % all,
+        None => written,
+    }
 }
 
 /// How many laps `place` is ahead of `lap`; negative if it is behind.

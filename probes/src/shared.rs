@@ -38,7 +38,7 @@
 //! | 32 | records that overwrote something a lossless reader had not drained |
 //! | 40 | records written, valid once it is closed |
 //! | 48, 56 | number of its emitter, sequence number of that emitter's first record |
-//! | 64 | *now running*: stamp `version:u32, kind:u8, 0:u8, tag:u16` (0 while it is written), since when, detail |
+//! | 64 | *now running*: stamp `version:u32, kind:u8, 0:u8, tag:u16` (0 while it is written), since when, detail, records written before |
 //! | 128 | name: length byte and text, ten words |
 //!
 //! A label takes 96 bytes: `kind << 32 | id`, then length byte and text, ten words, one word unused. Slots are
@@ -51,7 +51,8 @@
 //! highest kind. Without it the word is 0, and every kind that a reader does not know is damage: an older process knows
 //! no more kinds than the reader. Minor version 2 added the number of an emitter and where it begins in its ring: the
 //! emitters of other names that use a place later are other emitters. Without them, an emitter's number is that of its
-//! place, counted from 1.
+//! place, counted from 1. Minor version 3 added the number of records written to *now running*. Without it the word is 0,
+//! and newest records that are missing from a file in its ring's first lap look as if they had never been written.
 
 pub(crate) mod create;
 pub(crate) mod folder;
@@ -63,4 +64,4 @@ pub(crate) mod layout;
 pub const LAYOUT_MAJOR: u32 = 2;
 
 /// Additions that older readers may ignore.
-pub const LAYOUT_MINOR: u32 = 2;
+pub const LAYOUT_MINOR: u32 = 3;

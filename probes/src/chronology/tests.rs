@@ -193,3 +193,32 @@ fn what_a_loop_does_begins_in_its_tick_and_in_its_session() {
         assert!(allows(7_400, 1, ran(6_000 * MS, 6_900 * MS)), "the tick is over");
     }
 }
+
+#[test]
+fn the_end_of_a_tick_repeats_its_start_to_the_nanosecond() {
+    for (start, clock_error_ns, is_possible) in
+        [(AT.0, 0, true), (AT.0 - 1, 0, false), (AT.0 + 1, 0, false), (AT.0 + 1, 1, true)]
+    {
+        let mut chronology = Chronology::new(Timestamp(0));
+        assert!(chronology.allows(&stamped(Event::TickStart { tick: 1 }), 0));
+        let ended = Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(start) };
+        let ended = Stamped { at: Timestamp(AT.0 + MS), ..stamped(ended) };
+        assert_eq!(chronology.allows(&ended, clock_error_ns), is_possible, "{start} {clock_error_ns}");
+    }
+}
+
+#[test]
+fn what_an_emitter_is_doing_began_in_its_session() {
+    let mut chronology = Chronology::new(Timestamp(5_000 * MS));
+    for (at, since, is_possible) in [
+        (9_000, 6_000, true),
+        (9_000, 4_500, true),
+        (9_000, 0, false),
+        (6_000, 9_000, true),
+        (2_000, 0, true),
+    ] {
+        let doing = crate::recorder::Running::Poll { deadline: None }.event(Timestamp(since * MS));
+        let doing = Stamped { at: Timestamp(at * MS), source: SourceId(1), event: doing };
+        assert_eq!(chronology.allows(&doing, 0), is_possible, "{at} {since}");
+    }
+}

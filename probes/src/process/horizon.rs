@@ -122,9 +122,15 @@ impl ProcessReader {
             None
         };
         let all = cells.len();
+        let (error_ns, newest) = (self.clock_faults().error_ns_max, self.rings.newest_at());
+        let newest = newest.map_or(Timestamp(0), |at| self.map.peek(at));
+        let is_in_session = |since| {
+            !self.image.is_file() || self.chronology.is_in_session(self.map.peek(since), newest, error_ns)
+        };
         let running: Vec<NowRunning> = cells
             .into_iter()
             .filter(|(.., since)| horizon.allows(*since) && latest.is_none_or(|latest| since.0 <= latest))
+            .filter(|(.., since)| is_in_session(*since))
             .map(|(source, running, since)| NowRunning { source, running, since: self.map.peek(since) })
             .collect();
         let impossible = (all - running.len()) as u64;

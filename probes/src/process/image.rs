@@ -204,6 +204,14 @@ impl Image {
         }
     }
 
+    /// The current length of the file in bytes.
+    pub(super) fn bytes(&self) -> Result<u64, ReadError> {
+        match self {
+            Self::File(file) => Ok(file.file.metadata().map_err(|error| file.failed(error))?.len()),
+            Self::Nothing | Self::Local { .. } => Ok(u64::MAX),
+        }
+    }
+
     pub(super) const fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }

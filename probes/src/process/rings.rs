@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ReadError;
+use super::evidence;
 use super::found::{Found, Owner};
 use super::horizon::Horizon;
 use super::image::{Image, Words};
@@ -61,9 +62,14 @@ pub(super) struct EndGap {
 }
 
 #[derive(Debug)]
-enum SlotsAt {
+pub(super) enum SlotsAt {
     Memory(RingSlots, Arc<Gate>),
-    File { offset: u64, shift: u32 },
+    /// `there` of its slots are in the file.
+    File {
+        offset: u64,
+        shift: u32,
+        there: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -73,6 +79,8 @@ pub(super) struct Rings {
     changes: Option<u64>,
     /// Places whose ring lies outside the file, overlaps another one, or has an impossible size.
     unreadable: BTreeSet<usize>,
+    /// Number of rings that the process opened and the table does not have, in the file of a dead process.
+    unlisted: u64,
     /// Places whose ring found no room in the file.
     unshared: BTreeSet<usize>,
     /// Buffer that records are copied to.
@@ -86,6 +94,7 @@ impl Rings {
             rings: Vec::new(),
             changes: None,
             unreadable: BTreeSet::new(),
+            unlisted: 0,
             unshared: BTreeSet::new(),
             scratch: Vec::new(),
         }
@@ -103,6 +112,7 @@ impl Rings {
         }
         let Words([kind_max]) = image.words(head::KIND_MAX)?;
         let kind_max = u8::try_from(kind_max).unwrap_or(0);
+        let is_still = image.is_still();
         for index in 0..image.plan().places {
             let at = image.plan().place_word(index);
             let Words([state, slots_at, capacity]) = image.words(at)?;
@@ -115,7 +125,7 @@ impl Rings {
             }
             if state & 0xffff_ffff == 0 {
                 // Free. One with a ring is being changed, by a process that still exists.
-                if capacity > 0 && image.is_still() {
+                if capacity > 0 && is_still {
                     self.unreadable.insert(index);
                 }
                 continue;
@@ -140,7 +150,7 @@ impl Rings {
                     let overlaps = |slots: &SlotsAt| {
                         self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity))
                     };
-                    let slots = SlotsAt::find(image, index, slots_at, capacity);
+                    let slots = SlotsAt::find(image, index, slots_at, capacity, is_still)?;
                     let Some(slots) = slots.filter(|slots| !overlaps(slots)) else {
                         self.unreadable.insert(index);
                         continue;
@@ -154,7 +164,9 @@ impl Rings {
                     };
                     let reader = match (open_tick, start) {
                         (Some(open_tick), _) => Reader::starting_at(open_tick),
-                        (None, Start::Oldest) if image.is_still() => Reader::of_still(),
+                        (None, Start::Oldest) if is_still => {
+                            Reader::of_still(evidence::known(image, at, &slots)?)
+                        }
                         (None, _) => Reader::new(start),
                     };
                     if start == Start::Oldest
@@ -181,12 +193,25 @@ impl Rings {
             }
         }
         self.changes = Some(changes);
+        if is_still && image.is_file() {
+            // A place that is being changed has been counted.
+            let counted = self.unreadable.len() as u64;
+            let unlisted = evidence::missing_openings(image)?.saturating_sub(counted);
+            self.unlisted = unlisted.min(image.plan().places as u64);
+        }
         Ok(())
     }
 
-    /// Number of rings that the file names and that cannot be read.
+    /// Number of rings that the file names, or ought to name, and that cannot be read.
     pub(super) fn unreadable(&self) -> u64 {
-        self.unreadable.len() as u64
+        (self.unreadable.len() as u64).saturating_add(self.unlisted)
+    }
+
+    /// Number of rings of a dead process whose newest records are missing, an unknown number of them, as far as the stream
+    /// has that.
+    pub(super) fn without_end(&self) -> u64 {
+        let is_told = |ring: &&Ring| ring.reader.is_end_unknown() && ring.found.gap == 0;
+        self.rings.iter().filter(is_told).count() as u64
     }
 
     /// Number of rings that found no room in the file, as far as their places say so.
@@ -296,7 +321,7 @@ impl Rings {
             if state & 0xffff_ffff != PLACE_OPEN {
                 continue;
             }
-            let Some((stamp, [since, detail])) = image.cell(at + place::RUNNING)? else { continue };
+            let Some((stamp, [since, detail])) = image.cell::<2>(at + place::RUNNING)? else { continue };
             if let Some(running) = running(Stamp(stamp), detail) {
                 found.push((owner.latest, running, Ticks(since)));
             }
@@ -321,23 +346,43 @@ fn running(stamp: Stamp, detail: u64) -> Option<Running> {
 }
 
 impl SlotsAt {
-    /// The slots of a place, if a ring can be there.
-    fn find(image: &Image, index: usize, offset: u64, capacity: u64) -> Option<Self> {
+    /// The slots of a place, if a ring can be there. A ring that nothing writes any more (`is_still`) may end early.
+    fn find(
+        image: &Image,
+        index: usize,
+        offset: u64,
+        capacity: u64,
+        is_still: bool,
+    ) -> Result<Option<Self>, ReadError> {
         if !capacity.is_power_of_two() || capacity < 16 || capacity > u64::from(CAPACITY_MAX) {
-            return None;
+            return Ok(None);
         }
-        match image {
+        Ok(match image {
             Image::Nothing => None,
             Image::Local { session, .. } => {
                 session.slots(index).map(|(slots, gate)| Self::Memory(slots, gate))
             }
             Image::File(_) => {
-                let end = offset.checked_add(capacity * RECORD_BYTES as u64)?;
-                let inside = offset >= image.plan().fixed_bytes as u64 && end <= i64::MAX as u64;
-                (inside && offset.is_multiple_of(RECORD_BYTES as u64))
-                    .then(|| Self::File { offset, shift: capacity.trailing_zeros() })
+                let record = RECORD_BYTES as u64;
+                let there = if is_still {
+                    (image.bytes()?.saturating_sub(offset) / record).min(capacity)
+                } else {
+                    capacity
+                };
+                let ends = offset.checked_add(capacity * record).is_some_and(|end| end <= i64::MAX as u64);
+                let is_inside = offset >= image.plan().fixed_bytes as u64 && ends && there > 0;
+                (is_inside && offset.is_multiple_of(record)).then(|| Self::File {
+                    offset,
+                    shift: capacity.trailing_zeros(),
+                    there,
+                })
             }
-        }
+        })
+    }
+
+    /// Whether the file ends before it does.
+    pub(super) const fn is_cut(&self) -> bool {
+        matches!(self, Self::File { shift, there, .. } if *there < 1 << *shift)
     }
 
     /// The sequence number at which the tick in progress begins; `None` between two ticks.
@@ -394,8 +439,8 @@ impl SlotsAt {
                 let Ok(more) = reader.poll(&MemoryView(slots), scratch, reach, emit);
                 Ok(more)
             }
-            (Self::File { offset, shift }, Image::File(file)) => {
-                let view = FileView { file: file.file(), offset: *offset, shift: *shift };
+            (Self::File { offset, shift, there }, Image::File(file)) => {
+                let view = FileView { file: file.file(), offset: *offset, shift: *shift, there: *there };
                 reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))
             }
             (Self::File { .. }, _) => Ok(false),

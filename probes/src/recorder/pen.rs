@@ -168,7 +168,7 @@ impl Pen {
         let version = self.running_version.load(Ordering::Relaxed).wrapping_add(1);
         self.running_version.store(version, Ordering::Relaxed);
         let stamp = Stamp::new(version, code as u8, tag, false, 0, 1);
-        self.session.header.write_cell(self.running_at, stamp.0, &[at.0, detail]);
+        self.session.header.write_cell(self.running_at, stamp.0, &[at.0, detail, self.writer.written()]);
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{Ordering, fence};
 
-use super::{RECORD_WORDS, STAMP_WORD, View};
+use super::{BLANK, RECORD_WORDS, STAMP_WORD, View};
 use crate::memory::WORD_BYTES;
 use crate::record::{RECORD_BYTES, Record, Stamp};
 
@@ -23,11 +23,18 @@ pub(crate) struct FileView<'a> {
     pub(crate) offset: u64,
     /// Number of slots, as a power of two.
     pub(crate) shift: u32,
+    /// Number of slots that the file holds. Those beyond read as never written; where it claims all of them and they are
+    /// not there, reading fails.
+    pub(crate) there: u64,
 }
 
 impl FileView<'_> {
+    const fn index(&self, slot: u64) -> u64 {
+        slot & ((1 << self.shift) - 1)
+    }
+
     fn position(&self, slot: u64) -> u64 {
-        self.offset + (slot & ((1 << self.shift) - 1)) * RECORD_BYTES as u64
+        self.offset + self.index(slot) * RECORD_BYTES as u64
     }
 }
 
@@ -39,6 +46,9 @@ impl View for FileView<'_> {
     }
 
     fn stamp(&self, slot: u64) -> io::Result<Stamp> {
+        if self.index(slot) >= self.there {
+            return Ok(Stamp(0));
+        }
         let mut word = [0_u8; WORD_BYTES];
         let read = self.file.read_exact_at(&mut word, self.position(slot) + (STAMP_WORD * WORD_BYTES) as u64);
         fence(Ordering::Acquire);
@@ -46,6 +56,9 @@ impl View for FileView<'_> {
     }
 
     fn copy(&self, slot: u64, out: &mut [Record]) -> io::Result<()> {
+        let there = self.there.saturating_sub(self.index(slot)).min(out.len() as u64) as usize;
+        let (out, beyond) = out.split_at_mut(there);
+        beyond.fill(BLANK);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut::<[u64; RECORD_WORDS], u8>(out);
         let read =
             if bytes.is_empty() { Ok(()) } else { self.file.read_exact_at(bytes, self.position(slot)) };

@@ -6,7 +6,7 @@
 use crate::record::{PARTS_MAX, Record, Stamp};
 
 use super::still::{self, End};
-use super::{BATCH, BLANK, Start, lap_of, laps_ahead};
+use super::{BATCH, BLANK, Start, lap_of, laps_ahead, on_circle};
 
 /// Access to slots. Slot numbers are taken modulo the capacity.
 pub(crate) trait View {
@@ -60,6 +60,19 @@ pub(crate) struct Reader {
     is_still: bool,
     /// Where a still ring ends.
     end: Option<End>,
+    /// What is known of a still ring besides its slots.
+    known: Known,
+    /// Records are missing at the end of a still ring, and there may be more of them than were counted.
+    is_end_unknown: bool,
+}
+
+/// What is known of a ring that nothing writes any more, besides its slots.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// At least this many records were written.
+    pub(crate) written: u64,
+    /// Slots at its end are missing.
+    pub(crate) is_cut: bool,
 }
 
 /// What a slot's stamp reveals about a sequence number.
@@ -86,13 +99,15 @@ impl Reader {
             before_attach: 0,
             is_still: false,
             end: None,
+            known: Known { written: 0, is_cut: false },
+            is_end_unknown: false,
         }
     }
 
     /// A reader of a ring that nothing writes any more: it returns everything that can be read, and counts everything
     /// between as lost.
-    pub(crate) const fn of_still() -> Self {
-        Self { is_still: true, ..Self::new(Start::Oldest) }
+    pub(crate) const fn of_still(known: Known) -> Self {
+        Self { is_still: true, known, ..Self::new(Start::Oldest) }
     }
 
     /// A reader that starts at record `next`, which has been published.
@@ -109,6 +124,11 @@ impl Reader {
     /// Records that were returned.
     pub(crate) const fn read(&self) -> u64 {
         self.read
+    }
+
+    /// Whether the number of records missing at the end is unknown; the ones that were counted are among those lost.
+    pub(crate) const fn is_end_unknown(&self) -> bool {
+        self.is_end_unknown
     }
 
     /// Records that were overwritten before they were read.
@@ -151,7 +171,10 @@ impl Reader {
         }
         if let Some(end) = self.end.as_mut().filter(|end| !more && end.unreadable > 0) {
             let behind = end.head + 1 + std::mem::take(&mut end.unreadable);
+            self.is_end_unknown = end.is_beyond;
             self.skip(behind - self.next, &mut emit);
+        } else if self.end.is_none() && self.is_still && !self.started {
+            self.skip_all(1 << view.shift(), &mut emit);
         }
         self.started = true;
         Ok(more)
@@ -252,6 +275,17 @@ impl Reader {
         self.next += count;
     }
 
+    /// Counts the records of a still ring of which none is left.
+    fn skip_all(&mut self, capacity: u64, emit: &mut impl FnMut(Item<'_>)) {
+        let written = self.known.written.max(u64::from(self.known.is_cut));
+        self.next = written.saturating_sub(capacity);
+        self.before_attach = self.next;
+        if written > 0 {
+            (self.started, self.is_end_unknown) = (true, true);
+            self.skip(written - self.next, emit);
+        }
+    }
+
     /// The newest published sequence number, for a reader that has no position yet.
     fn attach<V: View>(&mut self, view: &V) -> Result<Option<u64>, V::Error> {
         let capacity = 1_u64 << view.shift();
@@ -278,7 +312,14 @@ impl Reader {
         view: &V,
         scratch: &mut Vec<Record>,
     ) -> Result<Option<u64>, V::Error> {
+        self.known.written = on_circle(self.known.written, view.shift());
         self.end = still::end_of(view, scratch)?;
+        if let Some(end) = &mut self.end {
+            // The first slot that a cut ring lacks may have held a record.
+            let written = self.known.written.max(if self.known.is_cut { end.head + 2 } else { 0 });
+            end.reach(written);
+            end.is_beyond |= self.known.is_cut;
+        }
         Ok(self.end.map(|end| end.head))
     }
 

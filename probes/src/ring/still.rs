@@ -19,6 +19,10 @@ pub(super) struct End {
     /// Number of slots right behind it that hold neither an older record nor the one being written when the writer
     /// died: newer records, or the oldest ones.
     pub(super) unreadable: u64,
+    /// Whether one more slot behind it may hold a record that was never published.
+    pub(super) is_writing: bool,
+    /// Whether more records than the unreadable ones may be missing behind it.
+    pub(super) is_beyond: bool,
     /// Nothing was overwritten: the ring is in its first lap.
     pub(super) is_first_lap: bool,
 }
@@ -38,6 +42,18 @@ struct Candidate {
     is_gap_over: bool,
     /// Whether the slot right behind `head` is being written.
     is_writing: bool,
+}
+
+impl End {
+    /// Takes into account that at least `written` records were written, on the circle of laps: those that the slots do not
+    /// show are unreadable.
+    pub(super) const fn reach(&mut self, written: u64) {
+        let missing = written.saturating_sub(self.head + 1);
+        self.is_beyond = missing > self.unreadable + self.is_writing as u64;
+        if missing > self.unreadable {
+            self.unreadable = missing;
+        }
+    }
 }
 
 impl Candidate {
@@ -107,7 +123,13 @@ pub(super) fn end_of<V: View>(view: &V, scratch: &mut Vec<Record>) -> Result<Opt
         let unreadable = one.gap + goes_around - u64::from(is_writing);
         // Where the first slots may hold newer records, they are among the unreadable ones.
         let is_first_lap = one.lap == 1 && goes_around == 0;
-        End { head: u64::from(one.lap - 1) * capacity + slot, unreadable, is_first_lap }
+        End {
+            head: u64::from(one.lap - 1) * capacity + slot,
+            unreadable,
+            is_writing,
+            is_beyond: false,
+            is_first_lap,
+        }
     }))
 }
 

@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn through_a_file_it_does_as_the_model(steps in steps(), newest: bool) {
         let (file, rig) = file_rig(128);
-        let view = FileView { file: &file, offset: 0, shift: 7 };
+        let view = FileView { file: &file, offset: 0, shift: 7, there: 128 };
         play(&rig, &view, if newest { Start::Newest } else { Start::Oldest }, &steps);
     }
 
@@ -308,7 +308,7 @@ fn a_file_that_shrinks_is_an_error() {
     (1..=128).for_each(|number| rig.write(number, event(number, 0)));
     drop(rig);
     file.set_len(64).unwrap();
-    let view = FileView { file: &file, offset: 0, shift: 7 };
+    let view = FileView { file: &file, offset: 0, shift: 7, there: 128 };
     let error = Got::default().poll(&mut Reader::new(Start::Oldest), &view, Reach::ALL).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
 }

@@ -51,7 +51,7 @@ pub(crate) mod place {
     /// Zero in files of programs that do not record it.
     pub(crate) const SOURCE: usize = 6;
     pub(crate) const BEGAN: usize = 7;
-    /// Stamp, then two words. On a cache line of its own: it changes with every task.
+    /// Stamp, then three words. On a cache line of its own: it changes with every task.
     pub(crate) const RUNNING: usize = 8;
     pub(crate) const NAME: usize = 16;
     /// Words of a place.

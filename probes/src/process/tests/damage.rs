@@ -3,6 +3,7 @@
 use super::hostile::{SLOTS, whole};
 use super::*;
 use crate::record::{Packed, Stamp};
+use crate::recorder::Running;
 use crate::shared::layout::head;
 
 /// Reads a ring file of [`whole`] after changing its bytes.
@@ -50,10 +51,125 @@ fn a_hole_in_the_middle_is_lost_and_told_at_the_record_after_it() {
 fn newest_records_that_are_missing_are_told_at_the_end() {
     let newest = whole_newest();
     let (events, reader) = with_holes(newest - 9..=newest);
-    // The one after the last readable may have been in the middle of being written.
-    assert_eq!((gaps(&events), reader.lost_records()), (vec![(9, 1)], 9));
+    // Now running says that the last one was written, too.
+    assert_eq!((gaps(&events), reader.lost_records(), reader.uncounted_gaps()), (vec![(10, 1)], 10, 0));
     assert!(matches!(events.last().unwrap().event, Event::Lost { .. }));
+    let (events, reader) = read(|bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        (newest - 9..=newest).for_each(|slot| bytes[at + slot * 32 + 8..][..8].fill(0));
+        bytes[RUNNING_AT + 24..][..8].fill(0);
+    });
+    // Without it, the one after the last readable may have been in the middle of being written.
+    assert_eq!((gaps(&events), reader.lost_records(), reader.uncounted_gaps()), (vec![(9, 1)], 9, 0));
 }
+
+/// The ring file of a dead process that recorded this many events, of which it `noted` the first, and whose bytes `change`
+/// then changed.
+fn of_first_lap(
+    written: u64,
+    noted: u64,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> (Vec<Stamped>, ProcessReader) {
+    let folder = tempfile::tempdir().unwrap();
+    let session =
+        Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.path().join("rings")).unwrap();
+    let recorder = session.recorder("loop");
+    for at in 1..=written {
+        mark(&recorder, at);
+        if at == noted {
+            recorder.set_running(Ticks(at), Running::Outside);
+        }
+    }
+    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
+    change(&mut bytes);
+    let path = folder.path().join("copy.ring");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    let events = flush(&mut reader);
+    (events, reader)
+}
+
+#[test]
+fn newest_records_that_were_never_written_to_the_disk_are_an_end_of_unknown_length() {
+    let count =
+        |reader: &ProcessReader| (reader.lost_records(), reader.uncounted_gaps(), reader.before_attach());
+    // Of 100 records, 80 were written when the emitter changed what it was doing.
+    for (left, lost, uncounted) in [(100, 0, 0), (85, 0, 0), (80, 0, 0), (79, 1, 1), (40, 40, 1), (0, 80, 1)]
+    {
+        let (events, reader) = of_first_lap(100, 80, |bytes| {
+            let at = bytes.len() - SLOTS * 32;
+            bytes[at + left * 32..].fill(0);
+        });
+        assert_eq!(times(&events).len(), left);
+        assert_eq!(count(&reader), (lost, uncounted, 0), "{left} left");
+        assert_eq!(gaps(&events), Vec::from_iter((lost > 0).then_some((lost, 1))), "{left} left");
+        assert_eq!(reader.rings_without_end(), uncounted);
+    }
+    // Pages of the lap before, in place of the newest ones.
+    let (events, reader) = of_first_lap(200, 190, |bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        for slot in 40..200 - SLOTS {
+            bytes[at + slot * 32..][..8].copy_from_slice(&(slot as u64 + 1).to_ne_bytes());
+            bytes[at + slot * 32 + 12] = 1;
+        }
+    });
+    assert_eq!((times(&events).len(), count(&reader)), (SLOTS, (22, 1, 40)));
+    // Nothing is left of more than a lap.
+    let (events, reader) = of_first_lap(200, 190, |bytes| {
+        let at = bytes.len() - SLOTS * 32;
+        bytes[at..].fill(0);
+    });
+    assert_eq!((times(&events).len(), count(&reader)), (0, (128, 1, 62)));
+}
+
+#[test]
+fn a_ring_that_ends_behind_the_end_of_its_file_is_read_as_far_as_it_goes() {
+    let count = |reader: &ProcessReader| (reader.lost_records(), reader.uncounted_gaps());
+    // Slots in the file, what is read of 100 records, and what is lost.
+    for (slots, read, lost) in [(SLOTS - 1, 100, 1), (100, 100, 1), (90, 90, 1), (50, 50, 30), (1, 1, 79)] {
+        for half in [0, 16] {
+            let (events, reader) = of_first_lap(100, 80, |bytes| {
+                bytes.truncate(bytes.len() - (SLOTS - slots) * 32 + half);
+            });
+            assert_eq!((times(&events).len(), count(&reader)), (read, (lost, 1)), "{slots}");
+            assert_eq!(reader.rings_without_end(), 1);
+        }
+    }
+    let (events, reader) = of_first_lap(100, 80, |bytes| bytes.truncate(bytes.len() - SLOTS * 32));
+    assert_eq!((times(&events).len(), count(&reader), reader.unreadable_sources()), (0, (1, 1), 1));
+}
+
+#[test]
+fn a_table_of_rings_that_was_zeroed_is_missing_its_rings() {
+    for bytes_gone in [8, 256, crate::shared::layout::PAGE_BYTES] {
+        let (events, reader) = of_first_lap(100, 80, |bytes| {
+            bytes[crate::shared::layout::PAGE_BYTES..][..bytes_gone].fill(0);
+        });
+        let told = (reader.lost_records(), reader.uncounted_gaps(), reader.unreadable_sources());
+        assert_eq!((gaps(&events), told), (vec![(1, 0)], (1, 1, 1)), "{bytes_gone}");
+    }
+    // Its number of changes may have been written to the disk before the table, not after it.
+    let (_, reader) = of_first_lap(100, 80, |bytes| bytes[head::TABLE_CHANGES * 8..][..8].fill(0));
+    assert_eq!((reader.lost_records(), reader.unreadable_sources()), (0, 0));
+}
+
+#[test]
+fn a_now_running_cell_from_before_the_session_is_impossible() {
+    let started = |bytes: &[u8]| u64::from_ne_bytes(bytes[head::ANCHOR_FIRST * 8..][..8].try_into().unwrap());
+    for (ago_s, is_believed) in [(None, false), (Some(3600), false), (Some(0), true)] {
+        let (_, reader) = of_first_lap(100, 80, |bytes| {
+            // The last record, and the cell, in the time of the session.
+            let (at, now) = (bytes.len() - SLOTS * 32 + 99 * 32, started(bytes) + 1);
+            bytes[at..][..8].copy_from_slice(&now.to_ne_bytes());
+            let since = ago_s.map_or(0, |ago| now.saturating_sub(ago * 1_000_000_000));
+            bytes[RUNNING_AT + 8..][..8].copy_from_slice(&since.to_ne_bytes());
+        });
+        assert_eq!(reader.running().unwrap().len(), usize::from(is_believed), "{ago_s:?}");
+    }
+}
+
+/// Where the *now running* cell of the first ring is.
+const RUNNING_AT: usize = crate::shared::layout::PAGE_BYTES + 64;
 
 /// The slot of the newest record of [`whole`].
 fn whole_newest() -> usize {
@@ -155,10 +271,9 @@ fn a_time_that_goes_back_leaves_the_figures_open() {
 
 #[test]
 fn a_now_running_cell_is_believed_up_to_the_newest_record_and_the_heartbeat() {
-    let running_at = crate::shared::layout::PAGE_BYTES + 64;
     let clock = SystemClock::of(TickUnit::detect());
     for (since, is_believed) in [(300, true), (clock.ticks().0, false), (u64::MAX, false)] {
-        let cell = |bytes: &mut [u8]| bytes[running_at + 8..][..8].copy_from_slice(&since.to_ne_bytes());
+        let cell = |bytes: &mut [u8]| bytes[RUNNING_AT + 8..][..8].copy_from_slice(&since.to_ne_bytes());
         let (_folder, path, mut bytes) = whole();
         cell(&mut bytes);
         std::fs::write(&path, &bytes).unwrap();

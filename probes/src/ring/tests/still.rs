@@ -19,7 +19,7 @@ fn damaged(count: u64, damage: &[(u64, u64)]) -> (Rig, Vec<u64>) {
 }
 
 fn read(rig: &Rig) -> (Got, Reader) {
-    let (mut reader, mut got) = (Reader::of_still(), Got::default());
+    let (mut reader, mut got) = (Reader::of_still(Known::default()), Got::default());
     for _ in 0..3 {
         let Ok(_) = got.poll(&mut reader, &MemoryView(&rig.slots), Reach { limit: 20, ..Reach::ALL });
     }
