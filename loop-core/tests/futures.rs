@@ -2,15 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use loop_core::future::JoinError;
 use loop_core::task::TagOf;
-use loop_core::{Context, EventLoop, FutureOptions, LocalHandle, Task};
+use loop_core::{Builtin, Context, EventLoop, FutureOptions, LocalHandle, Policy, Task};
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
 use crate::kit::{World, ms, name, pick};
+
+type Local = LocalHandle<Builtin>;
 
 /// The records of polled futures, as (tag, outcome).
 fn ran(world: &World) -> Vec<(String, Outcome)> {
@@ -89,6 +92,79 @@ fn e04_microtasks_drain_after_each_poll() {
     let polls =
         pick!(events, Event::TaskQueued { task, place, .. } if place.origin == Origin::Future => Some(task));
     assert_eq!(pick!(events, Event::Microtasks { trigger, .. } => trigger), polls);
+}
+
+/// Worlds whose loops are recorded, and not recorded.
+fn worlds() -> [World; 2] {
+    [World::new(), World::silent(Policy::bun())]
+}
+
+#[test]
+fn e04_what_a_callback_asks_for_is_done_before_its_checkpoint() {
+    for panics in [false, true] {
+        for mut world in worlds() {
+            let (log, lp) = (world.log.clone(), world.lp.with(|cx| cx.local()));
+            let inner = log.clone();
+            world.post(log.then("task", move |cx| {
+                lp.microtask(inner.then("asked for", {
+                    let (lp, inner) = (lp.clone(), inner.clone());
+                    move |_| lp.microtask(inner.task("nested"))
+                }));
+                cx.microtask(inner.task("queued"));
+                lp.post(inner.task("last"));
+                if panics {
+                    resume_unwind(Box::new("on purpose"));
+                }
+            }));
+            world.post(log.task("next"));
+            assert_eq!(world.run(), ["task", "queued", "asked for", "nested", "next", "last"]);
+        }
+    }
+}
+
+#[test]
+fn e04_what_a_future_asked_for_is_done_before_its_checkpoint_however_it_ends() {
+    /// Asks for a microtask when it is dropped.
+    struct Asks(Local, crate::kit::Log);
+
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.0.microtask(self.1.task("asked for"));
+        }
+    }
+
+    for is_cancelled in [false, true] {
+        for mut world in worlds() {
+            let log = world.log.clone();
+            let asks = Asks(world.lp.with(|cx| cx.local()), log.clone());
+            let handle = world.lp.spawn("ends", move |_| async move {
+                let _asks = asks;
+                resume_unwind(Box::new("on purpose"))
+            });
+            if is_cancelled {
+                handle.cancel();
+            }
+            world.post(log.task("next"));
+            assert_eq!(world.run(), ["asked for", "next"], "cancelled: {is_cancelled}");
+        }
+    }
+}
+
+#[test]
+fn e04_a_request_that_panics_takes_no_other_with_it() {
+    for mut world in worlds() {
+        let (log, lp) = (world.log.clone(), world.lp.with(|cx| cx.local()));
+        let inner = log.clone();
+        world.post(log.then("task", move |_| {
+            for _ in 0..2 {
+                lp.with(|_| resume_unwind(Box::new("on purpose")));
+                lp.microtask(inner.task("asked for"));
+            }
+        }));
+        world.post(log.task("next"));
+        assert_eq!(world.run(), ["task", "asked for", "asked for", "next"]);
+        assert_eq!(world.lp.metrics().panics, 2);
+    }
 }
 
 #[test]
@@ -293,7 +369,7 @@ fn e04_a_future_that_is_woken_often_is_polled_once() {
 
 #[test]
 fn e04_a_waker_works_from_any_thread_and_is_harmless_after_the_end() {
-    let mut event_loop = EventLoop::<loop_core::Builtin>::new().unwrap();
+    let mut event_loop = EventLoop::<Builtin>::new().unwrap();
     let (send, receive) = std::sync::mpsc::channel::<Waker>();
     let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flag = std::sync::Arc::clone(&done);
@@ -325,7 +401,7 @@ fn e04_a_waker_works_from_any_thread_and_is_harmless_after_the_end() {
 #[test]
 fn e04_a_hundred_thousand_wake_ups_from_four_threads_lose_none() {
     const EACH: u32 = 25_000;
-    let mut event_loop = EventLoop::<loop_core::Builtin>::new().unwrap();
+    let mut event_loop = EventLoop::<Builtin>::new().unwrap();
     let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let seen = std::sync::Arc::clone(&count);
     event_loop.spawn("counts", |_| {

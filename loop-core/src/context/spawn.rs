@@ -138,7 +138,6 @@ impl<T: Task> Context<'_, T> {
             // Its handle has the result.
             self.take_future(key);
         }
-        self.carry_out();
         drop(done);
     }
 
@@ -166,18 +165,17 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Carries out the operations that futures requested since the last call, in order.
+    /// Carries out what was requested through local handles and is not carried out yet, in order; after a panic, what
+    /// was requested after that is left for the next call.
     pub(crate) fn carry_out(&mut self) {
-        while self.core.futures.local.has_ops() {
-            for op in self.core.futures.local.take_ops() {
-                match op {
-                    Op::Plain(op) => self.carry_out_plain(op),
-                    Op::Post(task) => drop(self.post(task)),
-                    Op::Microtask(task) => self.microtask(task),
-                    Op::Spawn(new) => self.spawn_new(new),
-                    Op::With(f) => f(self),
-                    Op::Work(tag, job, run) => self.work_awaited(tag, job, run),
-                }
+        while let Some(op) = self.core.futures.local.take_op() {
+            match op {
+                Op::Plain(op) => self.carry_out_plain(op),
+                Op::Post(task) => drop(self.post(task)),
+                Op::Microtask(task) => self.microtask(task),
+                Op::Spawn(new) => self.spawn_new(new),
+                Op::With(f) => f(self),
+                Op::Work(tag, job, run) => self.work_awaited(tag, job, run),
             }
         }
     }

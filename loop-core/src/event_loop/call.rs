@@ -21,6 +21,9 @@ use crate::signal::Arrival;
 use crate::task::body::Body;
 use crate::task::{Task, tag};
 
+/// What a call panicked with.
+pub(super) type Panic = Box<dyn Any + Send>;
+
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Calls `f` as `current`. Reads the clock afterwards: [`Core::at`](super::core::Core) is its end.
     #[inline]
@@ -35,6 +38,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// The same without a clock reading: for one of many calls that share their extent.
+    ///
+    /// What `f` asked for through a [`LocalHandle`](crate::LocalHandle) is part of the call, whether `f` returned or
+    /// panicked: it is carried out before the call ends, and so before its checkpoint.
     #[inline]
     pub(super) fn invoke_unmarked<R>(
         &mut self,
@@ -45,7 +51,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let depth = self.core.depth;
         self.core.depth += 1;
         let mut context = self.context();
-        let returned = catch_unwind(AssertUnwindSafe(|| f(&mut context)));
+        let mut returned = catch_unwind(AssertUnwindSafe(|| f(&mut context)));
+        if self.core.futures.has_ops() {
+            returned = self.carry_out_after(returned);
+        }
         // Drop the levels that the callback opened and did not close.
         self.core.depth = depth;
         let ended = std::mem::replace(&mut self.core.current, outer);
@@ -58,8 +67,21 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
+    /// Carries out what the call that ended with `returned` asked for. The last panic is returned: it is recorded last.
+    #[inline(never)]
+    pub(super) fn carry_out_after<R>(&mut self, mut returned: Result<R, Panic>) -> Result<R, Panic> {
+        while self.core.futures.has_ops() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.context().carry_out()))
+                && let Err(before) = std::mem::replace(&mut returned, Err(panic))
+            {
+                self.panicked(self.core.current, before);
+            }
+        }
+        returned
+    }
+
     #[cold]
-    pub(super) fn panicked(&mut self, current: Current, panic: Box<dyn Any + Send>) {
+    pub(super) fn panicked(&mut self, current: Current, panic: Panic) {
         let message = panic_message(panic);
         self.core.metrics.panics += 1;
         self.core.exception(current.task, &message);
@@ -141,11 +163,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         outcome
     }
 
-    /// Carries out the operations that futures requested, and queues those woken, after `trigger` ran.
+    /// Queues the futures that were woken after `trigger` ran, and carries out what was requested outside of all calls.
     #[inline(never)]
     pub(super) fn settle_futures(&mut self, trigger: Current) {
-        if self.core.futures.local.has_ops() {
-            let _ = self.invoke_unmarked(trigger, |cx| cx.carry_out());
+        if self.core.futures.has_ops() {
+            let _ = self.invoke_unmarked(trigger, |_| ());
         }
         if self.core.futures.woken.has_some() {
             self.context().queue_woken(trigger.task);

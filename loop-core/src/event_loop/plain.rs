@@ -68,6 +68,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let ended = catch_unwind(AssertUnwindSafe(|| {
                 batch::<T, C, RECORDED>(&mut context, clock, slow, drains, &mut begun)
             }));
+            let ended = if ended.is_err() { self.carry_out_after(ended) } else { ended };
             // Drop the levels that a task opened and did not close.
             self.core.depth = depth;
             let current = replace(&mut self.core.current, Current::NONE);
@@ -135,6 +136,9 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
         }
         core.current.task = Some(id);
         task.run(cx);
+        if cx.core.scheduler.attention() && cx.core.futures.has_ops() {
+            cx.carry_out();
+        }
         let core = &mut *cx.core;
         core.depth = depth;
         let outcome = core.current.outcome;
@@ -161,10 +165,17 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
 #[inline(never)]
 fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
     let depth = cx.core.depth;
-    while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
-        dispatch(task, cx);
-        cx.core.depth = depth;
-        // The task is done; failures of its microtasks are not its own.
+    loop {
+        while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
+            dispatch(task, cx);
+            cx.core.depth = depth;
+            // The task is done; failures of its microtasks are not its own.
+            cx.core.current.outcome = Outcome::Done;
+        }
+        if !cx.core.futures.has_ops() {
+            break;
+        }
+        cx.carry_out();
         cx.core.current.outcome = Outcome::Done;
     }
 }

@@ -9,6 +9,7 @@ use loop_probes::event::{ClockPoint, Event, Phase, StopReason};
 use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
+use super::core::Current;
 use crate::future::join::JoinError;
 use crate::poller::Poller;
 use crate::shutdown::{OnShutdown, Running, Shutdown, ShutdownReport};
@@ -209,20 +210,19 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn end_futures(&mut self) {
         while let Some(key) = self.core.futures.first() {
             let entry = self.context().take_future(key);
-            self.guarded(|_| {
+            // Dropping a future requests the release of its timers and sources.
+            let _ = self.invoke_unmarked(Current::NONE, |_| {
                 if let Some(entry) = entry {
                     entry.end(JoinError::Cancelled);
                 }
             });
-            // Dropping a future queues requests to release its timers and sources.
-            self.guarded(|this| this.context().carry_out());
         }
     }
 
     /// Runs code that drops or wakes foreign values; a panic there is recorded and goes no further.
     fn guarded(&mut self, f: impl FnOnce(&mut Self)) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(self))) {
-            self.panicked(super::core::Current::NONE, payload);
+            self.panicked(Current::NONE, payload);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The local handle: a future's access to its loop, and the inbox behind it.
 //!
-//! A future cannot borrow the loop that polls it. It queues its requests, and the loop carries them out right after
-//! the poll, in order; requests made elsewhere on the loop's thread are carried out after that callback, or before
-//! the loop next polls at the latest.
+//! A future cannot borrow the loop that polls it. It queues its requests, and the loop carries them out in order at the
+//! end of the poll, whether that returned or panicked; those of any other callback at the end of the callback. So they
+//! come before the checkpoint that follows. Requests made on the loop's thread while no callback runs are carried out
+//! before the loop next polls at the latest.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
@@ -143,7 +145,7 @@ impl State {
 
 /// The inbox of one loop.
 pub(crate) struct Local<T: Task> {
-    ops: RefCell<Vec<Op<T>>>,
+    ops: RefCell<VecDeque<Op<T>>>,
     state: State,
     handle: Handle<T>,
 }
@@ -166,7 +168,7 @@ impl<T: Task> Local<T> {
             // Outside the borrow: dropping its contents may re-enter here.
             drop(op);
         } else {
-            self.ops.borrow_mut().push(op);
+            self.ops.borrow_mut().push_back(op);
         }
     }
 
@@ -175,8 +177,8 @@ impl<T: Task> Local<T> {
         !self.ops.borrow().is_empty()
     }
 
-    pub(crate) fn take_ops(&self) -> Vec<Op<T>> {
-        self.ops.take()
+    pub(crate) fn take_op(&self) -> Option<Op<T>> {
+        self.ops.borrow_mut().pop_front()
     }
 
     /// Marks the loop as ended.
@@ -355,7 +357,7 @@ impl<T: Task> LocalHandle<T> {
         self.local.op(Op::With(Box::new(f)));
     }
 
-    /// Queues a microtask: from a future, it runs right after the poll, before any other task.
+    /// Queues a microtask: from a future or another callback, it runs right after that, before any other task.
     pub fn microtask(&self, task: T) {
         self.local.op(Op::Microtask(task));
     }

@@ -216,6 +216,12 @@ impl<T: Task> Futures<T> {
         self.local.state().begin_shutdown();
     }
 
+    /// Whether there are requests that the loop has not carried out.
+    #[inline]
+    pub(crate) fn has_ops(&self) -> bool {
+        self.in_use && self.local.has_ops()
+    }
+
     /// Whether there are requests or woken futures that the loop has not handled.
     #[inline]
     pub(crate) fn has_news(&self) -> bool {

@@ -17,7 +17,8 @@ const STEPS_MAX: usize = 256;
 /// 1.
 ///
 /// 2: callbacks deferred while the deferred queue drains run in the same drain, posted ones count as work, and what a
-/// reload left is drained before anything else runs; a GC controller that is off makes no checks.
+/// reload left is drained before anything else runs; a GC controller that is off makes no checks; what a callback asks
+/// for through a [`LocalHandle`](crate::LocalHandle) is carried out before its checkpoint.
 pub const RULES: u64 = 2;
 
 /// A rule and its position among its values.
