@@ -301,7 +301,6 @@ fn check_at(
             now: snapshot.state.now,
             agenda: snapshot.agenda,
             signals_dropped: snapshot.state.signals_dropped,
-            microtasks: snapshot.state.microtasks.len() as u64,
             puts_aside: start::puts_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
             shows_calls: snapshot.flags.contains(Flags::SHOWS_CALLS),

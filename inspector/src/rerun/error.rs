@@ -83,8 +83,8 @@ pub enum RerunError {
     },
     /// Its loop decided by older rules, and that makes a difference.
     #[error(
-        "{name} was recorded by a loop with older rules for deferred callbacks, reloads and a GC controller that is off, and \
-         from tick {tick} on they \
+        "{name} was recorded by a loop with older rules for deferred callbacks, reloads, requests of futures and a GC \
+         controller that is off, and from tick {tick} on they \
          decide otherwise: check it with the version that recorded it, or record it again"
     )]
     OldRules {

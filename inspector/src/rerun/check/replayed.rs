@@ -106,25 +106,33 @@ pub(super) fn release(cx: &mut Cx<'_>, count: u64) {
     (0..count).for_each(|_| cx.replay().release_later());
 }
 
-/// All microtasks of a checkpoint look alike: the first performs the acts of all.
+/// All microtasks of a checkpoint look alike: the recording has what they did, but neither which of them did it nor
+/// which queued another. So each does what it may, and the next one is queued when an act shows that it waited, or when
+/// no other waits.
 fn run_microtask(cx: &mut Cx<'_>) {
     let entered = stage::with(|stage| {
-        stage.enter(|kind| matches!(kind, Kind::Microtasks(_)), |_| "a microtask is run".to_owned())
+        let entered =
+            stage.enter(|kind| matches!(kind, Kind::Microtasks { .. }), |_| "a microtask is run".to_owned());
+        let frame = stage.frame().filter(|_| entered)?;
+        frame.begun = frame.begun.saturating_add(1);
+        match frame.kind {
+            Kind::Microtasks { ran, left } if frame.begun == ran => Some((true, left)),
+            // One that was not recorded queues no more: the two diverge at the end of the checkpoint.
+            Kind::Microtasks { ran, .. } => Some((frame.begun > ran, u32::from(frame.begun < ran))),
+            _ => None,
+        }
     });
-    if entered != Some(true) {
-        return;
-    }
-    let queued = cx.replay().microtasks() as u64;
-    queue_microtasks(cx, stage::with(|stage| stage.microtasks_begotten(queued)).unwrap_or(0));
-    let left = cx.replay().microtasks();
-    while let Some(done) = next_act(|done, _| {
+    let Some((is_last, waits)) = entered.flatten() else { return };
+    while let Some(done) = next_act(|done, ()| {
         // An act that was done when fewer microtasks were left has to wait until they are gone.
-        done.alive.is_none()
-            || left == 0
+        is_last
+            || done.alive.is_none()
             || alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive())
     }) {
         perform(cx, done);
     }
+    let waiting = cx.replay().microtasks() as u64;
+    queue_microtasks(cx, u64::from(waits).saturating_sub(waiting));
     release_later(cx);
 }
 
@@ -190,12 +198,11 @@ fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
     Some(done)
 }
 
-/// Queues the microtasks of the recorded loop's host for the drain that comes next.
+/// Queues a microtask of the recorded loop's host for the drain that comes next; that queues the others.
 pub(super) fn bring_host_microtasks(cx: &mut Cx<'_>) {
-    let queued = cx.replay().microtasks() as u64;
-    let total = stage::with(|stage| stage.frame().map(|frame| frame.kind)).flatten();
-    if let Some(Kind::Microtasks(total)) = total {
-        queue_microtasks(cx, total.saturating_sub(queued));
+    let next = stage::with(|stage| stage.frame().map(|frame| frame.kind)).flatten();
+    if matches!(next, Some(Kind::Microtasks { .. })) && cx.replay().microtasks() == 0 {
+        queue_microtasks(cx, 1);
     }
 }
 

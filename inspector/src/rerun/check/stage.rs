@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use loop_core::policy::RULES;
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, LoopCall, Outcome, PolicyField, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, PolicyField, Queue, RefKind};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
@@ -64,8 +64,6 @@ pub(super) struct Stage {
     /// What the requested shutdown will cancel.
     pub(super) cancels: Cancels,
     pub(super) supposed: Supposed,
-    /// Microtasks left waiting by the last checkpoint, if no callback ran since.
-    waiting: Option<u64>,
     /// Finished jobs that were injected and put aside.
     pub(super) aside: usize,
     puts_aside: bool,
@@ -127,7 +125,6 @@ impl Stage {
             timers: HashMap::new(),
             cancels: Cancels::default(),
             supposed: Supposed::default(),
-            waiting: Some(start.microtasks),
             aside: 0,
             puts_aside: start.puts_aside,
             drains_late: start.drains_late,
@@ -286,7 +283,8 @@ impl Stage {
             Event::DeferredPosted { .. }
             | Event::SnapshotDeferred { .. }
             | Event::InputReturned { value: 0, .. } => self.depends_on_rules = true,
-            Event::Microtasks { left, .. } => self.settle(left),
+            Event::TaskQueued { place, .. } if place.origin == Origin::Future => self.depends_on_rules = true,
+            Event::Microtasks { .. } => self.settle(),
             Event::IoReady { .. } => self.seen.ready += 1,
             Event::TimerFired { .. } => self.seen.timers += 1,
             Event::GcDecision { .. } => self.seen.gc += 1,
@@ -372,7 +370,6 @@ pub(super) struct Start {
     pub(super) now: Timestamp,
     pub(super) agenda: u32,
     pub(super) signals_dropped: u64,
-    pub(super) microtasks: u64,
     pub(super) puts_aside: bool,
     pub(super) drains_late: bool,
     pub(super) shows_calls: bool,

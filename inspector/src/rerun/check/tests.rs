@@ -7,6 +7,7 @@ mod edited;
 mod futures;
 mod hostile;
 mod listed;
+mod microtasks;
 mod turns;
 
 use std::cell::Cell;

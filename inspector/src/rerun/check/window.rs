@@ -39,8 +39,8 @@ pub(super) struct Entry {
 pub(super) enum Kind {
     /// A task or the callback of a source, with its id.
     Callback(TaskId),
-    /// A checkpoint of this many microtasks, including those left by its budget.
-    Microtasks(u64),
+    /// A checkpoint that ran this many microtasks, and whose budget left that many.
+    Microtasks { ran: u32, left: u32 },
     /// A drain of this many entries of the deferred queue.
     Deferred(u32),
     /// Acts between two ticks: of a callback from outside (true) or of no callback at all.
@@ -57,7 +57,7 @@ pub(super) struct Frame {
     pub(super) acts: VecDeque<Done>,
     /// References released for the end of the tick.
     pub(super) releases: u32,
-    /// Callbacks of the drain started so far.
+    /// Callbacks of the drain, or microtasks of the checkpoint, started so far.
     pub(super) begun: u32,
     /// The place of its end.
     pub(super) end: u64,
@@ -331,9 +331,7 @@ impl Window {
         let (kind, outcome) = match *event {
             Event::TaskRan { task, outcome, .. } => (Kind::Callback(task), outcome),
             Event::IoReady { task, .. } => (Kind::Callback(task), Outcome::Done),
-            Event::Microtasks { ran, left, .. } => {
-                (Kind::Microtasks(u64::from(ran) + u64::from(left)), Outcome::Done)
-            }
+            Event::Microtasks { ran, left, .. } => (Kind::Microtasks { ran, left }, Outcome::Done),
             Event::DeferredRan { ran, .. } => (Kind::Deferred(ran), Outcome::Done),
             _ => (Kind::Outside(true), Outcome::Done),
         };

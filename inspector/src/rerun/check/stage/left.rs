@@ -66,26 +66,20 @@ impl Supposed {
 }
 
 impl Stage {
-    /// Called after a checkpoint that ran all waiting microtasks but the `left` ones.
-    pub(super) fn settle(&mut self, left: u32) {
+    /// Called after a checkpoint.
+    pub(super) const fn settle(&mut self) {
         self.supposed.settled = self.supposed.begun;
-        self.waiting = Some(left.into());
     }
 
-    /// Microtasks queued by those of the running checkpoint, as its first one starts and `queued` others wait: those
-    /// beyond what the previous checkpoint left, if no callback ran in between that could have queued them.
-    pub(in crate::rerun::check) fn microtasks_begotten(&mut self, queued: u64) -> u64 {
-        let waiting = self.waiting.take().filter(|waiting| *waiting == queued + 1);
-        match (waiting, self.frame().map(|frame| frame.kind)) {
-            (Some(waiting), Some(Kind::Microtasks(total))) => total.saturating_sub(waiting),
-            _ => 0,
-        }
-    }
-
-    /// Maximum number of microtasks that the running frame may leave: those of the checkpoint that they wait for.
+    /// Maximum number of microtasks that may wait now: those that the running checkpoint has not begun, or those of the
+    /// checkpoint that what the running frame queues waits for.
     pub(in crate::rerun::check) fn microtasks_ahead(&self) -> u64 {
         let mut frames = self.recorded.frames.iter();
-        let mut passes = frames.next().is_some_and(Frame::has_no_checkpoint);
+        let running = frames.next();
+        if let Some(Frame { kind: Kind::Microtasks { ran, left }, begun, .. }) = running {
+            return (u64::from(*ran) + u64::from(*left)).saturating_sub(u64::from(*begun));
+        }
+        let mut passes = running.is_some_and(Frame::has_no_checkpoint);
         let mut next = frames.next();
         while passes && let Some(Frame { kind: Kind::Callback(_) | Kind::Outside(_), .. }) = next {
             // If drains are late, no callback has its own checkpoint.
@@ -93,25 +87,26 @@ impl Stage {
             next = frames.next();
         }
         match next.map(|frame| frame.kind) {
-            Some(Kind::Microtasks(total)) => total,
+            Some(Kind::Microtasks { ran, left }) => u64::from(ran) + u64::from(left),
             _ => 0,
         }
     }
 
     /// The number of microtasks when the running frame ends, `queued` of which are in the queue.
     pub(in crate::rerun::check) fn microtasks_left(&mut self, queued: u64) -> u64 {
-        if self.is_all_shown() {
-            // Whatever else its checkpoint runs is queued by these.
-            self.waiting = Some(queued);
+        let most = self.microtasks_ahead();
+        if self.is_all_shown() || most <= queued || self.is_over() {
             return queued;
         }
-        self.waiting = None;
-        let most = self.microtasks_ahead();
-        let is_next = matches!(self.recorded.frames.get(1), Some(Frame { kind: Kind::Microtasks(_), .. }));
-        if is_next || most <= queued || self.is_over() {
-            return most;
+        let is_next =
+            matches!(self.recorded.frames.get(1), Some(Frame { kind: Kind::Microtasks { .. }, .. }));
+        let has_checkpoint = !self.recorded.frames.front().is_some_and(Frame::has_no_checkpoint);
+        if is_next && has_checkpoint && !self.drains_late {
+            // It follows at once, and queues the others.
+            return queued.max(1);
         }
-        queued + self.supposed.next(u64::from(self.polls_at_once()), most - queued)
+        let first = if is_next { most - queued } else { u64::from(self.polls_at_once()) };
+        queued + self.supposed.next(first, most - queued)
     }
 
     /// Whether a non-blocking poll comes before the next frame.

@@ -1,6 +1,7 @@
 //! Futures: what they ask of their loop is done after the callback in which they asked for it.
 
 use std::future::{Future, pending};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use loop_core::sim::Sim;
 use loop_core::{Builtin, EventLoop, LocalHandle, Policy};
 use loop_probes::recorder::Recorder;
 
-use super::{check, stamped};
+use super::{check, policies, stamped};
 
 type Local = LocalHandle<Builtin>;
 
@@ -20,8 +21,8 @@ const fn ms(ms: u64) -> Duration {
 /// Asserts that the loop decides again as it did with a future that does `first` and then sleeps five times.
 #[track_caller]
 fn agrees<F: Future<Output = ()> + 'static>(what: &str, first: impl Fn(Local) -> F) {
-    for name in ["bun", "quickjs"] {
-        agrees_under(Policy::by_name(name).unwrap(), what, &first);
+    for policy in policies() {
+        agrees_under(policy, what, &first);
     }
 }
 
@@ -29,6 +30,7 @@ fn agrees<F: Future<Output = ()> + 'static>(what: &str, first: impl Fn(Local) ->
 fn agrees_under<F: Future<Output = ()> + 'static>(policy: Policy, what: &str, first: impl Fn(Local) -> F) {
     let name = policy.name.clone();
     let (sim, (recorder, capture)) = (Sim::new(), Recorder::capture());
+    sim.job_durations([1, 300, 90].repeat(50).into_iter().map(Duration::from_micros));
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder().policy(policy).recorder(recorder));
     let mut root = event_loop.spawn("root", |lp| {
         let first = first(lp.clone());
@@ -37,6 +39,8 @@ fn agrees_under<F: Future<Output = ()> + 'static>(policy: Policy, what: &str, fi
             for _ in 0..5 {
                 lp.sleep(ms(2)).await;
             }
+            // One of the policies ends a run only if asked to.
+            lp.stop();
         }
     });
     event_loop.run().unwrap();
@@ -91,6 +95,15 @@ fn a_cancelled_future_clears_its_timer_and_wakes_whatever_awaits_it() {
             lp.timeout(ms(3), pending::<()>()).await.unwrap_err();
         }
     });
+    agrees("two that wait for jobs", |lp| async move {
+        let jobs = ["job", "second job"]
+            .map(|name| lp.spawn(name, |lp| async move { drop(lp.work(name, |_| ()).await) }));
+        lp.yield_now().await;
+        for job in jobs {
+            job.cancel();
+            let _ = job.await;
+        }
+    });
     agrees("one that waits for nothing before", |lp| async move {
         let nap = napping(&lp);
         let never = lp.spawn("never", |_| pending::<()>());
@@ -112,10 +125,23 @@ enum Last {
     Timers,
     Spawn,
     Work,
+    Microtask,
+    Microtasks,
+    Panic,
 }
 
-const LAST: [Last; 7] =
-    [Last::Post, Last::Immediate, Last::AfterLoop, Last::Timer, Last::Timers, Last::Spawn, Last::Work];
+const LAST: [Last; 10] = [
+    Last::Post,
+    Last::Immediate,
+    Last::AfterLoop,
+    Last::Timer,
+    Last::Timers,
+    Last::Spawn,
+    Last::Work,
+    Last::Microtask,
+    Last::Microtasks,
+    Last::Panic,
+];
 
 struct OnDrop(Local, Last);
 
@@ -130,6 +156,18 @@ impl Drop for OnDrop {
             Last::Timers => self.0.with(move |cx| drop(cx.set_timeouts([3, 1].map(|due| (ms(due), task()))))),
             Last::Spawn => drop(self.0.spawn("last", |lp| async move { lp.yield_now().await })),
             Last::Work => drop(self.0.work("last", |_| ())),
+            Last::Microtask => self.0.microtask(task()),
+            Last::Microtasks => self.0.microtask(Builtin::once("outer", |cx| {
+                cx.microtask(Builtin::once("inner", |_| ()));
+                cx.local().microtask(Builtin::once("asked for", |cx| {
+                    cx.post(Builtin::once("last", |_| ()));
+                }));
+            })),
+            Last::Panic => {
+                self.0.with(|_| resume_unwind(Box::new("on purpose")));
+                self.0.post(task());
+                self.0.microtask(task());
+            }
         }
     }
 }
@@ -157,13 +195,53 @@ fn what_the_drop_of_a_future_asks_for_is_done_after_its_task() {
 }
 
 #[test]
+fn what_a_future_that_panics_asked_for_is_done() {
+    for last in LAST {
+        for joins in [true, false] {
+            agrees(&format!("{last:?}, awaited: {joins}"), |lp| async move {
+                let panics = lp.spawn("panics", move |lp| async move {
+                    lp.sleep(ms(1)).await;
+                    drop(OnDrop(lp, last));
+                    resume_unwind(Box::new("on purpose"))
+                });
+                lp.sleep(ms(5)).await;
+                if joins {
+                    assert!(panics.await.is_err());
+                }
+            });
+        }
+    }
+}
+
+#[test]
 fn what_a_callback_asks_for_as_a_future_does_is_done_after_it() {
     for last in LAST {
-        agrees(&format!("{last:?}"), |lp| async move {
-            let asks = lp.clone();
-            lp.post(Builtin::once("asks", move |_| drop(OnDrop(asks, last))));
-            lp.sleep(ms(5)).await;
-        });
+        for panics in [false, true] {
+            let asks = move |lp: &Local| {
+                drop(OnDrop(lp.clone(), last));
+                if panics {
+                    resume_unwind(Box::new("on purpose"));
+                }
+            };
+            agrees(&format!("{last:?}, panics: {panics}"), |lp| async move {
+                let (asker, again) = (lp.clone(), lp.clone());
+                lp.post(Builtin::once("asks", move |_| asks(&asker)));
+                lp.sleep(ms(5)).await;
+                lp.microtask(Builtin::once("asks in a microtask", {
+                    let lp = lp.clone();
+                    move |_| asks(&lp)
+                }));
+                lp.with(move |cx| {
+                    let lp = again.clone();
+                    cx.defer(1, move |_| {
+                        asks(&again);
+                        false
+                    });
+                    cx.set_timeout(ms(1), Builtin::once("asks in a timer", move |_| asks(&lp)));
+                });
+                lp.sleep(ms(5)).await;
+            });
+        }
     }
 }
 
@@ -172,7 +250,7 @@ fn any(lp: Local, mut dice: Rng, depth: u32) -> Pin<Box<dyn Future<Output = ()>>
     Box::pin(async move {
         for _ in 0..dice.u64(2..6) {
             let (short, inner) = (Duration::from_micros(dice.u64(200..3000)), dice.fork());
-            match dice.u32(0..10) {
+            match dice.u32(0..12) {
                 0 => lp.sleep(short).await,
                 1 => lp.yield_now().await,
                 2 if depth > 0 => {
@@ -182,7 +260,7 @@ fn any(lp: Local, mut dice: Rng, depth: u32) -> Pin<Box<dyn Future<Output = ()>>
                     let _ = child.await;
                 }
                 3 if depth > 0 => {
-                    lp.spawn("child", move |lp| any(lp, inner, depth - 1)).await.unwrap();
+                    let _ = lp.spawn("child", move |lp| any(lp, inner, depth - 1)).await;
                 }
                 4 if depth > 0 => {
                     let _ = lp.timeout(short, any(lp.clone(), inner, depth - 1)).await;
@@ -212,6 +290,16 @@ fn any(lp: Local, mut dice: Rng, depth: u32) -> Pin<Box<dyn Future<Output = ()>>
                     let mut interval = lp.interval(short);
                     for _ in 0..3 {
                         interval.tick().await;
+                    }
+                }
+                10 => drop(OnDrop(lp.clone(), LAST[dice.usize(..LAST.len())])),
+                11 if depth > 0 => {
+                    let child = lp.spawn("panics", move |lp| async move {
+                        any(lp, inner, depth - 1).await;
+                        resume_unwind(Box::new("on purpose"))
+                    });
+                    if dice.bool() {
+                        assert!(child.await.is_err());
                     }
                 }
                 _ => {}
