@@ -110,9 +110,9 @@ fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, se
         let mut pen = canvas.pen(inner, line);
         let over = run.run_ns > state.about.stall_limit_ns;
         let style = if over { theme.over() } else { theme.text() };
-        pen.gap(1)
-            .left(&units::position(state.since_start_ns(run.at)), when_width(state), theme.dim())
-            .gap(1);
+        // Like ticks and stalls, a run stands at its start.
+        let started_ns = state.since_start_ns(run.at).saturating_sub(run.run_ns);
+        pen.gap(1).left(&units::position(started_ns), when_width(state), theme.dim()).gap(1);
         pen.number(&units::duration(run.run_ns), 7, style).gap(1);
         pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
         if let Some(waited_ns) = run.queue_wait_ns {
@@ -136,7 +136,7 @@ fn queued_by(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let mut pen = canvas.pen(inner, line);
     pen.gap(1);
     if state.queued_by.is_empty() {
-        pen.put("nobody that the log still knows", theme.dim());
+        pen.put("enqueuer no longer in log", theme.dim());
     }
     for (place, (who, count)) in state.queued_by.iter().enumerate() {
         let text = format!("{who} ×{}", units::short_count(*count));

@@ -65,6 +65,19 @@ fn a_tag_has_a_page_with_the_harm_it_did() {
 }
 
 #[test]
+fn a_run_has_one_time_on_the_page_of_its_tag() {
+    let mut state = opened(live());
+    press(&mut state, &[Key::Enter]);
+    let page = text(&mut state, 200, 60);
+    let (_, caused) = page.split_once("worst #").expect("the worst run is named");
+    let mut words = caused.split_whitespace();
+    let (task, at) = (words.next().unwrap(), words.nth(2).unwrap());
+    let listed = page.lines().filter(|line| line.contains(&format!("#{task} "))).collect::<Vec<_>>();
+    assert_eq!(listed.len(), 2, "it is among the worst runs, too: {page}");
+    assert!(listed.iter().all(|line| line.contains(at)), "{at}: {listed:?}");
+}
+
+#[test]
 fn the_timers_name_who_made_them_late() {
     let mut state = live();
     press(&mut state, &[Key::Char('4')]);
