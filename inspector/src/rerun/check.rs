@@ -305,6 +305,7 @@ fn check_at(
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
             shows_calls: snapshot.flags.contains(Flags::SHOWS_CALLS),
             rules: snapshot.rules,
+            policy_fields: snapshot.policy_fields,
             checks_in_vain: !snapshot.policy.gc.enabled && snapshot.flags.contains(Flags::HEAP),
         },
     );

@@ -72,6 +72,7 @@ pub(super) struct Stage {
     shows_calls: bool,
     /// The revision of the recorded loop's rules.
     rules: u64,
+    policy_fields: PolicyFields,
     /// An event was recorded that depends on the revision of the rules.
     depends_on_rules: bool,
     tick: u64,
@@ -130,6 +131,7 @@ impl Stage {
             drains_late: start.drains_late,
             shows_calls: start.shows_calls,
             rules: start.rules,
+            policy_fields: start.policy_fields,
             depends_on_rules: start.checks_in_vain,
             tick: 0,
             began,
@@ -215,11 +217,9 @@ impl Stage {
     }
 
     /// Whether older recordings lack this event.
-    const fn is_newer(&self, event: &Event<Ticks>) -> bool {
+    fn is_newer(&self, event: &Event<Ticks>) -> bool {
         match event {
-            Event::SnapshotPolicy { field: PolicyField::Rules | PolicyField::GcSample, .. } => {
-                self.rules < RULES
-            }
+            Event::SnapshotPolicy { field, .. } => !self.policy_fields.contains(*field),
             Event::InputCall { .. } => !self.shows_calls,
             _ => false,
         }
@@ -364,6 +364,24 @@ impl Stage {
     }
 }
 
+/// The fields of the policy in the recorded snapshot: those that policies got later are missing there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PolicyFields(u64);
+
+impl PolicyFields {
+    pub(super) fn add(&mut self, field: PolicyField) {
+        self.0 |= Self::bit(field);
+    }
+
+    fn contains(self, field: PolicyField) -> bool {
+        self.0 & Self::bit(field) != 0
+    }
+
+    fn bit(field: PolicyField) -> u64 {
+        1_u64.checked_shl(field.code().into()).unwrap_or(0)
+    }
+}
+
 /// The stage's part of the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
@@ -374,6 +392,7 @@ pub(super) struct Start {
     pub(super) drains_late: bool,
     pub(super) shows_calls: bool,
     pub(super) rules: u64,
+    pub(super) policy_fields: PolicyFields,
     /// The GC controller is off, but by older rules still made its checks.
     pub(super) checks_in_vain: bool,
 }

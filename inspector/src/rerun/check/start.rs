@@ -16,7 +16,7 @@ use loop_probes::text::printable;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
 use super::replayed::{Remote, Replayed, run_deferred};
-use super::stage::MOST;
+use super::stage::{MOST, PolicyFields};
 use super::window::{Entry, Window};
 use crate::rerun::loops::{Loops, Wanted};
 use crate::rerun::whole::TickNumbers;
@@ -188,17 +188,22 @@ pub(super) struct Snapshot {
     pub(super) releases: u64,
     /// The revision of the recorded loop's rules.
     pub(super) rules: u64,
+    pub(super) policy_fields: PolicyFields,
 }
 
 /// Reads the snapshot at the beginning of the stream.
 pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     let mut values = Vec::new();
+    let mut policy_fields = PolicyFields::default();
     let mut name = None;
     let mut of_the_loop = None;
     let mut parts: Vec<Event> = Vec::new();
     let mut head: Vec<(Queue, u32)> = Vec::new();
     let mut reads = false;
     for Entry { told, .. } in recorded.ahead() {
+        if let Event::SnapshotPolicy { field, .. } = *told {
+            policy_fields.add(field);
+        }
         match *told {
             Event::SnapshotPolicy { field: PolicyField::Name, value } => name = value,
             Event::SnapshotPolicy { field, value } => values.push((field, value)),
@@ -281,7 +286,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     }
     let agenda = state.refs.iter().find(|(what, _)| *what == RefKind::Agenda).map_or(0, |(_, count)| *count);
     let rules = rules.unwrap_or(1);
-    Ok(Snapshot { policy, state, flags, until, finished, agenda, releases, rules })
+    Ok(Snapshot { policy, state, flags, until, finished, agenda, releases, rules, policy_fields })
 }
 
 fn policy(
