@@ -119,10 +119,14 @@ fn every_page_of_every_trace_fits() {
         for columns in [60, 80, 120] {
             fits(&["report", name], name, columns);
         }
+        fits(&["diff", name, "--", name, "--anyway"], name, 60);
         fits(&["rerun", name, "--policy", "quickjs"], name, 60);
         fits(&["rerun", name], name, 80);
-        fits(&["rerun", name, "--check"], name, 60);
-        fits(&["diff", name, "--", name, "--anyway"], name, 60);
+        // Recordings in version 1.0 have nothing that a check could start from.
+        let minor_version = fs::read(trace).expect("it can be read")[10];
+        if minor_version > 0 {
+            fits(&["rerun", name, "--check"], name, 60);
+        }
     }
     let gates = place.file("gates.toml");
     fs::write(&gates, "[[gate]]\nmetric = \"timer_lag_corrected.p99\"\nmax = \"1ns\"\n\n[[gate]]\nmetric = \"stalls\"\nmax = 0\n")

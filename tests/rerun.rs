@@ -243,3 +243,22 @@ fn what_cannot_be_checked_says_why_in_one_line() {
     let told = place.fail(3, &["rerun", text(&without), "--check"]);
     assert!(told.contains("no ticks of a loop-core loop"), "{told}");
 }
+
+/// Recordings of older versions all answer what-ifs; a check needs the loop's state in a snapshot, which 1.0 lacks.
+#[test]
+fn recordings_of_older_versions_are_checked_or_refused() {
+    let place = Place::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/versions");
+    for (version, has_state) in [("1.0", false), ("1.1", true), ("1.2", true)] {
+        let trace = folder.join(format!("{version}.looptrace"));
+        let page = place.succeed(&["rerun", text(&trace), "--policy", "quickjs"]);
+        assert!(page.contains("what if: --policy quickjs"), "{version}: {page}");
+        if has_state {
+            let page = place.succeed(&["rerun", text(&trace), "--check"]);
+            assert!(page.contains("every decision was made again"), "{version}: {page}");
+        } else {
+            let told = place.fail(3, &["rerun", text(&trace), "--check"]);
+            assert!(told.contains("format 1.1 or earlier"), "{version}: {told}");
+        }
+    }
+}

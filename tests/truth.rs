@@ -53,18 +53,19 @@ fn the_saved_regressions_are_what_their_bytes_say() {
     }
 }
 
-/// Files written by older versions stay as they are.
+/// Recordings of the demo that older versions made stay as they are.
 #[test]
 fn older_versions_are_read_as_their_bytes_say() {
     let place = Place::new();
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("traces/corpus/versions");
-    for minor in [1, 2] {
+    for minor in [0, 1, 2] {
         let trace = folder.join(format!("1.{minor}.looptrace"));
         let bytes = std::fs::read(&trace).expect("it is kept");
         assert_eq!(bytes[8..12], [1, 0, minor, 0], "{}", trace.display());
         let figures = check(&place, &trace);
-        assert!(figures.ticks > 0 && figures.timers_fired > 0, "{figures:?}");
+        assert!(figures.ticks > 500 && figures.tasks > 500 && figures.timers_fired > 500, "{figures:?}");
+        assert!(figures.late_timers > 0, "one handler of each blocks for 40 ms: {figures:?}");
     }
 }
 
