@@ -361,17 +361,19 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// loop had not taken. Dropping the loop does the same.
     pub fn close(&mut self) -> Vec<T::Remote> {
         let was_open = !self.core.shared.queue.is_closed();
-        let posted = self.close_unrecorded();
+        self.core.on = self.core.recorder.is_enabled();
+        let posted = self.release_all();
+        self.mark();
         // Without this, its timers would be taken for overdue from here on.
-        if was_open && self.core.recorder.is_enabled() {
-            self.core.at = self.clock.ticks();
+        if was_open && self.core.on {
             self.core.record(Event::LoopStopped { reason: StopReason::Closed });
         }
         posted
     }
 
-    fn close_unrecorded(&mut self) -> Vec<T::Remote> {
+    fn release_all(&mut self) -> Vec<T::Remote> {
         self.end_futures();
+        self.mark();
         self.core.close()
     }
 

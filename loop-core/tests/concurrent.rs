@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use loop_core::task::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf, Task};
-use loop_probes::event::{Event, Origin, Queue};
+use loop_probes::event::{Event, Origin, Queue, StopReason};
 use loop_probes::ids::SourceId;
 use loop_probes::recorder::Recorder;
 
@@ -134,6 +135,42 @@ fn b10_a_post_after_the_end_is_refused_and_hands_the_task_back() {
     drop(event_loop);
     assert!(handle.is_closed());
     assert!(handle.post(App::Done).is_err());
+}
+
+#[test]
+fn posts_and_results_that_a_loop_never_took_are_recorded_when_it_is_closed() {
+    let mut world = World::new();
+    world.sim.job_durations([ms(1)]);
+    let tag = TagOf::Global(tag_of_label("job"));
+    world.lp.with(|cx| {
+        cx.work(tag, |_| Builtin::remote("then", |_| ()), |reason| panic!("{reason}")).unwrap();
+    });
+    let handle = world.lp.handle();
+    world.sim.at(ms(1), move || handle.stop());
+    assert_eq!(world.lp.run().unwrap(), StopReason::Stopped);
+    world.sim.advance(ms(2));
+    let handle = world.lp.handle().posting_as(SourceId(7));
+    handle.post(Builtin::remote("first", |_| ())).unwrap();
+    world.sim.advance(ms(3));
+    handle.post(Builtin::remote("second", |_| ())).unwrap();
+    world.sim.advance(ms(4));
+    world.events();
+    assert_eq!(world.lp.close().len(), 2);
+    let events = world.stamped();
+    let at = events.last().unwrap().0.0;
+    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    let left = pick!(events, Event::TaskQueued { tag, place, poster, queued, .. } if place.queue == Queue::Concurrent
+        => ((tag.0 == 0, place.origin, place.depth), poster, at - queued.0));
+    let post = |depth| (true, Origin::Concurrent, depth);
+    let by = Some(SourceId(7));
+    let ago = |by_ms: u64| by_ms * 1_000_000;
+    assert_eq!(
+        left,
+        [((false, Origin::Work, 3), None, ago(9)), (post(2), by, ago(7)), (post(1), by, ago(4))]
+    );
+    assert_eq!(pick!(events, Event::LoopStopped { reason } => reason), [StopReason::Closed]);
+    assert_eq!(world.lp.close().len(), 0, "once is enough");
+    assert_eq!(world.events().len(), 0);
 }
 
 #[test]

@@ -40,7 +40,8 @@ vocabulary! {
         /** The longest it could wait; `None` is without limit. */ timeout_ns: Option<u64>, ;
         /** When the wait began. */ start
     }
-    /// A task was queued.
+    /// A task was queued. In the concurrent queue: a post, or the result of a job, that the loop never took before it was
+    /// closed, recorded at that time; a post has no tag.
     5 TaskQueued = "task_queued" {
         /** The task. */ task: TaskId,
         /** Its tag. */ tag: Tag,

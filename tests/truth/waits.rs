@@ -89,7 +89,7 @@ impl Waits {
         let of_signals: HashSet<(u32, u64)> =
             of_kind(SIGNAL_DELIVERED).map(|event| (event.source, event.field(1))).collect();
         let mut queued: HashMap<(u32, u64), (u16, u64)> = HashMap::new();
-        let mut stopped: HashMap<u32, u64> = HashMap::new();
+        let (mut stopped, mut closed): (HashMap<u32, u64>, HashMap<u32, u64>) = Default::default();
         for event in &trace.events {
             let (source, at) = (event.source, event.at);
             let mut late = |kind, from, to: u64| {
@@ -99,7 +99,10 @@ impl Waits {
             };
             match event.kind {
                 TICK_START => drop(stopped.remove(&source)),
-                LOOP_STOPPED => _ = stopped.entry(source).or_insert(at),
+                LOOP_STOPPED => {
+                    stopped.entry(source).or_insert(at);
+                    closed.insert(source, at);
+                }
                 TASK_QUEUED => drop(queued.insert((source, event.field(0)), (event.tag, event.time(4)))),
                 TASK_RAN if event.field(1) == CANCELLED => drop(queued.remove(&(source, event.field(0)))),
                 TASK_RAN => {
@@ -128,7 +131,9 @@ impl Waits {
             waits.extent(event, &name(event.tag), &of_timers);
         }
         for ((source, task), (tag, from)) in queued {
-            let Some(to) = stopped.get(&source) else { continue };
+            // What was queued after the stop waited until the loop was closed.
+            let ended = stopped.get(&source).filter(|stopped| from <= **stopped).or(closed.get(&source));
+            let Some(to) = ended else { continue };
             waits.never_ran_ns.entry(name(tag)).or_default().push(to.saturating_sub(from));
             if to.saturating_sub(from) > LATE_NS && !of_signals.contains(&(source, task)) {
                 waits.late.push(Wait { kind: 2, source, from, to: *to });

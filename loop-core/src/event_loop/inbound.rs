@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{Event, Origin, Phase, Queue, RefKind};
-use loop_probes::ids::{TaskId, Ticks};
+use loop_probes::event::{Event, Origin, Phase, Placement, Queue, RefKind};
+use loop_probes::ids::{Tag, TaskId, Ticks};
 
 use super::EventLoop;
-use super::core::{Core, Current, Outstanding, Then};
+use super::core::{Core, Current, Outstanding, Poster, Then};
 use crate::handle::Inbound;
 use crate::policy::SignalRule;
 use crate::poller::Poller;
@@ -216,6 +216,49 @@ impl<T: Task> Core<T> {
         }
     }
 
+    /// Refuses posts from here on. Records those in the queue, which will never run, and returns them.
+    fn close_concurrent(&mut self) -> Vec<T::Remote> {
+        let shared = Arc::clone(&self.shared);
+        let batch = shared.queue.close();
+        let mut posts = Vec::new();
+        // Jobs whose results were put aside were taken, and wait as those that were not.
+        let aside = std::mem::take(&mut self.finished);
+        let mut depth = (aside.len() + batch.len()) as u32;
+        for finished in aside {
+            self.never_taken(Some((finished.task, finished.tag)), None, finished.end, &mut depth);
+        }
+        for Posted { item, poster, queued } in batch {
+            let job = match &item {
+                Inbound::Work(finished) => Some((finished.task, finished.tag)),
+                Inbound::Post(_) | Inbound::Kept(_) => None,
+            };
+            self.never_taken(job, poster, queued, &mut depth);
+            match item {
+                Inbound::Post(remote) => posts.push(remote),
+                // Its owner keeps it.
+                Inbound::Kept(node) => node.is_taken(),
+                Inbound::Work(_) => {}
+            }
+        }
+        posts
+    }
+
+    /// Records an entry of the concurrent queue that will never run: the completion of `job`, or a post, whose tag is
+    /// unknown because no task was made from it.
+    fn never_taken(&mut self, job: Option<(TaskId, Tag)>, poster: Poster, queued: Ticks, depth: &mut u32) {
+        if self.on {
+            let (task, tag) = job.unwrap_or_else(|| (self.scheduler.new_id(), Tag::default()));
+            let origin = if job.is_some() { Origin::Work } else { Origin::Concurrent };
+            let place = Placement { queue: Queue::Concurrent, origin, depth: *depth };
+            let queued = queued.min(self.at);
+            self.record(Event::TaskQueued { task, tag, place, parent: None, poster, queued });
+            if self.recorder.pressure() {
+                self.recorder.relieve();
+            }
+        }
+        *depth = depth.saturating_sub(1);
+    }
+
     pub(crate) fn settle_work(&mut self, task: TaskId) {
         if let Some(Outstanding { tag, .. }) = self.work.remove(&task) {
             if self.on {
@@ -232,16 +275,7 @@ impl<T: Task> Core<T> {
         }
         self.futures.woken.close();
         self.futures.local.close();
-        let posted = self.shared.queue.close().filter_map(|posted| match posted.item {
-            Inbound::Post(remote) => Some(remote),
-            // Its owner keeps it.
-            Inbound::Kept(node) => {
-                node.is_taken();
-                None
-            }
-            Inbound::Work(_) => None,
-        });
-        let posted = posted.collect();
+        let posted = self.close_concurrent();
         if let Some(pool) = &mut self.pool {
             let _ = pool.shutdown(PendingJobs::HandBack, Some(std::time::Duration::ZERO));
         }

@@ -185,7 +185,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             // There is only one deadline: dropping the loop must not wait for what the shutdown gave up on.
             pool.let_go();
         }
-        let posts_dropped = self.close_unrecorded().len() as u32;
+        let posts_dropped = self.release_all().len() as u32;
         let ended = self.read(ClockPoint::Shutdown);
         let report = ShutdownReport {
             finished: running.waited_for.saturating_sub(unfinished),

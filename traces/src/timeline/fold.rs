@@ -48,10 +48,10 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     timeline.first = Some(timeline.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
 
     let place = timeline.place_of(stamped);
-    if let Some(place) = place.filter(|place| timeline.open[*place].closed && begins_loop(&event)) {
+    if let Some(place) = place.filter(|place| timeline.open[*place].closed.is_some() && begins_loop(&event)) {
         // A ring is used again by the next loop of the same name.
         timeline.loop_replaced(place);
-        (timeline.open[place].closed, timeline.open[place].stopped) = (false, None);
+        (timeline.open[place].closed, timeline.open[place].stopped) = (None, None);
     }
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
@@ -227,7 +227,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.stopped = Some(Stopped { at, reason });
             }
             if let Some(open) = place.map(|place| &mut timeline.open[place]) {
-                open.closed |= is_closed;
+                if is_closed {
+                    open.closed.get_or_insert(at);
+                }
                 if !is_closed || open.stopped.is_none() {
                     (open.stopped, open.seen) = (Some(at), None);
                 }

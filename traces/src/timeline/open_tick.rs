@@ -40,8 +40,8 @@ pub(crate) struct OpenTick {
     pub(crate) ticked: bool,
     /// When the loop stopped, unless it has begun a tick since.
     pub(crate) stopped: Option<Timestamp>,
-    /// Whether the loop was closed: another one may use its ring after it.
-    pub(crate) closed: bool,
+    /// When the loop was closed: another one may use its ring after that.
+    pub(crate) closed: Option<Timestamp>,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
     pub(crate) timers_late: u32,
@@ -78,7 +78,7 @@ impl OpenTick {
             seen: None,
             ticked: false,
             stopped: None,
-            closed: false,
+            closed: None,
             tasks_queued: 0,
             timers_fired: 0,
             timers_late: 0,

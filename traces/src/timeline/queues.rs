@@ -185,7 +185,7 @@ impl Queues {
 
     /// The number of tasks of the emitter at `place` that may be waiting, or may have run in records that were lost.
     pub(crate) fn may_wait(&self, place: usize) -> u64 {
-        self.emitters.get(place).map_or(0, |emitter| emitter.before_loss)
+        self.emitters.get(place).map_or(0, |emitter| emitter.before_loss + emitter.waiting.untracked())
     }
 
     /// Forgets what waits for the emitter at `place`: another loop uses its ring.
@@ -291,7 +291,11 @@ impl Queues {
                 let others = self.followed_max.saturating_sub(self.others_followed);
                 let (task, room) = (Waits { task, tag, queued }, Room { tasks: self.followed_max, others });
                 self.change_waiting(place, |waiting| waiting.queued(placement.queue, task, room));
-                self.queue_mut(placement.queue).joined(place, at, placement.depth);
+                match placement.queue {
+                    // Left in it when the loop was closed.
+                    Queue::Concurrent => self.queue_mut(Queue::Concurrent).was_as_deep_as(placement.depth),
+                    queue => self.queue_mut(queue).joined(place, at, placement.depth),
+                }
             }
             Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
                 let queue = self.change_waiting(place, |waiting| waiting.ran(task)).flatten();
@@ -352,7 +356,8 @@ impl Queues {
                 self.snapshot = self.snapshot.take_if(|(its, _)| *its != place);
                 if let Some(emitter) = self.emitter(place) {
                     (emitter.is_after_loss, emitter.has_lost) = (true, true);
-                    emitter.before_loss += emitter.waiting.iter().count() as u64;
+                    emitter.before_loss +=
+                        emitter.waiting.iter().count() as u64 + emitter.waiting.untracked();
                     emitter.deferred = DeferredCount::default();
                 }
                 self.change_waiting(place, Waiting::forget);

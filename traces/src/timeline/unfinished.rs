@@ -224,8 +224,12 @@ impl Timeline {
         let seen = open.seen.filter(|seen| !seen.is_over);
         let last_end = open.last_end();
         self.queues.waiting(place).map(move |&Waits { task, tag, queued }| {
-            let as_of = match (open.stopped, seen) {
-                (Some(stopped), _) => stopped,
+            // What was queued after the stop waited until the loop was closed, and waits still if it was not.
+            let ended =
+                open.stopped.and_then(|stopped| if queued <= stopped { Some(stopped) } else { open.closed });
+            let as_of = match (ended, seen) {
+                (Some(ended), _) => ended,
+                _ if open.stopped.is_some() => open.known_until(known, end),
                 (None, Some(Seen { running: Running::Task { task: running, .. }, since, .. }))
                     if running == task =>
                 {
@@ -234,7 +238,7 @@ impl Timeline {
                 (None, Some(seen)) => seen.until(open.known_until(known, end)),
                 (None, None) => last_end,
             };
-            let (source, is_final) = (open.source, open.stopped.is_some());
+            let (source, is_final) = (open.source, ended.is_some());
             WaitingTask { source, task, tag, queued, as_of: as_of.max(queued), is_final }
         })
     }

@@ -1,13 +1,13 @@
 //! Selects what is compared: the decisions, not the measurements.
 
 use loop_core::replay::Flags;
-use loop_probes::event::{Event, LoopCall, PolicyField, Queue};
+use loop_probes::event::{Event, LoopCall, Placement, PolicyField, Queue};
 use loop_probes::ids::LabelId;
 
 /// Whether an event bears on a decision. Phases, slow tasks, spans, marks, calibrations and names only give durations
 /// and labels; agendas and pumps are programs of their own; lists by name repeat other parts of a snapshot; what a
 /// shutdown counts depends on what its owners called their work; the check has no host, which keeps microtasks of its
-/// own. How much other threads had posted is an input, given
+/// own; posts that a loop never took bear on none. How much other threads had posted is an input, given
 /// by its batch: the depth of their queue is reported for a batch taken before the passes over the task queue but not
 /// for one taken during them, and if no other event is reported in between, the two cannot be distinguished.
 pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
@@ -36,6 +36,7 @@ pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
             | Event::ShutdownEnded { .. }
             | Event::SnapshotPending { .. }
             | Event::QueueDepth { queue: Queue::Concurrent, .. }
+            | Event::TaskQueued { place: Placement { queue: Queue::Concurrent, .. }, .. }
             | Event::InputCall { call: LoopCall::HostMicrotasks }
     )
 }

@@ -20,9 +20,11 @@ pub(super) struct Waiting {
     /// Can be cleared in any order.
     immediates: HashMap<TaskId, Waits>,
     after_loop: HashMap<TaskId, Waits>,
+    /// Tasks queued beyond the most that are tracked, which have not run as far as is known.
+    untracked: u64,
 }
 
-/// How many are tracked at most: those beyond count as tasks once they run.
+/// How many are tracked at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// Of one loop's task queue.
@@ -38,11 +40,17 @@ impl Waiting {
     /// Tracks a queued task, if there is room.
     pub(super) fn queued(&mut self, queue: Queue, task: Waits, room: Room) {
         match queue {
-            Queue::Tasks if self.tasks.len() < room.tasks => self.tasks.push_back(task),
+            // A loop that is closed lists the posts that it never took.
+            Queue::Tasks | Queue::Concurrent if self.tasks.len() < room.tasks => self.tasks.push_back(task),
             Queue::Immediates if room.others > 0 => drop(self.immediates.insert(task.task, task)),
             Queue::AfterLoop if room.others > 0 => drop(self.after_loop.insert(task.task, task)),
-            _ => {}
+            _ => self.untracked += 1,
         }
+    }
+
+    /// How many tasks may wait besides those that are tracked.
+    pub(super) const fn untracked(&self) -> u64 {
+        self.untracked
     }
 
     /// How many are tracked besides those of the task queue.
@@ -60,8 +68,11 @@ impl Waiting {
                 return Some(queue);
             }
         }
-        let place = self.tasks.iter().take(LOOKED_THROUGH).position(|waits| waits.task == task)?;
-        self.tasks.remove(place).map(|_| Queue::Tasks)
+        let place = self.tasks.iter().take(LOOKED_THROUGH).position(|waits| waits.task == task);
+        if place.is_none() {
+            self.untracked = self.untracked.saturating_sub(1);
+        }
+        self.tasks.remove(place?).map(|_| Queue::Tasks)
     }
 
     /// Takes a sampled depth: if it is less than the number of tasks tracked, it is unknown which of them ran.

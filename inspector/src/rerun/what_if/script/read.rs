@@ -327,6 +327,9 @@ impl Reading {
     }
 
     fn see_own(&mut self, at: Timestamp, event: Event) {
+        if matches!(event, Event::TaskQueued { place, .. } if place.queue == Queue::Concurrent) {
+            return; // A post that the loop never took.
+        }
         self.overheads.see(at, &event);
         self.outside.see(at, &event, &mut self.script);
         let role = self.acts.feed(at, &event, |task| self.immediates.contains(&task));

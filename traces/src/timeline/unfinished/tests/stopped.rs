@@ -101,6 +101,63 @@ fn what_other_queues_hold_when_a_loop_stops_waits_like_its_tasks() {
 }
 
 #[test]
+fn what_is_queued_after_a_stop_waits_until_the_loop_is_closed() {
+    use StopReason::{Closed, Stopped};
+    let after = [stopped(Stopped, 503), queued(8, 600 * MS)];
+    let timeline = folded_with(&[&after[..], &[stopped(Closed, 700), stopped(Closed, 800)]].concat());
+    assert_eq!(waits_ms(&timeline).1, [498, 100]);
+    assert!(timeline.waiting_tasks().iter().all(|task| task.is_final));
+    // If it was not closed, it waits still.
+    let timeline = folded_with(&after);
+    assert_eq!(waits_ms(&timeline).1, [8_400, 498]);
+    assert!(!timeline.waiting_tasks()[0].is_final);
+}
+
+/// A post of another thread that the loop had not taken when it was closed at `ms`.
+fn never_taken(task: u64, queued_ms: u64, depth: u32, ms: u64) -> Stamped {
+    let place = Placement { queue: Queue::Concurrent, origin: Origin::Concurrent, depth };
+    let (task, tag, queued) = (TaskId(task), Tag(0), Timestamp(queued_ms * MS));
+    at(ms * MS, Event::TaskQueued { task, tag, place, parent: None, poster: Some(OTHER), queued })
+}
+
+#[test]
+fn a_post_that_the_loop_never_took_has_waited() {
+    let left = [
+        stopped(StopReason::Stopped, 503),
+        never_taken(8, 403, 2, 700),
+        never_taken(9, 600, 1, 700),
+        stopped(StopReason::Closed, 700),
+    ];
+    let summary = summary([&blocked()[..], &left].concat());
+    let wait = summary.tasks.queue_wait_ns;
+    assert_eq!((wait.count, wait.max, wait.bounds), (4, Some(498 * MS), None));
+    let untagged = summary.tasks.by_tag.iter().find(|tag| tag.tag == "untagged").unwrap();
+    let of_posts = untagged.queue_wait_ns;
+    assert_eq!((of_posts.count, of_posts.max, of_posts.p50), (2, Some(100 * MS), Some(100 * MS)));
+    let concurrent = summary.queues.iter().find(|queue| queue.queue == "concurrent").unwrap();
+    assert_eq!(concurrent.depth.max, 2);
+}
+
+#[test]
+fn tasks_beyond_those_tracked_may_wait() {
+    let config = TimelineConfig { queued_followed: 2, ..TimelineConfig::default() };
+    let queue = |task| {
+        let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: task as u32 };
+        let (task, queued) = (TaskId(task), Timestamp(MS));
+        at(MS, Event::TaskQueued { task, tag: OTHER_TAG, place, parent: None, poster: None, queued })
+    };
+    let events = [begun(1, MS), queue(1), queue(2), queue(3), queue(4), queue(5)];
+    let lost_by = |ran_tasks: u64| {
+        let mut timeline = Timeline::new(config.clone());
+        let ran = (1..=ran_tasks).map(|task| ran(task, 2 * MS, 2 * MS));
+        events.iter().copied().chain(ran).for_each(|event| timeline.fold(&event));
+        let unfinished = timeline.unfinished(StreamEnd::Known);
+        (unfinished.waiting.len(), unfinished.waiting_lost)
+    };
+    assert_eq!([0, 2, 4, 5].map(lost_by), [(2, 3), (0, 3), (0, 1), (0, 0)]);
+}
+
+#[test]
 fn a_loop_that_runs_again_is_late_by_when_its_timers_fire() {
     let again = [stopped(StopReason::Stopped, 503), begun(2, 600 * MS), seen(in_task(9), 601 * MS, 700 * MS)];
     let timeline = folded(&[&blocked(), &again[..]].concat());
