@@ -201,8 +201,9 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Marks the running task as reloading the program: its batch (the pass over the queue, the due timers, the
-    /// immediates, the ready sources) ends at once, without a drain, and the task is not counted. What it left is
-    /// drained before anything else runs; the rest of the batch runs in the next turn, in order.
+    /// immediates, the ready sources) ends at once, without a drain, and [`Metrics`](crate::Metrics) count the task in
+    /// `reloads`, not in `tasks_run`. What it left is drained before anything else runs; the rest of the batch runs in the
+    /// next turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }

@@ -125,7 +125,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_while(None, &mut || false)
     }
 
-    /// Runs until `until` at the latest; returns [`StopReason::Deadline`] if that is why it returned.
+    /// Runs until `until` at the latest; returns [`StopReason::Deadline`] if that is why it returned. It makes at least
+    /// one turn, which does not wait if that time has passed: so what is ready always runs.
     ///
     /// # Errors
     ///
@@ -134,7 +135,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_while(Some(until), &mut || false)
     }
 
-    /// Runs for `limit` at the longest, as [`run_until`](Self::run_until).
+    /// Runs for `limit` at the longest, as [`run_until`](Self::run_until). With [`Duration::ZERO`] that is one turn
+    /// without waiting, as libuv's `UV_RUN_NOWAIT`.
     ///
     /// # Errors
     ///
@@ -187,6 +189,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, LoopError> {
+        let mut has_turned = false;
         loop {
             self.core.take_stop();
             if let Some(failed) = self.core.failed.take() {
@@ -204,12 +207,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
             if let Some(until) = self.until
                 && self.read(ClockPoint::Until) >= until
+                && has_turned
             {
                 return Ok(StopReason::Deadline);
             }
             if !self.exits_in_turn && self.ends() {
                 return Ok(StopReason::Drained);
             }
+            has_turned = true;
             match self.ticked(None, |this| this.run_both(done))? {
                 Flow::Next => {}
                 Flow::Exit => return Ok(StopReason::Drained),

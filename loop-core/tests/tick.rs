@@ -1,6 +1,7 @@
 //! Tests the order of a tick, the drain after every task, nesting, validation.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use loop_core::policy::{DrainRule, Validation};
@@ -236,10 +237,14 @@ fn b03_a_reload_returns_at_once_and_is_not_counted() {
     world.post(world.log.task("after"));
     world.lp.tick();
     assert_eq!(world.log.take(), ["reload"], "no drain, no next task");
+    assert_eq!((world.lp.metrics().tasks_run, world.lp.metrics().reloads), (0, 1));
     let events = world.events();
     assert_eq!(pick!(events, Event::TaskRan { outcome, .. } => outcome), [Outcome::Reload]);
     assert_eq!(pick!(events, Event::TickEnd { tasks_run, .. } => tasks_run), [0]);
     assert_eq!(world.run(), ["micro", "after"], "what it left comes before the next task");
+    world.post(Builtin::once("reload", |cx| cx.reload()));
+    assert!(world.lp.turn_within(ms(0)).unwrap(), "something ran");
+    assert_eq!((world.lp.metrics().tasks_run, world.lp.metrics().reloads), (1, 2));
 }
 
 /// For every kind of task that reloads and everything that can follow it, under each policy and rule.
@@ -283,6 +288,31 @@ fn b03_what_a_reload_left_is_drained_before_the_next_task() {
 }
 
 #[test]
+fn a_run_whose_time_is_over_makes_one_turn_that_does_not_wait() {
+    for name in Policy::NAMES {
+        let mut world = World::with_policy(Policy::by_name(name).unwrap());
+        let task = world.log.task("ready");
+        world.post(task);
+        let (due, later) = (world.log.task("due"), world.log.task("later"));
+        world.lp.with(|cx| {
+            cx.set_timeout(ms(1), due);
+            cx.set_timeout(ms(500), later);
+        });
+        world.sim.advance(ms(1));
+        let from = world.sim.elapsed();
+        assert_eq!(world.lp.run_for(ms(0)).unwrap(), StopReason::Deadline, "{name}");
+        let mut ran = world.log.take();
+        ran.sort_unstable();
+        assert_eq!(ran, ["due", "ready"], "{name}");
+        assert_eq!((world.sim.elapsed() - from, world.lp.metrics().ticks), (ms(0), 1), "{name}");
+        // One that stops at once stops before it.
+        world.lp.stop();
+        assert_eq!(world.lp.run_for(ms(0)).unwrap(), StopReason::Stopped, "{name}");
+        assert_eq!(world.lp.metrics().ticks, 1, "{name}");
+    }
+}
+
+#[test]
 fn b04_the_drain_happens_on_leaving_the_outermost_level_only() {
     let mut world = World::new();
     let log = world.log.clone();
@@ -294,6 +324,17 @@ fn b04_the_drain_happens_on_leaving_the_outermost_level_only() {
     world.lp.exit();
     assert_eq!(world.log.take(), ["micro"]);
     assert_eq!(pick!(world.events(), Event::Microtasks { trigger, .. } => trigger), [None]);
+}
+
+#[test]
+fn b04_a_panic_in_the_set_up_leaves_no_level_open() {
+    let mut world = World::new();
+    let set_up = AssertUnwindSafe(|| world.lp.with(|_| panic!("no such file")));
+    let panicked = catch_unwind(set_up).unwrap_err();
+    assert_eq!(panicked.downcast_ref(), Some(&"no such file"));
+    let log = world.log.clone();
+    world.lp.run_callback("callback", |cx| cx.microtask(log.task("micro")));
+    assert_eq!(world.log.take(), ["micro"], "leaving the outermost level drains");
 }
 
 #[test]

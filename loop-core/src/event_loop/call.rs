@@ -146,7 +146,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.check_slow(id, tag, start);
         }
         match outcome {
-            Outcome::Reload => self.owes_drain = true,
+            Outcome::Reload => {
+                self.core.metrics.reloads += 1;
+                self.owes_drain = true;
+            }
             Outcome::Woke => {
                 self.core.metrics.woke += 1;
                 self.drain_after(id);

@@ -161,9 +161,11 @@ impl<T> Outstanding<T> {
 pub struct Metrics {
     /// Turns, and ticks called separately.
     pub ticks: u64,
-    /// Tasks run, including those of timers and immediates; readiness callbacks are counted separately, and so are the
-    /// timers of futures.
+    /// Tasks run, including those of timers and immediates; readiness callbacks, the timers of futures and tasks that
+    /// reloaded the program are counted separately.
     pub tasks_run: u64,
+    /// Tasks that reloaded the program ([`Context::reload`](crate::Context::reload)). Reports count them among the tasks.
+    pub reloads: u64,
     /// Timers of futures that fired: each woke its future, whose poll is a task.
     pub woke: u64,
     /// Readiness callbacks run.

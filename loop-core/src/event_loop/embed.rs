@@ -52,7 +52,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn turn_no_longer_than(&mut self, until: Timestamp) -> Result<bool, LoopError> {
         let ran = |this: &Self| {
             let metrics = &this.core.metrics;
-            metrics.tasks_run + metrics.io_ready + metrics.woke
+            metrics.tasks_run + metrics.reloads + metrics.io_ready + metrics.woke
         };
         let before = ran(self);
         self.until = Some(until);

@@ -1,5 +1,7 @@
 //! Calls from outside of the loop, between two turns. What no other event shows of them is recorded.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, LoopCall, Origin};
 
@@ -55,7 +57,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.tell_host_microtasks();
     }
 
-    /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained.
+    /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained. A panic in
+    /// it goes on to the caller.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.begin_outside();
         let had_run = self.core.scheduler.gc.state().ran;
@@ -81,10 +84,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     fn run_outside<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         let depth = self.core.depth;
         self.core.depth += 1;
-        let returned = f(&mut self.context());
+        let returned = catch_unwind(AssertUnwindSafe(|| f(&mut self.context())));
+        // Also after a panic, and without the levels that it left open: nothing would be drained any more.
         self.core.depth = depth;
         self.tell_host_microtasks();
-        returned
+        returned.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Records that the host has microtasks which no event shows.

@@ -91,6 +91,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 }
             }
             if outcome == Outcome::Reload {
+                self.core.metrics.reloads += 1;
                 self.owes_drain = true;
                 not_counted = 1;
                 break Err(Pass::Reload);
