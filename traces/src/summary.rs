@@ -6,6 +6,7 @@
 mod blame;
 mod faces;
 mod families;
+mod jobs;
 mod lists;
 mod loops;
 mod tags;
@@ -21,6 +22,7 @@ pub use faces::{
 };
 
 pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TimersSummary};
+pub use jobs::JobsSummary;
 pub use loops::{LoopSummary, loop_names};
 pub use tags::{TagSummary, TagsBeyondLimit};
 pub use unfinished::{OpenTickSummary, StateSummary};
@@ -103,6 +105,9 @@ pub struct Summary {
     /// The agenda; null where there is none.
     #[serde(default)]
     pub agenda: Option<AgendaSummary>,
+    /// Jobs of the work pool; null where there were none.
+    #[serde(default)]
+    pub jobs: Option<JobsSummary>,
     /// What kept the loop alive at the end, by kind and name; null where no snapshot says.
     #[serde(default)]
     pub keep_alive: Option<Vec<HeldSummary>>,
@@ -460,6 +465,7 @@ impl Summary {
             },
             suspended: suspended(timeline),
             agenda: faces::agenda(timeline, &missing.others, state.end()),
+            jobs: jobs::jobs(timeline, &missing.others, &unfinished),
             keep_alive: faces::keep_alive(timeline),
             keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
             keep_alive_left_out: timeline.keep_alive.as_of().map(|_| timeline.keep_alive.left_out()),

@@ -90,6 +90,7 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
     let before = out.len();
     out.push('\n');
     keep_alive(out, summary, columns);
+    jobs(out, summary, columns);
     if let Some(commands) = &summary.commands {
         let bytes: Vec<String> = commands
             .by_byte
@@ -120,6 +121,28 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
     shutdown(out, summary, columns);
     if out.len() == before + 1 {
         out.truncate(before);
+    }
+}
+
+fn jobs(out: &mut String, summary: &Summary, columns: usize) {
+    let Some(jobs) = &summary.jobs else { return };
+    let (wait, run) = (&jobs.queue_wait_ns, &jobs.run_ns);
+    let parts = [
+        format!("{} queued", count(jobs.queued)),
+        format!("{} ran", count(jobs.ran)),
+        format!("{} failed", count(jobs.failed)),
+        format!("wait p50 {}", duration(wait.p50)),
+        format!("max {}", duration(wait.max)),
+        format!("run p50 {}", duration(run.p50)),
+        format!("max {}", duration(run.max)),
+    ];
+    line!(out, "{}", listed("jobs:", &parts, columns));
+    let failed = jobs.by_tag.iter().filter(|tag| tag.failed.is_some_and(|failed| failed > 0));
+    let failed =
+        failed.map(|tag| format!("{} ×{}", cut_name(&tag.tag, columns / 2), count(tag.failed.unwrap_or(0))));
+    let failed: Vec<String> = failed.take(NAMES_SHOWN).collect();
+    if !failed.is_empty() {
+        line!(out, "{}", listed("  failed:", &failed, columns));
     }
 }
 

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::histogram::{Histogram, Percentiles};
 use crate::timeline::{MissingSamples, Timeline};
 
-/// The tasks of one tag.
+/// The tasks of one tag, or its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TagSummary {
     /// Its name.
     pub tag: String,
-    /// Its tasks.
+    /// Its tasks, or its jobs.
     pub count: u64,
     /// Of these, failed or panicked; null where outcomes are not recorded.
     #[serde(default)]

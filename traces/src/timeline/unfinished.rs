@@ -335,7 +335,7 @@ impl Timeline {
     }
 
     /// Whether all loops have stopped; false if none was seen.
-    pub(super) fn have_stopped(&self) -> bool {
+    pub(crate) fn have_stopped(&self) -> bool {
         let mut loops = self.open.iter().filter(|open| open.ticked).peekable();
         loops.peek().is_some() && loops.all(|open| open.stopped.is_some())
     }

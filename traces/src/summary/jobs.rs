@@ -1,0 +1,61 @@
+//! The part of the summary about the jobs of the work pool, which run on its workers. Their completions are tasks of
+//! the loop.
+
+use serde::{Deserialize, Serialize};
+
+use super::TagSummary;
+use crate::analysis::loss::Missing;
+use crate::histogram::{Histogram, Percentiles};
+use crate::timeline::{Timeline, Unfinished};
+
+/// Jobs of the work pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct JobsSummary {
+    /// Jobs scheduled.
+    pub queued: u64,
+    /// Jobs that ended on a worker, the failed ones included.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// From taken by a worker to done.
+    pub run_ns: Percentiles,
+    /// From scheduled to taken.
+    pub queue_wait_ns: Percentiles,
+    /// The jobs that ended, by tag, the longest run first.
+    #[serde(deserialize_with = "super::lists::entries")]
+    pub by_tag: Vec<TagSummary>,
+}
+
+/// `None` if there were no jobs. `missing` is what lost records may have held of them.
+pub(super) fn jobs(timeline: &Timeline, missing: &Missing, unfinished: &Unfinished) -> Option<JobsSummary> {
+    let work = Some(&timeline.work).filter(|work| work.queued > 0 || work.ran > 0)?;
+    let is_over = timeline.have_stopped() && unfinished.ticks.is_empty();
+    // Of those that have not ended it is not known which of them a worker has taken.
+    let to_come = if is_over { 0 } else { work.queued.saturating_sub(work.ran) };
+    let missing = &missing.clone().with_unfinished(Histogram::new(), to_come);
+    let by_tag = timeline.tags.iter().filter_map(|tag| {
+        let jobs = tag.work.as_deref()?;
+        Some(TagSummary {
+            tag: timeline.labels.tag(tag.tag).into_owned(),
+            count: jobs.count(),
+            failed: Some(jobs.failed),
+            run_ns: jobs.run_ns.percentiles_missing(missing),
+            queue_wait_ns: jobs.queue_wait_ns.percentiles_missing(missing),
+        })
+    });
+    let mut by_tag: Vec<TagSummary> = by_tag.collect();
+    by_tag.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
+    Some(JobsSummary {
+        queued: work.queued,
+        ran: work.ran,
+        failed: work.failed,
+        run_ns: work.run_ns.percentiles_missing(missing),
+        queue_wait_ns: work.queue_wait_ns.percentiles_missing(missing),
+        by_tag,
+    })
+}
+
+#[cfg(test)]
+mod tests;
