@@ -227,6 +227,10 @@ mod tests {
         );
         assert!(told(&format!("{gate}max = \"2ms\"")).starts_with("3: \"2ms\" is no value of stalls"));
         assert!(told(&format!("{gate}max = 0x10")).starts_with("3: "));
+        assert!(
+            told(&format!("{gate}max = 0.9999999999999999999"))
+                .starts_with("3: \"0.9999999999999999999\" has more digits than can be compared")
+        );
         assert!(told(&format!("{gate}max = nan")).starts_with("3: "));
         assert!(told(gate).starts_with("1: the gate on stalls has no bound"));
         assert!(told("[[gate]]\nmax = 3").starts_with("1: this gate has no metric"));

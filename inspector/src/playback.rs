@@ -119,6 +119,12 @@ impl<S: Rewind> Player<S> {
         &self.source
     }
 
+    /// Lost records that the events tell of, once it is indexed.
+    #[must_use]
+    pub const fn lost_in_stream(&self) -> u64 {
+        self.index.lost_in_stream()
+    }
+
     /// Reads on for the index until it is complete or `is_enough` returns true. Returns true once it is complete; the
     /// player is then at the position given by its options.
     ///

@@ -306,10 +306,17 @@ impl<R: Read + Seek> TraceReader<R> {
     }
 
     fn read_one(&mut self, block: BlockPlace, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
-        if ![BlockKind::RECORDS, BlockKind::LABELS].contains(&block.header.kind) {
-            self.blocks_skipped +=
-                u64::from(![BlockKind::COUNTS, BlockKind::INDEX].contains(&block.header.kind));
-            return Ok(());
+        match block.header.kind {
+            BlockKind::RECORDS | BlockKind::LABELS => {}
+            BlockKind::COUNTS | BlockKind::INDEX => return Ok(()),
+            _ if self.version.is_newer_minor() => {
+                self.blocks_skipped += 1;
+                return Ok(());
+            }
+            BlockKind(kind) => {
+                self.missing(block, DamageKind::Kind(kind), out);
+                return Ok(());
+            }
         }
         let mut records = std::mem::take(&mut self.records);
         records.clear();
@@ -378,7 +385,7 @@ impl<R: Read + Seek> TraceReader<R> {
         let damage = Damage::of_block(offset, &header, kind);
         let count = damage.lost();
         self.note(damage);
-        if header.kind == BlockKind::RECORDS {
+        if damage.may_be_of_records(header.kind) {
             let at = self.lost(Gap { from: header.first, to: header.last, count }, out);
             // The block would have announced them.
             for event in self.untold.drain(..) {

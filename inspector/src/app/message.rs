@@ -54,6 +54,8 @@ pub struct Watched<'a> {
     pub running: &'a [NowRunning],
     /// Losses of the source.
     pub counts: SourceCounts,
+    /// Lost records that the events never tell of: where they were is unknown.
+    pub lost_elsewhere: u64,
     /// The condition of the process.
     pub process: Process,
 }

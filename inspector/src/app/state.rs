@@ -148,6 +148,8 @@ pub struct State {
     pub running_at: Timestamp,
     /// Losses of the source.
     pub counts: SourceCounts,
+    /// Lost records that the events never tell of.
+    pub lost_elsewhere: u64,
     /// The condition of the watched process.
     pub process: Process,
     /// The time of the watched loop's clock.
@@ -212,6 +214,7 @@ impl State {
             running: Vec::new(),
             running_at: Timestamp::default(),
             counts: SourceCounts::default(),
+            lost_elsewhere: 0,
             process: Process::Running,
             now: Timestamp::default(),
             glance: Glance::default(),

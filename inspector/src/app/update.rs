@@ -35,11 +35,8 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             state.running.clear();
             state.running.extend_from_slice(watched.running);
             state.running_at = watched.at;
-            state.counts = watched.counts;
-            // Where these are is unknown, so they leave the figures of any moment open. Losses are in the stream.
-            let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = watched.counts;
-            let counts = &mut state.fold.timeline.counts;
-            *counts = SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, ..*counts };
+            (state.counts, state.lost_elsewhere) = (watched.counts, watched.lost_elsewhere);
+            leave_open(state);
             // Nothing follows an end, so no later frame would refresh outdated figures.
             if std::mem::replace(&mut state.process, watched.process) != watched.process {
                 state.glance_until_ns = 0;
@@ -52,6 +49,7 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
         }
         Message::Rewound(fold) => {
             state.fold = *fold;
+            leave_open(state);
             state.glance_until_ns = 0;
         }
         Message::Done(Ok(text)) => note(state, text, false),
@@ -94,11 +92,25 @@ fn fold(state: &mut State, events: &[Stamped]) {
     for stamped in events {
         state.fold.fold(stamped);
     }
+    leave_open(state);
     if follows {
         let more = lists::stalls_seen(&state.fold).saturating_sub(before);
         let last = lists::stall_rows(&state.fold).saturating_sub(1);
         state.stall_row = state.stall_row.saturating_add(usize::try_from(more).unwrap_or(last)).min(last);
     }
+}
+
+/// Tells the figures what the source could not deliver. Where it is missing is unknown, so it leaves the figures of any
+/// moment open. Other losses are in the stream.
+fn leave_open(state: &mut State) {
+    let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = state.counts;
+    let timeline = &mut state.fold.timeline;
+    let lost_records = match state.lost_elsewhere {
+        0 => 0,
+        elsewhere => timeline.lost_records.saturating_add(elsewhere),
+    };
+    timeline.counts =
+        SourceCounts { lost_records, malformed, uncounted_gaps, clock_error_ns_max, ..timeline.counts };
 }
 
 /// Shows a message in the bottom row.

@@ -89,7 +89,10 @@ impl<S: EventSource> Live<S> {
         };
         let counts = self.source.counts();
         let at = self.source.process_time(monotonic_now());
-        update(state, Message::Watched(Watched { at, running: &running, counts, process }));
+        update(
+            state,
+            Message::Watched(Watched { at, running: &running, counts, lost_elsewhere: 0, process }),
+        );
     }
 
     fn has_ended(&self) -> bool {

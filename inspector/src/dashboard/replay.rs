@@ -47,8 +47,12 @@ impl<S: Rewind> Replay<S> {
         } else {
             update(state, Message::Done(Ok("reading the trace...".to_owned())));
         }
-        let watched =
-            Watched { at: Timestamp::default(), running: &[], counts: self.counts, process: Process::Ended };
+        let lost_elsewhere = match self.indexed {
+            true => self.counts.lost_records.saturating_sub(self.player.lost_in_stream()),
+            false => 0,
+        };
+        let (at, running, counts) = (Timestamp::default(), &[][..], self.counts);
+        let watched = Watched { at, running, counts, lost_elsewhere, process: Process::Ended };
         update(state, Message::Watched(watched));
         update(state, Message::Playback(self.player.info()));
         Ok(true)

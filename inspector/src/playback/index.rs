@@ -81,6 +81,7 @@ pub(super) struct Index {
     last_checkpoint: u64,
     start: Timestamp,
     end: Timestamp,
+    lost_in_stream: u64,
     complete: bool,
 }
 
@@ -97,6 +98,7 @@ impl Index {
             last_checkpoint: 0,
             start: Timestamp::default(),
             end: Timestamp::default(),
+            lost_in_stream: 0,
             complete: false,
         }
     }
@@ -117,6 +119,7 @@ impl Index {
             }
         }
         self.start = self.fold.timeline.first_at().unwrap_or(self.end);
+        self.lost_in_stream = self.fold.timeline.lost_records;
         self.complete = is_last;
         if is_last {
             // Ticks of several loops may be merged slightly out of order.
@@ -209,6 +212,10 @@ impl Index {
 
     pub(super) const fn end(&self) -> Timestamp {
         self.end
+    }
+
+    pub(super) const fn lost_in_stream(&self) -> u64 {
+        self.lost_in_stream
     }
 
     pub(super) const fn is_complete(&self) -> bool {

@@ -42,10 +42,14 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let about = &state.about;
     let (status, status_style) = status(canvas, state);
     let clock = clock(state, area.width);
-    let count = lost(state);
-    let count = if area.width < NARROW { units::short_count(count) } else { units::count(count) };
-    let lost = format!("lost {count}");
-    let lost_style = if self::lost(state) > 0 { theme.held() } else { theme.dim() };
+    let (count, is_least) = lost(state);
+    let shown = if area.width < NARROW { units::short_count(count) } else { units::count(count) };
+    let lost = match (count, is_least) {
+        (_, false) => format!("lost {shown}"),
+        (0, true) => "lost unknown".to_owned(),
+        (_, true) => format!("lost {}{shown}", bounds::AT_LEAST),
+    };
+    let lost_style = if count > 0 || is_least { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
     // A trace that was made from another has no process to look for.
     let pid =
@@ -98,8 +102,12 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     pen.put("?", theme.key()).put(help, theme.dim());
 }
 
-fn lost(state: &State) -> u64 {
-    state.counts.lost_records.max(state.picture().timeline.lost_records)
+/// The number of lost records, and whether there may be more, as in the report.
+fn lost(state: &State) -> (u64, bool) {
+    let timeline = &state.picture().timeline;
+    let (count, gaps) = (state.counts.lost_records.max(timeline.lost_in_all()), timeline.uncounted_gaps());
+    let least = timeline.lost_bounds().map_or(0, |bounds| bounds.lo);
+    (count.saturating_sub(gaps).max(least), gaps > 0)
 }
 
 fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {

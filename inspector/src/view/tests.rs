@@ -67,7 +67,7 @@ fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp,
     update(state, Message::Events(&now));
     let running = [NowRunning { source: SourceId(1), running, since }];
     let counts = SourceCounts::default();
-    update(state, Message::Watched(Watched { at, running: &running, counts, process }));
+    update(state, Message::Watched(Watched { at, running: &running, counts, lost_elsewhere: 0, process }));
     frame(state, at);
 }
 

@@ -59,11 +59,30 @@ pub enum ConditionError {
 
 /// The text is not a value of the metric.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no value of {metric}; write it as {example}")]
+#[error("{text:?} {what} of {metric}; write it as {example}")]
 pub struct BoundError {
     text: String,
+    what: NoNumber,
     metric: String,
     example: &'static str,
+}
+
+/// Why a text is no number to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoNumber {
+    /// It is no number with a unit.
+    Unreadable,
+    /// It would be rounded, and a figure next to it would be on the wrong side.
+    TooManyDigits,
+}
+
+impl fmt::Display for NoNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreadable => "is no value",
+            Self::TooManyDigits => "has more digits than can be compared with a value",
+        })
+    }
 }
 
 impl Comparison {
@@ -144,11 +163,12 @@ fn exact_time(ns: f64) -> String {
 ///
 /// # Errors
 ///
-/// [`BoundError`] if the text is not a number, or has another unit.
+/// [`BoundError`] if the text is not a number, has another unit, or would have to be rounded to a whole number.
 pub fn bound(metric: &Metric, text: &str) -> Result<f64, BoundError> {
     let unit = metric.unit();
-    number(unit, text.trim()).ok_or_else(|| BoundError {
+    number(unit, text.trim()).map_err(|what| BoundError {
         text: text.trim().to_owned(),
+        what,
         metric: printable(&metric.to_string()),
         example: match unit {
             Unit::Ns => "850ns, 3us, 20ms or 1.5s",
@@ -159,44 +179,68 @@ pub fn bound(metric: &Metric, text: &str) -> Result<f64, BoundError> {
     })
 }
 
-fn number(unit: Unit, text: &str) -> Option<f64> {
-    let suffixes: &[(&str, f64)] = match unit {
+fn number(unit: Unit, text: &str) -> Result<f64, NoNumber> {
+    // The factor, and the power of ten by which the number is divided.
+    let suffixes: &[(&str, u128, usize)] = match unit {
         // `ns` and `ms` before `s`, which they end with.
-        Unit::Ns => {
-            &[("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9)]
-        }
-        Unit::Bytes => &[
-            ("KiB", 1024.0),
-            ("MiB", 1_048_576.0),
-            ("GiB", 1_073_741_824.0),
-            ("kB", 1e3),
-            ("MB", 1e6),
-            ("GB", 1e9),
-            ("B", 1.0),
+        Unit::Ns => &[
+            ("ns", 1, 0),
+            ("us", 1_000, 0),
+            ("µs", 1_000, 0),
+            ("μs", 1_000, 0),
+            ("ms", 1_000_000, 0),
+            ("s", 1_000_000_000, 0),
+            ("m", 60_000_000_000, 0),
         ],
-        Unit::Ratio => &[("%", 0.01), ("", 1.0)],
-        Unit::Count => &[("", 1.0)],
-        Unit::PerSecond => &[("/s", 1.0), ("", 1.0)],
+        Unit::Bytes => &[
+            ("KiB", 1 << 10, 0),
+            ("MiB", 1 << 20, 0),
+            ("GiB", 1 << 30, 0),
+            ("kB", 1_000, 0),
+            ("MB", 1_000_000, 0),
+            ("GB", 1_000_000_000, 0),
+            ("B", 1, 0),
+        ],
+        Unit::Ratio => &[("%", 1, 2), ("", 1, 0)],
+        Unit::Count => &[("", 1, 0)],
+        Unit::PerSecond => &[("/s", 1, 0), ("", 1, 0)],
     };
     if text == "0" {
-        return Some(0.0);
+        return Ok(0.0);
     }
-    let (digits, factor) =
-        suffixes.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
+    let found = suffixes.iter().find_map(|(suffix, by, tens)| Some((text.strip_suffix(suffix)?, by, tens)));
+    let (digits, factor, tens) = found.ok_or(NoNumber::Unreadable)?;
     let digits = digits.trim_end();
     // `f64` also parses `inf`, `nan` and `1e9`, which are never meant here.
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number: f64 = digits.parse().ok().filter(|_| plain)?;
-    let value = number * factor;
-    // Whole nanoseconds and bytes, so that `1.1ms` equals a recorded 1,100,000.
-    let whole = matches!(unit, Unit::Ns | Unit::Bytes);
-    Some(if whole { value.round() } else { value }).filter(|value| value.is_finite())
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if !is_plain || digits.parse::<f64>().is_err() {
+        return Err(NoNumber::Unreadable);
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    exact(&[whole, fraction].concat(), *factor, fraction.len() + tens).ok_or(NoNumber::TooManyDigits)
+}
+
+/// `digits * factor / 10^tens`, if all whole numbers compare with that as they do with the exact value: so `1.1ms` equals
+/// a recorded 1,100,000, and nothing becomes a whole number by rounding.
+fn exact(digits: &str, factor: u128, tens: usize) -> Option<f64> {
+    const DIGITS_MAX: usize = 26;
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > DIGITS_MAX || tens > DIGITS_MAX {
+        return None;
+    }
+    let digits: u128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    let (scaled, divisor) = (digits.checked_mul(factor)?, 10_u128.pow(u32::try_from(tens).ok()?));
+    let (below, is_whole) = (scaled / divisor, scaled.is_multiple_of(divisor));
+    let value = if is_whole { below as f64 } else { scaled as f64 / divisor as f64 };
+    let is_exact = value as u128 == below && (value.fract() == 0.0) == is_whole;
+    is_exact.then_some(value)
 }
 
 /// Parses a share: `0.1` or `10%`. `None` if it is not one.
 #[must_use]
 pub fn share(text: &str) -> Option<f64> {
-    number(Unit::Ratio, text.trim())
+    number(Unit::Ratio, text.trim()).ok()
 }
 
 /// Formats a bound as reports show it.
@@ -234,6 +278,14 @@ mod tests {
         assert_eq!(read(" utilization>=10% ").bound, 0.1);
         assert_eq!(read("timer_lag.p50 < 1.1ms").bound, 1_100_000.0);
         assert_eq!(read("timer_lag.p50 < 2m").bound, 120e9);
+        // Not rounded: nothing but 0 is below it.
+        assert_eq!(read("span < 0.0000000001ns").bound, 1e-10);
+        assert_eq!(read("gc.heap.max < 1.1KiB").bound, 1126.4);
+        for share in 0..=100 {
+            assert_eq!(read(&format!("utilization < {share}%")).bound, f64::from(share) / 100.0);
+            let ms = f64::from(share) / 10.0;
+            assert_eq!(read(&format!("busy < {ms}ms")).bound, f64::from(share) * 1e5);
+        }
         assert_eq!(read("task.a > b == c.run.p99 != 1500ns").metric.whose(), Some("a > b == c"));
         assert_eq!(read("stalls != 1").comparison, Comparison::NotEqual);
     }
@@ -249,6 +301,10 @@ mod tests {
             ("stalls > 3ms", "a number"),
             ("utilization > inf", "0.8 or 80%"),
             ("tasks.rate > 1e9", "a number"),
+            ("stalls > 0.9999999999999999999", "has more digits than can be compared with a value of stalls"),
+            ("ticks.count > 18446744073709551615", "has more digits"),
+            ("utilization < 99.99999999999999999%", "has more digits"),
+            ("span > 0.00000000000000000000000000001ns", "has more digits"),
         ] {
             let error = text.parse::<Condition>().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");

@@ -51,7 +51,10 @@ struct Lane {
     row: Row<Frame>,
     /// The open tick: its number and start.
     tick: Option<(u64, Timestamp)>,
+    /// Records of its tick are missing before what it holds.
     damaged: bool,
+    /// Records are missing after what it holds.
+    in_gap: bool,
 }
 
 /// The second pass of an export that produces stacks.
@@ -68,7 +71,7 @@ pub(crate) struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     pub(crate) fn new(survey: &'a Survey) -> Self {
-        let lane = |_| Lane { row: Row::exact(), tick: None, damaged: false };
+        let lane = |_| Lane { row: Row::exact(), tick: None, damaged: false, in_gap: false };
         let lanes = survey.threads.iter().map(lane).collect();
         Self { survey, lanes, tracks: AgendaTracks::default(), open: Vec::new(), waiting: 0, left_out: 0 }
     }
@@ -84,6 +87,8 @@ impl<'a> Slices<'a> {
             return Ok(());
         }
         let place = self.survey.row(stamped);
+        let lane = &mut self.lanes[place];
+        lane.damaged |= std::mem::take(&mut lane.in_gap);
         match stamped.event {
             Event::TickStart { tick } => {
                 let before =
@@ -98,7 +103,7 @@ impl<'a> Slices<'a> {
                 let whole = lane.tick.take() == Some((tick, start)) && !lane.damaged;
                 self.flush(place, if whole { Stretch::Tick } else { Stretch::Incomplete }, told)?;
             }
-            Event::Lost { .. } => self.lanes[place].damaged = true,
+            Event::Lost { .. } => self.lanes[place].in_gap = true,
             Event::WorkerState { .. } => {
                 if let Some(since) = self.tracks.stood_since(place, stamped) {
                     self.add(place, since, stamped);

@@ -19,6 +19,10 @@ struct Open {
     last_task: Option<TaskId>,
     last_poll: Option<Timestamp>,
     last_phase: Option<(Phase, Timestamp)>,
+    /// When its latest event was recorded.
+    last: Timestamp,
+    /// Records of it were lost since then: what it did up to then is known.
+    in_gap: bool,
 }
 
 impl Open {
@@ -48,9 +52,19 @@ impl Unended {
             return;
         }
         let open = self.open.entry(stamped.source).or_default();
+        if let Event::Lost { .. } = stamped.event {
+            open.in_gap = true;
+            return;
+        }
+        if std::mem::take(&mut open.in_gap) {
+            *open = Open::default();
+        }
+        open.last = stamped.at;
         match stamped.event {
-            Event::TickStart { tick } => *open = Open { tick: Some((tick, stamped.at)), ..Open::default() },
-            Event::TickEnd { .. } | Event::Lost { .. } => *open = Open::default(),
+            Event::TickStart { tick } => {
+                *open = Open { tick: Some((tick, stamped.at)), last: stamped.at, ..Open::default() };
+            }
+            Event::TickEnd { .. } => *open = Open::default(),
             Event::Running { .. } => {
                 let running = Running::of_event(&stamped.event);
                 open.running = running.filter(|(running, since)| !open.has_ended(*running, *since));
@@ -71,10 +85,11 @@ impl Unended {
         }
     }
 
-    /// The events, inner ones before the tick around them. They end where the stream does.
+    /// The events, inner ones before the tick around them. They end where the stream does, or where the records of their
+    /// emitter do if those after it were lost.
     pub(super) fn events(&self) -> impl Iterator<Item = Stamped> + '_ {
-        let at = self.last;
         self.open.iter().flat_map(move |(source, open)| {
+            let at = if open.in_gap { open.last } else { self.last };
             let running = open.running.filter(|_| open.tick.is_some());
             let inner = running.and_then(|(running, start)| {
                 Some(match running {

@@ -127,6 +127,9 @@ pub enum DamageKind {
     /// A codec that this version does not know.
     #[error("it is stored in the unknown codec {0}")]
     Codec(u8),
+    /// A kind of block that a file of this version does not have.
+    #[error("no block of its kind, {0}, exists in that version of the format")]
+    Kind(u8),
     /// The columns are inconsistent.
     #[error("{0}")]
     Columns(ColumnError),
@@ -178,10 +181,11 @@ pub struct Damage {
 impl Damage {
     /// The damage of the block at `offset`.
     pub(super) fn of_block(offset: u64, header: &BlockHeader, kind: DamageKind) -> Self {
-        let is_of_records = header.kind == BlockKind::RECORDS;
+        let is_of_records = may_be_of_records(header.kind, kind);
         // If the payload is as it was written and cannot be read, the header is wrong. No writer writes an empty block.
         let is_believed =
-            !matches!(kind, DamageKind::Compression | DamageKind::Columns(_)) && header.records > 0;
+            !matches!(kind, DamageKind::Compression | DamageKind::Columns(_) | DamageKind::Kind(_))
+                && header.records > 0;
         // The times of an entry without records are as little known as their number.
         let is_dated = is_of_records && (header.records > 0 || kind != DamageKind::NotThere);
         Self {
@@ -191,6 +195,11 @@ impl Damage {
             times: is_dated.then_some((header.first, header.last)),
             kind,
         }
+    }
+
+    /// Whether the block, which says that it is of this kind, may hold records.
+    pub(super) fn may_be_of_records(&self, kind: BlockKind) -> bool {
+        may_be_of_records(kind, self.kind)
     }
 
     /// Bytes without records of the recording.
@@ -209,6 +218,11 @@ impl Damage {
     pub(super) fn lost(&self) -> u64 {
         self.records.unwrap_or(u64::from(self.is_uncounted()))
     }
+}
+
+/// A block of no known kind may have been any block.
+fn may_be_of_records(kind: BlockKind, damage: DamageKind) -> bool {
+    kind == BlockKind::RECORDS || matches!(damage, DamageKind::Kind(_))
 }
 
 impl std::fmt::Display for Damage {

@@ -18,6 +18,7 @@ use crate::app::state::{State, TickKey, View};
 use crate::app::{Effect, Message, Mouse, MouseKind, Process};
 use crate::keymap::Key;
 
+mod losses;
 mod opening;
 mod unfinished;
 
@@ -45,7 +46,7 @@ fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
     // Nothing follows an end: its last moments are shown at once.
     let (counts, process, running) = (SourceCounts::default(), Process::Ended, &[][..]);
     let now = now.plus_ns(1);
-    update(&mut state, Message::Watched(Watched { at: now, running, counts, process }));
+    update(&mut state, Message::Watched(Watched { at: now, running, counts, lost_elsewhere: 0, process }));
     update(&mut state, Message::Frame { now, elapsed_ns: 251_000_000 });
     assert_eq!(read_at(&state), Some(now));
 
@@ -243,7 +244,7 @@ fn a_hanging_loop_is_busy_and_does_not_turn() {
     let running =
         [NowRunning { source: SourceId(1), running: Running::Task { task: TaskId(7), tag: Tag(1) }, since }];
     let (counts, process) = (SourceCounts::default(), Process::Running);
-    let watched = Watched { at: now, running: &running, counts, process };
+    let watched = Watched { at: now, running: &running, counts, lost_elsewhere: 0, process };
     update(&mut state, Message::Watched(watched));
     let tick = state.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
     let events = [(since, Event::TickStart { tick }), (now, running[0].running.event(since))];

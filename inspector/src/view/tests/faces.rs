@@ -117,7 +117,10 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
     }];
     let counts = SourceCounts::default();
     let process = Process::Running;
-    update(&mut state, Message::Watched(Watched { at: now, running: &running, counts, process }));
+    update(
+        &mut state,
+        Message::Watched(Watched { at: now, running: &running, counts, lost_elsewhere: 0, process }),
+    );
     frame(&mut state, now);
     press(&mut state, &[Key::Char('7')]);
     let page = text(&mut state, 100, 30);
@@ -129,7 +132,10 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
     );
     press(&mut state, &[Key::Char(' ')]);
     let later = now.plus_ns(9_000_000_000);
-    update(&mut state, Message::Watched(Watched { at: later, running: &[], counts, process }));
+    update(
+        &mut state,
+        Message::Watched(Watched { at: later, running: &[], counts, lost_elsewhere: 0, process }),
+    );
     assert!(text(&mut state, 100, 30).contains("in ReadFile #77 for 3.0ms"), "as it was when it froze");
 }
 

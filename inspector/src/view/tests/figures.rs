@@ -299,3 +299,26 @@ fn a_pane_of_events_opens_the_log_of_them() {
         press(&mut state, &[Key::Char('1')]);
     }
 }
+
+#[test]
+fn lost_records_are_as_certain_in_the_header_as_in_the_report() {
+    for (lost_records, uncounted_gaps, shown) in [
+        (0, 0, "lost 0 "),
+        (7, 0, "lost 7 "),
+        (7, 2, "lost ≥5 "),
+        (1, 1, "lost unknown "),
+        (u64::MAX, u64::MAX, "lost unknown "),
+    ] {
+        let mut state = live();
+        let counts = SourceCounts { lost_records, uncounted_gaps, ..SourceCounts::default() };
+        let (at, running, process) = (state.now, &[][..], Process::Ended);
+        let watched = Watched { at, running, counts, lost_elsewhere: lost_records, process };
+        update(&mut state, Message::Watched(watched));
+        let screen = text(&mut state, 120, 30);
+        assert!(
+            screen.lines().next().unwrap().contains(shown),
+            "{shown}: {}",
+            screen.lines().next().unwrap()
+        );
+    }
+}

@@ -56,6 +56,33 @@ fn what_is_over_does_not_go_on() {
     }
 }
 
+#[test]
+fn what_it_did_up_to_a_loss_at_the_end_is_known() {
+    let (source, task, tag) = (SourceId(1), TaskId(1), Tag(0));
+    let at = |at, event| Stamped { at: Timestamp(at), source, event };
+    let hangs = Running::Task { task, tag }.event(Timestamp(110));
+    let lost = Event::Lost { count: 7, from: Timestamp(700) };
+    let begun = [at(100, Event::TickStart { tick: 1 }), at(700, hangs), at(900, lost)];
+    let ran = Event::TaskRan {
+        task,
+        tag,
+        outcome: Outcome::Pending,
+        queued: Timestamp(110),
+        start: Timestamp(110),
+    };
+    let ended = Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(100) };
+    for (after, known) in [
+        (&[][..], &[at(700, ran), at(700, ended)][..]),
+        (&[at(950, lost)], &[at(700, ran), at(700, ended)]),
+        (&[at(950, Event::Mark { label: loop_probes::ids::LabelId(1) })], &[]),
+        (&[at(950, hangs)], &[]),
+    ] {
+        let mut unended = Unended::default();
+        begun.iter().chain(after).for_each(|stamped| unended.see(stamped));
+        assert_eq!(unended.events().collect::<Vec<_>>(), known, "{after:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -69,6 +96,14 @@ proptest! {
             timeline.extend([&events[place]]);
             let [exported, seen] = both(&events[..=place], &timeline);
             prop_assert_eq!(exported, seen, "up to {}", place);
+            if place % 7 == 0 {
+                let Stamped { at, source, .. } = events[place];
+                let lost = Stamped { at, source, event: Event::Lost { count: 3, from: at } };
+                let mut cut = timeline.clone();
+                cut.extend([&lost]);
+                let [exported, seen] = both(&[&events[..=place], &[lost]].concat(), &cut);
+                prop_assert_eq!(exported, seen, "lost after {}", place);
+            }
         }
     }
 }

@@ -37,6 +37,30 @@ fn with_block(file: &[u8], kind: BlockKind, payload: &[u8]) -> Vec<u8> {
     [&file[..end], &stored_block(kind, payload, last.header)].concat()
 }
 
+#[test]
+fn a_block_of_a_kind_that_its_version_does_not_have_is_a_gap() {
+    let file = file_of(&script(), SMALL);
+    let whole = open(&file).unwrap();
+    let place = records_blocks(&file)[1];
+    let mut header = place.header;
+    let mut bytes = file.clone();
+    header.kind = BlockKind(9);
+    let at = place.offset as usize;
+    bytes[at..at + BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    let bytes = without_index(bytes);
+    assert!(all_open(&bytes, 1) > 0);
+    // A newer version may have it, and nothing of it may concern this reader.
+    let mut newer = bytes;
+    newer[10] += 1;
+    let metadata = 20..20 + u32::from_le_bytes(newer[12..16].try_into().unwrap()) as usize;
+    let crc = crc32fast::hash(&[&newer[..16], &newer[metadata]].concat());
+    newer[16..20].copy_from_slice(&crc.to_le_bytes());
+    let mut reader = open(&newer).unwrap();
+    drain(&mut reader);
+    assert_eq!((reader.counts().uncounted_gaps, reader.blocks_skipped), (0, 1));
+    assert!(whole.version().minor < reader.version().minor);
+}
+
 fn summary_of(reader: &mut TraceReader<Cursor<&[u8]>>) -> (Vec<Stamped>, Summary) {
     let events = drain(reader);
     let mut timeline = Timeline::of(EventSource::metadata(reader));
