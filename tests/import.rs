@@ -46,7 +46,8 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     let (json, trace) = (written(&place, "small.json", SMALL), place.file("small.looptrace"));
     let page = place.succeed(&["import", text(&json), "-o", text(&trace)]);
     println!("{page}");
-    for expected in ["9 events", "Renderer · CrRendererMain (7/70)", "out of order", "end without begin"] {
+    for expected in ["9 events", "Renderer · CrRendererMain ", " 7/70 ", "out of order", "end without begin"]
+    {
         assert!(page.contains(expected), "{expected} in {page}");
     }
     assert!(page.contains(&format!("next: loopscope replay {}", text(&trace))), "{page}");
@@ -181,6 +182,25 @@ fn what_has_no_loop_is_refused_and_what_was_never_closed_is_no_stall() {
     assert_eq!((&summary["ticks"]["busy_ns"], &summary["ticks"]["stalls"]), (&18_000_000.into(), &0.into()));
     let page = place.succeed(&["report", text(&output)]);
     assert!(page.contains("repaired: 1 begin without end, 1 slice around loop"), "{page}");
+}
+
+#[test]
+fn loops_have_the_same_names_in_the_import_and_in_reports() {
+    let place = Place::new();
+    let events = [70, 71].map(|tid| {
+        format!(
+            r#"{{"ph":"M","name":"thread_name","pid":7,"tid":{tid},"args":{{"name":"CrRendererMain"}}}},
+            {{"ph":"X","name":"A::RunTask","pid":7,"tid":{tid},"ts":{tid},"dur":20}}"#
+        )
+    });
+    let json = written(&place, "two.json", format!("[{}]", events.join(",")));
+    let trace = place.file("two.looptrace");
+    let told = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
+    let names = |report: &Value| -> Vec<Value> {
+        report["loops"].as_array().unwrap().iter().map(|own| own["name"].clone()).collect()
+    };
+    assert_eq!(names(&told), ["CrRendererMain (7/70)", "CrRendererMain (7/71)"]);
+    assert_eq!(names(&place.json(&["report", text(&trace), "--json"])), names(&told));
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod threads;
 mod told;
 mod turning;
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use loop_probes::event::LabelKind;
@@ -155,7 +156,7 @@ pub enum ImportError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImportedLoop {
-    /// Its name, with its process.
+    /// Its name in reports: its thread's, after its process's, with the ids of both where loops share a name.
     pub name: String,
     /// Its process.
     pub pid: String,
@@ -288,6 +289,7 @@ impl Import {
             }
         });
         self.report.loops = loops.collect();
+        tell_apart(&mut self.report.loops);
         if let Some((number, _)) = chosen.first() {
             let (pid, _) = threads.ids(*number);
             if let Some(process) = threads.process_name(pid) {
@@ -375,6 +377,17 @@ impl Import {
         }
         writer.append(&batch)?;
         Ok(self.report)
+    }
+}
+
+/// Adds the ids of process and thread to names that several loops share.
+fn tell_apart(loops: &mut [ImportedLoop]) {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    loops.iter().for_each(|found| *counts.entry(found.name.clone()).or_default() += 1);
+    for found in loops {
+        if counts[&found.name] > 1 {
+            found.name = format!("{} ({}/{})", found.name, found.pid, found.tid);
+        }
     }
 }
 

@@ -55,14 +55,15 @@ fn loops(out: &mut String, report: &ImportReport, width: usize) {
     }
     let mut table = Table::new([
         Column::name("LOOP", 12),
+        Column::figure("THREAD", 10),
         Column::figure("TICKS", 10),
         Column::figure("TASKS", 10),
         Column::figure("SPANS", 10),
     ]);
     for found in &report.loops {
-        let title = format!("{} ({}/{})", found.name, found.pid, found.tid);
+        let thread = format!("{}/{}", found.pid, found.tid);
         let counts = [found.counts.ticks, found.counts.tasks, found.counts.spans].map(count);
-        table.row(std::iter::once(title).chain(counts));
+        table.row([found.name.clone(), thread].into_iter().chain(counts));
     }
     out.push('\n');
     table.fit(width).write(out);
