@@ -409,8 +409,16 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
     assert!(recorded.status.success(), "{}", told(&recorded));
     let reported = run(&[word("report"), trace.as_os_str()]);
     assert!(reported.status.success(), "{}", told(&reported));
+    let page = String::from_utf8(reported.stdout).expect("a page is UTF-8");
+    let escaped = r"a\xff\u{202e}.looptrace";
+    assert!(page.lines().next().is_some_and(|line| line.contains(escaped)), "{page}");
+    let damaged = place.file("").join(OsStr::from_bytes(b"c\xff.looptrace"));
+    fs::write(&damaged, "no trace").expect("the place is ours");
+    let refused = run(&[word("report"), damaged.as_os_str()]);
+    assert!(told(&refused).contains(r"c\xff.looptrace is no loopscope trace"), "{}", told(&refused));
     let exported = run(&[word("export"), trace.as_os_str(), word("-o"), json.as_os_str()]);
     assert!(exported.status.success() && json.exists(), "{}", told(&exported));
+    assert!(told(&exported).contains(r"b\xff.json"), "{}", told(&exported));
     let missing = run(&[word("report"), OsStr::from_bytes(b"nothing\xff")]);
     assert!(told(&missing).contains("nothing\\xff"), "{}", told(&missing));
 

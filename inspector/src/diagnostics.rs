@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use loop_probes::adapters::tracing::TracingLayer;
 use loop_probes::session::Session;
+use loop_probes::text::printable_path;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, filter, fmt};
@@ -39,8 +40,8 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    let file =
-        file.map_err(|error| Failure::Input(format!("cannot open the log {}: {error}", path.display())))?;
+    let file = file
+        .map_err(|error| Failure::Input(format!("cannot open the log {}: {error}", printable_path(path))))?;
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&filter)
         .map_err(|error| Failure::Usage(format!("{FILTER_VARIABLE}={filter} is no filter: {error}")))?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use loop_probes::text::printable_path;
 use loop_traces::chrome::export as chrome;
 use loop_traces::export::csv::{self, CsvStats};
 use loop_traces::export::folded::{self, FoldedOptions, FoldedStats};
@@ -142,7 +143,7 @@ pub fn to_file(
             let rest = untouched(path);
             match error {
                 ExportError::Write(error) => {
-                    Failure::Input(format!("cannot write {}: {error}{rest}", path.display()))
+                    Failure::Input(format!("cannot write {}: {error}{rest}", printable_path(path)))
                 }
                 error => Failure::Input(format!("{error}{rest}")),
             }

@@ -68,7 +68,7 @@ impl Wrong {
     pub(crate) fn told(&self, path: &Path, text: &str) -> String {
         let before = &text.as_bytes()[..self.at.min(text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("{}:{line}: {}", path.display(), self.what)
+        format!("{}:{line}: {}", printable_path(path), self.what)
     }
 }
 

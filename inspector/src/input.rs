@@ -197,7 +197,7 @@ pub fn shown(path: &Path) -> String {
 pub fn spare(input: &Path, output: &Path) -> Result<(), Failure> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if inode(input).is_some_and(|own| inode(output) == Some(own)) {
-        let place = output.display();
+        let place = printable_path(output);
         return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
     }
     Ok(())

@@ -17,6 +17,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 use loop_probes::process::ProcessReader;
 use loop_probes::stamped::Stamped;
+use loop_probes::text::printable_path;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::TimeRange;
 use loop_traces::source::{EventSource, MemorySource, SourceCounts, SourceState};
@@ -154,7 +155,7 @@ impl Inner {
         let path = writer.path().to_owned();
         match writer.append(&last).and_then(|()| writer.finish()) {
             Ok(stats) => {
-                let text = format!("saved {} events to {}", stats.events, path.display());
+                let text = format!("saved {} events to {}", stats.events, printable_path(&path));
                 self.saved.push((path, stats));
                 Some(text)
             }
@@ -179,7 +180,7 @@ impl Keeper for Keeping {
     fn toggle(&mut self) -> Result<Recording, String> {
         let mut inner = self.0.borrow_mut();
         if let Some((path, _)) = &inner.saved_elsewhere {
-            return Err(format!("everything is being saved to {} already", path.display()));
+            return Err(format!("everything is being saved to {} already", printable_path(path)));
         }
         if inner.writing.is_some() {
             let text = inner.stop_writing().ok_or("saving failed; the reason comes when you leave")?;
@@ -195,7 +196,10 @@ impl Keeper for Keeping {
             inner.failed = None;
         }
         written?;
-        Ok(Recording { on: true, text: format!("saving to {}, what the ring held included", path.display()) })
+        Ok(Recording {
+            on: true,
+            text: format!("saving to {}, what the ring held included", printable_path(&path)),
+        })
     }
 
     fn save_last(&mut self) -> Result<String, String> {
@@ -222,7 +226,7 @@ impl Keeper for Keeping {
         let written =
             writer.append(&batch).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
         let span_ns = span.ns();
-        let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, path.display());
+        let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, printable_path(&path));
         inner.saved.push((path, written));
         Ok(text)
     }
@@ -244,7 +248,7 @@ impl Keeper for Keeping {
             ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
         let exported = exporting::to_file(&input, Export::Chrome(options), file, &path, None)
             .map_err(|failure| failure.to_string())?;
-        Ok(format!("exported {} to {}{overwritten}", exported.in_short(), path.display()))
+        Ok(format!("exported {} to {}{overwritten}", exported.in_short(), printable_path(&path)))
     }
 }
 
@@ -307,7 +311,7 @@ fn new_name(metadata: &Metadata, extension: &str) -> Result<PathBuf, String> {
         let path = PathBuf::from(format!("{program}-{}-{number}.{extension}", metadata.pid));
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
-            Err(error) => return Err(format!("cannot create {}: {error}", path.display())),
+            Err(error) => return Err(format!("cannot create {}: {error}", printable_path(&path))),
             Ok(_) => {}
         }
     }

@@ -80,7 +80,10 @@ pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Time
 
 fn saved_summary(path: &Path) -> Result<Summary, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::Input(format!("{} is no summary as `report --json` prints it: {error}", path.display()))
+        Failure::Input(format!(
+            "{} is no summary as `report --json` prints it: {error}",
+            printable_path(path)
+        ))
     };
     let file = File::open(path).map_err(|error| failed(&error))?;
     let mut text = Vec::new();

@@ -31,7 +31,7 @@ use crate::ring::{RingSlots, Start};
 use crate::shared::create::SharedFile;
 use crate::shared::folder::FolderError;
 use crate::shared::header::Header;
-use crate::text::InlineText;
+use crate::text::{InlineText, printable_path};
 
 pub use builder::SessionBuilder;
 pub(crate) use gate::Gate;
@@ -49,7 +49,7 @@ pub enum SessionError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The file cannot be created, most often because the filesystem is full.
-    #[error("no ring file of {bytes} bytes can be made in {}: {source}; set LOOPSCOPE_DIR to a folder with room", .folder.display())]
+    #[error("no ring file of {bytes} bytes can be made in {}: {source}; set LOOPSCOPE_DIR to a folder with room", printable_path(.folder))]
     File {
         /// The folder.
         folder: PathBuf,
@@ -78,13 +78,13 @@ pub enum SessionError {
 #[non_exhaustive]
 pub enum SharingError {
     /// Everything: the file was truncated. See [`SessionBuilder::survive_truncation`].
-    #[error("recording is off: the ring file {} was truncated", .path.display())]
+    #[error("recording is off: the ring file {} was truncated", printable_path(.path))]
     Truncated {
         /// The file.
         path: PathBuf,
     },
     /// Rings that found no room in the file. Readers of this process still see them.
-    #[error("other processes cannot see {rings} rings of this one: {} has no room for them: {reason}", .path.display())]
+    #[error("other processes cannot see {rings} rings of this one: {} has no room for them: {reason}", printable_path(.path))]
     NoRoom {
         /// The file.
         path: PathBuf,

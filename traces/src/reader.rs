@@ -27,7 +27,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Record, RecordError, Stamp, unpack};
 use loop_probes::stamped::Stamped;
-use loop_probes::text::{InlineText, TEXT_BYTES_MAX};
+use loop_probes::text::{InlineText, TEXT_BYTES_MAX, printable_path};
 use rustix::fs::OFlags;
 
 use self::gap::Gap;
@@ -134,7 +134,7 @@ impl<R: Read + Seek> TraceReader<R> {
         let mut reader = Self {
             input,
             path: path.to_owned(),
-            name: path.display().to_string(),
+            name: printable_path(path),
             version: scanned.version,
             metadata: scanned.metadata,
             blocks: scanned.blocks,

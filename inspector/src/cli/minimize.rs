@@ -16,7 +16,8 @@ use super::duration;
   loopscope minimize a.looptrace --keep 'stalls >= 1' -o small.looptrace --toml --budget 5m
   loopscope rerun small.looptrace --check    the result is a recording like any other
 
-Exit codes: 1 when the condition does not hold on the trace, or not on its re-execution.")]
+Exit codes: 1 when the condition does not hold on the trace or on its re-execution, or when --budget ends before
+the first re-execution does.")]
 pub struct MinimizeArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use loop_probes::text::printable_path;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::folded::FoldedOptions;
 use loop_traces::export::{ExportError, TimeRange};
@@ -52,7 +53,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         warn(&warning);
     }
     if let Some(exported) = exported {
-        warn(&format!("{exported}, {} to {}", bytes(exported.bytes()), args.output.display()));
+        warn(&format!("{exported}, {} to {}", bytes(exported.bytes()), printable_path(&args.output)));
         if exported.left_out() > 0 {
             warn(&format!(
                 "{} spans overlap others without nesting and are in no stack; --format chrome has them",

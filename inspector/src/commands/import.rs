@@ -9,6 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use loop_probes::text::printable_path;
 use loop_traces::chrome::import::{Import, ImportError, ImportReport};
 use loop_traces::writer::{NewFile, TraceWriter, WriteOptions, untouched};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -49,7 +50,7 @@ pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     if args.json {
         return stdout::print_json(&report);
     }
-    let output = args.output.display().to_string();
+    let output = printable_path(&args.output);
     let page = text::page(&report, &shown, &output, bytes, stdout::width());
     stdout::print(&crate::text::page(&page, drawing::theme(global)))
 }
@@ -80,7 +81,7 @@ fn read(
         (file, found.is_file().then_some(found.len()))
     };
     let input = StoppingInput::new(input, interrupt.clone());
-    let name = args.input.file_name().map_or_else(|| shown.into(), |name| name.to_string_lossy());
+    let name = args.input.file_name().map_or_else(|| shown.to_owned(), |name| printable_path(name.as_ref()));
     let bar = Bar::new(size);
     let import = Import::read(input, &name, threads, &mut |progress| bar.show(progress));
     Ok((bar, import))
@@ -116,7 +117,7 @@ fn write(
         let cause = match error {
             // An incomplete trace never appears, so nothing of it is readable.
             ImportError::Write(loop_traces::writer::WriteError::Write { path, source, .. }) => {
-                format!("cannot write {}: {source}", path.display())
+                format!("cannot write {}: {source}", printable_path(&path))
             }
             error => error.to_string(),
         };

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use loop_probes::text::printable;
+use loop_probes::text::{printable, printable_path};
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::measured;
 use loop_traces::units;
@@ -136,7 +136,7 @@ fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
         ),
         _ => format!("{tries}; not minimal: there were no more before everything was tried (--tries)"),
     };
-    let saved = format!("{} to {}", units::bytes(bytes), printable(&args.output.display().to_string()));
+    let saved = format!("{} to {}", units::bytes(bytes), printable_path(&args.output));
     let rows = [
         ("before", size(before)),
         ("after", size(after)),
@@ -215,7 +215,7 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
 /// The path for the TOML file: never that of a trace, or of an existing file, which may contain edited gates.
 fn toml_beside(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, Failure> {
     let path = args.output.with_extension("toml");
-    let shown = printable(&path.display().to_string());
+    let shown = printable_path(&path);
     if path == args.output || input.spare(&path).is_err() {
         return Err(Failure::Usage(format!(
             "--toml would write {shown} over a trace: end its name in .looptrace"
@@ -230,7 +230,7 @@ fn toml_beside(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, Failure> {
 
 /// Writes the TOML file of a corpus entry.
 fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result<(), Failure> {
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &Path| printable_path(Path::new(path.file_name().unwrap_or_default()));
     let (small, large) = (name(&args.output), name(Path::new(&args.input)));
     let mut says = toml::Table::new();
     let is_minimal = minimized.ended == Ended::Minimal;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use loop_probes::text::printable_path;
 use loop_traces::analysis::diff::Run;
 use loop_traces::analysis::gate::Judgement;
 use loop_traces::summary::Summary;
@@ -51,7 +52,7 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
     let read = runs::read_keeping(&args.input, |config| keeping(&args.kept, json, config))?;
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
-    let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", printable_path(file))))?;
     let page = Page::of_gates(judged, args.strict);
     match args.format {
         ReportFormat::Json => stdout::print_json(&with_gates(&read.run.summary, &page)?)?,

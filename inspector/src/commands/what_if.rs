@@ -2,7 +2,7 @@
 
 mod table;
 
-use loop_probes::text::printable;
+use loop_probes::text::printable_path;
 use serde_json::{Value, json};
 
 use super::{drawing, warn};
@@ -37,7 +37,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     }
     stdout::print(&table::render(&answer, &changes, drawing::theme(global), stdout::width()))?;
     match output {
-        Some(output) => stdout::print(&format!("\nsaved to {}\n", printable(&output.display().to_string()))),
+        Some(output) => stdout::print(&format!("\nsaved to {}\n", printable_path(output))),
         None => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use loop_probes::text::printable_path;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::diff::Run;
 use loop_traces::analysis::gate::{Gate, Outcome};
@@ -26,7 +27,7 @@ use crate::rerun::{Changes, Divergence, Recorded, RerunError, check};
 #[non_exhaustive]
 pub enum CorpusError {
     /// The folder or a file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", printable_path(path))]
     Read {
         /// The folder or file.
         path: PathBuf,

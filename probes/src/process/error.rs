@@ -3,12 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::text::printable_path;
+
 /// Why a ring file cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The system returned an error.
-    #[error("the ring file {} cannot be opened: {source}", .path.display())]
+    #[error("the ring file {} cannot be opened: {source}", printable_path(.path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -16,13 +18,13 @@ pub enum OpenError {
         source: io::Error,
     },
     /// It is a folder, a device or a link.
-    #[error("{} is no regular file, so it is no ring file", .path.display())]
+    #[error("{} is no regular file, so it is no ring file", printable_path(.path))]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// It does not begin like a ring file.
-    #[error("{} is no ring file", .path.display())]
+    #[error("{} is no ring file", printable_path(.path))]
     NotARing {
         /// The file.
         path: PathBuf,
@@ -31,7 +33,7 @@ pub enum OpenError {
     #[error(
         "the ring file {} has layout {found} of {} loopscope, this one reads layout {supported}; use the loopscope that its \
          program was built with",
-        .path.display(),
+        printable_path(.path),
         if found > supported { "a newer" } else { "an older" }
     )]
     OtherLayout {
@@ -43,7 +45,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// It begins like a ring file, but the rest is not valid.
-    #[error("the ring file {} is damaged: {what}; start its program anew for a whole one", .path.display())]
+    #[error("the ring file {} is damaged: {what}; start its program anew for a whole one", printable_path(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -57,13 +59,13 @@ pub enum OpenError {
 #[non_exhaustive]
 pub enum ReadError {
     /// The file is shorter than before.
-    #[error("the ring file {} ends too early: it was truncated or is damaged; what was read before is whole", .path.display())]
+    #[error("the ring file {} ends too early: it was truncated or is damaged; what was read before is whole", printable_path(.path))]
     Truncated {
         /// The file.
         path: PathBuf,
     },
     /// The system returned an error.
-    #[error("the ring file {} cannot be read any more: {source}", .path.display())]
+    #[error("the ring file {} cannot be read any more: {source}", printable_path(.path))]
     Io {
         /// The file.
         path: PathBuf,

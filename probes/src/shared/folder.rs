@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::text::printable_path;
 use rustix::fs::{CWD, Dir, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
@@ -20,7 +21,7 @@ use rustix::io::Errno;
 #[non_exhaustive]
 pub enum FolderError {
     /// It cannot be created or inspected.
-    #[error("the folder {} for rings cannot be used: {source}; set LOOPSCOPE_DIR to one that can be written", .path.display())]
+    #[error("the folder {} for rings cannot be used: {source}; set LOOPSCOPE_DIR to one that can be written", printable_path(.path))]
     Io {
         /// The folder.
         path: PathBuf,
@@ -28,19 +29,19 @@ pub enum FolderError {
         source: io::Error,
     },
     /// A link there could lead anywhere.
-    #[error("the folder {} for rings is a symbolic link; remove it or set LOOPSCOPE_DIR", .path.display())]
+    #[error("the folder {} for rings is a symbolic link; remove it or set LOOPSCOPE_DIR", printable_path(.path))]
     Symlink {
         /// The folder.
         path: PathBuf,
     },
     /// It is a file or a device.
-    #[error("{} is not a folder; remove it or set LOOPSCOPE_DIR", .path.display())]
+    #[error("{} is not a folder; remove it or set LOOPSCOPE_DIR", printable_path(.path))]
     NotAFolder {
         /// The path.
         path: PathBuf,
     },
     /// Another user created it, and could replace the rings.
-    #[error("the folder {} for rings belongs to user {owner}, not to {user}; set LOOPSCOPE_DIR", .path.display())]
+    #[error("the folder {} for rings belongs to user {owner}, not to {user}; set LOOPSCOPE_DIR", printable_path(.path))]
     NotOurs {
         /// The folder.
         path: PathBuf,
@@ -50,7 +51,7 @@ pub enum FolderError {
         user: u32,
     },
     /// Other users may write into it.
-    #[error("other users may write into the folder {} for rings; run chmod 700 on it or set LOOPSCOPE_DIR", .path.display())]
+    #[error("other users may write into the folder {} for rings; run chmod 700 on it or set LOOPSCOPE_DIR", printable_path(.path))]
     Open {
         /// The folder.
         path: PathBuf,

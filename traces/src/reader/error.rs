@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use loop_probes::ids::Timestamp;
+use loop_probes::text::printable_path;
 
 use crate::format::columns::ColumnError;
 use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, METADATA_BYTES_MAX, Version};
@@ -13,7 +14,7 @@ use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, METADATA_BYTES_M
 #[non_exhaustive]
 pub enum ReadError {
     /// The file cannot be opened or read.
-    #[error("cannot read {path} at byte {offset}: {source}")]
+    #[error("cannot read {shown} at byte {offset}: {source}", shown = printable_path(.path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -23,27 +24,26 @@ pub enum ReadError {
         source: io::Error,
     },
     /// A folder, a pipe or a device.
-    #[error("{path} is no regular file, and a trace is read from one: save it to a file first")]
+    #[error("{shown} is no regular file, and a trace is read from one: save it to a file first", shown = printable_path(.path))]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// The file has no bytes.
-    #[error("{path} is empty: nothing was recorded into it")]
+    #[error("{shown} is empty: nothing was recorded into it", shown = printable_path(.path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// The file is not a trace.
-    #[error("{path} is no loopscope trace: its first bytes are not those of a .looptrace")]
+    #[error("{shown} is no loopscope trace: its first bytes are not those of a .looptrace", shown = printable_path(.path))]
     NotATrace {
         /// The file.
         path: PathBuf,
     },
     /// A newer major version.
     #[error(
-        "{path} has format version {found}, and this program reads up to {known}: read it with a newer loopscope"
-    )]
+        "{shown} has format version {found}, and this program reads up to {known}: read it with a newer loopscope", shown = printable_path(.path))]
     NewerMajor {
         /// The file.
         path: PathBuf,
@@ -54,8 +54,7 @@ pub enum ReadError {
     },
     /// The file ends within its header.
     #[error(
-        "{path} ends at byte {bytes}, within its header of {needed} bytes: nothing in it can be read, record again"
-    )]
+        "{shown} ends at byte {bytes}, within its header of {needed} bytes: nothing in it can be read, record again", shown = printable_path(.path))]
     CutHeader {
         /// The file.
         path: PathBuf,
@@ -65,7 +64,7 @@ pub enum ReadError {
         needed: u64,
     },
     /// The header's checksum is wrong.
-    #[error("the header of {path} is damaged (bytes 0 to {bytes}): its checksum does not fit")]
+    #[error("the header of {shown} is damaged (bytes 0 to {bytes}): its checksum does not fit", shown = printable_path(.path))]
     DamagedHeader {
         /// The file.
         path: PathBuf,
@@ -74,8 +73,7 @@ pub enum ReadError {
     },
     /// The header claims more metadata than the format allows.
     #[error(
-        "{path} claims {claimed} bytes of metadata at byte 12, more than the {METADATA_BYTES_MAX} that the format allows: it is damaged"
-    )]
+        "{shown} claims {claimed} bytes of metadata at byte 12, more than the {METADATA_BYTES_MAX} that the format allows: it is damaged", shown = printable_path(.path))]
     HugeMetadata {
         /// The file.
         path: PathBuf,
@@ -83,7 +81,7 @@ pub enum ReadError {
         claimed: u32,
     },
     /// The metadata is not valid.
-    #[error("the metadata of {path} (at byte 20) cannot be understood: {source}")]
+    #[error("the metadata of {shown} (at byte 20) cannot be understood: {source}", shown = printable_path(.path))]
     Metadata {
         /// The file.
         path: PathBuf,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use loop_probes::text::printable_path;
+
 use super::Change;
 use crate::format::{BLOCKS_MAX, METADATA_BYTES_MAX};
 
@@ -11,7 +13,7 @@ use crate::format::{BLOCKS_MAX, METADATA_BYTES_MAX};
 #[non_exhaustive]
 pub enum WriteError {
     /// The file cannot be created.
-    #[error("cannot create {path}: {source}")]
+    #[error("cannot create {shown}: {source}", shown = printable_path(.path))]
     Create {
         /// The file.
         path: PathBuf,
@@ -19,19 +21,19 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The file is the ring of a process: truncating it would crash the process, or destroy its last records.
-    #[error("{path} is the ring file of a process, which must not be overwritten: choose another name")]
+    #[error("{shown} is the ring file of a process, which must not be overwritten: choose another name", shown = printable_path(.path))]
     IsRing {
         /// The file.
         path: PathBuf,
     },
     /// The file is already being written to.
-    #[error("{path} is being written by another loopscope: choose another name, or wait until it ends")]
+    #[error("{shown} is being written by another loopscope: choose another name, or wait until it ends", shown = printable_path(.path))]
     Busy {
         /// The file.
         path: PathBuf,
     },
     /// Writing failed, for example because the disk is full.
-    #[error("cannot write {path} beyond byte {offset}: {source}{}", kept(*.events))]
+    #[error("cannot write {shown} beyond byte {offset}: {source}{}", kept(*.events), shown = printable_path(.path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -43,7 +45,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// Another program changed the file while it was written.
-    #[error("{path} {how}")]
+    #[error("{shown} {how}", shown = printable_path(.path))]
     Changed {
         /// The file.
         path: PathBuf,
@@ -51,13 +53,13 @@ pub enum WriteError {
         how: Change,
     },
     /// An earlier write failed.
-    #[error("{path} takes nothing more since an earlier write failed")]
+    #[error("{shown} takes nothing more since an earlier write failed", shown = printable_path(.path))]
     Failed {
         /// The file.
         path: PathBuf,
     },
     /// The metadata is too long.
-    #[error("the metadata of {path} has {bytes} bytes, more than the {METADATA_BYTES_MAX} allowed")]
+    #[error("the metadata of {shown} has {bytes} bytes, more than the {METADATA_BYTES_MAX} allowed", shown = printable_path(.path))]
     Metadata {
         /// The file.
         path: PathBuf,
@@ -65,7 +67,7 @@ pub enum WriteError {
         bytes: usize,
     },
     /// The trace has reached its block limit.
-    #[error("{path} has {BLOCKS_MAX} blocks, the most that a trace can have: go on in a new file")]
+    #[error("{shown} has {BLOCKS_MAX} blocks, the most that a trace can have: go on in a new file", shown = printable_path(.path))]
     Full {
         /// The file.
         path: PathBuf,

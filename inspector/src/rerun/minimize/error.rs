@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use loop_probes::text::printable_path;
 use loop_traces::source::SourceError;
 use loop_traces::summary::Summary;
 use loop_traces::units::{count, counted, duration};
@@ -89,7 +90,7 @@ pub enum MinimizeError {
         budget_ns: u64,
     },
     /// The result cannot be moved to its destination.
-    #[error("cannot write {path}: {error}")]
+    #[error("cannot write {}: {error}", printable_path(.path))]
     Output {
         /// The destination.
         path: PathBuf,
