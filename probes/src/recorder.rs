@@ -236,6 +236,15 @@ impl Recorder {
         }
     }
 
+    /// Notes in the ring file how many records were written, as [`set_running`](Self::set_running) does: for emitters that
+    /// never say what they are doing. From that a reader knows which records a damaged file lacks.
+    #[inline]
+    pub fn note_written(&self) {
+        if let Sink::Ring(pen) = &self.sink {
+            pen.note_written();
+        }
+    }
+
     /// Names a tag, in the label table and in the stream.
     pub fn name_tag(&self, at: Ticks, tag: Tag, text: &str) {
         match &self.sink {

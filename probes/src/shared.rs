@@ -36,7 +36,7 @@
 //! | 8, 16 | offset of its slots, how many |
 //! | 24 | thread id of its emitter |
 //! | 32 | records that overwrote something a lossless reader had not drained |
-//! | 40 | records written, valid once it is closed |
+//! | 40 | records written: all once it is closed, at least that many before |
 //! | 48, 56 | number of its emitter, sequence number of that emitter's first record |
 //! | 64 | *now running*: stamp `version:u32, kind:u8, 0:u8, tag:u16` (0 while it is written), since when, detail, records written before |
 //! | 128 | name: length byte and text, ten words |
@@ -51,7 +51,8 @@
 //! highest kind. Without it the word is 0, and every kind that a reader does not know is damage: an older process knows
 //! no more kinds than the reader. Minor version 2 added the number of an emitter and where it begins in its ring: the
 //! emitters of other names that use a place later are other emitters. Without them, an emitter's number is that of its
-//! place, counted from 1. Minor version 3 added the number of records written to *now running*. Without it the word is 0,
+//! place, counted from 1. Minor version 3 added the number of records written to *now running*, and, noted now and then, to
+//! an open place. Without it the word is 0,
 //! and newest records that are missing from a file in its ring's first lap look as if they had never been written.
 
 pub(crate) mod create;

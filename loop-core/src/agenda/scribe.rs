@@ -35,6 +35,7 @@ impl Scribe {
     pub(super) fn record(&self, at: Ticks, event: Event<Ticks>) {
         if self.on {
             self.recorder.record(at, event);
+            self.recorder.note_written();
         }
     }
 
@@ -43,6 +44,7 @@ impl Scribe {
             self.name(at, tag);
             self.recorder
                 .record(at, Event::AgendaAdded { task: about.task, tag, priority: about.priority, depth });
+            self.recorder.note_written();
         }
     }
 

@@ -4,17 +4,72 @@
 use super::image::{Image, Words};
 use super::rings::SlotsAt;
 use super::{ProcessReader, ReadError};
+use crate::event::{Event, Phase};
+use crate::ids::{Tag, TaskId, Ticks, Timestamp};
+use crate::record::Stamp;
+use crate::recorder::{Running, RunningCode};
 use crate::ring::Known;
-use crate::shared::layout::{PLACE_CLOSED, head, place};
+use crate::shared::layout::{head, place};
 
-/// What the place at word `at` of the table of rings says of its ring.
-pub(super) fn known(image: &Image, at: usize, slots: &SlotsAt) -> Result<Known, ReadError> {
-    let Words([state]) = image.words(at)?;
-    let Words([closed_at]) = image.words(at + place::WRITTEN)?;
+/// What the place at word `at` of the table of rings says of its ring, and its *now running* cell.
+pub(super) fn known(
+    image: &Image,
+    at: usize,
+    slots: &SlotsAt,
+) -> Result<(Known, Option<CellAge>), ReadError> {
+    let Words([noted]) = image.words(at + place::WRITTEN)?;
     let Words([began]) = image.words(at + place::BEGAN)?;
-    let cell = image.cell::<3>(at + place::RUNNING)?.map_or(0, |(_, [.., written])| written);
-    let closed_at = if state & 0xffff_ffff == PLACE_CLOSED { closed_at } else { 0 };
-    Ok(Known { written: began.max(cell).max(closed_at), is_cut: slots.is_cut() })
+    let cell = image.cell::<3>(at + place::RUNNING)?;
+    let cell = cell.map(|(_, [since, _, written])| CellAge { written, since: Ticks(since) });
+    let written = cell.map_or(0, |cell| cell.written).max(began).max(noted);
+    // Without the number of records, nothing tells which of them are newer than the cell.
+    Ok((Known { written, is_cut: slots.is_cut() }, cell.filter(|cell| cell.written > 0)))
+}
+
+/// What a *now running* cell says.
+pub(super) fn running(stamp: Stamp, detail: u64) -> Option<Running> {
+    let code = stamp.kind();
+    Some(match code {
+        _ if code == RunningCode::Outside as u8 => Running::Outside,
+        _ if code == RunningCode::Phase as u8 => {
+            Running::Phase(Phase::from_code(u8::try_from(detail).ok()?)?)
+        }
+        _ if code == RunningCode::Task as u8 => Running::Task { task: TaskId(detail), tag: Tag(stamp.tag()) },
+        _ if code == RunningCode::Poll as u8 => {
+            Running::Poll { deadline: detail.checked_sub(1).map(Timestamp) }
+        }
+        _ => return None,
+    })
+}
+
+/// When a *now running* cell was set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CellAge {
+    /// Number of records before it.
+    written: u64,
+    since: Ticks,
+}
+
+impl CellAge {
+    /// Whether what the cell says was over when the record `sequence`, an `event` at `at`, was written: the cell was set
+    /// before that, and not written to the disk again. Activities nest, so one that began no later and has ended includes
+    /// it.
+    pub(super) fn is_over_by(self, sequence: u64, at: Ticks, event: &Event<Ticks>) -> bool {
+        let start = match *event {
+            Event::TickStart { .. } => at,
+            Event::TickEnd { start, .. }
+            | Event::Phase { start, .. }
+            | Event::Poll { start, .. }
+            | Event::TaskRan { start, .. }
+            | Event::IoReady { start, .. }
+            | Event::Pumped { start, .. }
+            | Event::WorkRan { start, .. }
+            | Event::AgendaRan { start, .. } => start,
+            _ => return false,
+        };
+        let includes_it = start <= self.since || matches!(event, Event::TickStart { .. });
+        sequence >= self.written && at > self.since && includes_it
+    }
 }
 
 /// The number of times that a ring was opened and its place in the table does not show it. Each place counts how often it

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::evidence::CellAge;
 use super::horizon::Horizon;
 use crate::clock::Anchor;
 use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
@@ -110,10 +111,14 @@ pub(super) struct Found {
     pub(super) anchors: VecDeque<Anchor>,
     /// The newest sleeps of the machine.
     pub(super) sleeps: VecDeque<Sleep>,
+    /// The *now running* cell of a dead process.
+    cell: Option<CellAge>,
+    /// Whether what the cell says was over before the newest record.
+    pub(super) is_cell_over: bool,
 }
 
 impl Found {
-    pub(super) fn new(owner: Owner, kind_max: u8) -> Self {
+    pub(super) fn new(owner: Owner, kind_max: u8, cell: Option<CellAge>) -> Self {
         Self {
             owner,
             gap: 0,
@@ -126,6 +131,8 @@ impl Found {
             back_max: 0,
             anchors: VecDeque::new(),
             sleeps: VecDeque::new(),
+            cell,
+            is_cell_over: false,
         }
     }
 
@@ -190,6 +197,7 @@ impl Found {
             }
             self.last_at = Some(at);
         }
+        self.is_cell_over |= self.cell.is_some_and(|cell| cell.is_over_by(sequence, at, &event));
         self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
         merge.push(lane, RawEvent { source, at, event });
     }

@@ -11,11 +11,11 @@ use super::horizon::Horizon;
 use super::image::{Image, Words};
 use crate::clock::Anchor;
 use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
-use crate::event::{Event, LabelKind, Phase};
-use crate::ids::{SourceId, Tag, TaskId, Ticks, Timestamp};
+use crate::event::{Event, LabelKind};
+use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::merge::Merge;
 use crate::record::{RECORD_BYTES, Record, Stamp, unpack};
-use crate::recorder::{Running, RunningCode};
+use crate::recorder::Running;
 use crate::ring::foreign::FileView;
 use crate::ring::{CAPACITY_MAX, Item, MemoryView, Reach, Reader, RingSlots, Start};
 use crate::session::Gate;
@@ -162,10 +162,13 @@ impl Rings {
                         Start::Newest => slots.open_tick(image, &mut self.scratch)?,
                         Start::Oldest => None,
                     };
+                    let mut cell = None;
                     let reader = match (open_tick, start) {
                         (Some(open_tick), _) => Reader::starting_at(open_tick),
                         (None, Start::Oldest) if is_still => {
-                            Reader::of_still(evidence::known(image, at, &slots)?)
+                            let (known, age) = evidence::known(image, at, &slots)?;
+                            cell = age;
+                            Reader::of_still(known)
                         }
                         (None, _) => Reader::new(start),
                     };
@@ -182,7 +185,7 @@ impl Rings {
                         slots,
                         capacity,
                         reader,
-                        found: Found::new(owner, kind_max),
+                        found: Found::new(owner, kind_max, cell),
                         polled_at: None,
                         rate: None,
                     });
@@ -318,31 +321,16 @@ impl Rings {
             let at = image.plan().place_word(ring.place);
             let Words([state]) = image.words(at)?;
             let owner = Owner::new(ring.place, image.plan().places, image.words(at + place::SOURCE)?.0);
-            if state & 0xffff_ffff != PLACE_OPEN {
+            if state & 0xffff_ffff != PLACE_OPEN || ring.found.is_cell_over {
                 continue;
             }
             let Some((stamp, [since, detail])) = image.cell::<2>(at + place::RUNNING)? else { continue };
-            if let Some(running) = running(Stamp(stamp), detail) {
+            if let Some(running) = evidence::running(Stamp(stamp), detail) {
                 found.push((owner.latest, running, Ticks(since)));
             }
         }
         Ok(found)
     }
-}
-
-fn running(stamp: Stamp, detail: u64) -> Option<Running> {
-    let code = stamp.kind();
-    Some(match code {
-        _ if code == RunningCode::Outside as u8 => Running::Outside,
-        _ if code == RunningCode::Phase as u8 => {
-            Running::Phase(Phase::from_code(u8::try_from(detail).ok()?)?)
-        }
-        _ if code == RunningCode::Task as u8 => Running::Task { task: TaskId(detail), tag: Tag(stamp.tag()) },
-        _ if code == RunningCode::Poll as u8 => {
-            Running::Poll { deadline: detail.checked_sub(1).map(Timestamp) }
-        }
-        _ => return None,
-    })
 }
 
 impl SlotsAt {

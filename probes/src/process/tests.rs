@@ -3,6 +3,7 @@
 mod damage;
 mod hostile;
 mod reused;
+mod stale;
 
 use super::*;
 use crate::event::{Event, Phase};

@@ -171,6 +171,14 @@ impl Pen {
         self.session.header.write_cell(self.running_at, stamp.0, &[at.0, detail, self.writer.written()]);
     }
 
+    /// Notes in the header how many records were written.
+    #[inline]
+    pub(crate) fn note_written(&self) {
+        if self.writer.is_ours() {
+            self.session.header.note_written(self.place, self.writer.written());
+        }
+    }
+
     #[inline]
     pub(crate) fn calibrate_if_due(&self, at: Ticks) {
         // Due unless it lies ahead by no more than the longest wait: so a clock that jumped back is calibrated at
@@ -194,6 +202,7 @@ impl Pen {
         let event =
             Event::Calibration { ticks: anchor.ticks, monotonic: anchor.monotonic, wall_ns: anchor.wall_ns };
         self.record(at, event);
+        self.note_written();
     }
 
     pub(crate) fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {

@@ -114,6 +114,7 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
                 for Anchor { ticks, monotonic, wall_ns } in around.map(|beat| beat.anchor) {
                     recorder.record(end, Event::Calibration { ticks, monotonic, wall_ns });
                 }
+                recorder.note_written();
             }
         }
         last = next;

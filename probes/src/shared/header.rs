@@ -139,6 +139,12 @@ impl Header {
         self.publish(at + place::STATE, u64::from(generation) << 32 | layout::PLACE_CLOSED);
     }
 
+    /// Notes how many records of a place were written so far. Only its writer does that while it is open.
+    #[inline]
+    pub(crate) fn note_written(&self, index: usize, written: u64) {
+        self.set(self.plan.place_word(index) + place::WRITTEN, written);
+    }
+
     /// Counts records of a place that overwrote undrained ones.
     pub(crate) fn add_overrun(&self, index: usize, records: u64) {
         self.add(self.plan.place_word(index) + place::OVERRUN, records);

@@ -24,7 +24,7 @@ fn with_holes(slots: impl Iterator<Item = usize>) -> (Vec<Stamped>, ProcessReade
     })
 }
 
-fn gaps(events: &[Stamped]) -> Vec<(u64, u64)> {
+pub(super) fn gaps(events: &[Stamped]) -> Vec<(u64, u64)> {
     let lost = events.iter().map(|stamped| match stamped.event {
         Event::Lost { count, .. } => Some((count, stamped.source.0.into())),
         _ => None,
@@ -63,6 +63,11 @@ fn newest_records_that_are_missing_are_told_at_the_end() {
     assert_eq!((gaps(&events), reader.lost_records(), reader.uncounted_gaps()), (vec![(9, 1)], 9, 0));
 }
 
+/// A session with its ring in a folder there.
+pub(super) fn shared_in(folder: &Path) -> Session {
+    Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.join("rings")).unwrap()
+}
+
 /// The ring file of a dead process that recorded this many events, of which it `noted` the first, and whose bytes `change`
 /// then changed.
 fn of_first_lap(
@@ -71,8 +76,7 @@ fn of_first_lap(
     change: impl FnOnce(&mut Vec<u8>),
 ) -> (Vec<Stamped>, ProcessReader) {
     let folder = tempfile::tempdir().unwrap();
-    let session =
-        Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.path().join("rings")).unwrap();
+    let session = shared_in(folder.path());
     let recorder = session.recorder("loop");
     for at in 1..=written {
         mark(&recorder, at);
