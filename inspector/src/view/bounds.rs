@@ -59,9 +59,13 @@ pub(super) fn row(
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, row);
     pen.gap(1).put(first, theme.held());
-    let lost = state.glance.lost_records;
-    let noun = if lost == 1 { "record" } else { "records" };
-    pen.group(&[(&format!(": {} {noun} lost", units::short_count(lost)), theme.dim())]);
+    let why = match state.glance.lost_records {
+        // A run that has not ended, or events that were skipped.
+        0 => ": incomplete".to_owned(),
+        1 => ": 1 record lost".to_owned(),
+        lost => format!(": {} records lost", units::short_count(lost)),
+    };
+    pen.group(&[(&why, theme.dim())]);
     for more in rest {
         pen.group(&[("  ", theme.dim()), (more, theme.held())]);
     }

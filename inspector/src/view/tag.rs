@@ -101,7 +101,15 @@ fn runs_missing(ran: Ran, stats: &TagStats, missing: &MissingSamples) -> Missing
 /// Its longest runs; `selected` is one of them on the page on which they can be opened.
 fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, selected: Option<usize>) {
     let theme = canvas.theme;
-    let remark = if selected.is_some() { "Enter opens the tick" } else { "" };
+    let is_kept = |at| {
+        let mut unfinished = state.picture().timeline.unfinished_ticks().into_iter();
+        state.is_replay() || state.picture().tick_at(at).is_some() || unfinished.any(|tick| tick.start <= at)
+    };
+    let remark = match selected.map(|place| runs.worst().get(place)) {
+        None => "",
+        Some(Some(run)) if !is_kept(run.at) => "tick evicted from history",
+        Some(_) => "Enter opens the tick",
+    };
     let inner = canvas.pane(area, "worst runs", remark, selected.is_some());
     let first = layout::first_row(selected.unwrap_or(0), inner.height);
     let shown = runs.worst().iter().enumerate().skip(first);

@@ -78,6 +78,31 @@ fn a_run_has_one_time_on_the_page_of_its_tag() {
 }
 
 #[test]
+fn a_worst_run_whose_tick_is_evicted_does_not_offer_it() {
+    use crate::app::state::View;
+    let (mut opened, mut evicted) = (0, 0);
+    for tag in 0..3 {
+        let mut state = live_in_batches(&Script { ticks: 12_000, ..script() }, usize::MAX);
+        press(&mut state, &vec![Key::Down; tag]);
+        press(&mut state, &[Key::Enter]);
+        while state.view == View::Tag && state.row < 4 {
+            let page = text(&mut state, 120, 40);
+            let offers = page.contains("Enter opens the tick");
+            assert!(offers != page.contains("tick evicted from history ─╮"), "{page}");
+            press(&mut state, &[Key::Enter]);
+            assert_eq!(state.view == View::Tick, offers, "{page}");
+            (opened, evicted) = (opened + u32::from(offers), evicted + u32::from(!offers));
+            let row = state.row;
+            press(&mut state, &[Key::Down]);
+            if state.row == row {
+                break;
+            }
+        }
+    }
+    assert!(opened > 0 && evicted > 0, "{opened} {evicted}");
+}
+
+#[test]
 fn the_timers_name_who_made_them_late() {
     let mut state = live();
     press(&mut state, &[Key::Char('4')]);
@@ -146,6 +171,27 @@ fn percentiles_have_bounds_where_records_were_lost() {
     press(&mut whole, &[Key::Down, Key::Enter]);
     let page = text(&mut whole, 100, 30);
     assert!(!page.contains("p99 is ") && !page.contains("p99~"), "{page}");
+}
+
+#[test]
+fn bounds_without_a_loss_name_none() {
+    let mut state = live();
+    let since = state.fold.timeline.last_at().unwrap().plus_ns(10);
+    let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
+    watched(&mut state, task, since, since.plus_ns(90_000_000), Process::Running);
+    let pages = (0..6).map(|tag| {
+        press(&mut state, &[Key::Char('1')]);
+        press(&mut state, &vec![Key::Down; tag]);
+        press(&mut state, &[Key::Enter]);
+        text(&mut state, 100, 30)
+    });
+    let pages: Vec<String> =
+        pages.filter(|page| page.contains(" is ") && page.contains(" or more")).collect();
+    assert!(!pages.is_empty());
+    for page in pages {
+        assert!(page.contains("or more: incomplete"), "{page}");
+        assert!(!page.contains("records lost"), "{page}");
+    }
 }
 
 #[test]
