@@ -5,6 +5,7 @@
 #[path = "support/program.rs"]
 mod program;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
@@ -180,6 +181,35 @@ fn what_misleads_is_refused_unless_told() {
 
 const GATES: &str = "[[gate]]\nmetric = \"task.Echo.run.gmean\"\nworse_by = \"10%\"\n\n\
                      [[gate]]\nmetric = \"stalls\"\nmax = 0\n\n[[gate]]\nmetric = \"ticks.count\"\nmin = 100\n";
+
+/// Adds the keys of all objects in `value`.
+fn add_keys(value: &Value, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                keys.insert(key.clone());
+                add_keys(value, keys);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| add_keys(value, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_book_names_every_key_of_the_json() {
+    let sides = Sides::new(Some(("Echo", 1.5)));
+    let gates = sides.gates(GATES);
+    let (page, _) = told(&sides.run(&["--gate", &gates, "--format", "json"]));
+    let mut keys = BTreeSet::new();
+    add_keys(&serde_json::from_str(&page).expect("JSON"), &mut keys);
+    assert!(keys.len() > 25, "{keys:?}");
+    let book = include_str!("../docs/src/compare.md");
+    let (_, book) = book.split_once("\n## In JSON\n").expect("it has the section");
+    let (table, _) = book.split_once("\n## ").expect("another section follows");
+    keys.retain(|key| !table.contains(&format!("`{key}`")));
+    assert!(keys.is_empty(), "{keys:?}");
+}
 
 #[test]
 fn gates_fail_with_their_numbers_in_every_format() {
