@@ -1,6 +1,6 @@
 //! What was found in one ring: its events on their way into the stream, and whose they are.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::evidence::CellAge;
 use super::horizon::Horizon;
@@ -9,7 +9,8 @@ use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
 use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks};
 use crate::merge::{Merge, RawEvent};
-use crate::record::{Record, unpack};
+use crate::record::{RECORD_BYTES, Record, unpack};
+use crate::shared::layout::PAGE_BYTES;
 
 /// Most calibrations kept per ring.
 const ANCHORS_MAX: usize = 16;
@@ -115,10 +116,36 @@ pub(super) struct Found {
     cell: Option<CellAge>,
     /// Whether what the cell says was over before the newest record.
     pub(super) is_cell_over: bool,
+    /// Finds copied pages, in the ring of a dead process.
+    copies: Option<Copies>,
+}
+
+/// Finds pages that are in the file twice: a disk can write one to the place of another. No two records are the same, so the
+/// first events of two pages differ.
+#[derive(Debug, Default)]
+struct Copies {
+    firsts: HashSet<Record>,
+    /// The page of the last event, and whether it is a copy.
+    page: Option<(u64, bool)>,
+}
+
+impl Copies {
+    /// Whether the event at `sequence`, which begins with `first`, is on a page that is a copy of an earlier one.
+    fn has(&mut self, sequence: u64, first: &Record) -> bool {
+        let page = sequence / (PAGE_BYTES / RECORD_BYTES) as u64;
+        match self.page {
+            Some((last, is_copy)) if last == page => is_copy,
+            _ => {
+                let is_copy = !self.firsts.insert(*first);
+                self.page = Some((page, is_copy));
+                is_copy
+            }
+        }
+    }
 }
 
 impl Found {
-    pub(super) fn new(owner: Owner, kind_max: u8, cell: Option<CellAge>) -> Self {
+    pub(super) fn new(owner: Owner, kind_max: u8, cell: Option<CellAge>, is_still: bool) -> Self {
         Self {
             owner,
             gap: 0,
@@ -133,6 +160,7 @@ impl Found {
             sleeps: VecDeque::new(),
             cell,
             is_cell_over: false,
+            copies: is_still.then(Copies::default),
         }
     }
 
@@ -149,8 +177,13 @@ impl Found {
         horizon: &mut Horizon,
         merge: &mut Merge,
     ) {
+        let is_copy = self
+            .copies
+            .as_mut()
+            .zip(records.first())
+            .is_some_and(|(copies, first)| copies.has(sequence, first));
         let (at, event) = match unpack::<Ticks>(records) {
-            Ok((at, event)) if horizon.allows(at) => (at, event),
+            Ok((at, event)) if !is_copy && horizon.allows(at) && is_of_ring(&event) => (at, event),
             Ok(_) => {
                 self.malformed += 1;
                 return;
@@ -201,4 +234,12 @@ impl Found {
         self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
         merge.push(lane, RawEvent { source, at, event });
     }
+}
+
+/// Whether emitters write such events to their rings: readers add the others to the stream.
+const fn is_of_ring(event: &Event<Ticks>) -> bool {
+    !matches!(
+        event,
+        Event::Lost { .. } | Event::Running { .. } | Event::Pressure { .. } | Event::Crashed { .. }
+    )
 }

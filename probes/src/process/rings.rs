@@ -185,7 +185,7 @@ impl Rings {
                         slots,
                         capacity,
                         reader,
-                        found: Found::new(owner, kind_max, cell),
+                        found: Found::new(owner, kind_max, cell, is_still),
                         polled_at: None,
                         rate: None,
                     });

@@ -176,6 +176,11 @@ impl Reader {
         } else if self.end.is_none() && self.is_still && !self.started {
             self.skip_all(1 << view.shift(), &mut emit);
         }
+        if self.is_still && !more && self.read == 0 && self.lost == 0 && self.before_attach > 0 {
+            // Stamps and nothing that can be read: they are noise, and what was there is lost.
+            (self.before_attach, self.lost, self.is_end_unknown) = (self.before_attach - 1, 1, true);
+            emit(Item::Lost(1));
+        }
         self.started = true;
         Ok(more)
     }
@@ -313,7 +318,7 @@ impl Reader {
         scratch: &mut Vec<Record>,
     ) -> Result<Option<u64>, V::Error> {
         self.known.written = on_circle(self.known.written, view.shift());
-        self.end = still::end_of(view, scratch)?;
+        self.end = still::end_of(view, self.known.written, scratch)?;
         if let Some(end) = &mut self.end {
             // The first slot that a cut ring lacks may have held a record.
             let written = self.known.written.max(if self.known.is_cut { end.head + 2 } else { 0 });

@@ -5,7 +5,7 @@
 //! be silently missing. So here every stamp is read, and the end is where most of them agree: up to it they
 //! carry one lap, behind it the lap before.
 
-use super::{BATCH, BLANK, View};
+use super::{BATCH, BLANK, View, lap_of};
 use crate::record::{Record, Stamp};
 
 /// Number of stamps, spread evenly, that decide which laps are looked for.
@@ -98,12 +98,20 @@ impl Candidate {
 }
 
 /// The end of a ring; `None` if no record is left.
-pub(super) fn end_of<V: View>(view: &V, scratch: &mut Vec<Record>) -> Result<Option<End>, V::Error> {
+///
+/// At least `written` records were written. Where most slots were never written, the samples may be all damaged: then that
+/// says which laps to look for, and a ring without it is usually in its first.
+pub(super) fn end_of<V: View>(
+    view: &V,
+    written: u64,
+    scratch: &mut Vec<Record>,
+) -> Result<Option<End>, V::Error> {
     let capacity = 1_u64 << view.shift();
-    let lap = usual_lap(view)?;
-    let mut candidates = [Candidate::new(lap), Candidate::new(lap.saturating_add(1))];
+    let (usual, known) = (usual_lap(view)?, lap_of(written.saturating_sub(1), view.shift()));
+    let laps = [usual, usual.saturating_add(1), known, known.saturating_add(1), 1];
+    let mut candidates = laps.map(Candidate::new);
     // The first slots follow the last one.
-    let (mut leading, mut is_leading_zero) = ([0_u64; 2], false);
+    let (mut leading, mut is_leading_zero) = ([0_u64; 5], false);
     scratch.resize(capacity.min(BATCH) as usize, BLANK);
     for begin in (0..capacity).step_by(scratch.len()) {
         view.copy(begin, scratch)?;

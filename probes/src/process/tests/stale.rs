@@ -1,5 +1,5 @@
-//! The *now running* cell of a dead process, where it is older than the newest records, and what an emitter without one
-//! notes.
+//! Pages of a dead process's file from another time or place: a *now running* cell that is older than the newest records,
+//! pages that are there twice, and what an emitter without a cell notes.
 
 use super::damage::{gaps, shared_in};
 use super::*;
@@ -73,4 +73,61 @@ fn an_emitter_that_never_says_what_it_does_notes_how_much_it_wrote() {
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
     assert_eq!(gaps(&flush(&mut reader)), [(8, 1)]);
     assert_eq!((reader.lost_records(), reader.rings_without_end()), (8, 1));
+}
+
+/// A ring of a dead process with `written` marks, whose bytes from its first slot on `change` changed.
+fn changed(written: u64, change: impl FnOnce(&mut [u8])) -> (Vec<Stamped>, ProcessReader) {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").capacity(512).shared_in(&folder.path().join("rings")).unwrap();
+    let recorder = session.recorder("loop");
+    (1..=written).for_each(|at| mark(&recorder, at));
+    recorder.set_running(Ticks(written), Running::Outside);
+    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
+    let at = bytes.len() - 512 * 32;
+    change(&mut bytes[at..]);
+    let path = folder.path().join("copy.ring");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    let events = flush(&mut reader);
+    (events, reader)
+}
+
+#[test]
+fn a_page_that_is_there_twice_is_read_once() {
+    for (from, to) in [(0, 2), (2, 0), (1, 2)] {
+        let (events, reader) =
+            changed(500, |slots| slots.copy_within(from * 4096..(from + 1) * 4096, to * 4096));
+        let numbers = events.iter().filter_map(|stamped| match stamped.event {
+            Event::TickStart { tick } => Some(tick),
+            _ => None,
+        });
+        let different: std::collections::HashSet<u64> = numbers.collect();
+        let read = times(&events).len();
+        assert_eq!((read, different.len(), reader.malformed_events()), (372, 372, 128), "{from} to {to}");
+    }
+}
+
+#[test]
+fn noise_at_the_beginning_of_a_ring_in_its_first_lap_hides_nothing_behind_it() {
+    let mut noise = 3_u64;
+    let mut next = || {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        noise.to_be_bytes()[0]
+    };
+    let (events, reader) = changed(200, |slots| slots[..4096].fill_with(&mut next));
+    assert_eq!((times(&events).len(), reader.lost_records(), reader.before_attach()), (72, 128, 0));
+    let (events, reader) = changed(500, |slots| slots.fill_with(&mut next));
+    let told = (reader.lost_records() > 0, reader.rings_without_end());
+    assert_eq!((times(&events).len(), told), (0, (true, 1)), "all of it is noise");
+}
+
+#[test]
+fn what_only_readers_tell_is_impossible_in_a_ring() {
+    // From one kind to another by one bit.
+    let (events, reader) = changed(200, |slots| {
+        let at = 50 * 32;
+        let packed = crate::record::Packed::new(Ticks(51), Event::Crashed {});
+        slots[at + 11] = crate::record::Stamp(packed.record(0, 0)[1]).kind();
+    });
+    assert_eq!((times(&events).len(), reader.malformed_events()), (199, 1));
 }
