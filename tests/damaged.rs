@@ -143,9 +143,6 @@ fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     demo.kill();
     let whole = fs::read(&path).unwrap();
     let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
-    let limits = [("lost", "0"), ("stalls", "0"), ("ticks.run.max", "\"3s\"")];
-    let limits = limits.map(|(metric, max)| format!("[[gate]]\nmetric = \"{metric}\"\nmax = {max}\n"));
-    fs::write(&gates, limits.concat()).unwrap();
     let word = |at: usize| u64::from_ne_bytes(whole[at..at + 8].try_into().unwrap()) as usize;
     let (slots_at, slots) = (word(0x1008), word(0x1010));
     // The demo writes its first lap.
@@ -158,7 +155,12 @@ fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     };
     let ticks = |report: &serde_json::Value| report["ticks"]["count"].as_u64().unwrap();
     fs::write(&ring, &whole).unwrap();
-    let of_whole = ticks(&place.json(&["report", text(&ring), "--json"]));
+    let of_whole = place.json(&["report", text(&ring), "--json"]);
+    // A slow machine makes stalls, which the rest of the ring may still have.
+    let stalls = of_whole["ticks"]["stalls"].to_string();
+    let limits = [("lost", "0"), ("stalls", &stalls), ("ticks.run.max", "\"1000s\"")];
+    let limits = limits.map(|(metric, max)| format!("[[gate]]\nmetric = \"{metric}\"\nmax = {max}\n"));
+    fs::write(&gates, limits.concat()).unwrap();
     for (what, bytes, reads_ticks) in [
         ("its newest records are zero", zeroed(middle, slots_at + slots * 32), true),
         ("all records are zero", zeroed(slots_at, slots_at + slots * 32), false),
@@ -180,7 +182,7 @@ fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
                 let is_open = gate["outcome"] == "undecided" || is_lost;
                 assert!(is_open, "{what} in {}: {gate}", input.display());
             }
-            assert!(ticks(&report) <= of_whole && (ticks(&report) > 0) == reads_ticks, "{what}");
+            assert!(ticks(&report) <= ticks(&of_whole) && (ticks(&report) > 0) == reads_ticks, "{what}");
         }
         let attached = place.json(&["attach", text(&ring), "--no-tui", "--json", "--duration", "1s"]);
         assert!(attached["uncounted_gaps"].as_u64() > Some(0), "{what}, attached");
