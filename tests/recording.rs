@@ -117,6 +117,9 @@ fn without_a_ring_the_load_is_served_all_the_same() {
     assert!(0 < answered && answered <= sent && sent <= answered + outstanding, "{summary}");
     assert_eq!(summary["tasks"]["count"], 0);
     assert!(place.loops().is_empty());
+    let page = place.succeed(&["demo", "--duration", "100ms", "--no-tui", "--no-ring"]);
+    assert!(page.contains("\nnothing was recorded of any loop: no figure is known\n"), "{page}");
+    assert!(!page.contains("ticks") && !page.contains("no stall") && page.contains("served "), "{page}");
 }
 
 #[test]

@@ -40,6 +40,10 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     let columns = columns.max(COLUMNS_MIN);
     let mut out = String::new();
     head(&mut out, summary, columns);
+    if summary.is_empty() && summary.lost_records == 0 {
+        out.push_str("nothing was recorded of any loop: no figure is known\n");
+        return out;
+    }
     totals(&mut out, summary, columns);
     pressure(&mut out, summary, columns);
     loops::table(&mut out, summary, columns);
@@ -479,7 +483,9 @@ mod tests {
 
     #[test]
     fn a_quiet_loop_has_a_report_too() {
-        let text = report(&Script { ticks: 0, ..Script::default() });
+        let text = report(&Script { ticks: 1, ..Script::default() });
         assert!(text.contains("no stall"), "{text}");
+        let nothing = report(&Script { ticks: 0, ..Script::default() });
+        assert!(nothing.ends_with("\nnothing was recorded of any loop: no figure is known\n"), "{nothing}");
     }
 }

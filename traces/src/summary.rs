@@ -339,6 +339,7 @@ impl Summary {
             && self.queues.is_empty()
             && self.spans.is_empty()
             && self.agenda.is_none()
+            && [self.jobs.is_some(), self.pumps.is_some(), self.commands.is_some()] == [false; 3]
     }
 
     /// Of the `malformed_events`, those that an import dropped.

@@ -51,6 +51,9 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     session.finish();
     let (timeline, written) = recording.finish();
     warn_unshared(&session);
+    if args.no_ring && !args.live.json {
+        warn("--no-ring: nothing is recorded");
+    }
     summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
     // Without a file, the warning has said it all.
     if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
