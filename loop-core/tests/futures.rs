@@ -225,7 +225,9 @@ fn e04_cancelling_drops_the_future_before_it_is_polled_again() {
     assert_eq!(world.run(), ["dropped"]);
     assert_eq!(handle.take(), Some(Err(JoinError::Cancelled)));
     assert_eq!(world.sim.elapsed(), ms(0), "its timer was cleared with it");
-    assert_eq!(ran(&world).last().unwrap().1, Outcome::Cancelled);
+    let ran = ran(&world);
+    assert_eq!(ran.last().unwrap().1, Outcome::Cancelled);
+    assert_eq!((ran.len(), world.lp.metrics().tasks_run), (2, 1), "a poll that was cancelled did not run");
     assert!(!world.lp.is_alive());
 }
 

@@ -154,6 +154,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.metrics.woke += 1;
                 self.drain_after(id);
             }
+            // It did not run: the future was cancelled before its turn.
+            Outcome::Cancelled => self.drain_after(id),
             _ => {
                 self.core.metrics.tasks_run += 1;
                 self.drain_after(id);

@@ -77,7 +77,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             match ended {
                 Ok(End::Empty) => break Err(Pass::Empty),
                 Ok(End::Special(next)) => {
-                    not_counted = 1;
+                    not_counted += 1;
                     break Ok(next);
                 }
                 Ok(End::Attention) => {}
@@ -93,9 +93,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if outcome == Outcome::Reload {
                 self.core.metrics.reloads += 1;
                 self.owes_drain = true;
-                not_counted = 1;
+                not_counted += 1;
                 break Err(Pass::Reload);
             }
+            // A future that was cancelled before its turn was only dropped.
+            not_counted += u32::from(outcome == Outcome::Cancelled);
             self.drain_after(id);
             if self.core.futures.in_use {
                 self.settle_futures(current);

@@ -7,7 +7,8 @@ use loop_probes::ids::Timestamp;
 
 use super::{churn, is_found, policies, stamped};
 
-/// Input fields, and those measured by the record clock. All others are compared.
+/// Input fields, those measured by the record clock, and the number of tasks in a tick, which are compared one by one. All
+/// others are compared.
 const INPUT: &[&str] = &[
     "callback_ran.label",
     "callback_ran.start",
@@ -29,6 +30,7 @@ const INPUT: &[&str] = &[
     "task_ran.queued",
     "task_ran.start",
     "tick_end.start",
+    "tick_end.tasks_run",
     "work_queued.depth",
 ];
 
