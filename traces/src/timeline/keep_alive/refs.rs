@@ -38,6 +38,18 @@ impl Picture {
     fn is_beyond_limit(&mut self, due: Timestamp) {
         self.beyond_limit = Some(self.beyond_limit.map_or(due, |first| first.min(due)));
     }
+
+    /// Adds the timers that were armed `before` this snapshot, which had no room for all of them.
+    fn keep_timers_of(&mut self, before: &Self, limit: usize) {
+        for (timer, armed) in &before.timers {
+            if !self.timers.contains_key(timer) && !keep(&mut self.timers, *timer, *armed, limit) {
+                self.is_beyond_limit(armed.due.unwrap_or_default());
+            }
+        }
+        if let Some(due) = before.beyond_limit {
+            self.is_beyond_limit(due);
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +152,10 @@ impl Refs {
         match *event {
             Event::SnapshotBegin { .. } => self.gathering = Some(Picture::default()),
             Event::SnapshotEnd { left_out, .. } => {
-                if let Some(picture) = self.gathering.take() {
+                if let Some(mut picture) = self.gathering.take() {
+                    if left_out > 0 {
+                        picture.keep_timers_of(&self.now, self.limit);
+                    }
                     (self.now, self.as_of, self.left_out) = (picture, Some(at), left_out);
                     self.has_lost = false;
                     if left_out == 0 {

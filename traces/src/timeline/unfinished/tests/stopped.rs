@@ -113,6 +113,32 @@ fn what_is_queued_after_a_stop_waits_until_the_loop_is_closed() {
     assert!(!timeline.waiting_tasks()[0].is_final);
 }
 
+#[test]
+fn a_snapshot_without_room_for_all_timers_makes_none_of_them_unknown() {
+    let next = (TaskId(9), TimerId(9));
+    let listed = Event::SnapshotTimer {
+        timer: TimerId(2),
+        tag: TAG,
+        due: Timestamp(900 * MS),
+        period_ns: None,
+        referenced: true,
+    };
+    let timeline = folded(&[
+        begun(1, MS),
+        at(MS, armed(1, 12 * MS, None)),
+        at(MS, armed(2, 900 * MS, None)),
+        at(MS, armed(3, 900 * MS, Some(900 * MS))),
+        at(2 * MS, Event::SnapshotBegin { tick: 1, next_task: next.0, next_timer: next.1 }),
+        at(2 * MS, listed),
+        at(2 * MS, Event::SnapshotEnd { parts: 1, left_out: 2 }),
+        at(3 * MS, armed(3, 903 * MS, Some(900 * MS))),
+        seen(in_task(1), 3 * MS, 502 * MS),
+    ]);
+    assert_eq!(waits_ms(&timeline).0, [490]);
+    let timers = timeline.queues.queue(Queue::Timers);
+    assert_eq!((timers.depth_max, timers.depth_p50(Timestamp(502 * MS))), (3, Some(3)));
+}
+
 /// A post of another thread that the loop had not taken when it was closed at `ms`.
 fn never_taken(task: u64, queued_ms: u64, depth: u32, ms: u64) -> Stamped {
     let place = Placement { queue: Queue::Concurrent, origin: Origin::Concurrent, depth };
