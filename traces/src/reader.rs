@@ -10,6 +10,7 @@
 mod counts;
 mod error;
 mod gap;
+mod labels;
 mod scan;
 
 pub use error::{Damage, DamageKind, ReadError};
@@ -22,17 +23,17 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use loop_probes::chronology::Chronology;
-use loop_probes::event::{Event, LabelKind};
+use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Record, RecordError, Stamp, unpack};
 use loop_probes::stamped::Stamped;
-use loop_probes::text::{InlineText, TEXT_BYTES_MAX, printable_path};
+use loop_probes::text::printable_path;
 use rustix::fs::OFlags;
 
 use self::gap::Gap;
 use crate::format::columns::decode;
-use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, records_allowed, u32_at};
+use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, records_allowed};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
@@ -394,29 +395,6 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// Learns the labels in `bytes`; returns whether they are well-formed. Otherwise it learns none.
-    fn learn_labels(&mut self, bytes: &[u8]) -> bool {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match split_label(rest) {
-                Some((.., after)) => rest = after,
-                None => return false,
-            }
-        }
-        rest = bytes;
-        while let Some((kind, id, text, after)) = split_label(rest) {
-            // A label kind known only to newer writers names nothing that this reader shows.
-            if let Some(kind) = LabelKind::from_code(kind) {
-                self.labels.learn(kind, id, text);
-                if self.untold.len() < UNTOLD_MAX {
-                    self.untold.push(Event::Label { kind, id, text: InlineText::new(text) });
-                }
-            }
-            rest = after;
-        }
-        true
-    }
-
     fn unpack_all(&mut self, records: &[Record], out: &mut Vec<Stamped>) {
         let mut rest = records;
         while let Some(first) = rest.first() {
@@ -454,14 +432,6 @@ impl<R: Read + Seek> TraceReader<R> {
             }
         }
     }
-}
-
-/// Takes a label's kind, id and text off `bytes`.
-fn split_label(bytes: &[u8]) -> Option<(u8, u32, &str, &[u8])> {
-    let (head, rest) = bytes.split_at_checked(6)?;
-    let len = Some(usize::from(head[5])).filter(|len| *len <= TEXT_BYTES_MAX)?;
-    let (text, rest) = rest.split_at_checked(len)?;
-    Some((head[0], u32_at(head, 1), std::str::from_utf8(text).ok()?, rest))
 }
 
 impl<R: Read + Seek> EventSource for TraceReader<R> {

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::Minor;
+use crate::format::{Minor, u32_at};
 use crate::synthetic::Script;
 use crate::synthetic::strategy::scripts;
 use crate::writer::{TraceWriter, WriteOptions};
