@@ -163,9 +163,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         until: Option<Timestamp>,
         done: &mut dyn FnMut() -> bool,
     ) -> Result<StopReason, LoopError> {
+        self.begin_outside();
         (self.until, self.running) = (until, true);
-        self.core.on = self.core.recorder.is_enabled();
-        self.mark();
         if self.core.on {
             self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
         }

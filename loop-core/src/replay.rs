@@ -16,10 +16,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
-use loop_probes::ids::{SourceId, Tag, TaskId, Ticks, TimerId};
+use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, Ticks, TimerId};
 
-use crate::context::Context;
+use crate::context::{Context, IoOptions};
+use crate::error::LoopError;
 use crate::handle::{Inbound, Shared};
+use crate::poller::{Interest, Source};
 use crate::queue::fifo::Queued;
 use crate::scheduler::Delay;
 use crate::task::Task;
@@ -174,8 +176,35 @@ impl<T: Task> Replay<'_, '_, T> {
         let now = self.cx.arming_time();
         let tag = self.cx.core.tag(&task);
         let (timer, due) = self.cx.core.scheduler.arm_as(id, now, delay, Body::Task(task), tag);
-        self.cx.armed(timer, tag, due, delay);
+        self.cx.record_armed(timer, tag, due, delay);
         timer
+    }
+
+    /// Registers a source, also while the loop shuts down: futures may.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::TooManySources`], or an error of the poller.
+    pub fn register(
+        &mut self,
+        options: IoOptions<T>,
+        source: Source,
+        interest: Interest,
+        task: T,
+    ) -> Result<IoSource, LoopError> {
+        let tag = self.cx.core.tag(&task);
+        self.cx.add_source(options, source, interest, Body::Task(task), tag)
+    }
+
+    /// Asks the run to end, and to fail.
+    pub fn fail_run(&mut self) {
+        let failed = LoopError::Failed {
+            what: RefKind::Task,
+            name: RECORDED.to_owned(),
+            message: RECORDED.to_owned(),
+        };
+        self.cx.core.failed.get_or_insert(failed);
+        self.cx.stop();
     }
 
     /// Changes the number of references of a kind: futures, or references held by the program itself.

@@ -75,7 +75,7 @@ impl<T: Task> Context<'_, T> {
             OnError::Stop => {
                 let failed = LoopError::Failed { what, name: name(), message: message.to_owned() };
                 self.core.failed.get_or_insert(failed);
-                self.core.scheduler.stop();
+                self.stop();
                 rule
             }
             OnError::Tell(task) => {

@@ -87,17 +87,22 @@ impl<T: Task> Context<'_, T> {
     }
 
     #[inline]
-    pub(crate) fn armed(&mut self, timer: Timer, tag: Tag, due: Timestamp, delay: Delay) {
+    fn armed(&mut self, timer: Timer, tag: Tag, due: Timestamp, delay: Delay) {
+        self.record_armed(timer, tag, due, delay);
+        if self.core.shutdown.has_begun() {
+            // While shutting down, the loop waits only for timers whose owner says so.
+            let _ = self.set_timer_referenced(timer, false);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn record_armed(&self, timer: Timer, tag: Tag, due: Timestamp, delay: Delay) {
         if self.core.on {
             let period_ns = match delay {
                 Delay::Once(_) => None,
                 Delay::Every(period) => Some(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1)),
             };
             self.core.record(Event::TimerArmed { timer: timer.id(), tag, due, period_ns });
-        }
-        if self.core.shutdown.has_begun() {
-            // While shutting down, the loop waits only for timers whose owner says so.
-            let _ = self.set_timer_referenced(timer, false);
         }
     }
 
@@ -193,6 +198,6 @@ impl<T: Task> Context<'_, T> {
         let refused = self.never_dispatched(task);
         self.fail(&refused);
         self.core.failed.get_or_insert(refused);
-        self.core.scheduler.stop();
+        self.stop();
     }
 }

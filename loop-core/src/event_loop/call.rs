@@ -86,10 +86,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.metrics.panics += 1;
         self.core.exception(current.task, &message);
         self.core.failure = Some(message.clone());
-        if self.policy().panics == PanicRule::Stop && self.core.failed.is_none() {
+        if self.policy().panics == PanicRule::Stop {
             let tag = tag::name(current.tag).as_deref().unwrap_or("untagged").to_owned();
-            self.core.failed = Some(LoopError::Panicked { tag, message });
-            self.core.scheduler.stop();
+            self.core.failed.get_or_insert(LoopError::Panicked { tag, message });
+            self.context().stop();
         }
     }
 

@@ -55,9 +55,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             metrics.tasks_run + metrics.reloads + metrics.io_ready + metrics.woke
         };
         let before = ran(self);
+        self.begin_outside();
         self.until = Some(until);
-        self.core.on = self.core.recorder.is_enabled();
-        self.mark();
         if self.core.on {
             self.core.record(Event::InputRun { until_ns: Some(Timestamp::as_ns(until)) });
         }

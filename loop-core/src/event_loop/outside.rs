@@ -45,8 +45,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.core.depth <= 1 {
             self.validator.callback(label);
         }
-        self.core.on = self.core.recorder.is_enabled();
-        let start = self.mark();
+        self.begin_outside();
+        let start = self.core.at;
         let current = Current { origin: Origin::Callback, ..Current::OUTSIDE };
         self.core.heap_may_change();
         let _ = self.invoke(current, callback);
@@ -61,11 +61,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// it goes on to the caller.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.begin_outside();
-        let had_run = self.core.scheduler.gc.state().ran;
-        self.core.heap_may_change();
-        if self.core.scheduler.gc.state().ran != had_run {
-            self.core.called(LoopCall::Heap);
-        }
+        self.note_heap();
         self.run_outside(f)
     }
 
@@ -76,9 +72,23 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_outside(f)
     }
 
-    fn begin_outside(&mut self) {
+    /// Begins what its caller has the loop do: carries out what was requested between two turns.
+    pub(super) fn begin_outside(&mut self) {
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
+        if self.core.futures.has_ops() {
+            self.note_heap();
+            let _ = self.invoke(Current::OUTSIDE, |_| ());
+        }
+    }
+
+    /// Notes that the heap may change, and records that if it was not known.
+    pub(super) fn note_heap(&mut self) {
+        let had_run = self.core.scheduler.gc.state().ran;
+        self.core.heap_may_change();
+        if self.core.scheduler.gc.state().ran != had_run {
+            self.core.called(LoopCall::Heap);
+        }
     }
 
     fn run_outside<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {

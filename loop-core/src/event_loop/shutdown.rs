@@ -209,9 +209,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Drops all futures; those awaiting one learn that it was cancelled.
     pub(super) fn end_futures(&mut self) {
         while let Some(key) = self.core.futures.first() {
+            self.note_heap();
             let entry = self.context().take_future(key);
             // Dropping a future requests the release of its timers and sources.
-            let _ = self.invoke_unmarked(Current::NONE, |_| {
+            let _ = self.invoke_unmarked(Current::OUTSIDE, |_| {
                 if let Some(entry) = entry {
                     entry.end(JoinError::Cancelled);
                 }

@@ -32,7 +32,11 @@ pub(super) enum Flow {
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Brackets `steps` as one tick of the record; `called` is how the caller asked for it, outside of a run.
     pub(super) fn ticked<R>(&mut self, called: Option<LoopCall>, steps: impl FnOnce(&mut Self) -> R) -> R {
-        self.core.on = self.core.recorder.is_enabled();
+        if called.is_some() {
+            self.begin_outside();
+        } else {
+            self.core.on = self.core.recorder.is_enabled();
+        }
         self.core.shared.set_recording(self.core.on);
         let start = self.mark();
         let tick = self.core.scheduler.begin_tick();
