@@ -18,7 +18,7 @@ mod window;
 
 use std::path::Path;
 
-use loop_core::policy::DrainRule;
+use loop_core::policy::{DrainRule, PanicRule};
 use loop_core::replay::{Flags, Outside};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
@@ -35,7 +35,7 @@ use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
 use replayed::Replayed;
 use stage::{Stage, Supposed};
 use stream::Stream;
-use window::{Kind, Window};
+use window::{Entry, Kind, Window};
 
 /// Maximum number of runs that try values for unrecorded counts: a recording that needs more proves nothing.
 const TRIES_MAX: u32 = 64;
@@ -307,6 +307,7 @@ fn check_at(
             rules: snapshot.rules,
             policy_fields: snapshot.policy_fields,
             checks_in_vain: !snapshot.policy.gc.enabled && snapshot.flags.contains(Flags::HEAP),
+            stops_on_panic: snapshot.policy.panics == PanicRule::Stop,
         },
     );
     stage.supposed = supposed;
@@ -358,7 +359,10 @@ fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     });
     event_loop.with_heap_unchanged(|cx| replayed::release(cx, released.unwrap_or(0)));
     match until {
-        _ if flags.contains(Flags::RUNNING) => run_on(&mut event_loop, until),
+        _ if flags.contains(Flags::RUNNING) => {
+            stage::with(|stage| stage.until = until);
+            run_on(&mut event_loop, until);
+        }
         Some(until) => drop(event_loop.turn_as_recorded(until)),
         None => turn(&mut event_loop),
     }
@@ -383,34 +387,45 @@ fn step(event_loop: &mut Checking) -> bool {
     let place = |stage: &mut Stage| stage.recorded.place;
     let before = stage::with(place);
     let next = stage::with(|stage| {
-        let mut ahead = stage.recorded.ahead().map(|entry| entry.event);
-        let next = (ahead.next(), ahead.next());
-        drop(ahead);
+        let next = stage.recorded.ahead().next().map(|entry| entry.event);
         let outside = stage.frame().filter(|frame| matches!(frame.kind, Kind::Outside(_)));
         let at_outside = outside.map(|frame| matches!(frame.kind, Kind::Outside(true)));
         (next, at_outside)
     });
-    let Some(((Some(event), after), outside)) = next else { return false };
+    let Some((Some(event), outside)) = next else { return false };
     let is_run = matches!(
         event,
         Event::InputRun { .. }
             | Event::TickStart { .. }
             | Event::LoopStopped { .. }
+            | Event::InputStop { outside: true }
+            | Event::InputShutdown { outside: true, .. }
             | Event::InputCall { call: LoopCall::Drain }
     );
     match (event, outside) {
         (_, Some(is_callback)) if !is_run => do_outside(event_loop, is_callback),
         (Event::InputRun { until_ns: Some(until_ns) }, _)
-            if matches!(after, Some(Event::TickStart { .. })) =>
+            if stage::with(|stage| stage.is_turn_within()) == Some(true) =>
         {
             let _ = event_loop.turn_as_recorded(Timestamp(until_ns));
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
-        (Event::InputShutdown { outside: true, within_ns }, _) => {
+        (Event::InputShutdown { outside: true, .. } | Event::InputStop { outside: true }, _) => {
+            let with_stop = stage::with(|stage| stage.shutdown_with_stop()).flatten();
+            let within_ns = match event {
+                Event::InputShutdown { within_ns, .. } => within_ns,
+                _ => with_stop.unwrap_or(0),
+            };
+            if with_stop.is_some() && matches!(event, Event::InputStop { .. }) {
+                event_loop.outside().stop();
+            }
             event_loop.with_heap_unchanged(replayed::expect_shutdown);
             event_loop.outside().shutdown(within_ns);
-            stage::with(|stage| stage.resumes = true);
-            run_on(event_loop, None);
+            let until = stage::with(|stage| {
+                stage.resumes = true;
+                stage.until
+            });
+            run_on(event_loop, until.flatten());
         }
         (Event::TickStart { .. }, _) => turn(event_loop),
         (Event::InputCall { call: LoopCall::Drain }, _) => {
@@ -463,10 +478,10 @@ fn run_on(event_loop: &mut Checking, until: Option<Timestamp>) {
 fn ended(ended: Result<Option<StopReason>, LoopError>) {
     if let Err(error) = ended {
         stage::with(|stage| {
-            let failed = stage.recorded.front().is_some_and(|entry| {
-                matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed })
-            });
-            if !failed {
+            let failed =
+                |entry: &Entry| matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed });
+            // It records that itself at the end of a run, but not of a turn.
+            if !stage.recorded.front().is_some_and(failed) && !stage.latest_event().is_some_and(failed) {
                 stage.part_at_end(&format!("the loop fails: {error}"));
             }
         });

@@ -184,8 +184,12 @@ fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
             return None;
         }
         let frame = stage.frame()?;
-        // The panic itself records that it is one.
-        if frame.outcome == Outcome::Panicked && frame.acts.len() == 1 && frame.acts[0].act == Act::Fail {
+        // The panic itself records that it is one, and stops the run if the policy says so.
+        let is_last = |(at, done): (usize, &Done)| done.act == [Act::Fail, Act::Stop][at.min(1)];
+        if frame.outcome == Outcome::Panicked
+            && (1..=2).contains(&frame.acts.len())
+            && frame.acts.iter().enumerate().all(is_last)
+        {
             frame.acts.clear();
         }
         frame.acts.front().copied()
@@ -259,8 +263,10 @@ fn perform(cx: &mut Cx<'_>, done: Done) {
 fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
     match done.act {
         Act::Post { tag, origin, parent, .. } => {
-            // The poll of a future, or a post between two ticks, brings its own origin.
-            if origin == Origin::Future || cx.task() != parent || cx.task().is_none() {
+            // The poll of a future, a post between two ticks, or what tells the owner of a source that its callback
+            // failed, brings its own origin.
+            let tells = origin == Origin::Local && cx.ready().is_some();
+            if origin == Origin::Future || tells || cx.task() != parent || cx.task().is_none() {
                 cx.replay().queue(Replayed::Callback(tag), origin, parent);
             } else {
                 cx.post(Replayed::Callback(tag));
@@ -297,7 +303,8 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
             let options = IoOptions::default().on_shutdown(rule);
             let options = if referenced { options } else { options.unreferenced() };
             let interest = interest.map_or(Interest::READABLE, Interest::from_bits_truncate);
-            return cx.register_with(options, SimSource::new(), interest, Replayed::Callback(tag)).is_ok();
+            let task = Replayed::Callback(tag);
+            return cx.replay().register(options, SimSource::new(), interest, task).is_ok();
         }
         Act::Modify(source, interest) => {
             return cx.modify(source, Interest::from_bits_truncate(interest)).is_ok();
@@ -318,6 +325,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::OnSignal(signo, None) => return cx.remove_signal(signo.into()),
         Act::TellGc(GcReason::Pressure) => cx.memory_pressure(),
         Act::TellGc(_) => cx.request_gc(),
+        Act::Stop if stage::with(|stage| stage.run_fails()) == Some(true) => cx.replay().fail_run(),
         Act::Stop => cx.stop(),
         Act::Shutdown(within_ns) => {
             expect_shutdown(cx);
@@ -364,7 +372,20 @@ fn key(timer: TimerId) -> Option<loop_core::Timer> {
 
 /// Reads the clock and arms what follows in the frame.
 fn read_and_arm(cx: &mut Cx<'_>) {
-    let next = || next_act(|done, ()| matches!(done.act, Act::Arm { .. }));
+    // While it shuts down, the loop itself unreferences each timer as it is armed.
+    let shuts_down = cx.is_shutting_down();
+    let mut last = None;
+    let next = || {
+        let done = next_act(|done, ()| match done.act {
+            Act::Arm { .. } => true,
+            Act::ReferenceTimer(timer, false) => shuts_down && last.take() == Some(timer),
+            _ => false,
+        })?;
+        if let Act::Arm { timer, .. } = done.act {
+            last = Some(timer);
+        }
+        Some(done)
+    };
     arm(cx, &std::iter::from_fn(next).collect::<Vec<_>>());
 }
 

@@ -18,7 +18,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use loop_core::policy::RULES;
 use loop_core::replay::Outside;
 use loop_core::{LocalHandle, Timer};
-use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, PolicyField, Queue, RefKind};
+use loop_probes::event::{
+    ClockPoint, Event, LoopCall, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,
+};
 use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
@@ -55,6 +57,11 @@ pub(super) struct Stage {
     mode: Mode,
     /// The run that the caller interrupted continues.
     pub(super) resumes: bool,
+    /// When that run ends, if it has a time.
+    pub(super) until: Option<Timestamp>,
+    in_tick: bool,
+    /// A shutdown has begun.
+    pub(super) shuts_down: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
     pub(super) seen: Seen,
@@ -118,6 +125,9 @@ impl Stage {
             recorded,
             mode: Mode::Starting,
             resumes: false,
+            until: None,
+            in_tick: false,
+            shuts_down: false,
             diverged: None,
             failed: None,
             seen: Seen::default(),
@@ -132,7 +142,7 @@ impl Stage {
             shows_calls: start.shows_calls,
             rules: start.rules,
             policy_fields: start.policy_fields,
-            depends_on_rules: start.checks_in_vain,
+            depends_on_rules: start.checks_in_vain || start.stops_on_panic,
             tick: 0,
             began,
             latest: start.now,
@@ -154,13 +164,18 @@ impl Stage {
     pub(super) fn is_for_the_caller(&self) -> bool {
         let Some(entry) = self.recorded.front() else { return true };
         match entry.event {
-            Event::InputRun { .. } | Event::InputShutdown { outside: true, .. } => true,
+            Event::InputRun { .. } => true,
+            Event::InputShutdown { outside: true, .. } => !self.shuts_down,
+            Event::InputStop { outside: true } => self.shutdown_with_stop().is_some(),
             // `done` was checked before a poll that was not made: the caller took the loop back.
             Event::TickEnd { .. } => true,
             Event::InputCall { call: LoopCall::Drain } => true,
             Event::TickStart { .. } => self.turn_called().is_some(),
-            _ => matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
-                if *end >= self.recorded.place && self.is_at_outside()),
+            _ => {
+                !self.in_tick
+                    && matches!(self.recorded.frames.front(), Some(Frame { kind: Kind::Outside(_), end, .. })
+                if *end >= self.recorded.place && self.is_at_outside())
+            }
         }
     }
 
@@ -170,6 +185,29 @@ impl Stage {
             Event::InputCall { call: call @ (LoopCall::Turn | LoopCall::Tick | LoopCall::AutoTick) } => {
                 Some(call)
             }
+            _ => None,
+        }
+    }
+
+    /// Whether one turn within a time was called, not a run: that does not look whether its time is over.
+    pub(super) fn is_turn_within(&self) -> bool {
+        let mut later = self.recorded.ahead().skip(1).map(|entry| entry.event);
+        let shows = later.find(|event| {
+            matches!(
+                event,
+                Event::TickStart { .. }
+                    | Event::InputRun { .. }
+                    | Event::InputClock { point: ClockPoint::Until, .. }
+                    | Event::LoopStopped { .. }
+            )
+        });
+        matches!(shows, Some(Event::TickStart { .. } | Event::InputRun { .. }))
+    }
+
+    /// The time of the shutdown that was asked for before the loop stopped, if it was.
+    pub(super) fn shutdown_with_stop(&self) -> Option<u64> {
+        match self.recorded.ahead().nth(1)?.event {
+            Event::InputShutdown { outside: true, within_ns } if !self.shuts_down => Some(within_ns),
             _ => None,
         }
     }
@@ -264,12 +302,16 @@ impl Stage {
     fn note(&mut self, entry: &Entry) {
         self.seen.decisions += 1;
         match entry.event {
+            Event::ShutdownBegan { .. } => self.shuts_down = true,
+            Event::InputRun { until_ns } => self.until = until_ns.map(Timestamp),
             Event::TickStart { tick } => {
+                self.in_tick = true;
                 self.tick = tick;
                 self.seen.first_tick.get_or_insert(tick);
                 self.samples = [true; 2];
             }
             Event::TickEnd { tick, .. } => {
+                self.in_tick = false;
                 self.seen.ticks += 1;
                 self.seen.last_tick = tick;
                 self.seen.span_ns = entry.at.ns_since(self.began);
@@ -306,6 +348,20 @@ impl Stage {
             }
             _ => {}
         }
+    }
+
+    /// Whether the running tick is the last of a run that fails.
+    pub(super) fn run_fails(&self) -> bool {
+        let mut later =
+            self.recorded.ahead().skip_while(|entry| !matches!(entry.event, Event::TickEnd { .. }));
+        let end =
+            later.find(|entry| matches!(entry.event, Event::LoopStopped { .. } | Event::TickStart { .. }));
+        end.is_some_and(|entry| matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed }))
+    }
+
+    /// The event that was compared last.
+    pub(super) fn latest_event(&self) -> Option<&Entry> {
+        self.history.back()
     }
 
     /// Charges `count` operations and returns `count`; if the recording may not ask for that, returns 0 and ends the
@@ -395,4 +451,6 @@ pub(super) struct Start {
     pub(super) policy_fields: PolicyFields,
     /// The GC controller is off, but by older rules still made its checks.
     pub(super) checks_in_vain: bool,
+    /// A panic stops the run, which older rules did not record.
+    pub(super) stops_on_panic: bool,
 }

@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use loop_core::replay::Flags;
-use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Queue, StopReason};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Phase, Queue, StopReason};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -89,8 +89,12 @@ pub(super) struct Window {
     immediates: HashSet<TaskId>,
     reading: Reading,
     not_shown: NotShown,
+    /// The last event, if it was a wakeup behind such a future: of that future or of the loop, as the next one shows.
+    wake: Option<Stamped>,
     /// Recorded releases that the next poll applies.
     releases: u32,
+    /// Whether the recording has them.
+    shows_releases: bool,
     /// Releases before the start of the check, in a recording without them.
     pub(super) released_before: u64,
 }
@@ -110,7 +114,7 @@ struct Reading {
     after_deadline: bool,
     /// Everything is released: no more decisions.
     in_teardown: bool,
-    /// A future woken by another thread was queued.
+    /// The last event was that a future woken outside of all callbacks was queued.
     woken: bool,
 }
 
@@ -135,7 +139,9 @@ impl Window {
             immediates: HashSet::new(),
             reading: Reading::default(),
             not_shown: NotShown::default(),
+            wake: None,
             releases: 0,
+            shows_releases: false,
             released_before: 0,
         };
         window.refill(TICKS_AHEAD)?;
@@ -227,6 +233,21 @@ impl Window {
     }
 
     fn read(&mut self, stamped: &Stamped) {
+        let follows_woken = std::mem::replace(&mut self.reading.woken, is_woken_elsewhere(&stamped.event));
+        if let Some(wake) = self.wake.take()
+            && matches!(stamped.event, Event::Phase { phase: Phase::Concurrent, .. })
+        {
+            // It was the loop that was woken, not only a future.
+            self.take_in(&wake);
+        }
+        if follows_woken && matches!(stamped.event, Event::Wake { .. }) {
+            self.wake = Some(*stamped);
+        } else {
+            self.take_in(stamped);
+        }
+    }
+
+    fn take_in(&mut self, stamped: &Stamped) {
         let Stamped { at, ref event, .. } = *stamped;
         self.not_shown.read(event, self.place + self.entries.len() as u64);
         if !is_compared(event) || self.is_passed_over(event) {
@@ -252,17 +273,9 @@ impl Window {
         }
     }
 
-    /// Whether an event follows from no decision: the wakeup of futures, and the releases at the very end.
+    /// Whether an event follows from no decision: the releases at the very end.
     fn is_passed_over(&mut self, event: &Event) -> bool {
         let reading = &mut self.reading;
-        let was_woken = std::mem::take(&mut reading.woken);
-        match event {
-            Event::Wake { .. } if was_woken => return true,
-            Event::TaskQueued { place, parent: None, .. } if place.origin == Origin::Future => {
-                reading.woken = true
-            }
-            _ => {}
-        }
         if std::mem::take(&mut reading.after_deadline)
             && !matches!(
                 event,
@@ -301,6 +314,9 @@ impl Window {
                 self.ticks_ahead += 1;
             }
             Event::SnapshotBegin { .. } => reading.in_snapshot = true,
+            Event::SnapshotLoop { flags, .. } => {
+                self.shows_releases = Flags::from_bits(flags).contains(Flags::SHOWS_CALLS);
+            }
             Event::SnapshotEnd { .. } => {
                 (reading.in_snapshot, reading.has_snapshot) = (false, true);
                 return true;
@@ -388,10 +404,16 @@ impl Window {
                 self.loose.push_back((place, done));
                 continue;
             };
-            // In a recording without them, the last callback before the poll does it.
             let own = delta.unsigned_abs().min(self.releases);
             self.releases -= own;
             let released = delta.unsigned_abs() - own;
+            if self.shows_releases {
+                if released > 0 {
+                    self.loose.push_back((place, done));
+                }
+                continue;
+            }
+            // In a recording without them, the last callback before the poll does it.
             match self.frames.back_mut() {
                 Some(frame) => frame.releases = frame.releases.saturating_add(released),
                 None => self.released_before += u64::from(released),
@@ -410,6 +432,11 @@ impl Frame {
     pub(super) const fn has_no_checkpoint(&self) -> bool {
         self.reloads || matches!(self.kind, Kind::Outside(_))
     }
+}
+
+/// Whether a future woken outside of all callbacks is queued.
+fn is_woken_elsewhere(event: &Event) -> bool {
+    matches!(event, Event::TaskQueued { place, parent: None, .. } if place.origin == Origin::Future)
 }
 
 /// Whether the act itself shows that no callback did it.

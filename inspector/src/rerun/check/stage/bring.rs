@@ -29,7 +29,11 @@ impl Stage {
                 outside.agenda(self.agenda.saturating_add_signed(delta));
             }
             Event::InputRefs { delta } => outside.hold(delta.into()),
-            Event::InputStop { outside: true } => outside.stop(),
+            Event::InputStop { outside: true } if self.shutdown_with_stop().is_none() => outside.stop(),
+            // It cancels nothing more.
+            Event::InputShutdown { outside: true, within_ns } if self.shuts_down => {
+                outside.shutdown(within_ns)
+            }
             _ => {}
         }
         while self.recorded.loose.front().is_some_and(|(at, _)| *at <= place) {
