@@ -56,7 +56,7 @@ fn record_includes_what_the_ring_holds_already() {
 }
 
 #[test]
-fn after_a_kill_the_ring_tells_the_last_ticks() {
+fn after_a_kill_the_ring_holds_the_last_ticks() {
     let place = Place::new();
     let mut demo = place.demo(&[]);
     let pid = demo.pid().to_string();
@@ -74,8 +74,8 @@ fn after_a_kill_the_ring_tells_the_last_ticks() {
     let chrome = place.file("dead.json");
     place.succeed(&["export", &pid, "--from", "0s", "--to", "300ms", "-o", text(&chrome)]);
     assert!(fs::read_to_string(chrome).unwrap().contains(r#""cat":"tick""#));
-    let told = String::from_utf8(place.run(&["report", &pid]).stderr).unwrap();
-    assert!(told.contains("crashed") && told.contains("last seen "), "{told}");
+    let stderr = String::from_utf8(place.run(&["report", &pid]).stderr).unwrap();
+    assert!(stderr.contains("crashed") && stderr.contains("last seen "), "{stderr}");
     // Attaching to a dead process prints the page at once instead of waiting.
     place.succeed(&["attach", &pid, "--no-tui"]);
 }
@@ -108,10 +108,10 @@ fn a_ring_truncated_under_its_reader_is_one_line() {
     demo.stop();
     fs::OpenOptions::new().write(true).open(&ring).unwrap().set_len(8192).unwrap();
     let output = reader.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(told.contains(&ring), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains(&ring), "{stderr}");
 }
 
 #[test]
@@ -126,9 +126,9 @@ fn a_loop_in_another_time_namespace_is_alive_and_its_times_are_its_own() {
         unshared.output().expect("unshare runs")
     };
     let listed = apart(&["ps", "--json"]);
-    let told = String::from_utf8_lossy(&listed.stderr).into_owned();
-    if told.contains("unshare failed") {
-        eprintln!("NOT TESTED: time namespaces are not to be had here: {told}");
+    let stderr = String::from_utf8_lossy(&listed.stderr).into_owned();
+    if stderr.contains("unshare failed") {
+        eprintln!("NOT TESTED: time namespaces are not to be had here: {stderr}");
         return;
     }
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();

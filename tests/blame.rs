@@ -67,12 +67,12 @@ fn number(json: &Value, field: &str) -> u64 {
     json[field].as_u64().unwrap_or_else(|| panic!("{field} is a number in {json}"))
 }
 
-fn sum(ledger: &Value) -> u64 {
-    list(ledger, "blame").iter().map(|line| number(line, "ns")).sum()
+fn sum(breakdown: &Value) -> u64 {
+    list(breakdown, "blame").iter().map(|line| number(line, "ns")).sum()
 }
 
 #[test]
-fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
+fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
     let place = Place::new();
     let trace = blocked(&place);
     let events = events(&trace);
@@ -101,7 +101,7 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
     // Those that were due when the loop stopped have no record of their own.
     let (overdue, late): (Vec<&Value>, Vec<&Value>) =
         list(&summary, "late_timers").iter().partition(|timer| timer["open"] == true);
-    assert_eq!(late.len(), overlaps.len(), "each late timer has its ledger");
+    assert_eq!(late.len(), overlaps.len(), "each late timer has its breakdown");
     let (mut named, mut caused_ns) = (0, 0);
     for timer in overdue {
         assert_eq!(sum(timer), number(timer, "lag_ns"), "{timer}");
@@ -131,10 +131,13 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
         }
     }
     assert!(named > 0, "somebody was made late by it");
-    let harm = list(&summary, "harm").iter().find(|harm| harm["tag"] == "Report").expect("it did harm");
-    assert_eq!(number(harm, "timers_ns"), caused_ns, "{harm}");
+    let delay_caused = list(&summary, "delay_caused")
+        .iter()
+        .find(|impact| impact["tag"] == "Report")
+        .expect("it caused delay");
+    assert_eq!(number(delay_caused, "timers_ns"), caused_ns, "{delay_caused}");
     let run_ns: u64 = reports.iter().map(|(_, start, end)| end - start).sum();
-    assert_eq!(number(harm, "run_ns"), run_ns);
+    assert_eq!(number(delay_caused, "run_ns"), run_ns);
 
     let mut named = 0;
     for stall in list(&summary, "stalls") {
@@ -149,8 +152,8 @@ fn a_blocking_handler_is_named_by_all_that_it_made_late_with_its_exact_part() {
     }
     assert!(named > 0, "its stalls name it");
     for (field, total) in [("late_signals", "latency_ns"), ("slow_tasks", "run_ns")] {
-        for ledger in list(&summary, field) {
-            assert_eq!(sum(ledger), number(ledger, total), "{ledger}");
+        for breakdown in list(&summary, field) {
+            assert_eq!(sum(breakdown), number(breakdown, total), "{breakdown}");
         }
     }
     let slow = list(&summary, "slow_tasks").iter().filter(|slow| slow["tag"] == "Report");
@@ -240,8 +243,8 @@ fn overlap((from, to): (u64, u64), (start, end): (u64, u64)) -> u64 {
 fn stop_in(place: &Place, demo: &Running, what: &str) {
     let pid = demo.pid().to_string();
     let is_in = || {
-        let told = place.told(&pid).unwrap_or_default();
-        told["open_tick"]["running"].as_str().is_some_and(|running| running.starts_with(what))
+        let json_report = place.report(&pid).unwrap_or_default();
+        json_report["open_tick"]["running"].as_str().is_some_and(|running| running.starts_with(what))
     };
     wait_for(what, || {
         if !is_in() {
@@ -287,20 +290,25 @@ fn stopped_in(
     assert!(is_recorded, "a stop in {what} is recorded");
     demo.signal("INT");
     assert!(demo.wait().success(), "it ends when it is interrupted");
-    let told = place.json(&["report", text(&trace), "--json", "--late-timers", "10000", "--stalls", "10000"]);
-    let suspended = &told["suspended"];
+    let json_report =
+        place.json(&["report", text(&trace), "--json", "--late-timers", "10000", "--stalls", "10000"]);
+    let suspended = &json_report["suspended"];
     assert!(number(suspended, "count") >= 1 && number(suspended, "total_ns") >= 300_000_000, "{suspended}");
     assert_eq!(suspended["asleep_ns"], 0, "the machine did not sleep");
-    let harm = list(&told, "harm").iter().find(|harm| harm["tag"] == "suspended");
-    assert!(harm.is_some_and(|harm| number(harm, "timers_ns") >= 300_000_000), "{}", told["harm"]);
+    let delay_caused = list(&json_report, "delay_caused").iter().find(|impact| impact["tag"] == "suspended");
+    assert!(
+        delay_caused.is_some_and(|impact| number(impact, "timers_ns") >= 300_000_000),
+        "{}",
+        json_report["delay_caused"]
+    );
     let page = place.succeed(&["report", text(&trace)]);
     assert!(page.contains(": nothing of the process ran"), "{page}");
-    (events(&trace), told)
+    (events(&trace), json_report)
 }
 
 /// The nanoseconds of one line of a breakdown; 0 if it has no such line.
-fn line(ledger: &Value, what: &str) -> u64 {
-    let found = list(ledger, "blame").iter().find(|line| line["what"] == what);
+fn line(breakdown: &Value, what: &str) -> u64 {
+    let found = list(breakdown, "blame").iter().find(|line| line["what"] == what);
     found.map_or(0, |line| number(line, "ns"))
 }
 
@@ -311,9 +319,9 @@ fn begin(events: &[Stamped]) -> i64 {
 }
 
 /// The late timers that fired, each with the time for which it waited.
-fn waits<'a>(events: &[Stamped], told: &'a Value) -> Vec<(&'a Value, (u64, u64))> {
+fn waits<'a>(events: &[Stamped], json_report: &'a Value) -> Vec<(&'a Value, (u64, u64))> {
     let begin = begin(events);
-    let fired = list(told, "late_timers").iter().filter(|timer| timer["open"] == false);
+    let fired = list(json_report, "late_timers").iter().filter(|timer| timer["open"] == false);
     let at = |timer: &Value, key: &str| (timer[key].as_i64().expect("a time") + begin).cast_unsigned();
     fired.map(|timer| (timer, (at(timer, "due_ns"), at(timer, "fired_ns")))).collect()
 }
@@ -321,7 +329,7 @@ fn waits<'a>(events: &[Stamped], told: &'a Value) -> Vec<(&'a Value, (u64, u64))
 #[test]
 fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else() {
     let place = Place::new();
-    let (events, told) = stopped_in(&place, &["--load", "100"], "poll", polls);
+    let (events, json_report) = stopped_in(&place, &["--load", "100"], "poll", polls);
     // A poll that was due by then and had not returned is part of it from its deadline on.
     let late: Vec<(u64, u64)> = events
         .iter()
@@ -338,7 +346,7 @@ fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else
     });
     let stopped: Vec<(u64, u64)> = stopped.collect();
     let mut blamed = 0;
-    for (timer, wait) in waits(&events, &told) {
+    for (timer, wait) in waits(&events, &json_report) {
         // As the lines sum to the lag, no other has any of this.
         let suspended: u64 = stopped.iter().map(|extent| overlap(*extent, wait)).sum();
         assert_eq!((line(timer, "suspended"), sum(timer)), (suspended, number(timer, "lag_ns")), "{timer}");
@@ -351,7 +359,7 @@ fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else
 fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
     let place = Place::new();
     let runs = |events: &[Stamped]| reports(events).iter().map(|(_, start, end)| (*start, *end)).collect();
-    let (events, told) = stopped_in(&place, &["--stall", "1500ms"], "task Report #", runs);
+    let (events, json_report) = stopped_in(&place, &["--stall", "1500ms"], "task Report #", runs);
     let (suspensions, reports, begin) = (suspensions(&events), reports(&events), begin(&events));
     // Within `extent`, the time of a run in which the process ran, and in which it was stopped.
     let parts = |(_, start, end): &(u64, u64, u64), (from, to): (u64, u64)| {
@@ -372,11 +380,11 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
         let name = format!("task Report #{}", report.0);
         // The task has the rest of its run, less what a phase that begins within nanoseconds of its end takes; a small one
         // may be one of several in a line.
-        let has_its_own = |ledger: &Value, ran: u64| {
-            let its = line(ledger, &name);
-            its.abs_diff(ran) <= 1_000 || its == 0 && ran < sum(ledger) / 10
+        let has_its_own = |breakdown: &Value, ran: u64| {
+            let its = line(breakdown, &name);
+            its.abs_diff(ran) <= 1_000 || its == 0 && ran < sum(breakdown) / 10
         };
-        for (timer, wait) in waits(&events, &told) {
+        for (timer, wait) in waits(&events, &json_report) {
             let (ran, stopped) = parts(&for_waits, wait);
             if stopped > 0 {
                 let all = stopped..=stopped + beside(report, wait);
@@ -388,7 +396,8 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
         }
         let (ran, stopped) = parts(report, always);
         let begun = |stall: &&Value| stall["at_ns"].as_i64() <= Some(report.1.cast_signed() - begin);
-        let stall = list(&told, "stalls").iter().filter(begun).max_by_key(|stall| stall["at_ns"].as_i64());
+        let stall =
+            list(&json_report, "stalls").iter().filter(begun).max_by_key(|stall| stall["at_ns"].as_i64());
         if let Some(stall) = stall {
             let all = stopped..=stopped + beside(report, always);
             assert!(all.contains(&line(stall, "suspended")), "{all:?}: {stall}");
@@ -396,7 +405,7 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
             blamed[1] += 1;
         }
         let is_it = |slow: &&Value| slow["tag"] == "Report" && slow["task"] == report.0;
-        for slow in list(&told, "slow_tasks").iter().filter(is_it) {
+        for slow in list(&json_report, "slow_tasks").iter().filter(is_it) {
             assert_eq!(line(slow, "suspended"), stopped, "{slow}");
             assert_eq!(number(slow, "run_ns"), ran + stopped, "{slow}");
             blamed[2] += 1;

@@ -55,15 +55,15 @@ fn wrong_usage_exits_2_and_names_the_flag() {
         (&["nothing"], "nothing"),
     ] {
         let output = place.run(arguments);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.contains(named), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(named), "{arguments:?}: {stderr}");
     }
-    let told = place.fail(2, &["demo", "--no-tui", "--duration", "1s", "--scale", "Nothing=2"]);
-    assert!(told.contains("Nothing") && told.contains("ReadFile"), "{told}");
-    let told = place.fail(2, &["demo", "--no-tui", "--duration", "1s", "--policy", "tokio"]);
+    let stderr = place.fail(2, &["demo", "--no-tui", "--duration", "1s", "--scale", "Nothing=2"]);
+    assert!(stderr.contains("Nothing") && stderr.contains("ReadFile"), "{stderr}");
+    let stderr = place.fail(2, &["demo", "--no-tui", "--duration", "1s", "--policy", "tokio"]);
     for name in ["--policy tokio", "bun", "quickjs", "agenda"] {
-        assert!(told.contains(name), "{told}");
+        assert!(stderr.contains(name), "{stderr}");
     }
 }
 
@@ -92,8 +92,8 @@ fn an_empty_machine_says_how_to_begin() {
     fs::set_permissions(place.rings(), Permissions::from_mode(0o700)).expect("it is ours");
     fs::write(place.rings().join("loopscope-99-1.ring"), "nothing of ours").expect("the folder is there");
     let listed = place.run(&["ps"]);
-    let told = String::from_utf8_lossy(&listed.stderr).into_owned();
-    assert!(told.contains("is no ring file\n") && !told.contains("lists those"), "{told}");
+    let stderr = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert!(stderr.contains("is no ring file\n") && !stderr.contains("lists those"), "{stderr}");
     fs::remove_file(place.rings().join("loopscope-99-1.ring")).expect("it is there");
     assert_eq!(place.json(&["ps", "--json"]), serde_json::json!([]));
 }
@@ -133,14 +133,14 @@ fn a_closed_standard_output_is_an_error() {
         let mut command = Command::new("bash");
         command.args(["-c", "exec \"$0\" \"$@\" >&-", env!("CARGO_BIN_EXE_loopscope")]).args(arguments);
         let output = command.env("LOOPSCOPE_DIR", place.rings()).output().expect("a shell runs");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
-        assert_eq!(told, "loopscope: cannot write standard output: it is closed\n", "{arguments:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {stderr}");
+        assert_eq!(stderr, "loopscope: cannot write standard output: it is closed\n", "{arguments:?}");
     }
 }
 
 #[test]
-fn what_errors_of_usage_repeat_is_printable() {
+fn usage_errors_repeat_input_printably() {
     let place = Place::new();
     for arguments in [
         &["rep\u{202e}ort"][..],
@@ -153,12 +153,12 @@ fn what_errors_of_usage_repeat_is_printable() {
         &["rerun", "a", "--scale", "\u{202e}"],
     ] {
         let output = place.run(arguments);
-        let told = String::from_utf8(output.stderr).expect("messages are UTF-8");
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.contains("\\u{202e}"), "{arguments:?}: {told}");
+        let stderr = String::from_utf8(output.stderr).expect("messages are UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("\\u{202e}"), "{arguments:?}: {stderr}");
         let is_raw =
             |character: char| character != '\n' && (character.is_control() || character == '\u{202e}');
-        assert!(!told.contains(is_raw), "{arguments:?}: {told:?}");
+        assert!(!stderr.contains(is_raw), "{arguments:?}: {stderr:?}");
     }
 }
 
@@ -173,8 +173,11 @@ fn a_trace_is_not_written_to_standard_output() {
         ("-o", &["minimize", "a.looptrace", "--keep", "stalls >= 1", "-o", "-"]),
         ("-o", &["import", "a.json", "-o", "-"]),
     ] {
-        let told = place.fail(2, arguments);
-        assert!(told.starts_with(&format!("loopscope: {option} -: a trace is saved to a file")), "{told}");
+        let stderr = place.fail(2, arguments);
+        assert!(
+            stderr.starts_with(&format!("loopscope: {option} -: a trace is saved to a file")),
+            "{stderr}"
+        );
     }
 }
 
@@ -186,8 +189,8 @@ fn two_formats_at_once_are_refused() {
         &["report", "a", "--format", "junit", "--json"],
         &["diff", "a", "--json", "--format", "markdown", "--", "b"],
     ] {
-        let told = place.fail(2, arguments);
-        assert!(told.contains("--json and --format") && told.contains("contradict"), "{told}");
+        let stderr = place.fail(2, arguments);
+        assert!(stderr.contains("--json and --format") && stderr.contains("contradict"), "{stderr}");
     }
     assert!(place.fail(3, &["report", "a", "--json", "--format", "json"]).contains("\"a\""));
 }
@@ -197,9 +200,9 @@ fn a_trace_from_a_pipe_that_finds_no_room_names_the_folder() {
     let place = Place::new();
     let output =
         place.command(&["report", "-"]).env("TMPDIR", "/no-such-folder").output().expect("it starts");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(told.contains("/no-such-folder") && told.contains("TMPDIR"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("/no-such-folder") && stderr.contains("TMPDIR"), "{stderr}");
 }
 
 #[test]
@@ -210,8 +213,8 @@ fn help_that_cannot_be_written_is_a_failure() {
             .args(words)
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&full.stderr);
-        assert_eq!((full.status.code(), told.lines().count()), (Some(3), 1), "{words:?}: {told}");
-        assert!(told.contains("cannot write"), "{words:?}: {told}");
+        let stderr = String::from_utf8_lossy(&full.stderr);
+        assert_eq!((full.status.code(), stderr.lines().count()), (Some(3), 1), "{words:?}: {stderr}");
+        assert!(stderr.contains("cannot write"), "{words:?}: {stderr}");
     }
 }

@@ -17,7 +17,7 @@ fn recorded(place: &Place, duration: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_cut_trace_gives_what_is_whole_or_one_line() {
+fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
     let place = Place::new();
     let whole = recorded(&place, "2s");
     let cut = place.file("cut.looptrace");
@@ -26,8 +26,8 @@ fn a_cut_trace_gives_what_is_whole_or_one_line() {
     for length in (0..64).chain((64..whole.len()).step_by(whole.len() / 40 + 7)) {
         fs::write(&cut, &whole[..length]).unwrap();
         let output = place.run(&["report", text(&cut), "--json"]);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(told.lines().count(), 1, "cut at {length}: {told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr.lines().count(), 1, "cut at {length}: {stderr}");
         match output.status.code() {
             Some(0) => {
                 read += 1;
@@ -35,7 +35,7 @@ fn a_cut_trace_gives_what_is_whole_or_one_line() {
                 assert_eq!(summary["schema"], 1);
             }
             Some(3) => refused += 1,
-            code => panic!("cut at {length}: exit {code:?}: {told}"),
+            code => panic!("cut at {length}: exit {code:?}: {stderr}"),
         }
     }
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
@@ -49,12 +49,12 @@ fn a_demo_whose_ring_is_truncated_goes_on_and_says_so_in_one_line() {
     place.wait_until_listed(&demo);
     let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
-    let mut told = BufReader::new(demo.stderr()).lines();
-    let line = told.next().expect("it says so at once").unwrap();
+    let mut stderr = BufReader::new(demo.stderr()).lines();
+    let line = stderr.next().expect("it says so at once").unwrap();
     assert!(line.contains("recording is off") && line.contains(&path), "{line}");
     demo.signal("INT");
-    assert!(demo.wait().success(), "it went on, and ended as it was told to");
-    assert_eq!(told.count(), 0, "one line");
+    assert!(demo.wait().success(), "it went on, and ended when asked");
+    assert_eq!(stderr.count(), 0, "one line");
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
     bytes.truncate(0x5800);
     fs::write(&ring, &bytes).unwrap();
     fs::write(&output, "what was there").unwrap();
-    let told = place.fail(3, &["record", text(&ring), "-o", text(&output)]);
-    assert!(told.contains("damaged"), "{told}");
+    let stderr = place.fail(3, &["record", text(&ring), "-o", text(&output)]);
+    assert!(stderr.contains("damaged"), "{stderr}");
     assert_eq!(fs::read(&output).unwrap(), b"what was there");
 }
 
@@ -198,9 +198,12 @@ fn a_limit_on_file_sizes_costs_the_ring_and_not_the_demo() {
         let script = "ulimit -f \"$1\"; shift; exec \"$@\"";
         limited.args(["-c", script, "limited", kilobytes]).arg(demo.get_program()).args(demo.get_args());
         let output = limited.env("LOOPSCOPE_DIR", place.rings()).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{}: {told}", output.status);
-        assert!(told.lines().count() == 1 && told.contains(expected) && told.contains("ulimit -f"), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {stderr}", output.status);
+        assert!(
+            stderr.lines().count() == 1 && stderr.contains(expected) && stderr.contains("ulimit -f"),
+            "{stderr}"
+        );
         let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(summary["ticks"]["count"].as_u64() > Some(0), "this process sees its rings");
     }
@@ -223,8 +226,8 @@ fn what_is_no_trace_is_refused() {
     for (name, bytes) in contents {
         let path = place.file(name);
         fs::write(&path, bytes).unwrap();
-        let told = place.fail(3, &["report", text(&path)]);
-        assert!(told.contains(name), "the line names the file: {told}");
+        let stderr = place.fail(3, &["report", text(&path)]);
+        assert!(stderr.contains(name), "the line names the file: {stderr}");
         place.fail(3, &["export", text(&path), "-o", "/dev/null"]);
         place.fail(3, &["replay", text(&path), "--no-tui"]);
     }
@@ -251,7 +254,7 @@ fn a_flipped_bit_changes_no_number_silently() {
 }
 
 #[test]
-fn what_is_missing_at_the_beginning_or_the_end_counts_as_lost() {
+fn missing_records_at_either_end_count_as_lost() {
     let place = Place::new();
     // A check begins at a snapshot, which is taken every two seconds: one has to come after the loss.
     let whole = recorded(&place, "5s");
@@ -277,14 +280,14 @@ fn what_is_missing_at_the_beginning_or_the_end_counts_as_lost() {
 #[test]
 fn a_full_disk_keeps_what_was_written() {
     let place = Place::new();
-    let told = place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/dev/full"]);
-    assert!(told.contains("/dev/full"), "{told}");
-    let told =
+    let stderr = place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/dev/full"]);
+    assert!(stderr.contains("/dev/full"), "{stderr}");
+    let stderr =
         place.fail(3, &["demo", "--duration", "1s", "--no-tui", "--record", "/no/such/folder/a.looptrace"]);
-    assert!(told.contains("/no/such/folder"), "{told}");
+    assert!(stderr.contains("/no/such/folder"), "{stderr}");
 
     let trace = place.file("a.looptrace");
     place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&trace)]);
-    let told = place.fail(3, &["export", text(&trace), "-o", "/dev/full"]);
-    assert!(told.contains("/dev/full"), "{told}");
+    let stderr = place.fail(3, &["export", text(&trace), "-o", "/dev/full"]);
+    assert!(stderr.contains("/dev/full"), "{stderr}");
 }

@@ -163,8 +163,9 @@ fn a_replay_plays_pauses_and_seeks() {
     });
     assert!(is_late, "of {stalls} stalls: {before}");
     terminal.send("\t\r").unwrap();
-    terminal
-        .wait_for("the ledger of the wait", |text| text.contains("late timer: ") || text.contains("waited"));
+    terminal.wait_for("the breakdown of the wait", |text| {
+        text.contains("late timer: ") || text.contains("waited")
+    });
     leave(terminal);
 }
 
@@ -206,7 +207,7 @@ fn a_hang_is_shown_while_it_lasts() {
 }
 
 #[test]
-fn a_stall_that_has_not_ended_opens_into_what_is_known_of_it() {
+fn an_unfinished_stall_opens_its_partial_breakdown() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "10s"], &[]);
     // The first stall that has not ended, whatever else stalls on a busy machine.
@@ -214,13 +215,13 @@ fn a_stall_that_has_not_ended_opens_into_what_is_known_of_it() {
         text.lines().any(|line| line.contains("at least ") && line.contains("still running: Report #"))
     });
     terminal.send("\x1b[Z\r").unwrap();
-    let page = terminal.wait_for("its ledger so far", |text| {
+    let page = terminal.wait_for("its breakdown so far", |text| {
         text.contains("stall: tick") && text.contains("not ended") && text.contains("= the sum")
     });
     let row = |start: &str| page.lines().find(|line| line.contains(start)).unwrap_or_default();
     assert!(row("busy at least ").contains("in task Report #"), "{page}");
     assert!(row("■ Report #").contains('≥') && row("= the sum").contains('≥'), "{page}");
-    let (lines, sum) = ledger_of(&page);
+    let (lines, sum) = breakdown_of(&page);
     assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {page}");
     leave(terminal);
 }
@@ -341,7 +342,7 @@ fn a_ring_that_was_left_behind_is_shown_at_its_end() {
 }
 
 #[test]
-fn what_is_drawn_and_recorded_is_saved_at_once_and_says_what_came_before() {
+fn a_drawn_recording_is_saved_at_once_and_states_what_precedes_it() {
     let place = Place::new();
     let demo = place.demo(&[]);
     let (pid, trace) = (demo.pid().to_string(), place.file("drawn.looptrace"));
@@ -364,7 +365,7 @@ fn what_is_drawn_and_recorded_is_saved_at_once_and_says_what_came_before() {
 }
 
 /// The nanoseconds of each line of the breakdown on the screen, and of their sum.
-fn ledger_of(page: &str) -> (Vec<(String, u64)>, u64) {
+fn breakdown_of(page: &str) -> (Vec<(String, u64)>, u64) {
     let exact = |line: &str| -> Option<u64> {
         let before = line.split(" ns ").next().filter(|before| before.len() < line.len())?;
         before.rsplit(' ').next()?.replace(',', "").parse().ok()
@@ -382,7 +383,7 @@ fn ledger_of(page: &str) -> (Vec<(String, u64)>, u64) {
 }
 
 #[test]
-fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
+fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
     terminal.resize(100, 60).unwrap();
@@ -392,9 +393,9 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
     // fired yet.
     let tag = loop {
         terminal.send("\r").unwrap();
-        let page =
-            terminal.wait_for("a ledger", |text| text.contains("stall: tick") && text.contains("= the sum"));
-        let (lines, sum) = ledger_of(&page);
+        let page = terminal
+            .wait_for("a breakdown", |text| text.contains("stall: tick") && text.contains("= the sum"));
+        let (lines, sum) = breakdown_of(&page);
         let blocked = |(name, ns): &(String, u64)| name.starts_with("Report #") && *ns > 39_500_000;
         if !page.contains("not ended") && lines.first().is_some_and(blocked) {
             assert_eq!(lines.last().map(|(name, _)| name.as_str()), Some("unattributed"));
@@ -407,7 +408,7 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
                 break tag;
             }
             terminal.send("\x1b").unwrap();
-            terminal.wait_for("the ledger again", |text| text.contains("= the sum"));
+            terminal.wait_for("the breakdown again", |text| text.contains("= the sum"));
         }
         terminal.send("\x1b").unwrap();
         terminal.wait_for("the overview", |text| text.contains("a checkpoint"));
@@ -418,7 +419,7 @@ fn a_stall_opens_into_its_ledger_and_its_tag_into_the_harm_it_did() {
     terminal.send("\t\r").unwrap();
     let late = terminal
         .wait_for("whom it made late", |text| text.contains("╭─ late ") && text.contains("= the sum"));
-    let (lines, sum) = ledger_of(&late);
+    let (lines, sum) = breakdown_of(&late);
     assert!(lines.iter().any(|(name, _)| name.starts_with("Report #")), "{late}");
     assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {late}");
     terminal.send("\x1b").unwrap();

@@ -101,7 +101,7 @@ impl Sides {
     }
 }
 
-fn told(output: &Output) -> (String, String) {
+fn texts(output: &Output) -> (String, String) {
     let of = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is UTF-8");
     (of(&output.stdout), of(&output.stderr))
 }
@@ -115,13 +115,13 @@ fn a_slower_tag_is_found_and_named() {
     assert_eq!((tasks["metric"].as_str(), tasks["tag"].as_str()), (Some("task.*.run.gmean"), Some("Echo")));
     let change = tasks["change"].as_f64().expect("a change");
     assert!((0.3..0.7).contains(&change), "{tasks}");
-    let (page, _) = told(&sides.run(&[]));
+    let (page, _) = texts(&sides.run(&[]));
     assert!(page.starts_with("worse: Echo runs "), "{page}");
     assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     assert!(!page.contains('\x1b'), "no colours where nobody looks");
-    let (coloured, _) = told(&sides.run(&["--color", "always"]));
+    let (coloured, _) = texts(&sides.run(&["--color", "always"]));
     assert!(coloured.starts_with("\x1b["), "{coloured:?}");
-    let (plain, _) = told(&sides.run(&["--ascii"]));
+    let (plain, _) = texts(&sides.run(&["--ascii"]));
     assert!(plain.is_ascii(), "{plain}");
 }
 
@@ -150,7 +150,7 @@ fn equals_are_not_worse_and_one_run_is_undecided() {
 }
 
 #[test]
-fn what_misleads_is_refused_unless_told() {
+fn misleading_comparisons_are_refused_without_anyway() {
     let place = Place::new();
     let (old, new) = (place.file("old.looptrace"), place.file("new.looptrace"));
     write(&old, 1, None, |_| {});
@@ -173,7 +173,7 @@ fn what_misleads_is_refused_unless_told() {
         let line = place.fail(3, &arguments);
         assert!(line.contains(named) && line.contains("--anyway"), "{line}");
         let output = place.run(&["diff", "--anyway", text(&old), "--", text(&new)]);
-        let (page, warned) = told(&output);
+        let (page, warned) = texts(&output);
         assert!(output.status.success() && page.starts_with("undecided"), "{page}");
         assert!(warned.contains(named), "{warned}");
     }
@@ -200,7 +200,7 @@ fn add_keys(value: &Value, keys: &mut BTreeSet<String>) {
 fn the_book_names_every_key_of_the_json() {
     let sides = Sides::new(Some(("Echo", 1.5)));
     let gates = sides.gates(GATES);
-    let (page, _) = told(&sides.run(&["--gate", &gates, "--format", "json"]));
+    let (page, _) = texts(&sides.run(&["--gate", &gates, "--format", "json"]));
     let mut keys = BTreeSet::new();
     add_keys(&serde_json::from_str(&page).expect("JSON"), &mut keys);
     assert!(keys.len() > 25, "{keys:?}");
@@ -217,7 +217,7 @@ fn gates_fail_with_their_numbers_in_every_format() {
     let gates = sides.gates(GATES);
     for format in ["text", "json", "markdown", "junit"] {
         let output = sides.run(&["--gate", &gates, "--format", format]);
-        let (page, line) = told(&output);
+        let (page, line) = texts(&output);
         assert_eq!(output.status.code(), Some(1), "{line}");
         assert!(line.contains("1 of 3 gates failed: task.Echo.run.gmean at most 10.0% worse: "), "{line}");
         assert_eq!(line.lines().count(), 1);
@@ -249,7 +249,7 @@ fn one_run_has_gates_too() {
     let gates = sides.gates("[[gate]]\nmetric = \"timer_lag.p99\"\nmax = \"1ns\"\n");
     let line = sides.place.run(&["report", run, "--gate", &gates, "--format", "junit"]);
     assert_eq!(line.status.code(), Some(1));
-    let (page, line) = told(&line);
+    let (page, line) = texts(&line);
     assert!(line.contains("1 of 1 gate failed: timer_lag.p99 at most 1ns: "), "{line}");
     assert!(page.contains("failures=\"1\""), "{page}");
     let held = sides.gates("[[gate]]\nmetric = \"ticks.count\"\nmin = 100\n");
@@ -258,7 +258,7 @@ fn one_run_has_gates_too() {
     );
     assert_eq!(sides.place.json(&["report", run, "--gate", &held, "--json"])["gates"][0]["outcome"], "held");
     let open = sides.gates("[[gate]]\nmetric = \"task.Nobody.run.p99\"\nmax = \"1ms\"\n");
-    let (_, warned) = told(&sides.place.run(&["report", run, "--gate", &open]));
+    let (_, warned) = texts(&sides.place.run(&["report", run, "--gate", &open]));
     assert!(
         warned.contains("there is no \"Nobody\"; near it are ") && warned.contains("--strict"),
         "{warned}"
@@ -297,7 +297,7 @@ fn mistakes_are_one_line() {
     let saved = sides.place.file("not.json");
     std::fs::write(&saved, "{\"schema\": 99}").unwrap();
     sides.place.fail(3, &["diff", text(&saved), "--", new]);
-    let (_, wrong) = told(&sides.place.run(&["diff", "--primary", "timerlag.p99", old, "--", new]));
+    let (_, wrong) = texts(&sides.place.run(&["diff", "--primary", "timerlag.p99", old, "--", new]));
     assert!(wrong.contains("near it are timer_lag.p99"), "{wrong}");
 }
 
@@ -379,8 +379,9 @@ fn a_demo_that_stalls_is_worse_than_one_that_does_not() {
     let (old, new): (Vec<String>, Vec<String>) = pairs.unzip();
     let arguments = ["diff", "--format", "json"].map(str::to_owned).into_iter();
     let arguments: Vec<String> = arguments.chain(old).chain(["--".to_owned()]).chain(new).collect();
-    let told = place.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    let stalls = told["primary"].as_array().expect("metrics").iter().find(|it| it["metric"] == "stalls.busy");
-    let stalls = stalls.unwrap_or_else(|| panic!("time in stalls has a verdict: {told}"));
-    assert_eq!((&told["verdict"], &stalls["verdict"]), (&"worse".into(), &"worse".into()), "{told}");
+    let texts = place.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let stalls =
+        texts["primary"].as_array().expect("metrics").iter().find(|it| it["metric"] == "stalls.busy");
+    let stalls = stalls.unwrap_or_else(|| panic!("time in stalls has a verdict: {texts}"));
+    assert_eq!((&texts["verdict"], &stalls["verdict"]), (&"worse".into(), &"worse".into()), "{texts}");
 }

@@ -34,9 +34,9 @@ impl Drop for Over<'_> {
 }
 
 #[test]
-fn it_echoes_while_it_is_watched_and_shuts_down_when_it_is_told() {
+fn it_echoes_while_watched_and_shuts_down_on_request() {
     let place = Place::new();
-    let (mut server, mut told, address) = place.echo_server();
+    let (mut server, mut lines, address) = place.echo_server();
 
     let mut streams: Vec<_> = (0..3).map(|_| TcpStream::connect(&address).unwrap()).collect();
     for (number, stream) in streams.iter_mut().enumerate() {
@@ -70,7 +70,7 @@ fn it_echoes_while_it_is_watched_and_shuts_down_when_it_is_told() {
         stream.read_to_end(&mut rest).unwrap();
         assert!(rest.is_empty(), "a shutdown ends a connection between two answers");
     }
-    let report = told.next().unwrap().unwrap();
+    let report = lines.next().unwrap().unwrap();
     assert!(report.starts_with("shut down in ") && report.ends_with(" finished, 0 cancelled"), "{report}");
     assert!(server.wait().success());
     assert!(TcpStream::connect(&address).is_err());

@@ -104,8 +104,8 @@ fn a_reader_that_leaves_and_a_full_disk_are_no_half_exports() {
             .args([text(&trace), "--format", format, "-o", "-"])
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&full.stderr);
-        assert_eq!((full.status.code(), told.lines().count()), (Some(3), 1), "{format}: {told}");
+        let stderr = String::from_utf8_lossy(&full.stderr);
+        assert_eq!((full.status.code(), stderr.lines().count()), (Some(3), 1), "{format}: {stderr}");
     }
     for format in ["csv", "speedscope"] {
         let output = place.file("cramped");
@@ -114,8 +114,8 @@ fn a_reader_that_leaves_and_a_full_disk_are_no_half_exports() {
             .args(["export", text(&trace), "--format", format, "-o", text(&output)])
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&cramped.stderr);
-        assert_eq!((cramped.status.code(), told.lines().count()), (Some(3), 1), "{format}: {told}");
+        let stderr = String::from_utf8_lossy(&cramped.stderr);
+        assert_eq!((cramped.status.code(), stderr.lines().count()), (Some(3), 1), "{format}: {stderr}");
         assert!(!output.exists(), "half a document helps nobody");
     }
 }

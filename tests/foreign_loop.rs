@@ -87,31 +87,34 @@ fn what_a_slow_reader_loses_is_counted_to_the_record() {
     let mut events = Vec::new();
     while reader.poll(&mut events).unwrap() != SourceState::Ended {}
     // Losses before the first tick read, or after the last, leave no gap between two ticks.
-    let (mut said, mut said_at_first, mut said_at_last, mut missing, mut others) = (0, 0, 0, 0, 0);
+    let (mut printed, mut printed_first, mut printed_last, mut missing, mut others) = (0, 0, 0, 0, 0);
     let (mut first, mut last) = (None, None);
     for stamped in &events {
         match stamped.event {
             Event::TickStart { tick } => {
                 missing += last.map_or(0, |last| tick - last - 1);
                 if first.is_none() {
-                    (first, said_at_first) = (Some(tick), said);
+                    (first, printed_first) = (Some(tick), printed);
                 }
-                (last, said_at_last) = (Some(tick), said);
+                (last, printed_last) = (Some(tick), printed);
             }
-            Event::Lost { count, .. } => said += count,
+            Event::Lost { count, .. } => printed += count,
             _ => others += 1,
         }
     }
     let (first, last) = (first.expect("some ticks were read"), last.expect("some ticks were read"));
-    assert_eq!(said, lost);
+    assert_eq!(printed, lost);
     // The recorder's own few calibrations may be among the lost records; every missing tick is.
-    let accounts = |part: &str, said: u64, missing: u64| {
-        assert!((missing..=missing + 200).contains(&said), "{part}: {said} accounted for, {missing} missing");
+    let accounts = |part: &str, printed: u64, missing: u64| {
+        assert!(
+            (missing..=missing + 200).contains(&printed),
+            "{part}: {printed} accounted for, {missing} missing"
+        );
     };
     let before_attach = summary["before_attach"].as_u64().unwrap();
-    accounts("before the first tick", before_attach + said_at_first, first - 1);
-    accounts("between ticks", said_at_last - said_at_first, missing);
-    let (behind, unread) = (said - said_at_last, ticks - last);
+    accounts("before the first tick", before_attach + printed_first, first - 1);
+    accounts("between ticks", printed_last - printed_first, missing);
+    let (behind, unread) = (printed - printed_last, ticks - last);
     assert!(behind <= unread + 200, "behind the last tick: {behind} of {unread} are lost");
     assert!(others < 200, "{others}");
 }

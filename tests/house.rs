@@ -45,7 +45,7 @@ fn metadata(folder: &Path) -> serde_json::Value {
 }
 
 #[test]
-fn crates_know_only_whom_the_design_lets_them_know() {
+fn crates_depend_only_on_the_allowed_ones() {
     let metadata = metadata(&root());
     let packages = metadata["packages"].as_array().expect("packages");
     let ours: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
@@ -92,16 +92,16 @@ fn nobody_builds_the_peers_to_test_us() {
     let package = &metadata["packages"].as_array().expect("packages")[0];
     assert_eq!(package["publish"].as_array().map(Vec::len), Some(0), "tests/peers is not to be published");
     let known = package["dependencies"].as_array().expect("dependencies").iter();
-    let beside: Vec<&str> =
+    let siblings: Vec<&str> =
         known.filter_map(|d| d["name"].as_str()).filter(|name| !SHARED.contains(name)).collect();
     for expected in ["tokio", "calloop", "async-io", "flume", UNDER_CROSSTERM] {
         assert!(
-            beside.contains(&expected),
+            siblings.contains(&expected),
             "{expected} is no peer any more: this test looks at the wrong list"
         );
     }
     let locked = std::fs::read_to_string(root().join("Cargo.lock")).expect("there is a Cargo.lock");
-    for name in beside.iter().filter(|name| **name != UNDER_CROSSTERM) {
+    for name in siblings.iter().filter(|name| **name != UNDER_CROSSTERM) {
         let entry = format!("name = \"{name}\"\n");
         assert!(
             !locked.contains(&entry),
@@ -112,7 +112,7 @@ fn nobody_builds_the_peers_to_test_us() {
     for package in metadata["packages"].as_array().expect("packages") {
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let name = dependency["name"].as_str().expect("a name");
-            assert!(!beside.contains(&name), "{}: {name} belongs to tests/peers", package["name"]);
+            assert!(!siblings.contains(&name), "{}: {name} belongs to tests/peers", package["name"]);
         }
     }
 }
@@ -205,7 +205,7 @@ fn only_the_view_knows_the_terminal_library() {
 }
 
 #[test]
-fn re_execution_knows_no_command_and_no_screen() {
+fn re_execution_depends_on_no_command_and_no_screen() {
     let above = ["ratatui", "clap::", "crate::app", "crate::cli", "crate::commands", "crate::view"];
     let mut seen = 0;
     for (path, text) in rust_files() {

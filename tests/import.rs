@@ -52,11 +52,14 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     }
     assert!(page.contains(&format!("next: loopscope replay {}", text(&trace))), "{page}");
     assert!(page.lines().all(|line| line.chars().count() < 160), "{page}");
-    let told = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
-    assert_eq!((&told["events_read"], &told["slices"], &told["instants"]), (&9.into(), &4.into(), &0.into()));
-    assert_eq!((&told["flows"], &told["counters"]), (&1.into(), &0.into()));
-    assert_eq!(told["dropped"]["end_without_begin"], 1);
-    assert_eq!(told["dropped"]["slice_of_other_thread"], 1);
+    let report = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
+    assert_eq!(
+        (&report["events_read"], &report["slices"], &report["instants"]),
+        (&9.into(), &4.into(), &0.into())
+    );
+    assert_eq!((&report["flows"], &report["counters"]), (&1.into(), &0.into()));
+    assert_eq!(report["dropped"]["end_without_begin"], 1);
+    assert_eq!(report["dropped"]["slice_of_other_thread"], 1);
     let summary = place.json(&["report", text(&trace), "--json"]);
     assert_eq!((&summary["source"]["kind"], &summary["source"]["pid"]), (&"chrome".into(), &7.into()));
     assert_eq!(
@@ -66,12 +69,13 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     let third =
         summary["tasks"]["by_tag"].as_array().unwrap().iter().find(|tag| tag["tag"] == "Third").unwrap();
     assert_eq!(third["queue_wait_ns"]["max"], 1_450_000);
-    let harm = summary["harm"].as_array().unwrap();
-    let harm =
-        |tag: &str| harm.iter().find(|harm| harm["tag"] == tag).map(|harm| &harm["lateness_caused_ns"]);
-    assert_eq!(harm("Second"), Some(&500_000.into()), "of what Third waited");
-    assert_eq!(harm("late wakeup"), None, "nobody knows what was done in a gap");
-    assert_eq!(harm("unattributed"), Some(&950_000.into()));
+    let delay_caused = summary["delay_caused"].as_array().unwrap();
+    let delay_caused = |tag: &str| {
+        delay_caused.iter().find(|impact| impact["tag"] == tag).map(|impact| &impact["delay_caused_ns"])
+    };
+    assert_eq!(delay_caused("Second"), Some(&500_000.into()), "of what Third waited");
+    assert_eq!(delay_caused("late wakeup"), None, "nobody knows what was done in a gap");
+    assert_eq!(delay_caused("unattributed"), Some(&950_000.into()));
     let page = place.succeed(&["report", text(&trace)]);
     assert!(
         page.contains("imported from Chrome JSON by Chromium · queue waits known for 1 of 3 tasks"),
@@ -89,8 +93,8 @@ fn packed_and_piped_is_the_same() {
     encoder.write_all(SMALL.as_bytes()).unwrap();
     let packed = written(&place, "small.json.gz", encoder.finish().unwrap());
     let plain = written(&place, "small.json", SMALL);
-    let told = |input: &Path| place.json(&["import", text(input), "-o", text(&place.file("o")), "--json"]);
-    assert_eq!(told(&packed), told(&plain));
+    let report = |input: &Path| place.json(&["import", text(input), "-o", text(&place.file("o")), "--json"]);
+    assert_eq!(report(&packed), report(&plain));
     let mut piped = place
         .command(&["import", "-", "-o", text(&place.file("o")), "--json"])
         .stdin(Stdio::piped())
@@ -99,7 +103,7 @@ fn packed_and_piped_is_the_same() {
         .unwrap();
     piped.stdin.take().unwrap().write_all(&fs::read(&packed).unwrap()).unwrap();
     let output = piped.wait_with_output().unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), told(&plain));
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), report(&plain));
 }
 
 #[test]
@@ -123,13 +127,16 @@ fn our_own_export_comes_back_with_the_same_summary() {
             text(&trace),
         ]);
         place.succeed(&["export", text(&trace), "-o", text(&json)]);
-        let told = place.json(&["import", text(&json), "-o", text(&back), "--json"]);
-        assert_eq!(told["own_recording"], true);
+        let json_report = place.json(&["import", text(&json), "-o", text(&back), "--json"]);
+        assert_eq!(json_report["own_recording"], true);
         assert_eq!(report(&place, &back), report(&place, &trace), "{policy}");
         let exported: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
         let slices = exported["traceEvents"].as_array().unwrap().iter();
         let phases = slices.filter(|event| ["X", "b", "i"].contains(&event["ph"].as_str().unwrap())).count();
-        assert_eq!(told["slices"].as_u64().unwrap() + told["instants"].as_u64().unwrap(), phases as u64);
+        assert_eq!(
+            json_report["slices"].as_u64().unwrap() + json_report["instants"].as_u64().unwrap(),
+            phases as u64
+        );
     }
 }
 
@@ -148,16 +155,16 @@ fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
         ("cut.json.gz", b"\x1f\x8b\x08\x00\x00\x00", "empty"),
     ] {
         let input = written(&place, name, bytes);
-        let told = place.fail(3, &["import", text(&input), "-o", text(&output)]);
-        assert!(told.contains(says) && told.contains(name), "{told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
+        let stderr = place.fail(3, &["import", text(&input), "-o", text(&output)]);
+        assert!(stderr.contains(says) && stderr.contains(name), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(!output.exists());
     }
     let trace = written(&place, "small.json", SMALL);
-    let told = place.fail(2, &["import", text(&trace), "-o", text(&trace)]);
-    assert!(told.contains("the trace itself"), "{told}");
-    let told = place.fail(2, &["import", text(&trace), "-o", text(&output), "--thread", "Nobody"]);
-    assert!(told.contains("Nobody") && told.contains("CrRendererMain (7/70)"), "{told}");
+    let stderr = place.fail(2, &["import", text(&trace), "-o", text(&trace)]);
+    assert!(stderr.contains("the trace itself"), "{stderr}");
+    let stderr = place.fail(2, &["import", text(&trace), "-o", text(&output), "--thread", "Nobody"]);
+    assert!(stderr.contains("Nobody") && stderr.contains("CrRendererMain (7/70)"), "{stderr}");
     place.fail(3, &["import", "no-such-file.json", "-o", text(&output)]);
     assert_eq!(place.run(&["import", text(&trace)]).status.code(), Some(2), "-o is missing");
     assert_eq!(fs::read_to_string(&trace).unwrap(), SMALL);
@@ -168,9 +175,9 @@ fn what_has_no_loop_is_refused_and_what_was_never_closed_is_no_stall() {
     let place = Place::new();
     let output = place.file("o.looptrace");
     let profile = r#"[{"ph":"P","name":"ProfileChunk","pid":1,"tid":1,"ts":5,"id":"0x1","args":{}}]"#;
-    let told = place.fail(3, &["import", text(&written(&place, "p.json", profile)), "-o", text(&output)]);
-    assert!(told.contains("p.json has no event loop: it is a CPU profile"), "{told}");
-    assert!(!output.exists() && told.lines().count() == 1, "{told}");
+    let stderr = place.fail(3, &["import", text(&written(&place, "p.json", profile)), "-o", text(&output)]);
+    assert!(stderr.contains("p.json has no event loop: it is a CPU profile"), "{stderr}");
+    assert!(!output.exists() && stderr.lines().count() == 1, "{stderr}");
     let mut events = vec![r#"{"ph":"B","name":"START_MSG_LOOP","pid":5,"tid":5,"ts":0}"#.to_owned()];
     events.extend((0..20).map(|number| {
         let at = 1000 + number * 100_000;
@@ -195,12 +202,12 @@ fn loops_have_the_same_names_in_the_import_and_in_reports() {
     });
     let json = written(&place, "two.json", format!("[{}]", events.join(",")));
     let trace = place.file("two.looptrace");
-    let told = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
+    let json_report = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
     let names = |report: &Value| -> Vec<Value> {
         report["loops"].as_array().unwrap().iter().map(|own| own["name"].clone()).collect()
     };
-    assert_eq!(names(&told), ["CrRendererMain (7/70)", "CrRendererMain (7/71)"]);
-    assert_eq!(names(&place.json(&["report", text(&trace), "--json"])), names(&told));
+    assert_eq!(names(&json_report), ["CrRendererMain (7/70)", "CrRendererMain (7/71)"]);
+    assert_eq!(names(&place.json(&["report", text(&trace), "--json"])), names(&json_report));
 }
 
 #[test]
@@ -208,11 +215,11 @@ fn a_cut_file_is_read_as_far_as_it_is_whole() {
     let place = Place::new();
     let cut = written(&place, "cut.json", &SMALL[..SMALL.find("\"post\"").unwrap()]);
     let output = place.run(&["import", text(&cut), "-o", text(&place.file("o.looptrace")), "--json"]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && told.lines().count() == 1, "{told}");
-    assert!(told.contains("cut off at line 6, byte ") && told.contains("the 4 whole events"), "{told}");
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&told["slices"], &told["repaired"]["cut_off"]), (&2.into(), &1.into()));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && stderr.lines().count() == 1, "{stderr}");
+    assert!(stderr.contains("cut off at line 6, byte ") && stderr.contains("the 4 whole events"), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["slices"], &report["repaired"]["cut_off"]), (&2.into(), &1.into()));
 }
 
 #[test]
@@ -230,14 +237,14 @@ fn a_full_disk_leaves_no_half_trace() {
     events.insert(0, "[{}".to_owned());
     let input = written(&place, "many.json", events.join(",\n"));
     let output = place.file("o.looptrace");
-    let told = Command::new("bash")
+    let stderr = Command::new("bash")
         .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" import \"$1\" -o \"$2\""])
         .args([env!("CARGO_BIN_EXE_loopscope"), text(&input), text(&output)])
         .output()
         .unwrap();
-    assert_eq!(told.status.code(), Some(3));
-    let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.lines().count() == 1 && told.contains("no file was made"), "{told}");
+    assert_eq!(stderr.status.code(), Some(3));
+    let stderr = String::from_utf8(stderr.stderr).unwrap();
+    assert!(stderr.lines().count() == 1 && stderr.contains("no file was made"), "{stderr}");
     assert!(!output.exists());
 }
 
@@ -254,16 +261,16 @@ fn many_threads_are_never_taken_for_one() {
     let json = written(&place, "th.json", format!("[{}]", events.join(",\n")));
     let trace = place.file("th.looptrace");
     let import = ["import", text(&json), "-o", text(&trace), "--json"];
-    let told = place.json(&import);
-    assert_eq!((&told["threads"], &told["slices"]), (&20_000.into(), &20_010.into()));
-    let found = &told["loops"][0];
+    let report = place.json(&import);
+    assert_eq!((&report["threads"], &report["slices"]), (&20_000.into(), &20_010.into()));
+    let found = &report["loops"][0];
     assert_eq!(
         (&found["tid"], &found["tasks"], &found["chosen"]),
         (&"19000".into(), &11.into(), &"name".into())
     );
-    assert_eq!(told["dropped"]["slice_of_other_thread"], 19_999);
-    let told = place.json(&[&import[..], &["--thread", "17000", "--thread", "1/18000"]].concat());
-    let tids: Vec<&Value> = told["loops"].as_array().unwrap().iter().map(|found| &found["tid"]).collect();
+    assert_eq!(report["dropped"]["slice_of_other_thread"], 19_999);
+    let report = place.json(&[&import[..], &["--thread", "17000", "--thread", "1/18000"]].concat());
+    let tids: Vec<&Value> = report["loops"].as_array().unwrap().iter().map(|found| &found["tid"]).collect();
     assert_eq!(tids, ["17000", "18000"]);
     // Loops beyond a trace's limit are counted.
     let turns = (1..=300).map(|tid| {
@@ -273,10 +280,10 @@ fn many_threads_are_never_taken_for_one() {
         format!("{name},\n{}", slice(tid, tid))
     });
     let json = written(&place, "loops.json", format!("[{}]", turns.collect::<Vec<_>>().join(",\n")));
-    let told = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
-    assert_eq!(told["loops"].as_array().unwrap().len(), 256);
+    let report = place.json(&["import", text(&json), "-o", text(&trace), "--json"]);
+    assert_eq!(report["loops"].as_array().unwrap().len(), 256);
     assert_eq!(
-        (&told["dropped"]["loop_beyond_limit"], &told["dropped"]["slice_of_other_thread"]),
+        (&report["dropped"]["loop_beyond_limit"], &report["dropped"]["slice_of_other_thread"]),
         (&44.into(), &44.into())
     );
 }
@@ -300,14 +307,19 @@ fn real_files_beside_the_checkout_come_in() {
             continue;
         }
         let trace = place.file("o.looptrace");
-        let told = place.json(&["import", text(&path), "-o", text(&trace), "--json"]);
-        assert_eq!(told["slices"].as_u64().unwrap() + told["instants"].as_u64().unwrap(), slices, "{name}");
-        assert_eq!(told["loops"].as_array().unwrap().len(), loops, "{name}");
+        let json_report = place.json(&["import", text(&path), "-o", text(&trace), "--json"]);
+        assert_eq!(
+            json_report["slices"].as_u64().unwrap() + json_report["instants"].as_u64().unwrap(),
+            slices,
+            "{name}"
+        );
+        assert_eq!(json_report["loops"].as_array().unwrap().len(), loops, "{name}");
         let report = place.json(&["report", text(&trace), "--json"]);
         assert_eq!(report["ticks"]["run_ns"]["max"].as_u64().unwrap() / 1_000_000, longest, "{name}");
-        assert_eq!(report["source"]["import"]["repaired"], told["repaired"], "{name}");
+        assert_eq!(report["source"]["import"]["repaired"], json_report["repaired"], "{name}");
         let spans = report["spans"].as_array().unwrap().iter().map(|span| span["count"].as_u64().unwrap());
-        let expected = told["loops"].as_array().unwrap().iter().map(|found| found["spans"].as_u64().unwrap());
+        let expected =
+            json_report["loops"].as_array().unwrap().iter().map(|found| found["spans"].as_u64().unwrap());
         assert_eq!(spans.sum::<u64>(), expected.sum::<u64>(), "{name}");
     }
 }

@@ -81,10 +81,10 @@ fn a_recording_killed_in_a_hang_says_what_hung_and_for_how_long() {
     let enough = |(since, at): (Timestamp, Timestamp)| at.ns_since(since) > 400_000_000;
     soon("a hang of 400 ms", || lasted().is_some_and(enough));
     demo.kill();
-    let told: Vec<_> = events(&trace).iter().filter_map(hung).collect();
-    let &(since, _) = told.last().unwrap();
-    let of_it: Vec<_> = told.iter().filter(|told| told.0 == since).map(|told| told.1).collect();
+    let hangs: Vec<_> = events(&trace).iter().filter_map(hung).collect();
+    let &(since, _) = hangs.last().unwrap();
+    let of_it: Vec<_> = hangs.iter().filter(|hangs| hangs.0 == since).map(|hangs| hangs.1).collect();
     assert!(of_it.len() >= 2 && of_it.is_sorted(), "{of_it:?}");
     let shortest = of_it.windows(2).map(|pair| pair[1].ns_since(pair[0])).min().unwrap();
-    assert!(shortest >= 36_000_000, "told again after {shortest} ns");
+    assert!(shortest >= 36_000_000, "reported again after {shortest} ns");
 }

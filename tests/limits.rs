@@ -181,8 +181,8 @@ fn succeeds(limit: &str, arguments: &[&str], name: &str) {
     command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
     command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).stdin(Stdio::null());
     let output = command.output().expect("a shell runs");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {told}", output.status);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {stderr}", output.status);
 }
 
 #[test]
@@ -253,9 +253,9 @@ fn saved_summaries_keep_to_their_memory() {
             text(&trace),
         ]);
         let output = command.stdin(Stdio::null()).output().expect("a shell runs");
-        let told = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         let code = if refused.is_some() { 3 } else { 0 };
-        assert_eq!(output.status.code(), Some(code), "{list}: {} {told}", output.status);
-        assert!(refused.is_none_or(|why| told.contains(why)), "{told}");
+        assert_eq!(output.status.code(), Some(code), "{list}: {} {stderr}", output.status);
+        assert!(refused.is_none_or(|why| stderr.contains(why)), "{stderr}");
     }
 }

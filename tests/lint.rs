@@ -36,8 +36,8 @@ fn our_own_export_is_clean() {
         text(&trace),
     ]);
     place.succeed(&["export", text(&trace), "-o", text(&json)]);
-    let said = place.succeed(&["lint", text(&json)]);
-    assert!(said.contains("nothing to mend"), "{said}");
+    let printed = place.succeed(&["lint", text(&json)]);
+    assert!(printed.contains("nothing to mend"), "{printed}");
     let answer = place.json(&["lint", text(&json), "--json"]);
     assert_eq!(
         (answer["findings"].as_array().unwrap().len(), answer["losing"].as_array().unwrap().len()),
@@ -52,13 +52,13 @@ fn a_finding_is_a_line_with_its_place() {
     let file = written(&place, "a.json", OVERLAP);
     let output = place.run(&["lint", text(&file)]);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     let expected = format!("{}:3:57 overlap perfetto,catapult,speedscope: an X that overlaps", text(&file));
-    assert!(said.starts_with(&expected), "{said}");
-    let row = said.lines().find(|line| line.starts_with("overlap ")).unwrap();
+    assert!(printed.starts_with(&expected), "{printed}");
+    let row = printed.lines().find(|line| line.starts_with("overlap ")).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["overlap", "1", "reports", "wrong", "wrong"]);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("perfetto, catapult, speedscope lose something"), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("perfetto, catapult, speedscope lose something"), "{stderr}");
     // Firefox has no rows in which slices would have to nest.
     place.succeed(&["lint", text(&file), "--viewer", "firefox"]);
     let output = place.run(&["lint", text(&file), "--json", "--viewer", "perfetto"]);
@@ -70,7 +70,7 @@ fn a_finding_is_a_line_with_its_place() {
 }
 
 #[test]
-fn many_findings_are_counted_and_all_are_there_for_the_asking() {
+fn many_findings_are_counted_and_all_are_listed_on_request() {
     let place = Place::new();
     let events: Vec<String> = (1..=40)
         .map(|at| {
@@ -79,13 +79,13 @@ fn many_findings_are_counted_and_all_are_there_for_the_asking() {
         .collect();
     let file = written(&place, "a.json", &format!("[{}]", events.join(",\n")));
     let lines = |arguments: &[&str]| {
-        let said = String::from_utf8(place.run(arguments).stdout).unwrap();
-        assert!(!said.contains('\x1b'), "text of a file is shown, not obeyed");
+        let printed = String::from_utf8(place.run(arguments).stdout).unwrap();
+        assert!(!printed.contains('\x1b'), "text of a file is shown, not obeyed");
         assert!(
-            said.lines().any(|line| line.split_whitespace().take(2).eq(["instant-scope", "40"])),
-            "{said}"
+            printed.lines().any(|line| line.split_whitespace().take(2).eq(["instant-scope", "40"])),
+            "{printed}"
         );
-        said.lines().filter(|line| line.contains(": an instant whose")).count()
+        printed.lines().filter(|line| line.contains(": an instant whose")).count()
     };
     assert_eq!((lines(&["lint", text(&file)]), lines(&["lint", text(&file), "--all"])), (5, 40));
 }
@@ -94,8 +94,8 @@ fn many_findings_are_counted_and_all_are_there_for_the_asking() {
 fn warnings_alone_are_no_failure_and_what_is_no_trace_is_refused() {
     let place = Place::new();
     let open = OVERLAP.replace("\"X\",\"name\":\"b\"", "\"B\",\"name\":\"b\"");
-    let said = place.succeed(&["lint", text(&written(&place, "b.json", &open))]);
-    assert!(said.contains("begin-open") && said.contains("(warning)"), "{said}");
+    let printed = place.succeed(&["lint", text(&written(&place, "b.json", &open))]);
+    assert!(printed.contains("begin-open") && printed.contains("(warning)"), "{printed}");
     assert!(
         place
             .fail(3, &["lint", text(&written(&place, "c.json", "{\"spans\":[]}"))])
@@ -114,7 +114,7 @@ fn table() -> String {
     );
     for rule in RULES {
         let effects = Viewer::ALL.map(|viewer| rule.effect(viewer).word()).join(" | ");
-        table += &format!("| `{}` | {} | {effects} | {} |\n", rule.id, rule.what, rule.mend);
+        table += &format!("| `{}` | {} | {effects} | {} |\n", rule.id, rule.what, rule.fix);
     }
     table
 }

@@ -33,18 +33,22 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
         "--budget",
         "1h",
     ];
-    let told = place.json(&minimize);
-    let number = |side: &str, what: &str| told[side][what].as_f64().unwrap();
-    assert!(number("after", "value") > 600e6, "{told}");
-    assert!(number("after", "span_ns") < number("before", "span_ns"), "{told}");
-    assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{told}");
+    let json_report = place.json(&minimize);
+    let number = |side: &str, what: &str| json_report[side][what].as_f64().unwrap();
+    assert!(number("after", "value") > 600e6, "{json_report}");
+    assert!(number("after", "span_ns") < number("before", "span_ns"), "{json_report}");
+    assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{json_report}");
     // How much else is needed depends on how the machine ran the demo. What is left cannot do without any of it.
-    assert_eq!((&told["minimal"], &told["ended"]), (&true.into(), &"minimal".into()), "{told}");
+    assert_eq!(
+        (&json_report["minimal"], &json_report["ended"]),
+        (&true.into(), &"minimal".into()),
+        "{json_report}"
+    );
     let tags = |side: &str| {
-        let tags = told[side]["tags"].as_array().unwrap().iter();
+        let tags = json_report[side]["tags"].as_array().unwrap().iter();
         tags.map(|tag| tag["tag"].as_str().unwrap()).collect::<Vec<_>>()
     };
-    assert!(tags("after").len() < tags("before").len(), "{told}");
+    assert!(tags("after").len() < tags("before").len(), "{json_report}");
 
     // The result is a recording like any other, and shows the delay it was kept for.
     let report = place.json(&["report", small, "--json"]);
@@ -53,7 +57,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     assert!(tags("after").contains(&late["tag"].as_str().unwrap()), "who is late is left: {late}");
     let blamed = late["blame"][0]["what"].as_str().unwrap();
     assert!(blamed.starts_with("task Report #"), "the handler that blocks is left: {late}");
-    assert!(tags("after").contains(&"Report"), "{told}");
+    assert!(tags("after").contains(&"Report"), "{json_report}");
     place.succeed(&["export", small, "-o", text(&place.file("small.json"))]);
     place.succeed(&["rerun", small, "--check"]);
     // It is also a case for a corpus.
@@ -62,8 +66,8 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
 
     // Repeating it gives the same bytes.
     let bytes = std::fs::read(small).unwrap();
-    let told = place.fail(2, &minimize);
-    assert!(told.contains("small.toml is there already"), "nobody's edits are lost: {told}");
+    let stderr = place.fail(2, &minimize);
+    assert!(stderr.contains("small.toml is there already"), "nobody's edits are lost: {stderr}");
     std::fs::remove_file(place.file("small.toml")).unwrap();
     place.succeed(&minimize);
     assert!(bytes == std::fs::read(small).unwrap(), "the search is deterministic");
@@ -82,13 +86,13 @@ fn of_a_recording_under_a_virtual_clock_exactly_what_is_needed_is_left() {
     ];
     for (name, keep, tasks, span_ns_max) in cases {
         let (large, small) = (corpus.join(name).with_extension("looptrace"), place.file(name));
-        let told = place.json(&["minimize", text(&large), "--keep", keep, "-o", text(&small), "--json"]);
+        let report = place.json(&["minimize", text(&large), "--keep", keep, "-o", text(&small), "--json"]);
         assert_eq!(
-            (&told["minimal"], &told["after"]["tasks"]),
+            (&report["minimal"], &report["after"]["tasks"]),
             (&true.into(), &tasks.into()),
-            "{name}: {told}"
+            "{name}: {report}"
         );
-        assert!(told["after"]["span_ns"].as_u64() <= Some(span_ns_max), "{name}: {told}");
+        assert!(report["after"]["span_ns"].as_u64() <= Some(span_ns_max), "{name}: {report}");
     }
 }
 
@@ -98,20 +102,20 @@ fn what_is_not_there_cannot_be_kept() {
     let (large, small) = (place.file("a.looptrace"), place.file("small.looptrace"));
     let (large, small) = (text(&large), text(&small));
     place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", large]);
-    let told = place.fail(1, &["minimize", large, "--keep", "timer_lag.max > 30s", "-o", small]);
-    assert!(told.contains("timer_lag.max > 30s does not hold"), "{told}");
+    let stderr = place.fail(1, &["minimize", large, "--keep", "timer_lag.max > 30s", "-o", small]);
+    assert!(stderr.contains("timer_lag.max > 30s does not hold"), "{stderr}");
     assert!(!place.file("small.looptrace").exists(), "nothing is written");
     place.fail(3, &["minimize", "/nowhere.looptrace", "--keep", "stalls > 0", "-o", small]);
     place.fail(2, &["minimize", large, "--keep", "stalls > 0", "-o", large]);
     let device = place.fail(3, &["minimize", large, "--keep", "stalls >= 0", "-o", "/dev/full"]);
     assert!(device.contains("cannot write /dev/full: it is no file"), "nothing takes its place: {device}");
-    let beside = place.file("small.toml");
-    let told = place.fail(2, &["minimize", large, "--keep", "stalls >= 0", "-o", text(&beside), "--toml"]);
-    assert!(told.contains("over a trace") && !beside.exists(), "{told}");
+    let toml = place.file("small.toml");
+    let stderr = place.fail(2, &["minimize", large, "--keep", "stalls >= 0", "-o", text(&toml), "--toml"]);
+    assert!(stderr.contains("over a trace") && !toml.exists(), "{stderr}");
     let output = place.run(&["minimize", large, "--keep", "timer_lga.max > 1ms", "-o", small]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("timer_lag.max"), "the nearest metric is named: {told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("timer_lag.max"), "the nearest metric is named: {stderr}");
 }
 
 #[test]
@@ -130,7 +134,7 @@ fn who_stops_it_has_the_smallest_so_far_and_a_clean_screen() {
     // It shows how much is left. Waits until that has shrunk.
     let mut first = None;
     terminal.wait_for("a part that is smaller", |screen| {
-        let left = screen.split(" left in ").next().and_then(|told| told.split("so far, ").nth(1));
+        let left = screen.split(" left in ").next().and_then(|tail| tail.split("so far, ").nth(1));
         left.is_some_and(|left| first.get_or_insert_with(|| left.to_owned()) != left)
     });
     terminal.send("\x03").unwrap();

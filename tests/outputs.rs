@@ -43,7 +43,7 @@ fn cramped(place: &Place, kib: u32, arguments: &[&str]) -> Command {
     command
 }
 
-fn told(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -55,8 +55,8 @@ fn an_export_does_not_overwrite_its_input() {
     fs::hard_link(&trace, &link).unwrap();
     let before = fs::read(&trace).unwrap();
     for output in [&trace, &link] {
-        let told = place.fail(2, &["export", text(&trace), "-o", text(output)]);
-        assert!(told.contains(text(output)), "{told}");
+        let stderr = place.fail(2, &["export", text(&trace), "-o", text(output)]);
+        assert!(stderr.contains(text(output)), "{stderr}");
     }
     assert_eq!(fs::read(&trace).unwrap(), before);
     // Any other existing file is replaced.
@@ -102,12 +102,12 @@ fn a_file_has_one_recorder() {
     assert!(line.contains(text(&trace)), "{line}");
     // It can be read before the recording ends.
     wait_for("whole blocks", || {
-        place.told(text(&trace)).is_some_and(|saved| saved["ticks"]["count"].as_u64() > Some(0))
+        place.report(text(&trace)).is_some_and(|saved| saved["ticks"]["count"].as_u64() > Some(0))
     });
     first.signal("TERM");
     assert!(first.wait().success());
     let report = place.run(&["report", text(&trace), "--json"]);
-    assert!(report.stderr.is_empty(), "closed and whole: {}", told(&report));
+    assert!(report.stderr.is_empty(), "closed and whole: {}", stderr(&report));
 }
 
 fn record(place: &Place, pid: &str, trace: &Path) -> Running {
@@ -155,14 +155,14 @@ fn a_recording_that_finds_no_room_ends_and_stays_readable() {
     let trace = place.file("a.looptrace");
     // Without a time limit: it must end because there is no space left.
     let recorded = run_cramped(&place, 100, &["record", &pid, "-o", text(&trace), "--json"]);
-    assert_eq!(recorded.status.code(), Some(3), "{}", told(&recorded));
-    assert_eq!(told(&recorded).lines().count(), 1, "{}", told(&recorded));
-    assert!(told(&recorded).contains(text(&trace)));
+    assert_eq!(recorded.status.code(), Some(3), "{}", stderr(&recorded));
+    assert_eq!(stderr(&recorded).lines().count(), 1, "{}", stderr(&recorded));
+    assert!(stderr(&recorded).contains(text(&trace)));
     let live: serde_json::Value = serde_json::from_slice(&recorded.stdout).unwrap();
-    assert_eq!(live["schema"], 1, "what was seen is told all the same");
+    assert_eq!(live["schema"], 1, "what was seen is reported all the same");
     let report = place.run(&["report", text(&trace), "--json"]);
-    assert_eq!(report.status.code(), Some(0), "{}", told(&report));
-    assert!(told(&report).contains("not closed"), "{}", told(&report));
+    assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));
+    assert!(stderr(&report).contains("not closed"), "{}", stderr(&report));
     let kept: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
     assert!(kept["ticks"]["count"].as_u64() > Some(0), "{kept}");
 }
@@ -173,13 +173,13 @@ fn an_export_that_finds_no_room_leaves_nothing_half() {
     let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
     place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&trace)]);
     let exported = run_cramped(&place, 100, &["export", text(&trace), "-o", text(&json)]);
-    assert_eq!(exported.status.code(), Some(3), "{}", told(&exported));
-    assert_eq!(told(&exported).lines().count(), 1);
+    assert_eq!(exported.status.code(), Some(3), "{}", stderr(&exported));
+    assert_eq!(stderr(&exported).lines().count(), 1);
     assert!(!json.exists(), "half a document helps nobody");
     fs::write(&json, "of before").unwrap();
     let exported = run_cramped(&place, 100, &["export", text(&trace), "-o", text(&json)]);
-    assert_eq!(exported.status.code(), Some(3), "{}", told(&exported));
-    assert!(told(&exported).contains("the file that was there is unchanged"), "{}", told(&exported));
+    assert_eq!(exported.status.code(), Some(3), "{}", stderr(&exported));
+    assert!(stderr(&exported).contains("the file that was there is unchanged"), "{}", stderr(&exported));
     assert_eq!(fs::read_to_string(&json).unwrap(), "of before");
     assert_eq!(mode(&trace), 0o600, "a trace holds a command line");
 }
@@ -189,12 +189,12 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_cannot_be_put_in_its_place_is_not_said_to_be_saved() {
+fn a_file_that_cannot_be_moved_into_place_is_not_reported_as_saved() {
     let place = Place::new();
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/busy-pool.looptrace");
     let folder = format!("{}/", text(&place.file("nowhere")));
-    let told = place.fail(3, &["rerun", text(&trace), "-o", &folder]);
-    assert!(told.contains("nothing of it is saved"), "{told}");
+    let stderr = place.fail(3, &["rerun", text(&trace), "-o", &folder]);
+    assert!(stderr.contains("nothing of it is saved"), "{stderr}");
 }
 
 #[test]
@@ -216,13 +216,15 @@ fn rings_without_room_are_read_inside_and_missed_outside() {
     let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the demo's loop to be listed", || !place.loops().is_empty());
     let pid = demo.id().to_string();
-    wait_for("somebody to miss the rings", || told(&place.run(&["report", &pid])).contains("found no room"));
+    wait_for("somebody to miss the rings", || {
+        stderr(&place.run(&["report", &pid])).contains("found no room")
+    });
     let watched = place.run(&["attach", &pid, "--json", "--duration", "300ms"]);
-    assert!(watched.status.success() && told(&watched).contains("found no room"), "{}", told(&watched));
+    assert!(watched.status.success() && stderr(&watched).contains("found no room"), "{}", stderr(&watched));
     // Ended only after everything was looked at.
     kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
     let ended = demo.wait_with_output().unwrap();
-    assert!(ended.status.success() && told(&ended).contains("no room"), "{}", told(&ended));
+    assert!(ended.status.success() && stderr(&ended).contains("no room"), "{}", stderr(&ended));
     let live: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
     // The process itself sees all events.
     assert_served(&live);
@@ -230,7 +232,7 @@ fn rings_without_room_are_read_inside_and_missed_outside() {
 }
 
 #[test]
-fn what_is_no_file_is_neither_waited_for_nor_read() {
+fn non_files_are_neither_waited_for_nor_read() {
     let place = Place::new();
     let fifo = place.file("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -257,7 +259,7 @@ fn interrupted(place: &Place, arguments: &[&str], output: &Path, signal: Signal)
         let before = fs::read(output).ok();
         let opened = PathBuf::from(format!("/proc/{}/fd", child.id()));
         let mut is_over = || child.try_wait().expect("a child can be waited for").is_some();
-        while !writes_aside(&opened, place) && !is_over() {
+        while !writes_unnamed_file(&opened, place) && !is_over() {
             thread::sleep(Duration::from_millis(1));
         }
         if !is_over() {
@@ -276,7 +278,7 @@ fn interrupted(place: &Place, arguments: &[&str], output: &Path, signal: Signal)
 }
 
 /// Whether one of the descriptors in `opened` is a file in the place that has no name yet.
-fn writes_aside(opened: &Path, place: &Place) -> bool {
+fn writes_unnamed_file(opened: &Path, place: &Place) -> bool {
     let descriptors = fs::read_dir(opened).into_iter().flatten().flatten();
     let mut files = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
     let folder = place.file("");
@@ -286,7 +288,7 @@ fn writes_aside(opened: &Path, place: &Place) -> bool {
 }
 
 #[test]
-fn what_is_interrupted_or_killed_leaves_what_was_there_and_says_so() {
+fn an_interrupted_command_leaves_the_old_file_and_says_so() {
     let place = Place::new();
     let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
     let script = Script { ticks: 3_000, ..Script::default() };
@@ -301,13 +303,13 @@ fn what_is_interrupted_or_killed_leaves_what_was_there_and_says_so() {
         (&["import", text(&json), "-o", text(&imported)], &imported),
     ] {
         let ended = interrupted(&place, arguments, output, Signal::INT);
-        assert_eq!(ended.status.code(), Some(3), "{arguments:?}: {}", told(&ended));
-        assert_eq!(told(&ended).lines().count(), 1, "{}", told(&ended));
-        assert!(told(&ended).contains("interrupted; no file was made"), "{}", told(&ended));
+        assert_eq!(ended.status.code(), Some(3), "{arguments:?}: {}", stderr(&ended));
+        assert_eq!(stderr(&ended).lines().count(), 1, "{}", stderr(&ended));
+        assert!(stderr(&ended).contains("interrupted; no file was made"), "{}", stderr(&ended));
         assert!(!output.exists(), "{arguments:?} left half a file");
         fs::write(output, "of before").unwrap();
         let ended = interrupted(&place, arguments, output, Signal::INT);
-        assert!(told(&ended).contains("the file that was there is unchanged"), "{}", told(&ended));
+        assert!(stderr(&ended).contains("the file that was there is unchanged"), "{}", stderr(&ended));
         interrupted(&place, arguments, output, Signal::KILL);
         assert_eq!(fs::read_to_string(output).unwrap(), "of before");
         fs::remove_file(output).unwrap();
@@ -332,9 +334,9 @@ fn an_import_that_waits_for_its_input_is_interrupted() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let ended = child.wait_with_output().unwrap();
     drop(input);
-    assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
-    assert_eq!(told(&ended).lines().count(), 1, "{}", told(&ended));
-    assert!(told(&ended).contains("interrupted"), "{}", told(&ended));
+    assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+    assert_eq!(stderr(&ended).lines().count(), 1, "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("interrupted"), "{}", stderr(&ended));
     assert!(!output.exists());
 }
 
@@ -355,8 +357,8 @@ fn an_import_of_a_pipe_without_a_writer_is_interrupted() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     wait_for("its end", || child.try_wait().unwrap().is_some());
     let ended = child.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
-    assert!(told(&ended).contains("interrupted"), "{}", told(&ended));
+    assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("interrupted"), "{}", stderr(&ended));
 }
 
 #[test]
@@ -367,11 +369,11 @@ fn a_demo_says_at_once_that_its_recording_finds_no_more_room() {
     let mut child =
         cramped(&place, 500, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let said = lines.find(|line| line.contains("the demo goes on"));
-    assert!(child.try_wait().unwrap().is_none(), "it goes on: {said:?}");
+    let printed = lines.find(|line| line.contains("the demo goes on"));
+    assert!(child.try_wait().unwrap().is_none(), "it goes on: {printed:?}");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let said = said.expect("a line before its end");
-    assert!(said.contains("cannot write") && said.contains(text(&trace)), "{said}");
+    let printed = printed.expect("a line before its end");
+    assert!(printed.contains("cannot write") && printed.contains(text(&trace)), "{printed}");
     let last = lines.last().expect("the end says it again");
     assert!(last.contains("cannot write"), "{last}");
     assert_eq!(child.wait().unwrap().code(), Some(3));
@@ -383,9 +385,9 @@ fn a_demo_with_an_unknown_tag_leaves_the_file_of_before() {
     let place = Place::new();
     let trace = place.file("a.looptrace");
     fs::write(&trace, "of before").unwrap();
-    let told = place
+    let stderr = place
         .fail(2, &["demo", "--no-tui", "--duration", "1s", "--scale", "None=2", "--record", text(&trace)]);
-    assert!(told.contains("--scale None"), "{told}");
+    assert!(stderr.contains("--scale None"), "{stderr}");
     assert_eq!(fs::read_to_string(&trace).unwrap(), "of before");
 }
 
@@ -406,21 +408,21 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
         word("--record"),
         trace.as_os_str(),
     ]);
-    assert!(recorded.status.success(), "{}", told(&recorded));
+    assert!(recorded.status.success(), "{}", stderr(&recorded));
     let reported = run(&[word("report"), trace.as_os_str()]);
-    assert!(reported.status.success(), "{}", told(&reported));
+    assert!(reported.status.success(), "{}", stderr(&reported));
     let page = String::from_utf8(reported.stdout).expect("a page is UTF-8");
     let escaped = r"a\xff\u{202e}.looptrace";
     assert!(page.lines().next().is_some_and(|line| line.contains(escaped)), "{page}");
     let damaged = place.file("").join(OsStr::from_bytes(b"c\xff.looptrace"));
     fs::write(&damaged, "no trace").expect("the place is ours");
     let refused = run(&[word("report"), damaged.as_os_str()]);
-    assert!(told(&refused).contains(r"c\xff.looptrace is no loopscope trace"), "{}", told(&refused));
+    assert!(stderr(&refused).contains(r"c\xff.looptrace is no loopscope trace"), "{}", stderr(&refused));
     let exported = run(&[word("export"), trace.as_os_str(), word("-o"), json.as_os_str()]);
-    assert!(exported.status.success() && json.exists(), "{}", told(&exported));
-    assert!(told(&exported).contains(r"b\xff.json"), "{}", told(&exported));
+    assert!(exported.status.success() && json.exists(), "{}", stderr(&exported));
+    assert!(stderr(&exported).contains(r"b\xff.json"), "{}", stderr(&exported));
     let missing = run(&[word("report"), OsStr::from_bytes(b"nothing\xff")]);
-    assert!(told(&missing).contains("nothing\\xff"), "{}", told(&missing));
+    assert!(stderr(&missing).contains("nothing\\xff"), "{}", stderr(&missing));
 
     // A ring in this folder is listed as readable.
     let rings = place.file("").join(OsStr::from_bytes(b"rings\xff"));
@@ -430,7 +432,7 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
         || place.command(&["ps", "--json"]).env("LOOPSCOPE_DIR", &rings).output().expect("the binary starts");
     wait_for("the ring to be listed", || {
         let listed = listed();
-        assert!(listed.status.success(), "{}", told(&listed));
+        assert!(listed.status.success(), "{}", stderr(&listed));
         String::from_utf8(listed.stdout).expect("JSON is UTF-8").contains(r"rings\\xff/")
     });
     drop(demo);
@@ -460,8 +462,8 @@ fn standard_input_that_is_no_trace_is_not_read_to_its_end() {
     let place = Place::new();
     let mut report = place.command(&["report", "-"]);
     let ended = report.stdin(File::open("/dev/zero").unwrap()).output().unwrap();
-    assert_eq!(ended.status.code(), Some(3), "{}", told(&ended));
-    assert!(told(&ended).contains("standard input is no loopscope trace"), "{}", told(&ended));
+    assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("standard input is no loopscope trace"), "{}", stderr(&ended));
 }
 
 #[test]
@@ -472,14 +474,14 @@ fn a_demo_that_is_quit_says_what_happened_and_what_it_saved() {
         let mut demo = place.command(&["demo", "--json", "--duration", "120s", "--record", text(&trace)]);
         let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let ticks = |saved: serde_json::Value| saved["ticks"]["count"].as_u64() > Some(0);
-        wait_for("its first ticks", || place.told(text(&trace)).is_some_and(ticks));
+        wait_for("its first ticks", || place.report(text(&trace)).is_some_and(ticks));
         kill_process(Pid::from_child(&demo), signal).unwrap();
         let ended = demo.wait_with_output().unwrap();
-        assert!(ended.status.success(), "{}", told(&ended));
+        assert!(ended.status.success(), "{}", stderr(&ended));
         let summary: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
         assert!(summary["ticks"]["count"].as_u64() > Some(0), "{summary}");
         let saved = format!("to {0}; `loopscope report {0}` says what happened", text(&trace));
-        assert!(told(&ended).contains(&saved), "{}", told(&ended));
+        assert!(stderr(&ended).contains(&saved), "{}", stderr(&ended));
         fs::remove_file(&trace).unwrap();
     }
 }

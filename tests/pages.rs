@@ -224,13 +224,13 @@ fn a_dash_is_standard_input() {
     let trace = place.file("a.looptrace");
     place.succeed(&["import", text(&json), "-o", text(&trace)]);
     let read = piped(&place, &["report", "-", "--json"], &trace);
-    let mut told: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+    let mut read_report: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
     let mut known = place.json(&["report", text(&trace), "--json"]);
-    assert_eq!(told["source"]["name"], "standard input");
-    for report in [&mut told, &mut known] {
+    assert_eq!(read_report["source"]["name"], "standard input");
+    for report in [&mut read_report, &mut known] {
         report.as_object_mut().unwrap().remove("source");
     }
-    assert_eq!(told, known);
+    assert_eq!(read_report, known);
     let csv = |output: Output| String::from_utf8(output.stdout).unwrap();
     let exported = piped(&place, &["export", "-", "--format", "csv", "-o", "-"], &trace);
     assert_eq!(csv(exported), place.succeed(&["export", text(&trace), "--format", "csv", "-o", "-"]));
@@ -247,7 +247,7 @@ fn a_dash_is_standard_input() {
 }
 
 #[test]
-fn every_stall_has_its_ledger_where_that_is_asked_for() {
+fn every_stall_has_its_breakdown_on_request() {
     let place = Place::new();
     let json = place.file("stalls.json");
     let slice = |number: u32| {
@@ -270,6 +270,6 @@ fn every_stall_has_its_ledger_where_that_is_asked_for() {
         assert_eq!(Some(ns.sum::<u64>()), stall["run_ns"].as_u64(), "{stall}");
     }
     let page = place.succeed(&["report", text(&trace)]);
-    assert!(page.contains("and 190 more: report --json --stalls 200 has their ledgers"), "{page}");
+    assert!(page.contains("and 190 more: report --json --stalls 200 has their breakdowns"), "{page}");
     assert!(page.contains("microtasks  run of") || !page.contains("microtasksrun"), "{page}");
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 const MISSING: i32 = 2;
 
 #[test]
-fn pumps_and_what_holds_the_loop_are_seen() {
+fn pumps_and_active_handles_are_shown() {
     let place = Place::new();
     let mut pump = Command::new(example("loop-core", "pump"));
     pump.env("LOOPSCOPE_DIR", place.rings()).stderr(Stdio::piped());

@@ -25,7 +25,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_happens_to_the_recorder_what_its_file_says_is_true() {
+fn a_recorded_file_is_true_whatever_happens_to_the_recorder() {
     let first = variable("LOOPSCOPE_TEST_SEED");
     let count = variable("LOOPSCOPE_TEST_SEEDS").unwrap_or(if first.is_some() { 1 } else { SEEDS });
     let first = first.unwrap_or(0);

@@ -88,7 +88,7 @@ fn an_injected_stall_is_found_and_blamed() {
     for stall in stalls {
         let blame = stall["blame"].as_array().unwrap();
         let sum: u64 = blame.iter().map(|line| line["ns"].as_u64().unwrap()).sum();
-        assert_eq!(Some(sum), stall["run_ns"].as_u64(), "the ledger adds up");
+        assert_eq!(Some(sum), stall["run_ns"].as_u64(), "the breakdown adds up");
         // A busy machine stalls the loop too, and possibly longer than the report does.
         let tasks = blame.iter().filter(|line| line["what"].as_str().unwrap().starts_with("task "));
         assert!(tasks.is_sorted_by_key(|line| Reverse(line["ns"].as_u64())), "the longest first: {blame:?}");
@@ -123,7 +123,7 @@ fn without_a_ring_the_load_is_served_all_the_same() {
 }
 
 #[test]
-fn what_another_program_does_to_the_file_is_reported() {
+fn changes_by_another_program_are_reported() {
     let place = Place::new();
     let demo = place.demo(&[]);
     let pid = demo.pid().to_string();
@@ -136,17 +136,17 @@ fn what_another_program_does_to_the_file_is_reported() {
         }),
     ];
     for (number, (how, act)) in acts.into_iter().enumerate() {
-        let (trace, said) =
+        let (trace, printed) =
             (place.file(&format!("{number}.looptrace")), place.file(&format!("{number}.txt")));
         let mut command = place.command(&["record", &pid, "-o", text(&trace)]);
-        let stderr = File::create(&said).expect("the place is ours");
+        let stderr = File::create(&printed).expect("the place is ours");
         let mut recorder = Running::start(command.stdout(Stdio::null()).stderr(stderr));
         wait_for("whole blocks", || fs::metadata(&trace).is_ok_and(|found| found.len() > 10_000));
         act(&trace);
         recorder.signal("INT");
         let status = recorder.wait();
-        let told = fs::read_to_string(&said).expect("it was written");
-        assert_eq!(status.code(), Some(3), "{told}");
-        assert!(told.contains(text(&trace)) && told.contains(how) && !told.contains("saved"), "{told}");
+        let page = fs::read_to_string(&printed).expect("it was written");
+        assert_eq!(status.code(), Some(3), "{page}");
+        assert!(page.contains(text(&trace)) && page.contains(how) && !page.contains("saved"), "{page}");
     }
 }

@@ -59,7 +59,7 @@ fn snapshots(trace: &Path) -> usize {
 }
 
 #[test]
-fn each_policy_of_the_demo_is_decided_again() {
+fn every_demo_policy_replays_identically() {
     let place = Place::new();
     for policy in ["bun", "quickjs", "agenda"] {
         let trace =
@@ -70,17 +70,17 @@ fn each_policy_of_the_demo_is_decided_again() {
 }
 
 #[test]
-fn a_saturated_demo_and_one_that_stalls_are_decided_again() {
+fn saturated_and_stalling_demos_replay_identically() {
     let place = Place::new();
     let full = record(&place, "full.looptrace", &["--duration", "700ms", "--load", "max"]);
     check_all(&place, &full);
     let stalled =
         record(&place, "stalled.looptrace", &["--duration", "2500ms", "--stall", "40ms", "--seed", "4"]);
-    let told = place.succeed(&["rerun", text(&stalled), "--check"]);
-    assert!(told.contains("every decision was made again, under policy bun"), "{told}");
-    assert!(told.lines().all(|line| line.chars().count() <= 120), "{told}");
-    let mut below = told.lines().skip(1);
-    assert!(below.all(|line| line.chars().count() <= 80 && line.starts_with("  ")), "between words: {told}");
+    let page = place.succeed(&["rerun", text(&stalled), "--check"]);
+    assert!(page.contains("every decision was made again, under policy bun"), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 120), "{page}");
+    let mut below = page.lines().skip(1);
+    assert!(below.all(|line| line.chars().count() <= 80 && line.starts_with("  ")), "between words: {page}");
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn a_recording_that_was_attached_late_begins_at_its_first_snapshot() {
 }
 
 #[test]
-fn futures_and_a_shutdown_are_decided_again() {
+fn futures_and_a_shutdown_replay_identically() {
     let place = Place::new();
     // Its final output is not checked, but the pipe must stay open for it.
-    let (mut echo, _told, address) = place.echo_server();
+    let (mut echo, _lines, address) = place.echo_server();
     let trace = place.file("echo.looptrace");
     let (pid, mut buffer) = (echo.pid().to_string(), [0; 4096]);
     let mut recording = Running::start(
@@ -164,11 +164,11 @@ fn edited(from: &Path, to: &Path, edit: impl FnOnce(&mut [Stamped]) -> usize) ->
 fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
     let output = place.run(&["rerun", text(trace), "--check", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let told: Value = serde_json::from_slice(&output.stdout).expect("output is JSON, and UTF-8");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("output is JSON, and UTF-8");
     assert_eq!(
-        (&told["agrees"], &told["divergence"]["tick"]),
+        (&report["agrees"], &report["divergence"]["tick"]),
         (&Value::Bool(false), &tick.into()),
-        "{told:#}"
+        "{report:#}"
     );
     let output = place.run(&["rerun", text(trace), "--check"]);
     assert_eq!(output.status.code(), Some(1));
@@ -234,14 +234,14 @@ fn what_cannot_be_checked_says_why_in_one_line() {
         events.iter().filter(|stamped| keep(&stamped.event)).copied().collect()
     };
     write(&kept(|event| !matches!(event, Event::SnapshotEnd { .. })));
-    let told = place.fail(3, &["rerun", text(&without), "--check"]);
-    assert!(told.contains("no snapshot"), "{told}");
+    let stderr = place.fail(3, &["rerun", text(&without), "--check"]);
+    assert!(stderr.contains("no snapshot"), "{stderr}");
     write(&kept(|event| !matches!(event, Event::SnapshotLoop { .. })));
-    let told = place.fail(3, &["rerun", text(&without), "--check"]);
-    assert!(told.contains("format 1.1 or earlier"), "{told}");
+    let stderr = place.fail(3, &["rerun", text(&without), "--check"]);
+    assert!(stderr.contains("format 1.1 or earlier"), "{stderr}");
     write(&kept(|event| matches!(event, Event::Label { .. } | Event::Span { .. } | Event::Mark { .. })));
-    let told = place.fail(3, &["rerun", text(&without), "--check"]);
-    assert!(told.contains("no ticks of a loop-core loop"), "{told}");
+    let stderr = place.fail(3, &["rerun", text(&without), "--check"]);
+    assert!(stderr.contains("no ticks of a loop-core loop"), "{stderr}");
 }
 
 /// Recordings of older versions all answer what-ifs; a check needs the loop's state in a snapshot, which 1.0 lacks.
@@ -257,8 +257,8 @@ fn recordings_of_older_versions_are_checked_or_refused() {
             let page = place.succeed(&["rerun", text(&trace), "--check"]);
             assert!(page.contains("every decision was made again"), "{version}: {page}");
         } else {
-            let told = place.fail(3, &["rerun", text(&trace), "--check"]);
-            assert!(told.contains("format 1.1 or earlier"), "{version}: {told}");
+            let stderr = place.fail(3, &["rerun", text(&trace), "--check"]);
+            assert!(stderr.contains("format 1.1 or earlier"), "{version}: {stderr}");
         }
     }
 }

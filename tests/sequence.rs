@@ -76,8 +76,8 @@ fn loops_of_one_name_one_after_the_other_are_each_checked() {
         (&report["ticks"]["count"], &report["tasks"]["count"])
     );
     assert_eq!((&checked["loops_unchecked"], &checked["snapshots"]), (&0.into(), &3.into()), "{checked:#}");
-    let told = place.succeed(&["rerun", text(&trace), "--check"]);
-    assert!(told.contains("\n  3 loops of that name, one after the other\n"), "{told}");
+    let page = place.succeed(&["rerun", text(&trace), "--check"]);
+    assert!(page.contains("\n  3 loops of that name, one after the other\n"), "{page}");
     let named = place.json(&["rerun", text(&trace), "--check", "--json", "--loop", "worker"]);
     assert_eq!(named["loops_in_sequence"], 3, "{named:#}");
 
@@ -93,8 +93,8 @@ fn loops_of_one_name_one_after_the_other_are_each_checked() {
     *changed.expect("it runs tasks") = TaskId(77);
     let edited = place.file("edited.looptrace");
     write(&edited, &metadata, &events);
-    let told = place.fail(1, &["rerun", text(&edited), "--check"]);
-    assert!(told.contains("decides otherwise in tick 1 of loop 2 in sequence"), "{told}");
+    let stderr = place.fail(1, &["rerun", text(&edited), "--check"]);
+    assert!(stderr.contains("decides otherwise in tick 1 of loop 2 in sequence"), "{stderr}");
 }
 
 /// Waits for as many timers, one after the other, then stops.
@@ -134,8 +134,8 @@ fn loops_of_one_name_are_selected_by_the_names_that_reports_give_them() {
         let what_if = place.json(&["rerun", text(&trace), "--json", "--loop", name]);
         assert_eq!(what_if["after"]["loops"][0]["name"], name, "{what_if:#}");
     }
-    let told = place.fail(2, &["rerun", text(&trace), "--check", "--loop", "b"]);
-    assert!(told.contains("b #2") && told.contains("b #3"), "{told}");
+    let stderr = place.fail(2, &["rerun", text(&trace), "--check", "--loop", "b"]);
+    assert!(stderr.contains("b #2") && stderr.contains("b #3"), "{stderr}");
 
     let small = place.file("small.looptrace");
     let keep = "loop.b #3.task.counted.count > 1";
@@ -143,9 +143,9 @@ fn loops_of_one_name_are_selected_by_the_names_that_reports_give_them() {
     place.succeed(&["rerun", text(&small), "--check"]);
     let of_small = place.json(&["report", text(&small), "--json"]);
     assert_eq!(of_small["loops"][0]["name"], "b #3", "{of_small:#}");
-    let told =
+    let stderr =
         place.fail(1, &["minimize", text(&trace), "--keep", &keep["loop.b #3.".len()..], "-o", text(&small)]);
-    assert!(told.contains("its loop a") && told.contains("loop.NAME.task.counted.count > 1"), "{told}");
+    assert!(stderr.contains("its loop a") && stderr.contains("loop.NAME.task.counted.count > 1"), "{stderr}");
 }
 
 #[test]
@@ -188,6 +188,6 @@ fn a_hole_that_nothing_reports_is_no_decision_of_the_loop() {
     }));
     let holed = place.file("holed.looptrace");
     write(&holed, &metadata, &without);
-    let told = place.fail(3, &["rerun", text(&holed), "--check"]);
-    assert!(told.contains("no snapshot of a loop after its last loss"), "{told}");
+    let stderr = place.fail(3, &["rerun", text(&holed), "--check"]);
+    assert!(stderr.contains("no snapshot of a loop after its last loss"), "{stderr}");
 }

@@ -53,7 +53,7 @@ fn panics_while_it_draws() {
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_and_is_told() {
+fn a_panic_restores_the_terminal_and_is_reported() {
     let this = std::env::current_exe().unwrap();
     let arguments = ["--exact", "panics_while_it_draws", "--ignored", "--nocapture"].map(str::to_owned);
     let mut terminal = Terminal::start(text(&this), &arguments, &[], SIZE).unwrap();

@@ -20,7 +20,7 @@ fn hanging(place: &Place, trace: &Path) -> (Running, Value) {
     let pid = demo.pid().to_string();
     let mut seen = Value::Null;
     wait_for("the hang", || {
-        seen = place.told(&pid).unwrap_or_default();
+        seen = place.report(&pid).unwrap_or_default();
         hang_with_timers(&seen) > Some(300_000_000)
     });
     (demo, seen)
@@ -82,18 +82,18 @@ fn a_recording_of_a_process_that_crashed_says_so() {
     let arguments = ["record", &demo.pid().to_string(), "-o", text(&recorded)];
     let mut command = place.command(&arguments);
     let mut recorder = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let ticks = |told: Value| told["ticks"]["count"].as_u64() > Some(0);
-    wait_for("a recording", || place.told(text(&recorded)).is_some_and(ticks));
+    let ticks = |report: Value| report["ticks"]["count"].as_u64() > Some(0);
+    wait_for("a recording", || place.report(text(&recorded)).is_some_and(ticks));
     demo.kill();
     assert!(recorder.wait().success(), "the process ended, and so does its recording");
-    let told = place.told(text(&recorded)).unwrap();
-    assert_eq!((&told["source"]["state"], &told["closed"]), (&"crashed".into(), &false.into()));
+    let report = place.report(text(&recorded)).unwrap();
+    assert_eq!((&report["source"]["state"], &report["closed"]), (&"crashed".into(), &false.into()));
     let shown = place.succeed(&["report", text(&recorded)]);
     assert!(shown.contains("\ncrashed after 00:"), "{shown}");
 }
 
 #[test]
-fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
+fn a_hang_is_reported_while_it_lasts_and_afterwards() {
     let place = Place::new();
     let (trace, recorded) = (place.file("own.looptrace"), place.file("recorded.looptrace"));
     let (mut demo, live) = hanging(&place, &trace);
@@ -111,7 +111,7 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     // Stopped during the hang, so that the hang lasts as long as the checks take.
     wait_for("another hang", || {
         demo.stop();
-        let hangs = hang_with_timers(&place.told(&pid).unwrap_or_default()) > Some(300_000_000);
+        let hangs = hang_with_timers(&place.report(&pid).unwrap_or_default()) > Some(300_000_000);
         if !hangs {
             demo.signal("CONT");
         }
@@ -119,13 +119,13 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     });
     fails(&pid);
     fails(text(&trace));
-    assert_eq!(place.told(text(&trace)).unwrap()["source"]["state"], "unclosed", "it is being written");
+    assert_eq!(place.report(text(&trace)).unwrap()["source"]["state"], "unclosed", "it is being written");
     let shown = place.succeed(&["report", &pid]);
     let line = shown.lines().find(|line| line.contains("still running: Report #")).expect("it says so");
     assert!(line.starts_with("at least ") && line.contains(", since 00:"), "{line}");
-    let told = place.json(&["record", &pid, "-o", text(&recorded), "--duration", "200ms", "--json"]);
-    assert!(hang_with_timers(&told).is_some(), "{told}");
-    let closed = place.told(text(&recorded)).unwrap();
+    let report = place.json(&["record", &pid, "-o", text(&recorded), "--duration", "200ms", "--json"]);
+    assert!(hang_with_timers(&report).is_some(), "{report}");
+    let closed = place.report(text(&recorded)).unwrap();
     assert!(
         hang_with_timers(&closed).is_some() && closed["closed"] == true,
         "the recording ends in order, the tick does not"
@@ -145,10 +145,10 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
     // What remains of it.
     for left in [text(&trace), &pid] {
         fails(left);
-        assert!(hang_with_timers(&place.told(left).unwrap()) > Some(300_000_000));
+        assert!(hang_with_timers(&place.report(left).unwrap()) > Some(300_000_000));
     }
     assert_left_out_of_what_if(&place, &trace);
-    assert_eq!(place.told(&pid).unwrap()["source"]["state"], "crashed");
+    assert_eq!(place.report(&pid).unwrap()["source"]["state"], "crashed");
     let shown = place.succeed(&["report", &pid]);
     assert!(shown.contains("\ncrashed") && shown.contains("\nat least "), "{shown}");
     for shown in [shown, place.succeed(&["ps"])] {
@@ -161,18 +161,21 @@ fn a_hang_is_seen_while_it_lasts_and_in_all_that_is_left_of_it() {
 /// A re-execution of the recording `trace`, which ends in a hang, ends before it.
 #[track_caller]
 fn assert_left_out_of_what_if(place: &Place, trace: &Path) {
-    let report = place.told(text(trace)).expect("it is a recording");
+    let report = place.report(text(trace)).expect("it is a recording");
     let (hang, hang_ns) = (&report["open_tick"], hang_of(&report).expect("it ends in a hang"));
-    let told = place.json(&["rerun", text(trace), "--json"]);
-    let open = &told["open_tick"];
+    let json_report = place.json(&["rerun", text(trace), "--json"]);
+    let open = &json_report["open_tick"];
     assert_eq!((&open["tick"], &open["running"]), (&hang["tick"], &hang["running"]));
     assert_eq!((&open["run_ns"], &open["running_ns"]), (&hang["run_ns"], &hang["running_ns"]));
-    let [recorded, before, after] = [&report, &told["before"], &told["after"]]
+    let [recorded, before, after] = [&report, &json_report["before"], &json_report["after"]]
         .map(|side| side["span_ns"].as_u64().expect("it has a span"));
     assert!(before <= recorded - hang_ns, "{before} {recorded} {hang_ns}");
     assert!(after < before + hang_ns / 2, "the hang is no idle time: {after} {before} {hang_ns}");
     for side in ["before", "after"] {
-        assert_eq!((&told[side]["open_tick"], &told[side]["ticks"]["open"]), (&Value::Null, &0.into()));
+        assert_eq!(
+            (&json_report[side]["open_tick"], &json_report[side]["ticks"]["open"]),
+            (&Value::Null, &0.into())
+        );
     }
     let shown = place.succeed(&["rerun", text(trace)]);
     assert!(

@@ -162,7 +162,7 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
 }
 
 #[test]
-fn what_the_model_alone_is_off_by_is_no_answer() {
+fn the_models_own_error_is_no_answer() {
     let place = Place::new();
     let trace = recorded(&place);
     // The recorded policy itself: any difference is the model's error.
@@ -199,7 +199,7 @@ fn what_the_model_gets_wrong_is_credited_to_no_change() {
 }
 
 #[test]
-fn who_is_dropped_is_taken_out_of_all_sides() {
+fn a_dropped_tag_is_removed_from_all_sides() {
     let place = Place::new();
     let trace = recorded(&place);
     let answer = place.json(&["rerun", &trace, "--drop", "Heartbeat1ms", "--json"]);
@@ -223,8 +223,8 @@ fn who_is_dropped_is_taken_out_of_all_sides() {
 fn a_loop_that_drained_its_own_ring_does_so_again() {
     let place = Place::new();
     let (trace, saved) = (place.file("a.looptrace"), place.file("b.looptrace"));
-    record_with_reliefs(&place, &trace);
-    let reliefs = |path: &Path| -> Vec<u64> {
+    record_with_drain_pauses(&place, &trace);
+    let drain_pauses = |path: &Path| -> Vec<u64> {
         let mut reader = TraceReader::open(path).expect("the trace can be read");
         let events = MemorySource::read(&mut reader).expect("the trace can be read").events().to_vec();
         let stops = events.iter().filter_map(|stamped| match stamped.event {
@@ -233,7 +233,7 @@ fn a_loop_that_drained_its_own_ring_does_so_again() {
         });
         stops.collect()
     };
-    let recorded = reliefs(&trace);
+    let recorded = drain_pauses(&trace);
     assert_eq!(recorded.len(), 3);
     let odd = place.file("b\n\u{1b}[31m.looptrace");
     let page = place.succeed(&["rerun", text(&trace), "-o", text(&odd)]);
@@ -243,12 +243,12 @@ fn a_loop_that_drained_its_own_ring_does_so_again() {
     );
     let page = place.succeed(&["rerun", text(&trace), "-o", text(&saved)]);
     assert!(page.replace("\n  ", " ").contains("the loop stopped 3 times, for 90.0ms in all"), "{page}");
-    assert_eq!(reliefs(&saved), recorded);
+    assert_eq!(drain_pauses(&saved), recorded);
 }
 
 /// A demo's trace in which the loop paused three times for 30 ms to drain its recorder: everything after a pause
 /// shifts by that much.
-fn record_with_reliefs(place: &Place, trace: &Path) {
+fn record_with_drain_pauses(place: &Place, trace: &Path) {
     let whole = place.file("whole.looptrace");
     place.succeed(&["demo", "--seed", "3", "--duration", "2s", "--no-tui", "--record", text(&whole)]);
     let mut reader = TraceReader::open(&whole).expect("the trace can be read");
@@ -343,34 +343,34 @@ fn an_agendas_tasklets_are_executed_again_on_as_many_workers_as_asked_for() {
 fn what_cannot_be_is_one_line() {
     let place = Place::new();
     let trace = recorded(&place);
-    let told = place.fail(2, &["rerun", &trace, "--drop", "Echoo"]);
-    assert!(told.contains("--drop Echoo") && told.contains("nearest are Echo"), "{told}");
-    let told = place.fail(2, &["rerun", &trace, "--policy", "tokio"]);
-    assert!(told.contains("tokio") && told.contains("quickjs"), "{told}");
+    let stderr = place.fail(2, &["rerun", &trace, "--drop", "Echoo"]);
+    assert!(stderr.contains("--drop Echoo") && stderr.contains("nearest are Echo"), "{stderr}");
+    let stderr = place.fail(2, &["rerun", &trace, "--policy", "tokio"]);
+    assert!(stderr.contains("tokio") && stderr.contains("quickjs"), "{stderr}");
     for verb in [&["rerun", &trace, "--loop", "other"][..], &["rerun", &trace, "--loop", "other", "--check"]]
     {
-        let told = place.fail(2, verb);
-        assert!(told.contains("--loop other") && told.contains("it has loop"), "{told}");
+        let stderr = place.fail(2, verb);
+        assert!(stderr.contains("--loop other") && stderr.contains("it has loop"), "{stderr}");
     }
-    let told = place.fail(2, &["rerun", &trace, "-o", &trace]);
-    assert!(told.contains("the trace itself"), "{told}");
-    let told = place.fail(2, &["rerun", &trace, "--scale", "Report=2", "--scale", "Report=3"]);
-    assert!(told.contains("--scale Report is given twice, as 2 and as 3"), "{told}");
+    let stderr = place.fail(2, &["rerun", &trace, "-o", &trace]);
+    assert!(stderr.contains("the trace itself"), "{stderr}");
+    let stderr = place.fail(2, &["rerun", &trace, "--scale", "Report=2", "--scale", "Report=3"]);
+    assert!(stderr.contains("--scale Report is given twice, as 2 and as 3"), "{stderr}");
     let budget = place.run(&["rerun", &trace, "--budget", "-1ms"]);
-    let told = String::from_utf8_lossy(&budget.stderr).into_owned();
-    assert!(budget.status.code() == Some(2) && told.contains("'-1ms' for '--budget <TIME>'"), "{told}");
-    assert!(!told.contains("tip:"), "{told}");
-    let told = place.fail(3, &["rerun", &trace, "-o", "/dev/full"]);
-    assert!(told.contains("No space left") && !told.contains("readable"), "{told}");
-    let told = place.fail(3, &["rerun", "nowhere.looptrace"]);
-    assert!(told.contains("nowhere.looptrace"), "{told}");
+    let stderr = String::from_utf8_lossy(&budget.stderr).into_owned();
+    assert!(budget.status.code() == Some(2) && stderr.contains("'-1ms' for '--budget <TIME>'"), "{stderr}");
+    assert!(!stderr.contains("tip:"), "{stderr}");
+    let stderr = place.fail(3, &["rerun", &trace, "-o", "/dev/full"]);
+    assert!(stderr.contains("No space left") && !stderr.contains("readable"), "{stderr}");
+    let stderr = place.fail(3, &["rerun", "nowhere.looptrace"]);
+    assert!(stderr.contains("nowhere.looptrace"), "{stderr}");
     let empty = place.file("empty.looptrace");
     std::fs::write(&empty, b"").expect("a file can be written");
     place.fail(3, &["rerun", text(&empty)]);
 }
 
 #[test]
-fn each_is_refused_for_what_it_is_with_and_without_check() {
+fn each_input_is_refused_for_its_own_reason_with_and_without_check() {
     let place = Place::new();
     let refused = |path: &Path| {
         let what_if = place.fail(3, &["rerun", text(path)]);
@@ -387,8 +387,8 @@ fn each_is_refused_for_what_it_is_with_and_without_check() {
     // Inside its first block of records, after the block's header.
     let records = whole.windows(5).position(|bytes| bytes == b"LTBK\x01").expect("it has records");
     std::fs::write(&cut, &whole[..records + 60]).expect("a file can be written");
-    let told = refused(&cut);
-    assert!(told.contains("no whole tick left") && told.contains("cut off"), "{told}");
+    let stderr = refused(&cut);
+    assert!(stderr.contains("no whole tick left") && stderr.contains("cut off"), "{stderr}");
 }
 
 #[test]

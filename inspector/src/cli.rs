@@ -23,7 +23,7 @@ pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
 pub use minimize::MinimizeArgs;
-pub use report::{Kept, ReportArgs, ReportFormat, STALLS_MAX};
+pub use report::{ListLimits, ReportArgs, ReportFormat, STALLS_MAX};
 pub use rerun::RerunArgs;
 pub use what_if::WhatIfArgs;
 
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn times_are_parsed_in_common_notations() {
         assert_eq!(duration("1.2s"), Ok(Duration::from_millis(1200)));
         assert_eq!(duration("40ms"), Ok(Duration::from_millis(40)));
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));

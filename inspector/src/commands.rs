@@ -27,21 +27,21 @@ use loop_probes::text::printable;
 
 use crate::cli::{Cli, Command};
 use crate::diagnostics;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::stdout;
 
 /// Runs the command that the command line asks for.
 ///
 /// # Errors
 ///
-/// [`Failure`], with the exit code and an explanatory line.
-pub fn run(cli: Cli) -> Result<(), Failure> {
+/// [`CommandError`], with the exit code and an explanatory line.
+pub fn run(cli: Cli) -> Result<(), CommandError> {
     let global = cli.global;
     large_files_are_errors()?;
     if let Some((option, path)) = trace_output(&cli.command)
         && path == Path::new("-")
     {
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "{option} -: a trace is saved to a file, so name one (./- for a file of that name)"
         )));
     }
@@ -87,7 +87,7 @@ fn trace_output(command: &Command) -> Option<(&'static str, &Path)> {
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+fn completions(shell: clap_complete::Shell) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
     stdout::print(&String::from_utf8_lossy(&script))
@@ -95,16 +95,16 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
 
 /// Turns a write beyond the file size limit (`ulimit -f`) into an error that names the file: unhandled, SIGXFSZ kills
 /// the process silently.
-fn large_files_are_errors() -> Result<(), Failure> {
+fn large_files_are_errors() -> Result<(), CommandError> {
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
         .map(drop)
-        .map_err(|error| Failure::Input(format!("cannot handle SIGXFSZ: {error}")))
+        .map_err(|error| CommandError::Input(format!("cannot handle SIGXFSZ: {error}")))
 }
 
 /// Refuses `--json` beside a `--format` that asks for another one.
-fn one_format(json: bool, format: &impl ValueEnum) -> Result<(), Failure> {
+fn one_format(json: bool, format: &impl ValueEnum) -> Result<(), CommandError> {
     match format.to_possible_value() {
-        Some(format) if json && format.get_name() != "json" => Err(Failure::Usage(format!(
+        Some(format) if json && format.get_name() != "json" => Err(CommandError::Usage(format!(
             "--json and --format {} contradict each other: give one of them",
             format.get_name()
         ))),

@@ -30,8 +30,8 @@
 //! `traces/corpus/README.md` says how to add one.
 
 mod case;
+mod spanned_text;
 mod statement;
-mod written;
 
 pub use case::{Case, CorpusError, Switch, WhatIf, cases};
-pub use statement::{Fired, Ran, Span, out_of_order};
+pub use statement::{Fired, RunStarts, Span, out_of_order};

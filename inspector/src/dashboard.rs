@@ -4,11 +4,11 @@
 //! next frame. A frame is drawn only if something changed, and never more often than asked for.
 
 mod feed;
-mod keeper;
 mod live;
 mod replay;
+mod saving;
 
-pub use keeper::{Keeper, NoKeeper, Recording};
+pub use saving::{NoSave, Recording, Save};
 
 use std::io;
 use std::time::Duration;
@@ -24,9 +24,9 @@ use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 
 use crate::app::fold::Fold;
-use crate::app::state::About;
+use crate::app::state::SourceInfo;
 use crate::app::update::update;
-use crate::app::{Effect, Message, State};
+use crate::app::{AppState, Effect, Message};
 use crate::playback::{Player, ReplayOptions, Rewind};
 use crate::terminal::{Screen, Wake, Wakers};
 use crate::theme::Theme;
@@ -47,7 +47,7 @@ pub struct Options {
     /// Quit automatically after this long.
     pub duration: Option<Duration>,
     /// Saves and exports.
-    pub keeper: Box<dyn Keeper>,
+    pub saver: Box<dyn Save>,
 }
 
 impl Default for Options {
@@ -58,7 +58,7 @@ impl Default for Options {
             name: None,
             since_attach: false,
             duration: None,
-            keeper: Box::new(NoKeeper),
+            saver: Box::new(NoSave),
         }
     }
 }
@@ -96,7 +96,7 @@ pub enum DashboardError {
 /// [`DashboardError::Terminal`] if standard output is not a terminal.
 pub fn run(source: impl EventSource, options: Options) -> Result<Exit, DashboardError> {
     let config = config(&source);
-    let state = State::new(about(&source, &options, &config), Fold::new(config));
+    let state = AppState::new(about(&source, &options, &config), Fold::new(config));
     drive(state, live::Live::new(source), options)
 }
 
@@ -116,7 +116,7 @@ pub fn replay(
     if source.kind() == SourceKind::Ring && replay.at_ns == 0 {
         (replay.at_ns, replay.paused) = (u64::MAX, true);
     }
-    let mut state = State::new(about(&source, &options, &config), Fold::new(config.clone()));
+    let mut state = AppState::new(about(&source, &options, &config), Fold::new(config.clone()));
     let player = Player::new(source, config, replay);
     state.playback = Some(player.info());
     drive(state, replay::Replay::new(player), options)
@@ -131,9 +131,9 @@ fn config(source: &impl EventSource) -> TimelineConfig {
     TimelineConfig { ticks_kept: TICKS_KEPT, spans_kept: SPANS_KEPT, ..TimelineConfig::of(source.metadata()) }
 }
 
-fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) -> About {
+fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) -> SourceInfo {
     let metadata = source.metadata();
-    About {
+    SourceInfo {
         name: options.name.clone().unwrap_or_else(|| source.name().to_owned()),
         pid: metadata.pid,
         policy: printable(&metadata.policy),
@@ -154,7 +154,7 @@ fn made(metadata: &Metadata) -> Option<String> {
     metadata.settings.get("rerun").map(re_executed).or_else(imported)
 }
 
-fn drive(state: State, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {
+fn drive(state: AppState, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {
     let wakers = Wakers::start()?;
     let screen = match Screen::enter(options.theme.has_color()) {
         Err(error) if is_gone(&error) => return Ok(Exit::TerminalGone),
@@ -179,7 +179,7 @@ fn is_gone(error: &io::Error) -> bool {
 const AWAY_IDLE: Duration = Duration::from_millis(200);
 
 struct Dashboard<F> {
-    state: State,
+    state: AppState,
     feed: F,
     options: Options,
     screen: Screen,
@@ -196,7 +196,7 @@ impl<F: Feed> Dashboard<F> {
         let mut next_frame = self.began;
         loop {
             let now = monotonic_now();
-            changed |= self.feed.advance(&mut self.state, now, self.options.keeper.as_mut())?;
+            changed |= self.feed.advance(&mut self.state, now, self.options.saver.as_mut())?;
             if self.is_over(now) {
                 return Ok(Exit::Elapsed);
             }
@@ -276,7 +276,7 @@ impl<F: Feed> Dashboard<F> {
     }
 
     fn carry_out(&mut self, effect: Effect) -> Result<Option<Exit>, DashboardError> {
-        let keeper = self.options.keeper.as_mut();
+        let saver = self.options.saver.as_mut();
         match effect {
             Effect::Quit => return Ok(Some(Exit::Quit)),
             // Like the terminal's own Ctrl-Z: stops the whole foreground group, and the signal reaches this process
@@ -288,17 +288,17 @@ impl<F: Feed> Dashboard<F> {
             }
             Effect::Redraw => self.screen.redraw()?,
             Effect::ToggleRecording => {
-                let toggled = keeper.toggle();
+                let toggled = saver.toggle();
                 if let Ok(recording) = &toggled {
                     update(&mut self.state, Message::Recording(recording.on));
                 }
                 update(&mut self.state, Message::Done(toggled.map(|recording| recording.text)));
             }
             Effect::SaveLast => {
-                update(&mut self.state, Message::Done(keeper.save_last()));
+                update(&mut self.state, Message::Done(saver.save_last()));
             }
             Effect::Export { from, to } => {
-                update(&mut self.state, Message::Done(keeper.export(from, to)));
+                update(&mut self.state, Message::Done(saver.export(from, to)));
             }
             Effect::Seek(_)
             | Effect::SeekTick(_)

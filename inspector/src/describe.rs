@@ -1,12 +1,12 @@
 //! Puts events, emitters and blame into words. Names come from the label table, which made them printable.
 
+mod breakdown;
 mod event;
-mod faces;
 mod input;
-mod ledger;
+mod loop_kinds;
 
+pub use breakdown::{SUM, SUM_SO_FAR, what};
 pub use event::event;
-pub use ledger::{SUM, SUM_SO_FAR, what};
 
 use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};
@@ -71,7 +71,7 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
             format!("{} to {}", bytes(*heap_bytes_before), bytes(*heap_bytes_after)),
         ),
         SpanKind::Pump { handled, ready, timeout_ns } => {
-            ("pump".to_owned(), faces::pumped(*handled, *ready, *timeout_ns))
+            ("pump".to_owned(), loop_kinds::pumped(*handled, *ready, *timeout_ns))
         }
         SpanKind::Span { label } => (labels.span(*label).into_owned(), "span".to_owned()),
         SpanKind::Timer { timer, tag, lag_ns, skipped, .. } => {
@@ -132,14 +132,14 @@ mod tests {
         let mut labels = Labels::default();
         labels.learn(LabelKind::Tag, 3, "ReadFile");
         let now = Timestamp(5_000_000_000);
-        let says = |running, since| {
+        let described = |running, since| {
             let now_running = NowRunning { source: SourceId(1), running, since: Timestamp(since) };
             super::running(&now_running, &labels, now)
         };
         let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
-        assert_eq!(says(task, 1_800_000_000), "in ReadFile #8812 for 3.2s");
+        assert_eq!(described(task, 1_800_000_000), "in ReadFile #8812 for 3.2s");
         let poll = Running::Poll { deadline: Some(Timestamp(3_000_000_000)) };
-        assert_eq!(says(poll, 1_000_000_000), "in poll, deadline overdue by 2.0s");
-        assert_eq!(says(Running::Phase(Phase::Gc), 4_990_000_000), "in phase gc for 10.0ms");
+        assert_eq!(described(poll, 1_000_000_000), "in poll, deadline overdue by 2.0s");
+        assert_eq!(described(Running::Phase(Phase::Gc), 4_990_000_000), "in phase gc for 10.0ms");
     }
 }

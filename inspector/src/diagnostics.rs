@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, filter, fmt};
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 
 /// The environment variable with the level or filter, as `tracing_subscriber::EnvFilter` reads it.
 const FILTER_VARIABLE: &str = "LOOPSCOPE_LOG";
@@ -24,26 +24,27 @@ const DEMO: &str = concat!(env!("CARGO_CRATE_NAME"), "::workload");
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if the file cannot be opened, [`Failure::Usage`] if the filter cannot be parsed.
-pub fn start(log: Option<&Path>, demo: Option<&Session>) -> Result<(), Failure> {
+/// [`CommandError::Input`] if the file cannot be opened, [`CommandError::Usage`] if the filter cannot be parsed.
+pub fn start(log: Option<&Path>, demo: Option<&Session>) -> Result<(), CommandError> {
     let to_file = log.map(open).transpose()?;
     let to_ring = demo.map(|session| {
         TracingLayer::new(session)
             .with_filter(filter::filter_fn(|metadata| metadata.target().starts_with(DEMO)))
     });
     let subscriber = tracing_subscriber::registry().with(to_ring).with(to_file);
-    subscriber.try_init().map_err(|error| Failure::Input(format!("cannot start the log: {error}")))
+    subscriber.try_init().map_err(|error| CommandError::Input(format!("cannot start the log: {error}")))
 }
 
-fn open<S>(path: &Path) -> Result<impl tracing_subscriber::Layer<S>, Failure>
+fn open<S>(path: &Path) -> Result<impl tracing_subscriber::Layer<S>, CommandError>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file
-        .map_err(|error| Failure::Input(format!("cannot open the log {}: {error}", printable_path(path))))?;
+    let file = file.map_err(|error| {
+        CommandError::Input(format!("cannot open the log {}: {error}", printable_path(path)))
+    })?;
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&filter)
-        .map_err(|error| Failure::Usage(format!("{FILTER_VARIABLE}={filter} is no filter: {error}")))?;
+        .map_err(|error| CommandError::Usage(format!("{FILTER_VARIABLE}={filter} is no filter: {error}")))?;
     Ok(fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(filter))
 }

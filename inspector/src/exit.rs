@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// Why a command failed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum CommandError {
     /// A gate or a check failed: exit code 1.
     Check(String),
     /// The command line asks for something impossible: exit code 2.
@@ -14,7 +14,7 @@ pub enum Failure {
     Input(String),
 }
 
-impl Failure {
+impl CommandError {
     /// An input that cannot be read, or an output that cannot be written, with its cause.
     #[must_use]
     pub fn input(cause: impl fmt::Display) -> Self {
@@ -32,7 +32,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     /// Formats the failure on one line, whatever the cause contains.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Check(text) | Self::Usage(text) | Self::Input(text)) = self;
@@ -41,7 +41,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CommandError {}
 
 #[cfg(test)]
 mod tests {
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_printable_line() {
-        let failure = Failure::Input("cannot read a\x1b[2Jb:\n  no such file\n".to_owned());
+        let failure = CommandError::Input("cannot read a\x1b[2Jb:\n  no such file\n".to_owned());
         assert_eq!(failure.to_string(), "cannot read a\\u{1b}[2Jb:; no such file");
     }
 }

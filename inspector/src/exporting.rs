@@ -14,7 +14,7 @@ use loop_traces::source::{EventSource, SourceError};
 use loop_traces::units::{count, counted, duration};
 use loop_traces::writer::{NewFile, TraceOutput as _, untouched};
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::Input;
 use crate::interrupt::{Interrupt, Stopping};
 
@@ -128,14 +128,14 @@ impl fmt::Display for Exported {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if the input cannot be read or the file cannot be written.
+/// [`CommandError::Input`] if the input cannot be read or the file cannot be written.
 pub fn to_file(
     input: &Input,
     what: Export,
     file: NewFile,
     path: &Path,
     interrupt: Option<Interrupt>,
-) -> Result<Exported, Failure> {
+) -> Result<Exported, CommandError> {
     let mut file = Stopping::new(file, interrupt);
     let exported = to(input, what, &mut file);
     exported.and_then(|exported| file.finish().map(|()| exported).map_err(ExportError::Write)).map_err(
@@ -143,9 +143,9 @@ pub fn to_file(
             let rest = untouched(path);
             match error {
                 ExportError::Write(error) => {
-                    Failure::Input(format!("cannot write {}: {error}{rest}", printable_path(path)))
+                    CommandError::Input(format!("cannot write {}: {error}{rest}", printable_path(path)))
                 }
-                error => Failure::Input(format!("{error}{rest}")),
+                error => CommandError::Input(format!("{error}{rest}")),
             }
         },
     )

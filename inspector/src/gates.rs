@@ -18,7 +18,7 @@ use loop_traces::analysis::metric::Metric;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::open_file;
 
 /// Size limit of a gate file, far above any real one.
@@ -40,8 +40,8 @@ pub enum Bounds {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if the file cannot be read, [`Failure::Usage`] with the line of an invalid gate.
-pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
+/// [`CommandError::Input`] if the file cannot be read, [`CommandError::Usage`] with the line of an invalid gate.
+pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, CommandError> {
     let mut text = String::new();
     open_file(path)
         .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
@@ -52,8 +52,8 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, Failure> {
                 .then_some(())
                 .ok_or_else(|| io::Error::other(format!("it has more than {BYTES_MAX} bytes")))
         })
-        .map_err(|error| Failure::Input(format!("cannot read {}: {error}", printable_path(path))))?;
-    parse(&text, bounds).map_err(|wrong| Failure::Usage(wrong.told(path, &text)))
+        .map_err(|error| CommandError::Input(format!("cannot read {}: {error}", printable_path(path))))?;
+    parse(&text, bounds).map_err(|wrong| CommandError::Usage(wrong.describe(path, &text)))
 }
 
 /// An error in a TOML document, with its byte offset.
@@ -65,7 +65,7 @@ pub(crate) struct Wrong {
 
 impl Wrong {
     /// Formats the error with its file and line.
-    pub(crate) fn told(&self, path: &Path, text: &str) -> String {
+    pub(crate) fn describe(&self, path: &Path, text: &str) -> String {
         let before = &text.as_bytes()[..self.at.min(text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("{}:{line}: {}", printable_path(path), self.what)
@@ -175,12 +175,12 @@ fn share(key: &str, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> String {
-        let Err(Failure::Usage(line)) = read_text(text) else { panic!("{text} was read") };
+    fn message(text: &str) -> String {
+        let Err(CommandError::Usage(line)) = read_text(text) else { panic!("{text} was read") };
         line.rsplit_once("gates.toml:").expect("it names the file").1.to_owned()
     }
 
-    fn read_text(text: &str) -> Result<Vec<Gate>, Failure> {
+    fn read_text(text: &str) -> Result<Vec<Gate>, CommandError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gates.toml");
         std::fs::write(&path, text).unwrap();
@@ -192,7 +192,7 @@ mod tests {
         let gate = "[[gate]]\nmetric = \"stalls\"\nmax = 0\n";
         let fill = |bytes: u64| format!("{gate}#{}\n{gate}", "x".repeat(bytes as usize - 2 * gate.len() - 2));
         assert_eq!(read_text(&fill(BYTES_MAX)).unwrap().len(), 2);
-        let Err(Failure::Input(line)) = read_text(&fill(BYTES_MAX + 1)) else { panic!("it was read") };
+        let Err(CommandError::Input(line)) = read_text(&fill(BYTES_MAX + 1)) else { panic!("it was read") };
         assert!(line.ends_with("it has more than 1048576 bytes"), "{line}");
     }
 
@@ -218,31 +218,35 @@ mod tests {
     fn mistakes_have_their_line() {
         let gate = "[[gate]]\nmetric = \"stalls\"\n";
         assert_eq!(
-            told(&format!("{gate}maximum = 3\n")),
+            message(&format!("{gate}maximum = 3\n")),
             "3: a gate has no key \"maximum\"; it has metric, max, min, worse_by and same_within"
         );
         assert!(
-            told("\n\n[[gate]]\nmetric = \"timerlag.p99\"\nmax=1")
+            message("\n\n[[gate]]\nmetric = \"timerlag.p99\"\nmax=1")
                 .starts_with("4: there is no metric \"timerlag.p99\"; near it are timer_lag.p99")
         );
-        assert!(told(&format!("{gate}max = \"2ms\"")).starts_with("3: \"2ms\" is no value of stalls"));
-        assert!(told(&format!("{gate}max = 0x10")).starts_with("3: "));
+        assert!(message(&format!("{gate}max = \"2ms\"")).starts_with("3: \"2ms\" is no value of stalls"));
+        assert!(message(&format!("{gate}max = 0x10")).starts_with("3: "));
         assert!(
-            told(&format!("{gate}max = 0.9999999999999999999"))
+            message(&format!("{gate}max = 0.9999999999999999999"))
                 .starts_with("3: \"0.9999999999999999999\" has more digits than can be compared")
         );
-        assert!(told(&format!("{gate}max = nan")).starts_with("3: "));
-        assert!(told(gate).starts_with("1: the gate on stalls has no bound"));
-        assert!(told("[[gate]]\nmax = 3").starts_with("1: this gate has no metric"));
-        assert!(told("gate = 3").contains("write gates as [[gate]]"));
-        assert!(told("[[gates]]\nmetric=\"stalls\"").starts_with("1: there is no key \"gates\" here"));
-        assert!(told("[[gate]\n").starts_with("1: this is no TOML"));
-        assert!(told("").contains("there is no [[gate]] in it"));
+        assert!(message(&format!("{gate}max = nan")).starts_with("3: "));
+        assert!(message(gate).starts_with("1: the gate on stalls has no bound"));
+        assert!(message("[[gate]]\nmax = 3").starts_with("1: this gate has no metric"));
+        assert!(message("gate = 3").contains("write gates as [[gate]]"));
+        assert!(message("[[gates]]\nmetric=\"stalls\"").starts_with("1: there is no key \"gates\" here"));
+        assert!(message("[[gate]\n").starts_with("1: this is no TOML"));
+        assert!(message("").contains("there is no [[gate]] in it"));
         assert!(
-            told("[[gate]]\nmetric = \"ticks.count\"\nworse_by = \"10%\"")
+            message("[[gate]]\nmetric = \"ticks.count\"\nworse_by = \"10%\"")
                 .starts_with("3: ticks.count has no worse_by")
         );
-        assert!(told("[[gate]]\nmetric = \"stalls\"\nworse_by = \"much\"").starts_with("3: write worse_by"));
-        assert!(told("[[gate]]\nmetric = \"busy\"\nsame_within = 3000").starts_with("3: write same_within"));
+        assert!(
+            message("[[gate]]\nmetric = \"stalls\"\nworse_by = \"much\"").starts_with("3: write worse_by")
+        );
+        assert!(
+            message("[[gate]]\nmetric = \"busy\"\nsame_within = 3000").starts_with("3: write same_within")
+        );
     }
 }

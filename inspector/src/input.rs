@@ -20,10 +20,10 @@ use loop_traces::timeline::Timeline;
 use loop_traces::units::counted;
 
 use crate::describe;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;
-use crate::spool::Spool;
+use crate::temp_file::TempFile;
 use crate::units;
 
 /// The argument that stands for standard input.
@@ -40,7 +40,7 @@ pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
     /// A saved trace read from standard input.
-    Piped(Spool, Box<TraceReader<Spool>>),
+    Piped(TempFile, Box<TraceReader<TempFile>>),
     /// The content of the ring of a process, dead or alive, when it was opened, and its [warnings](ring_warnings).
     Ring(Box<MemorySource>, Vec<String>),
 }
@@ -50,19 +50,20 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] if it cannot be read.
-    pub fn open(word: &OsStr) -> Result<Self, Failure> {
+    /// [`CommandError::Input`] if it cannot be read.
+    pub fn open(word: &OsStr) -> Result<Self, CommandError> {
         let path = Path::new(word);
         if word == STDIN {
-            let spool = Spool::fill(io::stdin().lock(), &FILE_MAGIC);
-            let spool =
-                spool.map_err(|error| Failure::Input(format!("cannot copy {STDIN_NAME}: {error}")))?;
-            let trace = TraceReader::new(spool.again(), Path::new(STDIN_NAME)).map_err(Failure::input)?;
-            return Ok(Self::Piped(spool, Box::new(trace)));
+            let temp_file = TempFile::fill(io::stdin().lock(), &FILE_MAGIC);
+            let temp_file = temp_file
+                .map_err(|error| CommandError::Input(format!("cannot copy {STDIN_NAME}: {error}")))?;
+            let trace =
+                TraceReader::new(temp_file.again(), Path::new(STDIN_NAME)).map_err(CommandError::input)?;
+            return Ok(Self::Piped(temp_file, Box::new(trace)));
         }
         if fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             let pid = pid(word).ok_or_else(|| {
-                Failure::Input(format!(
+                CommandError::Input(format!(
                     "there is no file \"{}\"; `loopscope ps` lists the loops on this machine",
                     printable_path(path)
                 ))
@@ -72,13 +73,13 @@ impl Input {
         if starts_with(path, RING_MAGIC) {
             return Self::read_ring(path);
         }
-        let trace = TraceReader::open(path).map_err(Failure::input)?;
+        let trace = TraceReader::open(path).map_err(CommandError::input)?;
         Ok(Self::Trace(path.to_owned(), Box::new(trace)))
     }
 
-    fn read_ring(path: &Path) -> Result<Self, Failure> {
+    fn read_ring(path: &Path) -> Result<Self, CommandError> {
         let mut ring = open_ring(path, Start::Oldest)?;
-        let kept = MemorySource::read(&mut ring).map_err(Failure::input)?;
+        let kept = MemorySource::read(&mut ring).map_err(CommandError::input)?;
         let mut warnings = ring_warnings(&ring);
         warnings.extend(last_seen(&mut ring, &kept));
         Ok(Self::Ring(Box::new(kept), warnings))
@@ -101,7 +102,7 @@ impl Input {
     pub fn reopen(&self) -> Result<Box<dyn EventSource>, SourceError> {
         match self {
             Self::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
-            Self::Piped(spool, _) => Ok(Box::new(piped(spool)?)),
+            Self::Piped(temp_file, _) => Ok(Box::new(piped(temp_file)?)),
             Self::Ring(ring, _) => Ok(Box::new((**ring).clone())),
         }
     }
@@ -130,8 +131,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Usage`] if `output` is that trace.
-    pub fn spare(&self, output: &Path) -> Result<(), Failure> {
+    /// [`CommandError::Usage`] if `output` is that trace.
+    pub fn spare(&self, output: &Path) -> Result<(), CommandError> {
         match self {
             Self::Trace(own, _) => spare(own, output),
             Self::Piped(..) | Self::Ring(..) => Ok(()),
@@ -151,13 +152,13 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Usage`] if that is past the end.
-    pub fn at(&self, option: &str, after: Duration) -> Result<Timestamp, Failure> {
+    /// [`CommandError::Usage`] if that is past the end.
+    pub fn at(&self, option: &str, after: Duration) -> Result<Timestamp, CommandError> {
         let (begin, end) = self.extent().unwrap_or_default();
         let at = begin.plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
         if at > end {
             let length = units::duration(end.ns_since(begin));
-            return Err(Failure::Usage(format!(
+            return Err(CommandError::Usage(format!(
                 "{option} {after:?} is past the end: there are {length} of it"
             )));
         }
@@ -172,15 +173,15 @@ impl Input {
     pub fn export(&self, what: Export, out: impl Write) -> Result<Exported, ExportError> {
         match self {
             Self::Trace(path, _) => what.write(|| TraceReader::open(path).map_err(SourceError::from), out),
-            Self::Piped(spool, _) => what.write(|| piped(spool), out),
+            Self::Piped(temp_file, _) => what.write(|| piped(temp_file), out),
             Self::Ring(ring, _) => what.write(|| Ok((**ring).clone()), out),
         }
     }
 }
 
 /// The trace from standard input, from its beginning.
-fn piped(spool: &Spool) -> Result<TraceReader<Spool>, SourceError> {
-    Ok(TraceReader::new(spool.again(), Path::new(STDIN_NAME))?)
+fn piped(temp_file: &TempFile) -> Result<TraceReader<TempFile>, SourceError> {
+    Ok(TraceReader::new(temp_file.again(), Path::new(STDIN_NAME))?)
 }
 
 /// The name of the file at `path` in messages; `-` is standard input.
@@ -193,12 +194,12 @@ pub fn shown(path: &Path) -> String {
 ///
 /// # Errors
 ///
-/// [`Failure::Usage`] if `output` is the same file.
-pub fn spare(input: &Path, output: &Path) -> Result<(), Failure> {
+/// [`CommandError::Usage`] if `output` is the same file.
+pub fn spare(input: &Path, output: &Path) -> Result<(), CommandError> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if inode(input).is_some_and(|own| inode(output) == Some(own)) {
         let place = printable_path(output);
-        return Err(Failure::Usage(format!("-o {place} is the trace itself: name another file")));
+        return Err(CommandError::Usage(format!("-o {place} is the trace itself: name another file")));
     }
     Ok(())
 }
@@ -224,10 +225,10 @@ pub fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if there is none, or several to choose from.
-pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, Failure> {
+/// [`CommandError::Input`] if there is none, or several to choose from.
+pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, CommandError> {
     match word {
-        None => discover::only().map(|found| found.path).map_err(Failure::input),
+        None => discover::only().map(|found| found.path).map_err(CommandError::input),
         Some(word) => match pid(word) {
             Some(pid) if !Path::new(word).exists() => path_of(pid),
             _ => Ok(PathBuf::from(word)),
@@ -239,13 +240,13 @@ pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, Failure> {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if it cannot be read.
-pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, Failure> {
+/// [`CommandError::Input`] if it cannot be read.
+pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, CommandError> {
     let opened = ProcessReader::open(path, start).map_err(|error| match error {
         OpenError::NotAFile { .. } | OpenError::NotARing { .. } => {
-            Failure::Input(format!("{error}; `loopscope ps` lists those that are"))
+            CommandError::Input(format!("{error}; `loopscope ps` lists those that are"))
         }
-        error => Failure::input(error),
+        error => CommandError::input(error),
     });
     Ok(opened?.with_heartbeat())
 }
@@ -342,6 +343,6 @@ fn pid(word: &OsStr) -> Option<u32> {
     word.to_str()?.parse().ok()
 }
 
-fn path_of(pid: u32) -> Result<PathBuf, Failure> {
-    discover::find(pid).map(|found| found.path).map_err(Failure::input)
+fn path_of(pid: u32) -> Result<PathBuf, CommandError> {
+    discover::find(pid).map(|found| found.path).map_err(CommandError::input)
 }

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 
 /// When a command that does not draw should end: at a signal, or after a time.
 #[derive(Clone, Debug)]
@@ -32,14 +32,14 @@ impl Interrupt {
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] if the signals cannot be caught.
-    pub fn new(duration: Option<Duration>) -> Result<Self, Failure> {
+    /// [`CommandError::Input`] if the signals cannot be caught.
+    pub fn new(duration: Option<Duration>) -> Result<Self, CommandError> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             // The order matters: the first handler must still find the flag cleared.
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
-                .map_err(|error| Failure::Input(format!("cannot catch signal {signal}: {error}")))?;
+                .map_err(|error| CommandError::Input(format!("cannot catch signal {signal}: {error}")))?;
         }
         let mut interrupt = Self { asked, deadline: None };
         interrupt.end_after(duration);

@@ -222,7 +222,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
     bind(&[Char('<'), Char(',')], "<", Action::SeekBack, "back by a second", Time, Replay).hint("seek"),
     bind(&[Char('>'), Char('.')], ">", Action::SeekForward, "forward by a second", Time, Replay),
-    bind(&[Enter], "Enter", Action::Open, "open tick, tag or ledger", Move, Always).hint("open"),
+    bind(&[Enter], "Enter", Action::Open, "open tick, tag or breakdown", Move, Always).hint("open"),
     bind(&[Esc], "Esc", Action::Back, "back a page; drop filter", Move, Always),
     bind(&[Up, Char('k')], "↑ k", Action::Up, "up", Move, Always),
     bind(&[Down, Char('j')], "↓ j", Action::Down, "down", Move, Always),

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! source ──events──┐                      ┌──> view ──> screen
-//! terminal ──keys──┼─> update ──> State ──┤
+//! terminal ──keys──┼─> update ──> AppState ──┤
 //! clock ──frames───┘      └──> effects    └──> (nothing else reads it)
 //! ```
 //!
@@ -17,7 +17,7 @@
 //! | `corpus` | saved regressions, and what must hold for each |
 //! | `recording`, `sink` | recording this process without loss; folding and saving the same stream |
 //! | `exporting` | an export into a file that is complete or does not appear |
-//! | `keeping` | saving and exporting from within the dashboard |
+//! | `saver` | saving and exporting from within the dashboard |
 //! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
 //! | `app` | the state, and what changes it: no terminal, no colours |
 //! | `view` | draws the state |
@@ -41,15 +41,15 @@ pub mod exporting;
 pub mod gates;
 pub mod input;
 pub mod interrupt;
-pub mod keeping;
 pub mod keymap;
 pub mod playback;
 pub mod recording;
 pub mod rerun;
 pub mod runs;
+pub mod save;
 pub mod sink;
-pub mod spool;
 pub mod stdout;
+pub mod temp_file;
 pub mod terminal;
 pub mod text;
 pub mod theme;
@@ -61,8 +61,8 @@ pub mod workload;
 /// The Rust examples of the book, compiled and run.
 #[cfg(doctest)]
 mod book {
-    #[doc = include_str!("../../docs/src/faces.md")]
-    struct Faces;
+    #[doc = include_str!("../../docs/src/loop-kinds.md")]
+    struct LoopKinds;
     #[doc = include_str!("../../docs/src/instrumenting.md")]
     struct Instrumenting;
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use loopscope::cli::Cli;
-use loopscope::exit::Failure;
+use loopscope::exit::CommandError;
 use loopscope::{commands, stdout};
 
 /// Called by the C library before `main`.
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 /// Prints what is wrong with the command line, or the help that it asks for: only that can fail.
-fn explain(error: &clap::Error) -> (Result<(), Failure>, ExitCode) {
+fn explain(error: &clap::Error) -> (Result<(), CommandError>, ExitCode) {
     let printed = stdout::settle(error.print());
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     if error.use_stderr() {

@@ -72,7 +72,7 @@ impl Default for ReplayOptions {
 }
 
 /// Receives what the dashboard should fold, in order.
-pub trait Audience {
+pub trait PlaybackSink {
     /// Replaces everything folded so far with this fold.
     fn rewound(&mut self, fold: Fold);
     /// The next events.
@@ -133,7 +133,7 @@ impl<S: Rewind> Player<S> {
     /// [`SourceError`] if the source cannot be read.
     pub fn read_index(
         &mut self,
-        audience: &mut impl Audience,
+        sink: &mut impl PlaybackSink,
         mut is_enough: impl FnMut() -> bool,
     ) -> Result<bool, SourceError> {
         while !self.index.is_complete() {
@@ -141,7 +141,7 @@ impl<S: Rewind> Player<S> {
             let state = self.source.poll(&mut self.batch)?;
             self.index.take(&self.batch, state != SourceState::More);
             if self.index.is_complete() {
-                self.begin(audience)?;
+                self.begin(sink)?;
             } else if is_enough() {
                 return Ok(false);
             }
@@ -149,11 +149,11 @@ impl<S: Rewind> Player<S> {
         Ok(true)
     }
 
-    fn begin(&mut self, audience: &mut impl Audience) -> Result<(), SourceError> {
+    fn begin(&mut self, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         self.stalls = self.index.stalls().iter().map(|stall| stall.end).collect();
         self.batch.clear();
         self.next = 0;
-        self.go_to(self.index.start().plus_ns(self.options.at_ns), audience, true)?;
+        self.go_to(self.index.start().plus_ns(self.options.at_ns), sink, true)?;
         self.playing = !self.options.paused;
         Ok(())
     }
@@ -183,12 +183,12 @@ impl<S: Rewind> Player<S> {
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
-    pub fn play(&mut self, elapsed_ns: u64, audience: &mut impl Audience) -> Result<(), SourceError> {
+    pub fn play(&mut self, elapsed_ns: u64, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         if !self.playing {
             return Ok(());
         }
         let by = (elapsed_ns as f64 * self.speed).round() as u64;
-        self.go_to(self.position.plus_ns(by), audience, false)?;
+        self.go_to(self.position.plus_ns(by), sink, false)?;
         if self.position >= self.index.end() {
             self.playing = false;
         }
@@ -200,10 +200,10 @@ impl<S: Rewind> Player<S> {
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
-    pub fn toggle(&mut self, audience: &mut impl Audience) -> Result<(), SourceError> {
+    pub fn toggle(&mut self, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         self.playing = !self.playing;
         if self.playing && self.position >= self.index.end() {
-            self.go_to(self.index.start(), audience, false)?;
+            self.go_to(self.index.start(), sink, false)?;
         }
         Ok(())
     }
@@ -223,8 +223,8 @@ impl<S: Rewind> Player<S> {
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
-    pub fn seek(&mut self, to: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
-        self.go_to(to, audience, false)
+    pub fn seek(&mut self, to: Timestamp, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
+        self.go_to(to, sink, false)
     }
 
     /// Pauses, and goes to the end of the tick that is `by` ticks further on.
@@ -232,10 +232,10 @@ impl<S: Rewind> Player<S> {
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
-    pub fn step_ticks(&mut self, by: i64, audience: &mut impl Audience) -> Result<(), SourceError> {
+    pub fn step_ticks(&mut self, by: i64, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         self.playing = false;
         match self.index.tick_end(self.position, by) {
-            Some(end) => self.go_to(end, audience, false),
+            Some(end) => self.go_to(end, sink, false),
             None => Ok(()),
         }
     }
@@ -246,7 +246,7 @@ impl<S: Rewind> Player<S> {
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
-    pub fn seek_stall(&mut self, forward: bool, audience: &mut impl Audience) -> Result<bool, SourceError> {
+    pub fn seek_stall(&mut self, forward: bool, sink: &mut impl PlaybackSink) -> Result<bool, SourceError> {
         let stalls = self.index.stalls();
         // From the stall that is shown: the effects of the stall may reach beyond the next one.
         let here = self.marked.unwrap_or(self.position);
@@ -256,7 +256,7 @@ impl<S: Rewind> Player<S> {
             stalls.iter().rev().find(|stall| stall.end < here)
         };
         let Some(to) = to.copied() else { return Ok(false) };
-        self.show_tick(to, audience)?;
+        self.show_tick(to, sink)?;
         Ok(true)
     }
 
@@ -265,24 +265,29 @@ impl<S: Rewind> Player<S> {
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
-    pub fn seek_tick(&mut self, at: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
+    pub fn seek_tick(&mut self, at: Timestamp, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         match self.index.tick_at(at) {
-            Some(tick) => self.show_tick(tick, audience),
-            None => self.go_to(at, audience, false),
+            Some(tick) => self.show_tick(tick, sink),
+            None => self.go_to(at, sink, false),
         }
     }
 
-    fn show_tick(&mut self, tick: Aftermath, audience: &mut impl Audience) -> Result<(), SourceError> {
+    fn show_tick(&mut self, tick: Aftermath, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         self.playing = false;
-        self.go_to(tick.over, audience, false)?;
+        self.go_to(tick.over, sink, false)?;
         self.marked = Some(tick.end);
         Ok(())
     }
 
-    fn go_to(&mut self, to: Timestamp, audience: &mut impl Audience, anew: bool) -> Result<(), SourceError> {
+    fn go_to(
+        &mut self,
+        to: Timestamp,
+        sink: &mut impl PlaybackSink,
+        rebuild: bool,
+    ) -> Result<(), SourceError> {
         let to = to.clamp(self.index.start(), self.index.end());
         let checkpoint = self.index.checkpoint(to);
-        let back = anew || to < self.position;
+        let back = rebuild || to < self.position;
         if back || checkpoint.is_some_and(|checkpoint| checkpoint.at > self.position) {
             let (fold, resume) = match checkpoint {
                 Some(checkpoint) => (checkpoint.fold.clone(), checkpoint.resume_at),
@@ -292,20 +297,20 @@ impl<S: Rewind> Player<S> {
             self.batch.clear();
             self.next = 0;
             self.ended = false;
-            audience.rewound(fold);
+            sink.rewound(fold);
         }
         self.position = to;
         self.marked = None;
-        self.play_up_to(to, audience)
+        self.play_up_to(to, sink)
     }
 
     /// Passes on the events up to the first one after `to`, in stream order.
-    fn play_up_to(&mut self, to: Timestamp, audience: &mut impl Audience) -> Result<(), SourceError> {
+    fn play_up_to(&mut self, to: Timestamp, sink: &mut impl PlaybackSink) -> Result<(), SourceError> {
         loop {
             let rest = &self.batch[self.next..];
             let due = rest.iter().position(|stamped| stamped.at > to).unwrap_or(rest.len());
             if due > 0 {
-                audience.events(&rest[..due]);
+                sink.events(&rest[..due]);
                 self.next += due;
             }
             if self.next < self.batch.len() || self.ended {

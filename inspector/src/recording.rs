@@ -17,7 +17,7 @@ use loop_traces::source::{EventSource, NowRunning, SourceCounts, SourceError, So
 use loop_traces::timeline::Timeline;
 use loop_traces::writer::WriteStats;
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::sink::Sink;
 
 /// A running recording.
@@ -47,8 +47,8 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] if the file cannot be created or no thread can be started.
-    pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, Failure> {
+    /// [`CommandError::Input`] if the file cannot be created or no thread can be started.
+    pub fn start(session: &Session, record: Option<&Path>) -> Result<Self, CommandError> {
         Self::begin(session, record, None)
     }
 
@@ -57,7 +57,7 @@ impl Recording {
     /// # Errors
     ///
     /// Those of [`start`](Self::start).
-    pub fn start_tapped(session: &Session, record: Option<&Path>) -> Result<(Self, Tap), Failure> {
+    pub fn start_tapped(session: &Session, record: Option<&Path>) -> Result<(Self, Tap), CommandError> {
         let recording = Self::begin(session, record, Some(Vec::new()))?;
         let tap = recording.source();
         Ok((recording, tap))
@@ -67,7 +67,7 @@ impl Recording {
         session: &Session,
         record: Option<&Path>,
         tapped: Option<Vec<Stamped>>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let source = session.draining_reader().with_heartbeat().with_pressure();
         let sink = Sink::new(source.metadata(), record)?;
         let (batch, state) = (Vec::new(), SourceState::Live);
@@ -87,7 +87,7 @@ impl Recording {
         });
         let thread = thread
             .transpose()
-            .map_err(|error| Failure::Input(format!("cannot start the recording thread: {error}")))?;
+            .map_err(|error| CommandError::Input(format!("cannot start the recording thread: {error}")))?;
         Ok(Self { drain, thread })
     }
 
@@ -101,7 +101,7 @@ impl Recording {
     }
 
     /// Ends the recording after the session has ended, and returns its timeline and statistics.
-    pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
+    pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         self.drain.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
@@ -115,7 +115,7 @@ impl Recording {
         let failed = inner.failed.take();
         drop(inner);
         let (timeline, written) = sink.finish();
-        (timeline, failed.map_or(written, |error| Err(Failure::input(error))))
+        (timeline, failed.map_or(written, |error| Err(CommandError::input(error))))
     }
 }
 

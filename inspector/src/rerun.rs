@@ -23,5 +23,5 @@ mod whole;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;
-pub use loops::Chosen;
+pub use loops::ChosenLoop;
 pub use what_if::{Answer, Changes, Filter, Recorded};

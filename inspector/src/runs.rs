@@ -11,7 +11,7 @@ use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::{SCHEMA, Summary};
 use loop_traces::timeline::{Timeline, TimelineConfig};
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::{Input, starts_with};
 
 /// Size limit of a saved summary, far above any real one.
@@ -30,9 +30,9 @@ pub struct Read {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if it cannot be read.
-pub fn read(word: &OsStr) -> Result<Read, Failure> {
-    read_keeping(word, |config| config)
+/// [`CommandError::Input`] if it cannot be read.
+pub fn read(word: &OsStr) -> Result<Read, CommandError> {
+    read_with_limits(word, |config| config)
 }
 
 /// As [`read`], with the limits of the timeline changed by `keep`.
@@ -40,10 +40,10 @@ pub fn read(word: &OsStr) -> Result<Read, Failure> {
 /// # Errors
 ///
 /// Those of [`read`].
-pub fn read_keeping(
+pub fn read_with_limits(
     word: &OsStr,
     keep: impl FnOnce(TimelineConfig) -> TimelineConfig,
-) -> Result<Read, Failure> {
+) -> Result<Read, CommandError> {
     let path = Path::new(word);
     // Neither a trace nor a ring begins with a brace.
     if starts_with(path, b"{") {
@@ -63,8 +63,8 @@ pub fn read_keeping(
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if it cannot be read to its end.
-pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, Failure> {
+/// [`CommandError::Input`] if it cannot be read to its end.
+pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, CommandError> {
     let mut timeline = Timeline::new(config);
     let mut batch = Vec::new();
     loop {
@@ -72,15 +72,15 @@ pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Time
         let state = source.poll(&mut batch);
         timeline.extend(&batch);
         timeline.counts = source.counts();
-        if state.map_err(Failure::input)? != SourceState::More {
+        if state.map_err(CommandError::input)? != SourceState::More {
             return Ok(timeline);
         }
     }
 }
 
-fn saved_summary(path: &Path) -> Result<Summary, Failure> {
+fn saved_summary(path: &Path) -> Result<Summary, CommandError> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::Input(format!(
+        CommandError::Input(format!(
             "{} is no summary as `report --json` prints it: {error}",
             printable_path(path)
         ))

@@ -13,7 +13,7 @@ use loop_traces::timeline::Timeline;
 use loop_traces::units;
 use loop_traces::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 
 /// The longest interval between two polls when saving: a process that is killed loses little more than
 /// [`flush_ns`](loop_traces::writer::WriteOptions::flush_ns).
@@ -76,10 +76,12 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// [`Failure::Input`] if the file cannot be created.
-    pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, Failure> {
-        let writer =
-            record.map(|path| TraceWriter::record(path, metadata)).transpose().map_err(Failure::input)?;
+    /// [`CommandError::Input`] if the file cannot be created.
+    pub fn new(metadata: &Metadata, record: Option<&Path>) -> Result<Self, CommandError> {
+        let writer = record
+            .map(|path| TraceWriter::record(path, metadata))
+            .transpose()
+            .map_err(CommandError::input)?;
         Ok(Self { writer, ..Self::empty(metadata) })
     }
 
@@ -138,22 +140,22 @@ impl Sink {
     pub fn finish_after<E>(
         mut self,
         followed: &Result<(), E>,
-    ) -> (Timeline, Result<Option<WriteStats>, Failure>) {
+    ) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         if followed.is_err()
             && let Some(writer) = self.writer.take()
         {
-            let written = writer.break_off().map(Some).map_err(Failure::input);
+            let written = writer.break_off().map(Some).map_err(CommandError::input);
             return (self.timeline, written);
         }
         self.finish()
     }
 
-    /// Closes the file. It fails with [`Failure::Input`] if something could not be written; what was written before
+    /// Closes the file. It fails with [`CommandError::Input`] if something could not be written; what was written before
     /// stays readable.
-    pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, Failure>) {
+    pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         let written = match (self.failed, self.writer) {
-            (Some(error), _) => Err(Failure::input(error)),
-            (None, Some(writer)) => writer.finish().map(Some).map_err(Failure::input),
+            (Some(error), _) => Err(CommandError::input(error)),
+            (None, Some(writer)) => writer.finish().map(Some).map_err(CommandError::input),
             (None, None) => Ok(None),
         };
         (self.timeline, written)

@@ -9,7 +9,7 @@ use loop_probes::text::{is_printable, printable_path};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use crate::exit::Failure;
+use crate::exit::CommandError;
 
 /// Its name in messages.
 const NAME: &str = "standard output";
@@ -37,10 +37,10 @@ pub extern "C" fn look() {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if it is closed.
-pub fn lock() -> Result<StdoutLock<'static>, Failure> {
+/// [`CommandError::Input`] if it is closed.
+pub fn lock() -> Result<StdoutLock<'static>, CommandError> {
     if IS_CLOSED.load(Ordering::Relaxed) {
-        return Err(Failure::Input(format!("cannot write {NAME}: it is closed")));
+        return Err(CommandError::Input(format!("cannot write {NAME}: it is closed")));
     }
     Ok(io::stdout().lock())
 }
@@ -58,17 +58,17 @@ pub fn width() -> usize {
 }
 
 fn columns(terminal: Option<usize>, variable: Option<&str>) -> usize {
-    let told = |columns: &usize| *columns > 0;
-    let variable = || variable.and_then(|text| text.trim().parse().ok()).filter(told);
-    terminal.filter(told).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS_MAX)
+    let known = |columns: &usize| *columns > 0;
+    let variable = || variable.and_then(|text| text.trim().parse().ok()).filter(known);
+    terminal.filter(known).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS_MAX)
 }
 
 /// Writes `text` and flushes. A closed pipe is success: the reader has all it wants.
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if it cannot be written for another reason.
-pub fn print(text: &str) -> Result<(), Failure> {
+/// [`CommandError::Input`] if it cannot be written for another reason.
+pub fn print(text: &str) -> Result<(), CommandError> {
     let mut out = lock()?;
     settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
@@ -78,8 +78,8 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// # Errors
 ///
 /// Those of [`print()`].
-pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let line = json(value).map_err(|error| Failure::Input(format!("cannot print JSON: {error}")))?;
+pub fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
+    let line = json(value).map_err(|error| CommandError::Input(format!("cannot print JSON: {error}")))?;
     print(&(line + "\n"))
 }
 
@@ -119,11 +119,11 @@ impl Formatter for Plain {
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] for an error other than that.
-pub fn settle(written: io::Result<()>) -> Result<(), Failure> {
+/// [`CommandError::Input`] for an error other than that.
+pub fn settle(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::Input(format!("cannot write {NAME}: {error}"))),
+        written => written.map_err(|error| CommandError::Input(format!("cannot write {NAME}: {error}"))),
     }
 }
 

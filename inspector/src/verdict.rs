@@ -8,10 +8,10 @@ use loop_probes::text::printable;
 use std::collections::HashSet;
 
 use loop_traces::analysis::diff::Comparison;
-use loop_traces::analysis::diff::any::EVERY_TAG;
+use loop_traces::analysis::diff::any_tag::EVERY_TAG;
 use loop_traces::analysis::diff::changes::Change;
 use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
-use loop_traces::analysis::diff::leeway::Loss;
+use loop_traces::analysis::diff::uncertainty::Loss;
 use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{CLOCK_GRAIN_NS, Statistic, Unit, Value};
 use loop_traces::units::{change, count, counted, percent};
@@ -135,7 +135,7 @@ impl Page {
 
 /// The numbers of a gate, and why they do not decide.
 #[must_use]
-pub fn told(gate: &Judgement) -> String {
+pub fn describe_gate(gate: &Judgement) -> String {
     let why = gate.why.iter().map(|why| format!("; {why}")).collect::<String>();
     printable(&format!("{}{why}", gate.numbers))
 }
@@ -147,8 +147,11 @@ const NAMED_MAX: usize = 20;
 fn named<'a>(gates: impl Iterator<Item = &'a Judgement>) -> Option<String> {
     let mut gates = gates.peekable();
     gates.peek()?;
-    let mut parts: Vec<String> =
-        gates.by_ref().take(NAMED_MAX).map(|gate| format!("{}: {}", gate.gate, told(gate))).collect();
+    let mut parts: Vec<String> = gates
+        .by_ref()
+        .take(NAMED_MAX)
+        .map(|gate| format!("{}: {}", gate.gate, describe_gate(gate)))
+        .collect();
     match gates.count() {
         0 => {}
         more => parts.push(format!("and {} more", count(more as u64))),

@@ -1,20 +1,20 @@
-//! Draws the state: a pure function from [`State`] to cells.
+//! Draws the state: a pure function from [`AppState`] to cells.
 //!
 //! The view depends on the state and never the other way round. It draws what is there and decides nothing.
 
-mod agenda;
-mod alive;
+mod agenda_page;
 mod bounds;
-mod families;
+mod breakdown;
+mod delay_caused;
+mod delayed;
 mod footer;
-mod harm;
 mod header;
 mod help;
 mod histogram;
-mod hurt;
-mod ledger;
+mod keep_alive;
 mod log;
 mod paint;
+mod panels;
 mod stalls;
 mod strip;
 mod tag;
@@ -27,13 +27,13 @@ mod timers;
 use ratatui::buffer::Buffer;
 
 use crate::app::layout::{self, Area, Pane};
-use crate::app::state::{State, View};
+use crate::app::state::{AppState, View};
 use crate::theme::{self, Theme};
 use crate::units;
 use paint::Canvas;
 
 /// Draws the dashboard over all of `buffer`.
-pub fn draw(buffer: &mut Buffer, state: &State, theme: Theme) {
+pub fn draw(buffer: &mut Buffer, state: &AppState, theme: Theme) {
     let (width, height) = (buffer.area.width, buffer.area.height);
     let mut canvas = Canvas { buffer, theme };
     if layout::fits(width, height) {
@@ -53,7 +53,7 @@ pub fn draw(buffer: &mut Buffer, state: &State, theme: Theme) {
 }
 
 /// Width of the positions in a list: that of the latest one.
-fn when_width(state: &State) -> u16 {
+fn when_width(state: &AppState) -> u16 {
     let latest = units::position(state.elapsed_ns());
     (latest.len() as u16).max(units::position(0).len() as u16)
 }
@@ -67,19 +67,19 @@ fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
     canvas.pen(Area::new(0, height / 2, width, 1), 0).put(&text, style);
 }
 
-fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
+fn page(canvas: &mut Canvas<'_>, state: &AppState, width: u16, height: u16) {
     let page = layout::page(width, height, state.is_replay());
     header::draw(canvas, state, page.header);
     match state.view {
         View::Overview => overview(canvas, state, page.body),
         View::Tick => tick::draw(canvas, state, page.body),
-        View::Tasks => tag::beside(canvas, state, page.body),
+        View::Tasks => tag::detail_pane(canvas, state, page.body),
         View::Tag => tag::draw(canvas, state, page.body),
-        View::Ledger => ledger::draw(canvas, state, page.body),
+        View::Breakdown => breakdown::draw(canvas, state, page.body),
         View::Timers => timers::draw(canvas, state, page.body),
         View::Log => log::draw(canvas, state, page.body),
-        View::Loop => alive::draw(canvas, state, page.body),
-        View::Agenda => agenda::draw(canvas, state, page.body),
+        View::Loop => keep_alive::draw(canvas, state, page.body),
+        View::Agenda => agenda_page::draw(canvas, state, page.body),
     }
     if let Some(scrubber) = page.scrubber {
         footer::scrubber(canvas, state, scrubber);
@@ -90,7 +90,7 @@ fn page(canvas: &mut Canvas<'_>, state: &State, width: u16, height: u16) {
     }
 }
 
-fn overview(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+fn overview(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let panes = layout::overview(body, state.extras());
     let focused = |pane: Pane| state.focus == pane;
     strip::draw(canvas, state, panes.ticks, focused(Pane::Ticks));
@@ -98,8 +98,8 @@ fn overview(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     if !panes.lag.is_empty() {
         histogram::lag(canvas, state, panes.lag, focused(Pane::Lag));
     }
-    families::draw(canvas, state, &panes);
-    agenda::glance(canvas, state, &panes);
-    alive::pane(canvas, state, panes.alive);
+    panels::draw(canvas, state, &panes);
+    agenda_page::overview(canvas, state, &panes);
+    keep_alive::pane(canvas, state, panes.keep_alive);
     stalls::draw(canvas, state, panes.stalls, focused(Pane::Stalls));
 }

@@ -6,12 +6,12 @@
 //!        └ schedule (seed)      └ cache: the heap of the GC controller
 //! ```
 //!
-//! Under the policy `agenda` part of the work goes to an [`agenda`] beside the loop.
+//! Under the policy `agenda` part of the work goes to an [`demo_agenda`] beside the loop.
 
-pub mod agenda;
 pub mod cache;
 pub mod client;
 pub mod connection;
+pub mod demo_agenda;
 pub mod load;
 pub mod schedule;
 pub mod server;
@@ -37,9 +37,9 @@ use rustix::process::Signal;
 
 pub use load::{Load, Scale};
 
-use agenda::DemoAgenda;
 use cache::SharedCache;
 use client::{ClientOptions, Clients};
+use demo_agenda::DemoAgenda;
 use server::Server;
 use task::{DemoRemote, DemoTask};
 
@@ -189,7 +189,7 @@ impl Workload {
         let scales = scales(&options.scales)?;
         let files = tempfile::tempdir().map_err(system("make its files"))?;
         write_files(files.path()).map_err(system("make its files"))?;
-        let (tell, told) = mpsc::sync_channel(1);
+        let (report, handles) = mpsc::sync_channel(1);
         let setup = Setup {
             policy: policy(&options.policy)?.with_env()?,
             session: session.clone(),
@@ -199,9 +199,9 @@ impl Workload {
         };
         let thread = std::thread::Builder::new()
             .name("loop".to_owned())
-            .spawn(move || run_loop(setup, &tell))
+            .spawn(move || run_loop(setup, &report))
             .map_err(system("start a thread"))?;
-        let Ok(Told { handle, echo, http, commands }) = told.recv() else {
+        let Ok(Handles { handle, echo, http, commands }) = handles.recv() else {
             return Err(match thread.join() {
                 Ok(Err(error)) => error,
                 _ => system("start its loop")(io::Error::other("the thread ended early")),
@@ -296,14 +296,14 @@ struct Setup {
 }
 
 /// What a started loop sends to the thread that starts it.
-struct Told {
+struct Handles {
     handle: Handle<DemoTask>,
     echo: SocketAddr,
     http: SocketAddr,
     commands: Option<CommandSender>,
 }
 
-fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadError> {
+fn run_loop(setup: Setup, report: &mpsc::SyncSender<Handles>) -> Result<(), WorkloadError> {
     let Setup { policy, session, scales, files, stall } = setup;
     let cache = SharedCache::default();
     let with_agenda = policy.name == Policy::agenda().name;
@@ -317,8 +317,8 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
     event_loop.recorder().adopt_thread();
     let agenda = with_agenda.then(|| DemoAgenda::start(&session, event_loop.handle(), files.clone()));
     let agenda = agenda.transpose()?;
-    let desk = agenda.as_ref().map(DemoAgenda::desk);
-    let server = Server::listen(cache, scales, files, desk.clone()).map_err(system("listen"))?;
+    let agenda_client = agenda.as_ref().map(DemoAgenda::agenda_client);
+    let server = Server::listen(cache, scales, files, agenda_client.clone()).map_err(system("listen"))?;
     let (echo, http) = server.addresses().map_err(system("listen"))?;
     event_loop.with(|cx| {
         server.start(cx)?;
@@ -333,16 +333,16 @@ fn run_loop(setup: Setup, tell: &mpsc::SyncSender<Told>) -> Result<(), WorkloadE
         }
         Ok::<(), LoopError>(())
     })?;
-    let commands = desk.map(|desk| {
+    let commands = agenda_client.map(|agenda_client| {
         event_loop.with(|cx| {
-            let commands = desk.open_pipe(cx)?;
-            agenda::collect_regularly(cx, &commands)?;
+            let commands = agenda_client.open_pipe(cx)?;
+            demo_agenda::collect_regularly(cx, &commands)?;
             Ok::<CommandSender, WorkloadError>(commands)
         })
     });
     let commands = commands.transpose()?;
     // Fails only if the starting thread is already gone.
-    let _ = tell.send(Told { handle: event_loop.handle(), echo, http, commands });
+    let _ = report.send(Handles { handle: event_loop.handle(), echo, http, commands });
     let ended = event_loop.run();
     // Ended before the loop, so that the last events of its workers go into the same recording.
     agenda.into_iter().for_each(DemoAgenda::end);

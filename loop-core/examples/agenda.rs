@@ -9,7 +9,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use loop_core::Builtin;
-use loop_core::agenda::{AgendaHandle, AgendaLoop, Failure, Next, Priority, Tasklet};
+use loop_core::agenda::{AgendaHandle, AgendaLoop, Next, Priority, Tasklet, TaskletFailure};
 use loop_core::self_pipe::Command;
 use loop_core::work_pool::Pending;
 use loop_probes::clock::monotonic_now;
@@ -35,9 +35,9 @@ fn fetch(number: u64, loop_handle: &loop_core::Handle<Builtin>) -> Tasklet {
         }))?;
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     });
-    tasklet
-        .priority(Priority::High)
-        .owner(loop_handle, |failure: Failure| Builtin::remote("page failed", move |cx| cx.fail(failure)))
+    tasklet.priority(Priority::High).owner(loop_handle, |failure: TaskletFailure| {
+        Builtin::remote("page failed", move |cx| cx.fail(failure))
+    })
 }
 
 fn tidy_up(agenda: &AgendaHandle) -> Result<(), Box<dyn Error>> {

@@ -23,22 +23,22 @@
 //! loop stays alive and lists it by its label. A loop that ends does not stop its agenda, which has its own
 //! [`shutdown`](Agenda::shutdown).
 
+mod admission;
 mod agenda_loop;
 mod builder;
 mod collect;
 mod failure;
-mod gate;
 pub(crate) mod inner;
-mod intake;
-pub(crate) mod keep;
+pub(crate) mod keep_alive;
+mod parking;
 mod queues;
+mod recorder;
 mod rendezvous;
-mod scribe;
 mod shutdown;
-mod station;
 mod statistics;
 mod tasklet;
 mod worker;
+mod worker_thread;
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,17 +47,17 @@ use std::time::Duration;
 
 use loop_probes::ids::TaskId;
 
+use self::admission::AdmissionState;
 use self::inner::Inner;
-use self::intake::Door;
 
 pub use self::agenda_loop::{AgendaLoop, AgendaLoopBuilder, AgendaLoopError};
 pub use self::builder::AgendaBuilder;
 pub use self::collect::CollectError;
-pub use self::failure::{AgendaError, Cause, Current, Failure, Missing, Refused};
+pub use self::failure::{AgendaError, Cause, Current, Missing, Refused, TaskletFailure};
 pub use self::rendezvous::Round;
 pub use self::shutdown::Shutdown;
 pub use self::statistics::{PriorityStatistics, Statistics, Tally, WorkerStatistics};
-pub use self::tasklet::{About, Next, Priority, Tasklet, TaskletError};
+pub use self::tasklet::{Next, Priority, Tasklet, TaskletError, TaskletInfo};
 pub use self::worker::Worker;
 
 /// Tasklets of three priorities on worker threads. See the [module](self).
@@ -160,7 +160,7 @@ impl AgendaHandle {
     /// Whether it was shut down and refuses tasklets.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.intake.door() != Door::Open
+        self.inner.admission.admission_state() != AdmissionState::Open
     }
 }
 

@@ -1,7 +1,7 @@
 //! Code for either loop: runs on an [`EventLoop`] and on a [`MiniEventLoop`].
 //!
 //! [`AnyEventLoop`] owns one of the two, [`EventLoopHandle`] borrows one. Operations that only one of them
-//! supports return [`OnlyOn`] on the other.
+//! supports return [`WrongLoopKind`] on the other.
 
 mod handle;
 
@@ -12,26 +12,26 @@ use std::fmt;
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::StopReason;
 
+use crate::environment::Environment;
 use crate::error::LoopError;
 use crate::event_loop::EventLoop;
 use crate::handle::Handle;
 use crate::mini::MiniEventLoop;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
-use crate::surroundings::Surroundings;
 use crate::task::Task;
 
 /// The kind of loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Face {
+pub enum LoopKind {
     /// An [`EventLoop`], with a host.
     EventLoop,
     /// A [`MiniEventLoop`], without one.
     Mini,
 }
 
-impl fmt::Display for Face {
+impl fmt::Display for LoopKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EventLoop => "event loop",
@@ -43,13 +43,13 @@ impl fmt::Display for Face {
 /// This operation needs the other kind of loop. Nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} needs an {needs}, and this is a {got}")]
-pub struct OnlyOn {
+pub struct WrongLoopKind {
     /// The requested operation.
     pub what: &'static str,
     /// The kind of loop that supports it.
-    pub needs: Face,
+    pub needs: LoopKind,
     /// The kind of loop it was called on.
-    pub got: Face,
+    pub got: LoopKind,
 }
 
 /// Either loop, owned.
@@ -80,10 +80,10 @@ pub enum AnyEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
 impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     /// The kind of loop.
     #[must_use]
-    pub const fn face(&self) -> Face {
+    pub const fn kind(&self) -> LoopKind {
         match self {
-            Self::EventLoop(_) => Face::EventLoop,
-            Self::Mini(_) => Face::Mini,
+            Self::EventLoop(_) => LoopKind::EventLoop,
+            Self::Mini(_) => LoopKind::Mini,
         }
     }
 
@@ -139,8 +139,8 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
 
     /// Its environment variables and streams.
     #[must_use]
-    pub fn surroundings(&self) -> &Surroundings {
-        self.core().surroundings()
+    pub fn environment(&self) -> &Environment {
+        self.core().environment()
     }
 
     /// Counters since the loop began.
@@ -153,13 +153,15 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] if it is a mini loop.
-    pub fn as_event_loop(&mut self) -> Result<&mut EventLoop<T, C, P>, OnlyOn> {
+    /// [`WrongLoopKind`] if it is a mini loop.
+    pub fn as_event_loop(&mut self) -> Result<&mut EventLoop<T, C, P>, WrongLoopKind> {
         match self {
             Self::EventLoop(event_loop) => Ok(event_loop),
-            Self::Mini(_) => {
-                Err(OnlyOn { what: "the whole interface", needs: Face::EventLoop, got: Face::Mini })
-            }
+            Self::Mini(_) => Err(WrongLoopKind {
+                what: "the whole interface",
+                needs: LoopKind::EventLoop,
+                got: LoopKind::Mini,
+            }),
         }
     }
 
@@ -167,13 +169,15 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] if it is an [`EventLoop`].
-    pub fn as_mini(&mut self) -> Result<&mut MiniEventLoop<T, C, P>, OnlyOn> {
+    /// [`WrongLoopKind`] if it is an [`EventLoop`].
+    pub fn as_mini(&mut self) -> Result<&mut MiniEventLoop<T, C, P>, WrongLoopKind> {
         match self {
             Self::Mini(mini) => Ok(mini),
-            Self::EventLoop(_) => {
-                Err(OnlyOn { what: "the mini interface", needs: Face::Mini, got: Face::EventLoop })
-            }
+            Self::EventLoop(_) => Err(WrongLoopKind {
+                what: "the mini interface",
+                needs: LoopKind::Mini,
+                got: LoopKind::EventLoop,
+            }),
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use loop_probes::event::RefKind;
 use loop_probes::ids::IoSource;
 
-use crate::any::OnlyOn;
+use crate::any::WrongLoopKind;
 use crate::policy::PolicyError;
 use crate::poller::PollerError;
 use crate::scheduler::TimerGone;
@@ -61,7 +61,7 @@ pub enum LoopError {
     PoolClosed,
     /// The operation needs the other kind of loop.
     #[error(transparent)]
-    OnlyOn(#[from] OnlyOn),
+    WrongLoopKind(#[from] WrongLoopKind),
     /// A task that runs only once was given to something that runs it repeatedly.
     #[error("task {tag} runs only once, a {what} runs its task again and again: let `Task::again` copy it")]
     RunsOnce {

@@ -37,6 +37,7 @@ use loop_probes::recorder::{Recorder, Running};
 use self::core::Core;
 use self::tick::{Flow, Half};
 use crate::context::Context;
+use crate::environment::Environment;
 use crate::error::LoopError;
 use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
@@ -47,7 +48,6 @@ use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Ready};
 use crate::scheduler::Scheduler;
 use crate::slow::SlowLimit;
-use crate::surroundings::Surroundings;
 use crate::task::Task;
 use crate::validate::Validator;
 
@@ -181,7 +181,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(self.core.at, Running::Outside);
             if reason == StopReason::Shutdown {
                 // Leave nothing of the run in the ring, whatever happens to the process now.
-                self.core.recorder.relieve();
+                self.core.recorder.pause_to_drain();
             }
         }
         ended
@@ -345,8 +345,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Environment variables and streams of the tools that run on it.
     #[must_use]
-    pub fn surroundings(&self) -> &Surroundings {
-        self.core.surroundings()
+    pub fn environment(&self) -> &Environment {
+        self.core.environment()
     }
 
     /// The recorder.

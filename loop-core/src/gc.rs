@@ -298,7 +298,7 @@ impl GcController {
     /// Notices for the next check, in the order in which it handles them.
     pub fn notices(&self) -> impl Iterator<Item = GcReason> + use<> {
         let notices = [(self.requested, GcReason::Requested), (self.pressure, GcReason::Pressure)];
-        notices.into_iter().filter_map(|(is_told, reason)| is_told.then_some(reason))
+        notices.into_iter().filter_map(|(is_noticed, reason)| is_noticed.then_some(reason))
     }
 
     /// The part of a snapshot besides the [notices](Self::notices).

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loop_probes::ids::{SourceId, Ticks};
 
-use crate::agenda::{self, keep::Keep};
+use crate::agenda::{self, keep_alive::AgendaKeepAlive};
 use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue};
 use crate::shutdown::Shutdown;
@@ -45,7 +45,7 @@ const NOT_ASKED: u64 = u64::MAX;
 pub(crate) struct Shared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
     /// Count of tasklets that keep the loop alive.
-    pub(crate) agenda: Arc<Keep>,
+    pub(crate) agenda: Arc<AgendaKeepAlive>,
     /// Shared with the other sources of news: the agenda, and wakers of futures.
     pub(crate) wake_up: Arc<WakeUp>,
     clock: RecordClock,
@@ -66,7 +66,7 @@ impl<R> Shared<R> {
         let wake_up = Arc::new(WakeUp::new(waker));
         Self {
             queue: ConcurrentQueue::new(),
-            agenda: Arc::new(Keep::new(Arc::clone(&wake_up))),
+            agenda: Arc::new(AgendaKeepAlive::new(Arc::clone(&wake_up))),
             wake_up,
             clock,
             recording: AtomicBool::new(recording),
@@ -253,7 +253,7 @@ impl<T: Task> Handle<T> {
     }
 
     /// The shared counter of its agendas' tasklets.
-    pub(crate) fn agenda_keep(&self) -> Arc<Keep> {
+    pub(crate) fn agenda_keep(&self) -> Arc<AgendaKeepAlive> {
         Arc::clone(&self.shared.agenda)
     }
 

@@ -24,7 +24,7 @@
 //! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
 //! | `policy.rs`, `policy/` | the differences between loop designs, as data: including the order of a turn |
 //! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | waiting work, one kind per file |
-//! | `mini.rs`, `any.rs`, `any/`, `surroundings.rs` | the loop without a host, either loop, the environment of tools |
+//! | `mini.rs`, `any.rs`, `any/`, `environment.rs` | the loop without a host, either loop, the environment of tools |
 //! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, or one of ours), and ours from others |
 //! | `handle.rs`, `handle/`, `wake_up.rs` | access from other threads |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
@@ -44,6 +44,7 @@
 pub mod agenda;
 pub mod any;
 mod context;
+pub mod environment;
 mod error;
 pub mod event_loop;
 pub mod future;
@@ -66,7 +67,6 @@ pub mod shutdown;
 pub mod signal;
 pub mod sim;
 mod slow;
-pub mod surroundings;
 pub mod task;
 pub mod timer;
 pub mod validate;
@@ -82,8 +82,9 @@ mod book {
     struct WritingALoop;
 }
 
-pub use any::{AnyEventLoop, EventLoopHandle, Face, OnlyOn};
+pub use any::{AnyEventLoop, EventLoopHandle, LoopKind, WrongLoopKind};
 pub use context::{Context, IoOptions, IoReadiness};
+pub use environment::Environment;
 pub use error::LoopError;
 pub use event_loop::{Builder, EventLoop, Metrics};
 pub use future::{FutureOptions, JoinHandle, LocalHandle};
@@ -97,7 +98,6 @@ pub use queue::concurrent::Closed;
 pub use run_loop::RunLoop;
 pub use scheduler::{Scheduler, TimerHandle};
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
-pub use surroundings::Surroundings;
 pub use task::tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
 pub use timer::Timer;

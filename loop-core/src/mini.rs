@@ -10,15 +10,15 @@ use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::StopReason;
 use loop_probes::ids::{TaskId, Timestamp};
 
-use crate::any::{Face, OnlyOn};
+use crate::any::{LoopKind, WrongLoopKind};
 use crate::context::Context;
+use crate::environment::Environment;
 use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::handle::Handle;
 use crate::policy::PollRule;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
-use crate::surroundings::Surroundings;
 use crate::task::Task;
 
 /// A loop without a script host. See the [module](self).
@@ -59,7 +59,7 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// The errors of [`build`](Self::build), and [`LoopError::OnlyOn`] if a host was given.
+    /// The errors of [`build`](Self::build), and [`LoopError::WrongLoopKind`] if a host was given.
     pub fn build_mini(self) -> Result<MiniEventLoop<T>, LoopError> {
         Ok(MiniEventLoop { event_loop: self.mini()?.build()? })
     }
@@ -68,7 +68,7 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::OnlyOn`] if a host was given.
+    /// [`LoopError::WrongLoopKind`] if a host was given.
     pub fn build_mini_on<C, P>(self, clock: C, poller: P) -> Result<MiniEventLoop<T, C, P>, LoopError>
     where
         C: Clock + Clone + Send + Sync + 'static,
@@ -80,9 +80,9 @@ impl<T: Task> Builder<T> {
     fn mini(mut self) -> Result<Self, LoopError> {
         if self.has_host() {
             let what = "a script host";
-            return Err(OnlyOn { what, needs: Face::EventLoop, got: Face::Mini }.into());
+            return Err(WrongLoopKind { what, needs: LoopKind::EventLoop, got: LoopKind::Mini }.into());
         }
-        self.face = Face::Mini;
+        self.kind = LoopKind::Mini;
         self.policy.get_or_insert_with(crate::Policy::mini).poll = PollRule::WhenNoTask;
         Ok(self)
     }
@@ -159,8 +159,8 @@ impl<T: Task, C: Clock, P: Poller> MiniEventLoop<T, C, P> {
 
     /// Its environment variables and streams.
     #[must_use]
-    pub fn surroundings(&self) -> &Surroundings {
-        self.event_loop.surroundings()
+    pub fn environment(&self) -> &Environment {
+        self.event_loop.environment()
     }
 
     /// The underlying loop, for inspection: what is pending, counters, clock, recorder.

@@ -1,8 +1,8 @@
 //! Re-execution: starts a loop in a recorded state and feeds it from a record.
 //!
-//! Nothing here makes decisions, and no loop that serves a program needs it. [`State`] is the content of a snapshot,
+//! Nothing here makes decisions, and no loop that serves a program needs it. [`LoopState`] is the content of a snapshot,
 //! with tasks that stand for the recorded ones; [`EventLoop::restore`](crate::EventLoop::restore) puts a new loop
-//! into that state. [`Outside`] injects what other threads had sent, at the moment at which the loop had seen it;
+//! into that state. [`ExternalEvents`] injects what other threads had sent, at the moment at which the loop had seen it;
 //! [`Replay`] performs, within a callback, the few recorded operations that [`Context`] does not offer.
 
 mod state;
@@ -10,7 +10,7 @@ mod state;
 #[cfg(not(loom))]
 mod tests;
 
-pub use state::{QueuedState, Restored, SourceState, State, TimerState};
+pub use state::{LoopState, QueuedState, Restored, SourceState, TimerState};
 
 use std::fmt;
 use std::sync::Arc;
@@ -83,11 +83,11 @@ impl std::ops::BitOrAssign for Flags {
 
 /// Injects external events. None of them wakes the loop, which is fed while it runs, except the end of the last
 /// tasklet.
-pub struct Outside<T: Task> {
+pub struct ExternalEvents<T: Task> {
     shared: Arc<Shared<T::Remote>>,
 }
 
-impl<T: Task> Outside<T> {
+impl<T: Task> ExternalEvents<T> {
     pub(crate) const fn new(shared: Arc<Shared<T::Remote>>) -> Self {
         Self { shared }
     }
@@ -133,13 +133,13 @@ impl<T: Task> Outside<T> {
     }
 }
 
-impl<T: Task> Clone for Outside<T> {
+impl<T: Task> Clone for ExternalEvents<T> {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.shared))
     }
 }
 
-impl<T: Task> fmt::Debug for Outside<T> {
+impl<T: Task> fmt::Debug for ExternalEvents<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outside").finish_non_exhaustive()
     }
@@ -274,7 +274,7 @@ impl<T: Task> Replay<'_, '_, T> {
     }
 
     /// Records a span or a mark of the program's own that ends now.
-    pub fn tell(&mut self, event: Event<Ticks>) {
+    pub fn emit(&mut self, event: Event<Ticks>) {
         self.cx.stamp();
         if self.cx.core.on {
             self.cx.core.record(event);

@@ -107,7 +107,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     /// if called from one of its own callbacks, and any error of the loop.
     pub fn pump(&self, timeout: Duration) -> Result<bool, PumpError> {
         let handled = self.turn(timeout);
-        self.tell_readiness();
+        self.wake_run();
         handled
     }
 
@@ -119,7 +119,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     pub fn pump_from<T: Task>(&self, cx: &mut Context<'_, T>, timeout: Duration) -> Result<bool, PumpError> {
         let timeout = cx.next_wait().map_or(timeout, |wait| wait.min(timeout));
         let handled = self.recorded(cx, timeout, false);
-        self.tell_readiness();
+        self.wake_run();
         handled
     }
 
@@ -181,7 +181,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     /// [`PumpError::Reentered`] if called from one of its own callbacks.
     pub fn with<R>(&self, f: impl FnOnce(&mut F) -> R) -> Result<R, PumpError> {
         let returned = f(&mut *self.enter()?);
-        self.tell_readiness();
+        self.wake_run();
         Ok(returned)
     }
 
@@ -190,7 +190,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     }
 
     /// Wakes a run that waits for readiness after the foreign loop was changed without it.
-    fn tell_readiness(&self) {
+    fn wake_run(&self) {
         if self.shared.running.is_by_readiness()
             && let Ok(mut foreign) = self.enter()
         {

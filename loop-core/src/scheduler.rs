@@ -48,7 +48,7 @@ pub struct PollPlan {
 
 /// External state right before a poll, as seen by the loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outside {
+pub struct ExternalState {
     /// Other threads posted, or asked to stop.
     pub posted: bool,
     /// Signals are in the ring.
@@ -203,7 +203,7 @@ impl<T: Task> Scheduler<T> {
         match task {
             Body::Task(task) => self.resolve(task.tag()),
             // Tasks that are not the application's own are queued with their tag.
-            Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::Told(_) => Tag(0),
+            Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::FailureReport(_) => Tag(0),
         }
     }
 
@@ -385,7 +385,7 @@ impl<T: Task> Scheduler<T> {
 
     /// How long the next poll may wait. `watches_heap` includes the GC controller's timers.
     #[must_use]
-    pub fn plan_poll(&mut self, now: Timestamp, outside: Outside, watches_heap: bool) -> PollPlan {
+    pub fn plan_poll(&mut self, now: Timestamp, outside: ExternalState, watches_heap: bool) -> PollPlan {
         if self.has_work()
             || outside.posted
             || outside.signals

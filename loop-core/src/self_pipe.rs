@@ -31,7 +31,7 @@ pub use self::processes::{ProcessEnd, ProcessQueue};
 pub use self::report::Report;
 
 use self::processes::Processes;
-use self::state::State;
+use self::state::Settings;
 use crate::agenda::{AgendaHandle, CollectError};
 use crate::context::{Context, IoOptions};
 use crate::error::LoopError;
@@ -119,7 +119,7 @@ type Wrap<T> = Rc<dyn Fn(Any<T>) -> T>;
 #[must_use = "a self-pipe takes commands once it is open"]
 pub struct SelfPipe<T: Task> {
     wrap: Wrap<T>,
-    state: State<T>,
+    state: Settings<T>,
     processes: Option<Processes<T>>,
 }
 
@@ -128,7 +128,7 @@ impl<T: Task> SelfPipe<T> {
     /// [`Any`].
     pub fn new(wrap: impl Fn(Any<T>) -> T + 'static) -> Self {
         let wrap: Wrap<T> = Rc::new(wrap);
-        Self { state: State::new(Rc::clone(&wrap)), wrap, processes: None }
+        Self { state: Settings::new(Rc::clone(&wrap)), wrap, processes: None }
     }
 
     /// The agenda to include in reports, and whose workers meet for a collection.
@@ -150,8 +150,11 @@ impl<T: Task> SelfPipe<T> {
     }
 
     /// Called with the outcome of each collection, on an unspecified thread.
-    pub fn on_collected(mut self, hear: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static) -> Self {
-        self.state.collector.hear = Arc::new(hear);
+    pub fn on_collected(
+        mut self,
+        observer: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static,
+    ) -> Self {
+        self.state.collector.observer = Arc::new(observer);
         self
     }
 

@@ -55,9 +55,9 @@ struct Script {
 
 /// Wakes a virtual poller; the only part of the world that other threads may touch.
 #[derive(Debug, Default)]
-struct Bell(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Bell {
+impl Wake for WakeFlag {
     fn wake(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -82,7 +82,7 @@ impl Wake for Bell {
 #[derive(Clone)]
 pub struct Sim {
     clock: SimClock,
-    bell: Arc<Bell>,
+    wake_flag: Arc<WakeFlag>,
     script: Rc<RefCell<Script>>,
     pool: Rc<RefCell<pool::Plan>>,
 }
@@ -93,7 +93,7 @@ impl Sim {
     pub fn new() -> Self {
         Self {
             clock: SimClock::new(),
-            bell: Arc::default(),
+            wake_flag: Arc::default(),
             script: Rc::default(),
             pool: Rc::new(RefCell::new(pool::Plan::default())),
         }
@@ -130,8 +130,8 @@ impl Sim {
 
     /// Wakes the loop at that time.
     pub fn wake_at(&self, elapsed: Duration) {
-        let bell = Arc::clone(&self.bell);
-        self.at(elapsed, move || bell.wake());
+        let wake_flag = Arc::clone(&self.wake_flag);
+        self.at(elapsed, move || wake_flag.wake());
     }
 
     /// Makes `source` ready at that time: reported once, to the first poll that asks for it.
@@ -145,10 +145,11 @@ impl Sim {
 
     /// Makes a signal arrive at that time.
     pub fn signal_at(&self, elapsed: Duration, signo: u8) {
-        let (script, bell, clock) = (Rc::clone(&self.script), Arc::clone(&self.bell), self.clock.clone());
+        let (script, wake_flag, clock) =
+            (Rc::clone(&self.script), Arc::clone(&self.wake_flag), self.clock.clone());
         self.at(elapsed, move || {
             signals::arrive(&mut script.borrow_mut(), signo, &clock);
-            bell.wake();
+            wake_flag.wake();
         });
     }
 
@@ -197,8 +198,8 @@ impl Sim {
     }
 
     fn waker(&self) -> Waker {
-        let bell: Arc<dyn Wake> = Arc::<Bell>::clone(&self.bell);
-        Waker::new(bell)
+        let wake_flag: Arc<dyn Wake> = Arc::<WakeFlag>::clone(&self.wake_flag);
+        Waker::new(wake_flag)
     }
 }
 

@@ -15,18 +15,18 @@
 //! | `timer/key.rs` | the key of a timer |
 //! | `timer/fired.rs` | the queue's result types |
 //! | `timer/slab.rs` | storage of timers |
-//! | `timer/wheel.rs`, `timer/bag.rs` | due order: a hierarchical wheel; the contents of one of its slots |
-//! | `timer/line.rs` | arming order |
+//! | `timer/wheel.rs`, `timer/slot.rs` | due order: a hierarchical wheel; the contents of one of its slots |
+//! | `timer/arming_order.rs` | arming order |
 //! | `timer/script.rs` | the delays of scripts |
 //! | `timer/due.rs` | due order: the wheel, and the timers taken from it by the running pass, sorted |
 
-mod bag;
+mod arming_order;
 mod due;
 mod fired;
 mod key;
-mod line;
 mod script;
 mod slab;
+mod slot;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -37,10 +37,10 @@ use std::time::Duration;
 
 use loop_probes::ids::{TimerId, Timestamp};
 
+use arming_order::ArmingOrder;
 use due::ByDue;
 pub use fired::{Armed, Finished, Fired, Pass};
 pub use key::Timer;
-use line::Line;
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 use slab::{Arming, Slab};
 
@@ -99,7 +99,7 @@ pub enum Order {
 #[derive(Debug)]
 enum Store {
     ByDue(Box<ByDue>),
-    ByArming(Line),
+    ByArming(ArmingOrder),
 }
 
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl<T> TimerQueue<T> {
             slab: Slab::default(),
             waiting: match order {
                 Order::Due => Store::ByDue(Box::default()),
-                Order::Arming => Store::ByArming(Line::default()),
+                Order::Arming => Store::ByArming(ArmingOrder::default()),
             },
             passes: 0,
             next_id: 1,

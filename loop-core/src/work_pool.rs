@@ -172,5 +172,5 @@ pub trait Pool<R> {
     fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R>;
 
     /// Stops waiting for workers that a shutdown left in a job, even when the pool is dropped.
-    fn let_go(&mut self);
+    fn detach(&mut self);
 }

@@ -27,7 +27,7 @@ fn a04_first_in_first_out_within_a_priority() {
     for number in 0..100 {
         agenda.add(ran.tasklet(number.to_string(), Normal)).unwrap();
     }
-    held.let_go();
+    held.release();
     finish(&mut agenda);
     assert_eq!(ran.names(), (0..100).map(|number| number.to_string()).collect::<Vec<_>>());
 }
@@ -48,7 +48,7 @@ fn a04_high_then_normal_then_low_looked_at_again_for_every_fetch() {
     }
     agenda.add(ran.tasklet("low", Low)).unwrap();
     agenda.add(ran.tasklet("high", High)).unwrap();
-    held.let_go();
+    held.release();
     finish_when(&mut agenda, 9);
     let expected = ["high", "brought by normal", "beside normal", "brought by low", "low", "beside low"];
     assert_eq!(ran.names(), expected);
@@ -62,7 +62,7 @@ fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
             let mut agenda = Agenda::builder().workers(4).build().unwrap();
             let (handle, ran) = (agenda.handle(), Ran::default());
             let mut others: Vec<_> = (0..3).map(|_| hold(&handle)).collect();
-            let (told, adds) = channel();
+            let (reporter, adds) = channel();
             let (go, wait) = channel::<()>();
             let logs = ran.clone();
             // The fourth worker adds tasklets and stays blocked.
@@ -75,14 +75,14 @@ fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
                         worker.agenda().add(tasklet)?
                     };
                 }
-                told.send(())?;
+                reporter.send(())?;
                 let _ = wait.recv();
                 Ok(())
             });
             agenda.add(adder).unwrap();
             next(&adds);
             // One of the other workers continues, and is the only one that looks.
-            others.pop().unwrap().let_go();
+            others.pop().unwrap().release();
             while agenda.statistics().tally.run < 4 {
                 std::thread::yield_now();
             }
@@ -92,7 +92,7 @@ fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
                 "low local {low_is_local}, high local {high_is_local}"
             );
             go.send(()).unwrap();
-            others.into_iter().for_each(kit::Held::let_go);
+            others.into_iter().for_each(kit::Held::release);
             finish(&mut agenda);
         }
     }
@@ -110,9 +110,9 @@ fn a04_the_starvation_of_low_is_visible() {
     let statistics = agenda.statistics();
     let waiting = [High, Normal, Low].map(|priority| statistics.of(priority).unwrap().waiting);
     assert_eq!(waiting, [50, 0, 1]);
-    held.let_go();
+    held.release();
     finish(&mut agenda);
-    let added = pick!(recorded.desk(), Event::AgendaAdded { priority, depth, .. } => (priority, depth));
+    let added = pick!(recorded.external(), Event::AgendaAdded { priority, depth, .. } => (priority, depth));
     assert_eq!(added[1], (Low, 1));
     assert_eq!(added[2..], (1..=50).map(|depth| (High, depth)).collect::<Vec<_>>());
     let events = recorded.worker(0);
@@ -133,17 +133,17 @@ fn a04a_a_tasklet_knows_when_it_was_created_its_priority_its_label_and_its_runs(
     let task = agenda
         .add(
             Tasklet::repeat("metadata", move |worker| {
-                sender.send(*worker.about()).unwrap();
-                Ok::<_, std::fmt::Error>(if worker.about().runs < 3 { Next::Again } else { Next::Done })
+                sender.send(*worker.info()).unwrap();
+                Ok::<_, std::fmt::Error>(if worker.info().runs < 3 { Next::Again } else { Next::Done })
             })
             .priority(Low),
         )
         .unwrap();
     finish_when(&mut agenda, 3);
     let seen: Vec<_> = receiver.iter().collect();
-    assert_eq!(seen.iter().map(|about| about.runs).collect::<Vec<_>>(), [1, 2, 3]);
-    assert!(seen.iter().all(|about| (about.task, about.label, about.priority) == (task, "metadata", Low)));
-    assert!(seen.iter().all(|about| about.created == seen[0].created && about.queued >= about.created));
+    assert_eq!(seen.iter().map(|info| info.runs).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(seen.iter().all(|info| (info.task, info.label, info.priority) == (task, "metadata", Low)));
+    assert!(seen.iter().all(|info| info.created == seen[0].created && info.queued >= info.created));
     assert!(seen[2].queued > seen[0].queued, "it was put into the queue again");
     let statistics = agenda.statistics();
     assert_eq!((statistics.added, statistics.tally.run), (3, 3));
@@ -163,13 +163,13 @@ fn a04a_what_runs_again_goes_behind_those_that_wait() {
     let held = hold(&agenda.handle());
     let log = ran.clone();
     let again = Tasklet::repeat("again", move |worker| {
-        let run = worker.about().runs;
+        let run = worker.info().runs;
         worker.add(log.tasklet(format!("added in run {run}"), Normal))?;
         Ok::<_, loop_core::agenda::Refused>(if run < 3 { Next::Again } else { Next::Done })
     });
     agenda.add(again).unwrap();
     agenda.add(ran.tasklet("waited", Normal)).unwrap();
-    held.let_go();
+    held.release();
     finish_when(&mut agenda, 8);
     assert_eq!(ran.names(), ["waited", "added in run 1", "added in run 2", "added in run 3"]);
 }
@@ -182,7 +182,7 @@ fn a04a_a_failure_without_an_owner_is_recorded_and_counted() {
     agenda.add(Tasklet::once("panics", |_| -> Done { panic!("out of bounds") })).unwrap();
     finish(&mut agenda);
     let statistics = agenda.statistics();
-    assert_eq!((statistics.tally.run, statistics.tally.failed, statistics.unheard), (2, 2, 2));
+    assert_eq!((statistics.tally.run, statistics.tally.failed, statistics.unreported), (2, 2, 2));
     let events = recorded.worker(0);
     let outcomes = pick!(events, Event::AgendaRan { tag, outcome, .. } => (name(tag), outcome));
     assert_eq!(outcomes, [("fails".into(), Outcome::Failed), ("panics".into(), Outcome::Panicked)]);
@@ -194,23 +194,23 @@ fn a04a_a_failure_goes_to_its_owner_with_what_is_known() {
     let (sender, failures) = channel();
     let mut agenda = one_worker();
     let held = hold(&agenda.handle());
-    let told = sender.clone();
-    let fails = Tasklet::repeat("fails at last", |worker| match worker.about().runs {
+    let reporter = sender.clone();
+    let fails = Tasklet::repeat("fails at last", |worker| match worker.info().runs {
         2 => Err("no such page"),
         _ => Ok(Next::Again),
     });
-    agenda.add(fails.on_failure(move |failure| told.send(failure).is_ok()).priority(Low)).unwrap();
+    agenda.add(fails.on_failure(move |failure| reporter.send(failure).is_ok()).priority(Low)).unwrap();
     let panics = Tasklet::once("panics", |_| -> Done { panic!("out of bounds") });
     agenda.add(panics.on_failure(move |failure| sender.send(failure).is_ok())).unwrap();
-    held.let_go();
+    held.release();
     let failure = next(&failures);
     assert!(matches!(&failure.cause, Cause::Panicked { message } if message == "out of bounds"), "{failure}");
     let failure = next(&failures);
     let text = "tasklet fails at last #2 failed in run 2 on worker 0: no such page";
     assert_eq!(failure.to_string(), text);
-    assert_eq!((failure.about.priority, failure.worker), (Low, 0));
+    assert_eq!((failure.info.priority, failure.worker), (Low, 0));
     finish(&mut agenda);
-    assert_eq!(agenda.statistics().unheard, 0);
+    assert_eq!(agenda.statistics().unreported, 0);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a05_a_panicking_tasklet_an_error_that_panics_and_an_owner_that_panics_end_no_
     finish(&mut agenda);
     assert_eq!(ran.names(), ["still here"]);
     let statistics = agenda.statistics();
-    assert_eq!((statistics.tally.run, statistics.tally.failed, statistics.unheard), (5, 4, 4));
+    assert_eq!((statistics.tally.run, statistics.tally.failed, statistics.unreported), (5, 4, 4));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a05_a_worker_is_idle_or_runs_and_says_so() {
     assert_eq!(worker.state, WorkerPhase::Run);
     let current = worker.current.unwrap();
     assert_eq!((current.task.0, &*current.label), (1, "held"));
-    held.let_go();
+    held.release();
     finish(&mut agenda);
     let worker = agenda.statistics().workers.remove(0);
     assert_eq!((worker.state, worker.current), (WorkerPhase::Idle, None));
@@ -280,7 +280,7 @@ fn a07_what_a_busy_worker_has_for_itself_is_stolen_by_others_oldest_first() {
     let (handle, ran) = (agenda.handle(), Ran::default());
     let other = hold(&handle);
     let thief = other.worker;
-    let (told, added) = channel();
+    let (reporter, added) = channel();
     let (go, wait) = channel::<()>();
     let log = ran.clone();
     agenda
@@ -288,13 +288,13 @@ fn a07_what_a_busy_worker_has_for_itself_is_stolen_by_others_oldest_first() {
             for number in 0..5 {
                 worker.add(log.tasklet(number.to_string(), Normal))?;
             }
-            told.send(worker.index())?;
+            reporter.send(worker.index())?;
             let _ = wait.recv();
             Ok(())
         }))
         .unwrap();
     assert_ne!(next(&added), thief);
-    other.let_go();
+    other.release();
     while agenda.statistics().tally.run < 6 {
         std::thread::yield_now();
     }
@@ -315,7 +315,7 @@ fn a07_tasklets_that_add_tasklets_do_not_keep_those_waiting_that_came_from_outsi
             Ok::<_, std::fmt::Error>(if worker.is_closing() { Next::Done } else { Next::Again })
         }))
         .unwrap();
-    held.let_go();
+    held.release();
     while agenda.statistics().tally.run < 100 {
         std::thread::yield_now();
     }
@@ -323,7 +323,7 @@ fn a07_tasklets_that_add_tasklets_do_not_keep_those_waiting_that_came_from_outsi
     while ran.names().is_empty() {
         std::thread::yield_now();
     }
-    other.let_go();
+    other.release();
     let end = agenda.shutdown(loop_core::work_pool::Pending::Finish, Some(kit::FOREVER));
     assert!(end.unjoined.is_empty());
 }
@@ -360,7 +360,10 @@ fn a08_statistics_are_exact_under_8_producers_and_8_workers() {
     finish_when(&mut agenda, total);
     let statistics = agenda.statistics();
     assert_eq!(statistics.added, total);
-    assert_eq!((statistics.tally.run, statistics.tally.failed, statistics.unheard), (total, failed, failed));
+    assert_eq!(
+        (statistics.tally.run, statistics.tally.failed, statistics.unreported),
+        (total, failed, failed)
+    );
     assert!(statistics.pending.is_empty() && statistics.priorities.iter().all(|of| of.waiting == 0));
     let by_priority: Vec<_> = statistics.priorities.iter().map(|of| (of.added, of.tally.run)).collect();
     // 500 splits into 167, 167 and 166; 50 of each producer's were added by tasklets, as Normal.
@@ -378,7 +381,7 @@ fn a08_statistics_are_exact_under_8_producers_and_8_workers() {
     assert_eq!(add(statistics.workers.iter().map(|worker| worker.tally).collect()), whole);
     assert_eq!(add(statistics.priorities.iter().map(|of| of.tally).collect()), whole);
     // The rings agree.
-    let mut added = pick!(recorded.desk(), Event::AgendaAdded { .. } => ()).len() as u64;
+    let mut added = pick!(recorded.external(), Event::AgendaAdded { .. } => ()).len() as u64;
     let (mut run, mut waited, mut ran_ns) = (0, 0, 0);
     for worker in 0..8 {
         for (at, event) in recorded.stamped_worker(worker) {

@@ -16,8 +16,6 @@ mod determinism;
 #[cfg(test)]
 mod dispatch;
 #[cfg(test)]
-mod faces;
-#[cfg(test)]
 mod futures;
 #[cfg(test)]
 mod futures_work;
@@ -33,6 +31,8 @@ mod io;
 mod keep_alive;
 #[cfg(test)]
 mod kept;
+#[cfg(test)]
+mod loop_kinds;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn b12_true_keeps_it_for_the_next_drain_and_false_removes_it() {
     assert_eq!(world.turn(), ["one", "flush", "two", "flush", "three"]);
     let events = world.events();
     assert_eq!(pick!(events, Event::DeferredRan { ran, kept, .. } => (ran, kept)), [(1, 1), (1, 0)]);
-    assert_eq!(pick!(events, Event::InputReturned { value, .. } => value), [1], "false is not told");
+    assert_eq!(pick!(events, Event::InputReturned { value, .. } => value), [1], "false is not reported");
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn chain(cx: &mut Cx<'_>, log: &Log, left: u32) {
 /// Callbacks of every kind each post a chain of three deferred callbacks, while a timer is due much later.
 #[test]
 fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
-    type Brings = fn(&mut World, &Log);
-    let brings: [(&str, Brings); 6] = [
+    type Cause = fn(&mut World, &Log);
+    let causes: [(&str, Cause); 6] = [
         ("a task", |world, log| {
             let log = log.clone();
             world.post(Builtin::once("task", move |cx| chain(cx, &log, 3)));
@@ -166,11 +166,11 @@ fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
     policies.push(Policy::builder("late").drain(DrainRule::AfterEveryPass).build().unwrap());
     policies.push(Policy::builder("tight").tasks_per_tick(1).build().unwrap());
     for policy in policies {
-        for (name, bring) in brings {
+        for (name, cause) in causes {
             let mut world = World::with_policy(policy.clone());
             let log = world.log.clone();
             world.lp.with(|cx| cx.set_timeout(ms(300), Builtin::once("far", |cx| cx.stop())));
-            bring(&mut world, &log);
+            cause(&mut world, &log);
             world.lp.run_until(world.sim.clock().now().plus_ns(10_000_000)).unwrap();
             assert_eq!(log.take(), ["link 3", "link 2", "link 1"], "policy {}, {name}", policy.name);
             let ended = world.lp.run().unwrap();

@@ -179,23 +179,23 @@ fn e04_a_future_of_any_task_type_need_not_be_send() {
             TagOf::Own(0)
         }
         fn run(self, _: &mut Context<'_, Self>) {
-            let Self::Tell(told) = self;
-            told.set(told.get() + 1);
+            let Self::Tell(calls) = self;
+            calls.set(calls.get() + 1);
         }
         fn from_remote((): ()) -> Self {
             Self::Tell(Rc::default())
         }
     }
     let mut event_loop = EventLoop::<Mine>::new().unwrap();
-    let told = Rc::new(Cell::new(0));
-    let inside = Rc::clone(&told);
+    let calls = Rc::new(Cell::new(0));
+    let inside = Rc::clone(&calls);
     event_loop.spawn("mine", |lp: LocalHandle<Mine>| async move {
         lp.post(Mine::Tell(Rc::clone(&inside)));
         lp.yield_now().await;
         inside.set(inside.get() + 10);
     });
     event_loop.run().unwrap();
-    assert_eq!(told.get(), 11);
+    assert_eq!(calls.get(), 11);
 }
 
 /// Reports when it is dropped.

@@ -215,18 +215,18 @@ fn b17_a_loop_that_would_wait_is_woken_for_what_ran_since_the_last_measurement()
 /// Runs in a process of its own: the environment is shared by all tests of this one.
 #[test]
 fn b16_the_environment_sets_the_interval_and_the_switch() {
-    const TOLD: &str = "LOOP_CORE_TEST_TOLD";
-    if let Some(told) = std::env::var_os(TOLD) {
+    const MODE: &str = "LOOP_CORE_TEST_TOLD";
+    if let Some(mode) = std::env::var_os(MODE) {
         let policy = Policy::bun().with_env().unwrap();
-        assert_eq!((policy.gc.fast_ns, policy.gc.enabled), (250_000_000, told != "off"));
+        assert_eq!((policy.gc.fast_ns, policy.gc.enabled), (250_000_000, mode != "off"));
         return;
     }
-    for told in ["on", "off"] {
+    for mode in ["on", "off"] {
         let own = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "gc::b16_the_environment_sets_the_interval_and_the_switch"])
-            .env(TOLD, told)
+            .env(MODE, mode)
             .env("LOOP_GC_TIMER_INTERVAL", "250")
-            .env("LOOP_GC_TIMER_DISABLE", if told == "off" { "1" } else { "" })
+            .env("LOOP_GC_TIMER_DISABLE", if mode == "off" { "1" } else { "" })
             .output()
             .unwrap();
         let out = String::from_utf8_lossy(&own.stdout);

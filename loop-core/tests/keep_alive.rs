@@ -156,7 +156,7 @@ fn l10_counters_tell_ticks_tasks_and_idle_time() {
 }
 
 #[test]
-fn l10_readiness_that_waited_for_the_loop_is_told_from_readiness_that_the_loop_waited_for() {
+fn l10_readiness_that_waited_for_the_loop_is_distinguished_from_awaited_readiness() {
     let mut world = World::new();
     let (log, source) = (world.log.clone(), SimSource::new());
     world.lp.with(|cx| cx.register(source.clone(), Interest::READABLE, log.repeat("io", |_| ()))).unwrap();

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 
 use crate::invariants;
-use program::{Happening, Program, any_program};
+use program::{ExternalEvent, Program, any_program};
 use real::Running;
 use reference::{Ended, Model};
 
@@ -26,7 +26,7 @@ fn compare(policy: &Policy, program: &Program) -> Result<(), TestCaseError> {
     let mut program = program.clone();
     let needs_stop = policy.exit == ExitRule::OnlyStopped || policy.poll_timeout_default.is_some();
     if needs_stop {
-        program.world.push((LAST_STOP_MS, Happening::Stop));
+        program.world.push((LAST_STOP_MS, ExternalEvent::Stop));
     }
     let mut model = Model::new(policy.clone(), &program);
     let mut running = Running::new(policy.clone(), &program);

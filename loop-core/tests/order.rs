@@ -283,7 +283,7 @@ fn b02_a_poll_does_not_wait_where_the_host_has_microtasks() {
 }
 
 #[test]
-fn b05_the_event_names_the_last_callback_and_debug_builds_panic_unless_told_otherwise() {
+fn b05_the_event_names_the_last_callback_and_debug_builds_panic_by_default() {
     let by_default = if cfg!(debug_assertions) { Validation::Panic } else { Validation::Record };
     assert!(Policy::NAMES.iter().all(|name| Policy::by_name(name).unwrap().validation == by_default));
     let (recorder, capture) = Recorder::capture();

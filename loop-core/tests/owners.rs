@@ -85,13 +85,13 @@ fn e01_a_failing_listener_stops_the_loop_with_its_error() {
 }
 
 #[test]
-fn e01_an_owner_is_told_what_failed() {
+fn e01_an_owner_is_notified_of_the_failure() {
     let mut world = World::new();
-    let (source, told) = (SimSource::new(), Rc::new(RefCell::new(Vec::new())));
-    let log = Rc::clone(&told);
+    let (source, seen) = (SimSource::new(), Rc::new(RefCell::new(Vec::new())));
+    let log = Rc::clone(&seen);
     world.lp.with(|cx| {
         let owner = Builtin::repeat("owner", move |cx: &mut Cx<'_>| {
-            let failure = cx.failure().expect("it is told").clone();
+            let failure = cx.failure().expect("it is reported").clone();
             log.borrow_mut().push((failure.what, failure.name, failure.message));
         });
         let options = IoOptions::new("peer 7").on_error(OnError::Tell(owner));
@@ -103,7 +103,7 @@ fn e01_an_owner_is_told_what_failed() {
     }
     world.lp.run_for(ms(5)).unwrap();
     let expected = (RefKind::Io, "peer 7".to_owned(), "it failed".to_owned());
-    assert_eq!(*told.borrow(), [expected.clone(), expected]);
+    assert_eq!(*seen.borrow(), [expected.clone(), expected]);
     let events = world.events();
     let calls = pick!(events, Event::IoReady { task, .. } => Some(task));
     let parents = pick!(events, Event::TaskQueued { parent, .. } => parent);
@@ -111,10 +111,10 @@ fn e01_an_owner_is_told_what_failed() {
 }
 
 #[test]
-fn e01_an_owner_that_runs_once_is_told_once() {
+fn e01_an_owner_that_runs_once_is_notified_once() {
     let mut world = World::new();
-    let (source, told) = (SimSource::new(), Rc::new(Cell::new(0)));
-    let count = Rc::clone(&told);
+    let (source, seen) = (SimSource::new(), Rc::new(Cell::new(0)));
+    let count = Rc::clone(&seen);
     world.lp.with(|cx| {
         let owner = Builtin::once("owner", move |_| count.set(count.get() + 1));
         let options = IoOptions::new("peer").on_error(OnError::Tell(owner));
@@ -124,7 +124,7 @@ fn e01_an_owner_that_runs_once_is_told_once() {
         world.sim.ready_at(ms(at), &source, Readiness::READABLE);
     }
     world.lp.run_for(ms(5)).unwrap();
-    assert_eq!(told.get(), 1);
+    assert_eq!(seen.get(), 1);
 }
 
 #[test]
@@ -146,15 +146,15 @@ fn e01_the_error_of_a_checked_future_goes_to_its_owner() {
     let error = world.lp.run().unwrap_err();
     assert_eq!(error.to_string(), "future listener failed: address in use");
 
-    let told = Rc::new(RefCell::new(String::new()));
-    let log = Rc::clone(&told);
+    let seen = Rc::new(RefCell::new(String::new()));
+    let log = Rc::clone(&seen);
     let owner = Builtin::once("owner", move |cx: &mut Cx<'_>| {
         *log.borrow_mut() = cx.failure().unwrap().message.clone();
     });
     let options = FutureOptions::new("worker").on_error(OnError::Tell(owner));
     world.lp.spawn(options, |_| async { panic!("no luck") });
     world.lp.run().unwrap();
-    assert_eq!(*told.borrow(), "no luck");
+    assert_eq!(*seen.borrow(), "no luck");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a01_the_128_sources_of_the_agenda_are_a_limit_that_can_be_raised() {
 }
 
 #[test]
-fn changing_what_a_source_is_asked_about_is_recorded() {
+fn a_changed_source_interest_is_recorded() {
     let mut world = World::new();
     world.lp.with(|cx| {
         let io = Builtin::repeat("io", |_| ());
@@ -294,15 +294,15 @@ fn changing_what_a_source_is_asked_about_is_recorded() {
 }
 
 /// A socket that reports when it is closed.
-struct Told(std::os::unix::net::UnixStream, Arc<AtomicBool>);
+struct DropFlag(std::os::unix::net::UnixStream, Arc<AtomicBool>);
 
-impl AsFd for Told {
+impl AsFd for DropFlag {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl Drop for Told {
+impl Drop for DropFlag {
     fn drop(&mut self) {
         self.1.store(true, Ordering::Relaxed);
     }
@@ -313,7 +313,7 @@ fn e06_a_source_lives_exactly_as_long_as_its_registration() {
     let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
     let closed = Arc::new(AtomicBool::new(false));
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();
-    let source: Source = Arc::new(Told(near, Arc::clone(&closed)));
+    let source: Source = Arc::new(DropFlag(near, Arc::clone(&closed)));
     let id =
         event_loop.with(|cx| cx.register(source, Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap());
     event_loop.run_for(ms(1)).unwrap();
@@ -329,8 +329,8 @@ fn e06_the_end_of_the_loop_closes_what_is_registered() {
     let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
     let closed = Arc::new(AtomicBool::new(false));
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();
-    let told = Told(near, Arc::clone(&closed));
-    event_loop.spawn("holds it", |lp| async move { lp.watch(told).readable().await });
+    let seen = DropFlag(near, Arc::clone(&closed));
+    event_loop.spawn("holds it", |lp| async move { lp.watch(seen).readable().await });
     event_loop.run_for(ms(1)).unwrap();
     assert!(!closed.load(Ordering::Relaxed));
     drop(event_loop);

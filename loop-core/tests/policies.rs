@@ -67,7 +67,7 @@ fn without(step: Step) -> PolicyBuilder {
 }
 
 #[test]
-fn a_turn_that_leaves_somebody_waiting_for_ever_is_refused() {
+fn a_turn_that_starves_work_forever_is_refused() {
     let policy = || "mine".to_owned();
     for step in [Step::Poll, Step::Io, Step::Timers, Step::Immediates, Step::AfterLoop, Step::Releases] {
         assert_eq!(refused(without(step)), PolicyError::Missing { policy: policy(), step });
@@ -153,7 +153,7 @@ fn the_order_of_a_turn_is_what_the_policy_lists() {
 }
 
 #[test]
-fn agenda_runs_until_it_is_stopped_and_looks_up_every_1600_ms() {
+fn agenda_runs_until_stopped_and_polls_every_1600_ms() {
     let mut world = World::with_policy(Policy::agenda());
     assert_eq!(world.lp.run_for(ms(2000)).unwrap(), StopReason::Deadline, "nothing keeps it alive");
     let handle = world.lp.handle();

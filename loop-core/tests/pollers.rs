@@ -15,7 +15,7 @@ use loop_probes::clock::SystemClock;
 use loop_probes::event::Event;
 use loop_probes::recorder::Recorder;
 
-use crate::kit::around::{Around, Moment};
+use crate::kit::around::{HookedPoller, Moment};
 use crate::kit::{ms, pick};
 
 /// The time that it needs before and after each wait.
@@ -25,7 +25,7 @@ const COLLECTS: Duration = ms(2);
 /// Time passes before the poller blocks and after it wakes.
 fn slow_poller(sim: &Sim) -> impl Poller + use<> {
     let world = sim.clone();
-    Around::new(sim.poller(), move |moment, _| {
+    HookedPoller::new(sim.poller(), move |moment, _| {
         world.advance(if moment == Moment::Before { PREPARES } else { COLLECTS });
     })
 }
@@ -62,7 +62,7 @@ fn l10_a_poll_that_only_looks_waits_for_nothing() {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
     let world = sim.clone();
-    let poller = Around::new(sim.poller(), move |moment, _| {
+    let poller = HookedPoller::new(sim.poller(), move |moment, _| {
         if moment == Moment::Before {
             world.advance(PREPARES);
         }
@@ -82,7 +82,7 @@ fn l10_a_poll_that_only_looks_waits_for_nothing() {
 #[test]
 fn b14_nothing_that_a_program_implements_runs_in_a_signal_handler() {
     const SIGNAL: i32 = signal_hook::consts::SIGTTIN;
-    let mut poller = Around::new(OsPoller::new().unwrap(), |_, _| ());
+    let mut poller = HookedPoller::new(OsPoller::new().unwrap(), |_, _| ());
     poller.wakes_for_signals = true;
     let wakes = Arc::clone(&poller.wakes);
     let mut event_loop = EventLoop::<Builtin>::builder().build_on(SystemClock::new(), poller);
@@ -108,7 +108,7 @@ fn b14_nothing_that_a_program_implements_runs_in_a_signal_handler() {
 
 #[test]
 fn b14_a_poller_that_no_handler_can_wake_is_refused_each_time() {
-    let poller = Around::new(OsPoller::new().unwrap(), |_, _| ());
+    let poller = HookedPoller::new(OsPoller::new().unwrap(), |_, _| ());
     let mut event_loop = EventLoop::<Builtin>::builder().build_on(SystemClock::new(), poller);
     for _ in 0..2 {
         let refused = event_loop.with(|cx| cx.on_signal(1, Builtin::repeat("on hup", |_| ()))).unwrap_err();

@@ -229,8 +229,8 @@ fn q04_on_a_real_socket_whose_other_end_hung_up_both_directions_hear_of_it() {
     let mut event_loop = EventLoop::<Builtin>::builder().policy(Policy::quickjs()).build().unwrap();
     let (mine, theirs) = UnixStream::pair().unwrap();
     drop(theirs);
-    let told: Rc<RefCell<Vec<Readiness>>> = Rc::default();
-    let noted = Rc::clone(&told);
+    let reported: Rc<RefCell<Vec<Readiness>>> = Rc::default();
+    let noted = Rc::clone(&reported);
     let mut reader = mine.try_clone().unwrap();
     event_loop.with(|cx| {
         let io = Builtin::repeat("io", move |cx| {
@@ -245,10 +245,16 @@ fn q04_on_a_real_socket_whose_other_end_hung_up_both_directions_hear_of_it() {
         cx.register(Arc::new(mine), Interest::READABLE | Interest::WRITABLE, io).unwrap();
     });
     assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
-    let told = told.borrow();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains(Readiness::READABLE) && !told[0].contains(Readiness::WRITABLE), "{told:?}");
-    assert!(told[1].contains(Readiness::WRITABLE) && !told[1].contains(Readiness::READABLE), "{told:?}");
+    let reported = reported.borrow();
+    assert_eq!(reported.len(), 2, "{reported:?}");
+    assert!(
+        reported[0].contains(Readiness::READABLE) && !reported[0].contains(Readiness::WRITABLE),
+        "{reported:?}"
+    );
+    assert!(
+        reported[1].contains(Readiness::WRITABLE) && !reported[1].contains(Readiness::READABLE),
+        "{reported:?}"
+    );
 }
 
 #[test]

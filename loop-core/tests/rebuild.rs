@@ -58,7 +58,7 @@ fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (R
     for (index, event) in events.iter().enumerate() {
         match *event {
             Event::SnapshotGc { .. } => gc = GcController::restore(config, GcState::of_part(event).unwrap()),
-            Event::InputGc { reason } => tell(&mut gc, reason),
+            Event::InputGc { reason } => request_gc(&mut gc, reason),
             Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
             Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
                 let key = timers.restore(timer, due, period_ns.and_then(NonZeroU64::new), referenced, tag);
@@ -91,7 +91,7 @@ fn restore(config: GcConfig, next_timer: TimerId, events: &[Event<Ticks>]) -> (R
     panic!("the snapshot has no end");
 }
 
-fn tell(gc: &mut GcController, reason: GcReason) {
+fn request_gc(gc: &mut GcController, reason: GcReason) {
     match reason {
         GcReason::Requested => gc.request(),
         GcReason::Pressure => gc.pressure(),
@@ -104,11 +104,11 @@ impl Rebuilt {
         match *event {
             Event::InputRun { until_ns } => self.until = until_ns.map(Timestamp),
             Event::InputClock { point, now } => self.clock(point, now),
-            Event::InputGc { reason } => tell(&mut self.gc, reason),
+            Event::InputGc { reason } => request_gc(&mut self.gc, reason),
             Event::InputHeap { heap_bytes } => self.heap(heap_bytes),
             Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
-                let told = GcDecision { action, reason, heap_bytes, threshold_bytes };
-                assert_eq!(self.decision.take(), Some(told));
+                let expected = GcDecision { action, reason, heap_bytes, threshold_bytes };
+                assert_eq!(self.decision.take(), Some(expected));
                 self.decided.checks.push((action, reason));
             }
             Event::GcMode { mode, unchanged_ticks } => {
@@ -223,7 +223,7 @@ impl Rebuilt {
 
     /// A later snapshot agrees.
     fn compare(&mut self, parts: &[Event<Ticks>]) {
-        let told = pick!(parts, Event::SnapshotTimer { timer, tag, due, period_ns, referenced }
+        let expected = pick!(parts, Event::SnapshotTimer { timer, tag, due, period_ns, referenced }
             => (timer, tag, due, period_ns, referenced));
         let own = self.timers.armed().into_iter().map(|armed| {
             (
@@ -234,7 +234,7 @@ impl Rebuilt {
                 armed.referenced,
             )
         });
-        assert_eq!(own.collect::<Vec<_>>(), told, "in arming order");
+        assert_eq!(own.collect::<Vec<_>>(), expected, "in arming order");
         assert_eq!(parts.iter().find_map(GcState::of_part), Some(self.gc.state()));
         let notices = pick!(parts, Event::InputGc { reason } => reason);
         assert_eq!(self.gc.notices().collect::<Vec<_>>(), notices);
@@ -377,6 +377,6 @@ fn timers_and_the_collector_decide_again_from_a_snapshot_in_the_middle() {
         GcReason::Pending,
         GcReason::Requested,
     ] {
-        assert!(whole.checks.iter().any(|(_, told)| *told == reason), "{reason} never came up");
+        assert!(whole.checks.iter().any(|(_, expected)| *expected == reason), "{reason} never came up");
     }
 }

@@ -64,7 +64,7 @@ fn save(saved: &Saved) {
 }
 
 #[test]
-fn a_lossless_recording_is_given_time_between_tasks_as_a_phase_of_its_own() {
+fn a_lossless_recording_is_drained_between_tasks_in_its_own_phase() {
     const TASKS: usize = 5_000;
     let session = Session::builder("test").capacity(1024).private();
     let saved: Saved = Arc::new(Mutex::new((session.draining_reader(), Vec::new())));
@@ -226,7 +226,7 @@ fn readings(tasks: u64, recorder: Recorder) -> [u64; 2] {
 }
 
 #[test]
-fn one_reading_ends_a_task_and_starts_the_next_and_none_where_nobody_records() {
+fn one_clock_reading_ends_a_task_and_starts_the_next_if_recording() {
     let capture = || Recorder::capture().0;
     let [[many, monotonic], [few, _]] = [readings(110, capture()), readings(10, capture())];
     assert_eq!(many - few, 100);

@@ -76,11 +76,11 @@ fn a02_each_command_is_an_event_and_a_task_with_a_tag_of_its_own() {
 
 #[test]
 fn a02_x_dumps_before_it_quits_and_q_only_quits() {
-    for (byte, told) in [(b"X", vec!["dump"]), (b"Q", vec![])] {
+    for (byte, expected) in [(b"X", vec!["dump"]), (b"Q", vec![])] {
         let mut world = commanded(|pipe| pipe);
         world.send(byte);
         assert_eq!(world.event_loop.run().unwrap(), StopReason::Stopped);
-        assert_eq!(world.log.take(), told);
+        assert_eq!(world.log.take(), expected);
     }
 }
 
@@ -94,7 +94,7 @@ fn a02_many_bytes_in_one_read_are_handled_in_order() {
 }
 
 #[test]
-fn a02_an_unknown_byte_is_told_and_counted_and_the_loop_goes_on() {
+fn a02_an_unknown_byte_is_reported_and_counted_and_the_loop_continues() {
     let unknown = Rc::new(RefCell::new(Vec::new()));
     let seen = Rc::clone(&unknown);
     let mut world = commanded(move |pipe| {
@@ -170,21 +170,21 @@ fn a02_any_thread_sends_and_a_loop_that_waits_hears_it() {
 #[test]
 fn a02_collect_brings_all_workers_together_and_the_loop_does_not_wait_for_them() {
     let mut agenda = Agenda::builder().workers(2).build().unwrap();
-    let (told, results) = channel();
+    let (expected, results) = channel();
     let (collected, collections) = channel();
     let handle = agenda.handle();
     let mut world = commanded(move |pipe| {
         pipe.agenda(handle)
             .collector(move || collected.send(()).unwrap())
             .collect_within(FOREVER)
-            .on_collected(move |result| told.send(result.clone()).unwrap())
+            .on_collected(move |result| expected.send(result.clone()).unwrap())
     });
     let held = hold(&agenda.handle());
     // The second request joins the first, whose collection has not taken place yet.
     world.send(b"GGQ");
     assert_eq!(world.event_loop.run().unwrap(), StopReason::Stopped);
     assert!(collections.try_recv().is_err(), "one worker is held");
-    held.let_go();
+    held.release();
     assert_eq!(next(&results), Ok(()));
     next(&collections);
     world.send(b"GQ");
@@ -196,12 +196,12 @@ fn a02_collect_brings_all_workers_together_and_the_loop_does_not_wait_for_them()
 #[test]
 fn a02_a_collection_that_waits_for_too_long_is_given_up_by_the_loop() {
     let mut agenda = Agenda::builder().workers(2).build().unwrap();
-    let (told, results) = channel();
+    let (expected, results) = channel();
     let handle = agenda.handle();
     let mut world = commanded(move |pipe| {
         pipe.agenda(handle)
             .collect_within(Duration::from_millis(2))
-            .on_collected(move |result| told.send(result.clone()).unwrap())
+            .on_collected(move |result| expected.send(result.clone()).unwrap())
     });
     let held = hold(&agenda.handle());
     world.send(b"G");
@@ -210,7 +210,7 @@ fn a02_a_collection_that_waits_for_too_long_is_given_up_by_the_loop() {
     }
     let Err(CollectError::Late { missing, .. }) = next(&results) else { panic!("one is held") };
     assert!(missing.iter().any(|missing| missing.worker == held.worker));
-    held.let_go();
+    held.release();
     finish(&mut agenda);
 }
 
@@ -243,6 +243,6 @@ fn a02_dump_tells_of_the_loop_the_agenda_what_is_pending_and_what_was_counted() 
     ] {
         assert!(text.lines().any(|found| found == line), "no line {line:?} in\n{text}");
     }
-    held.let_go();
+    held.release();
     finish(&mut agenda);
 }

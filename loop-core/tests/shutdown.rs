@@ -291,7 +291,7 @@ fn e03_it_works_under_every_policy() {
 }
 
 #[test]
-fn e03_a_loop_that_only_stops_when_told_ends_with_its_shutdown() {
+fn e03_a_loop_that_only_stops_on_request_ends_with_its_shutdown() {
     let mut policy = Policy::bun();
     policy.exit = loop_core::policy::ExitRule::OnlyStopped;
     let mut world = World::with_policy(policy);

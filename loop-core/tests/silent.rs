@@ -52,7 +52,7 @@ fn busy(world: &mut World) {
 }
 
 #[test]
-fn what_tasks_leave_behind_is_done_in_the_same_order() {
+fn work_left_by_tasks_runs_in_the_same_order() {
     let ran = both(&Policy::bun(), busy);
     let start =
         ["one", "micro", "another", "micro of micro", "micro of micro", "flush", "micro of flush", "plain"];
@@ -175,7 +175,7 @@ fn posts_signals_and_jobs_among_plain_tasks_keep_their_order() {
 }
 
 #[test]
-fn a_broken_drain_rule_is_found_though_nobody_records() {
+fn a_broken_drain_rule_is_found_without_a_recorder() {
     let mut policy = Policy::bun();
     policy.validation = Validation::Panic;
     let mut world = World::silent(policy);

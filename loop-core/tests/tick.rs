@@ -250,8 +250,8 @@ fn b03_a_reload_returns_at_once_and_is_not_counted() {
 /// For every kind of task that reloads and everything that can follow it, under each policy and rule.
 #[test]
 fn b03_what_a_reload_left_is_drained_before_the_next_task() {
-    type Brings = fn(&mut Cx<'_>, Builtin);
-    let brings: [(&str, Brings); 4] = [
+    type Cause = fn(&mut Cx<'_>, Builtin);
+    let causes: [(&str, Cause); 4] = [
         ("a task", |cx, task| _ = cx.post(task)),
         ("an immediate", |cx, task| _ = cx.immediate(task)),
         ("a timer", |cx, task| _ = cx.set_timeout(ms(0), task)),
@@ -260,8 +260,8 @@ fn b03_what_a_reload_left_is_drained_before_the_next_task() {
     let mut policies: Vec<_> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
     policies.push(Policy::builder("late").drain(DrainRule::AfterEveryPass).build().unwrap());
     for policy in policies {
-        for (first, bring) in brings {
-            for (second, bring_next) in brings {
+        for (first, cause) in causes {
+            for (second, bring_next) in causes {
                 let mut world = World::with_policy(policy.clone());
                 let (log, left) = (world.log.clone(), world.log.clone());
                 let flushed = world.log.clone();
@@ -275,7 +275,7 @@ fn b03_what_a_reload_left_is_drained_before_the_next_task() {
                         bring_next(cx, left.task("next"));
                         cx.reload();
                     });
-                    bring(cx, reloads);
+                    cause(cx, reloads);
                     cx.set_timeout(ms(50), Builtin::once("stop", |cx| cx.stop()));
                 });
                 let case = format!("policy {}: {first}, then {second}", policy.name);

@@ -13,7 +13,7 @@ use loop_probes::clock::SystemClock;
 use loop_probes::event::Event;
 use loop_probes::recorder::{Capture, Recorder};
 
-use crate::kit::around::{Around, Moment};
+use crate::kit::around::{HookedPoller, Moment};
 use crate::kit::{ms, pick};
 
 /// A loop on its own thread, held at the start of each of its waits.
@@ -32,7 +32,7 @@ impl Held {
         let (handle_from, handle_at) = mpsc::channel();
         let thread = thread::spawn(move || {
             // Reports the start of each wait, and does not let it begin before it is allowed to.
-            let poller = Around::new(OsPoller::new().unwrap(), move |moment, timeout| {
+            let poller = HookedPoller::new(OsPoller::new().unwrap(), move |moment, timeout| {
                 if moment == Moment::Before && timeout != Some(Duration::ZERO) {
                     waits_from.send(timeout).unwrap();
                     may_end_at.recv().unwrap();
@@ -106,10 +106,10 @@ fn b08_posts_to_a_loop_that_is_awake_are_no_system_call() {
     let held = Held::start();
     held.wait_begins();
     let (started, is_awake) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel();
+    let (resume, may_resume) = mpsc::channel();
     let busy = Builtin::remote("busy", move |_| {
         started.send(()).unwrap();
-        may_go_on.recv().unwrap();
+        may_resume.recv().unwrap();
     });
     held.handle.post(busy).unwrap();
     held.may_end.send(()).unwrap();
@@ -121,7 +121,7 @@ fn b08_posts_to_a_loop_that_is_awake_are_no_system_call() {
             held.handle.wake();
         }
     });
-    go_on.send(()).unwrap();
+    resume.send(()).unwrap();
     // The next wait begins only after all of them have run: nothing was left behind.
     held.wait_begins();
     assert_eq!(held.calls(), 1);

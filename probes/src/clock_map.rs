@@ -227,7 +227,7 @@ impl ClockMap {
     /// Steers towards a new anchor. Returns false, and changes nothing, if the anchor adds nothing or contradicts the
     /// others: it may come from a damaged file. If the next anchor contradicts them too and the two agree, the clock
     /// changed: that is a [fault](Self::faults), and from then on the map follows the new anchors.
-    pub fn steer(&mut self, anchor: Anchor) -> bool {
+    pub fn add_anchor(&mut self, anchor: Anchor) -> bool {
         if self.unit == TickUnit::Monotonic {
             return true;
         }

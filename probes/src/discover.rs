@@ -201,7 +201,7 @@ pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
 }
 
 fn info(path: &Path, (file, metadata, _): Opened) -> Result<RingInfo, OpenError> {
-    let pid = file.who().pid;
+    let pid = file.identity().pid;
     let state = file
         .state()
         .map_err(|error| OpenError::Damaged { path: path.to_owned(), what: error.to_string() })?;

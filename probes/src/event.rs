@@ -8,12 +8,12 @@ mod field;
 mod value;
 #[macro_use]
 mod vocabulary;
-mod words;
+mod enums;
 
+pub use enums::*;
 pub use field::{FIELDS_MAX, Fields, Placement};
 pub use value::FieldValue;
 pub use vocabulary::DecodeError;
-pub use words::*;
 
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::InlineText;

@@ -45,7 +45,7 @@ impl Pressure {
 
     /// Appends the counts up to `now` to `out` if a reading is due, or if it is `last`. Nothing is known of the time
     /// before the first reading.
-    pub(crate) fn tell(&mut self, now: Timestamp, last: bool, out: &mut Vec<Stamped>) {
+    pub(crate) fn report(&mut self, now: Timestamp, last: bool, out: &mut Vec<Stamped>) {
         let since = self.at.map(|at| now.ns_since(at));
         if since.is_some_and(|since| since == 0 || since < PERIOD_NS && !last) {
             return;
@@ -116,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn readings_follow_one_another_and_the_last_one_is_told_at_once() {
+    fn readings_are_spaced_and_the_last_is_reported_at_once() {
         let mut pressure = Pressure::of(Some(std::process::id()));
         let mut out = Vec::new();
         let ms = |ms: u64| Timestamp(ms * 1_000_000);
         for (now, last) in
             [(0, false), (100, false), (260, false), (300, false), (520, false), (600, true), (600, true)]
         {
-            pressure.tell(ms(now), last, &mut out);
+            pressure.report(ms(now), last, &mut out);
         }
         let extents: Vec<(Timestamp, Timestamp)> = out
             .iter()

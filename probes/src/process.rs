@@ -114,10 +114,10 @@ pub struct ProcessReader {
     ahead_ns: i64,
     last_at: Timestamp,
     /// Labels found on attaching, for the first poll to emit.
-    untold: Vec<Stamped>,
+    pending: Vec<Stamped>,
     dropped_sources: u64,
     /// Missing rings that were reported in the stream.
-    missing_told: u64,
+    missing_reported: u64,
     dropped_labels: u64,
     /// Where the stream begins. A worker's ring reaches further back than that of a busy loop; events from before
     /// would make the loop look idle in that time.
@@ -189,9 +189,9 @@ impl ProcessReader {
             unsettled: anchors,
             awake: None,
             last_at,
-            untold: Vec::new(),
+            pending: Vec::new(),
             dropped_sources: 0,
-            missing_told: 0,
+            missing_reported: 0,
             dropped_labels: 0,
             // With "newest", every ring is read from the same moment on.
             begin: (start == Start::Newest).then_some(Ticks(0)),
@@ -208,9 +208,9 @@ impl ProcessReader {
         reader.state = reader.image.state().unwrap_or(reader.state);
         if start == Start::Newest {
             // "Newest" means as of now, not as of the first poll. An error here will show up again there.
-            let mut told = Vec::new();
-            let _again = reader.gather(true, &mut told);
-            reader.untold = told;
+            let mut events = Vec::new();
+            let _again = reader.gather(true, &mut events);
+            reader.pending = events;
         }
         reader
     }
@@ -250,7 +250,7 @@ impl ProcessReader {
 
     fn poll_as(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.refresh_state()?;
-        out.append(&mut self.untold);
+        out.append(&mut self.pending);
         let now = self.ticks();
         let before = (self.rings.read(), self.rings.lost());
         let is_over = !self.state.is_alive();
@@ -267,13 +267,13 @@ impl ProcessReader {
         gathered?;
         // The stream must not begin with a gap at the process's start.
         if self.last_at > self.metadata.started.monotonic || is_over && !more {
-            self.tell_missing(out);
+            self.report_missing(out);
         }
         if is_over && !more {
             self.release_end_gaps(out);
         }
         if !more && (self.heartbeat.is_some() || self.pressure.is_some()) {
-            let at = self.told_at(self.alive_at.min(now));
+            let at = self.reported_at(self.alive_at.min(now));
             self.beat(at, out)?;
             self.press(at, out);
             self.note_last(out);
@@ -315,7 +315,7 @@ impl ProcessReader {
         }
         self.release(Ticks(u64::MAX), out);
         self.release_end_gaps(out);
-        self.tell_missing(out);
+        self.report_missing(out);
         if total.is_ok() && self.state.is_alive() {
             let mut running = self.observe_running()?;
             // Anything that began later may follow records written after the rings were read.
@@ -326,7 +326,7 @@ impl ProcessReader {
                 heartbeat.all(&running, now, out);
             }
             if let Some(pressure) = &mut self.pressure {
-                pressure.tell(now, true, out);
+                pressure.report(now, true, out);
             }
             self.note_last(out);
         }
@@ -337,7 +337,7 @@ impl ProcessReader {
     fn press(&mut self, at: Timestamp, out: &mut Vec<Stamped>) {
         let is_alive = self.state.is_alive();
         if let Some(pressure) = self.pressure.as_mut().filter(|_| is_alive) {
-            pressure.tell(at, false, out);
+            pressure.report(at, false, out);
         }
     }
 
@@ -359,7 +359,7 @@ impl ProcessReader {
     /// Exact, except that a ring that cannot be read counts as one record.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
-        self.rings.lost().saturating_sub(self.passed_over_lost).saturating_add(self.missing_told)
+        self.rings.lost().saturating_sub(self.passed_over_lost).saturating_add(self.missing_reported)
     }
 
     /// Records overwritten before the first one that was returned, or skipped because they are older than anything left of any
@@ -416,7 +416,7 @@ impl ProcessReader {
     /// end](Self::rings_without_end).
     #[must_use]
     pub fn uncounted_gaps(&self) -> u64 {
-        self.missing_told.saturating_add(self.rings.without_end())
+        self.missing_reported.saturating_add(self.rings.without_end())
     }
 
     /// Labels that found no place in the table. They are in the stream as long as the ring has them.
@@ -460,8 +460,9 @@ impl ProcessReader {
         let now = self.clock.now();
         // Read before the check: the process may die right after it.
         let ticks = self.ticks();
-        let tells = self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(self.told_at(ticks)));
-        let is_due = tells || self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
+        let reports_running =
+            self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(self.reported_at(ticks)));
+        let is_due = reports_running || self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
         if is_due || self.image.has_ended()? {
             self.state = self.image.state()?;
             self.state_at = Some(now);
@@ -480,7 +481,7 @@ impl ProcessReader {
             self.rings.poll(&self.image, self.clock.now(), gently, &mut horizon, &mut self.merge)
         });
         for (source, name) in names {
-            self.tell(SourceId(source), LabelKind::Source, source, name, out);
+            self.add_label(SourceId(source), LabelKind::Source, source, name, out);
         }
         let more = read?;
         self.read_labels(out)?;
@@ -491,7 +492,7 @@ impl ProcessReader {
         {
             self.anchor_at = anchor.ticks;
             self.ahead_ns = self.image.clock_ahead_ns(&anchor);
-            self.map.steer(anchor);
+            self.map.add_anchor(anchor);
         }
         Ok(more)
     }

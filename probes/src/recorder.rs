@@ -3,7 +3,7 @@
 //! Hot path: a branch on whether anything is recorded, the event packed into a few words (for a known variant only
 //! shifts remain), one compare that covers the end of the lap, a full ring and a fork, and five stores.
 
-mod pen;
+mod ring_writer;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +17,7 @@ use crate::event::{Event, LabelKind, Phase, RunningKind};
 use crate::ids::{LabelId, SourceId, Tag, TaskId, Ticks, Timestamp};
 use crate::session::Session;
 
-pub(crate) use pen::{Pen, RunningCode};
+pub(crate) use ring_writer::{RingWriter, RunningCode};
 
 /// What the loop is doing right now: kept in a cell of the ring, so that a reader sees a hang while it lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,16 +85,16 @@ pub struct Recorder {
 #[derive(Debug)]
 enum Sink {
     Off,
-    Ring(Arc<Pen>),
-    Capture(Captured, Option<Relief>),
+    Ring(Arc<RingWriter>),
+    Capture(Captured, Option<DrainPause>),
     Tap(Tap),
 }
 
 /// Decides when the loop pauses to drain its recorder, and does the draining.
 #[derive(Clone, Copy, Debug)]
-struct Relief {
+struct DrainPause {
     pressure: fn() -> bool,
-    relieve: fn(),
+    pause_to_drain: fn(),
 }
 
 /// Receives each event at once.
@@ -150,15 +150,15 @@ impl Recorder {
     }
 
     /// The same, for re-executing a recording: between two tasks the loop pauses to drain its recorder whenever
-    /// `pressure` says so, by calling `relieve`.
+    /// `pressure` says so, by calling `pause_to_drain`.
     #[must_use]
-    pub fn capture_relieved(pressure: fn() -> bool, relieve: fn()) -> (Self, Capture) {
-        Self::capture_with(Some(Relief { pressure, relieve }))
+    pub fn capture_with_pauses(pressure: fn() -> bool, pause_to_drain: fn()) -> (Self, Capture) {
+        Self::capture_with(Some(DrainPause { pressure, pause_to_drain }))
     }
 
-    fn capture_with(relief: Option<Relief>) -> (Self, Capture) {
+    fn capture_with(drain_pause: Option<DrainPause>) -> (Self, Capture) {
         let captured = Captured::default();
-        (Self::new(Sink::Capture(Arc::clone(&captured), relief)), Capture(captured))
+        (Self::new(Sink::Capture(Arc::clone(&captured), drain_pause)), Capture(captured))
     }
 
     /// A recorder that hands each event to `tap` at once and forgets names: re-executions compare events as they
@@ -168,13 +168,13 @@ impl Recorder {
         Self::new(Sink::Tap(Tap(Box::new(tap))))
     }
 
-    pub(crate) fn on_ring(pen: Pen) -> Self {
+    pub(crate) fn on_ring(pen: RingWriter) -> Self {
         Self::new(Sink::Ring(Arc::new(pen)))
     }
 
     /// A recorder on a pen that is also used elsewhere on the same thread.
     #[cfg(feature = "tracing")]
-    pub(crate) const fn sharing(pen: Arc<Pen>) -> Self {
+    pub(crate) const fn sharing(pen: Arc<RingWriter>) -> Self {
         Self::new(Sink::Ring(pen))
     }
 
@@ -321,17 +321,17 @@ impl Recorder {
     pub fn pressure(&self) -> bool {
         match &self.sink {
             Sink::Ring(pen) => pen.pressure(),
-            Sink::Capture(_, Some(relief)) => (relief.pressure)(),
+            Sink::Capture(_, Some(drain_pause)) => (drain_pause.pressure)(),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => false,
         }
     }
 
     /// Calls the hook given to [`Session::on_full`](crate::session::Session::on_full) now. Loops do this between
     /// two tasks while there is [`pressure`](Self::pressure).
-    pub fn relieve(&self) {
+    pub fn pause_to_drain(&self) {
         match &self.sink {
-            Sink::Ring(pen) => pen.relieve(),
-            Sink::Capture(_, Some(relief)) => (relief.relieve)(),
+            Sink::Ring(pen) => pen.pause_to_drain(),
+            Sink::Capture(_, Some(drain_pause)) => (drain_pause.pause_to_drain)(),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => {}
         }
     }

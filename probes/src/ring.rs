@@ -28,7 +28,7 @@ pub(crate) mod foreign;
 mod loom_model;
 mod reader;
 mod slots;
-mod still;
+mod stopped;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -36,7 +36,7 @@ mod writer;
 
 use crate::record::Record;
 
-pub(crate) use reader::{Item, Known, Reach, Reader, View};
+pub(crate) use reader::{Item, Known, PollLimits, Reader, View};
 pub(crate) use slots::{MemoryView, RingSlots, Slots};
 pub(crate) use writer::{Position, Writer};
 

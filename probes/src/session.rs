@@ -3,7 +3,7 @@
 //! ```text
 //! Session ── recorder("loop") ──► Recorder ──► ring 1 ─┐
 //!    │  └─── recorder("worker") ► Recorder ──► ring 2 ─┤   in memory, or in a file
-//!    ├── header: who, anchors, table of rings, labels ─┤   that other processes read
+//!    ├── header: identity, anchors, table of rings, labels ─┤   that other processes read
 //!    └── reader() ◄────────────────────────────────────┘
 //! ```
 //!

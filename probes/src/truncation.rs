@@ -58,7 +58,7 @@ impl Mapping {
     }
 
     /// Base and length of the mapping, if `address` lies in it.
-    fn around(&self, address: usize) -> Option<(usize, usize)> {
+    fn find_containing(&self, address: usize) -> Option<(usize, usize)> {
         let version = self.version.load(Ordering::Acquire);
         let (base, bytes) = (self.base.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         fence(Ordering::Acquire);
@@ -162,7 +162,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
 
 /// Maps memory over the region around `address`. False if there is none, or no memory.
 fn recover(address: usize) -> bool {
-    let Some((node, (base, bytes))) = Mapping::list().find_map(|node| Some((node, node.around(address)?)))
+    let Some((node, (base, bytes))) =
+        Mapping::list().find_map(|node| Some((node, node.find_containing(address)?)))
     else {
         return false;
     };

@@ -111,7 +111,7 @@ fn survives() {
 }
 
 #[test]
-fn a_session_that_did_not_is_killed_as_documented() {
+fn a_session_without_protection_is_killed_as_documented() {
     assert_eq!(run("is_killed").signal(), Some(Signal::BUS.as_raw()));
 }
 
@@ -137,7 +137,7 @@ fn faults_elsewhere() {
 }
 
 #[test]
-fn a_handler_from_before_is_called_for_what_is_not_ours() {
+fn an_earlier_handler_is_called_for_foreign_faults() {
     assert!(run("chains").success());
 }
 
@@ -197,10 +197,10 @@ fn is_limited() {
         assert!(recorder.is_enabled());
         recorder.record_now(Event::TickStart { tick: 1 });
     }
-    let told = session.check().unwrap_err();
-    assert!(matches!(&told, SharingError::NoRoom { rings: 1, .. }), "{told}");
-    assert!(told.to_string().contains("ulimit -f"), "{told}");
+    let error = session.check().unwrap_err();
+    assert!(matches!(&error, SharingError::NoRoom { rings: 1, .. }), "{error}");
+    assert!(error.to_string().contains("ulimit -f"), "{error}");
     limit(fixed - 1);
-    let told = Session::builder("limited").shared_in(&folder()).unwrap_err();
-    assert!(matches!(told, SessionError::FileLimit { .. }), "{told}");
+    let error = Session::builder("limited").shared_in(&folder()).unwrap_err();
+    assert!(matches!(error, SessionError::FileLimit { .. }), "{error}");
 }

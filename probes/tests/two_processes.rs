@@ -156,14 +156,14 @@ fn every_record_of_another_process_is_accounted_for() {
         reader.flush(&mut out).unwrap();
         assert_eq!(reader.records_read() + reader.lost_records() + reader.before_attach(), written);
     }
-    let told: u64 = out
+    let reported: u64 = out
         .iter()
         .filter_map(|stamped| match stamped.event {
             Event::Lost { count, .. } => Some(count),
             _ => None,
         })
         .sum();
-    assert_eq!(told, reader.lost_records(), "the stream tells of every lost record");
+    assert_eq!(reported, reader.lost_records(), "the stream tells of every lost record");
     assert!(reader.before_attach() > 0 && reader.unknown_kinds() + reader.malformed_events() == 0);
     assert!(out.is_sorted_by_key(|stamped| stamped.at));
 
@@ -176,7 +176,7 @@ fn every_record_of_another_process_is_accounted_for() {
 }
 
 #[test]
-fn a_hanging_a_stopped_and_a_killed_process_are_told_apart() {
+fn hanging_stopped_and_killed_processes_are_distinguished() {
     let mut recording = Recording::start();
     recording.ask("write 10");
     recording.ask("hang");
@@ -213,7 +213,7 @@ fn a_hanging_a_stopped_and_a_killed_process_are_told_apart() {
 
 /// A hung loop records nothing, and nothing reads its ring before the kill.
 #[test]
-fn a_process_that_was_killed_in_a_hang_is_known_to_have_hung() {
+fn a_process_killed_during_a_hang_is_reported_as_hung() {
     let mut recording = Recording::start();
     recording.ask("write 10");
     recording.ask("hang");

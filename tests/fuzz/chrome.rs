@@ -124,7 +124,7 @@ fn made(plan: &mut Plan<'_>) -> Vec<u8> {
         kind @ 1..=2 => {
             let seed = plan.below(SEEDS.len());
             let mut file = if kind == 1 { SEEDS[seed].as_bytes().to_vec() } else { own_export().to_vec() };
-            while plan.goes_on() {
+            while plan.has_more() {
                 let place = plan.below(file.len());
                 match plan.byte() % 6 {
                     0 => file.truncate(place),
@@ -141,7 +141,7 @@ fn made(plan: &mut Plan<'_>) -> Vec<u8> {
         }
         kind => {
             let mut out = if kind == 3 { "{\"traceEvents\":[".to_owned() } else { "[".to_owned() };
-            while plan.goes_on() {
+            while plan.has_more() {
                 event(plan, &mut out);
                 out.push_str(if plan.byte() == 255 { " " } else { "," });
             }
@@ -161,10 +161,13 @@ fn try_import(mut plan: Plan<'_>) {
         Ok(import) => import,
         Err(error) => return is_printable(&error.to_string()),
     };
-    let told = import.report().clone();
-    assert!(told.loops.iter().all(|found| !found.name.chars().any(char::is_control)), "{told:?}");
-    let threads: u64 = told.left_out.threads + told.loops.len() as u64;
-    assert!(told.own_recording || told.left_out.slices <= told.left_out.slices_of && threads > 0, "{told:?}");
+    let report = import.report().clone();
+    assert!(report.loops.iter().all(|found| !found.name.chars().any(char::is_control)), "{report:?}");
+    let threads: u64 = report.left_out.threads + report.loops.len() as u64;
+    assert!(
+        report.own_recording || report.left_out.slices <= report.left_out.slices_of && threads > 0,
+        "{report:?}"
+    );
     let mut trace = Vec::new();
     let path = Path::new("made-up");
     let writer = TraceWriter::new(&mut trace, path, &import.metadata(), WriteOptions::default())
@@ -174,9 +177,9 @@ fn try_import(mut plan: Plan<'_>) {
     let mut reader = open().expect("what was written is read");
     assert_eq!(reader.damage(), &[]);
     let summary = sound::report_of(&mut reader).expect("what was written is read");
-    if !told.own_recording {
+    if !report.own_recording {
         let of = |count: fn(&loop_traces::chrome::import::LoopCounts) -> u64| -> u64 {
-            told.loops.iter().map(|found| count(&found.counts)).sum()
+            report.loops.iter().map(|found| count(&found.counts)).sum()
         };
         assert_eq!(summary.tasks.count, of(|counts| counts.tasks));
         assert_eq!(summary.ticks.count, of(|counts| counts.ticks));
@@ -196,11 +199,11 @@ fn linted() {
     memory::limit(1 << 30);
     bolero::check!().with_iterations(3000).with_max_len(2048).for_each(|plan: &[u8]| {
         let file = made(&mut Plan(plan));
-        let told = lint(&file[..], |finding| {
+        let outcome = lint(&file[..], |finding| {
             is_printable(&finding.detail);
             assert!(finding.place.offset <= file.len() as u64 && finding.place.line > 0, "{finding:?}");
         });
-        match told {
+        match outcome {
             Ok(report) => assert!(report.bytes <= file.len() as u64, "{report:?}"),
             Err(error) => is_printable(&error.to_string()),
         }

@@ -61,7 +61,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether any bytes are left.
-    pub(crate) fn goes_on(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         !self.0.is_empty()
     }
 }

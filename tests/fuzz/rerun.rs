@@ -60,7 +60,7 @@ fn made(plan: &mut Plan<'_>) -> (MemorySource, bool) {
     let cut = if plan.byte().is_multiple_of(2) { whole.len() } else { plan.below(whole.len()) };
     let mut events = whole[..cut].to_vec();
     let mut is_cut_only = true;
-    while plan.goes_on() && !events.is_empty() {
+    while plan.has_more() && !events.is_empty() {
         is_cut_only = false;
         change(&mut events, plan);
     }

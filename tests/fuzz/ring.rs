@@ -194,13 +194,13 @@ fn try_all(plan: &[u8], path: &Path, seed: &[u8]) {
     let (before, after) = plan.split_at(plan.len() / 2);
     let (mut before, mut after) = (Plan(before), Plan(after));
     let start = if before.byte().is_multiple_of(4) { Start::Newest } else { Start::Oldest };
-    while before.goes_on() {
+    while before.has_more() {
         change(&file, &mut before);
     }
     let _listed = discover::inspect(path);
     if let Ok(mut reader) = ProcessReader::open(path, start) {
         let mut out = Vec::new();
-        while after.goes_on() {
+        while after.has_more() {
             change(&file, &mut after);
             read(&mut reader, &mut out);
         }

@@ -71,8 +71,8 @@ fn figures(value: &Value) {
             if let (Some(count), true) = (of("count"), keys.contains_key("p99")) {
                 let figures = [of("p50"), of("p90"), of("p99"), of("max")];
                 // Over several loops, only the count and the maximum are meaningful.
-                let told = figures[..3].iter().flatten().count();
-                assert!(told == 0 || told == 3 && count > 0, "{value}");
+                let known = figures[..3].iter().flatten().count();
+                assert!(known == 0 || known == 3 && count > 0, "{value}");
                 assert_eq!(figures[3].is_some(), count > 0, "{value}");
                 assert!(figures.is_sorted(), "{value}");
             }
@@ -124,22 +124,22 @@ pub(crate) fn exports<S: EventSource>(mut open: impl FnMut() -> Result<S, Source
     for details in [false, true] {
         let mut out = Vec::new();
         let options = ExportOptions { details, ..ExportOptions::default() };
-        if let Some(stats) = told(chrome(&mut open, options, &mut out)) {
+        if let Some(stats) = succeeded(chrome(&mut open, options, &mut out)) {
             let json: ChromeExport = serde_json::from_slice(&out).expect("an export is JSON");
             let counted = stats.slices + 2 * stats.async_pairs + stats.instants + stats.counters;
             assert!(json.events.len() as u64 >= counted, "{} events: {stats:?}", json.events.len());
         }
     }
     let mut out = Vec::new();
-    if told(speedscope::export(&mut open, TimeRange::default(), &mut out)).is_some() {
+    if succeeded(speedscope::export(&mut open, TimeRange::default(), &mut out)).is_some() {
         let _: IgnoredAny = serde_json::from_slice(&out).expect("an export is JSON");
     }
     out.clear();
-    if told(csv::export(&mut open, TimeRange::default(), &mut out)).is_some() {
+    if succeeded(csv::export(&mut open, TimeRange::default(), &mut out)).is_some() {
         is_printable(std::str::from_utf8(&out).expect("an export is text"));
     }
     out.clear();
-    if told(folded::export(&mut open, folded::FoldedOptions::default(), &mut out)).is_some() {
+    if succeeded(folded::export(&mut open, folded::FoldedOptions::default(), &mut out)).is_some() {
         let text = std::str::from_utf8(&out).expect("an export is text");
         is_printable(text);
         assert!(
@@ -150,7 +150,7 @@ pub(crate) fn exports<S: EventSource>(mut open: impl FnMut() -> Result<S, Source
     }
 }
 
-fn told<T, E: Debug + std::fmt::Display>(result: Result<T, E>) -> Option<T> {
+fn succeeded<T, E: Debug + std::fmt::Display>(result: Result<T, E>) -> Option<T> {
     if let Err(error) = &result {
         is_printable(&error.to_string());
     }

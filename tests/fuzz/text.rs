@@ -59,7 +59,7 @@ fn of(plan: &mut Plan<'_>, words: &[&'static str]) -> &'static str {
 /// Text of mostly correct lines.
 fn toml(plan: &mut Plan<'_>) -> String {
     let mut text = String::new();
-    while plan.goes_on() {
+    while plan.has_more() {
         match plan.byte() % 8 {
             0 => text.push_str(of(plan, PIECES)),
             1 => text.push_str(&String::from_utf8_lossy(plan.bytes(32))),

@@ -60,7 +60,7 @@ fn try_all(file: &[u8]) {
 fn damaged(mut plan: Plan<'_>) {
     let seed = &seeds()[plan.below(seeds().len())];
     let mut file = seed.clone();
-    while plan.goes_on() {
+    while plan.has_more() {
         let place = plan.below(file.len());
         match plan.byte() % 8 {
             0 => file.truncate(place),
@@ -88,7 +88,7 @@ fn made_up(mut plan: Plan<'_>) {
     let mut now = 0;
     let mut encoder = Encoder::default();
     let mut blocks = Vec::new();
-    while plan.goes_on() && blocks.len() < 64 {
+    while plan.has_more() && blocks.len() < 64 {
         let kind = plan.byte() % 16;
         let mut payload = Vec::new();
         let mut words: Vec<Record> = Vec::new();

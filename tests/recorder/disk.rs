@@ -22,10 +22,10 @@ pub(crate) struct Faults {
 
 /// A disk whose clones share their contents, so that it outlives its writer.
 #[derive(Clone, Debug)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Mutex<DiskState>>);
 
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct DiskState {
     pub(crate) bytes: Vec<u8>,
     faults: Faults,
     random: Rng,
@@ -38,7 +38,7 @@ pub(crate) struct State {
 
 impl Disk {
     pub(crate) fn new(faults: &Faults, seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(DiskState {
             bytes: Vec::new(),
             faults: faults.clone(),
             random: Rng::with_seed(seed ^ 0xd15c),
@@ -48,7 +48,7 @@ impl Disk {
         })))
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, DiskState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,7 +63,7 @@ impl Write for Disk {
     }
 }
 
-impl State {
+impl DiskState {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.dead || bytes.is_empty() {
             return Ok(bytes.len());

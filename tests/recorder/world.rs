@@ -51,7 +51,7 @@ impl Plan {
             workers: random.u16(..3),
             stall_every: random.u32(..20),
             spans: random.bool(),
-            faces: random.bool(),
+            loop_kinds: random.bool(),
             ..Script::default()
         };
         let lossless = random.bool();
@@ -83,17 +83,17 @@ impl Plan {
 
     /// The events that the program emits. Names are not events: they come from a separate table.
     pub(crate) fn events(&self) -> Vec<Stamped> {
-        let told = self.script.events();
-        let told: Vec<Stamped> =
-            told.into_iter().filter(|stamped| !matches!(stamped.event, Event::Label { .. })).collect();
-        let Some(first) = told.first() else { return told };
+        let scripted = self.script.events();
+        let scripted: Vec<Stamped> =
+            scripted.into_iter().filter(|stamped| !matches!(stamped.event, Event::Label { .. })).collect();
+        let Some(first) = scripted.first() else { return scripted };
         // At the machine's start, because events in the future of a ring's clock are held back until then.
         let (begin, from) = (1, first.at.as_ns());
-        let jump = self.jump.and_then(|(place, ns)| Some((told.get(place)?.at, ns)));
+        let jump = self.jump.and_then(|(place, ns)| Some((scripted.get(place)?.at, ns)));
         // Spans that began before the suspension keep their start.
         let later = |at: Timestamp| jump.map_or(0, |(after, ns)| if at >= after { ns } else { 0 });
         let moved = |at: Timestamp| Timestamp(at.as_ns().saturating_sub(from) + begin + later(at));
-        let moved = told.iter().map(|Stamped { at, source, event }| {
+        let moved = scripted.iter().map(|Stamped { at, source, event }| {
             let event = match event.map_time(moved) {
                 Event::TimerFired { timer, tag, task, due, fired, skipped } => {
                     Event::TimerFired { timer, tag, task, due: moved(due), fired: moved(fired), skipped }

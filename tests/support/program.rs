@@ -53,8 +53,8 @@ impl Place {
     /// Runs the binary, which must succeed, and returns its standard output.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "loopscope {arguments:?} ended with {}: {told}", output.status);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "loopscope {arguments:?} ended with {}: {stderr}", output.status);
         String::from_utf8(output.stdout).expect("output is UTF-8")
     }
 
@@ -67,11 +67,11 @@ impl Place {
     /// Runs the binary, which must fail with `code` and print one line, and returns the line.
     pub(crate) fn fail(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let told = String::from_utf8(output.stderr).expect("messages are UTF-8");
-        assert_eq!(output.status.code(), Some(code), "loopscope {arguments:?} said: {told}");
-        assert_eq!(told.lines().count(), 1, "one line, not:\n{told}");
-        assert!(!told.trim_end().contains(char::is_control), "control characters in {told:?}");
-        told
+        let stderr = String::from_utf8(output.stderr).expect("messages are UTF-8");
+        assert_eq!(output.status.code(), Some(code), "loopscope {arguments:?} said: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "one line, not:\n{stderr}");
+        assert!(!stderr.trim_end().contains(char::is_control), "control characters in {stderr:?}");
+        stderr
     }
 
     /// Starts a demo without a dashboard, and waits until its loop is listed and has recorded something.
@@ -87,8 +87,8 @@ impl Place {
 
     /// Waits until the loop of `demo` has recorded more than `ticks` ticks.
     pub(crate) fn wait_until_past(&self, demo: &Running, ticks: u64) {
-        let is_past = |told: Value| told["ticks"]["count"].as_u64() > Some(ticks);
-        wait_for("ticks", || self.told(&demo.pid().to_string()).is_some_and(is_past));
+        let is_past = |report: Value| report["ticks"]["count"].as_u64() > Some(ticks);
+        wait_for("ticks", || self.report(&demo.pid().to_string()).is_some_and(is_past));
     }
 
     /// Starts the book's echo server on a free port, and waits until its loop is listed. Returns its further output
@@ -97,13 +97,13 @@ impl Place {
         let mut server = Command::new(example("loop-core", "echo"));
         server.arg("127.0.0.1:0").env("LOOPSCOPE_DIR", self.rings()).stderr(Stdio::piped());
         let mut server = Running::start(&mut server);
-        let mut told = BufReader::new(server.stderr()).lines();
-        let line = told.next().expect("it says where it listens").expect("what it says is UTF-8");
+        let mut lines = BufReader::new(server.stderr()).lines();
+        let line = lines.next().expect("it says where it listens").expect("what it says is UTF-8");
         let address = line.strip_prefix("echo on ").and_then(|line| line.split(';').next());
         let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
         // It listens before it has a ring.
         self.wait_until_listed(&server);
-        (server, told, address)
+        (server, lines, address)
     }
 
     /// Waits until the loop of `process` is listed.
@@ -126,16 +126,16 @@ impl Place {
         let pid = process.pid().to_string();
         let mut command = self.command(&["attach", &pid, "--json", "--record", text(&trace)]);
         let mut watching = Running::start(command.stdout(printed));
-        wait_for(what, || self.told(text(&trace)).is_some_and(|saved| wanted(&saved)));
+        wait_for(what, || self.report(text(&trace)).is_some_and(|saved| wanted(&saved)));
         watching.signal("INT");
-        assert!(watching.wait().success(), "it was told to end");
+        assert!(watching.wait().success(), "it was asked to end");
         let printed = std::fs::read(summary).expect("it was written");
         serde_json::from_slice(&printed).expect("a summary is JSON")
     }
 
     /// The current report on a process, or on a trace that is being written; `None` while it cannot be read
     /// yet.
-    pub(crate) fn told(&self, of: &str) -> Option<Value> {
+    pub(crate) fn report(&self, of: &str) -> Option<Value> {
         let output = self.run(&["report", of, "--json"]);
         output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("a report is JSON"))
     }

@@ -32,7 +32,7 @@ const SLOW_NS: u64 = 10_000_000;
 /// What `--late-timers` of the report under test limits each list to.
 const LISTED: usize = 10_000;
 
-/// The keys of a line of `harm`, by what waited.
+/// The keys of a line of `delay_caused`, by what waited.
 const KINDS: [&str; 3] = ["/timers_ns", "/signals_ns", "/tasks_ns"];
 
 /// One late wait: the place of its kind in [`KINDS`], its loop, and its time.
@@ -59,7 +59,7 @@ struct Extent {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Caused {
     ns: [u64; 3],
-    victims: u64,
+    delayed: u64,
 }
 
 /// What the events say of waits.
@@ -221,7 +221,7 @@ impl Waits {
                 let ns = *end.min(&wait.to) - *start.max(&wait.from);
                 let line = caused.entry(cause.clone()).or_default();
                 line.ns[wait.kind] += ns;
-                line.victims += u64::from(delayed_by.insert(cause));
+                line.delayed += u64::from(delayed_by.insert(cause));
             }
         }
         caused
@@ -266,7 +266,7 @@ impl Waits {
 
     /// Delay caused: every late wait counts in full, and each tag, handler and poll with the time that it took of it.
     fn compare_delay(&self, report: &Value, name: &str) {
-        let lines = report["harm"].as_array().expect("a list");
+        let lines = report["delay_caused"].as_array().expect("a list");
         for (kind, key) in KINDS.iter().enumerate() {
             let all: u64 = lines.iter().map(|line| number(line, key)).sum();
             let waited: u64 = self.late.iter().filter(|wait| wait.kind == kind).map(Wait::ns).sum();
@@ -274,7 +274,7 @@ impl Waits {
         }
         for line in lines {
             let sum: u64 = KINDS.iter().map(|key| number(line, key)).sum();
-            assert_eq!(number(line, "/lateness_caused_ns"), sum, "{name}: {line}");
+            assert_eq!(number(line, "/delay_caused_ns"), sum, "{name}: {line}");
         }
         let is_partial = |line: &Value| {
             let tag = line["tag"].as_str().unwrap_or_default();
@@ -292,9 +292,9 @@ impl Waits {
         for cause in caused.keys().map(String::as_str).chain(shown).filter(|cause| is_named(cause)) {
             let line = lines.iter().find(|line| line["tag"] == cause);
             let ns = KINDS.map(|key| line.map_or(0, |line| number(line, key)));
-            let victims = line.map_or(0, |line| number(line, "/victims"));
+            let delayed = line.map_or(0, |line| number(line, "/delayed"));
             let expected = caused.get(cause).unwrap_or(&none);
-            assert_eq!(*expected, Caused { ns, victims }, "{name}: delay caused by {cause}: {line:?}");
+            assert_eq!(*expected, Caused { ns, delayed }, "{name}: delay caused by {cause}: {line:?}");
             if let (Some(run), Some(line)) = (self.run_ns.get(cause), line) {
                 assert_eq!(number(line, "/run_ns"), *run, "{name}: {line}");
             }

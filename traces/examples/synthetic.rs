@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let flags: Vec<String> = args.collect();
     if flags.iter().any(|flag| flag == "agenda") {
-        (script.agenda_workers, script.faces) = (3, true);
+        (script.agenda_workers, script.loop_kinds) = (3, true);
     }
     script.frozen = flags.iter().any(|flag| flag == "frozen");
     let options = ExportOptions { details: flags.iter().any(|flag| flag == "details"), ..Default::default() };

@@ -62,19 +62,19 @@ pub fn cut_name(text: &str, width: usize) -> String {
 /// Truncates the names of a table to at most `width` cells each: as [`cut_middle`], and if two different names would
 /// then look the same, with a part in which they differ.
 #[must_use]
-pub fn cut_apart(names: &[&str], width: usize) -> Vec<String> {
+pub fn cut_distinct(names: &[&str], width: usize) -> Vec<String> {
     let plain: Vec<String> = names.iter().map(|name| cut_middle(name, width)).collect();
     let mut alike: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, cut) in names.iter().zip(&plain) {
         alike.entry(cut).or_default().push(name);
     }
-    let apart = |(name, cut): (&&str, &String)| {
+    let distinct = |(name, cut): (&&str, &String)| {
         let others = alike.get(&**cut).map_or(&[][..], Vec::as_slice).iter().filter(|other| *other != name);
         let same = |other: &&str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
         // The one with the longest common prefix differs last.
         others.map(same).max().map_or_else(|| cut.clone(), |at| cut_around(name, at, width))
     };
-    names.iter().zip(&plain).map(apart).collect()
+    names.iter().zip(&plain).map(distinct).collect()
 }
 
 /// The beginning of `text`, a part around character `at`, and the end, in at most `width` cells.
@@ -150,14 +150,14 @@ mod tests {
             "base::internal::RunOnce (render_thread_twelve.cc:120)",
             "gc",
         ];
-        let cut = cut_apart(&names, 20);
+        let cut = cut_distinct(&names, 20);
         assert_eq!(cut, ["base::…d_one.cc:120)", "base::in…two.cc:120)", "base:…twelve.cc:120)", "gc"]);
         assert!(cut.iter().all(|name| name.width() <= 20));
-        assert_eq!(cut_apart(&["same", "same"], 3), ["s…e", "s…e"]);
+        assert_eq!(cut_distinct(&["same", "same"], 3), ["s…e", "s…e"]);
         let names = ["billing::monthly::ReadFileOfAllCountries", "billing::monthly::SendMailToAllCountries"];
-        assert_eq!(cut_apart(&names, 20), ["bi…::ReadFile…ntries", "bi…::SendMail…ntries"]);
+        assert_eq!(cut_distinct(&names, 20), ["bi…::ReadFile…ntries", "bi…::SendMail…ntries"]);
         for width in 0..60 {
-            assert!(cut_apart(&names, width).iter().all(|name| name.width() <= width), "{width}");
+            assert!(cut_distinct(&names, width).iter().all(|name| name.width() <= width), "{width}");
         }
     }
 

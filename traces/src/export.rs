@@ -14,7 +14,7 @@
 //! | `name`, `agenda` | names of slices; state of an agenda between its events |
 //! | `json` | JSON output by hand |
 
-pub(crate) mod agenda;
+pub(crate) mod agenda_tracks;
 pub mod csv;
 pub mod folded;
 pub(crate) mod json;
@@ -23,7 +23,7 @@ pub(crate) mod name;
 pub(crate) mod slices;
 pub mod speedscope;
 pub mod survey;
-mod unended;
+mod unfinished;
 
 use std::io;
 

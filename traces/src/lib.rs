@@ -23,7 +23,7 @@
 //! | [`summary`], [`report`] | the results, as JSON and as a page of text |
 //! | [`export`] | conversion to other programs' formats: CSV, folded stacks, speedscope |
 //! | [`chrome`] | Chrome-trace JSON: export, import, and a lint for what viewers would drop |
-//! | [`labels`], [`histogram`], [`near`], [`recent`], [`units`], [`cells`] | building blocks |
+//! | [`labels`], [`histogram`], [`suggest`], [`recent`], [`units`], [`cells`] | building blocks |
 //!
 //! # Examples
 //!
@@ -76,11 +76,11 @@ pub mod export;
 pub mod format;
 pub mod histogram;
 pub mod labels;
-pub mod near;
 pub mod reader;
 pub mod recent;
 pub mod report;
 pub mod source;
+pub mod suggest;
 pub mod summary;
 #[cfg(any(test, feature = "synthetic"))]
 pub mod synthetic;

@@ -41,7 +41,7 @@ use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceSt
 const DAMAGES_MAX: usize = 256;
 
 /// Most names held until they are announced.
-const UNTOLD_MAX: usize = 1 << 17;
+const PENDING_LABELS_MAX: usize = 1 << 17;
 
 /// Most emitters to which a gap is announced.
 const SOURCES_MAX: usize = 1024;
@@ -73,7 +73,7 @@ pub struct TraceReader<R = File> {
     counting: bool,
     labels: Labels,
     /// Names from label blocks whose records block, which would announce them, has not been read yet.
-    untold: Vec<Event>,
+    pending_labels: Vec<Event>,
     recorded_counts: SourceCounts,
     counts: SourceCounts,
     /// Blocks that claim more records than the file can hold.
@@ -88,7 +88,7 @@ pub struct TraceReader<R = File> {
     between: BTreeMap<usize, Gap>,
     /// Missing after the last intact block.
     behind: Option<Gap>,
-    behind_told: bool,
+    rest_announced: bool,
     stored: Vec<u8>,
     records: Vec<Record>,
     decompressor: zstd::bulk::Decompressor<'static>,
@@ -147,7 +147,7 @@ impl<R: Read + Seek> TraceReader<R> {
             counted: BTreeSet::new(),
             counting: true,
             labels: Labels::default(),
-            untold: Vec::new(),
+            pending_labels: Vec::new(),
             recorded_counts: SourceCounts::default(),
             counts: SourceCounts::default(),
             dense: BTreeSet::new(),
@@ -158,7 +158,7 @@ impl<R: Read + Seek> TraceReader<R> {
             ahead: None,
             between: BTreeMap::new(),
             behind: None,
-            behind_told: false,
+            rest_announced: false,
             stored: Vec::new(),
             records: Vec::new(),
             decompressor,
@@ -269,11 +269,11 @@ impl<R: Read + Seek> TraceReader<R> {
         // Blocks are in merged order: in a file by this writer their end times never decrease.
         self.next = self.blocks.partition_point(|block| block.header.last < at);
         self.labels = Labels::default();
-        self.untold.clear();
+        self.pending_labels.clear();
         self.last_at = None;
         self.chronology = Chronology::new(self.metadata.started.monotonic);
         self.ahead = None;
-        self.behind_told = false;
+        self.rest_announced = false;
         for place in 0..self.next {
             if self.blocks[place].header.kind == BlockKind::LABELS {
                 self.read_block(place, &mut Vec::new())?;
@@ -336,11 +336,11 @@ impl<R: Read + Seek> TraceReader<R> {
             Some(kind) => self.missing(block, kind, out),
             None => {
                 if block.header.kind == BlockKind::RECORDS {
-                    self.untold.clear();
+                    self.pending_labels.clear();
                 }
                 let begin = out.len();
                 self.unpack_all(&records, out);
-                self.tell_ahead(begin, out);
+                self.announce_ahead(begin, out);
             }
         }
         self.records = records;
@@ -389,7 +389,7 @@ impl<R: Read + Seek> TraceReader<R> {
         if damage.may_be_of_records(header.kind) {
             let at = self.lost(Gap { from: header.first, to: header.last, count }, out);
             // The block would have announced them.
-            for event in self.untold.drain(..) {
+            for event in self.pending_labels.drain(..) {
                 out.push(Stamped { at, source: SourceId(0), event });
             }
         }
@@ -452,13 +452,13 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
         while self.next < self.blocks.len() && out.len() == before {
             let place = self.next;
             self.next += 1;
-            self.tell_between(place, out);
+            self.announce_between(place, out);
             self.read_block(place, out)?;
         }
         if self.next < self.blocks.len() {
             return Ok(SourceState::More);
         }
-        self.tell_behind(out);
+        self.announce_behind(out);
         Ok(SourceState::Ended)
     }
 

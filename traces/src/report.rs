@@ -2,7 +2,7 @@
 
 mod blame;
 mod bounds;
-mod faces;
+mod loop_kinds;
 mod loops;
 mod spans;
 mod unfinished;
@@ -50,13 +50,13 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     bounds::losses(&mut out, summary, columns);
     blame::stalls(&mut out, summary, columns);
     blame::late(&mut out, summary, columns);
-    blame::harm(&mut out, summary, columns);
+    blame::delay_caused(&mut out, summary, columns);
     tags(&mut out, summary, columns);
     tags_beyond_limit(&mut out, summary, columns);
     spans::table(&mut out, summary, columns);
     queues(&mut out, summary, columns);
-    faces::agenda(&mut out, summary, columns);
-    faces::rest(&mut out, summary, columns);
+    loop_kinds::agenda(&mut out, summary, columns);
+    loop_kinds::rest(&mut out, summary, columns);
     out
 }
 
@@ -362,7 +362,7 @@ fn tags_beyond_limit(out: &mut String, summary: &Summary, columns: usize) {
     let beyond = &summary.tasks.tags_beyond_limit;
     if beyond.tags > 0 {
         let text = format!(
-            "{} beyond the limit, not told apart: {}, run max {}",
+            "{} beyond the limit, not distinguished: {}, run max {}",
             counted(beyond.tags, "tag", "tags"),
             counted(beyond.count, "task", "tasks"),
             figure(&beyond.run_ns, Of::Max)
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn an_agenda_its_starvation_and_the_rest_have_their_lines() {
-        let text = report(&Script { ticks: 700, agenda_workers: 2, faces: true, ..Script::default() });
+        let text = report(&Script { ticks: 700, agenda_workers: 2, loop_kinds: true, ..Script::default() });
         println!("{text}");
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_default();
         assert!(line("  low").contains("passed by"), "{text}");
@@ -448,7 +448,8 @@ mod tests {
         if rename {
             let tags = summary.tasks.by_tag.iter_mut().map(|tag| &mut tag.tag);
             let all = tags.chain(summary.late_timers.iter_mut().map(|late| &mut late.tag));
-            all.chain(summary.harm.iter_mut().map(|harm| &mut harm.tag)).for_each(|name| *name = long(name));
+            all.chain(summary.delay_caused.iter_mut().map(|impact| &mut impact.tag))
+                .for_each(|name| *name = long(name));
             let blamed = summary.stalls.iter_mut().flat_map(|stall| &mut stall.blame);
             blamed
                 .filter(|line| line.what.starts_with("task "))

@@ -4,19 +4,19 @@
 //! [`SCHEMA`] number.
 
 mod blame;
-mod faces;
 mod families;
 mod jobs;
 mod lists;
+mod loop_kinds;
 mod loops;
 mod tags;
 mod unfinished;
 
 pub use blame::{
-    BlameSummary, HarmSummary, LateSignalSummary, LateTimerSummary, SlowTaskSummary, StallSummary,
-    WorstHarmSummary,
+    BlameSummary, ImpactSummary, LateSignalSummary, LateTimerSummary, SlowTaskSummary, StallSummary,
+    WorstImpactSummary,
 };
-pub use faces::{
+pub use loop_kinds::{
     AgendaSummary, AgendaWorkerSummary, CommandSummary, CommandsSummary, FuturesSummary, HeldSummary,
     PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
 };
@@ -86,7 +86,7 @@ pub struct Summary {
     /// Spans and marks by label, the longest span first.
     #[serde(default, deserialize_with = "lists::entries")]
     pub spans: Vec<SpanSummary>,
-    /// Spans and marks of labels beyond the most that are told apart.
+    /// Spans and marks of labels beyond the most that are distinguished.
     #[serde(default)]
     pub spans_beyond_limit: u64,
     /// Microtasks.
@@ -152,7 +152,7 @@ pub struct Summary {
     pub slow_tasks: Vec<SlowTaskSummary>,
     /// Delay caused to others, by tag, largest first.
     #[serde(default)]
-    pub harm: Vec<HarmSummary>,
+    pub delay_caused: Vec<ImpactSummary>,
 }
 
 /// What was watched.
@@ -365,7 +365,7 @@ impl Summary {
         // A trace made of another program's slices does not say how its tasks ended.
         let (state, has_outcomes) = (source.state, !timeline.config().queue_waits_in_part);
         let unfinished = timeline.unfinished(state.end());
-        let (missing, told) = (timeline.missing_with(&unfinished), timeline.families());
+        let (missing, recorded) = (timeline.missing_with(&unfinished), timeline.families());
         let (busy_ns, poll_wait_ns) = (
             ticks.busy_ns.saturating_add(unfinished.busy_ns()),
             ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()),
@@ -380,12 +380,13 @@ impl Summary {
             false => Some(overdue.saturating_add(unfinished.timers_lost)),
         };
         let overdue_bounds = Bounds { lo: overdue, hi: most_overdue };
-        let overdue_bounds = (told.timers_armed && most_overdue != Some(overdue)).then_some(overdue_bounds);
+        let overdue_bounds =
+            (recorded.timers_armed && most_overdue != Some(overdue)).then_some(overdue_bounds);
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
-        let late = told.timers.then(|| timers.late.saturating_add(late.count() as u64));
+        let late = recorded.timers.then(|| timers.late.saturating_add(late.count() as u64));
         let lag_ns = timers.lag_ns.percentiles_missing(&missing.lag);
         let may_be_later = lag_ns.bounds.is_some_and(|bounds| bounds.max.hi.is_none());
-        let skipped = told.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
+        let skipped = recorded.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
         let has_gaps = timeline.lost_in_all() > 0 || timeline.may_miss_anything();
         let may_skip_more = has_gaps || unfinished.may_skip_more();
         Self {
@@ -430,50 +431,50 @@ impl Summary {
             spans: families::spans(timeline, &missing),
             spans_beyond_limit: timeline.spans.beyond_limit,
             microtasks: MicrotasksSummary {
-                checkpoints: told.microtasks.then(|| microtasks.checkpoints()),
-                ran: told.microtasks.then_some(microtasks.ran),
+                checkpoints: recorded.microtasks.then(|| microtasks.checkpoints()),
+                ran: recorded.microtasks.then_some(microtasks.ran),
                 run_ns: microtasks.run_ns.percentiles_missing(&missing.in_ticks),
             },
             timers: TimersSummary {
-                armed: told.timers_armed.then_some(timers.armed),
-                fired: told.timers.then_some(timers.fired),
-                cleared: told.timers_armed.then_some(timers.cleared),
+                armed: recorded.timers_armed.then_some(timers.armed),
+                fired: recorded.timers.then_some(timers.fired),
+                cleared: recorded.timers_armed.then_some(timers.cleared),
                 late,
                 late_bounds: families::timed_bounds(timeline, late, has_gaps || may_be_later),
-                overdue: told.timers_armed.then_some(overdue),
+                overdue: recorded.timers_armed.then_some(overdue),
                 overdue_bounds,
-                overdue_at_stop: told.timers_armed.then_some(at_stop),
+                overdue_at_stop: recorded.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,
                 skipped,
                 skipped_bounds: families::skipped_bounds(timeline, skipped, may_skip_more),
-                period_unknown: told.timers.then(|| timers.period_unknown()),
+                period_unknown: recorded.timers.then(|| timers.period_unknown()),
                 lag_ns,
                 lag_corrected_ns: timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected),
             },
             queues: families::queues(timeline, &unfinished),
             gc: GcSummary {
-                collect: told.gc_decisions.then_some(gc.collect),
-                defer: told.gc_decisions.then_some(gc.defer),
-                skip: told.gc_decisions.then_some(gc.skip),
+                collect: recorded.gc_decisions.then_some(gc.collect),
+                defer: recorded.gc_decisions.then_some(gc.defer),
+                skip: recorded.gc_decisions.then_some(gc.skip),
                 run_ns: gc.run_ns.percentiles_missing(&missing.in_ticks),
-                heap_bytes_max: told.gc.then_some(gc.heap_bytes_max),
+                heap_bytes_max: recorded.gc.then_some(gc.heap_bytes_max),
             },
             signals: SignalsSummary {
-                arrived: told.signals.then(|| signals.arrived()),
-                delivered: told.signals.then(|| signals.delivered()),
-                dropped: told.signals_dropped.then_some(signals.dropped),
+                arrived: recorded.signals.then(|| signals.arrived()),
+                delivered: recorded.signals.then(|| signals.delivered()),
+                dropped: recorded.signals_dropped.then_some(signals.dropped),
                 latency_ns: families::signal_latency_ns(timeline, &missing),
             },
             suspended: suspended(timeline),
-            agenda: faces::agenda(timeline, &missing.others, state.end()),
+            agenda: loop_kinds::agenda(timeline, &missing.others, state.end()),
             jobs: jobs::jobs(timeline, &missing.others, &unfinished),
-            keep_alive: faces::keep_alive(timeline),
-            keep_alive_age_ns: faces::keep_alive_age_ns(timeline),
+            keep_alive: loop_kinds::keep_alive(timeline),
+            keep_alive_age_ns: loop_kinds::keep_alive_age_ns(timeline),
             keep_alive_left_out: timeline.keep_alive.as_of().map(|_| timeline.keep_alive.left_out()),
-            commands: faces::commands(timeline),
-            pumps: faces::pumps(timeline, &missing.others, &unfinished),
-            futures: faces::futures(timeline),
-            shutdown: faces::shutdown(timeline),
+            commands: loop_kinds::commands(timeline),
+            pumps: loop_kinds::pumps(timeline, &missing.others, &unfinished),
+            futures: loop_kinds::futures(timeline),
+            shutdown: loop_kinds::shutdown(timeline),
             loops: Vec::new(),
             loops_beyond_limit: timeline.has_more_loops(),
             loops_left_out: timeline.loops_left_out,
@@ -481,7 +482,7 @@ impl Summary {
             late_timers: blame::late_timers(timeline, &unfinished, &loop_name),
             late_signals: blame::late_signals(timeline, &loop_name),
             slow_tasks: blame::slow_tasks(timeline, &unfinished, &loop_name),
-            harm: blame::harm(timeline, &unfinished),
+            delay_caused: blame::delay_caused(timeline, &unfinished),
         }
     }
 }

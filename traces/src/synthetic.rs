@@ -4,16 +4,16 @@
 //! tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, optionally an agenda and the other
 //! features of a loop, in merged order with plausible times. The same [`Script`] always gives the same events.
 
-mod agenda;
-mod faces;
+mod agenda_scene;
+mod loop_kinds;
 mod random;
-mod stage;
+mod stream_builder;
 
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use crate::source::{MemorySource, SourceKind};
-use stage::Stage;
+use stream_builder::StreamBuilder;
 
 /// Names of the tags that a [`Script`] uses, by tag number.
 pub const TAGS: [&str; 9] = [
@@ -48,7 +48,7 @@ pub struct Script {
     /// Worker threads of the agenda; 0 for no agenda.
     pub agenda_workers: u16,
     /// Whether there are snapshots with names, commands, pumps, futures and a shutdown.
-    pub faces: bool,
+    pub loop_kinds: bool,
     /// Whether all durations are zero, as under a virtual clock that does not advance within a tick.
     pub frozen: bool,
 }
@@ -64,7 +64,7 @@ impl Default for Script {
             lost_every: 0,
             spans: true,
             agenda_workers: 0,
-            faces: false,
+            loop_kinds: false,
             frozen: false,
         }
     }
@@ -120,8 +120,8 @@ impl Script {
         let json = serde_json::json!({
             "program": "synthetic", "pid": 4121, "host": "nowhere", "command": ["synthetic", self.seed.to_string()],
             "build": "0", "policy": if self.agenda_workers > 0 { "agenda" } else { "bun" }, "machine": "imagined", "tick_unit": "monotonic",
-            "started": {"ticks": stage::START_NS, "monotonic": stage::START_NS, "wall_ns": 1_700_000_000_000_000_000u64},
-            "stall_limit_ns": stage::STALL_LIMIT_NS, "settings": {"seed": self.seed.to_string()},
+            "started": {"ticks": stream_builder::START_NS, "monotonic": stream_builder::START_NS, "wall_ns": 1_700_000_000_000_000_000u64},
+            "stall_limit_ns": stream_builder::STALL_LIMIT_NS, "settings": {"seed": self.seed.to_string()},
         });
         serde_json::from_value(json).expect("these are the fields of the metadata")
     }
@@ -135,7 +135,7 @@ impl Script {
     /// The events, and the figures they should give.
     #[must_use]
     pub fn play(&self) -> (Vec<Stamped>, Expected) {
-        Stage::new(self).play()
+        StreamBuilder::new(self).play()
     }
 
     /// The events as a source.
@@ -218,12 +218,12 @@ pub(crate) mod strategy {
     /// Any small script.
     pub(crate) fn scripts() -> impl Strategy<Value = Script> {
         let numbers = (any::<u64>(), 1u32..60, 1u32..9, 0u16..4, 0u32..12, 0u32..12);
-        let faces = (0u16..4, any::<bool>());
-        let all = (numbers, any::<bool>(), prop::bool::weighted(0.1), faces);
-        all.prop_map(|(numbers, spans, frozen, (agenda_workers, faces))| {
+        let loop_kinds = (0u16..4, any::<bool>());
+        let all = (numbers, any::<bool>(), prop::bool::weighted(0.1), loop_kinds);
+        all.prop_map(|(numbers, spans, frozen, (agenda_workers, loop_kinds))| {
             let (seed, ticks, tasks_max, workers, stall_every, lost_every) = numbers;
             let whole = Script { seed, ticks, tasks_max, workers, stall_every, ..Script::default() };
-            Script { lost_every, spans, agenda_workers, faces, frozen, ..whole }
+            Script { lost_every, spans, agenda_workers, loop_kinds, frozen, ..whole }
         })
     }
 }

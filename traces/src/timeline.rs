@@ -14,6 +14,7 @@ mod agenda;
 mod blame;
 mod commands;
 pub(crate) mod config;
+mod delay_caused;
 mod depth_slots;
 mod depths;
 mod families;
@@ -21,10 +22,9 @@ mod fold;
 mod futures;
 mod gaps;
 mod gc;
-mod harm;
-mod hidden;
 mod keep_alive;
 mod loops;
+mod loss_bounds;
 mod microtasks;
 mod open_tick;
 mod opened;
@@ -49,16 +49,16 @@ pub use agenda::{Agenda, AgendaWorker, OldestWaiting, PriorityStats, Rendezvous,
 pub use blame::{Blamed, LateSignal, SlowTask};
 pub use commands::{CommandStats, Commands, Pumps, Wakes, command_name};
 pub use config::TimelineConfig;
+pub use delay_caused::{Cause, Impact, Waiter, WorstImpact};
 pub use depth_slots::DepthSlots;
 pub use families::Families;
 pub use futures::Futures;
-pub use gc::{Gc, GcLook, GcRun};
-pub use harm::{Cause, Harm, Waiter, WorstHarm};
-pub use hidden::MissingSamples;
+pub use gc::{Gc, GcCheck, GcRun};
 pub use keep_alive::{Held, KeepAlive, RefName};
 #[cfg(test)]
 pub(crate) use loops::tests::two as two_loops;
 pub use loops::{LOOPS_MAX, is_of_a_loop};
+pub use loss_bounds::MissingSamples;
 pub use microtasks::{Batches, Microtasks};
 pub use opened::{OpenedSpan, OpenedTick};
 pub use pool::{WorkerStats, Workers};
@@ -87,10 +87,10 @@ use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
 use blame::Blame;
+use delay_caused::Impacts;
 use gaps::Gaps;
-use harm::Harms;
-use hidden::Hidden;
 use loops::Loops;
+use loss_bounds::LossBounds;
 use open_tick::OpenTick;
 pub(crate) use poll_wait::PollWait;
 use unfinished::Replaced;
@@ -175,10 +175,10 @@ pub struct Timeline {
     open: Vec<OpenTick>,
     /// Indexed as `open` is, one entry per emitter.
     gaps: Vec<Gaps>,
-    hidden: Hidden,
+    loss_bounds: LossBounds,
     replaced: Replaced,
     blame: Blame,
-    harms: Harms,
+    delays_caused: Impacts,
     loops: Loops,
     last_open: usize,
 }
@@ -222,14 +222,14 @@ impl Timeline {
             lost_records: 0,
             counts: SourceCounts::default(),
             blame: Blame::new(&config),
-            harms: Harms::new(&config),
+            delays_caused: Impacts::new(&config),
             config,
             first: None,
             pressure_from: None,
             last: None,
             open: Vec::new(),
             gaps: Vec::new(),
-            hidden: Hidden::default(),
+            loss_bounds: LossBounds::default(),
             replaced: Replaced::default(),
             loops: Loops::default(),
             last_open: 0,
@@ -259,7 +259,7 @@ impl Timeline {
     #[inline]
     pub fn fold(&mut self, stamped: &Stamped) {
         if self.loops.concerns(stamped) {
-            self.fold_apart(stamped);
+            self.fold_by_loop(stamped);
         }
         self.fold_alone(stamped);
     }
@@ -306,7 +306,7 @@ impl Timeline {
     /// Ticks lost whole, inferred from gaps in the tick numbers.
     #[must_use]
     pub const fn ticks_missing(&self) -> u64 {
-        self.hidden.ticks_between()
+        self.loss_bounds.ticks_between()
     }
 
     /// Gaps for which the number of missing records is unknown: those that the source reports, and those in the tick
@@ -318,7 +318,7 @@ impl Timeline {
 
     /// Of the [uncounted gaps](Self::uncounted_gaps), those that the source does not report.
     const fn inferred_gaps(&self) -> u64 {
-        self.hidden.uncounted_gaps(self.counts.uncounted_gaps)
+        self.loss_bounds.uncounted_gaps(self.counts.uncounted_gaps)
     }
 
     /// The range of the number of lost records, where it is unknown. A gap that cannot be read may have held only names,
@@ -344,7 +344,7 @@ impl Timeline {
     /// Ticks with missing records, including those that were open when records were lost and have not ended since.
     #[must_use]
     pub fn incomplete_ticks(&self) -> u64 {
-        self.ticks.incomplete.saturating_add(self.hidden.torn())
+        self.ticks.incomplete.saturating_add(self.loss_bounds.torn())
     }
 
     /// Records lost: as the stream reports, or the source if it knows of more. Where those were is unknown. An uncounted
@@ -370,7 +370,7 @@ impl Timeline {
         let mut missing = match self.may_miss_anything() {
             true => MissingSamples::anything(u64::MAX),
             false if lost > self.lost_records => MissingSamples::anything(lost),
-            false => self.hidden.missing(now, lost, self.incomplete_ticks(), waits),
+            false => self.loss_bounds.missing(now, lost, self.incomplete_ticks(), waits),
         };
         unfinished.add_to(&mut missing);
         self.timers.add_unresolved(&mut missing.lag_corrected);

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_read_as_people_say_them() {
+    fn changes_are_phrased_naturally() {
         let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4, 3245.2].map(change);
         assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%", "×3,246"]);
     }

@@ -82,8 +82,8 @@ pub(crate) fn unreferenced_timers() -> Stage {
 /// are due with it, and the timer that was armed first is re-armed and moves behind its peers.
 pub(crate) fn timers_of_one_pass() -> Stage {
     let mut stage = Stage::new();
-    let victims: Rc<RefCell<Vec<Timer>>> = Rc::default();
-    let clears = Rc::clone(&victims);
+    let delayed: Rc<RefCell<Vec<Timer>>> = Rc::default();
+    let clears = Rc::clone(&delayed);
     let clear = stage.then("Clear", us(100), move |cx| {
         for victim in clears.borrow_mut().drain(..) {
             cx.clear_timer(victim);
@@ -99,7 +99,7 @@ pub(crate) fn timers_of_one_pass() -> Stage {
         let refreshed = cx.set_timeout(ms(30), refreshed);
         cx.set_timeout(ms(20), clear);
         cx.set_timeouts(crowd);
-        *victims.borrow_mut() = cx.set_timeouts(never);
+        *delayed.borrow_mut() = cx.set_timeouts(never);
         cx.refresh_timer(refreshed).expect("it was just armed");
     });
     stage.run();

@@ -8,7 +8,7 @@ use std::ops::Range;
 use loop_traces::timeline::{TickSummary, Ticks};
 
 use super::layout::{self, Window};
-use super::state::State;
+use super::state::AppState;
 
 /// Zoom steps: ticks per column. The last step is the one that shows all kept ticks.
 pub const COLUMN_TICKS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
@@ -26,13 +26,13 @@ pub fn next_column_ticks(ticks: usize, more: bool, most: usize) -> usize {
 /// Ticks per column on this screen: the selected zoom step, but no more than needed to show all kept ticks. With more
 /// ticks per column, some columns would stay empty.
 #[must_use]
-pub fn column_ticks(state: &State) -> usize {
+pub fn column_ticks(state: &AppState) -> usize {
     state.column_ticks.min(column_ticks_max(state))
 }
 
 /// The fewest ticks per column that show all kept ticks.
 #[must_use]
-pub fn column_ticks_max(state: &State) -> usize {
+pub fn column_ticks_max(state: &AppState) -> usize {
     let page = layout::page(state.width, state.height, state.is_replay());
     let strip = layout::strip(layout::overview(page.body, state.extras()).ticks);
     furthest(state.picture().timeline.ticks.recent.limit(), layout::tick_columns(strip))

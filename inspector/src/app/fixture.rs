@@ -7,12 +7,12 @@ use loop_traces::synthetic::Script;
 use loop_traces::timeline::TimelineConfig;
 
 use super::fold::Fold;
-use super::state::{About, State};
+use super::state::{AppState, SourceInfo};
 
 /// A dashboard that watches the script's process and has received no events.
-pub(crate) fn state(script: &Script) -> State {
+pub(crate) fn state(script: &Script) -> AppState {
     let config = TimelineConfig::of(&script.metadata());
-    let about = About {
+    let about = SourceInfo {
         name: "demo".to_owned(),
         pid: 4121,
         policy: script.metadata().policy,
@@ -21,7 +21,7 @@ pub(crate) fn state(script: &Script) -> State {
         since_attach: false,
         stall_limit_ns: config.stall_limit_ns,
     };
-    State::new(about, Fold::new(config))
+    AppState::new(about, Fold::new(config))
 }
 
 /// The time of the last of `events`.

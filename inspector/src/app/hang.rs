@@ -5,7 +5,7 @@ use loop_probes::recorder::Running;
 use loop_traces::source::NowRunning;
 
 use super::message::Process;
-use super::state::State;
+use super::state::AppState;
 use crate::describe;
 use crate::units;
 
@@ -25,7 +25,7 @@ pub struct Hang {
 
 /// The emitter that represents the loop: the one whose tick ended last, else the first that reports anything.
 #[must_use]
-pub fn loop_running(state: &State) -> Option<&NowRunning> {
+pub fn loop_running(state: &AppState) -> Option<&NowRunning> {
     let newest = state.picture().timeline.ticks.recent.newest().map(|tick| tick.source);
     let (all, ..) = state.picture_running();
     let own = all.iter().find(|running| Some(running.source) == newest);
@@ -34,7 +34,7 @@ pub fn loop_running(state: &State) -> Option<&NowRunning> {
 
 /// How long the loop has been busy with its current activity, in nanoseconds; 0 if it is idle.
 #[must_use]
-pub fn busy_now_ns(state: &State) -> u64 {
+pub fn busy_now_ns(state: &AppState) -> u64 {
     let (_, running_at, process) = state.picture_running();
     let running = loop_running(state).filter(|_| process == Process::Running && !state.is_replay());
     running.map_or(0, |running| match running.running {
@@ -45,7 +45,7 @@ pub fn busy_now_ns(state: &State) -> u64 {
 
 /// Whether the loop hangs, is stopped or is gone, and where; in a frozen view: at that time.
 #[must_use]
-pub fn hang(state: &State) -> Option<Hang> {
+pub fn hang(state: &AppState) -> Option<Hang> {
     if state.is_replay() {
         return None;
     }

@@ -2,10 +2,10 @@
 
 mod pages;
 
-pub use pages::{LEDGER_HEAD, TagPage, TickPage, TimersPage};
-pub use pages::{has_two_lists, ledger_lines, list, tag, tick, timers};
+pub use pages::{BREAKDOWN_HEAD, TagPage, TickPage, TimersPage};
+pub use pages::{breakdown_lines, has_two_lists, list, tag, tick, timers};
 
-use super::glance::Column;
+use super::overview::Column;
 
 /// Minimum width, at which some parts are left out.
 pub const WIDTH_MIN: u16 = 60;
@@ -102,7 +102,7 @@ pub enum Pane {
     /// The agenda, if there is one.
     Agenda,
     /// The active handles, if there is room.
-    Alive,
+    KeepAlive,
     /// The stalls.
     Stalls,
 }
@@ -118,7 +118,7 @@ impl Pane {
         Self::Gc,
         Self::Signals,
         Self::Agenda,
-        Self::Alive,
+        Self::KeepAlive,
         Self::Stalls,
     ];
 
@@ -164,7 +164,7 @@ pub struct Overview {
     /// The agenda; empty if there is none.
     pub agenda: Area,
     /// The active handles; empty if there is no room.
-    pub alive: Area,
+    pub keep_alive: Area,
     /// The stalls.
     pub stalls: Area,
 }
@@ -175,7 +175,7 @@ pub struct Extras {
     /// The loop has an agenda.
     pub agenda: bool,
     /// The loop has reported its active handles.
-    pub alive: bool,
+    pub keep_alive: bool,
 }
 
 /// Whether the dashboard fits at all.
@@ -207,7 +207,7 @@ pub fn overview(body: Area, extras: Extras) -> Overview {
         let mut line = || left.take_bottom(1);
         let (signals, gc, microtasks, queues) = (line(), line(), line(), line());
         let tasks = left.take_left(if body.width < NARROW { body.width } else { tasks_width(body.width) });
-        let (lag, alive) = (left, Area::default());
+        let (lag, keep_alive) = (left, Area::default());
         return Overview {
             compact,
             ticks,
@@ -218,7 +218,7 @@ pub fn overview(body: Area, extras: Extras) -> Overview {
             gc,
             signals,
             agenda,
-            alive,
+            keep_alive,
             stalls,
         };
     }
@@ -243,8 +243,8 @@ fn share(width: u16, percent: u16) -> u16 {
 fn families(row: Area, extras: Extras) -> Overview {
     let mut left = row;
     let roomy = row.width >= ROOMY;
-    let (with_agenda, with_alive) = (extras.agenda, extras.alive && roomy);
-    let widths = match (roomy, with_agenda, with_alive) {
+    let (with_agenda, with_keep_alive) = (extras.agenda, extras.keep_alive && roomy);
+    let widths = match (roomy, with_agenda, with_keep_alive) {
         (false, false, _) | (true, false, false) => [25, 20, 27, 0, 0],
         (false, true, _) => [23, 23, 23, 31, 0],
         (true, true, false) => [21, 16, 21, 23, 0],
@@ -252,13 +252,13 @@ fn families(row: Area, extras: Extras) -> Overview {
         (true, true, true) => [17, 13, 17, 19, 18],
     }
     .map(|percent| share(row.width, percent));
-    let [queues, microtasks, gc, agenda, alive] = widths;
+    let [queues, microtasks, gc, agenda, keep_alive] = widths;
     // With little room, microtasks and signals are stacked.
     let stacked = with_agenda && !roomy;
     let queues = left.take_left(queues);
-    let beside = if stacked { Area::default() } else { left.take_left(microtasks) };
-    let (gc, agenda, alive) = (left.take_left(gc), left.take_left(agenda), left.take_left(alive));
-    let microtasks = if stacked { left.take_top(row.height / 2) } else { beside };
+    let right_of = if stacked { Area::default() } else { left.take_left(microtasks) };
+    let (gc, agenda, keep_alive) = (left.take_left(gc), left.take_left(agenda), left.take_left(keep_alive));
+    let microtasks = if stacked { left.take_top(row.height / 2) } else { right_of };
     let rest = Area::default();
     Overview {
         compact: false,
@@ -270,7 +270,7 @@ fn families(row: Area, extras: Extras) -> Overview {
         gc,
         signals: left,
         agenda,
-        alive,
+        keep_alive,
         stalls: rest,
     }
 }
@@ -293,7 +293,7 @@ impl Overview {
             Pane::Gc => self.gc,
             Pane::Signals => self.signals,
             Pane::Agenda => self.agenda,
-            Pane::Alive => self.alive,
+            Pane::KeepAlive => self.keep_alive,
             Pane::Stalls => self.stalls,
         }
     }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use loop_probes::event::{Event, Origin};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
-use loop_traces::analysis::attribution::Ledger;
-use loop_traces::timeline::{Cause, Harm, Stall, TickSummary, UnfinishedTick};
+use loop_traces::analysis::attribution::Breakdown;
+use loop_traces::timeline::{Cause, Impact, Stall, TickSummary, UnfinishedTick};
 
-use super::account::{Account, Subject};
+use super::attribution::{Attribution, Subject};
+use super::delayed::{self, DelayedByTick};
 use super::fold::Fold;
-use super::glance;
-use super::hurt::{self, AllHurt};
-use super::state::{Part, State, TickKey, View};
+use super::overview;
+use super::state::{AppState, Part, TickKey, View};
 use crate::describe;
 
 /// A row of the list of stalls.
@@ -99,7 +99,7 @@ impl LogOf {
 }
 
 /// The log events that pass the filter, newest first.
-pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
+pub fn log_from_newest(state: &AppState) -> impl Iterator<Item = &Stamped> + '_ {
     let log = state.picture().log().iter().rev();
     let is_shown = |event: &Event| state.log_of.map_or_else(|| !is_noise(event), |of| of.holds(event));
     log.filter(move |stamped| is_shown(&stamped.event) && lets_through(state, stamped))
@@ -107,11 +107,11 @@ pub fn log_from_newest(state: &State) -> impl Iterator<Item = &Stamped> + '_ {
 
 /// The number of log events that pass the filter.
 #[must_use]
-pub fn log_rows(state: &State) -> usize {
+pub fn log_rows(state: &AppState) -> usize {
     log_from_newest(state).count()
 }
 
-fn lets_through(state: &State, stamped: &Stamped) -> bool {
+fn lets_through(state: &AppState, stamped: &Stamped) -> bool {
     state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
 }
 
@@ -133,17 +133,17 @@ const fn is_noise(event: &Event) -> bool {
 
 /// The number of rows in the focused list, for pages whose rows can be selected.
 #[must_use]
-pub fn rows(state: &State) -> usize {
+pub fn rows(state: &AppState) -> usize {
     let timeline = &state.picture().timeline;
     match (state.view, state.part) {
-        (View::Ledger, _) => state.account.as_ref().map_or(0, Account::rows),
-        (View::Tick, Part::Second) => hurt(state).all.len(),
+        (View::Breakdown, _) => state.attribution.as_ref().map_or(0, Attribution::rows),
+        (View::Tick, Part::Second) => delayed_by_tick(state).all.len(),
         (View::Timers, Part::First) => late_shown(state).count(),
-        (View::Timers, Part::Second) => harm_shown(state).count(),
-        (View::Tag, Part::Second) => state.victims.len(),
+        (View::Timers, Part::Second) => delay_caused_shown(state).count(),
+        (View::Tag, Part::Second) => state.delayed.len(),
         (View::Tag, Part::First) => {
             let stats = state.tag.and_then(|tag| timeline.tags.tag(tag));
-            stats.and_then(glance::runs).map_or(0, |(_, runs)| runs.worst().len())
+            stats.and_then(overview::runs).map_or(0, |(_, runs)| runs.worst().len())
         }
         _ => 0,
     }
@@ -151,8 +151,8 @@ pub fn rows(state: &State) -> usize {
 
 /// What the shown tick delayed.
 #[must_use]
-pub fn hurt(state: &State) -> AllHurt {
-    state.shown_tick().map(|tick| hurt::by_tick(state.picture(), tick)).unwrap_or_default()
+pub fn delayed_by_tick(state: &AppState) -> DelayedByTick {
+    state.shown_tick().map(|tick| delayed::by_tick(state.picture(), tick)).unwrap_or_default()
 }
 
 /// What queued the tasks of a tag, among the events still in the log, with counts: most frequent first.
@@ -196,18 +196,18 @@ pub fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
     }
     let labels = &fold.timeline.labels;
     let named = tags.into_iter().map(|(tag, count)| (labels.tag(tag).into_owned(), count));
-    let elsewhere = emitters.into_iter().map(|(source, count)| (labels.source(source).into_owned(), count));
-    let outside = origins.into_iter().map(|(origin, count)| (format!("from {origin}"), count));
+    let by_emitter = emitters.into_iter().map(|(source, count)| (labels.source(source).into_owned(), count));
+    let by_origin = origins.into_iter().map(|(origin, count)| (format!("from {origin}"), count));
     let unknown = parents.values().sum::<u64>();
     let unknown = (unknown > 0).then(|| ("tasks before the log".to_owned(), unknown));
-    let mut all: Vec<(String, u64)> = named.chain(elsewhere).chain(outside).chain(unknown).collect();
+    let mut all: Vec<(String, u64)> = named.chain(by_emitter).chain(by_origin).chain(unknown).collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all
 }
 
 /// What was queued during a tick, among the events still in the log, by tag: most frequent first.
 #[must_use]
-pub fn queued_meanwhile(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
+pub fn enqueued_during(fold: &Fold, tick: &TickSummary) -> Vec<(Tag, u64)> {
     let mut tags: BTreeMap<Tag, u64> = BTreeMap::new();
     for stamped in fold.log().iter().rev().take_while(|stamped| stamped.at >= tick.start) {
         if let Event::TaskQueued { tag, queued, .. } = stamped.event
@@ -242,7 +242,7 @@ pub struct LateRow {
     /// The timer or the signal.
     pub subject: Subject,
     /// The breakdown of its delay.
-    pub ledger: Ledger,
+    pub breakdown: Breakdown,
 }
 
 /// The late timers and signals that are kept, worst first.
@@ -250,15 +250,16 @@ pub struct LateRow {
 pub fn late(fold: &Fold) -> Vec<LateRow> {
     let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
     let timers =
-        timers.into_iter().map(|late| LateRow { subject: Subject::Timer(late.what), ledger: late.blame });
-    let signals = signals.into_iter().map(|late| LateRow { subject: late.what.into(), ledger: late.blame });
+        timers.into_iter().map(|late| LateRow { subject: Subject::Timer(late.what), breakdown: late.blame });
+    let signals =
+        signals.into_iter().map(|late| LateRow { subject: late.what.into(), breakdown: late.blame });
     let mut all: Vec<LateRow> = timers.chain(signals).collect();
     all.sort_by_key(|row| std::cmp::Reverse(row.subject.lasted_ns()));
     all
 }
 
 /// The late timers and signals that pass the filter.
-pub fn late_shown(state: &State) -> impl Iterator<Item = &LateRow> + '_ {
+pub fn late_shown(state: &AppState) -> impl Iterator<Item = &LateRow> + '_ {
     state
         .late
         .iter()
@@ -266,32 +267,36 @@ pub fn late_shown(state: &State) -> impl Iterator<Item = &LateRow> + '_ {
 }
 
 /// The causes of the ranking that pass the filter, worst first.
-pub fn harm_shown(state: &State) -> impl Iterator<Item = &Harm> + '_ {
+pub fn delay_caused_shown(state: &AppState) -> impl Iterator<Item = &Impact> + '_ {
     let labels = &state.picture().timeline.labels;
-    state.glance.harm.iter().filter(|harm| state.lets_through_name(&harm.cause.describe(labels)))
+    state
+        .overview
+        .delay_caused
+        .iter()
+        .filter(|impact| state.lets_through_name(&impact.cause.describe(labels)))
 }
 
 /// Something that a tag delayed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Victim {
+pub struct DelayedByTag {
     /// What was delayed, with the whole breakdown.
     pub row: LateRow,
-    /// The part caused by the tag's [own runs](glance::own_cause), in nanoseconds.
+    /// The part caused by the tag's [own runs](overview::own_cause), in nanoseconds.
     pub ns: u64,
 }
 
 /// What the runs of a tag delayed, among the kept ones: largest part first.
 #[must_use]
-pub fn victims(fold: &Fold, tag: Tag) -> Vec<Victim> {
-    let own = fold.timeline.tags.tag(tag).and_then(glance::own_cause);
+pub fn delayed_by_tag(fold: &Fold, tag: Tag) -> Vec<DelayedByTag> {
+    let own = fold.timeline.tags.tag(tag).and_then(overview::own_cause);
     let of_tag = |row: LateRow| {
-        let of_tag = row.ledger.shares.iter().map(|share| (Cause::of(&share.what), share.ns));
+        let of_tag = row.breakdown.shares.iter().map(|share| (Cause::of(&share.what), share.ns));
         let of_tag: Vec<(Cause, u64)> = of_tag.filter(|(cause, _)| cause_tag(*cause) == Some(tag)).collect();
         let ns = of_tag.iter().filter(|(cause, _)| Some(*cause) == own).map(|(_, ns)| ns).sum();
-        (!of_tag.is_empty()).then_some(Victim { row, ns })
+        (!of_tag.is_empty()).then_some(DelayedByTag { row, ns })
     };
-    let mut all: Vec<Victim> = late(fold).into_iter().filter_map(of_tag).collect();
-    all.sort_by_key(|victim| std::cmp::Reverse(victim.ns));
+    let mut all: Vec<DelayedByTag> = late(fold).into_iter().filter_map(of_tag).collect();
+    all.sort_by_key(|waiter| std::cmp::Reverse(waiter.ns));
     all
 }
 

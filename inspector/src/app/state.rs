@@ -4,18 +4,18 @@ use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
 use loop_traces::timeline::TickSummary;
 
-use super::account::Account;
+use super::attribution::Attribution;
 use super::fold::Fold;
-use super::glance::{Glance, Order};
+use super::history::History;
 use super::layout::{Extras, Pane};
-use super::lists::{LateRow, LogOf, Victim};
+use super::lists::{DelayedByTag, LateRow, LogOf};
 use super::message::Process;
+use super::overview::{Order, OverviewFigures};
 use super::playback_info::PlaybackInfo;
-use super::trail::Trail;
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct SourceInfo {
     /// The name of the program or the file.
     pub name: String,
     /// Its process id, 0 if there is none.
@@ -64,7 +64,7 @@ pub enum View {
     /// Timers, and what delayed them.
     Timers,
     /// The breakdown of a delay.
-    Ledger,
+    Breakdown,
     /// The events themselves.
     Log,
     /// The active handles, and what reaches the loop from outside.
@@ -82,7 +82,7 @@ impl View {
             Self::Tick => "tick",
             Self::Tasks => "tasks",
             Self::Tag => "tag",
-            Self::Ledger => "ledger",
+            Self::Breakdown => "breakdown",
             Self::Timers => "timers",
             Self::Log => "log",
             Self::Loop => "loop",
@@ -129,9 +129,9 @@ pub struct Note {
 
 /// The state of the dashboard.
 #[derive(Clone, Debug)]
-pub struct State {
+pub struct AppState {
     /// What is watched.
-    pub about: About,
+    pub about: SourceInfo,
     /// Columns of the screen.
     pub width: u16,
     /// Rows of the screen.
@@ -155,23 +155,23 @@ pub struct State {
     /// The time of the watched loop's clock.
     pub now: Timestamp,
     /// The figures of the last refresh.
-    pub glance: Glance,
+    pub overview: OverviewFigures,
     /// The late timers and signals, refreshed with the figures while their page is shown.
     pub late: Vec<LateRow>,
     /// What queued the selected tag's tasks, refreshed with the figures while its page is shown.
     pub queued_by: Vec<(String, u64)>,
     /// What the selected tag delayed, refreshed with the figures while its page is shown.
-    pub victims: Vec<Victim>,
+    pub delayed: Vec<DelayedByTag>,
     /// The frame time at which the figures expire, in nanoseconds; 0 to refresh them at once.
-    pub glance_until_ns: u64,
+    pub overview_until_ns: u64,
     /// The page shown.
     pub view: View,
     /// The pages that Esc goes back through.
-    pub trail: Trail,
+    pub history: History,
     /// The focused list of the page.
     pub part: Part,
     /// The open breakdown, if any.
-    pub account: Option<Account>,
+    pub attribution: Option<Attribution>,
     /// The focused pane of the overview.
     pub focus: Pane,
     /// The selected tick; only in a frozen view or a replay.
@@ -200,10 +200,10 @@ pub struct State {
     pub recording: bool,
 }
 
-impl State {
+impl AppState {
     /// A dashboard that has received no events.
     #[must_use]
-    pub fn new(about: About, fold: Fold) -> Self {
+    pub fn new(about: SourceInfo, fold: Fold) -> Self {
         Self {
             about,
             width: 0,
@@ -217,15 +217,15 @@ impl State {
             lost_elsewhere: 0,
             process: Process::Running,
             now: Timestamp::default(),
-            glance: Glance::default(),
+            overview: OverviewFigures::default(),
             late: Vec::new(),
             queued_by: Vec::new(),
-            victims: Vec::new(),
-            glance_until_ns: 0,
+            delayed: Vec::new(),
+            overview_until_ns: 0,
             view: View::Overview,
-            trail: Trail::default(),
+            history: History::default(),
             part: Part::First,
-            account: None,
+            attribution: None,
             focus: Pane::Ticks,
             tick: None,
             tag: None,
@@ -257,7 +257,10 @@ impl State {
     /// The overview's optional panes that have content.
     #[must_use]
     pub const fn extras(&self) -> Extras {
-        Extras { agenda: self.glance.agenda.is_some(), alive: !self.glance.alive.held.is_empty() }
+        Extras {
+            agenda: self.overview.agenda.is_some(),
+            keep_alive: !self.overview.keep_alive.held.is_empty(),
+        }
     }
 
     /// The time to draw.

@@ -11,18 +11,18 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::SourceCounts;
 
 use super::effect::Effect;
-use super::glance::{GLANCE_NS, Glance};
 use super::hang::hang;
 use super::lists;
 use super::message::Message;
+use super::overview::{GLANCE_NS, OverviewFigures};
 use super::playback_info::PlaybackInfo;
-use super::state::{Frozen, Note, State, TickKey, View};
+use super::state::{AppState, Frozen, Note, TickKey, View};
 
 /// How long a message stays in the bottom row, in nanoseconds.
 const NOTE_NS: u64 = 5_000_000_000;
 
 /// Processes a message; returns the effects to perform, in order.
-pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
+pub fn update(state: &mut AppState, message: Message<'_>) -> Vec<Effect> {
     match message {
         Message::Key(key) => return keys::pressed(state, key),
         Message::Mouse(mouse) => return mouse::moved(state, mouse),
@@ -39,18 +39,18 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
             leave_open(state);
             // Nothing follows an end, so no later frame would refresh outdated figures.
             if std::mem::replace(&mut state.process, watched.process) != watched.process {
-                state.glance_until_ns = 0;
+                state.overview_until_ns = 0;
             }
         }
         Message::Playback(playback) => played(state, playback),
         Message::Sought(playback) => {
             played(state, playback);
-            state.glance_until_ns = 0;
+            state.overview_until_ns = 0;
         }
         Message::Rewound(fold) => {
             state.fold = *fold;
             leave_open(state);
-            state.glance_until_ns = 0;
+            state.overview_until_ns = 0;
         }
         Message::Done(Ok(text)) => note(state, text, false),
         Message::Done(Err(text)) => note(state, text, true),
@@ -58,9 +58,9 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
         Message::Frame { now, elapsed_ns } => {
             state.now = now;
             age_note(state, elapsed_ns);
-            if state.frozen.is_none() && elapsed_ns >= state.glance_until_ns {
-                read_glance(state);
-                state.glance_until_ns = elapsed_ns.saturating_add(GLANCE_NS);
+            if state.frozen.is_none() && elapsed_ns >= state.overview_until_ns {
+                read_overview(state);
+                state.overview_until_ns = elapsed_ns.saturating_add(GLANCE_NS);
             }
         }
     }
@@ -68,13 +68,13 @@ pub fn update(state: &mut State, message: Message<'_>) -> Vec<Effect> {
 }
 
 /// Processes a new position of the replay.
-fn played(state: &mut State, playback: PlaybackInfo) {
+fn played(state: &mut AppState, playback: PlaybackInfo) {
     let before = state.playback.as_ref();
     let moved =
         before.is_none_or(|before| (before.position, before.marked) != (playback.position, playback.marked));
     // No later frame refreshes the figures of a paused replay.
     if !playback.playing && (moved || before.is_some_and(|before| before.playing)) {
-        state.glance_until_ns = 0;
+        state.overview_until_ns = 0;
     }
     let marked = playback.marked;
     state.playback = Some(playback);
@@ -85,7 +85,7 @@ fn played(state: &mut State, playback: PlaybackInfo) {
     }
 }
 
-fn fold(state: &mut State, events: &[Stamped]) {
+fn fold(state: &mut AppState, events: &[Stamped]) {
     // The list grows at its top: a selection further down stays on its stall.
     let follows = state.frozen.is_none() && state.stall_row > 0;
     let before = if follows { lists::stalls_seen(&state.fold) } else { 0 };
@@ -102,7 +102,7 @@ fn fold(state: &mut State, events: &[Stamped]) {
 
 /// Tells the figures what the source could not deliver. Where it is missing is unknown, so it leaves the figures of any
 /// moment open. Other losses are in the stream.
-fn leave_open(state: &mut State) {
+fn leave_open(state: &mut AppState) {
     let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = state.counts;
     let timeline = &mut state.fold.timeline;
     let lost_records = match state.lost_elsewhere {
@@ -114,11 +114,11 @@ fn leave_open(state: &mut State) {
 }
 
 /// Shows a message in the bottom row.
-fn note(state: &mut State, text: String, failed: bool) {
+fn note(state: &mut AppState, text: String, failed: bool) {
     state.note = Some(Note { text, failed, until_ns: None });
 }
 
-fn age_note(state: &mut State, elapsed_ns: u64) {
+fn age_note(state: &mut AppState, elapsed_ns: u64) {
     if let Some(note) = &mut state.note {
         let until_ns = *note.until_ns.get_or_insert(elapsed_ns.saturating_add(NOTE_NS));
         if elapsed_ns >= until_ns {
@@ -128,21 +128,22 @@ fn age_note(state: &mut State, elapsed_ns: u64) {
 }
 
 /// Refreshes the figures.
-fn read_glance(state: &mut State) {
+fn read_overview(state: &mut AppState) {
     let hangs = hang(state).is_some();
-    state.glance = Glance::read(state.picture(), state.picture_at(), hangs, state.order, &state.filter);
+    state.overview =
+        OverviewFigures::read(state.picture(), state.picture_at(), hangs, state.order, &state.filter);
     read_page(state);
-    let known = |tag| state.glance.tags.iter().any(|row| row.tag == tag);
+    let known = |tag| state.overview.tags.iter().any(|row| row.tag == tag);
     if state.tag.is_some_and(|tag| !known(tag)) {
         state.tag = None;
     }
 }
 
 /// Refreshes what only the current page needs.
-fn read_page(state: &mut State) {
+fn read_page(state: &mut AppState) {
     state.late = if state.view == View::Timers { lists::late(state.picture()) } else { Vec::new() };
-    state.victims = match (state.view, state.tag) {
-        (View::Tag, Some(tag)) => lists::victims(state.picture(), tag),
+    state.delayed = match (state.view, state.tag) {
+        (View::Tag, Some(tag)) => lists::delayed_by_tag(state.picture(), tag),
         _ => Vec::new(),
     };
     state.queued_by = match (state.view, state.tag) {
@@ -152,24 +153,24 @@ fn read_page(state: &mut State) {
 }
 
 /// Freezes the view; pauses a replay.
-fn freeze(state: &mut State) -> Vec<Effect> {
+fn freeze(state: &mut AppState) -> Vec<Effect> {
     if state.is_replay() {
         return vec![Effect::Pause];
     }
     if state.frozen.is_none() {
-        let State { running_at, process, now: at, .. } = *state;
+        let AppState { running_at, process, now: at, .. } = *state;
         let (fold, running) = (state.fold.clone(), state.running.clone());
         state.frozen = Some(Box::new(Frozen { fold, at, running, running_at, process }));
-        read_glance(state);
+        read_overview(state);
     }
     Vec::new()
 }
 
 /// Catches up with the loop.
-fn catch_up(state: &mut State) {
+fn catch_up(state: &mut AppState) {
     state.frozen = None;
     state.tick = None;
     state.row = 0;
     state.stall_row = 0;
-    read_glance(state);
+    read_overview(state);
 }

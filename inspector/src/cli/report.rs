@@ -27,7 +27,7 @@ pub struct ReportArgs {
     pub json: bool,
     /// How much of it.
     #[command(flatten)]
-    pub kept: Kept,
+    pub kept: ListLimits,
     /// Fail, with exit code 1, where a gate of this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
@@ -36,13 +36,13 @@ pub struct ReportArgs {
     pub strict: bool,
 }
 
-/// How many of what was late, slow or stalled have their ledgers told.
+/// How many of what was late, slow or stalled are listed with their breakdowns.
 #[derive(Clone, Debug, Args)]
-pub struct Kept {
-    /// Late timers, late signals and slow tasks to name with their ledgers, the worst of each; a page of text names 5
+pub struct ListLimits {
+    /// Late timers, late signals and slow tasks to name with their breakdowns, the worst of each; a page of text names 5
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub late_timers: u16,
-    /// Stalls that JSON names with their ledgers: the last ones, and the worst of all; a page of text names 10
+    /// Stalls that JSON names with their breakdowns: the last ones, and the worst of all; a page of text names 10
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = stalls())]
     pub stalls: u16,
 }
@@ -54,7 +54,7 @@ fn stalls() -> impl clap::builder::TypedValueParser {
     clap::value_parser!(u16).range(0..=i64::from(STALLS_MAX))
 }
 
-impl Default for Kept {
+impl Default for ListLimits {
     fn default() -> Self {
         Self { late_timers: 100, stalls: 64 }
     }

@@ -36,8 +36,8 @@ pub(super) fn read(mut words: Vec<OsString>) -> Result<Cli, Error> {
     };
     let separators = separators(&command, &words, verb);
     if separators.len() > 1 {
-        let told = format!("there are two sides to compare, so there is one {WRITTEN}: {USAGE}\n");
-        return Err(Error::raw(ErrorKind::TooManyValues, told));
+        let message = format!("there are two sides to compare, so there is one {WRITTEN}: {USAGE}\n");
+        return Err(Error::raw(ErrorKind::TooManyValues, message));
     }
     separators.iter().for_each(|at| words[*at] = READ.into());
     command = command.mut_subcommand(VERB, |diff| {
@@ -93,7 +93,7 @@ fn explained(mut error: Error, is_separated: bool) -> Error {
         _ => String::new(),
     };
     let missing = about(ContextKind::InvalidArg);
-    let one_line = |told: &str| Error::raw(error.kind(), format!("{told}: {USAGE}\n"));
+    let one_line = |message: &str| Error::raw(error.kind(), format!("{message}: {USAGE}\n"));
     match (error.kind(), is_separated) {
         (ErrorKind::MissingRequiredArgument, true) if missing.contains("<BASE>") => {
             one_line("there is nothing before --")

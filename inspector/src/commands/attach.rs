@@ -5,13 +5,13 @@ use loop_probes::ring::Start;
 use super::follow::follow;
 use super::{drawing, summary, warn};
 use crate::cli::{AttachArgs, Global};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input;
 use crate::interrupt::Interrupt;
-use crate::keeping::{Again, Keeping};
+use crate::save::{Reread, Saver};
 use crate::sink::Sink;
 
-pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError> {
     let path = input::ring(args.target.as_deref())?;
     let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
     if !source.state().is_alive() {
@@ -23,11 +23,11 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), Failure> {
     if drawing::is_wanted(live) {
         let again =
             Box::new(move || input::open_ring(&path, Start::Oldest).map_err(|failure| failure.to_string()));
-        let mut keeping = Keeping::new(Again::Ring(again));
+        let mut saver = Saver::new(Reread::Ring(again));
         if let Some(record) = &live.record {
-            keeping = keeping.recording_to(record, source.metadata())?;
+            saver = saver.recording_to(record, source.metadata())?;
         }
-        return drawing::live(source, None, live, global, &keeping);
+        return drawing::live(source, None, live, global, &saver);
     }
     let interrupt = Interrupt::new(live.duration)?;
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;

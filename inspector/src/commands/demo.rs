@@ -10,10 +10,10 @@ use loop_traces::writer::WriteStats;
 use super::{drawing, summary, warn};
 use crate::cli::{DemoArgs, Global};
 use crate::diagnostics;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::interrupt::Interrupt;
-use crate::keeping::{Again, Keeping};
 use crate::recording::{Recording, Tap};
+use crate::save::{Reread, Saver};
 use crate::sink::saved;
 use crate::stdout;
 use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
@@ -27,7 +27,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// The environment variables that the demo's loop reads.
 const ENVIRONMENT: [&str; 2] = ["LOOP_GC_TIMER_INTERVAL", "LOOP_GC_TIMER_DISABLE"];
 
-pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), CommandError> {
     workload::check(&options(args)).map_err(failure)?;
     let session = if args.no_ring { Session::disabled() } else { session(args) };
     diagnostics::start(global.log.as_deref(), session.is_enabled().then_some(&session))?;
@@ -40,13 +40,13 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
     let workload = Workload::start(&options(args), &session).map_err(failure)?;
     interrupt.end_after(args.live.duration.or(unwatched));
     let source = recording.source();
-    let (mut told, mut told_unsaved) = (false, false);
+    let (mut warned, mut warned_unsaved) = (false, false);
     while workload.is_running() && !interrupt.is_due() {
-        told = told || warn_off(&session);
-        told_unsaved = told_unsaved || warn_unsaved(&source);
+        warned = warned || warn_off(&session);
+        warned_unsaved = warned_unsaved || warn_unsaved(&source);
         interrupt.nap(GLANCE);
     }
-    let is_off = told || warn_off(&session);
+    let is_off = warned || warn_off(&session);
     let served = workload.stop().map_err(failure)?;
     session.finish();
     let (timeline, written) = recording.finish();
@@ -60,22 +60,24 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
 }
 
 /// Reports what was saved, if a file was asked for.
-fn warn_saved(args: &DemoArgs, written: Result<Option<WriteStats>, Failure>) -> Result<(), Failure> {
+fn warn_saved(
+    args: &DemoArgs,
+    written: Result<Option<WriteStats>, CommandError>,
+) -> Result<(), CommandError> {
     if let (Some(stats), Some(path)) = (written?, &args.live.record) {
         warn(&saved(path, &stats));
     }
     Ok(())
 }
 
-fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Failure> {
+fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), CommandError> {
     let (recording, tap) = Recording::start_tapped(session, args.live.record.as_deref())?;
     let workload = Workload::start(&options(args), session).map_err(failure)?;
     let ring = session.clone();
-    let keeping =
-        Keeping::new(Again::Ring(Box::new(move || Ok(ring.reader(Start::Oldest).with_heartbeat()))))
-            .saved_elsewhere(args.live.record.as_deref(), recording.source());
-    let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &keeping);
-    drop(keeping);
+    let saver = Saver::new(Reread::Ring(Box::new(move || Ok(ring.reader(Start::Oldest).with_heartbeat()))))
+        .recorded_separately(args.live.record.as_deref(), recording.source());
+    let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &saver);
+    drop(saver);
     let stopped = workload.stop().map_err(failure);
     let is_off = warn_off(session);
     session.finish();
@@ -147,11 +149,11 @@ fn session(args: &DemoArgs) -> Session {
     })
 }
 
-fn failure(error: WorkloadError) -> Failure {
+fn failure(error: WorkloadError) -> CommandError {
     match error {
         WorkloadError::UnknownTag { .. }
         | WorkloadError::UnknownPolicy { .. }
-        | WorkloadError::Environment(_) => Failure::Usage(error.to_string()),
-        error => Failure::Input(error.to_string()),
+        | WorkloadError::Environment(_) => CommandError::Usage(error.to_string()),
+        error => CommandError::Input(error.to_string()),
     }
 }

@@ -7,13 +7,13 @@ use std::ffi::OsString;
 
 use super::{drawing, one_format, warn};
 use crate::cli::{DiffArgs, Global, VerdictFormat};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::gates::{self, Bounds};
 use crate::runs;
 use crate::stdout;
 use crate::verdict::{Page, junit, markdown, text};
 
-pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), CommandError> {
     one_format(args.json, &args.format)?;
     let options = options(args)?;
     // Report a mistake in the gate file before reading long traces.
@@ -26,7 +26,7 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
     let (base, candidate) = (side(&args.base)?, side(&args.candidate)?);
     for refused in comparable::check(&base, &candidate) {
         if !args.anyway {
-            return Err(Failure::Input(format!("{refused}, or compare --anyway")));
+            return Err(CommandError::Input(format!("{refused}, or compare --anyway")));
         }
         warn(&refused.why);
     }
@@ -42,9 +42,9 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), Failure> {
 }
 
 /// Returns the exit status of a page: that of its gates.
-pub(super) fn conclude(page: &Page) -> Result<(), Failure> {
+pub(super) fn conclude(page: &Page) -> Result<(), CommandError> {
     if let Some(line) = page.failure() {
-        return Err(Failure::Check(line));
+        return Err(CommandError::Check(line));
     }
     // Standard output may go to a file that is not read while all is well.
     if let Some(line) = page.undecided() {
@@ -54,35 +54,35 @@ pub(super) fn conclude(page: &Page) -> Result<(), Failure> {
 }
 
 /// Renders the page in a format other than JSON, whose content differs by command.
-pub(super) fn render(page: &Page, format: VerdictFormat, global: &Global) -> Result<String, Failure> {
+pub(super) fn render(page: &Page, format: VerdictFormat, global: &Global) -> Result<String, CommandError> {
     match format {
         VerdictFormat::Markdown => Ok(markdown::render(page)),
-        VerdictFormat::Junit => junit::render(page).map_err(Failure::input),
+        VerdictFormat::Junit => junit::render(page).map_err(CommandError::input),
         VerdictFormat::Text | VerdictFormat::Json => {
             Ok(text::render(page, drawing::theme(global), stdout::width()))
         }
     }
 }
 
-fn to_json(comparison: &Comparison, page: &Page) -> Result<Value, Failure> {
-    let mut value = serde_json::to_value(comparison).map_err(Failure::input)?;
-    let gates = serde_json::to_value(&page.gates).map_err(Failure::input)?;
+fn to_json(comparison: &Comparison, page: &Page) -> Result<Value, CommandError> {
+    let mut value = serde_json::to_value(comparison).map_err(CommandError::input)?;
+    let gates = serde_json::to_value(&page.gates).map_err(CommandError::input)?;
     if let (false, Some(object)) = (page.gates.is_empty(), value.as_object_mut()) {
         object.insert("gates".to_owned(), gates);
     }
     Ok(value)
 }
 
-fn options(args: &DiffArgs) -> Result<Options, Failure> {
+fn options(args: &DiffArgs) -> Result<Options, CommandError> {
     let options = Options { margin: args.margin, same_within: args.same_within, ..Options::default() };
     if args.primary.is_empty() {
         return Ok(options);
     }
     let chosen = options.with_primaries(args.primary.clone());
-    chosen.map_err(|error| Failure::Usage(format!("--primary: {error}")))
+    chosen.map_err(|error| CommandError::Usage(format!("--primary: {error}")))
 }
 
-fn side(words: &[OsString]) -> Result<Vec<Run>, Failure> {
+fn side(words: &[OsString]) -> Result<Vec<Run>, CommandError> {
     let read = words.iter().map(|word| {
         let read = runs::read(word)?;
         read.warnings.iter().for_each(|warning| warn(warning));

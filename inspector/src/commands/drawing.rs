@@ -8,9 +8,9 @@ use loop_traces::source::EventSource;
 use super::warn;
 use crate::cli::{ColorChoice, Global, Live, ReplayArgs};
 use crate::dashboard::{self, DashboardError, Exit, Options};
-use crate::exit::Failure;
-use crate::keeping::Keeping;
+use crate::exit::CommandError;
 use crate::playback::{ReplayOptions, Rewind};
+use crate::save::Saver;
 use crate::stdout;
 use crate::theme::{Theme, wants_color};
 
@@ -25,18 +25,18 @@ pub(super) fn live(
     name: Option<String>,
     live: &Live,
     global: &Global,
-    keeping: &Keeping,
-) -> Result<(), Failure> {
+    saver: &Saver,
+) -> Result<(), CommandError> {
     let since_attach = name.is_none();
     let options = Options {
         name,
         since_attach,
         fps: live.fps,
         duration: live.duration,
-        keeper: Box::new(keeping.clone()),
+        saver: Box::new(saver.clone()),
         ..options(global)
     };
-    settle(dashboard::run(source, options), keeping)
+    settle(dashboard::run(source, options), saver)
 }
 
 /// Replays a saved source until the user quits.
@@ -44,12 +44,12 @@ pub(super) fn replay(
     source: impl Rewind,
     args: &ReplayArgs,
     global: &Global,
-    keeping: &Keeping,
-) -> Result<(), Failure> {
-    let options = Options { fps: args.fps, keeper: Box::new(keeping.clone()), ..options(global) };
+    saver: &Saver,
+) -> Result<(), CommandError> {
+    let options = Options { fps: args.fps, saver: Box::new(saver.clone()), ..options(global) };
     let at_ns = args.at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
     let replay = ReplayOptions { speed: args.speed, at_ns, ..ReplayOptions::default() };
-    settle(dashboard::replay(source, options, replay), keeping)
+    settle(dashboard::replay(source, options, replay), saver)
 }
 
 fn options(global: &Global) -> Options {
@@ -76,10 +76,10 @@ fn is_ascii(locale: &[Option<OsString>]) -> bool {
 }
 
 /// Reports what was saved, once the terminal is restored.
-fn settle(left: Result<Exit, DashboardError>, keeping: &Keeping) -> Result<(), Failure> {
+fn settle(left: Result<Exit, DashboardError>, saver: &Saver) -> Result<(), CommandError> {
     tracing::info!(?left, "the dashboard was left");
-    let saved = keeping.finish();
-    left.map_err(Failure::input)?;
+    let saved = saver.finish();
+    left.map_err(CommandError::input)?;
     for line in saved? {
         warn(&line);
     }

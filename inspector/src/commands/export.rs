@@ -10,23 +10,23 @@ use loop_traces::writer::NewFile;
 
 use super::warn;
 use crate::cli::{ExportArgs, ExportFormat};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::exporting::{self, Export, Exported};
 use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::stdout;
 use crate::units::bytes;
 
-pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from > to
     {
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "nothing lies between --from {from:?} and --to {to:?}: swap them"
         )));
     }
     if args.poll && args.format != ExportFormat::Folded {
-        return Err(Failure::Usage(
+        return Err(CommandError::Usage(
             "--poll goes with --format folded: the others have polls anyway".to_owned(),
         ));
     }
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     } else {
         input.spare(&args.output)?;
         let interrupt = Some(Interrupt::new(None)?);
-        let file = NewFile::create(&args.output).map_err(Failure::input)?;
+        let file = NewFile::create(&args.output).map_err(CommandError::input)?;
         Some(exporting::to_file(&input, what, file, &args.output, interrupt)?)
     };
     for warning in input.warnings() {
@@ -65,10 +65,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
 }
 
 /// A reader that closes the pipe early is not an error.
-fn to_stdout(input: &Input, what: Export) -> Result<Option<Exported>, Failure> {
+fn to_stdout(input: &Input, what: Export) -> Result<Option<Exported>, CommandError> {
     match exporting::to(input, what, stdout::lock()?) {
         Ok(exported) => Ok(Some(exported)),
         Err(ExportError::Write(error)) => stdout::settle(Err(error)).map(|()| None),
-        Err(error) => Err(Failure::input(error)),
+        Err(error) => Err(CommandError::input(error)),
     }
 }

@@ -5,7 +5,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
 
 use super::warn;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input;
 use crate::interrupt::Interrupt;
 use crate::sink::Sink;
@@ -14,12 +14,12 @@ use crate::sink::Sink;
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if the ring becomes unreadable; `sink` keeps what came before.
+/// [`CommandError::Input`] if the ring becomes unreadable; `sink` keeps what came before.
 pub(super) fn follow(
     source: &mut ProcessReader,
     sink: &mut Sink,
     interrupt: &Interrupt,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let followed = until_the_end(source, sink, interrupt);
     let why_silent = followed.is_ok().then(|| input::state_warning(source)).flatten();
     for warning in input::ring_warnings(source).into_iter().chain(why_silent) {
@@ -28,18 +28,22 @@ pub(super) fn follow(
     followed
 }
 
-fn until_the_end(source: &mut ProcessReader, sink: &mut Sink, interrupt: &Interrupt) -> Result<(), Failure> {
+fn until_the_end(
+    source: &mut ProcessReader,
+    sink: &mut Sink,
+    interrupt: &Interrupt,
+) -> Result<(), CommandError> {
     let mut batch: Vec<Stamped> = Vec::new();
     loop {
         batch.clear();
         if interrupt.is_due() {
             let flushed = source.flush(&mut batch);
             sink.absorb(&batch, source.counts());
-            return flushed.map(drop).map_err(Failure::input);
+            return flushed.map(drop).map_err(CommandError::input);
         }
         let state = EventSource::poll(source, &mut batch);
         sink.absorb(&batch, source.counts());
-        match state.map_err(Failure::input)? {
+        match state.map_err(CommandError::input)? {
             SourceState::Ended => return Ok(()),
             _ if sink.is_pointless() => return Ok(()),
             SourceState::More => {}

@@ -17,12 +17,12 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use self::progress::Bar;
 use super::{drawing, warn};
 use crate::cli::{Global, ImportArgs};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::{STDIN, shown, spare};
 use crate::interrupt::{Interrupt, Stopping, StoppingInput};
 use crate::stdout;
 
-pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), CommandError> {
     let shown = shown(&args.input);
     if args.input != Path::new(STDIN) {
         spare(&args.input, &args.output)?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), Failure> {
     }
     let import = import.map_err(|error| {
         if interrupt.is_asked() {
-            return Failure::Input(format!("the import of {shown} was interrupted; nothing is saved"));
+            return CommandError::Input(format!("the import of {shown} was interrupted; nothing is saved"));
         }
         failure(error, &shown)
     })?;
@@ -61,8 +61,8 @@ fn read(
     shown: &str,
     threads: &[String],
     interrupt: &Interrupt,
-) -> Result<(Bar, Result<Import, ImportError>), Failure> {
-    let unreadable = |error: io::Error| Failure::Input(format!("cannot read {shown}: {error}"));
+) -> Result<(Bar, Result<Import, ImportError>), CommandError> {
+    let unreadable = |error: io::Error| CommandError::Input(format!("cannot read {shown}: {error}"));
     let (input, size) = if args.input == Path::new(STDIN) {
         // The buffer of `stdin` would hide data that has arrived from the poll.
         (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
@@ -76,7 +76,7 @@ fn read(
         fcntl_setfl(&file, OFlags::empty()).map_err(|error| unreadable(error.into()))?;
         let found = file.metadata().map_err(unreadable)?;
         if found.is_dir() {
-            return Err(Failure::Input(format!("cannot read {shown}: it is a folder")));
+            return Err(CommandError::Input(format!("cannot read {shown}: it is a folder")));
         }
         (file, found.is_file().then_some(found.len()))
     };
@@ -87,14 +87,14 @@ fn read(
     Ok((bar, import))
 }
 
-fn failure(error: ImportError, shown: &str) -> Failure {
+fn failure(error: ImportError, shown: &str) -> CommandError {
     match error {
-        ImportError::Read(error) => Failure::Input(format!("{shown} {error}")),
-        ImportError::NoLoop(_) => Failure::Input(format!("{shown} {error}")),
+        ImportError::Read(error) => CommandError::Input(format!("{shown} {error}")),
+        ImportError::NoLoop(_) => CommandError::Input(format!("{shown} {error}")),
         ImportError::NoThread { .. } | ImportError::NamedTooLate { .. } => {
-            Failure::Usage(format!("--thread: {shown}: {error}"))
+            CommandError::Usage(format!("--thread: {shown}: {error}"))
         }
-        error => Failure::input(error),
+        error => CommandError::input(error),
     }
 }
 
@@ -104,8 +104,8 @@ fn write(
     path: &Path,
     bar: &Bar,
     interrupt: Interrupt,
-) -> Result<(ImportReport, u64), Failure> {
-    let file = Stopping::new(NewFile::create(path).map_err(Failure::input)?, Some(interrupt));
+) -> Result<(ImportReport, u64), CommandError> {
+    let file = Stopping::new(NewFile::create(path).map_err(CommandError::input)?, Some(interrupt));
     let written = || -> Result<(ImportReport, u64), ImportError> {
         let metadata = import.metadata();
         let writer = TraceWriter::new(file, path, &metadata, WriteOptions::at_rest())?;
@@ -121,6 +121,6 @@ fn write(
             }
             error => error.to_string(),
         };
-        Failure::Input(format!("{cause}{rest}"))
+        CommandError::Input(format!("{cause}{rest}"))
     })
 }

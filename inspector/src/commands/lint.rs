@@ -10,7 +10,7 @@ use loop_traces::chrome::lint::{Effect, Finding, LintReport, RULES, Rule, Viewer
 use serde_json::{Value, json};
 
 use crate::cli::LintArgs;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::{STDIN, open_file, shown};
 use crate::stdout;
 use crate::text::{row, wrap};
@@ -19,9 +19,9 @@ use crate::units;
 /// Findings printed per rule, unless all are asked for.
 const PRINTED_MAX: u64 = 5;
 
-pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &LintArgs) -> Result<(), CommandError> {
     let name = shown(&args.input);
-    let cannot = |error: &dyn std::fmt::Display| Failure::Input(format!("{name} {error}"));
+    let cannot = |error: &dyn std::fmt::Display| CommandError::Input(format!("{name} {error}"));
     let input: Box<dyn Read> = if args.input == Path::new(STDIN) {
         Box::new(io::stdin().lock())
     } else {
@@ -59,7 +59,7 @@ pub(super) fn run(args: &LintArgs) -> Result<(), Failure> {
     }
     let verb = if losers.len() == 1 { "loses" } else { "lose" };
     let names: Vec<&str> = losers.iter().map(|viewer| viewer.name()).collect();
-    Err(Failure::Check(format!("{} {verb} something of {name}", names.join(", "))))
+    Err(CommandError::Check(format!("{} {verb} something of {name}", names.join(", "))))
 }
 
 struct Page<'a, W> {
@@ -115,13 +115,13 @@ impl<W: Write> Page<'_, W> {
             place.line,
             place.offset,
             rule.id,
-            self.minding(rule),
+            self.affected_by(rule),
             rule.what
         )
     }
 
     /// The viewers that lose something by this rule; if none does, those affected at all.
-    fn minding(&self, rule: &Rule) -> String {
+    fn affected_by(&self, rule: &Rule) -> String {
         let loses = |viewer: &&Viewer| rule.effect(**viewer).loses();
         let minds = |viewer: &&Viewer| rule.effect(**viewer) != Effect::Fine;
         let names = |chosen: Vec<&Viewer>| chosen.iter().map(|it| it.name()).collect::<Vec<_>>().join(",");
@@ -133,8 +133,8 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn effects(&self, rule: &Rule) -> Value {
-        let minding = self.viewers.iter().filter(|viewer| rule.effect(**viewer) != Effect::Fine);
-        minding
+        let affected_by = self.viewers.iter().filter(|viewer| rule.effect(**viewer) != Effect::Fine);
+        affected_by
             .map(|viewer| (viewer.name().to_owned(), json!(rule.effect(*viewer))))
             .collect::<serde_json::Map<_, _>>()
             .into()
@@ -182,7 +182,7 @@ impl<W: Write> Page<'_, W> {
         let width = self.broken().map(|(rule, _)| rule.id.len()).max().unwrap_or(0);
         text.push_str("\nto mend:\n");
         for (rule, _) in self.broken() {
-            let _ = writeln!(text, "{}", row(&format!("  {:<width$}  ", rule.id), rule.mend, self.width));
+            let _ = writeln!(text, "{}", row(&format!("  {:<width$}  ", rule.id), rule.fix, self.width));
         }
     }
 
@@ -207,8 +207,8 @@ impl<W: Write> Page<'_, W> {
         let rules: Vec<Value> = self
             .broken()
             .map(|(rule, count)| {
-                let (what, mend) = (rule.what, rule.mend);
-                json!({"rule": rule.id, "count": count, "what": what, "mend": mend, "effects": self.effects(rule)})
+                let (what, fix) = (rule.what, rule.fix);
+                json!({"rule": rule.id, "count": count, "what": what, "mend": fix, "effects": self.effects(rule)})
             })
             .collect();
         let viewers: Vec<&str> = self.viewers.iter().map(|viewer| viewer.name()).collect();

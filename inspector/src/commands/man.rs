@@ -5,13 +5,13 @@ use std::io::{self, Write as _};
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 use loop_probes::text::printable;
-use loop_traces::near::nearest;
+use loop_traces::suggest::nearest;
 
 use crate::cli::Cli;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::stdout;
 
-pub(super) fn run(verb: Option<&str>) -> Result<(), Failure> {
+pub(super) fn run(verb: Option<&str>) -> Result<(), CommandError> {
     let mut all = Cli::command();
     // Builds the full names of the verbs, which name their pages too.
     all.build();
@@ -20,11 +20,11 @@ pub(super) fn run(verb: Option<&str>) -> Result<(), Failure> {
         Some(verb) => all.find_subcommand(verb).cloned().ok_or_else(|| {
             let verbs = all.get_subcommands().map(|command| command.get_name().to_owned());
             let near = nearest(verb, verbs).join(", ");
-            Failure::Usage(format!("there is no verb {:?}; near it are {near}", printable(verb)))
+            CommandError::Usage(format!("there is no verb {:?}; near it are {near}", printable(verb)))
         })?,
     };
     let page = page(command);
-    let page = page.map_err(|error| Failure::Input(format!("cannot make the manual page: {error}")))?;
+    let page = page.map_err(|error| CommandError::Input(format!("cannot make the manual page: {error}")))?;
     stdout::print(&String::from_utf8_lossy(&page))
 }
 

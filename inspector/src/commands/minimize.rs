@@ -15,7 +15,7 @@ use serde_json::json;
 use super::progress::spinner;
 use super::{drawing, warn};
 use crate::cli::{Global, MinimizeArgs};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::{Input, shown};
 use crate::interrupt::Interrupt;
 use crate::rerun::RerunError;
@@ -24,34 +24,38 @@ use crate::stdout;
 use crate::text::{self, row};
 
 /// Maximum width of the progress message, in cells.
-const TOLD_CELLS: usize = 64;
+const PROGRESS_CELLS: usize = 64;
 
 /// Maximum number of tags or arrivals named on a line.
 const SHOWN: usize = 6;
 
-pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandError> {
     let input = Input::open(&args.input)?;
     input.spare(&args.output)?;
     if args.output.exists() && !args.output.is_file() {
-        return Err(Failure::Input(format!("cannot write {}: it is no file", shown(&args.output))));
+        return Err(CommandError::Input(format!("cannot write {}: it is no file", shown(&args.output))));
     }
     // Fail before the search if its result cannot be saved.
-    let mut output = NewFile::create(&args.output).map_err(Failure::input)?;
-    let aside = tempfile::tempdir().map_err(|error| {
+    let mut output = NewFile::create(&args.output).map_err(CommandError::input)?;
+    let scratch = tempfile::tempdir().map_err(|error| {
         let folder = std::env::temp_dir();
-        Failure::Input(format!("cannot make a temporary folder in {}: {}", shown(&folder), plain(&error)))
+        CommandError::Input(format!(
+            "cannot make a temporary folder in {}: {}",
+            shown(&folder),
+            plain(&error)
+        ))
     })?;
-    let kept = aside.path().join("kept.looptrace");
-    let says = args.toml.then(|| toml_beside(args, &input)).transpose()?;
+    let kept = scratch.path().join("kept.looptrace");
+    let toml = args.toml.then(|| toml_path(args, &input)).transpose()?;
     let interrupt = Interrupt::new(None)?;
     // Narrower than the terminal: the echoed ^C after it must not wrap to another line.
     let bar = spinner("{spinner} {elapsed} {msg}");
     bar.set_message("reading");
-    let (asked, heard) = (interrupt.clone(), bar.clone());
+    let (asked, progress_bar) = (interrupt.clone(), bar.clone());
     let stop = move || {
         let is_asked = asked.is_asked();
         if is_asked {
-            heard.set_message("stopping");
+            progress_bar.set_message("stopping");
         }
         is_asked
     };
@@ -62,7 +66,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
             tries: args.tries,
             budget: args.budget,
             stop: Rc::new(stop),
-            watch: &mut |progress| bar.set_message(text::cut(&told(progress), TOLD_CELLS)),
+            watch: &mut |progress| bar.set_message(text::cut(&describe(progress), PROGRESS_CELLS)),
         },
         &kept,
     );
@@ -72,8 +76,8 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
         .and_then(|mut kept| io::copy(&mut kept, &mut output))
         .and_then(|_| output.finish())
         .map_err(|error| unwritten(&args.output, &error))?;
-    if let Some(says) = &says {
-        write_toml(args, &minimized, says)?;
+    if let Some(toml) = &toml {
+        write_toml(args, &minimized, toml)?;
     }
     for warning in input.warnings() {
         warn(&warning);
@@ -84,8 +88,8 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), Failure> {
     stdout::print(&text::finish(page(args, &minimized, stdout::width()), drawing::theme(global)))
 }
 
-fn unwritten(output: &Path, error: &io::Error) -> Failure {
-    Failure::Input(format!("cannot write {}: {}{}", shown(output), plain(error), untouched(output)))
+fn unwritten(output: &Path, error: &io::Error) -> CommandError {
+    CommandError::Input(format!("cannot write {}: {}{}", shown(output), plain(error), untouched(output)))
 }
 
 /// The system error, without the name of a temporary file that the user does not know. Errors without a code (from a
@@ -94,27 +98,27 @@ fn plain(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
 
-fn failure(output: &Path, error: MinimizeError) -> Failure {
+fn failure(output: &Path, error: MinimizeError) -> CommandError {
     match error {
         MinimizeError::NotThere { .. }
         | MinimizeError::OnlyInOpenTick { .. }
         | MinimizeError::NotAgain { .. }
         | MinimizeError::NotInLoop { .. }
         | MinimizeError::Stopped { .. }
-        | MinimizeError::OutOfTime { .. } => Failure::Check(error.to_string()),
+        | MinimizeError::OutOfTime { .. } => CommandError::Check(error.to_string()),
         MinimizeError::Output { error, .. } => unwritten(output, &error),
         MinimizeError::Rerun(RerunError::Write(WriteError::Write { source, .. })) => {
             unwritten(output, &source)
         }
-        error => Failure::input(error),
+        error => CommandError::input(error),
     }
 }
 
-fn told(progress: &Progress) -> String {
-    let Progress { stage, tries, span_ns, arrivals, .. } = progress;
+fn describe(progress: &Progress) -> String {
+    let Progress { reduction, tries, span_ns, arrivals, .. } = progress;
     format!(
         "{}: {} so far, {} left in {}",
-        stage.name(),
+        reduction.name(),
         units::counted(u64::from(*tries), "re-execution", "re-executions"),
         units::counted(*arrivals as u64, "arrival", "arrivals"),
         units::duration(*span_ns)
@@ -142,7 +146,7 @@ fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
         ("after", size(after)),
         ("kept", args.keep.to_string()),
         ("ran", ran(after)),
-        ("came", came(minimized)),
+        ("came", describe_arrivals(minimized)),
         ("tried", tried),
         ("saved", saved),
     ];
@@ -167,9 +171,9 @@ fn ran(size: &Size) -> String {
 }
 
 /// Describes the arrivals, with equal ones merged.
-fn came(minimized: &Minimized) -> String {
-    let told = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
-    let all: Vec<String> = minimized.arrivals.iter().map(told).collect();
+fn describe_arrivals(minimized: &Minimized) -> String {
+    let describe = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
+    let all: Vec<String> = minimized.arrivals.iter().map(describe).collect();
     let alike: Vec<&[String]> = all.chunk_by(|a, b| a == b).collect();
     let more = alike.iter().skip(SHOWN).map(|alike| alike.len()).sum();
     let lines = alike.into_iter().map(|alike| match alike.len() {
@@ -213,38 +217,40 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
 }
 
 /// The path for the TOML file: never that of a trace, or of an existing file, which may contain edited gates.
-fn toml_beside(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, Failure> {
+fn toml_path(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, CommandError> {
     let path = args.output.with_extension("toml");
     let shown = printable_path(&path);
     if path == args.output || input.spare(&path).is_err() {
-        return Err(Failure::Usage(format!(
+        return Err(CommandError::Usage(format!(
             "--toml would write {shown} over a trace: end its name in .looptrace"
         )));
     }
     if path.exists() {
         let way_out = "move it away, or leave out --toml";
-        return Err(Failure::Usage(format!("{shown} is there already, and may have been edited: {way_out}")));
+        return Err(CommandError::Usage(format!(
+            "{shown} is there already, and may have been edited: {way_out}"
+        )));
     }
     Ok(path)
 }
 
 /// Writes the TOML file of a corpus entry.
-fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result<(), Failure> {
+fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result<(), CommandError> {
     let name = |path: &Path| printable_path(Path::new(path.file_name().unwrap_or_default()));
     let (small, large) = (name(&args.output), name(Path::new(&args.input)));
-    let mut says = toml::Table::new();
+    let mut toml = toml::Table::new();
     let is_minimal = minimized.ended == Ended::Minimal;
     let part = if is_minimal { "" } else { ", which is not minimal" };
-    says.insert("about".to_owned(), format!("{} in {}{part}", args.keep, extent(&minimized.after)).into());
-    says.insert("minimal".to_owned(), is_minimal.into());
+    toml.insert("about".to_owned(), format!("{} in {}{part}", args.keep, extent(&minimized.after)).into());
+    toml.insert("minimal".to_owned(), is_minimal.into());
     let made_by = format!("loopscope minimize {large} --keep '{}' -o {small}", args.keep);
-    says.insert("made_by".to_owned(), made_by.into());
-    says.insert("shows".to_owned(), toml::Value::Array(vec![args.keep.to_string().into()]));
+    toml.insert("made_by".to_owned(), made_by.into());
+    toml.insert("shows".to_owned(), toml::Value::Array(vec![args.keep.to_string().into()]));
     let text = format!(
-        "{says}\n# Once it is mended, what must hold:\n# [[gate]]\n# metric = \"{}\"\n",
+        "{toml}\n# Once it is mended, what must hold:\n# [[gate]]\n# metric = \"{}\"\n",
         args.keep.metric
     );
-    let mut file = NewFile::create(path).map_err(Failure::input)?;
+    let mut file = NewFile::create(path).map_err(CommandError::input)?;
     io::Write::write_all(&mut file, text.as_bytes())
         .and_then(|()| file.finish())
         .map_err(|error| unwritten(path, &error))

@@ -15,12 +15,12 @@ use serde_json::json;
 
 use super::warn;
 use crate::cli::PsArgs;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input;
 use crate::stdout;
 use crate::text::{fill, line, wrap};
 
-pub(super) fn run(args: &PsArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &PsArgs) -> Result<(), CommandError> {
     let listing = discover::list();
     for problem in &listing.problems {
         warn(&problem.to_string());

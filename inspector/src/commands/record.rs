@@ -5,12 +5,12 @@ use loop_probes::ring::Start;
 use super::follow::follow;
 use super::{summary, warn};
 use crate::cli::{Global, RecordArgs};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input;
 use crate::interrupt::Interrupt;
 use crate::sink::{Sink, saved};
 
-pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), CommandError> {
     let interrupt = Interrupt::new(args.duration)?;
     // The current content of the ring is part of the recording.
     let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();

@@ -1,28 +1,28 @@
 //! `loopscope replay`: show a saved trace or a ring in the dashboard.
 
 use super::{drawing, report};
-use crate::cli::{Global, Kept, ReplayArgs};
-use crate::exit::Failure;
+use crate::cli::{Global, ListLimits, ReplayArgs};
+use crate::exit::CommandError;
 use crate::input::{Input, STDIN};
-use crate::keeping::{Again, Keeping};
+use crate::save::{Reread, Saver};
 use crate::stdout;
 
-pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), CommandError> {
     let is_drawn = !args.no_tui && !args.json && stdout::is_terminal();
     if is_drawn && args.input == STDIN {
         let way_out = "save it as a file, or print the summary with --no-tui";
-        return Err(Failure::Usage(format!("the dashboard goes back and forth in a trace: {way_out}")));
+        return Err(CommandError::Usage(format!("the dashboard goes back and forth in a trace: {way_out}")));
     }
     let input = Input::open(&args.input)?;
     if let Some(at) = args.at {
         input.at("--at", at)?;
     }
     if !is_drawn {
-        return report::print(input, args.json, &Kept::default(), global);
+        return report::print(input, args.json, &ListLimits::default(), global);
     }
     for warning in input.warnings() {
         super::warn(&warning);
     }
-    let keeping = Keeping::new(Again::Saved(args.input.clone()));
-    drawing::replay(input.into_rewind(), args, global, &keeping)
+    let saver = Saver::new(Reread::Saved(args.input.clone()));
+    drawing::replay(input.into_rewind(), args, global, &saver)
 }

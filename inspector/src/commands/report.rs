@@ -10,30 +10,37 @@ use loop_traces::timeline::TimelineConfig;
 use serde_json::Value;
 
 use super::{diff, drawing, one_format, summary, warn};
-use crate::cli::{Global, Kept, ReportArgs, ReportFormat, STALLS_MAX, VerdictFormat};
-use crate::exit::Failure;
+use crate::cli::{Global, ListLimits, ReportArgs, ReportFormat, STALLS_MAX, VerdictFormat};
+use crate::exit::CommandError;
 use crate::gates::{self, Bounds};
 use crate::input::Input;
 use crate::runs::{self, fold};
 use crate::stdout;
 use crate::verdict::Page;
 
-pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), CommandError> {
     one_format(args.json, &args.format)?;
     let json = args.format == ReportFormat::Json;
     match &args.gate {
         Some(gates) => gated(args, gates, json, global),
-        None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) => Err(Failure::Usage(
-            "--format junit and markdown print gates: name their file with --gate".to_owned(),
-        )),
+        None if matches!(args.format, ReportFormat::Junit | ReportFormat::Markdown) => {
+            Err(CommandError::Usage(
+                "--format junit and markdown print gates: name their file with --gate".to_owned(),
+            ))
+        }
         None => print(Input::open(&args.input)?, json, &args.kept, global),
     }
 }
 
 /// Reads `input` to its end and prints its summary, with the given number of late timers, slow tasks and stalls.
-pub(super) fn print(mut input: Input, json: bool, kept: &Kept, global: &Global) -> Result<(), Failure> {
+pub(super) fn print(
+    mut input: Input,
+    json: bool,
+    kept: &ListLimits,
+    global: &Global,
+) -> Result<(), CommandError> {
     let source = input.source();
-    let config = keeping(kept, json, TimelineConfig::of(source.metadata()));
+    let config = saver(kept, json, TimelineConfig::of(source.metadata()));
     let timeline = fold(source, config)?;
     for warning in input.warnings() {
         warn(&warning);
@@ -41,18 +48,18 @@ pub(super) fn print(mut input: Input, json: bool, kept: &Kept, global: &Global) 
     summary::print(&timeline, input.source(), json, global)
 }
 
-fn keeping(kept: &Kept, json: bool, config: TimelineConfig) -> TimelineConfig {
+fn saver(kept: &ListLimits, json: bool, config: TimelineConfig) -> TimelineConfig {
     // Text shows the worst few, which must be the worst of all.
     let stalls = if json { kept.stalls } else { STALLS_MAX };
     TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: stalls.into(), ..config }
 }
 
-fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), Failure> {
+fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), CommandError> {
     let gates = gates::read(file, Bounds::OfOneRun)?;
-    let read = runs::read_keeping(&args.input, |config| keeping(&args.kept, json, config))?;
+    let read = runs::read_with_limits(&args.input, |config| saver(&args.kept, json, config))?;
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
-    let judged = judged.map_err(|error| Failure::Usage(format!("{}: {error}", printable_path(file))))?;
+    let judged = judged.map_err(|error| CommandError::Usage(format!("{}: {error}", printable_path(file))))?;
     let page = Page::of_gates(judged, args.strict);
     match args.format {
         ReportFormat::Json => stdout::print_json(&with_gates(&read.run.summary, &page)?)?,
@@ -63,16 +70,16 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
     diff::conclude(&page)
 }
 
-fn text(run: &Run, page: &Page, global: &Global) -> Result<String, Failure> {
+fn text(run: &Run, page: &Page, global: &Global) -> Result<String, CommandError> {
     let gates = diff::render(page, VerdictFormat::Text, global)?;
     let page = summary::page(&run.summary, drawing::theme(global));
     Ok(format!("{page}\n{gates}"))
 }
 
-fn with_gates(summary: &Summary, page: &Page) -> Result<Value, Failure> {
-    let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
+fn with_gates(summary: &Summary, page: &Page) -> Result<Value, CommandError> {
+    let mut value = serde_json::to_value(summary).map_err(CommandError::input)?;
     if let Some(object) = value.as_object_mut() {
-        object.insert("gates".to_owned(), serde_json::to_value(&page.gates).map_err(Failure::input)?);
+        object.insert("gates".to_owned(), serde_json::to_value(&page.gates).map_err(CommandError::input)?);
     }
     Ok(value)
 }

@@ -7,7 +7,7 @@ use loop_traces::timeline::Timeline;
 
 use super::drawing;
 use crate::cli::Global;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::stdout;
 use crate::text;
 use crate::theme::Theme;
@@ -17,13 +17,13 @@ use crate::workload::Served;
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if standard output cannot be written.
+/// [`CommandError::Input`] if standard output cannot be written.
 pub(super) fn print(
     timeline: &Timeline,
     source: &dyn EventSource,
     json: bool,
     global: &Global,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     show(&Summary::new(source, timeline), None, json, global)
 }
 
@@ -31,13 +31,13 @@ pub(super) fn print(
 ///
 /// # Errors
 ///
-/// [`Failure::Input`] if standard output cannot be written.
+/// [`CommandError::Input`] if standard output cannot be written.
 pub(super) fn print_demo(
     summary: &Summary,
     served: &Served,
     json: bool,
     global: &Global,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     show(summary, Some(served), json, global)
 }
 
@@ -46,12 +46,12 @@ pub(super) fn page(summary: &Summary, theme: Theme) -> String {
     text::page(&report::text_within(summary, stdout::width()), theme)
 }
 
-fn show(summary: &Summary, served: Option<&Served>, json: bool, global: &Global) -> Result<(), Failure> {
+fn show(summary: &Summary, served: Option<&Served>, json: bool, global: &Global) -> Result<(), CommandError> {
     if !json {
-        let told = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
-        return stdout::print(&(page(summary, drawing::theme(global)) + &told));
+        let footer = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
+        return stdout::print(&(page(summary, drawing::theme(global)) + &footer));
     }
-    let mut value = serde_json::to_value(summary).map_err(Failure::input)?;
+    let mut value = serde_json::to_value(summary).map_err(CommandError::input)?;
     if let (Some(served), Some(object)) = (served, value.as_object_mut()) {
         object.insert("workload".to_owned(), served.to_json());
     }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::{drawing, warn};
 use crate::cli::{Global, RerunArgs};
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::Input;
 use crate::rerun::what_if::Side;
-use crate::rerun::{Answer, Changes, Chosen, Recorded, RerunError};
+use crate::rerun::{Answer, Changes, ChosenLoop, Recorded, RerunError};
 use crate::stdout;
 
-pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
+pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError> {
     let changes = args.what_if.changes();
     let output = args.what_if.output.as_deref();
     let mut input = Input::open(&args.input)?;
@@ -42,17 +42,17 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn failure(error: RerunError) -> Failure {
+pub(super) fn failure(error: RerunError) -> CommandError {
     match error {
         RerunError::UnknownTag { .. }
         | RerunError::UnknownLoop { .. }
         | RerunError::ScaledTwice { .. }
-        | RerunError::Policy(_) => Failure::Usage(error.to_string()),
-        error => Failure::input(error),
+        | RerunError::Policy(_) => CommandError::Usage(error.to_string()),
+        error => CommandError::input(error),
     }
 }
 
-fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
+fn to_json(answer: &Answer, chosen: Option<&ChosenLoop>) -> Result<Value, CommandError> {
     let side = |side: &Side| {
         let mut value = serde_json::to_value(&side.summary)?;
         if let Some(tasks) = value.get_mut("tasks").and_then(|tasks| tasks.as_object_mut()) {
@@ -97,7 +97,7 @@ fn to_json(answer: &Answer, chosen: Option<&Chosen>) -> Result<Value, Failure> {
         }
         Ok(all)
     };
-    all().map_err(|error: serde_json::Error| Failure::input(error))
+    all().map_err(|error: serde_json::Error| CommandError::input(error))
 }
 
 /// Replaces percentiles and means of waits that are below the model's error with null. `is_wait` says that `value`

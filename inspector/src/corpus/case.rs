@@ -17,8 +17,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::statement::{Fired, Ran, Span, out_of_order};
-use super::written::Written;
+use super::spanned_text::SpannedText;
+use super::statement::{Fired, RunStarts, Span, out_of_order};
 use crate::gates::{self, Bounds, Wrong};
 use crate::rerun::{Changes, Divergence, Recorded, RerunError, check};
 
@@ -50,13 +50,13 @@ pub enum CorpusError {
 pub struct Case {
     /// The trace.
     pub trace: PathBuf,
-    says: Says,
+    file: CaseFile,
 }
 
 /// The content of a TOML file of the corpus.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Says {
+struct CaseFile {
     about: String,
     made_by: String,
     /// Nothing more can be removed on its own, unless `minimize` notes otherwise.
@@ -69,11 +69,11 @@ struct Says {
     #[serde(default)]
     in_order: bool,
     #[serde(default)]
-    shows: Vec<Written<Condition>>,
+    shows: Vec<SpannedText<Condition>>,
     #[serde(skip)]
     gate: Vec<Gate>,
     #[serde(default)]
-    ran: Vec<Ran>,
+    ran: Vec<RunStarts>,
     #[serde(default)]
     fired: Vec<Fired>,
     #[serde(default)]
@@ -96,7 +96,7 @@ pub struct WhatIf {
     pub gc: Option<Switch>,
     /// The number of pool workers.
     pub workers: Option<u16>,
-    shows: Vec<Written<Condition>>,
+    shows: Vec<SpannedText<Condition>>,
     #[serde(skip)]
     gate: Vec<Gate>,
 }
@@ -115,7 +115,7 @@ const fn yes() -> bool {
     true
 }
 
-impl Says {
+impl CaseFile {
     /// Gates are parsed as in every other file, the rest by type.
     fn read(text: &str) -> Result<Self, Wrong> {
         let mut document = gates::document(text)?;
@@ -128,9 +128,9 @@ impl Says {
                 of_what_ifs.push(gates::take(table, Bounds::OfOneRun)?);
             }
         }
-        let mut says = Self { gate, ..Self::deserialize(toml::Deserializer::from(document))? };
-        says.what_if.iter_mut().zip(of_what_ifs).for_each(|(what_if, gate)| what_if.gate = gate);
-        Ok(says)
+        let mut file = Self { gate, ..Self::deserialize(toml::Deserializer::from(document))? };
+        file.what_if.iter_mut().zip(of_what_ifs).for_each(|(what_if, gate)| what_if.gate = gate);
+        Ok(file)
     }
 }
 
@@ -157,26 +157,26 @@ impl Case {
     pub fn read(path: &Path) -> Result<Self, CorpusError> {
         let text =
             fs::read_to_string(path).map_err(|source| CorpusError::Read { path: path.to_owned(), source })?;
-        let says = Says::read(&text).map_err(|wrong| CorpusError::Toml(wrong.told(path, &text)))?;
-        Ok(Self { trace: path.with_extension("looptrace"), says })
+        let file = CaseFile::read(&text).map_err(|wrong| CorpusError::Toml(wrong.describe(path, &text)))?;
+        Ok(Self { trace: path.with_extension("looptrace"), file })
     }
 
     /// A sentence that describes the case.
     #[must_use]
     pub fn about(&self) -> &str {
-        &self.says.about
+        &self.file.about
     }
 
     /// What made it: a scenario of the generator, or a command.
     #[must_use]
     pub fn made_by(&self) -> &str {
-        &self.says.made_by
+        &self.file.made_by
     }
 
     /// Whether the search that made it ran to its end.
     #[must_use]
     pub const fn is_minimal(&self) -> bool {
-        self.says.minimal
+        self.file.minimal
     }
 
     /// Re-executes it, and returns everything that does not hold.
@@ -187,16 +187,16 @@ impl Case {
     pub fn broken(&self) -> Result<Vec<String>, CorpusError> {
         let mut trace = TraceReader::open(&self.trace).map_err(SourceError::from)?;
         let recorded = MemorySource::read(&mut trace)?;
-        let (says, mut broken) = (&self.says, self.broken_in(&recorded));
-        if says.check {
-            broken.extend(check(&self.trace)?.divergence.map(parted));
+        let (file, mut broken) = (&self.file, self.broken_in(&recorded));
+        if file.check {
+            broken.extend(check(&self.trace)?.divergence.map(describe));
         }
         let again = Recorded::read(&mut recorded.clone())?;
-        if says.again {
+        if file.again {
             let identity = again.what_if(&Changes::default(), None)?;
-            fails(&says.gate, &says.shows, &identity.after.summary, "re-executed", &mut broken);
+            fails(&file.gate, &file.shows, &identity.after.summary, "re-executed", &mut broken);
         }
-        for what_if in &says.what_if {
+        for what_if in &file.what_if {
             let changes = what_if.changes();
             let answer = again.what_if(&changes, None)?;
             fails(&what_if.gate, &what_if.shows, &answer.after.summary, &changes.to_string(), &mut broken);
@@ -207,21 +207,21 @@ impl Case {
     /// What does not hold in a recording: the saved one, or a fresh one by the generator.
     #[must_use]
     pub fn broken_in(&self, recorded: &MemorySource) -> Vec<String> {
-        let (says, events) = (&self.says, recorded.events());
+        let (file, events) = (&self.file, recorded.events());
         let mut timeline = Timeline::of(recorded.metadata());
         timeline.extend(events);
         timeline.counts = recorded.counts();
         let labels = &timeline.labels;
-        let ran = says.ran.iter().filter_map(|ran| ran.broken(events, labels));
-        let fired = says.fired.iter().filter_map(|fired| fired.broken(events, labels));
-        let order = says.in_order.then(|| out_of_order(events, labels)).flatten();
+        let ran = file.ran.iter().filter_map(|ran| ran.broken(events, labels));
+        let fired = file.fired.iter().filter_map(|fired| fired.broken(events, labels));
+        let order = file.in_order.then(|| out_of_order(events, labels)).flatten();
         let mut broken = ran.chain(fired).chain(order).collect();
-        fails(&says.gate, &says.shows, &Summary::new(recorded, &timeline), "recorded", &mut broken);
+        fails(&file.gate, &file.shows, &Summary::new(recorded, &timeline), "recorded", &mut broken);
         broken
     }
 }
 
-fn parted(divergence: Divergence) -> String {
+fn describe(divergence: Divergence) -> String {
     let Divergence { tick, recorded, happened, .. } = divergence;
     format!("check: in tick {tick} was recorded {recorded}, and {happened} happened")
 }
@@ -229,12 +229,13 @@ fn parted(divergence: Divergence) -> String {
 /// Those of `gates` and `shows` that do not hold in `summary`.
 fn fails(
     gates: &[Gate],
-    shows: &[Written<Condition>],
+    shows: &[SpannedText<Condition>],
     summary: &Summary,
     when: &str,
     broken: &mut Vec<String>,
 ) {
-    for Written(condition) in shows.iter().filter(|Written(condition)| condition.holds(summary) != Some(true))
+    for SpannedText(condition) in
+        shows.iter().filter(|SpannedText(condition)| condition.holds(summary) != Some(true))
     {
         let value = measured(condition.metric.of(summary));
         broken.push(format!("{when}: it does not show {condition}: it is {value}"));

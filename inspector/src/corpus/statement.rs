@@ -12,12 +12,12 @@ use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
 use serde::{Deserialize, Deserializer};
 
-use super::written::Written;
+use super::spanned_text::SpannedText;
 
 /// The start times of a tag's tasks and callbacks.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ran {
+pub struct RunStarts {
     /// The tag.
     pub tag: String,
     /// The start of each, from the first event of the trace.
@@ -57,7 +57,7 @@ impl FromStr for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Written::deserialize(from).map(|Written(span)| span)
+        SpannedText::deserialize(from).map(|SpannedText(span)| span)
     }
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for Span {
     }
 }
 
-impl Ran {
+impl RunStarts {
     /// Describes the difference, if the statement does not hold.
     #[must_use]
     pub fn broken(&self, events: &[Stamped], labels: &Labels) -> Option<String> {

@@ -5,25 +5,25 @@ use std::time::Duration;
 use loop_probes::ids::Timestamp;
 use loop_traces::source::SourceError;
 
-use super::keeper::Keeper;
-use crate::app::{Effect, State};
+use super::saving::Save;
+use crate::app::{AppState, Effect};
 
 /// Feeds events into the state.
 pub(super) trait Feed {
     /// Feeds what is due at `now`; returns whether a change warrants a frame.
     fn advance(
         &mut self,
-        state: &mut State,
+        state: &mut AppState,
         now: Timestamp,
-        keeper: &mut dyn Keeper,
+        saver: &mut dyn Save,
     ) -> Result<bool, SourceError>;
 
     /// Time until it has something to do.
     fn idle(&self) -> Duration;
 
     /// The time to show, by the watched loop's clock.
-    fn clock(&self, state: &State, now: Timestamp) -> Timestamp;
+    fn clock(&self, state: &AppState, now: Timestamp) -> Timestamp;
 
     /// Performs an effect that moves a replay.
-    fn seek(&mut self, state: &mut State, effect: Effect) -> Result<(), SourceError>;
+    fn seek(&mut self, state: &mut AppState, effect: Effect) -> Result<(), SourceError>;
 }

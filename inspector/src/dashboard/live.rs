@@ -9,10 +9,10 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceError, SourceState};
 
 use super::feed::Feed;
-use super::keeper::Keeper;
+use super::saving::Save;
 use crate::app::message::Watched;
 use crate::app::update::update;
-use crate::app::{Effect, Message, Process, State};
+use crate::app::{AppState, Effect, Message, Process};
 
 /// The longest stretch of reading between two checks of the keyboard, in nanoseconds.
 const READ_NS_MAX: u64 = 20_000_000;
@@ -46,25 +46,25 @@ impl<S: EventSource> Live<S> {
     }
 
     /// Reads what is available; returns whether anything arrived.
-    fn read(&mut self, state: &mut State, keeper: &mut dyn Keeper) -> bool {
+    fn read(&mut self, state: &mut AppState, saver: &mut dyn Save) -> bool {
         let began = monotonic_now();
-        let mut came = false;
+        let mut received = false;
         loop {
             self.batch.clear();
             let polled = self.source.poll(&mut self.batch);
-            if let Err(text) = keeper.events(&self.batch, self.source.counts()) {
+            if let Err(text) = saver.events(&self.batch, self.source.counts()) {
                 update(state, Message::Done(Err(text)));
-                came = true;
+                received = true;
             }
             if !self.batch.is_empty() {
                 update(state, Message::Events(&self.batch));
-                came = true;
+                received = true;
             }
             match polled {
                 Ok(SourceState::More) if monotonic_now().ns_since(began) < READ_NS_MAX => {}
                 Ok(source_state) => {
                     self.state = source_state;
-                    return came;
+                    return received;
                 }
                 Err(error) => {
                     // What was read so far is still worth showing.
@@ -77,7 +77,7 @@ impl<S: EventSource> Live<S> {
         }
     }
 
-    fn watch(&mut self, state: &mut State) {
+    fn watch(&mut self, state: &mut AppState) {
         let running = self.source.running();
         let process = match (self.source.process_state(), self.state) {
             (Some(ProcessState::Stopped), _) => Process::Stopped,
@@ -103,9 +103,9 @@ impl<S: EventSource> Live<S> {
 impl<S: EventSource> Feed for Live<S> {
     fn advance(
         &mut self,
-        state: &mut State,
+        state: &mut AppState,
         now: Timestamp,
-        keeper: &mut dyn Keeper,
+        saver: &mut dyn Save,
     ) -> Result<bool, SourceError> {
         if self.has_ended() && self.next_watch > now {
             return Ok(false);
@@ -113,7 +113,7 @@ impl<S: EventSource> Feed for Live<S> {
         let mut changed = false;
         if !self.has_ended() && now >= self.next_poll {
             // A frozen view changes only with the clock, however much is read.
-            changed = self.read(state, keeper) && state.frozen.is_none();
+            changed = self.read(state, saver) && state.frozen.is_none();
             let wait =
                 if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };
             self.next_poll = monotonic_now().plus_ns(wait.as_nanos() as u64);
@@ -121,7 +121,7 @@ impl<S: EventSource> Feed for Live<S> {
         if now >= self.next_watch || self.has_ended() {
             let before = state.process;
             self.watch(state);
-            update(state, Message::Recording(keeper.is_recording()));
+            update(state, Message::Recording(saver.is_recording()));
             changed |= before != state.process;
             self.next_watch = if self.has_ended() { Timestamp(u64::MAX) } else { now.plus_ns(WATCH_NS) };
         }
@@ -139,14 +139,14 @@ impl<S: EventSource> Feed for Live<S> {
         Duration::from_nanos(self.next_poll.min(self.next_watch).ns_since(now))
     }
 
-    fn clock(&self, state: &State, now: Timestamp) -> Timestamp {
+    fn clock(&self, state: &AppState, now: Timestamp) -> Timestamp {
         match state.process {
             Process::Running | Process::Stopped => self.source.process_time(now),
             Process::Ended | Process::Crashed => state.fold.timeline.last_at().unwrap_or(now),
         }
     }
 
-    fn seek(&mut self, _state: &mut State, _effect: Effect) -> Result<(), SourceError> {
+    fn seek(&mut self, _state: &mut AppState, _effect: Effect) -> Result<(), SourceError> {
         Ok(())
     }
 }

@@ -8,12 +8,12 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::{SourceCounts, SourceError};
 
 use super::feed::Feed;
-use super::keeper::Keeper;
+use super::saving::Save;
 use crate::app::fold::Fold;
 use crate::app::message::Watched;
 use crate::app::update::update;
-use crate::app::{Effect, Message, Process, State};
-use crate::playback::{Audience, Player, Rewind};
+use crate::app::{AppState, Effect, Message, Process};
+use crate::playback::{PlaybackSink, Player, Rewind};
 
 /// The longest stretch of reading for the index between two checks of the keyboard, in nanoseconds.
 const INDEX_NS: u64 = 100_000_000;
@@ -36,7 +36,7 @@ impl<S: Rewind> Replay<S> {
         Self { player, indexed: false, last: None, counts: SourceCounts::default() }
     }
 
-    fn read_index(&mut self, state: &mut State) -> Result<bool, SourceError> {
+    fn read_index(&mut self, state: &mut AppState) -> Result<bool, SourceError> {
         let began = monotonic_now();
         let enough = || monotonic_now().ns_since(began) >= INDEX_NS;
         self.indexed = self.player.read_index(&mut Shown(state), enough)?;
@@ -60,9 +60,9 @@ impl<S: Rewind> Replay<S> {
 }
 
 /// The state as the player's audience.
-struct Shown<'a>(&'a mut State);
+struct Shown<'a>(&'a mut AppState);
 
-impl Audience for Shown<'_> {
+impl PlaybackSink for Shown<'_> {
     fn rewound(&mut self, fold: Fold) {
         update(self.0, Message::Rewound(Box::new(fold)));
     }
@@ -75,9 +75,9 @@ impl Audience for Shown<'_> {
 impl<S: Rewind> Feed for Replay<S> {
     fn advance(
         &mut self,
-        state: &mut State,
+        state: &mut AppState,
         now: Timestamp,
-        _keeper: &mut dyn Keeper,
+        _saver: &mut dyn Save,
     ) -> Result<bool, SourceError> {
         if !self.indexed {
             return self.read_index(state);
@@ -99,11 +99,11 @@ impl<S: Rewind> Feed for Replay<S> {
         }
     }
 
-    fn clock(&self, state: &State, now: Timestamp) -> Timestamp {
+    fn clock(&self, state: &AppState, now: Timestamp) -> Timestamp {
         state.playback.as_ref().map_or(now, |playback| playback.position)
     }
 
-    fn seek(&mut self, state: &mut State, effect: Effect) -> Result<(), SourceError> {
+    fn seek(&mut self, state: &mut AppState, effect: Effect) -> Result<(), SourceError> {
         if !self.indexed {
             return Ok(());
         }
@@ -115,8 +115,8 @@ impl<S: Rewind> Feed for Replay<S> {
             Effect::SeekStall { forward } => {
                 let found = self.player.seek_stall(forward, &mut shown)?;
                 let text = if forward { "no stall after this moment" } else { "no stall before this moment" };
-                let told = (!found).then(|| Message::Done(Ok(text.to_owned())));
-                told.into_iter().for_each(|told| drop(update(shown.0, told)));
+                let message = (!found).then(|| Message::Done(Ok(text.to_owned())));
+                message.into_iter().for_each(|message| drop(update(shown.0, message)));
             }
             Effect::TogglePlay => self.player.toggle(&mut shown)?,
             Effect::Pause => self.player.pause(),

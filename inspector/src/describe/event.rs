@@ -6,7 +6,7 @@ use loop_probes::text::printable;
 use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
 
-use super::{faces, input};
+use super::{input, loop_kinds};
 use crate::units::{bytes, count, counted, duration};
 
 /// Describes an event recorded at `at`, without the name of its kind.
@@ -125,9 +125,9 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::InputBatch { queue, taken } => format!("{queue}  {taken} taken"),
         Event::InputHeap { heap_bytes } => bytes(*heap_bytes),
         Event::InputReturned { task, value } => format!("#{task}  {value}"),
-        other => {
-            faces::event(at, other, labels).or_else(|| input::event(at, other, labels)).unwrap_or_default()
-        }
+        other => loop_kinds::event(at, other, labels)
+            .or_else(|| input::event(at, other, labels))
+            .unwrap_or_default(),
     }
 }
 

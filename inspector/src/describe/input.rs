@@ -5,7 +5,7 @@ use loop_probes::ids::{LabelId, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
 
-use super::faces::{interests, names};
+use super::loop_kinds::{interests, names};
 use crate::units::{count, duration};
 
 /// Returns `None` for other events.
@@ -114,7 +114,7 @@ mod tests {
     use loop_probes::event::{Fields, LabelKind};
     use loop_probes::ids::IoSource;
 
-    fn says(event: Event) -> String {
+    fn described(event: Event) -> String {
         let mut labels = Labels::default();
         labels.learn(LabelKind::Text, 9, "bun");
         labels.learn(LabelKind::Io, 4, "HTTP listener");
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn values_have_their_units() {
-        let value = |field, value| says(Event::SnapshotPolicy { field, value });
+        let value = |field, value| described(Event::SnapshotPolicy { field, value });
         assert_eq!(value(PolicyField::GcFast, Some(1_000_000_000)), "gc-fast  1.0s");
         assert_eq!(value(PolicyField::TasksPerTick, Some(10_000)), "tasks-per-tick  10,000");
         assert_eq!(value(PolicyField::MicrotasksPerCheckpoint, None), "microtasks-per-checkpoint  no limit");
@@ -133,18 +133,21 @@ mod tests {
 
     #[test]
     fn sources_and_states_are_named() {
-        assert_eq!(says(Event::InputReady { source: IoSource(4), readiness: 1 }), "HTTP listener  readable");
+        assert_eq!(
+            described(Event::InputReady { source: IoSource(4), readiness: 1 }),
+            "HTTP listener  readable"
+        );
         assert_eq!(states(0b10_0101), "woken  watches a heap  shuts down  ");
-        assert_eq!(says(Event::InputStop { outside: true }), "from outside");
+        assert_eq!(described(Event::InputStop { outside: true }), "from outside");
     }
 
     /// A new kind that is forgotten here would show its fields in debug format.
     #[test]
-    fn every_kind_is_told_in_words() {
+    fn every_kind_is_described_in_words() {
         for &(code, name) in Event::<Timestamp>::KINDS {
             let Ok(event) = Event::from_fields(code, Timestamp(5), &Fields::default()) else { continue };
-            let told = super::super::event(Timestamp(5), &event, &Labels::default());
-            assert!(!told.is_empty() && !told.contains(": ") && !told.contains('{'), "{code} {name}: {told}");
+            let text = super::super::event(Timestamp(5), &event, &Labels::default());
+            assert!(!text.is_empty() && !text.contains(": ") && !text.contains('{'), "{code} {name}: {text}");
         }
     }
 }

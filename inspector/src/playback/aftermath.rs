@@ -8,7 +8,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::timeline::TimelineConfig;
 
-use crate::app::hurt;
+use crate::app::delayed;
 
 /// Waits that last longer than this after the stall have other causes, too, and are not included.
 const REACH_NS_MAX: u64 = 1_000_000_000;
@@ -45,7 +45,7 @@ impl Aftermaths {
     /// Takes one event into account; `is_stall` if it is the end of a stall.
     pub(super) fn take(&mut self, stamped: &Stamped, is_stall: bool, config: &TimelineConfig) {
         let Stamped { at, source, event } = *stamped;
-        if let Some((from, _)) = hurt::late_wait(stamped, config) {
+        if let Some((from, _)) = delayed::late_wait(stamped, config) {
             if let Some(since) = self.waiting_since.get_mut(&source) {
                 *since = (*since).min(from);
             } else if self.waiting_since.len() < config.sources_max {

@@ -10,7 +10,7 @@ mod stalls;
 /// A dashboard reduced to its fold.
 struct Seen(Fold);
 
-impl Audience for Seen {
+impl PlaybackSink for Seen {
     fn rewound(&mut self, fold: Fold) {
         self.0 = fold;
     }
@@ -131,7 +131,7 @@ fn stalls_are_found_in_both_directions() {
 }
 
 #[test]
-fn any_moment_leads_to_its_tick() {
+fn seeking_to_any_time_finds_its_tick() {
     let mut watched = watched(200, ReplayOptions { paused: true, ..ReplayOptions::default() });
     let ticks: Vec<_> = {
         watched.seek(watched.player.info().end);

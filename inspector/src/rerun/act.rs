@@ -205,12 +205,12 @@ impl Acts {
             }
             Event::IoModified { source, interest } => {
                 // The interest set of a new source follows its registration.
-                if let Some(Done { act: Act::Register { source: last, interest: told @ None, .. }, .. }) =
+                if let Some(Done { act: Act::Register { source: last, interest: unset @ None, .. }, .. }) =
                     self.done.last_mut()
                     && *last == source
                     && owed == Some(RefKind::Io)
                 {
-                    *told = Some(interest);
+                    *unset = Some(interest);
                     self.owes = owed;
                     return Role::Aside;
                 }

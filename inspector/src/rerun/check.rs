@@ -6,10 +6,10 @@
 //! which timer is next, how long a poll may wait, when to collect, what is left.
 
 mod compared;
-mod fed;
 mod not_shown;
+mod recorded_env;
+mod replay_session;
 mod replayed;
-mod stage;
 mod start;
 mod stream;
 #[cfg(test)]
@@ -19,7 +19,7 @@ mod window;
 use std::path::Path;
 
 use loop_core::policy::{DrainRule, PanicRule};
-use loop_core::replay::{Flags, Outside};
+use loop_core::replay::{ExternalEvents, Flags};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, LoopCall, StopReason};
@@ -30,22 +30,22 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 
 use super::loops::Wanted;
-use super::{Chosen, RerunError};
-use fed::{FedClock, FedHeap, FedPoller, FedPool, FedSignals};
+use super::{ChosenLoop, RerunError};
+use recorded_env::{RecordedClock, RecordedHeap, RecordedPoller, RecordedPool, RecordedSignals};
+use replay_session::{Assumptions, ReplaySession};
 use replayed::Replayed;
-use stage::{Stage, Supposed};
 use stream::Stream;
-use window::{Entry, Kind, Window};
+use window::{ComparedEvent, FrameKind, Window};
 
 /// Maximum number of runs that try values for unrecorded counts: a recording that needs more proves nothing.
 const TRIES_MAX: u32 = 64;
 
-type Checking = EventLoop<Replayed, FedClock, FedPoller>;
+type Checking = EventLoop<Replayed, RecordedClock, RecordedPoller>;
 
 /// How much was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Seen {
+pub struct Coverage {
     /// The first tick.
     pub first_tick: Option<u64>,
     /// The last whole tick.
@@ -99,9 +99,9 @@ pub struct Checked {
     /// The name of the policy that was executed.
     pub policy: String,
     /// How much was compared.
-    pub seen: Seen,
+    pub seen: Coverage,
     /// Which loop of the trace was checked.
-    pub chosen: Chosen,
+    pub chosen: ChosenLoop,
     /// How many loops of that name were checked: those that a program builds and closes one after the other share a ring.
     pub in_sequence: u64,
     /// Further ones without a complete snapshot, without a whole tick after it, or beyond the limit.
@@ -166,7 +166,7 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
     let mut checked = Checked {
         name: stream.name().to_owned(),
         policy: String::new(),
-        seen: Seen::default(),
+        seen: Coverage::default(),
         chosen: place.chosen,
         in_sequence: 0,
         unchecked: place.unchecked,
@@ -203,14 +203,14 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
 
 /// Checks the loop that starts after `start` events, trying values for what is not recorded.
 fn check_loop(open: Open<'_>, stream: Stream, emitter: SourceId, start: u64) -> Result<Attempt, RerunError> {
-    let mut best = check_at(stream, emitter, start, Supposed::default())?;
-    let mut tried = best.supposed.clone();
+    let mut best = check_at(stream, emitter, start, Assumptions::default())?;
+    let mut tried = best.assumed.clone();
     for _ in 1..TRIES_MAX {
-        let Some(supposed) = tried.otherwise().filter(|_| best.divergence.is_some()) else { break };
+        let Some(assumed) = tried.otherwise().filter(|_| best.divergence.is_some()) else { break };
         // The run that gets furthest is reported: no supposed value explains the recording at its divergence.
-        let again = open().and_then(|source| check_at(Stream::new(source), emitter, start, supposed));
+        let again = open().and_then(|source| check_at(Stream::new(source), emitter, start, assumed));
         let Ok(next) = again else { break };
-        tried = next.supposed.clone();
+        tried = next.assumed.clone();
         if next.divergence.is_none() || next.seen.decisions > best.seen.decisions {
             best = next;
         }
@@ -230,7 +230,7 @@ fn check_loop(open: Open<'_>, stream: Stream, emitter: SourceId, start: u64) -> 
 /// One check of one loop under one set of suppositions.
 struct Attempt {
     policy: String,
-    seen: Seen,
+    seen: Coverage,
     cut_in: Option<u64>,
     divergence: Option<Divergence>,
     /// Records of the loop were lost after the start.
@@ -239,7 +239,7 @@ struct Attempt {
     is_of_old_rules: bool,
     /// What may explain a divergence because the recording does not show it.
     not_shown: Option<&'static str>,
-    supposed: Supposed,
+    assumed: Assumptions,
     /// Where the loop ended, if it did not diverge.
     stream: Stream,
 }
@@ -259,7 +259,7 @@ impl Checked {
     }
 }
 
-impl Seen {
+impl Coverage {
     fn add(&mut self, next: Self) {
         self.first_tick = self.first_tick.or(next.first_tick);
         self.last_tick = next.last_tick;
@@ -279,12 +279,12 @@ impl Seen {
     }
 }
 
-/// Checks the loop that starts after `start` events of `stream`, with the values `supposed` for what is not recorded.
+/// Checks the loop that starts after `start` events of `stream`, with the values `assumed` for what is not recorded.
 fn check_at(
     mut stream: Stream,
     emitter: SourceId,
     start: u64,
-    supposed: Supposed,
+    assumed: Assumptions,
 ) -> Result<Attempt, RerunError> {
     stream.skip_to(start)?;
     let name = stream.name().to_owned();
@@ -295,13 +295,13 @@ fn check_at(
     let snapshot = start::read(&recorded)?;
     let policy = snapshot.policy.name.to_string();
     recorded.starts(snapshot.flags);
-    let mut stage = Stage::new(
+    let mut session = ReplaySession::new(
         recorded,
-        stage::Start {
+        replay_session::Start {
             now: snapshot.state.now,
             agenda: snapshot.agenda,
             signals_dropped: snapshot.state.signals_dropped,
-            puts_aside: start::puts_aside(&snapshot.policy),
+            sets_jobs_aside: start::sets_jobs_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
             shows_calls: snapshot.flags.contains(Flags::SHOWS_CALLS),
             rules: snapshot.rules,
@@ -310,57 +310,57 @@ fn check_at(
             stops_on_panic: snapshot.policy.panics == PanicRule::Stop,
         },
     );
-    stage.supposed = supposed;
-    let outer = stage::put_up(Some(stage));
+    session.assumed = assumed;
+    let outer = replay_session::put_up(Some(session));
     let ran = run(snapshot);
-    let stage = stage::put_up(outer);
-    let Some(stage) = stage else { return Err(RerunError::NoSnapshot { name: printable(&name) }) };
-    if let Some(failed) = stage.failed {
+    let session = replay_session::put_up(outer);
+    let Some(session) = session else { return Err(RerunError::NoSnapshot { name: printable(&name) }) };
+    if let Some(failed) = session.failed {
         return Err(failed);
     }
     ran.map_err(|error| RerunError::Loop { name: printable(&name), error })?;
     Ok(Attempt {
         policy,
-        seen: stage.seen,
-        cut_in: stage.recorded.cut_in(),
-        is_of_old_rules: stage.is_of_old_rules(),
-        not_shown: stage.recorded.not_shown(),
-        has_loss: stage.recorded.has_loss,
-        divergence: stage.diverged.map(|divergence| *divergence),
-        supposed: stage.supposed,
-        stream: stage.recorded.stream,
+        seen: session.seen,
+        cut_in: session.recorded.cut_in(),
+        is_of_old_rules: session.is_of_old_rules(),
+        not_shown: session.recorded.not_shown(),
+        has_loss: session.recorded.has_loss,
+        divergence: session.diverged.map(|divergence| *divergence),
+        assumed: session.assumed,
+        stream: session.recorded.stream,
     })
 }
 
 fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     let start::Snapshot { policy, mut state, flags, until, finished, releases, .. } = snapshot;
-    let aside = stage::with(|stage| {
-        let finished = stage.afford(finished.into());
-        stage.jobs_aside(usize::try_from(finished).unwrap_or(0))
+    let set_aside = replay_session::with(|session| {
+        let finished = session.afford(finished.into());
+        session.jobs_set_aside(usize::try_from(finished).unwrap_or(0))
     });
-    let aside = aside.unwrap_or_default();
-    state.finished = start::put_aside(aside);
+    let set_aside = set_aside.unwrap_or_default();
+    state.finished = start::set_aside(set_aside);
     let mut builder = EventLoop::<Replayed>::builder()
         .policy(policy)
-        .recorder(Recorder::tap(|_, event| stage::observe(event)))
-        .pool(|_sink| Ok(Box::new(FedPool)))
-        .signals(|_waker| Box::new(FedSignals));
+        .recorder(Recorder::tap(|_, event| replay_session::observe(event)))
+        .pool(|_sink| Ok(Box::new(RecordedPool)))
+        .signals(|_waker| Box::new(RecordedSignals));
     if flags.contains(Flags::HEAP) {
-        builder = builder.host(HeapHost(FedHeap));
+        builder = builder.host(HeapHost(RecordedHeap));
     }
-    let mut event_loop: Checking = builder.build_on(FedClock, FedPoller);
+    let mut event_loop: Checking = builder.build_on(RecordedClock, RecordedPoller);
     let restored = event_loop.restore(state)?;
-    let outside: Outside<Replayed> = event_loop.outside();
+    let outside: ExternalEvents<Replayed> = event_loop.external_events();
     let local = event_loop.with_heap_unchanged(|cx| cx.local());
-    let released = stage::with(|stage| {
-        stage.timers = restored.timers;
-        (stage.outside, stage.local) = (Some(outside), Some(local));
-        stage.afford(releases.saturating_add(stage.recorded.released_before))
+    let released = replay_session::with(|session| {
+        session.timers = restored.timers;
+        (session.outside, session.local) = (Some(outside), Some(local));
+        session.afford(releases.saturating_add(session.recorded.released_before))
     });
     event_loop.with_heap_unchanged(|cx| replayed::release(cx, released.unwrap_or(0)));
     match until {
         _ if flags.contains(Flags::RUNNING) => {
-            stage::with(|stage| stage.until = until);
+            replay_session::with(|session| session.until = until);
             run_on(&mut event_loop, until);
         }
         Some(until) => drop(event_loop.turn_as_recorded(until)),
@@ -368,29 +368,29 @@ fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     }
     while !is_over() {
         if !step(&mut event_loop) {
-            stage::with(|stage| {
-                stage.part_at_end("the loop stands still: nothing of what was recorded comes")
+            replay_session::with(|session| {
+                session.part_at_end("the loop stands still: nothing of what was recorded comes")
             });
         }
     }
     // The rest of the loop no longer reports to this stage.
-    stage::with(|stage| (stage.outside, stage.local) = (None, None));
+    replay_session::with(|session| (session.outside, session.local) = (None, None));
     Ok(())
 }
 
 fn is_over() -> bool {
-    stage::with(|stage| stage.is_over()).unwrap_or(true)
+    replay_session::with(|session| session.is_over()).unwrap_or(true)
 }
 
 /// Repeats the next thing that the owner of the loop did. Returns false if that made no progress in the recording.
 fn step(event_loop: &mut Checking) -> bool {
-    let place = |stage: &mut Stage| stage.recorded.place;
-    let before = stage::with(place);
-    let next = stage::with(|stage| {
-        let next = stage.recorded.ahead().next().map(|entry| entry.event);
-        let outside = stage.frame().filter(|frame| matches!(frame.kind, Kind::Outside(_)));
-        let at_outside = outside.map(|frame| matches!(frame.kind, Kind::Outside(true)));
-        (next, at_outside)
+    let place = |session: &mut ReplaySession| session.recorded.place;
+    let before = replay_session::with(place);
+    let next = replay_session::with(|session| {
+        let next = session.recorded.ahead().next().map(|entry| entry.event);
+        let outside = session.frame().filter(|frame| matches!(frame.kind, FrameKind::Outside(_)));
+        let at_external = outside.map(|frame| matches!(frame.kind, FrameKind::Outside(true)));
+        (next, at_external)
     });
     let Some((Some(event), outside)) = next else { return false };
     let is_run = matches!(
@@ -403,33 +403,33 @@ fn step(event_loop: &mut Checking) -> bool {
             | Event::InputCall { call: LoopCall::Drain }
     );
     match (event, outside) {
-        (_, Some(is_callback)) if !is_run => do_outside(event_loop, is_callback),
+        (_, Some(is_callback)) if !is_run => run_outside(event_loop, is_callback),
         (Event::InputRun { until_ns: Some(until_ns) }, _)
-            if stage::with(|stage| stage.is_turn_within()) == Some(true) =>
+            if replay_session::with(|session| session.is_turn_within()) == Some(true) =>
         {
             let _ = event_loop.turn_as_recorded(Timestamp(until_ns));
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
         (Event::InputShutdown { outside: true, .. } | Event::InputStop { outside: true }, _) => {
-            let with_stop = stage::with(|stage| stage.shutdown_with_stop()).flatten();
+            let with_stop = replay_session::with(|session| session.shutdown_with_stop()).flatten();
             let within_ns = match event {
                 Event::InputShutdown { within_ns, .. } => within_ns,
                 _ => with_stop.unwrap_or(0),
             };
             if with_stop.is_some() && matches!(event, Event::InputStop { .. }) {
-                event_loop.outside().stop();
+                event_loop.external_events().stop();
             }
             event_loop.with_heap_unchanged(replayed::expect_shutdown);
-            event_loop.outside().shutdown(within_ns);
-            let until = stage::with(|stage| {
-                stage.resumes = true;
-                stage.until
+            event_loop.external_events().shutdown(within_ns);
+            let until = replay_session::with(|session| {
+                session.resumes = true;
+                session.until
             });
             run_on(event_loop, until.flatten());
         }
         (Event::TickStart { .. }, _) => turn(event_loop),
         (Event::InputCall { call: LoopCall::Drain }, _) => {
-            if stage::with(|stage| stage.is_host_drain()) == Some(true) {
+            if replay_session::with(|session| session.is_host_drain()) == Some(true) {
                 event_loop.with_heap_unchanged(replayed::bring_host_microtasks);
             }
             drain(event_loop);
@@ -438,20 +438,20 @@ fn step(event_loop: &mut Checking) -> bool {
         (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => drain(event_loop),
         // A failure of the environment, or the caller's end of the loop: not a decision.
         (Event::LoopStopped { reason: StopReason::Failed | StopReason::Closed }, _) => {
-            stage::with(Stage::skip);
+            replay_session::with(ReplaySession::skip);
         }
         _ => {}
     }
-    is_over() || stage::with(place) != before
+    is_over() || replay_session::with(place) != before
 }
 
 /// What the caller of the loop did between two turns: a callback from outside, or no callback at all.
-fn do_outside(event_loop: &mut Checking, is_callback: bool) {
+fn run_outside(event_loop: &mut Checking, is_callback: bool) {
     if is_callback {
         event_loop.call("recorded", replayed::run_frame);
     } else {
         event_loop.with(replayed::run_frame);
-        stage::with(|stage| stage.recorded.frames.pop_front());
+        replay_session::with(|session| session.recorded.frames.pop_front());
     }
 }
 
@@ -461,7 +461,7 @@ fn drain(event_loop: &mut Checking) {
 }
 
 fn turn(event_loop: &mut Checking) {
-    let called = stage::with(|stage| stage.turn_called()).flatten();
+    let called = replay_session::with(|session| session.turn_called()).flatten();
     match called {
         Some(LoopCall::Tick) => event_loop.tick(),
         Some(LoopCall::AutoTick) => ended(event_loop.auto_tick().map(|()| None)),
@@ -470,19 +470,21 @@ fn turn(event_loop: &mut Checking) {
 }
 
 fn run_on(event_loop: &mut Checking, until: Option<Timestamp>) {
-    let done = || stage::with(|stage| stage.is_over() || stage.is_for_the_caller()).unwrap_or(true);
+    let done =
+        || replay_session::with(|session| session.is_over() || session.is_for_the_caller()).unwrap_or(true);
     ended(event_loop.run_as_recorded(until, done).map(Some));
 }
 
 /// An error of the loop comes from its environment: either the recording is over, or the two have diverged.
 fn ended(ended: Result<Option<StopReason>, LoopError>) {
     if let Err(error) = ended {
-        stage::with(|stage| {
-            let failed =
-                |entry: &Entry| matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed });
+        replay_session::with(|session| {
+            let failed = |entry: &ComparedEvent| {
+                matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed })
+            };
             // It records that itself at the end of a run, but not of a turn.
-            if !stage.recorded.front().is_some_and(failed) && !stage.latest_event().is_some_and(failed) {
-                stage.part_at_end(&format!("the loop fails: {error}"));
+            if !session.recorded.front().is_some_and(failed) && !session.latest_event().is_some_and(failed) {
+                session.part_at_end(&format!("the loop fails: {error}"));
             }
         });
     }

@@ -37,7 +37,7 @@ pub(super) enum Wanted<'a> {
     /// The one that reports call so.
     Named(&'a str),
     /// The one that was selected before, in a recording of which this is a part.
-    Same(&'a Chosen),
+    Same(&'a ChosenLoop),
 }
 
 impl<'a> From<Option<&'a str>> for Wanted<'a> {
@@ -49,7 +49,7 @@ impl<'a> From<Option<&'a str>> for Wanted<'a> {
 /// The loop to re-execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Chosen {
+pub struct ChosenLoop {
     pub(super) source: SourceId,
     /// Its name, as in reports.
     pub name: String,
@@ -87,7 +87,7 @@ impl Loops {
 
     /// Why the loop `chosen` from `source`, which was read to its end, cannot be re-executed; without one, why none
     /// can.
-    pub(super) fn refuse(&self, source: &dyn EventSource, chosen: Option<&Chosen>) -> RerunError {
+    pub(super) fn refuse(&self, source: &dyn EventSource, chosen: Option<&ChosenLoop>) -> RerunError {
         let evidence = chosen.map(|chosen| self.evidence.get(&chosen.source).copied().unwrap_or_default());
         refusal::refuse(source, evidence)
     }
@@ -106,7 +106,7 @@ impl Loops {
     }
 
     /// Selects a loop: of those with the most ticks, the first.
-    pub(super) fn choose(&self, trace: &str, wanted: Wanted<'_>) -> Result<Chosen, RerunError> {
+    pub(super) fn choose(&self, trace: &str, wanted: Wanted<'_>) -> Result<ChosenLoop, RerunError> {
         let mut loops: Vec<(SourceId, u64)> = self.ticks.iter().map(|(id, ticks)| (*id, *ticks)).collect();
         loops.sort_by_key(|(id, ticks)| (std::cmp::Reverse(*ticks), *id));
         let mut known = self.names();
@@ -136,14 +136,14 @@ impl Loops {
         }
         let name = names.remove(place);
         let is_named = matches!(wanted, Wanted::Named(_));
-        Ok(Chosen { source: loops[place].0, name, is_named, others: names })
+        Ok(ChosenLoop { source: loops[place].0, name, is_named, others: names })
     }
 }
 
-impl Chosen {
+impl ChosenLoop {
     /// Says which loop was selected, if there are several.
     #[must_use]
-    pub fn told(&self) -> Option<String> {
+    pub fn describe(&self) -> Option<String> {
         let why = if self.is_named { "" } else { ", the one with the most ticks" };
         let others = self.others.join(", ");
         (!others.is_empty())
@@ -180,11 +180,14 @@ mod tests {
             (most.name.as_str(), &most.others[..]),
             ("second", &["third".to_owned(), "first".into()][..])
         );
-        assert!(most.told().unwrap().contains("the most ticks"));
+        assert!(most.describe().unwrap().contains("the most ticks"));
         let named = loops.choose("t", Wanted::Named("first")).unwrap();
         assert_eq!((named.source, named.is_named), (SourceId(1), true));
-        let told = loops.choose("t", Wanted::Named("fourth")).unwrap_err().to_string();
-        assert!(told.starts_with("--loop fourth") && told.contains("second, third, first"), "{told}");
+        let message = loops.choose("t", Wanted::Named("fourth")).unwrap_err().to_string();
+        assert!(
+            message.starts_with("--loop fourth") && message.contains("second, third, first"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -193,13 +196,13 @@ mod tests {
         assert_eq!(loops.choose("t", Wanted::Longest).unwrap().others, ["b #3", "b #2"]);
         let named = |name| loops.choose("t", Wanted::Named(name)).map(|chosen| chosen.source);
         assert_eq!((named("b #2").unwrap(), named("b #3").unwrap()), (SourceId(2), SourceId(3)));
-        let told = named("b").unwrap_err().to_string();
-        assert!(told.ends_with("it has a, b #3, b #2"), "{told}");
+        let message = named("b").unwrap_err().to_string();
+        assert!(message.ends_with("it has a, b #3, b #2"), "{message}");
     }
 
     #[test]
     fn of_one_loop_nothing_is_said_and_without_one_there_is_nothing_to_do() {
-        assert_eq!(loops(&[("only", 1)]).choose("t", Wanted::Longest).unwrap().told(), None);
+        assert_eq!(loops(&[("only", 1)]).choose("t", Wanted::Longest).unwrap().describe(), None);
         assert!(matches!(Loops::default().choose("t", Wanted::Longest), Err(RerunError::NoLoop { .. })));
     }
 }

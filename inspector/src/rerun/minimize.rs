@@ -38,11 +38,11 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::what_if::{Stop, open_tick};
-use super::{Changes, Chosen, Filter, Recorded, RerunError};
+use super::{Changes, ChosenLoop, Filter, Recorded, RerunError};
 use ddmin::smallest;
 pub use error::MinimizeError;
-use search::{Part, Stage, Whole, search};
-use survey::{Between, Survey};
+use search::{CuttableParts, Part, Reduction, search};
+use survey::{SnapshotRange, Survey};
 
 /// How large a recording is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,7 +97,7 @@ pub enum Ended {
 #[non_exhaustive]
 pub struct Progress {
     /// What is being reduced.
-    pub stage: Stage,
+    pub reduction: Reduction,
     /// Re-executions so far.
     pub tries: u32,
     /// The span of the smallest part so far, in nanoseconds.
@@ -143,11 +143,11 @@ pub fn minimize<'a>(
     let stop = Stop::clone(&search.end);
     let mut source = whole_of(open, &stop)?;
     let survey = Survey::of(&mut source);
-    search.goes_on()?;
+    search.continues()?;
     let survey = survey?;
     search.is_there(source.name(), &survey.summary)?;
     let whole = Recorded::read_loop(&mut whole_of(open, &stop)?, keep.metric.loop_name());
-    search.goes_on()?;
+    search.continues()?;
     let whole = whole?;
     let survey = search.without_open_tick(open, survey, &whole)?.only(&whole);
     search.start_the_clock();
@@ -169,8 +169,11 @@ pub fn minimize<'a>(
 }
 
 /// The whole recording, until the search is stopped.
-fn whole_of<'a>(open: &Open<'_>, stop: &'a Stop) -> Result<Between<'a, Box<dyn EventSource>>, SourceError> {
-    Ok(Between::new(open()?, Timestamp(0), Timestamp(u64::MAX), stop))
+fn whole_of<'a>(
+    open: &Open<'_>,
+    stop: &'a Stop,
+) -> Result<SnapshotRange<'a, Box<dyn EventSource>>, SourceError> {
+    Ok(SnapshotRange::new(open()?, Timestamp(0), Timestamp(u64::MAX), stop))
 }
 
 /// The arrivals that pass `filter`, with their times after the beginning.
@@ -257,7 +260,7 @@ impl<'a> Search<'a> {
         MinimizeError::Stopped { tries: counted(u64::from(self.tries), "re-execution", "re-executions") }
     }
 
-    fn goes_on(&self) -> Result<(), MinimizeError> {
+    fn continues(&self) -> Result<(), MinimizeError> {
         if self.is_stopped() { Err(self.stopped()) } else { Ok(()) }
     }
 
@@ -278,9 +281,9 @@ impl<'a> Search<'a> {
         whole: &Recorded,
     ) -> Result<Survey, MinimizeError> {
         let Some(tick) = whole.open_tick() else { return Ok(survey) };
-        let mut source = Between::new(open()?, Timestamp(0), whole.end(), &self.end);
+        let mut source = SnapshotRange::new(open()?, Timestamp(0), whole.end(), &self.end);
         let without = Survey::of(&mut source);
-        self.goes_on()?;
+        self.continues()?;
         let without = without?;
         if self.keep.holds(&without.summary) == Some(true) {
             return Ok(without);
@@ -303,7 +306,7 @@ impl<'a> Search<'a> {
                 let (recorded, again) = (self.value(recorded), self.value(&after));
                 let others = whole.chosen().is_some_and(|chosen| !chosen.others.is_empty());
                 match whole.chosen().filter(|_| others && self.keep.metric.loop_name().is_none()) {
-                    Some(Chosen { name: only, .. }) => {
+                    Some(ChosenLoop { name: only, .. }) => {
                         let only = only.clone();
                         Err(MinimizeError::NotInLoop { condition, name, recorded, only, again })
                     }
@@ -348,12 +351,12 @@ impl<'a> Search<'a> {
     }
 
     /// Whether the condition still holds; `None` if the tries ran out, one failed, or the search is over.
-    fn try_one(&mut self, recorded: &Recorded, stage: Stage, filter: Filter) -> Option<bool> {
+    fn try_one(&mut self, recorded: &Recorded, reduction: Reduction, filter: Filter) -> Option<bool> {
         if self.failed.is_some() || self.tries >= self.limits.tries || self.is_over() {
             return None;
         }
         let (span_ns, arrivals) = self.best;
-        (self.limits.watch)(&Progress { stage, tries: self.tries, span_ns, arrivals });
+        (self.limits.watch)(&Progress { reduction, tries: self.tries, span_ns, arrivals });
         match self.execute(recorded, filter) {
             Ok(tried) => {
                 self.tries += u32::from(tried.is_some());
@@ -394,7 +397,7 @@ impl<'a> Search<'a> {
         let (survey, from_small) = (survey?, from_small?);
         // The recorded events of a part may not contain all that led to the condition: if its recording no longer meets
         // it, the part itself is the result.
-        match self.try_one(&from_small, Stage::Window, Filter::default()) {
+        match self.try_one(&from_small, Reduction::Window, Filter::default()) {
             Some(true) => {
                 let begun = self.begin_late(&small, &survey, from_small)?;
                 Ok(self.reduce(&begun, &survey)?.1)
@@ -428,21 +431,21 @@ impl<'a> Search<'a> {
         open: &Open<'_>,
         survey: &Survey,
         whole: Recorded,
-    ) -> Result<Begun, MinimizeError> {
+    ) -> Result<SnapshotSpan, MinimizeError> {
         let span_ns = whole.span_ns();
         let Some((_, first)) = survey.snapshots.first().copied() else {
-            return Ok(Begun { recorded: whole, at: survey.end, to_ns: span_ns });
+            return Ok(SnapshotSpan { recorded: whole, at: survey.end, to_ns: span_ns });
         };
         let cuts: Vec<u64> = survey.ticks.iter().map(|tick| tick.ns_since(first)).chain([span_ns]).collect();
         let last = cuts.len() - 1;
         let end = smallest(0, last, &mut |end| {
             let filter = Filter { window_ns: Some((0, cuts[end])), ..Filter::default() };
-            self.try_one(&whole, Stage::Window, filter)
+            self.try_one(&whole, Reduction::Window, filter)
         });
         // One tick more than needed: a callback that spans the cut must have its end.
         let to = survey.ticks.get(end + 1).copied().unwrap_or(survey.end);
         let same = whole.chosen().cloned();
-        let mut chosen = Begun { recorded: whole, at: first, to_ns: cuts[end] };
+        let mut chosen = SnapshotSpan { recorded: whole, at: first, to_ns: cuts[end] };
         let snapshots = &survey.snapshots[..survey.snapshots.partition_point(|(_, at)| *at < to)];
         // From the back: the cause of a delay is mostly just before it.
         let (mut low, mut high) = (0, snapshots.len());
@@ -450,15 +453,15 @@ impl<'a> Search<'a> {
             let middle = low + (high - low) / 2;
             let (_, from) = snapshots[middle];
             let stop = Stop::clone(&self.end);
-            let part = Recorded::read_same(&mut Between::new(open()?, from, to, &stop), same.as_ref());
+            let part = Recorded::read_same(&mut SnapshotRange::new(open()?, from, to, &stop), same.as_ref());
             if self.is_over() {
                 // It was not read completely.
                 break;
             }
             let part = part?;
-            match self.try_one(&part, Stage::Window, Filter::default()) {
+            match self.try_one(&part, Reduction::Window, Filter::default()) {
                 Some(true) => {
-                    chosen = Begun { to_ns: part.span_ns(), recorded: part, at: from };
+                    chosen = SnapshotSpan { to_ns: part.span_ns(), recorded: part, at: from };
                     low = middle;
                 }
                 Some(false) => high = middle,
@@ -468,15 +471,16 @@ impl<'a> Search<'a> {
         self.failed.take().map_or(Ok(chosen), |error| Err(error.into()))
     }
 
-    fn reduce(&mut self, begun: &Begun, survey: &Survey) -> Result<(Filter, bool), MinimizeError> {
-        let Begun { recorded, at, to_ns } = begun;
+    fn reduce(&mut self, begun: &SnapshotSpan, survey: &Survey) -> Result<(Filter, bool), MinimizeError> {
+        let SnapshotSpan { recorded, at, to_ns } = begun;
         let ticks = survey.ticks.iter().filter(|tick| *tick >= at).map(|tick| tick.ns_since(*at));
-        let whole = Whole {
+        let whole = CuttableParts {
             cuts_ns: ticks.take_while(|tick| tick < to_ns).chain([*to_ns]).collect(),
             tags: recorded.tags().into_iter().collect(),
             arrivals_ns: recorded.arrival_times_ns().collect(),
         };
-        let found = search(&whole, &mut |stage, part: &Part| self.try_one(recorded, stage, part.filter()));
+        let found =
+            search(&whole, &mut |reduction, part: &Part| self.try_one(recorded, reduction, part.filter()));
         match self.failed.take() {
             Some(error) => Err(error.into()),
             None => Ok((found.part.filter(), found.is_minimal)),
@@ -485,7 +489,7 @@ impl<'a> Search<'a> {
 }
 
 /// The part of a recording from some snapshot on, or all of it.
-struct Begun {
+struct SnapshotSpan {
     recorded: Recorded,
     /// When it begins.
     at: Timestamp,

@@ -15,7 +15,7 @@ pub(super) struct Evidence {
     is_behind_loss: bool,
     /// Its snapshots predate some of the parts needed.
     is_old: bool,
-    tells_loop: bool,
+    has_loop_snapshot: bool,
     numbers: TickNumbers,
 }
 
@@ -45,11 +45,11 @@ impl Evidence {
             Event::InputRun { .. } | Event::InputClock { .. } | Event::InputHeap { .. } => {
                 self.is_of_loop_core = true;
             }
-            Event::SnapshotBegin { .. } => (self.is_of_loop_core, self.tells_loop) = (true, false),
-            Event::SnapshotLoop { .. } => self.tells_loop = true,
+            Event::SnapshotBegin { .. } => (self.is_of_loop_core, self.has_loop_snapshot) = (true, false),
+            Event::SnapshotLoop { .. } => self.has_loop_snapshot = true,
             Event::SnapshotEnd { left_out: 0, .. } => {
                 self.is_behind_loss = false;
-                self.is_old |= !self.tells_loop;
+                self.is_old |= !self.has_loop_snapshot;
             }
             Event::Lost { .. } => (self.is_behind_loss, self.is_old) = (true, false),
             _ => {}
@@ -102,7 +102,7 @@ mod tests {
         let begin = Event::SnapshotBegin { tick: 1, next_task: TaskId(1), next_timer: TimerId(1) };
         let lost = Event::Lost { count: 1, from: Timestamp(0) };
         let run = Event::InputRun { until_ns: None };
-        for (kind, events, told) in [
+        for (kind, events, expected) in [
             (SourceKind::Chrome, Some(&[][..]), "was imported from a Chrome trace"),
             (SourceKind::Chrome, None, "was imported from a Chrome trace"),
             (SourceKind::Kernel, None, "kernel probes"),
@@ -113,7 +113,7 @@ mod tests {
             (SourceKind::Trace, Some(&[begin, lost][..]), "no snapshot of a loop after its last loss"),
         ] {
             let refused = why(kind, events);
-            assert!(refused.contains(told), "{kind:?}, {events:?}: {refused}");
+            assert!(refused.contains(expected), "{kind:?}, {events:?}: {refused}");
         }
     }
 }

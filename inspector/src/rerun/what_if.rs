@@ -10,24 +10,24 @@
 //! The loop makes every decision: what runs when, how long each poll waits, which timer fires, when to collect. The
 //! world only supplies the arrival times and the durations of callbacks, both from the recording.
 
-mod agenda;
 mod answer;
 mod changes;
 mod compare;
 mod cost;
+mod explain;
 mod heap;
 mod measure;
-mod outlet;
 mod play;
 mod pool;
 mod run;
 mod script;
 mod signals;
+mod sink;
 mod tags;
 mod task;
 #[cfg(test)]
 pub(super) mod tests;
-mod words;
+mod virtual_agenda;
 mod world;
 
 use std::path::Path;
@@ -40,11 +40,11 @@ use loop_traces::summary::OpenTickSummary;
 pub(super) use answer::open_tick;
 pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
-pub use compare::{News, Row, Unit, Verdict, is_change};
+pub use compare::{Headline, Row, Unit, Verdict, is_change};
 
 use super::loops::Wanted;
-use super::{Chosen, RerunError};
-use script::{Came, Script};
+use super::{ChosenLoop, RerunError};
+use script::{ArrivalKind, Script};
 
 /// Whether a re-execution should end early.
 pub type Stop = Rc<dyn Fn() -> bool>;
@@ -75,7 +75,7 @@ impl Recorded {
     /// As [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
     pub(super) fn read_same(
         source: &mut dyn EventSource,
-        chosen: Option<&Chosen>,
+        chosen: Option<&ChosenLoop>,
     ) -> Result<Self, RerunError> {
         let wanted = chosen.map_or(Wanted::Longest, Wanted::Same);
         Ok(Self(Rc::new(Script::read(source, wanted)?)))
@@ -83,7 +83,7 @@ impl Recorded {
 
     /// Which loop of the recording it is.
     #[must_use]
-    pub fn chosen(&self) -> Option<&Chosen> {
+    pub fn chosen(&self) -> Option<&ChosenLoop> {
         self.0.chosen.as_ref()
     }
 
@@ -117,11 +117,11 @@ impl Recorded {
         let arrival = self.0.arrivals.get(number)?;
         let tag = self.0.labels.tag(self.0.tag_of(arrival));
         Some(match arrival.what {
-            Came::Post(_) => format!("post {tag}"),
-            Came::Signal { signo, .. } => format!("signal {signo} {tag}"),
-            Came::Ready { .. } => format!("ready {tag}"),
-            Came::Tasklet(_) => format!("tasklet {tag}"),
-            Came::Wake => "wake".to_owned(),
+            ArrivalKind::Post(_) => format!("post {tag}"),
+            ArrivalKind::Signal { signo, .. } => format!("signal {signo} {tag}"),
+            ArrivalKind::Ready { .. } => format!("ready {tag}"),
+            ArrivalKind::Tasklet(_) => format!("tasklet {tag}"),
+            ArrivalKind::Wake => "wake".to_owned(),
         })
     }
 

@@ -11,7 +11,7 @@ use loop_traces::analysis::gate::Outcome;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::{Page, told};
+use super::{Page, describe_gate};
 
 /// A test case and its result.
 struct Case {
@@ -108,7 +108,7 @@ fn verdicts(page: &Page) -> Vec<Case> {
 
 fn gates(page: &Page) -> Vec<Case> {
     let cases = page.gates.iter().map(|gate| {
-        let said = told(gate);
+        let said = describe_gate(gate);
         let end = match gate.outcome {
             outcome if page.fails(outcome) => End::Failed(said),
             Outcome::Undecided => End::Skipped(said),

@@ -6,7 +6,7 @@ use loop_probes::text::printable;
 use loop_traces::analysis::diff::decide::Verdict;
 use loop_traces::analysis::gate::Outcome;
 
-use super::{Page, told};
+use super::{Page, describe_gate};
 
 /// Maximum number of changes shown without a verdict.
 const CHANGES_SHOWN: usize = 20;
@@ -54,7 +54,7 @@ pub fn render(page: &Page) -> String {
             "| {sign} {} | {} | {} |",
             gate.outcome.name(),
             cell(&gate.gate),
-            cell(&told(gate))
+            cell(&describe_gate(gate))
         );
     }
     if !page.changes.is_empty() {

@@ -58,7 +58,7 @@ fn a_line_names_no_more_gates_than_can_be_read() {
 }
 
 #[test]
-fn the_tag_that_is_worse_is_not_said_to_have_changed_most() {
+fn a_worse_tag_is_not_reported_as_most_changed() {
     use loop_traces::analysis::diff::{Run, compare};
 
     let side = |factors: [f64; 2]| -> Vec<Run> {

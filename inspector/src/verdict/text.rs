@@ -7,7 +7,7 @@ use loop_traces::cells::table::{Column, Table};
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Page, told};
+use super::{Page, describe_gate};
 use crate::text::{self, cut_middle, fill, line, wrap};
 use crate::theme::Theme;
 
@@ -106,7 +106,7 @@ impl Text {
             };
             let outcome = self.paint(style, &format!("{:<11}", gate.outcome.name()));
             let wanted = fill(&cut_middle(&printable(&gate.gate), name), name);
-            let numbers = wrap(&told(gate), self.width.saturating_sub(name + 15), name + 15);
+            let numbers = wrap(&describe_gate(gate), self.width.saturating_sub(name + 15), name + 15);
             line!(self.out, "{outcome}  {wanted}  {numbers}");
         }
     }

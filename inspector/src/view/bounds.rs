@@ -6,7 +6,7 @@ use loop_traces::units::between;
 
 use super::paint::Canvas;
 use crate::app::layout::Area;
-use crate::app::state::State;
+use crate::app::state::AppState;
 use crate::units;
 
 /// Marks a percentile that lost records could move.
@@ -40,7 +40,7 @@ pub(super) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String
 /// One row with the bounds of the figures shown; returns whether there were any.
 pub(super) fn row(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     figures: &Percentiles,
     area: Area,
     row: u16,
@@ -51,15 +51,15 @@ pub(super) fn row(
         ("max", figures.max, bounds.max),
         ("p50", figures.p50, bounds.p50),
     ];
-    let told: Vec<String> = all
+    let parts: Vec<String> = all
         .into_iter()
         .filter_map(|(name, value, bounds)| Some(format!("{name} is {}", words(value, Some(bounds))?)))
         .collect();
-    let Some((first, rest)) = told.split_first() else { return false };
+    let Some((first, rest)) = parts.split_first() else { return false };
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, row);
     pen.gap(1).put(first, theme.held());
-    let why = match state.glance.lost_records {
+    let why = match state.overview.lost_records {
         // A run that has not ended, or events that were skipped.
         0 => ": incomplete".to_owned(),
         1 => ": 1 record lost".to_owned(),

@@ -2,11 +2,11 @@
 
 use super::paint::Canvas;
 use crate::app::layout::{self, Area};
-use crate::app::state::State;
+use crate::app::state::AppState;
 use crate::keymap::{Action, BINDINGS, Key};
 use crate::units;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
@@ -48,7 +48,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 }
 
 /// The position of the replay, its stalls, and its pace.
-pub(super) fn scrubber(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+pub(super) fn scrubber(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let Some(playback) = &state.playback else { return };
     let theme = canvas.theme;
     let track = layout::track(area);

@@ -3,7 +3,7 @@
 use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::{Area, NARROW};
 use crate::app::message::Process;
-use crate::app::state::{State, View};
+use crate::app::state::{AppState, View};
 use crate::describe;
 use crate::text::cut;
 use crate::units;
@@ -19,8 +19,8 @@ use unicode_width::UnicodeWidthStr as _;
 const SPARK_MAX: u16 = 50;
 const SPARK_MIN: u16 = 2;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area) {
-    who(canvas, state, area);
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
+    source_line(canvas, state, area);
     match hang(state) {
         // In the overview the strip shows it; on other pages this is the only place that is always visible.
         Some(hang) if state.view != View::Overview => {
@@ -37,7 +37,7 @@ const MADE_MIN: usize = 12;
 /// What the help key is for.
 const HELP: &str = " help";
 
-fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let about = &state.about;
     let (status, status_style) = status(canvas, state);
@@ -65,22 +65,22 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     let name = printable(&about.name);
     // The end of a path that does not fit is its most informative part.
     let end_of_path = name.rsplit('/').next().unwrap_or(&name);
-    let beside = |parts: &[&String]| -> usize {
+    let width_of = |parts: &[&String]| -> usize {
         parts.iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum()
     };
     // The note on how a trace was made gets the room left by everything else, or none if that is too little.
-    let least = end_of_path.width() + 1 + beside(&[&pid, &policy]) + 2 + right_width + HELP.len();
+    let least = end_of_path.width() + 1 + width_of(&[&pid, &policy]) + 2 + right_width + HELP.len();
     let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
     let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
     let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
     // The help key is only explained if that neither shortens the name nor pushes out what is shown beside it.
     let fits = |parts: &[&String], help: usize| {
-        end_of_path.width() + 1 + beside(parts) + 2 + right_width + help <= usize::from(area.width)
+        end_of_path.width() + 1 + width_of(parts) + 2 + right_width + help <= usize::from(area.width)
     };
     let parts = [&made, &pid, &policy];
     let shown = (0..=parts.len()).rev().map(|end| &parts[..end]).find(|parts| fits(parts, 0)).unwrap_or(&[]);
     let help = if fits(shown, HELP.len()) { HELP } else { "" };
-    let rest = beside(shown);
+    let rest = width_of(shown);
     let right_width = right_width + help.len();
     let left_width = area.width.saturating_sub(right_width as u16 + 2);
 
@@ -103,14 +103,14 @@ fn who(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 }
 
 /// The number of lost records, and whether there may be more, as in the report.
-fn lost(state: &State) -> (u64, bool) {
+fn lost(state: &AppState) -> (u64, bool) {
     let timeline = &state.picture().timeline;
     let (count, gaps) = (state.counts.lost_records.max(timeline.lost_in_all()), timeline.uncounted_gaps());
     let least = timeline.lost_bounds().map_or(0, |bounds| bounds.lo);
     (count.saturating_sub(gaps).max(least), gaps > 0)
 }
 
-fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
+fn status(canvas: &Canvas<'_>, state: &AppState) -> (String, Style) {
     let theme = canvas.theme;
     // A process that has ended does not go on behind a frozen view.
     if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
@@ -133,7 +133,7 @@ fn status(canvas: &Canvas<'_>, state: &State) -> (String, Style) {
     }
 }
 
-fn clock(state: &State, width: u16) -> String {
+fn clock(state: &AppState, width: u16) -> String {
     if let Some(playback) = &state.playback {
         let whole = playback.end.ns_since(playback.start);
         let position = playback.position.ns_since(playback.start);
@@ -145,19 +145,19 @@ fn clock(state: &State, width: u16) -> String {
     format!("{since}{}", units::position(state.elapsed_ns()))
 }
 
-fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let (dim, strong) = (theme.dim(), theme.strong());
-    let glance = &state.glance;
+    let overview = &state.overview;
     let limit = state.about.stall_limit_ns;
-    let stalls = glance.stalls;
+    let stalls = overview.stalls;
     let wide = area.width >= 100;
-    let lag = glance.lag_ns;
+    let lag = overview.lag_ns;
     let late = lag.max > Some(limit);
     let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
     let stalled = stalls > 0;
     let share = if wide { 5 } else { 4 };
-    let (busy, lag_of) = match (glance.several_loops, wide) {
+    let (busy, lag_of) = match (overview.several_loops, wide) {
         (true, true) => ("  busiest loop", "worst lag"),
         (true, false) => (" busiest", "lag"),
         (false, true) => ("  utilization", "lag"),
@@ -167,7 +167,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     // Figures have fixed cells, whatever their values: moving numbers cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
         (format!("{busy} "), dim),
-        (format!("{:>share$}", units::percent(glance.rate.utilization)), strong),
+        (format!("{:>share$}", units::percent(overview.rate.utilization)), strong),
         (all, theme.title(false)),
         (format!("{lag_of} p50 "), dim),
         (format!("{:>5}", units::duration(lag.p50)), strong),
@@ -189,7 +189,7 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         let max_style = parts.len() - 2;
         parts.splice(3..max_style, [("no timer fired yet  ".to_owned(), dim)]);
     }
-    let rate = format!("{:>5}", units::rate(glance.rate.ticks));
+    let rate = format!("{:>5}", units::rate(overview.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
     let left = now.width() + 8 + rate.width() + 1;
     let room = usize::from(area.width).saturating_sub(width + left + 1) as u16;
@@ -200,8 +200,8 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     }
     if room >= SPARK_MIN {
         // The running tenth of a second would always look like a dip.
-        let over = glance.ticks.len().saturating_sub(1);
-        pen.gap(1).sparkline(&glance.ticks[..over], room.min(SPARK_MAX), theme.bar());
+        let over = overview.ticks.len().saturating_sub(1);
+        pen.gap(1).sparkline(&overview.ticks[..over], room.min(SPARK_MAX), theme.bar());
     }
     for (text, style) in &parts {
         pen.put(text, *style);
@@ -216,8 +216,8 @@ fn how(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 const WORDS_FROM: u16 = 130;
 
 /// The windows of the figures: of the rates, and of all figures after them.
-fn windows(state: &State, width: u16) -> (String, String) {
-    let seconds = (state.glance.rate.window_ns + 500_000_000) / 1_000_000_000;
+fn windows(state: &AppState, width: u16) -> (String, String) {
+    let seconds = (state.overview.rate.window_ns + 500_000_000) / 1_000_000_000;
     let seconds = seconds.max(1);
     let since = if state.about.since_attach { "since attach" } else { "since start" };
     match width {
@@ -228,14 +228,14 @@ fn windows(state: &State, width: u16) -> (String, String) {
 }
 
 /// The number of stalls, with a plus if lost ticks could add to it: `3+`.
-fn at_least(state: &State, count: u64, wide: bool) -> String {
-    let more = if state.glance.more_stalls { "+" } else { "" };
+fn at_least(state: &AppState, count: u64, wide: bool) -> String {
+    let more = if state.overview.more_stalls { "+" } else { "" };
     let count = if wide { units::count(count) } else { units::tiny_count(count) };
     format!("{count}{more}")
 }
 
 /// The loop's current activity, if it lasts long enough to be read.
-fn doing(state: &State) -> String {
+fn doing(state: &AppState) -> String {
     let long = busy_now_ns(state) > state.about.stall_limit_ns;
     let now_running = loop_running(state).filter(|_| long);
     now_running.map_or_else(String::new, |now_running| {

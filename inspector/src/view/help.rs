@@ -2,7 +2,7 @@
 
 use super::paint::Canvas;
 use crate::app::layout::Area;
-use crate::app::state::State;
+use crate::app::state::AppState;
 use crate::keymap::{BINDINGS, Binding, Group};
 use loop_traces::histogram::FEW_MARK;
 use ratatui::layout::Position;
@@ -13,7 +13,7 @@ const KEYS_WIDTH: u16 = 8;
 const COLUMN_WIDTH: u16 = 37;
 
 /// Draws the help in the middle of `body`, which is the whole screen except for the bottom row.
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let replay = state.is_replay();
     let of = |group: Group| BINDINGS.iter().filter(move |it| it.group == group && it.holds(replay));
     let lines = |groups: &[Group]| -> Vec<Line> {

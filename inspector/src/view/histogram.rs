@@ -2,9 +2,9 @@
 
 use super::bounds;
 use super::paint::Canvas;
-use crate::app::glance::{EDGES_NS, Glance};
 use crate::app::layout::Area;
-use crate::app::state::State;
+use crate::app::overview::{EDGES_NS, OverviewFigures};
+use crate::app::state::AppState;
 use crate::units;
 
 /// One row: the bounds of the bucket and its count.
@@ -16,22 +16,22 @@ struct Bucket {
 }
 
 /// The timer-lag histogram as a pane.
-pub(super) fn lag(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
-    let glance = &state.glance;
+pub(super) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused: bool) {
+    let overview = &state.overview;
     let timers = &state.picture().timeline.timers;
     let remark = if area.width >= 40 { "fired less due" } else { "" };
     let inner = canvas.pane(area, "timer lag", remark, focused);
     let theme = canvas.theme;
-    if glance.lag_ns.count == 0 {
+    if overview.lag_ns.count == 0 {
         canvas.pen(inner, 0).gap(1).put("no timer fired yet", theme.dim());
         return;
     }
-    let left = buckets(canvas, state, inner, &glance.lag_buckets, LAG_FLOOR_NS);
+    let left = buckets(canvas, state, inner, &overview.lag_buckets, LAG_FLOOR_NS);
     let mut foot = Area { y: inner.y + left, height: inner.height - left, ..inner };
     if foot.height >= 3 {
         foot.y += 1;
         foot.height -= 1;
-        percentiles(canvas, foot, glance);
+        percentiles(canvas, foot, overview);
         foot.y += 1;
         foot.height -= 1;
     }
@@ -42,11 +42,11 @@ pub(super) fn lag(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: b
     pen.whole(&format!("  skipped {}", units::short_count(timers.skipped)), theme.dim());
 }
 
-fn percentiles(canvas: &mut Canvas<'_>, area: Area, glance: &Glance) {
+fn percentiles(canvas: &mut Canvas<'_>, area: Area, overview: &OverviewFigures) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
-    let lag = &glance.lag_ns;
+    let lag = &overview.lag_ns;
     for (name, figure) in
         [("p50 ", units::duration(lag.p50)), ("  p90 ", bounds::p90(lag)), ("  p99 ", bounds::p99(lag))]
     {
@@ -60,7 +60,7 @@ const LAG_FLOOR_NS: u64 = 10_000;
 /// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; returns the number of rows used.
 pub(super) fn buckets(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     area: Area,
     counts: &[u64],
     floor_ns: u64,
@@ -121,12 +121,12 @@ fn joined(buckets: Vec<Bucket>, ends: impl Fn(u64) -> bool) -> Vec<Bucket> {
     let mut joined: Vec<Bucket> = Vec::new();
     let mut open: Option<Bucket> = None;
     for bucket in buckets {
-        let mut together = open.take().map_or(Bucket { count: 0, ..bucket }, |open| Bucket { ..open });
-        together.upper_ns = bucket.upper_ns;
-        together.count += bucket.count;
+        let mut total = open.take().map_or(Bucket { count: 0, ..bucket }, |open| Bucket { ..open });
+        total.upper_ns = bucket.upper_ns;
+        total.count += bucket.count;
         match bucket.upper_ns {
-            Some(upper) if !ends(upper) => open = Some(together),
-            _ => joined.push(together),
+            Some(upper) if !ends(upper) => open = Some(total),
+            _ => joined.push(total),
         }
     }
     joined.extend(open);

@@ -3,7 +3,7 @@
 use super::paint::Canvas;
 use crate::app::layout::Area;
 use crate::app::lists;
-use crate::app::state::State;
+use crate::app::state::AppState;
 use crate::describe;
 use crate::text::cut_middle;
 use crate::units;
@@ -13,7 +13,7 @@ const SOURCE_WIDTHS: [u16; 2] = [12, 15];
 /// Width of the kind's name.
 const KIND_WIDTH: u16 = 17;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let theme = canvas.theme;
     let timeline = &state.picture().timeline;
     let of = state.log_of.map_or_else(String::new, |of| format!(" of {}", of.name()));

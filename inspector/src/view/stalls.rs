@@ -10,7 +10,7 @@ use super::paint::{Canvas, Pen};
 use super::when_width;
 use crate::app::layout::{self, Area};
 use crate::app::lists::{self, StallRow};
-use crate::app::state::State;
+use crate::app::state::AppState;
 use crate::text::cut;
 use crate::units;
 
@@ -22,16 +22,16 @@ const UNITS: [(u64, u64, &str); 3] = [
     (10_000_000, 1_000_000, "ms"),
 ];
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused: bool) {
     let timeline = &state.picture().timeline;
     let stalls = &timeline.stalls;
     let rows = layout::rows(area, false);
     let limit = units::duration(state.about.stall_limit_ns).replace(".0", "");
-    let lost = state.glance.more_stalls;
+    let lost = state.overview.more_stalls;
     let remark = match (lost, area.width) {
         (true, _) => format!("at least {}: records were lost, newest first", units::count(stalls.count)),
         (false, 0..96) => format!("busier than {limit}, newest first"),
-        (false, _) => format!("ticks busier than {limit}, newest first, Enter opens the ledger"),
+        (false, _) => format!("ticks busier than {limit}, newest first, Enter opens the breakdown"),
     };
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
@@ -67,7 +67,7 @@ const fn number_of(row: &StallRow<'_>) -> Option<u64> {
     }
 }
 
-fn row(canvas: &mut Canvas<'_>, state: &State, (rows, line): (Area, u16), stall: &Stall, tick_width: u16) {
+fn row(canvas: &mut Canvas<'_>, state: &AppState, (rows, line): (Area, u16), stall: &Stall, tick_width: u16) {
     let theme = canvas.theme;
     let labels = &state.picture().timeline.labels;
     let tick = &stall.tick;
@@ -83,7 +83,7 @@ fn row(canvas: &mut Canvas<'_>, state: &State, (rows, line): (Area, u16), stall:
 /// `00:02.1  tick 431  at least 3.2s, still running: BusyHang #4764, since 00:02.2`
 fn unfinished_row(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     (rows, line): (Area, u16),
     tick: &UnfinishedTick,
     tick_width: u16,
@@ -136,8 +136,8 @@ pub(super) fn shares(
     let mut parts: usize = shares.iter().map(|share| small_parts(share).unwrap_or(1)).sum();
     // Parts that would read 0.0 are left out, unless that is all there is.
     let named = shares.iter().filter(|share| small_parts(share).is_none());
-    let told = named.enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
-    for (place, share) in told {
+    let shown_shares = named.enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
+    for (place, share) in shown_shares {
         let joint = if place > 0 { " + " } else { "" };
         let (name, ns) = (name(&share.what, labels), figure(share.ns));
         let after_ns = rest_ns.saturating_sub(shown(share.ns));

@@ -13,7 +13,7 @@ use super::paint::{COLUMNS, Canvas, HATCH};
 use crate::app::columns::{Columns, busiest, column_ticks, has_gap};
 use crate::app::hang::{hang, loop_running};
 use crate::app::layout::{self, Area};
-use crate::app::state::{State, TickKey};
+use crate::app::state::{AppState, TickKey};
 use crate::theme::Theme;
 use crate::units;
 
@@ -23,7 +23,7 @@ const FOOT_NS: f64 = 1_000.0;
 const DECADES_MIN: f64 = 4.5;
 const DECADES_STEP: f64 = 1.5;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused: bool) {
     let strip = layout::strip(area);
     let picture = state.picture();
     let ticks = &picture.timeline.ticks.recent;
@@ -115,7 +115,7 @@ fn axis(canvas: &mut Canvas<'_>, scale: &Scale, strip: Area) {
 
 fn bar(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     scale: &Scale,
     (x, strip): (u16, Area),
     ns: u64,
@@ -141,7 +141,7 @@ fn bar(
 
 fn marker(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     strip: Area,
     marked: Option<&TickSummary>,
     column: Option<usize>,
@@ -178,7 +178,7 @@ fn marker(
     }
 }
 
-fn about(state: &State, tick: &TickSummary) -> String {
+fn about(state: &AppState, tick: &TickSummary) -> String {
     let at = units::position(state.since_start_ns(tick.start));
     let busy = units::duration(tick.busy_ns);
     let largest = tick.phases.largest().map_or_else(String::new, |(phase, _)| format!(", mostly {phase}"));
@@ -187,7 +187,7 @@ fn about(state: &State, tick: &TickSummary) -> String {
 }
 
 /// How to read the strip, and how much time it spans. Changing figures have fixed cells, so that nothing jumps.
-fn remark(theme: Theme, state: &State, width: u16, wide_ns: u64) -> String {
+fn remark(theme: Theme, state: &AppState, width: u16, wide_ns: u64) -> String {
     if wide_ns == 0 {
         return String::new();
     }
@@ -205,7 +205,7 @@ fn remark(theme: Theme, state: &State, width: u16, wide_ns: u64) -> String {
 
 /// The phases that took any time so far, in their colours, on the lower edge of the frame. If there is no room, those
 /// that took least are dropped first.
-fn legend(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+fn legend(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     if !theme.has_color() {
         return;
@@ -233,7 +233,7 @@ struct Live {
     phase: Option<Phase>,
 }
 
-fn live(state: &State) -> Option<Live> {
+fn live(state: &AppState) -> Option<Live> {
     let (_, running_at, process) = state.picture_running();
     if state.is_replay() || process.is_gone() {
         return None;
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_has_few_places_to_stand() {
+    fn the_scale_has_few_possible_tops() {
         let top = |ns| Scale::new(ns, 3).at(0);
         assert_eq!((top(0), top(50_000), top(31_000_000)), (31_622_777, 31_622_777, 31_622_777));
         assert_eq!((top(41_000_000), top(1_000_000_000)), (1_000_000_000, 1_000_000_000));

@@ -3,13 +3,13 @@
 use loop_traces::analysis::loss::Missing;
 use loop_traces::timeline::{MissingSamples, RunStats, TagStats};
 
-use super::ledger::below;
+use super::breakdown::below;
 use super::paint::Canvas;
 use super::when_width;
-use super::{bounds, harm, histogram, tasks};
-use crate::app::glance::{self, Ran};
+use super::{bounds, delay_caused, histogram, tasks};
 use crate::app::layout::{self, Area};
-use crate::app::state::{Part, State};
+use crate::app::overview::{self, RunPlace};
+use crate::app::state::{AppState, Part};
 use crate::units;
 
 /// Width of a task's id.
@@ -18,13 +18,13 @@ const TASK_WIDTH: u16 = 9;
 const FLOOR_NS: u64 = 1_000;
 
 /// The selected tag and its runs.
-fn selected(state: &State) -> Option<(&TagStats, (Ran, &RunStats))> {
+fn selected(state: &AppState) -> Option<(&TagStats, (RunPlace, &RunStats))> {
     let stats = state.tag.and_then(|tag| state.picture().timeline.tags.tag(tag))?;
-    Some((stats, glance::runs(stats)?))
+    Some((stats, overview::runs(stats)?))
 }
 
 /// The table of the tags, with the selected one beside it.
-pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+pub(super) fn detail_pane(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let (list, detail) = layout::list_and_detail(body);
     tasks::draw(canvas, state, list, true);
     let Some((stats, (ran, runs))) = selected(state) else {
@@ -34,13 +34,13 @@ pub(super) fn beside(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     let upper = Area { height: (histogram_rows + 3).min(detail.height), ..detail };
     distribution(canvas, state, upper, stats, (ran, runs));
     let lower = Area { y: upper.y + upper.height, height: detail.height - upper.height, ..detail };
-    let harm_rows = if lower.height >= 14 { 7 } else { 6 };
-    harm::of_tag(canvas, state, Area { height: harm_rows.min(lower.height), ..lower }, stats);
-    worst(canvas, state, below(lower, harm_rows), runs, None);
+    let delay_caused_rows = if lower.height >= 14 { 7 } else { 6 };
+    delay_caused::of_tag(canvas, state, Area { height: delay_caused_rows.min(lower.height), ..lower }, stats);
+    worst(canvas, state, below(lower, delay_caused_rows), runs, None);
 }
 
 /// The page of the selected tag.
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let Some((stats, (ran, runs))) = selected(state) else {
         return none(canvas, body, "Esc goes back, 3 shows the tags");
     };
@@ -48,8 +48,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     distribution(canvas, state, page.histogram, stats, (ran, runs));
     worst(canvas, state, page.worst, runs, (state.part == Part::First).then_some(state.row));
     queued_by(canvas, state, page.queued_by);
-    harm::of_tag(canvas, state, page.harm, stats);
-    harm::victims(canvas, state, page.victims, (state.part == Part::Second).then_some(state.row));
+    delay_caused::of_tag(canvas, state, page.delay_caused, stats);
+    delay_caused::delayed(canvas, state, page.delayed, (state.part == Part::Second).then_some(state.row));
 }
 
 fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
@@ -61,10 +61,10 @@ fn none(canvas: &mut Canvas<'_>, area: Area, remedy: &str) {
 /// Its figures and its histogram.
 fn distribution(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     area: Area,
     stats: &TagStats,
-    (ran, runs): (Ran, &RunStats),
+    (ran, runs): (RunPlace, &RunStats),
 ) {
     let theme = canvas.theme;
     let name = crate::text::cut(
@@ -90,16 +90,16 @@ fn distribution(
     }
     let head = 1 + u16::from(bounds::row(canvas, state, &shown, inner, 1));
     let rows = below(inner, head);
-    histogram::buckets(canvas, state, rows, &glance::buckets(&runs.run_ns), FLOOR_NS);
+    histogram::buckets(canvas, state, rows, &overview::buckets(&runs.run_ns), FLOOR_NS);
 }
 
 /// What may be missing from `runs`: only for tasks on the loop's thread do its gaps give a bound.
-fn runs_missing(ran: Ran, stats: &TagStats, missing: &MissingSamples) -> Missing {
-    if ran == Ran::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
+fn runs_missing(ran: RunPlace, stats: &TagStats, missing: &MissingSamples) -> Missing {
+    if ran == RunPlace::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
 }
 
 /// Its longest runs; `selected` is one of them on the page on which they can be opened.
-fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, selected: Option<usize>) {
+fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Area, runs: &RunStats, selected: Option<usize>) {
     let theme = canvas.theme;
     let is_kept = |at| {
         let mut unfinished = state.picture().timeline.unfinished_ticks().into_iter();
@@ -134,7 +134,7 @@ fn worst(canvas: &mut Canvas<'_>, state: &State, area: Area, runs: &RunStats, se
 }
 
 /// What queued its tasks, among the events still in the log.
-fn queued_by(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+fn queued_by(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let log = state.picture().log();
     let back_ns = log.back().zip(log.front()).map_or(0, |(last, first)| last.at.ns_since(first.at));
@@ -146,13 +146,13 @@ fn queued_by(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     if state.queued_by.is_empty() {
         pen.put("enqueuer no longer in log", theme.dim());
     }
-    for (place, (who, count)) in state.queued_by.iter().enumerate() {
-        let text = format!("{who} ×{}", units::short_count(*count));
+    for (place, (origin, count)) in state.queued_by.iter().enumerate() {
+        let text = format!("{origin} ×{}", units::short_count(*count));
         if usize::from(pen.room()) < text.chars().count() + 2 && place > 0 {
             line += 1;
             pen = canvas.pen(inner, line);
             pen.gap(1);
         }
-        pen.put(who, theme.text()).put(&format!(" ×{}  ", units::short_count(*count)), theme.dim());
+        pen.put(origin, theme.text()).put(&format!(" ×{}  ", units::short_count(*count)), theme.dim());
     }
 }

@@ -3,16 +3,16 @@
 use ratatui::style::Style;
 
 use super::paint::{Canvas, Pen};
-use crate::app::glance::{Column, Order, Ran, TagRow};
 use crate::app::layout::{self, Area, TaskColumns};
-use crate::app::state::State;
+use crate::app::overview::{Column, Order, RunPlace, TagRow};
+use crate::app::state::AppState;
 use crate::units;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: bool) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused: bool) {
     let Order { column, inverted } = state.order;
     let arrow = if inverted { "▲" } else { "▼" };
     let title = if state.filter.is_empty() { "tasks".to_owned() } else { format!("tasks /{}", state.filter) };
-    let tags = &state.glance.tags;
+    let tags = &state.overview.tags;
     let rows = layout::rows(area, true);
     let selected = state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag));
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
@@ -23,7 +23,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
         (above, 0) => format!("{above} above ─ "),
         (above, below) => format!("{above} above, {below} below ─ "),
     };
-    let beyond = match state.glance.tags_beyond_limit {
+    let beyond = match state.overview.tags_beyond_limit {
         0 => String::new(),
         tags => format!("{} beyond the limit, ", units::count(tags)),
     };
@@ -37,7 +37,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, area: Area, focused: 
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }
-    let beyond_ns = if state.filter.is_empty() { state.glance.beyond_limit_ns_total } else { 0 };
+    let beyond_ns = if state.filter.is_empty() { state.overview.beyond_limit_ns_total } else { 0 };
     let total: u64 = tags.iter().map(|row| row.run_ns_total).fold(beyond_ns, u64::saturating_add);
     let shown = tags.iter().enumerate().skip(first).take(usize::from(rows.height));
     for (line, (place, row)) in shown.enumerate() {
@@ -78,17 +78,25 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
     }
 }
 
-fn row(canvas: &mut Canvas<'_>, state: &State, rows: Area, line: u16, columns: &TaskColumns, row: &TagRow) {
+fn row(
+    canvas: &mut Canvas<'_>,
+    state: &AppState,
+    rows: Area,
+    line: u16,
+    columns: &TaskColumns,
+    row: &TagRow,
+) {
     let theme = canvas.theme;
-    let over = row.run_ns.max > Some(state.about.stall_limit_ns) && matches!(row.ran, Ran::Tasks | Ran::Io);
+    let over = row.run_ns.max > Some(state.about.stall_limit_ns)
+        && matches!(row.ran, RunPlace::Tasks | RunPlace::Io);
     let max_style = if over { theme.over() } else { theme.text() };
     let seconds = state.elapsed_ns() as f64 / 1e9;
     let mut pen = canvas.pen(rows, line);
     let kind = match row.ran {
-        Ran::Tasks => "",
-        Ran::Io => " io",
-        Ran::Pool => " pool",
-        Ran::Agenda => " agenda",
+        RunPlace::Tasks => "",
+        RunPlace::Io => " io",
+        RunPlace::Pool => " pool",
+        RunPlace::Agenda => " agenda",
     };
     // The name comes first; its kind is only shown if both fit.
     let room = columns.tag.saturating_sub(1);

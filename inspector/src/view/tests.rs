@@ -18,7 +18,7 @@ use crate::app::fixture::{self, end};
 use crate::app::layout;
 use crate::app::message::Watched;
 use crate::app::playback_info::PlaybackInfo;
-use crate::app::state::State;
+use crate::app::state::AppState;
 use crate::app::update::update;
 use crate::app::{Message, Process};
 use crate::keymap::Key;
@@ -32,17 +32,17 @@ fn script() -> Script {
     Script { ticks: 1_200, stall_every: 130, ..Script::default() }
 }
 
-fn empty() -> State {
+fn empty() -> AppState {
     fixture::state(&script())
 }
 
-fn frame(state: &mut State, now: Timestamp) {
-    state.glance_until_ns = 0;
+fn frame(state: &mut AppState, now: Timestamp) {
+    state.overview_until_ns = 0;
     update(state, Message::Frame { now, elapsed_ns: 0 });
 }
 
 /// A live dashboard at the end of the script, fed in batches of `batch` events with a frame after each.
-fn live_in_batches(script: &Script, batch: usize) -> State {
+fn live_in_batches(script: &Script, batch: usize) -> AppState {
     let events = script.events();
     let mut state = fixture::state(script);
     for events in events.chunks(batch) {
@@ -55,12 +55,12 @@ fn live_in_batches(script: &Script, batch: usize) -> State {
     state
 }
 
-fn live() -> State {
+fn live() -> AppState {
     live_in_batches(&script(), usize::MAX)
 }
 
 /// The loop is in a tick, according to its cell and its recorder.
-fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp, process: Process) {
+fn watched(state: &mut AppState, running: Running, since: Timestamp, at: Timestamp, process: Process) {
     let tick = state.fold.timeline.ticks.recent.newest().map_or(0, |tick| tick.tick) + 1;
     let now = [(since, Event::TickStart { tick }), (at, running.event(since))];
     let now = now.map(|(at, event)| Stamped { at, source: SourceId(1), event });
@@ -71,13 +71,13 @@ fn watched(state: &mut State, running: Running, since: Timestamp, at: Timestamp,
     frame(state, at);
 }
 
-fn press(state: &mut State, keys: &[Key]) {
+fn press(state: &mut AppState, keys: &[Key]) {
     for key in keys {
         update(state, Message::Key(*key));
     }
 }
 
-fn replay(playing: bool) -> State {
+fn replay(playing: bool) -> AppState {
     let events = script().events();
     let mut state = live();
     let start = state.fold.timeline.first_at().unwrap();
@@ -109,19 +109,19 @@ impl<T, I: Iterator<Item = T>> RevAll<T> for I {
     }
 }
 
-fn drawn(state: &mut State, width: u16, height: u16, theme: Theme) -> Terminal<TestBackend> {
+fn drawn(state: &mut AppState, width: u16, height: u16, theme: Theme) -> Terminal<TestBackend> {
     update(state, Message::Resize { width, height });
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame.buffer_mut(), state, theme)).unwrap();
     terminal
 }
 
-fn buffer(state: &mut State, width: u16, height: u16, theme: Theme) -> Buffer {
+fn buffer(state: &mut AppState, width: u16, height: u16, theme: Theme) -> Buffer {
     drawn(state, width, height, theme).backend().buffer().clone()
 }
 
 /// The rows of the screen as text.
-fn text(state: &mut State, width: u16, height: u16) -> String {
+fn text(state: &mut AppState, width: u16, height: u16) -> String {
     let buffer = buffer(state, width, height, COLOR);
     let row = |y: u16| (0..width).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
     (0..height).map(row).collect::<Vec<_>>().join("\n")
@@ -136,8 +136,8 @@ macro_rules! snapshot {
 // Below the macro that it uses.
 mod blame;
 mod extreme;
-mod faces;
 mod figures;
+mod loop_kinds;
 
 #[test]
 fn the_overview_fits_every_size() {
@@ -162,7 +162,7 @@ fn every_page_is_drawn() {
 }
 
 #[test]
-fn situations_are_told_apart() {
+fn loop_states_look_different() {
     let now = end(&script().events()).plus_ns(3_200_000_000);
     let since = Timestamp(now.as_ns() - 3_200_000_000);
     let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
@@ -189,7 +189,7 @@ fn a_frozen_picture_says_how_far_behind_it_is() {
 }
 
 #[test]
-fn freezing_a_hang_keeps_it_in_sight() {
+fn freezing_during_a_hang_keeps_it_visible() {
     let now = end(&script().events()).plus_ns(3_200_000_000);
     let since = Timestamp(now.as_ns() - 3_200_000_000);
     let mut state = live();
@@ -208,7 +208,7 @@ fn replay_has_a_scrubber() {
 }
 
 #[test]
-fn help_filter_and_notes_stand_over_the_page() {
+fn help_filter_and_notes_overlay_the_page() {
     let mut state = live();
     press(&mut state, &[Key::Char('?')]);
     snapshot!("help_80x24", state, 80 x 24, COLOR);
@@ -266,8 +266,8 @@ fn only_what_is_over_its_limit_is_red() {
 
 #[test]
 fn live_equals_replayed_cell_by_cell() {
-    let faces = Script { agenda_workers: 2, faces: true, ..script() };
-    for (script, (width, height)) in [script(), faces]
+    let loop_kinds = Script { agenda_workers: 2, loop_kinds: true, ..script() };
+    for (script, (width, height)) in [script(), loop_kinds]
         .iter()
         .flat_map(|script| [(80, 24), (100, 30), (200, 50)].map(|size| (script, size)))
     {
@@ -303,7 +303,7 @@ fn hostile_names_do_not_reach_the_terminal() {
 }
 
 /// The positions of all words in the fixed rows, that is of everything other than figures.
-fn places(state: &mut State, width: u16) -> Vec<Vec<usize>> {
+fn places(state: &mut AppState, width: u16) -> Vec<Vec<usize>> {
     let buffer = buffer(state, width, 24, COLOR);
     let row =
         |y: u16| -> Vec<char> { (0..width).filter_map(|x| buffer[(x, y)].symbol().chars().next()).collect() };
@@ -319,7 +319,7 @@ fn places(state: &mut State, width: u16) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn what_is_not_a_figure_stands_still_from_frame_to_frame() {
+fn only_figures_change_between_frames() {
     let events = script().events();
     for width in [80, 100, 200] {
         let mut state = empty();

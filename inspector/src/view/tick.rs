@@ -9,15 +9,15 @@ use loop_traces::timeline::{OpenedSpan, OpenedTick, SpanKind, TickSummary};
 use ratatui::style::Style;
 
 use super::paint::{Canvas, HATCH};
-use super::{hurt, stalls};
+use super::{delayed, stalls};
 use crate::app::layout::{self, Area};
 use crate::app::lists;
-use crate::app::state::{Part, State};
+use crate::app::state::{AppState, Part};
 use crate::describe;
 use crate::theme::Theme;
 use crate::units;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let Some(tick) = state.shown_tick() else {
         let inner = canvas.pane(body, "tick", "", true);
         let style = canvas.theme.dim();
@@ -45,7 +45,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
     if focused {
         summary(canvas, state, page.below, tick, opened.as_ref());
     } else {
-        hurt::list(canvas, state, page.below);
+        delayed::list(canvas, state, page.below);
     }
 }
 
@@ -68,7 +68,7 @@ impl Columns {
     }
 }
 
-fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTick) {
+fn spans(canvas: &mut Canvas<'_>, state: &AppState, inner: Area, opened: &OpenedTick) {
     let theme = canvas.theme;
     let columns = Columns::new(inner.width);
     let mut pen = canvas.pen(inner, 0);
@@ -103,7 +103,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &State, inner: Area, opened: &OpenedTic
 /// Time with lost records, across all rows: what ran then is missing in the list.
 fn hatch(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     rows: Area,
     columns: &Columns,
     clock: &BusyClock,
@@ -122,7 +122,7 @@ fn hatch(
 
 fn row(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     (rows, line): (Area, u16),
     columns: &Columns,
     clock: &BusyClock,
@@ -162,9 +162,9 @@ fn row(
     let style = if held_back || poll { theme.dim() } else { style };
     pen.number(&units::duration(run_ns), Columns::RUN, style).gap(1);
     if poll {
-        let told = format!("waited: {detail}");
-        let fits = told.len() <= usize::from(pen.room());
-        pen.put(if fits { &told } else { &detail }, theme.dim());
+        let text = format!("waited: {detail}");
+        let fits = text.len() <= usize::from(pen.room());
+        pen.put(if fits { &text } else { &detail }, theme.dim());
         return;
     }
     let (from, to) = clock.cells(span.start, span.end, columns.bar);
@@ -235,7 +235,7 @@ impl BusyClock {
 
 fn summary(
     canvas: &mut Canvas<'_>,
-    state: &State,
+    state: &AppState,
     area: Area,
     tick: &TickSummary,
     opened: Option<&OpenedTick>,
@@ -271,7 +271,7 @@ fn summary(
         pen.gap(1).put(&units::duration(tick.busy_ns), busy_style).put(" = ", dim);
         stalls::shares(&mut pen, &opened.blame(8).shares, labels, (text, dim));
     }
-    let queued = lists::queued_meanwhile(state.picture(), tick);
+    let queued = lists::enqueued_during(state.picture(), tick);
     let mut pen = canvas.pen(inner, 3);
     pen.gap(1).put("queued meanwhile: ", dim);
     if queued.is_empty() {
@@ -282,7 +282,7 @@ fn summary(
         pen.group(&[(&labels.tag(tag), text), (&format!(" ×{}  ", units::count(count)), dim)]);
     }
     let mut pen = canvas.pen(inner, 4);
-    hurt::row(&mut pen, state, tick);
+    delayed::row(&mut pen, state, tick);
     let mut pen = canvas.pen(inner, 5);
     if tick.incomplete {
         let lost = lists::lost_in(state.picture(), tick);

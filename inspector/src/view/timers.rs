@@ -5,25 +5,30 @@ use loop_traces::analysis::loss::Bounds;
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::labels::Labels;
 
-use super::hurt::so_far;
+use super::delayed::so_far;
 use super::paint::Canvas;
 use super::when_width;
-use super::{bounds, harm, histogram, ledger, stalls};
-use crate::app::account::Subject;
+use super::{bounds, breakdown, delay_caused, histogram, stalls};
+use crate::app::attribution::Subject;
 use crate::app::layout::{self, Area};
 use crate::app::lists::{self, LateRow};
-use crate::app::state::{Part, State};
+use crate::app::state::{AppState, Part};
 use crate::units;
 
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &State, body: Area) {
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let page = layout::timers(body);
     figures(canvas, state, page.figures);
     if !page.lag.is_empty() {
         histogram::lag(canvas, state, page.lag, false);
     }
-    harm::ranking(canvas, state, page.harm, (state.part == Part::Second).then_some(state.row));
+    delay_caused::ranking(
+        canvas,
+        state,
+        page.delay_caused,
+        (state.part == Part::Second).then_some(state.row),
+    );
     late(canvas, state, page.late);
-    account(canvas, state, page.ledger);
+    attribution(canvas, state, page.breakdown);
 }
 
 /// Widths of the columns for raw and for corrected lag.
@@ -31,13 +36,13 @@ const RAW: u16 = 8;
 const CORRECTED: u16 = 10;
 
 /// Raw and corrected lag, then the counts in order of importance: a small page has room for the first ones only.
-fn figures(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let timers = &state.picture().timeline.timers;
     let inner = canvas.pane(area, "timers", "", false);
     let inner = Area { width: inner.width.saturating_sub(1), ..inner };
     let name = inner.width.saturating_sub(1 + RAW + CORRECTED);
-    let (raw, corrected) = (state.glance.lag_ns, state.glance.lag_corrected_ns);
+    let (raw, corrected) = (state.overview.lag_ns, state.overview.lag_corrected_ns);
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).left("lag", name, theme.dim());
     pen.number("raw", RAW, theme.dim()).number("corrected", CORRECTED, theme.dim());
@@ -104,7 +109,7 @@ const PERCENTILES: [(&str, Of); 3] = [
 ];
 
 /// The late ones, worst first.
-fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
+fn late(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let limit = units::duration(state.picture().timeline.config().late_timer_ns).replace(".0", "");
     let (kept, all) = (lists::late_shown(state).count(), late_so_far(state));
@@ -115,7 +120,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
     };
     let remark = match area.width {
         0..96 => format!("{of}later than {limit}, worst first"),
-        _ => format!("{of}later than {limit}, worst first, Enter opens the ledger"),
+        _ => format!("{of}later than {limit}, worst first, Enter opens the breakdown"),
     };
     let focused = state.part == Part::First;
     let inner = canvas.pane(area, "late timers and signals", &remark, focused);
@@ -143,7 +148,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
         pen.left(&late_name(&row.subject, labels), 16, theme.text()).gap(1);
         pen.number(&units::duration(lag_ns), 7, if over { theme.over() } else { theme.text() });
         pen.put(" = ", theme.dim());
-        stalls::shares(&mut pen, &row.ledger.shares, labels, (theme.text(), theme.dim()));
+        stalls::shares(&mut pen, &row.breakdown.shares, labels, (theme.text(), theme.dim()));
         if focused && place == selected {
             canvas.tint(inner, left, theme.selected());
         }
@@ -153,7 +158,7 @@ fn late(canvas: &mut Canvas<'_>, state: &State, area: Area) {
 }
 
 /// The number of all late ones, including those whose breakdowns are not kept.
-fn late_so_far(state: &State) -> u64 {
+fn late_so_far(state: &AppState) -> u64 {
     let timeline = &state.picture().timeline;
     let limit_ns = timeline.config().late_signal_ns;
     let late = |latency: &Histogram| latency.count_between(limit_ns, u64::MAX);
@@ -168,18 +173,18 @@ pub(super) fn late_name(subject: &Subject, labels: &Labels) -> String {
 }
 
 /// The selected late one; while the other list has the focus, the worst.
-fn selected(state: &State) -> usize {
+fn selected(state: &AppState) -> usize {
     if state.part == Part::First { state.row } else { 0 }
 }
 
 /// The breakdown of the selected one.
-fn account(canvas: &mut Canvas<'_>, state: &State, area: Area) {
-    let Some(LateRow { subject, ledger }) = lists::late_shown(state).nth(selected(state)) else {
-        canvas.pane(area, "ledger", "", false);
+fn attribution(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
+    let Some(LateRow { subject, breakdown }) = lists::late_shown(state).nth(selected(state)) else {
+        canvas.pane(area, "breakdown", "", false);
         return;
     };
     let title = subject.title(&state.picture().timeline.labels);
     let inner = canvas.pane(area, &title, "who used the time", false);
-    ledger::about(canvas, state, subject, inner);
-    ledger::lines(canvas, state, ledger::below(inner, 1), (subject, ledger), None);
+    breakdown::about(canvas, state, subject, inner);
+    breakdown::lines(canvas, state, breakdown::below(inner, 1), (subject, breakdown), None);
 }

@@ -70,7 +70,7 @@ impl Clients {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("clients".to_owned()).spawn({
             let (counters, stop) = (Arc::clone(&counters), Arc::clone(&stop));
-            move || Outside::connect(options, counters)?.run(&stop)
+            move || ClientThread::connect(options, counters)?.run(&stop)
         })?;
         Ok(Self { counters, stop, thread: Some(thread) })
     }
@@ -100,7 +100,7 @@ impl Drop for Clients {
     }
 }
 
-struct Outside {
+struct ClientThread {
     poller: Arc<Poller>,
     connections: Vec<Connection>,
     schedule: Schedule,
@@ -111,7 +111,7 @@ struct Outside {
     counters: Arc<Counters>,
 }
 
-impl Outside {
+impl ClientThread {
     fn connect(options: ClientOptions, counters: Arc<Counters>) -> io::Result<Self> {
         let poller = Arc::new(Poller::new()?);
         let mut connections = Vec::with_capacity(ECHO_CONNECTIONS + HTTP_CONNECTIONS);

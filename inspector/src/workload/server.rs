@@ -18,9 +18,9 @@ use loop_core::{Context, TagOf};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
-use super::agenda::Desk;
 use super::cache::SharedCache;
 use super::connection::{Connection, Protocol, Request, Slot, http_answer};
+use super::demo_agenda::AgendaClient;
 use super::schedule::Route;
 use super::task::{DemoRemote, DemoTask, READ_FILE};
 
@@ -59,7 +59,7 @@ pub struct Server {
     rate: Cell<f64>,
     metrics: Cell<u64>,
     /// Takes part of the work, if there is an agenda.
-    desk: Option<Desk>,
+    agenda_client: Option<AgendaClient>,
     gaps_ns: RefCell<VecDeque<u64>>,
     swept: Cell<usize>,
 }
@@ -78,7 +78,7 @@ impl Server {
         cache: SharedCache,
         scales: Vec<Option<f64>>,
         files: PathBuf,
-        desk: Option<Desk>,
+        agenda_client: Option<AgendaClient>,
     ) -> io::Result<Self> {
         Ok(Self {
             cache,
@@ -96,7 +96,7 @@ impl Server {
             answered_before: Cell::new(0),
             rate: Cell::new(0.0),
             metrics: Cell::new(0),
-            desk,
+            agenda_client,
             gaps_ns: RefCell::default(),
             swept: Cell::new(0),
         })
@@ -273,7 +273,8 @@ fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
 
 /// Has a request checked by the agenda, if there is one, before it is answered.
 pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
-    let checked = server().desk.as_ref().is_some_and(|desk| desk.check(id, slot, route));
+    let checked =
+        server().agenda_client.as_ref().is_some_and(|agenda_client| agenda_client.check(id, slot, route));
     if !checked {
         respond(cx, id, slot, route);
     }
@@ -413,8 +414,8 @@ pub fn signal(cx: Cx<'_, '_>) {
     } else {
         log.clear();
         tracing::info!("new access log");
-        if let Some(desk) = &server.desk {
-            desk.checksum_files();
+        if let Some(agenda_client) = &server.agenda_client {
+            agenda_client.checksum_files();
         }
     }
 }
@@ -426,7 +427,7 @@ pub fn heartbeat(cx: Cx<'_, '_>) {
     if let Some(last) = server.last_beat.replace(Some(now)) {
         let gap_ns = now.ns_since(last);
         server.worst_gap_ns.set(server.worst_gap_ns.get().max(gap_ns));
-        if server.desk.is_some() {
+        if server.agenda_client.is_some() {
             let mut gaps_ns = server.gaps_ns.borrow_mut();
             gaps_ns.truncate(GAPS_MAX - 1);
             gaps_ns.push_front(gap_ns);
@@ -440,8 +441,8 @@ pub fn average() {
     let answered = server.answered.get();
     let now = (answered - server.answered_before.replace(answered)) as f64 * 100.0;
     server.rate.set(server.rate.get() * 0.98 + now * 0.02);
-    if let Some(desk) = &server.desk {
-        desk.average(server.gaps_ns.borrow().iter().copied().collect());
+    if let Some(agenda_client) = &server.agenda_client {
+        agenda_client.average(server.gaps_ns.borrow().iter().copied().collect());
     }
 }
 
@@ -458,8 +459,8 @@ pub fn sweep(cx: Cx<'_, '_>) {
     for id in gone {
         server.close(cx, id);
     }
-    if let Some(desk) = &server.desk {
+    if let Some(agenda_client) = &server.agenda_client {
         let swept = server.swept.replace(server.swept.get().wrapping_add(FILES_A_SWEEP));
-        (swept..swept.wrapping_add(FILES_A_SWEEP)).for_each(|file| desk.index_file(file));
+        (swept..swept.wrapping_add(FILES_A_SWEEP)).for_each(|file| agenda_client.index_file(file));
     }
 }

@@ -176,8 +176,11 @@ impl<T: Task> AgendaLoopBuilder<T> {
     }
 
     /// Sets a callback for the end of a collection, as [`SelfPipe::on_collected`] does.
-    pub fn on_collected(mut self, hear: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static) -> Self {
-        self.self_pipe = self.self_pipe.on_collected(hear);
+    pub fn on_collected(
+        mut self,
+        observer: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static,
+    ) -> Self {
+        self.self_pipe = self.self_pipe.on_collected(observer);
         self
     }
 

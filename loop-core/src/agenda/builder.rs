@@ -11,10 +11,10 @@ use loop_probes::session::Session;
 
 use super::failure::AgendaError;
 use super::inner::{Inner, Parts};
-use super::keep::{Keep, Ledger};
-use super::scribe::Scribe;
-use super::shutdown::Alive;
-use super::station::Station;
+use super::keep_alive::{AgendaKeepAlive, TagCounts};
+use super::recorder::AgendaRecorder;
+use super::shutdown::AliveGuard;
+use super::worker_thread::WorkerThread;
 use super::{Agenda, AgendaHandle};
 use crate::handle::Handle;
 use crate::task::Task;
@@ -31,7 +31,7 @@ pub struct AgendaBuilder {
     clock: SystemClock,
     recorder: Recorder,
     worker_recorders: RecorderFactory,
-    keep: Option<Arc<Keep>>,
+    keep: Option<Arc<AgendaKeepAlive>>,
     drop_wait: Duration,
 }
 
@@ -111,17 +111,23 @@ impl AgendaBuilder {
         if workers == 0 {
             return Err(AgendaError::NoWorkers);
         }
-        let (desk, ledger) = (Scribe::new(recorder), Ledger::new(keep));
-        let (inner, locals) =
-            Inner::new(Parts { name, clock, workers, desk, recorders: worker_recorders, ledger });
+        let (external_recorder, tag_counts) = (AgendaRecorder::new(recorder), TagCounts::new(keep));
+        let (inner, locals) = Inner::new(Parts {
+            name,
+            clock,
+            workers,
+            external_recorder,
+            recorders: worker_recorders,
+            tag_counts,
+        });
         // Build the agenda first, so that its drop ends the workers already started if a later one cannot start.
         let mut agenda = Agenda { handle: AgendaHandle { inner }, threads: Vec::new(), drop_wait };
         for (worker, local) in (0..workers).zip(locals) {
             let inner = Arc::clone(&agenda.handle.inner);
-            let alive = Alive::new(&inner, worker);
+            let alive = AliveGuard::new(&inner, worker);
             let work = move || {
                 let _alive = alive;
-                Station::new(inner, worker, local).work();
+                WorkerThread::new(inner, worker, local).work();
             };
             let thread = thread::Builder::new().name(format!("agenda-{worker}")).spawn(work);
             let agenda_name = || agenda.handle.inner.name.clone();

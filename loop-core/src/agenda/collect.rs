@@ -15,7 +15,7 @@ use loop_probes::ids::Ticks;
 use super::AgendaHandle;
 use super::failure::{Missing, listed};
 use super::inner::Inner;
-use super::rendezvous::{GivenUp, Refusal, Round};
+use super::rendezvous::{Abandoned, Refusal, Round};
 use crate::panic_message::panic_message;
 
 /// Why there was no collection.
@@ -88,7 +88,7 @@ impl Collection {
     }
 
     fn refused(self, error: CollectError) {
-        Collected { done: self.done, result: Err(error) }.tell();
+        Collected { done: self.done, result: Err(error) }.notify_requester();
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Reports the result to the requester.
-    pub(super) fn tell(self) {
+    pub(super) fn notify_requester(self) {
         let Self { done, result } = self;
         // A foreign callback: its panic must not end a worker.
         let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
@@ -131,13 +131,13 @@ impl Inner {
 
     /// Stops waiting for the workers. False if all arrived, or the collection is over.
     pub(super) fn give_up(&self, round: Round) -> bool {
-        let Some(GivenUp { job, missing }) = self.rendezvous.give_up(round) else { return false };
+        let Some(Abandoned { job, missing }) = self.rendezvous.give_up(round) else { return false };
         let (expected, start) = (self.rendezvous.expected(), job.start);
         let arrived = expected - missing.len() as u16;
         let missing = self.missing(missing);
-        self.at_desk(|at, desk| {
+        self.with_external_recorder(|at, external_recorder| {
             let start = start.min(at);
-            desk.record(
+            external_recorder.record(
                 at,
                 Event::GcRendezvous { arrived: arrived.into(), expected: expected.into(), start },
             );
@@ -148,7 +148,7 @@ impl Inner {
 
     /// Refuses further collections.
     pub(super) fn close_rendezvous(&self) {
-        if let Some(GivenUp { job, .. }) = self.rendezvous.close() {
+        if let Some(Abandoned { job, .. }) = self.rendezvous.close() {
             job.refused(CollectError::Closed { agenda: self.name.clone() });
         }
     }
@@ -159,29 +159,29 @@ impl Inner {
         collect: impl FnOnce() -> R + Send + 'static,
     ) -> Result<(Round, Returning<R>), CollectError> {
         let (sender, returned) = mpsc::channel();
-        let (told, receiver) = mpsc::channel();
+        let (notify, receiver) = mpsc::channel();
         let run = Box::new(move || {
             // The requester is waiting for it.
             let _ = sender.send(collect());
         });
         let done = Box::new(move |result| {
-            let _ = told.send(result);
+            let _ = notify.send(result);
         });
         let round = self.begin_collect(run, done)?;
-        Ok((round, Returning { returned, told: receiver }))
+        Ok((round, Returning { returned, ended: receiver }))
     }
 }
 
 /// The future result of a collection.
 pub(super) struct Returning<R> {
     returned: Receiver<R>,
-    told: Receiver<Result<(), CollectError>>,
+    ended: Receiver<Result<(), CollectError>>,
 }
 
 impl<R> Returning<R> {
     /// Waits at most `limit`; `None` if it is not over by then.
     fn wait(&self, inner: &Inner, limit: Duration) -> Option<Result<R, CollectError>> {
-        match self.told.recv_timeout(limit) {
+        match self.ended.recv_timeout(limit) {
             Ok(result) => Some(self.result(inner, result)),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Err(inner.refusal(Refusal::Closed))),
@@ -190,7 +190,7 @@ impl<R> Returning<R> {
 
     /// Waits for the end.
     pub(super) fn end(&self, inner: &Inner) -> Result<R, CollectError> {
-        let result = self.told.recv().unwrap_or_else(|_| Err(inner.refusal(Refusal::Closed)));
+        let result = self.ended.recv().unwrap_or_else(|_| Err(inner.refusal(Refusal::Closed)));
         self.result(inner, result)
     }
 

@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use loop_probes::ids::TaskId;
 
-use super::tasklet::{About, Tasklet, TaskletError};
+use super::tasklet::{Tasklet, TaskletError, TaskletInfo};
 
 /// Receives a failure. Returns false if it reached no one.
-pub(super) type Owner = Box<dyn FnOnce(Failure) -> bool + Send>;
+pub(super) type Owner = Box<dyn FnOnce(TaskletFailure) -> bool + Send>;
 
 /// A tasklet failed and will not run again.
 #[derive(Debug, thiserror::Error)]
-#[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .about.label, .about.task, .about.runs)]
+#[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .info.label, .info.task, .info.runs)]
 #[non_exhaustive]
-pub struct Failure {
+pub struct TaskletFailure {
     /// The tasklet.
-    pub about: About,
+    pub info: TaskletInfo,
     /// The worker that it ran on, from 0.
     pub worker: u16,
     /// The error or the panic.

@@ -9,16 +9,16 @@ use loop_probes::event::Priority;
 use loop_probes::ids::{SourceId, Tag, TaskId, Ticks};
 use loop_probes::tags;
 
+use super::admission::Admission;
 use super::collect::Collection;
 use super::failure::{Missing, Refused};
-use super::gate::Gate;
-use super::intake::Intake;
-use super::keep::Ledger;
+use super::keep_alive::TagCounts;
+use super::parking::Gate;
 use super::queues::{Local, Queues};
+use super::recorder::AgendaRecorder;
 use super::rendezvous::Rendezvous;
-use super::scribe::Scribe;
 use super::statistics::{PriorityStatistics, Scale, Slot, Statistics, WorkerStatistics, sum};
-use super::tasklet::{Entry, Tasklet};
+use super::tasklet::{QueuedTasklet, Tasklet};
 use crate::sync::{Condvar, Mutex as SyncMutex};
 use crate::work_pool::threads::RecorderFactory;
 
@@ -41,19 +41,19 @@ pub(super) struct Inner {
     pub(super) clock: SystemClock,
     first: Anchor,
     pub(super) queues: Queues,
-    pub(super) intake: Intake,
+    pub(super) admission: Admission,
     pub(super) gate: Gate,
     pub(super) rendezvous: Rendezvous<Collection>,
     pub(super) slots: Box<[Slot]>,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) tag_counts: Arc<TagCounts>,
     added: [AtomicU64; Priority::ALL.len()],
     last_task: AtomicU64,
     /// Recorder shared by all threads that are not workers. Behind a lock, because there may be many of them.
-    desk: Mutex<Scribe>,
+    external_recorder: Mutex<AgendaRecorder>,
     is_recorded: bool,
     pub(super) recorders: RecorderFactory,
     /// Tasklets that asked to run again after the agenda closed.
-    pub(super) returned: Mutex<Vec<Entry>>,
+    pub(super) returned: Mutex<Vec<QueuedTasklet>>,
     /// Whether each worker's thread is still alive.
     pub(super) alive: SyncMutex<Vec<bool>>,
     pub(super) ended: Condvar,
@@ -64,29 +64,29 @@ pub(super) struct Parts {
     pub(super) name: String,
     pub(super) clock: SystemClock,
     pub(super) workers: u16,
-    pub(super) desk: Scribe,
+    pub(super) external_recorder: AgendaRecorder,
     pub(super) recorders: RecorderFactory,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) tag_counts: Arc<TagCounts>,
 }
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> (Arc<Self>, Vec<Local>) {
-        let Parts { name, clock, workers, desk, recorders, ledger } = parts;
+        let Parts { name, clock, workers, external_recorder, recorders, tag_counts } = parts;
         let (queues, locals) = Queues::new(workers);
         let inner = Self {
             name,
             clock,
             first: clock.anchor(),
             queues,
-            intake: Intake::new(),
+            admission: Admission::new(),
             gate: Gate::new(),
             rendezvous: Rendezvous::new(workers),
             slots: (0..workers).map(|_| Slot::new()).collect(),
-            ledger,
+            tag_counts,
             added: Default::default(),
             last_task: AtomicU64::new(0),
-            is_recorded: desk.is_on(),
-            desk: Mutex::new(desk),
+            is_recorded: external_recorder.is_on(),
+            external_recorder: Mutex::new(external_recorder),
             recorders,
             returned: Mutex::default(),
             alive: SyncMutex::new(vec![false; usize::from(workers)]),
@@ -97,17 +97,17 @@ impl Inner {
 
     /// Adds a tasklet from any thread.
     pub(super) fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
-        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
+        let Some(depth) = self.admission.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
         let mut entry = self.entry(tasklet);
         if self.is_recorded {
-            self.at_desk(|at, desk| {
+            self.with_external_recorder(|at, external_recorder| {
                 entry.stamp(at);
-                desk.added(at, &entry.about, entry.tag, depth);
+                external_recorder.added(at, &entry.info, entry.tag, depth);
             });
         } else {
             entry.stamp(self.clock.ticks());
         }
-        let task = entry.about.task;
+        let task = entry.info.task;
         self.queues.push(entry);
         self.gate.wake_one();
         Ok(task)
@@ -118,13 +118,13 @@ impl Inner {
         &self,
         tasklet: Tasklet,
         local: &Local,
-        scribe: &Scribe,
+        agenda_recorder: &AgendaRecorder,
     ) -> Result<TaskId, Refused> {
-        let Some(depth) = self.intake.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
+        let Some(depth) = self.admission.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
         let mut entry = self.entry(tasklet);
         entry.stamp(self.clock.ticks());
-        let task = entry.about.task;
-        scribe.added(entry.about.queued, &entry.about, entry.tag, depth);
+        let task = entry.info.task;
+        agenda_recorder.added(entry.info.queued, &entry.info, entry.tag, depth);
         self.queues.push_local(local, entry);
         self.gate.wake_one();
         Ok(task)
@@ -134,24 +134,24 @@ impl Inner {
     /// needed.
     pub(super) fn add_again(
         &self,
-        mut entry: Entry,
+        mut entry: QueuedTasklet,
         now: Ticks,
         local: &Local,
-        scribe: &Scribe,
-    ) -> Result<(), Box<Entry>> {
-        let Some(depth) = self.intake.enter(entry.about.priority) else { return Err(Box::new(entry)) };
-        entry.about.queued = now;
-        self.count_added(entry.about.priority);
-        scribe.added(now, &entry.about, entry.tag, depth);
+        agenda_recorder: &AgendaRecorder,
+    ) -> Result<(), Box<QueuedTasklet>> {
+        let Some(depth) = self.admission.enter(entry.info.priority) else { return Err(Box::new(entry)) };
+        entry.info.queued = now;
+        self.count_added(entry.info.priority);
+        agenda_recorder.added(now, &entry.info, entry.tag, depth);
         self.queues.push_local(local, entry);
         Ok(())
     }
 
-    fn entry(&self, tasklet: Tasklet) -> Entry {
-        self.ledger.begin(tasklet.tag);
+    fn entry(&self, tasklet: Tasklet) -> QueuedTasklet {
+        self.tag_counts.begin(tasklet.tag);
         self.count_added(tasklet.priority);
         let task = TaskId(self.last_task.fetch_add(1, Ordering::Relaxed) + 1);
-        Entry::new(tasklet, task)
+        QueuedTasklet::new(tasklet, task)
     }
 
     fn count_added(&self, priority: Priority) {
@@ -160,14 +160,14 @@ impl Inner {
 
     /// Writes into the shared ring, with a time read under its lock, since the times within a ring must not go
     /// back.
-    pub(super) fn at_desk<R>(&self, write: impl FnOnce(Ticks, &Scribe) -> R) -> R {
-        let desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        write(self.clock.ticks(), &desk)
+    pub(super) fn with_external_recorder<R>(&self, write: impl FnOnce(Ticks, &AgendaRecorder) -> R) -> R {
+        let external_recorder = self.external_recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        write(self.clock.ticks(), &external_recorder)
     }
 
     /// Counts the end of a tasklet that left its queue, however it ended.
     pub(super) fn over(&self, tag: Tag) {
-        self.ledger.end(tag);
+        self.tag_counts.end(tag);
     }
 
     /// The tasklet that each of `workers` is in.
@@ -200,7 +200,7 @@ impl Inner {
         let of_priority = |priority: Priority| PriorityStatistics {
             priority,
             added: self.added[usize::from(priority.code())].load(Ordering::Relaxed),
-            waiting: self.intake.waiting(priority),
+            waiting: self.admission.waiting(priority),
             tally: sum(self.slots.iter().map(|slot| slot.tally(priority, &scale))),
         };
         let of_worker = |(worker, slot): (usize, &Slot)| WorkerStatistics {
@@ -212,7 +212,7 @@ impl Inner {
         let priorities: Vec<_> = Priority::ALL.iter().rev().copied().map(of_priority).collect();
         let workers: Vec<_> = self.slots.iter().enumerate().map(of_worker).collect();
         let mut pending: Vec<_> = self
-            .ledger
+            .tag_counts
             .counts()
             .map(|(tag, count)| (tags::name(tag).unwrap_or_else(|| "untagged".into()), count))
             .collect();
@@ -221,7 +221,7 @@ impl Inner {
             agenda: self.name.clone(),
             added: priorities.iter().map(|of| of.added).sum(),
             tally: sum(priorities.iter().map(|of| of.tally)),
-            unheard: self.slots.iter().map(Slot::unheard_count).sum(),
+            unreported: self.slots.iter().map(Slot::unreported_count).sum(),
             pending,
             priorities,
             workers,

@@ -13,8 +13,8 @@ use std::cell::Cell;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use loop_probes::event::Priority;
 
-use super::intake::Intake;
-use super::tasklet::Entry;
+use super::admission::Admission;
+use super::tasklet::QueuedTasklet;
 
 /// Once in this many fetches a worker checks the shared queue first: tasklets that add tasklets must not starve
 /// those added from outside.
@@ -27,14 +27,14 @@ type Each<Q> = [Q; PRIORITIES];
 
 /// The queues reachable from any thread.
 pub(super) struct Queues {
-    shared: Each<Injector<Entry>>,
+    shared: Each<Injector<QueuedTasklet>>,
     /// Stealing ends of the workers' own queues, by worker.
-    stealers: Box<[Each<Stealer<Entry>>]>,
+    stealers: Box<[Each<Stealer<QueuedTasklet>>]>,
 }
 
 /// The queues of one worker.
 pub(super) struct Local {
-    own: Each<Deque<Entry>>,
+    own: Each<Deque<QueuedTasklet>>,
     worker: usize,
     fetches: Cell<u32>,
 }
@@ -55,36 +55,36 @@ impl Queues {
     }
 
     /// Adds a tasklet from outside.
-    pub(super) fn push(&self, entry: Entry) {
-        self.shared[place(entry.about.priority)].push(entry);
+    pub(super) fn push(&self, entry: QueuedTasklet) {
+        self.shared[place(entry.info.priority)].push(entry);
     }
 
     /// Adds a tasklet from a worker. If there is no other worker to steal it, the shared queue keeps the order.
-    pub(super) fn push_local(&self, local: &Local, entry: Entry) {
+    pub(super) fn push_local(&self, local: &Local, entry: QueuedTasklet) {
         if self.stealers.len() == 1 {
             self.push(entry);
         } else {
-            local.own[place(entry.about.priority)].push(entry);
+            local.own[place(entry.info.priority)].push(entry);
         }
     }
 
     /// The tasklet that a worker runs next.
-    pub(super) fn fetch(&self, local: &Local, intake: &Intake) -> Option<Entry> {
+    pub(super) fn fetch(&self, local: &Local, admission: &Admission) -> Option<QueuedTasklet> {
         for priority in Priority::ALL.iter().rev().copied() {
-            if intake.waiting(priority) == 0 {
+            if admission.waiting(priority) == 0 {
                 continue;
             }
             let entry = self.fetch_of(priority, local);
             if entry.is_some() {
                 local.fetches.set(local.fetches.get().wrapping_add(1));
-                intake.left(priority);
+                admission.left(priority);
                 return entry;
             }
         }
         None
     }
 
-    fn fetch_of(&self, priority: Priority, local: &Local) -> Option<Entry> {
+    fn fetch_of(&self, priority: Priority, local: &Local) -> Option<QueuedTasklet> {
         let own = || local.own[place(priority)].pop();
         let shared = || taken(|| self.shared[place(priority)].steal());
         let first = if local.fetches.get().is_multiple_of(SHARED_FIRST) {
@@ -100,17 +100,17 @@ impl Queues {
     }
 
     /// Takes any tasklet of `priority` without being a worker.
-    pub(super) fn drain(&self, priority: Priority, intake: &Intake) -> Option<Entry> {
+    pub(super) fn drain(&self, priority: Priority, admission: &Admission) -> Option<QueuedTasklet> {
         let stealers =
             || self.stealers.iter().find_map(|stealers| taken(|| stealers[place(priority)].steal()));
         let entry = taken(|| self.shared[place(priority)].steal()).or_else(stealers)?;
-        intake.left(priority);
+        admission.left(priority);
         Some(entry)
     }
 }
 
 /// Retries until it is clear whether there is a tasklet: a lost race is not an answer.
-fn taken(steal: impl Fn() -> Steal<Entry>) -> Option<Entry> {
+fn taken(steal: impl Fn() -> Steal<QueuedTasklet>) -> Option<QueuedTasklet> {
     loop {
         match steal() {
             Steal::Success(entry) => return Some(entry),

@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
 
 /// An abandoned meeting: the workers that did not arrive, and the job, which goes back to the requester.
 #[derive(Debug)]
-pub(crate) struct GivenUp<J> {
+pub(crate) struct Abandoned<J> {
     pub(crate) job: J,
     pub(crate) missing: Vec<u16>,
 }
@@ -130,17 +130,17 @@ impl<J> Rendezvous<J> {
     /// way.
     pub(crate) fn wait(&self, round: Round, limit: Option<Duration>) -> bool {
         let mut state = self.lock();
-        let goes_on = |state: &mut State<J>| state.round == round.0 && state.meeting.is_some();
+        let is_pending = |state: &mut State<J>| state.round == round.0 && state.meeting.is_some();
         let Some(limit) = limit else {
-            while goes_on(&mut state) {
+            while is_pending(&mut state) {
                 state = self.over.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             return true;
         };
-        if goes_on(&mut state) {
+        if is_pending(&mut state) {
             state = self.over.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0;
         }
-        !goes_on(&mut state)
+        !is_pending(&mut state)
     }
 
     /// Ends the meeting after the job is done: all workers continue.
@@ -153,7 +153,7 @@ impl<J> Rendezvous<J> {
 
     /// Abandons a meeting: workers that arrived continue. `None` if the meeting is over, or all arrived and the
     /// job is running.
-    pub(crate) fn give_up(&self, round: Round) -> Option<GivenUp<J>> {
+    pub(crate) fn give_up(&self, round: Round) -> Option<Abandoned<J>> {
         let mut state = self.lock();
         if state.round != round.0 {
             return None;
@@ -162,18 +162,18 @@ impl<J> Rendezvous<J> {
     }
 
     /// Refuses further meetings, and abandons one that is waiting for workers.
-    pub(crate) fn close(&self) -> Option<GivenUp<J>> {
+    pub(crate) fn close(&self) -> Option<Abandoned<J>> {
         let mut state = self.lock();
         state.is_closed = true;
         self.cancel(&mut state)
     }
 
-    fn cancel(&self, state: &mut State<J>) -> Option<GivenUp<J>> {
+    fn cancel(&self, state: &mut State<J>) -> Option<Abandoned<J>> {
         let meeting = state.meeting.as_mut()?;
         let job = meeting.job.take()?;
         let missing = (0..self.expected).filter(|worker| !meeting.arrived[usize::from(*worker)]).collect();
         self.end(state);
-        Some(GivenUp { job, missing })
+        Some(Abandoned { job, missing })
     }
 
     fn end(&self, state: &mut State<J>) {

@@ -8,10 +8,10 @@ use loop_probes::clock::Clock;
 use loop_probes::event::Priority;
 
 use super::Agenda;
+use super::admission::AdmissionState;
 use super::failure::Missing;
 use super::inner::Inner;
-use super::intake::Door;
-use super::tasklet::{Entry, Tasklet};
+use super::tasklet::{QueuedTasklet, Tasklet};
 use crate::sync::locked;
 use crate::work_pool::Pending;
 
@@ -27,19 +27,19 @@ pub struct Shutdown {
 }
 
 /// Counts a worker as alive until its thread ends, however that happens.
-pub(super) struct Alive {
+pub(super) struct AliveGuard {
     inner: Arc<Inner>,
     worker: u16,
 }
 
-impl Alive {
+impl AliveGuard {
     pub(super) fn new(inner: &Arc<Inner>, worker: u16) -> Self {
         locked(&inner.alive)[usize::from(worker)] = true;
         Self { inner: Arc::clone(inner), worker }
     }
 }
 
-impl Drop for Alive {
+impl Drop for AliveGuard {
     fn drop(&mut self) {
         locked(&self.inner.alive)[usize::from(self.worker)] = false;
         self.inner.ended.notify_all();
@@ -48,20 +48,20 @@ impl Drop for Alive {
 
 impl Inner {
     /// Admits nothing from now on, and wakes all workers so that they notice.
-    fn close(&self, door: Door) {
-        self.intake.close(door);
+    fn close(&self, admission_state: AdmissionState) {
+        self.admission.close(admission_state);
         self.gate.wake_all();
         self.close_rendezvous();
     }
 
     /// Takes all waiting tasklets. Call it once nothing can enter any more; it waits for pushes already in
     /// progress.
-    fn drain(&self) -> Vec<Entry> {
+    fn drain(&self) -> Vec<QueuedTasklet> {
         let mut entries = Vec::new();
-        while !self.intake.is_empty() {
+        while !self.admission.is_empty() {
             let before = entries.len();
             for priority in Priority::ALL {
-                entries.extend(std::iter::from_fn(|| self.queues.drain(*priority, &self.intake)));
+                entries.extend(std::iter::from_fn(|| self.queues.drain(*priority, &self.admission)));
             }
             if entries.len() == before {
                 std::thread::yield_now();
@@ -102,24 +102,24 @@ impl Agenda {
     pub fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown {
         let inner = &self.handle.inner;
         inner.close(match pending {
-            Pending::Finish => Door::Finishing,
-            Pending::HandBack => Door::Shut,
+            Pending::Finish => AdmissionState::Finishing,
+            Pending::HandBack => AdmissionState::Shut,
         });
         let mut entries = match pending {
             Pending::Finish => Vec::new(),
             Pending::HandBack => inner.drain(),
         };
         let unjoined = inner.wait_for_workers(timeout);
-        inner.close(Door::Shut);
+        inner.close(AdmissionState::Shut);
         entries.extend(inner.drain());
-        entries.sort_by_key(|entry| entry.about.task);
+        entries.sort_by_key(|entry| entry.info.task);
         if unjoined.is_empty() {
             for thread in self.threads.drain(..) {
                 // A worker catches every panic of its tasklets: there is nothing to report.
                 let _ = thread.join();
             }
         }
-        let handed_back = entries.into_iter().map(Entry::into_tasklet).collect();
+        let handed_back = entries.into_iter().map(QueuedTasklet::into_tasklet).collect();
         Shutdown { handed_back, unjoined: inner.missing(unjoined) }
     }
 }

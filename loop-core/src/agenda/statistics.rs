@@ -78,7 +78,7 @@ pub struct Statistics {
     /// Completed runs.
     pub tally: Tally,
     /// Failures that reached no owner.
-    pub unheard: u64,
+    pub unreported: u64,
     /// Tasklets that wait or run now, by label.
     pub pending: Vec<(Arc<str>, u32)>,
     /// Priorities, from highest to lowest.
@@ -154,7 +154,7 @@ fn bump(counter: &AtomicU64, by: u64) {
 #[repr(align(128))]
 pub(super) struct Slot {
     counters: [Counters; Priority::ALL.len()],
-    unheard: AtomicU64,
+    unreported: AtomicU64,
     /// The tag and, below it, the number of its current tasklet; 0 if none.
     current: AtomicU64,
     state: AtomicU64,
@@ -166,7 +166,7 @@ impl Slot {
     pub(super) fn new() -> Self {
         Self {
             counters: Default::default(),
-            unheard: AtomicU64::new(0),
+            unreported: AtomicU64::new(0),
             current: AtomicU64::new(0),
             state: AtomicU64::new(u64::from(WorkerPhase::Idle.code())),
         }
@@ -189,12 +189,12 @@ impl Slot {
         bump(&counters.ran, ran);
     }
 
-    pub(super) fn unheard(&self) {
-        bump(&self.unheard, 1);
+    pub(super) fn unreported(&self) {
+        bump(&self.unreported, 1);
     }
 
-    pub(super) fn unheard_count(&self) -> u64 {
-        self.unheard.load(Ordering::Relaxed)
+    pub(super) fn unreported_count(&self) -> u64 {
+        self.unreported.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_state(&self, state: WorkerPhase) {

@@ -6,7 +6,7 @@ use std::fmt;
 pub use loop_probes::event::Priority;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
-use super::failure::{Failure, Owner};
+use super::failure::{Owner, TaskletFailure};
 use super::worker::Worker;
 use crate::handle::Handle;
 use crate::task::Task;
@@ -42,8 +42,8 @@ pub(super) enum Body {
 /// let (sender, receiver) = std::sync::mpsc::channel();
 /// let agenda = Agenda::builder().workers(1).build()?;
 /// agenda.add(Tasklet::repeat("three times", move |worker| {
-///     sender.send(worker.about().runs)?;
-///     Ok::<_, std::sync::mpsc::SendError<u32>>(if worker.about().runs < 3 { Next::Again } else { Next::Done })
+///     sender.send(worker.info().runs)?;
+///     Ok::<_, std::sync::mpsc::SendError<u32>>(if worker.info().runs < 3 { Next::Again } else { Next::Done })
 /// }).priority(Priority::High))?;
 /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -89,15 +89,15 @@ impl Tasklet {
     pub fn owner<T: Task>(
         self,
         handle: &Handle<T>,
-        make: impl FnOnce(Failure) -> T::Remote + Send + 'static,
+        make: impl FnOnce(TaskletFailure) -> T::Remote + Send + 'static,
     ) -> Self {
         let handle = handle.clone();
         self.on_failure(move |failure| handle.post(make(failure)).is_ok())
     }
 
-    /// Reports its failure to `hear`, on the worker where it failed. Return false if the failure reached no one.
-    pub fn on_failure(mut self, hear: impl FnOnce(Failure) -> bool + Send + 'static) -> Self {
-        self.owner = Some(Box::new(hear));
+    /// Reports its failure to `observer`, on the worker where it failed. Return false if the failure reached no one.
+    pub fn on_failure(mut self, observer: impl FnOnce(TaskletFailure) -> bool + Send + 'static) -> Self {
+        self.owner = Some(Box::new(observer));
         self
     }
 
@@ -120,7 +120,7 @@ impl fmt::Debug for Tasklet {
 /// Metadata of a tasklet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct About {
+pub struct TaskletInfo {
     /// Its number, from 1 within its agenda.
     pub task: TaskId,
     /// Its label.
@@ -136,28 +136,28 @@ pub struct About {
 }
 
 /// A tasklet in a queue.
-pub(super) struct Entry {
-    pub(super) about: About,
+pub(super) struct QueuedTasklet {
+    pub(super) info: TaskletInfo,
     pub(super) tag: Tag,
     pub(super) body: Body,
     pub(super) owner: Option<Owner>,
 }
 
-impl Entry {
+impl QueuedTasklet {
     /// Creates an entry without its times.
     pub(super) fn new(tasklet: Tasklet, task: TaskId) -> Self {
         let Tasklet { label, tag, priority, body, owner } = tasklet;
-        let about = About { task, label, priority, created: Ticks(0), queued: Ticks(0), runs: 0 };
-        Self { about, tag, body, owner }
+        let info = TaskletInfo { task, label, priority, created: Ticks(0), queued: Ticks(0), runs: 0 };
+        Self { info, tag, body, owner }
     }
 
     /// Sets its times on the first addition, at `now`.
     pub(super) fn stamp(&mut self, now: Ticks) {
-        (self.about.created, self.about.queued) = (now, now);
+        (self.info.created, self.info.queued) = (now, now);
     }
 
     pub(super) fn into_tasklet(self) -> Tasklet {
-        let Self { about, tag, body, owner } = self;
-        Tasklet { label: about.label, tag, priority: about.priority, body, owner }
+        let Self { info, tag, body, owner } = self;
+        Tasklet { label: info.label, tag, priority: info.priority, body, owner }
     }
 }

@@ -7,39 +7,39 @@ use loop_probes::ids::TaskId;
 use loop_probes::recorder::Recorder;
 
 use super::AgendaHandle;
+use super::admission::AdmissionState;
 use super::collect::CollectError;
 use super::failure::Refused;
-use super::intake::Door;
-use super::station::Station;
-use super::tasklet::{About, Tasklet};
+use super::tasklet::{Tasklet, TaskletInfo};
+use super::worker_thread::WorkerThread;
 
 /// The worker that a tasklet runs on. It lives as long as the run.
 pub struct Worker<'a> {
-    station: &'a Station,
-    about: About,
+    worker_thread: &'a WorkerThread,
+    info: TaskletInfo,
 }
 
 impl<'a> Worker<'a> {
-    pub(super) const fn new(station: &'a Station, about: About) -> Self {
-        Self { station, about }
+    pub(super) const fn new(worker_thread: &'a WorkerThread, info: TaskletInfo) -> Self {
+        Self { worker_thread, info }
     }
 
     /// Its number, from 0.
     #[must_use]
     pub fn index(&self) -> u16 {
-        self.station.index
+        self.worker_thread.index
     }
 
     /// Metadata of the running tasklet.
     #[must_use]
-    pub const fn about(&self) -> &About {
-        &self.about
+    pub const fn info(&self) -> &TaskletInfo {
+        &self.info
     }
 
     /// The worker's recorder.
     #[must_use]
     pub fn recorder(&self) -> &'a Recorder {
-        self.station.scribe.recorder()
+        self.worker_thread.agenda_recorder.recorder()
     }
 
     /// Adds a tasklet to the worker's own queue: it runs here, or on an idle worker that steals it.
@@ -48,14 +48,18 @@ impl<'a> Worker<'a> {
     ///
     /// [`Refused`] hands the tasklet back if the agenda was shut down.
     pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
-        self.station.inner.add_local(tasklet, &self.station.local, &self.station.scribe)
+        self.worker_thread.inner.add_local(
+            tasklet,
+            &self.worker_thread.local,
+            &self.worker_thread.agenda_recorder,
+        )
     }
 
     /// If a collection is waiting for the workers, takes part in it here. For long tasklets: hold nothing across
     /// this call that a collection may move or free.
     pub fn safe_point(&self) {
-        if self.station.inner.rendezvous.is_asked() {
-            self.station.meet();
+        if self.worker_thread.inner.rendezvous.is_asked() {
+            self.worker_thread.meet();
         }
     }
 
@@ -70,23 +74,23 @@ impl<'a> Worker<'a> {
         bound: Duration,
         collect: impl FnOnce() -> R + Send + 'static,
     ) -> Result<R, CollectError> {
-        let inner = &self.station.inner;
+        let inner = &self.worker_thread.inner;
         let until = crate::timer::due_after(inner.clock.now(), bound);
         let (round, returning) = inner.begin_returning(collect)?;
-        self.station.meet_until(round, until);
+        self.worker_thread.meet_until(round, until);
         returning.end(inner)
     }
 
     /// Whether the agenda is shutting down: a long tasklet may want to end early.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.station.inner.intake.door() != Door::Open
+        self.worker_thread.inner.admission.admission_state() != AdmissionState::Open
     }
 
     /// A handle on its agenda.
     #[must_use]
     pub fn agenda(&self) -> AgendaHandle {
-        AgendaHandle { inner: self.station.inner.clone() }
+        AgendaHandle { inner: self.worker_thread.inner.clone() }
     }
 }
 
@@ -94,7 +98,7 @@ impl std::fmt::Debug for Worker<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Worker")
             .field("index", &self.index())
-            .field("about", &self.about)
+            .field("about", &self.info)
             .finish_non_exhaustive()
     }
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use loop_probes::ids::{IoSource, TaskId, Timestamp};
 
-use super::{Face, OnlyOn};
+use super::{LoopKind, WrongLoopKind};
 use crate::context::Context;
+use crate::environment::{Environment, Stream};
 use crate::error::LoopError;
 use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::poller::{Interest, Source};
 use crate::scheduler::TimerGone;
-use crate::surroundings::{Stream, Surroundings};
 use crate::task::{TagOf, Task};
 use crate::timer::Timer;
 use crate::work_pool::{Rejected, Worker};
@@ -31,7 +31,7 @@ use crate::work_pool::{Rejected, Worker};
 /// ```
 /// use std::io::Write;
 /// use std::time::Duration;
-/// use loop_core::surroundings::{Captured, Stream, Surroundings};
+/// use loop_core::environment::{CapturedOutput, Stream, Environment};
 /// use loop_core::{AnyEventLoop, Any, Builtin, EventLoop, EventLoopHandle, Task};
 ///
 /// fn count_down<T: Task + From<Any<T>>>(on: &mut EventLoopHandle<'_, T>, from: u32) {
@@ -42,10 +42,10 @@ use crate::work_pool::{Rejected, Worker};
 ///     }
 /// }
 ///
-/// let printed = Captured::default();
+/// let printed = CapturedOutput::default();
 /// let builder = || {
 ///     let stdout = Stream::new(printed.clone());
-///     EventLoop::<Builtin>::builder().surroundings(Surroundings { stdout, ..Surroundings::default() })
+///     EventLoop::<Builtin>::builder().environment(Environment { stdout, ..Environment::default() })
 /// };
 /// let both: [AnyEventLoop<Builtin>; 2] = [builder().build()?.into(), builder().build_mini()?.into()];
 /// for mut event_loop in both {
@@ -68,22 +68,22 @@ impl<T: Task> Context<'_, T> {
 
     /// The kind of this loop.
     #[must_use]
-    pub fn face(&self) -> Face {
-        self.core.face
+    pub fn kind(&self) -> LoopKind {
+        self.core.kind
     }
 
     /// Environment variables and streams of this loop.
     #[must_use]
-    pub fn surroundings(&self) -> &Surroundings {
-        self.core.surroundings()
+    pub fn environment(&self) -> &Environment {
+        self.core.environment()
     }
 }
 
 impl<'a, T: Task> EventLoopHandle<'a, T> {
     /// The kind of loop.
     #[must_use]
-    pub fn face(&self) -> Face {
-        self.cx.face()
+    pub fn kind(&self) -> LoopKind {
+        self.cx.kind()
     }
 
     /// Queues a task behind all waiting ones.
@@ -241,27 +241,27 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     /// An environment variable, if it is set.
     #[must_use]
     pub fn env(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
-        self.cx.surroundings().env(name)
+        self.cx.environment().env(name)
     }
 
     /// The stream for results.
     #[must_use]
     pub fn stdout(&self) -> Stream {
-        self.cx.surroundings().stdout.clone()
+        self.cx.environment().stdout.clone()
     }
 
     /// The stream for diagnostics.
     #[must_use]
     pub fn stderr(&self) -> Stream {
-        self.cx.surroundings().stderr.clone()
+        self.cx.environment().stderr.clone()
     }
 
     /// Queues a microtask: it runs at the checkpoint after the current task.
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] on a mini loop: microtasks need a host.
-    pub fn microtask(&mut self, task: T) -> Result<(), OnlyOn> {
+    /// [`WrongLoopKind`] on a mini loop: microtasks need a host.
+    pub fn microtask(&mut self, task: T) -> Result<(), WrongLoopKind> {
         self.with_host("a microtask")?.microtask(task);
         Ok(())
     }
@@ -270,8 +270,8 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] on a mini loop: it watches no heap.
-    pub fn request_gc(&mut self) -> Result<(), OnlyOn> {
+    /// [`WrongLoopKind`] on a mini loop: it watches no heap.
+    pub fn request_gc(&mut self) -> Result<(), WrongLoopKind> {
         self.with_host("a collection")?.request_gc();
         Ok(())
     }
@@ -280,8 +280,8 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] on a mini loop: it watches no heap.
-    pub fn memory_pressure(&mut self) -> Result<(), OnlyOn> {
+    /// [`WrongLoopKind`] on a mini loop: it watches no heap.
+    pub fn memory_pressure(&mut self) -> Result<(), WrongLoopKind> {
         self.with_host("a notice of memory pressure")?.memory_pressure();
         Ok(())
     }
@@ -290,22 +290,22 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`OnlyOn`] on a mini loop: there is no program to reload.
-    pub fn reload(&mut self) -> Result<(), OnlyOn> {
+    /// [`WrongLoopKind`] on a mini loop: there is no program to reload.
+    pub fn reload(&mut self) -> Result<(), WrongLoopKind> {
         self.with_host("a reload")?.reload();
         Ok(())
     }
 
-    fn with_host(&mut self, what: &'static str) -> Result<&mut Context<'a, T>, OnlyOn> {
-        match self.face() {
-            Face::EventLoop => Ok(&mut self.cx),
-            got @ Face::Mini => Err(OnlyOn { what, needs: Face::EventLoop, got }),
+    fn with_host(&mut self, what: &'static str) -> Result<&mut Context<'a, T>, WrongLoopKind> {
+        match self.kind() {
+            LoopKind::EventLoop => Ok(&mut self.cx),
+            got @ LoopKind::Mini => Err(WrongLoopKind { what, needs: LoopKind::EventLoop, got }),
         }
     }
 }
 
 impl<T: Task> fmt::Debug for EventLoopHandle<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLoopHandle").field("face", &self.face()).finish_non_exhaustive()
+        f.debug_struct("EventLoopHandle").field("face", &self.kind()).finish_non_exhaustive()
     }
 }

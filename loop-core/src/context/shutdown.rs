@@ -10,7 +10,7 @@ use crate::queue::fifo::Queued;
 use crate::scheduler::TimerGone;
 use crate::shutdown::{OnShutdown, Shutdown};
 use crate::task::Task;
-use crate::task::body::{Body, Told, dispatch};
+use crate::task::body::{Body, FailureReport, dispatch};
 use crate::timer::Timer;
 
 impl<T: Task> Context<'_, T> {
@@ -53,7 +53,7 @@ impl<T: Task> Context<'_, T> {
     /// The failure that the running task was queued to handle, if it is an owner's [error task](OnError::Tell).
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        let (task, failure) = self.core.told.as_ref()?;
+        let (task, failure) = self.core.failure_notice.as_ref()?;
         (self.core.current.task == Some(*task)).then_some(failure)
     }
 
@@ -82,11 +82,11 @@ impl<T: Task> Context<'_, T> {
                 let failure = Failure { what, name: name(), message: message.to_owned() };
                 match task.again() {
                     Some(copy) => {
-                        self.tell(copy, failure);
+                        self.notify_owner(copy, failure);
                         OnError::Tell(task)
                     }
                     None => {
-                        self.tell(task, failure);
+                        self.notify_owner(task, failure);
                         OnError::Report
                     }
                 }
@@ -94,17 +94,17 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    fn tell(&mut self, task: T, failure: Failure) {
+    fn notify_owner(&mut self, task: T, failure: Failure) {
         let (tag, queued) = (self.core.tag(&task), self.stamp());
         let (id, parent) = (self.core.scheduler.new_id(), self.core.current.task);
-        let task = Body::Told(Box::new(Told { task, failure }));
+        let task = Body::FailureReport(Box::new(FailureReport { task, failure }));
         let queued = Queued { task, id, tag, origin: Origin::Local, signo: 0, queued };
         self.core.queue(queued, parent, None);
     }
 
     /// Runs an owner's error task with its failure.
-    pub(crate) fn run_told(&mut self, told: Told<T>) {
-        self.core.told = self.core.current.task.map(|task| (task, told.failure));
-        dispatch(told.task, self);
+    pub(crate) fn run_failure_report(&mut self, report: FailureReport<T>) {
+        self.core.failure_notice = self.core.current.task.map(|task| (task, report.failure));
+        dispatch(report.task, self);
     }
 }

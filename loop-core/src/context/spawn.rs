@@ -13,7 +13,7 @@ use super::{Context, IoOptions};
 use crate::error::LoopError;
 use crate::future::join::{JoinError, JoinHandle, Joined};
 use crate::future::local::{Inbox, LocalHandle, Op, Plain};
-use crate::future::table::{Entry, NewFuture};
+use crate::future::table::{FutureEntry, NewFuture};
 use crate::future::wait::Wait;
 use crate::future::watched::Registry;
 use crate::future::{FutureKey, FutureOptions};
@@ -142,7 +142,7 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Removes a future from the table, and returns its reference.
-    pub(crate) fn take_future(&mut self, key: FutureKey) -> Option<Entry<T>> {
+    pub(crate) fn take_future(&mut self, key: FutureKey) -> Option<FutureEntry<T>> {
         let entry = self.core.futures.remove(key)?;
         if entry.referenced {
             self.core.add_ref(RefKind::Future, -1);
@@ -283,17 +283,17 @@ impl<T: Task> Context<'_, T> {
 
     /// Queues the polls of the futures that were woken. `trigger` is the task that ran last.
     pub(crate) fn queue_woken(&mut self, trigger: Option<loop_probes::ids::TaskId>) {
-        let mut from_elsewhere = 0_u32;
+        let mut from_other_threads = 0_u32;
         for woken in self.core.futures.woken.take() {
             let Some(tag) = self.core.futures.get_mut(woken.future).map(|entry| entry.tag) else { continue };
-            from_elsewhere += u32::from(!woken.here);
+            from_other_threads += u32::from(!woken.here);
             let (id, queued) = (self.core.scheduler.new_id(), woken.at);
             let task = Body::Poll(woken.future);
             let parent = trigger.filter(|_| woken.here);
             self.core.queue(Queued { task, id, tag, origin: Origin::Future, signo: 0, queued }, parent, None);
         }
-        if self.core.on && from_elsewhere > 0 {
-            self.core.record(Event::Wake { from: None, coalesced: from_elsewhere - 1 });
+        if self.core.on && from_other_threads > 0 {
+            self.core.record(Event::Wake { from: None, coalesced: from_other_threads - 1 });
         }
     }
 }

@@ -125,11 +125,11 @@ impl<T: Task> Context<'_, T> {
     /// [`TimerGone`] if it is not armed and no handle kept it.
     pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
         let now = self.arming_time();
-        let Refreshed { tag, due, period_ns, unreferenced_anew } = self.core.scheduler.refresh(now, timer)?;
+        let Refreshed { tag, due, period_ns, now_unreferenced } = self.core.scheduler.refresh(now, timer)?;
         if self.core.on {
             let timer = timer.id();
             self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
-            if unreferenced_anew {
+            if now_unreferenced {
                 // Readers of the record had forgotten the timer.
                 self.core.record(Event::TimerRef { timer, referenced: false });
             }

@@ -94,16 +94,16 @@ impl<T: Task> Context<'_, T> {
     /// Requests a collection at the next check of the GC controller.
     pub fn request_gc(&mut self) {
         self.core.scheduler.gc.request();
-        self.tell_gc(GcReason::Requested);
+        self.record_gc_request(GcReason::Requested);
     }
 
     /// Notifies the GC controller that memory is short: its next check collects.
     pub fn memory_pressure(&mut self) {
         self.core.scheduler.gc.pressure();
-        self.tell_gc(GcReason::Pressure);
+        self.record_gc_request(GcReason::Pressure);
     }
 
-    fn tell_gc(&mut self, reason: GcReason) {
+    fn record_gc_request(&mut self, reason: GcReason) {
         if self.core.on {
             self.stamp();
             self.core.record(Event::InputGc { reason });

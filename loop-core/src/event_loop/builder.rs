@@ -13,7 +13,8 @@ use loop_probes::session::Session;
 
 use super::core::{Core, Current, PoolFactory, SignalFactory};
 use super::{EventLoop, Metrics, observe};
-use crate::any::Face;
+use crate::any::LoopKind;
+use crate::environment::Environment;
 use crate::error::LoopError;
 use crate::future::local::Local;
 use crate::future::table::Futures;
@@ -27,7 +28,6 @@ use crate::scheduler::Scheduler;
 use crate::shutdown::Progress;
 use crate::signal::SignalSource;
 use crate::slow::SlowLimit;
-use crate::surroundings::Surroundings;
 use crate::task::Task;
 use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
@@ -49,8 +49,8 @@ use crate::work_pool::{Pool, Sink};
 pub struct Builder<T: Task> {
     /// The default of the loop's kind if `None`.
     pub(crate) policy: Option<Policy>,
-    pub(crate) face: Face,
-    surroundings: OnceCell<Surroundings>,
+    pub(crate) kind: LoopKind,
+    environment: OnceCell<Environment>,
     recorder: Recorder,
     host: Option<Box<dyn Host<T>>>,
     clock: SystemClock,
@@ -64,8 +64,8 @@ impl<T: Task> Builder<T> {
     pub(super) fn new() -> Self {
         Self {
             policy: None,
-            face: Face::EventLoop,
-            surroundings: OnceCell::new(),
+            kind: LoopKind::EventLoop,
+            environment: OnceCell::new(),
             recorder: Recorder::disabled(),
             host: None,
             clock: SystemClock::new(),
@@ -85,8 +85,8 @@ impl<T: Task> Builder<T> {
 
     /// Environment variables and streams; those of the process by default.
     #[must_use]
-    pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
-        self.surroundings = surroundings.into();
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment.into();
         self
     }
 
@@ -179,7 +179,7 @@ impl<T: Task> Builder<T> {
         C: Clock + Clone + Send + Sync + 'static,
         P: Poller,
     {
-        let Self { policy, face, surroundings, recorder, host, clock: system, .. } = self;
+        let Self { policy, kind, environment, recorder, host, clock: system, .. } = self;
         let Self { workers, worker_recorders, pool, signals, .. } = self;
         let policy = policy.unwrap_or_default();
         let pool = pool.unwrap_or_else(|| {
@@ -198,11 +198,11 @@ impl<T: Task> Builder<T> {
         let exits_in_turn = policy.has(Step::Exit);
         let checks_heap = policy.has(Step::GcCheck) || policy.has(Step::GcCheckIfAlive);
         let mut core = Core {
-            puts_jobs_aside: policy.has(Step::Work),
+            sets_jobs_aside: policy.has(Step::Work),
             serves_heap: policy.has(Step::GcTimers) || checks_heap,
             checks_heap,
-            face,
-            surroundings,
+            kind,
+            environment,
             finished: VecDeque::new(),
             calls: 0,
             scheduler: Scheduler::new(policy, now),
@@ -227,7 +227,7 @@ impl<T: Task> Builder<T> {
             shutdown: Progress::default(),
             failed: None,
             failure: None,
-            told: None,
+            failure_notice: None,
             metrics: Metrics::default(),
             tags_named: Tag(0),
         };

@@ -164,7 +164,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.core.futures.in_use {
             self.settle_futures(current);
         }
-        self.relieve();
+        self.pause_to_drain();
         outcome
     }
 

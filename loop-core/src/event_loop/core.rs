@@ -12,7 +12,8 @@ use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
-use crate::any::Face;
+use crate::any::LoopKind;
+use crate::environment::Environment;
 use crate::error::LoopError;
 use crate::future::table::Futures;
 use crate::future::work::JobWait;
@@ -23,7 +24,6 @@ use crate::queue::fifo::Queued;
 use crate::scheduler::{Scheduler, name_of};
 use crate::shutdown::{OnShutdown, Progress};
 use crate::signal::{Arrival, SignalSource, Signals};
-use crate::surroundings::Surroundings;
 use crate::task::body::Body;
 use crate::task::{TagOf, Task};
 use crate::timer::Timer;
@@ -209,7 +209,7 @@ pub(crate) struct Core<T: Task> {
     pub work: HashMap<TaskId, Outstanding<T>>,
     /// Finished jobs waiting for their step, if the policy has one.
     pub finished: VecDeque<Finished<Option<T::Remote>>>,
-    pub puts_jobs_aside: bool,
+    pub sets_jobs_aside: bool,
     /// Whether the policy manages the heap.
     pub serves_heap: bool,
     /// Whether it also checks the heap each turn.
@@ -222,12 +222,12 @@ pub(crate) struct Core<T: Task> {
     /// The latest reported error, for its owner's rule.
     pub failure: Option<String>,
     /// The failure that the running task handles, if it is an owner's error task.
-    pub told: Option<(TaskId, Failure)>,
+    pub failure_notice: Option<(TaskId, Failure)>,
     pub metrics: Metrics,
     /// The kind of loop.
-    pub face: Face,
+    pub kind: LoopKind,
     /// Initialised from the process on first use.
-    pub surroundings: OnceCell<Surroundings>,
+    pub environment: OnceCell<Environment>,
     /// The last tag that the recorder has a name for.
     pub tags_named: Tag,
 }
@@ -320,8 +320,8 @@ impl<T: Task> Core<T> {
         source
     }
 
-    pub(crate) fn surroundings(&self) -> &Surroundings {
-        self.surroundings.get_or_init(Surroundings::default)
+    pub(crate) fn environment(&self) -> &Environment {
+        self.environment.get_or_init(Environment::default)
     }
 
     /// Records that references of a kind were taken or given back.

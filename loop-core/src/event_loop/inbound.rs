@@ -119,7 +119,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let task = match item {
                 Inbound::Post(remote) => self.received(queued, || remote),
                 Inbound::Kept(node) => self.received(queued, || node.taken()),
-                Inbound::Work(finished) if self.core.puts_jobs_aside => {
+                Inbound::Work(finished) if self.core.sets_jobs_aside => {
                     self.core.finished.push_back(*finished);
                     continue;
                 }
@@ -253,7 +253,7 @@ impl<T: Task> Core<T> {
             let queued = queued.min(self.at);
             self.record(Event::TaskQueued { task, tag, place, parent: None, poster, queued });
             if self.recorder.pressure() {
-                self.recorder.relieve();
+                self.recorder.pause_to_drain();
             }
         }
         *depth = depth.saturating_sub(1);

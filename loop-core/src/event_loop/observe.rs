@@ -44,20 +44,20 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Gives a lossless recording time to catch up, between two tasks.
     #[inline]
-    pub(super) fn relieve(&mut self) {
+    pub(super) fn pause_to_drain(&mut self) {
         if self.core.on && self.core.recorder.pressure() {
-            self.run_relief();
+            self.run_drain_pause();
         }
     }
 
     #[cold]
-    fn run_relief(&mut self) {
+    fn run_drain_pause(&mut self) {
         // Phases do not overlap: the running one is split.
         let (phase, start) = self.core.phase;
         self.core.record(Event::Phase { phase, start });
         let start = self.core.at;
         self.core.recorder.set_running(start, Running::Phase(Phase::Recorder));
-        self.core.recorder.relieve();
+        self.core.recorder.pause_to_drain();
         self.mark();
         self.core.record(Event::Phase { phase: Phase::Recorder, start });
         self.begin_phase(phase);

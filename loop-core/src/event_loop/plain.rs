@@ -102,7 +102,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if self.core.futures.in_use {
                 self.settle_futures(current);
             }
-            self.relieve();
+            self.pause_to_drain();
         };
         self.core.current = outer;
         self.core.metrics.tasks_run += u64::from(budget - self.core.scheduler.budget() - not_counted);

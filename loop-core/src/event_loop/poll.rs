@@ -14,7 +14,7 @@ use super::tick::Flow;
 use crate::error::LoopError;
 use crate::policy::PollRule;
 use crate::poller::{Edge, Poller};
-use crate::scheduler::{Outside, PollPlan};
+use crate::scheduler::{ExternalState, PollPlan};
 use crate::task::Task;
 
 /// Outcome of a wait.
@@ -67,7 +67,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.context().settle_interest();
         }
         // Work that the loop itself put aside or began.
-        let own = Outside {
+        let own = ExternalState {
             posted: self.shutdown_is_due() || self.core.woken || !self.core.finished.is_empty(),
             signals: false,
             host: self.host.as_ref().is_some_and(|host| host.has_microtasks()),
@@ -77,7 +77,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if alone.reason == PollReason::NonBlock {
             return (alone, false);
         }
-        let outside = Outside {
+        let outside = ExternalState {
             posted: self.has_posts(),
             signals: self.core.signals.as_ref().is_some_and(|signals| signals.pending() > 0),
             ..own
@@ -92,7 +92,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 return (alone, false);
             }
         }
-        let outside = Outside { posted: true, ..outside };
+        let outside = ExternalState { posted: true, ..outside };
         (self.core.scheduler.plan_poll(now, outside, watches_heap), true)
     }
 

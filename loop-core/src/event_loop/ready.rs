@@ -102,7 +102,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.core.futures.in_use {
             self.settle_futures(current);
         }
-        self.relieve();
+        self.pause_to_drain();
         self.resume_phase(Phase::Io);
         outcome
     }
@@ -138,8 +138,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             for (index, direction) in DIRECTIONS.iter().enumerate() {
                 let asked = direction.interests.iter().any(|interest| source.interest.contains(*interest));
                 // An error or hang-up on a source without any interest is reported as reading.
-                let told = asked || (index == 0 && source.interest.is_empty());
-                if !told || !readiness.contains(direction.report) && trouble.is_empty() {
+                let reported = asked || (index == 0 && source.interest.is_empty());
+                if !reported || !readiness.contains(direction.report) && trouble.is_empty() {
                     continue;
                 }
                 let one = Ready { key, readiness: direction.report | trouble };

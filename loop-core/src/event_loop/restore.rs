@@ -16,7 +16,9 @@ use crate::gc::{GcController, GcState};
 use crate::owner::OnError;
 use crate::poller::Poller;
 use crate::queue::fifo::Queued;
-use crate::replay::{Outside, QueuedState, RECORDED, Restored, SourceState, State, TimerState, finished};
+use crate::replay::{
+    ExternalEvents, LoopState, QueuedState, RECORDED, Restored, SourceState, TimerState, finished,
+};
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
 use crate::task::body::Body;
@@ -24,23 +26,24 @@ use crate::task::body::Body;
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Injects external events into a loop that is re-executed.
     #[must_use]
-    pub fn outside(&self) -> Outside<T> {
-        Outside::new(Arc::clone(&self.core.shared))
+    pub fn external_events(&self) -> ExternalEvents<T> {
+        ExternalEvents::new(Arc::clone(&self.core.shared))
     }
 
-    /// Restores a new loop to a recorded state: its next tick is [`State::tick`], and it continues from there as the
+    /// Restores a new loop to a recorded state: its next tick is [`LoopState::tick`], and it continues from there as the
     /// recorded one did. Nothing is recorded while restoring. The pool and the source of signals are created
     /// immediately.
     ///
     /// # Errors
     ///
     /// [`LoopError`] if the poller refuses a source, or the pool does not start.
-    pub fn restore(&mut self, state: State<T>) -> Result<Restored, LoopError> {
+    pub fn restore(&mut self, state: LoopState<T>) -> Result<Restored, LoopError> {
         self.core.on = false;
         // A poller that no handler can wake is an error only once a signal is requested.
         let _ = self.core.start_signals(&mut self.poller);
         self.context().start_pool()?;
-        let State { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } = state;
+        let LoopState { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } =
+            state;
         self.core.scheduler.begin_in(tick, next_task, now);
         (self.core.next_source, self.core.calls, self.core.woken) = (next_source, calls, state.woken);
         (self.polled, self.snapshot_due, self.latest) = (polled, snapshot_due, state.has_read.then_some(now));
@@ -185,7 +188,7 @@ impl<T: Task> Core<T> {
     fn restore_work(
         &mut self,
         work: Vec<(TaskId, T, Option<TaskId>)>,
-        put_aside: Vec<(TaskId, Option<T::Remote>)>,
+        set_aside: Vec<(TaskId, Option<T::Remote>)>,
     ) {
         for (task, rejected, parent) in work {
             let tag = self.tag(&rejected);
@@ -193,7 +196,7 @@ impl<T: Task> Core<T> {
             let on_shutdown = OnShutdown::Finish;
             self.work.insert(task, Outstanding { tag, parent, on_shutdown, then, awaited: false });
         }
-        self.finished.extend(put_aside.into_iter().map(|(task, remote)| finished(task, remote, Ticks(0))));
+        self.finished.extend(set_aside.into_iter().map(|(task, remote)| finished(task, remote, Ticks(0))));
     }
 
     fn restore_refs(&mut self, what: RefKind, count: u32) {

@@ -183,7 +183,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let ended = pool.shutdown(PendingJobs::HandBack, Some(time_left));
             (unjoined_workers, jobs_handed_back) = (ended.unjoined as u32, ended.handed_back.len() as u32);
             // There is only one deadline: dropping the loop must not wait for what the shutdown gave up on.
-            pool.let_go();
+            pool.detach();
         }
         let posts_dropped = self.release_all().len() as u32;
         let ended = self.read(ClockPoint::Shutdown);

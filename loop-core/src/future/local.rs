@@ -75,11 +75,11 @@ type Job<T> = Box<dyn FnOnce(&Worker<'_>) -> Option<<T as Task>::Remote> + Send>
 /// Queue for the requests of futures.
 pub(crate) trait Inbox {
     fn push(&self, op: Plain);
-    fn state(&self) -> &State;
+    fn state(&self) -> &LocalState;
 }
 
 /// State shared by the loop and its futures besides the inbox.
-pub(crate) struct State {
+pub(crate) struct LocalState {
     clock: Box<dyn Clock>,
     /// How often the running poll may still complete I/O immediately.
     io_left: Cell<u32>,
@@ -92,7 +92,7 @@ pub(crate) struct State {
     closed: Cell<bool>,
 }
 
-impl State {
+impl LocalState {
     /// Prepares for a poll.
     pub(crate) fn begin_poll(&self) {
         self.io_left.set(IO_PER_POLL);
@@ -146,13 +146,13 @@ impl State {
 /// The inbox of one loop.
 pub(crate) struct Local<T: Task> {
     ops: RefCell<VecDeque<Op<T>>>,
-    state: State,
+    state: LocalState,
     handle: Handle<T>,
 }
 
 impl<T: Task> Local<T> {
     pub(crate) fn new(clock: Box<dyn Clock>, handle: Handle<T>) -> Rc<Self> {
-        let state = State {
+        let state = LocalState {
             clock,
             io_left: Cell::new(IO_PER_POLL),
             failed: RefCell::new(None),
@@ -198,7 +198,7 @@ impl<T: Task> Inbox for Local<T> {
         self.op(Op::Plain(op));
     }
 
-    fn state(&self) -> &State {
+    fn state(&self) -> &LocalState {
         &self.state
     }
 }
@@ -404,7 +404,7 @@ impl<T: Task> LocalHandle<T> {
 /// The output of `future`, or `None` as soon as the loop shuts down.
 pub(super) async fn until_shutdown<F: Future>(inbox: &dyn Inbox, future: F) -> Option<F::Output> {
     /// Removes its wait from the list on drop.
-    struct Listed<'a>(&'a State, Rc<Wait>);
+    struct Listed<'a>(&'a LocalState, Rc<Wait>);
 
     impl Drop for Listed<'_> {
         fn drop(&mut self) {

@@ -95,7 +95,7 @@ impl<T: Task> NewFuture<T> {
 }
 
 /// A spawned future in its place.
-pub(crate) struct Entry<T> {
+pub(crate) struct FutureEntry<T> {
     /// `None` while it is polled.
     future: Option<Spawned>,
     waker: Arc<FutureWaker>,
@@ -108,7 +108,7 @@ pub(crate) struct Entry<T> {
     pub(crate) cancelled: bool,
 }
 
-impl<T> Entry<T> {
+impl<T> FutureEntry<T> {
     /// Ends it without a result: drops it and passes the reason to whatever awaits it.
     pub(crate) fn end(self, error: JoinError) {
         drop(self.future);
@@ -123,7 +123,7 @@ impl<T> Entry<T> {
 
 struct Place<T> {
     generation: u32,
-    entry: Option<Entry<T>>,
+    entry: Option<FutureEntry<T>>,
 }
 
 /// All spawned futures of a loop.
@@ -154,7 +154,7 @@ impl<T: Task> Futures<T> {
         let place = &mut self.places[index as usize];
         let key = FutureKey { index, generation: place.generation };
         joined.key().set(Some(key));
-        place.entry = Some(Entry {
+        place.entry = Some(FutureEntry {
             future: Some(future),
             waker: FutureWaker::queued(key, Arc::clone(&self.woken)),
             joined,
@@ -167,13 +167,13 @@ impl<T: Task> Futures<T> {
         key
     }
 
-    pub(crate) fn get_mut(&mut self, key: FutureKey) -> Option<&mut Entry<T>> {
+    pub(crate) fn get_mut(&mut self, key: FutureKey) -> Option<&mut FutureEntry<T>> {
         let place = self.places.get_mut(key.index as usize)?;
         place.entry.as_mut().filter(|_| place.generation == key.generation)
     }
 
     /// Removes a future from its place for good.
-    pub(crate) fn remove(&mut self, key: FutureKey) -> Option<Entry<T>> {
+    pub(crate) fn remove(&mut self, key: FutureKey) -> Option<FutureEntry<T>> {
         let place = self.places.get_mut(key.index as usize)?;
         let entry = place.entry.take_if(|_| place.generation == key.generation)?;
         place.generation = place.generation.wrapping_add(1);
@@ -196,12 +196,12 @@ impl<T: Task> Futures<T> {
     }
 
     /// All futures, by place.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &FutureEntry<T>> {
         self.places.iter().filter_map(|place| place.entry.as_ref())
     }
 
     /// Calls `f` for each future, by place.
-    pub(crate) fn each(&mut self, f: impl FnMut(&mut Entry<T>)) {
+    pub(crate) fn each(&mut self, f: impl FnMut(&mut FutureEntry<T>)) {
         self.places.iter_mut().filter_map(|place| place.entry.as_mut()).for_each(f);
     }
 

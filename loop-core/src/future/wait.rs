@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happened_before_anybody_asked_is_not_lost() {
+    fn readings_before_the_first_request_are_not_lost() {
         let wait = Wait::new();
         wait.fire();
         wait.fire();

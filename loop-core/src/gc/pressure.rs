@@ -72,7 +72,7 @@ impl PressureWatch {
         let is_fifo = kind.is_fifo();
         if !is_fifo {
             // A trigger written into an ordinary file would only damage it. PSI files have size 0.
-            if !kind.is_file() || file.metadata()?.len() > 0 || !says_pressure(&file)? {
+            if !kind.is_file() || file.metadata()?.len() > 0 || !is_psi(&file)? {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
                     "neither a pressure stall file nor a FIFO",
@@ -112,7 +112,7 @@ impl PressureWatch {
 }
 
 /// A PSI file starts with `some avg10=…`.
-fn says_pressure(mut file: &File) -> io::Result<bool> {
+fn is_psi(mut file: &File) -> io::Result<bool> {
     let mut start = [0; 5];
     let read = file.read(&mut start)?;
     Ok(&start[..read] == b"some ")

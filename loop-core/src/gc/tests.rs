@@ -204,7 +204,7 @@ fn a_late_repeating_timer_fires_once() {
 }
 
 #[test]
-fn a_restored_controller_decides_alike() {
+fn a_restored_controller_makes_the_same_decisions() {
     let mut gc = settled(100);
     let _ = check(&mut gc, 0, 150);
     let mut copy = GcController::restore(GcConfig::default(), gc.state());

@@ -8,21 +8,21 @@ use loop_probes::ids::Ticks;
 
 use super::*;
 use crate::sync::model_bounded;
-use crate::wake_up::loom_tests::Bell;
+use crate::wake_up::loom_tests::WakeFlag;
 
 type TestShared = Arc<Shared<u32>>;
 
-fn shared() -> (TestShared, Arc<Bell>) {
-    let bell = Bell::new();
-    (Arc::new(Shared::new(Waker::new(bell.clone()), Box::new(|| Ticks(0)), false)), bell)
+fn shared() -> (TestShared, Arc<WakeFlag>) {
+    let wake_flag = WakeFlag::new();
+    (Arc::new(Shared::new(Waker::new(wake_flag.clone()), Box::new(|| Ticks(0)), false)), wake_flag)
 }
 
 /// Waits like a loop, until `turn` says that it has seen enough. A lost wake-up is a deadlock.
-fn run(shared: &TestShared, bell: &Bell, mut turn: impl FnMut() -> bool) {
+fn run(shared: &TestShared, wake_flag: &WakeFlag, mut turn: impl FnMut() -> bool) {
     while !turn() {
         shared.announce_wait();
         if !shared.has_news() {
-            bell.wait();
+            wake_flag.wait();
         }
         shared.awake();
     }
@@ -45,7 +45,7 @@ fn take(shared: &TestShared) -> Vec<u32> {
 #[test]
 fn loom_l08_posts_from_two_threads_end_the_wait() {
     model_bounded(2, || {
-        let (shared, bell) = shared();
+        let (shared, wake_flag) = shared();
         let producers: Vec<_> = (0..2)
             .map(|number| {
                 let shared = Arc::clone(&shared);
@@ -53,19 +53,19 @@ fn loom_l08_posts_from_two_threads_end_the_wait() {
             })
             .collect();
         let mut seen = 0;
-        run(&shared, &bell, || {
+        run(&shared, &wake_flag, || {
             seen += take(&shared).len();
             seen == 2
         });
         producers.into_iter().for_each(|producer| producer.join().unwrap());
-        assert!(bell.calls() <= 2);
+        assert!(wake_flag.calls() <= 2);
     });
 }
 
 #[test]
 fn loom_l08_a_post_into_the_overflow_ends_the_wait() {
     model_bounded(2, || {
-        let (shared, bell) = shared();
+        let (shared, wake_flag) = shared();
         let producer = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
@@ -73,7 +73,7 @@ fn loom_l08_a_post_into_the_overflow_ends_the_wait() {
             })
         };
         let mut seen = Vec::new();
-        run(&shared, &bell, || {
+        run(&shared, &wake_flag, || {
             seen.extend(take(&shared));
             seen.len() == 4
         });
@@ -85,7 +85,7 @@ fn loom_l08_a_post_into_the_overflow_ends_the_wait() {
 #[test]
 fn loom_l08_stop_hold_and_wake_end_the_wait() {
     model_bounded(3, || {
-        let (shared, bell) = shared();
+        let (shared, wake_flag) = shared();
         let stopper = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.stop())
@@ -95,7 +95,7 @@ fn loom_l08_stop_hold_and_wake_end_the_wait() {
             thread::spawn(move || shared.hold(1))
         };
         let (mut stopped, mut refs) = (false, 0);
-        run(&shared, &bell, || {
+        run(&shared, &wake_flag, || {
             stopped |= shared.take_stop();
             refs += shared.take_refs();
             let _ = shared.take_wakes();
@@ -110,7 +110,7 @@ fn loom_l08_stop_hold_and_wake_end_the_wait() {
 /// run.
 fn kept_posts_are_seen(in_the_way: u32) {
     model_bounded(2, move || {
-        let (shared, bell) = shared();
+        let (shared, wake_flag) = shared();
         let stored = Arc::new(Word::new(0));
         let node = {
             let stored = Arc::clone(&stored);
@@ -130,7 +130,7 @@ fn kept_posts_are_seen(in_the_way: u32) {
             })
             .collect();
         let (mut seen, mut runs) = (0, 0);
-        run(&shared, &bell, || {
+        run(&shared, &wake_flag, || {
             let taken = take(&shared);
             runs += taken.len();
             seen = taken.into_iter().max().map_or(seen, |now| now.max(seen));
@@ -157,7 +157,7 @@ fn loom_b09_a_kept_post_runs_from_the_overflow_too() {
 #[test]
 fn loom_b10_a_kept_post_is_its_owners_after_the_end() {
     model_bounded(3, || {
-        let (shared, _bell) = shared();
+        let (shared, _wake_flag) = shared();
         let node = Node::new(Box::new(|| 1));
         let poster = {
             let (shared, node) = (Arc::clone(&shared), Arc::clone(&node));

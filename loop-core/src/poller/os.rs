@@ -97,7 +97,7 @@ impl OsPoller {
     }
 
     /// Consumes what signal handlers wrote: it ended the wait, which was its only purpose.
-    fn signals_came(&self) -> io::Result<()> {
+    fn take_notice(&self) -> io::Result<()> {
         let Some((_, pipe)) = &self.signal else { return Ok(()) };
         let mut bytes = [0; 256];
         while matches!(rustix::io::read(pipe, &mut bytes), Ok(256)) {}
@@ -195,7 +195,7 @@ impl Poller for OsPoller {
         self.system.wait(&mut self.events, timeout)?;
         for event in self.events.iter() {
             if event.key == SIGNAL_KEY {
-                self.signals_came()?;
+                self.take_notice()?;
                 continue;
             }
             let Some(registration) = self.registered.get(&event.key) else { continue };

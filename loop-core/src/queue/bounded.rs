@@ -39,14 +39,14 @@ const MARK: u64 = 1;
 /// On its own cache line, and its neighbour, which the processor fetches with it.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Line<T>(T);
+struct CacheLine<T>(T);
 
 /// See the [module](self).
 pub(crate) struct Bounded<T> {
     /// The next position to claim.
-    tail: Line<AtomicU64>,
+    tail: CacheLine<AtomicU64>,
     /// The next position to take.
-    head: Line<AtomicU64>,
+    head: CacheLine<AtomicU64>,
     /// The first slot; null until they are allocated.
     slots: AtomicPtr<Slot<T>>,
     capacity: usize,
@@ -85,8 +85,8 @@ impl<T> Bounded<T> {
         debug_assert!(capacity.is_power_of_two());
         let start = start.wrapping_mul(STEP);
         Self {
-            tail: Line(AtomicU64::new(start)),
-            head: Line(AtomicU64::new(start)),
+            tail: CacheLine(AtomicU64::new(start)),
+            head: CacheLine(AtomicU64::new(start)),
             slots: AtomicPtr::new(ptr::null_mut()),
             capacity,
             start,

@@ -61,7 +61,7 @@ pub struct SourceState<T> {
 }
 
 /// A loop's complete state at the start of a tick. See the [module](super).
-pub struct State<T: Task> {
+pub struct LoopState<T: Task> {
     /// The number of the tick that begins.
     pub tick: u64,
     /// The next task's id.
@@ -155,7 +155,7 @@ impl GcState {
     }
 }
 
-impl<T: Task> State<T> {
+impl<T: Task> LoopState<T> {
     /// A loop with nothing waiting at its start, at `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
@@ -193,7 +193,7 @@ impl<T: Task> State<T> {
     }
 }
 
-impl<T: Task> std::fmt::Debug for State<T> {
+impl<T: Task> std::fmt::Debug for LoopState<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").field("tick", &self.tick).field("now", &self.now).finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use loop_probes::event::{Event, Origin, Queue, RefKind};
 use loop_probes::ids::{TaskId, TimerId, Timestamp};
 use loop_probes::recorder::Recorder;
 
-use super::{Flags, QueuedState, State, TimerState};
+use super::{Flags, LoopState, QueuedState, TimerState};
 use crate::sim::{Sim, SimClock};
 use crate::{Builtin, EventLoop, OnShutdown};
 
@@ -24,13 +24,13 @@ fn queued(id: u64, task: Builtin) -> QueuedState<Builtin> {
 }
 
 #[test]
-fn what_waits_goes_on_in_its_order_and_ids_and_ticks_count_on() {
+fn waiting_work_continues_in_order_and_ids_and_ticks_keep_counting() {
     let log = Log::default();
     let (recorder, capture) = Recorder::capture();
     let sim = Sim::new();
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder().recorder(recorder));
     let now = SimClock::START;
-    let mut state = State::new(now);
+    let mut state = LoopState::new(now);
     (state.tick, state.next_task, state.next_timer) = (70, TaskId(900), TimerId(31));
     let timer = |id, what, due_ms: u64| TimerState {
         timer: TimerId(id),
@@ -67,16 +67,16 @@ fn what_waits_goes_on_in_its_order_and_ids_and_ticks_count_on() {
         _ => None,
     });
     assert_eq!((tick, fired), (Some(70), Some(900)));
-    assert!(events.contains(&Event::QueueDepth { queue: Queue::Tasks, depth: 2 }), "it was told as 99");
+    assert!(events.contains(&Event::QueueDepth { queue: Queue::Tasks, depth: 2 }), "it was reported as 99");
     assert_eq!(event_loop.with(|cx| cx.set_timeout(Duration::ZERO, says(&log, "new")).id()), TimerId(31));
 }
 
 #[test]
-fn what_came_from_outside_is_seen_when_it_is_brought_in() {
+fn external_events_are_seen_when_injected() {
     let sim = Sim::new();
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder());
-    event_loop.restore(State::new(Timestamp(1))).unwrap();
-    let outside = event_loop.outside();
+    event_loop.restore(LoopState::new(Timestamp(1))).unwrap();
+    let outside = event_loop.external_events();
     outside.hold(2);
     outside.agenda(3);
     outside.post(Builtin::remote("post", |cx| cx.stop()), None);

@@ -68,7 +68,7 @@ pub struct Refreshed {
     /// The period of an interval.
     pub period_ns: Option<u64>,
     /// It had fired and was kept only by its handle, and it is unreferenced.
-    pub unreferenced_anew: bool,
+    pub now_unreferenced: bool,
 }
 
 /// A due timer and its task.
@@ -194,7 +194,7 @@ impl<T: Task> Scheduler<T> {
             return Err(gone);
         }
         let period_ns = delay.period_ns().map(NonZeroU64::get);
-        Ok(Refreshed { tag, due, period_ns, unreferenced_anew: was_parked && !is_referenced })
+        Ok(Refreshed { tag, due, period_ns, now_unreferenced: was_parked && !is_referenced })
     }
 
     /// Clears a timer; true if it was armed or is firing. It never fires again.

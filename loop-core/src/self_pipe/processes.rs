@@ -129,7 +129,7 @@ impl<T: Task> Processes<T> {
                 cx.hold(HOLD);
                 self.running.borrow_mut().push(Running { child, program });
             }
-            Err(error) => self.tell(cx, ProcessEnd { program, pid: None, status: Err(error) }),
+            Err(error) => self.report_end(cx, ProcessEnd { program, pid: None, status: Err(error) }),
         }
     }
 
@@ -147,7 +147,7 @@ impl<T: Task> Processes<T> {
         });
         for end in ended {
             // From here on the task for its end keeps the loop alive.
-            self.tell(cx, end);
+            self.report_end(cx, end);
             cx.release(HOLD);
         }
         while self.owed.get() > 0 && self.running.borrow().len() < self.at_once {
@@ -156,7 +156,7 @@ impl<T: Task> Processes<T> {
         }
     }
 
-    fn tell(&self, cx: &mut Context<'_, T>, end: ProcessEnd) {
+    fn report_end(&self, cx: &mut Context<'_, T>, end: ProcessEnd) {
         self.ended.set(self.ended.get() + 1);
         let on_end = Rc::clone(&self.on_end);
         cx.post((self.wrap)(Any::once("process ended", move |cx| (on_end.borrow_mut())(cx, &end))));

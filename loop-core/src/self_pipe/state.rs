@@ -26,10 +26,10 @@ type OnDump<T> = Box<dyn FnMut(&mut Context<'_, T>, &Report)>;
 type OnUnknown<T> = Box<dyn FnMut(&mut Context<'_, T>, u8)>;
 
 /// Receives the outcome of a collection.
-type Hear = Arc<dyn Fn(&Result<(), CollectError>) + Send + Sync>;
+type CollectObserver = Arc<dyn Fn(&Result<(), CollectError>) + Send + Sync>;
 
 /// Settings collected by the builder.
-pub(super) struct State<T: Task> {
+pub(super) struct Settings<T: Task> {
     wrap: Wrap<T>,
     pub(super) agenda: Option<AgendaHandle>,
     pub(super) collector: Collector,
@@ -42,7 +42,7 @@ pub(super) struct State<T: Task> {
 /// Parameters of a collection.
 pub(super) struct Collector {
     pub(super) collect: Arc<dyn Fn() + Send + Sync>,
-    pub(super) hear: Hear,
+    pub(super) observer: CollectObserver,
     pub(super) bound: Duration,
 }
 
@@ -55,9 +55,10 @@ pub(super) struct Collections {
     pub(super) joined: AtomicU64,
 }
 
-impl<T: Task> State<T> {
+impl<T: Task> Settings<T> {
     pub(super) fn new(wrap: Wrap<T>) -> Self {
-        let collector = Collector { collect: Arc::new(|| ()), hear: Arc::new(|_| ()), bound: COLLECT_WITHIN };
+        let collector =
+            Collector { collect: Arc::new(|| ()), observer: Arc::new(|_| ()), bound: COLLECT_WITHIN };
         Self {
             wrap,
             agenda: None,
@@ -154,12 +155,12 @@ impl<T: Task> Shared<T> {
     fn collect(&self, cx: &mut Context<'_, T>) {
         cx.request_gc();
         let Some(agenda) = &self.agenda else { return };
-        let (collect, hear) = (Arc::clone(&self.collector.collect), Arc::clone(&self.collector.hear));
+        let (collect, observer) = (Arc::clone(&self.collector.collect), Arc::clone(&self.collector.observer));
         let collections = Arc::clone(&self.collections);
         let done = move |result: Result<(), CollectError>| {
             let count = if result.is_ok() { &collections.done } else { &collections.failed };
             count.fetch_add(1, Ordering::Relaxed);
-            hear(&result);
+            observer(&result);
         };
         match agenda.begin_collect(move || collect(), done) {
             Ok(round) => self.limit(cx, agenda.clone(), round),

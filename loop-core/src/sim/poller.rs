@@ -70,10 +70,10 @@ impl SimPoller {
         for (key, (source, interest)) in &self.sources {
             let address = Arc::as_ptr(source).addr();
             let Some(ready) = script.ready.get_mut(&address) else { continue };
-            let told = asked_for(*ready, *interest);
-            if !told.is_empty() {
-                *ready = Readiness::from_bits_truncate(ready.bits() & !told.bits());
-                out.push(Ready { key: *key, readiness: told });
+            let reported = asked_for(*ready, *interest);
+            if !reported.is_empty() {
+                *ready = Readiness::from_bits_truncate(ready.bits() & !reported.bits());
+                out.push(Ready { key: *key, readiness: reported });
             }
         }
     }
@@ -81,14 +81,14 @@ impl SimPoller {
 
 /// The part of `ready` reported for this interest: errors and hang-ups always.
 fn asked_for(ready: Readiness, interest: Interest) -> Readiness {
-    let mut told = Readiness::ERROR | Readiness::HANG_UP;
+    let mut reported = Readiness::ERROR | Readiness::HANG_UP;
     if interest.contains(Interest::READABLE) {
-        told |= Readiness::READABLE;
+        reported |= Readiness::READABLE;
     }
     if interest.contains(Interest::WRITABLE) {
-        told |= Readiness::WRITABLE;
+        reported |= Readiness::WRITABLE;
     }
-    Readiness::from_bits_truncate(ready.bits() & told.bits())
+    Readiness::from_bits_truncate(ready.bits() & reported.bits())
 }
 
 impl Poller for SimPoller {
@@ -121,7 +121,7 @@ impl Poller for SimPoller {
         loop {
             self.act();
             self.report(out);
-            let woken = self.sim.bell.0.swap(false, Ordering::AcqRel);
+            let woken = self.sim.wake_flag.0.swap(false, Ordering::AcqRel);
             if woken || !out.is_empty() || deadline.is_some_and(|deadline| deadline <= self.sim.clock.now()) {
                 return Ok(());
             }

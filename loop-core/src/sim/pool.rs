@@ -115,7 +115,7 @@ impl<R: 'static> Pool<R> for SimPool<R> {
         Shutdown { handed_back: Vec::new(), unjoined: 0 }
     }
 
-    fn let_go(&mut self) {}
+    fn detach(&mut self) {}
 }
 
 fn execute<R>(sim: &Sim, job: Job<R>, worker: u16, start: Ticks) -> Finished<R> {

@@ -25,7 +25,7 @@ pub(crate) enum Body<T> {
     /// Wakes the futures that await this source's readiness.
     Ready(Rc<Registry>),
     /// An owner's task, run for an error.
-    Told(Box<Told<T>>),
+    FailureReport(Box<FailureReport<T>>),
 }
 
 /// Runs `task`, unless its tag must never be dispatched.
@@ -36,7 +36,7 @@ pub(crate) fn dispatch<T: Task>(task: T, cx: &mut Context<'_, T>) {
 
 /// An owner's task and the error that it is run for.
 #[derive(Debug)]
-pub(crate) struct Told<T> {
+pub(crate) struct FailureReport<T> {
     pub(crate) task: T,
     pub(crate) failure: Failure,
 }
@@ -57,7 +57,7 @@ impl<T: Task> Body<T> {
             Self::Poll(future) => cx.poll_future(future),
             Self::Wake(wait) => cx.wake_future(&wait),
             Self::Ready(registry) => cx.source_ready(&registry),
-            Self::Told(told) => cx.run_told(*told),
+            Self::FailureReport(report) => cx.run_failure_report(*report),
         }
     }
 
@@ -68,7 +68,7 @@ impl<T: Task> Body<T> {
             Self::Task(task) => task.again().map(Self::Task),
             Self::Wake(wait) => Some(Self::Wake(Rc::clone(wait))),
             Self::Ready(registry) => Some(Self::Ready(Rc::clone(registry))),
-            Self::Poll(_) | Self::Told(_) => None,
+            Self::Poll(_) | Self::FailureReport(_) => None,
         }
     }
 }

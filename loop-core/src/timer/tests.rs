@@ -170,7 +170,7 @@ fn a_snapshot_lists_in_arming_order_and_restores() {
 }
 
 #[test]
-fn a_key_whose_place_another_timer_has_names_nobody() {
+fn a_stale_key_of_a_reused_slot_names_no_timer() {
     let mut timers = TimerQueue::new();
     let old = timers.arm(at(1), None, 1);
     assert_eq!(timers.clear(old), Some(1));

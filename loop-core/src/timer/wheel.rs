@@ -7,7 +7,7 @@
 //! timers are spread over the levels below: at most ten moves in a timer's life. Kernels and tokio store their
 //! timers this way. Three things differ:
 //!
-//! - A slot is a [bag](super::bag) and not a linked list: moving a slot reads memory sequentially.
+//! - A slot is a [slot](super::slot) and not a linked list: moving a slot reads memory sequentially.
 //! - A slot with few timers is not spread: due timers are picked out of it. So a timer seldom moves down to the
 //!   level of nanoseconds, and a coarser clock would gain nothing.
 //! - The minimum is exact, not the start of a slot.
@@ -15,8 +15,8 @@
 //! The clock never goes back. If it did, no timer would be early or lost, but timers armed for a time before the
 //! base would be scanned in each pass.
 
-use super::bag::{Bag, Chunks};
 use super::slab::{Arming, Slab, Waiting};
+use super::slot::{Chunks, Slot};
 
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
@@ -40,18 +40,18 @@ pub(super) struct Wheel {
 struct Level {
     /// Slots that may have timers, one bit each: clearing a timer leaves the bit.
     occupied: u64,
-    slots: [Bag; SLOTS],
+    slots: [Slot; SLOTS],
 }
 
 impl Level {
     fn new() -> Box<Self> {
-        Box::new(Self { occupied: 0, slots: std::array::from_fn(|_| Bag::default()) })
+        Box::new(Self { occupied: 0, slots: std::array::from_fn(|_| Slot::default()) })
     }
 }
 
 /// Position of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct SlotIndex {
     level: usize,
     slot: usize,
 }
@@ -59,16 +59,16 @@ struct Place {
 impl Wheel {
     /// The slot for a due time. Due times before the base go to the base's own slot.
     #[inline]
-    fn place(&self, due: u64) -> Place {
+    fn place(&self, due: u64) -> SlotIndex {
         let due = due.max(self.base);
         let level = ((due ^ self.base) | 1).ilog2() / BITS;
-        Place { level: level as usize, slot: (due >> (level * BITS)) as usize % SLOTS }
+        SlotIndex { level: level as usize, slot: (due >> (level * BITS)) as usize % SLOTS }
     }
 
     /// Inserts an arming into its slot.
     #[inline]
     pub(super) fn insert<E>(&mut self, slab: &Slab<E>, arming: Waiting) {
-        let Place { level, slot } = self.place(arming.due);
+        let SlotIndex { level, slot } = self.place(arming.due);
         self.occupied |= 1 << level;
         let level = self.levels[level].get_or_insert_with(Level::new);
         level.occupied |= 1 << slot;
@@ -77,14 +77,14 @@ impl Wheel {
 
     /// The earliest due time, and its slot.
     #[inline]
-    fn front<E>(&mut self, slab: &Slab<E>) -> Option<(Place, u64)> {
+    fn front<E>(&mut self, slab: &Slab<E>) -> Option<(SlotIndex, u64)> {
         while self.occupied != 0 {
             let number = self.occupied.trailing_zeros() as usize;
             if let Some(level) = self.levels[number].as_deref_mut() {
                 while level.occupied != 0 {
                     let slot = level.occupied.trailing_zeros() as usize;
                     if let Some(min) = level.slots[slot].min(&mut self.chunks, slab) {
-                        return Some((Place { level: number, slot }, min));
+                        return Some((SlotIndex { level: number, slot }, min));
                     }
                     level.occupied &= level.occupied - 1;
                 }
@@ -96,7 +96,7 @@ impl Wheel {
 
     /// The first and the last time of a slot. The base's own slot starts at time 0, because it holds overdue
     /// timers.
-    fn extent(&self, Place { level, slot }: Place) -> (u64, u64) {
+    fn extent(&self, SlotIndex { level, slot }: SlotIndex) -> (u64, u64) {
         let (shift, slot) = (level as u32 * BITS, slot as u64);
         if level == 0 && slot == self.base % SLOTS as u64 {
             return (0, self.base);
@@ -118,7 +118,7 @@ impl Wheel {
     }
 
     /// The same; if a timer is due, returns the first slot that holds one.
-    fn come_to<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<Place> {
+    fn come_to<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<SlotIndex> {
         loop {
             let Some((place, min)) = self.front(slab) else {
                 self.base = self.base.max(now);
@@ -131,20 +131,20 @@ impl Wheel {
                 return None;
             }
             let level = self.levels[place.level].as_mut()?;
-            let bag = &mut level.slots[place.slot];
+            let slot = &mut level.slots[place.slot];
             let is_fine = last <= now || place.level == 0;
-            if is_fine || !bag.is_more_than(FEW, &mut self.chunks, slab) {
+            if is_fine || !slot.is_more_than(FEW, &mut self.chunks, slab) {
                 return (min <= now).then_some(place);
             }
-            let bag = std::mem::take(bag);
-            self.spread(slab, bag, now);
+            let slot = std::mem::take(slot);
+            self.spread(slab, slot, now);
         }
     }
 
     /// Moves a stretch of the timers due at `now` from the wheel to `due`, unsorted; later stretches are due
     /// later. False if nothing is due.
     pub(super) fn expire<E>(&mut self, slab: &Slab<E>, now: u64, due: &mut Vec<Arming>) -> bool {
-        let Some(Place { level, slot }) = self.come_to(slab, now) else { return false };
+        let Some(SlotIndex { level, slot }) = self.come_to(slab, now) else { return false };
         let Some(level) = &mut self.levels[level] else { return false };
         level.slots[slot].pick(&mut self.chunks, slab, Some(now), due);
         true
@@ -152,10 +152,10 @@ impl Wheel {
 
     /// Called when time is in the middle of the first slot: moves the base there, and the slot's timers to the
     /// levels below, which are empty.
-    fn spread<E>(&mut self, slab: &Slab<E>, mut bag: Bag, now: u64) {
+    fn spread<E>(&mut self, slab: &Slab<E>, mut slot: Slot, now: u64) {
         self.base = now;
         let mut moving = std::mem::take(&mut self.moving);
-        while bag.pop_chunk(&mut self.chunks, &mut moving) {
+        while slot.pop_chunk(&mut self.chunks, &mut moving) {
             for arming in &moving {
                 self.insert(slab, *arming);
             }
@@ -169,6 +169,6 @@ impl Wheel {
 impl Wheel {
     /// Number of armings in each slot, including stale ones.
     pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Bag::len)
+        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Slot::len)
     }
 }

@@ -12,12 +12,12 @@ use crate::poller::Wake;
 use crate::sync::model_bounded;
 
 /// Stand-in for the poller that a loop waits on. Counts its wake-ups.
-pub(crate) struct Bell {
+pub(crate) struct WakeFlag {
     notify: Notify,
     calls: AtomicUsize,
 }
 
-impl Bell {
+impl WakeFlag {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { notify: Notify::new(), calls: AtomicUsize::new(0) })
     }
@@ -31,7 +31,7 @@ impl Bell {
     }
 }
 
-impl Wake for Bell {
+impl Wake for WakeFlag {
     fn wake(&self) {
         self.calls.fetch_add(1, Std::SeqCst);
         self.notify.notify();
@@ -42,8 +42,8 @@ impl Wake for Bell {
 #[test]
 fn loom_l08_no_wake_up_is_lost_and_each_announcement_is_answered_once() {
     model_bounded(4, || {
-        let bell = Bell::new();
-        let shared = Arc::new((AtomicU32::new(0), WakeUp::new(Waker::new(bell.clone()))));
+        let wake_flag = WakeFlag::new();
+        let shared = Arc::new((AtomicU32::new(0), WakeUp::new(Waker::new(wake_flag.clone()))));
         let producers: Vec<_> = (0..2)
             .map(|_| {
                 let shared = Arc::clone(&shared);
@@ -59,20 +59,20 @@ fn loom_l08_no_wake_up_is_lost_and_each_announcement_is_answered_once() {
             wake_up.announce();
             announced += 1;
             if news.load(Ordering::SeqCst) < 2 {
-                bell.wait();
+                wake_flag.wait();
             }
             wake_up.withdraw();
         }
         producers.into_iter().for_each(|producer| producer.join().unwrap());
-        assert!(bell.calls() <= announced);
+        assert!(wake_flag.calls() <= announced);
     });
 }
 
 #[test]
 fn loom_b08_a_loop_that_is_awake_is_not_woken() {
     loom::model(|| {
-        let bell = Bell::new();
-        let wake_up = Arc::new(WakeUp::new(Waker::new(bell.clone())));
+        let wake_flag = WakeFlag::new();
+        let wake_up = Arc::new(WakeUp::new(Waker::new(wake_flag.clone())));
         wake_up.announce();
         wake_up.withdraw();
         let producer = {
@@ -80,6 +80,6 @@ fn loom_b08_a_loop_that_is_awake_is_not_woken() {
             thread::spawn(move || wake_up.wake())
         };
         producer.join().unwrap();
-        assert_eq!(bell.calls(), 0);
+        assert_eq!(wake_flag.calls(), 0);
     });
 }

@@ -102,7 +102,7 @@ impl<R: Send + 'static> WorkPool<R> {
         // Create the pool first, so that its drop ends the workers already started if a later one cannot start.
         let mut pool = Self { shared: Arc::new(shared), threads: Vec::new(), workers };
         for worker in 0..workers {
-            let alive = Alive::new(&pool.shared);
+            let alive = AliveGuard::new(&pool.shared);
             let thread =
                 thread::Builder::new().name(format!("work-{worker}")).spawn(move || alive.0.work(worker));
             pool.threads.push(thread.map_err(|source| PoolError::Spawn { worker, source })?);
@@ -122,16 +122,16 @@ impl<R: Send + 'static> WorkPool<R> {
 }
 
 /// Counts a worker as alive until its thread ends, however that happens.
-struct Alive<R>(Arc<Shared<R>>);
+struct AliveGuard<R>(Arc<Shared<R>>);
 
-impl<R> Alive<R> {
+impl<R> AliveGuard<R> {
     fn new(shared: &Arc<Shared<R>>) -> Self {
         shared.lock().alive += 1;
         Self(Arc::clone(shared))
     }
 }
 
-impl<R> Drop for Alive<R> {
+impl<R> Drop for AliveGuard<R> {
     fn drop(&mut self) {
         self.0.lock().alive -= 1;
         self.0.ended.notify_all();
@@ -233,7 +233,7 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
         Shutdown { handed_back, unjoined }
     }
 
-    fn let_go(&mut self) {
+    fn detach(&mut self) {
         self.threads.clear();
     }
 }

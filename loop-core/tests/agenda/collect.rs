@@ -95,9 +95,10 @@ fn a06_a_worker_that_does_not_come_is_named_with_its_tasklet_and_the_others_go_o
     while agenda.statistics().tally.run < 10 {
         std::thread::yield_now();
     }
-    let failed = pick!(recorded.desk(), Event::GcRendezvous { arrived, expected, .. } => (arrived, expected));
+    let failed =
+        pick!(recorded.external(), Event::GcRendezvous { arrived, expected, .. } => (arrived, expected));
     assert_eq!(failed, [(u32::from(*arrived), 3)]);
-    late.let_go();
+    late.release();
     assert_eq!(handle.collect(FOREVER, || "all"), Ok("all"));
     finish(&mut agenda);
 }
@@ -109,17 +110,17 @@ fn a06_who_came_too_late_joins_no_later_collection_half_way() {
     for _ in 0..50 {
         let late = hold(&handle);
         assert!(matches!(handle.collect(Duration::ZERO, || ()), Err(CollectError::Late { .. })));
-        let (told, done) = channel();
+        let (reporter, done) = channel();
         let inside = Arc::new(AtomicU32::new(0));
         let (count, seen) = (Arc::clone(&inside), handle.clone());
         // Released while the next collection is being requested: the worker reaches that collection, or is
         // reached by it.
-        late.let_go();
+        late.release();
         let collect = move || {
             assert_eq!(states(&seen), [WorkerPhase::Gc; 2]);
             count.fetch_add(1, Ordering::SeqCst);
         };
-        handle.begin_collect(collect, move |result| told.send(result).unwrap()).unwrap();
+        handle.begin_collect(collect, move |result| reporter.send(result).unwrap()).unwrap();
         assert_eq!(next(&done), Ok(()));
         assert_eq!(inside.load(Ordering::SeqCst), 1);
     }
@@ -129,12 +130,12 @@ fn a06_who_came_too_late_joins_no_later_collection_half_way() {
 #[test]
 fn a06_a_long_tasklet_comes_at_its_own_safe_points_and_goes_on_where_it_was() {
     let mut agenda = Agenda::builder().workers(2).build().unwrap();
-    let (told, begun) = channel();
+    let (reporter, begun) = channel();
     let collected = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&collected);
     agenda
         .add(Tasklet::once("long", move |worker| -> Done {
-            told.send(())?;
+            reporter.send(())?;
             while !seen.load(Ordering::Acquire) {
                 worker.safe_point();
                 std::thread::yield_now();
@@ -152,26 +153,26 @@ fn a06_a_long_tasklet_comes_at_its_own_safe_points_and_goes_on_where_it_was() {
 #[test]
 fn a06_a_tasklet_collects_through_its_worker_and_never_waits_for_itself() {
     let mut agenda = Agenda::builder().workers(2).build().unwrap();
-    let (told, results) = channel();
+    let (reporter, results) = channel();
     let handle = agenda.handle();
     let collects = Tasklet::once("collects", move |worker| -> Done {
-        told.send(handle.collect(FOREVER, || 1))?;
-        told.send(worker.collect(FOREVER, || 2))?;
+        reporter.send(handle.collect(FOREVER, || 1))?;
+        reporter.send(worker.collect(FOREVER, || 2))?;
         Ok(())
     });
     agenda.add(collects).unwrap();
     assert_eq!(next(&results), Err(CollectError::OnWorker { agenda: "agenda".into() }));
     assert_eq!(next(&results), Ok(2));
     let late = hold(&agenda.handle());
-    let (told, results) = channel();
+    let (reporter, results) = channel();
     let gives_up = Tasklet::once("gives up", move |worker| -> Done {
-        told.send(worker.collect(Duration::from_millis(1), || ()))?;
+        reporter.send(worker.collect(Duration::from_millis(1), || ()))?;
         Ok(())
     });
     agenda.add(gives_up).unwrap();
     let Err(CollectError::Late { arrived: 1, missing, .. }) = next(&results) else { panic!("one is held") };
     assert_eq!(missing[0].worker, late.worker);
-    late.let_go();
+    late.release();
     finish(&mut agenda);
 }
 
@@ -179,24 +180,24 @@ fn a06_a_tasklet_collects_through_its_worker_and_never_waits_for_itself() {
 fn a06_one_collection_at_a_time_and_none_after_the_end() {
     let mut agenda = Agenda::builder().workers(1).build().unwrap();
     let (handle, held) = (agenda.handle(), hold(&agenda.handle()));
-    let (told, done) = channel();
-    let round = handle.begin_collect(|| (), move |result| told.send(result).unwrap()).unwrap();
+    let (reporter, done) = channel();
+    let round = handle.begin_collect(|| (), move |result| reporter.send(result).unwrap()).unwrap();
     assert!(matches!(handle.collect(FOREVER, || ()), Err(CollectError::Busy { .. })));
     assert!(handle.give_up(round));
     assert!(!handle.give_up(round), "it is over");
     assert!(matches!(next(&done), Err(CollectError::Late { arrived: 0, expected: 1, .. })));
-    let (told, done) = channel();
-    handle.begin_collect(|| (), move |result| told.send(result).unwrap()).unwrap();
+    let (reporter, done) = channel();
+    handle.begin_collect(|| (), move |result| reporter.send(result).unwrap()).unwrap();
     // The end of the agenda ends the wait for workers.
     let end = agenda.shutdown(Pending::HandBack, Some(Duration::ZERO));
     assert_eq!(end.unjoined.len(), 1);
     assert!(matches!(next(&done), Err(CollectError::Closed { .. })));
     assert!(matches!(handle.collect(FOREVER, || ()), Err(CollectError::Closed { .. })));
-    held.let_go();
+    held.release();
 }
 
 #[test]
-fn a06_a_collection_that_panics_is_told_and_all_go_on() {
+fn a06_a_collection_that_panics_is_reported_and_all_workers_resume() {
     let (mut agenda, ran) = (Agenda::builder().workers(2).build().unwrap(), Ran::default());
     let handle = agenda.handle();
     let panicked = handle.collect(FOREVER, || panic!("a dangling reference")).unwrap_err();
@@ -214,7 +215,7 @@ fn a06_collections_under_load_end_one_way_or_the_other() {
     let handle = agenda.handle();
     let churn = Tasklet::repeat("churns", |worker| {
         worker.safe_point();
-        Ok::<_, std::fmt::Error>(if worker.about().runs < 2_000 { Next::Again } else { Next::Done })
+        Ok::<_, std::fmt::Error>(if worker.info().runs < 2_000 { Next::Again } else { Next::Done })
     });
     agenda.add(churn).unwrap();
     let askers: Vec<_> = (0..2)

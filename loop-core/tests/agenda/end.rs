@@ -38,7 +38,7 @@ fn a05_a_shutdown_hands_back_what_waits_oldest_first() {
     assert_eq!(end.unjoined.len(), 1);
     assert_eq!(&*end.unjoined[0].tasklet.as_ref().unwrap().label, "held");
     assert!(agenda.statistics().pending.iter().all(|(label, _)| &**label == "held"));
-    held.let_go();
+    held.release();
     let end = agenda.shutdown(Pending::HandBack, Some(FOREVER));
     assert!(end.unjoined.is_empty());
     assert!(agenda.statistics().pending.is_empty());
@@ -52,18 +52,18 @@ fn a05_what_could_not_be_finished_in_time_comes_back() {
     let end = agenda.shutdown(Pending::Finish, Some(Duration::from_millis(1)));
     assert_eq!(end.handed_back.iter().map(Tasklet::label).collect::<Vec<_>>(), ["waits"]);
     assert_eq!(end.unjoined[0].worker, held.worker);
-    held.let_go();
+    held.release();
 }
 
 #[test]
 fn a05_who_asks_to_run_again_at_the_end_comes_back_and_tasklets_add_no_more() {
     let mut agenda = Agenda::builder().workers(2).build().unwrap();
-    let (told, results) = channel();
+    let (reporter, results) = channel();
     agenda
         .add(Tasklet::repeat("for ever", move |worker| {
             if worker.is_closing() {
                 let refused = worker.add(Tasklet::once("more", |_| -> Done { Ok(()) })).is_err();
-                told.send(refused).unwrap();
+                reporter.send(refused).unwrap();
             }
             Ok::<_, std::fmt::Error>(Next::Again)
         }))
@@ -116,14 +116,14 @@ fn a05_dropping_an_agenda_does_not_hang_wherever_it_is_dropped() {
     let agenda = Agenda::builder().workers(2).drop_wait(Duration::ZERO).build().unwrap();
     let held = hold(&agenda.handle());
     drop(agenda);
-    held.let_go();
+    held.release();
     // The agenda is dropped on its own worker.
     let agenda = Agenda::builder().workers(1).build().unwrap();
-    let (handle, (told, dropped)) = (agenda.handle(), channel());
+    let (handle, (reporter, dropped)) = (agenda.handle(), channel());
     handle
         .add(Tasklet::once("drops it", move |_| {
             drop(agenda);
-            told.send(())
+            reporter.send(())
         }))
         .unwrap();
     next(&dropped);

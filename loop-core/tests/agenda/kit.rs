@@ -23,7 +23,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn let_go(self) {
+    pub(crate) fn release(self) {
         self.go.send(()).unwrap();
     }
 }
@@ -74,13 +74,13 @@ pub(crate) fn finish(agenda: &mut Agenda) {
 
 /// The events recorded by an agenda and by each of its workers.
 pub(crate) struct Recorded {
-    desk: Capture,
+    external: Capture,
     workers: Vec<Capture>,
 }
 
 /// A recorded agenda, with a nanosecond clock.
 pub(crate) fn recorded(workers: u16) -> (AgendaBuilder, Recorded) {
-    let (desk_recorder, desk) = Recorder::capture();
+    let (external_recorder, external) = Recorder::capture();
     let (recorders, captures): (Vec<_>, Vec<_>) = (0..workers).map(|_| Recorder::capture()).unzip();
     let recorders = Mutex::new(recorders.into_iter().map(Some).collect::<Vec<_>>());
     let take = move |worker: u16| {
@@ -89,9 +89,9 @@ pub(crate) fn recorded(workers: u16) -> (AgendaBuilder, Recorded) {
     let builder = Agenda::builder()
         .workers(workers)
         .clock(SystemClock::with_unit(TickUnit::Monotonic))
-        .recorder(desk_recorder)
+        .recorder(external_recorder)
         .worker_recorders(Box::new(take));
-    (builder, Recorded { desk, workers: captures })
+    (builder, Recorded { external, workers: captures })
 }
 
 fn events(capture: &Capture) -> Vec<Event<Ticks>> {
@@ -99,8 +99,8 @@ fn events(capture: &Capture) -> Vec<Event<Ticks>> {
 }
 
 impl Recorded {
-    pub(crate) fn desk(&self) -> Vec<Event<Ticks>> {
-        events(&self.desk)
+    pub(crate) fn external(&self) -> Vec<Event<Ticks>> {
+        events(&self.external)
     }
 
     pub(crate) fn worker(&self, worker: u16) -> Vec<Event<Ticks>> {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 
-use loop_core::agenda::{Agenda, Failure, Priority, Tasklet};
+use loop_core::agenda::{Agenda, Priority, Tasklet, TaskletFailure};
 use loop_core::work_pool::Pending as PendingTasklets;
 use loop_core::{Builtin, EventLoop, Pending};
 use loop_probes::event::{Event, RefKind, StopReason};
@@ -26,7 +26,7 @@ fn a09_a_tasklet_posts_to_the_loop_and_the_loop_adds_to_the_agenda() {
     let (mut event_loop, mut agenda) = attached(2);
     let log = Rc::new(RefCell::new(Vec::new()));
     let (handle, tasklets) = (event_loop.handle(), agenda.handle());
-    let (told, results) = channel();
+    let (reporter, results) = channel();
     // loop -> agenda -> loop -> agenda -> loop.
     event_loop.post(Builtin::once("asks", move |_| {
         let again = tasklets.clone();
@@ -34,7 +34,7 @@ fn a09_a_tasklet_posts_to_the_loop_and_the_loop_adds_to_the_agenda() {
             let answer = handle.clone();
             let back = Builtin::remote("answered", move |_| {
                 let second = Tasklet::once("second", move |_| {
-                    let done = Builtin::remote("done", move |_| told.send("done").unwrap());
+                    let done = Builtin::remote("done", move |_| reporter.send("done").unwrap());
                     answer.post(done).map_err(|closed| closed.to_string())
                 });
                 again.add(second).unwrap();
@@ -60,7 +60,7 @@ fn a09_tasklets_that_wait_or_run_keep_the_loop_alive_and_are_listed_by_name() {
     assert!(event_loop.is_alive());
     let pending = |name: &str, count| Pending { what: RefKind::Agenda, name: name.into(), count };
     assert_eq!(event_loop.pending(), [pending("held", 1), pending("index page", 2), pending("thumbnail", 1)]);
-    held.let_go();
+    held.release();
     assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
     assert!(event_loop.pending().is_empty());
     assert_eq!(agenda.statistics().tally.run, 4);
@@ -72,7 +72,7 @@ fn a09_the_last_tasklet_ends_the_wait_of_a_loop_that_has_nothing_else() {
     for _ in 0..50 {
         let (mut event_loop, mut agenda) = attached(2);
         let held = hold(&agenda.handle());
-        let release = std::thread::spawn(move || held.let_go());
+        let release = std::thread::spawn(move || held.release());
         assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
         release.join().unwrap();
         assert_eq!(agenda.statistics().tally.run, 1);
@@ -87,7 +87,7 @@ fn a09_a_run_of_tasklets_does_not_turn_the_loop_once_for_each() {
     for _ in 0..5_000 {
         agenda.add(Tasklet::once("small", |_| -> Done { Ok(()) })).unwrap();
     }
-    held.let_go();
+    held.release();
     assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
     assert_eq!(agenda.statistics().tally.run, 5_001);
     assert!(event_loop.metrics().ticks < 10, "{:?}", event_loop.metrics());
@@ -101,7 +101,7 @@ fn a09_what_keeps_the_loop_alive_is_recorded() {
     let mut agenda = Agenda::builder().workers(1).attach(&event_loop.handle()).build().unwrap();
     let held = hold(&agenda.handle());
     event_loop.tick();
-    held.let_go();
+    held.release();
     event_loop.run().unwrap();
     let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
     let refs = pick!(events, Event::RefChanged { what: RefKind::Agenda, delta, alive } => (delta, alive));
@@ -112,13 +112,13 @@ fn a09_what_keeps_the_loop_alive_is_recorded() {
 #[test]
 fn a04a_a_failure_is_a_task_of_the_owners_choice_on_the_owners_loop() {
     let (mut event_loop, mut agenda) = attached(2);
-    let (handle, (told, failures)) = (event_loop.handle(), channel());
+    let (handle, (reporter, failures)) = (event_loop.handle(), channel());
     for (label, priority) in [("fails", Priority::High), ("panics", Priority::Low)] {
-        let told = told.clone();
-        let report = move |failure: Failure| {
+        let reporter = reporter.clone();
+        let report = move |failure: TaskletFailure| {
             Builtin::remote("failed", move |cx| {
                 cx.fail(&failure);
-                told.send(failure.about.label).unwrap();
+                reporter.send(failure.info.label).unwrap();
             })
         };
         let tasklet =
@@ -126,16 +126,16 @@ fn a04a_a_failure_is_a_task_of_the_owners_choice_on_the_owners_loop() {
         agenda.add(tasklet.priority(priority).owner(&handle, report)).unwrap();
     }
     event_loop.run().unwrap();
-    let mut heard: Vec<_> = failures.try_iter().collect();
-    heard.sort_unstable();
-    assert_eq!(heard, ["fails", "panics"]);
-    assert_eq!(agenda.statistics().unheard, 0);
+    let mut was_reported: Vec<_> = failures.try_iter().collect();
+    was_reported.sort_unstable();
+    assert_eq!(was_reported, ["fails", "panics"]);
+    assert_eq!(agenda.statistics().unreported, 0);
     // If the owner's loop has ended, the failure is recorded and counted like one without an owner.
     drop(event_loop);
     let orphan = Tasklet::once("fails", |_| Err("nobody is there"));
     agenda.add(orphan.owner(&handle, |_| Builtin::remote("failed", |_| unreachable!()))).unwrap();
     finish(&mut agenda);
-    assert_eq!(agenda.statistics().unheard, 1);
+    assert_eq!(agenda.statistics().unreported, 1);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a09_what_a_shutdown_hands_back_keeps_no_loop_alive() {
     event_loop.tick();
     let end = agenda.shutdown(PendingTasklets::HandBack, Some(std::time::Duration::ZERO));
     assert_eq!(end.handed_back.len(), 1);
-    held.let_go();
+    held.release();
     assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
     let end = agenda.shutdown(PendingTasklets::HandBack, Some(FOREVER));
     assert!(end.unjoined.is_empty());

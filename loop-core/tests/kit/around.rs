@@ -15,7 +15,7 @@ pub(crate) enum Moment {
 }
 
 /// A poller that wraps another.
-pub(crate) struct Around<P, H> {
+pub(crate) struct HookedPoller<P, H> {
     inner: P,
     /// Called with the timeout of the wait.
     hook: H,
@@ -24,7 +24,7 @@ pub(crate) struct Around<P, H> {
     pub(crate) wakes_for_signals: bool,
 }
 
-impl<P: Poller, H: FnMut(Moment, Option<Duration>)> Around<P, H> {
+impl<P: Poller, H: FnMut(Moment, Option<Duration>)> HookedPoller<P, H> {
     pub(crate) fn new(inner: P, hook: H) -> Self {
         Self { inner, hook, wakes: Arc::default(), wakes_for_signals: false }
     }
@@ -39,7 +39,7 @@ impl Wake for Counted {
     }
 }
 
-impl<P: Poller, H: FnMut(Moment, Option<Duration>)> Poller for Around<P, H> {
+impl<P: Poller, H: FnMut(Moment, Option<Duration>)> Poller for HookedPoller<P, H> {
     fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
         self.inner.add(source, interest, key)
     }

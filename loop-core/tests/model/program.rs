@@ -27,7 +27,7 @@ pub(super) struct Program {
     /// The callback of each source.
     pub(super) sources: [Node; SOURCES],
     /// External events, by milliseconds since the start.
-    pub(super) world: Vec<(u64, Happening)>,
+    pub(super) world: Vec<(u64, ExternalEvent)>,
 }
 
 /// A callback. Its name goes into the log.
@@ -64,7 +64,7 @@ pub(super) enum Act {
     Release,
     ReleaseLater,
     /// The external event happens during the loop's next poll.
-    World(Happening),
+    World(ExternalEvent),
     Works(u64),
     Reload,
     Stop,
@@ -72,7 +72,7 @@ pub(super) enum Act {
 
 /// An external event.
 #[derive(Clone, Debug)]
-pub(super) enum Happening {
+pub(super) enum ExternalEvent {
     /// Another thread posts.
     Post(Node),
     /// A signal arrives.
@@ -116,7 +116,7 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
         1 => Just(Act::Hold),
         1 => Just(Act::Release),
         1 => Just(Act::ReleaseLater),
-        3 => happening(depth).prop_map(Act::World),
+        3 => external_event(depth).prop_map(Act::World),
         4 => (0..8_u64).prop_map(Act::Works),
         1 => Just(Act::Reload),
         1 => Just(Act::Stop),
@@ -124,20 +124,20 @@ fn act(depth: u32) -> BoxedStrategy<Act> {
     .boxed()
 }
 
-fn happening(depth: u32) -> BoxedStrategy<Happening> {
+fn external_event(depth: u32) -> BoxedStrategy<ExternalEvent> {
     prop_oneof![
-        4 => node(depth).prop_map(Happening::Post),
-        3 => (0..SIGNALS.len()).prop_map(Happening::Signal),
-        4 => (0..SOURCES, any::<bool>()).prop_map(|(source, writes)| Happening::Ready(source, writes)),
-        1 => any::<bool>().prop_map(Happening::Hold),
-        1 => Just(Happening::Stop),
+        4 => node(depth).prop_map(ExternalEvent::Post),
+        3 => (0..SIGNALS.len()).prop_map(ExternalEvent::Signal),
+        4 => (0..SOURCES, any::<bool>()).prop_map(|(source, writes)| ExternalEvent::Ready(source, writes)),
+        1 => any::<bool>().prop_map(ExternalEvent::Hold),
+        1 => Just(ExternalEvent::Stop),
     ]
     .boxed()
 }
 
 /// An arbitrary program.
 pub(super) fn any_program() -> BoxedStrategy<Program> {
-    let world = prop::collection::vec((0..40_u64, happening(2)), 0..8);
+    let world = prop::collection::vec((0..40_u64, external_event(2)), 0..8);
     let start = prop::collection::vec(node(3), 1..4);
     (any::<bool>(), start, [node(2), node(2)], [node(2), node(2)], world)
         .prop_map(|(recorded, start, handlers, sources, world)| Program {

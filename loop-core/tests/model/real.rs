@@ -11,7 +11,7 @@ use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::{IoSource, TaskId, Ticks};
 use loop_probes::recorder::{Capture, Recorder};
 
-use super::program::{Act, HANDLED, HAPPENINGS_MAX, Happening, Node, Program, SIGNALS, pick};
+use super::program::{Act, ExternalEvent, HANDLED, HAPPENINGS_MAX, Node, Program, SIGNALS, pick};
 use super::reference::Ended;
 use crate::kit::ms;
 
@@ -72,7 +72,7 @@ struct Real {
     timers: Rc<RefCell<Vec<Timer>>>,
     immediates: Rc<RefCell<Vec<TaskId>>>,
     sources: Rc<[(IoSource, std::sync::Arc<SimSource>)]>,
-    brought_about: Rc<Cell<u32>>,
+    caused_count: Rc<Cell<u32>>,
     handle: Handle<Call>,
     sim: Sim,
 }
@@ -136,9 +136,9 @@ impl Real {
             Act::Hold => cx.hold("program"),
             Act::Release => cx.release("program"),
             Act::ReleaseLater => cx.release_later("program"),
-            Act::World(happening) if self.brought_about.get() < HAPPENINGS_MAX => {
-                self.brought_about.set(self.brought_about.get() + 1);
-                self.plan(self.sim.elapsed().as_millis() as u64, happening);
+            Act::World(external_event) if self.caused_count.get() < HAPPENINGS_MAX => {
+                self.caused_count.set(self.caused_count.get() + 1);
+                self.plan(self.sim.elapsed().as_millis() as u64, external_event);
             }
             Act::World(_) => {}
             Act::Works(took) => self.sim.advance(ms(*took)),
@@ -147,21 +147,21 @@ impl Real {
         }
     }
 
-    fn plan(&self, at: u64, happening: &Happening) {
+    fn plan(&self, at: u64, external_event: &ExternalEvent) {
         let handle = self.handle.clone();
-        match happening {
-            Happening::Post(node) => {
+        match external_event {
+            ExternalEvent::Post(node) => {
                 let node = node.clone();
                 self.sim.at(ms(at), move || handle.post(node).unwrap());
             }
-            Happening::Signal(signal) => self.sim.signal_at(ms(at), SIGNALS[*signal]),
-            Happening::Ready(source, writes) => {
+            ExternalEvent::Signal(signal) => self.sim.signal_at(ms(at), SIGNALS[*signal]),
+            ExternalEvent::Ready(source, writes) => {
                 let readiness = if *writes { Readiness::WRITABLE } else { Readiness::READABLE };
                 self.sim.ready_at(ms(at), &self.sources[*source].1, readiness);
             }
-            Happening::Hold(true) => self.sim.at(ms(at), move || handle.hold()),
-            Happening::Hold(false) => self.sim.at(ms(at), move || handle.release()),
-            Happening::Stop => self.sim.at(ms(at), move || handle.stop()),
+            ExternalEvent::Hold(true) => self.sim.at(ms(at), move || handle.hold()),
+            ExternalEvent::Hold(false) => self.sim.at(ms(at), move || handle.release()),
+            ExternalEvent::Stop => self.sim.at(ms(at), move || handle.stop()),
         }
     }
 }
@@ -199,7 +199,7 @@ impl Running {
             timers: Rc::default(),
             immediates: Rc::default(),
             sources,
-            brought_about: Rc::default(),
+            caused_count: Rc::default(),
             handle,
             sim,
         };
@@ -207,8 +207,8 @@ impl Running {
         for node in &program.start {
             event_loop.post(Call::Once(node.clone()));
         }
-        for (at, happening) in &program.world {
-            real.plan(*at, happening);
+        for (at, external_event) in &program.world {
+            real.plan(*at, external_event);
         }
         Self { event_loop, real, capture }
     }

@@ -12,7 +12,7 @@ use loop_core::policy::{DrainRule, ExitRule, PollRule, SignalRule, SourceRule, T
 
 use order::Does;
 
-use super::program::{HANDLED, Happening, Node, Program, SOURCES};
+use super::program::{ExternalEvent, HANDLED, Node, Program, SOURCES};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ struct Source {
 }
 
 enum World {
-    Happens(Happening),
+    Happens(ExternalEvent),
     JobEnds(Node),
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Model {
     armings: u64,
     sources: Vec<Source>,
     /// Sources that the last poll reported as ready.
-    told: Vec<usize>,
+    reported: Vec<usize>,
     calls: u64,
     handlers: [Node; HANDLED],
     signals: VecDeque<usize>,
@@ -110,9 +110,9 @@ pub(super) struct Model {
     /// A callback reloaded, and what it left behind has not been drained yet.
     owes_drain: bool,
     world: BTreeMap<(u64, u64), World>,
-    happenings: u64,
+    external_events: u64,
     /// The number of those that callbacks caused.
-    brought_about: u32,
+    caused_count: u32,
 }
 
 impl Model {
@@ -141,7 +141,7 @@ impl Model {
             timers: Vec::new(),
             armings: 0,
             sources: (0..SOURCES).map(|place| source(&program.sources[place], place)).collect(),
-            told: Vec::new(),
+            reported: Vec::new(),
             calls: SOURCES as u64,
             handlers: program.handlers.clone(),
             signals: VecDeque::new(),
@@ -159,19 +159,19 @@ impl Model {
             reload: false,
             owes_drain: false,
             world: BTreeMap::new(),
-            happenings: 0,
-            brought_about: 0,
+            external_events: 0,
+            caused_count: 0,
             policy,
         };
-        for (at, happening) in &program.world {
-            model.plan(*at, World::Happens(happening.clone()));
+        for (at, external_event) in &program.world {
+            model.plan(*at, World::Happens(external_event.clone()));
         }
         model
     }
 
     fn plan(&mut self, at: u64, what: World) {
-        self.happenings += 1;
-        self.world.insert((at, self.happenings), what);
+        self.external_events += 1;
+        self.world.insert((at, self.external_events), what);
     }
 
     /// Milliseconds since the start of the world.
@@ -195,8 +195,8 @@ impl Model {
     }
 
     fn has_news(&self) -> bool {
-        let came = !self.posted.is_empty() || !self.signals.is_empty();
-        came || self.held_outside != 0 || self.stop_outside || self.woken
+        let has_arrivals = !self.posted.is_empty() || !self.signals.is_empty();
+        has_arrivals || self.held_outside != 0 || self.stop_outside || self.woken
     }
 
     pub(super) fn run(&mut self) -> Ended {
@@ -266,10 +266,10 @@ impl Model {
     }
 
     fn take_posted(&mut self) {
-        let puts_aside = order::of(&self.policy.name).contains(&Does::Finished);
+        let sets_aside = order::of(&self.policy.name).contains(&Does::Finished);
         self.looks |= std::mem::take(&mut self.woken);
         for entry in std::mem::take(&mut self.posted) {
-            if entry.job && puts_aside {
+            if entry.job && sets_aside {
                 self.finished.push_back(entry.node);
             } else {
                 self.tasks.push_back(entry);
@@ -358,7 +358,7 @@ impl Model {
                 woken |= self.happen(what);
             }
             let ready = self.sources.iter().any(|source| source.registered && source.ready != [false; 2]);
-            self.told = (0..SOURCES).filter(|source| self.sources[*source].ready != [false; 2]).collect();
+            self.reported = (0..SOURCES).filter(|source| self.sources[*source].ready != [false; 2]).collect();
             if woken || ready || deadline.is_some_and(|deadline| deadline <= self.now) {
                 self.reading = Some(self.now);
                 return true;
@@ -373,24 +373,24 @@ impl Model {
     fn happen(&mut self, what: World) -> bool {
         match what {
             World::JobEnds(node) => self.posted.push_back(Entry { node, job: true }),
-            World::Happens(Happening::Post(node)) => self.posted.push_back(Entry { node, job: false }),
-            World::Happens(Happening::Signal(signal)) => self.signals.push_back(signal),
-            World::Happens(Happening::Ready(source, writes)) => {
+            World::Happens(ExternalEvent::Post(node)) => self.posted.push_back(Entry { node, job: false }),
+            World::Happens(ExternalEvent::Signal(signal)) => self.signals.push_back(signal),
+            World::Happens(ExternalEvent::Ready(source, writes)) => {
                 self.sources[source].ready[usize::from(writes)] = true;
                 return false;
             }
-            World::Happens(Happening::Hold(on)) => {
+            World::Happens(ExternalEvent::Hold(on)) => {
                 self.held_outside += if on { 1 } else { -1 };
                 self.woken = true;
             }
-            World::Happens(Happening::Stop) => (self.stop_outside, self.woken) = (true, true),
+            World::Happens(ExternalEvent::Stop) => (self.stop_outside, self.woken) = (true, true),
         }
         true
     }
 
     fn call_sources(&mut self) {
         // Each call handles both directions, or one, depending on the policy. The rest waits for the next poll.
-        let ready = std::mem::take(&mut self.told);
+        let ready = std::mem::take(&mut self.reported);
         if self.policy.sources == SourceRule::OnePerTurn {
             let directions = ready.iter().flat_map(|source| [(*source, 0), (*source, 1)]);
             let waiting = directions.filter(|(source, way)| {

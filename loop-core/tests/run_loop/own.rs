@@ -55,7 +55,7 @@ fn ends(host: &EventLoop<Builtin>, ran: &Rc<Cell<u32>>) -> Builtin {
 }
 
 #[test]
-fn r01_a_pump_waits_for_the_second_loop_and_no_longer_than_it_was_told() {
+fn r01_a_pump_waits_for_the_second_loop_and_no_longer_than_its_timeout() {
     let start = monotonic_now();
     // Not due yet, even on the slowest machine.
     let inner = inner(|cx| {

@@ -44,7 +44,7 @@ fn starting(queue: &ProcessQueue, at_once: usize, ends: usize) -> (Commanded, En
 }
 
 #[test]
-fn a02_p_starts_the_next_process_and_its_end_is_told_on_the_loop() {
+fn a02_p_starts_the_next_process_and_its_end_is_reported_on_the_loop() {
     let queue = ProcessQueue::new();
     queue.add(shell("exit 3"));
     queue.add(shell("kill -9 $$"));
@@ -102,7 +102,7 @@ fn a02_one_at_a_time_keeps_the_order_of_the_queue() {
 }
 
 #[test]
-fn a02_what_cannot_be_started_is_told_and_an_empty_queue_is_an_error_of_the_command() {
+fn a02_a_process_that_cannot_start_is_reported_and_an_empty_queue_is_a_command_error() {
     let queue = ProcessQueue::new();
     queue.add(Process::new("/nonexistent/program"));
     let (mut world, ended) = starting(&queue, 1, 1);
@@ -127,9 +127,9 @@ fn a02_a_process_that_runs_keeps_the_loop_alive_and_is_in_the_report() {
     let seen = Rc::new(RefCell::new(None));
     let (report, processes) = (Rc::clone(&seen), queue.clone());
     let mut world = commanded(move |pipe| {
-        pipe.processes(processes, 1, |_, _| ()).on_dump(move |cx, told| {
-            let kept = told.pending.iter().any(|pending| pending.name == "process" && pending.count == 1);
-            *report.borrow_mut() = Some((told.running.clone(), told.waiting, kept));
+        pipe.processes(processes, 1, |_, _| ()).on_dump(move |cx, dump| {
+            let kept = dump.pending.iter().any(|pending| pending.name == "process" && pending.count == 1);
+            *report.borrow_mut() = Some((dump.running.clone(), dump.waiting, kept));
             drop(feed.take());
             cx.release("test");
         })

@@ -236,12 +236,12 @@ fn a03_one_call_sets_up_loop_agenda_commands_and_policy() {
         let mut main = main.unwrap();
         assert_eq!(main.event_loop().policy().name, "agenda");
         assert_eq!(main.agenda().workers(), 3);
-        let (told, heard) = std::sync::mpsc::channel();
+        let (reporter, heard) = std::sync::mpsc::channel();
         let handle = main.event_loop().handle();
         let commands = Arc::new(main.commands().clone());
         let tasklet = Tasklet::once("posts", move |_| {
             let done = Builtin::remote("done", move |_| {
-                told.send(()).unwrap();
+                reporter.send(()).unwrap();
                 commands.send(Command::Quit).unwrap();
             });
             handle.post(done).map_err(|closed| closed.to_string())

@@ -31,7 +31,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::clock::Clock;
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
-use crate::recorder::{Pen, Recorder};
+use crate::recorder::{Recorder, RingWriter};
 use crate::session::{Handle, Session};
 
 /// Capacity, in records, of a ring that a thread gets only because it traces.
@@ -47,7 +47,7 @@ thread_local! {
 /// One thread's state for one session.
 #[derive(Debug)]
 struct ThreadRing {
-    pen: Arc<Pen>,
+    pen: Arc<RingWriter>,
     /// The recorder of a ring that the thread has only because it traces: dropped with the thread. It does not
     /// keep the session from ending.
     _own: Option<Recorder>,
@@ -56,7 +56,7 @@ struct ThreadRing {
 }
 
 /// Sends the calling thread's spans and events to the ring of `pen`.
-pub(crate) fn adopt(pen: &Arc<Pen>) {
+pub(crate) fn adopt(pen: &Arc<RingWriter>) {
     with_thread(|rings| {
         rings.retain(|ring| ring.is_in_use() && !ring.pen.is_sibling(pen));
         rings.push(ThreadRing::new(Arc::clone(pen), None));
@@ -73,7 +73,7 @@ fn with_thread(work: impl FnOnce(&mut Vec<ThreadRing>)) {
 }
 
 impl ThreadRing {
-    fn new(pen: Arc<Pen>, own: Option<Recorder>) -> Self {
+    fn new(pen: Arc<RingWriter>, own: Option<Recorder>) -> Self {
         Self { pen, _own: own, labels: HashMap::new(), entered: Vec::with_capacity(DEPTH_MAX) }
     }
 

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_majority_nothing_is_settled() {
+    fn anchors_without_a_majority_decide_nothing() {
         // What a header alone has.
         let header = [at(9 * SECOND), at(9 * SECOND + SECOND / 1_000), at(11 * SECOND)];
         assert!(settled(&header, None));
@@ -255,9 +255,9 @@ mod tests {
     }
 
     /// `anchors`, where the machine slept for an hour at 10 s, while the record clock went on or stood still.
-    fn around_a_sleep(goes_on: bool) -> (Vec<Anchor>, Sleep) {
+    fn anchors_with_sleep(keeps_counting: bool) -> (Vec<Anchor>, Sleep) {
         let hour = 3_600 * SECOND;
-        let later = if goes_on { 3 * hour } else { 0 };
+        let later = if keeps_counting { 3 * hour } else { 0 };
         let mut all = anchors();
         all.iter_mut().filter(|one| one.monotonic.0 > 10 * SECOND).for_each(|one| one.ticks.0 += later);
         let [alive, end] = [9_990, 10_040].map(|ms| Ticks(3 * ms * SECOND / 1_000));
@@ -266,18 +266,21 @@ mod tests {
 
     #[test]
     fn a_machine_that_slept_is_no_contradiction() {
-        for goes_on in [true, false] {
-            let (mut all, sleep) = around_a_sleep(goes_on);
+        for keeps_counting in [true, false] {
+            let (mut all, sleep) = anchors_with_sleep(keeps_counting);
             // Taken just after the machine woke up, before that was noticed.
             let unclear = Anchor { ticks: Ticks(sleep.end.0 - 3_000), ..at(10 * SECOND + 39_999_000) };
             all.push(unclear);
             let agreement = Agreement::of(TickUnit::Tsc, &all, None, vec![sleep]);
-            assert_eq!((agreement.contradicting, agreement.error_ns), (0, 0), "{goes_on}");
-            assert_eq!(agreement.sleeps.is_empty(), !goes_on);
+            assert_eq!((agreement.contradicting, agreement.error_ns), (0, 0), "{keeps_counting}");
+            assert_eq!(agreement.sleeps.is_empty(), !keeps_counting);
             let mut map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreement);
             for anchor in &all {
                 let time = map.peek(anchor.ticks);
-                assert!(time.0.abs_diff(anchor.monotonic.0) <= 10_000, "{goes_on}: {anchor:?} {time:?}");
+                assert!(
+                    time.0.abs_diff(anchor.monotonic.0) <= 10_000,
+                    "{keeps_counting}: {anchor:?} {time:?}"
+                );
             }
             // Nothing ran while it slept.
             let asleep = map.peek(Ticks(sleep.alive.0.midpoint(sleep.end.0)));
@@ -286,13 +289,13 @@ mod tests {
                 ticks: Ticks(sleep.end.0 + 9 * SECOND),
                 ..at(10 * SECOND + 40_000_000 + 3 * SECOND)
             };
-            assert!(map.steer(next) && map.faults().count == 0, "{goes_on}");
+            assert!(map.add_anchor(next) && map.faults().count == 0, "{keeps_counting}");
         }
     }
 
     #[test]
     fn a_sleep_explains_no_other_contradiction() {
-        let (all, sleep) = around_a_sleep(true);
+        let (all, sleep) = anchors_with_sleep(true);
         let error_ns =
             |anchors: &[Anchor], sleep| Agreement::of(TickUnit::Tsc, anchors, None, vec![sleep]).error_ns;
         assert_eq!(error_ns(&all, sleep), 0);

@@ -57,9 +57,9 @@ impl Sleeps {
         all.sort_by_key(|sleep| sleep.end);
         let mut last = Ticks(0);
         all.retain(|sleep| {
-            let is_apart = sleep.alive >= last;
-            last = if is_apart { sleep.end } else { last };
-            is_apart
+            let is_separate = sleep.alive >= last;
+            last = if is_separate { sleep.end } else { last };
+            is_separate
         });
         all.drain(..all.len().saturating_sub(SLEEPS_MAX));
         let mut sum_ns = 0u64;

@@ -44,7 +44,7 @@ proptest! {
                 said.push((ticks, map.convert(Ticks(ticks)).0));
             }
             let ticks = base + truth.hz;
-            let _accepted = map.steer(anchor(ticks, truth.ns(ticks) + noise));
+            let _accepted = map.add_anchor(anchor(ticks, truth.ns(ticks) + noise));
             // Continuous where the pieces meet: one more tick adds at most its own length (and a rounding
             // error).
             for (ticks, _) in said.iter().rev().take(5) {
@@ -68,7 +68,7 @@ proptest! {
         for seconds in 1..=20 {
             let ticks = seconds * truth.hz;
             let _said = map.convert(Ticks(ticks));
-            prop_assert!(map.steer(anchor(ticks, truth.ns(ticks))));
+            prop_assert!(map.add_anchor(anchor(ticks, truth.ns(ticks))));
         }
         let ticks = 20 * truth.hz + truth.hz / 2;
         let error_ns = map.peek(Ticks(ticks)).0.abs_diff(truth.ns(ticks));
@@ -92,7 +92,7 @@ proptest! {
         let mut last = (ticks, map.convert(Ticks(ticks)));
         for anchor in later {
             let faults = map.faults();
-            let _accepted = map.steer(*anchor);
+            let _accepted = map.add_anchor(*anchor);
             if map.faults() == faults {
                 prop_assert_eq!(map.peek(Ticks(last.0)), last.1);
             }
@@ -107,16 +107,16 @@ proptest! {
 #[test]
 fn monotonic_ticks_are_the_time() {
     let mut map = ClockMap::new(TickUnit::Monotonic, &[anchor(7, 9)]);
-    assert!(map.steer(anchor(100, 500)));
+    assert!(map.add_anchor(anchor(100, 500)));
     assert_eq!(map.convert(Ticks(123)), Timestamp(123));
 }
 
 #[test]
 fn an_anchor_from_another_world_is_refused() {
     let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
-    assert!(!map.steer(anchor(2 * SECOND_NS, 9 * SECOND_NS)));
-    assert!(!map.steer(anchor(SECOND_NS / 2, SECOND_NS / 2)));
-    assert!(map.steer(anchor(2 * SECOND_NS, 2 * SECOND_NS + 1000)));
+    assert!(!map.add_anchor(anchor(2 * SECOND_NS, 9 * SECOND_NS)));
+    assert!(!map.add_anchor(anchor(SECOND_NS / 2, SECOND_NS / 2)));
+    assert!(map.add_anchor(anchor(2 * SECOND_NS, 2 * SECOND_NS + 1000)));
 }
 
 /// A clock of one tick per nanosecond that does what a record clock must not: after ten seconds it continues
@@ -135,7 +135,7 @@ fn unsteady(jump: impl Fn(u64) -> u64, percent: u64) -> (ClockMap, Vec<(u64, u64
         }
         // Anchors wobble a little, like real ones.
         let ns = (second + 1) * SECOND_NS;
-        let _accepted = map.steer(anchor(ticks_at(ns), ns + second % 3 * 100));
+        let _accepted = map.add_anchor(anchor(ticks_at(ns), ns + second % 3 * 100));
     }
     (map, said)
 }
@@ -169,7 +169,7 @@ fn one_damaged_anchor_is_no_change_of_the_clock() {
     let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
     for second in 2..20 {
         let wrong = if second % 5 == 0 { 700_000_000 } else { 0 };
-        assert_eq!(map.steer(anchor(second * SECOND_NS, second * SECOND_NS - wrong)), wrong == 0);
+        assert_eq!(map.add_anchor(anchor(second * SECOND_NS, second * SECOND_NS - wrong)), wrong == 0);
     }
     assert_eq!(map.faults(), ClockFaults::default());
 }
@@ -179,7 +179,7 @@ fn half_an_hour_of_anchors_takes_bounded_memory() {
     let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 0), anchor(SECOND_NS, SECOND_NS)]);
     for second in 2..3_600 {
         let _said = map.convert(Ticks(second * SECOND_NS));
-        assert!(map.steer(anchor(second * SECOND_NS, second * SECOND_NS + second % 3)));
+        assert!(map.add_anchor(anchor(second * SECOND_NS, second * SECOND_NS + second % 3)));
     }
     assert!(map.pieces.len() <= PIECES_MAX && map.anchors.len() <= 64);
 }
@@ -201,7 +201,7 @@ fn a_map_stands_still_while_the_machine_sleeps() {
             let [alive, end] = [ns - 50_000_000, ns].map(|ns| Ticks(ticks_at(ns)));
             map.slept(alive, anchor(end.0, ns), asleep_ns[place] - SECOND_NS);
             assert!(
-                !map.steer(anchor(end.0 - 1, ns - 1)),
+                !map.add_anchor(anchor(end.0 - 1, ns - 1)),
                 "whether it slept before or after that is unknown"
             );
         }
@@ -209,13 +209,13 @@ fn a_map_stands_still_while_the_machine_sleeps() {
         assert!(time.0.abs_diff(ns) <= 1_000 && time >= last, "at {ns} it says {time:?}");
         last = time;
         if tenth % 10 == 0 {
-            let _accepted = map.steer(anchor(ticks_at(ns), ns + tenth % 3 * 100));
+            let _accepted = map.add_anchor(anchor(ticks_at(ns), ns + tenth % 3 * 100));
         }
     }
     assert_eq!(map.faults(), ClockFaults::default());
     // A clock that jumps back later is followed as without sleeps.
     for second in 40..44 {
-        let _accepted = map.steer(anchor((second - 39) * SECOND_NS, second * SECOND_NS));
+        let _accepted = map.add_anchor(anchor((second - 39) * SECOND_NS, second * SECOND_NS));
     }
     assert_eq!(map.faults().count, 1);
     let time = map.convert(Ticks(5 * SECOND_NS));

@@ -28,7 +28,7 @@ fn the_only_one_is_found_and_of_several_all_are_named() {
 }
 
 #[test]
-fn what_ended_and_was_left_behind_is_removed() {
+fn rings_of_ended_processes_are_removed() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("rings");
     let session = session(&folder, "ended");
@@ -51,6 +51,6 @@ fn a_folder_that_is_not_ours_to_trust_is_a_problem() {
     let folders = [link];
     let listing = list_in(&folders);
     assert!(matches!(listing.problems[..], [Problem::Folder(FolderError::Symlink { .. })]));
-    let is_told = |error| matches!(error, FindError::Folder(FolderError::Symlink { .. }));
-    assert!(is_told(only_in(&folders).unwrap_err()) && is_told(find_in(&folders, 1).unwrap_err()));
+    let is_symlink = |error| matches!(error, FindError::Folder(FolderError::Symlink { .. }));
+    assert!(is_symlink(only_in(&folders).unwrap_err()) && is_symlink(find_in(&folders, 1).unwrap_err()));
 }

@@ -1,11 +1,11 @@
 //! Encodes one field of an event as 64-bit words and decodes it: every field type defines both in
 //! one place.
 
-use super::value::FieldValue;
-use super::words::{
+use super::enums::{
     ClockPoint, GcAction, GcMode, GcReason, LabelKind, LoopCall, Origin, Outcome, Phase, PolicyField,
     PollReason, Priority, Queue, RefKind, RunningKind, StopReason, WorkerPhase,
 };
+use super::value::FieldValue;
 use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::{InlineText, TEXT_WORDS};
 

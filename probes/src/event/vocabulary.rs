@@ -94,14 +94,14 @@ macro_rules! vocabulary {
         }
 
         impl Event {
-            /// Passes each field and its name to `told`; the times at which the event's extent begins come
+            /// Passes each field and its name to `visit`; the times at which the event's extent begins come
             /// last.
             #[inline]
-            pub fn each_field(self, mut told: impl FnMut(&'static str, FieldValue)) {
+            pub fn each_field(self, mut visit: impl FnMut(&'static str, FieldValue)) {
                 match self {
                     $(Self::$kind { $($field,)* $($time,)* } => {
-                        $(told(stringify!($field), $field.into());)*
-                        $(told(stringify!($time), $time.into());)*
+                        $(visit(stringify!($field), $field.into());)*
+                        $(visit(stringify!($time), $time.into());)*
                     })+
                 }
             }

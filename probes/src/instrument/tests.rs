@@ -39,14 +39,14 @@ fn a_tick_tells_its_story() {
 }
 
 #[test]
-fn a_timers_task_tells_when_it_was_due() {
+fn a_timers_task_knows_its_due_time() {
     let (recorder, capture) = Recorder::capture();
     let probe = LoopProbe::with_recorder(recorder);
     let due = Timestamp(1);
     drop(probe.timer_fired(probe.timer(), probe.tag("Beat"), due));
     let events = capture.take();
-    let Event::TimerFired { due: told, fired, task, .. } = events[0].1 else { panic!("{events:?}") };
-    assert!(told == due && fired > due);
+    let Event::TimerFired { due: recorded_due, fired, task, .. } = events[0].1 else { panic!("{events:?}") };
+    assert!(recorded_due == due && fired > due);
     assert!(matches!(events[1].1, Event::TaskRan { task: ran, .. } if ran == task));
 }
 

@@ -90,7 +90,7 @@ impl Owner {
 
 /// What was found in a ring so far.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RingState {
     pub(super) owner: Owner,
     /// A gap that no event has followed yet, in records.
     pub(super) gap: u64,
@@ -144,7 +144,7 @@ impl Copies {
     }
 }
 
-impl Found {
+impl RingState {
     pub(super) fn new(owner: Owner, kind_max: u8, cell: Option<CellAge>, is_still: bool) -> Self {
         Self {
             owner,

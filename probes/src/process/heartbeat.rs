@@ -22,7 +22,7 @@ const IDLE_PARTS: u64 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
     round_at: Timestamp,
-    told: HashMap<SourceId, Timestamp>,
+    reported: HashMap<SourceId, Timestamp>,
     is_over: bool,
 }
 
@@ -35,8 +35,8 @@ impl Heartbeat {
     /// Appends to `out` the activity at `now` of those in `running` that have not changed for a round.
     pub(super) fn beat(&mut self, running: &[NowRunning], now: Timestamp, out: &mut Vec<Stamped>) {
         self.round_at = now;
-        if self.told.len() > running.len() {
-            self.told.retain(|source, _| running.iter().any(|emitter| emitter.source == *source));
+        if self.reported.len() > running.len() {
+            self.reported.retain(|source, _| running.iter().any(|emitter| emitter.source == *source));
         }
         for emitter in running {
             let silent_ns = now.ns_since(emitter.since);
@@ -45,9 +45,9 @@ impl Heartbeat {
             } else {
                 ROUND_NS
             };
-            let told = self.told.get(&emitter.source).copied().unwrap_or_default();
-            if silent_ns >= ROUND_NS && now.ns_since(told) >= interval_ns {
-                self.told.insert(emitter.source, now);
+            let times = self.reported.get(&emitter.source).copied().unwrap_or_default();
+            if silent_ns >= ROUND_NS && now.ns_since(times) >= interval_ns {
+                self.reported.insert(emitter.source, now);
                 out.push(stamped(emitter, now));
             }
         }
@@ -79,7 +79,7 @@ impl ProcessReader {
 
     /// The time given to reader-made events when reading at `now`: no later than what a record still in flight
     /// can carry, and no earlier than what was handed out.
-    pub(super) fn told_at(&self, now: Ticks) -> Timestamp {
+    pub(super) fn reported_at(&self, now: Ticks) -> Timestamp {
         let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
         self.time_at(late).max(self.last_at.min(self.time_at(now)))
     }
@@ -119,7 +119,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn told(running: Running, until_ms: u64) -> Vec<u64> {
+    fn reports(running: Running, until_ms: u64) -> Vec<u64> {
         let mut heartbeat = Heartbeat::default();
         let emitter = NowRunning { source: SourceId(1), running, since: Timestamp(5 * MS) };
         let mut out = Vec::new();
@@ -132,23 +132,23 @@ mod tests {
     }
 
     #[test]
-    fn a_hang_is_told_every_forty_milliseconds() {
-        let told = told(Running::Task { task: TaskId(7), tag: Tag(1) }, 1_000);
-        assert!(told.windows(2).all(|pair| pair[1] - pair[0] == 40), "{told:?}");
-        assert!(told.len() >= 23, "{told:?}");
+    fn a_hang_is_reported_every_forty_milliseconds() {
+        let times = reports(Running::Task { task: TaskId(7), tag: Tag(1) }, 1_000);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 40), "{times:?}");
+        assert!(times.len() >= 23, "{times:?}");
     }
 
     #[test]
-    fn an_idle_emitter_is_told_less_often_until_its_deadline_is_over() {
-        let long = told(Running::Poll { deadline: None }, 60_000);
+    fn an_idle_emitter_is_reported_less_often_until_its_deadline() {
+        let long = reports(Running::Poll { deadline: None }, 60_000);
         assert!(long.len() < 90, "{} in a minute", long.len());
         assert!(long.windows(2).all(|pair| (40..=1_040).contains(&(pair[1] - pair[0]))));
-        let overdue = told(Running::Poll { deadline: Some(Timestamp(20_000 * MS)) }, 21_000);
+        let overdue = reports(Running::Poll { deadline: Some(Timestamp(20_000 * MS)) }, 21_000);
         assert!(overdue.iter().filter(|at| **at > 20_000).count() >= 23, "{overdue:?}");
     }
 
     #[test]
-    fn the_end_is_told_once_and_not_before_the_last_move() {
+    fn the_end_is_reported_once_after_the_last_move() {
         let mut heartbeat = Heartbeat::default();
         let emitter = NowRunning { source: SourceId(1), running: Running::Outside, since: Timestamp(9) };
         let mut out = Vec::new();

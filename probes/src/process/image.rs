@@ -51,7 +51,7 @@ pub(crate) struct RingFile {
     file: File,
     path: PathBuf,
     plan: Plan,
-    who: Identity,
+    identity: Identity,
     unit: TickUnit,
     /// Whether its record clock is one that this process can read.
     shares_clock: bool,
@@ -144,7 +144,7 @@ impl Image {
     /// differ. `anchor` was taken in the recording process. The wall clock is the one both share.
     pub(super) fn clock_ahead_ns(&self, anchor: &Anchor) -> i64 {
         let Self::File(file) = self else { return 0 };
-        if file.who.time_namespace == identity::namespace("time") {
+        if file.identity.time_namespace == identity::namespace("time") {
             return 0;
         }
         let wall_ns = |monotonic: u64, wall_ns: u64| wall_ns.wrapping_sub(monotonic).cast_signed();
@@ -180,14 +180,14 @@ impl Image {
 
     /// Whether the process, though it still exists, runs none of its code any more.
     pub(super) fn is_exiting(&self) -> bool {
-        matches!(self, Self::File(file) if liveness::is_exiting(&file.who))
+        matches!(self, Self::File(file) if liveness::is_exiting(&file.identity))
     }
 
     /// An anchor taken by this process, if it must lie on a line with those of the file: the clocks are the same, and
     /// the machine never slept, which stops one of them.
     pub(super) fn own_anchor(&self, clock: SystemClock) -> Option<Anchor> {
         let Self::File(file) = self else { return None };
-        let is_same = file.shares_clock && file.who.time_namespace == identity::namespace("time");
+        let is_same = file.shares_clock && file.identity.time_namespace == identity::namespace("time");
         let has_slept = clock::asleep_ns() > AWAKE_NS;
         (is_same && !has_slept).then(|| clock.anchor())
     }
@@ -199,7 +199,7 @@ impl Image {
             Self::Nothing => None,
             Self::Local { .. } => Some(std::process::id()),
             Self::File(file) => {
-                (file.who.pid_namespace == identity::namespace("pid")).then_some(file.who.pid)
+                (file.identity.pid_namespace == identity::namespace("pid")).then_some(file.identity.pid)
             }
         }
     }
@@ -223,12 +223,12 @@ impl Image {
 
     /// Whether nothing writes it any more.
     pub(super) fn is_still(&self) -> bool {
-        matches!(self, Self::File(file) if liveness::is_still(&file.file, &file.who))
+        matches!(self, Self::File(file) if liveness::is_still(&file.file, &file.identity))
     }
 
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
         let observed = match self {
-            Self::File(file) => liveness::observe(&file.file, &file.who),
+            Self::File(file) => liveness::observe(&file.file, &file.identity),
             Self::Nothing | Self::Local { .. } => ProcessState::Running,
         };
         // Checked last: a process that ends marks its file before it releases its lock.
@@ -277,7 +277,7 @@ impl RingFile {
             return Err(damaged("it has more rings than places for them"));
         }
         let unit = u8::try_from(words[head::TICK_UNIT]).ok().and_then(TickUnit::from_code);
-        let who = Identity {
+        let identity = Identity {
             pid: u32::try_from(words[head::PID]).map_err(|_| damaged("its process id is out of range"))?,
             pid_namespace: words[head::PID_NAMESPACE],
             time_namespace: words[head::TIME_NAMESPACE],
@@ -289,9 +289,10 @@ impl RingFile {
         file.read_exact_at(&mut json, plan.meta_at as u64).map_err(failed)?;
         let metadata: Metadata = serde_json::from_slice(&json)
             .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
-        let has_same_origin = unit == TickUnit::Tsc || who.time_namespace == identity::namespace("time");
-        let shares_clock = has_same_origin && who.boot_id == identity::boot_id();
-        let image = Self { file, path: path.to_owned(), plan, who, unit, shares_clock, bytes: stat.len() };
+        let has_same_origin = unit == TickUnit::Tsc || identity.time_namespace == identity::namespace("time");
+        let shares_clock = has_same_origin && identity.boot_id == identity::boot_id();
+        let image =
+            Self { file, path: path.to_owned(), plan, identity, unit, shares_clock, bytes: stat.len() };
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
         Ok((image, metadata, anchors))
     }
@@ -300,8 +301,8 @@ impl RingFile {
         self.unit
     }
 
-    pub(crate) const fn who(&self) -> &Identity {
-        &self.who
+    pub(crate) const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     pub(crate) const fn file(&self) -> &File {

@@ -47,19 +47,19 @@ impl std::fmt::Display for ProcessState {
 }
 
 /// The state of a process that has not marked its file as ended.
-pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
-    if who.boot_id != identity::boot_id() || !is_locked(file) {
+pub(crate) fn observe(file: &File, identity: &Identity) -> ProcessState {
+    if identity.boot_id != identity::boot_id() || !is_locked(file) {
         return ProcessState::Crashed;
     }
-    if who.pid_namespace != identity::namespace("pid") {
+    if identity.pid_namespace != identity::namespace("pid") {
         // Its pid means nothing in this namespace; the lock is all we have.
         return ProcessState::Running;
     }
     // The same process has different start times in two time namespaces.
-    let is_comparable = who.time_namespace == identity::namespace("time");
+    let is_comparable = identity.time_namespace == identity::namespace("time");
     // A forked child holds the lock as well, so the lock is no evidence that the process itself still exists.
-    match identity::process(who.pid) {
-        Some(stat) if stat.start_time == who.start_time || !is_comparable => match stat.state {
+    match identity::process(identity.pid) {
+        Some(stat) if stat.start_time == identity.start_time || !is_comparable => match stat.state {
             b'T' | b't' => ProcessState::Stopped,
             b'Z' | b'X' | b'x' => ProcessState::Crashed,
             _ => ProcessState::Running,
@@ -69,15 +69,15 @@ pub(crate) fn observe(file: &File, who: &Identity) -> ProcessState {
 }
 
 /// Whether nothing writes the file any more.
-pub(crate) fn is_still(file: &File, who: &Identity) -> bool {
+pub(crate) fn is_still(file: &File, identity: &Identity) -> bool {
     // A thread may go on after the main thread is gone, or in a forked child: the lock is held as long as any does.
-    who.boot_id != identity::boot_id() || !is_locked(file)
+    identity.boot_id != identity::boot_id() || !is_locked(file)
 }
 
 /// Whether the process is being torn down by the kernel, or is gone. False if its pid means nothing in this namespace.
-pub(crate) fn is_exiting(who: &Identity) -> bool {
-    who.pid_namespace == identity::namespace("pid")
-        && identity::process(who.pid).is_none_or(|stat| stat.is_exiting)
+pub(crate) fn is_exiting(identity: &Identity) -> bool {
+    identity.pid_namespace == identity::namespace("pid")
+        && identity::process(identity.pid).is_none_or(|stat| stat.is_exiting)
 }
 
 /// Whether the writer's lock is held. Ours is shared and held only for a moment, so that readers do not see

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ReadError;
 use super::evidence;
-use super::found::{Found, Owner};
+use super::found::{Owner, RingState};
 use super::horizon::Horizon;
 use super::image::{Image, Words};
 use crate::clock::Anchor;
@@ -17,7 +17,7 @@ use crate::merge::Merge;
 use crate::record::{RECORD_BYTES, Record, Stamp, unpack};
 use crate::recorder::Running;
 use crate::ring::foreign::FileView;
-use crate::ring::{CAPACITY_MAX, Item, MemoryView, Reach, Reader, RingSlots, Start};
+use crate::ring::{CAPACITY_MAX, Item, MemoryView, PollLimits, Reader, RingSlots, Start};
 use crate::session::Gate;
 use crate::shared::layout::{PLACE_OPEN, UNSHARED_AT, head, place};
 use crate::text::{InlineText, TEXT_WORDS};
@@ -45,7 +45,7 @@ struct Ring {
     slots: SlotsAt,
     capacity: u64,
     reader: Reader,
-    found: Found,
+    found: RingState,
     polled_at: Option<Timestamp>,
     /// Recent rate, in records per 2^20 ns. Unknown before the second poll.
     rate: Option<u64>,
@@ -185,7 +185,7 @@ impl Rings {
                         slots,
                         capacity,
                         reader,
-                        found: Found::new(owner, kind_max, cell, is_still),
+                        found: RingState::new(owner, kind_max, cell, is_still),
                         polled_at: None,
                         rate: None,
                     });
@@ -237,8 +237,8 @@ impl Rings {
         for ring in &mut self.rings {
             let hopeless = gently && ring.fill_ns().is_some_and(|fill| fill < *PERIOD_NS.start());
             let window = if hopeless { ring.capacity / HOPELESS_PARTS } else { u64::MAX };
-            let reach = Reach { limit: fair, window };
-            more |= ring.poll(image, now, reach, &mut self.scratch, horizon, merge)?;
+            let limits = PollLimits { limit: fair, window };
+            more |= ring.poll(image, now, limits, &mut self.scratch, horizon, merge)?;
         }
         Ok(more)
     }
@@ -390,7 +390,7 @@ impl SlotsAt {
                 };
             }
         };
-        self.read(image, &mut reader, Reach::ALL, scratch, emit)?;
+        self.read(image, &mut reader, PollLimits::ALL, scratch, emit)?;
         Ok(since.and_then(|since| reader.next().checked_sub(since)))
     }
 
@@ -409,7 +409,7 @@ impl SlotsAt {
                 first = Some((SourceId(id), text));
             }
         };
-        self.read(image, &mut Reader::new(Start::Oldest), Reach::ALL, scratch, emit)?;
+        self.read(image, &mut Reader::new(Start::Oldest), PollLimits::ALL, scratch, emit)?;
         Ok(first)
     }
 
@@ -418,18 +418,18 @@ impl SlotsAt {
         &self,
         image: &Image,
         reader: &mut Reader,
-        reach: Reach,
+        limits: PollLimits,
         scratch: &mut Vec<Record>,
         emit: impl FnMut(Item<'_>),
     ) -> Result<bool, ReadError> {
         match (self, image) {
             (Self::Memory(slots, _), _) => {
-                let Ok(more) = reader.poll(&MemoryView(slots), scratch, reach, emit);
+                let Ok(more) = reader.poll(&MemoryView(slots), scratch, limits, emit);
                 Ok(more)
             }
             (Self::File { offset, shift, there }, Image::File(file)) => {
                 let view = FileView { file: file.file(), offset: *offset, shift: *shift, there: *there };
-                reader.poll(&view, scratch, reach, emit).map_err(|error| file.failed(error))
+                reader.poll(&view, scratch, limits, emit).map_err(|error| file.failed(error))
             }
             (Self::File { .. }, _) => Ok(false),
         }
@@ -449,7 +449,7 @@ impl Ring {
         &mut self,
         image: &Image,
         now: Timestamp,
-        reach: Reach,
+        limits: PollLimits,
         scratch: &mut Vec<Record>,
         horizon: &mut Horizon,
         merge: &mut Merge,
@@ -460,7 +460,7 @@ impl Ring {
             Item::Lost(count) => found.gap = found.gap.saturating_add(count),
             Item::Event(records, sequence) => found.take((records, sequence), lane, horizon, merge),
         };
-        let more = self.slots.read(image, &mut self.reader, reach, scratch, emit)?;
+        let more = self.slots.read(image, &mut self.reader, limits, scratch, emit)?;
         if let (SlotsAt::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
             gate.drained(self.reader.next());
         }

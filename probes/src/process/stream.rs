@@ -22,13 +22,13 @@ impl ProcessReader {
             let label = self.image.label(self.labels_read)?;
             self.labels_read += 1;
             if let Some((kind, id, text)) = label {
-                self.tell(SourceId(0), kind, id, text, out);
+                self.add_label(SourceId(0), kind, id, text, out);
             }
         }
         Ok(())
     }
 
-    pub(super) fn tell(
+    pub(super) fn add_label(
         &mut self,
         source: SourceId,
         kind: LabelKind,
@@ -93,12 +93,12 @@ impl ProcessReader {
     }
 
     /// Reports rings of which nothing can be read. What their emitters did is unknown, so each is a gap.
-    pub(super) fn tell_missing(&mut self, out: &mut Vec<Stamped>) {
+    pub(super) fn report_missing(&mut self, out: &mut Vec<Stamped>) {
         let missing = self.dropped_sources().saturating_add(self.unreadable_sources()).min(MISSING_MAX);
         let lost = Event::Lost { count: 1, from: self.last_at };
-        for _ in self.missing_told..missing {
+        for _ in self.missing_reported..missing {
             out.push(Stamped { at: self.last_at, source: SourceId(0), event: lost });
         }
-        self.missing_told = self.missing_told.max(missing);
+        self.missing_reported = self.missing_reported.max(missing);
     }
 }

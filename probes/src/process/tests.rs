@@ -43,7 +43,7 @@ fn rings_are_merged_by_time() {
 }
 
 #[test]
-fn what_is_younger_than_the_watermark_waits() {
+fn events_after_the_watermark_wait() {
     let session = session();
     let (one, two) = (session.recorder("one"), session.recorder("two"));
     let mut reader = session.reader(Start::Oldest);
@@ -79,14 +79,14 @@ fn a_label_comes_before_its_first_use_and_once() {
     // Overwritten in the ring, but still reported to late readers.
     (0..1_000).for_each(|at| mark(&recorder, at + 5));
     let late = flush(&mut session.reader(Start::Oldest));
-    let told = late.iter().filter(|stamped| matches!(stamped.event, Event::Label { .. })).count();
-    assert_eq!(told, 3);
+    let label_count = late.iter().filter(|stamped| matches!(stamped.event, Event::Label { .. })).count();
+    assert_eq!(label_count, 3);
     assert!(late[..3].iter().all(|stamped| matches!(stamped.event, Event::Label { .. })));
     assert!(flush(&mut reader).iter().all(|stamped| !matches!(stamped.event, Event::Label { .. })));
 }
 
 #[test]
-fn a_gap_is_told_at_the_record_after_it() {
+fn a_gap_is_reported_at_the_next_record() {
     let session = session();
     let recorder = session.recorder("loop");
     let mut reader = session.reader(Start::Oldest);
@@ -104,7 +104,7 @@ fn a_gap_is_told_at_the_record_after_it() {
 }
 
 #[test]
-fn newest_passes_over_what_is_there_but_the_tick_that_goes_on() {
+fn newest_skips_existing_records_except_the_current_tick() {
     let session = session();
     let recorder = session.recorder("loop");
     (1..=10).for_each(|at| mark(&recorder, at));
@@ -116,7 +116,7 @@ fn newest_passes_over_what_is_there_but_the_tick_that_goes_on() {
     assert_eq!(times(&events), [(1, 10), (1, 11), (2, 12)]);
     assert_eq!((reader.before_attach(), reader.lost_records()), (9, 0));
     let labels = events.iter().filter(|stamped| matches!(stamped.event, Event::Label { .. })).count();
-    assert_eq!(labels, 2, "the label that was found on attaching is told by the first poll");
+    assert_eq!(labels, 2, "the label that was found on attaching is reported by the first poll");
 }
 
 #[test]

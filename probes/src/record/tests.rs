@@ -37,7 +37,7 @@ fn a_label_takes_what_its_text_needs() {
 }
 
 #[test]
-fn parts_that_do_not_belong_together_are_refused() {
+fn mismatched_parts_are_refused() {
     let at = Timestamp(5);
     let text = InlineText::new("a longer label than one record holds");
     let records: Vec<Record> =

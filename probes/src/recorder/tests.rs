@@ -144,7 +144,7 @@ fn a_lossless_recorder_drains_itself_as_a_last_resort() {
 }
 
 #[test]
-fn pressure_tells_the_loop_to_drain_before_that() {
+fn pressure_makes_the_loop_drain_earlier() {
     let lossless = Lossless::new();
     let recorder = lossless.session.recorder("loop");
     let drain = lossless.drain();
@@ -224,16 +224,16 @@ fn a_drain_that_records_calls_no_drain() {
 }
 
 #[test]
-fn a_capture_stops_its_loop_where_it_is_told_to() {
+fn a_capture_stops_its_loop_where_requested() {
     static ASKED: AtomicU64 = AtomicU64::new(0);
-    let (recorder, _capture) = Recorder::capture_relieved(
+    let (recorder, _capture) = Recorder::capture_with_pauses(
         || ASKED.load(Ordering::Relaxed) == 0,
         || {
             ASKED.fetch_add(1, Ordering::Relaxed);
         },
     );
     assert!(recorder.pressure());
-    recorder.relieve();
+    recorder.pause_to_drain();
     assert!(!recorder.pressure());
     assert!(!Recorder::capture().0.pressure());
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, fence};
 
-use super::{Item, MemoryView, Position, RECORD_WORDS, Reach, Reader, Slots, Start, Writer};
+use super::{Item, MemoryView, PollLimits, Position, RECORD_WORDS, Reader, Slots, Start, Writer};
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
 use crate::record::{Packed, unpack};
@@ -85,11 +85,11 @@ fn model(capacity: usize, polls: usize, start: Start, events: fn() -> Vec<Event<
             }
         };
         for _ in 0..polls {
-            let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, Reach::ALL, &mut check);
+            let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, PollLimits::ALL, &mut check);
         }
         let written = writer.join().expect("the writer writes");
         for _ in 0..2 {
-            let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, Reach::ALL, &mut check);
+            let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, PollLimits::ALL, &mut check);
         }
         assert_eq!(reader.read() + reader.lost() + reader.before_attach(), written);
     });

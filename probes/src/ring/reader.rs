@@ -5,7 +5,7 @@
 
 use crate::record::{PARTS_MAX, Record, Stamp};
 
-use super::still::{self, End};
+use super::stopped::{self, End};
 use super::{BATCH, BLANK, Start, lap_of, laps_ahead, on_circle};
 
 /// Access to slots. Slot numbers are taken modulo the capacity.
@@ -32,7 +32,7 @@ pub(crate) enum Item<'a> {
 
 /// How much of a ring one poll takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reach {
+pub(crate) struct PollLimits {
     /// Most records to read. The rest is left to the next poll.
     pub(crate) limit: u64,
     /// Once the writer has lapped the reader, only this many of the newest records are read. Older ones are
@@ -40,7 +40,7 @@ pub(crate) struct Reach {
     pub(crate) window: u64,
 }
 
-impl Reach {
+impl PollLimits {
     /// Everything there is.
     pub(crate) const ALL: Self = Self { limit: u64::MAX, window: u64::MAX };
 }
@@ -141,13 +141,13 @@ impl Reader {
         self.before_attach
     }
 
-    /// Hands out published records within `reach`, up to those present at the time of the call. Records are
+    /// Hands out published records within `limits`, up to those present at the time of the call. Records are
     /// copied to `scratch`. Returns true if the reach left some for the next call.
     pub(crate) fn poll<V: View>(
         &mut self,
         view: &V,
         scratch: &mut Vec<Record>,
-        reach: Reach,
+        limits: PollLimits,
         mut emit: impl FnMut(Item<'_>),
     ) -> Result<bool, V::Error> {
         let head = match (self.is_still, self.started) {
@@ -160,12 +160,12 @@ impl Reader {
         if let Some(head) = head {
             let capacity = 1 << view.shift();
             let is_lapped = self.started && head - self.next >= capacity;
-            let window = if is_lapped { reach.window.max(PARTS_MAX as u64).min(capacity) } else { capacity };
+            let window = if is_lapped { limits.window.max(PARTS_MAX as u64).min(capacity) } else { capacity };
             let oldest = (head + 1).saturating_sub(window);
             if self.next < oldest {
                 self.skip(oldest - self.next, &mut emit);
             }
-            let last = head.min(self.next.saturating_add(reach.limit.max(PARTS_MAX as u64) - 1));
+            let last = head.min(self.next.saturating_add(limits.limit.max(PARTS_MAX as u64) - 1));
             more = last < head;
             while self.next <= last && self.batch(view, last, scratch, &mut emit)? {}
         }
@@ -318,11 +318,11 @@ impl Reader {
         scratch: &mut Vec<Record>,
     ) -> Result<Option<u64>, V::Error> {
         self.known.written = on_circle(self.known.written, view.shift());
-        self.end = still::end_of(view, self.known.written, scratch)?;
+        self.end = stopped::end_of(view, self.known.written, scratch)?;
         if let Some(end) = &mut self.end {
             // The first slot that a cut ring lacks may have held a record.
             let written = self.known.written.max(if self.known.is_cut { end.head + 2 } else { 0 });
-            end.reach(written);
+            end.limits(written);
             end.is_beyond |= self.known.is_cut;
         }
         Ok(self.end.map(|end| end.head))

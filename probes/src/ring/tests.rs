@@ -1,6 +1,6 @@
 //! The ring compared with a model, with a damaged or dead writer, and on two threads.
 
-mod still;
+mod stopped;
 mod stress;
 
 use std::convert::Infallible;
@@ -69,9 +69,9 @@ struct Got {
 }
 
 impl Got {
-    fn poll<V: View>(&mut self, reader: &mut Reader, view: &V, reach: Reach) -> Result<bool, V::Error> {
+    fn poll<V: View>(&mut self, reader: &mut Reader, view: &V, limits: PollLimits) -> Result<bool, V::Error> {
         let (numbers, lost) = (&mut self.numbers, &mut self.lost);
-        reader.poll(view, &mut self.scratch, reach, |item| match item {
+        reader.poll(view, &mut self.scratch, limits, |item| match item {
             Item::Lost(count) => *lost += count,
             Item::Event(records, _) => {
                 let (at, _) = unpack::<Ticks>(records).expect("a whole event");
@@ -84,14 +84,14 @@ impl Got {
 #[derive(Clone, Debug)]
 enum Step {
     Write { count: u64, bytes: usize },
-    Read(Reach),
+    Read(PollLimits),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let write = (1..40_u64, prop_oneof![3 => Just(0_usize), 1 => 1..80_usize])
         .prop_map(|(count, bytes)| Step::Write { count, bytes });
     let some = || prop_oneof![Just(u64::MAX), 1..20_u64];
-    let read = (some(), some()).prop_map(|(limit, window)| Step::Read(Reach { limit, window }));
+    let read = (some(), some()).prop_map(|(limit, window)| Step::Read(PollLimits { limit, window }));
     prop::collection::vec(prop_oneof![3 => write, 1 => read], 1..40)
 }
 
@@ -111,16 +111,16 @@ fn play<V: View<Error: std::fmt::Debug>>(rig: &Rig, view: &V, start: Start, step
                     written.push((from, rig.writer.written() - from, number));
                 }
             }
-            Step::Read(reach) => {
+            Step::Read(limits) => {
                 first_poll.get_or_insert(rig.writer.written());
-                let more = got.poll(&mut reader, view, reach).unwrap();
+                let more = got.poll(&mut reader, view, limits).unwrap();
                 assert_eq!(got.lost, reader.lost());
                 assert_eq!(reader.read() + reader.lost() + reader.before_attach(), reader.next());
                 assert!(more || reader.next() == rig.writer.written());
             }
         }
     }
-    while got.poll(&mut reader, view, Reach { limit: 50, ..Reach::ALL }).unwrap() {}
+    while got.poll(&mut reader, view, PollLimits { limit: 50, ..PollLimits::ALL }).unwrap() {}
     let total = rig.writer.written();
     assert_eq!(
         reader.read() + reader.lost() + reader.before_attach(),
@@ -163,7 +163,7 @@ proptest! {
         let view = MemoryView(&rig.slots);
         let (mut reader, mut got) = (Reader::new(Start::Oldest), Got::default());
         (1..=32).for_each(|number| rig.write(number, event(number, 0)));
-        got.poll(&mut reader, &view, Reach::ALL).unwrap();
+        got.poll(&mut reader, &view, PollLimits::ALL).unwrap();
         let (mut number, offset) = (32, rig.writer.written() - reader.next());
         for step in steps {
             match step {
@@ -171,10 +171,10 @@ proptest! {
                     number += 1;
                     rig.write(number, event(number, bytes));
                 },
-                Step::Read(_) => { got.poll(&mut reader, &view, Reach::ALL).unwrap(); }
+                Step::Read(_) => { got.poll(&mut reader, &view, PollLimits::ALL).unwrap(); }
             }
         }
-        got.poll(&mut reader, &view, Reach::ALL).unwrap();
+        got.poll(&mut reader, &view, PollLimits::ALL).unwrap();
         prop_assert_eq!(reader.next() + offset, rig.writer.written());
         prop_assert_eq!(got.numbers.last(), Some(&number));
     }
@@ -194,7 +194,7 @@ proptest! {
         let mut scratch = Vec::new();
         for (index, word) in later {
             let mut records = 0;
-            let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, Reach::ALL, |item| {
+            let Ok(_) = reader.poll(&MemoryView(&slots), &mut scratch, PollLimits::ALL, |item| {
                 if let Item::Event(parts, _) = item {
                     records += parts.len();
                     let _any = unpack::<Ticks>(parts);
@@ -220,28 +220,28 @@ fn an_empty_ring_has_nothing() {
     let rig = Rig::heap(16);
     for start in [Start::Oldest, Start::Newest] {
         let (mut reader, mut got) = (Reader::new(start), Got::default());
-        let Ok(more) = got.poll(&mut reader, &MemoryView(&rig.slots), Reach::ALL);
+        let Ok(more) = got.poll(&mut reader, &MemoryView(&rig.slots), PollLimits::ALL);
         assert!(!more && got.numbers.is_empty() && reader.before_attach() == 0);
     }
 }
 
 #[test]
-fn what_is_overwritten_after_the_first_read_is_lost() {
+fn records_overwritten_after_the_first_read_are_lost() {
     let rig = Rig::heap(16);
     let view = MemoryView(&rig.slots);
     let (mut reader, mut got) = (Reader::new(Start::Oldest), Got::default());
-    let Ok(_) = got.poll(&mut reader, &view, Reach::ALL);
+    let Ok(_) = got.poll(&mut reader, &view, PollLimits::ALL);
     (1..=20).for_each(|number| rig.write(number, event(number, 0)));
-    let Ok(_) = got.poll(&mut reader, &view, Reach::ALL);
+    let Ok(_) = got.poll(&mut reader, &view, PollLimits::ALL);
     assert_eq!((reader.lost(), reader.before_attach(), got.numbers.len()), (4, 0, 16));
 }
 
 #[test]
-fn what_was_overwritten_before_it_is_not() {
+fn records_overwritten_before_the_first_read_are_not_lost() {
     let rig = Rig::heap(16);
     (1..=20).for_each(|number| rig.write(number, event(number, 0)));
     let (mut reader, mut got) = (Reader::new(Start::Oldest), Got::default());
-    let Ok(_) = got.poll(&mut reader, &MemoryView(&rig.slots), Reach::ALL);
+    let Ok(_) = got.poll(&mut reader, &MemoryView(&rig.slots), PollLimits::ALL);
     assert_eq!((reader.lost(), reader.before_attach(), got.numbers.len()), (0, 4, 16));
 }
 
@@ -250,13 +250,13 @@ fn the_rest_of_a_half_overwritten_event_is_lost() {
     let rig = Rig::heap(16);
     let view = MemoryView(&rig.slots);
     let (mut reader, mut got) = (Reader::new(Start::Oldest), Got::default());
-    let Ok(_) = got.poll(&mut reader, &view, Reach::ALL);
+    let Ok(_) = got.poll(&mut reader, &view, PollLimits::ALL);
     rig.write(1, event(1, 79));
     let parts = rig.writer.written();
     // One record into the next lap: the first part is gone, the others are still there.
     (2..=18 - parts).for_each(|number| rig.write(number, event(number, 0)));
     assert_eq!(rig.writer.written(), 17);
-    let Ok(_) = got.poll(&mut reader, &view, Reach::ALL);
+    let Ok(_) = got.poll(&mut reader, &view, PollLimits::ALL);
     assert_eq!((reader.lost(), got.numbers[0]), (parts, 2));
 }
 
@@ -268,14 +268,14 @@ fn a_writer_killed_in_the_middle_leaves_everything_else() {
         let view = MemoryView(&rig.slots);
         let (mut early, mut got) = (Reader::new(Start::Oldest), Got::default());
         (1..=died_at).for_each(|number| rig.write(number, event(number, 0)));
-        let Ok(_) = got.poll(&mut early, &view, Reach::ALL);
+        let Ok(_) = got.poll(&mut early, &view, PollLimits::ALL);
         // The writer dies after clearing the stamp and writing half of the payload.
         rig.slots.store(died_at, STAMP_WORD, 0, Relaxed);
         rig.slots.store(died_at, 0, u64::MAX, Relaxed);
         let (mut late, mut found) = (Reader::new(Start::Oldest), Got::default());
         for _ in 0..3 {
-            let Ok(_) = got.poll(&mut early, &view, Reach::ALL);
-            let Ok(_) = found.poll(&mut late, &view, Reach::ALL);
+            let Ok(_) = got.poll(&mut early, &view, PollLimits::ALL);
+            let Ok(_) = found.poll(&mut late, &view, PollLimits::ALL);
         }
         assert_eq!((early.next(), early.lost()), (died_at, 0));
         assert_eq!(got.numbers.last(), Some(&died_at));
@@ -297,7 +297,7 @@ fn an_event_that_was_never_finished_is_never_returned() {
         for (word, value) in record.into_iter().enumerate() {
             rig.slots.store(1 + part as u64, word, value, std::sync::atomic::Ordering::Relaxed);
         }
-        let Ok(_) = got.poll(&mut reader, &view, Reach::ALL);
+        let Ok(_) = got.poll(&mut reader, &view, PollLimits::ALL);
     }
     assert_eq!((got.numbers, reader.next(), reader.lost()), (vec![1], 1, 0));
 }
@@ -309,7 +309,7 @@ fn a_file_that_shrinks_is_an_error() {
     drop(rig);
     file.set_len(64).unwrap();
     let view = FileView { file: &file, offset: 0, shift: 7, there: 128 };
-    let error = Got::default().poll(&mut Reader::new(Start::Oldest), &view, Reach::ALL).unwrap_err();
+    let error = Got::default().poll(&mut Reader::new(Start::Oldest), &view, PollLimits::ALL).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
 }
 
@@ -365,12 +365,12 @@ proptest! {
         let racing = Racing { rig: &rig, bursts: std::cell::RefCell::new(bursts.into_iter()), number: 0.into() };
         let (mut reader, mut got) = (Reader::new(Start::Oldest), Got::default());
         for _ in 0..60 {
-            let Ok(_) = got.poll(&mut reader, &racing, Reach::ALL);
+            let Ok(_) = got.poll(&mut reader, &racing, PollLimits::ALL);
         }
         while racing.bursts.borrow().len() > 0 {
             racing.write_some();
         }
-        while { let before = reader.next(); let Ok(_) = got.poll(&mut reader, &racing, Reach::ALL); before != reader.next() } {}
+        while { let before = reader.next(); let Ok(_) = got.poll(&mut reader, &racing, PollLimits::ALL); before != reader.next() } {}
         prop_assert_eq!(reader.next(), rig.writer.written());
         prop_assert_eq!(got.numbers.len() as u64, reader.read());
         // Event n is the record of sequence n - 1: any torn one would show up out of place.

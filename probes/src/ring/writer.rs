@@ -14,7 +14,7 @@ pub(crate) struct Position {
     /// The sequence number of the next record.
     next: AtomicU64,
     /// The sequence number up to which records may be written without a further check: the end of the lap, or of
-    /// what a lossless reader has drained. 0 in a forked process (see [`wiped`](crate::wiped)), and once the session
+    /// what a lossless reader has drained. 0 in a forked process (see [`fork_guard`](crate::fork_guard)), and once the session
     /// is off.
     limit: AtomicU64,
     /// The lap of `next`, in the upper half, as in a stamp.

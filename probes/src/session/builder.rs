@@ -156,7 +156,7 @@ impl SessionBuilder {
         }
         let path = folder.path().to_owned();
         let failed = |source| SessionError::File { folder: path.clone(), bytes, source };
-        let (file, region) = SharedFile::create(folder, &started.who, bytes, guarded).map_err(failed)?;
+        let (file, region) = SharedFile::create(folder, &started.identity, bytes, guarded).map_err(failed)?;
         started.finish_shared(region, file).map(|session| watched(session, watch)).map_err(failed)
     }
 
@@ -165,10 +165,10 @@ impl SessionBuilder {
         let first = clock.anchor();
         std::thread::sleep(ANCHOR_GAP);
         let anchors = [first, clock.anchor()];
-        let who = Identity::own();
+        let identity = Identity::own();
         let mut metadata = Metadata {
             program: self.program,
-            pid: who.pid,
+            pid: identity.pid,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             build: self.build,
@@ -187,7 +187,7 @@ impl SessionBuilder {
             json = to_json(&metadata);
         }
         let plan = Plan::new(self.places, LABELS_DEFAULT, json.len());
-        Started { clock, anchors, who, metadata, json, plan, capacity: self.capacity }
+        Started { clock, anchors, identity, metadata, json, plan, capacity: self.capacity }
     }
 }
 
@@ -202,7 +202,7 @@ fn watched(session: Session, watch: bool) -> Session {
 struct Started {
     clock: SystemClock,
     anchors: [Anchor; 2],
-    who: Identity,
+    identity: Identity,
     metadata: Metadata,
     json: Vec<u8>,
     plan: Plan,
@@ -211,7 +211,7 @@ struct Started {
 
 impl Started {
     fn header(&self, region: Region) -> Header {
-        Header::new(region, self.plan, &self.who, self.clock.unit(), self.anchors, &self.json)
+        Header::new(region, self.plan, &self.identity, self.clock.unit(), self.anchors, &self.json)
     }
 
     fn finish_shared(self, region: Region, mut file: SharedFile) -> std::io::Result<Session> {
@@ -228,7 +228,7 @@ impl Started {
     fn session(self, header: Header, file: Option<SharedFile>) -> Session {
         Session::new(Inner {
             header,
-            pid: self.who.pid,
+            pid: self.identity.pid,
             metadata: self.metadata,
             clock: self.clock,
             anchors: self.anchors,

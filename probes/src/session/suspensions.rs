@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_slept_is_told_though_the_monotonic_clock_stood_still() {
+    fn a_sleep_is_reported_though_the_monotonic_clock_stood_still() {
         assert_eq!(between(beat(1_000, 5, 0), beat(1_051, 3_605, 0)), Some((1_000, 1_051, 1_051, 3_600)));
         // The record clock may have gone on.
         let went_on = |at_ms: u64, delayed_ms| {

@@ -48,13 +48,13 @@ impl SharedFile {
     /// Creates a file of `bytes` in `folder` under a provisional name, mode 0600, and locks it.
     pub(crate) fn create(
         folder: Folder,
-        who: &Identity,
+        identity: &Identity,
         bytes: usize,
         guarded: bool,
     ) -> io::Result<(Self, Region)> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let stem = format!("{}-{}-{count}", who.pid, who.start_time);
+        let stem = format!("{}-{}-{count}", identity.pid, identity.start_time);
         let (name, path) =
             (format!("{stem}.{EXTENSION_HALF}"), folder.path().join(format!("{stem}.{EXTENSION}")));
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -158,8 +158,8 @@ mod tests {
     fn a_file_is_whole_or_not_there() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = Folder::prepare(&scratch.path().join("rings")).unwrap();
-        let who = Identity::own();
-        let (mut made, region) = SharedFile::create(folder, &who, 3 * PAGE_BYTES, false).unwrap();
+        let identity = Identity::own();
+        let (mut made, region) = SharedFile::create(folder, &identity, 3 * PAGE_BYTES, false).unwrap();
         assert_eq!(region.len(), 3 * PAGE_BYTES / WORD_BYTES);
         assert!(made.name.ends_with(EXTENSION_HALF) && !made.path().exists());
         // Whatever is at the path of the folder now, the file stays in the folder that was checked.

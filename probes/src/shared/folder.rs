@@ -270,21 +270,21 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_gone_round_and_found_again() {
+    fn a_taken_name_is_avoided_and_found_again() {
         let scratch = tempfile::tempdir().unwrap();
         let places = Places { own: None, xdg: None, open_to_all: scratch.path().to_owned() };
         // A file blocks the name as effectively as another user's folder.
         fs::write(places.fallback(), b"").unwrap();
         assert_eq!(places.list(), [places.fallback()], "so that it is reported");
-        let around = places.prepare().unwrap();
-        assert!(around.path().to_string_lossy().starts_with(&format!("{}-", places.fallback().display())));
-        assert_eq!(places.list(), [around.path()]);
-        assert_eq!(places.prepare().unwrap().path(), around.path(), "one is enough");
+        let folder = places.prepare().unwrap();
+        assert!(folder.path().to_string_lossy().starts_with(&format!("{}-", places.fallback().display())));
+        assert_eq!(places.list(), [folder.path()]);
+        assert_eq!(places.prepare().unwrap().path(), folder.path(), "one is enough");
         // Folders with such a name that other users could have created are skipped.
         let bait = scratch.path().join(format!("loopscope-{}-0", user()));
         fs::create_dir(&bait).unwrap();
         fs::set_permissions(&bait, Permissions::from_mode(0o777)).unwrap();
-        assert_eq!(places.list(), [around.path()]);
+        assert_eq!(places.list(), [folder.path()]);
         let own = Places { own: Some(places.fallback()), ..places };
         assert!(
             matches!(own.prepare(), Err(FolderError::NotAFolder { .. })),

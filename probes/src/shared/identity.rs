@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_that_nobody_has_is_none() {
+    fn an_unused_pid_has_no_process() {
         assert_eq!(process(u32::MAX), None);
     }
 }

@@ -117,7 +117,7 @@ pub(crate) fn pin(core: usize) -> bool {
 }
 
 /// Lets the calling thread run only when the core is otherwise idle.
-pub(crate) fn yield_to_everybody() -> bool {
+pub(crate) fn yield_to_all() -> bool {
     let priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) == 0 }

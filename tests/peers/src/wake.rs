@@ -15,7 +15,7 @@ use anyhow::{Result, anyhow};
 use loop_probes::clock::monotonic_now;
 
 use crate::measure::{Effort, Samples, Subject, interleave};
-use crate::os::{marker, pin, yield_to_everybody};
+use crate::os::{marker, pin, yield_to_all};
 use crate::table::{Report, Section, Target, figure, times};
 use crate::{peers, traced, uv};
 
@@ -61,10 +61,10 @@ impl Woken {
 }
 
 /// Wakes a loop from another thread.
-type WayIn = Box<dyn FnMut() + Send>;
+type WakeFn = Box<dyn FnMut() + Send>;
 
 /// Where a loop passes on its wakeup function, before it waits.
-struct Ready(mpsc::Sender<WayIn>);
+struct Ready(mpsc::Sender<WakeFn>);
 
 impl Ready {
     fn give(self, way_in: impl FnMut() + Send + 'static) {
@@ -92,7 +92,7 @@ const KINDS: [(&str, Body); 9] = [
 /// A loop on its own thread, and the function that wakes it.
 struct Sleeper {
     woken: Arc<Woken>,
-    send: WayIn,
+    send: WakeFn,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
@@ -145,7 +145,7 @@ impl Awake {
         let ended = Arc::new(AtomicBool::new(false));
         let given = Arc::clone(&ended);
         let thread = std::thread::spawn(move || {
-            if pin(CORES.1) && yield_to_everybody() {
+            if pin(CORES.1) && yield_to_all() {
                 while !given.load(Ordering::Relaxed) {
                     std::hint::spin_loop();
                 }

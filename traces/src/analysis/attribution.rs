@@ -1,6 +1,6 @@
 //! Attribution: breaks down a stretch of the loop's time, to the nanosecond.
 //!
-//! There are three kinds of stretches. *Busy* time ([`ledger`]) excludes the loop's polls: it is what a tick's busy
+//! There are three kinds of stretches. *Busy* time ([`breakdown`]) excludes the loop's polls: it is what a tick's busy
 //! time went into. A *wait* ([`waiting`]) is wall-clock time, as seen by whatever waited: polling counts, as
 //! [`What::Overslept`] up to the poll's own deadline and as [`What::LateWakeup`] after it. A slow task's *run* is its
 //! own time, by its labelled spans.
@@ -33,7 +33,7 @@ pub struct Share {
 /// The breakdown of a stretch: its lines sum exactly to [`total_ns`](Self::total_ns).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Ledger {
+pub struct Breakdown {
     /// The lines, largest first, followed by those for [unknown time](What::is_ignorance); `unattributed` is always
     /// present and always last.
     pub shares: Vec<Share>,
@@ -45,21 +45,27 @@ pub struct Ledger {
 /// unknown time. `spans` are those of the emitter that ran then, in the order in which they ended; anything outside of
 /// the stretch is cut off.
 #[must_use]
-pub fn ledger(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
+pub fn breakdown(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Breakdown {
     let mut nodes = Nodes::default();
     nodes.add(spans, false);
     busy(start, end, nodes, lines)
 }
 
-/// As [`ledger`], for a wait from `start` to `end`: polls count.
+/// As [`breakdown`], for a wait from `start` to `end`: polls count.
 #[must_use]
-pub fn waiting(kind: Waiter, start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: usize) -> Ledger {
+pub fn waiting(
+    kind: Waiter,
+    start: Timestamp,
+    end: Timestamp,
+    spans: &[TickSpan],
+    lines: usize,
+) -> Breakdown {
     let mut nodes = Nodes::default();
     nodes.add(spans, false);
     waited(kind, start, end, nodes, lines)
 }
 
-pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Ledger {
+pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Breakdown {
     book(start, end, nodes, Spans::AreTheTasks, lines, |piece| (!piece.polled).then_some(piece.what))
 }
 
@@ -69,7 +75,7 @@ pub(crate) fn waited(
     end: Timestamp,
     mut nodes: Nodes,
     lines: usize,
-) -> Ledger {
+) -> Breakdown {
     nodes.start_when_fired();
     // Only the poll in progress when the wait began can have been woken for it.
     let what = |piece: &Piece| if piece.start == start { piece.of(kind, start) } else { piece.what };
@@ -85,7 +91,7 @@ pub(crate) fn ran(
     end: Timestamp,
     mut nodes: Nodes,
     lines: usize,
-) -> Ledger {
+) -> Breakdown {
     let itself = What::Task { task, tag };
     let is_part = |what: What| what != itself && !matches!(what, What::Phase(_) | What::ShortRuns(_));
     // A span that only touches the run is not part of it.
@@ -104,17 +110,17 @@ fn book(
     nodes: Nodes,
     labels: Spans,
     lines: usize,
-    whose: impl Fn(&Piece) -> Option<What>,
-) -> Ledger {
+    subject: impl Fn(&Piece) -> Option<What>,
+) -> Breakdown {
     let (mut shares, mut total_ns) = (Shares::default(), 0);
     nodes.pieces(start, end, labels, |piece| {
-        if let Some(what) = whose(&piece) {
+        if let Some(what) = subject(&piece) {
             let ns = piece.end.ns_since(piece.start);
             total_ns += ns;
             shares.add(what, ns);
         }
     });
-    Ledger { shares: merge(shares, lines.max(2)), total_ns }
+    Breakdown { shares: merge(shares, lines.max(2)), total_ns }
 }
 
 /// Lines under construction, kept in groups that follow the order of [`What`], so that sorting has little to do.
@@ -195,7 +201,7 @@ fn name_microtasks(shares: &mut Vec<Share>) {
     join(shares);
 }
 
-impl Ledger {
+impl Breakdown {
     /// The same, summing to `total_ns`: polls that were not kept are no busy time. They took their time from their phase,
     /// or else from what is not attributed to anything.
     pub(crate) fn settled(mut self, total_ns: u64) -> Self {

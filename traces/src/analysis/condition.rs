@@ -286,7 +286,7 @@ mod tests {
             let ms = f64::from(share) / 10.0;
             assert_eq!(read(&format!("busy < {ms}ms")).bound, f64::from(share) * 1e5);
         }
-        assert_eq!(read("task.a > b == c.run.p99 != 1500ns").metric.whose(), Some("a > b == c"));
+        assert_eq!(read("task.a > b == c.run.p99 != 1500ns").metric.subject(), Some("a > b == c"));
         assert_eq!(read("stalls != 1").comparison, Comparison::NotEqual);
     }
 

@@ -8,21 +8,21 @@
 //! |---|---|
 //! | [`comparable`] | what rules out a comparison: different machines or loads, losses |
 //! | [`effect`] | one metric on both sides: medians, shift, interval, p-value |
-//! | [`any`] | the metric over all tags: did any of them change, and which |
+//! | [`any_tag`] | the metric over all tags: did any of them change, and which |
 //! | [`speed`] | the machine's speed in each run |
 //! | [`decide`] | turns an effect into better, worse, same or undecided, and estimates the runs needed |
-//! | [`leeway`] | what lost records leave open, and whether the verdict stands |
+//! | [`uncertainty`] | what lost records leave open, and whether the verdict stands |
 //! | [`pressure`] | how much other programs on the machine could have caused |
 //! | [`changes`] | all other metrics, the largest change first |
 
-pub mod any;
+pub mod any_tag;
 pub mod changes;
 pub mod comparable;
 pub mod decide;
 pub mod effect;
-pub mod leeway;
 pub mod pressure;
 pub mod speed;
+pub mod uncertainty;
 
 use loop_probes::metadata::Metadata;
 use serde::Serialize;

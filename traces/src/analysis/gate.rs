@@ -4,18 +4,18 @@
 //! [`Outcome::Undecided`], with the reason.
 
 mod loops;
-mod why;
+mod reasons;
 
 use loop_probes::text::printable;
 use serde::Serialize;
 
 use super::condition::shown;
-use super::diff::any::{Many, One};
+use super::diff::any_tag::{Many, One};
 use super::diff::decide::Verdict;
 use super::diff::effect::{Effect, Sides};
-use super::diff::leeway::{self, LeftOpen};
 use super::diff::pressure::Pressure;
 use super::diff::speed::Speed;
+use super::diff::uncertainty::{self, Uncertainty};
 use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
@@ -169,7 +169,7 @@ impl Gate {
                 many => self.judge_any(base, candidate, &many, share),
             }
         } else {
-            let is_adjusted = self.metric.is_run_of_tag() && speed.but(self.metric.whose()).is_some();
+            let is_adjusted = self.metric.is_run_of_tag() && speed.but(self.metric.subject()).is_some();
             let than = if is_adjusted { " without the machine's speed" } else { "" };
             match Effect::of(&Sides::of(&self.metric, base, candidate, &speed)) {
                 Some(effect) => (self.judge_change(base, candidate, &effect, (share, than)), vec![effect]),
@@ -224,7 +224,7 @@ impl Gate {
 
     /// Whether its tag, queue or priority, if it is of one, occurs in any run: no task of a misspelt tag ever ran.
     fn names_one_of<'a>(&self, runs: impl IntoIterator<Item = &'a Run>) -> bool {
-        let Some(name) = self.metric.whose() else { return true };
+        let Some(name) = self.metric.subject() else { return true };
         runs.into_iter().flat_map(|run| self.metric.siblings(&run.summary)).any(|known| known == name)
     }
 
@@ -264,7 +264,7 @@ impl Gate {
         };
         let why = match outcome {
             Outcome::Undecided => Some(self.open(runs)),
-            _ => self.whose(runs),
+            _ => self.subject(runs),
         };
         let several = if runs.len() > 1 { " (median)" } else { "" };
         let most = high.is_finite().then(|| self.shown(high));
@@ -377,7 +377,7 @@ impl Gate {
             }
             _ => {
                 let all = || base.iter().chain(candidate);
-                LeftOpen::of(&self.metric, all()).tags_beyond_limit == 0
+                Uncertainty::of(&self.metric, all()).tags_beyond_limit == 0
                     && many.ones.iter().all(|one| ends(one).iter().all(|end| holds(one, end)))
             }
         };
@@ -400,7 +400,7 @@ impl Gate {
         if stands || outcome == Outcome::Undecided {
             return self.judgement(outcome, numbers, why);
         }
-        let lost = LeftOpen::of(&self.metric, base.iter().chain(candidate));
+        let lost = Uncertainty::of(&self.metric, base.iter().chain(candidate));
         let why = format!("{} but {lost} could overturn it{could_be}", outcome.name());
         self.judgement(Outcome::Undecided, numbers, Some(why))
     }
@@ -433,7 +433,8 @@ impl Gate {
     /// `: 2.0% better to 30.0% worse`; empty if there are no changes.
     fn between_changes(&self, ends: impl Iterator<Item = f64>) -> String {
         let all: Vec<f64> = ends.collect();
-        let bounded = |end: f64| if leeway::is_anything(end) { "anything".to_owned() } else { self.by(end) };
+        let bounded =
+            |end: f64| if uncertainty::is_anything(end) { "anything".to_owned() } else { self.by(end) };
         let (least, most) = (all.iter().copied().reduce(f64::min), all.iter().copied().reduce(f64::max));
         match (least, most) {
             (Some(least), Some(most)) => format!(": {} to {}", bounded(least), bounded(most)),

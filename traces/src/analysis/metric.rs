@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::cells::cut;
 use crate::histogram::Percentiles;
-use crate::near::nearest;
+use crate::suggest::nearest;
 use crate::summary::Summary;
 use crate::units;
 
@@ -50,12 +50,12 @@ enum Kind {
     /// An index into [`FIGURES`].
     Plain(usize, Option<Statistic>),
     /// An index into [`NAMED`], and whose figure it is.
-    Of(usize, Whose, Option<Statistic>),
+    Of(usize, MetricSubject, Option<Statistic>),
 }
 
 /// Whose figure a metric is, for figures that occur once per name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Whose {
+pub enum MetricSubject {
     /// The one with this name.
     One(String),
     /// Each of them: the metric is the largest.
@@ -158,7 +158,7 @@ impl Metric {
         }
         let number = match &self.kind {
             Kind::Plain(place, statistic) => FIGURES[*place].of(summary, *statistic)?,
-            Kind::Of(place, whose, statistic) => NAMED[*place].of(summary, whose, *statistic)?,
+            Kind::Of(place, subject, statistic) => NAMED[*place].of(summary, subject, *statistic)?,
         };
         Some(Value { number, unit: self.unit() })
     }
@@ -268,15 +268,15 @@ impl Metric {
         let summary = &*self.summary_of(summary)?;
         match &self.kind {
             Kind::Plain(place, _) => FIGURES[*place].spread(summary),
-            Kind::Of(place, Whose::One(name), _) => NAMED[*place].spread(summary, name),
-            Kind::Of(_, Whose::Any, _) => None,
+            Kind::Of(place, MetricSubject::One(name), _) => NAMED[*place].spread(summary, name),
+            Kind::Of(_, MetricSubject::Any, _) => None,
         }
     }
 
     /// Whether it is the largest of many, as `task.*.run.p50`.
     #[must_use]
     pub const fn is_of_any(&self) -> bool {
-        matches!(&self.kind, Kind::Of(_, Whose::Any, _))
+        matches!(&self.kind, Kind::Of(_, MetricSubject::Any, _))
     }
 
     /// For a metric over any, the metric of each one in `summary`; for all others, the metric itself.
@@ -284,9 +284,9 @@ impl Metric {
     pub fn each(&self, summary: &Summary) -> Vec<Self> {
         let Some(summary) = self.summary_of(summary) else { return Vec::new() };
         match &self.kind {
-            Kind::Of(place, Whose::Any, statistic) => {
+            Kind::Of(place, MetricSubject::Any, statistic) => {
                 let names = NAMED[*place].names(&summary).into_iter();
-                let of = |name| Kind::Of(*place, Whose::One(name), *statistic);
+                let of = |name| Kind::Of(*place, MetricSubject::One(name), *statistic);
                 names.map(|name| Self { kind: of(name), of_loop: self.of_loop.clone() }).collect()
             }
             _ => vec![self.clone()],
@@ -295,9 +295,9 @@ impl Metric {
 
     /// The tag, queue or priority it belongs to, if it is one of many.
     #[must_use]
-    pub fn whose(&self) -> Option<&str> {
+    pub fn subject(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Of(_, Whose::One(name), _) => Some(name),
+            Kind::Of(_, MetricSubject::One(name), _) => Some(name),
             _ => None,
         }
     }
@@ -323,7 +323,7 @@ impl Metric {
             let names = named.names(summary).into_iter();
             names.flat_map(move |name| {
                 let kinds = statistics(named.is_distribution()).into_iter();
-                kinds.map(move |statistic| Kind::Of(place, Whose::One(name.clone()), statistic))
+                kinds.map(move |statistic| Kind::Of(place, MetricSubject::One(name.clone()), statistic))
             })
         });
         let all: Vec<Self> = plain.chain(named).map(|kind| Self { kind, of_loop: None }).collect();
@@ -394,8 +394,8 @@ fn of_all_loops(text: &str) -> Option<Metric> {
         };
         for (end, statistic) in ends(named.after, named.is_distribution()) {
             let name = rest.strip_suffix(&end).and_then(|rest| rest.strip_suffix('.'));
-            if let Some(whose) = name.and_then(|name| named.read(name)) {
-                return Some(Metric { kind: Kind::Of(place, whose, statistic), of_loop: None });
+            if let Some(subject) = name.and_then(|name| named.read(name)) {
+                return Some(Metric { kind: Kind::Of(place, subject, statistic), of_loop: None });
             }
         }
     }
@@ -425,9 +425,9 @@ impl fmt::Display for Metric {
                 f.write_str(FIGURES[*place].name)?;
                 statistic
             }
-            Kind::Of(place, whose, statistic) => {
+            Kind::Of(place, subject, statistic) => {
                 let Named { before, after, .. } = &NAMED[*place];
-                write!(f, "{before}.{whose}.{after}")?;
+                write!(f, "{before}.{subject}.{after}")?;
                 statistic
             }
         };
@@ -435,7 +435,7 @@ impl fmt::Display for Metric {
     }
 }
 
-impl fmt::Display for Whose {
+impl fmt::Display for MetricSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("*"),

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{cut_apart, fill, width, wrap};
+use super::{cut_distinct, fill, width, wrap};
 
 /// Names up to this width are cut only if nothing is left to leave out.
 const NAME: usize = 24;
@@ -234,7 +234,7 @@ impl Table {
         let names = name.map_or_else(Vec::new, |(place, wide)| {
             let names: Vec<&str> =
                 self.rows.iter().map(|row| row.get(*place).map_or("", String::as_str)).collect();
-            cut_apart(&names, wide - self.gap(*place, 0))
+            cut_distinct(&names, wide - self.gap(*place, 0))
         });
         let cell = |row: usize, place: usize| match name {
             Some((name, _)) if *name == place => names.get(row).cloned(),

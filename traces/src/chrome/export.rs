@@ -23,9 +23,9 @@ use blame::{Blamer, TickId};
 use carried::Carried;
 
 use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
-use crate::export::agenda::{AgendaTracks, Waiting};
+use crate::export::agenda_tracks::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
-use crate::export::layout::{Entry, Row, Spot};
+use crate::export::layout::{LayoutItem, Row, RowPosition};
 use crate::export::slices::WAITING_ALL;
 use crate::export::survey::{Survey, is_in, start_of};
 use crate::export::{ExportError, TimeRange, each_event, surveyed};
@@ -342,34 +342,36 @@ impl<W: Write> ChromeWriter<W> {
         let base = self.survey.base.unwrap_or_default();
         let (start, end) = (start.ns_since(base), end.ns_since(base));
         let gives_way = matches!(&what, Item::Event(stamped) if matches!(stamped.event, Event::Span { .. }));
-        self.lanes[place].row.add(Entry { start, end, is_slice, gives_way, continues: false, what });
+        self.lanes[place].row.add(LayoutItem { start, end, is_slice, gives_way, continues: false, what });
         self.waiting += 1;
     }
 
     fn flush(&mut self, place: usize) -> Result<(), ExportError> {
         let mut row = std::mem::take(&mut self.lanes[place].row);
         self.waiting -= row.len();
-        let drawn = row.flush(|spot, item| {
-            self.draw(place, spot, item);
+        let drawn = row.flush(|position, item| {
+            self.draw(place, position, item);
             self.out.settle()
         });
         self.lanes[place].row = row;
         Ok(drawn?)
     }
 
-    fn draw(&mut self, lane: usize, spot: Spot, item: &Item) {
-        match (spot, item) {
-            (Spot::Slice { start, dur }, Item::Event(stamped)) => self.slice(lane, start, dur, stamped, ""),
-            (Spot::Slice { start, dur }, Item::Unfinished(stamped)) => {
+    fn draw(&mut self, lane: usize, position: RowPosition, item: &Item) {
+        match (position, item) {
+            (RowPosition::Slice { start, dur }, Item::Event(stamped)) => {
+                self.slice(lane, start, dur, stamped, "")
+            }
+            (RowPosition::Slice { start, dur }, Item::Unfinished(stamped)) => {
                 self.slice(lane, start, dur, stamped, ",unfinished");
             }
-            (Spot::Async { start, end }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
+            (RowPosition::Async { start, end }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
                 self.pair(lane, start, end, stamped)
             }
-            (Spot::Point { at }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
+            (RowPosition::Point { at }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
                 self.instant(lane, at, stamped)
             }
-            (Spot::Point { at }, Item::Stall { at: tick, busy_ns, poll_wait_ns, tasks_run }) => {
+            (RowPosition::Point { at }, Item::Stall { at: tick, busy_ns, poll_wait_ns, tasks_run }) => {
                 self.begin_event();
                 self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
                 self.stand(lane, at);
@@ -379,26 +381,26 @@ impl<W: Write> ChromeWriter<W> {
                     .micros("poll_wait_us", *poll_wait_ns);
                 args.micros("limit_us", self.stall_limit_ns).number("tasks_run", *tasks_run);
                 if let Some(blame) = self.blamer.stall(tick) {
-                    args.ledger(blame, &self.survey.labels);
+                    args.breakdown(blame, &self.survey.labels);
                 }
                 args.end();
                 self.out.raw("}");
                 self.stats.instants += 1;
                 self.stats.stalls += 1;
             }
-            (Spot::Point { at }, Item::Depth { queue, depth }) => {
+            (RowPosition::Point { at }, Item::Depth { queue, depth }) => {
                 self.counter(lane, at, ["queue ", queue.name()], &[("depth", u64::from(*depth))]);
             }
-            (Spot::Point { at }, Item::Bytes { name, bytes }) => {
+            (RowPosition::Point { at }, Item::Bytes { name, bytes }) => {
                 self.counter(lane, at, ["", name], &[("bytes", *bytes)]);
             }
-            (Spot::Point { at }, Item::Waiting([high, normal, low])) => {
+            (RowPosition::Point { at }, Item::Waiting([high, normal, low])) => {
                 let [high, normal, low] = [*high, *normal, *low].map(u64::from);
                 let series = [("high", high), ("normal", normal), ("low", low)];
                 self.counter(lane, at, ["agenda ", "waiting"], &series);
             }
             // Only events have durations.
-            (Spot::Slice { .. } | Spot::Async { .. }, _) => {}
+            (RowPosition::Slice { .. } | RowPosition::Async { .. }, _) => {}
         }
     }
 

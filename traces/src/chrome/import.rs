@@ -9,22 +9,22 @@
 //! invented: a task whose post is not in the file has no queue wait, a timer without a due time is not a timer.
 //! `docs/src/foreign-traces.md` specifies the mapping.
 
-mod around;
 mod choose;
+mod emit;
+mod enclosing;
 mod gather;
-mod made;
-mod making;
+mod ir;
 mod names;
 mod nest;
-mod own;
+mod own_export;
 mod posted;
 mod record;
 mod role;
 mod sorted;
+mod summary;
 pub mod tally;
 mod threads;
-mod told;
-mod turning;
+mod to_ticks;
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -36,14 +36,14 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use serde::{Deserialize, Serialize};
 
-pub use choose::{Chosen, LeftOut, LeftOutThread};
+pub use choose::{ChosenBy, LeftOut, LeftOutThread};
+pub use summary::ImportSummary;
 pub use tally::Tally;
-pub use told::ImportSummary;
-pub use turning::LoopCounts;
+pub use to_ticks::LoopCounts;
 
+use self::emit::{EmittedLoops, EventEmitter};
 use self::gather::Gathered;
-use self::making::{MadeLoops, Telling};
-use self::own::OwnRecording;
+use self::own_export::OwnRecording;
 use super::read::{EventId, ReadError};
 use crate::source::{IMPORT, IMPORTED_FROM, SourceCounts};
 use crate::timeline::config::QUEUE_WAITS;
@@ -163,7 +163,7 @@ pub struct ImportedLoop {
     /// Its thread.
     pub tid: String,
     /// Why it was chosen.
-    pub chosen: Chosen,
+    pub chosen: ChosenBy,
     /// Its counts.
     #[serde(flatten)]
     pub counts: LoopCounts,
@@ -208,7 +208,7 @@ pub struct ImportReport {
 #[derive(Debug)]
 pub struct Import {
     gathered: Gathered,
-    made: Option<MadeLoops>,
+    made: Option<EmittedLoops>,
     own: Option<OwnRecording>,
     report: ImportReport,
     name: String,
@@ -256,7 +256,7 @@ impl Import {
             let of_loops = numbers.iter().map(|number| import.gathered.threads.get(*number).dropped);
             let of_any = tally::dropped::OF_ANY_THREAD.iter().map(|kind| import.gathered.dropped.count(kind));
             import.report.dropped_of_loops = of_loops.chain(of_any).fold(0, u64::saturating_add);
-            let made = making::make(&mut import.gathered, &records, &numbers);
+            let made = emit::make(&mut import.gathered, &records, &numbers);
             import.made(made.map_err(ImportError::Temporary)?, &loops);
         }
         let Gathered { events, counters, repaired, dropped, threads, .. } = &import.gathered;
@@ -274,7 +274,7 @@ impl Import {
         Ok(import)
     }
 
-    fn made(&mut self, made: MadeLoops, chosen: &[(u32, Chosen)]) {
+    fn made(&mut self, made: EmittedLoops, chosen: &[(u32, ChosenBy)]) {
         self.report.flows = made.flows;
         let threads = &self.gathered.threads;
         let loops = made.loops.iter().zip(chosen).map(|((counts, never_waits), (number, chosen))| {
@@ -359,15 +359,15 @@ impl Import {
         let (malformed, lost_records) = (self.report.dropped_of_loops, made.lost);
         let missing = SourceCounts { malformed, lost_records, ..SourceCounts::default() };
         writer.set_counts(missing.plus(&self.gathered.own_missing));
-        let mut telling = Telling::new(&self.gathered.names);
+        let mut emitter = EventEmitter::new(&self.gathered.names);
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;
         for (place, thread) in self.report.loops.iter().enumerate() {
             let source = SourceId(place as u32 + 1);
-            batch.push(making::named(LabelKind::Source, source.0, &thread.name, Timestamp(0), source));
+            batch.push(emit::named(LabelKind::Source, source.0, &thread.name, Timestamp(0), source));
         }
         for words in made.events.iter().map_err(ImportError::Temporary)? {
-            telling.tell(words.map_err(ImportError::Temporary)?, &mut batch);
+            emitter.emit(words.map_err(ImportError::Temporary)?, &mut batch);
             if batch.len() >= BATCH {
                 events += batch.len() as u64;
                 progress(Progress::Writing { events });

@@ -16,7 +16,7 @@ use std::io::Read;
 
 pub use rules::{Effect, RULES, Rule, Viewer};
 
-use super::read::{ChromeEvent, ChromeReader, Ending, Form, Item, Place, ReadError, Skip};
+use super::read::{ChromeEvent, ChromeReader, Ending, Form, Item, Position, ReadError, Skip};
 use event::Events;
 use rules::Check;
 
@@ -35,7 +35,7 @@ pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,
     /// Where: the event that breaks it, in the unpacked text.
-    pub place: Place,
+    pub place: Position,
     /// Details beyond the rule, if any; printable.
     pub detail: String,
 }
@@ -57,20 +57,20 @@ pub struct LintReport {
 }
 
 /// Receives findings, in no particular order.
-trait Tell: FnMut(Check, Place, String) {}
-impl<F: FnMut(Check, Place, String)> Tell for F {}
+trait Emit: FnMut(Check, Position, String) {}
+impl<F: FnMut(Check, Position, String)> Emit for F {}
 
-/// Checks one file; `told` receives every finding, roughly in file order.
+/// Checks one file; `on_finding` receives every finding, roughly in file order.
 ///
 /// # Errors
 ///
 /// [`ReadError`] if it cannot be read, or is not a Chrome trace at all. A damaged file is a finding, not an error.
-pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintReport, ReadError> {
-    let mut tell = |check: Check, place, detail| told(Finding { rule: check.rule(), place, detail });
+pub fn lint(input: impl Read, mut on_finding: impl FnMut(Finding)) -> Result<LintReport, ReadError> {
+    let mut emit = |check: Check, place, detail| on_finding(Finding { rule: check.rule(), place, detail });
     let mut reader = ChromeReader::new(input)?;
-    let start = Place { offset: 0, line: 1 };
+    let start = Position { offset: 0, line: 1 };
     if reader.has_bom() {
-        tell(Check::ByteOrderMark, start, String::new());
+        emit(Check::ByteOrderMark, start, String::new());
     }
     let mut events = Events::of(reader.form());
     let mut first_line = FirstLine::default();
@@ -80,53 +80,53 @@ pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintRepor
             Ok(Some(Item::Event { place, text })) => {
                 first_line.see(place, text);
                 match ChromeEvent::parse(text, &mut scratch) {
-                    Ok(event) => events.see(&event, text, place, &mut tell),
+                    Ok(event) => events.see(&event, text, place, &mut emit),
                     Err(_) => {
                         events.has_unread = true;
-                        event::no_json(text, place, &mut tell);
+                        event::no_json(text, place, &mut emit);
                     }
                 }
             }
-            Ok(Some(Item::Other { place, key, text })) => event::other(key, text, place, &mut tell),
+            Ok(Some(Item::Other { place, key, text })) => event::other(key, text, place, &mut emit),
             Ok(Some(Item::Skipped { place, why })) => match why {
-                Skip::NoObject => tell(Check::NoObject, place, String::new()),
-                Skip::Trailing => tell(Check::Trailing, place, String::new()),
+                Skip::NoObject => emit(Check::NoObject, place, String::new()),
+                Skip::Trailing => emit(Check::Trailing, place, String::new()),
                 _ => events.unchecked += 1,
             },
             Ok(None) => break false,
             Err(ReadError::Damaged { place, found, expected }) => {
-                tell(Check::NotJson, place, format!("{found} where {expected} should be"));
+                emit(Check::NotJson, place, format!("{found} where {expected} should be"));
                 break true;
             }
             Err(error) => return Err(error),
         }
     };
     if let Some(place) = reader.bad_comma() {
-        tell(Check::CommaMissing, place, String::new());
+        emit(Check::CommaMissing, place, String::new());
     }
     if reader.has_trailing_comma() && reader.ending() == Ending::Whole {
-        tell(Check::CommaLast, reader.place(), String::new());
+        emit(Check::CommaLast, reader.place(), String::new());
     }
     match (reader.ending(), reader.form()) {
         (Ending::CutOff(place) | Ending::Unclosed(place), Form::Object) => {
-            tell(Check::ObjectCut, place, String::new());
+            emit(Check::ObjectCut, place, String::new());
         }
-        (Ending::CutOff(place), Form::Array) => tell(Check::ArrayCut, place, String::new()),
-        (Ending::Unclosed(place), Form::Array) => tell(Check::ArrayOpen, place, String::new()),
+        (Ending::CutOff(place), Form::Array) => emit(Check::ArrayCut, place, String::new()),
+        (Ending::Unclosed(place), Form::Array) => emit(Check::ArrayOpen, place, String::new()),
         _ => {}
     }
     let end = reader.place();
     if end.offset > LARGE_BY_FAR_BYTES {
-        tell(Check::TooLargeByFar, start, format!("{} bytes", end.offset));
+        emit(Check::TooLargeByFar, start, format!("{} bytes", end.offset));
     } else if end.offset > LARGE_BYTES {
-        tell(Check::TooLarge, start, format!("{} bytes", end.offset));
+        emit(Check::TooLarge, start, format!("{} bytes", end.offset));
     }
     if let Some(place) = first_line.suspect.filter(|_| reader.form() == Form::Array)
         && first_line.breaks(end)
     {
-        tell(Check::FirstLine, place, String::new());
+        emit(Check::FirstLine, place, String::new());
     }
-    let mut report = events.finish(!damaged, start, &mut tell);
+    let mut report = events.finish(!damaged, start, &mut emit);
     report.bytes = end.offset;
     Ok(report)
 }
@@ -135,13 +135,13 @@ pub fn lint(input: impl Read, mut told: impl FnMut(Finding)) -> Result<LintRepor
 #[derive(Default)]
 struct FirstLine {
     /// The event on the first line in which a digit follows a space.
-    suspect: Option<Place>,
+    suspect: Option<Position>,
     /// Where the first line is known to have ended.
     over: Option<u64>,
 }
 
 impl FirstLine {
-    fn see(&mut self, place: Place, text: &[u8]) {
+    fn see(&mut self, place: Position, text: &[u8]) {
         if self.over.is_some() {
             return;
         }
@@ -157,7 +157,7 @@ impl FirstLine {
         self.over = line_end.map(|at| place.offset + at as u64);
     }
 
-    fn breaks(&self, end: Place) -> bool {
+    fn breaks(&self, end: Position) -> bool {
         let over = self.over.or((end.line > 1).then_some(end.offset));
         over.is_some_and(|over| over <= FIRST_LINE_BYTES)
     }

@@ -8,7 +8,7 @@ use std::io::Write;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::Timestamp;
 
-use crate::analysis::attribution::Ledger;
+use crate::analysis::attribution::Breakdown;
 use crate::export::json::JsonOut;
 use crate::export::name::Frame;
 use crate::labels::Labels;
@@ -114,9 +114,9 @@ impl<'a, W: Write> Args<'a, W> {
     }
 
     /// A breakdown: its lines in order, each with its name and its microseconds.
-    pub(super) fn ledger(&mut self, ledger: &Ledger, labels: &Labels) -> &mut Self {
+    pub(super) fn breakdown(&mut self, breakdown: &Breakdown, labels: &Labels) -> &mut Self {
         self.key("blame");
-        for (place, share) in ledger.shares.iter().enumerate() {
+        for (place, share) in breakdown.shares.iter().enumerate() {
             self.out.raw(if place == 0 { "[" } else { "," }).raw("{\"what\":");
             self.out.string(&share.what.describe(labels)).raw(",\"us\":").micros(share.ns).raw("}");
         }
@@ -210,7 +210,7 @@ pub(super) fn instant_args<W: Write>(
     at: Timestamp,
     event: &Event,
     labels: &Labels,
-    blame: Option<&Ledger>,
+    blame: Option<&Breakdown>,
 ) {
     let mut args = Args::new(out);
     match *event {
@@ -262,7 +262,7 @@ pub(super) fn instant_args<W: Write>(
         _ => {}
     }
     if let Some(blame) = blame {
-        args.ledger(blame, labels);
+        args.breakdown(blame, labels);
     }
     args.end();
 }

@@ -30,14 +30,14 @@ const KEYS_KEPT: usize = 8;
 
 /// A position in the text, after decompression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Bytes before it.
     pub offset: u64,
     /// Its line, from 1.
     pub line: u64,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}, byte {}", self.line, self.offset)
     }
@@ -61,9 +61,9 @@ pub enum Ending {
     /// Complete.
     Whole,
     /// After a whole event, but without the bracket that closes the list or the object.
-    Unclosed(Place),
+    Unclosed(Position),
     /// In the middle of the value that begins here.
-    CutOff(Place),
+    CutOff(Position),
 }
 
 /// A part of a file, in file order.
@@ -73,14 +73,14 @@ pub enum Item<'a> {
     /// An event: an object, as text. [`ChromeEvent::parse`] reads it.
     Event {
         /// Where it begins.
-        place: Place,
+        place: Position,
         /// Its text, brackets included.
         text: &'a [u8],
     },
     /// Another value of the file's object.
     Other {
         /// Where the value begins.
-        place: Place,
+        place: Position,
         /// Its key, including the quotes.
         key: &'a [u8],
         /// The value's text.
@@ -89,7 +89,7 @@ pub enum Item<'a> {
     /// A value that is skipped.
     Skipped {
         /// Where it begins.
-        place: Place,
+        place: Position,
         /// Why.
         why: Skip,
     },
@@ -117,7 +117,7 @@ pub enum ReadError {
     #[error("cannot be read beyond {place}: {source}")]
     Io {
         /// How far it was read.
-        place: Place,
+        place: Position,
         /// Why.
         source: io::Error,
     },
@@ -125,7 +125,7 @@ pub enum ReadError {
     #[error("unpacks to more than 100 times its size beyond {place}: {packed} bytes were read by then")]
     Expands {
         /// How far it was read.
-        place: Place,
+        place: Position,
         /// Compressed bytes read.
         packed: u64,
     },
@@ -136,7 +136,7 @@ pub enum ReadError {
     #[error("is damaged at {place}: {found} where {expected} should be")]
     Damaged {
         /// Where.
-        place: Place,
+        place: Position,
         /// What is there.
         found: String,
         /// What should be there.
@@ -165,7 +165,7 @@ pub struct ChromeReader<R: Read> {
     trailing_comma: bool,
     /// Whether a value precedes the current position in the list.
     after_value: bool,
-    bad_comma: Option<Place>,
+    bad_comma: Option<Position>,
     key: Vec<u8>,
 }
 
@@ -230,7 +230,7 @@ impl<R: Read> ChromeReader<R> {
 
     /// The first place where a comma is missing between two events, or is misplaced.
     #[must_use]
-    pub const fn bad_comma(&self) -> Option<Place> {
+    pub const fn bad_comma(&self) -> Option<Position> {
         self.bad_comma
     }
 
@@ -248,7 +248,7 @@ impl<R: Read> ChromeReader<R> {
 
     /// How far the text has been read.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> Position {
         self.input.place()
     }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::name::Frame;
-use super::slices::{Slices, Stacks, Stretch};
+use super::slices::{SliceKind, Slices, Stacks};
 use super::survey::Survey;
 use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
@@ -137,15 +137,15 @@ impl<'a> Fold<'a> {
     }
 
     /// The stack around the outermost slice of a row.
-    fn base(&mut self, root: usize, row: usize, stretch: Stretch) -> usize {
+    fn base(&mut self, root: usize, row: usize, stretch: SliceKind) -> usize {
         let own = self.inside(root, Step::Row(row));
         match stretch {
-            Stretch::Tick => own,
-            Stretch::Incomplete => self.inside(own, Step::Group("(incomplete ticks)")),
-            Stretch::Outside if self.survey.threads[row].is_loop => {
+            SliceKind::Tick => own,
+            SliceKind::Incomplete => self.inside(own, Step::Group("(incomplete ticks)")),
+            SliceKind::Outside if self.survey.threads[row].is_loop => {
                 self.inside(own, Step::Group("(outside ticks)"))
             }
-            Stretch::Outside => own,
+            SliceKind::Outside => own,
         }
     }
 
@@ -223,7 +223,7 @@ fn escape(name: &str, line: &mut String) {
 }
 
 impl Stacks for Fold<'_> {
-    fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: Stretch) -> io::Result<()> {
+    fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: SliceKind) -> io::Result<()> {
         self.count(row, at);
         let outer = match self.lanes[row].open.last() {
             Some(outer) => *outer,

@@ -148,11 +148,11 @@ impl<W: Write> JsonOut<W> {
             }
         }
         // A slice longer than most of what preceded it has more digits than a double holds as an integer.
-        let mended = (least..least + 4).find_map(|places| {
+        let repaired = (least..least + 4).find_map(|places| {
             let text = format!("{:.*}", places as usize, to - from);
             is_it(text.parse().ok()?).then_some(text)
         });
-        match mended {
+        match repaired {
             Some(text) => self.raw(&text),
             None => self.micros(dur),
         }

@@ -6,7 +6,7 @@
 
 /// The resulting position of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spot {
+pub(crate) enum RowPosition {
     /// A slice with its start and duration, in nanoseconds.
     Slice { start: u64, dur: u64 },
     /// A pair of asynchronous events.
@@ -17,7 +17,7 @@ pub(crate) enum Spot {
 
 /// An entry to lay out; times are nanoseconds from the start of the trace.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<T> {
+pub(crate) struct LayoutItem<T> {
     pub(crate) start: u64,
     pub(crate) end: u64,
     pub(crate) is_slice: bool,
@@ -42,7 +42,7 @@ struct Open {
 /// A row being filled.
 #[derive(Debug)]
 pub(crate) struct Row<T> {
-    entries: Vec<Entry<T>>,
+    entries: Vec<LayoutItem<T>>,
     open: Vec<Open>,
     /// The end of what was drawn before: actual in `flushed`, as drawn in `taken`.
     flushed: u64,
@@ -64,7 +64,7 @@ impl<T: Copy> Row<T> {
         Self { least_ns: 0, ..Self::default() }
     }
 
-    pub(crate) fn add(&mut self, entry: Entry<T>) {
+    pub(crate) fn add(&mut self, entry: LayoutItem<T>) {
         self.entries.push(entry);
     }
 
@@ -72,12 +72,15 @@ impl<T: Copy> Row<T> {
         self.entries.len()
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry<T>> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &LayoutItem<T>> {
         self.entries.iter()
     }
 
     /// Draws and removes all entries, in the order in which they began.
-    pub(crate) fn flush<E>(&mut self, mut draw: impl FnMut(Spot, &T) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn flush<E>(
+        &mut self,
+        mut draw: impl FnMut(RowPosition, &T) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut entries = std::mem::take(&mut self.entries);
         // Of equal extents, the one that comes later in the stream is the outer one.
         entries.reverse();
@@ -89,10 +92,10 @@ impl<T: Copy> Row<T> {
         let yielding =
             if entries.iter().any(|entry| entry.gives_way) { yielding(&entries) } else { Vec::new() };
         let drawn = entries.iter().enumerate().try_for_each(|(place, entry)| {
-            let Entry { start, end, .. } = *entry;
+            let LayoutItem { start, end, .. } = *entry;
             let yields = yielding.get(place).is_some_and(|yields| *yields);
-            let spot = if yields { Spot::Async { start, end } } else { self.place(entry) };
-            draw(spot, &entry.what)
+            let position = if yields { RowPosition::Async { start, end } } else { self.place(entry) };
+            draw(position, &entry.what)
         });
         while let Some(open) = self.open.pop() {
             self.close(open);
@@ -102,11 +105,11 @@ impl<T: Copy> Row<T> {
         drawn
     }
 
-    fn place(&mut self, entry: &Entry<T>) -> Spot {
+    fn place(&mut self, entry: &LayoutItem<T>) -> RowPosition {
         if !entry.is_slice {
-            return Spot::Point { at: entry.start };
+            return RowPosition::Point { at: entry.start };
         }
-        let Entry { mut start, end, continues, .. } = *entry;
+        let LayoutItem { mut start, end, continues, .. } = *entry;
         while let Some(open) =
             self.open.pop_if(|open| open.end <= start || continues && open.continues && open.end < end)
         {
@@ -115,17 +118,17 @@ impl<T: Copy> Row<T> {
         }
         let (limit, drawn_limit, taken) = match self.open.last() {
             Some(open) => (open.end, open.drawn_end, open.taken),
-            None if start < self.flushed => return Spot::Async { start, end },
+            None if start < self.flushed => return RowPosition::Async { start, end },
             None => (u64::MAX, u64::MAX, self.taken),
         };
         if end > limit {
-            return Spot::Async { start, end };
+            return RowPosition::Async { start, end };
         }
         // A slice drawn at the shortest length can push its neighbours by that much, but never out of their parent.
         let start = start.max(taken).min(drawn_limit);
         let drawn_end = end.max(start.saturating_add(self.least_ns)).min(drawn_limit);
         self.open.push(Open { end, drawn_end, taken: start, continues });
-        Spot::Slice { start, dur: drawn_end - start }
+        RowPosition::Slice { start, dur: drawn_end - start }
     }
 
     fn close(&mut self, closed: Open) {
@@ -140,7 +143,7 @@ impl<T: Copy> Row<T> {
 }
 
 /// Tells which of the sorted entries give way to others.
-fn yielding<T>(entries: &[Entry<T>]) -> Vec<bool> {
+fn yielding<T>(entries: &[LayoutItem<T>]) -> Vec<bool> {
     let mut yielding = vec![false; entries.len()];
     let mut open: Vec<usize> = Vec::new();
     for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_slice) {
@@ -170,10 +173,10 @@ mod tests {
 
     use super::*;
 
-    fn drawn(extents: &[(u64, u64)]) -> Vec<Spot> {
+    fn drawn(extents: &[(u64, u64)]) -> Vec<RowPosition> {
         let mut row = Row::default();
         for (start, end) in extents {
-            row.add(Entry {
+            row.add(LayoutItem {
                 start: *start,
                 end: *end,
                 is_slice: true,
@@ -183,8 +186,8 @@ mod tests {
             });
         }
         let mut spots = Vec::new();
-        row.flush(|spot, ()| {
-            spots.push(spot);
+        row.flush(|position, ()| {
+            spots.push(position);
             Ok::<(), ()>(())
         })
         .unwrap();
@@ -194,14 +197,17 @@ mod tests {
     #[test]
     fn ends_first_becomes_begins_first() {
         let spots = drawn(&[(10, 20), (30, 40), (5, 50)]);
-        let slice = |start, dur| Spot::Slice { start, dur };
+        let slice = |start, dur| RowPosition::Slice { start, dur };
         assert_eq!(spots, [slice(5, 45), slice(10, 10), slice(30, 10)]);
     }
 
     #[test]
     fn what_overlaps_is_asynchronous() {
         let spots = drawn(&[(10, 20), (15, 25)]);
-        assert_eq!(spots, [Spot::Slice { start: 10, dur: 10 }, Spot::Async { start: 15, end: 25 }]);
+        assert_eq!(
+            spots,
+            [RowPosition::Slice { start: 10, dur: 10 }, RowPosition::Async { start: 15, end: 25 }]
+        );
     }
 
     #[test]
@@ -209,19 +215,22 @@ mod tests {
         let mut row = Row::exact();
         let entry = |start, end, gives_way| {
             let (is_slice, continues) = (true, false);
-            Entry { start, end, is_slice, gives_way, continues, what: gives_way }
+            LayoutItem { start, end, is_slice, gives_way, continues, what: gives_way }
         };
         for it in [entry(12, 30, true), entry(20, 40, false), entry(21, 22, true), entry(0, 50, false)] {
             row.add(it);
         }
         let mut spots = Vec::new();
-        row.flush(|spot, _| {
-            spots.push(spot);
+        row.flush(|position, _| {
+            spots.push(position);
             Ok::<(), ()>(())
         })
         .unwrap();
-        let slice = |start, dur| Spot::Slice { start, dur };
-        assert_eq!(spots, [slice(0, 50), Spot::Async { start: 12, end: 30 }, slice(20, 20), slice(21, 1)]);
+        let slice = |start, dur| RowPosition::Slice { start, dur };
+        assert_eq!(
+            spots,
+            [slice(0, 50), RowPosition::Async { start: 12, end: 30 }, slice(20, 20), slice(21, 1)]
+        );
     }
 
     #[test]
@@ -229,14 +238,14 @@ mod tests {
         let mut row = Row::default();
         let mut spots = Vec::new();
         for (start, end) in [(10, 20), (12, 40)] {
-            row.add(Entry { start, end, is_slice: true, gives_way: false, continues: false, what: () });
-            row.flush(|spot, ()| {
-                spots.push(spot);
+            row.add(LayoutItem { start, end, is_slice: true, gives_way: false, continues: false, what: () });
+            row.flush(|position, ()| {
+                spots.push(position);
                 Ok::<(), ()>(())
             })
             .unwrap();
         }
-        assert_eq!(spots[1], Spot::Async { start: 12, end: 40 });
+        assert_eq!(spots[1], RowPosition::Async { start: 12, end: 40 });
     }
 
     proptest! {
@@ -245,8 +254,8 @@ mod tests {
             let extents: Vec<_> = extents.into_iter().map(|(start, len)| (start, start + len)).collect();
             let spots = drawn(&extents);
             prop_assert_eq!(spots.len(), extents.len());
-            let slices: Vec<(u64, u64)> = spots.iter().filter_map(|spot| match spot {
-                Spot::Slice { start, dur } => Some((*start, start + dur)),
+            let slices: Vec<(u64, u64)> = spots.iter().filter_map(|position| match position {
+                RowPosition::Slice { start, dur } => Some((*start, start + dur)),
                 _ => None,
             }).collect();
             prop_assert!(slices.is_sorted_by_key(|(start, _)| *start));

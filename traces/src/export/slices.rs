@@ -9,8 +9,8 @@ use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
-use super::agenda::AgendaTracks;
-use super::layout::{Entry, Row, Spot};
+use super::agenda_tracks::AgendaTracks;
+use super::layout::{LayoutItem, Row, RowPosition};
 use super::name::Frame;
 use super::survey::{Survey, start_of};
 
@@ -28,7 +28,7 @@ const UNFINISHED: &str = "unfinished";
 
 /// The relation of a slice to the loop's ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stretch {
+pub(crate) enum SliceKind {
     /// In a complete tick.
     Tick,
     /// In a tick with missing records.
@@ -40,7 +40,7 @@ pub(crate) enum Stretch {
 /// Receives the stacks. Times are nanoseconds since [`Slices::zero`], and never go backwards within a row.
 pub(crate) trait Stacks {
     /// A frame begins, inside what is open in its row.
-    fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: Stretch) -> io::Result<()>;
+    fn enter(&mut self, row: usize, at: u64, frame: Frame, stretch: SliceKind) -> io::Result<()>;
 
     /// The innermost frame of this row ends.
     fn leave(&mut self, row: usize, at: u64, frame: Frame) -> io::Result<()>;
@@ -82,7 +82,7 @@ impl<'a> Slices<'a> {
     }
 
     /// Takes the next event of the stream.
-    pub(crate) fn push(&mut self, stamped: &Stamped, told: &mut impl Stacks) -> io::Result<()> {
+    pub(crate) fn push(&mut self, stamped: &Stamped, stacks: &mut impl Stacks) -> io::Result<()> {
         if self.lanes.is_empty() {
             return Ok(());
         }
@@ -92,8 +92,8 @@ impl<'a> Slices<'a> {
         match stamped.event {
             Event::TickStart { tick } => {
                 let before =
-                    if self.lanes[place].tick.is_some() { Stretch::Incomplete } else { Stretch::Outside };
-                self.flush(place, before, told)?;
+                    if self.lanes[place].tick.is_some() { SliceKind::Incomplete } else { SliceKind::Outside };
+                self.flush(place, before, stacks)?;
                 let lane = &mut self.lanes[place];
                 (lane.tick, lane.damaged) = (Some((tick, stamped.at)), false);
             }
@@ -101,7 +101,7 @@ impl<'a> Slices<'a> {
                 self.add(place, start, stamped);
                 let lane = &mut self.lanes[place];
                 let whole = lane.tick.take() == Some((tick, start)) && !lane.damaged;
-                self.flush(place, if whole { Stretch::Tick } else { Stretch::Incomplete }, told)?;
+                self.flush(place, if whole { SliceKind::Tick } else { SliceKind::Incomplete }, stacks)?;
             }
             Event::Lost { .. } => self.lanes[place].in_gap = true,
             Event::WorkerState { .. } => {
@@ -114,44 +114,45 @@ impl<'a> Slices<'a> {
         }
         let lane = &mut self.lanes[place];
         let (limit, stretch) = match lane.tick {
-            Some(_) => (WAITING_MAX, Stretch::Incomplete),
-            None => (WAITING_OUTSIDE, Stretch::Outside),
+            Some(_) => (WAITING_MAX, SliceKind::Incomplete),
+            None => (WAITING_OUTSIDE, SliceKind::Outside),
         };
         if lane.row.len() >= limit {
             lane.damaged = true;
-            self.flush(place, stretch, told)?;
+            self.flush(place, stretch, stacks)?;
         }
         if self.waiting > WAITING_ALL {
-            self.make_room(told)?;
+            self.make_room(stacks)?;
         }
         Ok(())
     }
 
     #[cold]
-    fn make_room(&mut self, told: &mut impl Stacks) -> io::Result<()> {
+    fn make_room(&mut self, stacks: &mut impl Stacks) -> io::Result<()> {
         let lanes = self.lanes.iter().enumerate();
         let Some((place, _)) = lanes.max_by_key(|(_, lane)| lane.row.len()) else { return Ok(()) };
         self.lanes[place].damaged = true;
-        let stretch = if self.lanes[place].tick.is_some() { Stretch::Incomplete } else { Stretch::Outside };
-        self.flush(place, stretch, told)
+        let stretch =
+            if self.lanes[place].tick.is_some() { SliceKind::Incomplete } else { SliceKind::Outside };
+        self.flush(place, stretch, stacks)
     }
 
     /// Emits everything still held.
-    pub(crate) fn finish(&mut self, told: &mut impl Stacks) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, stacks: &mut impl Stacks) -> io::Result<()> {
         for stamped in self.survey.unended() {
             let (place, start) = (self.survey.row(&stamped), start_of(&stamped));
             self.add(place, start, &stamped);
             if let Event::TickEnd { tick, start, .. } = stamped.event {
                 let lane = &mut self.lanes[place];
                 let whole = lane.tick.take() == Some((tick, start)) && !lane.damaged;
-                self.flush(place, if whole { Stretch::Tick } else { Stretch::Incomplete }, told)?;
+                self.flush(place, if whole { SliceKind::Tick } else { SliceKind::Incomplete }, stacks)?;
             } else {
                 self.add_frame(place, start, stamped.at, Frame::Own(UNFINISHED));
             }
         }
         for place in 0..self.lanes.len() {
             let open = self.lanes[place].tick.is_some();
-            self.flush(place, if open { Stretch::Incomplete } else { Stretch::Outside }, told)?;
+            self.flush(place, if open { SliceKind::Incomplete } else { SliceKind::Outside }, stacks)?;
         }
         Ok(())
     }
@@ -169,7 +170,7 @@ impl<'a> Slices<'a> {
         }
         let zero = Self::zero(self.survey);
         let end = range.to.map_or(at, |to| at.min(to)).ns_since(zero);
-        let entry = Entry {
+        let entry = LayoutItem {
             start: start.ns_since(zero).min(end),
             end,
             is_slice: true,
@@ -182,22 +183,22 @@ impl<'a> Slices<'a> {
         self.waiting += 1;
     }
 
-    fn flush(&mut self, place: usize, stretch: Stretch, told: &mut impl Stacks) -> io::Result<()> {
+    fn flush(&mut self, place: usize, stretch: SliceKind, stacks: &mut impl Stacks) -> io::Result<()> {
         self.waiting -= self.lanes[place].row.len();
         let (open, left_out) = (&mut self.open, &mut self.left_out);
-        self.lanes[place].row.flush(|spot, frame| {
-            let Spot::Slice { start, dur } = spot else {
+        self.lanes[place].row.flush(|position, frame| {
+            let RowPosition::Slice { start, dur } = position else {
                 *left_out += 1;
                 return Ok(());
             };
             while let Some((end, ended)) = open.pop_if(|(end, _)| *end <= start) {
-                told.leave(place, end, ended)?;
+                stacks.leave(place, end, ended)?;
             }
             open.push((start + dur, *frame));
-            told.enter(place, start, *frame, stretch)
+            stacks.enter(place, start, *frame, stretch)
         })?;
         while let Some((end, ended)) = open.pop() {
-            told.leave(place, end, ended)?;
+            stacks.leave(place, end, ended)?;
         }
         Ok(())
     }

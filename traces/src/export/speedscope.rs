@@ -15,7 +15,7 @@ use loop_probes::text::printable;
 
 use super::json::JsonOut;
 use super::name::Frame;
-use super::slices::{Slices, Stacks, Stretch};
+use super::slices::{SliceKind, Slices, Stacks};
 use super::survey::Survey;
 use super::{ExportError, TimeRange, each_event, surveyed};
 use crate::source::{EventSource, SourceError};
@@ -78,7 +78,7 @@ fn within<S: EventSource>(
 struct Row {
     text: JsonOut<io::Sink>,
     /// The parts before the text: offsets in the temporary file, and lengths in bytes.
-    aside: Vec<(u64, u64)>,
+    spilled: Vec<(u64, u64)>,
     slices: u64,
     last: u64,
 }
@@ -89,8 +89,8 @@ struct File<'a, W> {
     room: usize,
     rows: Vec<Row>,
     waiting: usize,
-    aside: Option<std::fs::File>,
-    aside_bytes: u64,
+    spilled: Option<std::fs::File>,
+    spilled_bytes: u64,
     frames: Vec<Frame>,
     places: HashMap<Frame, u64>,
     profiles: u64,
@@ -99,15 +99,15 @@ struct File<'a, W> {
 
 impl<'a, W: Write> File<'a, W> {
     fn new(survey: &'a Survey, out: W, room: usize) -> Self {
-        let row = |_| Row { text: JsonOut::new(io::sink()), aside: Vec::new(), slices: 0, last: 0 };
+        let row = |_| Row { text: JsonOut::new(io::sink()), spilled: Vec::new(), slices: 0, last: 0 };
         Self {
             out: JsonOut::new(out),
             survey,
             room,
             rows: survey.threads.iter().map(row).collect(),
             waiting: 0,
-            aside: None,
-            aside_bytes: 0,
+            spilled: None,
+            spilled_bytes: 0,
             frames: Vec::new(),
             places: HashMap::new(),
             profiles: 0,
@@ -139,7 +139,7 @@ impl<'a, W: Write> File<'a, W> {
         let before = text.gathered();
         write_event(text, first, kind, at, frame);
         self.waiting += text.gathered() - before;
-        if self.waiting > self.room { self.put_aside() } else { Ok(()) }
+        if self.waiting > self.room { self.spill() } else { Ok(()) }
     }
 
     fn place_of(&mut self, frame: Frame) -> u64 {
@@ -153,8 +153,8 @@ impl<'a, W: Write> File<'a, W> {
 
     /// Makes room by moving waiting text to the temporary file.
     #[cold]
-    fn put_aside(&mut self) -> io::Result<()> {
-        let mut file = match self.aside.take() {
+    fn spill(&mut self) -> io::Result<()> {
+        let mut file = match self.spilled.take() {
             Some(file) => file,
             None => tempfile::tempfile()?,
         };
@@ -162,12 +162,12 @@ impl<'a, W: Write> File<'a, W> {
             let text = std::mem::replace(&mut row.text, JsonOut::new(io::sink()));
             if text.gathered() > 0 {
                 file.write_all(text.text())?;
-                row.aside.push((self.aside_bytes, text.gathered() as u64));
-                self.aside_bytes += text.gathered() as u64;
+                row.spilled.push((self.spilled_bytes, text.gathered() as u64));
+                self.spilled_bytes += text.gathered() as u64;
             }
         }
         self.waiting = 0;
-        self.aside = Some(file);
+        self.spilled = Some(file);
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl<'a, W: Write> File<'a, W> {
     }
 
     fn put_waiting(&mut self, place: usize) -> io::Result<()> {
-        if let Some(file) = &self.aside {
-            for &(at, bytes) in &self.rows[place].aside {
+        if let Some(file) = &self.spilled {
+            for &(at, bytes) in &self.rows[place].spilled {
                 self.out.copy(&mut Piece { file, at }.take(bytes))?;
             }
         }
@@ -246,7 +246,7 @@ fn write_event<W: Write>(out: &mut JsonOut<W>, first: bool, kind: &str, at: u64,
 }
 
 impl<W: Write> Stacks for File<'_, W> {
-    fn enter(&mut self, row: usize, at: u64, frame: Frame, _: Stretch) -> io::Result<()> {
+    fn enter(&mut self, row: usize, at: u64, frame: Frame, _: SliceKind) -> io::Result<()> {
         self.event(row, "O", at, frame)
     }
 

@@ -10,7 +10,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::TimeRange;
-use super::unended::Unended;
+use super::unfinished::Unended;
 use crate::labels::Labels;
 
 /// Most threads kept apart; further ones share the last.

@@ -43,7 +43,7 @@ impl<R> TraceReader<R> {
     }
 
     /// Announces what is missing directly before the block of this number.
-    pub(super) fn tell_between(&mut self, place: usize, out: &mut Vec<Stamped>) {
+    pub(super) fn announce_between(&mut self, place: usize, out: &mut Vec<Stamped>) {
         if let Some(gap) = self.between.get(&place).copied() {
             self.lost(gap, out);
         }
@@ -65,15 +65,15 @@ impl<R> TraceReader<R> {
     }
 
     /// Announces the gap at the beginning, before the events from `begin` on, which are the first after it.
-    pub(super) fn tell_ahead(&mut self, begin: usize, out: &mut Vec<Stamped>) {
+    pub(super) fn announce_ahead(&mut self, begin: usize, out: &mut Vec<Stamped>) {
         if let Some(gap) = self.ahead.take_if(|_| !self.sources.is_empty()) {
             out.splice(begin..begin, announced(gap, &self.sources));
         }
     }
 
     /// All blocks were read: announces what is missing after them, and any gap that no intact block followed.
-    pub(super) fn tell_behind(&mut self, out: &mut Vec<Stamped>) {
-        if std::mem::replace(&mut self.behind_told, true) {
+    pub(super) fn announce_behind(&mut self, out: &mut Vec<Stamped>) {
+        if std::mem::replace(&mut self.rest_announced, true) {
             return;
         }
         if let Some(gap) = self.behind {

@@ -3,7 +3,7 @@
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::text::{InlineText, TEXT_BYTES_MAX};
 
-use super::{TraceReader, UNTOLD_MAX};
+use super::{PENDING_LABELS_MAX, TraceReader};
 use crate::format::u32_at;
 
 impl<R> TraceReader<R> {
@@ -21,8 +21,8 @@ impl<R> TraceReader<R> {
             // A label kind known only to newer writers names nothing that this reader shows.
             if let Some(kind) = LabelKind::from_code(kind) {
                 self.labels.learn(kind, id, text);
-                if self.untold.len() < UNTOLD_MAX {
-                    self.untold.push(Event::Label { kind, id, text: InlineText::new(text) });
+                if self.pending_labels.len() < PENDING_LABELS_MAX {
+                    self.pending_labels.push(Event::Label { kind, id, text: InlineText::new(text) });
                 }
             }
             rest = after;

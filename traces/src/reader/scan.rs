@@ -301,17 +301,17 @@ impl<R: Read + Seek> Scan<'_, R> {
 /// index that is wrong.
 fn missing_of(index: &[u8], blocks: &[BlockPlace]) -> Vec<Damage> {
     let of_records = |header: &BlockHeader| header.kind == BlockKind::RECORDS;
-    let there: HashSet<_> =
+    let found: HashSet<_> =
         blocks.iter().map(|block| block.header).filter(of_records).map(|header| header.to_bytes()).collect();
     let listed = index.chunks_exact(INDEX_ENTRY_BYTES).filter_map(|entry| {
         let header = BlockHeader::parse(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&entry[8..]).ok()?).ok()?;
         of_records(&header).then_some((u64_at(entry, 0), header))
     });
     let listed: Vec<(u64, BlockHeader)> = listed.collect();
-    if listed.len() <= there.len() {
+    if listed.len() <= found.len() {
         return Vec::new();
     }
-    let missing = listed.into_iter().filter(|(_, header)| !there.contains(&header.to_bytes()));
+    let missing = listed.into_iter().filter(|(_, header)| !found.contains(&header.to_bytes()));
     missing.map(|(offset, header)| Damage::of_block(offset, &header, DamageKind::NotThere)).collect()
 }
 

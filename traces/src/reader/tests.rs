@@ -150,11 +150,11 @@ fn damaged_blocks_at_the_beginning_are_announced_before_the_first_event() {
             let first = read.iter().position(|stamped| !is_lost(stamped)).unwrap();
             let (from, at) = (broken[0].header.first, broken[damaged - 1].header.last);
             let source = read[first].source;
-            let announced = read[..first].iter().find(|told| told.source == source).unwrap();
+            let announced = read[..first].iter().find(|seen| seen.source == source).unwrap();
             assert!(
                 matches!(announced.event, Event::Lost { from: began, .. } if began == from) || damaged > 1
             );
-            assert!(read[..first].iter().all(|told| told.at <= at) && at <= read[first].at);
+            assert!(read[..first].iter().all(|seen| seen.at <= at) && at <= read[first].at);
             assert_eq!((lost(&read[..first]), lost(&read)), (records, records));
             assert_eq!(reader.counts().lost_records, records);
             reader.seek(Timestamp(0)).unwrap();
@@ -163,7 +163,7 @@ fn damaged_blocks_at_the_beginning_are_announced_before_the_first_event() {
 }
 
 #[test]
-fn where_no_block_is_whole_all_records_are_told_as_lost() {
+fn without_a_whole_block_all_records_are_reported_lost() {
     let script = Script { ticks: 12, ..Script::default() };
     let (file, broken) = damaged_ahead(&script, usize::MAX);
     let mut reader = open(&file).unwrap();
@@ -173,7 +173,7 @@ fn where_no_block_is_whole_all_records_are_told_as_lost() {
     assert_eq!((from, at), (broken[0].header.first, broken.last().unwrap().header.last));
     assert_eq!(count, broken.iter().map(|block| u64::from(block.header.records)).sum::<u64>());
     assert_eq!(reader.poll(&mut read).unwrap(), SourceState::Ended);
-    assert_eq!(read.len(), 1, "told once");
+    assert_eq!(read.len(), 1, "reported once");
 }
 
 #[test]
@@ -263,17 +263,17 @@ fn seeking_finds_the_block_and_the_names_given_before_it() {
 }
 
 #[test]
-fn names_survive_the_block_that_told_them() {
+fn names_survive_the_loss_of_their_block() {
     let script = Script { ticks: 200, ..Script::default() };
     let mut file = file_of(&script, SMALL);
     let blocks = open(&file).unwrap().blocks().to_vec();
     let first = blocks.iter().find(|block| block.header.kind == BlockKind::RECORDS).unwrap();
     file[first.offset as usize + BLOCK_HEADER_BYTES] ^= 1;
-    let mut told = Labels::default();
+    let mut seen = Labels::default();
     for stamped in drain(&mut open(&file).unwrap()) {
-        told.learn_event(&stamped.event);
+        seen.learn_event(&stamped.event);
     }
-    assert_eq!(told.tag(loop_probes::ids::Tag(2)), "HttpRequest");
+    assert_eq!(seen.tag(loop_probes::ids::Tag(2)), "HttpRequest");
 }
 
 #[test]
@@ -329,14 +329,14 @@ fn an_index_that_contradicts_the_blocks_is_not_believed() {
     let end = last.header.end(last.offset) as usize;
     let place = blocks.iter().rposition(|block| block.header.kind == BlockKind::RECORDS).unwrap();
     let own = blocks[place].header;
-    for told in [
+    for seen in [
         BlockHeader { kind: BlockKind(99), ..own },
         BlockHeader { kind: BlockKind::LABELS, records: 0, events: 0, ..own },
         BlockHeader { records: 0, events: 0, ..own },
         BlockHeader { first: Timestamp(0), last: Timestamp(1), ..own },
     ] {
         let mut listed = blocks.clone();
-        listed[place].header = told;
+        listed[place].header = seen;
         let lying = with_index(&file[..end], &listed);
         let mut reader = open(&lying).unwrap();
         assert_eq!((reader.blocks(), reader.is_finished()), (&blocks[..], true));
@@ -403,8 +403,8 @@ proptest! {
             let mut rest = events.iter();
             for stamped in read.iter().filter(|stamped| !is_lost(stamped)) {
                 // A name is repeated if the block that introduced it is missing.
-                let told = |event: &Stamped| event.event == stamped.event;
-                let again = matches!(stamped.event, Event::Label { .. }) && events.iter().any(told);
+                let seen = |event: &Stamped| event.event == stamped.event;
+                let again = matches!(stamped.event, Event::Label { .. }) && events.iter().any(seen);
                 prop_assert!(again || rest.any(|event| event == stamped), "invented {:?}", stamped);
             }
         }
@@ -452,9 +452,9 @@ fn what_a_file_costs_to_read_is_bounded_by_its_length() {
     assert!(file.len() < 20_000, "{} bytes", file.len());
     let mut reader = open(&file).unwrap();
     let events = drain(&mut reader);
-    let told = events.iter().filter(|stamped| matches!(stamped.event, Event::TickStart { .. })).count();
-    assert!(told as u64 <= records_allowed(file.len() as u64) && told >= 1 << 20, "{told} events");
-    let left_out = copies - told / 60_000;
+    let seen = events.iter().filter(|stamped| matches!(stamped.event, Event::TickStart { .. })).count();
+    assert!(seen as u64 <= records_allowed(file.len() as u64) && seen >= 1 << 20, "{seen} events");
+    let left_out = copies - seen / 60_000;
     assert_eq!(reader.damage().iter().filter(|damage| damage.kind == DamageKind::Dense).count(), left_out);
     assert_eq!(EventSource::counts(&reader).lost_records, 60_000 * left_out as u64);
 }
@@ -472,11 +472,11 @@ fn a_writer_writes_no_file_that_is_too_dense() {
     }
     writer.finish().unwrap();
     let mut reader = open(&file).unwrap();
-    let mut told = 0;
+    let mut seen = 0;
     let mut batch = Vec::new();
     while reader.poll(&mut batch).unwrap() == SourceState::More {
-        told += batch.len();
+        seen += batch.len();
         batch.clear();
     }
-    assert_eq!((reader.damage(), told + batch.len()), (&[][..], count / 1_000 * 1_000));
+    assert_eq!((reader.damage(), seen + batch.len()), (&[][..], count / 1_000 * 1_000));
 }

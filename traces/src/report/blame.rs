@@ -14,13 +14,13 @@ use crate::units::{UNKNOWN, count, counted, duration, position};
 const STALLS_SHOWN: usize = 10;
 
 /// Most stalls that `report --stalls` shows.
-const STALLS_TOLD_MAX: u64 = 10_000;
+const STALLS_LISTED_MAX: u64 = 10_000;
 
 /// Most late timers, late signals and slow tasks shown, of each.
 const LATE_SHOWN: usize = 5;
 
 /// Rows of the table of delay caused.
-const HARM_SHOWN: usize = 8;
+const IMPACTS_SHOWN: usize = 8;
 
 /// Columns for a name in a line of `columns` with other contents: 24 of 80, 36 of 120, 60 of 200.
 const fn name_columns(columns: usize) -> usize {
@@ -69,7 +69,7 @@ fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
 
 /// Writes a line of at most `columns` that begins with `head` and continues with the breakdown. If it is too long, the
 /// breakdown starts on a line of its own, and continues on further lines where even its largest parts need them.
-fn ledger(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
+fn breakdown(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
     let room = columns.saturating_sub(width(head) + 3);
     let name = name_columns(columns);
     let text = parts(blame, room, name).join(" + ");
@@ -140,12 +140,12 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
     for stall in worst.iter().take(STALLS_SHOWN) {
         let (at, run) = (position(stall.at_ns), at_least(stall.open, stall.run_ns));
         let tick = stall.tick.map_or_else(|| UNKNOWN.to_owned(), count) + &of(summary, &stall.loop_name);
-        ledger(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
+        breakdown(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
     }
     let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
     if rest > 0 {
-        let all = summary.ticks.stalls.min(STALLS_TOLD_MAX);
-        let text = format!("and {} more: report --json --stalls {all} has their ledgers", count(rest));
+        let all = summary.ticks.stalls.min(STALLS_LISTED_MAX);
+        let text = format!("and {} more: report --json --stalls {all} has their breakdowns", count(rest));
         line!(out, "  {}", wrap(&text, columns.saturating_sub(2), 2));
     }
 }
@@ -185,7 +185,7 @@ fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
         let at = position(u64::try_from(row.at_ns).unwrap_or(0));
         let head =
             format!("  {at}  {} {:>7}", fill(&cut_name(&row.name, wide), wide), at_least(row.open, row.ns));
-        ledger(out, &head, row.blame, columns);
+        breakdown(out, &head, row.blame, columns);
     }
 }
 
@@ -236,11 +236,11 @@ fn more_as_json(out: &mut String, kept: usize) {
 }
 
 /// Writes the delay caused; nothing if there was none.
-pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
-    if summary.harm.is_empty() {
+pub(super) fn delay_caused(out: &mut String, summary: &Summary, columns: usize) {
+    if summary.delay_caused.is_empty() {
         return;
     }
-    let all = &summary.harm;
+    let all = &summary.delay_caused;
     let mut table = Table::new([
         Column::name("MADE OTHERS LATE", 20),
         Column::figure("BY", 8),
@@ -251,22 +251,22 @@ pub(super) fn harm(out: &mut String, summary: &Summary, columns: usize) {
         Column::figure("OWN RUN", 9).optional(2),
     ]);
     let some = |ns: u64| if ns == 0 { UNKNOWN.to_owned() } else { duration(ns) };
-    for harm in all.iter().take(HARM_SHOWN) {
+    for impact in all.iter().take(IMPACTS_SHOWN) {
         table.row([
-            harm.tag.clone(),
-            duration(harm.lateness_caused_ns),
-            some(harm.timers_ns),
-            some(harm.signals_ns),
-            some(harm.tasks_ns),
-            count(harm.victims),
-            harm.run_ns.map_or_else(|| UNKNOWN.to_owned(), duration),
+            impact.tag.clone(),
+            duration(impact.delay_caused_ns),
+            some(impact.timers_ns),
+            some(impact.signals_ns),
+            some(impact.tasks_ns),
+            count(impact.delayed),
+            impact.run_ns.map_or_else(|| UNKNOWN.to_owned(), duration),
         ]);
     }
     out.push('\n');
     table.fit(columns).write(out);
-    let rest = all.get(HARM_SHOWN..).unwrap_or(&[]);
+    let rest = all.get(IMPACTS_SHOWN..).unwrap_or(&[]);
     if !rest.is_empty() {
-        let ns = rest.iter().fold(0u64, |sum, harm| sum.saturating_add(harm.lateness_caused_ns));
+        let ns = rest.iter().fold(0u64, |sum, impact| sum.saturating_add(impact.delay_caused_ns));
         let rest = format!("and {} more, {} together: --json has them", rest.len(), duration(ns));
         line!(out, "{}", sentence(&rest, columns));
     }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_told_whatever_the_room() {
+    fn unknown_figures_are_shown_at_any_width() {
         let blame = lines(&[
             ("task ReadFile #12", 38_200_000),
             ("microtasks", 2_100),
@@ -306,7 +306,7 @@ mod tests {
             ("unattributed", 7),
         ]);
         let mut out = String::new();
-        ledger(&mut out, "  00:01.000  Heartbeat1ms     3.11s", &blame, 50);
+        breakdown(&mut out, "  00:01.000  Heartbeat1ms     3.11s", &blame, 50);
         let expected = "  00:01.000  Heartbeat1ms     3.11s
     = suspended 1.97s + Rende…ice #2647 1.04s
     + 2 smaller 99.0ms + unattributed 7ns
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_of_nothing_is_nobodys() {
+    fn an_empty_breakdown_has_no_cause() {
         assert_eq!(parts(&lines(&[("unattributed", 7)]), 80, 24), ["unattributed 7ns"]);
     }
 

@@ -3,11 +3,11 @@
 use loop_probes::ids::{SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::attribution::Ledger;
+use crate::analysis::attribution::Breakdown;
 use crate::labels::Labels;
 use crate::timeline::{Timeline, Unfinished, signal_name};
 
-/// One line of a ledger.
+/// One line of a breakdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -121,11 +121,11 @@ pub struct SlowTaskSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct HarmSummary {
-    /// Whose runs: a tag, or what else a ledger's line can be.
+pub struct ImpactSummary {
+    /// Whose runs: a tag, or what else a breakdown's line can be.
     pub tag: String,
     /// Lateness caused, of timers, signals and tasks together.
-    pub lateness_caused_ns: u64,
+    pub delay_caused_ns: u64,
     /// Of timers, between due and fired.
     pub timers_ns: u64,
     /// Of signals, between arrived and delivered.
@@ -133,31 +133,31 @@ pub struct HarmSummary {
     /// Of tasks, between queued and started.
     pub tasks_ns: u64,
     /// How many waited for it.
-    pub victims: u64,
+    pub delayed: u64,
     /// What all its runs took; null where it has none of its own.
     pub run_ns: Option<u64>,
-    /// The run that did most harm.
+    /// The run that did most delay caused.
     #[serde(default)]
-    pub worst: Option<WorstHarmSummary>,
+    pub worst: Option<WorstImpactSummary>,
 }
 
-/// The run that did most harm.
+/// The run that did most delay caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct WorstHarmSummary {
+pub struct WorstImpactSummary {
     /// The task or callback, where it was one.
     pub task: Option<u64>,
     /// When it began to, after the first event.
     pub at_ns: i64,
     /// Lateness caused.
-    pub lateness_caused_ns: u64,
+    pub delay_caused_ns: u64,
     /// How many waited for it.
-    pub victims: u64,
+    pub delayed: u64,
 }
 
-fn lines(ledger: &Ledger, labels: &Labels) -> Vec<BlameSummary> {
-    let lines = ledger.shares.iter();
+fn lines(breakdown: &Breakdown, labels: &Labels) -> Vec<BlameSummary> {
+    let lines = breakdown.shares.iter();
     lines.map(|share| BlameSummary { what: share.what.describe(labels), ns: share.ns }).collect()
 }
 
@@ -302,24 +302,24 @@ pub(super) fn slow_tasks(
     worst_first(timeline, running, ended.collect(), |slow| slow.run_ns)
 }
 
-pub(super) fn harm(timeline: &Timeline, unfinished: &Unfinished) -> Vec<HarmSummary> {
+pub(super) fn delay_caused(timeline: &Timeline, unfinished: &Unfinished) -> Vec<ImpactSummary> {
     let since = since(timeline);
-    let all = timeline.harm_with(unfinished).into_iter();
-    all.map(|harm| {
-        let [timers_ns, signals_ns, tasks_ns] = harm.lateness_ns;
-        HarmSummary {
-            tag: harm.cause.describe(&timeline.labels),
-            lateness_caused_ns: harm.total_ns(),
+    let all = timeline.delay_caused_with(unfinished).into_iter();
+    all.map(|impact| {
+        let [timers_ns, signals_ns, tasks_ns] = impact.lateness_ns;
+        ImpactSummary {
+            tag: impact.cause.describe(&timeline.labels),
+            delay_caused_ns: impact.total_ns(),
             timers_ns,
             signals_ns,
             tasks_ns,
-            victims: harm.victims(),
-            run_ns: harm.run_ns,
-            worst: harm.worst.map(|worst| WorstHarmSummary {
+            delayed: impact.delayed(),
+            run_ns: impact.run_ns,
+            worst: impact.worst.map(|worst| WorstImpactSummary {
                 task: worst.task.map(|task| task.0),
                 at_ns: since(worst.at),
-                lateness_caused_ns: worst.lateness_ns,
-                victims: worst.victims,
+                delay_caused_ns: worst.lateness_ns,
+                delayed: worst.delayed,
             }),
         }
     })

@@ -84,8 +84,8 @@ pub fn loop_names(labels: &Labels, loops: &[SourceId]) -> Vec<String> {
 
 /// The names of the loops in a timeline, with the numbers of their emitters.
 pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
-    let apart = timeline.loops_apart().map(|(source, _)| source);
-    let sources: Vec<_> = match timeline.loops_apart().len() {
+    let apart = timeline.separate_loops().map(|(source, _)| source);
+    let sources: Vec<_> = match timeline.separate_loops().len() {
         0 => timeline.first_loop().into_iter().collect(),
         _ => apart.collect(),
     };

@@ -15,7 +15,7 @@ use crate::synthetic::Script;
 use crate::timeline::TimelineConfig;
 
 fn summary() -> Summary {
-    of(&Script { ticks: 700, agenda_workers: 2, faces: true, ..Script::default() })
+    of(&Script { ticks: 700, agenda_workers: 2, loop_kinds: true, ..Script::default() })
 }
 
 fn of(script: &Script) -> Summary {
@@ -119,14 +119,14 @@ fn it_has_the_fields_that_the_schema_names() {
         "/slow_tasks/0/at_ns",
         "/slow_tasks/0/run_ns",
         "/slow_tasks/0/blame/0/ns",
-        "/harm/0/tag",
-        "/harm/0/lateness_caused_ns",
-        "/harm/0/timers_ns",
-        "/harm/0/signals_ns",
-        "/harm/0/tasks_ns",
-        "/harm/0/victims",
-        "/harm/0/run_ns",
-        "/harm/0/worst/at_ns",
+        "/delay_caused/0/tag",
+        "/delay_caused/0/delay_caused_ns",
+        "/delay_caused/0/timers_ns",
+        "/delay_caused/0/signals_ns",
+        "/delay_caused/0/tasks_ns",
+        "/delay_caused/0/delayed",
+        "/delay_caused/0/run_ns",
+        "/delay_caused/0/worst/at_ns",
     ];
     for path in paths {
         assert!(json.pointer(path).is_some(), "{path}");
@@ -160,7 +160,7 @@ fn the_worst_late_timers_come_first_and_sum_up() {
             (Ok(late.lag_ns), late.open)
         );
     }
-    let by_timers: u64 = summary.harm.iter().map(|harm| harm.timers_ns).sum();
+    let by_timers: u64 = summary.delay_caused.iter().map(|impact| impact.timers_ns).sum();
     assert_eq!(by_timers, summary.late_timers.iter().map(|late| late.lag_ns).sum::<u64>());
 }
 
@@ -201,7 +201,7 @@ fn what_a_loop_does_not_have_is_null() {
 }
 
 #[test]
-fn a_loop_that_is_not_ours_has_no_figures_of_what_it_does_not_tell() {
+fn a_foreign_loop_has_no_figures_for_unrecorded_families() {
     let session = Session::builder("epoll").private();
     let probe = LoopProbe::new(&session, "main");
     let echo = probe.tag("Echo");
@@ -244,7 +244,7 @@ fn a_loop_that_is_not_ours_has_no_figures_of_what_it_does_not_tell() {
 #[test]
 fn a_list_of_handles_from_an_incomplete_snapshot_says_so() {
     let left_out = |parts| {
-        let script = Script { ticks: 700, faces: true, ..Script::default() };
+        let script = Script { ticks: 700, loop_kinds: true, ..Script::default() };
         let mut events = script.events();
         for stamped in &mut events {
             if let Event::SnapshotEnd { left_out, .. } = &mut stamped.event {
@@ -273,7 +273,7 @@ fn names_and_priorities_are_words() {
 }
 
 #[test]
-fn several_loops_have_their_own_figures_and_the_whole_blends_none() {
+fn several_loops_have_separate_figures_and_totals_do_not_mix_them() {
     let mut timeline =
         Timeline::new(TimelineConfig { stall_limit_ns: 5_000_000, ..TimelineConfig::default() });
     timeline.extend(&crate::timeline::two_loops());

@@ -7,7 +7,7 @@ use super::ticks::Mark;
 use super::worst::{Allowance, Worst};
 use super::{LateTimer, Timeline, Waiter};
 use crate::analysis::attribution::sweep::{Layer, Node, Nodes};
-use crate::analysis::attribution::{self, Ledger, What, waited};
+use crate::analysis::attribution::{self, Breakdown, What, waited};
 
 /// Something late or slow, with its breakdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +15,11 @@ pub struct Blamed<T> {
     /// What was late or slow.
     pub what: T,
     /// The breakdown of that time, which it sums to exactly.
-    pub blame: Ledger,
+    pub blame: Breakdown,
 }
 
 impl<T> Blamed<T> {
-    fn new(what: T, blame: Option<&Ledger>, make: impl FnOnce() -> Ledger) -> Self {
+    fn new(what: T, blame: Option<&Breakdown>, make: impl FnOnce() -> Breakdown) -> Self {
         Self { what, blame: blame.cloned().unwrap_or_else(make) }
     }
 }
@@ -93,7 +93,7 @@ impl Blame {
             signals: Worst::new(config.late_kept),
             tasks: Worst::new(config.late_kept),
             allowance: Allowance::new(),
-            lines: config.ledger_lines,
+            lines: config.breakdown_lines,
         }
     }
 }
@@ -109,7 +109,7 @@ impl Timeline {
         from: Timestamp,
         to: Timestamp,
         lines: usize,
-    ) -> Ledger {
+    ) -> Breakdown {
         waited(kind, from, to, self.gathered_for_wait(source, from, to), lines)
     }
 
@@ -161,7 +161,7 @@ impl Timeline {
         tag: Tag,
         start: Timestamp,
         end: Timestamp,
-    ) -> Ledger {
+    ) -> Breakdown {
         let slow = SlowTask { source, task, tag, start, end, tick: None };
         let is_it = |kept: &SlowTask| SlowTask { tick: None, ..*kept } == slow;
         let kept =
@@ -186,15 +186,15 @@ impl Timeline {
         nodes
     }
 
-    fn blame_timer(&self, late: &LateTimer) -> Ledger {
+    fn blame_timer(&self, late: &LateTimer) -> Breakdown {
         self.waited(Waiter::Timer, late.source, late.due, late.fired, self.blame.lines)
     }
 
-    fn blame_signal(&self, late: &LateSignal) -> Ledger {
+    fn blame_signal(&self, late: &LateSignal) -> Breakdown {
         self.waited(Waiter::Signal, late.source, late.arrived, late.delivered, self.blame.lines)
     }
 
-    fn blame_task(&self, slow: &SlowTask) -> Ledger {
+    fn blame_task(&self, slow: &SlowTask) -> Breakdown {
         let nodes = self.gathered(slow.source, slow.start, slow.end);
         attribution::ran(slow.task, slow.tag, slow.start, slow.end, nodes, self.blame.lines)
     }

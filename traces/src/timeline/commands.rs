@@ -49,7 +49,7 @@ impl Commands {
         self.by_byte.iter().filter(|command| !command.known).map(|command| command.count).sum()
     }
 
-    pub(crate) fn came(&mut self, at: Timestamp, byte: u8, known: bool) {
+    pub(crate) fn command_received(&mut self, at: Timestamp, byte: u8, known: bool) {
         let same = |command: &CommandStats| (command.byte, command.known) == (byte, known);
         let place = self.by_byte.iter().position(same).unwrap_or_else(|| {
             self.by_byte.push(CommandStats { byte, known, count: 0, last_at: at });

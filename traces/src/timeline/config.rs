@@ -36,7 +36,7 @@ pub struct TimelineConfig {
     /// Stalls kept; the worst of all is always among them.
     pub stalls_kept: usize,
     /// Lines of a stall's breakdown; smaller parts are merged into one line.
-    pub ledger_lines: usize,
+    pub breakdown_lines: usize,
     /// Samples kept of each series (queue depths, microtasks, heap).
     pub samples_kept: usize,
     /// GC decisions, exceptions, violations, slow tasks, late timers kept, of each.
@@ -80,7 +80,7 @@ impl Default for TimelineConfig {
             spans_kept: 1 << 16,
             spans_per_tick: 4096,
             stalls_kept: 64,
-            ledger_lines: 32,
+            breakdown_lines: 32,
             samples_kept: 512,
             entries_kept: 64,
             tags_max: 1024,

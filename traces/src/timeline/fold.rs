@@ -9,9 +9,9 @@ use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
+use super::delay_caused::Wait;
 use super::gaps::Gaps;
-use super::gc::{GcLook, GcRun};
-use super::harm::Wait;
+use super::gc::{GcCheck, GcRun};
 use super::loops::is_of_a_loop;
 use super::open_tick::OpenTick;
 use super::program::{Trouble, TroubleKind};
@@ -20,7 +20,7 @@ use super::span::TickSpan;
 use super::suspensions::Suspension;
 use super::tags::WorstRun;
 use super::timers::LateTimer;
-use super::unfinished::Seen;
+use super::unfinished::LastActivity;
 use super::{LateSignal, Timeline, Waiter, failed};
 use runs::Run;
 
@@ -135,7 +135,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 open.timers_late += u32::from(late);
                 // Its task runs from here on, and the end of that will be recorded.
                 let running = Running::Task { task, tag };
-                open.seen = Some(Seen {
+                open.seen = Some(LastActivity {
                     running,
                     since: at,
                     as_of: at,
@@ -166,7 +166,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.signals.dropped_so_far(total);
         }
         Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
-            timeline.gc.looked(GcLook { at, action, reason, heap_bytes, threshold_bytes });
+            timeline.gc.looked(GcCheck { at, action, reason, heap_bytes, threshold_bytes });
         }
         Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
             timeline.gc.ran(GcRun { at, run_ns: at.ns_since(start), heap_bytes_before, heap_bytes_after });
@@ -204,7 +204,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.wakes.count += 1;
             timeline.wakes.coalesced += u64::from(coalesced);
         }
-        Event::Command { byte, known } => timeline.commands.came(at, byte, known),
+        Event::Command { byte, known } => timeline.commands.command_received(at, byte, known),
         Event::Pumped { handled, ready, start, .. } => {
             timeline.pumps.add(at, handled, ready, at.ns_since(start));
         }
@@ -363,7 +363,7 @@ impl Timeline {
             None if self.open.len() < self.config.sources_max => {
                 self.open.push(OpenTick::new(source));
                 self.gaps.push(Gaps::new(start_of(stamped), self.config.entries_kept));
-                self.hidden.emitter_came();
+                self.loss_bounds.add_emitter();
                 self.open.len() - 1
             }
             None => return None,

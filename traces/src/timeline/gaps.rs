@@ -135,7 +135,7 @@ impl Timeline {
     #[cold]
     #[inline(never)]
     fn gap_ended(&mut self, place: usize, stamped: &Stamped) {
-        self.hidden.gap_ended(place, stamped.at);
+        self.loss_bounds.gap_ended(place, stamped.at);
         self.gaps[place].reaches(start_of(stamped));
     }
 
@@ -156,7 +156,7 @@ impl Timeline {
         let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
         let from = self.gap_from(place, from, to);
         let counts = (count, self.last_loss());
-        self.hidden.lost(place, self.last_record(place), (from, to), counts, open);
+        self.loss_bounds.lost(place, self.last_record(place), (from, to), counts, open);
         if let Some(place) = place {
             self.open[place].lost();
             self.gaps[place].lost(from, to, count);

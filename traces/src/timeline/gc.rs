@@ -9,7 +9,7 @@ use crate::recent::Recent;
 
 /// One inspection of the heap by the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GcLook {
+pub struct GcCheck {
     /// When.
     pub at: Timestamp,
     /// What was decided.
@@ -46,9 +46,9 @@ pub struct Gc {
     /// Decisions to do nothing.
     pub skip: u64,
     /// The last decisions, excluding repeats of "nothing to do".
-    pub decisions: Recent<GcLook>,
+    pub decisions: Recent<GcCheck>,
     /// The last decision of any kind.
-    pub last: Option<GcLook>,
+    pub last: Option<GcCheck>,
     /// Extents of collections.
     pub run_ns: Histogram,
     /// The last collections.
@@ -86,14 +86,14 @@ impl Gc {
         }
     }
 
-    pub(crate) fn looked(&mut self, look: GcLook) {
+    pub(crate) fn looked(&mut self, look: GcCheck) {
         match look.action {
             GcAction::Collect => self.collect += 1,
             GcAction::Defer => self.defer += 1,
             GcAction::Skip => self.skip += 1,
         }
         // A controller that inspects the heap twice a tick with nothing to do would evict the decisions worth reading.
-        let same = |last: GcLook| last.action == look.action && last.reason == look.reason;
+        let same = |last: GcCheck| last.action == look.action && last.reason == look.reason;
         if look.action != GcAction::Skip || !self.last.is_some_and(same) {
             self.decisions.push(look);
         }

@@ -113,10 +113,10 @@ impl KeepAlive {
         self.loops.iter().map(|refs| u64::from(refs.left_out)).sum()
     }
 
-    /// Calls `tell` with each tracked armed timer of the emitter at `place`: its id, tag, due time and period.
-    pub(crate) fn each_armed(&self, place: usize, tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
+    /// Calls `visit` with each tracked armed timer of the emitter at `place`: its id, tag, due time and period.
+    pub(crate) fn each_armed(&self, place: usize, visit: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
         if let Some(refs) = self.loops.get(place) {
-            refs.each_armed(tell);
+            refs.each_armed(visit);
         }
     }
 

@@ -8,7 +8,7 @@ use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
 use super::blame::Blame;
-use super::harm::Harms;
+use super::delay_caused::Impacts;
 use super::{Timeline, TimelineConfig};
 use crate::source::SourceCounts;
 
@@ -21,7 +21,7 @@ pub(crate) struct Loops {
     /// The first loop seen.
     first: Option<SourceId>,
     /// Empty while there is only one loop.
-    apart: Vec<(SourceId, Timeline)>,
+    by_loop: Vec<(SourceId, Timeline)>,
     /// There are more loops than [`LOOPS_MAX`].
     more: bool,
     /// The count of the last gap whose number of lost records is known.
@@ -32,7 +32,7 @@ impl Loops {
     /// Whether an event has to be folded separately, or introduces a second loop.
     #[inline]
     pub(super) fn concerns(&self, stamped: &Stamped) -> bool {
-        Some(stamped.source) != self.first && is_of_a_loop(&stamped.event) || !self.apart.is_empty()
+        Some(stamped.source) != self.first && is_of_a_loop(&stamped.event) || !self.by_loop.is_empty()
     }
 }
 
@@ -69,7 +69,7 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
         spans_kept: 1,
         spans_per_tick: 1,
         stalls_kept: 1,
-        ledger_lines: 2,
+        breakdown_lines: 2,
         samples_kept: 1,
         labels_max: 0,
         worst_runs_kept: 1,
@@ -80,8 +80,8 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
 
 impl Timeline {
     /// The loops with separate figures, in the order in which they were first seen: empty if there is at most one loop.
-    pub fn loops_apart(&self) -> impl ExactSizeIterator<Item = (SourceId, &Self)> + '_ {
-        self.loops.apart.iter().map(|(source, timeline)| (*source, timeline))
+    pub fn separate_loops(&self) -> impl ExactSizeIterator<Item = (SourceId, &Self)> + '_ {
+        self.loops.by_loop.iter().map(|(source, timeline)| (*source, timeline))
     }
 
     /// The first loop seen, if any.
@@ -113,43 +113,43 @@ impl Timeline {
                 ..own.clone()
             }
         };
-        self.loops.apart.iter().map(move |(_, own)| by_now(own))
+        self.loops.by_loop.iter().map(move |(_, own)| by_now(own))
     }
 
     /// Folds an event into its own loop's timeline, before it is folded into the whole.
     #[cold]
     #[inline(never)]
-    pub(super) fn fold_apart(&mut self, stamped: &Stamped) {
+    pub(super) fn fold_by_loop(&mut self, stamped: &Stamped) {
         let source = stamped.source;
         match self.loops.first {
             None => {
                 self.loops.first = Some(source);
                 return;
             }
-            Some(first) if first != source && self.loops.apart.is_empty() => {
+            Some(first) if first != source && self.loops.by_loop.is_empty() => {
                 let config = figures_of(&self.config);
                 let mut own = self.clone();
-                (own.blame, own.harms) = (Blame::new(&config), Harms::new(&config));
+                (own.blame, own.delays_caused) = (Blame::new(&config), Impacts::new(&config));
                 (own.config, own.loops_left_out) = (config, false);
-                self.loops.apart.push((first, own));
+                self.loops.by_loop.push((first, own));
             }
             _ => {}
         }
-        let found = self.loops.apart.iter().position(|(its, _)| *its == source);
+        let found = self.loops.by_loop.iter().position(|(its, _)| *its == source);
         let place = match found {
             Some(place) => place,
             None if !is_of_a_loop(&stamped.event) => return,
-            None if self.loops.apart.len() >= LOOPS_MAX => {
+            None if self.loops.by_loop.len() >= LOOPS_MAX => {
                 self.loops.more = true;
                 return;
             }
             None => {
-                self.loops.apart.push((source, Self::new(figures_of(&self.config))));
-                self.loops.apart.len() - 1
+                self.loops.by_loop.push((source, Self::new(figures_of(&self.config))));
+                self.loops.by_loop.len() - 1
             }
         };
         let lost = self.loops.lost;
-        let own = &mut self.loops.apart[place].1;
+        let own = &mut self.loops.by_loop[place].1;
         own.loops.lost = lost;
         own.fold_alone(stamped);
         // A damaged block's records are counted once, with its first emitter: any of them may have been this loop's.

@@ -5,11 +5,11 @@ use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
-use super::harm::Wait;
+use super::delay_caused::Wait;
 use super::poll_wait::PollWait;
 use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
-use super::unfinished::{Seen, StreamEnd};
+use super::unfinished::{LastActivity, StreamEnd};
 use crate::analysis::attribution::sweep::Nodes;
 
 /// The state of one emitter's current tick.
@@ -35,7 +35,7 @@ pub(crate) struct OpenTick {
     /// The last event before a poll whose end was read from the clock, but whose record has not come: it is the next one.
     pub(crate) poll_since: Option<Timestamp>,
     /// What the emitter was last seen doing, unless an event since then ended it.
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Option<LastActivity>,
     /// Whether the emitter has ticks.
     pub(crate) ticked: bool,
     /// When the loop stopped, unless it has begun a tick since.
@@ -157,7 +157,7 @@ impl OpenTick {
     /// Notes that `span` ended, whether or not it belongs to a tick.
     #[inline]
     pub(crate) fn ended(&mut self, span: &TickSpan) {
-        if self.seen.is_some() && Seen::ends_with(span) {
+        if self.seen.is_some() && LastActivity::ends_with(span) {
             self.seen = None;
         }
     }

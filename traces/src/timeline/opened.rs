@@ -2,7 +2,7 @@
 
 use super::span::TickSpan;
 use super::ticks::TickSummary;
-use crate::analysis::attribution::{Ledger, ledger};
+use crate::analysis::attribution::{Breakdown, breakdown};
 
 /// One line of an opened tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,8 @@ impl OpenedTick {
 
     /// The breakdown of the tick's busy time, in at most `lines` lines besides `unattributed`.
     #[must_use]
-    pub fn blame(&self, lines: usize) -> Ledger {
+    pub fn blame(&self, lines: usize) -> Breakdown {
         let spans: Vec<TickSpan> = self.spans.iter().rev().map(|opened| opened.span).collect();
-        ledger(self.tick.start, self.tick.end, &spans, lines)
+        breakdown(self.tick.start, self.tick.end, &spans, lines)
     }
 }

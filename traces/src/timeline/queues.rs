@@ -40,7 +40,7 @@ pub struct Queues {
 struct Emitter {
     /// It records when it queues a task, so one that starts at once has not waited. For other emitters no wait is
     /// known.
-    tells_queueing: bool,
+    records_queueing: bool,
     /// The task of the timer that fired last: it runs without being queued.
     fired_task: Option<TaskId>,
     /// Records were lost since the last tick began, timer fired or task ran.
@@ -139,9 +139,9 @@ impl Queues {
     /// Whether equal queued and start times mean a wait of zero. Otherwise the task was in no queue (a timer's), or its
     /// emitter does not record queueing.
     #[inline]
-    pub(crate) fn tells_waits_of(&self, place: Option<usize>, task: TaskId) -> bool {
+    pub(crate) fn records_waits_of(&self, place: Option<usize>, task: TaskId) -> bool {
         let emitter = place.and_then(|place| self.emitters.get(place));
-        emitter.is_some_and(|emitter| emitter.tells_queueing && emitter.fired_task != Some(task))
+        emitter.is_some_and(|emitter| emitter.records_queueing && emitter.fired_task != Some(task))
     }
 
     /// A task's queue wait; `None` if it was in no queue (a timer's task: its delay is the timer's lag), or if that was
@@ -165,7 +165,7 @@ impl Queues {
             self.waits_left_out += u64::from(queued < start);
             return None;
         }
-        (queued < start || emitter.tells_queueing && !in_part).then_some(waited_ns)
+        (queued < start || emitter.records_queueing && !in_part).then_some(waited_ns)
     }
 
     /// Waits counted nowhere, because lost records may have shown that they are not waits at all.
@@ -174,8 +174,8 @@ impl Queues {
     }
 
     /// Whether the emitter at `place` records when it queues a task.
-    pub(crate) fn tells_queueing(&self, place: usize) -> bool {
-        self.emitters.get(place).is_some_and(|emitter| emitter.tells_queueing)
+    pub(crate) fn records_queueing(&self, place: usize) -> bool {
+        self.emitters.get(place).is_some_and(|emitter| emitter.records_queueing)
     }
 
     /// The tasks of the emitter at `place` that were queued and have not ended; also those with which it stopped.
@@ -286,7 +286,7 @@ impl Queues {
             }
             Event::TaskQueued { task, tag, place: placement, queued, .. } => {
                 if let Some(emitter) = self.emitter(place) {
-                    emitter.tells_queueing = true;
+                    emitter.records_queueing = true;
                 }
                 let others = self.followed_max.saturating_sub(self.others_followed);
                 let (task, room) = (Waits { task, tag, queued }, Room { tasks: self.followed_max, others });
@@ -297,7 +297,7 @@ impl Queues {
                     queue => self.queue_mut(queue).joined(place, at, placement.depth),
                 }
             }
-            Event::TaskRan { task, start, .. } if self.tells_waits_of(Some(place), task) => {
+            Event::TaskRan { task, start, .. } if self.records_waits_of(Some(place), task) => {
                 let queue = self.change_waiting(place, |waiting| waiting.ran(task)).flatten();
                 if let Some(emitter) = self.emitter(place) {
                     emitter.left = queue.map(|queue| (task, queue));

@@ -4,11 +4,11 @@ use loop_probes::ids::Timestamp;
 
 use super::Timeline;
 use super::config::TimelineConfig;
-use super::hidden::MissingSamples;
+use super::loss_bounds::MissingSamples;
 use super::span::TickSpan;
 use super::ticks::TickSummary;
 use super::unfinished::{StreamEnd, Unfinished};
-use crate::analysis::attribution::Ledger;
+use crate::analysis::attribution::Breakdown;
 use crate::analysis::loss::Bounds;
 use crate::recent::Recent;
 
@@ -19,7 +19,7 @@ pub struct Stall {
     /// The tick.
     pub tick: TickSummary,
     /// The breakdown of its busy time, which it sums to exactly.
-    pub blame: Ledger,
+    pub blame: Breakdown,
     pub(crate) spans: Box<[TickSpan]>,
 }
 
@@ -57,7 +57,7 @@ impl Stalls {
 
     /// Recomputes, where possible, the breakdowns of stalls that ended after `since`, newest first, until `blame` gives
     /// none.
-    pub(crate) fn tell_again(&mut self, since: Timestamp, mut blame: impl FnMut(&Stall) -> Option<Ledger>) {
+    pub(crate) fn recompute(&mut self, since: Timestamp, mut blame: impl FnMut(&Stall) -> Option<Breakdown>) {
         let places = (0..self.kept.len()).rev();
         for place in places {
             match self.kept.at_mut(place) {

@@ -88,9 +88,9 @@ proptest! {
         prop_assert_eq!(whole.commands.count(), expected.commands);
         prop_assert_eq!(whole.pumps.count(), expected.pumps);
         prop_assert_eq!(whole.futures.woken, expected.futures_woken);
-        prop_assert_eq!(whole.shutdown.is_some(), script.faces);
+        prop_assert_eq!(whole.shutdown.is_some(), script.loop_kinds);
         // The first tick has a snapshot; a gap discards it, and the next one restores it.
-        if script.faces && script.lost_every == 0 {
+        if script.loop_kinds && script.lost_every == 0 {
             prop_assert_eq!(whole.keep_alive.kind(RefKind::Timer), Some(3));
             for what in RefKind::ALL {
                 let held = whole.keep_alive.held();
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn every_ledger_sums_to_the_busy_time_of_its_tick(script in scripts(), lines in 0usize..9) {
+    fn every_breakdown_sums_to_the_busy_time_of_its_tick(script in scripts(), lines in 0usize..9) {
         let timeline = folded(&script, &script.events());
         for stall in timeline.stalls.newest_first() {
             let sum: u64 = stall.blame.shares.iter().map(|share| share.ns).sum();
@@ -151,7 +151,7 @@ fn memory_is_bounded_whatever_the_length() {
         spans_kept: 50,
         spans_per_tick: 8,
         stalls_kept: 3,
-        ledger_lines: 2,
+        breakdown_lines: 2,
         samples_kept: 5,
         entries_kept: 4,
         tags_max: 2,
@@ -189,7 +189,7 @@ fn the_worst_stall_is_never_forgotten() {
 }
 
 #[test]
-fn every_stall_can_be_kept_with_its_ledger() {
+fn every_stall_can_be_kept_with_its_breakdown() {
     let script = Script { ticks: 3_000, stall_every: 10, ..Script::default() };
     let config = TimelineConfig { stalls_kept: 10_000, ..TimelineConfig::of(&script.metadata()) };
     let mut timeline = Timeline::new(config);
@@ -242,7 +242,7 @@ fn a_gap_breaks_both_ticks_that_it_touches() {
 }
 
 #[test]
-fn a_gap_breaks_the_tick_around_it_and_no_other_emitters() {
+fn a_gap_makes_only_its_own_emitters_tick_incomplete() {
     let at = Timestamp;
     let event = |at_ns, source, event| Stamped { at: at(at_ns), source: SourceId(source), event };
     let mut timeline = Timeline::new(TimelineConfig { stall_limit_ns: 10, ..TimelineConfig::default() });

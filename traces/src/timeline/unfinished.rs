@@ -13,7 +13,7 @@ mod tests;
 use loop_probes::ids::{Tag, Timestamp};
 use loop_probes::recorder::Running;
 
-pub(crate) use self::items::Seen;
+pub(crate) use self::items::LastActivity;
 pub(crate) use self::items::WaitingTask;
 pub use self::items::{OverdueTimer, RunningTask, StreamEnd, Unfinished, UnfinishedTick};
 pub(crate) use self::replaced::Replaced;
@@ -22,7 +22,7 @@ use super::queues::Waits;
 use super::span::{SpanKind, TickSpan};
 use super::{Timeline, Waiter};
 use crate::analysis::attribution::sweep::Nodes;
-use crate::analysis::attribution::{Ledger, busy};
+use crate::analysis::attribution::{Breakdown, busy};
 
 impl OpenTick {
     /// Whether the stream contains the end of `running`, which began at `since`.
@@ -124,7 +124,8 @@ impl Timeline {
         let end_may_miss = self.config.queue_waits_in_part;
         let open = &mut self.open[place];
         let is_over = open.has_ended(running, since);
-        open.seen = (since <= at).then_some(Seen { running, since, as_of: at, is_over, end_may_miss });
+        open.seen =
+            (since <= at).then_some(LastActivity { running, since, as_of: at, is_over, end_may_miss });
     }
 
     /// The ticks that have not ended, earliest first.
@@ -146,7 +147,7 @@ impl Timeline {
 
     /// The breakdown of the busy time of a tick that has not ended.
     #[must_use]
-    pub fn blame_unfinished(&self, tick: &UnfinishedTick) -> Ledger {
+    pub fn blame_unfinished(&self, tick: &UnfinishedTick) -> Breakdown {
         let mut nodes = Nodes::default();
         if let Some(place) = self.place_of_tick(tick) {
             let (open, _) = self.open[place].as_known(StreamEnd::Known);
@@ -155,13 +156,13 @@ impl Timeline {
             }
             open.gather_seen(tick.as_of, &mut nodes);
         }
-        busy(tick.start, tick.as_of, nodes, self.config.ledger_lines).settled(tick.busy_ns)
+        busy(tick.start, tick.as_of, nodes, self.config.breakdown_lines).settled(tick.busy_ns)
     }
 
     /// The breakdown of a timer's delay so far.
     #[must_use]
-    pub fn blame_overdue(&self, timer: &OverdueTimer) -> Ledger {
-        self.waited(Waiter::Timer, timer.source, timer.due, timer.as_of, self.config.ledger_lines)
+    pub fn blame_overdue(&self, timer: &OverdueTimer) -> Breakdown {
+        self.waited(Waiter::Timer, timer.source, timer.due, timer.as_of, self.config.breakdown_lines)
     }
 
     /// The tasks that loops are running.
@@ -230,7 +231,7 @@ impl Timeline {
             let as_of = match (ended, seen) {
                 (Some(ended), _) => ended,
                 _ if open.stopped.is_some() => open.known_until(known, end),
-                (None, Some(Seen { running: Running::Task { task: running, .. }, since, .. }))
+                (None, Some(LastActivity { running: Running::Task { task: running, .. }, since, .. }))
                     if running == task =>
                 {
                     since
@@ -324,7 +325,7 @@ impl Timeline {
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
         let may_wait = |tick: &UnfinishedTick| {
             let goes_on = unfinished.end == StreamEnd::Known && tick.busy_ns <= self.config.late_task_ns;
-            !goes_on && self.place_of_tick(tick).is_some_and(|place| self.queues.tells_queueing(place))
+            !goes_on && self.place_of_tick(tick).is_some_and(|place| self.queues.records_queueing(place))
         };
         if unfinished.growing().any(may_wait) { u32::MAX.into() } else { 0 }
     }

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::ticks::Mark;
-use crate::analysis::attribution::Ledger;
+use crate::analysis::attribution::Breakdown;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Case<T> {
     what: T,
     needs: Range<Mark>,
-    blame: Option<Ledger>,
+    blame: Option<Breakdown>,
 }
 
 /// How much breakdowns may still cost, in ticks and spans visited. It grows with the spans folded, so that the cost of
@@ -98,7 +98,7 @@ impl<T> Worst<T> {
         kept_from: Mark,
         open: usize,
         allowance: &mut Allowance,
-        make: impl Fn(&T) -> Ledger,
+        make: impl Fn(&T) -> Breakdown,
     ) {
         self.oldest = Mark::NEVER;
         let mut is_paid = true;
@@ -117,7 +117,7 @@ impl<T> Worst<T> {
     }
 
     /// All of them, worst first, with those breakdowns that are made already.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&T, Option<&Ledger>)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&T, Option<&Breakdown>)> + '_ {
         self.cases.values().map(|case| (&case.what, case.blame.as_ref()))
     }
 }
@@ -158,7 +158,7 @@ mod tests {
             assert!(worst.is_urgent(at(tick - KEPT + 1)));
             worst.settle(at(tick - KEPT + 1), 1, &mut allowance, |_| {
                 visited.set(visited.get() + 2 * KEPT);
-                Ledger { shares: Vec::new(), total_ns: 0 }
+                Breakdown { shares: Vec::new(), total_ns: 0 }
             });
         }
         let limit = Allowance::MAX + 2 * Allowance::PER_SPAN * TICKS;
@@ -174,11 +174,11 @@ mod tests {
         (0..3).for_each(|badness| worst.add(badness, badness, at(0)..at(10)));
         let mut allowance = Allowance { left: 25 };
         worst.settle(at(0), 0, &mut allowance, |_| unreachable!("nothing is lost"));
-        worst.settle(at(1), 2, &mut allowance, |_| Ledger { shares: Vec::new(), total_ns: 0 });
+        worst.settle(at(1), 2, &mut allowance, |_| Breakdown { shares: Vec::new(), total_ns: 0 });
         assert_eq!(worst.iter().map(|(_, blame)| blame.is_some()).collect::<Vec<_>>(), [true, true, false]);
         assert!(worst.is_urgent(at(1)));
         // By now, only the last of its ticks is left.
-        worst.settle(at(9), 2, &mut allowance, |_| Ledger { shares: Vec::new(), total_ns: 0 });
+        worst.settle(at(9), 2, &mut allowance, |_| Breakdown { shares: Vec::new(), total_ns: 0 });
         assert!(worst.iter().all(|(_, blame)| blame.is_some()));
     }
 }

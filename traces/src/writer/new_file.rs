@@ -48,7 +48,7 @@ pub struct NewFile {
 struct Place {
     target: PathBuf,
     /// Its temporary name until then, if it has one.
-    aside: Option<PathBuf>,
+    temporary: Option<PathBuf>,
 }
 
 impl NewFile {
@@ -71,8 +71,8 @@ impl NewFile {
             return Ok(Self { file, path: path.to_owned(), place: None, placed: None, at_once: false });
         }
         refuse(path, &target)?;
-        let (file, aside) = make_aside(&target).map_err(failed)?;
-        let place = Some(Place { target, aside });
+        let (file, temporary) = create_temporary(&target).map_err(failed)?;
+        let place = Some(Place { target, temporary });
         let new = Self { file, path: path.to_owned(), place, placed: None, at_once: false };
         if let Some(found) = found {
             let mode = found.permissions().mode() & 0o777;
@@ -99,11 +99,11 @@ impl NewFile {
         refuse(&self.path, &place.target).map_err(io::Error::other)?;
         // In this order: a name never refers to a file whose contents are not on disk.
         self.file.sync_all()?;
-        if place.aside.is_none() {
-            place.aside = link(&self.file, &place.target)?;
+        if place.temporary.is_none() {
+            place.temporary = link(&self.file, &place.target)?;
         }
-        if let Some(aside) = &place.aside {
-            fs::rename(aside, &place.target)?;
+        if let Some(temporary) = &place.temporary {
+            fs::rename(temporary, &place.target)?;
         }
         let folder = folder(&place.target).to_owned();
         self.placed = self.place.take().map(|place| place.target);
@@ -153,8 +153,8 @@ impl TraceOutput for NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        if let Some(Place { aside: Some(aside), .. }) = &self.place {
-            let _ = fs::remove_file(aside);
+        if let Some(Place { temporary: Some(temporary), .. }) = &self.place {
+            let _ = fs::remove_file(temporary);
         }
     }
 }
@@ -205,29 +205,29 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
 fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
     // A file that may be written but not read is neither our ring nor held by a recorder.
     let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);
-    let Ok(mut there) = open else { return Ok(()) };
+    let Ok(mut existing) = open else { return Ok(()) };
     let mut magic = [0; RING_MAGIC.len()];
-    if there.read_exact(&mut magic).is_ok() && magic == RING_MAGIC {
+    if existing.read_exact(&mut magic).is_ok() && magic == RING_MAGIC {
         return Err(WriteError::IsRing { path: path.to_owned() });
     }
-    if flock(&there, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+    if flock(&existing, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Err(WriteError::Busy { path: path.to_owned() });
     }
     Ok(())
 }
 
 /// Creates a file in the folder of `target`, without a name if possible.
-fn make_aside(target: &Path) -> io::Result<(File, Option<PathBuf>)> {
+fn create_temporary(target: &Path) -> io::Result<(File, Option<PathBuf>)> {
     let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
     if Path::new(DESCRIPTORS).exists()
         && let Ok(file) = openat(CWD, folder(target), flags, Mode::from_raw_mode(PRIVATE))
     {
         return Ok((file.into(), None));
     }
-    let (file, aside) = unused_name(target, |aside| {
-        OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(aside)
+    let (file, temporary) = unused_name(target, |temporary| {
+        OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(temporary)
     })?;
-    Ok((file, Some(aside)))
+    Ok((file, Some(temporary)))
 }
 
 /// Gives a nameless file a name: that of `target` if it is free, else a temporary one beside it, which is returned.
@@ -238,7 +238,7 @@ fn link(file: &File, target: &Path) -> io::Result<Option<PathBuf>> {
         |name: &Path| linkat(CWD, &*descriptor, CWD, name, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
     match name(target) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            unused_name(target, name).map(|((), aside)| Some(aside))
+            unused_name(target, name).map(|((), temporary)| Some(temporary))
         }
         linked => linked.map(|()| None),
     }
@@ -250,10 +250,10 @@ fn unused_name<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::R
     loop {
         let number = NUMBER.fetch_add(1, Relaxed);
         let name = OsString::from(format!(".loopscope-{}-{number}.part", std::process::id()));
-        let aside = folder(target).join(name);
-        match make(&aside) {
+        let temporary = folder(target).join(name);
+        match make(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return Ok((made?, aside)),
+            made => return Ok((made?, temporary)),
         }
     }
 }
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_began_to_write_meanwhile_is_not_replaced() {
+    fn a_file_created_in_the_meantime_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let mut late = NewFile::create(&path).unwrap();
@@ -378,9 +378,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a");
         let make = || {
-            let open = |aside: &Path| OpenOptions::new().write(true).create_new(true).open(aside);
-            let (file, aside) = unused_name(&target, open).unwrap();
-            let place = Some(Place { target: target.clone(), aside: Some(aside) });
+            let open = |temporary: &Path| OpenOptions::new().write(true).create_new(true).open(temporary);
+            let (file, temporary) = unused_name(&target, open).unwrap();
+            let place = Some(Place { target: target.clone(), temporary: Some(temporary) });
             NewFile { file, path: target.clone(), place, placed: None, at_once: false }
         };
         drop(make());

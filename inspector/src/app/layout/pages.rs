@@ -11,11 +11,11 @@ pub struct TimersPage {
     /// The lag histogram; empty on narrow screens.
     pub lag: Area,
     /// The causes of delay: a list, below a heading.
-    pub harm: Area,
+    pub delay_caused: Area,
     /// What was late: a list.
     pub late: Area,
     /// The breakdown of the selected one.
-    pub ledger: Area,
+    pub breakdown: Area,
 }
 
 /// From this width on, the histogram is beside the figures.
@@ -30,10 +30,10 @@ pub fn timers(body: Area) -> TimersPage {
         24..40 => 10,
         _ => 13,
     });
-    let ledger = left.take_bottom((left.height / 2).max(7));
+    let breakdown = left.take_bottom((left.height / 2).max(7));
     let figures = upper.take_left(if body.width < LAG_FROM { 27 } else { 30 });
     let lag = if body.width < LAG_FROM { Area::default() } else { upper.take_left(share(body.width, 32)) };
-    TimersPage { figures, lag, harm: upper, late: left, ledger }
+    TimersPage { figures, lag, delay_caused: upper, late: left, breakdown }
 }
 
 /// The page of one tag.
@@ -46,9 +46,9 @@ pub struct TagPage {
     /// What queued its tasks.
     pub queued_by: Area,
     /// The delay caused: the figures.
-    pub harm: Area,
+    pub delay_caused: Area,
     /// What it delayed most: a list, below a heading.
-    pub victims: Area,
+    pub delayed: Area,
 }
 
 /// The parts of the page of one tag.
@@ -58,8 +58,8 @@ pub fn tag(body: Area) -> TagPage {
     let mut upper = lower.take_top((body.height / 2 + 1).min(20));
     let histogram = upper.take_left(share(body.width, 46));
     let queued_by = upper.take_bottom(if upper.height < 14 { 3 } else { 4 });
-    let harm = lower.take_left(share(body.width, 36).max(32));
-    TagPage { histogram, worst: upper, queued_by, harm, victims: lower }
+    let delay_caused = lower.take_left(share(body.width, 36).max(32));
+    TagPage { histogram, worst: upper, queued_by, delay_caused, delayed: lower }
 }
 
 /// The page of one tick.
@@ -98,28 +98,28 @@ pub fn list(view: View, part: Part, body: Area) -> Option<Area> {
     match view {
         View::Timers => {
             let parts = timers(body);
-            Some(page((parts.late, false), (parts.harm, true)))
+            Some(page((parts.late, false), (parts.delay_caused, true)))
         }
         View::Tag => {
             let parts = tag(body);
-            Some(page((parts.worst, false), (parts.victims, true)))
+            Some(page((parts.worst, false), (parts.delayed, true)))
         }
         View::Tick => (part == Part::Second).then(|| rows(tick(body).below, true)),
-        View::Ledger => Some(ledger_lines(body)),
+        View::Breakdown => Some(breakdown_lines(body)),
         View::Overview | View::Tasks | View::Log | View::Loop | View::Agenda => None,
     }
 }
 
 /// Rows above the lines of a breakdown page: the subject, a blank, the heading.
-pub const LEDGER_HEAD: u16 = 3;
+pub const BREAKDOWN_HEAD: u16 = 3;
 
 /// Rows below its lines: a blank, and the explanation of the selected line.
-const LEDGER_FOOT: u16 = 2;
+const BREAKDOWN_FOOT: u16 = 2;
 
 /// The lines of the breakdown page.
 #[must_use]
-pub fn ledger_lines(body: Area) -> Area {
+pub fn breakdown_lines(body: Area) -> Area {
     let inner = body.inner();
-    let height = inner.height.saturating_sub(LEDGER_HEAD + LEDGER_FOOT);
-    Area { y: inner.y + LEDGER_HEAD, height, ..inner }
+    let height = inner.height.saturating_sub(BREAKDOWN_HEAD + BREAKDOWN_FOOT);
+    Area { y: inner.y + BREAKDOWN_HEAD, height, ..inner }
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 
-const PLAIN: Extras = Extras { agenda: false, alive: false };
-const ALL: Extras = Extras { agenda: true, alive: true };
+const PLAIN: Extras = Extras { agenda: false, keep_alive: false };
+const ALL: Extras = Extras { agenda: true, keep_alive: true };
 const EXTRAS: [Extras; 4] =
-    [PLAIN, Extras { agenda: true, alive: false }, Extras { agenda: false, alive: true }, ALL];
+    [PLAIN, Extras { agenda: true, keep_alive: false }, Extras { agenda: false, keep_alive: true }, ALL];
 
 fn overlap(a: Area, b: Area) -> bool {
     a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
@@ -22,7 +22,7 @@ fn panes_fill_the_body_and_never_overlap() {
                 let area = panes.area(pane);
                 let is_there = match pane {
                     Pane::Agenda => extras.agenda,
-                    Pane::Alive => extras.alive && !panes.compact && width >= ROOMY,
+                    Pane::KeepAlive => extras.keep_alive && !panes.compact && width >= ROOMY,
                     Pane::Lag => width >= NARROW,
                     _ => true,
                 };
@@ -38,7 +38,7 @@ fn panes_fill_the_body_and_never_overlap() {
 }
 
 #[test]
-fn the_smallest_screen_keeps_what_the_sketch_promises() {
+fn the_smallest_screen_keeps_the_essential_panes() {
     for extras in EXTRAS {
         keeps_what_the_sketch_promises(extras);
     }
@@ -89,7 +89,7 @@ fn headings_are_found_by_their_column() {
 }
 
 #[test]
-fn tab_comes_round_and_skips_what_is_not_there() {
+fn tab_wraps_around_and_skips_missing_panes() {
     let seen = |extras, width| {
         let panes = overview(page(width, 30, false).body, extras);
         let mut pane = Pane::Ticks;

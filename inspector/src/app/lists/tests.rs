@@ -57,7 +57,7 @@ fn a_parent_is_a_task_of_the_loop_that_says_so() {
 }
 
 #[test]
-fn what_comes_from_another_thread_is_that_threads() {
+fn a_post_from_another_thread_has_that_thread_as_its_source() {
     let (task, priority) = (TaskId(1), Priority::Low);
     let added = Event::AgendaAdded { task, tag: CHILD, priority, depth: 1 };
     let fold = fold(&[

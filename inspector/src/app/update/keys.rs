@@ -1,14 +1,14 @@
 //! The action of each key.
 
-use super::{catch_up, freeze, note, read_glance, read_page};
+use super::{catch_up, freeze, note, read_overview, read_page};
 use super::{open, pick};
 use crate::app::columns::{column_ticks, column_ticks_max, next_column_ticks};
 use crate::app::effect::Effect;
+use crate::app::history;
 use crate::app::layout::{self, Pane};
 use crate::app::lists::LogOf;
 use crate::app::playback_info::next_speed;
-use crate::app::state::{Part, State, View};
-use crate::app::trail;
+use crate::app::state::{AppState, Part, View};
 use crate::keymap::{self, Action, Key};
 
 /// The step of `<` and `>` in a replay, in nanoseconds.
@@ -18,7 +18,7 @@ const FILTER_MAX: usize = 40;
 /// The step of page up and page down, in columns of the strip.
 const PAGE_COLUMNS: i64 = 10;
 
-pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
+pub(super) fn pressed(state: &mut AppState, key: Key) -> Vec<Effect> {
     if state.typing.is_some() && key != Key::Ctrl('c') {
         typed(state, key);
         return Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
     act(state, action)
 }
 
-fn typed(state: &mut State, key: Key) {
+fn typed(state: &mut AppState, key: Key) {
     match key {
         Key::Enter => state.typing = None,
         Key::Esc => state.filter = state.typing.take().unwrap_or_default(),
@@ -41,10 +41,10 @@ fn typed(state: &mut State, key: Key) {
         _ => return,
     }
     state.row = 0;
-    read_glance(state);
+    read_overview(state);
 }
 
-fn in_help(state: &mut State, action: Action) -> Vec<Effect> {
+fn in_help(state: &mut AppState, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => vec![Effect::Quit],
         Action::Suspend => vec![Effect::Suspend],
@@ -58,7 +58,7 @@ fn in_help(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 /// Performs the action of a key, or of a click that stands for one.
-pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+pub(super) fn act(state: &mut AppState, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit],
         Action::Suspend => return vec![Effect::Suspend],
@@ -111,7 +111,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-fn zoom(state: &mut State, out: bool) {
+fn zoom(state: &mut AppState, out: bool) {
     let (shown, most) = (column_ticks(state), column_ticks_max(state));
     if out && shown == most {
         note(state, "the strip has room for all ticks that are kept".to_owned(), false);
@@ -119,7 +119,7 @@ fn zoom(state: &mut State, out: bool) {
     state.column_ticks = next_column_ticks(shown, out, most);
 }
 
-fn hold(state: &mut State) -> Vec<Effect> {
+fn hold(state: &mut AppState) -> Vec<Effect> {
     if state.is_replay() {
         return vec![Effect::TogglePlay];
     }
@@ -130,12 +130,12 @@ fn hold(state: &mut State) -> Vec<Effect> {
     freeze(state)
 }
 
-pub(super) fn step_ticks(state: &mut State, by: i64) -> Vec<Effect> {
+pub(super) fn step_ticks(state: &mut AppState, by: i64) -> Vec<Effect> {
     if state.view == View::Overview {
         state.focus = Pane::Ticks;
     }
     // The previous and next ticks have no breakdown yet.
-    if state.view == View::Ledger {
+    if state.view == View::Breakdown {
         show(state, View::Tick);
     }
     if state.is_replay() {
@@ -152,7 +152,7 @@ pub(super) fn step_ticks(state: &mut State, by: i64) -> Vec<Effect> {
     effects
 }
 
-fn page(state: &mut State, direction: i64) -> Vec<Effect> {
+fn page(state: &mut AppState, direction: i64) -> Vec<Effect> {
     let listed = state.view != View::Overview || matches!(state.focus, Pane::Tasks | Pane::Stalls);
     if listed {
         return pick::step(state, direction * pick::page_rows(state));
@@ -161,7 +161,7 @@ fn page(state: &mut State, direction: i64) -> Vec<Effect> {
     step_ticks(state, direction * PAGE_COLUMNS * column_ticks)
 }
 
-fn end(state: &mut State, last: bool) -> Vec<Effect> {
+fn end(state: &mut AppState, last: bool) -> Vec<Effect> {
     let over_ticks = match state.view {
         View::Overview => !matches!(state.focus, Pane::Tasks | Pane::Stalls),
         View::Tick => state.is_replay(),
@@ -176,7 +176,7 @@ fn end(state: &mut State, last: bool) -> Vec<Effect> {
     }
 }
 
-fn focus(state: &mut State, forward: bool) {
+fn focus(state: &mut AppState, forward: bool) {
     if state.view == View::Overview {
         let page = layout::page(state.width, state.height, state.is_replay());
         state.focus = layout::overview(page.body, state.extras()).step(state.focus, forward);
@@ -190,40 +190,40 @@ fn focus(state: &mut State, forward: bool) {
     }
 }
 
-pub(super) fn show(state: &mut State, view: View) {
+pub(super) fn show(state: &mut AppState, view: View) {
     if state.view == view {
         return;
     }
     match view {
-        View::Overview => state.trail.clear(),
-        _ => trail::leave(state),
+        View::Overview => state.history.clear(),
+        _ => history::leave(state),
     }
     (state.view, state.part, state.row) = (view, Part::First, 0);
     read_page(state);
 }
 
 /// Shows the log, all of it or one kind of events.
-fn show_log(state: &mut State, of: Option<LogOf>) {
+fn show_log(state: &mut AppState, of: Option<LogOf>) {
     if state.log_of != of {
         (state.log_of, state.row) = (of, 0);
     }
     show(state, View::Log);
 }
 
-fn back(state: &mut State) {
+fn back(state: &mut AppState) {
     if state.view != View::Overview {
-        trail::go_back(state);
+        history::go_back(state);
         read_page(state);
     } else if !state.filter.is_empty() {
         state.filter.clear();
-        read_glance(state);
+        read_overview(state);
     } else {
         state.note = None;
     }
 }
 
 /// Opens the focused item.
-pub(super) fn open(state: &mut State) -> Vec<Effect> {
+pub(super) fn open(state: &mut AppState) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Ticks) => return open_tick(state),
         (View::Overview, Pane::Tasks) | (View::Tasks, _) => open_tag(state, View::Tag),
@@ -233,16 +233,16 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
         (View::Overview, Pane::Microtasks) => show_log(state, Some(LogOf::Microtasks)),
         (View::Overview, Pane::Gc) => show_log(state, Some(LogOf::Gc)),
         (View::Overview, Pane::Agenda) => show(state, View::Agenda),
-        (View::Overview, Pane::Alive) => show(state, View::Loop),
+        (View::Overview, Pane::KeepAlive) => show(state, View::Loop),
         (View::Loop | View::Agenda, _) => {}
-        (View::Tick | View::Tag | View::Timers | View::Ledger | View::Log, _) => {
+        (View::Tick | View::Tag | View::Timers | View::Breakdown | View::Log, _) => {
             return open::row(state);
         }
     }
     Vec::new()
 }
 
-pub(super) fn open_tick(state: &mut State) -> Vec<Effect> {
+pub(super) fn open_tick(state: &mut AppState) -> Vec<Effect> {
     let effects = freeze(state);
     if !state.is_replay() && state.tick.is_none() {
         pick::tick(state, 0);
@@ -255,19 +255,19 @@ pub(super) fn open_tick(state: &mut State) -> Vec<Effect> {
     effects
 }
 
-pub(super) fn open_tag(state: &mut State, view: View) {
+pub(super) fn open_tag(state: &mut AppState, view: View) {
     if state.tag.is_none() {
-        state.tag = state.glance.tags.first().map(|row| row.tag);
+        state.tag = state.overview.tags.first().map(|row| row.tag);
     }
     show(state, view);
 }
 
-fn speed(state: &State, faster: bool) -> Vec<Effect> {
+fn speed(state: &AppState, faster: bool) -> Vec<Effect> {
     let playback = state.playback.as_ref();
     playback.map(|playback| Effect::SetSpeed(next_speed(playback.speed, faster))).into_iter().collect()
 }
 
-fn seek(state: &State, forward: bool) -> Vec<Effect> {
+fn seek(state: &AppState, forward: bool) -> Vec<Effect> {
     let to = |playback: &crate::app::playback_info::PlaybackInfo| {
         let position = playback.position;
         if forward {
@@ -279,7 +279,7 @@ fn seek(state: &State, forward: bool) -> Vec<Effect> {
     state.playback.as_ref().map(|playback| Effect::Seek(to(playback))).into_iter().collect()
 }
 
-fn export(state: &mut State) -> Vec<Effect> {
+fn export(state: &mut AppState) -> Vec<Effect> {
     let timeline = &state.picture().timeline;
     match (timeline.first_at(), timeline.last_at()) {
         (Some(from), Some(to)) => vec![Effect::Export { from, to }],
@@ -291,9 +291,9 @@ fn export(state: &mut State) -> Vec<Effect> {
 }
 
 /// Sorts the tags by their new order and selects the first, so that the list shows its top.
-fn sort(state: &mut State) {
-    state.glance.sort(state.order);
+fn sort(state: &mut AppState) {
+    state.overview.sort(state.order);
     if state.tag.is_some() {
-        state.tag = state.glance.tags.first().map(|row| row.tag);
+        state.tag = state.overview.tags.first().map(|row| row.tag);
     }
 }

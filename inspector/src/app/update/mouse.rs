@@ -3,16 +3,16 @@
 use super::{freeze, keys, pick};
 use crate::app::columns::{Columns, busiest, column_ticks};
 use crate::app::effect::Effect;
-use crate::app::glance::{Column, Order};
 use crate::app::layout::{self, Area, Overview, Pane};
 use crate::app::lists;
 use crate::app::message::{Mouse, MouseKind};
-use crate::app::state::{Part, State, TickKey, View};
+use crate::app::overview::{Column, Order};
+use crate::app::state::{AppState, Part, TickKey, View};
 
 /// Rows per notch of the wheel, in lists.
 const WHEEL_ROWS: i64 = 3;
 
-pub(super) fn moved(state: &mut State, mouse: Mouse) -> Vec<Effect> {
+pub(super) fn moved(state: &mut AppState, mouse: Mouse) -> Vec<Effect> {
     if !layout::fits(state.width, state.height) {
         return Vec::new();
     }
@@ -34,7 +34,7 @@ pub(super) fn moved(state: &mut State, mouse: Mouse) -> Vec<Effect> {
     }
 }
 
-fn on_scrubber(state: &State, mouse: Mouse, scrubber: Option<Area>) -> Option<Vec<Effect>> {
+fn on_scrubber(state: &AppState, mouse: Mouse, scrubber: Option<Area>) -> Option<Vec<Effect>> {
     let scrubber = scrubber.filter(|area| area.contains(mouse.x, mouse.y))?;
     if !matches!(mouse.kind, MouseKind::Click | MouseKind::Drag) {
         return Some(Vec::new());
@@ -44,7 +44,7 @@ fn on_scrubber(state: &State, mouse: Mouse, scrubber: Option<Area>) -> Option<Ve
     Some(state.playback.iter().map(|playback| Effect::Seek(playback.at_share(share))).collect())
 }
 
-fn wheel(state: &mut State, mouse: Mouse, panes: Option<Overview>, direction: i64) -> Vec<Effect> {
+fn wheel(state: &mut AppState, mouse: Mouse, panes: Option<Overview>, direction: i64) -> Vec<Effect> {
     match panes.map(|panes| panes.pane_at(mouse.x, mouse.y)) {
         None => pick::step(state, direction * WHEEL_ROWS),
         Some(Some(Pane::Ticks)) => keys::step_ticks(state, direction),
@@ -56,7 +56,7 @@ fn wheel(state: &mut State, mouse: Mouse, panes: Option<Overview>, direction: i6
     }
 }
 
-fn click(state: &mut State, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
+fn click(state: &mut AppState, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
     let Some(pane) = panes.pane_at(mouse.x, mouse.y) else { return Vec::new() };
     let had_focus = state.focus == pane;
     state.focus = pane;
@@ -83,7 +83,7 @@ fn click(state: &mut State, mouse: Mouse, panes: &Overview) -> Vec<Effect> {
     }
 }
 
-fn click_tick(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
+fn click_tick(state: &mut AppState, mouse: Mouse, pane: Area) -> Vec<Effect> {
     let strip = layout::strip(pane);
     if !(strip.x..strip.x + strip.width).contains(&mouse.x) {
         return Vec::new();
@@ -111,7 +111,7 @@ fn click_tick(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
     effects
 }
 
-fn click_tag(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
+fn click_tag(state: &mut AppState, mouse: Mouse, pane: Area) -> Vec<Effect> {
     let rows = layout::rows(pane, true);
     if mouse.y + 1 == rows.y {
         if let Some(column) = layout::column_at(pane, mouse.x, state.order.column) {
@@ -123,7 +123,7 @@ fn click_tag(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
         return Vec::new();
     }
     let row = layout::first_row(tag_row(state), rows.height) + usize::from(mouse.y - rows.y);
-    let Some(tag) = state.glance.tags.get(row).map(|row| row.tag) else { return Vec::new() };
+    let Some(tag) = state.overview.tags.get(row).map(|row| row.tag) else { return Vec::new() };
     if state.tag == Some(tag) {
         return keys::open(state);
     }
@@ -131,18 +131,18 @@ fn click_tag(state: &mut State, mouse: Mouse, pane: Area) -> Vec<Effect> {
     Vec::new()
 }
 
-fn sort_by(state: &mut State, column: Column) {
+fn sort_by(state: &mut AppState, column: Column) {
     let again = state.order.column == column;
     state.order = Order { column, inverted: again && !state.order.inverted };
-    state.glance.sort(state.order);
+    state.overview.sort(state.order);
 }
 
-fn tag_row(state: &State) -> usize {
-    let tags = &state.glance.tags;
+fn tag_row(state: &AppState) -> usize {
+    let tags = &state.overview.tags;
     state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag)).unwrap_or(0)
 }
 
-fn click_list(state: &mut State, mouse: Mouse, body: Area) -> Vec<Effect> {
+fn click_list(state: &mut AppState, mouse: Mouse, body: Area) -> Vec<Effect> {
     if state.view == View::Tasks {
         let (list, _) = layout::list_and_detail(body);
         return if list.contains(mouse.x, mouse.y) { click_tag(state, mouse, list) } else { Vec::new() };
@@ -157,7 +157,7 @@ fn click_list(state: &mut State, mouse: Mouse, body: Area) -> Vec<Effect> {
 }
 
 /// Selects a row of a list, or opens it if it is already selected.
-fn click_row(state: &mut State, part: Part, list: Area, y: u16) -> Vec<Effect> {
+fn click_row(state: &mut AppState, part: Part, list: Area, y: u16) -> Vec<Effect> {
     let had_focus = state.part == part || !layout::has_two_lists(state.view);
     let scrolled = if had_focus { layout::first_row(state.row, list.height) } else { 0 };
     let row = scrolled + usize::from(y - list.y);

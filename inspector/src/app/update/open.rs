@@ -4,11 +4,11 @@ use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::timeline::{OpenedSpan, SpanKind};
 
 use super::{freeze, keys, note, pick};
-use crate::app::account::{Account, Lead, Subject};
+use crate::app::attribution::{Attribution, Lead, Subject};
 use crate::app::effect::Effect;
-use crate::app::glance;
 use crate::app::lists::{self, LateRow, StallRow};
-use crate::app::state::{Part, State, TickKey, View};
+use crate::app::overview;
+use crate::app::state::{AppState, Part, TickKey, View};
 
 /// Messages for when there is nothing to open.
 const EVICTED: &str = "tick evicted from history";
@@ -16,89 +16,89 @@ const STILL_RUNNING: &str = "tick still running";
 const NEVER_ENDED: &str = "tick did not end: the process is gone";
 
 /// Opens the breakdown of the selected stall.
-pub(super) fn stall(state: &mut State) -> Vec<Effect> {
+pub(super) fn stall(state: &mut AppState) -> Vec<Effect> {
     // The row is looked up before the view is frozen: it is the one that the user saw.
     let picture = state.picture();
-    let account = lists::stalls(picture).nth(state.stall_row).map(|row| match row {
-        StallRow::Ended(stall) => Account::new(Subject::Tick(stall.tick), stall.blame.clone(), picture),
+    let attribution = lists::stalls(picture).nth(state.stall_row).map(|row| match row {
+        StallRow::Ended(stall) => Attribution::new(Subject::Tick(stall.tick), stall.blame.clone(), picture),
         StallRow::Unfinished(tick) => {
-            Account::new(Subject::Unfinished(tick), picture.timeline.blame_unfinished(&tick), picture)
+            Attribution::new(Subject::Unfinished(tick), picture.timeline.blame_unfinished(&tick), picture)
         }
     });
-    let Some(account) = account else {
+    let Some(attribution) = attribution else {
         note(state, "no stall so far".to_owned(), false);
         return Vec::new();
     };
-    ledger(state, account)
+    breakdown(state, attribution)
 }
 
 /// On the breakdown page, opens the breakdown of the stall that was sought.
-pub(super) fn marked_stall(state: &mut State) {
+pub(super) fn marked_stall(state: &mut AppState) {
     let marked = state.marked_tick().map(TickKey::of);
     let mut stalls = state.picture().timeline.stalls.newest_first();
     let stall = stalls.find(|stall| Some(TickKey::of(&stall.tick)) == marked);
-    let account =
-        stall.map(|stall| Account::new(Subject::Tick(stall.tick), stall.blame.clone(), state.picture()));
+    let attribution =
+        stall.map(|stall| Attribution::new(Subject::Tick(stall.tick), stall.blame.clone(), state.picture()));
     drop(stalls);
-    if account.is_some() {
-        (state.account, state.row) = (account, 0);
+    if attribution.is_some() {
+        (state.attribution, state.row) = (attribution, 0);
     }
 }
 
 /// Opens a breakdown; the view is frozen, on the tick in which its subject ended.
-fn ledger(state: &mut State, account: Account) -> Vec<Effect> {
+fn breakdown(state: &mut AppState, attribution: Attribution) -> Vec<Effect> {
     let effects = freeze(state);
-    keys::show(state, View::Ledger);
-    if let Some((key, _)) = account.tick {
+    keys::show(state, View::Breakdown);
+    if let Some((key, _)) = attribution.tick {
         state.tick = Some(key);
     }
-    state.account = Some(account);
+    state.attribution = Some(attribution);
     effects
 }
 
 /// Opens the selected row of a page.
-pub(super) fn row(state: &mut State) -> Vec<Effect> {
+pub(super) fn row(state: &mut AppState) -> Vec<Effect> {
     match (state.view, state.part) {
-        (View::Ledger, _) => line(state),
+        (View::Breakdown, _) => line(state),
         (View::Tag, Part::First) => worst_run(state),
         (View::Tag, Part::Second) => {
-            let victim = state.victims.get(state.row).map(|victim| victim.row.clone());
-            late(state, victim)
+            let waiter = state.delayed.get(state.row).map(|waiter| waiter.row.clone());
+            late(state, waiter)
         }
         (View::Timers, Part::First) => {
             let row = lists::late_shown(state).nth(state.row).cloned();
             late(state, row)
         }
         (View::Timers, Part::Second) => {
-            let cause = lists::harm_shown(state).nth(state.row).map(|harm| harm.cause);
+            let cause = lists::delay_caused_shown(state).nth(state.row).map(|impact| impact.cause);
             cause.and_then(lists::cause_tag).map_or_else(Vec::new, |tag| open_tag(state, tag))
         }
         (View::Tick, Part::First) => span(state),
-        (View::Tick, Part::Second) => hurt(state),
+        (View::Tick, Part::Second) => delayed(state),
         (View::Log, _) => event(state),
         _ => Vec::new(),
     }
 }
 
-fn late(state: &mut State, row: Option<LateRow>) -> Vec<Effect> {
-    let Some(LateRow { subject, ledger: shares }) = row else {
+fn late(state: &mut AppState, row: Option<LateRow>) -> Vec<Effect> {
+    let Some(LateRow { subject, breakdown: shares }) = row else {
         note(state, "nobody was late".to_owned(), false);
         return Vec::new();
     };
-    let account = Account::new(subject, shares, state.picture());
-    ledger(state, account)
+    let attribution = Attribution::new(subject, shares, state.picture());
+    breakdown(state, attribution)
 }
 
 /// Opens a span of a tick: its breakdown if it waited or was slow, else its tag.
-fn span(state: &mut State) -> Vec<Effect> {
+fn span(state: &mut AppState) -> Vec<Effect> {
     let picture = state.picture();
     let tick = state.shown_tick();
     let opened = tick.and_then(|tick| picture.timeline.opened(tick));
     let selected =
         opened.as_ref().and_then(|opened| Some((opened.tick.source, opened.spans.get(state.row)?)));
     let Some((source, OpenedSpan { span, .. })) = selected else { return nothing(state) };
-    if let Some(account) = Account::of_span(span, source, picture) {
-        return ledger(state, account);
+    if let Some(attribution) = Attribution::of_span(span, source, picture) {
+        return breakdown(state, attribution);
     }
     match span.what {
         SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } => open_tag(state, tag),
@@ -107,10 +107,10 @@ fn span(state: &mut State) -> Vec<Effect> {
 }
 
 /// Opens the breakdown of a wait that a tick delayed.
-fn hurt(state: &mut State) -> Vec<Effect> {
-    let hurt = lists::hurt(state).all.get(state.row).copied();
-    match hurt.and_then(|hurt| Account::of_wait(&hurt.told, state.picture())) {
-        Some(account) => ledger(state, account),
+fn delayed(state: &mut AppState) -> Vec<Effect> {
+    let delayed = lists::delayed_by_tick(state).all.get(state.row).copied();
+    match delayed.and_then(|delayed| Attribution::of_wait(&delayed.stamped, state.picture())) {
+        Some(attribution) => breakdown(state, attribution),
         None => {
             note(state, "nobody was late".to_owned(), false);
             Vec::new()
@@ -119,15 +119,15 @@ fn hurt(state: &mut State) -> Vec<Effect> {
 }
 
 /// Opens an event: its breakdown if it shows that something was late or slow, else its tick.
-fn event(state: &mut State) -> Vec<Effect> {
+fn event(state: &mut AppState) -> Vec<Effect> {
     let Some(event) = lists::log_from_newest(state).nth(state.row).copied() else { return nothing(state) };
-    match Account::of_event(&event, state.picture()) {
-        Some(account) => ledger(state, account),
+    match Attribution::of_event(&event, state.picture()) {
+        Some(attribution) => breakdown(state, attribution),
         None => tick_at(state, event.at),
     }
 }
 
-fn open_tag(state: &mut State, tag: Tag) -> Vec<Effect> {
+fn open_tag(state: &mut AppState, tag: Tag) -> Vec<Effect> {
     if state.picture().timeline.tags.is_beyond_limit(tag) {
         note(state, "this tag is beyond the limit: it has no figures of its own".to_owned(), false);
         return Vec::new();
@@ -137,32 +137,32 @@ fn open_tag(state: &mut State, tag: Tag) -> Vec<Effect> {
     Vec::new()
 }
 
-fn nothing(state: &mut State) -> Vec<Effect> {
+fn nothing(state: &mut AppState) -> Vec<Effect> {
     note(state, EVICTED.to_owned(), false);
     Vec::new()
 }
 
 /// Says why there is no page: a tick has one only after it ended.
-fn not_ended(state: &mut State) -> Vec<Effect> {
+fn not_ended(state: &mut AppState) -> Vec<Effect> {
     let is_gone = state.picture_running().2.is_gone();
     note(state, if is_gone { NEVER_ENDED } else { STILL_RUNNING }.to_owned(), false);
     Vec::new()
 }
 
 /// Follows a line of the open breakdown.
-fn line(state: &mut State) -> Vec<Effect> {
-    let Some(account) = &state.account else { return Vec::new() };
-    match (account.lead(state.row), account.tick) {
+fn line(state: &mut AppState) -> Vec<Effect> {
+    let Some(attribution) = &state.attribution else { return Vec::new() };
+    match (attribution.lead(state.row), attribution.tick) {
         (Lead::Tag(tag), _) => open_tag(state, tag),
         (Lead::Tick, Some((key, end))) => tick(state, key, end),
-        (Lead::Tick, None) if matches!(account.subject, Subject::Unfinished(_)) => not_ended(state),
+        (Lead::Tick, None) if matches!(attribution.subject, Subject::Unfinished(_)) => not_ended(state),
         (Lead::Tick, None) => nothing(state),
     }
 }
 
-fn worst_run(state: &mut State) -> Vec<Effect> {
+fn worst_run(state: &mut AppState) -> Vec<Effect> {
     let stats = state.tag.and_then(|tag| state.picture().timeline.tags.tag(tag));
-    let run = stats.and_then(glance::runs).and_then(|(_, runs)| runs.worst().get(state.row));
+    let run = stats.and_then(overview::runs).and_then(|(_, runs)| runs.worst().get(state.row));
     match run.map(|run| run.at) {
         Some(at) => tick_at(state, at),
         None => nothing(state),
@@ -170,7 +170,7 @@ fn worst_run(state: &mut State) -> Vec<Effect> {
 }
 
 /// Opens the tick that contains `at`.
-fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
+fn tick_at(state: &mut AppState, at: Timestamp) -> Vec<Effect> {
     match state.picture().tick_at(at).copied() {
         Some(found) => tick(state, TickKey::of(&found), found.end),
         None if state.is_replay() => seek_tick(state, at),
@@ -181,7 +181,7 @@ fn tick_at(state: &mut State, at: Timestamp) -> Vec<Effect> {
     }
 }
 
-fn tick(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
+fn tick(state: &mut AppState, key: TickKey, end: Timestamp) -> Vec<Effect> {
     let picture = state.picture();
     let kept = picture.tick(key);
     // If the tick is still kept completely, stay here: after a seek, less would be known than on the page that was
@@ -204,7 +204,7 @@ fn tick(state: &mut State, key: TickKey, end: Timestamp) -> Vec<Effect> {
 }
 
 /// A replay has all ticks, even those evicted from the history.
-fn seek_tick(state: &mut State, at: Timestamp) -> Vec<Effect> {
+fn seek_tick(state: &mut AppState, at: Timestamp) -> Vec<Effect> {
     let mut effects = freeze(state);
     effects.push(Effect::SeekTick(at));
     keys::show(state, View::Tick);

@@ -4,14 +4,14 @@ use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::timeline::SpanKind;
 
 use super::{freeze, note, open};
-use crate::app::account::Lead;
+use crate::app::attribution::Lead;
 use crate::app::effect::Effect;
 use crate::app::layout::{self, Pane};
 use crate::app::lists;
-use crate::app::state::{Part, State, TickKey, View};
+use crate::app::state::{AppState, Part, TickKey, View};
 
 /// Moves the marker by this many of the kept ticks; without a marker, to the newest.
-pub(super) fn tick(state: &mut State, by: i64) {
+pub(super) fn tick(state: &mut AppState, by: i64) {
     let recent = &state.picture().timeline.ticks.recent;
     let last = recent.len().saturating_sub(1);
     let place = match state.tick {
@@ -30,7 +30,7 @@ pub(super) fn tick(state: &mut State, by: i64) {
 
 /// Selects the longest run on the tick page, of whatever kind: in a tick of a thousand tasks, that is the one of
 /// interest. Other lists start at their top.
-pub(super) fn aim(state: &mut State) {
+pub(super) fn aim(state: &mut AppState) {
     state.row = 0;
     if (state.view, state.part) != (View::Tick, Part::First) {
         return;
@@ -51,7 +51,7 @@ fn moved(place: usize, by: i64, last: usize) -> usize {
 }
 
 /// Moves the selection in the focused list.
-pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
+pub(super) fn step(state: &mut AppState, by: i64) -> Vec<Effect> {
     match (state.view, state.focus) {
         (View::Overview, Pane::Stalls) => {
             let last = lists::stall_rows(state.picture()).saturating_sub(1);
@@ -71,11 +71,11 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
             state.row = moved(state.row, by, last);
         }
         (View::Loop, _) => {
-            let last = state.glance.alive.held.len().saturating_sub(1);
+            let last = state.overview.keep_alive.held.len().saturating_sub(1);
             state.row = moved(state.row, by, last);
         }
         (View::Agenda, _) => {
-            let workers = state.glance.agenda.as_ref().map_or(0, |agenda| agenda.workers.len());
+            let workers = state.overview.agenda.as_ref().map_or(0, |agenda| agenda.workers.len());
             state.row = moved(state.row, by, workers.saturating_sub(1));
         }
         (View::Timers | View::Tag | View::Tick, _) => {
@@ -83,7 +83,7 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
             step_row(state, by);
             return effects;
         }
-        (View::Ledger, _) => step_row(state, by),
+        (View::Breakdown, _) => step_row(state, by),
         (View::Log, _) => {
             // The newest event is at the bottom: up leads into the past, which requires a frozen view.
             let effects = freeze(state);
@@ -96,12 +96,14 @@ pub(super) fn step(state: &mut State, by: i64) -> Vec<Effect> {
 }
 
 /// The tag of the selected item, on a page that lists something other than tags.
-pub(super) fn tag_in_sight(state: &State) -> Option<Tag> {
+pub(super) fn tag_in_sight(state: &AppState) -> Option<Tag> {
     match (state.view, state.part) {
-        (View::Ledger, _) => state.account.as_ref().and_then(|account| match account.lead(state.row) {
-            Lead::Tag(tag) => Some(tag),
-            Lead::Tick => account.subject.tag(),
-        }),
+        (View::Breakdown, _) => {
+            state.attribution.as_ref().and_then(|attribution| match attribution.lead(state.row) {
+                Lead::Tag(tag) => Some(tag),
+                Lead::Tick => attribution.subject.tag(),
+            })
+        }
         (View::Tick, Part::First) => {
             let opened = state.shown_tick().and_then(|tick| state.picture().timeline.opened(tick))?;
             match opened.spans.get(state.row)?.span.what {
@@ -115,12 +117,12 @@ pub(super) fn tag_in_sight(state: &State) -> Option<Tag> {
     }
 }
 
-fn step_row(state: &mut State, by: i64) {
+fn step_row(state: &mut AppState, by: i64) {
     state.row = moved(state.row, by, lists::rows(state).saturating_sub(1));
 }
 
-fn step_tag(state: &mut State, by: i64) {
-    let tags = &state.glance.tags;
+fn step_tag(state: &mut AppState, by: i64) {
+    let tags = &state.overview.tags;
     let last = tags.len().saturating_sub(1);
     let place = state.tag.and_then(|tag| tags.iter().position(|row| row.tag == tag));
     let place = match place {
@@ -133,7 +135,7 @@ fn step_tag(state: &mut State, by: i64) {
 }
 
 /// Rows per page in the focused list.
-pub(super) fn page_rows(state: &State) -> i64 {
+pub(super) fn page_rows(state: &AppState) -> i64 {
     let page = layout::page(state.width, state.height, state.is_replay());
     let panes = layout::overview(page.body, state.extras());
     let rows = match (state.view, state.focus) {
@@ -147,7 +149,7 @@ pub(super) fn page_rows(state: &State) -> i64 {
 }
 
 /// Goes to the next or previous stall in time; wraps around at the ends.
-pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
+pub(super) fn stall(state: &mut AppState, forward: bool) -> Vec<Effect> {
     if state.is_replay() {
         if state.view == View::Overview {
             state.focus = Pane::Ticks;
@@ -188,21 +190,21 @@ pub(super) fn stall(state: &mut State, forward: bool) -> Vec<Effect> {
 }
 
 /// Updates the selected stall after a replay went to a stall, or away from one.
-pub(super) fn marked_stall(state: &mut State) {
+pub(super) fn marked_stall(state: &mut AppState) {
     let row = state.tick.and_then(|key| lists::stall_row_of(state.picture(), key));
     state.stall_row = row.unwrap_or(state.stall_row);
-    if state.view == View::Ledger {
+    if state.view == View::Breakdown {
         open::marked_stall(state);
     }
 }
 
-fn select_stall(state: &mut State, key: TickKey) {
+fn select_stall(state: &mut AppState, key: TickKey) {
     state.stall_row = lists::stall_row_of(state.picture(), key).unwrap_or(0);
     state.tick = Some(key);
     aim(state);
     match state.view {
         View::Overview => state.focus = Pane::Ticks,
-        View::Ledger => open::marked_stall(state),
+        View::Breakdown => open::marked_stall(state),
         _ => {}
     }
 }

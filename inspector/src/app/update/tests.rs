@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use super::update;
 use crate::app::fixture::{self, end};
-use crate::app::glance::Column;
 use crate::app::layout::{self, Pane};
 use crate::app::message::Watched;
+use crate::app::overview::Column;
 use crate::app::playback_info::PlaybackInfo;
-use crate::app::state::{State, TickKey, View};
+use crate::app::state::{AppState, TickKey, View};
 use crate::app::{Effect, Message, Mouse, MouseKind, Process};
 use crate::keymap::Key;
 
@@ -26,16 +26,16 @@ fn script() -> Script {
     Script { ticks: 1_000, stall_every: 100, ..Script::default() }
 }
 
-fn state() -> State {
+fn state() -> AppState {
     let mut state = fixture::state(&script());
     update(&mut state, Message::Resize { width: 100, height: 30 });
     state
 }
 
 #[test]
-fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
+fn figures_refresh_a_few_times_a_second_and_at_every_replay_step() {
     let (mut state, rest) = live();
-    let read_at = |state: &State| state.glance.at;
+    let read_at = |state: &AppState| state.overview.at;
     let first = read_at(&state);
     update(&mut state, Message::Events(&rest));
     let now = end(&rest);
@@ -60,7 +60,7 @@ fn figures_are_read_a_few_times_a_second_and_at_every_step_of_a_replay() {
 }
 
 #[test]
-fn a_jump_leaves_no_figure_of_before() {
+fn a_jump_replaces_all_figures() {
     let (mut state, rest) = live();
     let start = state.fold.timeline.first_at().unwrap();
     let position = state.now;
@@ -81,10 +81,10 @@ fn a_jump_leaves_no_figure_of_before() {
     update(&mut state, Message::Sought(at(to, true)));
     let mut sought = state.clone();
     update(&mut sought, Message::Frame { now: to, elapsed_ns: 1_010_000_000 });
-    assert_eq!(sought.glance.at, Some(to), "in the first frame after the jump");
+    assert_eq!(sought.overview.at, Some(to), "in the first frame after the jump");
     update(&mut state, Message::Playback(at(to, false)));
     update(&mut state, Message::Frame { now: to, elapsed_ns: 1_020_000_000 });
-    assert_eq!(state.glance.at, Some(to), "and in the last before it stands still");
+    assert_eq!(state.overview.at, Some(to), "and in the last before it stands still");
     // The same if it played up to there.
     let mut state = replay(true);
     update(&mut state, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
@@ -93,15 +93,15 @@ fn a_jump_leaves_no_figure_of_before() {
     update(&mut state, Message::Frame { now: to, elapsed_ns: 1_010_000_000 });
     update(&mut state, Message::Playback(at(to, false)));
     update(&mut state, Message::Frame { now: to, elapsed_ns: 1_020_000_000 });
-    assert_eq!(state.glance.at, Some(to));
+    assert_eq!(state.overview.at, Some(to));
 }
 
-fn frame(state: &mut State, now: Timestamp) {
+fn frame(state: &mut AppState, now: Timestamp) {
     update(state, Message::Frame { now, elapsed_ns: 0 });
 }
 
 /// A live dashboard that has seen the first half of the script, and the second half.
-fn live() -> (State, Vec<Stamped>) {
+fn live() -> (AppState, Vec<Stamped>) {
     let mut events = script().events();
     let rest = events.split_off(events.len() / 2);
     let mut state = state();
@@ -110,7 +110,7 @@ fn live() -> (State, Vec<Stamped>) {
     (state, rest)
 }
 
-fn replay(playing: bool) -> State {
+fn replay(playing: bool) -> AppState {
     let (mut state, rest) = live();
     let first = state.fold.timeline.first_at().unwrap();
     let playback = PlaybackInfo {
@@ -126,11 +126,11 @@ fn replay(playing: bool) -> State {
     state
 }
 
-fn press(state: &mut State, key: Key) -> Vec<Effect> {
+fn press(state: &mut AppState, key: Key) -> Vec<Effect> {
     update(state, Message::Key(key))
 }
 
-fn press_all(state: &mut State, keys: &str) {
+fn press_all(state: &mut AppState, keys: &str) {
     for key in keys.chars() {
         assert_eq!(press(state, Key::Char(key)), [], "{key}");
     }
@@ -141,7 +141,7 @@ fn at(kind: MouseKind, x: u16, y: u16) -> Message<'static> {
 }
 
 #[test]
-fn space_freezes_the_picture_while_events_go_on() {
+fn space_freezes_the_view_while_events_continue() {
     let (mut state, rest) = live();
     assert_eq!(press(&mut state, Key::Char(' ')), []);
     let before = state.picture().timeline.events;
@@ -226,7 +226,7 @@ fn a_selected_stall_stays_selected_when_newer_ones_come() {
     let (mut state, rest) = live();
     press(&mut state, Key::BackTab);
     press(&mut state, Key::Down);
-    let selected = |state: &State| {
+    let selected = |state: &AppState| {
         let mut stalls = state.fold.timeline.stalls.newest_first();
         stalls.nth(state.stall_row).map(|stall| TickKey::of(&stall.tick))
     };
@@ -237,7 +237,7 @@ fn a_selected_stall_stays_selected_when_newer_ones_come() {
 }
 
 #[test]
-fn a_hanging_loop_is_busy_and_does_not_turn() {
+fn a_hanging_loop_is_busy_and_completes_no_ticks() {
     let (mut state, _) = live();
     let since = state.now;
     let now = since.plus_ns(2_000_000_000);
@@ -253,7 +253,7 @@ fn a_hanging_loop_is_busy_and_does_not_turn() {
         Message::Events(&events.map(|(at, event)| Stamped { at, source: SourceId(1), event })),
     );
     update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
-    let rate = state.glance.rate;
+    let rate = state.overview.rate;
     assert!(rate.ticks == 0.0 && (rate.utilization - 1.0).abs() < 1e-9, "{rate:?}");
 }
 
@@ -269,7 +269,7 @@ fn digits_choose_the_page() {
 }
 
 #[test]
-fn stalls_are_walked_through_in_time_and_round() {
+fn stall_navigation_follows_time_order_and_wraps() {
     let (mut state, _) = live();
     let newest_first: Vec<TickKey> =
         state.fold.timeline.stalls.newest_first().map(|stall| TickKey::of(&stall.tick)).collect();
@@ -288,22 +288,22 @@ fn stalls_are_walked_through_in_time_and_round() {
 }
 
 #[test]
-fn the_filter_is_typed_live_and_taken_back() {
+fn the_filter_applies_while_typed_and_can_be_undone() {
     let (mut state, _) = live();
-    let all = state.glance.tags.len();
+    let all = state.overview.tags.len();
     press_all(&mut state, "/ECHo");
-    assert_eq!((state.glance.tags.len(), state.filter.as_str()), (1, "ECHo"));
-    assert_eq!(state.glance.tags[0].name, "Echo");
+    assert_eq!((state.overview.tags.len(), state.filter.as_str()), (1, "ECHo"));
+    assert_eq!(state.overview.tags[0].name, "Echo");
     press_all(&mut state, "q");
-    assert_eq!(state.glance.tags.len(), 0, "q is a letter here");
+    assert_eq!(state.overview.tags.len(), 0, "q is a letter here");
     press(&mut state, Key::Backspace);
     press(&mut state, Key::Enter);
-    assert_eq!((state.typing.is_none(), state.glance.tags.len()), (true, 1));
+    assert_eq!((state.typing.is_none(), state.overview.tags.len()), (true, 1));
     press_all(&mut state, "/x");
     press(&mut state, Key::Esc);
     assert_eq!(state.filter, "ECHo");
     press(&mut state, Key::Esc);
-    assert_eq!((state.filter.as_str(), state.glance.tags.len()), ("", all));
+    assert_eq!((state.filter.as_str(), state.overview.tags.len()), ("", all));
     press_all(&mut state, "/");
     assert_eq!(press(&mut state, Key::Ctrl('c')), [Effect::Quit]);
 }
@@ -314,33 +314,33 @@ fn a_new_order_is_shown_from_its_top() {
     press_all(&mut state, "3jj");
     for keys in ["s", "s", "i"] {
         press_all(&mut state, keys);
-        assert_eq!(state.tag, state.glance.tags.first().map(|row| row.tag), "after {keys}");
+        assert_eq!(state.tag, state.overview.tags.first().map(|row| row.tag), "after {keys}");
     }
 }
 
 #[test]
-fn tasks_are_sorted_by_any_column_and_turned_round() {
+fn tasks_sort_by_any_column_in_either_direction() {
     let (mut state, _) = live();
     assert_eq!(state.order.column, Column::RunMax);
-    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.max)));
+    assert!(state.overview.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.max)));
     press_all(&mut state, "i");
-    assert!(state.glance.tags.is_sorted_by_key(|row| row.run_ns.max));
+    assert!(state.overview.tags.is_sorted_by_key(|row| row.run_ns.max));
     press_all(&mut state, "is");
-    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns.p99)));
+    assert!(state.overview.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns.p99)));
     press_all(&mut state, "s");
-    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.caused_ns)));
-    assert!(state.glance.tags[0].caused_ns > 0, "somebody made others late");
+    assert!(state.overview.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.caused_ns)));
+    assert!(state.overview.tags[0].caused_ns > 0, "somebody made others late");
     press_all(&mut state, "s");
-    assert!(state.glance.tags.is_sorted_by_key(|row| row.name.to_lowercase()));
+    assert!(state.overview.tags.is_sorted_by_key(|row| row.name.to_lowercase()));
     press_all(&mut state, "s");
-    assert!(state.glance.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.count)));
+    assert!(state.overview.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.count)));
 }
 
 #[test]
 fn lists_move_by_rows_and_pages() {
     let (mut state, _) = live();
     press(&mut state, Key::Down);
-    let tag = |state: &State, place: usize| Some(state.glance.tags[place].tag);
+    let tag = |state: &AppState, place: usize| Some(state.overview.tags[place].tag);
     assert_eq!((state.focus, state.tag), (Pane::Tasks, tag(&state, 0)));
     press(&mut state, Key::Char('j'));
     assert_eq!(state.tag, tag(&state, 1));
@@ -348,7 +348,7 @@ fn lists_move_by_rows_and_pages() {
     press(&mut state, Key::Up);
     assert_eq!(state.tag, tag(&state, 0));
     press(&mut state, Key::Char('G'));
-    assert_eq!(state.tag, tag(&state, state.glance.tags.len() - 1));
+    assert_eq!(state.tag, tag(&state, state.overview.tags.len() - 1));
     press(&mut state, Key::Ctrl('u'));
     assert_eq!(state.tag, tag(&state, 0));
     press_all(&mut state, "5");
@@ -359,7 +359,7 @@ fn lists_move_by_rows_and_pages() {
 }
 
 #[test]
-fn help_swallows_all_but_the_way_out() {
+fn help_ignores_every_key_except_close() {
     let (mut state, _) = live();
     press_all(&mut state, "?");
     assert!(state.help);
@@ -394,7 +394,7 @@ fn effects_are_asked_for() {
 }
 
 #[test]
-fn in_replay_time_is_moved_and_not_frozen() {
+fn in_replay_arrow_keys_seek_instead_of_freezing() {
     let mut state = replay(true);
     let position = state.playback.as_ref().unwrap().position;
     let (start, end) = state.playback.as_ref().map(|it| (it.start, it.end)).unwrap();
@@ -444,7 +444,7 @@ fn a_click_selects_and_a_second_one_opens() {
 
     let rows = layout::rows(panes.tasks, true);
     update(&mut state, at(MouseKind::Click, rows.x + 2, rows.y + 1));
-    assert_eq!(state.tag, Some(state.glance.tags[1].tag));
+    assert_eq!(state.tag, Some(state.overview.tags[1].tag));
     update(&mut state, at(MouseKind::Click, rows.x + 2, rows.y - 1));
     assert_eq!(state.order.column, Column::Tag);
     update(&mut state, at(MouseKind::WheelDown, rows.x + 2, rows.y + 1));

@@ -15,14 +15,14 @@ fn diff(line: &str) -> DiffArgs {
 }
 
 /// The error message for a wrong line, without clap's hints below it.
-fn told(line: &str) -> String {
+fn error(line: &str) -> String {
     let error = cli(line).expect_err(line);
     assert!(error.exit_code() == 2, "{line}: {error}");
     error.to_string()
 }
 
 #[test]
-fn options_stand_anywhere() {
+fn options_are_accepted_anywhere() {
     for line in [
         "loopscope diff --gate g --primary stalls --json a b -- c d",
         "loopscope diff a --gate g b --json -- c --primary stalls d",
@@ -56,7 +56,7 @@ fn json_is_a_format() {
 }
 
 #[test]
-fn a_wrong_line_is_said_in_one() {
+fn a_usage_error_is_one_line() {
     for (line, expected) in [
         ("loopscope diff", "error: there is nothing to compare: write loopscope diff BASE… -- CANDIDATE…\n"),
         (
@@ -80,20 +80,20 @@ fn a_wrong_line_is_said_in_one() {
             "error: there are two sides to compare, so there is one --: write loopscope diff BASE… -- CANDIDATE…\n",
         ),
     ] {
-        assert_eq!(told(line), expected, "{line}");
+        assert_eq!(error(line), expected, "{line}");
     }
 }
 
 #[test]
-fn an_unknown_option_is_said_with_the_nearest() {
-    let near = told("loopscope diff a -- b --gat f");
+fn an_unknown_option_suggests_the_nearest() {
+    let near = error("loopscope diff a -- b --gat f");
     assert!(
         near.starts_with("error: unexpected argument '--gat' found") && near.contains("'--gate'"),
         "{near}"
     );
-    let none = told("loopscope diff a -- b -7");
+    let none = error("loopscope diff a -- b -7");
     assert!(none.contains("write ./-7") && !none.contains("-- -7"), "{none}");
-    let value = told("loopscope diff a b --gate -- c");
+    let value = error("loopscope diff a b --gate -- c");
     assert!(value.contains("--gate <FILE>") && !value.contains('\0'), "{value}");
 }
 
@@ -109,7 +109,7 @@ fn other_verbs_keep_their_dashes() {
 }
 
 #[test]
-fn help_shows_how_it_is_written() {
+fn help_shows_the_double_dash_syntax() {
     let help = cli("loopscope diff a -- b --help").expect_err("help").to_string();
     assert!(help.contains("Usage: loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>..."), "{help}");
     assert!(

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::cli::RerunArgs;
 use crate::commands::warn;
 use crate::commands::what_if::failure;
-use crate::exit::Failure;
+use crate::exit::CommandError;
 use crate::input::Input;
 use crate::rerun::check::{Checked, Divergence, check_source};
 use crate::stdout;
 use crate::text::{line, wrap};
 use crate::units::{count, counted, duration};
 
-pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &RerunArgs) -> Result<(), CommandError> {
     let input = Input::open(&args.input)?;
     // A refusal is a single line that says what is missing.
     let checked = check_source(|| Ok(input.reopen()?), args.loop_name.as_deref()).map_err(failure)?;
@@ -25,11 +25,11 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
     }
     match &checked.divergence {
         None => Ok(()),
-        Some(parted) => Err(Failure::Check(format!(
+        Some(divergence) => Err(CommandError::Check(format!(
             "{}: the loop decides otherwise in tick {}{}",
             printable(&checked.name),
-            parted.tick,
-            loop_number(parted)
+            divergence.tick,
+            loop_number(divergence)
         ))),
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), Failure> {
 fn to_text(checked: &Checked, columns: usize) -> String {
     let text = match &checked.divergence {
         None => agreed(checked),
-        Some(parted) => parted_in(checked, parted),
+        Some(divergence) => describe_divergence(checked, divergence),
     };
     let broken = |line: &str| {
         let words = line.trim_start();
@@ -94,9 +94,9 @@ fn agreed(checked: &Checked) -> String {
 }
 
 /// Which of the loops in sequence diverged, if it is not the first.
-fn loop_number(parted: &Divergence) -> String {
-    if parted.loop_number > 1 {
-        format!(" of loop {} in sequence", count(parted.loop_number))
+fn loop_number(divergence: &Divergence) -> String {
+    if divergence.loop_number > 1 {
+        format!(" of loop {} in sequence", count(divergence.loop_number))
     } else {
         String::new()
     }
@@ -124,25 +124,25 @@ fn times(factor: f64) -> String {
 }
 
 fn of_several(checked: &Checked) -> String {
-    checked.chosen.told().map_or_else(String::new, |told| format!("  {told}\n"))
+    checked.chosen.describe().map_or_else(String::new, |text| format!("  {text}\n"))
 }
 
 /// Describes the divergence, as a block.
-fn parted_in(checked: &Checked, parted: &Divergence) -> String {
+fn describe_divergence(checked: &Checked, divergence: &Divergence) -> String {
     let mut out = format!(
         "{}: the loop decides otherwise in tick {}{}, {} into the check, under policy {}\n\n",
         printable(&checked.name),
-        count(parted.tick),
-        loop_number(parted),
-        duration(parted.at_ns),
+        count(divergence.tick),
+        loop_number(divergence),
+        duration(divergence.at_ns),
         printable(&checked.policy)
     );
-    for line in &parted.before {
+    for line in &divergence.before {
         line!(out, "    both        {}", printable(line));
     }
-    line!(out, "  > recorded    {}", printable(&parted.recorded));
-    line!(out, "  > happened    {}", printable(&parted.happened));
-    for line in &parted.after {
+    line!(out, "  > recorded    {}", printable(&divergence.recorded));
+    line!(out, "  > happened    {}", printable(&divergence.happened));
+    for line in &divergence.after {
         line!(out, "    recorded    {}", printable(line));
     }
     let seen = &checked.seen;
@@ -159,15 +159,15 @@ fn parted_in(checked: &Checked, parted: &Divergence) -> String {
 
 fn to_json(checked: &Checked) -> Value {
     let seen = &checked.seen;
-    let divergence = checked.divergence.as_ref().map(|parted| {
+    let divergence = checked.divergence.as_ref().map(|divergence| {
         json!({
-            "tick": parted.tick,
-            "loop_number": parted.loop_number,
-            "at_ns": parted.at_ns,
-            "recorded": parted.recorded,
-            "happened": parted.happened,
-            "before": parted.before,
-            "after": parted.after,
+            "tick": divergence.tick,
+            "loop_number": divergence.loop_number,
+            "at_ns": divergence.at_ns,
+            "recorded": divergence.recorded,
+            "happened": divergence.happened,
+            "before": divergence.before,
+            "after": divergence.after,
         })
     });
     json!({

@@ -39,7 +39,7 @@ pub(super) fn render(answer: &Answer, changes: &Changes, theme: Theme, columns: 
     let mut page = Page { out: String::new(), theme, columns, name, has_model, stall_limit_ns };
     page.head(answer, changes);
     if !changes.is_identity() && answer.cut_short.is_none() {
-        page.glance(answer);
+        page.overview(answer);
     }
     page.line("");
     page.rows(&answer.rows);
@@ -104,20 +104,20 @@ impl Page {
 
     fn head(&mut self, answer: &Answer, changes: &Changes) {
         let source = &answer.before.summary.source;
-        let told = format!(
+        let text = format!(
             "{} · policy {} · {}",
             source.name,
             source.policy,
             duration(answer.before.summary.span_ns)
         );
-        self.wrapped(&told);
+        self.wrapped(&text);
         let what = wrap(&format!("what if: {changes}"), self.columns.saturating_sub(2), 2);
         self.line(&self.paint(self.theme.strong(), &what));
         if changes.is_identity() {
             self.wrapped("the recording against its own model: what differs here is the model's error");
         }
-        if let Some(told) = answer.open_tick_line() {
-            self.line(&wrap(&told, self.columns, 0));
+        if let Some(text) = answer.open_tick_line() {
+            self.line(&wrap(&text, self.columns, 0));
         }
         if let Some(why) = answer.cut_short {
             let why = wrap(&format!("cut short: {why}"), self.columns.saturating_sub(2), 2);
@@ -126,34 +126,34 @@ impl Page {
     }
 
     /// The headline: what got better and what got worse, largest change first.
-    fn glance(&mut self, answer: &Answer) {
+    fn overview(&mut self, answer: &Answer) {
         let mut found = false;
         let words =
             [(Verdict::Better, self.theme.live(), "better"), (Verdict::Worse, self.theme.over(), "worse")];
         for (wanted, style, word) in words {
             let news = answer.news(wanted);
-            let mut told: Vec<String> =
+            let mut text: Vec<String> =
                 news.iter().map(|news| format!("{} {}", news.name, moved(news.from, news.to))).collect();
             let room = self.columns - "better   · 99 more".chars().count();
-            while told.len() > NAMED || (told.len() > 1 && told.join(" · ").chars().count() > room) {
-                told.pop();
+            while text.len() > NAMED || (text.len() > 1 && text.join(" · ").chars().count() > room) {
+                text.pop();
             }
-            if told.len() < news.len() {
-                told.push(format!("{} more", news.len() - told.len()));
+            if text.len() < news.len() {
+                text.push(format!("{} more", news.len() - text.len()));
             }
-            if !told.is_empty() {
+            if !text.is_empty() {
                 found = true;
-                let line = format!("{}  {}", self.paint(style, &format!("{word:<6}")), told.join(" · "));
+                let line = format!("{}  {}", self.paint(style, &format!("{word:<6}")), text.join(" · "));
                 self.line(&line);
             }
         }
         if !found {
-            let told = if self.has_model {
+            let text = if self.has_model {
                 "neither better nor worse: nothing changed by more than the model itself is off"
             } else {
                 "neither better nor worse: how far the model is off is not known"
             };
-            self.wrapped(told);
+            self.wrapped(text);
         }
     }
 
@@ -180,14 +180,14 @@ impl Page {
             let word = word(*verdict);
             let change = row.strip_suffix(word).unwrap_or(row).trim_end();
             let end = change.rfind(' ').map_or(0, |blank| blank + 1);
-            let (figures, told) = row.split_at(end);
-            let told = match verdict {
-                Verdict::Better => self.paint(self.theme.live(), told),
-                Verdict::Worse => self.paint(self.theme.over(), told),
-                Verdict::Model | Verdict::Unlike | Verdict::Same => self.paint(self.theme.dim(), told),
-                Verdict::Changed => told.to_owned(),
+            let (figures, text) = row.split_at(end);
+            let text = match verdict {
+                Verdict::Better => self.paint(self.theme.live(), text),
+                Verdict::Worse => self.paint(self.theme.over(), text),
+                Verdict::Model | Verdict::Unlike | Verdict::Same => self.paint(self.theme.dim(), text),
+                Verdict::Changed => text.to_owned(),
             };
-            self.line(&format!("{figures}{told}"));
+            self.line(&format!("{figures}{text}"));
         }
         if let Some(note) = &table.note {
             self.dim(note);
@@ -207,14 +207,14 @@ impl Page {
             let shown =
                 |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| show(row.unit, value));
             let error = row.error.map_or_else(String::new, |error| format!("±{}", show(row.unit, error)));
-            let told = match (row.from(), row.after) {
+            let text = match (row.from(), row.after) {
                 (Some(from), Some(after)) => moved(from, after),
                 _ => "–".to_owned(),
             };
             let model = self.has_model.then(|| shown(row.model));
             let error = self.has_model.then_some(error);
             let cells = [name, shown(row.before)].into_iter().chain(model).chain([shown(row.after)]);
-            table.row(cells.chain(error).chain([told, word(row.verdict).to_owned()]));
+            table.row(cells.chain(error).chain([text, word(row.verdict).to_owned()]));
         }
         let verdicts: Vec<Verdict> = rows.iter().map(|row| row.verdict).collect();
         self.rows_of(&table, &verdicts);
@@ -239,13 +239,13 @@ impl Page {
                 _ => duration(figure.p99_ns),
             };
             let model = self.has_model.then(|| changed.model.map(shown).unwrap_or_default());
-            let told = match (changed.from().count, changed.after.count) {
+            let text = match (changed.from().count, changed.after.count) {
                 (_, 0) => "gone".to_owned(),
                 (0, _) => "new".to_owned(),
                 _ => moved(changed.from().p99_ns as f64, changed.after.p99_ns as f64),
             };
             let cells = [name, shown(changed.before)].into_iter().chain(model).chain([shown(changed.after)]);
-            table.row(cells.chain([told, word(changed.verdict).to_owned()]));
+            table.row(cells.chain([text, word(changed.verdict).to_owned()]));
         }
         self.rows_of(&table, &verdicts);
     }
@@ -264,10 +264,10 @@ impl Page {
                 "unlike: of more or fewer events, which may be all there is to it",
             ),
         ];
-        if lines.iter().any(|(is_told, _)| *is_told) {
+        if lines.iter().any(|(is_shown, _)| *is_shown) {
             self.line("");
         }
-        for (_, line) in lines.into_iter().filter(|(is_told, _)| *is_told) {
+        for (_, line) in lines.into_iter().filter(|(is_shown, _)| *is_shown) {
             self.dim(&wrap(line, self.columns, 0));
         }
     }

@@ -11,13 +11,13 @@ fn wrong(rest: &str) -> String {
 }
 
 #[test]
-fn what_nobody_would_look_at_is_an_error() {
+fn a_statement_that_matches_nothing_is_an_error() {
     assert_eq!(wrong("shows = [\"stalls == 0\"]\n[[gate]]\nmetric = \"stalls\"\nmax = 0"), "");
     assert_eq!(
         wrong("[[what_if]]\ngc = \"off\"\nbudget = \"2ms\"\n[[what_if.gate]]\nmetric = \"stalls\"\nmax = 0"),
         ""
     );
-    for (rest, told) in [
+    for (rest, expected) in [
         ("chekc = true", "3: unknown field `chekc`"),
         ("shows = [\n  \"stalls == 0\",\n  \"stall == 0\",\n]", "5: there is no metric \"stall\""),
         ("[[gate]]\nmetric = \"stalls\"", "3: the gate on stalls has no bound"),
@@ -39,7 +39,7 @@ fn what_nobody_would_look_at_is_an_error() {
         ("gate = 3", "3: write gates as [[gate]]"),
     ] {
         let error = wrong(rest);
-        assert!(error.contains(&format!("a.toml:{told}")), "{rest}: {error}");
+        assert!(error.contains(&format!("a.toml:{expected}")), "{rest}: {error}");
         assert_eq!(error.lines().count(), 1, "{rest}: {error}");
     }
 }

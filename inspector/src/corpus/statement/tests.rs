@@ -30,7 +30,7 @@ fn spans(ns: &[u64]) -> Vec<Span> {
 }
 
 #[test]
-fn each_poster_has_an_order_of_its_own() {
+fn order_is_checked_per_poster() {
     let labels = Labels::default();
     let posted = [queued(1, Some(7)), queued(2, Some(8)), queued(3, Some(7))];
     let with = |order: [u64; 3]| {
@@ -39,22 +39,22 @@ fn each_poster_has_an_order_of_its_own() {
     };
     assert_eq!(with([1, 2, 3]), None);
     assert_eq!(with([2, 1, 3]), None, "of two posters");
-    let told = with([3, 2, 1]).unwrap();
-    assert!(told.contains("#1 ran behind"), "{told}");
+    let error = with([3, 2, 1]).unwrap();
+    assert!(error.contains("#1 ran behind"), "{error}");
 }
 
 #[test]
 fn times_count_from_the_first_event() {
     let labels = Labels::default();
     let events = [queued(1, None), queued(2, None), ran(1, 30), ran(2, 1_010)];
-    let said = |at: &[u64]| Ran { tag: labels.tag(Tag(1)).into_owned(), at: spans(at) };
+    let said = |at: &[u64]| RunStarts { tag: labels.tag(Tag(1)).into_owned(), at: spans(at) };
     assert_eq!(said(&[20, 1_000]).broken(&events, &labels), None);
-    let told = said(&[20]).broken(&events, &labels).unwrap();
-    assert!(told.contains(r#"["20ns", "1us"], not at ["20ns"]"#), "{told}");
+    let error = said(&[20]).broken(&events, &labels).unwrap();
+    assert!(error.contains(r#"["20ns", "1us"], not at ["20ns"]"#), "{error}");
 }
 
 #[test]
-fn lag_and_skipped_periods_are_told_apart() {
+fn lag_and_skipped_periods_are_distinguished() {
     let labels = Labels::default();
     let events = [fired(100, 100, 0), fired(200, 450, 2)];
     let tag = labels.tag(Tag(0)).into_owned();

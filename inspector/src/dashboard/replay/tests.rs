@@ -8,14 +8,14 @@ use ratatui::layout::Rect;
 
 use super::*;
 use crate::app::fixture;
-use crate::dashboard::NoKeeper;
+use crate::dashboard::NoSave;
 use crate::keymap::Key;
 use crate::playback::ReplayOptions;
 use crate::theme::Theme;
 use crate::view;
 
 struct Watching {
-    state: State,
+    state: AppState,
     feed: Replay<MemorySource>,
 }
 
@@ -37,7 +37,7 @@ fn watching() -> Watching {
 
 impl Watching {
     fn advance(&mut self, now_ns: u64) -> bool {
-        self.feed.advance(&mut self.state, Timestamp(now_ns), &mut NoKeeper).unwrap()
+        self.feed.advance(&mut self.state, Timestamp(now_ns), &mut NoSave).unwrap()
     }
 
     fn press(&mut self, key: Key) {
@@ -54,16 +54,16 @@ impl Watching {
     }
 
     /// The frame for this state with all figures refreshed.
-    fn anew(&self) -> Buffer {
+    fn rebuild(&self) -> Buffer {
         let mut state = self.state.clone();
-        state.glance_until_ns = 0;
+        state.overview_until_ns = 0;
         let now = state.now;
         update(&mut state, Message::Frame { now, elapsed_ns: u64::MAX / 2 });
         drawn(&state)
     }
 }
 
-fn drawn(state: &State) -> Buffer {
+fn drawn(state: &AppState) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
     view::draw(&mut buffer, state, Theme::new(true, false));
     buffer
@@ -82,7 +82,7 @@ fn a_frame_after_a_jump_is_of_one_moment() {
             watching.feed.seek(&mut watching.state, Effect::Seek(to)).unwrap();
             assert!(watching.feed.player.is_playing());
             let drawn = watching.frame(1_010_000_000 + place as u64);
-            assert_eq!(drawn, watching.anew(), "page {view}, jump {place}");
+            assert_eq!(drawn, watching.rebuild(), "page {view}, jump {place}");
         }
         watching.plays_out(view);
     }
@@ -106,6 +106,6 @@ impl Watching {
         assert!(self.advance(now));
         assert!(!self.feed.player.is_playing() && !self.advance(now));
         let drawn = self.frame(1_020_000_000);
-        assert_eq!(drawn, self.anew(), "page {view}, at the end");
+        assert_eq!(drawn, self.rebuild(), "page {view}, at the end");
     }
 }

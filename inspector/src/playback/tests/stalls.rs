@@ -5,7 +5,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_traces::source::SourceKind;
 
 use super::*;
-use crate::app::hurt;
+use crate::app::delayed;
 
 const LOOP: SourceId = SourceId(1);
 const OTHER: SourceId = SourceId(2);
@@ -40,14 +40,14 @@ fn next(watched: &mut Watched, forward: bool) -> (u64, u64) {
 }
 
 /// The waits of everything delayed by the stall that ended then, in milliseconds.
-fn hurt_by(watched: &Watched, end_ms: u64) -> Vec<u64> {
+fn delayed_by(watched: &Watched, end_ms: u64) -> Vec<u64> {
     let fold = &watched.seen.0;
     let tick = fold.tick_that_ended(Timestamp(end_ms * MS)).unwrap();
-    hurt::by_tick(fold, tick).all.iter().map(|hurt| hurt.waited_ns() / MS).collect()
+    delayed::by_tick(fold, tick).all.iter().map(|delayed| delayed.waited_ns() / MS).collect()
 }
 
 #[test]
-fn the_replay_goes_on_until_the_last_of_its_victims_fired() {
+fn the_replay_continues_until_the_last_delayed_timer_fired() {
     let mut events = Vec::new();
     tick(&mut events, LOOP, 1, (100, 140), &[]);
     tick(&mut events, LOOP, 2, (141, 142), &[110, 120]);
@@ -58,28 +58,28 @@ fn the_replay_goes_on_until_the_last_of_its_victims_fired() {
     tick(&mut events, LOOP, 6, (400, 401), &[]);
     let mut watched = watched_by(events);
     assert_eq!(next(&mut watched, true), (140, 144));
-    assert_eq!(hurt_by(&watched, 140), [31, 21, 5]);
+    assert_eq!(delayed_by(&watched, 140), [31, 21, 5]);
     assert_eq!(next(&mut watched, true), (330, 330));
     assert_eq!(next(&mut watched, false), (140, 144));
     assert!(!watched.player.seek_stall(false, &mut watched.seen).unwrap());
 }
 
 #[test]
-fn a_stall_within_what_came_of_another_is_not_skipped() {
+fn a_stall_within_the_aftermath_of_another_is_not_skipped() {
     let mut events = Vec::new();
     tick(&mut events, LOOP, 1, (100, 140), &[]);
     tick(&mut events, LOOP, 2, (141, 170), &[]);
     tick(&mut events, LOOP, 3, (171, 172), &[110, 150]);
     let mut watched = watched_by(events);
     assert_eq!(next(&mut watched, true), (140, 172));
-    assert_eq!(hurt_by(&watched, 140), [61]);
+    assert_eq!(delayed_by(&watched, 140), [61]);
     assert_eq!(next(&mut watched, true), (170, 172), "the moment is the same, the stall is another");
-    assert_eq!(hurt_by(&watched, 170), [61, 21]);
+    assert_eq!(delayed_by(&watched, 170), [61, 21]);
     assert_eq!(next(&mut watched, false), (140, 172));
 }
 
 #[test]
-fn it_waits_for_its_own_loop_only_and_not_for_ever() {
+fn the_aftermath_waits_only_for_its_own_loop_and_not_forever() {
     let mut events = Vec::new();
     tick(&mut events, LOOP, 1, (100, 140), &[]);
     tick(&mut events, OTHER, 1, (141, 142), &[110]);
@@ -87,7 +87,7 @@ fn it_waits_for_its_own_loop_only_and_not_for_ever() {
     tick(&mut events, LOOP, 3, (2_000, 2_001), &[139]);
     let mut watched = watched_by(events);
     assert_eq!(next(&mut watched, true), (140, 144));
-    assert_eq!(hurt_by(&watched, 140), [13]);
+    assert_eq!(delayed_by(&watched, 140), [13]);
 }
 
 #[test]

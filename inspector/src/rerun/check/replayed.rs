@@ -9,8 +9,8 @@ use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
 use loop_probes::event::{GcReason, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TaskId, TimerId};
 
-use super::stage;
-use super::window::Kind;
+use super::replay_session;
+use super::window::FrameKind;
 use crate::rerun::act::{Act, Done};
 
 /// Stands for a recorded task.
@@ -59,9 +59,9 @@ impl Task for Replayed {
 
 fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
     let task = cx.task().unwrap_or_default();
-    let entered = stage::with(|stage| {
-        stage.enter(
-            |kind| *kind == Kind::Callback(task),
+    let entered = replay_session::with(|session| {
+        session.enter(
+            |kind| *kind == FrameKind::Callback(task),
             |labels| format!("{} #{task} is run", labels.tag(tag)),
         )
     });
@@ -69,7 +69,7 @@ fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
         return;
     }
     run_frame(cx);
-    let ended = stage::with(|stage| stage.frame().map(|frame| frame.outcome)).flatten();
+    let ended = replay_session::with(|session| session.frame().map(|frame| frame.outcome)).flatten();
     match ended.unwrap_or(Outcome::Done) {
         Outcome::Done => {}
         Outcome::Reload => cx.reload(),
@@ -94,9 +94,9 @@ pub(super) fn run_frame(cx: &mut Cx<'_>) {
 
 /// Releases the references that the frame released for the end of the tick.
 fn release_later(cx: &mut Cx<'_>) {
-    let releases = stage::with(|stage| {
-        let releases = stage.frame().map_or(0, |frame| std::mem::take(&mut frame.releases));
-        stage.afford(releases.into())
+    let releases = replay_session::with(|session| {
+        let releases = session.frame().map_or(0, |frame| std::mem::take(&mut frame.releases));
+        session.afford(releases.into())
     });
     release(cx, releases.unwrap_or(0));
 }
@@ -110,15 +110,15 @@ pub(super) fn release(cx: &mut Cx<'_>, count: u64) {
 /// which queued another. So each does what it may, and the next one is queued when an act shows that it waited, or when
 /// no other waits.
 fn run_microtask(cx: &mut Cx<'_>) {
-    let entered = stage::with(|stage| {
-        let entered =
-            stage.enter(|kind| matches!(kind, Kind::Microtasks { .. }), |_| "a microtask is run".to_owned());
-        let frame = stage.frame().filter(|_| entered)?;
+    let entered = replay_session::with(|session| {
+        let entered = session
+            .enter(|kind| matches!(kind, FrameKind::Microtasks { .. }), |_| "a microtask is run".to_owned());
+        let frame = session.frame().filter(|_| entered)?;
         frame.begun = frame.begun.saturating_add(1);
         match frame.kind {
-            Kind::Microtasks { ran, left } if frame.begun == ran => Some((true, left)),
+            FrameKind::Microtasks { ran, left } if frame.begun == ran => Some((true, left)),
             // One that was not recorded queues no more: the two diverge at the end of the checkpoint.
-            Kind::Microtasks { ran, .. } => Some((frame.begun > ran, u32::from(frame.begun < ran))),
+            FrameKind::Microtasks { ran, .. } => Some((frame.begun > ran, u32::from(frame.begun < ran))),
             _ => None,
         }
     });
@@ -138,19 +138,19 @@ fn run_microtask(cx: &mut Cx<'_>) {
 
 /// A callback of the deferred queue; returns true to stay queued.
 pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
-    let entered = stage::with(|stage| {
-        let entered = stage.enter(
-            |kind| matches!(kind, Kind::Deferred(_)),
+    let entered = replay_session::with(|session| {
+        let entered = session.enter(
+            |kind| matches!(kind, FrameKind::Deferred(_)),
             |_| "a callback of the deferred queue is run".to_owned(),
         );
-        stage.frame().filter(|_| entered).map(|frame| {
+        session.frame().filter(|_| entered).map(|frame| {
             frame.begun += 1;
             // The next callback that stays queued performs all acts up to there.
             let kept = frame.acts.iter().find_map(|done| match done.act {
                 Act::Kept(number) => Some(number),
                 _ => None,
             });
-            let is_last = frame.kind == Kind::Deferred(frame.begun);
+            let is_last = frame.kind == FrameKind::Deferred(frame.begun);
             (frame.begun, kept, is_last)
         })
     });
@@ -168,7 +168,7 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
         perform(cx, done);
     }
     if is_kept {
-        stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
+        replay_session::with(|session| session.frame().map(|frame| frame.acts.pop_front()));
     }
     if is_last {
         leave_microtasks(cx);
@@ -179,11 +179,11 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
 
 /// The next act of the frame, if `may` allows it now.
 fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
-    let first = stage::with(|stage| {
-        if stage.is_over() {
+    let first = replay_session::with(|session| {
+        if session.is_over() {
             return None;
         }
-        let frame = stage.frame()?;
+        let frame = session.frame()?;
         // The panic itself records that it is one, and stops the run if the policy says so.
         let is_last = |(at, done): (usize, &Done)| done.act == [Act::Fail, Act::Stop][at.min(1)];
         if frame.outcome == Outcome::Panicked
@@ -198,14 +198,14 @@ fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
     if !may(&done, ()) {
         return None;
     }
-    stage::with(|stage| stage.frame().map(|frame| frame.acts.pop_front()));
+    replay_session::with(|session| session.frame().map(|frame| frame.acts.pop_front()));
     Some(done)
 }
 
 /// Queues a microtask of the recorded loop's host for the drain that comes next; that queues the others.
 pub(super) fn bring_host_microtasks(cx: &mut Cx<'_>) {
-    let next = stage::with(|stage| stage.frame().map(|frame| frame.kind)).flatten();
-    if matches!(next, Some(Kind::Microtasks { .. })) && cx.replay().microtasks() == 0 {
+    let next = replay_session::with(|session| session.frame().map(|frame| frame.kind)).flatten();
+    if matches!(next, Some(FrameKind::Microtasks { .. })) && cx.replay().microtasks() == 0 {
         queue_microtasks(cx, 1);
     }
 }
@@ -213,12 +213,12 @@ pub(super) fn bring_host_microtasks(cx: &mut Cx<'_>) {
 /// Queues the microtasks that the frame leaves behind.
 fn leave_microtasks(cx: &mut Cx<'_>) {
     let queued = cx.replay().microtasks() as u64;
-    let left = stage::with(|stage| stage.microtasks_left(queued)).unwrap_or(0);
+    let left = replay_session::with(|session| session.microtasks_left(queued)).unwrap_or(0);
     queue_microtasks(cx, left.saturating_sub(queued));
 }
 
 fn queue_microtasks(cx: &mut Cx<'_>, count: u64) {
-    let count = stage::with(|stage| stage.afford(count)).unwrap_or(0);
+    let count = replay_session::with(|session| session.afford(count)).unwrap_or(0);
     (0..count).for_each(|_| cx.replay().host_microtask(Replayed::Microtask));
 }
 
@@ -236,8 +236,8 @@ fn alive_before(done: &Done, held: i64) -> i64 {
 }
 
 /// Performs an act that was done outside of all callbacks; a clock reading together with the timers armed from it.
-pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
-    if stage::with(|stage| stage.is_over()) != Some(false) {
+pub(super) fn perform_outside(cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
+    if replay_session::with(|session| session.is_over()) != Some(false) {
         return;
     }
     match done.act {
@@ -247,15 +247,15 @@ pub(super) fn do_loose(cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
 }
 
 fn perform(cx: &mut Cx<'_>, done: Done) {
-    if done.alive.is_some() && stage::with(|stage| stage.is_all_shown()) != Some(true) {
+    if done.alive.is_some() && replay_session::with(|session| session.is_all_shown()) != Some(true) {
         let before = u64::try_from(alive_before(&done, cx.replay().held())).unwrap_or(0);
         let missing = before.saturating_sub(u64::from(cx.replay().alive()));
-        let ahead = stage::with(|stage| stage.microtasks_ahead()).unwrap_or(0);
+        let ahead = replay_session::with(|session| session.microtasks_ahead()).unwrap_or(0);
         let queued = cx.replay().microtasks() as u64;
         queue_microtasks(cx, missing.min(ahead.saturating_sub(queued)));
     }
     if !act(cx, &done) {
-        stage::with(|stage| stage.refuse(&done));
+        replay_session::with(|session| session.refuse(&done));
     }
 }
 
@@ -291,14 +291,15 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::Work { tag, task, .. } => {
             let given =
                 cx.work(TagOf::Global(tag), move |_| Remote { tag }, move |_| Replayed::Callback(tag));
-            if stage::with(|stage| stage.cancels.jobs.contains(&task)) == Some(true) {
+            if replay_session::with(|session| session.cancels.jobs.contains(&task)) == Some(true) {
                 cx.set_work_on_shutdown(task, OnShutdown::Cancel);
             }
             return given.is_ok();
         }
         Act::CancelWork(task) => return cx.replay().cancel_work(task),
         Act::Register { source, tag, referenced, interest } => {
-            let cancels = stage::with(|stage| stage.cancels.sources.contains(&source)) == Some(true);
+            let cancels =
+                replay_session::with(|session| session.cancels.sources.contains(&source)) == Some(true);
             let rule = if cancels { OnShutdown::Cancel } else { OnShutdown::Finish };
             let options = IoOptions::default().on_shutdown(rule);
             let options = if referenced { options } else { options.unreferenced() };
@@ -325,7 +326,9 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::OnSignal(signo, None) => return cx.remove_signal(signo.into()),
         Act::TellGc(GcReason::Pressure) => cx.memory_pressure(),
         Act::TellGc(_) => cx.request_gc(),
-        Act::Stop if stage::with(|stage| stage.run_fails()) == Some(true) => cx.replay().fail_run(),
+        Act::Stop if replay_session::with(|session| session.run_fails()) == Some(true) => {
+            cx.replay().fail_run()
+        }
         Act::Stop => cx.stop(),
         Act::Shutdown(within_ns) => {
             expect_shutdown(cx);
@@ -342,14 +345,14 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
 
 /// Sets for every handle whether the coming shutdown cancels it.
 pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
-    let expected = stage::with(|stage| {
-        stage.expect_shutdown();
-        let timers = stage.cancels.timers.iter().filter_map(|timer| stage.timers.get(timer).copied());
-        let sources = stage.cancels.sources.iter().copied();
+    let expected = replay_session::with(|session| {
+        session.expect_shutdown();
+        let timers = session.cancels.timers.iter().filter_map(|timer| session.timers.get(timer).copied());
+        let sources = session.cancels.sources.iter().copied();
         (
             timers.collect::<Vec<_>>(),
             sources.collect::<Vec<_>>(),
-            stage.cancels.jobs.iter().copied().collect(),
+            session.cancels.jobs.iter().copied().collect(),
         )
     });
     let Some((timers, sources, jobs)) = expected else { return };
@@ -367,7 +370,7 @@ pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
 }
 
 fn key(timer: TimerId) -> Option<loop_core::Timer> {
-    stage::with(|stage| stage.timers.get(&timer).copied()).flatten()
+    replay_session::with(|session| session.timers.get(&timer).copied()).flatten()
 }
 
 /// Reads the clock and arms what follows in the frame.
@@ -421,9 +424,9 @@ fn arm(cx: &mut Cx<'_>, arms: &[Done]) {
         }
     };
     for timer in armed {
-        let cancels = stage::with(|stage| {
-            stage.timers.insert(timer.id(), timer);
-            stage.cancels.timers.contains(&timer.id())
+        let cancels = replay_session::with(|session| {
+            session.timers.insert(timer.id(), timer);
+            session.cancels.timers.contains(&timer.id())
         });
         if cancels == Some(false) && !cx.is_shutting_down() {
             let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Finish);

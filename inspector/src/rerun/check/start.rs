@@ -7,7 +7,7 @@ use loop_core::OnShutdown;
 use loop_core::gc::GcState;
 use loop_core::policy::{Policy, Step, Validation};
 use loop_core::poller::Interest;
-use loop_core::replay::{Flags, QueuedState, SourceState, State, TimerState};
+use loop_core::replay::{Flags, LoopState, QueuedState, SourceState, TimerState};
 use loop_core::sim::SimSource;
 use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, PolicyField, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
@@ -15,12 +15,12 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
+use super::replay_session::{MOST, PolicyFields};
 use super::replayed::{Remote, Replayed, run_deferred};
-use super::stage::{MOST, PolicyFields};
-use super::window::{Entry, Window};
+use super::window::{ComparedEvent, Window};
 use crate::rerun::loops::{Loops, Wanted};
 use crate::rerun::whole::TickNumbers;
-use crate::rerun::{Chosen, RerunError};
+use crate::rerun::{ChosenLoop, RerunError};
 
 /// Maximum number of emitters tracked.
 const EMITTERS_MAX: usize = 1024;
@@ -30,8 +30,8 @@ const SEQUENCE_MAX: usize = 4096;
 
 /// Which loop is checked, and from which event on.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) chosen: Chosen,
+pub(super) struct StartPoint {
+    pub(super) chosen: ChosenLoop,
     /// Events of all emitters before the first tick checked. A program that closes a loop and builds one of the same
     /// name uses the same ring: one entry for each of these loops.
     pub(super) starts: Vec<u64>,
@@ -48,7 +48,7 @@ struct Emitter {
     found: Found,
     lost_records: u64,
     numbers: TickNumbers,
-    tells_loop: bool,
+    has_loop_snapshot: bool,
     last_at: Timestamp,
     /// What was found and the records lost until then, before a loss that nothing follows.
     before_end: Option<(Found, u64)>,
@@ -89,7 +89,7 @@ pub(super) fn find(
     source: &mut dyn EventSource,
     quickly: bool,
     wanted: Wanted<'_>,
-) -> Result<Place, RerunError> {
+) -> Result<StartPoint, RerunError> {
     let mut loops = Loops::default();
     let mut emitters: HashMap<SourceId, Emitter> = HashMap::new();
     let (mut batch, mut events, mut state) = (Vec::new(), 0_u64, Reading::More);
@@ -123,7 +123,7 @@ pub(super) fn find(
         return Err(loops.refuse(source, Some(&chosen)));
     }
     found.ends();
-    Ok(Place { chosen, starts: found.starts, unchecked: found.unchecked, lost_records })
+    Ok(StartPoint { chosen, starts: found.starts, unchecked: found.unchecked, lost_records })
 }
 
 impl Emitter {
@@ -158,15 +158,17 @@ impl Emitter {
                 (self.candidate, self.tick_start) = (None, None);
             }
             Event::LoopStopped { reason: StopReason::Closed } => self.found.ends(),
-            Event::SnapshotBegin { .. } => (self.candidate, self.tells_loop) = (self.tick_start, false),
+            Event::SnapshotBegin { .. } => {
+                (self.candidate, self.has_loop_snapshot) = (self.tick_start, false)
+            }
             Event::SnapshotLoop { flags, .. } => {
-                self.tells_loop = true;
+                self.has_loop_snapshot = true;
                 if Flags::from_bits(flags).contains(Flags::SHUTTING_DOWN) {
                     self.candidate = None;
                 }
             }
             Event::SnapshotEnd { left_out: 0, .. } => {
-                if let Some(candidate) = self.candidate.take().filter(|_| self.tells_loop) {
+                if let Some(candidate) = self.candidate.take().filter(|_| self.has_loop_snapshot) {
                     self.found.start(candidate);
                 }
             }
@@ -178,7 +180,7 @@ impl Emitter {
 /// A snapshot, ready to be restored.
 pub(super) struct Snapshot {
     pub(super) policy: Policy,
-    pub(super) state: State<Replayed>,
+    pub(super) state: LoopState<Replayed>,
     pub(super) flags: Flags,
     pub(super) until: Option<Timestamp>,
     /// Finished jobs put aside.
@@ -200,14 +202,14 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     let mut parts: Vec<Event> = Vec::new();
     let mut head: Vec<(Queue, u32)> = Vec::new();
     let mut reads = false;
-    for Entry { told, .. } in recorded.ahead() {
-        if let Event::SnapshotPolicy { field, .. } = *told {
+    for ComparedEvent { raw, .. } in recorded.ahead() {
+        if let Event::SnapshotPolicy { field, .. } = *raw {
             policy_fields.add(field);
         }
-        match *told {
+        match *raw {
             Event::SnapshotPolicy { field: PolicyField::Name, value } => name = value,
             Event::SnapshotPolicy { field, value } => values.push((field, value)),
-            Event::SnapshotLoop { .. } => of_the_loop = Some(*told),
+            Event::SnapshotLoop { .. } => of_the_loop = Some(*raw),
             Event::QueueDepth { queue, depth } => head.push((queue, depth)),
             Event::InputClock { point: ClockPoint::Tick, .. } => reads = true,
             Event::SnapshotEnd { .. } => break,
@@ -236,7 +238,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     policy.validation = Validation::Off;
     let interval_ns = u64::try_from(policy.snapshot_interval.as_nanos()).unwrap_or(u64::MAX);
     let flags = Flags::from_bits(flags);
-    let mut state = State::new(Timestamp(due.0.saturating_sub(interval_ns)));
+    let mut state = LoopState::new(Timestamp(due.0.saturating_sub(interval_ns)));
     state.polled = polled_ns.map(Timestamp);
     if reads {
         // The tick before read no clock.
@@ -307,7 +309,7 @@ fn origin(part: &Event) -> Option<(TaskId, (Origin, u8))> {
     }
 }
 
-fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
+fn restore_part(part: &Event, state: &mut LoopState<Replayed>) -> Option<()> {
     let on_shutdown = OnShutdown::Finish;
     match *part {
         Event::SnapshotBegin { tick, next_task, next_timer } => {
@@ -338,11 +340,11 @@ fn restore_part(part: &Event, state: &mut State<Replayed>) -> Option<()> {
 }
 
 /// The finished jobs that were put aside, in the form of their completions.
-pub(super) fn put_aside(jobs: Vec<TaskId>) -> Vec<(TaskId, Option<Remote>)> {
+pub(super) fn set_aside(jobs: Vec<TaskId>) -> Vec<(TaskId, Option<Remote>)> {
     jobs.into_iter().map(|job| (job, Some(Remote { tag: Tag(0) }))).collect()
 }
 
 /// Whether finished jobs wait for a step of their own.
-pub(super) fn puts_aside(policy: &Policy) -> bool {
+pub(super) fn sets_jobs_aside(policy: &Policy) -> bool {
     policy.has(Step::Work)
 }

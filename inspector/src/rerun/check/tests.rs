@@ -73,7 +73,7 @@ fn policies() -> Vec<Policy> {
 }
 
 #[test]
-fn a_program_that_does_everything_is_decided_again_under_every_policy() {
+fn every_operation_replays_identically_under_every_policy() {
     for policy in policies() {
         let name = policy.name.clone();
         for seed in 0..8 {
@@ -93,7 +93,7 @@ fn a_program_that_does_everything_is_decided_again_under_every_policy() {
 /// source's callback before a snapshot, and none if the poll does not wait for other reasons. A checkpoint that
 /// continues one that ended with its budget spent creates more.
 #[test]
-fn what_a_callback_leaves_behind_is_found_out() {
+fn microtasks_left_by_a_callback_are_inferred() {
     let found = [("bun", 15), ("mini", 23), ("tight", 14), ("tight", 9), ("tight", 202), ("tight", 271)];
     for mut policy in policies() {
         for (_, seed) in found.iter().filter(|(name, _)| policy.name == *name) {
@@ -148,7 +148,7 @@ fn it_begins_at_any_snapshot() {
 
 /// Setting the check up runs nothing of the program, so it cannot have changed the program's heap.
 #[test]
-fn it_begins_where_nothing_ran_since_the_heap_was_measured() {
+fn it_begins_where_nothing_ran_after_the_heap_measurement() {
     let mut policy = Policy::bun();
     policy.snapshot_interval = Duration::from_millis(5);
     let mut begun = 0;
@@ -196,7 +196,7 @@ fn it_begins_after_the_last_loss() {
 
 /// Recordings by older rules have no revision in their snapshots.
 #[test]
-fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_difference() {
+fn a_recording_under_older_rules_is_refused_only_where_they_matter() {
     let mut policy = Policy::bun();
     policy.gc.sample_ns = 0;
     policy.snapshot_interval = Duration::from_millis(5);
@@ -217,14 +217,14 @@ fn a_recording_by_older_rules_is_checked_and_refused_only_where_they_made_a_diff
     }
     let refused = check(&events).unwrap_err();
     assert!(matches!(refused, RerunError::OldRules { .. }), "{refused}");
-    let told = refused.to_string();
-    assert!(told.contains("older rules for deferred callbacks, reloads"), "{told}");
-    let told = check_named("churn\u{1b}[31m", &events).unwrap_err().to_string();
-    assert!(told.starts_with("churn") && !told.contains('\u{1b}'), "{told}");
+    let message = refused.to_string();
+    assert!(message.contains("older rules for deferred callbacks, reloads"), "{message}");
+    let message = check_named("churn\u{1b}[31m", &events).unwrap_err().to_string();
+    assert!(message.starts_with("churn") && !message.contains('\u{1b}'), "{message}");
 }
 
 #[test]
-fn a_run_that_ended_before_its_poll_agrees_and_so_does_what_came_after() {
+fn a_run_that_ended_before_its_poll_agrees_and_so_does_the_next() {
     for name in Policy::NAMES {
         let (sim, (recorder, capture)) = (Sim::new(), Recorder::capture());
         let policy = Policy::by_name(name).unwrap();

@@ -26,17 +26,17 @@ const WINDOW_MAX: usize = 1 << 20;
 
 /// A compared event.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct ComparedEvent {
     pub(super) at: Timestamp,
     /// As recorded, for display.
-    pub(super) told: Event,
+    pub(super) raw: Event,
     /// The compared part of it.
     pub(super) event: Event<()>,
 }
 
 /// What runs in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FrameKind {
     /// A task or the callback of a source, with its id.
     Callback(TaskId),
     /// A checkpoint that ran this many microtasks, and whose budget left that many.
@@ -50,7 +50,7 @@ pub(super) enum Kind {
 /// What a callback, a checkpoint or a drain has to do.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
-    pub(super) kind: Kind,
+    pub(super) kind: FrameKind,
     pub(super) outcome: Outcome,
     /// Whether it reloads the program.
     reloads: bool,
@@ -70,12 +70,12 @@ pub(super) struct Window {
     /// Nothing after the events in the window is of this loop.
     is_read: bool,
     numbers: TickNumbers,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<ComparedEvent>,
     /// The place of the first event in the window.
     pub(super) place: u64,
     pub(super) frames: VecDeque<Frame>,
     /// Acts outside of all callbacks, with their places.
-    pub(super) loose: VecDeque<(u64, Done)>,
+    pub(super) unowned: VecDeque<(u64, Done)>,
     /// Records of the loop were lost after the start of the check: it starts too early.
     pub(super) has_loss: bool,
     /// The place of the event with which the recording ends within a tick or between two: nothing from there on is
@@ -129,7 +129,7 @@ impl Window {
             entries: VecDeque::new(),
             place: 0,
             frames: VecDeque::new(),
-            loose: VecDeque::new(),
+            unowned: VecDeque::new(),
             has_loss: false,
             limit: None,
             whole: 0,
@@ -154,7 +154,7 @@ impl Window {
     }
 
     /// The next event, if it is compared.
-    pub(super) fn front(&self) -> Option<&Entry> {
+    pub(super) fn front(&self) -> Option<&ComparedEvent> {
         self.entries.front().filter(|_| self.limit.is_none_or(|limit| self.place < limit))
     }
 
@@ -168,14 +168,14 @@ impl Window {
     }
 
     /// The next events in order, compared or not. Each entry looked at is charged as an operation.
-    pub(super) fn ahead(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &ComparedEvent> {
         self.entries.iter().inspect(|_| {
             self.stream.meter.spend(1);
         })
     }
 
     /// Consumes the next event.
-    pub(super) fn advance(&mut self) -> Result<Option<Entry>, RerunError> {
+    pub(super) fn advance(&mut self) -> Result<Option<ComparedEvent>, RerunError> {
         let Some(entry) = self.entries.pop_front() else { return Ok(None) };
         self.place += 1;
         self.pay(1)?;
@@ -209,7 +209,7 @@ impl Window {
             let stamped = if self.is_read { None } else { self.stream.next()? };
             let Some(stamped) = stamped else {
                 self.is_read = true;
-                self.leave_loose();
+                self.leave_unowned();
                 self.limit = Some(self.whole);
                 return Ok(());
             };
@@ -264,10 +264,10 @@ impl Window {
         match role {
             Role::Act => self.places.push(place),
             Role::End => self.end(place, event),
-            Role::Own => self.leave_loose(),
+            Role::Own => self.leave_unowned(),
             Role::Aside => {}
         }
-        self.entries.push_back(Entry { at, told: *event, event: normal(event.map_time(|_| ())) });
+        self.entries.push_back(ComparedEvent { at, raw: *event, event: normal(event.map_time(|_| ())) });
         if completes_unit(event, self.reading.in_tick) {
             self.whole = place + 1;
         }
@@ -295,10 +295,10 @@ impl Window {
         let reading = &mut self.reading;
         match *event {
             Event::TickStart { .. } => {
-                self.leave_loose();
+                self.leave_unowned();
                 let place = self.place + self.entries.len() as u64;
-                let is_at_outside = |frame: &Frame| matches!(frame.kind, Kind::Outside(_));
-                if self.frames.back().is_some_and(|frame| is_at_outside(frame) && frame.end + 1 >= place) {
+                let is_between_ticks = |frame: &Frame| matches!(frame.kind, FrameKind::Outside(_));
+                if self.frames.back().is_some_and(|frame| is_between_ticks(frame) && frame.end + 1 >= place) {
                     self.not_shown.follows_outside(place);
                 }
                 let reading = &mut self.reading;
@@ -306,7 +306,7 @@ impl Window {
             }
             Event::Poll { .. } => reading.has_polled = true,
             Event::TickEnd { .. } => {
-                self.leave_loose();
+                self.leave_unowned();
                 if !self.reading.has_polled {
                     self.not_shown.has_not_polled(self.place + self.entries.len() as u64);
                 }
@@ -345,18 +345,18 @@ impl Window {
         let mut acts = self.acts.take();
         let mut places = std::mem::take(&mut self.places);
         let (kind, outcome) = match *event {
-            Event::TaskRan { task, outcome, .. } => (Kind::Callback(task), outcome),
-            Event::IoReady { task, .. } => (Kind::Callback(task), Outcome::Done),
-            Event::Microtasks { ran, left, .. } => (Kind::Microtasks { ran, left }, Outcome::Done),
-            Event::DeferredRan { ran, .. } => (Kind::Deferred(ran), Outcome::Done),
-            _ => (Kind::Outside(true), Outcome::Done),
+            Event::TaskRan { task, outcome, .. } => (FrameKind::Callback(task), outcome),
+            Event::IoReady { task, .. } => (FrameKind::Callback(task), Outcome::Done),
+            Event::Microtasks { ran, left, .. } => (FrameKind::Microtasks { ran, left }, Outcome::Done),
+            Event::DeferredRan { ran, .. } => (FrameKind::Deferred(ran), Outcome::Done),
+            _ => (FrameKind::Outside(true), Outcome::Done),
         };
-        if let Kind::Callback(task) = kind {
+        if let FrameKind::Callback(task) = kind {
             // What futures asked for during the previous callback is done after its drains: what another task
             // queued was queued before this one ran, and so was everything before it.
             let before = |done: &Done| is_before(task, done);
             let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
-            self.loose.extend(places.drain(..count).zip(acts.drain(..count)));
+            self.unowned.extend(places.drain(..count).zip(acts.drain(..count)));
         }
         if let Event::CallbackRan { start, .. } = *event {
             // Acts before the callback was called are not its own.
@@ -364,7 +364,7 @@ impl Window {
             let count = acts.iter().rposition(before).map_or(0, |last| last + 1);
             if count > 0 {
                 let acts = acts.drain(..count).collect();
-                self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, place));
+                self.frames.push_back(Frame::new(FrameKind::Outside(false), Outcome::Done, acts, place));
             }
         }
         self.immediates_ran(event);
@@ -389,19 +389,19 @@ impl Window {
     }
 
     /// Acts before an event of the loop itself belong to no callback.
-    fn leave_loose(&mut self) {
+    fn leave_unowned(&mut self) {
         if self.acts.is_empty() {
             return;
         }
         let (acts, places) = (self.acts.take(), std::mem::take(&mut self.places));
         if !self.reading.in_tick {
             let end = self.place + self.entries.len() as u64;
-            self.frames.push_back(Frame::new(Kind::Outside(false), Outcome::Done, acts, end));
+            self.frames.push_back(Frame::new(FrameKind::Outside(false), Outcome::Done, acts, end));
             return;
         }
         for (place, done) in places.into_iter().zip(acts) {
             let Done { act: Act::Hold(delta @ ..0), .. } = done else {
-                self.loose.push_back((place, done));
+                self.unowned.push_back((place, done));
                 continue;
             };
             let own = delta.unsigned_abs().min(self.releases);
@@ -409,7 +409,7 @@ impl Window {
             let released = delta.unsigned_abs() - own;
             if self.shows_releases {
                 if released > 0 {
-                    self.loose.push_back((place, done));
+                    self.unowned.push_back((place, done));
                 }
                 continue;
             }
@@ -423,14 +423,14 @@ impl Window {
 }
 
 impl Frame {
-    fn new(kind: Kind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
+    fn new(kind: FrameKind, outcome: Outcome, acts: Vec<Done>, end: u64) -> Self {
         let reloads = outcome == Outcome::Reload || acts.iter().any(|done| done.act == Act::Reload);
         Self { kind, outcome, reloads, acts: acts.into(), releases: 0, begun: 0, end }
     }
 
     /// Whether it has no checkpoint: the microtasks that it queues wait for the next one.
     pub(super) const fn has_no_checkpoint(&self) -> bool {
-        self.reloads || matches!(self.kind, Kind::Outside(_))
+        self.reloads || matches!(self.kind, FrameKind::Outside(_))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::rerun::Filter;
 
 /// The cuttable parts of a recording. Times are nanoseconds after the beginning of the re-executed stretch.
 #[derive(Clone, Debug, Default)]
-pub struct Whole {
+pub struct CuttableParts {
     /// Positions of possible cuts, ascending: the starts of its ticks, and its end.
     pub cuts_ns: Vec<u64>,
     /// The names of its tags.
@@ -26,7 +26,7 @@ pub struct Whole {
 
 /// What is being reduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Reduction {
     /// The beginning and the end.
     Window,
     /// Whole tags.
@@ -35,7 +35,7 @@ pub enum Stage {
     Arrivals,
 }
 
-impl Stage {
+impl Reduction {
     /// The name for display.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -63,7 +63,7 @@ pub struct Part {
 impl Part {
     /// The whole recording.
     #[must_use]
-    pub fn all(whole: &Whole) -> Self {
+    pub fn all(whole: &CuttableParts) -> Self {
         Self {
             from_ns: 0,
             to_ns: whole.cuts_ns.last().copied().unwrap_or_default(),
@@ -73,7 +73,7 @@ impl Part {
     }
 
     /// The same part in another window.
-    fn within(&self, whole: &Whole, from_ns: u64, to_ns: u64) -> Self {
+    fn within(&self, whole: &CuttableParts, from_ns: u64, to_ns: u64) -> Self {
         let inside = |arrival: &&usize| (from_ns..=to_ns).contains(&whole.arrivals_ns[**arrival]);
         let arrivals = self.arrivals.iter().filter(inside).copied().collect();
         Self { from_ns, to_ns, tags: self.tags.clone(), arrivals }
@@ -92,7 +92,7 @@ impl Part {
 
 /// The result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct SearchResult {
     /// The smallest part that still passes.
     pub part: Part,
     /// Nothing more can be removed on its own: no tick at either end, no tag, no arrival. If false, the tries ran out.
@@ -101,7 +101,10 @@ pub struct Found {
 
 /// Finds a small part of `whole` that still passes, as all of it does; `does_it` returns `None` if there are no more
 /// tries.
-pub fn search(whole: &Whole, does_it: &mut impl FnMut(Stage, &Part) -> Option<bool>) -> Found {
+pub fn search(
+    whole: &CuttableParts,
+    does_it: &mut impl FnMut(Reduction, &Part) -> Option<bool>,
+) -> SearchResult {
     let mut part = Part::all(whole);
     let is_minimal = loop {
         let before = part.clone();
@@ -112,25 +115,25 @@ pub fn search(whole: &Whole, does_it: &mut impl FnMut(Stage, &Part) -> Option<bo
             break true;
         }
     };
-    Found { part, is_minimal }
+    SearchResult { part, is_minimal }
 }
 
 /// Returns `None` if the tries ran out; `part` is the smallest so far in any case.
 fn reduce(
-    whole: &Whole,
+    whole: &CuttableParts,
     part: &mut Part,
-    does_it: &mut impl FnMut(Stage, &Part) -> Option<bool>,
+    does_it: &mut impl FnMut(Reduction, &Part) -> Option<bool>,
 ) -> Option<()> {
     narrow(whole, part, does_it)?;
     let tags: Vec<String> = part.tags.iter().cloned().collect();
     let kept = ddmin(&tags, &mut |tags| {
-        does_it(Stage::Tags, &Part { tags: tags.iter().cloned().collect(), ..part.clone() })
+        does_it(Reduction::Tags, &Part { tags: tags.iter().cloned().collect(), ..part.clone() })
     });
     part.tags = kept.items.into_iter().collect();
     kept.is_minimal.then_some(())?;
     let arrivals: Vec<usize> = part.arrivals.iter().copied().collect();
     let kept = ddmin(&arrivals, &mut |arrivals| {
-        does_it(Stage::Arrivals, &Part { arrivals: arrivals.iter().copied().collect(), ..part.clone() })
+        does_it(Reduction::Arrivals, &Part { arrivals: arrivals.iter().copied().collect(), ..part.clone() })
     });
     part.arrivals = kept.items.into_iter().collect();
     kept.is_minimal.then_some(())
@@ -138,17 +141,17 @@ fn reduce(
 
 /// Narrows the window, its end first: what comes after it costs most.
 fn narrow(
-    whole: &Whole,
+    whole: &CuttableParts,
     part: &mut Part,
-    does_it: &mut impl FnMut(Stage, &Part) -> Option<bool>,
+    does_it: &mut impl FnMut(Reduction, &Part) -> Option<bool>,
 ) -> Option<()> {
     let Some(last) = whole.cuts_ns.len().checked_sub(1) else { return Some(()) };
     let cut_at = |ns: u64| whole.cuts_ns.partition_point(|cut| *cut < ns).min(last);
     let mut ran_out = false;
     let mut tried = |part: &Part| {
-        let told = does_it(Stage::Window, part);
-        ran_out |= told.is_none();
-        told
+        let answer = does_it(Reduction::Window, part);
+        ran_out |= answer.is_none();
+        answer
     };
     let (from, to) = (cut_at(part.from_ns), cut_at(part.to_ns));
     let end = smallest(from, to, &mut |end| tried(&part.within(whole, part.from_ns, whole.cuts_ns[end])));

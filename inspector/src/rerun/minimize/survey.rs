@@ -30,7 +30,7 @@ pub(super) struct Survey {
 
 /// A snapshot that is not complete yet.
 #[derive(Clone, Copy, Debug)]
-struct Begun {
+struct PartialSnapshot {
     at: Timestamp,
     /// One of its timers was already due, or a task was waiting.
     is_late: bool,
@@ -43,7 +43,7 @@ impl Survey {
             (Vec::<(SourceId, Timestamp)>::new(), Vec::new(), Timestamp(0));
         // Kept from before a loss that nothing follows: then the lost records are the end, and all before is complete.
         let mut before_end = Vec::new();
-        let mut begun: BTreeMap<SourceId, Begun> = BTreeMap::new();
+        let mut begun: BTreeMap<SourceId, PartialSnapshot> = BTreeMap::new();
         let mut batch = Vec::new();
         loop {
             batch.clear();
@@ -63,7 +63,7 @@ impl Survey {
                 match event {
                     Event::TickStart { .. } => ticks.push(*at),
                     Event::SnapshotBegin { .. } => {
-                        begun.insert(*source, Begun { at: *at, is_late: false });
+                        begun.insert(*source, PartialSnapshot { at: *at, is_late: false });
                     }
                     Event::SnapshotTimer { due: since, .. } | Event::SnapshotTask { queued: since, .. } => {
                         if let Some(begun) = begun.get_mut(source) {
@@ -101,7 +101,7 @@ impl Survey {
 }
 
 /// A recording from a snapshot up to a time: names, and the events in between. Ends early if it is stopped.
-pub(super) struct Between<'a, S> {
+pub(super) struct SnapshotRange<'a, S> {
     inner: S,
     from: Timestamp,
     to: Timestamp,
@@ -109,13 +109,13 @@ pub(super) struct Between<'a, S> {
     batch: Vec<Stamped>,
 }
 
-impl<'a, S: EventSource> Between<'a, S> {
+impl<'a, S: EventSource> SnapshotRange<'a, S> {
     pub(super) const fn new(inner: S, from: Timestamp, to: Timestamp, stop: &'a Stop) -> Self {
         Self { inner, from, to, stop, batch: Vec::new() }
     }
 }
 
-impl<S: EventSource> EventSource for Between<'_, S> {
+impl<S: EventSource> EventSource for SnapshotRange<'_, S> {
     fn metadata(&self) -> &Metadata {
         self.inner.metadata()
     }

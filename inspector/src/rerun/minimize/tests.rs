@@ -40,7 +40,7 @@ fn assert_shows_it(output: &std::path::Path) {
 }
 
 #[test]
-fn wherever_it_is_stopped_the_smallest_so_far_is_there_at_once() {
+fn stopping_anywhere_returns_the_smallest_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.looptrace");
     let (mut stopped, mut smaller) = (0, 0);
@@ -85,7 +85,7 @@ fn without_time_or_tries_it_is_not_minimal() {
 }
 
 #[test]
-fn what_is_found_depends_on_the_recording_alone_and_names_it() {
+fn the_result_depends_only_on_the_recording_and_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["first", "second"].map(|name| {
         let output = folder.path().join(name);
@@ -99,7 +99,7 @@ fn what_is_found_depends_on_the_recording_alone_and_names_it() {
 }
 
 #[test]
-fn what_only_the_tick_shows_in_which_the_recording_ends_is_refused_for_that() {
+fn a_condition_met_only_by_the_unfinished_tick_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.looptrace");
     let search = |keep: &str| {
@@ -109,8 +109,11 @@ fn what_only_the_tick_shows_in_which_the_recording_ends_is_refused_for_that() {
     };
     let refused = search("stalls > 0").unwrap_err();
     assert!(matches!(refused, MinimizeError::OnlyInOpenTick { .. }), "{refused}");
-    let told = refused.to_string();
-    assert!(told.contains("only because of tick 30") && told.ends_with("without that one it is 0"), "{told}");
+    let message = refused.to_string();
+    assert!(
+        message.contains("only because of tick 30") && message.ends_with("without that one it is 0"),
+        "{message}"
+    );
     assert!(!output.exists());
     let found = search("timer_lag.max > 3ms").unwrap();
     assert_eq!(found.ended, Ended::Minimal);

@@ -8,7 +8,7 @@ use loop_traces::timeline::Timeline;
 use loop_traces::units::{count, duration};
 use serde::Serialize;
 
-use super::compare::{self, Comparison, News, Row, Verdict};
+use super::compare::{self, Comparison, Headline, Row, Verdict};
 
 /// The answer of a re-execution.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Answer {
 
     /// What got better, or worse, of all figures and tags, largest change first.
     #[must_use]
-    pub fn news(&self, verdict: Verdict) -> Vec<News> {
+    pub fn news(&self, verdict: Verdict) -> Vec<Headline> {
         compare::news(&self.rows, &self.changed, verdict)
     }
 }

@@ -85,7 +85,7 @@ pub struct Row {
 
 /// A change worth a headline.
 #[derive(Clone, Debug, PartialEq)]
-pub struct News {
+pub struct Headline {
     /// What changed.
     pub name: String,
     /// The value without the change.
@@ -220,10 +220,10 @@ impl<'a> Comparison<'a> {
             let (b, m, a) = (value(&before), model.as_deref().and_then(value), value(&after));
             let is_wait = what != "tick run";
             let error = self.error(b, m, is_wait);
-            let after_told = a.filter(|after| error.is_none_or(|error| *after >= error));
+            let known_after = a.filter(|after| error.is_none_or(|error| *after >= error));
             // A maximum is a single event: a different number of events is no excuse.
             let verdict = match (*quantile, b, a) {
-                _ if a.is_some() && after_told.is_none() => Verdict::Model,
+                _ if a.is_some() && known_after.is_none() => Verdict::Model,
                 (1.0, Some(b), Some(a)) => self.verdict(b, m, a, is_wait),
                 (_, Some(_), Some(_)) => {
                     self.verdict_of(*quantile, [Some(&before), model.as_deref(), Some(&after)], is_wait)
@@ -231,7 +231,7 @@ impl<'a> Comparison<'a> {
                 _ => Verdict::Changed,
             };
             let waits_ns = (a.unwrap_or(0.0) - m.or(b).unwrap_or(0.0)).abs();
-            let (unit, after) = (Unit::Ns, after_told);
+            let (unit, after) = (Unit::Ns, known_after);
             Row { what, statistic, unit, before: b, model: m, after, error, verdict, waits_ns }
         };
         of.iter().map(row).collect()
@@ -246,7 +246,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// The row of a figure that is neither better nor worse.
-    fn told(&self, what: &'static str, unit: Unit, of: fn(&Side) -> f64) -> Row {
+    fn figure_row(&self, what: &'static str, unit: Unit, of: fn(&Side) -> f64) -> Row {
         let (before, model, after) = self.sides(of);
         let verdict = match self.verdict(before, model, after, false) {
             Verdict::Better | Verdict::Worse => Verdict::Changed,
@@ -286,12 +286,12 @@ impl<'a> Comparison<'a> {
         }
         rows.push(self.number("queue depth", "max", task_ns, |side| side.queue_depth_max));
         rows.extend([
-            self.told("utilization", Unit::Share, |side| side.summary.ticks.utilization.unwrap_or(0.0)),
-            self.told("ticks", Unit::Count, |side| side.summary.ticks.count as f64),
-            self.told("tasks run", Unit::Count, |side| side.summary.tasks.count as f64),
-            self.told("timers fired", Unit::Count, |side| side.timeline.timers.fired as f64),
-            self.told("GC runs", Unit::Count, |side| side.summary.gc.run_ns.count as f64),
-            self.told("span", Unit::Ns, |side| side.summary.span_ns as f64),
+            self.figure_row("utilization", Unit::Share, |side| side.summary.ticks.utilization.unwrap_or(0.0)),
+            self.figure_row("ticks", Unit::Count, |side| side.summary.ticks.count as f64),
+            self.figure_row("tasks run", Unit::Count, |side| side.summary.tasks.count as f64),
+            self.figure_row("timers fired", Unit::Count, |side| side.timeline.timers.fired as f64),
+            self.figure_row("GC runs", Unit::Count, |side| side.summary.gc.run_ns.count as f64),
+            self.figure_row("span", Unit::Ns, |side| side.summary.span_ns as f64),
         ]);
         rows
     }
@@ -347,23 +347,23 @@ impl Changed {
 }
 
 /// What got better, or worse, of all that is shown, largest change first.
-pub(super) fn news(rows: &[Row], changed: &[Changed], verdict: Verdict) -> Vec<News> {
+pub(super) fn news(rows: &[Row], changed: &[Changed], verdict: Verdict) -> Vec<Headline> {
     let is_news = |found: Verdict, waits_ns: f64| found == verdict && waits_ns >= NEWS_NS;
     let of_rows = rows.iter().filter(|row| is_news(row.verdict, row.waits_ns)).filter_map(|row| {
         let (name, from, to) = (format!("{} {}", row.what, row.statistic), row.from()?, row.after?);
         let weight = weight(row.waits_ns, from, to);
-        Some(News { name: name.trim_end().to_owned(), from, to, weight })
+        Some(Headline { name: name.trim_end().to_owned(), from, to, weight })
     });
     let tags = changed.iter().filter(|changed| {
         is_news(changed.verdict, changed.from().p99_ns.abs_diff(changed.after.p99_ns) as f64)
     });
-    let of_tags = tags.map(|changed| News {
+    let of_tags = tags.map(|changed| Headline {
         name: format!("{} {}", changed.what.word(), changed.tag),
         from: changed.from().p99_ns as f64,
         to: changed.after.p99_ns as f64,
         weight: changed.weight(),
     });
-    let mut news: Vec<News> = of_rows.chain(of_tags).collect();
+    let mut news: Vec<Headline> = of_rows.chain(of_tags).collect();
     news.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     news
 }

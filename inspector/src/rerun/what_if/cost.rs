@@ -49,15 +49,16 @@ pub(super) struct Overheads {
     into_poll: Vec<Sample>,
     after_poll: Vec<Sample>,
     between: Vec<Sample>,
-    reliefs: Vec<Sample>,
+    drain_pauses: Vec<Sample>,
     collections: Vec<Collection>,
 }
 
 impl Overheads {
     /// Memory used, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let Self { before_poll, into_poll, after_poll, between, reliefs, .. } = self;
-        let samples = before_poll.len() + into_poll.len() + after_poll.len() + between.len() + reliefs.len();
+        let Self { before_poll, into_poll, after_poll, between, drain_pauses, .. } = self;
+        let samples =
+            before_poll.len() + into_poll.len() + after_poll.len() + between.len() + drain_pauses.len();
         bytes_of::<Sample>(samples) + bytes_of::<Collection>(self.collections.len())
     }
 
@@ -81,7 +82,7 @@ impl Overheads {
                 self.polled = true;
             }
             Event::Phase { phase: Phase::Recorder, start } => {
-                self.reliefs.push(Sample::between(start, at));
+                self.drain_pauses.push(Sample::between(start, at));
             }
             Event::TickEnd { .. } if self.polled => self.after_poll.extend(gap(self.accounted, at)),
             Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
@@ -191,14 +192,15 @@ pub(super) struct Costs {
     /// From the end of a tasklet until its worker takes the next.
     pub(super) tasklet_next: Samples,
     /// When the loop paused to drain its recorder, and for how long, in order of time.
-    pub(super) reliefs: Vec<Sample>,
+    pub(super) drain_pauses: Vec<Sample>,
     /// In order of time.
     pub(super) collections: Vec<Collection>,
 }
 
 impl Costs {
     pub(super) fn new(overheads: Overheads, waits: Waits, tasklets: [Vec<Sample>; 2]) -> Self {
-        let Overheads { before_poll, into_poll, after_poll, between, reliefs, collections, .. } = overheads;
+        let Overheads { before_poll, into_poll, after_poll, between, drain_pauses, collections, .. } =
+            overheads;
         let [tasklet_wake, tasklet_next] = tasklets.map(Samples::new);
         Self {
             tasklet_wake,
@@ -211,7 +213,7 @@ impl Costs {
             wake: Samples::new(waits.wake),
             look: Samples::new(waits.look),
             take: Samples::new(waits.take),
-            reliefs,
+            drain_pauses,
             collections,
         }
     }

@@ -9,9 +9,9 @@ use loop_core::{Context, IoOptions, TagOf};
 use loop_probes::event::{Event, GcReason, Outcome};
 use loop_probes::ids::{Tag, Ticks};
 
-use super::agenda::DESK;
-use super::script::{NONE, RunId, What};
+use super::script::{NONE, Op, RunId};
 use super::task::{Callback, Remote};
+use super::virtual_agenda::EXTERNAL;
 use super::world::{World, world};
 
 type Cx<'a, 'b> = &'a mut Context<'b, Callback>;
@@ -24,9 +24,9 @@ const HELD_MAX: u32 = 256;
 
 /// A source of readiness without a descriptor to read.
 #[derive(Debug)]
-struct Imagined;
+struct VirtualSource;
 
-impl AsFd for Imagined {
+impl AsFd for VirtualSource {
     /// An arbitrary descriptor: the poller of the world never looks at it.
     fn as_fd(&self) -> BorrowedFd<'_> {
         rustix::stdio::stdin()
@@ -49,7 +49,7 @@ pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
             }
             let run = world.timers.borrow()[timer as usize].next;
             if run == NONE {
-                world.invented(|invented| invented.firings += 1);
+                world.synthesized(|synthesized| synthesized.firings += 1);
                 world.advance_to(world.now_ns().saturating_add(world.plan.typical_ns(tag)));
             } else {
                 world.timers.borrow_mut()[timer as usize].next = world.script.run(run).next;
@@ -57,9 +57,9 @@ pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
             }
         }
         Callback::Source { source, .. } => {
-            let told = cx.ready().map_or(0, |ready| ready.readiness.bits());
+            let readiness = cx.ready().map_or(0, |ready| ready.readiness.bits());
             // Data that arrived since is read along with it.
-            for run in world.take_pending(source, told) {
+            for run in world.take_pending(source, readiness) {
                 perform(run, world, cx);
             }
         }
@@ -79,7 +79,7 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     let run = world.script.run(id);
     let start_ns = world.now_ns();
     if !run.is_known {
-        world.invented(|invented| invented.callbacks += 1);
+        world.synthesized(|synthesized| synthesized.callbacks += 1);
         let typical_ns = world.plan.typical_ns(world.plan.tag_of(run.tag));
         world.advance_to(start_ns.saturating_add(typical_ns));
         return;
@@ -92,10 +92,10 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
         let act = world.script.acts[place as usize];
         world.advance_to(start_ns.saturating_add(scaled(act.after_ns)));
         match act.what {
-            What::Span { label, run_ns } => {
+            Op::Span { label, run_ns } => {
                 let (label, now_ns) = (world.label(label), world.now_ns());
                 let start = Ticks(now_ns.saturating_sub(scaled(run_ns)));
-                cx.replay().tell(Event::Span { label, start });
+                cx.replay().emit(Event::Span { label, start });
             }
             what => carry_out(what, world, cx),
         }
@@ -120,14 +120,14 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     }
 }
 
-fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
+fn carry_out(what: Op, world: &World, cx: Cx<'_, '_>) {
     match what {
-        What::Post(run) => {
+        Op::Post(run) => {
             if let Some(task) = task(run, world) {
                 cx.post(task);
             }
         }
-        What::Immediate(run) => {
+        Op::Immediate(run) => {
             if let Some(task) = task(run, world) {
                 let id = cx.immediate(task);
                 if world.script.run(run).is_followed {
@@ -135,35 +135,35 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
                 }
             }
         }
-        What::AfterLoop(run) => {
+        Op::AfterLoop(run) => {
             if let Some(task) = task(run, world) {
                 cx.after_loop(task);
             }
         }
-        What::ClearImmediate(run) => {
+        Op::ClearImmediate(run) => {
             let immediate = world.immediates.borrow_mut().remove(&run);
             immediate.map(|immediate| cx.clear_immediate(immediate));
         }
-        What::ImmediateRef { run, referenced } => {
+        Op::ImmediateRef { run, referenced } => {
             let immediate = world.immediates.borrow().get(&run).copied();
             immediate.map(|immediate| cx.set_immediate_referenced(immediate, referenced));
         }
-        What::Defer { key, run } => defer(key, run, cx),
-        What::Undefer(key) => {
+        Op::Defer { key, run } => defer(key, run, cx),
+        Op::Undefer(key) => {
             cx.undefer(key);
         }
-        What::Arm(arm) => arm_timer(arm, world, cx),
-        What::Clear(timer) => {
+        Op::Arm(arm) => arm_timer(arm, world, cx),
+        Op::Clear(timer) => {
             let timer = world.timers.borrow_mut()[timer as usize].timer.take();
             timer.map(|timer| cx.clear_timer(timer));
         }
-        What::TimerRef { timer, referenced } => {
+        Op::TimerRef { timer, referenced } => {
             let timer = world.timers.borrow()[timer as usize].timer;
             // A timer that has fired since keeps nothing alive.
             let _ = timer.map(|timer| cx.set_timer_referenced(timer, referenced));
         }
-        What::Work(job) => work(job, world, cx),
-        What::CancelWork(job) => {
+        Op::Work(job) => work(job, world, cx),
+        Op::CancelWork(job) => {
             let Some(task) = world.jobs.cancelled(job) else { return };
             // All jobs are reassigned.
             if !world.spend(world.jobs.count()) {
@@ -173,38 +173,38 @@ fn carry_out(what: What, world: &World, cx: Cx<'_, '_>) {
             world.jobs.take_back(task, world.now_ns());
             cx.replay().cancel_work(task);
         }
-        What::Register(source) => register(source, world, cx),
-        What::Modify { source, interest } => {
+        Op::Register(source) => register(source, world, cx),
+        Op::Modify { source, interest } => {
             let id = world.sources.borrow()[source as usize].id;
             // A source that was removed since has no interest set.
             let _ = id.map(|id| cx.modify(id, Interest::from_bits_truncate(interest)));
         }
-        What::SourceRef { source, referenced } => {
+        Op::SourceRef { source, referenced } => {
             let id = world.sources.borrow()[source as usize].id;
             let _ = id.map(|id| cx.set_source_referenced(id, referenced));
         }
-        What::Remove(source) => {
+        Op::Remove(source) => {
             let id = world.sources.borrow()[source as usize].id;
             let _ = id.map(|id| cx.remove(id));
         }
-        What::Hold(delta) => {
+        Op::Hold(delta) => {
             for _ in 0..delta.unsigned_abs().min(HELD_MAX) {
                 if delta > 0 { cx.hold(HELD) } else { cx.release(HELD) }
             }
         }
-        What::OnSignal { signo, tag: Some(tag) } => {
+        Op::OnSignal { signo, tag: Some(tag) } => {
             // The signals of the world refuse none.
             let _ = cx.on_signal(signo.into(), Callback::Signal { signo, tag: world.plan.tag_of(tag) });
         }
-        What::OnSignal { signo, tag: None } => {
+        Op::OnSignal { signo, tag: None } => {
             cx.remove_signal(signo.into());
         }
-        What::Tasklet(tasklet) => world.add_tasklet(tasklet, DESK),
-        What::Mark(label) => cx.replay().tell(Event::Mark { label: world.label(label) }),
+        Op::Tasklet(tasklet) => world.add_tasklet(tasklet, EXTERNAL),
+        Op::Mark(label) => cx.replay().emit(Event::Mark { label: world.label(label) }),
         // The length of a span scales with its callback.
-        What::Span { .. } => {}
-        What::Gc(GcReason::Pressure) => cx.memory_pressure(),
-        What::Gc(_) => cx.request_gc(),
+        Op::Span { .. } => {}
+        Op::Gc(GcReason::Pressure) => cx.memory_pressure(),
+        Op::Gc(_) => cx.request_gc(),
     }
 }
 
@@ -257,7 +257,7 @@ fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
         return;
     }
     if !job.is_known && !job.is_cancelled {
-        world.invented(|invented| invented.jobs += 1);
+        world.synthesized(|synthesized| synthesized.jobs += 1);
     }
     let (run, tag) = (job.run, world.plan.tag_of(job.tag));
     world.jobs.announce(job.cost_ns, job.wake_ns);
@@ -288,6 +288,6 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     // Sources above the limit of the policy are not registered and so never called, as in a real run.
     let options = explanation.map_or_else(IoOptions::default, IoOptions::new);
     let options = if recorded.referenced { options } else { options.unreferenced() };
-    let _ = cx.register_with(options, Arc::new(Imagined), interest, task);
+    let _ = cx.register_with(options, Arc::new(VirtualSource), interest, task);
     world.register_next(NONE);
 }

@@ -15,10 +15,10 @@ use super::task::Remote;
 use super::world::world;
 
 /// The result of a job.
-type Given = Option<Remote>;
+type JobResult = Option<Remote>;
 
-struct Taken {
-    job: Job<Given>,
+struct TakenJob {
+    job: Job<JobResult>,
     worker: u16,
     start_ns: u64,
     /// When it was submitted, its cost, and the time that an idle worker needs to take it.
@@ -31,7 +31,7 @@ pub(super) struct Jobs {
     free: RefCell<BinaryHeap<Reverse<(u64, u16)>>>,
     workers: u16,
     /// By the time at which they end, then in order of submission.
-    taken: RefCell<BTreeMap<(u64, u64), Taken>>,
+    taken: RefCell<BTreeMap<(u64, u64), TakenJob>>,
     /// When the jobs that wait for a worker are taken.
     waiting: RefCell<BinaryHeap<Reverse<u64>>>,
     next: Cell<u64>,
@@ -39,7 +39,7 @@ pub(super) struct Jobs {
     announced: Cell<(u64, u64)>,
     /// Jobs that will be cancelled, by their index in the script.
     remembered: RefCell<HashMap<u32, TaskId>>,
-    sink: RefCell<Option<Rc<Sink<Given>>>>,
+    sink: RefCell<Option<Rc<Sink<JobResult>>>>,
     pub(super) recorder: RefCell<Recorder>,
 }
 
@@ -72,7 +72,7 @@ impl Jobs {
     /// Finishes the job that ends next.
     pub(super) fn finish_next(&self, end: Ticks) {
         let taken = self.taken.borrow_mut().pop_first();
-        let (Some((_, Taken { job, worker, start_ns, .. })), Some(sink)) =
+        let (Some((_, TakenJob { job, worker, start_ns, .. })), Some(sink)) =
             (taken, self.sink.borrow().clone())
         else {
             return;
@@ -101,7 +101,7 @@ impl Jobs {
     }
 
     /// Takes back a job that no worker has started: those behind it move up.
-    pub(super) fn take_back(&self, task: TaskId, now_ns: u64) -> Option<Job<Given>> {
+    pub(super) fn take_back(&self, task: TaskId, now_ns: u64) -> Option<Job<JobResult>> {
         let all = self.taken.take().into_iter();
         let (mut unbegun, begun): (Vec<_>, Vec<_>) = all.partition(|(_, taken)| taken.start_ns > now_ns);
         let mut free: Vec<u64> = vec![0; usize::from(self.workers)];
@@ -114,7 +114,7 @@ impl Jobs {
         self.waiting.borrow_mut().clear();
         unbegun.sort_by_key(|((_, number), _)| *number);
         let mut found = None;
-        for (_, Taken { job, submitted: (at_ns, cost_ns, wake_ns), .. }) in unbegun {
+        for (_, TakenJob { job, submitted: (at_ns, cost_ns, wake_ns), .. }) in unbegun {
             if job.task == task {
                 found = Some(job);
             } else {
@@ -124,14 +124,14 @@ impl Jobs {
         found
     }
 
-    fn submit(&self, job: Job<Given>, now_ns: u64) -> u32 {
+    fn submit(&self, job: Job<JobResult>, now_ns: u64) -> u32 {
         let (cost_ns, wake_ns) = self.announced.take();
         self.assign(job, now_ns, cost_ns, wake_ns);
         self.depth(now_ns).max(1)
     }
 
     /// Assigns a job submitted at `now_ns` to the worker that becomes free first.
-    fn assign(&self, job: Job<Given>, now_ns: u64, cost_ns: u64, wake_ns: u64) {
+    fn assign(&self, job: Job<JobResult>, now_ns: u64, cost_ns: u64, wake_ns: u64) {
         let mut free = self.free.borrow_mut();
         // Of several idle workers, the one with the lowest number.
         let idle = free.peek().is_some_and(|Reverse((free_ns, _))| *free_ns <= now_ns);
@@ -144,7 +144,9 @@ impl Jobs {
         }
         self.next.set(self.next.get() + 1);
         let submitted = (now_ns, cost_ns, wake_ns);
-        self.taken.borrow_mut().insert((end_ns, self.next.get()), Taken { job, worker, start_ns, submitted });
+        self.taken
+            .borrow_mut()
+            .insert((end_ns, self.next.get()), TakenJob { job, worker, start_ns, submitted });
     }
 
     fn depth(&self, now_ns: u64) -> u32 {
@@ -161,7 +163,7 @@ impl Jobs {
 pub(super) struct WorldPool;
 
 impl WorldPool {
-    pub(super) fn new(sink: Sink<Given>) -> Self {
+    pub(super) fn new(sink: Sink<JobResult>) -> Self {
         if let Some(world) = world() {
             *world.jobs.sink.borrow_mut() = Some(Rc::new(sink));
         }
@@ -169,13 +171,13 @@ impl WorldPool {
     }
 }
 
-impl Pool<Given> for WorldPool {
-    fn submit(&mut self, job: Job<Given>) -> Result<u32, Job<Given>> {
+impl Pool<JobResult> for WorldPool {
+    fn submit(&mut self, job: Job<JobResult>) -> Result<u32, Job<JobResult>> {
         let Some(world) = world() else { return Err(job) };
         Ok(world.jobs.submit(job, world.now_ns()))
     }
 
-    fn take_back(&mut self, task: TaskId) -> Option<Job<Given>> {
+    fn take_back(&mut self, task: TaskId) -> Option<Job<JobResult>> {
         let world = world()?;
         world.jobs.take_back(task, world.now_ns())
     }
@@ -188,12 +190,12 @@ impl Pool<Given> for WorldPool {
         world().map_or(1, |world| world.jobs.workers)
     }
 
-    fn shutdown(&mut self, _pending: Pending, _timeout: Option<Duration>) -> Shutdown<Given> {
+    fn shutdown(&mut self, _pending: Pending, _timeout: Option<Duration>) -> Shutdown<JobResult> {
         if let Some(world) = world() {
             world.jobs.taken.borrow_mut().clear();
         }
         Shutdown { handed_back: Vec::new(), unjoined: 0 }
     }
 
-    fn let_go(&mut self) {}
+    fn detach(&mut self) {}
 }

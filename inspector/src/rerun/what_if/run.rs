@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use loop_core::policy::Validation;
-use loop_core::replay::{State, TimerState};
+use loop_core::replay::{LoopState, TimerState};
 use loop_core::{EventLoop, HeapHost, LoopError, OnShutdown, Policy};
 use loop_probes::event::{LabelKind, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, TimerId, Timestamp};
@@ -14,16 +14,16 @@ use loop_probes::recorder::Recorder;
 use loop_probes::text::printable;
 use loop_traces::source::{RERUN, RERUN_OF};
 
+use super::explain::{self, RunOutcome};
 use super::heap::WorldHeap;
-use super::outlet::Outlet;
 use super::play;
 use super::pool::WorldPool;
-use super::script::{Arm, Arrival, Came, NONE, Script};
+use super::script::{Arm, Arrival, ArrivalKind, NONE, Script};
 use super::signals::WorldSignals;
+use super::sink::EventSink;
 use super::tags::Names;
 use super::task::Callback;
-use super::words::{self, Ran};
-use super::world::{self, World, WorldClock, WorldPoller, relief};
+use super::world::{self, World, WorldClock, WorldPoller, drain_pause};
 use super::{Answer, Changes, Stop};
 use crate::rerun::RerunError;
 
@@ -118,7 +118,7 @@ impl Plan {
     }
 
     /// The emitter for the agenda: the agenda itself is 0, its workers count from 1.
-    pub(super) const fn beside(&self, emitter: u16) -> SourceId {
+    pub(super) const fn agenda_side(&self, emitter: u16) -> SourceId {
         SourceId(self.worker(self.workers).0.saturating_add(emitter as u32))
     }
 
@@ -207,17 +207,17 @@ pub(super) fn run(
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
     let metadata = metadata(script, &plan, changes);
-    let (recorder, capture) = Recorder::capture_relieved(relief::is_due, relief::stop);
+    let (recorder, capture) = Recorder::capture_with_pauses(drain_pause::is_due, drain_pause::stop);
     let (worker_recorder, worker_capture) = Recorder::capture();
-    let outlet = Outlet::new(script, &plan, &metadata, [capture, worker_capture], output)?;
+    let sink = EventSink::new(script, &plan, &metadata, [capture, worker_capture], output)?;
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
     let labels = script.spans.iter().map(|label| (*label, intern(label))).collect();
-    let mut world = World::new(script, plan, arrivals, outlet, labels);
+    let mut world = World::new(script, plan, arrivals, sink, labels);
     world.stop = stop.cloned();
     let world = Rc::new(world);
     *world.jobs.recorder.borrow_mut() = worker_recorder;
     let (ended, waiting) = {
-        let _inhabited = world::enter(&world);
+        let _guard = world::enter(&world);
         run_in(&world, recorder)
     };
     if let Some(refused) = world.failed.take() {
@@ -229,14 +229,14 @@ pub(super) fn run(
         Err(error) => return Err(RerunError::Loop { name: script.name.clone(), error }),
     }
     world.drain();
-    let ran = Ran {
-        invented: world.invented.get(),
+    let ran = RunOutcome {
+        synthesized: world.synthesized.get(),
         cut: world.cut.get(),
         waiting,
         over_ns: world.now_ns().saturating_sub(world.plan.end_ns),
     };
-    let measure = world.outlet.replace(Outlet::closed(&metadata)).finish(output.is_some())?;
-    Ok(words::answer(script, changes, &world.plan, &metadata, measure, ran))
+    let measure = world.sink.replace(EventSink::closed(&metadata)).finish(output.is_some())?;
+    Ok(explain::answer(script, changes, &world.plan, &metadata, measure, ran))
 }
 
 /// Runs the loop in its world. Also returns how many tasks are left.
@@ -255,7 +255,7 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
         return (Err(refused), 0);
     }
     event_loop.with(|cx| set_up(world, cx));
-    *world.agenda.outside.borrow_mut() = Some(event_loop.outside());
+    *world.agenda.outside.borrow_mut() = Some(event_loop.external_events());
     let handle = event_loop.handle();
     if world.plan.stops || world.expects_more() {
         // Keeps the loop alive while more is to arrive.
@@ -277,7 +277,7 @@ fn restore(
     event_loop: &mut EventLoop<Callback, WorldClock, WorldPoller>,
 ) -> Result<(), LoopError> {
     let script = &world.script;
-    let mut state = State::new(Timestamp(script.begin_ns));
+    let mut state = LoopState::new(Timestamp(script.begin_ns));
     // A controller that is off has no timers.
     state.gc = script.start.gc.filter(|_| world.plan.policy.gc.enabled);
     state.notices.clone_from(&script.start.notices);
@@ -314,7 +314,7 @@ fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
     start.sources.iter().for_each(|source| play::register(*source, world, cx));
     let mut signals = start.signals.clone();
     for arrival in &script.arrivals {
-        if let Came::Signal { signo, run } = arrival.what
+        if let ArrivalKind::Signal { signo, run } = arrival.what
             && signals.iter().all(|(known, _)| *known != signo)
             && !script.handled.contains(&signo)
         {

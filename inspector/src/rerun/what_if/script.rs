@@ -3,12 +3,12 @@
 //! It holds what each callback did, when, and at what cost; what arrived from outside, and when. Everything is in a few
 //! flat tables and referred to by index, so that ten minutes of a busy server fit into a few hundred megabytes.
 
+mod agenda_runs;
 pub(super) mod arrive;
-mod beside;
 mod callback;
-mod did;
 mod finish;
 mod keys;
+mod ops;
 mod pending;
 mod read;
 
@@ -26,7 +26,7 @@ use super::cost::Costs;
 use super::measure::Measure;
 use crate::rerun::budget::{Meter, bytes_of};
 use crate::rerun::loops::Wanted;
-use crate::rerun::{Chosen, RerunError};
+use crate::rerun::{ChosenLoop, RerunError};
 
 /// An index into [`Script::runs`].
 pub(super) type RunId = u32;
@@ -67,11 +67,11 @@ pub(super) struct Run {
 pub(super) struct Act {
     /// Nanoseconds after the start of the callback.
     pub(super) after_ns: u64,
-    pub(super) what: What,
+    pub(super) what: Op,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum What {
+pub(super) enum Op {
     Post(RunId),
     Immediate(RunId),
     AfterLoop(RunId),
@@ -184,11 +184,11 @@ pub(super) struct Source {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
     pub(super) at_ns: u64,
-    pub(super) what: Came,
+    pub(super) what: ArrivalKind,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Came {
+pub(super) enum ArrivalKind {
     /// A post of another thread.
     Post(RunId),
     Signal {
@@ -239,7 +239,7 @@ pub(super) struct Script {
     /// The emitter of the loop.
     pub(super) source: SourceId,
     /// The loop, and why it was selected.
-    pub(super) chosen: Option<Chosen>,
+    pub(super) chosen: Option<ChosenLoop>,
     pub(super) begin_ns: u64,
     /// The end of the last complete unit.
     pub(super) end_ns: u64,
@@ -272,14 +272,14 @@ pub(super) struct Script {
     pub(super) ticks: u64,
     /// The budget of a re-execution.
     pub(super) meter: Meter,
-    pub(super) left: Left,
+    pub(super) left: LeftOut,
     /// The tick in which the recording ends, which is not part of the script.
     pub(super) open_tick: Option<OpenTickSummary>,
 }
 
 /// What was recorded and is not re-executed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Left {
+pub(super) struct LeftOut {
     pub(super) collections: u64,
     pub(super) pumps: u64,
     pub(super) shutdown: bool,
@@ -318,9 +318,11 @@ impl Script {
     /// The tag of an arrival.
     pub(super) fn tag_of(&self, arrival: &Arrival) -> Tag {
         match arrival.what {
-            Came::Post(run) | Came::Signal { run, .. } | Came::Ready { run, .. } => self.run(run).tag,
-            Came::Tasklet(tasklet) => self.tasklets[tasklet as usize].tag,
-            Came::Wake => Tag(0),
+            ArrivalKind::Post(run) | ArrivalKind::Signal { run, .. } | ArrivalKind::Ready { run, .. } => {
+                self.run(run).tag
+            }
+            ArrivalKind::Tasklet(tasklet) => self.tasklets[tasklet as usize].tag,
+            ArrivalKind::Wake => Tag(0),
         }
     }
 

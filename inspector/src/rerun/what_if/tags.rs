@@ -3,7 +3,7 @@
 use loop_probes::ids::Tag;
 use loop_probes::tags::tag_of_label;
 use loop_probes::text::printable;
-use loop_traces::near::nearest;
+use loop_traces::suggest::nearest;
 
 use super::script::Script;
 use crate::rerun::RerunError;

@@ -79,7 +79,7 @@ fn a_dropped_tag_never_runs_nor_what_only_it_started() {
 }
 
 #[test]
-fn a_scaled_tag_takes_so_many_times_as_long_and_others_wait_less_for_it() {
+fn a_scaled_tag_takes_proportionally_long_and_others_wait_accordingly() {
     let of = |answer: &Answer, tag: &str| {
         let tags = &answer.after.summary.tasks.by_tag;
         tags.iter().find(|found| found.tag == tag).unwrap().run_ns.max.unwrap()
@@ -143,16 +143,16 @@ fn part_of_the_arrivals_is_part_of_the_work() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_what_can() {
+fn impossible_changes_are_refused_with_the_possible_ones() {
     let recorded = Recorded::read(&mut shop()).unwrap();
     let refused = |changes: Changes| recorded.what_if(&changes, None).unwrap_err().to_string();
-    let told = refused(Changes { drop: vec!["bear".to_owned()], ..Changes::default() });
+    let message = refused(Changes { drop: vec!["bear".to_owned()], ..Changes::default() });
     assert!(
-        told.starts_with("--drop bear: nothing of that tag was recorded; the nearest are beat"),
-        "{told}"
+        message.starts_with("--drop bear: nothing of that tag was recorded; the nearest are beat"),
+        "{message}"
     );
-    let told = refused(Changes { policy: Some("tokio".to_owned()), ..Changes::default() });
-    assert!(told.contains("tokio") && told.contains("quickjs"), "{told}");
+    let message = refused(Changes { policy: Some("tokio".to_owned()), ..Changes::default() });
+    assert!(message.contains("tokio") && message.contains("quickjs"), "{message}");
     let mut nothing = program(Vec::new());
     assert!(matches!(Recorded::read(&mut nothing), Err(RerunError::NoLoop { .. })));
 }
@@ -169,15 +169,15 @@ fn the_result_can_be_the_recording_of_the_next() {
 }
 
 #[test]
-fn what_is_dropped_is_counted_as_a_report_counts_it() {
+fn dropped_tasks_are_counted_as_in_the_report() {
     let changes = Changes { drop: vec!["beat".to_owned()], ..Changes::default() };
     let answer = Recorded::read(&mut shop()).unwrap().what_if(&changes, None).unwrap();
     let tags = &answer.before.summary.tasks.by_tag;
     let count = tags.iter().find(|tag| tag.tag == "beat").unwrap().count;
-    let told = format!("dropped: beat ({count} times)");
+    let message = format!("dropped: beat ({count} times)");
     assert!(
-        answer.assumptions.iter().any(|line| line.starts_with(&told)),
-        "{told}: {:?}",
+        answer.assumptions.iter().any(|line| line.starts_with(&message)),
+        "{message}: {:?}",
         answer.assumptions
     );
 }

@@ -4,8 +4,8 @@
 //! late. Whatever arrives in the meantime arrives at its own time. The loop runs on one thread, and its world is
 //! thread-local: so the clock and the tasks, which the loop requires to be `Send`, need not carry it.
 
+pub(super) mod drain_pause;
 mod poller;
-pub(super) mod relief;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -22,13 +22,13 @@ use loop_probes::ids::{IoSource, LabelId, TaskId, Ticks};
 pub(super) use poller::{WorldClock, WorldPoller};
 
 use super::Stop;
-use super::agenda::{Agenda, DESK};
 use super::cost::{Cursor, Samples};
-use super::outlet::Outlet;
 use super::pool::Jobs;
 use super::run::Plan;
-use super::script::{Arrival, Came, NONE, RunId, Script};
+use super::script::{Arrival, ArrivalKind, NONE, RunId, Script};
+use super::sink::EventSink;
 use super::task::{Callback, Remote};
+use super::virtual_agenda::{Agenda, EXTERNAL};
 use crate::rerun::RerunError;
 use crate::rerun::budget::{Meter, WAITING};
 
@@ -54,7 +54,7 @@ pub(super) struct TimerState {
 
 /// Counts of what the recording did not contain and was invented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Invented {
+pub(super) struct Synthesized {
     pub(super) firings: u64,
     pub(super) callbacks: u64,
     pub(super) jobs: u64,
@@ -63,7 +63,7 @@ pub(super) struct Invented {
 
 /// The part of the loop's own overhead that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Toll {
+enum Overhead {
     BeforePoll,
     AfterPoll,
     Between,
@@ -109,17 +109,17 @@ pub(super) struct World {
     inside: Cell<u32>,
     /// The next boundary ends an accounted section.
     is_accounted: Cell<bool>,
-    toll: Cell<Toll>,
+    overhead: Cell<Overhead>,
     /// Set once the clock was read for the next poll: the overhead that remains until the poll.
     read: Cell<Option<u64>>,
     cursors: Cursors,
     arrivals: Vec<Arrival>,
     next_arrival: Cell<usize>,
     /// The index of the next pause for the recorder.
-    next_relief: Cell<usize>,
+    next_drain_pause: Cell<usize>,
     /// When the loop is asked to stop.
     stop_ns: Cell<Option<u64>>,
-    bell: Arc<Bell>,
+    wake_flag: Arc<WakeFlag>,
     pub(super) handle: RefCell<Option<Handle<Callback>>>,
     pub(super) jobs: Jobs,
     pub(super) agenda: Agenda,
@@ -140,14 +140,14 @@ pub(super) struct World {
     pub(super) signal_runs: RefCell<HashMap<u8, VecDeque<RunId>>>,
     pub(super) heap: Cell<i64>,
     pub(super) collected: Cell<usize>,
-    pub(super) invented: Cell<Invented>,
-    pub(super) outlet: RefCell<Outlet>,
+    pub(super) synthesized: Cell<Synthesized>,
+    pub(super) sink: RefCell<EventSink>,
 }
 
 #[derive(Debug, Default)]
-struct Bell(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Bell {
+impl Wake for WakeFlag {
     fn wake(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -163,14 +163,14 @@ pub(super) fn world() -> Option<Rc<World>> {
 }
 
 /// Makes `world` this thread's world for as long as the returned guard lives.
-pub(super) fn enter(world: &Rc<World>) -> Inhabited {
-    Inhabited(WORLD.replace(Some(Rc::clone(world))))
+pub(super) fn enter(world: &Rc<World>) -> WorldGuard {
+    WorldGuard(WORLD.replace(Some(Rc::clone(world))))
 }
 
 /// Restores the previous world of the thread when dropped.
-pub(super) struct Inhabited(Option<Rc<World>>);
+pub(super) struct WorldGuard(Option<Rc<World>>);
 
-impl Drop for Inhabited {
+impl Drop for WorldGuard {
     fn drop(&mut self) {
         WORLD.set(self.0.take());
     }
@@ -181,7 +181,7 @@ impl World {
         script: &Rc<Script>,
         plan: Plan,
         arrivals: Vec<Arrival>,
-        outlet: Outlet,
+        sink: EventSink,
         labels: HashMap<LabelId, LabelId>,
     ) -> Self {
         let span_ns = plan.end_ns.saturating_sub(script.begin_ns);
@@ -198,16 +198,16 @@ impl World {
             cut: Cell::new(None),
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
-            toll: Cell::new(Toll::BeforePoll),
+            overhead: Cell::new(Overhead::BeforePoll),
             read: Cell::new(None),
             cursors: Cursors::default(),
             arrivals,
             next_arrival: Cell::new(0),
-            next_relief: Cell::new(
-                script.costs.reliefs.partition_point(|relief| relief.at_ns < plan.begin_ns),
+            next_drain_pause: Cell::new(
+                script.costs.drain_pauses.partition_point(|drain_pause| drain_pause.at_ns < plan.begin_ns),
             ),
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
-            bell: Arc::default(),
+            wake_flag: Arc::default(),
             handle: RefCell::default(),
             jobs: Jobs::new(plan.workers),
             agenda: Agenda::new(plan.agenda_workers),
@@ -223,8 +223,8 @@ impl World {
             signal_runs: RefCell::default(),
             heap: Cell::new(0),
             collected: Cell::new(0),
-            invented: Cell::default(),
-            outlet: RefCell::new(outlet),
+            synthesized: Cell::default(),
+            sink: RefCell::new(sink),
             plan,
         }
     }
@@ -324,28 +324,28 @@ impl World {
         };
         self.next_arrival.set(self.next_arrival.get() + 1);
         match arrival.what {
-            Came::Post(run) => {
+            ArrivalKind::Post(run) => {
                 let tag = self.plan.tag_of(self.script.run(run).tag);
                 // Refused only after the loop has ended.
                 self.with_handle(|handle| {
                     let _ = handle.post(Remote { run, tag });
                 });
             }
-            Came::Signal { signo, .. } if !self.handled.borrow().contains(&signo) => {}
-            Came::Signal { signo, run } => {
+            ArrivalKind::Signal { signo, .. } if !self.handled.borrow().contains(&signo) => {}
+            ArrivalKind::Signal { signo, run } => {
                 self.signal_runs.borrow_mut().entry(signo).or_default().push_back(run);
                 self.signals.borrow_mut().push_back(Signal { signo, arrived: Ticks(at_ns) });
-                self.bell.wake();
+                self.wake_flag.wake();
             }
-            Came::Ready { source, readiness, run } => {
+            ArrivalKind::Ready { source, readiness, run } => {
                 let state = &mut self.sources.borrow_mut()[source as usize];
                 if state.pending.is_empty() {
                     self.ready.borrow_mut().push(source);
                 }
                 state.pending.push_back((readiness, run));
             }
-            Came::Tasklet(tasklet) => self.add_tasklet(tasklet, DESK),
-            Came::Wake => self.with_handle(Handle::wake),
+            ArrivalKind::Tasklet(tasklet) => self.add_tasklet(tasklet, EXTERNAL),
+            ArrivalKind::Wake => self.with_handle(Handle::wake),
         }
         if !self.expects_more() && !self.plan.stops {
             self.with_handle(Handle::release);
@@ -359,20 +359,20 @@ impl World {
     }
 
     /// Spends the loop's overhead up to the next boundary, unless a section accounted for it.
-    fn pay_toll(&self) {
+    fn spend_overhead(&self) {
         if self.inside.get() > 0 || self.is_accounted.take() {
             return;
         }
         let read = self.read.take();
         let (costs, cursors) = (&self.script.costs, &self.cursors);
-        let (cursor, samples, next): (&Cursor, &Samples, Toll) = match self.toll.get() {
-            Toll::BeforePoll => (&cursors.before_poll, &costs.before_poll, Toll::AfterPoll),
-            Toll::AfterPoll => (&cursors.after_poll, &costs.after_poll, Toll::Between),
-            Toll::Between => (&cursors.between, &costs.between, Toll::BeforePoll),
+        let (cursor, samples, next): (&Cursor, &Samples, Overhead) = match self.overhead.get() {
+            Overhead::BeforePoll => (&cursors.before_poll, &costs.before_poll, Overhead::AfterPoll),
+            Overhead::AfterPoll => (&cursors.after_poll, &costs.after_poll, Overhead::Between),
+            Overhead::Between => (&cursors.between, &costs.between, Overhead::BeforePoll),
         };
-        let toll = self.toll.replace(next);
+        let overhead = self.overhead.replace(next);
         let now_ns = self.now.get();
-        let ns = match read.filter(|_| toll == Toll::BeforePoll) {
+        let ns = match read.filter(|_| overhead == Overhead::BeforePoll) {
             Some(left_ns) => left_ns,
             None => cursor.near(samples, now_ns),
         };
@@ -382,7 +382,7 @@ impl World {
     /// Spends the part of the overhead that lies before the clock reading of the next poll, from which its wait is
     /// counted.
     fn pay_up_to_reading(&self) {
-        let is_due = self.toll.get() == Toll::BeforePoll && self.read.get().is_none();
+        let is_due = self.overhead.get() == Overhead::BeforePoll && self.read.get().is_none();
         if !is_due || self.inside.get() > 0 || self.is_accounted.get() {
             return;
         }
@@ -399,22 +399,22 @@ impl World {
         self.begin();
         self.advance_to(now_ns.saturating_add(self.cursors.take.near(&self.script.costs.take, now_ns)));
         self.end();
-        self.toll.set(Toll::BeforePoll);
+        self.overhead.set(Overhead::BeforePoll);
     }
 
     /// The runs of a source's callback for the readiness that it was called with.
-    pub(super) fn take_pending(&self, place: u32, told: u8) -> Vec<RunId> {
+    pub(super) fn take_pending(&self, place: u32, reported: u8) -> Vec<RunId> {
         let source = &mut self.sources.borrow_mut()[place as usize];
         if !self.spend(source.pending.len() as u64) {
             return Vec::new();
         }
         let mut runs = Vec::new();
         source.pending.retain(|(readiness, run)| {
-            let is_told = readiness & told != 0;
-            if is_told {
+            let is_reported = readiness & reported != 0;
+            if is_reported {
                 runs.push(*run);
             }
-            !is_told
+            !is_reported
         });
         if source.pending.is_empty() {
             self.ready.borrow_mut().retain(|ready| *ready != place);
@@ -427,10 +427,10 @@ impl World {
         self.registering.set(place);
     }
 
-    pub(super) fn invented(&self, count: impl FnOnce(&mut Invented)) {
-        let mut invented = self.invented.get();
-        count(&mut invented);
-        self.invented.set(invented);
+    pub(super) fn synthesized(&self, count: impl FnOnce(&mut Synthesized)) {
+        let mut synthesized = self.synthesized.get();
+        count(&mut synthesized);
+        self.synthesized.set(synthesized);
     }
 
     /// This process's label for the recorded label of a span or a mark.
@@ -440,9 +440,9 @@ impl World {
 
     /// Drains the recording into the outlet.
     pub(super) fn drain(&self) {
-        let Ok(mut outlet) = self.outlet.try_borrow_mut() else { return };
-        let told = outlet.drain(self.agenda.take_told());
-        drop(outlet);
-        self.spend(told);
+        let Ok(mut sink) = self.sink.try_borrow_mut() else { return };
+        let written = sink.drain(self.agenda.take_events());
+        drop(sink);
+        self.spend(written);
     }
 }

@@ -6,32 +6,32 @@ use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::What;
 
 /// A dashboard over records with occasional losses.
-fn lossy() -> State {
+fn lossy() -> AppState {
     live_in_batches(&Script { lost_every: 90, ..script() }, usize::MAX)
 }
 
-fn opened(mut state: State) -> State {
+fn opened(mut state: AppState) -> AppState {
     update(&mut state, Message::Resize { width: 100, height: 30 });
     press(&mut state, &[Key::BackTab, Key::Enter]);
     state
 }
 
 #[test]
-fn a_stall_has_its_ledger_at_every_size() {
+fn a_stall_has_its_breakdown_at_every_size() {
     let mut state = opened(live());
-    snapshot!("ledger_80x24", state, 80 x 24, COLOR);
-    snapshot!("ledger_100x30", state, 100 x 30, COLOR);
-    snapshot!("ledger_200x60", state, 200 x 60, COLOR);
-    snapshot!("ledger_ascii", state, 80 x 24, ASCII);
-    snapshot!("ledger_mono", state, 80 x 24, MONO);
+    snapshot!("breakdown_80x24", state, 80 x 24, COLOR);
+    snapshot!("breakdown_100x30", state, 100 x 30, COLOR);
+    snapshot!("breakdown_200x60", state, 200 x 60, COLOR);
+    snapshot!("breakdown_ascii", state, 80 x 24, ASCII);
+    snapshot!("breakdown_mono", state, 80 x 24, MONO);
 }
 
 #[test]
-fn every_line_of_a_ledger_comes_into_sight_and_the_sum_is_last() {
+fn every_breakdown_line_can_be_scrolled_to_and_the_total_is_last() {
     let mut state = opened(live());
-    let account = state.account.clone().unwrap();
+    let attribution = state.attribution.clone().unwrap();
     let labels = &state.fold.timeline.labels.clone();
-    for share in &account.ledger.shares {
+    for share in &attribution.breakdown.shares {
         let name = super::super::stalls::name(&share.what, labels);
         let page = text(&mut state, 100, 30);
         assert!(page.contains(&format!("{} ns", crate::units::count(share.ns))), "{name} is missing: {page}");
@@ -43,9 +43,9 @@ fn every_line_of_a_ledger_comes_into_sight_and_the_sum_is_last() {
 }
 
 #[test]
-fn who_is_to_blame_is_coloured_by_its_phase() {
+fn blame_rows_have_the_colour_of_their_phase() {
     let mut state = opened(live());
-    let What::Task { .. } = state.account.as_ref().unwrap().ledger.shares[0].what else { panic!() };
+    let What::Task { .. } = state.attribution.as_ref().unwrap().breakdown.shares[0].what else { panic!() };
     let buffer = buffer(&mut state, 100, 30, COLOR);
     let tasks = COLOR.phase(loop_probes::event::Phase::Tasks).fg.unwrap();
     let bar = (0..100).filter(|x| buffer[(*x, 6)].symbol() == "█" && buffer[(*x, 6)].fg == tasks).count();
@@ -53,7 +53,7 @@ fn who_is_to_blame_is_coloured_by_its_phase() {
 }
 
 #[test]
-fn a_tag_has_a_page_with_the_harm_it_did() {
+fn the_tag_page_shows_the_delay_caused() {
     let mut state = opened(live());
     press(&mut state, &[Key::Enter]);
     assert_eq!(state.view, crate::app::state::View::Tag);
@@ -103,7 +103,7 @@ fn a_worst_run_whose_tick_is_evicted_does_not_offer_it() {
 }
 
 #[test]
-fn the_timers_name_who_made_them_late() {
+fn the_timers_page_names_the_causes_of_late_timers() {
     let mut state = live();
     press(&mut state, &[Key::Char('4')]);
     snapshot!("page_timers_80x24", state, 80 x 24, COLOR);
@@ -117,7 +117,7 @@ fn the_timers_name_who_made_them_late() {
 }
 
 #[test]
-fn the_table_has_the_lateness_that_each_tag_caused() {
+fn the_task_table_has_the_delay_caused_by_each_tag() {
     let mut state = live();
     press(&mut state, &[Key::Char('s'), Key::Char('s')]);
     for (width, height) in [(80, 24), (100, 30), (200, 50)] {
@@ -131,7 +131,7 @@ fn the_table_has_the_lateness_that_each_tag_caused() {
 }
 
 #[test]
-fn lost_records_are_seen_in_the_strip_and_in_words() {
+fn lost_records_are_shown_in_the_strip_and_as_text() {
     let mut state = lossy();
     snapshot!("lost_80x24", state, 80 x 24, COLOR);
     snapshot!("lost_ascii", state, 80 x 24, ASCII);
@@ -142,7 +142,7 @@ fn lost_records_are_seen_in_the_strip_and_in_words() {
 }
 
 #[test]
-fn a_tick_of_which_records_were_lost_says_so() {
+fn a_tick_with_lost_records_says_so() {
     let mut state = lossy();
     let incomplete = state.fold.timeline.ticks.recent.iter().rev().find(|tick| tick.incomplete).copied();
     press(&mut state, &[Key::Char(' '), Key::Char('2')]);
@@ -154,7 +154,7 @@ fn a_tick_of_which_records_were_lost_says_so() {
     assert!(plain.contains('/'), "{plain}\n{page}");
 }
 
-fn text_ascii(state: &mut State) -> String {
+fn text_ascii(state: &mut AppState) -> String {
     let buffer = buffer(state, 100, 30, ASCII);
     (50..99).map(|x| buffer[(x, 6)].symbol().to_owned()).collect()
 }
@@ -195,7 +195,7 @@ fn bounds_without_a_loss_name_none() {
 }
 
 #[test]
-fn a_late_signal_says_that_it_is_one() {
+fn a_late_signal_is_marked() {
     let mut state = empty();
     let stamped = |at_ns, event| Stamped { at: Timestamp(at_ns), source: SourceId(1), event };
     let (task, tag, outcome, queued) = (TaskId(1), Tag(3), Outcome::Done, Timestamp(1_000));
@@ -237,7 +237,7 @@ fn the_header_says_how_a_trace_was_made() {
 }
 
 #[test]
-fn new_pages_stay_plain_whatever_the_names() {
+fn hostile_names_do_not_reach_the_newer_pages() {
     let mut state = opened(live());
     let labels = &mut state.fold.timeline.labels;
     for tag in 0..9 {
@@ -256,7 +256,7 @@ fn new_pages_stay_plain_whatever_the_names() {
 }
 
 #[test]
-fn ledgers_and_harm_are_the_same_however_the_events_came() {
+fn breakdowns_and_delay_caused_do_not_depend_on_batching() {
     let drawn = |batch| {
         let mut state = live_in_batches(&script(), batch);
         let keys: [&[Key]; 4] = [
@@ -277,7 +277,7 @@ fn ledgers_and_harm_are_the_same_however_the_events_came() {
 }
 
 #[test]
-fn a_tick_says_whom_it_made_late_and_a_slow_task_what_it_can() {
+fn a_tick_lists_what_it_delayed_and_a_slow_task_its_parts() {
     let mut state = live();
     update(&mut state, Message::Resize { width: 100, height: 30 });
     press(&mut state, &[Key::Char('n'), Key::Enter]);
@@ -291,7 +291,7 @@ fn a_tick_says_whom_it_made_late_and_a_slow_task_what_it_can() {
 }
 
 #[test]
-fn a_replay_says_up_to_which_moment_its_figures_hold() {
+fn a_replay_shows_the_time_up_to_which_its_figures_hold() {
     let mut state = replay(false);
     update(&mut state, Message::Resize { width: 100, height: 30 });
     press(&mut state, &[Key::Char('4')]);
@@ -301,8 +301,8 @@ fn a_replay_says_up_to_which_moment_its_figures_hold() {
         let page = text(&mut state, width, height);
         assert!(page.contains("caused up to 00:00.6"), "{width}: {page}");
     }
-    let calm = state.glance.tags.last().unwrap().tag;
-    (state.tag, state.glance.harm) = (Some(calm), Vec::new());
+    let calm = state.overview.tags.last().unwrap().tag;
+    (state.tag, state.overview.delay_caused) = (Some(calm), Vec::new());
     let page = text(&mut state, 80, 24);
     assert!(page.contains("none that is known") && page.contains("> goes on by a second"), "{page}");
     // At the end there is no more to know.

@@ -12,13 +12,13 @@ const STRETCH: u64 = 900_000;
 const MANY: u64 = 9_876_543_210;
 
 /// A loop with an agenda and all that reaches it from outside, whose records were lost now and then.
-fn extreme() -> State {
+fn extreme() -> AppState {
     let script = Script {
         ticks: 300,
         stall_every: 20,
         lost_every: 70,
         agenda_workers: 3,
-        faces: true,
+        loop_kinds: true,
         ..Script::default()
     };
     let events = script.events();
@@ -53,26 +53,26 @@ fn extreme() -> State {
     timeline.signals.dropped = MANY;
     let now = end(&events).plus_ns(1_000_000_000);
     update(&mut state, Message::Frame { now, elapsed_ns: 1_000_000_000 });
-    let glance = &mut state.glance;
+    let overview = &mut state.overview;
     let many = |figures: &mut Percentiles| figures.count = MANY;
-    for row in &mut glance.tags {
+    for row in &mut overview.tags {
         many(&mut row.run_ns);
         many(&mut row.wait_ns);
         row.run_ns.few_samples = true;
         row.wait_ns.few_samples = true;
     }
-    for queue in &mut glance.queues {
+    for queue in &mut overview.queues {
         (queue.depth, queue.depth_max) = (queue.depth.map(|_| u32::MAX), u32::MAX);
     }
-    for signal in &mut glance.signals {
+    for signal in &mut overview.signals {
         signal.arrived = MANY;
     }
-    glance.gc.decided = Some([MANY; 3]);
-    glance.microtasks.checkpoints = MANY;
-    glance.microtasks.ran.max = Some(MANY);
-    glance.microtasks.ran_mean = MANY as f64;
-    glance.stalls = MANY;
-    glance.rate.ticks = MANY as f64;
+    overview.gc.decided = Some([MANY; 3]);
+    overview.microtasks.checkpoints = MANY;
+    overview.microtasks.ran.max = Some(MANY);
+    overview.microtasks.ran_mean = MANY as f64;
+    overview.stalls = MANY;
+    overview.rate.ticks = MANY as f64;
     state
 }
 
@@ -80,11 +80,11 @@ const PAGES: [(&str, char); 6] =
     [("overview", '1'), ("tick", '2'), ("tasks", '3'), ("timers", '4'), ("alive", '6'), ("agenda", '7')];
 
 /// The page of a key, with the extreme figures.
-fn page(key: char) -> State {
+fn page(key: char) -> AppState {
     let mut state = extreme();
-    let glance = state.glance.clone();
+    let overview = state.overview.clone();
     press(&mut state, &[Key::Char(key)]);
-    state.glance = glance;
+    state.overview = overview;
     state
 }
 
@@ -104,9 +104,9 @@ fn extreme_figures_are_readable_on_small_screens() {
 fn no_figure_of_the_tables_is_left_out() {
     for (width, height) in [(60, 20), (80, 24), (120, 40), (200, 60)] {
         let row_of = |key, title: &str| {
-            let told = text(&mut page(key), width, height);
-            let row = told.lines().find(|line| line.starts_with(&format!("│ {title} ")));
-            row.unwrap_or_else(|| panic!("{title} in {told}")).replace('│', " ")
+            let screen = text(&mut page(key), width, height);
+            let row = screen.lines().find(|line| line.starts_with(&format!("│ {title} ")));
+            row.unwrap_or_else(|| panic!("{title} in {screen}")).replace('│', " ")
         };
         let row = row_of('1', "ReadFile");
         let figures: Vec<&str> = row.split_whitespace().skip(1).collect();

@@ -7,7 +7,7 @@ use loop_probes::recorder::Running;
 use super::*;
 
 /// Rows where something other than a blank touches the right edge of a frame.
-fn glued(state: &mut State, page: char, (width, height): (u16, u16)) -> Vec<String> {
+fn glued(state: &mut AppState, page: char, (width, height): (u16, u16)) -> Vec<String> {
     let buffer = buffer(state, width, height, COLOR);
     let mut glued = Vec::new();
     for y in 0..height {
@@ -23,9 +23,9 @@ fn glued(state: &mut State, page: char, (width, height): (u16, u16)) -> Vec<Stri
 }
 
 #[test]
-fn nothing_touches_a_frame_at_its_right() {
+fn every_frame_has_padding_at_its_right() {
     let mut all = Vec::new();
-    for script in [script(), Script { agenda_workers: 2, faces: true, ..script() }] {
+    for script in [script(), Script { agenda_workers: 2, loop_kinds: true, ..script() }] {
         let mut state = live_in_batches(&script, usize::MAX);
         for size in [(80, 24), (100, 30), (120, 40), (160, 50), (200, 50)] {
             for page in "1234567".chars() {
@@ -46,7 +46,7 @@ fn nothing_touches_a_frame_at_its_right() {
 }
 
 /// The rows of the screen in a theme.
-fn rows(state: &mut State, (width, height): (u16, u16), theme: Theme) -> Vec<String> {
+fn rows(state: &mut AppState, (width, height): (u16, u16), theme: Theme) -> Vec<String> {
     let buffer = buffer(state, width, height, theme);
     (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect()).collect()
 }
@@ -65,8 +65,8 @@ fn the_table_of_tags_shows_how_many_are_beyond_the_limit() {
     frame(&mut state, start.plus_ns(1_000));
     press(&mut state, &[Key::Char('3')]);
     let beyond = 2_000 - (1_024 - live().fold.timeline.tags.iter().len());
-    assert_eq!(state.glance.tags_beyond_limit, beyond as u64);
-    assert_eq!(state.glance.beyond_limit_ns_total, beyond as u64 * 1_000);
+    assert_eq!(state.overview.tags_beyond_limit, beyond as u64);
+    assert_eq!(state.overview.beyond_limit_ns_total, beyond as u64 * 1_000);
     for size in [(80, 24), (160, 50)] {
         let rows = rows(&mut state, size, COLOR);
         let shown = format!("{} beyond the limit", loop_traces::units::count(beyond as u64));
@@ -75,7 +75,7 @@ fn the_table_of_tags_shows_how_many_are_beyond_the_limit() {
 }
 
 #[test]
-fn the_header_says_of_which_time_its_figures_are() {
+fn the_header_shows_the_period_of_its_figures() {
     let mut state = live();
     for (width, now, all) in [
         (80, " 1s ticks/s ", " all lag p50 "),
@@ -90,11 +90,11 @@ fn the_header_says_of_which_time_its_figures_are() {
     state.about.since_attach = true;
     assert!(rows(&mut state, (160, 30), COLOR)[1].contains(" since attach: lag"));
     // A slow loop is measured over more than a second.
-    state.glance.rate.window_ns = 10_000_000_000;
+    state.overview.rate.window_ns = 10_000_000_000;
     assert!(rows(&mut state, (80, 24), COLOR)[1].starts_with("10s ticks/s "));
     assert!(rows(&mut state, (160, 24), COLOR)[1].starts_with(" last 10s: ticks/s "));
     state.fold.timeline.stalls.count = 1_234_567;
-    state.glance.stalls = 1_234_567;
+    state.overview.stalls = 1_234_567;
     for width in [80, 100, 130] {
         let row = &rows(&mut state, (width, 24), COLOR)[1];
         assert!(!row.contains('…'), "{row}");
@@ -102,7 +102,7 @@ fn the_header_says_of_which_time_its_figures_are() {
 }
 
 /// A loop that has just started, with few samples of everything.
-fn young() -> State {
+fn young() -> AppState {
     let events = Script { ticks: 60, ..script() }.events();
     let mut state = empty();
     update(&mut state, Message::Events(&events));
@@ -111,9 +111,11 @@ fn young() -> State {
 }
 
 #[test]
-fn percentiles_of_few_samples_bear_the_mark_of_the_report() {
+fn percentiles_of_few_samples_are_marked_as_in_the_report() {
     let mut state = young();
-    assert!(state.glance.lag_ns.few_samples && state.glance.tags.iter().any(|row| row.run_ns.few_samples));
+    assert!(
+        state.overview.lag_ns.few_samples && state.overview.tags.iter().any(|row| row.run_ns.few_samples)
+    );
     for size in [(80, 24), (100, 30), (200, 50)] {
         let shown = rows(&mut state, size, COLOR);
         let mark = |head: &str| {
@@ -122,7 +124,7 @@ fn percentiles_of_few_samples_bear_the_mark_of_the_report() {
         };
         mark("ticks/s");
         mark("USR1");
-        for row in &state.glance.tags {
+        for row in &state.overview.tags {
             let shown = shown.iter().find(|shown| shown.starts_with(&format!("│ {} ", row.name)));
             let Some(shown) = shown else { continue };
             let marks = shown.split('│').nth(1).unwrap().matches("s*").count();
@@ -133,7 +135,7 @@ fn percentiles_of_few_samples_bear_the_mark_of_the_report() {
         let table = rows(&mut state, size, COLOR);
         let p99 = table.iter().find(|row| row.starts_with("│ p99 ")).unwrap();
         assert!(p99.split('│').nth(1).unwrap().contains("s*"), "{p99}");
-        state.tag = state.glance.tags.iter().find(|row| row.run_ns.few_samples).map(|row| row.tag);
+        state.tag = state.overview.tags.iter().find(|row| row.run_ns.few_samples).map(|row| row.tag);
         press(&mut state, &[Key::Char('3'), Key::Enter]);
         let tag = rows(&mut state, size, COLOR);
         assert!(tag.iter().any(|row| row.contains(" p99 ") && row.contains("s*")), "{}", tag.join("\n"));
@@ -174,8 +176,8 @@ fn a_queue_that_is_steadily_deep_has_a_level_sparkline() {
     let mut state = live();
     let from = state.fold.timeline.last_at().unwrap();
     let depth = |depth| Event::QueueDepth { queue: loop_probes::event::Queue::Timers, depth };
-    let told = Stamped { at: from, source: SourceId(1), event: depth(4) };
-    update(&mut state, Message::Events(&[told]));
+    let sample = Stamped { at: from, source: SourceId(1), event: depth(4) };
+    update(&mut state, Message::Events(&[sample]));
     frame(&mut state, from.plus_ns(60_000_000_000));
     let shown = rows(&mut state, (200, 50), COLOR);
     let row = shown.iter().find(|row| row.starts_with("│ timers ")).unwrap();
@@ -184,7 +186,7 @@ fn a_queue_that_is_steadily_deep_has_a_level_sparkline() {
 }
 
 #[test]
-fn in_ascii_arrows_are_not_the_keys_that_seek() {
+fn in_ascii_mode_arrows_are_not_shown_as_seek_keys() {
     let mut state = replay(false);
     for (key, size) in [('1', (80, 24)), ('2', (80, 24)), ('2', (120, 40)), ('3', (100, 30)), ('?', (80, 24))]
     {
@@ -203,12 +205,12 @@ fn in_ascii_arrows_are_not_the_keys_that_seek() {
 }
 
 #[test]
-fn what_has_room_is_not_cut() {
+fn text_with_enough_room_is_not_cut() {
     let mut state = live();
     state.fold.timeline.gc.heap_bytes = Some(1_026_048);
     let now = state.now;
     frame(&mut state, now);
-    state.glance.gc.threshold_bytes = Some(2_097_152);
+    state.overview.gc.threshold_bytes = Some(2_097_152);
     let shown = rows(&mut state, (80, 24), COLOR).join("\n");
     assert!(shown.contains("heap 1.0 / 2.0 MiB "), "{shown}");
 
@@ -276,7 +278,7 @@ fn the_furthest_zoom_leaves_most_of_the_strip_filled() {
 }
 
 #[test]
-fn a_pane_of_events_opens_the_log_of_them() {
+fn an_event_pane_opens_its_filtered_log() {
     use crate::app::layout::Pane;
     let mut state = live();
     for (pane, title, kinds) in [

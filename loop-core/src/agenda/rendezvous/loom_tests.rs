@@ -33,30 +33,30 @@ fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> boo
 /// A worker between tasklets, until the meeting that it knows of is over.
 fn worker(place: Arc<Rendezvous<u32>>, worker: u16, inside: Arc<AtomicUsize>) -> thread::JoinHandle<bool> {
     thread::spawn(move || {
-        let mut did = false;
+        let mut collected = false;
         while place.is_asked() {
-            did |= safe_point(&place, worker, &inside);
+            collected |= safe_point(&place, worker, &inside);
             thread::yield_now();
         }
-        did
+        collected
     })
 }
 
 #[test]
-fn loom_exactly_one_collects_and_all_go_on() {
+fn loom_exactly_one_worker_collects_and_all_resume() {
     check(|| {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let round = place.ask(7).unwrap();
         let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
         place.wait(round, None);
-        let did = workers.into_iter().map(|worker| worker.join().unwrap());
-        assert_eq!(did.filter(|did| *did).count(), 1);
+        let collected = workers.into_iter().map(|worker| worker.join().unwrap());
+        assert_eq!(collected.filter(|collected| *collected).count(), 1);
         assert_eq!(inside.load(Ordering::SeqCst), 1);
     });
 }
 
 #[test]
-fn loom_given_up_or_collected_never_both() {
+fn loom_abandoned_or_collected_never_both() {
     check(|| {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let round = place.ask(7).unwrap();
@@ -72,7 +72,7 @@ fn loom_given_up_or_collected_never_both() {
 }
 
 #[test]
-fn loom_a_late_worker_joins_no_later_meeting_half_way() {
+fn loom_a_late_worker_does_not_join_a_later_rendezvous_midway() {
     check(|| {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let first = place.ask(1).unwrap();
@@ -97,7 +97,7 @@ fn loom_a_late_worker_joins_no_later_meeting_half_way() {
 }
 
 #[test]
-fn loom_the_end_leaves_nobody_waiting() {
+fn loom_the_end_leaves_no_worker_waiting() {
     check(|| {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let asker = {

@@ -11,7 +11,7 @@ fn waits<J>(joined: &Joined<J>) -> bool {
 }
 
 #[test]
-fn the_last_to_come_gets_the_job_and_ends_the_meeting() {
+fn the_last_to_arrive_gets_the_job_and_ends_the_rendezvous() {
     let place = Rendezvous::new(3);
     assert!(matches!(place.join(0), Joined::Nothing), "nobody asked");
     let round = place.ask("job").unwrap();
@@ -27,7 +27,7 @@ fn the_last_to_come_gets_the_job_and_ends_the_meeting() {
 }
 
 #[test]
-fn who_is_late_is_named_and_belongs_to_the_next_meeting_from_its_beginning() {
+fn a_late_worker_is_named_and_joins_the_next_rendezvous() {
     let place = Rendezvous::new(3);
     let first = place.ask(1).unwrap();
     assert!(waits(&place.join(0)));

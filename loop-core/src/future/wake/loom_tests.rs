@@ -8,18 +8,18 @@ use loom::thread;
 use super::*;
 use crate::poller::Waker as PollerWaker;
 use crate::sync::model_bounded;
-use crate::wake_up::loom_tests::Bell;
+use crate::wake_up::loom_tests::WakeFlag;
 
 const FUTURE: FutureKey = FutureKey { index: 0, generation: 0 };
 
-fn list() -> (Arc<Bell>, Arc<WakeList>) {
-    let bell = Bell::new();
-    let wake_up = Arc::new(WakeUp::new(PollerWaker::new(bell.clone())));
-    (bell, Arc::new(WakeList::new(wake_up, Box::new(|| Ticks(0)))))
+fn list() -> (Arc<WakeFlag>, Arc<WakeList>) {
+    let wake_flag = WakeFlag::new();
+    let wake_up = Arc::new(WakeUp::new(PollerWaker::new(wake_flag.clone())));
+    (wake_flag, Arc::new(WakeList::new(wake_up, Box::new(|| Ticks(0)))))
 }
 
 /// Waits until the future is on the list, as a loop does.
-fn wait_until_woken(bell: &Bell, list: &WakeList) -> usize {
+fn wait_until_woken(wake_flag: &WakeFlag, list: &WakeList) -> usize {
     loop {
         let woken = list.take();
         if !woken.is_empty() {
@@ -27,7 +27,7 @@ fn wait_until_woken(bell: &Bell, list: &WakeList) -> usize {
         }
         list.wake_up.announce();
         if !list.has_some() {
-            bell.wait();
+            wake_flag.wait();
         }
         list.wake_up.withdraw();
     }
@@ -36,20 +36,20 @@ fn wait_until_woken(bell: &Bell, list: &WakeList) -> usize {
 #[test]
 fn loom_a_wake_up_ends_a_wait_that_is_about_to_begin() {
     model_bounded(3, || {
-        let (bell, list) = list();
+        let (wake_flag, list) = list();
         let waker = FutureWaker::queued(FUTURE, Arc::clone(&list));
         waker.begin_poll();
         let other = Waker::from(waker);
         let thread = thread::spawn(move || other.wake());
-        assert_eq!(wait_until_woken(&bell, &list), 1);
+        assert_eq!(wait_until_woken(&wake_flag, &list), 1);
         thread.join().unwrap();
     });
 }
 
 #[test]
-fn loom_two_wake_ups_are_one_poll_or_two_and_the_last_one_sees_both() {
+fn loom_two_wakeups_cause_one_or_two_polls_and_the_last_sees_both() {
     model_bounded(3, || {
-        let (bell, list) = list();
+        let (wake_flag, list) = list();
         let waker = FutureWaker::queued(FUTURE, Arc::clone(&list));
         waker.begin_poll();
         let done = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
@@ -65,7 +65,7 @@ fn loom_two_wake_ups_are_one_poll_or_two_and_the_last_one_sees_both() {
             .collect();
         let mut polls = 0;
         loop {
-            polls += wait_until_woken(&bell, &list);
+            polls += wait_until_woken(&wake_flag, &list);
             waker.begin_poll();
             if done.load(Ordering::Relaxed) == 2 {
                 break;

@@ -68,7 +68,7 @@ fn interest_decides_what_is_reported() {
 }
 
 #[test]
-fn a_hang_up_comes_unasked_and_not_at_all_without_interest() {
+fn a_hang_up_is_reported_unrequested_but_never_without_interest() {
     let mut poller = OsPoller::new().unwrap();
     let (ours, theirs) = pair();
     poller.add(ours, Interest::WRITABLE, 4).unwrap();
@@ -212,7 +212,7 @@ fn wait_between(poller: &mut OsPoller, timeout: Option<Duration>) -> (Vec<usize>
 }
 
 #[test]
-fn a_wait_tells_its_two_ends_and_lasts_as_long_as_it_was_asked_for() {
+fn a_wait_reports_both_ends_and_lasts_as_long_as_requested() {
     let mut poller = OsPoller::new().unwrap();
     for timeout in [Duration::from_millis(3), Duration::from_micros(700), Duration::from_nanos(1)] {
         let asked = monotonic_now();

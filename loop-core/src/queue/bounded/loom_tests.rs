@@ -68,7 +68,7 @@ fn loom_a_close_is_final_and_every_item_is_taken_or_refused() {
 }
 
 #[test]
-fn loom_two_takers_share_what_is_in() {
+fn loom_two_takers_share_the_items() {
     loom::model(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         let ring = Arc::new(Bounded::new(2));

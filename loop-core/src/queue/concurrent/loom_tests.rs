@@ -104,7 +104,7 @@ fn loom_a_push_is_taken_or_handed_back_never_both() {
 }
 
 #[test]
-fn loom_items_that_nobody_took_are_dropped_once() {
+fn loom_items_never_taken_are_dropped_once() {
     loom::model(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         let queue = Arc::new(ConcurrentQueue::with_slots(1, 1));

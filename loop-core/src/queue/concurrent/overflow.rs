@@ -59,9 +59,9 @@ unsafe impl<T: Send> Sync for Overflow<T> {}
 
 /// The newest link at the time the taker looked.
 #[derive(Debug)]
-pub(super) struct Seen<T>(*mut Link<T>);
+pub(super) struct NewestLink<T>(*mut Link<T>);
 
-impl<T> Seen<T> {
+impl<T> NewestLink<T> {
     /// Whether there is nothing to take.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_null() || self.0 == closed()
@@ -87,7 +87,7 @@ impl<T> Overflow<T> {
     /// Whether it is empty. This load and all pushes are in one total order.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        Seen(self.newest.load(Ordering::SeqCst)).is_empty()
+        NewestLink(self.newest.load(Ordering::SeqCst)).is_empty()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -153,12 +153,12 @@ impl<T> Overflow<T> {
 
     /// The links there are to take.
     #[inline]
-    pub(super) fn look(&self) -> Seen<T> {
-        Seen(look_ptr(&self.newest, Ordering::Acquire))
+    pub(super) fn look(&self) -> NewestLink<T> {
+        NewestLink(look_ptr(&self.newest, Ordering::Acquire))
     }
 
     /// Takes all links, if the newest is still the one that was seen.
-    pub(super) fn take(&self, seen: &Seen<T>) -> Option<Chain<T>> {
+    pub(super) fn take(&self, seen: &NewestLink<T>) -> Option<Chain<T>> {
         let newest = seen.0;
         // Release, for threads that then find the stack empty: see the order in `super`.
         self.newest
@@ -172,7 +172,7 @@ impl<T> Overflow<T> {
     pub(super) fn close(&self) -> Chain<T> {
         let found = self.newest.swap(closed(), Ordering::SeqCst);
         // SAFETY: as in `take`.
-        if Seen(found).is_empty() { Chain::empty() } else { unsafe { Chain::from_newest(found) } }
+        if NewestLink(found).is_empty() { Chain::empty() } else { unsafe { Chain::from_newest(found) } }
     }
 }
 

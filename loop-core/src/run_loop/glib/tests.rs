@@ -6,7 +6,7 @@ use crate::poller::os::OsPoller;
 use crate::poller::{Interest, Poller};
 
 #[test]
-fn a_context_of_ours_tells_of_what_its_own_thread_attaches() {
+fn our_context_reports_sources_attached_by_its_own_thread() {
     let mut glib = GlibLoop::new();
     if glib.start().is_err() && std::env::var_os("LOOPSCOPE_NO_GLIB").is_some_and(|set| set == "1") {
         eprintln!("LOOPSCOPE_NO_GLIB=1: a test of GLib's main context is left out");

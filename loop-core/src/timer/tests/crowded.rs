@@ -75,7 +75,7 @@ fn a_timer_that_is_armed_again_and_again_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_crowded_slot_is_spread_when_its_time_comes() {
+fn a_crowded_slot_is_spread_when_it_becomes_due() {
     let mut timers = TimerQueue::new();
     for n in 0..1_000 {
         timers.arm(at((1 << 40) + (n << 20)), None, 0);

@@ -75,9 +75,9 @@ impl Model {
             Act::Hold => self.holds += 1,
             Act::Release => self.holds -= 1,
             Act::ReleaseLater => self.releases_later += 1,
-            Act::World(happening) if self.brought_about < HAPPENINGS_MAX => {
-                self.brought_about += 1;
-                self.plan(self.now, World::Happens(happening.clone()));
+            Act::World(external_event) if self.caused_count < HAPPENINGS_MAX => {
+                self.caused_count += 1;
+                self.plan(self.now, World::Happens(external_event.clone()));
             }
             Act::World(_) => {}
             Act::Works(took) => self.now += took,

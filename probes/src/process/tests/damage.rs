@@ -33,7 +33,7 @@ pub(super) fn gaps(events: &[Stamped]) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn a_hole_in_the_middle_is_lost_and_told_at_the_record_after_it() {
+fn a_hole_in_the_middle_is_lost_and_reported_at_the_next_record() {
     let (whole, reader) = with_holes(0..0);
     let before = reader.before_attach();
     assert_eq!((gaps(&whole), reader.lost_records()), (vec![], 0));
@@ -48,7 +48,7 @@ fn a_hole_in_the_middle_is_lost_and_told_at_the_record_after_it() {
 }
 
 #[test]
-fn newest_records_that_are_missing_are_told_at_the_end() {
+fn missing_newest_records_are_reported_at_the_end() {
     let newest = whole_newest();
     let (events, reader) = with_holes(newest - 9..=newest);
     // Now running says that the last one was written, too.
@@ -149,8 +149,8 @@ fn a_table_of_rings_that_was_zeroed_is_missing_its_rings() {
         let (events, reader) = of_first_lap(100, 80, |bytes| {
             bytes[crate::shared::layout::PAGE_BYTES..][..bytes_gone].fill(0);
         });
-        let told = (reader.lost_records(), reader.uncounted_gaps(), reader.unreadable_sources());
-        assert_eq!((gaps(&events), told), (vec![(1, 0)], (1, 1, 1)), "{bytes_gone}");
+        let seen = (reader.lost_records(), reader.uncounted_gaps(), reader.unreadable_sources());
+        assert_eq!((gaps(&events), seen), (vec![(1, 0)], (1, 1, 1)), "{bytes_gone}");
     }
     // Its number of changes may have been written to the disk before the table, not after it.
     let (_, reader) = of_first_lap(100, 80, |bytes| bytes[head::TABLE_CHANGES * 8..][..8].fill(0));
@@ -184,7 +184,7 @@ fn whole_newest() -> usize {
 }
 
 #[test]
-fn impossible_events_are_told_from_unknown_ones() {
+fn impossible_and_unknown_events_are_distinguished() {
     // The kind is the byte above the tag and the part.
     let (events, reader) = read(|bytes| {
         let at = bytes.len() - SLOTS * 32;
@@ -283,9 +283,9 @@ fn a_now_running_cell_is_believed_up_to_the_newest_record_and_the_heartbeat() {
         std::fs::write(&path, &bytes).unwrap();
         let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap().with_heartbeat();
         let events = flush(&mut reader);
-        let told = events.iter().filter(|stamped| matches!(stamped.event, Event::Running { .. })).count();
+        let seen = events.iter().filter(|stamped| matches!(stamped.event, Event::Running { .. })).count();
         assert_eq!(
-            (told, reader.running().unwrap().len(), reader.malformed_events()),
+            (seen, reader.running().unwrap().len(), reader.malformed_events()),
             (usize::from(is_believed), usize::from(is_believed), u64::from(!is_believed)),
             "{since}"
         );
@@ -474,8 +474,8 @@ fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
 
 #[test]
 fn a_process_that_ran_while_the_machine_slept_has_certain_times() {
-    let Some(told) = asleep(true) else { return };
-    assert_eq!(told, (0, true));
+    let Some(seen) = asleep(true) else { return };
+    assert_eq!(seen, (0, true));
     let (error_ns, _) = asleep(false).unwrap();
     assert!(error_ns > 1_000_000_000, "nothing explains it: {error_ns}");
 }

@@ -74,9 +74,9 @@ fn every_error_says_what_and_where() {
     // The layout before time namespaces were recorded.
     bytes[12] = 1;
     bytes[36 * 8..37 * 8].fill(0);
-    let told = opened(&bytes);
-    assert!(matches!(told, OpenError::OtherLayout { found: 1, .. }));
-    assert!(told.to_string().contains("layout 1 of an older loopscope"), "{told}");
+    let error = opened(&bytes);
+    assert!(matches!(error, OpenError::OtherLayout { found: 1, .. }));
+    assert!(error.to_string().contains("layout 1 of an older loopscope"), "{error}");
     bytes[12] = 2;
     bytes.truncate(5_000);
     assert!(matches!(opened(&bytes), OpenError::Damaged { .. }));

@@ -117,8 +117,8 @@ fn noise_at_the_beginning_of_a_ring_in_its_first_lap_hides_nothing_behind_it() {
     let (events, reader) = changed(200, |slots| slots[..4096].fill_with(&mut next));
     assert_eq!((times(&events).len(), reader.lost_records(), reader.before_attach()), (72, 128, 0));
     let (events, reader) = changed(500, |slots| slots.fill_with(&mut next));
-    let told = (reader.lost_records() > 0, reader.rings_without_end());
-    assert_eq!((times(&events).len(), told), (0, (true, 1)), "all of it is noise");
+    let reported = (reader.lost_records() > 0, reader.rings_without_end());
+    assert_eq!((times(&events).len(), reported), (0, (true, 1)), "all of it is noise");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::ids::{Tag, TaskId};
 
 /// An event whose every field follows from its number, so that a torn one is detectable.
-fn woven(number: u64) -> Event<Ticks> {
+fn from_number(number: u64) -> Event<Ticks> {
     let at = Ticks(number);
     Event::TaskRan {
         task: TaskId(number & 0xffff_ffff),
@@ -19,7 +19,7 @@ fn woven(number: u64) -> Event<Ticks> {
 
 /// Occasionally an event of several records.
 fn numbered(number: u64) -> Event<Ticks> {
-    if number.is_multiple_of(97) { event(number, 40) } else { woven(number) }
+    if number.is_multiple_of(97) { event(number, 40) } else { from_number(number) }
 }
 
 fn read_until<V: View<Error: std::fmt::Debug>>(view: &V, done: &AtomicBool) -> Reader {
@@ -36,7 +36,8 @@ fn read_until<V: View<Error: std::fmt::Debug>>(view: &V, done: &AtomicBool) -> R
                 assert_eq!(found, numbered(at.0));
             }
         };
-        let more = reader.poll(view, &mut scratch, Reach { limit: 10_000, ..Reach::ALL }, check).unwrap();
+        let more =
+            reader.poll(view, &mut scratch, PollLimits { limit: 10_000, ..PollLimits::ALL }, check).unwrap();
         if was_done && !more {
             return reader;
         }

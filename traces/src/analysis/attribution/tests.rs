@@ -40,9 +40,9 @@ fn each_nanosecond_goes_to_the_innermost() {
         poll(180, 280),
         span(290, 291, SpanKind::Span { label: LabelId(5) }),
     ];
-    let ledger = ledger(Timestamp(100), Timestamp(300), &spans, 9);
+    let breakdown = breakdown(Timestamp(100), Timestamp(300), &spans, 9);
     assert_eq!(
-        ledger.shares,
+        breakdown.shares,
         [
             line(What::Gc, 30),
             line(A, 20),
@@ -51,13 +51,13 @@ fn each_nanosecond_goes_to_the_innermost() {
             line(What::Unattributed, 34),
         ]
     );
-    assert_eq!(ledger.total_ns, 100);
+    assert_eq!(breakdown.total_ns, 100);
 }
 
 #[test]
 fn a_poll_within_a_task_is_the_tasks_time() {
     let spans = [poll(20, 70), task(1, 10, 90), poll(92, 96)];
-    let busy = ledger(Timestamp(0), Timestamp(100), &spans, 9);
+    let busy = breakdown(Timestamp(0), Timestamp(100), &spans, 9);
     assert_eq!(busy.shares, [line(A, 80), line(What::Unattributed, 16)]);
     let timer = waiting(Waiter::Timer, Timestamp(15), Timestamp(100), &spans, 9);
     assert_eq!(timer.shares, [line(A, 75), line(What::Overslept, 4), line(What::Unattributed, 6)]);
@@ -86,7 +86,7 @@ fn up_to_its_own_deadline_a_poll_slept_as_long_as_the_loop_asked() {
 }
 
 #[test]
-fn what_comes_during_a_poll_that_it_wakes_waits_for_the_wakeup() {
+fn an_arrival_during_a_poll_waits_for_the_wakeup_it_causes() {
     for timeout_ns in [None, Some(1000)] {
         let spans = [poll_for(20, 53, timeout_ns)];
         let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(53), &spans, 9).shares;
@@ -101,26 +101,26 @@ fn what_comes_during_a_poll_that_it_wakes_waits_for_the_wakeup() {
 #[test]
 fn small_parts_share_a_line_and_the_sum_stays() {
     let spans: Vec<_> = (0..50).map(|n| task(n, n * 10, n * 10 + 1 + n % 9)).collect();
-    let ledger = ledger(Timestamp(0), Timestamp(600), &spans, 5);
-    assert_eq!(ledger.shares.len(), 6);
-    assert!(matches!(ledger.shares[4].what, What::Others { parts: 46 }));
-    assert_eq!(ledger.shares.iter().map(|share| share.ns).sum::<u64>(), 600);
+    let breakdown = breakdown(Timestamp(0), Timestamp(600), &spans, 5);
+    assert_eq!(breakdown.shares.len(), 6);
+    assert!(matches!(breakdown.shares[4].what, What::Others { parts: 46 }));
+    assert_eq!(breakdown.shares.iter().map(|share| share.ns).sum::<u64>(), 600);
 }
 
 #[test]
 fn a_stretch_that_cuts_through_a_task_takes_its_part() {
-    let ledger = ledger(Timestamp(50), Timestamp(80), &[task(1, 10, 70)], 5);
-    assert_eq!(ledger.shares, [line(A, 20), line(What::Unattributed, 10)]);
+    let breakdown = breakdown(Timestamp(50), Timestamp(80), &[task(1, 10, 70)], 5);
+    assert_eq!(breakdown.shares, [line(A, 20), line(What::Unattributed, 10)]);
 }
 
 #[test]
-fn one_who_waits_waits_for_the_poll_too() {
+fn a_waiter_also_waits_for_the_poll() {
     let look = SpanKind::Poll { reason: PollReason::NonBlock, ready: 0, timeout_ns: Some(0) };
     let spans = [poll(20, 70), task(1, 75, 90), span(92, 95, look)];
-    let ledger = waiting(Waiter::Signal, Timestamp(60), Timestamp(100), &spans, 9);
+    let breakdown = waiting(Waiter::Signal, Timestamp(60), Timestamp(100), &spans, 9);
     let lines = [line(A, 15), line(What::LateWakeup, 10), line(What::Poll, 3), line(What::Unattributed, 12)];
-    assert_eq!(ledger.shares, lines);
-    assert_eq!(ledger.total_ns, 40);
+    assert_eq!(breakdown.shares, lines);
+    assert_eq!(breakdown.total_ns, 40);
 }
 
 fn microtasks(trigger: u64, start: u64, end: u64) -> TickSpan {
@@ -130,33 +130,33 @@ fn microtasks(trigger: u64, start: u64, end: u64) -> TickSpan {
 #[test]
 fn microtasks_are_of_the_task_that_made_most_of_them() {
     let spans = [task(1, 0, 10), microtasks(1, 10, 40), task(2, 40, 50), microtasks(2, 50, 55)];
-    let shares = ledger(Timestamp(0), Timestamp(55), &spans, 9).shares;
+    let shares = breakdown(Timestamp(0), Timestamp(55), &spans, 9).shares;
     assert_eq!(shares[0], line(What::Microtasks { after: Some((TaskId(1), Tag(1))) }, 30));
     assert!(shares.contains(&line(What::Microtasks { after: None }, 5)));
     // With three equal tasks, none is to blame.
     let spans: Vec<_> =
         (0..3).flat_map(|n| [task(n, n * 20, n * 20 + 5), microtasks(n, n * 20 + 5, n * 20 + 20)]).collect();
-    let shares = ledger(Timestamp(0), Timestamp(60), &spans, 9).shares;
+    let shares = breakdown(Timestamp(0), Timestamp(60), &spans, 9).shares;
     assert_eq!(shares[0], line(What::Microtasks { after: None }, 45));
 }
 
 #[test]
-fn a_slow_task_is_told_by_its_own_parts() {
+fn a_slow_task_is_broken_down_into_its_own_parts() {
     let label = |id, start, end| span(start, end, SpanKind::Span { label: LabelId(id) });
     let spans = [label(1, 10, 30), label(2, 5, 60), gc(70, 80), task(1, 0, 100), microtasks(1, 100, 130)];
     let mut nodes = Nodes::default();
     nodes.add(&spans, false);
-    let ledger = ran(TaskId(1), Tag(1), Timestamp(0), Timestamp(100), nodes, 9);
+    let breakdown = ran(TaskId(1), Tag(1), Timestamp(0), Timestamp(100), nodes, 9);
     let of = |label| What::Span { label: LabelId(label) };
     let lines = [line(of(2), 35), line(of(1), 20), line(What::Gc, 10), line(What::Unattributed, 35)];
-    assert_eq!((ledger.shares.as_slice(), ledger.total_ns), (&lines[..], 100));
+    assert_eq!((breakdown.shares.as_slice(), breakdown.total_ns), (&lines[..], 100));
 }
 
 /// Attributes each poll within callbacks to the innermost one.
-fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
+fn add_own_polls(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
     use std::cmp::Reverse;
     let order = |place: usize| (nodes[place].start, Reverse(nodes[place].end), Reverse(place));
-    let told = |place: usize| {
+    let with_own_poll = |place: usize| {
         let node = nodes[place];
         let around = (0..nodes.len()).filter(|outer| {
             let is_run = nodes[*outer].layer == sweep::Layer::Ran && sweep::is_run(&nodes[*outer].what);
@@ -169,7 +169,7 @@ fn own_polls_told(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
             _ => node,
         }
     };
-    (0..nodes.len()).map(told).collect()
+    (0..nodes.len()).map(with_own_poll).collect()
 }
 
 /// The owner of a nanosecond by the literal rule: missing before polled before ran; of those the one that began last,
@@ -217,17 +217,17 @@ proptest! {
             }
         }
         nodes.list.retain(|node| node.start < node.end);
-        let all = own_polls_told(&nodes.list);
+        let all = add_own_polls(&nodes.list);
         let mut expected: std::collections::BTreeMap<What, u64> = std::collections::BTreeMap::new();
         for at in start..start + len {
             *expected.entry(owner(&all, at)).or_default() += 1;
         }
-        let ledger = waited(Waiter::Timer, Timestamp(start), Timestamp(start + len), nodes, 99);
-        for share in &ledger.shares {
+        let breakdown = waited(Waiter::Timer, Timestamp(start), Timestamp(start + len), nodes, 99);
+        for share in &breakdown.shares {
             prop_assert_eq!(share.ns, expected.remove(&share.what).unwrap_or(0), "{:?}", share.what);
         }
         prop_assert!(expected.is_empty(), "{:?}", expected);
-        prop_assert_eq!(ledger.total_ns, len);
+        prop_assert_eq!(breakdown.total_ns, len);
     }
 
     #[test]
@@ -244,16 +244,16 @@ proptest! {
                 _ => task(n as u64, from, to),
             }
         }).collect();
-        let ledger = ledger(Timestamp(start), Timestamp(start + len), &spans, lines);
+        let breakdown = breakdown(Timestamp(start), Timestamp(start + len), &spans, lines);
         let mut nodes = Nodes::default();
         nodes.add(&spans, false);
-        let nodes = own_polls_told(&nodes.list);
+        let nodes = add_own_polls(&nodes.list);
         let polled = (start..start + len).filter(|ns| {
             nodes.iter().any(|node| node.layer == sweep::Layer::Polled
                 && node.start.0 <= *ns && *ns < node.end.0)
         }).count() as u64;
-        prop_assert_eq!(ledger.total_ns, len - polled);
-        prop_assert_eq!(ledger.shares.iter().map(|share| share.ns).sum::<u64>(), ledger.total_ns);
-        prop_assert_eq!(ledger.shares.last().map(|share| share.what), Some(What::Unattributed));
+        prop_assert_eq!(breakdown.total_ns, len - polled);
+        prop_assert_eq!(breakdown.shares.iter().map(|share| share.ns).sum::<u64>(), breakdown.total_ns);
+        prop_assert_eq!(breakdown.shares.last().map(|share| share.what), Some(What::Unattributed));
     }
 }

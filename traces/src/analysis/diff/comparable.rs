@@ -189,7 +189,7 @@ fn load(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     let tasks = |run: &Run| run.summary.tasks.count as f64 * 1e9 / (run.summary.span_ns as f64).max(1.0);
     let mut found = Vec::new();
     if let (Some(one), Some(other)) = (of(base, span), of(candidate, span))
-        && is_apart(one, other)
+        && is_distinct(one, other)
     {
         found.push(Incomparable {
             why: format!(
@@ -206,7 +206,7 @@ fn load(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
         load.is_some_and(|load| load == "max")
     };
     if let (Some(one), Some(other)) = (of(base, tasks), of(candidate, tasks))
-        && is_apart(one, other)
+        && is_distinct(one, other)
         && !base.iter().chain(candidate).all(saturated)
     {
         found.push(Incomparable {
@@ -217,7 +217,7 @@ fn load(base: &[Run], candidate: &[Run]) -> Vec<Incomparable> {
     found
 }
 
-fn is_apart(one: f64, other: f64) -> bool {
+fn is_distinct(one: f64, other: f64) -> bool {
     let (less, more) = (one.min(other), one.max(other));
     more > 0.0 && more > less * LOAD_RATIO_MAX
 }

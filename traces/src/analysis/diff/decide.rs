@@ -9,11 +9,11 @@ use loop_probes::text::printable;
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::any::{EVERY_TAG, Many, One};
+use super::any_tag::{EVERY_TAG, Many, One};
 use super::effect::{Effect, Sides};
-use super::leeway::{LeftOpen, Loss, interval};
 use super::pressure::Pressure;
 use super::speed::Speed;
+use super::uncertainty::{Loss, Uncertainty, interval};
 use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
@@ -145,7 +145,7 @@ pub(super) struct Measured {
     runs: (usize, usize),
     found: Found,
     pub(super) p: f64,
-    left_open: LeftOpen,
+    left_open: Uncertainty,
 }
 
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ impl Measured {
             Found::One(effect) => effect.as_ref().map(|effect| effect.p),
             Found::Many(many) => many.ones.first().map(|one| one.p),
         };
-        let left_open = LeftOpen::of(metric, base.iter().chain(candidate));
+        let left_open = Uncertainty::of(metric, base.iter().chain(candidate));
         Self { metric: metric.clone(), runs, found, p: p.unwrap_or(1.0), left_open }
     }
 

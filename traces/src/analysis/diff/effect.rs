@@ -7,8 +7,8 @@
 use serde::Serialize;
 
 use super::Run;
-use super::leeway;
 use super::speed::Speed;
+use super::uncertainty;
 use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::statistics::bootstrap::{self, Interval};
 use crate::analysis::statistics::{Welch, cliffs_delta, median, rank_test, scatter, shift};
@@ -57,10 +57,10 @@ impl Sides {
             ends: None,
         };
         let whole = sides.base.len() + sides.candidate.len() == base.len() + candidate.len();
-        let logs = metric.is_run_of_tag().then(|| speed.but(metric.whose())).flatten();
+        let logs = metric.is_run_of_tag().then(|| speed.but(metric.subject())).flatten();
         let values = [sides.base.as_slice(), &sides.candidate].concat();
         let logs = logs.filter(|_| whole && is_ratio).map(|logs| logs.followed_by(&values));
-        let ends = leeway::ends(&sides, metric, base, candidate, logs.as_ref());
+        let ends = uncertainty::ends(&sides, metric, base, candidate, logs.as_ref());
         match logs {
             Some(logs) => Self { ends, ..sides.less(&logs.seen) },
             None => Self { ends, ..sides },

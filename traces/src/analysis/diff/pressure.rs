@@ -52,7 +52,7 @@ pub struct Pressure {
     /// Of the candidate.
     pub candidate: Shares,
     /// Whether they differ by more than the bounds, and by more than runs of one side do.
-    pub is_apart: bool,
+    pub is_distinct: bool,
     /// Which of `waited`, `delayed` and `stolen` differ by more than runs of one side do.
     #[serde(skip)]
     certain: [bool; 3],
@@ -92,8 +92,8 @@ impl Pressure {
             [|one| one.waited_ns, |one| one.delayed_ns, |one| one.stolen_ns];
         let certain = kinds.map(|of| rank_test(&values(base, of), &values(candidate, of)) <= level);
         let (base, candidate) = (Shares::of(base), Shares::of(candidate));
-        let pressure = Self { base, candidate, is_apart: false, certain };
-        Self { is_apart: pressure.apart().next().is_some(), ..pressure }
+        let pressure = Self { base, candidate, is_distinct: false, certain };
+        Self { is_distinct: pressure.apart().next().is_some(), ..pressure }
     }
 
     /// What differs by more than the bound: by how much the candidate has more, and a description of both.
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_hogs_could_cause_is_undecided() {
+    fn a_change_that_rare_outliers_could_cause_is_undecided() {
         let (quiet, pressed) = (side(1.0, Some(0.02)), side(1.4, Some(0.95)));
         for (seen, base, candidate) in
             [(Verdict::Worse, &quiet, &pressed), (Verdict::Better, &pressed, &quiet)]
@@ -229,7 +229,7 @@ mod tests {
             assert_eq!(all, [(Verdict::Undecided, Some(seen)); 3]);
         }
         let compared = compare(&quiet, &pressed, &Options::default());
-        assert!(compared.pressure.is_apart);
+        assert!(compared.pressure.is_distinct);
         assert!(compared.notes.iter().any(|note| note.contains("95.0% in the candidate")), "{compared:?}");
         let gate = |metric: &str| Gate::new(metric.parse().unwrap(), Limit::WorseBy(0.1)).unwrap();
         let (ticks, tag) = (gate("ticks.run.p50"), gate("task.tag 1.run.p50"));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_could_not_cause_stands() {
+    fn a_change_too_large_for_rare_outliers_stands() {
         let of = |base: (f64, Option<f64>), candidate: (f64, Option<f64>)| {
             verdicts(&side(base.0, base.1), &side(candidate.0, candidate.1))[0]
         };
@@ -280,7 +280,7 @@ mod tests {
         }
         let compared = compare(&scattered.0, &scattered.1, &Options::default());
         assert_eq!(
-            (compared.primary[0].verdict, compared.pressure.is_apart),
+            (compared.primary[0].verdict, compared.pressure.is_distinct),
             (Verdict::Worse, false),
             "in turn"
         );

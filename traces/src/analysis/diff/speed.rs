@@ -72,7 +72,7 @@ impl Speed {
         let Ok(metric) = "task.*.run.gmean".parse::<Metric>() else { return Self::default() };
         let tags: BTreeSet<String> = runs.iter().flat_map(|run| frequent(run)).map(str::to_owned).collect();
         let each = runs.first().map_or_else(Vec::new, |run| metric.each(&run.summary));
-        let named = each.into_iter().filter_map(|metric| Some((metric.whose()?.to_owned(), metric)));
+        let named = each.into_iter().filter_map(|metric| Some((metric.subject()?.to_owned(), metric)));
         let tags = named.filter(|(name, _)| tags.contains(name));
         Self { tags: tags.filter_map(|(name, metric)| Some((name, logs(&metric, &runs)?))).collect() }
     }
@@ -116,7 +116,7 @@ pub(super) fn is_frequent<'a>(tag: &str, mut runs: impl Iterator<Item = &'a Run>
 
 /// `None` if a run has no value.
 fn logs(metric: &Metric, runs: &[&Run]) -> Option<Logs> {
-    let tag = metric.whose()?;
+    let tag = metric.subject()?;
     if !is_frequent(tag, runs.iter().copied()) {
         return None;
     }

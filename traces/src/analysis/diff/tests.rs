@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::any::EVERY_TAG;
+use super::any_tag::EVERY_TAG;
 use super::comparable::check;
 use super::decide::MoreRuns;
 use super::*;
@@ -115,7 +115,7 @@ fn time_in_stalls_has_a_verdict() {
 }
 
 #[test]
-fn every_tag_that_changed_is_named_what_amounts_to_most_first() {
+fn every_changed_tag_is_named_largest_first() {
     let tags = [50.0, 4_000.0, 9_000.0, 100_000.0, 6_000.0, 5_000.0, 3_000.0];
     let side = |factors: &[(usize, f64)]| -> Vec<Run> {
         let runs = SCATTER.iter().enumerate().map(|(place, by)| {
@@ -164,7 +164,7 @@ fn same_is_within_what_is_declared() {
 }
 
 #[test]
-fn what_is_undecided_says_what_would_tell() {
+fn an_undecided_verdict_says_how_many_runs_would_decide() {
     let wide = [0.1, -0.1, 0.05, 0.0, -0.06];
     let (base, candidate) = (side(5_000.0, 1e7, 8e4, &wide), side(5_000.0, 1.1e7, 8e4, &wide));
     let comparison = compare(&base, &candidate, &Options::default());
@@ -248,7 +248,7 @@ fn set(name: &'static str, value: &'static str) -> impl Fn(&mut Run) {
 }
 
 #[test]
-fn what_misleads_is_refused_with_its_reason() {
+fn misleading_comparisons_are_refused_with_the_reason() {
     assert_eq!(refused(|_| {}), "");
     let metadata = |change: fn(&mut Metadata)| refused(move |run| change(run.metadata.as_mut().unwrap()));
     assert!(metadata(|metadata| metadata.host = "other".to_owned()).contains("the host differs: nowhere in"));
@@ -285,25 +285,25 @@ fn what_misleads_is_refused_with_its_reason() {
 
 #[test]
 fn one_run_counts_once() {
-    let told = |change: fn(&mut [Run], &mut [Run])| {
+    let refusal = |change: fn(&mut [Run], &mut [Run])| {
         let (mut base, mut candidate) = equals();
         change(&mut base, &mut candidate);
         check(&base, &candidate).first().map(ToString::to_string).unwrap_or_default()
     };
     assert_eq!(
-        told(|base, _| base[3].name = base[1].name.clone()),
+        refusal(|base, _| base[3].name = base[1].name.clone()),
         "run 1 is named twice; name each run once",
         "a ring says something else each time that it is read"
     );
-    let copied = told(|base, candidate| candidate[2].summary = base[0].summary.clone());
+    let copied = refusal(|base, candidate| candidate[2].summary = base[0].summary.clone());
     assert_eq!(copied, "run 0 and run 7 are the same run; name each run once");
-    let saved = told(|base, _| {
+    let saved = refusal(|base, _| {
         base[4].summary = base[0].summary.clone();
         base[4].summary.late_timers.clear();
         base[4].metadata = None;
     });
     assert!(saved.starts_with("run 0 and run 4 are the same run"), "saved with less of it: {saved}");
-    let empty = told(|_, candidate| {
+    let empty = refusal(|_, candidate| {
         (candidate[1].summary.ticks.count, candidate[1].summary.tasks.count) = (0, 0);
     });
     assert_eq!(empty, "run 6 holds no whole tick and no task; leave it out");

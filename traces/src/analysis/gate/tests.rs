@@ -137,7 +137,7 @@ fn losses_leave_open_what_they_could_overturn() {
 }
 
 #[test]
-fn worse_by_fails_only_on_what_is_sure() {
+fn worse_by_fails_only_on_certain_regressions() {
     let base = runs(&BASE);
     let judged = |lag: &[f64]| gate("timer_lag.p99", Limit::WorseBy(0.1)).judge_against(&base, &runs(lag));
     let worse = judged(&BASE.map(|lag| lag * 1.3));
@@ -301,7 +301,7 @@ fn a_metric_that_is_neither_better_nor_worse_is_higher_or_lower() {
 }
 
 #[test]
-fn what_a_gap_leaves_no_room_for_is_told() {
+fn a_condition_that_no_gap_can_change_is_decided() {
     use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
     use crate::histogram::Histogram;
 
@@ -449,7 +449,7 @@ fn a_gate_that_names_no_loop_holds_for_each() {
 }
 
 #[test]
-fn what_holds_as_far_as_a_recording_goes_is_undecided_where_it_was_cut() {
+fn a_condition_that_holds_in_a_cut_recording_is_undecided() {
     let mut run = runs(&[1e6]).remove(0);
     run.summary.source.state = StateSummary::Unclosed;
     let judged = |metric: &str, limit| gate(metric, limit).judge(&run).unwrap();
@@ -464,7 +464,7 @@ fn what_holds_as_far_as_a_recording_goes_is_undecided_where_it_was_cut() {
 }
 
 #[test]
-fn what_follows_a_cut_can_lower_rates_percentiles_and_means_but_no_count_sum_or_maximum() {
+fn events_after_a_cut_can_lower_rates_and_means_but_not_counts_or_maxima() {
     let mut run = runs(&[1e6]).remove(0);
     run.summary.source.state = StateSummary::Unclosed;
     let mut seen = 0;

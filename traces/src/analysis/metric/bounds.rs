@@ -5,7 +5,7 @@
 //! an unknown number of records is missing, or events were skipped, nothing is bounded from above.
 
 use super::catalogue::{FIGURES, NAMED};
-use super::{Kind, Metric, Statistic, Unit, Whose};
+use super::{Kind, Metric, MetricSubject, Statistic, Unit};
 use crate::analysis::loss::{self, SpreadBounds};
 use crate::histogram::Percentiles;
 use crate::summary::{DepthSummary, Summary};
@@ -114,7 +114,7 @@ impl Metric {
             return Some(self.bounds_of_unfinished(summary, &name).unwrap_or(Bounds::exactly(value)));
         }
         Some(match (&self.kind, self.statistic()) {
-            (Kind::Of(_, Whose::Any, _), _) => self.bounds_of_any(summary),
+            (Kind::Of(_, MetricSubject::Any, _), _) => self.bounds_of_any(summary),
             (_, Some(statistic)) => of_spread(&self.spread(summary)?, statistic, lost),
             _ => match self.unit() {
                 Unit::Count if name == "stalls" && summary.ticks.stalls_bounds.is_some() => {
@@ -153,7 +153,7 @@ impl Metric {
     fn bounds_of_unfinished(&self, summary: &Summary, name: &str) -> Option<Bounds> {
         let ticks = &summary.ticks;
         match (&self.kind, self.statistic()) {
-            (Kind::Of(_, Whose::Any, _), _) => {
+            (Kind::Of(_, MetricSubject::Any, _), _) => {
                 let each = self.each(summary);
                 let each = each.iter().filter_map(|one| one.bounds(summary));
                 let bounds: Vec<Bounds> = each.chain(self.bounds_beyond_limit(summary)).collect();
@@ -199,9 +199,9 @@ impl Metric {
 
     /// The bounds of the largest figure of a tag beyond the limit.
     fn bounds_beyond_limit(&self, summary: &Summary) -> Option<Bounds> {
-        let Kind::Of(place, whose @ Whose::Any, statistic) = &self.kind else { return None };
+        let Kind::Of(place, subject @ MetricSubject::Any, statistic) = &self.kind else { return None };
         let named = &NAMED[*place];
-        let beyond = named.beyond_limit(summary, whose)?;
+        let beyond = named.beyond_limit(summary, subject)?;
         let low = named.of_beyond_limit(beyond, *statistic)?;
         let Some(statistic) = *statistic else {
             return Some(Bounds { low, high: Some(beyond.count as f64) });
@@ -219,10 +219,10 @@ impl Metric {
     /// Number of tags beyond the limit, if it could be a figure of one of them.
     #[must_use]
     pub fn tags_beyond_limit(&self, summary: &Summary) -> u64 {
-        let (Some(summary), Kind::Of(place, whose, _)) = (self.summary_of(summary), &self.kind) else {
+        let (Some(summary), Kind::Of(place, subject, _)) = (self.summary_of(summary), &self.kind) else {
             return 0;
         };
-        NAMED[*place].beyond_limit(&summary, whose).map_or(0, |beyond| beyond.tags)
+        NAMED[*place].beyond_limit(&summary, subject).map_or(0, |beyond| beyond.tags)
     }
 
     /// Firings with an unknown period, if it depends on periods.
@@ -248,10 +248,9 @@ impl Metric {
 
     /// The depth of the queue that it is about, if it is about one.
     fn depth_in<'a>(&self, summary: &'a Summary) -> Option<&'a DepthSummary> {
-        let is_depth =
-            matches!(&self.kind, Kind::Of(place, Whose::One(_), _) if NAMED[*place].before == "queue");
+        let is_depth = matches!(&self.kind, Kind::Of(place, MetricSubject::One(_), _) if NAMED[*place].before == "queue");
         let mut queues = summary.queues.iter().filter(|_| is_depth);
-        queues.find(|queue| Some(queue.queue.as_str()) == self.whose()).map(|queue| &queue.depth)
+        queues.find(|queue| Some(queue.queue.as_str()) == self.subject()).map(|queue| &queue.depth)
     }
 
     /// Whether it is about the depth of a queue, of which not every change has an event.

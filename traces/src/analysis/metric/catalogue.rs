@@ -7,7 +7,7 @@ use crate::summary::{AgendaSummary, DepthSummary, PrioritySummary, Summary, TagS
 
 use super::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
 use super::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
-use super::{Statistic, Whose};
+use super::{MetricSubject, Statistic};
 
 /// How a figure is obtained.
 #[derive(Debug)]
@@ -257,13 +257,13 @@ impl Named {
     }
 
     /// Parses the name between `before` and `after`; `None` if it cannot be one.
-    pub(super) fn read(&self, name: &str) -> Option<Whose> {
+    pub(super) fn read(&self, name: &str) -> Option<MetricSubject> {
         let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
         match quoted {
-            Some(quoted) => Some(Whose::One(quoted.to_owned())),
-            None if name == "*" => Some(Whose::Any),
+            Some(quoted) => Some(MetricSubject::One(quoted.to_owned())),
+            None if name == "*" => Some(MetricSubject::Any),
             None if name.is_empty() || name.starts_with('"') || name.trim() != name => None,
-            None => Some(Whose::One(name.to_owned())),
+            None => Some(MetricSubject::One(name.to_owned())),
         }
     }
 
@@ -279,13 +279,18 @@ impl Named {
         }
     }
 
-    pub(super) fn of(&self, summary: &Summary, whose: &Whose, statistic: Option<Statistic>) -> Option<f64> {
-        match whose {
-            Whose::One(name) => self.of_one(summary, name, statistic),
-            Whose::Any => {
+    pub(super) fn of(
+        &self,
+        summary: &Summary,
+        subject: &MetricSubject,
+        statistic: Option<Statistic>,
+    ) -> Option<f64> {
+        match subject {
+            MetricSubject::One(name) => self.of_one(summary, name, statistic),
+            MetricSubject::Any => {
                 let names = self.names(summary);
                 let each = names.iter().filter_map(|name| self.of_one(summary, name, statistic));
-                let beyond = self.beyond_limit(summary, whose);
+                let beyond = self.beyond_limit(summary, subject);
                 each.chain(beyond.and_then(|beyond| self.of_beyond_limit(beyond, statistic))).reduce(f64::max)
             }
         }
@@ -295,12 +300,12 @@ impl Named {
     pub(super) fn beyond_limit<'a>(
         &self,
         summary: &'a Summary,
-        whose: &Whose,
+        subject: &MetricSubject,
     ) -> Option<&'a TagsBeyondLimit> {
         let beyond = &summary.tasks.tags_beyond_limit;
-        let could_be = match whose {
-            Whose::One(name) => summary.tasks.by_tag.iter().all(|tag| tag.tag != *name),
-            Whose::Any => true,
+        let could_be = match subject {
+            MetricSubject::One(name) => summary.tasks.by_tag.iter().all(|tag| tag.tag != *name),
+            MetricSubject::Any => true,
         };
         (matches!(self.family, Family::Tag(_)) && could_be && beyond.have_tasks()).then_some(beyond)
     }

@@ -22,7 +22,7 @@ fn value(summary: &Summary, name: &str) -> Option<f64> {
 
 #[test]
 fn values_are_those_of_the_summary() {
-    let summary = summary(&Script { agenda_workers: 2, faces: true, ..Script::default() });
+    let summary = summary(&Script { agenda_workers: 2, loop_kinds: true, ..Script::default() });
     assert_eq!(value(&summary, "timer_lag.p99"), summary.timers.lag_ns.p99.map(|ns| ns as f64));
     assert_eq!(value(&summary, "stalls"), Some(summary.ticks.stalls as f64));
     assert_eq!(value(&summary, "utilization"), summary.ticks.utilization);
@@ -51,8 +51,8 @@ fn what_was_never_measured_has_no_value() {
 }
 
 #[test]
-fn everything_there_is_has_a_name_that_is_read_again() {
-    let summary = summary(&Script { agenda_workers: 2, faces: true, ..Script::default() });
+fn every_metric_name_parses_back() {
+    let summary = summary(&Script { agenda_workers: 2, loop_kinds: true, ..Script::default() });
     let all = Metric::all(&summary);
     assert!(all.len() > 100, "{}", all.len());
     for metric in all {
@@ -61,7 +61,7 @@ fn everything_there_is_has_a_name_that_is_read_again() {
 }
 
 #[test]
-fn a_mistake_is_told_the_nearest() {
+fn an_unknown_metric_suggests_the_nearest() {
     let error = "timerlag.p99".parse::<Metric>().unwrap_err();
     assert_eq!(error.nearest[0], "timer_lag.p99");
     let error = "task.ReadFile.runs.p99".parse::<Metric>().unwrap_err();
@@ -100,8 +100,8 @@ fn the_book_has_the_same_list() {
         row(figure.name.to_owned(), figure.is_distribution(), figure.unit, figure.sense, figure.what)
     });
     let named = NAMED.iter().map(|named| {
-        let whose = if named.before == "agenda" { "PRIORITY" } else { "NAME" };
-        let name = format!("{}.{whose}.{}", named.before, named.after);
+        let subject = if named.before == "agenda" { "PRIORITY" } else { "NAME" };
+        let name = format!("{}.{subject}.{}", named.before, named.after);
         row(name, named.is_distribution(), named.unit, named.sense, named.what)
     });
     let ours: Vec<String> = plain.chain(named).collect();
@@ -117,16 +117,16 @@ fn any_is_each_of_them() {
     assert!(any.is_of_any());
     let each = any.each(&summary);
     assert_eq!(each.len(), summary.tasks.by_tag.len());
-    assert!(each.iter().any(|metric| metric.whose() == Some("Echo")));
+    assert!(each.iter().any(|metric| metric.subject() == Some("Echo")));
     let one: Metric = "task.\"*\".run.p50".parse().unwrap();
-    assert_eq!((one.whose(), one.to_string().as_str()), (Some("*"), "task.\"*\".run.p50"));
+    assert_eq!((one.subject(), one.to_string().as_str()), (Some("*"), "task.\"*\".run.p50"));
 }
 
 proptest! {
     #[test]
     fn any_name_survives(name in "\\PC{0,20}|[ .\"*a]{0,6}|run\\.p99|a\\.count") {
         let place = NAMED.iter().position(|named| named.after == "run").unwrap();
-        let metric = Metric { kind: Kind::Of(place, Whose::One(name), Some(Statistic::P99)), of_loop: None };
+        let metric = Metric { kind: Kind::Of(place, MetricSubject::One(name), Some(Statistic::P99)), of_loop: None };
         prop_assert_eq!(metric.to_string().parse::<Metric>(), Ok(metric));
     }
 

@@ -9,7 +9,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::attribution::{Ledger, Share, What};
+use crate::analysis::attribution::{Breakdown, Share, What};
 use crate::timeline::{Allowance, TickSummary, Timeline, TimelineConfig, Waiter};
 
 /// Lines of a breakdown besides those for unknown time.
@@ -42,7 +42,7 @@ impl Blamer {
             late_signal_ns: never,
             late_task_ns: never,
             late_kept: 0,
-            ledger_lines: LINES,
+            breakdown_lines: LINES,
             ..TimelineConfig::of(metadata)
         };
         Self { timeline: Timeline::new(config), allowance: Allowance::new(), late_timer_ns, late_signal_ns }
@@ -54,7 +54,7 @@ impl Blamer {
     }
 
     /// The breakdown of a tick that has just ended as a stall.
-    pub(super) fn stall(&self, id: &TickId) -> Option<&Ledger> {
+    pub(super) fn stall(&self, id: &TickId) -> Option<&Breakdown> {
         let mut stalls = self.timeline.stalls.newest_first();
         let found = stalls.find(|stall| {
             let TickSummary { source, tick, start, .. } = stall.tick;
@@ -64,7 +64,7 @@ impl Blamer {
     }
 
     /// The breakdown of a late timer or signal that has just been recorded, or of a slow task that has just ended.
-    pub(super) fn late(&mut self, stamped: &Stamped) -> Option<Ledger> {
+    pub(super) fn late(&mut self, stamped: &Stamped) -> Option<Breakdown> {
         let (from, to, limit_ns) = match stamped.event {
             Event::SlowTask { start, .. } => (start, stamped.at, None),
             Event::TimerFired { .. } => {
@@ -81,7 +81,7 @@ impl Blamer {
         let (timeline, source) = (&self.timeline, stamped.source);
         if !self.allowance.pay(timeline.breakdown_cost(source, from)) {
             let shares = [(What::NotKept, total_ns), (What::Unattributed, 0)];
-            return Some(Ledger { shares: shares.map(|(what, ns)| Share { what, ns }).into(), total_ns });
+            return Some(Breakdown { shares: shares.map(|(what, ns)| Share { what, ns }).into(), total_ns });
         }
         Some(match stamped.event {
             Event::SlowTask { task, tag, .. } => timeline.run_of(source, task, tag, from, to),
@@ -129,10 +129,10 @@ mod tests {
         assert!(blamer.allowance.pay(Allowance::MAX - COVERED * cost), "those before these took the rest");
         let mut broken_down = 0;
         for number in 0..TIMERS {
-            let ledger = blamer.late(&fired(number)).expect("it is late");
-            let sum: u64 = ledger.shares.iter().map(|share| share.ns).sum();
-            assert_eq!((ledger.total_ns, sum), (stall + number, stall + number));
-            if ledger.of(&What::NotKept) == 0 {
+            let breakdown = blamer.late(&fired(number)).expect("it is late");
+            let sum: u64 = breakdown.shares.iter().map(|share| share.ns).sum();
+            assert_eq!((breakdown.total_ns, sum), (stall + number, stall + number));
+            if breakdown.of(&What::NotKept) == 0 {
                 assert_eq!(broken_down, number, "the first ones");
                 broken_down += 1;
             }

@@ -168,7 +168,7 @@ fn a_worker_that_another_emitter_speaks_for_has_a_row_of_its_own() {
 
 #[test]
 fn agenda_workers_are_threads_that_run_and_stop() {
-    let script = Script { ticks: 200, agenda_workers: 2, faces: true, ..Script::default() };
+    let script = Script { ticks: 200, agenda_workers: 2, loop_kinds: true, ..Script::default() };
     let (json, _) = exported(&script, ExportOptions::default());
     let (_, expected) = script.play();
     check(&json);
@@ -222,8 +222,9 @@ fn lint_and_import_accept_times_as_long_as_the_export_writes_them() {
     {
         let mut out = Vec::new();
         export(|| Ok(lasting(span_ns)), ExportOptions::default(), &mut out).unwrap();
-        let harms = |rule: &Rule| Viewer::ALL.iter().any(|viewer| rule.effect(*viewer) > Effect::Warns);
-        lint(&out[..], |found| assert!(!harms(found.rule), "{span_ns}: {}", found.rule.id)).unwrap();
+        let delays_caused =
+            |rule: &Rule| Viewer::ALL.iter().any(|viewer| rule.effect(*viewer) > Effect::Warns);
+        lint(&out[..], |found| assert!(!delays_caused(found.rule), "{span_ns}: {}", found.rule.id)).unwrap();
         Import::read(&out[..], "t", &[], &mut |_| {}).unwrap();
     }
     for span_ns in [SPAN_NS_MAX + 1, u64::MAX - 5] {

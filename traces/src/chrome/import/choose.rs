@@ -6,7 +6,7 @@ use std::io;
 
 use loop_probes::text::printable;
 
-use super::around::{Insides, Search};
+use super::enclosing::{OpenContents, Search};
 use super::gather::Gathered;
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice, depth_max};
@@ -64,7 +64,7 @@ struct Survey {
 #[derive(Debug)]
 struct Open {
     nest: Nest,
-    insides: Insides,
+    contents: OpenContents,
 }
 
 /// Passes over all records once, in Perfetto's order.
@@ -76,7 +76,7 @@ pub(super) fn survey(
     let mut survey = Survey::default();
     let mut roles = Roles::new(gathered.producer);
     let depth = depth_max(gathered.threads.len());
-    let opened = |_| Open { nest: Nest::with_depth(depth), insides: Insides::default() };
+    let opened = |_| Open { nest: Nest::with_depth(depth), contents: OpenContents::default() };
     let mut open: Vec<Open> = gathered.threads.all().map(opened).collect();
     let mut equal: Vec<EventRecord> = Vec::new();
     for (done, words) in records.iter()?.enumerate() {
@@ -91,19 +91,19 @@ pub(super) fn survey(
     }
     survey.take(&mut equal, gathered, &mut open, &mut roles);
     let (mut unfinished, mut cut) = (0, 0);
-    for (thread, Open { nest, insides }) in open.iter_mut().enumerate() {
+    for (thread, Open { nest, contents }) in open.iter_mut().enumerate() {
         let thread = thread as u32;
         let last = gathered.threads.get(thread).last;
         let search = &mut survey.search;
         unfinished += nest.finish(last, &mut |slice, depth, is_over| {
             let role = roles.of(&gathered.names, slice.name, slice.category);
-            search.closed(insides, (thread, slice, depth), role, (!is_over).then_some(last));
+            search.closed(contents, (thread, slice, depth), role, (!is_over).then_some(last));
         });
         cut += nest.cut;
     }
-    let insides: Vec<Insides> = open.into_iter().map(|open| open.insides).collect();
+    let contents: Vec<OpenContents> = open.into_iter().map(|open| open.contents).collect();
     gathered.repaired.add(repaired::FORGOTTEN, survey.search.forgotten);
-    gathered.around = survey.search.finish(&insides, &|thread| gathered.threads.get(thread).last);
+    gathered.enclosing = survey.search.finish(&contents, &|thread| gathered.threads.get(thread).last);
     gathered.dropped.add(dropped::OVERLAPPING, survey.overlapping);
     gathered.dropped.add(dropped::NESTED_TOO_DEEP, survey.too_deep);
     gathered.dropped.add(dropped::END_WITHOUT_BEGIN, survey.lost_ends);
@@ -135,35 +135,35 @@ impl Survey {
         &mut self,
         record: &EventRecord,
         thread: &mut Thread,
-        Open { nest, insides }: &mut Open,
+        Open { nest, contents }: &mut Open,
         names: &Names,
         roles: &mut Roles,
     ) {
         let role = roles.of(names, record.name, record.category);
         let search = &mut self.search;
-        let mut closed = |insides: &mut Insides, slice: Slice, depth: usize| {
+        let mut closed = |contents: &mut OpenContents, slice: Slice, depth: usize| {
             let role = roles.of(names, slice.name, slice.category);
-            search.closed(insides, (record.thread, slice, depth), role, None);
+            search.closed(contents, (record.thread, slice, depth), role, None);
         };
         thread.last = thread.last.max(record.ts);
         match record.kind {
             Kind::Instant => {
                 self.counts.instants += 1;
-                nest.instant(slice_of(record), &mut |slice, depth| closed(insides, slice, depth));
+                nest.instant(slice_of(record), &mut |slice, depth| closed(contents, slice, depth));
             }
             Kind::Begin | Kind::Complete => {
                 let slice = Slice { extra: record.place, ..slice_of(record) };
-                match nest.begin(slice, &mut |slice, depth| closed(insides, slice, depth)) {
+                match nest.begin(slice, &mut |slice, depth| closed(contents, slice, depth)) {
                     Nested::At(depth) => {
                         thread.last = thread.last.max(slice.end().unwrap_or(record.ts));
                         self.counts.slices += 1;
                         thread.slices += 1;
                         // No slice can lie in one without an extent.
-                        let around = &nest.open()[..depth];
-                        thread.top_level += u64::from(around.iter().all(|open| open.dur == Some(0)));
+                        let enclosing = &nest.open()[..depth];
+                        thread.top_level += u64::from(enclosing.iter().all(|open| open.dur == Some(0)));
                         thread.turns += u64::from(role == Role::Turn);
                         thread.loop_tasks += u64::from(is_of_message_loop(names.text(record.name)));
-                        insides.begin(&slice, depth, role, around.last());
+                        contents.begin(&slice, depth, role, enclosing.last());
                     }
                     Nested::Overlaps => {
                         self.overlapping += 1;
@@ -178,7 +178,7 @@ impl Survey {
             Kind::End | Kind::EndAtBegin => {
                 let (name, category) = (record.name, record.category);
                 let found = nest.end(record.ts, name, category, &mut |slice, depth| {
-                    closed(insides, slice, depth);
+                    closed(contents, slice, depth);
                 });
                 self.lost_ends += u64::from(!found);
                 // Before the thread's first slice it ends what began before the file, which is in no figure. Later, a
@@ -208,7 +208,7 @@ pub(super) fn slice_of(record: &EventRecord) -> Slice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Chosen {
+pub enum ChosenBy {
     /// It was asked for.
     Asked,
     /// It has the turns of a known loop.
@@ -223,7 +223,7 @@ pub enum Chosen {
     MostSlices,
 }
 
-impl Chosen {
+impl ChosenBy {
     /// Describes it in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -239,9 +239,9 @@ impl Chosen {
 }
 
 /// Chooses the threads that become loops, by number.
-pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Chosen)>, ImportError> {
+pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, ChosenBy)>, ImportError> {
     let all = || 0..threads.len() as u32;
-    let numbered = |what: Chosen, is: &dyn Fn(u32) -> bool| -> Vec<(u32, Chosen)> {
+    let numbered = |what: ChosenBy, is: &dyn Fn(u32) -> bool| -> Vec<(u32, ChosenBy)> {
         all().filter(|number| is(*number)).map(|number| (number, what)).collect()
     };
     if !asked.is_empty() {
@@ -253,9 +253,9 @@ pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Ch
             return Err(ImportError::NoThread { asked: missing.clone(), known: list(threads) });
         }
         let is_asked = |number| asked.iter().any(|word| threads.is_called(number, word));
-        return Ok(numbered(Chosen::Asked, &is_asked));
+        return Ok(numbered(ChosenBy::Asked, &is_asked));
     }
-    let by_turns = numbered(Chosen::Turns, &|number| threads.get(number).turns > 0);
+    let by_turns = numbered(ChosenBy::Turns, &|number| threads.get(number).turns > 0);
     if !by_turns.is_empty() {
         return Ok(by_turns);
     }
@@ -265,19 +265,19 @@ pub(super) fn choose(threads: &Threads, asked: &[String]) -> Result<Vec<(u32, Ch
     }
     let weight = |number: &u32| threads.get(*number).top_level + threads.get(*number).callbacks;
     let most = all().filter(|number| weight(number) > 0).min_by_key(|number| Reverse(weight(number)));
-    Ok(most.map(|number| (number, Chosen::MostSlices)).into_iter().collect())
+    Ok(most.map(|number| (number, ChosenBy::MostSlices)).into_iter().collect())
 }
 
 /// The loops of each process: the threads with names of main threads; if there are none, the thread with its process's
 /// number; if there is none either, all that run the tasks of a message loop.
-fn of_processes(threads: &Threads) -> Vec<(u32, Chosen)> {
-    let mut best: HashMap<&EventId<'_>, Chosen> = HashMap::new();
-    let rank = |chosen: Chosen| match chosen {
-        Chosen::Name => 0,
-        Chosen::MainThread => 1,
+fn of_processes(threads: &Threads) -> Vec<(u32, ChosenBy)> {
+    let mut best: HashMap<&EventId<'_>, ChosenBy> = HashMap::new();
+    let rank = |chosen: ChosenBy| match chosen {
+        ChosenBy::Name => 0,
+        ChosenBy::MainThread => 1,
         _ => 2,
     };
-    let found: Vec<(u32, Chosen)> = (0..threads.len() as u32)
+    let found: Vec<(u32, ChosenBy)> = (0..threads.len() as u32)
         .filter_map(|number| {
             let thread = threads.get(number);
             let (pid, tid) = threads.ids(number);
@@ -285,11 +285,11 @@ fn of_processes(threads: &Threads) -> Vec<(u32, Chosen)> {
             let chosen = if !has_slices {
                 return None;
             } else if thread.name.as_deref().is_some_and(is_loop_name) {
-                Chosen::Name
+                ChosenBy::Name
             } else if pid == tid {
-                Chosen::MainThread
+                ChosenBy::MainThread
             } else if thread.loop_tasks + thread.callbacks > 0 {
-                Chosen::Tasks
+                ChosenBy::Tasks
             } else {
                 return None;
             };
@@ -334,7 +334,7 @@ pub struct LeftOutThread {
 }
 
 /// Summarises the threads that are not among `loops`.
-pub(super) fn left_out(threads: &Threads, loops: &[(u32, Chosen)]) -> LeftOut {
+pub(super) fn left_out(threads: &Threads, loops: &[(u32, ChosenBy)]) -> LeftOut {
     let taken: HashSet<u32> = loops.iter().map(|(number, _)| *number).collect();
     let slices = |number: &u32| threads.get(*number).slices;
     let others = (0..threads.len() as u32).filter(|number| !taken.contains(number) && slices(number) > 0);

@@ -18,7 +18,7 @@ use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use super::{ImportError, Producer, Progress};
 use crate::chrome::read::{
-    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Place, ReadError, Skip,
+    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Position, ReadError, Skip,
 };
 use crate::source::SourceCounts;
 
@@ -52,7 +52,7 @@ pub(super) struct Gathered {
     max: Option<i64>,
     pub(super) any_complete: bool,
     /// Slices around a loop, by where they begin in the file.
-    pub(super) around: HashSet<u64>,
+    pub(super) enclosing: HashSet<u64>,
 }
 
 /// V8's heap sizes: a begin has the one before the collection, an end the one after it, a complete slice both.
@@ -91,13 +91,13 @@ pub(super) fn gather<R: Read>(
         gathered.repaired.one(repaired::BYTE_ORDER_MARK, start);
     }
     let mut scratch = String::new();
-    let mut until_told = 0_u32;
+    let mut until_report = 0_u32;
     loop {
-        if until_told == 0 {
-            until_told = 4096;
+        if until_report == 0 {
+            until_report = 4096;
             progress(Progress::Reading { bytes: reader.bytes_taken(), events: gathered.events });
         }
-        until_told -= 1;
+        until_report -= 1;
         match reader.read()? {
             None => break,
             Some(Item::Event { place, text }) => {
@@ -151,8 +151,9 @@ impl Gathered {
                     #[serde(borrow)]
                     recorder: Option<std::borrow::Cow<'a, str>>,
                 }
-                let told = serde_json::from_slice::<Other<'_>>(text).ok().and_then(|other| other.recorder);
-                if told.is_some_and(|told| told.starts_with("loopscope ")) {
+                let recorder_name =
+                    serde_json::from_slice::<Other<'_>>(text).ok().and_then(|other| other.recorder);
+                if recorder_name.is_some_and(|recorder_name| recorder_name.starts_with("loopscope ")) {
                     self.producer = Some(Producer::Loopscope);
                 }
             }
@@ -189,7 +190,7 @@ impl Gathered {
         }
     }
 
-    fn event(&mut self, event: &ChromeEvent<'_>, place: Place) -> io::Result<()> {
+    fn event(&mut self, event: &ChromeEvent<'_>, place: Position) -> io::Result<()> {
         for flaw in event.flaws() {
             let kind = match flaw {
                 Flaw::TimeAsText => repaired::TIME_AS_TEXT,
@@ -285,7 +286,7 @@ impl Gathered {
     }
 
     /// What the thread of an event did is known in part only.
-    fn uncertain(&mut self, event: &ChromeEvent<'_>, place: Place) {
+    fn uncertain(&mut self, event: &ChromeEvent<'_>, place: Position) {
         let (pid, tid) = thread_of(event);
         match self.threads.number(&pid, &tid) {
             Some(thread) => self.threads.get_mut(thread).dropped += 1,
@@ -293,7 +294,7 @@ impl Gathered {
         }
     }
 
-    fn timed(&mut self, event: &ChromeEvent<'_>, at: Micros, place: Place) -> io::Result<()> {
+    fn timed(&mut self, event: &ChromeEvent<'_>, at: Micros, place: Position) -> io::Result<()> {
         let (pid, tid) = thread_of(event);
         let Some(thread) = self.threads.number(&pid, &tid) else {
             self.dropped.one(dropped::THREAD_BEYOND_LIMIT, place);
@@ -401,7 +402,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn instant(&mut self, event: &ChromeEvent<'_>, place: Place) -> Option<Kind> {
+    fn instant(&mut self, event: &ChromeEvent<'_>, place: Position) -> Option<Kind> {
         let known = match event.scope {
             b'g' => Some(Kind::Point),
             b'p' => event.pid.is_some().then_some(Kind::Point),
@@ -414,7 +415,7 @@ impl Gathered {
     }
 
     /// Adds queue depths, in the form our own exports use.
-    fn counter(&mut self, event: &ChromeEvent<'_>, record: EventRecord, place: Place) -> io::Result<()> {
+    fn counter(&mut self, event: &ChromeEvent<'_>, record: EventRecord, place: Position) -> io::Result<()> {
         #[derive(Deserialize)]
         struct Depth {
             depth: u32,
@@ -437,7 +438,7 @@ impl Gathered {
     }
 
     /// Takes V8's heap sizes before and after a collection.
-    fn heap(&mut self, event: &ChromeEvent<'_>, place: Place) {
+    fn heap(&mut self, event: &ChromeEvent<'_>, place: Position) {
         if !matches!(event.name.as_deref(), Some("MinorGC" | "MajorGC")) || self.heaps.len() >= HEAPS_MAX {
             return;
         }
@@ -450,7 +451,7 @@ impl Gathered {
     }
 
     /// Takes the numbers of our own instant for lost records.
-    fn loss(&mut self, event: &ChromeEvent<'_>, place: Place) {
+    fn loss(&mut self, event: &ChromeEvent<'_>, place: Position) {
         if event.name.as_deref() != Some(RECORDS_LOST) || self.losses.len() >= LOSSES_MAX {
             return;
         }

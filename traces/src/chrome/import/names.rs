@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_keep_what_tells_them_apart() {
+    fn long_names_keep_their_distinguishing_parts() {
         let long = format!("Handle._run (/{}/asyncio/events.py:78)", "x".repeat(90));
         assert_eq!(label_text(&long), "Handle._run (events.py:78)");
         assert_eq!(label_text("short (/a/b.py:1)"), "short (/a/b.py:1)");

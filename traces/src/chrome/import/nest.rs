@@ -136,11 +136,11 @@ impl Nest {
     fn pop(&mut self, closed: &mut impl FnMut(Slice, usize)) {
         let Some(mut slice) = self.stack.pop() else { return };
         // An end that comes too early leaves children longer than the slice around them.
-        if let Some((end, around)) = slice.end().zip(self.stack.last().and_then(Slice::end))
-            && end > around
-            && around >= slice.start
+        if let Some((end, enclosing)) = slice.end().zip(self.stack.last().and_then(Slice::end))
+            && end > enclosing
+            && enclosing >= slice.start
         {
-            slice.dur = Some(around - slice.start);
+            slice.dur = Some(enclosing - slice.start);
         }
         closed(slice, self.stack.len());
     }

@@ -47,9 +47,9 @@ pub(super) fn posted_from(args: &str) -> Option<String> {
     }
     let args: Args<'_> = serde_json::from_str(args).ok()?;
     let posted = args.task.and_then(|task| task.posted_from).unwrap_or_default();
-    let told = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned).filter(|text| !text.is_empty());
-    let function = told(args.src_func).or_else(|| told(posted.function_name));
-    let file = told(args.src_file).or_else(|| told(posted.file_name));
+    let non_empty = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned).filter(|text| !text.is_empty());
+    let function = non_empty(args.src_func).or_else(|| non_empty(posted.function_name));
+    let file = non_empty(args.src_file).or_else(|| non_empty(posted.file_name));
     let file = file.map(|path| path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned());
     match (function, file) {
         (Some(function), Some(file)) => Some(format!("{function} ({file})")),
@@ -63,16 +63,16 @@ mod tests {
 
     #[test]
     fn the_place_of_a_post_names_a_task() {
-        let told = |args| posted_from(args).unwrap_or_default();
+        let non_empty = |args| posted_from(args).unwrap_or_default();
         assert_eq!(
-            told(r#"{"src_file":"content/a/queues.cc","src_func":"Enable","src_line":150}"#),
+            non_empty(r#"{"src_file":"content/a/queues.cc","src_func":"Enable","src_line":150}"#),
             "Enable (queues.cc)"
         );
         assert_eq!(
-            told(r#"{"task":{"posted_from":{"file_name":"base\\\\b.cc","function_name":"Post"}}}"#),
+            non_empty(r#"{"task":{"posted_from":{"file_name":"base\\\\b.cc","function_name":"Post"}}}"#),
             "Post (b.cc)"
         );
-        assert_eq!(told(r#"{"src_file":"a/b.cc"}"#), "b.cc");
+        assert_eq!(non_empty(r#"{"src_file":"a/b.cc"}"#), "b.cc");
         for nothing in [r#"{"src_func":""}"#, r#"{"src_func":7}"#, r#"{"task":1}"#, "{}", "[]"] {
             assert_eq!(posted_from(nothing), None, "{nothing}");
         }

@@ -46,10 +46,10 @@ impl<const N: usize> Sorter<N> {
         if self.gathered.len() < self.limit {
             return Ok(());
         }
-        self.put_aside()
+        self.spill()
     }
 
-    fn put_aside(&mut self) -> io::Result<()> {
+    fn spill(&mut self) -> io::Result<()> {
         self.gathered.sort_unstable();
         if self.file.is_none() {
             self.file = Some(BufWriter::with_capacity(WINDOW_BYTES, tempfile::tempfile()?));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chrome::read::Place;
+use crate::chrome::read::Position;
 
 /// Kinds of input accepted although it deviates from the format.
 pub mod repaired {
@@ -116,7 +116,7 @@ pub struct Tally {
     counts: BTreeMap<String, u64>,
     /// The first occurrence of each kind, where it was seen while reading.
     #[serde(skip)]
-    first: BTreeMap<String, Place>,
+    first: BTreeMap<String, Position>,
 }
 
 impl Tally {
@@ -127,7 +127,7 @@ impl Tally {
     }
 
     /// Every kind counted, with its count and, where known, its first occurrence.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, u64, Option<Place>)> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, u64, Option<Position>)> + '_ {
         self.counts.iter().map(|(kind, count)| (&**kind, *count, self.first.get(kind).copied()))
     }
 
@@ -152,7 +152,7 @@ impl Tally {
         self.counts.remove(kind);
     }
 
-    pub(super) fn one(&mut self, kind: &'static str, place: Place) {
+    pub(super) fn one(&mut self, kind: &'static str, place: Position) {
         if !self.counts.contains_key(kind) {
             self.first.insert(kind.to_owned(), place);
         }

@@ -1,9 +1,9 @@
 //! Tests of the import: each oddity of real files, in small files of our own.
 
-mod around;
 mod choice;
+mod enclosing;
 mod oddities;
-mod own;
+mod own_export;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -28,9 +28,9 @@ struct Imported {
 
 impl Imported {
     /// Each event other than labels, as `kind start..end name`.
-    fn told(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let labels = &self.timeline.labels;
-        let told = self.events.iter().filter_map(|stamped| {
+        let lines = self.events.iter().filter_map(|stamped| {
             let at = stamped.at.0;
             Some(match stamped.event {
                 Event::Label { .. } => return None,
@@ -51,7 +51,7 @@ impl Imported {
                 ref other => format!("{} {at}", other.name()),
             })
         });
-        told.collect()
+        lines.collect()
     }
 
     fn dropped(&self, kind: &str) -> u64 {
@@ -117,7 +117,7 @@ fn top_level_slices_are_tasks_and_gaps_are_waits() {
         "task 25000..27000 c +0",
         "end 2 20000..27000 2",
     ];
-    assert_eq!(imported.told(), expected);
+    assert_eq!(imported.lines(), expected);
     let Imported { report, timeline, .. } = &imported;
     assert_eq!((report.slices, report.instants, report.events_read), (4, 1, 6));
     assert_eq!((timeline.ticks.busy_ns, timeline.ticks.poll_wait_ns), (17_000, 10_000));
@@ -126,7 +126,7 @@ fn top_level_slices_are_tasks_and_gaps_are_waits() {
 }
 
 #[test]
-fn a_flow_tells_since_when_a_task_was_queued() {
+fn a_flow_gives_the_queue_time_of_a_task() {
     let imported = try_import(
         br#"[{"ph":"X","name":"post","pid":1,"tid":1,"ts":0,"dur":10},
         {"ph":"s","name":"f","cat":"c","id":"0x7","pid":1,"tid":1,"ts":4},
@@ -141,7 +141,7 @@ fn a_flow_tells_since_when_a_task_was_queued() {
         &["1"],
     )
     .unwrap();
-    let told = imported.told();
+    let lines = imported.lines();
     for expected in [
         "queued 4000 depth 1 by 1",
         "queued 5000 depth 2 by 0",
@@ -149,7 +149,7 @@ fn a_flow_tells_since_when_a_task_was_queued() {
         "task 30000..35000 next +25000",
         "task 40000..45000 unknown +0",
     ] {
-        assert!(told.iter().any(|line| line == expected), "{expected} in {told:#?}");
+        assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
     }
     assert_eq!(imported.report.flows, 2);
     assert_eq!(imported.dropped(tally::dropped::FLOW_START), 1);
@@ -172,16 +172,16 @@ fn an_asyncio_loop_has_its_own_ticks() {
         r#""ph":"X","name":"builtins.len","ts":38,"dur":1"#,
         r#""ph":"X","name":"BaseEventLoop._run_once (/usr/lib/asyncio/base_events.py:1)","ts":60,"dur":5"#,
     ]));
-    let told = imported.told();
+    let lines = imported.lines();
     for expected in [
         "poll 2000..32000",
         "task 35000..45000 main (app.py:4) +0",
         "end 1 1000..51000 1",
         "end 2 60000..65000 0",
     ] {
-        assert!(told.iter().any(|line| line == expected), "{expected} in {told:#?}");
+        assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
     }
-    assert_eq!(imported.report.loops[0].chosen, Chosen::Turns);
+    assert_eq!(imported.report.loops[0].chosen, ChosenBy::Turns);
     assert_eq!(imported.timeline.ticks.busy_ns, 25_000);
 }
 
@@ -205,7 +205,7 @@ fn a_loop_of_chromium_runs_its_tasks_while_it_is_awake() {
         "tick 2 20000",
         "end 2 20000..24000 0",
     ];
-    assert_eq!(imported.told(), expected);
+    assert_eq!(imported.lines(), expected);
 }
 
 #[test]
@@ -219,8 +219,8 @@ fn tasks_of_chromium_are_called_by_where_they_were_posted() {
         &format!(r#""ph":"X","name":"Something::else","ts":10,"dur":1,{posted}"#),
         r#""ph":"X","name":"ThreadControllerImpl::RunTask","ts":12,"dur":1,"args":{"src_func":3}"#,
     ]));
-    let told = imported.told();
-    let tasks: Vec<&str> = told.iter().filter_map(|line| line.strip_prefix("task ")).collect();
+    let lines = imported.lines();
+    let tasks: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("task ")).collect();
     let expected = [
         "1000..6000 Enable (queues.cc) +0",
         "7000..9000 Enable (queues.cc) +0",
@@ -232,15 +232,15 @@ fn tasks_of_chromium_are_called_by_where_they_were_posted() {
 }
 
 #[test]
-fn a_phase_of_node_is_a_tick_where_its_callbacks_are_told() {
+fn a_node_phase_is_a_tick_if_its_callbacks_are_recorded() {
     let phase = r#""ph":"X","cat":"node,node.environment","name":"RunTimers","ts":5,"dur":20"#;
     let callback = r#""cat":"node,node.async_hooks","id":"0x6","name":"Timeout_CALLBACK""#;
     let begin = format!(r#""ph":"b","ts":7,{callback}"#);
     let end = format!(r#""ph":"e","ts":12,{callback}"#);
-    let told = import(&list(&[phase, &begin, &end])).told();
-    assert_eq!(told, ["tick 1 5000", "task 7000..12000 Timeout_CALLBACK +0", "end 1 5000..25000 1"]);
-    let told = import(&list(&[phase])).told();
-    assert!(told.contains(&"task 5000..25000 RunTimers +0".to_owned()), "{told:?}");
+    let lines = import(&list(&[phase, &begin, &end])).lines();
+    assert_eq!(lines, ["tick 1 5000", "task 7000..12000 Timeout_CALLBACK +0", "end 1 5000..25000 1"]);
+    let lines = import(&list(&[phase])).lines();
+    assert!(lines.contains(&"task 5000..25000 RunTimers +0".to_owned()), "{lines:?}");
 }
 
 #[test]
@@ -262,18 +262,18 @@ fn callbacks_of_node_are_tasks_and_timers_are_not_made_up() {
         .join(",")
     );
     let imported = import(&json);
-    let told = imported.told();
+    let lines = imported.lines();
     for expected in [
         "task 10000..20000 Immediate_CALLBACK +9000",
         "task 30000..33000 Timeout_CALLBACK +0",
         "gc_ran 13000",
     ] {
-        assert!(told.iter().any(|line| line == expected), "{expected} in {told:#?}");
+        assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
     }
     assert_eq!((imported.timeline.timers.fired, imported.timeline.timers.armed), (0, 0));
     assert_eq!(imported.timeline.gc.heap_bytes_max, 500);
-    let told = ImportSummary::of(&imported.metadata).unwrap();
-    assert_eq!(told.from(), "Chrome JSON by Node.js");
+    let lines = ImportSummary::of(&imported.metadata).unwrap();
+    assert_eq!(lines.from(), "Chrome JSON by Node.js");
     assert_eq!((imported.report.slices, imported.dropped(tally::dropped::ASYNC)), (5, 2));
 }
 
@@ -315,7 +315,7 @@ fn loops_are_found_by_name_else_by_their_slices_or_as_asked() {
     assert!(missing.contains("nobody") && missing.contains("Chrome_IOThread (9/2)"), "{missing}");
     let unnamed = format!("[{},{}]", thread(1, "a", 2), thread(2, "b", 9));
     let found = import(&unnamed);
-    assert_eq!((&*found.report.loops[0].name, found.report.loops[0].chosen), ("b", Chosen::MostSlices));
+    assert_eq!((&*found.report.loops[0].name, found.report.loops[0].chosen), ("b", ChosenBy::MostSlices));
 }
 
 #[derive(Clone, Debug)]
@@ -360,6 +360,6 @@ proptest! {
         };
         let shuffled = import(&format!("[{}]", order.iter().map(text).collect::<Vec<_>>().join(",")));
         let ordered = import(&format!("[{}]", (0..30).map(|n| text(&n)).collect::<Vec<_>>().join(",")));
-        prop_assert_eq!(shuffled.told(), ordered.told());
+        prop_assert_eq!(shuffled.lines(), ordered.lines());
     }
 }

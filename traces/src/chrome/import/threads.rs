@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_asked_for_is_found_beyond_the_limit() {
+    fn a_requested_thread_is_found_beyond_the_limit() {
         let asked = ["9".to_owned(), "2/7".to_owned(), "main".to_owned()];
         let mut threads = Threads::with_limit(&asked, 1);
         assert_eq!(threads.number(&id(1), &id(1)), Some(0));

@@ -10,7 +10,7 @@ use super::flows::Flows;
 use super::pairs::Pairs;
 use super::replay::{Kind, Replay, Step};
 use super::rules::Check;
-use super::{LintReport, Place, Tell};
+use super::{Emit, LintReport, Position};
 use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form};
 
 /// Above this, a double cannot hold every integer.
@@ -41,7 +41,7 @@ pub(super) fn hash(parts: impl std::hash::Hash) -> u64 {
 struct NameArgs {
     slices: u64,
     different: HashSet<u64>,
-    place: Place,
+    place: Position,
     name: String,
 }
 
@@ -67,42 +67,48 @@ impl Events {
         Self { in_list: form == Form::Array, ..Self::default() }
     }
 
-    pub(super) fn see(&mut self, event: &ChromeEvent<'_>, text: &[u8], place: Place, tell: &mut impl Tell) {
+    pub(super) fn see(
+        &mut self,
+        event: &ChromeEvent<'_>,
+        text: &[u8],
+        place: Position,
+        emit: &mut impl Emit,
+    ) {
         self.report.events += 1;
         let quoted = || event.name.as_deref().map(|name| format!("\"{}\"", cut(name))).unwrap_or_default();
         let is_slice = matches!(event.phase, b'X' | b'B' | b'E');
-        self.flaws(event, text, place, is_slice, tell);
-        self.phase(event, text, place, &quoted(), tell);
+        self.flaws(event, text, place, is_slice, emit);
+        self.phase(event, text, place, &quoted(), emit);
         self.report.not_in_speedscope += u64::from(!is_slice && event.phase != b'M');
         self.report.not_in_firefox += u64::from(matches!(event.phase, b'C' | b's' | b't' | b'f'));
         if event.phase == b'M' {
             let names =
                 event.name.as_deref().is_some_and(|name| name == "process_name" || name == "thread_name");
             if names && !event.args.is_some_and(|args| args.get().starts_with('{')) {
-                tell(Check::NameRow, place, quoted());
+                emit(Check::NameRow, place, quoted());
             }
             if event.pid.is_none() {
-                tell(Check::PidMissing, place, quoted());
+                emit(Check::PidMissing, place, quoted());
             }
             return;
         }
-        let Some(ts) = self.time(event, place, &quoted(), tell) else { return };
+        let Some(ts) = self.time(event, place, &quoted(), emit) else { return };
         if event.pid.is_none() {
-            tell(Check::PidMissing, place, quoted());
+            emit(Check::PidMissing, place, quoted());
         }
         if is_slice {
             if event.tid.is_none() || event.pid.is_none() {
-                tell(Check::ThreadMissing, place, quoted());
+                emit(Check::ThreadMissing, place, quoted());
             }
             let is_text = |id: &Option<EventId<'_>>| matches!(id, Some(EventId::Text(it)) if it.parse::<f64>().is_err());
             if is_text(&event.tid) || is_text(&event.pid) {
-                tell(Check::TidText, place, quoted());
+                emit(Check::TidText, place, quoted());
             }
         }
         if let Some(args) = event.args
             && let Some(number) = large_number(args.get())
         {
-            tell(Check::NumberLarge, place, number.to_owned());
+            emit(Check::NumberLarge, place, number.to_owned());
         }
         let thread = hash((&event.pid, &event.tid));
         let name = event.name.as_deref().map_or(0, |name| hash(name) | 1);
@@ -116,36 +122,36 @@ impl Events {
                 match event.dur.map(|dur| dur.ns()) {
                     // A length that cannot be read has its own finding.
                     None if event.flaws().any(|flaw| flaw == Flaw::BadTime) => {}
-                    None => tell(Check::DurMissing, place, quoted()),
-                    Some(dur) if dur < 0 => tell(Check::DurNegative, place, quoted()),
+                    None => emit(Check::DurMissing, place, quoted()),
+                    Some(dur) if dur < 0 => emit(Check::DurNegative, place, quoted()),
                     Some(dur) => {
                         if dur == 0 {
-                            tell(Check::DurZero, place, quoted());
+                            emit(Check::DurZero, place, quoted());
                         }
                         let (end, dur) = (ts.saturating_add(dur), as_double(event.dur_text));
                         step = Step { kind: Kind::Whole, end, dur, ..step };
-                        self.replay.push(thread, step, tell);
+                        self.replay.push(thread, step, emit);
                     }
                 }
             }
             b'B' => {
                 self.args(event, name, place);
-                self.replay.push(thread, step, tell);
+                self.replay.push(thread, step, emit);
             }
-            b'E' => self.replay.push(thread, Step { kind: Kind::End, ..step }, tell),
-            b'i' | b'I' => self.instant(text, place, &quoted(), tell),
-            b'C' => self.counter(event, place, &quoted(), tell),
-            b'b' | b'n' | b'e' => self.pairs.asynchronous(event, ts, place, tell),
+            b'E' => self.replay.push(thread, Step { kind: Kind::End, ..step }, emit),
+            b'i' | b'I' => self.instant(text, place, &quoted(), emit),
+            b'C' => self.counter(event, place, &quoted(), emit),
+            b'b' | b'n' | b'e' => self.pairs.asynchronous(event, ts, place, emit),
             b's' | b't' | b'f' => {
-                self.flows.by_id(event, text, ts, place, tell);
+                self.flows.by_id(event, text, ts, place, emit);
                 let to_next = event.phase == b'f' && !event.bind_enclosing;
                 let kind = if to_next { Kind::FlowToNext } else { Kind::Flow };
-                self.replay.push(thread, Step { kind, ..step }, tell);
+                self.replay.push(thread, Step { kind, ..step }, emit);
             }
             _ => {}
         }
         if !event.bind_id_text.is_empty() && !matches!(event.phase, b's' | b't' | b'f') {
-            self.flows.bound(event, text, ts, place, tell);
+            self.flows.bound(event, text, ts, place, emit);
         }
         self.shown +=
             u64::from(matches!(event.phase, b'X' | b'B' | b'E' | b'b' | b'n' | b'e' | b'i' | b'I' | b'R'));
@@ -155,17 +161,17 @@ impl Events {
         &self,
         event: &ChromeEvent<'_>,
         text: &[u8],
-        place: Place,
+        place: Position,
         is_slice: bool,
-        tell: &mut impl Tell,
+        emit: &mut impl Emit,
     ) {
         for flaw in event.flaws() {
             match flaw {
                 Flaw::TimeAsText if event.flaws().any(|flaw| flaw == Flaw::BadTime) => {}
-                Flaw::TimeAsText => tell(Check::TimeText, place, String::new()),
-                Flaw::BadTime => tell(Check::TimeBad, place, String::new()),
-                Flaw::DuplicateKey => tell(Check::DuplicateKey, place, String::new()),
-                Flaw::InvalidText => no_json(text, place, tell),
+                Flaw::TimeAsText => emit(Check::TimeText, place, String::new()),
+                Flaw::BadTime => emit(Check::TimeBad, place, String::new()),
+                Flaw::DuplicateKey => emit(Check::DuplicateKey, place, String::new()),
+                Flaw::InvalidText => no_json(text, place, emit),
                 // For a thread it matters only if it is not a number, which the id itself shows.
                 _ => {}
             }
@@ -183,16 +189,16 @@ impl Events {
                 b'b' | b'n' | b'e' | b's' | b't' | b'f' => Check::PairNameless,
                 _ => Check::OtherNameless,
             };
-            tell(check, place, String::new());
+            emit(check, place, String::new());
         }
     }
 
-    fn phase(&self, event: &ChromeEvent<'_>, text: &[u8], place: Place, name: &str, tell: &mut impl Tell) {
+    fn phase(&self, event: &ChromeEvent<'_>, text: &[u8], place: Position, name: &str, emit: &mut impl Emit) {
         let check = match event.phase {
             b'X' | b'B' | b'E' | b'i' | b'I' | b'C' | b'M' | b'b' | b'n' | b'e' | b's' | b't' | b'f' => {
                 return;
             }
-            // Marks, clocks, objects, samples and memory: losing them does no harm.
+            // Marks, clocks, objects, samples and memory: losing them does no delay caused.
             b'R' | b'c' | b'N' | b'O' | b'D' | b'P' | b'v' | b'V' | b'(' | b')' | b'=' | b'm' => return,
             b'S' | b'T' | b'F' | b'p' => Check::PhaseObsolete,
             0 if has_phase(text) => Check::PhaseUnknown,
@@ -200,28 +206,34 @@ impl Events {
             0 => Check::PhaseMissing,
             _ => Check::PhaseUnknown,
         };
-        tell(check, place, name.to_owned());
+        emit(check, place, name.to_owned());
     }
 
-    fn time(&self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) -> Option<i64> {
+    fn time(
+        &self,
+        event: &ChromeEvent<'_>,
+        place: Position,
+        name: &str,
+        emit: &mut impl Emit,
+    ) -> Option<i64> {
         let Some(ts) = event.ts else {
             if !event.flaws().any(|flaw| flaw == Flaw::BadTime) {
                 let is_slice = matches!(event.phase, b'X' | b'B' | b'E');
                 let check = if is_slice { Check::TimeMissing } else { Check::TimeMissingElse };
-                tell(check, place, name.to_owned());
+                emit(check, place, name.to_owned());
             }
             return None;
         };
         let ns = ts.ns();
         if ns < 0 {
-            tell(Check::TimeNegative, place, name.to_owned());
+            emit(Check::TimeNegative, place, name.to_owned());
         } else if ns.unsigned_abs() >= FAR_NS && ns % 1_000 != 0 {
-            tell(Check::TimeFar, place, name.to_owned());
+            emit(Check::TimeFar, place, name.to_owned());
         }
         Some(ns)
     }
 
-    fn instant(&self, text: &[u8], place: Place, name: &str, tell: &mut impl Tell) {
+    fn instant(&self, text: &[u8], place: Position, name: &str, emit: &mut impl Emit) {
         #[derive(serde::Deserialize)]
         struct Scope<'a> {
             #[serde(borrow)]
@@ -231,23 +243,23 @@ impl Events {
         if let Some(scope) = scope
             && !matches!(scope.get(), "\"t\"" | "\"p\"" | "\"g\"")
         {
-            tell(Check::Scope, place, format!("{name} has {}", cut(scope.get())));
+            emit(Check::Scope, place, format!("{name} has {}", cut(scope.get())));
         }
     }
 
-    fn counter(&mut self, event: &ChromeEvent<'_>, place: Place, name: &str, tell: &mut impl Tell) {
+    fn counter(&mut self, event: &ChromeEvent<'_>, place: Position, name: &str, emit: &mut impl Emit) {
         let args = event.args.and_then(|args| {
             serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(args.get()).ok()
         });
         let Some(args) = args.filter(|args| !args.is_empty()) else {
-            tell(Check::CounterEmpty, place, name.to_owned());
+            emit(Check::CounterEmpty, place, name.to_owned());
             return;
         };
         let is_number = |value: &serde_json::Value| {
             value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok())
         };
         if let Some((series, _)) = args.iter().find(|(_, value)| !is_number(value)) {
-            tell(Check::CounterText, place, format!("{name}: {}", cut(series)));
+            emit(Check::CounterText, place, format!("{name}: {}", cut(series)));
         }
         let mut series: Vec<&String> = args.keys().collect();
         series.sort_unstable();
@@ -256,7 +268,7 @@ impl Events {
         if self.counters.len() < NAMES_MAX || self.counters.contains_key(&counter) {
             let first = *self.counters.entry(counter).or_insert(series);
             if first != series {
-                tell(Check::CounterSeries, place, name.to_owned());
+                emit(Check::CounterSeries, place, name.to_owned());
             }
         } else {
             self.unchecked += 1;
@@ -264,7 +276,7 @@ impl Events {
     }
 
     /// Tracks args, because speedscope groups slices with equal names and args.
-    fn args(&mut self, event: &ChromeEvent<'_>, name: u64, place: Place) {
+    fn args(&mut self, event: &ChromeEvent<'_>, name: u64, place: Position) {
         let Some(args) = event.args else { return };
         if self.names.len() >= NAMES_MAX && !self.names.contains_key(&name) {
             return;
@@ -281,57 +293,57 @@ impl Events {
         }
     }
 
-    pub(super) fn finish(mut self, is_whole: bool, start: Place, tell: &mut impl Tell) -> LintReport {
+    pub(super) fn finish(mut self, is_whole: bool, start: Position, emit: &mut impl Emit) -> LintReport {
         let unchecked =
-            self.unchecked + self.replay.finish(tell) + self.pairs.finish(tell) + self.flows.finish(tell);
+            self.unchecked + self.replay.finish(emit) + self.pairs.finish(emit) + self.flows.finish(emit);
         let mut names: Vec<NameArgs> = self.names.into_values().collect();
         names.sort_by_key(|name| name.place.offset);
         for NameArgs { slices, different, place, name } in names {
             if slices >= ARGS_MIN && different.len() as u64 * 2 > slices {
-                tell(Check::ArgsUnique, place, format!("\"{name}\""));
+                emit(Check::ArgsUnique, place, format!("\"{name}\""));
             }
         }
         if self.has_unread {
             // Some viewers read it.
         } else if is_whole && self.report.events == 0 {
-            tell(Check::Empty, start, String::new());
+            emit(Check::Empty, start, String::new());
         } else if is_whole && self.shown == 0 {
-            tell(Check::NothingShown, start, String::new());
+            emit(Check::NothingShown, start, String::new());
         }
         LintReport { unchecked, ..self.report }
     }
 }
 
 /// Reports an event, or another part of the file, that is not valid JSON as it stands.
-pub(super) fn no_json(text: &[u8], place: Place, tell: &mut impl Tell) {
+pub(super) fn no_json(text: &[u8], place: Position, emit: &mut impl Emit) {
     let Ok(valid) = std::str::from_utf8(text) else {
-        tell(Check::NotUtf8, place, String::new());
+        emit(Check::NotUtf8, place, String::new());
         return;
     };
     let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(valid) else { return };
     if has_control_character(text) {
-        tell(Check::ControlCharacter, place, String::new());
+        emit(Check::ControlCharacter, place, String::new());
         return;
     }
     if error.to_string().starts_with("invalid escape") {
-        tell(Check::BadEscape, place, String::new());
+        emit(Check::BadEscape, place, String::new());
         return;
     }
     // Longest first: what remains after replacing a shorter one is not JSON either.
     let replaced = ["-Infinity", "Infinity", "-NaN", "NaN"];
-    let mended = replaced.iter().fold(valid.to_owned(), |text, word| {
+    let repaired = replaced.iter().fold(valid.to_owned(), |text, word| {
         [": ", ":", "[", ",", ", "]
             .iter()
             .fold(text, |text, before| text.replace(&format!("{before}{word}"), &format!("{before}null")))
     });
     let mut scratch = String::new();
-    match ChromeEvent::parse(mended.as_bytes(), &mut scratch) {
+    match ChromeEvent::parse(repaired.as_bytes(), &mut scratch) {
         Ok(event) => {
             let in_time =
                 event.phase != b'M' && (event.ts.is_none() || (event.phase == b'X' && event.dur.is_none()));
-            tell(if in_time { Check::NotNumberTime } else { Check::NotNumber }, place, String::new());
+            emit(if in_time { Check::NotNumberTime } else { Check::NotNumber }, place, String::new());
         }
-        Err(_) => tell(Check::NotJson, place, printable(&error.to_string())),
+        Err(_) => emit(Check::NotJson, place, printable(&error.to_string())),
     }
 }
 
@@ -350,12 +362,12 @@ fn has_control_character(text: &[u8]) -> bool {
 }
 
 /// Checks a value of the file's object other than the list of events.
-pub(super) fn other(key: &[u8], text: &[u8], place: Place, tell: &mut impl Tell) {
+pub(super) fn other(key: &[u8], text: &[u8], place: Position, emit: &mut impl Emit) {
     if std::str::from_utf8(text).is_err() || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
-        no_json(text, place, tell);
+        no_json(text, place, emit);
     } else if key == b"\"displayTimeUnit\"" && !matches!(text, b"\"ms\"" | b"\"ns\"") {
         let check = if text.starts_with(b"\"") { Check::Unit } else { Check::UnitNoText };
-        tell(check, place, cut(&String::from_utf8_lossy(text)));
+        emit(check, place, cut(&String::from_utf8_lossy(text)));
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::event::{cut, hash};
 use super::rules::Check;
-use super::{Place, Tell};
+use super::{Emit, Position};
 use crate::chrome::read::ChromeEvent;
 
 /// Most distinct flows tracked.
@@ -26,7 +26,7 @@ const FLOWS_MAX: usize = 1 << 18;
 #[derive(Clone, Copy, Debug)]
 struct End {
     ts: i64,
-    place: Place,
+    place: Position,
     /// Its flow in the other viewer.
     other: Option<u64>,
 }
@@ -61,7 +61,7 @@ pub(super) struct Flows {
     /// The number of flows by `id`, as Perfetto counts them.
     by_id: u64,
     /// The numbers used as `bind_id`.
-    bound: HashMap<u64, Place>,
+    bound: HashMap<u64, Position>,
     unchecked: u64,
 }
 
@@ -72,27 +72,27 @@ impl Flows {
         event: &ChromeEvent<'_>,
         text: &[u8],
         ts: i64,
-        place: Place,
-        tell: &mut impl Tell,
+        place: Position,
+        emit: &mut impl Emit,
     ) {
         let id = event.id_text;
         if id.is_empty() {
-            tell(Check::FlowId, place, event.name.as_deref().map(cut).unwrap_or_default());
+            emit(Check::FlowId, place, event.name.as_deref().map(cut).unwrap_or_default());
             return;
         }
         let number = as_perfetto(id);
         if number.is_none() {
-            tell(Check::FlowIdText, place, cut(id));
+            emit(Check::FlowIdText, place, cut(id));
         }
         if event.phase == b'f' && event.category.is_none() && Written::of(text).bp.is_none() {
-            tell(Check::FlowCategory, place, cut(id));
+            emit(Check::FlowCategory, place, cut(id));
         }
         let what = (&event.category, &event.name);
         let perfetto = number.map(|number| hash((number, what)));
         let is_new = perfetto.is_some_and(|key| !self.perfetto.contains_key(&key));
         self.by_id += u64::from(is_new);
         let catapult = hash((id.starts_with('"'), as_property(id), what));
-        self.see([Some(catapult), perfetto], event.phase == b's', ts, place, id, tell);
+        self.see([Some(catapult), perfetto], event.phase == b's', ts, place, id, emit);
     }
 
     /// Takes a slice with a `bind_id`.
@@ -101,37 +101,37 @@ impl Flows {
         event: &ChromeEvent<'_>,
         text: &[u8],
         ts: i64,
-        place: Place,
-        tell: &mut impl Tell,
+        place: Position,
+        emit: &mut impl Emit,
     ) {
         let id = event.bind_id_text;
         match event.phase {
             b'X' => {}
-            b'B' | b'b' | b'n' => tell(Check::BindBegin, place, cut(id)),
-            _ => return tell(Check::BindPhase, place, cut(id)),
+            b'B' | b'b' | b'n' => emit(Check::BindBegin, place, cut(id)),
+            _ => return emit(Check::BindPhase, place, cut(id)),
         }
         let (number, property) = (as_perfetto(id), as_property(id));
         if number.is_none() {
-            tell(Check::BindIdText, place, cut(id));
+            emit(Check::BindIdText, place, cut(id));
         }
         // Text with a 0 in it is not empty.
         if property.is_empty() || (property == "0" && !id.starts_with('"')) {
-            tell(Check::BindIdEmpty, place, cut(id));
+            emit(Check::BindIdEmpty, place, cut(id));
         }
         let Written { flow_in, flow_out, .. } = Written::of(text);
         let [(arrives, is_bool_in), (starts, is_bool_out)] = [flow_in, flow_out].map(direction);
         if !arrives && !starts {
-            return tell(Check::BindNowhere, place, cut(id));
+            return emit(Check::BindNowhere, place, cut(id));
         }
         if !is_bool_in || !is_bool_out {
-            tell(Check::BindNoBool, place, cut(id));
+            emit(Check::BindNoBool, place, cut(id));
         }
         if let Some(number) = number.filter(|_| self.bound.len() < FLOWS_MAX) {
             self.bound.entry(number).or_insert(place);
         }
         let keys = [Some(hash(("bind_id", property))), number.map(|number| hash(("bind_id", number)))];
         // A slice where it arrives and continues belongs to one flow.
-        self.see(keys, !arrives, ts, place, id, tell);
+        self.see(keys, !arrives, ts, place, id, emit);
     }
 
     /// `keys`: its flow in Catapult, and in Perfetto.
@@ -140,9 +140,9 @@ impl Flows {
         keys: [Option<u64>; 2],
         starts: bool,
         ts: i64,
-        place: Place,
+        place: Position,
         id: &str,
-        tell: &mut impl Tell,
+        emit: &mut impl Emit,
     ) {
         let [catapult, perfetto] = keys;
         let viewers = [
@@ -164,19 +164,20 @@ impl Flows {
             flow.see(End { ts, place, other }, starts);
         }
         if let Some((check, line)) = again {
-            tell(check, place, format!("id {}, first in line {line}", cut(id)));
+            emit(check, place, format!("id {}, first in line {line}", cut(id)));
         }
     }
 
     /// Reports flows without a matching end; returns how many events were not checked.
-    pub(super) fn finish(self, tell: &mut impl Tell) -> u64 {
+    pub(super) fn finish(self, emit: &mut impl Emit) -> u64 {
         let of = |flows: &HashMap<u64, Flow>, end: &End| end.other.and_then(|key| flows.get(&key).copied());
         let line = |start: Option<End>| start.map_or(0, |start| start.place.line);
-        let mut found: Vec<(Check, Place, String)> = Vec::new();
+        let mut found: Vec<(Check, Position, String)> = Vec::new();
         for flow in self.catapult.values() {
             if let Some(early) = flow.early() {
-                let elsewhere = of(&self.perfetto, &early).filter(|elsewhere| elsewhere.early().is_none());
-                found.push(match elsewhere {
+                let in_other_viewer =
+                    of(&self.perfetto, &early).filter(|in_other_viewer| in_other_viewer.early().is_none());
+                found.push(match in_other_viewer {
                     Some(Flow { start, .. }) => {
                         (Check::FlowIdForm, early.place, format!("it starts in line {}", line(start)))
                     }
@@ -184,14 +185,14 @@ impl Flows {
                 });
             }
             if let Flow { start: Some(start), further: None } = flow
-                && of(&self.perfetto, start).is_none_or(|elsewhere| elsewhere.further.is_none())
+                && of(&self.perfetto, start).is_none_or(|in_other_viewer| in_other_viewer.further.is_none())
             {
                 found.push((Check::FlowStart, start.place, String::new()));
             }
         }
         for early in self.perfetto.values().filter_map(Flow::early) {
             if let Some(Flow { start, .. }) =
-                of(&self.catapult, &early).filter(|elsewhere| elsewhere.early().is_none())
+                of(&self.catapult, &early).filter(|in_other_viewer| in_other_viewer.early().is_none())
             {
                 found.push((Check::BindIdForm, early.place, format!("it starts in line {}", line(start))));
             }
@@ -200,7 +201,7 @@ impl Flows {
         found.extend(small.map(|(number, place)| (Check::BindIdSmall, place, number.to_string())));
         found.sort_by_key(|(check, place, _)| (place.offset, *check));
         for (check, place, detail) in found {
-            tell(check, place, detail);
+            emit(check, place, detail);
         }
         self.unchecked
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::event::{cut, hash};
 use super::rules::Check;
-use super::{Place, Tell};
+use super::{Emit, Position};
 use crate::chrome::read::ChromeEvent;
 
 /// Most halves waiting for their other half.
@@ -15,7 +15,7 @@ const OPEN_MAX: usize = 1 << 18;
 struct Half {
     ts: i64,
     begins: bool,
-    place: Place,
+    place: Position,
 }
 
 #[derive(Debug, Default)]
@@ -30,15 +30,15 @@ impl Pairs {
         &mut self,
         event: &ChromeEvent<'_>,
         ts: i64,
-        place: Place,
-        tell: &mut impl Tell,
+        place: Position,
+        emit: &mut impl Emit,
     ) {
         let name = event.name.as_deref().map(cut).unwrap_or_default();
         if event.category.is_none() {
-            tell(Check::AsyncCategory, place, name.clone());
+            emit(Check::AsyncCategory, place, name.clone());
         }
         if event.id.is_none() {
-            tell(Check::AsyncId, place, name);
+            emit(Check::AsyncId, place, name);
             return;
         }
         // A point neither begins nor ends anything; an end without a name is already reported.
@@ -66,9 +66,9 @@ impl Pairs {
     }
 
     /// Reports halves without a match; returns how many events were not checked.
-    pub(super) fn finish(self, tell: &mut impl Tell) -> u64 {
+    pub(super) fn finish(self, emit: &mut impl Emit) -> u64 {
         for half in self.halves.into_values().flatten() {
-            tell(if half.begins { Check::AsyncOpen } else { Check::AsyncEnd }, half.place, String::new());
+            emit(if half.begins { Check::AsyncOpen } else { Check::AsyncEnd }, half.place, String::new());
         }
         self.unchecked
     }

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::rules::Check;
-use super::{Place, Tell};
+use super::{Emit, Position};
 use crate::units;
 
 /// Most steps waiting, over all threads.
@@ -44,7 +44,7 @@ pub(super) struct Step {
     pub(super) name: u64,
     /// A hash of name and args, by which speedscope identifies a slice.
     pub(super) key: u64,
-    pub(super) place: Place,
+    pub(super) place: Position,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ struct Open {
     sum: f64,
     name: u64,
     key: u64,
-    place: Place,
+    place: Position,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ struct Thread {
     first: Option<f64>,
     /// When the last `E` was seen, and its key.
     ended: Option<(i64, u64)>,
-    to_next: Vec<Place>,
+    to_next: Vec<Position>,
     in_file: InFile,
     ends_alone: u64,
 }
@@ -79,7 +79,7 @@ struct Thread {
 struct InFile {
     open: Vec<i64>,
     ends_alone: u64,
-    first_alone: Option<Place>,
+    first_alone: Option<Position>,
 }
 
 /// All threads.
@@ -91,13 +91,13 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn push(&mut self, thread: u64, step: Step, tell: &mut impl Tell) {
+    pub(super) fn push(&mut self, thread: u64, step: Step, emit: &mut impl Emit) {
         if self.threads.len() >= THREADS_MAX && !self.threads.contains_key(&thread) {
             self.unchecked += 1;
             return;
         }
         let thread = self.threads.entry(thread).or_default();
-        thread.in_file.see(&step, tell);
+        thread.in_file.see(&step, emit);
         if thread.replayed.is_some_and(|replayed| step.ts < replayed) {
             self.unchecked += 1;
             return;
@@ -108,28 +108,28 @@ impl Replay {
             self.waiting = 0;
             for thread in self.threads.values_mut() {
                 let half = thread.waiting.len().div_ceil(2);
-                self.unchecked += thread.replay(half, tell);
+                self.unchecked += thread.replay(half, emit);
                 self.waiting += thread.waiting.len();
             }
         }
     }
 
     /// Replays the rest; returns how many steps were not checked.
-    pub(super) fn finish(&mut self, tell: &mut impl Tell) -> u64 {
+    pub(super) fn finish(&mut self, emit: &mut impl Emit) -> u64 {
         let mut unchecked = std::mem::take(&mut self.unchecked);
         for thread in self.threads.values_mut() {
-            unchecked += thread.replay(thread.waiting.len(), tell);
+            unchecked += thread.replay(thread.waiting.len(), emit);
             for open in thread.open.iter().filter(|open| open.end.is_none()) {
-                tell(Check::BeginOpen, open.place, String::new());
+                emit(Check::BeginOpen, open.place, String::new());
             }
             for place in &thread.to_next {
-                tell(Check::FlowNext, *place, String::new());
+                emit(Check::FlowNext, *place, String::new());
             }
             // If the times do not explain it, the file order does.
             if let Some(place) = thread.in_file.first_alone
                 && thread.in_file.ends_alone > thread.ends_alone
             {
-                tell(Check::Backwards, place, "an E before its B".to_owned());
+                emit(Check::Backwards, place, "an E before its B".to_owned());
             }
         }
         unchecked
@@ -137,10 +137,10 @@ impl Replay {
 }
 
 impl InFile {
-    fn see(&mut self, step: &Step, tell: &mut impl Tell) {
+    fn see(&mut self, step: &Step, emit: &mut impl Emit) {
         let backwards = self.open.last().is_some_and(|start| step.ts < *start);
         match step.kind {
-            Kind::Begin | Kind::End if backwards => tell(Check::Backwards, step.place, String::new()),
+            Kind::Begin | Kind::End if backwards => emit(Check::Backwards, step.place, String::new()),
             Kind::Begin if self.open.len() < OPEN_MAX => self.open.push(step.ts),
             Kind::End if self.open.pop().is_none() => {
                 self.ends_alone += 1;
@@ -153,7 +153,7 @@ impl InFile {
 
 impl Thread {
     /// Replays the `count` earliest steps.
-    fn replay(&mut self, count: usize, tell: &mut impl Tell) -> u64 {
+    fn replay(&mut self, count: usize, emit: &mut impl Emit) -> u64 {
         let mut waiting = std::mem::take(&mut self.waiting);
         // At equal times: B and E in file order, then whole slices, longest first, then flows.
         waiting.sort_by_key(|step| {
@@ -167,27 +167,27 @@ impl Thread {
         let mut unchecked = 0;
         for step in waiting.drain(..count) {
             self.replayed = Some(step.ts);
-            unchecked += u64::from(!self.step(&step, tell));
+            unchecked += u64::from(!self.step(&step, emit));
         }
         self.waiting = waiting;
         unchecked
     }
 
     /// Returns whether there was room to check it.
-    fn step(&mut self, step: &Step, tell: &mut impl Tell) -> bool {
+    fn step(&mut self, step: &Step, emit: &mut impl Emit) -> bool {
         match step.kind {
             Kind::Begin | Kind::Whole => {
                 let from = step.read - *self.first.get_or_insert(step.read);
-                self.touch(step, from, tell);
+                self.touch(step, from, emit);
                 self.close(|end| end <= step.ts);
                 self.to_next.clear();
                 let whole = step.kind == Kind::Whole;
-                let around = self.open.last().filter(|_| whole);
-                if let Some((outer, end)) = around.and_then(|outer| Some((outer, outer.end?)))
+                let outer_open = self.open.last().filter(|_| whole);
+                if let Some((outer, end)) = outer_open.and_then(|outer| Some((outer, outer.end?)))
                     && step.end > end
                 {
                     let by = units::duration((end - step.ts).unsigned_abs());
-                    tell(
+                    emit(
                         Check::Overlap,
                         step.place,
                         format!("it begins {by} before the end of the one in line {}", outer.place.line),
@@ -195,12 +195,12 @@ impl Thread {
                     return true;
                 }
                 let sum = from + step.dur;
-                if let Some(outer) = around
+                if let Some(outer) = outer_open
                     && outer.end == Some(step.end)
                     && sum > outer.sum
                 {
                     let line = outer.place.line;
-                    tell(Check::SumOverlaps, step.place, format!("by the last bit, the end of line {line}"));
+                    emit(Check::SumOverlaps, step.place, format!("by the last bit, the end of line {line}"));
                 }
                 if self.open.len() >= OPEN_MAX {
                     return false;
@@ -209,7 +209,7 @@ impl Thread {
                 let Step { ts: start, name, key, place, .. } = *step;
                 self.open.push(Open { start, end, sum, name, key, place });
             }
-            Kind::End => self.end(step, tell),
+            Kind::End => self.end(step, emit),
             Kind::Flow | Kind::FlowToNext => {
                 self.close(|end| end < step.ts);
                 let to_next = step.kind == Kind::FlowToNext;
@@ -217,24 +217,24 @@ impl Thread {
                 if to_next && !begins_here && self.to_next.len() < OPEN_MAX {
                     self.to_next.push(step.place);
                 } else if !to_next && self.open.is_empty() {
-                    tell(Check::FlowOutside, step.place, String::new());
+                    emit(Check::FlowOutside, step.place, String::new());
                 }
             }
         }
         true
     }
 
-    fn end(&mut self, step: &Step, tell: &mut impl Tell) {
+    fn end(&mut self, step: &Step, emit: &mut impl Emit) {
         self.first.get_or_insert(step.read);
         self.close(|end| end <= step.ts);
         let Some(place) = self.open.iter().rposition(|open| open.end.is_none()) else {
             self.ends_alone += 1;
-            tell(Check::EndAlone, step.place, String::new());
+            emit(Check::EndAlone, step.place, String::new());
             return;
         };
         if place + 1 < self.open.len() {
             let inner = self.open[self.open.len() - 1].place.line;
-            tell(Check::Crossing, step.place, format!("the one in line {inner} goes on"));
+            emit(Check::Crossing, step.place, format!("the one in line {inner} goes on"));
         }
         let begun = self.open[place];
         // At equal times, all but the strictest viewers match by name.
@@ -245,29 +245,29 @@ impl Thread {
             && let Some(meant) = self.open.iter().rposition(meant)
         {
             self.open.remove(meant);
-            tell(Check::EndOrder, step.place, String::new());
+            emit(Check::EndOrder, step.place, String::new());
             return;
         }
         self.ended = Some((step.ts, step.key));
         self.open.remove(place);
         if begun.start == step.ts {
-            tell(Check::DurZero, begun.place, String::new());
+            emit(Check::DurZero, begun.place, String::new());
         }
         if step.name != 0 && step.name != begun.name {
             let line = begun.place.line;
-            tell(Check::EndOther, step.place, format!("the B is in line {line}"));
+            emit(Check::EndOther, step.place, format!("the B is in line {line}"));
         }
     }
 
     /// A slice begins, at `from` in sums of doubles. A slice that ends at this very time must not end later in those
     /// sums, nor at the same double if it has the same key.
-    fn touch(&self, step: &Step, from: f64, tell: &mut impl Tell) {
+    fn touch(&self, step: &Step, from: f64, emit: &mut impl Emit) {
         let over = self.open.iter().rev().take_while(|open| open.end.is_some_and(|end| end <= step.ts));
         let mut ended: Vec<u64> = Vec::new();
         for open in over.filter(|open| open.end == Some(step.ts)) {
             if open.sum > from {
                 let line = step.place.line;
-                tell(Check::SumOverlaps, open.place, format!("by the last bit, the one in line {line}"));
+                emit(Check::SumOverlaps, open.place, format!("by the last bit, the one in line {line}"));
                 return;
             }
             if open.sum.total_cmp(&from).is_eq() {
@@ -275,7 +275,7 @@ impl Thread {
             }
         }
         if self.ended == Some((step.ts, step.key)) || is_taken_inside(step.key, &ended) {
-            tell(Check::TouchAlike, step.place, String::new());
+            emit(Check::TouchAlike, step.place, String::new());
         }
     }
 

@@ -95,7 +95,7 @@ pub struct Rule {
     /// The fault.
     pub what: &'static str,
     /// The remedy.
-    pub mend: &'static str,
+    pub fix: &'static str,
     effects: [Effect; 4],
 }
 
@@ -108,7 +108,7 @@ impl Rule {
 }
 
 macro_rules! rules {
-    ($($check:ident $id:literal [$p:ident $c:ident $s:ident $f:ident] $what:literal, $mend:literal;)+) => {
+    ($($check:ident $id:literal [$p:ident $c:ident $s:ident $f:ident] $what:literal, $fix:literal;)+) => {
         /// The rules, by name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(super) enum Check { $($check,)+ }
@@ -117,7 +117,7 @@ macro_rules! rules {
         pub const RULES: &[Rule] = &[$(Rule {
             id: $id,
             what: $what,
-            mend: $mend,
+            fix: $fix,
             effects: [Effect::$p, Effect::$c, Effect::$s, Effect::$f],
         },)+];
     };

@@ -14,7 +14,7 @@ use crate::synthetic::strategy::{scripts, with_running};
 use fixtures::{FIXTURES, HARMLESS};
 
 /// The findings in `text`: how often each rule is broken, and where first.
-fn found(text: &[u8]) -> BTreeMap<&'static str, (u64, Place)> {
+fn found(text: &[u8]) -> BTreeMap<&'static str, (u64, Position)> {
     let mut found = BTreeMap::new();
     lint(text, |finding| {
         let entry = found.entry(finding.rule.id).or_insert((0, finding.place));
@@ -35,7 +35,7 @@ fn each_fixture_breaks_its_rules_and_no_other() {
 }
 
 #[test]
-fn every_rule_has_a_fixture_and_is_minded_by_somebody() {
+fn every_rule_has_a_fixture_and_affects_a_viewer() {
     let broken: BTreeSet<&str> = FIXTURES.iter().flat_map(|(rules, _)| rules.split(' ')).collect();
     let mut ids = BTreeSet::new();
     for rule in RULES {
@@ -49,7 +49,7 @@ fn every_rule_has_a_fixture_and_is_minded_by_somebody() {
 }
 
 #[test]
-fn what_looks_odd_and_harms_nobody_is_no_finding() {
+fn harmless_oddities_are_no_findings() {
     for text in HARMLESS {
         let found = found(text.as_bytes());
         assert!(found.is_empty(), "{found:?} in {text}");

@@ -131,8 +131,8 @@ impl<'a> ChromeEvent<'a> {
         }
         // Repairs control characters and invalid UTF-8; anything still wrong is an error.
         *scratch = String::from_utf8_lossy(text).into_owned();
-        let is_mended = scratch.contains('\u{fffd}') || scratch.bytes().any(|byte| byte < 0x20);
-        if is_mended {
+        let is_repaired = scratch.contains('\u{fffd}') || scratch.bytes().any(|byte| byte < 0x20);
+        if is_repaired {
             *scratch = scratch.replace(|character: char| character < ' ', " ");
         }
         let mut event: Self = serde_json::from_str(scratch)?;

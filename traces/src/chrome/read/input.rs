@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Place, ReadError};
+use super::{Position, ReadError};
 
 /// Bytes read at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -46,7 +46,7 @@ pub(super) struct Input<R: Read> {
     filled: usize,
     /// The read position: buffered text before it is consumed.
     at: usize,
-    place: Place,
+    place: Position,
     ended: bool,
     /// The limit [`UNPACKED_FREE`], which tests lower.
     free: u64,
@@ -67,7 +67,7 @@ impl<R: Read> Input<R> {
         let taken = Rc::new(Cell::new(0));
         let mut counted = Counted { inner, taken: Rc::clone(&taken) };
         let mut magic = Vec::new();
-        let place = Place { offset: 0, line: 1 };
+        let place = Position { offset: 0, line: 1 };
         (&mut counted).take(2).read_to_end(&mut magic).map_err(|source| ReadError::Io { place, source })?;
         let is_gzip = magic == [0x1f, 0x8b];
         let whole = Cursor::new(magic).chain(counted);
@@ -87,7 +87,7 @@ impl<R: Read> Input<R> {
         self.taken.get()
     }
 
-    pub(super) const fn place(&self) -> Place {
+    pub(super) const fn place(&self) -> Position {
         self.place
     }
 

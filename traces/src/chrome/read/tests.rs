@@ -76,9 +76,9 @@ fn both_forms_and_keys_in_any_order() {
 fn a_cut_file_gives_its_whole_events() {
     let list = r#"[{"ph":"X"}, {"ph":"B"}, {"ph":"E"}]"#;
     let (events, _, ending) = read(&list.as_bytes()[..30]).unwrap();
-    assert_eq!((events.len(), ending), (2, Ending::CutOff(Place { offset: 25, line: 1 })));
+    assert_eq!((events.len(), ending), (2, Ending::CutOff(Position { offset: 25, line: 1 })));
     let (events, _, ending) = read(&list.as_bytes()[..24]).unwrap();
-    assert_eq!((events.len(), ending), (2, Ending::Unclosed(Place { offset: 24, line: 1 })));
+    assert_eq!((events.len(), ending), (2, Ending::Unclosed(Position { offset: 24, line: 1 })));
     let packed = gzip(list.as_bytes());
     let (events, _, _) = read(&packed[..packed.len() - 4]).unwrap();
     assert_eq!(events.len(), 3, "what a checksum is missing for was unpacked all the same");
@@ -151,7 +151,7 @@ fn fields_are_read_as_they_are_written() {
 }
 
 #[test]
-fn text_that_is_no_text_is_mended() {
+fn invalid_text_is_repaired() {
     let mut scratch = String::new();
     let event = ChromeEvent::parse(b"{\"name\":\"a\xff\tb\",\"ph\":\"i\"}", &mut scratch).unwrap();
     assert_eq!((event.name.as_deref(), event.phase), (Some("a\u{fffd} b"), b'i'));

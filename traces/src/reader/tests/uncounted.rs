@@ -74,8 +74,8 @@ fn summary_of(reader: &mut TraceReader<Cursor<&[u8]>>) -> (Vec<Stamped>, Summary
 
 /// Asserts that no gate holds whatever is missing, and returns the records lost at least, which the stream has too.
 fn all_open(file: &[u8], gaps: u64) -> u64 {
-    let [told, lost] = all_open_but(file, gaps);
-    assert_eq!(told, lost);
+    let [drained, lost] = all_open_but(file, gaps);
+    assert_eq!(drained, lost);
     lost
 }
 
@@ -92,8 +92,8 @@ fn all_open_but(file: &[u8], gaps: u64) -> [u64; 2] {
     // What cannot be read may have held only names, unless ticks are missing there.
     let least = u64::from(summary.ticks.missing > 0);
     assert_eq!(summary.lost_records_bounds, Some(Bounds { lo: least, hi: None }));
-    let told = if least > 0 { "lost ≥1" } else { "lost unknown" };
-    assert!(text.contains(told) && text.contains("unknown number of records"), "{text}");
+    let drained = if least > 0 { "lost ≥1" } else { "lost unknown" };
+    assert!(text.contains(drained) && text.contains("unknown number of records"), "{text}");
     let run = Run { name: "t".to_owned(), summary, metadata: None };
     for metric in ["stalls", "ticks.run.max", "tasks.run.p99", "tasks.count", "busy", "timer_lag.max", "lost"]
     {
@@ -123,11 +123,11 @@ fn a_part_without_a_header_has_lost_an_unknown_number_of_records() {
         for file in [flipped, zeros, hole] {
             assert_eq!(all_open(&file, 1), 1, "block {place}");
             // The gap is announced where it is: after what precedes it, before what follows.
-            let told = drain(&mut open(&file).unwrap());
-            let at = told.iter().position(is_lost).unwrap();
+            let drained = drain(&mut open(&file).unwrap());
+            let at = drained.iter().position(is_lost).unwrap();
             let events = blocks[..place].iter().map(|block| block.header.events as usize).sum::<usize>();
-            let rest = told[at..].iter().filter(|stamped| !is_lost(stamped)).count();
-            let labels = told[..at].iter().filter(|it| matches!(it.event, Event::Label { .. })).count();
+            let rest = drained[at..].iter().filter(|stamped| !is_lost(stamped)).count();
+            let labels = drained[..at].iter().filter(|it| matches!(it.event, Event::Label { .. })).count();
             assert!(at == events || place == 0 && at == labels, "block {place}: {at}, {events}");
             assert!(rest > 0 || place == blocks.len() - 1);
         }
@@ -148,7 +148,7 @@ fn a_gap_is_announced_again_after_seeking_back() {
     let once = drain(&mut reader);
     reader.seek(Timestamp(0)).unwrap();
     let again = drain(&mut reader);
-    // By then more emitters are known, and each is told of the gap.
+    // By then more emitters are known, and each reports the gap.
     let rest = |events: &[Stamped]| events.iter().filter(|it| !is_lost(it)).copied().collect::<Vec<_>>();
     assert!(rest(&again) == rest(&once));
     assert_eq!((lost(&once), lost(&again)), (1, 1));

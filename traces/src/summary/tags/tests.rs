@@ -1,5 +1,5 @@
 //! Tags beyond the limit: sums, maxima and bounds are those of all tags, and a gate never passes because a tag is not
-//! told apart.
+//! distinguished.
 
 use loop_probes::event::Event;
 use loop_probes::event::Outcome as Ended;
@@ -54,7 +54,7 @@ fn counts_and_maxima_include_tags_beyond_the_limit() {
     assert_eq!(longest, few.tasks.run_ns.max);
     assert_eq!(few.tasks.queue_wait_ns, all.tasks.queue_wait_ns);
     let page = crate::report::text(&few);
-    let line = page.lines().find(|line| line.contains("tags beyond the limit, not told apart: ")).unwrap();
+    let line = page.lines().find(|line| line.contains("tags beyond the limit, not distinguished: ")).unwrap();
     assert!(line.contains(" tasks, run max "), "{line}");
     assert!(!crate::report::text(&all).contains("beyond the limit"));
 }

@@ -98,7 +98,7 @@ fn one_that_runs_again_waits_again() {
 }
 
 #[test]
-fn what_may_be_running_has_waited_no_longer_than_until_it_may_have_been_taken() {
+fn a_possibly_running_tasklet_has_waited_until_its_earliest_start() {
     let mut agenda = agenda();
     let change = |agenda: &mut Agenda, at, worker, from, to| {
         let event = Event::WorkerState { worker, from, to };
@@ -248,7 +248,7 @@ fn beyond_the_limit_they_are_counted_and_the_oldest_stay() {
 }
 
 #[test]
-fn the_cancelled_wait_no_more_and_ran_never() {
+fn cancelled_tasklets_neither_wait_nor_run() {
     let mut agenda = agenda();
     add(&mut agenda, 1, 1, LOW, 1);
     run(&mut agenda, TaskletRun { outcome: Outcome::Cancelled, ..ran(1, LOW, 1, 5, 5) });
@@ -294,7 +294,7 @@ fn workers_have_a_state_a_share_and_stops() {
 }
 
 #[test]
-fn a_rendezvous_that_somebody_missed_has_failed() {
+fn a_rendezvous_with_a_missing_worker_has_failed() {
     let mut agenda = agenda();
     let met = |arrived, waited_ns| Rendezvous { at: Timestamp(9), arrived, expected: 4, waited_ns };
     agenda.rendezvous.add(met(4, 70));
@@ -309,7 +309,7 @@ proptest! {
 
     /// Wherever a stream is cut, no wait and no run so far exceeds what the rest of the stream shows.
     #[test]
-    fn at_every_cut_a_lower_bound_is_one(script in scripts(), every in 1usize..5) {
+    fn a_lower_bound_holds_at_every_cut(script in scripts(), every in 1usize..5) {
         let mut events = script.events();
         let (mut starts, mut added, mut samples) = (BTreeMap::new(), Vec::new(), Vec::new());
         for stamped in &events {

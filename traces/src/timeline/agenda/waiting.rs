@@ -12,7 +12,7 @@ use loop_probes::ids::{TaskId, Timestamp};
 use crate::timeline::pool::WORKERS_MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct WaitingTasklet {
     pub(super) task: TaskId,
     pub(super) added: Timestamp,
     /// Tasklets of a higher priority that had run by then.
@@ -21,10 +21,10 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<WaitingTasklet>,
     /// Entries that an addition's depth showed as taken, and that have not been seen to run. They are needed to tell the
     /// priority of a tasklet that is running.
-    taken: VecDeque<Entry>,
+    taken: VecDeque<WaitingTasklet>,
     limit: usize,
     depth: u32,
     /// Tasklets that waited when records were lost, which may have run in those; until an addition gives the depth.
@@ -53,11 +53,11 @@ impl Waiting {
         self.before_loss
     }
 
-    pub(super) fn oldest(&self) -> Option<Entry> {
+    pub(super) fn oldest(&self) -> Option<WaitingTasklet> {
         self.entries.front().copied()
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &WaitingTasklet> {
         self.entries.iter()
     }
 
@@ -72,7 +72,7 @@ impl Waiting {
         }
         // Beyond the limit, the oldest entries stay: they are the ones worth showing.
         if self.entries.len() < self.limit {
-            self.entries.push_back(Entry { task, added: at, higher_ran });
+            self.entries.push_back(WaitingTasklet { task, added: at, higher_ran });
         }
     }
 
@@ -93,7 +93,7 @@ impl Waiting {
     /// is not known.
     pub(super) fn take_known(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
         // A tasklet that runs repeatedly keeps its number: an entry added after `start` belongs to its next run.
-        let is_it = |entry: &Entry| entry.task == task && entry.added <= start;
+        let is_it = |entry: &WaitingTasklet| entry.task == task && entry.added <= start;
         if let Some(place) = self.taken.iter().position(is_it) {
             return self.taken.remove(place).map(|entry| entry.higher_ran);
         }

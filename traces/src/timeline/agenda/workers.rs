@@ -156,7 +156,7 @@ impl AgendaWorkers {
         at: Timestamp,
     ) -> Option<&mut Sampled> {
         let mut its = self.0.iter_mut().filter(|worker| worker.source == Some(source));
-        // Workers that share an emitter cannot be told apart.
+        // Workers that share an emitter cannot be distinguished.
         let (Some(worker), None) = (its.next(), its.next()) else { return None };
         worker.last_at = worker.last_at.max(at);
         match running {

@@ -42,8 +42,8 @@ fn folded(config: TimelineConfig, events: &[Stamped]) -> Timeline {
     timeline
 }
 
-fn shares(ledger: &Ledger) -> Vec<(What, u64)> {
-    ledger.shares.iter().map(|share| (share.what, share.ns)).collect()
+fn shares(breakdown: &Breakdown) -> Vec<(What, u64)> {
+    breakdown.shares.iter().map(|share| (share.what, share.ns)).collect()
 }
 
 const fn task(id: u64) -> What {
@@ -51,7 +51,7 @@ const fn task(id: u64) -> What {
 }
 
 #[test]
-fn a_timer_is_late_by_what_ran_in_all_ticks_since_and_by_a_poll_that_should_not_have_been() {
+fn a_timer_delay_includes_all_ticks_since_and_an_unneeded_poll() {
     let (reason, timeout_ns) = (PollReason::Timer, Some(MS));
     let poll = Event::Poll { reason, ready: 0, timeout_ns, start: Timestamp(41 * MS) };
     let events = [
@@ -134,7 +134,7 @@ fn what_is_no_longer_kept_is_named_so() {
 }
 
 #[test]
-fn a_ledger_is_made_before_its_spans_are_forgotten() {
+fn a_breakdown_is_computed_before_its_spans_are_evicted() {
     let config = TimelineConfig { ticks_kept: 4, ..TimelineConfig::default() };
     let mut events = vec![begin(1, 0), ran(1, 0, 30 * MS), fired(10 * MS, 30 * MS), end(1, 0, 31 * MS)];
     for tick in 2..50 {
@@ -190,7 +190,7 @@ fn before_the_recording_nothing_is_known() {
 }
 
 #[test]
-fn a_slow_task_and_a_late_signal_have_theirs() {
+fn slow_tasks_and_late_signals_have_breakdowns() {
     let label = Event::Span { label: LabelId(3), start: Timestamp(2 * MS) };
     let signal = Event::SignalDelivered { signo: 10, task: TaskId(4), arrived: Timestamp(15 * MS) };
     let events =
@@ -206,7 +206,7 @@ fn a_slow_task_and_a_late_signal_have_theirs() {
 }
 
 fn exact(timeline: &Timeline) -> Result<(), TestCaseError> {
-    let sums = |ledger: &Ledger| ledger.shares.iter().map(|share| share.ns).sum::<u64>();
+    let sums = |breakdown: &Breakdown| breakdown.shares.iter().map(|share| share.ns).sum::<u64>();
     for late in timeline.late_timers() {
         prop_assert_eq!((sums(&late.blame), late.blame.total_ns), (late.what.lag_ns(), late.what.lag_ns()));
     }
@@ -229,8 +229,11 @@ fn the_tick_that_was_running_when_the_recording_began_is_before_it() {
             let before = [(What::BeforeRecording, late.blame.total_ns), (What::Unattributed, 0)];
             assert_eq!(shares(&late.blame), before, "{late:?}");
         }
-        let harm = timeline.harm();
-        assert_eq!((harm.len(), harm[0].cause, harm[0].total_ns()), (1, Cause::BeforeRecording, 141 * MS));
+        let delay_caused = timeline.delay_caused();
+        assert_eq!(
+            (delay_caused.len(), delay_caused[0].cause, delay_caused[0].total_ns()),
+            (1, Cause::BeforeRecording, 141 * MS)
+        );
     };
     is_before(&timeline);
     // The next tick is whole.
@@ -242,7 +245,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn every_ledger_sums_to_its_wait(script in scripts(), kept in 1usize..30, late_kept in 0usize..40) {
+    fn every_breakdown_sums_to_its_wait(script in scripts(), kept in 1usize..30, late_kept in 0usize..40) {
         let strict = TimelineConfig {
             late_timer_ns: 0, late_signal_ns: 0, late_task_ns: 0, slow_task_ns: 0, late_kept, ..TimelineConfig::default()
         };
@@ -252,14 +255,14 @@ proptest! {
     }
 
     #[test]
-    fn a_hostile_stream_has_exact_ledgers_too(events in hostile_events(), kept in 1usize..9) {
+    fn a_hostile_stream_has_exact_breakdowns_too(events in hostile_events(), kept in 1usize..9) {
         let config = TimelineConfig {
             late_timer_ns: 0, late_signal_ns: 0, late_task_ns: 0, slow_task_ns: 0,
             ticks_kept: kept, spans_kept: kept * 3, entries_kept: 2, stretches_kept: 5, ..TimelineConfig::default()
         };
         let timeline = folded(config, &events);
         exact(&timeline)?;
-        prop_assert!(timeline.harm().iter().all(|harm| harm.victims() > 0));
+        prop_assert!(timeline.delay_caused().iter().all(|impact| impact.delayed() > 0));
     }
 }
 

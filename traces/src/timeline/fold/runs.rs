@@ -4,7 +4,7 @@ use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 
-use crate::timeline::harm::Wait;
+use crate::timeline::delay_caused::Wait;
 use crate::timeline::tags::WorstRun;
 use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
 
@@ -25,7 +25,7 @@ impl Timeline {
         let at = stamped.at;
         if let Some(place) = place {
             self.keep_alive.task_left(place, task, self.queues.left_by(place, task));
-            self.hidden.task_ran(place, start, at);
+            self.loss_bounds.task_ran(place, start, at);
             self.open[place].last_run = Some((task, tag));
         }
         self.futures.pending += u64::from(outcome == Outcome::Pending);
@@ -57,7 +57,7 @@ impl Timeline {
         let Some(place) = place else { return };
         self.keep_alive.task_left(place, task, self.queues.left_by(place, task));
         if let (false, Event::TaskRan { tag, start, .. }) = (stamped.never_ran(), stamped.event) {
-            self.hidden.task_ran(place, start, stamped.at);
+            self.loss_bounds.task_ran(place, start, stamped.at);
             self.open[place].last_run = Some((task, tag));
         }
     }

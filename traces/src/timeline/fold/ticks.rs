@@ -4,7 +4,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
 use crate::analysis::attribution::sweep::Nodes;
-use crate::analysis::attribution::{Ledger, busy};
+use crate::analysis::attribution::{Breakdown, busy};
 use crate::timeline::Timeline;
 use crate::timeline::span::TickSpan;
 use crate::timeline::stalls::Stall;
@@ -12,7 +12,12 @@ use crate::timeline::suspensions::{Suspension, Suspensions};
 use crate::timeline::ticks::TickSummary;
 
 /// The breakdown of a tick's busy time.
-fn stall_ledger(suspensions: &Suspensions, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Ledger {
+fn stall_breakdown(
+    suspensions: &Suspensions,
+    tick: &TickSummary,
+    spans: &[TickSpan],
+    lines: usize,
+) -> Breakdown {
     let mut nodes = Nodes::default();
     nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
     suspensions.gather(tick.start, tick.end, &mut nodes);
@@ -34,7 +39,7 @@ impl Timeline {
             self.ticks.incomplete += 1;
             self.gaps[place].without_end(start, stamped.at);
         }
-        let silent = self.hidden.tick_began(place, tick, stamped.at, endless);
+        let silent = self.loss_bounds.tick_began(place, tick, stamped.at, endless);
         self.gaps[place].began(tick, stamped.at);
         open.begin(tick, stamped.at);
         self.lost_silently(place, silent, stamped.at);
@@ -65,10 +70,10 @@ impl Timeline {
             slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(summary.poll_wait_ns);
         }
         if summary.stall {
-            let blame = stall_ledger(&self.suspensions, &summary, spans, self.config.ledger_lines);
+            let blame = stall_breakdown(&self.suspensions, &summary, spans, self.config.breakdown_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
-        let silent = self.hidden.tick_ended(place, &summary, seen, endless);
+        let silent = self.loss_bounds.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);
@@ -78,11 +83,11 @@ impl Timeline {
     /// Records a suspension. It is reported only after the process resumes, so its tick may be over already.
     pub(super) fn suspended(&mut self, suspension: Suspension) {
         self.suspensions.add(suspension);
-        let (suspensions, lines) = (&self.suspensions, self.config.ledger_lines);
+        let (suspensions, lines) = (&self.suspensions, self.config.breakdown_lines);
         let allowance = &mut self.blame.allowance;
-        self.stalls.tell_again(suspension.alive, |stall| {
+        self.stalls.recompute(suspension.alive, |stall| {
             let is_paid = allowance.pay(stall.spans.len() as u64);
-            is_paid.then(|| stall_ledger(suspensions, &stall.tick, &stall.spans, lines))
+            is_paid.then(|| stall_breakdown(suspensions, &stall.tick, &stall.spans, lines))
         });
     }
 

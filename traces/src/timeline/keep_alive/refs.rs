@@ -124,9 +124,9 @@ impl Refs {
         self.as_of.map(|_| self.now.by_kind[place(what)].max(0).cast_unsigned())
     }
 
-    /// Calls `tell` with every name and its count. A kind whose names add up to more than its count is given without
+    /// Calls `visit` with every name and its count. A kind whose names add up to more than its count is given without
     /// names.
-    pub(super) fn each_held(&self, mut tell: impl FnMut(RefName, u64)) {
+    pub(super) fn each_held(&self, mut visit: impl FnMut(RefName, u64)) {
         if self.as_of.is_none() {
             return;
         }
@@ -138,12 +138,12 @@ impl Refs {
             };
             let sum = named().map(|(_, count)| count).fold(0, u64::saturating_add);
             if sum <= count {
-                named().for_each(|(name, count)| tell(name, count));
+                named().for_each(|(name, count)| visit(name, count));
             }
             let rest = if sum <= count { count - sum } else { count };
             // A signal handler is counted, but does not keep the loop alive while it waits.
             if rest > 0 && *what != RefKind::Signal {
-                tell(RefName::unnamed(*what), rest);
+                visit(RefName::unnamed(*what), rest);
             }
         }
     }
@@ -391,12 +391,12 @@ impl Refs {
         }
     }
 
-    /// Calls `tell` with each tracked armed timer and its due time. An interval is due again one period after its callback
+    /// Calls `visit` with each tracked armed timer and its due time. An interval is due again one period after its callback
     /// began, even if that is still running.
-    pub(super) fn each_armed(&self, mut tell: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
+    pub(super) fn each_armed(&self, mut visit: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
         for (timer, armed) in &self.now.timers {
             if let Some(due) = armed.due {
-                tell(*timer, armed.tag, due, armed.period_ns);
+                visit(*timer, armed.tag, due, armed.period_ns);
             }
         }
     }

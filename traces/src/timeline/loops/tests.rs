@@ -67,17 +67,17 @@ fn timers_of_a_closed_loop_do_not_become_overdue() {
     events.extend(tick(1, 1, 0, 1));
     events.push(at(1, MS, armed));
     let later = tick(2, 1, 50, 1);
-    let told = |events: &[Stamped]| {
+    let figures = |events: &[Stamped]| {
         let timeline = folded(events.iter().chain(&later));
         let reason = timeline.stopped.map(|stopped| stopped.reason);
         (timeline.overdue_timers().len(), reason)
     };
-    assert_eq!(told(&events), (1, None), "paused between two runs");
+    assert_eq!(figures(&events), (1, None), "paused between two runs");
     events.push(at(1, 2 * MS - 1, closed));
-    assert_eq!(told(&events), (0, Some(StopReason::Closed)));
+    assert_eq!(figures(&events), (0, Some(StopReason::Closed)));
     let stopped = Event::LoopStopped { reason: StopReason::Stopped };
     events.insert(events.len() - 1, at(1, 2 * MS - 2, stopped));
-    assert_eq!(told(&events).1, Some(StopReason::Stopped), "why it stopped remains");
+    assert_eq!(figures(&events).1, Some(StopReason::Stopped), "why it stopped remains");
 }
 
 #[test]
@@ -97,14 +97,14 @@ fn another_loop_in_the_same_ring_does_not_inherit_timers() {
 #[test]
 fn one_loop_is_the_whole() {
     let timeline = folded(&tick(1, 1, 0, 5));
-    assert_eq!((timeline.first_loop(), timeline.loops_apart().len()), (Some(SourceId(1)), 0));
+    assert_eq!((timeline.first_loop(), timeline.separate_loops().len()), (Some(SourceId(1)), 0));
 }
 
 #[test]
 fn a_saturated_and_an_idle_loop_are_no_half_busy_one() {
     let timeline = folded(&two());
     let loops: Vec<(SourceId, f64, u64)> = timeline
-        .loops_apart()
+        .separate_loops()
         .map(|(source, own)| (source, own.ticks.utilization(), own.tasks_run))
         .collect();
     assert_eq!(loops, [(SourceId(1), 1.0, 50), (SourceId(2), 0.0, 50)]);
@@ -112,7 +112,7 @@ fn a_saturated_and_an_idle_loop_are_no_half_busy_one() {
 }
 
 #[test]
-fn a_worker_is_no_loop_and_a_gap_of_anybodys_is_everybodys() {
+fn a_worker_is_no_loop_and_any_gap_affects_all_loops() {
     let (task, tag, worker) = (TaskId(1), Tag(1), 0);
     let ran = Event::WorkRan {
         task,
@@ -127,16 +127,16 @@ fn a_worker_is_no_loop_and_a_gap_of_anybodys_is_everybodys() {
     events.push(at(1, 600 * MS, Event::Lost { count: 9, from: Timestamp(590 * MS) }));
     events.push(at(2, 600 * MS, Event::Lost { count: 0, from: Timestamp(590 * MS) }));
     let timeline = folded(&events);
-    let lost: Vec<u64> = timeline.loops_apart().map(|(_, own)| own.lost_records).collect();
+    let lost: Vec<u64> = timeline.separate_loops().map(|(_, own)| own.lost_records).collect();
     assert_eq!((lost, timeline.lost_records), (vec![9, 9], 9));
 }
 
 #[test]
-fn more_loops_than_are_kept_apart_are_said() {
+fn loops_beyond_the_tracking_limit_are_reported() {
     let events: Vec<Stamped> =
         (1..80).flat_map(|source| tick(source, 1, u64::from(source) * 10, 5)).collect();
     let timeline = folded(&events);
-    assert_eq!((timeline.loops_apart().len(), timeline.has_more_loops()), (LOOPS_MAX, true));
+    assert_eq!((timeline.separate_loops().len(), timeline.has_more_loops()), (LOOPS_MAX, true));
     assert_eq!(timeline.ticks.count, 79);
 }
 
@@ -153,7 +153,7 @@ proptest! {
         let mut both: Vec<Stamped> = one.iter().chain(&other).copied().collect();
         both.sort_by_key(|stamped| stamped.at);
         let timeline = folded(&both);
-        for (source, own) in timeline.loops_apart() {
+        for (source, own) in timeline.separate_loops() {
             let alone = folded(both.iter().filter(|it| it.source == source));
             prop_assert_eq!(own.ticks.busy_ns, alone.ticks.busy_ns);
             prop_assert_eq!(&own.ticks.run_ns, &alone.ticks.run_ns);
@@ -161,7 +161,7 @@ proptest! {
             prop_assert_eq!((own.tasks_run, own.stalls.count), (alone.tasks_run, alone.stalls.count));
             prop_assert_eq!(own.missing().ticks.count(), alone.missing().ticks.count());
         }
-        let count: u64 = timeline.loops_apart().map(|(_, own)| own.ticks.count).sum();
-        prop_assert!(timeline.loops_apart().len() == 0 || count == timeline.ticks.count);
+        let count: u64 = timeline.separate_loops().map(|(_, own)| own.ticks.count).sum();
+        prop_assert!(timeline.separate_loops().len() == 0 || count == timeline.ticks.count);
     }
 }

@@ -45,7 +45,7 @@ fn a_poll_that_encloses_earlier_ones_counts_once() {
 }
 
 #[test]
-fn more_polls_than_are_kept_apart_still_sum_up() {
+fn polls_beyond_the_tracking_limit_still_sum_up() {
     let many: Vec<TickSpan> = (0..10_000).map(|n| poll(n * 10, n * 10 + 3, None)).collect();
     assert_eq!(wait_ns(0, 100_000, &many), 30_000);
     assert_eq!(wait_ns(0, 100_000, &[&many[..], &[task(0, 100_000)]].concat()), 0);

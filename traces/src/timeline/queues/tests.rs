@@ -225,7 +225,7 @@ fn what_a_tick_does_not_mention_is_as_it_was_sampled() {
 }
 
 #[test]
-fn after_lost_records_the_depth_is_unknown_until_the_next_word() {
+fn after_lost_records_the_depth_is_unknown_until_the_next_sample() {
     let mut queues = queues();
     see(&mut queues, 0, &Event::QueueDepth { queue: Queue::Tasks, depth: 4 });
     see(&mut queues, 60, &Event::Lost { count: 3, from: Timestamp(40) });
@@ -256,7 +256,7 @@ fn a_timer_s_task_leaves_no_queue() {
     let mut queues = self::queues();
     see(&mut queues, 0, &queued(1, Queue::Tasks, 1, 0));
     see(&mut queues, 10, &fired);
-    assert!(!queues.tells_waits_of(Some(LOOP), task) && queues.tells_waits_of(Some(LOOP), TaskId(1)));
+    assert!(!queues.records_waits_of(Some(LOOP), task) && queues.records_waits_of(Some(LOOP), TaskId(1)));
     see(&mut queues, 20, &ran(2, 10));
     assert_eq!(median(&queues, Queue::Tasks, 100), Some(1));
 }

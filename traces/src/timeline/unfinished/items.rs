@@ -14,7 +14,7 @@ use crate::timeline::span::{SpanKind, TickSpan};
 
 /// What an emitter was last seen doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct LastActivity {
     pub(crate) running: Running,
     pub(crate) since: Timestamp,
     pub(crate) as_of: Timestamp,
@@ -25,7 +25,7 @@ pub(crate) struct Seen {
     pub(crate) end_may_miss: bool,
 }
 
-impl Seen {
+impl LastActivity {
     /// Whether it lasts until something else is recorded: true of tasks and polls, whose ends are always recorded. A
     /// phase in which nothing ran leaves no record.
     const fn lasts(&self) -> bool {

@@ -126,7 +126,7 @@ fn a_timer_that_fired_runs_its_task_until_that_ends() {
 }
 
 #[test]
-fn what_the_recorder_says_of_something_that_is_over_names_nothing() {
+fn an_outdated_running_cell_names_nothing() {
     for (end, running) in [
         (ran(1, 110, 300), in_task(1)),
         (polled(110, 300), Running::Poll { deadline: None }),
@@ -282,7 +282,7 @@ fn between_tasks() -> Timeline {
 }
 
 #[test]
-fn a_task_that_may_have_begun_unseen_has_waited_until_the_last_end_and_runs_for_any_time() {
+fn a_task_that_may_have_begun_unseen_has_unbounded_run_time() {
     let timeline = between_tasks();
     for end in [StreamEnd::Known, StreamEnd::Died, StreamEnd::Cut] {
         let unfinished = timeline.unfinished(end);

@@ -9,7 +9,7 @@ fn what_is_missing_at_an_unknown_place_leaves_every_moment_open() {
     let counts = SourceCounts { lost_records: 7, malformed: 1, ..SourceCounts::default() };
     let (at, running, process) = (Timestamp(0), &[][..], Process::Ended);
     update(&mut state, Message::Watched(Watched { at, running, counts, lost_elsewhere: 7, process }));
-    let known = |state: &State| (state.fold.timeline.lost_in_all(), state.fold.timeline.counts.malformed);
+    let known = |state: &AppState| (state.fold.timeline.lost_in_all(), state.fold.timeline.counts.malformed);
     assert_eq!(known(&state), (7, 1));
     let from = [(Timestamp(1), Event::Lost { count: 3, from: Timestamp(1) })];
     let lost = from.map(|(at, event)| Stamped { at, source: SourceId(1), event });

@@ -1,19 +1,19 @@
 //! What Enter opens, and the way back.
 
 use super::*;
-use crate::app::account::{Account, Lead, Subject};
+use crate::app::attribution::{Attribution, Lead, Subject};
 use crate::app::fold::Fold;
-use crate::app::glance::Ran;
 use crate::app::lists;
+use crate::app::overview::RunPlace;
 use crate::app::state::Part;
 use loop_traces::analysis::attribution::What;
 use loop_traces::timeline::Cause;
 
-fn account(state: &State) -> &Account {
-    state.account.as_ref().unwrap()
+fn attribution(state: &AppState) -> &Attribution {
+    state.attribution.as_ref().unwrap()
 }
 
-fn opened_stall(row: usize) -> State {
+fn opened_stall(row: usize) -> AppState {
     let (mut state, _) = live();
     press(&mut state, Key::BackTab);
     (0..row).for_each(|_| drop(press(&mut state, Key::Down)));
@@ -28,7 +28,7 @@ fn enter_opens_what_has_the_focus_and_esc_goes_back() {
     assert_eq!((state.view, state.frozen.is_some(), state.tick.is_some()), (View::Tick, true, true));
     press(&mut state, Key::Esc);
     assert_eq!(state.view, View::Overview);
-    for (tabs, view) in [(1, View::Tag), (1, View::Timers), (1, View::Log), (4, View::Ledger)] {
+    for (tabs, view) in [(1, View::Tag), (1, View::Timers), (1, View::Log), (4, View::Breakdown)] {
         for _ in 0..tabs {
             press(&mut state, Key::Tab);
         }
@@ -52,7 +52,7 @@ fn a_filtered_list_of_late_timers_opens_what_it_shows() {
 }
 
 #[test]
-fn an_opened_tick_selects_its_longest_run() {
+fn an_opened_tick_has_its_longest_run_selected() {
     let (mut state, _) = live();
     press_all(&mut state, "n");
     press(&mut state, Key::Enter);
@@ -66,42 +66,46 @@ fn an_opened_tick_selects_its_longest_run() {
 }
 
 #[test]
-fn a_stall_opens_into_its_ledger() {
+fn a_stall_opens_into_its_breakdown() {
     let state = opened_stall(1);
     let second = state.picture().timeline.stalls.newest_first().nth(1).unwrap();
-    assert_eq!((state.view, state.tick), (View::Ledger, Some(TickKey::of(&second.tick))));
-    let Account { subject, ledger, .. } = account(&state);
-    assert_eq!((subject.lasted_ns(), ledger), (second.tick.busy_ns, &second.blame));
-    assert_eq!(ledger.shares.iter().map(|share| share.ns).sum::<u64>(), second.tick.busy_ns);
-    assert_eq!(ledger.shares.last().map(|share| share.what), Some(What::Unattributed));
+    assert_eq!((state.view, state.tick), (View::Breakdown, Some(TickKey::of(&second.tick))));
+    let Attribution { subject, breakdown, .. } = attribution(&state);
+    assert_eq!((subject.lasted_ns(), breakdown), (second.tick.busy_ns, &second.blame));
+    assert_eq!(breakdown.shares.iter().map(|share| share.ns).sum::<u64>(), second.tick.busy_ns);
+    assert_eq!(breakdown.shares.last().map(|share| share.what), Some(What::Unattributed));
 }
 
 #[test]
-fn a_line_of_a_ledger_leads_to_its_tag_and_the_sum_to_the_tick() {
+fn a_breakdown_line_opens_its_tag_and_the_total_opens_the_tick() {
     let mut state = opened_stall(0);
-    let (key, longest) = (state.tick.unwrap(), account(&state).ledger.shares[0].what);
+    let (key, longest) = (state.tick.unwrap(), attribution(&state).breakdown.shares[0].what);
     let What::Task { tag, .. } = longest else { panic!("a handler blocked: {longest:?}") };
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, Some(tag)));
     press(&mut state, Key::Esc);
-    assert_eq!((state.view, state.row), (View::Ledger, 0));
+    assert_eq!((state.view, state.row), (View::Breakdown, 0));
     press(&mut state, Key::End);
-    assert_eq!(state.row, account(&state).rows() - 1);
-    assert_eq!(account(&state).lead(state.row), Lead::Tick);
+    assert_eq!(state.row, attribution(&state).rows() - 1);
+    assert_eq!(attribution(&state).lead(state.row), Lead::Tick);
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tick), (View::Tick, Some(key)));
     press(&mut state, Key::Esc);
-    assert_eq!((state.view, state.row), (View::Ledger, account(&state).rows() - 1), "where it was left");
+    assert_eq!(
+        (state.view, state.row),
+        (View::Breakdown, attribution(&state).rows() - 1),
+        "where it was left"
+    );
     press(&mut state, Key::Esc);
     assert_eq!((state.view, state.focus), (View::Overview, Pane::Stalls));
 }
 
 #[test]
-fn in_a_replay_a_ledger_stays_while_its_tick_is_sought() {
+fn in_replay_a_breakdown_stays_open_while_seeking_its_tick() {
     let mut state = replay(false);
     press(&mut state, Key::BackTab);
     assert_eq!(press(&mut state, Key::Enter), [Effect::Pause]);
-    let ((key, end), before) = (account(&state).tick.unwrap(), state.account.clone());
+    let ((key, end), before) = (attribution(&state).tick.unwrap(), state.attribution.clone());
     press(&mut state, Key::End);
     let events = state.fold.timeline.events;
     assert_eq!(
@@ -119,18 +123,18 @@ fn in_a_replay_a_ledger_stays_while_its_tick_is_sought() {
     playback.position = end;
     update(&mut state, Message::Sought(playback));
     press(&mut state, Key::Esc);
-    assert_eq!((state.view, &state.account), (View::Ledger, &before));
+    assert_eq!((state.view, &state.attribution), (View::Breakdown, &before));
 }
 
 #[test]
-fn a_late_timer_opens_into_its_ledger_and_from_there_into_its_tick() {
+fn a_late_timer_opens_its_breakdown_and_then_its_tick() {
     let (mut state, _) = live();
     press_all(&mut state, "4");
     let worst = state.late.first().cloned().unwrap();
     assert!(state.late.is_sorted_by_key(|row| std::cmp::Reverse(row.subject.lasted_ns())));
     press(&mut state, Key::Enter);
-    assert_eq!((state.view, account(&state).subject), (View::Ledger, worst.subject));
-    let sum: u64 = account(&state).ledger.shares.iter().map(|share| share.ns).sum();
+    assert_eq!((state.view, attribution(&state).subject), (View::Breakdown, worst.subject));
+    let sum: u64 = attribution(&state).breakdown.shares.iter().map(|share| share.ns).sum();
     assert_eq!(sum, worst.subject.lasted_ns());
     press(&mut state, Key::End);
     press(&mut state, Key::Enter);
@@ -142,23 +146,23 @@ fn a_late_timer_opens_into_its_ledger_and_from_there_into_its_tick() {
 }
 
 #[test]
-fn who_made_timers_late_opens_into_its_tag() {
+fn a_cause_of_late_timers_opens_its_tag() {
     let (mut state, _) = live();
     press_all(&mut state, "4");
     press(&mut state, Key::Tab);
     assert_eq!(state.part, Part::Second);
-    let worst = lists::harm_shown(&state).next().unwrap();
+    let worst = lists::delay_caused_shown(&state).next().unwrap();
     let tag = lists::cause_tag(worst.cause);
     assert!(tag.is_some(), "a handler blocks: {worst:?}");
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, tag));
-    assert!(!state.victims.is_empty(), "it made somebody late");
+    assert!(!state.delayed.is_empty(), "it made somebody late");
     press(&mut state, Key::Tab);
     press(&mut state, Key::Enter);
-    assert_eq!(state.view, View::Ledger);
-    let ledger = &account(&state).ledger;
+    assert_eq!(state.view, View::Breakdown);
+    let breakdown = &attribution(&state).breakdown;
     assert!(
-        ledger
+        breakdown
             .shares
             .iter()
             .any(|share| matches!(share.what, What::Task { tag: its, .. } if Some(its) == tag))
@@ -173,7 +177,7 @@ fn who_made_timers_late_opens_into_its_tag() {
 fn each_of_the_worst_runs_opens_its_tick() {
     let mut state = opened_stall(0);
     press(&mut state, Key::Enter);
-    let runs = |state: &State| {
+    let runs = |state: &AppState| {
         let stats = state.picture().timeline.tags.tag(state.tag.unwrap()).unwrap();
         stats.tasks.worst().to_vec()
     };
@@ -188,11 +192,11 @@ fn each_of_the_worst_runs_opens_its_tick() {
 }
 
 #[test]
-fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
+fn late_and_slow_entries_open_from_the_tick_and_the_log() {
     let mut state = opened_stall(0);
     press_all(&mut state, "2");
     press(&mut state, Key::Enter);
-    let slow = account(&state).subject;
+    let slow = attribution(&state).subject;
     assert!(matches!(slow, Subject::Slow { .. }), "the longest run is selected: {slow:?}");
     press(&mut state, Key::Esc);
     press(&mut state, Key::Home);
@@ -200,7 +204,7 @@ fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
     assert_eq!(state.view, View::Tick, "of a phase there is nothing more");
     press_all(&mut state, "5");
     let rows = lists::log_rows(&state);
-    let is_late = |state: &State| {
+    let is_late = |state: &AppState| {
         let event = lists::log_from_newest(state).nth(state.row).unwrap().event;
         matches!(event, Event::TimerFired { .. })
     };
@@ -210,22 +214,24 @@ fn what_was_late_or_slow_opens_from_its_tick_and_from_the_log() {
     });
     assert!(fired.is_some());
     press(&mut state, Key::Enter);
-    assert!(matches!(account(&state).subject, Subject::Timer(_)));
+    assert!(matches!(attribution(&state).subject, Subject::Timer(_)));
 }
 
 #[test]
-fn from_a_slow_task_one_reaches_its_tag() {
+fn a_slow_task_opens_its_tag() {
     let mut state = opened_stall(0);
     press_all(&mut state, "2");
     press(&mut state, Key::Enter);
-    let Subject::Slow { tag, .. } = account(&state).subject else { panic!("the longest run is selected") };
-    for row in 0..account(&state).rows() - 1 {
-        assert_eq!(account(&state).lead(row), Lead::Tag(tag), "whatever is labelled in it is the task's");
+    let Subject::Slow { tag, .. } = attribution(&state).subject else {
+        panic!("the longest run is selected")
+    };
+    for row in 0..attribution(&state).rows() - 1 {
+        assert_eq!(attribution(&state).lead(row), Lead::Tag(tag), "whatever is labelled in it is the task's");
     }
-    assert_eq!(account(&state).lead(account(&state).rows() - 1), Lead::Tick);
+    assert_eq!(attribution(&state).lead(attribution(&state).rows() - 1), Lead::Tick);
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, Some(tag)));
-    assert!(!state.victims.is_empty());
+    assert!(!state.delayed.is_empty());
     // The key for the tags goes there, too, from the tick and from any breakdown of the task.
     press(&mut state, Key::Esc);
     state.tag = None;
@@ -240,74 +246,76 @@ fn from_a_slow_task_one_reaches_its_tag() {
 }
 
 #[test]
-fn a_tick_says_whom_it_made_late() {
+fn a_tick_lists_what_it_delayed() {
     let mut state = opened_stall(0);
     press_all(&mut state, "2");
     press(&mut state, Key::Tab);
     assert_eq!((state.view, state.part, state.row), (View::Tick, Part::Second, 0));
     let tick = *state.shown_tick().unwrap();
-    let hurt = lists::hurt(&state).all;
-    assert!(hurt.len() > 1 && hurt.is_sorted_by_key(|hurt| std::cmp::Reverse(hurt.ns)));
-    for hurt in &hurt {
-        assert!(hurt.ns <= hurt.waited_ns() && hurt.ns <= tick.end.ns_since(tick.start));
+    let delayed = lists::delayed_by_tick(&state).all;
+    assert!(delayed.len() > 1 && delayed.is_sorted_by_key(|delayed| std::cmp::Reverse(delayed.ns)));
+    for delayed in &delayed {
+        assert!(delayed.ns <= delayed.waited_ns() && delayed.ns <= tick.end.ns_since(tick.start));
     }
     press(&mut state, Key::Down);
     press(&mut state, Key::Enter);
-    let (from, to) = account(&state).subject.extent();
-    assert_eq!((state.view, from, to), (View::Ledger, hurt[1].from, hurt[1].to));
+    let (from, to) = attribution(&state).subject.extent();
+    assert_eq!((state.view, from, to), (View::Breakdown, delayed[1].from, delayed[1].to));
     press(&mut state, Key::Esc);
     assert_eq!((state.view, state.part, state.row), (View::Tick, Part::Second, 1));
     press(&mut state, Key::BackTab);
     assert_eq!((state.view, state.part), (View::Tick, Part::First));
     press(&mut state, Key::Enter);
-    assert!(matches!(account(&state).subject, Subject::Slow { .. }), "its longest run is selected again");
+    assert!(matches!(attribution(&state).subject, Subject::Slow { .. }), "its longest run is selected again");
 }
 
 #[test]
-fn what_a_tag_caused_is_the_same_number_everywhere() {
+fn delay_caused_by_a_tag_is_the_same_everywhere() {
     let (mut state, _) = live();
-    let caused =
-        |state: &State, tag| state.glance.tags.iter().find(|row| row.tag == tag).map(|row| row.caused_ns);
+    let caused = |state: &AppState, tag| {
+        state.overview.tags.iter().find(|row| row.tag == tag).map(|row| row.caused_ns)
+    };
     let timeline = &state.picture().timeline;
-    let mut told = 0;
-    for harm in timeline.harm() {
-        let row = |tag| state.glance.tags.iter().find(|row| row.tag == tag);
-        let tag = match harm.cause {
+    let mut opened = 0;
+    for impact in timeline.delay_caused() {
+        let row = |tag| state.overview.tags.iter().find(|row| row.tag == tag);
+        let tag = match impact.cause {
             Cause::Tasks(tag) => tag,
-            Cause::Io(tag) if row(tag).is_some_and(|row| row.ran == Ran::Io) => tag,
+            Cause::Io(tag) if row(tag).is_some_and(|row| row.ran == RunPlace::Io) => tag,
             _ => continue,
         };
-        assert_eq!(caused(&state, tag), Some(harm.total_ns()));
-        told += 1;
+        assert_eq!(caused(&state, tag), Some(impact.total_ns()));
+        opened += 1;
     }
-    assert!(told > 2);
-    let micro = timeline.harm().iter().any(|harm| matches!(harm.cause, Cause::Microtasks(Some(_))));
+    assert!(opened > 2);
+    let micro =
+        timeline.delay_caused().iter().any(|impact| matches!(impact.cause, Cause::Microtasks(Some(_))));
     assert!(micro, "or there was nothing to mistake for it");
     press_all(&mut state, "4");
 }
 
 #[test]
-fn rows_are_clicked_on_and_clicked_open() {
+fn a_click_selects_a_row_and_a_second_click_opens_it() {
     let (mut state, _) = live();
     press_all(&mut state, "4");
     let page = layout::timers(layout::page(100, 30, false).body);
     let late = layout::rows(page.late, false);
     update(&mut state, at(MouseKind::Click, late.x + 3, late.y + 1));
     assert_eq!((state.part, state.row, state.view), (Part::First, 1, View::Timers));
-    let harm = layout::rows(page.harm, true);
-    update(&mut state, at(MouseKind::Click, harm.x + 3, harm.y));
+    let delay_caused = layout::rows(page.delay_caused, true);
+    update(&mut state, at(MouseKind::Click, delay_caused.x + 3, delay_caused.y));
     assert_eq!((state.part, state.row, state.view), (Part::Second, 0, View::Timers));
-    update(&mut state, at(MouseKind::Click, harm.x + 3, harm.y));
+    update(&mut state, at(MouseKind::Click, delay_caused.x + 3, delay_caused.y));
     assert_eq!(state.view, View::Tag, "a second click opens it");
 }
 
 #[test]
-fn the_next_stall_opens_into_its_ledger_too() {
+fn the_next_stall_opens_its_breakdown() {
     let mut state = opened_stall(0);
-    let first = account(&state).subject;
+    let first = attribution(&state).subject;
     press_all(&mut state, "N");
     let second = state.picture().timeline.stalls.newest_first().nth(1).unwrap().tick;
-    assert_eq!((state.view, account(&state).subject), (View::Ledger, Subject::Tick(second)));
+    assert_eq!((state.view, attribution(&state).subject), (View::Breakdown, Subject::Tick(second)));
     assert_ne!(first, Subject::Tick(second));
     press(&mut state, Key::Left);
     assert_eq!(state.view, View::Tick);
@@ -315,7 +323,7 @@ fn the_next_stall_opens_into_its_ledger_too() {
 }
 
 #[test]
-fn in_a_replay_the_ledger_follows_the_stall_that_is_sought() {
+fn in_replay_the_breakdown_follows_the_sought_stall() {
     let mut state = replay(false);
     press(&mut state, Key::BackTab);
     press(&mut state, Key::Down);
@@ -335,5 +343,5 @@ fn in_a_replay_the_ledger_follows_the_stall_that_is_sought() {
     let mut playback = state.playback.clone().unwrap();
     playback.position = newest.end;
     update(&mut state, Message::Playback(playback));
-    assert_eq!((state.view, account(&state).subject), (View::Ledger, Subject::Tick(newest)));
+    assert_eq!((state.view, attribution(&state).subject), (View::Breakdown, Subject::Tick(newest)));
 }

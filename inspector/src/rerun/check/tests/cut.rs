@@ -38,7 +38,7 @@ fn assert_agrees_up_to_its_last_whole_tick(events: &[Stamped], at: &str) {
 }
 
 #[test]
-fn a_recording_that_was_cut_off_anywhere_agrees_up_to_its_last_whole_tick() {
+fn a_recording_cut_anywhere_agrees_up_to_its_last_whole_tick() {
     for (seed, policy) in policies().into_iter().enumerate() {
         let name = policy.name.clone();
         let events = stamped(&churn::record(policy, seed as u64));

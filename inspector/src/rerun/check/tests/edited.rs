@@ -44,7 +44,7 @@ fn assert_parts_in(events: &[Stamped], tick: u64) {
 }
 
 #[test]
-fn another_reason_of_the_collector_is_found_in_its_tick() {
+fn a_changed_gc_reason_is_found_in_its_tick() {
     let mut events = recorded();
     let tick = change(&mut events, |event| match event {
         Event::GcDecision { reason, .. } => {
@@ -57,7 +57,7 @@ fn another_reason_of_the_collector_is_found_in_its_tick() {
 }
 
 #[test]
-fn a_timer_with_another_lag_is_found_in_its_tick() {
+fn a_changed_timer_lag_is_found_in_its_tick() {
     let mut events = recorded();
     let tick = change(&mut events, |event| match event {
         Event::TimerFired { skipped, .. } => {
@@ -70,7 +70,7 @@ fn a_timer_with_another_lag_is_found_in_its_tick() {
 }
 
 #[test]
-fn another_timeout_of_a_poll_is_found_in_its_tick() {
+fn a_changed_poll_timeout_is_found_in_its_tick() {
     let mut events = recorded();
     let tick = change(&mut events, |event| match event {
         Event::Poll { reason: PollReason::Timer, timeout_ns: Some(timeout), .. } => {
@@ -83,7 +83,7 @@ fn another_timeout_of_a_poll_is_found_in_its_tick() {
 }
 
 #[test]
-fn two_tasks_in_another_order_are_found_in_their_tick() {
+fn swapped_tasks_are_found_in_their_tick() {
     let mut events = recorded();
     let ran = |stamped: &Stamped| matches!(stamped.event, Event::TaskRan { outcome: Outcome::Done, .. });
     let places: Vec<usize> = (events.len() / 2..events.len()).filter(|place| ran(&events[*place])).collect();
@@ -97,7 +97,7 @@ fn two_tasks_in_another_order_are_found_in_their_tick() {
 /// What a callback did is input. A removed post is noticed when its task runs or, with that removed too, by the next
 /// id.
 #[test]
-fn a_post_that_is_cut_out_is_missed() {
+fn a_removed_post_is_detected() {
     let mut events = recorded();
     let middle = events.len() / 2;
     let is_post = |event: &Event| matches!(event, Event::TaskQueued { parent: Some(_), .. });
@@ -110,7 +110,7 @@ fn a_post_that_is_cut_out_is_missed() {
 }
 
 #[test]
-fn a_decision_too_many_or_too_few_is_found() {
+fn an_extra_or_missing_decision_is_found() {
     // Not those that record acts: without them the callback did something else.
     let is_act = |event: &Event| matches!(event, Event::InputClock { point: ClockPoint::Arm, .. });
     for kind in [4, 6, 9, 10, 12, 14, 18, 43, 44] {
@@ -146,10 +146,10 @@ fn references_that_no_microtask_explains_are_found_after_a_reload() {
     assert_agrees(&events);
     let is_reload =
         |stamped: &Stamped| matches!(stamped.event, Event::TaskRan { outcome: Outcome::Reload, .. });
-    let told = events.windows(8).rposition(|window| {
+    let place = events.windows(8).rposition(|window| {
         is_reload(&window[0]) && window.iter().any(|next| matches!(next.event, Event::InputRefs { .. }))
     });
-    let reload = told.expect("other threads take references after a reload");
+    let reload = place.expect("other threads take references after a reload");
     for wrong in [-1, 1, 2, 50] {
         let mut edited = events.clone();
         let change = edited[reload..].iter_mut().find_map(|stamped| match &mut stamped.event {
@@ -165,14 +165,14 @@ fn references_that_no_microtask_explains_are_found_after_a_reload() {
 }
 
 #[test]
-fn an_end_is_found_where_the_loop_goes_on() {
+fn a_premature_end_is_found() {
     let mut events = recorded();
     let is_end = |event: &Event| matches!(event, Event::LoopStopped { .. });
     let end = *events.iter().rfind(|stamped| is_end(&stamped.event)).expect("it ended");
     let is_reading =
         |stamped: &Stamped| matches!(stamped.event, Event::InputClock { point: ClockPoint::Shutdown, .. });
-    let goes_on = events.windows(2).position(|pair| is_reading(&pair[0]) && !is_end(&pair[1].event));
-    events.insert(goes_on.expect("the shutdown takes some turns") + 1, end);
+    let continues = events.windows(2).position(|pair| is_reading(&pair[0]) && !is_end(&pair[1].event));
+    events.insert(continues.expect("the shutdown takes some turns") + 1, end);
     assert!(is_found(&events));
 }
 
@@ -206,7 +206,7 @@ fn events_that_were_skipped_may_explain_any_divergence() {
 }
 
 #[test]
-fn whatever_is_missing_or_made_up_ends_without_a_panic() {
+fn missing_or_fabricated_events_never_panic() {
     let events = recorded();
     assert_agrees(&events);
     let mut dice = fastrand::Rng::with_seed(9);

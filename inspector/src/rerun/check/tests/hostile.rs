@@ -7,7 +7,7 @@ use super::{check, churn, stamped};
 use crate::rerun::RerunError;
 
 #[test]
-fn a_snapshot_with_a_policy_that_cannot_be_is_damaged() {
+fn a_snapshot_with_an_impossible_policy_is_damaged() {
     let mut events = stamped(&churn::record(Policy::bun(), 3));
     for stamped in &mut events {
         if let Event::SnapshotPolicy { field: PolicyField::Name, .. } = stamped.event {

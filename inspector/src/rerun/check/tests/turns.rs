@@ -36,7 +36,7 @@ fn without_calls(mut events: Vec<Stamped>) -> Vec<Stamped> {
 
 /// A turn within a time polls no longer than that, which depends on the time and not only on the poll.
 #[test]
-fn turns_within_a_time_are_decided_again() {
+fn turns_with_a_time_limit_replay_identically() {
     for policy in policies() {
         for seed in 0..8 {
             assert_agrees(&stamped(&churn::record_turns(9, |_, _| {}, policy.clone(), seed)));

@@ -90,7 +90,7 @@ proptest! {
 }
 
 #[test]
-fn nothing_is_left_of_what_needs_nothing() {
+fn an_unconditional_predicate_reduces_to_nothing() {
     assert_eq!(reduce(9, |_| true).items, Vec::<usize>::new());
     assert_eq!(reduce(0, |_| true).items, Vec::<usize>::new());
 }

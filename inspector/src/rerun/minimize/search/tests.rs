@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// Ten arrivals per tick of 100 ns, and ten tags unrelated to them.
-fn whole(ticks: u64) -> Whole {
-    Whole {
+fn whole(ticks: u64) -> CuttableParts {
+    CuttableParts {
         cuts_ns: (0..=ticks).map(|tick| tick * 100).collect(),
         tags: (0..10).map(|tag| format!("tag {tag}")).collect(),
         arrivals_ns: (0..ticks * 10).map(|n| n * 10 + 5).collect(),
@@ -69,6 +69,6 @@ proptest! {
 
 #[test]
 fn an_empty_recording_has_no_parts() {
-    let found = search(&Whole::default(), &mut |_, _| Some(true));
-    assert_eq!(found, Found { part: Part::all(&Whole::default()), is_minimal: true });
+    let found = search(&CuttableParts::default(), &mut |_, _| Some(true));
+    assert_eq!(found, SearchResult { part: Part::all(&CuttableParts::default()), is_minimal: true });
 }

@@ -44,7 +44,7 @@ fn lag(rows: &[Row], statistic: &str) -> Row {
 }
 
 #[test]
-fn the_models_error_is_credited_to_nobody() {
+fn the_models_error_is_credited_to_no_change() {
     // Recorded: 50 ms at worst. The model alone says 14 ms, with the change 10 ms.
     let [before, model, after] = [50_000_000, 14_000_000, 10_000_000]
         .map(|worst| side(&[(Kind::TimerLag, "beat", histogram((0..200).map(|_| 20_000).chain([worst])))]));
@@ -66,7 +66,7 @@ fn without_a_model_nothing_is_better_or_worse() {
 }
 
 #[test]
-fn who_leaves_the_sample_makes_nobody_wait_longer() {
+fn a_dropped_tag_makes_no_other_tag_wait_longer() {
     let slow = || histogram((1..=1_000).map(|number| number * 30_000));
     let with =
         || side(&[(Kind::TimerLag, "quick", histogram([30_000; 19_000])), (Kind::TimerLag, "slow", slow())]);
@@ -83,7 +83,7 @@ fn who_leaves_the_sample_makes_nobody_wait_longer() {
 }
 
 #[test]
-fn a_change_holds_where_other_events_cannot_be_all_there_is_to_it() {
+fn a_change_holds_where_other_events_cannot_explain_it() {
     let few = histogram([1_000; 1_000]);
     let (shorter, longer) = (histogram([100; 2_000]), histogram([9_000; 2_000]));
     assert!(holds(Verdict::Better, 0.5, &few, &shorter), "the longest half is shorter too");
@@ -99,7 +99,7 @@ fn a_change_holds_where_other_events_cannot_be_all_there_is_to_it() {
 }
 
 #[test]
-fn a_percentile_of_few_events_stands_only_with_the_longest() {
+fn a_percentile_of_few_events_needs_the_maximum_to_agree() {
     let waits = |top: [u64; 6]| histogram((0..545).map(|_| 100_000).chain(top));
     let before = || {
         side(&[(
@@ -128,7 +128,7 @@ fn a_percentile_of_few_events_stands_only_with_the_longest() {
 }
 
 #[test]
-fn the_headline_is_what_somebody_waits_for_of_all_that_is_shown() {
+fn the_headline_is_the_largest_change_in_waiting_time() {
     let before = || {
         side(&[
             (Kind::TimerLag, "beat", histogram([30_000; 5_000])),
@@ -166,8 +166,8 @@ fn an_estimate_below_the_error_is_no_figure() {
     assert!((5_900.0..6_100.0).contains(&row.error.unwrap()), "{row:?}");
     // With wakeups late by 50 µs, smaller deviations are within that.
     assert_eq!(compared(50_000).error, Some(50_000.0));
-    let told = serde_json::to_value(&row).unwrap();
-    assert!(told["after"].is_null() && told["error"].is_number(), "{told}");
+    let json = serde_json::to_value(&row).unwrap();
+    assert!(json["after"].is_null() && json["error"].is_number(), "{json}");
 }
 
 #[test]

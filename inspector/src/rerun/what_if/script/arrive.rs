@@ -11,7 +11,7 @@ use loop_probes::event::{Event, Origin, Queue};
 use loop_probes::ids::Timestamp;
 
 use super::super::cost::Sample;
-use super::{Arrival, Came, RunId, Script};
+use super::{Arrival, ArrivalKind, RunId, Script};
 use crate::rerun::budget::bytes_of;
 
 /// A poll that returned within this time did not wait, in nanoseconds.
@@ -22,7 +22,7 @@ const TASKLET_ENDS_NS: u64 = 20_000;
 
 /// The times at which a worker ran a job.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Worked {
+pub(super) struct JobTimes {
     pub(super) queued: Timestamp,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
@@ -77,7 +77,7 @@ pub(in super::super) struct Waits {
 
 /// What is known so far about events from outside.
 #[derive(Debug, Default)]
-pub(super) struct Outside {
+pub(super) struct ExternalEvents {
     poll: Option<Poll>,
     /// Ready sources whose callbacks did not run yet, with their stretches, oldest first.
     ready: VecDeque<Spread>,
@@ -96,7 +96,7 @@ pub(super) struct Outside {
     waits: Waits,
 }
 
-impl Outside {
+impl ExternalEvents {
     pub(super) fn see(&mut self, at: Timestamp, event: &Event, script: &mut Script) {
         match *event {
             Event::Poll { ready, timeout_ns, start, .. } => {
@@ -116,7 +116,7 @@ impl Outside {
             Event::Wake { coalesced: 0, .. }
                 if self.batch == 0 && !self.poll.is_some_and(|poll| poll.was_woken) =>
             {
-                script.arrivals.push(Arrival { at_ns: at.as_ns(), what: Came::Wake });
+                script.arrivals.push(Arrival { at_ns: at.as_ns(), what: ArrivalKind::Wake });
             }
             Event::Phase { phase: loop_probes::event::Phase::Concurrent, start } => {
                 if let Some(ns) = at.ns_since(start).checked_div(u64::from(self.batch)) {
@@ -182,16 +182,16 @@ impl Outside {
             if let Some(idle) = self.idle_in_poll {
                 return self.waits.wake.push(Sample::between(idle.max(poll.start), poll.end));
             }
-            script.arrivals.push(Arrival { at_ns: poll.end.as_ns(), what: Came::Wake });
+            script.arrivals.push(Arrival { at_ns: poll.end.as_ns(), what: ArrivalKind::Wake });
         }
     }
 
     /// Something that arrived at this time was taken: if the poll was waiting then, it ended the wait.
-    fn wakes(&mut self, came: Timestamp) {
+    fn wakes(&mut self, arrived: Timestamp) {
         let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
-        if came >= poll.start && came <= poll.end {
-            self.woken_at = Some(came);
-            self.waits.wake.push(Sample::between(came, poll.end));
+        if arrived >= poll.start && arrived <= poll.end {
+            self.woken_at = Some(arrived);
+            self.waits.wake.push(Sample::between(arrived, poll.end));
         }
     }
 
@@ -212,7 +212,7 @@ impl Outside {
     pub(super) fn signal_queued(&mut self, run: RunId, script: &mut Script) {
         if let Some((signo, arrived)) = self.signal.take() {
             let at_ns = arrived.as_ns().max(script.begin_ns);
-            script.arrivals.push(Arrival { at_ns, what: Came::Signal { signo, run } });
+            script.arrivals.push(Arrival { at_ns, what: ArrivalKind::Signal { signo, run } });
         }
     }
 

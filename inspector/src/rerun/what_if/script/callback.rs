@@ -4,13 +4,13 @@ use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use super::read::Reading;
-use super::{Act, MICROTASKS_MAX, NONE, Run, RunId, What};
+use super::{Act, MICROTASKS_MAX, NONE, Op, Run, RunId};
 
 /// Maximum number of callbacks between two readings of a heap; beyond that, the heap is not being read.
 const GREW_MAX: usize = 1 << 20;
 
 /// An act: its time, the task that did it if recorded, and what it was.
-pub(super) type Deed = (Timestamp, Option<TaskId>, What);
+pub(super) type TimedOp = (Timestamp, Option<TaskId>, Op);
 
 impl Reading {
     /// Ends a callback: the acts since its start are its own.
@@ -25,7 +25,7 @@ impl Reading {
         let open = std::mem::take(&mut self.open);
         // A callback starts at the time of its predecessor's end, so an act at that time is either's. Its parent says
         // whose: the poll of a woken future is queued right after the callback that woke it.
-        let is_own = |(at, parent, _): &Deed| parent.map_or(*at >= start, |parent| Some(parent) == task);
+        let is_own = |(at, parent, _): &TimedOp| parent.map_or(*at >= start, |parent| Some(parent) == task);
         let own = open.iter().rposition(|act| !is_own(act)).map_or(0, |earlier| earlier + 1);
         self.add_to_last(&open[..own]);
         self.last_end = end;
@@ -45,12 +45,12 @@ impl Reading {
     }
 
     /// Acts since the end of the last callback are added to it, at its end.
-    pub(super) fn add_to_last(&mut self, acts: &[Deed]) {
+    pub(super) fn add_to_last(&mut self, acts: &[TimedOp]) {
         let last_end = self.last_end;
         // A tasklet added between two callbacks was added by another thread.
-        let is_own = |(at, _, what): &&Deed| !matches!(what, What::Tasklet(_)) || *at <= last_end;
+        let is_own = |(at, _, what): &&TimedOp| !matches!(what, Op::Tasklet(_)) || *at <= last_end;
         for (at, _, what) in acts.iter().filter(|act| !is_own(act)) {
-            self.came_beside(*at, *what);
+            self.arrived_at_agenda(*at, *what);
         }
         let Some((last, _)) = self.last.filter(|_| !acts.is_empty()) else { return };
         let run = &mut self.script.runs[last as usize];

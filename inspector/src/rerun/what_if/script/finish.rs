@@ -10,9 +10,9 @@ use loop_traces::source::EventSource;
 
 use super::super::cost::Costs;
 use super::super::measure::Measure;
-use super::arrive::Worked;
+use super::arrive::JobTimes;
 use super::read::Reading;
-use super::{Left, NONE, Run, Script, Start};
+use super::{LeftOut, NONE, Run, Script, Start};
 use crate::rerun::budget::Meter;
 
 /// An empty script.
@@ -47,7 +47,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         typical_ns: Vec::new(),
         ticks: 0,
         meter: Meter::default(),
-        left: Left::default(),
+        left: LeftOut::default(),
         open_tick: None,
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn finish(reading: Reading) -> Script {
     (script.source, script.begin_ns, script.end_ns) = (source, begin.as_ns(), end.as_ns());
     script.arrivals.iter_mut().for_each(|arrival| arrival.at_ns = arrival.at_ns.max(begin.as_ns()));
     script.arrivals.sort_by_key(|arrival| arrival.at_ns);
-    let mut ran: Vec<(Worked, u32)> =
+    let mut ran: Vec<(JobTimes, u32)> =
         jobs.iter().filter_map(|(task, job)| Some((*worked.get(task)?, *job))).collect();
     ran.sort_by_key(|(worked, job)| (worked.queued, *job));
     script.workers = worked.values().map(|worked| worked.worker.saturating_add(1)).max().unwrap_or(1);
@@ -68,7 +68,7 @@ pub(super) fn finish(reading: Reading) -> Script {
 }
 
 /// Sets the cost of each job, and the time that an idle worker took to take it.
-fn wakes(script: &mut Script, ran: &[(Worked, u32)]) {
+fn wakes(script: &mut Script, ran: &[(JobTimes, u32)]) {
     let mut free: BinaryHeap<Reverse<Timestamp>> =
         (0..script.workers).map(|_| Reverse(Timestamp(0))).collect();
     for (worked, job) in ran {

@@ -9,8 +9,8 @@ use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
 use loop_traces::summary::OpenTickSummary;
 
-use super::Left;
-use super::arrive::Worked;
+use super::LeftOut;
+use super::arrive::JobTimes;
 use super::read::Reading;
 use crate::rerun::budget::bytes_of;
 use crate::rerun::whole::completes_unit;
@@ -57,14 +57,14 @@ impl Pending {
 
 impl Reading {
     /// Takes an event into account: the script takes those of a unit when it is complete.
-    pub(super) fn see(&mut self, stamped: &Stamped, left: &mut Left) {
+    pub(super) fn see(&mut self, stamped: &Stamped, left: &mut LeftOut) {
         if self.over {
             return;
         }
         let Stamped { at, event, .. } = *stamped;
         if let Event::WorkRan { task, queued, start, worker, .. } = event {
             // The cost of a job is known even if the tick of its completion did not end.
-            self.worked.insert(task, Worked { queued, start, end: at, worker });
+            self.worked.insert(task, JobTimes { queued, start, end: at, worker });
         }
         if self.pending.push(stamped, self.source) {
             let whole = self.pending.take();

@@ -14,12 +14,12 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
 
 use super::super::cost::{Costs, Overheads};
-use super::arrive::{Outside, Worked};
-use super::beside::Beside;
-use super::callback::Deed;
+use super::agenda_runs::AgendaReader;
+use super::arrive::{ExternalEvents, JobTimes};
+use super::callback::TimedOp;
 use super::keys::Keys;
 use super::pending::Pending;
-use super::{Arm, Came, Left, NONE, Run, RunId, Script, What, finish};
+use super::{Arm, ArrivalKind, LeftOut, NONE, Op, Run, RunId, Script, finish};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Acts, Role};
 use crate::rerun::budget::{KEPT_BYTES, bytes_of, table_bytes};
@@ -53,9 +53,9 @@ pub(super) struct Reading {
     pub(super) timers: HashMap<TimerId, Timer>,
     pub(super) sources: HashMap<IoSource, u32>,
     pub(super) jobs: HashMap<TaskId, u32>,
-    pub(super) worked: HashMap<TaskId, Worked>,
+    pub(super) worked: HashMap<TaskId, JobTimes>,
     /// Acts since the end of the last callback.
-    pub(super) open: Vec<Deed>,
+    pub(super) open: Vec<TimedOp>,
     /// The last callback that ended, and its recorded number.
     pub(super) last: Option<(RunId, Option<TaskId>)>,
     /// The last checkpoint after it.
@@ -69,7 +69,7 @@ pub(super) struct Reading {
     /// The explanation of a source that is being registered.
     pub(super) label: Option<(IoSource, LabelId)>,
     /// The tasklets of the agenda, and the acts of its workers.
-    pub(super) beside: Beside,
+    pub(super) agenda: AgendaReader,
     /// Events of the unit that is not complete so far.
     pub(super) pending: Pending,
     acts: Acts,
@@ -82,7 +82,7 @@ pub(super) struct Reading {
     pub(super) started: bool,
     pub(super) over: bool,
     overheads: Overheads,
-    pub(super) outside: Outside,
+    pub(super) outside: ExternalEvents,
 }
 
 /// One loop of the recording.
@@ -96,7 +96,7 @@ struct Slot {
     first_at: Timestamp,
     /// The events of a tick that may turn out to be the first: a snapshot is near its start.
     tick: Vec<Stamped>,
-    left: Left,
+    left: LeftOut,
 }
 
 /// Reads `source` to its end: the loop that is `wanted`.
@@ -115,7 +115,7 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<S
                 && slots.len() < LOOPS_MAX
                 && !is_known()
             {
-                let (source, left) = (stamped.source, Left::default());
+                let (source, left) = (stamped.source, LeftOut::default());
                 let (tick, last_at) = (Vec::new(), Timestamp(0));
                 let first_at = stamped.at;
                 slots.push(Slot { source, reading: None, before_end: None, last_at, first_at, tick, left });
@@ -210,7 +210,7 @@ impl Reading {
             kept: BTreeSet::new(),
             last_end: first.at,
             label: None,
-            beside: Beside::default(),
+            agenda: AgendaReader::default(),
             pending: Pending::default(),
             acts: Acts::default(),
             heap: None,
@@ -220,7 +220,7 @@ impl Reading {
             started: false,
             over: false,
             overheads: Overheads::default(),
-            outside: Outside::default(),
+            outside: ExternalEvents::default(),
         }
     }
 
@@ -232,11 +232,11 @@ impl Reading {
             + table_bytes::<TimerId, Timer>(self.timers.len())
             + table_bytes::<IoSource, u32>(self.sources.len())
             + table_bytes::<TaskId, u32>(self.jobs.len())
-            + table_bytes::<TaskId, Worked>(self.worked.len());
-        let gathered = bytes_of::<Deed>(self.open.len())
+            + table_bytes::<TaskId, JobTimes>(self.worked.len());
+        let gathered = bytes_of::<TimedOp>(self.open.len())
             + bytes_of::<(u64, RunId)>(self.deferred.len())
             + bytes_of::<RunId>(self.grew.len())
-            + self.beside.bytes()
+            + self.agenda.bytes()
             + self.pending.bytes()
             + self.overheads.bytes()
             + self.outside.bytes();
@@ -244,7 +244,7 @@ impl Reading {
     }
 
     /// Takes an event of a complete unit into the script.
-    pub(super) fn take(&mut self, stamped: &Stamped, left: &mut Left) {
+    pub(super) fn take(&mut self, stamped: &Stamped, left: &mut LeftOut) {
         if self.over {
             return;
         }
@@ -252,7 +252,7 @@ impl Reading {
         if source != self.source {
             left.collections += u64::from(matches!(event, Event::GcRendezvous { .. }));
             self.script.before.fold_other(stamped);
-            self.see_beside(at, source, event);
+            self.see_agenda(at, source, event);
             return;
         }
         if let Event::ShutdownBegan { .. } = event {
@@ -296,7 +296,7 @@ impl Reading {
             Event::SnapshotRef { what: RefKind::Handle | RefKind::Future, count } => {
                 self.script.start.held = self.script.start.held.saturating_add(count);
             }
-            Event::SnapshotRef { what: RefKind::Agenda, count } => self.beside.at_the_start(count),
+            Event::SnapshotRef { what: RefKind::Agenda, count } => self.agenda.at_the_start(count),
             Event::SnapshotGc { .. } => self.script.start.gc = GcState::of_part(&event),
             Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}
             Event::SnapshotPolicy { field, value } if self.script.start.policy.len() < POLICY_MAX => {
@@ -337,7 +337,7 @@ impl Reading {
             self.immediates.remove(&task);
         }
         while let Some(done) = self.acts.settled() {
-            self.did(done);
+            self.ops(done);
         }
         match role {
             Role::Act => {}
@@ -358,7 +358,7 @@ impl Reading {
                     None => {
                         // Queued before the beginning, and missing in the snapshot: counts as an arrival.
                         let run = self.new_run(tag);
-                        self.came(queued, Came::Post(run));
+                        self.arrived(queued, ArrivalKind::Post(run));
                         run
                     }
                 };
@@ -368,7 +368,7 @@ impl Reading {
                 let run = self.new_run(tag);
                 let source = self.known_source(source, tag, readiness);
                 let ready_at = self.outside.ready_at(start);
-                self.came(ready_at, Came::Ready { source, readiness, run });
+                self.arrived(ready_at, ArrivalKind::Ready { source, readiness, run });
                 self.ran(run, Some(task), start, at, Outcome::Done);
             }
             Event::Microtasks { ran, start, .. } => self.checkpoint(at, ran, start),
@@ -403,11 +403,11 @@ impl Reading {
                 None => self.label = Some((source, label)),
             },
             Event::Span { .. } | Event::Mark { .. } => {
-                let told = self.told(at, &event);
-                self.open.extend(told.map(|what| (at, None, what)));
+                let operation = self.operation(at, &event);
+                self.open.extend(operation.map(|what| (at, None, what)));
             }
-            Event::AgendaAdded { .. } | Event::AgendaRan { .. } => self.see_beside(at, self.source, event),
-            Event::InputRefs { delta } => self.open.push((at, None, What::Hold(delta))),
+            Event::AgendaAdded { .. } | Event::AgendaRan { .. } => self.see_agenda(at, self.source, event),
+            Event::InputRefs { delta } => self.open.push((at, None, Op::Hold(delta))),
             Event::InputHeap { heap_bytes } => self.heap_read(heap_bytes),
             Event::GcDecision { action: GcAction::Collect, .. } => self.is_collecting = true,
             // Closing a loop ends no run.
@@ -482,7 +482,7 @@ impl Reading {
         place
     }
 
-    fn finish(mut self: Box<Self>, left: &mut Left) -> Script {
+    fn finish(mut self: Box<Self>, left: &mut LeftOut) -> Script {
         // Emitters are merged slightly out of order: other threads' events before the end belong to the stretch.
         for stamped in self.pending.take() {
             if stamped.source != self.source && stamped.at <= self.end {
@@ -493,7 +493,7 @@ impl Reading {
         self.add_to_last(&open);
         let overheads = std::mem::take(&mut self.overheads);
         let outside = std::mem::take(&mut self.outside);
-        let tasklets = self.beside_done();
+        let tasklets = self.finish_agenda();
         self.script.costs = Costs::new(overheads, outside.waits(), tasklets);
         finish::finish(*self)
     }

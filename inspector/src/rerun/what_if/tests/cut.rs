@@ -72,23 +72,23 @@ fn a_hang_at_the_end_is_not_included_and_is_not_idle_time() {
         assert_eq!((side.ticks.stalls, side.ticks.open), (0, 0));
     }
     assert_eq!(before.timers.fired, after.timers.fired, "no firing is invented");
-    let is_invented = |line: &String| line.starts_with("invented") && line.contains("firing");
-    assert!(!answer.assumptions.iter().any(is_invented), "{:?}", answer.assumptions);
+    let is_synthesized = |line: &String| line.starts_with("invented") && line.contains("firing");
+    assert!(!answer.assumptions.iter().any(is_synthesized), "{:?}", answer.assumptions);
 
     let open = answer.open_tick.as_ref().expect("the tick is named");
     assert_eq!((open.tick, Some(open.run_ns)), (ticks(cut.events()).1, open.running_ns));
     assert_eq!((open.as_of_ns - open.at_ns) as u64, HANG_NS);
-    let told = answer.open_tick_line().unwrap();
-    assert!(told.starts_with("not included: tick 30, ") && told.contains("at least 8.00s"), "{told}");
+    let text = answer.open_tick_line().unwrap();
+    assert!(text.starts_with("not included: tick 30, ") && text.contains("at least 8.00s"), "{text}");
 }
 
 #[test]
-fn of_a_tick_that_had_just_begun_no_duration_is_named() {
+fn a_tick_that_had_just_begun_has_no_duration() {
     let mut events = hanging().events().to_vec();
     let last = events.iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
     events.truncate(last.expect("it has ticks") + 1);
-    let told = answer(&program(events)).open_tick_line();
-    assert_eq!(told.as_deref(), Some("not included: tick 30, in which the recording ends"));
+    let text = answer(&program(events)).open_tick_line();
+    assert_eq!(text.as_deref(), Some("not included: tick 30, in which the recording ends"));
 }
 
 #[test]

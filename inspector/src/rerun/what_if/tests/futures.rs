@@ -93,8 +93,8 @@ fn recurs(what: &str, mut program: MemorySource) {
     assert!((11..=31).contains(&polls.unwrap_or(0)), "{what}: {polls:?}");
     let (then, now) = (before.span_ns, after.span_ns);
     assert!(then.abs_diff(now) < 10_000, "{what}: {then} ns became {now} ns");
-    let invented = answer.assumptions.iter().find(|line| line.starts_with("invented"));
-    assert_eq!(invented, None, "{what}");
+    let synthesized = answer.assumptions.iter().find(|line| line.starts_with("invented"));
+    assert_eq!(synthesized, None, "{what}");
 }
 
 #[test]

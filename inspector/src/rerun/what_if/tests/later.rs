@@ -136,7 +136,7 @@ fn a_firing_that_the_recording_does_not_have_costs_the_scaled_median() {
 }
 
 #[test]
-fn what_no_callback_references_any_more_ends_the_loop_again() {
+fn a_loop_without_references_ends_again() {
     let then = recorded(|cx, sim| {
         let source = SimSource::new();
         let io = Builtin::repeat("socket", |_| {});
@@ -168,7 +168,7 @@ fn what_no_callback_references_any_more_ends_the_loop_again() {
 }
 
 #[test]
-fn handlers_of_signals_come_and_go_again() {
+fn signal_handlers_are_set_and_removed_again() {
     let then = recorded(|cx, sim| {
         cx.set_timeout(
             us(1_000),
@@ -195,7 +195,7 @@ fn handlers_of_signals_come_and_go_again() {
 }
 
 #[test]
-fn a_job_that_is_taken_back_has_no_completion_again() {
+fn a_cancelled_job_has_no_completion_again() {
     let then = recorded(|cx, _| {
         cx.set_timeout(
             us(1_000),
@@ -230,15 +230,15 @@ fn with_tasklets(ran: &[(u64, u16, u64, u64)]) -> Recorded {
     let (tag, priority) = (tag_of_label("tasklet"), Priority::Normal);
     let begin = events.iter().find(|stamped| matches!(stamped.event, Event::TickStart { .. })).unwrap().at;
     let time = |at_us: u64| begin.plus_ns(at_us * 1_000);
-    let mut tell = |at_us: u64, source, event| {
+    let mut emit = |at_us: u64, source, event| {
         let (at, source) = (time(at_us), SourceId(source));
         events.push(Stamped { at, source, event });
     };
     for (task, &(queued, worker, start, end)) in (1..).map(TaskId).zip(ran) {
-        tell(queued, 7, Event::AgendaAdded { task, tag, priority, depth: 1 });
+        emit(queued, 7, Event::AgendaAdded { task, tag, priority, depth: 1 });
         let (queued, start, outcome) = (time(queued), time(start), Outcome::Done);
         let ran = Event::AgendaRan { task, tag, priority, worker, outcome, queued, start };
-        tell(end, 8 + u32::from(worker), ran);
+        emit(end, 8 + u32::from(worker), ran);
     }
     events.sort_by_key(|stamped| stamped.at);
     Recorded::read(&mut program(events)).unwrap()
@@ -267,7 +267,7 @@ fn tasklets_wait_for_as_many_workers_as_there_are() {
 }
 
 #[test]
-fn a_tasklets_wait_behind_others_is_not_how_long_its_worker_takes_to_wake_up() {
+fn a_tasklets_queue_wait_is_not_worker_wakeup_time() {
     // The second worker wakes up between 1.1 and 1.3 ms. The third tasklet, added in that time, waits until 3 ms because
     // both workers are busy.
     let ran = [(1_000, 0, 1_000, 3_000), (1_100, 1, 1_300, 3_500), (1_200, 0, 3_000, 4_000)];

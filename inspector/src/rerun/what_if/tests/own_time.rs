@@ -45,7 +45,7 @@ fn slow_to_poll() -> Vec<Stamped> {
 }
 
 #[test]
-fn a_wait_is_counted_from_the_reading_of_the_clock_and_not_from_behind_the_loops_own_time() {
+fn a_wait_counts_from_the_clock_reading_before_loop_overhead() {
     let recorded = Recorded::read(&mut program(slow_to_poll())).unwrap();
     let answer = recorded.what_if(&Changes::default(), None).unwrap();
     let lag_ns = answer.after.timeline.timers.lag_ns.quantile(0.5);

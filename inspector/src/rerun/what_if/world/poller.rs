@@ -10,7 +10,7 @@ use loop_probes::clock::Clock;
 use loop_probes::event::ClockPoint;
 use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
-use super::{Bell, Cursor, NONE, STOPPED, SourceState, Toll, WORLD, World, world};
+use super::{Cursor, NONE, Overhead, STOPPED, SourceState, WORLD, WakeFlag, World, world};
 
 /// The recording is drained after this many polls, while it is still in the processor's caches.
 const DRAINED: u64 = 16;
@@ -36,15 +36,15 @@ impl World {
         let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         let begin_ns = self.now.get();
         self.report(out);
-        if timeout_ns == Some(0) || !out.is_empty() || self.bell.0.load(Ordering::Acquire) {
+        if timeout_ns == Some(0) || !out.is_empty() || self.wake_flag.0.load(Ordering::Acquire) {
             self.advance_to(begin_ns.saturating_add(self.cursors.look.near(&costs.look, begin_ns)));
         } else {
             let deadline_ns = timeout_ns.map(|timeout_ns| begin_ns.saturating_add(timeout_ns));
             self.sleep(deadline_ns, out)?;
         }
-        self.bell.0.store(false, Ordering::Release);
+        self.wake_flag.0.store(false, Ordering::Release);
         self.report(out);
-        self.toll.set(Toll::AfterPoll);
+        self.overhead.set(Overhead::AfterPoll);
         self.is_accounted.set(true);
         Ok(())
     }
@@ -59,7 +59,7 @@ impl World {
             match (self.next_at(), deadline_ns) {
                 (Some(at_ns), deadline_ns) if deadline_ns.is_none_or(|deadline_ns| at_ns <= deadline_ns) => {
                     self.advance_to(at_ns);
-                    if self.bell.0.load(Ordering::Acquire) {
+                    if self.wake_flag.0.load(Ordering::Acquire) {
                         late(&self.cursors.wake, &costs.wake, at_ns);
                         return Ok(());
                     }
@@ -91,10 +91,10 @@ impl World {
             if !self.spend(source.pending.len() as u64) {
                 return;
             }
-            let told = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness)
+            let reported = source.pending.iter().fold(0, |bits, (readiness, _)| bits | readiness)
                 & asked(source.interest);
-            if told != 0 {
-                out.push(Ready { key: key.0 as usize, readiness: Readiness::from_bits_truncate(told) });
+            if reported != 0 {
+                out.push(Ready { key: key.0 as usize, readiness: Readiness::from_bits_truncate(reported) });
             }
         }
     }
@@ -125,7 +125,7 @@ impl Clock for WorldClock {
     fn ticks(&self) -> Ticks {
         WORLD.with_borrow(|world| {
             let Some(world) = world else { return Ticks(0) };
-            world.pay_toll();
+            world.spend_overhead();
             Ticks(world.now.get())
         })
     }
@@ -133,11 +133,11 @@ impl Clock for WorldClock {
 
 /// The poller of this thread's world.
 #[derive(Clone, Debug)]
-pub(in super::super) struct WorldPoller(Arc<Bell>);
+pub(in super::super) struct WorldPoller(Arc<WakeFlag>);
 
 impl WorldPoller {
     pub(in super::super) fn new(world: &World) -> Self {
-        Self(Arc::clone(&world.bell))
+        Self(Arc::clone(&world.wake_flag))
     }
 }
 
@@ -179,7 +179,7 @@ impl Poller for WorldPoller {
     }
 
     fn waker(&self) -> Waker {
-        let bell: Arc<dyn Wake> = Arc::<Bell>::clone(&self.0);
-        Waker::new(bell)
+        let wake_flag: Arc<dyn Wake> = Arc::<WakeFlag>::clone(&self.0);
+        Waker::new(wake_flag)
     }
 }

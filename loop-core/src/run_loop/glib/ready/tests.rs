@@ -44,7 +44,7 @@ fn a_regular_file_cannot_be_waited_for() {
 }
 
 #[test]
-fn a_number_that_stands_for_another_descriptor_is_watched_anew() {
+fn a_reused_descriptor_number_is_watched_again() {
     let mut set = ReadySet::new().unwrap();
     let (_near, far) = UnixStream::pair().unwrap();
     let mut far = std::os::fd::OwnedFd::from(far);
@@ -58,7 +58,7 @@ fn a_number_that_stands_for_another_descriptor_is_watched_anew() {
 }
 
 #[test]
-fn a_hang_up_is_told_to_who_asks_for_nothing_else() {
+fn a_hang_up_is_reported_even_without_other_interest() {
     let mut set = ReadySet::new().unwrap();
     let (near, far) = UnixStream::pair().unwrap();
     const HANG_UP: u16 = 16;

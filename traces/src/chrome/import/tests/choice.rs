@@ -12,7 +12,7 @@ fn slices(pid: u32, tid: u32, name: &str, count: u64) -> Vec<String> {
     (0..count).map(slice).collect()
 }
 
-fn loops(events: &[String]) -> Vec<(String, Chosen)> {
+fn loops(events: &[String]) -> Vec<(String, ChosenBy)> {
     let imported = import(&format!("[{}]", events.join(",")));
     let found = imported.report.loops.iter();
     found.map(|found| (format!("{}/{}", found.pid, found.tid), found.chosen)).collect()
@@ -35,7 +35,7 @@ fn each_main_thread_is_a_loop_of_its_own() {
 }
 
 #[test]
-fn where_no_thread_has_a_name_the_numbers_tell_then_the_tasks() {
+fn unnamed_threads_are_chosen_by_number_then_by_tasks() {
     let events = [
         slices(20, 20, "a", 2),
         slices(20, 21, "b", 90),
@@ -46,10 +46,10 @@ fn where_no_thread_has_a_name_the_numbers_tell_then_the_tasks() {
     ]
     .concat();
     let expected = [
-        ("20/20", Chosen::MainThread),
-        ("30/30", Chosen::MainThread),
-        ("40/1", Chosen::Tasks),
-        ("40/2", Chosen::Tasks),
+        ("20/20", ChosenBy::MainThread),
+        ("30/30", ChosenBy::MainThread),
+        ("40/1", ChosenBy::Tasks),
+        ("40/2", ChosenBy::Tasks),
     ];
     assert_eq!(loops(&events), expected.map(|(ids, chosen)| (ids.to_owned(), chosen)));
     let imported = import(&format!("[{}]", events.join(",")));
@@ -66,9 +66,9 @@ fn the_trace_repeats_what_the_import_did() {
     let mut events = [slices(7, 7, "a", 9), slices(7, 8, "b", 9)].concat();
     events.push(r#"{"ph":"B","name":"open","pid":7,"tid":7,"ts":100}"#.to_owned());
     let imported = import(&format!("[{},", events.join(",")));
-    let told = ImportSummary::of(&imported.metadata).unwrap();
-    assert_eq!(told, ImportSummary::new(&imported.report));
-    assert_eq!((told.repaired["begin_without_end"], told.left_out.slices), (1, 9));
+    let parsed = ImportSummary::of(&imported.metadata).unwrap();
+    assert_eq!(parsed, ImportSummary::new(&imported.report));
+    assert_eq!((parsed.repaired["begin_without_end"], parsed.left_out.slices), (1, 9));
     let summary = crate::summary::Summary::new(
         &crate::source::MemorySource::new("test", SourceKind::Chrome, imported.metadata, imported.events),
         &imported.timeline,
@@ -86,7 +86,7 @@ fn the_trace_repeats_what_the_import_did() {
 }
 
 #[test]
-fn what_a_trace_says_of_its_import_is_not_trusted() {
+fn import_data_in_a_trace_is_not_trusted() {
     let mut metadata = import(&format!("[{}]", slices(1, 1, "a", 2).join(","))).metadata;
     let kinds: Vec<String> = (0..1000).map(|n| format!("\"k{n}\\u001b[2J\":1")).collect();
     for hostile in [
@@ -94,9 +94,9 @@ fn what_a_trace_says_of_its_import_is_not_trusted() {
         format!("{{\"producer\":\"\\u001b{}\",\"repaired\":{{{}}}}}", "x".repeat(999), kinds.join(",")),
     ] {
         metadata.settings.insert(IMPORT.to_owned(), hostile);
-        let told = ImportSummary::of(&metadata).unwrap();
-        assert!(told.repaired.len() <= 64 && told.from().len() < 120);
-        assert!(!format!("{told:?}").contains('\u{1b}') && !told.from().contains('\u{1b}'));
+        let summary = ImportSummary::of(&metadata).unwrap();
+        assert!(summary.repaired.len() <= 64 && summary.from().len() < 120);
+        assert!(!format!("{summary:?}").contains('\u{1b}') && !summary.from().contains('\u{1b}'));
     }
 }
 

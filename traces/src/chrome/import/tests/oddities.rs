@@ -69,9 +69,9 @@ fn slices_that_end_in_the_wrong_order_are_cut() {
         r#""ph":"E","name":"a","ts":4"#,
         r#""ph":"X","name":"z","ts":8,"dur":4"#,
     ]));
-    let told = imported.told();
-    assert!(told.contains(&"span 2000..4000 x".to_owned()), "{told:#?}");
-    assert!(told.contains(&"task 0..4000 a +0".to_owned()), "{told:#?}");
+    let lines = imported.lines();
+    assert!(lines.contains(&"span 2000..4000 x".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"task 0..4000 a +0".to_owned()), "{lines:#?}");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_slice_of_no_length_ends_where_it_begins() {
         r#""ph":"E","name":"b","ts":7"#,
         r#""ph":"X","name":"c","ts":7,"dur":1"#,
     ]));
-    let tasks: Vec<String> = imported.told().into_iter().filter(|line| line.starts_with("task")).collect();
+    let tasks: Vec<String> = imported.lines().into_iter().filter(|line| line.starts_with("task")).collect();
     assert_eq!(tasks, ["task 5000..5000 a +0", "task 5000..7000 b +0", "task 7000..8000 c +0"]);
     assert!(imported.report.dropped.is_empty());
 }
@@ -111,7 +111,7 @@ fn text_of_a_file_steers_no_terminal() {
     ]);
     let imported = import(&json);
     assert!(!imported.report.loops[0].name.chars().any(char::is_control));
-    assert!(!imported.told().concat().chars().any(char::is_control));
+    assert!(!imported.lines().concat().chars().any(char::is_control));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn any_number_of_instants_fit_into_one_time() {
 }
 
 #[test]
-fn what_was_dropped_is_told_as_such_and_loops_beyond_the_limit_as_left_out() {
+fn dropped_slices_and_loops_beyond_the_limit_are_reported() {
     let summary_of = |imported: &Imported| {
         let source = MemorySource::new("t", SourceKind::Chrome, imported.metadata.clone(), Vec::new());
         Summary::new(&source, &imported.timeline)

@@ -102,7 +102,7 @@ fn periods_skipped_by_a_timer_with_an_unknown_period_are_a_range() {
 }
 
 #[test]
-fn a_snapshot_tells_the_periods_of_earlier_firings() {
+fn a_snapshot_gives_the_periods_of_earlier_firings() {
     let interval = snapshot(Some(Some(MS)), 0);
     assert_eq!(skipped(&[late(7), interval.clone()]), (3, 3, 3));
     assert_eq!(judged(&summary(&[late(7), interval]), "timers.skipped", 2.0).outcome, GateOutcome::Failed);

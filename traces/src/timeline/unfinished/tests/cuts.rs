@@ -43,7 +43,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn at_every_cut_a_lower_bound_is_one(script in scripts(), every in 1usize..9) {
+    fn a_lower_bound_holds_at_every_cut(script in scripts(), every in 1usize..9) {
         let events = with_running(&script.events(), every);
         let fold = |events: &[Stamped]| {
             let mut timeline = Timeline::of(&script.metadata());

@@ -228,9 +228,12 @@ fn gates_count_what_was_overdue_when_the_loop_stopped() {
         assert_eq!(judged(&summary, metric, Limit::Max(value - 1.0)), (Outcome::Failed, None), "{metric}");
         assert_eq!(judged(&summary, metric, Limit::Max(value)), (Outcome::Held, None), "{metric}");
     }
-    let harm =
-        summary.harm.iter().find(|harm| harm.worst.is_some_and(|worst| worst.task == Some(1))).unwrap();
-    assert_eq!((harm.timers_ns / MS, harm.tasks_ns / MS, harm.victims), (490, 497, 2));
+    let impact = summary
+        .delay_caused
+        .iter()
+        .find(|impact| impact.worst.is_some_and(|worst| worst.task == Some(1)))
+        .unwrap();
+    assert_eq!((impact.timers_ns / MS, impact.tasks_ns / MS, impact.delayed), (490, 497, 2));
     let page = crate::report::text(&summary);
     assert!(page.contains("1 timer was overdue when the loop stopped, by 491ms"), "{page}");
 }
@@ -289,8 +292,8 @@ fn immediates_and_callbacks_after_the_loop_wait_as_tasks_do() {
     // The task that sets them waited, too; the one that was cleared is no sample.
     assert_eq!((of_tag.queue_wait_ns.count, summary.tasks.queue_wait_ns.count), (3, 4));
     assert_eq!(judged(&summary, "tasks.wait.max", Limit::Max(1e6)), (Outcome::Failed, None));
-    let harm: u64 = summary.harm.iter().map(|harm| harm.tasks_ns).sum();
-    assert_eq!(harm / MS, 77 + 75 + 74);
+    let delay_caused: u64 = summary.delay_caused.iter().map(|impact| impact.tasks_ns).sum();
+    assert_eq!(delay_caused / MS, 77 + 75 + 74);
 
     let hangs = folded(&[&sets_immediates()[..], &[seen(in_task(1), 2 * MS, 100 * MS)]].concat());
     assert_eq!(waits_ms(&hangs).1, [97, 95, 94]);
@@ -345,7 +348,7 @@ fn a_wait_that_a_stop_ended_is_a_sample_as_any_other() {
 }
 
 #[test]
-fn what_may_have_happened_in_a_gap_of_the_tick_numbers_is_not_overdue() {
+fn a_timer_that_may_have_fired_in_a_tick_gap_is_not_overdue() {
     let ended = at(3 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(MS) });
     let events = |next: u64| {
         let before = [begun(1, MS), at(MS, armed(1, 12 * MS, None)), queued(7, 2 * MS), ended];
@@ -359,7 +362,7 @@ fn what_may_have_happened_in_a_gap_of_the_tick_numbers_is_not_overdue() {
 }
 
 #[test]
-fn what_may_have_happened_in_an_event_that_was_skipped_is_not_overdue() {
+fn a_timer_that_may_have_fired_in_a_skipped_event_is_not_overdue() {
     let ended = at(3 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(MS) });
     let after = [begun(2, 800 * MS), seen(in_task(9), 801 * MS, 900 * MS)];
     let before = [begun(1, MS), at(MS, armed(1, 12 * MS, None)), queued(7, 2 * MS), ended];

@@ -1,0 +1,162 @@
+//! Figures of the agenda: what waits in each priority, which one starves, what each worker is doing.
+
+use loop_probes::event::{Priority, WorkerPhase};
+use loop_probes::ids::{SourceId, Timestamp};
+use loop_traces::histogram::Percentiles;
+use loop_traces::timeline::{Agenda, OldestWaiting, PriorityStats, Rendezvous, StreamEnd, Timeline};
+
+/// A tasklet starves if it has waited longer than this while others overtook it, in nanoseconds.
+const STARVING_NS: u64 = 100_000_000;
+/// Minimum number of higher-priority tasklets that overtook a starving one: a single burst does not count.
+const STARVING_PASSED_BY: u64 = 20;
+
+/// A priority's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PriorityRow {
+    /// The priority.
+    pub priority: Priority,
+    /// Tasklets waiting.
+    pub waiting: u32,
+    /// Maximum number waiting.
+    pub depth_max: u32,
+    /// Tasklets added.
+    pub added: u64,
+    /// Tasklets run.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// From added to taken by a worker.
+    pub wait_ns: Percentiles,
+    /// From taken to done.
+    pub run_ns: Percentiles,
+    /// The tasklet that has waited longest.
+    pub oldest: Option<OldestWaiting>,
+    /// Maximum number of higher-priority tasklets that ran while one of these waited.
+    pub passed_by_max: u64,
+    /// The maximum depth in each tenth of a second.
+    pub through_time: Vec<Option<u64>>,
+}
+
+/// A priority with a tasklet that waits while others are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Starvation {
+    /// The priority.
+    pub priority: Priority,
+    /// How long its oldest tasklet has waited, in nanoseconds.
+    pub waited_ns: u64,
+    /// Higher-priority tasklets that ran in that time.
+    pub passed_by: u64,
+}
+
+/// A worker's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerRow {
+    /// Its number.
+    pub worker: usize,
+    /// Its current phase, if reported, and when that began.
+    pub state: Option<(WorkerPhase, Timestamp)>,
+    /// Tasklets that it ran.
+    pub ran: u64,
+    /// Of these, failed or panicked.
+    pub failed: u64,
+    /// The busy share of its time (0 to 1).
+    pub busy: f64,
+    /// The run time of its longest tasklet, in nanoseconds.
+    pub run_ns_max: u64,
+    /// Time that it was stopped for collections, in nanoseconds.
+    pub stopped_ns: u64,
+    /// The last tasklet that it finished: its name and end.
+    pub last: Option<(String, Timestamp)>,
+    /// Its own emitter; `None` if several workers share one.
+    pub source: Option<SourceId>,
+}
+
+/// The agenda's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgendaFigures {
+    /// By priority, highest first.
+    pub priorities: Vec<PriorityRow>,
+    /// The lowest priority that starves.
+    pub starving: Option<Starvation>,
+    /// The workers seen so far.
+    pub workers: Vec<WorkerRow>,
+    /// Collections that stopped all workers: attempted, and failed.
+    pub rendezvous: [u64; 2],
+    /// From the request until all stopped, or until it was given up.
+    pub rendezvous_ns: Percentiles,
+    /// The last collections, newest first.
+    pub last_met: Vec<Rendezvous>,
+}
+
+/// Maximum number of collections kept for the page.
+const MET_ROWS: usize = 16;
+
+impl AgendaFigures {
+    /// The figures at `now`; `None` if no agenda was seen.
+    #[must_use]
+    pub fn read(timeline: &Timeline, now: Timestamp) -> Option<Self> {
+        let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
+        let priorities: Vec<PriorityRow> =
+            agenda.priorities.iter().map(|stats| priority_row(agenda, stats, now)).collect();
+        let met = &agenda.rendezvous;
+        Some(Self {
+            starving: priorities.iter().rev().find_map(|row| starving(row, now)),
+            priorities,
+            workers: workers(timeline, now),
+            rendezvous: [met.count, met.failed],
+            rendezvous_ns: met.waited_ns.percentiles(),
+            last_met: met.recent.iter().rev().take(MET_ROWS).copied().collect(),
+        })
+    }
+
+    /// The number of workers that report to be running a tasklet.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        let runs = |worker: &&WorkerRow| matches!(worker.state, Some((WorkerPhase::Run, _)));
+        self.workers.iter().filter(runs).count()
+    }
+}
+
+fn priority_row(agenda: &Agenda, stats: &PriorityStats, now: Timestamp) -> PriorityRow {
+    PriorityRow {
+        priority: stats.priority,
+        waiting: stats.waiting(),
+        depth_max: stats.depth_max,
+        added: stats.added,
+        ran: stats.ran,
+        failed: stats.failed,
+        wait_ns: stats.queue_wait_ns.percentiles(),
+        run_ns: stats.run_ns.percentiles(),
+        oldest: agenda.oldest(stats.priority),
+        passed_by_max: stats.passed_by_max,
+        through_time: stats.depths.series(now),
+    }
+}
+
+fn starving(row: &PriorityRow, now: Timestamp) -> Option<Starvation> {
+    let oldest = row.oldest?;
+    let waited_ns = oldest.waited_ns(now)?;
+    let starves = waited_ns > STARVING_NS && oldest.passed_by >= STARVING_PASSED_BY;
+    starves.then_some(Starvation { priority: row.priority, waited_ns, passed_by: oldest.passed_by })
+}
+
+fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
+    let all = timeline.agenda.workers();
+    let own = |source: SourceId| all.iter().filter(|worker| worker.source == Some(source)).count() == 1;
+    let seen = all.iter().enumerate().filter(|(_, worker)| worker.is_seen());
+    seen.map(|(number, worker)| WorkerRow {
+        worker: number,
+        state: worker.state,
+        ran: worker.ran,
+        failed: worker.failed,
+        busy: worker.busy_share(now),
+        run_ns_max: worker
+            .running(now, StreamEnd::Known)
+            .map_or(0, |run| run.run_ns())
+            .max(worker.run_ns_max),
+        stopped_ns: worker.stopped_ns,
+        last: worker.last.map(|(task, tag, at)| (format!("{} #{task}", timeline.labels.tag(tag)), at)),
+        source: worker.source.filter(|source| own(*source)),
+    })
+    .collect()
+}

@@ -1,0 +1,140 @@
+//! Converts acts into the script's terms: timers, sources, jobs and callbacks by index instead of by recorded number.
+
+use loop_probes::event::Event;
+use loop_probes::ids::{Tag, Timestamp};
+
+use super::read::Reading;
+use super::{Arrival, ArrivalKind, Job, Op, RunId, Source};
+use crate::rerun::act::{Act, Done};
+
+/// Maximum number of span and mark labels: a session keeps no more.
+const SPANS_MAX: usize = 2048;
+
+impl Reading {
+    pub(super) fn ops(&mut self, Done { at, act, .. }: Done) {
+        let mut parent = None;
+        let what = match act {
+            Act::Post { task, tag, parent: None, queued, .. } => {
+                let run = self.expect(task, tag);
+                return self.arrived(queued, ArrivalKind::Post(run));
+            }
+            Act::Post { task, tag, parent: by, .. } => {
+                parent = by;
+                Some(Op::Post(self.expect(task, tag)))
+            }
+            Act::Immediate(task, tag) => {
+                self.immediates.insert(task);
+                Some(Op::Immediate(self.expect(task, tag)))
+            }
+            Act::AfterLoop(task, tag, _) => Some(Op::AfterLoop(self.expect(task, tag))),
+            Act::ClearImmediate(task) => {
+                self.expected.remove(&task).map(|run| Op::ClearImmediate(self.follow(run)))
+            }
+            Act::ReferenceImmediate(task, referenced) => self
+                .expected
+                .get(&task)
+                .copied()
+                .map(|run| Op::ImmediateRef { run: self.follow(run), referenced }),
+            Act::Arm { timer, tag, delay_ns, period_ns } => {
+                Some(Op::Arm(self.arm(timer, tag, delay_ns, period_ns, None, true)))
+            }
+            Act::ClearTimer(timer) => self.timers.get(&timer).map(|known| Op::Clear(known.timer)),
+            Act::ReferenceTimer(timer, referenced) => {
+                self.timers.get(&timer).map(|known| Op::TimerRef { timer: known.timer, referenced })
+            }
+            Act::Defer(key, existed) => Some(self.defers(key, existed)),
+            Act::Undefer(key) => {
+                self.deferred.remove(key);
+                Some(Op::Undefer(key))
+            }
+            Act::Kept(number) => {
+                self.kept.insert(number);
+                None
+            }
+            Act::Work { task, tag, .. } => {
+                let (run, job) = (self.new_run(tag), self.script.jobs.len() as u32);
+                let (is_known, is_cancelled) = (false, false);
+                self.script.jobs.push(Job { tag, run, cost_ns: 0, wake_ns: 0, is_known, is_cancelled });
+                self.jobs.insert(task, job);
+                Some(Op::Work(job))
+            }
+            Act::CancelWork(task) => self.jobs.get(&task).copied().map(|job| {
+                self.script.jobs[job as usize].is_cancelled = true;
+                Op::CancelWork(job)
+            }),
+            Act::Register { source, tag, referenced, interest } => {
+                let place = self.new_source(tag, interest.unwrap_or(0), referenced);
+                self.sources.insert(source, place);
+                let label = self.label.take().filter(|(of, _)| *of == source);
+                self.script.sources[place as usize].label = label.map(|(_, label)| label);
+                Some(Op::Register(place))
+            }
+            Act::ReferenceSource(Some(source), referenced) => {
+                self.sources.get(&source).map(|source| Op::SourceRef { source: *source, referenced })
+            }
+            Act::OnSignal(signo, tag) => {
+                if !self.script.handled.contains(&signo) {
+                    self.script.handled.push(signo);
+                }
+                Some(Op::OnSignal { signo, tag })
+            }
+            Act::Modify(source, interest) => {
+                self.sources.get(&source).map(|source| Op::Modify { source: *source, interest })
+            }
+            Act::Remove(source) => self.sources.remove(&source).map(Op::Remove),
+            Act::Hold(delta) | Act::Futures(delta) => Some(Op::Hold(delta)),
+            Act::TellGc(reason) => Some(Op::Gc(reason)),
+            // Recorded by its outcome, or part of the stretch rather than of a callback.
+            Act::Read
+            | Act::Reload
+            | Act::Fail
+            | Act::Stop
+            | Act::Shutdown(_)
+            | Act::Microtask
+            | Act::Release
+            | Act::Heap
+            // An older trace does not say which.
+            | Act::ReferenceSource(None, _) => None,
+        };
+        self.open.extend(what.map(|what| (at, parent, what)));
+    }
+
+    pub(super) fn arrived(&mut self, at: Timestamp, what: ArrivalKind) {
+        let at_ns = at.max(self.begin).as_ns();
+        self.script.arrivals.push(Arrival { at_ns, what });
+    }
+
+    pub(super) fn new_source(&mut self, tag: Tag, interest: u8, referenced: bool) -> u32 {
+        self.script.sources.push(Source { tag, id: None, label: None, interest, referenced });
+        (self.script.sources.len() - 1) as u32
+    }
+
+    /// Spans and marks of the program.
+    pub(super) fn operation(&mut self, at: Timestamp, event: &Event) -> Option<Op> {
+        let (label, what) = match *event {
+            Event::Span { label, start } => (label, Op::Span { label, run_ns: at.ns_since(start) }),
+            Event::Mark { label } => (label, Op::Mark(label)),
+            _ => return None,
+        };
+        if self.script.spans.len() < SPANS_MAX {
+            self.script.spans.insert(label);
+        }
+        Some(what)
+    }
+
+    /// Marks an immediate as one that a later act refers to.
+    fn follow(&mut self, run: RunId) -> RunId {
+        self.script.runs[run as usize].is_followed = true;
+        run
+    }
+
+    /// A queued key keeps its first callback, but posting it again is still an act.
+    fn defers(&mut self, key: u64, existed: bool) -> Op {
+        let known = if existed { self.deferred.post_again(key) } else { None };
+        let run = known.unwrap_or_else(|| self.new_run(Tag(0)));
+        if !existed {
+            self.deferred.post(key, run);
+        }
+        Op::Defer { key, run }
+    }
+}

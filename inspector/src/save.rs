@@ -1,0 +1,364 @@
+//! Saving and exporting from within the dashboard: the keys `r`, `w` and `e`.
+//!
+//! A live ring still holds its last records, so the recent past is saved by reading the ring again from its oldest
+//! record, names included; no second history is kept in memory.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
+use loop_probes::process::ProcessReader;
+use loop_probes::stamped::Stamped;
+use loop_probes::text::printable_path;
+use loop_traces::chrome::export::ExportOptions;
+use loop_traces::export::TimeRange;
+use loop_traces::source::{EventSource, MemorySource, SourceCounts, SourceState};
+use loop_traces::writer::{NewFile, TraceWriter, WriteStats};
+
+use crate::dashboard::{Recording, Save};
+use crate::exit::CommandError;
+use crate::exporting::{self, Export};
+use crate::input::Input;
+use crate::recording::Tap;
+use crate::sink::{save, saved};
+
+/// Maximum number of polls of a ring that is saved as a whole, of 2²⁰ records each.
+const POLLS_MAX: usize = 64;
+
+/// The longest interval between two polls of a dashboard, which draws in between.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Rereads what is shown, from the oldest event still available.
+pub enum Reread {
+    /// A live ring.
+    Ring(Box<dyn Fn() -> Result<ProcessReader, String>>),
+    /// The input of a replay, by its command-line argument.
+    Saved(OsString),
+}
+
+/// Saves and exports for one dashboard. Clones share their state, so that a command can ask afterwards what was saved.
+#[derive(Clone)]
+pub struct Saver(Rc<RefCell<Inner>>);
+
+struct Inner {
+    again: Reread,
+    /// The file to which everything is already saved elsewhere, and its recording.
+    recorded_separately: Option<(PathBuf, Tap)>,
+    writing: Option<Writing>,
+    saved: Vec<(PathBuf, WriteStats)>,
+    failed: Option<CommandError>,
+}
+
+struct Writing {
+    writer: TraceWriter,
+    /// The source of the events, if it is not the dashboard's.
+    reader: Option<ProcessReader>,
+}
+
+impl Saver {
+    /// Saves nothing until asked to.
+    #[must_use]
+    pub fn new(again: Reread) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            again,
+            recorded_separately: None,
+            writing: None,
+            saved: Vec::new(),
+            failed: None,
+        })))
+    }
+
+    /// Notes that the recording behind `tap` already saves everything to `path`.
+    #[must_use]
+    pub fn recorded_separately(self, path: Option<&Path>, tap: Tap) -> Self {
+        self.0.borrow_mut().recorded_separately = path.map(|path| (path.to_owned(), tap));
+        self
+    }
+
+    /// Saves the dashboard's own stream to `path` from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Input`] if the file cannot be created.
+    pub fn recording_to(self, path: &Path, metadata: &Metadata) -> Result<Self, CommandError> {
+        let writer = TraceWriter::record(path, metadata).map_err(CommandError::input)?;
+        self.0.borrow_mut().writing = Some(Writing { writer, reader: None });
+        Ok(self)
+    }
+
+    /// Closes open files and returns a line on each file saved.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Input`] if something could not be written; what was written before stays readable.
+    pub fn finish(&self) -> Result<Vec<String>, CommandError> {
+        let mut inner = self.0.borrow_mut();
+        inner.stop_writing();
+        if let Some(failed) = inner.failed.take() {
+            return Err(failed);
+        }
+        let lines = inner.saved.iter().map(|(path, stats)| saved(path, stats));
+        Ok(lines.collect())
+    }
+}
+
+impl Inner {
+    fn reader(&self) -> Result<ProcessReader, String> {
+        match &self.again {
+            Reread::Ring(open) => open(),
+            Reread::Saved(_) => Err("this is saved already".to_owned()),
+        }
+    }
+
+    fn write(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
+        if let Some(why) = self.recorded_separately.as_ref().and_then(|(_, tap)| tap.why_not_saved()) {
+            // Reported once here; the recording reports it again when it ends.
+            self.recorded_separately = None;
+            return Err(why);
+        }
+        let Some(Writing { writer, reader }) = &mut self.writing else { return Ok(()) };
+        let saved = match reader {
+            None => save(writer, events, counts, FRAME),
+            Some(reader) => {
+                let mut batch = Vec::new();
+                // Read errors are reported by the dashboard, which reads the same ring.
+                let _ = EventSource::poll(reader, &mut batch);
+                save(writer, &batch, reader.counts(), FRAME)
+            }
+        };
+        saved.map_err(|error| {
+            tracing::error!(%error, "saving stopped");
+            self.writing = None;
+            // Reported now, in the bottom row, and again through the exit code when the dashboard is left.
+            let failure = CommandError::input(error);
+            let text = failure.to_string();
+            self.failed = Some(failure);
+            text
+        })
+    }
+
+    fn stop_writing(&mut self) -> Option<String> {
+        let Writing { mut writer, reader } = self.writing.take()?;
+        let mut last = Vec::new();
+        if let Some(mut reader) = reader {
+            let _ = reader.flush(&mut last);
+            writer.set_counts(reader.counts());
+        }
+        let path = writer.path().to_owned();
+        match writer.append(&last).and_then(|()| writer.finish()) {
+            Ok(stats) => {
+                let text = format!("saved {} events to {}", stats.events, printable_path(&path));
+                self.saved.push((path, stats));
+                Some(text)
+            }
+            Err(error) => {
+                self.failed = Some(CommandError::input(error));
+                None
+            }
+        }
+    }
+}
+
+impl Save for Saver {
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
+        self.0.borrow_mut().write(events, counts)
+    }
+
+    fn is_recording(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.writing.is_some() || inner.recorded_separately.is_some()
+    }
+
+    fn toggle(&mut self) -> Result<Recording, String> {
+        let mut inner = self.0.borrow_mut();
+        if let Some((path, _)) = &inner.recorded_separately {
+            return Err(format!("everything is being saved to {} already", printable_path(path)));
+        }
+        if inner.writing.is_some() {
+            let text = inner.stop_writing().ok_or("saving failed; the reason comes when you leave")?;
+            return Ok(Recording { on: false, text });
+        }
+        let reader = inner.reader()?;
+        let path = new_name(reader.metadata(), "looptrace")?;
+        let writer = TraceWriter::record(&path, reader.metadata()).map_err(|error| error.to_string())?;
+        inner.writing = Some(Writing { writer, reader: Some(reader) });
+        // The content of the ring goes first: if there is no room for it, the key press fails.
+        let written = inner.write(&[], SourceCounts::default());
+        if written.is_err() {
+            inner.failed = None;
+        }
+        written?;
+        Ok(Recording {
+            on: true,
+            text: format!("saving to {}, what the ring held included", printable_path(&path)),
+        })
+    }
+
+    fn save_last(&mut self) -> Result<String, String> {
+        let mut inner = self.0.borrow_mut();
+        let mut reader = inner.reader()?;
+        let path = new_name(reader.metadata(), "looptrace")?;
+        let mut writer = TraceWriter::create(&path, reader.metadata()).map_err(|error| error.to_string())?;
+        let mut span = Span::default();
+        let mut batch = Vec::new();
+        // One poll at a time, because the ring may be too large to copy, and at most this many, because the writer may be
+        // faster.
+        for _ in 0..POLLS_MAX {
+            let state = EventSource::poll(&mut reader, &mut batch).map_err(|error| error.to_string())?;
+            span.add(&batch);
+            writer.append(&batch).map_err(|error| error.to_string())?;
+            batch.clear();
+            if state != SourceState::More {
+                break;
+            }
+        }
+        reader.flush(&mut batch).map_err(|error| error.to_string())?;
+        span.add(&batch);
+        writer.set_counts(reader.counts());
+        let written =
+            writer.append(&batch).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
+        let span_ns = span.ns();
+        let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, printable_path(&path));
+        inner.saved.push((path, written));
+        Ok(text)
+    }
+
+    fn export(&mut self, from: Timestamp, to: Timestamp) -> Result<String, String> {
+        let inner = self.0.borrow();
+        let mut input = match &inner.again {
+            Reread::Ring(open) => {
+                let kept = MemorySource::read(&mut open()?).map_err(|error| error.to_string())?;
+                Input::Ring(Box::new(kept), Vec::new())
+            }
+            Reread::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
+        };
+        // A ring continues while the view is frozen, and may no longer hold everything shown.
+        let overwritten = overwritten(first_tick(&input), from, to)?;
+        let path = new_name(input.source().metadata(), "json")?;
+        let file = NewFile::create(&path).map_err(|error| error.to_string())?;
+        let options =
+            ExportOptions { range: TimeRange { from: Some(from), to: Some(to) }, ..Default::default() };
+        let exported = exporting::to_file(&input, Export::Chrome(options), file, &path, None)
+            .map_err(|failure| failure.to_string())?;
+        Ok(format!("exported {} to {}{overwritten}", exported.in_short(), printable_path(&path)))
+    }
+}
+
+/// What to say of the part of an export that the ring, whose first tick starts at `oldest`, no longer holds.
+///
+/// # Errors
+///
+/// A message, if it holds nothing of the export.
+fn overwritten(oldest: Option<Timestamp>, from: Timestamp, to: Timestamp) -> Result<String, String> {
+    let Some(oldest) = oldest else { return Ok(String::new()) };
+    if oldest > to {
+        return Err("nothing to export: the ring has overwritten all of it".to_owned());
+    }
+    Ok(match oldest.ns_since(from) {
+        0..OVERWRITTEN_NS_TOLD => String::new(),
+        ns => format!("; first {:.1} s overwritten", ns as f64 / 1e9),
+    })
+}
+
+/// From the first event to the last. Labels are ignored: they carry the start time of the recording, even if its
+/// beginning was overwritten.
+#[derive(Default)]
+struct Span {
+    ends: Option<(Timestamp, Timestamp)>,
+}
+
+impl Span {
+    fn add(&mut self, events: &[Stamped]) {
+        let mut times = events
+            .iter()
+            .filter(|stamped| !matches!(stamped.event, Event::Label { .. }))
+            .map(|stamped| stamped.at);
+        let Some(first) = times.next() else { return };
+        let last = times.next_back().unwrap_or(first);
+        self.ends = Some((self.ends.map_or(first, |(first, _)| first), last));
+    }
+
+    fn ns(&self) -> u64 {
+        self.ends.map_or(0, |(first, last)| last.ns_since(first))
+    }
+}
+
+/// Minimum time missing from an export that is worth reporting, in nanoseconds.
+const OVERWRITTEN_NS_TOLD: u64 = 500_000_000;
+
+/// The start of the first tick that a ring still holds; `None` for a trace, which never loses any.
+fn first_tick(input: &Input) -> Option<Timestamp> {
+    let Input::Ring(kept, _) = input else { return None };
+    kept.events()
+        .iter()
+        .find(|stamped| matches!(stamped.event, Event::TickStart { .. }))
+        .map(|stamped| stamped.at)
+}
+
+/// A file name based on the recorded program that does not exist yet in the current folder.
+fn new_name(metadata: &Metadata, extension: &str) -> Result<PathBuf, String> {
+    let program: String =
+        metadata.program.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect();
+    for number in 1.. {
+        let path = PathBuf::from(format!("{program}-{}-{number}.{extension}", metadata.pid));
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(format!("cannot create {}: {error}", printable_path(&path))),
+            Ok(_) => {}
+        }
+    }
+    Err("there is no free file name left".to_owned())
+}
+
+impl fmt::Debug for Saver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeping").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::LabelKind;
+    use loop_probes::ids::SourceId;
+    use loop_probes::text::InlineText;
+
+    use super::*;
+
+    #[test]
+    fn an_export_says_what_the_ring_has_overwritten() {
+        let of = |oldest: Option<u64>| {
+            overwritten(oldest.map(Timestamp), Timestamp(1_000_000_000), Timestamp(4_000_000_000))
+        };
+        assert_eq!((of(None), of(Some(5))), (Ok(String::new()), Ok(String::new())));
+        assert_eq!(of(Some(3_100_000_000)), Ok("; first 2.1 s overwritten".to_owned()));
+        assert!(of(Some(4_000_000_001)).is_err(), "no file of 0 slices");
+    }
+
+    #[test]
+    fn names_do_not_make_what_is_saved_longer() {
+        let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+        let name = Event::Label { kind: LabelKind::Tag, id: 1, text: InlineText::new("Echo") };
+        let events = [
+            at(5, name),
+            at(200_000, Event::TickStart { tick: 9 }),
+            at(5, name),
+            at(202_280, Event::TickStart { tick: 10 }),
+        ];
+        let span_ns = |batches: &[&[Stamped]]| {
+            let mut span = Span::default();
+            batches.iter().for_each(|batch| span.add(batch));
+            span.ns()
+        };
+        assert_eq!((span_ns(&[&events]), span_ns(&[&events[..2]]), span_ns(&[])), (2_280, 0, 0));
+        let (begin, rest) = events.split_at(events.len() - 1);
+        assert_eq!(span_ns(&[begin, &[], rest]), 2_280, "whatever the batches are");
+    }
+}

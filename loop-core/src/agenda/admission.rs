@@ -1,0 +1,100 @@
+//! Counts waiting tasklets by priority, and decides whether more may enter: the agenda's door.
+//!
+//! A tasklet is counted before it enters a queue and until it has been taken out of one. So a count of 0 means
+//! that nothing of that priority waits, which lets a worker skip it, and a closed door with all counts at 0 means
+//! that nothing will ever come: a thread that closes the door waits for the counts and finds every tasklet that
+//! was let in.
+
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
+use loop_probes::event::Priority;
+
+use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
+
+/// How far the agenda is closed. It only ever advances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum AdmissionState {
+    Open = 0,
+    /// No new tasklets; waiting ones still run.
+    Finishing = 1,
+    /// No new tasklets, and workers take no waiting ones either.
+    Shut = 2,
+}
+
+/// A count on a cache line of its own: many threads write counts at once.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Count(AtomicU32);
+
+/// The door. See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Admission {
+    waiting: [Count; Priority::ALL.len()],
+    admission_state: AtomicU8,
+}
+
+impl Admission {
+    pub(crate) fn new() -> Self {
+        Self {
+            waiting: std::array::from_fn(|_| Count(AtomicU32::new(0))),
+            admission_state: AtomicU8::new(AdmissionState::Open as u8),
+        }
+    }
+
+    fn count(&self, priority: Priority) -> &AtomicU32 {
+        &self.waiting[usize::from(priority.code())].0
+    }
+
+    /// Admits a tasklet, which the caller must then queue, and returns how many of its priority wait, including
+    /// it. `None` if the door is closed.
+    pub(crate) fn enter(&self, priority: Priority) -> Option<u32> {
+        let depth = self.count(priority).fetch_add(1, Ordering::Relaxed) + 1;
+        fence(Ordering::SeqCst);
+        if self.admission_state.load(Ordering::Relaxed) != AdmissionState::Open as u8 {
+            self.left(priority);
+            return None;
+        }
+        Some(depth)
+    }
+
+    /// Counts a tasklet as taken out of its queue.
+    pub(crate) fn left(&self, priority: Priority) {
+        self.count(priority).fetch_sub(1, Ordering::Release);
+    }
+
+    /// Tasklets of `priority` that wait, or are about to be queued.
+    pub(crate) fn waiting(&self, priority: Priority) -> u32 {
+        self.count(priority).load(Ordering::Acquire)
+    }
+
+    /// Whether no tasklet waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        Priority::ALL.iter().all(|priority| self.waiting(*priority) == 0)
+    }
+
+    pub(crate) fn admission_state(&self) -> AdmissionState {
+        match self.admission_state.load(Ordering::Acquire) {
+            0 => AdmissionState::Open,
+            1 => AdmissionState::Finishing,
+            _ => AdmissionState::Shut,
+        }
+    }
+
+    /// Closes as far as `admission_state`, and returns the previous state. Everything admitted before is counted from here
+    /// on.
+    pub(crate) fn close(&self, admission_state: AdmissionState) -> AdmissionState {
+        let before = self.admission_state.fetch_max(admission_state as u8, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        match before {
+            0 => AdmissionState::Open,
+            1 => AdmissionState::Finishing,
+            _ => AdmissionState::Shut,
+        }
+    }
+}

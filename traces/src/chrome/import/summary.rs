@@ -1,0 +1,130 @@
+//! The record of an import that the trace carries: reports repeat every repair, because their figures depend on it.
+
+use std::collections::BTreeMap;
+
+use loop_probes::metadata::Metadata;
+use loop_probes::text::printable;
+use serde::{Deserialize, Serialize};
+
+use super::tally::dropped;
+use super::{ImportReport, LeftOut};
+use crate::source::{IMPORT, SourceKind};
+use crate::units::{count, counted, percent};
+
+/// Most kinds read from a file for each list: an import produces fewer.
+const KINDS_MAX: usize = 64;
+
+/// Most characters of a name.
+const NAME_MAX: usize = 80;
+
+/// What was done to make a trace of a file that another program wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ImportSummary {
+    /// Which program wrote the file, where that is known.
+    pub producer: Option<String>,
+    /// What was understood although it is not as the format says, by kind.
+    pub repaired: BTreeMap<String, u64>,
+    /// What is not in the trace, by kind.
+    pub dropped: BTreeMap<String, u64>,
+    /// Dropped events that may have been slices of its loops.
+    pub dropped_of_loops: u64,
+    /// Threads that became no loops.
+    pub left_out: LeftOut,
+    /// Loops without a gap in which they could wait: they may be CPU profiles.
+    pub loops_without_waits: u64,
+}
+
+impl ImportSummary {
+    /// Summarises an import.
+    #[must_use]
+    pub fn new(report: &ImportReport) -> Self {
+        let counts = |tally: &super::Tally| {
+            tally.iter().map(|(kind, number, _)| (kind.to_owned(), number)).collect::<BTreeMap<_, _>>()
+        };
+        Self {
+            producer: report.producer.map(|producer| producer.name().to_owned()),
+            repaired: counts(&report.repaired),
+            dropped: counts(&report.dropped),
+            dropped_of_loops: report.dropped_of_loops,
+            left_out: report.left_out.clone(),
+            loops_without_waits: report.loops.iter().filter(|found| found.never_waits).count() as u64,
+        }
+    }
+
+    /// Serialises it as a setting of the trace.
+    pub(super) fn to_setting(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The summary of the import that a trace came from. `None` if it was not imported.
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Option<Self> {
+        if SourceKind::of_trace(metadata) != SourceKind::Chrome {
+            return None;
+        }
+        let summary =
+            metadata.settings.get(IMPORT).and_then(|summary| serde_json::from_str::<Self>(summary).ok());
+        let mut summary = summary.unwrap_or_default();
+        let name = |text: &str| printable(text).chars().take(NAME_MAX).collect::<String>();
+        let clean = |counts: &BTreeMap<String, u64>| {
+            counts.iter().take(KINDS_MAX).map(|(kind, number)| (name(kind), *number)).collect()
+        };
+        summary.producer = summary.producer.map(|producer| name(&producer));
+        summary.repaired = clean(&summary.repaired);
+        summary.dropped = clean(&summary.dropped);
+        summary.left_out.largest.truncate(super::choose::LARGEST);
+        for thread in &mut summary.left_out.largest {
+            for text in [&mut thread.name, &mut thread.pid, &mut thread.tid] {
+                *text = name(text);
+            }
+        }
+        Some(summary)
+    }
+
+    /// Whether there were more loops than a trace can have.
+    pub(crate) fn left_out_loops(&self) -> bool {
+        self.dropped.get(dropped::LOOP_BEYOND_LIMIT).is_some_and(|loops| *loops > 0)
+    }
+
+    /// A remark on loops that may not be loops. `None` if every loop waits.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let loops = counted(self.loops_without_waits, "loop never waits", "loops never wait");
+        (self.loops_without_waits > 0).then(|| format!("{loops}: a CPU profile looks so, and is no loop"))
+    }
+
+    /// The origin of the trace: `Chrome JSON by viztracer`.
+    #[must_use]
+    pub fn from(&self) -> String {
+        match &self.producer {
+            Some(producer) => format!("Chrome JSON by {producer}"),
+            None => "Chrome JSON".to_owned(),
+        }
+    }
+}
+
+impl LeftOut {
+    /// Describes them: the number of threads, their share of the slices, and the largest. `None` if every thread with
+    /// slices is a loop.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        if self.threads == 0 {
+            return None;
+        }
+        let share = self.slices as f64 / self.slices_of.max(1) as f64;
+        let largest = self.largest.iter().map(|thread| {
+            format!("{} ({}/{}) {}", thread.name, thread.pid, thread.tid, count(thread.slices))
+        });
+        Some(format!(
+            "{} with {} of {} slices ({}): {}",
+            counted(self.threads, "thread", "threads"),
+            count(self.slices),
+            count(self.slices_of),
+            percent(share),
+            largest.collect::<Vec<_>>().join(", ")
+        ))
+    }
+}

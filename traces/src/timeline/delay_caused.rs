@@ -1,0 +1,426 @@
+//! Delay caused: how much each cause delayed others, in total. Sums what the breakdown of one wait says over all long
+//! waits: late timers ([due, fired]), late signals ([arrived, delivered]) and tasks that waited for longer than the
+//! limit ([queued, start]). The sum over all causes therefore equals the sum of all those waits.
+//!
+//! A wait is known only when it is over; until then it counts with what is known of it, which is charged each time the
+//! sums are computed, like the waits that ended in a tick that has not ended. A wait may span many ticks and thousands of runs, and thousands of waits may span
+//! the same runs. Therefore [`lane`] cuts the last ticks into stretches, each with one cause, and a wait marks only its
+//! first and its last stretch. Ticks in which nothing was delayed are never cut.
+
+mod cause;
+mod lane;
+
+use std::collections::VecDeque;
+
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
+
+use super::Timeline;
+use super::config::TimelineConfig;
+use super::open_tick::OpenTick;
+use super::ticks::Mark;
+use super::unfinished::{StreamEnd, Unfinished};
+use crate::analysis::attribution::sweep::Spans;
+pub use cause::Cause;
+use lane::{Lane, LastWait};
+
+/// What waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Waiter {
+    /// A timer, from due to fired.
+    Timer,
+    /// A signal, from its handler to its delivery.
+    Signal,
+    /// A task, from queued to started.
+    Task,
+}
+
+impl Waiter {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Timer, Self::Signal, Self::Task];
+}
+
+/// The run that caused the most delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorstImpact {
+    /// The task or callback, if it was one; for microtasks, the one that preceded them.
+    pub task: Option<TaskId>,
+    /// When it began.
+    pub at: Timestamp,
+    /// The delay it caused.
+    pub lateness_ns: u64,
+    /// How many timers, signals and tasks it delayed.
+    pub delayed: u64,
+}
+
+/// The delay that one cause is to blame for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Impact {
+    /// The cause.
+    pub cause: Cause,
+    /// Delay caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
+    pub lateness_ns: [u64; 3],
+    /// How many timers, signals and tasks it delayed: each counts once, however many of its runs it waited for.
+    pub delayed: [u64; 3],
+    /// The worst run.
+    pub worst: Option<WorstImpact>,
+    /// Total run time of the cause; `None` if it has no runs of its own.
+    pub run_ns: Option<u64>,
+}
+
+impl Impact {
+    /// Delay caused, all kinds together.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.lateness_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))
+    }
+
+    /// How many it delayed, all kinds together.
+    #[must_use]
+    pub fn delayed(&self) -> u64 {
+        self.delayed.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// Loops whose waits are attributed to causes. More are rare; the waits of further loops are charged as not kept.
+const LANES_MAX: usize = 8;
+
+/// Most waits that may end in one tick; further ones are charged as not kept.
+const WAITS_MAX: usize = 1 << 14;
+
+/// A wait that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) kind: Waiter,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
+
+/// The delay charged to one cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charge {
+    lateness_ns: [u64; 3],
+    delayed: [u64; 3],
+    worst: Option<WorstImpact>,
+}
+
+/// The delay charged to all causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Charges {
+    /// Sorted by key: they are few, and every stretch is charged.
+    by_cause: Vec<(u64, Cause, Charge)>,
+    limit: usize,
+}
+
+impl Charges {
+    fn new(limit: usize) -> Self {
+        Self { by_cause: Vec::new(), limit }
+    }
+
+    fn of(&mut self, cause: Cause) -> &mut Charge {
+        let mut place = self.place(cause);
+        // Unknown time is never merged with known causes.
+        if place.is_err() && self.by_cause.len() >= self.limit && !cause.is_ignorance() {
+            place = self.place(Cause::Others);
+        }
+        let place = place.unwrap_or_else(|(place, cause)| {
+            self.by_cause.insert(place, (cause.key(), cause, Charge::default()));
+            place
+        });
+        &mut self.by_cause[place].2
+    }
+
+    /// The index of a cause, or the index at which to insert it.
+    fn place(&self, cause: Cause) -> Result<usize, (usize, Cause)> {
+        let key = cause.key();
+        self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
+    }
+
+    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {
+        let charge = self.of(cause);
+        for (sum, ns) in charge.lateness_ns.iter_mut().zip(lateness_ns) {
+            *sum = sum.saturating_add(ns);
+        }
+        if let Some(run) = run
+            && charge.worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns)
+        {
+            charge.worst = Some(run);
+        }
+    }
+
+    /// Adds the waits that a cause took part in.
+    fn delayed(&mut self, cause: Cause, waits: [u64; 3]) {
+        let charge = self.of(cause);
+        for (sum, waits) in charge.delayed.iter_mut().zip(waits) {
+            *sum = sum.saturating_add(waits);
+        }
+    }
+
+    /// Charges part of one wait.
+    fn part(&mut self, cause: Cause, kind: Waiter, ns: u64) {
+        let mut lateness_ns = [0; 3];
+        lateness_ns[kind as usize] = ns;
+        self.add(cause, lateness_ns, None);
+    }
+
+    /// Charges one whole wait.
+    fn whole(&mut self, cause: Cause, wait: &Wait) {
+        let ns = wait.to.ns_since(wait.from);
+        if ns > 0 {
+            self.part(cause, wait.kind, ns);
+            self.delayed(cause, one(wait.kind));
+        }
+    }
+}
+
+/// One wait of a kind.
+const fn one(kind: Waiter) -> [u64; 3] {
+    match kind {
+        Waiter::Timer => [1, 0, 0],
+        Waiter::Signal => [0, 1, 0],
+        Waiter::Task => [0, 0, 1],
+    }
+}
+
+/// Everything charged, and the waits still held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Impacts {
+    charges: Charges,
+    lanes: Vec<(SourceId, Lane)>,
+    stretches_kept: usize,
+    /// Ticks with long waits that are not charged yet, oldest first.
+    held: VecDeque<Held>,
+}
+
+/// The long waits of one tick, held back. A suspension is recorded only when it is over, by a thread that may be
+/// scheduled after the loop's, and each wait is charged only once. So waits long enough to be a suspension are charged
+/// later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    source: SourceId,
+    end: Timestamp,
+    /// Charging them needs the ticks from this mark on.
+    needs: Mark,
+    waits: Vec<Wait>,
+}
+
+/// Waits of this length are held back, because they may turn out to be suspensions.
+const HELD_FROM_NS: u64 = 100_000_000;
+
+/// How long they are held back, in stream time.
+const HELD_FOR_NS: u64 = 250_000_000;
+
+impl Impacts {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        let charges = Charges::new(config.causes_max);
+        Self {
+            charges,
+            lanes: Vec::new(),
+            stretches_kept: config.stretches_kept.max(1),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Everything charged so far, plus what would be charged if all stretches left now.
+    fn counted(&self) -> Charges {
+        let mut charges = self.charges.clone();
+        self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));
+        charges
+    }
+
+    fn lane(&mut self, source: SourceId) -> Option<(&mut Lane, &mut Charges)> {
+        let place = match self.lanes.iter().position(|(its, _)| *its == source) {
+            Some(place) => place,
+            None if self.lanes.len() < LANES_MAX => {
+                self.lanes.push((source, Lane::new(self.stretches_kept, self.charges.limit)));
+                self.lanes.len() - 1
+            }
+            None => return None,
+        };
+        Some((&mut self.lanes[place].1, &mut self.charges))
+    }
+}
+
+impl Timeline {
+    /// Delay caused by each cause so far, worst first, including the unknown ones.
+    #[must_use]
+    pub fn delay_caused(&self) -> Vec<Impact> {
+        self.delay_caused_with(&self.unfinished(StreamEnd::Known))
+    }
+
+    /// Delay caused by each cause, worst first, including the unknown ones, where `unfinished` has not ended.
+    #[must_use]
+    pub fn delay_caused_with(&self, unfinished: &Unfinished) -> Vec<Impact> {
+        let uncharged = self.uncharged(unfinished);
+        let charges = match self.delays_caused.held.is_empty() && uncharged.is_empty() {
+            true => self.delays_caused.counted(),
+            false => {
+                let mut delays_caused = self.delays_caused.clone();
+                let held = std::mem::take(&mut delays_caused.held);
+                held.iter().chain(&uncharged).for_each(|held| self.charge_to(&mut delays_caused, held));
+                delays_caused.counted()
+            }
+        };
+        let all = charges.by_cause.iter();
+        let mut all: Vec<Impact> =
+            all.map(|(_, cause, charge)| self.delay_caused_of(*cause, charge, unfinished)).collect();
+        all.sort_by(|a, b| b.total_ns().cmp(&a.total_ns()).then(a.cause.cmp(&b.cause)));
+        all
+    }
+
+    /// The long waits that ended in a tick that has not ended, and those that have not ended: each counts with what is
+    /// known of it.
+    fn uncharged(&self, unfinished: &Unfinished) -> Vec<Held> {
+        if self.config.stretches_kept == 0 {
+            return Vec::new();
+        }
+        let of = |open: &OpenTick| {
+            let source = open.source;
+            let timers = unfinished.timers.iter().filter(|timer| timer.source == source);
+            let timers = timers.filter(|timer| timer.lag_ns() > self.config.late_timer_ns);
+            let timers = timers.map(|timer| Wait { kind: Waiter::Timer, from: timer.due, to: timer.as_of });
+            let tasks = unfinished.waiting.iter().filter(|task| task.source == source);
+            // As for those that have started: a signal's task waited because the signal did.
+            let tasks = tasks.filter(|task| {
+                task.queue_wait_ns() > self.config.late_task_ns && open.signal_task != Some(task.task)
+            });
+            let tasks = tasks.map(|task| Wait { kind: Waiter::Task, from: task.queued, to: task.as_of });
+            let waits: Vec<Wait> = open.waits.iter().copied().chain(timers).chain(tasks).collect();
+            let end = waits.iter().map(|wait| wait.to).max()?;
+            Some(Held { source, end, needs: Mark::NEVER, waits })
+        };
+        self.open.iter().filter_map(of).collect()
+    }
+
+    fn delay_caused_of(&self, cause: Cause, charge: &Charge, unfinished: &Unfinished) -> Impact {
+        let Charge { lateness_ns, delayed, worst } = *charge;
+        let ended_ns = self.run_ns_of(cause);
+        let running = unfinished.tasks.iter().filter(|task| Cause::Tasks(task.tag) == cause);
+        let run_ns = running.fold(ended_ns, |sum, task| Some(sum.unwrap_or(0).saturating_add(task.run_ns())));
+        Impact { cause, lateness_ns, delayed, worst, run_ns }
+    }
+
+    /// Total run time of a cause, of runs that have ended.
+    fn run_ns_of(&self, cause: Cause) -> Option<u64> {
+        let tag = |tag| self.tags.tag(tag);
+        match cause {
+            Cause::Tasks(its) => tag(its).map(|tag| tag.tasks.run_ns.total()),
+            Cause::Io(its) => tag(its)?.io.as_ref().map(|io| io.run_ns.total()),
+            Cause::Microtasks(Some(its)) => tag(its).map(|tag| tag.microtasks_ns),
+            Cause::Microtasks(None) => {
+                let all = self.tags.iter().chain(self.tags.beyond_limit().map(|beyond| &beyond.stats));
+                let named = all.map(|tag| tag.microtasks_ns).fold(0, u64::saturating_add);
+                Some(self.microtasks.run_ns.total().saturating_sub(named))
+            }
+            Cause::Deferred => Some(self.deferred.run_ns.total()),
+            Cause::Immediates => Some(self.immediates.run_ns.total()),
+            Cause::Gc => Some(self.gc.run_ns.total()),
+            Cause::Spans(label) => self.spans.by_label.get(&label)?.run_ns.as_ref().map(|ns| ns.total()),
+            Cause::Phase(phase) => Some(self.ticks.phases.of(phase)),
+            _ => None,
+        }
+    }
+
+    /// Records a wait that was too long. It is charged when the tick is over, because only then is everything that ran
+    /// known.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {
+        if self.config.stretches_kept == 0 {
+            return;
+        }
+        match place {
+            Some(place) if self.open[place].open && self.open[place].waits.len() < WAITS_MAX => {
+                self.open[place].waits.push(wait);
+            }
+            // Nothing is known of a tick that began before the recording.
+            Some(place) if !self.open[place].open && self.gaps[place].is_before_ticks(wait.to) => {
+                self.delays_caused.charges.whole(Cause::BeforeRecording, &wait);
+            }
+            Some(place) if !self.open[place].open => {
+                self.delays_caused.charges.whole(Cause::Unattributed, &wait)
+            }
+            _ => self.delays_caused.charges.whole(Cause::NotKept, &wait),
+        }
+    }
+
+    /// A tick has ended and is kept: charges the waits that ended in it, and those held back for long enough.
+    #[inline]
+    pub(super) fn charge(&mut self, place: usize, end: Timestamp) {
+        if !self.open[place].waits.is_empty() || !self.delays_caused.held.is_empty() {
+            self.charge_waits(place, end);
+        }
+    }
+
+    #[cold]
+    fn charge_waits(&mut self, place: usize, end: Timestamp) {
+        self.release(|held| held.end.plus_ns(HELD_FOR_NS) <= end);
+        let source = self.open[place].source;
+        let mut waits = std::mem::take(&mut self.open[place].waits);
+        let is_long = |wait: &Wait| wait.to.ns_since(wait.from) >= HELD_FROM_NS;
+        let is_behind = self.delays_caused.held.iter().any(|held| held.source == source);
+        if !waits.is_empty() && (is_behind || waits.iter().any(is_long)) {
+            let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
+            let needs = self.ticks.mark(from);
+            self.delays_caused.held.push_back(Held { source, end, needs, waits });
+            while self.delays_caused.held.iter().map(|held| held.waits.len()).sum::<usize>() > WAITS_MAX {
+                let mut is_first = true;
+                self.release(|_| std::mem::take(&mut is_first));
+            }
+            return;
+        }
+        let now = Held { source, end, needs: Mark::NEVER, waits };
+        if !now.waits.is_empty() {
+            self.charged(&now);
+        }
+        waits = now.waits;
+        waits.clear();
+        self.open[place].waits = waits;
+    }
+
+    /// Charges the held waits that need anything older than `kept_from`.
+    #[inline]
+    pub(super) fn charge_before(&mut self, kept_from: Mark) {
+        if !self.delays_caused.held.is_empty() {
+            self.release(|held| held.needs.is_lost_at(kept_from));
+        }
+    }
+
+    /// Charges held waits, oldest first, while `due` holds.
+    fn release(&mut self, mut due: impl FnMut(&Held) -> bool) {
+        while self.delays_caused.held.front().is_some_and(&mut due) {
+            if let Some(held) = self.delays_caused.held.pop_front() {
+                self.charged(&held);
+            }
+        }
+    }
+
+    fn charged(&mut self, held: &Held) {
+        let mut delays_caused = std::mem::replace(&mut self.delays_caused, Impacts::new(&self.config));
+        self.charge_to(&mut delays_caused, held);
+        self.delays_caused = delays_caused;
+    }
+
+    fn charge_to(&self, delays_caused: &mut Impacts, Held { source, end, waits, .. }: &Held) {
+        let (source, end) = (*source, *end);
+        let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
+        match delays_caused.lane(source) {
+            Some((lane, charges)) => {
+                let begin = lane.begin(from, charges);
+                if begin < end {
+                    let mut nodes = self.gathered_for_wait(source, begin, end);
+                    nodes.start_when_fired();
+                    nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
+                }
+                let mut near = LastWait::default();
+                for wait in waits {
+                    lane.charge(wait, &mut near, charges);
+                }
+            }
+            None => waits.iter().for_each(|wait| delays_caused.charges.whole(Cause::NotKept, wait)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
