@@ -130,7 +130,7 @@ fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
             caused_ns += ns;
         }
     }
-    assert!(named > 0, "somebody was made late by it");
+    assert!(named > 0, "something was delayed by it");
     let delay_caused = list(&summary, "delay_caused")
         .iter()
         .find(|impact| impact["tag"] == "Report")
@@ -172,7 +172,7 @@ fn the_page_the_export_and_the_option_agree() {
 
     let page = place.succeed(&["report", text(&trace)]);
     assert!(page.contains("timers later than 1.00ms, worst first"), "{page}");
-    assert!(page.contains("\nMADE OTHERS LATE"), "{page}");
+    assert!(page.contains("\nDELAYED OTHERS"), "{page}");
     assert!(page.contains(" = Report #"), "{page}");
 
     let json = place.file("blocked.json");

@@ -110,7 +110,7 @@ fn scripts_and_the_manual_come_out_whole() {
         let page = place.succeed(&["man", verb]);
         assert!(page.contains(&format!(".TH loopscope-{verb} 1")) && page.contains("SYNOPSIS"), "{page}");
     }
-    assert!(place.fail(2, &["man", "repot"]).contains("near it are report"));
+    assert!(place.fail(2, &["man", "repot"]).contains("did you mean report"));
     assert!(place.succeed(&["demo", "--help"]).contains("[possible values: bun, quickjs, agenda]"));
 }
 

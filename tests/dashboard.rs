@@ -152,11 +152,11 @@ fn a_replay_plays_pauses_and_seeks() {
     let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick is over yet")));
     let stalls = report["ticks"]["stalls"].as_u64().unwrap();
     let late =
-        |page: &str| page.lines().any(|line| line.contains("made late") && line.contains("Heartbeat1ms"));
+        |page: &str| page.lines().any(|line| line.contains("delayed:") && line.contains("Heartbeat1ms"));
     let is_late = (0..stalls).any(|_| {
         terminal.send("n").unwrap();
         let page = terminal.wait_for("a stall's tick", |text| {
-            text.contains("made late") && text.contains(" busy ") && title_of(text) != before
+            text.contains("delayed:") && text.contains(" busy ") && title_of(text) != before
         });
         before = title_of(&page);
         late(&page)
@@ -216,11 +216,11 @@ fn an_unfinished_stall_opens_its_partial_breakdown() {
     });
     terminal.send("\x1b[Z\r").unwrap();
     let page = terminal.wait_for("its breakdown so far", |text| {
-        text.contains("stall: tick") && text.contains("not ended") && text.contains("= the sum")
+        text.contains("stall: tick") && text.contains("not ended") && text.contains("= total")
     });
     let row = |start: &str| page.lines().find(|line| line.contains(start)).unwrap_or_default();
     assert!(row("busy at least ").contains("in task Report #"), "{page}");
-    assert!(row("■ Report #").contains('≥') && row("= the sum").contains('≥'), "{page}");
+    assert!(row("■ Report #").contains('≥') && row("= total").contains('≥'), "{page}");
     let (lines, sum) = breakdown_of(&page);
     assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {page}");
     leave(terminal);
@@ -233,11 +233,11 @@ fn the_strip_zooms_live_and_replayed() {
     place.succeed(&["demo", "--duration", "2s", "--no-tui", "--record", text(&trace)]);
     for arguments in [vec!["demo"], vec!["replay", text(&trace), "--speed", "1000x"]] {
         let mut terminal = start(&place, &arguments, &[]);
-        terminal.wait_for("the strip", |text| text.contains("a column a tick"));
+        terminal.wait_for("the strip", |text| text.contains("1 column = 1 tick"));
         terminal.send("zzz").unwrap();
-        terminal.wait_for("ten ticks a column", |text| text.contains("a column 10 ticks"));
+        terminal.wait_for("ten ticks a column", |text| text.contains("1 column = 10 ticks"));
         terminal.send("ZZZZ").unwrap();
-        terminal.wait_for("a tick a column", |text| text.contains("a column a tick"));
+        terminal.wait_for("a tick a column", |text| text.contains("1 column = 1 tick"));
         leave(terminal);
     }
 }
@@ -393,8 +393,8 @@ fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
     // fired yet.
     let tag = loop {
         terminal.send("\r").unwrap();
-        let page = terminal
-            .wait_for("a breakdown", |text| text.contains("stall: tick") && text.contains("= the sum"));
+        let page =
+            terminal.wait_for("a breakdown", |text| text.contains("stall: tick") && text.contains("= total"));
         let (lines, sum) = breakdown_of(&page);
         let blocked = |(name, ns): &(String, u64)| name.starts_with("Report #") && *ns > 39_500_000;
         if !page.contains("not ended") && lines.first().is_some_and(blocked) {
@@ -402,13 +402,13 @@ fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
             assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {page}");
             terminal.send("\r").unwrap();
             let tag = terminal.wait_for("the tag", |text| {
-                text.contains("╭─ Report ") && text.contains("made late most") && text.contains("caused")
+                text.contains("╭─ Report ") && text.contains("delayed most") && text.contains("caused")
             });
-            if tag.contains("of all lateness") && tag.contains("BY IT") {
+            if tag.contains("of all delay") && tag.contains("ITS PART") {
                 break tag;
             }
             terminal.send("\x1b").unwrap();
-            terminal.wait_for("the breakdown again", |text| text.contains("= the sum"));
+            terminal.wait_for("the breakdown again", |text| text.contains("= total"));
         }
         terminal.send("\x1b").unwrap();
         terminal.wait_for("the overview", |text| text.contains("a checkpoint"));
@@ -417,22 +417,22 @@ fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
     };
     assert!(tag.contains("worst runs"), "{tag}");
     terminal.send("\t\r").unwrap();
-    let late = terminal
-        .wait_for("whom it made late", |text| text.contains("╭─ late ") && text.contains("= the sum"));
+    let late =
+        terminal.wait_for("what it delayed", |text| text.contains("╭─ late ") && text.contains("= total"));
     let (lines, sum) = breakdown_of(&late);
     assert!(lines.iter().any(|(name, _)| name.starts_with("Report #")), "{late}");
     assert_eq!(lines.iter().map(|(_, ns)| ns).sum::<u64>(), sum, "to the nanosecond: {late}");
     terminal.send("\x1b").unwrap();
-    terminal.wait_for("the tag again", |text| text.contains("BY IT"));
+    terminal.wait_for("the tag again", |text| text.contains("ITS PART"));
     terminal.send("4").unwrap();
-    let timers = terminal.wait_for("the timers", |text| text.contains("who made others late"));
-    assert!(timers.contains("Report") && timers.contains("CAUSED"), "{timers}");
+    let timers = terminal.wait_for("the timers", |text| text.contains("blame: top delayers"));
+    assert!(timers.contains("Report") && timers.contains("DELAYED OTHERS"), "{timers}");
     terminal.send("1ss").unwrap();
     // On a busy machine, Report is not necessarily first.
-    terminal.wait_for("the tasks by the lateness that they caused", |text| {
+    terminal.wait_for("the tasks by the delay that they caused", |text| {
         let rows = text.lines().skip_while(|line| !line.contains("CAUSED")).skip(1);
         let caused: Vec<(String, f64)> = rows.map_while(caused_of).collect();
-        text.contains("by lateness caused")
+        text.contains("by delay caused")
             && caused.is_sorted_by(|(_, a), (_, b)| a >= b)
             && caused.iter().any(|(tag, ns)| tag == "Report" && *ns > 1e6)
     });

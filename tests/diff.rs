@@ -260,7 +260,7 @@ fn one_run_has_gates_too() {
     let open = sides.gates("[[gate]]\nmetric = \"task.Nobody.run.p99\"\nmax = \"1ms\"\n");
     let (_, warned) = texts(&sides.place.run(&["report", run, "--gate", &open]));
     assert!(
-        warned.contains("there is no \"Nobody\"; near it are ") && warned.contains("--strict"),
+        warned.contains("there is no \"Nobody\"; did you mean ") && warned.contains("--strict"),
         "{warned}"
     );
     sides.place.succeed(&["report", run, "--gate", &open]);
@@ -298,7 +298,7 @@ fn mistakes_are_one_line() {
     std::fs::write(&saved, "{\"schema\": 99}").unwrap();
     sides.place.fail(3, &["diff", text(&saved), "--", new]);
     let (_, wrong) = texts(&sides.place.run(&["diff", "--primary", "timerlag.p99", old, "--", new]));
-    assert!(wrong.contains("near it are timer_lag.p99"), "{wrong}");
+    assert!(wrong.contains("did you mean timer_lag.p99"), "{wrong}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     // Repeating it gives the same bytes.
     let bytes = std::fs::read(small).unwrap();
     let stderr = place.fail(2, &minimize);
-    assert!(stderr.contains("small.toml is there already"), "nobody's edits are lost: {stderr}");
+    assert!(stderr.contains("small.toml already exists"), "nobody's edits are lost: {stderr}");
     std::fs::remove_file(place.file("small.toml")).unwrap();
     place.succeed(&minimize);
     assert!(bytes == std::fs::read(small).unwrap(), "the search is deterministic");

@@ -369,7 +369,7 @@ fn a_demo_says_at_once_that_its_recording_finds_no_more_room() {
     let mut child =
         cramped(&place, 500, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let printed = lines.find(|line| line.contains("the demo goes on"));
+    let printed = lines.find(|line| line.contains("the demo continues"));
     assert!(child.try_wait().unwrap().is_none(), "it goes on: {printed:?}");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let printed = printed.expect("a line before its end");

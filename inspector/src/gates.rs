@@ -223,7 +223,7 @@ mod tests {
         );
         assert!(
             message("\n\n[[gate]]\nmetric = \"timerlag.p99\"\nmax=1")
-                .starts_with("4: there is no metric \"timerlag.p99\"; near it are timer_lag.p99")
+                .starts_with("4: there is no metric \"timerlag.p99\"; did you mean timer_lag.p99")
         );
         assert!(message(&format!("{gate}max = \"2ms\"")).starts_with("3: \"2ms\" is no value of stalls"));
         assert!(message(&format!("{gate}max = 0x10")).starts_with("3: "));

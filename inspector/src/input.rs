@@ -158,9 +158,7 @@ impl Input {
         let at = begin.plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
         if at > end {
             let length = units::duration(end.ns_since(begin));
-            return Err(CommandError::Usage(format!(
-                "{option} {after:?} is past the end: there are {length} of it"
-            )));
+            return Err(CommandError::Usage(format!("{option} {after:?} is past the end ({length} long)")));
         }
         Ok(at)
     }
@@ -313,11 +311,11 @@ pub fn state_warning(ring: &ProcessReader) -> Option<String> {
     let pid = ring.metadata().pid;
     match ring.state() {
         ProcessState::Stopped => Some(format!(
-            "process {pid} is stopped, by SIGSTOP or a debugger: nothing happens in its loop until it goes on"
+            "process {pid} is stopped (SIGSTOP or debugger): its loop makes no progress until it continues"
         )),
-        ProcessState::Crashed => {
-            Some(format!("process {pid} crashed: `loopscope report {pid}` shows what its ring still holds"))
-        }
+        ProcessState::Crashed => Some(format!(
+            "process {pid} crashed: `loopscope report {pid}` shows the remaining contents of its ring"
+        )),
         _ => None,
     }
 }

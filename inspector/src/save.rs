@@ -183,7 +183,7 @@ impl Save for Saver {
             return Err(format!("everything is being saved to {} already", printable_path(path)));
         }
         if inner.writing.is_some() {
-            let text = inner.stop_writing().ok_or("saving failed; the reason comes when you leave")?;
+            let text = inner.stop_writing().ok_or("saving failed; the reason is shown on exit")?;
             return Ok(Recording { on: false, text });
         }
         let reader = inner.reader()?;
@@ -198,7 +198,7 @@ impl Save for Saver {
         written?;
         Ok(Recording {
             on: true,
-            text: format!("saving to {}, what the ring held included", printable_path(&path)),
+            text: format!("recording to {} (includes ring history)", printable_path(&path)),
         })
     }
 

@@ -57,7 +57,7 @@ impl Screen {
             return Err(io::Error::other("standard output is no terminal"));
         }
         if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
-            return Err(io::Error::other("it says of itself that it is dumb (TERM=dumb)"));
+            return Err(io::Error::other("it is dumb (TERM=dumb)"));
         }
         // crossterm reads NO_COLOR itself; here the theme decides.
         crossterm::style::force_color_output(color);

@@ -250,7 +250,7 @@ fn details(judged: &Judged) -> Vec<String> {
         details.push("nothing was measured on one side".to_owned());
     }
     if judged.verdict == Verdict::Same {
-        details.extend(judged.same_p.map(|p| format!("an equivalence test says so: p = {p:.4}")));
+        details.extend(judged.same_p.map(|p| format!("by equivalence test: p = {p:.4}")));
     }
     details.extend(judged.more_runs.map(|more| format!("{more} would decide")));
     details.extend(judged.loss.and_then(|loss| lost(judged.verdict, &loss)));
@@ -270,7 +270,7 @@ fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
             Some(format!("{}, but {records} could overturn it{}", seen.name(), could_be.unwrap_or_default()))
         }
         (None, Verdict::Undecided) => None,
-        (None, _) => Some(format!("stands whatever comes of {records}{}", could_be.unwrap_or_default())),
+        (None, _) => Some(format!("holds regardless of {records}{}", could_be.unwrap_or_default())),
     }
 }
 

@@ -141,7 +141,7 @@ pub enum Pending {
 
 /// Remainders of a shutdown.
 #[derive(Debug)]
-#[must_use = "it says what did not run"]
+#[must_use = "it lists what did not run"]
 pub struct Shutdown<R> {
     /// Jobs that never ran, oldest first.
     pub handed_back: Vec<Job<R>>,

@@ -231,8 +231,8 @@ fn a02_dump_tells_of_the_loop_the_agenda_what_is_pending_and_what_was_counted() 
     let text = text.borrow();
     for line in [
         "loop: policy bun, tick 2",
-        "  kept alive by timer in a minute 1",
-        "  kept alive by handle test 1",
+        "  active handle: timer in a minute 1",
+        "  active handle: handle test 1",
         "commands: 2 taken, 1 unknown, 0 refused by a full pipe",
         "collections: 0 done, 0 failed, 0 joined another",
         "processes: 0 running, 0 waiting, 0 ended",

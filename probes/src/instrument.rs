@@ -55,7 +55,7 @@ struct Polling {
 
 /// Number of sources a poll found ready, in whatever type the poller counts.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say how many sources are ready",
+    message = "`{Self}` does not report the number of ready sources",
     label = "the closure returns this",
     note = "a probe's poll wants a closure that returns a count, `()`, or a `Result` of one",
     note = "count in the closure: `|| poll.poll(&mut events, timeout).map(|()| events.iter().count())`"

@@ -79,7 +79,7 @@ impl Stamp {
 #[non_exhaustive]
 pub enum RecordError {
     /// The records are not the parts, in order, of one event.
-    #[error("the parts of an event do not belong together")]
+    #[error("mismatched parts of an event")]
     Parts,
     /// The words are not an event.
     #[error(transparent)]

@@ -278,8 +278,7 @@ impl Waits {
         }
         let is_partial = |line: &Value| {
             let tag = line["tag"].as_str().unwrap_or_default();
-            ["not kept", "before the recording", "suspended"].contains(&tag)
-                || tag.ends_with("its short runs")
+            ["evicted", "before the recording", "suspended"].contains(&tag) || tag.ends_with("its short runs")
         };
         if lines.iter().any(is_partial) {
             return;

@@ -141,7 +141,7 @@ fn remarks(summary: &Summary) -> Vec<String> {
     let mut remarks = Vec::new();
     if summary.before_attach > 0 {
         let records = counted(summary.before_attach, "record", "records");
-        remarks.push(format!("totals count since the attach; {records} came before it"));
+        remarks.push(format!("totals count since the attach; {records} precede it"));
     }
     if summary.ticks.incomplete > 0 {
         let ticks = counted(summary.ticks.incomplete, "incomplete tick is", "incomplete ticks are");
@@ -422,7 +422,7 @@ mod tests {
         assert!(line("  low").contains("passed by"), "{text}");
         assert!(line("worker 1").contains('%'), "{text}");
         assert!(line("rendezvous").contains("failed"), "{text}");
-        assert!(line("kept alive by").contains("Heartbeat"), "{text}");
+        assert!(line("active handles").contains("Heartbeat"), "{text}");
         assert!(line("commands").contains("D ×"), "{text}");
         assert!(line("pumps").contains("handled") && line("futures").contains("woken"), "{text}");
         assert!(line("shutdown").contains("1 left"), "{text}");

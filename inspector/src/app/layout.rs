@@ -403,9 +403,10 @@ pub fn task_columns(pane: Area, by: Column) -> TaskColumns {
     let width = pane.inner().width;
     let rate = if width >= 80 { 8 } else { 0 };
     let share = if width >= 94 { 14 } else { 0 };
-    let (count, p50, p99, max, wait) = if width >= 72 { (9, 9, 9, 9, 11) } else { (7, 8, 8, 8, 9) };
+    let (count, p50, p99, max, wait, delay) =
+        if width >= 72 { (9, 9, 9, 9, 11, 13) } else { (7, 8, 8, 8, 9, 9) };
     let (wait, caused) = match (width >= 60, by == Column::Caused) {
-        (true, _) => (wait, 9),
+        (true, _) => (wait, delay),
         (false, true) => (0, wait),
         (false, false) => (wait, 0),
     };

@@ -80,7 +80,7 @@ impl Column {
             Self::RunP99 => "run p99",
             Self::RunMax => "run max",
             Self::WaitP99 => "wait p99",
-            Self::Caused => "lateness caused",
+            Self::Caused => "delay caused",
         }
     }
 

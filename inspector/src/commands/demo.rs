@@ -92,14 +92,14 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Comma
 /// Warns if the ring was truncated. Returns whether it was.
 fn warn_off(session: &Session) -> bool {
     let Err(error @ SharingError::Truncated { .. }) = session.check() else { return false };
-    warn(&format!("{error}; the demo goes on"));
+    warn(&format!("{error}; the demo continues"));
     true
 }
 
 /// Warns once the recording has stopped for lack of room.
 fn warn_unsaved(source: &Tap) -> bool {
     let Some(why) = source.why_not_saved() else { return false };
-    warn(&format!("{why}; the demo goes on"));
+    warn(&format!("{why}; the demo continues"));
     true
 }
 

@@ -161,7 +161,7 @@ impl<W: Write> Page<'_, W> {
         let mut text = String::new();
         let events = units::counted(report.events, "event", "events");
         if self.counts.is_empty() {
-            let _ = writeln!(text, "{}: {events}, nothing to mend", self.name);
+            let _ = writeln!(text, "{}: {events}, no issues", self.name);
         } else {
             self.table(&mut text);
         }
@@ -180,7 +180,7 @@ impl<W: Write> Page<'_, W> {
         text.push('\n');
         table.fit(self.width).write(text);
         let width = self.broken().map(|(rule, _)| rule.id.len()).max().unwrap_or(0);
-        text.push_str("\nto mend:\n");
+        text.push_str("\nfixes:\n");
         for (rule, _) in self.broken() {
             let _ = writeln!(text, "{}", row(&format!("  {:<width$}  ", rule.id), rule.fix, self.width));
         }

@@ -132,7 +132,7 @@ fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
     let size = |size: &Size| format!("{}, {metric}\u{a0}{}", extent(size), measured(size.value));
     let tries = units::counted(u64::from(*tries), "re-execution", "re-executions");
     let tried = match ended {
-        Ended::Minimal => format!("{tries}; nothing single can go any more"),
+        Ended::Minimal => format!("{tries}; locally minimal"),
         Ended::Stopped => format!("stopped by you after {tries}: the smallest so far is {}", extent(after)),
         Ended::Budget => format!(
             "{tries}; not minimal: its {} were over before everything was tried (--budget)",
@@ -228,7 +228,7 @@ fn toml_path(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, CommandError
     if path.exists() {
         let way_out = "move it away, or leave out --toml";
         return Err(CommandError::Usage(format!(
-            "{shown} is there already, and may have been edited: {way_out}"
+            "{shown} already exists and may have been edited: {way_out}"
         )));
     }
     Ok(path)
@@ -246,10 +246,8 @@ fn write_toml(args: &MinimizeArgs, minimized: &Minimized, path: &Path) -> Result
     let made_by = format!("loopscope minimize {large} --keep '{}' -o {small}", args.keep);
     toml.insert("made_by".to_owned(), made_by.into());
     toml.insert("shows".to_owned(), toml::Value::Array(vec![args.keep.to_string().into()]));
-    let text = format!(
-        "{toml}\n# Once it is mended, what must hold:\n# [[gate]]\n# metric = \"{}\"\n",
-        args.keep.metric
-    );
+    let text =
+        format!("{toml}\n# Once fixed, this must hold:\n# [[gate]]\n# metric = \"{}\"\n", args.keep.metric);
     let mut file = NewFile::create(path).map_err(CommandError::input)?;
     io::Write::write_all(&mut file, text.as_bytes())
         .and_then(|()| file.finish())

@@ -6,7 +6,7 @@ use loop_traces::analysis::attribution::What;
 pub const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
 
 /// Explains the sum of a tick that has not ended.
-pub const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; what goes on is a lower bound";
+pub const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; open parts are lower bounds";
 
 /// Explains a line.
 #[must_use]
@@ -23,16 +23,16 @@ pub const fn what(what: &What) -> &'static str {
         What::Gc => "collections",
         What::Span { .. } => "a labelled span of the program",
         What::Phase(_) => "the phase itself, less what ran in it",
-        What::ShortRuns(_) => "a phase and runs in it that were too short and too many to be kept",
+        What::ShortRuns(_) => "a phase with runs too short and too many to be stored",
         What::Poll => "a poll that was not to wait; in a slow task, its own polls",
         What::Overslept => "asleep as long as the loop asked, though something was due or waited",
-        What::LateWakeup => "asleep past its deadline: the system woke the loop late",
+        What::LateWakeup => "poll returned after its deadline: the system woke the loop late",
         What::Suspended => "the whole process was stopped, or the machine slept",
-        What::Others { .. } => "the smallest parts, together",
-        What::BeforeRecording => "before the first event of the recording: nobody knows",
-        What::NotKept => "longer ago than is still kept: read the saved trace to know",
-        What::Unknown { .. } => "records of this time were lost: nobody knows",
-        What::Unattributed => "of this time the events say nothing",
+        What::Others { .. } => "the smallest parts, summed",
+        What::BeforeRecording => "before the first event of the recording: not measured",
+        What::NotKept => "evicted from history: open the saved trace",
+        What::Unknown { .. } => "records of this time were lost",
+        What::Unattributed => "no events cover this time",
         _ => "",
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
         ),
         Event::WorkerState { worker, from, to } => format!("worker {worker}  {from} to {to}"),
         Event::GcRendezvous { arrived, expected, start } if arrived < expected => {
-            format!("given up after {}: {arrived} of {expected} workers came", ran(start))
+            format!("abandoned after {}: {arrived} of {expected} workers stopped", ran(start))
         }
         Event::GcRendezvous { arrived, start, .. } => {
             format!("{arrived} {} met after {}", if *arrived == 1 { "worker" } else { "workers" }, ran(start))
@@ -117,7 +117,7 @@ mod tests {
             Event::AgendaRan { task, tag, priority, worker: 1, outcome: Outcome::Failed, queued, start };
         assert_eq!(described(ran), "Compact #7  low  failed  worker 1  run 1.0ms  waited 3.0ms");
         let missed = Event::GcRendezvous { arrived: 3, expected: 4, start };
-        assert_eq!(described(missed), "given up after 1.0ms: 3 of 4 workers came");
+        assert_eq!(described(missed), "abandoned after 1.0ms: 3 of 4 workers stopped");
     }
 
     #[test]

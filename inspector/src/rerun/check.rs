@@ -369,7 +369,7 @@ fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     while !is_over() {
         if !step(&mut event_loop) {
             replay_session::with(|session| {
-                session.part_at_end("the loop stands still: nothing of what was recorded comes")
+                session.part_at_end("the loop is stuck: it waits and no recorded event follows")
             });
         }
     }

@@ -24,7 +24,7 @@ pub enum RerunError {
     },
     /// It does not come from a loop-core loop.
     #[error(
-        "{name} {what}, which does not say all that its loop decided by: only what a loop-core loop recorded \
+        "{name} {what}, which does not record everything that its loop decides by: only what a loop-core loop recorded \
          (`demo --record`, `record`) can be executed again"
     )]
     Foreign {
@@ -75,7 +75,7 @@ pub enum RerunError {
     /// It was written before snapshots held all that a check needs.
     #[error(
         "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \
-         cannot be put into their state; record it anew"
+         cannot be put into their state; record it again"
     )]
     Old {
         /// The recording.

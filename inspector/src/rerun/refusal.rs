@@ -64,7 +64,7 @@ pub(super) fn refuse(source: &dyn EventSource, evidence: Option<Evidence>) -> Re
     let foreign = |what| RerunError::Foreign { name: name.clone(), what };
     match source.kind() {
         SourceKind::Chrome => return foreign("was imported from a Chrome trace"),
-        SourceKind::Kernel => return foreign("comes from kernel probes"),
+        SourceKind::Kernel => return foreign("was recorded by kernel probes"),
         SourceKind::Sampled => return foreign("was sampled from outside"),
         SourceKind::Ring | SourceKind::Trace => {}
     }
@@ -73,7 +73,7 @@ pub(super) fn refuse(source: &dyn EventSource, evidence: Option<Evidence>) -> Re
         None if lost > 0 => RerunError::NothingLeft { name, lost },
         None => RerunError::NoLoop { name },
         Some(evidence) if evidence.is_old => RerunError::Old { name },
-        Some(evidence) if !evidence.is_of_loop_core => foreign("comes from another loop than loop-core's"),
+        Some(evidence) if !evidence.is_of_loop_core => foreign("was not recorded by loop-core's loop"),
         Some(evidence) if evidence.is_behind_loss => RerunError::BehindLoss { name },
         Some(_) => RerunError::NoSnapshot { name },
     }
@@ -107,7 +107,7 @@ mod tests {
             (SourceKind::Chrome, None, "was imported from a Chrome trace"),
             (SourceKind::Kernel, None, "kernel probes"),
             (SourceKind::Trace, None, "t has no ticks of a loop-core loop"),
-            (SourceKind::Trace, Some(&[][..]), "another loop than loop-core's"),
+            (SourceKind::Trace, Some(&[][..]), "was not recorded by loop-core's loop"),
             (SourceKind::Trace, Some(&[run][..]), "no snapshot of its loop that is whole"),
             (SourceKind::Trace, Some(&[begin][..]), "no snapshot of its loop that is whole"),
             (SourceKind::Trace, Some(&[begin, lost][..]), "no snapshot of a loop after its last loss"),

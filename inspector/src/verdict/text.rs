@@ -114,7 +114,7 @@ impl Text {
     fn changes(&mut self, page: &Page) {
         let shown = &page.changes[..page.changes.len().min(CHANGES_SHOWN)];
         let mut table = Table::new([
-            Column::name("CHANGED MOST, NO VERDICT", 24),
+            Column::name("LARGEST CHANGES, NO VERDICT", 24),
             Column::figure("BASE", 10),
             Column::figure("NOW", 10),
             Column::figure("CHANGE", 8),

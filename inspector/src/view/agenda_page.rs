@@ -121,7 +121,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     let Some(agenda) = &state.overview.agenda else {
         let inner = canvas.pane(body, "agenda", "", true);
         let theme = canvas.theme;
-        canvas.pen(inner, 0).gap(1).put("this loop has no agenda, as far as it said", theme.dim());
+        canvas.pen(inner, 0).gap(1).put("no agenda reported", theme.dim());
         canvas.pen(inner, 1).gap(1).put("loopscope demo --policy agenda shows one", theme.dim());
         return;
     };
@@ -156,7 +156,7 @@ fn priorities(canvas: &mut Canvas<'_>, state: &AppState, area: Area, agenda: &Ag
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).left("PRIORITY", 9, theme.dim());
     for (name, width) in
-        [("WAITING", 8), ("MOST", 6), ("OLDEST", 8), ("RAN", 8), ("WAIT p50", wait), ("p99", 7)]
+        [("WAITING", 8), ("MAX", 6), ("OLDEST", 8), ("RAN", 8), ("WAIT p50", wait), ("p99", 7)]
     {
         pen.number(name, width, theme.dim());
     }
@@ -204,7 +204,7 @@ fn sentence(Starvation { priority, waited_ns, passed_by }: Starvation, width: u1
 fn calm(agenda: &AgendaFigures) -> String {
     let passed_by = agenda.priorities.iter().map(|row| row.passed_by_max).max().unwrap_or(0);
     match passed_by {
-        0 => "nobody was overtaken by a higher priority so far".to_owned(),
+        0 => "no tasklet overtaken by a higher priority so far".to_owned(),
         _ => format!("at most {} of a higher priority ran while one waited", units::count(passed_by)),
     }
 }
@@ -232,7 +232,7 @@ fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Area, agenda: &Agend
         let mut pen = canvas.pen(rows, line);
         pen.gap(1).number(&worker.worker.to_string(), 3, theme.text()).gap(1).put(glyph, style).gap(1);
         let at = pen.at();
-        pen.left(now.map_or("not told", WorkerPhase::name), if now.is_some() { 6 } else { 8 }, style);
+        pen.left(now.map_or("unknown", WorkerPhase::name), if now.is_some() { 6 } else { 8 }, style);
         if let Some((_, since)) = worker.state.filter(|(reported, _)| Some(*reported) == now) {
             let lasted = units::duration(state.picture_at().ns_since(since));
             pen.number(&lasted, STATE_WIDTH - 8, theme.dim());
@@ -301,7 +301,8 @@ fn collections(canvas: &mut Canvas<'_>, state: &AppState, area: Area, agenda: &A
             .gap(2);
         let waited = units::duration(met.waited_ns);
         if met.is_failed() {
-            let text = format!("given up: {} of {} workers came within {waited}", met.arrived, met.expected);
+            let text =
+                format!("abandoned: {} of {} workers stopped within {waited}", met.arrived, met.expected);
             pen.put(&text, theme.held());
         } else {
             pen.put(&format!("{} met after {waited}", met.arrived), theme.text());

@@ -67,7 +67,7 @@ fn bare(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, area: Area
     pen.gap(1).put("nothing inside it is labelled", text).put(": where its time went is unknown", dim);
     let mut pen = canvas.pen(area, 1);
     pen.gap(1).put("Enter", theme.key()).put(" opens ", dim).put(&name, text);
-    pen.put(": how it runs otherwise, whom it made late", dim);
+    pen.put(": its statistics, what it delayed", dim);
     let mut pen = canvas.pen(area, 2);
     pen.gap(1).put("a span within it, of tracing or of the probe, becomes a line here", dim);
 }
@@ -103,7 +103,7 @@ pub(super) fn lines(
     let theme = canvas.theme;
     let columns = Columns::new(area.width, breakdown.total_ns);
     let mut pen = canvas.pen(area, 0);
-    pen.gap(3).left("WHO", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
+    pen.gap(3).left("CAUSE", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
     pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());
     let rows = below(area, 1);
     let (all, height) = (breakdown.shares.len(), usize::from(rows.height));
@@ -167,9 +167,9 @@ fn sum(
 ) {
     let theme = canvas.theme;
     let name = match more {
-        0 => "the sum".to_owned(),
-        1 => "the sum, of one more line".to_owned(),
-        _ => format!("the sum, of {more} more lines"),
+        0 => "total".to_owned(),
+        1 => "total (incl. 1 more)".to_owned(),
+        _ => format!("total (incl. {more} more)"),
     };
     let mut pen = canvas.pen(rows, line);
     pen.gap(1).put("=", theme.strong()).gap(1).left(&name, columns.name, theme.strong());
@@ -215,7 +215,7 @@ pub(super) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject
     match subject {
         Subject::Tick(tick) => {
             pen.group(&[("  limit ", dim), (&units::duration(limit).replace(".0", ""), text)]);
-            pen.group(&[("  polled ", dim), (&units::duration(tick.poll_wait_ns), text)]);
+            pen.group(&[("  idle in poll ", dim), (&units::duration(tick.poll_wait_ns), text)]);
             for (name, count) in [("tasks", tick.tasks_run), ("late timers", tick.timers_late)] {
                 pen.group(&[(&format!("  {name} "), dim), (&units::count(u64::from(count)), text)]);
             }

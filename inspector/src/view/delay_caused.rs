@@ -29,18 +29,18 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Area, sel
     let theme = canvas.theme;
     let up_to = up_to(state);
     let remark = match (area.width, up_to.trim_start()) {
-        (64.., "") => "lateness of others, in total, Enter opens the tag",
+        (64.., "") => "delay caused in total, Enter opens the tag",
         (_, "") => "in total",
-        (84.., _) => &format!("lateness of others{up_to}, Enter opens the tag"),
-        (64.., _) => &format!("lateness of others{up_to}"),
+        (84.., _) => &format!("delay caused{up_to}, Enter opens the tag"),
+        (64.., _) => &format!("delay caused{up_to}"),
         (_, up_to) => up_to,
     };
-    let inner = canvas.pane(area, "who made others late", remark, selected.is_some());
+    let inner = canvas.pane(area, "blame: top delayers", remark, selected.is_some());
     let rows = layout::rows(area, true);
     let delay_caused: Vec<&Impact> = lists::delay_caused_shown(state).collect();
     if delay_caused.is_empty() {
         let pen = &mut canvas.pen(inner, 0);
-        pen.gap(1).put("nobody", theme.dim()).put(&so_far(state), theme.dim());
+        pen.gap(1).put("nothing delayed", theme.dim()).put(&so_far(state), theme.dim());
         return;
     }
     let kinds = if inner.width >= APART_FROM { 3 } else { 0 };
@@ -48,7 +48,7 @@ pub(super) fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Area, sel
     let bar = if inner.width >= BAR_FROM { (inner.width - figures) / 4 } else { 0 };
     let name = inner.width.saturating_sub(figures + bar + 3);
     let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).left("WHO", name, theme.dim()).number("CAUSED", FIGURE, theme.strong());
+    pen.gap(1).left("DELAYED OTHERS", name, theme.dim()).number("TOTAL", FIGURE, theme.strong());
     pen.gap(if bar > 0 { bar + 1 } else { 0 });
     for title in ["TIMERS", "SIGNALS", "TASKS"].iter().take(usize::from(kinds)) {
         pen.number(title, FIGURE, theme.dim());
@@ -108,8 +108,8 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &AppState, area: Area, stat
     let delay_caused = &state.overview.delay_caused;
     let own = overview::own_cause(stats);
     let title = match (up_to(state), area.width) {
-        (up_to, _) if up_to.is_empty() => "lateness it caused".to_owned(),
-        (up_to, 36..) => format!("lateness caused{up_to}"),
+        (up_to, _) if up_to.is_empty() => "delay caused".to_owned(),
+        (up_to, 36..) => format!("delay caused{up_to}"),
         (up_to, _) => format!("caused{up_to}"),
     };
     let inner = canvas.pane(area, &title, "of others", false);
@@ -119,7 +119,7 @@ pub(super) fn of_tag(canvas: &mut Canvas<'_>, state: &AppState, area: Area, stat
         let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
         let mut pen = canvas.pen(inner, 0);
         pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
-        pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all lateness", dim)]);
+        pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all delay", dim)]);
         line = 1 + by_waiter(canvas, below(inner, 1), caused);
         if let Some(worst) = caused.worst {
             self::worst(&mut canvas.pen(inner, line), state, &worst);
@@ -183,14 +183,14 @@ const fn name(waiter: Waiter) -> &'static str {
 pub(super) fn delayed(canvas: &mut Canvas<'_>, state: &AppState, area: Area, selected: Option<usize>) {
     let theme = canvas.theme;
     let remark = if area.width >= 60 {
-        "of the worst that are kept, Enter opens the breakdown"
+        "of the worst in history, Enter opens the breakdown"
     } else {
         "Enter opens the breakdown"
     };
-    canvas.pane(area, "made late most", remark, selected.is_some());
+    canvas.pane(area, "delayed most", remark, selected.is_some());
     let rows = layout::rows(area, true);
     if state.delayed.is_empty() {
-        canvas.pen(area.inner(), 0).gap(1).put("none of those whose breakdowns are kept", theme.dim());
+        canvas.pen(area.inner(), 0).gap(1).put("none with a breakdown in history", theme.dim());
         return;
     }
     let when = when(state);
@@ -199,8 +199,8 @@ pub(super) fn delayed(canvas: &mut Canvas<'_>, state: &AppState, area: Area, sel
     let bar_width = (left - name_width).saturating_sub(2);
     let most = state.delayed.iter().map(|waiter| waiter.ns).max().unwrap_or(0).max(1);
     let mut pen = canvas.pen(area.inner(), 0);
-    pen.gap(1).left("WHEN", when, theme.dim()).left("WHO", name_width, theme.dim());
-    pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
+    pen.gap(1).left("WHEN", when, theme.dim()).left("DELAYED", name_width, theme.dim());
+    pen.number("ITS PART", FIGURE, theme.strong()).number("WAIT", FIGURE, theme.dim());
     let labels = &state.picture().timeline.labels;
     let first = layout::first_row(selected.unwrap_or(0), rows.height);
     let shown = state.delayed.iter().enumerate().skip(first).take(usize::from(rows.height));

@@ -22,16 +22,15 @@ pub(super) fn when(state: &AppState) -> u16 {
 /// Maximum width of a name, if there is room for a bar, too.
 const NAME_MAX: u16 = 32;
 
-/// One row: `made late: Heartbeat 38.9ms  HttpRequest ×14 512ms`, as far as there is room.
+/// One row: `delayed: Heartbeat 38.9ms  HttpRequest ×14 512ms`, as far as there is room.
 pub(super) fn row(pen: &mut Pen<'_, '_>, state: &AppState, tick: &TickSummary) {
     let theme = pen.theme();
     let (dim, text) = (theme.dim(), theme.text());
     let labels = &state.picture().timeline.labels;
     let delayed = delayed::by_tick(state.picture(), tick);
     // A fold of the distant past only has the worst ones.
-    let kept =
-        if delayed.worst_only && !delayed.all.is_empty() { ", of the worst that are kept" } else { "" };
-    pen.gap(1).put(&format!("made late{kept}: "), dim);
+    let kept = if delayed.worst_only && !delayed.all.is_empty() { ", of the worst in history" } else { "" };
+    pen.gap(1).put(&format!("delayed{kept}: "), dim);
     if delayed.all.is_empty() {
         pen.put(none_text(&delayed), dim).put(&up_to(state), dim);
         return;
@@ -53,7 +52,7 @@ pub(super) fn row(pen: &mut Pen<'_, '_>, state: &AppState, tick: &TickSummary) {
 }
 
 const fn none_text(delayed: &DelayedByTick) -> &'static str {
-    if delayed.worst_only { "none of those whose breakdowns are kept" } else { "nobody" }
+    if delayed.worst_only { "none with a breakdown in history" } else { "nothing" }
 }
 
 /// The time up to which the figures hold, if more is known than is shown: ` up to 00:01.6`.
@@ -68,19 +67,19 @@ pub(super) fn so_far(state: &AppState) -> String {
 
 /// The key that shows more.
 pub(super) const fn way_on(state: &AppState) -> &'static str {
-    if state.is_replay() { "> goes on by a second" } else { "Space catches up with the loop" }
+    if state.is_replay() { "> seeks forward 1 s" } else { "Space resumes live" }
 }
 
 /// All waits, largest part within the tick first.
 pub(super) fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let theme = canvas.theme;
     let delayed = lists::delayed_by_tick(state);
-    let kept = if delayed.worst_only { "of the worst that are kept, " } else { "" };
+    let kept = if delayed.worst_only { "of the worst in history, " } else { "" };
     let remark = match area.width {
         0..96 => "Enter opens the breakdown".to_owned(),
-        _ => format!("{kept}Enter opens the breakdown, Tab goes back to what ran"),
+        _ => format!("{kept}Enter: breakdown, Tab: runs"),
     };
-    canvas.pane(area, "whom it made late", &remark, true);
+    canvas.pane(area, "what it delayed", &remark, true);
     if delayed.all.is_empty() {
         canvas
             .pen(area.inner(), 0)
@@ -98,8 +97,8 @@ pub(super) fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let name = if left > NAME_MAX + 10 { NAME_MAX } else { left };
     let bar = (left - name).saturating_sub(2);
     let mut pen = canvas.pen(area.inner(), 0);
-    pen.gap(1).left("WHEN", when, theme.dim()).left("WHO", name, theme.dim());
-    pen.number("BY IT", FIGURE, theme.strong()).number("OF", FIGURE, theme.dim());
+    pen.gap(1).left("WHEN", when, theme.dim()).left("DELAYED", name, theme.dim());
+    pen.number("ITS PART", FIGURE, theme.strong()).number("WAIT", FIGURE, theme.dim());
     let most = delayed.all.first().map_or(1, |most| most.ns.max(1));
     let first = layout::first_row(state.row, rows.height);
     let shown = delayed.all.iter().enumerate().skip(first).take(usize::from(rows.height));

@@ -27,7 +27,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     for binding in BINDINGS.iter().filter(|binding| binding.holds(state.is_replay())) {
         let Some(hint) = binding.hint else { continue };
         let hint = match hint {
-            "freeze" if state.frozen.is_some() => "catch up",
+            "freeze" if state.frozen.is_some() => "resume",
             "play" if state.playback.as_ref().is_some_and(|playback| playback.playing) => "pause",
             hint => hint,
         };

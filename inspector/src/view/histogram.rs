@@ -19,7 +19,7 @@ struct Bucket {
 pub(super) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused: bool) {
     let overview = &state.overview;
     let timers = &state.picture().timeline.timers;
-    let remark = if area.width >= 40 { "fired less due" } else { "" };
+    let remark = if area.width >= 40 { "fired − due" } else { "" };
     let inner = canvas.pane(area, "timer lag", remark, focused);
     let theme = canvas.theme;
     if overview.lag_ns.count == 0 {

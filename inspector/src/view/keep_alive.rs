@@ -64,7 +64,7 @@ fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     let keep_alive = &state.overview.keep_alive;
     let remark =
         keep_alive.as_of.map_or_else(String::new, |_| format!("{} in all", units::count(keep_alive.total())));
-    let inner = canvas.pane(area, "kept alive by", &remark, true);
+    let inner = canvas.pane(area, "active handles", &remark, true);
     if keep_alive.as_of.is_none() {
         let text = "no snapshot yet: the loop lists it every few seconds";
         for (row, line) in wrap(text, inner.width.saturating_sub(2).into(), 0).lines().enumerate() {
@@ -140,7 +140,7 @@ fn commands(canvas: &Canvas<'_>, state: &AppState, timeline: &Timeline) -> Vec<L
     let theme = canvas.theme;
     let mut commands: Vec<_> = timeline.commands.by_byte.iter().collect();
     if commands.is_empty() {
-        return vec![vec![("none came".to_owned(), theme.dim())]];
+        return vec![vec![("none".to_owned(), theme.dim())]];
     }
     commands.sort_by(|a, b| b.count.cmp(&a.count).then(a.byte.cmp(&b.byte)));
     let line = |command: &&loop_traces::timeline::CommandStats| {
@@ -174,7 +174,7 @@ fn pumps(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
         vec![
             ("ready ".to_owned(), dim),
             (count(pumps.ready), text),
-            ("  polled ".to_owned(), dim),
+            ("  idle in poll ".to_owned(), dim),
             (count(pumps.polled()), text),
         ],
         vec![
@@ -193,7 +193,7 @@ fn futures(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
     let (dim, text) = (theme.dim(), theme.text());
     let futures = timeline.futures;
     if !futures.is_seen() {
-        return vec![vec![("none was spawned".to_owned(), dim)]];
+        return vec![vec![("none".to_owned(), dim)]];
     }
     let pair = |name: &str, count: u64| [(name.to_owned(), dim), (units::short_count(count), text)];
     vec![
@@ -213,7 +213,7 @@ fn end(canvas: &Canvas<'_>, state: &AppState, timeline: &Timeline) -> Vec<Line> 
             (format!("ended at {}: ", units::position(state.since_start_ns(stopped.at))), theme.dim()),
             (stopped.reason.to_string(), theme.strong()),
         ]),
-        None if lines.is_empty() => lines.push(vec![("not in sight".to_owned(), theme.dim())]),
+        None if lines.is_empty() => lines.push(vec![("not requested".to_owned(), theme.dim())]),
         None => {}
     }
     lines
@@ -229,7 +229,7 @@ fn shutdown_lines(canvas: &Canvas<'_>, state: &AppState, shutdown: &Shutdown) ->
     let style = if over { theme.over() } else { theme.strong() };
     let (word, took_ns) = match shutdown.ended {
         Some(ended) => ("took ", ended.run_ns),
-        None => ("goes on for ", now.ns_since(shutdown.began)),
+        None => ("in progress for ", now.ns_since(shutdown.began)),
     };
     let mut lines = vec![
         vec![("shutdown began at ".to_owned(), theme.dim()), (began, theme.text())],

@@ -29,7 +29,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
     if shown.is_empty() {
         let text = match (state.filter.is_empty(), of.as_str()) {
             (true, "") => "no event yet",
-            (true, _) => "no such event is kept; 5 shows all",
+            (true, _) => "no such event in history; 5 shows all",
             (false, _) => "no event of a tag that contains the filter",
         };
         canvas.pen(inner, 0).gap(1).put(text, theme.dim());

@@ -154,7 +154,7 @@ fn marker(
             canvas
                 .pen(row, 0)
                 .gap(1)
-                .put(&format!("{text} · before the ticks that are kept"), theme.strong());
+                .put(&format!("{text} · before the oldest tick in history"), theme.strong());
             return;
         };
         let column = column as u16;
@@ -191,14 +191,14 @@ fn remark(theme: Theme, state: &AppState, width: u16, wide_ns: u64) -> String {
     if wide_ns == 0 {
         return String::new();
     }
-    let wide = format!("{:>6} wide", units::duration(wide_ns));
+    let wide = format!("span {:>6}", units::duration(wide_ns));
     match (column_ticks(state), width) {
-        (1, 0..96) => format!("a column a tick, height = run time (log) ─ {wide}"),
-        (1, _) if !theme.has_color() => format!("a column a tick, height = run time (log) ─ {wide}"),
-        (1, _) => format!("a column a tick, height = run time (log), colour = largest phase ─ {wide}"),
-        (ticks, 0..96) => format!("a column {ticks} ticks: the busiest ─ {wide}"),
+        (1, 0..96) => format!("1 column = 1 tick, height = run time (log) ─ {wide}"),
+        (1, _) if !theme.has_color() => format!("1 column = 1 tick, height = run time (log) ─ {wide}"),
+        (1, _) => format!("1 column = 1 tick, height = run time (log), colour = largest phase ─ {wide}"),
+        (ticks, 0..96) => format!("1 column = {ticks} ticks (max) ─ {wide}"),
         (ticks, _) => {
-            format!("a column {ticks} ticks: the busiest of them, height = run time (log) ─ {wide}")
+            format!("1 column = {ticks} ticks (max), height = run time (log) ─ {wide}")
         }
     }
 }

@@ -63,18 +63,19 @@ fn heading(canvas: &mut Canvas<'_>, inner: Area, columns: &TaskColumns, order: O
     pen.gap(1).left("TAG", columns.tag.saturating_sub(1), style(Column::Tag));
     pen.number("COUNT", columns.count, style(Column::Count));
     if columns.rate > 0 {
-        pen.number("N/S", columns.rate, style(Column::Count));
+        pen.number("RATE/s", columns.rate, style(Column::Count));
     }
     pen.number("RUN p50", columns.p50, style(Column::RunP50));
     pen.number("p99", columns.p99 - 1, style(Column::RunP99)).gap(1);
     pen.number("MAX", columns.max - 1, style(Column::RunMax)).gap(1);
+    let caused = if columns.caused > 12 { "DELAY CAUSED" } else { "CAUSED" };
     for (title, width, column) in
-        [("WAIT p99", columns.wait, Column::WaitP99), ("CAUSED", columns.caused, Column::Caused)]
+        [("WAIT p99", columns.wait, Column::WaitP99), (caused, columns.caused, Column::Caused)]
     {
         pen.number(title, width.saturating_sub(1), style(column)).gap(width.min(1));
     }
     if columns.share > 0 {
-        pen.put("OF ALL RUNS", theme.dim());
+        pen.put("% RUN TIME", theme.dim());
     }
 }
 

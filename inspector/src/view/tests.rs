@@ -314,7 +314,7 @@ fn places(state: &mut AppState, width: u16) -> Vec<Vec<usize>> {
     };
     vec![
         ["ticks/s", "util", "lag p50", "p99", "max", "stalls"].map(|word| find(&how, word)).to_vec(),
-        ["ticks", "a column a tick", "wide"].map(|word| find(&title, word)).to_vec(),
+        ["ticks", "1 column = 1 tick", "span"].map(|word| find(&title, word)).to_vec(),
     ]
 }
 

@@ -39,7 +39,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
         Some(opened) => spans(canvas, state, inner, opened),
         None => {
             let style = canvas.theme.dim();
-            canvas.pen(inner, 0).gap(1).put("what ran in it is no longer kept", style);
+            canvas.pen(inner, 0).gap(1).put("runs evicted from history", style);
         }
     }
     if focused {
@@ -241,13 +241,13 @@ fn summary(
     opened: Option<&OpenedTick>,
 ) {
     let theme = canvas.theme;
-    let inner = canvas.pane(area, "who used it", "Tab: whom it made late", false);
+    let inner = canvas.pane(area, "time by phase and run", "Tab: what it delayed", false);
     let labels = &state.picture().timeline.labels;
     let (text, dim) = (theme.text(), theme.dim());
     let mut pen = canvas.pen(inner, 0);
     let busy_style = if tick.stall { theme.over() } else { theme.strong() };
     pen.gap(1).put("busy ", dim).put(&units::duration(tick.busy_ns), busy_style);
-    pen.put("  polled ", dim).put(&units::duration(tick.poll_wait_ns), text);
+    pen.put("  idle in poll ", dim).put(&units::duration(tick.poll_wait_ns), text);
     for (name, count) in [
         ("tasks", tick.tasks_run),
         ("queued", tick.tasks_queued),
@@ -273,10 +273,10 @@ fn summary(
     }
     let queued = lists::enqueued_during(state.picture(), tick);
     let mut pen = canvas.pen(inner, 3);
-    pen.gap(1).put("queued meanwhile: ", dim);
+    pen.gap(1).put("enqueued during this tick: ", dim);
     if queued.is_empty() {
         let kept = state.picture().log().front().is_some_and(|oldest| oldest.at <= tick.start);
-        pen.put(if kept { "nothing" } else { "no longer kept" }, dim);
+        pen.put(if kept { "nothing" } else { "evicted" }, dim);
     }
     for (tag, count) in queued {
         pen.group(&[(&labels.tag(tag), text), (&format!(" ×{}  ", units::count(count)), dim)]);

@@ -83,7 +83,7 @@ fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
     for (title, value) in counts {
         let mut pen = canvas.pen(inner, row);
         pen.gap(1).put(title, theme.dim());
-        let value = value.map_or("not seen yet".to_owned(), |value| match units::count(value) {
+        let value = value.map_or("unknown".to_owned(), |value| match units::count(value) {
             long if long.len() >= usize::from(pen.room()) => units::short_count(value),
             count => count,
         });
@@ -184,7 +184,7 @@ fn attribution(canvas: &mut Canvas<'_>, state: &AppState, area: Area) {
         return;
     };
     let title = subject.title(&state.picture().timeline.labels);
-    let inner = canvas.pane(area, &title, "who used the time", false);
+    let inner = canvas.pane(area, &title, "time by cause", false);
     breakdown::about(canvas, state, subject, inner);
     breakdown::lines(canvas, state, breakdown::below(inner, 1), (subject, breakdown), None);
 }

@@ -24,7 +24,7 @@ use crate::panic_message::panic_message;
 pub enum CollectError {
     /// Not all workers arrived in time.
     #[error(
-        "{arrived} of {expected} workers of agenda {agenda} came to the collection, not {}: \
+        "{arrived} of {expected} workers of agenda {agenda} stopped for the collection; missing: {}: \
          let long tasklets call `Worker::safe_point`",
         listed(.missing)
     )]

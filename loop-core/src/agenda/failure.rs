@@ -42,7 +42,7 @@ pub enum Cause {
 
 /// The agenda refuses the tasklet. Hands it back.
 #[derive(Debug, thiserror::Error)]
-#[error("the agenda takes no more tasklets: it was shut down before {label} came")]
+#[error("the agenda takes no more tasklets: it was shut down before {label} was added")]
 pub struct Refused {
     label: &'static str,
     /// Never contended. The mutex makes the error `Sync`, which its tasklet is not.

@@ -18,7 +18,7 @@ use crate::work_pool::Pending;
 /// Remainders of a shutdown.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "it says what did not run"]
+#[must_use = "it lists what did not run"]
 pub struct Shutdown {
     /// Tasklets that never ran, or asked to run again, oldest first.
     pub handed_back: Vec<Tasklet>,

@@ -122,7 +122,7 @@ pub enum PumpError {
         name: String,
     },
     /// It has no descriptor to wait for.
-    #[error("{name} has no descriptor that tells its readiness: pump it by interval, with `run`")]
+    #[error("{name} has no readiness descriptor: pump it by interval, with `run`")]
     NoReadiness {
         /// The loop's name.
         name: String,

@@ -74,7 +74,7 @@ impl fmt::Display for Report {
             "  {tasks_run} tasks run, {io_ready} sources called, {panics} panics, {polls} polls, idle {idle_ms:.1} ms"
         )?;
         for Pending { what, name, count } in &self.pending {
-            writeln!(f, "  kept alive by {what} {name} {count}")?;
+            writeln!(f, "  active handle: {what} {name} {count}")?;
         }
         let (commands, unknown, refused) = (self.commands, self.commands_unknown, self.commands_refused);
         writeln!(f, "commands: {commands} taken, {unknown} unknown, {refused} refused by a full pipe")?;

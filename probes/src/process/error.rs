@@ -45,7 +45,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// It begins like a ring file, but the rest is not valid.
-    #[error("the ring file {} is damaged: {what}; start its program anew for a whole one", printable_path(.path))]
+    #[error("the ring file {} is damaged: {what}; restart its program for a whole one", printable_path(.path))]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -295,7 +295,7 @@ mod tests {
         for (text, says) in [
             ("timer_lag.max", "compares nothing"),
             ("stalls = 0", "compares nothing"),
-            ("timerlag.max > 20ms", "near it are timer_lag.max"),
+            ("timerlag.max > 20ms", "did you mean timer_lag.max"),
             ("timer_lag.max > 20", "850ns, 3us, 20ms or 1.5s"),
             ("timer_lag.max > -1ms", "\"-1ms\" is no value of timer_lag.max"),
             ("stalls > 3ms", "a number"),

@@ -145,7 +145,7 @@ pub struct UnknownMetric {
 
 /// The part of the message about similar names.
 fn near(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; near it are {}", printable(&names.join(", "))) }
+    if names.is_empty() { String::new() } else { format!("; did you mean {}", printable(&names.join(", "))) }
 }
 
 impl Metric {
@@ -175,7 +175,7 @@ impl Metric {
         }
     }
 
-    /// Whether each loop has its own value, so that one for several loops together is meaningless. Figures by tag, and
+    /// Whether each loop has its own value, so that one across several loops is meaningless. Figures by tag, and
     /// those that a process has once, are excluded.
     #[must_use]
     pub fn is_of_each_loop(&self) -> bool {

@@ -125,7 +125,7 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The temporary file failed, for example because the disk is full.
-    #[error("cannot keep what does not fit into memory in a temporary file (TMPDIR says where): {0}")]
+    #[error("cannot write what does not fit into memory to a temporary file (TMPDIR says where): {0}")]
     Temporary(#[source] io::Error),
     /// No thread has the requested name.
     #[error("no thread is called {asked}; there are {known}")]
@@ -137,7 +137,7 @@ pub enum ImportError {
     },
     /// Threads asked for by name, whose names appear so late in the file that some of their events were already left
     /// out. Reading it again with these threads as `PID/TID` among those asked for finds all their events.
-    #[error("a thread of that name is told of too late in the file: ask for it as {first}")]
+    #[error("the thread is named too late in the file: ask for it as {first}")]
     NamedTooLate {
         /// Each as `PID/TID`.
         threads: Vec<String>,
@@ -396,7 +396,7 @@ fn without_loop(gathered: &Gathered) -> String {
     let samples = gathered.dropped.count(tally::dropped::SAMPLE);
     if samples > 0 {
         let events = counted(samples, "event", "events");
-        return format!("it is a CPU profile ({events} of samples), which says nothing of tasks or waits");
+        return format!("it is a CPU profile ({events} of samples), which has no tasks or waits");
     }
     format!("none of its {} is a slice of a thread", counted(gathered.events, "event", "events"))
 }

@@ -38,7 +38,7 @@ pub const COLUMNS: [(&str, &str); 17] = [
     ("run_ns", "how long its extent was: time_ns less start_ns"),
     ("queue_wait_ns", "from queued to started; empty where it was in no queue, or since when is not known"),
     ("timer", "the timer, by its number"),
-    ("lag_ns", "of a timer that fired: when its callback began, less due"),
+    ("lag_ns", "start of a fired timer's callback minus its due time"),
     ("queue", "the queue"),
     ("depth", "how many are in the queue"),
     ("worker", "the worker, from 0"),

@@ -101,7 +101,7 @@ pub enum DamageKind {
         found: u64,
     },
     /// There is no block header where one should be.
-    #[error("no block header is there")]
+    #[error("no block header found")]
     Header,
     /// A block claims more than the format allows.
     #[error("its block header claims {claimed} {unit}, more than the {limit} that the format allows")]

@@ -41,7 +41,7 @@ const NAMED_SHARE: u64 = 20;
 fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
     let is_ignorance = |line: &&BlameSummary| {
         let what = line.what.as_str();
-        ["unattributed", "not kept", "before the recording"].contains(&what) || what.starts_with("unknown (")
+        ["unattributed", "evicted", "before the recording"].contains(&what) || what.starts_with("unknown (")
     };
     let share = |line: &BlameSummary| {
         let what = line.what.strip_prefix("task ").unwrap_or(&line.what);
@@ -242,12 +242,12 @@ pub(super) fn delay_caused(out: &mut String, summary: &Summary, columns: usize) 
     }
     let all = &summary.delay_caused;
     let mut table = Table::new([
-        Column::name("MADE OTHERS LATE", 20),
-        Column::figure("BY", 8),
+        Column::name("DELAYED OTHERS", 20),
+        Column::figure("TOTAL", 8),
         Column::figure("TIMERS", 8),
         Column::figure("SIGNALS", 8),
         Column::figure("TASKS", 8),
-        Column::figure("VICTIMS", 12).optional(1),
+        Column::figure("DELAYED", 12).optional(1),
         Column::figure("OWN RUN", 9).optional(2),
     ]);
     let some = |ns: u64| if ns == 0 { UNKNOWN.to_owned() } else { duration(ns) };
@@ -267,7 +267,7 @@ pub(super) fn delay_caused(out: &mut String, summary: &Summary, columns: usize) 
     let rest = all.get(IMPACTS_SHOWN..).unwrap_or(&[]);
     if !rest.is_empty() {
         let ns = rest.iter().fold(0u64, |sum, impact| sum.saturating_add(impact.delay_caused_ns));
-        let rest = format!("and {} more, {} together: --json has them", rest.len(), duration(ns));
+        let rest = format!("and {} more ({}): see --json", rest.len(), duration(ns));
         line!(out, "{}", sentence(&rest, columns));
     }
 }

@@ -160,7 +160,7 @@ fn keep_alive(out: &mut String, summary: &Summary, columns: usize) {
         0 => String::new(),
         parts => format!("\n  incomplete: its snapshot had no room for {}", counted(parts, "part", "parts")),
     };
-    line!(out, "{}{more}{left_out}", listed("kept alive by", &names, columns));
+    line!(out, "{}{more}{left_out}", listed("active handles", &names, columns));
 }
 
 fn shutdown(out: &mut String, summary: &Summary, columns: usize) {
@@ -168,7 +168,7 @@ fn shutdown(out: &mut String, summary: &Summary, columns: usize) {
     let limit = shutdown.limit_ns.map_or_else(String::new, |ns| format!(" of {}", duration(ns)));
     let took = match shutdown.run_ns {
         Some(ns) => format!("took {}{limit}", duration(ns)),
-        None => format!("goes on{limit}"),
+        None => format!("in progress{limit}"),
     };
     let at = position(shutdown.at_ns);
     let counts =

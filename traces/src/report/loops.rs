@@ -39,7 +39,7 @@ pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
     table.fit(columns).write(out);
     if summary.loops_beyond_limit {
         let all = if summary.loops_left_out { "the figures of some" } else { "their figures" };
-        let text = format!("and more loops, which are not kept apart: {all} are in the totals only");
+        let text = format!("and more loops, not tracked separately: {all} are in the totals only");
         line!(out, "{}", sentence(&text, columns));
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn act(state: &mut AppState, action: Action) -> Vec<Effect> {
 fn zoom(state: &mut AppState, out: bool) {
     let (shown, most) = (column_ticks(state), column_ticks_max(state));
     if out && shown == most {
-        note(state, "the strip has room for all ticks that are kept".to_owned(), false);
+        note(state, "all ticks in history are shown".to_owned(), false);
     }
     state.column_ticks = next_column_ticks(shown, out, most);
 }

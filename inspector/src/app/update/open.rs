@@ -82,7 +82,7 @@ pub(super) fn row(state: &mut AppState) -> Vec<Effect> {
 
 fn late(state: &mut AppState, row: Option<LateRow>) -> Vec<Effect> {
     let Some(LateRow { subject, breakdown: shares }) = row else {
-        note(state, "nobody was late".to_owned(), false);
+        note(state, "nothing was delayed".to_owned(), false);
         return Vec::new();
     };
     let attribution = Attribution::new(subject, shares, state.picture());
@@ -112,7 +112,7 @@ fn delayed(state: &mut AppState) -> Vec<Effect> {
     match delayed.and_then(|delayed| Attribution::of_wait(&delayed.stamped, state.picture())) {
         Some(attribution) => breakdown(state, attribution),
         None => {
-            note(state, "nobody was late".to_owned(), false);
+            note(state, "nothing was delayed".to_owned(), false);
             Vec::new()
         }
     }

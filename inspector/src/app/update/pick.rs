@@ -181,7 +181,7 @@ pub(super) fn stall(state: &mut AppState, forward: bool) -> Vec<Effect> {
         let end = if forward {
             "that was the newest stall, this is the oldest"
         } else {
-            "round to the newest stall"
+            "wrapped to the newest stall"
         };
         note(state, end.to_owned(), false);
     }

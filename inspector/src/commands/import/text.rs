@@ -50,7 +50,7 @@ pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64, 
 
 fn loops(out: &mut String, report: &ImportReport, width: usize) {
     if report.own_recording {
-        line!(out, "\nan export of loopscope: its recording came back as it was");
+        line!(out, "\nan export of loopscope: its recording was restored unchanged");
         return;
     }
     let mut table = Table::new([
@@ -81,7 +81,7 @@ fn loops(out: &mut String, report: &ImportReport, width: usize) {
     });
     if tasks > 0 {
         let tasks = counted(tasks, "task", "tasks");
-        line!(out, "queue wait: told by the file for {} of {tasks}", count(known));
+        line!(out, "queue wait: known for {} of {tasks}", count(known));
     }
 }
 

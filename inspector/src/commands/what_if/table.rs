@@ -149,7 +149,7 @@ impl Page {
         }
         if !found {
             let text = if self.has_model {
-                "neither better nor worse: nothing changed by more than the model itself is off"
+                "neither better nor worse: no change is larger than the model's error"
             } else {
                 "neither better nor worse: how far the model is off is not known"
             };

@@ -126,14 +126,14 @@ fn dropped(changes: &Changes, left_out: &[String], before: &Side) -> Option<Stri
 fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &RunOutcome) -> Vec<String> {
     let mut lines = vec![
         format!(
-            "arrivals unchanged{}: posts, signals and readiness come when they came, whatever the loop does",
+            "arrivals unchanged{}: posts, signals and readiness arrive at their recorded times, whatever the loop does",
             if changes.drop.is_empty() { "" } else { " but for those of dropped tags" }
         ),
         if changes.scale.is_empty() {
-            "costs unchanged: each callback takes as long as it took, and does what it did after as long"
+            "callback costs unchanged: each callback takes as long as it took, and does what it did after as long"
                 .to_owned()
         } else {
-            "costs unchanged but for the scaled tags' callbacks on the loop's thread; their jobs on the pool cost what \
+            "callback costs unchanged but for the scaled tags' callbacks on the loop's thread; their jobs on the pool cost what \
              they cost"
                 .to_owned()
         },
@@ -196,7 +196,7 @@ fn held_up(script: &Script) -> Option<String> {
     }
     (count > 0).then(|| {
         format!(
-            "{} took over {HELD_UP_TIMES} times the median of their tags, {} in all: whatever held them up (another \
+            "{} took over {HELD_UP_TIMES} times the median of their tags, {} in all: whatever the cause (another \
              process, a page fault, their own work) does so again, at the same callback",
             counted(count, "callback", "callbacks"),
             duration(total_ns)
@@ -243,7 +243,7 @@ fn left(script: &Script) -> Vec<String> {
     let mut lines = Vec::new();
     if left.lost > 0 {
         lines.push(format!(
-            "the stretch begins after the last loss: {} given up",
+            "the stretch begins after the last loss: {} discarded",
             counted(left.lost, "earlier beginning was", "earlier beginnings were")
         ));
     }

@@ -274,7 +274,7 @@ fn the_furthest_zoom_leaves_most_of_the_strip_filled() {
     let row: Vec<char> = shown[usize::from(foot.y + foot.height - 1)].chars().collect();
     let filled = row.iter().filter(|c| ('▁'..='█').contains(c)).count();
     assert!(filled * 5 > usize::from(foot.width) * 4, "{filled} of {}: {}", foot.width, shown.join("\n"));
-    assert!(shown.last().unwrap().contains("all ticks that are kept"));
+    assert!(shown.last().unwrap().contains("all ticks in history"));
 }
 
 #[test]

@@ -100,9 +100,9 @@ impl What {
             Self::Overslept => "overslept".to_owned(),
             Self::LateWakeup => "late wakeup".to_owned(),
             Self::Suspended => "suspended".to_owned(),
-            Self::Others { parts } => format!("{parts} smaller"),
+            Self::Others { parts } => format!("+{parts} others"),
             Self::BeforeRecording => "before the recording".to_owned(),
-            Self::NotKept => "not kept".to_owned(),
+            Self::NotKept => "evicted".to_owned(),
             Self::Unknown { lost: 0 } => "unknown (records lost)".to_owned(),
             Self::Unknown { lost } => {
                 format!("unknown ({} lost)", counted(*lost, "record", "records"))

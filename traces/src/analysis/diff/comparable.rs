@@ -117,7 +117,7 @@ fn losses(runs: &[&Run]) -> Option<Incomparable> {
             lost_records(&worst.summary),
             percent(share(worst))
         ),
-        way_out: "record it anew with a larger ring or --record",
+        way_out: "record it again with a larger ring or --record",
     })
 }
 
@@ -254,7 +254,7 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     if runs.iter().filter_map(|run| profile(run)).all(|profile| profile == "debug")
         && runs.iter().any(|run| profile(run).is_some())
     {
-        notes.push("both sides are debug builds: they say little about release builds".to_owned());
+        notes.push("both sides are debug builds: not representative of release builds".to_owned());
     }
     if runs.iter().any(|run| run.metadata.is_none()) {
         notes.push(
@@ -302,7 +302,7 @@ fn lost_records(summary: &Summary) -> String {
     }
 }
 
-/// Some figures are not measured for several loops together. If that is why one of `primaries` has no value, says how to
+/// Some figures are not measured across several loops. If that is why one of `primaries` has no value, says how to
 /// compare one loop.
 pub(super) fn several_loops(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Option<String> {
     let summaries = || base.iter().chain(candidate).map(|run| &run.summary);
@@ -320,7 +320,7 @@ pub(super) fn several_loops(base: &[Run], candidate: &[Run], primaries: &[Metric
         several().flat_map(|summary| &summary.loops).map(|own| own.name.as_str()).collect();
     let names: Vec<&str> = names.into_iter().collect();
     Some(printable(&format!(
-        "{metric} is not measured for several loops together ({}): `--primary {of_one}` compares one",
+        "{metric} is not measured across several loops ({}): `--primary {of_one}` compares one",
         names.join(", "),
     )))
 }
@@ -337,7 +337,7 @@ fn one_after_the_other(base: &[Run], candidate: &[Run]) -> Option<String> {
     }
     let apart = base.iter().max() < candidate.iter().min() || candidate.iter().max() < base.iter().min();
     apart.then(|| {
-        "one side was recorded after the other: what changed on the machine meanwhile looks like a difference; record \
+        "one side was recorded after the other: changes of the machine in between look like a difference; record \
          them in turn"
             .to_owned()
     })

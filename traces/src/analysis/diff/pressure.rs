@@ -142,12 +142,12 @@ impl Pressure {
         let (by, said) = self.apart().next()?;
         match verdict {
             Verdict::Undecided => None,
-            Verdict::Same => Some(format!("{said}, which could hide a difference")),
+            Verdict::Same => Some(format!("{said}, which may hide a difference")),
             Verdict::Worse | Verdict::Better => {
                 let more_is_worse = metric.sense() == Sense::MoreIsWorse;
                 let follows = ((effect.shift > 0.0) == more_is_worse) == (by > 0.0);
                 self.explains(metric, effect, follows, margin)
-                    .then(|| format!("{said}, which could cause that"))
+                    .then(|| format!("{said}, which may be the cause"))
             }
         }
     }
@@ -178,7 +178,7 @@ impl Pressure {
         let delayed = self.base.delayed_ns.zip(self.candidate.delayed_ns).map(|(base, candidate)| {
             format!(" (its threads for {} and {})", duration(base as u64), duration(candidate as u64))
         });
-        Some(format!("{said}{}; record both sides beside the same load", delayed.unwrap_or_default()))
+        Some(format!("{said}{}; record both sides under the same load", delayed.unwrap_or_default()))
     }
 }
 

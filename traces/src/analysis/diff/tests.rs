@@ -483,7 +483,7 @@ fn what_several_loops_have_no_figure_for_is_compared_by_loop() {
     assert!(!has_effect);
     assert_eq!(
         note,
-        "ticks.run.p99 is not measured for several loops together (source 1, source 2): \
+        "ticks.run.p99 is not measured across several loops (source 1, source 2): \
          `--primary loop.source 1.ticks.run.p99` compares one"
     );
     let (has_effect, note) = compared("loop.source 1.ticks.run.p99");

@@ -20,7 +20,7 @@ impl Gate {
             let why = match loops.is_empty() {
                 true => format!("there is no loop {name:?}"),
                 false => {
-                    format!("there is no loop {name:?}; near it are {}", nearest(name, loops).join(", "))
+                    format!("there is no loop {name:?}; did you mean {}", nearest(name, loops).join(", "))
                 }
             };
             return self.judgement(Outcome::Undecided, "no value".to_owned(), Some(why));
@@ -33,7 +33,7 @@ impl Gate {
                 count(beyond)
             ),
             (Some(name), false) if !known.contains(name) => {
-                format!("there is no {name:?}; near it are {}", nearest(name, known).join(", "))
+                format!("there is no {name:?}; did you mean {}", nearest(name, known).join(", "))
             }
             (None, _) if beyond > 0 => {
                 format!("{} beyond the limit have no figures of their own", counted(beyond, "tag", "tags"))

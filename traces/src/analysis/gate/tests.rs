@@ -90,7 +90,7 @@ fn a_tag_that_no_run_has_is_undecided() {
         let gate = gate("task.tag 11.count", limit);
         for open in [gate.judge(&base[0]).unwrap(), gate.judge_against(&base, &candidate)] {
             assert_eq!((open.outcome, open.numbers.as_str()), (Outcome::Undecided, "no value"));
-            assert!(open.why.unwrap().starts_with("there is no \"tag 11\"; near it are tag 1"));
+            assert!(open.why.unwrap().starts_with("there is no \"tag 11\"; did you mean tag 1"));
         }
     }
     candidate.iter_mut().for_each(|run| run.summary.tasks.by_tag.truncate(4));
@@ -445,7 +445,7 @@ fn a_gate_that_names_no_loop_holds_for_each() {
     // Figures by tag cover all loops.
     assert_eq!(judge("task.*.run.max", Limit::Max(5e6)).outcome, Outcome::Failed);
     let unknown = judge("loop.sourc.utilization", Limit::Max(0.1));
-    assert!(unknown.why.unwrap().contains("near it are source 1"), "{}", unknown.numbers);
+    assert!(unknown.why.unwrap().contains("did you mean source 1"), "{}", unknown.numbers);
 }
 
 #[test]

@@ -108,7 +108,7 @@ const fn known(
 
 /// Figures that a summary has once.
 pub const FIGURES: &[Figure] = &[
-    spread("timer_lag", MoreIsWorse, "fired less due, one sample a firing", |s| Some(s.timers.lag_ns)),
+    spread("timer_lag", MoreIsWorse, "fired minus due, one sample per firing", |s| Some(s.timers.lag_ns)),
     spread("timer_lag_corrected", MoreIsWorse, "the same with a sample for each skipped period", |s| {
         Some(s.timers.lag_corrected_ns)
     }),

@@ -66,7 +66,7 @@ fn an_unknown_metric_suggests_the_nearest() {
     assert_eq!(error.nearest[0], "timer_lag.p99");
     let error = "task.ReadFile.runs.p99".parse::<Metric>().unwrap_err();
     assert_eq!(error.nearest[0], "task.ReadFile.run.p99");
-    assert!(error.to_string().starts_with("there is no metric \"task.ReadFile.runs.p99\"; near it are "));
+    assert!(error.to_string().starts_with("there is no metric \"task.ReadFile.runs.p99\"; did you mean "));
     for wrong in
         ["", ".", "timer_lag", "timer_lag.p98", "task..count", "task. a.count", "stalls.p99", "lost "]
     {

@@ -127,7 +127,7 @@ impl Cause {
             Self::Suspended => "suspended".to_owned(),
             Self::Others => "others".to_owned(),
             Self::BeforeRecording => "before the recording".to_owned(),
-            Self::NotKept => "not kept".to_owned(),
+            Self::NotKept => "evicted".to_owned(),
             Self::Unknown => "unknown (records lost)".to_owned(),
             Self::Unattributed => "unattributed".to_owned(),
         }

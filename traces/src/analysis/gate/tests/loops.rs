@@ -102,7 +102,7 @@ fn a_name_that_several_loops_have_selects_none_of_them() {
     let ambiguous = judged("loop.loop.stalls");
     assert_eq!((ambiguous.outcome, ambiguous.numbers.as_str()), (Outcome::Undecided, "no value"));
     let why = ambiguous.why.unwrap();
-    assert!(why.starts_with("there is no loop \"loop\"; near it are loop #1, loop #2, loop #4"), "{why}");
+    assert!(why.starts_with("there is no loop \"loop\"; did you mean loop #1, loop #2, loop #4"), "{why}");
     for (name, outcome) in
         [("loop #1", Outcome::Held), ("loop #4", Outcome::Failed), ("other", Outcome::Held)]
     {
