@@ -379,9 +379,8 @@ impl Summary {
             true => None,
             false => Some(overdue.saturating_add(unfinished.timers_lost)),
         };
-        let overdue_bounds = Bounds { lo: overdue, hi: most_overdue };
-        let overdue_bounds =
-            (recorded.timers_armed && most_overdue != Some(overdue)).then_some(overdue_bounds);
+        let is_range = recorded.timers_armed && most_overdue != Some(overdue);
+        let overdue_bounds = is_range.then_some(Bounds { lo: overdue, hi: most_overdue });
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
         let late = recorded.timers.then(|| timers.late.saturating_add(late.count() as u64));
         let lag_ns = timers.lag_ns.percentiles_missing(&missing.lag);
