@@ -221,12 +221,13 @@ fn number(unit: Unit, text: &str) -> Result<f64, NoNumber> {
     exact(&[whole, fraction].concat(), *factor, fraction.len() + tens).ok_or(NoNumber::TooManyDigits)
 }
 
-/// `digits * factor / 10^tens`, if all whole numbers compare with that as they do with the exact value: so `1.1ms` equals
-/// a recorded 1,100,000, and nothing becomes a whole number by rounding.
+/// `digits * factor / 10^tens`, if all figures compare with that as they do with the exact value: so `1.1ms` equals a recorded
+/// 1,100,000, and nothing becomes a whole number by rounding. Beyond [`u64::MAX`] there is no figure, so any value will do.
 fn exact(digits: &str, factor: u128, tens: usize) -> Option<f64> {
-    const DIGITS_MAX: usize = 26;
+    const TENS_MAX: usize = 26;
+    const LARGEST: u128 = 10_u128.pow(30);
     let digits = digits.trim_start_matches('0');
-    if digits.len() > DIGITS_MAX || tens > DIGITS_MAX {
+    if tens > TENS_MAX {
         return None;
     }
     let digits: u128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
@@ -234,7 +235,8 @@ fn exact(digits: &str, factor: u128, tens: usize) -> Option<f64> {
     let (below, is_whole) = (scaled / divisor, scaled.is_multiple_of(divisor));
     let value = if is_whole { below as f64 } else { scaled as f64 / divisor as f64 };
     let is_exact = value as u128 == below && (value.fract() == 0.0) == is_whole;
-    is_exact.then_some(value)
+    let is_beyond = below > u128::from(u64::MAX) && below <= LARGEST;
+    (is_exact || is_beyond).then_some(value)
 }
 
 /// Parses a share: `0.1` or `10%`. `None` if it is not one.
@@ -278,6 +280,8 @@ mod tests {
         assert_eq!(read(" utilization>=10% ").bound, 0.1);
         assert_eq!(read("timer_lag.p50 < 1.1ms").bound, 1_100_000.0);
         assert_eq!(read("timer_lag.p50 < 2m").bound, 120e9);
+        let beyond = read("tasks.wait.p90 != 18446744073709551616s");
+        assert_eq!(read(&beyond.to_string()), beyond, "no figure is as large");
         // Not rounded: nothing but 0 is below it.
         assert_eq!(read("span < 0.0000000001ns").bound, 1e-10);
         assert_eq!(read("gc.heap.max < 1.1KiB").bound, 1126.4);
