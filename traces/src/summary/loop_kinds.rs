@@ -96,7 +96,7 @@ pub struct AgendaWorkerSummary {
 pub struct RendezvousSummary {
     /// How many were tried.
     pub count: u64,
-    /// Of these, somebody did not come.
+    /// Of these, a worker did not stop in time.
     pub failed: u64,
     /// From asked to met, or given up.
     pub waited_ns: Percentiles,
