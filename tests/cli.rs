@@ -94,8 +94,14 @@ fn an_empty_machine_says_how_to_begin() {
     let listed = place.run(&["ps"]);
     let stderr = String::from_utf8_lossy(&listed.stderr).into_owned();
     assert!(stderr.contains("is no ring file\n") && !stderr.contains("lists those"), "{stderr}");
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), "no loop here can be read\n");
     fs::remove_file(place.rings().join("loopscope-99-1.ring")).expect("it is there");
     assert_eq!(place.json(&["ps", "--json"]), serde_json::json!([]));
+    // Whether loops are in a folder that others may write to is unknown.
+    fs::set_permissions(place.rings(), Permissions::from_mode(0o777)).expect("it is ours");
+    let stderr = place.fail(3, &["ps"]);
+    assert!(stderr.contains(text(&place.rings())), "{stderr}");
+    assert!(place.run(&["ps"]).stdout.is_empty(), "not that there are none");
 }
 
 #[test]

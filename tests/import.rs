@@ -160,6 +160,13 @@ fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(!output.exists());
     }
+    let blanks = [b" ".repeat(5000), SMALL.into()].concat();
+    place.succeed(&[
+        "import",
+        text(&written(&place, "blanks.json", &blanks)),
+        "-o",
+        text(&place.file("b.looptrace")),
+    ]);
     let trace = written(&place, "small.json", SMALL);
     let stderr = place.fail(2, &["import", text(&trace), "-o", text(&trace)]);
     assert!(stderr.contains("the trace itself"), "{stderr}");

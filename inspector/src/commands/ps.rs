@@ -1,7 +1,7 @@
 //! `loopscope ps`: list the loops on this machine.
 
 use loop_probes::clock::wall_ns;
-use loop_probes::discover::{self, RingInfo};
+use loop_probes::discover::{self, Listing, Problem, RingInfo};
 use loop_probes::process::ProcessState;
 use loop_probes::ring::Start;
 use loop_probes::text::{printable, printable_path};
@@ -21,18 +21,23 @@ use crate::stdout;
 use crate::text::{fill, line, wrap};
 
 pub(super) fn run(args: &PsArgs) -> Result<(), CommandError> {
-    let listing = discover::list();
-    for problem in &listing.problems {
-        warn(&problem.to_string());
-    }
+    let Listing { rings, problems } = discover::list();
+    let (folders, files): (Vec<_>, Vec<_>) =
+        problems.into_iter().partition(|problem| matches!(problem, Problem::Folder(_)));
+    files.iter().for_each(|problem| warn(&problem.to_string()));
     if args.json {
-        let loops: Vec<_> = listing.rings.iter().map(as_json).collect();
-        return stdout::print_json(&loops);
+        let loops: Vec<_> = rings.iter().map(as_json).collect();
+        stdout::print_json(&loops)?;
+    } else if !rings.is_empty() {
+        stdout::print(&page(&rings, stdout::width()))?;
+    } else if !files.is_empty() {
+        stdout::print("no loop here can be read\n")?;
+    } else if folders.is_empty() {
+        stdout::print("no loops here; `loopscope demo` starts one\n")?;
     }
-    if listing.rings.is_empty() {
-        return stdout::print("no loops here; `loopscope demo` starts one\n");
-    }
-    stdout::print(&page(&listing.rings, stdout::width()))
+    // There may be loops in a folder that cannot be read.
+    let reasons: Vec<_> = folders.iter().map(ToString::to_string).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(CommandError::Input(reasons.join("; "))) }
 }
 
 fn as_json(ring: &RingInfo) -> serde_json::Value {

@@ -9,8 +9,6 @@ pub(super) fn foreign(head: &[u8]) -> Option<String> {
         "it is a trace of loopscope already: look at it with `loopscope replay`"
     } else if head.starts_with(b"LOOPRING") {
         "it is the ring of a process: save it with `loopscope record`"
-    } else if text.is_empty() {
-        "it is empty"
     } else if text.starts_with(b"<") {
         "it looks like a page of HTML or XML"
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
