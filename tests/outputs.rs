@@ -206,6 +206,17 @@ fn a_recording_that_does_not_begin_leaves_the_last_one() {
     place.fail(2, &[&demo[..], &["--policy", "none"]].concat());
     assert_eq!(run_cramped(&place, 0, &demo).status.code(), Some(3));
     assert_eq!(fs::read_to_string(&trace).unwrap(), "of before");
+    let running = place.demo(&[]);
+    let pid = running.pid().to_string();
+    // 1 KiB holds the header and names, but no events.
+    for kib in 0..3 {
+        let ended = run_cramped(&place, kib, &["record", &pid, "-o", text(&trace)]);
+        let is_nothing_saved = stderr(&ended).contains("nothing of it is saved");
+        assert_eq!((ended.status.code(), is_nothing_saved || kib > 1), (Some(3), true), "{}", stderr(&ended));
+        let is_kept = fs::read(&trace).unwrap() == b"of before";
+        assert_eq!(is_kept, is_nothing_saved, "{kib} KiB: {}", stderr(&ended));
+        fs::write(&trace, "of before").unwrap();
+    }
 }
 
 #[test]

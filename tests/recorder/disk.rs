@@ -34,6 +34,8 @@ pub(crate) struct DiskState {
     /// A write failed.
     pub(crate) failed: bool,
     pub(crate) finished: bool,
+    /// It has taken the place of an older file.
+    pub(crate) replaces: bool,
 }
 
 impl Disk {
@@ -45,6 +47,7 @@ impl Disk {
             dead: false,
             failed: false,
             finished: false,
+            replaces: false,
         })))
     }
 
@@ -100,6 +103,12 @@ impl TraceOutput for Disk {
         if !state.dead {
             state.bytes.truncate(len as usize);
         }
+        Ok(())
+    }
+
+    fn has_events(&mut self) -> io::Result<()> {
+        let mut state = self.state();
+        state.replaces |= !state.dead;
         Ok(())
     }
 

@@ -100,6 +100,9 @@ impl<'a> Truth<'a> {
             Err(_) if self.saved.dead || self.saved.failed => return Ok(()),
             Err(error) => return Err(format!("a recording that went on cannot be read: {error}")),
         };
+        if self.saved.replaces && back.events.is_empty() {
+            return Err("it took the place of an older file without an event of its own".to_owned());
+        }
         let read = self.sequences(back)?;
         self.nothing_old_is_missing(&read)?;
         if self.saved.finished && !self.saved.failed && !self.saved.dead && !back.finished {

@@ -124,6 +124,8 @@ pub(crate) struct Saved {
     pub(crate) failed: bool,
     /// Whether it was closed successfully.
     pub(crate) finished: bool,
+    /// Whether it took the place of an older file before it was closed.
+    pub(crate) replaces: bool,
 }
 
 struct Recording {
@@ -240,7 +242,7 @@ impl World {
         let reported = recording.reported || closed == Some(false);
         let disk = self.disk.state();
         let (bytes, failed, finished) = (disk.bytes.clone(), disk.failed, disk.finished);
-        let (killed_at, dead) = (killed_at, disk.dead);
+        let (dead, replaces) = (disk.dead, disk.replaces);
         (
             Saved {
                 bytes,
@@ -251,6 +253,7 @@ impl World {
                 closed,
                 failed,
                 finished,
+                replaces,
             },
             self.events.clone(),
         )

@@ -127,7 +127,8 @@ impl TraceWriter<NewFile> {
         Self::new(NewFile::create(path)?, path, metadata, WriteOptions::at_rest())
     }
 
-    /// Begins a recording, which replaces the file at `path` with its first block and can be read while it is written.
+    /// Begins a recording, which replaces the file at `path` with its first block of events and can be read while it is
+    /// written.
     ///
     /// # Errors
     ///
@@ -287,6 +288,11 @@ impl<W: TraceOutput> TraceWriter<W> {
             self.raw.clear();
             self.encoder.encode(&self.pending, &mut self.raw);
             self.write_block(BlockKind::RECORDS)?;
+            // Not earlier: names and counts alone must not replace an older recording.
+            self.out.has_events().map_err(|source| {
+                self.failed = true;
+                self.failure(source)
+            })?;
             self.stats.records += self.pending.len() as u64;
             self.events_saved += u64::from(self.pending_events);
             self.pending.clear();
@@ -371,10 +377,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.index.extend(header.to_bytes());
         self.cost = self.cost.saturating_add(header.cost());
         self.stats.blocks += 1;
-        self.out.has_block().map_err(|source| {
-            self.failed = true;
-            self.failure(source)
-        })
+        Ok(())
     }
 
     /// Turns `raw` into a block, compressed if that is shorter.

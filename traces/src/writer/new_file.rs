@@ -39,7 +39,7 @@ pub struct NewFile {
     place: Option<Place>,
     /// Where it is, once it has taken its place.
     placed: Option<PathBuf>,
-    /// Whether it takes its place with its first block, to be readable while it is written.
+    /// Whether it takes its place with its first block of events, to be readable while it is written.
     at_once: bool,
 }
 
@@ -83,7 +83,7 @@ impl NewFile {
         Ok(new)
     }
 
-    /// As [`create`](Self::create), for a recording, which takes its place with its first block.
+    /// As [`create`](Self::create), for a recording, which takes its place with its first block of events.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl TraceOutput for NewFile {
         TraceOutput::truncate(&mut self.file, len)
     }
 
-    fn has_block(&mut self) -> io::Result<()> {
+    fn has_events(&mut self) -> io::Result<()> {
         if self.at_once { self.take_place() } else { Ok(()) }
     }
 
@@ -284,7 +284,7 @@ mod tests {
             }
             let mut new = NewFile::create(&path).unwrap();
             new.write_all(b"half").unwrap();
-            new.has_block().unwrap();
+            new.has_events().unwrap();
             drop(new);
             assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
             let mut new = NewFile::create(&path).unwrap();
@@ -305,7 +305,7 @@ mod tests {
         let mut first = NewFile::create_recording(&path).unwrap();
         first.write_all(b"header").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        first.has_block().unwrap();
+        first.has_events().unwrap();
         first.write_all(b" block").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"header block");
         assert!(matches!(NewFile::create(&path), Err(WriteError::Busy { .. })));
@@ -338,7 +338,7 @@ mod tests {
             let mut new = NewFile::create_recording(&path).unwrap();
             new.write_all(b"header and block").unwrap();
             assert_eq!(new.changed(16), None, "it has no name yet");
-            new.has_block().unwrap();
+            new.has_events().unwrap();
             assert_eq!(new.changed(16), None);
             act(&path);
             assert_eq!(new.changed(16), Some(how));
@@ -351,7 +351,7 @@ mod tests {
         let path = folder.path().join("a");
         let mut late = NewFile::create(&path).unwrap();
         let mut recording = NewFile::create_recording(&path).unwrap();
-        recording.has_block().unwrap();
+        recording.has_events().unwrap();
         assert!(late.finish().unwrap_err().to_string().contains("being written"));
         drop((late, recording));
         fs::write(&path, b"LOOPRING and more").unwrap();

@@ -46,12 +46,12 @@ pub trait TraceOutput: Write {
     /// Errors of the output.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-    /// Called once it holds a whole block: from then on a file that is read while being written can be shown.
+    /// Called once it holds a whole block of events: from then on a file that is read while being written can be shown.
     ///
     /// # Errors
     ///
     /// Errors of the output.
-    fn has_block(&mut self) -> io::Result<()> {
+    fn has_events(&mut self) -> io::Result<()> {
         Ok(())
     }
 
@@ -96,8 +96,8 @@ impl<W: TraceOutput> TraceOutput for &mut W {
         (**self).truncate(len)
     }
 
-    fn has_block(&mut self) -> io::Result<()> {
-        (**self).has_block()
+    fn has_events(&mut self) -> io::Result<()> {
+        (**self).has_events()
     }
 
     fn is_in_place(&self) -> bool {

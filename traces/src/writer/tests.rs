@@ -24,9 +24,12 @@ fn read_all(file: &[u8]) -> (TraceReader<Cursor<&[u8]>>, Vec<Stamped>) {
 }
 
 /// A disk with room for `room` bytes.
+#[derive(Default)]
 struct Disk {
     file: Vec<u8>,
     room: usize,
+    /// Whether it has taken the place of an older file.
+    replaces: bool,
 }
 
 impl Write for Disk {
@@ -45,6 +48,11 @@ impl TraceOutput for Disk {
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         TraceOutput::truncate(&mut self.file, len)
     }
+
+    fn has_events(&mut self) -> io::Result<()> {
+        self.replaces = true;
+        Ok(())
+    }
 }
 
 #[test]
@@ -53,7 +61,7 @@ fn a_full_disk_keeps_all_whole_blocks() {
     let options = WriteOptions { records_per_block: 64, ..WriteOptions::default() };
     let (whole, _, events) = written(&script, options);
     for room in (400..whole.len()).step_by(517) {
-        let mut disk = Disk { file: Vec::new(), room };
+        let mut disk = Disk { room, ..Disk::default() };
         let mut writer = TraceWriter::new(&mut disk, Path::new("t"), &script.metadata(), options).unwrap();
         let error = writer.append(&events).or_else(|_| writer.append(&events));
         let closed = writer.finish();
@@ -62,6 +70,11 @@ fn a_full_disk_keeps_all_whole_blocks() {
         assert_eq!(reader.damage(), [], "room {room}");
         assert!(!reader.is_finished());
         assert_eq!(read, events[..read.len()]);
+        let of_loop = read.iter().any(|stamped| !matches!(stamped.event, Event::Label { .. }));
+        assert_eq!(
+            disk.replaces, of_loop,
+            "room {room}: an older file must stay if nothing of this one is saved"
+        );
         if let Err(error) = error {
             assert!(matches!(error, WriteError::Failed { .. }));
         }
