@@ -169,6 +169,8 @@ impl ReplaySession {
             Event::InputStop { outside: true } => self.shutdown_with_stop().is_some(),
             // `done` was checked before a poll that was not made: the caller took the loop back.
             Event::TickEnd { .. } => true,
+            // A run that ends for any other reason records that it stops.
+            Event::LoopStopped { reason: StopReason::Closed } => true,
             Event::InputCall { call: LoopCall::Drain } => true,
             Event::TickStart { .. } => self.turn_called().is_some(),
             _ => {

@@ -170,3 +170,33 @@ fn microtasks_of_a_host_that_wait_for_a_turn_may_explain_a_divergence() {
     let error = check(&events).unwrap_err();
     assert!(matches!(error, RerunError::NotShown { .. }), "{error}");
 }
+
+/// A run that ends by its condition does not record its end; the loop may be closed right after.
+#[test]
+fn a_loop_closed_after_a_run_that_ended_by_its_condition_agrees() {
+    for policy in policies() {
+        // Before the first turn, before a turn, before a poll.
+        for calls in 1..9 {
+            for futures in 0..2 {
+                let (sim, (recorder, capture)) = (Sim::new(), Recorder::capture());
+                let builder = EventLoop::<Builtin>::builder().policy(policy.clone()).recorder(recorder);
+                let mut event_loop = sim.build(builder);
+                event_loop.with(|cx| {
+                    cx.set_interval(Duration::from_millis(2), Builtin::repeat("beat", |_| ())).unwrap();
+                });
+                let spawn = |_| event_loop.spawn("never", |_| std::future::pending::<()>());
+                let _dropped_by_close = (0..futures).map(spawn).collect::<Vec<_>>();
+                event_loop.turn().unwrap();
+                let mut left = calls;
+                let done = || {
+                    left -= 1;
+                    left == 0
+                };
+                assert!(event_loop.tick_until(done).unwrap());
+                event_loop.close();
+                let checked = check(&stamped(&capture.take())).unwrap();
+                assert!(checked.agrees(), "{}, {calls} calls: {:#?}", policy.name, checked.divergence);
+            }
+        }
+    }
+}
