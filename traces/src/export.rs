@@ -85,6 +85,7 @@ pub(crate) fn surveyed<S: EventSource>(
         survey.see(stamped);
         Ok(())
     })?;
+    survey.name_loops();
     Ok(survey)
 }
 

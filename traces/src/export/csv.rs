@@ -9,7 +9,7 @@ mod row;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use loop_probes::event::{Event, FieldValue, LabelKind};
+use loop_probes::event::{Event, FieldValue};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
@@ -167,13 +167,8 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         if let Some(place) = self.places.get(&source) {
             return *place;
         }
-        let known = self.survey.labels.known(LabelKind::Source, source.0);
         let thread = self.survey.threads.iter().find(|thread| thread.source == source);
-        let name = match (known, thread) {
-            (Some(known), _) => known.to_owned(),
-            (None, Some(thread)) => self.survey.name(thread),
-            (None, None) => format!("thread {source}"),
-        };
+        let name = thread.map_or_else(|| format!("thread {source}"), |thread| self.survey.name(thread));
         let mut value = Vec::new();
         row::text(&mut value, &name);
         self.places.insert(source, self.emitters.len());

@@ -12,6 +12,8 @@ use loop_probes::stamped::Stamped;
 use super::TimeRange;
 use super::unfinished::Unended;
 use crate::labels::Labels;
+use crate::summary::loop_names;
+use crate::timeline::is_of_a_loop;
 
 /// Most threads kept apart; further ones share the last.
 const THREADS_MAX: usize = 4096;
@@ -49,6 +51,11 @@ pub struct Survey {
     pub(crate) labels: Labels,
     pub(crate) threads: Vec<Thread>,
     places: HashMap<(SourceId, Option<Runner>), usize>,
+    /// All loops of the recording, in order of appearance.
+    loops: Vec<SourceId>,
+    last_loop: Option<SourceId>,
+    /// Their names in reports.
+    loop_names: HashMap<SourceId, String>,
     /// The start of the exported part.
     pub(crate) base: Option<Timestamp>,
     /// The end of the exported part.
@@ -121,6 +128,15 @@ impl Survey {
         let start = start_of(stamped);
         self.first.get_or_insert(start);
         self.unended.see(stamped);
+        if is_of_a_loop(&stamped.event)
+            && self.last_loop != Some(stamped.source)
+            && self.loops.len() < THREADS_MAX
+        {
+            self.last_loop = Some(stamped.source);
+            if !self.loops.contains(&stamped.source) {
+                self.loops.push(stamped.source);
+            }
+        }
         if !self.range.touches(start, stamped.at) {
             return;
         }
@@ -138,6 +154,12 @@ impl Survey {
         if worker.is_some() && self.threads[place].is_loop && self.place(stamped.source, worker).is_none() {
             self.add(stamped.source, worker, worker);
         }
+    }
+
+    /// Gives the loops their names, once the whole stream was seen.
+    pub(crate) fn name_loops(&mut self) {
+        let names = loop_names(&self.labels, &self.loops);
+        self.loop_names = self.loops.iter().copied().zip(names).collect();
     }
 
     /// The length of the exported part, in nanoseconds.
@@ -169,7 +191,7 @@ impl Survey {
         use loop_probes::event::LabelKind;
         match (self.labels.known(LabelKind::Source, thread.source.0), thread.worker.or(thread.runs_as)) {
             (_, Some(worker)) if thread.worker.is_some() => worker.name(),
-            (Some(name), _) => name.to_owned(),
+            (Some(name), _) => self.loop_names.get(&thread.source).map_or(name, |name| name).to_owned(),
             (None, Some(worker)) => worker.name(),
             (None, None) if thread.is_loop => format!("loop {}", thread.source),
             (None, None) => format!("thread {}", thread.source),

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::{Event, LabelKind, Outcome};
+use loop_probes::ids::SourceId;
+use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
@@ -40,6 +42,36 @@ fn in_brackets(stack: &[&str]) -> bool {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn loops_of_equal_names_are_told_apart_as_in_reports(script in scripts()) {
+        let mut events = script.events();
+        let second = Script { seed: script.seed ^ 1, ..script.clone() }.events();
+        events.extend(second.into_iter().map(|stamped| {
+            let event = match stamped.event {
+                Event::Label { kind: LabelKind::Source, id, text } => Event::Label { kind: LabelKind::Source, id: id + 9, text },
+                event => event,
+            };
+            Stamped { source: SourceId(stamped.source.0 + 9), event, ..stamped }
+        }));
+        events.sort_by_key(|stamped| stamped.at);
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&events);
+        let source = MemorySource::new("t", SourceKind::Ring, script.metadata(), events);
+        let (text, _) = folded(&source, FoldedOptions::default());
+        let stacks = stacks(&text);
+        let loops = timeline.separate_loops().map(|(source, own)| (format!("loop #{source}"), own.ticks.busy_ns));
+        let loops: Vec<_> = loops.collect();
+        prop_assert_eq!(loops.len(), 2);
+        for (name, busy_ns) in loops {
+            prop_assert_eq!(sum(&stacks, |stack| stack[0] == name && !in_brackets(stack)), busy_ns, "{}", name);
+        }
+        let mut csv = Vec::new();
+        crate::export::csv::export(|| Ok(source.clone()), Default::default(), &mut csv).unwrap();
+        let csv = String::from_utf8(csv).unwrap();
+        let count = |name: &str| csv.lines().filter(|row| row.split(',').nth(1) == Some(name)).count();
+        prop_assert_eq!((count("loop"), count("loop #1") > 0, count("loop #10") > 0), (0, true, true));
+    }
 
     #[test]
     fn a_loop_sums_to_its_busy_time(script in scripts()) {
