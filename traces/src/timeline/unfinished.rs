@@ -299,7 +299,8 @@ impl Timeline {
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
             timers_lost: 0,
-            has_timers_beyond_limit: self.has_unplaced_loss()
+            has_timers_beyond_limit: self.may_miss_anything()
+                || self.has_unplaced_loss()
                 || self.replaced.is_full
                 || self.may_be_overdue_beyond_limit(end),
             intervals_to_come: 0,

@@ -187,8 +187,12 @@ impl Refs {
             Event::ImmediateRef { task, referenced } => self.immediate_referenced(task, referenced),
             Event::Lost { .. } => {
                 let Picture { timers, beyond_limit, .. } = std::mem::take(&mut self.now);
-                self.before_loss.extend(timers);
                 self.now.beyond_limit = beyond_limit;
+                for (timer, armed) in timers {
+                    if !keep(&mut self.before_loss, timer, armed, self.limit) {
+                        self.now.is_beyond_limit(armed.due.unwrap_or_default());
+                    }
+                }
                 (self.gathering, self.as_of, self.fired) = (None, None, None);
                 self.has_lost = true;
             }
@@ -358,12 +362,23 @@ impl Refs {
         }
     }
 
-    /// A fired interval stays, and is due again once its next period has begun.
+    /// A fired interval stays, and is due again once its next period has begun. One that was armed before a loss is
+    /// thereby known to be armed still.
     fn timer_fired(&mut self, timer: TimerId) {
         match self.now.timers.get_mut(&timer) {
             Some(armed) if armed.period_ns.is_some() => armed.due = None,
             Some(_) => self.disarmed(timer),
-            None => self.is_seen(timer),
+            None => self.fired_after_loss(timer),
+        }
+    }
+
+    fn fired_after_loss(&mut self, timer: TimerId) {
+        let interval = self.before_loss.remove(&timer).filter(|armed| armed.period_ns.is_some());
+        let Some(armed) = interval else { return };
+        if !keep(&mut self.now.timers, timer, Armed { due: None, ..armed }, self.limit) {
+            self.now.is_beyond_limit(armed.due.unwrap_or_default());
+        } else if armed.referenced {
+            self.timer(armed.tag, 1);
         }
     }
 

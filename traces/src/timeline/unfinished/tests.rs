@@ -16,6 +16,7 @@ use crate::histogram::Histogram;
 use crate::timeline::TimelineConfig;
 
 mod limits;
+mod lossy;
 mod stopped;
 mod unseen;
 

@@ -1,0 +1,55 @@
+//! Tests of timers around lost records.
+
+use super::stopped::{armed, judged, summary};
+use super::*;
+use crate::analysis::gate::{Limit, Outcome as Judged};
+use crate::source::{MemorySource, SourceCounts, SourceKind};
+use crate::summary::Summary;
+
+const MS: u64 = 1_000_000;
+
+fn stopped() -> Stamped {
+    at(504 * MS, Event::LoopStopped { reason: StopReason::Closed })
+}
+
+/// An interval of 2 ms that was armed before a loss fires after it, at 8 ms, and is overdue at the stop at 504 ms.
+fn interval_after_a_loss() -> Vec<Stamped> {
+    let due = Timestamp(8 * MS);
+    let (timer, task) = (TimerId(1), TaskId(9));
+    vec![
+        begun(1, 0),
+        at(MS, armed(1, 2 * MS, Some(2 * MS))),
+        at(3 * MS, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(0) }),
+        at(6 * MS, Event::Lost { count: 1, from: Timestamp(3 * MS) }),
+        begun(2, 7 * MS),
+        at(8 * MS, Event::TimerFired { timer, tag: TAG, task, due, fired: due, skipped: 0 }),
+        at(8 * MS, Event::InputClock { point: ClockPoint::Interval, now: due }),
+        ran(9, 8 * MS, 9 * MS),
+        at(503 * MS, Event::TickEnd { tick: 2, tasks_run: 1, start: Timestamp(7 * MS) }),
+    ]
+}
+
+#[test]
+fn an_interval_that_fires_after_a_loss_is_armed_still() {
+    let stop = stopped();
+    let lossy = summary([interval_after_a_loss(), vec![stop]].concat());
+    let bounds = Some(Bounds { lo: 1, hi: Some(2) });
+    assert_eq!((lossy.timers.overdue, lossy.timers.overdue_bounds), (Some(1), bounds));
+    assert_eq!((lossy.timers.lag_ns.count, lossy.timers.lag_ns.max), (2, Some(494 * MS)));
+    assert_eq!(judged(&lossy, "timer_lag.max", Limit::Max(1e6)).0, Judged::Failed);
+    // Cleared since, it is not.
+    let cleared = at(503 * MS, Event::TimerCleared { timer: TimerId(1) });
+    let cleared = summary([interval_after_a_loss(), vec![cleared, stop]].concat());
+    let bounds = Some(Bounds { lo: 0, hi: Some(1) });
+    assert_eq!((cleared.timers.overdue, cleared.timers.overdue_bounds), (Some(0), bounds));
+}
+
+#[test]
+fn any_number_of_timers_may_be_overdue_after_an_uncounted_gap() {
+    let events = [interval_after_a_loss(), vec![stopped()]].concat();
+    let mut timeline = folded(&events);
+    timeline.counts = SourceCounts { lost_records: 1, uncounted_gaps: 1, ..SourceCounts::default() };
+    let source = MemorySource::new("t", SourceKind::Trace, Metadata::new("t"), events);
+    let summary = Summary::new(&source, &timeline);
+    assert_eq!(summary.timers.overdue_bounds, Some(Bounds { lo: 1, hi: None }));
+}
