@@ -9,6 +9,7 @@ mod jobs;
 mod lists;
 mod loop_kinds;
 mod loops;
+mod pressure;
 mod tags;
 mod unfinished;
 
@@ -24,6 +25,7 @@ pub use loop_kinds::{
 pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TimersSummary};
 pub use jobs::JobsSummary;
 pub use loops::{LoopSummary, loop_names};
+pub use pressure::PressureSummary;
 pub use tags::{TagSummary, TagsBeyondLimit};
 pub use unfinished::{OpenTickSummary, StateSummary};
 
@@ -55,6 +57,10 @@ pub struct Summary {
     pub open_tick: Option<OpenTickSummary>,
     /// From the first event to the last known moment.
     pub span_ns: u64,
+    /// Where records were lost, or times may be wrong: the range of `span_ns`. Records lost at an end may have been outside
+    /// of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_bounds: Option<Bounds>,
     /// Records lost in between.
     pub lost_records: u64,
     /// Where the number of missing records is unknown: the range of `lost_records`. What cannot be read may have held none.
@@ -174,29 +180,6 @@ pub struct SourceSummary {
     /// How it was when it was read.
     #[serde(default)]
     pub state: StateSummary,
-}
-
-/// How much processors were wanted and not had while the recorder looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct PressureSummary {
-    /// The time for which there are counts.
-    pub observed_ns: u64,
-    /// Time in which a task of the machine waited for a processor (`some` of `/proc/pressure/cpu`, which the kernel updates
-    /// every two seconds); null where the kernel did not say.
-    pub waited_ns: Option<u64>,
-    /// Time in which the hypervisor ran something else, on all processors together.
-    pub stolen_ns: Option<u64>,
-    /// Time for which the threads of the process waited for a processor, all together.
-    pub delayed_ns: Option<u64>,
-}
-
-impl PressureSummary {
-    /// This part of the observed time.
-    pub(crate) fn share(&self, ns: u64) -> f64 {
-        ns as f64 / self.observed_ns.max(1) as f64
-    }
 }
 
 /// Ticks.
@@ -394,6 +377,7 @@ impl Summary {
             closed: state.is_closed(),
             open_tick: unfinished::open_tick(timeline, &unfinished),
             span_ns: timeline.span_ns(),
+            span_bounds: timeline.span_bounds(),
             lost_records: timeline.lost_in_all(),
             lost_records_bounds: timeline.lost_bounds(),
             before_attach: timeline.counts.before_attach,
@@ -401,7 +385,7 @@ impl Summary {
             malformed_events: timeline.counts.malformed,
             uncounted_gaps: timeline.uncounted_gaps(),
             clock_error_ns_max: timeline.counts.clock_error_ns_max,
-            pressure: pressure(timeline),
+            pressure: PressureSummary::of(timeline),
             ticks: TicksSummary {
                 count: ticks.count,
                 incomplete: timeline.incomplete_ticks(),
@@ -489,11 +473,6 @@ impl Summary {
 fn suspended(timeline: &Timeline) -> Option<SuspendedSummary> {
     let Suspensions { count, total_ns, asleep_ns, .. } = timeline.suspensions;
     (count > 0).then_some(SuspendedSummary { count, total_ns, asleep_ns })
-}
-
-fn pressure(timeline: &Timeline) -> Option<PressureSummary> {
-    let &crate::timeline::Pressure { observed_ns, waited_ns, stolen_ns, delayed_ns } = &timeline.pressure;
-    (observed_ns > 0).then_some(PressureSummary { observed_ns, waited_ns, stolen_ns, delayed_ns })
 }
 
 #[cfg(test)]

@@ -303,6 +303,21 @@ impl Timeline {
         }
     }
 
+    /// The range of [`span_ns`](Self::span_ns), if records were lost or times may be wrong. Only what was lost between two
+    /// records of one emitter is known to lie within the span.
+    #[must_use]
+    pub(crate) fn span_bounds(&self) -> Option<Bounds> {
+        if self.is_clock_wrong() {
+            return Some(Bounds::UNKNOWN);
+        }
+        let (lost, lo) = (self.lost_in_all(), self.span_ns());
+        let is_within = !self.may_miss_anything()
+            && lost == self.lost_records
+            && !self.loss_bounds.may_be_outside_of_span();
+        let has_lost = lost > 0 || self.may_miss_anything();
+        has_lost.then_some(Bounds { lo, hi: is_within.then_some(lo) })
+    }
+
     /// Ticks lost whole, inferred from gaps in the tick numbers.
     #[must_use]
     pub const fn ticks_missing(&self) -> u64 {

@@ -150,6 +150,8 @@ pub(crate) struct LossBounds {
     losses: u64,
     /// The last of those that are too small.
     last_too_small: u64,
+    /// Records were lost of an unknown emitter, or before the first one of theirs that was read.
+    before_first: bool,
     emitters: Vec<Emitter>,
 }
 
@@ -282,6 +284,7 @@ impl LossBounds {
         open: Option<Timestamp>,
     ) {
         self.unnumbered |= place.is_none() || count == 0;
+        self.before_first |= place.is_none() || last.is_none();
         let lost = if count == 0 { shared } else { count };
         let Some(place) = place else {
             self.anything(lost);
@@ -346,6 +349,11 @@ impl LossBounds {
     /// Ticks that began before a loss, and whose end was not seen yet.
     pub(crate) fn torn(&self) -> u64 {
         self.emitters.iter().filter(|emitter| emitter.torn.is_some()).count() as u64
+    }
+
+    /// Whether lost records may be older or newer than all that were read: an emitter has none before them, or none after.
+    pub(crate) fn may_be_outside_of_span(&self) -> bool {
+        self.before_first || self.emitters.iter().any(|emitter| emitter.gap.is_some())
     }
 
     /// Gaps in the tick numbers for which too few records were lost: it is unknown how many are missing there. The source

@@ -136,7 +136,9 @@ impl Metric {
                 }
                 Unit::Ratio => Bounds { low: 0.0, high: Some(1.0) },
                 Unit::Ns if name == "busy" => busy(summary),
-                Unit::Ns | Unit::PerSecond => unbounded,
+                Unit::Ns if name == "span" => summary.span_bounds.map_or(unbounded, Bounds::from),
+                Unit::Ns => unbounded,
+                Unit::PerSecond => Bounds { low: value * least_share_of_span(summary), high: None },
             },
         })
     }
@@ -274,6 +276,13 @@ fn busy(summary: &Summary) -> Bounds {
     let ticks = &summary.ticks;
     let may_be_less = ticks.run_ns.bounds == Some(SpreadBounds::UNKNOWN);
     Bounds { low: if may_be_less { 0.0 } else { ticks.busy_ns as f64 }, high: None }
+}
+
+/// The span as a share of the longest that it can have been; 0 if there is no limit to that. Summaries saved by older
+/// versions do not say.
+fn least_share_of_span(summary: &Summary) -> f64 {
+    let longest = summary.span_bounds.and_then(|bounds| bounds.hi);
+    longest.map_or(0.0, |longest| summary.span_ns as f64 / longest as f64)
 }
 
 /// The bounds in the summary. Summaries saved by older versions have fewer of them.

@@ -11,6 +11,7 @@ use super::*;
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{Gate, Limit, Outcome};
 use crate::analysis::loss::Bounds;
+use crate::analysis::metric::Metric;
 use crate::histogram::Percentiles;
 use crate::source::SourceCounts;
 use crate::summary::Summary;
@@ -130,6 +131,14 @@ fn check_all(torn: &Summary, whole: &Summary) -> Result<(), TestCaseError> {
     );
     let busy = (torn.ticks.stalls_busy_bounds, whole.ticks.stalls_busy_ns.unwrap());
     prop_assert!(busy.0.is_none_or(|bounds| holds(bounds, busy.1)), "{busy:?}");
+    let overdue = (torn.timers.overdue_bounds, whole.timers.overdue);
+    prop_assert!(overdue.0.zip(overdue.1).is_none_or(|(bounds, count)| holds(bounds, count)), "{overdue:?}");
+    for name in ["span", "ticks.rate", "tasks.rate"] {
+        let metric: Metric = name.parse().unwrap();
+        let (Some(bounds), Some(value)) = (metric.bounds(torn), metric.of(whole)) else { continue };
+        let fits = bounds.low <= value.number && bounds.high.is_none_or(|high| value.number <= high);
+        prop_assert!(fits, "{name}: {bounds:?} {value:?}");
+    }
     Ok(())
 }
 
@@ -220,6 +229,24 @@ fn a_gap_before_the_first_record_has_no_length() {
     timeline.extend([lost].iter().chain(&tick(9, 5_000, 6_000)));
     assert_eq!(timeline.missing().ticks.longest(), None);
     assert_eq!(timeline.missing().tasks.longer_than(1), 20);
+}
+
+#[test]
+fn records_lost_at_an_end_may_have_been_outside_of_the_span() {
+    let second = 1_000_000_000;
+    let ticks = [tick(1, 0, 1), tick(2, 1, 2), tick(3, second - 1, second)];
+    let lost = |at_ns| vec![at(at_ns, Event::Lost { count: 2, from: Timestamp(at_ns) })];
+    let [first, second_tick, last] = ticks.map(Vec::from);
+    let summary = |events: &[Vec<Stamped>]| closed(&events.concat(), SourceCounts::default());
+    let within = summary(&[first.clone(), lost(2), last.clone()]);
+    assert_eq!(within.span_bounds, Some(Bounds { lo: second, hi: Some(second) }));
+    assert_eq!(judged(&within, "ticks.rate", Limit::Max(1.5)), Outcome::Failed);
+    for outside in [[lost(1), second_tick.clone(), last.clone()], [first.clone(), last.clone(), lost(second)]]
+    {
+        let summary = summary(&outside);
+        assert_eq!(summary.span_bounds, Some(Bounds { lo: summary.span_ns, hi: None }));
+        assert_eq!(judged(&summary, "ticks.rate", Limit::Max(1.5)), Outcome::Undecided);
+    }
 }
 
 #[test]
