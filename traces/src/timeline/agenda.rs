@@ -227,8 +227,8 @@ impl Agenda {
         let until = taken_after.map_or(known, |taken| taken.min(known));
         let youngest = waiting.iter().rev().take(may_have_taken);
         youngest.for_each(|entry| at_least.record(until.ns_since(entry.added)));
-        let to_come = u64::from(waiting.depth()).saturating_sub(at_least.count()) + waiting.may_wait();
-        lost.clone().with_unfinished(at_least, to_come)
+        let untracked = u64::from(waiting.depth()).saturating_sub(at_least.count());
+        lost.clone().with_more(untracked.saturating_add(waiting.may_wait())).with_unfinished(at_least, 0)
     }
 
     /// Run times of this priority, with the `lost` ones, those of tasklets that workers are running, and those of waiting

@@ -298,6 +298,7 @@ impl Timeline {
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
             timers_to_come: 0,
+            timers_before_loss: self.timers_before_loss(end),
             timers_lost: 0,
             has_timers_beyond_limit: self.may_miss_anything()
                 || self.has_unplaced_loss()
@@ -349,19 +350,23 @@ impl Timeline {
         place.is_some_and(|place| self.keep_alive.is_listed(place) || is_whole(place))
     }
 
+    /// The number of timers that were armed before records were lost, and of those the intervals, which were due at the
+    /// last known moment unless they fired in the loss.
+    fn timers_before_loss(&self, end: StreamEnd) -> [u64; 2] {
+        let known = self.last.unwrap_or_default();
+        let of_others = [self.replaced.timers_lost, self.replaced.intervals_lost];
+        self.open.iter().enumerate().fold(of_others, |[all, intervals], (place, open)| {
+            let [own, own_intervals] = self.keep_alive.may_be_overdue(place, open.waits_until(known, end));
+            [all.saturating_add(own), intervals.saturating_add(own_intervals)]
+        })
+    }
+
     /// The number of timers that may be overdue because of lost records: one may have been the firing of a timer that was
     /// armed, or have armed one.
     fn timers_lost(&self, unfinished: &Unfinished) -> u64 {
-        let known = self.last.unwrap_or_default();
-        let lost = (0..self.open.len()).filter(|place| self.keep_alive.has_lost(*place));
-        let armed = lost.map(|place| {
-            let open = &self.open[place];
-            let as_of = open.waits_until(known, unfinished.end);
-            self.keep_alive.may_be_overdue(place, as_of)[0]
-        });
-        let of_others = self.replaced.timers_lost;
-        let armed = armed.reduce(u64::saturating_add).map(|armed| armed.saturating_add(self.lost_in_all()));
-        armed.unwrap_or(0).saturating_add(of_others)
+        let has_lost = (0..self.open.len()).any(|place| self.keep_alive.has_lost(place));
+        let lost = if has_lost { self.lost_in_all() } else { 0 };
+        unfinished.timers_before_loss[0].saturating_add(lost)
     }
 
     /// The number of tasks that may have waited until now, or until their loop stopped, or have run in lost records.
@@ -371,24 +376,18 @@ impl Timeline {
     }
 
     /// The number of timers that may be overdue although none of them is known to be, and how many of those may be
-    /// intervals. One that was armed before a loss may have fired in it, or not. After the last known moment, armed timers
-    /// may have become due. A reading that began in the middle does not know what was armed before, of which any number
-    /// may be due while the loop is busy.
+    /// intervals. After the last known moment, armed timers may have become due. A reading that began in the middle does
+    /// not know what was armed before, of which any number may be due while the loop is busy.
     fn timers_to_come(&self, unfinished: &Unfinished) -> [u64; 2] {
         let Some(known) = self.last else { return [0; 2] };
         if unfinished.has_timers_beyond_limit {
             return [u32::MAX.into(); 2];
         }
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
-        let [mut to_come, mut intervals] = [self.replaced.timers_lost, self.replaced.intervals_lost];
-        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| open.is_loop()) {
+        let [mut to_come, mut intervals] = [0; 2];
+        let running = |open: &OpenTick| open.is_loop() && open.stopped.is_none();
+        for (place, open) in self.open.iter().enumerate().filter(|(_, open)| running(open)) {
             let as_of = open.waits_until(known, unfinished.end);
-            let may_be_overdue = self.keep_alive.may_be_overdue(place, as_of);
-            to_come += may_be_overdue[0];
-            intervals += may_be_overdue[1];
-            if open.stopped.is_some() {
-                continue;
-            }
             let is_busy = || {
                 let own = unfinished.growing().filter(|tick| tick.source == open.source);
                 own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)

@@ -74,6 +74,14 @@ impl Missing {
         Self { unfinished, to_come, ..self }
     }
 
+    /// The same, plus up to `samples` more of any length.
+    #[must_use]
+    pub(crate) fn with_more(mut self, samples: u64) -> Self {
+        self.count = self.count.saturating_add(samples);
+        self.of_any_length(samples);
+        self
+    }
+
     /// The same, plus samples that ended because their loop stopped.
     #[must_use]
     pub fn with_cut_short(self, samples: Histogram) -> Self {

@@ -263,14 +263,16 @@ pub struct Unfinished {
     pub waiting_lost: u64,
     /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
-    /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment; ones
-    /// armed before a loss, which may have fired in it; or any number if they may have been armed before the reading
-    /// began.
+    /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment; or any
+    /// number if they may have been armed before the reading began.
     pub timers_to_come: u64,
+    /// Timers armed before records were lost and due since, of which it is unknown whether they have fired, and how many
+    /// of those are intervals.
+    pub timers_before_loss: [u64; 2],
     /// How many may have been overdue at the last known moment besides those that are known to be, because of records
     /// that were lost.
     pub timers_lost: u64,
-    /// How many of those may be intervals, which may have skipped periods.
+    /// How many of `timers_to_come` may be intervals, which may have skipped periods.
     pub intervals_to_come: u64,
     /// Timers beyond the most that are tracked may be overdue.
     pub has_timers_beyond_limit: bool,
@@ -332,7 +334,7 @@ impl Unfinished {
     #[must_use]
     pub fn may_skip_more(&self) -> bool {
         let is_growing = |timer: &OverdueTimer| !timer.is_final && timer.period_ns.is_some();
-        self.intervals_to_come > 0 || self.timers.iter().any(is_growing)
+        self.intervals_to_come > 0 || self.timers_before_loss[1] > 0 || self.timers.iter().any(is_growing)
     }
 
     /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound, unless
@@ -354,8 +356,15 @@ impl Unfinished {
         let paused: Vec<_> = paused.into_iter().filter(|tick| tick.busy_ns > 0).collect();
         missing.ticks = std::mem::take(&mut missing.ticks).with_paused(busy(&paused));
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);
-        let waiting_unseen = self.waiting_unseen.saturating_add(self.waiting_lost);
-        (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, waiting_unseen);
+        (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, self.waiting_unseen);
+        // What may have waited, or been due, before records were lost may have ended in them after any time.
+        let more =
+            |missing: &mut Missing, samples: u64| *missing = std::mem::take(missing).with_more(samples);
+        more(&mut missing.waits, self.waiting_lost);
+        more(&mut missing.waits_lost, self.waiting_lost);
+        let [timers, intervals] = self.timers_before_loss;
+        more(&mut missing.lag, timers);
+        more(&mut missing.lag_corrected, with_periods(timers, intervals));
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
         add(&mut missing.in_ticks, Histogram::new(), self.in_ticks_unseen);
         add(&mut missing.signals, Histogram::new(), self.waiting_unseen);
@@ -381,14 +390,20 @@ impl Unfinished {
         };
         (missing.waiting, missing.waited) = (by_tag(&waiting), by_tag(&waited));
         add_final(&mut missing.waits, waits(&waited));
-        add(&mut missing.waits, waits(&waiting), waiting_unseen);
+        add(&mut missing.waits, waits(&waiting), self.waiting_unseen);
         add_final(&mut missing.lag, lag(&late));
         add(&mut missing.lag, lag(&overdue), self.timers_to_come);
         add_final(&mut missing.lag_corrected, corrected(&late));
         let intervals = overdue.iter().filter(|timer| timer.period_ns.is_some()).count() as u64;
-        let intervals = intervals.saturating_add(self.intervals_to_come);
-        let one_shots = self.timers_to_come - self.intervals_to_come;
-        let to_come = intervals.saturating_mul(u32::MAX.into()).saturating_add(one_shots);
+        let to_come = with_periods(
+            self.timers_to_come.saturating_add(intervals),
+            self.intervals_to_come.saturating_add(intervals),
+        );
         add(&mut missing.lag_corrected, corrected(&overdue), to_come);
     }
+}
+
+/// The most samples of the corrected lag of this many timers, of which `intervals` may have skipped periods.
+const fn with_periods(timers: u64, intervals: u64) -> u64 {
+    intervals.saturating_mul(u32::MAX as u64).saturating_add(timers.saturating_sub(intervals))
 }

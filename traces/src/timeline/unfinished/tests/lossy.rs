@@ -3,6 +3,7 @@
 use super::stopped::{armed, judged, summary};
 use super::*;
 use crate::analysis::gate::{Limit, Outcome as Judged};
+use crate::analysis::metric::Metric;
 use crate::source::{MemorySource, SourceCounts, SourceKind};
 use crate::summary::Summary;
 
@@ -52,4 +53,38 @@ fn any_number_of_timers_may_be_overdue_after_an_uncounted_gap() {
     let source = MemorySource::new("t", SourceKind::Trace, Metadata::new("t"), events);
     let summary = Summary::new(&source, &timeline);
     assert_eq!(summary.timers.overdue_bounds, Some(Bounds { lo: 1, hi: None }));
+}
+
+#[test]
+fn what_was_queued_or_armed_before_a_loss_may_have_waited_for_less_than_others() {
+    // Ten tasks that waited for 100 ms, and ten timers that fired 100 ms late.
+    let mut events = vec![begun(1, 0)];
+    for number in 1..=10 {
+        let (task, timer, time) = (TaskId(number), TimerId(number), 200 * MS + number);
+        let (due, fired) = (Timestamp(100 * MS), Timestamp(time));
+        events.push(at(time, Event::TimerFired { timer, tag: TAG, task, due, fired, skipped: 0 }));
+        let (queued, start) = (Timestamp(100 * MS), fired);
+        let task = TaskId(100 + number);
+        events.push(at(time, Event::TaskRan { task, tag: TAG, outcome: Outcome::Done, queued, start }));
+    }
+    // As many of each wait for 4 ms until the stop.
+    let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: 1 };
+    let queued = Timestamp(500 * MS);
+    for number in 11..=20 {
+        events.push(at(500 * MS, armed(number, 500 * MS, None)));
+        let task = TaskId(100 + number);
+        let queued = Event::TaskQueued { task, tag: TAG, place, parent: None, poster: None, queued };
+        events.push(at(500 * MS, queued));
+    }
+    let lost = at(501 * MS, Event::Lost { count: 1, from: queued });
+    let [whole, lossy] =
+        [vec![stopped()], vec![lost, stopped()]].map(|ended| summary([events.clone(), ended].concat()));
+    for metric in ["tasks.wait", "timer_lag", "timer_lag_corrected"] {
+        for statistic in ["mean", "gmean", "p50", "p90"] {
+            let metric = format!("{metric}.{statistic}");
+            let value = metric.parse::<Metric>().unwrap().of(&whole).unwrap().number;
+            let bounds = metric.parse::<Metric>().unwrap().bounds(&lossy).unwrap();
+            assert!(bounds.low <= value, "{metric}: {value} {bounds:?}");
+        }
+    }
 }
