@@ -216,6 +216,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             has_turned = true;
             match self.ticked(None, |this| this.run_both(done))? {
                 Flow::Next => {}
+                // What ran last in the turn may have panicked: the run fails, not the next one.
+                Flow::Exit if self.core.failed.is_some() => {}
                 Flow::Exit => return Ok(StopReason::Drained),
                 Flow::Done => return Ok(StopReason::Deadline),
             }

@@ -34,6 +34,21 @@ fn a_panic_stops_the_loop_where_the_policy_says_so() {
 }
 
 #[test]
+fn a_panic_of_what_runs_last_fails_the_run_that_it_is_in() {
+    for mut policy in [Policy::bun(), Policy::quickjs(), Policy::mini()] {
+        policy.panics = PanicRule::Stop;
+        let name = policy.name.clone();
+        let mut world = World::with_policy(policy);
+        world.post(Builtin::once("last", |cx| {
+            cx.microtask(Builtin::once("bad", |_| panic!("the cache is on fire")));
+        }));
+        let failed = world.lp.run();
+        assert!(matches!(failed, Err(LoopError::Panicked { .. })), "{name}: {failed:?}");
+        assert_eq!(world.lp.run().unwrap(), StopReason::Drained, "{name}");
+    }
+}
+
+#[test]
 fn a_failed_task_says_so() {
     let mut world = World::new();
     world.post(Builtin::once("fails", |cx| cx.fail("no such file")));
