@@ -26,7 +26,14 @@ impl Timeline {
     /// without a record so far.
     #[must_use]
     pub fn depth_max_bounds(&self, queue: &QueueStats, unfinished: &Unfinished) -> Option<Bounds> {
-        let lo = u64::from(queue.depth_max);
+        // These are counted by what joins and leaves, and what left may be missing. An event of the queue shows one entry.
+        let may_miss_leaving = match queue.queue {
+            Queue::Deferred | Queue::Timers => self.may_miss_anything() || self.has_unplaced_loss(),
+            Queue::Agenda => self.may_miss_anything() || self.lost_in_all() > 0,
+            _ => false,
+        };
+        let certain = if may_miss_leaving { queue.depth_max.min(1) } else { queue.depth_max };
+        let lo = u64::from(certain);
         let began_midway = |place: &usize| self.gaps.get(*place).is_none_or(|gaps| gaps.begin_midway());
         let is_open = self.lost_in_all() > 0
             || self.may_miss_anything()

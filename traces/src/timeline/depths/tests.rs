@@ -170,3 +170,19 @@ fn microtasks_were_at_most_as_many_as_a_checkpoint_ran_and_left() {
     let hangs = summary(&[snapshot(), vec![ran(1, 5, 20)]]);
     assert_eq!(max(&hangs, Queue::Microtasks), (0, Some(None)), "what runs may have queued some");
 }
+
+#[test]
+fn what_left_a_counted_queue_in_a_skipped_event_was_not_in_it_at_once() {
+    let posts = (1..=50).map(|key| posted(key, 5)).chain((1..=50).map(|timer| armed(timer, 5)));
+    let events = [snapshot(), posts.collect(), vec![ran(1, 5, 20)], ended(40)].concat();
+    let source = MemorySource::new("t", SourceKind::Ring, Metadata::new("t"), events);
+    let mut timeline = Timeline::of(&Metadata::new("t"));
+    timeline.extend(source.events());
+    timeline.counts.malformed = 1;
+    let summary = Summary::new(&source, &timeline);
+    for queue in [Queue::Deferred, Queue::Timers] {
+        assert_eq!(depth(&summary, queue).max_bounds, Some(Bounds { lo: 1, hi: None }));
+        assert_eq!(judged(&summary, queue, 10.0).0, gate::Outcome::Undecided);
+        assert_eq!(judged(&summary, queue, 0.0).0, gate::Outcome::Failed);
+    }
+}
