@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::loss::{Bounds, Missing};
 use crate::histogram::{Histogram, Percentiles};
-use crate::timeline::{Agenda, StreamEnd, Timeline, Unfinished, command_name};
+use crate::timeline::{StreamEnd, Timeline, Unfinished, command_name};
 
 /// The agenda.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,7 +204,7 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> 
         failed: agenda.failed(),
         waiting: agenda.waiting(),
         waiting_bounds: (lost > 0).then_some(Bounds { lo: 0, hi: Some(most) }),
-        priorities: priorities(agenda, known, missing, end),
+        priorities: priorities(timeline, known, missing, end),
         workers: workers
             .map(|(number, worker)| {
                 let running_ns = worker.running(known, end).map(|run| run.run_ns());
@@ -227,7 +227,18 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> 
     })
 }
 
-fn priorities(agenda: &Agenda, known: Timestamp, missing: &Missing, end: StreamEnd) -> Vec<PrioritySummary> {
+fn priorities(
+    timeline: &Timeline,
+    known: Timestamp,
+    missing: &Missing,
+    end: StreamEnd,
+) -> Vec<PrioritySummary> {
+    let agenda = &timeline.agenda;
+    // Any tasklet may have been taken, or have ended, in an event that is missing.
+    let as_known = |missing: Missing| match timeline.has_unplaced_loss() {
+        true => missing.perhaps_ended(),
+        false => missing,
+    };
     let priority = |stats: &crate::timeline::PriorityStats| PrioritySummary {
         priority: stats.priority,
         added: stats.added,
@@ -238,13 +249,18 @@ fn priorities(agenda: &Agenda, known: Timestamp, missing: &Missing, end: StreamE
         depth_max: u64::from(stats.depth_max),
         oldest_waiting_ns: agenda.oldest_waiting_ns(stats.priority, known, end),
         passed_by_max: stats.passed_by_max,
-        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&agenda.missing_waits(
+        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&as_known(agenda.missing_waits(
             stats.priority,
             missing,
             known,
             end,
-        )),
-        run_ns: stats.run_ns.percentiles_missing(&agenda.missing_runs(stats.priority, missing, known, end)),
+        ))),
+        run_ns: stats.run_ns.percentiles_missing(&as_known(agenda.missing_runs(
+            stats.priority,
+            missing,
+            known,
+            end,
+        ))),
     };
     agenda.priorities.iter().map(priority).collect()
 }

@@ -318,7 +318,7 @@ impl Timeline {
 
     /// Whether events are missing of which the stream does not say where: they were skipped, or only the source counts
     /// them.
-    pub(super) const fn has_unplaced_loss(&self) -> bool {
+    pub(crate) const fn has_unplaced_loss(&self) -> bool {
         self.counts.malformed > 0 || self.counts.lost_records > self.lost_records
     }
 

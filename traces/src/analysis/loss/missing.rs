@@ -82,6 +82,13 @@ impl Missing {
         self
     }
 
+    /// The same, where those that have not ended may have ended before, after any time.
+    #[must_use]
+    pub(crate) fn perhaps_ended(self) -> Self {
+        let not_ended = self.not_ended();
+        Self { unfinished: None, to_come: 0, ..self }.with_more(not_ended)
+    }
+
     /// The same, plus samples that ended because their loop stopped.
     #[must_use]
     pub fn with_cut_short(self, samples: Histogram) -> Self {

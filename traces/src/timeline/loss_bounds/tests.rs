@@ -458,6 +458,12 @@ fn tasklets_added_before_a_loss_may_wait_still() {
         closed(events, SourceCounts { lost_records: lost, ..SourceCounts::default() })
     };
     assert_eq!(judged(&summary(&events, 0), "agenda.waiting", Limit::Max(10.0)), Outcome::Failed);
+    // Any of them may have run in an event that was skipped.
+    let skipped = closed(&events, SourceCounts { malformed: 1, ..SourceCounts::default() });
+    for (summary, outcome) in [(summary(&events, 0), Outcome::Failed), (skipped, Outcome::Undecided)] {
+        assert_eq!(judged(&summary, "agenda.low.wait.max", Limit::Max(100.0)), outcome);
+        assert_eq!(judged(&summary, "queue.agenda.depth.max", Limit::Max(10.0)), outcome);
+    }
     events.push(at(3_000, Event::Lost { count: 1, from: Timestamp(2_000) }));
     let lossy = summary(&events, 1);
     let agenda = lossy.agenda.as_ref().unwrap();
