@@ -51,7 +51,8 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     if let Some(place) = place.filter(|place| timeline.open[*place].closed.is_some() && begins_loop(&event)) {
         // A ring is used again by the next loop of the same name.
         timeline.loop_replaced(place);
-        (timeline.open[place].closed, timeline.open[place].stopped) = (None, None);
+        let open = &mut timeline.open[place];
+        (open.closed, open.stopped, open.may_have_stopped) = (None, None, None);
     }
     if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
         let open = &mut timeline.open[place];
@@ -229,6 +230,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
             if let Some(open) = place.map(|place| &mut timeline.open[place]) {
                 if is_closed {
                     open.closed.get_or_insert(at);
+                }
+                if !is_closed {
+                    open.may_have_stopped = None;
                 }
                 if !is_closed || open.stopped.is_none() {
                     (open.stopped, open.seen) = (Some(at), None);

@@ -158,7 +158,7 @@ impl Timeline {
         let counts = (count, self.last_loss());
         self.loss_bounds.lost(place, self.last_record(place), (from, to), counts, open);
         if let Some(place) = place {
-            self.open[place].lost();
+            self.open[place].lost(from);
             self.gaps[place].lost(from, to, count);
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct OpenTick {
     pub(crate) stopped: Option<Timestamp>,
     /// When the loop was closed: another one may use its ring after that.
     pub(crate) closed: Option<Timestamp>,
+    /// Records have been missing since, and no later one shows that the loop has not stopped there.
+    pub(crate) may_have_stopped: Option<Timestamp>,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
     pub(crate) timers_late: u32,
@@ -79,6 +81,7 @@ impl OpenTick {
             ticked: false,
             stopped: None,
             closed: None,
+            may_have_stopped: None,
             tasks_queued: 0,
             timers_fired: 0,
             timers_late: 0,
@@ -157,8 +160,8 @@ impl OpenTick {
     /// Notes that `span` ended, whether or not it belongs to a tick.
     #[inline]
     pub(crate) fn ended(&mut self, span: &TickSpan) {
-        if self.seen.is_some() && LastActivity::ends_with(span) {
-            self.seen = None;
+        if (self.seen.is_some() || self.may_have_stopped.is_some()) && LastActivity::ends_with(span) {
+            (self.seen, self.may_have_stopped) = (None, None);
         }
     }
 
@@ -172,13 +175,16 @@ impl OpenTick {
         self.poll_since.unwrap_or(self.last)
     }
 
-    /// Records of this emitter are missing.
-    pub(crate) fn lost(&mut self) {
+    /// Records of this emitter are missing since `from`.
+    pub(crate) fn lost(&mut self, from: Timestamp) {
         if self.open && !self.damaged {
             self.before_loss = Some(Box::new(self.clone()));
         }
         (self.seen, self.poll_since) = (None, None);
         (self.damaged, self.in_gap) = (true, true);
+        if self.stopped.is_none() {
+            self.may_have_stopped.get_or_insert(from);
+        }
     }
 
     /// What is known of it last, and how far, in a stream that ended like `end`: if nothing but a loss followed, what it

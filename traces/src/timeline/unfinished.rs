@@ -76,6 +76,12 @@ impl OpenTick {
         self.stopped.unwrap_or_else(|| self.known_until(known, end))
     }
 
+    /// As [`waits_until`](Self::waits_until), if the loop stopped as early as it may have.
+    fn surely_waits_until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
+        let until = self.waits_until(known, end);
+        self.may_have_stopped.map_or(until, |from| from.min(until))
+    }
+
     /// The tick it is in, given a stream known up to `known` that ended like `end`.
     fn unfinished(&self, known: Timestamp, end: StreamEnd) -> Option<UnfinishedTick> {
         let until = self.known_until(known, end);
@@ -124,6 +130,9 @@ impl Timeline {
         let end_may_miss = self.config.queue_waits_in_part;
         let open = &mut self.open[place];
         let is_over = open.has_ended(running, since);
+        if running != Running::Outside && open.may_have_stopped.is_some_and(|from| from <= since) {
+            open.may_have_stopped = None;
+        }
         open.seen =
             (since <= at).then_some(LastActivity { running, since, as_of: at, is_over, end_may_miss });
     }
@@ -228,8 +237,11 @@ impl Timeline {
             // What was queued after the stop waited until the loop was closed, and waits still if it was not.
             let ended =
                 open.stopped.and_then(|stopped| if queued <= stopped { Some(stopped) } else { open.closed });
+            // Whether it was queued before the stop is unknown if that is missing.
+            let ended = ended.filter(|_| open.may_have_stopped.is_none());
             let as_of = match (ended, seen) {
                 (Some(ended), _) => ended,
+                _ if open.may_have_stopped.is_some() => open.surely_waits_until(known, end),
                 _ if open.stopped.is_some() => open.known_until(known, end),
                 (None, Some(LastActivity { running: Running::Task { task: running, .. }, since, .. }))
                     if running == task =>
@@ -262,8 +274,8 @@ impl Timeline {
 
     fn overdue_at(&self, place: usize, known: Timestamp, end: StreamEnd, overdue: &mut Vec<OverdueTimer>) {
         let open = &self.open[place];
-        let as_of = open.waits_until(known, end);
-        let (source, is_final) = (open.source, open.stopped.is_some());
+        let as_of = open.surely_waits_until(known, end);
+        let (source, is_final) = (open.source, open.stopped.is_some() && open.may_have_stopped.is_none());
         self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
             if due < as_of {
                 overdue.push(OverdueTimer { source, timer, tag, due, period_ns, as_of, is_final });
@@ -350,13 +362,29 @@ impl Timeline {
         place.is_some_and(|place| self.keep_alive.is_listed(place) || is_whole(place))
     }
 
-    /// The number of timers that were armed before records were lost, and of those the intervals, which were due at the
-    /// last known moment unless they fired in the loss.
+    /// The number of timers of which lost records leave unknown whether they were overdue at the last known moment or the
+    /// stop of their loop, and how many of those are intervals: they may have fired in the loss, or the loop may have
+    /// stopped there before they were due.
+    pub(super) fn may_be_overdue(&self, place: usize, known: Timestamp, end: StreamEnd) -> [u64; 2] {
+        let open = &self.open[place];
+        let (sure, as_of) = (open.surely_waits_until(known, end), open.waits_until(known, end));
+        let [mut all, mut intervals] = self.keep_alive.may_be_overdue(place, as_of);
+        if sure < as_of {
+            self.keep_alive.each_armed(place, |_, _, due, period_ns| {
+                let is_unsure = sure <= due && due < as_of;
+                all += u64::from(is_unsure);
+                intervals += u64::from(is_unsure && period_ns.is_some());
+            });
+        }
+        [all, intervals]
+    }
+
+    /// The sum of [`may_be_overdue`](Self::may_be_overdue).
     fn timers_before_loss(&self, end: StreamEnd) -> [u64; 2] {
         let known = self.last.unwrap_or_default();
         let of_others = [self.replaced.timers_lost, self.replaced.intervals_lost];
-        self.open.iter().enumerate().fold(of_others, |[all, intervals], (place, open)| {
-            let [own, own_intervals] = self.keep_alive.may_be_overdue(place, open.waits_until(known, end));
+        (0..self.open.len()).fold(of_others, |[all, intervals], place| {
+            let [own, own_intervals] = self.may_be_overdue(place, known, end);
             [all.saturating_add(own), intervals.saturating_add(own_intervals)]
         })
     }

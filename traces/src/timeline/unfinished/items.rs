@@ -266,8 +266,8 @@ pub struct Unfinished {
     /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment; or any
     /// number if they may have been armed before the reading began.
     pub timers_to_come: u64,
-    /// Timers armed before records were lost and due since, of which it is unknown whether they have fired, and how many
-    /// of those are intervals.
+    /// Timers of which it is unknown whether they were overdue, because they may have fired, or their loop stopped, in
+    /// records that were lost; and how many of those are intervals.
     pub timers_before_loss: [u64; 2],
     /// How many may have been overdue at the last known moment besides those that are known to be, because of records
     /// that were lost.

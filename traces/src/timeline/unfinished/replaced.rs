@@ -28,7 +28,7 @@ impl Timeline {
         let mut overdue = Vec::new();
         self.overdue_at(place, stopped, StreamEnd::Known, &mut overdue);
         let waiting: Vec<WaitingTask> = self.waiting_at(place, stopped, StreamEnd::Known).collect();
-        let [timers_lost, intervals_lost] = self.keep_alive.may_be_overdue(place, stopped);
+        let [timers_lost, intervals_lost] = self.may_be_overdue(place, stopped, StreamEnd::Known);
         let beyond_limit = self.keep_alive.due_beyond_limit(place).is_some_and(|due| due < stopped);
         let waiting_lost = self.queues.may_wait(place);
         let room = self.config.names_kept;

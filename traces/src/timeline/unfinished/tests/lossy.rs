@@ -88,3 +88,33 @@ fn what_was_queued_or_armed_before_a_loss_may_have_waited_for_less_than_others()
         }
     }
 }
+
+#[test]
+fn nothing_surely_waits_for_a_loop_that_may_have_stopped_in_a_gap() {
+    let tick = [begun(1, 0), ran(1, MS, 2 * MS)];
+    let stop = at(3 * MS, Event::LoopStopped { reason: StopReason::Stopped });
+    // Armed, and posted, while the loop does not run.
+    let place = Placement { queue: Queue::Concurrent, origin: Origin::Concurrent, depth: 1 };
+    let (task, tag, queued) = (TaskId(2), TAG, Timestamp(MS));
+    let post = Event::TaskQueued { task, tag, place, parent: None, poster: Some(OTHER), queued };
+    let after = [at(4 * MS, armed(1, 5 * MS, None)), at(500 * MS, post), stopped()];
+    let of = |middle: Stamped| summary([&tick[..], &[middle], &after].concat());
+    let whole = of(stop);
+    assert_eq!((whole.timers.overdue, whole.timers.overdue_bounds), (Some(0), None));
+    assert_eq!(whole.tasks.queue_wait_ns.max, Some(2 * MS));
+    let lossy = of(lost_by(3));
+    assert_eq!((lossy.timers.overdue, lossy.tasks.queue_wait_ns.max), (Some(0), Some(MS)));
+    assert!(lossy.timers.overdue_bounds.unwrap().hi >= Some(1));
+    for metric in ["tasks.wait.max", "timer_lag.max"] {
+        assert_eq!(judged(&lossy, metric, Limit::Max(2.5e6)).0, Judged::Undecided, "{metric}");
+    }
+    // A loop that runs after the gap has not stopped there.
+    let late = ran(3, 3 * MS, 4 * MS);
+    let goes_on = summary([&tick[..], &[lost_by(3)], &[late], &after].concat());
+    assert_eq!((goes_on.timers.overdue, goes_on.tasks.queue_wait_ns.max), (Some(1), Some(503 * MS)));
+}
+
+/// One record is lost before `ms`.
+fn lost_by(ms: u64) -> Stamped {
+    at(ms * MS, Event::Lost { count: 1, from: Timestamp((ms - 1) * MS) })
+}
