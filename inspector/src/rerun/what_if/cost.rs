@@ -50,20 +50,28 @@ pub(super) struct Overheads {
     after_poll: Vec<Sample>,
     between: Vec<Sample>,
     drain_pauses: Vec<Sample>,
+    /// The end of the last tick or run, outside of ticks.
+    outside_since: Option<Timestamp>,
+    outside: Vec<Sample>,
     collections: Vec<Collection>,
 }
 
 impl Overheads {
     /// Memory used, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let Self { before_poll, into_poll, after_poll, between, drain_pauses, .. } = self;
-        let samples =
-            before_poll.len() + into_poll.len() + after_poll.len() + between.len() + drain_pauses.len();
+        let Self { before_poll, into_poll, after_poll, between, drain_pauses, outside, .. } = self;
+        let all = [before_poll, into_poll, after_poll, between, drain_pauses, outside];
+        let samples = all.iter().map(|samples| samples.len()).sum();
         bytes_of::<Sample>(samples) + bytes_of::<Collection>(self.collections.len())
     }
 
     pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
         let gap = |from: Option<Timestamp>, to: Timestamp| Some(Sample::between(from?, to));
+        match event {
+            Event::TickStart { .. } => self.outside_since = None,
+            Event::TickEnd { .. } | Event::LoopStopped { .. } => self.outside_since = Some(at),
+            _ => {}
+        }
         match *event {
             Event::TickStart { .. } => {
                 self.between.extend(gap(self.accounted, at));
@@ -80,6 +88,10 @@ impl Overheads {
                     self.into_poll.push(Sample { at_ns: accounted.as_ns(), ns: start.ns_since(read) });
                 }
                 self.polled = true;
+            }
+            // In a tick it is part of a snapshot.
+            Event::InputRun { .. } if let Some(since) = self.outside_since => {
+                self.outside.push(Sample::between(since, at));
             }
             Event::Phase { phase: Phase::Recorder, start } => {
                 self.drain_pauses.push(Sample::between(start, at));
@@ -193,14 +205,17 @@ pub(super) struct Costs {
     pub(super) tasklet_next: Samples,
     /// When the loop paused to drain its recorder, and for how long, in order of time.
     pub(super) drain_pauses: Vec<Sample>,
+    /// When a run had ended, and how long after that the program ran the loop again, in order of time.
+    pub(super) outside: Vec<Sample>,
     /// In order of time.
     pub(super) collections: Vec<Collection>,
 }
 
 impl Costs {
     pub(super) fn new(overheads: Overheads, waits: Waits, tasklets: [Vec<Sample>; 2]) -> Self {
-        let Overheads { before_poll, into_poll, after_poll, between, drain_pauses, collections, .. } =
-            overheads;
+        let Overheads {
+            before_poll, into_poll, after_poll, between, drain_pauses, outside, collections, ..
+        } = overheads;
         let [tasklet_wake, tasklet_next] = tasklets.map(Samples::new);
         Self {
             tasklet_wake,
@@ -214,6 +229,7 @@ impl Costs {
             look: Samples::new(waits.look),
             take: Samples::new(waits.take),
             drain_pauses,
+            outside,
             collections,
         }
     }

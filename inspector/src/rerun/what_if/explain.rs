@@ -164,6 +164,14 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &RunOutcome
             duration(drain_pauses.iter().map(|drain_pause| drain_pause.ns).sum::<u64>())
         ));
     }
+    let outside = &script.costs.outside;
+    if !outside.is_empty() {
+        lines.push(format!(
+            "the program ran the loop again {}, after {} outside of it in all: it does so again, at the same times",
+            counted(outside.len() as u64, "time", "times"),
+            duration(outside.iter().map(|outside| outside.ns).sum::<u64>())
+        ));
+    }
     lines.extend(held_up(script));
     lines.extend(synthesized(script, ran));
     lines.extend(left(script));

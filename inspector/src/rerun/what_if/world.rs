@@ -5,6 +5,7 @@
 //! thread-local: so the clock and the tasks, which the loop requires to be `Send`, need not carry it.
 
 pub(super) mod drain_pause;
+mod outside;
 mod poller;
 
 use std::cell::{Cell, RefCell};
@@ -117,6 +118,8 @@ pub(super) struct World {
     next_arrival: Cell<usize>,
     /// The index of the next pause for the recorder.
     next_drain_pause: Cell<usize>,
+    /// The index of the next time between two runs.
+    next_outside: Cell<usize>,
     /// When the loop is asked to stop.
     stop_ns: Cell<Option<u64>>,
     wake_flag: Arc<WakeFlag>,
@@ -205,6 +208,9 @@ impl World {
             next_arrival: Cell::new(0),
             next_drain_pause: Cell::new(
                 script.costs.drain_pauses.partition_point(|drain_pause| drain_pause.at_ns < plan.begin_ns),
+            ),
+            next_outside: Cell::new(
+                script.costs.outside.partition_point(|outside| outside.at_ns < plan.begin_ns),
             ),
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
             wake_flag: Arc::default(),
@@ -377,6 +383,9 @@ impl World {
             None => cursor.near(samples, now_ns),
         };
         self.advance_to(now_ns.saturating_add(ns));
+        if overhead == Overhead::Between {
+            self.pass_outside();
+        }
     }
 
     /// Spends the part of the overhead that lies before the clock reading of the next poll, from which its wait is

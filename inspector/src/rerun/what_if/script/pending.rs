@@ -2,7 +2,7 @@
 //! that tick: the acts and the cost of its running callback were never recorded, and the time until the end of the
 //! recording would be idle time in a re-execution.
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
@@ -67,7 +67,13 @@ impl Reading {
             self.worked.insert(task, JobTimes { queued, start, end: at, worker });
         }
         if self.pending.push(stamped, self.source) {
-            let whole = self.pending.take();
+            let mut whole = self.pending.take();
+            // A closed loop does not run what it leaves.
+            if let Event::LoopStopped { reason: StopReason::Closed } = event
+                && !self.pending.in_tick
+            {
+                whole.retain(|stamped| stamped.source != self.source);
+            }
             whole.iter().for_each(|stamped| self.take(stamped, left));
             self.pending.reuse(whole);
         }

@@ -382,7 +382,7 @@ impl Reading {
         match event {
             Event::SnapshotBegin { .. } if !self.started => self.in_snapshot = true,
             Event::TickStart { .. } => {
-                self.script.ticks += 1;
+                (self.script.ticks, self.script.ended) = (self.script.ticks + 1, None);
                 self.deferred.end_drain();
             }
             Event::Poll { .. } => self.deferred.end_drain(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness};
-use loop_core::sim::{Sim, SimSource};
+use loop_core::sim::{Sim, SimLoop, SimSource};
 use loop_core::task::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf};
 use loop_probes::event::{Event, LabelKind, Outcome, Priority};
@@ -15,6 +15,7 @@ use loop_probes::tags;
 use loop_probes::text::InlineText;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::MemorySource;
+use loop_traces::summary::Summary;
 
 use super::super::{Changes, Recorded};
 use super::recorded::program;
@@ -25,14 +26,21 @@ const fn us(us: u64) -> Duration {
 
 /// Runs a loop prepared by `set_up`, and returns its recording.
 fn recorded(set_up: impl FnOnce(&mut Context<'_, Builtin>, &Sim)) -> MemorySource {
+    recorded_by(|event_loop, sim| {
+        event_loop.with(|cx| set_up(cx, sim));
+        event_loop.run().unwrap();
+    })
+}
+
+/// The recording of a loop that `drive` runs.
+fn recorded_by(drive: impl FnOnce(&mut SimLoop<Builtin>, &Sim)) -> MemorySource {
     let sim = Sim::new();
     let (recorder, capture) = Recorder::capture();
     let (workers, jobs) = Recorder::capture();
     sim.worker_recorder(workers);
     sim.job_durations([us(2_000); 8]);
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder().recorder(recorder));
-    event_loop.with(|cx| set_up(cx, &sim));
-    event_loop.run().unwrap();
+    drive(&mut event_loop, &sim);
     drop(event_loop);
     let stamp = |at, event| Stamped { at, source: SourceId(1), event };
     let name = |kind, id, text: &str| Event::Label { kind, id, text: InlineText::new(text) };
@@ -276,4 +284,38 @@ fn a_tasklets_queue_wait_is_not_worker_wakeup_time() {
     assert!(near(longest_ns(None), 1_800_000), "{}", longest_ns(None));
     // A third worker takes as long as the second from when the tasklet was added.
     assert!(near(longest_ns(Some(3)), 200_000), "{}", longest_ns(Some(3)));
+}
+
+#[test]
+fn time_between_two_runs_is_not_the_loops() {
+    let then = recorded_by(|event_loop, sim| {
+        let clock = sim.clone();
+        let work = Builtin::repeat("beat", move |_| clock.advance(us(100)));
+        event_loop.with(|cx| cx.set_interval(us(2_000), work).unwrap());
+        let clock = sim.clone();
+        let stops = move |cx: &mut Context<'_, Builtin>| {
+            clock.advance(us(50));
+            cx.stop();
+        };
+        event_loop.post(Builtin::once("stops", stops));
+        event_loop.run().unwrap();
+        for outside in [75_000, 30_000, 40_000] {
+            sim.advance(us(outside));
+            event_loop.run_for(us(9_000)).unwrap();
+        }
+        // What is left is not run.
+        event_loop.post(Builtin::once("left", |_| {}));
+        sim.advance(us(20_000));
+    });
+    let answer = Recorded::read(&mut then.clone()).unwrap().what_if(&Changes::default(), None).unwrap();
+    let (before, after) = (&answer.before.summary, &answer.after.summary);
+    assert!(answer.assumptions.iter().any(|line| line.contains("ran the loop again 3 times, after 145ms")));
+    assert_eq!(after.timers.fired, before.timers.fired);
+    assert_eq!(after.tasks.count, before.tasks.count);
+    assert!(after.ticks.count.abs_diff(before.ticks.count) <= 3, "{:?} {:?}", after.ticks, before.ticks);
+    let max_ns = |summary: &Summary| summary.ticks.run_ns.max.unwrap();
+    assert_eq!((max_ns(after), after.ticks.stalls), (max_ns(before), 0));
+    let lag_ns = |summary: &Summary| summary.timers.lag_ns.max.unwrap();
+    assert!(lag_ns(after).abs_diff(lag_ns(before)) < 1_000_000, "{} {}", lag_ns(after), lag_ns(before));
+    assert!(after.span_ns.abs_diff(before.span_ns) < 2_100_000, "{} {}", after.span_ns, before.span_ns);
 }

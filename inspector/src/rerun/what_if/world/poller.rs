@@ -52,7 +52,15 @@ impl World {
     /// Waits until something arrives or the time is up.
     fn sleep(&self, deadline_ns: Option<u64>, out: &mut Vec<Ready>) -> io::Result<()> {
         let costs = &self.script.costs;
+        self.pass_outside();
         loop {
+            // The end of a run ends its poll.
+            if let Some(at_ns) = self.outside_at()
+                && [self.next_at(), deadline_ns].into_iter().flatten().all(|next_ns| at_ns < next_ns)
+            {
+                self.advance_to(at_ns);
+                return Ok(());
+            }
             let late = |cursor: &Cursor, samples, at_ns: u64| {
                 self.advance_to(at_ns.saturating_add(cursor.near(samples, at_ns)));
             };
