@@ -41,20 +41,57 @@ fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
 }
 
+/// The demo goes on, but what it did since then is unknown: to its own summary and to its recording.
 #[test]
-fn a_demo_whose_ring_is_truncated_goes_on_and_says_so_in_one_line() {
+fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
     let place = Place::new();
-    let mut command = place.command(&["demo", "--no-tui", "--json", "--duration", "120s"]);
-    let mut demo = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    place.wait_until_listed(&demo);
-    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
-    let mut stderr = BufReader::new(demo.stderr()).lines();
-    let line = stderr.next().expect("it says so at once").unwrap();
-    assert!(line.contains("recording is off") && line.contains(&path), "{line}");
-    demo.signal("INT");
-    assert!(demo.wait().success(), "it went on, and ended when asked");
-    assert_eq!(stderr.count(), 0, "one line");
+    let (saved, gates) = (place.file("a.looptrace"), place.file("gates.toml"));
+    let limits = [("lost", "0"), ("stalls", "0"), ("ticks.count", "1000000"), ("timer_lag.max", "\"1000s\"")];
+    let limits = limits.map(|(metric, max)| format!("[[gate]]\nmetric = \"{metric}\"\nmax = {max}\n"));
+    fs::write(&gates, limits.concat()).unwrap();
+    let expect_open = |report: &serde_json::Value, what: &str| {
+        assert_eq!(report["source"]["state"], "unclosed", "{what}");
+        assert_eq!(report["closed"], false, "{what}");
+        assert!(report["uncounted_gaps"].as_u64() > Some(0), "{what}");
+        assert!(report["lost_records_bounds"][1].is_null(), "{what}");
+        assert!(report["ticks"]["count"].as_u64() > Some(0), "{what}: what was read before is kept");
+    };
+    // All of it is gone; its header is left; its header and a part of its rings are; and all that is in use is.
+    for bytes in [0, 4096, 417_792, 5_000_000] {
+        for is_saved in [false, true] {
+            let what = format!("truncated to {bytes} bytes, saved: {is_saved}");
+            // As long as this test may take: no event comes from the loop after the truncation.
+            let mut command = place.command(&["demo", "--no-tui", "--json", "--duration", "120s"]);
+            if is_saved {
+                command.args(["--record", text(&saved)]);
+            }
+            let mut demo = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+            place.wait_until_past(&demo, 200);
+            let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(bytes).unwrap();
+            let mut stderr = BufReader::new(demo.stderr()).lines();
+            let line = stderr.next().expect("it says so at once").unwrap();
+            assert!(line.contains("recording is off") && line.contains(&path), "{what}: {line}");
+            demo.signal("INT");
+            let mut stdout = demo.stdout();
+            let report: serde_json::Value = serde_json::from_reader(&mut stdout).expect("it has a summary");
+            // It went on, and ended when asked.
+            assert_eq!(demo.wait().code(), Some(if is_saved { 3 } else { 0 }), "{what}");
+            assert_eq!(stderr.count(), usize::from(is_saved), "{what}: one line, and why it is not saved");
+            expect_open(&report, &what);
+            if is_saved {
+                let output = place.run(&["report", text(&saved), "--gate", text(&gates), "--json"]);
+                let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is read");
+                expect_open(&report, &what);
+                for gate in report["gates"].as_array().unwrap() {
+                    let is_lost = gate["metric"] == "lost" && gate["outcome"] == "failed";
+                    let is_stall = gate["metric"] == "stalls" && report["ticks"]["stalls"].as_u64() > Some(0);
+                    let is_open = gate["outcome"] == "undecided" || is_lost || is_stall;
+                    assert!(is_open, "{what}: {gate}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ struct Inner {
     batch: Vec<Stamped>,
     tapped: Option<Vec<Stamped>>,
     state: SourceState,
+    /// Why nothing more was read: this process goes on, but what it does is no longer recorded.
     failed: Option<SourceError>,
 }
 
@@ -112,10 +113,10 @@ impl Recording {
         while inner.poll() != SourceState::Ended && inner.failed.is_none() {}
         let metadata = inner.source.metadata().clone();
         let sink = std::mem::replace(&mut inner.sink, Sink::empty(&metadata));
-        let failed = inner.failed.take();
+        let drained = inner.failed.as_ref().map_or(Ok(()), |error| Err(CommandError::input(error)));
         drop(inner);
-        let (timeline, written) = sink.finish();
-        (timeline, failed.map_or(written, |error| Err(CommandError::input(error))))
+        let (timeline, written) = sink.finish_after(&drained);
+        (timeline, drained.and(written))
     }
 }
 
@@ -204,7 +205,13 @@ impl EventSource for Tap {
     }
 
     fn process_state(&self) -> Option<ProcessState> {
-        self.drain.lock().source.process_state()
+        let inner = self.drain.lock();
+        if inner.failed.is_some() { None } else { inner.source.process_state() }
+    }
+
+    fn is_closed(&self) -> bool {
+        let inner = self.drain.lock();
+        inner.failed.is_none() && inner.source.is_closed()
     }
 
     fn suggested_period(&self) -> Duration {

@@ -118,6 +118,8 @@ pub struct ProcessReader {
     dropped_sources: u64,
     /// Missing rings that were reported in the stream.
     missing_reported: u64,
+    /// The file was truncated, and the stream has ended with a gap.
+    is_truncated: bool,
     dropped_labels: u64,
     /// Where the stream begins. A worker's ring reaches further back than that of a busy loop; events from before
     /// would make the loop look idle in that time.
@@ -192,6 +194,7 @@ impl ProcessReader {
             pending: Vec::new(),
             dropped_sources: 0,
             missing_reported: 0,
+            is_truncated: false,
             dropped_labels: 0,
             // With "newest", every ring is read from the same moment on.
             begin: (start == Start::Newest).then_some(Ticks(0)),
@@ -243,12 +246,18 @@ impl ProcessReader {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the file was truncated or can no longer be read. Events read before the error are in `out`.
+    /// [`ReadError`] if the file was truncated or can no longer be read. Events read before the error are in `out`; a
+    /// truncation is reported there, too, as a gap of unknown length at the end.
     pub fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.poll_as(true, out)
     }
 
     fn poll_as(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
+        let polled = self.poll_whole(gently, out);
+        polled.inspect_err(|error| self.note_truncation(error, out))
+    }
+
+    fn poll_whole(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.refresh_state()?;
         out.append(&mut self.pending);
         let now = self.ticks();
@@ -272,14 +281,15 @@ impl ProcessReader {
         if is_over && !more {
             self.release_end_gaps(out);
         }
+        let read = out.len();
         if !more && (self.heartbeat.is_some() || self.pressure.is_some()) {
             let at = self.reported_at(self.alive_at.min(now));
             self.beat(at, out)?;
             self.press(at, out);
-            self.note_last(out);
         }
-        // A process without a ring has nothing to read that could be missing.
-        self.image.expect_whole()?;
+        // Checked last: recorders that are off no longer update what they are doing.
+        self.expect_whole().inspect_err(|_| out.truncate(read))?;
+        self.note_last(&out[read..]);
         Ok(PollReport {
             records: self.rings.read() - before.0,
             lost: self.rings.lost() - before.1,
@@ -317,7 +327,8 @@ impl ProcessReader {
         self.release_end_gaps(out);
         self.report_missing(out);
         if total.is_ok() && self.state.is_alive() {
-            let mut running = self.observe_running()?;
+            let running = self.observe_running().and_then(|running| self.expect_whole().map(|()| running));
+            let mut running = running.inspect_err(|error| self.note_truncation(error, out))?;
             // Anything that began later may follow records written after the rings were read.
             let read_from = self.time_at(read_from);
             running.retain(|emitter| emitter.since <= read_from);
@@ -352,14 +363,16 @@ impl ProcessReader {
     ///
     /// [`ReadError`] if the file can no longer be read.
     pub fn running(&self) -> Result<Vec<NowRunning>, ReadError> {
-        Ok(self.plausibly_running()?.0)
+        let (running, _) = self.plausibly_running()?;
+        self.expect_whole().map(|()| running)
     }
 
     /// The number of records that were overwritten before they were read, since the reader attached, or that are damaged.
     /// Exact, except that a ring that cannot be read counts as one record.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
-        self.rings.lost().saturating_sub(self.passed_over_lost).saturating_add(self.missing_reported)
+        let found = self.rings.lost().saturating_sub(self.passed_over_lost);
+        found.saturating_add(self.missing_reported).saturating_add(u64::from(self.is_truncated))
     }
 
     /// Records overwritten before the first one that was returned, or skipped because they are older than anything left of any
@@ -411,12 +424,13 @@ impl ProcessReader {
         self.rings.unreadable()
     }
 
-    /// Gaps with an unknown number of records: rings of which nothing can be read, each a
-    /// [`Lost`](crate::event::Event::Lost) of one record in the stream, and [rings without
+    /// Gaps with an unknown number of records: rings of which nothing can be read, and what followed the truncation of
+    /// the file, each a [`Lost`](crate::event::Event::Lost) of one record in the stream, and [rings without
     /// end](Self::rings_without_end).
     #[must_use]
     pub fn uncounted_gaps(&self) -> u64 {
-        self.missing_reported.saturating_add(self.rings.without_end())
+        let rings = self.missing_reported.saturating_add(self.rings.without_end());
+        rings.saturating_add(u64::from(self.is_truncated))
     }
 
     /// Labels that found no place in the table. They are in the stream as long as the ring has them.
@@ -471,29 +485,5 @@ impl ProcessReader {
             }
         }
         Ok(())
-    }
-
-    /// Reads rings, labels and anchor; emits new labels.
-    fn gather(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
-        let mut names = Vec::new();
-        let mut horizon = self.horizon();
-        let read = self.rings.refresh(&self.image, &mut names).and_then(|()| {
-            self.rings.poll(&self.image, self.clock.now(), gently, &mut horizon, &mut self.merge)
-        });
-        for (source, name) in names {
-            self.add_label(SourceId(source), LabelKind::Source, source, name, out);
-        }
-        let more = read?;
-        self.read_labels(out)?;
-        self.settle_clock();
-        self.notice_sleep();
-        if let Some(anchor) = self.image.latest_anchor()?
-            && anchor.ticks > self.anchor_at
-        {
-            self.anchor_at = anchor.ticks;
-            self.ahead_ns = self.image.clock_ahead_ns(&anchor);
-            self.map.add_anchor(anchor);
-        }
-        Ok(more)
     }
 }

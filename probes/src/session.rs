@@ -319,8 +319,8 @@ impl Inner {
     /// Checks whether the file is still whole; once it is not, the session is off.
     pub(crate) fn is_whole(&self) -> bool {
         let Some(file) = &self.file else { return true };
-        // After the session's end the file is removed, so what happens to its remains no longer matters.
-        if !self.is_off() && (self.has_ended() || !(file.is_cut() || self.registry().is_lost())) {
+        // After the session's end the file is removed: its length no longer matters, but lost records do.
+        if !self.is_off() && !self.registry().is_lost() && (self.has_ended() || !file.is_cut()) {
             return true;
         }
         self.off.store(true, Ordering::Relaxed);

@@ -8,13 +8,16 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use loop_probes::clock::Clock as _;
-use loop_probes::event::{Event, LabelKind};
+use loop_probes::event::{Event, LabelKind, Phase};
+use loop_probes::ids::SourceId;
 use loop_probes::process::{ProcessReader, ReadError};
-use loop_probes::recorder::Recorder;
+use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
 use loop_probes::session::{Session, SessionBuilder, SessionError, SharingError};
+use loop_probes::stamped::Stamped;
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 const FOLDER: &str = "LOOPSCOPE_TEST_FOLDER";
@@ -81,9 +84,10 @@ fn survives() {
         let session = builder().survive_truncation().shared_in(&folder()).unwrap();
         let path = session.path().unwrap().to_owned();
         let (recorder, other) = (session.recorder("loop"), session.recorder("worker"));
-        recorder.record_now(Event::TickStart { tick: 1 });
-        let mut local = session.reader(Start::Oldest);
-        let mut foreign = ProcessReader::open(&path, Start::Oldest).unwrap();
+        let at = recorder.record_now(Event::TickStart { tick: 1 });
+        recorder.set_running(at, Running::Phase(Phase::Timers));
+        let mut local = session.reader(Start::Oldest).with_heartbeat();
+        let mut foreign = ProcessReader::open(&path, Start::Oldest).unwrap().with_heartbeat();
         local.poll(&mut Vec::new()).unwrap();
         assert_eq!(session.check(), Ok(()));
         cut(&path, bytes);
@@ -92,9 +96,28 @@ fn survives() {
             write(&recorder);
         });
         let _label = recorder.intern(session.clock().ticks(), LabelKind::Span, "span");
+        // Long enough for a heartbeat of what the loop was last seen doing.
+        std::thread::sleep(Duration::from_millis(50));
         for reader in [&mut local, &mut foreign] {
-            let error = reader.poll(&mut Vec::new()).unwrap_err();
-            assert!(matches!(error, ReadError::Truncated { path: found } if found == path));
+            let mut events = Vec::new();
+            for _again in 0..2 {
+                let error = reader.poll(&mut events).unwrap_err();
+                assert!(matches!(error, ReadError::Truncated { path: found } if found == path));
+                assert!(reader.flush(&mut events).is_err() && reader.running().is_err());
+            }
+            let lost = |stamped: &Stamped| match stamped.event {
+                Event::Lost { count, .. } => Some((stamped.source, count)),
+                _ => None,
+            };
+            let all: Vec<_> = events.iter().filter_map(lost).collect();
+            // The other gaps are those of the rings, whose records were overwritten.
+            let end = (SourceId(0), 1);
+            assert_eq!(all.iter().filter(|gap| **gap == end).count(), 1, "{bytes}: {all:?}");
+            assert_eq!(events.last().and_then(lost), Some(end), "nothing is known of what followed");
+            assert_eq!(reader.lost_records(), all.iter().map(|(_, count)| count).sum::<u64>());
+            assert_eq!(reader.uncounted_gaps(), 1);
+            let claims = |stamped: &Stamped| matches!(stamped.event, Event::Running { .. });
+            assert!(!events.iter().any(claims), "the loop goes on, whatever it was last seen doing");
         }
         assert_eq!(session.check(), Err(SharingError::Truncated { path: path.clone() }));
         write(&recorder);

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -171,6 +171,11 @@ impl Running {
     /// Its standard error, if piped and not taken yet.
     pub(crate) fn stderr(&mut self) -> ChildStderr {
         self.child.stderr.take().expect("standard error is piped")
+    }
+
+    /// Its standard output, if piped and not taken yet.
+    pub(crate) fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("standard output is piped")
     }
 
     /// Sends it a signal by name, for example `STOP`.

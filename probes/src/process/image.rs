@@ -163,19 +163,23 @@ impl Image {
 
     /// Fails if the file was truncated since it was opened, even if nothing missing is being read.
     pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
-        let (is_whole, path) = match self {
-            Self::Nothing => return Ok(()),
-            Self::Local { session, .. } => (session.is_whole(), session.path()),
-            Self::File(file) => {
-                let found = file.file.metadata().map_err(|error| file.failed(error))?;
-                (found.len() >= file.bytes, Some(file.path.as_path()))
-            }
+        let is_whole = match self {
+            // There is nothing to read that could be missing.
+            Self::Nothing => true,
+            Self::Local { session, .. } => session.is_whole(),
+            Self::File(file) => file.file.metadata().map_err(|error| file.failed(error))?.len() >= file.bytes,
         };
-        if is_whole {
-            Ok(())
-        } else {
-            Err(ReadError::Truncated { path: path.unwrap_or(Path::new("")).to_owned() })
-        }
+        if is_whole { Ok(()) } else { Err(self.truncated()) }
+    }
+
+    /// The error of a file that was truncated.
+    pub(super) fn truncated(&self) -> ReadError {
+        let path = match self {
+            Self::Nothing => None,
+            Self::Local { session, .. } => session.path(),
+            Self::File(file) => Some(file.path.as_path()),
+        };
+        ReadError::Truncated { path: path.unwrap_or(Path::new("")).to_owned() }
     }
 
     /// Whether the process, though it still exists, runs none of its code any more.

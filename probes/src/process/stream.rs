@@ -2,6 +2,7 @@
 
 use super::image::Words;
 use super::{ProcessReader, ReadError};
+use crate::clock::Clock as _;
 use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks};
 use crate::record::Packed;
@@ -100,5 +101,47 @@ impl ProcessReader {
             out.push(Stamped { at: self.last_at, source: SourceId(0), event: lost });
         }
         self.missing_reported = self.missing_reported.max(missing);
+    }
+
+    /// Fails if the file was truncated. Once it was, what it has is not believed again, even if it is extended.
+    pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
+        if self.is_truncated { Err(self.image.truncated()) } else { self.image.expect_whole() }
+    }
+
+    /// Ends the stream if `error` says that the file was truncated: with everything held back, then a gap, because what
+    /// had not been read is gone, and nothing is recorded any more.
+    pub(super) fn note_truncation(&mut self, error: &ReadError, out: &mut Vec<Stamped>) {
+        if self.is_truncated || !matches!(error, ReadError::Truncated { .. }) {
+            return;
+        }
+        self.release(Ticks(u64::MAX), out);
+        self.release_end_gaps(out);
+        self.is_truncated = true;
+        let lost = Event::Lost { count: 1, from: self.last_at };
+        out.push(Stamped { at: self.last_at, source: SourceId(0), event: lost });
+    }
+
+    /// Reads rings, labels and anchor; emits new labels.
+    pub(super) fn gather(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
+        let mut names = Vec::new();
+        let mut horizon = self.horizon();
+        let read = self.rings.refresh(&self.image, &mut names).and_then(|()| {
+            self.rings.poll(&self.image, self.clock.now(), gently, &mut horizon, &mut self.merge)
+        });
+        for (source, name) in names {
+            self.add_label(SourceId(source), LabelKind::Source, source, name, out);
+        }
+        let more = read?;
+        self.read_labels(out)?;
+        self.settle_clock();
+        self.notice_sleep();
+        if let Some(anchor) = self.image.latest_anchor()?
+            && anchor.ticks > self.anchor_at
+        {
+            self.anchor_at = anchor.ticks;
+            self.ahead_ns = self.image.clock_ahead_ns(&anchor);
+            self.map.add_anchor(anchor);
+        }
+        Ok(more)
     }
 }
