@@ -191,6 +191,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let mut has_turned = false;
         loop {
             self.core.take_stop();
+            self.carry_out_outside();
             if let Some(failed) = self.core.failed.take() {
                 self.core.scheduler.take_stop();
                 return Err(failed);

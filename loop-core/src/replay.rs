@@ -49,7 +49,8 @@ impl Flags {
     pub const FUTURES: Self = Self(8);
     /// It was asked to stop.
     pub const STOPPING: Self = Self(16);
-    /// It is shutting down: its owners' shutdown rules are not recorded, so no loop can be restored to this state.
+    /// It is shutting down, or was asked to: its owners' shutdown rules are not recorded, so no loop can be restored to
+    /// this state.
     pub const SHUTTING_DOWN: Self = Self(32);
     /// A task reloaded the program, and what it left is not drained yet.
     pub const OWES_DRAIN: Self = Self(64);
@@ -196,7 +197,7 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.add_source(options, source, interest, Body::Task(task), tag)
     }
 
-    /// Asks the run to end, and to fail.
+    /// Lets the run fail.
     pub fn fail_run(&mut self) {
         let failed = LoopError::Failed {
             what: RefKind::Task,
@@ -204,7 +205,6 @@ impl<T: Task> Replay<'_, '_, T> {
             message: RECORDED.to_owned(),
         };
         self.cx.core.failed.get_or_insert(failed);
-        self.cx.stop();
     }
 
     /// Changes the number of references of a kind: futures, or references held by the program itself.

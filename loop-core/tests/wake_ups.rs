@@ -1,9 +1,10 @@
 //! Tests the cost of wakeups in system calls: one for any number of posts to a waiting loop, none for a loop that
 //! is awake. Counted at the poller's wakeup, which is where the system call is made.
 
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -166,4 +167,29 @@ fn b08_b11_a_finished_job_wakes_a_loop_that_waits() {
     event_loop.run().unwrap();
     assert_eq!(event_loop.metrics().tasks_run, 1);
     assert!(event_loop.metrics().polls <= 4, "{:?}", event_loop.metrics());
+}
+
+#[test]
+fn a_future_that_another_thread_wakes_while_the_loop_waits_is_one_wakeup() {
+    let slot = Arc::new(Mutex::new(None::<Waker>));
+    let waker = Arc::clone(&slot);
+    let poller = HookedPoller::new(OsPoller::new().unwrap(), move |moment, timeout| {
+        let is_wait = moment == Moment::Before && timeout != Some(Duration::ZERO);
+        if is_wait && let Some(waker) = waker.lock().unwrap().take() {
+            thread::spawn(move || waker.wake()).join().unwrap();
+        }
+    });
+    let (recorder, capture) = Recorder::capture();
+    let builder = EventLoop::<Builtin>::builder().recorder(recorder);
+    let mut event_loop = builder.build_on(SystemClock::new(), poller);
+    let mut polls = 0;
+    let future = poll_fn(move |cx| {
+        polls += 1;
+        *slot.lock().unwrap() = Some(cx.waker().clone());
+        if polls > 3 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    drop(event_loop.spawn("woken", |_| future));
+    event_loop.run().unwrap();
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    assert_eq!(pick!(events, Event::Wake { from, coalesced } => (from, coalesced)), [(None, 0); 3]);
 }

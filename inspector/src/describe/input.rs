@@ -100,6 +100,7 @@ const fn called(call: LoopCall) -> &'static str {
         LoopCall::Turn => "one turn was called",
         LoopCall::Tick => "the first half of a turn was called",
         LoopCall::AutoTick => "the second half of a turn was called",
+        LoopCall::Released => "the references to be released before the poll are released",
     }
 }
 

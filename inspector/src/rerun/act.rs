@@ -229,7 +229,8 @@ impl Acts {
                 Act::OnSignal(signo, installed.then_some(tag))
             }
             Event::RefChanged { what, delta, alive } => return self.reference(at, owed, what, delta, alive),
-            Event::InputRefs { .. } => {
+            // The loop itself changes the count.
+            Event::InputRefs { .. } | Event::InputCall { call: LoopCall::Released } => {
                 self.owes = Some(RefKind::Handle);
                 return Role::Own;
             }

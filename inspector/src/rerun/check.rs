@@ -307,6 +307,7 @@ fn check_at(
             rules: snapshot.rules,
             policy_fields: snapshot.policy_fields,
             checks_in_vain: !snapshot.policy.gc.enabled && snapshot.flags.contains(Flags::HEAP),
+            stops: snapshot.flags.contains(Flags::STOPPING),
             stops_on_panic: snapshot.policy.panics == PanicRule::Stop,
         },
     );
@@ -359,10 +360,7 @@ fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
     });
     event_loop.with_heap_unchanged(|cx| replayed::release(cx, released.unwrap_or(0)));
     match until {
-        _ if flags.contains(Flags::RUNNING) => {
-            replay_session::with(|session| session.until = until);
-            run_on(&mut event_loop, until);
-        }
+        _ if flags.contains(Flags::RUNNING) => run_on(&mut event_loop, until),
         Some(until) => drop(event_loop.turn_as_recorded(until)),
         None => turn(&mut event_loop),
     }
@@ -398,8 +396,6 @@ fn step(event_loop: &mut Checking) -> bool {
         Event::InputRun { .. }
             | Event::TickStart { .. }
             | Event::LoopStopped { .. }
-            | Event::InputStop { outside: true }
-            | Event::InputShutdown { outside: true, .. }
             | Event::InputCall { call: LoopCall::Drain }
     );
     match (event, outside) {
@@ -410,23 +406,6 @@ fn step(event_loop: &mut Checking) -> bool {
             let _ = event_loop.turn_as_recorded(Timestamp(until_ns));
         }
         (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
-        (Event::InputShutdown { outside: true, .. } | Event::InputStop { outside: true }, _) => {
-            let with_stop = replay_session::with(|session| session.shutdown_with_stop()).flatten();
-            let within_ns = match event {
-                Event::InputShutdown { within_ns, .. } => within_ns,
-                _ => with_stop.unwrap_or(0),
-            };
-            if with_stop.is_some() && matches!(event, Event::InputStop { .. }) {
-                event_loop.external_events().stop();
-            }
-            event_loop.with_heap_unchanged(replayed::expect_shutdown);
-            event_loop.external_events().shutdown(within_ns);
-            let until = replay_session::with(|session| {
-                session.resumes = true;
-                session.until
-            });
-            run_on(event_loop, until.flatten());
-        }
         (Event::TickStart { .. }, _) => turn(event_loop),
         (Event::InputCall { call: LoopCall::Drain }, _) => {
             if replay_session::with(|session| session.is_host_drain()) == Some(true) {

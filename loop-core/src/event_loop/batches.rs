@@ -2,7 +2,7 @@
 //! the program ends its batch at once; the rest of it runs in the next turn, in order.
 
 use loop_probes::clock::Clock;
-use loop_probes::event::{ClockPoint, Event, LabelKind, Outcome, Phase};
+use loop_probes::event::{ClockPoint, Event, LabelKind, LoopCall, Outcome, Phase};
 
 use super::EventLoop;
 use crate::policy::{DrainRule, Validation};
@@ -119,6 +119,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     pub(super) fn apply_pending_releases(&mut self) {
         let released = self.core.scheduler.refs.apply_later();
+        if released > 0 {
+            self.core.called(LoopCall::Released);
+        }
         self.core.ref_changed(loop_probes::event::RefKind::Handle, -(released as i32));
     }
 

@@ -78,6 +78,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.mark();
         if self.core.futures.has_ops() {
             self.note_heap();
+            self.carry_out_outside();
+        }
+    }
+
+    /// Carries out what was requested through a local handle outside of all callbacks.
+    pub(super) fn carry_out_outside(&mut self) {
+        if self.core.futures.has_ops() {
             let _ = self.invoke(Current::OUTSIDE, |_| ());
         }
     }

@@ -42,6 +42,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             }
         }
         if let Some(within) = self.core.shutdown.take_asked() {
+            self.carry_out_outside();
             self.begin_shutdown(within);
         }
         let running = self.core.shutdown.running()?;

@@ -55,7 +55,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             (Flags::HEAP, self.watches_heap()),
             (Flags::FUTURES, self.core.futures.in_use),
             (Flags::STOPPING, self.core.scheduler.is_stopping()),
-            (Flags::SHUTTING_DOWN, self.core.shutdown.has_begun()),
+            (Flags::SHUTTING_DOWN, self.core.shutdown.has_begun() || self.core.shutdown.is_asked()),
             (Flags::OWES_DRAIN, self.owes_drain),
         ] {
             if is_set {

@@ -296,6 +296,8 @@ words! {
         8 Tick = "tick",
         /// Ran the second half of a turn: the tick that has just begun.
         9 AutoTick = "auto-tick",
+        /// Not a call: the loop carries out the releases that were put off. The change of references follows.
+        10 Released = "released",
     }
     /// The policy value that a [`SnapshotPolicy`](super::Event::SnapshotPolicy) holds. Rules are encoded as the
     /// position of their value in documentation order, from 0; times in nanoseconds.

@@ -13,7 +13,7 @@ mod inject;
 mod residue;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use loop_core::policy::RULES;
 use loop_core::replay::ExternalEvents;
@@ -21,7 +21,7 @@ use loop_core::{LocalHandle, Timer};
 use loop_probes::event::{
     ClockPoint, Event, LoopCall, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,
 };
-use loop_probes::ids::{IoSource, TaskId, Ticks, TimerId, Timestamp};
+use loop_probes::ids::{Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
 use super::compared::{is_compared, normal};
@@ -55,21 +55,19 @@ enum Mode {
 pub(super) struct ReplaySession {
     pub(super) recorded: Window,
     mode: Mode,
-    /// The run that the caller interrupted continues.
-    pub(super) resumes: bool,
-    /// When that run ends, if it has a time.
-    pub(super) until: Option<Timestamp>,
     in_tick: bool,
-    /// A shutdown has begun.
-    pub(super) shuts_down: bool,
+    /// Something failed in this tick, or since the last one.
+    has_failed: bool,
+    /// A stop was asked for in a tick or between two, and no run has ended since.
+    stops: bool,
+    /// Both: the run may fail.
+    may_fail: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
     pub(super) seen: Coverage,
     pub(super) outside: Option<ExternalEvents<Replayed>>,
     pub(super) local: Option<LocalHandle<Replayed>>,
     pub(super) timers: HashMap<TimerId, Timer>,
-    /// What the requested shutdown will cancel.
-    pub(super) cancels: Cancels,
     pub(super) assumed: Assumptions,
     /// Finished jobs that were injected and put aside.
     pub(super) set_aside: usize,
@@ -95,14 +93,6 @@ pub(super) struct ReplaySession {
     history: VecDeque<ComparedEvent>,
 }
 
-/// What a shutdown cancels, according to the recording.
-#[derive(Debug, Default)]
-pub(super) struct Cancels {
-    pub(super) timers: HashSet<TimerId>,
-    pub(super) sources: HashSet<IoSource>,
-    pub(super) jobs: HashSet<TaskId>,
-}
-
 /// Runs `f` with the stage of this thread; `None` if there is none.
 pub(super) fn with<R>(f: impl FnOnce(&mut ReplaySession) -> R) -> Option<R> {
     STAGE.with_borrow_mut(|session| session.as_mut().map(f))
@@ -124,17 +114,16 @@ impl ReplaySession {
         Self {
             recorded,
             mode: Mode::Starting,
-            resumes: false,
-            until: None,
             in_tick: false,
-            shuts_down: false,
+            has_failed: false,
+            stops: start.stops,
+            may_fail: start.stops,
             diverged: None,
             failed: None,
             seen: Coverage::default(),
             outside: None,
             local: None,
             timers: HashMap::new(),
-            cancels: Cancels::default(),
             assumed: Assumptions::default(),
             set_aside: 0,
             sets_jobs_aside: start.sets_jobs_aside,
@@ -165,8 +154,6 @@ impl ReplaySession {
         let Some(entry) = self.recorded.front() else { return true };
         match entry.event {
             Event::InputRun { .. } => true,
-            Event::InputShutdown { outside: true, .. } => !self.shuts_down,
-            Event::InputStop { outside: true } => self.shutdown_with_stop().is_some(),
             // `done` was checked before a poll that was not made: the caller took the loop back.
             Event::TickEnd { .. } => true,
             // A run that ends for any other reason records that it stops.
@@ -206,14 +193,6 @@ impl ReplaySession {
         matches!(shows, Some(Event::TickStart { .. } | Event::InputRun { .. }))
     }
 
-    /// The time of the shutdown that was asked for before the loop stopped, if it was.
-    pub(super) fn shutdown_with_stop(&self) -> Option<u64> {
-        match self.recorded.ahead().nth(1)?.event {
-            Event::InputShutdown { outside: true, within_ns } if !self.shuts_down => Some(within_ns),
-            _ => None,
-        }
-    }
-
     /// Whether the drain that comes next is also of the host's microtasks.
     pub(super) fn is_host_drain(&self) -> bool {
         let next = self.recorded.front().map(|entry| entry.raw);
@@ -246,7 +225,6 @@ impl ReplaySession {
             (Mode::Starting | Mode::Ending, Event::TickStart { .. })
             | (Mode::Ending, Event::LoopStopped { .. }) => self.mode = Mode::Comparing,
             (Mode::Starting | Mode::Ending, _) => return,
-            (Mode::Comparing, Event::InputRun { .. }) if std::mem::take(&mut self.resumes) => return,
             (Mode::Comparing, _) => {}
         }
         if self.recorded.front().is_some_and(|entry| self.is_same(entry.event, event)) {
@@ -305,10 +283,19 @@ impl ReplaySession {
     fn note(&mut self, entry: &ComparedEvent) {
         self.seen.decisions += 1;
         match entry.event {
-            Event::ShutdownBegan { .. } => self.shuts_down = true,
-            Event::InputRun { until_ns } => self.until = until_ns.map(Timestamp),
+            Event::Exception { .. } => {
+                self.has_failed = true;
+                self.may_fail |= self.stops;
+            }
+            Event::InputStop { outside } if !outside || self.in_tick => {
+                self.stops = true;
+                self.may_fail |= self.has_failed;
+            }
+            Event::LoopStopped { .. } => {
+                (self.has_failed, self.stops, self.may_fail) = (false, false, false);
+            }
             Event::TickStart { tick } => {
-                self.in_tick = true;
+                (self.in_tick, self.has_failed) = (true, false);
                 self.tick = tick;
                 self.seen.first_tick.get_or_insert(tick);
                 self.samples = [true; 2];
@@ -353,15 +340,6 @@ impl ReplaySession {
         }
     }
 
-    /// Whether the running tick is the last of a run that fails.
-    pub(super) fn run_fails(&self) -> bool {
-        let mut later =
-            self.recorded.ahead().skip_while(|entry| !matches!(entry.event, Event::TickEnd { .. }));
-        let end =
-            later.find(|entry| matches!(entry.event, Event::LoopStopped { .. } | Event::TickStart { .. }));
-        end.is_some_and(|entry| matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed }))
-    }
-
     /// The event that was compared last.
     pub(super) fn latest_event(&self) -> Option<&ComparedEvent> {
         self.history.back()
@@ -400,21 +378,13 @@ impl ReplaySession {
         self.recorded.frames.front_mut()
     }
 
-    /// Reads ahead for what the coming shutdown cancels.
-    pub(super) fn expect_shutdown(&mut self) {
-        let mut began = false;
-        let mut cancels = Cancels::default();
-        for entry in self.recorded.ahead() {
-            match entry.event {
-                Event::ShutdownBegan { .. } => began = true,
-                Event::TickStart { .. } | Event::InputClock { .. } if began => break,
-                Event::TimerCleared { timer } if began => drop(cancels.timers.insert(timer)),
-                Event::IoRemoved { source } if began => drop(cancels.sources.insert(source)),
-                Event::WorkSettled { task, .. } if began => drop(cancels.jobs.insert(task)),
-                _ => {}
-            }
-        }
-        self.cancels = cancels;
+    /// What the shutdown that begins next cancels, up to the events that are no part of that.
+    pub(super) fn cancelled(&self) -> Vec<Event<()>> {
+        let mut later = self.recorded.ahead().map(|entry| entry.event);
+        later.by_ref().find(|event| matches!(event, Event::ShutdownBegan { .. }));
+        later
+            .take_while(|event| !matches!(event, Event::TickStart { .. } | Event::InputClock { .. }))
+            .collect()
     }
 
     /// Skips an event that the loop cannot produce.
@@ -454,6 +424,8 @@ pub(super) struct Start {
     pub(super) policy_fields: PolicyFields,
     /// The GC controller is off, but by older rules still made its checks.
     pub(super) checks_in_vain: bool,
+    /// A stop was asked for before.
+    pub(super) stops: bool,
     /// A panic stops the run, which older rules did not record.
     pub(super) stops_on_panic: bool,
 }

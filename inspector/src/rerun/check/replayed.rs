@@ -6,8 +6,8 @@ use loop_core::poller::Interest;
 use loop_core::scheduler::Delay;
 use loop_core::sim::SimSource;
 use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
-use loop_probes::event::{GcReason, Origin, Outcome, RefKind};
-use loop_probes::ids::{Tag, TaskId, TimerId};
+use loop_probes::event::{Event, GcReason, Origin, Outcome, RefKind};
+use loop_probes::ids::{Tag, TimerId};
 
 use super::replay_session;
 use super::window::FrameKind;
@@ -288,20 +288,14 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         // The drain itself returns this.
         Act::Kept(_) => {}
         Act::Reload => cx.reload(),
-        Act::Work { tag, task, .. } => {
+        Act::Work { tag, .. } => {
             let given =
                 cx.work(TagOf::Global(tag), move |_| Remote { tag }, move |_| Replayed::Callback(tag));
-            if replay_session::with(|session| session.cancels.jobs.contains(&task)) == Some(true) {
-                cx.set_work_on_shutdown(task, OnShutdown::Cancel);
-            }
             return given.is_ok();
         }
         Act::CancelWork(task) => return cx.replay().cancel_work(task),
-        Act::Register { source, tag, referenced, interest } => {
-            let cancels =
-                replay_session::with(|session| session.cancels.sources.contains(&source)) == Some(true);
-            let rule = if cancels { OnShutdown::Cancel } else { OnShutdown::Finish };
-            let options = IoOptions::default().on_shutdown(rule);
+        Act::Register { tag, referenced, interest, .. } => {
+            let options = IoOptions::default().on_shutdown(OnShutdown::Finish);
             let options = if referenced { options } else { options.unreferenced() };
             let interest = interest.map_or(Interest::READABLE, Interest::from_bits_truncate);
             let task = Replayed::Callback(tag);
@@ -326,14 +320,8 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::OnSignal(signo, None) => return cx.remove_signal(signo.into()),
         Act::TellGc(GcReason::Pressure) => cx.memory_pressure(),
         Act::TellGc(_) => cx.request_gc(),
-        Act::Stop if replay_session::with(|session| session.run_fails()) == Some(true) => {
-            cx.replay().fail_run()
-        }
         Act::Stop => cx.stop(),
-        Act::Shutdown(within_ns) => {
-            expect_shutdown(cx);
-            cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns)));
-        }
+        Act::Shutdown(within_ns) => cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns))),
         Act::Fail => cx.fail("recorded"),
         Act::Microtask => cx.microtask(Replayed::Microtask),
         Act::Release => cx.release_later("recorded"),
@@ -343,29 +331,20 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
     true
 }
 
-/// Sets for every handle whether the coming shutdown cancels it.
+/// Marks what the shutdown that is about to begin cancels, according to the recording.
 pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
-    let expected = replay_session::with(|session| {
-        session.expect_shutdown();
-        let timers = session.cancels.timers.iter().filter_map(|timer| session.timers.get(timer).copied());
-        let sources = session.cancels.sources.iter().copied();
-        (
-            timers.collect::<Vec<_>>(),
-            sources.collect::<Vec<_>>(),
-            session.cancels.jobs.iter().copied().collect(),
-        )
-    });
-    let Some((timers, sources, jobs)) = expected else { return };
-    let jobs: Vec<TaskId> = jobs;
-    for timer in timers {
-        // One that is already gone is not cancelled either.
-        let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Cancel);
-    }
-    for source in sources {
-        let _ = cx.set_source_on_shutdown(source, OnShutdown::Cancel);
-    }
-    for job in jobs {
-        cx.set_work_on_shutdown(job, OnShutdown::Cancel);
+    for event in replay_session::with(|session| session.cancelled()).unwrap_or_default() {
+        match event {
+            Event::TimerCleared { timer } => {
+                // One that is already gone is not cancelled either.
+                let _ = key(timer).map(|timer| cx.set_timer_on_shutdown(timer, OnShutdown::Cancel));
+            }
+            Event::IoRemoved { source } => {
+                let _ = cx.set_source_on_shutdown(source, OnShutdown::Cancel);
+            }
+            Event::WorkSettled { task, .. } => drop(cx.set_work_on_shutdown(task, OnShutdown::Cancel)),
+            _ => {}
+        }
     }
 }
 
@@ -375,13 +354,15 @@ fn key(timer: TimerId) -> Option<loop_core::Timer> {
 
 /// Reads the clock and arms what follows in the frame.
 fn read_and_arm(cx: &mut Cx<'_>) {
-    // While it shuts down, the loop itself unreferences each timer as it is armed.
+    // While it shuts down, the loop itself unreferences each new timer as it is armed.
     let shuts_down = cx.is_shutting_down();
-    let mut last = None;
+    let (mut last, next_timer) = (None, cx.replay().next_timer());
     let next = || {
         let done = next_act(|done, ()| match done.act {
             Act::Arm { .. } => true,
-            Act::ReferenceTimer(timer, false) => shuts_down && last.take() == Some(timer),
+            Act::ReferenceTimer(timer, false) => {
+                shuts_down && timer >= next_timer && last.take() == Some(timer)
+            }
             _ => false,
         })?;
         if let Act::Arm { timer, .. } = done.act {
@@ -424,11 +405,8 @@ fn arm(cx: &mut Cx<'_>, arms: &[Done]) {
         }
     };
     for timer in armed {
-        let cancels = replay_session::with(|session| {
-            session.timers.insert(timer.id(), timer);
-            session.cancels.timers.contains(&timer.id())
-        });
-        if cancels == Some(false) && !cx.is_shutting_down() {
+        replay_session::with(|session| session.timers.insert(timer.id(), timer));
+        if !cx.is_shutting_down() {
             let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Finish);
         }
     }

@@ -5,6 +5,7 @@ mod anything;
 mod churn;
 mod cut;
 mod edited;
+mod ended;
 mod futures;
 mod hostile;
 mod listed;

@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use loop_core::replay::Flags;
-use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Phase, Queue, StopReason};
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Phase, Queue, StopReason};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -91,9 +91,7 @@ pub(super) struct Window {
     not_shown: NotShown,
     /// The last event, if it was a wakeup behind such a future: of that future or of the loop, as the next one shows.
     wake: Option<Stamped>,
-    /// Recorded releases that the next poll applies.
-    releases: u32,
-    /// Whether the recording has them.
+    /// Whether the recording has the releases that were put off, and where the loop carries them out.
     shows_releases: bool,
     /// Releases before the start of the check, in a recording without them.
     pub(super) released_before: u64,
@@ -108,6 +106,8 @@ struct Reading {
     in_snapshot: bool,
     /// The snapshot with which the check starts has been read.
     has_snapshot: bool,
+    /// The last event was the end of a shutdown.
+    has_shut_down: bool,
     /// A shutdown is cancelling.
     in_shutdown: bool,
     /// The loop compared its shutdown deadline between two ticks.
@@ -140,7 +140,6 @@ impl Window {
             reading: Reading::default(),
             not_shown: NotShown::default(),
             wake: None,
-            releases: 0,
             shows_releases: false,
             released_before: 0,
         };
@@ -221,8 +220,16 @@ impl Window {
                 (self.has_loss, self.is_read) = (true, true);
                 continue;
             }
-            // Another loop may use the ring of one that was closed.
-            self.is_read = matches!(stamped.event, Event::LoopStopped { reason: StopReason::Closed });
+            // Another loop may use the ring of one that was closed. A shutdown releases everything in an order that is
+            // not compared, which asks for what no callback does: what is left of the loop is not known.
+            self.is_read = match stamped.event {
+                Event::LoopStopped { reason } => matches!(reason, StopReason::Closed | StopReason::Shutdown),
+                _ => self.reading.has_shut_down,
+            };
+            if self.reading.has_shut_down && !matches!(stamped.event, Event::LoopStopped { .. }) {
+                continue;
+            }
+            self.reading.has_shut_down = matches!(stamped.event, Event::ShutdownEnded { .. });
             self.read(&stamped);
             if self.entries.len() > WINDOW_MAX {
                 let name = printable(self.name());
@@ -328,11 +335,6 @@ impl Window {
                 self.immediates.insert(task);
             }
             Event::ShutdownBegan { .. } => reading.in_shutdown = true,
-            Event::InputCall { call: LoopCall::Release }
-                if !(reading.in_snapshot && reading.has_snapshot) =>
-            {
-                self.releases = self.releases.saturating_add(1);
-            }
             Event::InputClock { point: ClockPoint::Shutdown, .. } => {
                 (reading.in_shutdown, reading.after_deadline) = (false, !reading.in_tick);
             }
@@ -400,19 +402,13 @@ impl Window {
             return;
         }
         for (place, done) in places.into_iter().zip(acts) {
-            let Done { act: Act::Hold(delta @ ..0), .. } = done else {
-                self.unowned.push_back((place, done));
-                continue;
-            };
-            let own = delta.unsigned_abs().min(self.releases);
-            self.releases -= own;
-            let released = delta.unsigned_abs() - own;
-            if self.shows_releases {
-                if released > 0 {
+            let released = match done.act {
+                Act::Hold(delta @ ..0) if !self.shows_releases => delta.unsigned_abs(),
+                _ => {
                     self.unowned.push_back((place, done));
+                    continue;
                 }
-                continue;
-            }
+            };
             // In a recording without them, the last callback before the poll does it.
             match self.frames.back_mut() {
                 Some(frame) => frame.releases = frame.releases.saturating_add(released),

@@ -2,7 +2,7 @@
 //! the recorded one did.
 
 use loop_core::replay::ExternalEvents;
-use loop_probes::event::{Event, Origin, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, Origin, Queue, RefKind, StopReason};
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::text::printable;
 
@@ -29,10 +29,18 @@ impl ReplaySession {
                 outside.agenda(self.agenda.saturating_add_signed(delta));
             }
             Event::InputRefs { delta } => outside.hold(delta.into()),
-            Event::InputStop { outside: true } if self.shutdown_with_stop().is_none() => outside.stop(),
-            // It cancels nothing more.
-            Event::InputShutdown { outside: true, within_ns } if self.shuts_down => {
-                outside.shutdown(within_ns)
+            Event::InputStop { outside: true } => outside.stop(),
+            Event::InputShutdown { outside: true, within_ns } => outside.shutdown(within_ns),
+            // Whether a failure ends the run depends on the program.
+            Event::LoopStopped { reason: StopReason::Failed } if self.may_fail => {
+                if let Some(local) = &self.local {
+                    local.with(|cx| cx.replay().fail_run());
+                }
+            }
+            Event::InputClock { point: ClockPoint::Shutdown, .. } if self.shutdown_begins() => {
+                if let Some(local) = &self.local {
+                    local.with(replayed::expect_shutdown);
+                }
             }
             _ => {}
         }
@@ -50,6 +58,11 @@ impl ReplaySession {
                 local.with(move |cx| replayed::perform_outside(cx, done, &arms));
             }
         }
+    }
+
+    /// Whether the next event is the clock reading with which a shutdown begins.
+    fn shutdown_begins(&self) -> bool {
+        self.recorded.ahead().nth(1).is_some_and(|entry| matches!(entry.event, Event::ShutdownBegan { .. }))
     }
 
     /// Whether the next wakeup belongs to a batch.

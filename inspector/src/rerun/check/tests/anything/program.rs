@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use loop_core::policy::PollRule;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimHeap, SimSource};
 use loop_core::task::tag::tag_of_label;
@@ -43,8 +42,6 @@ pub(super) struct Inner {
     pub(super) held: u32,
     pub(super) left: u32,
     pub(super) panics: bool,
-    /// Polls may be left out, and then a release before one may look like one of the next callback.
-    pub(super) skips_polls: bool,
     pub(super) done: Counts,
 }
 
@@ -293,7 +290,8 @@ impl Program {
         self.begin("arrivals");
         let (sim, handle) = (self.0.borrow().sim.clone(), self.handle());
         let at = sim.elapsed() + self.delay();
-        let kind = self.roll(9);
+        let kind = self.roll(10);
+        let shutdown = Some(Shutdown::within(self.delay())).filter(|_| kind == 9 && self.roll(20) == 0);
         let readiness = [Readiness::READABLE, Readiness::WRITABLE, Readiness::HANG_UP][self.roll(3) as usize];
         let source = self.pick(|inner| &inner.sources).map(|(_, source)| source);
         let source = source.filter(|_| self.coin()).or_else(|| self.pick(|inner| &inner.watched));
@@ -305,6 +303,7 @@ impl Program {
                 6 => handle.hold(),
                 7 => handle.release(),
                 8 => handle.stop(),
+                9 if let Some(shutdown) = shutdown => handle.shutdown(shutdown),
                 _ => {
                     let kept = handle.keep(|| Builtin::remote("kept", |_| ()));
                     let _ = (kept.post(), kept.post());
@@ -329,11 +328,7 @@ impl Program {
             kind => {
                 self.begin("release, release_later");
                 self.0.borrow_mut().held -= 1;
-                if kind == 4 || self.0.borrow().skips_polls {
-                    cx.release("anything")
-                } else {
-                    cx.release_later("anything")
-                }
+                if kind == 4 { cx.release("anything") } else { cx.release_later("anything") }
             }
         }
     }
@@ -436,7 +431,6 @@ pub(super) fn recorded(policy: &Policy, mut dice: Rng, done: &mut Counts) -> Cap
         held: 0,
         left,
         panics,
-        skips_polls: policy.poll == PollRule::WhenNoTask,
         done: Counts::new(),
     })));
     let local = event_loop.with(|cx| {
@@ -455,9 +449,7 @@ pub(super) fn recorded(policy: &Policy, mut dice: Rng, done: &mut Counts) -> Cap
         // A failed future or source may end it.
         let _ = event_loop.run_for(ms(12));
     }
-    let shuts_down =
-        ["shutdown", "LocalHandle::shutdown"].map(|what| program.0.borrow().done.contains_key(what));
-    if program.coin() && shuts_down == [false; 2] {
+    if program.coin() {
         event_loop.shutdown(Shutdown::within(ms(4)));
         let _ = event_loop.run_for(ms(12));
     }
