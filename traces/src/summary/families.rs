@@ -152,7 +152,10 @@ pub(super) fn queues(timeline: &Timeline, unfinished: &Unfinished) -> Vec<QueueS
         .map(|queue| {
             let p50 = queue.depth_p50(now);
             let is_certain = |bounds: &Bounds| p50.is_some() && (Some(bounds.lo), bounds.hi) == (p50, p50);
-            let p50_bounds = match timeline.is_clock_wrong() {
+            // It may have changed, or lasted, in an event that is missing somewhere.
+            let is_unknown =
+                timeline.is_clock_wrong() || timeline.may_miss_anything() || timeline.has_unplaced_loss();
+            let p50_bounds = match is_unknown {
                 true => Some(Bounds::UNKNOWN),
                 false => queue.depth_p50_bounds(now).filter(|bounds| !is_certain(bounds)),
             };

@@ -101,9 +101,11 @@ impl Timeline {
         let by_now = move |own: &Self| {
             let labels = self.labels.clone();
             // Lost records of which the stream says nothing may have been of any loop.
-            let unreported = self.counts.lost_records.saturating_sub(self.lost_records);
+            let of_others = self.inferred_gaps().saturating_sub(own.inferred_gaps());
+            let unreported = self.counts.lost_records.saturating_sub(self.lost_records).max(of_others);
             let lost_records = own.lost_records.saturating_add(unreported);
-            let counts = SourceCounts { lost_records, ..self.counts };
+            let uncounted_gaps = self.counts.uncounted_gaps.saturating_add(of_others);
+            let counts = SourceCounts { lost_records, uncounted_gaps, ..self.counts };
             Self {
                 first: self.first,
                 pressure_from: self.pressure_from,

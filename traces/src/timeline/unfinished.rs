@@ -328,10 +328,12 @@ impl Timeline {
         unfinished
     }
 
-    /// Whether events are missing of which the stream does not say where: they were skipped, or only the source counts
-    /// them.
+    /// Whether events are missing of which the stream does not say where: they were skipped, only the source counts them,
+    /// or only the tick numbers of one emitter show that some are missing, and others may have lost theirs, too.
     pub(crate) const fn has_unplaced_loss(&self) -> bool {
-        self.counts.malformed > 0 || self.counts.lost_records > self.lost_records
+        self.counts.malformed > 0
+            || self.counts.lost_records > self.lost_records
+            || self.inferred_gaps() > 0 && self.open.len() > 1
     }
 
     /// The most posts and signals that may be waiting without a record for loops in these ticks: none, or any number. A

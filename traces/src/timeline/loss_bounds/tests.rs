@@ -18,6 +18,8 @@ use crate::summary::Summary;
 use crate::synthetic::Script;
 use crate::timeline::{StreamEnd, Timeline};
 
+mod unplaced;
+
 fn summary(script: &Script, events: &[Stamped]) -> Summary {
     let mut timeline = Timeline::of(&script.metadata());
     timeline.extend(events);
