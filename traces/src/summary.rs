@@ -358,11 +358,12 @@ impl Summary {
         let loop_name = blame::loop_names(timeline);
         let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         let overdue = unfinished.timers.len() as u64;
-        let most_overdue = match unfinished.has_timers_beyond_limit {
+        let most_overdue = match unfinished.has_timers_beyond_limit || unfinished.has_timers_unseen {
             true => None,
             false => Some(overdue.saturating_add(unfinished.timers_lost)),
         };
-        let is_range = recorded.timers_armed && most_overdue != Some(overdue);
+        let knows_overdue = recorded.timers_armed && (overdue > 0 || !unfinished.has_timers_unseen);
+        let is_range = knows_overdue && most_overdue != Some(overdue);
         let overdue_bounds = is_range.then_some(Bounds { lo: overdue, hi: most_overdue });
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
         let late = recorded.timers.then(|| timers.late.saturating_add(late.count() as u64));
@@ -424,7 +425,7 @@ impl Summary {
                 cleared: recorded.timers_armed.then_some(timers.cleared),
                 late,
                 late_bounds: families::timed_bounds(timeline, late, has_gaps || may_be_later),
-                overdue: recorded.timers_armed.then_some(overdue),
+                overdue: knows_overdue.then_some(overdue),
                 overdue_bounds,
                 overdue_at_stop: recorded.timers_armed.then_some(at_stop),
                 late_limit_ns: timeline.config().late_timer_ns,

@@ -312,6 +312,7 @@ impl Timeline {
             timers_to_come: 0,
             timers_before_loss: self.timers_before_loss(end),
             timers_lost: 0,
+            has_timers_unseen: false,
             has_timers_beyond_limit: self.may_miss_anything()
                 || self.has_unplaced_loss()
                 || self.replaced.is_full
@@ -325,6 +326,8 @@ impl Timeline {
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
         [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
         unfinished.timers_lost = self.timers_lost(&unfinished);
+        unfinished.has_timers_unseen = (0..self.open.len())
+            .any(|place| self.has_timers_unseen(place) && self.is_late(place, &unfinished));
         unfinished
     }
 
@@ -413,17 +416,12 @@ impl Timeline {
         if unfinished.has_timers_beyond_limit {
             return [u32::MAX.into(); 2];
         }
-        let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
         let [mut to_come, mut intervals] = [0; 2];
         let running = |open: &OpenTick| open.is_loop() && open.stopped.is_none();
         for (place, open) in self.open.iter().enumerate().filter(|(_, open)| running(open)) {
             let as_of = open.waits_until(known, unfinished.end);
-            let is_busy = || {
-                let own = unfinished.growing().filter(|tick| tick.source == open.source);
-                own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
-            };
             let is_end_known = unfinished.end == StreamEnd::Known;
-            if has_timers && !self.knows_armed(Some(place)) && (!is_end_known || is_busy()) {
+            if self.has_timers_unseen(place) && (!is_end_known || self.is_late(place, unfinished)) {
                 return [u32::MAX.into(); 2];
             }
             if is_end_known {
@@ -435,5 +433,19 @@ impl Timeline {
             });
         }
         [to_come, intervals]
+    }
+
+    /// Whether a running loop may have armed timers before the reading began that no snapshot has listed.
+    fn has_timers_unseen(&self, place: usize) -> bool {
+        let open = &self.open[place];
+        let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
+        has_timers && open.is_loop() && open.stopped.is_none() && !self.knows_armed(Some(place))
+    }
+
+    /// Whether the loop at `place` has been busy for so long that a timer that became due in this time is late.
+    fn is_late(&self, place: usize, unfinished: &Unfinished) -> bool {
+        let source = self.open[place].source;
+        let own = unfinished.growing().filter(|tick| tick.source == source);
+        own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
     }
 }

@@ -54,6 +54,21 @@ fn a_gate_on_lag_does_not_hold_in_a_hang_of_a_loop_whose_timers_are_not_known() 
 }
 
 #[test]
+fn timers_armed_before_the_reading_began_leave_the_number_of_overdue_ones_unknown_in_a_hang() {
+    let overdue = |tick, listed, now, due| {
+        let timer = at(MS, armed(9, due, None));
+        let timers = summary([&in_tick(tick, listed, now)[..], &[timer]].concat()).timers;
+        (timers.overdue, timers.overdue_bounds.map(|bounds| (bounds.lo, bounds.hi)))
+    };
+    let later = 900 * MS;
+    assert_eq!(overdue(7, false, 500 * MS, later), (None, None));
+    assert_eq!(overdue(7, false, 500 * MS, 2 * MS), (Some(1), Some((1, None))));
+    assert_eq!(overdue(7, false, 2 * MS, later), (Some(0), None), "one that is due fires in time");
+    assert_eq!(overdue(7, true, 500 * MS, later), (Some(0), None), "the snapshot lists none");
+    assert_eq!(overdue(1, false, 500 * MS, later), (Some(0), None), "nothing was before");
+}
+
+#[test]
 fn a_process_that_was_stopped_in_a_poll_may_have_been_late_before_it_died() {
     let poll = seen(Running::Poll { deadline: Some(Timestamp(12 * MS)) }, 2 * MS, 3 * MS);
     let timer = at(MS, armed(2, 12 * MS, Some(10 * MS)));
