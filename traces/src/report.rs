@@ -382,8 +382,7 @@ fn queues(out: &mut String, summary: &Summary, columns: usize) {
         Column::figure("MAX", 10).of("DEPTH"),
     ]);
     for queue in used {
-        let p50 = queue.depth.p50.map_or_else(|| UNKNOWN.to_owned(), count);
-        table.row([queue.queue.to_owned(), p50, bounds::depth_max(&queue.depth)]);
+        table.row([queue.queue.to_owned(), bounds::depth_p50(&queue.depth), bounds::depth_max(&queue.depth)]);
     }
     out.push('\n');
     table.fit(columns).write(out);

@@ -84,6 +84,15 @@ pub(super) fn utilization(ticks: &TicksSummary) -> String {
     if certain { shown } else { format!("{MARK}{shown}") }
 }
 
+/// Formats the median depth of a queue, marked if any other is possible as well.
+pub(super) fn depth_p50(depth: &DepthSummary) -> String {
+    let Some(p50) = depth.p50 else { return UNKNOWN.to_owned() };
+    match depth.p50_bounds {
+        Some(Bounds::UNKNOWN) => format!("{MARK}{}", count(p50)),
+        _ => count(p50),
+    }
+}
+
 /// Formats the greatest depth of a queue: `12`, `≥12`, or `1–12`.
 pub(super) fn depth_max(depth: &DepthSummary) -> String {
     match depth.max_bounds {

@@ -18,6 +18,9 @@ fn a_queue_s_median_is_unknown_where_any_event_may_be_missing() {
     ] {
         let summary = closed(events, counts);
         assert_eq!(p50(&summary), (Some(3), Some(Bounds { lo: 0, hi: None })), "{counts:?}");
+        let text = crate::report::text(&summary);
+        let row = text.lines().find(|line| line.starts_with("tasks ") && line.contains('≥')).unwrap();
+        assert!(row.contains(" ~3 "), "{row}");
     }
 }
 
