@@ -25,7 +25,10 @@ const BUFFER_BYTES: usize = 1 << 16;
 /// The columns in order, each with a description. An empty value means "does not apply".
 pub const COLUMNS: [(&str, &str); 17] = [
     ("time_ns", "when; of an event with an extent, its end"),
-    ("emitter", "the thread or loop that recorded it"),
+    (
+        "emitter",
+        "the thread or loop that recorded it; loops with equal names have their number as a suffix, as in reports (`renderer #2`)",
+    ),
     ("kind", "the event, as the trace format calls it"),
     (
         "tick",
