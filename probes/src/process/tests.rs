@@ -25,6 +25,21 @@ fn flush(reader: &mut ProcessReader) -> Vec<Stamped> {
     out
 }
 
+/// Reads the ring file that `session` would leave if its process died now: a copy in `folder`, after `change` to its bytes.
+fn read_copy(
+    session: &Session,
+    folder: &Path,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> (Vec<Stamped>, ProcessReader) {
+    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
+    change(&mut bytes);
+    let path = folder.join("copy.ring");
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
+    let events = flush(&mut reader);
+    (events, reader)
+}
+
 fn times(events: &[Stamped]) -> Vec<(u32, u64)> {
     let ticks = events.iter().filter(|stamped| matches!(stamped.event, Event::TickStart { .. }));
     ticks.map(|stamped| (stamped.source.0, stamped.at.0)).collect()

@@ -84,13 +84,7 @@ fn of_first_lap(
             recorder.set_running(Ticks(at), Running::Outside);
         }
     }
-    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
-    change(&mut bytes);
-    let path = folder.path().join("copy.ring");
-    std::fs::write(&path, &bytes).unwrap();
-    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-    let events = flush(&mut reader);
-    (events, reader)
+    read_copy(&session, folder.path(), change)
 }
 
 #[test]
@@ -230,17 +224,13 @@ fn an_unknown_kind_of_a_writer_of_this_version_or_an_older_one_is_damage() {
 fn records_missing_from_the_beginning_of_a_ring_that_never_wrapped_are_lost() {
     for (written, slots) in [(100, 0..1), (100, 0..50), (100, 3..9), (SLOTS - 1, 0..SLOTS / 2)] {
         let folder = tempfile::tempdir().unwrap();
-        let session =
-            Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.path().join("rings")).unwrap();
+        let session = shared_in(folder.path());
         let recorder = session.recorder("loop");
         (1..=written as u64).for_each(|at| mark(&recorder, at));
-        let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
-        let at = bytes.len() - SLOTS * 32;
-        slots.clone().for_each(|slot| bytes[at + slot * 32..][..32].fill(0));
-        let path = folder.path().join("copy.ring");
-        std::fs::write(&path, &bytes).unwrap();
-        let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-        let events = flush(&mut reader);
+        let (events, reader) = read_copy(&session, folder.path(), |bytes| {
+            let at = bytes.len() - SLOTS * 32;
+            slots.clone().for_each(|slot| bytes[at + slot * 32..][..32].fill(0));
+        });
         let missing = slots.len() as u64;
         assert_eq!((reader.lost_records(), reader.before_attach()), (missing, 0), "{slots:?}");
         assert_eq!(gaps(&events), [(missing, 1)], "{slots:?}");
@@ -412,18 +402,17 @@ fn without_latest_anchor(calibrates: bool) -> Option<[u64; 2]> {
         recorder.record(ticks, Event::Calibration { ticks, monotonic, wall_ns });
     }
     recorder.record(now.ticks, Event::TickStart { tick: 2 });
-    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
-    for (word, since_ns, late_ns) in [(head::ANCHOR_FIRST, 0, 0), (head::ANCHOR_SECOND, APART_NS, 2_000)] {
-        let at = now.ticks.0 - ticks(AGO_NS) + ticks(since_ns);
-        let monotonic = now.monotonic.0 - AGO_NS + since_ns + late_ns;
-        bytes[word * 8..][..8].copy_from_slice(&at.to_ne_bytes());
-        bytes[(word + 1) * 8..][..8].copy_from_slice(&monotonic.to_ne_bytes());
-    }
-    bytes[head::ANCHOR_LATEST * 8..][..8].fill(0);
-    let path = folder.path().join("copy.ring");
-    std::fs::write(&path, &bytes).unwrap();
-    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-    let last = flush(&mut reader).last().unwrap().at;
+    let (events, reader) = read_copy(&session, folder.path(), |bytes| {
+        for (word, since_ns, late_ns) in [(head::ANCHOR_FIRST, 0, 0), (head::ANCHOR_SECOND, APART_NS, 2_000)]
+        {
+            let at = now.ticks.0 - ticks(AGO_NS) + ticks(since_ns);
+            let monotonic = now.monotonic.0 - AGO_NS + since_ns + late_ns;
+            bytes[word * 8..][..8].copy_from_slice(&at.to_ne_bytes());
+            bytes[(word + 1) * 8..][..8].copy_from_slice(&monotonic.to_ne_bytes());
+        }
+        bytes[head::ANCHOR_LATEST * 8..][..8].fill(0);
+    });
+    let last = events.last().unwrap().at;
     Some([last.0.abs_diff(now.monotonic.0), reader.clock_faults().error_ns_max])
 }
 
@@ -452,16 +441,13 @@ fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
     }
     recorder.calibrate_if_due(clock.ticks());
     recorder.record(clock.ticks(), Event::TickStart { tick: 2 });
-    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
-    for word in [head::ANCHOR_FIRST, head::ANCHOR_SECOND] {
-        let at = word * 8;
-        let ticks = u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
-        bytes[at..at + 8].copy_from_slice(&earlier(Ticks(ticks)).0.to_ne_bytes());
-    }
-    let path = folder.path().join("copy.ring");
-    std::fs::write(&path, &bytes).unwrap();
-    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-    let events = flush(&mut reader);
+    let (events, reader) = read_copy(&session, folder.path(), |bytes| {
+        for word in [head::ANCHOR_FIRST, head::ANCHOR_SECOND] {
+            let at = word * 8;
+            let ticks = u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+            bytes[at..at + 8].copy_from_slice(&earlier(Ticks(ticks)).0.to_ne_bytes());
+        }
+    });
     let begun = |number| {
         let begins = |it: &&Stamped| matches!(it.event, Event::TickStart { tick } if tick == number);
         events.iter().find(begins).unwrap().at

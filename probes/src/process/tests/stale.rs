@@ -49,10 +49,7 @@ fn what_the_cell_says_is_over_if_a_newer_record_ended_it() {
             recorder.record(Ticks(70), record.event());
         }
         // The process died, and the cell was not written again.
-        let path = folder.path().join("copy.ring");
-        std::fs::copy(session.path().unwrap(), &path).unwrap();
-        let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-        flush(&mut reader);
+        let (_, reader) = read_copy(&session, folder.path(), |_| {});
         assert_eq!(reader.running().unwrap().is_empty(), is_over, "{records:?}");
         assert_eq!((reader.malformed_events(), reader.lost_records()), (0, 0));
     }
@@ -65,13 +62,11 @@ fn an_emitter_that_never_says_what_it_does_notes_how_much_it_wrote() {
     let recorder = session.recorder("loop");
     (1..=20).for_each(|at| mark(&recorder, at));
     recorder.note_written();
-    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
-    let at = bytes.len() - hostile::SLOTS * 32;
-    bytes[at + 12 * 32..].fill(0);
-    let path = folder.path().join("copy.ring");
-    std::fs::write(&path, &bytes).unwrap();
-    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-    assert_eq!(gaps(&flush(&mut reader)), [(8, 1)]);
+    let (events, reader) = read_copy(&session, folder.path(), |bytes| {
+        let at = bytes.len() - hostile::SLOTS * 32;
+        bytes[at + 12 * 32..].fill(0);
+    });
+    assert_eq!(gaps(&events), [(8, 1)]);
     assert_eq!((reader.lost_records(), reader.rings_without_end()), (8, 1));
 }
 
@@ -82,14 +77,10 @@ fn changed(written: u64, change: impl FnOnce(&mut [u8])) -> (Vec<Stamped>, Proce
     let recorder = session.recorder("loop");
     (1..=written).for_each(|at| mark(&recorder, at));
     recorder.set_running(Ticks(written), Running::Outside);
-    let mut bytes = std::fs::read(session.path().unwrap()).unwrap();
-    let at = bytes.len() - 512 * 32;
-    change(&mut bytes[at..]);
-    let path = folder.path().join("copy.ring");
-    std::fs::write(&path, &bytes).unwrap();
-    let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
-    let events = flush(&mut reader);
-    (events, reader)
+    read_copy(&session, folder.path(), |bytes| {
+        let at = bytes.len() - 512 * 32;
+        change(&mut bytes[at..]);
+    })
 }
 
 #[test]
