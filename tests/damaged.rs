@@ -113,15 +113,20 @@ fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
     assert_eq!(fs::read(&output).unwrap(), b"what was there");
 }
 
-/// One damaged word or stretch in the ring of a killed demo leaves open what it could overturn, in its recording, too.
-#[test]
-fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
-    let place = Place::new();
+/// The bytes of the ring file that a killed demo left.
+fn ring_of_killed_demo(place: &Place) -> Vec<u8> {
     let mut demo = place.demo(&[]);
     place.wait_until_past(&demo, 200);
     let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
     demo.kill();
-    let whole = fs::read(&path).unwrap();
+    fs::read(path).expect("it is left")
+}
+
+/// One damaged word or stretch in the ring of a killed demo leaves open what it could overturn, in its recording, too.
+#[test]
+fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
+    let place = Place::new();
+    let whole = ring_of_killed_demo(&place);
     let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
     fs::write(&gates, "[[gate]]\nmetric = \"timer_lag.max\"\nmax = \"1000s\"\n").unwrap();
     let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
@@ -174,11 +179,7 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
 #[test]
 fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     let place = Place::new();
-    let mut demo = place.demo(&[]);
-    place.wait_until_past(&demo, 200);
-    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
-    demo.kill();
-    let whole = fs::read(&path).unwrap();
+    let whole = ring_of_killed_demo(&place);
     let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
     let word = |at: usize| u64::from_ne_bytes(whole[at..at + 8].try_into().unwrap()) as usize;
     let (slots_at, slots) = (word(0x1008), word(0x1010));
