@@ -30,7 +30,7 @@ pub const fn what(what: &What) -> &'static str {
         What::Suspended => "the whole process was stopped, or the machine slept",
         What::Others { .. } => "the smallest parts, summed",
         What::BeforeRecording => "before the first event of the recording: not measured",
-        What::NotKept => "evicted from history: open the saved trace",
+        What::Evicted => "evicted from history: open the saved trace",
         What::Unknown { .. } => "records of this time were lost",
         What::Unattributed => "no events cover this time",
         _ => "",

@@ -151,7 +151,7 @@ fn one(
     figures(&mut pen, columns, (share.ns, subject.is_open(&share.what)), theme.text());
     pen.number(&units::percent(part), Columns::SHARE, theme.text());
     let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
-    if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::NotKept) {
+    if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::Evicted) {
         canvas.hatch(rows, line, at, columns.bar, part);
     } else {
         canvas.bar(rows, line, at, columns.bar, part, style);

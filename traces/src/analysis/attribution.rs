@@ -207,7 +207,7 @@ impl Breakdown {
     pub(crate) fn settled(mut self, total_ns: u64) -> Self {
         let rank = |what: &What| match what {
             What::Phase(Phase::Poll) | What::ShortRuns(Phase::Poll) => 0,
-            What::Unattributed | What::NotKept => 1,
+            What::Unattributed | What::Evicted => 1,
             What::Phase(_) | What::ShortRuns(_) => 2,
             _ => 3,
         };

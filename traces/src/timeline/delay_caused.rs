@@ -340,7 +340,7 @@ impl Timeline {
             Some(place) if !self.open[place].open => {
                 self.delays_caused.charges.whole(Cause::Unattributed, &wait)
             }
-            _ => self.delays_caused.charges.whole(Cause::NotKept, &wait),
+            _ => self.delays_caused.charges.whole(Cause::Evicted, &wait),
         }
     }
 
@@ -417,7 +417,7 @@ impl Timeline {
                     lane.charge(wait, &mut near, charges);
                 }
             }
-            None => waits.iter().for_each(|wait| delays_caused.charges.whole(Cause::NotKept, wait)),
+            None => waits.iter().for_each(|wait| delays_caused.charges.whole(Cause::Evicted, wait)),
         }
     }
 }

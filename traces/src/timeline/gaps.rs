@@ -111,7 +111,7 @@ impl Gaps {
         let lost = self.kept.iter().filter(touches).fold(0u64, |sum, gap| sum.saturating_add(gap.lost));
         let gaps = self.kept.iter().filter(touches);
         let gaps = gaps.map(move |gap| Node::missing(gap.from, gap.to, What::Unknown { lost }));
-        let before = [(self.known_from, What::BeforeRecording), (self.forgotten_until, What::NotKept)];
+        let before = [(self.known_from, What::BeforeRecording), (self.forgotten_until, What::Evicted)];
         let before = before.into_iter().filter(move |(until, _)| from < *until);
         gaps.chain(before.map(move |(until, what)| Node::missing(from, until, what)))
     }

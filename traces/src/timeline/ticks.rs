@@ -257,7 +257,7 @@ impl Ticks {
             }
         }
         if from < known_from {
-            nodes.list.push(Node::missing(from, known_from, What::NotKept));
+            nodes.list.push(Node::missing(from, known_from, What::Evicted));
         }
     }
 

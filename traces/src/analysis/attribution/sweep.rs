@@ -132,7 +132,7 @@ impl Nodes {
         thinned: bool,
     ) {
         if thinned {
-            self.push(Node::new(start, end, What::NotKept, Layer::Ran));
+            self.push(Node::new(start, end, What::Evicted, Layer::Ran));
         }
         self.add(spans, thinned);
     }
@@ -295,7 +295,7 @@ impl Open {
 }
 
 const fn is_frame(what: &What) -> bool {
-    matches!(what, What::Phase(_) | What::ShortRuns(_) | What::NotKept)
+    matches!(what, What::Phase(_) | What::ShortRuns(_) | What::Evicted)
 }
 
 /// Whether it is a callback, or several of one kind: anything within it belongs to it.

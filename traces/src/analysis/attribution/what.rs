@@ -62,7 +62,7 @@ pub enum What {
     /// Before the first event of the recording.
     BeforeRecording,
     /// Evicted: older than the history kept.
-    NotKept,
+    Evicted,
     /// Records of this time were lost.
     Unknown {
         /// How many; 0 if unknown.
@@ -102,7 +102,7 @@ impl What {
             Self::Suspended => "suspended".to_owned(),
             Self::Others { parts } => format!("+{parts} others"),
             Self::BeforeRecording => "before the recording".to_owned(),
-            Self::NotKept => "evicted".to_owned(),
+            Self::Evicted => "evicted".to_owned(),
             Self::Unknown { lost: 0 } => "unknown (records lost)".to_owned(),
             Self::Unknown { lost } => {
                 format!("unknown ({} lost)", counted(*lost, "record", "records"))
@@ -114,6 +114,6 @@ impl What {
     /// Whether it stands for unknown time, with nothing to blame.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {
-        matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown { .. } | Self::Unattributed)
+        matches!(self, Self::BeforeRecording | Self::Evicted | Self::Unknown { .. } | Self::Unattributed)
     }
 }

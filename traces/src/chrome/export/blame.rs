@@ -80,7 +80,7 @@ impl Blamer {
         }
         let (timeline, source) = (&self.timeline, stamped.source);
         if !self.allowance.pay(timeline.breakdown_cost(source, from)) {
-            let shares = [(What::NotKept, total_ns), (What::Unattributed, 0)];
+            let shares = [(What::Evicted, total_ns), (What::Unattributed, 0)];
             return Some(Breakdown { shares: shares.map(|(what, ns)| Share { what, ns }).into(), total_ns });
         }
         Some(match stamped.event {
@@ -132,7 +132,7 @@ mod tests {
             let breakdown = blamer.late(&fired(number)).expect("it is late");
             let sum: u64 = breakdown.shares.iter().map(|share| share.ns).sum();
             assert_eq!((breakdown.total_ns, sum), (stall + number, stall + number));
-            if breakdown.of(&What::NotKept) == 0 {
+            if breakdown.of(&What::Evicted) == 0 {
                 assert_eq!(broken_down, number, "the first ones");
                 broken_down += 1;
             }

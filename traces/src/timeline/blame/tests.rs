@@ -128,7 +128,7 @@ fn what_is_no_longer_kept_is_named_so() {
         let late = folded(config, &events(20)).late_timers();
         let blame = &late[0].blame;
         // The timer's own tick is still running when its breakdown is made, or is among those kept.
-        assert!((15 * MS..=17 * MS).contains(&blame.of(&What::NotKept)), "{blame:?}");
+        assert!((15 * MS..=17 * MS).contains(&blame.of(&What::Evicted)), "{blame:?}");
         assert_eq!(blame.total_ns, 20 * MS + 5);
     }
 }

@@ -41,7 +41,7 @@ pub enum Cause {
     /// Before the first event of the recording.
     BeforeRecording,
     /// Evicted: older than the history kept.
-    NotKept,
+    Evicted,
     /// Records of this time were lost.
     Unknown,
     /// Time that no record accounts for.
@@ -69,7 +69,7 @@ impl Cause {
             What::Suspended => Self::Suspended,
             What::Others { .. } => Self::Others,
             What::BeforeRecording => Self::BeforeRecording,
-            What::NotKept => Self::NotKept,
+            What::Evicted => Self::Evicted,
             What::Unknown { .. } => Self::Unknown,
             What::Unattributed => Self::Unattributed,
         }
@@ -94,7 +94,7 @@ impl Cause {
             Self::Suspended => (13, 0),
             Self::Others => (14, 0),
             Self::BeforeRecording => (15, 0),
-            Self::NotKept => (16, 0),
+            Self::Evicted => (16, 0),
             Self::Unknown => (17, 0),
             Self::Unattributed => (18, 0),
         };
@@ -104,7 +104,7 @@ impl Cause {
     /// Whether it stands for unknown time, with nothing to blame.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {
-        matches!(self, Self::BeforeRecording | Self::NotKept | Self::Unknown | Self::Unattributed)
+        matches!(self, Self::BeforeRecording | Self::Evicted | Self::Unknown | Self::Unattributed)
     }
 
     /// Its display name: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
@@ -127,7 +127,7 @@ impl Cause {
             Self::Suspended => "suspended".to_owned(),
             Self::Others => "others".to_owned(),
             Self::BeforeRecording => "before the recording".to_owned(),
-            Self::NotKept => "evicted".to_owned(),
+            Self::Evicted => "evicted".to_owned(),
             Self::Unknown => "unknown (records lost)".to_owned(),
             Self::Unattributed => "unattributed".to_owned(),
         }

@@ -161,7 +161,7 @@ impl Lane {
         let kind = wait.kind as usize;
         let ends = self.stretches.front().zip(self.stretches.back());
         let Some((begin, end)) = ends.map(|(first, last)| (first.piece.start, last.piece.end)) else {
-            charges.whole(Cause::NotKept, wait);
+            charges.whole(Cause::Evicted, wait);
             return;
         };
         let (from, to) = (wait.from.clamp(begin, end), wait.to.clamp(begin, end));
@@ -169,7 +169,7 @@ impl Lane {
         let before_ns = from.min(wait.to).ns_since(wait.from);
         let after_ns = wait.to.ns_since(to.max(wait.from));
         let mut others =
-            [(Cause::NotKept, before_ns), (Cause::Unattributed, after_ns), (Cause::LateWakeup, 0)];
+            [(Cause::Evicted, before_ns), (Cause::Unattributed, after_ns), (Cause::LateWakeup, 0)];
         let mut over = None;
         if from < to {
             let first = self.search(last_wait.first, |stretch| stretch.piece.end <= from);

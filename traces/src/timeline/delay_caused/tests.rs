@@ -325,7 +325,7 @@ fn memory_is_bounded_and_evictions_are_reported() {
         timeline.extend(&[end(tick, start, start + 90)]);
     }
     let all = timeline.delay_caused();
-    assert!(all.iter().any(|impact| impact.cause == Cause::NotKept), "{all:?}");
+    assert!(all.iter().any(|impact| impact.cause == Cause::Evicted), "{all:?}");
     assert!(all.iter().filter(|impact| !impact.cause.is_ignorance()).count() <= 4, "{all:?}");
     assert_eq!(all.iter().map(Impact::total_ns).sum::<u64>(), waited);
 }

@@ -112,7 +112,7 @@ fn the_short_runs_of_a_crowded_tick_are_not_kept_rather_than_unattributed() {
 
     let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
     let config = TimelineConfig { spans_per_tick: 64, stall_limit_ns: 1_000, ..TimelineConfig::default() };
-    for (tasks, what) in [(64, What::Unattributed), (65, What::NotKept)] {
+    for (tasks, what) in [(64, What::Unattributed), (65, What::Evicted)] {
         let mut timeline = Timeline::new(config.clone());
         timeline.fold(&at(1_000, Event::TickStart { tick: 1 }));
         for task in 1..=tasks {
