@@ -74,7 +74,7 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
         delay_caused.iter().find(|impact| impact["tag"] == tag).map(|impact| &impact["delay_caused_ns"])
     };
     assert_eq!(delay_caused("Second"), Some(&500_000.into()), "of what Third waited");
-    assert_eq!(delay_caused("late wakeup"), None, "nobody knows what was done in a gap");
+    assert_eq!(delay_caused("late wakeup"), None, "what was done in a gap is unknown");
     assert_eq!(delay_caused("unattributed"), Some(&950_000.into()));
     let page = place.succeed(&["report", text(&trace)]);
     assert!(

@@ -227,7 +227,7 @@ fn rings_without_room_are_read_inside_and_missed_outside() {
     let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the demo's loop to be listed", || !place.loops().is_empty());
     let pid = demo.id().to_string();
-    wait_for("somebody to miss the rings", || {
+    wait_for("a reader to report the missing rings", || {
         stderr(&place.run(&["report", &pid])).contains("found no room")
     });
     let watched = place.run(&["attach", &pid, "--json", "--duration", "300ms"]);

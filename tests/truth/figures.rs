@@ -136,7 +136,7 @@ pub(crate) struct Figures {
     skipped: u64,
     lag_ns: Vec<u64>,
     lag_corrected_ns: Vec<u64>,
-    /// How many late timers have so many of these samples that they are counted as a series.
+    /// Late timers with [`LONG_SERIES`] or more of these samples.
     long_series: usize,
     /// The timers that were due when their loop stopped, and their samples in the two distributions of lag.
     overdue: u64,

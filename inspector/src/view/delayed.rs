@@ -22,7 +22,7 @@ pub(super) fn when(state: &AppState) -> u16 {
 /// Maximum width of a name, if there is room for a bar, too.
 const NAME_MAX: u16 = 32;
 
-/// One row: `delayed: Heartbeat 38.9ms  HttpRequest ×14 512ms`, as far as there is room.
+/// One row, such as `delayed: Heartbeat 38.9ms  HttpRequest ×14 512ms`; what does not fit is counted: `and 3 more`.
 pub(super) fn row(pen: &mut Pen<'_, '_>, state: &AppState, tick: &TickSummary) {
     let theme = pen.theme();
     let (dim, text) = (theme.dim(), theme.text());

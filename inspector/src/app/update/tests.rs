@@ -329,7 +329,7 @@ fn tasks_sort_by_any_column_in_either_direction() {
     assert!(state.overview.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns.p99)));
     press_all(&mut state, "s");
     assert!(state.overview.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.caused_ns)));
-    assert!(state.overview.tags[0].caused_ns > 0, "somebody made others late");
+    assert!(state.overview.tags[0].caused_ns > 0, "a tag delayed others");
     press_all(&mut state, "s");
     assert!(state.overview.tags.is_sorted_by_key(|row| row.name.to_lowercase()));
     press_all(&mut state, "s");

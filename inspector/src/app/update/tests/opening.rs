@@ -156,7 +156,7 @@ fn a_cause_of_late_timers_opens_its_tag() {
     assert!(tag.is_some(), "a handler blocks: {worst:?}");
     press(&mut state, Key::Enter);
     assert_eq!((state.view, state.tag), (View::Tag, tag));
-    assert!(!state.delayed.is_empty(), "it made somebody late");
+    assert!(!state.delayed.is_empty(), "it delayed something");
     press(&mut state, Key::Tab);
     press(&mut state, Key::Enter);
     assert_eq!(state.view, View::Breakdown);
