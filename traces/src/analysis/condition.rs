@@ -74,6 +74,8 @@ enum NoNumber {
     Unreadable,
     /// It would be rounded, and a figure next to it would be on the wrong side.
     TooManyDigits,
+    /// It is beyond [`u64::MAX`], the largest figure there is: a condition on it would not compare anything.
+    TooLarge,
 }
 
 impl fmt::Display for NoNumber {
@@ -81,6 +83,7 @@ impl fmt::Display for NoNumber {
         f.write_str(match self {
             Self::Unreadable => "is no value",
             Self::TooManyDigits => "has more digits than can be compared with a value",
+            Self::TooLarge => "is larger than any value",
         })
     }
 }
@@ -147,16 +150,23 @@ impl fmt::Display for Condition {
         write!(f, "{} {} ", self.metric, self.comparison.sign())?;
         match self.metric.unit() {
             Unit::Ns => f.write_str(&exact_time(self.bound)),
-            Unit::Bytes => write!(f, "{}B", self.bound),
-            Unit::Count | Unit::Ratio | Unit::PerSecond => write!(f, "{}", self.bound),
+            Unit::Bytes => write!(f, "{}B", exact_number(self.bound)),
+            Unit::Count | Unit::Ratio | Unit::PerSecond => f.write_str(&exact_number(self.bound)),
         }
     }
 }
 
+/// All digits of a whole number: `f64` writes zeros for those after its 17th.
+fn exact_number(number: f64) -> String {
+    if number.fract() == 0.0 { (number as u128).to_string() } else { number.to_string() }
+}
+
 fn exact_time(ns: f64) -> String {
-    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "us")];
-    let whole = units.iter().find(|(unit, _)| ns >= *unit && ns % unit == 0.0);
-    whole.map_or_else(|| format!("{ns}ns"), |(unit, name)| format!("{}{name}", ns / unit))
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
+    let whole = ns as u128;
+    let unit =
+        units.iter().find(|(unit, _)| ns.fract() == 0.0 && whole >= *unit && whole.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{}ns", exact_number(ns)), |(unit, name)| format!("{}{name}", whole / unit))
 }
 
 /// Parses a bound of `metric`.
@@ -218,25 +228,29 @@ fn number(unit: Unit, text: &str) -> Result<f64, NoNumber> {
     }
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction = fraction.trim_end_matches('0');
-    exact(&[whole, fraction].concat(), *factor, fraction.len() + tens).ok_or(NoNumber::TooManyDigits)
+    exact(&[whole, fraction].concat(), *factor, fraction.len() + tens)
 }
 
 /// `digits * factor / 10^tens`, if all figures compare with that as they do with the exact value: so `1.1ms` equals a recorded
-/// 1,100,000, and nothing becomes a whole number by rounding. Beyond [`u64::MAX`] there is no figure, so any value will do.
-fn exact(digits: &str, factor: u128, tens: usize) -> Option<f64> {
+/// 1,100,000, and nothing becomes a whole number by rounding.
+fn exact(digits: &str, factor: u128, tens: usize) -> Result<f64, NoNumber> {
     const TENS_MAX: usize = 26;
-    const LARGEST: u128 = 10_u128.pow(30);
     let digits = digits.trim_start_matches('0');
     if tens > TENS_MAX {
-        return None;
+        return Err(NoNumber::TooManyDigits);
     }
-    let digits: u128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-    let (scaled, divisor) = (digits.checked_mul(factor)?, 10_u128.pow(u32::try_from(tens).ok()?));
+    let digits: u128 =
+        if digits.is_empty() { 0 } else { digits.parse().map_err(|_| NoNumber::TooManyDigits)? };
+    let scaled = digits.checked_mul(factor).ok_or(NoNumber::TooManyDigits)?;
+    let divisor = 10_u128.pow(u32::try_from(tens).expect("at most 26"));
     let (below, is_whole) = (scaled / divisor, scaled.is_multiple_of(divisor));
-    let value = if is_whole { below as f64 } else { scaled as f64 / divisor as f64 };
+    if below > u128::from(u64::MAX) {
+        return Err(NoNumber::TooLarge);
+    }
+    // Parsing rounds once, so that a fraction that is written out is parsed back to itself.
+    let value: f64 = format!("{scaled}e-{tens}").parse().expect("digits and an exponent");
     let is_exact = value as u128 == below && (value.fract() == 0.0) == is_whole;
-    let is_beyond = below > u128::from(u64::MAX) && below <= LARGEST;
-    (is_exact || is_beyond).then_some(value)
+    if is_exact { Ok(value) } else { Err(NoNumber::TooManyDigits) }
 }
 
 /// Parses a share: `0.1` or `10%`. `None` if it is not one.
@@ -280,8 +294,6 @@ mod tests {
         assert_eq!(read(" utilization>=10% ").bound, 0.1);
         assert_eq!(read("timer_lag.p50 < 1.1ms").bound, 1_100_000.0);
         assert_eq!(read("timer_lag.p50 < 2m").bound, 120e9);
-        let beyond = read("tasks.wait.p90 != 18446744073709551616s");
-        assert_eq!(read(&beyond.to_string()), beyond, "no figure is as large");
         // Not rounded: nothing but 0 is below it.
         assert_eq!(read("span < 0.0000000001ns").bound, 1e-10);
         assert_eq!(read("gc.heap.max < 1.1KiB").bound, 1126.4);
@@ -292,6 +304,29 @@ mod tests {
         }
         assert_eq!(read("task.a > b == c.run.p99 != 1500ns").metric.subject(), Some("a > b == c"));
         assert_eq!(read("stalls != 1").comparison, Comparison::NotEqual);
+    }
+
+    #[test]
+    fn bounds_are_written_with_all_their_digits() {
+        for text in [
+            "span < 18446744073709549568ns",
+            "gc.heap.max < 18446744073709549568B",
+            "stalls < 9007199254740994",
+        ] {
+            assert_eq!(read(text).to_string(), text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_bound_is_parsed_back_from_how_it_is_written(
+            metric in proptest::sample::select(vec!["span", "gc.heap.max", "utilization", "tasks.rate", "stalls"]),
+            digits in "[0-9]{1,22}", fraction in "[0-9]{0,20}", unit in "(ns|us|ms|s|m|B|KiB|%|)",
+        ) {
+            if let Ok(condition) = format!("{metric} < {digits}.{fraction}{unit}").parse::<Condition>() {
+                proptest::prop_assert_eq!(condition.to_string().parse(), Ok(condition));
+            }
+        }
     }
 
     #[test]
@@ -309,6 +344,8 @@ mod tests {
             ("ticks.count > 18446744073709551615", "has more digits"),
             ("utilization < 99.99999999999999999%", "has more digits"),
             ("span > 0.00000000000000000000000000001ns", "has more digits"),
+            ("tasks.wait.p90 != 18446744073709551616m", "is larger than any value of tasks.wait.p90"),
+            ("gc.heap.max < 18446744073709551616B", "is larger than any value"),
         ] {
             let error = text.parse::<Condition>().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
