@@ -1,15 +1,11 @@
 //! Tests another process: found, watched, stopped, killed.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::program::{Place, text, wait_for};
 use loop_probes::clock::monotonic_now;
-use program::{Place, text, wait_for};
 use serde_json::Value;
 
 #[test]

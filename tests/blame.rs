@@ -1,19 +1,15 @@
 //! Tests blame: the breakdowns of a demo with a blocking handler, against the recorded events themselves.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::program::{Place, Running, text, wait_for};
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
 /// A demo in which a report blocks the loop for 40 ms once a second.

@@ -1,14 +1,10 @@
 //! Tests the command line through the real binary: useful help, and one clear line for each error.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use program::{Place, text};
+use crate::support::program::{Place, text};
 
 const VERBS: [&str; 14] = [
     "demo",

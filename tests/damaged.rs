@@ -1,14 +1,10 @@
 //! Tests traces and rings that are truncated, damaged, hostile, too new, or written to a full disk.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use program::{Place, Running, text};
+use crate::support::program::{Place, Running, text};
 
 fn recorded(place: &Place, duration: &str) -> Vec<u8> {
     let trace = place.file("whole.looptrace");

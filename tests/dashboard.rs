@@ -1,17 +1,8 @@
 //! Tests the dashboard on a real terminal: its screens and keys.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-#[path = "support/screen.rs"]
-mod screen;
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/terminal.rs"]
-mod terminal;
-
-use program::{Place, text, wait_for};
-use screen::{SIZE, is_given_back, leave, number_after, start};
-use terminal::Terminal;
+use crate::support::program::{Place, text, wait_for};
+use crate::support::screen::{SIZE, is_given_back, leave, number_after, start};
+use crate::support::terminal::Terminal;
 
 #[test]
 fn the_demo_shows_all_six_families() {
@@ -61,8 +52,12 @@ fn freezing_holds_the_picture_while_recording_goes_on() {
     terminal.send(" ").unwrap();
     let frozen = terminal.wait_for("the freeze", |text| text.contains("behind"));
     let fired = number_after(&frozen, "fired ");
-    std::thread::sleep(std::time::Duration::from_millis(800));
-    assert_eq!(number_after(&terminal.text(), "fired "), fired, "a frozen picture stands still");
+    terminal.wait_for("the loop to be a second ahead", |text| {
+        assert_eq!(number_after(text, "fired "), fired, "a frozen picture stands still: {text}");
+        let behind = text.split_once(" behind").and_then(|(before, _)| before.split(' ').next_back());
+        behind
+            .is_some_and(|behind| behind.ends_with('s') && !behind.ends_with("ms") && !behind.ends_with("µs"))
+    });
     terminal.send(" ").unwrap();
     let caught_up = terminal.wait_for("the picture to catch up", |text| {
         !text.contains("behind") && number_after(text, "fired ") > fired.map(|fired| fired + 500)

@@ -1,14 +1,11 @@
 //! Tests comparisons through the real binary: synthetic runs as traces, verdicts, refusals, gates, and every
 //! format.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
+use crate::support::program::{Place, text};
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
@@ -18,7 +15,6 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::MemorySource;
 use loop_traces::synthetic::{Script, TAGS};
 use loop_traces::writer::TraceWriter;
-use program::{Place, text};
 use serde_json::Value;
 
 /// Ticks of each run.

@@ -1,15 +1,11 @@
 //! Tests the book's echo server as its readers start it: it answers, is watched from outside, and ends in order.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use program::Place;
+use crate::support::program::Place;
 use serde_json::Value;
 
 fn say(stream: &mut TcpStream, words: &str) -> String {

@@ -1,17 +1,13 @@
 //! Tests the exports for other programs, as users make them: the same recording agrees in every format.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::program::{Place, text};
 use loop_traces::export::csv::COLUMNS;
-use program::{Place, text};
 use serde_json::Value;
 
 fn recorded(place: &Place) -> PathBuf {

@@ -1,18 +1,14 @@
 //! Tests loops that are not ours: a hand-written epoll loop with ten lines of probes, and a program whose ring
 //! is overwritten far faster than it is read.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::program::{Place, Running, example, text};
 use loop_probes::event::Event;
 use loop_probes::session::Session;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
-use program::{Place, Running, example, text};
 use serde_json::Value;
 
 fn count(summary: &Value, what: &str) -> u64 {

@@ -1,16 +1,12 @@
 //! Holds the names that users meet against the glossary: the keys of the JSON summary, the metrics, and the heads of columns
 //! on screens and pages are made of its terms, and no text uses a word that a term has replaced.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::program::{Place, text};
 use loop_traces::analysis::metric::Metric;
-use program::{Place, text};
 use serde_json::Value;
 
 /// Words that have been replaced by a term, or say less than one.

@@ -1,17 +1,13 @@
 //! Tests foreign Chrome traces through the binary: imports, refusals, and our own exports read back.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::program::{Place, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use program::{Place, text};
 use serde_json::Value;
 
 /// A loop with three tasks, one of which another thread posted, in the object form, out of order.

@@ -1,20 +1,16 @@
 //! Tests recordings that are killed, and what they contain up to then.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::program::{PATIENCE, Place, Running, text};
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running as Doing;
 use loop_probes::stamped::Stamped;
 use loop_traces::format::BlockKind;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceState};
-use program::{PATIENCE, Place, Running, text};
 
 /// A demo that records to `trace` from its first event.
 fn recording(place: &Place, trace: &Path, arguments: &[&str]) -> Running {

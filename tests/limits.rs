@@ -1,18 +1,14 @@
 //! Tests traces that are made to be expensive: each command runs under a memory limit, and ends.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::program::{Place, text};
 use loop_probes::event::{Event, Origin, Outcome, Placement, Priority, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_traces::writer::TraceWriter;
-use program::{Place, text};
 
 /// Memory that a command may use, including its code and its stacks.
 const MEMORY_KIB: u32 = 256 * 1024;

@@ -1,14 +1,10 @@
 //! Tests the lint as users run it: its output, its exit code, and that our own exports are clean.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::program::{Place, text};
 use loop_traces::chrome::lint::{RULES, Viewer};
-use program::{Place, text};
 
 const OVERLAP: &str = "[\n{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":2,\"ts\":1,\"dur\":10},\n\
                        {\"ph\":\"X\",\"name\":\"b\",\"pid\":1,\"tid\":2,\"ts\":5,\"dur\":10}\n]";

@@ -1,18 +1,10 @@
 //! Tests `loopscope minimize` end to end: a recording of the demo is reduced to what makes a timer late.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/terminal.rs"]
-mod terminal;
-
 use std::path::Path;
 
+use crate::support::program::{Place, text};
+use crate::support::terminal::Terminal;
 use loopscope::corpus::Case;
-use program::{Place, text};
-use terminal::Terminal;
 
 #[test]
 fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {

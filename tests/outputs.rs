@@ -1,12 +1,6 @@
 //! Tests where output goes: files that matter are never overwritten, and unfinished output is readable or
 //! removed.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-#[path = "support/served.rs"]
-mod served;
-
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::program::{Place, Running, text, wait_for};
+use crate::support::served::assert_served;
 use loop_probes::event::Event;
 use loop_probes::process::ProcessReader;
 use loop_probes::ring::Start;
@@ -23,9 +19,7 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
 use loop_traces::synthetic::Script;
 use loop_traces::writer::TraceWriter;
-use program::{Place, Running, text, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
-use served::assert_served;
 
 /// Runs the binary with a limit of `kib` on the size of files: acts like a full disk, for any user.
 fn run_cramped(place: &Place, kib: u32, arguments: &[&str]) -> Output {
@@ -194,7 +188,27 @@ fn a_file_that_cannot_be_moved_into_place_is_not_reported_as_saved() {
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/busy-pool.looptrace");
     let folder = format!("{}/", text(&place.file("nowhere")));
     let stderr = place.fail(3, &["rerun", text(&trace), "-o", &folder]);
-    assert!(stderr.contains("nothing of it is saved"), "{stderr}");
+    assert!(stderr.contains("nothing of it is saved; no file was made"), "{stderr}");
+}
+
+#[test]
+fn a_write_protected_file_stays_and_an_unread_pipe_is_named() {
+    let place = Place::new();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/busy-pool.looptrace");
+    let (kept, pipe) = (place.file("kept.looptrace"), place.file("pipe"));
+    fs::write(&kept, "of before").unwrap();
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o444)).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let record =
+        |to: &Path| place.fail(3, &["demo", "--no-tui", "--duration", "100ms", "--record", text(to)]);
+    let rerun = |to: &Path| place.fail(3, &["rerun", text(&corpus), "-o", text(to)]);
+    for stderr in [record(&kept), rerun(&kept)] {
+        assert!(stderr.contains("kept.looptrace is write-protected: choose another name"), "{stderr}");
+    }
+    assert_eq!((fs::read_to_string(&kept).unwrap(), mode(&kept)), ("of before".to_owned(), 0o444));
+    for stderr in [record(&pipe), rerun(&pipe)] {
+        assert!(stderr.contains("is a named pipe that no program reads: start its reader first"), "{stderr}");
+    }
 }
 
 #[test]

@@ -1,18 +1,10 @@
 //! Tests the demo under each of its policies: the same load is served, every family of events occurs, and the
 //! live summary matches the file's.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/totals.rs"]
-mod totals;
-
-use program::{Place, text};
+use crate::support::program::{Place, text};
+use crate::support::served::assert_served;
+use crate::support::totals::totals;
 use serde_json::Value;
-use served::assert_served;
-use totals::totals;
 
 /// Records a demo of three seconds under `policy`; returns its summary.
 fn recorded(place: &Place, policy: &str) -> Value {

@@ -1,14 +1,10 @@
 //! Tests GLib's main context, pumped by our loop in a process of its own: its pumps and what keeps the loop alive
 //! are visible from outside.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use program::{Place, Running, example, wait_for};
+use crate::support::program::{Place, Running, example, wait_for};
 use serde_json::Value;
 
 /// The exit code of the example if GLib is missing.

@@ -1,24 +1,16 @@
 //! Tests a demo that is recorded, and the file afterwards: the totals agree everywhere.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/totals.rs"]
-mod totals;
-
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::program::{Place, Running, text, wait_for};
+use crate::support::served::{assert_served, ran};
+use crate::support::totals::totals;
 use loopscope::workload::schedule::{Arrival, ECHO_CONNECTIONS, HTTP_CONNECTIONS, Route, Schedule};
-use program::{Place, Running, text, wait_for};
 use serde_json::{Value, json};
-use served::{assert_served, ran};
-use totals::totals;
 
 #[test]
 fn live_report_replay_and_export_agree() {

@@ -1,10 +1,6 @@
 //! Tests `rerun --check` through the real binary: the recordings of the demo and of the echo server are
 //! re-executed, later changes to them are found, and the reason is given if a recording cannot be checked.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
@@ -12,12 +8,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::program::{Place, Running, text, wait_for};
 use loop_probes::event::{Event, GcReason, Outcome};
 use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
 use loop_traces::writer::TraceWriter;
-use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
 fn record(place: &Place, name: &str, arguments: &[&str]) -> std::path::PathBuf {

@@ -1,13 +1,10 @@
 //! Tests recordings of several loops through the real binary: loops that a program builds one after the other, more of
 //! them than rings, and loops of one name.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::program::{Place, text};
 use loop_core::{Builtin, Context, EventLoop};
 use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::TaskId;
@@ -18,7 +15,6 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
 use loop_traces::writer::TraceWriter;
 use loopscope::recording::Recording;
-use program::{Place, text};
 
 /// Records what `program` does in a session of its own.
 fn record(place: &Place, name: &str, program: impl FnOnce(&Session)) -> PathBuf {

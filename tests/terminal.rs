@@ -1,20 +1,10 @@
 //! Tests that the terminal is restored however the dashboard ends, and that a terminal that cannot draw is left
 //! alone.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/screen.rs"]
-mod screen;
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/terminal.rs"]
-mod terminal;
-
+use crate::support::program::{Place, text, wait_for};
+use crate::support::screen::{SIZE, is_given_back, number_after, start};
+use crate::support::terminal::Terminal;
 use loopscope::terminal::Screen;
-use program::{Place, text, wait_for};
-use screen::{SIZE, is_given_back, number_after, start};
-use terminal::Terminal;
 
 #[test]
 fn signals_and_suspension_give_the_terminal_back() {
@@ -55,7 +45,8 @@ fn panics_while_it_draws() {
 #[test]
 fn a_panic_restores_the_terminal_and_is_reported() {
     let this = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "panics_while_it_draws", "--ignored", "--nocapture"].map(str::to_owned);
+    let arguments =
+        ["--exact", "terminal::panics_while_it_draws", "--ignored", "--nocapture"].map(str::to_owned);
     let mut terminal = Terminal::start(text(&this), &arguments, &[], SIZE).unwrap();
     assert!(!terminal.wait().success());
     terminal.wait_for("the panic's message", |text| text.contains("the picture broke"));

@@ -1,24 +1,16 @@
 //! Tests that the report matches the trace. Every figure is recomputed from the file by a decoder that shares no code
 //! with `loop-traces`, over the saved regressions and over fresh demos of every policy.
 
-#[path = "truth/decoder.rs"]
 mod decoder;
-#[path = "truth/depths.rs"]
 mod depths;
-#[path = "truth/figures.rs"]
 mod figures;
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-#[path = "truth/times.rs"]
 mod times;
-#[path = "truth/waits.rs"]
 mod waits;
 
 use std::path::Path;
 
+use crate::support::program::{Place, text};
 use figures::Figures;
-use program::{Place, text};
 use serde_json::Value;
 use waits::Waits;
 

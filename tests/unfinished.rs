@@ -1,16 +1,12 @@
 //! Tests that anything unfinished is shown everywhere with its duration so far: a hang while it lasts, in its
 //! recording, and in the ring that it leaves behind.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::program::{Place, Running, text, wait_for};
 use loop_probes::metadata::Metadata;
 use loop_traces::writer::{TraceWriter, WriteOptions};
-use program::{Place, Running, text, wait_for};
 use serde_json::Value;
 
 /// A demo whose loop hangs in its task `Report` for 10 s at a time and which records itself to `trace`, and the report
@@ -62,7 +58,7 @@ fn hang_with_timers(summary: &Value) -> Option<u64> {
 fn gate(place: &Place, name: &str, text: &str) -> String {
     let file = place.file(name);
     std::fs::write(&file, text).expect("the place is ours");
-    program::text(&file).to_owned()
+    crate::support::program::text(&file).to_owned()
 }
 
 /// The exit codes of `report` on `what` with a gate, without and with `--strict`.

@@ -1,11 +1,8 @@
 //! Tests `rerun` without `--check`: a demo's trace under another rule, before and after.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-#[path = "support/program.rs"]
-mod program;
-
 use std::path::Path;
 
+use crate::support::program::{Place, text};
 use loop_probes::event::{Event, Phase};
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
@@ -13,7 +10,6 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, MemorySource, SourceState};
 use loop_traces::writer::TraceWriter;
 use loopscope::corpus::{Case, cases};
-use program::{Place, text};
 use serde_json::Value;
 
 /// The length of each pause of the loop in a synthetic recording.

@@ -15,8 +15,8 @@ use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
-use crate::complete;
-use crate::world::{Plan, Saved};
+use super::complete;
+use super::world::{Plan, Saved};
 
 /// The most that a kill may lose: the age of a block plus a poll.
 const LOST_AT_A_KILL_NS: u64 = 50_000_000;

@@ -17,7 +17,7 @@ use loop_traces::synthetic::Script;
 use loop_traces::writer::{TraceWriter, WriteOptions};
 use loopscope::sink::{SAVING_PERIOD, save_at};
 
-use crate::disk::{Disk, Faults};
+use super::disk::{Disk, Faults};
 
 /// The choices of a seed.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! A dashboard on a terminal of its own.
 
-use crate::program::{Place, text, wait_for};
-use crate::terminal::Terminal;
+use super::program::{Place, text, wait_for};
+use super::terminal::Terminal;
 
 /// Columns and rows in most tests.
 pub(crate) const SIZE: (u16, u16) = (100, 30);

@@ -39,6 +39,13 @@ pub(crate) struct Trace {
     pub(crate) tags: HashMap<u16, String>,
 }
 
+impl Trace {
+    /// The name of a tag. What has no tag, as a post that the loop never took, is `untagged` in every figure.
+    pub(crate) fn tag(&self, number: u16) -> String {
+        if number == 0 { "untagged".to_owned() } else { self.tags.get(&number).cloned().unwrap_or_default() }
+    }
+}
+
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {

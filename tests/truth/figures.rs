@@ -228,7 +228,7 @@ impl Figures {
         match event.kind {
             TASK_RAN if ![CANCELLED, WOKE].contains(&event.field(1)) => {
                 self.tasks += 1;
-                let tag = trace.tags.get(&event.tag).cloned().unwrap_or_default();
+                let tag = trace.tag(event.tag);
                 self.run_ns_by_tag.entry(tag).or_default().push(event.at - event.time(3));
             }
             MICROTASKS => {

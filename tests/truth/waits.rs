@@ -80,7 +80,7 @@ pub(crate) struct Waits {
 impl Waits {
     pub(crate) fn of(trace: &Trace, overdue: impl Iterator<Item = (u32, u64, u64)>) -> Self {
         let mut waits = Self::default();
-        let name = |tag: u16| trace.tags.get(&tag).cloned().unwrap_or_default();
+        let name = |tag: u16| trace.tag(tag);
         let of_kind = |kind: u8| trace.events.iter().filter(move |event| event.kind == kind);
         let reports_queueing: HashSet<u32> = of_kind(TASK_QUEUED).map(|event| event.source).collect();
         let of_timers: HashMap<(u32, u64), u64> = of_kind(TIMER_FIRED)
