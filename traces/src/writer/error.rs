@@ -1,11 +1,12 @@
 //! Why a trace cannot be written: what failed, where, and what is saved nevertheless.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use loop_probes::text::printable_path;
 
 use super::Change;
+use super::new_file::untouched;
 use crate::format::{BLOCKS_MAX, METADATA_BYTES_MAX};
 
 /// Why a trace cannot be written.
@@ -32,8 +33,20 @@ pub enum WriteError {
         /// The file.
         path: PathBuf,
     },
+    /// The file that would be replaced is write-protected.
+    #[error("{shown} is write-protected: choose another name, or make it writable to replace it", shown = printable_path(.path))]
+    WriteProtected {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing reads the named pipe.
+    #[error("{shown} is a named pipe that no program reads: start its reader first", shown = printable_path(.path))]
+    Unread {
+        /// The pipe.
+        path: PathBuf,
+    },
     /// Writing failed, for example because the disk is full.
-    #[error("cannot write {shown} beyond byte {offset}: {source}{}", kept(*.events), shown = printable_path(.path))]
+    #[error("cannot write {shown} beyond byte {offset}: {source}{}", kept(.path, *.events), shown = printable_path(.path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -74,9 +87,9 @@ pub enum WriteError {
     },
 }
 
-fn kept(events: u64) -> String {
+fn kept(path: &Path, events: u64) -> String {
     match events {
-        0 => "; nothing of it is saved".to_owned(),
+        0 => format!("; nothing of it is saved{}", untouched(path)),
         1 => "; the event before is saved and readable".to_owned(),
         events => format!("; the {events} events before are saved and readable"),
     }

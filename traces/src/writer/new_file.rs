@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -57,8 +57,8 @@ impl NewFile {
     ///
     /// # Errors
     ///
-    /// [`WriteError`] if it cannot be created, or if the existing file must not be replaced: the ring of a process, or
-    /// a file that another writer holds.
+    /// [`WriteError`] if it cannot be created, or if the existing file must not be replaced: the ring of a process, a
+    /// file that another writer holds, or a write-protected one.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
         let failed = |source: io::Error| WriteError::Create { path: path.to_owned(), source };
         let target = resolved(path).map_err(failed)?;
@@ -67,7 +67,11 @@ impl NewFile {
             found => Some(found.map_err(failed)?),
         };
         if found.as_ref().is_some_and(|found| !found.is_file()) || is_descriptor(path) {
-            let file = open_as_it_is(path).map_err(failed)?;
+            let is_pipe = found.is_some_and(|found| found.file_type().is_fifo());
+            let file = open_as_it_is(path).map_err(|source| {
+                let is_unread = is_pipe && source.raw_os_error() == Some(Errno::NXIO.raw_os_error());
+                if is_unread { WriteError::Unread { path: path.to_owned() } } else { failed(source) }
+            })?;
             return Ok(Self { file, path: path.to_owned(), place: None, placed: None, at_once: false });
         }
         refuse(path, &target)?;
@@ -201,8 +205,11 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses to replace a ring, or a file being recorded to.
+/// Refuses to replace a ring, a file being recorded to, or a write-protected one: a rename would not ask.
 fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
+    if fs::metadata(target).is_ok_and(|found| found.permissions().readonly()) {
+        return Err(WriteError::WriteProtected { path: path.to_owned() });
+    }
     // A file that may be written but not read is neither our ring nor held by a recorder.
     let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);
     let Ok(mut existing) = open else { return Ok(()) };
