@@ -9,8 +9,8 @@ mod error;
 mod new_file;
 mod output;
 
-pub use error::WriteError;
-pub use new_file::{NewFile, untouched};
+pub use error::{WriteError, untouched};
+pub use new_file::NewFile;
 pub use output::{Change, TraceOutput};
 
 use std::fmt;

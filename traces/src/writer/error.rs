@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use loop_probes::text::printable_path;
 
 use super::Change;
-use super::new_file::untouched;
 use crate::format::{BLOCKS_MAX, METADATA_BYTES_MAX};
 
 /// Why a trace cannot be written.
@@ -92,5 +91,15 @@ fn kept(path: &Path, events: u64) -> String {
         0 => format!("; nothing of it is saved{}", untouched(path)),
         1 => "; the event before is saved and readable".to_owned(),
         events => format!("; the {events} events before are saved and readable"),
+    }
+}
+
+/// The part of an error message about the file that was to be replaced.
+#[must_use]
+pub fn untouched(path: &Path) -> &'static str {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => "; the file that was there is unchanged",
+        Ok(_) => "",
+        Err(_) => "; no file was made",
     }
 }

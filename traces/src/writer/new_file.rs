@@ -163,16 +163,6 @@ impl Drop for NewFile {
     }
 }
 
-/// The part of an error message about the file that was to be replaced.
-#[must_use]
-pub fn untouched(path: &Path) -> &'static str {
-    match fs::metadata(path) {
-        Ok(found) if found.is_file() => "; the file that was there is unchanged",
-        Ok(_) => "",
-        Err(_) => "; no file was made",
-    }
-}
-
 /// Resolves the links of `path`, whose target need not exist.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
