@@ -105,6 +105,11 @@ impl Page {
         outcome == Outcome::Failed || (self.strict && outcome == Outcome::Undecided)
     }
 
+    /// The undecided gates that do not fail the command.
+    fn undecided(&self) -> impl Iterator<Item = &Judgement> {
+        self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided && !self.strict)
+    }
+
     /// A line that names the first failed gates with their numbers; `None` if none failed.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -114,8 +119,8 @@ impl Page {
 
     /// A line that names the first undecided gates that do not fail the command; `None` if there is none.
     #[must_use]
-    pub fn undecided(&self) -> Option<String> {
-        let open = named(self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided))?;
+    pub fn warning(&self) -> Option<String> {
+        let open = named(self.undecided())?;
         Some(format!("{}; undecided gates fail only with --strict: {open}", self.gates_line()))
     }
 
@@ -124,11 +129,11 @@ impl Page {
     pub fn gates_line(&self) -> String {
         let all = counted(self.gates.len() as u64, "gate", "gates");
         let failed = self.failed().count();
-        let open = self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided).count();
-        match (failed, open) {
+        match (failed, self.undecided().count()) {
             (0, 0) => format!("{all} held"),
             (0, open) => format!("no gate of {} failed, {open} undecided", self.gates.len()),
-            (failed, _) => format!("{failed} of {all} failed"),
+            (failed, 0) => format!("{failed} of {all} failed"),
+            (failed, open) => format!("{failed} of {all} failed, {open} undecided"),
         }
     }
 }

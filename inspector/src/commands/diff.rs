@@ -43,14 +43,11 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), CommandError> 
 
 /// Returns the exit status of a page: that of its gates.
 pub(super) fn conclude(page: &Page) -> Result<(), CommandError> {
-    if let Some(line) = page.failure() {
-        return Err(CommandError::Check(line));
-    }
     // Standard output may go to a file that is not read while all is well.
-    if let Some(line) = page.undecided() {
+    if let Some(line) = page.warning() {
         warn(&line);
     }
-    Ok(())
+    page.failure().map_or(Ok(()), |line| Err(CommandError::Check(line)))
 }
 
 /// Renders the page in a format other than JSON, whose content differs by command.

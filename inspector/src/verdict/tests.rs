@@ -15,14 +15,14 @@ fn gate(outcome: Outcome) -> Judgement {
     json.expect("a gate").judge(&run).expect("it compares nothing")
 }
 
-/// A summary in which the tag ran once, or may have run more often.
+/// A summary in which the tag ran once, or may have run more often, or did.
 fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
     let source = loop_traces::synthetic::Script { ticks: 1, ..Default::default() }.source();
     let mut timeline = loop_traces::timeline::Timeline::new(Default::default());
     timeline.extend(source.events());
     let mut summary = loop_traces::summary::Summary::new(&source, &timeline);
     let tag = summary.tasks.by_tag.first_mut().expect("a task ran");
-    (tag.tag, tag.count) = (TAG.to_owned(), 1);
+    (tag.tag, tag.count) = (TAG.to_owned(), if outcome == Outcome::Failed { 9 } else { 1 });
     summary.lost_records = if outcome == Outcome::Undecided { 9 } else { 0 };
     summary
 }
@@ -43,14 +43,17 @@ fn names_cannot_break_a_format() {
     assert_eq!(page.failure().expect("strict").matches("at most 3").count(), 1);
     let lenient = Page::of_gates(vec![gate(Outcome::Undecided)], false);
     assert_eq!(lenient.failure(), None);
-    assert!(lenient.undecided().expect("it is open").contains("--strict"));
+    assert!(lenient.warning().expect("it is open").contains("--strict"));
+    let both = Page::of_gates(vec![gate(Outcome::Failed), gate(Outcome::Undecided)], false);
+    assert_eq!(both.gates_line(), "1 of 2 gates failed, 1 undecided");
+    assert!(both.failure().is_some() && both.warning().is_some(), "one does not hide the other");
     assert!(junit::render(&lenient).expect("a vector").contains("<skipped message="));
 }
 
 #[test]
 fn a_line_names_no_more_gates_than_can_be_read() {
-    let page = Page::of_gates(vec![gate(Outcome::Undecided); 25_000], true);
-    for line in [page.failure(), page.undecided()] {
+    let page = |strict| Page::of_gates(vec![gate(Outcome::Undecided); 25_000], strict);
+    for line in [page(true).failure(), page(false).warning()] {
         let line = line.expect("all are undecided");
         assert_eq!(line.matches("at most 3").count(), 20);
         assert!(line.ends_with("; and 24,980 more"), "{line}");
