@@ -7,6 +7,7 @@
 //! [`ClockMap`](crate::clock_map::ClockMap) joins the two.
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::event::ClockPoint;
 use crate::ids::{Ticks, Timestamp};
@@ -122,6 +123,22 @@ impl SystemClock {
             TickUnit::Monotonic => Ticks(monotonic.0),
         };
         (width, Anchor { ticks, monotonic, wall_ns: wall_ns() })
+    }
+}
+
+/// The same moment on `CLOCK_MONOTONIC`, accurate to the time between two readings of clocks.
+impl From<Instant> for Timestamp {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an `Instant` says nothing but how far it is from another one"
+    )]
+    fn from(instant: Instant) -> Self {
+        let (now, reading) = (monotonic_now(), Instant::now());
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match instant.checked_duration_since(reading) {
+            Some(ahead) => now.plus_ns(ns(ahead)),
+            None => Self(now.as_ns().saturating_sub(ns(reading - instant))),
+        }
     }
 }
 

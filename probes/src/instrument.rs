@@ -1,6 +1,9 @@
-//! Guards for instrumenting a foreign loop: each stretch of its work is a value and ends when the value is dropped.
+//! Instruments a foreign loop. Each stretch of its work is a guard, which ends the stretch when it is dropped, or a pair
+//! of calls `…_begin` and `…_end` where a guard does not fit: in a runtime's hooks, or across `&mut self`.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use loop_probes::instrument::LoopProbe;
 //! use loop_probes::session::Session;
 //!
@@ -9,7 +12,7 @@
 //! let echo = probe.tag("Echo");
 //! for _ in 0..3 {
 //!     let _tick = probe.tick();
-//!     let ready = probe.poll(Some(0), || 1);
+//!     let ready = probe.poll(Some(Duration::ZERO), || 1);
 //!     for _ in 0..ready {
 //!         let _task = probe.task(echo);
 //!         // … the callback …
@@ -21,6 +24,7 @@ mod hooks;
 #[cfg(test)]
 mod tests;
 use std::cell::Cell;
+use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::event::{Event, LabelKind, Outcome, Phase, PollReason};
@@ -149,37 +153,43 @@ impl LoopProbe {
 
     /// Begins a tick; it ends with the guard.
     pub fn tick(&self) -> TickGuard<'_> {
-        let (tick, start) = self.tick_begin();
-        TickGuard { probe: self, tick, start }
+        TickGuard { probe: self, open: self.tick_begin() }
     }
 
-    fn tick_begin(&self) -> (u64, Ticks) {
+    /// Begins a tick; it ends with [`tick_end`](Self::tick_end).
+    pub fn tick_begin(&self) -> OpenTick {
         let tick = self.ticks.get() + 1;
         self.ticks.set(tick);
         self.tasks_in_tick.set(0);
         let start = self.recorder.record_now(Event::TickStart { tick });
         self.recorder.calibrate_if_due(start);
-        (tick, start)
+        OpenTick { tick, start }
     }
 
-    fn tick_end(&self, tick: u64, start: Ticks) {
+    /// Ends a tick.
+    pub fn tick_end(&self, tick: OpenTick) {
+        self.record_tick(&tick);
+    }
+
+    fn record_tick(&self, &OpenTick { tick, start }: &OpenTick) {
         self.recorder.record_now(Event::TickEnd { tick, tasks_run: self.tasks_in_tick.get(), start });
     }
 
-    /// Waits for readiness: calls `wait`, which waits for at most `timeout_ns`, or forever if that is `None`.
-    pub fn poll<R: ReadyCount>(&self, timeout_ns: Option<u64>, wait: impl FnOnce() -> R) -> R {
-        self.poll_begin(timeout_ns);
+    /// Waits for readiness: calls `wait`, which waits for at most `timeout`, or forever if that is `None`.
+    pub fn poll<R: ReadyCount>(&self, timeout: Option<Duration>, wait: impl FnOnce() -> R) -> R {
+        self.poll_begin(timeout);
         let found = wait();
         self.poll_end(&found);
         found
     }
 
-    /// Records that the loop begins to wait for readiness, for at most `timeout_ns`: `None` if it waits forever or
+    /// Records that the loop begins to wait for readiness, for at most `timeout`: `None` if it waits forever or
     /// for an unknown time. For loops where [`poll`](Self::poll) does not fit because foreign code calls the poller.
-    pub fn poll_begin(&self, timeout_ns: Option<u64>) {
+    pub fn poll_begin(&self, timeout: Option<Duration>) {
         if !self.recorder.is_enabled() {
             return;
         }
+        let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         let start = self.clock.ticks();
         let deadline = timeout_ns.map(|ns| self.clock.now().plus_ns(ns));
         let before = self.enter(start, Running::Poll { deadline });
@@ -201,22 +211,42 @@ impl LoopProbe {
 
     /// Begins a task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
     pub fn task(&self, tag: Tag) -> TaskGuard<'_> {
+        TaskGuard { probe: self, open: self.task_begin(tag) }
+    }
+
+    /// Begins a task that starts as soon as it is known; it ends with [`task_end`](Self::task_end). Tasks nest: end the
+    /// inner one first.
+    pub fn task_begin(&self, tag: Tag) -> OpenTask {
         let now = self.now();
         self.start(tag, now, now)
     }
 
-    /// Begins a task that has waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
-    pub fn queued_task(&self, tag: Tag, queued: Ticks) -> TaskGuard<'_> {
-        self.start(tag, queued, self.now())
+    /// Ends a task.
+    pub fn task_end(&self, task: OpenTask) {
+        self.record_task(&task);
     }
 
-    /// Begins the task of a timer that was due at `due`; it ends with the guard. Its delay past `due` is the timer
-    /// lag.
-    pub fn timer_fired(&self, timer: TimerId, tag: Tag, due: Timestamp) -> TaskGuard<'_> {
+    fn record_task(&self, &OpenTask { task, tag, queued, start, outcome, before }: &OpenTask) {
+        let outcome = if std::thread::panicking() { Outcome::Panicked } else { outcome };
+        let end = self.recorder.record_now(Event::TaskRan { task, tag, outcome, queued, start });
+        self.tasks_in_tick.set(self.tasks_in_tick.get().saturating_add(1));
+        self.leave(end, before);
+    }
+
+    /// Begins a task that has waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
+    pub fn queued_task(&self, tag: Tag, queued: Ticks) -> TaskGuard<'_> {
+        TaskGuard { probe: self, open: self.start(tag, queued, self.now()) }
+    }
+
+    /// Begins the task of a timer that was due at `due`, an `Instant` or a [`Timestamp`]; it ends with the guard. Its
+    /// delay past `due` is the timer lag.
+    pub fn timer_fired(&self, timer: TimerId, tag: Tag, due: impl Into<Timestamp>) -> TaskGuard<'_> {
         let guard = self.task(tag);
-        let fired = self.clock.now();
-        let event = Event::TimerFired { timer, tag, task: guard.task, due, fired, skipped: 0 };
-        self.recorder.record(guard.start, event);
+        if self.recorder.is_enabled() {
+            let (due, fired) = (due.into(), self.clock.now());
+            let event = Event::TimerFired { timer, tag, task: guard.id(), due, fired, skipped: 0 };
+            self.recorder.record(guard.open.start, event);
+        }
         guard
     }
 
@@ -243,11 +273,11 @@ impl LoopProbe {
         if self.recorder.is_enabled() { self.clock.ticks() } else { Ticks(0) }
     }
 
-    fn start(&self, tag: Tag, queued: Ticks, start: Ticks) -> TaskGuard<'_> {
+    fn start(&self, tag: Tag, queued: Ticks, start: Ticks) -> OpenTask {
         let task = TaskId(self.tasks.get() + 1);
         self.tasks.set(task.0);
         let before = self.enter(start, Running::Task { task, tag });
-        TaskGuard { probe: self, task, tag, queued, start, outcome: Outcome::Done, before }
+        OpenTask { task, tag, queued, start, outcome: Outcome::Done, before }
     }
 
     fn enter(&self, at: Ticks, running: Running) -> Running {
@@ -261,26 +291,18 @@ impl LoopProbe {
     }
 }
 
-/// A tick; dropping it ends the tick.
+/// A tick in progress, of which [`LoopProbe::tick_end`] records the end. Dropping it records nothing.
 #[derive(Debug)]
-#[must_use = "the tick ends where this is dropped"]
-pub struct TickGuard<'a> {
-    probe: &'a LoopProbe,
+#[must_use = "only `LoopProbe::tick_end` ends the tick"]
+pub struct OpenTick {
     tick: u64,
     start: Ticks,
 }
 
-impl Drop for TickGuard<'_> {
-    fn drop(&mut self) {
-        self.probe.tick_end(self.tick, self.start);
-    }
-}
-
-/// A task; dropping it ends the task.
+/// A task in progress, of which [`LoopProbe::task_end`] records the end. Dropping it records nothing.
 #[derive(Debug)]
-#[must_use = "the task ends where this is dropped"]
-pub struct TaskGuard<'a> {
-    probe: &'a LoopProbe,
+#[must_use = "only `LoopProbe::task_end` ends the task"]
+pub struct OpenTask {
     task: TaskId,
     tag: Tag,
     queued: Ticks,
@@ -289,7 +311,7 @@ pub struct TaskGuard<'a> {
     before: Running,
 }
 
-impl TaskGuard<'_> {
+impl OpenTask {
     /// The task's number.
     #[must_use]
     pub const fn id(&self) -> TaskId {
@@ -302,14 +324,44 @@ impl TaskGuard<'_> {
     }
 }
 
+/// A tick; dropping it ends the tick.
+#[derive(Debug)]
+#[must_use = "the tick ends where this is dropped"]
+pub struct TickGuard<'a> {
+    probe: &'a LoopProbe,
+    open: OpenTick,
+}
+
+impl Drop for TickGuard<'_> {
+    fn drop(&mut self) {
+        self.probe.record_tick(&self.open);
+    }
+}
+
+/// A task; dropping it ends the task.
+#[derive(Debug)]
+#[must_use = "the task ends where this is dropped"]
+pub struct TaskGuard<'a> {
+    probe: &'a LoopProbe,
+    open: OpenTask,
+}
+
+impl TaskGuard<'_> {
+    /// The task's number.
+    #[must_use]
+    pub const fn id(&self) -> TaskId {
+        self.open.id()
+    }
+
+    /// Marks the task as having reported an error.
+    pub const fn failed(&mut self) {
+        self.open.failed();
+    }
+}
+
 impl Drop for TaskGuard<'_> {
     fn drop(&mut self) {
-        let outcome = if std::thread::panicking() { Outcome::Panicked } else { self.outcome };
-        let (probe, Self { task, tag, queued, start, before, .. }) = (self.probe, &*self);
-        let event = Event::TaskRan { task: *task, tag: *tag, outcome, queued: *queued, start: *start };
-        let end = probe.recorder.record_now(event);
-        probe.tasks_in_tick.set(probe.tasks_in_tick.get().saturating_add(1));
-        probe.leave(end, *before);
+        self.probe.record_task(&self.open);
     }
 }
 

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Anchor, SystemClock};
 use crate::event::LabelKind;
+use crate::ids::Tag;
 use crate::metadata::Metadata;
 use crate::process::ProcessReader;
 use crate::recorder::Recorder;
@@ -31,6 +32,7 @@ use crate::ring::{RingSlots, Start};
 use crate::shared::create::SharedFile;
 use crate::shared::folder::FolderError;
 use crate::shared::header::Header;
+use crate::tags;
 use crate::text::{InlineText, printable_path};
 
 pub use builder::SessionBuilder;
@@ -181,6 +183,17 @@ impl Session {
     fn open(&self, name: &str, capacity: u32) -> Recorder {
         let pen = self.handle.as_ref().and_then(|handle| handle.open(name, capacity, true));
         pen.map_or_else(Recorder::disabled, Recorder::on_ring)
+    }
+
+    /// The tag of a kind of task, for every loop and probe of the process: the same name has the same tag. Takes a lock;
+    /// not for hot paths.
+    #[must_use]
+    pub fn tag(&self, name: &str) -> Tag {
+        let tag = tags::tag_of_label(name);
+        if let Some(handle) = self.handle.as_ref().filter(|handle| handle.is_ours()) {
+            handle.name(LabelKind::Tag, u32::from(tag.0), name);
+        }
+        tag
     }
 
     /// Reads this session from within its process. There may be any number of readers; none slows the writer.

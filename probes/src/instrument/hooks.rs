@@ -1,12 +1,16 @@
-//! A probe for runtimes with only two hooks: about to wait, and woken.
+//! A probe for runtimes with hooks: about to wait, woken, and possibly before and after each task.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use super::{LoopProbe, ReadyCount};
-use crate::ids::Ticks;
+use super::{LoopProbe, OpenTask, OpenTick, ReadyCount, TaskGuard};
+use crate::ids::Tag;
+use crate::recorder::Recorder;
 use crate::session::Session;
 
 /// A handle for a runtime's hooks, which must be `Send` and `Sync` and outlive everything else: give them clones of it.
@@ -14,8 +18,10 @@ use crate::session::Session;
 /// several loops.
 ///
 /// A tick runs from one wait of the thread to the next: the wait is its poll, and the time from
-/// [`poll_end`](Self::poll_end) to the next [`poll_begin`](Self::poll_begin) is its busy time. Work before the thread's
-/// first wait is not recorded.
+/// [`poll_end`](Self::poll_end) to the next [`poll_begin`](Self::poll_begin) is its busy time. A thread's first tick
+/// begins with its first wait or task; work before that is not recorded.
+///
+/// Tasks are recorded by [`instrument`](Self::instrument), or by hooks that run before and after each of them.
 ///
 /// ```
 /// use loop_probes::instrument::LoopHooks;
@@ -29,15 +35,11 @@ use crate::session::Session;
 /// let on_park: Hook = Box::new(move || before.poll_begin(None));
 /// let on_unpark: Hook = Box::new(move || after.poll_end(&()));
 ///
-/// let work = hooks.with(|probe| probe.tag("Request"));
-/// for _ in 0..3 {
-///     on_park();
-///     on_unpark();
-///     hooks.with(|probe| {
-///         let _task = probe.task(work);
-///         // … the callback …
-///     });
-/// }
+/// let request = hooks.instrument(hooks.tag("Request"), async { /* … */ });
+/// # fn spawn(_: impl Future + Send + 'static) {}
+/// spawn(request); // each poll of it is a task `Request` of the thread's loop
+/// on_park();
+/// on_unpark();
 /// hooks.finish();
 /// ```
 #[derive(Clone, Debug)]
@@ -54,11 +56,12 @@ struct Shared {
 }
 
 /// The loop of one thread.
-#[derive(Debug)]
 struct Hooked {
     of: Arc<Shared>,
     probe: LoopProbe,
-    tick: Cell<Option<(u64, Ticks)>>,
+    tick: Cell<Option<OpenTick>>,
+    /// The task of [`LoopHooks::task_begin`].
+    task: Cell<Option<OpenTask>>,
 }
 
 thread_local! {
@@ -74,13 +77,19 @@ impl LoopHooks {
         Self { shared: Arc::new(shared) }
     }
 
-    /// This thread is about to wait for at most `timeout_ns`: `None` if it waits forever or for an unknown time. Ends
+    /// The tag of a kind of task, on any thread: the same name gives the same tag. Not for hot paths.
+    #[must_use]
+    pub fn tag(&self, name: &str) -> Tag {
+        self.shared.session.tag(name)
+    }
+
+    /// This thread is about to wait for at most `timeout`: `None` if it waits forever or for an unknown time. Ends
     /// its tick and begins the next one.
-    pub fn poll_begin(&self, timeout_ns: Option<u64>) {
+    pub fn poll_begin(&self, timeout: Option<Duration>) {
         self.on_thread(|hooked| {
             hooked.end_tick();
-            hooked.tick.set(Some(hooked.probe.tick_begin()));
-            hooked.probe.poll_begin(timeout_ns);
+            hooked.begin_tick();
+            hooked.probe.poll_begin(timeout);
         });
     }
 
@@ -89,12 +98,40 @@ impl LoopHooks {
         self.on_thread(|hooked| hooked.probe.poll_end(found));
     }
 
-    /// Calls `f` with this thread's probe, for tags, tasks, spans and marks. Leave ticks and polls to the hooks.
+    /// This thread is about to run a task. Ends the task that [`task_begin`](Self::task_begin) began before, if its end
+    /// was not reported.
+    pub fn task_begin(&self, tag: Tag) {
+        self.on_thread(|hooked| {
+            hooked.end_task();
+            hooked.task.set(Some(hooked.task_begin(tag)));
+        });
+    }
+
+    /// This thread has run the task that [`task_begin`](Self::task_begin) announced. Without one, nothing is recorded.
+    pub fn task_end(&self) {
+        self.on_thread(Hooked::end_task);
+    }
+
+    /// Records each poll of `future` as a task: of the loop of whichever thread polls it.
+    pub fn instrument<F: Future>(&self, tag: Tag, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let hooks = self.clone();
+        async move {
+            let mut future = pin!(future);
+            poll_fn(|cx| {
+                let hooked = hooks.hooked();
+                let _task = hooked.as_deref().map(|hooked| hooked.task(tag));
+                future.as_mut().poll(cx)
+            })
+            .await
+        }
+    }
+
+    /// Calls `f` with this thread's probe, for tasks, spans and marks. Leave ticks and polls to the hooks.
     pub fn with<R>(&self, f: impl FnOnce(&LoopProbe) -> R) -> R {
         match self.hooked() {
             Some(hooked) => f(&hooked.probe),
             // The thread is exiting.
-            None => f(&LoopProbe::with_recorder(crate::recorder::Recorder::disabled())),
+            None => f(&LoopProbe::with_recorder(Recorder::disabled())),
         }
     }
 
@@ -130,18 +167,46 @@ impl LoopHooks {
         // Spans and events that the thread traces belong to its loop.
         #[cfg(feature = "tracing")]
         probe.recorder().adopt_thread();
-        let hooked = Rc::new(Hooked { of: Arc::clone(&self.shared), probe, tick: Cell::new(None) });
+        let of = Arc::clone(&self.shared);
+        let hooked = Rc::new(Hooked { of, probe, tick: Cell::new(None), task: Cell::new(None) });
         HOOKED.try_with(|known| known.borrow_mut().push(Rc::clone(&hooked))).ok()?;
         Some(hooked)
     }
 }
 
 impl Hooked {
+    fn begin_tick(&self) {
+        self.tick.set(Some(self.probe.tick_begin()));
+    }
+
     fn end_tick(&self) {
+        self.end_task();
         // A runtime that stops while waiting does not call the second hook.
         self.probe.poll_end(&());
-        if let Some((tick, start)) = self.tick.take() {
-            self.probe.tick_end(tick, start);
+        if let Some(tick) = self.tick.take() {
+            self.probe.tick_end(tick);
+        }
+    }
+
+    /// Begins the thread's first tick if it has not waited yet.
+    fn ensure_tick(&self) {
+        let tick = self.tick.take().unwrap_or_else(|| self.probe.tick_begin());
+        self.tick.set(Some(tick));
+    }
+
+    fn task(&self, tag: Tag) -> TaskGuard<'_> {
+        self.ensure_tick();
+        self.probe.task(tag)
+    }
+
+    fn task_begin(&self, tag: Tag) -> OpenTask {
+        self.ensure_tick();
+        self.probe.task_begin(tag)
+    }
+
+    fn end_task(&self) {
+        if let Some(task) = self.task.take() {
+            self.probe.task_end(task);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Events written by the guards, their order, and the state left behind.
 
+use std::time::Instant;
+
 use super::*;
+use crate::clock::monotonic_now;
 use crate::process::ProcessReader;
 use crate::ring::Start;
 
@@ -16,7 +19,7 @@ fn a_tick_tells_its_story() {
     let (echo, label) = (probe.tag("Echo"), probe.label("parse"));
     {
         let _tick = probe.tick();
-        let ready = probe.poll(Some(5), || 2_usize);
+        let ready = probe.poll(Some(Duration::from_nanos(5)), || 2_usize);
         for _ in 0..ready {
             let mut task = probe.task(echo);
             let _span = probe.span(label);
@@ -48,6 +51,49 @@ fn a_timers_task_knows_its_due_time() {
     let Event::TimerFired { due: recorded_due, fired, task, .. } = events[0].1 else { panic!("{events:?}") };
     assert!(recorded_due == due && fired > due);
     assert!(matches!(events[1].1, Event::TaskRan { task: ran, .. } if ran == task));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "foreign loops have due times of this clock")]
+fn an_instant_is_a_due_time() {
+    let (recorder, capture) = Recorder::capture();
+    let probe = LoopProbe::with_recorder(recorder);
+    let (before, reading, after) = (monotonic_now(), Instant::now(), monotonic_now());
+    let lag = Duration::from_secs(1);
+    drop(probe.timer_fired(probe.timer(), probe.tag("Beat"), reading - lag));
+    drop(probe.timer_fired(probe.timer(), probe.tag("Beat"), reading + lag));
+    let due: Vec<_> = capture
+        .take()
+        .into_iter()
+        .filter_map(|(_, event)| match event {
+            Event::TimerFired { due, .. } => Some(due),
+            _ => None,
+        })
+        .collect();
+    // A conversion reads two clocks, one after the other.
+    let slack_ns = monotonic_now().ns_since(before);
+    assert!(due[0].plus_ns(1_000_000_000 + slack_ns) >= before && due[0].plus_ns(1_000_000_000) <= after);
+    assert!(
+        due[1].plus_ns(slack_ns) >= before.plus_ns(1_000_000_000) && due[1] <= after.plus_ns(1_000_000_000)
+    );
+}
+
+#[test]
+fn what_is_begun_and_ended_by_calls_is_recorded_as_by_guards() {
+    let (recorder, capture) = Recorder::capture();
+    let probe = LoopProbe::with_recorder(recorder);
+    let (outer, inner) = (probe.tag("Outer"), probe.tag("Inner"));
+    let tick = probe.tick_begin();
+    let around = probe.task_begin(outer);
+    let mut within = probe.task_begin(inner);
+    within.failed();
+    probe.task_end(within);
+    probe.task_end(around);
+    probe.tick_end(tick);
+    let events: Vec<_> = capture.take().into_iter().map(|(_, event)| event).collect();
+    assert!(matches!(events[1], Event::TaskRan { tag, outcome: Outcome::Failed, .. } if tag == inner));
+    assert!(matches!(events[2], Event::TaskRan { tag, outcome: Outcome::Done, .. } if tag == outer));
+    assert!(matches!(events[3], Event::TickEnd { tick: 1, tasks_run: 2, .. }));
 }
 
 #[test]
@@ -88,7 +134,7 @@ fn a_task_that_panics_says_so() {
 #[test]
 fn a_disabled_probe_still_polls() {
     let probe = LoopProbe::new(&Session::disabled(), "loop");
-    assert_eq!(probe.poll(Some(0), || Ok::<usize, ()>(3)), Ok(3));
+    assert_eq!(probe.poll(Some(Duration::ZERO), || Ok::<usize, ()>(3)), Ok(3));
     drop(probe.task(probe.tag("x")));
     assert_eq!(probe.now(), Ticks(0));
 }
@@ -129,7 +175,7 @@ fn hooks_make_each_thread_a_loop_whose_waits_are_polls() {
             hooks.poll_end(&());
             hooks.with(|probe| drop(probe.task(probe.tag("Request"))));
         }
-        hooks.poll_begin(Some(7));
+        hooks.poll_begin(Some(Duration::from_nanos(7)));
     };
     turns(&hooks);
     let mut events = Vec::new();
@@ -159,6 +205,67 @@ fn hooks_make_each_thread_a_loop_whose_waits_are_polls() {
     drop((session, hooks));
     reader.flush(&mut Vec::new()).unwrap();
     assert_eq!(reader.state(), crate::process::ProcessState::Ended, "nothing keeps the session going");
+}
+
+/// The events of a session's loops, without names and calibrations.
+fn names(reader: &mut ProcessReader) -> Vec<&'static str> {
+    let mut events = Vec::new();
+    reader.flush(&mut events).unwrap();
+    let names = events.iter().map(|stamped| stamped.event.name());
+    names.filter(|name| !["label", "calibration"].contains(name)).collect()
+}
+
+#[test]
+fn hooks_around_tasks_record_them_and_the_first_begins_a_tick() {
+    let session = Session::builder("runtime").private();
+    let mut reader = session.reader(Start::Oldest);
+    let hooks = LoopHooks::new(&session, "worker");
+    let request = hooks.tag("Request");
+    assert_eq!(session.reader(Start::Oldest).running().unwrap().len(), 0, "naming a tag makes no loop");
+    hooks.task_end();
+    hooks.task_begin(request);
+    hooks.task_end();
+    hooks.poll_begin(None);
+    hooks.poll_end(&());
+    // The runtime did not report the end of the first.
+    hooks.task_begin(request);
+    hooks.task_begin(request);
+    hooks.finish();
+    let first = ["tick_start", "task_ran", "tick_end"];
+    assert_eq!(
+        names(&mut reader),
+        [&first[..], &["tick_start", "poll", "task_ran", "task_ran", "tick_end"]].concat()
+    );
+}
+
+#[test]
+fn each_poll_of_an_instrumented_future_is_a_task_of_the_polling_thread() {
+    fn is_send(future: impl Future<Output = u32> + Send) -> impl Future<Output = u32> + Send {
+        future
+    }
+    let session = Session::builder("runtime").private();
+    let mut reader = session.reader(Start::Oldest);
+    let hooks = LoopHooks::new(&session, "worker");
+    let mut polls = 0;
+    let pending_once = std::future::poll_fn(move |_| {
+        polls += 1;
+        if polls == 2 { std::task::Poll::Ready(7_u32) } else { std::task::Poll::Pending }
+    });
+    let mut future = Box::pin(is_send(hooks.instrument(hooks.tag("Request"), pending_once)));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(future.as_mut().poll(&mut cx).is_pending());
+    let elsewhere = std::thread::spawn(move || {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        future.as_mut().poll(&mut cx)
+    });
+    assert_eq!(elsewhere.join().unwrap(), std::task::Poll::Ready(7));
+    hooks.finish();
+    let tick = ["tick_start", "task_ran", "tick_end"];
+    let mut names = names(&mut reader);
+    names.sort_unstable();
+    let mut both = [tick, tick].concat();
+    both.sort_unstable();
+    assert_eq!(names, both);
 }
 
 #[test]

@@ -96,7 +96,7 @@ mod tests {
         for round in 0..20 {
             for _ in 0..10 {
                 let _tick = probe.tick();
-                let ready = probe.poll(Some(0), || 1usize);
+                let ready = probe.poll(Some(Duration::ZERO), || 1usize);
                 assert_eq!(ready, 1);
                 drop(probe.task(echo));
             }

@@ -208,7 +208,7 @@ fn a_foreign_loop_has_no_figures_for_unrecorded_families() {
     let mut source = session.reader(Start::Oldest);
     for _ in 0..20 {
         let _tick = probe.tick();
-        probe.poll(Some(0), || 1usize);
+        probe.poll(Some(std::time::Duration::ZERO), || 1usize);
         drop(probe.task(echo));
     }
     let (mut timeline, mut events) = (Timeline::of(EventSource::metadata(&source)), Vec::new());
