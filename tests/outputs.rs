@@ -2,7 +2,7 @@
 //! removed.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -508,5 +508,50 @@ fn a_demo_that_is_quit_says_what_happened_and_what_it_saved() {
         let saved = format!("to {0}; `loopscope report {0}` says what happened", text(&trace));
         assert!(stderr(&ended).contains(&saved), "{}", stderr(&ended));
         fs::remove_file(&trace).unwrap();
+    }
+}
+
+#[test]
+fn a_signal_that_arrives_twice_still_closes_the_recording() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let commands = [
+        ("demo", vec!["demo", "--no-tui", "--duration", "600s", "--record"]),
+        ("record", vec!["record", &pid, "-o"]),
+        ("attach", vec!["attach", &pid, "--no-tui", "--record"]),
+    ];
+    for (name, mut arguments) in commands {
+        let trace = place.file(name);
+        arguments.push(text(&trace));
+        let mut command = place.command(&arguments);
+        let mut running = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        wait_for("its first events", || place.report(text(&trace)).is_some());
+        // As `timeout` does: to the process, and at once again to its group.
+        running.signal("TERM");
+        running.signal("TERM");
+        let mut said = String::new();
+        running.stderr().read_to_string(&mut said).unwrap();
+        assert!(running.wait().success(), "{name}: {said}");
+        assert!(said.starts_with("loopscope: saved ") && said.lines().count() == 1, "{name}: {said}");
+        assert_eq!(place.report(text(&trace)).unwrap()["source"]["state"], "closed", "{name}");
+    }
+}
+
+#[test]
+fn what_was_saved_is_said_also_where_the_page_cannot_be_written() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let trace = place.file("a.looptrace");
+    for arguments in [
+        ["demo", "--no-tui", "--duration", "100ms", "--record", text(&trace)],
+        ["record", &pid, "--duration", "100ms", "-o", text(&trace)],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = place.command(&arguments).stdout(full).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("saved ") && said.contains("cannot write standard output"), "{said}");
     }
 }

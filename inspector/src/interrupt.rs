@@ -16,8 +16,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::exit;
 
 use crate::exit::CommandError;
+
+/// After a request to end, further signals have no effect for this long: `timeout` signals a command and then its process
+/// group, so that one request arrives twice, and the results of the first must still be saved.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 
 /// When a command that does not draw should end: at a signal, or after a time.
 #[derive(Clone, Debug)]
@@ -27,20 +35,21 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` if given. A second signal ends the
-    /// process at once.
+    /// Ends at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` if given. A further signal more than
+    /// [`GRACE`] later ends the process at once, with 128 and its number as the exit code.
     ///
     /// # Errors
     ///
     /// [`CommandError::Input`] if the signals cannot be caught.
     pub fn new(duration: Option<Duration>) -> Result<Self, CommandError> {
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
-            // The order matters: the first handler must still find the flag cleared.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))
-                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
-                .map_err(|error| CommandError::Input(format!("cannot catch signal {signal}: {error}")))?;
+        let failed = |error: io::Error| CommandError::Input(format!("cannot catch signals: {error}"));
+        for signal in ENDING {
+            flag::register(signal, Arc::clone(&asked)).map_err(failed)?;
         }
+        let mut signals = Signals::new(ENDING).map_err(failed)?;
+        let thread = std::thread::Builder::new().name("loopscope-signals".to_owned());
+        thread.spawn(move || exit_when_repeated(&mut signals)).map_err(failed)?;
         let mut interrupt = Self { asked, deadline: None };
         interrupt.end_after(duration);
         Ok(interrupt)
@@ -72,6 +81,16 @@ impl Interrupt {
 
     fn left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| Duration::from_nanos(deadline.ns_since(monotonic_now())))
+    }
+}
+
+fn exit_when_repeated(signals: &mut Signals) {
+    let mut first: Option<Timestamp> = None;
+    for signal in signals.forever() {
+        let now = monotonic_now();
+        if u128::from(now.ns_since(*first.get_or_insert(now))) > GRACE.as_nanos() {
+            exit(128 + signal);
+        }
     }
 }
 

@@ -34,7 +34,6 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish_after(&followed);
     // The summary is printed however the session ended.
-    summary::print(&timeline, &source, live.json, global)?;
-    followed?;
-    written.map(drop)
+    let printed = summary::print(&timeline, &source, live.json, global);
+    summary::conclude(followed.and(printed), written, live.record.as_deref())
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use loop_probes::ring::Start;
 use loop_probes::session::{Session, SharingError};
 use loop_traces::summary::Summary;
-use loop_traces::writer::WriteStats;
 
 use super::{drawing, summary, warn};
 use crate::cli::{DemoArgs, Global};
@@ -14,7 +13,6 @@ use crate::exit::CommandError;
 use crate::interrupt::Interrupt;
 use crate::recording::{Recording, Tap};
 use crate::save::{Reread, Saver};
-use crate::sink::saved;
 use crate::stdout;
 use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
 
@@ -54,20 +52,10 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), CommandError> 
     if args.no_ring && !args.live.json {
         warn("--no-ring: nothing is recorded");
     }
-    summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global)?;
+    let printed = summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global);
     // Without a file, the warning has said it all.
-    if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
-}
-
-/// Reports what was saved, if a file was asked for.
-fn warn_saved(
-    args: &DemoArgs,
-    written: Result<Option<WriteStats>, CommandError>,
-) -> Result<(), CommandError> {
-    if let (Some(stats), Some(path)) = (written?, &args.live.record) {
-        warn(&saved(path, &stats));
-    }
-    Ok(())
+    let written = if is_off && args.live.record.is_none() { Ok(None) } else { written };
+    summary::conclude(printed, written, args.live.record.as_deref())
 }
 
 fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), CommandError> {
@@ -83,10 +71,9 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Comma
     session.finish();
     let (_timeline, written) = recording.finish();
     warn_unshared(session);
-    drawn?;
-    let served = stopped?;
-    stdout::print(&format!("{served}\n"))?;
-    if is_off && args.live.record.is_none() { Ok(()) } else { warn_saved(args, written) }
+    let printed = drawn.and_then(|()| stdout::print(&format!("{}\n", stopped?)));
+    let written = if is_off && args.live.record.is_none() { Ok(None) } else { written };
+    summary::conclude(printed, written, args.live.record.as_deref())
 }
 
 /// Warns if the ring was truncated. Returns whether it was.

@@ -78,12 +78,9 @@ fn is_ascii(locale: &[Option<OsString>]) -> bool {
 /// Reports what was saved, once the terminal is restored.
 fn settle(left: Result<Exit, DashboardError>, saver: &Saver) -> Result<(), CommandError> {
     tracing::info!(?left, "the dashboard was left");
-    let saved = saver.finish();
+    let saved = saver.finish().map(|lines| lines.iter().for_each(|line| warn(line)));
     left.map_err(CommandError::input)?;
-    for line in saved? {
-        warn(&line);
-    }
-    Ok(())
+    saved
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use loop_probes::ring::Start;
 
 use super::follow::follow;
-use super::{summary, warn};
+use super::summary;
 use crate::cli::{Global, RecordArgs};
 use crate::exit::CommandError;
 use crate::input;
 use crate::interrupt::Interrupt;
-use crate::sink::{Sink, saved};
+use crate::sink::Sink;
 
 pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), CommandError> {
     let interrupt = Interrupt::new(args.duration)?;
@@ -18,10 +18,6 @@ pub(super) fn run(args: &RecordArgs, global: &Global) -> Result<(), CommandError
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish_after(&followed);
     // The summary is printed however the session ended.
-    summary::print(&timeline, &source, args.json, global)?;
-    followed?;
-    if let Some(stats) = written? {
-        warn(&saved(&args.output, &stats));
-    }
-    Ok(())
+    let printed = summary::print(&timeline, &source, args.json, global);
+    summary::conclude(followed.and(printed), written, Some(&args.output))
 }

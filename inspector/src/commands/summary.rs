@@ -1,13 +1,17 @@
 //! Prints the page with which commands end: the summary of a timeline, as text or as JSON.
 
+use std::path::Path;
+
 use loop_traces::report;
 use loop_traces::source::EventSource;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
+use loop_traces::writer::WriteStats;
 
-use super::drawing;
+use super::{drawing, warn};
 use crate::cli::Global;
 use crate::exit::CommandError;
+use crate::sink::saved;
 use crate::stdout;
 use crate::text;
 use crate::theme::Theme;
@@ -39,6 +43,24 @@ pub(super) fn print_demo(
     global: &Global,
 ) -> Result<(), CommandError> {
     show(summary, Some(served), json, global)
+}
+
+/// Says what was saved to `path`, also where `printed` failed, and returns the error of either.
+///
+/// # Errors
+///
+/// That of `written`, else that of `printed`.
+pub(super) fn conclude(
+    printed: Result<(), CommandError>,
+    written: Result<Option<WriteStats>, CommandError>,
+    path: Option<&Path>,
+) -> Result<(), CommandError> {
+    if let (Some(stats), Some(path)) = (written?, path)
+        && (printed.is_ok() || stats.events > 0)
+    {
+        warn(&saved(path, &stats));
+    }
+    printed
 }
 
 /// Renders the page as text that fits the width of the terminal.

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use signal_hook::iterator::{Handle, Signals};
 
 use super::parse::{Input, Parser};
 use crate::app::Mouse;
+use crate::interrupt::GRACE;
 use crate::keymap::Key;
 
 /// Terminals send a sequence in one piece, slow lines almost so: after this long, an Esc is a key.
@@ -86,13 +87,24 @@ impl Wakers {
 
 impl Drop for Wakers {
     fn drop(&mut self) {
-        over().store(true, Ordering::SeqCst);
+        let generation = GENERATION.load(Ordering::SeqCst);
+        let restore = move || {
+            std::thread::sleep(GRACE);
+            let is_newest = GENERATION.load(Ordering::SeqCst) == generation;
+            over().fetch_or(is_newest, Ordering::SeqCst);
+        };
+        if std::thread::Builder::new().spawn(restore).is_err() {
+            over().store(true, Ordering::SeqCst);
+        }
         self.signals.close();
     }
 }
 
-/// Set while no dashboard is listening: signals then have their default effect, which signal-hook would otherwise
-/// disable for good.
+/// The number of dashboards that have begun to listen.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// Set while no dashboard is listening, from [`GRACE`] after its end: signals then have their default effect, which
+/// signal-hook would otherwise disable for good.
 fn over() -> &'static Arc<AtomicBool> {
     static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     OVER.get_or_init(|| Arc::new(AtomicBool::new(true)))
@@ -100,6 +112,7 @@ fn over() -> &'static Arc<AtomicBool> {
 
 fn listen_to_signals(sender: Sender<Wake>) -> io::Result<Handle> {
     static DEFAULTS: OnceLock<()> = OnceLock::new();
+    GENERATION.fetch_add(1, Ordering::SeqCst);
     over().store(false, Ordering::SeqCst);
     if DEFAULTS.set(()).is_ok() {
         for signal in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGTSTP] {
