@@ -205,11 +205,9 @@ impl Damage {
         Self { offset, bytes: end.saturating_sub(offset), records: Some(0), times: None, kind }
     }
 
-    /// Whether the number of records in it is unknown. Whether there is anything beyond a cut is unknown, too, which the
-    /// state of the recording says.
+    /// Whether the number of records in it is unknown.
     pub(super) const fn is_uncounted(&self) -> bool {
-        let is_end = matches!(self.kind, DamageKind::Cut { .. }) && self.times.is_none();
-        self.records.is_none() && !is_end
+        self.records.is_none()
     }
 
     /// The records lost with it: one, if their number is unknown.

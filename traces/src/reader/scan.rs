@@ -19,6 +19,12 @@ use crate::format::{
 /// Bytes searched at once.
 const SEARCH_BYTES: usize = 1 << 16;
 
+/// Where a block header has the block's kind.
+const KIND_AT: usize = 4;
+
+/// Kinds of blocks without records.
+const NO_RECORDS: [BlockKind; 3] = [BlockKind::LABELS, BlockKind::COUNTS, BlockKind::INDEX];
+
 /// The result of a scan.
 pub(super) struct Scanned {
     pub(super) version: Version,
@@ -206,6 +212,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         let mut damage: Vec<Damage> = Vec::new();
         let mut listed: Vec<u8> = Vec::new();
         let mut offset = begin;
+        let mut is_indexed = false;
         let unknown = |offset, bytes, kind| Damage { offset, bytes, records: None, times: None, kind };
         while offset < self.len {
             let left = self.len - offset;
@@ -230,8 +237,10 @@ impl<R: Read + Seek> Scan<'_, R> {
                         break;
                     }
                     offset = index_end;
+                    is_indexed = true;
                 }
                 Some(Ok(header)) => {
+                    is_indexed = false;
                     let bytes = BLOCK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
                     if bytes > left {
                         damage.push(Damage::of_block(offset, &header, DamageKind::Cut { found: left }));
@@ -262,7 +271,18 @@ impl<R: Read + Seek> Scan<'_, R> {
                     offset = next.unwrap_or(self.len);
                 }
                 None => {
-                    damage.push(unknown(offset, left, DamageKind::Cut { found: left }));
+                    let kind = DamageKind::Cut { found: left };
+                    // Its kind can be there without the rest of its header, and what follows the index is the trailer.
+                    let is_of_records = match self.bytes(offset, KIND_AT + 1)?.get(KIND_AT) {
+                        _ if is_indexed => false,
+                        Some(kind) => !NO_RECORDS.contains(&BlockKind(*kind)),
+                        None => true,
+                    };
+                    damage.push(if is_of_records {
+                        unknown(offset, left, kind)
+                    } else {
+                        Damage::surplus(offset, self.len, kind)
+                    });
                     break;
                 }
             }
