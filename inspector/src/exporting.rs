@@ -53,7 +53,7 @@ impl Export {
     /// # Errors
     ///
     /// [`ExportError`] if the recording cannot be read or `out` cannot be written.
-    pub fn write<S: EventSource>(
+    pub fn write<S: EventSource + Send>(
         self,
         open: impl FnMut() -> Result<S, SourceError>,
         out: impl Write,

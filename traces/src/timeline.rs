@@ -92,7 +92,6 @@ use gaps::Gaps;
 use loops::Loops;
 use loss_bounds::LossBounds;
 use open_tick::OpenTick;
-pub(crate) use poll_wait::PollWait;
 use unfinished::Replaced;
 
 /// The folded state of a stream of events. See the [module](self).

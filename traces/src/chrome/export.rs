@@ -7,11 +7,16 @@
 //! doubles need them to add up. Beyond 12 days, where doubles no longer hold nanoseconds well enough for that, times are
 //! whole microseconds. Memory is bounded: a thread's events wait for the end of their tick, at most
 //! [`WAITING_MAX`] of them.
+//!
+//! Reading and drawing cost about the same, so a thread of its own reads ahead and packs the embedded recording.
 
 mod blame;
 mod carried;
 
 use std::io::Write;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::Timestamp;
@@ -19,8 +24,8 @@ use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 
-use blame::{Blamer, TickId};
-use carried::Carried;
+use blame::Blamer;
+use carried::{Carried, Packer};
 
 use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
 use crate::export::agenda_tracks::{AgendaTracks, Waiting};
@@ -28,9 +33,9 @@ use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
 use crate::export::slices::WAITING_ALL;
 use crate::export::survey::{Survey, is_in, start_of};
-use crate::export::{ExportError, TimeRange, each_event, surveyed};
-use crate::source::{EventSource, SourceError};
-use crate::timeline::PollWait;
+use crate::export::{ExportError, TimeRange, surveyed};
+use crate::source::{EventSource, SourceError, SourceState};
+use crate::timeline::Stall;
 
 /// Most events per thread held until the end of their tick.
 pub const WAITING_MAX: usize = 1 << 18;
@@ -41,6 +46,9 @@ pub const SPAN_NS_MAX: u64 = 1 << 60;
 
 /// Most events held for sorting, per thread without ticks.
 const WAITING_OUTSIDE: usize = 1 << 13;
+
+/// Most batches of events read ahead.
+const READ_AHEAD: usize = 2;
 
 /// What to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,18 +89,59 @@ pub struct ExportStats {
 /// # Errors
 ///
 /// [`ExportError`] if the recording cannot be read or the output cannot be written.
-pub fn export<S: EventSource, W: Write>(
+pub fn export<S: EventSource + Send, W: Write>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     options: ExportOptions,
     out: W,
 ) -> Result<ExportStats, ExportError> {
     let survey = surveyed(&mut open, options.range)?;
-    let mut source = open()?;
-    let metadata = source.metadata().clone();
-    let mut writer = ChromeWriter::new(out, &metadata, survey, options)?;
-    each_event(&mut source, |stamped| writer.push(stamped))?;
-    writer.carried.ended_as(&source, options.range);
-    writer.finish()
+    let source = open()?;
+    let mut writer = ChromeWriter::new(out, source.metadata(), survey, options)?;
+    let rest = thread::scope(|scope| {
+        // Dropped at the first error, which ends the reader.
+        let (sender, batches) = sync_channel(READ_AHEAD);
+        let reader = scope.spawn(move || read_ahead(source, options.range, &sender));
+        for Batch { events, pieces } in batches {
+            let mut pieces = pieces.into_iter().peekable();
+            for (place, stamped) in events.iter().enumerate() {
+                if let Some((_, bytes)) = pieces.next_if(|(complete_at, _)| *complete_at == place) {
+                    writer.carried.add(&bytes);
+                }
+                writer.push(stamped)?;
+            }
+        }
+        reader.join().unwrap_or_else(|panic| resume_unwind(panic)).map_err(ExportError::from)
+    })?;
+    writer.finish(&rest)
+}
+
+/// Events, and the pieces of the embedded recording that became complete with one of them, by its index.
+struct Batch {
+    events: Vec<Stamped>,
+    pieces: Vec<(usize, Vec<u8>)>,
+}
+
+/// Reads `source` up to its current end; returns the last piece of the embedded recording.
+fn read_ahead(
+    mut source: impl EventSource,
+    range: TimeRange,
+    batches: &SyncSender<Batch>,
+) -> Result<Vec<u8>, SourceError> {
+    let mut packer = Packer::new(source.metadata());
+    loop {
+        let (mut events, mut pieces) = (Vec::new(), Vec::new());
+        let state = source.poll(&mut events)?;
+        for (place, stamped) in events.iter().enumerate() {
+            if matches!(stamped.event, Event::Label { .. }) || is_in(range, stamped) {
+                pieces.extend(packer.push(stamped).map(|bytes| (place, bytes)));
+            }
+        }
+        let has_failed = batches.send(Batch { events, pieces }).is_err();
+        // A live ring is exported up to its current end.
+        if has_failed || state != SourceState::More {
+            return Ok(packer.finish(&source, range));
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,12 +149,8 @@ enum Item {
     Event(Stamped),
     /// The record an unfinished event would have had.
     Unfinished(Stamped),
-    Stall {
-        at: TickId,
-        busy_ns: u64,
-        poll_wait_ns: u64,
-        tasks_run: u32,
-    },
+    /// The tick that has just ended was a stall.
+    Stall,
     Depth {
         queue: Queue,
         depth: u32,
@@ -130,7 +175,7 @@ struct Lane {
 
 /// Writes one export, event by event, after a [`Survey`] of the same events.
 #[derive(Debug)]
-pub struct ChromeWriter<W: Write> {
+struct ChromeWriter<W: Write> {
     out: JsonOut<W>,
     survey: Survey,
     options: ExportOptions,
@@ -149,17 +194,7 @@ pub struct ChromeWriter<W: Write> {
 
 impl<W: Write> ChromeWriter<W> {
     /// Begins the file with its metadata and the names of processes and threads.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError::TooLong`] if the part is longer than readers can hold; [`ExportError::Write`] if the output cannot be
-    /// written.
-    pub fn new(
-        out: W,
-        metadata: &Metadata,
-        survey: Survey,
-        options: ExportOptions,
-    ) -> Result<Self, ExportError> {
+    fn new(out: W, metadata: &Metadata, survey: Survey, options: ExportOptions) -> Result<Self, ExportError> {
         let span_ns = survey.span_ns();
         if span_ns > SPAN_NS_MAX {
             return Err(ExportError::TooLong { span_ns });
@@ -180,7 +215,7 @@ impl<W: Write> ChromeWriter<W> {
             heap: [None; 2],
             agenda: AgendaTracks::default(),
             blamer: Blamer::new(metadata),
-            carried: Carried::new(metadata),
+            carried: Carried::default(),
             comma: "",
             stats,
         };
@@ -227,17 +262,10 @@ impl<W: Write> ChromeWriter<W> {
     }
 
     /// Exports one event, in the order of the stream.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError::Write`] if the output cannot be written.
-    pub fn push(&mut self, stamped: &Stamped) -> Result<(), ExportError> {
+    fn push(&mut self, stamped: &Stamped) -> Result<(), ExportError> {
         // Includes what is not exported: it may have delayed what is.
         self.blamer.see(stamped);
         let start = start_of(stamped);
-        if matches!(stamped.event, Event::Label { .. }) || is_in(self.survey.range(), stamped) {
-            self.carried.push(stamped);
-        }
         if self.lanes.is_empty() || !self.survey.range().touches(start, stamped.at) {
             return Ok(());
         }
@@ -247,10 +275,11 @@ impl<W: Write> ChromeWriter<W> {
                 self.flush(place)?;
                 self.lanes[place].in_tick = true;
             }
-            Event::TickEnd { tick, tasks_run, .. } => {
+            Event::TickEnd { .. } => {
                 self.add(place, start, stamped.at, true, Item::Event(*stamped));
-                let at = TickId { source: stamped.source, tick, start };
-                self.stall(place, at, tasks_run, stamped.at);
+                if self.blamer.stall(stamped).is_some() {
+                    self.add(place, start, start, false, Item::Stall);
+                }
                 self.flush(place)?;
                 self.lanes[place].in_tick = false;
             }
@@ -315,29 +344,6 @@ impl<W: Write> ChromeWriter<W> {
         }
     }
 
-    /// At the end of a tick, adds a stall if it was one.
-    fn stall(&mut self, place: usize, at: TickId, tasks_run: u32, end: Timestamp) {
-        let start = at.start;
-        if !self.lanes[place].in_tick {
-            return;
-        }
-        let mut polls = PollWait::since(start);
-        let mut damaged = false;
-        for entry in self.lanes[place].row.entries() {
-            match entry.what {
-                Item::Event(Stamped { event: Event::Lost { .. }, .. }) => damaged = true,
-                Item::Event(stamped) => polls.see(&stamped),
-                _ => {}
-            }
-        }
-        let extent_ns = end.ns_since(start);
-        let poll_wait_ns = polls.wait_ns(end);
-        let busy_ns = extent_ns - poll_wait_ns;
-        if busy_ns > self.stall_limit_ns && !damaged {
-            self.add(place, start, start, false, Item::Stall { at, busy_ns, poll_wait_ns, tasks_run });
-        }
-    }
-
     fn add(&mut self, place: usize, start: Timestamp, end: Timestamp, is_slice: bool, what: Item) {
         let base = self.survey.base.unwrap_or_default();
         let (start, end) = (start.ns_since(base), end.ns_since(base));
@@ -371,23 +377,7 @@ impl<W: Write> ChromeWriter<W> {
             (RowPosition::Point { at }, Item::Event(stamped) | Item::Unfinished(stamped)) => {
                 self.instant(lane, at, stamped)
             }
-            (RowPosition::Point { at }, Item::Stall { at: tick, busy_ns, poll_wait_ns, tasks_run }) => {
-                self.begin_event();
-                self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
-                self.stand(lane, at);
-                let mut args = Args::new(&mut self.out);
-                args.number("tick", tick.tick)
-                    .micros("busy_us", *busy_ns)
-                    .micros("poll_wait_us", *poll_wait_ns);
-                args.micros("limit_us", self.stall_limit_ns).number("tasks_run", *tasks_run);
-                if let Some(blame) = self.blamer.stall(tick) {
-                    args.breakdown(blame, &self.survey.labels);
-                }
-                args.end();
-                self.out.raw("}");
-                self.stats.instants += 1;
-                self.stats.stalls += 1;
-            }
+            (RowPosition::Point { at }, Item::Stall) => self.stall(lane, at),
             (RowPosition::Point { at }, Item::Depth { queue, depth }) => {
                 self.counter(lane, at, ["queue ", queue.name()], &[("depth", u64::from(*depth))]);
             }
@@ -402,6 +392,22 @@ impl<W: Write> ChromeWriter<W> {
             // Only events have durations.
             (RowPosition::Slice { .. } | RowPosition::Async { .. }, _) => {}
         }
+    }
+
+    fn stall(&mut self, lane: usize, at: u64) {
+        self.begin_event();
+        self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"stall\",\"cat\":\"stall\"");
+        self.stand(lane, at);
+        let mut args = Args::new(&mut self.out);
+        if let Some(Stall { tick, blame, .. }) = self.blamer.last_stall() {
+            args.number("tick", tick.tick).micros("busy_us", tick.busy_ns);
+            args.micros("poll_wait_us", tick.poll_wait_ns).micros("limit_us", self.stall_limit_ns);
+            args.number("tasks_run", tick.tasks_run).breakdown(blame, &self.survey.labels);
+        }
+        args.end();
+        self.out.raw("}");
+        self.stats.instants += 1;
+        self.stats.stalls += 1;
     }
 
     /// `more`: categories besides its own.
@@ -471,12 +477,8 @@ impl<W: Write> ChromeWriter<W> {
         self.comma = ",";
     }
 
-    /// Ends the file: viewers need it complete.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError::Write`] if the output cannot be written.
-    pub fn finish(mut self) -> Result<ExportStats, ExportError> {
+    /// Ends the file, with the last piece of the embedded recording: viewers need it complete.
+    fn finish(mut self, rest: &[u8]) -> Result<ExportStats, ExportError> {
         for stamped in self.survey.unended() {
             let place = self.survey.row(&stamped);
             self.add(place, start_of(&stamped), stamped.at, true, Item::Unfinished(stamped));
@@ -485,7 +487,7 @@ impl<W: Write> ChromeWriter<W> {
             self.flush(place)?;
         }
         self.out.raw("\n]");
-        self.carried.finish();
+        self.carried.add(rest);
         let ExportStats { slices, async_pairs, instants, .. } = self.stats;
         self.carried.put(&mut self.out, Some((slices + async_pairs, instants)));
         self.out.raw("}\n");

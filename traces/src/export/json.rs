@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 /// Bytes gathered before they are written.
-const BUFFER_BYTES: usize = 1 << 16;
+const BUFFER_BYTES: usize = 1 << 18;
 
 /// A viewer that keeps numbers as doubles would round integers above this, so they are written as strings.
 const EXACT_MAX: u64 = 1 << 53;
@@ -168,18 +168,21 @@ impl<W: Write> JsonOut<W> {
 
     /// Appends text escaped for the inside of a JSON string.
     pub(crate) fn escaped(&mut self, text: &str) -> &mut Self {
-        for byte in text.bytes() {
-            match byte {
-                b'"' | b'\\' => self.buffer.extend_from_slice(&[b'\\', byte]),
-                0..0x20 | 0x7f => {
-                    const HEX: &[u8; 16] = b"0123456789abcdef";
-                    let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                    self.buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-                }
-                // The bytes of a multi-byte character stay together: the text is UTF-8.
-                byte => self.buffer.push(byte),
+        let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f);
+        let mut rest = text.as_bytes();
+        while let Some(at) = rest.iter().position(is_special) {
+            let byte = rest[at];
+            self.buffer.extend_from_slice(&rest[..at]);
+            rest = &rest[at + 1..];
+            if matches!(byte, b'"' | b'\\') {
+                self.buffer.extend_from_slice(&[b'\\', byte]);
+            } else {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                self.buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
             }
         }
+        self.buffer.extend_from_slice(rest);
         self
     }
 

@@ -72,10 +72,6 @@ impl<T: Copy> Row<T> {
         self.entries.len()
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &LayoutItem<T>> {
-        self.entries.iter()
-    }
-
     /// Draws and removes all entries, in the order in which they began.
     pub(crate) fn flush<E>(
         &mut self,

@@ -3,6 +3,7 @@
 //! Viewers need names first and times near zero, and an interval can begin before the first event, so none of this is
 //! known until the whole stream has been seen once.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use loop_probes::event::{Event, FieldValue};
@@ -51,6 +52,8 @@ pub struct Survey {
     pub(crate) labels: Labels,
     pub(crate) threads: Vec<Thread>,
     places: HashMap<(SourceId, Option<Runner>), usize>,
+    /// The row found last: events come in runs of one emitter.
+    last_found: Cell<Option<((SourceId, Option<Runner>), usize)>>,
     /// All loops of the recording, in order of appearance.
     loops: Vec<SourceId>,
     last_loop: Option<SourceId>,
@@ -199,7 +202,11 @@ impl Survey {
     }
 
     fn place(&self, source: SourceId, worker: Option<Runner>) -> Option<usize> {
-        self.places.get(&(source, worker)).copied()
+        let key = (source, worker);
+        let last = self.last_found.get().filter(|(found, _)| *found == key);
+        let found = last.or_else(|| self.places.get(&key).map(|place| (key, *place)));
+        self.last_found.set(found);
+        found.map(|(_, place)| place)
     }
 
     fn add(&mut self, source: SourceId, worker: Option<Runner>, runs_as: Option<Runner>) {

@@ -2,9 +2,6 @@
 //! belongs to the callback and does not count.
 
 use loop_probes::ids::Timestamp;
-use loop_probes::stamped::Stamped;
-
-use super::span::{SpanKind, TickSpan};
 
 /// The union of a loop's own polls so far. Exact for spans in the order in which they ended, unless there are more than
 /// [`POLLS_MAX`] polls apart.
@@ -57,15 +54,6 @@ impl PollWait {
         self.polls.splice(place..place + within, [Polled { start, end, between_ns: 0 }]);
         if self.polls.len() > POLLS_MAX {
             self.merge_older();
-        }
-    }
-
-    /// Updates the wait from any event, as the fold does.
-    pub(crate) fn see(&mut self, stamped: &Stamped) {
-        match TickSpan::of(stamped) {
-            Some(TickSpan { start, end, what: SpanKind::Poll { .. } }) => self.add(start, end),
-            Some(span) if span.what.is_callback() => self.ran(span.start, span.end),
-            _ => {}
         }
     }
 

@@ -5,23 +5,14 @@
 //! [`Allowance`] bounds that work; a wait that it does not cover is `not kept`.
 
 use loop_probes::event::Event;
-use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use crate::analysis::attribution::{Breakdown, Share, What};
-use crate::timeline::{Allowance, TickSummary, Timeline, TimelineConfig, Waiter};
+use crate::timeline::{Allowance, Stall, Timeline, TimelineConfig, Waiter};
 
 /// Lines of a breakdown besides those for unknown time.
 const LINES: usize = 8;
-
-/// One tick of one loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TickId {
-    pub(super) source: SourceId,
-    pub(super) tick: u64,
-    pub(super) start: Timestamp,
-}
 
 /// Folds along with the export, so that breakdowns are available when an event is written.
 #[derive(Debug)]
@@ -53,14 +44,15 @@ impl Blamer {
         self.allowance.grow(0);
     }
 
-    /// The breakdown of a tick that has just ended as a stall.
-    pub(super) fn stall(&self, id: &TickId) -> Option<&Breakdown> {
-        let mut stalls = self.timeline.stalls.newest_first();
-        let found = stalls.find(|stall| {
-            let TickSummary { source, tick, start, .. } = stall.tick;
-            TickId { source, tick, start } == *id
-        });
-        found.map(|stall| &stall.blame)
+    /// The stall that the tick which ended with `stamped`, the last event seen, was; `None` if it was none.
+    pub(super) fn stall(&self, stamped: &Stamped) -> Option<&Stall> {
+        let Event::TickEnd { tick, start, .. } = stamped.event else { return None };
+        let ended = (stamped.source, tick, start, stamped.at);
+        self.last_stall().filter(|Stall { tick, .. }| (tick.source, tick.tick, tick.start, tick.end) == ended)
+    }
+
+    pub(super) fn last_stall(&self) -> Option<&Stall> {
+        self.timeline.stalls.newest_first().next()
     }
 
     /// The breakdown of a late timer or signal that has just been recorded, or of a slow task that has just ended.
@@ -94,7 +86,7 @@ impl Blamer {
 #[cfg(test)]
 mod tests {
     use loop_probes::event::Outcome;
-    use loop_probes::ids::{Tag, TaskId, TimerId};
+    use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 
     use super::*;
 

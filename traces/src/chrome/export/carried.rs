@@ -5,9 +5,10 @@
 //! is embedded in pieces, packed as in a `.looptrace`, under a separate key that every viewer ignores: on a slice
 //! whenever a block is complete, and after the events at the end.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,19 +27,13 @@ const BATCH: usize = 512;
 /// Compression level: low, because higher ones would take as long as the rest of the export.
 const CARRIED_LEVEL: i32 = 1;
 
-/// Blocks written and not yet put into the export.
+/// Bytes of whole blocks, written and not yet taken.
 #[derive(Clone, Debug, Default)]
-struct Waiting(Arc<Mutex<Vec<u8>>>);
-
-impl Waiting {
-    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+struct Waiting(Rc<RefCell<Vec<u8>>>);
 
 impl Write for Waiting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes().extend_from_slice(bytes);
+        self.0.borrow_mut().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -54,21 +49,17 @@ impl TraceOutput for Waiting {
     }
 }
 
-/// The recording on its way into the export.
+/// Packs the recording.
 #[derive(Debug)]
-pub(super) struct Carried {
+pub(super) struct Packer {
     writer: Option<TraceWriter<Waiting>>,
     waiting: Waiting,
     batch: Vec<Stamped>,
-    /// Bytes already put into the export.
-    at: u64,
-    /// The recording was not closed.
-    is_cut: bool,
     /// Records lost, of those events that it takes.
     lost_records: u64,
 }
 
-impl Carried {
+impl Packer {
     pub(super) fn new(metadata: &Metadata) -> Self {
         let waiting = Waiting::default();
         // Few large blocks: they compress better, and each costs a viewer one key to skip.
@@ -76,55 +67,37 @@ impl Carried {
         let path = Path::new("the recording in the export");
         // Metadata too long for a trace: the export then embeds no recording.
         let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
-        Self { writer, waiting, batch: Vec::new(), at: 0, is_cut: false, lost_records: 0 }
+        Self { writer, waiting, batch: Vec::new(), lost_records: 0 }
     }
 
-    pub(super) fn push(&mut self, stamped: &Stamped) {
+    /// Takes an event; returns the piece that became complete with it, if any.
+    pub(super) fn push(&mut self, stamped: &Stamped) -> Option<Vec<u8>> {
         if let Event::Lost { count, .. } = stamped.event {
             self.lost_records = self.lost_records.saturating_add(count);
         }
         self.batch.push(*stamped);
-        if self.batch.len() >= BATCH {
-            self.hand_on();
+        if self.batch.len() < BATCH {
+            return None;
         }
+        self.hand_on();
+        Some(self.waiting.0.take()).filter(|bytes| !bytes.is_empty())
     }
 
-    /// Takes over from `source`, which was read to its end, what it could not deliver, and whether it was cut off.
-    pub(super) fn ended_as(&mut self, source: &impl EventSource, range: TimeRange) {
-        self.is_cut = source.process_state().is_none() && !source.is_closed();
+    /// Ends the recording with what `source`, which was read to its end, could not deliver; returns the last piece.
+    pub(super) fn finish(mut self, source: &impl EventSource, range: TimeRange) -> Vec<u8> {
+        self.hand_on();
         let mut counts = source.counts();
         if range != TimeRange::default() {
             // Not what was lost beyond the range.
             counts.lost_records = self.lost_records;
         }
-        if let Some(writer) = &mut self.writer {
+        if let Some(mut writer) = self.writer.take() {
             writer.set_counts(counts);
-        }
-    }
-
-    /// Ends the recording after the last event.
-    pub(super) fn finish(&mut self) {
-        self.hand_on();
-        if let Some(writer) = self.writer.take() {
+            let is_cut = source.process_state().is_none() && !source.is_closed();
             // A trace with too many blocks ends here, and an import then uses the slices.
-            let _ = if self.is_cut { writer.finish_unclosed() } else { writer.finish() };
+            let _ = if is_cut { writer.finish_unclosed() } else { writer.finish() };
         }
-    }
-
-    /// Puts what is ready after the last key of an object. The last piece carries the export's numbers of slices and
-    /// instants, so that an import can tell whether the file was edited.
-    pub(super) fn put<W: Write>(&mut self, out: &mut JsonOut<W>, counts: Option<(u64, u64)>) {
-        let bytes = std::mem::take(&mut *self.waiting.bytes());
-        if bytes.is_empty() {
-            return;
-        }
-        out.raw(",\"loopscope\":{\"at\":").number(self.at).raw(",\"bytes\":\"");
-        out.raw(&STANDARD.encode(&bytes)).raw("\"");
-        if let Some((slices, instants)) = counts {
-            out.raw(",\"counts\":[").number(slices).raw(",").number(instants).raw("]");
-        }
-        out.raw("}");
-        self.at += bytes.len() as u64;
+        self.waiting.0.take()
     }
 
     fn hand_on(&mut self) {
@@ -134,5 +107,35 @@ impl Carried {
             self.writer = None;
         }
         self.batch.clear();
+    }
+}
+
+/// The packed recording on its way into the export.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    waiting: Vec<u8>,
+    /// Bytes already put into the export.
+    at: u64,
+}
+
+impl Carried {
+    pub(super) fn add(&mut self, piece: &[u8]) {
+        self.waiting.extend_from_slice(piece);
+    }
+
+    /// Puts what is ready after the last key of an object. The last piece carries the export's numbers of slices and
+    /// instants, so that an import can tell whether the file was edited.
+    pub(super) fn put<W: Write>(&mut self, out: &mut JsonOut<W>, counts: Option<(u64, u64)>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        out.raw(",\"loopscope\":{\"at\":").number(self.at).raw(",\"bytes\":\"");
+        out.raw(&STANDARD.encode(&self.waiting)).raw("\"");
+        if let Some((slices, instants)) = counts {
+            out.raw(",\"counts\":[").number(slices).raw(",").number(instants).raw("]");
+        }
+        out.raw("}");
+        self.at += self.waiting.len() as u64;
+        self.waiting.clear();
     }
 }
