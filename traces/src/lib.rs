@@ -23,6 +23,7 @@
 //! | [`summary`], [`report`] | the results, as JSON and as a page of text |
 //! | [`export`] | conversion to other programs' formats: CSV, folded stacks, speedscope |
 //! | [`chrome`] | Chrome-trace JSON: export, import, and a lint for what viewers would drop |
+//! | `nesting` | which slice lies within which: for import, lint, exports and attribution |
 //! | [`labels`], [`histogram`], [`suggest`], [`recent`], [`units`], [`cells`] | building blocks |
 //!
 //! # Examples
@@ -76,6 +77,7 @@ pub mod export;
 pub mod format;
 pub mod histogram;
 pub mod labels;
+mod nesting;
 pub mod reader;
 pub mod recent;
 pub mod report;

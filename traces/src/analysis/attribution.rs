@@ -9,7 +9,6 @@
 //! else is the phase's; time in no phase is `unattributed`. What cannot be known (records lost, spans evicted) has a
 //! line of its own.
 
-mod order;
 pub(crate) mod sweep;
 mod what;
 

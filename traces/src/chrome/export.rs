@@ -276,9 +276,9 @@ impl<W: Write> ChromeWriter<W> {
                 self.lanes[place].in_tick = true;
             }
             Event::TickEnd { .. } => {
-                self.add(place, start, stamped.at, true, Item::Event(*stamped));
+                self.add(place, start, stamped.at, Item::Event(*stamped));
                 if self.blamer.stall(stamped).is_some() {
-                    self.add(place, start, start, false, Item::Stall);
+                    self.add_point(place, start, Item::Stall);
                 }
                 self.flush(place)?;
                 self.lanes[place].in_tick = false;
@@ -287,27 +287,27 @@ impl<W: Write> ChromeWriter<W> {
                 let last = &mut self.lanes[place].depths[usize::from(queue.code()) - 1];
                 // A counter keeps its value until the next sample.
                 if last.replace(depth) != Some(depth) {
-                    self.add(place, stamped.at, stamped.at, false, Item::Depth { queue, depth });
+                    self.add_point(place, stamped.at, Item::Depth { queue, depth });
                 }
             }
             Event::WorkerState { .. } => {
                 if let Some(since) = self.agenda.stood_since(place, stamped) {
-                    self.add(place, since, stamped.at, true, Item::Event(*stamped));
+                    self.add(place, since, stamped.at, Item::Event(*stamped));
                 }
             }
             _ if stamped.never_ran() => {}
             event => {
                 if slice_category(&event).is_some() {
-                    self.add(place, start, stamped.at, true, Item::Event(*stamped));
+                    self.add(place, start, stamped.at, Item::Event(*stamped));
                 } else if instant_category(&event).is_some() {
-                    self.add(place, stamped.at, stamped.at, false, Item::Event(*stamped));
+                    self.add_point(place, stamped.at, Item::Event(*stamped));
                 }
                 self.heap_counters(place, stamped);
             }
         }
         if let Some(waiting) = self.agenda.waiting(stamped) {
             // A counter belongs to the process: one row holds all its values, in order.
-            self.add(0, stamped.at, stamped.at, false, Item::Waiting(waiting));
+            self.add_point(0, stamped.at, Item::Waiting(waiting));
             self.flush_when_full(0)?;
         }
         self.flush_when_full(place)
@@ -339,16 +339,22 @@ impl<W: Write> ChromeWriter<W> {
             if let Some(bytes) = seen[which]
                 && self.heap[which].replace(bytes) != Some(bytes)
             {
-                self.add(place, stamped.at, stamped.at, false, Item::Bytes { name, bytes });
+                self.add_point(place, stamped.at, Item::Bytes { name, bytes });
             }
         }
     }
 
-    fn add(&mut self, place: usize, start: Timestamp, end: Timestamp, is_slice: bool, what: Item) {
+    fn add(&mut self, place: usize, start: Timestamp, end: Timestamp, what: Item) {
         let base = self.survey.base.unwrap_or_default();
         let (start, end) = (start.ns_since(base), end.ns_since(base));
         let gives_way = matches!(&what, Item::Event(stamped) if matches!(stamped.event, Event::Span { .. }));
-        self.lanes[place].row.add(LayoutItem { start, end, is_slice, gives_way, continues: false, what });
+        self.lanes[place].row.add(LayoutItem { start, end, gives_way, continues: false, what });
+        self.waiting += 1;
+    }
+
+    fn add_point(&mut self, place: usize, at: Timestamp, what: Item) {
+        let base = self.survey.base.unwrap_or_default();
+        self.lanes[place].row.add_point(at.ns_since(base), what);
         self.waiting += 1;
     }
 
@@ -481,7 +487,7 @@ impl<W: Write> ChromeWriter<W> {
     fn finish(mut self, rest: &[u8]) -> Result<ExportStats, ExportError> {
         for stamped in self.survey.unended() {
             let place = self.survey.row(&stamped);
-            self.add(place, start_of(&stamped), stamped.at, true, Item::Unfinished(stamped));
+            self.add(place, start_of(&stamped), stamped.at, Item::Unfinished(stamped));
         }
         for place in 0..self.lanes.len() {
             self.flush(place)?;

@@ -4,6 +4,8 @@
 //! several ticks), and anything that overlaps without nesting, become asynchronous pairs, which may lie anywhere: a
 //! viewer would drop them otherwise.
 
+use crate::nesting::{Nesting, Slice, by_begin};
+
 /// The resulting position of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowPosition {
@@ -15,21 +17,33 @@ pub(crate) enum RowPosition {
     Point { at: u64 },
 }
 
-/// An entry to lay out; times are nanoseconds from the start of the trace.
+/// A slice to lay out; times are nanoseconds from the start of the trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayoutItem<T> {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    pub(crate) is_slice: bool,
-    /// Whether it becomes asynchronous in place of another entry that it overlaps without nesting.
+    /// Whether it becomes asynchronous in place of another slice that it overlaps without nesting.
     pub(crate) gives_way: bool,
     /// Whether it begins where another of this kind ends that it overlaps without nesting.
     pub(crate) continues: bool,
     pub(crate) what: T,
 }
 
+impl<T> Slice for LayoutItem<T> {
+    type Time = u64;
+
+    fn start(&self) -> u64 {
+        self.start
+    }
+
+    fn end(&self) -> Option<u64> {
+        Some(self.end)
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Open {
+    start: u64,
     /// The actual end.
     end: u64,
     /// The end as drawn.
@@ -39,11 +53,24 @@ struct Open {
     continues: bool,
 }
 
+impl Slice for Open {
+    type Time = u64;
+
+    fn start(&self) -> u64 {
+        self.start
+    }
+
+    fn end(&self) -> Option<u64> {
+        Some(self.end)
+    }
+}
+
 /// A row being filled.
 #[derive(Debug)]
 pub(crate) struct Row<T> {
-    entries: Vec<LayoutItem<T>>,
-    open: Vec<Open>,
+    slices: Vec<LayoutItem<T>>,
+    points: Vec<(u64, T)>,
+    open: Nesting<Open>,
     /// The end of what was drawn before: actual in `flushed`, as drawn in `taken`.
     flushed: u64,
     taken: u64,
@@ -54,7 +81,8 @@ pub(crate) struct Row<T> {
 impl<T> Default for Row<T> {
     /// Slices are drawn at least 1 ns long, because a viewer turns empty ones inside out.
     fn default() -> Self {
-        Self { entries: Vec::new(), open: Vec::new(), flushed: 0, taken: 0, least_ns: 1 }
+        let (slices, points, open) = (Vec::new(), Vec::new(), Nesting::default());
+        Self { slices, points, open, flushed: 0, taken: 0, least_ns: 1 }
     }
 }
 
@@ -64,12 +92,16 @@ impl<T: Copy> Row<T> {
         Self { least_ns: 0, ..Self::default() }
     }
 
-    pub(crate) fn add(&mut self, entry: LayoutItem<T>) {
-        self.entries.push(entry);
+    pub(crate) fn add(&mut self, slice: LayoutItem<T>) {
+        self.slices.push(slice);
+    }
+
+    pub(crate) fn add_point(&mut self, at: u64, what: T) {
+        self.points.push((at, what));
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.slices.len() + self.points.len()
     }
 
     /// Draws and removes all entries, in the order in which they began.
@@ -77,58 +109,62 @@ impl<T: Copy> Row<T> {
         &mut self,
         mut draw: impl FnMut(RowPosition, &T) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut entries = std::mem::take(&mut self.entries);
-        // Of equal extents, the one that comes later in the stream is the outer one.
-        entries.reverse();
-        // Outer before inner, and slices before the points in them.
-        entries.sort_by(|a, b| {
-            let order = a.start.cmp(&b.start).then(b.is_slice.cmp(&a.is_slice));
-            if a.is_slice { order.then(b.end.cmp(&a.end)) } else { order }
+        let (mut slices, mut points) = (std::mem::take(&mut self.slices), std::mem::take(&mut self.points));
+        let order = by_begin(&slices);
+        let yielding = match slices.iter().any(|slice| slice.gives_way) {
+            true => yielding(&slices, &order),
+            false => Vec::new(),
+        };
+        // Of equal times, as of equal extents, the later one in the stream comes first.
+        points.reverse();
+        points.sort_by_key(|(at, _)| *at);
+        let mut points_left = points.iter().peekable();
+        let mut drawn = order.iter().try_for_each(|place| {
+            let slice = &slices[*place];
+            while let Some((at, what)) = points_left.next_if(|(at, _)| *at < slice.start) {
+                draw(RowPosition::Point { at: *at }, what)?;
+            }
+            let LayoutItem { start, end, .. } = *slice;
+            let yields = yielding.get(*place).is_some_and(|yields| *yields);
+            let position = if yields { RowPosition::Async { start, end } } else { self.place(slice) };
+            draw(position, &slice.what)
         });
-        let yielding =
-            if entries.iter().any(|entry| entry.gives_way) { yielding(&entries) } else { Vec::new() };
-        let drawn = entries.iter().enumerate().try_for_each(|(place, entry)| {
-            let LayoutItem { start, end, .. } = *entry;
-            let yields = yielding.get(place).is_some_and(|yields| *yields);
-            let position = if yields { RowPosition::Async { start, end } } else { self.place(entry) };
-            draw(position, &entry.what)
-        });
+        if drawn.is_ok() {
+            drawn = points_left.try_for_each(|(at, what)| draw(RowPosition::Point { at: *at }, what));
+        }
         while let Some(open) = self.open.pop() {
             self.close(open);
         }
-        entries.clear();
-        self.entries = entries;
+        slices.clear();
+        points.clear();
+        (self.slices, self.points) = (slices, points);
         drawn
     }
 
-    fn place(&mut self, entry: &LayoutItem<T>) -> RowPosition {
-        if !entry.is_slice {
-            return RowPosition::Point { at: entry.start };
-        }
-        let LayoutItem { mut start, end, continues, .. } = *entry;
-        while let Some(open) =
-            self.open.pop_if(|open| open.end <= start || continues && open.continues && open.end < end)
-        {
+    fn place(&mut self, slice: &LayoutItem<T>) -> RowPosition {
+        let LayoutItem { mut start, end, continues, .. } = *slice;
+        let goes_on = |open: &Open| continues && open.continues && open.end < end;
+        while let Some(open) = self.open.close_if(|open| open.end <= start || goes_on(open)) {
             start = start.max(open.end);
             self.close(open);
         }
-        let (limit, drawn_limit, taken) = match self.open.last() {
-            Some(open) => (open.end, open.drawn_end, open.taken),
+        let (drawn_limit, taken) = match self.open.innermost() {
+            Some(open) => (open.drawn_end, open.taken),
             None if start < self.flushed => return RowPosition::Async { start, end },
-            None => (u64::MAX, u64::MAX, self.taken),
+            None => (u64::MAX, self.taken),
         };
-        if end > limit {
+        if self.open.crosses(Some(end)) {
             return RowPosition::Async { start, end };
         }
         // A slice drawn at the shortest length can push its neighbours by that much, but never out of their parent.
         let start = start.max(taken).min(drawn_limit);
         let drawn_end = end.max(start.saturating_add(self.least_ns)).min(drawn_limit);
-        self.open.push(Open { end, drawn_end, taken: start, continues });
+        self.open.begin(Open { start, end, drawn_end, taken: start, continues });
         RowPosition::Slice { start, dur: drawn_end - start }
     }
 
     fn close(&mut self, closed: Open) {
-        match self.open.last_mut() {
+        match self.open.open_mut().last_mut() {
             Some(outer) => outer.taken = outer.taken.max(closed.drawn_end),
             None => {
                 self.flushed = self.flushed.max(closed.end);
@@ -138,26 +174,42 @@ impl<T: Copy> Row<T> {
     }
 }
 
-/// Tells which of the sorted entries give way to others.
-fn yielding<T>(entries: &[LayoutItem<T>]) -> Vec<bool> {
-    let mut yielding = vec![false; entries.len()];
-    let mut open: Vec<usize> = Vec::new();
-    for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_slice) {
-        while open.last().is_some_and(|outer| entries[*outer].end <= entry.start) {
-            open.pop();
-        }
-        while let Some(outer) = open.last().copied().filter(|outer| entries[*outer].end < entry.end) {
-            if entry.gives_way || !entries[outer].gives_way {
-                break;
+/// A slice by its index.
+struct Placed {
+    start: u64,
+    end: u64,
+    place: usize,
+}
+
+impl Slice for Placed {
+    type Time = u64;
+
+    fn start(&self) -> u64 {
+        self.start
+    }
+
+    fn end(&self) -> Option<u64> {
+        Some(self.end)
+    }
+}
+
+/// Tells which of the slices give way to others.
+fn yielding<T>(slices: &[LayoutItem<T>], order: &[usize]) -> Vec<bool> {
+    let mut yielding = vec![false; slices.len()];
+    let mut open: Nesting<Placed> = Nesting::default();
+    for place in order.iter().copied() {
+        let LayoutItem { start, end, gives_way, .. } = slices[place];
+        open.close_all(start);
+        if !gives_way {
+            while let Some(outer) = open.close_if(|outer| outer.end < end && slices[outer.place].gives_way) {
+                yielding[outer.place] = true;
             }
-            yielding[outer] = true;
-            open.pop();
         }
-        if open.last().is_some_and(|outer| entries[*outer].end < entry.end) {
+        if open.crosses(Some(end)) {
             // Either it gives way, or none does and it is placed in order.
-            yielding[place] = entry.gives_way;
+            yielding[place] = gives_way;
         } else {
-            open.push(place);
+            open.begin(Placed { start, end, place });
         }
     }
     yielding
@@ -172,14 +224,7 @@ mod tests {
     fn drawn(extents: &[(u64, u64)]) -> Vec<RowPosition> {
         let mut row = Row::default();
         for (start, end) in extents {
-            row.add(LayoutItem {
-                start: *start,
-                end: *end,
-                is_slice: true,
-                gives_way: false,
-                continues: false,
-                what: (),
-            });
+            row.add(LayoutItem { start: *start, end: *end, gives_way: false, continues: false, what: () });
         }
         let mut spots = Vec::new();
         row.flush(|position, ()| {
@@ -209,10 +254,8 @@ mod tests {
     #[test]
     fn a_span_makes_way_for_the_task_that_it_overlaps() {
         let mut row = Row::exact();
-        let entry = |start, end, gives_way| {
-            let (is_slice, continues) = (true, false);
-            LayoutItem { start, end, is_slice, gives_way, continues, what: gives_way }
-        };
+        let entry =
+            |start, end, gives_way| LayoutItem { start, end, gives_way, continues: false, what: gives_way };
         for it in [entry(12, 30, true), entry(20, 40, false), entry(21, 22, true), entry(0, 50, false)] {
             row.add(it);
         }
@@ -234,7 +277,7 @@ mod tests {
         let mut row = Row::default();
         let mut spots = Vec::new();
         for (start, end) in [(10, 20), (12, 40)] {
-            row.add(LayoutItem { start, end, is_slice: true, gives_way: false, continues: false, what: () });
+            row.add(LayoutItem { start, end, gives_way: false, continues: false, what: () });
             row.flush(|position, ()| {
                 spots.push(position);
                 Ok::<(), ()>(())

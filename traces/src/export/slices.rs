@@ -173,7 +173,6 @@ impl<'a> Slices<'a> {
         let entry = LayoutItem {
             start: start.ns_since(zero).min(end),
             end,
-            is_slice: true,
             gives_way: what.gives_way(),
             // Busy time excludes the union of all polls.
             continues: what == Frame::Poll,

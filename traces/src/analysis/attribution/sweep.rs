@@ -11,7 +11,8 @@
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use super::{What, order};
+use super::What;
+use crate::nesting::{Nesting, Slice, by_begin};
 use crate::timeline::{SpanKind, TickSpan, Waiter};
 
 /// Precedence, lowest first.
@@ -45,13 +46,21 @@ impl Node {
         Self { start, end, what, layer, woken: false, whole: (start, end), fired: None }
     }
 
-    fn has_extent_of(&self, other: &Self) -> bool {
-        (self.start, self.end) == (other.start, other.end)
-    }
-
     /// An interval with missing records.
     pub(crate) const fn missing(start: Timestamp, end: Timestamp, what: What) -> Self {
         Self::new(start, end, what, Layer::Missing)
+    }
+}
+
+impl Slice for Node {
+    type Time = Timestamp;
+
+    fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    fn end(&self) -> Option<Timestamp> {
+        Some(self.end)
     }
 }
 
@@ -207,8 +216,8 @@ impl Nodes {
     ) {
         // Nodes that ended before `start` may still contain a labelled span.
         self.list.retain(|node| node.start < end);
-        order::sort(&mut self.list);
-        let mut open: [Vec<Open>; LAYERS] = Default::default();
+        let order = by_begin(&self.list);
+        let mut open: [Nesting<Open>; LAYERS] = Default::default();
         // A callback of the same extent as a poll may come after it in the order.
         let mut equals = (0, None);
         let mut now = start;
@@ -221,12 +230,12 @@ impl Nodes {
                 }
             }
         };
-        for (place, node) in self.list.iter().enumerate() {
+        for (place, node) in order.iter().map(|place| &self.list[*place]).enumerate() {
             now = advance(&mut open, now, node.start, &mut join);
             for layer in &mut open {
-                pop_ended(layer, node.start);
+                layer.close_all(node.start);
             }
-            let ran = &open[Layer::Ran as usize];
+            let ran = open[Layer::Ran as usize].open();
             let (mut layer, mut what) = (node.layer, node.what);
             match (node.what, ran.last()) {
                 (What::Span { .. }, Some(outer))
@@ -238,18 +247,18 @@ impl Nodes {
             }
             if node.layer == Layer::Polled {
                 if place >= equals.0 {
-                    equals = self.equals(place);
+                    equals = self.equals(&order, place);
                 }
                 let equal = equals.1.filter(|run| *run > place && node.whole == (node.start, node.end));
                 let around = ran.iter().rev().find(|outer| outer.is_run && outer.contains(node.whole));
-                let outer = equal.map(|run| self.list[run].what).or(around.map(|outer| outer.what));
+                let outer = equal.map(|run| self.list[order[run]].what).or(around.map(|outer| outer.what));
                 if let Some(outer) = outer {
                     (layer, what) = (Layer::Ran, outer);
                 }
             }
             let woken = (node.woken && layer == Layer::Polled).then_some(node.start);
             let is_run = is_run(&node.what);
-            open[layer as usize].push(Open { start: node.start, end: node.end, what, is_run, woken });
+            open[layer as usize].begin(Open { start: node.start, end: node.end, what, is_run, woken });
         }
         advance(&mut open, now, end, &mut join);
         if let Some(piece) = last {
@@ -257,9 +266,11 @@ impl Nodes {
         }
     }
 
-    /// Where the nodes of the same extent as the one at `place` end, and the last callback among them.
-    fn equals(&self, place: usize) -> (usize, Option<usize>) {
-        let same = self.list[place..].iter().take_while(|next| next.has_extent_of(&self.list[place]));
+    /// Where in this order the nodes of the same extent as the one at `place` end, and the last callback among them.
+    fn equals(&self, order: &[usize], place: usize) -> (usize, Option<usize>) {
+        let mut rest = order[place..].iter().map(|place| &self.list[*place]).peekable();
+        let extent = rest.peek().map(|node| (node.start, node.end));
+        let same = rest.take_while(|node| extent == Some((node.start, node.end)));
         let same = same.map(|next| is_run(&next.what));
         same.enumerate().fold((place, None), |(_, run), (after, is_run)| {
             (place + after + 1, if is_run { Some(place + after) } else { run })
@@ -288,6 +299,18 @@ struct Open {
     woken: Option<Timestamp>,
 }
 
+impl Slice for Open {
+    type Time = Timestamp;
+
+    fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    fn end(&self) -> Option<Timestamp> {
+        Some(self.end)
+    }
+}
+
 impl Open {
     fn contains(&self, (start, end): (Timestamp, Timestamp)) -> bool {
         self.start <= start && end <= self.end
@@ -306,28 +329,22 @@ pub(crate) const fn is_run(what: &What) -> bool {
     )
 }
 
-fn pop_ended(layer: &mut Vec<Open>, now: Timestamp) {
-    while layer.last().is_some_and(|open| open.end <= now) {
-        layer.pop();
-    }
-}
-
 /// Calls `give` with what lies between `now` and `until`; returns how far it got.
 fn advance(
-    open: &mut [Vec<Open>; LAYERS],
+    open: &mut [Nesting<Open>; LAYERS],
     mut now: Timestamp,
     until: Timestamp,
     give: &mut impl FnMut(Piece),
 ) -> Timestamp {
     while now < until {
         let (mut end, mut what, mut woken) = (until, What::Unattributed, None);
-        for layer in open.iter_mut().filter(|layer| !layer.is_empty()) {
-            pop_ended(layer, now);
-            if let Some(top) = layer.last() {
+        for layer in &mut *open {
+            layer.close_all(now);
+            if let Some(top) = layer.innermost() {
                 (end, what, woken) = (end.min(top.end), top.what, top.woken);
             }
         }
-        let polled = !open[Layer::Polled as usize].is_empty();
+        let polled = open[Layer::Polled as usize].innermost().is_some();
         give(Piece { start: now, end, what, polled, woken });
         now = end;
     }

@@ -6,6 +6,8 @@
 //! another and ends after it is dropped; anything deeper than 512 is dropped. Perfetto stacks instants at one time on each
 //! other, and drops those beyond 512; here they do not count for the depth, because they have no extent.
 
+use crate::nesting::{self, Nesting};
+
 /// Deepest nesting kept.
 pub(super) const DEPTH_MAX: usize = 512;
 
@@ -38,6 +40,18 @@ impl Slice {
     }
 }
 
+impl nesting::Slice for Slice {
+    type Time = i64;
+
+    fn start(&self) -> i64 {
+        self.start
+    }
+
+    fn end(&self) -> Option<i64> {
+        Slice::end(self)
+    }
+}
+
 /// The outcome of adding a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nested {
@@ -52,7 +66,7 @@ pub(super) enum Nested {
 /// The open slices of one thread.
 #[derive(Debug)]
 pub(super) struct Nest {
-    stack: Vec<Slice>,
+    open: Nesting<Slice>,
     depth_max: usize,
     /// Ends out of order: slices cut at the end of the one around them.
     pub(super) cut: u64,
@@ -67,34 +81,30 @@ impl Default for Nest {
 impl Nest {
     /// Keeps nothing deeper than `depth_max`.
     pub(super) fn with_depth(depth_max: usize) -> Self {
-        Self { stack: Vec::new(), depth_max, cut: 0 }
+        Self { open: Nesting::default(), depth_max, cut: 0 }
     }
 
     /// The open slices, outermost first.
     pub(super) fn open(&self) -> &[Slice] {
-        &self.stack
+        self.open.open()
     }
 
     /// Begins a slice. `closed` receives those that are over, with their depth, innermost first.
     pub(super) fn begin(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) -> Nested {
-        if !self.close(slice.start, slice.dur, closed) {
-            return Nested::Overlaps;
+        self.close(slice.start, slice.dur == Some(0), closed);
+        if self.open.crosses(slice.end()) {
+            Nested::Overlaps
+        } else if self.open().len() >= self.depth_max {
+            Nested::TooDeep
+        } else {
+            Nested::At(self.open.begin(slice))
         }
-        if self.stack.len() >= self.depth_max {
-            return Nested::TooDeep;
-        }
-        if self.stack.capacity() == 0 {
-            // Most threads of a file with many have one slice open at a time.
-            self.stack.reserve_exact(1);
-        }
-        self.stack.push(slice);
-        Nested::At(self.stack.len() - 1)
     }
 
     /// Takes an instant and closes it at once, so that any number of them can share a time.
     pub(super) fn instant(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) {
-        self.close(slice.start, slice.dur, closed);
-        closed(slice, self.stack.len());
+        self.close(slice.start, true, closed);
+        closed(slice, self.open().len());
     }
 
     /// Takes an end. `false` if it fits no open slice.
@@ -105,15 +115,14 @@ impl Nest {
         category: u32,
         closed: &mut impl FnMut(Slice, usize),
     ) -> bool {
-        self.close(at, None, closed);
+        self.close(at, false, closed);
         let fits = |open: &Slice| {
-            open.dur.is_none()
-                && (category == 0 || open.category == category)
-                && (name == 0 || open.name == 0 || open.name == name)
+            (category == 0 || open.category == category) && (name == 0 || open.name == 0 || open.name == name)
         };
-        let Some(place) = self.stack.iter().rposition(fits) else { return false };
-        self.stack[place].dur = Some(at.saturating_sub(self.stack[place].start));
-        if place + 1 == self.stack.len() {
+        let Some(place) = self.open.endless(fits) else { return false };
+        let ended = &mut self.open.open_mut()[place];
+        ended.dur = Some(at.saturating_sub(ended.start));
+        if place + 1 == self.open().len() {
             self.pop(closed);
         }
         true
@@ -122,7 +131,7 @@ impl Nest {
     /// Ends the trace at `at`: `closed` also learns whether the slice's own end was seen. Returns how many had none.
     pub(super) fn finish(&mut self, at: i64, closed: &mut impl FnMut(Slice, usize, bool)) -> u64 {
         let mut unfinished = 0;
-        while let Some(open) = self.stack.last_mut() {
+        while let Some(open) = self.open.open_mut().last_mut() {
             let has_end = open.dur.is_some();
             if !has_end {
                 unfinished += 1;
@@ -134,54 +143,44 @@ impl Nest {
     }
 
     fn pop(&mut self, closed: &mut impl FnMut(Slice, usize)) {
-        let Some(mut slice) = self.stack.pop() else { return };
+        let Some(mut slice) = self.open.pop() else { return };
         // An end that comes too early leaves children longer than the slice around them.
-        if let Some((end, enclosing)) = slice.end().zip(self.stack.last().and_then(Slice::end))
+        if let Some((end, enclosing)) = slice.end().zip(self.open.innermost().and_then(Slice::end))
             && end > enclosing
             && enclosing >= slice.start
         {
             slice.dur = Some(enclosing - slice.start);
         }
-        closed(slice, self.stack.len());
+        closed(slice, self.open().len());
     }
 
-    fn close(&mut self, at: i64, dur: Option<i64>, closed: &mut impl FnMut(Slice, usize)) -> bool {
-        let mut open_inside = false;
-        for place in (0..self.stack.len()).rev() {
-            let slice = self.stack[place];
-            let Some(end) = slice.end() else {
-                open_inside = true;
-                continue;
-            };
-            if open_inside {
-                if at <= end {
-                    continue;
-                }
-                self.cut += 1;
-                while self.stack.len() > place + 1 {
-                    if let Some(child) = self.stack.last_mut() {
-                        child.dur = Some(end.saturating_sub(child.start));
-                    }
-                    self.pop(closed);
-                }
-                self.pop(closed);
-                open_inside = false;
-                continue;
+    /// Closes what is over at `at`, and with it what lies within it. Points can stack on each other.
+    fn close(&mut self, at: i64, is_point: bool, closed: &mut impl FnMut(Slice, usize)) {
+        while let Some((depth, end, is_cut)) = self.innermost_over(at, is_point) {
+            self.cut += u64::from(is_cut);
+            for inner in self.open.open_mut()[depth + 1..].iter_mut().filter(|_| is_cut) {
+                inner.dur = Some(end.saturating_sub(inner.start));
             }
-            // Slices are open at their right end; only points can stack on each other.
-            let points = slice.dur == Some(0) && dur == Some(0);
-            if end < at || (end == at && !points) {
+            while self.open().len() > depth {
                 self.pop(closed);
-                continue;
-            }
-            if let Some(dur) = dur
-                && at < end
-                && at.saturating_add(dur) > end
-            {
-                return false;
             }
         }
-        true
+    }
+
+    /// The innermost slice that is over: its depth, its end, and whether it cuts others that have not ended.
+    fn innermost_over(&self, at: i64, is_point: bool) -> Option<(usize, i64, bool)> {
+        let mut cuts = false;
+        for (depth, slice) in self.open().iter().enumerate().rev() {
+            let Some(end) = slice.end() else {
+                cuts = true;
+                continue;
+            };
+            let stays = cuts || is_point && slice.dur == Some(0);
+            if end < at || end == at && !stays {
+                return Some((depth, end, cuts));
+            }
+        }
+        None
     }
 }
 
@@ -224,6 +223,17 @@ mod tests {
         });
         assert_eq!((nest.cut, unfinished), (1, 1));
         assert_eq!(seen, [(2, 1, Some(4), 1), (1, 0, Some(4), 0), (0, 9, Some(12), 0)]);
+    }
+
+    #[test]
+    fn what_is_longer_than_the_slice_around_it_ends_with_it() {
+        let (mut nest, mut seen) = (Nest::default(), Vec::new());
+        begin(&mut nest, 0, None);
+        begin(&mut nest, 5, Some(15));
+        let mut closed = |slice: Slice, depth| seen.push((slice.start, slice.end(), depth));
+        assert!(nest.end(10, 0, 0, &mut closed));
+        assert_eq!(nest.begin(slice(10, Some(3)), &mut closed), Nested::At(0));
+        assert_eq!((seen, nest.cut), (vec![(5, Some(10), 1), (0, Some(10), 0)], 0));
     }
 
     #[test]

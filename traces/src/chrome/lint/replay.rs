@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::rules::Check;
 use super::{Emit, Position};
+use crate::nesting::{Nesting, Slice};
 use crate::units;
 
 /// Most steps waiting, over all threads.
@@ -59,10 +60,22 @@ struct Open {
     place: Position,
 }
 
+impl Slice for Open {
+    type Time = i64;
+
+    fn start(&self) -> i64 {
+        self.start
+    }
+
+    fn end(&self) -> Option<i64> {
+        self.end
+    }
+}
+
 #[derive(Debug, Default)]
 struct Thread {
     waiting: Vec<Step>,
-    open: Vec<Open>,
+    open: Nesting<Open>,
     /// Everything up to this time has been replayed.
     replayed: Option<i64>,
     /// The time of the first slice, which speedscope subtracts from all others.
@@ -119,7 +132,7 @@ impl Replay {
         let mut unchecked = std::mem::take(&mut self.unchecked);
         for thread in self.threads.values_mut() {
             unchecked += thread.replay(thread.waiting.len(), emit);
-            for open in thread.open.iter().filter(|open| open.end.is_none()) {
+            for open in thread.open.open().iter().filter(|open| open.end.is_none()) {
                 emit(Check::BeginOpen, open.place, String::new());
             }
             for place in &thread.to_next {
@@ -179,12 +192,12 @@ impl Thread {
             Kind::Begin | Kind::Whole => {
                 let from = step.read - *self.first.get_or_insert(step.read);
                 self.touch(step, from, emit);
-                self.close(|end| end <= step.ts);
+                self.open.close_all(step.ts);
                 self.to_next.clear();
                 let whole = step.kind == Kind::Whole;
-                let outer_open = self.open.last().filter(|_| whole);
+                let outer_open = self.open.innermost().filter(|_| whole);
                 if let Some((outer, end)) = outer_open.and_then(|outer| Some((outer, outer.end?)))
-                    && step.end > end
+                    && self.open.crosses(Some(step.end))
                 {
                     let by = units::duration((end - step.ts).unsigned_abs());
                     emit(
@@ -202,21 +215,22 @@ impl Thread {
                     let line = outer.place.line;
                     emit(Check::SumOverlaps, step.place, format!("by the last bit, the end of line {line}"));
                 }
-                if self.open.len() >= OPEN_MAX {
+                if self.open.open().len() >= OPEN_MAX {
                     return false;
                 }
                 let end = whole.then_some(step.end);
                 let Step { ts: start, name, key, place, .. } = *step;
-                self.open.push(Open { start, end, sum, name, key, place });
+                self.open.begin(Open { start, end, sum, name, key, place });
             }
             Kind::End => self.end(step, emit),
             Kind::Flow | Kind::FlowToNext => {
-                self.close(|end| end < step.ts);
+                // A flow at the end of a slice still touches it.
+                self.open.close_all(step.ts.saturating_sub(1));
                 let to_next = step.kind == Kind::FlowToNext;
-                let begins_here = self.open.last().is_some_and(|open| open.start == step.ts);
+                let begins_here = self.open.innermost().is_some_and(|open| open.start == step.ts);
                 if to_next && !begins_here && self.to_next.len() < OPEN_MAX {
                     self.to_next.push(step.place);
-                } else if !to_next && self.open.is_empty() {
+                } else if !to_next && self.open.innermost().is_none() {
                     emit(Check::FlowOutside, step.place, String::new());
                 }
             }
@@ -226,23 +240,21 @@ impl Thread {
 
     fn end(&mut self, step: &Step, emit: &mut impl Emit) {
         self.first.get_or_insert(step.read);
-        self.close(|end| end <= step.ts);
-        let Some(place) = self.open.iter().rposition(|open| open.end.is_none()) else {
+        self.open.close_all(step.ts);
+        let Some(place) = self.open.endless(|_| true) else {
             self.ends_alone += 1;
             emit(Check::EndAlone, step.place, String::new());
             return;
         };
-        if place + 1 < self.open.len() {
-            let inner = self.open[self.open.len() - 1].place.line;
+        let begun = self.open.open()[place];
+        if let Some(inner) = self.open.open()[place + 1..].last().map(|inner| inner.place.line) {
             emit(Check::Crossing, step.place, format!("the one in line {inner} goes on"));
         }
-        let begun = self.open[place];
         // At equal times, all but the strictest viewers match by name.
-        let meant = |open: &Open| open.end.is_none() && open.name == step.name;
         if step.name != 0
             && step.name != begun.name
             && begun.start == step.ts
-            && let Some(meant) = self.open.iter().rposition(meant)
+            && let Some(meant) = self.open.endless(|open| open.name == step.name)
         {
             self.open.remove(meant);
             emit(Check::EndOrder, step.place, String::new());
@@ -262,7 +274,8 @@ impl Thread {
     /// A slice begins, at `from` in sums of doubles. A slice that ends at this very time must not end later in those
     /// sums, nor at the same double if it has the same key.
     fn touch(&self, step: &Step, from: f64, emit: &mut impl Emit) {
-        let over = self.open.iter().rev().take_while(|open| open.end.is_some_and(|end| end <= step.ts));
+        let over =
+            self.open.open().iter().rev().take_while(|open| open.end.is_some_and(|end| end <= step.ts));
         let mut ended: Vec<u64> = Vec::new();
         for open in over.filter(|open| open.end == Some(step.ts)) {
             if open.sum > from {
@@ -277,11 +290,6 @@ impl Thread {
         if self.ended == Some((step.ts, step.key)) || is_taken_inside(step.key, &ended) {
             emit(Check::TouchAlike, step.place, String::new());
         }
-    }
-
-    /// Removes whole slices that have ended.
-    fn close(&mut self, is_over: impl Fn(i64) -> bool) {
-        while self.open.pop_if(|open| open.end.is_some_and(&is_over)).is_some() {}
     }
 }
 

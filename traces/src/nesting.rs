@@ -1,0 +1,283 @@
+//! Nesting: which slice lies within which.
+//!
+//! A recording has slices in the order in which they *ended*, inner before outer; whoever draws or sums them needs the
+//! order in which they *began*, outer before inner: [`by_begin`]. A [`Nesting`] then takes them in order of time and
+//! holds those that are open.
+//!
+//! A slice covers the time from its start up to its end, and not the end itself: what begins where another ends lies
+//! beside it. The end is unknown until it is read, or for good if the slice never ended. What overlaps another slice
+//! without nesting [crosses](Nesting::crosses) it; each user has its own rule for that (a viewer drops it, an export
+//! draws it elsewhere, a breakdown gives the common time to the slice that began last).
+
+/// An interval on a row.
+pub(crate) trait Slice {
+    /// A point in time.
+    type Time: Copy + Ord;
+
+    /// When it began.
+    fn start(&self) -> Self::Time;
+
+    /// When it ended; `None` if that is not known.
+    fn end(&self) -> Option<Self::Time>;
+}
+
+/// The slices of one row that are open, outermost first.
+#[derive(Clone, Debug)]
+pub(crate) struct Nesting<S> {
+    open: Vec<S>,
+}
+
+impl<S> Default for Nesting<S> {
+    fn default() -> Self {
+        Self { open: Vec::new() }
+    }
+}
+
+impl<S: Slice> Nesting<S> {
+    /// The open slices, outermost first.
+    pub(crate) fn open(&self) -> &[S] {
+        &self.open
+    }
+
+    pub(crate) fn open_mut(&mut self) -> &mut [S] {
+        &mut self.open
+    }
+
+    pub(crate) fn innermost(&self) -> Option<&S> {
+        self.open.last()
+    }
+
+    /// Removes and returns the innermost slice if it has ended by `now`. Called until it returns none, it closes
+    /// everything that is over, up to the first slice that is not.
+    #[inline]
+    pub(crate) fn close(&mut self, now: S::Time) -> Option<S> {
+        self.open.pop_if(|slice| slice.end().is_some_and(|end| end <= now))
+    }
+
+    /// As [`close`](Self::close), for a rule of its own.
+    #[inline]
+    pub(crate) fn close_if(&mut self, is_over: impl Fn(&S) -> bool) -> Option<S> {
+        self.open.pop_if(|slice| is_over(slice))
+    }
+
+    /// Closes everything that has ended by `now`.
+    #[inline]
+    pub(crate) fn close_all(&mut self, now: S::Time) {
+        while self.close(now).is_some() {}
+    }
+
+    /// Whether a slice that begins now and ends at `end` overlaps the innermost one without lying within it. Nothing is
+    /// known of slices without an end.
+    #[inline]
+    pub(crate) fn crosses(&self, end: Option<S::Time>) -> bool {
+        let outer = self.innermost().and_then(Slice::end);
+        outer.zip(end).is_some_and(|(outer, end)| outer < end)
+    }
+
+    /// Begins a slice within those that are open; returns its depth.
+    #[inline]
+    pub(crate) fn begin(&mut self, slice: S) -> usize {
+        if self.open.capacity() == 0 {
+            // Most threads of a file with many have one slice open at a time.
+            self.open.reserve_exact(1);
+        }
+        self.open.push(slice);
+        self.open.len() - 1
+    }
+
+    /// The depth of the innermost slice without an end that `fits`: the one that an end without a begin belongs to.
+    pub(crate) fn endless(&self, fits: impl Fn(&S) -> bool) -> Option<usize> {
+        self.open.iter().rposition(|slice| slice.end().is_none() && fits(slice))
+    }
+
+    /// Removes the slice at a depth. Those within it stay open.
+    pub(crate) fn remove(&mut self, depth: usize) -> S {
+        self.open.remove(depth)
+    }
+
+    /// Removes and returns the innermost slice, over or not.
+    pub(crate) fn pop(&mut self) -> Option<S> {
+        self.open.pop()
+    }
+}
+
+/// The order of their beginnings, as indices: outer before inner; of equal extents, the later one first, because a
+/// recording has a parent after its children.
+///
+/// Slices in the order in which they ended, which nest or lie apart, are not sorted: each is preceded by those that
+/// ended before it began, and by those that contain it.
+pub(crate) fn by_begin<S: Slice>(slices: &[S]) -> Vec<usize> {
+    nested(slices).unwrap_or_else(|| sorted(slices))
+}
+
+fn sorted<S: Slice>(slices: &[S]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..slices.len()).rev().collect();
+    // What has no end outlasts everything.
+    let end = |place: usize| slices[place].end().map_or((true, None), |end| (false, Some(end)));
+    order.sort_by(|a, b| slices[*a].start().cmp(&slices[*b].start()).then_with(|| end(*b).cmp(&end(*a))));
+    order
+}
+
+/// `None` if they are not in the order of their ends, or overlap without nesting.
+fn nested<S: Slice>(slices: &[S]) -> Option<Vec<usize>> {
+    // For each slice, the first one that lies within it.
+    let mut firsts: Vec<usize> = Vec::with_capacity(slices.len());
+    let mut outermost: Vec<usize> = Vec::new();
+    let mut last = None;
+    for (place, slice) in slices.iter().enumerate() {
+        let (start, end) = (slice.start(), slice.end()?);
+        if last.is_some_and(|last| end < last) || end < start {
+            return None;
+        }
+        last = Some(end);
+        let mut first = place;
+        while let Some(inner) = outermost.pop_if(|inner| slices[*inner].start() >= start) {
+            first = firsts[inner];
+        }
+        if outermost.last().is_some_and(|before| slices[*before].end() > Some(start)) {
+            return None;
+        }
+        firsts.push(first);
+        outermost.push(place);
+    }
+    let mut order = vec![0; slices.len()];
+    // The first ones within each of the slices that contain the current one.
+    let mut outer: Vec<usize> = outermost;
+    outer.clear();
+    for (place, first) in firsts.iter().copied().enumerate().rev() {
+        while outer.pop_if(|first| *first > place).is_some() {}
+        order[first + outer.len()] = place;
+        outer.push(first);
+    }
+    Some(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A start, and an end where it is known.
+    impl Slice for (u64, Option<u64>) {
+        type Time = u64;
+
+        fn start(&self) -> u64 {
+            self.0
+        }
+
+        fn end(&self) -> Option<u64> {
+            self.1
+        }
+    }
+
+    type Extent = (u64, Option<u64>);
+
+    fn extents(unended: bool) -> impl Strategy<Value = Vec<Extent>> {
+        let extent = (0u64..16, 0u64..8, any::<bool>())
+            .prop_map(move |(start, len, ends)| (start, (ends || !unended).then_some(start + len)));
+        prop::collection::vec(extent, 0..12)
+    }
+
+    /// What nests: a slice is dropped if it crosses one that was drawn before it.
+    fn drawn(slices: &[Extent]) -> Vec<Extent> {
+        let (mut nesting, mut kept) = (Nesting::default(), Vec::new());
+        for slice in by_begin(slices).into_iter().map(|place| slices[place]) {
+            nesting.close_all(slice.0);
+            if !nesting.crosses(slice.1) {
+                nesting.begin(slice);
+                kept.push(slice);
+            }
+        }
+        kept
+    }
+
+    #[test]
+    fn what_nests_is_put_in_order_without_a_sort() {
+        let ended = [(1, 2), (2, 3), (1, 3), (4, 4), (4, 5), (4, 5), (0, 6), (6, 6), (6, 7)];
+        let ended = ended.map(|(start, end)| (start, Some(end)));
+        let starts: Vec<u64> =
+            nested(&ended).expect("it nests").iter().map(|place| ended[*place].0).collect();
+        assert_eq!(starts, [0, 1, 1, 2, 4, 4, 4, 6, 6]);
+    }
+
+    #[test]
+    fn what_touches_lies_beside_and_what_has_no_end_contains_the_rest() {
+        let mut nesting = Nesting::default();
+        assert_eq!(nesting.begin((0, Some(10))), 0);
+        nesting.close_all(10);
+        assert_eq!(nesting.begin((10, None)), 0);
+        nesting.close_all(90);
+        assert!(!nesting.crosses(Some(95)));
+        assert_eq!(nesting.begin((90, Some(95))), 1);
+        assert_eq!((nesting.crosses(Some(96)), nesting.crosses(None)), (true, false));
+        assert_eq!(nesting.endless(|_| true), Some(0));
+        assert_eq!((nesting.remove(0), nesting.open()), ((10, None), &[(90, Some(95))][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_that_of_a_sort(mut slices in extents(true), by_end in any::<bool>()) {
+            if by_end {
+                slices.sort_by_key(|(start, end)| end.unwrap_or(start + 9));
+            }
+            let order = by_begin(&slices);
+            prop_assert_eq!(&order, &sorted(&slices));
+            let mut places = order.clone();
+            places.sort_unstable();
+            prop_assert_eq!(places, (0..slices.len()).collect::<Vec<_>>(), "each is there once");
+            for pair in order.windows(2) {
+                let ((a, a_end), (b, b_end)) = (slices[pair[0]], slices[pair[1]]);
+                let outer_first = a == b && (a_end.is_none() || b_end.is_some_and(|end| a_end >= Some(end)));
+                prop_assert!(a < b || outer_first);
+                prop_assert!((a, a_end) != (b, b_end) || pair[0] > pair[1], "of equals, the later one");
+            }
+        }
+
+        #[test]
+        fn what_is_open_encloses_the_present_and_nests(slices in extents(true)) {
+            let mut nesting: Nesting<Extent> = Nesting::default();
+            for slice in by_begin(&slices).into_iter().map(|place| slices[place]) {
+                nesting.close_all(slice.0);
+                let ends = nesting.open().iter().rev().map_while(|(_, end)| *end);
+                // All that is above the innermost slice without an end.
+                prop_assert!(ends.clone().all(|end| end > slice.0));
+                prop_assert!(ends.is_sorted(), "the inner ones end first");
+                prop_assert!(nesting.open().is_sorted_by_key(|(start, _)| *start));
+                if !nesting.crosses(slice.1) {
+                    let depth = nesting.begin(slice);
+                    prop_assert_eq!(nesting.open().len(), depth + 1);
+                }
+            }
+        }
+
+        #[test]
+        fn two_that_are_drawn_lie_within_or_beside_each_other(slices in extents(false)) {
+            let kept = drawn(&slices);
+            for (place, (_, outer)) in kept.iter().enumerate() {
+                for (start, end) in &kept[place + 1..] {
+                    prop_assert!(Some(*start) >= *outer || end <= outer, "{:?}", kept);
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_of_what_nests_is_dropped(
+            cuts in prop::collection::vec((0u64..40, 0u64..40), 0..30)
+        ) {
+            // Only what crosses none of those before it.
+            let mut nested: Vec<(u64, u64)> = Vec::new();
+            for (start, end) in cuts.into_iter().map(|(a, b)| (a.min(b), a.max(b) + 1)) {
+                let beside = |(from, to): &(u64, u64)| end <= *from || *to <= start;
+                let within = |(from, to): &(u64, u64)| *from <= start && end <= *to || start <= *from && *to <= end;
+                if nested.iter().all(|other| beside(other) || within(other)) {
+                    nested.push((start, end));
+                }
+            }
+            nested.sort_by_key(|(start, end)| (*end, std::cmp::Reverse(*start)));
+            let slices: Vec<Extent> = nested.into_iter().map(|(start, end)| (start, Some(end))).collect();
+            prop_assert!(super::nested(&slices).is_some());
+            prop_assert_eq!(drawn(&slices).len(), slices.len());
+        }
+    }
+}
