@@ -104,11 +104,12 @@ pub fn export<S: EventSource + Send, W: Write>(
         for Batch { events, pieces } in batches {
             let mut pieces = pieces.into_iter().peekable();
             for (place, stamped) in events.iter().enumerate() {
-                if let Some((_, bytes)) = pieces.next_if(|(complete_at, _)| *complete_at == place) {
+                while let Some((_, bytes)) = pieces.next_if(|(complete_at, _)| *complete_at == place) {
                     writer.carried.add(&bytes);
                 }
                 writer.push(stamped)?;
             }
+            pieces.for_each(|(_, bytes)| writer.carried.add(&bytes));
         }
         reader.join().unwrap_or_else(|panic| resume_unwind(panic)).map_err(ExportError::from)
     })?;
@@ -128,15 +129,18 @@ fn read_ahead(
     batches: &SyncSender<Batch>,
 ) -> Result<Vec<u8>, SourceError> {
     let mut packer = Packer::new(source.metadata());
+    let mut pieces = vec![(0, packer.ready())];
     loop {
-        let (mut events, mut pieces) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
         let state = source.poll(&mut events)?;
         for (place, stamped) in events.iter().enumerate() {
             if matches!(stamped.event, Event::Label { .. }) || is_in(range, stamped) {
-                pieces.extend(packer.push(stamped).map(|bytes| (place, bytes)));
+                packer.push(stamped);
+                pieces.push((place, packer.ready()));
+                pieces.pop_if(|(_, bytes)| bytes.is_empty());
             }
         }
-        let has_failed = batches.send(Batch { events, pieces }).is_err();
+        let has_failed = batches.send(Batch { events, pieces: std::mem::take(&mut pieces) }).is_err();
         // A live ring is exported up to its current end.
         if has_failed || state != SourceState::More {
             return Ok(packer.finish(&source, range));

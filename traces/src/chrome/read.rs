@@ -13,6 +13,7 @@ mod split;
 
 use std::io::{self, Read};
 
+pub(super) use event::hash;
 pub use event::{ChromeEvent, EventError, EventId, Flaw};
 pub use number::Micros;
 

@@ -70,17 +70,19 @@ impl Packer {
         Self { writer, waiting, batch: Vec::new(), lost_records: 0 }
     }
 
-    /// Takes an event; returns the piece that became complete with it, if any.
-    pub(super) fn push(&mut self, stamped: &Stamped) -> Option<Vec<u8>> {
+    pub(super) fn push(&mut self, stamped: &Stamped) {
         if let Event::Lost { count, .. } = stamped.event {
             self.lost_records = self.lost_records.saturating_add(count);
         }
         self.batch.push(*stamped);
-        if self.batch.len() < BATCH {
-            return None;
+        if self.batch.len() >= BATCH {
+            self.hand_on();
         }
-        self.hand_on();
-        Some(self.waiting.0.take()).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// What has become complete since the last call.
+    pub(super) fn ready(&self) -> Vec<u8> {
+        self.waiting.0.take()
     }
 
     /// Ends the recording with what `source`, which was read to its end, could not deliver; returns the last piece.
@@ -97,7 +99,7 @@ impl Packer {
             // A trace with too many blocks ends here, and an import then uses the slices.
             let _ = if is_cut { writer.finish_unclosed() } else { writer.finish() };
         }
-        self.waiting.0.take()
+        self.ready()
     }
 
     fn hand_on(&mut self) {

@@ -7,7 +7,7 @@ use std::io;
 use loop_probes::text::printable;
 
 use super::enclosing::{OpenContents, Search};
-use super::gather::Gathered;
+use super::gather::{Counts, Gathered};
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice, depth_max};
 use super::posted::is_of_message_loop;
@@ -39,13 +39,6 @@ const LISTED_MAX: usize = 20;
 
 /// How many of the threads left out are named.
 pub(super) const LARGEST: usize = 5;
-
-/// Slices and instants, counted as in Perfetto's table of slices.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) slices: u64,
-    pub(super) instants: u64,
-}
 
 /// Most records with equal times that are put into Perfetto's order.
 const EQUAL_MAX: usize = 1 << 16;

@@ -1,7 +1,6 @@
 //! The third pass: turns the loops' records into events of a trace.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 
 use loop_probes::event::{Event, LabelKind, Origin};
@@ -19,6 +18,7 @@ use super::role::{Role, Roles};
 use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
 use super::to_ticks::{Conversion, LoopConverter, LoopCounts, Post};
+use crate::chrome::read::hash;
 
 /// Most flows open at once.
 const FLOWS_MAX: usize = 1 << 20;
@@ -199,9 +199,7 @@ pub(super) fn make(
 
 /// The id of an item that Node queues, unique within its thread.
 fn post_id(record: &EventRecord) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (record.value, record.thread).hash(&mut hasher);
-    hasher.finish()
+    hash((record.value, record.thread))
 }
 
 /// Turns the made records into events of a trace, in order, each name before its first use.

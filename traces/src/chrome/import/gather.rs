@@ -1,14 +1,12 @@
 //! The first pass: turns every event of the file into a record, or counts it under the reason it cannot be used.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 
 use base64::Engine as _;
 use loop_probes::event::Queue;
 use serde::Deserialize;
 
-use super::choose::Counts;
 use super::names::Names;
 use super::posted::{is_run_task, posted_from};
 use super::record::{EventRecord, Kind, Records};
@@ -18,7 +16,7 @@ use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use super::{ImportError, Producer, Progress};
 use crate::chrome::read::{
-    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Position, ReadError, Skip,
+    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Position, ReadError, Skip, hash,
 };
 use crate::source::SourceCounts;
 
@@ -53,6 +51,13 @@ pub(super) struct Gathered {
     pub(super) any_complete: bool,
     /// Slices around a loop, by where they begin in the file.
     pub(super) enclosing: HashSet<u64>,
+}
+
+/// Slices and instants, counted as in Perfetto's table of slices.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) slices: u64,
+    pub(super) instants: u64,
 }
 
 /// V8's heap sizes: a begin has the one before the collection, an end the one after it, a complete slice both.
@@ -389,10 +394,8 @@ impl Gathered {
     /// Adds flows that begin or end at a slice itself.
     fn bound(&mut self, event: &ChromeEvent<'_>, record: EventRecord) -> io::Result<()> {
         let Some(id) = &event.bind_id else { return Ok(()) };
-        let mut hasher = DefaultHasher::new();
-        ("bind", id).hash(&mut hasher);
         // Odd ids mark flows that may end in many slices.
-        let value = hasher.finish() | 1;
+        let value = hash(("bind", id)) | 1;
         // The end first: a slice does not lead to itself.
         for (is, kind) in [(event.flow_in, Kind::FlowIn), (event.flow_out, Kind::FlowOut)] {
             if is && matches!(event.phase, b'X' | b'B') {
@@ -471,14 +474,7 @@ fn thread_of<'a>(event: &ChromeEvent<'a>) -> (EventId<'a>, EventId<'a>) {
 
 /// Hashes the id of an asynchronous slice or of a flow.
 fn id_of(event: &ChromeEvent<'_>, is_async: bool) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    event.category.hash(&mut hasher);
-    if !is_async {
-        event.name.hash(&mut hasher);
-    }
-    event.id.hash(&mut hasher);
-    if event.id_is_local {
-        event.pid.hash(&mut hasher);
-    }
-    hasher.finish() & !1
+    let name = event.name.as_ref().filter(|_| !is_async);
+    let pid = event.pid.as_ref().filter(|_| event.id_is_local);
+    hash((&event.category, name, &event.id, pid)) & !1
 }

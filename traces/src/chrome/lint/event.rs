@@ -1,7 +1,6 @@
 //! Checks each event separately, and keeps counts over all of them.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hasher as _};
 
 use loop_probes::text::printable;
 use serde_json::value::RawValue;
@@ -9,9 +8,9 @@ use serde_json::value::RawValue;
 use super::flows::Flows;
 use super::pairs::Pairs;
 use super::replay::{Kind, Replay, Step};
-use super::rules::Check;
+use super::rules::{Check, cut};
 use super::{Emit, LintReport, Position};
-use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form};
+use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form, hash};
 
 /// Above this, a double cannot hold every integer.
 const EXACT_MAX: u64 = 1 << 53;
@@ -30,12 +29,6 @@ const ARGS_MIN: u64 = 16;
 
 /// The Firefox Profiler recognises a list by this many first events.
 const LOOKED_AT: u64 = 5;
-
-pub(super) fn hash(parts: impl std::hash::Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    parts.hash(&mut hasher);
-    hasher.finish()
-}
 
 /// The args seen with slices of one name.
 struct NameArgs {
@@ -405,14 +398,4 @@ fn large_number(json: &str) -> Option<&str> {
         at += 1;
     }
     None
-}
-
-/// Shortens text from the file for display.
-pub(super) fn cut(text: &str) -> String {
-    const CHARS_MAX: usize = 40;
-    let mut shown: String = text.chars().take(CHARS_MAX).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    printable(&shown)
 }

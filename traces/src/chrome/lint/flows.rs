@@ -14,10 +14,9 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::event::{cut, hash};
-use super::rules::Check;
+use super::rules::{Check, cut};
 use super::{Emit, Position};
-use crate::chrome::read::ChromeEvent;
+use crate::chrome::read::{ChromeEvent, hash};
 
 /// Most distinct flows tracked.
 const FLOWS_MAX: usize = 1 << 18;

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::event::{cut, hash};
-use super::rules::Check;
+use super::rules::{Check, cut};
 use super::{Emit, Position};
-use crate::chrome::read::ChromeEvent;
+use crate::chrome::read::{ChromeEvent, hash};
 
 /// Most halves waiting for their other half.
 const OPEN_MAX: usize = 1 << 18;

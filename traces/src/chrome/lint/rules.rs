@@ -3,6 +3,7 @@
 //! Every effect was observed: a small file with just that fault, loaded by the viewer's own importer (Perfetto's trace
 //! processor v52, Catapult's `trace_event_importer`, speedscope 1.25, the Firefox Profiler of August 2026).
 
+use loop_probes::text::printable;
 use serde::Serialize;
 
 /// A program that opens Chrome traces.
@@ -105,6 +106,16 @@ impl Rule {
     pub const fn effect(&self, viewer: Viewer) -> Effect {
         self.effects[viewer as usize]
     }
+}
+
+/// Shortens text from the file for display.
+pub(super) fn cut(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    let mut shown: String = text.chars().take(CHARS_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    printable(&shown)
 }
 
 macro_rules! rules {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -64,6 +65,13 @@ impl fmt::Display for EventId<'_> {
             Self::Text(text) => f.write_str(text),
         }
     }
+}
+
+/// A number for an id, with whatever else it takes to tell it from others.
+pub(in crate::chrome) fn hash(parts: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// An event of a Chrome trace. Missing or unreadable fields are `None`.
