@@ -1,7 +1,8 @@
 //! Exports a recording to files for other programs.
 //!
 //! All exports take two passes: the first collects names and finds where time begins, because a name may come after its
-//! first use. All of them stream, so a long recording needs no more memory than a short one.
+//! first use. All of them stream, so a long recording needs no more memory than a short one. Reading takes about as long
+//! as writing, so a thread of its own reads ahead.
 //!
 //! | file | what |
 //! |---|---|
@@ -26,6 +27,9 @@ pub mod survey;
 mod unfinished;
 
 use std::io;
+use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
@@ -34,6 +38,9 @@ use crate::chrome::export::SPAN_NS_MAX;
 use crate::source::{EventSource, SourceError, SourceState};
 use crate::units::duration;
 use survey::Survey;
+
+/// Most batches of events read ahead.
+const READ_AHEAD: usize = 2;
 
 /// The part of a recording to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,12 +83,12 @@ pub enum ExportError {
 }
 
 /// Runs the first pass.
-pub(crate) fn surveyed<S: EventSource>(
+pub(crate) fn surveyed<S: EventSource + Send>(
     open: &mut impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
 ) -> Result<Survey, ExportError> {
     let mut survey = Survey::new(range);
-    each_event(&mut open()?, |stamped| {
+    each_event(open()?, |stamped| {
         survey.see(stamped);
         Ok(())
     })?;
@@ -90,18 +97,34 @@ pub(crate) fn surveyed<S: EventSource>(
 }
 
 /// Visits everything `source` holds now.
-pub(crate) fn each_event(
-    source: &mut impl EventSource,
+pub(crate) fn each_event<S: EventSource + Send>(
+    source: S,
     mut visit: impl FnMut(&Stamped) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let mut batch = Vec::new();
-    loop {
-        let state = source.poll(&mut batch)?;
-        batch.iter().try_for_each(&mut visit)?;
-        batch.clear();
-        // A live ring is exported up to its current end.
-        if state != SourceState::More {
-            return Ok(());
-        }
-    }
+) -> Result<S, ExportError> {
+    each_batch(source, |events| events, |events| events.iter().try_for_each(&mut visit))
+}
+
+/// Visits everything `source` holds now, as what `prepare` makes of each batch of events on the reading thread.
+pub(crate) fn each_batch<S: EventSource + Send, T: Send>(
+    mut source: S,
+    mut prepare: impl FnMut(Vec<Stamped>) -> T + Send,
+    visit: impl FnMut(T) -> Result<(), ExportError>,
+) -> Result<S, ExportError> {
+    thread::scope(|scope| {
+        // The receiver is dropped at the first error, which ends the reader.
+        let (sender, batches) = sync_channel(READ_AHEAD);
+        let reader = scope.spawn(move || {
+            loop {
+                let mut events = Vec::new();
+                let state = source.poll(&mut events)?;
+                let has_failed = sender.send(prepare(events)).is_err();
+                // A live ring is exported up to its current end.
+                if has_failed || state != SourceState::More {
+                    return Ok::<S, SourceError>(source);
+                }
+            }
+        });
+        batches.into_iter().try_for_each(visit)?;
+        Ok(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?)
+    })
 }

@@ -7,16 +7,11 @@
 //! doubles need them to add up. Beyond 12 days, where doubles no longer hold nanoseconds well enough for that, times are
 //! whole microseconds. Memory is bounded: a thread's events wait for the end of their tick, at most
 //! [`WAITING_MAX`] of them.
-//!
-//! Reading and drawing cost about the same, so a thread of its own reads ahead and packs the embedded recording.
 
 mod blame;
 mod carried;
 
 use std::io::Write;
-use std::panic::resume_unwind;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread;
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::Timestamp;
@@ -32,9 +27,9 @@ use crate::export::agenda_tracks::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
 use crate::export::slices::WAITING_ALL;
-use crate::export::survey::{Survey, is_in, start_of};
-use crate::export::{ExportError, TimeRange, surveyed};
-use crate::source::{EventSource, SourceError, SourceState};
+use crate::export::survey::{Survey, start_of};
+use crate::export::{ExportError, TimeRange, each_batch, surveyed};
+use crate::source::{EventSource, SourceError};
 use crate::timeline::Stall;
 
 /// Most events per thread held until the end of their tick.
@@ -46,9 +41,6 @@ pub const SPAN_NS_MAX: u64 = 1 << 60;
 
 /// Most events held for sorting, per thread without ticks.
 const WAITING_OUTSIDE: usize = 1 << 13;
-
-/// Most batches of events read ahead.
-const READ_AHEAD: usize = 2;
 
 /// What to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,56 +88,24 @@ pub fn export<S: EventSource + Send, W: Write>(
 ) -> Result<ExportStats, ExportError> {
     let survey = surveyed(&mut open, options.range)?;
     let source = open()?;
-    let mut writer = ChromeWriter::new(out, source.metadata(), survey, options)?;
-    let rest = thread::scope(|scope| {
-        // Dropped at the first error, which ends the reader.
-        let (sender, batches) = sync_channel(READ_AHEAD);
-        let reader = scope.spawn(move || read_ahead(source, options.range, &sender));
-        for Batch { events, pieces } in batches {
-            let mut pieces = pieces.into_iter().peekable();
-            for (place, stamped) in events.iter().enumerate() {
-                while let Some((_, bytes)) = pieces.next_if(|(complete_at, _)| *complete_at == place) {
-                    writer.carried.add(&bytes);
-                }
-                writer.push(stamped)?;
-            }
-            pieces.for_each(|(_, bytes)| writer.carried.add(&bytes));
-        }
-        reader.join().unwrap_or_else(|panic| resume_unwind(panic)).map_err(ExportError::from)
-    })?;
-    writer.finish(&rest)
-}
-
-/// Events, and the pieces of the embedded recording that became complete with one of them, by its index.
-struct Batch {
-    events: Vec<Stamped>,
-    pieces: Vec<(usize, Vec<u8>)>,
-}
-
-/// Reads `source` up to its current end; returns the last piece of the embedded recording.
-fn read_ahead(
-    mut source: impl EventSource,
-    range: TimeRange,
-    batches: &SyncSender<Batch>,
-) -> Result<Vec<u8>, SourceError> {
     let mut packer = Packer::new(source.metadata());
-    let mut pieces = vec![(0, packer.ready())];
-    loop {
-        let mut events = Vec::new();
-        let state = source.poll(&mut events)?;
+    let mut writer = ChromeWriter::new(out, source.metadata(), survey, options)?;
+    writer.carried.add(&packer.ready());
+    let pack = |events: Vec<Stamped>| {
+        let pieces = packer.pack(&events, options.range);
+        (events, pieces)
+    };
+    let source = each_batch(source, pack, |(events, pieces)| {
+        let mut pieces = pieces.into_iter().peekable();
         for (place, stamped) in events.iter().enumerate() {
-            if matches!(stamped.event, Event::Label { .. }) || is_in(range, stamped) {
-                packer.push(stamped);
-                pieces.push((place, packer.ready()));
-                pieces.pop_if(|(_, bytes)| bytes.is_empty());
+            if let Some((_, bytes)) = pieces.next_if(|(complete_at, _)| *complete_at == place) {
+                writer.carried.add(&bytes);
             }
+            writer.push(stamped)?;
         }
-        let has_failed = batches.send(Batch { events, pieces: std::mem::take(&mut pieces) }).is_err();
-        // A live ring is exported up to its current end.
-        if has_failed || state != SourceState::More {
-            return Ok(packer.finish(&source, range));
-        }
-    }
+        Ok(())
+    })?;
+    writer.finish(&packer.finish(&source, options.range))
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -67,15 +67,15 @@ pub struct CsvStats {
 /// # Errors
 ///
 /// [`ExportError`] if the recording cannot be read or the output cannot be written.
-pub fn export<S: EventSource>(
+pub fn export<S: EventSource + Send>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
     out: impl Write,
 ) -> Result<CsvStats, ExportError> {
     let survey = surveyed(&mut open, range)?;
-    let mut source = open()?;
+    let source = open()?;
     let mut writer = CsvWriter::new(&survey, TimelineConfig::of(source.metadata()), out);
-    each_event(&mut source, |stamped| Ok(writer.push(stamped)?))?;
+    each_event(source, |stamped| Ok(writer.push(stamped)?))?;
     Ok(writer.finish()?)
 }
 

@@ -51,7 +51,7 @@ pub struct FoldedStats {
 /// # Errors
 ///
 /// [`ExportError`] if the recording cannot be read or the output cannot be written.
-pub fn export<S: EventSource>(
+pub fn export<S: EventSource + Send>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     options: FoldedOptions,
     mut out: impl Write,
@@ -59,7 +59,7 @@ pub fn export<S: EventSource>(
     let survey = surveyed(&mut open, options.range)?;
     let mut slices = Slices::new(&survey);
     let mut fold = Fold::new(&survey, options.poll);
-    each_event(&mut open()?, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
+    each_event(open()?, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
     slices.finish(&mut fold)?;
     let stats = FoldedStats { left_out: slices.left_out, ..FoldedStats::default() };
     Ok(fold.write(stats, &mut out)?)

@@ -47,7 +47,7 @@ pub struct SpeedscopeStats {
 /// # Errors
 ///
 /// [`ExportError`] if the recording cannot be read or the output cannot be written.
-pub fn export<S: EventSource>(
+pub fn export<S: EventSource + Send>(
     open: impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
     out: impl Write,
@@ -55,7 +55,7 @@ pub fn export<S: EventSource>(
     within(open, range, out, WAITING_BYTES_MAX)
 }
 
-fn within<S: EventSource>(
+fn within<S: EventSource + Send>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     range: TimeRange,
     out: impl Write,
@@ -63,10 +63,10 @@ fn within<S: EventSource>(
 ) -> Result<SpeedscopeStats, ExportError> {
     let survey = surveyed(&mut open, range)?;
     let mut file = File::new(&survey, out, room);
-    let mut source = open()?;
+    let source = open()?;
     file.head(source.metadata());
     let mut slices = Slices::new(&survey);
-    each_event(&mut source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
+    each_event(source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
     slices.finish(&mut file)?;
     let mut stats = SpeedscopeStats { left_out: slices.left_out, ..SpeedscopeStats::default() };
     file.end_profiles()?;

@@ -103,16 +103,18 @@ const fn narrow(low: u64, high: u64) -> [u64; 4] {
 }
 
 fn put_column(out: &mut Vec<u8>, values: &[u64]) {
-    let (mut all, mut plain, mut differences, mut last) = (0, 0, 0, 0);
+    // Most columns are: few events use all their words.
+    if values.iter().fold(0, |all, value| all | value) == 0 {
+        out.extend([ZERO, 0]);
+        return;
+    }
+    let (mut plain, mut differences, mut last) = (0, 0, 0);
     for value in values {
-        all |= value;
         plain += varint::len(*value);
         differences += varint::len(varint::delta(last, *value));
         last = *value;
     }
-    if all == 0 {
-        out.extend([ZERO, 0]);
-    } else if plain <= differences {
+    if plain <= differences {
         out.push(PLAIN);
         varint::put(out, plain as u64);
         for value in values {

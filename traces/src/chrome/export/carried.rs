@@ -5,10 +5,9 @@
 //! is embedded in pieces, packed as in a `.looptrace`, under a separate key that every viewer ignores: on a slice
 //! whenever a block is complete, and after the events at the end.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +17,7 @@ use loop_probes::stamped::Stamped;
 
 use super::JsonOut;
 use crate::export::TimeRange;
+use crate::export::survey::is_in;
 use crate::source::EventSource;
 use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
 
@@ -29,11 +29,17 @@ const CARRIED_LEVEL: i32 = 1;
 
 /// Bytes of whole blocks, written and not yet taken.
 #[derive(Clone, Debug, Default)]
-struct Waiting(Rc<RefCell<Vec<u8>>>);
+struct Waiting(Arc<Mutex<Vec<u8>>>);
+
+impl Waiting {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Write for Waiting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
+        self.bytes().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -70,7 +76,23 @@ impl Packer {
         Self { writer, waiting, batch: Vec::new(), lost_records: 0 }
     }
 
-    pub(super) fn push(&mut self, stamped: &Stamped) {
+    /// Takes those of `events` that lie in `range`; returns the pieces that became complete, each with the index of the
+    /// event that completed it.
+    pub(super) fn pack(&mut self, events: &[Stamped], range: TimeRange) -> Vec<(usize, Vec<u8>)> {
+        let mut pieces = Vec::new();
+        for (place, stamped) in events.iter().enumerate() {
+            if matches!(stamped.event, Event::Label { .. }) || is_in(range, stamped) {
+                self.push(stamped);
+                if self.batch.is_empty() {
+                    let bytes = self.ready();
+                    pieces.extend((!bytes.is_empty()).then_some((place, bytes)));
+                }
+            }
+        }
+        pieces
+    }
+
+    fn push(&mut self, stamped: &Stamped) {
         if let Event::Lost { count, .. } = stamped.event {
             self.lost_records = self.lost_records.saturating_add(count);
         }
@@ -82,7 +104,7 @@ impl Packer {
 
     /// What has become complete since the last call.
     pub(super) fn ready(&self) -> Vec<u8> {
-        self.waiting.0.take()
+        std::mem::take(&mut *self.waiting.bytes())
     }
 
     /// Ends the recording with what `source`, which was read to its end, could not deliver; returns the last piece.
