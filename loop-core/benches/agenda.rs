@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use loop_core::agenda::{Agenda, Priority, Tasklet};
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::work_pool::threads::WorkPool;
 use loop_core::work_pool::{Job, Pool};
 use loop_probes::clock::{Clock, SystemClock, monotonic_now};

@@ -5,9 +5,8 @@
 
 mod handle;
 
+pub use crate::error::{LoopKind, WrongLoopKind};
 pub use handle::EventLoopHandle;
-
-use std::fmt;
 
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::StopReason;
@@ -20,37 +19,6 @@ use crate::mini::MiniEventLoop;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
 use crate::task::Task;
-
-/// The kind of loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LoopKind {
-    /// An [`EventLoop`], with a host.
-    EventLoop,
-    /// A [`MiniEventLoop`], without one.
-    Mini,
-}
-
-impl fmt::Display for LoopKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EventLoop => "event loop",
-            Self::Mini => "mini event loop",
-        })
-    }
-}
-
-/// This operation needs the other kind of loop. Nothing was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} needs an {needs}, and this is a {got}")]
-pub struct WrongLoopKind {
-    /// The requested operation.
-    pub what: &'static str,
-    /// The kind of loop that supports it.
-    pub needs: LoopKind,
-    /// The kind of loop it was called on.
-    pub got: LoopKind,
-}
 
 /// Either loop, owned.
 ///

@@ -10,27 +10,17 @@ mod work;
 
 use std::fmt;
 
-use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 pub use self::io_options::IoOptions;
-use crate::event_loop::core::Core;
-pub use crate::event_loop::core::IoReadiness;
+use crate::body::Body;
+use crate::body::Queued;
+use crate::core::IoReadiness;
 use crate::handle::Handle;
-use crate::poller::Poller;
-use crate::queue::fifo::Queued;
 use crate::signal::Arrival;
-use crate::task::Task;
-use crate::task::body::Body;
+use crate::task::{Context, Task};
 use crate::timer::Timer;
-
-/// A running task's access to its loop. It lives as long as the call it was passed to.
-pub struct Context<'a, T: Task> {
-    pub(crate) core: &'a mut Core<T>,
-    pub(crate) clock: &'a dyn Clock,
-    pub(crate) poller: &'a mut dyn Poller,
-}
 
 impl<T: Task> Context<'_, T> {
     /// Reads the record clock, if anything records it.
@@ -48,6 +38,32 @@ impl<T: Task> Context<'_, T> {
             self.core.record(Event::InputClock { point, now });
         }
         now
+    }
+
+    /// Runs `body`.
+    #[inline]
+    pub(crate) fn run(&mut self, body: Body<T>) {
+        match body {
+            Body::Task(task) => self.dispatch(task),
+            other => self.run_rare(other),
+        }
+    }
+
+    #[cold]
+    fn run_rare(&mut self, body: Body<T>) {
+        match body {
+            Body::Task(task) => self.dispatch(task),
+            Body::Poll(future) => self.poll_future(future),
+            Body::Wake(wait) => self.wake_future(&wait),
+            Body::Ready(registry) => self.source_ready(&registry),
+            Body::FailureReport(report) => self.run_failure_report(*report),
+        }
+    }
+
+    /// Runs `task`, unless its tag must never be dispatched.
+    #[inline]
+    pub(crate) fn dispatch(&mut self, task: T) {
+        if task.is_never_dispatched() { self.refuse_dispatch(&task) } else { task.run(self) }
     }
 
     /// Queues a task behind all waiting ones.

@@ -1,15 +1,16 @@
 //! Errors of a loop.
 
+use std::fmt;
 use std::io;
 
 use loop_probes::event::RefKind;
 use loop_probes::ids::IoSource;
 
-use crate::any::WrongLoopKind;
 use crate::policy::PolicyError;
 use crate::poller::PollerError;
-use crate::scheduler::TimerGone;
+
 use crate::signal::SignalError;
+use crate::timer::TimerGone;
 use crate::work_pool::threads::PoolError;
 
 /// An error of a loop.
@@ -100,4 +101,35 @@ pub enum LoopError {
         /// The panic's message.
         message: String,
     },
+}
+
+/// The kind of loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LoopKind {
+    /// An [`EventLoop`](crate::EventLoop), with a host.
+    EventLoop,
+    /// A [`MiniEventLoop`](crate::MiniEventLoop), without one.
+    Mini,
+}
+
+impl fmt::Display for LoopKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EventLoop => "event loop",
+            Self::Mini => "mini event loop",
+        })
+    }
+}
+
+/// This operation needs the other kind of loop. Nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} needs an {needs}, and this is a {got}")]
+pub struct WrongLoopKind {
+    /// The requested operation.
+    pub what: &'static str,
+    /// The kind of loop that supports it.
+    pub needs: LoopKind,
+    /// The kind of loop it was called on.
+    pub got: LoopKind,
 }

@@ -6,14 +6,12 @@
 mod batches;
 mod builder;
 mod call;
-pub(crate) mod core;
 mod drain;
 mod embed;
 mod gc;
 mod inbound;
 mod observe;
 mod outside;
-mod pending;
 mod plain;
 mod poll;
 mod ready;
@@ -22,8 +20,8 @@ mod shutdown;
 mod snapshot;
 mod tick;
 
+pub use crate::core::Metrics;
 pub use builder::Builder;
-pub use core::Metrics;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,9 +32,8 @@ use loop_probes::event::{ClockPoint, Event, LoopCall, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
-use self::core::Core;
 use self::tick::{Flow, Half};
-use crate::context::Context;
+use crate::core::Core;
 use crate::environment::Environment;
 use crate::error::LoopError;
 use crate::future::{FutureOptions, JoinHandle, LocalHandle};
@@ -48,6 +45,7 @@ use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Ready};
 use crate::scheduler::Scheduler;
 use crate::slow::SlowLimit;
+use crate::task::Context;
 use crate::task::Task;
 use crate::validate::Validator;
 

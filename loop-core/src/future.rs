@@ -14,33 +14,28 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `local.rs` | the handle that futures use, and the inbox behind it |
+//! | `inbox.rs`, `local.rs` | the requests of futures; their handle is `handle/local.rs` |
 //! | `table.rs` | the spawned futures |
 //! | `wake.rs` | wakers and the list of woken futures |
-//! | `wait.rs` | an event that a future waits for |
-//! | `join.rs` | the spawner's handle |
+//! | `wait.rs` | events that a future waits for |
+//! | `join.rs` | a future to spawn, and its spawner's handle |
 //! | `time.rs`, `watched.rs`, `work.rs` | timers, sources and jobs as futures |
 
+pub(crate) mod inbox;
 pub(crate) mod join;
 pub(crate) mod local;
-mod options;
+pub(crate) mod options;
 pub(crate) mod table;
-mod time;
+pub(crate) mod time;
 pub(crate) mod wait;
 pub(crate) mod wake;
 pub(crate) mod watched;
 pub(crate) mod work;
 
-pub use join::{JoinError, JoinHandle};
-pub use local::LocalHandle;
+pub use crate::handle::LocalHandle;
+pub use inbox::JoinError;
+pub use join::JoinHandle;
 pub use options::FutureOptions;
 pub use time::{Elapsed, Interval, Sleep};
 pub use watched::{Readable, Watched};
 pub use work::WorkHandle;
-
-/// Identifies a spawned future while it exists: its place, and how often the place was used before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FutureKey {
-    pub(crate) index: u32,
-    pub(crate) generation: u32,
-}

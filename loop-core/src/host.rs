@@ -1,8 +1,8 @@
 //! The host: owner of scripts, microtasks and a heap. The native host is Rust itself; a script engine is
 //! another. The scheduler does not depend on which it is.
 
-use crate::context::Context;
 use crate::gc::Heap;
+use crate::task::Context;
 use crate::task::Task;
 
 /// Hooks that the loop calls on its host. All methods have defaults: a host overrides those it supports.

@@ -3,12 +3,14 @@
 //! A loop is alive as long as something referenced is pending. The counts answer "alive?" in one addition; the names
 //! are gathered only on request.
 
+pub(crate) mod tasklets;
+
 use std::collections::BTreeMap;
 
 use loop_probes::event::RefKind;
 use loop_probes::ids::Tag;
 
-use crate::scheduler::name_of;
+use crate::tag::name_of;
 
 /// Something that keeps the loop alive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

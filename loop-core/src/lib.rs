@@ -20,13 +20,16 @@
 //! |---|---|
 //! | `event_loop.rs`, `event_loop/` | the loop: the only place that calls a clock or a poller |
 //! | `scheduler.rs`, `scheduler/` | the queues and the next step, pure: time comes in, decisions go out |
-//! | `context.rs`, `context/` | a running task's access to its loop |
-//! | `task.rs`, `task/` | the task trait, tags, boxed tasks |
+//! | `core.rs` | the state of a loop that its running tasks can change |
+//! | `task.rs`, `task/` | the task trait, the context that a task runs with, boxed tasks |
+//! | `context.rs`, `context/` | what a running task can do |
+//! | `payload.rs`, `body.rs`, `tag.rs` | a task as the queues see it, what else waits in them, its tag |
 //! | `policy.rs`, `policy/` | the differences between loop designs, as data: including the order of a turn |
-//! | `queue/`, `microtask.rs`, `timer.rs`, `keep_alive.rs` | waiting work, one kind per file |
+//! | `queue/`, `timer.rs`, `keep_alive.rs` | waiting work, one kind per file |
 //! | `mini.rs`, `any.rs`, `any/`, `environment.rs` | the loop without a host, either loop, the environment of tools |
 //! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, or one of ours), and ours from others |
-//! | `handle.rs`, `handle/`, `wake_up.rs` | access from other threads |
+//! | `handle.rs`, `handle/` | access from other threads, and from futures |
+//! | `inbound.rs`, `wake_up.rs` | what other threads share with a loop |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
 //! | `owner.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
@@ -43,7 +46,9 @@
 
 pub mod agenda;
 pub mod any;
+mod body;
 mod context;
+mod core;
 pub mod environment;
 mod error;
 pub mod event_loop;
@@ -51,11 +56,12 @@ pub mod future;
 pub mod gc;
 mod handle;
 mod host;
+mod inbound;
 pub mod keep_alive;
-pub mod microtask;
 pub mod mini;
 mod owner;
 mod panic_message;
+mod payload;
 pub mod policy;
 pub mod poller;
 pub mod queue;
@@ -67,6 +73,7 @@ pub mod shutdown;
 pub mod signal;
 pub mod sim;
 mod slow;
+pub mod tag;
 pub mod task;
 pub mod timer;
 pub mod validate;
@@ -82,13 +89,14 @@ mod book {
     struct WritingALoop;
 }
 
-pub use any::{AnyEventLoop, EventLoopHandle, LoopKind, WrongLoopKind};
-pub use context::{Context, IoOptions, IoReadiness};
+pub use any::{AnyEventLoop, EventLoopHandle};
+pub use context::IoOptions;
+pub use core::IoReadiness;
 pub use environment::Environment;
-pub use error::LoopError;
+pub use error::{LoopError, LoopKind, WrongLoopKind};
 pub use event_loop::{Builder, EventLoop, Metrics};
-pub use future::{FutureOptions, JoinHandle, LocalHandle};
-pub use handle::{Handle, Kept, KeptPost};
+pub use future::{FutureOptions, JoinHandle};
+pub use handle::{Handle, Kept, KeptPost, LocalHandle};
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
 pub use mini::MiniEventLoop;
@@ -98,6 +106,6 @@ pub use queue::concurrent::Closed;
 pub use run_loop::RunLoop;
 pub use scheduler::{Scheduler, TimerHandle};
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
-pub use task::tag::TagOf;
-pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Task};
+pub use tag::TagOf;
+pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Context, Task};
 pub use timer::Timer;

@@ -10,15 +10,14 @@ use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::StopReason;
 use loop_probes::ids::{TaskId, Timestamp};
 
-use crate::any::{LoopKind, WrongLoopKind};
-use crate::context::Context;
 use crate::environment::Environment;
-use crate::error::LoopError;
+use crate::error::{LoopError, LoopKind, WrongLoopKind};
 use crate::event_loop::{Builder, EventLoop};
 use crate::handle::Handle;
 use crate::policy::PollRule;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
+use crate::task::Context;
 use crate::task::Task;
 
 /// A loop without a script host. See the [module](self).

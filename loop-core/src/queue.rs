@@ -5,4 +5,5 @@ pub mod concurrent;
 pub mod deferred;
 pub mod fifo;
 pub mod immediate;
+pub mod microtask;
 pub(crate) mod tasks;

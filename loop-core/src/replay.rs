@@ -18,14 +18,15 @@ use std::sync::Arc;
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, Ticks, TimerId};
 
-use crate::context::{Context, IoOptions};
+use crate::body::Body;
+use crate::body::Queued;
+use crate::context::IoOptions;
 use crate::error::LoopError;
-use crate::handle::{Inbound, Shared};
+use crate::inbound::{Inbound, Shared};
 use crate::poller::{Interest, Source};
-use crate::queue::fifo::Queued;
-use crate::scheduler::Delay;
+use crate::task::Context;
 use crate::task::Task;
-use crate::task::body::Body;
+use crate::timer::Delay;
 use crate::timer::Timer;
 use crate::work_pool::Finished;
 

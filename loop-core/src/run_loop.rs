@@ -27,7 +27,7 @@ pub use foreign::{ForeignLoop, PumpError};
 pub use glib::{Embedded, GlibHandle, GlibLoop, GlibSource};
 pub use pump::StopHandle;
 
-use crate::context::Context;
+use crate::task::Context;
 use crate::task::{Any, Task};
 use pump::{Driver, Running};
 

@@ -4,36 +4,28 @@
 //! The same calls with the same arguments give the same results, so a recorded run can be re-executed:
 //! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
 
-mod pending;
-mod timer_handle;
 mod timers;
-mod wait;
 
-pub(crate) use pending::name as name_of;
-pub use timer_handle::TimerHandle;
-pub use timers::{Delay, Due, Refreshed, TimerEntry, TimerGone};
+pub use timers::{Due, Refreshed, TimerEntry, TimerHandle};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loop_probes::event::{PollReason, RefKind};
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use crate::context::Context;
+use crate::body::{Body, Queued};
 use crate::gc::GcController;
-use crate::keep_alive::KeepAlive;
-use crate::microtask::Microtasks;
+use crate::keep_alive::{KeepAlive, Named};
+use crate::payload::Payload;
 use crate::policy::{ExitRule, Policy};
 use crate::queue::deferred::Deferred;
-use crate::queue::fifo::Queued;
 use crate::queue::immediate::Immediates;
+use crate::queue::microtask::Microtasks;
 use crate::queue::tasks::{Next, Tasks};
-use crate::task::body::Body;
-use crate::task::{TagOf, Task, tag};
+use crate::tag::{TagOf, tag_of_label};
 use crate::timer::TimerQueue;
-use timer_handle::Released;
-
-/// A callback of the deferred queue: true keeps it for the next drain.
-pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
+use timers::Released;
 
 /// The timeout of the next poll, and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,27 +52,27 @@ pub struct ExternalState {
 }
 
 /// Everything that waits. See the [module](self).
-pub struct Scheduler<T: Task> {
+pub struct Scheduler<T: Payload> {
     /// Tasks ready to run.
-    pub(crate) tasks: Tasks<T>,
+    pub(crate) tasks: Tasks<Body<T>>,
     /// Microtasks for the next checkpoint.
     microtasks: Microtasks<T>,
     /// Callbacks that run after the microtasks.
-    deferred: Deferred<DeferredCallback<T>>,
+    deferred: Deferred<T::Deferred>,
     /// Whether one of the two may have entries, or futures are in use: a task checks this instead of all of them.
     attention: bool,
     /// Tasks that run before the next poll.
-    pub immediates: Immediates<T>,
+    pub(crate) immediates: Immediates<Body<T>>,
     /// References not counted by a queue.
-    pub refs: KeepAlive,
+    pub(crate) refs: KeepAlive,
     /// Decides when to collect.
-    pub gc: GcController,
+    pub(crate) gc: GcController,
     timers: TimerQueue<TimerEntry<T>>,
     /// Timers that fired and whose handles were since dropped.
     released: Released,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
-    /// The tags of [`Task::TAGS`].
+    /// The tags of [`Payload::TAGS`].
     own_tags: Box<[Tag]>,
     next_task: u64,
     tick: u64,
@@ -90,7 +82,7 @@ pub struct Scheduler<T: Task> {
     stop: bool,
 }
 
-impl<T: Task> Scheduler<T> {
+impl<T: Payload> Scheduler<T> {
     /// An empty scheduler; `now` starts the GC controller's timers.
     #[must_use]
     pub fn new(policy: Policy, now: Timestamp) -> Self {
@@ -105,7 +97,7 @@ impl<T: Task> Scheduler<T> {
             timers: timers::queue(&policy, now),
             released: Released::default(),
             after_loop: Vec::new(),
-            own_tags: tag::own_tags::<T>(),
+            own_tags: T::TAGS.iter().copied().map(tag_of_label).collect(),
             next_task: 1,
             tick: 0,
             budget_end: policy.tasks_per_tick as usize,
@@ -121,7 +113,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Begins a tick; returns its number, from 1. Resets the budget.
-    pub fn begin_tick(&mut self) -> u64 {
+    pub(crate) fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
         self.tasks.rewind();
         self.budget_end = self.tasks.taken().wrapping_add(self.policy.tasks_per_tick.max(1) as usize);
@@ -150,7 +142,7 @@ impl<T: Task> Scheduler<T> {
 
     /// Allocates a task id.
     #[inline]
-    pub fn new_id(&mut self) -> TaskId {
+    pub(crate) fn new_id(&mut self) -> TaskId {
         let id = TaskId(self.next_task);
         self.next_task += 1;
         id
@@ -164,14 +156,14 @@ impl<T: Task> Scheduler<T> {
 
     /// Queues a task; returns the queue's depth including it.
     #[inline]
-    pub fn queue(&mut self, queued: Queued<T>) -> u32 {
+    pub(crate) fn queue(&mut self, queued: Queued<T>) -> u32 {
         self.tasks.push_noted(queued);
         self.tasks.len() as u32
     }
 
     /// Queues a task without a note; returns its id.
     #[inline]
-    pub fn queue_plain(&mut self, task: T) -> TaskId {
+    pub(crate) fn queue_plain(&mut self, task: T) -> TaskId {
         let id = self.new_id();
         self.tasks.push(Body::Task(task), id);
         id
@@ -179,7 +171,7 @@ impl<T: Task> Scheduler<T> {
 
     /// The next task, while the tick's budget lasts.
     #[inline]
-    pub(crate) fn next_task(&mut self) -> Option<Next<T>> {
+    pub(crate) fn next_task(&mut self) -> Option<Next<Body<T>>> {
         let (task, id, is_noted) = self.take_task()?;
         Some(if is_noted { self.tasks.pop_note(task, id) } else { Next::Plain(task, id) })
     }
@@ -223,7 +215,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Ends this tick's budget: it runs no more tasks.
-    pub const fn spend_budget(&mut self) {
+    pub(crate) const fn spend_budget(&mut self) {
         self.budget_end = self.tasks.taken();
     }
 
@@ -235,23 +227,23 @@ impl<T: Task> Scheduler<T> {
 
     /// Queues a task to run once, after the poll and the timers of this turn; returns the number of such tasks,
     /// including it.
-    pub fn after_loop(&mut self, queued: Queued<T>) -> u32 {
+    pub(crate) fn after_loop(&mut self, queued: Queued<T>) -> u32 {
         self.after_loop.push(queued);
         self.after_loop.len() as u32
     }
 
     /// The tasks waiting for the end of the turn.
-    pub fn waiting_after_loop(&self) -> &[Queued<T>] {
+    pub(crate) fn waiting_after_loop(&self) -> &[Queued<T>] {
         &self.after_loop
     }
 
     /// Takes the callbacks waiting for the end of the turn.
-    pub fn take_after_loop(&mut self) -> Vec<Queued<T>> {
+    pub(crate) fn take_after_loop(&mut self) -> Vec<Queued<T>> {
         std::mem::take(&mut self.after_loop)
     }
 
     /// Puts back callbacks that were taken and did not run, before those added since.
-    pub fn put_back_after_loop(&mut self, callbacks: impl ExactSizeIterator<Item = Queued<T>>) {
+    pub(crate) fn put_back_after_loop(&mut self, callbacks: impl ExactSizeIterator<Item = Queued<T>>) {
         if callbacks.len() > 0 {
             let added = std::mem::take(&mut self.after_loop);
             self.after_loop = callbacks.chain(added).collect();
@@ -259,7 +251,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Asks the run to end after this turn.
-    pub const fn stop(&mut self) {
+    pub(crate) const fn stop(&mut self) {
         self.stop = true;
     }
 
@@ -270,7 +262,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Consumes the request as the run ends: the next run continues.
-    pub const fn take_stop(&mut self) -> bool {
+    pub(crate) const fn take_stop(&mut self) -> bool {
         std::mem::replace(&mut self.stop, false)
     }
 
@@ -328,20 +320,20 @@ impl<T: Task> Scheduler<T> {
 
     /// Mutable access to the microtasks.
     #[inline]
-    pub const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
+    pub(crate) const fn microtasks_mut(&mut self) -> &mut Microtasks<T> {
         self.attention = true;
         &mut self.microtasks
     }
 
     /// Callbacks that run after the microtasks.
     #[must_use]
-    pub const fn deferred(&self) -> &Deferred<DeferredCallback<T>> {
+    pub const fn deferred(&self) -> &Deferred<T::Deferred> {
         &self.deferred
     }
 
     /// Mutable access to the deferred queue.
     #[inline]
-    pub const fn deferred_mut(&mut self) -> &mut Deferred<DeferredCallback<T>> {
+    pub(crate) const fn deferred_mut(&mut self) -> &mut Deferred<T::Deferred> {
         self.attention = true;
         &mut self.deferred
     }
@@ -385,7 +377,12 @@ impl<T: Task> Scheduler<T> {
 
     /// How long the next poll may wait. `watches_heap` includes the GC controller's timers.
     #[must_use]
-    pub fn plan_poll(&mut self, now: Timestamp, outside: ExternalState, watches_heap: bool) -> PollPlan {
+    pub(crate) fn plan_poll(
+        &mut self,
+        now: Timestamp,
+        outside: ExternalState,
+        watches_heap: bool,
+    ) -> PollPlan {
         if self.has_work()
             || outside.posted
             || outside.signals
@@ -410,5 +407,51 @@ impl<T: Task> Scheduler<T> {
         };
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.ns_since(now)));
         PollPlan { timeout, reason, deadline }
+    }
+
+    /// How long from `now` until there is something to do: zero if work is waiting, `None` if nothing is due.
+    /// `watches_heap` includes the GC controller's timers.
+    #[must_use]
+    pub(crate) fn next_wait(&mut self, now: Timestamp, watches_heap: bool) -> Option<Duration> {
+        if self.has_work() {
+            return Some(Duration::ZERO);
+        }
+        let gc_due = if watches_heap { self.gc.next_due() } else { None };
+        let due = [self.timers.next_due(), gc_due].into_iter().flatten().min()?;
+        Some(Duration::from_nanos(due.ns_since(now)))
+    }
+
+    /// Everything referenced that waits here: tasks, timers and immediates by their tag, references held by
+    /// the program by their label.
+    pub(crate) fn named(&self) -> Vec<Named> {
+        let mut counts: BTreeMap<(RefKind, Tag), u32> = BTreeMap::new();
+        let mut count = |what, tag| *counts.entry((what, tag)).or_default() += 1;
+        self.tasks.iter().for_each(|(task, _, note)| {
+            count(RefKind::Task, note.map_or_else(|| self.tag_of(task), |(tag, _)| tag));
+        });
+        self.after_loop.iter().for_each(|queued| count(RefKind::Task, queued.tag));
+        self.immediates
+            .iter()
+            .filter(|(_, referenced)| *referenced)
+            .for_each(|(queued, _)| count(RefKind::Immediate, queued.tag));
+        self.armed()
+            .iter()
+            .filter(|timer| timer.referenced)
+            .for_each(|timer| count(RefKind::Timer, timer.tag));
+        let by_tag = |((what, tag), count)| Named { what, tag, label: None, count };
+        let mut named: Vec<Named> = counts.into_iter().map(by_tag).collect();
+        let mut labelled = |what, label: &str, count| {
+            named.push(Named { what, tag: Tag(0), label: Some(label.to_owned()), count });
+        };
+        for (label, count) in self.refs.handles().filter(|(_, count)| *count > 0) {
+            labelled(RefKind::Handle, label, u32::try_from(count).unwrap_or(u32::MAX));
+        }
+        if !self.microtasks.is_empty() {
+            labelled(RefKind::Task, "microtasks", self.microtasks.len() as u32);
+        }
+        if self.deferred.posted() > 0 {
+            labelled(RefKind::Task, "deferred callbacks", self.deferred.posted() as u32);
+        }
+        named
     }
 }

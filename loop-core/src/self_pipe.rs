@@ -33,9 +33,10 @@ pub use self::report::Report;
 use self::processes::Processes;
 use self::state::Settings;
 use crate::agenda::{AgendaHandle, CollectError};
-use crate::context::{Context, IoOptions};
+use crate::context::IoOptions;
 use crate::error::LoopError;
 use crate::poller::Interest;
+use crate::task::Context;
 use crate::task::{Any, Task};
 
 /// A command.

@@ -5,15 +5,18 @@
 //! an arm, and the compiler points out the rest. Applications without an enum of their own use [`Builtin`].
 
 mod any;
-pub(crate) mod body;
 mod builtin;
-pub mod tag;
 
 pub use any::{Any, AnyRemote};
 pub use builtin::{Builtin, BuiltinRemote};
 
-use crate::context::Context;
-pub use tag::TagOf;
+pub use crate::tag::TagOf;
+
+use loop_probes::clock::Clock;
+
+use crate::core::Core;
+use crate::payload::Payload;
+use crate::poller::Poller;
 
 /// A task that an [`EventLoop`](crate::EventLoop) runs.
 ///
@@ -91,5 +94,33 @@ pub trait Task: Sized + 'static {
     /// [`LoopError::NeverDispatched`]: crate::LoopError::NeverDispatched
     fn is_never_dispatched(&self) -> bool {
         false
+    }
+}
+
+/// A running task's access to its loop. It lives as long as the call it was passed to.
+pub struct Context<'a, T: Task> {
+    pub(crate) core: &'a mut Core<T>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) poller: &'a mut dyn Poller,
+}
+
+/// A callback of the deferred queue: true keeps it for the next drain.
+pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
+
+impl<T: Task> Payload for T {
+    type Remote = <T as Task>::Remote;
+    type Deferred = DeferredCallback<T>;
+    type Call = Box<dyn FnOnce(&mut Context<'_, T>)>;
+
+    const TAGS: &'static [&'static str] = <T as Task>::TAGS;
+
+    #[inline]
+    fn tag(&self) -> TagOf {
+        Task::tag(self)
+    }
+
+    #[inline]
+    fn again(&self) -> Option<Self> {
+        Task::again(self)
     }
 }

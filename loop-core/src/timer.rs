@@ -40,7 +40,7 @@ use loop_probes::ids::{TimerId, Timestamp};
 use arming_order::ArmingOrder;
 use due::ByDue;
 pub use fired::{Armed, Finished, Fired, Pass};
-pub use key::Timer;
+pub use key::{Delay, Timer, TimerGone};
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 use slab::{Arming, Slab};
 

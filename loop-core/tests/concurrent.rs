@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf, Task};
 use loop_probes::event::{Event, Origin, Queue, StopReason};
 use loop_probes::ids::SourceId;

@@ -44,7 +44,7 @@ fn record() -> Vec<(Ticks, Event<Ticks>)> {
             cx.on_signal(signo, Builtin::repeat("signal", |_| ())).unwrap();
         }
         for _ in 0..5 {
-            let tag = TagOf::Global(loop_core::task::tag::tag_of_label("job"));
+            let tag = TagOf::Global(loop_core::tag::tag_of_label("job"));
             cx.work(tag, |_| Builtin::remote("job", |_| ()), |_| unreachable!("no job panics")).unwrap();
         }
     });

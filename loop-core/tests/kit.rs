@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use loop_core::sim::{Sim, SimLoop};
-use loop_core::task::tag;
+use loop_core::tag;
 use loop_core::{Builder, Builtin, Context, EventLoop, Host, Policy};
 use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Ticks};

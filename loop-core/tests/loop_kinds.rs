@@ -14,7 +14,7 @@ use std::time::Duration;
 use loop_core::environment::{CapturedOutput, Stream};
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::{Sim, SimSource};
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::{
     Any, AnyEventLoop, AnyRemote, Builder, Builtin, Context, Environment, EventLoop, EventLoopHandle,
     LoopError, LoopKind, MiniEventLoop, NativeHost, Policy, TagOf, Task, WrongLoopKind,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::{Builtin, EventLoop, Policy, TagOf};
 use loop_probes::clock::{Clock, SystemClock};
 use loop_probes::event::{ClockPoint, Event, Phase, PollReason, RefKind, StopReason};

@@ -150,7 +150,7 @@ fn a_real_loop_records_its_workers_in_rings_of_their_own() {
     let session = Session::builder("test").private();
     let builder = EventLoop::<Builtin>::builder().session(&session, "loop").workers(1);
     let mut event_loop = builder.build().unwrap();
-    let job = TagOf::Global(loop_core::task::tag::tag_of_label("recorded job"));
+    let job = TagOf::Global(loop_core::tag::tag_of_label("recorded job"));
     event_loop
         .with(|cx| cx.work(job, |_| Builtin::remote("then", |_| ()), |reason| panic!("{reason}")))
         .unwrap();

@@ -177,7 +177,7 @@ fn e03_jobs_finish_or_are_taken_back_as_their_owner_chose() {
     world.sim.job_durations([ms(10), ms(10), ms(10)]);
     world.lp.with(|cx| {
         let job = |cx: &mut crate::kit::Cx<'_>, name: &'static str| {
-            let tag = TagOf::Global(loop_core::task::tag::tag_of_label(name));
+            let tag = TagOf::Global(loop_core::tag::tag_of_label(name));
             cx.work(tag, move |_| Builtin::remote("saved", |_| ()), |_| Builtin::once("rejected", |_| ()))
                 .unwrap()
         };

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use loop_core::task::tag;
+use loop_core::tag;
 use loop_core::{Builtin, BuiltinRemote, Context, EventLoop, Handle, Kept, KeptPost, TagOf, Timer};
 use loop_probes::event::StopReason;
 use loop_probes::session::Session;

@@ -156,7 +156,7 @@ fn l05_l08_stop_wake_hold_and_a_kept_post_each_end_a_wait() {
 #[test]
 fn b08_b11_a_finished_job_wakes_a_loop_that_waits() {
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();
-    let tag = loop_core::TagOf::Global(loop_core::task::tag::tag_of_label("job"));
+    let tag = loop_core::TagOf::Global(loop_core::tag::tag_of_label("job"));
     event_loop.with(|cx| {
         let run = |_: &loop_core::work_pool::Worker<'_>| {
             thread::sleep(ms(5));

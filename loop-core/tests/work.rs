@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::work_pool::Rejected;
 use loop_core::{Builtin, EventLoop, TagOf};
 use loop_probes::event::{Event, Origin, RefKind, StopReason};

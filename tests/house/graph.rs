@@ -1,8 +1,8 @@
 //! The import graph of a package: which file uses a name that another file defines.
 //!
 //! Every path in the source counts, in a `use` or where it stands, also inside the arguments of macros. A name counts
-//! for the file that defines it, however many re-exports lie between. Code for tests (`#[cfg(test)]`) does not count,
-//! and neither do method calls, whose receiver's type only a compiler knows.
+//! for the file that defines it, however many re-exports lie between; a re-export itself is no use. Code for tests
+//! (`#[cfg(test)]`) does not count, and neither do method calls, whose receiver's type only a compiler knows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -352,7 +352,13 @@ impl<'ast> Visit<'ast> for Scope<'_, '_> {
         }
         match item {
             Item::Mod(module) => self.child(module),
-            Item::Use(item) => self.import(&item.tree, Vec::new()),
+            Item::Use(item) => {
+                let used = self.reader.paths.len();
+                self.import(&item.tree, Vec::new());
+                if !matches!(item.vis, syn::Visibility::Inherited) {
+                    self.reader.paths.truncate(used);
+                }
+            }
             _ => visit::visit_item(self, item),
         }
     }

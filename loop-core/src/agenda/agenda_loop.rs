@@ -10,11 +10,11 @@ use loop_probes::session::Session;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, CollectError, Shutdown};
-use crate::context::Context;
 use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::policy::Policy;
 use crate::self_pipe::{CommandSender, ProcessEnd, ProcessQueue, Report, SelfPipe, SelfPipeError};
+use crate::task::Context;
 use crate::task::{Any, Task};
 use crate::work_pool::Pending;
 

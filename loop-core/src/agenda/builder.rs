@@ -11,12 +11,12 @@ use loop_probes::session::Session;
 
 use super::failure::AgendaError;
 use super::inner::{Inner, Parts};
-use super::keep_alive::{AgendaKeepAlive, TagCounts};
 use super::recorder::AgendaRecorder;
 use super::shutdown::AliveGuard;
 use super::worker_thread::WorkerThread;
 use super::{Agenda, AgendaHandle};
 use crate::handle::Handle;
+use crate::keep_alive::tasklets::{AgendaKeepAlive, TagCounts};
 use crate::task::Task;
 use crate::work_pool::threads::{RecorderFactory, cores};
 

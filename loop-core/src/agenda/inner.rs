@@ -6,34 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use loop_probes::clock::{Anchor, Clock, SystemClock};
 use loop_probes::event::Priority;
-use loop_probes::ids::{SourceId, Tag, TaskId, Ticks};
+use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::tags;
 
 use super::admission::Admission;
 use super::collect::Collection;
 use super::failure::{Missing, Refused};
-use super::keep_alive::TagCounts;
+
 use super::parking::Gate;
 use super::queues::{Local, Queues};
 use super::recorder::AgendaRecorder;
 use super::rendezvous::Rendezvous;
 use super::statistics::{PriorityStatistics, Scale, Slot, Statistics, WorkerStatistics, sum};
 use super::tasklet::{QueuedTasklet, Tasklet};
+use crate::keep_alive::tasklets::TagCounts;
 use crate::sync::{Condvar, Mutex as SyncMutex};
 use crate::work_pool::threads::RecorderFactory;
 
 thread_local! {
     /// The agenda whose worker this thread is, by its address; 0 is none.
     static WORKER_OF: Cell<usize> = const { Cell::new(0) };
-    /// The emitter of this thread, if it is a recorded worker.
-    static EMITTER: Cell<Option<SourceId>> = const { Cell::new(None) };
-}
-
-/// The emitter of the calling thread, if it is a worker of an agenda: posts from its tasklets are attributed to
-/// it.
-pub(crate) fn emitter() -> Option<SourceId> {
-    // A post from a destructor of an exiting thread has no emitter.
-    EMITTER.try_with(Cell::get).ok().flatten()
 }
 
 pub(super) struct Inner {
@@ -183,11 +175,6 @@ impl Inner {
     /// Marks the calling thread as a worker of this agenda.
     pub(super) fn enlist(&self) {
         WORKER_OF.set(self.address());
-    }
-
-    /// Sets the emitter that the calling thread writes as.
-    pub(super) fn writes_as(&self, emitter: Option<SourceId>) {
-        EMITTER.set(emitter);
     }
 
     /// Whether the calling thread is a worker of this agenda.

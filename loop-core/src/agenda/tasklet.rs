@@ -9,8 +9,8 @@ use loop_probes::ids::{Tag, TaskId, Ticks};
 use super::failure::{Owner, TaskletFailure};
 use super::worker::Worker;
 use crate::handle::Handle;
+use crate::tag::tag_of_label;
 use crate::task::Task;
-use crate::task::tag::tag_of_label;
 
 /// What happens to a tasklet after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

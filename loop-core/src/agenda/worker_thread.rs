@@ -45,7 +45,7 @@ impl WorkerThread {
         inner.enlist();
         let recorder = catch_unwind(AssertUnwindSafe(|| (inner.recorders)(index)));
         let recorder = recorder.unwrap_or_else(|_| Recorder::disabled());
-        inner.writes_as(recorder.source());
+        crate::inbound::write_as(recorder.source());
         let at = Cell::new(inner.clock.ticks());
         let (state, running) = (Cell::new(WorkerPhase::Idle), Cell::new(Running::Outside));
         Self { inner, index, local, agenda_recorder: AgendaRecorder::new(recorder), state, running, at }

@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use loop_probes::ids::{IoSource, TaskId, Timestamp};
 
-use super::{LoopKind, WrongLoopKind};
-use crate::context::Context;
 use crate::environment::{Environment, Stream};
-use crate::error::LoopError;
+use crate::error::{LoopError, LoopKind, WrongLoopKind};
 use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::poller::{Interest, Source};
-use crate::scheduler::TimerGone;
+use crate::task::Context;
 use crate::task::{TagOf, Task};
 use crate::timer::Timer;
+use crate::timer::TimerGone;
 use crate::work_pool::{Rejected, Worker};
 
 /// Either loop, borrowed: owners get it from [`AnyEventLoop::with`](super::AnyEventLoop::with), running tasks from

@@ -3,15 +3,16 @@
 use loop_probes::event::{Event, LabelKind, RefKind};
 use loop_probes::ids::{IoSource, Tag};
 
-use super::{Context, IoOptions};
+use super::IoOptions;
+use crate::body::Body;
+use crate::core::{Registration, Subscription};
 use crate::error::LoopError;
-use crate::event_loop::core::{Registration, Subscription};
 use crate::poller::{Interest, Source};
-use crate::scheduler::name_of;
 use crate::shutdown::OnShutdown;
 use crate::signal::SignalError;
+use crate::tag::name_of;
+use crate::task::Context;
 use crate::task::Task;
-use crate::task::body::Body;
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) says for what. The loop holds `source` open

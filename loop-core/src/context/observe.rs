@@ -6,8 +6,8 @@ use std::time::Duration;
 use loop_probes::event::{Event, Phase};
 use loop_probes::recorder::Recorder;
 
-use super::Context;
 use crate::keep_alive::Pending;
+use crate::task::Context;
 use crate::task::Task;
 
 impl<T: Task> Context<'_, T> {

@@ -3,15 +3,15 @@
 use loop_probes::event::{Event, Origin, RefKind};
 use loop_probes::ids::TaskId;
 
-use super::Context;
+use crate::body::Queued;
+use crate::body::{Body, FailureReport};
 use crate::error::LoopError;
 use crate::owner::{Failure, OnError};
-use crate::queue::fifo::Queued;
-use crate::scheduler::TimerGone;
 use crate::shutdown::{OnShutdown, Shutdown};
+use crate::task::Context;
 use crate::task::Task;
-use crate::task::body::{Body, FailureReport, dispatch};
 use crate::timer::Timer;
+use crate::timer::TimerGone;
 
 impl<T: Task> Context<'_, T> {
     /// Asks the loop to shut down, after the current turn. A second request with a nearer deadline shortens the
@@ -105,6 +105,6 @@ impl<T: Task> Context<'_, T> {
     /// Runs an owner's error task with its failure.
     pub(crate) fn run_failure_report(&mut self, report: FailureReport<T>) {
         self.core.failure_notice = self.core.current.task.map(|task| (task, report.failure));
-        dispatch(report.task, self);
+        self.dispatch(report.task);
     }
 }

@@ -9,22 +9,25 @@ use std::task::Poll;
 
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
-use super::{Context, IoOptions};
+use super::IoOptions;
+use crate::body::Body;
+use crate::body::Queued;
 use crate::error::LoopError;
-use crate::future::join::{JoinError, JoinHandle, Joined};
-use crate::future::local::{Inbox, LocalHandle, Op, Plain};
-use crate::future::table::{FutureEntry, NewFuture};
-use crate::future::wait::Wait;
-use crate::future::watched::Registry;
-use crate::future::{FutureKey, FutureOptions};
+use crate::future::inbox::{Inbox, JoinError, Joined, Plain};
+use crate::future::join::{JoinHandle, NewFuture};
+use crate::future::local::Op;
+use crate::future::options::FutureOptions;
+use crate::future::table::FutureEntry;
+use crate::future::wait::{Registry, Wait};
+use crate::future::wake::FutureKey;
+use crate::handle::LocalHandle;
 use crate::owner::OnError;
 use crate::panic_message::panic_text;
 use crate::poller::Source;
-use crate::queue::fifo::Queued;
-use crate::scheduler::Delay;
 use crate::shutdown::OnShutdown;
+use crate::task::Context;
 use crate::task::Task;
-use crate::task::body::Body;
+use crate::timer::Delay;
 
 impl<T: Task> Context<'_, T> {
     /// The handle for futures and other code on the loop's thread.
@@ -75,8 +78,7 @@ impl<T: Task> Context<'_, T> {
             new.refuse();
             return;
         }
-        let tag =
-            self.core.resolve(crate::task::TagOf::Global(crate::task::tag::tag_of_label(new.options.label)));
+        let tag = self.core.resolve(crate::task::TagOf::Global(crate::tag::tag_of_label(new.options.label)));
         let referenced = new.options.referenced;
         let future = self.core.futures.insert(new, tag);
         if referenced {
@@ -155,7 +157,7 @@ impl<T: Task> Context<'_, T> {
         let Some(entry) = self.core.futures.get_mut(key) else { return };
         let (tag, rule) = (entry.tag, mem::take(&mut entry.on_error));
         let close = matches!(rule, OnError::Close);
-        let rule = self.apply_rule(rule, RefKind::Future, || crate::scheduler::name_of(tag), message);
+        let rule = self.apply_rule(rule, RefKind::Future, || crate::tag::name_of(tag), message);
         if let Some(entry) = self.core.futures.get_mut(key) {
             entry.on_error = rule;
             if close {

@@ -5,12 +5,13 @@ use std::time::Duration;
 use loop_probes::event::{ClockPoint, Event, RefKind};
 use loop_probes::ids::{Tag, Timestamp};
 
-use super::Context;
+use crate::body::Body;
 use crate::error::LoopError;
-use crate::scheduler::{Delay, Refreshed, TimerGone, TimerHandle, name_of};
+use crate::scheduler::{Refreshed, TimerHandle};
+use crate::tag::name_of;
+use crate::task::Context;
 use crate::task::Task;
-use crate::task::body::Body;
-use crate::timer::{ScriptDelay, Timer};
+use crate::timer::{Delay, ScriptDelay, Timer, TimerGone};
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` once, not before `delay` has passed.

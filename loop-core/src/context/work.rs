@@ -6,13 +6,13 @@ use std::sync::Arc;
 use loop_probes::event::{Event, GcReason, RefKind};
 use loop_probes::ids::TaskId;
 
-use super::Context;
+use crate::core::{Outstanding, Then};
 use crate::error::LoopError;
-use crate::event_loop::core::{Outstanding, Then};
 use crate::future::wait::Wait;
 use crate::future::work::JobWait;
-use crate::handle::Inbound;
+use crate::inbound::Inbound;
 use crate::shutdown::OnShutdown;
+use crate::task::Context;
 use crate::task::{TagOf, Task};
 use crate::work_pool::{Job, Rejected, Run, Sink, Worker};
 

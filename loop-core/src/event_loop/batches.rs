@@ -144,7 +144,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     pub(super) fn report_rejections(&mut self) {
         if let Some(mut host) = self.host.take() {
-            let current = super::core::Current::NONE;
+            let current = crate::core::Current::NONE;
             // No `heap_may_change`: this is called on each turn, and would wake an idle loop to measure its heap forever.
             let _ = self.invoke_unmarked(current, |cx| host.report_rejections(cx));
             self.host = Some(host);

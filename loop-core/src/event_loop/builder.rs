@@ -11,16 +11,15 @@ use loop_probes::ids::{Tag, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
-use super::core::{Core, Current, PoolFactory, SignalFactory};
 use super::{EventLoop, Metrics, observe};
-use crate::any::LoopKind;
+use crate::core::{Core, Current, PoolFactory, SignalFactory};
 use crate::environment::Environment;
-use crate::error::LoopError;
+use crate::error::{LoopError, LoopKind};
 use crate::future::local::Local;
 use crate::future::table::Futures;
 use crate::future::wake::WakeList;
-use crate::handle::{Handle, Shared};
 use crate::host::Host;
+use crate::inbound::Shared;
 use crate::policy::{Policy, Step};
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Waker};
@@ -192,7 +191,7 @@ impl<T: Task> Builder<T> {
         let shared = Arc::new(Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on));
         let stamp = Arc::clone(&shared);
         let woken = WakeList::new(Arc::clone(&shared.wake_up), Box::new(move || stamp.ticks()));
-        let local = Local::new(Box::new(clock.clone()), Handle::new(Arc::clone(&shared)));
+        let local = Local::new(Box::new(clock.clone()), Arc::clone(&shared));
         let futures = Futures::new(local, woken);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);
         let exits_in_turn = policy.has(Step::Exit);

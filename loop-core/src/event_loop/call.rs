@@ -9,23 +9,24 @@ use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
-use super::core::Current;
-use crate::context::Context;
+use crate::body::Body;
+use crate::body::Queued;
+use crate::core::Current;
 use crate::error::LoopError;
 use crate::panic_message::panic_message;
 use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
-use crate::queue::fifo::Queued;
 use crate::queue::tasks::Next;
 use crate::signal::Arrival;
-use crate::task::body::Body;
-use crate::task::{Task, tag};
+use crate::tag;
+use crate::task::Context;
+use crate::task::Task;
 
 /// What a call panicked with.
 pub(super) type Panic = Box<dyn Any + Send>;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Calls `f` as `current`. Reads the clock afterwards: [`Core::at`](super::core::Core) is its end.
+    /// Calls `f` as `current`. Reads the clock afterwards: [`Core::at`](crate::core::Core) is its end.
     #[inline]
     pub(super) fn invoke<R>(
         &mut self,
@@ -94,7 +95,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// Runs a task of the task queue, and everything that follows it.
-    pub(super) fn run_next(&mut self, next: Next<T>) -> Outcome {
+    pub(super) fn run_next(&mut self, next: Next<Body<T>>) -> Outcome {
         match next {
             Next::Plain(task, id) => {
                 // It was queued while nothing was recorded, or the policy needs to know about each task.
@@ -139,7 +140,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(start, Running::Task { task: id, tag });
         }
         self.core.heap_may_change();
-        let (outcome, _) = self.invoke(current, |cx| task.run(cx));
+        let (outcome, _) = self.invoke(current, |cx| cx.run(task));
         if self.core.on {
             let queued = queued.min(start);
             self.core.record(Event::TaskRan { task: id, tag, outcome, queued, start });

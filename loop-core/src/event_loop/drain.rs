@@ -8,10 +8,9 @@ use loop_probes::event::{Event, Phase};
 use loop_probes::ids::TaskId;
 
 use super::EventLoop;
-use super::core::Current;
+use crate::core::Current;
 use crate::poller::Poller;
 use crate::task::Task;
-use crate::task::body::dispatch;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Drains after `trigger`, or for no task.
@@ -81,7 +80,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     let depth = cx.core.depth;
                     while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
                         ran += 1;
-                        dispatch(task, cx);
+                        cx.dispatch(task);
                         cx.core.depth = depth;
                     }
                 });

@@ -5,7 +5,7 @@ use loop_probes::event::{ClockPoint, Event, GcAction, Phase};
 use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
-use super::core::Current;
+use crate::core::Current;
 use crate::gc::{GcController, GcDecision};
 use crate::poller::Poller;
 use crate::task::Task;

@@ -8,15 +8,15 @@ use loop_probes::event::{Event, Origin, Phase, Placement, Queue, RefKind};
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
 use super::EventLoop;
-use super::core::{Core, Current, Outstanding, Poster, Then};
-use crate::handle::Inbound;
+use crate::body::Body;
+use crate::body::Queued;
+use crate::core::{Core, Current, Outstanding, Poster, Then};
+use crate::inbound::Inbound;
 use crate::policy::SignalRule;
 use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
-use crate::queue::fifo::Queued;
 use crate::sync::yield_now;
 use crate::task::Task;
-use crate::task::body::Body;
 use crate::work_pool::{Finished, Pending as PendingJobs};
 
 /// Label under which references held by other threads are listed.

@@ -5,7 +5,7 @@ use loop_probes::event::{Event, Phase, Queue};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
-use super::core::Core;
+use crate::core::Core;
 use crate::poller::Poller;
 use crate::task::Task;
 

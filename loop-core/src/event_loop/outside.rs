@@ -6,9 +6,9 @@ use loop_probes::clock::Clock;
 use loop_probes::event::{Event, LoopCall, Origin};
 
 use super::EventLoop;
-use super::core::Current;
-use crate::context::Context;
+use crate::core::Current;
 use crate::poller::Poller;
+use crate::task::Context;
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {

@@ -15,21 +15,21 @@ use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::batches::Pass;
-use super::core::{Core, Current};
-use crate::context::Context;
+use crate::body::Body;
+use crate::core::{Core, Current};
 use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
 use crate::queue::tasks::Next;
 use crate::slow::SlowLimit;
+use crate::task::Context;
 use crate::task::Task;
-use crate::task::body::dispatch;
 
 /// Why a batch of plain tasks ended.
 enum End<T> {
     /// The queue is empty, or the budget is spent.
     Empty,
     /// The next task is not plain.
-    Special(Next<T>),
+    Special(Next<Body<T>>),
     /// The last task left something to do.
     Attention,
 }
@@ -50,12 +50,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// Runs plain tasks up to the first that is not plain; returns that task, or how the pass ended.
-    pub(super) fn run_plain(&mut self) -> Result<Next<T>, Pass> {
+    pub(super) fn run_plain(&mut self) -> Result<Next<Body<T>>, Pass> {
         // Valid for the whole pass: each tick checks once whether events are recorded.
         if self.core.on { self.run_plain_as::<true>() } else { self.run_plain_as::<false>() }
     }
 
-    fn run_plain_as<const RECORDED: bool>(&mut self) -> Result<Next<T>, Pass> {
+    fn run_plain_as<const RECORDED: bool>(&mut self) -> Result<Next<Body<T>>, Pass> {
         let drains = self.policy().drain == DrainRule::AfterEveryTask;
         let (depth, budget) = (self.core.depth, self.core.scheduler.budget());
         let outer = replace(&mut self.core.current, Current::NONE);
@@ -138,7 +138,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
             core.current.tag = tag;
         }
         core.current.task = Some(id);
-        task.run(cx);
+        cx.run(task);
         if cx.core.scheduler.attention() && cx.core.futures.has_ops() {
             cx.carry_out();
         }
@@ -170,7 +170,7 @@ fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
     let depth = cx.core.depth;
     loop {
         while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
-            dispatch(task, cx);
+            cx.dispatch(task);
             cx.core.depth = depth;
             // The task is done; failures of its microtasks are not its own.
             cx.core.current.outcome = Outcome::Done;

@@ -9,8 +9,8 @@ use loop_probes::ids::{Ticks, Timestamp};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
-use super::core::Current;
 use super::tick::Flow;
+use crate::core::Current;
 use crate::error::LoopError;
 use crate::policy::PollRule;
 use crate::poller::{Edge, Poller};

@@ -9,7 +9,7 @@ use loop_probes::ids::IoSource;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
-use super::core::{Current, IoReadiness};
+use crate::core::{Current, IoReadiness};
 use crate::owner::OnError;
 use crate::policy::SourceRule;
 use crate::poller::{Interest, Poller, Readiness, Ready};
@@ -81,7 +81,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.recorder.set_running(start, Running::Task { task: id, tag });
         }
         self.core.heap_may_change();
-        let (outcome, _) = self.invoke(current, |cx| task.run(cx));
+        let (outcome, _) = self.invoke(current, |cx| cx.run(task));
         if matches!(outcome, Outcome::Failed | Outcome::Panicked) {
             self.source_failed(source, current);
         }

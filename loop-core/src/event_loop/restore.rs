@@ -8,20 +8,20 @@ use loop_probes::event::{GcReason, RefKind, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 use super::EventLoop;
-use super::core::Core;
-use super::core::{Outstanding, Registration, Subscription, Then};
 use super::observe::{QUEUES, SAMPLED};
+use crate::body::Body;
+use crate::body::Queued;
+use crate::core::Core;
+use crate::core::{Outstanding, Registration, Subscription, Then};
 use crate::error::LoopError;
 use crate::gc::{GcController, GcState};
 use crate::owner::OnError;
 use crate::poller::Poller;
-use crate::queue::fifo::Queued;
 use crate::replay::{
     ExternalEvents, LoopState, QueuedState, RECORDED, Restored, SourceState, TimerState, finished,
 };
 use crate::shutdown::OnShutdown;
 use crate::task::Task;
-use crate::task::body::Body;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Injects external events into a loop that is re-executed.

@@ -9,8 +9,8 @@ use loop_probes::event::{ClockPoint, Event, Phase, StopReason};
 use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
-use super::core::Current;
-use crate::future::join::JoinError;
+use crate::core::Current;
+use crate::future::inbox::JoinError;
 use crate::poller::Poller;
 use crate::shutdown::{OnShutdown, Running, Shutdown, ShutdownReport};
 use crate::task::Task;

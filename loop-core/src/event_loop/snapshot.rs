@@ -5,8 +5,8 @@ use loop_probes::event::{ClockPoint, Event, LabelKind, LoopCall, PolicyField, Qu
 use loop_probes::ids::{IoSource, Ticks, Timestamp};
 
 use super::EventLoop;
-use super::core::{Core, Registration};
 use super::observe::SAMPLED;
+use crate::core::{Core, Registration};
 use crate::poller::Poller;
 use crate::replay::Flags;
 use crate::task::Task;

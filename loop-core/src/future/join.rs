@@ -1,4 +1,4 @@
-//! The spawner's handle: awaits the future's result, or cancels the future.
+//! A future about to be spawned, and its spawner's handle, which awaits the result or cancels the future.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -7,26 +7,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::FutureKey;
-use super::local::{Inbox, Plain};
-
-/// Why a future has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JoinError {
-    /// It was cancelled, or its loop ended.
-    #[error("the future was cancelled before it was done")]
-    Cancelled,
-    /// A poll panicked.
-    #[error("the future panicked: {message}")]
-    Panicked {
-        /// The panic's message, made printable.
-        message: String,
-    },
-    /// It was never spawned.
-    #[error("the future was not spawned: the loop is shutting down, or has ended")]
-    Refused,
-}
+use super::inbox::{Inbox, JoinError, Joined, Plain};
+use super::options::FutureOptions;
+use super::wake::FutureKey;
 
 /// Handle to a spawned future: await it for its result, or cancel it.
 ///
@@ -63,14 +46,6 @@ pub(crate) struct JoinState<R> {
     waker: RefCell<Option<Waker>>,
     is_finished: Cell<bool>,
     key: Cell<Option<FutureKey>>,
-}
-
-/// The same, for code that does not need the type of the result.
-pub(crate) trait Joined {
-    /// Key of the future, once it is spawned.
-    fn key(&self) -> &Cell<Option<FutureKey>>;
-    /// Ends it without a result, unless it has one.
-    fn end(&self, error: JoinError);
 }
 
 impl<R> JoinState<R> {
@@ -160,5 +135,80 @@ impl<R> fmt::Debug for JoinHandle<R> {
         f.debug_struct("JoinHandle")
             .field("is_finished", &self.state.is_finished.get())
             .finish_non_exhaustive()
+    }
+}
+
+/// How a spawned future ended: with an error, or without.
+type Ended = Result<(), String>;
+
+/// A spawned future: its result goes to its handle, its outcome to the loop.
+pub(crate) type Spawned = Pin<Box<dyn Future<Output = Ended>>>;
+
+/// An unchecked future.
+pub(crate) struct Total<F>(pub(crate) F);
+/// A checked future: an `Err` counts as its failure.
+pub(crate) struct Fallible<F>(pub(crate) F);
+
+/// Extracts the error from a future's output.
+pub(crate) trait Checked {
+    type Output: 'static;
+    type Future: Future<Output = Self::Output> + 'static;
+    fn future(self) -> Self::Future;
+    fn check(output: &Self::Output) -> Ended;
+}
+
+impl<F: Future<Output: 'static> + 'static> Checked for Total<F> {
+    type Output = F::Output;
+    type Future = F;
+    fn future(self) -> F {
+        self.0
+    }
+    fn check(_: &F::Output) -> Ended {
+        Ok(())
+    }
+}
+
+impl<F, R: 'static, E: fmt::Display + 'static> Checked for Fallible<F>
+where
+    F: Future<Output = Result<R, E>> + 'static,
+{
+    type Output = Result<R, E>;
+    type Future = F;
+    fn future(self) -> F {
+        self.0
+    }
+    fn check(output: &Result<R, E>) -> Ended {
+        output.as_ref().map(drop).map_err(E::to_string)
+    }
+}
+
+/// A future about to be spawned.
+pub(crate) struct NewFuture<T> {
+    pub(crate) options: FutureOptions<T>,
+    pub(super) future: Spawned,
+    pub(super) joined: Rc<dyn Joined>,
+}
+
+impl<T> NewFuture<T> {
+    pub(crate) fn new<C: Checked>(
+        options: FutureOptions<T>,
+        inbox: Rc<dyn Inbox>,
+        future: C,
+    ) -> (Self, JoinHandle<C::Output>) {
+        let state = JoinState::new();
+        let (joined, future) = (Rc::clone(&state), future.future());
+        let to_handle = Rc::clone(&state);
+        let spawned = Box::pin(async move {
+            let output = future.await;
+            let ended = C::check(&output);
+            to_handle.finish(Ok(output));
+            ended
+        });
+        (Self { options, future: spawned, joined }, JoinHandle::new(state, inbox))
+    }
+
+    /// Refuses to spawn it.
+    pub(crate) fn refuse(self) {
+        self.joined.end(JoinError::Refused);
     }
 }

@@ -2,18 +2,17 @@
 
 use crate::owner::OnError;
 use crate::shutdown::OnShutdown;
-use crate::task::Task;
 
 /// Options for spawning a future. A string alone is enough: it becomes the label.
 #[derive(Debug)]
-pub struct FutureOptions<T: Task> {
+pub struct FutureOptions<T> {
     pub(crate) label: &'static str,
     pub(crate) referenced: bool,
     pub(crate) on_error: OnError<T>,
     pub(crate) on_shutdown: OnShutdown,
 }
 
-impl<T: Task> FutureOptions<T> {
+impl<T> FutureOptions<T> {
     /// Options for a future called `label` in lists and in the record: its polls carry it as their tag.
     #[must_use]
     pub fn new(label: &'static str) -> Self {
@@ -43,7 +42,7 @@ impl<T: Task> FutureOptions<T> {
     }
 }
 
-impl<T: Task> From<&'static str> for FutureOptions<T> {
+impl<T> From<&'static str> for FutureOptions<T> {
     fn from(label: &'static str) -> Self {
         Self::new(label)
     }

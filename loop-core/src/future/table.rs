@@ -1,98 +1,19 @@
 //! The spawned futures of a loop: each in a place of its own, with its options.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 use loop_probes::ids::Tag;
 
-use super::FutureKey;
-use super::join::{JoinError, JoinHandle, JoinState, Joined};
-use super::local::{Inbox, Local};
-use super::options::FutureOptions;
-use super::wake::{FutureWaker, WakeList};
-use super::watched::Registry;
+use super::inbox::{Inbox, JoinError, Joined};
+use super::join::{NewFuture, Spawned};
+use super::local::Local;
+use super::wait::Registry;
+use super::wake::{FutureKey, FutureWaker, WakeList};
 use crate::owner::OnError;
+use crate::payload::Payload;
 use crate::shutdown::OnShutdown;
-use crate::task::Task;
-
-/// How a spawned future ended: with an error, or without.
-type Ended = Result<(), String>;
-
-/// A spawned future: its result goes to its handle, its outcome to the loop.
-pub(crate) type Spawned = Pin<Box<dyn Future<Output = Ended>>>;
-
-/// An unchecked future.
-pub(crate) struct Total<F>(pub(crate) F);
-/// A checked future: an `Err` counts as its failure.
-pub(crate) struct Fallible<F>(pub(crate) F);
-
-/// Extracts the error from a future's output.
-pub(crate) trait Checked {
-    type Output: 'static;
-    type Future: Future<Output = Self::Output> + 'static;
-    fn future(self) -> Self::Future;
-    fn check(output: &Self::Output) -> Ended;
-}
-
-impl<F: Future<Output: 'static> + 'static> Checked for Total<F> {
-    type Output = F::Output;
-    type Future = F;
-    fn future(self) -> F {
-        self.0
-    }
-    fn check(_: &F::Output) -> Ended {
-        Ok(())
-    }
-}
-
-impl<F, R: 'static, E: fmt::Display + 'static> Checked for Fallible<F>
-where
-    F: Future<Output = Result<R, E>> + 'static,
-{
-    type Output = Result<R, E>;
-    type Future = F;
-    fn future(self) -> F {
-        self.0
-    }
-    fn check(output: &Result<R, E>) -> Ended {
-        output.as_ref().map(drop).map_err(E::to_string)
-    }
-}
-
-/// A future about to be spawned.
-pub(crate) struct NewFuture<T: Task> {
-    pub(crate) options: FutureOptions<T>,
-    future: Spawned,
-    joined: Rc<dyn Joined>,
-}
-
-impl<T: Task> NewFuture<T> {
-    pub(crate) fn new<C: Checked>(
-        options: FutureOptions<T>,
-        inbox: Rc<dyn Inbox>,
-        future: C,
-    ) -> (Self, JoinHandle<C::Output>) {
-        let state = JoinState::new();
-        let (joined, future) = (Rc::clone(&state), future.future());
-        let to_handle = Rc::clone(&state);
-        let spawned = Box::pin(async move {
-            let output = future.await;
-            let ended = C::check(&output);
-            to_handle.finish(Ok(output));
-            ended
-        });
-        (Self { options, future: spawned, joined }, JoinHandle::new(state, inbox))
-    }
-
-    /// Refuses to spawn it.
-    pub(crate) fn refuse(self) {
-        self.joined.end(JoinError::Refused);
-    }
-}
 
 /// A spawned future in its place.
 pub(crate) struct FutureEntry<T> {
@@ -127,7 +48,7 @@ struct Place<T> {
 }
 
 /// All spawned futures of a loop.
-pub(crate) struct Futures<T: Task> {
+pub(crate) struct Futures<T: Payload> {
     /// Whether a local handle exists: from then on the loop checks here after each callback.
     pub(crate) in_use: bool,
     pub(crate) local: Rc<Local<T>>,
@@ -138,7 +59,7 @@ pub(crate) struct Futures<T: Task> {
     free: Vec<u32>,
 }
 
-impl<T: Task> Futures<T> {
+impl<T: Payload> Futures<T> {
     pub(crate) fn new(local: Rc<Local<T>>, woken: WakeList) -> Self {
         let (woken, changed) = (Arc::new(woken), Vec::new());
         Self { in_use: false, local, woken, changed, places: Vec::new(), free: Vec::new() }

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::local::{Inbox, Plain};
+use super::inbox::{Inbox, Plain};
 use super::wait::Wait;
-use crate::scheduler::Delay;
+use crate::timer::Delay;
 
 /// Completes when its delay has passed. See [`LocalHandle::sleep`](super::LocalHandle::sleep).
 #[must_use = "a future does nothing unless it is awaited"]
@@ -21,7 +21,7 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    pub(super) fn new(inbox: Rc<dyn Inbox>, delay: Duration) -> Self {
+    pub(crate) fn new(inbox: Rc<dyn Inbox>, delay: Duration) -> Self {
         Self { inbox, delay, armed: None, is_done: false }
     }
 }
@@ -70,7 +70,7 @@ impl From<Elapsed> for std::io::Error {
     }
 }
 
-pub(super) async fn with_limit<F: Future>(
+pub(crate) async fn with_limit<F: Future>(
     sleep: Sleep,
     limit: Duration,
     future: F,
@@ -94,7 +94,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    pub(super) fn new(inbox: Rc<dyn Inbox>, period: Duration) -> Self {
+    pub(crate) fn new(inbox: Rc<dyn Inbox>, period: Duration) -> Self {
         Self { inbox, period, armed: None }
     }
 

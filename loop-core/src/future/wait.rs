@@ -1,14 +1,18 @@
-//! An event that a future waits for, and that wakes it.
+//! Events that a future waits for, and that wake it: a [`Wait`] for one of its own, a [`Registry`] for the readiness of a
+//! source.
 //!
 //! The future and the loop share one `Wait`. The loop keeps it where it would keep a task (in a timer, in a
 //! job), and fires it when that is due.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use loop_probes::ids::TaskId;
+use loop_probes::ids::{IoSource, Tag, TaskId};
 
+use crate::error::LoopError;
+use crate::poller::{Interest, Readiness, Source};
 use crate::timer::Timer;
 
 /// An event that a future waits for.
@@ -56,6 +60,62 @@ impl Wait {
             drop(slot);
             drop(old);
         }
+    }
+}
+
+/// State shared by the loop and a [`Watched`](super::Watched): which futures wait for what.
+pub(crate) struct Registry {
+    pub(crate) source: Source,
+    /// Its number and its interest, once it is registered.
+    pub(crate) registered: Cell<Option<(IoSource, Interest)>>,
+    /// The tag of the future that first waited for it.
+    pub(crate) tag: Cell<Option<Tag>>,
+    /// Whether waiting futures came or went: handled before the next poll.
+    pub(crate) changed: Cell<bool>,
+    pub(super) waiting: RefCell<Vec<(Interest, Rc<Wait>)>>,
+    /// Why the system cannot wait for it.
+    pub(super) refused: RefCell<Option<LoopError>>,
+}
+
+impl Registry {
+    pub(super) fn new(source: Source) -> Rc<Self> {
+        Rc::new(Self {
+            source,
+            registered: Cell::new(None),
+            tag: Cell::new(None),
+            changed: Cell::new(false),
+            waiting: RefCell::default(),
+            refused: RefCell::default(),
+        })
+    }
+
+    /// The combined interest of all waiting futures.
+    pub(crate) fn wanted(&self) -> Interest {
+        self.waiting.borrow().iter().fold(Interest::NONE, |all, (interest, _)| all | *interest)
+    }
+
+    /// Wakes the futures that wait for this readiness. Errors and hang-ups concern all of them.
+    pub(crate) fn fire(&self, readiness: Readiness) {
+        let is_for = |interest: Interest| {
+            let trouble = Readiness::ERROR | Readiness::HANG_UP;
+            readiness.bits() & trouble.bits() != 0
+                || (interest == Interest::READABLE && readiness.contains(Readiness::READABLE))
+                || (interest == Interest::WRITABLE && readiness.contains(Readiness::WRITABLE))
+        };
+        let fired: Vec<_> = self.waiting.borrow_mut().extract_if(.., |(of, _)| is_for(*of)).collect();
+        fired.iter().for_each(|(_, wait)| wait.fire());
+    }
+
+    /// Passes the error to all waiting futures: the source cannot be waited for.
+    pub(crate) fn refuse(&self, error: LoopError) {
+        self.refused.replace(Some(error));
+        self.waiting.take().iter().for_each(|(_, wait)| wait.fire());
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("registered", &self.registered).finish_non_exhaustive()
     }
 }
 

@@ -20,9 +20,15 @@ use std::thread::{self, ThreadId};
 
 use loop_probes::ids::Ticks;
 
-use super::FutureKey;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, locked};
 use crate::wake_up::WakeUp;
+
+/// Identifies a spawned future while it exists: its place, and how often the place was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FutureKey {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
 
 /// A woken future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! what futures currently wait for: updated before each poll, and only if it changed. So a connection that is
 //! read, answered and read again costs no system calls beyond its own.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
@@ -16,68 +15,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use loop_probes::ids::{IoSource, Tag};
-
-use super::local::{Inbox, Plain, until_shutdown};
-use super::wait::Wait;
-use crate::error::LoopError;
-use crate::poller::{Interest, Readiness, Source};
-
-/// State shared by the loop and a [`Watched`]: which futures wait for what.
-pub(crate) struct Registry {
-    pub(crate) source: Source,
-    /// Its number and its interest, once it is registered.
-    pub(crate) registered: Cell<Option<(IoSource, Interest)>>,
-    /// The tag of the future that first waited for it.
-    pub(crate) tag: Cell<Option<Tag>>,
-    /// Whether waiting futures came or went: handled before the next poll.
-    pub(crate) changed: Cell<bool>,
-    waiting: RefCell<Vec<(Interest, Rc<Wait>)>>,
-    /// Why the system cannot wait for it.
-    refused: RefCell<Option<LoopError>>,
-}
-
-impl Registry {
-    fn new(source: Source) -> Rc<Self> {
-        Rc::new(Self {
-            source,
-            registered: Cell::new(None),
-            tag: Cell::new(None),
-            changed: Cell::new(false),
-            waiting: RefCell::default(),
-            refused: RefCell::default(),
-        })
-    }
-
-    /// The combined interest of all waiting futures.
-    pub(crate) fn wanted(&self) -> Interest {
-        self.waiting.borrow().iter().fold(Interest::NONE, |all, (interest, _)| all | *interest)
-    }
-
-    /// Wakes the futures that wait for this readiness. Errors and hang-ups concern all of them.
-    pub(crate) fn fire(&self, readiness: Readiness) {
-        let is_for = |interest: Interest| {
-            let trouble = Readiness::ERROR | Readiness::HANG_UP;
-            readiness.bits() & trouble.bits() != 0
-                || (interest == Interest::READABLE && readiness.contains(Readiness::READABLE))
-                || (interest == Interest::WRITABLE && readiness.contains(Readiness::WRITABLE))
-        };
-        let fired: Vec<_> = self.waiting.borrow_mut().extract_if(.., |(of, _)| is_for(*of)).collect();
-        fired.iter().for_each(|(_, wait)| wait.fire());
-    }
-
-    /// Passes the error to all waiting futures: the source cannot be waited for.
-    pub(crate) fn refuse(&self, error: LoopError) {
-        self.refused.replace(Some(error));
-        self.waiting.take().iter().for_each(|(_, wait)| wait.fire());
-    }
-}
-
-impl fmt::Debug for Registry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("registered", &self.registered).finish_non_exhaustive()
-    }
-}
+use super::inbox::{Inbox, Plain, until_shutdown};
+use super::wait::{Registry, Wait};
+use crate::poller::Interest;
 
 /// A source that futures wait for. Dropping it ends its registration, and so closes it.
 ///
@@ -112,14 +52,14 @@ pub struct Watched<S> {
 }
 
 impl<S: AsFd + Send + Sync + 'static> Watched<S> {
-    pub(super) fn owned(inbox: Rc<dyn Inbox>, source: S) -> Self {
+    pub(crate) fn owned(inbox: Rc<dyn Inbox>, source: S) -> Self {
         let unfit = rustix::io::ioctl_fionbio(source.as_fd(), true).err().map(io::Error::from);
         let mut watched = Self::shared(inbox, Arc::new(source));
         watched.unfit = unfit;
         watched
     }
 
-    pub(super) fn shared(inbox: Rc<dyn Inbox>, source: Arc<S>) -> Self {
+    pub(crate) fn shared(inbox: Rc<dyn Inbox>, source: Arc<S>) -> Self {
         let registry = Registry::new(Arc::<S>::clone(&source));
         Self { source, registry, inbox, unfit: None }
     }

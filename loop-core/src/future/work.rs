@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use super::local::{Inbox, Plain};
+use super::inbox::{Inbox, Plain};
 use super::wait::Wait;
 use crate::work_pool::{Rejected, Worker};
 
@@ -44,7 +44,7 @@ pub struct WorkHandle<R> {
 impl<R: Send + 'static> WorkHandle<R> {
     /// Creates the handle, the part the loop keeps, and the part the worker runs.
     #[expect(clippy::type_complexity, reason = "three halves of one thing, named where they go")]
-    pub(super) fn new<Remote>(
+    pub(crate) fn new<Remote>(
         inbox: Rc<dyn Inbox>,
         job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
     ) -> (Self, Rc<JobWait>, Box<dyn FnOnce(&Worker<'_>) -> Option<Remote> + Send>) {

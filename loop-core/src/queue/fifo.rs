@@ -3,13 +3,11 @@
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
-use crate::task::body::Body;
-
 /// A task and where it came from.
 #[derive(Debug)]
-pub struct Queued<T> {
+pub struct Queued<W> {
     /// The task to run.
-    pub(crate) task: Body<T>,
+    pub task: W,
     /// Its id.
     pub id: TaskId,
     /// Its tag, looked up once.

@@ -5,12 +5,11 @@ use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
 use super::fifo::{Fifo, Queued};
-use crate::task::body::Body;
 
 /// A queued task.
 #[derive(Debug)]
-struct Entry<T> {
-    task: Body<T>,
+struct Entry<W> {
+    task: W,
     id: TaskId,
 }
 
@@ -26,11 +25,11 @@ struct Note {
 
 /// The next task.
 #[derive(Debug)]
-pub(crate) enum Next<T> {
+pub(crate) enum Next<W> {
     /// A task without a note.
-    Plain(Body<T>, TaskId),
+    Plain(W, TaskId),
     /// A task with its note.
-    Noted(Queued<T>),
+    Noted(Queued<W>),
 }
 
 /// No task: ids count from 1.
@@ -38,28 +37,28 @@ const NOBODY: TaskId = TaskId(0);
 
 /// The task queue.
 #[derive(Debug)]
-pub(crate) struct Tasks<T> {
-    entries: Fifo<Entry<T>>,
+pub(crate) struct Tasks<W> {
+    entries: Fifo<Entry<W>>,
     /// Notes on some of the entries, in their order.
     notes: Fifo<Note>,
     /// The task that the first note belongs to.
     noted: TaskId,
 }
 
-impl<T> Tasks<T> {
+impl<W> Tasks<W> {
     pub(crate) fn new() -> Self {
         Self { entries: Fifo::new(), notes: Fifo::new(), noted: NOBODY }
     }
 
     /// Adds a task without a note.
     #[inline]
-    pub(crate) fn push(&mut self, task: Body<T>, id: TaskId) {
+    pub(crate) fn push(&mut self, task: W, id: TaskId) {
         self.entries.push(Entry { task, id });
     }
 
     /// Adds a task and its note.
     #[inline]
-    pub(crate) fn push_noted(&mut self, queued: Queued<T>) {
+    pub(crate) fn push_noted(&mut self, queued: Queued<W>) {
         let Queued { task, id, tag, origin, signo, queued } = queued;
         if self.notes.is_empty() {
             self.noted = id;
@@ -70,7 +69,7 @@ impl<T> Tasks<T> {
 
     /// Takes the first task, and returns whether it has a note, which must be taken next.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<(Body<T>, TaskId, bool)> {
+    pub(crate) fn pop(&mut self) -> Option<(W, TaskId, bool)> {
         let Entry { task, id } = self.entries.pop()?;
         Some((task, id, id == self.noted))
     }
@@ -94,7 +93,7 @@ impl<T> Tasks<T> {
 
     /// Takes the note of the task taken last.
     #[inline]
-    pub(crate) fn pop_note(&mut self, task: Body<T>, id: TaskId) -> Next<T> {
+    pub(crate) fn pop_note(&mut self, task: W, id: TaskId) -> Next<W> {
         let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop() else {
             debug_assert!(false, "a noted task has a note");
             return Next::Plain(task, id);
@@ -132,7 +131,7 @@ impl<T> Tasks<T> {
     }
 
     /// The tasks in queue order, each with its tag and when it was queued, if known.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Body<T>, TaskId, Option<(Tag, Ticks)>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&W, TaskId, Option<(Tag, Ticks)>)> {
         let mut notes = self.notes.iter().peekable();
         self.entries.iter().map(move |entry| {
             let note = notes.next_if(|note| note.id == entry.id);
@@ -148,15 +147,15 @@ mod tests {
 
     fn note(id: u64) -> Queued<u64> {
         let queued = Ticks(id);
-        Queued { task: Body::Task(id), id: TaskId(id), tag: Tag(7), origin: Origin::Signal, signo: 3, queued }
+        Queued { task: id, id: TaskId(id), tag: Tag(7), origin: Origin::Signal, signo: 3, queued }
     }
 
     #[test]
     fn notes_stay_with_their_tasks() {
         let mut tasks = Tasks::new();
-        tasks.push(Body::Task(1), TaskId(1));
+        tasks.push(1, TaskId(1));
         tasks.push_noted(note(9));
-        tasks.push(Body::Task(2), TaskId(2));
+        tasks.push(2, TaskId(2));
         tasks.push_noted(note(4));
         let listed: Vec<_> =
             tasks.iter().map(|(_, id, note)| (id.0, note.map(|(_, since)| since.0))).collect();
@@ -170,7 +169,7 @@ mod tests {
             });
         }
         assert_eq!(order, [(1, 0), (9, 3), (2, 0), (4, 3)]);
-        tasks.push(Body::Task(5), TaskId(5));
+        tasks.push(5, TaskId(5));
         assert!(matches!(tasks.pop(), Some((_, TaskId(5), false))));
         assert!(tasks.pop().is_none() && tasks.is_empty());
     }

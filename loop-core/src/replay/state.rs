@@ -7,8 +7,8 @@ use loop_probes::ids::{IoSource, TaskId, TimerId, Timestamp};
 
 use crate::gc::GcState;
 use crate::poller::{Interest, Source};
-use crate::scheduler::DeferredCallback;
 use crate::shutdown::OnShutdown;
+use crate::task::DeferredCallback;
 use crate::task::Task;
 use crate::timer::Timer;
 

@@ -12,9 +12,10 @@ use loop_probes::event::{Event, Phase};
 use loop_probes::ids::IoSource;
 
 use super::{ForeignLoop, PumpError, RunLoop};
-use crate::context::{Context, IoOptions};
+use crate::context::IoOptions;
 use crate::error::LoopError;
 use crate::poller::{Interest, Source};
+use crate::task::Context;
 use crate::task::{Any, Task};
 use crate::timer::Timer;
 

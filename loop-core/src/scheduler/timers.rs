@@ -1,50 +1,24 @@
 //! The scheduler's timers: turns delays into due times, and due timers into tasks.
+//!
+//! While a timer handle exists, a one-shot that fired can be re-armed, like Node's `Timeout` objects. The task of a
+//! fired one-shot is freed at once if there is no handle to it. If there is, the task moves to the state shared by the
+//! handles and is freed with the last of them, at that very moment; the timer's place is reclaimed the next time the
+//! timers are checked.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::num::NonZeroU64;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use loop_probes::ids::{Tag, TimerId, Timestamp};
 
 use super::Scheduler;
-use super::timer_handle::Kept;
+use crate::body::Body;
+use crate::payload::Payload;
 use crate::policy::{Policy, TimerRule};
 use crate::shutdown::OnShutdown;
-use crate::task::Task;
-use crate::task::body::Body;
-use crate::timer::{Finished, Fired, Order, Pass, Timer, TimerQueue, due_after};
-
-/// When a timer fires, counted from its arming.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delay {
-    /// Once.
-    Once(Duration),
-    /// Repeatedly; a period of zero means one nanosecond.
-    Every(Duration),
-}
-
-impl Delay {
-    const fn first(self) -> Duration {
-        match self {
-            Self::Once(delay) | Self::Every(delay) => delay,
-        }
-    }
-
-    fn period_ns(self) -> Option<NonZeroU64> {
-        match self {
-            Self::Once(_) => None,
-            Self::Every(period) => {
-                let ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
-                NonZeroU64::new(ns)
-            }
-        }
-    }
-}
-
-/// There is no such timer: it fired, was cleared, or never existed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("timer {0} is not armed: it fired, was cleared, or belongs to another loop")]
-pub struct TimerGone(pub TimerId);
+use crate::timer::{Delay, Finished, Fired, Order, Pass, Timer, TimerGone, TimerQueue, due_after};
 
 /// The scheduler's data for a timer.
 #[derive(Debug)]
@@ -56,6 +30,67 @@ pub struct TimerEntry<T> {
     pub(super) on_shutdown: OnShutdown,
     /// The state shared by its handles, while there are any.
     pub(super) handle: Option<Weak<Kept<T>>>,
+}
+
+/// Keeps a timer that fired: [`Context::refresh_timer`](crate::Context::refresh_timer) re-arms it, with its delay,
+/// its reference, and its task if that can run [`again`](crate::Task::again). A clone is a handle to the same timer.
+///
+/// It does not keep the loop alive, and dropping it does not clear the timer.
+pub struct TimerHandle<T> {
+    kept: Rc<Kept<T>>,
+}
+
+/// State shared by the handles of a timer.
+#[derive(Debug)]
+pub(super) struct Kept<T> {
+    timer: Timer,
+    /// Its task, from its firing until it is re-armed.
+    task: RefCell<Option<Body<T>>>,
+    released: Released,
+}
+
+/// Timers whose last handle was dropped.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Released(Rc<RefCell<Vec<Timer>>>);
+
+impl<T> TimerHandle<T> {
+    /// The timer, for calls that take one.
+    #[must_use]
+    pub fn timer(&self) -> Timer {
+        self.kept.timer
+    }
+}
+
+impl<T> Clone for TimerHandle<T> {
+    fn clone(&self) -> Self {
+        Self { kept: Rc::clone(&self.kept) }
+    }
+}
+
+impl<T> fmt::Debug for TimerHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TimerHandle").field(&self.kept.timer).finish()
+    }
+}
+
+impl<T> Kept<T> {
+    pub(super) fn take(&self) -> Option<Body<T>> {
+        self.task.borrow_mut().take()
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        self.released.0.borrow_mut().push(self.timer);
+    }
+}
+
+impl<T> TimerEntry<T> {
+    /// The state shared by its handles, if there are any.
+    #[inline]
+    pub(super) fn kept(&self) -> Option<Rc<Kept<T>>> {
+        self.handle.as_ref().and_then(Weak::upgrade)
+    }
 }
 
 /// A timer that was re-armed.
@@ -108,7 +143,7 @@ fn fresh<T>(now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> (Timestamp
     (due_after(now, delay.first()), entry)
 }
 
-impl<T: Task> Scheduler<T> {
+impl<T: Payload> Scheduler<T> {
     /// Arms a timer at `now`. Returns its key and due time.
     pub(crate) fn arm(
         &mut self,
@@ -177,7 +212,7 @@ impl<T: Task> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] if it is not armed, not kept, and not running a task that can run again.
-    pub fn refresh(&mut self, now: Timestamp, timer: Timer) -> Result<Refreshed, TimerGone> {
+    pub(crate) fn refresh(&mut self, now: Timestamp, timer: Timer) -> Result<Refreshed, TimerGone> {
         let gone = TimerGone(timer.id());
         let was_parked = self.timers.is_parked(timer);
         let is_referenced = self.timers.is_referenced(timer).ok_or(gone)?;
@@ -199,7 +234,7 @@ impl<T: Task> Scheduler<T> {
 
     /// Clears a timer; true if it was armed or is firing. It never fires again.
     #[inline]
-    pub fn clear(&mut self, timer: Timer) -> bool {
+    pub(crate) fn clear(&mut self, timer: Timer) -> bool {
         let was_parked = self.timers.is_parked(timer);
         let Some(entry) = self.timers.clear(timer) else { return false };
         if was_parked {
@@ -214,7 +249,7 @@ impl<T: Task> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] if it is not armed and no handle kept it.
-    pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
+    pub(crate) fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
         let changed = self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))?;
         Ok(changed && !self.timers.is_parked(timer))
     }
@@ -224,7 +259,7 @@ impl<T: Task> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] if it is not armed.
-    pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
+    pub(crate) fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
         self.timers.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
         Ok(())
     }
@@ -264,7 +299,7 @@ impl<T: Task> Scheduler<T> {
 
     /// Begins a pass over the timers due at `now`. `None` if there are none.
     #[must_use]
-    pub fn begin_timers(&mut self, now: Timestamp) -> Option<Pass> {
+    pub(crate) fn begin_timers(&mut self, now: Timestamp) -> Option<Pass> {
         self.reclaim();
         if self.timers.next_due().is_some_and(|due| due <= now) {
             return Some(self.timers.begin_pass(now));
@@ -274,7 +309,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// The next due timer of the pass; `ran` is the number it has already returned.
-    pub fn next_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
+    pub(crate) fn next_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
         if self.policy.timers == TimerRule::OnePerTurn && ran > 0 {
             return None;
         }
@@ -291,7 +326,7 @@ impl<T: Task> Scheduler<T> {
     }
 
     /// Called after the callback of a timer, which began at `started`. Returns its next due time.
-    pub fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
         if self.park(timer) {
             return None;
         }
@@ -313,5 +348,51 @@ impl<T: Task> Scheduler<T> {
                 referenced: armed.referenced,
             })
             .collect()
+    }
+
+    /// Returns a handle to a timer.
+    ///
+    /// # Errors
+    ///
+    /// [`TimerGone`] if it fired without a handle, was cleared, or never existed.
+    pub(crate) fn timer_handle(&mut self, timer: Timer) -> Result<TimerHandle<T>, TimerGone> {
+        let gone = TimerGone(timer.id());
+        let is_parked = self.timers.is_parked(timer);
+        let entry = self.timers.value_mut(timer).ok_or(gone)?;
+        if let Some(kept) = entry.kept() {
+            return Ok(TimerHandle { kept });
+        }
+        if is_parked {
+            return Err(gone);
+        }
+        let kept = Rc::new(Kept { timer, task: RefCell::default(), released: self.released.clone() });
+        entry.handle = Some(Rc::downgrade(&kept));
+        Ok(TimerHandle { kept })
+    }
+
+    /// Parks a timer that fired, after its callback: if it is a one-shot with a handle, the handle keeps its task.
+    #[inline]
+    pub(super) fn park(&mut self, timer: Timer) -> bool {
+        let is_kept =
+            |entry: &&mut TimerEntry<T>| matches!(entry.delay, Delay::Once(_)) && entry.task.is_some();
+        let Some(entry) = self.timers.value_mut(timer).filter(is_kept) else { return false };
+        let Some(kept) = entry.kept() else { return false };
+        if !self.timers.park(timer) {
+            return false;
+        }
+        let task = self.timers.value_mut(timer).and_then(|entry| entry.task.take());
+        kept.task.replace(task);
+        true
+    }
+
+    /// Reclaims the places of timers that fired and whose last handle was dropped since.
+    pub(super) fn reclaim(&mut self) {
+        loop {
+            let Some(timer) = self.released.0.borrow_mut().pop() else { return };
+            let has_handle = self.timers.value(timer).is_some_and(|entry| entry.kept().is_some());
+            if !has_handle && self.timers.is_parked(timer) {
+                let _ = self.timers.clear(timer);
+            }
+        }
     }
 }

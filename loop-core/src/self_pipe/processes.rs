@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use signal_hook::consts::SIGCHLD;
 
 use super::Wrap;
-use crate::context::Context;
 use crate::error::LoopError;
+use crate::task::Context;
 use crate::task::{Any, Task};
 
 /// Label under which running processes keep the loop alive.

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::state::Shared;
 use crate::agenda::Statistics;
-use crate::context::Context;
 use crate::event_loop::Metrics;
 use crate::keep_alive::Pending;
+use crate::task::Context;
 use crate::task::Task;
 
 /// A loop's state. The text is for people, the fields for programs.

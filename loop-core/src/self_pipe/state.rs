@@ -13,7 +13,7 @@ use super::processes::Processes;
 use super::report::{Report, gather};
 use super::{Command, Wrap};
 use crate::agenda::{AgendaHandle, CollectError, Round};
-use crate::context::Context;
+use crate::task::Context;
 use crate::task::{Any, Task};
 
 /// Most bytes per read. The rest is read in the next turn: a flood of commands must not hold up the loop.

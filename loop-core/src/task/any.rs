@@ -9,9 +9,8 @@ use std::rc::Rc;
 
 use loop_probes::ids::Tag;
 
-use super::Task;
-use super::tag::{TagOf, tag_of_label};
-use crate::context::Context;
+use super::{Context, Task};
+use crate::tag::{TagOf, tag_of_label};
 
 type Once<T> = Box<dyn FnOnce(&mut Context<'_, T>)>;
 type OnceRemote<T> = Box<dyn FnOnce(&mut Context<'_, T>) + Send>;

@@ -3,9 +3,8 @@
 //! So far it contains only boxed closures, which an application with its own enum includes as a variant
 //! [`Any`]; the families (filesystem, network, process, …) will become variants here.
 
-use super::tag::TagOf;
-use super::{Any, AnyRemote, Task};
-use crate::context::Context;
+use super::{Any, AnyRemote, Context, Task};
+use crate::tag::TagOf;
 
 /// The loop's own task type.
 ///

@@ -1,6 +1,8 @@
-//! The key of a timer.
+//! The key of a timer, its delay, and the error of a key whose timer is gone.
 
 use std::fmt;
+use std::num::NonZeroU64;
+use std::time::Duration;
 
 use loop_probes::ids::TimerId;
 
@@ -32,3 +34,35 @@ impl fmt::Debug for Timer {
         f.debug_tuple("Timer").field(&self.id.0).finish()
     }
 }
+
+/// When a timer fires, counted from its arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// Once.
+    Once(Duration),
+    /// Repeatedly; a period of zero means one nanosecond.
+    Every(Duration),
+}
+
+impl Delay {
+    pub(crate) const fn first(self) -> Duration {
+        match self {
+            Self::Once(delay) | Self::Every(delay) => delay,
+        }
+    }
+
+    pub(crate) fn period_ns(self) -> Option<NonZeroU64> {
+        match self {
+            Self::Once(_) => None,
+            Self::Every(period) => {
+                let ns = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX).max(1);
+                NonZeroU64::new(ns)
+            }
+        }
+    }
+}
+
+/// There is no such timer: it fired, was cleared, or never existed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("timer {0} is not armed: it fired, was cleared, or belongs to another loop")]
+pub struct TimerGone(pub TimerId);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use loop_core::poller::Interest;
-use loop_core::scheduler::Delay;
 use loop_core::sim::SimSource;
+use loop_core::timer::Delay;
 use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
 use loop_probes::event::{Event, GcReason, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TimerId};

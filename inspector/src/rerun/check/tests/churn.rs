@@ -183,7 +183,7 @@ fn microtask(state: &State, cx: &mut Cx<'_>) {
 
 fn work(state: &State, cx: &mut Cx<'_>) {
     let back = Rc::clone(state);
-    let tag = TagOf::Global(loop_core::task::tag::tag_of_label("job"));
+    let tag = TagOf::Global(loop_core::tag::tag_of_label("job"));
     // A worker's message cannot hold the state; the timer that it sets does.
     let job = cx.work(
         tag,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimLoop, SimSource};
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf};
 use loop_probes::event::{Event, LabelKind, Outcome, Priority};
 use loop_probes::ids::{SourceId, TaskId, Ticks, Timestamp};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use loop_core::gc::Heap;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimSource};
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, HeapHost, TagOf};
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{SourceId, Tag, Ticks, Timestamp};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimHeap, SimSource};
-use loop_core::task::tag::tag_of_label;
+use loop_core::tag::tag_of_label;
 use loop_core::{
     Builtin, Context, EventLoop, Handle, HeapHost, IoOptions, JoinHandle, LocalHandle, OnError, OnShutdown,
     Policy, Shutdown, TagOf, Timer, TimerHandle,

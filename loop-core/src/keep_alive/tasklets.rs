@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use loop_probes::event::RefKind;
 use loop_probes::ids::Tag;
 
-use crate::keep_alive::Named;
+use super::Named;
 use crate::wake_up::WakeUp;
 
 /// State shared by a loop and its agendas.
@@ -41,7 +41,7 @@ impl AgendaKeepAlive {
         }
     }
 
-    pub(super) fn register(&self, tag_counts: &Arc<TagCounts>) {
+    pub(crate) fn register(&self, tag_counts: &Arc<TagCounts>) {
         let mut all_counts = self.all_counts.lock().unwrap_or_else(PoisonError::into_inner);
         all_counts.retain(|known| known.strong_count() > 0);
         all_counts.push(Arc::downgrade(tag_counts));
@@ -82,7 +82,7 @@ pub(crate) struct TagCounts {
 }
 
 impl TagCounts {
-    pub(super) fn new(keep: Option<Arc<AgendaKeepAlive>>) -> Arc<Self> {
+    pub(crate) fn new(keep: Option<Arc<AgendaKeepAlive>>) -> Arc<Self> {
         let tag_counts = Arc::new(Self { chunks: std::array::from_fn(|_| OnceLock::new()), keep });
         if let Some(keep) = &tag_counts.keep {
             keep.register(&tag_counts);
@@ -96,7 +96,7 @@ impl TagCounts {
     }
 
     /// Counts an added tasklet.
-    pub(super) fn begin(&self, tag: Tag) {
+    pub(crate) fn begin(&self, tag: Tag) {
         self.count(tag).fetch_add(1, Ordering::Relaxed);
         if let Some(keep) = &self.keep {
             keep.pending.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl TagCounts {
     }
 
     /// Counts the end of a tasklet, however it ended.
-    pub(super) fn end(&self, tag: Tag) {
+    pub(crate) fn end(&self, tag: Tag) {
         self.count(tag).fetch_sub(1, Ordering::Relaxed);
         if let Some(keep) = &self.keep
             && keep.pending.fetch_sub(1, Ordering::SeqCst) == 1
@@ -114,7 +114,7 @@ impl TagCounts {
     }
 
     /// Number of waiting and running tasklets, by tag.
-    pub(super) fn counts(&self) -> impl Iterator<Item = (Tag, u32)> {
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (Tag, u32)> {
         let chunks = self.chunks.iter().enumerate();
         let counts =
             chunks.filter_map(|(index, chunk)| Some((index, chunk.get()?))).flat_map(|(index, chunk)| {

@@ -6,12 +6,11 @@
 
 use std::rc::Rc;
 
-use super::Task;
-use crate::context::Context;
-use crate::future::FutureKey;
-use crate::future::wait::Wait;
-use crate::future::watched::Registry;
+use crate::future::wait::{Registry, Wait};
+use crate::future::wake::FutureKey;
 use crate::owner::Failure;
+use crate::payload::Payload;
+use crate::queue::fifo;
 
 /// A unit of work to run.
 #[derive(Debug)]
@@ -28,11 +27,8 @@ pub(crate) enum Body<T> {
     FailureReport(Box<FailureReport<T>>),
 }
 
-/// Runs `task`, unless its tag must never be dispatched.
-#[inline]
-pub(crate) fn dispatch<T: Task>(task: T, cx: &mut Context<'_, T>) {
-    if task.is_never_dispatched() { cx.refuse_dispatch(&task) } else { task.run(cx) }
-}
+/// A queued body with the data that its record needs.
+pub(crate) type Queued<T> = fifo::Queued<Body<T>>;
 
 /// An owner's task and the error that it is run for.
 #[derive(Debug)]
@@ -41,26 +37,7 @@ pub(crate) struct FailureReport<T> {
     pub(crate) failure: Failure,
 }
 
-impl<T: Task> Body<T> {
-    #[inline]
-    pub(crate) fn run(self, cx: &mut Context<'_, T>) {
-        match self {
-            Self::Task(task) => dispatch(task, cx),
-            other => other.run_rare(cx),
-        }
-    }
-
-    #[cold]
-    fn run_rare(self, cx: &mut Context<'_, T>) {
-        match self {
-            Self::Task(task) => dispatch(task, cx),
-            Self::Poll(future) => cx.poll_future(future),
-            Self::Wake(wait) => cx.wake_future(&wait),
-            Self::Ready(registry) => cx.source_ready(&registry),
-            Self::FailureReport(report) => cx.run_failure_report(*report),
-        }
-    }
-
+impl<T: Payload> Body<T> {
     /// A copy to run now, while `self` stays for the next time. `None` if it runs only once.
     #[inline]
     pub(crate) fn again(&self) -> Option<Self> {

@@ -12,20 +12,20 @@ use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
-use crate::any::LoopKind;
+use crate::body::{Body, Queued};
 use crate::environment::Environment;
-use crate::error::LoopError;
+use crate::error::{LoopError, LoopKind};
 use crate::future::table::Futures;
 use crate::future::work::JobWait;
-use crate::handle::Shared;
+use crate::inbound::Shared;
+use crate::keep_alive::{Named, Pending};
 use crate::owner::{Failure, OnError};
+use crate::payload::Payload;
 use crate::poller::{Interest, Poller, Readiness, Source};
-use crate::queue::fifo::Queued;
-use crate::scheduler::{Scheduler, name_of};
+use crate::scheduler::Scheduler;
 use crate::shutdown::{OnShutdown, Progress};
 use crate::signal::{Arrival, SignalSource, Signals};
-use crate::task::body::Body;
-use crate::task::{TagOf, Task};
+use crate::tag::{TagOf, name_of};
 use crate::timer::Timer;
 use crate::work_pool::{Finished, Pool, Rejected, Sink};
 
@@ -43,7 +43,7 @@ pub(crate) enum SignalFactory {
     Own(MakeSignals),
 }
 
-impl<T: Task> Core<T> {
+impl<T: Payload> Core<T> {
     /// Creates the signal source on first use; it wakes this poller.
     pub(crate) fn start_signals(&mut self, poller: &mut dyn Poller) -> io::Result<()> {
         if self.signals.is_none() {
@@ -182,7 +182,7 @@ pub struct Metrics {
     pub polls: u64,
 }
 
-pub(crate) struct Core<T: Task> {
+pub(crate) struct Core<T: Payload> {
     pub scheduler: Scheduler<T>,
     pub recorder: Recorder,
     /// Whether events are recorded: looked up once per tick.
@@ -232,7 +232,7 @@ pub(crate) struct Core<T: Task> {
     pub tags_named: Tag,
 }
 
-impl<T: Task> Core<T> {
+impl<T: Payload> Core<T> {
     #[inline]
     pub(crate) fn record(&self, event: Event<Ticks>) {
         self.recorder.record(self.at, event);
@@ -352,6 +352,45 @@ impl<T: Task> Core<T> {
             let message = self.recorder.intern(self.at, LabelKind::Text, message);
             self.record(Event::Exception { task, message });
         }
+    }
+
+    /// Everything referenced that is pending, sorted.
+    pub(crate) fn pending(&self) -> Vec<Pending> {
+        let mut pending: Vec<Pending> = self.named().into_iter().map(Named::into_pending).collect();
+        pending.sort();
+        pending
+    }
+
+    fn named(&self) -> Vec<Named> {
+        let mut named = self.scheduler.named();
+        let mut counts = BTreeMap::<(RefKind, Tag, Option<&str>), u32>::new();
+        for source in self.sources.values().filter(|source| source.referenced) {
+            *counts.entry((RefKind::Io, source.tag, source.explanation.as_deref())).or_default() += 1;
+        }
+        for job in self.work.values() {
+            *counts.entry((RefKind::Work, job.tag, None)).or_default() += 1;
+        }
+        for future in self.futures.iter().filter(|future| future.referenced) {
+            *counts.entry((RefKind::Future, future.tag, None)).or_default() += 1;
+        }
+        named.extend(counts.into_iter().map(|((what, tag, label), count)| Named {
+            what,
+            tag,
+            label: label.map(str::to_owned),
+            count,
+        }));
+        self.shared.agenda.list(&mut named);
+        named
+    }
+
+    /// The same as parts of a snapshot.
+    pub(crate) fn snapshot_pending(&self) -> Vec<Event<Ticks>> {
+        let named = self.named().into_iter();
+        let part = |Named { what, tag, label, count }| {
+            let label = label.map(|label| self.recorder.intern(self.at, LabelKind::Text, &label));
+            Event::SnapshotPending { what, tag, label, count }
+        };
+        named.map(part).collect()
     }
 }
 

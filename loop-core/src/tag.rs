@@ -5,8 +5,6 @@ pub use loop_probes::tags::{name, tag_of_label};
 
 use loop_probes::ids::Tag;
 
-use super::Task;
-
 /// The result of [`Task::tag`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagOf {
@@ -16,7 +14,7 @@ pub enum TagOf {
     Global(Tag),
 }
 
-/// The tags of `T`'s own names, by index.
-pub(crate) fn own_tags<T: Task>() -> Box<[Tag]> {
-    T::TAGS.iter().copied().map(tag_of_label).collect()
+/// A tag's name, for lists.
+pub(crate) fn name_of(tag: Tag) -> String {
+    name(tag).map_or_else(|| format!("tag {tag}"), |name| name.to_string())
 }

@@ -3,7 +3,7 @@
 //! Microtasks of Rust code are tasks too and wait here; a script engine keeps its own and runs them through
 //! [`Host::run_microtask`](crate::Host::run_microtask) at the same checkpoint.
 
-use crate::queue::fifo::Fifo;
+use super::fifo::Fifo;
 
 /// The microtask queue.
 #[derive(Debug)]

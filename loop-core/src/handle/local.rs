@@ -1,0 +1,237 @@
+//! The local handle: access to a loop from its own thread, above all for its futures.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use loop_probes::ids::Timestamp;
+
+use super::Handle;
+use crate::future::inbox::{Inbox, Plain, until_shutdown};
+use crate::future::join::{Fallible, JoinHandle, NewFuture, Total};
+use crate::future::local::{Local, Op};
+use crate::future::options::FutureOptions;
+use crate::future::time::{Elapsed, Interval, Sleep, with_limit};
+use crate::future::watched::Watched;
+use crate::future::work::WorkHandle;
+use crate::shutdown::Shutdown;
+use crate::tag::{TagOf, tag_of_label};
+use crate::task::{Context, Task};
+use crate::work_pool::Worker;
+
+/// Access to a loop from its own thread, above all for the futures it runs: timers, sources, jobs, other futures.
+/// Cheap to clone; does not keep the loop alive. Other threads use a [`Handle`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use loop_core::sim::Sim;
+/// use loop_core::{Builtin, EventLoop};
+///
+/// let sim = Sim::new();
+/// let mut event_loop = sim.build(EventLoop::<Builtin>::builder());
+/// let mut answer = event_loop.spawn("answer", |lp| async move {
+///     lp.sleep(Duration::from_secs(3600)).await;
+///     let slow = lp.timeout(Duration::from_secs(1), std::future::pending::<()>()).await;
+///     assert!(slow.is_err());
+///     lp.work("sum", |_worker| (1..=10).sum::<u32>()).await
+/// });
+/// event_loop.run()?; // takes no time: the clock is a virtual one
+/// assert_eq!(answer.take(), Some(Ok(Ok(55))));
+/// assert_eq!(sim.elapsed(), Duration::from_secs(3601));
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
+pub struct LocalHandle<T: Task> {
+    local: Rc<Local<T>>,
+}
+
+impl<T: Task> LocalHandle<T> {
+    pub(crate) const fn new(local: Rc<Local<T>>) -> Self {
+        Self { local }
+    }
+
+    pub(crate) fn inbox(&self) -> Rc<dyn Inbox> {
+        Rc::<Local<T>>::clone(&self.local)
+    }
+
+    /// The monotonic time, read from the loop's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.local.state().clock.now()
+    }
+
+    /// Completes when `delay` has passed, counted from the first poll. Dropping it clears its timer.
+    #[must_use = "a future does nothing unless it is awaited"]
+    pub fn sleep(&self, delay: Duration) -> Sleep {
+        Sleep::new(self.inbox(), delay)
+    }
+
+    /// Ticks every `period`, counted from when it is first awaited.
+    #[must_use = "an interval does nothing unless its ticks are awaited"]
+    pub fn interval(&self, period: Duration) -> Interval {
+        Interval::new(self.inbox(), period)
+    }
+
+    /// Returns the output of `future`, or an error if `limit` passes first: then the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Elapsed`] if it took longer.
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+        with_limit(self.sleep(limit), limit, future).await
+    }
+
+    /// Lets everything already queued run first.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Lets futures wait for `source`, which is anything with a descriptor. It is made non-blocking, polled only
+    /// while a future waits for it, and closed when the [`Watched`] is dropped.
+    #[must_use = "dropping it closes the source"]
+    pub fn watch<S: AsFd + Send + Sync + 'static>(&self, source: S) -> Watched<S> {
+        Watched::owned(self.inbox(), source)
+    }
+
+    /// The same for a shared source: it is closed when its last owner drops it. It has to be non-blocking already,
+    /// because other owners may rely on its mode.
+    #[must_use = "dropping it ends the registration"]
+    pub fn watch_shared<S: AsFd + Send + Sync + 'static>(&self, source: Arc<S>) -> Watched<S> {
+        Watched::shared(self.inbox(), source)
+    }
+
+    /// Runs `job` on the work pool, starting immediately; await the returned handle for its result. Dropping the
+    /// handle takes the job back if no worker has begun it.
+    pub fn work<R: Send + 'static>(
+        &self,
+        label: &'static str,
+        job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
+    ) -> WorkHandle<R> {
+        let (handle, wait, run) = WorkHandle::new::<T::Remote>(self.inbox(), job);
+        let tag = TagOf::Global(tag_of_label(label));
+        self.local.push_op(Op::Work(tag, wait, run));
+        handle
+    }
+
+    /// Spawns another future; see [`Context::spawn`](crate::Context::spawn).
+    pub fn spawn<F, R>(
+        &self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(Self) -> F,
+    ) -> JoinHandle<R>
+    where
+        F: Future<Output = R> + 'static,
+        R: 'static,
+    {
+        let (new, handle) = NewFuture::new(options.into(), self.inbox(), Total(make(self.clone())));
+        self.spawn_new(new);
+        handle
+    }
+
+    /// Spawns a future whose `Err` counts as its failure; see
+    /// [`Context::spawn_checked`](crate::Context::spawn_checked).
+    pub fn spawn_checked<F, R, E>(
+        &self,
+        options: impl Into<FutureOptions<T>>,
+        make: impl FnOnce(Self) -> F,
+    ) -> JoinHandle<Result<R, E>>
+    where
+        F: Future<Output = Result<R, E>> + 'static,
+        R: 'static,
+        E: fmt::Display + 'static,
+    {
+        let (new, handle) = NewFuture::new(options.into(), self.inbox(), Fallible(make(self.clone())));
+        self.spawn_new(new);
+        handle
+    }
+
+    fn spawn_new(&self, new: NewFuture<T>) {
+        if self.local.is_closed() {
+            new.refuse();
+        } else {
+            self.local.push_op(Op::Spawn(new));
+        }
+    }
+
+    /// Queues a task.
+    pub fn post(&self, task: T) {
+        self.local.push_op(Op::Post(task));
+    }
+
+    /// Calls `f` with the loop's context: right after the poll of the running future, or the running callback, and
+    /// before the loop next polls at the latest.
+    pub fn with(&self, f: impl FnOnce(&mut Context<'_, T>) + 'static) {
+        let call: Box<dyn FnOnce(&mut Context<'_, T>)> = Box::new(f);
+        self.local.push_op(Op::With(call));
+    }
+
+    /// Queues a microtask: from a future or another callback, it runs right after that, before any other task.
+    pub fn microtask(&self, task: T) {
+        self.local.push_op(Op::Microtask(task));
+    }
+
+    /// Marks the running poll as failed: this message is recorded and goes to the future's
+    /// [`OnError`](crate::OnError) rule.
+    pub fn fail(&self, message: impl fmt::Display) {
+        self.local.state().failed.replace(Some(message.to_string()));
+    }
+
+    /// Asks the loop to end its run after the current turn.
+    pub fn stop(&self) {
+        self.local.push(Plain::Stop);
+    }
+
+    /// Asks the loop to shut down; see [`Shutdown`].
+    pub fn shutdown(&self, shutdown: Shutdown) {
+        self.local.push(Plain::Shutdown(shutdown));
+    }
+
+    /// Whether a shutdown has begun.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.local.state().is_shutting_down()
+    }
+
+    /// Completes when a shutdown begins; immediately if one has.
+    pub async fn shutting_down(&self) {
+        until_shutdown(&*self.local, std::future::pending::<()>()).await;
+    }
+
+    /// Returns the output of `future`; `None` as soon as the loop shuts down: then the future is dropped.
+    pub async fn until_shutdown<F: Future>(&self, future: F) -> Option<F::Output> {
+        until_shutdown(&*self.local, future).await
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle<T> {
+        Handle::new(Arc::clone(&self.local.shared))
+    }
+}
+
+impl<T: Task> Clone for LocalHandle<T> {
+    fn clone(&self) -> Self {
+        Self { local: Rc::clone(&self.local) }
+    }
+}
+
+impl<T: Task> fmt::Debug for LocalHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalHandle")
+            .field("is_shutting_down", &self.is_shutting_down())
+            .finish_non_exhaustive()
+    }
+}
