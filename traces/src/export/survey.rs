@@ -45,15 +45,18 @@ pub(crate) struct Thread {
     runs_as: Option<Runner>,
 }
 
+/// An emitter, and the worker that it reports on if that has a row of its own.
+type RowKey = (SourceId, Option<Runner>);
+
 /// The results of the first pass.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
     range: TimeRange,
     pub(crate) labels: Labels,
     pub(crate) threads: Vec<Thread>,
-    places: HashMap<(SourceId, Option<Runner>), usize>,
+    places: HashMap<RowKey, usize>,
     /// The row found last: events come in runs of one emitter.
-    last_found: Cell<Option<((SourceId, Option<Runner>), usize)>>,
+    last_found: Cell<Option<(RowKey, usize)>>,
     /// All loops of the recording, in order of appearance.
     loops: Vec<SourceId>,
     last_loop: Option<SourceId>,
