@@ -107,10 +107,13 @@ pub struct Context<'a, T: Task> {
 /// A callback of the deferred queue: true keeps it for the next drain.
 pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
 
+/// A call with the whole context, as a future can ask for it.
+pub(crate) type ContextCall<T> = Box<dyn FnOnce(&mut Context<'_, T>)>;
+
 impl<T: Task> Payload for T {
     type Remote = <T as Task>::Remote;
     type Deferred = DeferredCallback<T>;
-    type Call = Box<dyn FnOnce(&mut Context<'_, T>)>;
+    type Call = ContextCall<T>;
 
     const TAGS: &'static [&'static str] = <T as Task>::TAGS;
 

@@ -20,7 +20,7 @@ use crate::future::watched::Watched;
 use crate::future::work::WorkHandle;
 use crate::shutdown::Shutdown;
 use crate::tag::{TagOf, tag_of_label};
-use crate::task::{Context, Task};
+use crate::task::{Context, ContextCall, Task};
 use crate::work_pool::Worker;
 
 /// Access to a loop from its own thread, above all for the futures it runs: timers, sources, jobs, other futures.
@@ -174,7 +174,7 @@ impl<T: Task> LocalHandle<T> {
     /// Calls `f` with the loop's context: right after the poll of the running future, or the running callback, and
     /// before the loop next polls at the latest.
     pub fn with(&self, f: impl FnOnce(&mut Context<'_, T>) + 'static) {
-        let call: Box<dyn FnOnce(&mut Context<'_, T>)> = Box::new(f);
+        let call: ContextCall<T> = Box::new(f);
         self.local.push_op(Op::With(call));
     }
 
