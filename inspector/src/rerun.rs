@@ -16,6 +16,7 @@ pub mod minimize;
 pub mod what_if;
 
 mod budget;
+mod engine;
 mod error;
 mod loops;
 mod refusal;

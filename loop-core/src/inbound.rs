@@ -49,7 +49,8 @@ pub(crate) enum Inbound<R> {
     Work(Box<Finished<Option<R>>>),
 }
 
-type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
+/// Reads the record clock of a loop, on any thread.
+pub type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
 
 /// Beyond every deadline: those of `Shutdown`s are clamped to one nanosecond below.
 const NOT_ASKED: u64 = u64::MAX;

@@ -36,7 +36,8 @@
 //! | `agenda.rs`, `agenda/`, `self_pipe.rs` | RefPerSys' kind of loop: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | the owner of heap and microtasks, and when to collect |
 //! | `replay.rs`, `replay/` | a loop that starts in a recorded state and gets its inputs from a record |
-//! | `sim.rs`, `sim/` | a virtual world: clock, poller, signals, pool, heap |
+//! | `oracle.rs`, `oracle/` | the clock, poller, signals, pool and heap of virtual and re-executed loops: they ask an oracle |
+//! | `sim.rs`, `sim/` | a virtual world, whose oracle is a script |
 //! | `validate.rs`, `slow.rs` | checks of the drain rule, and for slow tasks |
 //!
 //! Errors and panics
@@ -59,6 +60,7 @@ mod host;
 mod inbound;
 pub mod keep_alive;
 pub mod mini;
+pub mod oracle;
 mod owner;
 mod panic_message;
 mod payload;

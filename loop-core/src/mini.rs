@@ -4,6 +4,7 @@
 //! It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
@@ -14,6 +15,7 @@ use crate::environment::Environment;
 use crate::error::{LoopError, LoopKind, WrongLoopKind};
 use crate::event_loop::{Builder, EventLoop};
 use crate::handle::Handle;
+use crate::oracle::{Env, EnvPoller, Oracle};
 use crate::policy::PollRule;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
@@ -74,6 +76,18 @@ impl<T: Task> Builder<T> {
         P: Poller,
     {
         Ok(MiniEventLoop { event_loop: self.mini()?.build_on(clock, poller) })
+    }
+
+    /// Builds a mini loop in the environment that `oracle` answers for, as [`build_in`](Self::build_in) does.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::WrongLoopKind`] if a host was given.
+    pub fn build_mini_in<O: Oracle>(
+        self,
+        oracle: &Rc<O>,
+    ) -> Result<MiniEventLoop<T, Env<O>, EnvPoller<O>>, LoopError> {
+        Ok(MiniEventLoop { event_loop: self.mini()?.build_in(oracle) })
     }
 
     fn mini(mut self) -> Result<Self, LoopError> {

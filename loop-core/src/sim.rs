@@ -6,38 +6,45 @@
 
 mod clock;
 mod heap;
-mod poller;
-mod pool;
-mod signals;
 
 pub use clock::SimClock;
 pub use heap::SimHeap;
-pub use poller::{SimPoller, SimSource};
-pub use pool::SimPool;
-pub use signals::{SIGNALS_MAX, SimSignals};
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use loop_probes::ids::Timestamp;
+use loop_probes::clock::Clock;
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 
 use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::mini::MiniEventLoop;
-use crate::poller::{Readiness, Wake, Waker};
+use crate::oracle::{
+    Env, EnvPoller, JobRun, Oracle, PendingJob, RecordClock, VirtualPool, WakeFlag, Watched, reported_for,
+};
+use crate::poller::{Readiness, Ready, Source, Wake, Waker};
+use crate::signal::{Arrival, SignalError};
 use crate::task::Task;
+use crate::timer::due_after;
+
+/// Most signals waiting; further ones are dropped and counted.
+pub const SIGNALS_MAX: usize = 8192;
 
 /// A loop in a virtual world.
-pub type SimLoop<T> = EventLoop<T, SimClock, SimPoller>;
+pub type SimLoop<T> = EventLoop<T, Env<Sim>, SimPoller>;
 
 /// A mini loop in a virtual world.
-pub type SimMiniLoop<T> = MiniEventLoop<T, SimClock, SimPoller>;
+pub type SimMiniLoop<T> = MiniEventLoop<T, Env<Sim>, SimPoller>;
+
+/// The poller of a virtual world.
+pub type SimPoller = EnvPoller<Sim>;
 
 type Action = Box<dyn FnOnce()>;
 
@@ -46,21 +53,54 @@ type Action = Box<dyn FnOnce()>;
 struct Script {
     /// By time, then in the order of scheduling.
     actions: BTreeMap<(Timestamp, u64), Action>,
-    next_action: u64,
+    scheduled: u64,
     /// Readiness of each source that has not been reported yet, by the source's address.
     ready: HashMap<usize, Readiness>,
-    signals: VecDeque<crate::signal::Arrival>,
+    signals: VecDeque<Arrival>,
     signals_dropped: u64,
+    installed: BTreeSet<i32>,
 }
 
-/// Wakes a virtual poller; the only part of the world that other threads may touch.
-#[derive(Debug, Default)]
-struct WakeFlag(AtomicBool);
-
-impl Wake for WakeFlag {
-    fn wake(&self) {
-        self.0.store(true, Ordering::Release);
+impl Script {
+    /// The order of what is scheduled next, among actions and ends of jobs of the same time.
+    const fn next_order(&mut self) -> u64 {
+        self.scheduled += 1;
+        self.scheduled
     }
+}
+
+/// The jobs of a world, and their durations in the order of their submission.
+#[derive(Debug)]
+struct Jobs {
+    pool: VirtualPool,
+    durations: VecDeque<Duration>,
+    recorder: Recorder,
+}
+
+/// A readiness source that exists only in the script.
+#[derive(Debug)]
+pub struct SimSource {
+    /// Not zero-sized, because two sources must not share an address.
+    _some_size: u8,
+}
+
+impl SimSource {
+    /// A source that is not ready.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { _some_size: 0 })
+    }
+}
+
+impl AsFd for SimSource {
+    /// An arbitrary descriptor: an oracle never looks at it.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        rustix::stdio::stdin()
+    }
+}
+
+fn address(source: &Source) -> usize {
+    Arc::as_ptr(source).addr()
 }
 
 /// A virtual world. Clones are the same world.
@@ -84,18 +124,20 @@ pub struct Sim {
     clock: SimClock,
     wake_flag: Arc<WakeFlag>,
     script: Rc<RefCell<Script>>,
-    pool: Rc<RefCell<pool::Plan>>,
+    jobs: Rc<RefCell<Jobs>>,
 }
 
 impl Sim {
     /// A world without scheduled events, at [`SimClock::START`].
     #[must_use]
     pub fn new() -> Self {
+        let (pool, recorder) = (VirtualPool::new(1), Recorder::disabled());
+        let jobs = Jobs { pool, durations: VecDeque::new(), recorder };
         Self {
             clock: SimClock::new(),
             wake_flag: Arc::default(),
             script: Rc::default(),
-            pool: Rc::new(RefCell::new(pool::Plan::default())),
+            jobs: Rc::new(RefCell::new(jobs)),
         }
     }
 
@@ -118,13 +160,9 @@ impl Sim {
 
     /// Runs `action` at `elapsed` since the world began, while the loop waits; use it to post through handles.
     pub fn at(&self, elapsed: Duration, action: impl FnOnce() + 'static) {
-        self.at_time(SimClock::time_at(elapsed), action);
-    }
-
-    fn at_time(&self, at: Timestamp, action: impl FnOnce() + 'static) {
+        let at = SimClock::time_at(elapsed);
         let mut script = self.script.borrow_mut();
-        let order = script.next_action;
-        script.next_action += 1;
+        let order = script.next_order();
         script.actions.insert((at, order), Box::new(action));
     }
 
@@ -136,7 +174,7 @@ impl Sim {
 
     /// Makes `source` ready at that time: reported once, to the first poll that asks for it.
     pub fn ready_at(&self, elapsed: Duration, source: &Arc<SimSource>, readiness: Readiness) {
-        let (script, address) = (Rc::clone(&self.script), SimSource::address(source));
+        let (script, address) = (Rc::clone(&self.script), Arc::as_ptr(source).addr());
         self.at(elapsed, move || {
             let mut script = script.borrow_mut();
             *script.ready.entry(address).or_default() |= readiness;
@@ -148,7 +186,12 @@ impl Sim {
         let (script, wake_flag, clock) =
             (Rc::clone(&self.script), Arc::clone(&self.wake_flag), self.clock.clone());
         self.at(elapsed, move || {
-            signals::arrive(&mut script.borrow_mut(), signo, &clock);
+            let mut script = script.borrow_mut();
+            if script.signals.len() < SIGNALS_MAX {
+                script.signals.push_back(Arrival { signo, arrived: clock.ticks() });
+            } else {
+                script.signals_dropped += 1;
+            }
             wake_flag.wake();
         });
     }
@@ -156,50 +199,176 @@ impl Sim {
     /// Sets how long jobs on the pool take, in the order of their submission; any after the last of them take
     /// no time.
     pub fn job_durations(&self, durations: impl IntoIterator<Item = Duration>) {
-        self.pool.borrow_mut().durations.extend(durations);
+        self.jobs.borrow_mut().durations.extend(durations);
     }
 
     /// Sets the number of workers of the pool; one by default.
     pub fn workers(&self, workers: u16) {
-        self.pool.borrow_mut().free_at = vec![Timestamp(0); usize::from(workers.max(1))];
+        self.jobs.borrow_mut().pool = VirtualPool::new(workers);
     }
 
     /// Sets the recorder of the pool's workers; none by default.
     pub fn worker_recorder(&self, recorder: Recorder) {
-        self.pool.borrow_mut().recorder = recorder;
+        self.jobs.borrow_mut().recorder = recorder;
     }
 
     /// Its poller.
     #[must_use]
     pub fn poller(&self) -> SimPoller {
-        SimPoller::new(self.clone())
+        EnvPoller::new(&Rc::new(self.clone()))
     }
 
     /// Builds a loop in this world.
     #[must_use]
     pub fn build<T: Task>(&self, builder: Builder<T>) -> SimLoop<T> {
-        self.furnish(builder).build_on(self.clock.clone(), self.poller())
+        builder.build_in(&Rc::new(self.clone()))
     }
 
     /// Builds a mini loop in this world.
     ///
     /// # Errors
     ///
-    /// The errors of [`Builder::build_mini_on`].
+    /// The errors of [`Builder::build_mini_in`].
     pub fn build_mini<T: Task>(&self, builder: Builder<T>) -> Result<SimMiniLoop<T>, LoopError> {
-        self.furnish(builder).build_mini_on(self.clock.clone(), self.poller())
+        builder.build_mini_in(&Rc::new(self.clone()))
     }
 
-    fn furnish<T: Task>(&self, builder: Builder<T>) -> Builder<T> {
-        let (for_pool, for_signals) = (self.clone(), self.clone());
-        builder
-            .pool(move |sink| Ok(Box::new(SimPool::new(for_pool, sink))))
-            .signals(move |_waker| Box::new(SimSignals::new(for_signals)))
+    /// Runs what is due: scripted actions and ends of jobs, in the order of their times. Actions may schedule more.
+    fn act(&self) {
+        let now = self.clock.now();
+        loop {
+            let mut script = self.script.borrow_mut();
+            let end = self.jobs.borrow().pool.next_end().filter(|(end_ns, _)| *end_ns <= now.0);
+            let due = |(at, order): (Timestamp, u64)| at <= now && end.is_none_or(|end| (at.0, order) < end);
+            if let Some(entry) = script.actions.first_entry().filter(|entry| due(*entry.key())) {
+                let action = entry.remove();
+                drop(script);
+                action();
+            } else if end.is_some() {
+                drop(script);
+                self.finish_job();
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn finish_job(&self) {
+        let ended = self.jobs.borrow_mut().pool.pop();
+        let Some((job, worker, start_ns)) = ended else { return };
+        let recorder = &self.jobs.borrow().recorder;
+        job.finish(JobRun { worker, start: Ticks(start_ns), end: self.clock.ticks(), recorder });
+    }
+
+    /// When something is scheduled next.
+    fn next_at(&self) -> Option<Timestamp> {
+        let action = self.script.borrow().actions.first_key_value().map(|((at, _), _)| *at);
+        let end = self.jobs.borrow().pool.next_end().map(|(end_ns, _)| Timestamp(end_ns));
+        [action, end].into_iter().flatten().min()
+    }
+
+    fn report(&self, watched: &Watched, out: &mut Vec<Ready>) {
+        let mut script = self.script.borrow_mut();
+        for (key, source, interest) in watched.iter() {
+            let Some(ready) = script.ready.get_mut(&address(source)) else { continue };
+            let reported = Readiness::from_bits_truncate(ready.bits() & reported_for(interest).bits());
+            if !reported.is_empty() {
+                *ready = Readiness::from_bits_truncate(ready.bits() & !reported.bits());
+                out.push(Ready { key, readiness: reported });
+            }
+        }
+    }
+}
+
+impl Oracle for Sim {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn ticks(&self) -> Ticks {
+        self.clock.ticks()
+    }
+
+    fn stamps(&self) -> RecordClock {
+        let clock = self.clock.clone();
+        Box::new(move || clock.ticks())
     }
 
     fn waker(&self) -> Waker {
-        let wake_flag: Arc<dyn Wake> = Arc::<WakeFlag>::clone(&self.wake_flag);
-        Waker::new(wake_flag)
+        self.wake_flag.waker()
+    }
+
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] if the wait has no timeout and nothing scheduled could end it.
+    fn wait(&self, watched: &Watched, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        let deadline = timeout.map(|timeout| due_after(self.clock.now(), timeout));
+        loop {
+            self.act();
+            self.report(watched, out);
+            let woken = self.wake_flag.take();
+            if woken || !out.is_empty() || deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
+                return Ok(());
+            }
+            let next = [self.next_at(), deadline].into_iter().flatten().min().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::TimedOut, "the script has nothing that could end this wait")
+            })?;
+            self.clock.move_to(next);
+        }
+    }
+
+    fn hand_back(&self, watched: &Watched, ready: &[Ready]) {
+        let mut script = self.script.borrow_mut();
+        for Ready { key, readiness } in ready {
+            if let Some((source, _)) = watched.get(*key) {
+                *script.ready.entry(address(source)).or_default() |= *readiness;
+            }
+        }
+    }
+
+    fn signals(&self) -> u32 {
+        self.script.borrow().signals.len() as u32
+    }
+
+    fn take_signal(&self) -> Option<Arrival> {
+        self.script.borrow_mut().signals.pop_front()
+    }
+
+    fn signals_dropped(&self) -> u64 {
+        self.script.borrow().signals_dropped
+    }
+
+    fn install(&self, signo: i32) -> Result<(), SignalError> {
+        // SIGKILL and SIGSTOP.
+        if signo == 9 || signo == 19 {
+            return Err(SignalError::Forbidden { signo });
+        }
+        self.script.borrow_mut().installed.insert(signo);
+        Ok(())
+    }
+
+    fn uninstall(&self, signo: i32) -> bool {
+        self.script.borrow_mut().installed.remove(&signo)
+    }
+
+    fn submit(&self, job: PendingJob) -> u32 {
+        let (now_ns, mut jobs) = (self.clock.now().0, self.jobs.borrow_mut());
+        let duration = jobs.durations.pop_front().unwrap_or_default();
+        let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        jobs.pool.submit(job, self.script.borrow_mut().next_order(), now_ns, duration_ns, 0);
+        jobs.pool.depth(now_ns)
+    }
+
+    fn take_back(&self, task: TaskId) -> Option<PendingJob> {
+        self.jobs.borrow_mut().pool.take_back(task, self.clock.now().0)
+    }
+
+    fn jobs(&self) -> u32 {
+        self.jobs.borrow_mut().pool.depth(self.clock.now().0)
+    }
+
+    fn workers(&self) -> u16 {
+        self.jobs.borrow().pool.workers()
     }
 }
 

@@ -91,10 +91,15 @@ enum Sink {
 }
 
 /// Decides when the loop pauses to drain its recorder, and does the draining.
-#[derive(Clone, Copy, Debug)]
 struct DrainPause {
-    pressure: fn() -> bool,
-    pause_to_drain: fn(),
+    pressure: Box<dyn Fn() -> bool + Send>,
+    pause_to_drain: Box<dyn Fn() + Send>,
+}
+
+impl std::fmt::Debug for DrainPause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DrainPause")
+    }
 }
 
 /// Receives each event at once.
@@ -152,7 +157,11 @@ impl Recorder {
     /// The same, for re-executing a recording: between two tasks the loop pauses to drain its recorder whenever
     /// `pressure` says so, by calling `pause_to_drain`.
     #[must_use]
-    pub fn capture_with_pauses(pressure: fn() -> bool, pause_to_drain: fn()) -> (Self, Capture) {
+    pub fn capture_with_pauses(
+        pressure: impl Fn() -> bool + Send + 'static,
+        pause_to_drain: impl Fn() + Send + 'static,
+    ) -> (Self, Capture) {
+        let (pressure, pause_to_drain) = (Box::new(pressure), Box::new(pause_to_drain));
         Self::capture_with(Some(DrainPause { pressure, pause_to_drain }))
     }
 

@@ -7,7 +7,6 @@
 
 mod compared;
 mod not_shown;
-mod recorded_env;
 mod replay_session;
 mod replayed;
 mod start;
@@ -17,22 +16,24 @@ mod tests;
 mod window;
 
 use std::path::Path;
+use std::rc::Rc;
 
+use loop_core::oracle::{Env, EnvPoller};
 use loop_core::policy::{DrainRule, PanicRule};
-use loop_core::replay::{ExternalEvents, Flags};
+use loop_core::replay::{ExternalEvents, Flags, LoopState};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, LoopCall, StopReason};
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::text::printable;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 
+use super::engine::on_this_thread;
 use super::loops::Wanted;
 use super::{ChosenLoop, RerunError};
-use recorded_env::{RecordedClock, RecordedHeap, RecordedPoller, RecordedPool, RecordedSignals};
-use replay_session::{Assumptions, ReplaySession};
+use replay_session::{Assumptions, Replay, ReplaySession};
 use replayed::Replayed;
 use stream::Stream;
 use window::{ComparedEvent, FrameKind, Window};
@@ -40,7 +41,7 @@ use window::{ComparedEvent, FrameKind, Window};
 /// Maximum number of runs that try values for unrecorded counts: a recording that needs more proves nothing.
 const TRIES_MAX: u32 = 64;
 
-type Checking = EventLoop<Replayed, RecordedClock, RecordedPoller>;
+type Checking = EventLoop<Replayed, Env<Replay>, EnvPoller<Replay>>;
 
 /// How much was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -298,9 +299,9 @@ fn check_at(
     let mut session = ReplaySession::new(
         recorded,
         replay_session::Start {
-            now: snapshot.state.now,
+            now: snapshot.now,
             agenda: snapshot.agenda,
-            signals_dropped: snapshot.state.signals_dropped,
+            signals_dropped: snapshot.signals_dropped,
             sets_jobs_aside: start::sets_jobs_aside(&snapshot.policy),
             drains_late: snapshot.policy.drain == DrainRule::AfterEveryPass,
             shows_calls: snapshot.flags.contains(Flags::SHOWS_CALLS),
@@ -312,10 +313,12 @@ fn check_at(
         },
     );
     session.assumed = assumed;
-    let outer = replay_session::put_up(Some(session));
-    let ran = run(snapshot);
-    let session = replay_session::put_up(outer);
-    let Some(session) = session else { return Err(RerunError::NoSnapshot { name: printable(&name) }) };
+    let replay = Replay::new(session);
+    let state = snapshot.state(&replay).ok_or_else(|| start::damaged(&name))?;
+    let ran = run(&replay, snapshot, state);
+    let Some(session) = replay.into_session() else {
+        return Err(RerunError::NoSnapshot { name: printable(&name) });
+    };
     if let Some(failed) = session.failed {
         return Err(failed);
     }
@@ -333,64 +336,63 @@ fn check_at(
     })
 }
 
-fn run(snapshot: start::Snapshot) -> Result<(), LoopError> {
-    let start::Snapshot { policy, mut state, flags, until, finished, releases, .. } = snapshot;
-    let set_aside = replay_session::with(|session| {
+fn run(
+    replay: &Rc<Replay>,
+    snapshot: start::Snapshot,
+    mut state: LoopState<Replayed>,
+) -> Result<(), LoopError> {
+    let start::Snapshot { policy, flags, until, finished, releases, .. } = snapshot;
+    let set_aside = replay.with(|session| {
         let finished = session.afford(finished.into());
         session.jobs_set_aside(usize::try_from(finished).unwrap_or(0))
     });
-    let set_aside = set_aside.unwrap_or_default();
-    state.finished = start::set_aside(set_aside);
+    let set_aside = set_aside.into_iter();
+    state.finished = set_aside.map(|job| (job, Some(replayed::remote(replay, Tag(0))))).collect();
+    let observer = on_this_thread(replay);
     let mut builder = EventLoop::<Replayed>::builder()
         .policy(policy)
-        .recorder(Recorder::tap(|_, event| replay_session::observe(event)))
-        .pool(|_sink| Ok(Box::new(RecordedPool)))
-        .signals(|_waker| Box::new(RecordedSignals));
+        .recorder(Recorder::tap(move |_, event| observer.get().observe(event)));
     if flags.contains(Flags::HEAP) {
-        builder = builder.host(HeapHost(RecordedHeap));
+        builder = builder.host(HeapHost(Env::new(replay)));
     }
-    let mut event_loop: Checking = builder.build_on(RecordedClock, RecordedPoller);
+    let mut event_loop: Checking = builder.build_in(replay);
     let restored = event_loop.restore(state)?;
     let outside: ExternalEvents<Replayed> = event_loop.external_events();
     let local = event_loop.with_heap_unchanged(|cx| cx.local());
-    let released = replay_session::with(|session| {
+    let released = replay.with(|session| {
         session.timers = restored.timers;
         (session.outside, session.local) = (Some(outside), Some(local));
         session.afford(releases.saturating_add(session.recorded.released_before))
     });
-    event_loop.with_heap_unchanged(|cx| replayed::release(cx, released.unwrap_or(0)));
+    event_loop.with_heap_unchanged(|cx| replayed::release(cx, released));
     match until {
-        _ if flags.contains(Flags::RUNNING) => run_on(&mut event_loop, until),
+        _ if flags.contains(Flags::RUNNING) => run_on(replay, &mut event_loop, until),
         Some(until) => drop(event_loop.turn_as_recorded(until)),
-        None => turn(&mut event_loop),
+        None => turn(replay, &mut event_loop),
     }
-    while !is_over() {
-        if !step(&mut event_loop) {
-            replay_session::with(|session| {
+    while !replay.is_over() {
+        if !step(replay, &mut event_loop) {
+            replay.with(|session| {
                 session.part_at_end("the loop is stuck: it waits and no recorded event follows")
             });
         }
     }
-    // The rest of the loop no longer reports to this stage.
-    replay_session::with(|session| (session.outside, session.local) = (None, None));
+    // The rest of the loop no longer reports to this session.
+    replay.with(|session| (session.outside, session.local) = (None, None));
     Ok(())
 }
 
-fn is_over() -> bool {
-    replay_session::with(|session| session.is_over()).unwrap_or(true)
-}
-
 /// Repeats the next thing that the owner of the loop did. Returns false if that made no progress in the recording.
-fn step(event_loop: &mut Checking) -> bool {
+fn step(replay: &Rc<Replay>, event_loop: &mut Checking) -> bool {
     let place = |session: &mut ReplaySession| session.recorded.place;
-    let before = replay_session::with(place);
-    let next = replay_session::with(|session| {
+    let before = replay.with(place);
+    let next = replay.with(|session| {
         let next = session.recorded.ahead().next().map(|entry| entry.event);
         let outside = session.frame().filter(|frame| matches!(frame.kind, FrameKind::Outside(_)));
         let at_external = outside.map(|frame| matches!(frame.kind, FrameKind::Outside(true)));
         (next, at_external)
     });
-    let Some((Some(event), outside)) = next else { return false };
+    let (Some(event), outside) = next else { return false };
     let is_run = matches!(
         event,
         Event::InputRun { .. }
@@ -399,17 +401,17 @@ fn step(event_loop: &mut Checking) -> bool {
             | Event::InputCall { call: LoopCall::Drain }
     );
     match (event, outside) {
-        (_, Some(is_callback)) if !is_run => run_outside(event_loop, is_callback),
+        (_, Some(is_callback)) if !is_run => run_outside(replay, event_loop, is_callback),
         (Event::InputRun { until_ns: Some(until_ns) }, _)
-            if replay_session::with(|session| session.is_turn_within()) == Some(true) =>
+            if replay.with(|session| session.is_turn_within()) =>
         {
             let _ = event_loop.turn_as_recorded(Timestamp(until_ns));
         }
-        (Event::InputRun { until_ns }, _) => run_on(event_loop, until_ns.map(Timestamp)),
-        (Event::TickStart { .. }, _) => turn(event_loop),
+        (Event::InputRun { until_ns }, _) => run_on(replay, event_loop, until_ns.map(Timestamp)),
+        (Event::TickStart { .. }, _) => turn(replay, event_loop),
         (Event::InputCall { call: LoopCall::Drain }, _) => {
-            if replay_session::with(|session| session.is_host_drain()) == Some(true) {
-                event_loop.with_heap_unchanged(replayed::bring_host_microtasks);
+            if replay.with(|session| session.is_host_drain()) {
+                event_loop.with_heap_unchanged(|cx| replayed::bring_host_microtasks(replay, cx));
             }
             drain(event_loop);
         }
@@ -417,20 +419,20 @@ fn step(event_loop: &mut Checking) -> bool {
         (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => drain(event_loop),
         // A failure of the environment, or the caller's end of the loop: not a decision.
         (Event::LoopStopped { reason: StopReason::Failed | StopReason::Closed }, _) => {
-            replay_session::with(ReplaySession::skip);
+            replay.with(|session| session.skip(replay));
         }
         _ => {}
     }
-    is_over() || replay_session::with(place) != before
+    replay.is_over() || replay.with(place) != before
 }
 
 /// What the caller of the loop did between two turns: a callback from outside, or no callback at all.
-fn run_outside(event_loop: &mut Checking, is_callback: bool) {
+fn run_outside(replay: &Rc<Replay>, event_loop: &mut Checking, is_callback: bool) {
     if is_callback {
-        event_loop.call("recorded", replayed::run_frame);
+        event_loop.call("recorded", |cx| replayed::run_frame(replay, cx));
     } else {
-        event_loop.with(replayed::run_frame);
-        replay_session::with(|session| session.recorded.frames.pop_front());
+        event_loop.with(|cx| replayed::run_frame(replay, cx));
+        replay.with(|session| session.recorded.frames.pop_front());
     }
 }
 
@@ -439,25 +441,24 @@ fn drain(event_loop: &mut Checking) {
     event_loop.exit();
 }
 
-fn turn(event_loop: &mut Checking) {
-    let called = replay_session::with(|session| session.turn_called()).flatten();
+fn turn(replay: &Replay, event_loop: &mut Checking) {
+    let called = replay.with(|session| session.turn_called());
     match called {
         Some(LoopCall::Tick) => event_loop.tick(),
-        Some(LoopCall::AutoTick) => ended(event_loop.auto_tick().map(|()| None)),
-        _ => ended(event_loop.turn().map(|()| None)),
+        Some(LoopCall::AutoTick) => ended(replay, event_loop.auto_tick().map(|()| None)),
+        _ => ended(replay, event_loop.turn().map(|()| None)),
     }
 }
 
-fn run_on(event_loop: &mut Checking, until: Option<Timestamp>) {
-    let done =
-        || replay_session::with(|session| session.is_over() || session.is_for_the_caller()).unwrap_or(true);
-    ended(event_loop.run_as_recorded(until, done).map(Some));
+fn run_on(replay: &Replay, event_loop: &mut Checking, until: Option<Timestamp>) {
+    let done = || replay.with(|session| session.is_over() || session.is_for_the_caller());
+    ended(replay, event_loop.run_as_recorded(until, done).map(Some));
 }
 
 /// An error of the loop comes from its environment: either the recording is over, or the two have diverged.
-fn ended(ended: Result<Option<StopReason>, LoopError>) {
+fn ended(replay: &Replay, ended: Result<Option<StopReason>, LoopError>) {
     if let Err(error) = ended {
-        replay_session::with(|session| {
+        replay.with(|session| {
             let failed = |entry: &ComparedEvent| {
                 matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed })
             };

@@ -19,7 +19,7 @@ use crate::future::local::Local;
 use crate::future::table::Futures;
 use crate::future::wake::WakeList;
 use crate::host::Host;
-use crate::inbound::Shared;
+use crate::inbound::{RecordClock, Shared};
 use crate::policy::{Policy, Step};
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Waker};
@@ -178,6 +178,16 @@ impl<T: Task> Builder<T> {
         C: Clock + Clone + Send + Sync + 'static,
         P: Poller,
     {
+        let stamps = clock.clone();
+        self.assemble(clock, poller, Box::new(move || stamps.ticks()))
+    }
+
+    /// Builds the loop; `stamps` reads its record clock on other threads.
+    pub(crate) fn assemble<C, P>(self, clock: C, poller: P, stamps: RecordClock) -> EventLoop<T, C, P>
+    where
+        C: Clock + Clone + 'static,
+        P: Poller,
+    {
         let Self { policy, kind, environment, recorder, host, clock: system, .. } = self;
         let Self { workers, worker_recorders, pool, signals, .. } = self;
         let policy = policy.unwrap_or_default();
@@ -187,8 +197,7 @@ impl<T: Task> Builder<T> {
         let signals = signals.unwrap_or(SignalFactory::System(system));
         let (on, now) = (recorder.is_enabled(), clock.now());
         let at = if on { clock.ticks() } else { Ticks(0) };
-        let remote_clock = clock.clone();
-        let shared = Arc::new(Shared::new(poller.waker(), Box::new(move || remote_clock.ticks()), on));
+        let shared = Arc::new(Shared::new(poller.waker(), stamps, on));
         let stamp = Arc::clone(&shared);
         let woken = WakeList::new(Arc::clone(&shared.wake_up), Box::new(move || stamp.ticks()));
         let local = Local::new(Box::new(clock.clone()), Arc::clone(&shared));

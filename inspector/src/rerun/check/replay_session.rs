@@ -1,11 +1,9 @@
-//! The stage: matches the recorded stream against the running loop, event by event.
+//! The session: matches the recorded stream against the running loop, event by event.
 //!
-//! The loop reports each event as it happens. If it equals the recorded one, the stage advances to the next, and
+//! The loop reports each event as it happens. If it equals the recorded one, the session advances to the next, and
 //! injects what had arrived from outside by then; if not, the two have diverged, and nothing more is compared. Every
 //! question of the loop to its environment (the time, the heap, readiness, signals) is answered from the recorded
 //! stream.
-//!
-//! It is thread-local: the tasks of the loop, its clock and its recorder all reach it, and some of them must be `Send`.
 
 mod answers;
 mod divergence;
@@ -14,6 +12,7 @@ mod residue;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use loop_core::policy::RULES;
 use loop_core::replay::ExternalEvents;
@@ -37,10 +36,6 @@ const HISTORY: usize = 6;
 pub(super) const MOST: u32 = 1 << 20;
 /// A depth that no queue can have.
 const NEVER: u32 = u32::MAX;
-
-thread_local! {
-    static STAGE: RefCell<Option<ReplaySession>> = const { RefCell::new(None) };
-}
 
 /// Where the check is in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,19 +88,32 @@ pub(super) struct ReplaySession {
     history: VecDeque<ComparedEvent>,
 }
 
-/// Runs `f` with the stage of this thread; `None` if there is none.
-pub(super) fn with<R>(f: impl FnOnce(&mut ReplaySession) -> R) -> Option<R> {
-    STAGE.with_borrow_mut(|session| session.as_mut().map(f))
-}
+/// Re-executes a recorded loop: its tasks, its environment and its recorder share the session.
+pub(super) struct Replay(RefCell<ReplaySession>);
 
-/// Installs a stage on this thread and returns the previous one.
-pub(super) fn put_up(session: Option<ReplaySession>) -> Option<ReplaySession> {
-    STAGE.replace(session)
-}
+impl Replay {
+    pub(super) fn new(session: ReplaySession) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(session)))
+    }
 
-/// Called by the loop's recorder for each event.
-pub(super) fn observe(event: Event<Ticks>) {
-    with(|session| session.observe(event));
+    /// Runs `f` with the session.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut ReplaySession) -> R) -> R {
+        f(&mut self.0.borrow_mut())
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.with(|session| session.is_over())
+    }
+
+    /// Called by the loop's recorder for each event.
+    pub(super) fn observe(self: &Rc<Self>, event: Event<Ticks>) {
+        self.with(|session| session.observe(self, event));
+    }
+
+    /// The session, once the loop is gone.
+    pub(super) fn into_session(self: Rc<Self>) -> Option<ReplaySession> {
+        Rc::into_inner(self).map(|replay| replay.0.into_inner())
+    }
 }
 
 impl ReplaySession {
@@ -214,7 +222,7 @@ impl ReplaySession {
             )
     }
 
-    fn observe(&mut self, event: Event<Ticks>) {
+    fn observe(&mut self, replay: &Rc<Replay>, event: Event<Ticks>) {
         if self.is_over() || !is_compared(&event) || self.is_newer(&event) {
             return;
         }
@@ -228,7 +236,7 @@ impl ReplaySession {
             (Mode::Comparing, _) => {}
         }
         if self.recorded.front().is_some_and(|entry| self.is_same(entry.event, event)) {
-            self.advance();
+            self.advance(replay);
         } else {
             let happened = self.describe_pair(&raw, event);
             self.part(&happened);
@@ -259,7 +267,7 @@ impl ReplaySession {
             ) if self.drains_late && (what, delta) == (other, by))
     }
 
-    fn advance(&mut self) {
+    fn advance(&mut self, replay: &Rc<Replay>) {
         let place = self.recorded.place;
         let entry = match self.recorded.advance() {
             Ok(Some(entry)) => entry,
@@ -277,7 +285,7 @@ impl ReplaySession {
             self.history.pop_front();
         }
         self.history.push_back(entry);
-        self.prepare();
+        self.prepare(replay);
     }
 
     fn note(&mut self, entry: &ComparedEvent) {
@@ -388,8 +396,8 @@ impl ReplaySession {
     }
 
     /// Skips an event that the loop cannot produce.
-    pub(super) fn skip(&mut self) {
-        self.advance();
+    pub(super) fn skip(&mut self, replay: &Rc<Replay>) {
+        self.advance(replay);
     }
 }
 
@@ -411,7 +419,7 @@ impl PolicyFields {
     }
 }
 
-/// The stage's part of the snapshot.
+/// The session's part of the snapshot.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     pub(super) now: Timestamp,

@@ -1,75 +1,88 @@
-//! The task that stands for every recorded one: when run, it repeats what the recorded task did.
+//! Callbacks of the re-executed loop: each repeats what the recorded one did.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
 use loop_core::timer::Delay;
-use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf, Task};
+use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf};
 use loop_probes::event::{Event, GcReason, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TimerId};
 
-use super::replay_session;
+use super::replay_session::Replay;
 use super::window::FrameKind;
 use crate::rerun::act::{Act, Done};
+use crate::rerun::engine::{Engine, Remote, StandIn};
 
-/// Stands for a recorded task.
+/// A recorded callback.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Replayed {
+pub(super) enum Callback {
     /// A task, a timer's, a source's, a signal's: by its recorded tag.
-    Callback(Tag),
+    Tagged(Tag),
     /// A microtask: none has a tag.
     Microtask,
 }
 
-/// What arrives from other threads and from the pool: just a tag.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Remote {
-    pub(super) tag: Tag,
-}
+pub(super) type Replayed = StandIn<Replay>;
 
 type Cx<'a> = Context<'a, Replayed>;
 
-impl Task for Replayed {
-    type Remote = Remote;
-    const TAGS: &'static [&'static str] = &[];
+impl Engine for Replay {
+    type Callback = Callback;
 
-    fn tag(&self) -> TagOf {
-        match self {
-            Self::Callback(tag) => TagOf::Global(*tag),
-            Self::Microtask => TagOf::Global(Tag(0)),
+    fn tag(of: Callback) -> Tag {
+        match of {
+            Callback::Tagged(tag) => tag,
+            Callback::Microtask => Tag(0),
         }
     }
 
-    fn run(self, cx: &mut Cx<'_>) {
-        match self {
-            Self::Callback(tag) => run_callback(cx, tag),
-            Self::Microtask => run_microtask(cx),
+    fn repeats(_of: Callback) -> bool {
+        true
+    }
+
+    fn run(replay: &Rc<Self>, of: Callback, cx: &mut Cx<'_>) {
+        match of {
+            Callback::Tagged(tag) => run_callback(replay, cx, tag),
+            Callback::Microtask => run_microtask(replay, cx),
         }
-    }
-
-    fn from_remote(remote: Remote) -> Self {
-        Self::Callback(remote.tag)
-    }
-
-    fn again(&self) -> Option<Self> {
-        Some(*self)
     }
 }
 
-fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
+/// The stand-in for a task with this tag.
+pub(super) fn tagged(replay: &Rc<Replay>, tag: Tag) -> Replayed {
+    StandIn::new(replay, Callback::Tagged(tag))
+}
+
+/// The same, posted by another thread or by a job.
+pub(super) fn remote(replay: &Rc<Replay>, tag: Tag) -> Remote<Replay> {
+    Remote::new(replay, Callback::Tagged(tag))
+}
+
+pub(super) fn microtask(replay: &Rc<Replay>) -> Replayed {
+    StandIn::new(replay, Callback::Microtask)
+}
+
+/// A callback of the deferred queue.
+pub(super) fn deferred(replay: &Rc<Replay>) -> impl FnMut(&mut Cx<'_>) -> bool + 'static {
+    let replay = Rc::clone(replay);
+    move |cx| run_deferred(&replay, cx)
+}
+
+fn run_callback(replay: &Rc<Replay>, cx: &mut Cx<'_>, tag: Tag) {
     let task = cx.task().unwrap_or_default();
-    let entered = replay_session::with(|session| {
+    let entered = replay.with(|session| {
         session.enter(
             |kind| *kind == FrameKind::Callback(task),
             |labels| format!("{} #{task} is run", labels.tag(tag)),
         )
     });
-    if entered != Some(true) {
+    if !entered {
         return;
     }
-    run_frame(cx);
-    let ended = replay_session::with(|session| session.frame().map(|frame| frame.outcome)).flatten();
+    run_frame(replay, cx);
+    let ended = replay.with(|session| session.frame().map(|frame| frame.outcome));
     match ended.unwrap_or(Outcome::Done) {
         Outcome::Done => {}
         Outcome::Reload => cx.reload(),
@@ -84,21 +97,21 @@ fn run_callback(cx: &mut Cx<'_>, tag: Tag) {
 }
 
 /// Performs all acts of the frame.
-pub(super) fn run_frame(cx: &mut Cx<'_>) {
-    while let Some(done) = next_act(|_, _| true) {
-        perform(cx, done);
+pub(super) fn run_frame(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
+    while let Some(done) = next_act(replay, |_, _| true) {
+        perform(replay, cx, done);
     }
-    leave_microtasks(cx);
-    release_later(cx);
+    leave_microtasks(replay, cx);
+    release_later(replay, cx);
 }
 
 /// Releases the references that the frame released for the end of the tick.
-fn release_later(cx: &mut Cx<'_>) {
-    let releases = replay_session::with(|session| {
+fn release_later(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
+    let releases = replay.with(|session| {
         let releases = session.frame().map_or(0, |frame| std::mem::take(&mut frame.releases));
         session.afford(releases.into())
     });
-    release(cx, releases.unwrap_or(0));
+    release(cx, releases);
 }
 
 /// Releases this many references for the end of the tick.
@@ -109,8 +122,8 @@ pub(super) fn release(cx: &mut Cx<'_>, count: u64) {
 /// All microtasks of a checkpoint look alike: the recording has what they did, but neither which of them did it nor
 /// which queued another. So each does what it may, and the next one is queued when an act shows that it waited, or when
 /// no other waits.
-fn run_microtask(cx: &mut Cx<'_>) {
-    let entered = replay_session::with(|session| {
+fn run_microtask(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
+    let entered = replay.with(|session| {
         let entered = session
             .enter(|kind| matches!(kind, FrameKind::Microtasks { .. }), |_| "a microtask is run".to_owned());
         let frame = session.frame().filter(|_| entered)?;
@@ -122,23 +135,23 @@ fn run_microtask(cx: &mut Cx<'_>) {
             _ => None,
         }
     });
-    let Some((is_last, waits)) = entered.flatten() else { return };
-    while let Some(done) = next_act(|done, ()| {
+    let Some((is_last, waits)) = entered else { return };
+    while let Some(done) = next_act(replay, |done, ()| {
         // An act that was done when fewer microtasks were left has to wait until they are gone.
         is_last
             || done.alive.is_none()
             || alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive())
     }) {
-        perform(cx, done);
+        perform(replay, cx, done);
     }
     let waiting = cx.replay().microtasks() as u64;
-    queue_microtasks(cx, u64::from(waits).saturating_sub(waiting));
-    release_later(cx);
+    queue_microtasks(replay, cx, u64::from(waits).saturating_sub(waiting));
+    release_later(replay, cx);
 }
 
 /// A callback of the deferred queue; returns true to stay queued.
-pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
-    let entered = replay_session::with(|session| {
+fn run_deferred(replay: &Rc<Replay>, cx: &mut Cx<'_>) -> bool {
+    let entered = replay.with(|session| {
         let entered = session.enter(
             |kind| matches!(kind, FrameKind::Deferred(_)),
             |_| "a callback of the deferred queue is run".to_owned(),
@@ -154,10 +167,10 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
             (frame.begun, kept, is_last)
         })
     });
-    let Some(Some((number, kept, is_last))) = entered else { return false };
+    let Some((number, kept, is_last)) = entered else { return false };
     let is_kept = kept == Some(number);
     let does_rest = is_kept || is_last;
-    while let Some(done) = next_act(|done, _| match done.act {
+    while let Some(done) = next_act(replay, |done, _| match done.act {
         Act::Kept(_) => false,
         // Its key is still waiting for its own callback.
         Act::Defer(key, existed) if !is_kept => cx.replay().is_deferred(key) == existed,
@@ -165,21 +178,21 @@ pub(super) fn run_deferred(cx: &mut Cx<'_>) -> bool {
         // An act that was done when fewer callbacks were waiting belongs to a later one.
         _ => alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive()),
     }) {
-        perform(cx, done);
+        perform(replay, cx, done);
     }
     if is_kept {
-        replay_session::with(|session| session.frame().map(|frame| frame.acts.pop_front()));
+        replay.with(|session| session.frame().map(|frame| frame.acts.pop_front()));
     }
     if is_last {
-        leave_microtasks(cx);
+        leave_microtasks(replay, cx);
     }
-    release_later(cx);
+    release_later(replay, cx);
     is_kept
 }
 
 /// The next act of the frame, if `may` allows it now.
-fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
-    let first = replay_session::with(|session| {
+fn next_act(replay: &Replay, may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
+    let first = replay.with(|session| {
         if session.is_over() {
             return None;
         }
@@ -194,32 +207,32 @@ fn next_act(may: impl FnOnce(&Done, ()) -> bool) -> Option<Done> {
         }
         frame.acts.front().copied()
     });
-    let done = first.flatten()?;
+    let done = first?;
     if !may(&done, ()) {
         return None;
     }
-    replay_session::with(|session| session.frame().map(|frame| frame.acts.pop_front()));
+    replay.with(|session| session.frame().map(|frame| frame.acts.pop_front()));
     Some(done)
 }
 
 /// Queues a microtask of the recorded loop's host for the drain that comes next; that queues the others.
-pub(super) fn bring_host_microtasks(cx: &mut Cx<'_>) {
-    let next = replay_session::with(|session| session.frame().map(|frame| frame.kind)).flatten();
+pub(super) fn bring_host_microtasks(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
+    let next = replay.with(|session| session.frame().map(|frame| frame.kind));
     if matches!(next, Some(FrameKind::Microtasks { .. })) && cx.replay().microtasks() == 0 {
-        queue_microtasks(cx, 1);
+        queue_microtasks(replay, cx, 1);
     }
 }
 
 /// Queues the microtasks that the frame leaves behind.
-fn leave_microtasks(cx: &mut Cx<'_>) {
+fn leave_microtasks(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
     let queued = cx.replay().microtasks() as u64;
-    let left = replay_session::with(|session| session.microtasks_left(queued)).unwrap_or(0);
-    queue_microtasks(cx, left.saturating_sub(queued));
+    let left = replay.with(|session| session.microtasks_left(queued));
+    queue_microtasks(replay, cx, left.saturating_sub(queued));
 }
 
-fn queue_microtasks(cx: &mut Cx<'_>, count: u64) {
-    let count = replay_session::with(|session| session.afford(count)).unwrap_or(0);
-    (0..count).for_each(|_| cx.replay().host_microtask(Replayed::Microtask));
+fn queue_microtasks(replay: &Rc<Replay>, cx: &mut Cx<'_>, count: u64) {
+    let count = replay.with(|session| session.afford(count));
+    (0..count).for_each(|_| cx.replay().host_microtask(microtask(replay)));
 }
 
 /// References of every kind before an act, computed from the recorded count after it.
@@ -236,69 +249,69 @@ fn alive_before(done: &Done, held: i64) -> i64 {
 }
 
 /// Performs an act that was done outside of all callbacks; a clock reading together with the timers armed from it.
-pub(super) fn perform_outside(cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
-    if replay_session::with(|session| session.is_over()) != Some(false) {
+pub(super) fn perform_outside(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
+    if replay.with(|session| session.is_over()) {
         return;
     }
     match done.act {
-        Act::Read => arm(cx, arms),
-        _ => perform(cx, done),
+        Act::Read => arm(replay, cx, arms),
+        _ => perform(replay, cx, done),
     }
 }
 
-fn perform(cx: &mut Cx<'_>, done: Done) {
-    if done.alive.is_some() && replay_session::with(|session| session.is_all_shown()) != Some(true) {
+fn perform(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: Done) {
+    if done.alive.is_some() && !replay.with(|session| session.is_all_shown()) {
         let before = u64::try_from(alive_before(&done, cx.replay().held())).unwrap_or(0);
         let missing = before.saturating_sub(u64::from(cx.replay().alive()));
-        let ahead = replay_session::with(|session| session.microtasks_ahead()).unwrap_or(0);
+        let ahead = replay.with(|session| session.microtasks_ahead());
         let queued = cx.replay().microtasks() as u64;
-        queue_microtasks(cx, missing.min(ahead.saturating_sub(queued)));
+        queue_microtasks(replay, cx, missing.min(ahead.saturating_sub(queued)));
     }
-    if !act(cx, &done) {
-        replay_session::with(|session| session.refuse(&done));
+    if !act(replay, cx, &done) {
+        replay.with(|session| session.refuse(&done));
     }
 }
 
 /// Returns false if it could not be done.
-fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
+fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
     match done.act {
         Act::Post { tag, origin, parent, .. } => {
             // The poll of a future, a post between two ticks, or what tells the owner of a source that its callback
             // failed, brings its own origin.
             let tells = origin == Origin::Local && cx.ready().is_some();
             if origin == Origin::Future || tells || cx.task() != parent || cx.task().is_none() {
-                cx.replay().queue(Replayed::Callback(tag), origin, parent);
+                cx.replay().queue(tagged(replay, tag), origin, parent);
             } else {
-                cx.post(Replayed::Callback(tag));
+                cx.post(tagged(replay, tag));
             }
         }
-        Act::Immediate(_, tag) => drop(cx.immediate(Replayed::Callback(tag))),
-        Act::AfterLoop(_, tag, _) => drop(cx.after_loop(Replayed::Callback(tag))),
+        Act::Immediate(_, tag) => drop(cx.immediate(tagged(replay, tag))),
+        Act::AfterLoop(_, tag, _) => drop(cx.after_loop(tagged(replay, tag))),
         Act::ClearImmediate(task) => return cx.clear_immediate(task),
         Act::ReferenceImmediate(task, referenced) => return cx.set_immediate_referenced(task, referenced),
-        Act::Read => read_and_arm(cx),
+        Act::Read => read_and_arm(replay, cx),
         // An arm without a clock reading: none of these timers is armed here.
         Act::Arm { .. } => return false,
-        Act::ClearTimer(timer) => return key(timer).is_some_and(|timer| cx.clear_timer(timer)),
+        Act::ClearTimer(timer) => return key(replay, timer).is_some_and(|timer| cx.clear_timer(timer)),
         Act::ReferenceTimer(timer, referenced) => {
-            return key(timer).is_some_and(|timer| cx.set_timer_referenced(timer, referenced).is_ok());
+            return key(replay, timer)
+                .is_some_and(|timer| cx.set_timer_referenced(timer, referenced).is_ok());
         }
-        Act::Defer(key, _) => drop(cx.defer(key, run_deferred)),
+        Act::Defer(key, _) => drop(cx.defer(key, deferred(replay))),
         Act::Undefer(key) => return cx.undefer(key),
         // The drain itself returns this.
         Act::Kept(_) => {}
         Act::Reload => cx.reload(),
         Act::Work { tag, .. } => {
-            let given =
-                cx.work(TagOf::Global(tag), move |_| Remote { tag }, move |_| Replayed::Callback(tag));
-            return given.is_ok();
+            let (done, rejected) = (remote(replay, tag), tagged(replay, tag));
+            return cx.work(TagOf::Global(tag), move |_| done, move |_| rejected).is_ok();
         }
         Act::CancelWork(task) => return cx.replay().cancel_work(task),
         Act::Register { tag, referenced, interest, .. } => {
             let options = IoOptions::default().on_shutdown(OnShutdown::Finish);
             let options = if referenced { options } else { options.unreferenced() };
             let interest = interest.map_or(Interest::READABLE, Interest::from_bits_truncate);
-            let task = Replayed::Callback(tag);
+            let task = tagged(replay, tag);
             return cx.replay().register(options, SimSource::new(), interest, task).is_ok();
         }
         Act::Modify(source, interest) => {
@@ -315,7 +328,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
             cx.replay().reference(RefKind::Future, delta);
         }
         Act::OnSignal(signo, Some(tag)) => {
-            return cx.on_signal(signo.into(), Replayed::Callback(tag)).is_ok();
+            return cx.on_signal(signo.into(), tagged(replay, tag)).is_ok();
         }
         Act::OnSignal(signo, None) => return cx.remove_signal(signo.into()),
         Act::TellGc(GcReason::Pressure) => cx.memory_pressure(),
@@ -323,7 +336,7 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::Stop => cx.stop(),
         Act::Shutdown(within_ns) => cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns))),
         Act::Fail => cx.fail("recorded"),
-        Act::Microtask => cx.microtask(Replayed::Microtask),
+        Act::Microtask => cx.microtask(microtask(replay)),
         Act::Release => cx.release_later("recorded"),
         // The access itself.
         Act::Heap => {}
@@ -332,12 +345,12 @@ fn act(cx: &mut Cx<'_>, done: &Done) -> bool {
 }
 
 /// Marks what the shutdown that is about to begin cancels, according to the recording.
-pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
-    for event in replay_session::with(|session| session.cancelled()).unwrap_or_default() {
+pub(super) fn expect_shutdown(replay: &Replay, cx: &mut Cx<'_>) {
+    for event in replay.with(|session| session.cancelled()) {
         match event {
             Event::TimerCleared { timer } => {
                 // One that is already gone is not cancelled either.
-                let _ = key(timer).map(|timer| cx.set_timer_on_shutdown(timer, OnShutdown::Cancel));
+                let _ = key(replay, timer).map(|timer| cx.set_timer_on_shutdown(timer, OnShutdown::Cancel));
             }
             Event::IoRemoved { source } => {
                 let _ = cx.set_source_on_shutdown(source, OnShutdown::Cancel);
@@ -348,17 +361,17 @@ pub(super) fn expect_shutdown(cx: &mut Cx<'_>) {
     }
 }
 
-fn key(timer: TimerId) -> Option<loop_core::Timer> {
-    replay_session::with(|session| session.timers.get(&timer).copied()).flatten()
+fn key(replay: &Replay, timer: TimerId) -> Option<loop_core::Timer> {
+    replay.with(|session| session.timers.get(&timer).copied())
 }
 
 /// Reads the clock and arms what follows in the frame.
-fn read_and_arm(cx: &mut Cx<'_>) {
+fn read_and_arm(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
     // While it shuts down, the loop itself unreferences each new timer as it is armed.
     let shuts_down = cx.is_shutting_down();
     let (mut last, next_timer) = (None, cx.replay().next_timer());
     let next = || {
-        let done = next_act(|done, ()| match done.act {
+        let done = next_act(replay, |done, ()| match done.act {
             Act::Arm { .. } => true,
             Act::ReferenceTimer(timer, false) => {
                 shuts_down && timer >= next_timer && last.take() == Some(timer)
@@ -370,11 +383,11 @@ fn read_and_arm(cx: &mut Cx<'_>) {
         }
         Some(done)
     };
-    arm(cx, &std::iter::from_fn(next).collect::<Vec<_>>());
+    arm(replay, cx, &std::iter::from_fn(next).collect::<Vec<_>>());
 }
 
 /// Reads the clock and arms nothing, one timer, one again, or many at one reading.
-fn arm(cx: &mut Cx<'_>, arms: &[Done]) {
+fn arm(replay: &Rc<Replay>, cx: &mut Cx<'_>, arms: &[Done]) {
     let arms = arms.iter().filter_map(|done| match done.act {
         Act::Arm { timer, tag, delay_ns, period_ns } => {
             Some((timer, tag, Duration::from_nanos(delay_ns), period_ns.map(Duration::from_nanos)))
@@ -385,9 +398,9 @@ fn arm(cx: &mut Cx<'_>, arms: &[Done]) {
     let next = cx.replay().next_timer();
     let armed = match arms.as_slice() {
         [(id, tag, delay, period)] => {
-            let task = Replayed::Callback(*tag);
+            let task = tagged(replay, *tag);
             let again = period.map_or(Delay::Once(*delay), Delay::Every);
-            match key(*id).filter(|timer| cx.replay().is_armed(*timer)) {
+            match key(replay, *id).filter(|timer| cx.replay().is_armed(*timer)) {
                 Some(timer) => {
                     cx.replay().refresh_timer(timer, again);
                     return;
@@ -400,12 +413,12 @@ fn arm(cx: &mut Cx<'_>, arms: &[Done]) {
             }
         }
         arms => {
-            let timers = arms.iter().map(|(_, tag, delay, _)| (*delay, Replayed::Callback(*tag)));
+            let timers = arms.iter().map(|(_, tag, delay, _)| (*delay, tagged(replay, *tag)));
             cx.set_timeouts(timers.collect::<Vec<_>>())
         }
     };
     for timer in armed {
-        replay_session::with(|session| session.timers.insert(timer.id(), timer));
+        replay.with(|session| session.timers.insert(timer.id(), timer));
         if !cx.is_shutting_down() {
             let _ = cx.set_timer_on_shutdown(timer, OnShutdown::Finish);
         }

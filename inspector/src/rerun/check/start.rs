@@ -2,6 +2,7 @@
 //! it.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use loop_core::OnShutdown;
 use loop_core::gc::GcState;
@@ -10,13 +11,13 @@ use loop_core::poller::Interest;
 use loop_core::replay::{Flags, LoopState, QueuedState, SourceState, TimerState};
 use loop_core::sim::SimSource;
 use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, PolicyField, Queue, RefKind, StopReason};
-use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, Timestamp};
+use loop_probes::ids::{LabelId, SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
-use super::replay_session::{MOST, PolicyFields};
-use super::replayed::{Remote, Replayed, run_deferred};
+use super::replay_session::{MOST, PolicyFields, Replay};
+use super::replayed::{Replayed, deferred, microtask, tagged};
 use super::window::{ComparedEvent, Window};
 use crate::rerun::loops::{Loops, Wanted};
 use crate::rerun::whole::TickNumbers;
@@ -177,20 +178,28 @@ impl Emitter {
     }
 }
 
-/// A snapshot, ready to be restored.
+/// A snapshot, as read from the recording.
 pub(super) struct Snapshot {
     pub(super) policy: Policy,
-    pub(super) state: LoopState<Replayed>,
     pub(super) flags: Flags,
+    /// The latest clock reading.
+    pub(super) now: Timestamp,
     pub(super) until: Option<Timestamp>,
     /// Finished jobs put aside.
     pub(super) finished: u32,
+    /// Tasklets that keep the loop alive.
     pub(super) agenda: u32,
     /// References that the next poll releases.
     pub(super) releases: u64,
+    pub(super) signals_dropped: u64,
     /// The revision of the recorded loop's rules.
     pub(super) rules: u64,
     pub(super) policy_fields: PolicyFields,
+    /// Whether the tick of the snapshot read the clock: then the one before read none.
+    reads: bool,
+    /// Queue depths reported before it.
+    head: Vec<(Queue, u32)>,
+    parts: Vec<Event>,
 }
 
 /// Reads the snapshot at the beginning of the stream.
@@ -198,10 +207,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     let mut values = Vec::new();
     let mut policy_fields = PolicyFields::default();
     let mut name = None;
-    let mut of_the_loop = None;
-    let mut parts: Vec<Event> = Vec::new();
-    let mut head: Vec<(Queue, u32)> = Vec::new();
-    let mut reads = false;
+    let (mut parts, mut head, mut reads) = (Vec::new(), Vec::new(), false);
     for ComparedEvent { raw, .. } in recorded.ahead() {
         if let Event::SnapshotPolicy { field, .. } = *raw {
             policy_fields.add(field);
@@ -209,7 +215,6 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
         match *raw {
             Event::SnapshotPolicy { field: PolicyField::Name, value } => name = value,
             Event::SnapshotPolicy { field, value } => values.push((field, value)),
-            Event::SnapshotLoop { .. } => of_the_loop = Some(*raw),
             Event::QueueDepth { queue, depth } => head.push((queue, depth)),
             Event::InputClock { point: ClockPoint::Tick, .. } => reads = true,
             Event::SnapshotEnd { .. } => break,
@@ -218,77 +223,93 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
     }
     let rules = values.iter().find(|(field, _)| *field == PolicyField::Rules).and_then(|(_, value)| *value);
     let mut policy = policy(name, values, recorded)?;
-    let damaged = |what| RerunError::Damaged { name: printable(recorded.name()), tick: 0, what };
-    let Some(Event::SnapshotLoop {
-        due,
-        polled_ns,
-        signals_dropped,
-        next_source,
-        calls,
-        concurrent,
-        finished,
-        held,
-        flags,
-    }) = of_the_loop
-    else {
-        return Err(damaged("its snapshot"));
-    };
     // Measurements are not compared, and a broken rule of the program is not a decision.
     policy.slow_task_limit = std::time::Duration::MAX;
     policy.validation = Validation::Off;
-    let interval_ns = u64::try_from(policy.snapshot_interval.as_nanos()).unwrap_or(u64::MAX);
-    let flags = Flags::from_bits(flags);
-    let mut state = LoopState::new(Timestamp(due.0.saturating_sub(interval_ns)));
-    state.polled = polled_ns.map(Timestamp);
-    if reads {
-        // The tick before read no clock.
-        (state.has_read, state.snapshot_due) = (false, Some(state.now));
-    }
-    (state.signals_dropped, state.next_source, state.calls) = (signals_dropped, next_source, calls);
-    (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
-    state.stopping = flags.contains(Flags::STOPPING);
-    state.owes_drain = flags.contains(Flags::OWES_DRAIN);
-    state.depths.push((Queue::Concurrent, concurrent));
-    state.held = held.into();
-    let (mut until, mut releases) = (None, 0);
-    let origins: HashMap<TaskId, (Origin, u8)> = parts.iter().filter_map(origin).collect();
-    let mut immediates: HashMap<TaskId, usize> = HashMap::new();
+    let mut snapshot = Snapshot {
+        policy,
+        flags: Flags::NONE,
+        now: Timestamp(0),
+        until: None,
+        finished: 0,
+        agenda: 0,
+        releases: 0,
+        signals_dropped: 0,
+        rules: rules.unwrap_or(1),
+        policy_fields,
+        reads,
+        head,
+        parts: Vec::new(),
+    };
+    let mut is_of_a_loop = false;
     for part in &parts {
         match *part {
-            Event::InputRun { until_ns } => until = until_ns.map(Timestamp),
-            Event::InputCall { call: LoopCall::Release } => releases += 1,
-            Event::ImmediateRef { task, referenced } => {
-                if let Some(immediate) =
-                    immediates.get(&task).and_then(|place| state.immediates.get_mut(*place))
-                {
-                    immediate.1 = referenced;
-                }
+            Event::SnapshotLoop { due, signals_dropped, finished, flags, .. } => {
+                let interval = snapshot.policy.snapshot_interval.as_nanos();
+                let interval_ns = u64::try_from(interval).unwrap_or(u64::MAX);
+                (is_of_a_loop, snapshot.now) = (true, Timestamp(due.0.saturating_sub(interval_ns)));
+                (snapshot.signals_dropped, snapshot.finished) = (signals_dropped, finished);
+                snapshot.flags = Flags::from_bits(flags);
             }
-            Event::SnapshotTask { task, tag, queue, .. } => {
-                let (origin, signo) = origins.get(&task).copied().unwrap_or((Origin::Local, 0));
-                let queued = QueuedState { id: task, task: Replayed::Callback(tag), origin, signo };
-                match queue {
-                    Queue::Immediates => {
-                        immediates.insert(task, state.immediates.len());
-                        state.immediates.push((queued, true));
-                    }
-                    Queue::AfterLoop => state.after_loop.push(queued),
-                    _ => state.tasks.push(queued),
-                }
-            }
-            _ => restore_part(part, &mut state).ok_or(damaged("its snapshot"))?,
+            Event::InputRun { until_ns } => snapshot.until = until_ns.map(Timestamp),
+            Event::InputCall { call: LoopCall::Release } => snapshot.releases += 1,
+            Event::SnapshotRef { what: RefKind::Agenda, count } => snapshot.agenda = count,
+            _ => {}
         }
     }
-    // Depths that changed since they were last reported are reported again.
-    for (queue, depth) in head {
-        state.depths.push((queue, depth.wrapping_add(1)));
+    snapshot.parts = parts;
+    if is_of_a_loop { Ok(snapshot) } else { Err(damaged(recorded.name())) }
+}
+
+/// The error for a snapshot with parts that no loop records.
+pub(super) fn damaged(name: &str) -> RerunError {
+    RerunError::Damaged { name: printable(name), tick: 0, what: "its snapshot" }
+}
+
+impl Snapshot {
+    /// The state of the loop, with the stand-ins of `replay` for its tasks; `None` if the snapshot is damaged.
+    pub(super) fn state(&self, replay: &Rc<Replay>) -> Option<LoopState<Replayed>> {
+        let flags = self.flags;
+        let mut state = LoopState::new(self.now);
+        if self.reads {
+            // The tick before read no clock.
+            (state.has_read, state.snapshot_due) = (false, Some(state.now));
+        }
+        (state.woken, state.futures) = (flags.contains(Flags::WOKEN), true);
+        state.stopping = flags.contains(Flags::STOPPING);
+        state.owes_drain = flags.contains(Flags::OWES_DRAIN);
+        state.signals_dropped = self.signals_dropped;
+        let origins: HashMap<TaskId, (Origin, u8)> = self.parts.iter().filter_map(origin).collect();
+        let mut immediates: HashMap<TaskId, usize> = HashMap::new();
+        for part in &self.parts {
+            match *part {
+                Event::ImmediateRef { task, referenced } => {
+                    if let Some(immediate) =
+                        immediates.get(&task).and_then(|place| state.immediates.get_mut(*place))
+                    {
+                        immediate.1 = referenced;
+                    }
+                }
+                Event::SnapshotTask { task, tag, queue, .. } => {
+                    let (origin, signo) = origins.get(&task).copied().unwrap_or((Origin::Local, 0));
+                    let queued = QueuedState { id: task, task: tagged(replay, tag), origin, signo };
+                    match queue {
+                        Queue::Immediates => {
+                            immediates.insert(task, state.immediates.len());
+                            state.immediates.push((queued, true));
+                        }
+                        Queue::AfterLoop => state.after_loop.push(queued),
+                        _ => state.tasks.push(queued),
+                    }
+                }
+                _ => restore_part(replay, part, &mut state)?,
+            }
+        }
+        // Depths that changed since they were last reported are reported again.
+        state.depths.extend(self.head.iter().map(|(queue, depth)| (*queue, depth.wrapping_add(1))));
+        state.depths.extend([Queue::Signals, Queue::Work].map(|queue| (queue, u32::MAX)));
+        Some(state)
     }
-    for queue in [Queue::Signals, Queue::Work] {
-        state.depths.push((queue, u32::MAX));
-    }
-    let agenda = state.refs.iter().find(|(what, _)| *what == RefKind::Agenda).map_or(0, |(_, count)| *count);
-    let rules = rules.unwrap_or(1);
-    Ok(Snapshot { policy, state, flags, until, finished, agenda, releases, rules, policy_fields })
 }
 
 fn policy(
@@ -309,39 +330,40 @@ fn origin(part: &Event) -> Option<(TaskId, (Origin, u8))> {
     }
 }
 
-fn restore_part(part: &Event, state: &mut LoopState<Replayed>) -> Option<()> {
+fn restore_part(replay: &Rc<Replay>, part: &Event, state: &mut LoopState<Replayed>) -> Option<()> {
     let on_shutdown = OnShutdown::Finish;
     match *part {
         Event::SnapshotBegin { tick, next_task, next_timer } => {
             (state.tick, state.next_task, state.next_timer) = (tick, next_task, next_timer);
         }
+        Event::SnapshotLoop { polled_ns, next_source, calls, concurrent, held, .. } => {
+            (state.next_source, state.calls, state.held) = (next_source, calls, held.into());
+            state.polled = polled_ns.map(Timestamp);
+            state.depths.push((Queue::Concurrent, concurrent));
+        }
         Event::SnapshotGc { .. } => state.gc = GcState::of_part(part),
         Event::InputGc { reason } => state.notices.push(reason),
         Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
-            let task = Replayed::Callback(tag);
+            let task = tagged(replay, tag);
             state.timers.push(TimerState { timer, task, due, period_ns, referenced, on_shutdown });
         }
         Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
-            (depth <= MOST).then(|| state.microtasks.resize(depth as usize, Replayed::Microtask))?;
+            (depth <= MOST).then_some(())?;
+            state.microtasks.extend((0..depth).map(|_| microtask(replay)));
         }
-        Event::SnapshotDeferred { key, kept } => state.deferred.push((key, kept, Box::new(run_deferred))),
+        Event::SnapshotDeferred { key, kept } => state.deferred.push((key, kept, Box::new(deferred(replay)))),
         Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),
         Event::SnapshotIo { source, tag, interest, referenced, read, write } => {
             let interest = Interest::from_bits_truncate(interest);
-            let (watched, task, called) = (SimSource::new(), Replayed::Callback(tag), [read, write]);
+            let (watched, task, called) = (SimSource::new(), tagged(replay, tag), [read, write]);
             let restored = SourceState { source, watched, task, interest, referenced, called, on_shutdown };
             state.sources.push(restored);
         }
-        Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, Replayed::Callback(tag))),
-        Event::SnapshotWork { task, tag, parent } => state.work.push((task, Replayed::Callback(tag), parent)),
+        Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, tagged(replay, tag))),
+        Event::SnapshotWork { task, tag, parent } => state.work.push((task, tagged(replay, tag), parent)),
         _ => {}
     }
     Some(())
-}
-
-/// The finished jobs that were put aside, in the form of their completions.
-pub(super) fn set_aside(jobs: Vec<TaskId>) -> Vec<(TaskId, Option<Remote>)> {
-    jobs.into_iter().map(|job| (job, Some(Remote { tag: Tag(0) }))).collect()
 }
 
 /// Whether finished jobs wait for a step of their own.

@@ -1,34 +1,16 @@
 //! The virtual heap: it grows by what the callbacks allocated, and a collection leaves the recorded share.
 
-use loop_core::gc::Heap;
-
 use super::cost::Collection;
-use super::world::{World, world};
-
-/// The heap of this thread's world.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WorldHeap;
-
-impl Heap for WorldHeap {
-    fn bytes(&self) -> u64 {
-        world().map_or(0, |world| world.heap_bytes())
-    }
-
-    fn collect(&mut self) {
-        if let Some(world) = world() {
-            world.collect();
-        }
-    }
-}
+use super::world::World;
 
 impl World {
-    fn heap_bytes(&self) -> u64 {
+    pub(super) fn heap_size(&self) -> u64 {
         u64::try_from(self.heap.get()).unwrap_or(0)
     }
 
-    fn collect(&self) {
+    pub(super) fn collect_heap(&self) {
         self.begin();
-        let (before, now_ns) = (self.heap_bytes(), self.now_ns());
+        let (before, now_ns) = (self.heap_size(), self.now_ns());
         let (freed, run_ns) = match self.nearest_collection(now_ns) {
             Some(recorded) => freed(recorded, before),
             None => (0, 0),

@@ -1,20 +1,21 @@
 //! Performs the recorded acts of a callback on the real loop.
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use loop_core::poller::Interest;
+use loop_core::sim::SimSource;
 use loop_core::{Context, IoOptions, TagOf};
 use loop_probes::event::{Event, GcReason, Outcome};
 use loop_probes::ids::{Tag, Ticks};
 
-use super::script::{NONE, Op, RunId};
-use super::task::{Callback, Remote};
+use super::script::{Arm, NONE, Op, RunId};
+use super::task::{Callback, Played};
 use super::virtual_agenda::EXTERNAL;
-use super::world::{World, world};
+use super::world::World;
+use crate::rerun::engine::{Remote, StandIn};
 
-type Cx<'a, 'b> = &'a mut Context<'b, Callback>;
+type Cx<'a, 'b> = &'a mut Context<'b, Played>;
 
 /// The label of references held by the program.
 pub(super) const HELD: &str = "held by the program";
@@ -22,19 +23,8 @@ pub(super) const HELD: &str = "held by the program";
 /// Maximum number of references taken or released at a time.
 const HELD_MAX: u32 = 256;
 
-/// A source of readiness without a descriptor to read.
-#[derive(Debug)]
-struct VirtualSource;
-
-impl AsFd for VirtualSource {
-    /// An arbitrary descriptor: the poller of the world never looks at it.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        rustix::stdio::stdin()
-    }
-}
-
 /// Runs a callback: performs its acts and takes its recorded time.
-pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
+pub(super) fn play(task: Callback, world: &Rc<World>, cx: Cx<'_, '_>) {
     match task {
         Callback::Run { run, .. } => perform(run, world, cx),
         Callback::Microtask { run } if world.spend(1) => {
@@ -72,7 +62,7 @@ pub(super) fn play(task: Callback, world: &World, cx: Cx<'_, '_>) {
     }
 }
 
-fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
+fn perform(id: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
     if !world.spend(1) {
         return;
     }
@@ -108,7 +98,7 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
         if !world.may_wait(cx.replay().microtasks(), batch.count) {
             return;
         }
-        (0..batch.count).for_each(|_| cx.microtask(Callback::Microtask { run: drain }));
+        (0..batch.count).for_each(|_| cx.microtask(StandIn::new(world, Callback::Microtask { run: drain })));
         world.heap.set(world.heap.get().saturating_add(batch.heap));
         drain = batch.drain;
     }
@@ -120,7 +110,7 @@ fn perform(id: RunId, world: &World, cx: Cx<'_, '_>) {
     }
 }
 
-fn carry_out(what: Op, world: &World, cx: Cx<'_, '_>) {
+fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
     match what {
         Op::Post(run) => {
             if let Some(task) = task(run, world) {
@@ -148,7 +138,7 @@ fn carry_out(what: Op, world: &World, cx: Cx<'_, '_>) {
             let immediate = world.immediates.borrow().get(&run).copied();
             immediate.map(|immediate| cx.set_immediate_referenced(immediate, referenced));
         }
-        Op::Defer { key, run } => defer(key, run, cx),
+        Op::Defer { key, run } => defer(key, run, world, cx),
         Op::Undefer(key) => {
             cx.undefer(key);
         }
@@ -193,8 +183,7 @@ fn carry_out(what: Op, world: &World, cx: Cx<'_, '_>) {
             }
         }
         Op::OnSignal { signo, tag: Some(tag) } => {
-            // The signals of the world refuse none.
-            let _ = cx.on_signal(signo.into(), Callback::Signal { signo, tag: world.plan.tag_of(tag) });
+            on_signal(signo, tag, world, cx);
         }
         Op::OnSignal { signo, tag: None } => {
             cx.remove_signal(signo.into());
@@ -209,16 +198,16 @@ fn carry_out(what: Op, world: &World, cx: Cx<'_, '_>) {
 }
 
 /// The task of a callback; `None` if its tag is dropped.
-pub(super) fn task(run: RunId, world: &World) -> Option<Callback> {
+pub(super) fn task(run: RunId, world: &Rc<World>) -> Option<Played> {
     let tag = world.script.run(run).tag;
-    (!world.plan.is_dropped(tag)).then(|| Callback::Run { run, tag: world.plan.tag_of(tag) })
+    let of = Callback::Run { run, tag: world.plan.tag_of(tag) };
+    (!world.plan.is_dropped(tag)).then(|| StandIn::new(world, of))
 }
 
 /// Posts a deferred callback, which stays queued for as many drains as recorded.
-pub(super) fn defer(key: u64, run: RunId, cx: Cx<'_, '_>) {
-    let mut next = run;
+pub(super) fn defer(key: u64, run: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
+    let (mut next, world) = (run, Rc::clone(world));
     cx.defer(key, move |cx| {
-        let Some(world) = world() else { return false };
         world.begin();
         let run = world.script.run(next);
         perform(next, &world, cx);
@@ -228,7 +217,7 @@ pub(super) fn defer(key: u64, run: RunId, cx: Cx<'_, '_>) {
     });
 }
 
-pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
+pub(super) fn arm_timer(arm: u32, world: &Rc<World>, cx: Cx<'_, '_>) {
     let arm = world.script.arms[arm as usize];
     if world.plan.is_dropped(arm.tag) {
         return;
@@ -239,7 +228,7 @@ pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
     if armed.is_some_and(|armed| cx.refresh_timer(armed).is_ok()) {
         return;
     }
-    let task = Callback::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) };
+    let task = timer_task(&arm, world);
     let timer = match arm.period_ns {
         Some(period_ns) => cx.set_interval(Duration::from_nanos(period_ns), task).ok(),
         None => Some(cx.set_timeout(Duration::from_nanos(arm.delay_ns), task)),
@@ -251,7 +240,7 @@ pub(super) fn arm_timer(arm: u32, world: &World, cx: Cx<'_, '_>) {
     world.timers.borrow_mut()[place].timer = timer;
 }
 
-fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
+fn work(place: u32, world: &Rc<World>, cx: Cx<'_, '_>) {
     let job = world.script.jobs[place as usize];
     if world.plan.is_dropped(job.tag) {
         return;
@@ -261,9 +250,10 @@ fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
     }
     let (run, tag) = (job.run, world.plan.tag_of(job.tag));
     world.jobs.announce(job.cost_ns, job.wake_ns);
-    let rejected = move |_| Callback::Run { run, tag };
+    let of = Callback::Run { run, tag };
+    let (done, rejected) = (Remote::new(world, of), StandIn::new(world, of));
     // Refused only once the loop shuts down; its completion then never runs.
-    let task = cx.work(TagOf::Global(tag), move |_worker| Remote { run, tag }, rejected);
+    let task = cx.work(TagOf::Global(tag), move |_worker| done, move |_| rejected);
     if let Ok(task) = task
         && job.is_cancelled
     {
@@ -271,7 +261,7 @@ fn work(place: u32, world: &World, cx: Cx<'_, '_>) {
     }
 }
 
-pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
+pub(super) fn register(source: u32, world: &Rc<World>, cx: Cx<'_, '_>) {
     let recorded = world.script.sources[source as usize];
     let tag: Tag = world.plan.tag_of(recorded.tag);
     // Readable, if nothing shows the recorded interest.
@@ -283,11 +273,23 @@ pub(super) fn register(source: u32, world: &World, cx: Cx<'_, '_>) {
     let labels = &world.script.labels;
     let explanation = recorded.label.map(|label| labels.any(label).into_owned());
     let explanation = explanation.or_else(|| recorded.id.map(|id| labels.io(id).into_owned()));
-    world.register_next(source);
-    let task = Callback::Source { source, tag };
+    let task = StandIn::new(world, Callback::Source { source, tag });
     // Sources above the limit of the policy are not registered and so never called, as in a real run.
     let options = explanation.map_or_else(IoOptions::default, IoOptions::new);
     let options = if recorded.referenced { options } else { options.unreferenced() };
-    let _ = cx.register_with(options, Arc::new(VirtualSource), interest, task);
-    world.register_next(NONE);
+    if let Ok(id) = cx.register_with(options, SimSource::new(), interest, task) {
+        world.sources.borrow_mut()[source as usize].id = Some(id);
+        world.keys.borrow_mut().insert(id.0 as usize, source);
+    }
+}
+
+pub(super) fn on_signal(signo: u8, recorded: Tag, world: &Rc<World>, cx: Cx<'_, '_>) {
+    let of = Callback::Signal { signo, tag: world.plan.tag_of(recorded) };
+    // The signals of the world refuse none.
+    let _ = cx.on_signal(signo.into(), StandIn::new(world, of));
+}
+
+/// The task of a timer.
+pub(super) fn timer_task(arm: &Arm, world: &Rc<World>) -> Played {
+    StandIn::new(world, Callback::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) })
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
 
+use loop_core::oracle::{Env, EnvPoller};
 use loop_core::policy::Validation;
 use loop_core::replay::{LoopState, TimerState};
 use loop_core::{EventLoop, HeapHost, LoopError, OnShutdown, Policy};
@@ -15,17 +16,16 @@ use loop_probes::text::printable;
 use loop_traces::source::{RERUN, RERUN_OF};
 
 use super::explain::{self, RunOutcome};
-use super::heap::WorldHeap;
+use super::measure::Measure;
 use super::play;
-use super::pool::WorldPool;
 use super::script::{Arm, Arrival, ArrivalKind, NONE, Script};
-use super::signals::WorldSignals;
 use super::sink::EventSink;
 use super::tags::Names;
-use super::task::Callback;
-use super::world::{self, World, WorldClock, WorldPoller, drain_pause};
+use super::task::Played;
+use super::world::{self, World};
 use super::{Answer, Changes, Stop};
 use crate::rerun::RerunError;
+use crate::rerun::engine::on_this_thread;
 
 /// The changes, resolved against one recording.
 pub(super) struct Plan {
@@ -207,19 +207,18 @@ pub(super) fn run(
     let plan = Plan::new(script, changes)?;
     let arrivals = arrivals(script, &plan, changes);
     let metadata = metadata(script, &plan, changes);
-    let (recorder, capture) = Recorder::capture_with_pauses(drain_pause::is_due, drain_pause::stop);
     let (worker_recorder, worker_capture) = Recorder::capture();
-    let sink = EventSink::new(script, &plan, &metadata, [capture, worker_capture], output)?;
+    let world = World::new(script, plan, arrivals, worker_recorder, stop.cloned());
+    let (due, pauses) = (on_this_thread(&world), on_this_thread(&world));
+    let (recorder, capture) = Recorder::capture_with_pauses(
+        move || due.get().is_drain_pause_due(),
+        move || pauses.get().pause_to_drain(),
+    );
+    let sink = EventSink::new(script, &world.plan, &metadata, [capture, worker_capture], output)?;
+    *world.sink.borrow_mut() = Some(sink);
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
-    let labels = script.spans.iter().map(|label| (*label, intern(label))).collect();
-    let mut world = World::new(script, plan, arrivals, sink, labels);
-    world.stop = stop.cloned();
-    let world = Rc::new(world);
-    *world.jobs.recorder.borrow_mut() = worker_recorder;
-    let (ended, waiting) = {
-        let _guard = world::enter(&world);
-        run_in(&world, recorder)
-    };
+    world.labels.get_or_init(|| script.spans.iter().map(|label| (*label, intern(label))).collect());
+    let (ended, waiting) = run_in(&world, recorder);
     if let Some(refused) = world.failed.take() {
         return Err(refused);
     }
@@ -235,7 +234,8 @@ pub(super) fn run(
         waiting,
         over_ns: world.now_ns().saturating_sub(world.plan.end_ns),
     };
-    let measure = world.sink.replace(EventSink::closed(&metadata)).finish(output.is_some())?;
+    let sink = world.sink.take();
+    let measure = sink.map_or_else(|| Ok(Measure::new(&metadata)), |sink| sink.finish(output.is_some()))?;
     Ok(explain::answer(script, changes, &world.plan, &metadata, measure, ran))
 }
 
@@ -243,13 +243,9 @@ pub(super) fn run(
 fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopError>, u32) {
     let script = &world.script;
     world.begin();
-    let builder = EventLoop::<Callback>::builder()
-        .policy(world.plan.policy.clone())
-        .recorder(recorder)
-        .pool(|sink| Ok(Box::new(WorldPool::new(sink))))
-        .signals(|_waker| Box::new(WorldSignals));
-    let builder = if script.has_heap { builder.host(HeapHost(WorldHeap)) } else { builder };
-    let mut event_loop = builder.build_on(WorldClock, WorldPoller::new(world));
+    let builder = EventLoop::<Played>::builder().policy(world.plan.policy.clone()).recorder(recorder);
+    let builder = if script.has_heap { builder.host(HeapHost(Env::new(world))) } else { builder };
+    let mut event_loop = builder.build_in(world);
     world.heap.set(i64::try_from(script.start.heap_bytes).unwrap_or(i64::MAX));
     if let Err(refused) = restore(world, &mut event_loop) {
         return (Err(refused), 0);
@@ -268,13 +264,14 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     let waiting = event_loop.scheduler().count(RefKind::Task);
     *world.handle.borrow_mut() = None;
     *world.agenda.outside.borrow_mut() = None;
+    world.jobs.clear();
     (ended, waiting)
 }
 
 /// Restores the timers and the GC controller as they were at the beginning.
 fn restore(
-    world: &World,
-    event_loop: &mut EventLoop<Callback, WorldClock, WorldPoller>,
+    world: &Rc<World>,
+    event_loop: &mut EventLoop<Played, Env<World>, EnvPoller<World>>,
 ) -> Result<(), LoopError> {
     let script = &world.script;
     let mut state = LoopState::new(Timestamp(script.begin_ns));
@@ -291,7 +288,7 @@ fn restore(
         .iter()
         .map(|arm| TimerState {
             timer: id(arm),
-            task: Callback::Timer { timer: arm.timer, tag: world.plan.tag_of(arm.tag) },
+            task: play::timer_task(arm, world),
             due: Timestamp(arm.due_ns.unwrap_or(script.begin_ns)),
             period_ns: arm.period_ns,
             referenced: arm.referenced,
@@ -308,7 +305,7 @@ fn restore(
 }
 
 /// Recreates the rest of the initial state.
-fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
+fn set_up(world: &Rc<World>, cx: &mut loop_core::Context<'_, Played>) {
     let script = &world.script;
     let start = &script.start;
     start.sources.iter().for_each(|source| play::register(*source, world, cx));
@@ -321,10 +318,7 @@ fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
             signals.push((signo, script.run(run).tag));
         }
     }
-    for (signo, tag) in signals {
-        // The signals of the world refuse none.
-        let _ = cx.on_signal(i32::from(signo), Callback::Signal { signo, tag: world.plan.tag_of(tag) });
-    }
+    signals.into_iter().for_each(|(signo, tag)| play::on_signal(signo, tag, world, cx));
     for (queue, run) in &start.tasks {
         let Some(task) = play::task(*run, world) else { continue };
         match queue {
@@ -333,7 +327,7 @@ fn set_up(world: &World, cx: &mut loop_core::Context<'_, Callback>) {
             _ => drop(cx.post(task)),
         }
     }
-    start.deferred.iter().for_each(|(key, run)| play::defer(*key, *run, cx));
+    start.deferred.iter().for_each(|(key, run)| play::defer(*key, *run, world, cx));
     (0..start.held.min(1 << 16)).for_each(|_| cx.hold(play::HELD));
     debug_assert!(script.runs.len() < NONE as usize, "a place is no place");
 }

@@ -73,22 +73,6 @@ impl EventSink {
         Ok(sink)
     }
 
-    /// An outlet that accepts nothing more.
-    pub(super) fn closed(metadata: &Metadata) -> Self {
-        Self {
-            captures: Vec::new(),
-            measure: Measure::new(metadata),
-            writer: None,
-            failed: None,
-            source: SourceId(0),
-            agenda_side: [SourceId(0); 2],
-            begun: false,
-            begin: Timestamp(0),
-            named: HashSet::new(),
-            batch: Vec::new(),
-        }
-    }
-
     fn name(&mut self, kind: LabelKind, id: u32, text: &str) {
         if self.named.insert((kind, id)) {
             let event = Event::Label { kind, id, text: InlineText::new(text) };

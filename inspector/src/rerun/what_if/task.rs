@@ -1,11 +1,14 @@
-//! The task type of a what-if: callbacks that repeat their recorded acts and take their recorded time.
+//! The callbacks of a what-if: they repeat their recorded acts and take their recorded time.
 
-use loop_core::{Context, TagOf, Task};
+use std::rc::Rc;
+
+use loop_core::Context;
 use loop_probes::ids::Tag;
 
 use super::play;
 use super::script::RunId;
-use super::world::world;
+use super::world::World;
+use crate::rerun::engine::{Engine, StandIn};
 
 /// One callback; tags are those of this process.
 #[derive(Clone, Copy, Debug)]
@@ -33,47 +36,36 @@ pub(super) enum Callback {
     },
 }
 
-/// A callback posted by another thread.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Remote {
-    pub(super) run: RunId,
-    pub(super) tag: Tag,
-}
+/// The task that stands for one.
+pub(super) type Played = StandIn<World>;
 
-impl Task for Callback {
-    type Remote = Remote;
+impl Engine for World {
+    type Callback = Callback;
 
-    const TAGS: &'static [&'static str] = &[];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Global(match self {
-            Self::Run { tag, .. }
-            | Self::Timer { tag, .. }
-            | Self::Source { tag, .. }
-            | Self::Signal { tag, .. } => *tag,
-            Self::Microtask { .. } => Tag(0),
-        })
-    }
-
-    fn run(self, cx: &mut Context<'_, Self>) {
-        if let Some(world) = world() {
-            world.begin();
-            play::play(self, &world, cx);
-            world.end();
+    fn tag(of: Callback) -> Tag {
+        match of {
+            Callback::Run { tag, .. }
+            | Callback::Timer { tag, .. }
+            | Callback::Source { tag, .. }
+            | Callback::Signal { tag, .. } => tag,
+            Callback::Microtask { .. } => Tag(0),
         }
     }
 
-    fn from_remote(remote: Remote) -> Self {
-        if let Some(world) = world() {
-            world.take_one();
+    fn repeats(of: Callback) -> bool {
+        match of {
+            Callback::Timer { .. } | Callback::Source { .. } | Callback::Signal { .. } => true,
+            Callback::Run { .. } | Callback::Microtask { .. } => false,
         }
-        Self::Run { run: remote.run, tag: remote.tag }
     }
 
-    fn again(&self) -> Option<Self> {
-        match self {
-            Self::Timer { .. } | Self::Source { .. } | Self::Signal { .. } => Some(*self),
-            Self::Run { .. } | Self::Microtask { .. } => None,
-        }
+    fn run(world: &Rc<Self>, of: Callback, cx: &mut Context<'_, Played>) {
+        world.begin();
+        play::play(of, world, cx);
+        world.end();
+    }
+
+    fn received(&self) {
+        self.take_one();
     }
 }

@@ -14,7 +14,7 @@ use loop_probes::ids::{TaskId, Ticks};
 
 use super::cost::Cursor;
 use super::script::{NONE, Op};
-use super::task::{Callback, Remote};
+use super::task::Played;
 use super::world::World;
 
 /// The emitter of agenda events that belong to no worker.
@@ -67,7 +67,7 @@ pub(super) struct Agenda {
     wake: Cursor,
     next: Cursor,
     /// The loop, which pending tasklets keep alive.
-    pub(super) outside: RefCell<Option<ExternalEvents<Callback>>>,
+    pub(super) outside: RefCell<Option<ExternalEvents<Played>>>,
     /// Recorded events with their time and emitter ([`EXTERNAL`], or a worker from 1).
     events: RefCell<Vec<(u16, Ticks, Event<Ticks>)>>,
 }
@@ -251,11 +251,8 @@ impl World {
                 if self.plan.is_dropped(recorded) {
                     return;
                 }
-                let (tag, source) = (self.plan.tag_of(recorded), self.plan.agenda_side(emitter));
-                // Refused only after the loop has ended.
-                self.with_handle(|handle| {
-                    let _ = handle.clone().posting_as(source).post(Remote { run, tag });
-                });
+                let source = self.plan.agenda_side(emitter);
+                self.post(run, |handle, remote| handle.clone().posting_as(source).post(remote));
             }
             Op::Span { label, run_ns } => {
                 let start = Ticks(at_ns.saturating_sub(run_ns));

@@ -1,37 +1,35 @@
 //! The virtual world: a clock advanced by costs, and a poller that waits for recorded arrivals.
 //!
 //! Time passes in four ways: a callback runs, the loop works between two callbacks, a poll waits, or a poll returns
-//! late. Whatever arrives in the meantime arrives at its own time. The loop runs on one thread, and its world is
-//! thread-local: so the clock and the tasks, which the loop requires to be `Send`, need not carry it.
+//! late. Whatever arrives in the meantime arrives at its own time.
 
-pub(super) mod drain_pause;
-mod outside;
-mod poller;
+mod oracle;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use loop_core::Handle;
-use loop_core::poller::{Source, Wake};
+use loop_core::oracle::WakeFlag;
+use loop_core::poller::Wake;
 use loop_core::signal::Arrival as Signal;
 use loop_core::timer::Timer;
 use loop_probes::ids::{IoSource, LabelId, TaskId, Ticks};
-
-pub(super) use poller::{WorldClock, WorldPoller};
+use loop_probes::recorder::Recorder;
 
 use super::Stop;
 use super::cost::{Cursor, Samples};
-use super::pool::Jobs;
+use super::jobs::Jobs;
 use super::run::Plan;
 use super::script::{Arrival, ArrivalKind, NONE, RunId, Script};
 use super::sink::EventSink;
-use super::task::{Callback, Remote};
+use super::task::{Callback, Played};
 use super::virtual_agenda::{Agenda, EXTERNAL};
 use crate::rerun::RerunError;
 use crate::rerun::budget::{Meter, WAITING};
+use crate::rerun::engine::Remote;
 
 /// After at most this many operations, the recording is drained and a request to stop is checked.
 const LOOKED_UP: u64 = 4096;
@@ -40,7 +38,6 @@ const LOOKED_UP: u64 = 4096;
 #[derive(Debug, Default)]
 pub(super) struct SourceState {
     pub(super) id: Option<IoSource>,
-    interest: u8,
     /// Pending readiness, and the run of the callback that handles it.
     pending: VecDeque<(u8, RunId)>,
 }
@@ -90,9 +87,12 @@ const REFUSED: &str = "it asked for too much";
 
 /// The virtual world. See the [module](self).
 pub(super) struct World {
+    /// Itself, for the tasks that it makes.
+    this: Weak<Self>,
     pub(super) script: Rc<Script>,
     pub(super) plan: Plan,
-    now: Cell<u64>,
+    /// The time in nanoseconds, which posts are stamped with.
+    now: Arc<AtomicU64>,
     /// The end of time, in nanoseconds.
     limit_ns: u64,
     polls: Cell<u64>,
@@ -123,18 +123,16 @@ pub(super) struct World {
     /// When the loop is asked to stop.
     stop_ns: Cell<Option<u64>>,
     wake_flag: Arc<WakeFlag>,
-    pub(super) handle: RefCell<Option<Handle<Callback>>>,
+    pub(super) handle: RefCell<Option<Handle<Played>>>,
     pub(super) jobs: Jobs,
     pub(super) agenda: Agenda,
     /// Labels of spans and marks: from the recorded id to this process's.
-    labels: HashMap<LabelId, LabelId>,
+    pub(super) labels: OnceCell<HashMap<LabelId, LabelId>>,
     pub(super) sources: RefCell<Vec<SourceState>>,
     /// Sources with pending readiness, in order of arrival.
     ready: RefCell<Vec<u32>>,
     /// Sources by poll key.
-    keys: RefCell<HashMap<usize, (u32, Source)>>,
-    /// The source that the next registration is for.
-    registering: Cell<u32>,
+    pub(super) keys: RefCell<HashMap<usize, u32>>,
     pub(super) timers: RefCell<Vec<TimerState>>,
     pub(super) immediates: RefCell<HashMap<RunId, TaskId>>,
     pub(super) signals: RefCell<VecDeque<Signal>>,
@@ -144,39 +142,8 @@ pub(super) struct World {
     pub(super) heap: Cell<i64>,
     pub(super) collected: Cell<usize>,
     pub(super) synthesized: Cell<Synthesized>,
-    pub(super) sink: RefCell<EventSink>,
-}
-
-#[derive(Debug, Default)]
-struct WakeFlag(AtomicBool);
-
-impl Wake for WakeFlag {
-    fn wake(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-thread_local! {
-    static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
-}
-
-/// The world of this thread, if a re-execution is running on it.
-pub(super) fn world() -> Option<Rc<World>> {
-    WORLD.with_borrow(Clone::clone)
-}
-
-/// Makes `world` this thread's world for as long as the returned guard lives.
-pub(super) fn enter(world: &Rc<World>) -> WorldGuard {
-    WorldGuard(WORLD.replace(Some(Rc::clone(world))))
-}
-
-/// Restores the previous world of the thread when dropped.
-pub(super) struct WorldGuard(Option<Rc<World>>);
-
-impl Drop for WorldGuard {
-    fn drop(&mut self) {
-        WORLD.set(self.0.take());
-    }
+    /// Receives what the loop records; `None` before it is built and after its end.
+    pub(super) sink: RefCell<Option<EventSink>>,
 }
 
 impl World {
@@ -184,20 +151,21 @@ impl World {
         script: &Rc<Script>,
         plan: Plan,
         arrivals: Vec<Arrival>,
-        sink: EventSink,
-        labels: HashMap<LabelId, LabelId>,
-    ) -> Self {
+        recorder: Recorder,
+        stop: Option<Stop>,
+    ) -> Rc<Self> {
         let span_ns = plan.end_ns.saturating_sub(script.begin_ns);
-        Self {
+        Rc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             script: Rc::clone(script),
-            now: Cell::new(script.begin_ns),
+            now: Arc::new(AtomicU64::new(script.begin_ns)),
             limit_ns: plan.end_ns.saturating_add(span_ns).saturating_add(10_000_000_000),
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
             meter: script.meter.renewed(),
             look_up_at: Cell::new(LOOKED_UP),
             failed: RefCell::default(),
-            stop: None,
+            stop,
             cut: Cell::new(None),
             inside: Cell::new(0),
             is_accounted: Cell::new(false),
@@ -215,13 +183,12 @@ impl World {
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
             wake_flag: Arc::default(),
             handle: RefCell::default(),
-            jobs: Jobs::new(plan.workers),
+            jobs: Jobs::new(plan.workers, recorder),
             agenda: Agenda::new(plan.agenda_workers),
-            labels,
+            labels: OnceCell::new(),
             sources: RefCell::new(script.sources.iter().map(|_| SourceState::default()).collect()),
             ready: RefCell::default(),
             keys: RefCell::default(),
-            registering: Cell::new(NONE),
             timers: RefCell::new(vec![TimerState { timer: None, next: NONE }; script.timers as usize]),
             immediates: RefCell::default(),
             signals: RefCell::default(),
@@ -230,13 +197,17 @@ impl World {
             heap: Cell::new(0),
             collected: Cell::new(0),
             synthesized: Cell::default(),
-            sink: RefCell::new(sink),
+            sink: RefCell::default(),
             plan,
-        }
+        })
     }
 
     pub(super) fn now_ns(&self) -> u64 {
-        self.now.get()
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn set_now(&self, now_ns: u64) {
+        self.now.store(now_ns.max(self.now_ns()), Ordering::Relaxed);
     }
 
     /// Begins a section that accounts for its own time.
@@ -261,12 +232,12 @@ impl World {
         while let Some(at_ns) = self.next_at().filter(|at_ns| *at_ns <= to_ns)
             && self.spend(1)
         {
-            self.now.set(self.now.get().max(at_ns));
+            self.set_now(at_ns);
             self.inside.set(self.inside.get() + 1);
             self.deliver(at_ns);
             self.inside.set(self.inside.get() - 1);
         }
-        self.now.set(self.now.get().max(to_ns));
+        self.set_now(to_ns);
     }
 
     /// Charges operations. Returns false once the run is over: nothing more is done then.
@@ -330,13 +301,7 @@ impl World {
         };
         self.next_arrival.set(self.next_arrival.get() + 1);
         match arrival.what {
-            ArrivalKind::Post(run) => {
-                let tag = self.plan.tag_of(self.script.run(run).tag);
-                // Refused only after the loop has ended.
-                self.with_handle(|handle| {
-                    let _ = handle.post(Remote { run, tag });
-                });
-            }
+            ArrivalKind::Post(run) => self.post(run, |handle, remote| handle.post(remote)),
             ArrivalKind::Signal { signo, .. } if !self.handled.borrow().contains(&signo) => {}
             ArrivalKind::Signal { signo, run } => {
                 self.signal_runs.borrow_mut().entry(signo).or_default().push_back(run);
@@ -358,10 +323,22 @@ impl World {
         }
     }
 
-    pub(super) fn with_handle(&self, f: impl FnOnce(&Handle<Callback>)) {
+    pub(super) fn with_handle(&self, f: impl FnOnce(&Handle<Played>)) {
         if let Some(handle) = &*self.handle.borrow() {
             f(handle);
         }
+    }
+
+    /// Posts a callback from outside of the loop.
+    pub(super) fn post<E>(
+        &self,
+        run: RunId,
+        post: impl FnOnce(&Handle<Played>, Remote<Self>) -> Result<(), E>,
+    ) {
+        let tag = self.plan.tag_of(self.script.run(run).tag);
+        let Some(this) = self.this.upgrade() else { return };
+        // Refused only after the loop has ended.
+        self.with_handle(|handle| drop(post(handle, Remote::new(&this, Callback::Run { run, tag }))));
     }
 
     /// Spends the loop's overhead up to the next boundary, unless a section accounted for it.
@@ -377,7 +354,7 @@ impl World {
             Overhead::Between => (&cursors.between, &costs.between, Overhead::BeforePoll),
         };
         let overhead = self.overhead.replace(next);
-        let now_ns = self.now.get();
+        let now_ns = self.now_ns();
         let ns = match read.filter(|_| overhead == Overhead::BeforePoll) {
             Some(left_ns) => left_ns,
             None => cursor.near(samples, now_ns),
@@ -395,7 +372,7 @@ impl World {
         if !is_due || self.inside.get() > 0 || self.is_accounted.get() {
             return;
         }
-        let (costs, cursors, now_ns) = (&self.script.costs, &self.cursors, self.now.get());
+        let (costs, cursors, now_ns) = (&self.script.costs, &self.cursors, self.now_ns());
         let whole_ns = cursors.before_poll.near(&costs.before_poll, now_ns);
         let left_ns = cursors.into_poll.near(&costs.into_poll, now_ns).min(whole_ns);
         self.read.set(Some(left_ns));
@@ -404,7 +381,7 @@ impl World {
 
     /// Spends the time of turning a post into a task.
     pub(super) fn take_one(&self) {
-        let now_ns = self.now.get();
+        let now_ns = self.now_ns();
         self.begin();
         self.advance_to(now_ns.saturating_add(self.cursors.take.near(&self.script.costs.take, now_ns)));
         self.end();
@@ -431,11 +408,6 @@ impl World {
         runs
     }
 
-    /// Sets the source that the next registration is for.
-    pub(super) fn register_next(&self, place: u32) {
-        self.registering.set(place);
-    }
-
     pub(super) fn synthesized(&self, count: impl FnOnce(&mut Synthesized)) {
         let mut synthesized = self.synthesized.get();
         count(&mut synthesized);
@@ -444,14 +416,52 @@ impl World {
 
     /// This process's label for the recorded label of a span or a mark.
     pub(super) fn label(&self, recorded: LabelId) -> LabelId {
-        self.labels.get(&recorded).copied().unwrap_or_default()
+        self.labels.get().and_then(|labels| labels.get(&recorded)).copied().unwrap_or_default()
     }
 
-    /// Drains the recording into the outlet.
+    /// Drains the recording into the sink.
     pub(super) fn drain(&self) {
         let Ok(mut sink) = self.sink.try_borrow_mut() else { return };
+        let Some(sink) = &mut *sink else { return };
         let written = sink.drain(self.agenda.take_events());
-        drop(sink);
         self.spend(written);
+    }
+
+    /// Whether the loop should pause to drain its recorder. That depends on the thread that drains the ring, on the
+    /// disk and on the load of the processor, which a re-execution does not know: it pauses between two callbacks at
+    /// the recorded times, for the recorded durations.
+    pub(super) fn is_drain_pause_due(&self) -> bool {
+        self.drain_pause_ns().is_some()
+    }
+
+    /// Pauses for the recorded time.
+    pub(super) fn pause_to_drain(&self) {
+        if let Some(ns) = self.drain_pause_ns() {
+            self.next_drain_pause.set(self.next_drain_pause.get() + 1);
+            self.begin();
+            self.advance_to(self.now_ns().saturating_add(ns));
+            self.end();
+        }
+    }
+
+    /// The duration of the pause that is due now, if any.
+    fn drain_pause_ns(&self) -> Option<u64> {
+        let next = self.script.costs.drain_pauses.get(self.next_drain_pause.get())?;
+        (next.at_ns <= self.now_ns()).then_some(next.ns)
+    }
+
+    /// When the run ends next: between two runs the program does something else, at the recorded times.
+    fn outside_at(&self) -> Option<u64> {
+        self.script.costs.outside.get(self.next_outside.get()).map(|outside| outside.at_ns)
+    }
+
+    /// Advances the clock to the start of the next run, if this one has ended.
+    fn pass_outside(&self) {
+        while let Some(outside) = self.script.costs.outside.get(self.next_outside.get())
+            && outside.at_ns <= self.now_ns()
+        {
+            self.next_outside.set(self.next_outside.get() + 1);
+            self.advance_to(outside.at_ns.saturating_add(outside.ns));
+        }
     }
 }

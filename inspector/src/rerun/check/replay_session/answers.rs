@@ -1,14 +1,86 @@
 //! Answers the loop's questions to its environment from the recorded stream.
 
-use loop_core::poller::{Readiness, Ready};
-use loop_probes::event::{Event, Queue};
-use loop_probes::ids::{IoSource, Timestamp};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{MOST, Mode, ReplaySession};
+use loop_core::oracle::{Oracle, PendingJob, RecordClock, WakeFlag, Watched};
+use loop_core::poller::{Readiness, Ready, Waker};
+use loop_core::signal::Arrival;
+use loop_probes::event::{Event, Queue};
+use loop_probes::ids::{IoSource, TaskId, Ticks, Timestamp};
+
+use super::{MOST, Mode, Replay, ReplaySession};
+
+impl Oracle for Replay {
+    fn now(&self) -> Timestamp {
+        self.with(|session| session.now())
+    }
+
+    /// Durations are not compared, so the record clock stands still.
+    fn ticks(&self) -> Ticks {
+        Ticks(1)
+    }
+
+    fn stamps(&self) -> RecordClock {
+        Box::new(|| Ticks(1))
+    }
+
+    /// The poller never waits.
+    fn waker(&self) -> Waker {
+        Arc::<WakeFlag>::default().waker()
+    }
+
+    /// # Errors
+    ///
+    /// When nothing more is compared, to end the run.
+    fn wait(&self, _watched: &Watched, _timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        self.with(|session| {
+            if !session.is_over() {
+                session.ready(out);
+            }
+            if session.is_over() { Err(io::Error::other("the record is over")) } else { Ok(()) }
+        })
+    }
+
+    fn signals(&self) -> u32 {
+        self.with(ReplaySession::signals)
+    }
+
+    fn take_signal(&self) -> Option<Arrival> {
+        let signo = self.with(|session| session.next_signal())?;
+        Some(Arrival { signo, arrived: Ticks(1) })
+    }
+
+    fn signals_dropped(&self) -> u64 {
+        self.with(ReplaySession::signals_dropped)
+    }
+
+    /// Results arrive when the recording has them, so the job is dropped.
+    fn submit(&self, _job: PendingJob) -> u32 {
+        self.with(ReplaySession::jobs)
+    }
+
+    fn take_back(&self, _task: TaskId) -> Option<PendingJob> {
+        None
+    }
+
+    fn jobs(&self) -> u32 {
+        self.with(ReplaySession::jobs)
+    }
+
+    fn workers(&self) -> u16 {
+        1
+    }
+
+    fn heap_bytes(&self) -> u64 {
+        self.with(|session| session.heap_bytes())
+    }
+}
 
 impl ReplaySession {
     /// The clock reading that the loop is given.
-    pub(in crate::rerun::check) fn now(&self) -> Timestamp {
+    fn now(&self) -> Timestamp {
         if self.mode == Mode::Starting {
             return self.latest;
         }
@@ -22,7 +94,7 @@ impl ReplaySession {
         reading.unwrap_or(self.latest)
     }
 
-    pub(in crate::rerun::check) fn heap_bytes(&self) -> u64 {
+    fn heap_bytes(&self) -> u64 {
         let bytes = self.recorded.ahead().find_map(|entry| match entry.event {
             Event::InputHeap { heap_bytes } => Some(heap_bytes),
             _ => None,
@@ -30,12 +102,12 @@ impl ReplaySession {
         bytes.unwrap_or(0)
     }
 
-    pub(super) fn next(&self) -> Option<Event<()>> {
+    fn next(&self) -> Option<Event<()>> {
         self.recorded.front().map(|entry| entry.event)
     }
 
     /// The number of pending signals that the recorded loop saw.
-    pub(in crate::rerun::check) fn signals(&mut self) -> u32 {
+    fn signals(&mut self) -> u32 {
         if self.mode == Mode::Starting {
             // Nonzero, so that the loop goes on to its next tick.
             return 1;
@@ -51,14 +123,14 @@ impl ReplaySession {
         }
     }
 
-    pub(in crate::rerun::check) fn next_signal(&self) -> Option<u8> {
+    fn next_signal(&self) -> Option<u8> {
         match self.next() {
             Some(Event::SignalArrived { signo, .. }) => Some(signo),
             _ => None,
         }
     }
 
-    pub(in crate::rerun::check) fn signals_dropped(&mut self) -> u64 {
+    fn signals_dropped(&mut self) -> u64 {
         if let Some(Event::SignalDropped { total }) = self.next() {
             self.signals_dropped = total;
         }
@@ -66,7 +138,7 @@ impl ReplaySession {
     }
 
     /// The number of jobs waiting for a worker that the recorded loop saw.
-    pub(in crate::rerun::check) fn jobs(&mut self) -> u32 {
+    fn jobs(&mut self) -> u32 {
         let samples = std::mem::take(&mut self.samples[1]);
         match self.next() {
             Some(Event::QueueDepth { queue: Queue::Work, depth }) if samples => depth,
@@ -79,7 +151,7 @@ impl ReplaySession {
     }
 
     /// The sources that the poll found ready.
-    pub(in crate::rerun::check) fn ready(&mut self, out: &mut Vec<Ready>) {
+    fn ready(&mut self, out: &mut Vec<Ready>) {
         let mut found = 0;
         for entry in self.recorded.ahead() {
             match entry.event {

@@ -1,20 +1,22 @@
 //! Injects what came from outside: right after the recorded event before it, so that the loop finds it exactly where
 //! the recorded one did.
 
+use std::rc::Rc;
+
 use loop_core::replay::ExternalEvents;
 use loop_probes::event::{ClockPoint, Event, Origin, Queue, RefKind, StopReason};
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::text::printable;
 
-use super::super::replayed::{self, Remote, Replayed};
+use super::super::replayed::{self, Replayed};
 use super::super::window::ComparedEvent;
-use super::{MOST, Mode, ReplaySession};
+use super::{MOST, Mode, Replay, ReplaySession};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Done};
 
 impl ReplaySession {
     /// Injects what the loop sees next, if that came from outside.
-    pub(super) fn prepare(&mut self) {
+    pub(super) fn prepare(&mut self, replay: &Rc<Replay>) {
         let place = self.recorded.place;
         if self.prepared == Some(place) || self.mode == Mode::Starting {
             return;
@@ -23,7 +25,9 @@ impl ReplaySession {
         let Some(ComparedEvent { event, .. }) = self.recorded.front().copied() else { return };
         let Some(outside) = self.outside.clone() else { return };
         match event {
-            Event::InputBatch { queue: Queue::Concurrent, taken } => self.inject_batch(&outside, taken),
+            Event::InputBatch { queue: Queue::Concurrent, taken } => {
+                self.inject_batch(replay, &outside, taken)
+            }
             Event::Wake { coalesced, .. } if !self.is_in_batch() => outside.wake(coalesced.saturating_add(1)),
             Event::RefChanged { what: RefKind::Agenda, delta, .. } => {
                 outside.agenda(self.agenda.saturating_add_signed(delta));
@@ -39,7 +43,8 @@ impl ReplaySession {
             }
             Event::InputClock { point: ClockPoint::Shutdown, .. } if self.shutdown_begins() => {
                 if let Some(local) = &self.local {
-                    local.with(replayed::expect_shutdown);
+                    let replay = Rc::clone(replay);
+                    local.with(move |cx| replayed::expect_shutdown(&replay, cx));
                 }
             }
             _ => {}
@@ -55,7 +60,8 @@ impl ReplaySession {
             };
             let arms: Vec<Done> = unowned.drain(..arms).map(|(_, done)| done).collect();
             if let Some(local) = &self.local {
-                local.with(move |cx| replayed::perform_outside(cx, done, &arms));
+                let replay = Rc::clone(replay);
+                local.with(move |cx| replayed::perform_outside(&replay, cx, done, &arms));
             }
         }
     }
@@ -76,7 +82,7 @@ impl ReplaySession {
         )
     }
 
-    fn inject_batch(&mut self, outside: &ExternalEvents<Replayed>, taken: u32) {
+    fn inject_batch(&mut self, replay: &Rc<Replay>, outside: &ExternalEvents<Replayed>, taken: u32) {
         if taken > MOST {
             let name = printable(self.recorded.name());
             self.failed = Some(RerunError::Damaged { name, tick: self.tick, what: "a batch of posts" });
@@ -97,7 +103,7 @@ impl ReplaySession {
             }
         }
         for (task, tag, origin, poster) in &posts {
-            let remote = Remote { tag: *tag };
+            let remote = replayed::remote(replay, *tag);
             match origin {
                 Origin::Work => outside.finish(*task, Some(remote)),
                 _ => outside.post(remote, *poster),
@@ -107,7 +113,7 @@ impl ReplaySession {
         let rest = usize::try_from(self.afford(rest)).unwrap_or(0);
         if self.sets_jobs_aside {
             for job in self.jobs_set_aside(rest) {
-                outside.finish(job, Some(Remote { tag: Tag(0) }));
+                outside.finish(job, Some(replayed::remote(replay, Tag(0))));
             }
         } else {
             // Results of jobs that are no longer awaited.

@@ -1,0 +1,322 @@
+//! A loop whose environment is an oracle.
+//!
+//! Virtual time and re-execution need the loop that ships and a world that they control. [`Oracle`] is that world: it
+//! answers the questions that a loop asks of its environment. There is one clock, poller, work pool, source of signals
+//! and heap that ask it ([`Env`], [`EnvPoller`], [`EnvPool`]), and [`Builder::build_in`] builds a loop on them. The
+//! simulator of the tests ([`Sim`](crate::sim::Sim)) answers from a script; re-execution answers from a recording.
+//! An oracle lives on the loop's thread, and so do its answers: only its [`stamps`](Oracle::stamps) and its
+//! [`waker`](Oracle::waker) are used by other threads.
+
+mod pool;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use loop_probes::clock::Clock;
+use loop_probes::event::ClockPoint;
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
+
+pub use crate::inbound::RecordClock;
+pub use pool::{EnvPool, JobRun, PendingJob, VirtualPool};
+
+use crate::event_loop::{Builder, EventLoop};
+use crate::gc::Heap;
+use crate::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
+use crate::signal::{Arrival, SignalError, SignalSource};
+use crate::task::Task;
+
+/// Answers what a loop asks of its environment. See the [module](self).
+pub trait Oracle: 'static {
+    /// The monotonic time.
+    fn now(&self) -> Timestamp;
+
+    /// The same, for a decision at `point` of a turn.
+    fn now_at(&self, _point: ClockPoint) -> Timestamp {
+        self.now()
+    }
+
+    /// The record clock.
+    fn ticks(&self) -> Ticks;
+
+    /// The record clock as threads that post to the loop read it.
+    fn stamps(&self) -> RecordClock;
+
+    /// Ends the current or the next [`wait`](Self::wait).
+    fn waker(&self) -> Waker;
+
+    /// Waits as [`Poller::wait`] does, for the sources of `watched`.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can end the wait, or the run is over.
+    fn wait(&self, watched: &Watched, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Takes readiness back that was not handled, to be reported again.
+    fn hand_back(&self, _watched: &Watched, _ready: &[Ready]) {}
+
+    /// The source under `key` is no longer watched.
+    fn unwatched(&self, _key: usize) {}
+
+    /// Number of signals waiting to be taken.
+    fn signals(&self) -> u32;
+
+    /// Takes the oldest signal.
+    fn take_signal(&self) -> Option<Arrival>;
+
+    /// Number of signals dropped since the beginning.
+    fn signals_dropped(&self) -> u64;
+
+    /// Makes `signo` arrive from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`SignalError`] if it cannot be caught.
+    fn install(&self, _signo: i32) -> Result<(), SignalError> {
+        Ok(())
+    }
+
+    /// Stops `signo` from arriving. False if it did not anyway.
+    fn uninstall(&self, _signo: i32) -> bool {
+        true
+    }
+
+    /// Takes a job for the pool, and returns how many are now waiting for a worker.
+    fn submit(&self, job: PendingJob) -> u32;
+
+    /// Gives back a job that no worker has begun.
+    fn take_back(&self, task: TaskId) -> Option<PendingJob>;
+
+    /// Number of jobs waiting for a worker.
+    fn jobs(&self) -> u32;
+
+    /// Number of workers of the pool.
+    fn workers(&self) -> u16;
+
+    /// Size of the heap in bytes.
+    fn heap_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Collects the heap.
+    fn collect(&self) {}
+}
+
+/// The clock, the signals and the heap of an oracle. Clones ask the same one.
+pub struct Env<O>(Rc<O>);
+
+impl<O: Oracle> Env<O> {
+    /// The environment that asks `oracle`.
+    #[must_use]
+    pub fn new(oracle: &Rc<O>) -> Self {
+        Self(Rc::clone(oracle))
+    }
+}
+
+impl<O> Clone for Env<O> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<O> fmt::Debug for Env<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").finish_non_exhaustive()
+    }
+}
+
+impl<O: Oracle> Clock for Env<O> {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn now_at(&self, point: ClockPoint) -> Timestamp {
+        self.0.now_at(point)
+    }
+
+    fn ticks(&self) -> Ticks {
+        self.0.ticks()
+    }
+}
+
+impl<O: Oracle> SignalSource for Env<O> {
+    fn install(&mut self, signo: i32) -> Result<(), SignalError> {
+        self.0.install(signo)
+    }
+
+    fn uninstall(&mut self, signo: i32) -> bool {
+        self.0.uninstall(signo)
+    }
+
+    fn pending(&self) -> u32 {
+        self.0.signals()
+    }
+
+    fn take(&mut self) -> Option<Arrival> {
+        self.0.take_signal()
+    }
+
+    fn dropped(&self) -> u64 {
+        self.0.signals_dropped()
+    }
+}
+
+impl<O: Oracle> Heap for Env<O> {
+    fn bytes(&self) -> u64 {
+        self.0.heap_bytes()
+    }
+
+    fn collect(&mut self) {
+        self.0.collect();
+    }
+}
+
+/// The sources that a loop watches, by poll key.
+#[derive(Default)]
+pub struct Watched(BTreeMap<usize, (Source, Interest)>);
+
+impl Watched {
+    /// All sources in the order of their keys: key, source, interest.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Source, Interest)> {
+        self.0.iter().map(|(key, (source, interest))| (*key, source, *interest))
+    }
+
+    /// The source under `key` and its interest.
+    #[must_use]
+    pub fn get(&self, key: usize) -> Option<(&Source, Interest)> {
+        self.0.get(&key).map(|(source, interest)| (source, *interest))
+    }
+
+    /// Number of sources.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is watched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The poller of an oracle: keeps the sources that the loop watches.
+pub struct EnvPoller<O> {
+    oracle: Rc<O>,
+    watched: Watched,
+}
+
+impl<O: Oracle> EnvPoller<O> {
+    /// A poller that asks `oracle`, and watches nothing so far.
+    #[must_use]
+    pub fn new(oracle: &Rc<O>) -> Self {
+        Self { oracle: Rc::clone(oracle), watched: Watched::default() }
+    }
+}
+
+impl<O: Oracle> Poller for EnvPoller<O> {
+    fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError> {
+        if self.watched.0.contains_key(&key) {
+            return Err(PollerError::KeyInUse { key });
+        }
+        self.watched.0.insert(key, (source, interest));
+        Ok(())
+    }
+
+    fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError> {
+        self.watched.0.get_mut(&key).ok_or(PollerError::UnknownKey { key })?.1 = interest;
+        Ok(())
+    }
+
+    fn delete(&mut self, key: usize) -> Result<Source, PollerError> {
+        let (source, _) = self.watched.0.remove(&key).ok_or(PollerError::UnknownKey { key })?;
+        self.oracle.unwatched(key);
+        Ok(source)
+    }
+
+    /// # Errors
+    ///
+    /// Those of [`Oracle::wait`].
+    fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
+        out.clear();
+        self.oracle.wait(&self.watched, timeout, out)
+    }
+
+    fn hand_back(&mut self, ready: &[Ready]) {
+        self.oracle.hand_back(&self.watched, ready);
+    }
+
+    fn waker(&self) -> Waker {
+        self.oracle.waker()
+    }
+}
+
+impl<O> fmt::Debug for EnvPoller<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnvPoller").field("watched", &self.watched).finish_non_exhaustive()
+    }
+}
+
+/// The readiness that a source with this interest reports: errors and hang-ups always, priority data as readable.
+#[must_use]
+pub const fn reported_for(interest: Interest) -> Readiness {
+    let mut bits = Readiness::ERROR.bits() | Readiness::HANG_UP.bits();
+    if interest.bits() & (Interest::READABLE.bits() | Interest::PRIORITY.bits()) != 0 {
+        bits |= Readiness::READABLE.bits();
+    }
+    if interest.bits() & Interest::WRITABLE.bits() != 0 {
+        bits |= Readiness::WRITABLE.bits();
+    }
+    Readiness::from_bits_truncate(bits)
+}
+
+/// Whether a virtual poller was woken: the part of an oracle that other threads may touch.
+#[derive(Debug, Default)]
+pub struct WakeFlag(AtomicBool);
+
+impl WakeFlag {
+    /// A waker that sets the flag.
+    #[must_use]
+    pub fn waker(self: &Arc<Self>) -> Waker {
+        let wake: Arc<dyn Wake> = Arc::<Self>::clone(self);
+        Waker::new(wake)
+    }
+
+    /// Whether it is set.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Clears it; true if it was set.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for WakeFlag {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl<T: Task> Builder<T> {
+    /// Builds a loop in the environment that `oracle` answers for, its work pool and its signals included.
+    #[must_use]
+    pub fn build_in<O: Oracle>(self, oracle: &Rc<O>) -> EventLoop<T, Env<O>, EnvPoller<O>> {
+        let (env, for_pool, signals) = (Env::new(oracle), Rc::clone(oracle), Env::new(oracle));
+        self.pool(move |sink| Ok(Box::new(EnvPool::new(&for_pool, sink))))
+            .signals(move |_waker| Box::new(signals))
+            .assemble(env, EnvPoller::new(oracle), oracle.stamps())
+    }
+}
