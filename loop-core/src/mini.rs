@@ -4,7 +4,6 @@
 //! It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
 
 use std::fmt;
-use std::rc::Rc;
 use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
@@ -15,7 +14,6 @@ use crate::environment::Environment;
 use crate::error::{LoopError, LoopKind, WrongLoopKind};
 use crate::event_loop::{Builder, EventLoop};
 use crate::handle::Handle;
-use crate::oracle::{Env, EnvPoller, Oracle};
 use crate::policy::PollRule;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
@@ -75,19 +73,15 @@ impl<T: Task> Builder<T> {
         C: Clock + Clone + Send + Sync + 'static,
         P: Poller,
     {
-        Ok(MiniEventLoop { event_loop: self.mini()?.build_on(clock, poller) })
+        self.build_mini_with(|builder| builder.build_on(clock, poller))
     }
 
-    /// Builds a mini loop in the environment that `oracle` answers for, as [`build_in`](Self::build_in) does.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::WrongLoopKind`] if a host was given.
-    pub fn build_mini_in<O: Oracle>(
+    /// Builds a mini loop from the loop that `build` makes.
+    pub(crate) fn build_mini_with<C: Clock, P: Poller>(
         self,
-        oracle: &Rc<O>,
-    ) -> Result<MiniEventLoop<T, Env<O>, EnvPoller<O>>, LoopError> {
-        Ok(MiniEventLoop { event_loop: self.mini()?.build_in(oracle) })
+        build: impl FnOnce(Self) -> EventLoop<T, C, P>,
+    ) -> Result<MiniEventLoop<T, C, P>, LoopError> {
+        Ok(MiniEventLoop { event_loop: build(self.mini()?) })
     }
 
     fn mini(mut self) -> Result<Self, LoopError> {

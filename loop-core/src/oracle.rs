@@ -24,8 +24,10 @@ use loop_probes::ids::{TaskId, Ticks, Timestamp};
 pub use crate::inbound::RecordClock;
 pub use pool::{EnvPool, JobRun, PendingJob, VirtualPool};
 
+use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::gc::Heap;
+use crate::mini::MiniEventLoop;
 use crate::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
 use crate::signal::{Arrival, SignalError, SignalSource};
 use crate::task::Task;
@@ -318,5 +320,16 @@ impl<T: Task> Builder<T> {
         self.pool(move |sink| Ok(Box::new(EnvPool::new(&for_pool, sink))))
             .signals(move |_waker| Box::new(signals))
             .assemble(env, EnvPoller::new(oracle), oracle.stamps())
+    }
+    /// Builds a mini loop in the environment that `oracle` answers for.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::WrongLoopKind`] if a host was given.
+    pub fn build_mini_in<O: Oracle>(
+        self,
+        oracle: &Rc<O>,
+    ) -> Result<MiniEventLoop<T, Env<O>, EnvPoller<O>>, LoopError> {
+        self.build_mini_with(|builder| builder.build_in(oracle))
     }
 }

@@ -4,6 +4,8 @@
 //! callback follows. Events that the loop causes itself are recognised by their kind or their origin. Consequences of
 //! an act (a job takes a reference) are not acts of their own.
 
+use loop_core::poller::Interest;
+use loop_core::{Context, Task, Timer};
 use loop_probes::event::{ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 
@@ -27,10 +29,6 @@ pub enum Act {
     Immediate(TaskId, Tag),
     /// Postponed a task to the end of the tick; with its recorded origin.
     AfterLoop(TaskId, Tag, Origin),
-    /// Cleared an immediate.
-    ClearImmediate(TaskId),
-    /// Referenced or unreferenced an immediate.
-    ReferenceImmediate(TaskId, bool),
     /// Read the clock, to arm the timers that follow.
     Read,
     /// Armed or re-armed a timer.
@@ -44,14 +42,8 @@ pub enum Act {
         /// The period of an interval.
         period_ns: Option<u64>,
     },
-    /// Cleared a timer.
-    ClearTimer(TimerId),
-    /// Referenced or unreferenced a timer.
-    ReferenceTimer(TimerId, bool),
     /// Posted a key to the deferred queue; true if it was already queued.
     Defer(u64, bool),
-    /// Removed a key from the deferred queue.
-    Undefer(u64),
     /// The deferred callback with this number in its drain (from 1) asked to stay queued.
     Kept(u32),
     /// Gave a job to the work pool; `depth` jobs, this one included, wait for a worker.
@@ -76,20 +68,14 @@ pub enum Act {
         /// Its interest set, if recorded.
         interest: Option<u8>,
     },
-    /// Changed the interest set of a source.
-    Modify(IoSource, u8),
-    /// Removed a source.
-    Remove(IoSource),
-    /// Referenced or unreferenced a source; `None` if the trace does not say which.
-    ReferenceSource(Option<IoSource>, bool),
+    /// Referenced or unreferenced a source: older traces do not say which.
+    ReferenceUnknownSource(bool),
     /// Took or released references that the program holds itself.
     Hold(i32),
     /// Futures were spawned or finished.
     Futures(i32),
-    /// Installed the handler of a signal, or (no tag) removed it.
-    OnSignal(u8, Option<Tag>),
-    /// Notified the GC controller.
-    TellGc(GcReason),
+    /// Changed something that existed.
+    Change(Operation<TaskId, TimerId, IoSource>),
     /// Reloaded the program from the callback of a source; for other callbacks their outcome says so.
     Reload,
     /// Asked the run to stop.
@@ -104,6 +90,89 @@ pub enum Act {
     Release,
     /// Had access to the loop between two turns, and so may have changed the heap.
     Heap,
+}
+
+/// An operation on what already exists. Immediates, timers and sources are named as recorded, by their places in a
+/// script, or as the loop knows them that carries it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<I, T, S> {
+    /// Clears an immediate.
+    ClearImmediate(I),
+    /// References or unreferences an immediate.
+    ReferenceImmediate(I, bool),
+    /// Clears a timer.
+    ClearTimer(T),
+    /// References or unreferences a timer.
+    ReferenceTimer(T, bool),
+    /// Removes a key from the deferred queue.
+    Undefer(u64),
+    /// Changes the interest set of a source.
+    Modify(S, u8),
+    /// Removes a source.
+    Remove(S),
+    /// References or unreferences a source.
+    ReferenceSource(S, bool),
+    /// Installs the handler of a signal, or (no tag) removes it.
+    OnSignal(u8, Option<Tag>),
+    /// Notifies the GC controller.
+    TellGc(GcReason),
+}
+
+impl<I, T, S> Operation<I, T, S> {
+    /// The same by other names; `None` if what it refers to has none.
+    pub fn rename<J, U, V>(
+        self,
+        immediate: impl FnOnce(I) -> Option<J>,
+        timer: impl FnOnce(T) -> Option<U>,
+        source: impl FnOnce(S) -> Option<V>,
+    ) -> Option<Operation<J, U, V>> {
+        Some(match self {
+            Self::ClearImmediate(of) => Operation::ClearImmediate(immediate(of)?),
+            Self::ReferenceImmediate(of, referenced) => {
+                Operation::ReferenceImmediate(immediate(of)?, referenced)
+            }
+            Self::ClearTimer(of) => Operation::ClearTimer(timer(of)?),
+            Self::ReferenceTimer(of, referenced) => Operation::ReferenceTimer(timer(of)?, referenced),
+            Self::Undefer(key) => Operation::Undefer(key),
+            Self::Modify(of, interest) => Operation::Modify(source(of)?, interest),
+            Self::Remove(of) => Operation::Remove(source(of)?),
+            Self::ReferenceSource(of, referenced) => Operation::ReferenceSource(source(of)?, referenced),
+            Self::OnSignal(signo, tag) => Operation::OnSignal(signo, tag),
+            Self::TellGc(reason) => Operation::TellGc(reason),
+        })
+    }
+}
+
+impl Operation<TaskId, Timer, IoSource> {
+    /// Carries it out, with the task that `handler` makes for a signal; false if it could not be done.
+    pub(super) fn carry_out<T: Task>(
+        self,
+        cx: &mut Context<'_, T>,
+        handler: impl FnOnce(u8, Tag) -> T,
+    ) -> bool {
+        match self {
+            Self::ClearImmediate(task) => cx.clear_immediate(task),
+            Self::ReferenceImmediate(task, referenced) => cx.set_immediate_referenced(task, referenced),
+            Self::ClearTimer(timer) => cx.clear_timer(timer),
+            Self::ReferenceTimer(timer, referenced) => cx.set_timer_referenced(timer, referenced).is_ok(),
+            Self::Undefer(key) => cx.undefer(key),
+            Self::Modify(source, interest) => {
+                cx.modify(source, Interest::from_bits_truncate(interest)).is_ok()
+            }
+            Self::Remove(source) => cx.remove(source).is_ok(),
+            Self::ReferenceSource(source, referenced) => cx.set_source_referenced(source, referenced).is_ok(),
+            Self::OnSignal(signo, Some(tag)) => cx.on_signal(signo.into(), handler(signo, tag)).is_ok(),
+            Self::OnSignal(signo, None) => cx.remove_signal(signo.into()),
+            Self::TellGc(GcReason::Pressure) => {
+                cx.memory_pressure();
+                true
+            }
+            Self::TellGc(_) => {
+                cx.request_gc();
+                true
+            }
+        }
+    }
 }
 
 /// An act with its time and the loop's reference count after it.
@@ -151,7 +220,7 @@ impl Acts {
         let owed = self.owes.take();
         let act = match *event {
             Event::TaskRan { task, outcome: Outcome::Cancelled, .. } if is_immediate(task) => {
-                Act::ClearImmediate(task)
+                Act::Change(Operation::ClearImmediate(task))
             }
             Event::TaskRan { task, .. } => {
                 self.completed = Some(task);
@@ -177,11 +246,15 @@ impl Acts {
                 let delay_ns = due.ns_since(self.reading.unwrap_or(due));
                 Act::Arm { timer, tag, delay_ns, period_ns }
             }
-            Event::TimerCleared { timer } => Act::ClearTimer(timer),
-            Event::TimerRef { timer, referenced } => Act::ReferenceTimer(timer, referenced),
-            Event::ImmediateRef { task, referenced } => Act::ReferenceImmediate(task, referenced),
+            Event::TimerCleared { timer } => Act::Change(Operation::ClearTimer(timer)),
+            Event::TimerRef { timer, referenced } => {
+                Act::Change(Operation::ReferenceTimer(timer, referenced))
+            }
+            Event::ImmediateRef { task, referenced } => {
+                Act::Change(Operation::ReferenceImmediate(task, referenced))
+            }
             Event::DeferredPosted { key, existed } => Act::Defer(key, existed),
-            Event::DeferredRemoved { key } => Act::Undefer(key),
+            Event::DeferredRemoved { key } => Act::Change(Operation::Undefer(key)),
             Event::InputReturned { value: 0, .. } => Act::Reload,
             Event::InputReturned { value, .. } => Act::Kept(value),
             Event::WorkQueued { task, tag, depth, .. } => {
@@ -214,19 +287,19 @@ impl Acts {
                     self.owes = owed;
                     return Role::Aside;
                 }
-                Act::Modify(source, interest)
+                Act::Change(Operation::Modify(source, interest))
             }
             Event::IoRemoved { source } => {
                 self.owes = Some(RefKind::Io);
-                Act::Remove(source)
+                Act::Change(Operation::Remove(source))
             }
             Event::IoRef { source, referenced } => {
                 self.owes = Some(RefKind::Io);
-                Act::ReferenceSource(Some(source), referenced)
+                Act::Change(Operation::ReferenceSource(source, referenced))
             }
             Event::SignalHandler { signo, tag, installed } => {
                 self.owes = Some(RefKind::Signal);
-                Act::OnSignal(signo, installed.then_some(tag))
+                Act::Change(Operation::OnSignal(signo, installed.then_some(tag)))
             }
             Event::RefChanged { what, delta, alive } => return self.reference(at, owed, what, delta, alive),
             // The loop itself changes the count.
@@ -234,7 +307,7 @@ impl Acts {
                 self.owes = Some(RefKind::Handle);
                 return Role::Own;
             }
-            Event::InputGc { reason } => Act::TellGc(reason),
+            Event::InputGc { reason } => Act::Change(Operation::TellGc(reason)),
             Event::InputStop { outside: false } => Act::Stop,
             Event::InputShutdown { outside: false, within_ns } => Act::Shutdown(within_ns),
             Event::Exception { .. } => Act::Fail,
@@ -288,7 +361,7 @@ impl Acts {
         let act = match what {
             RefKind::Handle => Act::Hold(delta),
             RefKind::Future => Act::Futures(delta),
-            RefKind::Io => Act::ReferenceSource(None, delta > 0),
+            RefKind::Io => Act::ReferenceUnknownSource(delta > 0),
             _ => return Role::Own,
         };
         self.done.push(Done { at, act, alive: Some(alive), by: None });

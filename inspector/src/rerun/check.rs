@@ -33,8 +33,7 @@ use loop_traces::source::{EventSource, SourceError};
 use super::engine::on_this_thread;
 use super::loops::Wanted;
 use super::{ChosenLoop, RerunError};
-use replay_session::{Assumptions, Replay, ReplaySession};
-use replayed::Replayed;
+use replay_session::{Assumptions, Replay, ReplaySession, Replayed};
 use stream::Stream;
 use window::{ComparedEvent, FrameKind, Window};
 
@@ -347,7 +346,7 @@ fn run(
         session.jobs_set_aside(usize::try_from(finished).unwrap_or(0))
     });
     let set_aside = set_aside.into_iter();
-    state.finished = set_aside.map(|job| (job, Some(replayed::remote(replay, Tag(0))))).collect();
+    state.finished = set_aside.map(|job| (job, Some(replay.remote(Tag(0))))).collect();
     let observer = on_this_thread(replay);
     let mut builder = EventLoop::<Replayed>::builder()
         .policy(policy)

@@ -15,18 +15,15 @@ mod changes;
 mod compare;
 mod cost;
 mod explain;
-mod heap;
-mod jobs;
 mod measure;
+mod plan;
 mod play;
 mod run;
 mod script;
 mod sink;
 mod tags;
-mod task;
 #[cfg(test)]
 pub(super) mod tests;
-mod virtual_agenda;
 mod world;
 
 use std::path::Path;
@@ -41,12 +38,11 @@ pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
 pub use compare::{Headline, Row, Unit, Verdict, is_change};
 
+pub use plan::Stop;
+
 use super::loops::Wanted;
 use super::{ChosenLoop, RerunError};
 use script::{ArrivalKind, Script};
-
-/// Whether a re-execution should end early.
-pub type Stop = Rc<dyn Fn() -> bool>;
 
 /// A recording, read once, that can be re-executed any number of times.
 #[derive(Clone, Debug)]

@@ -20,14 +20,14 @@ use loop_core::{LocalHandle, Timer};
 use loop_probes::event::{
     ClockPoint, Event, LoopCall, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,
 };
-use loop_probes::ids::{Ticks, TimerId, Timestamp};
+use loop_probes::ids::{Tag, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
 use super::compared::{is_compared, normal};
-use super::replayed::Replayed;
 use super::window::{ComparedEvent, Frame, FrameKind, Window};
 use super::{Coverage, Divergence};
 use crate::rerun::RerunError;
+use crate::rerun::engine::{Remote, StandIn};
 pub(super) use residue::Assumptions;
 
 /// Events kept to be shown before a divergence.
@@ -88,12 +88,38 @@ pub(super) struct ReplaySession {
     history: VecDeque<ComparedEvent>,
 }
 
+/// A recorded callback.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Callback {
+    /// A task, a timer's, a source's, a signal's: by its recorded tag.
+    Tagged(Tag),
+    /// A microtask: none has a tag.
+    Microtask,
+}
+
+/// The stand-in for a recorded task.
+pub(super) type Replayed = StandIn<Replay>;
+
 /// Re-executes a recorded loop: its tasks, its environment and its recorder share the session.
 pub(super) struct Replay(RefCell<ReplaySession>);
 
 impl Replay {
     pub(super) fn new(session: ReplaySession) -> Rc<Self> {
         Rc::new(Self(RefCell::new(session)))
+    }
+
+    /// The stand-in for a task with this tag.
+    pub(super) fn tagged(self: &Rc<Self>, tag: Tag) -> Replayed {
+        StandIn::new(self, Callback::Tagged(tag))
+    }
+
+    /// The same, posted by another thread or by a job.
+    pub(super) fn remote(self: &Rc<Self>, tag: Tag) -> Remote<Self> {
+        Remote::new(self, Callback::Tagged(tag))
+    }
+
+    pub(super) fn microtask(self: &Rc<Self>) -> Replayed {
+        StandIn::new(self, Callback::Microtask)
     }
 
     /// Runs `f` with the session.

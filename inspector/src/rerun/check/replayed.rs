@@ -7,24 +7,13 @@ use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
 use loop_core::timer::Delay;
 use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf};
-use loop_probes::event::{Event, GcReason, Origin, Outcome, RefKind};
+use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TimerId};
 
-use super::replay_session::Replay;
+use super::replay_session::{Callback, Replay, Replayed};
 use super::window::FrameKind;
-use crate::rerun::act::{Act, Done};
-use crate::rerun::engine::{Engine, Remote, StandIn};
-
-/// A recorded callback.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Callback {
-    /// A task, a timer's, a source's, a signal's: by its recorded tag.
-    Tagged(Tag),
-    /// A microtask: none has a tag.
-    Microtask,
-}
-
-pub(super) type Replayed = StandIn<Replay>;
+use crate::rerun::act::{Act, Done, Operation};
+use crate::rerun::engine::Engine;
 
 type Cx<'a> = Context<'a, Replayed>;
 
@@ -48,20 +37,6 @@ impl Engine for Replay {
             Callback::Microtask => run_microtask(replay, cx),
         }
     }
-}
-
-/// The stand-in for a task with this tag.
-pub(super) fn tagged(replay: &Rc<Replay>, tag: Tag) -> Replayed {
-    StandIn::new(replay, Callback::Tagged(tag))
-}
-
-/// The same, posted by another thread or by a job.
-pub(super) fn remote(replay: &Rc<Replay>, tag: Tag) -> Remote<Replay> {
-    Remote::new(replay, Callback::Tagged(tag))
-}
-
-pub(super) fn microtask(replay: &Rc<Replay>) -> Replayed {
-    StandIn::new(replay, Callback::Microtask)
 }
 
 /// A callback of the deferred queue.
@@ -232,14 +207,16 @@ fn leave_microtasks(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
 
 fn queue_microtasks(replay: &Rc<Replay>, cx: &mut Cx<'_>, count: u64) {
     let count = replay.with(|session| session.afford(count));
-    (0..count).for_each(|_| cx.replay().host_microtask(microtask(replay)));
+    (0..count).for_each(|_| cx.replay().host_microtask(replay.microtask()));
 }
 
 /// References of every kind before an act, computed from the recorded count after it.
 fn alive_before(done: &Done, held: i64) -> i64 {
     let change = match done.act {
-        Act::Work { .. } | Act::Register { .. } | Act::ReferenceSource(_, true) => 1,
-        Act::CancelWork(_) | Act::Remove(_) | Act::ReferenceSource(_, false) => -1,
+        Act::Work { .. } | Act::Register { .. } => 1,
+        Act::Change(Operation::ReferenceSource(_, true)) | Act::ReferenceUnknownSource(true) => 1,
+        Act::CancelWork(_) | Act::Change(Operation::Remove(_)) => -1,
+        Act::Change(Operation::ReferenceSource(_, false)) | Act::ReferenceUnknownSource(false) => -1,
         // Releases made in advance do not count until they are balanced.
         Act::Hold(delta) => held.saturating_add(delta.into()).max(0) - held.max(0),
         Act::Futures(delta) => i64::from(delta),
@@ -248,14 +225,31 @@ fn alive_before(done: &Done, held: i64) -> i64 {
     done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
 }
 
-/// Performs an act that was done outside of all callbacks; a clock reading together with the timers armed from it.
-pub(super) fn perform_outside(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
-    if replay.with(|session| session.is_over()) {
-        return;
+impl Replay {
+    /// Performs an act that was done outside of all callbacks; a clock reading together with the timers armed from it.
+    pub(super) fn perform_outside(self: &Rc<Self>, cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
+        match done.act {
+            _ if self.is_over() => {}
+            Act::Read => arm(self, cx, arms),
+            _ => perform(self, cx, done),
+        }
     }
-    match done.act {
-        Act::Read => arm(replay, cx, arms),
-        _ => perform(replay, cx, done),
+
+    /// Marks what the shutdown that is about to begin cancels, according to the recording.
+    pub(super) fn expect_shutdown(&self, cx: &mut Cx<'_>) {
+        for event in self.with(|session| session.cancelled()) {
+            match event {
+                Event::TimerCleared { timer } => {
+                    // One that is already gone is not cancelled either.
+                    let _ = key(self, timer).map(|timer| cx.set_timer_on_shutdown(timer, OnShutdown::Cancel));
+                }
+                Event::IoRemoved { source } => {
+                    let _ = cx.set_source_on_shutdown(source, OnShutdown::Cancel);
+                }
+                Event::WorkSettled { task, .. } => drop(cx.set_work_on_shutdown(task, OnShutdown::Cancel)),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -280,30 +274,22 @@ fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
             // failed, brings its own origin.
             let tells = origin == Origin::Local && cx.ready().is_some();
             if origin == Origin::Future || tells || cx.task() != parent || cx.task().is_none() {
-                cx.replay().queue(tagged(replay, tag), origin, parent);
+                cx.replay().queue(replay.tagged(tag), origin, parent);
             } else {
-                cx.post(tagged(replay, tag));
+                cx.post(replay.tagged(tag));
             }
         }
-        Act::Immediate(_, tag) => drop(cx.immediate(tagged(replay, tag))),
-        Act::AfterLoop(_, tag, _) => drop(cx.after_loop(tagged(replay, tag))),
-        Act::ClearImmediate(task) => return cx.clear_immediate(task),
-        Act::ReferenceImmediate(task, referenced) => return cx.set_immediate_referenced(task, referenced),
+        Act::Immediate(_, tag) => drop(cx.immediate(replay.tagged(tag))),
+        Act::AfterLoop(_, tag, _) => drop(cx.after_loop(replay.tagged(tag))),
         Act::Read => read_and_arm(replay, cx),
         // An arm without a clock reading: none of these timers is armed here.
         Act::Arm { .. } => return false,
-        Act::ClearTimer(timer) => return key(replay, timer).is_some_and(|timer| cx.clear_timer(timer)),
-        Act::ReferenceTimer(timer, referenced) => {
-            return key(replay, timer)
-                .is_some_and(|timer| cx.set_timer_referenced(timer, referenced).is_ok());
-        }
         Act::Defer(key, _) => drop(cx.defer(key, deferred(replay))),
-        Act::Undefer(key) => return cx.undefer(key),
         // The drain itself returns this.
         Act::Kept(_) => {}
         Act::Reload => cx.reload(),
         Act::Work { tag, .. } => {
-            let (done, rejected) = (remote(replay, tag), tagged(replay, tag));
+            let (done, rejected) = (replay.remote(tag), replay.tagged(tag));
             return cx.work(TagOf::Global(tag), move |_| done, move |_| rejected).is_ok();
         }
         Act::CancelWork(task) => return cx.replay().cancel_work(task),
@@ -311,54 +297,29 @@ fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
             let options = IoOptions::default().on_shutdown(OnShutdown::Finish);
             let options = if referenced { options } else { options.unreferenced() };
             let interest = interest.map_or(Interest::READABLE, Interest::from_bits_truncate);
-            let task = tagged(replay, tag);
+            let task = replay.tagged(tag);
             return cx.replay().register(options, SimSource::new(), interest, task).is_ok();
         }
-        Act::Modify(source, interest) => {
-            return cx.modify(source, Interest::from_bits_truncate(interest)).is_ok();
+        Act::Change(change) => {
+            let timer = |timer| key(replay, timer);
+            let handler = |_, tag| replay.tagged(tag);
+            return change.rename(Some, timer, Some).is_some_and(|change| change.carry_out(cx, handler));
         }
-        Act::Remove(source) => return cx.remove(source).is_ok(),
-        Act::ReferenceSource(Some(source), referenced) => {
-            return cx.set_source_referenced(source, referenced).is_ok();
-        }
-        Act::ReferenceSource(None, _) => return false,
+        Act::ReferenceUnknownSource(_) => return false,
         Act::Hold(delta) => cx.replay().reference(RefKind::Handle, delta),
         Act::Futures(delta) => {
             let _ = cx.local();
             cx.replay().reference(RefKind::Future, delta);
         }
-        Act::OnSignal(signo, Some(tag)) => {
-            return cx.on_signal(signo.into(), tagged(replay, tag)).is_ok();
-        }
-        Act::OnSignal(signo, None) => return cx.remove_signal(signo.into()),
-        Act::TellGc(GcReason::Pressure) => cx.memory_pressure(),
-        Act::TellGc(_) => cx.request_gc(),
         Act::Stop => cx.stop(),
         Act::Shutdown(within_ns) => cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns))),
         Act::Fail => cx.fail("recorded"),
-        Act::Microtask => cx.microtask(microtask(replay)),
+        Act::Microtask => cx.microtask(replay.microtask()),
         Act::Release => cx.release_later("recorded"),
         // The access itself.
         Act::Heap => {}
     }
     true
-}
-
-/// Marks what the shutdown that is about to begin cancels, according to the recording.
-pub(super) fn expect_shutdown(replay: &Replay, cx: &mut Cx<'_>) {
-    for event in replay.with(|session| session.cancelled()) {
-        match event {
-            Event::TimerCleared { timer } => {
-                // One that is already gone is not cancelled either.
-                let _ = key(replay, timer).map(|timer| cx.set_timer_on_shutdown(timer, OnShutdown::Cancel));
-            }
-            Event::IoRemoved { source } => {
-                let _ = cx.set_source_on_shutdown(source, OnShutdown::Cancel);
-            }
-            Event::WorkSettled { task, .. } => drop(cx.set_work_on_shutdown(task, OnShutdown::Cancel)),
-            _ => {}
-        }
-    }
 }
 
 fn key(replay: &Replay, timer: TimerId) -> Option<loop_core::Timer> {
@@ -373,7 +334,7 @@ fn read_and_arm(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
     let next = || {
         let done = next_act(replay, |done, ()| match done.act {
             Act::Arm { .. } => true,
-            Act::ReferenceTimer(timer, false) => {
+            Act::Change(Operation::ReferenceTimer(timer, false)) => {
                 shuts_down && timer >= next_timer && last.take() == Some(timer)
             }
             _ => false,
@@ -398,7 +359,7 @@ fn arm(replay: &Rc<Replay>, cx: &mut Cx<'_>, arms: &[Done]) {
     let next = cx.replay().next_timer();
     let armed = match arms.as_slice() {
         [(id, tag, delay, period)] => {
-            let task = tagged(replay, *tag);
+            let task = replay.tagged(*tag);
             let again = period.map_or(Delay::Once(*delay), Delay::Every);
             match key(replay, *id).filter(|timer| cx.replay().is_armed(*timer)) {
                 Some(timer) => {
@@ -413,7 +374,7 @@ fn arm(replay: &Rc<Replay>, cx: &mut Cx<'_>, arms: &[Done]) {
             }
         }
         arms => {
-            let timers = arms.iter().map(|(_, tag, delay, _)| (*delay, tagged(replay, *tag)));
+            let timers = arms.iter().map(|(_, tag, delay, _)| (*delay, replay.tagged(*tag)));
             cx.set_timeouts(timers.collect::<Vec<_>>())
         }
     };

@@ -16,8 +16,8 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::source::{EventSource, SourceState as Reading};
 
-use super::replay_session::{MOST, PolicyFields, Replay};
-use super::replayed::{Replayed, deferred, microtask, tagged};
+use super::replay_session::{MOST, PolicyFields, Replay, Replayed};
+use super::replayed::deferred;
 use super::window::{ComparedEvent, Window};
 use crate::rerun::loops::{Loops, Wanted};
 use crate::rerun::whole::TickNumbers;
@@ -292,7 +292,7 @@ impl Snapshot {
                 }
                 Event::SnapshotTask { task, tag, queue, .. } => {
                     let (origin, signo) = origins.get(&task).copied().unwrap_or((Origin::Local, 0));
-                    let queued = QueuedState { id: task, task: tagged(replay, tag), origin, signo };
+                    let queued = QueuedState { id: task, task: replay.tagged(tag), origin, signo };
                     match queue {
                         Queue::Immediates => {
                             immediates.insert(task, state.immediates.len());
@@ -344,23 +344,23 @@ fn restore_part(replay: &Rc<Replay>, part: &Event, state: &mut LoopState<Replaye
         Event::SnapshotGc { .. } => state.gc = GcState::of_part(part),
         Event::InputGc { reason } => state.notices.push(reason),
         Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
-            let task = tagged(replay, tag);
+            let task = replay.tagged(tag);
             state.timers.push(TimerState { timer, task, due, period_ns, referenced, on_shutdown });
         }
         Event::SnapshotQueue { queue: Queue::Microtasks, depth } => {
             (depth <= MOST).then_some(())?;
-            state.microtasks.extend((0..depth).map(|_| microtask(replay)));
+            state.microtasks.extend((0..depth).map(|_| replay.microtask()));
         }
         Event::SnapshotDeferred { key, kept } => state.deferred.push((key, kept, Box::new(deferred(replay)))),
         Event::SnapshotRef { what, count } => state.refs.push((what, i32::try_from(count).ok()? as u32)),
         Event::SnapshotIo { source, tag, interest, referenced, read, write } => {
             let interest = Interest::from_bits_truncate(interest);
-            let (watched, task, called) = (SimSource::new(), tagged(replay, tag), [read, write]);
+            let (watched, task, called) = (SimSource::new(), replay.tagged(tag), [read, write]);
             let restored = SourceState { source, watched, task, interest, referenced, called, on_shutdown };
             state.sources.push(restored);
         }
-        Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, tagged(replay, tag))),
-        Event::SnapshotWork { task, tag, parent } => state.work.push((task, tagged(replay, tag), parent)),
+        Event::SnapshotSignal { signo, tag } => state.handlers.push((signo, replay.tagged(tag))),
+        Event::SnapshotWork { task, tag, parent } => state.work.push((task, replay.tagged(tag), parent)),
         _ => {}
     }
     Some(())

@@ -8,7 +8,6 @@ use std::cell::Cell;
 use loop_probes::event::{ClockPoint, Event, Phase};
 use loop_probes::ids::Timestamp;
 
-use super::script::arrive::Waits;
 use crate::rerun::budget::bytes_of;
 
 /// A measurement of more than this multiple of the median is an interruption from outside, and is used once.
@@ -115,6 +114,19 @@ impl Overheads {
         }
         self.accounted = Some(at);
     }
+}
+
+/// Delays of the loop around polls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waits {
+    /// From a deadline until the poll returns.
+    pub(super) oversleep: Vec<Sample>,
+    /// From a post or a signal until the poll returns.
+    pub(super) wake: Vec<Sample>,
+    /// A poll that does not wait.
+    pub(super) look: Vec<Sample>,
+    /// Turning one post into a task.
+    pub(super) take: Vec<Sample>,
 }
 
 /// Measurements of one kind, in order of time.

@@ -11,7 +11,7 @@ use loop_traces::units::{counted, duration, percent};
 use super::answer::{Answer, Figures, Kind, Side};
 use super::changes::{Changes, Filter};
 use super::measure::Measure;
-use super::run::Plan;
+use super::plan::Plan;
 use super::script::{Run, Script};
 use super::world::Synthesized;
 use crate::rerun::ChosenLoop;

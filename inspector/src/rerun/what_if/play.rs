@@ -6,14 +6,14 @@ use std::time::Duration;
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
 use loop_core::{Context, IoOptions, TagOf};
-use loop_probes::event::{Event, GcReason, Outcome};
+use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{Tag, Ticks};
 
 use super::script::{Arm, NONE, Op, RunId};
-use super::task::{Callback, Played};
-use super::virtual_agenda::EXTERNAL;
-use super::world::World;
-use crate::rerun::engine::{Remote, StandIn};
+
+use super::plan::EXTERNAL;
+use super::world::{Callback, Played, World};
+use crate::rerun::engine::{Engine, Remote, StandIn};
 
 type Cx<'a, 'b> = &'a mut Context<'b, Played>;
 
@@ -23,8 +23,39 @@ pub(super) const HELD: &str = "held by the program";
 /// Maximum number of references taken or released at a time.
 const HELD_MAX: u32 = 256;
 
+impl Engine for World {
+    type Callback = Callback;
+
+    fn tag(of: Callback) -> Tag {
+        match of {
+            Callback::Run { tag, .. }
+            | Callback::Timer { tag, .. }
+            | Callback::Source { tag, .. }
+            | Callback::Signal { tag, .. } => tag,
+            Callback::Microtask { .. } => Tag(0),
+        }
+    }
+
+    fn repeats(of: Callback) -> bool {
+        match of {
+            Callback::Timer { .. } | Callback::Source { .. } | Callback::Signal { .. } => true,
+            Callback::Run { .. } | Callback::Microtask { .. } => false,
+        }
+    }
+
+    fn run(world: &Rc<Self>, of: Callback, cx: &mut Context<'_, Played>) {
+        world.begin();
+        play(of, world, cx);
+        world.end();
+    }
+
+    fn received(&self) {
+        self.take_one();
+    }
+}
+
 /// Runs a callback: performs its acts and takes its recorded time.
-pub(super) fn play(task: Callback, world: &Rc<World>, cx: Cx<'_, '_>) {
+fn play(task: Callback, world: &Rc<World>, cx: Cx<'_, '_>) {
     match task {
         Callback::Run { run, .. } => perform(run, world, cx),
         Callback::Microtask { run } if world.spend(1) => {
@@ -130,28 +161,8 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
                 cx.after_loop(task);
             }
         }
-        Op::ClearImmediate(run) => {
-            let immediate = world.immediates.borrow_mut().remove(&run);
-            immediate.map(|immediate| cx.clear_immediate(immediate));
-        }
-        Op::ImmediateRef { run, referenced } => {
-            let immediate = world.immediates.borrow().get(&run).copied();
-            immediate.map(|immediate| cx.set_immediate_referenced(immediate, referenced));
-        }
         Op::Defer { key, run } => defer(key, run, world, cx),
-        Op::Undefer(key) => {
-            cx.undefer(key);
-        }
         Op::Arm(arm) => arm_timer(arm, world, cx),
-        Op::Clear(timer) => {
-            let timer = world.timers.borrow_mut()[timer as usize].timer.take();
-            timer.map(|timer| cx.clear_timer(timer));
-        }
-        Op::TimerRef { timer, referenced } => {
-            let timer = world.timers.borrow()[timer as usize].timer;
-            // A timer that has fired since keeps nothing alive.
-            let _ = timer.map(|timer| cx.set_timer_referenced(timer, referenced));
-        }
         Op::Work(job) => work(job, world, cx),
         Op::CancelWork(job) => {
             let Some(task) = world.jobs.cancelled(job) else { return };
@@ -164,36 +175,24 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
             cx.replay().cancel_work(task);
         }
         Op::Register(source) => register(source, world, cx),
-        Op::Modify { source, interest } => {
-            let id = world.sources.borrow()[source as usize].id;
-            // A source that was removed since has no interest set.
-            let _ = id.map(|id| cx.modify(id, Interest::from_bits_truncate(interest)));
-        }
-        Op::SourceRef { source, referenced } => {
-            let id = world.sources.borrow()[source as usize].id;
-            let _ = id.map(|id| cx.set_source_referenced(id, referenced));
-        }
-        Op::Remove(source) => {
-            let id = world.sources.borrow()[source as usize].id;
-            let _ = id.map(|id| cx.remove(id));
+        Op::Change(change) => {
+            let immediate = |run| world.immediates.borrow().get(&run).copied();
+            let timer = |timer: u32| world.timers.borrow()[timer as usize].timer;
+            let source = |source: u32| world.sources.borrow()[source as usize].id;
+            // What fired or was removed since needs no change.
+            if let Some(change) = change.rename(immediate, timer, source) {
+                change.carry_out(cx, |signo, tag| handler(signo, tag, world));
+            }
         }
         Op::Hold(delta) => {
             for _ in 0..delta.unsigned_abs().min(HELD_MAX) {
                 if delta > 0 { cx.hold(HELD) } else { cx.release(HELD) }
             }
         }
-        Op::OnSignal { signo, tag: Some(tag) } => {
-            on_signal(signo, tag, world, cx);
-        }
-        Op::OnSignal { signo, tag: None } => {
-            cx.remove_signal(signo.into());
-        }
         Op::Tasklet(tasklet) => world.add_tasklet(tasklet, EXTERNAL),
         Op::Mark(label) => cx.replay().emit(Event::Mark { label: world.label(label) }),
         // The length of a span scales with its callback.
         Op::Span { .. } => {}
-        Op::Gc(GcReason::Pressure) => cx.memory_pressure(),
-        Op::Gc(_) => cx.request_gc(),
     }
 }
 
@@ -283,10 +282,9 @@ pub(super) fn register(source: u32, world: &Rc<World>, cx: Cx<'_, '_>) {
     }
 }
 
-pub(super) fn on_signal(signo: u8, recorded: Tag, world: &Rc<World>, cx: Cx<'_, '_>) {
-    let of = Callback::Signal { signo, tag: world.plan.tag_of(recorded) };
-    // The signals of the world refuse none.
-    let _ = cx.on_signal(signo.into(), StandIn::new(world, of));
+/// The handler of a signal.
+pub(super) fn handler(signo: u8, recorded: Tag, world: &Rc<World>) -> Played {
+    StandIn::new(world, Callback::Signal { signo, tag: world.plan.tag_of(recorded) })
 }
 
 /// The task of a timer.

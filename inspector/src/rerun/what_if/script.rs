@@ -4,7 +4,7 @@
 //! flat tables and referred to by index, so that ten minutes of a busy server fit into a few hundred megabytes.
 
 mod agenda_runs;
-pub(super) mod arrive;
+mod arrive;
 mod callback;
 mod finish;
 mod keys;
@@ -24,6 +24,7 @@ use loop_traces::summary::OpenTickSummary;
 
 use super::cost::Costs;
 use super::measure::Measure;
+use crate::rerun::act::Operation;
 use crate::rerun::budget::{Meter, bytes_of};
 use crate::rerun::loops::Wanted;
 use crate::rerun::{ChosenLoop, RerunError};
@@ -75,39 +76,16 @@ pub(super) enum Op {
     Post(RunId),
     Immediate(RunId),
     AfterLoop(RunId),
-    ClearImmediate(RunId),
-    ImmediateRef {
-        run: RunId,
-        referenced: bool,
-    },
     Defer {
         key: u64,
         run: RunId,
     },
-    Undefer(u64),
     Arm(u32),
-    Clear(u32),
-    TimerRef {
-        timer: u32,
-        referenced: bool,
-    },
     Work(u32),
     CancelWork(u32),
     Register(u32),
-    Modify {
-        source: u32,
-        interest: u8,
-    },
-    SourceRef {
-        source: u32,
-        referenced: bool,
-    },
-    Remove(u32),
-    /// Installed the handler of a signal, or (no tag) removed it.
-    OnSignal {
-        signo: u8,
-        tag: Option<Tag>,
-    },
+    /// Changed something that existed: an immediate by its run, a timer or a source by its number.
+    Change(Operation<RunId, u32, u32>),
     /// Added a tasklet to the agenda.
     Tasklet(u32),
     /// A span of the program ended, after this time.
@@ -117,7 +95,6 @@ pub(super) enum Op {
     },
     Mark(LabelId),
     Hold(i32),
-    Gc(GcReason),
 }
 
 /// One arming of a timer.

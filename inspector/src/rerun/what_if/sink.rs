@@ -13,9 +13,8 @@ use loop_probes::text::InlineText;
 use loop_traces::writer::{TraceWriter, WriteError};
 
 use super::measure::Measure;
-use super::run::Plan;
+use super::plan::{EXTERNAL, Plan};
 use super::script::Script;
-use super::virtual_agenda::EXTERNAL;
 
 /// See the [module](self).
 pub(super) struct EventSink {

@@ -3,7 +3,10 @@
 //! Time passes in four ways: a callback runs, the loop works between two callbacks, a poll waits, or a poll returns
 //! late. Whatever arrives in the meantime arrives at its own time.
 
+mod heap;
+mod jobs;
 mod oracle;
+mod virtual_agenda;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -14,25 +17,53 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use loop_core::Handle;
 use loop_core::oracle::WakeFlag;
 use loop_core::poller::Wake;
+use loop_core::replay::ExternalEvents;
 use loop_core::signal::Arrival as Signal;
 use loop_core::timer::Timer;
-use loop_probes::ids::{IoSource, LabelId, TaskId, Ticks};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 
-use super::Stop;
 use super::cost::{Cursor, Samples};
-use super::jobs::Jobs;
-use super::run::Plan;
+use super::plan::{EXTERNAL, Plan, Stop};
 use super::script::{Arrival, ArrivalKind, NONE, RunId, Script};
 use super::sink::EventSink;
-use super::task::{Callback, Played};
-use super::virtual_agenda::{Agenda, EXTERNAL};
 use crate::rerun::RerunError;
 use crate::rerun::budget::{Meter, WAITING};
-use crate::rerun::engine::Remote;
+use crate::rerun::engine::{Remote, StandIn};
+use jobs::Jobs;
+use virtual_agenda::Agenda;
 
 /// After at most this many operations, the recording is drained and a request to stop is checked.
 const LOOKED_UP: u64 = 4096;
+
+/// One callback; tags are those of this process.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Callback {
+    /// A task, an immediate, or the completion of a job.
+    Run {
+        run: RunId,
+        tag: Tag,
+    },
+    /// One microtask of a checkpoint.
+    Microtask {
+        run: RunId,
+    },
+    Timer {
+        timer: u32,
+        tag: Tag,
+    },
+    Source {
+        source: u32,
+        tag: Tag,
+    },
+    Signal {
+        signo: u8,
+        tag: Tag,
+    },
+}
+
+/// The task that stands for a callback.
+pub(super) type Played = StandIn<World>;
 
 /// A source of readiness in the virtual world.
 #[derive(Debug, Default)]
@@ -123,9 +154,9 @@ pub(super) struct World {
     /// When the loop is asked to stop.
     stop_ns: Cell<Option<u64>>,
     wake_flag: Arc<WakeFlag>,
-    pub(super) handle: RefCell<Option<Handle<Played>>>,
+    handle: RefCell<Option<Handle<Played>>>,
     pub(super) jobs: Jobs,
-    pub(super) agenda: Agenda,
+    agenda: Agenda,
     /// Labels of spans and marks: from the recorded id to this process's.
     pub(super) labels: OnceCell<HashMap<LabelId, LabelId>>,
     pub(super) sources: RefCell<Vec<SourceState>>,
@@ -200,6 +231,16 @@ impl World {
             sink: RefCell::default(),
             plan,
         })
+    }
+
+    /// Sets the loop that runs here; `None` at its end, when its jobs end too.
+    pub(super) fn attach(&self, to: Option<(Handle<Played>, ExternalEvents<Played>)>) {
+        let (handle, outside) = to.unzip();
+        if handle.is_none() {
+            self.jobs.clear();
+        }
+        *self.handle.borrow_mut() = handle;
+        *self.agenda.outside.borrow_mut() = outside;
     }
 
     pub(super) fn now_ns(&self) -> u64 {

@@ -56,7 +56,11 @@ impl ReplaySession {
 }
 
 fn describe_raw(act: &Act) -> String {
-    let text = format!("{act:?}");
+    let text = match act {
+        Act::Change(change) => format!("{change:?}"),
+        Act::ReferenceUnknownSource(_) => "ReferenceSource".to_owned(),
+        act => format!("{act:?}"),
+    };
     let end = text.find([' ', '(', '{']).unwrap_or(text.len());
     format!("do what was recorded: {}", text[..end].to_lowercase())
 }

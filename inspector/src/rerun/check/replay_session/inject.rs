@@ -8,9 +8,8 @@ use loop_probes::event::{ClockPoint, Event, Origin, Queue, RefKind, StopReason};
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::text::printable;
 
-use super::super::replayed::{self, Replayed};
 use super::super::window::ComparedEvent;
-use super::{MOST, Mode, Replay, ReplaySession};
+use super::{MOST, Mode, Replay, ReplaySession, Replayed};
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Done};
 
@@ -44,7 +43,7 @@ impl ReplaySession {
             Event::InputClock { point: ClockPoint::Shutdown, .. } if self.shutdown_begins() => {
                 if let Some(local) = &self.local {
                     let replay = Rc::clone(replay);
-                    local.with(move |cx| replayed::expect_shutdown(&replay, cx));
+                    local.with(move |cx| replay.expect_shutdown(cx));
                 }
             }
             _ => {}
@@ -61,7 +60,7 @@ impl ReplaySession {
             let arms: Vec<Done> = unowned.drain(..arms).map(|(_, done)| done).collect();
             if let Some(local) = &self.local {
                 let replay = Rc::clone(replay);
-                local.with(move |cx| replayed::perform_outside(&replay, cx, done, &arms));
+                local.with(move |cx| replay.perform_outside(cx, done, &arms));
             }
         }
     }
@@ -103,7 +102,7 @@ impl ReplaySession {
             }
         }
         for (task, tag, origin, poster) in &posts {
-            let remote = replayed::remote(replay, *tag);
+            let remote = replay.remote(*tag);
             match origin {
                 Origin::Work => outside.finish(*task, Some(remote)),
                 _ => outside.post(remote, *poster),
@@ -113,7 +112,7 @@ impl ReplaySession {
         let rest = usize::try_from(self.afford(rest)).unwrap_or(0);
         if self.sets_jobs_aside {
             for job in self.jobs_set_aside(rest) {
-                outside.finish(job, Some(replayed::remote(replay, Tag(0))));
+                outside.finish(job, Some(replay.remote(Tag(0))));
             }
         } else {
             // Results of jobs that are no longer awaited.

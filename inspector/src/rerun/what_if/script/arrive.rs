@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use loop_probes::event::{Event, Origin, Queue};
 use loop_probes::ids::Timestamp;
 
-use super::super::cost::Sample;
+use super::super::cost::{Sample, Waits};
 use super::{Arrival, ArrivalKind, RunId, Script};
 use crate::rerun::budget::bytes_of;
 
@@ -60,19 +60,6 @@ impl Spread {
         self.next += 1;
         self.from.plus_ns(u64::try_from(share).unwrap_or(u64::MAX))
     }
-}
-
-/// Delays of the loop around polls.
-#[derive(Clone, Debug, Default)]
-pub(in super::super) struct Waits {
-    /// From a deadline until the poll returns.
-    pub(in super::super) oversleep: Vec<Sample>,
-    /// From a post or a signal until the poll returns.
-    pub(in super::super) wake: Vec<Sample>,
-    /// A poll that does not wait.
-    pub(in super::super) look: Vec<Sample>,
-    /// Turning one post into a task.
-    pub(in super::super) take: Vec<Sample>,
 }
 
 /// What is known so far about events from outside.

@@ -1,11 +1,11 @@
 //! Converts acts into the script's terms: timers, sources, jobs and callbacks by index instead of by recorded number.
 
 use loop_probes::event::Event;
-use loop_probes::ids::{Tag, Timestamp};
+use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 
 use super::read::Reading;
 use super::{Arrival, ArrivalKind, Job, Op, RunId, Source};
-use crate::rerun::act::{Act, Done};
+use crate::rerun::act::{Act, Done, Operation};
 
 /// Maximum number of span and mark labels: a session keeps no more.
 const SPANS_MAX: usize = 2048;
@@ -27,26 +27,10 @@ impl Reading {
                 Some(Op::Immediate(self.expect(task, tag)))
             }
             Act::AfterLoop(task, tag, _) => Some(Op::AfterLoop(self.expect(task, tag))),
-            Act::ClearImmediate(task) => {
-                self.expected.remove(&task).map(|run| Op::ClearImmediate(self.follow(run)))
-            }
-            Act::ReferenceImmediate(task, referenced) => self
-                .expected
-                .get(&task)
-                .copied()
-                .map(|run| Op::ImmediateRef { run: self.follow(run), referenced }),
             Act::Arm { timer, tag, delay_ns, period_ns } => {
                 Some(Op::Arm(self.arm(timer, tag, delay_ns, period_ns, None, true)))
             }
-            Act::ClearTimer(timer) => self.timers.get(&timer).map(|known| Op::Clear(known.timer)),
-            Act::ReferenceTimer(timer, referenced) => {
-                self.timers.get(&timer).map(|known| Op::TimerRef { timer: known.timer, referenced })
-            }
             Act::Defer(key, existed) => Some(self.defers(key, existed)),
-            Act::Undefer(key) => {
-                self.deferred.remove(key);
-                Some(Op::Undefer(key))
-            }
             Act::Kept(number) => {
                 self.kept.insert(number);
                 None
@@ -69,21 +53,8 @@ impl Reading {
                 self.script.sources[place as usize].label = label.map(|(_, label)| label);
                 Some(Op::Register(place))
             }
-            Act::ReferenceSource(Some(source), referenced) => {
-                self.sources.get(&source).map(|source| Op::SourceRef { source: *source, referenced })
-            }
-            Act::OnSignal(signo, tag) => {
-                if !self.script.handled.contains(&signo) {
-                    self.script.handled.push(signo);
-                }
-                Some(Op::OnSignal { signo, tag })
-            }
-            Act::Modify(source, interest) => {
-                self.sources.get(&source).map(|source| Op::Modify { source: *source, interest })
-            }
-            Act::Remove(source) => self.sources.remove(&source).map(Op::Remove),
+            Act::Change(change) => self.change(change).map(Op::Change),
             Act::Hold(delta) | Act::Futures(delta) => Some(Op::Hold(delta)),
-            Act::TellGc(reason) => Some(Op::Gc(reason)),
             // Recorded by its outcome, or part of the stretch rather than of a callback.
             Act::Read
             | Act::Reload
@@ -94,7 +65,7 @@ impl Reading {
             | Act::Release
             | Act::Heap
             // An older trace does not say which.
-            | Act::ReferenceSource(None, _) => None,
+            | Act::ReferenceUnknownSource(_) => None,
         };
         self.open.extend(what.map(|what| (at, parent, what)));
     }
@@ -122,10 +93,27 @@ impl Reading {
         Some(what)
     }
 
-    /// Marks an immediate as one that a later act refers to.
-    fn follow(&mut self, run: RunId) -> RunId {
-        self.script.runs[run as usize].is_followed = true;
-        run
+    /// An operation by the places of what it refers to, which a callback may have created just before.
+    fn change(&mut self, change: Operation<TaskId, TimerId, IoSource>) -> Option<Operation<RunId, u32, u32>> {
+        let Self { expected, timers, sources, script, .. } = self;
+        let immediate = |task| {
+            let run = *expected.get(&task)?;
+            script.runs[run as usize].is_followed = true;
+            Some(run)
+        };
+        let timer = |timer| timers.get(&timer).map(|known| known.timer);
+        let source = |source| sources.get(&source).copied();
+        let renamed = change.rename(immediate, timer, source);
+        match change {
+            Operation::ClearImmediate(task) => drop(self.expected.remove(&task)),
+            Operation::Undefer(key) => self.deferred.remove(key),
+            Operation::Remove(source) => drop(self.sources.remove(&source)),
+            Operation::OnSignal(signo, _) if !self.script.handled.contains(&signo) => {
+                self.script.handled.push(signo);
+            }
+            _ => {}
+        }
+        renamed
     }
 
     /// A queued key keeps its first callback, but posting it again is still an act.

@@ -12,13 +12,9 @@ use loop_core::replay::ExternalEvents;
 use loop_probes::event::{Event, Priority, WorkerPhase};
 use loop_probes::ids::{TaskId, Ticks};
 
-use super::cost::Cursor;
-use super::script::{NONE, Op};
-use super::task::Played;
-use super::world::World;
-
-/// The emitter of agenda events that belong to no worker.
-pub(super) const EXTERNAL: u16 = 0;
+use super::super::cost::Cursor;
+use super::super::script::{NONE, Op};
+use super::{Played, World};
 
 /// A waiting tasklet.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +64,7 @@ pub(super) struct Agenda {
     next: Cursor,
     /// The loop, which pending tasklets keep alive.
     pub(super) outside: RefCell<Option<ExternalEvents<Played>>>,
-    /// Recorded events with their time and emitter ([`EXTERNAL`], or a worker from 1).
+    /// Recorded events with their time and emitter (0, or a worker from 1).
     events: RefCell<Vec<(u16, Ticks, Event<Ticks>)>>,
 }
 
@@ -132,7 +128,7 @@ impl Agenda {
 
 impl World {
     /// Adds a tasklet on behalf of `emitter`.
-    pub(super) fn add_tasklet(&self, tasklet: u32, emitter: u16) {
+    pub(in crate::rerun::what_if) fn add_tasklet(&self, tasklet: u32, emitter: u16) {
         if self.plan.is_dropped(self.script.tasklets[tasklet as usize].tag) || self.plan.agenda_workers == 0 {
             return;
         }

@@ -8,7 +8,7 @@ use loop_probes::ids::{TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 
 /// Submitted jobs, and the workers that run them.
-pub(super) struct Jobs {
+pub(in super::super) struct Jobs {
     pool: RefCell<VirtualPool>,
     submitted: Cell<u64>,
     /// The cost of the next job, and the time that an idle worker needs to take it.
@@ -30,7 +30,7 @@ impl Jobs {
     }
 
     /// Sets the cost of the job that is submitted next.
-    pub(super) fn announce(&self, cost_ns: u64, wake_ns: u64) {
+    pub(in super::super) fn announce(&self, cost_ns: u64, wake_ns: u64) {
         self.announced.set((cost_ns, wake_ns));
     }
 
@@ -42,7 +42,7 @@ impl Jobs {
     }
 
     /// Takes back a job that no worker has started.
-    pub(super) fn take_back(&self, task: TaskId, now_ns: u64) -> Option<PendingJob> {
+    pub(in super::super) fn take_back(&self, task: TaskId, now_ns: u64) -> Option<PendingJob> {
         self.pool.borrow_mut().take_back(task, now_ns)
     }
 
@@ -64,17 +64,17 @@ impl Jobs {
     }
 
     /// Remembers a job that will be cancelled.
-    pub(super) fn remember(&self, place: u32, task: TaskId) {
+    pub(in super::super) fn remember(&self, place: u32, task: TaskId) {
         self.remembered.borrow_mut().insert(place, task);
     }
 
     /// Forgets the job at this index, and returns its task to be cancelled.
-    pub(super) fn cancelled(&self, place: u32) -> Option<TaskId> {
+    pub(in super::super) fn cancelled(&self, place: u32) -> Option<TaskId> {
         self.remembered.borrow_mut().remove(&place)
     }
 
     /// The number of jobs and workers.
-    pub(super) fn count(&self) -> u64 {
+    pub(in super::super) fn count(&self) -> u64 {
         let pool = self.pool.borrow();
         pool.len() as u64 + u64::from(pool.workers())
     }

@@ -1,7 +1,7 @@
 //! The virtual heap: it grows by what the callbacks allocated, and a collection leaves the recorded share.
 
-use super::cost::Collection;
-use super::world::World;
+use super::super::cost::Collection;
+use super::World;
 
 impl World {
     pub(super) fn heap_size(&self) -> u64 {
