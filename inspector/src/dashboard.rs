@@ -24,13 +24,14 @@ use rustix::io::Errno;
 use rustix::process::{Signal, kill_current_process_group};
 
 use crate::app::fold::Fold;
-use crate::app::state::SourceInfo;
-use crate::app::update::update;
-use crate::app::{AppState, Effect, Message};
+use crate::app::message::{Effect, Message};
+use crate::app::state::{AppState, SourceInfo};
 use crate::playback::{Player, ReplayOptions, Rewind};
+use crate::screen;
+use crate::shell::app::App;
+use crate::shell::update;
 use crate::terminal::{Screen, Wake, Wakers};
 use crate::theme::Theme;
-use crate::view;
 use feed::Feed;
 
 /// Options of the dashboard.
@@ -97,7 +98,7 @@ pub enum DashboardError {
 pub fn run(source: impl EventSource, options: Options) -> Result<Exit, DashboardError> {
     let config = config(&source);
     let state = AppState::new(about(&source, &options, &config), Fold::new(config));
-    drive(state, live::Live::new(source), options)
+    drive(App::new(state), live::Live::new(source), options)
 }
 
 /// Replays a saved source until the user quits.
@@ -119,7 +120,7 @@ pub fn replay(
     let mut state = AppState::new(about(&source, &options, &config), Fold::new(config.clone()));
     let player = Player::new(source, config, replay);
     state.playback = Some(player.info());
-    drive(state, replay::Replay::new(player), options)
+    drive(App::new(state), replay::Replay::new(player), options)
 }
 
 /// Ticks that the strip goes back at its widest: ten seconds of a brisk loop.
@@ -154,7 +155,7 @@ fn made(metadata: &Metadata) -> Option<String> {
     metadata.settings.get("rerun").map(re_executed).or_else(imported)
 }
 
-fn drive(state: AppState, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {
+fn drive(app: App, feed: impl Feed, options: Options) -> Result<Exit, DashboardError> {
     let wakers = Wakers::start()?;
     let screen = match Screen::enter(options.theme.has_color()) {
         Err(error) if is_gone(&error) => return Ok(Exit::TerminalGone),
@@ -162,7 +163,7 @@ fn drive(state: AppState, feed: impl Feed, options: Options) -> Result<Exit, Das
     };
     let began = monotonic_now();
     let frame_ns = 1_000_000_000 / u64::from(options.fps.max(1));
-    let mut dashboard = Dashboard { state, feed, options, screen, wakers, began, frame_ns };
+    let mut dashboard = Dashboard { app, feed, options, screen, wakers, began, frame_ns };
     match dashboard.run() {
         Err(DashboardError::Terminal(error)) if is_gone(&error) => Ok(Exit::TerminalGone),
         left => left,
@@ -179,7 +180,7 @@ fn is_gone(error: &io::Error) -> bool {
 const AWAY_IDLE: Duration = Duration::from_millis(200);
 
 struct Dashboard<F> {
-    state: AppState,
+    app: App,
     feed: F,
     options: Options,
     screen: Screen,
@@ -191,12 +192,12 @@ struct Dashboard<F> {
 impl<F: Feed> Dashboard<F> {
     fn run(&mut self) -> Result<Exit, DashboardError> {
         let (width, height) = self.screen.size()?;
-        update(&mut self.state, Message::Resize { width, height });
+        update(&mut self.app, Message::Resize { width, height });
         let mut changed = true;
         let mut next_frame = self.began;
         loop {
             let now = monotonic_now();
-            changed |= self.feed.advance(&mut self.state, now, self.options.saver.as_mut())?;
+            changed |= self.feed.advance(&mut self.app, now, self.options.saver.as_mut())?;
             if self.is_over(now) {
                 return Ok(Exit::Elapsed);
             }
@@ -242,19 +243,19 @@ impl<F: Feed> Dashboard<F> {
     fn draw(&mut self) -> io::Result<()> {
         let now = monotonic_now();
         let message =
-            Message::Frame { now: self.feed.clock(&self.state, now), elapsed_ns: now.ns_since(self.began) };
-        update(&mut self.state, message);
-        let (state, theme) = (&self.state, self.options.theme);
-        self.screen.draw(|frame| view::draw(frame.buffer_mut(), state, theme))
+            Message::Frame { now: self.feed.clock(&self.app, now), elapsed_ns: now.ns_since(self.began) };
+        update(&mut self.app, message);
+        let (app, theme) = (&self.app, self.options.theme);
+        self.screen.draw(|frame| screen::draw(frame.buffer_mut(), app, theme))
     }
 
     fn woken(&mut self, wake: Wake) -> Result<Option<Exit>, DashboardError> {
         let effects = match wake {
-            Wake::Key(key) => update(&mut self.state, Message::Key(key)),
-            Wake::Mouse(mouse) => update(&mut self.state, Message::Mouse(mouse)),
+            Wake::Key(key) => update(&mut self.app, Message::Key(key)),
+            Wake::Mouse(mouse) => update(&mut self.app, Message::Mouse(mouse)),
             Wake::Resize => {
                 let (width, height) = self.screen.size()?;
-                update(&mut self.state, Message::Resize { width, height })
+                update(&mut self.app, Message::Resize { width, height })
             }
             Wake::Stop => {
                 self.screen.suspend()?;
@@ -290,15 +291,15 @@ impl<F: Feed> Dashboard<F> {
             Effect::ToggleRecording => {
                 let toggled = saver.toggle();
                 if let Ok(recording) = &toggled {
-                    update(&mut self.state, Message::Recording(recording.on));
+                    update(&mut self.app, Message::Recording(recording.on));
                 }
-                update(&mut self.state, Message::Done(toggled.map(|recording| recording.text)));
+                update(&mut self.app, Message::Done(toggled.map(|recording| recording.text)));
             }
             Effect::SaveLast => {
-                update(&mut self.state, Message::Done(saver.save_last()));
+                update(&mut self.app, Message::Done(saver.save_last()));
             }
             Effect::Export { from, to } => {
-                update(&mut self.state, Message::Done(saver.export(from, to)));
+                update(&mut self.app, Message::Done(saver.export(from, to)));
             }
             Effect::Seek(_)
             | Effect::SeekTick(_)
@@ -306,7 +307,7 @@ impl<F: Feed> Dashboard<F> {
             | Effect::SeekStall { .. }
             | Effect::TogglePlay
             | Effect::Pause
-            | Effect::SetSpeed(_) => self.feed.seek(&mut self.state, effect)?,
+            | Effect::SetSpeed(_) => self.feed.seek(&mut self.app, effect)?,
         }
         Ok(None)
     }

@@ -19,8 +19,11 @@
 //! | `exporting` | an export into a file that is complete or does not appear |
 //! | `saver` | saving and exporting from within the dashboard |
 //! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
-//! | `app` | the state, and what changes it: no terminal, no colours |
-//! | `view` | draws the state |
+//! | `app` | the state that all pages share: no terminal, no colours |
+//! | `pages` | the pages, each with its state, its lists, what Enter and the mouse do, and its view |
+//! | `shell` | the dashboard around its pages: keys, mouse, movement in time, the way back |
+//! | `view` | what several pages draw |
+//! | `screen` | draws the whole screen: the header, the page shown, the footer, the help |
 //! | `keymap` | the key bindings, for the input and for the help |
 //! | `describe` | events, emitters and blame in words |
 //! | `theme`, `text`, `units` | colours and glyphs, text cut to cells, numbers: for panes and printed pages |
@@ -42,11 +45,14 @@ pub mod gates;
 pub mod input;
 pub mod interrupt;
 pub mod keymap;
+pub mod pages;
 pub mod playback;
 pub mod recording;
 pub mod rerun;
 pub mod runs;
 pub mod save;
+pub mod screen;
+pub mod shell;
 pub mod sink;
 pub mod stdout;
 pub mod temp_file;
@@ -55,7 +61,7 @@ pub mod text;
 pub mod theme;
 pub mod units;
 pub mod verdict;
-pub mod view;
+mod view;
 pub mod workload;
 
 /// The Rust examples of the book, compiled and run.

@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 
 use loop_probes::event::Phase;
+use loop_traces::timeline::Cause;
 use ratatui::style::{Color, Modifier, Style};
 
 /// The appearance of the dashboard.
@@ -182,6 +183,23 @@ impl Theme {
             Phase::Recorder => 250,
             Phase::Shutdown => 174,
         }))
+    }
+
+    /// The colour of a cause: that of its phase.
+    #[must_use]
+    pub const fn cause(self, cause: Cause) -> Style {
+        self.phase(match cause {
+            Cause::Tasks(_) => Phase::Tasks,
+            Cause::Io(_) => Phase::Io,
+            Cause::Microtasks(_) => Phase::Microtasks,
+            Cause::Deferred => Phase::Deferred,
+            Cause::Immediates => Phase::Immediates,
+            Cause::Gc => Phase::Gc,
+            Cause::Phase(phase) | Cause::ShortRuns(phase) => phase,
+            Cause::Poll | Cause::Overslept | Cause::LateWakeup | Cause::Suspended => Phase::Poll,
+            Cause::Spans(_) => return self.bar(),
+            _ => return self.unattributed(),
+        })
     }
 
     /// Time not attributed to any phase.

@@ -10,12 +10,11 @@ use loop_probes::stamped::Stamped;
 use loop_traces::analysis::attribution::{Breakdown, What};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{
-    LateSignal, LateTimer, SlowTask, SpanKind, TickSpan, TickSummary, Timeline, UnfinishedTick, Waiter,
-    signal_name,
+    LateSignal, LateTimer, SlowTask, SpanKind, Stall, TickSpan, TickSummary, Timeline, UnfinishedTick,
+    Waiter, signal_name,
 };
 
-use super::fold::Fold;
-use super::state::TickKey;
+use super::fold::{Fold, TickKey};
 use crate::units;
 
 /// The subject of a breakdown.
@@ -155,6 +154,37 @@ impl From<SlowTask> for Subject {
     }
 }
 
+/// A timer or a signal that was late, and the breakdown of its delay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LateRow {
+    /// The timer or the signal.
+    pub subject: Subject,
+    /// The breakdown of its delay.
+    pub breakdown: Breakdown,
+}
+
+impl LateRow {
+    /// The late timers and signals that are kept, worst first.
+    #[must_use]
+    pub fn all(fold: &Fold) -> Vec<Self> {
+        let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
+        let timers =
+            timers.into_iter().map(|late| Self { subject: Subject::Timer(late.what), breakdown: late.blame });
+        let signals =
+            signals.into_iter().map(|late| Self { subject: late.what.into(), breakdown: late.blame });
+        let mut all: Vec<Self> = timers.chain(signals).collect();
+        all.sort_by_key(|row| std::cmp::Reverse(row.subject.lasted_ns()));
+        all
+    }
+
+    /// Its name in a list; signals are marked as such, because a tag may be called `CHLD`.
+    #[must_use]
+    pub fn name(&self, labels: &Labels) -> String {
+        let name = self.subject.name(labels);
+        if matches!(self.subject, Subject::Signal { .. }) { format!("signal {name}") } else { name }
+    }
+}
+
 /// An open breakdown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
@@ -185,6 +215,18 @@ impl Attribution {
             _ => picture.tick_at(subject.extent().1).copied(),
         };
         Self { subject, breakdown, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }
+    }
+
+    /// Opens the breakdown of a stall.
+    #[must_use]
+    pub fn of_stall(stall: &Stall, picture: &Fold) -> Self {
+        Self::new(Subject::Tick(stall.tick), stall.blame.clone(), picture)
+    }
+
+    /// Opens the breakdown of a late timer or signal.
+    #[must_use]
+    pub fn of_late(row: &LateRow, picture: &Fold) -> Self {
+        Self::new(row.subject, row.breakdown.clone(), picture)
     }
 
     /// The breakdown for an event: a timer that fired, a signal that was delivered, a slow task, or a task that waited

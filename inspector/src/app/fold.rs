@@ -2,16 +2,31 @@
 
 use std::collections::VecDeque;
 
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::timeline::{TickSummary, Timeline, TimelineConfig};
-
-use super::state::TickKey;
 
 /// Events kept for the log. The timeline keeps the tasks of ticks independently.
 pub const LOG_EVENTS_MAX: usize = 20_000;
 /// A late event is sorted into at most this many of the last ones.
 const LATE_EVENTS_MAX: usize = 64;
+
+/// One tick of one loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TickKey {
+    /// The loop's emitter.
+    pub source: SourceId,
+    /// The tick's number.
+    pub tick: u64,
+}
+
+impl TickKey {
+    /// The key of a tick.
+    #[must_use]
+    pub const fn of(tick: &TickSummary) -> Self {
+        Self { source: tick.source, tick: tick.tick }
+    }
+}
 
 /// The fold of all events up to some time.
 #[derive(Clone, Debug)]
@@ -92,7 +107,6 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use loop_probes::event::Event;
-    use loop_probes::ids::SourceId;
     use loop_traces::timeline::TimelineConfig;
 
     use super::*;

@@ -1,8 +1,9 @@
-//! The messages of the dashboard: one closed enum.
+//! What the dashboard reacts to, and what it asks of its run loop: two closed enums.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{NowRunning, SourceCounts};
+use ratatui::layout::Position;
 
 use super::fold::Fold;
 use super::playback_info::PlaybackInfo;
@@ -87,10 +88,8 @@ impl Process {
 pub struct Mouse {
     /// The kind of action.
     pub kind: MouseKind,
-    /// The column.
-    pub x: u16,
-    /// The row.
-    pub y: u16,
+    /// The cell under the pointer.
+    pub at: Position,
 }
 
 /// What a mouse can do here.
@@ -104,4 +103,43 @@ pub enum MouseKind {
     WheelUp,
     /// The wheel turned down.
     WheelDown,
+}
+
+/// An effect outside of the state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect {
+    /// Quit.
+    Quit,
+    /// Stop this program until it is continued.
+    Suspend,
+    /// Redraw the whole screen.
+    Redraw,
+    /// Start or stop saving to a file.
+    ToggleRecording,
+    /// Save the last seconds.
+    SaveLast,
+    /// Export what is shown.
+    Export {
+        /// The start.
+        from: Timestamp,
+        /// The end.
+        to: Timestamp,
+    },
+    /// Replay: move to this time.
+    Seek(Timestamp),
+    /// Replay: move to the tick that contains this time, and on until everything that it delayed is known.
+    SeekTick(Timestamp),
+    /// Replay: move by this many ticks.
+    StepTicks(i64),
+    /// Replay: move to the next or previous stall, as [`Effect::SeekTick`] does.
+    SeekStall {
+        /// Forward in time.
+        forward: bool,
+    },
+    /// Replay: play or pause.
+    TogglePlay,
+    /// Replay: pause.
+    Pause,
+    /// Replay: set the pace, as a multiple of real time.
+    SetSpeed(f64),
 }

@@ -1,16 +1,14 @@
-//! The state of the dashboard: everything that the view draws from, and no drawing.
+//! The state that all pages share: what is watched, the time shown, the selection. Each page adds its own.
 
-use loop_probes::ids::{SourceId, Tag, Timestamp};
+use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
 use loop_traces::timeline::TickSummary;
+use ratatui::layout::Rect;
 
-use super::attribution::Attribution;
-use super::fold::Fold;
-use super::history::History;
-use super::layout::{Extras, Pane};
-use super::lists::{DelayedByTag, LateRow, LogOf};
+use super::figures::{Figures, Order, passes};
+use super::fold::{Fold, TickKey};
+use super::layout;
 use super::message::Process;
-use super::overview::{Order, OverviewFigures};
 use super::playback_info::PlaybackInfo;
 
 /// What is watched.
@@ -30,65 +28,6 @@ pub struct SourceInfo {
     pub since_attach: bool,
     /// A tick busier than this is a stall, in nanoseconds.
     pub stall_limit_ns: u64,
-}
-
-/// One tick of one loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TickKey {
-    /// The loop's emitter.
-    pub source: SourceId,
-    /// The tick's number.
-    pub tick: u64,
-}
-
-impl TickKey {
-    /// The key of a tick.
-    #[must_use]
-    pub const fn of(tick: &TickSummary) -> Self {
-        Self { source: tick.source, tick: tick.tick }
-    }
-}
-
-/// A page of the dashboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum View {
-    /// The overview.
-    #[default]
-    Overview,
-    /// One tick in detail.
-    Tick,
-    /// The tags, with the selected one beside them.
-    Tasks,
-    /// One tag in detail.
-    Tag,
-    /// Timers, and what delayed them.
-    Timers,
-    /// The breakdown of a delay.
-    Breakdown,
-    /// The events themselves.
-    Log,
-    /// The active handles, and what reaches the loop from outside.
-    Loop,
-    /// The agenda.
-    Agenda,
-}
-
-impl View {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Overview => "overview",
-            Self::Tick => "tick",
-            Self::Tasks => "tasks",
-            Self::Tag => "tag",
-            Self::Breakdown => "breakdown",
-            Self::Timers => "timers",
-            Self::Log => "log",
-            Self::Loop => "loop",
-            Self::Agenda => "agenda",
-        }
-    }
 }
 
 /// The focused list of a page.
@@ -127,7 +66,7 @@ pub struct Note {
     pub until_ns: Option<u64>,
 }
 
-/// The state of the dashboard.
+/// The state that all pages share.
 #[derive(Clone, Debug)]
 pub struct AppState {
     /// What is watched.
@@ -155,45 +94,19 @@ pub struct AppState {
     /// The time of the watched loop's clock.
     pub now: Timestamp,
     /// The figures of the last refresh.
-    pub overview: OverviewFigures,
-    /// The late timers and signals, refreshed with the figures while their page is shown.
-    pub late: Vec<LateRow>,
-    /// What queued the selected tag's tasks, refreshed with the figures while its page is shown.
-    pub queued_by: Vec<(String, u64)>,
-    /// What the selected tag delayed, refreshed with the figures while its page is shown.
-    pub delayed: Vec<DelayedByTag>,
-    /// The frame time at which the figures expire, in nanoseconds; 0 to refresh them at once.
-    pub overview_until_ns: u64,
-    /// The page shown.
-    pub view: View,
-    /// The pages that Esc goes back through.
-    pub history: History,
+    pub figures: Figures,
     /// The focused list of the page.
     pub part: Part,
-    /// The open breakdown, if any.
-    pub attribution: Option<Attribution>,
-    /// The focused pane of the overview.
-    pub focus: Pane,
     /// The selected tick; only in a frozen view or a replay.
     pub tick: Option<TickKey>,
     /// The selected tag.
     pub tag: Option<Tag>,
-    /// The selected stall: 0 is the newest.
-    pub stall_row: usize,
     /// The selected row of the page's list: from its top; in the log, from its newest.
     pub row: usize,
-    /// Ticks per column of the strip.
-    pub column_ticks: usize,
-    /// Events shown in the log; `None` for all.
-    pub log_of: Option<LogOf>,
     /// The filter; empty lets everything through.
     pub filter: String,
-    /// The previous filter, while a new one is being typed.
-    pub typing: Option<String>,
     /// The order of the task table.
     pub order: Order,
-    /// Whether the key bindings are shown.
-    pub help: bool,
     /// The message in the bottom row.
     pub note: Option<Note>,
     /// Whether everything is being saved to a file.
@@ -217,29 +130,27 @@ impl AppState {
             lost_elsewhere: 0,
             process: Process::Running,
             now: Timestamp::default(),
-            overview: OverviewFigures::default(),
-            late: Vec::new(),
-            queued_by: Vec::new(),
-            delayed: Vec::new(),
-            overview_until_ns: 0,
-            view: View::Overview,
-            history: History::default(),
+            figures: Figures::default(),
             part: Part::First,
-            attribution: None,
-            focus: Pane::Ticks,
             tick: None,
             tag: None,
-            stall_row: 0,
             row: 0,
-            column_ticks: 1,
-            log_of: None,
             filter: String::new(),
-            typing: None,
             order: Order::default(),
-            help: false,
             note: None,
             recording: false,
         }
+    }
+
+    /// Shows a message in the bottom row.
+    pub fn note(&mut self, text: impl Into<String>, failed: bool) {
+        self.note = Some(Note { text: text.into(), failed, until_ns: None });
+    }
+
+    /// The part of the screen that the page fills.
+    #[must_use]
+    pub fn body(&self) -> Rect {
+        layout::screen(self.width, self.height, self.is_replay()).body
     }
 
     /// Whether the dashboard shows a saved trace.
@@ -252,15 +163,6 @@ impl AppState {
     #[must_use]
     pub fn picture(&self) -> &Fold {
         self.frozen.as_deref().map_or(&self.fold, |frozen| &frozen.fold)
-    }
-
-    /// The overview's optional panes that have content.
-    #[must_use]
-    pub const fn extras(&self) -> Extras {
-        Extras {
-            agenda: self.overview.agenda.is_some(),
-            keep_alive: !self.overview.keep_alive.held.is_empty(),
-        }
     }
 
     /// The time to draw.
@@ -333,12 +235,6 @@ impl AppState {
     /// Whether a name passes the filter.
     #[must_use]
     pub fn lets_through_name(&self, name: &str) -> bool {
-        self.filter.is_empty() || contains(name, &self.filter)
+        passes(&self.filter, name)
     }
-}
-
-/// Whether `text` contains `part`, ignoring case.
-#[must_use]
-pub fn contains(text: &str, part: &str) -> bool {
-    text.to_lowercase().contains(&part.to_lowercase())
 }

@@ -10,9 +10,9 @@ use loop_traces::source::{EventSource, SourceError, SourceState};
 
 use super::feed::Feed;
 use super::saving::Save;
-use crate::app::message::Watched;
-use crate::app::update::update;
-use crate::app::{AppState, Effect, Message, Process};
+use crate::app::message::{Effect, Message, Process, Watched};
+use crate::shell::app::App;
+use crate::shell::update;
 
 /// The longest stretch of reading between two checks of the keyboard, in nanoseconds.
 const READ_NS_MAX: u64 = 20_000_000;
@@ -46,18 +46,18 @@ impl<S: EventSource> Live<S> {
     }
 
     /// Reads what is available; returns whether anything arrived.
-    fn read(&mut self, state: &mut AppState, saver: &mut dyn Save) -> bool {
+    fn read(&mut self, app: &mut App, saver: &mut dyn Save) -> bool {
         let began = monotonic_now();
         let mut received = false;
         loop {
             self.batch.clear();
             let polled = self.source.poll(&mut self.batch);
             if let Err(text) = saver.events(&self.batch, self.source.counts()) {
-                update(state, Message::Done(Err(text)));
+                update(app, Message::Done(Err(text)));
                 received = true;
             }
             if !self.batch.is_empty() {
-                update(state, Message::Events(&self.batch));
+                update(app, Message::Events(&self.batch));
                 received = true;
             }
             match polled {
@@ -69,7 +69,7 @@ impl<S: EventSource> Live<S> {
                 Err(error) => {
                     // What was read so far is still worth showing.
                     tracing::error!(%error, "the source cannot be read on");
-                    update(state, Message::Done(Err(error.to_string())));
+                    update(app, Message::Done(Err(error.to_string())));
                     self.state = SourceState::Ended;
                     return true;
                 }
@@ -77,7 +77,7 @@ impl<S: EventSource> Live<S> {
         }
     }
 
-    fn watch(&mut self, state: &mut AppState) {
+    fn watch(&mut self, app: &mut App) {
         let running = self.source.running();
         let process = match (self.source.process_state(), self.state) {
             (Some(ProcessState::Stopped), _) => Process::Stopped,
@@ -89,10 +89,7 @@ impl<S: EventSource> Live<S> {
         };
         let counts = self.source.counts();
         let at = self.source.process_time(monotonic_now());
-        update(
-            state,
-            Message::Watched(Watched { at, running: &running, counts, lost_elsewhere: 0, process }),
-        );
+        update(app, Message::Watched(Watched { at, running: &running, counts, lost_elsewhere: 0, process }));
     }
 
     fn has_ended(&self) -> bool {
@@ -101,28 +98,23 @@ impl<S: EventSource> Live<S> {
 }
 
 impl<S: EventSource> Feed for Live<S> {
-    fn advance(
-        &mut self,
-        state: &mut AppState,
-        now: Timestamp,
-        saver: &mut dyn Save,
-    ) -> Result<bool, SourceError> {
+    fn advance(&mut self, app: &mut App, now: Timestamp, saver: &mut dyn Save) -> Result<bool, SourceError> {
         if self.has_ended() && self.next_watch > now {
             return Ok(false);
         }
         let mut changed = false;
         if !self.has_ended() && now >= self.next_poll {
             // A frozen view changes only with the clock, however much is read.
-            changed = self.read(state, saver) && state.frozen.is_none();
+            changed = self.read(app, saver) && app.state.frozen.is_none();
             let wait =
                 if self.state == SourceState::More { Duration::ZERO } else { self.source.suggested_period() };
             self.next_poll = monotonic_now().plus_ns(wait.as_nanos() as u64);
         }
         if now >= self.next_watch || self.has_ended() {
-            let before = state.process;
-            self.watch(state);
-            update(state, Message::Recording(saver.is_recording()));
-            changed |= before != state.process;
+            let before = app.state.process;
+            self.watch(app);
+            update(app, Message::Recording(saver.is_recording()));
+            changed |= before != app.state.process;
             self.next_watch = if self.has_ended() { Timestamp(u64::MAX) } else { now.plus_ns(WATCH_NS) };
         }
         let tenth = now.as_ns() / TENTH_NS;
@@ -139,14 +131,14 @@ impl<S: EventSource> Feed for Live<S> {
         Duration::from_nanos(self.next_poll.min(self.next_watch).ns_since(now))
     }
 
-    fn clock(&self, state: &AppState, now: Timestamp) -> Timestamp {
-        match state.process {
+    fn clock(&self, app: &App, now: Timestamp) -> Timestamp {
+        match app.state.process {
             Process::Running | Process::Stopped => self.source.process_time(now),
-            Process::Ended | Process::Crashed => state.fold.timeline.last_at().unwrap_or(now),
+            Process::Ended | Process::Crashed => app.state.fold.timeline.last_at().unwrap_or(now),
         }
     }
 
-    fn seek(&mut self, _state: &mut AppState, _effect: Effect) -> Result<(), SourceError> {
+    fn seek(&mut self, _app: &mut App, _effect: Effect) -> Result<(), SourceError> {
         Ok(())
     }
 }

@@ -10,10 +10,10 @@ use loop_traces::source::{SourceCounts, SourceError};
 use super::feed::Feed;
 use super::saving::Save;
 use crate::app::fold::Fold;
-use crate::app::message::Watched;
-use crate::app::update::update;
-use crate::app::{AppState, Effect, Message, Process};
+use crate::app::message::{Effect, Message, Process, Watched};
 use crate::playback::{PlaybackSink, Player, Rewind};
+use crate::shell::app::App;
+use crate::shell::update;
 
 /// The longest stretch of reading for the index between two checks of the keyboard, in nanoseconds.
 const INDEX_NS: u64 = 100_000_000;
@@ -36,16 +36,16 @@ impl<S: Rewind> Replay<S> {
         Self { player, indexed: false, last: None, counts: SourceCounts::default() }
     }
 
-    fn read_index(&mut self, state: &mut AppState) -> Result<bool, SourceError> {
+    fn read_index(&mut self, app: &mut App) -> Result<bool, SourceError> {
         let began = monotonic_now();
         let enough = || monotonic_now().ns_since(began) >= INDEX_NS;
-        self.indexed = self.player.read_index(&mut Shown(state), enough)?;
+        self.indexed = self.player.read_index(&mut Shown(app), enough)?;
         if self.indexed {
             // Later readings of the same blocks would count their losses again.
             self.counts = self.player.source().counts();
-            state.note = None;
+            app.state.note = None;
         } else {
-            update(state, Message::Done(Ok("reading the trace...".to_owned())));
+            update(app, Message::Done(Ok("reading the trace...".to_owned())));
         }
         let lost_elsewhere = match self.indexed {
             true => self.counts.lost_records.saturating_sub(self.player.lost_in_stream()),
@@ -53,14 +53,14 @@ impl<S: Rewind> Replay<S> {
         };
         let (at, running, counts) = (Timestamp::default(), &[][..], self.counts);
         let watched = Watched { at, running, counts, lost_elsewhere, process: Process::Ended };
-        update(state, Message::Watched(watched));
-        update(state, Message::Playback(self.player.info()));
+        update(app, Message::Watched(watched));
+        update(app, Message::Playback(self.player.info()));
         Ok(true)
     }
 }
 
 /// The state as the player's audience.
-struct Shown<'a>(&'a mut AppState);
+struct Shown<'a>(&'a mut App);
 
 impl PlaybackSink for Shown<'_> {
     fn rewound(&mut self, fold: Fold) {
@@ -73,21 +73,16 @@ impl PlaybackSink for Shown<'_> {
 }
 
 impl<S: Rewind> Feed for Replay<S> {
-    fn advance(
-        &mut self,
-        state: &mut AppState,
-        now: Timestamp,
-        _saver: &mut dyn Save,
-    ) -> Result<bool, SourceError> {
+    fn advance(&mut self, app: &mut App, now: Timestamp, _saver: &mut dyn Save) -> Result<bool, SourceError> {
         if !self.indexed {
-            return self.read_index(state);
+            return self.read_index(app);
         }
         let elapsed_ns = now.ns_since(self.last.replace(now).unwrap_or(now)).min(PLAY_NS_MAX);
         if !self.player.is_playing() {
             return Ok(false);
         }
-        self.player.play(elapsed_ns, &mut Shown(state))?;
-        update(state, Message::Playback(self.player.info()));
+        self.player.play(elapsed_ns, &mut Shown(app))?;
+        update(app, Message::Playback(self.player.info()));
         Ok(true)
     }
 
@@ -99,15 +94,15 @@ impl<S: Rewind> Feed for Replay<S> {
         }
     }
 
-    fn clock(&self, state: &AppState, now: Timestamp) -> Timestamp {
-        state.playback.as_ref().map_or(now, |playback| playback.position)
+    fn clock(&self, app: &App, now: Timestamp) -> Timestamp {
+        app.state.playback.as_ref().map_or(now, |playback| playback.position)
     }
 
-    fn seek(&mut self, state: &mut AppState, effect: Effect) -> Result<(), SourceError> {
+    fn seek(&mut self, app: &mut App, effect: Effect) -> Result<(), SourceError> {
         if !self.indexed {
             return Ok(());
         }
-        let mut shown = Shown(state);
+        let mut shown = Shown(app);
         match effect {
             Effect::Seek(to) => self.player.seek(to, &mut shown)?,
             Effect::SeekTick(at) => self.player.seek_tick(at, &mut shown)?,

@@ -4,7 +4,9 @@
 //! reading from a terminal that was closed, blocks in the middle of a sequence, and misses a key that arrives together
 //! with a resize. What remains to be done here is the small part of xterm's `ctlseqs` that the keymap uses.
 
-use crate::app::{Mouse, MouseKind};
+use ratatui::layout::Position;
+
+use crate::app::message::{Mouse, MouseKind};
 use crate::keymap::Key;
 
 /// Longer sequences are not recognised.
@@ -135,7 +137,7 @@ fn mouse(numbers: &[u8], last: u8) -> Option<Mouse> {
         (65, b'M') => MouseKind::WheelDown,
         _ => return None,
     };
-    Some(Mouse { kind, x: x.checked_sub(1)?, y: y.checked_sub(1)? })
+    Some(Mouse { kind, at: Position::new(x.checked_sub(1)?, y.checked_sub(1)?) })
 }
 
 #[cfg(test)]
@@ -170,7 +172,7 @@ mod tests {
 
     #[test]
     fn clicks_and_the_wheel_have_their_place() {
-        let mouse = |kind| Input::Mouse(Mouse { kind, x: 41, y: 4 });
+        let mouse = |kind| Input::Mouse(Mouse { kind, at: Position::new(41, 4) });
         assert_eq!(parsed(b"\x1b[<0;42;5M\x1b[<0;42;5m\x1b[<2;42;5M"), [mouse(MouseKind::Click)]);
         assert_eq!(parsed(b"\x1b[<32;42;5M"), [mouse(MouseKind::Drag)]);
         assert_eq!(

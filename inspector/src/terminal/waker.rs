@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SI
 use signal_hook::iterator::{Handle, Signals};
 
 use super::parse::{Input, Parser};
-use crate::app::Mouse;
+use crate::app::message::Mouse;
 use crate::interrupt::GRACE;
 use crate::keymap::Key;
 

@@ -3,34 +3,34 @@
 use loop_traces::analysis::loss::Bounds;
 use loop_traces::histogram::Percentiles;
 use loop_traces::units::between;
+use ratatui::layout::Rect;
 
 use super::paint::Canvas;
-use crate::app::layout::Area;
 use crate::app::state::AppState;
 use crate::units;
 
 /// Marks a percentile that lost records could move.
-pub(super) const MARK: &str = "~";
+pub(crate) const MARK: &str = "~";
 /// Marks a lower bound.
-pub(super) const AT_LEAST: &str = "≥";
+pub(crate) const AT_LEAST: &str = "≥";
 
 /// The 90th percentile, marked if there are too few samples.
-pub(super) fn p90(figures: &Percentiles) -> String {
+pub(crate) fn p90(figures: &Percentiles) -> String {
     format!("{}{}", units::duration(figures.p90), figures.p90_mark())
 }
 
 /// The 99th percentile, marked if there are too few samples.
-pub(super) fn p99(figures: &Percentiles) -> String {
+pub(crate) fn p99(figures: &Percentiles) -> String {
     format!("{}{}", units::duration(figures.p99), figures.p99_mark())
 }
 
 /// Whether lost records could move the 99th percentile.
-pub(super) fn is_open(figures: &Percentiles) -> bool {
+pub(crate) fn is_open(figures: &Percentiles) -> bool {
     figures.bounds.zip(figures.p99).is_some_and(|(bounds, p99)| bounds.p99.is_open(p99))
 }
 
 /// The bounds of `value`, if it could be different: `79µs to 91µs`, `79µs or more`.
-pub(super) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String> {
+pub(crate) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String> {
     let bounds = bounds?;
     let (lo, hi) = (units::duration(bounds.lo), bounds.hi.map(units::duration));
     let shown = units::duration(value);
@@ -38,11 +38,11 @@ pub(super) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String
 }
 
 /// One row with the bounds of the figures shown; returns whether there were any.
-pub(super) fn row(
+pub(crate) fn row(
     canvas: &mut Canvas<'_>,
     state: &AppState,
     figures: &Percentiles,
-    area: Area,
+    area: Rect,
     row: u16,
 ) -> bool {
     let Some(bounds) = figures.bounds else { return false };
@@ -59,7 +59,7 @@ pub(super) fn row(
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, row);
     pen.gap(1).put(first, theme.held());
-    let why = match state.overview.lost_records {
+    let why = match state.figures.lost_records {
         // A run that has not ended, or events that were skipped.
         0 => ": incomplete".to_owned(),
         1 => ": 1 record lost".to_owned(),

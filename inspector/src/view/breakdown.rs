@@ -1,76 +1,19 @@
-//! A breakdown in full: each line with its share and a bar to scale, and their sum.
+//! A breakdown in full, as a table: each line with its share and a bar to scale, and their sum.
 
 use loop_traces::analysis::attribution::{Breakdown, Share, What};
 use loop_traces::timeline::Cause;
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::paint::{Canvas, Pen};
-use super::{bounds, delay_caused, delayed, stalls};
-use crate::app::attribution::{Attribution, Subject};
-use crate::app::layout::{self, Area};
+use super::paint::{Canvas, Pen, cells};
+use super::{bounds, shares};
+use crate::app::attribution::Subject;
+use crate::app::layout::{below, first_row};
 use crate::app::state::AppState;
-use crate::describe;
-use crate::text::cut;
 use crate::units;
 
 /// From this width on, times are also given to the nanosecond.
 const EXACT_FROM: u16 = 96;
-
-pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Area) {
-    let Some(attribution @ Attribution { subject, breakdown, .. }) = &state.attribution else {
-        let inner = canvas.pane(body, "breakdown", "", true);
-        let dim = canvas.theme.dim();
-        canvas.pen(inner, 0).gap(1).put("none is open: Enter on a stall or on a late timer opens one", dim);
-        return;
-    };
-    let title = subject.title(&state.picture().timeline.labels);
-    let slow = matches!(subject, Subject::Slow { .. });
-    let remark = match (slow, body.width >= 96) {
-        (true, true) => "Enter opens the task's tag, on the sum the tick",
-        (true, false) => "Enter opens the task's tag",
-        (false, true) => "Enter opens a line's tag, else the tick",
-        (false, false) => "Enter opens a line",
-    };
-    let inner = canvas.pane(body, &title, remark, true);
-    about(canvas, state, subject, inner);
-    let list = layout::breakdown_lines(body);
-    let heading = layout::BREAKDOWN_HEAD - 1;
-    let list = Area { y: inner.y + heading, height: list.height + 1, ..list };
-    lines(canvas, state, list, (subject, breakdown), Some(state.row));
-    let hidden = (breakdown.shares.len() + 1)
-        .saturating_sub(layout::first_row(state.row, list.height - 1) + usize::from(list.height - 1));
-    canvas.more_below(body, hidden);
-    let explained = match breakdown.shares.get(state.row) {
-        Some(share) => describe::what(&share.what),
-        None if matches!(subject, Subject::Unfinished(_)) => describe::SUM_SO_FAR,
-        None => describe::SUM,
-    };
-    let foot = Area { y: inner.y + inner.height.saturating_sub(1), height: 1, ..inner };
-    let dim = canvas.theme.dim();
-    canvas.pen(foot, 0).gap(1).put(explained, dim);
-    if let Subject::Tick(tick) = subject {
-        delayed::row(&mut canvas.pen(Area { y: foot.y.saturating_sub(1), ..foot }, 0), state, tick);
-    }
-    if attribution.is_bare() {
-        bare(canvas, state, subject, below(list, 4));
-    }
-}
-
-/// Says that nothing within a slow task is labelled, and where to go from there.
-fn bare(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, area: Area) {
-    let theme = canvas.theme;
-    let (dim, text) = (theme.dim(), theme.text());
-    let labels = &state.picture().timeline.labels;
-    let tag = subject.tag().map_or_else(String::new, |tag| labels.tag(tag).into_owned());
-    let name = cut(&tag, usize::from(area.width / 3));
-    let mut pen = canvas.pen(area, 0);
-    pen.gap(1).put("nothing inside it is labelled", text).put(": where its time went is unknown", dim);
-    let mut pen = canvas.pen(area, 1);
-    pen.gap(1).put("Enter", theme.key()).put(" opens ", dim).put(&name, text);
-    pen.put(": its statistics, what it delayed", dim);
-    let mut pen = canvas.pen(area, 2);
-    pen.gap(1).put("a span within it, of tracing or of the probe, becomes a line here", dim);
-}
 
 /// The widths of the columns: name, duration, exact nanoseconds if there is room, share, bar.
 struct Columns {
@@ -93,10 +36,10 @@ impl Columns {
 
 /// Draws the lines of `breakdown` and their sum, keeping the selected one visible. If none is selected and there is too
 /// little room, the sum gives the number of lines it stands for.
-pub(super) fn lines(
+pub(crate) fn table(
     canvas: &mut Canvas<'_>,
     state: &AppState,
-    area: Area,
+    area: Rect,
     (subject, breakdown): (&Subject, &Breakdown),
     selected: Option<usize>,
 ) {
@@ -106,61 +49,49 @@ pub(super) fn lines(
     pen.gap(3).left("CAUSE", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
     pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());
     let rows = below(area, 1);
-    let (all, height) = (breakdown.shares.len(), usize::from(rows.height));
-    let first = layout::first_row(selected.unwrap_or(0), rows.height);
-    for line in 0..height {
-        let (place, row) = (first + line, line as u16);
-        let last = line + 1 == height && selected.is_none();
-        match breakdown.shares.get(place) {
-            Some(share) if !last => one(canvas, state, (rows, row), &columns, (subject, breakdown), share),
-            _ => {
-                sum(canvas, (rows, row), &columns, (subject, breakdown), all.saturating_sub(place));
-            }
+    let all = breakdown.shares.len();
+    let first = first_row(selected.unwrap_or(0), rows.height);
+    for (place, row) in (first..=all).zip(rows.rows()) {
+        let last = row.bottom() == rows.bottom() && selected.is_none();
+        match breakdown.shares.get(place).filter(|_| !last) {
+            Some(share) => one(canvas, state, row, &columns, (subject, breakdown), share),
+            None => sum(canvas, row, &columns, (subject, breakdown), all - place),
         }
         if selected == Some(place) {
-            canvas.tint(rows, row, theme.selected());
-        }
-        if place >= all || last {
-            break;
+            canvas.buffer.set_style(row, theme.selected());
         }
     }
-}
-
-/// The rest of `area` below its first rows.
-pub(super) fn below(area: Area, rows: u16) -> Area {
-    let rows = rows.min(area.height);
-    Area { y: area.y + rows, height: area.height - rows, ..area }
 }
 
 fn one(
     canvas: &mut Canvas<'_>,
     state: &AppState,
-    (rows, line): (Area, u16),
+    row: Rect,
     columns: &Columns,
     (subject, breakdown): (&Subject, &Breakdown),
     share: &Share,
 ) {
     let theme = canvas.theme;
-    let style = delay_caused::style_of(theme, Cause::of(&share.what));
+    let style = theme.cause(Cause::of(&share.what));
     let known = !share.what.is_ignorance();
     let (name_style, mark) = if known { (theme.text(), "■") } else { (theme.dim(), "·") };
-    let name = stalls::name(&share.what, &state.picture().timeline.labels);
+    let name = shares::name(&share.what, &state.picture().timeline.labels);
     let part = share.ns as f64 / breakdown.total_ns.max(1) as f64;
-    let mut pen = canvas.pen(rows, line);
+    let mut pen = canvas.pen(row, 0);
     pen.gap(1).put(mark, style).gap(1).left(&name, columns.name, name_style);
     figures(&mut pen, columns, (share.ns, subject.is_open(&share.what)), theme.text());
     pen.number(&units::percent(part), Columns::SHARE, theme.text());
     let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
     if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::Evicted) {
-        canvas.hatch(rows, line, at, columns.bar, part);
+        canvas.hatch(cells(row, at, columns.bar), part);
     } else {
-        canvas.bar(rows, line, at, columns.bar, part, style);
+        canvas.bar(cells(row, at, columns.bar), part, style);
     }
 }
 
 fn sum(
     canvas: &mut Canvas<'_>,
-    (rows, line): (Area, u16),
+    row: Rect,
     columns: &Columns,
     (subject, breakdown): (&Subject, &Breakdown),
     more: usize,
@@ -171,7 +102,7 @@ fn sum(
         1 => "total (incl. 1 more)".to_owned(),
         _ => format!("total (incl. {more} more)"),
     };
-    let mut pen = canvas.pen(rows, line);
+    let mut pen = canvas.pen(row, 0);
     pen.gap(1).put("=", theme.strong()).gap(1).left(&name, columns.name, theme.strong());
     figures(
         &mut pen,
@@ -192,7 +123,7 @@ fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, (ns, at_least): (u64, bool)
 }
 
 /// What happened, and when, in one row.
-pub(super) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, inner: Area) {
+pub(crate) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, inner: Rect) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.strong());
     let limit = state.about.stall_limit_ns;
@@ -205,7 +136,7 @@ pub(super) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject
         Subject::Slow { .. } => ("ran ", "  from ", "  to "),
         Subject::Wait { .. } => ("waited ", "  queued ", "  started "),
     };
-    let mut pen = canvas.pen(Area { width: inner.width.saturating_sub(1), ..inner }, 0);
+    let mut pen = canvas.pen(Rect { width: inner.width.saturating_sub(1), ..inner }, 0);
     let style = if lasted_ns > limit { theme.over() } else { text };
     pen.gap(1).put(lasted, dim).put(&units::duration(lasted_ns), style);
     let (from, to) = subject.extent();

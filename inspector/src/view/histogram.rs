@@ -1,9 +1,11 @@
 //! Histograms: one row per bucket, with a bar to scale and its share of the total.
 
+use ratatui::layout::Rect;
+
 use super::bounds;
-use super::paint::Canvas;
-use crate::app::layout::Area;
-use crate::app::overview::{EDGES_NS, OverviewFigures};
+use super::paint::{Canvas, cells};
+use crate::app::figures::{EDGES_NS, Figures};
+use crate::app::layout::below;
 use crate::app::state::AppState;
 use crate::units;
 
@@ -16,24 +18,21 @@ struct Bucket {
 }
 
 /// The timer-lag histogram as a pane.
-pub(super) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused: bool) {
-    let overview = &state.overview;
+pub(crate) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool) {
+    let figures = &state.figures;
     let timers = &state.picture().timeline.timers;
     let remark = if area.width >= 40 { "fired − due" } else { "" };
     let inner = canvas.pane(area, "timer lag", remark, focused);
     let theme = canvas.theme;
-    if overview.lag_ns.count == 0 {
+    if figures.lag_ns.count == 0 {
         canvas.pen(inner, 0).gap(1).put("no timer fired yet", theme.dim());
         return;
     }
-    let left = buckets(canvas, state, inner, &overview.lag_buckets, LAG_FLOOR_NS);
-    let mut foot = Area { y: inner.y + left, height: inner.height - left, ..inner };
+    let left = buckets(canvas, state, inner, &figures.lag_buckets, LAG_FLOOR_NS);
+    let mut foot = below(inner, left);
     if foot.height >= 3 {
-        foot.y += 1;
-        foot.height -= 1;
-        percentiles(canvas, foot, overview);
-        foot.y += 1;
-        foot.height -= 1;
+        percentiles(canvas, below(foot, 1), figures);
+        foot = below(foot, 2);
     }
     let late = timers.late;
     let mut pen = canvas.pen(foot, 0);
@@ -42,11 +41,11 @@ pub(super) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Area, focused
     pen.whole(&format!("  skipped {}", units::short_count(timers.skipped)), theme.dim());
 }
 
-fn percentiles(canvas: &mut Canvas<'_>, area: Area, overview: &OverviewFigures) {
+fn percentiles(canvas: &mut Canvas<'_>, area: Rect, figures: &Figures) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
-    let lag = &overview.lag_ns;
+    let lag = &figures.lag_ns;
     for (name, figure) in
         [("p50 ", units::duration(lag.p50)), ("  p90 ", bounds::p90(lag)), ("  p99 ", bounds::p99(lag))]
     {
@@ -58,10 +57,10 @@ fn percentiles(canvas: &mut Canvas<'_>, area: Area, overview: &OverviewFigures) 
 const LAG_FLOOR_NS: u64 = 10_000;
 
 /// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; returns the number of rows used.
-pub(super) fn buckets(
+pub(crate) fn buckets(
     canvas: &mut Canvas<'_>,
     state: &AppState,
-    area: Area,
+    area: Rect,
     counts: &[u64],
     floor_ns: u64,
 ) -> u16 {
@@ -80,7 +79,7 @@ pub(super) fn buckets(
         let over = bucket.lower_ns >= state.about.stall_limit_ns && bucket.count > 0;
         let style = if over { theme.over() } else { theme.bar() };
         canvas.pen(area, line).number(&label, 7, theme.dim());
-        canvas.bar(area, line, 8, bar_width, bucket.count as f64 / most as f64, style);
+        canvas.bar(cells(below(area, line), 8, bar_width), bucket.count as f64 / most as f64, style);
         let share = if total == 0 { 0.0 } else { bucket.count as f64 / total as f64 };
         let text = if bucket.count == 0 { "·".to_owned() } else { units::percent(share) };
         let style = match (bucket.count, over) {
@@ -88,7 +87,7 @@ pub(super) fn buckets(
             (_, true) => theme.over(),
             (_, false) => theme.text(),
         };
-        let at = Area { width: area.width.saturating_sub(1), ..area };
+        let at = Rect { width: area.width.saturating_sub(1), ..area };
         canvas.pen(at, line).right(&format!("{text}{}", if over { "▲" } else { " " }), style);
     }
     rows.len() as u16

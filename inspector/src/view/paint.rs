@@ -1,33 +1,35 @@
 //! Drawing primitives for the panes: text that is cut and never wraps, frames, bars, sparklines.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Position;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::app::layout::Area;
+use crate::app::layout::first_row;
 use crate::text::cut;
 use crate::theme::Theme;
 use crate::units;
 
 /// Bars by eighths of a cell's height, empty to full.
-pub(super) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+pub(crate) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
 /// The side of a frame.
 const SIDE: &str = "│";
 
 /// Marks time with lost records.
-pub(super) const HATCH: &str = "░";
+pub(crate) const HATCH: &str = "░";
 
 /// The buffer to draw on, and its theme.
-pub(super) struct Canvas<'a> {
-    pub(super) buffer: &'a mut Buffer,
-    pub(super) theme: Theme,
+pub(crate) struct Canvas<'a> {
+    pub(crate) buffer: &'a mut Buffer,
+    pub(crate) theme: Theme,
 }
 
 /// Writes along one row, up to its end; what does not fit is cut with `…`.
-pub(super) struct Pen<'c, 'a> {
+pub(crate) struct Pen<'c, 'a> {
     canvas: &'c mut Canvas<'a>,
     x: u16,
     y: u16,
@@ -36,7 +38,7 @@ pub(super) struct Pen<'c, 'a> {
 
 impl<'a> Canvas<'a> {
     /// A pen at the start of a row of `area`; outside of it, one that writes nothing. It stops one cell before a frame.
-    pub(super) fn pen(&mut self, area: Area, row: u16) -> Pen<'_, 'a> {
+    pub(crate) fn pen(&mut self, area: Rect, row: u16) -> Pen<'_, 'a> {
         let y = area.y.saturating_add(row);
         let end = if row < area.height { area.x.saturating_add(area.width) } else { area.x };
         let behind = self.buffer.cell(Position::new(end, y)).map(ratatui::buffer::Cell::symbol);
@@ -45,100 +47,106 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes one symbol into one cell.
-    pub(super) fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
+    pub(crate) fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
         if let Some(cell) = self.buffer.cell_mut(Position::new(x, y)) {
             cell.set_symbol(symbol).set_style(style);
         }
     }
 
-    /// Applies a style to a row, leaving its text unchanged.
-    pub(super) fn tint(&mut self, area: Area, row: u16, style: Style) {
-        if row < area.height {
-            for x in area.x..area.x.saturating_add(area.width) {
-                if let Some(cell) = self.buffer.cell_mut(Position::new(x, area.y + row)) {
-                    cell.set_style(style);
-                }
-            }
-        }
-    }
-
     /// Draws a frame with a title on the left and a remark on the right; returns the area inside.
-    pub(super) fn pane<'r>(&mut self, area: Area, title: &str, remark: &'r str, focused: bool) -> Area {
+    pub(crate) fn pane<'r>(&mut self, area: Rect, title: &str, remark: &'r str, focused: bool) -> Rect {
         if area.width < 2 || area.height < 2 {
-            return Area::default();
+            return Rect::ZERO;
         }
         let frame = self.theme.frame(focused);
-        let (right, bottom) = (area.x + area.width - 1, area.y + area.height - 1);
-        for x in area.x + 1..right {
-            self.cell(x, area.y, "─", frame);
-            self.cell(x, bottom, "─", frame);
-        }
-        for y in area.y + 1..bottom {
-            self.cell(area.x, y, SIDE, frame);
-            self.cell(right, y, SIDE, frame);
-        }
-        self.cell(area.x, area.y, "╭", frame);
-        self.cell(right, area.y, "╮", frame);
-        self.cell(area.x, bottom, "╰", frame);
-        self.cell(right, bottom, "╯", frame);
-        let top = Area::new(area.x + 2, area.y, area.width.saturating_sub(4), 1);
-        let (title_style, dim) = (self.theme.title(focused), self.theme.dim());
-        let titled = title.width() + 2;
-        self.pen(top, 0).put(" ", frame).put(title, title_style).put(" ", frame);
+        let room = usize::from(area.width.saturating_sub(4));
+        let left = [
+            Span::styled("─ ", frame),
+            Span::styled(cut(title, room.saturating_sub(1)), self.theme.title(focused)),
+            Span::styled(" ", frame),
+        ];
         // Of a remark that does not fit, the last parts give way first.
-        let fits = |remark: &&str| titled + remark.width() + 4 <= usize::from(top.width);
+        let fits = |remark: &&str| title.width() + remark.width() + 6 <= room;
         let shorter = |remark: &&'r str| remark.rsplit_once(", ").map(|(first, _)| first);
-        let shown = std::iter::successors(Some(remark), shorter).find(fits);
-        if let Some(shown) = shown.filter(|shown| !shown.is_empty()) {
-            self.pen(top, 0).right(&format!(" {shown} "), dim);
+        let shown = std::iter::successors(Some(remark), shorter).find(fits).filter(|it| !it.is_empty());
+        let right = shown.map(|it| {
+            Line::from_iter([Span::styled(format!(" {it} "), self.theme.dim()), Span::styled("─", frame)])
+        });
+        let block = Block::bordered().border_type(BorderType::Rounded).border_style(frame);
+        let block =
+            block.title_top(Line::from_iter(left)).title_top(right.unwrap_or_default().right_aligned());
+        let inner = block.inner(area);
+        block.render(area, self.buffer);
+        inner
+    }
+
+    /// Draws the rows of a list that fit, with the selected one in sight and, if `tinted`, standing out; returns how
+    /// many are below. `draw` gets the cells of a row and its place in the list.
+    pub(crate) fn list(
+        &mut self,
+        rows: Rect,
+        count: usize,
+        (selected, tinted): (usize, bool),
+        mut draw: impl FnMut(&mut Self, Rect, usize),
+    ) -> usize {
+        let first = first_row(selected, rows.height);
+        let shown = first..count.min(first + usize::from(rows.height));
+        for (row, place) in rows.rows().zip(shown.clone()) {
+            draw(self, row, place);
+            if tinted && place == selected {
+                self.buffer.set_style(row, self.theme.selected());
+            }
         }
-        area.inner()
+        count.saturating_sub(shown.end)
     }
 
     /// Writes at a frame's foot how many rows of its list are below the visible ones.
-    pub(super) fn more_below(&mut self, area: Area, rows: usize) {
+    pub(crate) fn more_below(&mut self, area: Rect, rows: usize) {
         if rows > 0 && area.height > 1 {
-            let foot = Area::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
+            let foot = Rect::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
             let dim = self.theme.dim();
             self.pen(foot, 0).right(&format!(" {} more below ", units::count(rows as u64)), dim);
         }
     }
 
-    /// Draws a bar of `share` (0 to 1) of `width` cells; anything above zero shows at least a sliver.
-    pub(super) fn bar(&mut self, area: Area, row: u16, column: u16, width: u16, share: f64, style: Style) {
-        let width = width.min(area.width.saturating_sub(column));
-        if row >= area.height || width == 0 || share.is_nan() || share <= 0.0 {
+    /// Draws a bar of `share` (0 to 1) of the first row of `area`; anything above zero shows at least a sliver.
+    pub(crate) fn bar(&mut self, area: Rect, share: f64, style: Style) {
+        if area.is_empty() || share.is_nan() || share <= 0.0 {
             return;
         }
-        let eighths = ((share.min(1.0) * f64::from(width) * 8.0).round() as u16).max(1);
-        let (x, y) = (area.x + column, area.y + row);
+        let eighths = ((share.min(1.0) * f64::from(area.width) * 8.0).round() as u16).max(1);
         for cell in 0..eighths / 8 {
-            self.cell(x + cell, y, ROWS[8], style);
+            self.cell(area.x + cell, area.y, ROWS[8], style);
         }
         if !eighths.is_multiple_of(8) {
-            self.cell(x + eighths / 8, y, ROWS[usize::from(eighths % 8)], style);
+            self.cell(area.x + eighths / 8, area.y, ROWS[usize::from(eighths % 8)], style);
         }
     }
 
     /// The same for time with lost records: hatched, in whole cells.
-    pub(super) fn hatch(&mut self, area: Area, row: u16, column: u16, width: u16, share: f64) {
-        let width = width.min(area.width.saturating_sub(column));
-        if row < area.height && share > 0.0 {
-            let cells = ((share.min(1.0) * f64::from(width)).round() as u16).max(1).min(width);
+    pub(crate) fn hatch(&mut self, area: Rect, share: f64) {
+        if !area.is_empty() && share > 0.0 {
+            let cells = ((share.min(1.0) * f64::from(area.width)).round() as u16).max(1).min(area.width);
             let style = self.theme.held();
-            (0..cells).for_each(|cell| self.cell(area.x + column + cell, area.y + row, HATCH, style));
+            (0..cells).for_each(|cell| self.cell(area.x + cell, area.y, HATCH, style));
         }
     }
 }
 
+/// `width` cells of a row, from `column` on.
+pub(crate) fn cells(row: Rect, column: u16, width: u16) -> Rect {
+    let column = column.min(row.width);
+    Rect { x: row.x + column, width: width.min(row.width - column), ..row }
+}
+
 impl Pen<'_, '_> {
     /// The theme that it writes with.
-    pub(super) const fn theme(&self) -> Theme {
+    pub(crate) const fn theme(&self) -> Theme {
         self.canvas.theme
     }
 
     /// Writes `text`, cut at the end of the row.
-    pub(super) fn put(&mut self, text: &str, style: Style) -> &mut Self {
+    pub(crate) fn put(&mut self, text: &str, style: Style) -> &mut Self {
         let room = self.room();
         let width = text.width();
         if width <= usize::from(room) {
@@ -157,12 +165,12 @@ impl Pen<'_, '_> {
     }
 
     /// Writes `text` only if all of it fits.
-    pub(super) fn whole(&mut self, text: &str, style: Style) -> &mut Self {
+    pub(crate) fn whole(&mut self, text: &str, style: Style) -> &mut Self {
         if text.width() <= usize::from(self.room()) { self.put(text, style) } else { self }
     }
 
     /// Writes all of the parts, or none if they do not fit; returns whether they did.
-    pub(super) fn group(&mut self, parts: &[(&str, Style)]) -> bool {
+    pub(crate) fn group(&mut self, parts: &[(&str, Style)]) -> bool {
         let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
         let fits = width <= usize::from(self.room());
         for (text, style) in parts.iter().filter(|_| fits) {
@@ -172,7 +180,7 @@ impl Pen<'_, '_> {
     }
 
     /// Writes `text` left-aligned in `width` cells, cut if longer.
-    pub(super) fn left(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
+    pub(crate) fn left(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let end = self.x.saturating_add(width).min(self.end);
         let row_end = std::mem::replace(&mut self.end, end);
         self.put(text, style);
@@ -183,7 +191,7 @@ impl Pen<'_, '_> {
 
     /// Writes `text` right-aligned in `width` cells. A number that does not fit, or would touch what is before it, is left
     /// out rather than cut.
-    pub(super) fn number(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
+    pub(crate) fn number(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let cells = text.width() as u16;
         let end = self.x.saturating_add(width);
         if end <= self.end && cells <= width && self.is_clear_before(end - cells) {
@@ -201,7 +209,7 @@ impl Pen<'_, '_> {
     }
 
     /// Writes `text` at the end of the row, as the last item.
-    pub(super) fn right(&mut self, text: &str, style: Style) -> &mut Self {
+    pub(crate) fn right(&mut self, text: &str, style: Style) -> &mut Self {
         let cells = text.width() as u16;
         if cells <= self.room() {
             self.x = self.end - cells;
@@ -211,29 +219,37 @@ impl Pen<'_, '_> {
     }
 
     /// Skips `cells`.
-    pub(super) fn gap(&mut self, cells: u16) -> &mut Self {
+    pub(crate) fn gap(&mut self, cells: u16) -> &mut Self {
         self.x = self.x.saturating_add(cells).min(self.end);
         self
     }
 
     /// Moves to column `x`, but never back.
-    pub(super) fn to(&mut self, x: u16) -> &mut Self {
+    pub(crate) fn to(&mut self, x: u16) -> &mut Self {
         self.x = x.clamp(self.x.min(self.end), self.end);
         self
     }
 
     /// The number of cells left.
-    pub(super) fn room(&self) -> u16 {
+    pub(crate) fn room(&self) -> u16 {
         self.end.saturating_sub(self.x)
     }
 
     /// The current column.
-    pub(super) fn at(&self) -> u16 {
+    pub(crate) fn at(&self) -> u16 {
         self.x
     }
 
+    /// A sparkline of all samples, each cell as high as the highest of its samples.
+    pub(crate) fn sparkline_of_maxima<T>(&mut self, samples: &[T], width: u16, style: Style) -> &mut Self
+    where
+        T: Copy + Into<Option<u64>>,
+    {
+        self.sparkline(&deepest(samples, width.into()), width, style)
+    }
+
     /// A sparkline of the last values that fit `width` cells, scaled to the largest of them; blank for missing values.
-    pub(super) fn sparkline<T>(&mut self, values: &[T], width: u16, style: Style) -> &mut Self
+    pub(crate) fn sparkline<T>(&mut self, values: &[T], width: u16, style: Style) -> &mut Self
     where
         T: Copy + Into<Option<u64>>,
     {
@@ -256,15 +272,35 @@ impl Pen<'_, '_> {
     }
 }
 
+/// Merges samples into cells by their maximum, because a single sample would pass too fast to be seen. A cell without a
+/// known sample is `None`.
+fn deepest<T: Copy + Into<Option<u64>>>(samples: &[T], cells: usize) -> Vec<Option<u64>> {
+    let per_cell = samples.len().div_ceil(cells.max(1)).max(1);
+    let deepest = |chunk: &[T]| chunk.iter().filter_map(|sample| (*sample).into()).max();
+    samples.rchunks(per_cell).rev().map(deepest).collect()
+}
+
+/// Width of a depth, including the blank before it.
+pub(crate) const DEPTH_WIDTH: u16 = 5;
+
+/// A depth in four cells: `7`, `1204`, `12k`.
+pub(crate) fn depth(depth: u32) -> String {
+    match depth {
+        0..10_000 => depth.to_string(),
+        10_000..10_000_000 => format!("{}k", depth / 1_000),
+        10_000_000..1_000_000_000 => format!("{}M", depth / 1_000_000),
+        _ => format!("{}G", depth / 1_000_000_000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ratatui::layout::Rect;
 
-    fn drawn(width: u16, draw: impl FnOnce(&mut Canvas<'_>, Area)) -> String {
+    fn drawn(width: u16, draw: impl FnOnce(&mut Canvas<'_>, Rect)) -> String {
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, 1));
         let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
-        draw(&mut canvas, Area::new(0, 0, width, 1));
+        draw(&mut canvas, Rect::new(0, 0, width, 1));
         buffer.content().iter().map(|cell| cell.symbol()).collect()
     }
 
@@ -282,9 +318,9 @@ mod tests {
     #[test]
     fn bars_and_sparklines_stay_in_their_cells() {
         let style = Style::new();
-        assert_eq!(drawn(6, |canvas, area| canvas.bar(area, 0, 1, 9, 2.0, style)), " █████");
-        assert_eq!(drawn(6, |canvas, area| canvas.bar(area, 0, 0, 4, 0.0001, style)), "▏     ");
-        assert_eq!(drawn(6, |canvas, area| canvas.bar(area, 3, 0, 4, 1.0, style)), "      ");
+        assert_eq!(drawn(6, |canvas, area| canvas.bar(cells(area, 1, 9), 2.0, style)), " █████");
+        assert_eq!(drawn(6, |canvas, area| canvas.bar(cells(area, 0, 4), 0.0001, style)), "▏     ");
+        assert_eq!(drawn(6, |canvas, area| canvas.bar(cells(area, 9, 4), 1.0, style)), "      ");
         assert_eq!(
             drawn(6, |canvas, area| {
                 canvas.pen(area, 0).sparkline(&[9, 9, 0, 1, 8], 4, style);
@@ -304,7 +340,7 @@ mod tests {
         let top = |width| {
             let mut buffer = Buffer::empty(Rect::new(0, 0, width, 2));
             let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
-            canvas.pane(Area::new(0, 0, width, 2), "late", "3 of 9 shown, worst first, Enter opens", false);
+            canvas.pane(Rect::new(0, 0, width, 2), "late", "3 of 9 shown, worst first, Enter opens", false);
             buffer.content()[..usize::from(width)].iter().map(|cell| cell.symbol()).collect::<String>()
         };
         assert_eq!(top(54), "╭─ late ──── 3 of 9 shown, worst first, Enter opens ─╮");
@@ -319,10 +355,18 @@ mod tests {
         assert_eq!(
             drawn(4, |canvas, area| {
                 canvas.pen(area, 1).put("below", style);
-                canvas.pane(Area::new(0, 0, 1, 1), "t", "", false);
+                canvas.pane(Rect::new(0, 0, 1, 1), "t", "", false);
                 canvas.cell(90, 90, "x", style);
             }),
             "    "
         );
+    }
+
+    #[test]
+    fn a_cell_shows_the_deepest_of_its_samples() {
+        assert_eq!(deepest(&[1, 9, 0, 2, 3], 2), [9, 3].map(Some));
+        assert_eq!(deepest(&[1, 2], 5), [1, 2].map(Some));
+        assert_eq!(deepest(&[] as &[u64], 5), []);
+        assert_eq!(deepest(&[None, None, Some(0), None], 2), [None, Some(0)]);
     }
 }

@@ -7,15 +7,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::app::fixture;
 use crate::dashboard::NoSave;
 use crate::keymap::Key;
 use crate::playback::ReplayOptions;
+use crate::screen;
+use crate::shell::fixture;
 use crate::theme::Theme;
-use crate::view;
 
 struct Watching {
-    state: AppState,
+    app: App,
     feed: Replay<MemorySource>,
 }
 
@@ -25,10 +25,10 @@ fn watching() -> Watching {
     let kept = MemorySource::read(&mut script.source()).unwrap();
     let config = TimelineConfig::of(kept.metadata());
     let player = Player::new(kept, config, ReplayOptions::default());
-    let mut state = fixture::state(&script);
-    state.playback = Some(player.info());
-    let mut watching = Watching { state, feed: Replay::new(player) };
-    update(&mut watching.state, Message::Resize { width: 100, height: 30 });
+    let mut app = fixture::app(&script);
+    app.state.playback = Some(player.info());
+    let mut watching = Watching { app, feed: Replay::new(player) };
+    update(&mut watching.app, Message::Resize { width: 100, height: 30 });
     while !watching.feed.indexed {
         watching.advance(0);
     }
@@ -37,35 +37,35 @@ fn watching() -> Watching {
 
 impl Watching {
     fn advance(&mut self, now_ns: u64) -> bool {
-        self.feed.advance(&mut self.state, Timestamp(now_ns), &mut NoSave).unwrap()
+        self.feed.advance(&mut self.app, Timestamp(now_ns), &mut NoSave).unwrap()
     }
 
     fn press(&mut self, key: Key) {
-        for effect in update(&mut self.state, Message::Key(key)) {
-            self.feed.seek(&mut self.state, effect).unwrap();
+        for effect in update(&mut self.app, Message::Key(key)) {
+            self.feed.seek(&mut self.app, effect).unwrap();
         }
     }
 
     /// The frame at this wall-clock time.
     fn frame(&mut self, elapsed_ns: u64) -> Buffer {
-        let now = self.feed.clock(&self.state, Timestamp(elapsed_ns));
-        update(&mut self.state, Message::Frame { now, elapsed_ns });
-        drawn(&self.state)
+        let now = self.feed.clock(&self.app, Timestamp(elapsed_ns));
+        update(&mut self.app, Message::Frame { now, elapsed_ns });
+        drawn(&self.app)
     }
 
-    /// The frame for this state with all figures refreshed.
+    /// The frame for this app with all figures refreshed.
     fn rebuild(&self) -> Buffer {
-        let mut state = self.state.clone();
-        state.overview_until_ns = 0;
-        let now = state.now;
-        update(&mut state, Message::Frame { now, elapsed_ns: u64::MAX / 2 });
-        drawn(&state)
+        let mut app = self.app.clone();
+        app.figures_until_ns = 0;
+        let now = app.state.now;
+        update(&mut app, Message::Frame { now, elapsed_ns: u64::MAX / 2 });
+        drawn(&app)
     }
 }
 
-fn drawn(state: &AppState) -> Buffer {
+fn drawn(app: &App) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, 100, 30));
-    view::draw(&mut buffer, state, Theme::new(true, false));
+    screen::draw(&mut buffer, app, Theme::new(true, false));
     buffer
 }
 
@@ -75,11 +75,11 @@ fn a_frame_after_a_jump_is_of_one_moment() {
         let mut watching = watching();
         watching.press(Key::Char(view));
         watching.frame(1_000_000_000);
-        let end = watching.state.playback.as_ref().unwrap().end;
+        let end = watching.app.state.playback.as_ref().unwrap().end;
         let before = Timestamp(end.as_ns() - 1_000_000);
         // Sooner than the regular refresh of the figures.
         for (place, to) in [end, before, end].into_iter().enumerate() {
-            watching.feed.seek(&mut watching.state, Effect::Seek(to)).unwrap();
+            watching.feed.seek(&mut watching.app, Effect::Seek(to)).unwrap();
             assert!(watching.feed.player.is_playing());
             let drawn = watching.frame(1_010_000_000 + place as u64);
             assert_eq!(drawn, watching.rebuild(), "page {view}, jump {place}");
@@ -94,7 +94,7 @@ fn a_replay_that_plays_to_its_end_ends_with_the_figures_of_its_end() {
         let mut watching = watching();
         watching.press(Key::Char(view));
         watching.frame(1_000_000_000);
-        watching.feed.seek(&mut watching.state, Effect::SetSpeed(1_000.0)).unwrap();
+        watching.feed.seek(&mut watching.app, Effect::SetSpeed(1_000.0)).unwrap();
         watching.plays_out(view);
     }
 }

@@ -1,0 +1,453 @@
+//! The figures of most panes, recomputed from the timeline a few times per second.
+//!
+//! Not for every frame: quantiles, sums and sorting would cost more than drawing, and numbers that change thirty times
+//! per second cannot be read. The strip of ticks is not delayed by this.
+
+mod agenda;
+mod keep_alive;
+mod rates;
+
+pub use agenda::{AgendaFigures, PriorityRow, Starvation, WorkerRow};
+pub use keep_alive::{HandleRow, KeepAliveFigures};
+
+use std::cmp::Ordering;
+
+use loop_probes::event::{GcAction, GcMode, Queue};
+use loop_probes::ids::{Tag, Timestamp};
+use loop_traces::histogram::{Histogram, Percentiles};
+use loop_traces::timeline::{
+    Cause, GcCheck, Impact, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline, signal_name,
+};
+
+use super::fold::Fold;
+use rates::{LoopFigures, rate_of_loops, worst_lag};
+
+/// Refresh interval of aggregated figures, in wall-clock ns.
+pub const REFRESH_NS: u64 = 200_000_000;
+
+/// Upper bounds of the histogram buckets, in nanoseconds; values above the last form one more bucket.
+pub const EDGES_NS: [u64; 16] = [
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    100_000_000,
+];
+
+/// A column of the task table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Column {
+    /// The tag's name.
+    Tag,
+    /// The number of runs.
+    Count,
+    /// The median run time.
+    RunP50,
+    /// The 99th percentile of the run time.
+    RunP99,
+    /// The longest run time.
+    #[default]
+    RunMax,
+    /// The 99th percentile of the queue wait.
+    WaitP99,
+    /// The delay caused.
+    Caused,
+}
+
+impl Column {
+    /// Every column, from left to right.
+    pub const ALL: [Self; 7] =
+        [Self::Tag, Self::Count, Self::RunP50, Self::RunP99, Self::RunMax, Self::WaitP99, Self::Caused];
+
+    /// Its name in a title.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tag => "tag",
+            Self::Count => "count",
+            Self::RunP50 => "run p50",
+            Self::RunP99 => "run p99",
+            Self::RunMax => "run max",
+            Self::WaitP99 => "wait p99",
+            Self::Caused => "delay caused",
+        }
+    }
+
+    /// The next column, wrapping around.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let place = Self::ALL.iter().position(|column| *column == self).unwrap_or(0);
+        Self::ALL[(place + 1) % Self::ALL.len()]
+    }
+}
+
+/// The sort order of the task table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Order {
+    /// The column to sort by.
+    pub column: Column,
+    /// Reversed: smallest first, names from Z to A.
+    pub inverted: bool,
+}
+
+/// Where the runs of a row took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunPlace {
+    /// As tasks of the loop.
+    Tasks,
+    /// As readiness callbacks.
+    Io,
+    /// On workers of the pool.
+    Pool,
+    /// On workers of the agenda.
+    Agenda,
+}
+
+/// A row of the task table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TagRow {
+    /// The tag.
+    pub tag: Tag,
+    /// Its name.
+    pub name: String,
+    /// Where its runs took place.
+    pub ran: RunPlace,
+    /// Run times.
+    pub run_ns: Percentiles,
+    /// Queue waits; empty if it is not queued.
+    pub wait_ns: Percentiles,
+    /// The sum of its run times, in nanoseconds.
+    pub run_ns_total: u64,
+    /// The delay caused by [its runs](own_cause), in nanoseconds.
+    pub caused_ns: u64,
+}
+
+/// A queue's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueueRow {
+    /// The queue.
+    pub queue: Queue,
+    /// Its depth at the last sample; `None` before the first.
+    pub depth: Option<u32>,
+    /// The maximum depth.
+    pub depth_max: u32,
+    /// The maximum depth in each tenth of the last seconds; `None` if unknown.
+    pub through_time: Vec<Option<u64>>,
+}
+
+/// The microtasks' figures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MicrotaskFigures {
+    /// Checkpoints that ran microtasks.
+    pub checkpoints: u64,
+    /// Microtasks per checkpoint.
+    pub ran: Percentiles,
+    /// Their mean.
+    pub ran_mean: f64,
+    /// Durations of checkpoints.
+    pub run_ns: Percentiles,
+    /// Microtasks in the last checkpoints.
+    pub samples: Vec<u64>,
+}
+
+/// The GC controller's figures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GcFigures {
+    /// Numbers of decisions to collect, to defer, to skip; `None` if only collections are recorded.
+    pub decided: Option<[u64; 3]>,
+    /// Durations of collections.
+    pub run_ns: Percentiles,
+    /// The last decisions other than skips, newest first, each with the duration of the resulting collection.
+    pub last: Vec<(GcCheck, Option<u64>)>,
+    /// The heap, in bytes.
+    pub heap_bytes: Option<u64>,
+    /// The heap size above which it is collected at once, in bytes.
+    pub threshold_bytes: Option<u64>,
+    /// The controller's pace.
+    pub mode: Option<GcMode>,
+    /// The last sizes of the heap.
+    pub heap: Vec<u64>,
+}
+
+/// A signal's figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalRow {
+    /// Its name.
+    pub name: String,
+    /// The number of arrivals.
+    pub arrived: u64,
+    /// From the handler to the delivery.
+    pub latency_ns: Percentiles,
+}
+
+/// All figures that are refreshed together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// The time of these figures; `None` before the first reading.
+    pub at: Option<Timestamp>,
+    /// Rates over the last second, or over the window for a slow loop.
+    pub rate: PerSecond,
+    /// There are several loops: the utilization is that of the busiest, the lag that of the one with the worst p99.
+    pub several_loops: bool,
+    /// Ticks in each tenth of a second.
+    pub ticks: Vec<u64>,
+    /// Lost records: any kind of sample may lack up to this many.
+    pub lost_records: u64,
+    /// Lost ticks may include further stalls.
+    pub more_stalls: bool,
+    /// Stalls, including the running tick if it is one.
+    pub stalls: u64,
+    /// Timer lag.
+    pub lag_ns: Percentiles,
+    /// Timer lag with a sample for each skipped period.
+    pub lag_corrected_ns: Percentiles,
+    /// Number of timers in each bucket of [`EDGES_NS`].
+    pub lag_buckets: Vec<u64>,
+    /// The causes of delay, worst first.
+    pub delay_caused: Vec<Impact>,
+    /// The tasks by tag, sorted.
+    pub tags: Vec<TagRow>,
+    /// Tags hidden by the filter.
+    pub filtered_out: usize,
+    /// Tags beyond the limit, which have no row.
+    pub tags_beyond_limit: u64,
+    /// The sum of their run times, in nanoseconds.
+    pub beyond_limit_ns_total: u64,
+    /// The queues seen so far.
+    pub queues: Vec<QueueRow>,
+    /// The microtasks.
+    pub microtasks: MicrotaskFigures,
+    /// The GC controller.
+    pub gc: GcFigures,
+    /// The signals, most frequent first.
+    pub signals: Vec<SignalRow>,
+    /// The latency of the signal with the largest p99.
+    pub signal_latency_ns: Percentiles,
+    /// Signals dropped since the loop began; `None` if unknown.
+    pub signals_dropped: Option<u64>,
+    /// The agenda, if there is one.
+    pub agenda: Option<AgendaFigures>,
+    /// The active handles.
+    pub keep_alive: KeepAliveFigures,
+}
+
+impl Figures {
+    /// Computes the figures of `fold` at `now`. `hangs` says that the loop is stuck or gone.
+    #[must_use]
+    pub fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Self {
+        let timeline = &fold.timeline;
+        let unfinished = timeline.unfinished(StreamEnd::Known);
+        let missing = timeline.missing_with(&unfinished);
+        let stalls = timeline.stall_figures(&unfinished, &missing);
+        let by_loop = LoopFigures::all(timeline);
+        let mut figures = Self {
+            at: Some(now),
+            rate: rate_of_loops(timeline, &unfinished, &by_loop, now, hangs),
+            several_loops: by_loop.len() > 1,
+            ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
+            lost_records: timeline.lost_in_all(),
+            stalls: stalls.count,
+            more_stalls: timeline.lost_in_all() > 0
+                && stalls.bounds.is_some_and(|bounds| bounds.is_open(bounds.lo)),
+            lag_ns: worst_lag(timeline, &missing, &by_loop, |of, missing| {
+                of.timers.lag_ns.percentiles_missing(&missing.lag)
+            }),
+            lag_corrected_ns: worst_lag(timeline, &missing, &by_loop, |of, missing| {
+                of.timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected)
+            }),
+            lag_buckets: buckets(&timeline.timers.lag_ns),
+            delay_caused: timeline.delay_caused_with(&unfinished),
+            queues: queues(timeline, now),
+            microtasks: microtasks(timeline),
+            gc: gc(timeline),
+            signals_dropped: timeline.families().signals_dropped.then_some(timeline.signals.dropped),
+            agenda: AgendaFigures::read(timeline, now),
+            keep_alive: KeepAliveFigures::read(timeline),
+            ..Self::default()
+        };
+        figures.read_signals(timeline);
+        figures.read_tags(timeline, order, filter);
+        figures
+    }
+
+    fn read_tags(&mut self, timeline: &Timeline, order: Order, filter: &str) {
+        let delay_caused = &self.delay_caused;
+        let all = timeline.tags.iter().filter_map(|stats| row(timeline, stats, delay_caused));
+        let mut held_back = 0;
+        let wanted = |row: &TagRow| passes(filter, &row.name);
+        self.tags = all
+            .filter(|row| {
+                held_back += usize::from(!wanted(row));
+                wanted(row)
+            })
+            .collect();
+        self.filtered_out = held_back;
+        if let Some(beyond) = timeline.tags.beyond_limit() {
+            self.tags_beyond_limit = beyond.tags;
+            self.beyond_limit_ns_total = runs(&beyond.stats).map_or(0, |(_, runs)| runs.run_ns.total());
+        }
+        self.sort(order);
+    }
+
+    /// Sorts the tags by `order`.
+    pub fn sort(&mut self, order: Order) {
+        self.tags.sort_by(|a, b| {
+            let by = compare(a, b, order.column);
+            let by = if order.inverted { by.reverse() } else { by };
+            by.then_with(|| a.name.cmp(&b.name)).then(a.tag.cmp(&b.tag))
+        });
+    }
+
+    fn read_signals(&mut self, timeline: &Timeline) {
+        let signals = &timeline.signals.by_signo;
+        let row = |signal: &loop_traces::timeline::SignalStats| SignalRow {
+            name: signal_name(signal.signo),
+            arrived: signal.arrived.max(signal.delivered),
+            latency_ns: signal.latency_ns.percentiles(),
+        };
+        self.signals = signals.iter().map(row).collect();
+        self.signals.sort_by(|a, b| b.arrived.cmp(&a.arrived).then_with(|| a.name.cmp(&b.name)));
+        let latencies = self.signals.iter().map(|it| it.latency_ns);
+        self.signal_latency_ns = latencies.max_by_key(|latency| latency.p99).unwrap_or_default();
+    }
+}
+
+/// Largest first, names from A to Z.
+fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
+    match column {
+        Column::Tag => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
+        Column::Count => b.run_ns.count.cmp(&a.run_ns.count),
+        Column::RunP50 => b.run_ns.p50.cmp(&a.run_ns.p50),
+        Column::RunP99 => b.run_ns.p99.cmp(&a.run_ns.p99),
+        Column::RunMax => b.run_ns.max.cmp(&a.run_ns.max),
+        Column::WaitP99 => b.wait_ns.p99.cmp(&a.wait_ns.p99),
+        Column::Caused => b.caused_ns.cmp(&a.caused_ns),
+    }
+}
+
+/// The runs that represent a tag: its tasks, else its readiness callbacks, else its jobs, else its tasklets.
+#[must_use]
+pub fn runs(stats: &TagStats) -> Option<(RunPlace, &RunStats)> {
+    let all = [
+        (RunPlace::Tasks, Some(&stats.tasks)),
+        (RunPlace::Io, stats.io.as_deref()),
+        (RunPlace::Pool, stats.work.as_deref()),
+        (RunPlace::Agenda, stats.tasklets.as_deref()),
+    ];
+    all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
+}
+
+/// The cause that corresponds to [these runs](runs), for all figures of the delay that a tag *caused*: its tasks, else
+/// its readiness callbacks. Other causes with its name, for example the microtasks after its tasks, count separately.
+#[must_use]
+pub fn own_cause(stats: &TagStats) -> Option<Cause> {
+    let (ran, _) = runs(stats)?;
+    Some(if ran == RunPlace::Io { Cause::Io(stats.tag) } else { Cause::Tasks(stats.tag) })
+}
+
+/// The tag that a cause is named after.
+#[must_use]
+pub const fn cause_tag(cause: Cause) -> Option<Tag> {
+    match cause {
+        Cause::Tasks(tag) | Cause::Io(tag) | Cause::Microtasks(Some(tag)) => Some(tag),
+        _ => None,
+    }
+}
+
+/// Whether `name` contains `filter`, ignoring case.
+#[must_use]
+pub fn passes(filter: &str, name: &str) -> bool {
+    filter.is_empty() || name.to_lowercase().contains(&filter.to_lowercase())
+}
+
+fn row(timeline: &Timeline, stats: &TagStats, delay_caused: &[Impact]) -> Option<TagRow> {
+    let (ran, runs) = runs(stats)?;
+    let own = own_cause(stats);
+    Some(TagRow {
+        tag: stats.tag,
+        name: timeline.labels.tag(stats.tag).into_owned(),
+        ran,
+        run_ns: runs.run_ns.percentiles(),
+        wait_ns: runs.queue_wait_ns.percentiles(),
+        run_ns_total: runs.run_ns.total(),
+        caused_ns: delay_caused.iter().find(|impact| Some(impact.cause) == own).map_or(0, Impact::total_ns),
+    })
+}
+
+/// The counts of a histogram in each bucket of [`EDGES_NS`].
+#[must_use]
+pub fn buckets(lag: &Histogram) -> Vec<u64> {
+    if lag.is_empty() {
+        return vec![0; EDGES_NS.len() + 1];
+    }
+    let up_to = |edge: u64| lag.count() - lag.count_between(edge, u64::MAX);
+    let mut below = 0;
+    let mut buckets = Vec::with_capacity(EDGES_NS.len() + 1);
+    for edge in EDGES_NS {
+        let count = up_to(edge);
+        buckets.push(count.saturating_sub(below));
+        below = below.max(count);
+    }
+    buckets.push(lag.count().saturating_sub(below));
+    buckets
+}
+
+fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
+    // Microtasks have a pane of their own, with what each checkpoint ran.
+    let has_samples = |queue: &&QueueStats| queue.queue != Queue::Microtasks || queue.depth_now().is_some();
+    timeline
+        .queues
+        .seen()
+        .filter(has_samples)
+        .map(|queue| QueueRow {
+            queue: queue.queue,
+            depth: queue.depth_now(),
+            depth_max: queue.depth_max,
+            through_time: queue.through_time.series(now),
+        })
+        .collect()
+}
+
+fn microtasks(timeline: &Timeline) -> MicrotaskFigures {
+    let microtasks = &timeline.microtasks;
+    MicrotaskFigures {
+        checkpoints: microtasks.checkpoints(),
+        ran: microtasks.ran_per_checkpoint.percentiles(),
+        ran_mean: microtasks.ran_per_checkpoint.mean(),
+        run_ns: microtasks.run_ns.percentiles(),
+        samples: microtasks.samples.iter().map(|ran| u64::from(*ran)).collect(),
+    }
+}
+
+/// Maximum number of decisions kept for the pane.
+const GC_ROWS: usize = 16;
+
+fn gc(timeline: &Timeline) -> GcFigures {
+    let gc = &timeline.gc;
+    let ran_after = |look: &GcCheck| {
+        let after = gc.runs.iter().find(|run| run.at >= look.at);
+        (look.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
+    };
+    // Skips are the most frequent and least informative: they are only counted.
+    let acts = gc.decisions.iter().filter(|look| look.action != GcAction::Skip);
+    GcFigures {
+        decided: timeline.families().gc_decisions.then_some([gc.collect, gc.defer, gc.skip]),
+        run_ns: gc.run_ns.percentiles(),
+        last: acts.rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
+        heap_bytes: gc.heap_bytes,
+        threshold_bytes: gc.last.map(|look| look.threshold_bytes),
+        mode: gc.mode,
+        heap: gc.heap_samples.iter().copied().collect(),
+    }
+}

@@ -1,0 +1,211 @@
+//! Draws the active handles, and what reaches the loop from outside.
+
+use loop_probes::ids::Timestamp;
+use loop_traces::timeline::{Shutdown, Timeline, command_name};
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Text;
+use ratatui::widgets::{Block, Padding, Paragraph, Widget as _, Wrap};
+
+use crate::app::figures::KeepAliveFigures;
+use crate::app::layout::{from_left, from_top, rows};
+use crate::app::state::AppState;
+use crate::units;
+use crate::view::bounds;
+use crate::view::paint::Canvas;
+
+/// Width of a count.
+const COUNT_WIDTH: u16 = 7;
+
+/// The age of the snapshot behind the list.
+pub(crate) fn age(state: &AppState, keep_alive: &KeepAliveFigures) -> String {
+    let age = keep_alive.as_of.map(|as_of| state.picture_at().ns_since(as_of));
+    age.map_or_else(String::new, |age| format!("{:>5} old", units::duration(age)))
+}
+
+/// Draws the page.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
+    let [left, right] = from_left(body, body.width / 2);
+    list(canvas, state, left);
+    external(canvas, state, right);
+}
+
+fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let theme = canvas.theme;
+    let keep_alive = &state.figures.keep_alive;
+    let remark =
+        keep_alive.as_of.map_or_else(String::new, |_| format!("{} in all", units::count(keep_alive.total())));
+    let inner = canvas.pane(area, "active handles", &remark, true);
+    if keep_alive.as_of.is_none() {
+        let text = "no snapshot yet: the loop lists it every few seconds";
+        let text = Paragraph::new(Text::styled(text, theme.dim())).wrap(Wrap { trim: true });
+        text.block(Block::new().padding(Padding::horizontal(1))).render(inner, canvas.buffer);
+        return;
+    }
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).put(
+        &format!("listed {} ago, followed since", age(state, keep_alive).trim_end_matches(" old").trim()),
+        theme.dim(),
+    );
+    if keep_alive.left_out > 0 {
+        pen.whole(&format!("; {} more had no room", units::count(keep_alive.left_out)), theme.held());
+    }
+    let rows = rows(area, true);
+    let all = &keep_alive.held;
+    if all.is_empty() {
+        let ended = state.picture().timeline.stopped.is_some();
+        let text = if ended { "nothing" } else { "nothing: the loop may end" };
+        canvas.pen(rows, 0).gap(1).put(text, theme.dim());
+    }
+    let mut above = None;
+    let below = canvas.list(rows, all.len(), (state.row, state.row > 0), |canvas, row, place| {
+        let held = &all[place];
+        let mut pen = canvas.pen(row, 0);
+        // A kind is only named in its first row.
+        let kind = if above.replace(held.what) == Some(held.what) { "" } else { held.what.name() };
+        let name = row.width.saturating_sub(2 + 10 + COUNT_WIDTH);
+        pen.gap(1).left(kind, 10, theme.dim()).left(&held.name, name, theme.text());
+        pen.number(&units::short_count(held.count), COUNT_WIDTH, theme.strong());
+    });
+    canvas.more_below(area, below);
+}
+
+/// A row of styled words.
+type Line = Vec<(String, Style)>;
+
+fn external(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let timeline = &state.picture().timeline;
+    let panes = [
+        ("commands", "self-pipe", commands(canvas, state, timeline)),
+        ("pumps", "foreign loop", pumps(canvas, timeline)),
+        ("futures", "", futures(canvas, timeline)),
+        ("end", "", end(canvas, state, timeline)),
+    ];
+    let mut left = area;
+    let mut rest = panes.len() as u16;
+    for (title, remark, lines) in panes {
+        rest -= 1;
+        // The last pane fills the rest; each of the others leaves three rows for each that follows.
+        let most = left.height.saturating_sub(3 * rest);
+        let height = if rest == 0 { left.height } else { (lines.len() as u16 + 2).min(most) };
+        let pane;
+        [pane, left] = from_top(left, height);
+        let inner = canvas.pane(pane, title, remark, false);
+        for (row, line) in lines.iter().enumerate() {
+            let mut pen = canvas.pen(inner, row as u16);
+            pen.gap(1);
+            for (text, style) in line {
+                pen.put(text, *style);
+            }
+        }
+    }
+}
+
+fn commands(canvas: &Canvas<'_>, state: &AppState, timeline: &Timeline) -> Vec<Line> {
+    let theme = canvas.theme;
+    let mut commands: Vec<_> = timeline.commands.by_byte.iter().collect();
+    if commands.is_empty() {
+        return vec![vec![("none".to_owned(), theme.dim())]];
+    }
+    commands.sort_by(|a, b| b.count.cmp(&a.count).then(a.byte.cmp(&b.byte)));
+    let line = |command: &&loop_traces::timeline::CommandStats| {
+        let style = if command.known { theme.text() } else { theme.held() };
+        let unknown = if command.known { "" } else { "  unknown" };
+        let last = units::position(state.since_start_ns(command.last_at));
+        vec![
+            (format!("{:<5}", command_name(command.byte)), style),
+            (format!("{:>7}", units::short_count(command.count)), theme.strong()),
+            (unknown.to_owned(), style),
+            (format!("  last {last}"), theme.dim()),
+        ]
+    };
+    commands.iter().map(line).collect()
+}
+
+fn pumps(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
+    let theme = canvas.theme;
+    let (dim, text) = (theme.dim(), theme.text());
+    let pumps = &timeline.pumps;
+    if pumps.count() == 0 {
+        return vec![vec![("no foreign loop was pumped".to_owned(), dim)]];
+    }
+    let count = |count: u64| units::short_count(count);
+    vec![
+        vec![
+            (count(pumps.count()), theme.strong()),
+            (" pumps, handled ".to_owned(), dim),
+            (count(pumps.handled), text),
+        ],
+        vec![
+            ("ready ".to_owned(), dim),
+            (count(pumps.ready), text),
+            ("  idle in poll ".to_owned(), dim),
+            (count(pumps.polled()), text),
+        ],
+        vec![
+            ("run p50 ".to_owned(), dim),
+            (units::duration(pumps.run_ns.quantile(0.5)), text),
+            ("  p99 ".to_owned(), dim),
+            (bounds::p99(&pumps.run_ns.percentiles()), text),
+            ("  max ".to_owned(), dim),
+            (units::duration(pumps.run_ns.max()), text),
+        ],
+    ]
+}
+
+fn futures(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
+    let theme = canvas.theme;
+    let (dim, text) = (theme.dim(), theme.text());
+    let futures = timeline.futures;
+    if !futures.is_seen() {
+        return vec![vec![("none".to_owned(), dim)]];
+    }
+    let pair = |name: &str, count: u64| [(name.to_owned(), dim), (units::short_count(count), text)];
+    vec![
+        [pair("refs ", futures.refs_taken), pair("  released ", futures.refs_released)].concat(),
+        [pair("woken ", futures.woken), pair("  for nothing yet ", futures.pending)].concat(),
+    ]
+}
+
+fn end(canvas: &Canvas<'_>, state: &AppState, timeline: &Timeline) -> Vec<Line> {
+    let theme = canvas.theme;
+    let mut lines = Vec::new();
+    if let Some(shutdown) = timeline.shutdown {
+        lines.extend(shutdown_lines(canvas, state, &shutdown));
+    }
+    match timeline.stopped {
+        Some(stopped) => lines.push(vec![
+            (format!("ended at {}: ", units::position(state.since_start_ns(stopped.at))), theme.dim()),
+            (stopped.reason.to_string(), theme.strong()),
+        ]),
+        None if lines.is_empty() => lines.push(vec![("not requested".to_owned(), theme.dim())]),
+        None => {}
+    }
+    lines
+}
+
+fn shutdown_lines(canvas: &Canvas<'_>, state: &AppState, shutdown: &Shutdown) -> Vec<Line> {
+    let theme = canvas.theme;
+    let now: Timestamp = state.picture_at();
+    let began = units::position(state.since_start_ns(shutdown.began));
+    let limit = shutdown.deadline.map(|deadline| units::duration(deadline.ns_since(shutdown.began)));
+    let of = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    let over = shutdown.is_overdue(now);
+    let style = if over { theme.over() } else { theme.strong() };
+    let (word, took_ns) = match shutdown.ended {
+        Some(ended) => ("took ", ended.run_ns),
+        None => ("in progress for ", now.ns_since(shutdown.began)),
+    };
+    let mut lines = vec![
+        vec![("shutdown began at ".to_owned(), theme.dim()), (began, theme.text())],
+        vec![(word.to_owned(), theme.dim()), (units::duration(took_ns), style), (of, theme.dim())],
+    ];
+    if let Some(ended) = shutdown.ended {
+        let left = if ended.left > 0 { theme.held() } else { theme.dim() };
+        lines.push(vec![
+            (format!("{} finished  {} cancelled  ", ended.finished, ended.cancelled), theme.text()),
+            (format!("{} left", ended.left), left),
+        ]);
+    }
+    lines
+}

@@ -1,0 +1,201 @@
+//! The panes of the overview: pure geometry from the size alone, shared by the drawing and the mouse.
+
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Position, Rect};
+
+use crate::app::layout::{NARROW, from_left, inner, share};
+
+/// Lower screens have less of the strip and of the stalls.
+const LOW: u16 = 21;
+/// From this width on, every family has a pane of its own.
+pub(super) const ROOMY: u16 = 150;
+/// Width of the labels on the strip's axis.
+pub const AXIS_WIDTH: u16 = 8;
+
+/// A part of the overview that can have the focus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Pane {
+    /// The strip of ticks.
+    #[default]
+    Ticks,
+    /// The tasks by tag.
+    Tasks,
+    /// The timer-lag histogram.
+    Lag,
+    /// The queue depths.
+    Queues,
+    /// The microtask drains.
+    Microtasks,
+    /// The GC decisions.
+    Gc,
+    /// The signals.
+    Signals,
+    /// The agenda, if there is one.
+    Agenda,
+    /// The active handles, if there is room.
+    KeepAlive,
+    /// The stalls.
+    Stalls,
+}
+
+impl Pane {
+    /// Every pane, in the order of Tab.
+    pub const ALL: [Self; 10] = [
+        Self::Ticks,
+        Self::Tasks,
+        Self::Lag,
+        Self::Queues,
+        Self::Microtasks,
+        Self::Gc,
+        Self::Signals,
+        Self::Agenda,
+        Self::KeepAlive,
+        Self::Stalls,
+    ];
+
+    fn step(self, forward: bool) -> Self {
+        let place = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
+        let count = Self::ALL.len();
+        Self::ALL[(place + if forward { 1 } else { count - 1 }) % count]
+    }
+}
+
+/// Panes that the overview has only if the loop has content for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The loop has an agenda.
+    pub agenda: bool,
+    /// The loop has reported its active handles.
+    pub keep_alive: bool,
+}
+
+/// The areas of the panes; those that are absent are empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Panes {
+    /// Queues, microtasks, GC and signals take one row each, without frames.
+    pub compact: bool,
+    /// The strip, including its frame.
+    pub ticks: Rect,
+    /// The tasks by tag.
+    pub tasks: Rect,
+    /// The timer-lag histogram; empty on narrow screens.
+    pub lag: Rect,
+    /// The queue depths.
+    pub queues: Rect,
+    /// The microtask drains.
+    pub microtasks: Rect,
+    /// The GC decisions.
+    pub gc: Rect,
+    /// The signals.
+    pub signals: Rect,
+    /// The agenda; empty if there is none.
+    pub agenda: Rect,
+    /// The active handles; empty if there is no room.
+    pub keep_alive: Rect,
+    /// The stalls.
+    pub stalls: Rect,
+}
+
+/// The panes of the overview within `body`.
+#[must_use]
+pub fn panes(body: Rect, extras: Extras) -> Panes {
+    if body.height < 25 || body.width < 96 { compact(body, extras) } else { framed(body, extras) }
+}
+
+fn compact(body: Rect, extras: Extras) -> Panes {
+    let (ticks, stalls) = match body.height {
+        0..LOW => (4, 3),
+        height => (5, 4 + (height - 5).saturating_sub(16) / 3),
+    };
+    let (line, agenda) = (Length(1), Length(u16::from(extras.agenda)));
+    let rows = [Length(ticks), Fill(1), line, line, line, line, agenda, Length(stalls)];
+    let [ticks, tasks, queues, microtasks, gc, signals, agenda, stalls] = Layout::vertical(rows).areas(body);
+    let width = if body.width < NARROW { body.width } else { tasks_width(body.width) };
+    let [tasks, lag] = from_left(tasks, width);
+    let keep_alive = Rect::ZERO;
+    Panes { compact: true, ticks, tasks, lag, queues, microtasks, gc, signals, agenda, keep_alive, stalls }
+}
+
+fn framed(body: Rect, extras: Extras) -> Panes {
+    let (ticks, families) = if body.height >= 40 { (9, 8) } else { (6, 6) };
+    let stalls = ((body.height - ticks - families) / 3).clamp(4, 14);
+    let rows = Layout::vertical([Length(ticks), Fill(1), Length(families), Length(stalls)]);
+    let [ticks, tasks, row, stalls] = rows.areas(body);
+    let [tasks, lag] = from_left(tasks, tasks_width(body.width));
+    Panes { ticks, tasks, lag, stalls, ..self::families(row, extras) }
+}
+
+/// The row of families; the other panes are left to the caller.
+fn families(row: Rect, extras: Extras) -> Panes {
+    let roomy = row.width >= ROOMY;
+    let widths = match (roomy, extras.agenda, extras.keep_alive && roomy) {
+        (false, false, _) | (true, false, false) => [25, 20, 27, 0, 0],
+        // With little room, microtasks and signals are stacked.
+        (false, true, _) => [23, 0, 23, 31, 0],
+        (true, true, false) => [21, 16, 21, 23, 0],
+        (true, false, true) => [21, 15, 22, 0, 21],
+        (true, true, true) => [17, 13, 17, 19, 18],
+    };
+    let [queues, microtasks, gc, agenda, keep_alive] =
+        widths.map(|percent| Length(share(row.width, percent)));
+    let columns = Layout::horizontal([queues, microtasks, gc, agenda, keep_alive, Fill(1)]);
+    let [queues, mut microtasks, gc, agenda, keep_alive, mut signals] = columns.areas(row);
+    if extras.agenda && !roomy {
+        [microtasks, signals] = Layout::vertical([Length(row.height / 2), Fill(1)]).areas(signals);
+    }
+    Panes { queues, microtasks, gc, signals, agenda, keep_alive, ..Panes::default() }
+}
+
+/// The task table takes 58% of the width, but at least enough for names of a dozen letters.
+fn tasks_width(width: u16) -> u16 {
+    share(width, 58).max(54)
+}
+
+impl Panes {
+    /// The area of a pane.
+    #[must_use]
+    pub const fn area(&self, pane: Pane) -> Rect {
+        match pane {
+            Pane::Ticks => self.ticks,
+            Pane::Tasks => self.tasks,
+            Pane::Lag => self.lag,
+            Pane::Queues => self.queues,
+            Pane::Microtasks => self.microtasks,
+            Pane::Gc => self.gc,
+            Pane::Signals => self.signals,
+            Pane::Agenda => self.agenda,
+            Pane::KeepAlive => self.keep_alive,
+            Pane::Stalls => self.stalls,
+        }
+    }
+
+    /// The next or previous pane that is present.
+    #[must_use]
+    pub fn step(&self, from: Pane, forward: bool) -> Pane {
+        let mut pane = from.step(forward);
+        while pane != from && self.area(pane).is_empty() {
+            pane = pane.step(forward);
+        }
+        pane
+    }
+
+    /// The pane under a cell.
+    #[must_use]
+    pub fn pane_at(&self, at: Position) -> Option<Pane> {
+        Pane::ALL.into_iter().find(|pane| self.area(*pane).contains(at))
+    }
+
+    /// The strip's cells, without its frame, the axis on the right and the marker row.
+    #[must_use]
+    pub const fn strip(&self) -> Rect {
+        let inner = inner(self.ticks);
+        Rect {
+            width: inner.width.saturating_sub(AXIS_WIDTH),
+            height: inner.height.saturating_sub(1),
+            ..inner
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

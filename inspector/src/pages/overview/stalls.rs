@@ -1,0 +1,58 @@
+//! The list of stalls: those that have not ended first, then the newest.
+
+use loop_traces::timeline::{Stall, UnfinishedTick};
+
+use crate::app::attribution::{Attribution, Subject};
+use crate::app::fold::{Fold, TickKey};
+
+/// A row of the list.
+#[derive(Clone, Copy, Debug)]
+pub enum StallRow<'a> {
+    /// A stall that has not ended.
+    Unfinished(UnfinishedTick),
+    /// A stall that has ended.
+    Ended(&'a Stall),
+}
+
+impl StallRow<'_> {
+    /// Opens its breakdown in `picture`.
+    #[must_use]
+    pub fn attribution(&self, picture: &Fold) -> Attribution {
+        match self {
+            Self::Ended(stall) => Attribution::of_stall(stall, picture),
+            Self::Unfinished(tick) => {
+                let breakdown = picture.timeline.blame_unfinished(tick);
+                Attribution::new(Subject::Unfinished(*tick), breakdown, picture)
+            }
+        }
+    }
+}
+
+/// The stalls: unfinished ones, then ended ones, newest first.
+pub fn stalls(fold: &Fold) -> impl Iterator<Item = StallRow<'_>> {
+    let ended = fold.timeline.stalls.newest_first();
+    unfinished(fold).map(StallRow::Unfinished).chain(ended.map(StallRow::Ended))
+}
+
+fn unfinished(fold: &Fold) -> impl Iterator<Item = UnfinishedTick> + use<> {
+    let limit_ns = fold.timeline.config().stall_limit_ns;
+    fold.timeline.unfinished_ticks().into_iter().filter(move |tick| tick.is_stall(limit_ns))
+}
+
+/// Number of rows in the list.
+#[must_use]
+pub fn rows(fold: &Fold) -> usize {
+    unfinished(fold).count() + fold.timeline.stalls.newest_first().len()
+}
+
+/// Number of stalls seen, including evicted ones.
+#[must_use]
+pub fn seen(fold: &Fold) -> u64 {
+    fold.timeline.stalls.count.saturating_add(unfinished(fold).count() as u64)
+}
+
+/// The row of the stall in this tick.
+#[must_use]
+pub fn row_of(fold: &Fold, key: TickKey) -> Option<usize> {
+    stalls(fold).position(|row| matches!(row, StallRow::Ended(stall) if TickKey::of(&stall.tick) == key))
+}

@@ -1,0 +1,275 @@
+//! The strip: the last ticks, in one column each or several per column, and the running tick.
+//!
+//! Height is run time on a log scale: a tick that is a thousand times longer than its neighbours must not hide them.
+//! Colour is the largest phase; only the part above the stall limit is red. A column of several ticks shows the busiest
+//! of them, so that no stall is averaged away.
+
+use loop_probes::event::Phase;
+use loop_probes::recorder::Running;
+use loop_traces::timeline::TickSummary;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::app::hang::{hang, loop_running};
+use crate::app::state::AppState;
+use crate::pages::overview::columns::{busiest, has_gap};
+use crate::pages::overview::layout::{AXIS_WIDTH, Pane, Panes};
+use crate::pages::overview::{OverviewPage, Strip};
+use crate::theme::Theme;
+use crate::units;
+use crate::view::paint::{COLUMNS, Canvas, HATCH};
+
+/// The bottom of the scale: shorter ticks do next to nothing.
+const FOOT_NS: f64 = 1_000.0;
+/// The smallest scale, and the step to the next ones, in powers of ten: up to 32 ms, 1 s, 32 s.
+const DECADES_MIN: f64 = 4.5;
+const DECADES_STEP: f64 = 1.5;
+
+/// Draws the pane.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPage, panes: &Panes) {
+    let (area, strip) = (panes.ticks, panes.strip());
+    let ticks = &state.picture().timeline.ticks.recent;
+    let marked = state.marked_tick();
+    let Strip { columns, window, marked: place } = page.strip(state, panes);
+    let shown: Vec<(&TickSummary, bool)> = (window.first..window.first + window.count)
+        .map(|column| columns.places(column))
+        .filter_map(|places| {
+            let own = || ticks.iter().skip(places.start).take(places.len());
+            let before = places.start.checked_sub(1).and_then(|place| ticks.at(place));
+            Some((busiest(own())?, has_gap(before, own())))
+        })
+        .collect();
+    let live = live(state);
+    let tallest =
+        shown.iter().map(|(tick, _)| tick.busy_ns).chain(live.map(|live| live.ns)).max().unwrap_or(0);
+    let scale = Scale::new(tallest.max(state.about.stall_limit_ns), strip.height);
+
+    let from = ticks.at(columns.places(window.first).start);
+    let to = ticks.at(columns.places(window.first + window.count).start.saturating_sub(1));
+    let wide_ns = to.zip(from).map_or(0, |(to, from)| to.end.ns_since(from.start));
+    let remark = remark(canvas.theme, page.column_ticks(state), area.width, wide_ns);
+    canvas.pane(area, "ticks", &remark, page.focus == Pane::Ticks);
+    axis(canvas, &scale, strip);
+    for (column, (tick, gap)) in shown.iter().enumerate() {
+        let x = strip.x + (window.indent + column) as u16;
+        if *gap {
+            // Its true height is unknown: hatched over all rows and below, with what was seen in front.
+            let style = canvas.theme.held();
+            (0..=strip.height).for_each(|row| canvas.cell(x, strip.y + row, HATCH, style));
+        }
+        let phase = tick.phases.largest().map(|(phase, _)| phase);
+        let style = phase.map_or(canvas.theme.unattributed(), |phase| canvas.theme.phase(phase));
+        bar(canvas, state, &scale, (x, strip), tick.busy_ns, style, None);
+    }
+    if let Some(live) = live {
+        let x = strip.x + strip.width - 1;
+        let style = live.phase.map_or(canvas.theme.unattributed(), |phase| canvas.theme.phase(phase));
+        bar(canvas, state, &scale, (x, strip), live.ns, style, Some("▒"));
+    }
+    let column = place.and_then(|place| columns.column_of(place).checked_sub(window.first));
+    marker(canvas, state, strip, marked, column.map(|column| window.indent + column));
+    legend(canvas, state, area);
+    if ticks.is_empty() {
+        let text = if state.is_replay() { "no tick up to here" } else { "waiting for the first tick to end" };
+        let style = canvas.theme.dim();
+        canvas.pen(strip, strip.height / 2).gap(1).put(text, style);
+    }
+}
+
+/// A log scale over the rows of the strip. Its bottom is fixed, and its top has few possible values: a scale that
+/// follows every tick would make all others jump.
+struct Scale {
+    decades: f64,
+    rows: u16,
+}
+
+impl Scale {
+    /// A scale that includes `tallest_ns`.
+    fn new(tallest_ns: u64, rows: u16) -> Self {
+        let needed = (tallest_ns.max(1) as f64 / FOOT_NS).log10() - 0.01;
+        let decades = (needed / DECADES_STEP).ceil().max(DECADES_MIN / DECADES_STEP) * DECADES_STEP;
+        Self { decades, rows }
+    }
+
+    /// The height in eighths of a row, at least one.
+    fn height(&self, ns: u64) -> u16 {
+        let share = (ns.max(1) as f64 / FOOT_NS).log10() / self.decades;
+        ((share.clamp(0.0, 1.0) * f64::from(self.rows) * 8.0).round() as u16).max(1)
+    }
+
+    /// The time at the upper edge of a row, where 0 is the topmost.
+    fn at(&self, row: u16) -> u64 {
+        let share = 1.0 - f64::from(row) / f64::from(self.rows.max(1));
+        (FOOT_NS * 10f64.powf(self.decades * share)).round() as u64
+    }
+}
+
+fn axis(canvas: &mut Canvas<'_>, scale: &Scale, strip: Rect) {
+    let style = canvas.theme.dim();
+    let every = if strip.height > 4 { 2 } else { 1 };
+    for row in (0..strip.height).step_by(every) {
+        let label = units::duration(scale.at(row)).replace(".0", "");
+        let at = Rect::new(strip.x + strip.width, strip.y + row, AXIS_WIDTH, 1);
+        canvas.pen(at, 0).number(&label, AXIS_WIDTH - 1, style);
+    }
+}
+
+fn bar(
+    canvas: &mut Canvas<'_>,
+    state: &AppState,
+    scale: &Scale,
+    (x, strip): (u16, Rect),
+    ns: u64,
+    style: Style,
+    full: Option<&str>,
+) {
+    let eighths = scale.height(ns);
+    let limit = state.about.stall_limit_ns;
+    let top_row = eighths.div_ceil(8);
+    for from_foot in 0..top_row {
+        let level = usize::from((eighths - from_foot * 8).min(8));
+        let symbol = match full {
+            Some(full) if level > 2 => full,
+            _ => COLUMNS[level],
+        };
+        // The part above the limit is red, and always the tip of a tick over it.
+        let row = strip.height - 1 - from_foot;
+        let above = ns > limit && (from_foot + 1 == top_row || scale.at(row + 1) >= limit);
+        let style = if above { canvas.theme.over() } else { style };
+        canvas.cell(x, strip.y + row, symbol, style);
+    }
+}
+
+fn marker(
+    canvas: &mut Canvas<'_>,
+    state: &AppState,
+    strip: Rect,
+    marked: Option<&TickSummary>,
+    column: Option<usize>,
+) {
+    let theme = canvas.theme;
+    let row = Rect::new(strip.x, strip.y + strip.height, strip.width + AXIS_WIDTH, 1);
+    if let Some(tick) = marked {
+        let text = about(state, tick);
+        let Some(column) = column else {
+            canvas
+                .pen(row, 0)
+                .gap(1)
+                .put(&format!("{text} · before the oldest tick in history"), theme.strong());
+            return;
+        };
+        let column = column as u16;
+        let style = if tick.stall { theme.over() } else { theme.strong() };
+        canvas.cell(row.x + column, row.y, "▲", style);
+        let width = text.chars().count() as u16;
+        if column + 2 + width < row.width {
+            canvas.pen(row, 0).gap(column + 2).put(&text, theme.strong());
+        } else {
+            let before = Rect { width: column.saturating_sub(1), ..row };
+            canvas.pen(before, 0).right(&text, theme.strong());
+        }
+    } else if let Some(hang) = hang(state) {
+        let style = if hang.over { theme.over() } else { theme.held() };
+        let row = Rect { width: row.width - AXIS_WIDTH, ..row };
+        let text = crate::text::cut(&hang.text, row.width.saturating_sub(2).into());
+        canvas.pen(Rect { width: row.width - 2, ..row }, 0).right(&text, style);
+        if hang.live {
+            canvas.cell(row.x + row.width - 1, row.y, "▲", style);
+        }
+    }
+}
+
+fn about(state: &AppState, tick: &TickSummary) -> String {
+    let at = units::position(state.since_start_ns(tick.start));
+    let busy = units::duration(tick.busy_ns);
+    let largest = tick.phases.largest().map_or_else(String::new, |(phase, _)| format!(", mostly {phase}"));
+    let missing = if tick.incomplete { ", records missing" } else { "" };
+    format!("tick {} at {at} · {busy}{largest}{missing}", units::count(tick.tick))
+}
+
+/// How to read the strip, and how much time it spans. Changing figures have fixed cells, so that nothing jumps.
+fn remark(theme: Theme, column_ticks: usize, width: u16, wide_ns: u64) -> String {
+    if wide_ns == 0 {
+        return String::new();
+    }
+    let wide = format!("span {:>6}", units::duration(wide_ns));
+    match (column_ticks, width) {
+        (1, 0..96) => format!("1 column = 1 tick, height = run time (log) ─ {wide}"),
+        (1, _) if !theme.has_color() => format!("1 column = 1 tick, height = run time (log) ─ {wide}"),
+        (1, _) => format!("1 column = 1 tick, height = run time (log), colour = largest phase ─ {wide}"),
+        (ticks, 0..96) => format!("1 column = {ticks} ticks (max) ─ {wide}"),
+        (ticks, _) => {
+            format!("1 column = {ticks} ticks (max), height = run time (log) ─ {wide}")
+        }
+    }
+}
+
+/// The phases that took any time so far, in their colours, on the lower edge of the frame. If there is no room, those
+/// that took least are dropped first.
+fn legend(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let theme = canvas.theme;
+    if !theme.has_color() {
+        return;
+    }
+    let times = &state.picture().timeline.ticks.phases;
+    let mut phases: Vec<Phase> =
+        Phase::ALL.iter().copied().filter(|phase| *phase != Phase::Poll && times.of(*phase) > 0).collect();
+    let row = Rect::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
+    let width = |phases: &[Phase]| phases.iter().map(|phase| phase.name().len() + 4).sum::<usize>();
+    while width(&phases) > usize::from(row.width) {
+        let least = phases.iter().enumerate().min_by_key(|(_, phase)| times.of(**phase));
+        let Some((least, _)) = least else { break };
+        phases.remove(least);
+    }
+    let mut pen = canvas.pen(row, 0);
+    for phase in phases {
+        pen.put(" ■ ", theme.phase(phase)).put(phase.name(), theme.dim()).put(" ", theme.dim());
+    }
+}
+
+/// The running tick; in a frozen view, as it was then.
+#[derive(Clone, Copy)]
+struct Live {
+    ns: u64,
+    phase: Option<Phase>,
+}
+
+fn live(state: &AppState) -> Option<Live> {
+    let (_, running_at, process) = state.picture_running();
+    if state.is_replay() || process.is_gone() {
+        return None;
+    }
+    let running = loop_running(state)?;
+    let lasted = running_at.ns_since(running.since);
+    Some(match running.running {
+        Running::Outside => return None,
+        Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
+        Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
+        // Waiting is not running: a poll has a height only after its deadline.
+        Running::Poll { deadline } => Live {
+            ns: deadline.map_or(0, |deadline| running_at.ns_since(deadline)),
+            phase: Some(Phase::Poll),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_has_few_possible_tops() {
+        let top = |ns| Scale::new(ns, 3).at(0);
+        assert_eq!((top(0), top(50_000), top(31_000_000)), (31_622_777, 31_622_777, 31_622_777));
+        assert_eq!((top(41_000_000), top(1_000_000_000)), (1_000_000_000, 1_000_000_000));
+        assert_eq!((top(1_100_000_000), top(30_000_000_000)), (31_622_776_602, 31_622_776_602));
+        assert!(top(u64::MAX) >= u64::MAX / 2);
+    }
+
+    #[test]
+    fn a_tick_is_as_tall_as_its_axis_says() {
+        let scale = Scale::new(10_000_000, 3);
+        assert_eq!([0, 1, 2].map(|row| scale.at(row)), [31_622_777, 1_000_000, 31_623]);
+        assert_eq!([1, 1_000, 31_623, 1_000_000, 31_622_777].map(|ns| scale.height(ns)), [1, 1, 8, 16, 24]);
+    }
+}

@@ -1,0 +1,253 @@
+//! Draws one tag: on its own page in full, beside the table of the tags in part.
+
+use loop_traces::analysis::loss::Missing;
+use loop_traces::timeline::{Cause, Impact, MissingSamples, RunStats, TagStats, Waiter, WorstImpact};
+use ratatui::layout::Rect;
+
+use super::{TagPage, panes, selected};
+use crate::app::figures::{self, RunPlace, cause_tag, own_cause};
+use crate::app::layout::{below, from_top};
+use crate::app::state::{AppState, Part};
+use crate::units;
+use crate::view::delayed::{self, DelayedRow};
+use crate::view::paint::{Canvas, Pen};
+use crate::view::time::{up_to, way_on, when_width};
+use crate::view::{bounds, histogram};
+
+/// Width of a task's id.
+const TASK_WIDTH: u16 = 9;
+/// Runs below a microsecond form one bucket.
+const FLOOR_NS: u64 = 1_000;
+
+/// Draws the part that is beside the table.
+pub(crate) fn detail(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let Some((stats, (ran, runs))) = selected(state) else {
+        return none(canvas, area, &canvas.theme.arrow_keys("↑↓ select one"));
+    };
+    let histogram_rows = (area.height.saturating_sub(6) / 2).clamp(8, 20);
+    let [upper, lower] = from_top(area, histogram_rows + 3);
+    distribution(canvas, state, upper, stats, (ran, runs));
+    let [delay_caused, lower] = from_top(lower, if lower.height >= 14 { 7 } else { 6 });
+    self::delay_caused(canvas, state, delay_caused, stats);
+    worst(canvas, state, lower, runs, None);
+}
+
+/// Draws the page.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, body: Rect) {
+    let Some((stats, (ran, runs))) = selected(state) else {
+        return none(canvas, body, "Esc goes back, 3 shows the tags");
+    };
+    let panes = panes(body);
+    let selected = |part| (state.part == part).then_some(state.row);
+    distribution(canvas, state, panes.histogram, stats, (ran, runs));
+    worst(canvas, state, panes.worst, runs, selected(Part::First));
+    queued_by(canvas, state, page, panes.queued_by);
+    delay_caused(canvas, state, panes.delay_caused, stats);
+    delayed(canvas, state, page, panes.delayed, selected(Part::Second));
+}
+
+fn none(canvas: &mut Canvas<'_>, area: Rect, remedy: &str) {
+    let inner = canvas.pane(area, "no tag selected", "", false);
+    let dim = canvas.theme.dim();
+    canvas.pen(inner, 0).gap(1).put(remedy, dim);
+}
+
+/// Its figures and its histogram.
+fn distribution(
+    canvas: &mut Canvas<'_>,
+    state: &AppState,
+    area: Rect,
+    stats: &TagStats,
+    (ran, runs): (RunPlace, &RunStats),
+) {
+    let theme = canvas.theme;
+    let name = crate::text::cut(
+        &state.picture().timeline.labels.tag(stats.tag),
+        area.width.saturating_sub(8).into(),
+    );
+    let inner = canvas.pane(area, &name, "run time", false);
+    let mut pen = canvas.pen(inner, 0);
+    let missing = runs_missing(ran, stats, &state.picture().timeline.missing());
+    let shown = runs.run_ns.percentiles_missing(&missing);
+    let noun = if shown.count == 1 { " run" } else { " runs" };
+    pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
+    let figures = [
+        (" p50 ", units::duration(shown.p50)),
+        (" p99 ", bounds::p99(&shown)),
+        (" max ", units::duration(shown.max)),
+    ];
+    for (name, figure) in figures {
+        pen.group(&[(name, theme.dim()), (&figure, theme.text())]);
+    }
+    if runs.failed > 0 {
+        pen.whole(&format!(" failed {}", units::short_count(runs.failed)), theme.held());
+    }
+    let head = 1 + u16::from(bounds::row(canvas, state, &shown, inner, 1));
+    let rows = below(inner, head);
+    histogram::buckets(canvas, state, rows, &figures::buckets(&runs.run_ns), FLOOR_NS);
+}
+
+/// What may be missing from `runs`: only for tasks on the loop's thread do its gaps give a bound.
+fn runs_missing(ran: RunPlace, stats: &TagStats, missing: &MissingSamples) -> Missing {
+    if ran == RunPlace::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
+}
+
+/// Its longest runs; `selected` is one of them on the page on which they can be opened.
+fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, runs: &RunStats, selected: Option<usize>) {
+    let theme = canvas.theme;
+    let is_kept = |at| {
+        let mut unfinished = state.picture().timeline.unfinished_ticks().into_iter();
+        state.is_replay() || state.picture().tick_at(at).is_some() || unfinished.any(|tick| tick.start <= at)
+    };
+    let remark = match selected.map(|place| runs.worst().get(place)) {
+        None => "",
+        Some(Some(run)) if !is_kept(run.at) => "tick evicted from history",
+        Some(_) => "Enter opens the tick",
+    };
+    let inner = canvas.pane(area, "worst runs", remark, selected.is_some());
+    let all = runs.worst();
+    canvas.list(inner, all.len(), (selected.unwrap_or(0), selected.is_some()), |canvas, row, place| {
+        let run = &all[place];
+        let mut pen = canvas.pen(row, 0);
+        let over = run.run_ns > state.about.stall_limit_ns;
+        let style = if over { theme.over() } else { theme.text() };
+        // Like ticks and stalls, a run stands at its start.
+        let started_ns = state.since_start_ns(run.at).saturating_sub(run.run_ns);
+        pen.gap(1).left(&units::position(started_ns), when_width(state), theme.dim()).gap(1);
+        pen.number(&units::duration(run.run_ns), 7, style).gap(1);
+        pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
+        if let Some(waited_ns) = run.queue_wait_ns {
+            let waited = units::duration(waited_ns);
+            pen.group(&[("waited ", theme.dim()), (&format!("{waited:>6}"), theme.dim())]);
+        }
+    });
+}
+
+/// What queued its tasks, among the events still in the log.
+fn queued_by(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, area: Rect) {
+    let theme = canvas.theme;
+    let log = state.picture().log();
+    let back_ns = log.back().zip(log.front()).map_or(0, |(last, first)| last.at.ns_since(first.at));
+    let remark = format!("in the last {}", units::duration(back_ns));
+    let inner = canvas.pane(area, "queued by", &remark, false);
+    let mut line = 0;
+    let mut pen = canvas.pen(inner, line);
+    pen.gap(1);
+    if page.queued_by.is_empty() {
+        pen.put("enqueuer no longer in log", theme.dim());
+    }
+    for (place, (origin, count)) in page.queued_by.iter().enumerate() {
+        let text = format!("{origin} ×{}", units::short_count(*count));
+        if usize::from(pen.room()) < text.chars().count() + 2 && place > 0 {
+            line += 1;
+            pen = canvas.pen(inner, line);
+            pen.gap(1);
+        }
+        pen.put(origin, theme.text()).put(&format!(" ×{}  ", units::short_count(*count)), theme.dim());
+    }
+}
+
+/// The delay caused by the selected tag's runs: in total, by kind of what waited, by its worst run; then other causes
+/// with its name.
+fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &TagStats) {
+    let theme = canvas.theme;
+    let (dim, text) = (theme.dim(), theme.text());
+    let delay_caused = &state.figures.delay_caused;
+    let own = own_cause(stats);
+    let title = match (up_to(state), area.width) {
+        (up_to, _) if up_to.is_empty() => "delay caused".to_owned(),
+        (up_to, 36..) => format!("delay caused{up_to}"),
+        (up_to, _) => format!("caused{up_to}"),
+    };
+    let inner = canvas.pane(area, &title, "of others", false);
+    let mut line;
+    if let Some(caused) = delay_caused.iter().find(|impact| Some(impact.cause) == own) {
+        let all_ns = delay_caused.iter().map(Impact::total_ns).fold(0, u64::saturating_add);
+        let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
+        let mut pen = canvas.pen(inner, 0);
+        pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
+        pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all delay", dim)]);
+        line = 1 + by_waiter(canvas, below(inner, 1), caused);
+        if let Some(worst) = caused.worst {
+            worst_impact(&mut canvas.pen(inner, line), state, &worst);
+            line += 1;
+        }
+    } else {
+        canvas.pen(inner, 0).gap(1).put("none that is known", dim);
+        if state.up_to_ns().is_some() {
+            canvas.pen(inner, 1).gap(1).put(way_on(state), dim);
+        }
+        line = 2;
+    }
+    let labels = &state.picture().timeline.labels;
+    let others = delay_caused
+        .iter()
+        .filter(|impact| cause_tag(impact.cause) == Some(stats.tag) && Some(impact.cause) != own);
+    for others in others {
+        let name = match others.cause {
+            Cause::Microtasks(_) => "microtasks after it".to_owned(),
+            cause => cause.describe(labels),
+        };
+        let mut pen = canvas.pen(inner, line);
+        pen.gap(1).put(&name, dim).put(&format!(" {}", units::duration(others.total_ns())), text);
+        line += 1;
+    }
+}
+
+/// By kind of what waited; returns the number of rows used.
+fn by_waiter(canvas: &mut Canvas<'_>, area: Rect, caused: &Impact) -> u16 {
+    let (dim, text) = (canvas.theme.dim(), canvas.theme.text());
+    let waited = Waiter::ALL.into_iter().zip(caused.lateness_ns).zip(caused.delayed);
+    let mut line = 0;
+    for ((waiter, ns), count) in waited.filter(|(_, count)| *count > 0) {
+        let mut pen = canvas.pen(area, line);
+        pen.gap(1).left(name(waiter), 8, dim).number(&units::duration(ns), 7, text);
+        let times = if count == 1 { " time" } else { " times" };
+        pen.number(&units::short_count(count), 7, text).group(&[(times, dim)]);
+        line += 1;
+    }
+    line
+}
+
+fn worst_impact(pen: &mut Pen<'_, '_>, state: &AppState, worst: &WorstImpact) {
+    let (dim, text) = (pen.theme().dim(), pen.theme().text());
+    let run = worst.task.map_or_else(|| "one run".to_owned(), |task| format!("#{task}"));
+    pen.gap(1).put("worst ", dim).put(&run, text);
+    pen.put(&format!(" {}", units::duration(worst.lateness_ns)), text);
+    pen.group(&[(" at ", dim), (&units::position(state.since_start_ns(worst.at)), dim)]);
+    pen.group(&[(" for ", dim), (&units::count(worst.delayed), text), (" that waited", dim)]);
+}
+
+const fn name(waiter: Waiter) -> &'static str {
+    match waiter {
+        Waiter::Timer => "timers",
+        Waiter::Signal => "signals",
+        Waiter::Task => "tasks",
+    }
+}
+
+/// What the tag delayed, of the waits whose breakdowns are kept.
+fn delayed(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, area: Rect, selected: Option<usize>) {
+    let remark = if area.width >= 60 {
+        "of the worst in history, Enter opens the breakdown"
+    } else {
+        "Enter opens the breakdown"
+    };
+    let inner = canvas.pane(area, "delayed most", remark, selected.is_some());
+    if page.delayed.is_empty() {
+        let dim = canvas.theme.dim();
+        canvas.pen(inner, 0).gap(1).put("none with a breakdown in history", dim);
+        return;
+    }
+    let labels = &state.picture().timeline.labels;
+    delayed::table(canvas, state, area, page.delayed.len(), selected, |place| {
+        let delayed = &page.delayed[place];
+        let subject = &delayed.row.subject;
+        DelayedRow {
+            at: subject.extent().1,
+            name: delayed.row.name(labels),
+            ns: delayed.ns,
+            waited_ns: subject.lasted_ns(),
+        }
+    });
+}

@@ -1,0 +1,232 @@
+//! Draws the timers.
+
+use loop_probes::event::Queue;
+use loop_traces::analysis::loss::Bounds;
+use loop_traces::histogram::{Histogram, Percentiles};
+use loop_traces::timeline::Impact;
+use ratatui::layout::Rect;
+
+use super::{TimersPage, delay_caused_shown, panes};
+use crate::app::attribution::LateRow;
+use crate::app::layout::{below, rows};
+use crate::app::state::{AppState, Part};
+use crate::units;
+use crate::view::paint::{Canvas, cells};
+use crate::view::time::{so_far, up_to, when_width};
+use crate::view::{bounds, breakdown, histogram, shares};
+
+/// Draws the page.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, body: Rect) {
+    let panes = panes(body);
+    figures(canvas, state, panes.figures);
+    if !panes.lag.is_empty() {
+        histogram::lag(canvas, state, panes.lag, false);
+    }
+    ranking(canvas, state, panes.delay_caused, (state.part == Part::Second).then_some(state.row));
+    late(canvas, state, page, panes.late);
+    attribution(canvas, state, page, panes.breakdown);
+}
+
+/// Widths of the columns for raw and for corrected lag.
+const RAW: u16 = 8;
+const CORRECTED: u16 = 10;
+
+/// Raw and corrected lag, then the counts in order of importance: a small page has room for the first ones only.
+fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let theme = canvas.theme;
+    let timers = &state.picture().timeline.timers;
+    let inner = canvas.pane(area, "timers", "", false);
+    let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
+    let name = inner.width.saturating_sub(1 + RAW + CORRECTED);
+    let (raw, corrected) = (state.figures.lag_ns, state.figures.lag_corrected_ns);
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).left("lag", name, theme.dim());
+    pen.number("raw", RAW, theme.dim()).number("corrected", CORRECTED, theme.dim());
+    let mut row = 1;
+    for (title, of) in PERCENTILES.iter().skip(usize::from(inner.height < 7)) {
+        let mut pen = canvas.pen(inner, row);
+        pen.gap(1).left(title, name, theme.dim());
+        for (lag, width) in [(raw, RAW), (corrected, CORRECTED)] {
+            let Lag { ns, bounds, few } = of(&lag);
+            let open = bounds::words(ns, bounds).is_some();
+            let mark = if open { bounds::MARK } else { "" };
+            let style = match () {
+                () if *title == "max" && ns > Some(state.about.stall_limit_ns) => theme.over(),
+                () if open => theme.held(),
+                () => theme.strong(),
+            };
+            pen.number(&format!("{mark}{}{few}", units::duration(ns)), width, style);
+        }
+        row += 1;
+    }
+    for (title, of) in PERCENTILES.iter().skip(1).filter(|_| inner.height >= 7) {
+        let Lag { ns, bounds, .. } = of(&raw);
+        if let Some(words) = bounds::words(ns, bounds) {
+            canvas.pen(inner, row).gap(1).put(title, theme.dim()).right(&words, theme.held());
+            row += 1;
+        }
+    }
+    // Sampled only on change: after attaching, there may be no sample yet.
+    let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
+    let counts = [
+        ("periods skipped", Some(timers.skipped)),
+        ("late", Some(timers.late)),
+        ("fired", Some(timers.fired)),
+        ("armed now", armed_now.map(u64::from)),
+        ("armed", Some(timers.armed)),
+        ("cleared", Some(timers.cleared)),
+    ];
+    for (title, value) in counts {
+        let mut pen = canvas.pen(inner, row);
+        pen.gap(1).put(title, theme.dim());
+        let value = value.map_or("unknown".to_owned(), |value| match units::count(value) {
+            long if long.len() >= usize::from(pen.room()) => units::short_count(value),
+            count => count,
+        });
+        pen.right(&value, theme.strong());
+        row += 1;
+    }
+}
+
+/// One figure of a lag.
+struct Lag {
+    ns: Option<u64>,
+    bounds: Option<Bounds>,
+    few: &'static str,
+}
+
+type Of = fn(&Percentiles) -> Lag;
+
+/// The rows of the lag table.
+const PERCENTILES: [(&str, Of); 3] = [
+    ("p50", |lag| Lag { ns: lag.p50, bounds: lag.bounds.map(|all| all.p50), few: "" }),
+    ("p99", |lag| Lag { ns: lag.p99, bounds: lag.bounds.map(|all| all.p99), few: lag.p99_mark() }),
+    ("max", |lag| Lag { ns: lag.max, bounds: lag.bounds.map(|all| all.max), few: "" }),
+];
+
+/// The late ones, worst first.
+fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
+    let theme = canvas.theme;
+    let limit = units::duration(state.picture().timeline.config().late_timer_ns).replace(".0", "");
+    let late: Vec<&LateRow> = page.late_shown(state).collect();
+    let (kept, all) = (late.len() as u64, late_so_far(state));
+    let of = if kept < all && state.filter.is_empty() {
+        format!("{} of {} shown, ", units::count(kept), units::count(all))
+    } else {
+        String::new()
+    };
+    let remark = match area.width {
+        0..96 => format!("{of}later than {limit}, worst first"),
+        _ => format!("{of}later than {limit}, worst first, Enter opens the breakdown"),
+    };
+    let focused = state.part == Part::First;
+    let inner = canvas.pane(area, "late timers and signals", &remark, focused);
+    if late.is_empty() {
+        let text = match page.late.is_empty() {
+            true => format!("none{}", so_far(state)),
+            false => "none that contains the filter".to_owned(),
+        };
+        canvas.pen(inner, 0).gap(1).put(&text, theme.dim());
+        return;
+    }
+    let labels = &state.picture().timeline.labels;
+    let below = canvas.list(inner, late.len(), (selected(state), focused), |canvas, area, place| {
+        let row = late[place];
+        let (at, lag_ns) = (row.subject.extent().1, row.subject.lasted_ns());
+        let over = lag_ns > state.about.stall_limit_ns;
+        let mut pen = canvas.pen(area, 0);
+        pen.gap(1).left(&units::position(state.since_start_ns(at)), when_width(state), theme.dim()).gap(2);
+        pen.left(&row.name(labels), 16, theme.text()).gap(1);
+        pen.number(&units::duration(lag_ns), 7, if over { theme.over() } else { theme.text() });
+        pen.put(" = ", theme.dim());
+        shares::write(&mut pen, &row.breakdown.shares, labels, (theme.text(), theme.dim()));
+    });
+    canvas.more_below(area, below);
+}
+
+/// The number of all late ones, including those whose breakdowns are not kept.
+fn late_so_far(state: &AppState) -> u64 {
+    let timeline = &state.picture().timeline;
+    let limit_ns = timeline.config().late_signal_ns;
+    let late = |latency: &Histogram| latency.count_between(limit_ns, u64::MAX);
+    timeline.timers.late
+        + timeline.signals.by_signo.iter().map(|signal| late(&signal.latency_ns)).sum::<u64>()
+}
+
+/// The selected late one; while the other list has the focus, the worst.
+fn selected(state: &AppState) -> usize {
+    if state.part == Part::First { state.row } else { 0 }
+}
+
+/// The breakdown of the selected one.
+fn attribution(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
+    let Some(LateRow { subject, breakdown: shares }) = page.late_shown(state).nth(selected(state)) else {
+        canvas.pane(area, "breakdown", "", false);
+        return;
+    };
+    let title = subject.title(&state.picture().timeline.labels);
+    let inner = canvas.pane(area, &title, "time by cause", false);
+    breakdown::about(canvas, state, subject, inner);
+    breakdown::table(canvas, state, below(inner, 1), (subject, shares), None);
+}
+
+/// Width of a figure of the ranking, including the blank before it.
+const FIGURE: u16 = 8;
+/// Minimum widths for the columns beyond the total: timers, signals and tasks separately; the bar.
+const APART_FROM: u16 = 62;
+const BAR_FROM: u16 = 40;
+
+/// The causes of delay, worst first.
+fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, selected: Option<usize>) {
+    let theme = canvas.theme;
+    let up_to = up_to(state);
+    let remark = match (area.width, up_to.trim_start()) {
+        (64.., "") => "delay caused in total, Enter opens the tag",
+        (_, "") => "in total",
+        (84.., _) => &format!("delay caused{up_to}, Enter opens the tag"),
+        (64.., _) => &format!("delay caused{up_to}"),
+        (_, up_to) => up_to,
+    };
+    let inner = canvas.pane(area, "blame: top delayers", remark, selected.is_some());
+    let delay_caused: Vec<&Impact> = delay_caused_shown(state).collect();
+    if delay_caused.is_empty() {
+        let pen = &mut canvas.pen(inner, 0);
+        pen.gap(1).put("nothing delayed", theme.dim()).put(&so_far(state), theme.dim());
+        return;
+    }
+    let kinds = if inner.width >= APART_FROM { 3 } else { 0 };
+    let figures = FIGURE * (2 + kinds);
+    let bar = if inner.width >= BAR_FROM { (inner.width - figures) / 4 } else { 0 };
+    let name = inner.width.saturating_sub(figures + bar + 3);
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).left("DELAYED OTHERS", name, theme.dim()).number("TOTAL", FIGURE, theme.strong());
+    pen.gap(if bar > 0 { bar + 1 } else { 0 });
+    for title in ["TIMERS", "SIGNALS", "TASKS"].iter().take(usize::from(kinds)) {
+        pen.number(title, FIGURE, theme.dim());
+    }
+    pen.number("RAN", FIGURE, theme.dim());
+
+    // Unattributed delays do not affect the scale.
+    let known = delay_caused.iter().filter(|impact| !impact.cause.is_ignorance());
+    let most = known.map(|impact| impact.total_ns()).max().unwrap_or(0).max(1);
+    let labels = &state.picture().timeline.labels;
+    let scroll = (selected.unwrap_or(0), selected.is_some());
+    let below = canvas.list(rows(area, true), delay_caused.len(), scroll, |canvas, row, place| {
+        let impact = delay_caused[place];
+        let style = if impact.cause.is_ignorance() { theme.dim() } else { theme.text() };
+        let mut pen = canvas.pen(row, 0);
+        pen.gap(1).left(&impact.cause.describe(labels), name, style);
+        pen.number(&units::duration(impact.total_ns()), FIGURE, style).gap(1);
+        let at = pen.at() - row.x;
+        pen.gap(if bar > 0 { bar } else { 0 });
+        for ns in impact.lateness_ns.iter().take(usize::from(kinds)) {
+            let text = if *ns > 0 { units::duration(*ns) } else { "·".to_owned() };
+            pen.number(&text, FIGURE, theme.dim());
+        }
+        let ran = impact.run_ns.map_or_else(|| "·".to_owned(), units::duration);
+        pen.number(&ran, FIGURE, theme.dim());
+        let share = impact.total_ns() as f64 / most as f64;
+        canvas.bar(cells(row, at, bar), share, theme.cause(impact.cause));
+    });
+    canvas.more_below(area, below);
+}

@@ -1,0 +1,246 @@
+//! The two rows at the top: what is watched and its condition.
+
+use crate::app::hang::{busy_now_ns, hang, loop_running};
+use crate::app::layout::NARROW;
+use crate::app::message::Process;
+use crate::app::state::AppState;
+use crate::describe;
+use crate::text::cut;
+use crate::units;
+
+use crate::view::bounds;
+use crate::view::paint::Canvas;
+use loop_probes::text::printable;
+use loop_traces::source::SourceKind;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
+
+/// Maximum width of the sparkline of the rate: a cell per tenth of a second.
+const SPARK_MAX: u16 = 50;
+const SPARK_MIN: u16 = 2;
+
+/// Draws both rows; `strip` if the page has the strip of ticks, which shows why the loop makes no progress.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, strip: bool, area: Rect) {
+    source_line(canvas, state, area);
+    match hang(state) {
+        // On other pages this is the only place that is always visible.
+        Some(hang) if !strip => {
+            let style = if hang.over { canvas.theme.over() } else { canvas.theme.held() };
+            canvas.pen(area, 1).gap(1).put(&hang.text, style);
+        }
+        _ => how(canvas, state, area),
+    }
+}
+
+/// Maximum and minimum width of the note on how a trace was made.
+const MADE_MAX: usize = 40;
+const MADE_MIN: usize = 12;
+/// What the help key is for.
+const HELP: &str = " help";
+
+fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let theme = canvas.theme;
+    let about = &state.about;
+    let (status, status_style) = status(canvas, state);
+    let clock = clock(state, area.width);
+    let (count, is_least) = lost(state);
+    let shown = if area.width < NARROW { units::short_count(count) } else { units::count(count) };
+    let lost = match (count, is_least) {
+        (_, false) => format!("lost {shown}"),
+        (0, true) => "lost unknown".to_owned(),
+        (_, true) => format!("lost {}{shown}", bounds::AT_LEAST),
+    };
+    let lost_style = if count > 0 || is_least { theme.held() } else { theme.dim() };
+    let recording = if state.recording { "● rec  " } else { "" };
+    // A trace that was made from another has no process to look for.
+    let pid =
+        if about.pid > 0 && about.made.is_none() { format!("pid {}", about.pid) } else { String::new() };
+    let policy = printable(&about.policy);
+    // Loops of other kinds have no policy.
+    let policy = match policy.as_str() {
+        "" | "unknown" => String::new(),
+        policy => format!("policy {policy}"),
+    };
+    let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
+    let right_width: usize = right.iter().map(|part| part.width()).sum();
+    let name = printable(&about.name);
+    // The end of a path that does not fit is its most informative part.
+    let end_of_path = name.rsplit('/').next().unwrap_or(&name);
+    let width_of = |parts: &[&String]| -> usize {
+        parts.iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum()
+    };
+    // The note on how a trace was made gets the room left by everything else, or none if that is too little.
+    let least = end_of_path.width() + 1 + width_of(&[&pid, &policy]) + 2 + right_width + HELP.len();
+    let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
+    let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
+    let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
+    // The help key is only explained if that neither shortens the name nor pushes out what is shown beside it.
+    let fits = |parts: &[&String], help: usize| {
+        end_of_path.width() + 1 + width_of(parts) + 2 + right_width + help <= usize::from(area.width)
+    };
+    let parts = [&made, &pid, &policy];
+    let shown = (0..=parts.len()).rev().map(|end| &parts[..end]).find(|parts| fits(parts, 0)).unwrap_or(&[]);
+    let help = if fits(shown, HELP.len()) { HELP } else { "" };
+    let rest = width_of(shown);
+    let right_width = right_width + help.len();
+    let left_width = area.width.saturating_sub(right_width as u16 + 2);
+
+    let mut pen = canvas.pen(Rect { width: left_width, ..area }, 0);
+    // The name is shortened before the numbers are.
+    let room = left_width.saturating_sub(rest as u16 + 1).max(8);
+    let name = if name.width() > usize::from(room) { end_of_path } else { &name };
+    let name = cut(name, room.into());
+    pen.gap(1).put(&name, theme.strong());
+    for part in shown {
+        if !part.is_empty() {
+            pen.whole(&format!(" · {part}"), theme.dim());
+        }
+    }
+    let start = Rect { x: area.x + area.width.saturating_sub(right_width as u16), ..area };
+    let mut pen = canvas.pen(Rect { width: right_width.min(usize::from(area.width)) as u16, ..start }, 0);
+    pen.put(&status, status_style).gap(2).put(&clock, theme.text()).gap(2);
+    pen.put(recording, theme.held()).put(&lost, lost_style).gap(2);
+    pen.put("?", theme.key()).put(help, theme.dim());
+}
+
+/// The number of lost records, and whether there may be more, as in the report.
+fn lost(state: &AppState) -> (u64, bool) {
+    let timeline = &state.picture().timeline;
+    let (count, gaps) = (state.counts.lost_records.max(timeline.lost_in_all()), timeline.uncounted_gaps());
+    let least = timeline.lost_bounds().map_or(0, |bounds| bounds.lo);
+    (count.saturating_sub(gaps).max(least), gaps > 0)
+}
+
+fn status(canvas: &Canvas<'_>, state: &AppState) -> (String, Style) {
+    let theme = canvas.theme;
+    // A process that has ended does not go on behind a frozen view.
+    if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
+    {
+        return (format!("‖ frozen, {:>5} behind", units::duration(behind)), theme.held());
+    }
+    if let Some(playback) = &state.playback {
+        let speed = units::speed(playback.speed);
+        return match (playback.playing, playback.at_end()) {
+            (true, _) => (format!("▶ replay {speed}"), theme.live()),
+            (false, true) => (format!("■ end {speed}"), theme.held()),
+            (false, false) => (format!("‖ paused {speed}"), theme.held()),
+        };
+    }
+    match state.process {
+        Process::Running => ("● live".to_owned(), theme.live()),
+        Process::Stopped => ("■ stopped".to_owned(), theme.held()),
+        Process::Ended => ("■ ended".to_owned(), theme.held()),
+        Process::Crashed => ("■ crashed".to_owned(), theme.over()),
+    }
+}
+
+fn clock(state: &AppState, width: u16) -> String {
+    if let Some(playback) = &state.playback {
+        let whole = playback.end.ns_since(playback.start);
+        let position = playback.position.ns_since(playback.start);
+        // If there is little room, only the scrubber shows the total length.
+        let whole = if width < 96 { String::new() } else { format!(" / {}", units::position(whole)) };
+        return format!("{}{whole}", units::position(position));
+    }
+    let since = if state.about.since_attach { "since attach " } else { "" };
+    format!("{since}{}", units::position(state.elapsed_ns()))
+}
+
+fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let theme = canvas.theme;
+    let (dim, strong) = (theme.dim(), theme.strong());
+    let figures = &state.figures;
+    let limit = state.about.stall_limit_ns;
+    let stalls = figures.stalls;
+    let wide = area.width >= 100;
+    let lag = figures.lag_ns;
+    let late = lag.max > Some(limit);
+    let max = format!("{:>6}{}", units::duration(lag.max), if late { "▲" } else { " " });
+    let stalled = stalls > 0;
+    let share = if wide { 5 } else { 4 };
+    let (busy, lag_of) = match (figures.several_loops, wide) {
+        (true, true) => ("  busiest loop", "worst lag"),
+        (true, false) => (" busiest", "lag"),
+        (false, true) => ("  utilization", "lag"),
+        (false, false) => (" util", "lag"),
+    };
+    let (now, all) = windows(state, area.width);
+    // Figures have fixed cells, whatever their values: moving numbers cannot be read.
+    let mut parts: Vec<(String, Style)> = vec![
+        (format!("{busy} "), dim),
+        (format!("{:>share$}", units::percent(figures.rate.utilization)), strong),
+        (all, theme.title(false)),
+        (format!("{lag_of} p50 "), dim),
+        (format!("{:>5}", units::duration(lag.p50)), strong),
+        (if wide { "  p99" } else { " p99" }.to_owned(), dim),
+        (if bounds::is_open(&lag) { bounds::MARK } else { " " }.to_owned(), theme.held()),
+        (format!("{:>6}", units::duration(lag.p99)), strong),
+        (format!("{:<1}", lag.p99_mark()), dim),
+        (if wide { " max " } else { "max " }.to_owned(), dim),
+        (max, if late { theme.over() } else { strong }),
+        (if wide { "  stalls " } else { " stalls " }.to_owned(), dim),
+        (at_least(state, stalls, wide), if stalled { theme.over() } else { strong }),
+    ];
+    if area.width < NARROW {
+        // The median is on the page of the timers.
+        parts.drain(3..5);
+        parts[3].0 = "lag p99".to_owned();
+    }
+    if lag.count == 0 {
+        let max_style = parts.len() - 2;
+        parts.splice(3..max_style, [("no timer fired yet  ".to_owned(), dim)]);
+    }
+    let rate = format!("{:>5}", units::rate(figures.rate.ticks));
+    let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
+    let left = now.width() + 8 + rate.width() + 1;
+    let room = usize::from(area.width).saturating_sub(width + left + 1) as u16;
+    let mut pen = canvas.pen(area, 1);
+    pen.put(&now, theme.title(false));
+    if area.width >= NARROW {
+        pen.put("ticks/s ", dim).put(&rate, strong);
+    }
+    if room >= SPARK_MIN {
+        // The running tenth of a second would always look like a dip.
+        let over = figures.ticks.len().saturating_sub(1);
+        pen.gap(1).sparkline(&figures.ticks[..over], room.min(SPARK_MAX), theme.bar());
+    }
+    for (text, style) in &parts {
+        pen.put(text, *style);
+    }
+    if wide && matches!(state.about.kind, SourceKind::Ring) && !state.is_replay() {
+        let doing = doing(state);
+        pen.right(&format!(" {doing} "), theme.over());
+    }
+}
+
+/// The narrowest screen that spells out the windows of the figures.
+const WORDS_FROM: u16 = 130;
+
+/// The windows of the figures: of the rates, and of all figures after them.
+fn windows(state: &AppState, width: u16) -> (String, String) {
+    let seconds = (state.figures.rate.window_ns + 500_000_000) / 1_000_000_000;
+    let seconds = seconds.max(1);
+    let since = if state.about.since_attach { "since attach" } else { "since start" };
+    match width {
+        0..100 => (format!("{seconds:>2}s "), " all ".to_owned()),
+        100..WORDS_FROM => (format!("{seconds:>2}s: "), "  all: ".to_owned()),
+        _ => (format!(" last {seconds}s: "), format!("   {since}: ")),
+    }
+}
+
+/// The number of stalls, with a plus if lost ticks could add to it: `3+`.
+fn at_least(state: &AppState, count: u64, wide: bool) -> String {
+    let more = if state.figures.more_stalls { "+" } else { "" };
+    let count = if wide { units::count(count) } else { units::tiny_count(count) };
+    format!("{count}{more}")
+}
+
+/// The loop's current activity, if it lasts long enough to be read.
+fn doing(state: &AppState) -> String {
+    let long = busy_now_ns(state) > state.about.stall_limit_ns;
+    let now_running = loop_running(state).filter(|_| long);
+    now_running.map_or_else(String::new, |now_running| {
+        describe::running(now_running, &state.picture().timeline.labels, state.picture_running().1)
+    })
+}

@@ -1,0 +1,69 @@
+//! The help: the key bindings, drawn over the page.
+
+use crate::keymap::{BINDINGS, Binding, Group};
+use crate::view::paint::Canvas;
+use loop_traces::histogram::FEW_MARK;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::widgets::{Clear, Widget as _};
+
+/// Width of the keys.
+const KEYS_WIDTH: u16 = 8;
+/// Width of one of the two columns.
+const COLUMN_WIDTH: u16 = 37;
+
+/// Draws the help in the middle of `body`, which is the whole screen except for the bottom row.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
+    let of = |group: Group| BINDINGS.iter().filter(move |it| it.group == group && it.holds(replay));
+    let lines = |groups: &[Group]| -> Vec<Line> {
+        let mut lines = Vec::new();
+        for group in groups {
+            if of(*group).next().is_some() {
+                lines.push(Line::Title(group.title()));
+                lines.extend(of(*group).map(Line::Key));
+            }
+        }
+        lines
+    };
+    let rows = usize::from(body.height.saturating_sub(2));
+    let first = if lines(&[Group::Time, Group::Move, Group::Keep]).len() <= rows { 3 } else { 2 };
+    let order = [Group::Time, Group::Move, Group::Keep, Group::Show, Group::Leave];
+    let (left, mut right) = (lines(&order[..first]), lines(&order[first..]));
+    let shown = right.iter().rposition(|line| matches!(line, Line::Title(_))).unwrap_or(0);
+    right.insert(shown, Line::Mark(FEW_MARK, "fewer than 100: the maximum"));
+    let height = (left.len().max(right.len()) as u16 + 2).min(body.height);
+    let width = (2 * COLUMN_WIDTH + 4).min(body.width);
+    let area = body.centered(Constraint::Length(width), Constraint::Length(height));
+    Clear.render(area, canvas.buffer);
+    let inner = canvas.pane(area, "keys", "? or Esc closes", true);
+    let column =
+        |offset: u16| Rect { x: inner.x + offset, width: COLUMN_WIDTH.min(inner.width - offset), ..inner };
+    draw_column(canvas, column(0), &left);
+    draw_column(canvas, column(COLUMN_WIDTH + 1), &right);
+    let foot = Rect::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
+    let dim = canvas.theme.dim();
+    canvas.pen(foot, 0).right(&format!(" {MARKS} "), dim);
+}
+
+/// Labels and marks at figures.
+const MARKS: &str = "1s of the last second  all since start  ~ records lost  ≥ at least";
+
+enum Line {
+    Title(&'static str),
+    Key(&'static Binding),
+    Mark(&'static str, &'static str),
+}
+
+fn draw_column(canvas: &mut Canvas<'_>, area: Rect, lines: &[Line]) {
+    let theme = canvas.theme;
+    for (row, line) in lines.iter().enumerate() {
+        let mut pen = canvas.pen(area, row as u16);
+        match line {
+            Line::Title(title) => pen.gap(1).put(title, theme.title(true)),
+            Line::Mark(mark, help) => pen.gap(2).left(mark, KEYS_WIDTH, theme.text()).put(help, theme.dim()),
+            Line::Key(binding) => {
+                pen.gap(2).left(&theme.arrow_keys(binding.shown), KEYS_WIDTH, theme.key());
+                pen.put(binding.help, theme.dim())
+            }
+        };
+    }
+}

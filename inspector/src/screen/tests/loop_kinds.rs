@@ -1,0 +1,212 @@
+//! The agenda and the active handles: in the overview only if there is something to show, on their own pages at every
+//! size.
+
+use super::*;
+use loop_probes::event::{Event, Outcome, Priority, RefKind, WorkerPhase};
+use loop_probes::ids::TimerId;
+use loop_probes::stamped::Stamped;
+use loop_probes::text::InlineText;
+
+fn agenda_script() -> Script {
+    Script { ticks: 1_500, stall_every: 130, agenda_workers: 2, loop_kinds: true, ..Script::default() }
+}
+
+fn agenda() -> App {
+    live_in_batches(&agenda_script(), usize::MAX)
+}
+
+#[test]
+fn the_overview_has_an_agenda_where_the_loop_has_one() {
+    let mut app = agenda();
+    snapshot!("agenda_overview_80x24", app, 80 x 24, COLOR);
+    snapshot!("agenda_overview_100x30", app, 100 x 30, COLOR);
+    snapshot!("agenda_overview_160x50", app, 160 x 50, COLOR);
+    for (width, height) in [(80, 24), (100, 30), (160, 50)] {
+        let plain = text(&mut live(), width, height);
+        assert!(!plain.contains("agenda") && !plain.contains("alive"), "{plain}");
+    }
+}
+
+#[test]
+fn the_agenda_has_a_page() {
+    let mut app = agenda();
+    press(&mut app, &[Key::Char('7')]);
+    snapshot!("page_agenda_80x24", app, 80 x 24, COLOR);
+    snapshot!("page_agenda_100x30", app, 100 x 30, COLOR);
+    snapshot!("page_agenda_160x50", app, 160 x 50, COLOR);
+    snapshot!("page_agenda_ascii", app, 80 x 24, ASCII);
+    snapshot!("page_agenda_mono", app, 80 x 24, MONO);
+    let mut none = live();
+    press(&mut none, &[Key::Char('7')]);
+    assert!(text(&mut none, 80, 24).contains("no agenda"));
+}
+
+#[test]
+fn active_handles_have_a_page() {
+    let mut app = agenda();
+    press(&mut app, &[Key::Char('6')]);
+    snapshot!("page_loop_80x24", app, 80 x 24, COLOR);
+    snapshot!("page_loop_100x30", app, 100 x 30, COLOR);
+    snapshot!("page_loop_160x50", app, 160 x 50, COLOR);
+    snapshot!("page_loop_ascii", app, 80 x 24, ASCII);
+    let mut none = live();
+    press(&mut none, &[Key::Char('6')]);
+    let page = text(&mut none, 80, 24);
+    assert!(page.contains("no snapshot yet") && page.matches("│ none ").count() == 2, "{page}");
+}
+
+#[test]
+fn a_shutdown_past_its_deadline_is_red() {
+    let mut app = empty();
+    let stamped = |at_ns, event| Stamped { at: Timestamp(at_ns), source: SourceId(1), event };
+    update(&mut app, Message::Events(&[stamped(1_000, Event::ShutdownBegan { deadline: Timestamp(9_000) })]));
+    press(&mut app, &[Key::Char('6')]);
+    let red = COLOR.over().fg.unwrap();
+    for (now, is_red) in [(8_000, false), (10_000, true)] {
+        frame(&mut app, Timestamp(now));
+        let buffer = buffer(&mut app, 100, 30, COLOR);
+        assert_eq!(buffer.content.iter().any(|cell| cell.fg == red && cell.symbol() != " "), is_red);
+    }
+    assert!(text(&mut app, 100, 30).contains("in progress for 9.0µs of 8.0µs"));
+}
+
+#[test]
+fn a_starving_priority_is_reported() {
+    let mut app = empty();
+    let stamped = |at_ns, event| Stamped { at: Timestamp(at_ns), source: SourceId(9), event };
+    let added = |task, priority| Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority, depth: 1 };
+    let mut events = vec![stamped(1_000, added(1, Priority::Low))];
+    for task in 2..40 {
+        let (at, priority, tag) = (task * 10_000, Priority::High, Tag(1));
+        events.push(stamped(at, added(task, priority)));
+        let (queued, start, outcome) = (Timestamp(at), Timestamp(at + 10), Outcome::Done);
+        let ran = Event::AgendaRan { task: TaskId(task), tag, priority, worker: 0, outcome, queued, start };
+        events.push(stamped(at + 500, ran));
+    }
+    // Idle, so that it cannot be running the one that waits.
+    let state_of = Event::WorkerState { worker: 0, from: WorkerPhase::Run, to: WorkerPhase::Idle };
+    events.push(stamped(400_600, state_of));
+    update(&mut app, Message::Events(&events));
+    frame(&mut app, Timestamp(90_001_000));
+    press(&mut app, &[Key::Char('7')]);
+    assert!(!text(&mut app, 100, 30).contains("starves"), "not for so long yet");
+    frame(&mut app, Timestamp(2_300_001_000));
+    let page = text(&mut app, 100, 30);
+    assert!(
+        page.contains("low starves: its oldest has waited 2.3s while 38 of a higher priority overtook it"),
+        "{page}"
+    );
+    press(&mut app, &[Key::Char('1')]);
+    for (width, height) in [(80, 24), (100, 30), (160, 50)] {
+        assert!(text(&mut app, width, height).contains("low starves"), "{width}x{height}");
+    }
+}
+
+#[test]
+fn a_worker_shows_the_tasklet_that_it_is_in() {
+    let mut app = agenda();
+    let worker = app.state.fold.timeline.agenda.workers()[1].source.unwrap();
+    let now = app.state.now.plus_ns(5_000_000);
+    let running = [NowRunning {
+        source: worker,
+        running: Running::Task { task: TaskId(77), tag: Tag(3) },
+        since: Timestamp(now.as_ns() - 3_000_000),
+    }];
+    let counts = SourceCounts::default();
+    let process = Process::Running;
+    update(
+        &mut app,
+        Message::Watched(Watched { at: now, running: &running, counts, lost_elsewhere: 0, process }),
+    );
+    frame(&mut app, now);
+    press(&mut app, &[Key::Char('7')]);
+    let page = text(&mut app, 100, 30);
+    assert!(page.contains("in ReadFile #77 for 3.0ms"));
+    let row = page.lines().find(|line| line.contains("in ReadFile #77")).unwrap();
+    assert!(
+        row.contains("▶ run") && page.contains("1 of 2 run"),
+        "its last event says that it is idle: {row}"
+    );
+    press(&mut app, &[Key::Char(' ')]);
+    let later = now.plus_ns(9_000_000_000);
+    update(
+        &mut app,
+        Message::Watched(Watched { at: later, running: &[], counts, lost_elsewhere: 0, process }),
+    );
+    assert!(text(&mut app, 100, 30).contains("in ReadFile #77 for 3.0ms"), "as it was when it froze");
+}
+
+#[test]
+fn many_workers_scroll_and_never_break_a_page() {
+    let mut app = empty();
+    let change = |worker: u16| {
+        let event = Event::WorkerState { worker, from: WorkerPhase::Idle, to: WorkerPhase::Run };
+        Stamped { at: Timestamp(1_000), source: SourceId(1), event }
+    };
+    let events: Vec<Stamped> = (0..600).map(change).collect();
+    update(&mut app, Message::Events(&events));
+    frame(&mut app, Timestamp(2_000));
+    for (width, height) in [(80, 24), (100, 30), (300, 100)] {
+        press(&mut app, &[Key::Char('1')]);
+        buffer(&mut app, width, height, COLOR);
+        press(&mut app, &[Key::Char('7'), Key::Char('G')]);
+        assert!(text(&mut app, width, height).contains(" 599 "), "{width}x{height}");
+    }
+}
+
+#[test]
+fn enter_opens_the_pages_from_the_overview() {
+    let mut app = agenda();
+    update(&mut app, Message::Resize { width: 160, height: 50 });
+    let open = |app: &mut App, pane| {
+        press(app, &[Key::Char('1')]);
+        while app.pages.overview.focus != pane {
+            press(app, &[Key::Tab]);
+        }
+        press(app, &[Key::Enter]);
+        app.page
+    };
+    assert_eq!(open(&mut app, Pane::Agenda), PageName::Agenda);
+    assert_eq!(open(&mut app, Pane::KeepAlive), PageName::Handles);
+}
+
+#[test]
+fn a_long_list_shows_how_many_rows_follow() {
+    let mut app = empty();
+    let stamped = |event| Stamped { at: Timestamp(1_000), source: SourceId(1), event };
+    let mut events =
+        vec![stamped(Event::SnapshotBegin { tick: 1, next_task: TaskId(1), next_timer: TimerId(1) })];
+    events.push(stamped(Event::SnapshotRef { what: RefKind::Io, count: 400 }));
+    for number in 0..200 {
+        let (tag, label) = (Tag(number + 100), None);
+        events.push(stamped(Event::SnapshotPending { what: RefKind::Io, tag, label, count: 2 }));
+    }
+    events.push(stamped(Event::SnapshotEnd { parts: 201, left_out: 0 }));
+    update(&mut app, Message::Events(&events));
+    frame(&mut app, Timestamp(2_000));
+    press(&mut app, &[Key::Char('6')]);
+    let page = text(&mut app, 80, 24);
+    assert!(page.contains("400 in all") && page.contains(" 182 more below "), "{page}");
+    press(&mut app, &[Key::Char('G')]);
+    let page = text(&mut app, 80, 24);
+    assert!(page.contains("299") && !page.contains("more below"), "{page}");
+}
+
+#[test]
+fn the_log_distinguishes_workers() {
+    let mut app = empty();
+    let label = |id, text: &str| Event::Label { kind: LabelKind::Source, id, text: InlineText::new(text) };
+    let mut events = Vec::new();
+    for worker in 0..2 {
+        let (source, name) = (SourceId(worker + 2), format!("agenda worker {worker}"));
+        events.push(Stamped { at: Timestamp(1), source, event: label(source.0, &name) });
+        let (task, tag, priority) = (TaskId(7), Tag(3), Priority::Low);
+        let event = Event::AgendaAdded { task, tag, priority, depth: 1 };
+        events.push(Stamped { at: Timestamp(1_000), source, event });
+    }
+    update(&mut app, Message::Events(&events));
+    frame(&mut app, Timestamp(2_000));
+    press(&mut app, &[Key::Char('5')]);
+    let page = text(&mut app, 100, 30);
+    assert!(page.contains("agenda worker 0 agenda_added") && page.contains("agenda worker 1"), "{page}");
+}

@@ -1,0 +1,144 @@
+//! The whole dashboard: the shared state, the pages, which of them is shown, and the way back.
+
+use super::history::{History, Visited};
+use crate::app::figures::Figures;
+use crate::app::hang::hang;
+use crate::app::message::Effect;
+use crate::app::state::{AppState, Frozen, Part};
+use crate::pages::Pages;
+use crate::pages::page::{Page, PageName};
+
+/// The dashboard.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What all pages share.
+    pub state: AppState,
+    /// The pages.
+    pub pages: Pages,
+    /// The page shown.
+    pub page: PageName,
+    /// Whether the key bindings are shown.
+    pub help: bool,
+    /// The previous filter, while a new one is being typed.
+    pub typing: Option<String>,
+    /// The frame time at which the figures expire, in nanoseconds; 0 to refresh them at once.
+    pub figures_until_ns: u64,
+    history: History,
+}
+
+impl App {
+    /// A dashboard that shows the overview of `state`.
+    #[must_use]
+    pub fn new(state: AppState) -> Self {
+        Self {
+            state,
+            pages: Pages::default(),
+            page: PageName::default(),
+            help: false,
+            typing: None,
+            figures_until_ns: 0,
+            history: History::default(),
+        }
+    }
+
+    /// The page shown, and the state that it shares.
+    pub(super) fn parts(&mut self) -> (&mut dyn Page, &mut AppState) {
+        (self.pages.get_mut(self.page), &mut self.state)
+    }
+
+    /// Selects the first row of interest, after the page, its list or the tick changed.
+    pub(super) fn aim(&mut self) {
+        let (page, state) = self.parts();
+        state.row = page.first_selected(state);
+    }
+
+    /// Refreshes the figures.
+    pub(super) fn refresh(&mut self) {
+        let state = &mut self.state;
+        let hangs = hang(state).is_some();
+        state.figures = Figures::read(state.picture(), state.picture_at(), hangs, state.order, &state.filter);
+        self.refresh_page();
+        let state = &mut self.state;
+        let known = |tag| state.figures.tags.iter().any(|row| row.tag == tag);
+        if state.tag.is_some_and(|tag| !known(tag)) {
+            state.tag = None;
+        }
+    }
+
+    /// Refreshes what only the page shown needs.
+    fn refresh_page(&mut self) {
+        let (page, state) = self.parts();
+        page.refresh(state, true);
+    }
+
+    /// Freezes the view; pauses a replay.
+    pub(super) fn freeze(&mut self) -> Vec<Effect> {
+        let state = &mut self.state;
+        if state.is_replay() {
+            return vec![Effect::Pause];
+        }
+        if state.frozen.is_none() {
+            let AppState { running_at, process, now: at, .. } = *state;
+            let (fold, running) = (state.fold.clone(), state.running.clone());
+            state.frozen = Some(Box::new(Frozen { fold, at, running, running_at, process }));
+            self.refresh();
+        }
+        Vec::new()
+    }
+
+    /// Catches up with the loop.
+    pub(super) fn catch_up(&mut self) {
+        let state = &mut self.state;
+        (state.frozen, state.tick, state.row) = (None, None, 0);
+        self.pages.overview.stall_row = 0;
+        self.refresh();
+    }
+
+    /// Shows a page, from its top.
+    pub(super) fn show(&mut self, page: PageName) {
+        if self.page == page {
+            return;
+        }
+        match page {
+            PageName::Overview => self.history.clear(),
+            _ => self.remember(),
+        }
+        self.leave_for(page);
+        (self.state.part, self.state.row) = (Part::First, 0);
+        self.refresh_page();
+    }
+
+    fn leave_for(&mut self, page: PageName) {
+        let (left, state) = self.parts();
+        left.refresh(state, false);
+        self.page = page;
+    }
+
+    fn remember(&mut self) {
+        let AppState { part, row, tag, tick, .. } = self.state;
+        let (at, attribution) = (self.state.picture_at(), self.pages.breakdown.attribution.clone());
+        self.history.push(Visited { page: self.page, part, row, tag, tick, attribution, at });
+    }
+
+    /// Shows the page that was left last, as it was; without one, the overview.
+    pub(super) fn go_back(&mut self) {
+        let Some(visited) = self.history.pop() else {
+            self.leave_for(PageName::Overview);
+            self.state.row = 0;
+            return self.refresh_page();
+        };
+        let same_picture = visited.at == self.state.picture_at();
+        // A breakdown is a copy: its lines do not change.
+        let same_rows = same_picture || visited.page == PageName::Breakdown;
+        self.leave_for(visited.page);
+        self.pages.breakdown.attribution = visited.attribution;
+        let state = &mut self.state;
+        state.part = visited.part;
+        state.tag = visited.tag.or(state.tag);
+        state.row = if same_rows { visited.row } else { 0 };
+        if same_picture && visited.tick.is_some() {
+            state.tick = visited.tick;
+        }
+        self.refresh_page();
+    }
+}

@@ -1,0 +1,94 @@
+//! Stalls that have not ended: their rows are selected and opened like all others.
+
+use super::*;
+use crate::app::attribution::{Attribution, Lead, Subject};
+use crate::pages::overview::stalls::{self, StallRow};
+use loop_traces::analysis::attribution::What;
+
+const TASK: TaskId = TaskId(99_999);
+
+fn send(app: &mut App, events: &[(Timestamp, Event)]) {
+    for &(at, event) in events {
+        update(app, Message::Events(&[Stamped { at, source: SourceId(1), event }]));
+    }
+}
+
+/// The loop has been in a task for 90 ms; returns its start, and the last time at which it was seen there.
+fn hang(app: &mut App) -> (Timestamp, Timestamp) {
+    let since = app.state.fold.timeline.last_at().unwrap().plus_ns(10);
+    let at = since.plus_ns(90_000_000);
+    let running = Running::Task { task: TASK, tag: Tag(1) };
+    send(app, &[(since, Event::TickStart { tick: 9_999 }), (at, running.event(since))]);
+    assert!(matches!(stalls::stalls(&app.state.fold).next(), Some(StallRow::Unfinished(_))));
+    (since, at)
+}
+
+/// The hanging tick ends.
+fn extend_hang(app: &mut App, (since, at): (Timestamp, Timestamp)) {
+    let (end, outcome) = (at.plus_ns(5), loop_probes::event::Outcome::Done);
+    let ran = Event::TaskRan { task: TASK, tag: Tag(1), outcome, queued: since, start: since };
+    send(app, &[(end, ran), (end.plus_ns(5), Event::TickEnd { tick: 9_999, tasks_run: 1, start: since })]);
+    assert!(matches!(stalls::stalls(&app.state.fold).next(), Some(StallRow::Ended(_))));
+}
+
+fn attribution(app: &App) -> &Attribution {
+    app.pages.breakdown.attribution.as_ref().unwrap()
+}
+
+#[test]
+fn an_unfinished_stall_opens_its_partial_breakdown() {
+    let (mut app, _) = live();
+    let (since, at) = hang(&mut app);
+    press(&mut app, Key::BackTab);
+    press(&mut app, Key::Enter);
+    assert_eq!(
+        (app.page, app.state.frozen.is_some(), app.state.note.is_none()),
+        (PageName::Breakdown, true, true)
+    );
+    let Attribution { subject, breakdown, tick } = attribution(&app);
+    assert!(matches!(subject, Subject::Unfinished(tick) if tick.tick == Some(9_999)));
+    assert_eq!((subject.extent(), subject.lasted_ns()), ((since, at), at.ns_since(since)));
+    assert_eq!(breakdown.shares.iter().map(|share| share.ns).sum::<u64>(), subject.lasted_ns());
+    assert!(
+        subject.is_open(&What::Task { task: TASK, tag: Tag(1) }) && !subject.is_open(&What::Unattributed)
+    );
+    assert_eq!((attribution(&app).lead(0), tick), (Lead::Tag(Tag(1)), &None));
+    press(&mut app, Key::End);
+    press(&mut app, Key::Enter);
+    assert_eq!(app.state.note.as_ref().map(|note| note.text.as_str()), Some("tick still running"));
+    assert_eq!(app.page, PageName::Breakdown);
+    press(&mut app, Key::Esc);
+    assert_eq!((app.page, app.pages.overview.focus), (PageName::Overview, Pane::Stalls));
+}
+
+#[test]
+fn selection_stays_on_its_stall_when_another_begins_or_ends() {
+    let (mut app, _) = live();
+    press(&mut app, Key::BackTab);
+    press(&mut app, Key::Down);
+    let selected = |app: &App| match stalls::stalls(&app.state.fold).nth(app.pages.overview.stall_row) {
+        Some(StallRow::Ended(stall)) => Some(TickKey::of(&stall.tick)),
+        _ => None,
+    };
+    let before = selected(&app);
+    let hung = hang(&mut app);
+    assert_eq!((app.pages.overview.stall_row, selected(&app)), (2, before));
+    extend_hang(&mut app, hung);
+    assert_eq!((app.pages.overview.stall_row, selected(&app)), (2, before));
+}
+
+#[test]
+fn finished_and_unfinished_stall_rows_open_on_click() {
+    let (mut app, _) = live();
+    hang(&mut app);
+    let panes = overview_panes(false);
+    let rows = layout::rows(panes.stalls, false);
+    update(&mut app, at(MouseKind::Click, rows.x + 3, rows.y + 1));
+    assert_eq!((app.pages.overview.focus, app.pages.overview.stall_row), (Pane::Stalls, 1));
+    update(&mut app, at(MouseKind::Click, rows.x + 3, rows.y + 1));
+    assert!(matches!(attribution(&app).subject, Subject::Tick(_)));
+    press(&mut app, Key::Esc);
+    update(&mut app, at(MouseKind::Click, rows.x + 3, rows.y));
+    update(&mut app, at(MouseKind::Click, rows.x + 3, rows.y));
+    assert!(matches!(attribution(&app).subject, Subject::Unfinished(_)));
+}

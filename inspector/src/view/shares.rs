@@ -1,0 +1,76 @@
+//! A breakdown in one row: what took the time, largest first, in one unit.
+
+use loop_traces::analysis::attribution::{Share, What};
+use loop_traces::labels::Labels;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::paint::Pen;
+use crate::text::cut;
+use crate::units;
+
+/// The unit of a sum and of its parts, by the size of the sum, in nanoseconds: all are shown with one decimal. Smaller
+/// sums have no common unit.
+const UNITS: [(u64, u64, &str); 3] = [
+    (360_000_000_000_000, 3_600_000_000_000, "h"),
+    (100_000_000_000, 1_000_000_000, "s"),
+    (10_000_000, 1_000_000, "ms"),
+];
+
+/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, shortened to fit. The parts shown add up to the sum
+/// shown, all in one unit.
+pub(crate) fn write(pen: &mut Pen<'_, '_>, shares: &[Share], labels: &Labels, (text, dim): (Style, Style)) {
+    let sum_ns = shares.iter().fold(0u64, |sum, share| sum.saturating_add(share.ns));
+    let unit = UNITS.iter().find(|(from_ns, ..)| sum_ns >= *from_ns);
+    let shown = |ns: u64| match unit {
+        Some((_, unit, _)) => ns.saturating_add(unit / 20) / (unit / 10) * (unit / 10),
+        None => ns,
+    };
+    let figure = |ns: u64| match unit {
+        Some((_, unit, name)) => units::tenths(ns, *unit, name),
+        None => units::duration(ns),
+    };
+    let more = |parts: usize, ns: u64| match ns {
+        0 => String::new(),
+        _ => format!(" + {parts} more {}", figure(ns)),
+    };
+    let mut rest_ns = shown(sum_ns);
+    let mut parts: usize = shares.iter().map(|share| small_parts(share).unwrap_or(1)).sum();
+    // Parts that would read 0.0 are left out, unless that is all there is.
+    let named = shares.iter().filter(|share| small_parts(share).is_none());
+    let shown_shares = named.enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
+    for (place, share) in shown_shares {
+        let joint = if place > 0 { " + " } else { "" };
+        let (name, ns) = (name(&share.what, labels), figure(share.ns));
+        let after_ns = rest_ns.saturating_sub(shown(share.ns));
+        let more = if parts > 1 { more(parts - 1, after_ns) } else { String::new() };
+        let needed = joint.len() + name.width() + 1 + ns.width() + more.width();
+        if place > 0 && usize::from(pen.room()) < needed {
+            break;
+        }
+        // The first is always there, and of it the figure matters more than the name.
+        let name = cut(&name, usize::from(pen.room()).saturating_sub(joint.len() + 1 + ns.width()));
+        pen.put(joint, dim).put(&name, text).put(&format!(" {ns}"), dim);
+        (rest_ns, parts) = (after_ns, parts - 1);
+    }
+    if parts > 0 {
+        pen.whole(&more(parts, rest_ns), dim);
+    }
+}
+
+/// The number of parts that the breakdown itself has merged.
+fn small_parts(share: &Share) -> Option<usize> {
+    match share.what {
+        What::Others { parts } => usize::try_from(parts).ok(),
+        _ => None,
+    }
+}
+
+/// The name without the word "task": in a breakdown, nearly all are tasks.
+pub(crate) fn name(what: &What, labels: &Labels) -> String {
+    match what {
+        What::Task { task, tag } => format!("{} #{task}", labels.tag(*tag)),
+        What::Io { tag, task, .. } => format!("io {} #{task}", labels.tag(*tag)),
+        other => other.describe(labels),
+    }
+}

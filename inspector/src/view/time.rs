@@ -1,0 +1,25 @@
+//! Positions and windows of time in words.
+
+use crate::app::state::AppState;
+use crate::units;
+
+/// Width of the positions in a list: that of the latest one.
+pub(crate) fn when_width(state: &AppState) -> u16 {
+    let latest = units::position(state.elapsed_ns());
+    (latest.len() as u16).max(units::position(0).len() as u16)
+}
+
+/// The time up to which the figures hold, if more is known than is shown: ` up to 00:01.6`.
+pub(crate) fn up_to(state: &AppState) -> String {
+    state.up_to_ns().map_or_else(String::new, |ns| format!(" up to {}", units::position(ns)))
+}
+
+/// The same, or ` so far` if everything known is shown.
+pub(crate) fn so_far(state: &AppState) -> String {
+    if state.up_to_ns().is_some() { up_to(state) } else { " so far".to_owned() }
+}
+
+/// The key that shows more.
+pub(crate) const fn way_on(state: &AppState) -> &'static str {
+    if state.is_replay() { "> seeks forward 1 s" } else { "Space resumes live" }
+}
