@@ -135,7 +135,7 @@ impl ClockMap {
 
     /// A map through the anchors that agree.
     pub(crate) fn agreed(unit: TickUnit, agreement: &Agreement) -> Self {
-        let Agreement { kept, sleeps, contradicting, error_ns } = agreement;
+        let Agreement { kept, sleeps, contradicting, error_ns, own: _ } = agreement;
         let faults = ClockFaults {
             count: u64::from(*error_ns > 0),
             error_ns_max: *error_ns,

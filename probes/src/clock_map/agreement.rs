@@ -23,8 +23,10 @@ const MAJORITY: usize = 3;
 /// Which anchors to use, and what the others say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agreement {
-    /// Those that agree, with the times including `sleeps`.
+    /// Those that agree, by their ticks, with the times including `sleeps`.
     pub(crate) kept: Vec<Anchor>,
+    /// The reading by the reader, if it agrees with them and is not among them.
+    pub(crate) own: Option<Anchor>,
     /// The sleeps through which the record clock went on.
     pub(crate) sleeps: Sleeps,
     /// Number of those that contradict them.
@@ -45,8 +47,10 @@ impl Agreement {
         if jumping.contradicting < plain.contradicting { jumping } else { plain }
     }
 
-    /// Adds the error of times up to `newest`, if the anchors that tell the rate are too close together for them: those
-    /// that were taken since are missing.
+    /// Where the anchors that tell the rate are too close together for times up to `newest`, because later ones are missing
+    /// or the loop was busy when they were due: uses the reader's own reading for the rate, or says how wrong times may be.
+    ///
+    /// That reading is not among the anchors otherwise: it may be hours later, and the monotonic clock is slewed.
     pub(crate) fn reaching(mut self, unit: TickUnit, newest: Ticks) -> Self {
         let line = match unit {
             TickUnit::Tsc => best_line(&self.kept, None),
@@ -56,9 +60,19 @@ impl Agreement {
         let (ns, length_ns) = (last.monotonic.0, line.length_ns().max(1));
         let distance_ns = Piece { ticks: last.ticks.0, ns, slope }.convert(newest.0).saturating_sub(ns);
         if distance_ns > ALONE_NS && distance_ns > length_ns.saturating_mul(REACH) {
-            self.error_ns = self.error_ns.max((distance_ns / length_ns).saturating_mul(ANCHOR_NS));
+            match self.own.take() {
+                Some(own) => self.keep_own(own),
+                None => {
+                    self.error_ns = self.error_ns.max((distance_ns / length_ns).saturating_mul(ANCHOR_NS))
+                }
+            }
         }
         self
+    }
+
+    fn keep_own(&mut self, own: Anchor) {
+        let place = self.kept.partition_point(|anchor| anchor.ticks <= own.ticks);
+        self.kept.insert(place, own);
     }
 
     fn with(unit: TickUnit, anchors: &[Anchor], own: Option<Anchor>, sleeps: Sleeps) -> Self {
@@ -77,13 +91,17 @@ impl Agreement {
             TickUnit::Monotonic => Some(Line::IDENTITY),
         };
         let Some(line) = line else {
-            return Self { kept: taken, sleeps, contradicting: anchors.len() as u64, error_ns: u64::MAX };
+            let contradicting = anchors.len() as u64;
+            return Self { kept: taken, own: None, sleeps, contradicting, error_ns: u64::MAX };
         };
         let nearer = |[one, other]: [Anchor; 2]| if line.has(&other) { other } else { one };
         taken.extend(unclear.into_iter().map(nearer));
-        let (kept, off): (Vec<Anchor>, Vec<Anchor>) = taken.into_iter().partition(|one| line.has(one));
+        let (mut kept, off): (Vec<Anchor>, Vec<Anchor>) = taken.into_iter().partition(|one| line.has(one));
+        // A damaged header may have them in any order.
+        kept.sort_by_key(|anchor| anchor.ticks);
+        let own = own.filter(|own| line.has(own));
         let contradicting = anchors.len() - kept.len();
-        let votes = kept.len() + usize::from(own.is_some_and(|own| line.has(&own)));
+        let votes = kept.len() + usize::from(own.is_some());
         let is_settled = contradicting == 0 || contradicting == 1 && votes >= MAJORITY;
         let error_ns = match off.iter().map(|one| line.error_ns(one)).max() {
             _ if is_settled => 0,
@@ -91,7 +109,15 @@ impl Agreement {
             None => u64::MAX,
             Some(error_ns) => error_ns.max(1),
         };
-        Self { kept, sleeps, contradicting: contradicting as u64, error_ns }
+        let mut agreement = Self { kept, own, sleeps, contradicting: contradicting as u64, error_ns };
+        // Several copies of one anchor agree and say no rate.
+        if unit == TickUnit::Tsc
+            && best_line(&agreement.kept, None).is_none()
+            && let Some(own) = agreement.own.take()
+        {
+            agreement.keep_own(own);
+        }
+        agreement
     }
 }
 
@@ -191,7 +217,7 @@ mod tests {
     }
 
     fn expected(kept: Vec<Anchor>, contradicting: u64) -> Agreement {
-        Agreement { kept, sleeps: Sleeps::default(), contradicting, error_ns: 0 }
+        Agreement { kept, own: None, sleeps: Sleeps::default(), contradicting, error_ns: 0 }
     }
 
     fn settled(anchors: &[Anchor], own: Option<Anchor>) -> bool {
@@ -239,6 +265,37 @@ mod tests {
         changed.iter_mut().rev().take(2).for_each(|one| one.monotonic.0 += SECOND);
         let agreed = of(&changed, None);
         assert!(agreed.contradicting == 2 && agreed.error_ns.abs_diff(SECOND) < SECOND / 100, "{agreed:?}");
+    }
+
+    #[test]
+    fn anchors_in_any_order_say_the_rate() {
+        let [first, second, latest] = [at(9 * SECOND), at(9 * SECOND + SECOND / 1_000), at(11 * SECOND)];
+        for header in [[latest, second, latest], [latest, second, first], [latest, latest, first]] {
+            let agreed = of(&header, None);
+            assert_eq!((agreed.contradicting, agreed.error_ns), (0, 0));
+            let map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreed);
+            assert!(map.peek(Ticks(3 * 20 * SECOND)).0.abs_diff(20 * SECOND) < 1_000, "{header:?}");
+        }
+        // Copies of one anchor say no rate, but the reader's own clock does.
+        let copies = [latest; 3];
+        assert_eq!(of(&copies, None).error_ns, u64::MAX);
+        let agreed = of(&copies, Some(at(12 * SECOND)));
+        assert_eq!((agreed.contradicting, agreed.error_ns), (0, 0));
+        let map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreed);
+        assert!(map.peek(Ticks(3 * 10 * SECOND)).0.abs_diff(10 * SECOND) < 1_000);
+    }
+
+    #[test]
+    fn a_loop_that_was_busy_when_anchors_were_due_has_no_fault() {
+        let header = [at(9 * SECOND), at(9 * SECOND + SECOND / 1_000), at(9 * SECOND + SECOND / 1_000)];
+        let newest = Ticks(3 * (9 * SECOND + SECOND / 3));
+        let reaching = |own| of(&header, own).reaching(TickUnit::Tsc, newest);
+        assert!(reaching(None).error_ns > SECOND / 20, "nothing else tells the rate");
+        let agreed = reaching(Some(at(12 * SECOND)));
+        assert_eq!((agreed.contradicting, agreed.error_ns, agreed.kept.len()), (0, 0, 4));
+        // A reading that contradicts the anchors tells nothing.
+        let other = Anchor { ticks: Ticks(5), monotonic: Timestamp(80_000 * SECOND), wall_ns: 0 };
+        assert!(reaching(Some(other)).error_ns > SECOND / 20);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! once it has something to report.
 //!
 //! Each time it wakes up, it notes in the header that the process exists: if the process is killed while its loop
-//! hangs, its ring then shows for how long the loop hung, to within [`PERIOD`].
+//! hangs, its ring then shows for how long the loop hung, to within [`PERIOD`]. It also renews the header's latest anchor
+//! where no loop does, because loops take theirs between two turns: one whose first callback is long, and that then waits,
+//! would leave the rate of the record clock to two anchors a millisecond apart.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{Handle, Inner};
-use crate::clock::{Anchor, Clock, SystemClock, asleep_ns};
+use crate::clock::{Anchor, SystemClock, asleep_ns};
 use crate::event::Event;
 use crate::ids::Ticks;
 use crate::recorder::Recorder;
@@ -25,6 +27,9 @@ use crate::ring::CAPACITY_MIN;
 
 /// Length of each sleep: the start of a suspension is known to within this.
 const PERIOD: Duration = Duration::from_millis(50);
+
+/// Longest time between two anchors in the header.
+const ANCHORS_APART_MS: u64 = 1_000;
 
 /// Shorter ones are not reported: a hypervisor can take a processor away for this long without stopping anything.
 const LEAST_NS: u64 = 100_000_000;
@@ -97,10 +102,13 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
         // pause.
         std::thread::sleep(PERIOD);
         let Some(session) = inner.upgrade() else { return };
-        session.header.note_alive(clock.ticks());
-        let ticks_per_ms = session.ticks_per_ms();
+        let (anchor, ticks_per_ms) = (clock.anchor(), session.ticks_per_ms());
+        session.header.note_alive(anchor.ticks);
+        if session.header.needs_anchor(anchor.ticks, ticks_per_ms.saturating_mul(ANCHORS_APART_MS)) {
+            session.note_anchor(anchor);
+        }
         drop(session);
-        let next = schedstat.as_ref().and_then(|schedstat| beat(clock, schedstat));
+        let next = schedstat.as_ref().and_then(|schedstat| beat(anchor, schedstat));
         let suspension =
             last.zip(next).and_then(|(last, next)| Suspension::between(&last, &next, ticks_per_ms));
         if let Some(Suspension { alive, start, end, asleep_ns }) = suspension {
@@ -122,7 +130,7 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
 }
 
 /// `None` if the kernel does not count how long a thread waits for a processor.
-fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
+fn beat(anchor: Anchor, schedstat: &File) -> Option<Beat> {
     let mut text = [0; 96];
     let read = schedstat.read_at(&mut text, 0).ok()?;
     let mut numbers = std::str::from_utf8(text.get(..read)?).ok()?.split_ascii_whitespace();
@@ -131,7 +139,7 @@ fn beat(clock: SystemClock, schedstat: &File) -> Option<Beat> {
     if ran == "0" {
         return None;
     }
-    Some(Beat { asleep_ns: asleep_ns(), anchor: clock.anchor(), delayed_ns })
+    Some(Beat { asleep_ns: asleep_ns(), anchor, delayed_ns })
 }
 
 /// Blocks signals for the calling thread until dropped: a thread spawned in between inherits that.

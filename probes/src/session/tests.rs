@@ -108,3 +108,23 @@ fn a_text_that_is_different_each_time_fills_no_table() {
     let other = recorder.intern(Ticks(2), LabelKind::Span, "a span is not a text");
     assert!(!ids.contains(&other));
 }
+
+#[test]
+fn the_latest_anchor_is_renewed_while_no_loop_does() {
+    use std::time::{Duration, Instant};
+
+    use crate::shared::layout::head;
+
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+    let inner = session.handle.as_ref().unwrap().inner();
+    let age = || inner.header.word(head::ANCHOR_LATEST + 1) - inner.header.word(head::ANCHOR_FIRST);
+    let wanted = 100 * inner.ticks_per_ms();
+    let patience = Duration::from_secs(60);
+    #[expect(clippy::disallowed_methods, reason = "a real thread renews it")]
+    let begin = Instant::now();
+    while age() < wanted {
+        assert!(begin.elapsed() < patience, "no later anchor after {patience:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

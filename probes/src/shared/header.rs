@@ -114,6 +114,12 @@ impl Header {
         self.write_cell(head::ANCHOR_LATEST, version, &anchor_words(anchor));
     }
 
+    /// Whether the latest anchor is older at `now` than `apart_max`, or than the time from the first anchor to it.
+    pub(crate) fn needs_anchor(&self, now: Ticks, apart_max: u64) -> bool {
+        let [first, latest] = [head::ANCHOR_FIRST, head::ANCHOR_LATEST + 1].map(|word| self.word(word));
+        now.0.saturating_sub(latest) >= latest.saturating_sub(first).min(apart_max)
+    }
+
     /// Fills in a place and marks it as open. One caller at a time.
     pub(crate) fn open_place(&self, index: usize, new: NewPlace) {
         let at = self.plan.place_word(index);
