@@ -7,7 +7,6 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -106,7 +105,6 @@ fn on_agenda(agenda: &Agenda, done: &Done) -> f64 {
             let done = Arc::clone(done);
             let tasklet = Tasklet::once("tasklet", move |_| {
                 done.fetch_add(1, Ordering::Release);
-                Ok::<_, Infallible>(())
             });
             let priority = Priority::ALL[(number % 3) as usize];
             agenda.add(tasklet.priority(priority)).expect("it is open");

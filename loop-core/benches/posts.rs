@@ -18,7 +18,7 @@ use std::time::Duration;
 use loop_core::poller::os::OsPoller;
 use loop_core::poller::{Poller, Waker};
 use loop_core::queue::concurrent::ConcurrentQueue;
-use loop_core::{Context, EventLoop, Handle, TagOf, Task};
+use loop_core::{Context, EventLoop, Handle, Task};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Ticks;
 use rustix::event::{EventfdFlags, epoll, eventfd};
@@ -123,15 +123,7 @@ enum Work {
 
 impl Task for Work {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Count", "Woken", "Stop"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Count => 0,
-            Self::Woken(..) => 1,
-            Self::Stop => 2,
-        })
-    }
+    loop_core::tags! { Count, Woken, Stop }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
@@ -139,10 +131,6 @@ impl Task for Work {
             Self::Woken(reply, since) => reply.store(monotonic_now().as_ns() - since, Ordering::Release),
             Self::Stop => cx.release("bench"),
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

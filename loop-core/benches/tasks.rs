@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 
-use loop_core::{Context, EventLoop, TagOf, Task};
+use loop_core::{Context, EventLoop, Task};
 use loop_probes::clock::{Clock, SystemClock, monotonic_now};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
@@ -39,16 +39,7 @@ enum Work {
 
 impl Task for Work {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Add", "Then", "Fan", "Chain"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Add(_) => 0,
-            Self::Then(_) => 1,
-            Self::Fan(_) => 2,
-            Self::Chain(_) => 3,
-        })
-    }
+    loop_core::tags! { Add, Then, Fan, Chain }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
@@ -64,10 +55,6 @@ impl Task for Work {
                 }
             }
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

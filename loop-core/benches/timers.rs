@@ -16,7 +16,7 @@ use std::time::Duration;
 use loop_core::policy::TimerRule;
 use loop_core::sim::{Sim, SimLoop};
 use loop_core::timer::{Finished, NEVER, TimerQueue};
-use loop_core::{Context, EventLoop, Policy, TagOf, Task, Timer};
+use loop_core::{Context, EventLoop, Policy, Task, Timer};
 use loop_probes::ids::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -262,17 +262,9 @@ enum Work {
 
 impl Task for Work {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Nothing"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
+    loop_core::tags!("Nothing");
 
     fn run(self, _: &mut Context<'_, Self>) {}
-
-    fn from_remote(remote: Self) -> Self {
-        remote
-    }
 }
 
 /// The same through a loop's public interface, unrecorded: on the machine's clock, but fired in virtual time.

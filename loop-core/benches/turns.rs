@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use loop_core::poller::os::OsPoller;
 use loop_core::poller::{Interest, Poller, PollerError, Ready, Source, Waker};
-use loop_core::{Context, EventLoop, Policy, TagOf, Task};
+use loop_core::{Context, EventLoop, Policy, Task};
 use loop_probes::clock::{SystemClock, monotonic_now};
 use rustix::event::Timespec;
 use rustix::event::epoll;
@@ -33,14 +33,7 @@ enum Work {
 
 impl Task for Work {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Again", "Readable"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Again => 0,
-            Self::Readable => 1,
-        })
-    }
+    loop_core::tags! { Again, Readable }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
@@ -49,10 +42,6 @@ impl Task for Work {
             }
             Self::Readable => {}
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 
     fn again(&self) -> Option<Self> {

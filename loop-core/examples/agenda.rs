@@ -31,7 +31,6 @@ fn fetch(number: u64, loop_handle: &loop_core::Handle<Builtin>) -> Tasklet {
         }
         worker.add(Tasklet::once("index page", |_| {
             work(900);
-            Ok::<_, std::convert::Infallible>(())
         }))?;
         Ok::<_, Box<dyn Error + Send + Sync>>(())
     });
@@ -43,7 +42,7 @@ fn fetch(number: u64, loop_handle: &loop_core::Handle<Builtin>) -> Tasklet {
 fn tidy_up(agenda: &AgendaHandle) -> Result<(), Box<dyn Error>> {
     let tidy = Tasklet::repeat("tidy up", |worker| {
         work(400);
-        Ok::<_, std::convert::Infallible>(if worker.is_closing() { Next::Done } else { Next::Again })
+        if worker.is_closing() { Next::Done } else { Next::Again }
     });
     agenda.add(tidy.priority(Priority::Low))?;
     Ok(())

@@ -6,8 +6,8 @@ use std::time::Duration;
 use std::{error::Error, io};
 
 use loop_core::future::Watched;
-use loop_core::{Builtin, EventLoop, FutureOptions, LocalHandle, OnError, Shutdown};
-use loop_probes::session::Session;
+use loop_core::prelude::*;
+use loop_core::signal::number::{SIGINT, SIGTERM};
 
 /// A connection that sends or accepts nothing for this long is closed.
 const IDLE: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut event_loop = EventLoop::builder().session(&session, "echo").build()?;
     let options = FutureOptions::new("listener").on_error(OnError::Stop);
     event_loop.spawn_checked(options, |lp| listen(lp, listener));
-    for signo in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signo in [SIGINT, SIGTERM] {
         let shutdown = Builtin::repeat("shutdown", |cx| cx.shutdown(Shutdown::within(GRACE)));
         event_loop.with(|cx| cx.on_signal(signo, shutdown))?;
     }

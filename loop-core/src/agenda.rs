@@ -56,7 +56,7 @@ pub use self::failure::{AgendaError, Cause, Current, Missing, Refused, TaskletFa
 pub use self::rendezvous::Round;
 pub use self::shutdown::Shutdown;
 pub use self::statistics::{PriorityStatistics, Statistics, Tally, WorkerStatistics};
-pub use self::tasklet::{Next, Priority, Tasklet, TaskletError, TaskletInfo};
+pub use self::tasklet::{Next, Priority, Tasklet, TaskletError, TaskletInfo, TaskletResult};
 pub use self::worker::Worker;
 
 /// Tasklets of three priorities on worker threads. See the [module](self).

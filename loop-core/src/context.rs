@@ -18,6 +18,7 @@ use crate::body::Body;
 use crate::body::Queued;
 use crate::core::IoReadiness;
 use crate::handle::Handle;
+use crate::queue::deferred::DeferKey;
 use crate::signal::Arrival;
 use crate::task::{Context, Task};
 use crate::timer::Timer;
@@ -94,7 +95,12 @@ impl<T: Task> Context<'_, T> {
     /// the microtasks that follow the current task. Returning true keeps it for the next drain, whatever triggers that:
     /// a kept callback wakes nothing and keeps nothing alive. The result is true if the key is already queued: then
     /// `callback` is dropped and the first one stays.
-    pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
+    pub fn defer(
+        &mut self,
+        key: impl Into<DeferKey>,
+        callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static,
+    ) -> bool {
+        let key = key.into().number();
         let existed = self.core.scheduler.deferred_mut().post_with(key, || Box::new(callback));
         if self.core.on {
             // The latest boundary is accurate enough: the wait of a key is not measured, and a reading costs more than
@@ -105,7 +111,8 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Takes a key back from the deferred queue; false if it is not queued.
-    pub fn undefer(&mut self, key: u64) -> bool {
+    pub fn undefer(&mut self, key: impl Into<DeferKey>) -> bool {
+        let key = key.into().number();
         let removed = self.core.scheduler.deferred_mut().remove(key);
         if removed && self.core.on {
             self.stamp();

@@ -60,6 +60,7 @@ impl<T: Payload> Core<T> {
 
 /// A readiness, as passed to the callback of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IoReadiness {
     /// The source.
     pub source: IoSource,

@@ -125,6 +125,7 @@ impl fmt::Display for LoopKind {
 /// This operation needs the other kind of loop. Nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} needs an {needs}, and this is a {got}")]
+#[non_exhaustive]
 pub struct WrongLoopKind {
     /// The requested operation.
     pub what: &'static str,

@@ -225,6 +225,7 @@ impl<R> Shared<R> {
 
 /// Outcome of posting a [`Kept`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeptPost {
     /// The loop will run it.
     Queued,

@@ -14,6 +14,7 @@ use crate::tag::name_of;
 
 /// Something that keeps the loop alive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Pending {
     /// The kind.
     pub what: RefKind,

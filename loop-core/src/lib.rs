@@ -105,9 +105,24 @@ pub use mini::MiniEventLoop;
 pub use owner::{Failure, OnError};
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
+pub use queue::deferred::DeferKey;
 pub use run_loop::RunLoop;
 pub use scheduler::{Scheduler, TimerHandle};
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
 pub use tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Context, Task};
 pub use timer::Timer;
+
+pub use loop_probes as probes;
+pub use loop_probes::event::StopReason;
+pub use loop_probes::ids;
+pub use loop_probes::session::{Session, SessionError};
+
+/// What most programs on a loop need: `use loop_core::prelude::*;`.
+pub mod prelude {
+    pub use crate::poller::Interest;
+    pub use crate::{
+        Any, Builtin, Context, EventLoop, FutureOptions, Handle, IoOptions, LocalHandle, LoopError, OnError,
+        OnShutdown, Policy, Session, Shutdown, StopReason, TagOf, Task, Timer, tags,
+    };
+}

@@ -24,6 +24,7 @@ pub enum OnError<T> {
 
 /// A failure, as passed to the owner's task.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// A source or a future.
     pub what: RefKind,

@@ -237,6 +237,7 @@ fn wait_as_a_whole<P: Poller + ?Sized>(
 
 /// The two ends of a wait. See [`Poller::wait_between`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Edge {
     /// About to block.
     Asleep,

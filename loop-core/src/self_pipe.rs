@@ -42,6 +42,7 @@ use crate::task::{Any, Task};
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Command {
     /// Report the loop's state.
     Dump = b'D',

@@ -73,6 +73,7 @@ impl Shutdown {
 
 /// What a shutdown does with a piece of waiting work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnShutdown {
     /// It may finish, until the deadline.
     Finish,

@@ -22,6 +22,8 @@ use loop_probes::clock::{Clock, SystemClock};
 use crate::poller::SignalWaker;
 use install::Installed;
 pub use ring::{Arrival, SLOTS, SignalRing};
+/// Numbers of signals, such as `SIGTERM`.
+pub use signal_hook::consts::signal as number;
 
 /// Why a signal cannot be caught.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,7 @@ use crate::poller::Poller;
 /// # Examples
 ///
 /// ```
-/// use loop_core::{Context, EventLoop, Task, TagOf};
+/// use loop_core::{Context, EventLoop, Task, tags};
 ///
 /// enum App {
 ///     Greet(String),
@@ -32,24 +32,13 @@ use crate::poller::Poller;
 ///
 /// impl Task for App {
 ///     type Remote = Self;
-///     const TAGS: &'static [&'static str] = &["Greet", "Heartbeat"];
-///
-///     fn tag(&self) -> TagOf {
-///         match self {
-///             Self::Greet(_) => TagOf::Own(0),
-///             Self::Heartbeat => TagOf::Own(1),
-///         }
-///     }
+///     tags! { Greet, Heartbeat }
 ///
 ///     fn run(self, cx: &mut Context<'_, Self>) {
 ///         match self {
 ///             Self::Greet(name) => assert_eq!(name, "world"),
 ///             Self::Heartbeat => cx.stop(),
 ///         }
-///     }
-///
-///     fn from_remote(remote: Self) -> Self {
-///         remote
 ///     }
 ///
 ///     fn again(&self) -> Option<Self> {
@@ -66,10 +55,11 @@ use crate::poller::Poller;
 /// # Ok::<(), loop_core::LoopError>(())
 /// ```
 pub trait Task: Sized + 'static {
-    /// The type that other threads and the work pool send to the loop; `Self` if that is `Send`.
-    type Remote: Send + 'static;
+    /// The type that other threads and the work pool send to the loop, which makes a task of it; `Self` if that is
+    /// `Send`.
+    type Remote: Into<Self> + Send + 'static;
 
-    /// The names of the tags, indexed by [`TagOf::Own`].
+    /// The names of the tags, indexed by [`TagOf::Own`]. [`tags!`](crate::tags!) writes this and [`tag`](Self::tag).
     const TAGS: &'static [&'static str];
 
     /// The task's tag, which says what kind it is.
@@ -77,9 +67,6 @@ pub trait Task: Sized + 'static {
 
     /// Runs the task. A panic is caught, recorded and counted; report errors with [`Context::fail`].
     fn run(self, cx: &mut Context<'_, Self>);
-
-    /// Makes a task from a value sent by another thread or a worker.
-    fn from_remote(remote: Self::Remote) -> Self;
 
     /// A copy to run now, while `self` stays for the next time: intervals, signals and readiness sources run the
     /// same task repeatedly. `None`, the default, means that it runs only once, and such a task is refused there.

@@ -17,6 +17,7 @@ pub struct Validator {
     "{callbacks} callbacks ran outside a tick but only {drains} drains followed, the last callback was \
      {last}: enter before and exit after it, or use run_callback"
 )]
+#[non_exhaustive]
 pub struct UndrainedCallback {
     /// Callbacks that ran outside a tick.
     pub callbacks: u32,

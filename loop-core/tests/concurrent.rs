@@ -23,24 +23,13 @@ thread_local! {
 
 impl Task for App {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Number", "Done"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Number { .. } => 0,
-            Self::Done => 1,
-        })
-    }
+    loop_core::tags! { Number, Done }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
             Self::Number { thread, number } => SEEN.with_borrow_mut(|seen| seen.push((thread, number))),
             Self::Done => cx.release("producers"),
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

@@ -319,3 +319,23 @@ fn b13_many_writes_of_one_task_become_one_flush() {
     world.turn();
     assert_eq!(flushed.take(), [5, 3]);
 }
+
+#[test]
+fn b12_a_future_defers_and_unique_keys_differ() {
+    let mut world = World::new();
+    let ran = Rc::new(Cell::new(0));
+    let (once, timed) = (Rc::clone(&ran), Rc::clone(&ran));
+    world.lp.spawn("asks", |lp| async move {
+        for key in [loop_core::DeferKey::unique(), loop_core::DeferKey::unique(), 7.into(), 7.into()] {
+            let ran = Rc::clone(&once);
+            lp.defer(key, move |_| {
+                ran.set(ran.get() + 1);
+                false
+            });
+        }
+        lp.set_timeout(ms(20), Builtin::once("timed", move |_| timed.set(timed.get() + 10)));
+    });
+    world.lp.run().unwrap();
+    assert_eq!(ran.get(), 13, "the second callback of a key is dropped");
+    assert_eq!(world.sim.elapsed(), ms(20));
+}

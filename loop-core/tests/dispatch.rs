@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use loop_core::poller::Interest;
 use loop_core::sim::{Sim, SimLoop, SimSource};
-use loop_core::{Any, Context, EventLoop, LoopError, Policy, TagOf, Task};
+use loop_core::{Any, Context, EventLoop, LoopError, Policy, Task};
 use loop_probes::event::{Event, LabelKind, Outcome, StopReason};
 use loop_probes::recorder::{Capture, Recorder};
 
@@ -26,18 +26,15 @@ enum App {
     EndOfQueue,
 }
 
+impl From<String> for App {
+    fn from(path: String) -> Self {
+        if path.is_empty() { Self::EndOfQueue } else { Self::Save(path) }
+    }
+}
+
 impl Task for App {
     type Remote = String;
-    const TAGS: &'static [&'static str] = &["Resize", "Save", "EndOfQueue"];
-
-    fn tag(&self) -> TagOf {
-        match self {
-            Self::Resize { .. } => TagOf::Own(0),
-            Self::Save(_) => TagOf::Own(1),
-            Self::Any(any) => any.tag(),
-            Self::EndOfQueue => TagOf::Own(2),
-        }
-    }
+    loop_core::tags! { Resize, Save, EndOfQueue, ..Any }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
@@ -46,10 +43,6 @@ impl Task for App {
             Self::Any(any) => any.run(cx),
             Self::EndOfQueue => unreachable!("it is never dispatched"),
         }
-    }
-
-    fn from_remote(path: String) -> Self {
-        if path.is_empty() { Self::EndOfQueue } else { Self::Save(path) }
     }
 
     fn again(&self) -> Option<Self> {

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use loop_core::future::JoinError;
-use loop_core::task::TagOf;
 use loop_core::{Builtin, Context, EventLoop, FutureOptions, LocalHandle, Policy, Task};
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
@@ -174,15 +173,14 @@ fn e04_a_future_of_any_task_type_need_not_be_send() {
     }
     impl Task for Mine {
         type Remote = ();
-        const TAGS: &'static [&'static str] = &["Tell"];
-        fn tag(&self) -> TagOf {
-            TagOf::Own(0)
-        }
+        loop_core::tags!("Tell");
         fn run(self, _: &mut Context<'_, Self>) {
             let Self::Tell(calls) = self;
             calls.set(calls.get() + 1);
         }
-        fn from_remote((): ()) -> Self {
+    }
+    impl From<()> for Mine {
+        fn from((): ()) -> Self {
             Self::Tell(Rc::default())
         }
     }

@@ -247,3 +247,27 @@ fn e04_the_echo_example_is_under_sixty_lines() {
     let lines = include_str!("../examples/echo.rs").lines().count();
     assert!(lines < 60, "the book promises it: {lines}");
 }
+
+#[test]
+fn e05_the_output_of_a_child_is_read_and_its_input_written() {
+    let mut event_loop = EventLoop::<Builtin>::new().unwrap();
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut read = event_loop.spawn("cat", |lp| async move {
+        lp.watch(input).write_all(b"hello").await?;
+        let (output, mut all, mut buffer) = (lp.watch(output), Vec::new(), [0; 3]);
+        loop {
+            match output.read(&mut buffer).await? {
+                0 => return Ok::<_, std::io::Error>(all),
+                bytes => all.extend_from_slice(&buffer[..bytes]),
+            }
+        }
+    });
+    event_loop.run().unwrap();
+    assert!(matches!(read.take(), Some(Ok(Ok(all))) if all == b"hello"));
+    assert!(child.wait().unwrap().success());
+}

@@ -400,11 +400,8 @@ fn b25_what_needs_a_host_is_a_typed_error_on_the_mini_loop() {
 fn b25_each_face_is_had_back_and_the_other_refused() {
     let [(mut full, _), (mut mini, _)] = both();
     assert!(full.as_event_loop().is_ok() && mini.as_mini().is_ok());
-    let refused = full.as_mini().unwrap_err();
-    assert_eq!(
-        refused,
-        WrongLoopKind { what: "the mini interface", needs: LoopKind::Mini, got: LoopKind::EventLoop }
-    );
+    let WrongLoopKind { what, needs, got, .. } = full.as_mini().unwrap_err();
+    assert_eq!((what, needs, got), ("the mini interface", LoopKind::Mini, LoopKind::EventLoop));
     assert_eq!(
         mini.as_event_loop().unwrap_err().to_string(),
         "the whole interface needs an event loop, and this is a mini event loop"

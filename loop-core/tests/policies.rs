@@ -8,7 +8,7 @@ use loop_core::policy::{
 };
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, Context, EventLoop, HeapHost, LoopError, Policy, TagOf, Task};
+use loop_core::{Builtin, Context, EventLoop, HeapHost, LoopError, Policy, Task};
 use loop_probes::event::{ClockPoint, Event, Outcome, Phase, PollReason, StopReason};
 
 use crate::kit::{Cx, World, ms, pick};
@@ -377,20 +377,18 @@ fn a_collection_that_panics_does_not_leave_the_loop() {
 /// A task type into which some posts cannot be converted.
 struct Picky(u32);
 
-impl Task for Picky {
-    type Remote = u32;
-    const TAGS: &'static [&'static str] = &["Picky"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
-
-    fn run(self, _: &mut Context<'_, Self>) {}
-
-    fn from_remote(remote: u32) -> Self {
+impl From<u32> for Picky {
+    fn from(remote: u32) -> Self {
         assert!(remote != 2, "two is not a task");
         Self(remote)
     }
+}
+
+impl Task for Picky {
+    type Remote = u32;
+    loop_core::tags!("Picky");
+
+    fn run(self, _: &mut Context<'_, Self>) {}
 
     fn again(&self) -> Option<Self> {
         Some(Self(self.0))
@@ -429,4 +427,19 @@ fn a_time_for_tasks_ends_the_passes_of_a_tick_and_the_readings_are_recorded() {
     assert_eq!(pick!(events, Event::Poll { timeout_ns: Some(0), .. } => ()).len(), 3);
     let refused = Policy::builder("mine").task_time_per_tick(Some(Duration::ZERO)).build();
     assert!(matches!(refused, Err(PolicyError::Zero { limit: "task_time_per_tick", .. })));
+}
+
+#[test]
+fn a_session_that_states_a_policy_has_said_it_for_its_loops() {
+    let policy_of = |session: &str, own: Option<Policy>| {
+        let session = loop_core::Session::builder("test").policy(session).private();
+        let mut builder = EventLoop::<Builtin>::builder().session(&session, "main");
+        if let Some(own) = own {
+            builder = builder.policy(own);
+        }
+        builder.build().unwrap().policy().name.clone()
+    };
+    assert_eq!(policy_of("quickjs", None), "quickjs");
+    assert_eq!(policy_of("of my own", None), "bun");
+    assert_eq!(policy_of("quickjs", Some(Policy::mini())), "mini");
 }

@@ -265,4 +265,18 @@ mod tests {
         let anchor = SystemClock::with_unit(TickUnit::Monotonic).anchor();
         assert_eq!(anchor.ticks.0, anchor.monotonic.0);
     }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "foreign loops have due times of this clock")]
+    fn an_instant_is_the_same_moment() {
+        let (before, reading, after) = (monotonic_now(), Instant::now(), monotonic_now());
+        let second = Duration::from_secs(1);
+        let (past, future) = (Timestamp::from(reading - second), Timestamp::from(reading + second));
+        // A conversion reads two clocks, one after the other.
+        let slack_ns = monotonic_now().ns_since(before);
+        let (past, future) = (past.plus_ns(1_000_000_000), Timestamp(future.0 - 1_000_000_000));
+        for moment in [past, future] {
+            assert!(moment.plus_ns(slack_ns) >= before && moment <= after, "{moment} in {before}..{after}");
+        }
+    }
 }

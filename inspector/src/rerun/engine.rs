@@ -45,6 +45,14 @@ impl<E: Engine> fmt::Debug for StandIn<E> {
     }
 }
 
+impl<E: Engine> From<Remote<E>> for StandIn<E> {
+    fn from(Remote { of, engine }: Remote<E>) -> Self {
+        let engine = engine.into_inner();
+        engine.received();
+        Self { of, engine }
+    }
+}
+
 impl<E: Engine> Task for StandIn<E> {
     type Remote = Remote<E>;
     const TAGS: &'static [&'static str] = &[];
@@ -55,12 +63,6 @@ impl<E: Engine> Task for StandIn<E> {
 
     fn run(self, cx: &mut Context<'_, Self>) {
         E::run(&self.engine, self.of, cx);
-    }
-
-    fn from_remote(Remote { of, engine }: Remote<E>) -> Self {
-        let engine = engine.into_inner();
-        engine.received();
-        Self { of, engine }
     }
 
     fn again(&self) -> Option<Self> {

@@ -6,7 +6,6 @@
 //! through the loop's self-pipe.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
 use std::io;
 use std::path::PathBuf;
@@ -100,7 +99,6 @@ impl AgendaClient {
             let token = stretched(id.0, slot, HASH_ROUNDS);
             // Refused only after the loop has ended, when no answer is awaited.
             let _ = posts.post(DemoRemote::Checked(id, slot, route, token));
-            Ok::<(), Infallible>(())
         });
         self.agenda.add(check.priority(Priority::High)).is_ok()
     }
@@ -112,7 +110,6 @@ impl AgendaClient {
             gaps_ns.sort_unstable();
             let p99 = gaps_ns.get(gaps_ns.len() * 99 / 100).copied().unwrap_or(0);
             let _ = posts.post(DemoRemote::Metric(u32::try_from(p99 / 1_000).unwrap_or(u32::MAX)));
-            Ok::<(), Infallible>(())
         }));
     }
 

@@ -64,52 +64,43 @@ pub enum DemoRemote {
 }
 
 /// The tag of reading files on the work pool, and of their completions.
-pub const READ_FILE: TagOf = TagOf::Own(4);
+pub const READ_FILE: TagOf = TagOf::own(DemoTask::TAGS, "ReadFile");
+
+impl From<DemoRemote> for DemoTask {
+    fn from(remote: DemoRemote) -> Self {
+        match remote {
+            DemoRemote::Metric(value) => Self::Metric(value),
+            DemoRemote::FileRead(connection, slot, read) => Self::ReadFile(connection, slot, read),
+            DemoRemote::Checked(connection, slot, route, token) => {
+                Self::Checked(connection, slot, route, token)
+            }
+            DemoRemote::Failed(message) => Self::Failed(message),
+        }
+    }
+}
 
 impl Task for DemoTask {
     type Remote = DemoRemote;
 
-    const TAGS: &'static [&'static str] = &[
-        "Accept",
-        "Socket",
-        "Echo",
-        "HttpRequest",
-        "ReadFile",
-        "RenderPage",
-        "Report",
-        "AccessLog",
-        "Tidy",
-        "Metric",
-        "Signal",
-        "Heartbeat1ms",
-        "Average10ms",
-        "Sweep100ms",
-        "IndexSection",
-        "Checked",
-        "Failed",
-    ];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Accept(..) => 0,
-            Self::Socket(..) => 1,
-            Self::Echo(..) => 2,
-            Self::HttpRequest(..) => 3,
-            Self::ReadFile(..) => return READ_FILE,
-            Self::RenderPage(..) => 5,
-            Self::Report(..) => 6,
-            Self::AccessLog(..) => 7,
-            Self::Tidy(..) => 8,
-            Self::Metric(..) => 9,
-            Self::Signal => 10,
-            Self::Heartbeat => 11,
-            Self::Average => 12,
-            Self::Sweep => 13,
-            Self::IndexSection(..) => 14,
-            Self::Checked(..) => 15,
-            Self::Failed(..) => 16,
-            Self::Any(any) => return any.tag(),
-        })
+    loop_core::tags! {
+        Accept,
+        Socket,
+        Echo,
+        HttpRequest,
+        ReadFile,
+        RenderPage,
+        Report,
+        AccessLog,
+        Tidy,
+        Metric,
+        Signal,
+        Heartbeat = "Heartbeat1ms",
+        Average = "Average10ms",
+        Sweep = "Sweep100ms",
+        IndexSection,
+        Checked,
+        Failed,
+        ..Any
     }
 
     fn run(self, cx: &mut Context<'_, Self>) {
@@ -136,17 +127,6 @@ impl Task for DemoTask {
             Self::Failed(message) => cx.fail(message),
             Self::Any(any) => any.run(cx),
         });
-    }
-
-    fn from_remote(remote: DemoRemote) -> Self {
-        match remote {
-            DemoRemote::Metric(value) => Self::Metric(value),
-            DemoRemote::FileRead(connection, slot, read) => Self::ReadFile(connection, slot, read),
-            DemoRemote::Checked(connection, slot, route, token) => {
-                Self::Checked(connection, slot, route, token)
-            }
-            DemoRemote::Failed(message) => Self::Failed(message),
-        }
     }
 
     fn again(&self) -> Option<Self> {

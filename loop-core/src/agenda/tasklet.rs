@@ -14,6 +14,7 @@ use crate::task::Task;
 
 /// What happens to a tasklet after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Next {
     /// It is done.
     Done,
@@ -23,6 +24,41 @@ pub enum Next {
 
 /// Any error of a tasklet.
 pub type TaskletError = Box<dyn Error + Send + Sync>;
+
+/// What the closure of a tasklet may return: `R` itself, or a `Result` of it with an error of any type.
+pub trait TaskletResult<R>: sealed::Sealed {
+    /// The outcome of the run.
+    ///
+    /// # Errors
+    ///
+    /// The closure's error.
+    fn into_result(self) -> Result<R, TaskletError>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for super::Next {}
+    impl<R, E> Sealed for Result<R, E> {}
+}
+
+impl TaskletResult<Self> for () {
+    fn into_result(self) -> Result<Self, TaskletError> {
+        Ok(self)
+    }
+}
+
+impl TaskletResult<Self> for Next {
+    fn into_result(self) -> Result<Self, TaskletError> {
+        Ok(self)
+    }
+}
+
+impl<R, E: Into<TaskletError>> TaskletResult<R> for Result<R, E> {
+    fn into_result(self) -> Result<R, TaskletError> {
+        self.map_err(Into::into)
+    }
+}
 
 type Once = Box<dyn FnOnce(&Worker<'_>) -> Result<(), TaskletError> + Send>;
 type Repeat = Box<dyn FnMut(&Worker<'_>) -> Result<Next, TaskletError> + Send>;
@@ -59,19 +95,19 @@ pub struct Tasklet {
 
 impl Tasklet {
     /// Runs once. The label becomes its tag, by which the inspector tells kinds apart.
-    pub fn once<E: Into<TaskletError>>(
+    pub fn once<R: TaskletResult<()>>(
         label: &'static str,
-        run: impl FnOnce(&Worker<'_>) -> Result<(), E> + Send + 'static,
+        run: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
     ) -> Self {
-        Self::new(label, Body::Once(Box::new(|worker| run(worker).map_err(Into::into))))
+        Self::new(label, Body::Once(Box::new(|worker| run(worker).into_result())))
     }
 
     /// Runs as often as it asks to.
-    pub fn repeat<E: Into<TaskletError>>(
+    pub fn repeat<R: TaskletResult<Next>>(
         label: &'static str,
-        mut run: impl FnMut(&Worker<'_>) -> Result<Next, E> + Send + 'static,
+        mut run: impl FnMut(&Worker<'_>) -> R + Send + 'static,
     ) -> Self {
-        Self::new(label, Body::Repeat(Box::new(move |worker| run(worker).map_err(Into::into))))
+        Self::new(label, Body::Repeat(Box::new(move |worker| run(worker).into_result())))
     }
 
     fn new(label: &'static str, body: Body) -> Self {

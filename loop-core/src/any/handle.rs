@@ -14,6 +14,7 @@ use crate::error::{LoopError, LoopKind, WrongLoopKind};
 use crate::future::{FutureOptions, JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::poller::{Interest, Source};
+use crate::queue::deferred::DeferKey;
 use crate::task::Context;
 use crate::task::{TagOf, Task};
 use crate::timer::Timer;
@@ -96,7 +97,11 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     }
 
     /// Posts `callback` to the deferred queue, as [`Context::defer`].
-    pub fn defer(&mut self, key: u64, callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static) -> bool {
+    pub fn defer(
+        &mut self,
+        key: impl Into<DeferKey>,
+        callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static,
+    ) -> bool {
         self.cx.defer(key, callback)
     }
 
@@ -144,7 +149,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     /// The errors of [`Context::work`].
     pub fn work(
         &mut self,
-        tag: TagOf,
+        tag: impl Into<TagOf>,
         run: impl FnOnce(&Worker<'_>) -> T::Remote + Send + 'static,
         rejected: impl FnOnce(Rejected) -> T + 'static,
     ) -> Result<TaskId, LoopError> {

@@ -78,7 +78,7 @@ impl<T: Task> Context<'_, T> {
             new.refuse();
             return;
         }
-        let tag = self.core.resolve(crate::task::TagOf::Global(crate::tag::tag_of_label(new.options.label)));
+        let tag = self.core.resolve(new.options.label.into());
         let referenced = new.options.referenced;
         let future = self.core.futures.insert(new, tag);
         if referenced {

@@ -19,7 +19,7 @@ use crate::work_pool::{Job, Rejected, Run, Sink, Worker};
 impl<T: Task> Context<'_, T> {
     /// Runs `run` on the work pool, and its result as a task of this loop. Keeps the loop alive until that task
     /// has run. If `run` panics, the task is what `rejected` makes of the panic instead. Both the job and its
-    /// completion are recorded under `tag`.
+    /// completion are recorded under `tag`, which may be a label.
     ///
     /// # Errors
     ///
@@ -27,12 +27,12 @@ impl<T: Task> Context<'_, T> {
     /// [`LoopError::ShuttingDown`] if the loop is shutting down.
     pub fn work(
         &mut self,
-        tag: TagOf,
+        tag: impl Into<TagOf>,
         run: impl FnOnce(&Worker<'_>) -> T::Remote + Send + 'static,
         rejected: impl FnOnce(Rejected) -> T + 'static,
     ) -> Result<TaskId, LoopError> {
         let run = Box::new(move |worker: &Worker<'_>| Some(run(worker)));
-        self.submit(tag, run, Then::Task(Box::new(rejected)))
+        self.submit(tag.into(), run, Then::Task(Box::new(rejected)))
     }
 
     /// The same for a job that a future awaits: a refusal is reported to the future.

@@ -46,8 +46,9 @@ use crate::work_pool::{Pool, Sink};
 /// # Ok::<(), loop_core::LoopError>(())
 /// ```
 pub struct Builder<T: Task> {
-    /// The default of the loop's kind if `None`.
+    /// The session's, or else the default of the loop's kind, if `None`.
     pub(crate) policy: Option<Policy>,
+    session_policy: Option<Policy>,
     pub(crate) kind: LoopKind,
     environment: OnceCell<Environment>,
     recorder: Recorder,
@@ -63,6 +64,7 @@ impl<T: Task> Builder<T> {
     pub(super) fn new() -> Self {
         Self {
             policy: None,
+            session_policy: None,
             kind: LoopKind::EventLoop,
             environment: OnceCell::new(),
             recorder: Recorder::disabled(),
@@ -75,7 +77,7 @@ impl<T: Task> Builder<T> {
         }
     }
 
-    /// The loop's behaviour; [`Policy::bun`] by default.
+    /// The loop's behaviour; by default the one that its [session](Self::session) states, or else [`Policy::bun`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
@@ -97,10 +99,12 @@ impl<T: Task> Builder<T> {
     }
 
     /// Records into `session`: the loop as `name`, each worker of the pool as `worker N`, all by the session's
-    /// clock.
+    /// clock. If the session states one of the [named](Policy::NAMES) policies, it is the default of
+    /// [`policy`](Self::policy).
     #[must_use]
-    pub fn session(self, session: &Session, name: &str) -> Self {
+    pub fn session(mut self, session: &Session, name: &str) -> Self {
         let workers = session.clone();
+        self.session_policy = session.metadata().and_then(|metadata| Policy::by_name(&metadata.policy).ok());
         self.clock(session.clock())
             .recorder(session.recorder(name))
             .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
@@ -188,9 +192,9 @@ impl<T: Task> Builder<T> {
         C: Clock + Clone + 'static,
         P: Poller,
     {
-        let Self { policy, kind, environment, recorder, host, clock: system, .. } = self;
+        let Self { policy, session_policy, kind, environment, recorder, host, clock: system, .. } = self;
         let Self { workers, worker_recorders, pool, signals, .. } = self;
-        let policy = policy.unwrap_or_default();
+        let policy = policy.or(session_policy).unwrap_or_default();
         let pool = pool.unwrap_or_else(|| {
             Box::new(move |sink| Ok(Box::new(WorkPool::new(workers, system, worker_recorders, sink)?)))
         });

@@ -168,7 +168,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         make: impl FnOnce() -> T::Remote,
     ) -> Option<(Queued<T>, Option<TaskId>)> {
         let current = Current { origin: Origin::Concurrent, ..Current::NONE };
-        let task = self.invoke_unmarked(current, |_| T::from_remote(make())).1?;
+        let task = self.invoke_unmarked(current, |_| make().into()).1?;
         let (id, tag) = (self.core.scheduler.new_id(), self.core.tag(&task));
         let task = Body::Task(task);
         Some((Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None))
@@ -182,7 +182,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let (tag, parent, then) = (*tag, *parent, then.take()?);
         let current = Current { task: Some(id), tag, ..Current::NONE };
         let (_, task) = self.invoke_unmarked(current, |_| match (result, then) {
-            (Ok(Some(remote)), _) => Some(Body::Task(T::from_remote(remote))),
+            (Ok(Some(remote)), _) => Some(Body::Task(remote.into())),
             (Err(reason), Then::Task(rejected)) => Some(Body::Task(rejected(reason))),
             (Err(reason), Then::Future(job)) => {
                 job.reject(reason);

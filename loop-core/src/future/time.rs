@@ -58,6 +58,7 @@ impl Drop for Sleep {
 /// The limit of a [`timeout`](super::LocalHandle::timeout) passed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not done within {limit:?}")]
+#[non_exhaustive]
 pub struct Elapsed {
     /// The limit.
     pub limit: Duration,

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -21,8 +21,8 @@ use crate::poller::Interest;
 
 /// A source that futures wait for. Dropping it ends its registration, and so closes it.
 ///
-/// Any source that reads and writes through a shared reference can be read and written here; sockets of the
-/// standard library can, and listeners accept. Two futures may wait for one source at once, one to read, one to
+/// Anything with a descriptor can be read here, and anything written that writes through a shared reference: sockets,
+/// the pipes of a child process. Listeners accept. Two futures may wait for one source at once, one to read, one to
 /// write.
 ///
 /// # Examples
@@ -108,16 +108,18 @@ impl<S> Watched<S> {
         }
     }
 
-    /// Reads what is available into `buffer`; 0 means end of stream.
+    /// Reads what is available from the source's descriptor into `buffer`; 0 means end of stream. To read through
+    /// something that the source wraps around it, use [`io`](Self::io).
     ///
     /// # Errors
     ///
     /// The source's error.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize>
     where
-        for<'a> &'a S: Read,
+        S: AsFd,
     {
-        self.io(Interest::READABLE, |mut source| source.read(buffer)).await
+        // The standard library reads the output of a child only through an exclusive reference.
+        self.io(Interest::READABLE, |source| Ok(rustix::io::read(source, &mut *buffer)?)).await
     }
 
     /// Writes some of `bytes`; returns how many.

@@ -10,6 +10,7 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// Parameters of the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GcConfig {
     /// If false, the heap is not even measured, no check is made and no timer fires. Requests are still granted.
     pub enabled: bool,

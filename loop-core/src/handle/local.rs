@@ -18,8 +18,9 @@ use crate::future::options::FutureOptions;
 use crate::future::time::{Elapsed, Interval, Sleep, with_limit};
 use crate::future::watched::Watched;
 use crate::future::work::WorkHandle;
+use crate::queue::deferred::DeferKey;
 use crate::shutdown::Shutdown;
-use crate::tag::{TagOf, tag_of_label};
+use crate::tag::TagOf;
 use crate::task::{Context, ContextCall, Task};
 use crate::work_pool::Worker;
 
@@ -117,11 +118,11 @@ impl<T: Task> LocalHandle<T> {
     /// handle takes the job back if no worker has begun it.
     pub fn work<R: Send + 'static>(
         &self,
-        label: &'static str,
+        tag: impl Into<TagOf>,
         job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
     ) -> WorkHandle<R> {
         let (handle, wait, run) = WorkHandle::new::<T::Remote>(self.inbox(), job);
-        let tag = TagOf::Global(tag_of_label(label));
+        let tag = tag.into();
         self.local.push_op(Op::Work(tag, wait, run));
         handle
     }
@@ -169,6 +170,25 @@ impl<T: Task> LocalHandle<T> {
     /// Queues a task.
     pub fn post(&self, task: T) {
         self.local.push_op(Op::Post(task));
+    }
+
+    /// Runs `task` once, not before `delay` has passed. The delay begins at the end of the running poll or callback.
+    pub fn set_timeout(&self, delay: Duration, task: T) {
+        self.with(move |cx| {
+            cx.set_timeout(delay, task);
+        });
+    }
+
+    /// Posts `callback` to the deferred queue; see [`Context::defer`](crate::Context::defer).
+    pub fn defer(
+        &self,
+        key: impl Into<DeferKey>,
+        callback: impl FnMut(&mut Context<'_, T>) -> bool + 'static,
+    ) {
+        let key = key.into();
+        self.with(move |cx| {
+            cx.defer(key, callback);
+        });
     }
 
     /// Calls `f` with the loop's context: right after the poll of the running future, or the running callback, and

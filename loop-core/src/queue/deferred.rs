@@ -3,6 +3,33 @@
 //! It serves batching: N writes to one connection in one task post the connection's key N times and become one flush.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names a deferred callback within its loop. An application may number its own, below 2⁶³ and without regard to
+/// libraries that share the loop; a library takes [`unique`](Self::unique) keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeferKey(u64);
+
+impl DeferKey {
+    /// A key that differs from all others of this process.
+    #[must_use]
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The key's number, as recorded.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for DeferKey {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// Callbacks `F` by key. Posted ones wait to run and count as work; kept ones wait for the next drain, whatever
 /// triggers it, and do not count as work.

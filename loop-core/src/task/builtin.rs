@@ -4,7 +4,6 @@
 //! [`Any`]; the families (filesystem, network, process, …) will become variants here.
 
 use super::{Any, AnyRemote, Context, Task};
-use crate::tag::TagOf;
 
 /// The loop's own task type.
 ///
@@ -65,25 +64,21 @@ impl From<AnyRemote<Builtin>> for BuiltinRemote {
     }
 }
 
-impl Task for Builtin {
-    type Remote = BuiltinRemote;
-    const TAGS: &'static [&'static str] = &[];
-
-    fn tag(&self) -> TagOf {
-        match self {
-            Self::Any(any) => any.tag(),
+impl From<BuiltinRemote> for Builtin {
+    fn from(remote: BuiltinRemote) -> Self {
+        match remote {
+            BuiltinRemote::Any(any) => Self::Any(any.into()),
         }
     }
+}
+
+impl Task for Builtin {
+    type Remote = BuiltinRemote;
+    crate::tags! { ..Any }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
             Self::Any(any) => any.run(cx),
-        }
-    }
-
-    fn from_remote(remote: BuiltinRemote) -> Self {
-        match remote {
-            BuiltinRemote::Any(any) => Self::Any(any.into()),
         }
     }
 

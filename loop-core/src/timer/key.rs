@@ -37,6 +37,7 @@ impl fmt::Debug for Timer {
 
 /// When a timer fires, counted from its arming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Delay {
     /// Once.
     Once(Duration),

@@ -25,17 +25,15 @@ pub(super) enum Call {
     Interval(Node, Rc<Cell<u32>>),
 }
 
+impl From<Node> for Call {
+    fn from(node: Node) -> Self {
+        Self::Once(node)
+    }
+}
+
 impl Task for Call {
     type Remote = Node;
-    const TAGS: &'static [&'static str] = &["once", "again", "interval"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Once(_) => 0,
-            Self::Again(_) => 1,
-            Self::Interval(..) => 2,
-        })
-    }
+    loop_core::tags! { Once = "once", Again = "again", Interval = "interval" }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         let real = Real::of_this_thread();
@@ -50,10 +48,6 @@ impl Task for Call {
                 }
             }
         }
-    }
-
-    fn from_remote(node: Node) -> Self {
-        Self::Once(node)
     }
 
     fn again(&self) -> Option<Self> {

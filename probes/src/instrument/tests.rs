@@ -1,9 +1,6 @@
 //! Events written by the guards, their order, and the state left behind.
 
-use std::time::Instant;
-
 use super::*;
-use crate::clock::monotonic_now;
 use crate::process::ProcessReader;
 use crate::ring::Start;
 
@@ -51,31 +48,6 @@ fn a_timers_task_knows_its_due_time() {
     let Event::TimerFired { due: recorded_due, fired, task, .. } = events[0].1 else { panic!("{events:?}") };
     assert!(recorded_due == due && fired > due);
     assert!(matches!(events[1].1, Event::TaskRan { task: ran, .. } if ran == task));
-}
-
-#[test]
-#[expect(clippy::disallowed_methods, reason = "foreign loops have due times of this clock")]
-fn an_instant_is_a_due_time() {
-    let (recorder, capture) = Recorder::capture();
-    let probe = LoopProbe::with_recorder(recorder);
-    let (before, reading, after) = (monotonic_now(), Instant::now(), monotonic_now());
-    let lag = Duration::from_secs(1);
-    drop(probe.timer_fired(probe.timer(), probe.tag("Beat"), reading - lag));
-    drop(probe.timer_fired(probe.timer(), probe.tag("Beat"), reading + lag));
-    let due: Vec<_> = capture
-        .take()
-        .into_iter()
-        .filter_map(|(_, event)| match event {
-            Event::TimerFired { due, .. } => Some(due),
-            _ => None,
-        })
-        .collect();
-    // A conversion reads two clocks, one after the other.
-    let slack_ns = monotonic_now().ns_since(before);
-    assert!(due[0].plus_ns(1_000_000_000 + slack_ns) >= before && due[0].plus_ns(1_000_000_000) <= after);
-    assert!(
-        due[1].plus_ns(slack_ns) >= before.plus_ns(1_000_000_000) && due[1] <= after.plus_ns(1_000_000_000)
-    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use calloop::timer::{TimeoutAction, Timer};
-use loop_core::{Context, EventLoop, TagOf, Task};
+use loop_core::{Context, EventLoop, Task};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
@@ -46,18 +46,10 @@ struct Ring;
 
 impl Task for Ring {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Ring"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
+    loop_core::tags!("Ring");
 
     fn run(self, _cx: &mut Context<'_, Self>) {
         RANG.set(monotonic_now());
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

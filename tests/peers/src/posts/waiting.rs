@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use anyhow::{Result, ensure};
-use loop_core::{Context, EventLoop, Handle, TagOf, Task};
+use loop_core::{Context, EventLoop, Handle, Task};
 
 use super::{Sender, sample};
 use crate::measure::Subject;
@@ -34,20 +34,12 @@ fn came(number: u64) -> bool {
 
 impl Task for Message {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Message"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
+    loop_core::tags!("Message");
 
     fn run(self, cx: &mut Context<'_, Self>) {
         if came(self.number) {
             cx.stop();
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

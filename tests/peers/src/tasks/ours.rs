@@ -1,7 +1,7 @@
 //! Our loop's tasks: enum variants, without allocation.
 
 use anyhow::Result;
-use loop_core::{Context, EventLoop, TagOf, Task};
+use loop_core::{Context, EventLoop, Task};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
@@ -23,16 +23,7 @@ pub(super) enum Work {
 
 impl Task for Work {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Add", "Seed", "Again", "EachTurn"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(match self {
-            Self::Add(_) => 0,
-            Self::Seed(_) => 1,
-            Self::Again(_) => 2,
-            Self::EachTurn => 3,
-        })
-    }
+    loop_core::tags! { Add, Seed, Again, EachTurn }
 
     fn run(self, cx: &mut Context<'_, Self>) {
         match self {
@@ -52,10 +43,6 @@ impl Task for Work {
                 cx.immediate(Self::EachTurn);
             }
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use loop_core::{Context, EventLoop, Policy, TagOf, Task};
+use loop_core::{Context, EventLoop, Policy, Task};
 
 use crate::measure::{Effort, Samples, Subject, interleave_one, ns_each};
 use crate::table::{Report, Section, figure, times};
@@ -18,18 +18,10 @@ struct Again;
 
 impl Task for Again {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Again"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
+    loop_core::tags!("Again");
 
     fn run(self, cx: &mut Context<'_, Self>) {
         cx.set_timeout(Duration::ZERO, Self);
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use loop_core::timer::{Finished, Timer, TimerQueue};
-use loop_core::{Context, EventLoop, TagOf, Task};
+use loop_core::{Context, EventLoop, Task};
 use loop_probes::clock::monotonic_now;
 
 use super::Timers;
@@ -58,18 +58,10 @@ struct Add(u64);
 
 impl Task for Add {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Add"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
+    loop_core::tags!("Add");
 
     fn run(self, _cx: &mut Context<'_, Self>) {
         crate::tasks::add(self.0);
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 

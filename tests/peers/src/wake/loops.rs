@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use loop_core::{Context, EventLoop, TagOf, Task};
+use loop_core::{Context, EventLoop, Task};
 
 use super::{Ready, Woken};
 use crate::uv;
@@ -15,21 +15,13 @@ struct Mark(Arc<Woken>);
 
 impl Task for Mark {
     type Remote = Self;
-    const TAGS: &'static [&'static str] = &["Mark"];
-
-    fn tag(&self) -> TagOf {
-        TagOf::Own(0)
-    }
+    loop_core::tags!("Mark");
 
     fn run(self, cx: &mut Context<'_, Self>) {
         self.0.mark();
         if self.0.has_ended() {
             cx.stop();
         }
-    }
-
-    fn from_remote(remote: Self) -> Self {
-        remote
     }
 }
 
