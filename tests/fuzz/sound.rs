@@ -120,7 +120,7 @@ struct ChromeExport {
 }
 
 /// Every export of a source conforms to its format.
-pub(crate) fn exports<S: EventSource>(mut open: impl FnMut() -> Result<S, SourceError>) {
+pub(crate) fn exports<S: EventSource + Send>(mut open: impl FnMut() -> Result<S, SourceError>) {
     for details in [false, true] {
         let mut out = Vec::new();
         let options = ExportOptions { details, ..ExportOptions::default() };
