@@ -31,7 +31,7 @@ fn events(trace: &Path) -> Vec<Stamped> {
 /// The recorded runs of the blocking handler: its task, start and end.
 fn reports(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     let report = events.iter().find_map(|stamped| match stamped.event {
-        Event::Label { kind: LabelKind::Tag, id, text } if text.as_str() == "Report" => Some(id),
+        Event::Label { kind: LabelKind::Tag, id, text } if text.get().as_str() == "Report" => Some(id),
         _ => None,
     });
     let runs = events.iter().filter_map(|stamped| match stamped.event {

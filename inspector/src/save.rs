@@ -328,7 +328,7 @@ impl fmt::Debug for Saver {
 mod tests {
     use loop_probes::event::LabelKind;
     use loop_probes::ids::SourceId;
-    use loop_probes::text::InlineText;
+    use loop_probes::text::Text;
 
     use super::*;
 
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn names_do_not_make_what_is_saved_longer() {
         let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
-        let name = Event::Label { kind: LabelKind::Tag, id: 1, text: InlineText::new("Echo") };
+        let name = Event::Label { kind: LabelKind::Tag, id: 1, text: Text::new("Echo") };
         let events = [
             at(5, name),
             at(200_000, Event::TickStart { tick: 9 }),

@@ -11,7 +11,7 @@ mod work;
 use std::fmt;
 
 use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{TaskId, Ticks, Timestamp};
+use loop_probes::ids::{NonMax, TaskId, Ticks, Timestamp};
 
 pub use self::io_options::IoOptions;
 use crate::body::Body;
@@ -132,7 +132,7 @@ impl<T: Task> Context<'_, T> {
         if self.core.on {
             let depth = self.core.scheduler.immediates.len() as u32;
             let place = Placement { queue: Queue::Immediates, origin, depth };
-            let parent = self.core.current.task;
+            let parent = self.core.current.task.map(NonMax::from);
             self.core.record(Event::TaskQueued { task: id, tag, place, parent, poster: None, queued });
         }
         id
@@ -169,7 +169,7 @@ impl<T: Task> Context<'_, T> {
         let depth = self.core.scheduler.after_loop(Queued { task, id, tag, origin, signo: 0, queued });
         if self.core.on {
             let place = Placement { queue: Queue::AfterLoop, origin, depth };
-            let parent = self.core.current.task;
+            let parent = self.core.current.task.map(NonMax::from);
             self.core.record(Event::TaskQueued { task: id, tag, place, parent, poster: None, queued });
         }
         id

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use loop_probes::clock::SystemClock;
 use loop_probes::event::{Event, LabelKind, LoopCall, Origin, Outcome, Phase, Placement, Queue, RefKind};
-use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
+use loop_probes::ids::{IoSource, LabelId, NonMax, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::tags;
 
@@ -304,7 +304,7 @@ impl<T: Payload> Core<T> {
         let depth = self.scheduler.queue(queued);
         if self.on {
             let place = Placement { queue: Queue::Tasks, origin, depth };
-            let queued = since.min(self.at);
+            let (queued, parent) = (since.min(self.at), parent.map(NonMax::from));
             self.record(Event::TaskQueued { task: id, tag, place, parent, poster, queued });
         }
         id

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use loop_core::tag::tag_of_label;
 use loop_core::{Builtin, Context, EventLoop, TagOf, Task};
 use loop_probes::event::{Event, Origin, Queue, StopReason};
-use loop_probes::ids::SourceId;
+use loop_probes::ids::{NonMax, SourceId};
 use loop_probes::recorder::Recorder;
 
 use crate::kit::{World, ms, pick};
@@ -108,7 +108,8 @@ fn b08_a_post_says_who_posted_it() {
     world.lp.run().unwrap();
     let events = world.events();
     assert_eq!(pick!(events, Event::Wake { from, .. } => from), [Some(SourceId(7))]);
-    let posters = pick!(events, Event::TaskQueued { poster, parent, .. } => (poster, parent));
+    let posters =
+        pick!(events, Event::TaskQueued { poster, parent, .. } => (poster, parent.map(NonMax::get)));
     assert_eq!(posters, [(Some(SourceId(7)), None)]);
 }
 

@@ -12,6 +12,7 @@ use loop_core::sim::SimSource;
 use loop_core::work_pool::Rejected;
 use loop_core::{Builtin, EventLoop, Policy};
 use loop_probes::event::{Event, Outcome, RefKind};
+use loop_probes::ids::NonMax;
 
 use crate::kit::{World, ms, name, pick};
 
@@ -31,7 +32,7 @@ fn e04_a_job_on_the_pool_is_awaited_for_its_result() {
     let events = world.events();
     let settled = pick!(events, Event::WorkSettled { tag, .. } => name(tag));
     assert_eq!(settled, ["quick", "slow"]);
-    let parents = pick!(events, Event::WorkQueued { parent, .. } => parent);
+    let parents = pick!(events, Event::WorkQueued { parent, .. } => parent.map(NonMax::get));
     let polled = pick!(events, Event::TaskRan { task, outcome: Outcome::Pending, .. } => Some(task));
     assert_eq!(parents, [polled[0]; 2], "the poll that asked for them");
 }

@@ -10,7 +10,7 @@ use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, EventLoop, LoopError};
 use loop_probes::event::{Event, Origin, PollReason};
-use loop_probes::ids::IoSource;
+use loop_probes::ids::{IoSource, NonMax};
 
 use crate::kit::{Cx, World, ms, pick};
 
@@ -102,7 +102,8 @@ fn what_a_readiness_callback_posts_names_it_as_parent() {
     world.run();
     let events = world.events();
     let callback = pick!(events, Event::IoReady { task, readiness, .. } => (Some(task), readiness));
-    let child = pick!(events, Event::TaskQueued { parent, place, .. } => (parent, place.origin));
+    let child =
+        pick!(events, Event::TaskQueued { parent, place, .. } => (parent.map(NonMax::get), place.origin));
     assert_eq!(callback[0].1, 2);
     assert_eq!(child, [(callback[0].0, Origin::Io)]);
 }

@@ -13,6 +13,7 @@ use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, EventLoop, FutureOptions, IoOptions, LoopError, OnError, Policy};
 use loop_probes::event::{Event, LabelKind, Outcome, RefKind, StopReason};
+use loop_probes::ids::NonMax;
 use loop_probes::recorder::Recorder;
 
 use crate::kit::{Cx, World, ms, pick};
@@ -106,7 +107,7 @@ fn e01_an_owner_is_notified_of_the_failure() {
     assert_eq!(*seen.borrow(), [expected.clone(), expected]);
     let events = world.events();
     let calls = pick!(events, Event::IoReady { task, .. } => Some(task));
-    let parents = pick!(events, Event::TaskQueued { parent, .. } => parent);
+    let parents = pick!(events, Event::TaskQueued { parent, .. } => parent.map(NonMax::get));
     assert_eq!(parents, [None, calls[0], calls[1]]);
 }
 

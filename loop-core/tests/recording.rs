@@ -17,6 +17,7 @@ use loop_probes::recorder::{Recorder, Running};
 use loop_probes::ring::Start;
 use loop_probes::session::Session;
 use loop_probes::stamped::Stamped;
+use loop_probes::text::InlineText;
 
 use crate::kit::{ms, name, pick};
 
@@ -188,8 +189,8 @@ fn a_loop_and_a_probe_in_one_session_do_not_share_a_tag_unless_they_share_its_na
     let labels = pick!(events, Event::Label { kind: LabelKind::Tag, id, text } => (id, text));
     for tag in [theirs, shared, ran[0]] {
         let of_tag = labels.iter().filter(|(id, _)| *id == u32::from(tag.0));
-        let names: Vec<_> = of_tag.map(|(_, text)| text.as_str()).collect();
-        assert_eq!(names, [name(tag)], "one name for {tag}");
+        let names: Vec<_> = of_tag.map(|(_, text)| text.get()).collect();
+        assert_eq!(names, [InlineText::new(&name(tag))], "one name for {tag}");
     }
 }
 

@@ -34,7 +34,7 @@ fn b11_run_on_the_pool_then_on_the_loop_with_the_loop_kept_alive() {
     let ran = pick!(events, Event::TaskRan { task, tag, .. } => (task, name(tag)));
     assert_eq!(ran.iter().map(|(_, tag)| tag.as_str()).collect::<Vec<_>>(), ["schedules", "job"]);
     let queued = pick!(events, Event::WorkQueued { task, parent, .. } => (task, parent));
-    assert_eq!(queued, [(ran[1].0, Some(ran[0].0))], "the completion has the job's id");
+    assert_eq!(queued, [(ran[1].0, Some(ran[0].0.into()))], "the completion has the job's id");
     let back = pick!(events, Event::TaskQueued { task, parent, place, .. } if place.origin == Origin::Work => (task, parent));
     assert_eq!(back, queued, "a trace shows the parent across threads");
     let refs = pick!(events, Event::RefChanged { what: RefKind::Work, delta, .. } => delta);

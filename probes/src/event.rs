@@ -15,8 +15,8 @@ pub use field::{FIELDS_MAX, Fields, Placement};
 pub use value::FieldValue;
 pub use vocabulary::DecodeError;
 
-use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
-use crate::text::InlineText;
+use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
+use crate::text::Text;
 use field::{Field, Reading};
 
 vocabulary! {
@@ -46,7 +46,7 @@ vocabulary! {
         /** The task. */ task: TaskId,
         /** Its tag. */ tag: Tag,
         /** The queue, its depth with this task, and the task's origin. */ place: Placement,
-        /** The task that queued it. */ parent: Option<TaskId>,
+        /** The task that queued it. */ parent: Option<NonMax<TaskId>>,
         /** The emitter that posted it, if not the emitter of this record. */ poster: Option<SourceId>, ;
         /** When it was posted; earlier than the record's time if another thread posted it. */ queued
     }
@@ -142,7 +142,7 @@ vocabulary! {
         /** The job; its completion runs as a task with the same id. */ task: TaskId,
         /** Its tag. */ tag: Tag,
         /** Jobs waiting for a worker, including this one. */ depth: u32,
-        /** The task that scheduled it. */ parent: Option<TaskId>, ;
+        /** The task that scheduled it. */ parent: Option<NonMax<TaskId>>, ;
     }
     /// A worker finished a job.
     22 WorkRan = "work_ran" {
@@ -256,7 +256,7 @@ vocabulary! {
     42 Label = "label" {
         /** What it names. */ kind: LabelKind,
         /** Its number, unique within the kind. */ id: u32,
-        /** The text. */ text: InlineText, ;
+        /** The text. */ text: Text, ;
     }
     /// Input for re-execution: a clock reading passed to the scheduler.
     43 InputClock = "input_clock" {
@@ -308,11 +308,11 @@ vocabulary! {
         /** Its mode. */ mode: GcMode,
         /** Consecutive firings of its timer that found the heap unchanged. */ unchanged_ticks: u32,
         /** The last measured heap size, in bytes. */ heap_bytes: u64,
-        /** When its repeating timer is due (monotonic); `None` if it is off. */ periodic_due_ns: Option<u64>,
-        /** When its one-shot timer is due (monotonic); `None` if it is not armed. */ one_shot_due_ns: Option<u64>,
+        /** When its repeating timer is due (monotonic); `None` if it is off. */ periodic_due_ns: Option<NonMax<u64>>,
+        /** When its one-shot timer is due (monotonic); `None` if it is not armed. */ one_shot_due_ns: Option<NonMax<u64>>,
         /** Whether the one-shot fired; the next check acts on it. */ one_shot_fired: bool,
         /// Checks before this time do not measure the heap (monotonic, since 1.3); `None` if the next one does.
-        sample_due_ns: Option<u64>,
+        sample_due_ns: Option<NonMax<u64>>,
         /** Whether anything ran since the heap was last measured (since 1.3). */ ran: bool, ;
     }
     /// Part of a snapshot: the number of references of one kind that keep the loop alive.
@@ -387,8 +387,8 @@ vocabulary! {
     /// Part of a snapshot: the state of the loop outside of its queues.
     67 SnapshotLoop = "snapshot_loop" {
         /** When the next snapshot is due (monotonic). */ due: Timestamp,
-        /** The clock reading after its last poll (monotonic). */ polled_ns: Option<u64>,
-        /** Signals dropped since the loop began. */ signals_dropped: u64,
+        /** The clock reading after its last poll (monotonic). */ polled_ns: Option<NonMax<u64>>,
+        /** Signals dropped since the loop began, at most `u32::MAX`. */ signals_dropped: u32,
         /** The number it tries first for the next source. */ next_source: u32,
         /** Sources registered plus directions called, so far. */ calls: u64,
         /** The last recorded depth of the concurrent queue. */ concurrent: u32,
@@ -479,9 +479,9 @@ vocabulary! {
     /// Processor shortage between `start` and the record's time, as counted by the kernel. Written by the recorder, for
     /// the whole process.
     82 Pressure = "pressure" {
-        /** How long some task of the machine waited for a processor; `None` if the kernel does not say. */ waited_ns: Option<u64>,
-        /** How long the hypervisor ran something else, summed over all processors. */ stolen_ns: Option<u64>,
-        /** How long threads of the process waited for a processor, summed over the threads. */ delayed_ns: Option<u64>, ;
+        /** How long some task of the machine waited for a processor; `None` if the kernel does not say. */ waited_ns: Option<NonMax<u64>>,
+        /** How long the hypervisor ran something else, summed over all processors. */ stolen_ns: Option<NonMax<u64>>,
+        /** How long threads of the process waited for a processor, summed over the threads. */ delayed_ns: Option<NonMax<u64>>, ;
         /** Start of the interval. */ start
     }
     /// The process died without ending its session, some time after the record's time, when it was last known to exist.
@@ -490,3 +490,6 @@ vocabulary! {
     /// Input for re-execution: what the program called of its loop, where no other event shows it.
     84 InputCall = "input_call" { /** What it called. */ call: LoopCall, ; }
 }
+
+// Streams are copied, kept and sorted by the million.
+const _: () = assert!(size_of::<Event>() <= 48 && size_of::<crate::stamped::Stamped>() <= 64);

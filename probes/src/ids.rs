@@ -1,5 +1,8 @@
 //! Typed identities and typed times: unlike raw integers, these say what they count.
 
+use std::marker::PhantomData;
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 macro_rules! id {
@@ -83,6 +86,64 @@ impl Time for Timestamp {
     #[inline(always)]
     fn from_raw(raw: u64) -> Self {
         Self(raw)
+    }
+}
+
+/// A number below `u64::MAX`, so that an `Option` of it takes 8 bytes. Larger ones become the largest that fits, as
+/// in the encoding of optional fields.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NonMax<T> {
+    /// The number plus one: the word that records have.
+    word: NonZeroU64,
+    number: PhantomData<T>,
+}
+
+impl<T> NonMax<T> {
+    /// From the word of an optional field, which is 0 for `None`.
+    #[inline(always)]
+    pub(crate) fn of_word(word: u64) -> Option<Self> {
+        NonZeroU64::new(word).map(|word| Self { word, number: PhantomData })
+    }
+
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u64 {
+        self.word.get()
+    }
+}
+
+impl<T: Into<u64>> From<T> for NonMax<T> {
+    #[inline(always)]
+    fn from(number: T) -> Self {
+        Self { word: NonZeroU64::MIN.saturating_add(number.into()), number: PhantomData }
+    }
+}
+
+impl<T: Copy + From<u64>> NonMax<T> {
+    /// The number.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(self) -> T {
+        T::from(self.word() - 1)
+    }
+}
+
+impl<T: Copy + From<u64> + std::fmt::Debug> std::fmt::Debug for NonMax<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl From<TaskId> for u64 {
+    #[inline(always)]
+    fn from(task: TaskId) -> Self {
+        task.0
+    }
+}
+
+impl From<u64> for TaskId {
+    #[inline(always)]
+    fn from(number: u64) -> Self {
+        Self(number)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::event::Event;
-use crate::ids::{SourceId, Timestamp};
+use crate::ids::{NonMax, SourceId, Timestamp};
 use crate::stamped::Stamped;
 
 /// Interval between two readings.
@@ -53,7 +53,7 @@ impl Pressure {
         let counters = Counters::read(self.pid);
         let before = std::mem::replace(&mut self.last, counters);
         let Some(start) = self.at.replace(now) else { return };
-        let more = |now: Option<u64>, before: Option<u64>| Some(now?.saturating_sub(before?));
+        let more = |now: Option<u64>, before: Option<u64>| Some(NonMax::from(now?.saturating_sub(before?)));
         let event = Event::Pressure {
             waited_ns: more(counters.waited_ns, before.waited_ns),
             stolen_ns: more(counters.stolen_ns, before.stolen_ns),

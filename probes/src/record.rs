@@ -11,14 +11,18 @@
 //! An event takes as many consecutive records as its fields need; trailing zero fields are not written.
 //! A field above 32 bits makes the whole event wide. Every part repeats the time.
 
-use crate::event::{DecodeError, Event, FIELDS_MAX, Fields};
-use crate::ids::Time;
+use crate::event::{DecodeError, Event, FIELDS_MAX, Fields, LabelKind};
+use crate::ids::{Ticks, Time};
+use crate::text::InlineText;
 
 /// Bytes of a record.
 pub const RECORD_BYTES: usize = 32;
 
 /// Most records that one event takes.
 pub const PARTS_MAX: usize = 8;
+
+/// The code of [`Event::Label`].
+const LABEL: u8 = 42;
 
 /// The four words of a record: time, stamp, payload.
 pub type Record = [u64; 4];
@@ -113,7 +117,16 @@ impl Packed {
     #[inline(always)]
     #[must_use]
     pub fn new<T: Time>(at: T, event: Event<T>) -> Self {
-        let fields = event.to_fields(at);
+        Self::of_fields(at.raw(), event.code(), event.to_fields(at))
+    }
+
+    /// Lays out a [`Label`](Event::Label).
+    pub(crate) fn label(at: Ticks, kind: LabelKind, id: u32, text: InlineText) -> Self {
+        Self::of_fields(at.raw(), LABEL, Fields::of_label(kind, id, text))
+    }
+
+    #[inline(always)]
+    fn of_fields(at: u64, kind: u8, fields: Fields) -> Self {
         let words = &fields.words;
         // The common case is decided by two ORs over words, most of which the compiler knows to be zero.
         let head = words[0] | words[1] | words[2] | words[3];
@@ -124,7 +137,7 @@ impl Packed {
             let used = FIELDS_MAX - words.iter().rev().take_while(|word| **word == 0).count();
             if (head | tail) >> 32 == 0 { (false, used.div_ceil(4)) } else { (true, used.div_ceil(2)) }
         };
-        Self { at: at.raw(), kind: event.code(), wide, parts, fields }
+        Self { at, kind, wide, parts, fields }
     }
 
     /// Number of records it takes.

@@ -1,10 +1,83 @@
-//! Short text held inline, so that an event stays `Copy` and recording never allocates.
+//! Short texts: inline as in records and in the header of a ring, and interned as in events.
 
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::Path;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Longest text one [`InlineText`] holds, in bytes.
+/// Longest text of a label, in bytes.
 pub const TEXT_BYTES_MAX: usize = 79;
+
+/// Stands for texts over a limit.
+pub(crate) const TEXTS_REST: &str = "(one of too many different texts)";
+
+/// Most texts kept for events: a hostile trace, or a program that names each connection, must not exhaust memory.
+const TEXTS_MAX: usize = 1 << 17;
+
+static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
+
+/// A text of an event: a number in a table of this process, because events are copied by the million. The table keeps
+/// the latest 131,072 different texts, so a text should be read soon after its event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Text(u64);
+
+/// The texts kept, oldest first, and their numbers.
+#[derive(Debug, Default)]
+struct Texts {
+    kept: VecDeque<InlineText>,
+    /// The number of the oldest.
+    first: u64,
+    numbers: HashMap<InlineText, u64>,
+}
+
+impl Texts {
+    fn number(&mut self, text: InlineText) -> u64 {
+        if let Some(number) = self.numbers.get(&text) {
+            return *number;
+        }
+        if self.kept.len() == TEXTS_MAX
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            self.numbers.remove(&oldest);
+            self.first += 1;
+        }
+        let number = self.first + self.kept.len() as u64;
+        self.kept.push_back(text);
+        self.numbers.insert(text, number);
+        number
+    }
+
+    fn get(&self, number: u64) -> Option<InlineText> {
+        self.kept.get(usize::try_from(number.checked_sub(self.first)?).ok()?).copied()
+    }
+}
+
+impl Text {
+    /// Keeps `text`, cut at a character boundary if it is longer than [`TEXT_BYTES_MAX`] bytes.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        InlineText::new(text).into()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn get(self) -> InlineText {
+        let texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.get(self.0).unwrap_or_else(|| InlineText::new(TEXTS_REST))
+    }
+}
+
+impl From<InlineText> for Text {
+    fn from(text: InlineText) -> Self {
+        Self(TEXTS.lock().unwrap_or_else(PoisonError::into_inner).number(text))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
 
 /// UTF-8 text of at most [`TEXT_BYTES_MAX`] bytes. Longer text is cut at a character boundary.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,6 +225,17 @@ mod tests {
     fn refuses_hostile_words() {
         assert_eq!(InlineText::from_words([u64::MAX; TEXT_WORDS]), None);
         assert_eq!(InlineText::from_words([0xff01, 0, 0, 0, 0, 0, 0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn the_latest_texts_are_kept_once_each() {
+        let mut texts = Texts::default();
+        let text = |number: usize| InlineText::new(&number.to_string());
+        let numbers: Vec<u64> = (0..TEXTS_MAX + 2).map(|number| texts.number(text(number))).collect();
+        assert_eq!((texts.get(numbers[0]), texts.get(numbers[1])), (None, None));
+        assert_eq!((texts.get(numbers[2]), texts.number(text(2))), (Some(text(2)), numbers[2]));
+        assert_eq!(texts.number(text(0)), numbers[TEXTS_MAX + 1] + 1, "as a new one");
+        assert_eq!((texts.kept.len(), texts.numbers.len()), (TEXTS_MAX, TEXTS_MAX));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use loop_probes::record::Packed;
 use loop_probes::ring::Start;
 use loop_probes::shared::LAYOUT_MAJOR;
 use loop_probes::stamped::Stamped;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 use plan::Plan;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -107,7 +107,7 @@ fn event(number: usize, start: Ticks) -> Event<Ticks> {
         _ => Event::Label {
             kind: LabelKind::Tag,
             id: Tag(3).0.into(),
-            text: InlineText::new("a tag of some length"),
+            text: Text::new("a tag of some length"),
         },
     }
 }

@@ -43,7 +43,7 @@ impl Labels {
     /// Learns from `event` if it is a label or explains a readiness source.
     pub fn learn_event(&mut self, event: &Event) {
         match event {
-            Event::Label { kind, id, text } => self.learn(*kind, *id, text.as_str()),
+            Event::Label { kind, id, text } => self.learn(*kind, *id, text.get().as_str()),
             Event::IoLabel { source, label } => {
                 if self.explained.len() < LABELS_MAX || self.explained.contains_key(source) {
                     self.explained.insert(*source, *label);

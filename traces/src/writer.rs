@@ -209,7 +209,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             self.pending_events += 1;
             self.stats.events += 1;
             if let Event::Label { kind, id, text } = &stamped.event {
-                put_label(&mut self.pending_labels, *kind, *id, text.as_str());
+                put_label(&mut self.pending_labels, *kind, *id, text.get().as_str());
             }
             self.pending_now |= matches!(stamped.event, Event::Running { .. });
             if self.pending.len() >= limit || at.ns_since(self.pending_first) >= self.flush_ns() {

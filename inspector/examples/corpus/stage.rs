@@ -13,7 +13,7 @@ use loop_probes::ids::{SourceId, Ticks, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::recorder::{Capture, Recorder};
 use loop_probes::stamped::Stamped;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 
 /// The context that a scenario's tasks receive.
 pub(crate) type Cx<'a> = Context<'a, Builtin>;
@@ -187,7 +187,7 @@ fn sort_pending(events: &mut [Stamped]) {
 }
 
 fn label(kind: LabelKind, id: u32, text: &str) -> Stamped {
-    let event = Event::Label { kind, id, text: InlineText::new(text) };
+    let event = Event::Label { kind, id, text: Text::new(text) };
     Stamped { at: SimClock::START, source: LOOP, event }
 }
 

@@ -25,7 +25,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
             format!("{reason}  timeout {timeout}  waited {}  {ready} ready", ran(start))
         }
         Event::TaskQueued { task, tag, place, parent, .. } => {
-            let parent = parent.map_or_else(String::new, |parent| format!("  by #{parent}"));
+            let parent = parent.map_or_else(String::new, |parent| format!("  by #{}", parent.get()));
             let (queue, origin, depth) = (place.queue, place.origin, place.depth);
             format!("{} #{task}  in {queue} from {origin}  depth {depth}{parent}", labels.tag(*tag))
         }
@@ -84,7 +84,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         }
         Event::GcMode { mode, unchanged_ticks } => format!("{mode}  after {unchanged_ticks} unchanged"),
         Event::WorkQueued { task, tag, depth, parent } => {
-            let parent = parent.map_or_else(String::new, |parent| format!("  by #{parent}"));
+            let parent = parent.map_or_else(String::new, |parent| format!("  by #{}", parent.get()));
             format!("{} #{task}  depth {depth}{parent}", labels.tag(*tag))
         }
         Event::WorkRan { task, tag, worker, outcome, queued, start } => format!(
@@ -116,7 +116,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         Event::Crashed {} => "last sign of the process".to_owned(),
         Event::Lost { count: lost, .. } => counted(*lost, "record", "records"),
         Event::Label { kind, id, text } => {
-            format!("{} {id} is {}", label_noun(*kind), printable(text.as_str()))
+            format!("{} {id} is {}", label_noun(*kind), printable(text.get().as_str()))
         }
         Event::LoopStopped { reason } => reason.to_string(),
         Event::Wake { coalesced, .. } => format!("{coalesced} coalesced"),

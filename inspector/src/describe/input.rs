@@ -1,7 +1,7 @@
 //! Describes the events for re-execution: inputs that the loop did not choose, its state in a snapshot, clock readings.
 
 use loop_probes::event::{Event, LoopCall, PolicyField};
-use loop_probes::ids::{LabelId, Timestamp};
+use loop_probes::ids::{LabelId, NonMax, Timestamp};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::signal_name;
 
@@ -53,7 +53,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
             format!("{} ticks of the record clock are {}", count(ticks.0), duration(monotonic.0))
         }
         Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } => {
-            let of = |ns: &Option<u64>| duration(*ns);
+            let of = |ns: &Option<NonMax<u64>>| duration(ns.map(NonMax::get));
             let (waited, stolen, delayed) = (of(waited_ns), of(stolen_ns), of(delayed_ns));
             let over = duration(at.ns_since(*start));
             format!("tasks waited {waited}  stolen {stolen}  threads delayed {delayed}  of {over}")

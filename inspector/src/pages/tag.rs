@@ -102,13 +102,13 @@ fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
         match stamped.event {
             Event::TaskQueued { tag: its, parent, poster, place, .. } if its == tag => {
                 match (parent, poster) {
-                    (Some(parent), _) => *parents.entry((source, parent)).or_default() += 1,
+                    (Some(parent), _) => *parents.entry((source, parent.get())).or_default() += 1,
                     (None, Some(poster)) => *emitters.entry(poster).or_default() += 1,
                     (None, None) => *origins.entry(place.origin).or_default() += 1,
                 }
             }
             Event::WorkQueued { tag: its, parent: Some(parent), .. } if its == tag => {
-                *parents.entry((source, parent)).or_default() += 1;
+                *parents.entry((source, parent.get())).or_default() += 1;
             }
             Event::AgendaAdded { tag: its, .. } if its == tag => {
                 *emitters.entry(source).or_default() += 1;

@@ -7,7 +7,7 @@
 use loop_core::poller::Interest;
 use loop_core::{Context, Task, Timer};
 use loop_probes::event::{ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
-use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{IoSource, NonMax, Tag, TaskId, TimerId, Timestamp};
 
 /// What a callback did with its loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +236,9 @@ impl Acts {
                 }
                 Placement { queue: Queue::Immediates, .. } => Act::Immediate(task, tag),
                 Placement { queue: Queue::AfterLoop, origin, .. } => Act::AfterLoop(task, tag, origin),
-                Placement { origin, .. } => Act::Post { task, tag, origin, parent, queued },
+                Placement { origin, .. } => {
+                    Act::Post { task, tag, origin, parent: parent.map(NonMax::get), queued }
+                }
             },
             Event::InputClock { point: ClockPoint::Arm, now } => {
                 self.reading = Some(now);
@@ -333,7 +335,7 @@ impl Acts {
             _ => return Role::Own,
         };
         let by = match *event {
-            Event::TaskQueued { parent, .. } | Event::WorkQueued { parent, .. } => parent,
+            Event::TaskQueued { parent, .. } | Event::WorkQueued { parent, .. } => parent.map(NonMax::get),
             _ => None,
         };
         self.done.push(Done { at, act, alive: None, by });

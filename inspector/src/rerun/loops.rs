@@ -155,7 +155,7 @@ impl ChosenLoop {
 mod tests {
     use loop_probes::event::LabelKind;
     use loop_probes::ids::Timestamp;
-    use loop_probes::text::InlineText;
+    use loop_probes::text::Text;
 
     use super::*;
 
@@ -163,7 +163,7 @@ mod tests {
         let mut loops = Loops::default();
         for (id, (name, ticks)) in named.iter().enumerate() {
             let source = SourceId(id as u32 + 1);
-            let label = Event::Label { kind: LabelKind::Source, id: source.0, text: InlineText::new(name) };
+            let label = Event::Label { kind: LabelKind::Source, id: source.0, text: Text::new(name) };
             loops.see(&Stamped { at: Timestamp(0), source, event: label });
             for tick in 0..*ticks {
                 loops.see(&Stamped { at: Timestamp(tick), source, event: Event::TickStart { tick } });

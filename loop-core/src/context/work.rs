@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use loop_probes::event::{Event, GcReason, RefKind};
-use loop_probes::ids::TaskId;
+use loop_probes::ids::{NonMax, TaskId};
 
 use crate::core::{Outstanding, Then};
 use crate::error::LoopError;
@@ -73,6 +73,7 @@ impl<T: Task> Context<'_, T> {
         let job = Outstanding { tag, parent, on_shutdown, then: Some(then), awaited };
         self.core.work.insert(task, job);
         if self.core.on {
+            let parent = parent.map(NonMax::from);
             self.core.record(Event::WorkQueued { task, tag, depth, parent });
         }
         self.core.add_ref(RefKind::Work, 1);

@@ -64,8 +64,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         Event::SnapshotLoop {
             due,
-            polled_ns: self.polled.map(Timestamp::as_ns),
-            signals_dropped: self.signals_dropped,
+            polled_ns: self.polled.map(|polled| polled.as_ns().into()),
+            signals_dropped: u32::try_from(self.signals_dropped).unwrap_or(u32::MAX),
             next_source: self.core.next_source,
             calls: self.core.calls,
             concurrent: self.depths[SAMPLED - 1],
@@ -107,10 +107,10 @@ impl<T: Task> Core<T> {
             mode: gc.mode,
             unchanged_ticks: gc.unchanged_ticks,
             heap_bytes: gc.heap_bytes,
-            periodic_due_ns: gc.periodic_due.map(|due| due.as_ns()),
-            one_shot_due_ns: gc.one_shot_due.map(|due| due.as_ns()),
+            periodic_due_ns: gc.periodic_due.map(|due| due.as_ns().into()),
+            one_shot_due_ns: gc.one_shot_due.map(|due| due.as_ns().into()),
             one_shot_fired: gc.one_shot_fired,
-            sample_due_ns: gc.sample_due.map(|due| due.as_ns()),
+            sample_due_ns: gc.sample_due.map(|due| due.as_ns().into()),
             ran: gc.ran,
         });
         self.scheduler.gc.notices().for_each(|reason| part(Event::InputGc { reason }));

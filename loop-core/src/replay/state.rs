@@ -140,8 +140,8 @@ impl GcState {
         else {
             return None;
         };
-        let (periodic_due, one_shot_due) = (periodic_due_ns.map(Timestamp), one_shot_due_ns.map(Timestamp));
-        let sample_due = sample_due_ns.map(Timestamp);
+        let [periodic_due, one_shot_due, sample_due] =
+            [periodic_due_ns, one_shot_due_ns, sample_due_ns].map(|due| due.map(|ns| Timestamp(ns.get())));
         Some(Self {
             mode,
             unchanged_ticks,

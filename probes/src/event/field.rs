@@ -6,8 +6,8 @@ use super::enums::{
     PollReason, Priority, Queue, RefKind, RunningKind, StopReason, WorkerPhase,
 };
 use super::value::FieldValue;
-use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
-use crate::text::{InlineText, TEXT_WORDS};
+use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
+use crate::text::{InlineText, TEXT_WORDS, Text};
 
 /// Most words that one event takes.
 pub const FIELDS_MAX: usize = 16;
@@ -232,6 +232,16 @@ impl Field for bool {
     }
 }
 
+impl<T> Field for Option<NonMax<T>> {
+    #[inline(always)]
+    fn put(self, out: &mut Fields) {
+        out.push(self.map_or(0, NonMax::word));
+    }
+    fn take(from: &mut Reading<'_>) -> Option<Self> {
+        Some(NonMax::of_word(from.word()))
+    }
+}
+
 impl Field for InlineText {
     fn put(self, out: &mut Fields) {
         for word in self.to_words() {
@@ -242,6 +252,26 @@ impl Field for InlineText {
         let mut words = [0; TEXT_WORDS];
         words.fill_with(|| from.word());
         Self::from_words(words)
+    }
+}
+
+impl Field for Text {
+    fn put(self, out: &mut Fields) {
+        self.get().put(out);
+    }
+    fn take(from: &mut Reading<'_>) -> Option<Self> {
+        InlineText::take(from).map(Self::from)
+    }
+}
+
+impl Fields {
+    /// Those of a [`Label`](super::Event::Label), for programs that record one: they keep no table of texts.
+    pub(crate) fn of_label(kind: LabelKind, id: u32, text: InlineText) -> Self {
+        let mut fields = Self::default();
+        kind.put(&mut fields);
+        id.put(&mut fields);
+        text.put(&mut fields);
+        fields
     }
 }
 

@@ -1,8 +1,8 @@
 //! Untyped field values, for readers that list fields without knowing them: exports, logs.
 
 use super::field::Placement;
-use crate::ids::{IoSource, LabelId, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
-use crate::text::InlineText;
+use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
+use crate::text::Text;
 
 /// A field's value, in the widest type of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum FieldValue {
     /// A point in time.
     Time(Timestamp),
     /// A text.
-    Text(InlineText),
+    Text(Text),
 }
 
 macro_rules! values {
@@ -60,7 +60,14 @@ values! {
     IoSource: |it| Self::Io(it);
     Timestamp: |it| Self::Time(it);
     Placement: |it| Self::Placement(it);
-    InlineText: |it| Self::Text(it);
+    Text: |it| Self::Text(it);
+}
+
+impl<T: Copy + From<u64> + Into<Self>> From<NonMax<T>> for FieldValue {
+    #[inline]
+    fn from(value: NonMax<T>) -> Self {
+        value.get().into()
+    }
 }
 
 impl<V: Into<Self>> From<Option<V>> for FieldValue {

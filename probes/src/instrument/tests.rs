@@ -125,7 +125,7 @@ fn probes_of_one_session_agree_on_tags_by_name() {
     let named: Vec<_> = events
         .iter()
         .filter_map(|stamped| match stamped.event {
-            Event::Label { kind: LabelKind::Tag, id, text } => Some((id, text.as_str().to_owned())),
+            Event::Label { kind: LabelKind::Tag, id, text } => Some((id, text.get().as_str().to_owned())),
             _ => None,
         })
         .collect();
@@ -171,7 +171,7 @@ fn hooks_make_each_thread_a_loop_whose_waits_are_polls() {
     let named = |name: &str| {
         events
             .iter()
-            .any(|stamped| matches!(stamped.event, Event::Label { text, .. } if text.as_str() == name))
+            .any(|stamped| matches!(stamped.event, Event::Label { text, .. } if text.get().as_str() == name))
     };
     assert!(named("worker") && named("worker 2"));
     drop((session, hooks));

@@ -406,7 +406,7 @@ impl SlotsAt {
                 && first.is_none()
                 && let Ok((_, Event::Label { kind: LabelKind::Source, id, text })) = unpack::<Ticks>(records)
             {
-                first = Some((SourceId(id), text));
+                first = Some((SourceId(id), text.get()));
             }
         };
         self.read(image, &mut Reader::new(Start::Oldest), PollLimits::ALL, scratch, emit)?;

@@ -38,7 +38,11 @@ impl ProcessReader {
         out: &mut Vec<Stamped>,
     ) {
         if self.is_news(kind, id, text) {
-            out.push(Stamped { at: self.last_at, source, event: Event::Label { kind, id, text } });
+            out.push(Stamped {
+                at: self.last_at,
+                source,
+                event: Event::Label { kind, id, text: text.into() },
+            });
         }
     }
 
@@ -69,7 +73,7 @@ impl ProcessReader {
             let at = self.map.convert(raw.at);
             self.last_at = self.last_at.max(at);
             if let Event::Label { kind, id, text } = raw.event
-                && !self.is_news(kind, id, text)
+                && !self.is_news(kind, id, text.get())
             {
                 return;
             }

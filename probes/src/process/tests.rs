@@ -85,7 +85,7 @@ fn a_label_comes_before_its_first_use_and_once() {
     let labels: Vec<String> = flush(&mut reader)
         .iter()
         .filter_map(|stamped| match stamped.event {
-            Event::Label { kind, id, text } => Some(format!("{kind} {id} {}", text.as_str())),
+            Event::Label { kind, id, text } => Some(format!("{kind} {id} {}", text.get().as_str())),
             _ => None,
         })
         .collect();
@@ -177,7 +177,7 @@ fn a_place_is_used_again_and_says_so() {
     assert_eq!(reader.dropped_sources(), 1);
     assert_eq!(reader.records_read(), 3 + 1 + 2, "the two names are events");
     let names = events.iter().filter(|stamped| {
-        matches!(stamped.event, Event::Label { kind: LabelKind::Source, text, .. } if text.as_str() == "three")
+        matches!(stamped.event, Event::Label { kind: LabelKind::Source, text, .. } if text.get().as_str() == "three")
     });
     assert_eq!(names.count(), 1);
 }

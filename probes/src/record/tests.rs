@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{LabelKind, Outcome};
-use crate::ids::{Tag, TaskId, Ticks, Timestamp};
-use crate::text::InlineText;
+use crate::event::Outcome;
+use crate::ids::{Tag, TaskId, Timestamp};
+use crate::text::Text;
 
 fn round_trip(at: Timestamp, event: Event) -> usize {
     let packed = Packed::new(at, event);
@@ -31,15 +31,20 @@ fn a_task_is_one_record_until_it_no_longer_fits() {
 
 #[test]
 fn a_label_takes_what_its_text_needs() {
-    let label = |text| Event::Label { kind: LabelKind::Tag, id: 3, text: InlineText::new(text) };
+    let label = |text: &str| Event::Label { kind: LabelKind::Tag, id: 3, text: Text::new(text) };
     assert_eq!(round_trip(Timestamp(1), label("Echo")), 2);
     assert_eq!(round_trip(Timestamp(1), label(&"x".repeat(79))), 6);
+    for text in ["", "Echo", "a longer label than one record holds"] {
+        let packed = Packed::label(Ticks(7), LabelKind::Tag, 3, InlineText::new(text));
+        let (at, event) = unpack(&packed.records(1).collect::<Vec<_>>()).unwrap();
+        assert_eq!((at, event), (Timestamp(7), label(text)), "as programs record it");
+    }
 }
 
 #[test]
 fn mismatched_parts_are_refused() {
     let at = Timestamp(5);
-    let text = InlineText::new("a longer label than one record holds");
+    let text = Text::new("a longer label than one record holds");
     let records: Vec<Record> =
         Packed::new(at, Event::Label { kind: LabelKind::Span, id: 1, text }).records(1).collect();
     assert_eq!(unpack::<Timestamp>(&records[1..]), Err(RecordError::Parts));

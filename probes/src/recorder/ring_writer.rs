@@ -92,7 +92,7 @@ impl RingWriter {
         let now = (self.source, name);
         let reported = [Some(before), Some(now).filter(|now| *now != before)];
         for (SourceId(id), text) in reported.into_iter().flatten() {
-            self.record(self.clock.ticks(), Event::Label { kind: LabelKind::Source, id, text });
+            self.write(&Packed::label(self.clock.ticks(), LabelKind::Source, id, text));
         }
     }
 
@@ -102,13 +102,13 @@ impl RingWriter {
         if !self.writer.write_short(&packed) {
             // A copy: a value that is referenced must be in memory; one that is not can stay in registers.
             let long = packed;
-            self.record_slowly(&long);
+            self.write(&long);
         }
     }
 
-    /// Handles an event of several records, the end of a lap, a full ring, a session that is off, or a forked child.
+    /// Writes any event: a label, one of several records, the end of a lap, a full ring, a session that is off, or a forked child.
     #[inline(never)]
-    fn record_slowly(&self, packed: &Packed) {
+    fn write(&self, packed: &Packed) {
         if !self.writer.is_ours() {
             return;
         }
@@ -207,7 +207,7 @@ impl RingWriter {
 
     pub(crate) fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
         if self.is_ours() && self.session.name(kind, id, text) {
-            self.record(at, Event::Label { kind, id, text: InlineText::new(text) });
+            self.write(&Packed::label(at, kind, id, InlineText::new(text)));
         }
     }
 
@@ -217,7 +217,7 @@ impl RingWriter {
         }
         let (id, news) = self.session.intern(kind, text);
         if let Some(text) = news {
-            self.record(at, Event::Label { kind, id, text });
+            self.write(&Packed::label(at, kind, id, text));
         }
         LabelId(id)
     }

@@ -12,7 +12,7 @@ use super::{Item, MemoryView, PollLimits, Position, RECORD_WORDS, Reader, Slots,
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
 use crate::record::{Packed, unpack};
-use crate::text::InlineText;
+use crate::text::Text;
 
 /// Slots on loom's atomics.
 struct LoomSlots(Vec<AtomicU64>);
@@ -49,7 +49,7 @@ fn short(number: u64) -> Event<Ticks> {
 }
 
 fn long(number: u64) -> Event<Ticks> {
-    Event::Label { kind: LabelKind::Text, id: number as u32, text: InlineText::new("twelve bytes") }
+    Event::Label { kind: LabelKind::Text, id: number as u32, text: Text::new("twelve bytes") }
 }
 
 /// Writes `events` while a reader polls `polls` times; afterwards the reader reads the rest and the counts are

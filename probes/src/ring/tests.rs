@@ -15,7 +15,7 @@ use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
 use crate::memory::Region;
 use crate::record::{Packed, Stamp, unpack};
-use crate::text::InlineText;
+use crate::text::Text;
 
 /// Number of iterations, reduced under tools that slow each one down: `LOOPSCOPE_TEST_SCALE` is a
 /// percentage.
@@ -55,7 +55,7 @@ fn event(number: u64, bytes: usize) -> Event<Ticks> {
     if bytes == 0 {
         Event::Mark { label: LabelId(number as u32) }
     } else {
-        let text = InlineText::new(&"x".repeat(bytes));
+        let text = Text::new(&"x".repeat(bytes));
         Event::Label { kind: LabelKind::Text, id: number as u32, text }
     }
 }

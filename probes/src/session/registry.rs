@@ -11,10 +11,7 @@ use crate::record::RECORD_BYTES;
 use crate::ring::{RECORD_WORDS, RingSlots};
 use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
-use crate::text::InlineText;
-
-/// Stands for all texts of a kind beyond the first [`texts_max`].
-pub(super) const TEXTS_REST: &str = "(one of too many different texts)";
+use crate::text::{InlineText, TEXTS_REST};
 
 /// Most texts of a kind that a session keeps. An error whose message is different each time must not fill memory,
 /// the header's table or a trace; names, which are literals in a program, may be more.

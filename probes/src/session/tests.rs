@@ -25,7 +25,7 @@ fn a_private_session_gives_back_what_was_recorded() {
     let events: Vec<_> = read_all(&mut reader).into_iter().map(|stamped| stamped.event).collect();
     assert_eq!(events[1..], [1, 2, 3].map(|tick| Event::TickStart { tick }));
     assert!(
-        matches!(events[0], Event::Label { kind: LabelKind::Source, id: 1, text } if text.as_str() == "loop")
+        matches!(events[0], Event::Label { kind: LabelKind::Source, id: 1, text } if text.get().as_str() == "loop")
     );
     assert_eq!(recorder.source(), Some(SourceId(1)));
     let _unlabelled = LabelId(0);
@@ -101,7 +101,7 @@ fn a_text_that_is_different_each_time_fills_no_table() {
     let kept = registry::texts_max(LabelKind::Text);
     assert_eq!((ids.len(), labels), (kept + 1, kept + 1), "and one that stands for the rest");
     let first = recorder.intern(Ticks(2), LabelKind::Text, "cannot read block 0");
-    let rest = recorder.intern(Ticks(2), LabelKind::Text, registry::TEXTS_REST);
+    let rest = recorder.intern(Ticks(2), LabelKind::Text, crate::text::TEXTS_REST);
     assert!(ids.contains(&first) && ids.contains(&rest) && first != rest);
     assert_eq!(recorder.intern(Ticks(2), LabelKind::Text, "one more"), rest);
     assert_eq!(recorder.intern(Ticks(2), LabelKind::Span, "span"), span);

@@ -1,7 +1,7 @@
 //! Blocks of labels, which name ids that occur in records.
 
 use loop_probes::event::{Event, LabelKind};
-use loop_probes::text::{InlineText, TEXT_BYTES_MAX};
+use loop_probes::text::{TEXT_BYTES_MAX, Text};
 
 use super::{PENDING_LABELS_MAX, TraceReader};
 use crate::format::u32_at;
@@ -22,7 +22,7 @@ impl<R> TraceReader<R> {
             if let Some(kind) = LabelKind::from_code(kind) {
                 self.labels.learn(kind, id, text);
                 if self.pending_labels.len() < PENDING_LABELS_MAX {
-                    self.pending_labels.push(Event::Label { kind, id, text: InlineText::new(text) });
+                    self.pending_labels.push(Event::Label { kind, id, text: Text::new(text) });
                 }
             }
             rest = after;

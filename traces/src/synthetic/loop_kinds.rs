@@ -5,7 +5,7 @@ use loop_probes::event::{
     Event, LabelKind, Origin, Phase, Placement, PollReason, Queue, RefKind, StopReason,
 };
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId};
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 
 use super::stream_builder::StreamBuilder;
 
@@ -18,7 +18,7 @@ pub(super) const FUTURE: Tag = Tag(9);
 
 impl StreamBuilder<'_> {
     pub(super) fn name_loop_kinds(&mut self) {
-        let text = InlineText::new;
+        let text = Text::new;
         self.emit(Event::Label { kind: LabelKind::Tag, id: FUTURE.0.into(), text: text("Session") });
         self.emit(Event::Label { kind: LabelKind::Text, id: WATCHER.0, text: text("config watcher") });
         self.emit(Event::Label { kind: LabelKind::Text, id: LISTENER.0, text: text("HTTP on 8080") });

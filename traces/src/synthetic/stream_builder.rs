@@ -4,9 +4,9 @@ use loop_probes::event::{
     ClockPoint, Event, GcAction, GcReason, LabelKind, Origin, Outcome, Phase, Placement, PollReason, Queue,
     RefKind,
 };
-use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 
 use super::agenda_scene::AgendaScene;
 use super::random::Random;
@@ -95,18 +95,18 @@ impl<'a> StreamBuilder<'a> {
 
     fn name_things(&mut self) {
         for (id, name) in TAGS.iter().enumerate() {
-            let text = InlineText::new(name);
+            let text = Text::new(name);
             self.emit(Event::Label { kind: LabelKind::Tag, id: id as u32, text });
         }
-        self.emit(Event::Label { kind: LabelKind::Source, id: LOOP.0, text: InlineText::new("loop") });
+        self.emit(Event::Label { kind: LabelKind::Source, id: LOOP.0, text: Text::new("loop") });
         for worker in 0..u32::from(self.script.workers) {
-            let text = InlineText::new(&format!("worker {worker}"));
+            let text = Text::new(&format!("worker {worker}"));
             self.emit(Event::Label { kind: LabelKind::Source, id: worker + 2, text });
         }
-        self.emit(Event::Label { kind: LabelKind::Span, id: 1, text: InlineText::new("parse \"header\"") });
-        self.emit(Event::Label { kind: LabelKind::Io, id: 3, text: InlineText::new("listener") });
+        self.emit(Event::Label { kind: LabelKind::Span, id: 1, text: Text::new("parse \"header\"") });
+        self.emit(Event::Label { kind: LabelKind::Io, id: 3, text: Text::new("listener") });
         for (source, name) in self.agenda.sources().collect::<Vec<_>>() {
-            let text = InlineText::new(&name);
+            let text = Text::new(&name);
             self.emit(Event::Label { kind: LabelKind::Source, id: source.0, text });
         }
         if self.script.loop_kinds {
@@ -195,6 +195,7 @@ impl<'a> StreamBuilder<'a> {
         self.tasks.push(Queued { task, tag, at: self.now });
         let place = Placement { queue: Queue::Tasks, origin, depth: self.tasks.len() as u32 };
         let poster = (origin == Origin::Concurrent).then_some(SourceId(2));
+        let parent = parent.map(NonMax::from);
         self.emit(Event::TaskQueued { task, tag, place, parent, poster, queued: self.now });
         task
     }

@@ -5,7 +5,7 @@ mod runs;
 mod ticks;
 
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, RefKind, RunningKind, StopReason};
-use loop_probes::ids::Timestamp;
+use loop_probes::ids::{NonMax, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
@@ -35,7 +35,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
         // Concerns the whole process: it says nothing about when a loop did anything.
         timeline.pressure_from = Some(timeline.pressure_from.map_or(at, |from| from.min(at)));
-        timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns]);
+        timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns].map(|ns| ns.map(NonMax::get)));
         return;
     }
     if let Event::Crashed {} = event {
@@ -163,8 +163,9 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 timeline.kept_waiting(place, Wait { kind: Waiter::Signal, from: arrived, to: at });
             }
         }
-        Event::SignalDropped { total } | Event::SnapshotLoop { signals_dropped: total, .. } => {
-            timeline.signals.dropped_so_far(total);
+        Event::SignalDropped { total } => timeline.signals.dropped_so_far(total),
+        Event::SnapshotLoop { signals_dropped, .. } => {
+            timeline.signals.dropped_so_far(signals_dropped.into())
         }
         Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
             timeline.gc.looked(GcCheck { at, action, reason, heap_bytes, threshold_bytes });

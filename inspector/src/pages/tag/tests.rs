@@ -18,7 +18,7 @@ fn at(ns: u64, source: SourceId, event: Event) -> Stamped {
 
 fn queued(parent: Option<u64>, poster: Option<SourceId>) -> Event {
     let place = Placement { queue: Queue::Tasks, origin: Origin::Local, depth: 1 };
-    let (task, parent) = (TaskId(50), parent.map(TaskId));
+    let (task, parent) = (TaskId(50), parent.map(|task| TaskId(task).into()));
     Event::TaskQueued { task, tag: CHILD, place, parent, poster, queued: Timestamp(1) }
 }
 

@@ -248,7 +248,7 @@ pub(super) fn read(recorded: &Window) -> Result<Snapshot, RerunError> {
                 let interval = snapshot.policy.snapshot_interval.as_nanos();
                 let interval_ns = u64::try_from(interval).unwrap_or(u64::MAX);
                 (is_of_a_loop, snapshot.now) = (true, Timestamp(due.0.saturating_sub(interval_ns)));
-                (snapshot.signals_dropped, snapshot.finished) = (signals_dropped, finished);
+                (snapshot.signals_dropped, snapshot.finished) = (signals_dropped.into(), finished);
                 snapshot.flags = Flags::from_bits(flags);
             }
             Event::InputRun { until_ns } => snapshot.until = until_ns.map(Timestamp),
@@ -338,7 +338,7 @@ fn restore_part(replay: &Rc<Replay>, part: &Event, state: &mut LoopState<Replaye
         }
         Event::SnapshotLoop { polled_ns, next_source, calls, concurrent, held, .. } => {
             (state.next_source, state.calls, state.held) = (next_source, calls, held.into());
-            state.polled = polled_ns.map(Timestamp);
+            state.polled = polled_ns.map(|ns| Timestamp(ns.get()));
             state.depths.push((Queue::Concurrent, concurrent));
         }
         Event::SnapshotGc { .. } => state.gc = GcState::of_part(part),

@@ -9,7 +9,7 @@ use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Capture;
 use loop_probes::stamped::Stamped;
 use loop_probes::tags;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 use loop_traces::writer::{TraceWriter, WriteError};
 
 use super::measure::Measure;
@@ -74,7 +74,7 @@ impl EventSink {
 
     fn name(&mut self, kind: LabelKind, id: u32, text: &str) {
         if self.named.insert((kind, id)) {
-            let event = Event::Label { kind, id, text: InlineText::new(text) };
+            let event = Event::Label { kind, id, text: Text::new(text) };
             self.take(Stamped { at: self.begin, source: self.source, event });
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 use loop_probes::event::{Event, Outcome, Priority, RefKind, WorkerPhase};
 use loop_probes::ids::TimerId;
 use loop_probes::stamped::Stamped;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 
 fn agenda_script() -> Script {
     Script { ticks: 1_500, stall_every: 130, agenda_workers: 2, loop_kinds: true, ..Script::default() }
@@ -195,7 +195,7 @@ fn a_long_list_shows_how_many_rows_follow() {
 #[test]
 fn the_log_distinguishes_workers() {
     let mut app = empty();
-    let label = |id, text: &str| Event::Label { kind: LabelKind::Source, id, text: InlineText::new(text) };
+    let label = |id, text: &str| Event::Label { kind: LabelKind::Source, id, text: Text::new(text) };
     let mut events = Vec::new();
     for worker in 0..2 {
         let (source, name) = (SourceId(worker + 2), format!("agenda worker {worker}"));

@@ -13,7 +13,7 @@ fn read(session: &Session) -> (Vec<Stamped>, HashMap<u32, String>) {
     let mut out = Vec::new();
     reader.flush(&mut out).unwrap();
     let labels = out.iter().filter_map(|stamped| match stamped.event {
-        Event::Label { kind: LabelKind::Span, id, text } => Some((id, text.as_str().to_owned())),
+        Event::Label { kind: LabelKind::Span, id, text } => Some((id, text.get().as_str().to_owned())),
         _ => None,
     });
     let labels = labels.collect();

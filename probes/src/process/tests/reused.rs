@@ -20,7 +20,7 @@ fn lost(events: &[Stamped]) -> Vec<(u32, u64)> {
 /// The names of emitters, in the order in which they are told.
 fn names(events: &[Stamped]) -> Vec<(u32, String)> {
     let names = events.iter().filter_map(|stamped| match stamped.event {
-        Event::Label { kind: LabelKind::Source, id, text } => Some((id, text.as_str().to_owned())),
+        Event::Label { kind: LabelKind::Source, id, text } => Some((id, text.get().as_str().to_owned())),
         _ => None,
     });
     names.collect()

@@ -6,7 +6,7 @@ use std::io;
 use loop_probes::event::{Event, LabelKind, Origin};
 use loop_probes::ids::{LabelId, SourceId, Tag, Timestamp};
 use loop_probes::stamped::Stamped;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 
 use super::choose::slice_of;
 use super::gather::Gathered;
@@ -280,5 +280,5 @@ impl<'a> EventEmitter<'a> {
 /// The event that introduces a name.
 pub(super) fn named(kind: LabelKind, id: u32, text: &str, at: Timestamp, source: SourceId) -> Stamped {
     let text = if text.is_empty() { "(no name)".to_owned() } else { label_text(text) };
-    Stamped { at, source, event: Event::Label { kind, id, text: InlineText::new(&text) } }
+    Stamped { at, source, event: Event::Label { kind, id, text: Text::new(&text) } }
 }

@@ -127,7 +127,7 @@ impl IrRecord {
                 task: TaskId(task),
                 tag,
                 place: Placement { queue: Queue::Tasks, origin: placement.0, depth },
-                parent: (parent > 0).then_some(TaskId(parent)),
+                parent: (parent > 0).then(|| TaskId(parent).into()),
                 poster: (poster > 0).then_some(SourceId(poster)),
                 queued: Timestamp(queued),
             },

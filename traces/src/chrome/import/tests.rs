@@ -44,7 +44,7 @@ impl Imported {
                     format!("task {}..{at} {} +{wait}", start.0, labels.tag(tag))
                 }
                 Event::TaskQueued { parent, place, .. } => {
-                    format!("queued {at} depth {} by {}", place.depth, parent.map_or(0, |task| task.0))
+                    format!("queued {at} depth {} by {}", place.depth, parent.map_or(0, |task| task.get().0))
                 }
                 Event::Span { label, start } => format!("span {}..{at} {}", start.0, labels.span(label)),
                 Event::Mark { label } => format!("mark {at} {}", labels.span(label)),

@@ -152,7 +152,7 @@ impl Row<'_> {
                 object.key_ns(name);
                 self.time(object.out, time);
             }
-            FieldValue::Text(it) => object.text(name, &printable(it.as_str())),
+            FieldValue::Text(it) => object.text(name, &printable(it.get().as_str())),
             other => object.text(name, &format!("{other:?}")),
         }
     }
@@ -164,7 +164,7 @@ impl Row<'_> {
             Some(FieldValue::Tag(tag)) => text(out, &self.labels.tag(tag)),
             Some(FieldValue::Label(label)) => text(out, &self.labels.any(label)),
             Some(FieldValue::Io(source)) => text(out, &self.labels.io(source)),
-            Some(FieldValue::Text(it)) => text(out, &printable(it.as_str())),
+            Some(FieldValue::Text(it)) => text(out, &printable(it.get().as_str())),
             _ => {}
         }
     }

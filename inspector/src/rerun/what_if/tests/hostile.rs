@@ -124,7 +124,7 @@ fn a_task_that_queues_itself_twice_is_refused_before_it_fills_the_memory() {
     let queued = events.iter().position(is_child).unwrap();
     let mut again = events[queued];
     let Event::TaskQueued { task: child, parent, .. } = &mut again.event else { panic!("no task") };
-    *parent = Some(*child);
+    *parent = Some((*child).into());
     let child = *child;
     let ran = events
         .iter()

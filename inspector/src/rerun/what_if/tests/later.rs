@@ -12,7 +12,7 @@ use loop_probes::ids::{SourceId, TaskId, Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::stamped::Stamped;
 use loop_probes::tags;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::MemorySource;
 use loop_traces::summary::Summary;
@@ -43,7 +43,7 @@ fn recorded_by(drive: impl FnOnce(&mut SimLoop<Builtin>, &Sim)) -> MemorySource 
     drive(&mut event_loop, &sim);
     drop(event_loop);
     let stamp = |at, event| Stamped { at, source: SourceId(1), event };
-    let name = |kind, id, text: &str| Event::Label { kind, id, text: InlineText::new(text) };
+    let name = |kind, id, text: &str| Event::Label { kind, id, text: Text::new(text) };
     let mut events = vec![stamp(Timestamp(0), name(LabelKind::Source, 1, "loop"))];
     events.extend(
         tags::named_after(loop_probes::ids::Tag(0))

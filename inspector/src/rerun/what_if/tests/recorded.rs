@@ -15,7 +15,7 @@ use loop_probes::metadata::Metadata;
 use loop_probes::recorder::Recorder;
 use loop_probes::stamped::Stamped;
 use loop_probes::tags;
-use loop_probes::text::InlineText;
+use loop_probes::text::Text;
 use loop_traces::source::{MemorySource, SourceKind};
 
 type Cx<'a, 'b> = &'a mut Context<'b, Builtin>;
@@ -101,7 +101,7 @@ pub(super) fn stamped(own: Vec<Captured>, jobs: Vec<Captured>) -> MemorySource {
     let names = tags::named_after(Tag(0)).into_iter().map(|(tag, name)| Stamped {
         at: Timestamp(0),
         source: SourceId(1),
-        event: Event::Label { kind: LabelKind::Tag, id: u32::from(tag.0), text: InlineText::new(&name) },
+        event: Event::Label { kind: LabelKind::Tag, id: u32::from(tag.0), text: Text::new(&name) },
     });
     program(names.chain(events).collect())
 }
