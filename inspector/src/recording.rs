@@ -1,7 +1,7 @@
 //! Lossless recording of this process's own session.
 //!
 //! A thread drains the rings. If it falls behind, the emitter whose ring is full drains in its place, through the
-//! session's hook. All drained events go to one [`Sink`] and, if there is a dashboard, to a tap.
+//! session's hook. All drained events are saved by one [`Sink`], and folded there or, through a tap, by the dashboard.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,7 +101,8 @@ impl Recording {
         Tap { drain: Arc::clone(&self.drain), metadata, name }
     }
 
-    /// Ends the recording after the session has ended, and returns its timeline and statistics.
+    /// Ends the recording after the session has ended, and returns its timeline, which is empty if there was a tap, and its
+    /// statistics.
     pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         self.drain.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
@@ -145,9 +146,14 @@ impl Inner {
             self.failed = Some(error);
             SourceState::Ended
         });
-        self.sink.absorb(&self.batch, self.source.counts());
-        if let Some(tapped) = &mut self.tapped {
-            tapped.extend_from_slice(&self.batch);
+        let counts = self.source.counts();
+        match &mut self.tapped {
+            // The dashboard folds them.
+            Some(tapped) => {
+                self.sink.save(&self.batch, counts);
+                tapped.extend_from_slice(&self.batch);
+            }
+            None => self.sink.absorb(&self.batch, counts),
         }
         self.state
     }
@@ -221,6 +227,9 @@ impl EventSource for Tap {
 
 #[cfg(test)]
 mod tests {
+    use loop_probes::event::Event;
+    use loop_probes::instrument::LoopProbe;
+
     use super::*;
 
     #[test]
@@ -230,5 +239,18 @@ mod tests {
         let (timeline, written) = recording.finish();
         assert_eq!(timeline.first_at(), None);
         assert!(written.unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_dashboard_folds_is_not_folded_here_too() {
+        let session = Session::builder("tapped").private();
+        let (recording, mut tap) = Recording::start_tapped(&session, None).unwrap();
+        drop(LoopProbe::new(&session, "main loop").tick());
+        session.finish();
+        let (timeline, _written) = recording.finish();
+        assert_eq!(timeline.events, 0);
+        let mut events = Vec::new();
+        assert_eq!(tap.poll(&mut events).unwrap(), SourceState::Ended);
+        assert_eq!(events.iter().filter(|stamped| matches!(stamped.event, Event::TickEnd { .. })).count(), 1);
     }
 }

@@ -118,6 +118,13 @@ impl Sink {
     /// Takes events, in stream order. If the file fails, folding continues.
     pub fn absorb(&mut self, events: &[Stamped], counts: SourceCounts) {
         // Saved first, so that a kill loses as little as possible.
+        self.save(events, counts);
+        self.timeline.extend(events);
+        self.timeline.counts = counts;
+    }
+
+    /// Takes events that are folded elsewhere, in stream order.
+    pub fn save(&mut self, events: &[Stamped], counts: SourceCounts) {
         if let Some(writer) = &mut self.writer
             && let Err(error) = save(writer, events, counts, SAVING_PERIOD)
         {
@@ -125,8 +132,6 @@ impl Sink {
             self.failed = Some(error);
             self.writer = None;
         }
-        self.timeline.extend(events);
-        self.timeline.counts = counts;
     }
 
     /// The timeline so far.
