@@ -80,6 +80,8 @@ pub struct TraceReader<R = File> {
     dense: BTreeSet<u64>,
     sources: Vec<SourceId>,
     known_sources: HashSet<SourceId>,
+    /// The emitter of the last event: they come in runs.
+    last_source: Option<SourceId>,
     last_at: Option<Timestamp>,
     chronology: Chronology,
     /// Missing before the first known emitter.
@@ -153,6 +155,7 @@ impl<R: Read + Seek> TraceReader<R> {
             dense: BTreeSet::new(),
             sources: Vec::new(),
             known_sources: HashSet::new(),
+            last_source: None,
             last_at: None,
             chronology,
             ahead: None,
@@ -403,7 +406,10 @@ impl<R: Read + Seek> TraceReader<R> {
             match unpack::<Timestamp>(event) {
                 Ok((at, event)) => {
                     let source = SourceId(Stamp(first[1]).place());
-                    if self.sources.len() < SOURCES_MAX && self.known_sources.insert(source) {
+                    if self.last_source.replace(source) != Some(source)
+                        && self.sources.len() < SOURCES_MAX
+                        && self.known_sources.insert(source)
+                    {
                         self.sources.push(source);
                     }
                     rest = after;
