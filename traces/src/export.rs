@@ -24,7 +24,6 @@ pub(crate) mod name;
 pub(crate) mod slices;
 pub mod speedscope;
 pub mod survey;
-mod unfinished;
 
 use std::io;
 use std::panic::resume_unwind;

@@ -449,7 +449,7 @@ impl<W: Write> ChromeWriter<W> {
 
     /// Ends the file, with the last piece of the embedded recording: viewers need it complete.
     fn finish(mut self, rest: &[u8]) -> Result<ExportStats, ExportError> {
-        for stamped in self.survey.unended() {
+        for stamped in self.survey.unfinished(&self.blamer.timeline) {
             let place = self.survey.row(&stamped);
             self.add(place, start_of(&stamped), stamped.at, Item::Unfinished(stamped));
         }

@@ -57,9 +57,10 @@ pub fn export<S: EventSource + Send>(
     mut out: impl Write,
 ) -> Result<FoldedStats, ExportError> {
     let survey = surveyed(&mut open, options.range)?;
-    let mut slices = Slices::new(&survey);
+    let source = open()?;
+    let mut slices = Slices::new(&survey, source.metadata());
     let mut fold = Fold::new(&survey, options.poll);
-    each_event(open()?, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
+    each_event(source, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
     slices.finish(&mut fold)?;
     let stats = FoldedStats { left_out: slices.left_out, ..FoldedStats::default() };
     Ok(fold.write(stats, &mut out)?)

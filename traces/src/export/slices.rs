@@ -7,12 +7,14 @@ use std::io;
 
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
+use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use super::agenda_tracks::AgendaTracks;
 use super::layout::{LayoutItem, Row, RowPosition};
 use super::name::Frame;
 use super::survey::{Survey, start_of};
+use crate::timeline::{Timeline, TimelineConfig};
 
 /// Most slices of a row held until the end of their tick.
 const WAITING_MAX: usize = 1 << 18;
@@ -61,6 +63,8 @@ struct Lane {
 #[derive(Debug)]
 pub(crate) struct Slices<'a> {
     survey: &'a Survey,
+    /// Followed for what is unfinished at the end.
+    timeline: Timeline,
     lanes: Vec<Lane>,
     tracks: AgendaTracks,
     open: Vec<(u64, Frame)>,
@@ -70,10 +74,11 @@ pub(crate) struct Slices<'a> {
 }
 
 impl<'a> Slices<'a> {
-    pub(crate) fn new(survey: &'a Survey) -> Self {
+    pub(crate) fn new(survey: &'a Survey, metadata: &Metadata) -> Self {
         let lane = |_| Lane { row: Row::exact(), tick: None, damaged: false, in_gap: false };
         let lanes = survey.threads.iter().map(lane).collect();
-        Self { survey, lanes, tracks: AgendaTracks::default(), open: Vec::new(), waiting: 0, left_out: 0 }
+        let (timeline, tracks) = (Timeline::new(TimelineConfig::followed(metadata)), AgendaTracks::default());
+        Self { survey, timeline, lanes, tracks, open: Vec::new(), waiting: 0, left_out: 0 }
     }
 
     /// Where time begins.
@@ -83,6 +88,7 @@ impl<'a> Slices<'a> {
 
     /// Takes the next event of the stream.
     pub(crate) fn push(&mut self, stamped: &Stamped, stacks: &mut impl Stacks) -> io::Result<()> {
+        self.timeline.follow(stamped);
         if self.lanes.is_empty() {
             return Ok(());
         }
@@ -139,7 +145,7 @@ impl<'a> Slices<'a> {
 
     /// Emits everything still held.
     pub(crate) fn finish(&mut self, stacks: &mut impl Stacks) -> io::Result<()> {
-        for stamped in self.survey.unended() {
+        for stamped in self.survey.unfinished(&self.timeline) {
             let (place, start) = (self.survey.row(&stamped), start_of(&stamped));
             self.add(place, start, &stamped);
             if let Event::TickEnd { tick, start, .. } = stamped.event {

@@ -65,7 +65,7 @@ fn within<S: EventSource + Send>(
     let mut file = File::new(&survey, out, room);
     let source = open()?;
     file.head(source.metadata());
-    let mut slices = Slices::new(&survey);
+    let mut slices = Slices::new(&survey, source.metadata());
     each_event(source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
     slices.finish(&mut file)?;
     let mut stats = SpeedscopeStats { left_out: slices.left_out, ..SpeedscopeStats::default() };

@@ -11,10 +11,9 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::TimeRange;
-use super::unfinished::Unended;
 use crate::labels::Labels;
 use crate::summary::loop_names;
-use crate::timeline::is_of_a_loop;
+use crate::timeline::{Timeline, is_of_a_loop};
 
 /// Most threads kept apart; further ones share the last.
 const THREADS_MAX: usize = 4096;
@@ -66,7 +65,6 @@ pub struct Survey {
     pub(crate) base: Option<Timestamp>,
     /// The end of the exported part.
     end: Timestamp,
-    unended: Unended,
     /// The start of the recording's first event, from which summaries count as well.
     pub(crate) first: Option<Timestamp>,
 }
@@ -133,7 +131,6 @@ impl Survey {
         }
         let start = start_of(stamped);
         self.first.get_or_insert(start);
-        self.unended.see(stamped);
         if is_of_a_loop(&stamped.event)
             && self.last_loop != Some(stamped.source)
             && self.loops.len() < THREADS_MAX
@@ -173,11 +170,12 @@ impl Survey {
         self.base.map_or(0, |base| self.end.ns_since(base))
     }
 
-    /// Unfinished work at the end of the stream, if that is exported, as the events that would have recorded it: inner
-    /// ones before the tick around them.
-    pub(crate) fn unended(&self) -> Vec<Stamped> {
-        let reaches = |stamped: &Stamped| self.range.to.is_none_or(|to| to >= stamped.at);
-        self.unended.events().filter(|stamped| reaches(stamped) && !self.threads.is_empty()).collect()
+    /// Unfinished work at the end of the stream, if that is exported, as `timeline` has it: the events that would have
+    /// recorded it, so that an export shows a hang with its known minimum.
+    pub(crate) fn unfinished(&self, timeline: &Timeline) -> Vec<Stamped> {
+        let mut events = timeline.unfinished_events();
+        events.retain(|stamped| self.range.to.is_none_or(|to| to >= stamped.at) && !self.threads.is_empty());
+        events
     }
 
     /// The range that was surveyed.

@@ -20,7 +20,6 @@ use super::span::TickSpan;
 use super::suspensions::Suspension;
 use super::tags::WorstRun;
 use super::timers::LateTimer;
-use super::unfinished::LastActivity;
 use super::{LateSignal, Timeline, Waiter, failed};
 use runs::Run;
 
@@ -134,15 +133,7 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
                 let open = &mut timeline.open[place];
                 open.timers_fired += 1;
                 open.timers_late += u32::from(late);
-                // Its task runs from here on, and the end of that will be recorded.
-                let running = Running::Task { task, tag };
-                open.seen = Some(LastActivity {
-                    running,
-                    since: at,
-                    as_of: at,
-                    is_over: false,
-                    end_may_miss: timeline.config.queue_waits_in_part,
-                });
+                timeline.task_of_timer_runs(place, task, tag, at);
             }
         }
         Event::TimerCleared { timer } => timeline.timers.cleared(source, timer),
@@ -300,21 +291,38 @@ pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
     }
 }
 
-/// As [`fold`], but only for what breakdowns are made of: ticks, what happened in them, and what is missing.
+/// As [`fold`], but only for stalls, breakdowns and unfinished ticks: ticks, what happened in them, and what is missing.
 pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
     if let Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} = stamped.event {
         return;
     }
+    timeline.last = Some(timeline.last.map_or(stamped.at, |last| last.max(stamped.at)));
     let place = timeline.place_of(stamped);
-    if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
-        let open = &mut timeline.open[place];
-        open.ended(&span);
-        if open.open {
-            open.add(span, &timeline.config);
-        }
-    }
     if let Some(place) = place {
+        let open = &mut timeline.open[place];
+        if let Some(span) = TickSpan::of(stamped) {
+            open.ended(&span);
+            if open.open {
+                open.add(span, &timeline.config);
+            }
+        }
+        match stamped.event {
+            Event::TaskRan { task, tag, .. } | Event::IoReady { task, tag, .. } if !stamped.never_ran() => {
+                open.last_run = Some((task, tag));
+            }
+            Event::LoopStopped { .. } => open.seen = None,
+            _ => {}
+        }
         timeline.recorded(place, stamped);
+        match stamped.event {
+            Event::TimerFired { task, tag, .. } => timeline.task_of_timer_runs(place, task, tag, stamped.at),
+            Event::Running { .. } => {
+                if let Some((running, since)) = Running::of_event(&stamped.event) {
+                    timeline.saw_running(place, running, since, stamped.at);
+                }
+            }
+            _ => {}
+        }
     }
     match stamped.event {
         Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),

@@ -10,8 +10,10 @@ mod replaced;
 #[cfg(test)]
 mod tests;
 
-use loop_probes::ids::{Tag, Timestamp};
+use loop_probes::event::Event;
+use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
+use loop_probes::stamped::Stamped;
 
 pub(crate) use self::items::LastActivity;
 pub(crate) use self::items::WaitingTask;
@@ -57,7 +59,7 @@ impl OpenTick {
 
     /// Adds to `nodes` its last seen activity, up to the moment to which that is known.
     pub(super) fn gather_seen(&self, known: Timestamp, nodes: &mut Nodes) {
-        let span = self.seen.and_then(|seen| seen.span(seen.until(known)));
+        let span = self.seen.and_then(|seen| seen.span(self.source, seen.until(known)));
         nodes.add(span.as_slice(), false);
     }
 
@@ -135,6 +137,33 @@ impl Timeline {
         }
         open.seen =
             (since <= at).then_some(LastActivity { running, since, as_of: at, is_over, end_may_miss });
+    }
+
+    /// A timer fired: its task runs from here on, and the end of that will be recorded.
+    pub(super) fn task_of_timer_runs(&mut self, place: usize, task: TaskId, tag: Tag, at: Timestamp) {
+        let (running, end_may_miss) = (Running::Task { task, tag }, self.config.queue_waits_in_part);
+        self.open[place].seen =
+            Some(LastActivity { running, since: at, as_of: at, is_over: false, end_may_miss });
+    }
+
+    /// Unfinished work as the events that would have recorded it, the work before the tick around it. There are none for a
+    /// tick whose beginning or whose activity is unknown.
+    pub(crate) fn unfinished_events(&self) -> Vec<Stamped> {
+        let known = self.last.unwrap_or_default();
+        let mut events = Vec::new();
+        for open in &self.open {
+            let (open, end) = open.as_known(StreamEnd::Known);
+            let begun = open.going_on().filter(|_| !open.is_damaged());
+            let (Some((source, tick, start)), Some(unfinished)) = (begun, open.unfinished(known, end)) else {
+                continue;
+            };
+            let work = open.seen.filter(|seen| !seen.is_over).and_then(|seen| seen.event());
+            let tick = work.map(|_| Event::TickEnd { tick, tasks_run: 0, start });
+            let at = unfinished.as_of;
+            events.extend(work.into_iter().chain(tick).map(|event| Stamped { at, source, event }));
+        }
+        events.sort_by_key(|stamped| stamped.source);
+        events
     }
 
     /// The ticks that have not ended, earliest first.

@@ -17,7 +17,7 @@ const LINES: usize = 8;
 /// Folds along with the export, so that breakdowns are available when an event is written.
 #[derive(Debug)]
 pub(super) struct Blamer {
-    timeline: Timeline,
+    pub(super) timeline: Timeline,
     allowance: Allowance,
     late_timer_ns: u64,
     late_signal_ns: u64,
@@ -26,16 +26,7 @@ pub(super) struct Blamer {
 impl Blamer {
     pub(super) fn new(metadata: &Metadata) -> Self {
         let TimelineConfig { late_timer_ns, late_signal_ns, .. } = TimelineConfig::of(metadata);
-        // The lists of worst cases and the delay caused are not used here.
-        let never = u64::MAX;
-        let config = TimelineConfig {
-            late_timer_ns: never,
-            late_signal_ns: never,
-            late_task_ns: never,
-            late_kept: 0,
-            breakdown_lines: LINES,
-            ..TimelineConfig::of(metadata)
-        };
+        let config = TimelineConfig { breakdown_lines: LINES, ..TimelineConfig::followed(metadata) };
         Self { timeline: Timeline::new(config), allowance: Allowance::new(), late_timer_ns, late_signal_ns }
     }
 

@@ -1,8 +1,9 @@
 //! What has not ended, one type for each kind of it, and all of it together with how the stream ended.
 
-use loop_probes::event::{Outcome, PollReason};
+use loop_probes::event::{Event, Outcome, PollReason};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::recorder::Running;
+use loop_probes::stamped::Stamped;
 
 use crate::analysis::attribution::What;
 use crate::analysis::loss::Missing;
@@ -51,22 +52,29 @@ impl LastActivity {
         )
     }
 
-    /// As a span that ends at `until`; `None` if it has no name.
-    pub(crate) fn span(&self, until: Timestamp) -> Option<TickSpan> {
-        let what = match self.running {
+    /// The event that its end will be recorded as; `None` if it has no name, or is over.
+    pub(crate) fn event(&self) -> Option<Event> {
+        let start = self.since;
+        Some(match self.running {
             _ if self.is_over => return None,
             Running::Outside => return None,
-            Running::Phase(phase) => SpanKind::Phase(phase),
+            Running::Phase(phase) => Event::Phase { phase, start },
             Running::Task { task, tag } => {
-                SpanKind::Task { task, tag, outcome: Outcome::Pending, queue_wait_ns: None }
+                Event::TaskRan { task, tag, outcome: Outcome::Pending, queued: start, start }
             }
-            Running::Poll { deadline } => SpanKind::Poll {
+            Running::Poll { deadline } => Event::Poll {
                 reason: if deadline.is_some() { PollReason::Timer } else { PollReason::Idle },
                 ready: 0,
-                timeout_ns: deadline.map(|deadline| deadline.ns_since(self.since)),
+                timeout_ns: deadline.map(|deadline| deadline.ns_since(start)),
+                start,
             },
-        };
-        (self.since < until).then_some(TickSpan { start: self.since, end: until, what })
+        })
+    }
+
+    /// As a span that ends at `until`; `None` if it has no name.
+    pub(crate) fn span(&self, source: SourceId, until: Timestamp) -> Option<TickSpan> {
+        let event = self.event().filter(|_| self.since < until)?;
+        TickSpan::of(&Stamped { at: until, source, event })
     }
 }
 

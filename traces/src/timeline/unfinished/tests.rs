@@ -1,6 +1,7 @@
 //! Tests of unfinished work, on streams written by hand.
 
 mod cuts;
+mod followed;
 
 use loop_probes::event::{
     ClockPoint, Event, Origin, Outcome, Phase, Placement, PollReason, Queue, StopReason,
