@@ -11,8 +11,8 @@ mod vocabulary;
 mod enums;
 
 pub use enums::*;
-pub use field::{FIELDS_MAX, Fields, Placement};
-pub use value::FieldValue;
+pub use field::{FIELDS_MAX, Fields};
+pub use value::{FieldValue, Placement};
 pub use vocabulary::DecodeError;
 
 use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};

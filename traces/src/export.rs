@@ -33,13 +33,16 @@ use std::thread;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
-use crate::chrome::export::SPAN_NS_MAX;
 use crate::source::{EventSource, SourceError, SourceState};
 use crate::units::duration;
 use survey::Survey;
 
 /// Most batches of events read ahead.
 const READ_AHEAD: usize = 2;
+
+/// The longest part of a recording that a Chrome trace can hold, in nanoseconds (36 years): readers keep microseconds as
+/// doubles, which beyond that cannot tell the end of a slice from the beginning of the next one.
+pub const SPAN_NS_MAX: u64 = 1 << 60;
 
 /// The part of a recording to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

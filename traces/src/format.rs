@@ -12,6 +12,7 @@
 //! reader can find the next block after a damaged one. Numbers are little-endian.
 
 pub mod columns;
+pub mod error;
 mod varint;
 
 use std::fmt;

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use hdrhistogram::Histogram as Buckets;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
+use crate::bounds::{Bounds, SpreadBounds};
 
 /// With fewer samples, there is no hundredth to speak of.
 const FEW: u64 = 100;
@@ -163,33 +163,6 @@ impl Histogram {
         }
     }
 
-    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are final.
-    /// Those that have not ended count with their known minimum: they raise figures and lower none, since they say nothing
-    /// against those that ended.
-    #[must_use]
-    pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
-        let bounds = missing.opens_figures().then(|| SpreadBounds::of(self, missing));
-        let ended = self.with(missing.cut_short());
-        let seen = ended.percentiles();
-        let open = [missing.unfinished(), missing.paused()];
-        let all = match open.iter().any(Option::is_some) {
-            true => ended.with(open[0]).with(open[1]).percentiles(),
-            false => seen,
-        };
-        Percentiles {
-            count: all.count,
-            few_samples: all.few_samples,
-            mean: seen.mean.max(all.mean),
-            gmean: seen.gmean.max(all.gmean),
-            p50: seen.p50.max(all.p50),
-            p90: seen.p90.max(all.p90),
-            p99: seen.p99.max(all.p99),
-            max: all.max,
-            p99_bounds: bounds.map(|bounds| bounds.p99),
-            bounds,
-        }
-    }
-
     /// Itself plus all values of `more`.
     pub(crate) fn with(&self, more: Option<&Self>) -> Cow<'_, Self> {
         let Some(more) = more else { return Cow::Borrowed(self) };
@@ -275,6 +248,7 @@ impl Percentiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::Missing;
 
     #[test]
     fn quantiles_are_within_a_percent_and_the_ends_exact() {

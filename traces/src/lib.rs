@@ -19,7 +19,9 @@
 //! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
 //! | [`writer`], [`reader`] | writes the file while recording; reads it, even if damaged |
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
-//! | [`analysis`] | pure functions: attribution of time, metrics by name, gates, comparison of runs |
+//! | [`attribution`] | breaks a stretch of time down into parts that sum to it |
+//! | [`loss`] | bounds on figures where records were lost |
+//! | [`analysis`] | pure functions: metrics by name, gates, comparison of runs |
 //! | [`summary`], [`report`] | the results, as JSON and as a page of text |
 //! | [`export`] | conversion to other programs' formats: CSV, folded stacks, speedscope |
 //! | [`chrome`] | Chrome-trace JSON: export, import, and a lint for what viewers would drop |
@@ -71,17 +73,22 @@
 //! ```
 
 pub mod analysis;
+pub mod attribution;
+mod bounds;
 pub mod cells;
 pub mod chrome;
 pub mod export;
 pub mod format;
 pub mod histogram;
+mod import_summary;
 pub mod labels;
+pub mod loss;
 mod nesting;
 pub mod reader;
 pub mod recent;
 pub mod report;
 pub mod source;
+mod span;
 pub mod suggest;
 pub mod summary;
 #[cfg(any(test, feature = "synthetic"))]

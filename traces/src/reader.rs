@@ -8,12 +8,11 @@
 //! cut; any beyond it are unknown.
 
 mod counts;
-mod error;
 mod gap;
 mod labels;
 mod scan;
 
-pub use error::{Damage, DamageKind, ReadError};
+pub use crate::format::error::{Damage, DamageKind, ReadError};
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;

@@ -9,11 +9,11 @@ mod unfinished;
 
 use std::fmt::Write as _;
 
-use crate::analysis::loss::Bounds;
 use crate::cells::table::{Column, Fitted, Table};
 use crate::cells::{cut_name, fill, width, wrap};
-use crate::chrome::import::ImportSummary;
 use crate::histogram::{FEW_MARK, Percentiles};
+use crate::import_summary::ImportSummary;
+use crate::loss::Bounds;
 use crate::source::SourceKind;
 use crate::summary::Summary;
 use crate::units::{UNKNOWN, count, counted, duration, percent, rate};

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use loop_probes::process::NowRunning;
 pub use memory::MemorySource;
 
-use crate::reader::ReadError;
+use crate::format::error::ReadError;
 
 /// Where events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -31,9 +31,9 @@ pub use unfinished::{OpenTickSummary, StateSummary};
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::loss::Bounds;
-use crate::chrome::import::ImportSummary;
 use crate::histogram::Percentiles;
+use crate::import_summary::ImportSummary;
+use crate::loss::Bounds;
 use crate::source::{EventSource, SourceKind};
 use crate::timeline::{StreamEnd, Suspensions, Timeline, utilization};
 

@@ -9,11 +9,15 @@ mod loop_kinds;
 mod random;
 mod stream_builder;
 
+use loop_probes::ids::SourceId;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use crate::source::{MemorySource, SourceKind};
 use stream_builder::StreamBuilder;
+
+/// The emitter of the loop.
+const LOOP: SourceId = SourceId(1);
 
 /// Names of the tags that a [`Script`] uses, by tag number.
 pub const TAGS: [&str; 9] = [

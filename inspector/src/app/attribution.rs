@@ -7,7 +7,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
-use loop_traces::analysis::attribution::{Breakdown, What};
+use loop_traces::attribution::{Breakdown, What};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{
     LateSignal, LateTimer, SlowTask, SpanKind, Stall, TickSpan, TickSummary, Timeline, UnfinishedTick,

@@ -1,6 +1,6 @@
 //! Explains the lines of a breakdown, for first-time readers.
 
-use loop_traces::analysis::attribution::What;
+use loop_traces::attribution::What;
 
 /// Explains the sum.
 pub const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";

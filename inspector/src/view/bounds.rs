@@ -1,7 +1,7 @@
 //! The uncertainty of percentiles because of lost records: a mark at the figure, and its bounds in words.
 
-use loop_traces::analysis::loss::Bounds;
 use loop_traces::histogram::Percentiles;
+use loop_traces::loss::Bounds;
 use loop_traces::units::between;
 use ratatui::layout::Rect;
 

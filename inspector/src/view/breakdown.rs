@@ -1,6 +1,6 @@
 //! A breakdown in full, as a table: each line with its share and a bar to scale, and their sum.
 
-use loop_traces::analysis::attribution::{Breakdown, Share, What};
+use loop_traces::attribution::{Breakdown, Share, What};
 use loop_traces::timeline::Cause;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

@@ -1,6 +1,6 @@
 //! A breakdown in one row: what took the time, largest first, in one unit.
 
-use loop_traces::analysis::attribution::{Share, What};
+use loop_traces::attribution::{Share, What};
 use loop_traces::labels::Labels;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;

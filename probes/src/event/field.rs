@@ -5,7 +5,7 @@ use super::enums::{
     ClockPoint, GcAction, GcMode, GcReason, LabelKind, LoopCall, Origin, Outcome, Phase, PolicyField,
     PollReason, Priority, Queue, RefKind, RunningKind, StopReason, WorkerPhase,
 };
-use super::value::FieldValue;
+use super::value::{FieldValue, Placement};
 use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::{InlineText, TEXT_WORDS, Text};
 
@@ -273,17 +273,6 @@ impl Fields {
         text.put(&mut fields);
         fields
     }
-}
-
-/// Where a task was queued: the queue, its origin, and the queue's depth including the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placement {
-    /// The queue.
-    pub queue: Queue,
-    /// Where the task came from.
-    pub origin: Origin,
-    /// Tasks in the queue, this one included.
-    pub depth: u32,
 }
 
 impl Field for Placement {

@@ -1,8 +1,19 @@
 //! Untyped field values, for readers that list fields without knowing them: exports, logs.
 
-use super::field::Placement;
+use super::enums::{Origin, Queue};
 use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, TimerId, Timestamp};
 use crate::text::Text;
+
+/// Where a task was queued: the queue, its origin, and the queue's depth including the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The queue.
+    pub queue: Queue,
+    /// Where the task came from.
+    pub origin: Origin,
+    /// Tasks in the queue, this one included.
+    pub depth: u32,
+}
 
 /// A field's value, in the widest type of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

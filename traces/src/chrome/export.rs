@@ -28,16 +28,12 @@ use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
 use crate::export::slices::WAITING_ALL;
 use crate::export::survey::{Survey, start_of};
-use crate::export::{ExportError, TimeRange, each_batch, surveyed};
+use crate::export::{ExportError, SPAN_NS_MAX, TimeRange, each_batch, surveyed};
 use crate::source::{EventSource, SourceError};
 use crate::timeline::Stall;
 
 /// Most events per thread held until the end of their tick.
 pub const WAITING_MAX: usize = 1 << 18;
-
-/// The longest part that can be exported, in nanoseconds (36 years): readers keep microseconds as doubles, which beyond
-/// that cannot tell the end of a slice from the beginning of the next one.
-pub const SPAN_NS_MAX: u64 = 1 << 60;
 
 /// Most events held for sorting, per thread without ticks.
 const WAITING_OUTSIDE: usize = 1 << 13;

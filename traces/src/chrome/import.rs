@@ -21,12 +21,11 @@ mod posted;
 mod record;
 mod role;
 mod sorted;
-mod summary;
 pub mod tally;
 mod threads;
 mod to_ticks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
 use loop_probes::event::LabelKind;
@@ -36,8 +35,8 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use serde::{Deserialize, Serialize};
 
-pub use choose::{ChosenBy, LeftOut, LeftOutThread};
-pub use summary::ImportSummary;
+pub use crate::import_summary::{ImportSummary, LeftOut, LeftOutThread};
+pub use choose::ChosenBy;
 pub use tally::Tally;
 pub use to_ticks::LoopCounts;
 
@@ -202,6 +201,29 @@ pub struct ImportReport {
     pub threads: u64,
     /// Threads that did not become loops, and their share.
     pub left_out: LeftOut,
+}
+
+impl ImportSummary {
+    /// Summarises an import.
+    #[must_use]
+    pub fn new(report: &ImportReport) -> Self {
+        let counts = |tally: &Tally| {
+            tally.iter().map(|(kind, number, _)| (kind.to_owned(), number)).collect::<BTreeMap<_, _>>()
+        };
+        Self {
+            producer: report.producer.map(|producer| producer.name().to_owned()),
+            repaired: counts(&report.repaired),
+            dropped: counts(&report.dropped),
+            dropped_of_loops: report.dropped_of_loops,
+            left_out: report.left_out.clone(),
+            loops_without_waits: report.loops.iter().filter(|found| found.never_waits).count() as u64,
+        }
+    }
+
+    /// Serialises it as a setting of the trace.
+    pub(crate) fn to_setting(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 /// A file that was read, before it is written as a trace.

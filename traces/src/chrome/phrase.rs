@@ -8,7 +8,7 @@ use std::io::Write;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::Timestamp;
 
-use crate::analysis::attribution::Breakdown;
+use crate::attribution::Breakdown;
 use crate::export::json::JsonOut;
 use crate::export::name::Frame;
 use crate::labels::Labels;

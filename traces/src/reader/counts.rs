@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::TraceReader;
-use super::error::{Damage, DamageKind, ReadError};
+use crate::format::error::{Damage, DamageKind, ReadError};
 use crate::format::{BlockKind, u64_at};
 use crate::source::SourceCounts;
 

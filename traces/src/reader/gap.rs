@@ -7,7 +7,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use super::TraceReader;
-use super::error::{Damage, DamageKind};
+use crate::format::error::{Damage, DamageKind};
 
 /// A gap of missing records.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 
 use super::BlockPlace;
-use super::error::{Damage, DamageKind, ReadError};
+use crate::format::error::{Damage, DamageKind, ReadError};
 use crate::format::{
     BLOCK_HEADER_BYTES, BLOCK_MAGIC, BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_HEADER_BYTES,
     FILE_MAGIC, HeaderError, INDEX_ENTRY_BYTES, METADATA_BYTES_MAX, Major, Minor, TRAILER_BYTES, Version,

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 
 use super::line;
-use crate::analysis::loss::Bounds;
 use crate::cells::table::{Column, Table};
 use crate::cells::wrap;
 use crate::histogram::Percentiles;
+use crate::loss::Bounds;
 use crate::summary::{DepthSummary, Summary, TicksSummary};
 use crate::units::{UNKNOWN, count, counted, duration, percent};
 

@@ -1,9 +1,10 @@
 //! The part of the summary about blame: breakdowns of what was late or slow, and the delay caused.
 
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::SourceId;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::attribution::Breakdown;
+use super::unfinished::since;
+use crate::attribution::Breakdown;
 use crate::labels::Labels;
 use crate::timeline::{Timeline, Unfinished, signal_name};
 
@@ -159,13 +160,6 @@ pub struct WorstImpactSummary {
 fn lines(breakdown: &Breakdown, labels: &Labels) -> Vec<BlameSummary> {
     let lines = breakdown.shares.iter();
     lines.map(|share| BlameSummary { what: share.what.describe(labels), ns: share.ns }).collect()
-}
-
-/// Nanoseconds since the first event.
-pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
-    let first = timeline.first_at().unwrap_or_default();
-    let pinned = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
-    move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
 }
 
 /// The names of loops, as in the list of loops.

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::SpanSummary;
-use crate::analysis::loss::Bounds;
 use crate::histogram::Percentiles;
+use crate::loss::Bounds;
 use crate::timeline::{MissingSamples, Timeline, Unfinished};
 
 /// Microtasks. Of a loop that does not tell of them all is null, as of every family below.

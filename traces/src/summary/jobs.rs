@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::TagSummary;
-use crate::analysis::loss::Missing;
 use crate::histogram::{Histogram, Percentiles};
+use crate::loss::Missing;
 use crate::timeline::{Timeline, Unfinished};
 
 /// Jobs of the work pool.

@@ -5,8 +5,8 @@ use loop_probes::event::Priority;
 use loop_probes::ids::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::loss::{Bounds, Missing};
 use crate::histogram::{Histogram, Percentiles};
+use crate::loss::{Bounds, Missing};
 use crate::timeline::{StreamEnd, Timeline, Unfinished, command_name};
 
 /// The agenda.

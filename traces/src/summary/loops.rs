@@ -13,9 +13,9 @@ use super::{
     GcSummary, MicrotasksSummary, OpenTickSummary, QueueSummary, SignalsSummary, SourceSummary, Summary,
     TasksSummary, TicksSummary, TimersSummary,
 };
-use crate::analysis::loss::{Bounds, SpreadBounds};
 use crate::histogram::Percentiles;
 use crate::labels::Labels;
+use crate::loss::{Bounds, SpreadBounds};
 use crate::timeline::Timeline;
 
 /// One loop.

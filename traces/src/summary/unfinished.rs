@@ -1,10 +1,10 @@
 //! The part of the summary about unfinished work: the state of the source, and the tick in progress.
 
+use loop_probes::ids::Timestamp;
 use loop_probes::process::ProcessState;
 use loop_probes::recorder::Running;
 use serde::{Deserialize, Serialize};
 
-use super::blame::since;
 use crate::source::EventSource;
 use crate::timeline::{MissingSamples, StreamEnd, Timeline, Unfinished, UnfinishedTick};
 
@@ -92,6 +92,13 @@ impl OpenTickSummary {
     pub fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Option<Self> {
         open_tick(timeline, &timeline.unfinished(StateSummary::of(source, timeline).end()))
     }
+}
+
+/// Nanoseconds since the first event.
+pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
+    let first = timeline.first_at().unwrap_or_default();
+    let pinned = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+    move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
 }
 
 /// The tick in progress: of several loops, the one that has been busy for longest.

@@ -73,7 +73,7 @@ impl AgendaScene {
         self.waiting[place].push_back(Tasklet { task, tag, added: now });
         let (priority, depth) = (HIGHEST_FIRST[place], self.waiting[place].len() as u32);
         let event = Event::AgendaAdded { task, tag, priority, depth };
-        out.push(Stamped { at: now, source: super::stream_builder::LOOP, event });
+        out.push(Stamped { at: now, source: super::LOOP, event });
         sums.tasklets_added += 1;
     }
 

@@ -17,9 +17,10 @@ use loop_probes::stamped::Stamped;
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
 use super::failed;
-use super::unfinished::{RunningTask, StreamEnd};
-use crate::analysis::loss::Missing;
+use super::last_activity::StreamEnd;
+use super::unfinished::RunningTask;
 use crate::histogram::Histogram;
+use crate::loss::Missing;
 use waiting::Waiting;
 use workers::AgendaWorkers;
 

@@ -6,8 +6,8 @@ use super::config::TimelineConfig;
 use super::ticks::Mark;
 use super::worst::{Allowance, Worst};
 use super::{LateTimer, Timeline, Waiter};
-use crate::analysis::attribution::sweep::{Layer, Node, Nodes};
-use crate::analysis::attribution::{self, Breakdown, What, waited};
+use crate::attribution::sweep::{Layer, Node, Nodes};
+use crate::attribution::{self, Breakdown, What, waited};
 
 /// Something late or slow, with its breakdown.
 #[derive(Clone, Debug, PartialEq, Eq)]

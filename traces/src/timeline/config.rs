@@ -2,7 +2,7 @@
 
 use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 
-use crate::chrome::import::ImportSummary;
+use crate::import_summary::ImportSummary;
 
 /// The setting that marks a recording in which queue waits are known for some tasks only.
 pub(crate) const QUEUE_WAITS: &str = "queue_waits";

@@ -16,28 +16,14 @@ use loop_probes::ids::{SourceId, TaskId, Timestamp};
 
 use super::Timeline;
 use super::config::TimelineConfig;
-use super::open_tick::OpenTick;
+use super::last_activity::StreamEnd;
+use super::open_tick::{OpenTick, Wait};
 use super::ticks::Mark;
-use super::unfinished::{StreamEnd, Unfinished};
-use crate::analysis::attribution::sweep::Spans;
+use super::unfinished::Unfinished;
+use crate::attribution::Waiter;
+use crate::attribution::sweep::Spans;
 pub use cause::Cause;
 use lane::{Lane, LastWait};
-
-/// What waited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Waiter {
-    /// A timer, from due to fired.
-    Timer,
-    /// A signal, from its handler to its delivery.
-    Signal,
-    /// A task, from queued to started.
-    Task,
-}
-
-impl Waiter {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Timer, Self::Signal, Self::Task];
-}
 
 /// The run that caused the most delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,14 +73,6 @@ const LANES_MAX: usize = 8;
 
 /// Most waits that may end in one tick; further ones are charged as not kept.
 const WAITS_MAX: usize = 1 << 14;
-
-/// A wait that was too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wait {
-    pub(crate) kind: Waiter,
-    pub(crate) from: Timestamp,
-    pub(crate) to: Timestamp,
-}
 
 /// The delay charged to one cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use loop_probes::recorder::Running;
 
 use super::queues::TimersKnown;
 use super::{QueueStats, StreamEnd, Timeline, Unfinished};
-use crate::analysis::loss::Bounds;
+use crate::loss::Bounds;
 
 impl Timeline {
     /// Updates the number of armed timers after an event that changes it.

@@ -4,23 +4,22 @@
 mod runs;
 mod ticks;
 
-use loop_probes::event::{ClockPoint, Event, Origin, Outcome, RefKind, RunningKind, StopReason};
-use loop_probes::ids::{NonMax, Timestamp};
+use loop_probes::event::{ClockPoint, Event, Origin, Outcome, RefKind, StopReason};
+use loop_probes::ids::NonMax;
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
-use super::delay_caused::Wait;
-use super::gaps::Gaps;
+use super::gaps::{Gaps, start_of};
 use super::gc::{GcCheck, GcRun};
 use super::loops::is_of_a_loop;
-use super::open_tick::OpenTick;
+use super::open_tick::{OpenTick, Wait};
 use super::program::{Trouble, TroubleKind};
 use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
-use super::span::TickSpan;
 use super::suspensions::Suspension;
 use super::tags::WorstRun;
 use super::timers::LateTimer;
 use super::{LateSignal, Timeline, Waiter, failed};
+use crate::span::TickSpan;
 use runs::Run;
 
 pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
@@ -334,17 +333,6 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
             timeline.suspended(Suspension { alive, start, end: stamped.at, asleep_ns });
         }
         _ => {}
-    }
-}
-
-/// When the event began. Kept out of the fold, which is fast because it makes each event's span in place.
-#[cold]
-#[inline(never)]
-pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
-    match stamped.event {
-        Event::Running { what: RunningKind::Outside, .. } => stamped.at,
-        Event::Running { since, .. } => since.min(stamped.at),
-        _ => TickSpan::of(stamped).map_or(stamped.at, |span| span.start),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Gaps: times for which an emitter's records are missing, because they were lost or the recording had not begun.
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, RunningKind};
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
 use super::Timeline;
-use super::fold::start_of;
-use crate::analysis::attribution::What;
-use crate::analysis::attribution::sweep::Node;
+use crate::attribution::What;
+use crate::attribution::sweep::Node;
 use crate::recent::Recent;
+use crate::span::TickSpan;
 
 /// A period from which records were lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,17 @@ impl Gaps {
         let before = [(self.known_from, What::BeforeRecording), (self.forgotten_until, What::Evicted)];
         let before = before.into_iter().filter(move |(until, _)| from < *until);
         gaps.chain(before.map(move |(until, what)| Node::missing(from, until, what)))
+    }
+}
+
+/// When the event began. Kept out of the fold, which is fast because it makes each event's span in place.
+#[cold]
+#[inline(never)]
+pub(super) fn start_of(stamped: &Stamped) -> Timestamp {
+    match stamped.event {
+        Event::Running { what: RunningKind::Outside, .. } => stamped.at,
+        Event::Running { since, .. } => since.min(stamped.at),
+        _ => TickSpan::of(stamped).map_or(stamped.at, |span| span.start),
     }
 }
 

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use loop_probes::ids::{Tag, Timestamp};
 
 use super::ticks::TickSummary;
-use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
+use crate::loss::Missing;
 
 /// A tick lost whole has lost at least its beginning and its end.
 const RECORDS_PER_TICK: u64 = 2;

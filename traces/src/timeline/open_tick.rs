@@ -5,12 +5,20 @@ use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
-use super::delay_caused::Wait;
+use super::last_activity::{LastActivity, StreamEnd};
 use super::poll_wait::PollWait;
-use super::span::{SpanKind, TickSpan};
 use super::ticks::{LongestRun, PhaseTimes, SpanRange, TickSummary};
-use super::unfinished::{LastActivity, StreamEnd};
-use crate::analysis::attribution::sweep::Nodes;
+use crate::attribution::Waiter;
+use crate::attribution::sweep::Nodes;
+use crate::span::{SpanKind, TickSpan};
+
+/// A wait that was too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) kind: Waiter,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
+}
 
 /// The state of one emitter's current tick.
 #[derive(Clone, Debug, PartialEq, Eq)]

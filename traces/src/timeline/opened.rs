@@ -1,8 +1,8 @@
 //! One opened tick: its spans in the order in which they began, each with its depth.
 
-use super::span::TickSpan;
 use super::ticks::TickSummary;
-use crate::analysis::attribution::{Breakdown, breakdown};
+use crate::attribution::{Breakdown, breakdown};
+use crate::span::TickSpan;
 
 /// One line of an opened tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

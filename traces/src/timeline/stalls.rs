@@ -4,13 +4,14 @@ use loop_probes::ids::Timestamp;
 
 use super::Timeline;
 use super::config::TimelineConfig;
+use super::last_activity::StreamEnd;
 use super::loss_bounds::MissingSamples;
-use super::span::TickSpan;
 use super::ticks::TickSummary;
-use super::unfinished::{StreamEnd, Unfinished};
-use crate::analysis::attribution::Breakdown;
-use crate::analysis::loss::Bounds;
+use super::unfinished::Unfinished;
+use crate::attribution::Breakdown;
+use crate::loss::Bounds;
 use crate::recent::Recent;
+use crate::span::TickSpan;
 
 /// One stall.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use loop_probes::ids::Timestamp;
 
-use crate::analysis::attribution::sweep::Nodes;
+use crate::attribution::sweep::Nodes;
 use crate::recent::Recent;
 
 /// One suspension.

@@ -6,11 +6,11 @@ use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
-use super::span::TickSpan;
-use crate::analysis::attribution::What;
-use crate::analysis::attribution::sweep::{Node, Nodes};
+use crate::attribution::What;
+use crate::attribution::sweep::{Node, Nodes};
 use crate::histogram::Histogram;
 use crate::recent::Recent;
+use crate::span::TickSpan;
 
 /// Busy share: `busy / (busy + poll wait)`, as Node's event-loop utilization; 0 if both are 0.
 #[must_use]

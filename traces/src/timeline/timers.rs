@@ -22,9 +22,9 @@ use loop_probes::stamped::Stamped;
 use self::unresolved::{Firing, Unresolved};
 use super::Timeline;
 use super::config::TimelineConfig;
-use crate::analysis::loss::Missing;
 use crate::histogram::Histogram;
 use crate::histogram::spaced::Spaced;
+use crate::loss::Missing;
 use crate::recent::Recent;
 
 /// A timer that fired too late.

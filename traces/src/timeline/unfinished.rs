@@ -15,16 +15,16 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
-pub(crate) use self::items::LastActivity;
 pub(crate) use self::items::WaitingTask;
-pub use self::items::{OverdueTimer, RunningTask, StreamEnd, Unfinished, UnfinishedTick};
+pub use self::items::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick};
 pub(crate) use self::replaced::Replaced;
+use super::last_activity::{LastActivity, StreamEnd};
 use super::open_tick::OpenTick;
 use super::queues::Waits;
-use super::span::{SpanKind, TickSpan};
 use super::{Timeline, Waiter};
-use crate::analysis::attribution::sweep::Nodes;
-use crate::analysis::attribution::{Breakdown, busy};
+use crate::attribution::sweep::Nodes;
+use crate::attribution::{Breakdown, busy};
+use crate::span::{SpanKind, TickSpan};
 
 impl OpenTick {
     /// Whether the stream contains the end of `running`, which began at `since`.

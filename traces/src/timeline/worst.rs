@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::ticks::Mark;
-use crate::analysis::attribution::Breakdown;
+use crate::attribution::Breakdown;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Case<T> {

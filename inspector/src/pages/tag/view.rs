@@ -1,6 +1,6 @@
 //! Draws one tag: on its own page in full, beside the table of the tags in part.
 
-use loop_traces::analysis::loss::Missing;
+use loop_traces::loss::Missing;
 use loop_traces::timeline::{Cause, Impact, MissingSamples, RunStats, TagStats, Waiter, WorstImpact};
 use ratatui::layout::Rect;
 

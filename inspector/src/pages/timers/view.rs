@@ -1,8 +1,8 @@
 //! Draws the timers.
 
 use loop_probes::event::Queue;
-use loop_traces::analysis::loss::Bounds;
 use loop_traces::histogram::{Histogram, Percentiles};
+use loop_traces::loss::Bounds;
 use loop_traces::timeline::Impact;
 use ratatui::layout::Rect;
 

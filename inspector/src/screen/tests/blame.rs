@@ -3,7 +3,7 @@
 use super::*;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::stamped::Stamped;
-use loop_traces::analysis::attribution::What;
+use loop_traces::attribution::What;
 
 /// A dashboard over records with occasional losses.
 fn lossy() -> App {

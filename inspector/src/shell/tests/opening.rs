@@ -7,7 +7,7 @@ use crate::app::fold::Fold;
 use crate::app::state::Part;
 use crate::pages::page::Page as _;
 use crate::pages::{tick, timers};
-use loop_traces::analysis::attribution::What;
+use loop_traces::attribution::What;
 use loop_traces::timeline::Cause;
 
 fn attribution(app: &App) -> &Attribution {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::app::attribution::{Attribution, Lead, Subject};
 use crate::pages::overview::stalls::{self, StallRow};
-use loop_traces::analysis::attribution::What;
+use loop_traces::attribution::What;
 
 const TASK: TaskId = TaskId(99_999);
 

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use loop_probes::text::printable;
 
 use super::Run;
-use crate::analysis::loss::Bounds;
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::median;
+use crate::loss::Bounds;
 use crate::source::{IMPORT, RERUN, RERUN_OF};
 use crate::summary::Summary;
 use crate::units::{counted, duration, percent, rate};

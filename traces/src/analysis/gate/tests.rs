@@ -302,8 +302,8 @@ fn a_metric_that_is_neither_better_nor_worse_is_higher_or_lower() {
 
 #[test]
 fn a_condition_that_no_gap_can_change_is_decided() {
-    use crate::analysis::loss::{Bounds, Missing, SpreadBounds};
     use crate::histogram::Histogram;
+    use crate::loss::{Bounds, Missing, SpreadBounds};
 
     let mut run = runs(&[1e6]).remove(0);
     (run.summary.lost_records, run.summary.ticks.stalls) = (50, 0);
@@ -331,7 +331,7 @@ fn a_condition_that_no_gap_can_change_is_decided() {
 
 #[test]
 fn worse_by_says_what_it_could_be_with_what_was_lost() {
-    use crate::analysis::loss::{Bounds, SpreadBounds};
+    use crate::loss::{Bounds, SpreadBounds};
 
     let base = runs(&BASE);
     let mut candidate = runs(&BASE.map(|lag| lag * 1.3));

@@ -6,8 +6,8 @@
 
 use super::catalogue::{FIGURES, NAMED};
 use super::{Kind, Metric, MetricSubject, Statistic, Unit};
-use crate::analysis::loss::{self, SpreadBounds};
 use crate::histogram::Percentiles;
+use crate::loss::{self, SpreadBounds};
 use crate::summary::{DepthSummary, Summary};
 
 /// A lower and an upper bound; no upper bound where it is `None`.

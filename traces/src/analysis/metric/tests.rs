@@ -138,7 +138,7 @@ proptest! {
 
 #[test]
 fn a_99th_percentile_has_the_bounds_that_its_summary_shows() {
-    use crate::analysis::loss::Bounds;
+    use crate::loss::Bounds;
 
     let mut summary = summary(&Script::default());
     summary.lost_records = 3;

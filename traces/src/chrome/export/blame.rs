@@ -8,7 +8,7 @@ use loop_probes::event::Event;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::attribution::{Breakdown, Share, What};
+use crate::attribution::{Breakdown, Share, What};
 use crate::timeline::{Allowance, Stall, Timeline, TimelineConfig, Waiter};
 
 /// Lines of a breakdown besides those for unknown time.

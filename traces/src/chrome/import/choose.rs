@@ -18,6 +18,7 @@ use super::tally::{dropped, repaired};
 use super::threads::{Thread, Threads};
 use super::{ImportError, Progress};
 use crate::chrome::read::EventId;
+use crate::import_summary::{LARGEST, LeftOut, LeftOutThread};
 
 /// Names used by threads that run a loop. Chromium's main threads are also called `Cr…Main`.
 const LOOP_NAMES: [&str; 6] = [
@@ -36,9 +37,6 @@ fn is_loop_name(name: &str) -> bool {
 
 /// Most threads that an error lists.
 const LISTED_MAX: usize = 20;
-
-/// How many of the threads left out are named.
-pub(super) const LARGEST: usize = 5;
 
 /// Most records with equal times that are put into Perfetto's order.
 const EQUAL_MAX: usize = 1 << 16;
@@ -294,36 +292,6 @@ fn of_processes(threads: &Threads) -> Vec<(u32, ChosenBy)> {
         })
         .collect();
     found.into_iter().filter(|(number, chosen)| best.get(threads.ids(*number).0) == Some(chosen)).collect()
-}
-
-/// Threads that became no loops, and what they have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct LeftOut {
-    /// How many have slices.
-    pub threads: u64,
-    /// Their slices.
-    pub slices: u64,
-    /// Slices of all threads, the loops' included.
-    pub slices_of: u64,
-    /// Those with the most, worst first: five at most.
-    pub largest: Vec<LeftOutThread>,
-}
-
-/// A thread that became no loop.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct LeftOutThread {
-    /// Its name, with its process.
-    pub name: String,
-    /// Its process.
-    pub pid: String,
-    /// Its thread.
-    pub tid: String,
-    /// Its slices.
-    pub slices: u64,
 }
 
 /// Summarises the threads that are not among `loops`.

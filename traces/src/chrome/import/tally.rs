@@ -89,8 +89,7 @@ pub mod dropped {
     pub const OTHER_INSTANTS: &str = "instant_of_other_thread";
     /// Events of threads beyond the limit on distinct threads.
     pub const THREAD_BEYOND_LIMIT: &str = "event_of_thread_beyond_limit";
-    /// Loops beyond the limit on loops per trace.
-    pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
+    pub use crate::import_summary::LOOP_BEYOND_LIMIT;
     /// Asynchronous slices: they belong to no thread.
     pub const ASYNC: &str = "async_slice";
     /// Samples of counters other than queue depths of loops.

@@ -3,8 +3,8 @@
 use super::*;
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{Gate, Limit, Outcome};
-use crate::analysis::loss::Bounds;
 use crate::format::TRAILER_BYTES;
+use crate::loss::Bounds;
 use crate::summary::Summary;
 use crate::timeline::Timeline;
 

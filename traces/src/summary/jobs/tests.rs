@@ -5,7 +5,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::loss::Bounds;
+use crate::loss::Bounds;
 use crate::source::{MemorySource, SourceKind};
 use crate::summary::Summary;
 use crate::timeline::{Timeline, TimelineConfig};

@@ -9,8 +9,9 @@ use crate::histogram::Histogram;
 use crate::recent::Recent;
 use crate::timeline::config::TimelineConfig;
 use crate::timeline::failed;
+use crate::timeline::last_activity::StreamEnd;
 use crate::timeline::pool::WORKERS_MAX;
-use crate::timeline::unfinished::{RunningTask, StreamEnd};
+use crate::timeline::unfinished::RunningTask;
 
 /// One worker of the agenda.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

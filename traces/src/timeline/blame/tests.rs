@@ -6,7 +6,7 @@ use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
-use crate::analysis::attribution::What;
+use crate::attribution::What;
 use crate::synthetic::strategy::{hostile_events, scripts};
 use crate::timeline::Cause;
 

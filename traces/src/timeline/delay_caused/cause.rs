@@ -3,7 +3,7 @@
 use loop_probes::event::Phase;
 use loop_probes::ids::{LabelId, Tag};
 
-use crate::analysis::attribution::What;
+use crate::attribution::What;
 use crate::labels::Labels;
 
 /// What caused a delay: groups the lines of many breakdowns.

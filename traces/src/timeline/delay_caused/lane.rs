@@ -12,9 +12,10 @@ use std::collections::VecDeque;
 
 use loop_probes::ids::{TaskId, Timestamp};
 
-use super::{Cause, Charges, Wait, Waiter, WorstImpact, one};
-use crate::analysis::attribution::What;
-use crate::analysis::attribution::sweep::Piece;
+use super::{Cause, Charges, WorstImpact, one};
+use crate::attribution::sweep::Piece;
+use crate::attribution::{Waiter, What};
+use crate::timeline::open_tick::Wait;
 
 /// Runs that can be interrupted by one another and still be recognised as one.
 const RUNS_OPEN: usize = 4;

@@ -9,7 +9,7 @@ use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
-use crate::analysis::attribution::What;
+use crate::attribution::What;
 use crate::synthetic::Script;
 use crate::synthetic::strategy::{scripts, with_running};
 use crate::timeline::OverdueTimer;

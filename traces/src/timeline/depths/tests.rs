@@ -7,7 +7,7 @@ use loop_probes::stamped::Stamped;
 
 use crate::analysis::diff::Run;
 use crate::analysis::gate::{self, Gate, Limit};
-use crate::analysis::loss::Bounds;
+use crate::loss::Bounds;
 use crate::source::{MemorySource, SourceKind};
 use crate::summary::{DepthSummary, Summary};
 use crate::timeline::Timeline;

@@ -4,7 +4,7 @@ use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 
-use crate::timeline::delay_caused::Wait;
+use crate::timeline::open_tick::Wait;
 use crate::timeline::tags::WorstRun;
 use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
 

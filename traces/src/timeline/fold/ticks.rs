@@ -3,10 +3,10 @@
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
-use crate::analysis::attribution::sweep::Nodes;
-use crate::analysis::attribution::{Breakdown, busy};
+use crate::attribution::sweep::Nodes;
+use crate::attribution::{Breakdown, busy};
+use crate::span::TickSpan;
 use crate::timeline::Timeline;
-use crate::timeline::span::TickSpan;
 use crate::timeline::stalls::Stall;
 use crate::timeline::suspensions::{Suspension, Suspensions};
 use crate::timeline::ticks::TickSummary;

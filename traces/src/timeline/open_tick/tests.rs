@@ -107,7 +107,7 @@ fn the_short_runs_of_a_crowded_tick_are_not_kept_rather_than_unattributed() {
     use loop_probes::event::Event;
     use loop_probes::stamped::Stamped;
 
-    use crate::analysis::attribution::What;
+    use crate::attribution::What;
     use crate::timeline::{Timeline, Waiter};
 
     let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };

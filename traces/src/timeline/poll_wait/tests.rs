@@ -6,9 +6,9 @@ use loop_probes::ids::{Tag, TaskId};
 use proptest::prelude::*;
 
 use super::*;
-use crate::analysis::attribution;
-use crate::analysis::attribution::sweep::Nodes;
-use crate::timeline::{SpanKind, TickSpan};
+use crate::attribution;
+use crate::attribution::sweep::Nodes;
+use crate::span::{SpanKind, TickSpan};
 
 fn poll(start: u64, end: u64, timeout_ns: Option<u64>) -> TickSpan {
     let reason = if timeout_ns.is_some() { PollReason::Timer } else { PollReason::Idle };

@@ -2,8 +2,8 @@
 
 use loop_probes::ids::Timestamp;
 
-use crate::analysis::loss::{Bounds, Missing, quantile_bounds};
 use crate::histogram::Histogram;
+use crate::loss::{Bounds, Missing, quantile_bounds};
 
 /// The depth of one loop's queue as of its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use loop_probes::ids::Timestamp;
 
 use super::deferred::Reached;
 use super::depth::Depths;
-use crate::analysis::loss::Bounds;
+use crate::loss::Bounds;
 use crate::timeline::depth_slots::DepthSlots;
 
 /// One queue.

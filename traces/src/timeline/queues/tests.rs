@@ -4,7 +4,7 @@ use loop_probes::event::{Origin, Outcome, Placement};
 use loop_probes::ids::{Tag, TimerId};
 
 use super::*;
-use crate::analysis::loss::Bounds;
+use crate::loss::Bounds;
 
 const LOOP: usize = 0;
 

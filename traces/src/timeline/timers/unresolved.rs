@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use loop_probes::ids::{SourceId, TimerId};
 
-use crate::analysis::loss::Missing;
+use crate::loss::Missing;
 
 type Key = (SourceId, TimerId);
 

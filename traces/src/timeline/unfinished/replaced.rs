@@ -1,8 +1,9 @@
 //! Loops whose ring another loop uses now: a program that drops a loop and begins one of the same name writes to the same
 //! ring. What was due and waited when the first one stopped has waited until then, whatever its successor does.
 
-use super::{OverdueTimer, StreamEnd, WaitingTask};
+use super::{OverdueTimer, WaitingTask};
 use crate::timeline::Timeline;
+use crate::timeline::last_activity::StreamEnd;
 
 /// What was due and waited for such loops when they stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

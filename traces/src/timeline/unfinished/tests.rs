@@ -11,9 +11,9 @@ use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
 use super::*;
-use crate::analysis::attribution::What;
-use crate::analysis::loss::Bounds;
+use crate::attribution::What;
 use crate::histogram::Histogram;
+use crate::loss::Bounds;
 use crate::timeline::TimelineConfig;
 
 mod limits;

@@ -18,77 +18,11 @@
 
 pub mod missing;
 
-use serde::{Deserialize, Serialize};
-
-use crate::histogram::Histogram;
+pub use crate::bounds::{Bounds, SpreadBounds};
+use crate::histogram::{Histogram, Percentiles};
 pub use missing::Missing;
 
-/// Between which values a figure lies although samples are missing. In JSON `[lo, hi]`, `hi` null where
-/// nothing bounds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(from = "(u64, Option<u64>)", into = "(u64, Option<u64>)")]
-pub struct Bounds {
-    /// It is at least this.
-    pub lo: u64,
-    /// It is at most this; `None` where nothing bounds it.
-    pub hi: Option<u64>,
-}
-
-impl From<(u64, Option<u64>)> for Bounds {
-    fn from((lo, hi): (u64, Option<u64>)) -> Self {
-        Self { lo, hi }
-    }
-}
-
-impl From<Bounds> for (u64, Option<u64>) {
-    fn from(bounds: Bounds) -> Self {
-        (bounds.lo, bounds.hi)
-    }
-}
-
-impl Bounds {
-    /// Any value.
-    pub(crate) const UNKNOWN: Self = Self { lo: 0, hi: None };
-
-    /// Whether values other than `value` are possible.
-    #[must_use]
-    pub fn is_open(self, value: u64) -> bool {
-        self.lo != value || self.hi != Some(value)
-    }
-}
-
-/// The bounds of everything that is shown of a distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SpreadBounds {
-    /// Of the median.
-    pub p50: Bounds,
-    /// Of the 90th percentile.
-    pub p90: Bounds,
-    /// Of the 99th percentile.
-    pub p99: Bounds,
-    /// Of the maximum.
-    pub max: Bounds,
-    /// Of the mean.
-    pub mean: Bounds,
-    /// Of the geometric mean.
-    pub gmean: Bounds,
-}
-
 impl SpreadBounds {
-    /// Only the bounds of the maximum; the rest is unknown.
-    #[must_use]
-    pub(crate) const fn of_maximum(self) -> Self {
-        Self { max: self.max, ..Self::UNKNOWN }
-    }
-
-    /// Any values.
-    pub(crate) const UNKNOWN: Self = {
-        let unknown = Bounds::UNKNOWN;
-        Self { p50: unknown, p90: unknown, p99: unknown, mean: unknown, gmean: unknown, max: unknown }
-    };
-
     /// Bounds on the statistics of `seen`, given the `missing` samples. Quantiles are exact to the width of a bucket (1
     /// %), as all those of a [`Histogram`].
     #[must_use]
@@ -131,6 +65,35 @@ impl SpreadBounds {
             max: Bounds { lo: at_least.max(), hi: missing.longest().map(|longest| longest.max(seen.max())) },
             mean: mean(seen, at_least, missing),
             gmean: geometric_mean(seen, at_least, missing),
+        }
+    }
+}
+
+impl Histogram {
+    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are final.
+    /// Those that have not ended count with their known minimum: they raise figures and lower none, since they say nothing
+    /// against those that ended.
+    #[must_use]
+    pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
+        let bounds = missing.opens_figures().then(|| SpreadBounds::of(self, missing));
+        let ended = self.with(missing.cut_short());
+        let seen = ended.percentiles();
+        let open = [missing.unfinished(), missing.paused()];
+        let all = match open.iter().any(Option::is_some) {
+            true => ended.with(open[0]).with(open[1]).percentiles(),
+            false => seen,
+        };
+        Percentiles {
+            count: all.count,
+            few_samples: all.few_samples,
+            mean: seen.mean.max(all.mean),
+            gmean: seen.gmean.max(all.gmean),
+            p50: seen.p50.max(all.p50),
+            p90: seen.p90.max(all.p90),
+            p99: seen.p99.max(all.p99),
+            max: all.max,
+            p99_bounds: bounds.map(|bounds| bounds.p99),
+            bounds,
         }
     }
 }

@@ -6,8 +6,6 @@ use loop_probes::metadata::Metadata;
 use loop_probes::text::printable;
 use serde::{Deserialize, Serialize};
 
-use super::tally::dropped;
-use super::{ImportReport, LeftOut};
 use crate::source::{IMPORT, SourceKind};
 use crate::units::{count, counted, percent};
 
@@ -16,6 +14,12 @@ const KINDS_MAX: usize = 64;
 
 /// Most characters of a name.
 const NAME_MAX: usize = 80;
+
+/// Most threads listed that became no loops.
+pub(crate) const LARGEST: usize = 5;
+
+/// The kind of dropped loops: those beyond the limit on loops per trace.
+pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
 
 /// What was done to make a trace of a file that another program wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,27 +42,6 @@ pub struct ImportSummary {
 }
 
 impl ImportSummary {
-    /// Summarises an import.
-    #[must_use]
-    pub fn new(report: &ImportReport) -> Self {
-        let counts = |tally: &super::Tally| {
-            tally.iter().map(|(kind, number, _)| (kind.to_owned(), number)).collect::<BTreeMap<_, _>>()
-        };
-        Self {
-            producer: report.producer.map(|producer| producer.name().to_owned()),
-            repaired: counts(&report.repaired),
-            dropped: counts(&report.dropped),
-            dropped_of_loops: report.dropped_of_loops,
-            left_out: report.left_out.clone(),
-            loops_without_waits: report.loops.iter().filter(|found| found.never_waits).count() as u64,
-        }
-    }
-
-    /// Serialises it as a setting of the trace.
-    pub(super) fn to_setting(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
     /// The summary of the import that a trace came from. `None` if it was not imported.
     #[must_use]
     pub fn of(metadata: &Metadata) -> Option<Self> {
@@ -75,7 +58,7 @@ impl ImportSummary {
         summary.producer = summary.producer.map(|producer| name(&producer));
         summary.repaired = clean(&summary.repaired);
         summary.dropped = clean(&summary.dropped);
-        summary.left_out.largest.truncate(super::choose::LARGEST);
+        summary.left_out.largest.truncate(LARGEST);
         for thread in &mut summary.left_out.largest {
             for text in [&mut thread.name, &mut thread.pid, &mut thread.tid] {
                 *text = name(text);
@@ -86,7 +69,7 @@ impl ImportSummary {
 
     /// Whether there were more loops than a trace can have.
     pub(crate) fn left_out_loops(&self) -> bool {
-        self.dropped.get(dropped::LOOP_BEYOND_LIMIT).is_some_and(|loops| *loops > 0)
+        self.dropped.get(LOOP_BEYOND_LIMIT).is_some_and(|loops| *loops > 0)
     }
 
     /// A remark on loops that may not be loops. `None` if every loop waits.
@@ -104,6 +87,36 @@ impl ImportSummary {
             None => "Chrome JSON".to_owned(),
         }
     }
+}
+
+/// Threads that became no loops, and what they have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// How many have slices.
+    pub threads: u64,
+    /// Their slices.
+    pub slices: u64,
+    /// Slices of all threads, the loops' included.
+    pub slices_of: u64,
+    /// Those with the most, worst first: five at most.
+    pub largest: Vec<LeftOutThread>,
+}
+
+/// A thread that became no loop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LeftOutThread {
+    /// Its name, with its process.
+    pub name: String,
+    /// Its process.
+    pub pid: String,
+    /// Its thread.
+    pub tid: String,
+    /// Its slices.
+    pub slices: u64,
 }
 
 impl LeftOut {

@@ -15,7 +15,7 @@ use crate::histogram::Histogram;
 /// # Examples
 ///
 /// ```
-/// use loop_traces::analysis::loss::Missing;
+/// use loop_traces::loss::Missing;
 ///
 /// let mut missing = Missing::none();
 /// missing.stretch(3_000);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use loop_probes::ids::Timestamp;
 use loop_probes::text::printable_path;
 
-use crate::format::columns::ColumnError;
-use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, METADATA_BYTES_MAX, Version};
+use super::columns::ColumnError;
+use super::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, METADATA_BYTES_MAX, Version};
 
 /// Why a saved trace cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -178,7 +178,7 @@ pub struct Damage {
 
 impl Damage {
     /// The damage of the block at `offset`.
-    pub(super) fn of_block(offset: u64, header: &BlockHeader, kind: DamageKind) -> Self {
+    pub(crate) fn of_block(offset: u64, header: &BlockHeader, kind: DamageKind) -> Self {
         let is_of_records = may_be_of_records(header.kind, kind);
         // If the payload is as it was written and cannot be read, the header is wrong. No writer writes an empty block.
         let is_believed =
@@ -196,22 +196,22 @@ impl Damage {
     }
 
     /// Whether the block, which says that it is of this kind, may hold records.
-    pub(super) fn may_be_of_records(&self, kind: BlockKind) -> bool {
+    pub(crate) fn may_be_of_records(&self, kind: BlockKind) -> bool {
         may_be_of_records(kind, self.kind)
     }
 
     /// Bytes without records of the recording.
-    pub(super) const fn surplus(offset: u64, end: u64, kind: DamageKind) -> Self {
+    pub(crate) const fn surplus(offset: u64, end: u64, kind: DamageKind) -> Self {
         Self { offset, bytes: end.saturating_sub(offset), records: Some(0), times: None, kind }
     }
 
     /// Whether the number of records in it is unknown.
-    pub(super) const fn is_uncounted(&self) -> bool {
+    pub(crate) const fn is_uncounted(&self) -> bool {
         self.records.is_none()
     }
 
     /// The records lost with it: one, if their number is unknown.
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.records.unwrap_or(u64::from(self.is_uncounted()))
     }
 }

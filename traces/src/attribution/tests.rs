@@ -5,7 +5,7 @@ use loop_probes::ids::{LabelId, Tag, TaskId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::timeline::SpanKind;
+use crate::span::SpanKind;
 
 fn span(start: u64, end: u64, what: SpanKind) -> TickSpan {
     TickSpan { start: Timestamp(start), end: Timestamp(end), what }

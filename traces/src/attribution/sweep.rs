@@ -11,9 +11,9 @@
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use super::What;
+use super::{Waiter, What};
 use crate::nesting::{Nesting, Slice, by_begin};
-use crate::timeline::{SpanKind, TickSpan, Waiter};
+use crate::span::{SpanKind, TickSpan};
 
 /// Precedence, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,70 @@
+//! Between which values figures lie although samples are missing; [`loss`](crate::loss) finds them.
+
+use serde::{Deserialize, Serialize};
+
+/// Between which values a figure lies although samples are missing. In JSON `[lo, hi]`, `hi` null where
+/// nothing bounds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(from = "(u64, Option<u64>)", into = "(u64, Option<u64>)")]
+pub struct Bounds {
+    /// It is at least this.
+    pub lo: u64,
+    /// It is at most this; `None` where nothing bounds it.
+    pub hi: Option<u64>,
+}
+
+impl From<(u64, Option<u64>)> for Bounds {
+    fn from((lo, hi): (u64, Option<u64>)) -> Self {
+        Self { lo, hi }
+    }
+}
+
+impl From<Bounds> for (u64, Option<u64>) {
+    fn from(bounds: Bounds) -> Self {
+        (bounds.lo, bounds.hi)
+    }
+}
+
+impl Bounds {
+    /// Any value.
+    pub(crate) const UNKNOWN: Self = Self { lo: 0, hi: None };
+
+    /// Whether values other than `value` are possible.
+    #[must_use]
+    pub fn is_open(self, value: u64) -> bool {
+        self.lo != value || self.hi != Some(value)
+    }
+}
+
+/// The bounds of everything that is shown of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SpreadBounds {
+    /// Of the median.
+    pub p50: Bounds,
+    /// Of the 90th percentile.
+    pub p90: Bounds,
+    /// Of the 99th percentile.
+    pub p99: Bounds,
+    /// Of the maximum.
+    pub max: Bounds,
+    /// Of the mean.
+    pub mean: Bounds,
+    /// Of the geometric mean.
+    pub gmean: Bounds,
+}
+
+impl SpreadBounds {
+    /// Only the bounds of the maximum; the rest is unknown.
+    #[must_use]
+    pub(crate) const fn of_maximum(self) -> Self {
+        Self { max: self.max, ..Self::UNKNOWN }
+    }
+
+    /// Any values.
+    pub(crate) const UNKNOWN: Self = {
+        let unknown = Bounds::UNKNOWN;
+        Self { p50: unknown, p90: unknown, p99: unknown, mean: unknown, gmean: unknown, max: unknown }
+    };
+}
