@@ -24,9 +24,9 @@
 //! [`shutdown`](Agenda::shutdown).
 
 mod admission;
-mod agenda_loop;
 mod builder;
 mod collect;
+mod collection;
 mod failure;
 pub(crate) mod inner;
 pub(crate) mod parking;
@@ -35,8 +35,8 @@ mod recorder;
 mod rendezvous;
 mod shutdown;
 mod statistics;
+mod tag_counts;
 mod tasklet;
-mod worker;
 mod worker_thread;
 
 use std::fmt;
@@ -49,15 +49,15 @@ use loop_probes::ids::TaskId;
 use self::admission::AdmissionState;
 use self::inner::Inner;
 
-pub use self::agenda_loop::{AgendaLoop, AgendaLoopBuilder, AgendaLoopError};
 pub use self::builder::AgendaBuilder;
-pub use self::collect::CollectError;
-pub use self::failure::{AgendaError, Cause, Current, Missing, Refused, TaskletFailure};
+pub use self::failure::{AgendaError, CollectError, Current, Missing};
 pub use self::rendezvous::Round;
 pub use self::shutdown::Shutdown;
 pub use self::statistics::{PriorityStatistics, Statistics, Tally, WorkerStatistics};
-pub use self::tasklet::{Next, Priority, Tasklet, TaskletError, TaskletInfo, TaskletResult};
-pub use self::worker::Worker;
+pub use self::tasklet::{
+    Cause, Next, Priority, Refused, Tasklet, TaskletError, TaskletFailure, TaskletInfo, TaskletResult, Worker,
+};
+pub use crate::agenda_loop::{AgendaLoop, AgendaLoopBuilder, AgendaLoopError};
 
 /// Tasklets of three priorities on worker threads. See the [module](self).
 ///

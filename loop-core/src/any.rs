@@ -8,13 +8,11 @@ mod handle;
 pub use crate::error::{LoopKind, WrongLoopKind};
 pub use handle::EventLoopHandle;
 
-use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::StopReason;
+use std::ops::{Deref, DerefMut};
 
-use crate::environment::Environment;
-use crate::error::LoopError;
+use loop_probes::clock::{Clock, SystemClock};
+
 use crate::event_loop::EventLoop;
-use crate::handle::Handle;
 use crate::mini::MiniEventLoop;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
@@ -63,60 +61,6 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// Turns until `done` returns true, as [`EventLoop::tick_until`] does.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`EventLoop::run`].
-    pub fn tick_until(&mut self, done: impl FnMut() -> bool) -> Result<bool, LoopError> {
-        match self {
-            Self::EventLoop(event_loop) => event_loop.tick_until(done),
-            Self::Mini(mini) => mini.tick_until(done),
-        }
-    }
-
-    /// Runs until nothing referenced is pending or it is asked to stop, as [`EventLoop::run`] does.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`EventLoop::run`].
-    pub fn run(&mut self) -> Result<StopReason, LoopError> {
-        match self {
-            Self::EventLoop(event_loop) => event_loop.run(),
-            Self::Mini(mini) => mini.run(),
-        }
-    }
-
-    /// Runs one turn.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::Wait`] if the poller fails.
-    pub fn turn(&mut self) -> Result<(), LoopError> {
-        match self {
-            Self::EventLoop(event_loop) => event_loop.turn(),
-            Self::Mini(mini) => mini.turn(),
-        }
-    }
-
-    /// A handle for other threads.
-    #[must_use]
-    pub fn handle(&self) -> Handle<T> {
-        self.core().handle()
-    }
-
-    /// Its environment variables and streams.
-    #[must_use]
-    pub fn environment(&self) -> &Environment {
-        self.core().environment()
-    }
-
-    /// Counters since the loop began.
-    #[must_use]
-    pub const fn metrics(&self) -> crate::Metrics {
-        self.core().metrics()
-    }
-
     /// The event loop.
     ///
     /// # Errors
@@ -148,11 +92,25 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
             }),
         }
     }
+}
 
-    const fn core(&self) -> &EventLoop<T, C, P> {
+/// Both run as the [`EventLoop`] that they are.
+impl<T: Task, C: Clock, P: Poller> Deref for AnyEventLoop<T, C, P> {
+    type Target = EventLoop<T, C, P>;
+
+    fn deref(&self) -> &EventLoop<T, C, P> {
         match self {
             Self::EventLoop(event_loop) => event_loop,
-            Self::Mini(mini) => mini.as_event_loop(),
+            Self::Mini(mini) => mini,
+        }
+    }
+}
+
+impl<T: Task, C: Clock, P: Poller> DerefMut for AnyEventLoop<T, C, P> {
+    fn deref_mut(&mut self) -> &mut EventLoop<T, C, P> {
+        match self {
+            Self::EventLoop(event_loop) => event_loop,
+            Self::Mini(mini) => mini,
         }
     }
 }

@@ -6,9 +6,9 @@
 
 use std::rc::Rc;
 
+use crate::failure::Failure;
 use crate::future::wait::{Registry, Wait};
 use crate::future::wake::FutureKey;
-use crate::owner::Failure;
 use crate::payload::Payload;
 use crate::queue::fifo;
 

@@ -1,23 +1,24 @@
-//! The context: a running task's access to its loop.
+//! What a running task can do with its loop.
 
 mod io;
-mod io_options;
-mod observe;
 mod shutdown;
 mod spawn;
 mod timers;
 mod work;
+pub use self::io::IoOptions;
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Phase, Placement, Queue, RefKind};
 use loop_probes::ids::{NonMax, TaskId, Ticks, Timestamp};
+use loop_probes::recorder::Recorder;
 
-pub use self::io_options::IoOptions;
-use crate::body::Body;
-use crate::body::Queued;
+use crate::body::{Body, Queued};
 use crate::core::IoReadiness;
 use crate::handle::Handle;
+use crate::keep_alive::Pending;
 use crate::queue::deferred::DeferKey;
 use crate::signal::Arrival;
 use crate::task::{Context, Task};
@@ -264,7 +265,69 @@ impl<T: Task> Context<'_, T> {
     /// A handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle<T> {
-        Handle::new(std::sync::Arc::clone(&self.core.shared))
+        Handle::new(Arc::clone(&self.core.shared))
+    }
+
+    /// Records a labelled point in time.
+    pub fn mark(&mut self, label: &'static str) {
+        if self.core.on {
+            self.stamp();
+            let label = self.core.label(label);
+            self.core.record(Event::Mark { label });
+        }
+    }
+
+    /// Records the run time of `f` under a label.
+    pub fn span<R>(&mut self, label: &'static str, f: impl FnOnce(&mut Self) -> R) -> R {
+        let start = self.stamp();
+        let returned = f(self);
+        if self.core.on {
+            self.stamp();
+            let label = self.core.label(label);
+            self.core.record(Event::Span { label, start });
+        }
+        returned
+    }
+
+    /// Turns the rest of the running callback into a phase of its own. Must be called first in a callback, and only
+    /// in one of a timer or a source: phases and tasks nest.
+    pub(crate) fn claim_phase(&mut self, phase: Phase) {
+        if self.core.on {
+            let (outer, start) = self.core.phase;
+            self.core.record(Event::Phase { phase: outer, start });
+            self.core.phase = (phase, self.core.at);
+        }
+    }
+
+    /// How long until the loop has something to do: zero if work is waiting, `None` if nothing is due.
+    pub(crate) fn next_wait(&mut self) -> Option<Duration> {
+        if self.core.shared.has_news() {
+            return Some(Duration::ZERO);
+        }
+        self.core.scheduler.next_wait(self.clock.now(), true)
+    }
+
+    /// Identifies this loop within the process.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.core.shared).addr()
+    }
+
+    /// The loop's recorder.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.core.recorder
+    }
+
+    /// Everything referenced that keeps the loop alive, by name.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Pending> {
+        self.core.pending()
+    }
+
+    /// Whether anything keeps the loop alive.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.core.scheduler.is_alive()
     }
 }
 

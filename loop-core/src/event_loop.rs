@@ -6,16 +6,11 @@
 mod batches;
 mod builder;
 mod call;
-mod drain;
-mod embed;
 mod gc;
 mod inbound;
 mod observe;
 mod outside;
-mod plain;
 mod poll;
-mod ready;
-mod restore;
 mod shutdown;
 mod snapshot;
 mod tick;
@@ -32,6 +27,8 @@ use loop_probes::event::{ClockPoint, Event, LoopCall, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
+use self::observe::SlowLimit;
+use self::outside::Validator;
 use self::tick::{Flow, Half};
 use crate::core::Core;
 use crate::environment::Environment;
@@ -44,10 +41,8 @@ use crate::policy::Policy;
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Ready};
 use crate::scheduler::Scheduler;
-use crate::slow::SlowLimit;
 use crate::task::Context;
 use crate::task::Task;
-use crate::validate::Validator;
 
 /// An event loop over the application's own task enum. See the [crate docs](crate).
 ///

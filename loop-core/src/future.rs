@@ -24,7 +24,6 @@
 pub(crate) mod inbox;
 pub(crate) mod join;
 pub(crate) mod local;
-pub(crate) mod options;
 pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod wait;
@@ -34,8 +33,7 @@ pub(crate) mod work;
 
 pub use crate::handle::LocalHandle;
 pub use inbox::JoinError;
-pub use join::JoinHandle;
-pub use options::FutureOptions;
+pub use join::{FutureOptions, JoinHandle};
 pub use time::{Elapsed, Interval, Sleep};
 pub use watched::{Readable, Watched};
 pub use work::WorkHandle;

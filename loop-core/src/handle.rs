@@ -13,6 +13,7 @@ use loop_probes::ids::SourceId;
 
 pub use crate::inbound::KeptPost;
 use crate::inbound::{self, Inbound, Shared};
+#[cfg(feature = "agenda")]
 use crate::keep_alive::tasklets::AgendaKeepAlive;
 use crate::queue::concurrent::Closed;
 use crate::shutdown::Shutdown;
@@ -94,6 +95,7 @@ impl<T: Task> Handle<T> {
     }
 
     /// The shared counter of its agendas' tasklets.
+    #[cfg(feature = "agenda")]
     pub(crate) fn agenda_keep(&self) -> Arc<AgendaKeepAlive> {
         Arc::clone(&self.shared.agenda)
     }

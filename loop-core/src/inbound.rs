@@ -34,6 +34,7 @@ pub(crate) fn emitter() -> Option<SourceId> {
 }
 
 /// Sets the emitter that the calling thread writes as.
+#[cfg(feature = "agenda")]
 pub(crate) fn write_as(emitter: Option<SourceId>) {
     EMITTER.set(emitter);
 }
@@ -223,7 +224,7 @@ impl<R> Shared<R> {
     }
 }
 
-/// Outcome of posting a [`Kept`].
+/// Outcome of posting a [`Kept`](crate::Kept).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeptPost {

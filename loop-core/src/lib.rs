@@ -14,6 +14,15 @@
 //! After every callback of any kind, the microtasks run to completion, then the deferred queue, then the next callback.
 //! A panic in a callback is caught, recorded and counted, and the loop continues.
 //!
+//! # Features
+//!
+//! Both are off by default.
+//!
+//! | feature | content |
+//! |---|---|
+//! | `agenda` | the modules `agenda` and `self_pipe`: tasklets on worker threads, commands through a pipe |
+//! | `glib` | `run_loop::GlibLoop`: GLib's main context as a foreign loop |
+//!
 //! # Files
 //!
 //! | file | content |
@@ -31,21 +40,23 @@
 //! | `handle.rs`, `handle/` | access from other threads, and from futures |
 //! | `inbound.rs`, `wake_up.rs` | what other threads share with a loop |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
-//! | `owner.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
+//! | `failure.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
-//! | `agenda.rs`, `agenda/`, `self_pipe.rs` | RefPerSys' kind of loop: tasklets on workers, commands through a pipe |
+//! | `agenda.rs`, `agenda/`, `agenda_loop.rs`, `self_pipe.rs` | RefPerSys' kind of loop: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | the owner of heap and microtasks, and when to collect |
 //! | `replay.rs`, `replay/` | a loop that starts in a recorded state and gets its inputs from a record |
 //! | `oracle.rs`, `oracle/` | the clock, poller, signals, pool and heap of virtual and re-executed loops: they ask an oracle |
 //! | `sim.rs`, `sim/` | a virtual world, whose oracle is a script |
-//! | `validate.rs`, `slow.rs` | checks of the drain rule, and for slow tasks |
 //!
 //! Errors and panics
 //!
 //! Anything that depends on the system or on an id passed in returns a [`LoopError`]. Panics of callbacks do not leave
 //! the loop. The loop itself panics only if [`policy::Validation::Panic`] asks for it.
 
+#[cfg(feature = "agenda")]
 pub mod agenda;
+#[cfg(feature = "agenda")]
+mod agenda_loop;
 pub mod any;
 mod body;
 mod context;
@@ -53,6 +64,7 @@ mod core;
 pub mod environment;
 mod error;
 pub mod event_loop;
+mod failure;
 pub mod future;
 pub mod gc;
 mod handle;
@@ -61,8 +73,6 @@ mod inbound;
 pub mod keep_alive;
 pub mod mini;
 pub mod oracle;
-mod owner;
-mod panic_message;
 mod payload;
 pub mod policy;
 pub mod poller;
@@ -70,15 +80,14 @@ pub mod queue;
 pub mod replay;
 pub mod run_loop;
 pub mod scheduler;
+#[cfg(feature = "agenda")]
 pub mod self_pipe;
 pub mod shutdown;
 pub mod signal;
 pub mod sim;
-mod slow;
 pub mod tag;
 pub mod task;
 pub mod timer;
-pub mod validate;
 pub mod work_pool;
 
 mod sync;
@@ -97,12 +106,12 @@ pub use core::IoReadiness;
 pub use environment::Environment;
 pub use error::{LoopError, LoopKind, WrongLoopKind};
 pub use event_loop::{Builder, EventLoop, Metrics};
+pub use failure::{Failure, OnError};
 pub use future::{FutureOptions, JoinHandle};
 pub use handle::{Handle, Kept, KeptPost, LocalHandle};
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
 pub use mini::MiniEventLoop;
-pub use owner::{Failure, OnError};
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
 pub use queue::deferred::DeferKey;

@@ -4,20 +4,15 @@
 //! It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
 
 use std::fmt;
-use std::time::Duration;
+use std::ops::{Deref, DerefMut};
 
 use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::StopReason;
-use loop_probes::ids::{TaskId, Timestamp};
 
-use crate::environment::Environment;
 use crate::error::{LoopError, LoopKind, WrongLoopKind};
 use crate::event_loop::{Builder, EventLoop};
-use crate::handle::Handle;
 use crate::policy::PollRule;
 use crate::poller::Poller;
 use crate::poller::os::OsPoller;
-use crate::task::Context;
 use crate::task::Task;
 
 /// A loop without a script host. See the [module](self).
@@ -95,90 +90,18 @@ impl<T: Task> Builder<T> {
     }
 }
 
-impl<T: Task, C: Clock, P: Poller> MiniEventLoop<T, C, P> {
-    /// Turns until `done` returns true; false if the loop stopped before that: nothing referenced was pending any
-    /// more, or it was asked to stop. Calls `done` before each turn and after its tasks, before the poll, and waits
-    /// in between.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`EventLoop::run`].
-    pub fn tick_until(&mut self, done: impl FnMut() -> bool) -> Result<bool, LoopError> {
-        self.event_loop.tick_until(done)
-    }
+/// It runs as the [`EventLoop`] that it is.
+impl<T: Task, C: Clock, P: Poller> Deref for MiniEventLoop<T, C, P> {
+    type Target = EventLoop<T, C, P>;
 
-    /// Runs until nothing referenced is pending or it is asked to stop, as [`EventLoop::run`] does.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`EventLoop::run`].
-    pub fn run(&mut self) -> Result<StopReason, LoopError> {
-        self.event_loop.run()
-    }
-
-    /// Runs until `until` at the latest, as [`EventLoop::run_until`] does.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`EventLoop::run`].
-    pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
-        self.event_loop.run_until(until)
-    }
-
-    /// Runs for `limit` at the longest, as [`EventLoop::run_for`] does.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`EventLoop::run`].
-    pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
-        self.event_loop.run_for(limit)
-    }
-
-    /// Runs one turn, which polls only if it leaves no task in the queue.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::Wait`] if the poller fails.
-    pub fn turn(&mut self) -> Result<(), LoopError> {
-        self.event_loop.turn()
-    }
-
-    /// Gives access to the loop from outside, for setup.
-    pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
-        self.event_loop.with(f)
-    }
-
-    /// Queues a task.
-    pub fn post(&mut self, task: T) -> TaskId {
-        self.event_loop.post(task)
-    }
-
-    /// Asks the run to end after the current turn.
-    pub fn stop(&mut self) {
-        self.event_loop.stop();
-    }
-
-    /// A handle for other threads.
-    #[must_use]
-    pub fn handle(&self) -> Handle<T> {
-        self.event_loop.handle()
-    }
-
-    /// Its environment variables and streams.
-    #[must_use]
-    pub fn environment(&self) -> &Environment {
-        self.event_loop.environment()
-    }
-
-    /// The underlying loop, for inspection: what is pending, counters, clock, recorder.
-    #[must_use]
-    pub const fn as_event_loop(&self) -> &EventLoop<T, C, P> {
+    fn deref(&self) -> &EventLoop<T, C, P> {
         &self.event_loop
     }
+}
 
-    /// Ends the loop, as [`EventLoop::close`] does.
-    pub fn close(&mut self) -> Vec<T::Remote> {
-        self.event_loop.close()
+impl<T: Task, C: Clock, P: Poller> DerefMut for MiniEventLoop<T, C, P> {
+    fn deref_mut(&mut self) -> &mut EventLoop<T, C, P> {
+        &mut self.event_loop
     }
 }
 

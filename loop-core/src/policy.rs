@@ -59,7 +59,7 @@ pub struct Policy {
     pub gc: GcConfig,
     /// What a panic in a callback does after it has been caught and recorded.
     pub panics: PanicRule,
-    /// What a broken drain rule does (see [`Validator`](crate::validate::Validator)).
+    /// What a broken drain rule does for a callback outside of a tick.
     pub validation: Validation,
     /// A task with a longer run time is recorded as slow.
     pub slow_task_limit: Duration,

@@ -13,8 +13,8 @@
 //! A pump from a timer never waits, and the timer that drives it keeps nothing alive.
 
 mod foreign;
+#[cfg(feature = "glib")]
 mod glib;
-mod own;
 mod pump;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use foreign::{ForeignLoop, PumpError};
+#[cfg(feature = "glib")]
 pub use glib::{Embedded, GlibHandle, GlibLoop, GlibSource};
 pub use pump::StopHandle;
 

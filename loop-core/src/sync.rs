@@ -7,22 +7,33 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard},
     thread::yield_now,
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard},
     thread::yield_now,
+};
+
+#[cfg(all(loom, feature = "agenda"))]
+pub(crate) use loom::{
+    sync::Condvar,
+    sync::atomic::{AtomicU8, fence},
+};
+#[cfg(all(not(loom), feature = "agenda"))]
+pub(crate) use std::{
+    sync::Condvar,
+    sync::atomic::{AtomicU8, fence},
 };
 
 /// Orders a sequentially consistent access before it and one after it, under loom.
 #[inline]
 pub(crate) fn seq_cst_edge() {
     #[cfg(loom)]
-    fence(Ordering::SeqCst);
+    loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
 /// A load whose position among other threads' accesses loom should explore. If a thread loads and then exchanges,

@@ -15,7 +15,7 @@ use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 
-use crate::panic_message::panic_message;
+use crate::failure::panic_message;
 
 /// The closure that a worker runs.
 pub type Run<R> = Box<dyn FnOnce(&Worker<'_>) -> R + Send>;

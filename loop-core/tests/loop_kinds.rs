@@ -94,11 +94,7 @@ fn b24_sources_timers_signals_and_the_pool_are_the_same_on_the_mini_loop() {
     });
     assert_eq!(mini.run().unwrap(), StopReason::Drained);
     assert_eq!(log.take(), ["task", "immediate", "timer", "io", "signal", "last"]);
-    assert_eq!(
-        mini.as_event_loop().metrics().tasks_run,
-        6,
-        "with what the pool gave back, without the source"
-    );
+    assert_eq!(mini.metrics().tasks_run, 6, "with what the pool gave back, without the source");
 }
 
 #[test]
@@ -143,7 +139,7 @@ fn b24_tick_until_ends_when_it_is_done_stopped_or_has_nothing_to_wait_for() {
     let mut mini = sim.build_mini(EventLoop::<Builtin>::builder()).unwrap();
     mini.post(Builtin::once("one", |_| ()));
     assert!(!mini.tick_until(|| false).unwrap());
-    assert_eq!(mini.as_event_loop().metrics().tasks_run, 1);
+    assert_eq!(mini.metrics().tasks_run, 1);
 }
 
 /// Regardless of what sets the condition, and also if only a source keeps the loop alive, for which a poll
@@ -198,7 +194,7 @@ fn b24_tick_until_waits_for_nothing_once_it_is_done_on_a_real_clock() {
         done.set(false);
         mini.with(set_up);
         assert!(mini.tick_until(|| done.get()).unwrap());
-        assert_eq!((fired.get(), mini.as_event_loop().metrics().polls), (false, 0));
+        assert_eq!((fired.get(), mini.metrics().polls), (false, 0));
     }
 }
 
@@ -429,6 +425,6 @@ fn b25_either_loop_ticks_until_done() {
 fn b24_a_builder_makes_either() {
     let made: fn(Builder<Builtin>) -> AnyEventLoop<Builtin> = |builder| builder.build_mini().unwrap().into();
     let mut event_loop = made(EventLoop::builder().workers(1));
-    assert_eq!(event_loop.as_mini().unwrap().as_event_loop().policy().name, "mini");
+    assert_eq!(event_loop.as_mini().unwrap().policy().name, "mini");
     assert!(!event_loop.handle().is_closed());
 }

@@ -13,10 +13,11 @@ use super::failure::AgendaError;
 use super::inner::{Inner, Parts};
 use super::recorder::AgendaRecorder;
 use super::shutdown::AliveGuard;
+use super::tag_counts::TagCounts;
 use super::worker_thread::WorkerThread;
 use super::{Agenda, AgendaHandle};
 use crate::handle::Handle;
-use crate::keep_alive::tasklets::{AgendaKeepAlive, TagCounts};
+use crate::keep_alive::tasklets::AgendaKeepAlive;
 use crate::task::Task;
 use crate::work_pool::threads::{RecorderFactory, cores};
 

@@ -4,108 +4,17 @@
 //! one; the last to arrive collects, then all continue. The requester waits for a limited time only. After that it
 //! gets the workers that did not arrive, with the tasklet each is in, and the others continue without a collection.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::Event;
-use loop_probes::ids::Ticks;
 
 use super::AgendaHandle;
-use super::failure::{Missing, listed};
+use super::collection::{Collection, Done};
+use super::failure::CollectError;
 use super::inner::Inner;
 use super::rendezvous::{Abandoned, Refusal, Round};
-use crate::panic_message::panic_message;
-
-/// Why there was no collection.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CollectError {
-    /// Not all workers arrived in time.
-    #[error(
-        "{arrived} of {expected} workers of agenda {agenda} stopped for the collection; missing: {}: \
-         let long tasklets call `Worker::safe_point`",
-        listed(.missing)
-    )]
-    Late {
-        /// The agenda.
-        agenda: String,
-        /// Workers that arrived.
-        arrived: u16,
-        /// Workers that should have arrived.
-        expected: u16,
-        /// Those that did not, and the tasklets they are in.
-        missing: Vec<Missing>,
-    },
-    /// One collection at a time.
-    #[error("agenda {agenda} is about to collect already: wait for that collection")]
-    Busy {
-        /// The agenda.
-        agenda: String,
-    },
-    /// The agenda was shut down.
-    #[error("agenda {agenda} collects no more: it was shut down")]
-    Closed {
-        /// The agenda.
-        agenda: String,
-    },
-    /// A tasklet would have waited for its own worker.
-    #[error("a tasklet of agenda {agenda} cannot wait for its own worker: collect through `Worker::collect`")]
-    OnWorker {
-        /// The agenda.
-        agenda: String,
-    },
-    /// The collection itself panicked. All workers continued.
-    #[error("the collection of agenda {agenda} panicked: {message}")]
-    Panicked {
-        /// The agenda.
-        agenda: String,
-        /// The panic's message, made printable.
-        message: String,
-    },
-}
-
-type Done = Box<dyn FnOnce(Result<(), CollectError>) + Send>;
-
-/// The work of the last worker to arrive, and the callback for its result.
-pub(super) struct Collection {
-    run: Box<dyn FnOnce() + Send>,
-    done: Done,
-    /// When it was requested.
-    pub(super) start: Ticks,
-}
-
-impl Collection {
-    /// Runs the collection. The workers are still standing.
-    pub(super) fn run(self, agenda: &str) -> Collected {
-        let Self { run, done, .. } = self;
-        let result = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| CollectError::Panicked {
-            agenda: agenda.to_owned(),
-            message: panic_message(panic),
-        });
-        Collected { done, result }
-    }
-
-    fn refused(self, error: CollectError) {
-        Collected { done: self.done, result: Err(error) }.notify_requester();
-    }
-}
-
-/// A collection that ended, one way or the other.
-pub(super) struct Collected {
-    done: Done,
-    result: Result<(), CollectError>,
-}
-
-impl Collected {
-    /// Reports the result to the requester.
-    pub(super) fn notify_requester(self) {
-        let Self { done, result } = self;
-        // A foreign callback: its panic must not end a worker.
-        let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
-    }
-}
 
 impl Inner {
     /// Asks all workers to meet.

@@ -1,64 +1,10 @@
-//! Errors of tasklets and of the agenda.
+//! Errors of the agenda.
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use loop_probes::ids::TaskId;
-
-use super::tasklet::{Tasklet, TaskletError, TaskletInfo};
-
-/// Receives a failure. Returns false if it reached no one.
-pub(super) type Owner = Box<dyn FnOnce(TaskletFailure) -> bool + Send>;
-
-/// A tasklet failed and will not run again.
-#[derive(Debug, thiserror::Error)]
-#[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .info.label, .info.task, .info.runs)]
-#[non_exhaustive]
-pub struct TaskletFailure {
-    /// The tasklet.
-    pub info: TaskletInfo,
-    /// The worker that it ran on, from 0.
-    pub worker: u16,
-    /// The error or the panic.
-    #[source]
-    pub cause: Cause,
-}
-
-/// How a tasklet failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Cause {
-    /// It returned this error.
-    #[error(transparent)]
-    Error(TaskletError),
-    /// It panicked.
-    #[error("it panicked: {message}")]
-    Panicked {
-        /// The panic's message, made printable.
-        message: String,
-    },
-}
-
-/// The agenda refuses the tasklet. Hands it back.
-#[derive(Debug, thiserror::Error)]
-#[error("the agenda takes no more tasklets: it was shut down before {label} was added")]
-pub struct Refused {
-    label: &'static str,
-    /// Never contended. The mutex makes the error `Sync`, which its tasklet is not.
-    tasklet: Mutex<Tasklet>,
-}
-
-impl Refused {
-    pub(super) const fn new(tasklet: Tasklet) -> Self {
-        Self { label: tasklet.label(), tasklet: Mutex::new(tasklet) }
-    }
-
-    /// The tasklet.
-    pub fn into_tasklet(self) -> Tasklet {
-        self.tasklet.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Why an agenda cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +22,54 @@ pub enum AgendaError {
         worker: u16,
         /// The system's error.
         source: io::Error,
+    },
+}
+
+/// Why there was no collection.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// Not all workers arrived in time.
+    #[error(
+        "{arrived} of {expected} workers of agenda {agenda} stopped for the collection; missing: {}: \
+         let long tasklets call `Worker::safe_point`",
+        listed(.missing)
+    )]
+    Late {
+        /// The agenda.
+        agenda: String,
+        /// Workers that arrived.
+        arrived: u16,
+        /// Workers that should have arrived.
+        expected: u16,
+        /// Those that did not, and the tasklets they are in.
+        missing: Vec<Missing>,
+    },
+    /// One collection at a time.
+    #[error("agenda {agenda} is about to collect already: wait for that collection")]
+    Busy {
+        /// The agenda.
+        agenda: String,
+    },
+    /// The agenda was shut down.
+    #[error("agenda {agenda} collects no more: it was shut down")]
+    Closed {
+        /// The agenda.
+        agenda: String,
+    },
+    /// A tasklet would have waited for its own worker.
+    #[error("a tasklet of agenda {agenda} cannot wait for its own worker: collect through `Worker::collect`")]
+    OnWorker {
+        /// The agenda.
+        agenda: String,
+    },
+    /// The collection itself panicked. All workers continued.
+    #[error("the collection of agenda {agenda} panicked: {message}")]
+    Panicked {
+        /// The agenda.
+        agenda: String,
+        /// The panic's message, made printable.
+        message: String,
     },
 }
 
@@ -109,6 +103,6 @@ impl fmt::Display for Missing {
 }
 
 /// Formats workers for an error message.
-pub(super) fn listed(missing: &[Missing]) -> String {
+fn listed(missing: &[Missing]) -> String {
     missing.iter().map(Missing::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -10,16 +10,16 @@ use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::tags;
 
 use super::admission::Admission;
-use super::collect::Collection;
-use super::failure::{Missing, Refused};
+use super::collection::Collection;
+use super::failure::Missing;
 
 use super::parking::Gate;
 use super::queues::{Local, Queues};
 use super::recorder::AgendaRecorder;
 use super::rendezvous::Rendezvous;
 use super::statistics::{PriorityStatistics, Scale, Slot, Statistics, WorkerStatistics, sum};
-use super::tasklet::{QueuedTasklet, Tasklet};
-use crate::keep_alive::tasklets::TagCounts;
+use super::tag_counts::TagCounts;
+use super::tasklet::{QueuedTasklet, Refused, Tasklet};
 use crate::sync::{Condvar, Mutex as SyncMutex};
 use crate::work_pool::threads::RecorderFactory;
 

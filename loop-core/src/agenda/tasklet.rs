@@ -1,13 +1,16 @@
-//! The tasklet: a piece of work for a worker of the agenda, with its metadata.
+//! The tasklet: a piece of work for a worker of the agenda, with its metadata, its failure, and its view of its worker.
 
 use std::error::Error;
 use std::fmt;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 pub use loop_probes::event::Priority;
 use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::recorder::Recorder;
 
-use super::failure::{Owner, TaskletFailure};
-use super::worker::Worker;
+use super::AgendaHandle;
+use super::failure::CollectError;
 use crate::handle::Handle;
 use crate::tag::tag_of_label;
 use crate::task::Task;
@@ -195,5 +198,154 @@ impl QueuedTasklet {
     pub(super) fn into_tasklet(self) -> Tasklet {
         let Self { info, tag, body, owner } = self;
         Tasklet { label: info.label, tag, priority: info.priority, body, owner }
+    }
+}
+
+/// Receives a failure. Returns false if it reached no one.
+pub(super) type Owner = Box<dyn FnOnce(TaskletFailure) -> bool + Send>;
+
+/// A tasklet failed and will not run again.
+#[derive(Debug, thiserror::Error)]
+#[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .info.label, .info.task, .info.runs)]
+#[non_exhaustive]
+pub struct TaskletFailure {
+    /// The tasklet.
+    pub info: TaskletInfo,
+    /// The worker that it ran on, from 0.
+    pub worker: u16,
+    /// The error or the panic.
+    #[source]
+    pub cause: Cause,
+}
+
+/// How a tasklet failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It returned this error.
+    #[error(transparent)]
+    Error(TaskletError),
+    /// It panicked.
+    #[error("it panicked: {message}")]
+    Panicked {
+        /// The panic's message, made printable.
+        message: String,
+    },
+}
+
+/// The agenda refuses the tasklet. Hands it back.
+#[derive(Debug, thiserror::Error)]
+#[error("the agenda takes no more tasklets: it was shut down before {label} was added")]
+pub struct Refused {
+    label: &'static str,
+    /// Never contended. The mutex makes the error `Sync`, which its tasklet is not.
+    tasklet: Mutex<Tasklet>,
+}
+
+impl Refused {
+    pub(super) const fn new(tasklet: Tasklet) -> Self {
+        Self { label: tasklet.label(), tasklet: Mutex::new(tasklet) }
+    }
+
+    /// The tasklet.
+    pub fn into_tasklet(self) -> Tasklet {
+        self.tasklet.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a worker's thread does for the tasklet that it runs.
+pub(super) trait OnWorker {
+    fn index(&self) -> u16;
+    fn recorder(&self) -> &Recorder;
+    fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused>;
+    fn safe_point(&self);
+    fn collect(&self, bound: Duration, collect: Box<dyn FnOnce() + Send>) -> Result<(), CollectError>;
+    fn is_closing(&self) -> bool;
+    fn agenda(&self) -> AgendaHandle;
+}
+
+/// The worker that a tasklet runs on. It lives as long as the run.
+pub struct Worker<'a> {
+    thread: &'a dyn OnWorker,
+    info: TaskletInfo,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) const fn new(thread: &'a dyn OnWorker, info: TaskletInfo) -> Self {
+        Self { thread, info }
+    }
+
+    /// Its number, from 0.
+    #[must_use]
+    pub fn index(&self) -> u16 {
+        self.thread.index()
+    }
+
+    /// Metadata of the running tasklet.
+    #[must_use]
+    pub const fn info(&self) -> &TaskletInfo {
+        &self.info
+    }
+
+    /// The worker's recorder.
+    #[must_use]
+    pub fn recorder(&self) -> &'a Recorder {
+        self.thread.recorder()
+    }
+
+    /// Adds a tasklet to the worker's own queue: it runs here, or on an idle worker that steals it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] hands the tasklet back if the agenda was shut down.
+    pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
+        self.thread.add(tasklet)
+    }
+
+    /// If a collection is waiting for the workers, takes part in it here. For long tasklets: hold nothing across
+    /// this call that a collection may move or free.
+    pub fn safe_point(&self) {
+        self.thread.safe_point();
+    }
+
+    /// Like [`AgendaHandle::collect`]; this worker takes part at this point.
+    ///
+    /// # Errors
+    ///
+    /// [`CollectError`] if a worker does not arrive in time, another collection is under way, or the agenda was
+    /// shut down.
+    pub fn collect<R: Send + 'static>(
+        &self,
+        bound: Duration,
+        collect: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, CollectError> {
+        let (sender, returned) = mpsc::channel();
+        let collect = Box::new(move || {
+            // The tasklet is waiting for it.
+            let _ = sender.send(collect());
+        });
+        self.thread.collect(bound, collect)?;
+        returned.recv().map_err(|_| CollectError::Closed { agenda: self.agenda().name().to_owned() })
+    }
+
+    /// Whether the agenda is shutting down: a long tasklet may want to end early.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.thread.is_closing()
+    }
+
+    /// A handle on its agenda.
+    #[must_use]
+    pub fn agenda(&self) -> AgendaHandle {
+        self.thread.agenda()
+    }
+}
+
+impl fmt::Debug for Worker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.index())
+            .field("about", &self.info)
+            .finish_non_exhaustive()
     }
 }

@@ -7,20 +7,24 @@ use std::time::Duration;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Outcome, Phase, WorkerPhase};
-use loop_probes::ids::{Ticks, Timestamp};
+use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::{Recorder, Running};
 
+use super::AgendaHandle;
 use super::admission::AdmissionState;
-use super::collect::Collection;
-use super::failure::{Cause, Owner, TaskletFailure};
+use super::collection::Collection;
+use super::failure::CollectError;
 use super::inner::Inner;
 use super::queues::Local;
 use super::recorder::AgendaRecorder;
 use super::rendezvous::{Joined, Round};
 use super::statistics::{Slot, between};
-use super::tasklet::{Body, Next, QueuedTasklet, TaskletError, TaskletInfo};
-use super::worker::Worker;
-use crate::panic_message::panic_message;
+use super::tasklet::{
+    Body, Cause, Next, OnWorker, Owner, QueuedTasklet, Refused, Tasklet, TaskletError, TaskletFailure,
+    TaskletInfo, Worker,
+};
+use crate::failure::panic_message;
+use crate::timer::due_after;
 
 /// Spinning checks for work before a sleep, each after a pause twice as long as the one before.
 const SPINS: u32 = 7;
@@ -29,10 +33,10 @@ const YIELDS: u32 = 3;
 
 /// A worker's thread.
 pub(super) struct WorkerThread {
-    pub(super) inner: Arc<Inner>,
-    pub(super) index: u16,
-    pub(super) local: Local,
-    pub(super) agenda_recorder: AgendaRecorder,
+    inner: Arc<Inner>,
+    index: u16,
+    local: Local,
+    agenda_recorder: AgendaRecorder,
     state: Cell<WorkerPhase>,
     running: Cell<Running>,
     /// The latest boundary: the end of one thing and the start of the next.
@@ -198,22 +202,22 @@ impl WorkerThread {
     }
 
     /// Takes part in the requested collection.
-    pub(super) fn meet(&self) {
+    fn meet(&self) {
         self.in_collection(|| match self.inner.rendezvous.join(self.index) {
             Joined::Nothing => {}
             Joined::Wait(round) => {
                 self.inner.rendezvous.wait(round, None);
             }
-            Joined::Last(round, collection) => self.collect(round, collection),
+            Joined::Last(round, collection) => self.run_collection(round, collection),
         });
     }
 
     /// The same in a collection that this worker requested itself, giving up at `until`.
-    pub(super) fn meet_until(&self, round: Round, until: Timestamp) {
+    fn meet_until(&self, round: Round, until: Timestamp) {
         let place = &self.inner.rendezvous;
         self.in_collection(|| match place.join(self.index) {
             Joined::Nothing => {}
-            Joined::Last(round, collection) => self.collect(round, collection),
+            Joined::Last(round, collection) => self.run_collection(round, collection),
             Joined::Wait(_) => loop {
                 let left = Duration::from_nanos(until.ns_since(self.inner.clock.now()));
                 if place.wait(round, Some(left)) {
@@ -240,13 +244,48 @@ impl WorkerThread {
         self.change(before);
     }
 
-    fn collect(&self, round: Round, collection: Collection) {
+    fn run_collection(&self, round: Round, collection: Collection) {
         let (at, expected) = (self.mark(), u32::from(self.inner.rendezvous.expected()));
         let start = collection.start.min(at);
         self.agenda_recorder.record(at, Event::GcRendezvous { arrived: expected, expected, start });
         let collected = collection.run(&self.inner.name);
         self.inner.rendezvous.finish(round);
         collected.notify_requester();
+    }
+}
+
+impl OnWorker for WorkerThread {
+    fn index(&self) -> u16 {
+        self.index
+    }
+
+    fn recorder(&self) -> &Recorder {
+        self.agenda_recorder.recorder()
+    }
+
+    fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
+        self.inner.add_local(tasklet, &self.local, &self.agenda_recorder)
+    }
+
+    fn safe_point(&self) {
+        if self.inner.rendezvous.is_asked() {
+            self.meet();
+        }
+    }
+
+    fn collect(&self, bound: Duration, collect: Box<dyn FnOnce() + Send>) -> Result<(), CollectError> {
+        let until = due_after(self.inner.clock.now(), bound);
+        let (round, returning) = self.inner.begin_returning(collect)?;
+        self.meet_until(round, until);
+        returning.end(&self.inner)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.inner.admission.admission_state() != AdmissionState::Open
+    }
+
+    fn agenda(&self) -> AgendaHandle {
+        AgendaHandle { inner: Arc::clone(&self.inner) }
     }
 }
 

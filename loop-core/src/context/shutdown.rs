@@ -6,7 +6,7 @@ use loop_probes::ids::TaskId;
 use crate::body::Queued;
 use crate::body::{Body, FailureReport};
 use crate::error::LoopError;
-use crate::owner::{Failure, OnError};
+use crate::failure::{Failure, OnError};
 use crate::shutdown::{OnShutdown, Shutdown};
 use crate::task::Context;
 use crate::task::Task;

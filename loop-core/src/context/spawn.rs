@@ -9,20 +9,20 @@ use std::task::Poll;
 
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
-use super::IoOptions;
+use super::io::IoOptions;
 use crate::body::Body;
 use crate::body::Queued;
 use crate::error::LoopError;
+use crate::failure::OnError;
+use crate::failure::panic_text;
 use crate::future::inbox::{Inbox, JoinError, Joined, Plain};
+use crate::future::join::FutureOptions;
 use crate::future::join::{JoinHandle, NewFuture};
 use crate::future::local::Op;
-use crate::future::options::FutureOptions;
 use crate::future::table::FutureEntry;
 use crate::future::wait::{Registry, Wait};
 use crate::future::wake::FutureKey;
 use crate::handle::LocalHandle;
-use crate::owner::OnError;
-use crate::panic_message::panic_text;
 use crate::poller::Source;
 use crate::shutdown::OnShutdown;
 use crate::task::Context;

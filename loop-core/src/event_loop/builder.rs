@@ -11,6 +11,8 @@ use loop_probes::ids::{Tag, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
+use super::observe::SlowLimit;
+use super::outside::Validator;
 use super::{EventLoop, Metrics, observe};
 use crate::core::{Core, Current, PoolFactory, SignalFactory};
 use crate::environment::Environment;
@@ -26,9 +28,7 @@ use crate::poller::{Poller, Waker};
 use crate::scheduler::Scheduler;
 use crate::shutdown::Progress;
 use crate::signal::SignalSource;
-use crate::slow::SlowLimit;
 use crate::task::Task;
-use crate::validate::Validator;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
 use crate::work_pool::{Pool, Sink};
 

@@ -1,15 +1,21 @@
-//! Calls from outside of the loop, between two turns. What no other event shows of them is recorded.
+//! Calls from outside of the loop, between two turns, and one turn for a foreign loop that drives ours.
+//!
+//! What no other event shows of these calls is recorded. A foreign loop needs three of them: it watches
+//! [`EventLoop::readiness`], sleeps no longer than [`EventLoop::next_wait`], and then calls [`EventLoop::turn_within`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, LoopCall, Origin};
+use loop_probes::ids::Timestamp;
 
 use super::EventLoop;
+use super::tick::Half;
 use crate::core::Current;
-use crate::poller::Poller;
-use crate::task::Context;
-use crate::task::Task;
+use crate::error::LoopError;
+use crate::poller::{Poller, Source};
+use crate::task::{Context, Task};
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Nests one level deeper: callbacks from outside run between `enter` and [`exit`](Self::exit).
@@ -117,5 +123,136 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     pub(super) fn host_has_microtasks(&self) -> bool {
         self.host.as_ref().is_some_and(|host| host.has_microtasks())
+    }
+
+    /// A descriptor that is readable while a source of the loop is ready, or after the loop was woken. `None` if
+    /// the poller has none.
+    #[must_use]
+    pub fn readiness(&self) -> Option<Source> {
+        self.poller.readiness()
+    }
+
+    /// How long until the loop has something to do without [`readiness`](Self::readiness) becoming readable: zero
+    /// if work is waiting, `None` if nothing is due or nothing keeps it alive. Call it after each turn: from then
+    /// on, posts of other threads make the descriptor readable.
+    #[must_use]
+    pub fn next_wait(&mut self) -> Option<Duration> {
+        let now = self.clock.now();
+        let (plan, _) = self.plan_wait(now);
+        if self.shutdown_report().is_some() {
+            return None;
+        }
+        // With nothing to keep it alive it plans no wait, yet only a post can bring it back.
+        self.core.shared.announce_wait();
+        if self.may_end() { None } else { plan.timeout }
+    }
+
+    /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true if something ran. It consumes a
+    /// request to stop; a requested shutdown continues from turn to turn.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`run`](Self::run).
+    pub fn turn_within(&mut self, timeout: Duration) -> Result<bool, LoopError> {
+        let until = crate::timer::due_after(self.clock.now(), timeout);
+        self.turn_no_longer_than(until)
+    }
+
+    pub(super) fn turn_no_longer_than(&mut self, until: Timestamp) -> Result<bool, LoopError> {
+        let ran = |this: &Self| {
+            let metrics = &this.core.metrics;
+            metrics.tasks_run + metrics.reloads + metrics.io_ready + metrics.woke
+        };
+        let before = ran(self);
+        self.begin_outside();
+        self.until = Some(until);
+        if self.core.on {
+            self.core.record(Event::InputRun { until_ns: Some(Timestamp::as_ns(until)) });
+        }
+        let turned = match self.advance_shutdown() {
+            Some(_) => Ok(()),
+            // The result of an exit check is for runs only. The driver of this loop waits for its poller, which
+            // must be polled to consume its wake-ups.
+            None => self.ticked(None, |this| {
+                this.run_steps(Half::Tick, &mut || false)?;
+                this.run_steps(Half::AutoTick, &mut || false).map(drop)
+            }),
+        };
+        self.until = None;
+        self.core.shared.take_stop();
+        self.core.scheduler.take_stop();
+        turned?;
+        match self.core.failed.take() {
+            Some(failed) => Err(failed),
+            None => Ok(ran(self) > before),
+        }
+    }
+}
+
+/// Counts callbacks and drains outside ticks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Validator {
+    callbacks: u32,
+    drains: u32,
+    last: Option<&'static str>,
+}
+
+/// More callbacks than drains ran outside a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{callbacks} callbacks ran outside a tick but only {drains} drains followed, the last callback was \
+     {last}: enter before and exit after it, or use run_callback"
+)]
+pub(super) struct UndrainedCallback {
+    /// Callbacks that ran outside a tick.
+    pub callbacks: u32,
+    /// Drains run outside it.
+    pub drains: u32,
+    /// The last callback.
+    pub last: &'static str,
+}
+
+impl Validator {
+    /// Notes a callback run outside a tick. A nested one shares the outer one's drain and must not be reported
+    /// here.
+    pub(super) fn callback(&mut self, label: &'static str) {
+        self.callbacks += 1;
+        self.last = Some(label);
+    }
+
+    /// Notes a drain run outside a tick.
+    pub(super) fn drain(&mut self) {
+        // A drain settles the callbacks before it, and is no credit for later ones.
+        self.drains = self.callbacks;
+    }
+
+    /// Checks and resets the counts at the start of a pass over the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`UndrainedCallback`] if a callback was not followed by a drain.
+    pub(super) fn pass(&mut self) -> Result<(), UndrainedCallback> {
+        let Self { callbacks, drains, last } = std::mem::take(self);
+        match last {
+            Some(last) if callbacks > drains => Err(UndrainedCallback { callbacks, drains, last }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_no_credit_for_later_callbacks() {
+        let mut validator = Validator::default();
+        validator.drain();
+        validator.callback("first");
+        validator.drain();
+        validator.callback("second");
+        let broken = validator.pass().unwrap_err();
+        assert_eq!(broken, UndrainedCallback { callbacks: 2, drains: 1, last: "second" });
+        assert_eq!(validator.pass(), Ok(()));
     }
 }

@@ -11,7 +11,7 @@ use super::join::{NewFuture, Spawned};
 use super::local::Local;
 use super::wait::Registry;
 use super::wake::{FutureKey, FutureWaker, WakeList};
-use crate::owner::OnError;
+use crate::failure::OnError;
 use crate::payload::Payload;
 use crate::shutdown::OnShutdown;
 

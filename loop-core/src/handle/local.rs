@@ -12,9 +12,9 @@ use loop_probes::ids::Timestamp;
 
 use super::Handle;
 use crate::future::inbox::{Inbox, Plain, until_shutdown};
+use crate::future::join::FutureOptions;
 use crate::future::join::{Fallible, JoinHandle, NewFuture, Total};
 use crate::future::local::{Local, Op};
-use crate::future::options::FutureOptions;
 use crate::future::time::{Elapsed, Interval, Sleep, with_limit};
 use crate::future::watched::Watched;
 use crate::future::work::WorkHandle;

@@ -1,14 +1,10 @@
 //! The report of command `D`: the loop's state, as text.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 
-use super::state::Shared;
 use crate::agenda::Statistics;
 use crate::event_loop::Metrics;
 use crate::keep_alive::Pending;
-use crate::task::Context;
-use crate::task::Task;
 
 /// A loop's state. The text is for people, the fields for programs.
 #[derive(Clone, Debug)]
@@ -42,26 +38,6 @@ pub struct Report {
     pub waiting: usize,
     /// Processes that ended, or could not be started.
     pub ended: u64,
-}
-
-pub(super) fn gather<T: Task>(cx: &Context<'_, T>, state: &Shared<T>) -> Report {
-    let processes = state.processes.as_ref();
-    Report {
-        policy: cx.core.scheduler.policy().name.to_string(),
-        tick: cx.core.scheduler.tick(),
-        metrics: cx.core.metrics,
-        pending: cx.pending(),
-        agenda: state.agenda.as_ref().map(crate::agenda::AgendaHandle::statistics),
-        commands: state.taken.get(),
-        commands_unknown: state.unknown.get(),
-        commands_refused: state.sender.as_ref().map_or(0, super::CommandSender::refused),
-        collections: state.collections.done.load(Ordering::Relaxed),
-        collections_failed: state.collections.failed.load(Ordering::Relaxed),
-        collections_joined: state.collections.joined.load(Ordering::Relaxed),
-        running: processes.map_or_else(Vec::new, |processes| processes.running()),
-        waiting: processes.map_or(0, |processes| processes.queue.len()),
-        ended: processes.map_or(0, |processes| processes.ended.get()),
-    }
 }
 
 impl fmt::Display for Report {

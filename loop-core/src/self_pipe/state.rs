@@ -10,7 +10,7 @@ use loop_probes::event::Event;
 
 use super::pipe::{CommandSender, Reader};
 use super::processes::Processes;
-use super::report::{Report, gather};
+use super::report::Report;
 use super::{Command, Wrap};
 use crate::agenda::{AgendaHandle, CollectError, Round};
 use crate::task::Context;
@@ -182,5 +182,25 @@ impl<T: Task> Shared<T> {
         let timer = cx.set_timeout(self.collector.bound, (self.wrap)(over));
         // It was armed just now.
         let _ = cx.set_timer_referenced(timer, false);
+    }
+}
+
+fn gather<T: Task>(cx: &Context<'_, T>, state: &Shared<T>) -> Report {
+    let processes = state.processes.as_ref();
+    Report {
+        policy: cx.core.scheduler.policy().name.to_string(),
+        tick: cx.core.scheduler.tick(),
+        metrics: cx.core.metrics,
+        pending: cx.pending(),
+        agenda: state.agenda.as_ref().map(AgendaHandle::statistics),
+        commands: state.taken.get(),
+        commands_unknown: state.unknown.get(),
+        commands_refused: state.sender.as_ref().map_or(0, CommandSender::refused),
+        collections: state.collections.done.load(Ordering::Relaxed),
+        collections_failed: state.collections.failed.load(Ordering::Relaxed),
+        collections_joined: state.collections.joined.load(Ordering::Relaxed),
+        running: processes.map_or_else(Vec::new, |processes| processes.running()),
+        waiting: processes.map_or(0, |processes| processes.queue.len()),
+        ended: processes.map_or(0, |processes| processes.ended.get()),
     }
 }

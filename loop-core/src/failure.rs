@@ -1,10 +1,14 @@
-//! Error rules: the owner of a source or future says what its errors do.
+//! Failures: what an error of a callback does, as the owner of its source or future says, and how a panic reads.
 //!
 //! An error is a panic of a callback, a [`Context::fail`](crate::Context::fail), or the `Err` of a checked future.
 //! Each is recorded, whatever the rule. The rule says what else happens, so that one bad connection closes only
-//! itself, while a failing listener ends the loop with its error.
+//! itself, while a failing listener ends the loop with its error. The loop and the workers of the pool survive panics.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use loop_probes::event::RefKind;
+use loop_probes::text::printable;
 
 /// What an error of a source's callback, or of a future, does besides being recorded.
 #[derive(Debug, Default)]
@@ -32,4 +36,23 @@ pub struct Failure {
     pub name: String,
     /// The error's message.
     pub message: String,
+}
+
+/// The same for a panic that is resumed.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => printable(text),
+        (_, Some(text)) => printable(text),
+        _ => String::from("a panic without a message"),
+    }
+}
+
+/// A panic's message, made printable.
+pub(crate) fn panic_message(payload: Box<dyn Any + Send>) -> String {
+    let message = panic_text(&*payload);
+    // A payload may panic again when dropped.
+    if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
+        return message + " (and its payload panicked)";
+    }
+    message
 }

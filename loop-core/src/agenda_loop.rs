@@ -9,7 +9,7 @@ use loop_probes::event::StopReason;
 use loop_probes::session::Session;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, CollectError, Shutdown};
+use crate::agenda::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, CollectError, Shutdown};
 use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::policy::Policy;
