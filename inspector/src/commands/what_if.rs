@@ -2,6 +2,13 @@
 
 mod table;
 
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use loop_probes::text::printable_path;
 use serde_json::{Value, json};
 
@@ -9,7 +16,7 @@ use super::{drawing, warn};
 use crate::cli::{Global, RerunArgs};
 use crate::exit::CommandError;
 use crate::input::Input;
-use crate::rerun::what_if::Side;
+use crate::rerun::what_if::{Side, Stop};
 use crate::rerun::{Answer, Changes, ChosenLoop, Recorded, RerunError};
 use crate::stdout;
 
@@ -22,16 +29,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError>
     for warning in input.warnings() {
         warn(&warning);
     }
-    let mut answer = recorded.what_if(&changes, output).map_err(failure)?;
-    if !changes.is_identity() {
-        // Differences without any change are the error of the model.
-        match recorded.what_if(&Changes::default(), None) {
-            Ok(own) => answer = answer.against(own),
-            Err(why) => answer.assumptions.push(format!(
-                "how far the model is off is not known, so nothing is called better or worse: {why}"
-            )),
-        }
-    }
+    let answer = answer(&recorded, &changes, output).map_err(failure)?;
     if args.json {
         return stdout::print_json(&to_json(&answer, recorded.chosen())?);
     }
@@ -39,6 +37,36 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError>
     match output {
         Some(output) => stdout::print(&format!("\nsaved to {}\n", printable_path(output))),
         None => Ok(()),
+    }
+}
+
+/// Re-executes with the changes and, at the same time, without: differences without any change are the error of the
+/// model.
+fn answer(recorded: &Recorded, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
+    if changes.is_identity() {
+        return recorded.what_if(changes, output);
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (answer, own) = thread::scope(|scope| {
+        let is_unwanted = Arc::clone(&is_over);
+        let own = scope.spawn(move || {
+            let stop: Stop = Rc::new(move || is_unwanted.load(Ordering::Relaxed));
+            recorded.what_if_until(&Changes::default(), None, &stop)
+        });
+        let answer = recorded.what_if(changes, output);
+        is_over.store(answer.is_err(), Ordering::Relaxed);
+        (answer, own.join())
+    });
+    let own = own.unwrap_or_else(|panicked| resume_unwind(panicked));
+    let mut answer = answer?;
+    match own {
+        Ok(own) => Ok(own.into_iter().fold(answer, Answer::against)),
+        Err(why) => {
+            answer.assumptions.push(format!(
+                "how far the model is off is not known, so nothing is called better or worse: {why}"
+            ));
+            Ok(answer)
+        }
     }
 }
 

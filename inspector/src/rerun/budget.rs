@@ -30,6 +30,11 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// The budget of a recording with this many events.
+    pub(super) fn of(events: u64) -> Self {
+        Self { events: Cell::new(events), spent: Cell::new(0) }
+    }
+
     /// Counts events of the recording, each of which raises the limit.
     pub(super) fn read(&self, events: u64) {
         self.events.set(self.events.get().saturating_add(events));
@@ -47,11 +52,6 @@ impl Meter {
 
     fn most(&self) -> u64 {
         self.events.get().saturating_mul(OPERATIONS_PER_EVENT).saturating_add(OPERATIONS)
-    }
-
-    /// A meter with the same limit and nothing spent.
-    pub(super) fn renewed(&self) -> Self {
-        Self { events: self.events.clone(), spent: Cell::new(0) }
     }
 
     /// The error for a re-execution that exceeded its limit.
@@ -81,7 +81,7 @@ mod tests {
         assert!(meter.spend(OPERATIONS) && !meter.spend(1));
         meter.read(1);
         assert!(meter.spend(OPERATIONS_PER_EVENT - 1) && !meter.spend(1));
-        assert!(meter.renewed().spend(OPERATIONS + OPERATIONS_PER_EVENT));
+        assert!(Meter::of(1).spend(OPERATIONS + OPERATIONS_PER_EVENT));
         assert!(!meter.spend(u64::MAX) && !meter.spend(1), "what is spent does not come round");
     }
 }

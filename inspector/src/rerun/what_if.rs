@@ -27,16 +27,16 @@ pub(super) mod tests;
 mod world;
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use loop_probes::ids::Timestamp;
 use loop_traces::source::EventSource;
 use loop_traces::summary::OpenTickSummary;
 
+pub use answer::Answer;
 pub(super) use answer::open_tick;
-pub use answer::{Answer, Changed, Figure, Kind, Side};
 pub use changes::{Changes, Filter};
-pub use compare::{Headline, Row, Unit, Verdict, is_change};
+pub use compare::{Changed, Figure, Headline, Kind, Row, Side, Unit, Verdict, is_change};
 
 pub use plan::Stop;
 
@@ -46,7 +46,7 @@ use script::{ArrivalKind, Script};
 
 /// A recording, read once, that can be re-executed any number of times.
 #[derive(Clone, Debug)]
-pub struct Recorded(Rc<Script>);
+pub struct Recorded(Arc<Script>);
 
 impl Recorded {
     /// Reads `source` to its end, and keeps the loop with the most ticks.
@@ -64,7 +64,7 @@ impl Recorded {
     ///
     /// Those of [`read`](Self::read), or `UnknownLoop` if there is no such loop.
     pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
-        Ok(Self(Rc::new(Script::read(source, wanted.into())?)))
+        Ok(Self(Arc::new(Script::read(source, wanted.into())?)))
     }
 
     /// As [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
@@ -73,7 +73,7 @@ impl Recorded {
         chosen: Option<&ChosenLoop>,
     ) -> Result<Self, RerunError> {
         let wanted = chosen.map_or(Wanted::Longest, Wanted::Same);
-        Ok(Self(Rc::new(Script::read(source, wanted)?)))
+        Ok(Self(Arc::new(Script::read(source, wanted)?)))
     }
 
     /// Which loop of the recording it is.

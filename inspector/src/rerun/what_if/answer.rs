@@ -1,14 +1,9 @@
 //! The answer of a what-if: before, after, the largest changes, and the assumptions made.
 
-use std::collections::BTreeMap;
-
-use loop_traces::histogram::Histogram;
-use loop_traces::summary::{OpenTickSummary, Summary};
-use loop_traces::timeline::Timeline;
+use loop_traces::summary::OpenTickSummary;
 use loop_traces::units::{count, duration};
-use serde::Serialize;
 
-use super::compare::{self, Comparison, Headline, Row, Verdict};
+use super::compare::{self, Changed, Comparison, Headline, Row, Side, Verdict};
 
 /// The answer of a re-execution.
 #[derive(Debug)]
@@ -108,86 +103,4 @@ pub(in crate::rerun) fn open_tick(open: &OpenTickSummary) -> String {
     };
     let within = open.running.as_ref().map_or_else(String::new, |running| format!(", in {running}"));
     format!("{name}, in which the recording ends{lasted}{within}")
-}
-
-/// Distributions of waiting times, by kind and tag.
-pub(super) type Figures = BTreeMap<(Kind, String), Histogram>;
-
-/// One side of the comparison.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Side {
-    /// The aggregated timeline of the stretch.
-    pub timeline: Timeline,
-    /// Its summary.
-    pub summary: Summary,
-    /// Queue wait of tasks, in nanoseconds. Timers do not wait in a queue.
-    pub queue_wait_ns: Histogram,
-    /// Time that tasklets waited for a worker of the agenda, in nanoseconds.
-    pub tasklet_wait_ns: Histogram,
-    /// Maximum number of tasks waiting at a time.
-    pub queue_depth_max: u64,
-    pub(super) figures: Figures,
-}
-
-/// What a [`Changed`] is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Timer lag of a tag.
-    TimerLag,
-    /// Queue wait of the tasks of a tag.
-    QueueWait,
-    /// Time that the tasklets of a tag waited for a worker of the agenda.
-    TaskletWait,
-}
-
-impl Kind {
-    /// A short name.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::TimerLag => "lag",
-            Self::QueueWait | Self::TaskletWait => "wait",
-        }
-    }
-}
-
-/// The figures of one side, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Figure {
-    /// The number of values.
-    pub count: u64,
-    /// The median.
-    pub p50_ns: u64,
-    /// The 99th percentile.
-    pub p99_ns: u64,
-    /// The largest.
-    pub max_ns: u64,
-}
-
-impl Figure {
-    pub(super) fn of(histogram: &Histogram) -> Self {
-        let [p50_ns, p99_ns] = [0.5, 0.99].map(|quantile| histogram.quantile(quantile));
-        Self { count: histogram.count(), p50_ns, p99_ns, max_ns: histogram.max() }
-    }
-}
-
-/// A tag whose waiting times changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Changed {
-    /// What changed.
-    pub what: Kind,
-    /// The tag.
-    pub tag: String,
-    /// As recorded.
-    pub before: Figure,
-    /// As re-executed with the changes.
-    pub after: Figure,
-    /// As re-executed without changes, if requested: the baseline of the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<Figure>,
-    /// The verdict on the change of the 99th percentile.
-    pub verdict: Verdict,
 }

@@ -8,8 +8,9 @@ use loop_traces::source::MemorySource;
 use loop_traces::summary::Summary;
 use loop_traces::units::{counted, duration, percent};
 
-use super::answer::{Answer, Figures, Kind, Side};
+use super::answer::Answer;
 use super::changes::{Changes, Filter};
+use super::compare::{Figures, Kind, Side};
 use super::measure::Measure;
 use super::plan::Plan;
 use super::script::{Run, Script};

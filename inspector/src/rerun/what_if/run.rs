@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use loop_core::oracle::{Env, EnvPoller};
 use loop_core::replay::{LoopState, TimerState};
@@ -53,7 +54,7 @@ fn metadata(script: &Script, plan: &Plan, changes: &Changes) -> Metadata {
 
 /// Re-executes `script` with `changes`.
 pub(super) fn run(
-    script: &Rc<Script>,
+    script: &Arc<Script>,
     changes: &Changes,
     output: Option<&Path>,
     stop: Option<&Stop>,

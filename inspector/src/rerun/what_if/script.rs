@@ -9,8 +9,8 @@ mod callback;
 mod finish;
 mod keys;
 mod ops;
-mod pending;
 mod read;
+mod reading;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ use loop_traces::summary::OpenTickSummary;
 use super::cost::Costs;
 use super::measure::Measure;
 use crate::rerun::act::Operation;
-use crate::rerun::budget::{Meter, bytes_of};
+use crate::rerun::budget::bytes_of;
 use crate::rerun::loops::Wanted;
 use crate::rerun::{ChosenLoop, RerunError};
 
@@ -247,8 +247,8 @@ pub(super) struct Script {
     pub(super) typical_ns: Vec<u64>,
     pub(super) before: Measure,
     pub(super) ticks: u64,
-    /// The budget of a re-execution.
-    pub(super) meter: Meter,
+    /// Events of the recording, by which a re-execution is limited.
+    pub(super) events: u64,
     pub(super) left: LeftOut,
     /// The tick in which the recording ends, which is not part of the script.
     pub(super) open_tick: Option<OpenTickSummary>,

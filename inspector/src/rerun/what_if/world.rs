@@ -120,7 +120,7 @@ const REFUSED: &str = "it asked for too much";
 pub(super) struct World {
     /// Itself, for the tasks that it makes.
     this: Weak<Self>,
-    pub(super) script: Rc<Script>,
+    pub(super) script: Arc<Script>,
     pub(super) plan: Plan,
     /// The time in nanoseconds, which posts are stamped with.
     now: Arc<AtomicU64>,
@@ -179,7 +179,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(
-        script: &Rc<Script>,
+        script: &Arc<Script>,
         plan: Plan,
         arrivals: Vec<Arrival>,
         recorder: Recorder,
@@ -188,12 +188,12 @@ impl World {
         let span_ns = plan.end_ns.saturating_sub(script.begin_ns);
         Rc::new_cyclic(|this| Self {
             this: Weak::clone(this),
-            script: Rc::clone(script),
+            script: Arc::clone(script),
             now: Arc::new(AtomicU64::new(script.begin_ns)),
             limit_ns: plan.end_ns.saturating_add(span_ns).saturating_add(10_000_000_000),
             polls: Cell::new(0),
             polls_max: script.ticks.saturating_mul(64).saturating_add(1_000_000),
-            meter: script.meter.renewed(),
+            meter: Meter::of(script.events),
             look_up_at: Cell::new(LOOKED_UP),
             failed: RefCell::default(),
             stop,

@@ -5,7 +5,6 @@ use loop_traces::source::{MemorySource, SourceKind};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
-use super::super::answer::Figures;
 use super::*;
 
 fn histogram(values: impl IntoIterator<Item = u64>) -> Histogram {

@@ -4,70 +4,14 @@
 //! worker ran it: posts name their worker, and additions are in the ring of the worker. All others came from elsewhere.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use loop_probes::event::{Event, Outcome, Priority};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::super::cost::Sample;
-use super::read::Reading;
+use super::reading::{AgendaReader, FinishedTasklet, Reading, Worker};
 use super::{Act, ArrivalKind, NONE, Op, RunId, Tasklet, finish};
-use crate::rerun::budget::{bytes_of, table_bytes};
-
-/// Maximum number of workers tracked.
-const WORKERS_MAX: usize = 1024;
-
-/// A worker, and what it ran last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Worker {
-    last: Option<(TaskId, u32)>,
-    end: Timestamp,
-}
-
-/// A tasklet that has run.
-#[derive(Clone, Copy, Debug)]
-struct FinishedTasklet {
-    worker: SourceId,
-    queued: Timestamp,
-    start: Timestamp,
-    end: Timestamp,
-    tasklet: u32,
-}
-
-/// What is known so far about the agenda.
-#[derive(Debug, Default)]
-pub(super) struct AgendaReader {
-    workers: HashMap<SourceId, Worker>,
-    /// Tasklets added that did not run yet.
-    waiting: HashMap<TaskId, u32>,
-    ran: Vec<FinishedTasklet>,
-    /// Acts of workers: posts, additions, spans.
-    ops: Vec<(SourceId, Timestamp, Op)>,
-    /// Tasklets that waited or ran at the beginning, and how many of them ended.
-    at_start: u32,
-    at_start_ended: u32,
-    pending: u32,
-}
-
-impl AgendaReader {
-    pub(super) const fn at_the_start(&mut self, tasklets: u32) {
-        (self.at_start, self.pending) = (tasklets, tasklets);
-    }
-
-    /// Memory used, in bytes.
-    pub(super) fn bytes(&self) -> u64 {
-        bytes_of::<FinishedTasklet>(self.ran.len())
-            + bytes_of::<(SourceId, Timestamp, Op)>(self.ops.len())
-            + table_bytes::<TaskId, u32>(self.waiting.len())
-    }
-
-    fn worker(&mut self, source: SourceId) -> Option<&mut Worker> {
-        if self.workers.len() >= WORKERS_MAX && !self.workers.contains_key(&source) {
-            return None;
-        }
-        Some(self.workers.entry(source).or_default())
-    }
-}
 
 impl Reading {
     /// Processes an event of another emitter than the loop, or of its agenda.

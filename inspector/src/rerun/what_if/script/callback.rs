@@ -3,14 +3,11 @@
 use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use super::read::Reading;
+use super::reading::{Reading, TimedOp};
 use super::{Act, MICROTASKS_MAX, NONE, Op, Run, RunId};
 
 /// Maximum number of callbacks between two readings of a heap; beyond that, the heap is not being read.
 const GREW_MAX: usize = 1 << 20;
-
-/// An act: its time, the task that did it if recorded, and what it was.
-pub(super) type TimedOp = (Timestamp, Option<TaskId>, Op);
 
 impl Reading {
     /// Ends a callback: the acts since its start are its own.

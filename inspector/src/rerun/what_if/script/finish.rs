@@ -11,9 +11,8 @@ use loop_traces::source::EventSource;
 use super::super::cost::Costs;
 use super::super::measure::Measure;
 use super::arrive::JobTimes;
-use super::read::Reading;
+use super::reading::Reading;
 use super::{LeftOut, NONE, Run, Script, Start};
-use crate::rerun::budget::Meter;
 
 /// An empty script.
 pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
@@ -46,7 +45,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         costs: Costs::default(),
         typical_ns: Vec::new(),
         ticks: 0,
-        meter: Meter::default(),
+        events: 0,
         left: LeftOut::default(),
         open_tick: None,
     }

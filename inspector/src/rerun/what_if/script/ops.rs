@@ -3,8 +3,8 @@
 use loop_probes::event::Event;
 use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 
-use super::read::Reading;
-use super::{Arrival, ArrivalKind, Job, Op, RunId, Source};
+use super::reading::Reading;
+use super::{ArrivalKind, Job, Op, RunId};
 use crate::rerun::act::{Act, Done, Operation};
 
 /// Maximum number of span and mark labels: a session keeps no more.
@@ -70,16 +70,6 @@ impl Reading {
         self.open.extend(what.map(|what| (at, parent, what)));
     }
 
-    pub(super) fn arrived(&mut self, at: Timestamp, what: ArrivalKind) {
-        let at_ns = at.max(self.begin).as_ns();
-        self.script.arrivals.push(Arrival { at_ns, what });
-    }
-
-    pub(super) fn new_source(&mut self, tag: Tag, interest: u8, referenced: bool) -> u32 {
-        self.script.sources.push(Source { tag, id: None, label: None, interest, referenced });
-        (self.script.sources.len() - 1) as u32
-    }
-
     /// Spans and marks of the program.
     pub(super) fn operation(&mut self, at: Timestamp, event: &Event) -> Option<Op> {
         let (label, what) = match *event {
@@ -107,7 +97,9 @@ impl Reading {
         match change {
             Operation::ClearImmediate(task) => drop(self.expected.remove(&task)),
             Operation::Undefer(key) => self.deferred.remove(key),
-            Operation::Remove(source) => drop(self.sources.remove(&source)),
+            Operation::Remove(source) => {
+                self.removed.extend(self.sources.remove(&source).map(|place| (source, place)));
+            }
             Operation::OnSignal(signo, _) if !self.script.handled.contains(&signo) => {
                 self.script.handled.push(signo);
             }

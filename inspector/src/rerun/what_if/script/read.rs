@@ -3,26 +3,23 @@
 //! A callback is recorded at its end, after the events for its acts. So acts are collected until a callback ends, and
 //! become its own. Acts between two callbacks belong to the one that ended.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
 use loop_core::gc::GcState;
 use loop_probes::event::{
     Event, GcAction, LabelKind, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,
 };
-use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{IoSource, SourceId, Tag, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
+use loop_traces::labels::Labels;
 use loop_traces::source::{EventSource, SourceState};
+use loop_traces::summary::OpenTickSummary;
 
-use super::super::cost::{Costs, Overheads};
-use super::agenda_runs::AgendaReader;
-use super::arrive::{ExternalEvents, JobTimes};
-use super::callback::TimedOp;
-use super::keys::Keys;
-use super::pending::Pending;
-use super::{Arm, ArrivalKind, LeftOut, NONE, Op, Run, RunId, Script, finish};
+use super::super::cost::Costs;
+use super::arrive::JobTimes;
+use super::reading::Reading;
+use super::{ArrivalKind, LeftOut, NONE, Op, RunId, Script, finish};
 use crate::rerun::RerunError;
-use crate::rerun::act::{Acts, Role};
-use crate::rerun::budget::{KEPT_BYTES, bytes_of, table_bytes};
+use crate::rerun::act::Role;
+use crate::rerun::budget::KEPT_BYTES;
 use crate::rerun::loops::{Loops, Wanted};
 
 /// Maximum number of loops read at once.
@@ -30,60 +27,6 @@ const LOOPS_MAX: usize = 16;
 
 /// Maximum number of policy values read.
 const POLICY_MAX: usize = 1024;
-
-/// A timer as the recording numbers it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Timer {
-    pub(super) timer: u32,
-    /// Its latest arming, and the latest firing of that.
-    arm: u32,
-    fired: RunId,
-}
-
-/// A stretch of the recording, as read so far: from the first snapshot after a loss.
-pub(super) struct Reading {
-    pub(super) source: SourceId,
-    pub(super) begin: Timestamp,
-    pub(super) end: Timestamp,
-    pub(super) script: Script,
-    /// Announced callbacks, by recorded number.
-    pub(super) expected: HashMap<TaskId, RunId>,
-    /// Those of them that are immediates: of these, the outcome `cancelled` says that another callback cleared them.
-    pub(super) immediates: HashSet<TaskId>,
-    pub(super) timers: HashMap<TimerId, Timer>,
-    pub(super) sources: HashMap<IoSource, u32>,
-    pub(super) jobs: HashMap<TaskId, u32>,
-    pub(super) worked: HashMap<TaskId, JobTimes>,
-    /// Acts since the end of the last callback.
-    pub(super) open: Vec<TimedOp>,
-    /// The last callback that ended, and its recorded number.
-    pub(super) last: Option<(RunId, Option<TaskId>)>,
-    /// The last checkpoint after it.
-    pub(super) tail: RunId,
-    /// Keys of the deferred queue with their runs.
-    pub(super) deferred: Keys,
-    /// The callbacks of the drain that asked to stay queued.
-    pub(super) kept: BTreeSet<u32>,
-    /// The latest time at which the last acts can still be a callback's.
-    pub(super) last_end: Timestamp,
-    /// The explanation of a source that is being registered.
-    pub(super) label: Option<(IoSource, LabelId)>,
-    /// The tasklets of the agenda, and the acts of its workers.
-    pub(super) agenda: AgendaReader,
-    /// Events of the unit that is not complete so far.
-    pub(super) pending: Pending,
-    acts: Acts,
-    pub(super) heap: Option<u64>,
-    pub(super) is_collecting: bool,
-    /// Callbacks that ran since the last reading of the heap.
-    pub(super) grew: Vec<RunId>,
-    in_snapshot: bool,
-    /// The snapshot at the beginning is complete.
-    pub(super) started: bool,
-    pub(super) over: bool,
-    overheads: Overheads,
-    pub(super) outside: ExternalEvents,
-}
 
 /// One loop of the recording.
 struct Slot {
@@ -124,7 +67,7 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<S
                 slot.see(stamped, source);
             }
         }
-        blank.meter.read(batch.len() as u64);
+        blank.events += batch.len() as u64;
         let kept = slots.iter().flat_map(|slot| [&slot.reading, &slot.before_end]).flatten();
         if kept.map(|reading| reading.bytes()).sum::<u64>() > KEPT_BYTES {
             return Err(RerunError::TooLong { name: blank.name, most: KEPT_BYTES });
@@ -155,7 +98,7 @@ pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<S
     script.open_tick = open_tick;
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
     script.left.before_ns = before_ns;
-    script.meter = blank.meter;
+    script.events = blank.events;
     Ok(script)
 }
 
@@ -191,56 +134,48 @@ impl Slot {
 }
 
 impl Reading {
-    fn new(first: Stamped, script: Script) -> Self {
-        Self {
-            source: first.source,
-            begin: first.at,
-            end: first.at,
-            script,
-            expected: HashMap::new(),
-            immediates: HashSet::new(),
-            timers: HashMap::new(),
-            sources: HashMap::new(),
-            jobs: HashMap::new(),
-            worked: HashMap::new(),
-            open: Vec::new(),
-            last: None,
-            tail: NONE,
-            deferred: Keys::default(),
-            kept: BTreeSet::new(),
-            last_end: first.at,
-            label: None,
-            agenda: AgendaReader::default(),
-            pending: Pending::default(),
-            acts: Acts::default(),
-            heap: None,
-            is_collecting: false,
-            grew: Vec::new(),
-            in_snapshot: false,
-            started: false,
-            over: false,
-            overheads: Overheads::default(),
-            outside: ExternalEvents::default(),
+    /// Takes an event into account: the script takes those of a unit when it is complete.
+    pub(super) fn see(&mut self, stamped: &Stamped, left: &mut LeftOut) {
+        if self.over {
+            return;
+        }
+        let Stamped { at, event, .. } = *stamped;
+        if let Event::WorkRan { task, queued, start, worker, .. } = event {
+            // The cost of a job is known even if the tick of its completion did not end.
+            self.worked.insert(task, JobTimes { queued, start, end: at, worker });
+        }
+        if self.pending.push(stamped, self.source) {
+            let mut whole = self.pending.take();
+            // A closed loop does not run what it leaves.
+            if let Event::LoopStopped { reason: StopReason::Closed } = event
+                && !self.pending.in_tick
+            {
+                whole.retain(|stamped| stamped.source != self.source);
+            }
+            whole.iter().for_each(|stamped| self.take(stamped, left));
+            self.pending.reuse(whole);
         }
     }
 
-    /// Memory used so far, in bytes.
-    fn bytes(&self) -> u64 {
-        let script = &self.script;
-        let tables = table_bytes::<TaskId, RunId>(self.expected.len())
-            + table_bytes::<TaskId, ()>(self.immediates.len())
-            + table_bytes::<TimerId, Timer>(self.timers.len())
-            + table_bytes::<IoSource, u32>(self.sources.len())
-            + table_bytes::<TaskId, u32>(self.jobs.len())
-            + table_bytes::<TaskId, JobTimes>(self.worked.len());
-        let gathered = bytes_of::<TimedOp>(self.open.len())
-            + bytes_of::<(u64, RunId)>(self.deferred.len())
-            + bytes_of::<RunId>(self.grew.len())
-            + self.agenda.bytes()
-            + self.pending.bytes()
-            + self.overheads.bytes()
-            + self.outside.bytes();
-        script.bytes() + tables + gathered
+    /// Whether a complete snapshot was read, if only in a tick that did not end.
+    pub(super) fn is_begun(&self) -> bool {
+        let is_end = |stamped: &Stamped| {
+            stamped.source == self.source && matches!(stamped.event, Event::SnapshotEnd { .. })
+        };
+        self.started || self.pending.events.iter().any(is_end)
+    }
+
+    /// The tick that did not end, as a report on the recording describes it; its times count from the beginning.
+    pub(super) fn open_tick(&self, source: &dyn EventSource, labels: &Labels) -> Option<OpenTickSummary> {
+        if !self.pending.in_tick {
+            return None;
+        }
+        let mut all = self.script.before.clone();
+        for stamped in &self.pending.events {
+            if stamped.source == self.source { all.fold(stamped) } else { all.fold_other(stamped) }
+        }
+        all.timeline.labels = labels.clone();
+        OpenTickSummary::of(source, &all.timeline)
     }
 
     /// Takes an event of a complete unit into the script.
@@ -375,6 +310,7 @@ impl Reading {
             Event::DeferredRan { ran, start, .. } => self.deferred_ran(at, ran, start),
             _ => {}
         }
+        self.removed.clear();
     }
 
     /// Handles events of the loop itself, and arrivals from outside.
@@ -417,43 +353,6 @@ impl Reading {
         }
     }
 
-    /// The run of an announced callback.
-    pub(super) fn expect(&mut self, task: TaskId, tag: Tag) -> RunId {
-        if let Some(run) = self.expected.get(&task) {
-            return *run;
-        }
-        let run = self.new_run(tag);
-        self.expected.insert(task, run);
-        run
-    }
-
-    pub(super) fn new_run(&mut self, tag: Tag) -> RunId {
-        self.script.runs.push(Run::new(tag));
-        (self.script.runs.len() - 1) as RunId
-    }
-
-    pub(super) fn arm(
-        &mut self,
-        id: TimerId,
-        tag: Tag,
-        delay_ns: u64,
-        period_ns: Option<u64>,
-        due_ns: Option<u64>,
-        referenced: bool,
-    ) -> u32 {
-        let arm = self.script.arms.len() as u32;
-        let timer = self.timers.get(&id).map_or_else(
-            || {
-                self.script.timers += 1;
-                self.script.timers - 1
-            },
-            |known| known.timer,
-        );
-        self.timers.insert(id, Timer { timer, arm, fired: NONE });
-        self.script.arms.push(Arm { timer, tag, delay_ns, period_ns, first: NONE, due_ns, referenced });
-        arm
-    }
-
     fn fired(&mut self, id: TimerId, tag: Tag, run: RunId) {
         if !self.timers.contains_key(&id) {
             // Armed before the beginning, and missing in the snapshot: treated as due at once.
@@ -469,7 +368,8 @@ impl Reading {
     }
 
     fn known_source(&mut self, id: IoSource, tag: Tag, readiness: u8) -> u32 {
-        let place = match self.sources.get(&id) {
+        let own = self.removed.iter().find(|(removed, _)| *removed == id).map(|(_, place)| place);
+        let place = match own.or_else(|| self.sources.get(&id)) {
             Some(place) => *place,
             None => {
                 let place = self.new_source(tag, 0, true);

@@ -1,6 +1,8 @@
 //! Later changes by callbacks, and what they report themselves: references, signal handlers, jobs that are no longer
 //! awaited, spans and marks.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness};
@@ -171,6 +173,36 @@ fn a_loop_without_references_ends_again() {
     assert_eq!(count(&then, unreferenced), 2);
     assert_eq!(count(&now, unreferenced), 2);
     assert_eq!(count(&now, stopped), count(&then, stopped));
+    let end = |source: &MemorySource| source.events().last().unwrap().at;
+    assert!(end(&now).ns_since(end(&then)) < 100_000, "{:?} and {:?}", end(&then), end(&now));
+}
+
+/// Registers a source whose callback removes it, and registers the next one as often as asked for.
+fn listen_once(cx: &mut Context<'_, Builtin>, sim: &Sim, times: u32) {
+    let (source, sim_too, own) = (SimSource::new(), sim.clone(), Rc::new(Cell::new(None)));
+    let id = Rc::clone(&own);
+    let io = Builtin::repeat("socket", move |cx| {
+        cx.remove(id.get().unwrap()).unwrap();
+        sim_too.advance(us(100));
+        if times > 1 {
+            listen_once(cx, &sim_too, times - 1);
+        }
+    });
+    own.set(Some(cx.register(source.clone(), Interest::READABLE, io).unwrap()));
+    sim.ready_at(sim.elapsed() + us(700), &source, Readiness::READABLE);
+}
+
+#[test]
+fn sources_that_remove_themselves_do_so_again() {
+    let then = recorded(|cx, sim| listen_once(cx, sim, 4));
+    let now = again(&then, &Changes::default());
+    let called = |event: &Event| matches!(event, Event::IoReady { .. });
+    let removed = |event: &Event| matches!(event, Event::IoRemoved { .. });
+    let stopped = |event: &Event| matches!(event, Event::LoopStopped { .. });
+    for is_wanted in [&called as &dyn Fn(&Event) -> bool, &removed] {
+        assert_eq!((count(&then, is_wanted), count(&now, is_wanted)), (4, 4));
+    }
+    assert_eq!((count(&then, stopped), count(&now, stopped)), (1, 1));
     let end = |source: &MemorySource| source.events().last().unwrap().at;
     assert!(end(&now).ns_since(end(&then)) < 100_000, "{:?} and {:?}", end(&then), end(&now));
 }
