@@ -44,6 +44,8 @@ pub enum Act {
     },
     /// Posted a key to the deferred queue; true if it was already queued.
     Defer(u64, bool),
+    /// Removed a key from the deferred queue.
+    Undefer(u64),
     /// The deferred callback with this number in its drain (from 1) asked to stay queued.
     Kept(u32),
     /// Gave a job to the work pool; `depth` jobs, this one included, wait for a worker.
@@ -104,8 +106,6 @@ pub enum Operation<I, T, S> {
     ClearTimer(T),
     /// References or unreferences a timer.
     ReferenceTimer(T, bool),
-    /// Removes a key from the deferred queue.
-    Undefer(u64),
     /// Changes the interest set of a source.
     Modify(S, u8),
     /// Removes a source.
@@ -133,7 +133,6 @@ impl<I, T, S> Operation<I, T, S> {
             }
             Self::ClearTimer(of) => Operation::ClearTimer(timer(of)?),
             Self::ReferenceTimer(of, referenced) => Operation::ReferenceTimer(timer(of)?, referenced),
-            Self::Undefer(key) => Operation::Undefer(key),
             Self::Modify(of, interest) => Operation::Modify(source(of)?, interest),
             Self::Remove(of) => Operation::Remove(source(of)?),
             Self::ReferenceSource(of, referenced) => Operation::ReferenceSource(source(of)?, referenced),
@@ -155,7 +154,6 @@ impl Operation<TaskId, Timer, IoSource> {
             Self::ReferenceImmediate(task, referenced) => cx.set_immediate_referenced(task, referenced),
             Self::ClearTimer(timer) => cx.clear_timer(timer),
             Self::ReferenceTimer(timer, referenced) => cx.set_timer_referenced(timer, referenced).is_ok(),
-            Self::Undefer(key) => cx.undefer(key),
             Self::Modify(source, interest) => {
                 cx.modify(source, Interest::from_bits_truncate(interest)).is_ok()
             }
@@ -256,7 +254,7 @@ impl Acts {
                 Act::Change(Operation::ReferenceImmediate(task, referenced))
             }
             Event::DeferredPosted { key, existed } => Act::Defer(key, existed),
-            Event::DeferredRemoved { key } => Act::Change(Operation::Undefer(key)),
+            Event::DeferredRemoved { key } => Act::Undefer(key),
             Event::InputReturned { value: 0, .. } => Act::Reload,
             Event::InputReturned { value, .. } => Act::Kept(value),
             Event::WorkQueued { task, tag, depth, .. } => {

@@ -285,6 +285,7 @@ fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
         // An arm without a clock reading: none of these timers is armed here.
         Act::Arm { .. } => return false,
         Act::Defer(key, _) => drop(cx.defer(key, deferred(replay))),
+        Act::Undefer(key) => return cx.undefer(key),
         // The drain itself returns this.
         Act::Kept(_) => {}
         Act::Reload => cx.reload(),

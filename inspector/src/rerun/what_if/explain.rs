@@ -197,7 +197,7 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &RunOutcome
 fn held_up(script: &Script) -> Option<String> {
     let typical_ns = |tag: Tag| script.typical_ns.get(usize::from(tag.0)).copied().unwrap_or(0);
     let is_held_up = |run: &&Run| {
-        run.is_known && run.cost_ns > HELD_UP_NS && run.cost_ns / HELD_UP_TIMES > typical_ns(run.tag)
+        run.is_known() && run.cost_ns > HELD_UP_NS && run.cost_ns / HELD_UP_TIMES > typical_ns(run.tag)
     };
     let (mut count, mut total_ns) = (0_u64, 0_u64);
     for run in script.runs.iter().filter(is_held_up) {

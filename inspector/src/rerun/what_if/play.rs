@@ -9,7 +9,7 @@ use loop_core::{Context, IoOptions, TagOf};
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{Tag, Ticks};
 
-use super::script::{Arm, NONE, Op, RunId};
+use super::script::{Arm, NONE, Op, RunId, RunRole};
 
 use super::plan::EXTERNAL;
 use super::world::{Callback, Played, World};
@@ -60,7 +60,7 @@ fn play(task: Callback, world: &Rc<World>, cx: Cx<'_, '_>) {
         Callback::Run { run, .. } => perform(run, world, cx),
         Callback::Microtask { run } if world.spend(1) => {
             let batch = world.script.run(run);
-            let cost_ns = batch.cost_ns / u64::from(batch.count.max(1));
+            let cost_ns = batch.cost_ns / u64::from(batch.count().max(1));
             world.advance_to(world.now_ns().saturating_add(cost_ns));
         }
         Callback::Microtask { .. } => {}
@@ -73,7 +73,7 @@ fn play(task: Callback, world: &Rc<World>, cx: Cx<'_, '_>) {
                 world.synthesized(|synthesized| synthesized.firings += 1);
                 world.advance_to(world.now_ns().saturating_add(world.plan.typical_ns(tag)));
             } else {
-                world.timers.borrow_mut()[timer as usize].next = world.script.run(run).next;
+                world.timers.borrow_mut()[timer as usize].next = world.script.run(run).next();
                 perform(run, world, cx);
             }
         }
@@ -99,12 +99,12 @@ fn perform(id: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
     }
     let run = world.script.run(id);
     let start_ns = world.now_ns();
-    if !run.is_known {
+    let Some(outcome) = run.outcome else {
         world.synthesized(|synthesized| synthesized.callbacks += 1);
         let typical_ns = world.plan.typical_ns(world.plan.tag_of(run.tag));
         world.advance_to(start_ns.saturating_add(typical_ns));
         return;
-    }
+    };
     let scaled = |ns| world.plan.scaled(run.tag, ns);
     for place in run.acts.0..run.acts.1 {
         if !world.spend(1) || !world.may_wait(cx.replay().alive() as usize, 1) {
@@ -122,18 +122,19 @@ fn perform(id: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
         }
     }
     world.advance_to(start_ns.saturating_add(scaled(run.cost_ns)));
-    world.heap.set(world.heap.get().saturating_add(run.heap));
+    world.heap.set(world.heap.get().saturating_add(world.script.growth(id)));
     let mut drain = run.drain;
     while drain != NONE {
         let batch = world.script.run(drain);
-        if !world.may_wait(cx.replay().microtasks(), batch.count) {
+        if !world.may_wait(cx.replay().microtasks(), batch.count()) {
             return;
         }
-        (0..batch.count).for_each(|_| cx.microtask(StandIn::new(world, Callback::Microtask { run: drain })));
-        world.heap.set(world.heap.get().saturating_add(batch.heap));
+        (0..batch.count())
+            .for_each(|_| cx.microtask(StandIn::new(world, Callback::Microtask { run: drain })));
+        world.heap.set(world.heap.get().saturating_add(world.script.growth(drain)));
         drain = batch.drain;
     }
-    match run.outcome {
+    match outcome {
         Outcome::Failed | Outcome::Panicked => cx.fail("failed in the recording too"),
         Outcome::Reload => cx.reload(),
         Outcome::Done => {}
@@ -151,7 +152,7 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
         Op::Immediate(run) => {
             if let Some(task) = task(run, world) {
                 let id = cx.immediate(task);
-                if world.script.run(run).is_followed {
+                if world.script.run(run).role == RunRole::Followed {
                     world.immediates.borrow_mut().insert(run, id);
                 }
             }
@@ -162,6 +163,7 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
             }
         }
         Op::Defer { key, run } => defer(key, run, world, cx),
+        Op::Undefer(key) => drop(cx.undefer(key)),
         Op::Arm(arm) => arm_timer(arm, world, cx),
         Op::Work(job) => work(job, world, cx),
         Op::CancelWork(job) => {
@@ -211,7 +213,7 @@ pub(super) fn defer(key: u64, run: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
         let run = world.script.run(next);
         perform(next, &world, cx);
         world.end();
-        next = if run.kept { run.next } else { NONE };
+        next = if run.role == RunRole::Kept { run.next() } else { NONE };
         next != NONE
     });
 }

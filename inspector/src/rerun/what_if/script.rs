@@ -12,7 +12,7 @@ mod ops;
 mod read;
 mod reading;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use loop_core::gc::GcState;
 use loop_probes::event::{GcReason, Outcome, PolicyField, Priority, Queue, StopReason};
@@ -25,7 +25,7 @@ use loop_traces::summary::OpenTickSummary;
 use super::cost::Costs;
 use super::measure::Measure;
 use crate::rerun::act::Operation;
-use crate::rerun::budget::bytes_of;
+use crate::rerun::budget::{bytes_of, table_bytes};
 use crate::rerun::loops::Wanted;
 use crate::rerun::{ChosenLoop, RerunError};
 
@@ -38,29 +38,41 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Maximum number of microtasks of a checkpoint that run one by one.
 pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
 
-/// One callback, from its start to its end; for microtasks, all of a checkpoint.
+/// One callback, from its start to its end; for microtasks, all of a checkpoint. Millions of them are kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    /// As recorded.
-    pub(super) tag: Tag,
-    pub(super) outcome: Outcome,
-    /// It ran within the recording. Others cost the median of their tag.
-    pub(super) is_known: bool,
-    /// For a deferred callback: it stays queued for the next drain, where it is `next`.
-    pub(super) kept: bool,
-    /// For an immediate: it is cleared, referenced or unreferenced later.
-    pub(super) is_followed: bool,
-    /// The number of microtasks in a checkpoint; 1 for everything else.
-    pub(super) count: u32,
     pub(super) cost_ns: u64,
-    /// Bytes that it added to the heap.
-    pub(super) heap: i64,
     /// A range of [`Script::acts`].
     pub(super) acts: (u32, u32),
     /// The checkpoint that follows.
     pub(super) drain: RunId,
-    /// The next firing of the same timer, or the next run of the same deferred callback.
-    pub(super) next: RunId,
+    /// Of a checkpoint, its number of microtasks; else the next firing of the same timer, or the next run of the same
+    /// deferred callback.
+    more: u32,
+    /// Bytes that it added to the heap, or [`LARGE_GROWTH`].
+    heap: i32,
+    /// As recorded.
+    pub(super) tag: Tag,
+    /// `None` if it did not run within the recording: it costs the median of its tag.
+    pub(super) outcome: Option<Outcome>,
+    pub(super) role: RunRole,
+}
+
+const _: () = assert!(size_of::<Run>() == 32 && size_of::<Act>() == 24, "the tables of a script grow");
+
+/// The heap growth of a run is in [`Script::large_growth`].
+const LARGE_GROWTH: i32 = i32::MIN;
+
+/// What else is known of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RunRole {
+    Callback,
+    /// A deferred callback that stays queued for the next drain.
+    Kept,
+    /// An immediate that is cleared, referenced or unreferenced later.
+    Followed,
+    /// The microtasks of a checkpoint.
+    Checkpoint,
 }
 
 /// Something that a callback did.
@@ -80,6 +92,7 @@ pub(super) enum Op {
         key: u64,
         run: RunId,
     },
+    Undefer(u64),
     Arm(u32),
     Work(u32),
     CancelWork(u32),
@@ -223,6 +236,8 @@ pub(super) struct Script {
     /// How the run ended, if recorded.
     pub(super) ended: Option<StopReason>,
     pub(super) runs: Vec<Run>,
+    /// Heap growth of the few runs whose field does not hold it.
+    pub(super) large_growth: HashMap<RunId, i64>,
     pub(super) acts: Vec<Act>,
     pub(super) arms: Vec<Arm>,
     /// The number of different timers in `arms`.
@@ -276,6 +291,7 @@ impl Script {
     fn bytes(&self) -> u64 {
         let start = &self.start;
         bytes_of::<Run>(self.runs.len())
+            + table_bytes::<RunId, i64>(self.large_growth.len())
             + bytes_of::<Act>(self.acts.len())
             + bytes_of::<Arm>(self.arms.len())
             + bytes_of::<Job>(self.jobs.len())
@@ -290,6 +306,24 @@ impl Script {
 
     pub(super) fn run(&self, run: RunId) -> Run {
         self.runs[run as usize]
+    }
+
+    /// Bytes that a run added to the heap.
+    pub(super) fn growth(&self, id: RunId) -> i64 {
+        match self.run(id).heap {
+            LARGE_GROWTH => self.large_growth.get(&id).copied().unwrap_or(0),
+            heap => heap.into(),
+        }
+    }
+
+    /// Adds to the heap growth of a run.
+    pub(super) fn grow(&mut self, id: RunId, by: i64) {
+        let growth = self.growth(id).saturating_add(by);
+        let small = i32::try_from(growth).ok().filter(|growth| *growth != LARGE_GROWTH);
+        if small.is_none() {
+            self.large_growth.insert(id, growth);
+        }
+        self.runs[id as usize].heap = small.unwrap_or(LARGE_GROWTH);
     }
 
     /// The tag of an arrival.
@@ -315,18 +349,32 @@ impl Script {
 
 impl Run {
     pub(super) const fn new(tag: Tag) -> Self {
-        Self {
-            tag,
-            outcome: Outcome::Done,
-            is_known: false,
-            kept: false,
-            is_followed: false,
-            count: 1,
-            cost_ns: 0,
-            heap: 0,
-            acts: (0, 0),
-            drain: NONE,
-            next: NONE,
-        }
+        let (outcome, role) = (None, RunRole::Callback);
+        Self { cost_ns: 0, acts: (0, 0), drain: NONE, more: NONE, heap: 0, tag, outcome, role }
+    }
+
+    /// All microtasks of a checkpoint.
+    pub(super) fn checkpoint(tag: Tag, count: u32, cost_ns: u64) -> Self {
+        let (outcome, role) = (Some(Outcome::Done), RunRole::Checkpoint);
+        Self { outcome, role, more: count, cost_ns, ..Self::new(tag) }
+    }
+
+    /// Whether it ran within the recording.
+    pub(super) const fn is_known(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// The number of microtasks of a checkpoint.
+    pub(super) fn count(&self) -> u32 {
+        if self.role == RunRole::Checkpoint { self.more } else { 1 }
+    }
+
+    /// The next firing of the same timer, or the next run of the same deferred callback.
+    pub(super) fn next(&self) -> RunId {
+        if self.role == RunRole::Checkpoint { NONE } else { self.more }
+    }
+
+    pub(super) const fn set_next(&mut self, next: RunId) {
+        self.more = next;
     }
 }

@@ -4,7 +4,7 @@ use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use super::reading::{Reading, TimedOp};
-use super::{Act, MICROTASKS_MAX, NONE, Op, Run, RunId};
+use super::{Act, MICROTASKS_MAX, NONE, Op, Run, RunId, RunRole};
 
 /// Maximum number of callbacks between two readings of a heap; beyond that, the heap is not being read.
 const GREW_MAX: usize = 1 << 20;
@@ -31,7 +31,7 @@ impl Reading {
         self.script.acts.extend(acts);
         let acts = (first, self.script.acts.len() as u32);
         self.script.runs[run as usize] =
-            Run { outcome, is_known: true, cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
+            Run { outcome: Some(outcome), cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
         (self.last, self.tail) = (Some((run, task)), NONE);
         self.grew.push(run);
         if self.grew.len() > GREW_MAX {
@@ -64,9 +64,9 @@ impl Reading {
         self.last_end = at;
         self.add_to_last(&open);
         let Some((last, _)) = self.last else { return };
-        let drain = self.new_run(self.script.run(last).tag);
         let (count, cost_ns) = (ran.min(MICROTASKS_MAX), at.ns_since(start));
-        self.script.runs[drain as usize] = Run { is_known: true, count, cost_ns, ..self.script.run(drain) };
+        let drain = self.new_run(self.script.run(last).tag);
+        self.script.runs[drain as usize] = Run::checkpoint(self.script.run(last).tag, count, cost_ns);
         // If a callback has two checkpoints, the second stems from what follows: it is chained to the first.
         let before = if self.tail == NONE { last } else { self.tail };
         self.script.runs[before as usize].drain = drain;
@@ -91,11 +91,12 @@ impl Reading {
             }
             let acts = (first, self.script.acts.len() as u32);
             let is_kept = kept.contains(&number);
+            let role = if is_kept { RunRole::Kept } else { RunRole::Callback };
             self.script.runs[run as usize] =
-                Run { is_known: true, kept: is_kept, cost_ns, acts, ..self.script.run(run) };
+                Run { outcome: Some(Outcome::Done), role, cost_ns, acts, ..self.script.run(run) };
             if is_kept {
                 let next = self.new_run(Tag(0));
-                self.script.runs[run as usize].next = next;
+                self.script.runs[run as usize].set_next(next);
                 self.deferred.keep(key, next);
             }
             (self.last, self.tail) = (Some((run, None)), NONE);
@@ -121,11 +122,10 @@ impl Reading {
         let mut rest = grown;
         let last = self.grew.len().saturating_sub(1);
         for (place, run) in self.grew.iter().enumerate() {
-            let run = &mut self.script.runs[*run as usize];
-            let share =
-                (i128::from(grown) * i128::from(run.cost_ns.max(1)) / i128::from(total.max(1))) as i64;
+            let cost_ns = self.script.run(*run).cost_ns.max(1);
+            let share = (i128::from(grown) * i128::from(cost_ns) / i128::from(total.max(1))) as i64;
             let share = if place == last { rest } else { share };
-            run.heap = run.heap.saturating_add(share);
+            self.script.grow(*run, share);
             rest = rest.saturating_sub(share);
         }
         if self.grew.is_empty() {

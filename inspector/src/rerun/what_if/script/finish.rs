@@ -1,7 +1,7 @@
 //! Completes the script after the whole recording was read.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use loop_probes::event::Outcome;
 use loop_probes::ids::{SourceId, Tag, Timestamp};
@@ -12,7 +12,7 @@ use super::super::cost::Costs;
 use super::super::measure::Measure;
 use super::arrive::JobTimes;
 use super::reading::Reading;
-use super::{LeftOut, NONE, Run, Script, Start};
+use super::{LeftOut, Run, RunRole, Script, Start};
 
 /// An empty script.
 pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
@@ -29,6 +29,7 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         end_ns: 0,
         ended: None,
         runs: Vec::new(),
+        large_growth: HashMap::new(),
         acts: Vec::new(),
         arms: Vec::new(),
         timers: 0,
@@ -104,13 +105,10 @@ fn typical(runs: &[Run]) -> Vec<u64> {
     let tags = runs.iter().map(|run| usize::from(run.tag.0) + 1).max().unwrap_or(0);
     let mut costs: Vec<Vec<u64>> = vec![Vec::new(); tags];
     // Checkpoints carry the tag of the callback that they follow.
-    let mut is_checkpoint = vec![false; runs.len()];
-    for run in runs.iter().filter(|run| run.drain != NONE) {
-        is_checkpoint[run.drain as usize] = true;
-    }
-    let is_callback = |run: &Run| run.is_known && run.outcome != Outcome::Woke;
-    for (run, _) in runs.iter().zip(is_checkpoint).filter(|(run, checkpoint)| is_callback(run) && !checkpoint)
-    {
+    let is_callback = |run: &&Run| {
+        run.role != RunRole::Checkpoint && run.outcome.is_some_and(|outcome| outcome != Outcome::Woke)
+    };
+    for run in runs.iter().filter(is_callback) {
         costs[usize::from(run.tag.0)].push(run.cost_ns);
     }
     costs

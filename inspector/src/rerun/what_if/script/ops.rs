@@ -4,7 +4,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 
 use super::reading::Reading;
-use super::{ArrivalKind, Job, Op, RunId};
+use super::{ArrivalKind, Job, Op, RunId, RunRole};
 use crate::rerun::act::{Act, Done, Operation};
 
 /// Maximum number of span and mark labels: a session keeps no more.
@@ -31,6 +31,10 @@ impl Reading {
                 Some(Op::Arm(self.arm(timer, tag, delay_ns, period_ns, None, true)))
             }
             Act::Defer(key, existed) => Some(self.defers(key, existed)),
+            Act::Undefer(key) => {
+                self.deferred.remove(key);
+                Some(Op::Undefer(key))
+            }
             Act::Kept(number) => {
                 self.kept.insert(number);
                 None
@@ -88,7 +92,7 @@ impl Reading {
         let Self { expected, timers, sources, script, .. } = self;
         let immediate = |task| {
             let run = *expected.get(&task)?;
-            script.runs[run as usize].is_followed = true;
+            script.runs[run as usize].role = RunRole::Followed;
             Some(run)
         };
         let timer = |timer| timers.get(&timer).map(|known| known.timer);
@@ -96,7 +100,6 @@ impl Reading {
         let renamed = change.rename(immediate, timer, source);
         match change {
             Operation::ClearImmediate(task) => drop(self.expected.remove(&task)),
-            Operation::Undefer(key) => self.deferred.remove(key),
             Operation::Remove(source) => {
                 self.removed.extend(self.sources.remove(&source).map(|place| (source, place)));
             }

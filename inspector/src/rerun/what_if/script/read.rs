@@ -362,7 +362,7 @@ impl Reading {
         let Some(timer) = self.timers.get_mut(&id) else { return };
         match timer.fired {
             NONE => self.script.arms[timer.arm as usize].first = run,
-            earlier => self.script.runs[earlier as usize].next = run,
+            earlier => self.script.runs[earlier as usize].set_next(run),
         }
         timer.fired = run;
     }
