@@ -8,7 +8,8 @@
 //! ```
 //!
 //! There is no second scheduler here: the loop that runs is `loop_core`'s, and its callbacks do what the trace
-//! recorded.
+//! recorded. `engine.rs` has the one task that stands for all recorded ones; the check's `Replay` and the what-if's
+//! `World` are the engines behind it, and the oracles that the loop's environment asks.
 
 pub mod act;
 pub mod check;

@@ -162,8 +162,9 @@ impl<'a, T: Task> Context<'a, T> {
 impl<T: Task> Replay<'_, '_, T> {
     /// Queues a task as coming from `origin`, queued by `parent`: the poll of a future.
     pub fn queue(&mut self, task: T, origin: Origin, parent: Option<TaskId>) -> TaskId {
+        let queued = self.cx.stamp();
         let core = &mut *self.cx.core;
-        let (tag, queued, id) = (core.tag(&task), core.at, core.scheduler.new_id());
+        let (tag, id) = (core.tag(&task), core.scheduler.new_id());
         core.queue(Queued { task: Body::Task(task), id, tag, origin, signo: 0, queued }, parent, None)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
 use loop_core::{Context, IoOptions, TagOf};
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, Ticks};
 
 use super::script::{Arm, NONE, Op, RunId, RunRole};
@@ -145,7 +145,11 @@ fn perform(id: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
 fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
     match what {
         Op::Post(run) => {
-            if let Some(task) = task(run, world) {
+            let Some(task) = task(run, world) else { return };
+            if world.script.run(run).role == RunRole::Poll {
+                let parent = cx.task();
+                cx.replay().queue(task, Origin::Future, parent);
+            } else {
                 cx.post(task);
             }
         }
@@ -185,6 +189,11 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
             if let Some(change) = change.rename(immediate, timer, source) {
                 change.carry_out(cx, |signo, tag| handler(signo, tag, world));
             }
+        }
+        Op::Futures(delta) => {
+            // From now on the loop serves futures.
+            let _ = cx.local();
+            cx.replay().reference(RefKind::Future, delta);
         }
         Op::Hold(delta) => {
             for _ in 0..delta.unsigned_abs().min(HELD_MAX) {

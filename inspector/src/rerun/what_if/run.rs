@@ -25,6 +25,7 @@ use super::script::{Arm, Arrival, ArrivalKind, NONE, Script};
 use super::sink::EventSink;
 use super::world::{self, Played, World};
 use crate::rerun::RerunError;
+use crate::rerun::budget::WAITING;
 use crate::rerun::engine::on_this_thread;
 
 /// The arrivals that pass the filter.
@@ -148,6 +149,9 @@ fn restore(
         })
         .collect();
     state.next_timer = TimerId(u64::from(script.timers) + 1);
+    // A made-up recording may have any number.
+    state.refs.push((RefKind::Future, script.start.futures.min(WAITING)));
+    state.futures = script.start.futures > 0;
     let restored = event_loop.restore(state)?;
     for arm in &arms {
         let timer = restored.timers.get(&id(arm)).copied();

@@ -73,6 +73,8 @@ pub(super) enum RunRole {
     Followed,
     /// The microtasks of a checkpoint.
     Checkpoint,
+    /// The poll of a future.
+    Poll,
 }
 
 /// Something that a callback did.
@@ -108,6 +110,8 @@ pub(super) enum Op {
     },
     Mark(LabelId),
     Hold(i32),
+    /// Futures took or released references.
+    Futures(i32),
 }
 
 /// One arming of a timer.
@@ -207,6 +211,8 @@ pub(super) struct Start {
     pub(super) deferred: Vec<(u64, RunId)>,
     /// References held by the program itself.
     pub(super) held: u32,
+    /// References held by futures.
+    pub(super) futures: u32,
     /// The first reading of the heap, in bytes.
     pub(super) heap_bytes: u64,
     /// Signals that have a handler.

@@ -1,6 +1,6 @@
 //! Converts acts into the script's terms: timers, sources, jobs and callbacks by index instead of by recorded number.
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, Origin};
 use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
 
 use super::reading::Reading;
@@ -18,9 +18,13 @@ impl Reading {
                 let run = self.expect(task, tag);
                 return self.arrived(queued, ArrivalKind::Post(run));
             }
-            Act::Post { task, tag, parent: by, .. } => {
+            Act::Post { task, tag, parent: by, origin, .. } => {
+                let run = self.expect(task, tag);
                 parent = by;
-                Some(Op::Post(self.expect(task, tag)))
+                if origin == Origin::Future {
+                    self.script.runs[run as usize].role = RunRole::Poll;
+                }
+                Some(Op::Post(run))
             }
             Act::Immediate(task, tag) => {
                 self.immediates.insert(task);
@@ -58,7 +62,8 @@ impl Reading {
                 Some(Op::Register(place))
             }
             Act::Change(change) => self.change(change).map(Op::Change),
-            Act::Hold(delta) | Act::Futures(delta) => Some(Op::Hold(delta)),
+            Act::Hold(delta) => Some(Op::Hold(delta)),
+            Act::Futures(delta) => Some(Op::Futures(delta)),
             // Recorded by its outcome, or part of the stretch rather than of a callback.
             Act::Read
             | Act::Reload

@@ -228,9 +228,10 @@ impl Reading {
                 }
                 self.script.start.deferred.push((key, run));
             }
-            Event::SnapshotRef { what: RefKind::Handle | RefKind::Future, count } => {
+            Event::SnapshotRef { what: RefKind::Handle, count } => {
                 self.script.start.held = self.script.start.held.saturating_add(count);
             }
+            Event::SnapshotRef { what: RefKind::Future, count } => self.script.start.futures = count,
             Event::SnapshotRef { what: RefKind::Agenda, count } => self.agenda.at_the_start(count),
             Event::SnapshotGc { .. } => self.script.start.gc = GcState::of_part(&event),
             Event::SnapshotPolicy { field: PolicyField::Name, .. } => {}

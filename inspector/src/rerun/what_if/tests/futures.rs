@@ -88,6 +88,14 @@ fn recurs(what: &str, mut program: MemorySource) {
     };
     assert!(before.timers.fired >= Some(10), "{what}: it was recorded to its end");
     assert_eq!(counts(before), counts(after), "{what}");
+    let futures = |side: &loop_traces::summary::Summary| {
+        let futures = side.futures.expect("it has a future");
+        (futures.refs_taken, futures.refs_released, futures.woken, futures.pending)
+    };
+    // A wakeup by another thread is an arrival: the poll is a post.
+    let (mut then, now) = (futures(before), futures(after));
+    then.2 -= u64::from(what == "another thread");
+    assert_eq!(then, now, "{what}: references taken and released, polls queued and pending");
     // The first poll, one for each sleep, and at most as many for what it awaits first; its timers are no tasks.
     let polls = before.tasks.by_tag.iter().find(|tag| tag.tag == "parent").map(|tag| tag.count);
     assert!((11..=31).contains(&polls.unwrap_or(0)), "{what}: {polls:?}");
