@@ -14,7 +14,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, SourceState};
 use loop_traces::writer::TraceWriter;
-use loopscope::recording::Recording;
+use loopscope::io::recording::Recording;
 
 /// Records what `program` does in a session of its own.
 fn record(place: &Place, name: &str, program: impl FnOnce(&Session)) -> PathBuf {

@@ -2,32 +2,29 @@
 
 mod diff;
 mod export;
-mod import;
 mod lint;
 mod minimize;
 mod report;
 mod rerun;
 mod sides;
-mod what_if;
+mod values;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use loop_probes::text::{printable, printable_path};
 
 pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
-pub use import::ImportArgs;
 pub use lint::{LintArgs, Viewer};
 pub use minimize::MinimizeArgs;
 pub use report::{ListLimits, ReportArgs, ReportFormat, STALLS_MAX};
-pub use rerun::RerunArgs;
-pub use what_if::WhatIfArgs;
+pub use rerun::{RerunArgs, WhatIfArgs};
 
 use crate::workload::{Load, POLICIES, Scale};
+use values::{PolicyName, duration, speed, stall};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +63,13 @@ impl Cli {
     /// Describes what is wrong with it, or carries the help that it asks for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let words: Vec<OsString> = words.into_iter().collect();
-        sides::read(words.clone()).map_err(|error| printed(error, &words))
+        Self::parse_words(words.clone()).map_err(|error| printed(error, &words))
+    }
+
+    fn parse_words(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let mut matches = sides::matches(&command, words)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }
 }
 
@@ -80,7 +83,7 @@ fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
     let kind = error.kind();
     let is_same = |shown: &clap::Error| shown.kind() == kind;
     let plain = || clap::Error::raw(kind, printable(&error.to_string()));
-    sides::read(shown).err().filter(is_same).unwrap_or_else(plain)
+    Cli::parse_words(shown).err().filter(is_same).unwrap_or_else(plain)
 }
 
 /// Flags that every verb takes.
@@ -274,75 +277,33 @@ pub struct ReplayArgs {
     pub fps: u16,
 }
 
-/// Lists the demo's policies for the help and the completions. Other names are accepted here: the demo refuses them in
-/// one line, as it does an unknown tag.
-#[derive(Clone, Debug)]
-struct PolicyName;
-
-impl TypedValueParser for PolicyName {
-    type Value = String;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<String, clap::Error> {
-        clap::builder::StringValueParser::new().parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(POLICIES.into_iter().map(PossibleValue::new)))
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let fractional = text.strip_suffix('s').and_then(|seconds| seconds.parse::<f64>().ok());
-    if let Some(seconds) = fractional.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) {
-        return Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text} is too long for any clock"));
-    }
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 1.5s, 40ms or 1m30s"))
-}
-
-/// Limited, because stopping a demo waits for the blocking handler.
-fn stall(text: &str) -> Result<Duration, String> {
-    let most = Duration::from_secs(10);
-    let stall = duration(text)?;
-    if stall > most { Err(format!("a handler of the demo blocks {most:?} at most")) } else { Ok(stall) }
-}
-
-fn speed(text: &str) -> Result<f64, String> {
-    let factor = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
-    factor
-        .filter(|factor| (0.01..=1000.0).contains(factor))
-        .ok_or_else(|| "write it as 2x or 0.1x, from 0.01x to 1000x".to_owned())
+/// `loopscope import`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope import trace.json.gz -o a.looptrace
+  loopscope import trace.json -o a.looptrace --thread CrRendererMain
+  loopscope import trace.json -o a.looptrace --json | jq .dropped")]
+pub struct ImportArgs {
+    /// Chrome-trace JSON, plain or gzip, by Chromium, Node.js, viztracer or others; - for standard input
+    #[arg(value_name = "TRACE.json")]
+    pub input: PathBuf,
+    /// The trace to write; a file that exists is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// A thread to take for a loop, by its name, its number, or PID/TID (repeatable); without it, they are found
+    #[arg(long, value_name = "NAME|TID")]
+    pub thread: Vec<String>,
+    /// Print what was read, repaired and dropped as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn times_are_parsed_in_common_notations() {
-        assert_eq!(duration("1.2s"), Ok(Duration::from_millis(1200)));
-        assert_eq!(duration("40ms"), Ok(Duration::from_millis(40)));
-        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
-        assert!(duration("-1s").is_err());
-        assert!(duration("soon").is_err());
-        assert!(duration("1e400s").is_err());
-    }
-
-    #[test]
-    fn speeds_have_bounds() {
-        assert_eq!(speed("2x"), Ok(2.0));
-        assert_eq!(speed("0.1"), Ok(0.1));
-        assert!(speed("0x").is_err());
-        assert!(speed("NaNx").is_err());
     }
 }

@@ -1,34 +1,31 @@
-//! The verbs of the command line, one file each.
+//! The verbs of the command line, and what several of them share.
 
 mod attach;
+mod check;
 mod demo;
+mod diagnostics;
 mod diff;
 mod drawing;
 mod export;
-mod follow;
+mod exporting;
 mod import;
 mod lint;
 mod man;
 mod minimize;
 mod progress;
 mod ps;
-mod record;
 mod replay;
 mod report;
-mod rerun;
+mod runs;
+mod save;
 mod summary;
 mod what_if;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, ValueEnum};
-use loop_probes::text::printable;
-
 use crate::cli::{Cli, Command};
-use crate::diagnostics;
-use crate::exit::CommandError;
-use crate::stdout;
+use crate::io::exit::CommandError;
 
 /// Runs the command that the command line asks for.
 ///
@@ -53,16 +50,17 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Demo(args) => demo::run(&args, &global),
         Command::Attach(args) => attach::run(&args, &global),
         Command::Ps(args) => ps::run(&args),
-        Command::Record(args) => record::run(&args, &global),
+        Command::Record(args) => attach::record(&args, &global),
         Command::Replay(args) => replay::run(&args, &global),
-        Command::Rerun(args) => rerun::run(&args, &global),
+        Command::Rerun(args) if args.check => check::run(&args),
+        Command::Rerun(args) => what_if::run(&args, &global),
         Command::Report(args) => report::run(&args, &global),
         Command::Diff(args) => diff::run(&args, &global),
         Command::Minimize(args) => minimize::run(&args, &global),
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Import(args) => import::run(&args, &global),
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => man::completions(shell),
         Command::Man { verb } => man::run(verb.as_deref()),
     }
 }
@@ -87,34 +85,10 @@ fn trace_output(command: &Command) -> Option<(&'static str, &Path)> {
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<(), CommandError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
-    stdout::print(&String::from_utf8_lossy(&script))
-}
-
 /// Turns a write beyond the file size limit (`ulimit -f`) into an error that names the file: unhandled, SIGXFSZ kills
 /// the process silently.
 fn large_files_are_errors() -> Result<(), CommandError> {
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
         .map(drop)
         .map_err(|error| CommandError::Input(format!("cannot handle SIGXFSZ: {error}")))
-}
-
-/// Refuses `--json` beside a `--format` that asks for another one.
-fn one_format(json: bool, format: &impl ValueEnum) -> Result<(), CommandError> {
-    match format.to_possible_value() {
-        Some(format) if json && format.get_name() != "json" => Err(CommandError::Usage(format!(
-            "--json and --format {} contradict each other: give one of them",
-            format.get_name()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Prints a warning to standard error.
-fn warn(line: &str) {
-    use std::io::Write as _;
-    // If standard error is closed, there is nowhere to report it.
-    let _ = writeln!(std::io::stderr(), "loopscope: {}", printable(line));
 }

@@ -6,9 +6,8 @@
 mod feed;
 mod live;
 mod replay;
-mod saving;
 
-pub use saving::{NoSave, Recording, Save};
+pub use feed::{NoSave, Recording, Save};
 
 use std::io;
 use std::time::Duration;

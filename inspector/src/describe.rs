@@ -1,11 +1,9 @@
 //! Puts events, emitters and blame into words. Names come from the label table, which made them printable.
 
-mod breakdown;
 mod event;
 mod input;
 mod loop_kinds;
 
-pub use breakdown::{SUM, SUM_SO_FAR, what};
 pub use event::event;
 
 use loop_probes::event::Event;

@@ -3,22 +3,18 @@
 //! The dashboard is built so that each of its parts can be tested without the others:
 //!
 //! ```text
-//! source ──events──┐                      ┌──> view ──> screen
-//! terminal ──keys──┼─> update ──> AppState ──┤
-//! clock ──frames───┘      └──> effects    └──> (nothing else reads it)
+//! source ──events──┐                 ┌──> AppState ──┐
+//! terminal ──keys──┼─> shell::update ┼──> pages ─────┴──> screen
+//! clock ──frames───┘                 └──> effects
 //! ```
 //!
 //! | file | what |
 //! |---|---|
-//! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do, one file each |
-//! | `input`, `runs` | the inputs of a verb: a ring or a trace; for a comparison saved summaries too |
-//! | `gates`, `verdict` | gate files; a comparison and its gates as text, Markdown, JUnit XML |
+//! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do |
+//! | `io` | what verbs read and print, how they end, gate files; recording this process without loss |
+//! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
 //! | `rerun` | re-execution on the real loop: check its decisions, what-if, minimize |
 //! | `corpus` | saved regressions, and what must hold for each |
-//! | `recording`, `sink` | recording this process without loss; folding and saving the same stream |
-//! | `exporting` | an export into a file that is complete or does not appear |
-//! | `saver` | saving and exporting from within the dashboard |
-//! | `exit`, `stdout`, `interrupt`, `diagnostics` | how a command ends, prints, is interrupted, and logs |
 //! | `app` | the state that all pages share: no terminal, no colours |
 //! | `pages` | the pages, each with its state, its lists, what Enter and the mouse do, and its view |
 //! | `shell` | the dashboard around its pages: keys, mouse, movement in time, the way back |
@@ -38,24 +34,13 @@ pub mod commands;
 pub mod corpus;
 pub mod dashboard;
 pub mod describe;
-pub mod diagnostics;
-pub mod exit;
-pub mod exporting;
-pub mod gates;
-pub mod input;
-pub mod interrupt;
+pub mod io;
 pub mod keymap;
 pub mod pages;
 pub mod playback;
-pub mod recording;
 pub mod rerun;
-pub mod runs;
-pub mod save;
 pub mod screen;
 pub mod shell;
-pub mod sink;
-pub mod stdout;
-pub mod temp_file;
 pub mod terminal;
 pub mod text;
 pub mod theme;

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use loopscope::cli::Cli;
-use loopscope::exit::CommandError;
-use loopscope::{commands, stdout};
+use loopscope::commands;
+use loopscope::io::exit::CommandError;
+use loopscope::io::stdout;
 
 /// Called by the C library before `main`.
 #[used]

@@ -26,7 +26,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
 
-use output::Output;
+use output::{Output, in_foreground};
 
 /// Reports clicks, drags and the wheel in SGR coordinates; not every motion, which would wake us for nothing.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
@@ -161,12 +161,6 @@ impl Drop for Screen {
         // ratatui shows the cursor again when dropped, and complains on standard error if it cannot.
         self.gone.store(true, Ordering::Relaxed);
     }
-}
-
-/// Whether this process may read and configure the terminal. In doubt, it may.
-fn in_foreground() -> bool {
-    let foreground = rustix::termios::tcgetpgrp(rustix::stdio::stdout());
-    foreground.map_or(true, |foreground| foreground == rustix::process::getpgrp())
 }
 
 /// Undoes [`Screen::take`], once. Errors are ignored: there is nowhere left to report them.

@@ -10,7 +10,7 @@ use loop_traces::analysis::condition::Condition;
 use loop_traces::source::{MemorySource, SourceKind};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
-use loopscope::gates::{self, Bounds};
+use loopscope::io::gates::{self, Bounds};
 use plan::Plan;
 use printable::is_printable;
 

@@ -15,7 +15,7 @@ use loop_probes::stamped::Stamped;
 use loop_traces::source::EventSource;
 use loop_traces::synthetic::Script;
 use loop_traces::writer::{TraceWriter, WriteOptions};
-use loopscope::sink::{SAVING_PERIOD, save_at};
+use loopscope::io::sink::{SAVING_PERIOD, save_at};
 
 use super::disk::{Disk, Faults};
 

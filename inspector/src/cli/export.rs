@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::duration;
+use super::values::duration;
 
 /// `loopscope export`
 #[derive(Clone, Debug, Args)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use loop_traces::analysis::condition::Condition;
 
-use super::duration;
+use super::values::duration;
 
 /// `loopscope minimize`
 #[derive(Clone, Debug, Args)]

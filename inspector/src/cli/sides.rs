@@ -1,16 +1,14 @@
 //! The `--` of `diff`: it separates the two sides, and options may stand before, between and after them.
 //!
 //! To clap, as to every program, `--` ends the options, and `DiffArgs` declares it that way for help and completions.
-//! When a command line is read, the `--` that separates the sides is replaced with a word that no shell can write and
+//! No setting of clap allows options behind its `--`. When a command line is read, the `--` that separates the sides is replaced with a word that no shell can write and
 //! that ends the base; clap does the rest.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Command, CommandFactory as _, Error, FromArgMatches as _};
+use clap::{Arg, ArgAction, ArgMatches, Command, Error};
 use loop_probes::text::printable;
-
-use super::Cli;
 
 /// The verb that has two sides.
 const VERB: &str = "diff";
@@ -24,36 +22,28 @@ const READ: &str = "\0--";
 /// The usage hint.
 const USAGE: &str = "write loopscope diff BASE… -- CANDIDATE…";
 
-/// Reads a command line; the first word is the program.
+/// Matches a command line; the first word is the program.
 ///
 /// # Errors
 ///
 /// Clap's error, or the one it would give if it knew of the two sides.
-pub(super) fn read(mut words: Vec<OsString>) -> Result<Cli, Error> {
-    let mut command = Cli::command();
-    let Some(verb) = verb(&command, &words).filter(|at| words[*at] == VERB) else {
-        return Cli::try_parse_command(&mut command, &words);
+pub(super) fn matches(command: &Command, mut words: Vec<OsString>) -> Result<ArgMatches, Error> {
+    let Some(verb) = verb(command, &words).filter(|at| words[*at] == VERB) else {
+        return command.clone().try_get_matches_from(words);
     };
-    let separators = separators(&command, &words, verb);
+    let separators = separators(command, &words, verb);
     if separators.len() > 1 {
         let message = format!("there are two sides to compare, so there is one {WRITTEN}: {USAGE}\n");
         return Err(Error::raw(ErrorKind::TooManyValues, message));
     }
     separators.iter().for_each(|at| words[*at] = READ.into());
-    command = command.mut_subcommand(VERB, |diff| {
+    let command = command.clone().mut_subcommand(VERB, |diff| {
         // The order matters: an argument that is changed becomes the last one.
         let diff = diff.mut_arg("base", |base| base.value_terminator(READ));
         let diff = diff.mut_arg("candidate", |candidate| candidate.last(false));
         diff.override_usage("loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>...")
     });
-    Cli::try_parse_command(&mut command, &words).map_err(|error| explained(error, !separators.is_empty()))
-}
-
-impl Cli {
-    fn try_parse_command(command: &mut Command, words: &[OsString]) -> Result<Self, Error> {
-        let mut matches = command.try_get_matches_from_mut(words)?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(command))
-    }
+    command.try_get_matches_from(words).map_err(|error| explained(error, !separators.is_empty()))
 }
 
 /// The index of the verb, after the global options.

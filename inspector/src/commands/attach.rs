@@ -1,15 +1,17 @@
-//! `loopscope attach`: watch a running loop.
+//! `loopscope attach` and `loopscope record`: watch or save a running loop.
 
+use loop_probes::process::ProcessReader;
 use loop_probes::ring::Start;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{EventSource, SourceState};
 
-use super::follow::follow;
-use super::{drawing, summary, warn};
-use crate::cli::{AttachArgs, Global};
-use crate::exit::CommandError;
-use crate::input;
-use crate::interrupt::Interrupt;
-use crate::save::{Reread, Saver};
-use crate::sink::Sink;
+use super::save::{Reread, Saver};
+use super::{drawing, summary};
+use crate::cli::{AttachArgs, Global, RecordArgs};
+use crate::io::exit::{CommandError, warn};
+use crate::io::input;
+use crate::io::interrupt::Interrupt;
+use crate::io::sink::Sink;
 
 pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError> {
     let path = input::ring(args.target.as_deref())?;
@@ -36,4 +38,55 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     // The summary is printed however the session ended.
     let printed = summary::print(&timeline, &source, live.json, global);
     summary::conclude(followed.and(printed), written, live.record.as_deref())
+}
+
+/// Saves without a dashboard.
+pub(super) fn record(args: &RecordArgs, global: &Global) -> Result<(), CommandError> {
+    let interrupt = Interrupt::new(args.duration)?;
+    // The current content of the ring is part of the recording.
+    let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();
+    let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
+    let followed = follow(&mut source, &mut sink, &interrupt);
+    let (timeline, written) = sink.finish_after(&followed);
+    // The summary is printed however the session ended.
+    let printed = summary::print(&timeline, &source, args.json, global);
+    summary::conclude(followed.and(printed), written, Some(&args.output))
+}
+
+/// Moves everything from `source` to `sink`, and prints warnings that affect how far its numbers can be trusted.
+///
+/// # Errors
+///
+/// [`CommandError::Input`] if the ring becomes unreadable; `sink` keeps what came before.
+fn follow(source: &mut ProcessReader, sink: &mut Sink, interrupt: &Interrupt) -> Result<(), CommandError> {
+    let followed = until_the_end(source, sink, interrupt);
+    let why_silent = followed.is_ok().then(|| input::state_warning(source)).flatten();
+    for warning in input::ring_warnings(source).into_iter().chain(why_silent) {
+        warn(&warning);
+    }
+    followed
+}
+
+fn until_the_end(
+    source: &mut ProcessReader,
+    sink: &mut Sink,
+    interrupt: &Interrupt,
+) -> Result<(), CommandError> {
+    let mut batch: Vec<Stamped> = Vec::new();
+    loop {
+        batch.clear();
+        if interrupt.is_due() {
+            let flushed = source.flush(&mut batch);
+            sink.absorb(&batch, source.counts());
+            return flushed.map(drop).map_err(CommandError::input);
+        }
+        let state = EventSource::poll(source, &mut batch);
+        sink.absorb(&batch, source.counts());
+        match state.map_err(CommandError::input)? {
+            SourceState::Ended => return Ok(()),
+            _ if sink.is_pointless() => return Ok(()),
+            SourceState::More => {}
+            _ => interrupt.nap(sink.period(source.suggested_period())),
+        }
+    }
 }

@@ -6,14 +6,14 @@ use loop_probes::ring::Start;
 use loop_probes::session::{Session, SharingError};
 use loop_traces::summary::Summary;
 
-use super::{drawing, summary, warn};
+use super::diagnostics;
+use super::save::{Reread, Saver};
+use super::{drawing, summary};
 use crate::cli::{DemoArgs, Global};
-use crate::diagnostics;
-use crate::exit::CommandError;
-use crate::interrupt::Interrupt;
-use crate::recording::{Recording, Tap};
-use crate::save::{Reread, Saver};
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::interrupt::Interrupt;
+use crate::io::recording::{Recording, Tap};
+use crate::io::stdout;
 use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
 
 /// Run time of a demo that is not drawn, if no time is given.

@@ -5,12 +5,12 @@ use loop_traces::analysis::gate::Judgement;
 use serde_json::Value;
 use std::ffi::OsString;
 
-use super::{drawing, one_format, warn};
+use super::drawing;
+use super::runs;
 use crate::cli::{DiffArgs, Global, VerdictFormat};
-use crate::exit::CommandError;
-use crate::gates::{self, Bounds};
-use crate::runs;
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::gates::{self, Bounds};
+use crate::io::stdout::{self, one_format};
 use crate::verdict::{Page, junit, markdown, text};
 
 pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), CommandError> {

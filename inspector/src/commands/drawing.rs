@@ -5,13 +5,12 @@ use std::ffi::OsString;
 
 use loop_traces::source::EventSource;
 
-use super::warn;
+use super::save::Saver;
 use crate::cli::{ColorChoice, Global, Live, ReplayArgs};
 use crate::dashboard::{self, DashboardError, Exit, Options};
-use crate::exit::CommandError;
+use crate::io::exit::{CommandError, warn};
+use crate::io::stdout;
 use crate::playback::{ReplayOptions, Rewind};
-use crate::save::Saver;
-use crate::stdout;
 use crate::theme::{Theme, wants_color};
 
 /// Whether a live command draws.

@@ -8,13 +8,12 @@ use loop_traces::export::folded::FoldedOptions;
 use loop_traces::export::{ExportError, TimeRange};
 use loop_traces::writer::NewFile;
 
-use super::warn;
+use super::exporting::{self, Export, Exported};
 use crate::cli::{ExportArgs, ExportFormat};
-use crate::exit::CommandError;
-use crate::exporting::{self, Export, Exported};
-use crate::input::Input;
-use crate::interrupt::Interrupt;
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input::Input;
+use crate::io::interrupt::Interrupt;
+use crate::io::stdout;
 use crate::units::bytes;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {

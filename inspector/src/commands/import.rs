@@ -1,6 +1,5 @@
 //! `loopscope import`: convert a Chrome trace by another program into a trace.
 
-mod progress;
 mod text;
 
 use std::fs::File;
@@ -14,13 +13,13 @@ use loop_traces::chrome::import::{Import, ImportError, ImportReport};
 use loop_traces::writer::{NewFile, TraceWriter, WriteOptions, untouched};
 use rustix::fs::{OFlags, fcntl_setfl};
 
-use self::progress::Bar;
-use super::{drawing, warn};
+use super::drawing;
+use super::progress::ImportBar;
 use crate::cli::{Global, ImportArgs};
-use crate::exit::CommandError;
-use crate::input::{STDIN, shown, spare};
-use crate::interrupt::{Interrupt, Stopping, StoppingInput};
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input::{STDIN, shown, spare};
+use crate::io::interrupt::{Interrupt, Stopping, StoppingInput};
+use crate::io::stdout;
 
 pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), CommandError> {
     let shown = shown(&args.input);
@@ -61,7 +60,7 @@ fn read(
     shown: &str,
     threads: &[String],
     interrupt: &Interrupt,
-) -> Result<(Bar, Result<Import, ImportError>), CommandError> {
+) -> Result<(ImportBar, Result<Import, ImportError>), CommandError> {
     let unreadable = |error: io::Error| CommandError::Input(format!("cannot read {shown}: {error}"));
     let (input, size) = if args.input == Path::new(STDIN) {
         // The buffer of `stdin` would hide data that has arrived from the poll.
@@ -82,7 +81,7 @@ fn read(
     };
     let input = StoppingInput::new(input, interrupt.clone());
     let name = args.input.file_name().map_or_else(|| shown.to_owned(), |name| printable_path(name.as_ref()));
-    let bar = Bar::new(size);
+    let bar = ImportBar::new(size);
     let import = Import::read(input, &name, threads, &mut |progress| bar.show(progress));
     Ok((bar, import))
 }
@@ -102,7 +101,7 @@ fn failure(error: ImportError, shown: &str) -> CommandError {
 fn write(
     import: Import,
     path: &Path,
-    bar: &Bar,
+    bar: &ImportBar,
     interrupt: Interrupt,
 ) -> Result<(ImportReport, u64), CommandError> {
     let file = Stopping::new(NewFile::create(path).map_err(CommandError::input)?, Some(interrupt));

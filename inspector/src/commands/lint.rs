@@ -10,9 +10,9 @@ use loop_traces::chrome::lint::{Effect, Finding, LintReport, RULES, Rule, Viewer
 use serde_json::{Value, json};
 
 use crate::cli::LintArgs;
-use crate::exit::CommandError;
-use crate::input::{STDIN, open_file, shown};
-use crate::stdout;
+use crate::io::exit::CommandError;
+use crate::io::input::{STDIN, open_file, shown};
+use crate::io::stdout;
 use crate::text::{row, wrap};
 use crate::units;
 

@@ -1,4 +1,4 @@
-//! `loopscope man`: print the manual page of a verb, or the one that lists them all.
+//! `loopscope man` and `loopscope completions`: the manual pages, and scripts for shells.
 
 use std::io::{self, Write as _};
 
@@ -8,9 +8,10 @@ use loop_probes::text::printable;
 use loop_traces::suggest::nearest;
 
 use crate::cli::Cli;
-use crate::exit::CommandError;
-use crate::stdout;
+use crate::io::exit::CommandError;
+use crate::io::stdout;
 
+/// Prints the manual page of a verb, or the one that lists them all.
 pub(super) fn run(verb: Option<&str>) -> Result<(), CommandError> {
     let mut all = Cli::command();
     // Builds the full names of the verbs, which name their pages too.
@@ -26,6 +27,13 @@ pub(super) fn run(verb: Option<&str>) -> Result<(), CommandError> {
     let page = page(command);
     let page = page.map_err(|error| CommandError::Input(format!("cannot make the manual page: {error}")))?;
     stdout::print(&String::from_utf8_lossy(&page))
+}
+
+/// Prints a completion script.
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<(), CommandError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "loopscope", &mut script);
+    stdout::print(&String::from_utf8_lossy(&script))
 }
 
 /// Renders the page with the usage line of the help as its synopsis: the default one would repeat the list of options.

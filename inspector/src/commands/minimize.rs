@@ -12,15 +12,15 @@ use loop_traces::units;
 use loop_traces::writer::{NewFile, TraceOutput as _, WriteError, untouched};
 use serde_json::json;
 
+use super::drawing;
 use super::progress::spinner;
-use super::{drawing, warn};
 use crate::cli::{Global, MinimizeArgs};
-use crate::exit::CommandError;
-use crate::input::{Input, shown};
-use crate::interrupt::Interrupt;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input::{Input, shown};
+use crate::io::interrupt::Interrupt;
+use crate::io::stdout;
 use crate::rerun::RerunError;
 use crate::rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, Size, minimize};
-use crate::stdout;
 use crate::text::{self, row};
 
 /// Maximum width of the progress message, in cells.
@@ -60,7 +60,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
         is_asked
     };
     let result = minimize(
-        &|| input.reopen(),
+        &|| Ok(input.reopen()?),
         &args.keep,
         Limits {
             tries: args.tries,

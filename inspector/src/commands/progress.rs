@@ -4,12 +4,15 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use loop_traces::chrome::import::Progress;
+
+use crate::units;
 
 /// Redraws per second.
 const HZ: u8 = 10;
 
 /// A progress bar for work of the given size, if known, drawn by `template`.
-pub(super) fn bar(size: Option<u64>, template: &str) -> ProgressBar {
+fn bar(size: Option<u64>, template: &str) -> ProgressBar {
     let target = if io::stderr().is_terminal() {
         ProgressDrawTarget::term_like_with_hz(Box::new(Line), HZ)
     } else {
@@ -27,6 +30,44 @@ pub(super) fn spinner(template: &str) -> ProgressBar {
     let bar = bar(None, template);
     bar.enable_steady_tick(Duration::from_secs(1) / u32::from(HZ));
     bar
+}
+
+/// The progress of an import.
+pub(super) struct ImportBar {
+    bar: ProgressBar,
+    size: Option<u64>,
+}
+
+impl ImportBar {
+    /// A bar for an input of the given number of bytes, if known.
+    pub(super) fn new(size: Option<u64>) -> Self {
+        let template = if size.is_some() {
+            "{msg:12} {wide_bar} {percent:>3}%  {bytes_per_sec:>12}  {eta:>4} left"
+        } else {
+            "{msg:12} {spinner} {bytes}"
+        };
+        Self { bar: bar(size, template), size }
+    }
+
+    pub(super) fn show(&self, progress: Progress) {
+        match progress {
+            Progress::Reading { bytes, .. } => {
+                self.bar.set_message("reading");
+                self.bar.set_position(self.size.map_or(bytes, |size| bytes.min(size)));
+            }
+            Progress::Sorting { records } => {
+                self.bar.set_message(format!("sorting {}", units::count(records)));
+            }
+            Progress::Writing { events } => {
+                self.bar.set_message(format!("writing {}", units::count(events)));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Cells left free after the line.

@@ -13,11 +13,10 @@ use loop_traces::timeline::Timeline;
 use loop_traces::units::duration;
 use serde_json::json;
 
-use super::warn;
 use crate::cli::PsArgs;
-use crate::exit::CommandError;
-use crate::input;
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input;
+use crate::io::stdout;
 use crate::text::{fill, line, wrap};
 
 pub(super) fn run(args: &PsArgs) -> Result<(), CommandError> {

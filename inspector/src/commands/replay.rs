@@ -1,11 +1,11 @@
 //! `loopscope replay`: show a saved trace or a ring in the dashboard.
 
+use super::save::{Reread, Saver};
 use super::{drawing, report};
 use crate::cli::{Global, ListLimits, ReplayArgs};
-use crate::exit::CommandError;
-use crate::input::{Input, STDIN};
-use crate::save::{Reread, Saver};
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input::{Input, STDIN};
+use crate::io::stdout;
 
 pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), CommandError> {
     let is_drawn = !args.no_tui && !args.json && stdout::is_terminal();
@@ -21,7 +21,7 @@ pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), CommandError
         return report::print(input, args.json, &ListLimits::default(), global);
     }
     for warning in input.warnings() {
-        super::warn(&warning);
+        warn(&warning);
     }
     let saver = Saver::new(Reread::Saved(args.input.clone()));
     drawing::replay(input.into_rewind(), args, global, &saver)

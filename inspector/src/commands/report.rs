@@ -9,13 +9,13 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::TimelineConfig;
 use serde_json::Value;
 
-use super::{diff, drawing, one_format, summary, warn};
+use super::runs::{self, fold};
+use super::{diff, drawing, summary};
 use crate::cli::{Global, ListLimits, ReportArgs, ReportFormat, STALLS_MAX, VerdictFormat};
-use crate::exit::CommandError;
-use crate::gates::{self, Bounds};
-use crate::input::Input;
-use crate::runs::{self, fold};
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::gates::{self, Bounds};
+use crate::io::input::Input;
+use crate::io::stdout::{self, one_format};
 use crate::verdict::Page;
 
 pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), CommandError> {

@@ -8,11 +8,11 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 use loop_traces::writer::WriteStats;
 
-use super::{drawing, warn};
+use super::drawing;
 use crate::cli::Global;
-use crate::exit::CommandError;
-use crate::sink::saved;
-use crate::stdout;
+use crate::io::exit::{CommandError, warn};
+use crate::io::sink::saved;
+use crate::io::stdout;
 use crate::text;
 use crate::theme::Theme;
 use crate::workload::Served;

@@ -12,13 +12,13 @@ use std::thread;
 use loop_probes::text::printable_path;
 use serde_json::{Value, json};
 
-use super::{drawing, warn};
+use super::drawing;
 use crate::cli::{Global, RerunArgs};
-use crate::exit::CommandError;
-use crate::input::Input;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input::Input;
+use crate::io::stdout;
 use crate::rerun::what_if::{Side, Stop};
 use crate::rerun::{Answer, Changes, ChosenLoop, Recorded, RerunError};
-use crate::stdout;
 
 pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError> {
     let changes = args.what_if.changes();

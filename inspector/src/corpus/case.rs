@@ -19,7 +19,7 @@ use toml::de::DeValue;
 
 use super::spanned_text::SpannedText;
 use super::statement::{Fired, RunStarts, Span, out_of_order};
-use crate::gates::{self, Bounds, Wrong};
+use crate::io::gates::{self, Bounds, Wrong};
 use crate::rerun::{Changes, Divergence, Recorded, RerunError, check};
 
 /// Why a corpus cannot be checked.

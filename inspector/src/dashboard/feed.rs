@@ -1,11 +1,12 @@
-//! The feed of the dashboard: the one place where a live source and a replay differ.
+//! What the run loop needs from outside: a feed of events, the one place where a live source and a replay differ; and a
+//! way to save and export, implemented by the commands.
 
 use std::time::Duration;
 
 use loop_probes::ids::Timestamp;
-use loop_traces::source::SourceError;
+use loop_probes::stamped::Stamped;
+use loop_traces::source::{SourceCounts, SourceError};
 
-use super::saving::Save;
 use crate::app::message::Effect;
 use crate::shell::app::App;
 
@@ -23,3 +24,64 @@ pub(super) trait Feed {
     /// Performs an effect that moves a replay.
     fn seek(&mut self, app: &mut App, effect: Effect) -> Result<(), SourceError>;
 }
+
+/// The result of starting or stopping a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Whether it is now recording.
+    pub on: bool,
+    /// The message for the bottom row.
+    pub text: String,
+}
+
+/// Saves and exports. Returned texts are shown in the bottom row, an `Err` as a failure.
+pub trait Save: std::fmt::Debug {
+    /// Receives every batch of a live source before it is shown, even empty ones, and what the source has lost so far.
+    ///
+    /// # Errors
+    ///
+    /// Why saving stopped, as a sentence for the user; returned once.
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
+        let _ = (events, counts);
+        Ok(())
+    }
+
+    /// Whether everything is already being saved to a file.
+    fn is_recording(&self) -> bool {
+        false
+    }
+
+    /// Starts or stops saving to a file: the key `r`.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, as a sentence for the user.
+    fn toggle(&mut self) -> Result<Recording, String> {
+        Err("saving is not possible here".to_owned())
+    }
+
+    /// Saves the last seconds: the key `w`. Returns a message with the path.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, as a sentence for the user.
+    fn save_last(&mut self) -> Result<String, String> {
+        Err("saving is not possible here".to_owned())
+    }
+
+    /// Exports the events from `from` to `to`: the key `e`. Returns a message with the path.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, as a sentence for the user.
+    fn export(&mut self, from: Timestamp, to: Timestamp) -> Result<String, String> {
+        let _ = (from, to);
+        Err("exporting is not possible here".to_owned())
+    }
+}
+
+/// A keeper that saves nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSave;
+
+impl Save for NoSave {}

@@ -8,8 +8,7 @@ use loop_probes::process::ProcessState;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceError, SourceState};
 
-use super::feed::Feed;
-use super::saving::Save;
+use super::feed::{Feed, Save};
 use crate::app::message::{Effect, Message, Process, Watched};
 use crate::shell::app::App;
 use crate::shell::update;

@@ -7,8 +7,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{SourceCounts, SourceError};
 
-use super::feed::Feed;
-use super::saving::Save;
+use super::feed::{Feed, Save};
 use crate::app::fold::Fold;
 use crate::app::message::{Effect, Message, Process, Watched};
 use crate::playback::{PlaybackSink, Player, Rewind};

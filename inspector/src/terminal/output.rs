@@ -25,6 +25,12 @@ impl Output {
     }
 }
 
+/// Whether this process may read and configure the terminal. In doubt, it may.
+pub(super) fn in_foreground() -> bool {
+    let foreground = rustix::termios::tcgetpgrp(rustix::stdio::stdout());
+    foreground.map_or(true, |foreground| foreground == rustix::process::getpgrp())
+}
+
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes.extend_from_slice(bytes);

@@ -15,9 +15,10 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::{Handle, Signals};
 
+use super::output::in_foreground;
 use super::parse::{Input, Parser};
 use crate::app::message::Mouse;
-use crate::interrupt::GRACE;
+use crate::io::interrupt::GRACE;
 use crate::keymap::Key;
 
 /// Terminals send a sequence in one piece, slow lines almost so: after this long, an Esc is a key.
@@ -189,7 +190,7 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             }
             continue;
         }
-        if !super::in_foreground() {
+        if !in_foreground() {
             // The input belongs to the shell, and reading it would stop this process.
             std::thread::sleep(BACKGROUND_NAP);
             continue;

@@ -1,10 +1,10 @@
 //! Options may stand anywhere in a diff, and mistakes are explained in one line.
 
 use super::*;
-use crate::cli::{Command, DiffArgs, VerdictFormat};
+use crate::cli::{Cli, Command, DiffArgs, VerdictFormat};
 
 fn cli(line: &str) -> Result<Cli, Error> {
-    read(line.split(' ').map(OsString::from).collect())
+    Cli::read(line.split(' ').map(OsString::from))
 }
 
 fn diff(line: &str) -> DiffArgs {

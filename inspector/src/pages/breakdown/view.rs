@@ -1,12 +1,12 @@
 //! A breakdown in full: each line with its share and a bar to scale, and their sum.
 
+use loop_traces::attribution::What;
 use ratatui::layout::Rect;
 
 use super::{BreakdownPage, lines};
 use crate::app::attribution::{Attribution, Subject};
 use crate::app::layout::{below, first_row};
 use crate::app::state::AppState;
-use crate::describe;
 use crate::text::cut;
 use crate::view::paint::Canvas;
 use crate::view::{breakdown as table, delayed};
@@ -34,14 +34,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &BreakdownPa
     table::table(canvas, state, headed, (subject, breakdown), Some(state.row));
     let last = first_row(state.row, list.height) + usize::from(list.height);
     canvas.more_below(body, attribution.rows().saturating_sub(last));
-    let explained = match breakdown.shares.get(state.row) {
-        Some(share) => describe::what(&share.what),
-        None if matches!(subject, Subject::Unfinished(_)) => describe::SUM_SO_FAR,
-        None => describe::SUM,
+    let text = match breakdown.shares.get(state.row) {
+        Some(share) => explained(&share.what),
+        None if matches!(subject, Subject::Unfinished(_)) => SUM_SO_FAR,
+        None => SUM,
     };
     let foot = Rect { y: inner.y + inner.height.saturating_sub(1), height: 1, ..inner };
     let dim = canvas.theme.dim();
-    canvas.pen(foot, 0).gap(1).put(explained, dim);
+    canvas.pen(foot, 0).gap(1).put(text, dim);
     if let Subject::Tick(tick) = subject {
         delayed::row(&mut canvas.pen(Rect { y: foot.y.saturating_sub(1), ..foot }, 0), state, tick);
     }
@@ -64,4 +64,38 @@ fn bare(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, area: Rect
     pen.put(": its statistics, what it delayed", dim);
     let mut pen = canvas.pen(area, 2);
     pen.gap(1).put("a span within it, of tracing or of the probe, becomes a line here", dim);
+}
+
+/// Explains the sum.
+const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
+
+/// Explains the sum of a tick that has not ended.
+const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; open parts are lower bounds";
+
+/// Explains a line.
+const fn explained(what: &What) -> &'static str {
+    match what {
+        What::Task { .. } => "a task; Enter opens all of its tag",
+        What::Io { .. } => "a readiness callback; Enter opens all of its tag",
+        What::Microtasks { after: Some(_) } => {
+            "microtasks; Enter opens the tag after whose task most of them ran"
+        }
+        What::Microtasks { after: None } => "microtasks, after no task in particular",
+        What::Deferred => "entries of the deferred queue",
+        What::Immediates => "immediates, less the tasks that ran for them",
+        What::Gc => "collections",
+        What::Span { .. } => "a labelled span of the program",
+        What::Phase(_) => "the phase itself, less what ran in it",
+        What::ShortRuns(_) => "a phase with runs too short and too many to be stored",
+        What::Poll => "a poll that was not to wait; in a slow task, its own polls",
+        What::Overslept => "asleep as long as the loop asked, though something was due or waited",
+        What::LateWakeup => "poll returned after its deadline: the system woke the loop late",
+        What::Suspended => "the whole process was stopped, or the machine slept",
+        What::Others { .. } => "the smallest parts, summed",
+        What::BeforeRecording => "before the first event of the recording: not measured",
+        What::Evicted => "evicted from history: open the saved trace",
+        What::Unknown { .. } => "records of this time were lost",
+        What::Unattributed => "no events cover this time",
+        _ => "",
+    }
 }

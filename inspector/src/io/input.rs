@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,18 +12,16 @@ use loop_probes::ids::Timestamp;
 use loop_probes::process::{OpenError, ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_probes::text::printable_path;
-use loop_traces::export::ExportError;
 use loop_traces::format::FILE_MAGIC;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, NowRunning, SourceError};
 use loop_traces::timeline::Timeline;
 use loop_traces::units::counted;
 
+use super::exit::CommandError;
+use super::temp_file::TempFile;
 use crate::describe;
-use crate::exit::CommandError;
-use crate::exporting::{Export, Exported};
 use crate::playback::Rewind;
-use crate::temp_file::TempFile;
 use crate::units;
 
 /// The argument that stands for standard input.
@@ -99,7 +97,7 @@ impl Input {
     /// # Errors
     ///
     /// [`SourceError`] if the trace can no longer be read.
-    pub fn reopen(&self) -> Result<Box<dyn EventSource>, SourceError> {
+    pub fn reopen(&self) -> Result<Box<dyn EventSource + Send>, SourceError> {
         match self {
             Self::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
             Self::Piped(temp_file, _) => Ok(Box::new(piped(temp_file)?)),
@@ -161,19 +159,6 @@ impl Input {
             return Err(CommandError::Usage(format!("{option} {after:?} is past the end ({length} long)")));
         }
         Ok(at)
-    }
-
-    /// Exports it for other programs.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError`] if it cannot be read or `out` cannot be written.
-    pub fn export(&self, what: Export, out: impl Write) -> Result<Exported, ExportError> {
-        match self {
-            Self::Trace(path, _) => what.write(|| TraceReader::open(path).map_err(SourceError::from), out),
-            Self::Piped(temp_file, _) => what.write(|| piped(temp_file), out),
-            Self::Ring(ring, _) => what.write(|| Ok((**ring).clone()), out),
-        }
     }
 }
 

@@ -11,19 +11,19 @@ use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::{SCHEMA, Summary};
 use loop_traces::timeline::{Timeline, TimelineConfig};
 
-use crate::exit::CommandError;
-use crate::input::{Input, starts_with};
+use crate::io::exit::CommandError;
+use crate::io::input::{Input, starts_with};
 
 /// Size limit of a saved summary, far above any real one.
 const SUMMARY_BYTES_MAX: u64 = 64 << 20;
 
 /// A run, with warnings.
 #[derive(Debug)]
-pub struct Read {
+pub(super) struct ReadRun {
     /// The run.
-    pub run: Run,
+    pub(super) run: Run,
     /// Warnings that affect how far the run can be trusted, one per line.
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads the run that `word` names: a trace, a ring, a process id, or the output of `report --json`.
@@ -31,7 +31,7 @@ pub struct Read {
 /// # Errors
 ///
 /// [`CommandError::Input`] if it cannot be read.
-pub fn read(word: &OsStr) -> Result<Read, CommandError> {
+pub(super) fn read(word: &OsStr) -> Result<ReadRun, CommandError> {
     read_with_limits(word, |config| config)
 }
 
@@ -40,15 +40,15 @@ pub fn read(word: &OsStr) -> Result<Read, CommandError> {
 /// # Errors
 ///
 /// Those of [`read`].
-pub fn read_with_limits(
+pub(super) fn read_with_limits(
     word: &OsStr,
     keep: impl FnOnce(TimelineConfig) -> TimelineConfig,
-) -> Result<Read, CommandError> {
+) -> Result<ReadRun, CommandError> {
     let path = Path::new(word);
     // Neither a trace nor a ring begins with a brace.
     if starts_with(path, b"{") {
         let run = Run { name: printable_path(path), summary: saved_summary(path)?, metadata: None };
-        return Ok(Read { run, warnings: Vec::new() });
+        return Ok(ReadRun { run, warnings: Vec::new() });
     }
     let mut input = Input::open(word)?;
     let config = keep(TimelineConfig::of(input.source().metadata()));
@@ -56,7 +56,7 @@ pub fn read_with_limits(
     let metadata = input.source().metadata().clone();
     let summary = Summary::new(input.source(), &timeline);
     let warnings = input.warnings();
-    Ok(Read { run: Run { name: printable_path(path), summary, metadata: Some(metadata) }, warnings })
+    Ok(ReadRun { run: Run { name: printable_path(path), summary, metadata: Some(metadata) }, warnings })
 }
 
 /// Folds all events that `source` holds now.
@@ -64,7 +64,7 @@ pub fn read_with_limits(
 /// # Errors
 ///
 /// [`CommandError::Input`] if it cannot be read to its end.
-pub fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, CommandError> {
+pub(super) fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, CommandError> {
     let mut timeline = Timeline::new(config);
     let mut batch = Vec::new();
     loop {

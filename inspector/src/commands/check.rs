@@ -3,13 +3,12 @@
 use loop_probes::text::printable;
 use serde_json::{Value, json};
 
+use super::what_if::failure;
 use crate::cli::RerunArgs;
-use crate::commands::warn;
-use crate::commands::what_if::failure;
-use crate::exit::CommandError;
-use crate::input::Input;
+use crate::io::exit::{CommandError, warn};
+use crate::io::input::Input;
+use crate::io::stdout;
 use crate::rerun::check::{Checked, Divergence, check_source};
-use crate::stdout;
 use crate::text::{line, wrap};
 use crate::units::{count, counted, duration};
 

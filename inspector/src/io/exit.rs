@@ -1,6 +1,7 @@
-//! Failures of commands: the exit codes of the command line, and a line that explains each failure.
+//! How a command fails or warns: the exit codes of the command line, and a line that explains each.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -42,6 +43,12 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+/// Prints a warning to standard error.
+pub fn warn(line: &str) {
+    // If standard error is closed, there is nowhere to report it.
+    let _ = writeln!(std::io::stderr(), "loopscope: {}", loop_probes::text::printable(line));
+}
 
 #[cfg(test)]
 mod tests {

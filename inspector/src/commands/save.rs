@@ -23,12 +23,12 @@ use loop_traces::export::TimeRange;
 use loop_traces::source::{EventSource, MemorySource, SourceCounts, SourceState};
 use loop_traces::writer::{NewFile, TraceWriter, WriteStats};
 
+use super::exporting::{self, Export};
 use crate::dashboard::{Recording, Save};
-use crate::exit::CommandError;
-use crate::exporting::{self, Export};
-use crate::input::Input;
-use crate::recording::Tap;
-use crate::sink::{save, saved};
+use crate::io::exit::CommandError;
+use crate::io::input::Input;
+use crate::io::recording::Tap;
+use crate::io::sink::{save, saved};
 
 /// Maximum number of polls of a ring that is saved as a whole, of 2²⁰ records each.
 const POLLS_MAX: usize = 64;
@@ -37,7 +37,7 @@ const POLLS_MAX: usize = 64;
 const FRAME: Duration = Duration::from_millis(33);
 
 /// Rereads what is shown, from the oldest event still available.
-pub enum Reread {
+pub(super) enum Reread {
     /// A live ring.
     Ring(Box<dyn Fn() -> Result<ProcessReader, String>>),
     /// The input of a replay, by its command-line argument.
@@ -46,7 +46,7 @@ pub enum Reread {
 
 /// Saves and exports for one dashboard. Clones share their state, so that a command can ask afterwards what was saved.
 #[derive(Clone)]
-pub struct Saver(Rc<RefCell<Inner>>);
+pub(super) struct Saver(Rc<RefCell<Inner>>);
 
 struct Inner {
     again: Reread,
@@ -66,7 +66,7 @@ struct Writing {
 impl Saver {
     /// Saves nothing until asked to.
     #[must_use]
-    pub fn new(again: Reread) -> Self {
+    pub(super) fn new(again: Reread) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             again,
             recorded_separately: None,
@@ -78,7 +78,7 @@ impl Saver {
 
     /// Notes that the recording behind `tap` already saves everything to `path`.
     #[must_use]
-    pub fn recorded_separately(self, path: Option<&Path>, tap: Tap) -> Self {
+    pub(super) fn recorded_separately(self, path: Option<&Path>, tap: Tap) -> Self {
         self.0.borrow_mut().recorded_separately = path.map(|path| (path.to_owned(), tap));
         self
     }
@@ -88,7 +88,7 @@ impl Saver {
     /// # Errors
     ///
     /// [`CommandError::Input`] if the file cannot be created.
-    pub fn recording_to(self, path: &Path, metadata: &Metadata) -> Result<Self, CommandError> {
+    pub(super) fn recording_to(self, path: &Path, metadata: &Metadata) -> Result<Self, CommandError> {
         let writer = TraceWriter::record(path, metadata).map_err(CommandError::input)?;
         self.0.borrow_mut().writing = Some(Writing { writer, reader: None });
         Ok(self)
@@ -99,7 +99,7 @@ impl Saver {
     /// # Errors
     ///
     /// [`CommandError::Input`] if something could not be written; what was written before stays readable.
-    pub fn finish(&self) -> Result<Vec<String>, CommandError> {
+    pub(super) fn finish(&self) -> Result<Vec<String>, CommandError> {
         let mut inner = self.0.borrow_mut();
         inner.stop_writing();
         if let Some(failed) = inner.failed.take() {

@@ -14,16 +14,16 @@ use loop_traces::source::{EventSource, SourceError};
 use loop_traces::units::{count, counted, duration};
 use loop_traces::writer::{NewFile, TraceOutput as _, untouched};
 
-use crate::exit::CommandError;
-use crate::input::Input;
-use crate::interrupt::{Interrupt, Stopping};
+use crate::io::exit::CommandError;
+use crate::io::input::Input;
+use crate::io::interrupt::{Interrupt, Stopping};
 
 /// Size of the write buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// The format of an export, with its options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Export {
+pub(super) enum Export {
     /// Chrome-trace JSON.
     Chrome(chrome::ExportOptions),
     /// One row per event.
@@ -36,7 +36,7 @@ pub enum Export {
 
 /// Statistics of an export. Displayed as text for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exported {
+pub(super) enum Exported {
     /// Chrome-trace JSON.
     Chrome(chrome::ExportStats),
     /// One row per event.
@@ -53,7 +53,7 @@ impl Export {
     /// # Errors
     ///
     /// [`ExportError`] if the recording cannot be read or `out` cannot be written.
-    pub fn write<S: EventSource + Send>(
+    pub(super) fn write<S: EventSource + Send>(
         self,
         open: impl FnMut() -> Result<S, SourceError>,
         out: impl Write,
@@ -70,7 +70,7 @@ impl Export {
 impl Exported {
     /// Bytes written.
     #[must_use]
-    pub const fn bytes(&self) -> u64 {
+    pub(super) const fn bytes(&self) -> u64 {
         match self {
             Self::Chrome(stats) => stats.bytes,
             Self::Csv(stats) => stats.bytes,
@@ -81,7 +81,7 @@ impl Exported {
 
     /// Spans left out, because they overlap others without nesting.
     #[must_use]
-    pub const fn left_out(&self) -> u64 {
+    pub(super) const fn left_out(&self) -> u64 {
         match self {
             Self::Folded(stats) => stats.left_out,
             Self::Speedscope(stats) => stats.left_out,
@@ -93,7 +93,7 @@ impl Exported {
 impl Exported {
     /// The one figure to mention on a line with the file's name.
     #[must_use]
-    pub fn in_short(&self) -> String {
+    pub(super) fn in_short(&self) -> String {
         match self {
             Self::Chrome(stats) => counted(stats.slices, "slice", "slices"),
             Self::Csv(stats) => counted(stats.rows, "row", "rows"),
@@ -129,7 +129,7 @@ impl fmt::Display for Exported {
 /// # Errors
 ///
 /// [`CommandError::Input`] if the input cannot be read or the file cannot be written.
-pub fn to_file(
+pub(super) fn to_file(
     input: &Input,
     what: Export,
     file: NewFile,
@@ -156,9 +156,9 @@ pub fn to_file(
 /// # Errors
 ///
 /// [`ExportError`] if the input cannot be read or `out` cannot be written.
-pub fn to(input: &Input, what: Export, out: impl Write) -> Result<Exported, ExportError> {
+pub(super) fn to(input: &Input, what: Export, out: impl Write) -> Result<Exported, ExportError> {
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
-    let exported = input.export(what, &mut out)?;
+    let exported = what.write(|| input.reopen(), &mut out)?;
     out.flush().map_err(ExportError::Write)?;
     Ok(exported)
 }

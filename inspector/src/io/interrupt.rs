@@ -19,7 +19,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
 
-use crate::exit::CommandError;
+use super::exit::CommandError;
 
 /// After a request to end, further signals have no effect for this long: `timeout` signals a command and then its process
 /// group, so that one request arrives twice, and the results of the first must still be saved.

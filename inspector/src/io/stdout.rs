@@ -5,11 +5,12 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ValueEnum;
 use loop_probes::text::{is_printable, printable_path};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use crate::exit::CommandError;
+use super::exit::CommandError;
 
 /// Its name in messages.
 const NAME: &str = "standard output";
@@ -81,6 +82,21 @@ pub fn print(text: &str) -> Result<(), CommandError> {
 pub fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     let line = json(value).map_err(|error| CommandError::Input(format!("cannot print JSON: {error}")))?;
     print(&(line + "\n"))
+}
+
+/// Refuses `--json` beside a `--format` that asks for another one.
+///
+/// # Errors
+///
+/// [`CommandError::Usage`] if they contradict each other.
+pub fn one_format(json: bool, format: &impl ValueEnum) -> Result<(), CommandError> {
+    match format.to_possible_value() {
+        Some(format) if json && format.get_name() != "json" => Err(CommandError::Usage(format!(
+            "--json and --format {} contradict each other: give one of them",
+            format.get_name()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A path for JSON: unchanged if it is valid text.

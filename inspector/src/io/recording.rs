@@ -17,8 +17,8 @@ use loop_traces::source::{EventSource, NowRunning, SourceCounts, SourceError, So
 use loop_traces::timeline::Timeline;
 use loop_traces::writer::WriteStats;
 
-use crate::exit::CommandError;
-use crate::sink::Sink;
+use super::exit::CommandError;
+use super::sink::Sink;
 
 /// A running recording.
 #[derive(Debug)]

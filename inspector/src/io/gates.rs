@@ -18,8 +18,8 @@ use loop_traces::analysis::metric::Metric;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::exit::CommandError;
-use crate::input::open_file;
+use super::exit::CommandError;
+use super::input::open_file;
 
 /// Size limit of a gate file, far above any real one.
 const BYTES_MAX: u64 = 1 << 20;

@@ -13,7 +13,7 @@ use loop_traces::timeline::Timeline;
 use loop_traces::units;
 use loop_traces::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
 
-use crate::exit::CommandError;
+use super::exit::CommandError;
 
 /// The longest interval between two polls when saving: a process that is killed loses little more than
 /// [`flush_ns`](loop_traces::writer::WriteOptions::flush_ns).

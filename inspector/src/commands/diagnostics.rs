@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, filter, fmt};
 
-use crate::exit::CommandError;
+use crate::io::exit::CommandError;
 
 /// The environment variable with the level or filter, as `tracing_subscriber::EnvFilter` reads it.
 const FILTER_VARIABLE: &str = "LOOPSCOPE_LOG";
@@ -25,7 +25,7 @@ const DEMO: &str = concat!(env!("CARGO_CRATE_NAME"), "::workload");
 /// # Errors
 ///
 /// [`CommandError::Input`] if the file cannot be opened, [`CommandError::Usage`] if the filter cannot be parsed.
-pub fn start(log: Option<&Path>, demo: Option<&Session>) -> Result<(), CommandError> {
+pub(super) fn start(log: Option<&Path>, demo: Option<&Session>) -> Result<(), CommandError> {
     let to_file = log.map(open).transpose()?;
     let to_ring = demo.map(|session| {
         TracingLayer::new(session)
