@@ -55,7 +55,7 @@ fn keys_of(value: &Value, keys: &mut BTreeSet<String>) {
 
 /// Drawn pages of the dashboard.
 fn drawn() -> Vec<String> {
-    let folder = project().join("inspector/src/view/tests/snapshots");
+    let folder = project().join("inspector/src/screen/tests/snapshots");
     let files =
         fs::read_dir(folder).expect("there are drawn pages").map(|entry| entry.expect("a file").path());
     files.map(|path| fs::read_to_string(path).expect("it is text")).collect()
