@@ -3,12 +3,12 @@
 //!
 //! Every reader asks a [`Chronology`], so that a ring and the recording of it hold the same events. Three things are
 //! contradictions: times of one event in an impossible order; a loop's activity that began before the tick in which it
-//! ended; and one that began before the recorded session. Two more are impossible whatever the time: a loss of no record,
+//! ended, or goes on; and one that began before the recorded session. Two more are impossible whatever the time: a loss of no record,
 //! which would leave everything open without a reason, and a thread's activity without a thread.
 
 use std::collections::HashMap;
 
-use crate::event::Event;
+use crate::event::{Event, RunningKind};
 use crate::ids::{SourceId, Timestamp};
 use crate::stamped::Stamped;
 
@@ -35,9 +35,9 @@ enum Rule {
     OfLoop { first: Timestamp, start: Timestamp },
     /// A timer's: due, then found due, then the record's time. No period that it skipped is shorter than 1 ns.
     Fired { due: Timestamp, fired: Timestamp, skipped: u32 },
-    /// What an emitter has been doing since then: within its session. It may have begun since the recorder looked at its
-    /// clock.
-    Running { since: Timestamp },
+    /// What an emitter has been doing since then: within its session, and within its tick if it is in one. It may have begun
+    /// since the recorder looked at its clock.
+    Running { since: Timestamp, is_in_tick: bool },
 }
 
 /// The rule of each kind of event. The `match` is exhaustive: a new kind with times has to say what it is.
@@ -68,7 +68,9 @@ const fn rule_of(event: &Event) -> Rule {
         | Event::CallbackRan { start, .. }
         | Event::Pressure { start, .. } => Rule::Extent { first: start, start },
         Event::Suspended { alive, start, .. } => Rule::Extent { first: alive, start },
-        Event::Running { since, deadline: _, .. } => Rule::Running { since },
+        Event::Running { since, deadline: _, what, .. } => {
+            Rule::Running { since, is_in_tick: !matches!(what, RunningKind::Outside) }
+        }
         Event::TimerFired { due, fired, skipped, .. } => Rule::Fired { due, fired, skipped },
         // An interval whose period was changed, or a loop that is late, arms timers that are due already.
         Event::TimerArmed { due: _, .. }
@@ -196,7 +198,11 @@ impl Chronology {
                         follow(tick.began, start, SLACK_NS) && tick.is_as_old(event, clock_error_ns)
                     })
             }
-            Rule::Running { since } => self.is_in_session(since, at, clock_error_ns),
+            Rule::Running { since, is_in_tick } => {
+                let tick = self.tick_of(source).filter(|_| is_in_tick);
+                self.is_in_session(since, at, clock_error_ns)
+                    && tick.is_none_or(|tick| follow(tick.began, since, SLACK_NS))
+            }
             Rule::Fired { due, fired, skipped } => {
                 let has_room = u64::from(skipped) <= fired.ns_since(due).saturating_add(SLACK_NS);
                 follow(due, fired, SLACK_NS) && follow(fired, at, clocks) && has_room

@@ -1,7 +1,7 @@
 //! Every kind of event with times that can be true, and with ones that cannot.
 
 use super::*;
-use crate::event::{FIELDS_MAX, FieldValue, Fields};
+use crate::event::{FIELDS_MAX, FieldValue, Fields, Phase};
 use crate::ids::{Tag, TaskId, TimerId};
 
 const MS: u64 = 1_000_000;
@@ -220,5 +220,29 @@ fn what_an_emitter_is_doing_began_in_its_session() {
         let doing = crate::recorder::Running::Poll { deadline: None }.event(Timestamp(since * MS));
         let doing = Stamped { at: Timestamp(at * MS), source: SourceId(1), event: doing };
         assert_eq!(chronology.allows(&doing, 0), is_possible, "{at} {since}");
+    }
+}
+
+#[test]
+fn what_an_emitter_is_doing_began_in_its_tick() {
+    use crate::recorder::Running;
+
+    let mut chronology = Chronology::new(Timestamp(0));
+    let mut allows = |at: u64, event| {
+        chronology.allows(&Stamped { at: Timestamp(at * MS), source: SourceId(1), event }, 0)
+    };
+    let doing = |running: Running, since: u64| running.event(Timestamp(since * MS));
+    let poll = Running::Poll { deadline: None };
+    assert!(allows(50, doing(poll, 10)), "no tick is known");
+    assert!(allows(100, Event::TickStart { tick: 7 }));
+    for (running, since, is_possible) in [
+        (poll, 100, true),
+        (poll, 10, false),
+        (Running::Phase(Phase::Gc), 10, false),
+        (Running::Task { task: TaskId(1), tag: Tag(1) }, 10, false),
+        // It was read before the tick began.
+        (Running::Outside, 10, true),
+    ] {
+        assert_eq!(allows(150, doing(running, since)), is_possible, "{running:?} {since}");
     }
 }

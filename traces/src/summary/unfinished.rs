@@ -134,8 +134,8 @@ pub(super) fn utilization_bounds(
     }
     let busy = timeline.ticks.busy_ns.saturating_add(unfinished.busy_ns()) as f64;
     let all = busy + timeline.ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()) as f64;
-    let unknown =
-        unfinished.ticks.iter().fold(0, |sum, tick| u64::saturating_add(sum, tick.unknown_ns)) as f64;
+    let unknown_of = |tick: &UnfinishedTick| tick.unknown_ns.saturating_add(tick.before_ns);
+    let unknown = unfinished.ticks.iter().map(unknown_of).fold(0, u64::saturating_add) as f64;
     // Incomplete ticks are in no sum. No record is lost, so there are no other gaps.
     let unknown = unknown + missing.ticks.total_ns() as f64;
     if all + unknown == 0.0 {

@@ -120,6 +120,7 @@ impl OpenTick {
             busy_ns: as_of.ns_since(start) - poll_wait_ns,
             poll_wait_ns,
             unknown_ns: known.ns_since(as_of),
+            before_ns: 0,
             running: seen.filter(|seen| !seen.is_over).map(|seen| (seen.running, seen.since)),
         })
     }
@@ -173,10 +174,13 @@ impl Timeline {
     }
 
     fn unfinished_ticks_at(&self, end: StreamEnd) -> Vec<UnfinishedTick> {
-        let Some(known) = self.last else { return Vec::new() };
+        let (Some(first), Some(known)) = (self.first_at(), self.last) else { return Vec::new() };
         let ticks = self.open.iter().filter_map(|open| {
             let (open, end) = open.as_known(end);
-            open.unfinished(known, end)
+            let tick = open.unfinished(known, end)?;
+            // Before its first tick is seen, an emitter's events are of one whose beginning is missing.
+            let before_ns = if open.ticked { 0 } else { tick.start.ns_since(first) };
+            Some(UnfinishedTick { before_ns, ..tick })
         });
         let mut ticks: Vec<UnfinishedTick> = ticks.collect();
         ticks.sort_by_key(|tick| tick.start);

@@ -29,6 +29,8 @@ pub struct UnfinishedTick {
     pub poll_wait_ns: u64,
     /// Of the time until the last known moment, the part not known to be busy or a poll.
     pub unknown_ns: u64,
+    /// If its beginning was not seen, the time before `start` that may belong to it and be in no other figure.
+    pub before_ns: u64,
     /// Its last known activity, and since when; `None` if unknown.
     pub running: Option<(Running, Timestamp)>,
 }
@@ -224,7 +226,7 @@ impl Unfinished {
 
     /// Whether the busy time of this tick may exceed what is known.
     pub(in crate::timeline) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
-        self.end == StreamEnd::Cut || !tick.is_polling()
+        self.end == StreamEnd::Cut || !tick.is_polling() || tick.before_ns > 0
     }
 
     /// Sum of their busy times.
@@ -269,7 +271,8 @@ impl Unfinished {
     }
 
     /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound, unless
-    /// its loop has stopped. A tick in its poll is idle: its busy time is known, and does not grow.
+    /// its loop has stopped. A tick in its poll is idle: if its beginning was seen, its busy time is known, and does not
+    /// grow.
     pub(in crate::timeline) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
             let mut samples = Histogram::new();
@@ -283,7 +286,6 @@ impl Unfinished {
             self.ticks.iter().partition(|tick| self.is_growing(tick));
         let busy = |ticks: &[&UnfinishedTick]| of(&mut ticks.iter().map(|tick| tick.busy_ns));
         add(&mut missing.ticks, busy(&growing), 0);
-        // If its beginning was not seen, nothing is known of what it did before the poll.
         let paused: Vec<_> = paused.into_iter().filter(|tick| tick.busy_ns > 0).collect();
         missing.ticks = std::mem::take(&mut missing.ticks).with_paused(busy(&paused));
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);

@@ -204,3 +204,17 @@ fn what_a_shutdown_leaves_is_unknown_until_it_has_ended() {
         "another one"
     );
 }
+
+#[test]
+fn a_tick_that_began_before_the_reading_and_is_in_its_poll_was_busy_for_an_unknown_time() {
+    let seen_polling = seen(Running::Poll { deadline: None }, 20 * MS, 60 * MS);
+    let midway = summary(vec![ran(1, MS, 11 * MS), ran(2, 11 * MS, 20 * MS), seen_polling]);
+    let [low, high] = midway.ticks.utilization_bounds.expect("it is unknown");
+    assert!(low == 0.0 && (0.3..0.35).contains(&high), "{low} {high}");
+    assert_eq!(midway.ticks.stalls_bounds, Some(Bounds { lo: 0, hi: Some(1) }));
+    assert_eq!(judged(&midway, "utilization", Limit::Max(0.01)).0, Outcome::Undecided);
+    let whole = summary(vec![begun(1, MS), ran(1, MS, 2 * MS), ran(2, 2 * MS, 3 * MS), {
+        seen(Running::Poll { deadline: None }, 3 * MS, 60 * MS)
+    }]);
+    assert_eq!((whole.ticks.utilization_bounds, whole.ticks.stalls_bounds), (None, None));
+}
