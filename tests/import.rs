@@ -225,6 +225,125 @@ fn a_cut_file_is_read_as_far_as_it_is_whole() {
     assert_eq!((&report["slices"], &report["repaired"]["cut_off"]), (&2.into(), &1.into()));
 }
 
+/// An event of the thread that is the loop in the tests of cuts and drops.
+fn slice(name: &str, ts: u32, dur: Option<u32>) -> String {
+    let dur = dur.map_or_else(String::new, |dur| format!(r#","dur":{dur}"#));
+    format!(r#"{{"ph":"X","name":"{name}","pid":5,"tid":5,"ts":{ts}{dur}}}"#)
+}
+
+/// Six tasks of 50 ms, each after two slices that it encloses: a complete slice is written when it ends.
+fn parents() -> Vec<String> {
+    let of = |start: u32| {
+        let child = |name, offset| slice(name, start + offset, Some(2_000));
+        [child("childA", 1_000), child("childB", 30_000), slice("parent", start, Some(50_000))]
+    };
+    (0..6).flat_map(|number| of(number * 100_000)).collect()
+}
+
+/// Imports `json`, and returns its line on standard error, the repairs, and of the result whether it is closed and the
+/// outcome of each gate: a metric and its bound.
+fn judged(place: &Place, json: &str, gates: &[(&str, &str)]) -> (String, Value, Value, Vec<String>) {
+    let (input, trace) = (written(place, "judged.json", json), place.file("judged.looptrace"));
+    let imported = place.run(&["import", text(&input), "-o", text(&trace), "--json"]);
+    let stderr = String::from_utf8(imported.stderr).unwrap();
+    assert!(imported.status.success(), "{stderr}");
+    let gates: Vec<String> =
+        gates.iter().map(|(metric, bound)| format!("[[gate]]\nmetric=\"{metric}\"\n{bound}\n")).collect();
+    let gates = written(place, "gates.toml", gates.concat());
+    let report = place.run(&["report", text(&trace), "--gate", text(&gates), "--json"]);
+    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    let outcomes = report["gates"].as_array().unwrap().iter();
+    let outcomes = outcomes.map(|gate| gate["outcome"].as_str().unwrap().to_owned()).collect();
+    let imported: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    (stderr, imported["repaired"].clone(), report["source"]["state"].clone(), outcomes)
+}
+
+#[test]
+fn a_file_without_an_end_is_an_unclosed_recording() {
+    let place = Place::new();
+    let gates = [("stalls", "max=6"), ("stalls", "max=5"), ("tasks.count", "min=6"), ("span", "min=\"1ms\"")];
+    let events = parents();
+    let (all, last) = (events.join(",\n"), events[17].len());
+    let object = |end: &str| format!("{{\"traceEvents\":[{all}{end}");
+    for whole in [object("]}"), format!("[{all}]"), format!("[{all},]")] {
+        let (stderr, _, state, outcomes) = judged(&place, &whole, &gates);
+        assert_eq!(
+            (&*stderr, state, outcomes),
+            (
+                "",
+                "closed".into(),
+                vec!["held", "failed", "held", "held"].into_iter().map(str::to_owned).collect()
+            ),
+            "{whole}"
+        );
+    }
+    let says = "is cut off at line 18, byte ";
+    let may_be = "may be cut off, because its list of events has no ] at line 18, byte ";
+    for (cut, kind, says) in [
+        (object(""), "cut_off", says),
+        (object("\n"), "cut_off", "is cut off at line 19, byte "),
+        (object(","), "cut_off", says),
+        (object("]"), "cut_off", says),
+        (object("],\"metadata\":{"), "cut_off", says),
+        (format!("[{all}"), "unclosed_list", may_be),
+        (format!("[{all},"), "unclosed_list", may_be),
+        (format!("[{}", &all[..all.len() - last / 2]), "cut_off", says),
+    ] {
+        let (stderr, repaired, state, outcomes) = judged(&place, &cut, &gates);
+        assert!(stderr.contains(says) && stderr.lines().count() == 1, "{stderr} of {cut}");
+        assert_eq!((&repaired[kind], state), (&1.into(), "unclosed".into()), "{repaired} of {cut}");
+        assert_eq!(outcomes, ["undecided", "undecided", "undecided", "held"], "{cut}");
+    }
+}
+
+#[test]
+fn missing_slices_may_have_enclosed_or_joined_others() {
+    let place = Place::new();
+    let mut events = parents();
+    let whole = |events: &[String]| format!("[{}]", events.join(","));
+    let gates = [
+        ("tasks.count", "max=6"),
+        ("tasks.count", "min=7"),
+        ("ticks.count", "max=6"),
+        ("ticks.count", "min=7"),
+        ("task.childA.count", "max=0"),
+        ("task.childA.count", "min=1"),
+        ("task.*.count", "max=4"),
+        ("task.childA.run.max", "max=\"1ms\""),
+        ("tasks.run.max", "max=\"1ms\""),
+        ("ticks.run.max", "max=\"1ms\""),
+        ("stalls", "max=4"),
+        ("busy", "max=\"1ms\""),
+    ];
+    // The tags of the whole file do not include the enclosed slices, so nothing is said of those.
+    let (_, _, _, outcomes) = judged(&place, &whole(&events), &gates);
+    let expected = ["held", "failed", "held", "failed", "undecided", "undecided", "failed", "undecided"];
+    assert_eq!(outcomes, [&expected[..], &["failed"; 4]].concat());
+    // The last parent lacks its duration, or the file ends within it.
+    let cut = whole(&events[..17]).replace(']', ",{\"ph\":\"X\"");
+    events[17] = slice("parent", 500_000, None);
+    for file in [whole(&events), cut] {
+        let (_, _, _, outcomes) = judged(&place, &file, &gates);
+        assert_eq!(outcomes, ["undecided"; 12], "{file}");
+    }
+    let page = place.succeed(&["report", text(&place.file("judged.looptrace"))]);
+    assert!(page.contains("~5 stalls") && !page.contains("at least"), "{page}");
+    // Three slices without a gap are one tick; without the middle one they are two.
+    let of = |start: u32| [0, 10_000, 20_000].map(|offset| slice("step", start + offset, Some(10_000)));
+    let mut events: Vec<String> = (0..6).flat_map(|number| of(number * 100_000)).collect();
+    assert_eq!(judged(&place, &whole(&events), &gates[2..4]).3, ["held", "failed"]);
+    events[16] = slice("step", 510_000, None);
+    assert_eq!(judged(&place, &whole(&events), &gates[2..4]).3, ["undecided"; 2]);
+    let page = place.succeed(&["report", text(&place.file("judged.looptrace"))]);
+    assert!(
+        page.contains("1 event is missing: there may have been fewer ticks and tasks than shown"),
+        "{page}"
+    );
+    // What does not depend on the missing slice is decided.
+    let fixed = [("span", "min=\"500ms\""), ("span", "min=\"1s\""), ("lost", "max=0")];
+    assert_eq!(judged(&place, &whole(&events), &fixed).3, ["held", "undecided", "held"]);
+}
+
 #[test]
 fn a_full_disk_leaves_no_half_trace() {
     let place = Place::new();

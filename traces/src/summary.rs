@@ -337,6 +337,23 @@ impl Summary {
         self.uncounted_gaps > 0 || self.malformed_events > 0 || self.loops_left_out
     }
 
+    /// An import of which slices are missing, or may be behind the end of the file. They may have enclosed others, which
+    /// were no tasks then, or filled the gap between two ticks, which were one: there may have been fewer of both.
+    pub(crate) fn may_miss_slices(&self) -> bool {
+        self.misses_slices() || self.is_of_slices() && self.source.state.end() == StreamEnd::Cut
+    }
+
+    /// An import of which slices are missing among those that were read.
+    pub(crate) fn misses_slices(&self) -> bool {
+        let misses_any = self.lost_records > 0 || self.malformed_events > 0 || self.uncounted_gaps > 0;
+        misses_any && self.is_of_slices()
+    }
+
+    /// Its ticks and tasks were made of another program's slices, which do not say how tasks ended.
+    fn is_of_slices(&self) -> bool {
+        self.source.import.is_some() && self.tasks.failed.is_none()
+    }
+
     /// Any tick was seen.
     #[must_use]
     pub(crate) const fn has_ticks(&self) -> bool {

@@ -390,12 +390,23 @@ impl Timeline {
         };
         unfinished.add_to(&mut missing);
         self.timers.add_unresolved(&mut missing.lag_corrected);
-        match (self.is_clock_wrong(), self.has_unplaced_loss()) {
-            (true, _) => missing.of_wrong_clock(),
+        if self.is_clock_wrong() {
+            missing.of_wrong_clock()
+        } else if self.misses_slices() {
+            missing.of_regrouped_slices()
+        } else if self.has_unplaced_loss() {
             // Any tick may have waited in a poll whose event is missing, and have been busy for less.
-            (_, true) => MissingSamples { ticks: missing.ticks.without_known_samples(), ..missing },
-            _ => missing,
+            MissingSamples { ticks: missing.ticks.without_known_samples(), ..missing }
+        } else {
+            missing
         }
+    }
+
+    /// Whether this is an import of which slices are missing. They may have enclosed others, which were no tasks then, or
+    /// filled the gap between two ticks, which were one.
+    fn misses_slices(&self) -> bool {
+        let misses_any = self.lost_in_all() > 0 || self.counts.malformed > 0 || self.uncounted_gaps() > 0;
+        self.config.queue_waits_in_part && misses_any
     }
 
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.

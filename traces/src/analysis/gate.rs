@@ -244,7 +244,7 @@ impl Gate {
         // A run without a value could have had any value.
         let unknown = Bounds { low: 0.0, high: None };
         let bounds = runs.iter().map(|run| match self.metric.bounds(&run.summary).unwrap_or(unknown) {
-            bounds if is_cut(run) => self.metric.with_anything(bounds),
+            bounds if is_cut(run) => self.metric.with_anything(bounds, &run.summary),
             bounds => bounds,
         });
         let (lows, highs): (Vec<f64>, Vec<f64>) =

@@ -348,8 +348,7 @@ impl Import {
 
     /// Whether what followed the last event is missing: the file was cut off, or the recording in it.
     fn is_cut(&self) -> bool {
-        let is_cut_off = self.report.repaired.count(tally::repaired::CUT_OFF) > 0;
-        self.gathered.is_own_cut || self.own.is_none() && is_cut_off
+        self.gathered.is_own_cut || self.own.is_none() && self.gathered.is_cut()
     }
 
     /// Writes the trace. It is closed only if nothing is missing at its end.

@@ -130,7 +130,10 @@ pub(super) fn losses(out: &mut String, summary: &Summary, columns: usize) {
         0 => return,
         lost => counted(lost, "record was lost", "records were lost"),
     };
-    let counts = format!("{lost}: counts are at least what is shown,");
+    let counts = match summary.misses_slices() {
+        true => format!("{lost}: there may have been fewer ticks and tasks than shown, or more,"),
+        false => format!("{lost}: counts are at least what is shown,"),
+    };
     let marks = format!("and {MARK} marks what they could move, {AT_LEAST} what they could only raise");
     line!(out, "\n{}\n{}", wrap(&counts, columns, 0), wrap(&marks, columns, 0));
     let rows: [(&str, &Percentiles); 8] = [

@@ -92,6 +92,18 @@ impl MissingSamples {
         }
     }
 
+    /// The same for an import whose slices may be ticks and tasks only because others are missing.
+    pub(super) fn of_regrouped_slices(self) -> Self {
+        Self {
+            ticks: self.ticks.without_known_samples(),
+            tasks: self.tasks.without_known_samples(),
+            waits: self.waits.without_known_samples(),
+            tasks_lost: self.tasks_lost.without_known_samples(),
+            waits_lost: self.waits_lost.without_known_samples(),
+            ..self
+        }
+    }
+
     /// The tags of the tasks that have not ended, whether running or queued, or still queued when their loop stopped.
     pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
         self.running.iter().chain(&self.waiting).chain(&self.waited).map(|(tag, _)| *tag).collect()

@@ -133,8 +133,11 @@ impl Timeline {
         }
         let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
         let has_most = !went_on && most < u64::MAX;
-        // Of no tick is it certain that it was long if polls may be missing.
-        let least = if missing.ticks.has_no_known_sample() { [0; 2] } else { [count, busy_ns] };
+        // Of no tick is it certain that it was long if polls may be missing, or slices that enclose others: files of
+        // other programs often have those behind what they enclose.
+        let is_import_cut = went_on && self.config.queue_waits_in_part;
+        let is_any_uncertain = is_import_cut || missing.ticks.has_no_known_sample();
+        let least = if is_any_uncertain { [0; 2] } else { [count, busy_ns] };
         let most_ns = missing.ticks.total_longer_than(limit_ns).map(|more| busy_ns.saturating_add(more));
         StallFigures {
             count,

@@ -10,13 +10,16 @@ use crate::units::{bytes, count, counted};
 
 /// The most important problem, in one line.
 pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
-    let cut = report.repaired.iter().find(|(kind, ..)| *kind == repaired::CUT_OFF);
-    if let Some((_, _, place)) = cut {
-        let place = place.map_or_else(String::new, |place| format!(" at {place}"));
-        return Some(format!(
-            "{input} is cut off{place}: the {} whole events before were read",
-            count(report.events_read)
-        ));
+    let cuts = [
+        (repaired::CUT_OFF, "is cut off"),
+        (repaired::UNCLOSED_LIST, "may be cut off, because its list of events has no ]"),
+    ];
+    for (cut, says) in cuts {
+        if let Some((_, _, place)) = report.repaired.iter().find(|(kind, ..)| *kind == cut) {
+            let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+            let events = count(report.events_read);
+            return Some(format!("{input} {says}{place}: the {events} whole events before were read"));
+        }
     }
     let bad = report.dropped.iter().find(|(kind, ..)| {
         [dropped::MALFORMED, dropped::NO_OBJECT, dropped::TOO_LONG, dropped::TOO_DEEP, dropped::TRAILING]

@@ -2,7 +2,8 @@
 //!
 //! For a distribution they are the bounds that the summary itself shows ([`super::super::loss`]). For a count, each
 //! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most. If
-//! an unknown number of records is missing, or events were skipped, nothing is bounded from above.
+//! an unknown number of records is missing, or events were skipped, nothing is bounded from above. If slices of an import
+//! are missing, its ticks and tasks are not bounded from below either.
 
 use super::catalogue::{FIGURES, NAMED};
 use super::{Kind, Metric, MetricSubject, Statistic, Unit};
@@ -49,12 +50,13 @@ impl Metric {
         let is_one_of_several = self.of_loop.is_some() && summary.has_several_loops();
         let is_all_known = summary.uncounted_gaps == 0
             && summary.malformed_events == 0
+            && !summary.misses_slices()
             && (!summary.loops_left_out || is_one_of_several);
         if is_all_known || self.is_plain("lost") {
             return Some(bounds);
         }
         // What is missing could have held anything.
-        Some(self.with_anything(bounds))
+        Some(self.with_anything(bounds, summary))
     }
 
     /// Whether times are part of it. A wrong clock changes no other count, size or depth.
@@ -68,8 +70,20 @@ impl Metric {
     }
 
     /// The bounds of a run that has these, and in which anything else may have happened too.
-    pub(in crate::analysis) fn with_anything(&self, bounds: Bounds) -> Bounds {
-        Bounds { low: if self.only_rises() { bounds.low } else { 0.0 }, high: self.most() }
+    pub(in crate::analysis) fn with_anything(&self, bounds: Bounds, summary: &Summary) -> Bounds {
+        let may_fall = !self.only_rises() || self.depends_on_slices() && summary.may_miss_slices();
+        Bounds { low: if may_fall { 0.0 } else { bounds.low }, high: self.most() }
+    }
+
+    /// Whether, in an import, it depends on which slices are within others and which follow each other.
+    fn depends_on_slices(&self) -> bool {
+        match &self.kind {
+            Kind::Plain(place, _) => {
+                let name = FIGURES[*place].name;
+                !["span", "lost"].contains(&name) && !name.starts_with("gc.")
+            }
+            Kind::Of(..) => true,
+        }
     }
 
     /// Whether more events can only raise it: true of sums, counts and maxima, not of percentiles, means, shares, rates

@@ -16,7 +16,7 @@ use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use super::{ImportError, Producer, Progress};
 use crate::chrome::read::{
-    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Item, Micros, Position, ReadError, Skip, hash,
+    ChromeEvent, ChromeReader, Ending, EventId, Flaw, Form, Item, Micros, Position, ReadError, Skip, hash,
 };
 use crate::source::SourceCounts;
 
@@ -128,10 +128,12 @@ pub(super) fn gather<R: Read>(
         let what = "it is cut off before the end of its first event".to_owned();
         return Err(ImportError::Read(ReadError::Foreign(what)));
     }
-    match reader.ending() {
-        Ending::CutOff(place) => gathered.repaired.one(repaired::CUT_OFF, place),
-        Ending::Unclosed(place) => gathered.repaired.one(repaired::UNCLOSED_LIST, place),
-        Ending::Whole | Ending::Unread => {}
+    match (reader.ending(), reader.form()) {
+        (Ending::Unclosed(place), Form::Array) => gathered.repaired.one(repaired::UNCLOSED_LIST, place),
+        (Ending::CutOff(place) | Ending::Unclosed(place), _) => {
+            gathered.repaired.one(repaired::CUT_OFF, place);
+        }
+        (Ending::Whole | Ending::Unread, _) => {}
     }
     if reader.has_trailing_comma() {
         gathered.repaired.one(repaired::TRAILING_COMMA, reader.place());
@@ -147,6 +149,12 @@ pub(super) fn gather<R: Read>(
 }
 
 impl Gathered {
+    /// Whether the file has no end, so that more may have followed. A list may lack its bracket for that reason only:
+    /// programs that write lists close them on exit.
+    pub(super) fn is_cut(&self) -> bool {
+        [repaired::CUT_OFF, repaired::UNCLOSED_LIST].iter().any(|kind| self.repaired.count(kind) > 0)
+    }
+
     fn other(&mut self, key: &[u8], text: &[u8]) -> Result<(), ImportError> {
         match key {
             b"\"viztracer_metadata\"" => self.producer = Some(Producer::Viztracer),

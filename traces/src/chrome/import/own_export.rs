@@ -26,8 +26,7 @@ impl OwnRecording {
     pub(super) fn open(gathered: &mut Gathered, asked: &[String]) -> io::Result<Option<Self>> {
         let Some(pieces) = gathered.own.take() else { return Ok(None) };
         gathered.producer = Some(Producer::Loopscope);
-        let cut = gathered.repaired.count(repaired::CUT_OFF) > 0
-            || gathered.repaired.count(repaired::UNCLOSED_LIST) > 0;
+        let cut = gathered.is_cut();
         // A file that was cut off has lost the counts, which come last.
         let fits = match gathered.own_counts {
             Some(counts) => counts == (gathered.read.slices, gathered.read.instants),

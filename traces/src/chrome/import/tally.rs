@@ -32,9 +32,9 @@ pub mod repaired {
     pub const AROUND_LOOP: &str = "slice_around_loop";
     /// Negative durations: treated as 0.
     pub const NEGATIVE_DURATION: &str = "negative_duration";
-    /// The file is cut off: everything complete was read.
+    /// The file is cut off, in an event or before the end of its object: everything complete was read.
     pub const CUT_OFF: &str = "cut_off";
-    /// The list of events is not closed.
+    /// The file is a list of events without its closing bracket: it may be cut off.
     pub const UNCLOSED_LIST: &str = "unclosed_list";
     /// The list of events ends with a comma.
     pub const TRAILING_COMMA: &str = "trailing_comma";
