@@ -21,7 +21,6 @@ mod engine;
 mod error;
 mod loops;
 mod refusal;
-mod whole;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;

@@ -6,7 +6,9 @@
 
 use loop_core::poller::Interest;
 use loop_core::{Context, Task, Timer};
-use loop_probes::event::{ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
+use loop_probes::event::{
+    ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind, StopReason,
+};
 use loop_probes::ids::{IoSource, NonMax, Tag, TaskId, TimerId, Timestamp};
 
 /// What a callback did with its loop.
@@ -386,5 +388,46 @@ impl Acts {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.done.is_empty()
+    }
+}
+
+/// The numbers of a loop's ticks, which show records that are missing although nothing reports them as lost: a block was
+/// taken out of the recording, or is of a kind that cannot be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TickNumbers {
+    last: Option<u64>,
+    in_tick: bool,
+}
+
+impl TickNumbers {
+    /// Whether records are missing before the next event of the loop: its tick does not continue those before it.
+    pub(super) const fn is_behind_hole<T>(&mut self, event: &Event<T>) -> bool {
+        let (tick, in_tick) = match *event {
+            Event::TickStart { tick } => (tick, true),
+            Event::TickEnd { tick, .. } => (tick, false),
+            // What is lost is reported, and a loop that is closed has no further ticks.
+            Event::Lost { .. } | Event::LoopStopped { reason: StopReason::Closed } => {
+                *self = Self { last: None, in_tick: false };
+                return false;
+            }
+            _ => return false,
+        };
+        let continues = match self.last {
+            None => true,
+            Some(last) if in_tick => !self.in_tick && tick == last.wrapping_add(1),
+            Some(last) => self.in_tick && tick == last,
+        };
+        *self = Self { last: Some(tick), in_tick };
+        !continues
+    }
+}
+
+/// Whether `event` of a loop completes a unit: a tick, a run, or a callback between two ticks. A recording that was cut
+/// off is re-executed up to the last one: what the rest of an unfinished tick did, and how long it took, is not recorded.
+pub(super) const fn completes_unit<T>(event: &Event<T>, in_tick: bool) -> bool {
+    match event {
+        Event::TickEnd { .. } | Event::LoopStopped { .. } => true,
+        Event::CallbackRan { .. } => !in_tick,
+        _ => false,
     }
 }

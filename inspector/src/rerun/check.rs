@@ -6,7 +6,6 @@
 //! which timer is next, how long a poll may wait, when to collect, what is left.
 
 mod compared;
-mod not_shown;
 mod replay_session;
 mod replayed;
 mod start;

@@ -4,7 +4,7 @@ use loop_probes::event::Event;
 use loop_traces::source::{EventSource, SourceKind};
 
 use super::RerunError;
-use super::whole::TickNumbers;
+use super::act::TickNumbers;
 
 /// What a recording says about one of its loops that bears on re-execution.
 #[derive(Clone, Copy, Debug, Default)]

@@ -19,8 +19,8 @@ use loop_traces::source::{EventSource, SourceState as Reading};
 use super::replay_session::{MOST, PolicyFields, Replay, Replayed};
 use super::replayed::deferred;
 use super::window::{ComparedEvent, Window};
+use crate::rerun::act::TickNumbers;
 use crate::rerun::loops::{Loops, Wanted};
-use crate::rerun::whole::TickNumbers;
 use crate::rerun::{ChosenLoop, RerunError};
 
 /// Maximum number of emitters tracked.

@@ -7,22 +7,26 @@
 use std::collections::{HashSet, VecDeque};
 
 use loop_core::replay::Flags;
-use loop_probes::event::{ClockPoint, Event, Origin, Outcome, Phase, Queue, StopReason};
+use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Phase, Queue, StopReason};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 
 use super::compared::{is_compared, normal};
-use super::not_shown::NotShown;
 use super::stream::Stream;
 use crate::rerun::RerunError;
 use crate::rerun::act::{Act, Acts, Done, Role};
-use crate::rerun::whole::{TickNumbers, completes_unit};
+use crate::rerun::act::{TickNumbers, completes_unit};
 
 /// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
 /// Maximum events in the window: no real loop has larger ticks.
 const WINDOW_MAX: usize = 1 << 20;
+
+const SKIPPED: &str = "the events that were skipped: they are damaged, or of an unknown kind";
+const HOST: &str = "how many microtasks its host had between two turns";
+const OUTSIDE: &str = "all that its program did between the turns of the loop";
+const HALF: &str = "whether a tick without a poll is the half of a turn";
 
 /// A compared event.
 #[derive(Clone, Copy, Debug)]
@@ -444,4 +448,55 @@ const fn of_no_callback(act: &Act) -> bool {
 fn is_before(task: TaskId, done: &Done) -> bool {
     let by_another = done.by.is_some_and(|by| by != task);
     by_another || matches!(done.act, Act::Post { origin: Origin::Future, parent: None, .. })
+}
+
+/// What a recording does not show of what was done to its loop: a divergence after that proves nothing.
+#[derive(Debug, Default)]
+struct NotShown {
+    /// From where on something is not shown, and what it is.
+    from: Option<(u64, &'static str)>,
+    /// The same for recordings without `input_call`.
+    without_calls: Option<(u64, &'static str)>,
+    lacks_calls: bool,
+    /// The host has microtasks, and nothing else was recorded since.
+    host_waits: bool,
+}
+
+impl NotShown {
+    /// Sets, from the snapshot with which the check starts, what the recorded loop shows.
+    fn starts(&mut self, flags: Flags) {
+        self.lacks_calls = !flags.contains(Flags::SHOWS_CALLS);
+        if !flags.contains(Flags::RUNNING) {
+            self.without_calls = Some((0, OUTSIDE));
+        }
+    }
+
+    /// Takes the next event, at `place`, into account.
+    fn read(&mut self, event: &Event, place: u64) {
+        match event {
+            Event::InputCall { call: LoopCall::HostMicrotasks } => self.host_waits = true,
+            // The drain shows their number.
+            Event::InputCall { call: LoopCall::HostDrain } => self.host_waits = false,
+            _ if std::mem::take(&mut self.host_waits) => drop(self.from.get_or_insert((place, HOST))),
+            _ => {}
+        }
+    }
+
+    /// A tick at `place` follows acts of no tick.
+    fn follows_outside(&mut self, place: u64) {
+        self.without_calls.get_or_insert((place, OUTSIDE));
+    }
+
+    /// A tick that ends at `place` did not poll.
+    fn has_not_polled(&mut self, place: u64) {
+        self.without_calls.get_or_insert((place, HALF));
+    }
+
+    /// What is not shown up to `place`. Skipped events may have been anywhere.
+    fn until(&self, place: u64, has_skipped: bool) -> Option<&'static str> {
+        let lacking = self.without_calls.filter(|_| self.lacks_calls);
+        let first = [self.from, lacking].into_iter().flatten().min();
+        let shown = first.filter(|(from, _)| *from <= place).map(|(_, what)| what);
+        has_skipped.then_some(SKIPPED).or(shown)
+    }
 }

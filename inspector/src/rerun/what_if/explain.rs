@@ -6,6 +6,7 @@ use loop_probes::text::printable;
 use loop_traces::histogram::Histogram;
 use loop_traces::source::MemorySource;
 use loop_traces::summary::Summary;
+use loop_traces::timeline::{RunStats, TagStats};
 use loop_traces::units::{counted, duration, percent};
 
 use super::answer::Answer;
@@ -57,27 +58,33 @@ fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> S
     let figures = figures(&measure);
     let source = MemorySource::new(name, script.kind, metadata.clone(), Vec::new());
     let queue_depth_max = measure.queue_depth_max();
+    let tags = &measure.timeline.tags;
+    let waits = |of: fn(&TagStats) -> Option<&RunStats>| {
+        let mut all = Histogram::new();
+        let runs = tags.iter().chain(tags.beyond_limit().map(|beyond| &beyond.stats)).filter_map(of);
+        runs.for_each(|runs| all.merge(&runs.queue_wait_ns));
+        all
+    };
+    let (queue_wait_ns, tasklet_wait_ns) =
+        (waits(|tag| Some(&tag.tasks)), waits(|tag| tag.tasklets.as_deref()));
     let summary = Summary::new(&source, &measure.timeline);
-    Side {
-        timeline: measure.timeline,
-        summary,
-        queue_wait_ns: measure.queue_wait_ns,
-        tasklet_wait_ns: measure.tasklets_wait_ns,
-        queue_depth_max,
-        figures,
-    }
+    Side { timeline: measure.timeline, summary, queue_wait_ns, tasklet_wait_ns, queue_depth_max, figures }
 }
 
 /// The waiting times by kind and tag name: each side numbers its tags differently.
 fn figures(measure: &Measure) -> Figures {
     let labels = &measure.timeline.labels;
     let mut figures = Figures::new();
-    for (all, kind) in [(&measure.lag_ns, Kind::TimerLag), (&measure.tasklet_wait_ns, Kind::TaskletWait)] {
-        for (tag, histogram) in all.iter().enumerate() {
-            if let Some(histogram) = histogram {
-                let name = labels.tag(Tag(tag as u16)).into_owned();
-                figures.insert((kind, name), Histogram::clone(histogram));
-            }
+    for (tag, lag_ns) in measure.lag_ns.iter().enumerate() {
+        if let Some(lag_ns) = lag_ns {
+            let name = labels.tag(Tag(tag as u16)).into_owned();
+            figures.insert((Kind::TimerLag, name), Histogram::clone(lag_ns));
+        }
+    }
+    for tag in measure.timeline.tags.iter() {
+        if let Some(tasklets) = &tag.tasklets {
+            let name = labels.tag(tag.tag).into_owned();
+            figures.insert((Kind::TaskletWait, name), tasklets.queue_wait_ns.clone());
         }
     }
     for tag in measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0) {

@@ -1,64 +1,34 @@
-//! Folds one side into its timeline, and into what the comparison needs besides.
+//! Folds one side into its timeline, and the lag of its timers by tag.
 
-use loop_probes::event::{Event, Outcome, Queue};
-use loop_probes::ids::{Tag, TaskId};
+use loop_probes::event::{Event, Queue};
+use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_traces::histogram::Histogram;
 use loop_traces::timeline::Timeline;
 
-/// Maximum number of tags with their own figures, for timers and for tasklets: a histogram of the full range takes 58
-/// KB.
+/// Maximum number of tags whose timers have their own figures: a histogram of the full range takes 58 KB.
 const TAGS_MAX: usize = 512;
 
 /// The aggregates of one side.
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
     pub(super) timeline: Timeline,
-    /// From queued to started, for everything that waited in a queue; timers do not.
-    pub(super) queue_wait_ns: Histogram,
     /// By tag.
     pub(super) lag_ns: Vec<Option<Box<Histogram>>>,
-    /// Time that tasklets waited for a worker, by tag and in total.
-    pub(super) tasklet_wait_ns: Vec<Option<Box<Histogram>>>,
-    pub(super) tasklets_wait_ns: Histogram,
-    fired: Option<TaskId>,
 }
 
 impl Measure {
     pub(super) fn new(metadata: &Metadata) -> Self {
-        Self {
-            timeline: Timeline::of(metadata),
-            queue_wait_ns: Histogram::new(),
-            lag_ns: Vec::new(),
-            tasklet_wait_ns: Vec::new(),
-            tasklets_wait_ns: Histogram::new(),
-            fired: None,
-        }
+        Self { timeline: Timeline::of(metadata), lag_ns: Vec::new() }
     }
 
     pub(super) fn fold(&mut self, stamped: &Stamped) {
         self.timeline.fold(stamped);
-        match stamped.event {
-            Event::TimerFired { tag, task, .. } => {
-                self.fired = Some(task);
-                if let (Some(lag), Some((due, began))) = (of_tag(&mut self.lag_ns, tag), stamped.timer_wait())
-                {
-                    lag.record(began.ns_since(due));
-                }
-            }
-            Event::TaskRan { outcome: Outcome::Cancelled, .. }
-            | Event::AgendaRan { outcome: Outcome::Cancelled, .. } => {}
-            Event::TaskRan { task, queued, start, .. } if self.fired != Some(task) => {
-                self.queue_wait_ns.record(start.ns_since(queued));
-            }
-            Event::AgendaRan { tag, queued, start, .. } => {
-                self.tasklets_wait_ns.record(start.ns_since(queued));
-                if let Some(wait) = of_tag(&mut self.tasklet_wait_ns, tag) {
-                    wait.record(start.ns_since(queued));
-                }
-            }
-            _ => {}
+        if let Event::TimerFired { tag, .. } = stamped.event
+            && let (Some(lag), Some((due, began))) = (of_tag(&mut self.lag_ns, tag), stamped.timer_wait())
+        {
+            lag.record(began.ns_since(due));
         }
     }
 

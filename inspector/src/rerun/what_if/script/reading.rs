@@ -11,8 +11,8 @@ use super::arrive::{ExternalEvents, JobTimes};
 use super::keys::Keys;
 use super::{Arm, Arrival, ArrivalKind, NONE, Op, Run, RunId, Script, Source};
 use crate::rerun::act::Acts;
+use crate::rerun::act::completes_unit;
 use crate::rerun::budget::{bytes_of, table_bytes};
-use crate::rerun::whole::completes_unit;
 
 /// An act: its time, the task that did it if recorded, and what it was.
 pub(super) type TimedOp = (Timestamp, Option<TaskId>, Op);
