@@ -1,7 +1,7 @@
 //! What a page is to the rest of the dashboard: a list with a selection, what Enter opens, where the mouse finds it.
 //!
-//! A page changes the shared state only as far as its own selection goes. Whatever leads elsewhere it asks for with a
-//! [`Request`], which the shell carries out.
+//! Of the shared state, a page changes only the selection. For everything else it returns a [`Request`], which the shell
+//! carries out.
 
 use loop_probes::ids::{Tag, Timestamp};
 use ratatui::layout::{Position, Rect};
@@ -91,10 +91,10 @@ pub const NOTHING_DELAYED: Request = Request::Note("nothing was delayed");
 /// Rows per notch of the wheel, in lists.
 const WHEEL_ROWS: i64 = 3;
 
-/// A page: its state is its own, the selected row is that of the page shown.
+/// A page. The selected row is in the shared state, because only the page shown has one.
 pub trait Page {
-    /// Refreshes what only this page needs. Called while it is shown, and when it is left with `shown` unset.
-    fn refresh(&mut self, _state: &AppState, _shown: bool) {}
+    /// Refreshes what only this page needs. Called only while the page is shown.
+    fn refresh(&mut self, _state: &AppState) {}
 
     /// The number of rows in the focused list.
     fn rows(&self, _state: &AppState) -> usize {

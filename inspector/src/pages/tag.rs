@@ -56,10 +56,10 @@ fn selected(state: &AppState) -> Option<(&TagStats, (RunPlace, &RunStats))> {
 }
 
 impl Page for TagPage {
-    fn refresh(&mut self, state: &AppState, shown: bool) {
-        let tag = state.tag.filter(|_| shown);
-        self.queued_by = tag.map_or_else(Vec::new, |tag| queued_by(state.picture(), tag));
-        self.delayed = tag.map_or_else(Vec::new, |tag| delayed_by_tag(state.picture(), tag));
+    fn refresh(&mut self, state: &AppState) {
+        let Some(tag) = state.tag else { return *self = Self::default() };
+        self.queued_by = queued_by(state.picture(), tag);
+        self.delayed = delayed_by_tag(state.picture(), tag);
     }
 
     fn rows(&self, state: &AppState) -> usize {

@@ -66,8 +66,8 @@ pub fn delay_caused_shown(state: &AppState) -> impl Iterator<Item = &Impact> + '
 }
 
 impl Page for TimersPage {
-    fn refresh(&mut self, state: &AppState, shown: bool) {
-        self.late = if shown { LateRow::all(state.picture()) } else { Vec::new() };
+    fn refresh(&mut self, state: &AppState) {
+        self.late = LateRow::all(state.picture());
     }
 
     fn rows(&self, state: &AppState) -> usize {

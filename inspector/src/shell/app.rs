@@ -68,7 +68,7 @@ impl App {
     /// Refreshes what only the page shown needs.
     fn refresh_page(&mut self) {
         let (page, state) = self.parts();
-        page.refresh(state, true);
+        page.refresh(state);
     }
 
     /// Freezes the view; pauses a replay.
@@ -103,15 +103,9 @@ impl App {
             PageName::Overview => self.history.clear(),
             _ => self.remember(),
         }
-        self.leave_for(page);
+        self.page = page;
         (self.state.part, self.state.row) = (Part::First, 0);
         self.refresh_page();
-    }
-
-    fn leave_for(&mut self, page: PageName) {
-        let (left, state) = self.parts();
-        left.refresh(state, false);
-        self.page = page;
     }
 
     fn remember(&mut self) {
@@ -123,14 +117,13 @@ impl App {
     /// Shows the page that was left last, as it was; without one, the overview.
     pub(super) fn go_back(&mut self) {
         let Some(visited) = self.history.pop() else {
-            self.leave_for(PageName::Overview);
-            self.state.row = 0;
+            (self.page, self.state.row) = (PageName::Overview, 0);
             return self.refresh_page();
         };
         let same_picture = visited.at == self.state.picture_at();
         // A breakdown is a copy: its lines do not change.
         let same_rows = same_picture || visited.page == PageName::Breakdown;
-        self.leave_for(visited.page);
+        self.page = visited.page;
         self.pages.breakdown.attribution = visited.attribution;
         let state = &mut self.state;
         state.part = visited.part;

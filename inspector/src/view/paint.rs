@@ -80,8 +80,8 @@ impl<'a> Canvas<'a> {
         inner
     }
 
-    /// Draws the rows of a list that fit, with the selected one in sight and, if `tinted`, standing out; returns how
-    /// many are below. `draw` gets the cells of a row and its place in the list.
+    /// Draws the rows of a list that fit, among them the selected one, highlighted if `tinted`; returns how many are
+    /// below. `draw` gets the cells of a row and its place in the list.
     pub(crate) fn list(
         &mut self,
         rows: Rect,
