@@ -13,7 +13,7 @@ mod choose;
 mod emit;
 mod enclosing;
 mod gather;
-mod ir;
+mod made;
 mod names;
 mod nest;
 mod own_export;
@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
 use loop_probes::event::LabelKind;
-use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::ids::SourceId;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -40,7 +40,7 @@ pub use choose::ChosenBy;
 pub use tally::Tally;
 pub use to_ticks::LoopCounts;
 
-use self::emit::{EmittedLoops, EventEmitter};
+use self::emit::{Depths, EmittedLoops};
 use self::gather::Gathered;
 use self::own_export::OwnRecording;
 use super::read::{EventId, ReadError};
@@ -380,15 +380,16 @@ impl Import {
         let (malformed, lost_records) = (self.report.dropped_of_loops, made.lost);
         let missing = SourceCounts { malformed, lost_records, ..SourceCounts::default() };
         writer.set_counts(missing.plus(&self.gathered.own_missing));
-        let mut emitter = EventEmitter::new(&self.gathered.names);
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;
         for (place, thread) in self.report.loops.iter().enumerate() {
             let source = SourceId(place as u32 + 1);
-            batch.push(emit::named(LabelKind::Source, source.0, &thread.name, Timestamp(0), source));
+            batch.push(made::introduction(LabelKind::Source, source.0, &thread.name, source));
         }
-        for words in made.events.iter().map_err(ImportError::Temporary)? {
-            emitter.emit(words.map_err(ImportError::Temporary)?, &mut batch);
+        batch.extend(made.names);
+        let mut depths = Depths::default();
+        for event in made.events.iter().map_err(ImportError::Temporary)? {
+            batch.extend(depths.complete(event.map_err(ImportError::Temporary)?));
             if batch.len() >= BATCH {
                 events += batch.len() as u64;
                 progress(Progress::Writing { events });

@@ -11,7 +11,7 @@ use super::gather::{Counts, Gathered};
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice, depth_max};
 use super::posted::is_of_message_loop;
-use super::record::{EventRecord, Kind, WORDS};
+use super::record::{EventRecord, Kind};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
@@ -61,7 +61,7 @@ struct Open {
 /// Passes over all records once, in Perfetto's order.
 pub(super) fn survey(
     gathered: &mut Gathered,
-    records: &Sorted<WORDS>,
+    records: &Sorted<EventRecord>,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<Counts> {
     let mut survey = Survey::default();
@@ -70,11 +70,11 @@ pub(super) fn survey(
     let opened = |_| Open { nest: Nest::with_depth(depth), contents: OpenContents::default() };
     let mut open: Vec<Open> = gathered.threads.all().map(opened).collect();
     let mut equal: Vec<EventRecord> = Vec::new();
-    for (done, words) in records.iter()?.enumerate() {
+    for (done, record) in records.iter()?.enumerate() {
         if done % (1 << 16) == 0 {
             progress(Progress::Sorting { records: done as u64 });
         }
-        let Some(record) = EventRecord::from_words(words?) else { continue };
+        let record = record?;
         if equal.first().is_some_and(|first| first.ts != record.ts) || equal.len() >= EQUAL_MAX {
             survey.take(&mut equal, gathered, &mut open, &mut roles);
         }

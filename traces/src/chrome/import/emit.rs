@@ -3,17 +3,15 @@
 use std::collections::HashMap;
 use std::io;
 
-use loop_probes::event::{Event, LabelKind, Origin};
-use loop_probes::ids::{LabelId, SourceId, Tag, Timestamp};
+use loop_probes::event::Event;
+use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
-use loop_probes::text::Text;
 
 use super::choose::slice_of;
 use super::gather::Gathered;
-use super::ir::{IrRecord, PlacementOf, WORDS as MADE_WORDS};
-use super::names::{Names, label_text};
+use super::made::Made;
 use super::nest::depth_max;
-use super::record::{EventRecord, Kind, WORDS};
+use super::record::{EventRecord, Kind};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
@@ -22,12 +20,6 @@ use crate::chrome::read::hash;
 
 /// Most flows open at once.
 const FLOWS_MAX: usize = 1 << 20;
-
-/// Most tags: a trace has 16 bits for them.
-const TAGS_MAX: u32 = 4096;
-
-/// Most labels of spans and marks.
-const LABELS_MAX: u32 = 60_000;
 
 #[derive(Debug, Default)]
 struct Flows {
@@ -71,7 +63,9 @@ impl Flows {
 /// The result of the pass.
 #[derive(Debug)]
 pub(super) struct EmittedLoops {
-    pub(super) events: Sorted<MADE_WORDS>,
+    pub(super) events: Sorted<Made>,
+    /// The events that introduce the names in them.
+    pub(super) names: Vec<Stamped>,
     /// Counts of each loop, and whether it never waits.
     pub(super) loops: Vec<(LoopCounts, bool)>,
     pub(super) flows: u64,
@@ -82,7 +76,7 @@ pub(super) struct EmittedLoops {
 /// Makes the events of `loops`, the threads that are loops.
 pub(super) fn make(
     gathered: &mut Gathered,
-    records: &Sorted<WORDS>,
+    records: &Sorted<EventRecord>,
     loops: &[u32],
 ) -> io::Result<EmittedLoops> {
     let (names, heaps) = (std::mem::take(&mut gathered.names), std::mem::take(&mut gathered.heaps));
@@ -100,8 +94,8 @@ pub(super) fn make(
     let mut flows = Flows::default();
     let mut posts: HashMap<u64, Post> = HashMap::new();
     let (mut other_instants, mut asynchronous, mut lost) = (0, 0, 0);
-    for words in records.iter()? {
-        let Some(record) = EventRecord::from_words(words?) else { continue };
+    for record in records.iter()? {
+        let record = record?;
         let own = place_of[record.thread as usize];
         let post = Post {
             at: record.ts,
@@ -191,10 +185,9 @@ pub(super) fn make(
     gathered.repaired.add(repaired::FORGOTTEN, flows.refused);
     gathered.repaired.add(repaired::AROUND_LOOP, converter.iter().map(|converter| converter.enclosing).sum());
     let loops = converter.iter().map(|converter| (converter.counts, converter.never_waits())).collect();
+    let introductions = conversion.named_as.introductions(&names);
     let events = std::mem::take(&mut conversion.out).finish()?;
-    drop(conversion);
-    gathered.names = names;
-    Ok(EmittedLoops { events, loops, flows: flows.linked, lost })
+    Ok(EmittedLoops { events, names: introductions, loops, flows: flows.linked, lost })
 }
 
 /// The id of an item that Node queues, unique within its thread.
@@ -202,83 +195,28 @@ fn post_id(record: &EventRecord) -> u64 {
     hash((record.value, record.thread))
 }
 
-/// Turns the made records into events of a trace, in order, each name before its first use.
-#[derive(Debug)]
-pub(super) struct EventEmitter<'a> {
-    names: &'a Names,
-    tags: HashMap<u32, Tag>,
-    labels: HashMap<u32, LabelId>,
-    waiting: HashMap<u32, u32>,
+/// Completes the made events in order: the depth of a queue is known only then.
+#[derive(Debug, Default)]
+pub(super) struct Depths {
+    waiting: HashMap<SourceId, u32>,
 }
 
-impl<'a> EventEmitter<'a> {
-    pub(super) fn new(names: &'a Names) -> Self {
-        Self { names, tags: HashMap::new(), labels: HashMap::new(), waiting: HashMap::new() }
-    }
-
-    /// Appends the events of one record.
-    pub(super) fn emit(&mut self, words: [u64; MADE_WORDS], out: &mut Vec<Stamped>) {
-        let (at, source, made) = IrRecord::from_words(words);
-        let (at, source_id) = (Timestamp(at), SourceId(source));
-        let (mut tag, mut label, mut origin) = (Tag(0), LabelId(0), Origin::Local);
-        match made {
-            IrRecord::Queued { name, poster, .. } => {
-                tag = self.tag(name, at, source_id, out);
-                *self.waiting.entry(source).or_default() += 1;
-                if poster > 0 {
-                    origin = Origin::Concurrent;
-                }
+impl Depths {
+    /// The event itself; `None` if it stands for none.
+    pub(super) fn complete(&mut self, made: Made) -> Option<Stamped> {
+        let Made { at, source, mut event, .. } = made;
+        match &mut event {
+            Some(Event::TaskQueued { place, .. }) => {
+                let waiting = self.waiting.entry(source).or_default();
+                *waiting += 1;
+                place.depth = *waiting;
             }
-            IrRecord::Started => {
+            None => {
                 let waiting = self.waiting.entry(source).or_default();
                 *waiting = waiting.saturating_sub(1);
             }
-            IrRecord::Ran { name, .. } | IrRecord::Running { name, .. } => {
-                tag = self.tag(name, at, source_id, out)
-            }
-            IrRecord::Span { name, .. } | IrRecord::Mark { name } => {
-                label = self.label(name, at, source_id, out)
-            }
             _ => {}
         }
-        let depth = self.waiting.get(&source).copied().unwrap_or(0);
-        if let Some(event) = made.event(tag, label, depth, PlacementOf(origin)) {
-            out.push(Stamped { at, source: source_id, event });
-        }
+        event.map(|event| Stamped { at, source, event })
     }
-
-    fn tag(&mut self, name: u32, at: Timestamp, source: SourceId, out: &mut Vec<Stamped>) -> Tag {
-        if let Some(tag) = self.tags.get(&name) {
-            return *tag;
-        }
-        let number = self.tags.len() as u32 + 1;
-        // The last tag stands for all further names.
-        let tag = Tag(number.min(TAGS_MAX) as u16);
-        self.tags.insert(name, tag);
-        if number <= TAGS_MAX {
-            let text = if number == TAGS_MAX { "(others)" } else { self.names.text(name) };
-            out.push(named(LabelKind::Tag, u32::from(tag.0), text, at, source));
-        }
-        tag
-    }
-
-    fn label(&mut self, name: u32, at: Timestamp, source: SourceId, out: &mut Vec<Stamped>) -> LabelId {
-        if let Some(label) = self.labels.get(&name) {
-            return *label;
-        }
-        let number = self.labels.len() as u32 + 1;
-        let label = LabelId(number.min(LABELS_MAX));
-        self.labels.insert(name, label);
-        if number <= LABELS_MAX {
-            let text = if number == LABELS_MAX { "(others)" } else { self.names.text(name) };
-            out.push(named(LabelKind::Span, label.0, text, at, source));
-        }
-        label
-    }
-}
-
-/// The event that introduces a name.
-pub(super) fn named(kind: LabelKind, id: u32, text: &str, at: Timestamp, source: SourceId) -> Stamped {
-    let text = if text.is_empty() { "(no name)".to_owned() } else { label_text(text) };
-    Stamped { at, source, event: Event::Label { kind, id, text: Text::new(&text) } }
 }

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::names::Names;
 use super::posted::{is_run_task, posted_from};
-use super::record::{EventRecord, Kind, Records};
+use super::record::{EventRecord, Kind};
 use super::role::RECORDS_LOST;
-use super::sorted::Pieces;
+use super::sorted::{Pieces, Sorter};
 use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use super::{ImportError, Producer, Progress};
@@ -23,7 +23,7 @@ use crate::source::SourceCounts;
 /// The contents of the file.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    pub(super) records: Records,
+    pub(super) records: Sorter<EventRecord>,
     pub(super) names: Names,
     pub(super) threads: Threads,
     pub(super) producer: Option<Producer>,
@@ -375,7 +375,7 @@ impl Gathered {
                 }
                 record.value = id_of(event, false);
                 if event.phase == b't' {
-                    self.records.push(EventRecord { kind: Kind::FlowIn, ..record }.to_words())?;
+                    self.records.push(EventRecord { kind: Kind::FlowIn, ..record })?;
                 }
                 match event.phase {
                     b's' | b't' => Kind::FlowOut,
@@ -386,7 +386,7 @@ impl Gathered {
             _ => return self.counter(event, record, place),
         };
         self.heap(event, place);
-        self.records.push(record.to_words())?;
+        self.records.push(record)?;
         self.bound(event, record)
     }
 
@@ -407,7 +407,7 @@ impl Gathered {
         // The end first: a slice does not lead to itself.
         for (is, kind) in [(event.flow_in, Kind::FlowIn), (event.flow_out, Kind::FlowOut)] {
             if is && matches!(event.phase, b'X' | b'B') {
-                self.records.push(EventRecord { kind, value, ..record }.to_words())?;
+                self.records.push(EventRecord { kind, value, ..record })?;
             }
         }
         Ok(())
@@ -439,7 +439,7 @@ impl Gathered {
         match (queue, depth) {
             (Some(queue), Some(Depth { depth })) => {
                 let (name, value) = (u32::from(queue.code()), u64::from(depth));
-                self.records.push(EventRecord { kind: Kind::Depth, name, value, ..record }.to_words())
+                self.records.push(EventRecord { kind: Kind::Depth, name, value, ..record })
             }
             _ => {
                 self.dropped.one(dropped::COUNTER, place);

@@ -1,12 +1,8 @@
-//! An event as a row of words that can be sorted, spilled and merged: by time, and at equal times so that slices nest.
+//! An event of the file as a record that can be sorted and spilled: by time, and at equal times so that slices nest.
 
-use super::sorted::Sorter;
+use std::io::{self, Read, Write};
 
-/// Words of a record.
-pub(super) const WORDS: usize = 6;
-
-/// Records of a trace.
-pub(super) type Records = Sorter<WORDS>;
+use super::sorted::{Record, put_words, take_words};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $code:literal $name:ident),+ $(,)?) => {
@@ -71,26 +67,6 @@ const THREAD_BITS: u32 = 32;
 const RUNS_SHIFT: u32 = THREAD_BITS + 8;
 
 impl EventRecord {
-    pub(super) fn to_words(self) -> [u64; WORDS] {
-        // At equal times: ends, flows that look ahead, complete slices (longest first), the rest in file order, flows
-        // that look at open slices.
-        let rank = match self.kind {
-            Kind::End => 0,
-            Kind::FlowNext => 1,
-            Kind::Complete => 1 << 62 | u64::MAX >> 2 ^ self.value.min(u64::MAX >> 2),
-            Kind::FlowIn | Kind::FlowOut => 3 << 62,
-            _ => 2 << 62,
-        };
-        [
-            self.ts as u64 ^ 1 << 63,
-            rank,
-            self.place,
-            u64::from(self.thread) | (self.kind as u64) << THREAD_BITS | u64::from(self.runs) << RUNS_SHIFT,
-            u64::from(self.name) << 32 | u64::from(self.category),
-            self.value,
-        ]
-    }
-
     /// The order Perfetto gives to events of equal times, where it sorts them.
     pub(super) fn rank_of_perfetto(&self) -> u64 {
         match self.kind {
@@ -99,13 +75,40 @@ impl EventRecord {
             _ => u64::MAX,
         }
     }
+}
 
-    /// `None` if the words are not a record, which cannot happen for records sorted here.
-    pub(super) fn from_words(words: [u64; WORDS]) -> Option<Self> {
-        let [ts, _, place, thread, names, value] = words;
-        Some(Self {
-            ts: (ts ^ 1 << 63) as i64,
-            kind: Kind::from_code(thread >> THREAD_BITS & 0xff)?,
+impl Record for EventRecord {
+    type Key = (i64, u64, u64);
+
+    fn key(&self) -> (i64, u64, u64) {
+        // At equal times: ends, flows that look ahead, complete slices (longest first), the rest in file order, flows
+        // that look at open slices. Of one event that ends a flow and starts the next, the end comes first: it does not
+        // lead to itself.
+        let rank = match self.kind {
+            Kind::End => 0,
+            Kind::FlowNext => 1,
+            Kind::Complete => 1 << 62 | u64::MAX >> 2 ^ self.value.min(u64::MAX >> 2),
+            Kind::FlowIn | Kind::FlowOut => 3 << 62,
+            _ => 2 << 62,
+        };
+        (self.ts, rank, self.place << 1 | u64::from(self.kind == Kind::FlowOut))
+    }
+
+    fn spill(&self, out: &mut impl Write) -> io::Result<()> {
+        let Self { ts, kind, thread, name, category, value, runs, place } = *self;
+        let thread = u64::from(thread) | (kind as u64) << THREAD_BITS | u64::from(runs) << RUNS_SHIFT;
+        put_words(
+            out,
+            &[ts.cast_unsigned(), place, thread, u64::from(name) << 32 | u64::from(category), value],
+        )
+    }
+
+    fn take(from: &mut impl Read) -> io::Result<Self> {
+        let [ts, place, thread, names, value] = take_words(from)?;
+        let kind = Kind::from_code(thread >> THREAD_BITS & 0xff);
+        Ok(Self {
+            ts: ts.cast_signed(),
+            kind: kind.ok_or(io::ErrorKind::InvalidData)?,
             thread: thread as u32,
             name: (names >> 32) as u32,
             category: names as u32,

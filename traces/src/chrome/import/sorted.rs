@@ -1,11 +1,11 @@
-//! External sorting: runs that fit into memory are sorted, spilled to a temporary file, and merged.
-//!
-//! A record is a row of words, compared word by word. A single run never touches the disk.
+//! External sorting: runs that fit into memory are sorted, spilled to a temporary file, and merged. A single run never
+//! touches the disk.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -18,50 +18,69 @@ const WINDOW_BYTES: usize = 64 << 10;
 /// Most runs merged at once.
 const RUNS_MAX: usize = 512;
 
-/// Gathers records of `N` words.
+/// What is sorted.
+pub(super) trait Record: Copy {
+    /// Its place in the order: no two have the same.
+    type Key: Copy + Ord;
+
+    fn key(&self) -> Self::Key;
+
+    fn spill(&self, out: &mut impl Write) -> io::Result<()>;
+
+    fn take(from: &mut impl Read) -> io::Result<Self>;
+}
+
+/// Spills words.
+pub(super) fn put_words(out: &mut impl Write, words: &[u64]) -> io::Result<()> {
+    words.iter().try_for_each(|word| out.write_all(&word.to_le_bytes()))
+}
+
+/// Takes spilled words.
+pub(super) fn take_words<const N: usize>(from: &mut impl Read) -> io::Result<[u64; N]> {
+    let mut words = [0; N];
+    for word in &mut words {
+        let mut bytes = [0; 8];
+        from.read_exact(&mut bytes)?;
+        *word = u64::from_le_bytes(bytes);
+    }
+    Ok(words)
+}
+
+/// Gathers records.
 #[derive(Debug)]
-pub(super) struct Sorter<const N: usize> {
-    gathered: Vec<[u64; N]>,
+pub(super) struct Sorter<R> {
+    gathered: Vec<R>,
     limit: usize,
     file: Option<BufWriter<File>>,
-    /// The byte offset and the record count of each run.
-    runs: Vec<(u64, u64)>,
-    bytes: u64,
+    /// The bytes of each run.
+    runs: Vec<Range<u64>>,
 }
 
-impl<const N: usize> Default for Sorter<N> {
+impl<R: Record> Default for Sorter<R> {
     fn default() -> Self {
-        Self::with_limit(RUN_BYTES / size_of::<[u64; N]>())
+        Self::with_limit(RUN_BYTES / size_of::<R>())
     }
 }
 
-impl<const N: usize> Sorter<N> {
+impl<R: Record> Sorter<R> {
     /// Sorts in runs of `limit` records.
     pub(super) fn with_limit(limit: usize) -> Self {
-        Self { gathered: Vec::new(), limit, file: None, runs: Vec::new(), bytes: 0 }
+        Self { gathered: Vec::new(), limit, file: None, runs: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, record: [u64; N]) -> io::Result<()> {
+    pub(super) fn push(&mut self, record: R) -> io::Result<()> {
         self.gathered.push(record);
         if self.gathered.len() < self.limit {
             return Ok(());
         }
-        self.spill()
-    }
-
-    fn spill(&mut self) -> io::Result<()> {
-        self.gathered.sort_unstable();
-        if self.file.is_none() {
-            self.file = Some(BufWriter::with_capacity(WINDOW_BYTES, tempfile::tempfile()?));
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
-        for record in &self.gathered {
-            for word in record {
-                file.write_all(&word.to_le_bytes())?;
-            }
-        }
-        self.runs.push((self.bytes, self.gathered.len() as u64));
-        self.bytes += (self.gathered.len() * size_of::<[u64; N]>()) as u64;
+        self.gathered.sort_unstable_by_key(R::key);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(BufWriter::with_capacity(WINDOW_BYTES, tempfile::tempfile()?)),
+        };
+        let begin = self.runs.last().map_or(0, |run| run.end);
+        self.gathered.iter().try_for_each(|record| record.spill(file))?;
+        self.runs.push(begin..file.stream_position()?);
         self.gathered.clear();
         if self.runs.len() >= RUNS_MAX { self.join() } else { Ok(()) }
     }
@@ -71,48 +90,33 @@ impl<const N: usize> Sorter<N> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let file = Arc::new(file.into_inner().map_err(io::IntoInnerError::into_error)?);
         let mut joined = BufWriter::with_capacity(WINDOW_BYTES, tempfile::tempfile()?);
-        let mut count = 0;
-        for record in Merged::<N>::new(&[], &file, &self.runs)? {
-            for word in record? {
-                joined.write_all(&word.to_le_bytes())?;
-            }
-            count += 1;
+        for record in Merged::<R>::new(&[], Some(&file), &self.runs)? {
+            record?.spill(&mut joined)?;
         }
+        self.runs = vec![0..joined.stream_position()?];
         self.file = Some(joined);
-        self.runs = vec![(0, count)];
         Ok(())
     }
 
     /// Ends the input: the records can then be read in order, any number of times.
-    pub(super) fn finish(mut self) -> io::Result<Sorted<N>> {
-        self.gathered.sort_unstable();
-        let file = match self.file.take() {
-            Some(file) => Some(Arc::new(file.into_inner().map_err(io::IntoInnerError::into_error)?)),
-            None => None,
-        };
-        Ok(Sorted { gathered: self.gathered, file, runs: self.runs })
+    pub(super) fn finish(mut self) -> io::Result<Sorted<R>> {
+        self.gathered.sort_unstable_by_key(R::key);
+        let file = self.file.take().map(|file| file.into_inner().map_err(io::IntoInnerError::into_error));
+        Ok(Sorted { gathered: self.gathered, file: file.transpose()?.map(Arc::new), runs: self.runs })
     }
 }
 
 /// Records in order.
 #[derive(Debug)]
-pub(super) struct Sorted<const N: usize> {
-    gathered: Vec<[u64; N]>,
+pub(super) struct Sorted<R> {
+    gathered: Vec<R>,
     file: Option<Arc<File>>,
-    runs: Vec<(u64, u64)>,
+    runs: Vec<Range<u64>>,
 }
 
-impl<const N: usize> Sorted<N> {
-    pub(super) fn iter(&self) -> io::Result<Merged<'_, N>> {
-        match &self.file {
-            Some(file) => Merged::new(&self.gathered, file, &self.runs),
-            None => Ok(Merged {
-                gathered: self.gathered.iter(),
-                runs: Vec::new(),
-                heads: BinaryHeap::new(),
-                next: None,
-            }),
-        }
+impl<R: Record> Sorted<R> {
+    pub(super) fn iter(&self) -> io::Result<Merged<'_, R>> {
+        Merged::new(&self.gathered, self.file.as_ref(), &self.runs)
     }
 }
 
@@ -132,64 +136,55 @@ impl Read for Window {
     }
 }
 
-fn take<const N: usize>(run: &mut BufReader<Window>) -> io::Result<Option<[u64; N]>> {
-    if run.get_ref().at >= run.get_ref().end && run.buffer().is_empty() {
-        return Ok(None);
-    }
-    let mut record = [0; N];
-    for word in &mut record {
-        let mut bytes = [0; 8];
-        run.read_exact(&mut bytes)?;
-        *word = u64::from_le_bytes(bytes);
-    }
-    Ok(Some(record))
-}
-
-/// The records of all runs, in ascending order.
-pub(super) struct Merged<'a, const N: usize> {
-    gathered: std::slice::Iter<'a, [u64; N]>,
+/// The records of all runs, in order.
+pub(super) struct Merged<'a, R: Record> {
+    gathered: std::iter::Peekable<std::slice::Iter<'a, R>>,
     runs: Vec<BufReader<Window>>,
-    heads: BinaryHeap<Reverse<([u64; N], usize)>>,
-    next: Option<[u64; N]>,
+    /// The next record of each run, and its key.
+    heads: BinaryHeap<Reverse<(R::Key, usize)>>,
+    next: Vec<Option<R>>,
 }
 
-impl<'a, const N: usize> Merged<'a, N> {
-    fn new(gathered: &'a [[u64; N]], file: &Arc<File>, runs: &[(u64, u64)]) -> io::Result<Self> {
-        let mut merged =
-            Self { gathered: gathered.iter(), runs: Vec::new(), heads: BinaryHeap::new(), next: None };
-        for (at, records) in runs {
-            let end = at + records * size_of::<[u64; N]>() as u64;
-            let window = Window { file: Arc::clone(file), at: *at, end };
-            let mut run = BufReader::with_capacity(WINDOW_BYTES, window);
-            if let Some(record) = take(&mut run)? {
-                merged.heads.push(Reverse((record, merged.runs.len())));
-            }
-            merged.runs.push(run);
-        }
-        merged.next = merged.gathered.next().copied();
+impl<'a, R: Record> Merged<'a, R> {
+    fn new(gathered: &'a [R], file: Option<&Arc<File>>, runs: &[Range<u64>]) -> io::Result<Self> {
+        let window = |run: &Range<u64>| {
+            let file = Arc::clone(file?);
+            Some(BufReader::with_capacity(WINDOW_BYTES, Window { file, at: run.start, end: run.end }))
+        };
+        let runs: Vec<BufReader<Window>> = runs.iter().filter_map(window).collect();
+        let next = runs.iter().map(|_| None).collect();
+        let mut merged = Self { gathered: gathered.iter().peekable(), heads: BinaryHeap::new(), runs, next };
+        (0..merged.runs.len()).try_for_each(|place| merged.refill(place))?;
         Ok(merged)
     }
 
-    fn advance(&mut self) -> io::Result<Option<[u64; N]>> {
-        let Some(Reverse((head, place))) = self.heads.peek().copied() else {
-            return Ok(self.next.take().or_else(|| self.gathered.next().copied()));
+    /// Reads the next record of a run.
+    fn refill(&mut self, place: usize) -> io::Result<()> {
+        let run = &mut self.runs[place];
+        if run.get_ref().at < run.get_ref().end || !run.buffer().is_empty() {
+            let record = R::take(run)?;
+            self.heads.push(Reverse((record.key(), place)));
+            self.next[place] = Some(record);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) -> io::Result<Option<R>> {
+        let head = self.heads.peek().map(|Reverse(head)| *head);
+        let Some((_, place)) =
+            head.filter(|(key, _)| self.gathered.peek().is_none_or(|own| *key < own.key()))
+        else {
+            return Ok(self.gathered.next().copied());
         };
-        if let Some(own) = self.next
-            && own <= head
-        {
-            self.next = self.gathered.next().copied();
-            return Ok(Some(own));
-        }
         self.heads.pop();
-        if let Some(record) = take(&mut self.runs[place])? {
-            self.heads.push(Reverse((record, place)));
-        }
-        Ok(Some(head))
+        let record = self.next[place].take();
+        self.refill(place)?;
+        Ok(record)
     }
 }
 
-impl<const N: usize> Iterator for Merged<'_, N> {
-    type Item = io::Result<[u64; N]>;
+impl<R: Record> Iterator for Merged<'_, R> {
+    type Item = io::Result<R>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
@@ -230,6 +225,22 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Record for [u64; 2] {
+        type Key = Self;
+
+        fn key(&self) -> Self {
+            *self
+        }
+
+        fn spill(&self, out: &mut impl Write) -> io::Result<()> {
+            put_words(out, self)
+        }
+
+        fn take(from: &mut impl Read) -> io::Result<Self> {
+            take_words(from)
+        }
+    }
 
     fn sorted(records: &[[u64; 2]], limit: usize) -> Vec<[u64; 2]> {
         let mut sorter = Sorter::with_limit(limit);

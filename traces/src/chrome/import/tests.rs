@@ -126,6 +126,18 @@ fn top_level_slices_are_tasks_and_gaps_are_waits() {
 }
 
 #[test]
+fn a_step_of_a_flow_ends_one_part_and_starts_the_next() {
+    let flow = |phase, ts| format!(r#""ph":"{phase}","bp":"e","name":"f","cat":"c","id":7,"ts":{ts}"#);
+    let task = |ts| format!(r#""ph":"X","name":"run","ts":{ts},"dur":5"#);
+    let events = [task(0), flow("s", 2), task(10), flow("t", 10), task(20), flow("f", 20)];
+    let imported = import(&list(&events.each_ref().map(String::as_str)));
+    assert_eq!(imported.report.flows, 2);
+    assert_eq!(imported.dropped(tally::dropped::FLOW_START) + imported.dropped(tally::dropped::FLOW_END), 0);
+    let queued = imported.lines().into_iter().filter(|line| line.starts_with("queued")).collect::<Vec<_>>();
+    assert_eq!(queued, ["queued 2000 depth 1 by 1", "queued 10000 depth 1 by 2"]);
+}
+
+#[test]
 fn a_flow_gives_the_queue_time_of_a_task() {
     let imported = try_import(
         br#"[{"ph":"X","name":"post","pid":1,"tid":1,"ts":0,"dur":10},

@@ -3,12 +3,21 @@
 use std::collections::HashMap;
 use std::io;
 
+use loop_probes::event::{Event, Origin, Outcome, Placement, PollReason, Queue, RunningKind};
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
+
 use super::gather::Heap;
-use super::ir::{IrRecord, IrRecords};
+use super::made::{Made, NamedAs};
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice};
 use super::role::{Role, Roles};
+use super::sorted::Sorter;
 use super::threads::Thread;
+
+/// A time of the file in the trace, which begins at 0.
+fn time(at: i64) -> Timestamp {
+    Timestamp(at.max(0).cast_unsigned())
+}
 
 /// Where and when something was posted, to run later.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +56,8 @@ pub(super) struct Conversion<'a> {
     pub(super) names: &'a Names,
     pub(super) heaps: &'a HashMap<u64, Heap>,
     pub(super) roles: Roles,
-    pub(super) out: IrRecords,
+    pub(super) out: Sorter<Made>,
+    pub(super) named_as: NamedAs,
     pub(super) tasks: u64,
     order: u64,
     failed: Option<io::Error>,
@@ -55,13 +65,14 @@ pub(super) struct Conversion<'a> {
 
 impl<'a> Conversion<'a> {
     pub(super) fn new(names: &'a Names, heaps: &'a HashMap<u64, Heap>, roles: Roles) -> Self {
-        Self { names, heaps, roles, out: IrRecords::default(), tasks: 0, order: 0, failed: None }
+        let (out, named_as) = (Sorter::default(), NamedAs::default());
+        Self { names, heaps, roles, out, named_as, tasks: 0, order: 0, failed: None }
     }
 
-    fn make(&mut self, source: u32, at: i64, made: IrRecord) {
+    fn make(&mut self, source: u32, at: i64, event: impl Into<Option<Event>>) {
         self.order += 1;
-        let words = made.to_words(at.max(0) as u64, self.order, source);
-        if let Err(error) = self.out.push(words) {
+        let (at, source) = (time(at), SourceId(source));
+        if let Err(error) = self.out.push(Made { at, order: self.order, source, event: event.into() }) {
             self.failed.get_or_insert(error);
         }
     }
@@ -204,17 +215,20 @@ impl LoopConverter {
 
     pub(super) fn mark(&mut self, conversion: &mut Conversion<'_>, at: i64, name: u32) {
         self.counts.marks += 1;
-        conversion.make(self.source, at, IrRecord::Mark { name });
+        let label = conversion.named_as.label(name);
+        conversion.make(self.source, at, Event::Mark { label });
     }
 
     /// Records were lost between `from` and `at`, when the exported recording was made.
     pub(super) fn lost(&mut self, conversion: &mut Conversion<'_>, at: i64, count: u64, from: i64) {
-        conversion.make(self.source, at, IrRecord::Lost { count, from: from.clamp(0, at.max(0)) as u64 });
+        conversion.make(self.source, at, Event::Lost { count, from: time(from).min(time(at)) });
     }
 
     pub(super) fn depth(&mut self, conversion: &mut Conversion<'_>, at: i64, queue: u32, depth: u64) {
         let depth = u32::try_from(depth).unwrap_or(u32::MAX);
-        conversion.make(self.source, at, IrRecord::Depth { queue: queue as u8, depth });
+        if let Some(queue) = Queue::from_code(queue as u8) {
+            conversion.make(self.source, at, Event::QueueDepth { queue, depth });
+        }
     }
 
     /// Whether its slices leave no gap, as those of a CPU profile do.
@@ -280,7 +294,7 @@ impl LoopConverter {
                 return;
             }
             self.polls += 1;
-            conversion.make(self.source, start, IrRecord::Poll { start: self.last_end.max(0) as u64 });
+            conversion.make(self.source, start, poll_since(time(self.last_end)));
             self.end_tick(conversion, start);
         }
         self.begin_tick(conversion, start, None);
@@ -289,22 +303,28 @@ impl LoopConverter {
     fn begin_tick(&mut self, conversion: &mut Conversion<'_>, start: i64, depth: Option<usize>) {
         self.ticks += 1;
         self.tick = Some(OpenTick { number: self.ticks, start, depth, tasks_run: 0 });
-        conversion.make(self.source, start, IrRecord::TickStart { tick: self.ticks });
+        conversion.make(self.source, start, Event::TickStart { tick: self.ticks });
     }
 
     fn end_tick(&mut self, conversion: &mut Conversion<'_>, at: i64) {
         if let Some(OpenTick { number, start, tasks_run, .. }) = self.tick.take() {
             self.counts.ticks += 1;
-            let start = start.max(0) as u64;
-            conversion.make(self.source, at, IrRecord::TickEnd { tick: number, start, tasks_run });
+            conversion.make(self.source, at, Event::TickEnd { tick: number, tasks_run, start: time(start) });
         }
     }
 
     /// A slice without an end in the file. What is open within a task that ends was cut with it.
     fn unfinished(&mut self, conversion: &mut Conversion<'_>, depth: usize, last: i64) {
         if let Some(task) = self.task.filter(|task| task.depth == depth) {
-            let start = task.start.max(0) as u64;
-            conversion.make(self.source, last, IrRecord::Running { task: task.id, name: task.name, start });
+            let running = Event::Running {
+                what: RunningKind::Task,
+                tag: conversion.named_as.tag(task.name),
+                phase: None,
+                task: Some(TaskId(task.id)),
+                deadline: None,
+                since: time(task.start),
+            };
+            conversion.make(self.source, last, running);
             self.task = None;
             self.counts.unfinished += 1;
             self.tick = None;
@@ -320,7 +340,7 @@ impl LoopConverter {
             return;
         }
         let end = slice.end().unwrap_or(slice.start).max(slice.start);
-        let start = slice.start.max(0) as u64;
+        let start = time(slice.start);
         let role = conversion.roles.of(conversion.names, slice.name, slice.category);
         let heap =
             conversion.heaps.get(&slice.extra).filter(|_| role == Role::Gc).copied().unwrap_or_default();
@@ -333,16 +353,18 @@ impl LoopConverter {
             // It is the tick itself; its time outside of tasks is unattributed.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             self.polls += 1;
-            conversion.make(self.source, end, IrRecord::Poll { start });
+            conversion.make(self.source, end, poll_since(start));
         } else if let (Role::Gc, Some(after)) = (role, self.heap_after.or(heap.after)) {
+            let heap_bytes_before = heap.before.unwrap_or(0);
             conversion.make(
                 self.source,
                 end,
-                IrRecord::Gc { start, before: heap.before.unwrap_or(0), after },
+                Event::GcRan { heap_bytes_before, heap_bytes_after: after, start },
             );
         } else {
             self.counts.spans += 1;
-            conversion.make(self.source, end, IrRecord::Span { name: slice.name, start });
+            let label = conversion.named_as.label(slice.name);
+            conversion.make(self.source, end, Event::Span { label, start });
         }
         if depth == self.base {
             self.last_end = self.last_end.max(end);
@@ -355,15 +377,31 @@ impl LoopConverter {
         if let Some(tick) = &mut self.tick {
             tick.tasks_run = tick.tasks_run.saturating_add(1);
         }
-        let queued = post.map_or(start, |post| post.at.min(start)).max(0) as u64;
+        let queued = post.map_or(start, |post| post.at.min(start));
+        let (task, tag) = (TaskId(id), conversion.named_as.tag(name));
         if let Some(post) = post {
             self.counts.queue_waits_known += 1;
-            let (parent, poster) = (post.task, if post.source == self.source { 0 } else { post.source });
-            let made = IrRecord::Queued { task: id, name, queued, parent, poster };
-            conversion.make(self.source, queued as i64, made);
-            conversion.make(self.source, start, IrRecord::Started);
+            let poster = (post.source > 0 && post.source != self.source).then_some(SourceId(post.source));
+            let origin = if poster.is_some() { Origin::Concurrent } else { Origin::Local };
+            let event = Event::TaskQueued {
+                task,
+                tag,
+                // The depth is known once the events are in order.
+                place: Placement { queue: Queue::Tasks, origin, depth: 0 },
+                parent: (post.task > 0).then(|| TaskId(post.task).into()),
+                poster,
+                queued: time(queued),
+            };
+            conversion.make(self.source, queued, event);
+            conversion.make(self.source, start, None);
         }
-        let start = start.max(0) as u64;
-        conversion.make(self.source, end, IrRecord::Ran { task: id, name, start, queued });
+        let (queued, start) = (time(queued), time(start));
+        let ran = Event::TaskRan { task, tag, outcome: Outcome::Done, queued, start };
+        conversion.make(self.source, end, ran);
     }
+}
+
+/// The file does not contain the reason for a wait, its timeout, or what was ready.
+fn poll_since(start: Timestamp) -> Event {
+    Event::Poll { reason: PollReason::Idle, ready: 0, timeout_ns: None, start }
 }

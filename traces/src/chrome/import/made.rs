@@ -1,0 +1,150 @@
+//! The events of the result before they are in order.
+//!
+//! Which thread is a loop, and what a slice means, is known only with the slices after it: events are made out of order,
+//! and sorted before they are written. Names become tags and labels of the trace here.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+
+use loop_probes::event::{Event, LabelKind};
+use loop_probes::ids::{LabelId, SourceId, Tag, Timestamp};
+use loop_probes::record::{PARTS_MAX, Packed, unpack};
+use loop_probes::stamped::Stamped;
+use loop_probes::text::Text;
+
+use super::names::{Names, label_text};
+use super::sorted::{Record, put_words, take_words};
+
+/// Most tags: a trace has 16 bits for them.
+const TAGS_MAX: u32 = 4096;
+
+/// Most labels of spans and marks.
+const LABELS_MAX: u32 = 60_000;
+
+/// An event of the result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) at: Timestamp,
+    /// Counts up: the order at equal times.
+    pub(super) order: u64,
+    pub(super) source: SourceId,
+    /// `None` for a task that leaves its queue: not an event, but the queue's depth changes.
+    pub(super) event: Option<Event>,
+}
+
+impl Record for Made {
+    type Key = (Timestamp, u64);
+
+    fn key(&self) -> (Timestamp, u64) {
+        (self.at, self.order)
+    }
+
+    fn spill(&self, out: &mut impl Write) -> io::Result<()> {
+        let packed = self.event.map(|event| Packed::new(self.at, event));
+        let parts = packed.as_ref().map_or(0, Packed::parts) as u64;
+        put_words(out, &[self.at.0, self.order, u64::from(self.source.0) << 8 | parts])?;
+        packed.iter().flat_map(|packed| packed.records(0)).try_for_each(|record| put_words(out, &record))
+    }
+
+    fn take(from: &mut impl Read) -> io::Result<Self> {
+        let [at, order, source] = take_words(from)?;
+        let parts = (source & 0xff) as usize;
+        let mut records = [[0; 4]; PARTS_MAX];
+        let records = records.get_mut(..parts).ok_or(io::ErrorKind::InvalidData)?;
+        for record in &mut *records {
+            *record = take_words(from)?;
+        }
+        let event = match parts {
+            0 => None,
+            _ => Some(unpack::<Timestamp>(records).map_err(io::Error::other)?.1),
+        };
+        Ok(Self { at: Timestamp(at), order, source: SourceId((source >> 8) as u32), event })
+    }
+}
+
+/// The tags and labels that names have become.
+#[derive(Debug, Default)]
+pub(super) struct NamedAs {
+    tags: HashMap<u32, Tag>,
+    labels: HashMap<u32, LabelId>,
+}
+
+impl NamedAs {
+    /// The tag of a name. The last tag stands for all further names.
+    pub(super) fn tag(&mut self, name: u32) -> Tag {
+        let number = self.tags.len() as u32 + 1;
+        *self.tags.entry(name).or_insert(Tag(number.min(TAGS_MAX) as u16))
+    }
+
+    /// The label of a name. The last label stands for all further names.
+    pub(super) fn label(&mut self, name: u32) -> LabelId {
+        let number = self.labels.len() as u32 + 1;
+        *self.labels.entry(name).or_insert(LabelId(number.min(LABELS_MAX)))
+    }
+
+    /// The events that introduce them.
+    pub(super) fn introductions(&self, names: &Names) -> Vec<Stamped> {
+        let tags = self.tags.iter().map(|(name, tag)| (LabelKind::Tag, u32::from(tag.0), *name));
+        let labels = self.labels.iter().map(|(name, label)| (LabelKind::Span, label.0, *name));
+        let mut all: Vec<(LabelKind, u32, u32)> = tags.chain(labels).collect();
+        all.sort_unstable_by_key(|(kind, id, _)| (kind.code(), *id));
+        all.dedup_by_key(|(kind, id, _)| (*kind, *id));
+        let introduce = |(kind, id, name): (LabelKind, u32, u32)| {
+            let last = if kind == LabelKind::Tag { TAGS_MAX } else { LABELS_MAX };
+            introduction(kind, id, if id == last { "(others)" } else { names.text(name) }, SourceId(1))
+        };
+        all.into_iter().map(introduce).collect()
+    }
+}
+
+/// The event that introduces a name.
+pub(super) fn introduction(kind: LabelKind, id: u32, text: &str, source: SourceId) -> Stamped {
+    let text = if text.is_empty() { "(no name)".to_owned() } else { label_text(text) };
+    Stamped { at: Timestamp(0), source, event: Event::Label { kind, id, text: Text::new(&text) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::{Origin, Placement, Queue};
+    use loop_probes::ids::TaskId;
+
+    use super::*;
+
+    #[test]
+    fn what_is_spilled_comes_back() {
+        let queued = Event::TaskQueued {
+            task: TaskId(1 << 40),
+            tag: Tag(7),
+            place: Placement { queue: Queue::Tasks, origin: Origin::Concurrent, depth: 0 },
+            parent: None,
+            poster: Some(SourceId(3)),
+            queued: Timestamp(5),
+        };
+        let events = [Some(Event::TickStart { tick: 1 }), None, Some(queued)];
+        let mut spilled = Vec::new();
+        for (order, event) in (0..).zip(events) {
+            Made { at: Timestamp(1 << 50), order, source: SourceId(u32::MAX), event }
+                .spill(&mut spilled)
+                .unwrap();
+        }
+        let mut rest = &spilled[..];
+        for (order, event) in (0..).zip(events) {
+            let made = Made::take(&mut rest).unwrap();
+            assert_eq!((made.at, made.order, made.source), (Timestamp(1 << 50), order, SourceId(u32::MAX)));
+            assert_eq!(made.event, event);
+        }
+        assert!(rest.is_empty() && Made::take(&mut rest).is_err());
+    }
+
+    #[test]
+    fn names_beyond_the_limit_share_the_last_tag() {
+        let (mut named, names) = (NamedAs::default(), Names::default());
+        let tags: Vec<Tag> = (0..TAGS_MAX + 2).map(|name| named.tag(name)).collect();
+        assert_eq!((tags[0], tags[1], named.tag(0)), (Tag(1), Tag(2), Tag(1)));
+        assert_eq!(tags[TAGS_MAX as usize - 1..], [Tag(TAGS_MAX as u16); 3]);
+        let introduced = named.introductions(&names);
+        assert_eq!(introduced.len(), TAGS_MAX as usize);
+        let last = introduced.last().map(|stamped| stamped.event);
+        assert!(matches!(last, Some(Event::Label { id: TAGS_MAX, text, .. }) if text.get().as_str() == "(others)"));
+    }
+}
