@@ -8,9 +8,10 @@ use loop_probes::text::printable;
 use std::collections::HashSet;
 
 use loop_traces::analysis::diff::Comparison;
+use loop_traces::analysis::diff::Verdict;
 use loop_traces::analysis::diff::any_tag::EVERY_TAG;
 use loop_traces::analysis::diff::changes::Change;
-use loop_traces::analysis::diff::decide::{Judged, MoreRuns, Verdict};
+use loop_traces::analysis::diff::decide::{Judged, MoreRuns};
 use loop_traces::analysis::diff::uncertainty::Loss;
 use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{CLOCK_GRAIN_NS, Statistic, Unit, Value};

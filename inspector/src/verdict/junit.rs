@@ -6,7 +6,7 @@
 
 use std::io;
 
-use loop_traces::analysis::diff::decide::Verdict;
+use loop_traces::analysis::diff::Verdict;
 use loop_traces::analysis::gate::Outcome;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use loop_probes::text::printable;
-use loop_traces::analysis::diff::decide::Verdict;
+use loop_traces::analysis::diff::Verdict;
 use loop_traces::analysis::gate::Outcome;
 
 use super::{Page, describe_gate};

@@ -1,7 +1,7 @@
 //! Renders a page as text: the verdict first, then its basis, then where else to look.
 
 use loop_probes::text::printable;
-use loop_traces::analysis::diff::decide::Verdict;
+use loop_traces::analysis::diff::Verdict;
 use loop_traces::analysis::gate::Outcome;
 use loop_traces::cells::table::{Column, Table};
 use ratatui::style::Style;

@@ -10,8 +10,8 @@ use loop_probes::text::printable;
 use serde::Serialize;
 
 use super::condition::shown;
+use super::diff::Verdict;
 use super::diff::any_tag::{Many, One};
-use super::diff::decide::Verdict;
 use super::diff::effect::{Effect, Sides};
 use super::diff::pressure::Pressure;
 use super::diff::speed::Speed;

@@ -14,8 +14,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
 use super::effect::{Effect, Sides};
+use super::input::Run;
 use super::speed::{Speed, is_frequent};
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::splits::Splits;

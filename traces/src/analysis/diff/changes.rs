@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Run;
 use super::effect::Sides;
+use super::input::Run;
 use super::speed::Speed;
 use crate::analysis::metric::{Metric, Statistic, Unit};
 use crate::analysis::statistics::{cliffs_delta, rank_test};

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use loop_probes::text::printable;
 
-use super::Run;
+use super::input::Run;
 use crate::analysis::metric::Metric;
 use crate::analysis::statistics::median;
 use crate::loss::Bounds;

@@ -10,47 +10,14 @@ use serde::Serialize;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::any_tag::{EVERY_TAG, Many, One};
-use super::effect::{Effect, Sides};
+use super::effect::{Effect, Sides, Verdict};
+use super::input::{ALPHA, Options, Run};
 use super::pressure::Pressure;
 use super::speed::Speed;
 use super::uncertainty::{Loss, Uncertainty, interval};
-use super::{ALPHA, Options, Run};
 use crate::analysis::metric::{Metric, Sense, Unit};
 use crate::analysis::statistics::splits::Splits;
 use crate::units::percent;
-
-/// The verdict on a metric or a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The candidate is worse.
-    Worse,
-    /// The candidate is better.
-    Better,
-    /// There is no difference that matters.
-    Same,
-    /// The runs do not decide it.
-    Undecided,
-}
-
-impl Verdict {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Worse => "worse",
-            Self::Better => "better",
-            Self::Same => "same",
-            Self::Undecided => "undecided",
-        }
-    }
-
-    pub(super) fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
-        let all: Vec<Self> = verdicts.collect();
-        let first = [Self::Worse, Self::Better, Self::Undecided].into_iter().find(|one| all.contains(one));
-        first.unwrap_or(if all.is_empty() { Self::Undecided } else { Self::Same })
-    }
-}
 
 /// How many more runs a side would decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,15 +3,58 @@
 //! Times and shares scatter in proportion to their size: they are compared as logarithms, and the shift is a ratio.
 //! Counts, and anything that can be zero, are compared as they are. The run times of one tag are corrected for the
 //! machine's [`Speed`], and verdicts and gates use the same values.
+//!
+//! Where a metric is only known to lie between two values ([`Metric::bounds`]), the candidate is as far below the base
+//! as possible when every base run is at its upper bound and every candidate run at its lower, and as far above in the
+//! opposite case. Every measure of them (a median of differences, its interval) rises with the candidate and falls with
+//! the base, so the two extremes enclose it whatever was lost.
 
 use serde::Serialize;
 
-use super::Run;
-use super::speed::Speed;
-use super::uncertainty;
+use super::input::{ALPHA, Run};
+use super::speed::{Logs, Speed};
 use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::statistics::bootstrap::{self, Interval};
 use crate::analysis::statistics::{Welch, cliffs_delta, median, rank_test, scatter, shift};
+
+/// Stands for the lack of a bound: finite, so that differences are finite too, and beyond any value.
+const ANYTHING: f64 = 1e24;
+
+/// Stands for zero where a logarithm is taken: below any value.
+const NOTHING: f64 = 1e-9;
+
+/// The verdict on a metric or a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The candidate is worse.
+    Worse,
+    /// The candidate is better.
+    Better,
+    /// There is no difference that matters.
+    Same,
+    /// The runs do not decide it.
+    Undecided,
+}
+
+impl Verdict {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Worse => "worse",
+            Self::Better => "better",
+            Self::Same => "same",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    pub(super) fn of_all(verdicts: impl Iterator<Item = Self>) -> Self {
+        let all: Vec<Self> = verdicts.collect();
+        let first = [Self::Worse, Self::Better, Self::Undecided].into_iter().find(|one| all.contains(one));
+        first.unwrap_or(if all.is_empty() { Self::Undecided } else { Self::Same })
+    }
+}
 
 /// The values of one metric as they are compared, for the runs that have one.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +103,7 @@ impl Sides {
         let logs = metric.is_run_of_tag().then(|| speed.but(metric.subject())).flatten();
         let values = [sides.base.as_slice(), &sides.candidate].concat();
         let logs = logs.filter(|_| whole && is_ratio).map(|logs| logs.followed_by(&values));
-        let ends = uncertainty::ends(&sides, metric, base, candidate, logs.as_ref());
+        let ends = ends(&sides, metric, base, candidate, logs.as_ref());
         match logs {
             Some(logs) => Self { ends, ..sides.less(&logs.seen) },
             None => Self { ends, ..sides },
@@ -86,6 +129,38 @@ impl Sides {
             |side: &[f64], logs: &[f64]| side.iter().zip(logs).map(|(value, log)| value - log).collect();
         Self { base: less(&self.base, base), candidate: less(&self.candidate, candidate), ..self.clone() }
     }
+}
+
+/// The extremes of `sides`, which are not adjusted for speed: every run as far off as possible, and the machine's speed
+/// (`logs`) as far as possible in the other direction.
+fn ends(
+    sides: &Sides,
+    metric: &Metric,
+    base: &[Run],
+    candidate: &[Run],
+    logs: Option<&Logs>,
+) -> Option<Box<[Sides; 2]>> {
+    let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
+        let bounds = runs.iter().filter_map(|run| metric.bounds(&run.summary));
+        let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
+        end.map(|end| if sides.is_ratio { end.max(NOTHING) } else { end }).collect()
+    };
+    let scale = |values: Vec<f64>| match sides.is_ratio {
+        true => values.into_iter().map(f64::ln).collect(),
+        false => values,
+    };
+    let end = |more: bool| {
+        let (below, above) = (bounds(base, !more), bounds(candidate, more));
+        let medians = [median(&below), median(&above)];
+        let end = Sides { medians, base: scale(below), candidate: scale(above), ..sides.clone() };
+        let Some(logs) = logs else { return end };
+        // The run was slowest if its machine was fastest.
+        let at = end.base.len().min(logs.seen.len());
+        let (below, above) = if more { (&logs.most, &logs.least) } else { (&logs.least, &logs.most) };
+        end.less(&[&below[..at], &above[at..]].concat())
+    };
+    let ends = [end(false), end(true)];
+    (ends[0] != ends[1]).then(|| Box::new(ends))
 }
 
 /// The distance of the candidate from the base.
@@ -196,7 +271,7 @@ impl Effect {
     /// both extremes that lost records leave open.
     #[must_use]
     pub fn is_same(&self, within: f64, whatever_was_lost: bool) -> bool {
-        let is_same = |effect: &Self| effect.equivalence_p(within).is_some_and(|p| p <= super::ALPHA);
+        let is_same = |effect: &Self| effect.equivalence_p(within).is_some_and(|p| p <= ALPHA);
         match self.ends.as_ref().filter(|_| whatever_was_lost) {
             Some(ends) => ends.iter().all(is_same),
             None => is_same(self),

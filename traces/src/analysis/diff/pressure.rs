@@ -13,9 +13,8 @@
 
 use serde::Serialize;
 
-use super::decide::Verdict;
-use super::effect::Effect;
-use super::{ALPHA, Run};
+use super::effect::{Effect, Verdict};
+use super::input::{ALPHA, Run};
 use crate::analysis::metric::{Metric, Sense, Statistic, Unit};
 use crate::analysis::statistics::splits::Splits;
 use crate::analysis::statistics::{median, rank_test};

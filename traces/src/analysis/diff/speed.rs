@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
+use super::input::Run;
 use crate::analysis::metric::Metric;
 use crate::analysis::metric::bounds::Bounds;
 use crate::analysis::statistics::{mean, median};

@@ -2,14 +2,18 @@
 
 use std::sync::OnceLock;
 
+use loop_probes::metadata::Metadata;
+
 use super::any_tag::EVERY_TAG;
 use super::comparable::check;
 use super::decide::MoreRuns;
 use super::*;
 use crate::analysis::gate::{Gate, Limit, Outcome};
+use crate::analysis::metric::Metric;
 use crate::histogram::{Histogram, Percentiles};
 use crate::loss::{Bounds, Missing, SpreadBounds};
 use crate::source::EventSource as _;
+use crate::summary::Summary;
 use crate::summary::TagSummary;
 use crate::synthetic::Script;
 use crate::timeline::{Timeline, TimelineConfig};

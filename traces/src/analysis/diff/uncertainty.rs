@@ -1,28 +1,16 @@
 //! Leeway: how far a comparison may be off because records were lost or something has not ended, and whether a verdict
 //! survives that.
 //!
-//! Where a metric is only known to lie between two values ([`Metric::bounds`]), the candidate is as far below the base
-//! as possible when every base run is at its upper bound and every candidate run at its lower, and as far above in the
-//! opposite case. Every measure of them (a median of differences, its interval) rises with the candidate and falls with
-//! the base, so the two extremes enclose it whatever was lost. A verdict stands if it is the same at both.
+//! A verdict stands if it is the same at both [ends](super::effect::Sides::ends) of what they leave open.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::Run;
-use super::decide::Verdict;
-use super::effect::{Effect, Sides};
-use super::speed::Logs;
+use super::effect::{Effect, Verdict};
+use super::input::Run;
 use crate::analysis::metric::Metric;
-use crate::analysis::statistics::median;
 use crate::units::counted;
-
-/// Stands for the lack of a bound: finite, so that differences are finite too, and beyond any value.
-const ANYTHING: f64 = 1e24;
-
-/// Stands for zero where a logarithm is taken: below any value.
-const NOTHING: f64 = 1e-9;
 
 /// A larger change counts as unbounded.
 const BOUNDED_MAX: f64 = 1e12;
@@ -135,38 +123,6 @@ pub struct Loss {
     /// The verdict without them, if they could overturn it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overturned: Option<Verdict>,
-}
-
-/// The extremes of `sides`, which are not adjusted for speed: every run as far off as possible, and the machine's speed
-/// (`logs`) as far as possible in the other direction.
-pub(super) fn ends(
-    sides: &Sides,
-    metric: &Metric,
-    base: &[Run],
-    candidate: &[Run],
-    logs: Option<&Logs>,
-) -> Option<Box<[Sides; 2]>> {
-    let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
-        let bounds = runs.iter().filter_map(|run| metric.bounds(&run.summary));
-        let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
-        end.map(|end| if sides.is_ratio { end.max(NOTHING) } else { end }).collect()
-    };
-    let scale = |values: Vec<f64>| match sides.is_ratio {
-        true => values.into_iter().map(f64::ln).collect(),
-        false => values,
-    };
-    let end = |more: bool| {
-        let (below, above) = (bounds(base, !more), bounds(candidate, more));
-        let medians = [median(&below), median(&above)];
-        let end = Sides { medians, base: scale(below), candidate: scale(above), ..sides.clone() };
-        let Some(logs) = logs else { return end };
-        // The run was slowest if its machine was fastest.
-        let at = end.base.len().min(logs.seen.len());
-        let (below, above) = if more { (&logs.most, &logs.least) } else { (&logs.least, &logs.most) };
-        end.less(&[&below[..at], &above[at..]].concat())
-    };
-    let ends = [end(false), end(true)];
-    (ends[0] != ends[1]).then(|| Box::new(ends))
 }
 
 /// The interval of a change over both extremes of its effect.
