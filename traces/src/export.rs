@@ -2,7 +2,8 @@
 //!
 //! All exports take two passes: the first collects names and finds where time begins, because a name may come after its
 //! first use. All of them stream, so a long recording needs no more memory than a short one. Reading takes about as long
-//! as writing, so a thread of its own reads ahead.
+//! as writing, so threads of their own
+//! read ahead.
 //!
 //! | file | what |
 //! |---|---|
@@ -106,26 +107,29 @@ pub(crate) fn each_event<S: EventSource + Send>(
     each_batch(source, |events| events, |events| events.iter().try_for_each(&mut visit))
 }
 
-/// Visits everything `source` holds now, as what `prepare` makes of each batch of events on the reading thread.
+/// Visits everything `source` holds now, as what `prepare` makes of each batch of events. Both reading and preparing
+/// have threads of their own.
 pub(crate) fn each_batch<S: EventSource + Send, T: Send>(
     mut source: S,
     mut prepare: impl FnMut(Vec<Stamped>) -> T + Send,
     visit: impl FnMut(T) -> Result<(), ExportError>,
 ) -> Result<S, ExportError> {
     thread::scope(|scope| {
-        // The receiver is dropped at the first error, which ends the reader.
-        let (sender, batches) = sync_channel(READ_AHEAD);
+        // A receiver is dropped at the first error, which ends the thread before it.
+        let (read, events) = sync_channel::<Vec<Stamped>>(READ_AHEAD);
+        let (prepared, batches) = sync_channel(READ_AHEAD);
         let reader = scope.spawn(move || {
             loop {
-                let mut events = Vec::new();
-                let state = source.poll(&mut events)?;
-                let has_failed = sender.send(prepare(events)).is_err();
+                let mut batch = Vec::new();
+                let state = source.poll(&mut batch)?;
+                let has_failed = read.send(batch).is_err();
                 // A live ring is exported up to its current end.
                 if has_failed || state != SourceState::More {
                     return Ok::<S, SourceError>(source);
                 }
             }
         });
+        scope.spawn(move || events.into_iter().try_for_each(|batch| prepared.send(prepare(batch))));
         batches.into_iter().try_for_each(visit)?;
         Ok(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?)
     })

@@ -3,6 +3,11 @@
 /// Appends `value`, seven bits a byte, lowest first.
 #[inline]
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
+    // Two bytes in one step: few values of a recording need more.
+    if (0x80..0x4000).contains(&value) {
+        out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
+        return;
+    }
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

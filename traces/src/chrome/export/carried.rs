@@ -21,8 +21,8 @@ use crate::export::survey::is_in;
 use crate::source::EventSource;
 use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
 
-/// Events passed to the writer at once.
-const BATCH: usize = 512;
+/// Complete blocks are put into the export after this many events.
+const BATCH: u64 = 512;
 
 /// Compression level: low, because higher ones would take as long as the rest of the export.
 const CARRIED_LEVEL: i32 = 1;
@@ -60,7 +60,8 @@ impl TraceOutput for Waiting {
 pub(super) struct Packer {
     writer: Option<TraceWriter<Waiting>>,
     waiting: Waiting,
-    batch: Vec<Stamped>,
+    /// Events taken.
+    taken: u64,
     /// Records lost, of those events that it takes.
     lost_records: u64,
 }
@@ -73,33 +74,32 @@ impl Packer {
         let path = Path::new("the recording in the export");
         // Metadata too long for a trace: the export then embeds no recording.
         let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
-        Self { writer, waiting, batch: Vec::new(), lost_records: 0 }
+        Self { writer, waiting, taken: 0, lost_records: 0 }
     }
 
     /// Takes those of `events` that lie in `range`; returns the pieces that became complete, each with the index of the
     /// event that completed it.
     pub(super) fn pack(&mut self, events: &[Stamped], range: TimeRange) -> Vec<(usize, Vec<u8>)> {
-        let mut pieces = Vec::new();
+        let (mut pieces, mut from) = (Vec::new(), 0);
         for (place, stamped) in events.iter().enumerate() {
-            if matches!(stamped.event, Event::Label { .. }) || is_in(range, stamped) {
-                self.push(stamped);
-                if self.batch.is_empty() {
-                    let bytes = self.ready();
-                    pieces.extend((!bytes.is_empty()).then_some((place, bytes)));
-                }
+            if !matches!(stamped.event, Event::Label { .. }) && !is_in(range, stamped) {
+                self.append(&events[from..place]);
+                from = place + 1;
+                continue;
+            }
+            if let Event::Lost { count, .. } = stamped.event {
+                self.lost_records = self.lost_records.saturating_add(count);
+            }
+            self.taken += 1;
+            if self.taken.is_multiple_of(BATCH) {
+                self.append(&events[from..=place]);
+                from = place + 1;
+                let bytes = self.ready();
+                pieces.extend((!bytes.is_empty()).then_some((place, bytes)));
             }
         }
+        self.append(&events[from..]);
         pieces
-    }
-
-    fn push(&mut self, stamped: &Stamped) {
-        if let Event::Lost { count, .. } = stamped.event {
-            self.lost_records = self.lost_records.saturating_add(count);
-        }
-        self.batch.push(*stamped);
-        if self.batch.len() >= BATCH {
-            self.hand_on();
-        }
     }
 
     /// What has become complete since the last call.
@@ -109,7 +109,6 @@ impl Packer {
 
     /// Ends the recording with what `source`, which was read to its end, could not deliver; returns the last piece.
     pub(super) fn finish(mut self, source: &impl EventSource, range: TimeRange) -> Vec<u8> {
-        self.hand_on();
         let mut counts = source.counts();
         if range != TimeRange::default() {
             // Not what was lost beyond the range.
@@ -124,13 +123,12 @@ impl Packer {
         self.ready()
     }
 
-    fn hand_on(&mut self) {
+    fn append(&mut self, events: &[Stamped]) {
         if let Some(writer) = &mut self.writer
-            && writer.append(&self.batch).is_err()
+            && writer.append(events).is_err()
         {
             self.writer = None;
         }
-        self.batch.clear();
     }
 }
 

@@ -145,6 +145,8 @@ mod tests {
         let introduced = named.introductions(&names);
         assert_eq!(introduced.len(), TAGS_MAX as usize);
         let last = introduced.last().map(|stamped| stamped.event);
-        assert!(matches!(last, Some(Event::Label { id: TAGS_MAX, text, .. }) if text.get().as_str() == "(others)"));
+        assert!(
+            matches!(last, Some(Event::Label { id: TAGS_MAX, text, .. }) if text.get().as_str() == "(others)")
+        );
     }
 }
