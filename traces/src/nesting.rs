@@ -14,11 +14,18 @@ pub(crate) trait Slice {
     /// A point in time.
     type Time: Copy + Ord;
 
-    /// When it began.
-    fn start(&self) -> Self::Time;
+    /// When it began, and when it ended; `None` if that is not known.
+    fn extent(&self) -> (Self::Time, Option<Self::Time>);
 
-    /// When it ended; `None` if that is not known.
-    fn end(&self) -> Option<Self::Time>;
+    /// When it began.
+    fn start(&self) -> Self::Time {
+        self.extent().0
+    }
+
+    /// When it ended.
+    fn end(&self) -> Option<Self::Time> {
+        self.extent().1
+    }
 }
 
 /// The slices of one row that are open, outermost first.
@@ -162,12 +169,8 @@ mod tests {
     impl Slice for (u64, Option<u64>) {
         type Time = u64;
 
-        fn start(&self) -> u64 {
-            self.0
-        }
-
-        fn end(&self) -> Option<u64> {
-            self.1
+        fn extent(&self) -> (u64, Option<u64>) {
+            (self.0, self.1)
         }
     }
 

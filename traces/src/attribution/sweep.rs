@@ -55,12 +55,8 @@ impl Node {
 impl Slice for Node {
     type Time = Timestamp;
 
-    fn start(&self) -> Timestamp {
-        self.start
-    }
-
-    fn end(&self) -> Option<Timestamp> {
-        Some(self.end)
+    fn extent(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.start, Some(self.end))
     }
 }
 
@@ -302,12 +298,8 @@ struct Open {
 impl Slice for Open {
     type Time = Timestamp;
 
-    fn start(&self) -> Timestamp {
-        self.start
-    }
-
-    fn end(&self) -> Option<Timestamp> {
-        Some(self.end)
+    fn extent(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.start, Some(self.end))
     }
 }
 

@@ -32,12 +32,8 @@ pub(crate) struct LayoutItem<T> {
 impl<T> Slice for LayoutItem<T> {
     type Time = u64;
 
-    fn start(&self) -> u64 {
-        self.start
-    }
-
-    fn end(&self) -> Option<u64> {
-        Some(self.end)
+    fn extent(&self) -> (u64, Option<u64>) {
+        (self.start, Some(self.end))
     }
 }
 
@@ -56,12 +52,8 @@ struct Open {
 impl Slice for Open {
     type Time = u64;
 
-    fn start(&self) -> u64 {
-        self.start
-    }
-
-    fn end(&self) -> Option<u64> {
-        Some(self.end)
+    fn extent(&self) -> (u64, Option<u64>) {
+        (self.start, Some(self.end))
     }
 }
 
@@ -184,12 +176,8 @@ struct Placed {
 impl Slice for Placed {
     type Time = u64;
 
-    fn start(&self) -> u64 {
-        self.start
-    }
-
-    fn end(&self) -> Option<u64> {
-        Some(self.end)
+    fn extent(&self) -> (u64, Option<u64>) {
+        (self.start, Some(self.end))
     }
 }
 

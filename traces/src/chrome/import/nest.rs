@@ -43,12 +43,8 @@ impl Slice {
 impl nesting::Slice for Slice {
     type Time = i64;
 
-    fn start(&self) -> i64 {
-        self.start
-    }
-
-    fn end(&self) -> Option<i64> {
-        Slice::end(self)
+    fn extent(&self) -> (i64, Option<i64>) {
+        (self.start, Slice::end(self))
     }
 }
 

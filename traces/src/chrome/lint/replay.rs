@@ -63,12 +63,8 @@ struct Open {
 impl Slice for Open {
     type Time = i64;
 
-    fn start(&self) -> i64 {
-        self.start
-    }
-
-    fn end(&self) -> Option<i64> {
-        self.end
+    fn extent(&self) -> (i64, Option<i64>) {
+        (self.start, self.end)
     }
 }
 
