@@ -245,16 +245,16 @@ fn parents() -> Vec<String> {
 fn judged(place: &Place, json: &str, gates: &[(&str, &str)]) -> (String, Value, Value, Vec<String>) {
     let (input, trace) = (written(place, "judged.json", json), place.file("judged.looptrace"));
     let imported = place.run(&["import", text(&input), "-o", text(&trace), "--json"]);
-    let stderr = String::from_utf8(imported.stderr).unwrap();
+    let stderr = String::from_utf8(imported.stderr).expect("it is text");
     assert!(imported.status.success(), "{stderr}");
     let gates: Vec<String> =
         gates.iter().map(|(metric, bound)| format!("[[gate]]\nmetric=\"{metric}\"\n{bound}\n")).collect();
     let gates = written(place, "gates.toml", gates.concat());
     let report = place.run(&["report", text(&trace), "--gate", text(&gates), "--json"]);
-    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
-    let outcomes = report["gates"].as_array().unwrap().iter();
-    let outcomes = outcomes.map(|gate| gate["outcome"].as_str().unwrap().to_owned()).collect();
-    let imported: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    let report: Value = serde_json::from_slice(&report.stdout).expect("it is JSON");
+    let outcomes = report["gates"].as_array().expect("gates were judged").iter();
+    let outcomes = outcomes.map(|gate| gate["outcome"].as_str().expect("it is a word").to_owned()).collect();
+    let imported: Value = serde_json::from_slice(&imported.stdout).expect("it is JSON");
     (stderr, imported["repaired"].clone(), report["source"]["state"].clone(), outcomes)
 }
 
