@@ -15,9 +15,9 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use loop_core::low_level::queue::concurrent::ConcurrentQueue;
 use loop_core::poller::os::OsPoller;
 use loop_core::poller::{Poller, Waker};
-use loop_core::queue::concurrent::ConcurrentQueue;
 use loop_core::{Context, EventLoop, Handle, Task};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Ticks;

@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::hint::black_box;
 use std::time::Duration;
 
+use loop_core::low_level::timer::{Finished, NEVER, TimerQueue};
 use loop_core::policy::TimerRule;
 use loop_core::sim::{Sim, SimLoop};
-use loop_core::timer::{Finished, NEVER, TimerQueue};
 use loop_core::{Context, EventLoop, Policy, Task, Timer};
 use loop_probes::ids::Timestamp;
 use rustix::time::{ClockId, clock_gettime};

@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     eprintln!("echo on {}; Ctrl-C ends it", listener.local_addr()?);
     let session = Session::builder("echo").policy("bun").shared()?;
     let mut event_loop = EventLoop::builder().session(&session, "echo").build()?;
-    let options = FutureOptions::new("listener").on_error(OnError::Stop);
+    let options = Options::new("listener").on_error(OnError::Stop);
     event_loop.spawn_checked(options, |lp| listen(lp, listener));
     for signo in [SIGINT, SIGTERM] {
         let shutdown = Builtin::repeat("shutdown", |cx| cx.shutdown(Shutdown::within(GRACE)));

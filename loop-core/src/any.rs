@@ -5,7 +5,7 @@
 
 mod handle;
 
-pub use crate::error::{LoopKind, WrongLoopKind};
+use crate::error::{LoopKind, WrongLoopKind};
 pub use handle::EventLoopHandle;
 
 use std::ops::{Deref, DerefMut};

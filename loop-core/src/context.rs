@@ -5,7 +5,6 @@ mod shutdown;
 mod spawn;
 mod timers;
 mod work;
-pub use self::io::IoOptions;
 
 use std::fmt;
 use std::sync::Arc;

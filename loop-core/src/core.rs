@@ -1,5 +1,6 @@
 //! The part of a loop that does not depend on its clock and poller, and that running tasks can access.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
@@ -105,7 +106,7 @@ pub(crate) struct Registration<T> {
     pub referenced: bool,
     pub fd: Source,
     /// Its purpose, as given by its owner.
-    pub explanation: Option<Box<str>>,
+    pub name: Option<Cow<'static, str>>,
     pub on_error: OnError<T>,
     pub on_shutdown: OnShutdown,
     pub interest: Interest,
@@ -121,7 +122,7 @@ impl<T> Registration<T> {
 
     /// Its name in lists.
     pub(crate) fn name(&self) -> String {
-        self.explanation.as_deref().map_or_else(|| name_of(self.tag), str::to_owned)
+        self.name.as_deref().map_or_else(|| name_of(self.tag), str::to_owned)
     }
 }
 
@@ -366,7 +367,7 @@ impl<T: Payload> Core<T> {
         let mut named = self.scheduler.named();
         let mut counts = BTreeMap::<(RefKind, Tag, Option<&str>), u32>::new();
         for source in self.sources.values().filter(|source| source.referenced) {
-            *counts.entry((RefKind::Io, source.tag, source.explanation.as_deref())).or_default() += 1;
+            *counts.entry((RefKind::Io, source.tag, source.name.as_deref())).or_default() += 1;
         }
         for job in self.work.values() {
             *counts.entry((RefKind::Work, job.tag, None)).or_default() += 1;

@@ -42,7 +42,7 @@ pub enum LoopError {
     TooManySources {
         /// The limit.
         limit: u32,
-        /// The source that was refused: its explanation, or its tag.
+        /// The source that was refused: its name, or its tag.
         name: String,
     },
     /// There is no such source.

@@ -33,10 +33,11 @@ use self::tick::{Flow, Half};
 use crate::core::Core;
 use crate::environment::Environment;
 use crate::error::LoopError;
-use crate::future::{FutureOptions, JoinHandle, LocalHandle};
+use crate::future::{JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::host::Host;
 use crate::keep_alive::Pending;
+use crate::options::Options;
 use crate::policy::Policy;
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Ready};
@@ -279,7 +280,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Spawns a future; see [`Context::spawn`].
     pub fn spawn<F, R>(
         &mut self,
-        options: impl Into<FutureOptions<T>>,
+        options: impl Into<Options<T>>,
         make: impl FnOnce(LocalHandle<T>) -> F,
     ) -> JoinHandle<R>
     where
@@ -292,7 +293,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Spawns a future that can fail; see [`Context::spawn_checked`].
     pub fn spawn_checked<F, R, E>(
         &mut self,
-        options: impl Into<FutureOptions<T>>,
+        options: impl Into<Options<T>>,
         make: impl FnOnce(LocalHandle<T>) -> F,
     ) -> JoinHandle<Result<R, E>>
     where

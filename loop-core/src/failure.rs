@@ -32,7 +32,7 @@ pub enum OnError<T> {
 pub struct Failure {
     /// A source or a future.
     pub what: RefKind,
-    /// Its name: the explanation it was registered with, its label, or its tag.
+    /// Its name: the one given by its owner, or its tag.
     pub name: String,
     /// The error's message.
     pub message: String,

@@ -33,7 +33,7 @@ pub(crate) mod work;
 
 pub use crate::handle::LocalHandle;
 pub use inbox::JoinError;
-pub use join::{FutureOptions, JoinHandle};
+pub use join::JoinHandle;
 pub use time::{Elapsed, Interval, Sleep};
 pub use watched::{Readable, Watched};
 pub use work::WorkHandle;

@@ -18,7 +18,7 @@ use crate::tag::name_of;
 pub struct Pending {
     /// The kind.
     pub what: RefKind,
-    /// Its name: the explanation of a source, the label of a future or of a reference that the program holds, a tag's.
+    /// Its name: that of a source or future or of a reference that the program holds, a tag's.
     pub name: String,
     /// Number of references of that name.
     pub count: u32,
@@ -43,7 +43,7 @@ impl Named {
 
 /// The references counted here: those not counted by a queue.
 #[derive(Clone, Debug, Default)]
-pub struct KeepAlive {
+pub(crate) struct KeepAlive {
     io: u32,
     work: u32,
     signal: u32,
@@ -59,12 +59,12 @@ pub struct KeepAlive {
 impl KeepAlive {
     /// Nothing is referenced.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds to a kind counted here; handles go through [`hold`](Self::hold).
-    pub fn add(&mut self, what: RefKind, delta: i32) {
+    pub(crate) fn add(&mut self, what: RefKind, delta: i32) {
         let count = match what {
             RefKind::Io => &mut self.io,
             RefKind::Work => &mut self.work,
@@ -81,7 +81,7 @@ impl KeepAlive {
     }
 
     /// Adds references that the program holds under `label`.
-    pub fn hold(&mut self, label: &'static str, delta: i64) {
+    pub(crate) fn hold(&mut self, label: &'static str, delta: i64) {
         let count = self.handles.entry(label).or_default();
         *count += delta;
         self.handles_sum += delta;
@@ -91,17 +91,17 @@ impl KeepAlive {
     }
 
     /// Releases a reference at the end of the turn, not now.
-    pub fn release_later(&mut self, label: &'static str) {
+    pub(crate) fn release_later(&mut self, label: &'static str) {
         self.later.push(label);
     }
 
     /// Number of releases put off.
-    pub fn later(&self) -> usize {
+    pub(crate) fn later(&self) -> usize {
         self.later.len()
     }
 
     /// Applies the releases put off; returns how many.
-    pub fn apply_later(&mut self) -> u32 {
+    pub(crate) fn apply_later(&mut self) -> u32 {
         let labels = std::mem::take(&mut self.later);
         for label in &labels {
             self.hold(label, -1);
@@ -111,7 +111,7 @@ impl KeepAlive {
 
     /// Number of references of a kind counted here.
     #[must_use]
-    pub fn count(&self, what: RefKind) -> u32 {
+    pub(crate) fn count(&self, what: RefKind) -> u32 {
         match what {
             RefKind::Io => self.io,
             RefKind::Work => self.work,
@@ -125,19 +125,19 @@ impl KeepAlive {
 
     /// Number of references counted here that keep a loop alive. Signal handlers alone do not.
     #[must_use]
-    pub fn alive(&self) -> u32 {
+    pub(crate) fn alive(&self) -> u32 {
         let counts = [self.io, self.work, self.agenda, self.future, self.count(RefKind::Handle)];
         counts.into_iter().fold(0, u32::saturating_add)
     }
 
     /// References held by the program; below 0 if a release came before its reference.
     #[must_use]
-    pub const fn held(&self) -> i64 {
+    pub(crate) const fn held(&self) -> i64 {
         self.handles_sum
     }
 
     /// References held by the program, by label.
-    pub fn handles(&self) -> impl Iterator<Item = (&'static str, i64)> {
+    pub(crate) fn handles(&self) -> impl Iterator<Item = (&'static str, i64)> {
         self.handles.iter().map(|(label, count)| (*label, *count))
     }
 }

@@ -40,7 +40,7 @@
 //! | `handle.rs`, `handle/` | access from other threads, and from futures |
 //! | `inbound.rs`, `wake_up.rs` | what other threads share with a loop |
 //! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
-//! | `failure.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
+//! | `options.rs`, `failure.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
 //! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
 //! | `agenda.rs`, `agenda/`, `agenda_loop.rs`, `self_pipe.rs` | RefPerSys' kind of loop: tasklets on workers, commands through a pipe |
 //! | `host.rs`, `gc.rs` | the owner of heap and microtasks, and when to collect |
@@ -57,28 +57,33 @@
 pub mod agenda;
 #[cfg(feature = "agenda")]
 mod agenda_loop;
-pub mod any;
+mod any;
 mod body;
 mod context;
 mod core;
 pub mod environment;
 mod error;
-pub mod event_loop;
+mod event_loop;
 mod failure;
 pub mod future;
 pub mod gc;
 mod handle;
 mod host;
 mod inbound;
-pub mod keep_alive;
-pub mod mini;
+mod keep_alive;
+mod mini;
+mod options;
+#[doc(hidden)]
 pub mod oracle;
 mod payload;
 pub mod policy;
 pub mod poller;
+#[doc(hidden)]
 pub mod queue;
+#[doc(hidden)]
 pub mod replay;
 pub mod run_loop;
+#[doc(hidden)]
 pub mod scheduler;
 #[cfg(feature = "agenda")]
 pub mod self_pipe;
@@ -87,6 +92,7 @@ pub mod signal;
 pub mod sim;
 pub mod tag;
 pub mod task;
+#[doc(hidden)]
 pub mod timer;
 pub mod work_pool;
 
@@ -101,22 +107,22 @@ mod book {
 }
 
 pub use any::{AnyEventLoop, EventLoopHandle};
-pub use context::IoOptions;
 pub use core::IoReadiness;
 pub use environment::Environment;
 pub use error::{LoopError, LoopKind, WrongLoopKind};
 pub use event_loop::{Builder, EventLoop, Metrics};
 pub use failure::{Failure, OnError};
-pub use future::{FutureOptions, JoinHandle};
+pub use future::JoinHandle;
 pub use handle::{Handle, Kept, KeptPost, LocalHandle};
 pub use host::{HeapHost, Host, NativeHost};
 pub use keep_alive::Pending;
 pub use mini::MiniEventLoop;
+pub use options::Options;
 pub use policy::Policy;
 pub use queue::concurrent::Closed;
 pub use queue::deferred::DeferKey;
 pub use run_loop::RunLoop;
-pub use scheduler::{Scheduler, TimerHandle};
+pub use scheduler::TimerHandle;
 pub use shutdown::{OnShutdown, Shutdown, ShutdownReport};
 pub use tag::TagOf;
 pub use task::{Any, AnyRemote, Builtin, BuiltinRemote, Context, Task};
@@ -127,11 +133,17 @@ pub use loop_probes::event::StopReason;
 pub use loop_probes::ids;
 pub use loop_probes::session::{Session, SessionError};
 
+/// The parts of a loop on their own, for re-executing a recording and for tests. A new minor version may change them.
+pub mod low_level {
+    #[doc(inline)]
+    pub use crate::{oracle, queue, replay, scheduler, timer};
+}
+
 /// What most programs on a loop need: `use loop_core::prelude::*;`.
 pub mod prelude {
     pub use crate::poller::Interest;
     pub use crate::{
-        Any, Builtin, Context, EventLoop, FutureOptions, Handle, IoOptions, LocalHandle, LoopError, OnError,
-        OnShutdown, Policy, Session, Shutdown, StopReason, TagOf, Task, Timer, tags,
+        Any, Builtin, Context, EventLoop, Handle, LocalHandle, LoopError, OnError, OnShutdown, Options,
+        Policy, Session, Shutdown, StopReason, TagOf, Task, Timer, tags,
     };
 }

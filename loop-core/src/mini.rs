@@ -1,7 +1,4 @@
-//! The mini event loop: the same core without a script host, for tools that have tasks, timers, sources and a pool,
-//! but no use for microtasks or a heap. Bun runs its installer and its shell on one.
-//!
-//! It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
+//! The mini event loop: the same core without a script host. Bun runs its installer and its shell on one.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -15,7 +12,8 @@ use crate::poller::Poller;
 use crate::poller::os::OsPoller;
 use crate::task::Task;
 
-/// A loop without a script host. See the [module](self).
+/// A loop without a script host, for tools that have tasks, timers, sources and a pool, but no use for microtasks or a
+/// heap. It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
 ///
 /// # Examples
 ///

@@ -20,9 +20,9 @@ use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, Ticks, TimerId};
 
 use crate::body::Body;
 use crate::body::Queued;
-use crate::context::IoOptions;
 use crate::error::LoopError;
 use crate::inbound::{Inbound, Shared};
+use crate::options::Options;
 use crate::poller::{Interest, Source};
 use crate::task::Context;
 use crate::task::Task;
@@ -190,7 +190,7 @@ impl<T: Task> Replay<'_, '_, T> {
     /// [`LoopError::TooManySources`], or an error of the poller.
     pub fn register(
         &mut self,
-        options: IoOptions<T>,
+        options: Options<T>,
         source: Source,
         interest: Interest,
         task: T,

@@ -33,8 +33,8 @@ pub use self::report::Report;
 use self::processes::Processes;
 use self::state::Settings;
 use crate::agenda::{AgendaHandle, CollectError};
-use crate::context::IoOptions;
 use crate::error::LoopError;
+use crate::options::Options;
 use crate::poller::Interest;
 use crate::task::Context;
 use crate::task::{Any, Task};
@@ -202,7 +202,7 @@ impl<T: Task> SelfPipe<T> {
         let state = Rc::new(state.into_shared());
         let source = Arc::clone(&reader);
         let task = Any::repeat("self-pipe", move |cx| state.read(cx, &reader));
-        let options = IoOptions::new("self-pipe").unreferenced();
+        let options = Options::new("self-pipe").unreferenced();
         let _: IoSource = cx.register_with(options, source, Interest::READABLE, wrap(task))?;
         Ok(sender)
     }

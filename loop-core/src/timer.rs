@@ -59,7 +59,7 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 ///
 /// ```
 /// use std::time::Duration;
-/// use loop_core::timer::{Finished, TimerQueue, due_after};
+/// use loop_core::low_level::timer::{Finished, TimerQueue, due_after};
 /// use loop_probes::ids::Timestamp;
 ///
 /// let start = Timestamp(0);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use loop_core::future::JoinError;
-use loop_core::{Builtin, Context, EventLoop, FutureOptions, LocalHandle, Policy, Task};
+use loop_core::{Builtin, Context, EventLoop, LocalHandle, Options, Policy, Task};
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::NonMax;
 
@@ -320,7 +320,7 @@ fn e04_a_future_keeps_the_loop_alive_by_its_label_unless_unreferenced() {
 
     let ticks = Rc::new(Cell::new(0));
     let count = Rc::clone(&ticks);
-    world.lp.spawn(FutureOptions::new("background").unreferenced(), |lp| async move {
+    world.lp.spawn(Options::new("background").unreferenced(), |lp| async move {
         let mut interval = lp.interval(ms(10));
         while interval.tick().await {
             count.set(count.get() + 1);

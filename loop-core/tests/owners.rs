@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, EventLoop, FutureOptions, IoOptions, LoopError, OnError, Policy};
+use loop_core::{Builtin, EventLoop, LoopError, OnError, Options, Policy};
 use loop_probes::event::{Event, LabelKind, Outcome, RefKind, StopReason};
 use loop_probes::ids::NonMax;
 use loop_probes::recorder::Recorder;
@@ -49,7 +49,7 @@ fn e01_a_bad_source_closes_only_itself() {
         let reads = Rc::new(Cell::new(0));
         let count = Rc::clone(&reads);
         world.lp.with(|cx| {
-            let options = IoOptions::new("bad peer").on_error(OnError::Close);
+            let options = Options::new("bad peer").on_error(OnError::Close);
             cx.register_with(options, bad.clone(), Interest::READABLE, fails(how)).unwrap();
             let good_reads = Builtin::repeat("reads", move |_| count.set(count.get() + 1));
             cx.register(good.clone(), Interest::READABLE, good_reads).unwrap();
@@ -73,7 +73,7 @@ fn e01_a_failing_listener_stops_the_loop_with_its_error() {
         let mut world = World::new();
         let source = SimSource::new();
         world.lp.with(|cx| {
-            let options = IoOptions::new("public listener").on_error(OnError::Stop);
+            let options = Options::new("public listener").on_error(OnError::Stop);
             cx.register_with(options, source.clone(), Interest::READABLE, fails(how)).unwrap();
         });
         world.sim.ready_at(ms(1), &source, Readiness::READABLE);
@@ -95,7 +95,7 @@ fn e01_an_owner_is_notified_of_the_failure() {
             let failure = cx.failure().expect("it is reported").clone();
             log.borrow_mut().push((failure.what, failure.name, failure.message));
         });
-        let options = IoOptions::new("peer 7").on_error(OnError::Tell(owner));
+        let options = Options::new("peer 7").on_error(OnError::Tell(owner));
         cx.register_with(options, source.clone(), Interest::READABLE, fails("fails")).unwrap();
         cx.post(Builtin::once("other", |cx| assert_eq!(cx.failure(), None)));
     });
@@ -118,7 +118,7 @@ fn e01_an_owner_that_runs_once_is_notified_once() {
     let count = Rc::clone(&seen);
     world.lp.with(|cx| {
         let owner = Builtin::once("owner", move |_| count.set(count.get() + 1));
-        let options = IoOptions::new("peer").on_error(OnError::Tell(owner));
+        let options = Options::new("peer").on_error(OnError::Tell(owner));
         cx.register_with(options, source.clone(), Interest::READABLE, fails("fails")).unwrap();
     });
     for at in [1, 2] {
@@ -139,7 +139,7 @@ fn e01_the_error_of_a_checked_future_goes_to_its_owner() {
     assert_eq!(pick!(events, Event::TaskRan { outcome, .. } => outcome), [Outcome::Failed]);
     assert_eq!(pick!(events, Event::Exception { .. } => ()).len(), 1);
 
-    let options = FutureOptions::new("listener").on_error(OnError::Stop);
+    let options = Options::new("listener").on_error(OnError::Stop);
     world.lp.spawn_checked(options, |lp| async move {
         lp.sleep(ms(1)).await;
         Err::<(), _>("address in use")
@@ -152,7 +152,7 @@ fn e01_the_error_of_a_checked_future_goes_to_its_owner() {
     let owner = Builtin::once("owner", move |cx: &mut Cx<'_>| {
         *log.borrow_mut() = cx.failure().unwrap().message.clone();
     });
-    let options = FutureOptions::new("worker").on_error(OnError::Tell(owner));
+    let options = Options::new("worker").on_error(OnError::Tell(owner));
     world.lp.spawn(options, |_| async { panic!("no luck") });
     world.lp.run().unwrap();
     assert_eq!(*seen.borrow(), "no luck");
@@ -164,7 +164,7 @@ fn e01_a_future_that_reports_an_error_goes_on_or_is_closed() {
     let log = world.log.clone();
     for (label, rule) in [("goes on", OnError::Report), ("closed", OnError::Close)] {
         let log = log.clone();
-        world.lp.spawn(FutureOptions::new(label).on_error(rule), |lp| async move {
+        world.lp.spawn(Options::new(label).on_error(rule), |lp| async move {
             lp.fail("a hiccup");
             lp.yield_now().await;
             log.add(label);
@@ -181,7 +181,7 @@ fn e01_on_real_sockets_one_bad_connection_closes_only_itself() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();
-    event_loop.spawn_checked(FutureOptions::new("listener").on_error(OnError::Stop), |lp| async move {
+    event_loop.spawn_checked(Options::new("listener").on_error(OnError::Stop), |lp| async move {
         let listener = lp.watch(listener);
         while let Some((stream, _)) = listener.accept().await? {
             lp.spawn_checked("connection", |lp| async move {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loop_core::timer::{DelayWarning, ScriptDelay};
+use loop_core::low_level::timer::{DelayWarning, ScriptDelay};
 use loop_probes::event::Event;
 
 use crate::kit::{World, ms, pick};

@@ -11,9 +11,7 @@ use std::time::Duration;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::task::TagOf;
-use loop_core::{
-    Builtin, EventLoop, FutureOptions, IoOptions, LoopError, OnShutdown, Policy, Shutdown, ShutdownReport,
-};
+use loop_core::{Builtin, EventLoop, LoopError, OnShutdown, Options, Policy, Shutdown, ShutdownReport};
 use loop_probes::event::{Event, Outcome, Phase, RefKind, StopReason};
 
 use crate::kit::{World, ms, name, pick};
@@ -80,7 +78,7 @@ fn e03_sources_close_at_once_and_timers_are_cleared_unless_their_owner_chose() {
     world.lp.with(|cx| {
         cx.register_with("listener", listener.clone(), Interest::READABLE, log.repeat("accepts", |_| ()))
             .unwrap();
-        let options = IoOptions::new("upload").on_shutdown(OnShutdown::Finish);
+        let options = Options::new("upload").on_shutdown(OnShutdown::Finish);
         let reads = log.repeat("reads the rest", |cx| {
             let own = cx.ready().unwrap().source;
             cx.remove(own).unwrap();
@@ -112,7 +110,7 @@ fn e03_futures_finish_or_are_cancelled_and_learn_of_it() {
         inside.add("answered");
     });
     let inside = log.clone();
-    let cancelled = FutureOptions::new("prefetch").on_shutdown(OnShutdown::Cancel);
+    let cancelled = Options::new("prefetch").on_shutdown(OnShutdown::Cancel);
     let mut prefetch = world.lp.spawn(cancelled, |lp| async move {
         lp.sleep(ms(50)).await;
         inside.add("unreachable");
@@ -152,7 +150,7 @@ fn e03_the_deadline_cuts_off_what_is_left_and_names_it() {
         pending::<()>().await;
     });
     world.lp.with(|cx| {
-        let options = IoOptions::new("upload of a.png").on_shutdown(OnShutdown::Finish);
+        let options = Options::new("upload of a.png").on_shutdown(OnShutdown::Finish);
         cx.register_with(options, SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ()))
             .unwrap();
         cx.hold("database");
@@ -330,7 +328,7 @@ fn e03_workers_are_joined_and_one_that_is_stuck_is_counted() {
     let mut event_loop = EventLoop::<Builtin>::builder().workers(2).build().unwrap();
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (began, begun) = std::sync::mpsc::channel::<()>();
-    event_loop.spawn(FutureOptions::new("asks").on_shutdown(OnShutdown::Cancel), |lp| async move {
+    event_loop.spawn(Options::new("asks").on_shutdown(OnShutdown::Cancel), |lp| async move {
         let job = lp.work("stuck", move |_| {
             let _ = began.send(());
             let _ = wait.recv();

@@ -17,9 +17,9 @@ mod window;
 use std::path::Path;
 use std::rc::Rc;
 
-use loop_core::oracle::{Env, EnvPoller};
+use loop_core::low_level::oracle::{Env, EnvPoller};
+use loop_core::low_level::replay::{ExternalEvents, Flags, LoopState};
 use loop_core::policy::{DrainRule, PanicRule};
-use loop_core::replay::{ExternalEvents, Flags, LoopState};
 use loop_core::{EventLoop, HeapHost, LoopError};
 use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, LoopCall, StopReason};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use fragile::Fragile;
-use loop_core::oracle::Oracle;
+use loop_core::low_level::oracle::Oracle;
 use loop_core::{Context, TagOf, Task};
 use loop_probes::ids::Tag;
 

@@ -120,7 +120,7 @@ impl Server {
         for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
             let source: Source = Arc::clone(listener) as Source;
             let explanation = format!("{protocol} listener");
-            cx.register_with(explanation.as_str(), source, Interest::READABLE, DemoTask::Accept(protocol))?;
+            cx.register_with(explanation, source, Interest::READABLE, DemoTask::Accept(protocol))?;
         }
         SERVER.set(Some(Rc::new(self)));
         Ok(())
@@ -202,12 +202,7 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
         let stream = Arc::new(stream);
         let source = Arc::clone(&stream) as Source;
         let explanation = format!("{protocol} connection");
-        match cx.register_with(
-            explanation.as_str(),
-            source,
-            Interest::READABLE,
-            DemoTask::Socket(id, protocol),
-        ) {
+        match cx.register_with(explanation, source, Interest::READABLE, DemoTask::Socket(id, protocol)) {
             Ok(source) => {
                 server.connections.borrow_mut().insert(id, Connection::new(stream, source, protocol));
             }

@@ -1,88 +1,19 @@
 //! Readiness sources with their options, and signals, as used by a running task.
 
+use std::borrow::Cow;
+
 use loop_probes::event::{Event, LabelKind, RefKind};
 use loop_probes::ids::{IoSource, Tag};
 
 use crate::body::Body;
 use crate::core::{Registration, Subscription};
 use crate::error::LoopError;
-use crate::failure::OnError;
+use crate::options::Options;
 use crate::poller::{Interest, Source};
 use crate::shutdown::OnShutdown;
 use crate::signal::SignalError;
 use crate::tag::name_of;
 use crate::task::{Context, Task};
-
-/// Options for registering a source. A string alone is enough: it becomes the explanation.
-///
-/// # Examples
-///
-/// ```
-/// use std::os::unix::net::UnixStream;
-/// use std::sync::Arc;
-/// use loop_core::poller::Interest;
-/// use loop_core::{Builtin, EventLoop, IoOptions, OnError};
-///
-/// let (near, _far) = UnixStream::pair()?;
-/// let mut event_loop = EventLoop::<Builtin>::new()?;
-/// event_loop.with(|cx| {
-///     let options = IoOptions::new("commands of the operator").on_error(OnError::Stop);
-///     cx.register_with(options, Arc::new(near), Interest::READABLE, Builtin::repeat("command", |_| ()))
-/// })?;
-/// assert_eq!(event_loop.pending()[0].name, "commands of the operator");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-pub struct IoOptions<T> {
-    pub(crate) explanation: Option<Box<str>>,
-    pub(crate) referenced: bool,
-    pub(crate) on_error: OnError<T>,
-    pub(crate) on_shutdown: OnShutdown,
-}
-
-impl<T> IoOptions<T> {
-    /// Options for a source whose purpose is `explanation`, which lists and the inspector show as its
-    /// name.
-    #[must_use]
-    pub fn new(explanation: impl Into<Box<str>>) -> Self {
-        Self { explanation: Some(explanation.into()), ..Self::default() }
-    }
-
-    /// Does not keep the loop alive.
-    #[must_use]
-    pub fn unreferenced(mut self) -> Self {
-        self.referenced = false;
-        self
-    }
-
-    /// Handling of its callback's errors; [`OnError::Report`] by default.
-    #[must_use]
-    pub fn on_error(mut self, rule: OnError<T>) -> Self {
-        self.on_error = rule;
-        self
-    }
-
-    /// What a shutdown does with it; [`OnShutdown::Cancel`] by default: it is removed at once.
-    #[must_use]
-    pub fn on_shutdown(mut self, rule: OnShutdown) -> Self {
-        self.on_shutdown = rule;
-        self
-    }
-}
-
-/// No explanation: it is listed by its tag.
-impl<T> Default for IoOptions<T> {
-    fn default() -> Self {
-        let (on_error, on_shutdown) = (OnError::Report, OnShutdown::Cancel);
-        Self { explanation: None, referenced: true, on_error, on_shutdown }
-    }
-}
-
-impl<T> From<&str> for IoOptions<T> {
-    fn from(explanation: &str) -> Self {
-        Self::new(explanation)
-    }
-}
 
 impl<T: Task> Context<'_, T> {
     /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) says for what. The loop holds `source` open
@@ -114,17 +45,17 @@ impl<T: Task> Context<'_, T> {
     /// [`LoopError::TooManySources`] if the policy's limit is reached, [`LoopError::ShuttingDown`] if the loop
     /// is shutting down.
     pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
-        self.register_with(IoOptions::default(), source, interest, task)
+        self.register_with(Options::default(), source, interest, task)
     }
 
-    /// The same with options set by its owner: [`IoOptions`], or just a string that explains its purpose.
+    /// The same with options set by its owner: [`Options`], or just a string that names it.
     ///
     /// # Errors
     ///
     /// The errors of [`register`](Self::register).
     pub fn register_with(
         &mut self,
-        options: impl Into<IoOptions<T>>,
+        options: impl Into<Options<T>>,
         source: Source,
         interest: Interest,
         task: T,
@@ -137,7 +68,7 @@ impl<T: Task> Context<'_, T> {
 
     pub(crate) fn add_source(
         &mut self,
-        options: IoOptions<T>,
+        options: Options<T>,
         source: Source,
         interest: Interest,
         task: Body<T>,
@@ -147,34 +78,26 @@ impl<T: Task> Context<'_, T> {
         if let Some(limit) =
             self.core.scheduler.policy().sources_max.filter(|limit| sources >= *limit as usize)
         {
-            let name = options.explanation.map_or_else(|| name_of(tag), String::from);
+            let name = options.name.map_or_else(|| name_of(tag), Cow::into_owned);
             return Err(LoopError::TooManySources { limit, name });
         }
         let id = self.core.new_source();
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
         self.core.calls += 1;
         let called = [self.core.calls; 2];
-        let IoOptions { explanation, referenced, on_error, on_shutdown } = options;
+        let Options { name, referenced, on_error, on_shutdown } = options;
+        let on_shutdown = on_shutdown.unwrap_or(OnShutdown::Cancel);
         if self.core.on {
             self.stamp();
             self.core.record(Event::IoRegistered { source: id, tag });
             self.core.record(Event::IoModified { source: id, interest: interest.bits() });
-            if let Some(explanation) = &explanation {
-                let label = self.core.recorder.intern(self.core.at, LabelKind::Text, explanation);
+            if let Some(name) = &name {
+                let label = self.core.recorder.intern(self.core.at, LabelKind::Text, name);
                 self.core.record(Event::IoLabel { source: id, label });
             }
         }
-        let registration = Registration {
-            task,
-            tag,
-            referenced,
-            fd: source,
-            interest,
-            called,
-            explanation,
-            on_error,
-            on_shutdown,
-        };
+        let registration =
+            Registration { task, tag, referenced, fd: source, interest, called, name, on_error, on_shutdown };
         self.core.sources.insert(id.0, registration);
         if referenced {
             self.core.add_ref(RefKind::Io, 1);

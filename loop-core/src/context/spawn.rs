@@ -9,20 +9,19 @@ use std::task::Poll;
 
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
-use super::io::IoOptions;
 use crate::body::Body;
 use crate::body::Queued;
 use crate::error::LoopError;
 use crate::failure::OnError;
 use crate::failure::panic_text;
 use crate::future::inbox::{Inbox, JoinError, Joined, Plain};
-use crate::future::join::FutureOptions;
 use crate::future::join::{JoinHandle, NewFuture};
 use crate::future::local::Op;
 use crate::future::table::FutureEntry;
 use crate::future::wait::{Registry, Wait};
 use crate::future::wake::FutureKey;
 use crate::handle::LocalHandle;
+use crate::options::Options;
 use crate::poller::Source;
 use crate::shutdown::OnShutdown;
 use crate::task::Context;
@@ -38,13 +37,13 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Spawns the future that `make` returns: it is polled as a task of this loop, the first time behind all tasks
-    /// waiting now, and keeps the loop alive until it is done. `options` is a [`FutureOptions`], or just a label.
+    /// waiting now, and keeps the loop alive until it is done. `options` is a [`Options`], or just a label.
     ///
     /// Dropping the returned handle detaches the future. While the loop shuts down, nothing new is spawned:
     /// awaiting the handle gives [`JoinError::Refused`].
     pub fn spawn<F, R>(
         &mut self,
-        options: impl Into<FutureOptions<T>>,
+        options: impl Into<Options<T>>,
         make: impl FnOnce(LocalHandle<T>) -> F,
     ) -> JoinHandle<R>
     where
@@ -60,7 +59,7 @@ impl<T: Task> Context<'_, T> {
     /// future's [`OnError`] rule. The handle gets it too.
     pub fn spawn_checked<F, R, E>(
         &mut self,
-        options: impl Into<FutureOptions<T>>,
+        options: impl Into<Options<T>>,
         make: impl FnOnce(LocalHandle<T>) -> F,
     ) -> JoinHandle<Result<R, E>>
     where
@@ -78,7 +77,7 @@ impl<T: Task> Context<'_, T> {
             new.refuse();
             return;
         }
-        let tag = self.core.resolve(new.options.label.into());
+        let tag = self.core.resolve(new.options.name.as_deref().unwrap_or("future").into());
         let referenced = new.options.referenced;
         let future = self.core.futures.insert(new, tag);
         if referenced {
@@ -257,7 +256,7 @@ impl<T: Task> Context<'_, T> {
     fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), LoopError> {
         let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
         // Its future keeps the loop alive, if anything does.
-        let options = IoOptions::default().unreferenced().on_shutdown(OnShutdown::Finish);
+        let options = Options::default().unreferenced().on_shutdown(OnShutdown::Finish);
         let (source, task) = (Source::clone(&registry.source), Body::Ready(Rc::clone(registry)));
         let source = self.add_source(options, source, wanted, task, tag)?;
         registry.registered.set(Some((source, wanted)));

@@ -188,9 +188,9 @@ impl<T: Task> Core<T> {
     /// Records the purposes of sources, for readers that attached after their registration: not part of the state.
     fn explain_sources(&self, most: u32) {
         let sources = self.sources_in_order().into_iter();
-        let explained = sources.filter_map(|(source, found)| Some((source, found.explanation.as_deref()?)));
-        for (source, explanation) in explained.take(most as usize) {
-            let label = self.recorder.intern(self.at, LabelKind::Text, explanation);
+        let named = sources.filter_map(|(source, found)| Some((source, found.name.as_deref()?)));
+        for (source, name) in named.take(most as usize) {
+            let label = self.recorder.intern(self.at, LabelKind::Text, name);
             self.record(Event::IoLabel { source, label });
         }
     }
@@ -345,7 +345,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             tag,
             referenced,
             fd: watched,
-            explanation: None,
+            name: None,
             on_error: OnError::default(),
             on_shutdown,
             interest,

@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::inbox::{Inbox, JoinError, Joined, Plain};
 use super::wake::FutureKey;
-use crate::failure::OnError;
-use crate::shutdown::OnShutdown;
+use crate::options::Options;
 
 /// Handle to a spawned future: await it for its result, or cancel it.
 ///
@@ -185,14 +184,14 @@ where
 
 /// A future about to be spawned.
 pub(crate) struct NewFuture<T> {
-    pub(crate) options: FutureOptions<T>,
+    pub(crate) options: Options<T>,
     pub(super) future: Spawned,
     pub(super) joined: Rc<dyn Joined>,
 }
 
 impl<T> NewFuture<T> {
     pub(crate) fn new<C: Checked>(
-        options: FutureOptions<T>,
+        options: Options<T>,
         inbox: Rc<dyn Inbox>,
         future: C,
     ) -> (Self, JoinHandle<C::Output>) {
@@ -211,50 +210,5 @@ impl<T> NewFuture<T> {
     /// Refuses to spawn it.
     pub(crate) fn refuse(self) {
         self.joined.end(JoinError::Refused);
-    }
-}
-
-/// Options for spawning a future. A string alone is enough: it becomes the label.
-#[derive(Debug)]
-pub struct FutureOptions<T> {
-    pub(crate) label: &'static str,
-    pub(crate) referenced: bool,
-    pub(crate) on_error: OnError<T>,
-    pub(crate) on_shutdown: OnShutdown,
-}
-
-impl<T> FutureOptions<T> {
-    /// Options for a future called `label` in lists and in the record: its polls carry it as their tag.
-    #[must_use]
-    pub fn new(label: &'static str) -> Self {
-        Self { label, referenced: true, on_error: OnError::Report, on_shutdown: OnShutdown::Finish }
-    }
-
-    /// Does not keep the loop alive.
-    #[must_use]
-    pub fn unreferenced(mut self) -> Self {
-        self.referenced = false;
-        self
-    }
-
-    /// Handling of its errors: a panic, [`LocalHandle::fail`](super::LocalHandle::fail), and the `Err` of a
-    /// checked future. [`OnError::Report`] by default.
-    #[must_use]
-    pub fn on_error(mut self, rule: OnError<T>) -> Self {
-        self.on_error = rule;
-        self
-    }
-
-    /// What a shutdown does with it. [`OnShutdown::Finish`] by default: it may run until the deadline.
-    #[must_use]
-    pub fn on_shutdown(mut self, rule: OnShutdown) -> Self {
-        self.on_shutdown = rule;
-        self
-    }
-}
-
-impl<T> From<&'static str> for FutureOptions<T> {
-    fn from(label: &'static str) -> Self {
-        Self::new(label)
     }
 }

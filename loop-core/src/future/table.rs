@@ -82,7 +82,7 @@ impl<T: Payload> Futures<T> {
             tag,
             referenced: options.referenced,
             on_error: options.on_error,
-            on_shutdown: options.on_shutdown,
+            on_shutdown: options.on_shutdown.unwrap_or(OnShutdown::Finish),
             cancelled: false,
         });
         key

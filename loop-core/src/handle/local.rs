@@ -12,12 +12,12 @@ use loop_probes::ids::Timestamp;
 
 use super::Handle;
 use crate::future::inbox::{Inbox, Plain, until_shutdown};
-use crate::future::join::FutureOptions;
 use crate::future::join::{Fallible, JoinHandle, NewFuture, Total};
 use crate::future::local::{Local, Op};
 use crate::future::time::{Elapsed, Interval, Sleep, with_limit};
 use crate::future::watched::Watched;
 use crate::future::work::WorkHandle;
+use crate::options::Options;
 use crate::queue::deferred::DeferKey;
 use crate::shutdown::Shutdown;
 use crate::tag::TagOf;
@@ -128,11 +128,7 @@ impl<T: Task> LocalHandle<T> {
     }
 
     /// Spawns another future; see [`Context::spawn`](crate::Context::spawn).
-    pub fn spawn<F, R>(
-        &self,
-        options: impl Into<FutureOptions<T>>,
-        make: impl FnOnce(Self) -> F,
-    ) -> JoinHandle<R>
+    pub fn spawn<F, R>(&self, options: impl Into<Options<T>>, make: impl FnOnce(Self) -> F) -> JoinHandle<R>
     where
         F: Future<Output = R> + 'static,
         R: 'static,
@@ -146,7 +142,7 @@ impl<T: Task> LocalHandle<T> {
     /// [`Context::spawn_checked`](crate::Context::spawn_checked).
     pub fn spawn_checked<F, R, E>(
         &self,
-        options: impl Into<FutureOptions<T>>,
+        options: impl Into<Options<T>>,
         make: impl FnOnce(Self) -> F,
     ) -> JoinHandle<Result<R, E>>
     where

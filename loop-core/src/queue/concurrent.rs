@@ -53,7 +53,7 @@ const SPILL_BYTES: usize = 1 << 23;
 /// # Examples
 ///
 /// ```
-/// use loop_core::queue::concurrent::ConcurrentQueue;
+/// use loop_core::low_level::queue::concurrent::ConcurrentQueue;
 /// use loop_probes::ids::Ticks;
 ///
 /// let queue = ConcurrentQueue::new();

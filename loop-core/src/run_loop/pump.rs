@@ -12,8 +12,8 @@ use loop_probes::event::{Event, Phase};
 use loop_probes::ids::IoSource;
 
 use super::{ForeignLoop, PumpError, RunLoop};
-use crate::context::IoOptions;
 use crate::error::LoopError;
+use crate::options::Options;
 use crate::poller::{Interest, Source};
 use crate::task::Context;
 use crate::task::{Any, Task};
@@ -142,7 +142,7 @@ impl<F: ForeignLoop> RunLoop<F> {
                 running.registered.borrow_mut().timer = Some(timer);
             }),
             Driver::Readiness(source) => {
-                let options = IoOptions::new(self.shared.name.as_str()).unreferenced();
+                let options = Options::new(self.shared.name.clone()).unreferenced();
                 cx.register_with(options, source, Interest::READABLE, task)
             }
             .map(|source| {

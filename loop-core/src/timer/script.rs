@@ -34,7 +34,7 @@ impl ScriptDelay {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use loop_core::timer::{DelayWarning, ScriptDelay};
+    /// use loop_core::low_level::timer::{DelayWarning, ScriptDelay};
     ///
     /// assert_eq!(ScriptDelay::from_ms(20.9).delay, Duration::from_millis(20));
     /// let long = ScriptDelay::from_ms(1e10);

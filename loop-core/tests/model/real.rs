@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use loop_core::low_level::timer::Timer;
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::{Sim, SimLoop, SimSource};
-use loop_core::timer::Timer;
 use loop_core::{Context, EventLoop, Handle, LoopError, Policy, TagOf, Task};
 use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::{IoSource, TaskId, Ticks};

@@ -1,6 +1,6 @@
 //! Selects what is compared: the decisions, not the measurements.
 
-use loop_core::replay::Flags;
+use loop_core::low_level::replay::Flags;
 use loop_probes::event::{Event, LoopCall, Placement, PolicyField, Queue};
 use loop_probes::ids::LabelId;
 

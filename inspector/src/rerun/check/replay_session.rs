@@ -14,8 +14,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use loop_core::low_level::replay::ExternalEvents;
 use loop_core::policy::RULES;
-use loop_core::replay::ExternalEvents;
 use loop_core::{LocalHandle, Timer};
 use loop_probes::event::{
     ClockPoint, Event, LoopCall, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use loop_core::low_level::timer::Delay;
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
-use loop_core::timer::Delay;
-use loop_core::{Context, IoOptions, OnShutdown, Shutdown, TagOf};
+use loop_core::{Context, OnShutdown, Options, Shutdown, TagOf};
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, TimerId};
 
@@ -295,7 +295,7 @@ fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
         }
         Act::CancelWork(task) => return cx.replay().cancel_work(task),
         Act::Register { tag, referenced, interest, .. } => {
-            let options = IoOptions::default().on_shutdown(OnShutdown::Finish);
+            let options = Options::default().on_shutdown(OnShutdown::Finish);
             let options = if referenced { options } else { options.unreferenced() };
             let interest = interest.map_or(Interest::READABLE, Interest::from_bits_truncate);
             let task = replay.tagged(tag);

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use loop_core::OnShutdown;
 use loop_core::gc::GcState;
+use loop_core::low_level::replay::{Flags, LoopState, QueuedState, SourceState, TimerState};
 use loop_core::policy::{Policy, Step, Validation};
 use loop_core::poller::Interest;
-use loop_core::replay::{Flags, LoopState, QueuedState, SourceState, TimerState};
 use loop_core::sim::SimSource;
 use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, PolicyField, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, SourceId, TaskId, Timestamp};

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use loop_core::replay::Flags;
+use loop_core::low_level::replay::Flags;
 use loop_core::sim::Sim;
 use loop_core::{Builtin, Context, EventLoop, Host, Policy, policy};
 use loop_probes::event::{Event, PolicyField, Queue};

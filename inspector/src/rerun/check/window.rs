@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use loop_core::replay::Flags;
+use loop_core::low_level::replay::Flags;
 use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Phase, Queue, StopReason};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
-use loop_core::{Context, IoOptions, TagOf};
+use loop_core::{Context, Options, TagOf};
 use loop_probes::event::{Event, Origin, Outcome, RefKind};
 use loop_probes::ids::{Tag, Ticks};
 
@@ -285,7 +285,7 @@ pub(super) fn register(source: u32, world: &Rc<World>, cx: Cx<'_, '_>) {
     let explanation = explanation.or_else(|| recorded.id.map(|id| labels.io(id).into_owned()));
     let task = StandIn::new(world, Callback::Source { source, tag });
     // Sources above the limit of the policy are not registered and so never called, as in a real run.
-    let options = explanation.map_or_else(IoOptions::default, IoOptions::new);
+    let options = explanation.map_or_else(Options::default, Options::new);
     let options = if recorded.referenced { options } else { options.unreferenced() };
     if let Ok(id) = cx.register_with(options, SimSource::new(), interest, task) {
         world.sources.borrow_mut()[source as usize].id = Some(id);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use loop_core::oracle::{Env, EnvPoller};
-use loop_core::replay::{LoopState, TimerState};
+use loop_core::low_level::oracle::{Env, EnvPoller};
+use loop_core::low_level::replay::{LoopState, TimerState};
 use loop_core::{EventLoop, HeapHost, LoopError, OnShutdown};
 use loop_probes::event::{LabelKind, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, Ticks, TimerId, Timestamp};

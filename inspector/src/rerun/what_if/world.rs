@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loop_core::Handle;
-use loop_core::oracle::WakeFlag;
+use loop_core::low_level::oracle::WakeFlag;
+use loop_core::low_level::replay::ExternalEvents;
+use loop_core::low_level::timer::Timer;
 use loop_core::poller::Wake;
-use loop_core::replay::ExternalEvents;
 use loop_core::signal::Arrival as Signal;
-use loop_core::timer::Timer;
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use anyhow::Result;
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use loop_core::queue::concurrent::{ConcurrentQueue, Posted};
+use loop_core::low_level::queue::concurrent::{ConcurrentQueue, Posted};
 use loop_probes::ids::Ticks;
 
 use super::{Sender, sample};

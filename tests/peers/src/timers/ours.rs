@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use loop_core::timer::{Finished, Timer, TimerQueue};
+use loop_core::low_level::timer::{Finished, Timer, TimerQueue};
 use loop_core::{Context, EventLoop, Task};
 use loop_probes::clock::monotonic_now;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loop_core::oracle::{Oracle, PendingJob, RecordClock, WakeFlag, Watched};
+use loop_core::low_level::oracle::{Oracle, PendingJob, RecordClock, WakeFlag, Watched};
 use loop_core::poller::{Readiness, Ready, Waker};
 use loop_core::signal::Arrival;
 use loop_probes::event::{Event, Queue};

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use loop_core::replay::ExternalEvents;
+use loop_core::low_level::replay::ExternalEvents;
 use loop_probes::event::{ClockPoint, Event, Origin, Queue, RefKind, StopReason};
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::text::printable;

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use loop_core::oracle::{JobRun, PendingJob, VirtualPool};
+use loop_core::low_level::oracle::{JobRun, PendingJob, VirtualPool};
 use loop_probes::ids::{TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use loop_core::oracle::{Oracle, PendingJob, RecordClock, Watched, reported_for};
+use loop_core::low_level::oracle::{Oracle, PendingJob, RecordClock, Watched, reported_for};
 use loop_core::poller::{Readiness, Ready, Waker};
 use loop_core::signal::{Arrival, SignalError};
 use loop_probes::event::ClockPoint;

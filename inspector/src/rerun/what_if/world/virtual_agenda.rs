@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 
-use loop_core::replay::ExternalEvents;
+use loop_core::low_level::replay::ExternalEvents;
 use loop_probes::event::{Event, Priority, WorkerPhase};
 use loop_probes::ids::{TaskId, Ticks};
 

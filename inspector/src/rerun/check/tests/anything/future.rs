@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use loop_core::sim::SimSource;
-use loop_core::{FutureOptions, JoinHandle, Shutdown};
+use loop_core::{JoinHandle, Options, Shutdown};
 
 use super::program::{Program, ms, panic};
 
@@ -50,8 +50,7 @@ impl Program {
             }
             _ => {
                 self.begin("LocalHandle::spawn");
-                let options =
-                    FutureOptions::new("asked").on_error(self.rule()).on_shutdown(self.on_shutdown());
+                let options = Options::new("asked").on_error(self.rule()).on_shutdown(self.on_shutdown());
                 let options = if self.coin() { options } else { options.unreferenced() };
                 let future = lp.spawn(options, move |_| again.live(2));
                 self.keep(future);
@@ -112,11 +111,10 @@ impl Program {
             5 if depth > 0 => {
                 self.begin("spawn_checked");
                 let inner = inner();
-                let child =
-                    lp.spawn_checked(FutureOptions::new("checked").on_error(self.rule()), |_| async move {
-                        inner.await;
-                        Err::<(), _>("it had to")
-                    });
+                let child = lp.spawn_checked(Options::new("checked").on_error(self.rule()), |_| async move {
+                    inner.await;
+                    Err::<(), _>("it had to")
+                });
                 let _ = child.await;
             }
             6 => {

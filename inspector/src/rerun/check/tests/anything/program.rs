@@ -11,7 +11,7 @@ use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::{Sim, SimHeap, SimSource};
 use loop_core::tag::tag_of_label;
 use loop_core::{
-    Builtin, Context, EventLoop, Handle, HeapHost, IoOptions, JoinHandle, LocalHandle, OnError, OnShutdown,
+    Builtin, Context, EventLoop, Handle, HeapHost, JoinHandle, LocalHandle, OnError, OnShutdown, Options,
     Policy, Shutdown, TagOf, Timer, TimerHandle,
 };
 use loop_probes::ids::{IoSource, TaskId};
@@ -251,8 +251,7 @@ impl Program {
         match (self.roll(8), source) {
             (0 | 1, _) => {
                 self.begin("register_with");
-                let options =
-                    IoOptions::new("a source").on_error(self.rule()).on_shutdown(self.on_shutdown());
+                let options = Options::new("a source").on_error(self.rule()).on_shutdown(self.on_shutdown());
                 let options = if self.coin() { options } else { options.unreferenced() };
                 let watched = SimSource::new();
                 let given = Arc::<SimSource>::clone(&watched);
