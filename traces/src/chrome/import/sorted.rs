@@ -93,7 +93,8 @@ impl<R: Record> Sorter<R> {
         for record in Merged::<R>::new(&[], Some(&file), &self.runs)? {
             record?.spill(&mut joined)?;
         }
-        self.runs = vec![0..joined.stream_position()?];
+        self.runs.clear();
+        self.runs.push(0..joined.stream_position()?);
         self.file = Some(joined);
         Ok(())
     }
