@@ -11,7 +11,7 @@ use std::time::Duration;
 use loop_core::Builtin;
 use loop_core::agenda::{AgendaHandle, AgendaLoop, Next, Priority, Tasklet, TaskletFailure};
 use loop_core::self_pipe::Command;
-use loop_core::work_pool::Pending;
+use loop_core::work_pool::PendingWork;
 use loop_probes::clock::monotonic_now;
 use loop_probes::session::Session;
 
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     main.event_loop().with(|cx| cx.set_interval(Duration::from_millis(5), tick))?;
     eprintln!("process {}; Ctrl-C ends it", std::process::id());
     main.run()?;
-    let end = main.shutdown(Pending::Finish, Some(Duration::from_secs(1)));
+    let end = main.shutdown(PendingWork::Finish, Some(Duration::from_secs(1)));
     eprintln!("{} tasklets handed back, {} workers not joined", end.handed_back.len(), end.unjoined.len());
     Ok(())
 }

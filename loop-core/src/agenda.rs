@@ -50,12 +50,13 @@ use self::admission::AdmissionState;
 use self::inner::Inner;
 
 pub use self::builder::AgendaBuilder;
-pub use self::failure::{AgendaError, CollectError, Current, Missing};
+pub use self::failure::{AgendaError, CollectError, CurrentTasklet, Missing};
 pub use self::rendezvous::Round;
-pub use self::shutdown::Shutdown;
+pub use self::shutdown::AgendaShutdown;
 pub use self::statistics::{PriorityStatistics, Statistics, Tally, WorkerStatistics};
 pub use self::tasklet::{
-    Cause, Next, Priority, Refused, Tasklet, TaskletError, TaskletFailure, TaskletInfo, TaskletResult, Worker,
+    AgendaWorker, Cause, Next, Priority, Refused, Tasklet, TaskletError, TaskletFailure, TaskletInfo,
+    TaskletResult,
 };
 pub use crate::agenda_loop::{AgendaLoop, AgendaLoopBuilder, AgendaLoopError};
 

@@ -9,14 +9,14 @@ use loop_probes::event::StopReason;
 use loop_probes::session::Session;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::agenda::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, CollectError, Shutdown};
+use crate::agenda::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, AgendaShutdown, CollectError};
 use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::policy::Policy;
 use crate::self_pipe::{CommandSender, ProcessEnd, ProcessQueue, Report, SelfPipe, SelfPipeError};
 use crate::task::Context;
 use crate::task::{Any, Task};
-use crate::work_pool::Pending;
+use crate::work_pool::PendingWork;
 
 /// Why an agenda loop cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +55,14 @@ type OnEnd<T> = Box<dyn FnMut(&mut Context<'_, T>, &ProcessEnd)>;
 /// use loop_core::Builtin;
 /// use loop_core::agenda::{AgendaLoop, Tasklet};
 /// use loop_core::self_pipe::Command;
-/// use loop_core::work_pool::Pending;
+/// use loop_core::work_pool::PendingWork;
 /// use loop_probes::event::StopReason;
 ///
 /// let mut main = AgendaLoop::builder(Builtin::Any).workers(2).build()?;
 /// let commands = main.commands().clone();
 /// main.agenda().add(Tasklet::once("ends it", move |_| commands.send(Command::Quit)))?;
 /// assert_eq!(main.run()?, StopReason::Stopped);
-/// assert!(main.shutdown(Pending::Finish, None).unjoined.is_empty());
+/// assert!(main.shutdown(PendingWork::Finish, None).unjoined.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct AgendaLoop<T: Task> {
@@ -137,7 +137,7 @@ impl<T: Task> AgendaLoop<T> {
     }
 
     /// Ends the agenda, as [`Agenda::shutdown`] does. The loop itself ends when it is dropped.
-    pub fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown {
+    pub fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> AgendaShutdown {
         self.agenda.shutdown(pending, timeout)
     }
 }

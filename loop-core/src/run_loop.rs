@@ -30,7 +30,7 @@ pub use pump::StopHandle;
 
 use crate::task::Context;
 use crate::task::{Any, Task};
-use pump::{Driver, Running};
+use pump::{Driver, ForeignRun};
 
 /// A foreign loop pumped by ours. Clones pump the same one.
 ///
@@ -67,15 +67,15 @@ use pump::{Driver, Running};
 /// # Ok::<(), loop_core::run_loop::PumpError>(())
 /// ```
 pub struct RunLoop<F: ForeignLoop> {
-    shared: Rc<Shared<F>>,
+    shared: Rc<PumpedLoop<F>>,
 }
 
-struct Shared<F> {
+struct PumpedLoop<F> {
     /// Borrowed while it is being pumped.
     foreign: RefCell<F>,
     name: String,
     started: Cell<bool>,
-    running: Rc<Running>,
+    running: Rc<ForeignRun>,
 }
 
 impl<F: ForeignLoop> RunLoop<F> {
@@ -86,9 +86,9 @@ impl<F: ForeignLoop> RunLoop<F> {
     #[must_use]
     pub fn new(foreign: F) -> Self {
         let name = foreign.name().to_owned();
-        let running = Rc::new(Running::default());
+        let running = Rc::new(ForeignRun::default());
         Self {
-            shared: Rc::new(Shared {
+            shared: Rc::new(PumpedLoop {
                 foreign: RefCell::new(foreign),
                 name,
                 started: Cell::new(false),

@@ -22,7 +22,7 @@ use crate::policy::{ExitRule, Policy};
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
 use crate::queue::microtask::Microtasks;
-use crate::queue::tasks::{Next, Tasks};
+use crate::queue::tasks::{NextTask, Tasks};
 use crate::tag::{TagOf, tag_of_label};
 use crate::timer::TimerQueue;
 use timers::Released;
@@ -171,9 +171,9 @@ impl<T: Payload> Scheduler<T> {
 
     /// The next task, while the tick's budget lasts.
     #[inline]
-    pub(crate) fn next_task(&mut self) -> Option<Next<Body<T>>> {
+    pub(crate) fn next_task(&mut self) -> Option<NextTask<Body<T>>> {
         let (task, id, is_noted) = self.take_task()?;
-        Some(if is_noted { self.tasks.pop_note(task, id) } else { Next::Plain(task, id) })
+        Some(if is_noted { self.tasks.pop_note(task, id) } else { NextTask::Plain(task, id) })
     }
 
     /// The same without its note, and whether it has one.

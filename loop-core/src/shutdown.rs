@@ -135,13 +135,13 @@ impl fmt::Display for ShutdownReport {
 pub(crate) struct Progress {
     /// A request that the loop has not handled: the nearest deadline.
     asked: Option<Duration>,
-    running: Option<Running>,
+    running: Option<ShutdownInProgress>,
     report: Option<ShutdownReport>,
 }
 
 /// A shutdown in progress.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Running {
+pub(crate) struct ShutdownInProgress {
     pub(crate) began: Timestamp,
     pub(crate) start: Ticks,
     pub(crate) deadline: Timestamp,
@@ -170,11 +170,11 @@ impl Progress {
         self.running.is_some() || self.report.is_some()
     }
 
-    pub(crate) fn begin(&mut self, running: Running) {
+    pub(crate) fn begin(&mut self, running: ShutdownInProgress) {
         self.running = Some(running);
     }
 
-    pub(crate) fn running(&self) -> Option<Running> {
+    pub(crate) fn running(&self) -> Option<ShutdownInProgress> {
         self.running
     }
 

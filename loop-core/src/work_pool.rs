@@ -132,7 +132,7 @@ pub struct Finished<R> {
 
 /// What a shutdown of the pool does with waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pending {
+pub enum PendingWork {
     /// They run first.
     Finish,
     /// They are handed back to the caller.
@@ -142,7 +142,7 @@ pub enum Pending {
 /// Remainders of a shutdown.
 #[derive(Debug)]
 #[must_use = "it lists what did not run"]
-pub struct Shutdown<R> {
+pub struct PoolShutdown<R> {
     /// Jobs that never ran, oldest first.
     pub handed_back: Vec<Job<R>>,
     /// Number of workers that were still in a job when the time was up. Each ends after its job.
@@ -169,7 +169,7 @@ pub trait Pool<R> {
 
     /// Takes no more jobs, ends the workers and waits for them, at most for `timeout` (`None`: as long as their
     /// jobs last). Jobs that could not run in time are handed back. A second shutdown only waits again.
-    fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R>;
+    fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> PoolShutdown<R>;
 
     /// Stops waiting for workers that a shutdown left in a job, even when the pool is dropped.
     fn detach(&mut self);

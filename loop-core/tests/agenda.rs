@@ -324,7 +324,7 @@ fn a07_tasklets_that_add_tasklets_do_not_keep_those_waiting_that_came_from_outsi
         std::thread::yield_now();
     }
     other.release();
-    let end = agenda.shutdown(loop_core::work_pool::Pending::Finish, Some(kit::FOREVER));
+    let end = agenda.shutdown(loop_core::work_pool::PendingWork::Finish, Some(kit::FOREVER));
     assert!(end.unjoined.is_empty());
 }
 

@@ -54,7 +54,6 @@ pub mod metadata;
 mod pressure;
 pub mod process;
 pub mod record;
-pub mod recorder;
 pub mod ring;
 pub mod session;
 pub mod shared;
@@ -62,3 +61,5 @@ pub mod stamped;
 pub mod tags;
 pub mod text;
 mod truncation;
+
+pub use session::recorder;

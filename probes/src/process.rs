@@ -487,3 +487,18 @@ impl ProcessReader {
         Ok(())
     }
 }
+
+impl Session {
+    /// Reads this session from within its process. There may be any number of readers; none slows the writer.
+    #[must_use]
+    pub fn reader(&self, start: Start) -> ProcessReader {
+        ProcessReader::local(self, start)
+    }
+
+    /// The one reader that recorders wait for when [`on_full`](Self::on_full) is set: only records it has polled may be
+    /// overwritten. It begins with the oldest record.
+    #[must_use]
+    pub fn draining_reader(&self) -> ProcessReader {
+        ProcessReader::draining(self)
+    }
+}

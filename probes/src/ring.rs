@@ -36,8 +36,8 @@ mod writer;
 
 use crate::record::Record;
 
-pub(crate) use reader::{Item, Known, PollLimits, Reader, View};
-pub(crate) use slots::{MemoryView, RingSlots, Slots};
+pub(crate) use reader::{Item, Known, PollLimits, Reader};
+pub(crate) use slots::{MemoryView, RingSlots, Slots, View};
 pub(crate) use writer::{Position, Writer};
 
 /// Default number of records in a ring: 2 MiB, which stays in cache.

@@ -13,6 +13,7 @@
 mod builder;
 mod gate;
 mod handle;
+pub mod recorder;
 mod registry;
 mod suspensions;
 #[cfg(test)]
@@ -26,9 +27,7 @@ use crate::clock::{Anchor, SystemClock};
 use crate::event::LabelKind;
 use crate::ids::Tag;
 use crate::metadata::Metadata;
-use crate::process::ProcessReader;
-use crate::recorder::Recorder;
-use crate::ring::{RingSlots, Start};
+use crate::ring::RingSlots;
 use crate::shared::create::SharedFile;
 use crate::shared::folder::FolderError;
 use crate::shared::header::Header;
@@ -38,6 +37,7 @@ use crate::text::{InlineText, printable_path};
 pub use builder::SessionBuilder;
 pub(crate) use gate::Gate;
 pub(crate) use handle::Handle;
+use recorder::Recorder;
 pub(crate) use registry::Opened;
 use registry::Registry;
 pub(crate) use suspensions::LEAST_ASLEEP_NS;
@@ -194,19 +194,6 @@ impl Session {
             handle.name(LabelKind::Tag, u32::from(tag.0), name);
         }
         tag
-    }
-
-    /// Reads this session from within its process. There may be any number of readers; none slows the writer.
-    #[must_use]
-    pub fn reader(&self, start: Start) -> ProcessReader {
-        ProcessReader::local(self, start)
-    }
-
-    /// The one reader that recorders wait for when [`on_full`](Self::on_full) is set: only records it has polled may be
-    /// overwritten. It begins with the oldest record.
-    #[must_use]
-    pub fn draining_reader(&self) -> ProcessReader {
-        ProcessReader::draining(self)
     }
 
     /// Makes the recording lossless: from now on a recorder whose next record would overwrite one that the [draining

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use loop_core::agenda::{Agenda, AgendaError, AgendaHandle, Priority, Tasklet, Worker};
+use loop_core::agenda::{Agenda, AgendaError, AgendaHandle, AgendaWorker, Priority, Tasklet};
 use loop_core::self_pipe::{Command, CommandSender, SelfPipe, SelfPipeError};
-use loop_core::work_pool::Pending;
+use loop_core::work_pool::PendingWork;
 use loop_core::{Any, Context, Handle};
 use loop_probes::session::Session;
 
@@ -74,7 +74,7 @@ impl DemoAgenda {
 
     /// Ends the workers: their loop has ended, and their remaining work is not awaited.
     pub fn end(mut self) {
-        let left = self.agenda.shutdown(Pending::HandBack, Some(END_WITHIN));
+        let left = self.agenda.shutdown(PendingWork::HandBack, Some(END_WITHIN));
         let (handed_back, unjoined) = (left.handed_back.len(), left.unjoined.len());
         tracing::info!(handed_back, unjoined, "the agenda has ended");
     }
@@ -197,7 +197,7 @@ fn stretched(connection: u64, slot: Slot, rounds: u32) -> u64 {
     token
 }
 
-fn index_text(text: &str, worker: &Worker<'_>, index: &Mutex<Index>, words: &RandomState) {
+fn index_text(text: &str, worker: &AgendaWorker<'_>, index: &Mutex<Index>, words: &RandomState) {
     let lines: Vec<&str> = text.lines().collect();
     for lines in lines.chunks(LINES_A_STEP) {
         let mut found = Index::new();

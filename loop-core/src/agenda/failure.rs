@@ -32,7 +32,7 @@ pub enum CollectError {
     /// Not all workers arrived in time.
     #[error(
         "{arrived} of {expected} workers of agenda {agenda} stopped for the collection; missing: {}: \
-         let long tasklets call `Worker::safe_point`",
+         let long tasklets call `AgendaWorker::safe_point`",
         listed(.missing)
     )]
     Late {
@@ -58,7 +58,9 @@ pub enum CollectError {
         agenda: String,
     },
     /// A tasklet would have waited for its own worker.
-    #[error("a tasklet of agenda {agenda} cannot wait for its own worker: collect through `Worker::collect`")]
+    #[error(
+        "a tasklet of agenda {agenda} cannot wait for its own worker: collect through `AgendaWorker::collect`"
+    )]
     OnWorker {
         /// The agenda.
         agenda: String,
@@ -80,13 +82,13 @@ pub struct Missing {
     /// The worker, from 0.
     pub worker: u16,
     /// The tasklet it is in; `None` if it is between two.
-    pub tasklet: Option<Current>,
+    pub tasklet: Option<CurrentTasklet>,
 }
 
 /// The tasklet that a worker is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Current {
+pub struct CurrentTasklet {
     /// Its number.
     pub task: TaskId,
     /// Its label.
@@ -96,7 +98,7 @@ pub struct Current {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.tasklet {
-            Some(Current { task, label }) => write!(f, "worker {} (in {label} #{task})", self.worker),
+            Some(CurrentTasklet { task, label }) => write!(f, "worker {} (in {label} #{task})", self.worker),
             None => write!(f, "worker {} (between two tasklets)", self.worker),
         }
     }

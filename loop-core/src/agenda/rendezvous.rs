@@ -49,7 +49,7 @@ pub(crate) struct Abandoned<J> {
 /// Meeting point of the workers. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Rendezvous<J> {
-    state: Mutex<State<J>>,
+    state: Mutex<Meetings<J>>,
     /// Signalled when a meeting is over.
     over: Condvar,
     /// 1 while a meeting is requested: workers read it between two tasklets without the lock.
@@ -58,7 +58,7 @@ pub(crate) struct Rendezvous<J> {
 }
 
 #[derive(Debug)]
-struct State<J> {
+struct Meetings<J> {
     /// Meetings begun so far.
     round: u64,
     meeting: Option<Meeting<J>>,
@@ -77,14 +77,14 @@ impl<J> Rendezvous<J> {
     /// A meeting point for `expected` workers; a meeting takes place with all of them or not at all.
     pub(crate) fn new(expected: u16) -> Self {
         Self {
-            state: Mutex::new(State { round: 0, meeting: None, is_closed: false }),
+            state: Mutex::new(Meetings { round: 0, meeting: None, is_closed: false }),
             over: Condvar::new(),
             asked: AtomicU32::new(0),
             expected,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
+    fn lock(&self) -> MutexGuard<'_, Meetings<J>> {
         locked(&self.state)
     }
 
@@ -130,7 +130,7 @@ impl<J> Rendezvous<J> {
     /// way.
     pub(crate) fn wait(&self, round: Round, limit: Option<Duration>) -> bool {
         let mut state = self.lock();
-        let is_pending = |state: &mut State<J>| state.round == round.0 && state.meeting.is_some();
+        let is_pending = |state: &mut Meetings<J>| state.round == round.0 && state.meeting.is_some();
         let Some(limit) = limit else {
             while is_pending(&mut state) {
                 state = self.over.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -168,7 +168,7 @@ impl<J> Rendezvous<J> {
         self.cancel(&mut state)
     }
 
-    fn cancel(&self, state: &mut State<J>) -> Option<Abandoned<J>> {
+    fn cancel(&self, state: &mut Meetings<J>) -> Option<Abandoned<J>> {
         let meeting = state.meeting.as_mut()?;
         let job = meeting.job.take()?;
         let missing = (0..self.expected).filter(|worker| !meeting.arrived[usize::from(*worker)]).collect();
@@ -176,7 +176,7 @@ impl<J> Rendezvous<J> {
         Some(Abandoned { job, missing })
     }
 
-    fn end(&self, state: &mut State<J>) {
+    fn end(&self, state: &mut Meetings<J>) {
         state.meeting = None;
         self.asked.store(0, Ordering::Relaxed);
         self.over.notify_all();

@@ -13,13 +13,13 @@ use super::failure::Missing;
 use super::inner::Inner;
 use super::tasklet::{QueuedTasklet, Tasklet};
 use crate::sync::locked;
-use crate::work_pool::Pending;
+use crate::work_pool::PendingWork;
 
 /// Remainders of a shutdown.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it lists what did not run"]
-pub struct Shutdown {
+pub struct AgendaShutdown {
     /// Tasklets that never ran, or asked to run again, oldest first.
     pub handed_back: Vec<Tasklet>,
     /// Workers that were still in a tasklet when the time was up. Each ends after its tasklet.
@@ -99,15 +99,15 @@ impl Agenda {
     /// tasklets last). Waiting tasklets run first or are handed back, as `pending` says; those that could not run
     /// in time are handed back in any case, and so are those that ask to run again during the shutdown. A second
     /// shutdown picks up what the first one left.
-    pub fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown {
+    pub fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> AgendaShutdown {
         let inner = &self.handle.inner;
         inner.close(match pending {
-            Pending::Finish => AdmissionState::Finishing,
-            Pending::HandBack => AdmissionState::Shut,
+            PendingWork::Finish => AdmissionState::Finishing,
+            PendingWork::HandBack => AdmissionState::Shut,
         });
         let mut entries = match pending {
-            Pending::Finish => Vec::new(),
-            Pending::HandBack => inner.drain(),
+            PendingWork::Finish => Vec::new(),
+            PendingWork::HandBack => inner.drain(),
         };
         let unjoined = inner.wait_for_workers(timeout);
         inner.close(AdmissionState::Shut);
@@ -120,7 +120,7 @@ impl Agenda {
             }
         }
         let handed_back = entries.into_iter().map(QueuedTasklet::into_tasklet).collect();
-        Shutdown { handed_back, unjoined: inner.missing(unjoined) }
+        AgendaShutdown { handed_back, unjoined: inner.missing(unjoined) }
     }
 }
 
@@ -129,7 +129,7 @@ impl Drop for Agenda {
     fn drop(&mut self) {
         if !self.threads.is_empty() {
             let limit = if self.handle.inner.is_on_worker() { Duration::ZERO } else { self.drop_wait };
-            drop(self.shutdown(Pending::HandBack, Some(limit)));
+            drop(self.shutdown(PendingWork::HandBack, Some(limit)));
         }
     }
 }

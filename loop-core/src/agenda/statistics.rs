@@ -12,7 +12,7 @@ use loop_probes::event::{Priority, WorkerPhase};
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::tags;
 
-use super::failure::Current;
+use super::failure::CurrentTasklet;
 
 /// Counters over a set of tasklet runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub struct WorkerStatistics {
     /// Its current state.
     pub state: WorkerPhase,
     /// The tasklet it is in.
-    pub current: Option<Current>,
+    pub current: Option<CurrentTasklet>,
     /// Its completed runs.
     pub tally: Tally,
 }
@@ -124,7 +124,7 @@ impl fmt::Display for Statistics {
                 micros(ran_ns)
             )?;
             match &worker.current {
-                Some(Current { task, label }) => writeln!(f, ", in {label} #{task}")?,
+                Some(CurrentTasklet { task, label }) => writeln!(f, ", in {label} #{task}")?,
                 None => writeln!(f)?,
             }
         }
@@ -207,14 +207,14 @@ impl Slot {
     }
 
     /// The tasklet it is in.
-    pub(super) fn current(&self) -> Option<Current> {
+    pub(super) fn current(&self) -> Option<CurrentTasklet> {
         let word = self.current.load(Ordering::Acquire);
         if word == 0 {
             return None;
         }
         let tag = Tag((word >> TASK_BITS) as u16);
         let label = tags::name(tag).unwrap_or_else(|| "untagged".into());
-        Some(Current { task: TaskId(word & ((1 << TASK_BITS) - 1)), label })
+        Some(CurrentTasklet { task: TaskId(word & ((1 << TASK_BITS) - 1)), label })
     }
 
     pub(super) fn tally(&self, priority: Priority, scale: &Scale) -> Tally {

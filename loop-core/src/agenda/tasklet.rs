@@ -63,8 +63,8 @@ impl<R, E: Into<TaskletError>> TaskletResult<R> for Result<R, E> {
     }
 }
 
-type Once = Box<dyn FnOnce(&Worker<'_>) -> Result<(), TaskletError> + Send>;
-type Repeat = Box<dyn FnMut(&Worker<'_>) -> Result<Next, TaskletError> + Send>;
+type Once = Box<dyn FnOnce(&AgendaWorker<'_>) -> Result<(), TaskletError> + Send>;
+type Repeat = Box<dyn FnMut(&AgendaWorker<'_>) -> Result<Next, TaskletError> + Send>;
 
 pub(super) enum Body {
     Once(Once),
@@ -100,7 +100,7 @@ impl Tasklet {
     /// Runs once. The label becomes its tag, by which the inspector tells kinds apart.
     pub fn once<R: TaskletResult<()>>(
         label: &'static str,
-        run: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
+        run: impl FnOnce(&AgendaWorker<'_>) -> R + Send + 'static,
     ) -> Self {
         Self::new(label, Body::Once(Box::new(|worker| run(worker).into_result())))
     }
@@ -108,7 +108,7 @@ impl Tasklet {
     /// Runs as often as it asks to.
     pub fn repeat<R: TaskletResult<Next>>(
         label: &'static str,
-        mut run: impl FnMut(&Worker<'_>) -> R + Send + 'static,
+        mut run: impl FnMut(&AgendaWorker<'_>) -> R + Send + 'static,
     ) -> Self {
         Self::new(label, Body::Repeat(Box::new(move |worker| run(worker).into_result())))
     }
@@ -265,12 +265,12 @@ pub(super) trait OnWorker {
 }
 
 /// The worker that a tasklet runs on. It lives as long as the run.
-pub struct Worker<'a> {
+pub struct AgendaWorker<'a> {
     thread: &'a dyn OnWorker,
     info: TaskletInfo,
 }
 
-impl<'a> Worker<'a> {
+impl<'a> AgendaWorker<'a> {
     pub(super) const fn new(thread: &'a dyn OnWorker, info: TaskletInfo) -> Self {
         Self { thread, info }
     }
@@ -341,9 +341,9 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl fmt::Debug for Worker<'_> {
+impl fmt::Debug for AgendaWorker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker")
+        f.debug_struct("AgendaWorker")
             .field("index", &self.index())
             .field("about", &self.info)
             .finish_non_exhaustive()

@@ -20,8 +20,8 @@ use super::recorder::AgendaRecorder;
 use super::rendezvous::{Joined, Round};
 use super::statistics::{Slot, between};
 use super::tasklet::{
-    Body, Cause, Next, OnWorker, Owner, QueuedTasklet, Refused, Tasklet, TaskletError, TaskletFailure,
-    TaskletInfo, Worker,
+    AgendaWorker, Body, Cause, Next, OnWorker, Owner, QueuedTasklet, Refused, Tasklet, TaskletError,
+    TaskletFailure, TaskletInfo,
 };
 use crate::failure::panic_message;
 use crate::timer::due_after;
@@ -150,7 +150,7 @@ impl WorkerThread {
         let QueuedTasklet { info, tag, body, owner } = entry;
         self.slot().enter(info.task, tag);
         self.now_running(Running::Task { task: info.task, tag });
-        let ran = execute(body, &Worker::new(self, info));
+        let ran = execute(body, &AgendaWorker::new(self, info));
         let end = self.mark();
         let (outcome, again, cause) = match ran {
             Ok(again) => (Outcome::Done, again, None),
@@ -290,7 +290,7 @@ impl OnWorker for WorkerThread {
 }
 
 /// Runs a body. Its captures are dropped here, so that a panic in a destructor counts as the tasklet's.
-fn execute(body: Body, worker: &Worker<'_>) -> Result<Option<Body>, Cause> {
+fn execute(body: Body, worker: &AgendaWorker<'_>) -> Result<Option<Body>, Cause> {
     let run = move || -> Result<Option<Body>, TaskletError> {
         match body {
             Body::Once(run) => run(worker).map(|()| None),

@@ -23,7 +23,7 @@ use crate::error::LoopError;
 use crate::failure::panic_message;
 use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
-use crate::queue::tasks::Next;
+use crate::queue::tasks::NextTask;
 use crate::signal::Arrival;
 use crate::tag;
 use crate::task::{Context, Task};
@@ -101,14 +101,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// Runs a task of the task queue, and everything that follows it.
-    pub(super) fn run_next(&mut self, next: Next<Body<T>>) -> Outcome {
+    pub(super) fn run_next(&mut self, next: NextTask<Body<T>>) -> Outcome {
         match next {
-            Next::Plain(task, id) => {
+            NextTask::Plain(task, id) => {
                 // It was queued while nothing was recorded, or the policy needs to know about each task.
                 let current = Current { task: Some(id), tag: self.core.tag_of(&task), ..Current::NONE };
                 self.run_as(current, self.core.at, task)
             }
-            Next::Noted(queued) => {
+            NextTask::Noted(queued) => {
                 let completes = (queued.origin == Origin::Work).then_some(queued.id);
                 let outcome = self.run_task(queued);
                 if let Some(job) = completes {
@@ -208,7 +208,7 @@ enum End<T> {
     /// The queue is empty, or the budget is spent.
     Empty,
     /// The next task is not plain.
-    Special(Next<Body<T>>),
+    Special(NextTask<Body<T>>),
     /// The last task left something to do.
     Attention,
 }
@@ -229,12 +229,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// Runs plain tasks up to the first that is not plain; returns that task, or how the pass ended.
-    pub(super) fn run_plain(&mut self) -> Result<Next<Body<T>>, Pass> {
+    pub(super) fn run_plain(&mut self) -> Result<NextTask<Body<T>>, Pass> {
         // Valid for the whole pass: each tick checks once whether events are recorded.
         if self.core.on { self.run_plain_as::<true>() } else { self.run_plain_as::<false>() }
     }
 
-    fn run_plain_as<const RECORDED: bool>(&mut self) -> Result<Next<Body<T>>, Pass> {
+    fn run_plain_as<const RECORDED: bool>(&mut self) -> Result<NextTask<Body<T>>, Pass> {
         let drains = self.policy().drain == DrainRule::AfterEveryTask;
         let (depth, budget) = (self.core.depth, self.core.scheduler.budget());
         let outer = mem::replace(&mut self.core.current, Current::NONE);

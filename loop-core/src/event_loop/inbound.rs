@@ -17,7 +17,7 @@ use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::sync::yield_now;
 use crate::task::Task;
-use crate::work_pool::{Finished, Pending as PendingJobs};
+use crate::work_pool::{Finished, PendingWork};
 
 /// Label under which references held by other threads are listed.
 const OTHER_THREADS: &str = "other threads";
@@ -277,7 +277,7 @@ impl<T: Task> Core<T> {
         self.futures.local.close();
         let posted = self.close_concurrent();
         if let Some(pool) = &mut self.pool {
-            let _ = pool.shutdown(PendingJobs::HandBack, Some(std::time::Duration::ZERO));
+            let _ = pool.shutdown(PendingWork::HandBack, Some(std::time::Duration::ZERO));
         }
         for signo in std::mem::take(&mut self.handlers).into_keys() {
             if let Some(signals) = &mut self.signals {

@@ -12,10 +12,10 @@ use super::EventLoop;
 use crate::core::Current;
 use crate::future::inbox::JoinError;
 use crate::poller::Poller;
-use crate::shutdown::{OnShutdown, Running, Shutdown, ShutdownReport};
+use crate::shutdown::{OnShutdown, Shutdown, ShutdownInProgress, ShutdownReport};
 use crate::task::Task;
 use crate::timer::due_after;
-use crate::work_pool::Pending as PendingJobs;
+use crate::work_pool::PendingWork;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Asks the loop to shut down: the current run carries it out, or the next one.
@@ -84,12 +84,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.record(Event::ShutdownBegan { deadline });
         }
         self.core.shared.refuse_posts();
-        let running = Running { began: now, start, deadline, cancelled: 0, waited_for: 0 };
+        let running = ShutdownInProgress { began: now, start, deadline, cancelled: 0, waited_for: 0 };
         self.core.shutdown.begin(running);
         let cancelled =
             self.cancel_sources() + self.cancel_timers() + self.cancel_jobs() + self.cancel_futures();
         let waited_for = self.waited_for();
-        self.core.shutdown.begin(Running { cancelled, waited_for, ..running });
+        self.core.shutdown.begin(ShutdownInProgress { cancelled, waited_for, ..running });
         // Futures awaiting the shutdown are woken now and run in the next tick.
         self.guarded(|this| this.core.futures.begin_shutdown());
         self.mark();
@@ -157,7 +157,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         futures + (sources + jobs) as u32 + self.core.scheduler.timers_to_finish()
     }
 
-    fn end_shutdown(&mut self, running: Running, now: Timestamp) {
+    fn end_shutdown(&mut self, running: ShutdownInProgress, now: Timestamp) {
         self.mark();
         self.begin_phase(Phase::Shutdown);
         let left = if now >= running.deadline { self.core.pending() } else { Vec::new() };
@@ -181,7 +181,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let (mut unjoined_workers, mut jobs_handed_back) = (0, 0);
         let time_left = Duration::from_nanos(running.deadline.ns_since(now));
         if let Some(pool) = &mut self.core.pool {
-            let ended = pool.shutdown(PendingJobs::HandBack, Some(time_left));
+            let ended = pool.shutdown(PendingWork::HandBack, Some(time_left));
             (unjoined_workers, jobs_handed_back) = (ended.unjoined as u32, ended.handed_back.len() as u32);
             // There is only one deadline: dropping the loop must not wait for what the shutdown gave up on.
             pool.detach();

@@ -45,7 +45,7 @@ pub(crate) type Stamp = Box<dyn Fn() -> Ticks + Send + Sync>;
 
 /// The futures of one loop that were woken and are not queued yet.
 pub(crate) struct WakeList {
-    state: Mutex<State>,
+    state: Mutex<WokenFutures>,
     /// Whether the list has entries: lets the loop check for news without a lock.
     any: AtomicBool,
     wake_up: Arc<WakeUp>,
@@ -54,7 +54,7 @@ pub(crate) struct WakeList {
 }
 
 #[derive(Default)]
-struct State {
+struct WokenFutures {
     woken: Vec<Woken>,
     /// Whether the loop has ended.
     closed: bool,
@@ -64,10 +64,16 @@ impl WakeList {
     /// The list of a loop that runs on this thread.
     pub(crate) fn new(wake_up: Arc<WakeUp>, stamp: Stamp) -> Self {
         let thread = thread::current().id();
-        Self { state: Mutex::new(State::default()), any: AtomicBool::new(false), wake_up, stamp, thread }
+        Self {
+            state: Mutex::new(WokenFutures::default()),
+            any: AtomicBool::new(false),
+            wake_up,
+            stamp,
+            thread,
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WokenFutures> {
         locked(&self.state)
     }
 

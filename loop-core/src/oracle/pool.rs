@@ -12,7 +12,7 @@ use loop_probes::ids::{TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 
 use super::Oracle;
-use crate::work_pool::{Finished, Job, Pending, Pool, Shutdown, Sink, Worker};
+use crate::work_pool::{Finished, Job, PendingWork, Pool, PoolShutdown, Sink, Worker};
 
 /// How a worker ran a job.
 #[derive(Clone, Copy, Debug)]
@@ -107,9 +107,9 @@ impl<O: Oracle, R: 'static> Pool<R> for EnvPool<O, R> {
     }
 
     /// Submitted jobs still run: their times are already scheduled.
-    fn shutdown(&mut self, _pending: Pending, _timeout: Option<Duration>) -> Shutdown<R> {
+    fn shutdown(&mut self, _pending: PendingWork, _timeout: Option<Duration>) -> PoolShutdown<R> {
         self.is_closed = true;
-        Shutdown { handed_back: Vec::new(), unjoined: 0 }
+        PoolShutdown { handed_back: Vec::new(), unjoined: 0 }
     }
 
     fn detach(&mut self) {}

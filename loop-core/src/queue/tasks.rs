@@ -25,7 +25,7 @@ struct Note {
 
 /// The next task.
 #[derive(Debug)]
-pub(crate) enum Next<W> {
+pub(crate) enum NextTask<W> {
     /// A task without a note.
     Plain(W, TaskId),
     /// A task with its note.
@@ -93,13 +93,13 @@ impl<W> Tasks<W> {
 
     /// Takes the note of the task taken last.
     #[inline]
-    pub(crate) fn pop_note(&mut self, task: W, id: TaskId) -> Next<W> {
+    pub(crate) fn pop_note(&mut self, task: W, id: TaskId) -> NextTask<W> {
         let Some(Note { tag, origin, signo, queued, .. }) = self.notes.pop() else {
             debug_assert!(false, "a noted task has a note");
-            return Next::Plain(task, id);
+            return NextTask::Plain(task, id);
         };
         self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
-        Next::Noted(Queued { task, id, tag, origin, signo, queued })
+        NextTask::Noted(Queued { task, id, tag, origin, signo, queued })
     }
 
     #[inline]
@@ -164,7 +164,7 @@ mod tests {
         let mut order = Vec::new();
         while let Some((task, id, is_noted)) = tasks.pop() {
             order.push(match is_noted.then(|| tasks.pop_note(task, id)) {
-                Some(Next::Noted(queued)) => (queued.id.0, queued.signo),
+                Some(NextTask::Noted(queued)) => (queued.id.0, queued.signo),
                 _ => (id.0, 0),
             });
         }

@@ -32,7 +32,7 @@ pub(super) enum Driver {
 
 /// The current run of a foreign loop.
 #[derive(Debug, Default)]
-pub(super) struct Running {
+pub(super) struct ForeignRun {
     /// The number of the latest run.
     latest: Cell<u64>,
     /// The run in progress.
@@ -50,7 +50,7 @@ struct Registered {
     source: Option<IoSource>,
 }
 
-impl Running {
+impl ForeignRun {
     pub(super) fn is_on(&self) -> bool {
         self.on.get().is_some()
     }
@@ -98,7 +98,7 @@ impl Running {
 /// Ends the run that returned it, and no other.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
-    running: Rc<Running>,
+    running: Rc<ForeignRun>,
     number: u64,
 }
 

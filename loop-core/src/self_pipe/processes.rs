@@ -72,7 +72,7 @@ impl ProcessQueue {
 
 type OnEnd<T> = Box<dyn FnMut(&mut Context<'_, T>, &ProcessEnd)>;
 
-struct Running {
+struct RunningProcess {
     child: Child,
     program: String,
 }
@@ -82,7 +82,7 @@ pub(super) struct Processes<T: Task> {
     wrap: Wrap<T>,
     pub(super) queue: ProcessQueue,
     at_once: usize,
-    running: RefCell<Vec<Running>>,
+    running: RefCell<Vec<RunningProcess>>,
     /// Requests waiting for a process to end.
     owed: Cell<usize>,
     pub(super) ended: Cell<u64>,
@@ -127,7 +127,7 @@ impl<T: Task> Processes<T> {
         match process.spawn() {
             Ok(child) => {
                 cx.hold(HOLD);
-                self.running.borrow_mut().push(Running { child, program });
+                self.running.borrow_mut().push(RunningProcess { child, program });
             }
             Err(error) => self.report_end(cx, ProcessEnd { program, pid: None, status: Err(error) }),
         }
@@ -136,7 +136,7 @@ impl<T: Task> Processes<T> {
     /// Checks all running processes.
     fn reap(&self, cx: &mut Context<'_, T>) {
         let mut ended = Vec::new();
-        self.running.borrow_mut().retain_mut(|Running { child, program }| {
+        self.running.borrow_mut().retain_mut(|RunningProcess { child, program }| {
             let status = match child.try_wait() {
                 Ok(None) => return true,
                 Ok(Some(status)) => Ok(status),

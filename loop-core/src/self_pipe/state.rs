@@ -70,9 +70,9 @@ impl<T: Task> Settings<T> {
         }
     }
 
-    pub(super) fn into_shared(self) -> Shared<T> {
+    pub(super) fn into_shared(self) -> PipeState<T> {
         let Self { wrap, agenda, collector, on_dump, on_unknown, processes, sender } = self;
-        Shared {
+        PipeState {
             wrap,
             agenda,
             collector,
@@ -88,7 +88,7 @@ impl<T: Task> Settings<T> {
 }
 
 /// State shared by the tasks of the commands.
-pub(super) struct Shared<T: Task> {
+pub(super) struct PipeState<T: Task> {
     wrap: Wrap<T>,
     pub(super) agenda: Option<AgendaHandle>,
     collector: Collector,
@@ -103,7 +103,7 @@ pub(super) struct Shared<T: Task> {
     pub(super) collections: Arc<Collections>,
 }
 
-impl<T: Task> Shared<T> {
+impl<T: Task> PipeState<T> {
     /// Reads the contents of the pipe. Each byte becomes a task, in order.
     pub(super) fn read(self: &Rc<Self>, cx: &mut Context<'_, T>, reader: &Reader) {
         let mut buffer = [0; READ_MAX];
@@ -185,7 +185,7 @@ impl<T: Task> Shared<T> {
     }
 }
 
-fn gather<T: Task>(cx: &Context<'_, T>, state: &Shared<T>) -> Report {
+fn gather<T: Task>(cx: &Context<'_, T>, state: &PipeState<T>) -> Report {
     let processes = state.processes.as_ref();
     Report {
         policy: cx.core.scheduler.policy().name.to_string(),

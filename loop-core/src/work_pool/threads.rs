@@ -20,7 +20,7 @@ use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::TaskId;
 use loop_probes::recorder::{Recorder, Running};
 
-use super::{Finished, Job, Pending, Pool, Rejected, Shutdown, Sink, Worker};
+use super::{Finished, Job, PendingWork, Pool, PoolShutdown, Rejected, Sink, Worker};
 
 /// Why a pool cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +49,13 @@ pub type RecorderFactory = Box<dyn Fn(u16) -> Recorder + Send + Sync>;
 
 /// A pool of threads. Dropping it discards waiting jobs and waits for running ones.
 pub struct WorkPool<R: Send + 'static> {
-    shared: Arc<Shared<R>>,
+    shared: Arc<PoolShared<R>>,
     threads: Vec<JoinHandle<()>>,
     workers: u16,
 }
 
-struct Shared<R> {
-    state: Mutex<State<R>>,
+struct PoolShared<R> {
+    state: Mutex<JobQueue<R>>,
     /// Signalled when a job arrives or the pool closes.
     changed: Condvar,
     /// Signalled when a worker ends.
@@ -65,7 +65,7 @@ struct Shared<R> {
     sink: Sink<R>,
 }
 
-struct State<R> {
+struct JobQueue<R> {
     jobs: VecDeque<Job<R>>,
     is_closed: bool,
     alive: usize,
@@ -90,8 +90,8 @@ impl<R: Send + 'static> WorkPool<R> {
         if workers == 0 {
             return Err(PoolError::NoWorkers);
         }
-        let state = State { jobs: VecDeque::new(), is_closed: false, alive: 0, busy: 0 };
-        let shared = Shared {
+        let state = JobQueue { jobs: VecDeque::new(), is_closed: false, alive: 0, busy: 0 };
+        let shared = PoolShared {
             state: Mutex::new(state),
             changed: Condvar::new(),
             ended: Condvar::new(),
@@ -110,22 +110,22 @@ impl<R: Send + 'static> WorkPool<R> {
         Ok(pool)
     }
 
-    fn close(&self, pending: Pending) -> Vec<Job<R>> {
+    fn close(&self, pending: PendingWork) -> Vec<Job<R>> {
         let mut state = self.shared.lock();
         state.is_closed = true;
         self.shared.changed.notify_all();
         match pending {
-            Pending::Finish => Vec::new(),
-            Pending::HandBack => state.jobs.drain(..).collect(),
+            PendingWork::Finish => Vec::new(),
+            PendingWork::HandBack => state.jobs.drain(..).collect(),
         }
     }
 }
 
 /// Counts a worker as alive until its thread ends, however that happens.
-struct AliveGuard<R>(Arc<Shared<R>>);
+struct AliveGuard<R>(Arc<PoolShared<R>>);
 
 impl<R> AliveGuard<R> {
-    fn new(shared: &Arc<Shared<R>>) -> Self {
+    fn new(shared: &Arc<PoolShared<R>>) -> Self {
         shared.lock().alive += 1;
         Self(Arc::clone(shared))
     }
@@ -138,8 +138,8 @@ impl<R> Drop for AliveGuard<R> {
     }
 }
 
-impl<R> Shared<R> {
-    fn lock(&self) -> MutexGuard<'_, State<R>> {
+impl<R> PoolShared<R> {
+    fn lock(&self) -> MutexGuard<'_, JobQueue<R>> {
         // Nothing panics under the lock; even if it did, the state would still be consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,10 +209,10 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
         self.workers
     }
 
-    fn shutdown(&mut self, pending: Pending, timeout: Option<Duration>) -> Shutdown<R> {
+    fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> PoolShutdown<R> {
         let mut handed_back = self.close(pending);
         let mut state = self.shared.lock();
-        let busy = |state: &mut State<R>| state.alive > 0;
+        let busy = |state: &mut JobQueue<R>| state.alive > 0;
         state = match timeout {
             None => self.shared.ended.wait_while(state, busy).unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
@@ -230,7 +230,7 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
                 let _ = thread.join();
             }
         }
-        Shutdown { handed_back, unjoined }
+        PoolShutdown { handed_back, unjoined }
     }
 
     fn detach(&mut self) {
@@ -243,9 +243,9 @@ impl<R: Send + 'static> Drop for WorkPool<R> {
         let own = thread::current().id();
         if self.threads.iter().any(|thread| thread.thread().id() == own) {
             // Dropped by a job or by the sink: a worker cannot wait for itself.
-            drop(self.close(Pending::HandBack));
+            drop(self.close(PendingWork::HandBack));
         } else if !self.threads.is_empty() {
-            drop(self.shutdown(Pending::HandBack, None));
+            drop(self.shutdown(PendingWork::HandBack, None));
         }
     }
 }

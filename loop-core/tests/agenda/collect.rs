@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use loop_core::agenda::{Agenda, AgendaHandle, CollectError, Next, Priority, Tasklet};
-use loop_core::work_pool::Pending;
+use loop_core::work_pool::PendingWork;
 use loop_probes::event::{Event, WorkerPhase};
 
 use super::kit::{Done, FOREVER, Ran, finish, hold, next, recorded};
@@ -44,7 +44,7 @@ fn a06_all_workers_stop_one_collects_and_all_go_on() {
     let barrier = Arc::new(Barrier::new(4));
     for _ in 0..3 {
         let barrier = Arc::clone(&barrier);
-        let meets = move |_: &loop_core::agenda::Worker<'_>| -> Done {
+        let meets = move |_: &loop_core::agenda::AgendaWorker<'_>| -> Done {
             barrier.wait();
             Ok(())
         };
@@ -189,7 +189,7 @@ fn a06_one_collection_at_a_time_and_none_after_the_end() {
     let (reporter, done) = channel();
     handle.begin_collect(|| (), move |result| reporter.send(result).unwrap()).unwrap();
     // The end of the agenda ends the wait for workers.
-    let end = agenda.shutdown(Pending::HandBack, Some(Duration::ZERO));
+    let end = agenda.shutdown(PendingWork::HandBack, Some(Duration::ZERO));
     assert_eq!(end.unjoined.len(), 1);
     assert!(matches!(next(&done), Err(CollectError::Closed { .. })));
     assert!(matches!(handle.collect(FOREVER, || ()), Err(CollectError::Closed { .. })));

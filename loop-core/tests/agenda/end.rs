@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use loop_core::agenda::{Agenda, Next, Priority, Refused, Tasklet};
-use loop_core::work_pool::Pending;
+use loop_core::work_pool::PendingWork;
 
 use super::kit::{Done, FOREVER, Ran, hold, next};
 
@@ -15,13 +15,13 @@ fn a05_a_shutdown_finishes_what_waits() {
     for number in 0..100 {
         agenda.add(ran.tasklet(number.to_string(), Priority::Low)).unwrap();
     }
-    let end = agenda.shutdown(Pending::Finish, None);
+    let end = agenda.shutdown(PendingWork::Finish, None);
     assert!(end.handed_back.is_empty() && end.unjoined.is_empty());
     assert_eq!(ran.names().len(), 100);
     let back = agenda.add(ran.tasklet("late", Priority::High)).map_err(Refused::into_tasklet).unwrap_err();
     assert_eq!(back.label(), "logged");
     assert!(agenda.handle().is_closed());
-    let again = agenda.shutdown(Pending::Finish, None);
+    let again = agenda.shutdown(PendingWork::Finish, None);
     assert!(again.handed_back.is_empty() && again.unjoined.is_empty());
 }
 
@@ -32,14 +32,14 @@ fn a05_a_shutdown_hands_back_what_waits_oldest_first() {
     for (label, priority) in [("one", Priority::Low), ("two", Priority::High), ("three", Priority::Normal)] {
         agenda.add(Tasklet::once(label, |_| -> Done { unreachable!() }).priority(priority)).unwrap();
     }
-    let end = agenda.shutdown(Pending::HandBack, Some(Duration::ZERO));
+    let end = agenda.shutdown(PendingWork::HandBack, Some(Duration::ZERO));
     let labels: Vec<_> = end.handed_back.iter().map(Tasklet::label).collect();
     assert_eq!(labels, ["one", "two", "three"]);
     assert_eq!(end.unjoined.len(), 1);
     assert_eq!(&*end.unjoined[0].tasklet.as_ref().unwrap().label, "held");
     assert!(agenda.statistics().pending.iter().all(|(label, _)| &**label == "held"));
     held.release();
-    let end = agenda.shutdown(Pending::HandBack, Some(FOREVER));
+    let end = agenda.shutdown(PendingWork::HandBack, Some(FOREVER));
     assert!(end.unjoined.is_empty());
     assert!(agenda.statistics().pending.is_empty());
 }
@@ -49,7 +49,7 @@ fn a05_what_could_not_be_finished_in_time_comes_back() {
     let mut agenda = Agenda::builder().workers(1).build().unwrap();
     let held = hold(&agenda.handle());
     agenda.add(Tasklet::once("waits", |_| -> Done { unreachable!() })).unwrap();
-    let end = agenda.shutdown(Pending::Finish, Some(Duration::from_millis(1)));
+    let end = agenda.shutdown(PendingWork::Finish, Some(Duration::from_millis(1)));
     assert_eq!(end.handed_back.iter().map(Tasklet::label).collect::<Vec<_>>(), ["waits"]);
     assert_eq!(end.unjoined[0].worker, held.worker);
     held.release();
@@ -71,7 +71,7 @@ fn a05_who_asks_to_run_again_at_the_end_comes_back_and_tasklets_add_no_more() {
     while agenda.statistics().tally.run == 0 {
         std::thread::yield_now();
     }
-    let end = agenda.shutdown(Pending::Finish, Some(FOREVER));
+    let end = agenda.shutdown(PendingWork::Finish, Some(FOREVER));
     assert!(end.unjoined.is_empty());
     assert_eq!(end.handed_back.iter().map(Tasklet::label).collect::<Vec<_>>(), ["for ever"]);
     assert!(results.try_iter().all(|refused| refused));
@@ -100,7 +100,7 @@ fn a05_every_tasklet_runs_or_comes_back_while_others_add() {
             .collect();
         drop(ran);
         next(&runs);
-        let pending = if round % 2 == 0 { Pending::Finish } else { Pending::HandBack };
+        let pending = if round % 2 == 0 { PendingWork::Finish } else { PendingWork::HandBack };
         let end = agenda.shutdown(pending, Some(FOREVER));
         let entered: usize = adders.into_iter().map(|adder| adder.join().unwrap()).sum();
         assert!(end.unjoined.is_empty());

@@ -4,8 +4,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use loop_core::agenda::{Agenda, AgendaBuilder, AgendaHandle, Priority, Shutdown, Tasklet, TaskletError};
-use loop_core::work_pool::Pending;
+use loop_core::agenda::{
+    Agenda, AgendaBuilder, AgendaHandle, AgendaShutdown, Priority, Tasklet, TaskletError,
+};
+use loop_core::work_pool::PendingWork;
 use loop_probes::clock::{SystemClock, TickUnit};
 use loop_probes::event::Event;
 use loop_probes::ids::Ticks;
@@ -50,7 +52,7 @@ impl Ran {
     /// A tasklet that logs its name.
     pub(crate) fn tasklet(&self, name: impl Into<String>, priority: Priority) -> Tasklet {
         let (ran, name) = (self.clone(), name.into());
-        let run = move |worker: &loop_core::agenda::Worker<'_>| -> Done {
+        let run = move |worker: &loop_core::agenda::AgendaWorker<'_>| -> Done {
             ran.0.lock().unwrap().push((name, worker.index()));
             Ok(())
         };
@@ -68,7 +70,7 @@ impl Ran {
 
 /// Runs everything, and ends the agenda.
 pub(crate) fn finish(agenda: &mut Agenda) {
-    let Shutdown { handed_back, unjoined, .. } = agenda.shutdown(Pending::Finish, Some(FOREVER));
+    let AgendaShutdown { handed_back, unjoined, .. } = agenda.shutdown(PendingWork::Finish, Some(FOREVER));
     assert!(handed_back.is_empty() && unjoined.is_empty(), "{handed_back:?} {unjoined:?}");
 }
 

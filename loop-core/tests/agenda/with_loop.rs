@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 
 use loop_core::agenda::{Agenda, Priority, Tasklet, TaskletFailure};
-use loop_core::work_pool::Pending as PendingTasklets;
+use loop_core::work_pool::PendingWork;
 use loop_core::{Builtin, EventLoop};
 use loop_probes::event::{Event, RefKind, StopReason};
 use loop_probes::recorder::Recorder;
@@ -146,10 +146,10 @@ fn a09_what_a_shutdown_hands_back_keeps_no_loop_alive() {
     let held = hold(&agenda.handle());
     agenda.add(Tasklet::once("waits", |_| -> Done { unreachable!() })).unwrap();
     event_loop.tick();
-    let end = agenda.shutdown(PendingTasklets::HandBack, Some(std::time::Duration::ZERO));
+    let end = agenda.shutdown(PendingWork::HandBack, Some(std::time::Duration::ZERO));
     assert_eq!(end.handed_back.len(), 1);
     held.release();
     assert_eq!(event_loop.run().unwrap(), StopReason::Drained);
-    let end = agenda.shutdown(PendingTasklets::HandBack, Some(FOREVER));
+    let end = agenda.shutdown(PendingWork::HandBack, Some(FOREVER));
     assert!(end.unjoined.is_empty());
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use loop_core::agenda::{AgendaLoop, Tasklet};
 use loop_core::self_pipe::Command;
 use loop_core::sim::Sim;
-use loop_core::work_pool::Pending;
+use loop_core::work_pool::PendingWork;
 use loop_core::{Builtin, EventLoop, Policy};
 use loop_probes::event::{ClockPoint, Event, StopReason};
 use loop_probes::ids::Timestamp;
@@ -78,7 +78,7 @@ fn helper() {
     });
     main.agenda().add(tasklet).unwrap();
     let reason = main.run().unwrap();
-    let end = main.shutdown(Pending::Finish, Some(FOREVER));
+    let end = main.shutdown(PendingWork::Finish, Some(FOREVER));
     say(&format!("{reason} {} {}", end.handed_back.len(), end.unjoined.len()));
 }
 

@@ -191,3 +191,14 @@ impl tracing::field::Visit for Text {
 
 #[cfg(test)]
 mod tests;
+
+impl Recorder {
+    /// Sends the calling thread's `tracing` spans and events to this ring from now on, instead of one of their own
+    /// (see [`TracingLayer`]). Call it on the recording thread; a recorder
+    /// that moves to another thread afterwards would be written by two.
+    pub fn adopt_thread(&self) {
+        if let Some(pen) = self.ring_writer() {
+            adopt(pen);
+        }
+    }
+}

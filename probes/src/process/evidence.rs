@@ -2,7 +2,6 @@
 //! the newest pages to the disk, and a copy may have ended early: those records look as if they had never been written.
 
 use super::image::{Image, Words};
-use super::rings::SlotsAt;
 use super::{ProcessReader, ReadError};
 use crate::event::{Event, Phase};
 use crate::ids::{Tag, TaskId, Ticks, Timestamp};
@@ -12,18 +11,14 @@ use crate::ring::Known;
 use crate::shared::layout::{head, place};
 
 /// What the place at word `at` of the table of rings says of its ring, and its *now running* cell.
-pub(super) fn known(
-    image: &Image,
-    at: usize,
-    slots: &SlotsAt,
-) -> Result<(Known, Option<CellAge>), ReadError> {
+pub(super) fn known(image: &Image, at: usize, is_cut: bool) -> Result<(Known, Option<CellAge>), ReadError> {
     let Words([noted]) = image.words(at + place::WRITTEN)?;
     let Words([began]) = image.words(at + place::BEGAN)?;
     let cell = image.cell::<3>(at + place::RUNNING)?;
     let cell = cell.map(|(_, [since, _, written])| CellAge { written, since: Ticks(since) });
     let written = cell.map_or(0, |cell| cell.written).max(began).max(noted);
     // Without the number of records, nothing tells which of them are newer than the cell.
-    Ok((Known { written, is_cut: slots.is_cut() }, cell.filter(|cell| cell.written > 0)))
+    Ok((Known { written, is_cut }, cell.filter(|cell| cell.written > 0)))
 }
 
 /// What a *now running* cell says.

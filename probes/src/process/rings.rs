@@ -166,7 +166,7 @@ impl Rings {
                     let reader = match (open_tick, start) {
                         (Some(open_tick), _) => Reader::starting_at(open_tick),
                         (None, Start::Oldest) if is_still => {
-                            let (known, age) = evidence::known(image, at, &slots)?;
+                            let (known, age) = evidence::known(image, at, slots.is_cut())?;
                             cell = age;
                             Reader::of_still(known)
                         }

@@ -5,21 +5,9 @@
 
 use crate::record::{PARTS_MAX, Record, Stamp};
 
+use super::slots::View;
 use super::stopped::{self, End};
 use super::{BATCH, BLANK, Start, lap_of, laps_ahead, on_circle};
-
-/// Access to slots. Slot numbers are taken modulo the capacity.
-pub(crate) trait View {
-    /// Error of a failed access.
-    type Error;
-    /// Number of slots, as a power of two.
-    fn shift(&self) -> u32;
-    /// The stamp of a slot, with acquire semantics.
-    fn stamp(&self, slot: u64) -> Result<Stamp, Self::Error>;
-    /// Copies consecutive slots, in any order, words possibly torn against each other, and ends with an
-    /// acquire fence.
-    fn copy(&self, slot: u64, out: &mut [Record]) -> Result<(), Self::Error>;
-}
 
 /// What a poll finds, in order.
 #[derive(Debug)]

@@ -7,9 +7,22 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use super::{RECORD_WORDS, STAMP_WORD, View};
+use super::{RECORD_WORDS, STAMP_WORD};
 use crate::memory::Region;
 use crate::record::{Record, Stamp};
+
+/// Access to slots. Slot numbers are taken modulo the capacity.
+pub(crate) trait View {
+    /// Error of a failed access.
+    type Error;
+    /// Number of slots, as a power of two.
+    fn shift(&self) -> u32;
+    /// The stamp of a slot, with acquire semantics.
+    fn stamp(&self, slot: u64) -> Result<Stamp, Self::Error>;
+    /// Copies consecutive slots, in any order, words possibly torn against each other, and ends with an
+    /// acquire fence.
+    fn copy(&self, slot: u64, out: &mut [Record]) -> Result<(), Self::Error>;
+}
 
 /// Slots of four atomic words each. The number of slots is a power of two, and any slot number is taken
 /// modulo it.

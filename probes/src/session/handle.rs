@@ -7,7 +7,6 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use super::Inner;
-use crate::recorder::RingWriter;
 
 /// Callback invoked when a ring is full.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -33,21 +32,6 @@ impl Handle {
 
     pub(crate) fn hook(&self) -> Option<&Hook> {
         self.hook.get()
-    }
-
-    /// Opens a ring, or counts that none was free. `keeps`: whether the pen keeps the session open.
-    pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<RingWriter> {
-        // A forked child must not write into its parent's file, nor wait for a lock that was held at the time
-        // of the fork.
-        if !self.is_ours() || !self.is_whole() {
-            return None;
-        }
-        let opened = self.registry().open(&self.inner, name, capacity);
-        let pen = opened.and_then(|opened| RingWriter::new(self, opened, keeps).ok());
-        if pen.is_none() {
-            self.header.add_dropped_source();
-        }
-        pen
     }
 }
 

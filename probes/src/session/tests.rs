@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::*;
 use crate::event::Event;
 use crate::ids::{LabelId, SourceId, Ticks};
-use crate::process::ProcessState;
+use crate::process::{ProcessReader, ProcessState};
+use crate::ring::Start;
 use crate::stamped::Stamped;
 
 fn read_all(reader: &mut ProcessReader) -> Vec<Stamped> {

@@ -144,7 +144,7 @@ fn e03_a_shutdown_finishes_what_waits() {
     for task in 1..=100 {
         pool.submit(job(task, |_| 0)).unwrap();
     }
-    let left = pool.shutdown(Pending::Finish, None);
+    let left = pool.shutdown(PendingWork::Finish, None);
     assert_eq!((left.handed_back.len(), left.unjoined), (0, 0));
     assert_eq!(results.try_iter().count(), 100);
 }
@@ -156,24 +156,24 @@ fn e03_a_shutdown_hands_back_what_waits_and_takes_no_more() {
         pool.submit(job(task, |_| 0)).unwrap();
     }
     go.send(()).unwrap();
-    let left = pool.shutdown(Pending::HandBack, None);
+    let left = pool.shutdown(PendingWork::HandBack, None);
     let back: Vec<u64> = left.handed_back.iter().map(|job| job.task.0).collect();
     // The worker may have taken some between the two statements above; none is lost and none runs
     // twice.
     let ran: Vec<u64> = results.try_iter().map(|finished| finished.task.0).collect();
     assert_eq!([ran, back].concat(), [1, 2, 3, 4]);
     assert_eq!(pool.submit(job(5, |_| 0)).unwrap_err().task, TaskId(5));
-    assert_eq!(pool.shutdown(Pending::Finish, None).unjoined, 0);
+    assert_eq!(pool.shutdown(PendingWork::Finish, None).unjoined, 0);
 }
 
 #[test]
 fn e03_a_shutdown_ends_at_its_deadline_and_reports_what_was_left() {
     let (mut pool, results, go) = busy_pool();
     pool.submit(job(2, |_| 0)).unwrap();
-    let left = pool.shutdown(Pending::Finish, Some(Duration::from_millis(1)));
+    let left = pool.shutdown(PendingWork::Finish, Some(Duration::from_millis(1)));
     assert_eq!((left.handed_back.len(), left.unjoined), (1, 1));
     go.send(()).unwrap();
-    assert_eq!(pool.shutdown(Pending::Finish, None).unjoined, 0);
+    assert_eq!(pool.shutdown(PendingWork::Finish, None).unjoined, 0);
     assert_eq!(results.try_iter().count(), 1);
 }
 

@@ -354,13 +354,11 @@ impl Recorder {
         }
     }
 
-    /// Sends the calling thread's `tracing` spans and events to this ring from now on, instead of one of their own
-    /// (see [`TracingLayer`](crate::adapters::tracing::TracingLayer)). Call it on the recording thread; a recorder
-    /// that moves to another thread afterwards would be written by two.
     #[cfg(feature = "tracing")]
-    pub fn adopt_thread(&self) {
-        if let Sink::Ring(pen) = &self.sink {
-            crate::adapters::tracing::adopt(pen);
+    pub(crate) const fn ring_writer(&self) -> Option<&Arc<RingWriter>> {
+        match &self.sink {
+            Sink::Ring(pen) => Some(pen),
+            _ => None,
         }
     }
 }

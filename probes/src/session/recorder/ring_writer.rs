@@ -295,3 +295,20 @@ impl Drop for HookGuard {
         IN_HOOK.set(false);
     }
 }
+
+impl Handle {
+    /// Opens a ring, or counts that none was free. `keeps`: whether the pen keeps the session open.
+    pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<RingWriter> {
+        // A forked child must not write into its parent's file, nor wait for a lock that was held at the time
+        // of the fork.
+        if !self.is_ours() || !self.is_whole() {
+            return None;
+        }
+        let opened = self.registry().open(self.inner(), name, capacity);
+        let pen = opened.and_then(|opened| RingWriter::new(self, opened, keeps).ok());
+        if pen.is_none() {
+            self.header.add_dropped_source();
+        }
+        pen
+    }
+}
