@@ -1,5 +1,5 @@
 //! The pages of the dashboard, one module each: its state, its lists, what Enter and the mouse do on it, and in its
-//! `view` how it is drawn. The shell knows a page only as a [`Page`](page::Page).
+//! `view` how it is drawn. The shell knows a page only as a [`Page`].
 
 pub mod agenda;
 pub mod breakdown;

@@ -2,7 +2,7 @@
 //! far.
 //!
 //! A record is written when something ends, so in the loop's own records a hang shows as silence. What the loop is in
-//! the middle of is known from its recorder's samples ([`Event::Running`](loop_probes::event::Event::Running)), or else
+//! the middle of is known from its recorder's samples ([`Event::Running`]), or else
 //! from a timer that fired and whose task has not ended. What happened after the last known moment is unknown.
 
 mod items;

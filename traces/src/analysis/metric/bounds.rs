@@ -1,6 +1,6 @@
 //! Bounds on a metric where records were lost, something has not ended, or tags are beyond the limit.
 //!
-//! For a distribution they are the bounds that the summary itself shows ([`super::super::loss`]). For a count, each
+//! For a distribution they are the bounds that the summary itself shows ([`crate::loss`]). For a count, each
 //! lost record can have held one more. Sums of values of any size (shares, times) are bounded from one side at most. If
 //! an unknown number of records is missing, or events were skipped, nothing is bounded from above. If slices of an import
 //! are missing, its ticks and tasks are not bounded from below either.
