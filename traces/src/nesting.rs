@@ -1,8 +1,8 @@
 //! Nesting: which slice lies within which.
 //!
-//! A recording has slices in the order in which they *ended*, inner before outer; whoever draws or sums them needs the
-//! order in which they *began*, outer before inner: [`by_begin`]. A [`Nesting`] then takes them in order of time and
-//! holds those that are open.
+//! A recording lists slices in the order in which they *ended*, inner before outer. Drawing and summing need the order in
+//! which they *began*, outer before inner: [`by_begin`]. A [`Nesting`] then takes them in order of time and holds the
+//! open ones.
 //!
 //! A slice covers the time from its start up to its end, and not the end itself: what begins where another ends lies
 //! beside it. The end is unknown until it is read, or for good if the slice never ended. What overlaps another slice

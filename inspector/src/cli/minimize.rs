@@ -34,7 +34,7 @@ pub struct MinimizeArgs {
     /// Stop the search after this long and keep the smallest so far
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub budget: Duration,
-    /// Stop the search after so many re-executions
+    /// Stop the search after this number of re-executions
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
     /// Print what was tried and what is left as JSON

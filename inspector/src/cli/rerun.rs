@@ -37,7 +37,7 @@ pub struct RerunArgs {
     pub what_if: WhatIfArgs,
 }
 
-/// What is to be different in a re-execution.
+/// The changes under which a recording is executed again.
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = "what_if")]
 #[command(next_help_heading = "What if")]
@@ -45,20 +45,20 @@ pub struct WhatIfArgs {
     /// Under another policy: bun, quickjs, agenda or mini
     #[arg(long, value_name = "NAME", conflicts_with = "check")]
     pub policy: Option<String>,
-    /// Every callback of a tag takes so many times as long (repeatable)
+    /// Multiply the duration of every callback of a tag (repeatable)
     #[arg(long, value_name = "TAG=FACTOR", value_parser = factor, conflicts_with = "check")]
     pub scale: Vec<(String, f64)>,
     /// Callbacks of a tag, and what only they started, never happen (repeatable)
     #[arg(long, value_name = "TAG", conflicts_with = "check")]
     pub drop: Vec<String>,
-    /// A tick's task passes end after so much time
+    /// End the task passes of a tick after this time
     #[arg(long, value_name = "TIME", value_parser = budget, conflicts_with = "check")]
     #[arg(allow_hyphen_values = true)]
     pub budget: Option<Duration>,
     /// The GC controller, on or off
     #[arg(long, value_name = "on|off", value_parser = on_or_off(), conflicts_with = "check")]
     pub gc: Option<bool>,
-    /// So many workers in the pool, and in the agenda where there is one
+    /// Number of workers in the pool, and in the agenda if there is one
     #[arg(long, value_name = "N", conflicts_with = "check")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,

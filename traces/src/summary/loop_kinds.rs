@@ -102,7 +102,7 @@ pub struct RendezvousSummary {
     pub waited_ns: Percentiles,
 }
 
-/// So many references of one name.
+/// References of one name, and their number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
