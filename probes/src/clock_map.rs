@@ -7,21 +7,14 @@
 //! While the machine sleeps, the monotonic clock stands still and the record clock may go on: `sleeps` takes that out.
 
 pub(crate) mod agreement;
+mod line;
 pub(crate) mod sleeps;
 
 use crate::clock::{Anchor, TickUnit};
 use crate::ids::{Ticks, Timestamp};
 use agreement::Agreement;
+use line::{ANCHOR_NS, ANCHOR_NS_MAX, DRIFT_PARTS, Line, SLOPE_BITS, SLOPE_ONE};
 use sleeps::{Sleep, Sleeps};
-
-/// Slopes are nanoseconds per tick, times 2 to the power of this.
-const SLOPE_BITS: u32 = 32;
-
-/// One nanosecond per tick.
-const SLOPE_ONE: u64 = 1 << SLOPE_BITS;
-
-/// Plausible slopes of a clock: 1 MHz to 64 GHz. Anchors that say otherwise are damaged.
-const SLOPES: std::ops::RangeInclusive<u64> = SLOPE_ONE / 64..=SLOPE_ONE * 1000;
 
 /// Time over which an error is steered away.
 const STEER_NS: u64 = 1_000_000_000;
@@ -29,21 +22,8 @@ const STEER_NS: u64 = 1_000_000_000;
 /// Slopes are measured over at least this much time, if the anchors reach back that far.
 const BASELINE_NS: u64 = 8_000_000_000;
 
-/// Anchors closer together than this say nothing about the slope.
-const BASELINE_NS_MIN: u64 = 500_000;
-
 /// Most pieces kept: over a quarter of an hour at one anchor a second.
 const PIECES_MAX: usize = 1024;
-
-/// The monotonic clock is slewed by at most half of this fraction of the time (as a divisor); a sound record clock
-/// not at all.
-const DRIFT_PARTS: u64 = 1000;
-
-/// Expected error of an anchor: the thread may lose its processor between the readings.
-const ANCHOR_NS: u64 = 200_000;
-
-/// Upper bound of the error allowed for an anchor.
-const ANCHOR_NS_MAX: u64 = 1_000_000;
 
 /// How often a record clock changed its rate or jumped, according to its anchors. A clock that the kernel trusts does
 /// neither, but the kernel may stop trusting it while a session runs.
@@ -57,27 +37,6 @@ pub struct ClockFaults {
     pub error_ns_max: u64,
     /// Anchors of a file that contradict the others. Without faults, it is one, which is damaged and ignored.
     pub contradicting_anchors: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    ticks: u64,
-    ns: u64,
-    slope: u64,
-}
-
-impl Piece {
-    fn convert(&self, ticks: u64) -> u64 {
-        if ticks >= self.ticks {
-            self.ns.saturating_add(self.scale(ticks - self.ticks))
-        } else {
-            self.ns.saturating_sub(self.scale(self.ticks - ticks))
-        }
-    }
-
-    fn scale(&self, ticks: u64) -> u64 {
-        u64::try_from((u128::from(ticks) * u128::from(self.slope)) >> SLOPE_BITS).unwrap_or(u64::MAX)
-    }
 }
 
 /// The function. Its domain is all of `u64`; it saturates at both ends and never wraps.
@@ -96,7 +55,7 @@ impl Piece {
 pub struct ClockMap {
     unit: TickUnit,
     /// Never empty, ordered by ticks.
-    pieces: Vec<Piece>,
+    pieces: Vec<Line>,
     /// The latest tick converted: nothing before it moves any more.
     settled: u64,
     /// The last time from before the clock jumped back: no later result is earlier than this.
@@ -124,11 +83,9 @@ impl ClockMap {
         }
         let last =
             kept.last().copied().unwrap_or(Anchor { ticks: Ticks(0), monotonic: Timestamp(0), wall_ns: 0 });
-        let slope = match (unit, kept.first()) {
-            (TickUnit::Tsc, Some(first)) => slope(first, &last).unwrap_or(SLOPE_ONE),
-            _ => SLOPE_ONE,
-        };
-        let piece = Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope };
+        let first = kept.first().filter(|_| unit == TickUnit::Tsc);
+        let line = first.and_then(|first| Line::between(first, &last));
+        let piece = line.unwrap_or(Line::through(&last, SLOPE_ONE));
         let (suspect, faults, sleeps) = (None, ClockFaults::default(), Sleeps::default());
         Self { unit, pieces: vec![piece], settled: 0, floor: 0, sleeps, anchors: kept, suspect, faults }
     }
@@ -155,7 +112,7 @@ impl ClockMap {
             // A slope that only steers must not go on for as long as that.
             let current = self.pieces.last().expect("a map has at least one piece");
             let ticks = self.settled.max(current.ticks);
-            let piece = Piece { ticks, ns: current.convert(ticks), slope: line.slope };
+            let piece = Line { ticks, ns: current.convert(ticks), slope: line.slope };
             self.pieces.push(piece);
             self.take_out(sleep);
         }
@@ -196,7 +153,7 @@ impl ClockMap {
         Timestamp(ns.max(self.floor))
     }
 
-    fn piece(&self, ticks: u64) -> &Piece {
+    fn piece(&self, ticks: u64) -> &Line {
         // Nearly all requested times lie in the latest piece.
         let piece = self.pieces.last().filter(|last| last.ticks <= ticks);
         piece.unwrap_or_else(|| {
@@ -244,7 +201,8 @@ impl ClockMap {
         }
         let suspect = self.suspect.take();
         if let Some(error_ns) = self.contradiction(&last, &anchor) {
-            let Some((mut first, rate)) = suspect.and_then(|first| Some((first, slope(&first, &anchor)?)))
+            let Some((mut first, line)) =
+                suspect.and_then(|first| Some((first, Line::between(&first, &anchor)?)))
             else {
                 self.suspect = Some(anchor);
                 return false;
@@ -257,17 +215,16 @@ impl ClockMap {
                 let sleeps = std::mem::take(&mut self.sleeps);
                 (first, anchor) = (sleeps.before_all(first), sleeps.before_all(anchor));
                 let ns = self.floor.max(first.monotonic.0);
-                self.pieces = vec![Piece { ticks: first.ticks.0, ns, slope: rate }];
+                self.pieces = vec![Line { ticks: first.ticks.0, ns, ..line }];
                 self.settled = first.ticks.0;
             }
             self.anchors = vec![first];
         }
         let Some(base) = self.baseline(&anchor) else { return false };
-        let Some(rate) = slope(&base, &anchor) else { return false };
+        let Some(truth) = Line::between(&base, &anchor) else { return false };
         let current = self.pieces.last().expect("a map has at least one piece");
         let from = self.settled.max(current.ticks).max(base.ticks.0);
-        let ns = current.convert(from);
-        let truth = Piece { ticks: anchor.ticks.0, ns: anchor.monotonic.0, slope: rate };
+        let (ns, rate) = (current.convert(from), truth.slope);
         // Where the line will be after the steering time, and the slope that leads there from the current position.
         let steps = (u128::from(STEER_NS) << SLOPE_BITS) / u128::from(rate);
         let target = truth.convert(from.saturating_add(u64::try_from(steps).unwrap_or(u64::MAX)));
@@ -278,7 +235,7 @@ impl ClockMap {
         if current.ticks == from && self.pieces.len() > 1 {
             self.pieces.pop();
         }
-        self.pieces.push(Piece { ticks: from, ns, slope });
+        self.pieces.push(Line { ticks: from, ns, slope });
         if self.pieces.len() > PIECES_MAX {
             self.pieces.drain(..PIECES_MAX / 2);
         }
@@ -289,9 +246,8 @@ impl ClockMap {
 
     /// The line through the first and the last anchor. A single one, after a change or from a damaged header, says nothing
     /// about the rate.
-    fn line(&self) -> Option<Piece> {
-        let (first, last) = (self.anchors.first()?, self.anchors.last()?);
-        Some(Piece { ticks: last.ticks.0, ns: last.monotonic.0, slope: slope(first, last)? })
+    fn line(&self) -> Option<Line> {
+        Line::between(self.anchors.first()?, self.anchors.last()?)
     }
 
     /// By how much `anchor`, which is later than `last`, is off from where the known anchors put it, if that is more
@@ -326,14 +282,6 @@ impl ClockMap {
             *last = anchor;
         }
     }
-}
-
-/// The slope between two anchors, if they are far enough apart and the slope is plausible for a clock.
-fn slope(from: &Anchor, to: &Anchor) -> Option<u64> {
-    let ns = to.monotonic.0.checked_sub(from.monotonic.0)?;
-    let ticks = to.ticks.0.checked_sub(from.ticks.0)?;
-    let slope = u64::try_from((u128::from(ns) << SLOPE_BITS).checked_div(u128::from(ticks))?).ok()?;
-    (ns >= BASELINE_NS_MIN && SLOPES.contains(&slope)).then_some(slope)
 }
 
 #[cfg(test)]

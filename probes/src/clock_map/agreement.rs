@@ -6,8 +6,8 @@
 //! Where the machine slept, the line has a jump, if the record clock went on: then the anchors lie on one line with the
 //! time asleep added. Whether it went on is seen from which of the two more anchors agree on.
 
+use super::line::{ANCHOR_NS, ANCHOR_NS_MAX, DRIFT_PARTS, Line};
 use super::sleeps::{Sleep, Sleeps};
-use super::{ANCHOR_NS, ANCHOR_NS_MAX, DRIFT_PARTS, Piece, slope};
 use crate::clock::{Anchor, TickUnit};
 use crate::ids::Ticks;
 
@@ -52,13 +52,12 @@ impl Agreement {
     ///
     /// That reading is not among the anchors otherwise: it may be hours later, and the monotonic clock is slewed.
     pub(crate) fn reaching(mut self, unit: TickUnit, newest: Ticks) -> Self {
-        let line = match unit {
-            TickUnit::Tsc => best_line(&self.kept, None),
-            TickUnit::Monotonic => None,
-        };
-        let Some(line @ Line::Through(_, last, slope)) = line else { return self };
-        let (ns, length_ns) = (last.monotonic.0, line.length_ns().max(1));
-        let distance_ns = Piece { ticks: last.ticks.0, ns, slope }.convert(newest.0).saturating_sub(ns);
+        if unit == TickUnit::Monotonic {
+            return self;
+        }
+        let Some(fit @ Fit::Through(.., line)) = best_fit(&self.kept, None) else { return self };
+        let length_ns = fit.length_ns().max(1);
+        let distance_ns = line.convert(newest.0).saturating_sub(line.ns);
         if distance_ns > ALONE_NS && distance_ns > length_ns.saturating_mul(REACH) {
             match self.own.take() {
                 Some(own) => self.keep_own(own),
@@ -86,24 +85,24 @@ impl Agreement {
             }
         }
         let own = own.filter(|_| unit == TickUnit::Tsc).and_then(|own| sleeps.including(own));
-        let line = match unit {
-            TickUnit::Tsc => best_line(&taken, own),
-            TickUnit::Monotonic => Some(Line::IDENTITY),
+        let fit = match unit {
+            TickUnit::Tsc => best_fit(&taken, own),
+            TickUnit::Monotonic => Some(Fit::Identity),
         };
-        let Some(line) = line else {
+        let Some(fit) = fit else {
             let contradicting = anchors.len() as u64;
             return Self { kept: taken, own: None, sleeps, contradicting, error_ns: u64::MAX };
         };
-        let nearer = |[one, other]: [Anchor; 2]| if line.has(&other) { other } else { one };
+        let nearer = |[one, other]: [Anchor; 2]| if fit.has(&other) { other } else { one };
         taken.extend(unclear.into_iter().map(nearer));
-        let (mut kept, off): (Vec<Anchor>, Vec<Anchor>) = taken.into_iter().partition(|one| line.has(one));
+        let (mut kept, off): (Vec<Anchor>, Vec<Anchor>) = taken.into_iter().partition(|one| fit.has(one));
         // A damaged header may have them in any order.
         kept.sort_by_key(|anchor| anchor.ticks);
-        let own = own.filter(|own| line.has(own));
+        let own = own.filter(|own| fit.has(own));
         let contradicting = anchors.len() - kept.len();
         let votes = kept.len() + usize::from(own.is_some());
         let is_settled = contradicting == 0 || contradicting == 1 && votes >= MAJORITY;
-        let error_ns = match off.iter().map(|one| line.error_ns(one)).max() {
+        let error_ns = match off.iter().map(|one| fit.error_ns(one)).max() {
             _ if is_settled => 0,
             // Only blank ones.
             None => u64::MAX,
@@ -112,7 +111,7 @@ impl Agreement {
         let mut agreement = Self { kept, own, sleeps, contradicting: contradicting as u64, error_ns };
         // Several copies of one anchor agree and say no rate.
         if unit == TickUnit::Tsc
-            && best_line(&agreement.kept, None).is_none()
+            && best_fit(&agreement.kept, None).is_none()
             && let Some(own) = agreement.own.take()
         {
             agreement.keep_own(own);
@@ -129,42 +128,37 @@ fn measured(anchors: &[Anchor], sleeps: Sleeps) -> Sleeps {
     let awake = sorted.chunk_by(|one, other| {
         sleeps.including(*one).is_some() && sleeps.over(one.ticks.0) == sleeps.over(other.ticks.0)
     });
-    let lines = awake.filter_map(|anchors| best_line(anchors, None));
-    let Some(Line::Through(.., rate)) = lines.max_by_key(Line::length_ns) else { return Sleeps::default() };
+    let fits = awake.filter_map(|anchors| best_fit(anchors, None));
+    let Some(Fit::Through(.., Line { slope, .. })) = fits.max_by_key(Fit::length_ns) else {
+        return Sleeps::default();
+    };
     Sleeps::new(
         sleeps
             .iter()
             .filter_map(|sleep| {
                 let before = sorted.iter().rfind(|anchor| anchor.ticks <= sleep.alive)?;
                 let after = sorted.iter().find(|anchor| anchor.ticks >= sleep.end)?;
-                let line = Piece { ticks: before.ticks.0, ns: before.monotonic.0, slope: rate };
+                let line = Line::through(before, slope);
                 sleep.measured(line.convert(after.ticks.0).saturating_sub(after.monotonic.0))
             })
             .collect(),
     )
 }
 
-/// A line through two anchors.
+/// A line that anchors lie on.
 #[derive(Clone, Copy, Debug)]
-enum Line {
+enum Fit {
     /// Ticks are nanoseconds.
     Identity,
-    Through(Anchor, Anchor, u64),
+    /// The line through two anchors.
+    Through(Anchor, Anchor, Line),
 }
 
-impl Line {
-    const IDENTITY: Self = Self::Identity;
-
-    fn through(one: Anchor, other: Anchor) -> Option<Self> {
-        slope(&one, &other).map(|slope| Self::Through(one, other, slope))
-    }
-
+impl Fit {
     fn error_ns(&self, anchor: &Anchor) -> u64 {
-        let expected = match *self {
+        let expected = match self {
             Self::Identity => anchor.ticks.0,
-            Self::Through(from, _, slope) => {
-                Piece { ticks: from.ticks.0, ns: from.monotonic.0, slope }.convert(anchor.ticks.0)
-            }
+            Self::Through(.., line) => line.convert(anchor.ticks.0),
         };
         expected.abs_diff(anchor.monotonic.0)
     }
@@ -175,8 +169,7 @@ impl Line {
         let at = anchor.monotonic.0;
         let distance_ns = at.abs_diff(from.monotonic.0).min(at.abs_diff(to.monotonic.0));
         let is_between = from.monotonic.0 <= at && at <= to.monotonic.0;
-        let length_ns = to.monotonic.ns_since(from.monotonic);
-        (is_between || distance_ns <= length_ns.saturating_mul(REACH))
+        (is_between || distance_ns <= self.length_ns().saturating_mul(REACH))
             && self.error_ns(anchor) <= ANCHOR_NS_MAX + distance_ns / DRIFT_PARTS
     }
 
@@ -189,11 +182,11 @@ impl Line {
 }
 
 /// The line with the most anchors on it; of several, the longest.
-fn best_line(anchors: &[Anchor], own: Option<Anchor>) -> Option<Line> {
+fn best_fit(anchors: &[Anchor], own: Option<Anchor>) -> Option<Fit> {
     let all: Vec<Anchor> = anchors.iter().copied().chain(own).collect();
     let pairs = all.iter().flat_map(|one| all.iter().map(move |other| (*one, *other)));
-    let lines = pairs.filter_map(|(one, other)| Line::through(one, other));
-    lines.max_by_key(|line| (all.iter().filter(|one| line.has(one)).count(), line.length_ns()))
+    let fits = pairs.filter_map(|(one, other)| Some(Fit::Through(one, other, Line::between(&one, &other)?)));
+    fits.max_by_key(|fit| (all.iter().filter(|one| fit.has(one)).count(), fit.length_ns()))
 }
 
 #[cfg(test)]
@@ -273,7 +266,7 @@ mod tests {
         for header in [[latest, second, latest], [latest, second, first], [latest, latest, first]] {
             let agreed = of(&header, None);
             assert_eq!((agreed.contradicting, agreed.error_ns), (0, 0));
-            let map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreed);
+            let map = crate::clock_map::ClockMap::agreed(TickUnit::Tsc, &agreed);
             assert!(map.peek(Ticks(3 * 20 * SECOND)).0.abs_diff(20 * SECOND) < 1_000, "{header:?}");
         }
         // Copies of one anchor say no rate, but the reader's own clock does.
@@ -281,7 +274,7 @@ mod tests {
         assert_eq!(of(&copies, None).error_ns, u64::MAX);
         let agreed = of(&copies, Some(at(12 * SECOND)));
         assert_eq!((agreed.contradicting, agreed.error_ns), (0, 0));
-        let map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreed);
+        let map = crate::clock_map::ClockMap::agreed(TickUnit::Tsc, &agreed);
         assert!(map.peek(Ticks(3 * 10 * SECOND)).0.abs_diff(10 * SECOND) < 1_000);
     }
 
@@ -331,7 +324,7 @@ mod tests {
             let agreement = Agreement::of(TickUnit::Tsc, &all, None, vec![sleep]);
             assert_eq!((agreement.contradicting, agreement.error_ns), (0, 0), "{keeps_counting}");
             assert_eq!(agreement.sleeps.is_empty(), !keeps_counting);
-            let mut map = super::super::ClockMap::agreed(TickUnit::Tsc, &agreement);
+            let mut map = crate::clock_map::ClockMap::agreed(TickUnit::Tsc, &agreement);
             for anchor in &all {
                 let time = map.peek(anchor.ticks);
                 assert!(
