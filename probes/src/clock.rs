@@ -189,6 +189,9 @@ pub(crate) fn boottime_now() -> Timestamp {
     Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
+/// Shorter sleeps of the machine are ignored: the clocks are read one after the other.
+pub(crate) const ASLEEP_NS_MIN: u64 = 1_000_000;
+
 /// How long the machine has slept since it was started: `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`. The thread may lose its
 /// processor between the readings, so of several tries the fastest counts.
 #[must_use]

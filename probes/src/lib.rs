@@ -62,4 +62,7 @@ pub mod tags;
 pub mod text;
 mod truncation;
 
-pub use session::recorder;
+/// The handle through which an instrumented loop writes its events.
+pub mod recorder {
+    pub use crate::session::recorder::{Capture, Recorder, Running};
+}

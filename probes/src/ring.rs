@@ -49,6 +49,11 @@ pub const CAPACITY_MIN: u32 = 128;
 /// Most records in a ring: half a gigabyte.
 pub const CAPACITY_MAX: u32 = 1 << 24;
 
+/// The capacity nearest to `records` that a ring can have.
+pub(crate) fn nearest_capacity(records: u32) -> u32 {
+    records.clamp(CAPACITY_MIN, CAPACITY_MAX).next_power_of_two()
+}
+
 /// A reader's starting point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Start {

@@ -11,91 +11,32 @@
 //! removed. After a crash, a kill or a panic it stays for a post-mortem.
 
 mod builder;
+mod error;
 mod gate;
 mod handle;
-pub mod recorder;
+mod inner;
+pub(crate) mod recorder;
 mod registry;
 mod suspensions;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::clock::{Anchor, SystemClock};
+use crate::clock::SystemClock;
 use crate::event::LabelKind;
 use crate::ids::Tag;
 use crate::metadata::Metadata;
-use crate::ring::RingSlots;
-use crate::shared::create::SharedFile;
-use crate::shared::folder::FolderError;
-use crate::shared::header::Header;
+use crate::ring::nearest_capacity;
 use crate::tags;
-use crate::text::{InlineText, printable_path};
 
 pub use builder::SessionBuilder;
+pub use error::{SessionError, SharingError};
 pub(crate) use gate::Gate;
 pub(crate) use handle::Handle;
+pub(crate) use inner::Inner;
 use recorder::Recorder;
-pub(crate) use registry::Opened;
-use registry::Registry;
-pub(crate) use suspensions::LEAST_ASLEEP_NS;
-
-/// Why a shared session cannot be created. A program can continue with [`SessionBuilder::private`] or
-/// [`Session::disabled`].
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// The folder is unsuitable.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// The file cannot be created, most often because the filesystem is full.
-    #[error("no ring file of {bytes} bytes can be made in {}: {source}; set LOOPSCOPE_DIR to a folder with room", printable_path(.folder))]
-    File {
-        /// The folder.
-        folder: PathBuf,
-        /// The size of the file's fixed part, in bytes.
-        bytes: usize,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The file would exceed the process's limit on file sizes.
-    #[error(
-        "a ring file of {bytes} bytes is over this process's limit on file sizes, {limit} bytes; raise it (ulimit -f)"
-    )]
-    FileLimit {
-        /// The size of the file's fixed part, in bytes.
-        bytes: usize,
-        /// The limit.
-        limit: u64,
-    },
-    /// The handler for [`SessionBuilder::survive_truncation`] cannot be installed.
-    #[error("no handler of SIGBUS can be installed: {0}")]
-    Handler(#[source] std::io::Error),
-}
-
-/// What a shared session no longer shares.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SharingError {
-    /// Everything: the file was truncated. See [`SessionBuilder::survive_truncation`].
-    #[error("recording is off: the ring file {} was truncated", printable_path(.path))]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Rings that found no room in the file. Readers of this process still see them.
-    #[error("other processes cannot see {rings} rings of this one: {} has no room for them: {reason}", printable_path(.path))]
-    NoRoom {
-        /// The file.
-        path: PathBuf,
-        /// Number of rings.
-        rings: u64,
-        /// Why the last of them did not fit.
-        reason: String,
-    },
-}
 
 /// A handle on a recording. Clones are handles on the same recording.
 ///
@@ -119,28 +60,7 @@ pub struct Session {
     handle: Option<Arc<Handle>>,
 }
 
-/// The contents of a session. Readers in the same process hold it too, and do not keep the session from ending.
-pub(crate) struct Inner {
-    pub(crate) header: Header,
-    pub(crate) metadata: Metadata,
-    pub(crate) clock: SystemClock,
-    /// Two anchors taken at the session's start.
-    pub(crate) anchors: [Anchor; 2],
-    file: Option<SharedFile>,
-    capacity: u32,
-    pid: u32,
-    registry: Mutex<Registry>,
-    ended: AtomicBool,
-    /// The file was truncated.
-    off: AtomicBool,
-}
-
 impl Session {
-    /// Returns a builder for a session of the program `program`.
-    pub fn builder(program: impl Into<String>) -> SessionBuilder {
-        SessionBuilder::new(program.into())
-    }
-
     /// A session that records nothing; its recorders cost one branch per event.
     #[must_use]
     pub const fn disabled() -> Self {
@@ -149,10 +69,6 @@ impl Session {
 
     fn new(inner: Inner) -> Self {
         Self { handle: Some(Arc::new(Handle::new(inner))) }
-    }
-
-    pub(crate) const fn from_handle(handle: Option<Arc<Handle>>) -> Self {
-        Self { handle }
     }
 
     pub(crate) const fn handle(&self) -> Option<&Arc<Handle>> {
@@ -177,12 +93,12 @@ impl Session {
     /// [`CAPACITY_MIN`](crate::ring::CAPACITY_MIN) and [`CAPACITY_MAX`](crate::ring::CAPACITY_MAX)).
     #[must_use]
     pub fn recorder_with_capacity(&self, name: &str, records: u32) -> Recorder {
-        self.open(name, builder::capacity(records))
+        self.open(name, nearest_capacity(records))
     }
 
     fn open(&self, name: &str, capacity: u32) -> Recorder {
-        let pen = self.handle.as_ref().and_then(|handle| handle.open(name, capacity, true));
-        pen.map_or_else(Recorder::disabled, Recorder::on_ring)
+        let writer = self.handle.as_ref().and_then(|handle| handle.open(name, capacity, true));
+        writer.map_or_else(Recorder::disabled, Recorder::on_ring)
     }
 
     /// The tag of a kind of task, for every loop and probe of the process: the same name has the same tag. Takes a lock;
@@ -219,7 +135,7 @@ impl Session {
     /// The file that other processes read; `None` if the session is private or disabled.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.handle.as_ref()?.inner().path()
+        self.handle.as_ref()?.path()
     }
 
     /// Number of rings that did not fit into the file: readers in this process see them, other processes do not.
@@ -235,16 +151,7 @@ impl Session {
     ///
     /// [`SharingError`] with what they cannot read, and why.
     pub fn check(&self) -> Result<(), SharingError> {
-        let Some((handle, path)) = self.handle.as_ref().zip(self.path()) else { return Ok(()) };
-        let path = path.to_owned();
-        if !handle.is_whole() {
-            return Err(SharingError::Truncated { path });
-        }
-        let registry = handle.registry();
-        match registry.unshared() {
-            0 => Ok(()),
-            rings => Err(SharingError::NoRoom { path, rings, reason: registry.no_room().to_owned() }),
-        }
+        self.handle.as_ref().map_or(Ok(()), |handle| handle.check())
     }
 
     /// The clock whose [`ticks`](crate::clock::Clock::ticks) this session's records carry.
@@ -262,93 +169,10 @@ impl Session {
     }
 }
 
-impl Inner {
-    /// The rate of the record clock when the session started.
-    pub(crate) fn ticks_per_ms(&self) -> u64 {
-        let [first, second] = self.anchors;
-        let elapsed_ns = second.monotonic.ns_since(first.monotonic).max(1);
-        let ticks = second.ticks.0.saturating_sub(first.ticks.0);
-        (u128::from(ticks) * 1_000_000 / u128::from(elapsed_ns)).clamp(1, 1 << 40) as u64
-    }
-
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        // A panic under the lock leaves counts that are each valid on their own.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn close(&self, place: usize, written: u64) {
-        self.registry().close(&self.header, place, written);
-    }
-
-    /// Number of rings that are not in the file.
-    pub(crate) fn unshared(&self) -> u64 {
-        self.registry().unshared()
-    }
-
-    /// The slots of a place, for readers of the same process.
-    pub(crate) fn slots(&self, place: usize) -> Option<(RingSlots, Arc<Gate>)> {
-        self.registry().slots(place)
-    }
-
-    /// Stores the newest anchor, unless another thread is doing so right now.
-    pub(crate) fn note_anchor(&self, anchor: Anchor) {
-        if let Ok(_one_at_a_time) = self.registry.try_lock() {
-            self.header.set_latest_anchor(anchor);
-        }
-    }
-
-    /// Names a number, once; true if the name is new.
-    pub(crate) fn name(&self, kind: LabelKind, id: u32, text: &str) -> bool {
-        self.registry().name(&self.header, kind, id, InlineText::new(text))
-    }
-
-    /// The number of a text; and the text to announce, if it is new.
-    pub(crate) fn intern(&self, kind: LabelKind, text: &str) -> (u32, Option<InlineText>) {
-        self.registry().intern(&self.header, kind, InlineText::new(text))
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-
-    /// Whether the file was found to be truncated: only reads flags.
-    pub(crate) fn is_off(&self) -> bool {
-        self.off.load(Ordering::Relaxed) || self.header.is_lost()
-    }
-
-    /// Checks whether the file is still whole; once it is not, the session is off.
-    pub(crate) fn is_whole(&self) -> bool {
-        let Some(file) = &self.file else { return true };
-        // After the session's end the file is removed: its length no longer matters, but lost records do.
-        if !self.is_off() && !self.registry().is_lost() && (self.has_ended() || !file.is_cut()) {
-            return true;
-        }
-        self.off.store(true, Ordering::Relaxed);
-        false
-    }
-
-    /// The file, if the session is shared.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.file.as_ref().map(SharedFile::path)
-    }
-
-    /// False in a forked process: it shares the mapping, but the session is its parent's.
-    pub(crate) fn is_ours(&self) -> bool {
-        std::process::id() == self.pid
-    }
-
-    fn finish(&self) {
-        if self.is_ours() && !self.ended.swap(true, Ordering::AcqRel) {
-            self.header.end();
-            if let Some(file) = &self.file {
-                file.remove();
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("pid", &self.pid).field("file", &self.file).finish_non_exhaustive()
+impl Recorder {
+    /// The session that this recorder writes to; a disabled one if there is none.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session { handle: self.ring_writer().and_then(|writer| writer.handle()) }
     }
 }

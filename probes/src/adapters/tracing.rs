@@ -31,7 +31,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::clock::Clock;
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
-use crate::recorder::{Recorder, RingWriter};
+use crate::session::recorder::{Recorder, RingWriter};
 use crate::session::{Handle, Session};
 
 /// Capacity, in records, of a ring that a thread gets only because it traces.

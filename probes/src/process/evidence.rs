@@ -3,10 +3,8 @@
 
 use super::image::{Image, Words};
 use super::{ProcessReader, ReadError};
-use crate::event::{Event, Phase};
-use crate::ids::{Tag, TaskId, Ticks, Timestamp};
-use crate::record::Stamp;
-use crate::recorder::{Running, RunningCode};
+use crate::event::Event;
+use crate::ids::Ticks;
 use crate::ring::Known;
 use crate::shared::layout::{head, place};
 
@@ -19,22 +17,6 @@ pub(super) fn known(image: &Image, at: usize, is_cut: bool) -> Result<(Known, Op
     let written = cell.map_or(0, |cell| cell.written).max(began).max(noted);
     // Without the number of records, nothing tells which of them are newer than the cell.
     Ok((Known { written, is_cut }, cell.filter(|cell| cell.written > 0)))
-}
-
-/// What a *now running* cell says.
-pub(super) fn running(stamp: Stamp, detail: u64) -> Option<Running> {
-    let code = stamp.kind();
-    Some(match code {
-        _ if code == RunningCode::Outside as u8 => Running::Outside,
-        _ if code == RunningCode::Phase as u8 => {
-            Running::Phase(Phase::from_code(u8::try_from(detail).ok()?)?)
-        }
-        _ if code == RunningCode::Task as u8 => Running::Task { task: TaskId(detail), tag: Tag(stamp.tag()) },
-        _ if code == RunningCode::Poll as u8 => {
-            Running::Poll { deadline: detail.checked_sub(1).map(Timestamp) }
-        }
-        _ => return None,
-    })
 }
 
 /// When a *now running* cell was set.

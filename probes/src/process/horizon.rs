@@ -2,11 +2,10 @@
 //! of a second to centuries.
 
 use super::{NowRunning, ProcessReader, ReadError, shifted};
-use crate::clock::{Clock, SystemClock, TickUnit, asleep_ns};
+use crate::clock::{ASLEEP_NS_MIN, Clock, SystemClock, TickUnit, asleep_ns};
 use crate::clock_map::ClockMap;
 use crate::clock_map::agreement::Agreement;
 use crate::ids::{Ticks, Timestamp};
-use crate::session::LEAST_ASLEEP_NS;
 
 /// Nothing is recorded in the future: a time may lie ahead of the reader's clock, and behind the record before it in its
 /// ring, by at most this.
@@ -89,7 +88,7 @@ impl ProcessReader {
         let now = Awake { ticks: self.clock.ticks(), asleep_ns: asleep_ns() };
         let Some(before) = self.awake.replace(now) else { return };
         let asleep_ns = now.asleep_ns.saturating_sub(before.asleep_ns);
-        if asleep_ns >= LEAST_ASLEEP_NS {
+        if asleep_ns >= ASLEEP_NS_MIN {
             self.map.slept(before.ticks, self.clock.anchor(), asleep_ns);
         }
     }

@@ -325,7 +325,7 @@ impl Rings {
                 continue;
             }
             let Some((stamp, [since, detail])) = image.cell::<2>(at + place::RUNNING)? else { continue };
-            if let Some(running) = evidence::running(Stamp(stamp), detail) {
+            if let Some(running) = Running::of_cell(Stamp(stamp), detail) {
                 found.push((owner.latest, running, Ticks(since)));
             }
         }

@@ -6,11 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Inner, Registry, Session, SessionError, suspensions};
+use super::error::SessionError;
+use super::inner::Inner;
+use super::registry::Registry;
+use super::{Session, suspensions};
 use crate::clock::{Anchor, SystemClock, TickUnit};
 use crate::memory::{Region, WORD_BYTES};
 use crate::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
-use crate::ring::{CAPACITY_DEFAULT, CAPACITY_MAX, CAPACITY_MIN};
+use crate::ring::{CAPACITY_DEFAULT, nearest_capacity};
 use crate::shared::create::{SharedFile, size_limit};
 use crate::shared::folder::{self, Folder};
 use crate::shared::header::Header;
@@ -37,10 +40,11 @@ pub struct SessionBuilder {
     suspensions: Option<bool>,
 }
 
-impl SessionBuilder {
-    pub(super) fn new(program: String) -> Self {
-        Self {
-            program,
+impl Session {
+    /// Returns a builder for a session of the program `program`.
+    pub fn builder(program: impl Into<String>) -> SessionBuilder {
+        SessionBuilder {
+            program: program.into(),
             policy: "unknown".to_owned(),
             build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
             settings: BTreeMap::new(),
@@ -52,7 +56,9 @@ impl SessionBuilder {
             guarded: false,
         }
     }
+}
 
+impl SessionBuilder {
     /// The loop's policy; "unknown" by default.
     pub fn policy(mut self, policy: impl Into<String>) -> Self {
         self.policy = policy.into();
@@ -77,10 +83,11 @@ impl SessionBuilder {
         self
     }
 
-    /// Records of each ring: the next power of two, between [`CAPACITY_MIN`] and [`CAPACITY_MAX`];
+    /// Records of each ring: the next power of two, between [`CAPACITY_MIN`](crate::ring::CAPACITY_MIN) and
+    /// [`CAPACITY_MAX`](crate::ring::CAPACITY_MAX);
     /// [`CAPACITY_DEFAULT`] by default. A record takes 32 bytes.
     pub fn capacity(mut self, records: u32) -> Self {
-        self.capacity = capacity(records);
+        self.capacity = nearest_capacity(records);
         self
     }
 
@@ -239,11 +246,6 @@ impl Started {
             off: AtomicBool::new(false),
         })
     }
-}
-
-/// The nearest valid ring capacity.
-pub(super) fn capacity(records: u32) -> u32 {
-    records.clamp(CAPACITY_MIN, CAPACITY_MAX).next_power_of_two()
 }
 
 fn to_json(metadata: &Metadata) -> Vec<u8> {

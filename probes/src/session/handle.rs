@@ -6,7 +6,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use super::Inner;
+use super::inner::Inner;
 
 /// Callback invoked when a ring is full.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;

@@ -4,6 +4,7 @@
 //! shifts remain), one compare that covers the end of the lap, a full ring and a fork, and five stores.
 
 mod ring_writer;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -13,61 +14,11 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, SystemClock};
-use crate::event::{Event, LabelKind, Phase, RunningKind};
-use crate::ids::{LabelId, SourceId, Tag, TaskId, Ticks, Timestamp};
-use crate::session::Session;
+use crate::event::{Event, LabelKind};
+use crate::ids::{LabelId, SourceId, Tag, Ticks};
 
-pub(crate) use ring_writer::{RingWriter, RunningCode};
-
-/// What the loop is doing right now: kept in a cell of the ring, so that a reader sees a hang while it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Running {
-    /// Between ticks, or not started.
-    Outside,
-    /// In a phase, between its tasks.
-    Phase(Phase),
-    /// In a task.
-    Task {
-        /// The task.
-        task: TaskId,
-        /// Its tag.
-        tag: Tag,
-    },
-    /// Waiting for readiness.
-    Poll {
-        /// When the wait times out.
-        deadline: Option<Timestamp>,
-    },
-}
-
-impl Running {
-    /// The event for this state, in effect since `since`.
-    #[must_use]
-    pub const fn event(self, since: Timestamp) -> Event {
-        let (what, tag, phase, task, deadline) = match self {
-            Self::Outside => (RunningKind::Outside, Tag(0), None, None, None),
-            Self::Phase(phase) => (RunningKind::Phase, Tag(0), Some(phase), None, None),
-            Self::Task { task, tag } => (RunningKind::Task, tag, None, Some(task), None),
-            Self::Poll { deadline } => (RunningKind::Poll, Tag(0), None, None, deadline),
-        };
-        Event::Running { what, tag, phase, task, deadline, since }
-    }
-
-    /// The state in such an event, and since when. `None` for all other events, and for one without its phase or
-    /// task.
-    #[must_use]
-    pub const fn of_event(event: &Event) -> Option<(Self, Timestamp)> {
-        let &Event::Running { what, tag, phase, task, deadline, since } = event else { return None };
-        let running = match (what, phase, task) {
-            (RunningKind::Outside, ..) => Self::Outside,
-            (RunningKind::Phase, Some(phase), _) => Self::Phase(phase),
-            (RunningKind::Task, _, Some(task)) => Self::Task { task, tag },
-            (RunningKind::Poll, ..) => Self::Poll { deadline },
-            (RunningKind::Phase | RunningKind::Task, ..) => return None,
-        };
-        Some((running, since))
-    }
-}
+pub(crate) use ring_writer::RingWriter;
+pub use running::Running;
 
 /// One emitter's access to its ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
 ///
@@ -177,14 +128,14 @@ impl Recorder {
         Self::new(Sink::Tap(Tap(Box::new(tap))))
     }
 
-    pub(crate) fn on_ring(pen: RingWriter) -> Self {
-        Self::new(Sink::Ring(Arc::new(pen)))
+    pub(crate) fn on_ring(ring: RingWriter) -> Self {
+        Self::new(Sink::Ring(Arc::new(ring)))
     }
 
-    /// A recorder on a pen that is also used elsewhere on the same thread.
+    /// A recorder on a writer that is also used elsewhere on the same thread.
     #[cfg(feature = "tracing")]
-    pub(crate) const fn sharing(pen: Arc<RingWriter>) -> Self {
-        Self::new(Sink::Ring(pen))
+    pub(crate) const fn sharing(ring: Arc<RingWriter>) -> Self {
+        Self::new(Sink::Ring(ring))
     }
 
     const fn new(sink: Sink) -> Self {
@@ -197,7 +148,7 @@ impl Recorder {
     pub fn is_enabled(&self) -> bool {
         match &self.sink {
             Sink::Off => false,
-            Sink::Ring(pen) => pen.is_ours(),
+            Sink::Ring(ring) => ring.is_ours(),
             Sink::Capture(..) | Sink::Tap(_) => true,
         }
     }
@@ -207,7 +158,7 @@ impl Recorder {
     pub fn record(&self, at: Ticks, event: Event<Ticks>) {
         match &self.sink {
             Sink::Off => {}
-            Sink::Ring(pen) => pen.record(at, event),
+            Sink::Ring(ring) => ring.record(at, event),
             Sink::Capture(captured, _) => capture(captured, at, event),
             Sink::Tap(tap) => tap.0(at, event),
         }
@@ -219,19 +170,14 @@ impl Recorder {
     pub fn record_now(&self, event: Event<Ticks>) -> Ticks {
         match &self.sink {
             Sink::Off => Ticks(0),
-            Sink::Ring(pen) => {
-                let now = pen.clock().ticks();
-                pen.record(now, event);
+            Sink::Ring(ring) => {
+                let now = ring.clock().ticks();
+                ring.record(now, event);
                 now
             }
-            Sink::Capture(captured, _) => {
+            Sink::Capture(..) | Sink::Tap(_) => {
                 let now = SystemClock::new().ticks();
-                capture(captured, now, event);
-                now
-            }
-            Sink::Tap(tap) => {
-                let now = SystemClock::new().ticks();
-                tap.0(now, event);
+                self.record(now, event);
                 now
             }
         }
@@ -240,8 +186,8 @@ impl Recorder {
     /// Sets what the loop is doing from `at` on.
     #[inline(always)]
     pub fn set_running(&self, at: Ticks, running: Running) {
-        if let Sink::Ring(pen) = &self.sink {
-            pen.set_running(at, running);
+        if let Sink::Ring(ring) = &self.sink {
+            ring.set_running(at, running);
         }
     }
 
@@ -249,20 +195,14 @@ impl Recorder {
     /// never say what they are doing. From that a reader knows which records a damaged file lacks.
     #[inline]
     pub fn note_written(&self) {
-        if let Sink::Ring(pen) = &self.sink {
-            pen.note_written();
+        if let Sink::Ring(ring) = &self.sink {
+            ring.note_written();
         }
     }
 
     /// Names a tag, in the label table and in the stream.
     pub fn name_tag(&self, at: Ticks, tag: Tag, text: &str) {
-        match &self.sink {
-            Sink::Off | Sink::Tap(_) => {}
-            Sink::Ring(pen) => pen.name(at, LabelKind::Tag, u32::from(tag.0), text),
-            Sink::Capture(captured, _) => {
-                locked(captured).labels.insert((LabelKind::Tag, u32::from(tag.0)), text.to_owned());
-            }
-        }
+        self.name(at, LabelKind::Tag, u32::from(tag.0), text);
     }
 
     /// Names a number that the program chose itself, in the label table and in the stream: a source of readiness
@@ -270,7 +210,7 @@ impl Recorder {
     pub fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => {}
-            Sink::Ring(pen) => pen.name(at, kind, id, text),
+            Sink::Ring(ring) => ring.name(at, kind, id, text),
             Sink::Capture(captured, _) => {
                 locked(captured).labels.insert((kind, id), text.to_owned());
             }
@@ -283,7 +223,7 @@ impl Recorder {
     pub fn intern(&self, at: Ticks, kind: LabelKind, text: &str) -> LabelId {
         match &self.sink {
             Sink::Off | Sink::Tap(_) => LabelId(0),
-            Sink::Ring(pen) => pen.intern(at, kind, text),
+            Sink::Ring(ring) => ring.intern(at, kind, text),
             Sink::Capture(captured, _) => {
                 let labels = &mut locked(captured).labels;
                 let known = labels.iter().find(|(key, known)| key.0 == kind && *known == text);
@@ -300,17 +240,8 @@ impl Recorder {
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
         match &self.sink {
-            Sink::Ring(pen) => Some(pen.source()),
+            Sink::Ring(ring) => Some(ring.source()),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => None,
-        }
-    }
-
-    /// The session that this recorder writes to; a disabled one if there is none.
-    #[must_use]
-    pub fn session(&self) -> Session {
-        match &self.sink {
-            Sink::Ring(pen) => Session::from_handle(pen.handle()),
-            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => Session::disabled(),
         }
     }
 
@@ -318,7 +249,7 @@ impl Recorder {
     #[must_use]
     pub fn written(&self) -> u64 {
         match &self.sink {
-            Sink::Ring(pen) => pen.written(),
+            Sink::Ring(ring) => ring.written(),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => 0,
         }
     }
@@ -329,7 +260,7 @@ impl Recorder {
     #[must_use]
     pub fn pressure(&self) -> bool {
         match &self.sink {
-            Sink::Ring(pen) => pen.pressure(),
+            Sink::Ring(ring) => ring.pressure(),
             Sink::Capture(_, Some(drain_pause)) => (drain_pause.pressure)(),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => false,
         }
@@ -339,7 +270,7 @@ impl Recorder {
     /// two tasks while there is [`pressure`](Self::pressure).
     pub fn pause_to_drain(&self) {
         match &self.sink {
-            Sink::Ring(pen) => pen.pause_to_drain(),
+            Sink::Ring(ring) => ring.pause_to_drain(),
             Sink::Capture(_, Some(drain_pause)) => (drain_pause.pause_to_drain)(),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => {}
         }
@@ -349,15 +280,14 @@ impl Recorder {
     /// Call it once a tick, with the tick's time.
     #[inline]
     pub fn calibrate_if_due(&self, at: Ticks) {
-        if let Sink::Ring(pen) = &self.sink {
-            pen.calibrate_if_due(at);
+        if let Sink::Ring(ring) = &self.sink {
+            ring.calibrate_if_due(at);
         }
     }
 
-    #[cfg(feature = "tracing")]
     pub(crate) const fn ring_writer(&self) -> Option<&Arc<RingWriter>> {
         match &self.sink {
-            Sink::Ring(pen) => Some(pen),
+            Sink::Ring(ring) => Some(ring),
             _ => None,
         }
     }
@@ -365,8 +295,8 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if let Sink::Ring(pen) = &self.sink {
-            pen.close();
+        if let Sink::Ring(ring) = &self.sink {
+            ring.close();
         }
     }
 }

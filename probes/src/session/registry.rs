@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Gate, Inner};
+use super::gate::Gate;
 use crate::event::LabelKind;
 use crate::ids::SourceId;
 use crate::memory::Region;
 use crate::record::RECORD_BYTES;
 use crate::ring::{RECORD_WORDS, RingSlots};
+use crate::shared::create::SharedFile;
 use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
 use crate::text::{InlineText, TEXTS_REST};
@@ -74,14 +75,20 @@ pub(crate) struct Opened {
 impl Registry {
     /// Finds a place of the table for a new recorder: preferably one left by a recorder of the same name, so that
     /// short-lived threads do not eat memory; else a fresh one; else any that is free.
-    pub(super) fn open(&mut self, session: &Inner, name: &str, capacity: u32) -> Option<Opened> {
+    pub(super) fn open(
+        &mut self,
+        header: &Header,
+        file: Option<&SharedFile>,
+        name: &str,
+        capacity: u32,
+    ) -> Option<Opened> {
         let name = InlineText::new(name);
         let left = |place: &Place| !place.open && place.capacity == capacity;
         let same = self.places.iter().position(|place| left(place) && place.name == name);
         let index = match same {
             Some(index) => index,
-            None if self.places.len() < session.header.plan().places => {
-                self.add(session, name, capacity)?;
+            None if self.places.len() < header.plan().places => {
+                self.add(header, file, name, capacity);
                 self.places.len() - 1
             }
             None => self.places.iter().position(left)?,
@@ -90,12 +97,12 @@ impl Registry {
         let before = (place.generation > 0).then_some((SourceId(place.source), place.name));
         if before.is_some_and(|(_, last)| last != name) {
             // Numbers of one place are this far apart, so that no two emitters have the same.
-            place.source = place.source.checked_add(session.header.plan().places as u32)?;
+            place.source = place.source.checked_add(header.plan().places as u32)?;
         }
         place.open = true;
         place.generation += 1;
         place.name = name;
-        session.header.open_place(
+        header.open_place(
             index,
             NewPlace {
                 generation: place.generation,
@@ -118,18 +125,18 @@ impl Registry {
         })
     }
 
-    fn add(&mut self, session: &Inner, name: InlineText, capacity: u32) -> Option<()> {
-        let offset = session.header.plan().fixed_bytes + self.ring_bytes;
+    fn add(&mut self, header: &Header, file: Option<&SharedFile>, name: InlineText, capacity: u32) {
+        let offset = header.plan().fixed_bytes + self.ring_bytes;
         let bytes = capacity as usize * RECORD_BYTES;
         let private = || Region::heap(capacity as usize * RECORD_WORDS);
-        let (region, slots_at) = match session.file.as_ref().map(|file| file.extend(offset, bytes)) {
+        let (region, slots_at) = match file.map(|file| file.extend(offset, bytes)) {
             None => (private(), offset),
             Some(Ok(region)) => (region, offset),
             // The filesystem is full: this process can still read the ring. Other processes see that one is missing.
             Some(Err(error)) => {
                 self.unshared += 1;
                 self.no_room = error.to_string();
-                session.header.add_dropped_source();
+                header.add_dropped_source();
                 (private(), UNSHARED_AT)
             }
         };
@@ -147,7 +154,6 @@ impl Registry {
             open: false,
             written: 0,
         });
-        Some(())
     }
 
     pub(super) fn close(&mut self, header: &Header, index: usize, written: u64) {

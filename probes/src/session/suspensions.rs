@@ -18,11 +18,12 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Handle, Inner};
-use crate::clock::{Anchor, SystemClock, asleep_ns};
+use super::handle::Handle;
+use super::inner::Inner;
+use super::recorder::Recorder;
+use crate::clock::{ASLEEP_NS_MIN, Anchor, SystemClock, asleep_ns};
 use crate::event::Event;
 use crate::ids::Ticks;
-use crate::recorder::Recorder;
 use crate::ring::CAPACITY_MIN;
 
 /// Length of each sleep: the start of a suspension is known to within this.
@@ -33,9 +34,6 @@ const ANCHORS_APART_MS: u64 = 1_000;
 
 /// Shorter ones are not reported: a hypervisor can take a processor away for this long without stopping anything.
 const LEAST_NS: u64 = 100_000_000;
-
-/// Shorter machine sleeps are ignored: the clocks are read one after the other.
-pub(crate) const LEAST_ASLEEP_NS: u64 = 1_000_000;
 
 /// Clock readings when the thread wakes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +59,7 @@ impl Suspension {
     /// its rate tells how many ticks a part of the time between them takes.
     fn between(before: &Beat, after: &Beat, ticks_per_ms: u64) -> Option<Self> {
         let asleep_ns = after.asleep_ns.saturating_sub(before.asleep_ns);
-        let asleep_ns = if asleep_ns < LEAST_ASLEEP_NS { 0 } else { asleep_ns };
+        let asleep_ns = if asleep_ns < ASLEEP_NS_MIN { 0 } else { asleep_ns };
         let slept_ns = after.anchor.monotonic.ns_since(before.anchor.monotonic);
         let delayed_ns = after.delayed_ns.saturating_sub(before.delayed_ns);
         let period_ns = PERIOD.as_nanos() as u64;

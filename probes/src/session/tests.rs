@@ -1,6 +1,7 @@
 //! A session from its builder to its end.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 
 use super::*;
 use crate::event::Event;

@@ -1,33 +1,26 @@
-//! The pen: one ring's writer with its place, its clock, its *now running* cell and its gate.
+//! The writer: one ring's writer with its place, its clock, its *now running* cell and its gate.
 
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::Running;
+use super::running::Running;
 use crate::clock::{Clock as _, SystemClock};
 use crate::event::{Event, LabelKind};
 use crate::fork_guard::ForkSafePosition;
 use crate::ids::{LabelId, SourceId, Ticks};
 use crate::record::{Packed, Stamp};
 use crate::ring::{RingSlots, Writer};
-use crate::session::{Gate, Handle, Inner, Opened};
+use crate::session::gate::Gate;
+use crate::session::handle::Handle;
+use crate::session::inner::Inner;
+use crate::session::registry::Opened;
 use crate::shared::layout::place;
 use crate::text::InlineText;
 
 /// Intervals before the first calibrations, in milliseconds; the last value repeats.
 const CALIBRATION_MS: [u64; 5] = [10, 30, 100, 300, 1000];
-
-/// The kind byte of the *now running* cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum RunningCode {
-    Outside = 1,
-    Phase = 2,
-    Task = 3,
-    Poll = 4,
-}
 
 #[derive(Debug)]
 pub(crate) struct RingWriter {
@@ -62,7 +55,7 @@ impl RingWriter {
         };
         let [first, _] = session.anchors;
         let ticks_per_ms = session.ticks_per_ms();
-        let pen = Self {
+        let writer = Self {
             writer: Writer::new(opened.slots, position, opened.written, opened.gate.limit()),
             clock: session.clock,
             next_calibration: AtomicU64::new(0),
@@ -79,11 +72,13 @@ impl RingWriter {
             handle: Arc::downgrade(handle),
             keeps: Mutex::new(keeps.then(|| Arc::clone(handle))),
         };
-        pen.next_calibration.store(first.ticks.0 + pen.ticks_per_ms * CALIBRATION_MS[0], Ordering::Relaxed);
+        writer
+            .next_calibration
+            .store(first.ticks.0 + writer.ticks_per_ms * CALIBRATION_MS[0], Ordering::Relaxed);
         if let Some(before) = opened.before {
-            pen.announce(before, opened.name);
+            writer.announce(before, opened.name);
         }
-        Ok(pen)
+        Ok(writer)
     }
 
     /// Announces in the stream that a reused ring changed hands: the emitter of the records before this one, then, if it is
@@ -157,17 +152,10 @@ impl RingWriter {
         if !self.writer.is_ours() {
             return;
         }
-        let (code, tag, detail) = match running {
-            Running::Outside => (RunningCode::Outside, 0, 0),
-            Running::Phase(phase) => (RunningCode::Phase, 0, u64::from(phase.code())),
-            Running::Task { task, tag } => (RunningCode::Task, tag.0, task.0),
-            Running::Poll { deadline } => {
-                (RunningCode::Poll, 0, deadline.map_or(0, |deadline| deadline.0.saturating_add(1)))
-            }
-        };
+        let (kind, tag, detail) = running.to_cell();
         let version = self.running_version.load(Ordering::Relaxed).wrapping_add(1);
         self.running_version.store(version, Ordering::Relaxed);
-        let stamp = Stamp::new(version, code as u8, tag, false, 0, 1);
+        let stamp = Stamp::new(version, kind.code(), tag.0, false, 0, 1);
         self.session.header.write_cell(self.running_at, stamp.0, &[at.0, detail, self.writer.written()]);
     }
 
@@ -258,10 +246,10 @@ impl RingWriter {
     }
 }
 
-/// Operations that the `tracing` adapter needs on a pen it shares with a recorder.
+/// Operations that the `tracing` adapter needs on a writer it shares with a recorder.
 #[cfg(feature = "tracing")]
 impl RingWriter {
-    /// Whether this is a pen of that session, and the session is still open.
+    /// Whether this is a writer of that session, and the session is still open.
     pub(crate) fn is_of(&self, handle: &Weak<Handle>) -> bool {
         Weak::ptr_eq(&self.handle, handle) && !self.has_ended()
     }
@@ -276,7 +264,7 @@ impl RingWriter {
         self.session.has_ended()
     }
 
-    /// Whether the recorder is gone. Another pen may have its place by now.
+    /// Whether the recorder is gone. Another writer may have its place by now.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -297,18 +285,18 @@ impl Drop for HookGuard {
 }
 
 impl Handle {
-    /// Opens a ring, or counts that none was free. `keeps`: whether the pen keeps the session open.
+    /// Opens a ring, or counts that none was free. `keeps`: whether the writer keeps the session open.
     pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<RingWriter> {
         // A forked child must not write into its parent's file, nor wait for a lock that was held at the time
         // of the fork.
         if !self.is_ours() || !self.is_whole() {
             return None;
         }
-        let opened = self.registry().open(self.inner(), name, capacity);
-        let pen = opened.and_then(|opened| RingWriter::new(self, opened, keeps).ok());
-        if pen.is_none() {
+        let opened = self.inner().open(name, capacity);
+        let writer = opened.and_then(|opened| RingWriter::new(self, opened, keeps).ok());
+        if writer.is_none() {
             self.header.add_dropped_source();
         }
-        pen
+        writer
     }
 }

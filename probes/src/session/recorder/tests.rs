@@ -4,8 +4,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
+use crate::event::Phase;
+use crate::ids::{TaskId, Timestamp};
 use crate::process::ProcessReader;
 use crate::ring::Start;
+use crate::session::Session;
 use crate::stamped::Stamped;
 
 fn tick(number: u64) -> Event<Ticks> {
