@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, MemorySource, SourceKind};
-use loopscope::corpus::{Case, cases};
 
 #[path = "../inspector/examples/corpus/scenarios.rs"]
 mod scenarios;
+mod support {
+    pub(crate) mod corpus;
+}
 
 use scenarios::{SCENARIOS, Scenario};
+use support::corpus::{Case, cases};
 
 /// Committed traces stay small.
 const BYTES_MAX: u64 = 64 * 1024;

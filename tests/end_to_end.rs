@@ -5,6 +5,8 @@ mod support;
 mod attach;
 mod blame;
 mod cli;
+mod corpus_files;
+mod corpus_statements;
 mod damaged;
 mod dashboard;
 mod diff;

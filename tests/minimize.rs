@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::support::corpus::Case;
 use crate::support::program::{Place, text};
 use crate::support::terminal::Terminal;
-use loopscope::corpus::Case;
 
 #[test]
 fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {

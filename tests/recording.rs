@@ -9,7 +9,7 @@ use std::process::Stdio;
 use crate::support::program::{Place, Running, text, wait_for};
 use crate::support::served::{assert_served, ran};
 use crate::support::totals::totals;
-use loopscope::workload::schedule::{Arrival, ECHO_CONNECTIONS, HTTP_CONNECTIONS, Route, Schedule};
+use loop_demo::schedule::{Arrival, ECHO_CONNECTIONS, HTTP_CONNECTIONS, Route, Schedule};
 use serde_json::{Value, json};
 
 #[test]

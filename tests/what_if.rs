@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::corpus::{Case, cases};
 use crate::support::program::{Place, text};
 use loop_probes::event::{Event, Phase};
 use loop_probes::ids::Timestamp;
@@ -9,7 +10,6 @@ use loop_probes::stamped::Stamped;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, MemorySource, SourceState};
 use loop_traces::writer::TraceWriter;
-use loopscope::corpus::{Case, cases};
 use serde_json::Value;
 
 /// The length of each pause of the loop in a synthetic recording.

@@ -23,7 +23,7 @@ pub use minimize::MinimizeArgs;
 pub use report::{ListLimits, ReportArgs, ReportFormat, STALLS_MAX};
 pub use rerun::{RerunArgs, WhatIfArgs};
 
-use crate::workload::{Load, POLICIES, Scale};
+use loop_demo::{Load, POLICIES, Scale};
 use values::{PolicyName, duration, speed, stall};
 
 const EXAMPLES: &str = "\

@@ -13,8 +13,6 @@
 //! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do |
 //! | `io` | what verbs read and print, how they end, gate files; recording this process without loss |
 //! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
-//! | `rerun` | re-execution on the real loop: check its decisions, what-if, minimize |
-//! | `corpus` | saved regressions, and what must hold for each |
 //! | `app` | the state that all pages share: no terminal, no colours |
 //! | `pages` | the pages, each with its state, its lists, what Enter and the mouse do, and its view |
 //! | `shell` | the dashboard around its pages: keys, mouse, movement in time, the way back |
@@ -26,19 +24,16 @@
 //! | `playback` | a saved trace as a source that plays, pauses and seeks |
 //! | `terminal` | the terminal, always restored |
 //! | `dashboard` | the run loop that connects them |
-//! | `workload` | the demo: a realistic program with its load |
 
 pub mod app;
 pub mod cli;
 pub mod commands;
-pub mod corpus;
 pub mod dashboard;
 pub mod describe;
 pub mod io;
 pub mod keymap;
 pub mod pages;
 pub mod playback;
-pub mod rerun;
 pub mod screen;
 pub mod shell;
 pub mod terminal;
@@ -47,7 +42,6 @@ pub mod theme;
 pub mod units;
 pub mod verdict;
 mod view;
-pub mod workload;
 
 /// The Rust examples of the book, compiled and run.
 #[cfg(doctest)]

@@ -22,11 +22,11 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Packed, Record, unpack};
 use loop_probes::stamped::Stamped;
+use loop_rerun::check::check_source;
+use loop_rerun::minimize::{Limits, minimize};
+use loop_rerun::{Changes, Recorded, RerunError};
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, MemorySource, SourceKind, SourceState};
-use loopscope::rerun::check::check_source;
-use loopscope::rerun::minimize::{Limits, minimize};
-use loopscope::rerun::{Changes, Recorded, RerunError};
 use plan::Plan;
 
 /// The most events that a plan starts with: a few are enough to find problems, and many take long.

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::values::duration;
-use crate::rerun::Changes;
+use loop_rerun::Changes;
 
 /// `loopscope rerun`
 #[derive(Clone, Debug, Args)]

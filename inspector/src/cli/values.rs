@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 
-use crate::workload::POLICIES;
+use loop_demo::POLICIES;
 
 /// Lists the demo's policies for the help and the completions. Other names are accepted here: the demo refuses them in
 /// one line, as it does an unknown tag.

@@ -1,16 +1,18 @@
 //! `loopscope rerun --check`: check whether the loop makes the recorded decisions again.
 
+use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use serde_json::{Value, json};
 
 use super::what_if::failure;
 use crate::cli::RerunArgs;
+use crate::describe;
 use crate::io::exit::{CommandError, warn};
 use crate::io::input::Input;
 use crate::io::stdout;
-use crate::rerun::check::{Checked, Divergence, check_source};
 use crate::text::{line, wrap};
 use crate::units::{count, counted, duration};
+use loop_rerun::check::{Checked, Divergence, Happened, check_source};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), CommandError> {
     let input = Input::open(&args.input)?;
@@ -137,12 +139,12 @@ fn describe_divergence(checked: &Checked, divergence: &Divergence) -> String {
         printable(&checked.policy)
     );
     for line in &divergence.before {
-        line!(out, "    both        {}", printable(line));
+        line!(out, "    both        {}", printable(&event(divergence, line)));
     }
-    line!(out, "  > recorded    {}", printable(&divergence.recorded));
-    line!(out, "  > happened    {}", printable(&divergence.happened));
+    line!(out, "  > recorded    {}", printable(&event(divergence, &divergence.recorded)));
+    line!(out, "  > happened    {}", printable(&happened(divergence)));
     for line in &divergence.after {
-        line!(out, "    recorded    {}", printable(line));
+        line!(out, "    recorded    {}", printable(&event(divergence, line)));
     }
     let seen = &checked.seen;
     line!(
@@ -156,17 +158,36 @@ fn describe_divergence(checked: &Checked, divergence: &Divergence) -> String {
     out + &in_sequence(checked) + &of_several(checked)
 }
 
+/// An event of a divergence: its kind, and its content in words.
+fn event(divergence: &Divergence, stamped: &Stamped) -> String {
+    let Stamped { at, event, .. } = stamped;
+    format!("{}  {}", event.name(), describe::event(*at, event, &divergence.labels))
+}
+
+fn happened(divergence: &Divergence) -> String {
+    match &divergence.happened {
+        Happened::Event { event: happened, differences } => {
+            let text = event(divergence, &Stamped { event: *happened, ..divergence.recorded });
+            // Words may round the numbers that differ.
+            let differences = differences.as_ref().map(|fields| format!("  ({fields})"));
+            text + &differences.unwrap_or_default()
+        }
+        Happened::Other(what) => what.clone(),
+    }
+}
+
 fn to_json(checked: &Checked) -> Value {
     let seen = &checked.seen;
     let divergence = checked.divergence.as_ref().map(|divergence| {
+        let events = |all: &[Stamped]| all.iter().map(|one| event(divergence, one)).collect::<Vec<_>>();
         json!({
             "tick": divergence.tick,
             "loop_number": divergence.loop_number,
             "at_ns": divergence.at_ns,
-            "recorded": divergence.recorded,
-            "happened": divergence.happened,
-            "before": divergence.before,
-            "after": divergence.after,
+            "recorded": event(divergence, &divergence.recorded),
+            "happened": happened(divergence),
+            "before": events(&divergence.before),
+            "after": events(&divergence.after),
         })
     });
     json!({

@@ -14,7 +14,7 @@ use crate::io::exit::{CommandError, warn};
 use crate::io::interrupt::Interrupt;
 use crate::io::recording::{Recording, Tap};
 use crate::io::stdout;
-use crate::workload::{self, Load, Workload, WorkloadError, WorkloadOptions};
+use loop_demo::{Load, Workload, WorkloadError, WorkloadOptions};
 
 /// Run time of a demo that is not drawn, if no time is given.
 const UNWATCHED: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ const GLANCE: Duration = Duration::from_millis(20);
 const ENVIRONMENT: [&str; 2] = ["LOOP_GC_TIMER_INTERVAL", "LOOP_GC_TIMER_DISABLE"];
 
 pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), CommandError> {
-    workload::check(&options(args)).map_err(failure)?;
+    loop_demo::check(&options(args)).map_err(failure)?;
     let session = if args.no_ring { Session::disabled() } else { session(args) };
     diagnostics::start(global.log.as_deref(), session.is_enabled().then_some(&session))?;
     if drawing::is_wanted(&args.live) && !args.no_ring {
@@ -71,7 +71,7 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Comma
     session.finish();
     let (_timeline, written) = recording.finish();
     warn_unshared(session);
-    let printed = drawn.and_then(|()| stdout::print(&format!("{}\n", stopped?)));
+    let printed = drawn.and_then(|()| stdout::print(&format!("{}\n", summary::served(&stopped?))));
     let written = if is_off && args.live.record.is_none() { Ok(None) } else { written };
     summary::conclude(printed, written, args.live.record.as_deref())
 }

@@ -17,8 +17,8 @@ use crate::io::exit::CommandError;
 /// The environment variable with the level or filter, as `tracing_subscriber::EnvFilter` reads it.
 const FILTER_VARIABLE: &str = "LOOPSCOPE_LOG";
 
-/// The module whose spans and events belong to the demo rather than to loopscope.
-const DEMO: &str = concat!(env!("CARGO_CRATE_NAME"), "::workload");
+/// The crate whose spans and events belong to the demo rather than to loopscope.
+const DEMO: &str = "loop_demo";
 
 /// Appends diagnostics to `log`, and records the demo's spans in `demo`; without these, they are dropped.
 ///

@@ -19,9 +19,9 @@ use crate::io::exit::{CommandError, warn};
 use crate::io::input::{Input, shown};
 use crate::io::interrupt::Interrupt;
 use crate::io::stdout;
-use crate::rerun::RerunError;
-use crate::rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, Size, minimize};
 use crate::text::{self, row};
+use loop_rerun::RerunError;
+use loop_rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, Size, minimize};
 
 /// Maximum width of the progress message, in cells.
 const PROGRESS_CELLS: usize = 64;

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use loop_demo::Served;
 use loop_traces::report;
 use loop_traces::source::EventSource;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
+use loop_traces::units::{count, rate};
 use loop_traces::writer::WriteStats;
+use serde_json::json;
 
 use super::drawing;
 use crate::cli::Global;
@@ -15,7 +18,6 @@ use crate::io::sink::saved;
 use crate::io::stdout;
 use crate::text;
 use crate::theme::Theme;
-use crate::workload::Served;
 
 /// Prints the summary of `timeline`, which was folded from `source`.
 ///
@@ -63,6 +65,17 @@ pub(super) fn conclude(
     printed
 }
 
+/// What the clients of a demo counted, as text.
+pub(super) fn served(served: &Served) -> String {
+    format!(
+        "served {} of {} requests in {:.1} s: {} a second",
+        count(served.answered),
+        count(served.sent),
+        served.elapsed_ns as f64 / 1e9,
+        rate(served.rate())
+    )
+}
+
 /// Renders the page as text that fits the width of the terminal.
 pub(super) fn page(summary: &Summary, theme: Theme) -> String {
     text::page(&report::text_within(summary, stdout::width()), theme)
@@ -70,12 +83,19 @@ pub(super) fn page(summary: &Summary, theme: Theme) -> String {
 
 fn show(summary: &Summary, served: Option<&Served>, json: bool, global: &Global) -> Result<(), CommandError> {
     if !json {
-        let footer = served.map(|served| format!("\n{served}\n")).unwrap_or_default();
+        let footer = served.map(|served| format!("\n{}\n", self::served(served))).unwrap_or_default();
         return stdout::print(&(page(summary, drawing::theme(global)) + &footer));
     }
     let mut value = serde_json::to_value(summary).map_err(CommandError::input)?;
     if let (Some(served), Some(object)) = (served, value.as_object_mut()) {
-        object.insert("workload".to_owned(), served.to_json());
+        let Served { sent, answered, elapsed_ns } = *served;
+        let workload = json!({
+            "sent": sent,
+            "answered": answered,
+            "elapsed_ns": elapsed_ns,
+            "answered_per_s": served.rate(),
+        });
+        object.insert("workload".to_owned(), workload);
     }
     stdout::print_json(&value)
 }

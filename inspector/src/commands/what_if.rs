@@ -17,8 +17,8 @@ use crate::cli::{Global, RerunArgs};
 use crate::io::exit::{CommandError, warn};
 use crate::io::input::Input;
 use crate::io::stdout;
-use crate::rerun::what_if::{Side, Stop};
-use crate::rerun::{Answer, Changes, ChosenLoop, Recorded, RerunError};
+use loop_rerun::what_if::{Side, Stop};
+use loop_rerun::{Answer, Changes, ChosenLoop, Recorded, RerunError};
 
 pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError> {
     let changes = args.what_if.changes();

@@ -58,14 +58,15 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, CommandError> {
 
 /// An error in a TOML document, with its byte offset.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+pub struct Wrong {
     at: usize,
     what: String,
 }
 
 impl Wrong {
     /// Formats the error with its file and line.
-    pub(crate) fn describe(&self, path: &Path, text: &str) -> String {
+    #[must_use]
+    pub fn describe(&self, path: &Path, text: &str) -> String {
         let before = &text.as_bytes()[..self.at.min(text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("{}:{line}: {}", printable_path(path), self.what)
@@ -93,7 +94,11 @@ fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
 }
 
 /// Parses `text` as TOML, keeping the position of every value.
-pub(crate) fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
+///
+/// # Errors
+///
+/// [`Wrong`] if it is not TOML.
+pub fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
     DeTable::parse(text).map_err(|error| {
         let error = Wrong::from(error);
         Wrong { what: format!("this is no TOML: {}", error.what), ..error }
@@ -101,7 +106,11 @@ pub(crate) fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
 }
 
 /// Removes the gates from a table and returns them; other keys stay.
-pub(crate) fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
+///
+/// # Errors
+///
+/// [`Wrong`] at the first invalid gate.
+pub fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let Some((key, value)) = table.remove_entry("gate") else { return Ok(Vec::new()) };
     let DeValue::Array(tables) = value.get_ref() else {
         return Err(wrong(&key.span(), "write gates as [[gate]]"));

@@ -6,9 +6,9 @@ use loop_traces::cells::table::{Column, Table};
 use loop_traces::units::{change, count, duration, percent};
 use ratatui::style::Style;
 
-use crate::rerun::what_if::{Answer, Changed, Changes, Figure, Row, Unit, Verdict, is_change};
 use crate::text::{self, line, wrap};
 use crate::theme::Theme;
+use loop_rerun::what_if::{Answer, Changed, Changes, Figure, Row, Unit, Verdict, is_change};
 
 /// Widths of a figure, of a change, and of the word after it.
 const FIGURE: usize = 10;
