@@ -48,7 +48,7 @@ impl Merge {
     }
 
     /// Hands out, in order, everything up to `watermark`.
-    pub(crate) fn release(&mut self, watermark: Ticks, mut emit: impl FnMut(usize, RawEvent)) {
+    pub(crate) fn release(&mut self, watermark: Ticks, mut emit: impl FnMut(RawEvent)) {
         let mut heap: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::with_capacity(self.lanes.len());
         for (index, lane) in self.lanes.iter().enumerate() {
             if let Some((key, _)) = lane.held.front() {
@@ -69,7 +69,7 @@ impl Merge {
                 }
                 self.handed_out = self.handed_out.max(key);
                 held -= 1;
-                emit(index, event);
+                emit(event);
                 let Some((next, _)) = lane.held.front() else { break };
                 key = *next;
             }
@@ -94,17 +94,14 @@ impl Merge {
 mod tests {
     use super::*;
 
-    fn mark(at: u64, label: u32) -> RawEvent {
-        RawEvent {
-            source: SourceId(1),
-            at: Ticks(at),
-            event: Event::Mark { label: crate::ids::LabelId(label) },
-        }
+    fn mark(lane: usize, at: u64) -> RawEvent {
+        let event = Event::Mark { label: crate::ids::LabelId(0) };
+        RawEvent { source: SourceId(lane as u32), at: Ticks(at), event }
     }
 
     fn released(merge: &mut Merge, watermark: u64) -> Vec<(usize, u64)> {
         let mut out = Vec::new();
-        merge.release(Ticks(watermark), |lane, event| out.push((lane, event.at.0)));
+        merge.release(Ticks(watermark), |event| out.push((event.source.0 as usize, event.at.0)));
         out
     }
 
@@ -112,7 +109,7 @@ mod tests {
     fn goes_by_time_then_ring_then_order_of_writing() {
         let mut merge = Merge::default();
         for (lane, at) in [(1, 5), (1, 5), (1, 9), (0, 5), (0, 7), (0, 30)] {
-            merge.push(lane, mark(at, 0));
+            merge.push(lane, mark(lane, at));
         }
         assert_eq!(released(&mut merge, 10), [(0, 5), (1, 5), (1, 5), (0, 7), (1, 9)]);
         assert_eq!(merge.held(), 1);
@@ -124,7 +121,7 @@ mod tests {
     fn a_ring_keeps_its_order_when_its_time_goes_backwards() {
         let mut merge = Merge::default();
         for (lane, at) in [(0, 10), (0, 3), (0, 11), (1, 5)] {
-            merge.push(lane, mark(at, 0));
+            merge.push(lane, mark(lane, at));
         }
         assert_eq!(released(&mut merge, 50), [(1, 5), (0, 10), (0, 3), (0, 11)]);
     }
@@ -132,9 +129,9 @@ mod tests {
     #[test]
     fn a_late_event_is_handed_out_and_counted() {
         let mut merge = Merge::default();
-        merge.push(0, mark(10, 0));
+        merge.push(0, mark(0, 10));
         assert_eq!(released(&mut merge, 20), [(0, 10)]);
-        merge.push(1, mark(4, 0));
+        merge.push(1, mark(1, 4));
         assert_eq!(released(&mut merge, 20), [(1, 4)]);
         assert_eq!(merge.late(), 1);
     }
@@ -143,7 +140,7 @@ mod tests {
     fn a_ring_from_the_future_does_not_fill_memory() {
         let mut merge = Merge::default();
         for _ in 0..HELD_MAX + 10 {
-            merge.push(0, mark(u64::MAX, 0));
+            merge.push(0, mark(0, u64::MAX));
         }
         assert_eq!(released(&mut merge, 0).len(), 10);
     }

@@ -4,48 +4,50 @@
 //! labels (so that every label comes before its first use), takes the newest anchor, and hands out what the
 //! watermark lets through.
 
+mod clocks;
 mod error;
 mod evidence;
-mod found;
 mod heartbeat;
 mod horizon;
 mod image;
-pub(crate) mod liveness;
+mod liveness;
+mod ring_state;
 mod rings;
+mod slots;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chronology::Chronology;
-use crate::clock::{Anchor, Clock, SystemClock, TickUnit};
-use crate::clock_map::{ClockFaults, ClockMap};
+use crate::clock::{Anchor, TickUnit};
+use crate::clock_map::ClockFaults;
 use crate::event::LabelKind;
 use crate::ids::{SourceId, Ticks, Timestamp};
-use crate::merge::Merge;
 use crate::metadata::Metadata;
-use crate::recorder::Running;
+use crate::pressure::Pressure;
 use crate::ring::Start;
 use crate::session::Session;
+use crate::shared::layout::head;
 use crate::stamped::Stamped;
-use crate::text::InlineText;
-
+use clocks::Clocks;
 pub use error::{OpenError, ReadError};
-pub use liveness::ProcessState;
-
-use crate::pressure::Pressure;
 use heartbeat::Heartbeat;
-use horizon::Awake;
-use image::Image;
+pub use heartbeat::NowRunning;
+use image::{Image, Words};
 pub(crate) use image::{Opened, RingFile};
+pub use liveness::ProcessState;
 use rings::Rings;
+use stream::Stream;
 
 /// An event younger than this may still be overtaken by a record that another ring writes a little late.
 const WATERMARK_NS: u64 = 2_000_000;
+
+/// An emitter that changes what it does records something at about the same time, or another does: in a dead process a
+/// cell is at most this much newer than the newest record and the last note that the process existed.
+const CELL_NS: u64 = 10_000_000_000;
 
 /// Shortest interval between two checks of a foreign process's state: a check takes three system calls.
 const STATE_NS: u64 = 50_000_000;
@@ -69,69 +71,25 @@ pub struct PollReport {
     pub state: ProcessState,
 }
 
-/// What an emitter is doing right now: visible even while it hangs and emits nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NowRunning {
-    /// The emitter.
-    pub source: SourceId,
-    /// What it is doing.
-    pub running: Running,
-    /// Since when it has been doing that.
-    pub since: Timestamp,
-}
-
-/// A time of this process on a clock that it is `ahead_ns` ahead of.
-const fn shifted(ours: Timestamp, ahead_ns: i64) -> Timestamp {
-    Timestamp(if ahead_ns < 0 {
-        ours.0.saturating_add(ahead_ns.unsigned_abs())
-    } else {
-        ours.0.saturating_sub(ahead_ns.unsigned_abs())
-    })
-}
-
 /// Reads all rings of one process.
 #[derive(Debug)]
 pub struct ProcessReader {
     image: Image,
     metadata: Metadata,
-    clock: SystemClock,
-    map: ClockMap,
+    clocks: Clocks,
     rings: Rings,
-    merge: Merge,
-    /// Names handed out so far, so that each label is emitted once.
-    known: HashMap<(LabelKind, u32), InlineText>,
-    labels_read: usize,
+    stream: Stream,
     state: ProcessState,
     state_at: Option<Timestamp>,
     /// A moment just before the last check that found the process alive: nothing is claimed of it after that.
     alive_at: Ticks,
-    anchor_at: Ticks,
-    /// The anchors of the session's start and the latest one, until they are compared with the others.
-    unsettled: Vec<Anchor>,
-    /// The last look at how long the machine had slept.
-    awake: Option<Awake>,
-    /// How far our monotonic clock is ahead of the process's, in nanoseconds.
-    ahead_ns: i64,
-    last_at: Timestamp,
     /// Labels found on attaching, for the first poll to emit.
     pending: Vec<Stamped>,
     dropped_sources: u64,
-    /// Missing rings that were reported in the stream.
-    missing_reported: u64,
     /// The file was truncated, and the stream has ended with a gap.
     is_truncated: bool,
-    dropped_labels: u64,
-    /// Where the stream begins. A worker's ring reaches further back than that of a busy loop; events from before
-    /// would make the loop look idle in that time.
-    begin: Option<Ticks>,
-    /// Records from before `begin`: read, and lost.
-    passed_over: u64,
-    passed_over_lost: u64,
     /// *Now running* cells with an impossible time.
     malformed_cells: u64,
-    chronology: Chronology,
-    /// Events whose times contradict each other.
-    contradictions: u64,
     heartbeat: Option<Heartbeat>,
     pressure: Option<Pressure>,
 }
@@ -171,38 +129,19 @@ impl ProcessReader {
     }
 
     fn new(image: Image, metadata: Metadata, unit: TickUnit, anchors: &[Anchor], start: Start) -> Self {
-        let last_at = metadata.started.monotonic;
-        // The latest anchor makes the slope good for everything in the rings. An error here will show up again
-        // later.
-        let latest = image.latest_anchor().ok().flatten();
-        let anchors: Vec<Anchor> = anchors.iter().copied().chain(latest).collect();
+        // With "newest", every ring is read from the same moment on.
+        let begin = (start == Start::Newest).then_some(Ticks(0));
         let mut reader = Self {
-            map: ClockMap::new(unit, &anchors),
-            clock: SystemClock::of(unit),
+            clocks: Clocks::new(&image, unit, anchors),
             rings: Rings::new(start),
-            merge: Merge::default(),
-            known: HashMap::new(),
-            labels_read: 0,
+            stream: Stream::new(metadata.started.monotonic, begin),
             state: ProcessState::Running,
             state_at: None,
             alive_at: Ticks(0),
-            ahead_ns: anchors.last().map_or(0, |anchor| image.clock_ahead_ns(anchor)),
-            anchor_at: anchors.last().map_or(Ticks(0), |anchor| anchor.ticks),
-            unsettled: anchors,
-            awake: None,
-            last_at,
             pending: Vec::new(),
             dropped_sources: 0,
-            missing_reported: 0,
             is_truncated: false,
-            dropped_labels: 0,
-            // With "newest", every ring is read from the same moment on.
-            begin: (start == Start::Newest).then_some(Ticks(0)),
-            passed_over: 0,
-            passed_over_lost: 0,
             malformed_cells: 0,
-            chronology: Chronology::new(metadata.started.monotonic),
-            contradictions: 0,
             heartbeat: None,
             pressure: None,
             image,
@@ -260,26 +199,23 @@ impl ProcessReader {
     fn poll_whole(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.refresh_state()?;
         out.append(&mut self.pending);
-        let now = self.ticks();
+        let now = self.clocks.ticks();
         let before = (self.rings.read(), self.rings.lost());
         let is_over = !self.state.is_alive();
         self.image.note_alive(now);
         let gathered = self.gather(gently && !is_over, out);
         let more = matches!(gathered, Ok(true));
-        self.begin.get_or_insert(self.rings.loops_since().unwrap_or_default());
-        let watermark = if is_over && !more || self.rings.active() < 2 {
-            Ticks(u64::MAX)
-        } else {
-            Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)))
-        };
-        self.release(watermark, out);
+        self.stream.begin.get_or_insert(self.rings.loops_since().unwrap_or_default());
+        let watermark =
+            if is_over && !more || self.rings.active() < 2 { Ticks(u64::MAX) } else { self.watermark(now) };
+        self.stream.release(&mut self.clocks, watermark, out);
         gathered?;
         // The stream must not begin with a gap at the process's start.
-        if self.last_at > self.metadata.started.monotonic || is_over && !more {
-            self.report_missing(out);
+        if self.stream.last_at > self.metadata.started.monotonic || is_over && !more {
+            self.stream.report_missing(self.missing(), out);
         }
         if is_over && !more {
-            self.release_end_gaps(out);
+            self.stream.release_end_gaps(&mut self.rings, &self.clocks, out);
         }
         let read = out.len();
         if !more && (self.heartbeat.is_some() || self.pressure.is_some()) {
@@ -289,7 +225,7 @@ impl ProcessReader {
         }
         // Checked last: recorders that are off no longer update what they are doing.
         self.expect_whole().inspect_err(|_| out.truncate(read))?;
-        self.note_last(&out[read..]);
+        self.stream.note_last(&out[read..]);
         Ok(PollReport {
             records: self.rings.read() - before.0,
             lost: self.rings.lost() - before.1,
@@ -306,7 +242,7 @@ impl ProcessReader {
     /// [`ReadError`] if the file was truncated or can no longer be read.
     pub fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.state_at = None;
-        let mut read_from = self.clock.ticks();
+        let mut read_from = self.clocks.ticks();
         let mut total = self.poll_as(false, out);
         // Events written during the flush are left to the next call: a writer must not keep us here.
         for _ in 0..FLUSH_POLLS_MAX {
@@ -314,7 +250,7 @@ impl ProcessReader {
             if !sum.more {
                 break;
             }
-            read_from = self.clock.ticks();
+            read_from = self.clocks.ticks();
             match self.poll_as(false, out) {
                 Ok(next) => {
                     let (records, lost) = (sum.records + next.records, sum.lost + next.lost);
@@ -323,23 +259,22 @@ impl ProcessReader {
                 Err(error) => total = Err(error),
             }
         }
-        self.release(Ticks(u64::MAX), out);
-        self.release_end_gaps(out);
-        self.report_missing(out);
+        self.release_all(out);
+        self.stream.report_missing(self.missing(), out);
         if total.is_ok() && self.state.is_alive() {
             let running = self.observe_running().and_then(|running| self.expect_whole().map(|()| running));
             let mut running = running.inspect_err(|error| self.note_truncation(error, out))?;
             // Anything that began later may follow records written after the rings were read.
             let read_from = self.time_at(read_from);
             running.retain(|emitter| emitter.since <= read_from);
-            let now = self.time_at(self.alive_at).max(self.last_at);
+            let now = self.time_at(self.alive_at).max(self.stream.last_at);
             if let Some(heartbeat) = &mut self.heartbeat {
                 heartbeat.all(&running, now, out);
             }
             if let Some(pressure) = &mut self.pressure {
                 pressure.report(now, true, out);
             }
-            self.note_last(out);
+            self.stream.note_last(out);
         }
         total
     }
@@ -350,11 +285,6 @@ impl ProcessReader {
         if let Some(pressure) = self.pressure.as_mut().filter(|_| is_alive) {
             pressure.report(at, false, out);
         }
-    }
-
-    /// Keeps the time of the last event that was handed out.
-    fn note_last(&mut self, out: &[Stamped]) {
-        self.last_at = out.last().map_or(self.last_at, |last| self.last_at.max(last.at));
     }
 
     /// What each emitter is doing right now.
@@ -371,21 +301,21 @@ impl ProcessReader {
     /// Exact, except that a ring that cannot be read counts as one record.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
-        let found = self.rings.lost().saturating_sub(self.passed_over_lost);
-        found.saturating_add(self.missing_reported).saturating_add(u64::from(self.is_truncated))
+        let found = self.rings.lost().saturating_sub(self.stream.passed_over_lost);
+        found.saturating_add(self.stream.missing_reported).saturating_add(u64::from(self.is_truncated))
     }
 
     /// Records overwritten before the first one that was returned, or skipped because they are older than anything left of any
     /// loop.
     #[must_use]
     pub fn before_attach(&self) -> u64 {
-        self.rings.before_attach().saturating_add(self.passed_over + self.passed_over_lost)
+        self.rings.before_attach().saturating_add(self.stream.passed_over + self.stream.passed_over_lost)
     }
 
     /// Records read, counting each part.
     #[must_use]
     pub fn records_read(&self) -> u64 {
-        self.rings.read() - self.passed_over
+        self.rings.read() - self.stream.passed_over
     }
 
     /// Events of kinds that this version does not know: skipped.
@@ -397,13 +327,13 @@ impl ProcessReader {
     /// Events with values that they cannot have: skipped.
     #[must_use]
     pub fn malformed_events(&self) -> u64 {
-        self.rings.malformed() + self.malformed_cells + self.contradictions
+        self.rings.malformed() + self.malformed_cells + self.stream.contradictions
     }
 
     /// Events that arrived after a later one of another ring had been handed out.
     #[must_use]
     pub const fn late_events(&self) -> u64 {
-        self.merge.late()
+        self.stream.merge.late()
     }
 
     /// The process's state at the last poll.
@@ -429,14 +359,21 @@ impl ProcessReader {
     /// end](Self::rings_without_end).
     #[must_use]
     pub fn uncounted_gaps(&self) -> u64 {
-        let rings = self.missing_reported.saturating_add(self.rings.without_end());
+        let rings = self.stream.missing_reported.saturating_add(self.rings.without_end());
         rings.saturating_add(u64::from(self.is_truncated))
+    }
+
+    /// Rings of a dead process whose newest records are missing, an unknown number of them: the file was cut, or not all
+    /// of it was written to the disk.
+    #[must_use]
+    pub fn rings_without_end(&self) -> u64 {
+        self.rings.without_end()
     }
 
     /// Labels that found no place in the table. They are in the stream as long as the ring has them.
     #[must_use]
     pub const fn dropped_labels(&self) -> u64 {
-        self.dropped_labels
+        self.stream.dropped_labels
     }
 
     /// How long to wait until the next poll so that the fastest ring fills by no more than a quarter: between 1
@@ -449,31 +386,28 @@ impl ProcessReader {
     /// The time at a raw reading of the process's record clock.
     #[must_use]
     pub fn time_at(&self, ticks: Ticks) -> Timestamp {
-        self.map.peek(ticks)
-    }
-
-    /// The current reading of the process's record clock.
-    fn ticks(&self) -> Ticks {
-        horizon::reading(self.clock, self.ahead_ns)
+        self.clocks.map.peek(ticks)
     }
 
     /// How often the record clock changed its rate or jumped, and how far off times were then. Records whose
     /// times go back count as a jump, because some of their times are wrong.
     #[must_use]
     pub fn clock_faults(&self) -> ClockFaults {
-        let (mut faults, back) = (self.map.faults(), self.rings.back_max());
-        if back > 0 {
-            faults.count = faults.count.max(1);
-            faults.error_ns_max = faults.error_ns_max.max(self.map.ns_in(back));
-        }
-        faults
+        self.clocks.faults(&self.rings)
+    }
+
+    /// Converts `ours`, a time on this process's monotonic clock, to the other process's. They are the same
+    /// unless the two are in different time namespaces, where the wall clock joins them.
+    #[must_use]
+    pub const fn process_time(&self, ours: Timestamp) -> Timestamp {
+        self.clocks.process_time(ours)
     }
 
     /// Checks the process's state if the last check was long ago, or if something is to be said about the process now.
     fn refresh_state(&mut self) -> Result<(), ReadError> {
-        let now = self.clock.now();
+        let now = self.clocks.now();
         // Read before the check: the process may die right after it.
-        let ticks = self.ticks();
+        let ticks = self.clocks.ticks();
         let reports_running =
             self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(self.reported_at(ticks)));
         let is_due = reports_running || self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
@@ -485,6 +419,124 @@ impl ProcessReader {
             }
         }
         Ok(())
+    }
+
+    /// Reads rings, labels and anchors; emits new labels. Returns whether there is more.
+    fn gather(&mut self, gently: bool, out: &mut Vec<Stamped>) -> Result<bool, ReadError> {
+        let mut names = Vec::new();
+        let mut horizon = self.clocks.horizon(&self.image);
+        let read = self.rings.refresh(&self.image, &mut names).and_then(|()| {
+            let now = self.clocks.now();
+            self.rings.poll(&self.image, now, gently, &mut horizon, &mut self.stream.merge)
+        });
+        for (source, name) in names {
+            self.stream.add_label(SourceId(source), LabelKind::Source, source, name, out);
+        }
+        let more = read?;
+        let Words([dropped]) = self.image.words(head::SOURCES_DROPPED)?;
+        self.dropped_sources = dropped.saturating_sub(self.image.unshared());
+        self.stream.read_labels(&self.image, out)?;
+        self.clocks.follow(&self.image, &self.rings)?;
+        Ok(more)
+    }
+
+    /// The latest time at `now` that no record still in flight can precede.
+    fn watermark(&self, now: Ticks) -> Ticks {
+        Ticks(now.0.saturating_sub(self.clocks.map.ticks_in(WATERMARK_NS)))
+    }
+
+    /// Hands out everything held back, then the gaps behind it.
+    fn release_all(&mut self, out: &mut Vec<Stamped>) {
+        self.stream.release(&mut self.clocks, Ticks(u64::MAX), out);
+        self.stream.release_end_gaps(&mut self.rings, &self.clocks, out);
+    }
+
+    /// Number of rings of which nothing can be read.
+    fn missing(&self) -> u64 {
+        self.dropped_sources().saturating_add(self.unreadable_sources())
+    }
+
+    /// Fails if the file was truncated. Once it was, what it has is not believed again, even if it is extended.
+    fn expect_whole(&self) -> Result<(), ReadError> {
+        if self.is_truncated { Err(self.image.truncated()) } else { self.image.expect_whole() }
+    }
+
+    /// Ends the stream if `error` says that the file was truncated: with everything held back, then a gap, because
+    /// everything unread is gone, and nothing is recorded any more.
+    fn note_truncation(&mut self, error: &ReadError, out: &mut Vec<Stamped>) {
+        if self.is_truncated || !matches!(error, ReadError::Truncated { .. }) {
+            return;
+        }
+        self.release_all(out);
+        self.is_truncated = true;
+        out.push(self.stream.unknown_loss());
+    }
+
+    /// The time given to reader-made events when reading at `now`: no later than what a record still in flight
+    /// can carry, and no earlier than what was handed out.
+    fn reported_at(&self, now: Ticks) -> Timestamp {
+        self.time_at(self.watermark(now)).max(self.stream.last_at.min(self.time_at(now)))
+    }
+
+    /// The last moment at which the process noted that it existed; `None` if it noted none, or one in the future.
+    fn noted_alive(&self) -> Result<Option<Ticks>, ReadError> {
+        let noted = self.image.alive_at()?;
+        Ok(noted.filter(|at| !self.image.shares_clock() || *at <= self.clocks.ticks()))
+    }
+
+    /// The last moment at which a crashed process is known to have existed: it died at some time after it.
+    fn seen_alive(&self) -> Result<Timestamp, ReadError> {
+        let noted = self.noted_alive()?.map(|ticks| self.time_at(ticks));
+        Ok(noted.unwrap_or_default().max(self.stream.last_at))
+    }
+
+    /// Appends the activity of emitters that were silent, as of `at`.
+    fn beat(&mut self, at: Timestamp, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
+        let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
+        match self.state {
+            ProcessState::Crashed => heartbeat.end(&self.observe_running()?, self.seen_alive()?, out),
+            state if state.is_alive() && heartbeat.is_due(at) => {
+                heartbeat.beat(&self.observe_running()?, at, out);
+            }
+            _ => {}
+        }
+        self.heartbeat = Some(heartbeat);
+        Ok(())
+    }
+
+    /// What each emitter is doing right now, and the number of cells with an impossible time.
+    fn plausibly_running(&self) -> Result<(Vec<NowRunning>, u64), ReadError> {
+        let cells = self.rings.running(&self.image)?;
+        let mut horizon = self.clocks.horizon(&self.image);
+        let newest = self.rings.newest_at();
+        let latest = if self.image.is_file() && !self.state.is_alive() {
+            let known = newest.max(self.noted_alive()?);
+            known.map(|at| at.0.saturating_add(self.clocks.map.ticks_in(CELL_NS)))
+        } else {
+            None
+        };
+        let all = cells.len();
+        let error_ns = self.clock_faults().error_ns_max;
+        let newest = newest.map_or(Timestamp(0), |at| self.time_at(at));
+        let is_in_session = |since| {
+            let chronology = &self.stream.chronology;
+            !self.image.is_file() || chronology.is_in_session(self.time_at(since), newest, error_ns)
+        };
+        let running: Vec<NowRunning> = cells
+            .into_iter()
+            .filter(|(.., since)| horizon.allows(*since) && latest.is_none_or(|latest| since.0 <= latest))
+            .filter(|(.., since)| is_in_session(*since))
+            .map(|(source, running, since)| NowRunning { source, running, since: self.time_at(since) })
+            .collect();
+        let impossible = (all - running.len()) as u64;
+        Ok((running, impossible))
+    }
+
+    /// Like [`plausibly_running`](Self::plausibly_running), but counts the cells that are left out.
+    fn observe_running(&mut self) -> Result<Vec<NowRunning>, ReadError> {
+        let (running, impossible) = self.plausibly_running()?;
+        self.malformed_cells = self.malformed_cells.max(impossible);
+        Ok(running)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the file of a dead process says of its rings besides their records. A machine that lost power may not have written
 //! the newest pages to the disk, and a copy may have ended early: those records look as if they had never been written.
 
+use super::error::ReadError;
 use super::image::{Image, Words};
-use super::{ProcessReader, ReadError};
 use crate::event::Event;
 use crate::ids::Ticks;
 use crate::ring::Known;
@@ -58,13 +58,4 @@ pub(super) fn missing_openings(image: &Image) -> Result<u64, ReadError> {
         missing = missing.saturating_sub(state >> 32);
     }
     Ok(missing)
-}
-
-impl ProcessReader {
-    /// Rings of a dead process whose newest records are missing, an unknown number of them: the file was cut, or not all of
-    /// it was written to the disk.
-    #[must_use]
-    pub fn rings_without_end(&self) -> u64 {
-        self.rings.without_end()
-    }
 }

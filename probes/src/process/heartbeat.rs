@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{NowRunning, ProcessReader, ProcessState, ReadError, WATERMARK_NS};
 use crate::event::Event;
-use crate::ids::{SourceId, Ticks, Timestamp};
+use crate::ids::{SourceId, Timestamp};
 use crate::recorder::Running;
 use crate::stamped::Stamped;
 
@@ -17,6 +16,17 @@ const IDLE_NS_MAX: u64 = 1_000_000_000;
 
 /// An idle emitter is reported again after this fraction of its idle time, as a divisor.
 const IDLE_PARTS: u64 = 8;
+
+/// What an emitter is doing right now: visible even while it hangs and emits nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NowRunning {
+    /// The emitter.
+    pub source: SourceId,
+    /// What it is doing.
+    pub running: Running,
+    /// Since when it has been doing that.
+    pub since: Timestamp,
+}
 
 /// When each emitter was last reported, and as what.
 #[derive(Debug, Default)]
@@ -67,35 +77,6 @@ impl Heartbeat {
         let at = running.iter().map(|emitter| emitter.since).fold(now, Timestamp::max);
         self.round_at = at;
         out.extend(running.iter().map(|emitter| stamped(emitter, at)));
-    }
-}
-
-impl ProcessReader {
-    /// The last moment at which a crashed process is known to have existed: it died at some time after it.
-    fn seen_alive(&self) -> Result<Timestamp, ReadError> {
-        let noted = self.noted_alive()?.map(|ticks| self.time_at(ticks));
-        Ok(noted.unwrap_or_default().max(self.last_at))
-    }
-
-    /// The time given to reader-made events when reading at `now`: no later than what a record still in flight
-    /// can carry, and no earlier than what was handed out.
-    pub(super) fn reported_at(&self, now: Ticks) -> Timestamp {
-        let late = Ticks(now.0.saturating_sub(self.map.ticks_in(WATERMARK_NS)));
-        self.time_at(late).max(self.last_at.min(self.time_at(now)))
-    }
-
-    /// Appends the activity of emitters that were silent, as of `at`.
-    pub(super) fn beat(&mut self, at: Timestamp, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
-        let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
-        match self.state {
-            ProcessState::Crashed => heartbeat.end(&self.observe_running()?, self.seen_alive()?, out),
-            state if state.is_alive() && heartbeat.is_due(at) => {
-                heartbeat.beat(&self.observe_running()?, at, out);
-            }
-            _ => {}
-        }
-        self.heartbeat = Some(heartbeat);
-        Ok(())
     }
 }
 

@@ -13,8 +13,8 @@ use std::sync::atomic::{Ordering, fence};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::error::{OpenError, ReadError};
 use super::liveness::{self, ProcessState};
-use super::{OpenError, ReadError};
 use crate::clock::{self, Anchor, SystemClock, TickUnit, monotonic_now};
 use crate::event::LabelKind;
 use crate::ids::{Ticks, Timestamp};

@@ -1,24 +1,21 @@
 //! All rings of a process: which ones exist, how far each is read, how fast it fills.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::ReadError;
+use super::error::ReadError;
 use super::evidence;
-use super::found::{Owner, RingState};
 use super::horizon::Horizon;
 use super::image::{Image, Words};
+use super::ring_state::{Owner, RingState};
+use super::slots::Slots;
 use crate::clock::Anchor;
 use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
-use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::merge::Merge;
-use crate::record::{RECORD_BYTES, Record, Stamp, unpack};
+use crate::record::{Record, Stamp};
 use crate::recorder::Running;
-use crate::ring::foreign::FileView;
-use crate::ring::{CAPACITY_MAX, Item, MemoryView, PollLimits, Reader, RingSlots, Start};
-use crate::session::Gate;
+use crate::ring::{Item, PollLimits, Reader, Start};
 use crate::shared::layout::{PLACE_OPEN, UNSHARED_AT, head, place};
 use crate::text::{InlineText, TEXT_WORDS};
 
@@ -42,10 +39,10 @@ const PERIOD_NS: std::ops::RangeInclusive<u64> = 1_000_000..=33_000_000;
 struct Ring {
     place: usize,
     generation: u32,
-    slots: SlotsAt,
+    slots: Slots,
     capacity: u64,
     reader: Reader,
-    found: RingState,
+    state: RingState,
     polled_at: Option<Timestamp>,
     /// Recent rate, in records per 2^20 ns. Unknown before the second poll.
     rate: Option<u64>,
@@ -59,17 +56,6 @@ pub(super) struct EndGap {
     pub(super) count: u64,
     /// Time of the last event, if there is one.
     pub(super) from: Option<Ticks>,
-}
-
-#[derive(Debug)]
-pub(super) enum SlotsAt {
-    Memory(RingSlots, Arc<Gate>),
-    /// `there` of its slots are in the file.
-    File {
-        offset: u64,
-        shift: u32,
-        there: u64,
-    },
 }
 
 #[derive(Debug)]
@@ -136,42 +122,28 @@ impl Rings {
                 Some(known) => {
                     let ring = &mut self.rings[known];
                     ring.generation = generation;
-                    if owner.latest != ring.found.owner.latest {
+                    if owner.latest != ring.state.owner.latest {
                         let first = ring.slots.first_label(image, &mut self.scratch)?;
-                        ring.found.owner.is_now(&owner, first.map(|(source, _)| source));
+                        ring.state.owner.is_now(&owner, first.map(|(source, _)| source));
                     }
                 }
+                None if image.is_file() && slots_at == UNSHARED_AT as u64 => {
+                    self.unshared.insert(index);
+                    continue;
+                }
                 None => {
-                    if image.is_file() && slots_at == UNSHARED_AT as u64 {
-                        self.unshared.insert(index);
-                        continue;
-                    }
                     // Rings that share slots would give more records than the file has bytes.
-                    let overlaps = |slots: &SlotsAt| {
+                    let overlaps = |slots: &Slots| {
                         self.rings.iter().any(|ring| slots.overlaps(capacity, &ring.slots, ring.capacity))
                     };
-                    let slots = SlotsAt::find(image, index, slots_at, capacity, is_still)?;
+                    let slots = Slots::find(image, index, slots_at, capacity, is_still)?;
                     let Some(slots) = slots.filter(|slots| !overlaps(slots)) else {
                         self.unreadable.insert(index);
                         continue;
                     };
                     // A ring opened since we attached is read from its beginning.
                     let start = if self.changes.is_none() { self.start } else { Start::Oldest };
-                    // A tick in progress is read from its beginning.
-                    let open_tick = match start {
-                        Start::Newest => slots.open_tick(image, &mut self.scratch)?,
-                        Start::Oldest => None,
-                    };
-                    let mut cell = None;
-                    let reader = match (open_tick, start) {
-                        (Some(open_tick), _) => Reader::starting_at(open_tick),
-                        (None, Start::Oldest) if is_still => {
-                            let (known, age) = evidence::known(image, at, slots.is_cut())?;
-                            cell = age;
-                            Reader::of_still(known)
-                        }
-                        (None, _) => Reader::new(start),
-                    };
+                    let (reader, cell) = slots.attach(image, at, start, is_still, &mut self.scratch)?;
                     if start == Start::Oldest
                         && !owner.is_first()
                         && let Some((source, name)) = slots.first_label(image, &mut self.scratch)?
@@ -185,7 +157,7 @@ impl Rings {
                         slots,
                         capacity,
                         reader,
-                        found: RingState::new(owner, kind_max, cell, is_still),
+                        state: RingState::new(owner, kind_max, cell, is_still),
                         polled_at: None,
                         rate: None,
                     });
@@ -213,7 +185,7 @@ impl Rings {
     /// Number of rings of a dead process whose newest records are missing, an unknown number of them, as far as the stream
     /// has that.
     pub(super) fn without_end(&self) -> u64 {
-        let is_told = |ring: &&Ring| ring.reader.is_end_unknown() && ring.found.gap == 0;
+        let is_told = |ring: &&Ring| ring.reader.is_end_unknown() && ring.state.gap == 0;
         self.rings.iter().filter(is_told).count() as u64
     }
 
@@ -254,7 +226,7 @@ impl Rings {
 
     /// Lost records, without those of gaps that no event has followed yet: the stream does not have them either.
     pub(super) fn lost(&self) -> u64 {
-        let of = |ring: &Ring| ring.reader.lost().saturating_sub(ring.found.gap);
+        let of = |ring: &Ring| ring.reader.lost().saturating_sub(ring.state.gap);
         self.rings.iter().fold(0, |sum, ring| sum.saturating_add(of(ring)))
     }
 
@@ -264,46 +236,46 @@ impl Rings {
 
     /// The earliest time from which a loop's records are still complete, if earlier ones were overwritten.
     pub(super) fn loops_since(&self) -> Option<Ticks> {
-        let loops = self.rings.iter().filter(|ring| ring.found.is_loop);
+        let loops = self.rings.iter().filter(|ring| ring.state.is_loop);
         let whole = |ring: &Ring| ring.reader.before_attach() == 0;
-        loops.map(|ring| ring.found.first_at.filter(|_| !whole(ring)).unwrap_or_default()).min()
+        loops.map(|ring| ring.state.first_at.filter(|_| !whole(ring)).unwrap_or_default()).min()
     }
 
     pub(super) fn unknown(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.found.unknown).sum()
+        self.rings.iter().map(|ring| ring.state.unknown).sum()
     }
 
     pub(super) fn malformed(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.found.malformed).sum()
+        self.rings.iter().map(|ring| ring.state.malformed).sum()
     }
 
     /// By how much times go back at most, in ticks, where that is more than they can.
     pub(super) fn back_max(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.found.back_max).max().unwrap_or(0)
+        self.rings.iter().map(|ring| ring.state.back_max).max().unwrap_or(0)
     }
 
     /// The newest calibrations of all rings.
     pub(super) fn anchors(&self) -> impl Iterator<Item = Anchor> {
-        self.rings.iter().flat_map(|ring| ring.found.anchors.iter().copied()).take(ANCHORS_OF_ALL_MAX)
+        self.rings.iter().flat_map(|ring| ring.state.anchors.iter().copied()).take(ANCHORS_OF_ALL_MAX)
     }
 
     /// The newest sleeps of the machine that the rings tell of.
     pub(super) fn sleeps(&self) -> Vec<Sleep> {
-        self.rings.iter().flat_map(|ring| ring.found.sleeps.iter().copied()).take(SLEEPS_MAX).collect()
+        self.rings.iter().flat_map(|ring| ring.state.sleeps.iter().copied()).take(SLEEPS_MAX).collect()
     }
 
     /// The latest time of an event.
     pub(super) fn newest_at(&self) -> Option<Ticks> {
-        self.rings.iter().filter_map(|ring| ring.found.last_at).max()
+        self.rings.iter().filter_map(|ring| ring.state.last_at).max()
     }
 
     /// The gaps that no event has followed, each once. For rings that were read to their end.
     pub(super) fn take_end_gaps(&mut self) -> impl Iterator<Item = EndGap> {
-        let gapped = self.rings.iter_mut().filter(|ring| ring.found.gap > 0);
+        let gapped = self.rings.iter_mut().filter(|ring| ring.state.gap > 0);
         gapped.map(|ring| EndGap {
-            source: ring.found.owner_at_end(ring.reader.next()),
-            count: std::mem::take(&mut ring.found.gap),
-            from: ring.found.last_at,
+            source: ring.state.owner_at_end(ring.reader.next()),
+            count: std::mem::take(&mut ring.state.gap),
+            from: ring.state.last_at,
         })
     }
 
@@ -319,9 +291,9 @@ impl Rings {
         let mut found = Vec::new();
         for ring in &self.rings {
             let at = image.plan().place_word(ring.place);
-            let Words([state]) = image.words(at)?;
+            let Words([place_state]) = image.words(at)?;
             let owner = Owner::new(ring.place, image.plan().places, image.words(at + place::SOURCE)?.0);
-            if state & 0xffff_ffff != PLACE_OPEN || ring.found.is_cell_over {
+            if place_state & 0xffff_ffff != PLACE_OPEN || ring.state.is_cell_over {
                 continue;
             }
             let Some((stamp, [since, detail])) = image.cell::<2>(at + place::RUNNING)? else { continue };
@@ -330,117 +302,6 @@ impl Rings {
             }
         }
         Ok(found)
-    }
-}
-
-impl SlotsAt {
-    /// The slots of a place, if a ring can be there. A ring that nothing writes any more (`is_still`) may end early.
-    fn find(
-        image: &Image,
-        index: usize,
-        offset: u64,
-        capacity: u64,
-        is_still: bool,
-    ) -> Result<Option<Self>, ReadError> {
-        if !capacity.is_power_of_two() || capacity < 16 || capacity > u64::from(CAPACITY_MAX) {
-            return Ok(None);
-        }
-        Ok(match image {
-            Image::Nothing => None,
-            Image::Local { session, .. } => {
-                session.slots(index).map(|(slots, gate)| Self::Memory(slots, gate))
-            }
-            Image::File(_) => {
-                let record = RECORD_BYTES as u64;
-                let there = if is_still {
-                    (image.bytes()?.saturating_sub(offset) / record).min(capacity)
-                } else {
-                    capacity
-                };
-                let ends = offset.checked_add(capacity * record).is_some_and(|end| end <= i64::MAX as u64);
-                let is_inside = offset >= image.plan().fixed_bytes as u64 && ends && there > 0;
-                (is_inside && offset.is_multiple_of(record)).then(|| Self::File {
-                    offset,
-                    shift: capacity.trailing_zeros(),
-                    there,
-                })
-            }
-        })
-    }
-
-    /// Whether the file ends before it does.
-    pub(super) const fn is_cut(&self) -> bool {
-        matches!(self, Self::File { shift, there, .. } if *there < 1 << *shift)
-    }
-
-    /// The sequence number at which the tick in progress begins; `None` between two ticks.
-    fn open_tick(&self, image: &Image, scratch: &mut Vec<Record>) -> Result<Option<u64>, ReadError> {
-        let mut reader = Reader::new(Start::Oldest);
-        // Records since that tick began, the first one included.
-        let mut since = None;
-        let emit = |item: Item<'_>| match item {
-            Item::Lost(count) => since = since.map(|since: u64| since.saturating_add(count)),
-            Item::Event(records, _) => {
-                let parts = records.len() as u64;
-                since = match unpack::<Ticks>(records).map(|(_, event)| event) {
-                    Ok(Event::TickStart { .. }) => Some(parts),
-                    // Another emitter's tick is over.
-                    Ok(Event::TickEnd { .. } | Event::Label { kind: LabelKind::Source, .. }) => None,
-                    _ => since.map(|since| since.saturating_add(parts)),
-                };
-            }
-        };
-        self.read(image, &mut reader, PollLimits::ALL, scratch, emit)?;
-        Ok(since.and_then(|since| reader.next().checked_sub(since)))
-    }
-
-    /// The first label of an emitter in the ring: the records before it are that emitter's.
-    fn first_label(
-        &self,
-        image: &Image,
-        scratch: &mut Vec<Record>,
-    ) -> Result<Option<(SourceId, InlineText)>, ReadError> {
-        let mut first = None;
-        let emit = |item: Item<'_>| {
-            if let Item::Event(records, _) = item
-                && first.is_none()
-                && let Ok((_, Event::Label { kind: LabelKind::Source, id, text })) = unpack::<Ticks>(records)
-            {
-                first = Some((SourceId(id), text.get()));
-            }
-        };
-        self.read(image, &mut Reader::new(Start::Oldest), PollLimits::ALL, scratch, emit)?;
-        Ok(first)
-    }
-
-    /// Reads on with `reader`. Returns whether there is more.
-    fn read(
-        &self,
-        image: &Image,
-        reader: &mut Reader,
-        limits: PollLimits,
-        scratch: &mut Vec<Record>,
-        emit: impl FnMut(Item<'_>),
-    ) -> Result<bool, ReadError> {
-        match (self, image) {
-            (Self::Memory(slots, _), _) => {
-                let Ok(more) = reader.poll(&MemoryView(slots), scratch, limits, emit);
-                Ok(more)
-            }
-            (Self::File { offset, shift, there }, Image::File(file)) => {
-                let view = FileView { file: file.file(), offset: *offset, shift: *shift, there: *there };
-                reader.poll(&view, scratch, limits, emit).map_err(|error| file.failed(error))
-            }
-            (Self::File { .. }, _) => Ok(false),
-        }
-    }
-
-    fn overlaps(&self, capacity: u64, other: &Self, other_capacity: u64) -> bool {
-        let (Self::File { offset: ours, .. }, Self::File { offset: theirs, .. }) = (self, other) else {
-            return false;
-        };
-        let bytes = |capacity: u64| capacity * RECORD_BYTES as u64;
-        *ours < theirs + bytes(other_capacity) && *theirs < ours + bytes(capacity)
     }
 }
 
@@ -455,13 +316,13 @@ impl Ring {
         merge: &mut Merge,
     ) -> Result<bool, ReadError> {
         let before = self.reader.next();
-        let (lane, found) = (self.place, &mut self.found);
+        let (lane, state) = (self.place, &mut self.state);
         let emit = |item: Item<'_>| match item {
-            Item::Lost(count) => found.gap = found.gap.saturating_add(count),
-            Item::Event(records, sequence) => found.take((records, sequence), lane, horizon, merge),
+            Item::Lost(count) => state.gap = state.gap.saturating_add(count),
+            Item::Event(records, sequence) => state.take((records, sequence), lane, horizon, merge),
         };
         let more = self.slots.read(image, &mut self.reader, limits, scratch, emit)?;
-        if let (SlotsAt::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
+        if let (Slots::Memory(_, gate), Image::Local { drains: true, .. }) = (&self.slots, image) {
             gate.drained(self.reader.next());
         }
         self.measure(before, now);

@@ -6,9 +6,10 @@ mod reused;
 mod stale;
 
 use super::*;
+use crate::clock::{Clock as _, SystemClock};
 use crate::event::{Event, Phase};
 use crate::ids::Tag;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Running};
 
 fn mark(recorder: &Recorder, at: u64) {
     recorder.record(Ticks(at), Event::TickStart { tick: at });

@@ -3,7 +3,6 @@
 use super::hostile::{SLOTS, whole};
 use super::*;
 use crate::record::{Packed, Stamp};
-use crate::recorder::Running;
 use crate::shared::layout::head;
 
 /// Reads a ring file of [`whole`] after changing its bytes.

@@ -1,7 +1,6 @@
 //! A place of the table that emitters of several names use, one after the other.
 
 use super::*;
-use crate::recorder::Running;
 
 /// A session with one place for rings, of 128 records.
 fn narrow() -> Session {
