@@ -11,28 +11,28 @@ mod inbound;
 mod observe;
 mod outside;
 mod poll;
+mod run;
+mod sampling;
 mod shutdown;
 mod snapshot;
 mod tick;
+mod validator;
 
 pub use crate::core::Metrics;
 pub use builder::Builder;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock};
-use loop_probes::event::{ClockPoint, Event, LoopCall, StopReason};
+use loop_probes::event::{ClockPoint, Event, StopReason};
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
-use loop_probes::recorder::{Recorder, Running};
+use loop_probes::recorder::Recorder;
 
-use self::observe::SlowLimit;
-use self::outside::Validator;
-use self::tick::{Flow, Half};
+use self::sampling::{SAMPLED, SlowLimit};
+use self::validator::Validator;
 use crate::core::Core;
 use crate::environment::Environment;
-use crate::error::LoopError;
 use crate::future::{JoinHandle, LocalHandle};
 use crate::handle::Handle;
 use crate::host::Host;
@@ -70,7 +70,7 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     slow: SlowLimit,
     ready: Vec<Ready>,
     /// Queue depths last recorded, by queue.
-    depths: [u32; observe::SAMPLED],
+    depths: [u32; SAMPLED],
     snapshot_due: Option<Timestamp>,
     /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
     latest: Option<Timestamp>,
@@ -91,182 +91,7 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     signals_dropped: u64,
 }
 
-impl<T: Task> EventLoop<T> {
-    /// A loop on this thread with [`Policy::bun`] that records nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::OpenPoller`] if the system provides no poller.
-    pub fn new() -> Result<Self, LoopError> {
-        Builder::new().build()
-    }
-
-    /// Returns a builder to set policy, recorder, host, pool, clock and poller.
-    #[must_use]
-    pub fn builder() -> Builder<T> {
-        Builder::new()
-    }
-}
-
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Runs until nothing referenced is pending or it is asked to stop. Nothing is lost by a stop: the next run
-    /// continues.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::Wait`] if the poller fails, [`LoopError::Panicked`] if the policy ends the loop on a panic.
-    pub fn run(&mut self) -> Result<StopReason, LoopError> {
-        self.run_while(None, &mut || false)
-    }
-
-    /// Runs until `until` at the latest; returns [`StopReason::Deadline`] if that is why it returned. It makes at least
-    /// one turn, which does not wait if that time has passed: so what is ready always runs.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`run`](Self::run).
-    pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
-        self.run_while(Some(until), &mut || false)
-    }
-
-    /// Runs for `limit` at the longest, as [`run_until`](Self::run_until). With [`Duration::ZERO`] that is one turn
-    /// without waiting, as libuv's `UV_RUN_NOWAIT`.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`run`](Self::run).
-    pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
-        let until = crate::timer::due_after(self.clock.now(), limit);
-        self.run_until(until)
-    }
-
-    /// Runs until `done` returns true; false if the loop ended before that: nothing referenced was pending any more,
-    /// or it was asked to stop. `done` is called before each turn, and within it before the poll, so that the loop
-    /// does not wait after a task has caused `done`.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`run`](Self::run).
-    pub fn tick_until(&mut self, mut done: impl FnMut() -> bool) -> Result<bool, LoopError> {
-        Ok(self.run_while(None, &mut done)? == StopReason::Deadline)
-    }
-
-    /// Runs until `until`, or until `done` returns true; [`StopReason::Deadline`] for both.
-    fn run_while(
-        &mut self,
-        until: Option<Timestamp>,
-        done: &mut dyn FnMut() -> bool,
-    ) -> Result<StopReason, LoopError> {
-        self.begin_outside();
-        (self.until, self.running) = (until, true);
-        if self.core.on {
-            self.core.record(Event::InputRun { until_ns: until.map(Timestamp::as_ns) });
-        }
-        let ended = self.turn_until(done);
-        (self.until, self.running) = (None, false);
-        self.core.on = self.core.recorder.is_enabled();
-        self.mark();
-        if self.core.on {
-            let reason = ended.as_ref().map_or(StopReason::Failed, |reason| *reason);
-            // A deadline only pauses the loop.
-            if reason != StopReason::Deadline {
-                self.core.record(Event::LoopStopped { reason });
-            }
-            self.core.recorder.set_running(self.core.at, Running::Outside);
-            if reason == StopReason::Shutdown {
-                // Leave nothing of the run in the ring, whatever happens to the process now.
-                self.core.recorder.pause_to_drain();
-            }
-        }
-        ended
-    }
-
-    fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, LoopError> {
-        let mut has_turned = false;
-        loop {
-            self.core.take_stop();
-            self.carry_out_outside();
-            if let Some(failed) = self.core.failed.take() {
-                self.core.scheduler.take_stop();
-                return Err(failed);
-            }
-            if let Some(over) = self.advance_shutdown() {
-                return Ok(over);
-            }
-            if self.core.scheduler.take_stop() {
-                return Ok(StopReason::Stopped);
-            }
-            if done() {
-                return Ok(StopReason::Deadline);
-            }
-            if let Some(until) = self.until
-                && self.read(ClockPoint::Until) >= until
-                && has_turned
-            {
-                return Ok(StopReason::Deadline);
-            }
-            if !self.exits_in_turn && self.ends() {
-                return Ok(StopReason::Drained);
-            }
-            has_turned = true;
-            match self.ticked(None, |this| this.run_both(done))? {
-                Flow::Next => {}
-                // What ran last in the turn may have panicked: the run fails, not the next one.
-                Flow::Exit if self.core.failed.is_some() => {}
-                Flow::Exit => return Ok(StopReason::Drained),
-                Flow::Done => return Ok(StopReason::Deadline),
-            }
-        }
-    }
-
-    /// Whether the exit rule ends the run now; records it if only external events prevent that.
-    fn ends(&self) -> bool {
-        let ends = self.may_end();
-        if !ends && self.core.on && self.core.shutdown.running().is_none() && self.core.scheduler.is_drained()
-        {
-            self.core.record(Event::InputNews { ends: true });
-        }
-        ends
-    }
-
-    /// Whether the exit rule ends the run now. During a shutdown the deadline decides, not this rule.
-    fn may_end(&self) -> bool {
-        self.core.shutdown.running().is_none() && self.core.scheduler.is_drained() && !self.has_news()
-    }
-
-    /// Runs one turn: [`tick`](Self::tick), then [`auto_tick`](Self::auto_tick), recorded as one tick.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::Wait`] if the poller fails.
-    pub fn turn(&mut self) -> Result<(), LoopError> {
-        self.ticked(Some(LoopCall::Turn), |this| this.run_both(&mut || false)).map(drop)
-    }
-
-    fn run_both(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
-        match self.run_steps(Half::Tick, done)? {
-            Flow::Next => self.run_steps(Half::AutoTick, done),
-            ended => Ok(ended),
-        }
-    }
-
-    /// The first half of a turn, in the policy's order; with Bun's, external arrivals, then the task queue until it
-    /// is empty or the tick's budget is spent. Never waits.
-    pub fn tick(&mut self) {
-        // Only a poll can fail, and no policy polls here.
-        let _ = self.ticked(Some(LoopCall::Tick), |this| this.run_steps(Half::Tick, &mut || false));
-    }
-
-    /// The second half of a turn, in the policy's order; with Bun's, immediates, the poll, readiness callbacks, due
-    /// timers. Waits while something keeps the loop alive and there is nothing to do.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopError::Wait`] if the poller fails.
-    pub fn auto_tick(&mut self) -> Result<(), LoopError> {
-        self.ticked(Some(LoopCall::AutoTick), |this| this.run_steps(Half::AutoTick, &mut || false)).map(drop)
-    }
-
     /// Asks the run to end after the current turn; called before a run, it makes that run return at once.
     pub fn stop(&mut self) {
         self.core.shared.ask_to_stop();

@@ -22,7 +22,7 @@ use loop_probes::event::ClockPoint;
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 
 pub use crate::inbound::RecordClock;
-pub use pool::{EnvPool, JobRun, PendingJob, VirtualPool};
+pub use pool::{JobRun, PendingJob, VirtualPool};
 
 use crate::error::LoopError;
 use crate::event_loop::{Builder, EventLoop};
@@ -31,6 +31,7 @@ use crate::mini::MiniEventLoop;
 use crate::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
 use crate::signal::{Arrival, SignalError, SignalSource};
 use crate::task::Task;
+use crate::work_pool::{Job, PendingWork, Pool, PoolShutdown, Sink};
 
 /// Answers what a loop asks of its environment. See the [module](self).
 pub trait Oracle: 'static {
@@ -269,6 +270,56 @@ impl<O> fmt::Debug for EnvPoller<O> {
     }
 }
 
+/// The pool of an oracle: hands each job to it.
+pub struct EnvPool<O, R> {
+    oracle: Rc<O>,
+    sink: Rc<Sink<R>>,
+    is_closed: bool,
+}
+
+impl<O: Oracle, R> EnvPool<O, R> {
+    /// A pool that asks `oracle`.
+    #[must_use]
+    pub fn new(oracle: &Rc<O>, sink: Sink<R>) -> Self {
+        Self { oracle: Rc::clone(oracle), sink: Rc::new(sink), is_closed: false }
+    }
+}
+
+impl<O: Oracle, R: 'static> Pool<R> for EnvPool<O, R> {
+    fn submit(&mut self, job: Job<R>) -> Result<u32, Job<R>> {
+        if self.is_closed {
+            return Err(job);
+        }
+        Ok(self.oracle.submit(PendingJob::new(job, Rc::clone(&self.sink))))
+    }
+
+    fn take_back(&mut self, task: TaskId) -> Option<Job<R>> {
+        self.oracle.take_back(task).and_then(PendingJob::into_job)
+    }
+
+    fn depth(&self) -> u32 {
+        self.oracle.jobs()
+    }
+
+    fn workers(&self) -> u16 {
+        self.oracle.workers()
+    }
+
+    /// Submitted jobs still run: their times are already scheduled.
+    fn shutdown(&mut self, _pending: PendingWork, _timeout: Option<Duration>) -> PoolShutdown<R> {
+        self.is_closed = true;
+        PoolShutdown { handed_back: Vec::new(), unjoined: 0 }
+    }
+
+    fn detach(&mut self) {}
+}
+
+impl<O, R> fmt::Debug for EnvPool<O, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnvPool").field("is_closed", &self.is_closed).finish_non_exhaustive()
+    }
+}
+
 /// The readiness that a source with this interest reports: errors and hang-ups always, priority data as readable.
 #[must_use]
 pub const fn reported_for(interest: Interest) -> Readiness {
@@ -321,6 +372,7 @@ impl<T: Task> Builder<T> {
             .signals(move |_waker| Box::new(signals))
             .assemble(env, EnvPoller::new(oracle), oracle.stamps())
     }
+
     /// Builds a mini loop in the environment that `oracle` answers for.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ impl<T: Task> Replay<'_, '_, T> {
 
     /// Restarts a timer with a new delay, behind its peers. False if it is not armed and its task is not running.
     pub fn refresh_timer(&mut self, timer: Timer, delay: Delay) -> bool {
-        self.cx.core.scheduler.set_delay(timer, delay);
+        self.cx.core.scheduler.timers.set_delay(timer, delay);
         self.cx.refresh_timer(timer).is_ok()
     }
 
@@ -178,7 +178,7 @@ impl<T: Task> Replay<'_, '_, T> {
     pub fn arm_again(&mut self, id: TimerId, delay: Delay, task: T) -> Timer {
         let now = self.cx.arming_time();
         let tag = self.cx.core.tag(&task);
-        let (timer, due) = self.cx.core.scheduler.arm_as(id, now, delay, Body::Task(task), tag);
+        let (timer, due) = self.cx.core.scheduler.timers.arm_as(id, now, delay, Body::Task(task), tag);
         self.cx.record_armed(timer, tag, due, delay);
         timer
     }
@@ -253,13 +253,13 @@ impl<T: Task> Replay<'_, '_, T> {
     /// The number of the next new timer.
     #[must_use]
     pub fn next_timer(&self) -> TimerId {
-        self.cx.core.scheduler.next_timer_id()
+        self.cx.core.scheduler.timers.next_id()
     }
 
     /// Whether a timer is armed, or its callback is running now.
     #[must_use]
     pub fn is_armed(&self, timer: Timer) -> bool {
-        self.cx.core.scheduler.has_timer(timer)
+        self.cx.core.scheduler.timers.has(timer)
     }
 
     /// Whether `key` is in the deferred queue.

@@ -24,8 +24,7 @@ use crate::queue::immediate::Immediates;
 use crate::queue::microtask::Microtasks;
 use crate::queue::tasks::{NextTask, Tasks};
 use crate::tag::{TagOf, tag_of_label};
-use crate::timer::TimerQueue;
-use timers::Released;
+use timers::Timers;
 
 /// The timeout of the next poll, and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +66,7 @@ pub struct Scheduler<T: Payload> {
     pub(crate) refs: KeepAlive,
     /// Decides when to collect.
     pub(crate) gc: GcController,
-    timers: TimerQueue<TimerEntry<T>>,
-    /// Timers that fired and whose handles were since dropped.
-    released: Released,
+    pub(crate) timers: Timers<T>,
     after_loop: Vec<Queued<T>>,
     policy: Policy,
     /// The tags of [`Payload::TAGS`].
@@ -94,8 +91,7 @@ impl<T: Payload> Scheduler<T> {
             immediates: Immediates::new(),
             refs: KeepAlive::new(),
             gc: GcController::new(policy.gc, now),
-            timers: timers::queue(&policy, now),
-            released: Released::default(),
+            timers: Timers::new(policy.timers, now),
             after_loop: Vec::new(),
             own_tags: T::TAGS.iter().copied().map(tag_of_label).collect(),
             next_task: 1,
@@ -293,6 +289,12 @@ impl<T: Payload> Scheduler<T> {
         }
     }
 
+    /// Number of armed timers.
+    #[must_use]
+    pub fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Number of references of one kind.
     #[must_use]
     pub fn count(&self, what: RefKind) -> u32 {
@@ -434,7 +436,8 @@ impl<T: Payload> Scheduler<T> {
             .iter()
             .filter(|(_, referenced)| *referenced)
             .for_each(|(queued, _)| count(RefKind::Immediate, queued.tag));
-        self.armed()
+        self.timers
+            .armed()
             .iter()
             .filter(|timer| timer.referenced)
             .for_each(|timer| count(RefKind::Timer, timer.tag));

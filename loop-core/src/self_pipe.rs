@@ -26,11 +26,11 @@ use std::time::Duration;
 
 use loop_probes::ids::IoSource;
 
-pub use self::pipe::{CommandSender, SendError};
+pub use self::pipe::{Command, CommandSender, SendError};
 pub use self::processes::{ProcessEnd, ProcessQueue};
 pub use self::report::Report;
 
-use self::processes::Processes;
+use self::processes::{Processes, Wrap};
 use self::state::Settings;
 use crate::agenda::{AgendaHandle, CollectError};
 use crate::error::LoopError;
@@ -38,52 +38,6 @@ use crate::options::Options;
 use crate::poller::Interest;
 use crate::task::Context;
 use crate::task::{Any, Task};
-
-/// A command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[non_exhaustive]
-pub enum Command {
-    /// Report the loop's state.
-    Dump = b'D',
-    /// Run a collection.
-    Collect = b'G',
-    /// End the run.
-    Quit = b'Q',
-    /// Report the loop's state, and end the run.
-    DumpAndQuit = b'X',
-    /// Start the next process of the queue.
-    StartProcess = b'P',
-}
-
-impl Command {
-    /// Every command.
-    pub const ALL: [Self; 5] = [Self::Dump, Self::Collect, Self::Quit, Self::DumpAndQuit, Self::StartProcess];
-
-    /// Its byte.
-    #[must_use]
-    pub const fn byte(self) -> u8 {
-        self as u8
-    }
-
-    /// The command for a byte, if there is one.
-    #[must_use]
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|command| command.byte() == byte)
-    }
-
-    /// The label of its task.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Dump => "command dump",
-            Self::Collect => "command collect",
-            Self::Quit => "command quit",
-            Self::DumpAndQuit => "command dump and quit",
-            Self::StartProcess => "command start process",
-        }
-    }
-}
 
 /// Why a self-pipe cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +50,6 @@ pub enum SelfPipeError {
     #[error(transparent)]
     Loop(#[from] LoopError),
 }
-
-/// Turns a boxed closure into a task of the loop.
-type Wrap<T> = Rc<dyn Fn(Any<T>) -> T>;
 
 /// Builder of a loop's self-pipe.
 ///

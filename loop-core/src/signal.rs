@@ -22,6 +22,7 @@ use loop_probes::clock::{Clock, SystemClock};
 use crate::poller::SignalWaker;
 use install::Installed;
 pub use ring::{Arrival, SLOTS, SignalRing};
+use signal_hook::consts::FORBIDDEN;
 /// Numbers of signals, such as `SIGTERM`.
 pub use signal_hook::consts::signal as number;
 
@@ -122,7 +123,10 @@ impl SignalSource for Signals {
         if self.installed.contains_key(&signo) {
             return Ok(());
         }
-        let installed = Installed::new(signo, &self.ring, self.clock, &self.waker)?;
+        let catchable = u8::try_from(signo).ok().filter(|_| !FORBIDDEN.contains(&signo));
+        let number = catchable.ok_or(SignalError::Forbidden { signo })?;
+        let installed = Installed::new(number, &self.ring, self.clock, &self.waker)
+            .map_err(|source| SignalError::System { signo, source })?;
         self.installed.insert(signo, installed);
         Ok(())
     }

@@ -37,7 +37,7 @@ impl<T: Task> Context<'_, T> {
     ///
     /// [`TimerGone`] if it is not armed.
     pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
-        self.core.scheduler.set_timer_on_shutdown(timer, rule)?;
+        self.core.scheduler.timers.set_on_shutdown(timer, rule)?;
         if self.is_shutting_down() {
             self.set_timer_referenced(timer, rule == OnShutdown::Finish)?;
         }

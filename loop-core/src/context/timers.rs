@@ -82,7 +82,7 @@ impl<T: Task> Context<'_, T> {
 
     #[inline]
     fn arm_at(&mut self, now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> Timer {
-        let (timer, due) = self.core.scheduler.arm(now, delay, task, tag);
+        let (timer, due) = self.core.scheduler.timers.arm(now, delay, task, tag);
         self.armed(timer, tag, due, delay);
         timer
     }
@@ -110,7 +110,7 @@ impl<T: Task> Context<'_, T> {
     /// Clears a timer: it never fires again, even if a handle keeps it. False if it fired, was cleared, or never
     /// existed.
     pub fn clear_timer(&mut self, timer: Timer) -> bool {
-        let cleared = self.core.scheduler.clear(timer);
+        let cleared = self.core.scheduler.timers.clear(timer);
         if cleared && self.core.on {
             self.stamp();
             self.core.record(Event::TimerCleared { timer: timer.id() });
@@ -126,7 +126,8 @@ impl<T: Task> Context<'_, T> {
     /// [`TimerGone`] if it is not armed and no handle kept it.
     pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
         let now = self.arming_time();
-        let Refreshed { tag, due, period_ns, now_unreferenced } = self.core.scheduler.refresh(now, timer)?;
+        let Refreshed { tag, due, period_ns, now_unreferenced } =
+            self.core.scheduler.timers.refresh(now, timer)?;
         if self.core.on {
             let timer = timer.id();
             self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
@@ -162,7 +163,7 @@ impl<T: Task> Context<'_, T> {
     /// # Ok::<(), loop_core::LoopError>(())
     /// ```
     pub fn timer_handle(&mut self, timer: Timer) -> Result<TimerHandle<T>, TimerGone> {
-        self.core.scheduler.timer_handle(timer)
+        self.core.scheduler.timers.handle(timer)
     }
 
     /// Sets whether a timer keeps the loop alive. An unreferenced one still fires while something else does.
@@ -171,7 +172,7 @@ impl<T: Task> Context<'_, T> {
     ///
     /// [`TimerGone`] if it is not armed.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<(), TimerGone> {
-        let changed = self.core.scheduler.set_timer_referenced(timer, referenced)?;
+        let changed = self.core.scheduler.timers.set_referenced(timer, referenced)?;
         if changed && self.core.on {
             self.stamp();
             self.core.record(Event::TimerRef { timer: timer.id(), referenced });

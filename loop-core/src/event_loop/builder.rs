@@ -11,9 +11,9 @@ use loop_probes::ids::{Tag, Ticks};
 use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
-use super::observe::SlowLimit;
-use super::outside::Validator;
-use super::{EventLoop, Metrics, observe};
+use super::sampling::{SAMPLED, SlowLimit};
+use super::validator::Validator;
+use super::{EventLoop, Metrics};
 use crate::core::{Core, Current, PoolFactory, SignalFactory};
 use crate::environment::Environment;
 use crate::error::{LoopError, LoopKind};
@@ -58,6 +58,23 @@ pub struct Builder<T: Task> {
     worker_recorders: RecorderFactory,
     pool: Option<PoolFactory<Option<T::Remote>>>,
     signals: Option<SignalFactory>,
+}
+
+impl<T: Task> EventLoop<T> {
+    /// A loop on this thread with [`Policy::bun`] that records nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::OpenPoller`] if the system provides no poller.
+    pub fn new() -> Result<Self, LoopError> {
+        Builder::new().build()
+    }
+
+    /// Returns a builder to set policy, recorder, host, pool, clock and poller.
+    #[must_use]
+    pub fn builder() -> Builder<T> {
+        Builder::new()
+    }
 }
 
 impl<T: Task> Builder<T> {
@@ -252,7 +269,7 @@ impl<T: Task> Builder<T> {
             validator: Validator::default(),
             slow,
             ready: Vec::new(),
-            depths: [0; observe::SAMPLED],
+            depths: [0; SAMPLED],
             snapshot_due: None,
             latest: None,
             now: None,

@@ -16,7 +16,7 @@ use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::batches::Pass;
-use super::observe::SlowLimit;
+use super::sampling::SlowLimit;
 use crate::body::{Body, Queued};
 use crate::core::{Core, Current};
 use crate::error::LoopError;

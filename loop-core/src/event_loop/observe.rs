@@ -1,21 +1,14 @@
-//! Observes the loop besides its work: records queue depths and phases, and finds slow tasks.
-
-use std::time::Duration;
+//! Records phases, queue depths, and the pauses in which a lossless recording catches up.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue};
-use loop_probes::ids::{Ticks, Timestamp};
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
+use super::sampling::QUEUES;
 use crate::core::Core;
 use crate::poller::Poller;
 use crate::task::Task;
-
-/// Queues whose depth is sampled.
-pub(super) const SAMPLED: usize = QUEUES.len() + 1;
-pub(super) const QUEUES: [Queue; 6] =
-    [Queue::Tasks, Queue::Immediates, Queue::Deferred, Queue::Timers, Queue::Signals, Queue::Work];
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Begins a phase at the latest boundary.
@@ -104,55 +97,5 @@ impl<T: Task> Core<T> {
             // The agenda's own; its recorder reports it with each tasklet.
             Queue::Agenda => 0,
         }
-    }
-}
-
-/// Below this, two pairs of readings are too close for a rate.
-const SPAN_NS_MIN: u64 = 1_000_000;
-/// From here on the rate is accurate enough (1 s apart, readings are good to a millionth).
-const SPAN_NS_ENOUGH: u64 = 1_000_000_000;
-
-#[derive(Debug)]
-pub(super) struct SlowLimit {
-    limit_ns: u64,
-    /// The limit in ticks; 0 until the rate is known.
-    limit_ticks: u64,
-    settled: bool,
-    first: (Ticks, Timestamp),
-}
-
-impl SlowLimit {
-    pub(crate) fn new(limit: Duration, ticks: Ticks, now: Timestamp) -> Self {
-        let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        Self { limit_ns, limit_ticks: 0, settled: false, first: (ticks, now) }
-    }
-
-    pub(crate) const fn limit_ns(&self) -> u64 {
-        self.limit_ns
-    }
-
-    /// Adds another pair of readings.
-    pub(crate) fn observe(&mut self, ticks: Ticks, now: Timestamp) {
-        let span_ns = now.ns_since(self.first.1);
-        if self.settled || span_ns < SPAN_NS_MIN {
-            return;
-        }
-        let span_ticks = ticks.0.saturating_sub(self.first.0.0);
-        let limit = u128::from(self.limit_ns) * u128::from(span_ticks) / u128::from(span_ns);
-        self.limit_ticks = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
-        self.settled = span_ns >= SPAN_NS_ENOUGH;
-    }
-
-    /// Whether a run from `start` to `end` was too long.
-    #[inline]
-    pub(crate) fn is_exceeded(&mut self, start: Ticks, end: Ticks, clock: &impl Clock) -> bool {
-        let ran = end.0.saturating_sub(start.0);
-        if ran <= self.limit_ticks {
-            return false;
-        }
-        if self.limit_ticks == 0 {
-            self.observe(end, clock.now());
-        }
-        self.limit_ticks != 0 && ran > self.limit_ticks
     }
 }

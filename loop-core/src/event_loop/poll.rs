@@ -183,10 +183,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             return;
         }
         let now = self.pass_time(ClockPoint::Timers);
-        let Some(pass) = self.core.scheduler.begin_timers(now) else { return };
+        let Some(pass) = self.core.scheduler.timers.begin_pass(now) else { return };
         self.begin_phase(Phase::Timers);
         let mut ran = 0;
-        while let Some(due) = self.core.scheduler.next_due(&pass, ran) {
+        while let Some(due) = self.core.scheduler.timers.pop_due(&pass, ran) {
             ran += 1;
             let (fired, tag, task) = (due.fired, due.tag, due.task);
             let id = self.core.scheduler.new_id();
@@ -205,7 +205,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
             let outcome = self.run_as(current, self.core.at, task);
             self.resume_phase(Phase::Timers);
-            self.core.scheduler.timer_ran(fired.timer, started);
+            self.core.scheduler.timers.ran(fired.timer, started);
             if outcome == Outcome::Reload {
                 break;
             }

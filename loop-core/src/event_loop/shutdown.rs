@@ -111,7 +111,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn cancel_timers(&mut self) -> u32 {
-        let timers = self.core.scheduler.timers_to_cancel();
+        let timers = self.core.scheduler.timers.to_cancel();
         for timer in &timers {
             self.guarded(|this| {
                 this.context().clear_timer(*timer);
@@ -154,7 +154,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.futures.each(|entry| futures += u32::from(!entry.cancelled));
         let sources = self.core.sources.values().filter(|source| !source.is_awaited()).count();
         let jobs = self.core.work.values().filter(|job| !job.is_awaited()).count();
-        futures + (sources + jobs) as u32 + self.core.scheduler.timers_to_finish()
+        futures + (sources + jobs) as u32 + self.core.scheduler.timers.to_finish()
     }
 
     fn end_shutdown(&mut self, running: ShutdownInProgress, now: Timestamp) {
@@ -166,7 +166,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         // Work that did not keep the loop alive is not waited for.
         let unreferenced = if left.is_empty() { unfinished } else { 0 };
         self.end_futures();
-        for timer in self.core.scheduler.timer_ids() {
+        for timer in self.core.scheduler.timers.ids() {
             self.guarded(|this| {
                 this.context().clear_timer(timer);
             });

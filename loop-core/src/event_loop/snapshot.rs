@@ -11,7 +11,7 @@ use loop_probes::event::{
 use loop_probes::ids::{IoSource, TaskId, Ticks, Timestamp};
 
 use super::EventLoop;
-use super::observe::{QUEUES, SAMPLED};
+use super::sampling::{QUEUES, SAMPLED};
 use crate::body::{Body, Queued};
 use crate::core::{Core, Outstanding, Registration, Subscription, Then};
 use crate::error::LoopError;
@@ -91,7 +91,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
 impl<T: Task> Core<T> {
     fn snapshot(&self, tick: u64, until: Option<Timestamp>, of_the_loop: Event<Ticks>) {
-        let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.next_timer_id());
+        let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.timers.next_id());
         self.record(Event::SnapshotBegin { tick, next_task, next_timer });
         // Bounded in number, and everything that follows is worthless without them.
         self.record(of_the_loop);
@@ -136,7 +136,7 @@ impl<T: Task> Core<T> {
         }
         let deferred = self.scheduler.deferred().keys();
         deferred.for_each(|(key, kept)| part(Event::SnapshotDeferred { key, kept }));
-        for timer in self.scheduler.armed() {
+        for timer in self.scheduler.timers.armed() {
             part(Event::SnapshotTimer {
                 timer: timer.timer,
                 tag: timer.tag,
@@ -252,7 +252,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let tag = self.core.tag(&task);
             let period_ns = period_ns.and_then(NonZeroU64::new);
             let scheduler = &mut self.core.scheduler;
-            let key = scheduler.restore_timer(
+            let key = scheduler.timers.restore(
                 timer,
                 due,
                 period_ns,
@@ -263,7 +263,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             );
             restored.timers.insert(timer, key);
         }
-        self.core.scheduler.skip_timer_ids_to(next_timer);
+        self.core.scheduler.timers.skip_ids_to(next_timer);
         for queued in state.tasks {
             let queued = self.core.restored(queued);
             self.core.scheduler.queue(queued);

@@ -1,18 +1,16 @@
-//! The work pool of an oracle, and the schedule of its workers: a job runs on the loop's thread, when it ends.
+//! Jobs of virtual pools, and the schedule of their workers: a job runs on the loop's thread, when it ends.
 
 use std::any::Any;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::rc::Rc;
-use std::time::Duration;
 
 use loop_probes::event::Event;
 use loop_probes::ids::{TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 
-use super::Oracle;
-use crate::work_pool::{Finished, Job, PendingWork, Pool, PoolShutdown, Sink, Worker};
+use crate::work_pool::{Finished, Job, Sink, Worker};
 
 /// How a worker ran a job.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +37,7 @@ pub struct PendingJob {
 type Held<R> = (Job<R>, Rc<Sink<R>>);
 
 impl PendingJob {
-    fn new<R: 'static>(job: Job<R>, sink: Rc<Sink<R>>) -> Self {
+    pub(super) fn new<R: 'static>(job: Job<R>, sink: Rc<Sink<R>>) -> Self {
         Self { task: job.task, held: Box::new((job, sink)), finish: finish::<R> }
     }
 
@@ -48,7 +46,7 @@ impl PendingJob {
         (self.finish)(self.held, run);
     }
 
-    fn into_job<R: 'static>(self) -> Option<Job<R>> {
+    pub(super) fn into_job<R: 'static>(self) -> Option<Job<R>> {
         self.held.downcast::<Held<R>>().ok().map(|held| held.0)
     }
 }
@@ -69,56 +67,6 @@ fn finish<R: 'static>(held: Box<dyn Any>, run: JobRun<'_>) {
     let (outcome, result) = job.execute(&Worker::new(worker, recorder));
     recorder.record(end, Event::WorkRan { task, tag, worker, outcome, queued, start });
     sink(Finished { task, tag, worker, queued, start, end, outcome, result });
-}
-
-/// The pool of an oracle: hands each job to it.
-pub struct EnvPool<O, R> {
-    oracle: Rc<O>,
-    sink: Rc<Sink<R>>,
-    is_closed: bool,
-}
-
-impl<O: Oracle, R> EnvPool<O, R> {
-    /// A pool that asks `oracle`.
-    #[must_use]
-    pub fn new(oracle: &Rc<O>, sink: Sink<R>) -> Self {
-        Self { oracle: Rc::clone(oracle), sink: Rc::new(sink), is_closed: false }
-    }
-}
-
-impl<O: Oracle, R: 'static> Pool<R> for EnvPool<O, R> {
-    fn submit(&mut self, job: Job<R>) -> Result<u32, Job<R>> {
-        if self.is_closed {
-            return Err(job);
-        }
-        Ok(self.oracle.submit(PendingJob::new(job, Rc::clone(&self.sink))))
-    }
-
-    fn take_back(&mut self, task: TaskId) -> Option<Job<R>> {
-        self.oracle.take_back(task).and_then(PendingJob::into_job)
-    }
-
-    fn depth(&self) -> u32 {
-        self.oracle.jobs()
-    }
-
-    fn workers(&self) -> u16 {
-        self.oracle.workers()
-    }
-
-    /// Submitted jobs still run: their times are already scheduled.
-    fn shutdown(&mut self, _pending: PendingWork, _timeout: Option<Duration>) -> PoolShutdown<R> {
-        self.is_closed = true;
-        PoolShutdown { handed_back: Vec::new(), unjoined: 0 }
-    }
-
-    fn detach(&mut self) {}
-}
-
-impl<O, R> fmt::Debug for EnvPool<O, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnvPool").field("is_closed", &self.is_closed).finish_non_exhaustive()
-    }
 }
 
 /// The workers of a virtual pool. Times are in nanoseconds.

@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use loop_probes::ids::{Tag, TimerId, Timestamp};
 
-use super::Scheduler;
 use crate::body::Body;
 use crate::payload::Payload;
-use crate::policy::{Policy, TimerRule};
+use crate::policy::TimerRule;
 use crate::shutdown::OnShutdown;
 use crate::timer::{Delay, Finished, Fired, Order, Pass, Timer, TimerGone, TimerQueue, due_after};
 
@@ -24,12 +23,12 @@ use crate::timer::{Delay, Finished, Fired, Order, Pass, Timer, TimerGone, TimerQ
 #[derive(Debug)]
 pub struct TimerEntry<T> {
     /// `None` while a task that runs only once is running, and while the handle has the task.
-    pub(super) task: Option<Body<T>>,
+    task: Option<Body<T>>,
     tag: Tag,
-    pub(super) delay: Delay,
-    pub(super) on_shutdown: OnShutdown,
+    delay: Delay,
+    on_shutdown: OnShutdown,
     /// The state shared by its handles, while there are any.
-    pub(super) handle: Option<Weak<Kept<T>>>,
+    handle: Option<Weak<Kept<T>>>,
 }
 
 /// Keeps a timer that fired: [`Context::refresh_timer`](crate::Context::refresh_timer) re-arms it, with its delay,
@@ -42,7 +41,7 @@ pub struct TimerHandle<T> {
 
 /// State shared by the handles of a timer.
 #[derive(Debug)]
-pub(super) struct Kept<T> {
+struct Kept<T> {
     timer: Timer,
     /// Its task, from its firing until it is re-armed.
     task: RefCell<Option<Body<T>>>,
@@ -51,7 +50,7 @@ pub(super) struct Kept<T> {
 
 /// Timers whose last handle was dropped.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Released(Rc<RefCell<Vec<Timer>>>);
+struct Released(Rc<RefCell<Vec<Timer>>>);
 
 impl<T> TimerHandle<T> {
     /// The timer, for calls that take one.
@@ -74,7 +73,7 @@ impl<T> fmt::Debug for TimerHandle<T> {
 }
 
 impl<T> Kept<T> {
-    pub(super) fn take(&self) -> Option<Body<T>> {
+    fn take(&self) -> Option<Body<T>> {
         self.task.borrow_mut().take()
     }
 }
@@ -88,7 +87,7 @@ impl<T> Drop for Kept<T> {
 impl<T> TimerEntry<T> {
     /// The state shared by its handles, if there are any.
     #[inline]
-    pub(super) fn kept(&self) -> Option<Rc<Kept<T>>> {
+    fn kept(&self) -> Option<Rc<Kept<T>>> {
         self.handle.as_ref().and_then(Weak::upgrade)
     }
 }
@@ -127,14 +126,12 @@ pub(crate) struct ArmedTimer {
     pub referenced: bool,
 }
 
-/// Creates the queue for the policy's timers, at `now`.
-pub(super) fn queue<T>(policy: &Policy, now: Timestamp) -> TimerQueue<TimerEntry<T>> {
-    let mut timers = TimerQueue::in_order(match policy.timers {
-        TimerRule::AllDue => Order::Due,
-        TimerRule::OnePerTurn => Order::Arming,
-    });
-    timers.advance(now);
-    timers
+/// The timers of a scheduler.
+pub(crate) struct Timers<T> {
+    queue: TimerQueue<TimerEntry<T>>,
+    rule: TimerRule,
+    /// Timers that fired and whose handles were since dropped.
+    released: Released,
 }
 
 /// The due time of a timer armed at `now`, and its entry.
@@ -143,7 +140,33 @@ fn fresh<T>(now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> (Timestamp
     (due_after(now, delay.first()), entry)
 }
 
-impl<T: Payload> Scheduler<T> {
+impl<T: Payload> Timers<T> {
+    /// No timers, from `now` on.
+    pub(super) fn new(rule: TimerRule, now: Timestamp) -> Self {
+        let order = match rule {
+            TimerRule::AllDue => Order::Due,
+            TimerRule::OnePerTurn => Order::Arming,
+        };
+        let mut timers = Self { queue: TimerQueue::in_order(order), rule, released: Released::default() };
+        timers.advance(now);
+        timers
+    }
+
+    /// Moves the queue's time to `now`.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        self.queue.advance(now);
+    }
+
+    /// When the next timer is due.
+    pub(super) fn next_due(&mut self) -> Option<Timestamp> {
+        self.queue.next_due()
+    }
+
+    /// Number of timers that keep the loop alive.
+    pub(super) fn referenced(&self) -> usize {
+        self.queue.referenced()
+    }
+
     /// Arms a timer at `now`. Returns its key and due time.
     pub(crate) fn arm(
         &mut self,
@@ -153,7 +176,7 @@ impl<T: Payload> Scheduler<T> {
         tag: Tag,
     ) -> (Timer, Timestamp) {
         let (due, entry) = fresh(now, delay, task, tag);
-        (self.timers.arm(due, delay.period_ns(), entry), due)
+        (self.queue.arm(due, delay.period_ns(), entry), due)
     }
 
     /// Arms a timer at `now` under a number that it had before. Returns its key and due time.
@@ -166,12 +189,12 @@ impl<T: Payload> Scheduler<T> {
         tag: Tag,
     ) -> (Timer, Timestamp) {
         let (due, entry) = fresh(now, delay, task, tag);
-        (self.timers.restore(id, due, delay.period_ns(), true, entry), due)
+        (self.queue.restore(id, due, delay.period_ns(), true, entry), due)
     }
 
     /// Arms a timer with its data from a snapshot.
     #[expect(clippy::too_many_arguments, reason = "all that a snapshot says about a timer")]
-    pub(crate) fn restore_timer(
+    pub(crate) fn restore(
         &mut self,
         id: TimerId,
         due: Timestamp,
@@ -187,22 +210,22 @@ impl<T: Payload> Scheduler<T> {
             None => Delay::Once(Duration::ZERO),
         };
         let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
-        self.timers.restore(id, due, period_ns, referenced, entry)
+        self.queue.restore(id, due, period_ns, referenced, entry)
     }
 
     /// Makes new timers get numbers from `next` on.
-    pub(crate) fn skip_timer_ids_to(&mut self, next: TimerId) {
-        self.timers.skip_ids_to(next);
+    pub(crate) fn skip_ids_to(&mut self, next: TimerId) {
+        self.queue.skip_ids_to(next);
     }
 
     /// Whether a timer is armed, or its callback is running now.
-    pub(crate) fn has_timer(&self, timer: Timer) -> bool {
-        self.timers.value(timer).is_some()
+    pub(crate) fn has(&self, timer: Timer) -> bool {
+        self.queue.value(timer).is_some()
     }
 
     /// Sets the delay with which a timer is armed the next time.
     pub(crate) fn set_delay(&mut self, timer: Timer, delay: Delay) {
-        if let Some(entry) = self.timers.value_mut(timer) {
+        if let Some(entry) = self.queue.value_mut(timer) {
             entry.delay = delay;
         }
     }
@@ -214,9 +237,9 @@ impl<T: Payload> Scheduler<T> {
     /// [`TimerGone`] if it is not armed, not kept, and not running a task that can run again.
     pub(crate) fn refresh(&mut self, now: Timestamp, timer: Timer) -> Result<Refreshed, TimerGone> {
         let gone = TimerGone(timer.id());
-        let was_parked = self.timers.is_parked(timer);
-        let is_referenced = self.timers.is_referenced(timer).ok_or(gone)?;
-        let entry = self.timers.value_mut(timer).ok_or(gone)?;
+        let was_parked = self.queue.is_parked(timer);
+        let is_referenced = self.queue.is_referenced(timer).ok_or(gone)?;
+        let entry = self.queue.value_mut(timer).ok_or(gone)?;
         if was_parked {
             entry.task = entry.kept().and_then(|kept| kept.take());
         }
@@ -225,7 +248,7 @@ impl<T: Payload> Scheduler<T> {
         }
         let (tag, delay) = (entry.tag, entry.delay);
         let due = due_after(now, delay.first());
-        if !self.timers.rearm(timer, due, delay.period_ns()) {
+        if !self.queue.rearm(timer, due, delay.period_ns()) {
             return Err(gone);
         }
         let period_ns = delay.period_ns().map(NonZeroU64::get);
@@ -235,8 +258,8 @@ impl<T: Payload> Scheduler<T> {
     /// Clears a timer; true if it was armed or is firing. It never fires again.
     #[inline]
     pub(crate) fn clear(&mut self, timer: Timer) -> bool {
-        let was_parked = self.timers.is_parked(timer);
-        let Some(entry) = self.timers.clear(timer) else { return false };
+        let was_parked = self.queue.is_parked(timer);
+        let Some(entry) = self.queue.clear(timer) else { return false };
         if was_parked {
             drop(entry.kept().and_then(|kept| kept.take()));
         }
@@ -249,9 +272,9 @@ impl<T: Payload> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] if it is not armed and no handle kept it.
-    pub(crate) fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
-        let changed = self.timers.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))?;
-        Ok(changed && !self.timers.is_parked(timer))
+    pub(crate) fn set_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
+        let changed = self.queue.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))?;
+        Ok(changed && !self.queue.is_parked(timer))
     }
 
     /// Sets what a shutdown does with a timer.
@@ -259,14 +282,14 @@ impl<T: Payload> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] if it is not armed.
-    pub(crate) fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
-        self.timers.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
+    pub(crate) fn set_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
+        self.queue.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
         Ok(())
     }
 
     /// Timers that a shutdown clears. Those awaited by a future are handled with the future.
-    pub(crate) fn timers_to_cancel(&self) -> Vec<Timer> {
-        let armed = self.timers.armed().into_iter();
+    pub(crate) fn to_cancel(&self) -> Vec<Timer> {
+        let armed = self.queue.armed().into_iter();
         let cancelled = armed.filter(|armed| {
             let TimerEntry { task, on_shutdown, .. } = armed.value;
             *on_shutdown == OnShutdown::Cancel && !matches!(task, Some(Body::Wake(_)))
@@ -275,62 +298,60 @@ impl<T: Payload> Scheduler<T> {
     }
 
     /// Number of timers that may finish.
-    pub(crate) fn timers_to_finish(&self) -> u32 {
-        let armed = self.timers.armed().into_iter();
+    pub(crate) fn to_finish(&self) -> u32 {
+        let armed = self.queue.armed().into_iter();
         armed.filter(|armed| armed.value.on_shutdown == OnShutdown::Finish).count() as u32
     }
 
     /// Every armed timer.
-    pub(crate) fn timer_ids(&self) -> Vec<Timer> {
-        self.timers.armed().into_iter().map(|armed| armed.timer).collect()
+    pub(crate) fn ids(&self) -> Vec<Timer> {
+        self.queue.armed().into_iter().map(|armed| armed.timer).collect()
     }
 
     /// Number of armed timers.
-    #[must_use]
-    pub fn timer_count(&self) -> usize {
-        self.timers.len()
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
     }
 
     /// The id of the next new timer.
-    #[must_use]
-    pub fn next_timer_id(&self) -> TimerId {
-        self.timers.next_id()
+    pub(crate) fn next_id(&self) -> TimerId {
+        self.queue.next_id()
     }
 
     /// Begins a pass over the timers due at `now`. `None` if there are none.
     #[must_use]
-    pub(crate) fn begin_timers(&mut self, now: Timestamp) -> Option<Pass> {
+    pub(crate) fn begin_pass(&mut self, now: Timestamp) -> Option<Pass> {
         self.reclaim();
-        if self.timers.next_due().is_some_and(|due| due <= now) {
-            return Some(self.timers.begin_pass(now));
+        if self.queue.next_due().is_some_and(|due| due <= now) {
+            return Some(self.queue.begin_pass(now));
         }
-        self.timers.advance(now);
+        self.queue.advance(now);
         None
     }
 
     /// The next due timer of the pass; `ran` is the number it has already returned.
-    pub(crate) fn next_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
-        if self.policy.timers == TimerRule::OnePerTurn && ran > 0 {
+    pub(crate) fn pop_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
+        if self.rule == TimerRule::OnePerTurn && ran > 0 {
             return None;
         }
         loop {
-            let fired = self.timers.pop_due(pass)?;
-            let Some(entry) = self.timers.value_mut(fired.timer) else { continue };
+            let fired = self.queue.pop_due(pass)?;
+            let Some(entry) = self.queue.value_mut(fired.timer) else { continue };
             // A task that can run again stays, so that its own callback may refresh the timer.
             let copy = entry.task.as_ref().and_then(Body::again);
             if let Some(task) = copy.or_else(|| entry.task.take()) {
                 return Some(Due { fired, task, tag: entry.tag });
             }
-            let _ = self.timers.clear(fired.timer);
+            let _ = self.queue.clear(fired.timer);
         }
     }
 
     /// Called after the callback of a timer, which began at `started`. Returns its next due time.
-    pub(crate) fn timer_ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
         if self.park(timer) {
             return None;
         }
-        match self.timers.finish(timer, started) {
+        match self.queue.finish(timer, started) {
             Finished::Armed(due) => Some(due),
             Finished::Done(_) | Finished::Cleared => None,
         }
@@ -338,7 +359,7 @@ impl<T: Payload> Scheduler<T> {
 
     /// All armed timers, in arming order.
     pub(crate) fn armed(&self) -> Vec<ArmedTimer> {
-        let armed = self.timers.armed().into_iter();
+        let armed = self.queue.armed().into_iter();
         armed
             .map(|armed| ArmedTimer {
                 timer: armed.timer.id(),
@@ -355,10 +376,10 @@ impl<T: Payload> Scheduler<T> {
     /// # Errors
     ///
     /// [`TimerGone`] if it fired without a handle, was cleared, or never existed.
-    pub(crate) fn timer_handle(&mut self, timer: Timer) -> Result<TimerHandle<T>, TimerGone> {
+    pub(crate) fn handle(&mut self, timer: Timer) -> Result<TimerHandle<T>, TimerGone> {
         let gone = TimerGone(timer.id());
-        let is_parked = self.timers.is_parked(timer);
-        let entry = self.timers.value_mut(timer).ok_or(gone)?;
+        let is_parked = self.queue.is_parked(timer);
+        let entry = self.queue.value_mut(timer).ok_or(gone)?;
         if let Some(kept) = entry.kept() {
             return Ok(TimerHandle { kept });
         }
@@ -372,26 +393,26 @@ impl<T: Payload> Scheduler<T> {
 
     /// Parks a timer that fired, after its callback: if it is a one-shot with a handle, the handle keeps its task.
     #[inline]
-    pub(super) fn park(&mut self, timer: Timer) -> bool {
+    fn park(&mut self, timer: Timer) -> bool {
         let is_kept =
             |entry: &&mut TimerEntry<T>| matches!(entry.delay, Delay::Once(_)) && entry.task.is_some();
-        let Some(entry) = self.timers.value_mut(timer).filter(is_kept) else { return false };
+        let Some(entry) = self.queue.value_mut(timer).filter(is_kept) else { return false };
         let Some(kept) = entry.kept() else { return false };
-        if !self.timers.park(timer) {
+        if !self.queue.park(timer) {
             return false;
         }
-        let task = self.timers.value_mut(timer).and_then(|entry| entry.task.take());
+        let task = self.queue.value_mut(timer).and_then(|entry| entry.task.take());
         kept.task.replace(task);
         true
     }
 
     /// Reclaims the places of timers that fired and whose last handle was dropped since.
-    pub(super) fn reclaim(&mut self) {
+    fn reclaim(&mut self) {
         loop {
             let Some(timer) = self.released.0.borrow_mut().pop() else { return };
-            let has_handle = self.timers.value(timer).is_some_and(|entry| entry.kept().is_some());
-            if !has_handle && self.timers.is_parked(timer) {
-                let _ = self.timers.clear(timer);
+            let has_handle = self.queue.value(timer).is_some_and(|entry| entry.kept().is_some());
+            if !has_handle && self.queue.is_parked(timer) {
+                let _ = self.queue.clear(timer);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The pipe itself. Both ends are non-blocking: a full pipe refuses a byte, and that is counted.
+//! The commands, and the pipe that carries them. Both ends are non-blocking: a full pipe refuses a byte, and that is counted.
 //!
 //! The sender holds both ends, so that a write to a loop that has ended is an error and not a `SIGPIPE`.
 
@@ -10,7 +10,51 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::Command;
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Command {
+    /// Report the loop's state.
+    Dump = b'D',
+    /// Run a collection.
+    Collect = b'G',
+    /// End the run.
+    Quit = b'Q',
+    /// Report the loop's state, and end the run.
+    DumpAndQuit = b'X',
+    /// Start the next process of the queue.
+    StartProcess = b'P',
+}
+
+impl Command {
+    /// Every command.
+    pub const ALL: [Self; 5] = [Self::Dump, Self::Collect, Self::Quit, Self::DumpAndQuit, Self::StartProcess];
+
+    /// Its byte.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        self as u8
+    }
+
+    /// The command for a byte, if there is one.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.byte() == byte)
+    }
+
+    /// The label of its task.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Dump => "command dump",
+            Self::Collect => "command collect",
+            Self::Quit => "command quit",
+            Self::DumpAndQuit => "command dump and quit",
+            Self::StartProcess => "command start process",
+        }
+    }
+}
 
 /// Why a command could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::SIGCHLD;
 
-use super::Wrap;
 use crate::error::LoopError;
 use crate::task::Context;
 use crate::task::{Any, Task};
@@ -69,6 +68,9 @@ impl ProcessQueue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Turns a boxed closure into a task of the loop.
+pub(super) type Wrap<T> = Rc<dyn Fn(Any<T>) -> T>;
 
 type OnEnd<T> = Box<dyn FnMut(&mut Context<'_, T>, &ProcessEnd)>;
 

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use loop_probes::event::Event;
 
-use super::pipe::{CommandSender, Reader};
-use super::processes::Processes;
+use super::pipe::{Command, CommandSender, Reader};
+use super::processes::{Processes, Wrap};
 use super::report::Report;
-use super::{Command, Wrap};
 use crate::agenda::{AgendaHandle, CollectError, Round};
 use crate::task::Context;
 use crate::task::{Any, Task};
