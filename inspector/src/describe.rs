@@ -90,7 +90,7 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
     }
 }
 
-/// What an emitter is doing: `in ReadFile #8812 for 3.2s`, `in poll, deadline overdue by 2.0s`.
+/// What an emitter is doing: `in ReadFile #8812 for 3.2s`, `in poll, deadline overdue by 2.00s`.
 #[must_use]
 pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> String {
     let lasted = duration(now.ns_since(now_running.since));
@@ -135,9 +135,9 @@ mod tests {
             super::running(&now_running, &labels, now)
         };
         let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
-        assert_eq!(described(task, 1_800_000_000), "in ReadFile #8812 for 3.2s");
+        assert_eq!(described(task, 1_800_000_000), "in ReadFile #8812 for 3.20s");
         let poll = Running::Poll { deadline: Some(Timestamp(3_000_000_000)) };
-        assert_eq!(described(poll, 1_000_000_000), "in poll, deadline overdue by 2.0s");
+        assert_eq!(described(poll, 1_000_000_000), "in poll, deadline overdue by 2.00s");
         assert_eq!(described(Running::Phase(Phase::Gc), 4_990_000_000), "in phase gc for 10.0ms");
     }
 }

@@ -1,48 +1,11 @@
-//! Formats numbers for people, in as few cells as a table has: in the unit that fits, never truncated.
+//! Numbers in the cells that a column of the dashboard has; durations are as in the reports.
 
-pub use loop_traces::units::{UNKNOWN, bytes, count, counted, position};
+pub use loop_traces::units::{UNKNOWN, bytes, count, counted, duration, limit, position, short_duration};
 
 /// A tick with its number, which is unknown if its beginning was not seen.
 #[must_use]
 pub fn tick_name(number: Option<u64>) -> String {
     format!("tick {}", number.map_or_else(|| UNKNOWN.to_owned(), count))
-}
-
-/// Nanoseconds in at most six cells: `850ns`, `3.1µs`, `31µs`, `1.2ms`, `38.2ms`, `2.1s`, `2m05s`, `3h20m`, `4.2d`,
-/// `584y`; [`UNKNOWN`] if there is no value.
-#[must_use]
-pub fn duration(ns: impl Into<Option<u64>>) -> String {
-    let Some(ns) = ns.into() else { return UNKNOWN.to_owned() };
-    match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..10_000_000 => scaled(ns),
-        10_000_000..99_950_000 => tenths(ns, 1_000_000, "ms"),
-        99_950_000..999_500_000 => format!("{}ms", rounded(ns, 1_000_000)),
-        999_500_000..59_950_000_000 => tenths(ns, 1_000_000_000, "s"),
-        59_950_000_000..3_600_000_000_000 => {
-            let seconds = rounded(ns, 1_000_000_000);
-            format!("{}m{:02}s", seconds / 60, seconds % 60)
-        }
-        3_600_000_000_000..360_000_000_000_000 => {
-            let minutes = ns / 60_000_000_000;
-            format!("{}h{:02}m", minutes / 60, minutes % 60)
-        }
-        _ => match ns / DAY_NS {
-            0..999 => tenths(ns, DAY_NS, "d"),
-            days @ 999..100_000 => format!("{days}d"),
-            days => format!("{}y", days * 100 / 36_525),
-        },
-    }
-}
-
-const DAY_NS: u64 = 86_400_000_000_000;
-
-fn scaled(ns: u64) -> String {
-    match ns {
-        0..9_950 => tenths(ns, 1_000, "µs"),
-        9_950..999_500 => format!("{}µs", rounded(ns, 1_000)),
-        _ => tenths(ns, 1_000_000, "ms"),
-    }
 }
 
 fn rounded(value: u64, unit: u64) -> u64 {
@@ -156,46 +119,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_take_the_unit_that_fits() {
-        for (ns, text) in [
-            (0, "0ns"),
-            (850, "850ns"),
-            (3_149, "3.1µs"),
-            (9_949, "9.9µs"),
-            (9_950, "10µs"),
-            (310_400, "310µs"),
-            (999_499, "999µs"),
-            (999_500, "1.0ms"),
-            (1_249_000, "1.2ms"),
-            (38_200_000, "38.2ms"),
-            (99_949_999, "99.9ms"),
-            (99_950_000, "100ms"),
-            (999_499_999, "999ms"),
-            (999_500_000, "1.0s"),
-            (59_949_000_000, "59.9s"),
-            (125_000_000_000, "2m05s"),
-            (12_000_000_000_000, "3h20m"),
-        ] {
-            assert_eq!(duration(ns), text);
-        }
-        assert_eq!(
-            [duration(u64::MAX), duration(556_108_000_000_000), duration(360_000_000_000_000)],
-            ["584y", "6.4d", "4.2d"]
-        );
-    }
-
-    #[test]
-    fn durations_and_counts_fit_six_cells() {
+    fn counts_fit_six_cells() {
         let mut value = 1u64;
         while let Some(next) = value.checked_mul(101) {
             for value in [value - 1, value, value + 1] {
-                for shown in [duration(value), short_count(value)] {
-                    assert!(shown.chars().count() <= 6, "{value}: {shown}");
-                }
+                let shown = short_count(value);
+                assert!(shown.chars().count() <= 6, "{value}: {shown}");
             }
             value = next / 100 + 1;
         }
-        assert!(duration(u64::MAX).len() <= 6 && short_count(u64::MAX).len() <= 6);
+        assert!(short_count(u64::MAX).len() <= 6);
     }
 
     #[test]

@@ -1,22 +1,52 @@
 //! Numbers for display: three digits and a unit, thousands separated.
 
-/// Formats a duration: `0`, `87ns`, `31µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`; [`UNKNOWN`] if there is none.
+/// Formats a duration: `0`, `87ns`, `31.4µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`, `4.17d`, `585y`; [`UNKNOWN`] if
+/// there is none. At most six cells wide.
 #[must_use]
 pub fn duration(ns: impl Into<Option<u64>>) -> String {
-    const MINUTE: u64 = 60_000_000_000;
-    let Some(ns) = ns.into() else { return UNKNOWN.to_owned() };
+    duration_to(3, ns.into())
+}
+
+/// As [`duration`], with two digits instead of three, for the narrowest columns: five cells up to a minute.
+#[must_use]
+pub fn short_duration(ns: impl Into<Option<u64>>) -> String {
+    duration_to(2, ns.into())
+}
+
+fn duration_to(figures: i32, ns: Option<u64>) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    const DAY: u64 = 86_400 * SECOND;
+    let Some(ns) = ns else { return UNKNOWN.to_owned() };
+    let rounded = |unit: u64| ns.saturating_add(unit / 2) / unit;
+    // A unit ends where its figure would round to the next one.
     match ns {
         0 => "0".to_owned(),
         1..=999 => format!("{ns}ns"),
-        _ if ns < 999_500 => three_digits(ns, 1_000, "µs"),
-        _ if ns < 999_500_000 => three_digits(ns, 1_000_000, "ms"),
-        _ if ns < MINUTE => three_digits(ns, 1_000_000_000, "s"),
-        _ if ns < 60 * MINUTE => {
-            // Rounded, as every figure below a minute is.
-            let seconds = (ns + 500_000_000) / 1_000_000_000;
+        _ if ns < 999_500 => scaled(figures, ns, 1_000, "µs"),
+        _ if ns < 999_500_000 => scaled(figures, ns, 1_000_000, "ms"),
+        _ if ns < 59_950_000_000 => scaled(figures, ns, SECOND, "s"),
+        _ if rounded(SECOND) < 3_600 => {
+            let seconds = rounded(SECOND);
             format!("{}m{:02}s", seconds / 60, seconds % 60)
         }
-        _ => format!("{}h{:02}m", ns / (60 * MINUTE), ns / MINUTE % 60),
+        _ if rounded(60 * SECOND) < 6_000 => {
+            let minutes = rounded(60 * SECOND);
+            format!("{}h{:02}m", minutes / 60, minutes % 60)
+        }
+        _ if rounded(DAY) < 1_000 => scaled(figures, ns, DAY, "d"),
+        _ => scaled(figures, ns, 31_557_600 * SECOND, "y"),
+    }
+}
+
+/// Formats a limit or the edge of a scale: as [`duration`], without zeros behind the point: `10ms`, `1.5s`.
+#[must_use]
+pub fn limit(ns: u64) -> String {
+    let shown = duration(ns);
+    let unit_at = shown.find(char::is_alphabetic).unwrap_or(shown.len());
+    let (digits, unit) = shown.split_at(unit_at);
+    match digits.contains('.') {
+        true => format!("{}{unit}", digits.trim_end_matches('0').trim_end_matches('.')),
+        false => shown,
     }
 }
 
@@ -31,7 +61,7 @@ pub fn bytes(bytes: u64) -> String {
     if power == 0 {
         format!("{bytes} B")
     } else {
-        three_digits(bytes, 1 << (10 * power), "") + " " + UNITS[power]
+        scaled(3, bytes, 1 << (10 * power), "") + " " + UNITS[power]
     }
 }
 
@@ -104,14 +134,12 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-fn three_digits(value: u64, unit: u64, name: &str) -> String {
+/// A value below 1,000 units, to this many significant figures.
+fn scaled(figures: i32, value: u64, unit: u64, name: &str) -> String {
     let value = value as f64 / unit as f64;
-    let digits = match value {
-        value if value >= 99.95 => 0,
-        value if value >= 9.995 => 1,
-        _ => 2,
-    };
-    format!("{value:.digits$}{name}")
+    let fits = |decimals: &i32| value < 10f64.powi(figures - decimals) - 0.5 * 10f64.powi(-decimals);
+    let decimals = (0..figures).rev().find(fits).unwrap_or(0) as usize;
+    format!("{value:.decimals$}{name}")
 }
 
 #[cfg(test)]
@@ -131,10 +159,48 @@ mod tests {
         let expected =
             ["0", "87ns", "999ns", "1.00µs", "31.4µs", "999µs", "1.00ms", "1.24ms", "41.0ms", "12.4s"];
         assert_eq!(shown, expected);
-        assert_eq!(duration(185_000_000_000), "3m05s");
-        assert_eq!(duration(89_600_000_000), "1m30s");
-        assert_eq!(duration(7_620_000_000_000), "2h07m");
-        assert!(duration(u64::MAX).ends_with('m'));
+        for (seconds, expected) in [
+            (59.94, "59.9s"),
+            (59.95, "1m00s"),
+            (89.6, "1m30s"),
+            (185.0, "3m05s"),
+            (3_599.4, "59m59s"),
+            (3_599.5, "1h00m"),
+            (7_649.0, "2h07m"),
+            (359_969.0, "99h59m"),
+            (360_000.0, "4.17d"),
+            (86_355_000.0, "999d"),
+            (86_400_000.0, "2.74y"),
+        ] {
+            assert_eq!(duration((seconds * 1e9) as u64), expected, "{seconds} s");
+        }
+        assert_eq!(duration(u64::MAX), "585y");
+        assert_eq!(duration(None), UNKNOWN);
+    }
+
+    #[test]
+    fn short_durations_have_two_digits() {
+        let shown = [0, 310, 9_949, 9_950, 31_400, 310_400, 1_249_000, 999_500_000, 12_400_000_000]
+            .map(short_duration);
+        assert_eq!(shown, ["0", "310ns", "9.9µs", "10µs", "31µs", "310µs", "1.2ms", "1.0s", "12s"]);
+    }
+
+    #[test]
+    fn durations_fit_six_cells() {
+        let mut ns = 1u64;
+        while let Some(next) = ns.checked_mul(101) {
+            for ns in [ns - 1, ns, ns + 1] {
+                assert!(duration(ns).chars().count() <= 6, "{ns}: {}", duration(ns));
+            }
+            ns = next / 100 + 1;
+        }
+    }
+
+    #[test]
+    fn limits_have_no_zeros_behind_the_point() {
+        let shown =
+            [0, 100, 1_000, 10_000_000, 100_000_000, 1_500_000_000, 1_050_000, 60_000_000_000].map(limit);
+        assert_eq!(shown, ["0", "100ns", "1µs", "10ms", "100ms", "1.5s", "1.05ms", "1m00s"]);
     }
 
     #[test]

@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn values_have_their_units() {
         let value = |field, value| described(Event::SnapshotPolicy { field, value });
-        assert_eq!(value(PolicyField::GcFast, Some(1_000_000_000)), "gc-fast  1.0s");
+        assert_eq!(value(PolicyField::GcFast, Some(1_000_000_000)), "gc-fast  1.00s");
         assert_eq!(value(PolicyField::TasksPerTick, Some(10_000)), "tasks-per-tick  10,000");
         assert_eq!(value(PolicyField::MicrotasksPerCheckpoint, None), "microtasks-per-checkpoint  no limit");
         assert_eq!(value(PolicyField::Name, Some(9)), "name  bun");

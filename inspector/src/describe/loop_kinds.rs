@@ -115,9 +115,9 @@ mod tests {
         let (queued, start) = (Timestamp(1_000_000), Timestamp(4_000_000));
         let ran =
             Event::AgendaRan { task, tag, priority, worker: 1, outcome: Outcome::Failed, queued, start };
-        assert_eq!(described(ran), "Compact #7  low  failed  worker 1  run 1.0ms  waited 3.0ms");
+        assert_eq!(described(ran), "Compact #7  low  failed  worker 1  run 1.00ms  waited 3.00ms");
         let missed = Event::GcRendezvous { arrived: 3, expected: 4, start };
-        assert_eq!(described(missed), "abandoned after 1.0ms: 3 of 4 workers stopped");
+        assert_eq!(described(missed), "abandoned after 1.00ms: 3 of 4 workers stopped");
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
         (format!("{:>share$}", units::percent(figures.rate.utilization)), strong),
         (all, theme.title(false)),
         (format!("{lag_of} p50 "), dim),
-        (format!("{:>5}", units::duration(lag.p50)), strong),
+        (format!("{:>5}", units::short_duration(lag.p50)), strong),
         (if wide { "  p99" } else { " p99" }.to_owned(), dim),
         (if bounds::is_open(&lag) { bounds::MARK } else { " " }.to_owned(), theme.held()),
         (format!("{:>6}", units::duration(lag.p99)), strong),

@@ -145,7 +145,7 @@ pub(crate) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject
     }
     match subject {
         Subject::Tick(tick) => {
-            pen.group(&[("  limit ", dim), (&units::duration(limit).replace(".0", ""), text)]);
+            pen.group(&[("  limit ", dim), (&units::limit(limit), text)]);
             pen.group(&[("  idle in poll ", dim), (&units::duration(tick.poll_wait_ns), text)]);
             for (name, count) in [("tasks", tick.tasks_run), ("late timers", tick.timers_late)] {
                 pen.group(&[(&format!("  {name} "), dim), (&units::count(u64::from(count)), text)]);

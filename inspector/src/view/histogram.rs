@@ -73,8 +73,8 @@ pub(crate) fn buckets(
     for (line, bucket) in rows.iter().enumerate() {
         let line = line as u16;
         let label = match bucket.upper_ns {
-            Some(upper) => format!("≤{}", units::duration(upper).replace(".0", "")),
-            None => format!(">{}", units::duration(bucket.lower_ns).replace(".0", "")),
+            Some(upper) => format!("≤{}", units::limit(upper)),
+            None => format!(">{}", units::limit(bucket.lower_ns)),
         };
         let over = bucket.lower_ns >= state.about.stall_limit_ns && bucket.count > 0;
         let style = if over { theme.over() } else { theme.bar() };

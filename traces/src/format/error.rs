@@ -8,6 +8,7 @@ use loop_probes::text::printable_path;
 
 use super::columns::ColumnError;
 use super::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, METADATA_BYTES_MAX, Version};
+use crate::units::duration;
 
 /// Why a saved trace cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -237,7 +238,7 @@ impl std::fmt::Display for Damage {
             None => f.write_str(", an unknown number of records")?,
         }
         if let Some((first, last)) = times {
-            write!(f, " over {:.3} ms", last.ns_since(*first) as f64 / 1e6)?;
+            write!(f, " over {}", duration(last.ns_since(*first)))?;
         }
         write!(f, " ({kind})")
     }

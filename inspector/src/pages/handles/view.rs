@@ -143,7 +143,7 @@ fn pumps(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
             (count(pumps.polled()), text),
         ],
         vec![
-            ("run p50 ".to_owned(), dim),
+            ("p50 ".to_owned(), dim),
             (units::duration(pumps.run_ns.quantile(0.5)), text),
             ("  p99 ".to_owned(), dim),
             (bounds::p99(&pumps.run_ns.percentiles()), text),

@@ -292,7 +292,9 @@ fn summary(
         Phase::ALL.iter().map(|phase| (*phase, tick.phases.of(*phase))).filter(|(_, ns)| *ns > 0).collect();
     phases.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
     for (phase, ns) in phases {
-        pen.group(&[("■ ", theme.phase(phase)), (&format!("{phase} {}  ", units::duration(ns)), dim)]);
+        if !pen.group(&[("■ ", theme.phase(phase)), (&format!("{phase} {}  ", units::duration(ns)), dim)]) {
+            break;
+        }
     }
     if let Some(opened) = opened {
         let mut pen = canvas.pen(inner, 2);

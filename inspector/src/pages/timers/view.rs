@@ -107,7 +107,7 @@ const PERCENTILES: [(&str, Of); 3] = [
 /// The late ones, worst first.
 fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
     let theme = canvas.theme;
-    let limit = units::duration(state.picture().timeline.config().late_timer_ns).replace(".0", "");
+    let limit = units::limit(state.picture().timeline.config().late_timer_ns);
     let late: Vec<&LateRow> = page.late_shown(state).collect();
     let (kept, all) = (late.len() as u64, late_so_far(state));
     let of = if kept < all && state.filter.is_empty() {

@@ -67,7 +67,7 @@ fn a_shutdown_past_its_deadline_is_red() {
         let buffer = buffer(&mut app, 100, 30, COLOR);
         assert_eq!(buffer.content.iter().any(|cell| cell.fg == red && cell.symbol() != " "), is_red);
     }
-    assert!(text(&mut app, 100, 30).contains("in progress for 9.0µs of 8.0µs"));
+    assert!(text(&mut app, 100, 30).contains("in progress for 9.00µs of 8.00µs"));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_starving_priority_is_reported() {
     frame(&mut app, Timestamp(2_300_001_000));
     let page = text(&mut app, 100, 30);
     assert!(
-        page.contains("low starves: its oldest has waited 2.3s while 38 of a higher priority overtook it"),
+        page.contains("low starves: its oldest has waited 2.30s while 38 of a higher priority overtook it"),
         "{page}"
     );
     press(&mut app, &[Key::Char('1')]);
@@ -121,7 +121,7 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
     frame(&mut app, now);
     press(&mut app, &[Key::Char('7')]);
     let page = text(&mut app, 100, 30);
-    assert!(page.contains("in ReadFile #77 for 3.0ms"));
+    assert!(page.contains("in ReadFile #77 for 3.00ms"));
     let row = page.lines().find(|line| line.contains("in ReadFile #77")).unwrap();
     assert!(
         row.contains("▶ run") && page.contains("1 of 2 run"),
@@ -133,7 +133,7 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
         &mut app,
         Message::Watched(Watched { at: later, running: &[], counts, lost_elsewhere: 0, process }),
     );
-    assert!(text(&mut app, 100, 30).contains("in ReadFile #77 for 3.0ms"), "as it was when it froze");
+    assert!(text(&mut app, 100, 30).contains("in ReadFile #77 for 3.00ms"), "as it was when it froze");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let focused = page.focus == Pane::Stalls;
     let counted = state.picture().timeline.stalls.count;
     let rows = rows(area, false);
-    let limit = units::duration(state.about.stall_limit_ns).replace(".0", "");
+    let limit = units::limit(state.about.stall_limit_ns);
     let lost = state.figures.more_stalls;
     let remark = match (lost, area.width) {
         (true, _) => format!("at least {}: records were lost, newest first", units::count(counted)),

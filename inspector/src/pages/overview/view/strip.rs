@@ -108,7 +108,7 @@ fn axis(canvas: &mut Canvas<'_>, scale: &Scale, strip: Rect) {
     let style = canvas.theme.dim();
     let every = if strip.height > 4 { 2 } else { 1 };
     for row in (0..strip.height).step_by(every) {
-        let label = units::duration(scale.at(row)).replace(".0", "");
+        let label = units::limit(scale.at(row));
         let at = Rect::new(strip.x + strip.width, strip.y + row, AXIS_WIDTH, 1);
         canvas.pen(at, 0).number(&label, AXIS_WIDTH - 1, style);
     }
