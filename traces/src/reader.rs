@@ -7,17 +7,18 @@
 //! [`SourceCounts::uncounted_gaps`]. For a file that was cut, that event covers the records of the block in which it was
 //! cut; any beyond it are unknown.
 
-mod counts;
+mod block;
 mod gap;
-mod labels;
 mod scan;
+mod side_blocks;
 
+pub use self::block::BlockPlace;
 pub use crate::format::error::{Damage, DamageKind, ReadError};
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -30,29 +31,14 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable_path;
 use rustix::fs::OFlags;
 
-use self::gap::Gap;
+use self::gap::{Gap, Gaps};
 use crate::format::columns::decode;
-use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, BlockKind, Codec, Version, records_allowed};
+use crate::format::{BlockKind, Version, records_allowed};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
 /// Most damaged places listed; further ones are only counted.
 const DAMAGES_MAX: usize = 256;
-
-/// Most names held until they are announced.
-const PENDING_LABELS_MAX: usize = 1 << 17;
-
-/// Most emitters to which a gap is announced.
-const SOURCES_MAX: usize = 1024;
-
-/// A block listed in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockPlace {
-    /// The offset of its header.
-    pub offset: u64,
-    /// Its header.
-    pub header: BlockHeader,
-}
 
 /// Reads one trace. See the [module](self).
 pub struct TraceReader<R = File> {
@@ -77,22 +63,9 @@ pub struct TraceReader<R = File> {
     counts: SourceCounts,
     /// Blocks that claim more records than the file can hold.
     dense: BTreeSet<u64>,
-    sources: Vec<SourceId>,
-    known_sources: HashSet<SourceId>,
-    /// The emitter of the last event: they come in runs.
-    last_source: Option<SourceId>,
-    last_at: Option<Timestamp>,
     chronology: Chronology,
-    /// Missing before the first known emitter.
-    ahead: Option<Gap>,
-    /// Missing before the block of that number, where no header says what.
-    between: BTreeMap<usize, Gap>,
-    /// Missing after the last intact block.
-    behind: Option<Gap>,
-    rest_announced: bool,
-    stored: Vec<u8>,
+    gaps: Gaps,
     records: Vec<Record>,
-    decompressor: zstd::bulk::Decompressor<'static>,
 }
 
 impl<R> fmt::Debug for TraceReader<R> {
@@ -127,11 +100,6 @@ impl<R: Read + Seek> TraceReader<R> {
     /// As [`open`](TraceReader::open).
     pub fn new(mut input: R, path: &Path) -> Result<Self, ReadError> {
         let scanned = scan::scan(&mut input, path)?;
-        let decompressor = zstd::bulk::Decompressor::new().map_err(|source| ReadError::Io {
-            path: path.to_owned(),
-            offset: 0,
-            source,
-        })?;
         let chronology = Chronology::new(scanned.metadata.started.monotonic);
         let mut reader = Self {
             input,
@@ -152,21 +120,12 @@ impl<R: Read + Seek> TraceReader<R> {
             recorded_counts: SourceCounts::default(),
             counts: SourceCounts::default(),
             dense: BTreeSet::new(),
-            sources: Vec::new(),
-            known_sources: HashSet::new(),
-            last_source: None,
-            last_at: None,
             chronology,
-            ahead: None,
-            between: BTreeMap::new(),
-            behind: None,
-            rest_announced: false,
-            stored: Vec::new(),
+            gaps: Gaps::default(),
             records: Vec::new(),
-            decompressor,
         };
         for damage in scanned.damage {
-            reader.place_gap(&damage);
+            reader.gaps.place(&damage, &reader.blocks);
             reader.note(damage);
         }
         reader.find_dense();
@@ -272,10 +231,8 @@ impl<R: Read + Seek> TraceReader<R> {
         self.next = self.blocks.partition_point(|block| block.header.last < at);
         self.labels = Labels::default();
         self.pending_labels.clear();
-        self.last_at = None;
+        self.gaps.sought();
         self.chronology = Chronology::new(self.metadata.started.monotonic);
-        self.ahead = None;
-        self.rest_announced = false;
         for place in 0..self.next {
             if self.blocks[place].header.kind == BlockKind::LABELS {
                 self.read_block(place, &mut Vec::new())?;
@@ -327,11 +284,10 @@ impl<R: Read + Seek> TraceReader<R> {
         let broken = match payload {
             Err(kind) => Some(kind),
             Ok(payload) if block.header.kind == BlockKind::LABELS => {
-                let payload = payload.to_vec();
                 (!self.learn_labels(&payload)).then_some(DamageKind::Labels)
             }
             Ok(payload) => {
-                decode(payload, block.header.records as usize, &mut records).err().map(DamageKind::Columns)
+                decode(&payload, block.header.records as usize, &mut records).err().map(DamageKind::Columns)
             }
         };
         match broken {
@@ -342,44 +298,24 @@ impl<R: Read + Seek> TraceReader<R> {
                 }
                 let begin = out.len();
                 self.unpack_all(&records, out);
-                self.announce_ahead(begin, out);
+                self.gaps.announce_ahead(begin, out);
             }
         }
         self.records = records;
         Ok(())
     }
 
-    /// The payload of `block`, verified and decompressed.
-    fn payload(&mut self, block: BlockPlace) -> Result<Result<&[u8], DamageKind>, ReadError> {
-        let BlockPlace { offset, header } = block;
-        if self.dense.contains(&offset) {
+    /// The payload of `block`, verified and unpacked.
+    fn payload(&mut self, block: BlockPlace) -> Result<Result<Vec<u8>, DamageKind>, ReadError> {
+        if self.dense.contains(&block.offset) {
             return Ok(Err(DamageKind::Dense));
         }
-        let begin = offset + BLOCK_HEADER_BYTES as u64;
-        let io = |source| ReadError::Io { path: self.path.clone(), offset: begin, source };
-        self.input.seek(SeekFrom::Start(begin)).map_err(io)?;
-        self.stored.clear();
-        let read = (&mut self.input).take(u64::from(header.stored_bytes)).read_to_end(&mut self.stored);
-        if read.map_err(io)? < header.stored_bytes as usize {
-            return Ok(Err(DamageKind::Cut { found: self.stored.len() as u64 + BLOCK_HEADER_BYTES as u64 }));
-        }
-        if crc32fast::hash(&self.stored) != header.payload_crc {
-            return Ok(Err(DamageKind::Checksum));
-        }
-        match header.codec {
-            Codec::STORED if header.stored_bytes == header.raw_bytes => Ok(Ok(&self.stored)),
-            Codec::ZSTD => {
-                let raw = self.decompressor.decompress(&self.stored, header.raw_bytes as usize);
-                match raw {
-                    Ok(raw) if raw.len() == header.raw_bytes as usize => {
-                        self.stored = raw;
-                        Ok(Ok(&self.stored))
-                    }
-                    _ => Ok(Err(DamageKind::Compression)),
-                }
-            }
-            _ => Ok(Err(DamageKind::Codec(header.codec.0))),
-        }
+        let offset = block.payload_offset();
+        block.payload(&mut self.input).map_err(|source| ReadError::Io {
+            path: self.path.clone(),
+            offset,
+            source,
+        })
     }
 
     /// Records that a block cannot be read, and breaks the ticks around the gap.
@@ -389,7 +325,7 @@ impl<R: Read + Seek> TraceReader<R> {
         let count = damage.lost();
         self.note(damage);
         if damage.may_be_of_records(header.kind) {
-            let at = self.lost(Gap { from: header.first, to: header.last, count }, out);
+            let at = self.gaps.lost(Gap { from: header.first, to: header.last, count }, out);
             // The block would have announced them.
             for event in self.pending_labels.drain(..) {
                 out.push(Stamped { at, source: SourceId(0), event });
@@ -405,12 +341,7 @@ impl<R: Read + Seek> TraceReader<R> {
             match unpack::<Timestamp>(event) {
                 Ok((at, event)) => {
                     let source = SourceId(Stamp(first[1]).place());
-                    if self.last_source.replace(source) != Some(source)
-                        && self.sources.len() < SOURCES_MAX
-                        && self.known_sources.insert(source)
-                    {
-                        self.sources.push(source);
-                    }
+                    self.gaps.read_from(source);
                     rest = after;
                     let stamped = Stamped { at, source, event };
                     if !self.chronology.allows(&stamped, self.recorded_counts.clock_error_ns_max) {
@@ -418,7 +349,7 @@ impl<R: Read + Seek> TraceReader<R> {
                         continue;
                     }
                     self.labels.learn_event(&event);
-                    self.last_at = Some(at);
+                    self.gaps.returned(at);
                     out.push(stamped);
                 }
                 // A file of this version has no other kinds: there it is damage.
@@ -457,13 +388,13 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
         while self.next < self.blocks.len() && out.len() == before {
             let place = self.next;
             self.next += 1;
-            self.announce_between(place, out);
+            self.gaps.announce_between(place, out);
             self.read_block(place, out)?;
         }
         if self.next < self.blocks.len() {
             return Ok(SourceState::More);
         }
-        self.announce_behind(out);
+        self.gaps.announce_behind(out);
         Ok(SourceState::Ended)
     }
 

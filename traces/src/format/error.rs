@@ -120,9 +120,15 @@ pub enum DamageKind {
     /// The payload's checksum is wrong.
     #[error("its checksum does not fit")]
     Checksum,
-    /// The payload does not decompress to the size in the header.
+    /// The payload does not decompress.
     #[error("it cannot be decompressed")]
     Compression,
+    /// The payload is several zstd frames.
+    #[error("its payload is several zstd frames, and the format allows one")]
+    Frames,
+    /// The payload does not unpack to the size in the header.
+    #[error("its payload is not as long as its header claims")]
+    Length,
     /// A codec that this version does not know.
     #[error("it is stored in the unknown codec {0}")]
     Codec(u8),
@@ -182,9 +188,14 @@ impl Damage {
     pub(crate) fn of_block(offset: u64, header: &BlockHeader, kind: DamageKind) -> Self {
         let is_of_records = may_be_of_records(header.kind, kind);
         // If the payload is as it was written and cannot be read, the header is wrong. No writer writes an empty block.
-        let is_believed =
-            !matches!(kind, DamageKind::Compression | DamageKind::Columns(_) | DamageKind::Kind(_))
-                && header.records > 0;
+        let is_believed = !matches!(
+            kind,
+            DamageKind::Compression
+                | DamageKind::Frames
+                | DamageKind::Length
+                | DamageKind::Columns(_)
+                | DamageKind::Kind(_)
+        ) && header.records > 0;
         // The times of an entry without records are as little known as their number.
         let is_dated = is_of_records && (header.records > 0 || kind != DamageKind::NotThere);
         Self {

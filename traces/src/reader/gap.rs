@@ -2,12 +2,18 @@
 //! that names emitters; one between blocks comes with the block after it; one at the end comes after everything else, so
 //! that what was read before stays complete.
 
+use std::collections::BTreeMap;
+
+use indexmap::IndexSet;
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 
-use super::TraceReader;
+use super::block::BlockPlace;
 use crate::format::error::{Damage, DamageKind};
+
+/// Most emitters to which a gap is announced.
+const SOURCES_MAX: usize = 1024;
 
 /// A gap of missing records.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +23,25 @@ pub(super) struct Gap {
     pub(super) count: u64,
 }
 
-impl<R> TraceReader<R> {
-    /// Takes note of a gap found without reading blocks, to be announced where it is.
-    pub(super) fn place_gap(&mut self, damage: &Damage) {
+/// The gaps of a trace, and what is needed to announce them.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    sources: IndexSet<SourceId>,
+    /// The emitter of the last event: they come in runs.
+    last_source: Option<SourceId>,
+    last_at: Option<Timestamp>,
+    /// Missing before the first known emitter.
+    ahead: Option<Gap>,
+    /// Missing before the block of that number, where no header says what.
+    between: BTreeMap<usize, Gap>,
+    /// Missing after the last intact block.
+    behind: Option<Gap>,
+    rest_announced: bool,
+}
+
+impl Gaps {
+    /// Takes note of a gap found without reading the payloads of `blocks`, to be announced at its place.
+    pub(super) fn place(&mut self, damage: &Damage, blocks: &[BlockPlace]) {
         let count = damage.lost();
         if count == 0 {
             return;
@@ -27,12 +49,12 @@ impl<R> TraceReader<R> {
         let next = match damage.times {
             // The blocks after it have moved.
             Some((_, last)) if damage.kind == DamageKind::NotThere => {
-                self.blocks.partition_point(|block| block.header.last < last)
+                blocks.partition_point(|block| block.header.last < last)
             }
-            _ => self.blocks.partition_point(|block| block.offset < damage.offset),
+            _ => blocks.partition_point(|block| block.offset < damage.offset),
         };
-        let last = next.checked_sub(1).map(|place| self.blocks[place].header.last);
-        let follows = self.blocks.get(next).map(|block| block.header.first);
+        let last = next.checked_sub(1).map(|place| blocks[place].header.last);
+        let follows = blocks.get(next).map(|block| block.header.first);
         let to = follows.or(last).unwrap_or_default();
         let (from, to) = damage.times.unwrap_or((last.unwrap_or(to), to));
         let gap = match follows {
@@ -40,6 +62,23 @@ impl<R> TraceReader<R> {
             None => self.behind.get_or_insert(Gap { from, to, count: 0 }),
         };
         *gap = Gap { from: gap.from.min(from), to: gap.to.max(to), count: gap.count.saturating_add(count) };
+    }
+
+    /// Reading continues elsewhere in the file.
+    pub(super) fn sought(&mut self) {
+        (self.last_at, self.ahead, self.rest_announced) = (None, None, false);
+    }
+
+    /// A record of `source` was read.
+    pub(super) fn read_from(&mut self, source: SourceId) {
+        if self.last_source.replace(source) != Some(source) && self.sources.len() < SOURCES_MAX {
+            self.sources.insert(source);
+        }
+    }
+
+    /// An event recorded `at` was returned.
+    pub(super) const fn returned(&mut self, at: Timestamp) {
+        self.last_at = Some(at);
     }
 
     /// Announces what is missing directly before the block of this number.
@@ -86,9 +125,9 @@ impl<R> TraceReader<R> {
 }
 
 /// Announces a gap to every emitter, because each may have a torn tick. The records are counted once.
-fn announced(gap: Gap, sources: &[SourceId]) -> impl Iterator<Item = Stamped> + '_ {
+fn announced<'a>(gap: Gap, sources: impl IntoIterator<Item = &'a SourceId>) -> impl Iterator<Item = Stamped> {
     let Gap { from, to: at, count } = gap;
-    sources.iter().enumerate().map(move |(place, source)| {
+    sources.into_iter().enumerate().map(move |(place, source)| {
         let count = if place == 0 { count } else { 0 };
         Stamped { at, source: *source, event: Event::Lost { count, from } }
     })

@@ -8,12 +8,12 @@ use std::path::Path;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
 
-use super::BlockPlace;
+use super::block::BlockPlace;
 use crate::format::error::{Damage, DamageKind, ReadError};
 use crate::format::{
-    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_HEADER_BYTES,
-    FILE_MAGIC, HeaderError, INDEX_ENTRY_BYTES, METADATA_BYTES_MAX, Major, Minor, TRAILER_BYTES, Version,
-    parse_trailer, u32_at, u64_at,
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, BLOCKS_MAX, BlockHeader, BlockKind, FILE_HEADER_BYTES, FILE_MAGIC,
+    HeaderError, INDEX_ENTRY_BYTES, METADATA_BYTES_MAX, Major, Minor, TRAILER_BYTES, Version, parse_trailer,
+    u32_at, u64_at,
 };
 
 /// Bytes searched at once.
@@ -145,15 +145,11 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok((version, metadata, end))
     }
 
-    /// The payload of the index block at `offset`; `None` if it is not whole.
-    fn index_payload(&mut self, offset: u64, header: &BlockHeader) -> Result<Option<Vec<u8>>, ReadError> {
-        let stored = self.bytes(offset + BLOCK_HEADER_BYTES as u64, header.stored_bytes as usize)?;
-        Ok(match header.codec {
-            _ if crc32fast::hash(&stored) != header.payload_crc => None,
-            Codec::STORED => Some(stored),
-            Codec::ZSTD => zstd::bulk::decompress(&stored, header.raw_bytes as usize).ok(),
-            _ => None,
-        })
+    /// The payload of the index block at `offset`; `None` if it is damaged.
+    fn index_payload(&mut self, offset: u64, header: BlockHeader) -> Result<Option<Vec<u8>>, ReadError> {
+        let block = BlockPlace { offset, header };
+        let payload = block.payload(self.input);
+        Ok(payload.map_err(|source| self.failure(block.payload_offset(), source))?.ok())
     }
 
     /// The blocks listed by the index at the end. `None` if there is no intact index.
@@ -167,7 +163,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         if header.kind != BlockKind::INDEX || end != at {
             return Ok(None);
         }
-        let Some(raw) = self.index_payload(offset, &header)? else { return Ok(None) };
+        let Some(raw) = self.index_payload(offset, header)? else { return Ok(None) };
         match entries(&raw, begin, offset) {
             Some(blocks) if self.are_as_in_the_file(&blocks)? => Ok(Some(blocks)),
             _ => Ok(None),
@@ -223,7 +219,7 @@ impl<R: Read + Seek> Scan<'_, R> {
             match self.block_header(offset)? {
                 Some(Ok(header)) if header.kind == BlockKind::INDEX => {
                     let index_end = header.end(offset);
-                    listed = self.index_payload(offset, &header)?.unwrap_or_default();
+                    listed = self.index_payload(offset, header)?.unwrap_or_default();
                     let end = index_end.saturating_add(TRAILER_BYTES as u64);
                     if end == self.len {
                         // The walk replaces the index, but that it was unusable is worth reporting.

@@ -9,7 +9,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::format::{Minor, u32_at};
+use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, Codec, Minor, u32_at};
 use crate::synthetic::Script;
 use crate::synthetic::strategy::scripts;
 use crate::writer::{TraceWriter, WriteOptions};
@@ -130,6 +130,37 @@ fn a_damaged_block_in_the_middle_is_skipped_and_announced() {
     let rest: Vec<_> = read.into_iter().filter(|stamped| !is_lost(stamped)).collect();
     assert_eq!(rest.len(), events.len() - broken.header.events as usize);
     assert!(reader.warnings()[0].contains("its checksum does not fit"), "{:?}", reader.warnings());
+}
+
+#[test]
+fn a_block_of_several_zstd_frames_is_damaged() {
+    let script = Script { ticks: 40, ..Script::default() };
+    let events = script.events();
+    let file = file_of(&script, SMALL);
+    let blocks = open(&file).unwrap().blocks().to_vec();
+    let is_packed =
+        |block: &&BlockPlace| block.header.kind == BlockKind::RECORDS && block.header.codec == Codec::ZSTD;
+    let broken = *blocks.iter().filter(is_packed).nth(2).unwrap();
+    let (begin, end) = (broken.offset as usize, broken.header.end(broken.offset) as usize);
+    let stored = &file[begin + BLOCK_HEADER_BYTES..end];
+    let raw = zstd::bulk::decompress(stored, broken.header.raw_bytes as usize).unwrap();
+    let frame = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+    let (first, second) = raw.split_at(raw.len() / 2);
+    for frames in [[frame(first), frame(second)], [frame(&raw), frame(&raw)], [frame(&raw), frame(&[])]] {
+        let payload = frames.concat();
+        let stored_bytes = payload.len() as u32;
+        let header = BlockHeader { stored_bytes, payload_crc: crc32fast::hash(&payload), ..broken.header };
+        let changed = [&file[..begin], &header.to_bytes(), &payload, &file[end..]].concat();
+        let mut reader = open(&changed).unwrap();
+        let read = drain(&mut reader);
+        let damage = reader.damage().iter().find(|damage| damage.offset == broken.offset).unwrap();
+        assert_eq!((damage.kind, damage.records), (DamageKind::Frames, None));
+        let line = format!("{damage}");
+        assert!(line.ends_with("(its payload is several zstd frames, and the format allows one)"), "{line}");
+        let rest = read.iter().filter(|stamped| !is_lost(stamped)).count();
+        assert_eq!(rest, events.len() - broken.header.events as usize);
+        assert_eq!((lost(&read), reader.counts().uncounted_gaps), (1, 1));
+    }
 }
 
 /// The script's file with the first `damaged` records blocks damaged, and those blocks.

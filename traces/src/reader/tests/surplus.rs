@@ -178,7 +178,7 @@ fn an_index_entry_without_records_says_nothing_about_their_time() {
         let records = reader.blocks().iter().find(|block| block.header.kind == BlockKind::RECORDS).unwrap();
         let header = BlockHeader { records: 0, first: Timestamp(at), last: Timestamp(at), ..records.header };
         let damage = Damage::of_block(offset, &header, DamageKind::NotThere);
-        reader.place_gap(&damage);
+        reader.gaps.place(&damage, &reader.blocks);
         reader.note(damage);
         let read = drain(&mut reader);
         assert_eq!(lost(&read), 1);
