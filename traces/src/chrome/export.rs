@@ -26,11 +26,13 @@ use super::phrase::{Args, instant_args, instant_category, name, slice_args, slic
 use crate::export::agenda_tracks::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
+use crate::export::passes::{each_batch, surveyed};
 use crate::export::slices::WAITING_ALL;
 use crate::export::survey::{Survey, start_of};
-use crate::export::{ExportError, SPAN_NS_MAX, TimeRange, each_batch, surveyed};
+use crate::export::{ExportError, SPAN_NS_MAX, TimeRange};
 use crate::source::{EventSource, SourceError};
-use crate::timeline::Stall;
+use crate::summary::StateSummary;
+use crate::timeline::{Stall, StreamEnd};
 
 /// Most events per thread held until the end of their tick.
 pub const WAITING_MAX: usize = 1 << 18;
@@ -101,7 +103,8 @@ pub fn export<S: EventSource + Send, W: Write>(
         }
         Ok(())
     })?;
-    writer.finish(&packer.finish(&source, options.range))
+    let end = StateSummary::of(&source, &writer.blamer.timeline).end();
+    writer.finish(&packer.finish(&source, options.range), end)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -420,6 +423,14 @@ impl<W: Write> ChromeWriter<W> {
         self.stats.instants += 1;
     }
 
+    /// The Firefox Profiler refuses a file with neither slices nor instants.
+    fn nothing_recorded(&mut self) {
+        self.begin_event();
+        self.out.raw("{\"ph\":\"i\",\"s\":\"t\",\"name\":\"nothing recorded\",\"cat\":\"recorder\",\"pid\":");
+        self.out.number(self.pid).raw(",\"tid\":1,\"ts\":").time(0).raw("}");
+        self.stats.instants += 1;
+    }
+
     fn counter(&mut self, lane: usize, at: u64, name: [&str; 2], series: &[(&str, u64)]) {
         self.begin_event();
         self.out.raw("{\"ph\":\"C\",\"name\":\"").raw(name[0]).raw(name[1]).raw("\"");
@@ -444,13 +455,16 @@ impl<W: Write> ChromeWriter<W> {
     }
 
     /// Ends the file, with the last piece of the embedded recording: viewers need it complete.
-    fn finish(mut self, rest: &[u8]) -> Result<ExportStats, ExportError> {
-        for stamped in self.survey.unfinished(&self.blamer.timeline) {
+    fn finish(mut self, rest: &[u8], end: StreamEnd) -> Result<ExportStats, ExportError> {
+        for stamped in self.survey.unfinished(&self.blamer.timeline, end) {
             let place = self.survey.row(&stamped);
             self.add(place, start_of(&stamped), stamped.at, Item::Unfinished(stamped));
         }
         for place in 0..self.lanes.len() {
             self.flush(place)?;
+        }
+        if self.stats.slices + self.stats.async_pairs + self.stats.instants == 0 {
+            self.nothing_recorded();
         }
         self.out.raw("\n]");
         self.carried.add(rest);

@@ -13,8 +13,9 @@ use loop_probes::event::{Event, FieldValue};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
+use super::passes::{each_event, surveyed};
 use super::survey::{Survey, is_in};
-use super::{ExportError, TimeRange, each_event, surveyed};
+use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 use crate::timeline::{Queues, TimelineConfig};
 use row::Row;

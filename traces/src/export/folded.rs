@@ -12,9 +12,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::name::Frame;
+use super::passes::{each_event, surveyed};
 use super::slices::{SliceKind, Slices, Stacks};
 use super::survey::Survey;
-use super::{ExportError, TimeRange, each_event, surveyed};
+use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 
 /// Most distinct stacks; time of further ones counts for the stack around them.
@@ -60,8 +61,8 @@ pub fn export<S: EventSource + Send>(
     let source = open()?;
     let mut slices = Slices::new(&survey, source.metadata());
     let mut fold = Fold::new(&survey, options.poll);
-    each_event(source, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
-    slices.finish(&mut fold)?;
+    let source = each_event(source, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
+    slices.finish(&source, &mut fold)?;
     let stats = FoldedStats { left_out: slices.left_out, ..FoldedStats::default() };
     Ok(fold.write(stats, &mut out)?)
 }

@@ -92,6 +92,13 @@ impl<T: Copy> Row<T> {
         self.points.push((at, what));
     }
 
+    /// Removes and returns the slices that begin at `at` or later, and cuts the others there.
+    pub(crate) fn split_off(&mut self, at: u64) -> Vec<LayoutItem<T>> {
+        let later = self.slices.extract_if(.., |slice| slice.start >= at).collect();
+        self.slices.iter_mut().for_each(|slice| slice.end = slice.end.min(at));
+        later
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slices.len() + self.points.len()
     }

@@ -8,13 +8,16 @@ use std::io;
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
+use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
 use super::agenda_tracks::AgendaTracks;
 use super::layout::{LayoutItem, Row, RowPosition};
 use super::name::Frame;
 use super::survey::{Survey, start_of};
-use crate::timeline::{Timeline, TimelineConfig};
+use crate::source::EventSource;
+use crate::summary::StateSummary;
+use crate::timeline::{Timeline, TimelineConfig, UnfinishedTick};
 
 /// Most slices of a row held until the end of their tick.
 const WAITING_MAX: usize = 1 << 18;
@@ -97,9 +100,7 @@ impl<'a> Slices<'a> {
         lane.damaged |= std::mem::take(&mut lane.in_gap);
         match stamped.event {
             Event::TickStart { tick } => {
-                let before =
-                    if self.lanes[place].tick.is_some() { SliceKind::Incomplete } else { SliceKind::Outside };
-                self.flush(place, before, stacks)?;
+                self.flush(place, self.held(place), stacks)?;
                 let lane = &mut self.lanes[place];
                 (lane.tick, lane.damaged) = (Some((tick, stamped.at)), false);
             }
@@ -119,13 +120,10 @@ impl<'a> Slices<'a> {
             _ => self.add(place, start_of(stamped), stamped),
         }
         let lane = &mut self.lanes[place];
-        let (limit, stretch) = match lane.tick {
-            Some(_) => (WAITING_MAX, SliceKind::Incomplete),
-            None => (WAITING_OUTSIDE, SliceKind::Outside),
-        };
+        let limit = if lane.tick.is_some() { WAITING_MAX } else { WAITING_OUTSIDE };
         if lane.row.len() >= limit {
             lane.damaged = true;
-            self.flush(place, stretch, stacks)?;
+            self.flush(place, self.held(place), stacks)?;
         }
         if self.waiting > WAITING_ALL {
             self.make_room(stacks)?;
@@ -138,29 +136,57 @@ impl<'a> Slices<'a> {
         let lanes = self.lanes.iter().enumerate();
         let Some((place, _)) = lanes.max_by_key(|(_, lane)| lane.row.len()) else { return Ok(()) };
         self.lanes[place].damaged = true;
-        let stretch =
-            if self.lanes[place].tick.is_some() { SliceKind::Incomplete } else { SliceKind::Outside };
-        self.flush(place, stretch, stacks)
+        self.flush(place, self.held(place), stacks)
     }
 
-    /// Emits everything still held.
-    pub(crate) fn finish(&mut self, stacks: &mut impl Stacks) -> io::Result<()> {
-        for stamped in self.survey.unfinished(&self.timeline) {
-            let (place, start) = (self.survey.row(&stamped), start_of(&stamped));
-            self.add(place, start, &stamped);
-            if let Event::TickEnd { tick, start, .. } = stamped.event {
-                let lane = &mut self.lanes[place];
-                let whole = lane.tick.take() == Some((tick, start)) && !lane.damaged;
-                self.flush(place, if whole { SliceKind::Tick } else { SliceKind::Incomplete }, stacks)?;
-            } else {
-                self.add_frame(place, start, stamped.at, Frame::Own(UNFINISHED));
+    /// Emits everything still held, and the known part of ticks that had not ended when `source` did.
+    pub(crate) fn finish(&mut self, source: &impl EventSource, stacks: &mut impl Stacks) -> io::Result<()> {
+        if self.lanes.is_empty() {
+            return Ok(());
+        }
+        let end = StateSummary::of(source, &self.timeline).end();
+        for tick in self.timeline.unfinished_ticks_at(end) {
+            self.finish_tick(&tick, stacks)?;
+        }
+        (0..self.lanes.len()).try_for_each(|place| self.flush(place, self.held(place), stacks))
+    }
+
+    /// Emits a tick that has not ended, as the fold counts it: from its beginning, or, if records of it are missing, from
+    /// the beginning of its current activity.
+    fn finish_tick(&mut self, tick: &UnfinishedTick, stacks: &mut impl Stacks) -> io::Result<()> {
+        let place = self.survey.own_row(tick.source);
+        let zero = Self::zero(self.survey);
+        let row = &mut self.lanes[place].row;
+        let behind = row.split_off(tick.as_of.ns_since(zero));
+        let of_tick = row.split_off(tick.start.ns_since(zero));
+        self.waiting -= behind.len() + of_tick.len();
+        self.flush(place, self.held(place), stacks)?;
+        self.hold(place, of_tick);
+        if let Some((running, since)) = tick.running {
+            let frame = match running {
+                Running::Task { tag, .. } => Some(Frame::Task(tag)),
+                Running::Phase(phase) => Some(Frame::Phase(phase)),
+                Running::Poll { .. } => Some(Frame::Poll),
+                Running::Outside => None,
+            };
+            for frame in frame.into_iter().chain([Frame::Own(UNFINISHED)]) {
+                self.add_frame(place, since, tick.as_of, frame);
             }
         }
-        for place in 0..self.lanes.len() {
-            let open = self.lanes[place].tick.is_some();
-            self.flush(place, if open { SliceKind::Incomplete } else { SliceKind::Outside }, stacks)?;
-        }
+        self.add_frame(place, tick.start, tick.as_of, Frame::Tick);
+        self.flush(place, SliceKind::Tick, stacks)?;
+        self.hold(place, behind);
         Ok(())
+    }
+
+    fn hold(&mut self, place: usize, slices: Vec<LayoutItem<Frame>>) {
+        self.waiting += slices.len();
+        slices.into_iter().for_each(|slice| self.lanes[place].row.add(slice));
+    }
+
+    /// The relation to ticks of what a row holds, which no tick has ended.
+    fn held(&self, place: usize) -> SliceKind {
+        if self.lanes[place].tick.is_some() { SliceKind::Incomplete } else { SliceKind::Outside }
     }
 
     fn add(&mut self, place: usize, start: Timestamp, stamped: &Stamped) {

@@ -15,9 +15,10 @@ use loop_probes::text::printable;
 
 use super::json::JsonOut;
 use super::name::Frame;
+use super::passes::{each_event, surveyed};
 use super::slices::{SliceKind, Slices, Stacks};
 use super::survey::Survey;
-use super::{ExportError, TimeRange, each_event, surveyed};
+use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 
 /// Most bytes of waiting profiles held in memory, in total.
@@ -66,8 +67,8 @@ fn within<S: EventSource + Send>(
     let source = open()?;
     file.head(source.metadata());
     let mut slices = Slices::new(&survey, source.metadata());
-    each_event(source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
-    slices.finish(&mut file)?;
+    let source = each_event(source, |stamped| Ok(slices.push(stamped, &mut file)?))?;
+    slices.finish(&source, &mut file)?;
     let mut stats = SpeedscopeStats { left_out: slices.left_out, ..SpeedscopeStats::default() };
     file.end_profiles()?;
     file.tail(&mut stats)?;

@@ -13,7 +13,7 @@ use loop_probes::stamped::Stamped;
 use super::TimeRange;
 use crate::labels::Labels;
 use crate::summary::loop_names;
-use crate::timeline::{Timeline, is_of_a_loop};
+use crate::timeline::{StreamEnd, Timeline, is_of_a_loop};
 
 /// Most threads kept apart; further ones share the last.
 const THREADS_MAX: usize = 4096;
@@ -143,8 +143,10 @@ impl Survey {
         if !self.range.touches(start, stamped.at) {
             return;
         }
+        // A sample tells since when something runs that may have no other record.
+        let begun = if let Event::Running { since, .. } = stamped.event { since.min(start) } else { start };
         // Counters and instants are at their own time, but within a tick that began earlier.
-        self.base = Some(self.base.map_or(start, |base| base.min(start)));
+        self.base = Some(self.base.map_or(begun, |base| base.min(begun)));
         self.end = self.end.max(stamped.at);
         let ticks =
             matches!(stamped.event, Event::TickStart { .. } | Event::TickEnd { .. } | Event::TaskRan { .. });
@@ -170,10 +172,10 @@ impl Survey {
         self.base.map_or(0, |base| self.end.ns_since(base))
     }
 
-    /// Unfinished work at the end of the stream, if that is exported, as `timeline` has it: the events that would have
+    /// Unfinished work at the end of the stream, which ended like `end`, if that is exported: the events that would have
     /// recorded it, so that an export shows a hang with its known minimum.
-    pub(crate) fn unfinished(&self, timeline: &Timeline) -> Vec<Stamped> {
-        let mut events = timeline.unfinished_events();
+    pub(crate) fn unfinished(&self, timeline: &Timeline, end: StreamEnd) -> Vec<Stamped> {
+        let mut events = timeline.unfinished_events(end);
         events.retain(|stamped| self.range.to.is_none_or(|to| to >= stamped.at) && !self.threads.is_empty());
         events
     }
@@ -187,7 +189,12 @@ impl Survey {
     /// The row that `stamped` belongs to.
     pub(crate) fn row(&self, stamped: &Stamped) -> usize {
         let own = worker_of(&stamped.event).and_then(|worker| self.place(stamped.source, Some(worker)));
-        own.or_else(|| self.place(stamped.source, None)).unwrap_or(self.threads.len().saturating_sub(1))
+        own.unwrap_or_else(|| self.own_row(stamped.source))
+    }
+
+    /// The row of an emitter's own events.
+    pub(crate) fn own_row(&self, source: SourceId) -> usize {
+        self.place(source, None).unwrap_or(self.threads.len().saturating_sub(1))
     }
 
     /// The name of a row.

@@ -50,6 +50,12 @@ impl MemorySource {
         Ok(Self { counts, process, is_closed: source.is_closed(), ..read })
     }
 
+    /// The same events as a recording that was cut off.
+    #[cfg(test)]
+    pub(crate) fn unclosed(self) -> Self {
+        Self { is_closed: false, ..self }
+    }
+
     /// All its events, whether polled or not.
     #[must_use]
     pub fn events(&self) -> &[Stamped] {

@@ -32,7 +32,7 @@ pub enum StateSummary {
 }
 
 impl StateSummary {
-    pub(super) fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
+    pub(crate) fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
         match source.process_state() {
             Some(ProcessState::Running) => Self::Running,
             Some(ProcessState::Stopped) => Self::Stopped,

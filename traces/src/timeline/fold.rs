@@ -310,6 +310,8 @@ pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
                 open.last_run = Some((task, tag));
             }
             Event::LoopStopped { .. } => open.seen = None,
+            Event::InputClock { point: ClockPoint::AfterPoll, .. } => open.poll_over(),
+            Event::Poll { .. } => open.poll_since = None,
             _ => {}
         }
         timeline.recorded(place, stamped);

@@ -147,13 +147,13 @@ impl Timeline {
             Some(LastActivity { running, since: at, as_of: at, is_over: false, end_may_miss });
     }
 
-    /// Unfinished work as the events that would have recorded it, the work before the tick around it. There are none for a
-    /// tick whose beginning or whose activity is unknown.
-    pub(crate) fn unfinished_events(&self) -> Vec<Stamped> {
+    /// Unfinished work in a stream that ended like `end`, as the events that would have recorded it, the work before the
+    /// tick around it. There are none for a tick whose beginning or whose activity is unknown.
+    pub(crate) fn unfinished_events(&self, end: StreamEnd) -> Vec<Stamped> {
         let known = self.last.unwrap_or_default();
         let mut events = Vec::new();
         for open in &self.open {
-            let (open, end) = open.as_known(StreamEnd::Known);
+            let (open, end) = open.as_known(end);
             let begun = open.going_on().filter(|_| !open.is_damaged());
             let (Some((source, tick, start)), Some(unfinished)) = (begun, open.unfinished(known, end)) else {
                 continue;
@@ -173,8 +173,10 @@ impl Timeline {
         self.unfinished_ticks_at(StreamEnd::Known)
     }
 
-    fn unfinished_ticks_at(&self, end: StreamEnd) -> Vec<UnfinishedTick> {
-        let (Some(first), Some(known)) = (self.first_at(), self.last) else { return Vec::new() };
+    pub(crate) fn unfinished_ticks_at(&self, end: StreamEnd) -> Vec<UnfinishedTick> {
+        let Some(known) = self.last else { return Vec::new() };
+        // Exports, which only follow the stream, do not need it.
+        let first = self.first_at().unwrap_or(known);
         let ticks = self.open.iter().filter_map(|open| {
             let (open, end) = open.as_known(end);
             let tick = open.unfinished(known, end)?;

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::source::{MemorySource, SourceKind};
 use crate::synthetic::Script;
-use crate::synthetic::strategy::{hanging, hostile_events, scripts};
-use crate::timeline::Timeline;
+use crate::synthetic::strategy::{hanging, hostile_events, scripts, with_running};
+use crate::timeline::{StreamEnd, Timeline};
 
 fn folded(source: &MemorySource, options: FoldedOptions) -> (String, FoldedStats) {
     let mut out = Vec::new();
@@ -87,6 +87,39 @@ proptest! {
         prop_assert_eq!(stats.total_ns, sum(&stacks, |_| true));
         let (without, fewer) = folded(&source, FoldedOptions::default());
         prop_assert!(!without.contains("poll;") && fewer.total_ns <= stats.total_ns);
+    }
+
+    #[test]
+    fn a_tick_that_has_not_ended_counts_as_in_the_fold(
+        script in scripts(), every in 1usize..9, end in any::<prop::sample::Index>(),
+        losses in prop::collection::vec(any::<prop::sample::Index>(), 0..3), is_closed in any::<bool>(),
+    ) {
+        let mut events = with_running(&script.events(), every);
+        events.truncate(end.index(events.len()) + 1);
+        for loss in losses {
+            let place = loss.index(events.len() + 1);
+            let Stamped { at, .. } = events[place.saturating_sub(1)];
+            let lost = Event::Lost { count: 3, from: at };
+            events.insert(place, Stamped { at, source: SourceId(1), event: lost });
+        }
+        let mut timeline = Timeline::of(&script.metadata());
+        timeline.extend(&events);
+        let source = MemorySource::new("t", SourceKind::Trace, script.metadata(), events);
+        let (source, end) =
+            if is_closed { (source, StreamEnd::Known) } else { (source.unclosed(), StreamEnd::Cut) };
+        let unfinished = timeline.unfinished(end);
+        prop_assert!(unfinished.ticks.iter().all(|tick| tick.source == SourceId(1)));
+        let (text, _) = folded(&source, FoldedOptions { poll: true, ..FoldedOptions::default() });
+        let stacks = stacks(&text);
+        let is_loop = |frame: &str| frame == "loop" || frame == "loop 1";
+        let busy_ns = sum(&stacks, |stack| is_loop(stack[0]) && !in_brackets(stack));
+        prop_assert_eq!(busy_ns, timeline.ticks.busy_ns + unfinished.busy_ns(), "{}", text);
+        let polled_ns = sum(&stacks, |stack| stack[0] == "poll" && !in_brackets(&stack[1..]));
+        prop_assert_eq!(polled_ns, timeline.ticks.poll_wait_ns + unfinished.poll_wait_ns(), "{}", text);
+        // No time counts twice.
+        let all_ns = sum(&stacks, |stack| is_loop(stack[0]) || stack[0] == "poll");
+        let starts = unfinished.ticks.iter().map(|tick| tick.start).chain(timeline.first_at());
+        prop_assert!(all_ns <= timeline.last_at().unwrap_or_default().ns_since(starts.min().unwrap_or_default()));
     }
 
     #[test]

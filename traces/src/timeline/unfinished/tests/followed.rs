@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 use crate::synthetic::Script;
 use crate::synthetic::strategy::{scripts, with_running};
-use crate::timeline::{Timeline, TimelineConfig};
+use crate::timeline::{StreamEnd, Timeline, TimelineConfig};
 
 /// What an export shows as unfinished at the end of `events`.
 fn exported(events: &[Stamped]) -> Vec<Stamped> {
     let mut timeline = Timeline::new(TimelineConfig::followed(&Metadata::new("test")));
     events.iter().for_each(|stamped| timeline.follow(stamped));
-    timeline.unfinished_events()
+    timeline.unfinished_events(StreamEnd::Known)
 }
 
 /// Work in progress at the end of `events`: by the exports, and by the fold.
