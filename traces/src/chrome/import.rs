@@ -21,12 +21,13 @@ mod posted;
 mod record;
 mod role;
 mod sorted;
+mod status;
 pub mod tally;
 mod threads;
 mod to_ticks;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read};
+use std::io::Read;
 
 use loop_probes::event::LabelKind;
 use loop_probes::ids::SourceId;
@@ -37,119 +38,25 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::import_summary::{ImportSummary, LeftOut, LeftOutThread};
 pub use choose::ChosenBy;
+pub use role::Producer;
+pub use status::{ImportError, Progress};
 pub use tally::Tally;
 pub use to_ticks::LoopCounts;
 
 use self::emit::{Depths, EmittedLoops};
 use self::gather::Gathered;
 use self::own_export::OwnRecording;
-use super::read::{EventId, ReadError};
+use super::read::EventId;
 use crate::source::{IMPORT, IMPORTED_FROM, SourceCounts};
 use crate::timeline::config::QUEUE_WAITS;
 use crate::units::counted;
-use crate::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
+use crate::writer::{TraceOutput, TraceWriter, WriteStats};
 
 /// Most loops of a trace.
 const LOOPS_MAX: usize = 256;
 
 /// Events passed to the writer at once.
 const BATCH: usize = 4096;
-
-/// The program that wrote the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Producer {
-    /// Chromium, or a program built on it.
-    Chromium,
-    /// Node.js.
-    Node,
-    /// viztracer, for Python.
-    Viztracer,
-    /// An export by loopscope itself.
-    Loopscope,
-}
-
-impl Producer {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Chromium => "Chromium",
-            Self::Node => "Node.js",
-            Self::Viztracer => "viztracer",
-            Self::Loopscope => "loopscope",
-        }
-    }
-
-    fn of_thread(name: &str) -> Option<Self> {
-        match name {
-            "CrRendererMain" | "CrBrowserMain" | "Chrome_IOThread" | "Chrome_ChildIOThread" => {
-                Some(Self::Chromium)
-            }
-            "JavaScriptMainThread" | "PlatformWorkerThread" => Some(Self::Node),
-            _ => None,
-        }
-    }
-}
-
-/// The progress of an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// Reading the file.
-    Reading {
-        /// Bytes taken from the input, before decompression.
-        bytes: u64,
-        /// Events so far.
-        events: u64,
-    },
-    /// Sorting the records.
-    Sorting {
-        /// Records processed.
-        records: u64,
-    },
-    /// Writing the trace.
-    Writing {
-        /// Events so far.
-        events: u64,
-    },
-}
-
-/// Why an import failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// The file cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The temporary file failed, for example because the disk is full.
-    #[error("cannot write what does not fit into memory to a temporary file (TMPDIR says where): {0}")]
-    Temporary(#[source] io::Error),
-    /// No thread has the requested name.
-    #[error("no thread is called {asked}; there are {known}")]
-    NoThread {
-        /// The name asked for.
-        asked: String,
-        /// The threads that exist.
-        known: String,
-    },
-    /// Threads asked for by name, whose names appear so late in the file that some of their events were already left
-    /// out. Reading it again with these threads as `PID/TID` among those asked for finds all their events.
-    #[error("the thread is named too late in the file: ask for it as {first}")]
-    NamedTooLate {
-        /// Each as `PID/TID`.
-        threads: Vec<String>,
-        /// The first of them.
-        first: String,
-    },
-    /// None of its threads looks like a loop.
-    #[error("has no event loop: {0}")]
-    NoLoop(String),
-    /// The trace cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
 
 /// A thread that became a loop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

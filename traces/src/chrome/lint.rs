@@ -14,6 +14,7 @@ mod rules;
 
 use std::io::Read;
 
+pub use event::LintReport;
 pub use rules::{Effect, RULES, Rule, Viewer};
 
 use super::read::{ChromeEvent, ChromeReader, Ending, Form, Item, Position, ReadError, Skip};
@@ -39,26 +40,6 @@ pub struct Finding {
     /// Details beyond the rule, if any; printable.
     pub detail: String,
 }
-
-/// What was checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LintReport {
-    /// Events.
-    pub events: u64,
-    /// Events that speedscope does not show, by design: it knows slices only.
-    pub not_in_speedscope: u64,
-    /// Events that the Firefox Profiler does not show, by design: counters and flows.
-    pub not_in_firefox: u64,
-    /// Events whose nesting, pair or flow was not checked, because there were too many or they came too late.
-    pub unchecked: u64,
-    /// Bytes of text.
-    pub bytes: u64,
-}
-
-/// Receives findings, in no particular order.
-trait Emit: FnMut(Check, Position, String) {}
-impl<F: FnMut(Check, Position, String)> Emit for F {}
 
 /// Checks one file; `on_finding` receives every finding, roughly in file order.
 ///

@@ -7,143 +7,23 @@
 
 mod event;
 mod input;
+mod item;
 mod looks;
 mod number;
 mod split;
 
-use std::io::{self, Read};
+use std::io::Read;
 
 pub(super) use event::hash;
 pub use event::{ChromeEvent, EventError, EventId, Flaw};
+pub use item::{DEPTH_MAX, Ending, Form, Item, Position, ReadError, Skip, VALUE_BYTES_MAX};
 pub use number::Micros;
 
 use input::Input;
 use split::Splitter;
 
-/// Most bytes of one event, or of any other value in the file; longer ones are skipped.
-pub const VALUE_BYTES_MAX: usize = 16 << 20;
-
-/// Deepest nesting of brackets within one event.
-pub const DEPTH_MAX: u32 = 100;
-
 /// Most keys of the file's object listed when it is refused.
 const KEYS_KEPT: usize = 8;
-
-/// A position in the text, after decompression.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
-    /// Bytes before it.
-    pub offset: u64,
-    /// Its line, from 1.
-    pub line: u64,
-}
-
-impl std::fmt::Display for Position {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "line {}, byte {}", self.line, self.offset)
-    }
-}
-
-/// How the file holds its events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// `[…]`, which viewers accept even if cut off.
-    Array,
-    /// `{"traceEvents":[…]}`.
-    Object,
-}
-
-/// How the file ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// Not reached yet.
-    Unread,
-    /// Complete.
-    Whole,
-    /// After a whole event, but without the bracket that closes the list or the object.
-    Unclosed(Position),
-    /// In the middle of the value that begins here.
-    CutOff(Position),
-}
-
-/// A part of a file, in file order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Item<'a> {
-    /// An event: an object, as text. [`ChromeEvent::parse`] reads it.
-    Event {
-        /// Where it begins.
-        place: Position,
-        /// Its text, brackets included.
-        text: &'a [u8],
-    },
-    /// Another value of the file's object.
-    Other {
-        /// Where the value begins.
-        place: Position,
-        /// Its key, including the quotes.
-        key: &'a [u8],
-        /// The value's text.
-        text: &'a [u8],
-    },
-    /// A value that is skipped.
-    Skipped {
-        /// Where it begins.
-        place: Position,
-        /// Why.
-        why: Skip,
-    },
-}
-
-/// Why a value was skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Skip {
-    /// It has more than [`VALUE_BYTES_MAX`].
-    TooLong,
-    /// It nests deeper than [`DEPTH_MAX`].
-    TooDeep,
-    /// It is among the events but is not an object.
-    NoObject,
-    /// It follows the end of the file's JSON.
-    Trailing,
-}
-
-/// Why a file cannot be read, or not to its end.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// Reading failed.
-    #[error("cannot be read beyond {place}: {source}")]
-    Io {
-        /// How far it was read.
-        place: Position,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is compressed, and expands far more than traces do.
-    #[error("unpacks to more than 100 times its size beyond {place}: {packed} bytes were read by then")]
-    Expands {
-        /// How far it was read.
-        place: Position,
-        /// Compressed bytes read.
-        packed: u64,
-    },
-    /// It is not a Chrome trace.
-    #[error("is no Chrome trace: {0}")]
-    Foreign(String),
-    /// It is not valid JSON at this point.
-    #[error("is damaged at {place}: {found} where {expected} should be")]
-    Damaged {
-        /// Where.
-        place: Position,
-        /// What is there.
-        found: String,
-        /// What should be there.
-        expected: &'static str,
-    },
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

@@ -10,8 +10,7 @@ use loop_probes::event::{Event, Outcome, Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 
-use super::Expected;
-use super::random::Random;
+use super::script::{Expected, LOOP, Random};
 
 /// The emitter number of worker 0; the others follow.
 const FIRST_SOURCE: u32 = 100;
@@ -73,7 +72,7 @@ impl AgendaScene {
         self.waiting[place].push_back(Tasklet { task, tag, added: now });
         let (priority, depth) = (HIGHEST_FIRST[place], self.waiting[place].len() as u32);
         let event = Event::AgendaAdded { task, tag, priority, depth };
-        out.push(Stamped { at: now, source: super::LOOP, event });
+        out.push(Stamped { at: now, source: LOOP, event });
         sums.tasklets_added += 1;
     }
 

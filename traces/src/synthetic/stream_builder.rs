@@ -9,11 +9,8 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::Text;
 
 use super::agenda_scene::AgendaScene;
-use super::random::Random;
-use super::{Expected, LOOP, Script, TAGS};
+use super::script::{Expected, LOOP, Random, STALL_LIMIT_NS, START_NS, Script, TAGS};
 
-pub(super) const START_NS: u64 = 86_400_000_000_000;
-pub(super) const STALL_LIMIT_NS: u64 = 10_000_000;
 const TIMER_PERIODS_NS: [u64; 3] = [1_000_000, 10_000_000, 100_000_000];
 
 struct Queued {

@@ -14,9 +14,9 @@ use super::posted::is_of_message_loop;
 use super::record::{EventRecord, Kind};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
+use super::status::{ImportError, Progress};
 use super::tally::{dropped, repaired};
 use super::threads::{Thread, Threads};
-use super::{ImportError, Progress};
 use crate::chrome::read::EventId;
 use crate::import_summary::{LARGEST, LeftOut, LeftOutThread};
 

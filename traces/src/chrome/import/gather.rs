@@ -10,11 +10,11 @@ use serde::Deserialize;
 use super::names::Names;
 use super::posted::{is_run_task, posted_from};
 use super::record::{EventRecord, Kind};
-use super::role::RECORDS_LOST;
+use super::role::{Producer, RECORDS_LOST};
 use super::sorted::{Pieces, Sorter};
+use super::status::{ImportError, Progress};
 use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
-use super::{ImportError, Producer, Progress};
 use crate::chrome::read::{
     ChromeEvent, ChromeReader, Ending, EventId, Flaw, Form, Item, Micros, Position, ReadError, Skip, hash,
 };

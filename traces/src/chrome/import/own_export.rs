@@ -7,9 +7,9 @@ use std::path::Path;
 use loop_probes::metadata::Metadata;
 
 use super::gather::Gathered;
+use super::role::Producer;
+use super::status::{ImportError, Progress};
 use super::tally::repaired;
-use super::{ImportError, Progress};
-use crate::chrome::import::Producer;
 use crate::reader::TraceReader;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceState};
 use crate::writer::{TraceOutput, TraceWriter};

@@ -3,9 +3,48 @@
 //! A Python event loop is one long call with its turns as slices inside. Elsewhere the loop itself has no slice, and
 //! each slice that lies in no other is a task.
 
-use super::Producer;
+use serde::{Deserialize, Serialize};
+
 use super::names::Names;
 use super::posted::is_run_task;
+
+/// The program that wrote the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Producer {
+    /// Chromium, or a program built on it.
+    Chromium,
+    /// Node.js.
+    Node,
+    /// viztracer, for Python.
+    Viztracer,
+    /// An export by loopscope itself.
+    Loopscope,
+}
+
+impl Producer {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "Chromium",
+            Self::Node => "Node.js",
+            Self::Viztracer => "viztracer",
+            Self::Loopscope => "loopscope",
+        }
+    }
+
+    pub(super) fn of_thread(name: &str) -> Option<Self> {
+        match name {
+            "CrRendererMain" | "CrBrowserMain" | "Chrome_IOThread" | "Chrome_ChildIOThread" => {
+                Some(Self::Chromium)
+            }
+            "JavaScriptMainThread" | "PlatformWorkerThread" => Some(Self::Node),
+            _ => None,
+        }
+    }
+}
 
 /// The role of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,8 @@ use serde_json::value::RawValue;
 use super::flows::Flows;
 use super::pairs::Pairs;
 use super::replay::{Kind, Replay, Step};
-use super::rules::{Check, cut};
-use super::{Emit, LintReport, Position};
-use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form, hash};
+use super::rules::{Check, Emit, cut};
+use crate::chrome::read::{ChromeEvent, EventId, Flaw, Form, Position, hash};
 
 /// Above this, a double cannot hold every integer.
 const EXACT_MAX: u64 = 1 << 53;
@@ -29,6 +28,22 @@ const ARGS_MIN: u64 = 16;
 
 /// The Firefox Profiler recognises a list by this many first events.
 const LOOKED_AT: u64 = 5;
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LintReport {
+    /// Events.
+    pub events: u64,
+    /// Events that speedscope does not show, by design: it knows slices only.
+    pub not_in_speedscope: u64,
+    /// Events that the Firefox Profiler does not show, by design: counters and flows.
+    pub not_in_firefox: u64,
+    /// Events whose nesting, pair or flow was not checked, because there were too many or they came too late.
+    pub unchecked: u64,
+    /// Bytes of text.
+    pub bytes: u64,
+}
 
 /// The args seen with slices of one name.
 struct NameArgs {

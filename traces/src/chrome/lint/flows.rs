@@ -14,9 +14,8 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::rules::{Check, cut};
-use super::{Emit, Position};
-use crate::chrome::read::{ChromeEvent, hash};
+use super::rules::{Check, Emit, cut};
+use crate::chrome::read::{ChromeEvent, Position, hash};
 
 /// Most distinct flows tracked.
 const FLOWS_MAX: usize = 1 << 18;

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::rules::{Check, cut};
-use super::{Emit, Position};
-use crate::chrome::read::{ChromeEvent, hash};
+use super::rules::{Check, Emit, cut};
+use crate::chrome::read::{ChromeEvent, Position, hash};
 
 /// Most halves waiting for their other half.
 const OPEN_MAX: usize = 1 << 18;

@@ -6,8 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::rules::Check;
-use super::{Emit, Position};
+use super::rules::{Check, Emit};
+use crate::chrome::read::Position;
 use crate::nesting::{Nesting, Slice};
 use crate::units;
 

@@ -6,6 +6,8 @@
 use loop_probes::text::printable;
 use serde::Serialize;
 
+use crate::chrome::read::Position;
+
 /// A program that opens Chrome traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -133,6 +135,10 @@ macro_rules! rules {
         },)+];
     };
 }
+
+/// Receives findings, in no particular order.
+pub(super) trait Emit: FnMut(Check, Position, String) {}
+impl<F: FnMut(Check, Position, String)> Emit for F {}
 
 impl Check {
     pub(super) const fn rule(self) -> &'static Rule {

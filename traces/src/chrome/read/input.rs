@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Position, ReadError};
+use super::item::{Position, ReadError};
 
 /// Bytes read at once.
 const PIECE_BYTES: usize = 256 << 10;

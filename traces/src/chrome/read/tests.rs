@@ -1,6 +1,6 @@
 //! Tests of the reader: what it accepts, and how it reports the rest.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
