@@ -189,7 +189,7 @@ fn two_formats_at_once_are_refused() {
     for arguments in [
         &["report", "a", "--json", "--format", "text"][..],
         &["report", "a", "--format", "junit", "--json"],
-        &["diff", "a", "--json", "--format", "markdown", "--", "b"],
+        &["diff", "--json", "a", "--", "b", "--format", "markdown"],
     ] {
         let stderr = place.fail(2, arguments);
         assert!(stderr.contains("--json and --format") && stderr.contains("contradict"), "{stderr}");

@@ -270,9 +270,10 @@ fn mistakes_are_one_line() {
     let compares = sides.gates(GATES);
     let line = sides.place.fail(2, &["report", old, "--gate", &compares]);
     assert!(line.contains("gates.toml:3: ") && line.contains("diff --gate"), "{line}");
-    for one_side in [&["diff", old, new, "--json"][..], &["diff", old, "--", "--json"]] {
-        let line = sides.place.fail(2, one_side);
-        assert!(line.contains("write loopscope diff BASE… -- CANDIDATE…"), "{line}");
+    for one_side in [&["diff", "--json", old, new][..], &["diff", old, "--", "--json"]] {
+        let run = sides.place.run(one_side);
+        let (_, wrong) = texts(&run);
+        assert!(run.status.code() == Some(2) && wrong.contains("<BASE>... -- <CANDIDATE>..."), "{wrong}");
     }
     let unknown = sides.gates("[[gate]]\nmetric = \"stalls\"\nmaximum = 3\n");
     for arguments in [&["report", old, "--gate", &unknown][..], &["diff", "--gate", &unknown, old, "--", new]]

@@ -6,14 +6,14 @@ mod lint;
 mod minimize;
 mod report;
 mod rerun;
-mod sides;
 mod values;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use loop_probes::text::{printable, printable_path};
 
 pub use diff::{DiffArgs, VerdictFormat};
@@ -67,9 +67,14 @@ impl Cli {
     }
 
     fn parse_words(words: Vec<OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        let mut matches = sides::matches(&command, words)?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        let separators = words.iter().filter(|word| *word == "--").count();
+        let cli = Self::try_parse_from(words)?;
+        // Clap would take the third side for more candidates.
+        if matches!(cli.command, Command::Diff(_)) && separators > 1 {
+            let message = "there are two sides to compare, so there is one --\n";
+            return Err(clap::Error::raw(ErrorKind::TooManyValues, message));
+        }
+        Ok(cli)
     }
 }
 
@@ -300,6 +305,8 @@ pub struct ImportArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::ArgPredicate;
+use clap::builder::{ArgPredicate, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use loop_traces::analysis::condition;
 use loop_traces::analysis::metric::Metric;
 
 /// `loopscope diff`
 #[derive(Clone, Debug, Args)]
+#[command(override_usage = "loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>... [OPTIONS]")]
 #[command(after_help = "Examples:
   loopscope diff old*.looptrace -- new*.looptrace
   loopscope diff a.looptrace -- b.looptrace              one run a side: the numbers, no verdicts
@@ -19,10 +20,12 @@ use loop_traces::analysis::metric::Metric;
 Five runs a side is the least that can give verdicts. Record both sides in turn, not one after the other. Exit codes: 0 compared, whatever the verdict, 1 a gate failed, 2 wrong usage, 3 unreadable, or not to be compared. For a build that fails when it is worse, give a --gate with worse_by.")]
 pub struct DiffArgs {
     /// Runs to compare with: traces, rings, or saved `report --json`
-    #[arg(value_name = "BASE", required = true)]
+    #[arg(value_name = "BASE", required = true, num_args = 1.., value_parser = base())]
+    // Ends at the -- rather than with the options, which may follow the candidates.
+    #[arg(value_terminator = "--", allow_hyphen_values = true)]
     pub base: Vec<OsString>,
     /// Runs to judge
-    #[arg(value_name = "CANDIDATE", required = true, last = true)]
+    #[arg(value_name = "CANDIDATE", required = true, num_args = 1..)]
     pub candidate: Vec<OsString>,
     /// Give verdicts on this metric instead of the default three (repeatable)
     #[arg(long, value_name = "METRIC", value_parser = metric)]
@@ -64,6 +67,14 @@ pub enum VerdictFormat {
     Markdown,
 }
 
+/// Refuses options between the runs of the base, which clap takes for runs.
+fn base() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|word| match word.as_encoded_bytes() {
+        [b'-', _, ..] => Err("options stand before the base or after the --; write a file as ./-NAME"),
+        _ => Ok(word),
+    })
+}
+
 /// Clap shows each error on the same line as the argument.
 fn metric(text: &str) -> Result<Metric, String> {
     text.parse::<Metric>().map_err(|error| error.to_string())
@@ -77,6 +88,7 @@ fn share(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
 
     #[test]
     fn shares_are_percents_or_fractions() {
@@ -84,5 +96,100 @@ mod tests {
         for wrong in ["0", "-5%", "5", "NaN", "nan%", "much"] {
             assert!(share(wrong).is_err(), "{wrong}");
         }
+    }
+
+    fn cli(line: &str) -> Result<Cli, clap::Error> {
+        Cli::read(format!("loopscope {line}").split(' ').map(OsString::from))
+    }
+
+    fn diff(line: &str) -> DiffArgs {
+        match cli(line).map(|cli| cli.command) {
+            Ok(Command::Diff(args)) => args,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    /// The message for a wrong line.
+    fn error(line: &str) -> String {
+        let error = cli(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}: {error}");
+        error.to_string()
+    }
+
+    #[test]
+    fn options_stand_before_the_base_and_anywhere_after_it() {
+        for line in [
+            "diff --gate g --primary stalls --json a b -- c d",
+            "diff --gate g a b -- c --primary stalls d --json",
+            "diff a b -- --primary stalls --gate=g --json c d",
+            "diff a b -- c d --json --primary=stalls --gate g",
+            "--log l --ascii diff a b -- c d --json --primary stalls --gate g",
+        ] {
+            let args = diff(line);
+            assert_eq!(
+                (args.base, args.candidate),
+                (vec!["a".into(), "b".into()], vec!["c".into(), "d".into()])
+            );
+            assert!(args.json && args.gate.is_some() && args.primary.len() == 1, "{line}");
+        }
+        assert!(matches!(cli("diff a -- b --log l").unwrap().global.log, Some(log) if log.ends_with("l")));
+        assert_eq!(diff("diff ./-a - -- ./--json").candidate, ["./--json"]);
+        for line in
+            ["diff a --gate g b -- c", "diff a b --json", "diff a b --gate -- c", "diff --gat f a -- b"]
+        {
+            let error = error(line);
+            assert!(error.contains("options stand before the base or after the --"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn json_is_a_format() {
+        let format = |line: &str| {
+            let args = diff(line);
+            (args.json, args.format)
+        };
+        for refused_later in ["diff a -- b --format junit --json", "diff a -- b --json --format junit"] {
+            assert_eq!(format(refused_later), (true, VerdictFormat::Junit));
+        }
+        assert_eq!(format("diff a -- b --json"), (true, VerdictFormat::Json));
+    }
+
+    #[test]
+    fn a_side_that_is_missing_is_named() {
+        let usage = "Usage: loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>... [OPTIONS]";
+        for (line, missing) in [
+            ("diff", "<BASE>..."),
+            ("diff --json", "<BASE>..."),
+            ("diff -- b", "<BASE>..."),
+            ("diff a b", "<CANDIDATE>..."),
+            ("diff a -- --json", "<CANDIDATE>..."),
+        ] {
+            let error = error(line);
+            assert!(error.contains(missing) && error.contains(usage), "{line}: {error}");
+        }
+        assert_eq!(error("diff a -- b -- c"), "error: there are two sides to compare, so there is one --\n");
+    }
+
+    #[test]
+    fn an_unknown_option_suggests_the_nearest() {
+        let near = error("diff a -- b --gat f");
+        assert!(near.contains("unexpected argument '--gat' found") && near.contains("'--gate'"), "{near}");
+    }
+
+    #[test]
+    fn other_verbs_keep_their_dashes() {
+        let replayed = |line| match cli(line).unwrap().command {
+            Command::Replay(args) => args.input,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([replayed("replay -- diff"), replayed("replay -- -x")], ["diff", "-x"]);
+        assert_eq!(replayed("--color never replay diff"), "diff");
+    }
+
+    #[test]
+    fn help_comes_wherever_it_is_asked_for() {
+        let help = |line| cli(line).expect_err("help").to_string();
+        assert!(help("diff --help").contains("<BASE>... -- <CANDIDATE>..."));
+        assert_eq!(help("diff a -- b --help"), help("diff --help"));
     }
 }
