@@ -37,13 +37,13 @@ pub fn update(app: &mut App, message: Message<'_>) -> Vec<Effect> {
         }
         Message::Events(events) => fold(app, events),
         Message::Watched(watched) => {
-            state.running.clear();
-            state.running.extend_from_slice(watched.running);
-            state.running_at = watched.at;
+            state.live.running.clear();
+            state.live.running.extend_from_slice(watched.running);
+            state.live.running_at = watched.at;
             (state.counts, state.lost_elsewhere) = (watched.counts, watched.lost_elsewhere);
             leave_open(state);
             // Nothing follows an end, so no later frame would refresh outdated figures.
-            if std::mem::replace(&mut state.process, watched.process) != watched.process {
+            if std::mem::replace(&mut state.live.process, watched.process) != watched.process {
                 app.figures_until_ns = 0;
             }
         }
@@ -53,7 +53,7 @@ pub fn update(app: &mut App, message: Message<'_>) -> Vec<Effect> {
             app.figures_until_ns = 0;
         }
         Message::Rewound(fold) => {
-            state.fold = *fold;
+            state.live.fold = *fold;
             leave_open(state);
             app.figures_until_ns = 0;
         }
@@ -61,7 +61,7 @@ pub fn update(app: &mut App, message: Message<'_>) -> Vec<Effect> {
         Message::Done(Err(text)) => state.note(text, true),
         Message::Recording(on) => state.recording = on,
         Message::Frame { now, elapsed_ns } => {
-            state.now = now;
+            state.live.at = now;
             age_note(state, elapsed_ns);
             if state.frozen.is_none() && elapsed_ns >= app.figures_until_ns {
                 app.refresh();
@@ -84,7 +84,7 @@ fn played(app: &mut App, playback: PlaybackInfo) {
     let marked = playback.marked;
     app.state.playback = Some(playback);
     if moved {
-        app.mark(marked.and_then(|end| app.state.fold.tick_that_ended(end)).map(TickKey::of));
+        app.mark(marked.and_then(|end| app.state.live.fold.tick_that_ended(end)).map(TickKey::of));
     }
 }
 
@@ -93,14 +93,14 @@ fn fold(app: &mut App, events: &[Stamped]) {
     let row = &mut pages.overview.stall_row;
     // The list grows at its top: a selection further down stays on its stall.
     let follows = state.frozen.is_none() && *row > 0;
-    let before = if follows { stalls::seen(&state.fold) } else { 0 };
+    let before = if follows { stalls::seen(&state.live.fold) } else { 0 };
     for stamped in events {
-        state.fold.fold(stamped);
+        state.live.fold.fold(stamped);
     }
     leave_open(state);
     if follows {
-        let more = stalls::seen(&state.fold).saturating_sub(before);
-        let last = stalls::rows(&state.fold).saturating_sub(1);
+        let more = stalls::seen(&state.live.fold).saturating_sub(before);
+        let last = stalls::rows(&state.live.fold).saturating_sub(1);
         *row = row.saturating_add(usize::try_from(more).unwrap_or(last)).min(last);
     }
 }
@@ -109,7 +109,7 @@ fn fold(app: &mut App, events: &[Stamped]) {
 /// moment open. Other losses are in the stream.
 fn leave_open(state: &mut AppState) {
     let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = state.counts;
-    let timeline = &mut state.fold.timeline;
+    let timeline = &mut state.live.fold.timeline;
     let lost_records = match state.lost_elsewhere {
         0 => 0,
         elsewhere => timeline.lost_records.saturating_add(elsewhere),

@@ -5,7 +5,7 @@ use loop_probes::recorder::Running;
 use loop_traces::source::NowRunning;
 
 use super::message::Process;
-use super::state::AppState;
+use super::state::{AppState, Moment};
 use crate::describe;
 use crate::units;
 
@@ -27,7 +27,7 @@ pub struct Hang {
 #[must_use]
 pub fn loop_running(state: &AppState) -> Option<&NowRunning> {
     let newest = state.picture().timeline.ticks.recent.newest().map(|tick| tick.source);
-    let (all, ..) = state.picture_running();
+    let all = &state.shown().running;
     let own = all.iter().find(|running| Some(running.source) == newest);
     own.or_else(|| all.first())
 }
@@ -35,7 +35,7 @@ pub fn loop_running(state: &AppState) -> Option<&NowRunning> {
 /// How long the loop has been busy with its current activity, in nanoseconds; 0 if it is idle.
 #[must_use]
 pub fn busy_now_ns(state: &AppState) -> u64 {
-    let (_, running_at, process) = state.picture_running();
+    let Moment { running_at, process, .. } = *state.shown();
     let running = loop_running(state).filter(|_| process == Process::Running && !state.is_replay());
     running.map_or(0, |running| match running.running {
         Running::Outside | Running::Poll { .. } => 0,
@@ -49,7 +49,7 @@ pub fn hang(state: &AppState) -> Option<Hang> {
     if state.is_replay() {
         return None;
     }
-    let (_, running_at, process) = state.picture_running();
+    let Moment { running_at, process, .. } = *state.shown();
     let timeline = &state.picture().timeline;
     let last = timeline.last_at().unwrap_or_default();
     let running = loop_running(state);

@@ -40,14 +40,14 @@ pub enum Part {
     Second,
 }
 
-/// A frozen state, while events keep arriving.
+/// What is known at a time: now, or when the view was frozen.
 #[derive(Clone, Debug)]
-pub struct Frozen {
-    /// The fold at that time.
+pub struct Moment {
+    /// The events so far.
     pub fold: Fold,
-    /// The time, by the loop's clock.
+    /// The time, by the watched loop's clock.
     pub at: Timestamp,
-    /// What each emitter was doing.
+    /// What each emitter is doing.
     pub running: Vec<NowRunning>,
     /// When that was read.
     pub running_at: Timestamp,
@@ -75,24 +75,16 @@ pub struct AppState {
     pub width: u16,
     /// Rows of the screen.
     pub height: u16,
-    /// The events so far.
-    pub fold: Fold,
-    /// The frozen state, if the view is frozen.
-    pub frozen: Option<Box<Frozen>>,
+    /// The current state.
+    pub live: Moment,
+    /// The state shown instead, if the view is frozen.
+    pub frozen: Option<Box<Moment>>,
     /// The replay's position; `None` for a live loop.
     pub playback: Option<PlaybackInfo>,
-    /// What each emitter is doing.
-    pub running: Vec<NowRunning>,
-    /// When that was read.
-    pub running_at: Timestamp,
     /// Losses of the source.
     pub counts: SourceCounts,
     /// Lost records that the events never tell of.
     pub lost_elsewhere: u64,
-    /// The condition of the watched process.
-    pub process: Process,
-    /// The time of the watched loop's clock.
-    pub now: Timestamp,
     /// The figures of the last refresh.
     pub figures: Figures,
     /// The focused list of the page.
@@ -117,19 +109,17 @@ impl AppState {
     /// A dashboard that has received no events.
     #[must_use]
     pub fn new(about: SourceInfo, fold: Fold) -> Self {
+        let (at, running_at) = (Timestamp::default(), Timestamp::default());
+        let (running, process) = (Vec::new(), Process::Running);
         Self {
             about,
             width: 0,
             height: 0,
-            fold,
+            live: Moment { fold, at, running, running_at, process },
             frozen: None,
             playback: None,
-            running: Vec::new(),
-            running_at: Timestamp::default(),
             counts: SourceCounts::default(),
             lost_elsewhere: 0,
-            process: Process::Running,
-            now: Timestamp::default(),
             figures: Figures::default(),
             part: Part::First,
             tick: None,
@@ -159,25 +149,22 @@ impl AppState {
         self.playback.is_some()
     }
 
-    /// The fold to draw: the frozen one, else the current one.
+    /// The state to draw: the frozen one, else the current one.
+    #[must_use]
+    pub fn shown(&self) -> &Moment {
+        self.frozen.as_deref().unwrap_or(&self.live)
+    }
+
+    /// The fold to draw.
     #[must_use]
     pub fn picture(&self) -> &Fold {
-        self.frozen.as_deref().map_or(&self.fold, |frozen| &frozen.fold)
+        &self.shown().fold
     }
 
     /// The time to draw.
     #[must_use]
     pub fn picture_at(&self) -> Timestamp {
-        self.frozen.as_deref().map_or(self.now, |frozen| frozen.at)
-    }
-
-    /// What each emitter is doing in the shown state, when that was read, and the condition of the process.
-    #[must_use]
-    pub fn picture_running(&self) -> (&[NowRunning], Timestamp, Process) {
-        match self.frozen.as_deref() {
-            Some(frozen) => (&frozen.running, frozen.running_at, frozen.process),
-            None => (&self.running, self.running_at, self.process),
-        }
+        self.shown().at
     }
 
     /// The time from the first event to the time shown, in nanoseconds.
@@ -200,7 +187,7 @@ impl AppState {
     /// How far the frozen view is behind, in nanoseconds.
     #[must_use]
     pub fn behind_ns(&self) -> Option<u64> {
-        self.frozen.as_deref().map(|frozen| self.now.ns_since(frozen.at))
+        self.frozen.as_deref().map(|frozen| self.live.at.ns_since(frozen.at))
     }
 
     /// A time as a distance from the first event, in nanoseconds.

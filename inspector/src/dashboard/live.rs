@@ -110,10 +110,10 @@ impl<S: EventSource> Feed for Live<S> {
             self.next_poll = monotonic_now().plus_ns(wait.as_nanos() as u64);
         }
         if now >= self.next_watch || self.has_ended() {
-            let before = app.state.process;
+            let before = app.state.live.process;
             self.watch(app);
             update(app, Message::Recording(saver.is_recording()));
-            changed |= before != app.state.process;
+            changed |= before != app.state.live.process;
             self.next_watch = if self.has_ended() { Timestamp(u64::MAX) } else { now.plus_ns(WATCH_NS) };
         }
         let tenth = now.as_ns() / TENTH_NS;
@@ -131,9 +131,9 @@ impl<S: EventSource> Feed for Live<S> {
     }
 
     fn clock(&self, app: &App, now: Timestamp) -> Timestamp {
-        match app.state.process {
+        match app.state.live.process {
             Process::Running | Process::Stopped => self.source.process_time(now),
-            Process::Ended | Process::Crashed => app.state.fold.timeline.last_at().unwrap_or(now),
+            Process::Ended | Process::Crashed => app.state.live.fold.timeline.last_at().unwrap_or(now),
         }
     }
 

@@ -53,6 +53,8 @@ pub fn tick_cells(panes: &Panes) -> usize {
 /// The ticks in the cells of the strip.
 #[derive(Clone, Copy, Debug)]
 pub struct Strip {
+    /// Ticks per column.
+    pub column_ticks: usize,
     /// The columns for the kept ticks.
     pub columns: Columns,
     /// Those that are shown.
@@ -67,20 +69,22 @@ impl OverviewPage {
     pub fn strip(&self, state: &AppState, panes: &Panes) -> Strip {
         let picture = state.picture();
         let marked = state.marked_tick().and_then(|tick| picture.place(TickKey::of(tick)));
-        let columns = Columns::new(&picture.timeline.ticks, self.column_ticks(state));
-        Strip { columns, window: columns.window(tick_cells(panes), marked), marked }
+        let column_ticks = self.column_ticks(state, panes);
+        let columns = Columns::new(&picture.timeline.ticks, column_ticks);
+        Strip { column_ticks, columns, window: columns.window(tick_cells(panes), marked), marked }
     }
 
     /// Ticks per column on this screen: the selected zoom step, but no more than needed to show all kept ticks. With
     /// more ticks per column, some columns would stay empty.
     #[must_use]
-    pub fn column_ticks(&self, state: &AppState) -> usize {
-        self.column_ticks.min(column_ticks_max(state))
+    pub fn column_ticks(&self, state: &AppState, panes: &Panes) -> usize {
+        self.column_ticks.min(column_ticks_max(state, panes))
     }
 
     /// Zooms the strip by a step; false if it already shows all kept ticks.
     pub fn zoom(&mut self, state: &AppState, out: bool) -> bool {
-        let (shown, most) = (self.column_ticks(state), column_ticks_max(state));
+        let panes = panes(state);
+        let (shown, most) = (self.column_ticks(state, &panes), column_ticks_max(state, &panes));
         self.column_ticks = next_column_ticks(shown, out, most);
         !(out && shown == most)
     }
@@ -120,8 +124,8 @@ impl OverviewPage {
 }
 
 /// The fewest ticks per column that show all kept ticks.
-fn column_ticks_max(state: &AppState) -> usize {
-    furthest(state.picture().timeline.ticks.recent.limit(), tick_cells(&panes(state)))
+fn column_ticks_max(state: &AppState, panes: &Panes) -> usize {
+    furthest(state.picture().timeline.ticks.recent.limit(), tick_cells(panes))
 }
 
 impl Page for OverviewPage {

@@ -115,7 +115,8 @@ fn lost(state: &AppState) -> (u64, bool) {
 fn status(canvas: &Canvas<'_>, state: &AppState) -> (String, Style) {
     let theme = canvas.theme;
     // A process that has ended does not go on behind a frozen view.
-    if let Some(behind) = state.behind_ns().filter(|behind| *behind > 0 || state.process == Process::Running)
+    if let Some(behind) =
+        state.behind_ns().filter(|behind| *behind > 0 || state.live.process == Process::Running)
     {
         return (format!("‖ frozen, {:>5} behind", units::duration(behind)), theme.held());
     }
@@ -127,7 +128,7 @@ fn status(canvas: &Canvas<'_>, state: &AppState) -> (String, Style) {
             (false, false) => (format!("‖ paused {speed}"), theme.held()),
         };
     }
-    match state.process {
+    match state.live.process {
         Process::Running => ("● live".to_owned(), theme.live()),
         Process::Stopped => ("■ stopped".to_owned(), theme.held()),
         Process::Ended => ("■ ended".to_owned(), theme.held()),
@@ -241,6 +242,6 @@ fn doing(state: &AppState) -> String {
     let long = busy_now_ns(state) > state.about.stall_limit_ns;
     let now_running = loop_running(state).filter(|_| long);
     now_running.map_or_else(String::new, |now_running| {
-        describe::running(now_running, &state.picture().timeline.labels, state.picture_running().1)
+        describe::running(now_running, &state.picture().timeline.labels, state.shown().running_at)
     })
 }

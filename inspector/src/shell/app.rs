@@ -4,7 +4,7 @@ use super::history::{History, Visited};
 use crate::app::figures::Figures;
 use crate::app::hang::hang;
 use crate::app::message::Effect;
-use crate::app::state::{AppState, Frozen, Part};
+use crate::app::state::{AppState, Part};
 use crate::pages::Pages;
 use crate::pages::page::{Page, PageName};
 
@@ -78,9 +78,7 @@ impl App {
             return vec![Effect::Pause];
         }
         if state.frozen.is_none() {
-            let AppState { running_at, process, now: at, .. } = *state;
-            let (fold, running) = (state.fold.clone(), state.running.clone());
-            state.frozen = Some(Box::new(Frozen { fold, at, running, running_at, process }));
+            state.frozen = Some(Box::new(state.live.clone()));
             self.refresh();
         }
         Vec::new()

@@ -9,7 +9,7 @@ use crate::app::message::{Effect, Mouse, MouseKind};
 use crate::app::playback_info::{PlaybackInfo, next_speed};
 use crate::keymap::{self, Action, Key};
 use crate::pages::page::{PageName, Request};
-use crate::pages::tag_table;
+use crate::pages::{overview, tag_table};
 
 /// The step of `<` and `>` in a replay, in nanoseconds.
 const SEEK_NS: u64 = 1_000_000_000;
@@ -130,7 +130,7 @@ impl App {
     fn step_page(&mut self, direction: i64) -> Vec<Effect> {
         let (page, state) = self.parts();
         if page.pages_ticks() {
-            let column_ticks = self.pages.overview.column_ticks(&self.state);
+            let column_ticks = self.pages.overview.column_ticks(&self.state, &overview::panes(&self.state));
             return self.step_ticks(direction * PAGE_COLUMNS * i64::try_from(column_ticks).unwrap_or(1));
         }
         let rows = i64::from(page.page_rows(state).max(1));

@@ -108,7 +108,7 @@ impl App {
 
     /// A tick has a page only after it ended.
     fn not_ended(&mut self) {
-        let is_gone = self.state.picture_running().2.is_gone();
+        let is_gone = self.state.shown().process.is_gone();
         self.state.note(if is_gone { NEVER_ENDED } else { STILL_RUNNING }, false);
     }
 

@@ -65,8 +65,8 @@ fn figures_refresh_a_few_times_a_second_and_at_every_replay_step() {
 #[test]
 fn a_jump_replaces_all_figures() {
     let (mut app, rest) = live();
-    let start = app.state.fold.timeline.first_at().unwrap();
-    let position = app.state.now;
+    let start = app.state.live.fold.timeline.first_at().unwrap();
+    let position = app.state.live.at;
     let at = |position, playing| PlaybackInfo {
         start,
         end: end(&rest),
@@ -119,11 +119,11 @@ fn live() -> (App, Vec<Stamped>) {
 
 fn replay(playing: bool) -> App {
     let (mut app, rest) = live();
-    let first = app.state.fold.timeline.first_at().unwrap();
+    let first = app.state.live.fold.timeline.first_at().unwrap();
     let playback = PlaybackInfo {
         start: first,
         end: end(&rest),
-        position: app.state.now,
+        position: app.state.live.at,
         marked: None,
         playing,
         speed: 1.0,
@@ -155,7 +155,7 @@ fn space_freezes_the_view_while_events_continue() {
     update(&mut app, Message::Events(&rest));
     frame(&mut app, end(&rest));
     assert_eq!(app.state.picture().timeline.events, before);
-    assert!(app.state.fold.timeline.events > before);
+    assert!(app.state.live.fold.timeline.events > before);
     assert!(app.state.behind_ns().unwrap() > 0);
     press(&mut app, Key::Char('f'));
     assert_eq!(app.state.picture().timeline.events, before + rest.len() as u64);
@@ -206,7 +206,7 @@ fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
     press_all(&mut app, "zzz");
     let panes = overview_panes(false);
     let strip = panes.strip();
-    let recent = &app.state.fold.timeline.ticks.recent;
+    let recent = &app.state.live.fold.timeline.ticks.recent;
     // The last column but one is complete, and the one before the gap is the last.
     let last = (recent.len() - 1) / 10 * 10;
     let busiest = (last - 10..last).map(|place| recent.at(place).unwrap()).max_by_key(|tick| tick.busy_ns);
@@ -234,7 +234,7 @@ fn a_selected_stall_stays_selected_when_newer_ones_come() {
     press(&mut app, Key::BackTab);
     press(&mut app, Key::Down);
     let selected = |app: &App| {
-        let mut stalls = app.state.fold.timeline.stalls.newest_first();
+        let mut stalls = app.state.live.fold.timeline.stalls.newest_first();
         stalls.nth(app.pages.overview.stall_row).map(|stall| TickKey::of(&stall.tick))
     };
     let before = (selected(&app), app.pages.overview.stall_row);
@@ -246,14 +246,14 @@ fn a_selected_stall_stays_selected_when_newer_ones_come() {
 #[test]
 fn a_hanging_loop_is_busy_and_completes_no_ticks() {
     let (mut app, _) = live();
-    let since = app.state.now;
+    let since = app.state.live.at;
     let now = since.plus_ns(2_000_000_000);
     let running =
         [NowRunning { source: SourceId(1), running: Running::Task { task: TaskId(7), tag: Tag(1) }, since }];
     let (counts, process) = (SourceCounts::default(), Process::Running);
     let watched = Watched { at: now, running: &running, counts, lost_elsewhere: 0, process };
     update(&mut app, Message::Watched(watched));
-    let tick = app.state.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
+    let tick = app.state.live.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
     let events = [(since, Event::TickStart { tick }), (now, running[0].running.event(since))];
     update(&mut app, Message::Events(&events.map(|(at, event)| Stamped { at, source: SourceId(1), event })));
     update(&mut app, Message::Frame { now, elapsed_ns: 1_000_000_000 });
@@ -280,7 +280,7 @@ fn digits_choose_the_page() {
 fn stall_navigation_follows_time_order_and_wraps() {
     let (mut app, _) = live();
     let newest_first: Vec<TickKey> =
-        app.state.fold.timeline.stalls.newest_first().map(|stall| TickKey::of(&stall.tick)).collect();
+        app.state.live.fold.timeline.stalls.newest_first().map(|stall| TickKey::of(&stall.tick)).collect();
     assert!(newest_first.len() >= 3);
     press(&mut app, Key::Char('n'));
     assert_eq!(app.state.tick, Some(newest_first[0]));
@@ -382,7 +382,7 @@ fn help_ignores_every_key_except_close() {
 fn effects_are_asked_for() {
     let (mut app, _) = live();
     let (from, to) =
-        (app.state.fold.timeline.first_at().unwrap(), app.state.fold.timeline.last_at().unwrap());
+        (app.state.live.fold.timeline.first_at().unwrap(), app.state.live.fold.timeline.last_at().unwrap());
     for (key, effect) in [
         (Key::Char('q'), Effect::Quit),
         (Key::Ctrl('c'), Effect::Quit),

@@ -57,7 +57,7 @@ impl Watching {
     fn rebuild(&self) -> Buffer {
         let mut app = self.app.clone();
         app.figures_until_ns = 0;
-        let now = app.state.now;
+        let now = app.state.live.at;
         update(&mut app, Message::Frame { now, elapsed_ns: u64::MAX / 2 });
         drawn(&app)
     }

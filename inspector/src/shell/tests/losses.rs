@@ -9,11 +9,13 @@ fn what_is_missing_at_an_unknown_place_leaves_every_moment_open() {
     let counts = SourceCounts { lost_records: 7, malformed: 1, ..SourceCounts::default() };
     let (at, running, process) = (Timestamp(0), &[][..], Process::Ended);
     update(&mut app, Message::Watched(Watched { at, running, counts, lost_elsewhere: 7, process }));
-    let known = |app: &App| (app.state.fold.timeline.lost_in_all(), app.state.fold.timeline.counts.malformed);
+    let known = |app: &App| {
+        (app.state.live.fold.timeline.lost_in_all(), app.state.live.fold.timeline.counts.malformed)
+    };
     assert_eq!(known(&app), (7, 1));
     let from = [(Timestamp(1), Event::Lost { count: 3, from: Timestamp(1) })];
     let lost = from.map(|(at, event)| Stamped { at, source: SourceId(1), event });
-    let nothing = Fold::new(app.state.fold.timeline.config().clone());
+    let nothing = Fold::new(app.state.live.fold.timeline.config().clone());
     update(&mut app, Message::Rewound(Box::new(nothing)));
     assert_eq!(known(&app), (7, 1), "at another moment, too");
     update(&mut app, Message::Events(&lost));

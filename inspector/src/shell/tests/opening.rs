@@ -113,15 +113,15 @@ fn in_replay_a_breakdown_stays_open_while_seeking_its_tick() {
     assert_eq!(press(&mut app, Key::Enter), [Effect::Pause]);
     let ((key, end), before) = (attribution(&app).tick.unwrap(), app.pages.breakdown.attribution.clone());
     press(&mut app, Key::End);
-    let events = app.state.fold.timeline.events;
+    let events = app.state.live.fold.timeline.events;
     assert_eq!(press(&mut app, Key::Enter), [Effect::Pause], "the picture has it, and knows what came of it");
     assert_eq!(
-        (app.page, app.state.tick, app.state.fold.timeline.events),
+        (app.page, app.state.tick, app.state.live.fold.timeline.events),
         (PageName::Tick, Some(key), events)
     );
     press(&mut app, Key::Esc);
     // With a different fold.
-    let config = app.state.fold.timeline.config().clone();
+    let config = app.state.live.fold.timeline.config().clone();
     update(&mut app, Message::Rewound(Box::new(Fold::new(config))));
     assert_eq!(press(&mut app, Key::Enter), [Effect::Pause, Effect::SeekTick(end)]);
     let mut playback = app.state.playback.clone().unwrap();
@@ -333,15 +333,15 @@ fn in_replay_the_breakdown_follows_the_sought_stall() {
     assert_eq!(press(&mut app, Key::Char('n')), [Effect::SeekStall { forward: true }]);
     // The player plays up to the end of the next stall.
     let events = script().events();
-    let seen = usize::try_from(app.state.fold.timeline.events).unwrap();
-    let before = app.state.fold.timeline.stalls.count;
+    let seen = usize::try_from(app.state.live.fold.timeline.events).unwrap();
+    let before = app.state.live.fold.timeline.stalls.count;
     for event in &events[seen..] {
         update(&mut app, Message::Events(std::slice::from_ref(event)));
-        if app.state.fold.timeline.stalls.count > before {
+        if app.state.live.fold.timeline.stalls.count > before {
             break;
         }
     }
-    let newest = app.state.fold.timeline.stalls.newest_first().next().unwrap().tick;
+    let newest = app.state.live.fold.timeline.stalls.newest_first().next().unwrap().tick;
     let mut playback = app.state.playback.clone().unwrap();
     playback.position = newest.end;
     update(&mut app, Message::Playback(playback));

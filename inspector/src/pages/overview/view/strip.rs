@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::app::hang::{hang, loop_running};
-use crate::app::state::AppState;
+use crate::app::state::{AppState, Moment};
 use crate::pages::overview::columns::{busiest, has_gap};
 use crate::pages::overview::layout::{AXIS_WIDTH, Pane, Panes};
 use crate::pages::overview::{OverviewPage, Strip};
@@ -30,7 +30,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let (area, strip) = (panes.ticks, panes.strip());
     let ticks = &state.picture().timeline.ticks.recent;
     let marked = state.marked_tick();
-    let Strip { columns, window, marked: place } = page.strip(state, panes);
+    let Strip { column_ticks, columns, window, marked: place } = page.strip(state, panes);
     let shown: Vec<(&TickSummary, bool)> = (window.first..window.first + window.count)
         .map(|column| columns.places(column))
         .filter_map(|places| {
@@ -47,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let from = ticks.at(columns.places(window.first).start);
     let to = ticks.at(columns.places(window.first + window.count).start.saturating_sub(1));
     let wide_ns = to.zip(from).map_or(0, |(to, from)| to.end.ns_since(from.start));
-    let remark = remark(canvas.theme, page.column_ticks(state), area.width, wide_ns);
+    let remark = remark(canvas.theme, column_ticks, area.width, wide_ns);
     canvas.pane(area, "ticks", &remark, page.focus == Pane::Ticks);
     axis(canvas, &scale, strip);
     for (column, (tick, gap)) in shown.iter().enumerate() {
@@ -235,7 +235,7 @@ struct Live {
 }
 
 fn live(state: &AppState) -> Option<Live> {
-    let (_, running_at, process) = state.picture_running();
+    let Moment { running_at, process, .. } = *state.shown();
     if state.is_replay() || process.is_gone() {
         return None;
     }
