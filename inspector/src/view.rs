@@ -8,4 +8,5 @@ pub(crate) mod delayed;
 pub(crate) mod histogram;
 pub(crate) mod paint;
 pub(crate) mod shares;
+pub(crate) mod table;
 pub(crate) mod time;

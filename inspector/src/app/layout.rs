@@ -1,7 +1,9 @@
 //! The layout of every screen: the header, the page, the footer; and what all lists have in common.
 
+use std::rc::Rc;
+
 use ratatui::layout::Constraint::{Fill, Length};
-use ratatui::layout::{Layout, Margin, Rect};
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
 
 /// Minimum width, at which some parts are left out.
 pub const WIDTH_MIN: u16 = 60;
@@ -84,6 +86,12 @@ pub fn rows(pane: Rect, heading: bool) -> Rect {
 pub fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
     Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// The cells of a row of `area` in columns of these widths, with a blank between them and on both sides.
+#[must_use]
+pub fn cells(area: Rect, widths: impl IntoIterator<Item = Constraint>) -> Rc<[Rect]> {
+    Layout::horizontal(widths).spacing(1).split(area.inner(Margin::new(1, 0)))
 }
 
 /// The first row shown by a list of `height` rows, so that the selected one is visible.

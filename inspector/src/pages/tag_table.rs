@@ -3,64 +3,69 @@
 pub mod view;
 
 use loop_probes::ids::Tag;
+use ratatui::layout::Constraint::{self, Fill, Length};
 use ratatui::layout::{Position, Rect};
 
 use super::page::Request;
 use crate::app::figures::{Column, Order};
-use crate::app::layout::{first_row, inner, moved, rows};
+use crate::app::layout::{cells, first_row, inner, moved, rows};
 use crate::app::state::AppState;
 
-/// The column widths, each including the blank before it.
+/// What a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TagColumns {
-    /// The tag.
-    pub tag: u16,
-    /// Runs.
-    pub count: u16,
+pub enum Shows {
+    /// What the table can be sorted by.
+    Sorted(Column),
     /// Runs per second, on wide screens.
-    pub rate: u16,
-    /// The median run time.
-    pub p50: u16,
-    /// The 99th percentile of the run time, and its mark.
-    pub p99: u16,
-    /// The longest run time, and its mark.
-    pub max: u16,
-    /// The queue wait.
-    pub wait: u16,
-    /// The delay caused: on narrow screens it replaces the queue wait if the table is sorted by it.
-    pub caused: u16,
-    /// The bar of the tag's share of all run time, on wide screens.
-    pub share: u16,
+    Rate,
+    /// The tag's share of all run time, on wide screens.
+    Share,
 }
 
-/// The column widths in a pane, when sorted by `by`.
-#[must_use]
-pub fn columns(pane: Rect, by: Column) -> TagColumns {
-    let width = inner(pane).width;
-    let rate = if width >= 80 { 8 } else { 0 };
-    let share = if width >= 94 { 14 } else { 0 };
-    let (count, p50, p99, max, wait, delay) =
-        if width >= 72 { (9, 9, 9, 9, 11, 13) } else { (7, 8, 8, 8, 9, 9) };
-    let (wait, caused) = match (width >= 60, by == Column::Caused) {
-        (true, _) => (wait, delay),
-        (false, true) => (0, wait),
-        (false, false) => (wait, 0),
-    };
-    let figures = count + rate + p50 + p99 + max + wait + caused + share;
-    TagColumns { tag: width.saturating_sub(figures), count, rate, p50, p99, max, wait, caused, share }
-}
-
-/// The column at a cell of the heading.
-fn column_at(pane: Rect, x: u16, by: Column) -> Option<Column> {
-    let TagColumns { tag, count, rate, p50, p99, max, wait, caused, .. } = columns(pane, by);
-    let mut left = x.checked_sub(inner(pane).x)?;
-    for (column, width) in Column::ALL.into_iter().zip([tag, count + rate, p50, p99, max, wait, caused]) {
-        if left < width {
-            return Some(column);
+impl Shows {
+    /// What a click on the heading sorts by.
+    #[must_use]
+    pub const fn sorts_by(self) -> Option<Column> {
+        match self {
+            Self::Sorted(column) => Some(column),
+            Self::Rate => Some(Column::Count),
+            Self::Share => None,
         }
-        left -= width;
     }
-    None
+}
+
+/// The columns in a pane, when sorted by `by`: what they show, their heading, and their width. Percentiles and maxima
+/// have a cell for their mark, which the heading leaves blank.
+#[must_use]
+pub fn columns(pane: Rect, by: Column) -> Vec<(Shows, &'static str, Constraint)> {
+    use Shows::{Rate, Share, Sorted};
+    let width = inner(pane).width;
+    let [count, figure, wait, caused] = if width >= 72 { [8, 8, 10, 12] } else { [6, 7, 8, 8] };
+    let delay = if width >= 72 { "DELAY CAUSED" } else { "CAUSED" };
+    let mut columns =
+        vec![(Sorted(Column::Tag), "TAG", Fill(1)), (Sorted(Column::Count), "COUNT", Length(count))];
+    columns.extend((width >= 80).then_some((Rate, "RATE/s", Length(7))));
+    columns.extend([
+        (Sorted(Column::RunP50), "RUN p50", Length(figure)),
+        (Sorted(Column::RunP99), "p99 ", Length(figure)),
+        (Sorted(Column::RunMax), "MAX ", Length(figure)),
+    ]);
+    // On a narrow screen, the delay caused replaces the queue wait if the table is sorted by it.
+    let both = width >= 60;
+    let wait = (Sorted(Column::WaitP99), "WAIT p99", Length(wait));
+    columns.extend((both || by != Column::Caused).then_some(wait));
+    columns.extend((both || by == Column::Caused).then_some((Sorted(Column::Caused), delay, Length(caused))));
+    columns.extend((width >= 94).then_some((Share, "% RUN TIME", Length(13))));
+    columns
+}
+
+/// The column whose heading or figures are at `x`.
+fn column_at(pane: Rect, x: u16, by: Column) -> Option<Column> {
+    let columns = columns(pane, by);
+    let cells = cells(inner(pane), columns.iter().map(|(.., width)| *width));
+    // The blank before a cell belongs to it.
+    let place = cells.iter().position(|cell| (cell.x.saturating_sub(1)..cell.right()).contains(&x))?;
+    columns[place].0.sorts_by()
 }
 
 /// The row of the selected tag, if it passes the filter.
@@ -120,9 +125,11 @@ mod tests {
         assert_eq!(at(1, Column::Tag), Some(Column::Tag));
         assert_eq!(at(57, Column::Tag), Some(Column::WaitP99));
         assert_eq!(at(57, Column::Caused), Some(Column::Caused), "takes the place of the wait");
-        assert_eq!(at(0, Column::Tag), None);
+        assert_eq!((at(0, Column::Tag), at(59, Column::Tag)), (None, None));
         let wide = Rect::new(0, 7, 70, 10);
         assert_eq!(column_at(wide, 67, Column::Tag), Some(Column::Caused));
         assert_eq!(column_at(wide, 57, Column::Caused), Some(Column::WaitP99));
+        let widest = Rect::new(0, 7, 120, 10);
+        assert_eq!(column_at(widest, 110, Column::Tag), None, "the share sorts nothing");
     }
 }

@@ -21,7 +21,7 @@ fn panes(body: Rect) -> [Rect; 2] {
     if body.width < NARROW {
         from_bottom(body, DETAIL_ROWS.min(body.height / 2 + 1))
     } else {
-        from_left(body, share(body.width, 58).max(54).min(body.width))
+        from_left(body, share(body.width, 58).max(55).min(body.width))
     }
 }
 

@@ -1,125 +1,73 @@
 //! A breakdown in full, as a table: each line with its share and a bar to scale, and their sum.
 
-use loop_traces::attribution::{Breakdown, Share, What};
+use std::ops::Range;
+
+use loop_traces::attribution::{Breakdown, What};
 use loop_traces::timeline::Cause;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::paint::{Canvas, Pen, cells};
+use super::paint::Canvas;
+use super::table::{Column, bar, cell, hatch};
 use super::{bounds, shares};
 use crate::app::attribution::Subject;
-use crate::app::layout::{below, first_row};
 use crate::app::state::AppState;
 use crate::units;
 
 /// From this width on, times are also given to the nanosecond.
 const EXACT_FROM: u16 = 96;
 
-/// The widths of the columns: name, duration, exact nanoseconds if there is room, share, bar.
-struct Columns {
-    name: u16,
-    exact: u16,
-    bar: u16,
-}
-
-impl Columns {
-    const TIME: u16 = 8;
-    const SHARE: u16 = 7;
-
-    fn new(width: u16, total_ns: u64) -> Self {
-        let exact = if width >= EXACT_FROM { (units::count(total_ns).len() as u16 + 4).max(18) } else { 0 };
-        let left = width.saturating_sub(3 + Self::TIME + Self::SHARE + 2 + exact);
-        let name = (left / 2).clamp(22, 44).min(left);
-        Self { name, exact, bar: left - name }
-    }
-}
-
-/// Draws the lines of `breakdown` and their sum, keeping the selected one visible. If none is selected and there is too
-/// little room, the sum gives the number of lines it stands for.
+/// Draws the lines of `breakdown` and their sum, keeping the selected one visible; returns the range of those drawn. If
+/// none is selected and there is too little room, the sum gives the number of lines it stands for.
 pub(crate) fn table(
     canvas: &mut Canvas<'_>,
     state: &AppState,
     area: Rect,
     (subject, breakdown): (&Subject, &Breakdown),
     selected: Option<usize>,
-) {
+) -> Range<usize> {
     let theme = canvas.theme;
-    let columns = Columns::new(area.width, breakdown.total_ns);
-    let mut pen = canvas.pen(area, 0);
-    pen.gap(3).left("CAUSE", columns.name, theme.dim()).number("TIME", Columns::TIME, theme.dim());
-    pen.number("EXACTLY", columns.exact, theme.dim()).number("SHARE", Columns::SHARE, theme.dim());
-    let rows = below(area, 1);
-    let all = breakdown.shares.len();
-    let first = first_row(selected.unwrap_or(0), rows.height);
-    for (place, row) in (first..=all).zip(rows.rows()) {
-        let last = row.bottom() == rows.bottom() && selected.is_none();
-        match breakdown.shares.get(place).filter(|_| !last) {
-            Some(share) => one(canvas, state, row, &columns, (subject, breakdown), share),
-            None => sum(canvas, row, &columns, (subject, breakdown), all - place),
-        }
-        if selected == Some(place) {
-            canvas.buffer.set_style(row, theme.selected());
-        }
-    }
-}
-
-fn one(
-    canvas: &mut Canvas<'_>,
-    state: &AppState,
-    row: Rect,
-    columns: &Columns,
-    (subject, breakdown): (&Subject, &Breakdown),
-    share: &Share,
-) {
-    let theme = canvas.theme;
-    let style = theme.cause(Cause::of(&share.what));
-    let known = !share.what.is_ignorance();
-    let (name_style, mark) = if known { (theme.text(), "■") } else { (theme.dim(), "·") };
-    let name = shares::name(&share.what, &state.picture().timeline.labels);
-    let part = share.ns as f64 / breakdown.total_ns.max(1) as f64;
-    let mut pen = canvas.pen(row, 0);
-    pen.gap(1).put(mark, style).gap(1).left(&name, columns.name, name_style);
-    figures(&mut pen, columns, (share.ns, subject.is_open(&share.what)), theme.text());
-    pen.number(&units::percent(part), Columns::SHARE, theme.text());
-    let at = 3 + columns.name + Columns::TIME + columns.exact + Columns::SHARE + 1;
-    if matches!(share.what, What::Unknown { .. } | What::BeforeRecording | What::Evicted) {
-        canvas.hatch(cells(row, at, columns.bar), part);
-    } else {
-        canvas.bar(cells(row, at, columns.bar), part, style);
-    }
-}
-
-fn sum(
-    canvas: &mut Canvas<'_>,
-    row: Rect,
-    columns: &Columns,
-    (subject, breakdown): (&Subject, &Breakdown),
-    more: usize,
-) {
-    let theme = canvas.theme;
-    let name = match more {
-        0 => "total".to_owned(),
-        1 => "total (incl. 1 more)".to_owned(),
-        _ => format!("total (incl. {more} more)"),
-    };
-    let mut pen = canvas.pen(row, 0);
-    pen.gap(1).put("=", theme.strong()).gap(1).left(&name, columns.name, theme.strong());
-    figures(
-        &mut pen,
-        columns,
-        (breakdown.total_ns, matches!(subject, Subject::Unfinished(_))),
-        theme.strong(),
-    );
-}
-
-/// Writes a time; `at_least` marks a lower bound.
-fn figures(pen: &mut Pen<'_, '_>, columns: &Columns, (ns, at_least): (u64, bool), style: Style) {
-    let mark = if at_least { bounds::AT_LEAST } else { "" };
-    pen.number(&format!("{mark}{}", units::duration(ns)), Columns::TIME, style);
-    if columns.exact > 0 {
-        let dim = pen.theme().dim();
-        pen.number(&format!("{} ns", units::count(ns)), columns.exact, dim);
-    }
+    let digits = units::count(breakdown.total_ns).len() as u16;
+    let exact =
+        (area.width >= EXACT_FROM).then(|| Column::figure("EXACTLY", (digits + " ns".len() as u16).max(17)));
+    let left = area.width.saturating_sub(if exact.is_some() { digits.max(14) + 24 } else { 20 });
+    let mut columns = vec![Column::text("", 1), Column::text("CAUSE", (left / 2).clamp(22, 44))];
+    columns.push(Column::figure("TIME", 7));
+    columns.extend(exact);
+    columns.extend([Column::figure("SHARE", 6), Column::rest("")]);
+    let (rows, all) = (usize::from(area.height.saturating_sub(1)), breakdown.shares.len());
+    let scroll = (selected.unwrap_or(0), selected.is_some());
+    canvas.table(area, &columns, all + 1, scroll, |place, cells| {
+        let is_last = selected.is_none() && place + 1 == rows;
+        let share = breakdown.shares.get(place).filter(|_| !is_last);
+        let (ns, at_least, style) = match share {
+            Some(share) => (share.ns, subject.is_open(&share.what), theme.text()),
+            None => (breakdown.total_ns, matches!(subject, Subject::Unfinished(_)), theme.strong()),
+        };
+        let mark = if at_least { bounds::AT_LEAST } else { "" };
+        let time = cell(format!("{mark}{}", units::duration(ns)), style);
+        let exact = exact.map(|_| cell(format!("{} ns", units::count(ns)), theme.dim()));
+        let Some(share) = share else {
+            let name = match all - place {
+                0 => "total".to_owned(),
+                more => format!("total (incl. {more} more)"),
+            };
+            return [cell("=", style), cell(name, style), time].into_iter().chain(exact).collect::<Vec<_>>();
+        };
+        let color = theme.cause(Cause::of(&share.what));
+        let is_known = !share.what.is_ignorance();
+        let name = shares::name(&share.what, &state.picture().timeline.labels);
+        let name = cell(name, if is_known { style } else { theme.dim() });
+        let part = share.ns as f64 / breakdown.total_ns.max(1) as f64;
+        let width = cells.last().map_or(0, |cell| cell.width);
+        let bar = match share.what {
+            What::Unknown { .. } | What::BeforeRecording | What::Evicted => {
+                cell(hatch(part, width), theme.held())
+            }
+            _ => cell(bar(part, width), color),
+        };
+        let begin = [cell(if is_known { "■" } else { "·" }, color), name, time];
+        begin.into_iter().chain(exact).chain([cell(units::percent(part), style), bar]).collect()
+    })
 }
 
 /// What happened, and when, in one row.

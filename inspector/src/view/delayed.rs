@@ -5,14 +5,15 @@ use loop_traces::timeline::TickSummary;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::paint::{Canvas, Pen, cells};
+use super::paint::{Canvas, Pen};
+use super::table::{Column, bar, cell};
 use super::time::{up_to, when_width};
 use crate::app::delayed::{self, DelayedByTick};
-use crate::app::layout::{inner, rows};
+use crate::app::layout::inner;
 use crate::app::state::AppState;
 use crate::units;
 
-/// Width of a figure, including the blank before it.
+/// Width of a figure and its heading.
 const FIGURE: u16 = 8;
 /// Maximum width of a name, if there is room for a bar, too.
 const NAME_MAX: u16 = 32;
@@ -73,27 +74,27 @@ pub(crate) fn table(
     row: impl Fn(usize) -> DelayedRow,
 ) {
     let theme = canvas.theme;
-    let rows = rows(area, true);
-    let when = when_width(state) + 3;
-    let left = rows.width.saturating_sub(1 + when + 2 * FIGURE + 1);
-    let name = if left > NAME_MAX + 10 { NAME_MAX } else { left };
-    let bar = (left - name).saturating_sub(2);
-    let mut pen = canvas.pen(inner(area), 0);
-    pen.gap(1).left("WHEN", when, theme.dim()).left("DELAYED", name, theme.dim());
-    pen.number("ITS PART", FIGURE, theme.strong()).number("WAIT", FIGURE, theme.dim());
+    let when = when_width(state) + 2;
+    let left = inner(area).width.saturating_sub(when + 2 * FIGURE + 5);
+    let columns = [
+        Column::text("WHEN", when),
+        Column::text("DELAYED", if left > NAME_MAX + 10 { NAME_MAX } else { left }),
+        Column::figure("ITS PART", FIGURE).strong(true),
+        Column::figure("WAIT", FIGURE - 1),
+        Column::rest(""),
+    ];
     let most = row(0).ns.max(1);
     let scroll = (selected.unwrap_or(0), selected.is_some());
-    let below = canvas.list(rows, count, scroll, |canvas, area, place| {
+    let shown = canvas.table(inner(area), &columns, count, scroll, |place, cells| {
         let delayed = row(place);
         let over = delayed.waited_ns > state.about.stall_limit_ns;
-        let mut pen = canvas.pen(area, 0);
-        pen.gap(1).left(&units::position(state.since_start_ns(delayed.at)), when, theme.dim());
-        pen.left(&delayed.name, name, theme.text());
-        pen.number(&units::duration(delayed.ns), FIGURE, theme.text());
-        let style = if over { theme.over() } else { theme.dim() };
-        pen.number(&units::duration(delayed.waited_ns), FIGURE, style);
-        let at = pen.at() + 2 - area.x;
-        canvas.bar(cells(area, at, bar), delayed.ns as f64 / most as f64, theme.bar());
+        [
+            cell(units::position(state.since_start_ns(delayed.at)), theme.dim()),
+            cell(delayed.name, theme.text()),
+            cell(units::duration(delayed.ns), theme.text()),
+            cell(units::duration(delayed.waited_ns), if over { theme.over() } else { theme.dim() }),
+            cell(bar(delayed.ns as f64 / most as f64, cells[4].width), theme.bar()),
+        ]
     });
-    canvas.more_below(area, below);
+    canvas.position(area, shown, count);
 }

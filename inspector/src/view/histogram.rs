@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::bounds;
-use super::paint::{Canvas, cells};
+use super::paint::Canvas;
+use super::table::{Column, bar, cell};
 use crate::app::figures::{EDGES_NS, Figures};
 use crate::app::layout::below;
 use crate::app::state::AppState;
@@ -68,28 +69,27 @@ pub(crate) fn buckets(
     let total: u64 = counts.iter().sum();
     let most = rows.iter().map(|row| row.count).max().unwrap_or(0).max(1);
     let theme = canvas.theme;
-    // Label, blank, bar, blank, share, mark.
-    let bar_width = area.width.saturating_sub(8 + 7 + 1);
-    for (line, bucket) in rows.iter().enumerate() {
-        let line = line as u16;
-        let label = match bucket.upper_ns {
-            Some(upper) => format!("≤{}", units::limit(upper)),
-            None => format!(">{}", units::limit(bucket.lower_ns)),
-        };
+    let columns = [Column::figure("", 6), Column::rest(""), Column::figure("", 6)];
+    canvas.table(area, &columns, rows.len(), (0, false), |place, cells| {
+        let bucket = &rows[place];
+        let (sign, edge_ns) = bucket.upper_ns.map_or((">", bucket.lower_ns), |upper_ns| ("≤", upper_ns));
+        let label = format!("{sign}{}", units::limit(edge_ns));
         let over = bucket.lower_ns >= state.about.stall_limit_ns && bucket.count > 0;
-        let style = if over { theme.over() } else { theme.bar() };
-        canvas.pen(area, line).number(&label, 7, theme.dim());
-        canvas.bar(cells(below(area, line), 8, bar_width), bucket.count as f64 / most as f64, style);
-        let share = if total == 0 { 0.0 } else { bucket.count as f64 / total as f64 };
-        let text = if bucket.count == 0 { "·".to_owned() } else { units::percent(share) };
-        let style = match (bucket.count, over) {
-            (0, _) => theme.dim(),
-            (_, true) => theme.over(),
-            (_, false) => theme.text(),
+        let (bar_style, style, mark) = match bucket.count {
+            0 => (theme.bar(), theme.dim(), " "),
+            _ if over => (theme.over(), theme.over(), "▲"),
+            _ => (theme.bar(), theme.text(), " "),
         };
-        let at = Rect { width: area.width.saturating_sub(1), ..area };
-        canvas.pen(at, line).right(&format!("{text}{}", if over { "▲" } else { " " }), style);
-    }
+        let share = match bucket.count {
+            0 => "·".to_owned(),
+            count => units::percent(count as f64 / total as f64),
+        };
+        [
+            cell(label, theme.dim()),
+            cell(bar(bucket.count as f64 / most as f64, cells[1].width), bar_style),
+            cell(share + mark, style),
+        ]
+    });
     rows.len() as u16
 }
 

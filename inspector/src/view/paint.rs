@@ -1,20 +1,17 @@
-//! Drawing primitives for the panes: text that is cut and never wraps, frames, bars, sparklines.
+//! Drawing primitives for the panes: text that is cut and never wraps, frames, sparklines.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Widget as _};
+use ratatui::widgets::{Block, BorderType, RenderDirection, Sparkline, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::app::layout::first_row;
 use crate::text::cut;
 use crate::theme::Theme;
-use crate::units;
 
 /// Bars by eighths of a cell's height, empty to full.
 pub(crate) const COLUMNS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-const ROWS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
 /// The side of a frame.
 const SIDE: &str = "│";
@@ -79,64 +76,6 @@ impl<'a> Canvas<'a> {
         block.render(area, self.buffer);
         inner
     }
-
-    /// Draws the rows of a list that fit, among them the selected one, highlighted if `tinted`; returns how many are
-    /// below. `draw` gets the cells of a row and its place in the list.
-    pub(crate) fn list(
-        &mut self,
-        rows: Rect,
-        count: usize,
-        (selected, tinted): (usize, bool),
-        mut draw: impl FnMut(&mut Self, Rect, usize),
-    ) -> usize {
-        let first = first_row(selected, rows.height);
-        let shown = first..count.min(first + usize::from(rows.height));
-        for (row, place) in rows.rows().zip(shown.clone()) {
-            draw(self, row, place);
-            if tinted && place == selected {
-                self.buffer.set_style(row, self.theme.selected());
-            }
-        }
-        count.saturating_sub(shown.end)
-    }
-
-    /// Writes at a frame's foot how many rows of its list are below the visible ones.
-    pub(crate) fn more_below(&mut self, area: Rect, rows: usize) {
-        if rows > 0 && area.height > 1 {
-            let foot = Rect::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
-            let dim = self.theme.dim();
-            self.pen(foot, 0).right(&format!(" {} more below ", units::count(rows as u64)), dim);
-        }
-    }
-
-    /// Draws a bar of `share` (0 to 1) of the first row of `area`; anything above zero shows at least a sliver.
-    pub(crate) fn bar(&mut self, area: Rect, share: f64, style: Style) {
-        if area.is_empty() || share.is_nan() || share <= 0.0 {
-            return;
-        }
-        let eighths = ((share.min(1.0) * f64::from(area.width) * 8.0).round() as u16).max(1);
-        for cell in 0..eighths / 8 {
-            self.cell(area.x + cell, area.y, ROWS[8], style);
-        }
-        if !eighths.is_multiple_of(8) {
-            self.cell(area.x + eighths / 8, area.y, ROWS[usize::from(eighths % 8)], style);
-        }
-    }
-
-    /// The same for time with lost records: hatched, in whole cells.
-    pub(crate) fn hatch(&mut self, area: Rect, share: f64) {
-        if !area.is_empty() && share > 0.0 {
-            let cells = ((share.min(1.0) * f64::from(area.width)).round() as u16).max(1).min(area.width);
-            let style = self.theme.held();
-            (0..cells).for_each(|cell| self.cell(area.x + cell, area.y, HATCH, style));
-        }
-    }
-}
-
-/// `width` cells of a row, from `column` on.
-pub(crate) fn cells(row: Rect, column: u16, width: u16) -> Rect {
-    let column = column.min(row.width);
-    Rect { x: row.x + column, width: width.min(row.width - column), ..row }
 }
 
 impl Pen<'_, '_> {
@@ -254,21 +193,22 @@ impl Pen<'_, '_> {
         T: Copy + Into<Option<u64>>,
     {
         let width = width.min(self.room());
-        let shown = &values[values.len().saturating_sub(usize::from(width))..];
-        let most = shown.iter().filter_map(|value| (*value).into()).max().unwrap_or(0);
-        self.x += width - shown.len() as u16;
-        for value in shown {
-            // Small values must look different from zero.
-            let level = match ((*value).into(), most) {
-                (None, _) => 0,
-                (_, 0) | (Some(0), _) => 1,
-                (Some(value), _) => 1 + (value.saturating_mul(7)).div_ceil(most).min(7) as usize,
-            };
-            let (x, y) = (self.x, self.y);
-            self.canvas.cell(x, y, COLUMNS[level], style);
-            self.x += 1;
-        }
-        self
+        let shown = &values[values.len().saturating_sub(width.into())..];
+        let most = shown.iter().filter_map(|value| (*value).into()).max().unwrap_or(0).max(1);
+        // Small values must look different from zero.
+        let level = |value: u64| 1 + value.saturating_mul(7).div_ceil(most).min(7);
+        let bars = Sparkline::default()
+            .data(shown.iter().rev().map(|value| (*value).into().map(level)))
+            .direction(RenderDirection::RightToLeft)
+            .max(8)
+            .style(style);
+        bars.render(Rect::new(self.x, self.y, width, 1), self.canvas.buffer);
+        self.gap(width)
+    }
+
+    /// Writes styled text, cut at the end of the row.
+    pub(crate) fn spans<'t>(&mut self, spans: impl IntoIterator<Item = Span<'t>>) -> &mut Self {
+        spans.into_iter().fold(self, |pen, span| pen.put(&span.content, span.style))
     }
 }
 
@@ -316,11 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn bars_and_sparklines_stay_in_their_cells() {
+    fn sparklines_stay_in_their_cells() {
         let style = Style::new();
-        assert_eq!(drawn(6, |canvas, area| canvas.bar(cells(area, 1, 9), 2.0, style)), " █████");
-        assert_eq!(drawn(6, |canvas, area| canvas.bar(cells(area, 0, 4), 0.0001, style)), "▏     ");
-        assert_eq!(drawn(6, |canvas, area| canvas.bar(cells(area, 9, 4), 1.0, style)), "      ");
         assert_eq!(
             drawn(6, |canvas, area| {
                 canvas.pen(area, 0).sparkline(&[9, 9, 0, 1, 8], 4, style);

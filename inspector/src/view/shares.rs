@@ -3,9 +3,9 @@
 use loop_traces::attribution::{Share, What};
 use loop_traces::labels::Labels;
 use ratatui::style::Style;
+use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::paint::Pen;
 use crate::text::cut;
 use crate::units;
 
@@ -19,7 +19,14 @@ const UNITS: [(u64, u64, &str); 3] = [
 
 /// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, shortened to fit. The parts shown add up to the sum
 /// shown, all in one unit.
-pub(crate) fn write(pen: &mut Pen<'_, '_>, shares: &[Share], labels: &Labels, (text, dim): (Style, Style)) {
+pub(crate) fn line(
+    shares: &[Share],
+    labels: &Labels,
+    width: usize,
+    (text, dim): (Style, Style),
+) -> Line<'static> {
+    let mut line = Line::default();
+    let room = |line: &Line<'_>| width.saturating_sub(line.width());
     let sum_ns = shares.iter().fold(0u64, |sum, share| sum.saturating_add(share.ns));
     let unit = UNITS.iter().find(|(from_ns, ..)| sum_ns >= *from_ns);
     let shown = |ns: u64| match unit {
@@ -45,17 +52,20 @@ pub(crate) fn write(pen: &mut Pen<'_, '_>, shares: &[Share], labels: &Labels, (t
         let after_ns = rest_ns.saturating_sub(shown(share.ns));
         let more = if parts > 1 { more(parts - 1, after_ns) } else { String::new() };
         let needed = joint.len() + name.width() + 1 + ns.width() + more.width();
-        if place > 0 && usize::from(pen.room()) < needed {
+        if place > 0 && room(&line) < needed {
             break;
         }
         // The first is always there, and of it the figure matters more than the name.
-        let name = cut(&name, usize::from(pen.room()).saturating_sub(joint.len() + 1 + ns.width()));
-        pen.put(joint, dim).put(&name, text).put(&format!(" {ns}"), dim);
+        let name = cut(&name, room(&line).saturating_sub(joint.len() + 1 + ns.width()));
+        let part = [(joint.to_owned(), dim), (name, text), (format!(" {ns}"), dim)];
+        line.extend(part.map(|(text, style)| Span::styled(text, style)));
         (rest_ns, parts) = (after_ns, parts - 1);
     }
-    if parts > 0 {
-        pen.whole(&more(parts, rest_ns), dim);
+    let more = if parts > 0 { more(parts, rest_ns) } else { String::new() };
+    if more.width() <= room(&line) {
+        line.push_span(Span::styled(more, dim));
     }
+    line
 }
 
 /// The number of parts that the breakdown itself has merged.

@@ -6,14 +6,16 @@ use loop_traces::source::NowRunning;
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
 use ratatui::style::Style;
+use ratatui::text::Span;
 
 use crate::app::figures::{AgendaFigures, PriorityRow, Starvation, WorkerRow};
-use crate::app::layout::{NARROW, rows};
+use crate::app::layout::NARROW;
 use crate::app::state::AppState;
 use crate::describe;
 use crate::theme::Theme;
 use crate::units;
 use crate::view::paint::{Canvas, Pen, depth};
+use crate::view::table::{Column, cell};
 use crate::view::time::when_width;
 
 /// Starving rows stand out.
@@ -58,7 +60,7 @@ fn phase(state: &AppState, worker: &WorkerRow) -> Option<WorkerPhase> {
 
 /// The tasklet that a worker is running, according to its ring's *now running* cell.
 fn running<'s>(state: &'s AppState, worker: &WorkerRow) -> Option<&'s NowRunning> {
-    let (all, ..) = state.picture_running();
+    let all = &state.shown().running;
     let running = all.iter().find(|running| worker.source == Some(running.source));
     running.filter(|running| matches!(running.running, Running::Task { .. }))
 }
@@ -99,39 +101,47 @@ fn priorities(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Ag
     );
     let inner = canvas.pane(area, "agenda", &remark, false);
     let wide = inner.width >= 110;
-    let wait = if area.width < NARROW { 9 } else { 10 };
-    let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).left("PRIORITY", 9, theme.dim());
-    for (name, width) in
-        [("WAITING", 8), ("MAX", 6), ("OLDEST", 8), ("RAN", 8), ("WAIT p50", wait), ("p99", 7)]
+    let mut columns = vec![Column::text("PRIORITY", 8)];
+    let wait = if area.width < NARROW { 8 } else { 9 };
+    for (title, width) in
+        [("WAITING", 7), ("MAX", 5), ("OLDEST", 7), ("RAN", 7), ("WAIT p50", wait), ("p99 ", 7)]
     {
-        pen.number(name, width, theme.dim());
+        columns.push(Column::figure(title, width));
     }
-    if wide {
-        pen.number("MAX", 8, theme.dim()).number("RUN p50", 10, theme.dim()).number("MAX", 8, theme.dim());
-    }
-    pen.gap(2).whole("DEPTH", theme.dim());
-    for (line, row) in agenda.priorities.iter().enumerate() {
-        let mut pen = canvas.pen(inner, line as u16 + 1);
+    let runs = [Column::figure("MAX", 6), Column::figure("RUN p50", 9), Column::figure("MAX", 7)];
+    columns.extend(runs.into_iter().filter(|_| wide));
+    columns.push(Column::rest("DEPTH"));
+    let mut depths = Rect::ZERO;
+    let rows = &agenda.priorities;
+    canvas.table(inner, &columns, rows.len(), (0, false), |place, cells| {
+        let row = &rows[place];
+        depths = cells.last().copied().unwrap_or_default();
         let style = waiting_style(theme, agenda, row);
-        pen.gap(1).left(row.priority.name(), 9, theme.text());
-        pen.number(&units::short_count(u64::from(row.waiting)), 8, style);
-        pen.number(&depth(row.depth_max), 6, theme.dim());
         let oldest_ns = row.oldest.and_then(|oldest| oldest.waited_ns(state.picture_at()));
-        let oldest = oldest_ns.map(units::duration);
-        pen.number(oldest.as_deref().unwrap_or("-"), 8, if oldest.is_some() { style } else { theme.dim() });
-        pen.number(&units::short_count(row.ran), 8, theme.text());
-        pen.number(&units::duration(row.wait_ns.p50), wait, theme.text());
-        pen.number(&units::duration(row.wait_ns.p99), 7, theme.strong());
-        pen.left(row.wait_ns.p99_mark(), 1, theme.dim());
-        if wide {
-            pen.number(&units::duration(row.wait_ns.max), 7, theme.text());
-            pen.number(&units::duration(row.run_ns.p50), 10, theme.text());
-            pen.number(&units::duration(row.run_ns.max), 8, theme.text());
-        }
-        pen.gap(if wide { 2 } else { 1 });
-        let spark = pen.room().saturating_sub(1);
-        pen.sparkline_of_maxima(&row.through_time, spark, theme.phase(Phase::Agenda));
+        let oldest = cell(
+            oldest_ns.map_or_else(|| "-".to_owned(), units::duration),
+            if oldest_ns.is_some() { style } else { theme.dim() },
+        );
+        let mut p99 = cell(units::duration(row.wait_ns.p99), theme.strong());
+        p99.push_span(Span::styled(format!("{:1}", row.wait_ns.p99_mark()), theme.dim()));
+        let time = |ns| cell(units::duration(ns), theme.text());
+        let runs = [time(row.wait_ns.max), time(row.run_ns.p50), time(row.run_ns.max)];
+        [
+            cell(row.priority.name(), theme.text()),
+            cell(units::short_count(u64::from(row.waiting)), style),
+            cell(depth(row.depth_max), theme.dim()),
+            oldest,
+            cell(units::short_count(row.ran), theme.text()),
+            time(row.wait_ns.p50),
+            p99,
+        ]
+        .into_iter()
+        .chain(runs.into_iter().filter(|_| wide))
+        .collect::<Vec<_>>()
+    });
+    for (row, priority) in rows.iter().enumerate() {
+        let mut pen = canvas.pen(depths, row as u16 + 1);
+        pen.sparkline_of_maxima(&priority.through_time, depths.width, theme.phase(Phase::Agenda));
     }
     let mut pen = canvas.pen(inner, 4);
     match agenda.starving {
@@ -160,48 +170,51 @@ fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Agend
     let run = agenda.workers.iter().filter(|worker| phase(state, worker) == Some(WorkerPhase::Run)).count();
     let remark = format!("{run} of {} run", agenda.workers.len());
     let inner = canvas.pane(area, "workers", &remark, true);
-    let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).number("#", 3, theme.dim()).gap(2).left("STATE", STATE_WIDTH, theme.dim());
-    for (name, width) in [("RAN", 8), ("FAILED", 7), ("BUSY", 7), ("LONGEST", 8)] {
-        pen.number(name, width, theme.dim());
-    }
-    pen.gap(2).whole("TASKLET", theme.dim());
+    let has_tasklet = inner.width >= TASKLET_FROM;
+    let columns = [
+        Column::figure("#", 3),
+        Column::text("  STATE", STATE_WIDTH),
+        Column::figure("RAN", 7),
+        Column::figure("FAILED", 6),
+        Column::figure("BUSY", 6),
+        Column::figure("LONGEST", 7),
+        Column::rest(if has_tasklet { "TASKLET" } else { "" }),
+    ];
     let all = &agenda.workers;
-    let selected = (state.row, state.row > 0);
-    let below = canvas.list(rows(area, true), all.len(), selected, |canvas, row, place| {
+    let shown = canvas.table(inner, &columns, all.len(), (state.row, state.row > 0), |place, _| {
         let worker = &all[place];
         let now = phase(state, worker);
         let (glyph, style) = glyph(theme, now);
-        let mut pen = canvas.pen(row, 0);
-        pen.gap(1).number(&worker.worker.to_string(), 3, theme.text()).gap(1).put(glyph, style).gap(1);
-        let at = pen.at();
-        pen.left(now.map_or("unknown", WorkerPhase::name), if now.is_some() { 6 } else { 8 }, style);
+        let mut doing = cell(format!("{glyph} {:6}", now.map_or("unknown", WorkerPhase::name)), style);
         if let Some((_, since)) = worker.state.filter(|(reported, _)| Some(*reported) == now) {
             let lasted = units::duration(state.picture_at().ns_since(since));
-            pen.number(&lasted, STATE_WIDTH - 8, theme.dim());
+            doing.push_span(Span::styled(format!("{lasted:>7}"), theme.dim()));
         }
-        pen.to(at + STATE_WIDTH - 1);
-        pen.number(&units::short_count(worker.ran), 8, theme.text());
-        let failed = if worker.failed > 0 { theme.held() } else { theme.dim() };
-        pen.number(&units::short_count(worker.failed), 7, failed);
-        pen.number(&units::percent(worker.busy), 7, theme.strong());
-        pen.number(&units::duration(worker.run_ns_max), 8, theme.text()).gap(2);
         let (tasklet, style) = tasklet(state, theme, worker);
-        if pen.room() >= TASKLET_MIN {
-            pen.put(&tasklet, style);
-        }
+        [
+            cell(worker.worker.to_string(), theme.text()),
+            doing,
+            cell(units::short_count(worker.ran), theme.text()),
+            cell(
+                units::short_count(worker.failed),
+                if worker.failed > 0 { theme.held() } else { theme.dim() },
+            ),
+            cell(units::percent(worker.busy), theme.strong()),
+            cell(units::duration(worker.run_ns_max), theme.text()),
+            cell(if has_tasklet { tasklet } else { String::new() }, style),
+        ]
     });
-    canvas.more_below(area, below);
+    canvas.position(area, shown, all.len());
 }
 
-/// The least room for the name of a tasklet.
-const TASKLET_MIN: u16 = 12;
+/// From this width on there is room for the name of a tasklet.
+const TASKLET_FROM: u16 = 64;
 /// Width of a worker's state and its duration.
 const STATE_WIDTH: u16 = 15;
 
 /// The tasklet that a worker is running, else the last one that it finished.
 fn tasklet(state: &AppState, theme: Theme, worker: &WorkerRow) -> (String, Style) {
-    let (_, running_at, _) = state.picture_running();
+    let running_at = state.shown().running_at;
     if let Some(running) = running(state, worker) {
         let labels = &state.picture().timeline.labels;
         return (describe::running(running, labels, running_at), theme.text());

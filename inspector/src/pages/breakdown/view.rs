@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{BreakdownPage, lines};
 use crate::app::attribution::{Attribution, Subject};
-use crate::app::layout::{below, first_row};
+use crate::app::layout::below;
 use crate::app::state::AppState;
 use crate::text::cut;
 use crate::view::paint::Canvas;
@@ -31,9 +31,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &BreakdownPa
     table::about(canvas, state, subject, inner);
     let list = lines(body);
     let headed = Rect { y: list.y - 1, height: list.height + 1, ..list };
-    table::table(canvas, state, headed, (subject, breakdown), Some(state.row));
-    let last = first_row(state.row, list.height) + usize::from(list.height);
-    canvas.more_below(body, attribution.rows().saturating_sub(last));
+    let shown = table::table(canvas, state, headed, (subject, breakdown), Some(state.row));
+    canvas.position(body, shown, attribution.rows());
     let text = match breakdown.shares.get(state.row) {
         Some(share) => explained(&share.what),
         None if matches!(subject, Subject::Unfinished(_)) => SUM_SO_FAR,

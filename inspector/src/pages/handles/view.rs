@@ -13,9 +13,7 @@ use crate::app::state::AppState;
 use crate::units;
 use crate::view::bounds;
 use crate::view::paint::Canvas;
-
-/// Width of a count.
-const COUNT_WIDTH: u16 = 7;
+use crate::view::table::{Column, cell};
 
 /// The age of the snapshot behind the list.
 pub(crate) fn age(state: &AppState, keep_alive: &KeepAliveFigures) -> String {
@@ -57,17 +55,19 @@ fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
         let text = if ended { "nothing" } else { "nothing: the loop may end" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
     }
+    let columns = [Column::text("", 9), Column::rest(""), Column::figure("", 6)];
     let mut above = None;
-    let below = canvas.list(rows, all.len(), (state.row, state.row > 0), |canvas, row, place| {
+    let shown = canvas.table(rows, &columns, all.len(), (state.row, state.row > 0), |place, _| {
         let held = &all[place];
-        let mut pen = canvas.pen(row, 0);
         // A kind is only named in its first row.
         let kind = if above.replace(held.what) == Some(held.what) { "" } else { held.what.name() };
-        let name = row.width.saturating_sub(2 + 10 + COUNT_WIDTH);
-        pen.gap(1).left(kind, 10, theme.dim()).left(&held.name, name, theme.text());
-        pen.number(&units::short_count(held.count), COUNT_WIDTH, theme.strong());
+        [
+            cell(kind, theme.dim()),
+            cell(&*held.name, theme.text()),
+            cell(units::short_count(held.count), theme.strong()),
+        ]
     });
-    canvas.more_below(area, below);
+    canvas.position(area, shown, all.len());
 }
 
 /// A row of styled words.

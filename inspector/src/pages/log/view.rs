@@ -5,10 +5,11 @@ use ratatui::layout::Rect;
 use super::LogPage;
 use crate::app::state::AppState;
 use crate::describe;
-use crate::pages::page::LogOf;
+use crate::pages::page::{LogOf, Page as _};
 use crate::text::cut_middle;
 use crate::units;
 use crate::view::paint::Canvas;
+use crate::view::table::{Column, cell};
 
 /// Width of an emitter's name, on screens that have room for it; the second if there are workers of an agenda.
 const SOURCE_WIDTHS: [u16; 2] = [12, 15];
@@ -47,20 +48,27 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &LogPage, bo
         canvas.pen(inner, 0).gap(1).put(text, theme.dim());
         return;
     }
-    let sources = body.width >= 100;
     let source_width = SOURCE_WIDTHS[usize::from(timeline.agenda.is_seen())];
-    for (up, stamped) in shown.iter().enumerate() {
-        let line = (shown.len() - 1 - up) as u16;
-        let mut pen = canvas.pen(inner, line);
-        pen.gap(1).put(&units::position_us(state.since_start_ns(stamped.at)), theme.dim()).gap(2);
-        if sources {
-            let name = timeline.labels.source(stamped.source);
-            pen.left(&cut_middle(&name, source_width.into()), source_width, theme.dim()).gap(1);
-        }
-        pen.left(stamped.event.name(), KIND_WIDTH, theme.strong()).gap(1);
-        pen.put(&describe::event(stamped.at, &stamped.event, &timeline.labels), theme.text());
-        if below + up == state.row && state.row > 0 {
-            canvas.buffer.set_style(Rect { y: inner.y + line, height: 1, ..inner }, theme.selected());
-        }
+    let time_width = units::position_us(state.elapsed_ns()).len() as u16 + 1;
+    let has_source = body.width >= 100;
+    let mut columns = vec![Column::text("", time_width)];
+    columns.extend(has_source.then(|| Column::text("", source_width)));
+    columns.extend([Column::text("", KIND_WIDTH), Column::rest("")]);
+    let selected = (shown.len() + below).saturating_sub(1 + state.row);
+    canvas.table(inner, &columns, shown.len(), (selected, state.row > 0), |place, _| {
+        let stamped = shown[shown.len() - 1 - place];
+        let source = timeline.labels.source(stamped.source);
+        let source = cell(cut_middle(&source, source_width.into()), theme.dim());
+        let about = describe::event(stamped.at, &stamped.event, &timeline.labels);
+        [cell(units::position_us(state.since_start_ns(stamped.at)), theme.dim())]
+            .into_iter()
+            .chain(has_source.then_some(source))
+            .chain([cell(stamped.event.name(), theme.strong()), cell(about, theme.text())])
+            .collect::<Vec<_>>()
+    });
+    if state.row > 0 {
+        let count = page.rows(state);
+        let end = count.saturating_sub(below);
+        canvas.position(body, end - shown.len()..end, count);
     }
 }

@@ -148,7 +148,7 @@ fn families(row: Rect, extras: Extras) -> Panes {
 
 /// The task table takes 58% of the width, but at least enough for names of a dozen letters.
 fn tasks_width(width: u16) -> u16 {
-    share(width, 58).max(54)
+    share(width, 58).max(55)
 }
 
 impl Panes {

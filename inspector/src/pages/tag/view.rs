@@ -11,6 +11,7 @@ use crate::app::state::{AppState, Part};
 use crate::units;
 use crate::view::delayed::{self, DelayedRow};
 use crate::view::paint::{Canvas, Pen};
+use crate::view::table::{Column, cell};
 use crate::view::time::{up_to, way_on, when_width};
 use crate::view::{bounds, histogram};
 
@@ -106,21 +107,28 @@ fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, runs: &RunStats,
     };
     let inner = canvas.pane(area, "worst runs", remark, selected.is_some());
     let all = runs.worst();
-    canvas.list(inner, all.len(), (selected.unwrap_or(0), selected.is_some()), |canvas, row, place| {
+    let columns = [
+        Column::text("", when_width(state)),
+        Column::figure("", 7),
+        Column::text("", TASK_WIDTH),
+        Column::rest(""),
+    ];
+    let scroll = (selected.unwrap_or(0), selected.is_some());
+    let shown = canvas.table(inner, &columns, all.len(), scroll, |place, cells| {
         let run = &all[place];
-        let mut pen = canvas.pen(row, 0);
         let over = run.run_ns > state.about.stall_limit_ns;
-        let style = if over { theme.over() } else { theme.text() };
         // Like ticks and stalls, a run stands at its start.
         let started_ns = state.since_start_ns(run.at).saturating_sub(run.run_ns);
-        pen.gap(1).left(&units::position(started_ns), when_width(state), theme.dim()).gap(1);
-        pen.number(&units::duration(run.run_ns), 7, style).gap(1);
-        pen.left(&format!("#{}", run.task), TASK_WIDTH, theme.text());
-        if let Some(waited_ns) = run.queue_wait_ns {
-            let waited = units::duration(waited_ns);
-            pen.group(&[("waited ", theme.dim()), (&format!("{waited:>6}"), theme.dim())]);
-        }
+        let waited = run.queue_wait_ns.map(|ns| format!("waited {:>6}", units::duration(ns)));
+        let waited = waited.filter(|waited| waited.chars().count() <= cells[3].width.into());
+        [
+            cell(units::position(started_ns), theme.dim()),
+            cell(units::duration(run.run_ns), if over { theme.over() } else { theme.text() }),
+            cell(format!("#{}", run.task), theme.text()),
+            cell(waited.unwrap_or_default(), theme.dim()),
+        ]
     });
+    canvas.position(area, shown, all.len());
 }
 
 /// What queued its tasks, among the events still in the log.

@@ -299,7 +299,8 @@ fn summary(
     if let Some(opened) = opened {
         let mut pen = canvas.pen(inner, 2);
         pen.gap(1).put(&units::duration(tick.busy_ns), busy_style).put(" = ", dim);
-        shares::write(&mut pen, &opened.blame(8).shares, labels, (text, dim));
+        let room = pen.room().into();
+        pen.spans(shares::line(&opened.blame(8).shares, labels, room, (text, dim)));
     }
     let queued = enqueued_during(state.picture(), tick);
     let mut pen = canvas.pen(inner, 3);

@@ -5,13 +5,15 @@ use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::loss::Bounds;
 use loop_traces::timeline::Impact;
 use ratatui::layout::Rect;
+use ratatui::text::Span;
 
 use super::{TimersPage, delay_caused_shown, panes};
 use crate::app::attribution::LateRow;
-use crate::app::layout::{below, rows};
+use crate::app::layout::below;
 use crate::app::state::{AppState, Part};
 use crate::units;
-use crate::view::paint::{Canvas, cells};
+use crate::view::paint::Canvas;
+use crate::view::table::{Column, bar, cell};
 use crate::view::time::{so_far, up_to, when_width};
 use crate::view::{bounds, breakdown, histogram, shares};
 
@@ -130,18 +132,20 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
         return;
     }
     let labels = &state.picture().timeline.labels;
-    let below = canvas.list(inner, late.len(), (selected(state), focused), |canvas, area, place| {
+    let columns = [Column::text("", when_width(state) + 1), Column::text("", 16), Column::rest("")];
+    let shown = canvas.table(inner, &columns, late.len(), (selected(state), focused), |place, cells| {
         let row = late[place];
         let (at, lag_ns) = (row.subject.extent().1, row.subject.lasted_ns());
         let over = lag_ns > state.about.stall_limit_ns;
-        let mut pen = canvas.pen(area, 0);
-        pen.gap(1).left(&units::position(state.since_start_ns(at)), when_width(state), theme.dim()).gap(2);
-        pen.left(&row.name(labels), 16, theme.text()).gap(1);
-        pen.number(&units::duration(lag_ns), 7, if over { theme.over() } else { theme.text() });
-        pen.put(" = ", theme.dim());
-        shares::write(&mut pen, &row.breakdown.shares, labels, (theme.text(), theme.dim()));
+        let lag = format!("{:>7}", units::duration(lag_ns));
+        let mut sum = cell(lag, if over { theme.over() } else { theme.text() });
+        sum.push_span(Span::styled(" = ", theme.dim()));
+        let width = usize::from(cells[2].width).saturating_sub(sum.width());
+        sum.extend(shares::line(&row.breakdown.shares, labels, width, (theme.text(), theme.dim())));
+        let when = cell(units::position(state.since_start_ns(at)), theme.dim());
+        [when, cell(row.name(labels), theme.text()), sum]
     });
-    canvas.more_below(area, below);
+    canvas.position(area, shown, late.len());
 }
 
 /// The number of all late ones, including those whose breakdowns are not kept.
@@ -170,8 +174,8 @@ fn attribution(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, are
     breakdown::table(canvas, state, below(inner, 1), (subject, shares), None);
 }
 
-/// Width of a figure of the ranking, including the blank before it.
-const FIGURE: u16 = 8;
+/// Width of a figure of the ranking.
+const FIGURE: u16 = 7;
 /// Minimum widths for the columns beyond the total: timers, signals and tasks separately; the bar.
 const APART_FROM: u16 = 62;
 const BAR_FROM: u16 = 40;
@@ -195,38 +199,31 @@ fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, selected: Opti
         return;
     }
     let kinds = if inner.width >= APART_FROM { 3 } else { 0 };
-    let figures = FIGURE * (2 + kinds);
-    let bar = if inner.width >= BAR_FROM { (inner.width - figures) / 4 } else { 0 };
-    let name = inner.width.saturating_sub(figures + bar + 3);
-    let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).left("DELAYED OTHERS", name, theme.dim()).number("TOTAL", FIGURE, theme.strong());
-    pen.gap(if bar > 0 { bar + 1 } else { 0 });
-    for title in ["TIMERS", "SIGNALS", "TASKS"].iter().take(usize::from(kinds)) {
-        pen.number(title, FIGURE, theme.dim());
-    }
-    pen.number("RAN", FIGURE, theme.dim());
+    let figures = (FIGURE + 1) * (2 + kinds as u16);
+    let has_bar = inner.width >= BAR_FROM;
+    let bar_width = if has_bar { (inner.width - figures) / 4 } else { 0 };
+    let mut columns = vec![Column::rest("DELAYED OTHERS"), Column::figure("TOTAL", FIGURE).strong(true)];
+    columns.extend(has_bar.then(|| Column::text("", bar_width)));
+    columns.extend(["TIMERS", "SIGNALS", "TASKS"][..kinds].iter().map(|title| Column::figure(title, FIGURE)));
+    columns.push(Column::figure("RAN", FIGURE));
 
     // Unattributed delays do not affect the scale.
     let known = delay_caused.iter().filter(|impact| !impact.cause.is_ignorance());
     let most = known.map(|impact| impact.total_ns()).max().unwrap_or(0).max(1);
     let labels = &state.picture().timeline.labels;
     let scroll = (selected.unwrap_or(0), selected.is_some());
-    let below = canvas.list(rows(area, true), delay_caused.len(), scroll, |canvas, row, place| {
+    let shown = canvas.table(inner, &columns, delay_caused.len(), scroll, |place, _| {
         let impact = delay_caused[place];
         let style = if impact.cause.is_ignorance() { theme.dim() } else { theme.text() };
-        let mut pen = canvas.pen(row, 0);
-        pen.gap(1).left(&impact.cause.describe(labels), name, style);
-        pen.number(&units::duration(impact.total_ns()), FIGURE, style).gap(1);
-        let at = pen.at() - row.x;
-        pen.gap(if bar > 0 { bar } else { 0 });
-        for ns in impact.lateness_ns.iter().take(usize::from(kinds)) {
-            let text = if *ns > 0 { units::duration(*ns) } else { "·".to_owned() };
-            pen.number(&text, FIGURE, theme.dim());
-        }
-        let ran = impact.run_ns.map_or_else(|| "·".to_owned(), units::duration);
-        pen.number(&ran, FIGURE, theme.dim());
         let share = impact.total_ns() as f64 / most as f64;
-        canvas.bar(cells(row, at, bar), share, theme.cause(impact.cause));
+        let figure = |ns: Option<u64>| cell(ns.map_or("·".to_owned(), units::duration), theme.dim());
+        let name = cell(impact.cause.describe(labels), style);
+        [name, cell(units::duration(impact.total_ns()), style)]
+            .into_iter()
+            .chain(has_bar.then(|| cell(bar(share, bar_width), theme.cause(impact.cause))))
+            .chain(impact.lateness_ns.iter().take(kinds).map(|ns| figure((*ns > 0).then_some(*ns))))
+            .chain([figure(impact.run_ns)])
+            .collect::<Vec<_>>()
     });
-    canvas.more_below(area, below);
+    canvas.position(area, shown, delay_caused.len());
 }

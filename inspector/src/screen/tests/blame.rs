@@ -30,7 +30,7 @@ fn a_stall_has_its_breakdown_at_every_size() {
 fn every_breakdown_line_can_be_scrolled_to_and_the_total_is_last() {
     let mut app = opened(live());
     let attribution = app.pages.breakdown.attribution.clone().unwrap();
-    let labels = &app.state.fold.timeline.labels.clone();
+    let labels = &app.state.live.fold.timeline.labels.clone();
     for share in &attribution.breakdown.shares {
         let name = crate::view::shares::name(&share.what, labels);
         let page = text(&mut app, 100, 30);
@@ -145,7 +145,8 @@ fn lost_records_are_shown_in_the_strip_and_as_text() {
 #[test]
 fn a_tick_with_lost_records_says_so() {
     let mut app = lossy();
-    let incomplete = app.state.fold.timeline.ticks.recent.iter().rev().find(|tick| tick.incomplete).copied();
+    let incomplete =
+        app.state.live.fold.timeline.ticks.recent.iter().rev().find(|tick| tick.incomplete).copied();
     press(&mut app, &[Key::Char(' '), Key::Char('2')]);
     app.state.tick = incomplete.as_ref().map(crate::app::fold::TickKey::of);
     let page = text(&mut app, 100, 30);
@@ -177,7 +178,7 @@ fn percentiles_have_bounds_where_records_were_lost() {
 #[test]
 fn bounds_without_a_loss_name_none() {
     let mut app = live();
-    let since = app.state.fold.timeline.last_at().unwrap().plus_ns(10);
+    let since = app.state.live.fold.timeline.last_at().unwrap().plus_ns(10);
     let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
     watched(&mut app, task, since, since.plus_ns(90_000_000), Process::Running);
     let pages = (0..6).map(|tag| {
@@ -240,14 +241,14 @@ fn the_header_says_how_a_trace_was_made() {
 #[test]
 fn hostile_names_do_not_reach_the_newer_pages() {
     let mut app = opened(live());
-    let labels = &mut app.state.fold.timeline.labels;
+    let labels = &mut app.state.live.fold.timeline.labels;
     for tag in 0..9 {
         labels.learn(LabelKind::Tag, tag, "\u{1b}[31mred\u{202e}\u{7}日本語日本語日本語日本語日本語日本語");
     }
     app.state.frozen = None;
     for keys in [&[][..], &[Key::Enter], &[Key::Tab], &[Key::Char('4')], &[Key::Tab]] {
         press(&mut app, keys);
-        let now = app.state.now.plus_ns(1_000_000_000);
+        let now = app.state.live.at.plus_ns(1_000_000_000);
         frame(&mut app, now);
         for (width, height) in [(80, 24), (81, 25), (100, 30), (109, 41), (200, 60), (1, 1), (300, 100)] {
             let buffer = buffer(&mut app, width, height, COLOR);

@@ -44,7 +44,7 @@ fn extreme() -> App {
         .collect();
     let mut app = fixture::app(&script);
     update(&mut app, Message::Events(&events));
-    let timeline = &mut app.state.fold.timeline;
+    let timeline = &mut app.state.live.fold.timeline;
     timeline.timers.armed = MANY;
     timeline.timers.fired = MANY;
     timeline.timers.late = MANY;

@@ -13,7 +13,7 @@ fn glued(app: &mut App, page: char, (width, height): (u16, u16)) -> Vec<String> 
     for y in 0..height {
         for x in 2..width {
             let (before, cell) = (buffer[(x - 1, y)].symbol(), buffer[(x, y)].symbol());
-            if cell == "│" && !matches!(before, " " | "│") {
+            if matches!(cell, "│" | "┃") && !matches!(before, " " | "│" | "┃") {
                 let row: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
                 glued.push(format!("{page} at {width}x{height}, column {x}: {row}"));
             }
@@ -54,7 +54,7 @@ fn rows(app: &mut App, (width, height): (u16, u16), theme: Theme) -> Vec<String>
 #[test]
 fn the_table_of_tags_shows_how_many_are_beyond_the_limit() {
     let mut app = live();
-    let start = app.state.fold.timeline.last_at().unwrap();
+    let start = app.state.live.fold.timeline.last_at().unwrap();
     let ran = |tag: u16| {
         let outcome = Outcome::Done;
         let event = Event::TaskRan { task: TaskId(tag.into()), tag: Tag(tag), outcome, queued: start, start };
@@ -64,7 +64,7 @@ fn the_table_of_tags_shows_how_many_are_beyond_the_limit() {
     update(&mut app, Message::Events(&events));
     frame(&mut app, start.plus_ns(1_000));
     press(&mut app, &[Key::Char('3')]);
-    let beyond = 2_000 - (1_024 - live().state.fold.timeline.tags.iter().len());
+    let beyond = 2_000 - (1_024 - live().state.live.fold.timeline.tags.iter().len());
     assert_eq!(app.state.figures.tags_beyond_limit, beyond as u64);
     assert_eq!(app.state.figures.beyond_limit_ns_total, beyond as u64 * 1_000);
     for size in [(80, 24), (160, 50)] {
@@ -93,7 +93,7 @@ fn the_header_shows_the_period_of_its_figures() {
     app.state.figures.rate.window_ns = 10_000_000_000;
     assert!(rows(&mut app, (80, 24), COLOR)[1].starts_with("10s ticks/s "));
     assert!(rows(&mut app, (160, 24), COLOR)[1].starts_with(" last 10s: ticks/s "));
-    app.state.fold.timeline.stalls.count = 1_234_567;
+    app.state.live.fold.timeline.stalls.count = 1_234_567;
     app.state.figures.stalls = 1_234_567;
     for width in [80, 100, 130] {
         let row = &rows(&mut app, (width, 24), COLOR)[1];
@@ -152,7 +152,7 @@ fn percentiles_of_few_samples_are_marked_as_in_the_report() {
 fn the_timers_page_shows_raw_and_corrected_lag_and_what_was_skipped() {
     let mut app = live();
     press(&mut app, &[Key::Char('4')]);
-    let timers = &app.state.fold.timeline.timers;
+    let timers = &app.state.live.fold.timeline.timers;
     let (raw, corrected) = (timers.lag_ns.percentiles(), timers.lag_corrected_ns().percentiles());
     assert!(timers.skipped > 0 && raw.p99 < corrected.p99);
     let [raw, corrected, skipped] =
@@ -175,7 +175,7 @@ fn the_timers_page_shows_raw_and_corrected_lag_and_what_was_skipped() {
 #[test]
 fn a_queue_that_is_steadily_deep_has_a_level_sparkline() {
     let mut app = live();
-    let from = app.state.fold.timeline.last_at().unwrap();
+    let from = app.state.live.fold.timeline.last_at().unwrap();
     let depth = |depth| Event::QueueDepth { queue: loop_probes::event::Queue::Timers, depth };
     let sample = Stamped { at: from, source: SourceId(1), event: depth(4) };
     update(&mut app, Message::Events(&[sample]));
@@ -208,15 +208,15 @@ fn in_ascii_mode_arrows_are_not_shown_as_seek_keys() {
 #[test]
 fn text_with_enough_room_is_not_cut() {
     let mut app = live();
-    app.state.fold.timeline.gc.heap_bytes = Some(1_026_048);
-    let now = app.state.now;
+    app.state.live.fold.timeline.gc.heap_bytes = Some(1_026_048);
+    let now = app.state.live.at;
     frame(&mut app, now);
     app.state.figures.gc.threshold_bytes = Some(2_097_152);
     let shown = rows(&mut app, (80, 24), COLOR).join("\n");
     assert!(shown.contains("heap 1.0 / 2.0 MiB "), "{shown}");
 
     let mut app = live();
-    let from = app.state.fold.timeline.last_at().unwrap().plus_ns(1_000);
+    let from = app.state.live.fold.timeline.last_at().unwrap().plus_ns(1_000);
     let to = from.plus_ns(40_000_000);
     let events = [
         (from, Event::TickStart { tick: 5_754_321 }),
@@ -253,7 +253,7 @@ fn the_header_of_an_imported_trace_uses_its_room() {
 #[test]
 fn a_stall_that_has_not_ended_is_marked_as_a_lower_bound() {
     let mut app = live();
-    let since = app.state.fold.timeline.last_at().unwrap().plus_ns(10);
+    let since = app.state.live.fold.timeline.last_at().unwrap().plus_ns(10);
     let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
     watched(&mut app, task, since, since.plus_ns(90_000_000), Process::Running);
     buffer(&mut app, 100, 30, COLOR);
@@ -266,8 +266,8 @@ fn a_stall_that_has_not_ended_is_marked_as_a_lower_bound() {
 fn the_furthest_zoom_leaves_most_of_the_strip_filled() {
     // More ticks than are kept.
     let mut app = live_in_batches(&Script { ticks: 5_000, ..script() }, usize::MAX);
-    let kept = app.state.fold.timeline.ticks.recent.len();
-    assert_eq!(kept, app.state.fold.timeline.ticks.recent.limit());
+    let kept = app.state.live.fold.timeline.ticks.recent.len();
+    assert_eq!(kept, app.state.live.fold.timeline.ticks.recent.limit());
     press(&mut app, &[Key::Char('z'); 10]);
     let shown = rows(&mut app, (200, 50), COLOR);
     let foot = panes(layout::screen(200, 50, false).body, Extras::default()).strip();
@@ -312,7 +312,7 @@ fn lost_records_are_as_certain_in_the_header_as_in_the_report() {
     ] {
         let mut app = live();
         let counts = SourceCounts { lost_records, uncounted_gaps, ..SourceCounts::default() };
-        let (at, running, process) = (app.state.now, &[][..], Process::Ended);
+        let (at, running, process) = (app.state.live.at, &[][..], Process::Ended);
         let watched = Watched { at, running, counts, lost_elsewhere: lost_records, process };
         update(&mut app, Message::Watched(watched));
         let screen = text(&mut app, 120, 30);

@@ -2,16 +2,19 @@
 
 use loop_traces::timeline::{Stall, UnfinishedTick};
 use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::app::layout::{first_row, rows};
 use crate::app::state::AppState;
 use crate::pages::overview::OverviewPage;
 use crate::pages::overview::layout::Pane;
-use crate::pages::overview::stalls::{StallRow, stalls};
+use crate::pages::overview::stalls::{self, StallRow};
+use crate::theme::Theme;
 use crate::units;
 use crate::view::paint::Canvas;
 use crate::view::shares;
+use crate::view::table::{Column, cell};
 use crate::view::time::when_width;
 
 /// Draws the pane.
@@ -29,7 +32,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
     let first = first_row(page.stall_row, rows.height);
-    let mut all = stalls(state.picture()).peekable();
+    let mut all = stalls::stalls(state.picture()).peekable();
     if counted == 0 && all.peek().is_none() {
         let text = if lost { "none seen; lost records may have held some" } else { "none so far" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
@@ -38,11 +41,21 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let shown: Vec<StallRow<'_>> = all.skip(first).take(usize::from(rows.height)).collect();
     let widths = shown.iter().map(|row| units::tick_name(number_of(row)).width() as u16);
     let tick_width = widths.max().unwrap_or(0).max(TICK_WIDTH_MIN);
-    let selected = (page.stall_row, focused);
-    canvas.list(rows, first + shown.len(), selected, |canvas, area, place| match &shown[place - first] {
-        StallRow::Unfinished(tick) => unfinished_row(canvas, state, area, tick, tick_width),
-        StallRow::Ended(stall) => row(canvas, state, area, stall, tick_width),
+    let columns = [Column::text("", when_width(state) + 1), Column::text("", tick_width), Column::rest("")];
+    let count = stalls::rows(state.picture());
+    let shown = canvas.table(rows, &columns, count, (page.stall_row, focused), |place, cells| {
+        let row = &shown[place - first];
+        let (start, about) = match row {
+            StallRow::Unfinished(tick) => (tick.start, unfinished(state, theme, tick)),
+            StallRow::Ended(stall) => (stall.tick.start, ended(state, theme, stall, cells[2].width)),
+        };
+        [
+            cell(units::position(state.since_start_ns(start)), theme.dim()),
+            cell(units::tick_name(number_of(row)), theme.text()),
+            about,
+        ]
     });
+    canvas.position(area, shown, count);
 }
 
 /// Width of `tick 999,999`.
@@ -55,45 +68,33 @@ const fn number_of(row: &StallRow<'_>) -> Option<u64> {
     }
 }
 
-fn row(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stall: &Stall, tick_width: u16) {
-    let theme = canvas.theme;
+fn ended(state: &AppState, theme: Theme, stall: &Stall, width: u16) -> Line<'static> {
+    let mut line = cell(format!("{:>6}", units::duration(stall.tick.busy_ns)), theme.over());
+    line.push_span(Span::styled(" = ", theme.dim()));
     let labels = &state.picture().timeline.labels;
-    let tick = &stall.tick;
-    let mut pen = canvas.pen(area, 0);
-    pen.gap(1)
-        .left(&units::position(state.since_start_ns(tick.start)), when_width(state), theme.dim())
-        .gap(2);
-    pen.left(&units::tick_name(Some(tick.tick)), tick_width, theme.text()).gap(1);
-    pen.number(&units::duration(tick.busy_ns), 6, theme.over()).put(" = ", theme.dim());
-    shares::write(&mut pen, &stall.blame.shares, labels, (theme.text(), theme.dim()));
+    let width = usize::from(width).saturating_sub(line.width());
+    line.extend(shares::line(&stall.blame.shares, labels, width, (theme.text(), theme.dim())));
+    line
 }
 
-/// `00:02.1  tick 431  at least 3.2s, still running: BusyHang #4764, since 00:02.2`
-fn unfinished_row(
-    canvas: &mut Canvas<'_>,
-    state: &AppState,
-    area: Rect,
-    tick: &UnfinishedTick,
-    tick_width: u16,
-) {
-    let theme = canvas.theme;
-    let position = |at| units::position(state.since_start_ns(at));
+/// `at least 3.2s, still running: BusyHang #4764, since 00:02.2`
+fn unfinished(state: &AppState, theme: Theme, tick: &UnfinishedTick) -> Line<'static> {
     let doing = tick.describe(&state.picture().timeline.labels);
-    let mut pen = canvas.pen(area, 0);
-    pen.gap(1).left(&position(tick.start), when_width(state), theme.dim()).gap(2);
-    pen.left(&units::tick_name(tick.tick), tick_width, theme.text()).gap(1);
-    pen.put("at least ", theme.over()).put(&units::duration(tick.busy_ns), theme.over());
+    let mut line = cell(format!("at least {}", units::duration(tick.busy_ns)), theme.over());
+    let mut put = |text: String, style| line.push_span(Span::styled(text, style));
     match (doing, tick.running) {
-        (Some(_), Some((_, since))) if tick.is_polling() => {
-            pen.put(&format!(", in poll since {}", position(since)), theme.dim());
-        }
         (Some(doing), Some((_, since))) => {
-            let doing = doing.strip_prefix("task ").unwrap_or(&doing);
-            let verb =
-                if state.picture_running().2.is_gone() { ", was running: " } else { ", still running: " };
-            pen.put(verb, theme.dim()).put(doing, theme.text());
-            pen.whole(&format!(", since {}", position(since)), theme.dim());
+            let since = units::position(state.since_start_ns(since));
+            if tick.is_polling() {
+                put(format!(", in poll since {since}"), theme.dim());
+            } else {
+                let is_gone = state.shown().process.is_gone();
+                put(if is_gone { ", was running: " } else { ", still running: " }.to_owned(), theme.dim());
+                put(doing.strip_prefix("task ").unwrap_or(&doing).to_owned(), theme.text());
+                put(format!(", since {since}"), theme.dim());
+            }
         }
-        _ => _ = pen.put(", not ended", theme.dim()),
+        _ => put(", not ended".to_owned(), theme.dim()),
     }
+    line
 }
