@@ -15,7 +15,7 @@ const LIFETIME_NS: u64 = 1_500_000_000;
 
 /// Pages by number, and the unreachable garbage.
 #[derive(Debug, Default)]
-pub struct Cache {
+pub(crate) struct Cache {
     pages: HashMap<u32, Page>,
     /// Pages by age, oldest first; a page that was rendered again leaves a stale entry behind.
     ages: VecDeque<(u32, Timestamp)>,
@@ -32,14 +32,13 @@ struct Page {
 
 impl Cache {
     /// Returns the page if it is cached and has not expired.
-    #[must_use]
-    pub fn page(&self, number: u32, now: Timestamp) -> Option<Rc<[u8]>> {
+    pub(crate) fn page(&self, number: u32, now: Timestamp) -> Option<Rc<[u8]>> {
         let page = self.pages.get(&number)?;
         (now.ns_since(page.made) < LIFETIME_NS).then(|| Rc::clone(&page.body))
     }
 
     /// Keeps a page. The page that it replaces, and those for which there is no room, become garbage.
-    pub fn keep(&mut self, number: u32, body: Rc<[u8]>, now: Timestamp) {
+    pub(crate) fn keep(&mut self, number: u32, body: Rc<[u8]>, now: Timestamp) {
         self.now = now;
         self.bytes += body.len() as u64;
         self.ages.push_back((number, now));
@@ -75,7 +74,7 @@ impl Heap for Cache {
 
 /// The cache, shared between the handlers that fill it and the host that collects it.
 #[derive(Clone, Debug, Default)]
-pub struct SharedCache(pub Rc<RefCell<Cache>>);
+pub(crate) struct SharedCache(pub(crate) Rc<RefCell<Cache>>);
 
 impl Heap for SharedCache {
     fn bytes(&self) -> u64 {

@@ -11,15 +11,16 @@ use std::time::Duration;
 use fastrand::Rng;
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
-use polling::{Event, Events, PollMode, Poller};
+use polling::{Event, Events, Poller};
 use rustix::process::Signal;
 
 use super::load::Load;
 use super::schedule::{Arrival, ECHO_CONNECTIONS, FILES, HTTP_CONNECTIONS, Route, Schedule};
+use super::socket::Protocol;
 
 mod connection;
 
-use connection::{Connection, Protocol};
+use connection::Connection;
 
 /// Outstanding requests per connection under [`Load::Max`].
 const WINDOW: u32 = 16;
@@ -28,32 +29,32 @@ const NAP: Duration = Duration::from_millis(20);
 
 /// The counts of the clients.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Requests sent.
-    pub sent: AtomicU64,
+    pub(crate) sent: AtomicU64,
     /// Answers completely received.
-    pub answered: AtomicU64,
+    pub(crate) answered: AtomicU64,
 }
 
 /// Options of the clients.
-pub struct ClientOptions {
+pub(crate) struct ClientOptions {
     /// The address that echoes lines.
-    pub echo: SocketAddr,
+    pub(crate) echo: SocketAddr,
     /// The address that speaks HTTP.
-    pub http: SocketAddr,
+    pub(crate) http: SocketAddr,
     /// The request rate.
-    pub load: Load,
+    pub(crate) load: Load,
     /// Determines what is sent and when.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Posts this many tasks to the loop, from the client's thread.
-    pub post: Box<dyn FnMut(u32) + Send>,
+    pub(crate) post: Box<dyn FnMut(u32) + Send>,
     /// Sends a command byte to the loop, if it takes any.
-    pub command: Box<dyn FnMut(u8) + Send>,
+    pub(crate) command: Box<dyn FnMut(u8) + Send>,
 }
 
 /// The running clients. Dropping them stops the thread.
 #[derive(Debug)]
-pub struct Clients {
+pub(crate) struct Clients {
     counters: Arc<Counters>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -61,11 +62,7 @@ pub struct Clients {
 
 impl Clients {
     /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the system if no thread can be started.
-    pub fn start(options: ClientOptions) -> io::Result<Self> {
+    pub(crate) fn start(options: ClientOptions) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("clients".to_owned()).spawn({
@@ -76,17 +73,12 @@ impl Clients {
     }
 
     /// The counts so far.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// Stops sending, after which the counts are final.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error if a connection failed in the meantime.
-    pub fn stop(&mut self) -> io::Result<()> {
+    pub(crate) fn stop(&mut self) -> io::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().map_or(Ok(()), |thread| {
             thread.join().unwrap_or_else(|_| Err(io::Error::other("the client thread panicked")))
@@ -117,7 +109,7 @@ impl ClientThread {
         let mut connections = Vec::with_capacity(ECHO_CONNECTIONS + HTTP_CONNECTIONS);
         for index in 0..ECHO_CONNECTIONS + HTTP_CONNECTIONS {
             let (address, protocol) = if index < ECHO_CONNECTIONS {
-                (options.echo, Protocol::Lines)
+                (options.echo, Protocol::Echo)
             } else {
                 (options.http, Protocol::Http)
             };
@@ -234,6 +226,3 @@ fn nap_until(start: Timestamp, upcoming: Option<(u64, Arrival)>) -> Duration {
     let due = upcoming.map_or(Timestamp(u64::MAX), |(at_ns, _)| start.plus_ns(at_ns));
     Duration::from_nanos(due.ns_since(monotonic_now())).min(NAP)
 }
-
-/// Level-triggered: readiness is reported for as long as it lasts.
-const MODE: PollMode = PollMode::Level;

@@ -2,39 +2,25 @@
 //! socket has not accepted yet.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 
 use loop_probes::ids::IoSource;
 
 use super::schedule::Route;
+use super::socket::{Protocol, receive, send};
 
 /// Maximum number of bytes waiting in one direction; a peer that exceeds it is disconnected.
 const BYTES_MAX: usize = 8 << 20;
 
-/// The protocol of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Each line is sent back.
-    Echo,
-    /// HTTP/1.1 with keep-alive and pipelining.
-    Http,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Echo => "echo",
-            Self::Http => "HTTP",
-        })
-    }
-}
+/// Identifies a connection for as long as the server runs; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionId(pub(crate) u64);
 
 /// A parsed request.
 #[derive(Debug)]
-pub enum Request {
+pub(crate) enum Request {
     /// A line, newline included.
     Line(Vec<u8>),
     /// A known route.
@@ -45,17 +31,17 @@ pub enum Request {
 
 /// The slot of one answer, in the order of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Slot(pub(super) u64);
+pub(crate) struct Slot(pub(crate) u64);
 
 /// One connection. See the [module](self).
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The socket.
-    pub stream: Arc<TcpStream>,
+    pub(crate) stream: Arc<TcpStream>,
     /// Its source id in the loop.
-    pub source: IoSource,
+    pub(crate) source: IoSource,
     /// The loop was asked to report when the socket accepts more.
-    pub waits_to_write: bool,
+    pub(crate) waits_to_write: bool,
     protocol: Protocol,
     inbox: Vec<u8>,
     answers: VecDeque<Option<Vec<u8>>>,
@@ -65,8 +51,7 @@ pub struct Connection {
 
 impl Connection {
     /// A new connection, nothing read yet.
-    #[must_use]
-    pub fn new(stream: Arc<TcpStream>, source: IoSource, protocol: Protocol) -> Self {
+    pub(crate) fn new(stream: Arc<TcpStream>, source: IoSource, protocol: Protocol) -> Self {
         Self {
             stream,
             source,
@@ -80,30 +65,8 @@ impl Connection {
     }
 
     /// Reads what has arrived and returns the complete requests, each with a slot for its answer.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the peer is gone, broke the protocol, or sent too much at once.
-    pub fn read_requests(&mut self) -> io::Result<Vec<(Slot, Request)>> {
-        let mut chunk = [0; 16 * 1024];
-        loop {
-            match (&*self.stream).read(&mut chunk) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.inbox.extend_from_slice(&chunk[..count]);
-                    if self.inbox.len() > BYTES_MAX {
-                        return Err(io::Error::other("a request larger than the server takes"));
-                    }
-                    // After a full chunk there may be more; after a short one there is not.
-                    if count < chunk.len() {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+    pub(crate) fn read_requests(&mut self) -> io::Result<Vec<(Slot, Request)>> {
+        receive(&self.stream, &mut self.inbox, BYTES_MAX)?;
         let (requests, used) = match self.protocol {
             Protocol::Echo => parse_lines(&self.inbox),
             Protocol::Http => parse_http(&self.inbox)?,
@@ -118,7 +81,7 @@ impl Connection {
     }
 
     /// Answers a request; the answer is sent once all earlier requests are answered.
-    pub fn answer(&mut self, slot: Slot, bytes: Vec<u8>) {
+    pub(crate) fn answer(&mut self, slot: Slot, bytes: Vec<u8>) {
         if let Some(place) = self.answers.get_mut((slot.0 - self.first_slot) as usize) {
             *place = Some(bytes);
         }
@@ -129,29 +92,16 @@ impl Connection {
     }
 
     /// Writes what the socket accepts; returns true if something is left.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the peer is gone or reads too slowly.
-    pub fn flush(&mut self) -> io::Result<bool> {
-        let mut written = 0;
-        while written < self.outbox.len() {
-            match (&*self.stream).write(&self.outbox[written..]) {
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.outbox.drain(..written);
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        let is_left = send(&self.stream, &mut self.outbox)?;
         if self.outbox.len() > BYTES_MAX {
             return Err(io::Error::other("a peer that does not read its answers"));
         }
-        Ok(!self.outbox.is_empty())
+        Ok(is_left)
     }
 
     /// Frees the memory left over from a burst.
-    pub fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         for buffer in [&mut self.inbox, &mut self.outbox] {
             if buffer.is_empty() && buffer.capacity() > 64 * 1024 {
                 *buffer = Vec::new();
@@ -194,8 +144,7 @@ fn route(path: &str) -> Option<Route> {
 }
 
 /// An HTTP answer.
-#[must_use]
-pub fn http_answer(status: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn http_answer(status: &str, body: &[u8]) -> Vec<u8> {
     let mut answer = Vec::with_capacity(body.len() + 96);
     answer.extend_from_slice(b"HTTP/1.1 ");
     answer.extend_from_slice(status.as_bytes());
@@ -208,8 +157,10 @@ pub fn http_answer(status: &str, body: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Read as _;
     use std::net::TcpListener;
+
+    use super::*;
 
     fn pair() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -18,9 +18,8 @@ use loop_core::work_pool::PendingWork;
 use loop_core::{Any, Context, Handle};
 use loop_probes::session::Session;
 
-use super::connection::Slot;
+use super::connection::{ConnectionId, Slot};
 use super::schedule::{FILES, Route};
-use super::server::{self, ConnectionId};
 use super::task::{DemoRemote, DemoTask};
 
 /// Workers: enough to show that they share the work, few enough to show queueing.
@@ -43,18 +42,18 @@ type Index = HashMap<u64, u32>;
 
 /// The running agenda.
 #[derive(Debug)]
-pub struct DemoAgenda {
+pub(crate) struct DemoAgenda {
     agenda: Agenda,
     agenda_client: AgendaClient,
 }
 
 impl DemoAgenda {
     /// Starts the workers; their results are posted to the loop behind `posts`.
-    ///
-    /// # Errors
-    ///
-    /// [`AgendaError`] if the system cannot create the threads.
-    pub fn start(session: &Session, posts: Handle<DemoTask>, files: PathBuf) -> Result<Self, AgendaError> {
+    pub(crate) fn start(
+        session: &Session,
+        posts: Handle<DemoTask>,
+        files: PathBuf,
+    ) -> Result<Self, AgendaError> {
         let agenda = Agenda::builder().workers(WORKERS).attach(&posts).session(session).build()?;
         let agenda_client = AgendaClient {
             agenda: agenda.handle(),
@@ -67,13 +66,12 @@ impl DemoAgenda {
     }
 
     /// The desk at which handlers submit work.
-    #[must_use]
-    pub fn agenda_client(&self) -> AgendaClient {
+    pub(crate) fn agenda_client(&self) -> AgendaClient {
         self.agenda_client.clone()
     }
 
     /// Ends the workers: their loop has ended, and their remaining work is not awaited.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         let left = self.agenda.shutdown(PendingWork::HandBack, Some(END_WITHIN));
         let (handed_back, unjoined) = (left.handed_back.len(), left.unjoined.len());
         tracing::info!(handed_back, unjoined, "the agenda has ended");
@@ -82,7 +80,7 @@ impl DemoAgenda {
 
 /// Submits work to the agenda, from any thread.
 #[derive(Clone, Debug)]
-pub struct AgendaClient {
+pub(crate) struct AgendaClient {
     agenda: AgendaHandle,
     posts: Handle<DemoTask>,
     files: Arc<std::path::Path>,
@@ -92,8 +90,7 @@ pub struct AgendaClient {
 
 impl AgendaClient {
     /// Has a request checked, after which it returns to the loop. False if the agenda has ended.
-    #[must_use]
-    pub fn check(&self, id: ConnectionId, slot: Slot, route: Option<Route>) -> bool {
+    pub(crate) fn check(&self, id: ConnectionId, slot: Slot, route: Option<Route>) -> bool {
         let posts = self.posts.clone();
         let check = Tasklet::once("CheckRequest", move |_| {
             let token = stretched(id.0, slot, HASH_ROUNDS);
@@ -104,7 +101,7 @@ impl AgendaClient {
     }
 
     /// Has the watchdog's gaps summarised: their 99th percentile becomes a measurement.
-    pub fn average(&self, mut gaps_ns: Vec<u64>) {
+    pub(crate) fn average(&self, mut gaps_ns: Vec<u64>) {
         let posts = self.posts.clone();
         self.add(Tasklet::once("Average", move |_| {
             gaps_ns.sort_unstable();
@@ -114,7 +111,7 @@ impl AgendaClient {
     }
 
     /// Has the checksum of every served file computed, for the first lines of a new log.
-    pub fn checksum_files(&self) {
+    pub(crate) fn checksum_files(&self) {
         for file in 0..FILES {
             let (path, posts) = (self.file(file), self.posts.clone());
             let checksum = Tasklet::once("ChecksumFile", move |_| {
@@ -130,7 +127,7 @@ impl AgendaClient {
     }
 
     /// Has the words of a served file indexed, when there is nothing else to do.
-    pub fn index_file(&self, file: usize) {
+    pub(crate) fn index_file(&self, file: usize) {
         let (path, index, words) = (self.file(file % FILES), Arc::clone(&self.index), self.words.clone());
         let index_file = Tasklet::once("IndexFile", move |worker| {
             let text = std::fs::read_to_string(path)?;
@@ -140,12 +137,12 @@ impl AgendaClient {
         self.add(index_file.priority(Priority::Low));
     }
 
-    /// Opens the loop's self-pipe: its sender can command the loop and its agenda.
-    ///
-    /// # Errors
-    ///
-    /// [`SelfPipeError`] if the system cannot create a pipe.
-    pub fn open_pipe(&self, cx: &mut Context<'_, DemoTask>) -> Result<CommandSender, SelfPipeError> {
+    /// Opens the loop's self-pipe: its sender can command the loop and its agenda. Reports go to `log`.
+    pub(crate) fn open_pipe(
+        &self,
+        cx: &mut Context<'_, DemoTask>,
+        log: fn(&str),
+    ) -> Result<CommandSender, SelfPipeError> {
         let index = Arc::clone(&self.index);
         let pipe = SelfPipe::new(DemoTask::Any).agenda(self.agenda.clone()).collect_within(COLLECT_WITHIN);
         pipe.collector(move || lock(&index).retain(|_, count| *count > 1))
@@ -153,7 +150,7 @@ impl AgendaClient {
                 Ok(()) => {}
                 Err(error) => tracing::warn!(%error, "no collection"),
             })
-            .on_dump(|_, report| server::log(&report.to_string()))
+            .on_dump(move |_, report| log(&report.to_string()))
             .on_unknown(|_, byte| tracing::warn!(byte, "no such command"))
             .open(cx)
     }
@@ -169,7 +166,7 @@ impl AgendaClient {
 }
 
 /// Twice a second, sends itself a command to collect.
-pub fn collect_regularly(
+pub(crate) fn collect_regularly(
     cx: &mut Context<'_, DemoTask>,
     commands: &CommandSender,
 ) -> Result<(), loop_core::LoopError> {

@@ -6,16 +6,18 @@
 //!        └ schedule (seed)      └ cache: the heap of the GC controller
 //! ```
 //!
-//! Under the policy `agenda`, part of the work goes to an [agenda](demo_agenda) beside the loop.
+//! Under the policy `agenda`, part of the work goes to an agenda beside the loop.
 
-pub mod cache;
-pub mod client;
-pub mod connection;
-pub mod demo_agenda;
-pub mod load;
+mod cache;
+mod client;
+mod connection;
+mod demo_agenda;
+mod dispatch;
+mod load;
 pub mod schedule;
-pub mod server;
-pub mod task;
+mod server;
+mod socket;
+mod task;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -100,12 +102,7 @@ pub enum WorkloadError {
     },
 }
 
-/// Returns the policy with this name.
-///
-/// # Errors
-///
-/// [`WorkloadError::UnknownPolicy`] if it is not one of [`POLICIES`].
-pub fn policy(name: &str) -> Result<Policy, WorkloadError> {
+fn policy(name: &str) -> Result<Policy, WorkloadError> {
     let known = POLICIES.contains(&name).then(|| Policy::by_name(name).ok()).flatten();
     known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
 }
@@ -309,7 +306,7 @@ fn run_loop(setup: Setup, report: &mpsc::SyncSender<Handles>) -> Result<(), Work
     })?;
     let commands = agenda_client.map(|agenda_client| {
         event_loop.with(|cx| {
-            let commands = agenda_client.open_pipe(cx)?;
+            let commands = agenda_client.open_pipe(cx, server::log)?;
             demo_agenda::collect_regularly(cx, &commands)?;
             Ok::<CommandSender, WorkloadError>(commands)
         })

@@ -19,14 +19,11 @@ use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 
 use super::cache::SharedCache;
-use super::connection::{Connection, Protocol, Request, Slot, http_answer};
+use super::connection::{Connection, ConnectionId, Request, Slot, http_answer};
 use super::demo_agenda::AgendaClient;
 use super::schedule::Route;
+use super::socket::Protocol;
 use super::task::{DemoRemote, DemoTask, READ_FILE};
-
-/// Identifies a connection for as long as the server runs; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(pub u64);
 
 type Cx<'a, 'b> = &'a mut Context<'b, DemoTask>;
 
@@ -38,14 +35,14 @@ const FILES_A_SWEEP: usize = 8;
 const GAPS_MAX: usize = 2_000;
 
 /// The state behind the handlers.
-pub struct Server {
+pub(crate) struct Server {
     /// Rendered pages.
-    pub cache: SharedCache,
+    pub(crate) cache: SharedCache,
     /// The slowdown factor of each tag, by its index. Looked up in the same way whether set or not, so that the cost of
     /// the lookup does not differ between runs.
-    pub scales: Vec<Option<f64>>,
+    pub(crate) scales: Vec<Option<f64>>,
     /// The directory of the served files.
-    pub files: PathBuf,
+    pub(crate) files: PathBuf,
     echo: Arc<TcpListener>,
     http: Arc<TcpListener>,
     connections: RefCell<HashMap<ConnectionId, Connection>>,
@@ -70,11 +67,7 @@ thread_local! {
 
 impl Server {
     /// A server that listens on two free ports of the loopback address.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the system if it cannot listen.
-    pub fn listen(
+    pub(crate) fn listen(
         cache: SharedCache,
         scales: Vec<Option<f64>>,
         files: PathBuf,
@@ -103,20 +96,12 @@ impl Server {
     }
 
     /// The addresses for lines to echo, and for HTTP.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the system if it cannot report them.
-    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+    pub(crate) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         Ok((self.echo.local_addr()?, self.http.local_addr()?))
     }
 
     /// Makes this the server of the calling thread and registers its listeners with the loop.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the loop if a listener cannot be registered.
-    pub fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
+    pub(crate) fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
         for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
             let source: Source = Arc::clone(listener) as Source;
             let explanation = format!("{protocol} listener");
@@ -140,7 +125,7 @@ impl Server {
 }
 
 /// Forgets the thread's server; its connections close.
-pub fn forget() {
+pub(crate) fn forget() {
     SERVER.take();
 }
 
@@ -156,7 +141,7 @@ fn server() -> Rc<Server> {
 }
 
 /// Runs a handler, and prolongs it by its tag's factor.
-pub fn scaled(tag: TagOf, handler: impl FnOnce()) {
+pub(crate) fn scaled(tag: TagOf, handler: impl FnOnce()) {
     let factor = match tag {
         TagOf::Own(index) => SERVER.with_borrow(|server| *server.as_ref()?.scales.get(usize::from(index))?),
         TagOf::Global(_) => None,
@@ -180,7 +165,7 @@ fn compute_until(end: Timestamp) -> u64 {
 }
 
 /// Accepts all waiting connections of a listener.
-pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
+pub(crate) fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
     let server = server();
     let listener = match protocol {
         Protocol::Echo => &server.echo,
@@ -212,7 +197,7 @@ pub fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
 }
 
 /// Reads what a connection has, queues a task for each request, and writes pending bytes.
-pub fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
+pub(crate) fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
     let server = server();
     let writable = cx.ready().is_some_and(|ready| ready.readiness.contains(Readiness::WRITABLE));
     let requests = server.with_connection(id, |connection| connection.read_requests());
@@ -235,7 +220,7 @@ pub fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
 }
 
 /// Answers a request, and flushes the connection once for all answers of the task.
-pub fn answer(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, bytes: Vec<u8>) {
+pub(crate) fn answer(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, bytes: Vec<u8>) {
     let server = server();
     server.answered.set(server.answered.get() + 1);
     cx.microtask(DemoTask::AccessLog(bytes.len()));
@@ -267,7 +252,7 @@ fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
 }
 
 /// Has a request checked by the agenda, if there is one, before it is answered.
-pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
+pub(crate) fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
     let checked =
         server().agenda_client.as_ref().is_some_and(|agenda_client| agenda_client.check(id, slot, route));
     if !checked {
@@ -276,7 +261,7 @@ pub fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<
 }
 
 /// Answers a request whose check is complete.
-pub fn checked(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>, token: u64) {
+pub(crate) fn checked(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>, token: u64) {
     metric(token as u32);
     respond(cx, id, slot, route);
 }
@@ -322,7 +307,7 @@ fn respond(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
 }
 
 /// Sends a file that the work pool read.
-pub fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<Vec<u8>>) {
+pub(crate) fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<Vec<u8>>) {
     match read {
         Ok(body) => answer(cx, id, slot, http_answer("200 OK", &body)),
         Err(error) => {
@@ -333,7 +318,7 @@ pub fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::Result<
 }
 
 /// Renders a page, caches it, and sends it; its sections are indexed before anything else runs.
-pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
+pub(crate) fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
     let server = server();
     let rows = 24 + number % 360;
     let rendering = tracing::info_span!("render").entered();
@@ -352,7 +337,7 @@ pub fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
 }
 
 /// Adds a section of a page to the index, which is bounded.
-pub fn index_section(page: u32, section: u32) {
+pub(crate) fn index_section(page: u32, section: u32) {
     let server = server();
     let mut index = server.index.borrow_mut();
     if index.len() >= INDEX_MAX {
@@ -362,7 +347,7 @@ pub fn index_section(page: u32, section: u32) {
 }
 
 /// Computes a report on the loop thread, which is the mistake to find.
-pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
+pub(crate) fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
     let checksum =
         compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));
     if let Some((id, slot)) = asked_by {
@@ -371,12 +356,12 @@ pub fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Dur
 }
 
 /// Appends an answer to the access log.
-pub fn log_access(bytes: usize) {
+pub(crate) fn log_access(bytes: usize) {
     log(&format!("{} {bytes}", server().answered.get()));
 }
 
 /// Appends to the log, which is kept in memory and bounded.
-pub fn log(text: &str) {
+pub(crate) fn log(text: &str) {
     let server = server();
     let mut log = server.log.borrow_mut();
     if log.len() > 256 * 1024 {
@@ -387,18 +372,18 @@ pub fn log(text: &str) {
 }
 
 /// Frees a connection's idle memory.
-pub fn tidy(id: ConnectionId) {
+pub(crate) fn tidy(id: ConnectionId) {
     server().with_connection(id, Connection::tidy);
 }
 
 /// Adds a measurement that another thread made.
-pub fn metric(value: u32) {
+pub(crate) fn metric(value: u32) {
     let server = server();
     server.metrics.set(server.metrics.get().wrapping_add(u64::from(value)));
 }
 
 /// `SIGUSR1` starts a new access log, `SIGUSR2` writes the figures into it.
-pub fn signal(cx: Cx<'_, '_>) {
+pub(crate) fn signal(cx: Cx<'_, '_>) {
     let server = server();
     let dump =
         cx.signal().is_some_and(|arrival| i32::from(arrival.signo) == rustix::process::Signal::USR2.as_raw());
@@ -416,7 +401,7 @@ pub fn signal(cx: Cx<'_, '_>) {
 }
 
 /// Every millisecond: the program's own watchdog notes its longest gap, as many servers do.
-pub fn heartbeat(cx: Cx<'_, '_>) {
+pub(crate) fn heartbeat(cx: Cx<'_, '_>) {
     let server = server();
     let now = cx.now();
     if let Some(last) = server.last_beat.replace(Some(now)) {
@@ -431,7 +416,7 @@ pub fn heartbeat(cx: Cx<'_, '_>) {
 }
 
 /// Every 10 ms: updates the moving average of answers per second.
-pub fn average() {
+pub(crate) fn average() {
     let server = server();
     let answered = server.answered.get();
     let now = (answered - server.answered_before.replace(answered)) as f64 * 100.0;
@@ -442,7 +427,7 @@ pub fn average() {
 }
 
 /// Every 100 ms: closes connections whose peer has gone.
-pub fn sweep(cx: Cx<'_, '_>) {
+pub(crate) fn sweep(cx: Cx<'_, '_>) {
     let server = server();
     let gone: Vec<ConnectionId> = {
         let connections = server.connections.borrow();

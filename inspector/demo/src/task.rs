@@ -1,17 +1,17 @@
-//! The demo's task enum: every kind of work that its loop does, dispatched by one `match`.
+//! The demo's tasks: every kind of work that its loop does.
 
 use std::io;
 use std::time::Duration;
 
-use loop_core::{Any, Context, TagOf, Task};
+use loop_core::{Any, TagOf, Task as _};
 
-use super::connection::{Protocol, Slot};
+use super::connection::{ConnectionId, Slot};
 use super::schedule::Route;
-use super::server::{self, ConnectionId};
+use super::socket::Protocol;
 
 /// The tasks of the demo's loop.
 #[derive(Debug)]
-pub enum DemoTask {
+pub(crate) enum DemoTask {
     /// Accepts the connections waiting at a listener.
     Accept(Protocol),
     /// Handles a connection that can be read or written.
@@ -52,7 +52,7 @@ pub enum DemoTask {
 
 /// Messages from other threads to the demo's loop.
 #[derive(Debug)]
-pub enum DemoRemote {
+pub(crate) enum DemoRemote {
     /// A measurement.
     Metric(u32),
     /// A file, read on the work pool.
@@ -64,7 +64,7 @@ pub enum DemoRemote {
 }
 
 /// The tag of reading files on the work pool, and of their completions.
-pub const READ_FILE: TagOf = TagOf::own(DemoTask::TAGS, "ReadFile");
+pub(crate) const READ_FILE: TagOf = TagOf::own(DemoTask::TAGS, "ReadFile");
 
 impl From<DemoRemote> for DemoTask {
     fn from(remote: DemoRemote) -> Self {
@@ -75,81 +75,6 @@ impl From<DemoRemote> for DemoTask {
                 Self::Checked(connection, slot, route, token)
             }
             DemoRemote::Failed(message) => Self::Failed(message),
-        }
-    }
-}
-
-impl Task for DemoTask {
-    type Remote = DemoRemote;
-
-    loop_core::tags! {
-        Accept,
-        Socket,
-        Echo,
-        HttpRequest,
-        ReadFile,
-        RenderPage,
-        Report,
-        AccessLog,
-        Tidy,
-        Metric,
-        Signal,
-        Heartbeat = "Heartbeat1ms",
-        Average = "Average10ms",
-        Sweep = "Sweep100ms",
-        IndexSection,
-        Checked,
-        Failed,
-        ..Any
-    }
-
-    fn run(self, cx: &mut Context<'_, Self>) {
-        let tag = self.tag();
-        server::scaled(tag, || match self {
-            Self::Accept(protocol) => server::accept(cx, protocol),
-            Self::Socket(connection, _) => server::socket_ready(cx, connection),
-            Self::Echo(connection, slot, line) => server::answer(cx, connection, slot, line),
-            Self::HttpRequest(connection, slot, route) => server::http_request(cx, connection, slot, route),
-            Self::ReadFile(connection, slot, read) => server::file_read(cx, connection, slot, read),
-            Self::RenderPage(connection, slot, page) => server::render_page(cx, connection, slot, page),
-            Self::Report(asked_by, takes) => server::report(cx, asked_by, takes),
-            Self::AccessLog(bytes) => server::log_access(bytes),
-            Self::IndexSection(page, section) => server::index_section(page, section),
-            Self::Tidy(connection) => server::tidy(connection),
-            Self::Metric(value) => server::metric(value),
-            Self::Signal => server::signal(cx),
-            Self::Heartbeat => server::heartbeat(cx),
-            Self::Average => server::average(),
-            Self::Sweep => server::sweep(cx),
-            Self::Checked(connection, slot, route, token) => {
-                server::checked(cx, connection, slot, route, token);
-            }
-            Self::Failed(message) => cx.fail(message),
-            Self::Any(any) => any.run(cx),
-        });
-    }
-
-    fn again(&self) -> Option<Self> {
-        match self {
-            Self::Accept(protocol) => Some(Self::Accept(*protocol)),
-            Self::Socket(connection, protocol) => Some(Self::Socket(*connection, *protocol)),
-            Self::Report(None, takes) => Some(Self::Report(None, *takes)),
-            Self::Signal => Some(Self::Signal),
-            Self::Heartbeat => Some(Self::Heartbeat),
-            Self::Average => Some(Self::Average),
-            Self::Sweep => Some(Self::Sweep),
-            Self::Any(any) => any.again().map(Self::Any),
-            Self::Echo(..)
-            | Self::HttpRequest(..)
-            | Self::ReadFile(..)
-            | Self::RenderPage(..)
-            | Self::Report(..)
-            | Self::AccessLog(..)
-            | Self::IndexSection(..)
-            | Self::Tidy(..)
-            | Self::Metric(..)
-            | Self::Checked(..)
-            | Self::Failed(..) => None,
         }
     }
 }

@@ -1,22 +1,16 @@
 //! One connection of the demo's clients: unsent requests, and the partially received answer.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use polling::{Event, Poller};
+use polling::{Event, PollMode, Poller};
 
-use super::MODE;
 use crate::schedule::Route;
+use crate::socket::{Protocol, receive, send};
 
-/// How answers are delimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    /// An answer is a line.
-    Lines,
-    /// An answer is an HTTP response.
-    Http,
-}
+/// Level-triggered: readiness is reported for as long as it lasts.
+const MODE: PollMode = PollMode::Level;
 
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -72,17 +66,7 @@ impl Connection {
 
     /// Writes what the socket accepts; asks to be notified when it accepts more.
     pub(super) fn flush(&mut self, poller: &Poller, key: usize) -> io::Result<()> {
-        let mut written = 0;
-        while written < self.outbox.len() {
-            match self.stream.write(&self.outbox[written..]) {
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.outbox.drain(..written);
-        let waits = !self.outbox.is_empty();
+        let waits = send(&self.stream, &mut self.outbox)?;
         if waits != self.waits_to_write {
             self.waits_to_write = waits;
             let interest = if waits { Event::all(key) } else { Event::readable(key) };
@@ -93,28 +77,9 @@ impl Connection {
 
     /// Reads what has arrived and returns the number of answers that it completed.
     pub(super) fn read_answers(&mut self) -> io::Result<u32> {
-        let mut chunk = [0; 16 * 1024];
-        loop {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "the demo's server closed a connection",
-                    ));
-                }
-                Ok(count) => {
-                    self.inbox.extend_from_slice(&chunk[..count]);
-                    if count < chunk.len() {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        receive(&self.stream, &mut self.inbox, usize::MAX)?;
         let (answers, used) = match self.protocol {
-            Protocol::Lines => count_lines(&self.inbox),
+            Protocol::Echo => count_lines(&self.inbox),
             Protocol::Http => count_responses(&self.inbox)?,
         };
         self.inbox.drain(..used);
