@@ -5,6 +5,8 @@
 //! events are compared with the recorded ones while it runs. Everything that is not fed is decided: which task and
 //! which timer is next, how long a poll may wait, when to collect, what is left.
 
+mod assumptions;
+mod checked;
 mod compared;
 mod replay_session;
 mod replayed;
@@ -25,16 +27,17 @@ use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, LoopCall, StopReason};
 use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_probes::recorder::Recorder;
-use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
-use loop_traces::labels::Labels;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 
+pub use checked::{Checked, Coverage, Divergence, Happened};
+
+use super::RerunError;
 use super::engine::on_this_thread;
 use super::loops::Wanted;
-use super::{ChosenLoop, RerunError};
-use replay_session::{Assumptions, Replay, ReplaySession, Replayed};
+use assumptions::Assumptions;
+use replay_session::{Replay, ReplaySession, Replayed};
 use stream::Stream;
 use window::{ComparedEvent, FrameKind, Window};
 
@@ -42,110 +45,6 @@ use window::{ComparedEvent, FrameKind, Window};
 const TRIES_MAX: u32 = 64;
 
 type Checking = EventLoop<Replayed, Env<Replay>, EnvPoller<Replay>>;
-
-/// How much was compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Coverage {
-    /// The first tick.
-    pub first_tick: Option<u64>,
-    /// The last whole tick.
-    pub last_tick: u64,
-    /// Whole ticks.
-    pub ticks: u64,
-    /// Tasks that ran.
-    pub tasks: u64,
-    /// Callbacks of sources that ran.
-    pub ready: u64,
-    /// Timers that fired.
-    pub timers: u64,
-    /// Polls.
-    pub polls: u64,
-    /// Decisions of the GC controller.
-    pub gc: u64,
-    /// Snapshots that were compared part by part.
-    pub snapshots: u64,
-    /// Events that were compared.
-    pub decisions: u64,
-    /// Recorded time from the first to the last tick, in nanoseconds.
-    pub span_ns: u64,
-}
-
-/// Where the loop decided differently than recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Divergence {
-    /// The tick.
-    pub tick: u64,
-    /// Which of the loops that used the ring one after the other, from 1.
-    pub loop_number: u64,
-    /// From the start of that loop's check, in nanoseconds of recorded time.
-    pub at_ns: u64,
-    /// What was recorded.
-    pub recorded: Stamped,
-    /// What happened instead.
-    pub happened: Happened,
-    /// The events before it, common to both, oldest first.
-    pub before: Vec<Stamped>,
-    /// The recorded events after it.
-    pub after: Vec<Stamped>,
-    /// The names of tags and sources in these events.
-    pub labels: Labels,
-}
-
-/// What a loop did that its recording does not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happened {
-    /// It reported another event.
-    Event {
-        /// The event, at the time of the recorded one.
-        event: Event,
-        /// The fields in which the two differ, with exact numbers, if they are of one kind.
-        differences: Option<String>,
-    },
-    /// It did something else, or nothing more.
-    Other(String),
-}
-
-/// What a check found.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Checked {
-    /// The name of the trace.
-    pub name: String,
-    /// The name of the policy that was executed.
-    pub policy: String,
-    /// How much was compared.
-    pub seen: Coverage,
-    /// Which loop of the trace was checked.
-    pub chosen: ChosenLoop,
-    /// How many loops of that name were checked: those that a program builds and closes one after the other share a ring.
-    pub in_sequence: u64,
-    /// Further ones without a complete snapshot, without a whole tick after it, or beyond the limit.
-    pub unchecked: u64,
-    /// Lost records: the check began after the last loss.
-    pub lost_records: u64,
-    /// The tick in which the recording is cut off, if it is: the check ends with the tick before.
-    pub cut_in: Option<u64>,
-    /// Where the loop diverged from the recording; `None` if it did not.
-    pub divergence: Option<Divergence>,
-    /// How long the check took, in nanoseconds.
-    pub elapsed_ns: u64,
-}
-
-impl Checked {
-    /// Whether every decision was made again.
-    #[must_use]
-    pub const fn agrees(&self) -> bool {
-        self.divergence.is_none()
-    }
-
-    /// Recorded time divided by the time that the check took.
-    #[must_use]
-    pub fn speed(&self) -> f64 {
-        self.seen.span_ns as f64 / self.elapsed_ns.max(1) as f64
-    }
-}
 
 /// Checks the trace at `path`.
 ///
@@ -273,26 +172,6 @@ impl Checked {
         let loop_number = self.in_sequence;
         self.divergence = attempt.divergence.map(|divergence| Divergence { loop_number, ..divergence });
         attempt.stream
-    }
-}
-
-impl Coverage {
-    fn add(&mut self, next: Self) {
-        self.first_tick = self.first_tick.or(next.first_tick);
-        self.last_tick = next.last_tick;
-        for (sum, count) in [
-            (&mut self.ticks, next.ticks),
-            (&mut self.tasks, next.tasks),
-            (&mut self.ready, next.ready),
-            (&mut self.timers, next.timers),
-            (&mut self.polls, next.polls),
-            (&mut self.gc, next.gc),
-            (&mut self.snapshots, next.snapshots),
-            (&mut self.decisions, next.decisions),
-            (&mut self.span_ns, next.span_ns),
-        ] {
-            *sum = sum.saturating_add(count);
-        }
     }
 }
 

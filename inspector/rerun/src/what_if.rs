@@ -64,7 +64,7 @@ impl Recorded {
     ///
     /// Those of [`read`](Self::read), or `UnknownLoop` if there is no such loop.
     pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
-        Ok(Self(Arc::new(Script::read(source, wanted.into())?)))
+        Ok(Self(Arc::new(script::read(source, wanted.into())?)))
     }
 
     /// As [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
@@ -73,7 +73,7 @@ impl Recorded {
         chosen: Option<&ChosenLoop>,
     ) -> Result<Self, RerunError> {
         let wanted = chosen.map_or(Wanted::Longest, Wanted::Same);
-        Ok(Self(Arc::new(Script::read(source, wanted)?)))
+        Ok(Self(Arc::new(script::read(source, wanted)?)))
     }
 
     /// Which loop of the recording it is.

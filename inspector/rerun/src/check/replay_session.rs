@@ -23,12 +23,12 @@ use loop_probes::event::{
 use loop_probes::ids::{Tag, Ticks, TimerId, Timestamp};
 use loop_traces::labels::Labels;
 
+use super::assumptions::Assumptions;
+use super::checked::{Coverage, Divergence, Happened};
 use super::compared::{is_compared, normal};
 use super::window::{ComparedEvent, Frame, FrameKind, Window};
-use super::{Coverage, Divergence, Happened};
 use crate::RerunError;
 use crate::engine::{Remote, StandIn};
-pub(super) use residue::Assumptions;
 
 /// Events kept to be shown before a divergence.
 const HISTORY: usize = 6;
@@ -349,7 +349,7 @@ impl ReplaySession {
             | Event::SnapshotDeferred { .. }
             | Event::InputReturned { value: 0, .. } => self.depends_on_rules = true,
             Event::TaskQueued { place, .. } if place.origin == Origin::Future => self.depends_on_rules = true,
-            Event::Microtasks { .. } => self.settle(),
+            Event::Microtasks { .. } => self.assumed.settle(),
             Event::IoReady { .. } => self.seen.ready += 1,
             Event::TimerFired { .. } => self.seen.timers += 1,
             Event::GcDecision { .. } => self.seen.gc += 1,

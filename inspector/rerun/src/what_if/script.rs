@@ -12,6 +12,8 @@ mod ops;
 mod read;
 mod reading;
 
+pub(super) use read::read;
+
 use std::collections::{BTreeSet, HashMap};
 
 use loop_core::gc::GcState;
@@ -19,15 +21,14 @@ use loop_probes::event::{GcReason, Outcome, PolicyField, Priority, Queue, StopRe
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
 use loop_probes::metadata::Metadata;
 use loop_traces::labels::Labels;
-use loop_traces::source::{EventSource, SourceKind};
+use loop_traces::source::SourceKind;
 use loop_traces::summary::OpenTickSummary;
 
 use super::cost::Costs;
 use super::measure::Measure;
+use crate::ChosenLoop;
 use crate::act::Operation;
 use crate::budget::{bytes_of, table_bytes};
-use crate::loops::Wanted;
-use crate::{ChosenLoop, RerunError};
 
 /// An index into [`Script::runs`].
 pub(super) type RunId = u32;
@@ -288,11 +289,6 @@ pub(super) struct LeftOut {
 }
 
 impl Script {
-    /// Reads `source` to its end.
-    pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<Self, RerunError> {
-        read::read(source, wanted)
-    }
-
     /// The size of its tables, in bytes.
     fn bytes(&self) -> u64 {
         let start = &self.start;

@@ -6,6 +6,7 @@
 mod heap;
 mod jobs;
 mod oracle;
+mod tasklets;
 mod virtual_agenda;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -154,9 +155,10 @@ pub(super) struct World {
     /// When the loop is asked to stop.
     stop_ns: Cell<Option<u64>>,
     wake_flag: Arc<WakeFlag>,
-    handle: RefCell<Option<Handle<Played>>>,
+    /// The loop that runs here.
+    attached: RefCell<Option<(Handle<Played>, ExternalEvents<Played>)>>,
     pub(super) jobs: Jobs,
-    agenda: Agenda,
+    agenda: RefCell<Agenda>,
     /// Labels of spans and marks: from the recorded id to this process's.
     pub(super) labels: OnceCell<HashMap<LabelId, LabelId>>,
     pub(super) sources: RefCell<Vec<SourceState>>,
@@ -213,9 +215,9 @@ impl World {
             ),
             stop_ns: Cell::new(plan.stops.then_some(plan.end_ns)),
             wake_flag: Arc::default(),
-            handle: RefCell::default(),
+            attached: RefCell::default(),
             jobs: Jobs::new(plan.workers, recorder),
-            agenda: Agenda::new(plan.agenda_workers),
+            agenda: RefCell::new(Agenda::new(plan.agenda_workers)),
             labels: OnceCell::new(),
             sources: RefCell::new(script.sources.iter().map(|_| SourceState::default()).collect()),
             ready: RefCell::default(),
@@ -235,12 +237,10 @@ impl World {
 
     /// Sets the loop that runs here; `None` at its end, when its jobs end too.
     pub(super) fn attach(&self, to: Option<(Handle<Played>, ExternalEvents<Played>)>) {
-        let (handle, outside) = to.unzip();
-        if handle.is_none() {
+        if to.is_none() {
             self.jobs.clear();
         }
-        *self.handle.borrow_mut() = handle;
-        *self.agenda.outside.borrow_mut() = outside;
+        *self.attached.borrow_mut() = to;
     }
 
     pub(super) fn now_ns(&self) -> u64 {
@@ -319,7 +319,10 @@ impl World {
     /// The time of the next arrival, end of a job, action of the agenda, or stop.
     fn next_at(&self) -> Option<u64> {
         let arrival = self.arrivals.get(self.next_arrival.get()).map(|arrival| arrival.at_ns);
-        [arrival, self.jobs.next_end(), self.agenda.next_at(), self.stop_ns.get()].into_iter().flatten().min()
+        [arrival, self.jobs.next_end(), self.agenda.borrow().next_at(), self.stop_ns.get()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether anything other than jobs is still to arrive from outside.
@@ -331,7 +334,7 @@ impl World {
         if self.jobs.next_end() == Some(at_ns) {
             return self.jobs.finish_next(Ticks(at_ns));
         }
-        if self.agenda.next_at() == Some(at_ns) {
+        if self.agenda.borrow().next_at() == Some(at_ns) {
             return self.step_agenda();
         }
         let Some(arrival) = self.arrivals.get(self.next_arrival.get()).filter(|next| next.at_ns == at_ns)
@@ -365,7 +368,7 @@ impl World {
     }
 
     pub(super) fn with_handle(&self, f: impl FnOnce(&Handle<Played>)) {
-        if let Some(handle) = &*self.handle.borrow() {
+        if let Some((handle, _)) = &*self.attached.borrow() {
             f(handle);
         }
     }
@@ -464,7 +467,7 @@ impl World {
     pub(super) fn drain(&self) {
         let Ok(mut sink) = self.sink.try_borrow_mut() else { return };
         let Some(sink) = &mut *sink else { return };
-        let written = sink.drain(self.agenda.take_events());
+        let written = sink.drain(std::mem::take(&mut self.agenda.borrow_mut().events));
         self.spend(written);
     }
 

@@ -2,75 +2,15 @@
 //!
 //! A callback that reloads the program ends without a checkpoint, and so does work between two ticks: the microtasks
 //! that it queued wait for the next callback's checkpoint, and the recording does not say whose they are. Events in
-//! between may show how many there were: a poll that does not wait, a reference count, a snapshot. So a number is
-//! supposed. If the recording contradicts it before that checkpoint, the check starts over with another; a difference
-//! that no number explains is a divergence.
+//! between may show how many there were: a poll that does not wait, a reference count, a snapshot. So the check
+//! [assumes](crate::check::assumptions) a number.
 
 use loop_probes::event::{Event, PollReason};
 
 use super::super::window::{Frame, FrameKind};
 use super::ReplaySession;
 
-/// A supposed number of microtasks left by a callback.
-#[derive(Clone, Copy, Debug)]
-struct Assumption {
-    first: u64,
-    most: u64,
-    /// Numbers tried before.
-    tried: u64,
-}
-
-impl Assumption {
-    /// The number: `first` in the first try, then every other from 0 on.
-    const fn count(self) -> u64 {
-        match self.tried {
-            0 => self.first,
-            tried if tried <= self.first => tried - 1,
-            tried => tried,
-        }
-    }
-}
-
-/// The suppositions for all such callbacks, in the order in which they ran.
-#[derive(Clone, Debug, Default)]
-pub(in crate::check) struct Assumptions {
-    all: Vec<Assumption>,
-    /// Those that the loop has reached.
-    begun: usize,
-    /// Those whose checkpoint is done without a contradiction.
-    settled: usize,
-}
-
-impl Assumptions {
-    fn next(&mut self, first: u64, most: u64) -> u64 {
-        if self.begun == self.all.len() {
-            self.all.push(Assumption { first: first.min(most), most, tried: 0 });
-        }
-        self.begun += 1;
-        self.all.get(self.begun - 1).map_or(0, |supposition| supposition.count())
-    }
-
-    /// The next set of suppositions after a contradiction; `None` if all were tried.
-    pub(in crate::check) fn otherwise(mut self) -> Option<Self> {
-        self.all.truncate(self.begun);
-        while self.all.len() > self.settled {
-            let last = self.all.last_mut()?;
-            if last.tried < last.most {
-                last.tried += 1;
-                return Some(Self { all: self.all, begun: 0, settled: 0 });
-            }
-            self.all.pop();
-        }
-        None
-    }
-}
-
 impl ReplaySession {
-    /// Called after a checkpoint.
-    pub(super) const fn settle(&mut self) {
-        self.assumed.settled = self.assumed.begun;
-    }
-
     /// Maximum number of microtasks that may wait now: those that the running checkpoint has not begun, or those of the
     /// checkpoint that what the running frame queues waits for.
     pub(in crate::check) fn microtasks_ahead(&self) -> u64 {

@@ -43,7 +43,10 @@ struct Slot {
 }
 
 /// Reads `source` to its end: the loop that is `wanted`.
-pub(super) fn read(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<Script, RerunError> {
+pub(in crate::what_if) fn read(
+    source: &mut dyn EventSource,
+    wanted: Wanted<'_>,
+) -> Result<Script, RerunError> {
     let mut blank = finish::blank(source);
     let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
     let mut batch = Vec::new();
