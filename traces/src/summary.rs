@@ -337,10 +337,16 @@ impl Summary {
         self.uncounted_gaps > 0 || self.malformed_events > 0 || self.loops_left_out
     }
 
+    /// The recording was cut off: anything may have followed.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.source.state.end() == StreamEnd::Cut
+    }
+
     /// An import of which slices are missing, or may be behind the end of the file. They may have enclosed others, which
     /// were no tasks then, or filled the gap between two ticks, which were one: there may have been fewer of both.
     pub(crate) fn may_miss_slices(&self) -> bool {
-        self.misses_slices() || self.is_of_slices() && self.source.state.end() == StreamEnd::Cut
+        self.misses_slices() || self.is_of_slices() && self.is_cut()
     }
 
     /// An import of which slices are missing among those that were read.

@@ -20,7 +20,6 @@ use super::diff::{ALPHA, Run};
 use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
-use crate::timeline::StreamEnd;
 use crate::units::{between, percent};
 
 /// A bound for one metric.
@@ -243,10 +242,7 @@ impl Gate {
         let value = median(&values(&self.metric, runs));
         // A run without a value could have had any value.
         let unknown = Bounds { low: 0.0, high: None };
-        let bounds = runs.iter().map(|run| match self.metric.bounds(&run.summary).unwrap_or(unknown) {
-            bounds if is_cut(run) => self.metric.with_anything(bounds, &run.summary),
-            bounds => bounds,
-        });
+        let bounds = runs.iter().map(|run| self.metric.bounds(&run.summary).unwrap_or(unknown));
         let (lows, highs): (Vec<f64>, Vec<f64>) =
             bounds.map(|bounds| (bounds.low, bounds.high.unwrap_or(f64::INFINITY))).unzip();
         let (Some(value), Some(low), Some(high)) = (value, median(&lows), median(&highs)) else {
@@ -445,11 +441,6 @@ impl Gate {
     fn shown(&self, number: f64) -> String {
         Value { number, unit: self.metric.unit() }.to_string()
     }
-}
-
-/// Whether the program went on after the end of the recording.
-const fn is_cut(run: &Run) -> bool {
-    matches!(run.summary.source.state.end(), StreamEnd::Cut)
 }
 
 fn values(metric: &Metric, runs: &[Run]) -> Vec<f64> {

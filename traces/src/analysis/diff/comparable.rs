@@ -244,7 +244,14 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
         ));
     }
     notes.extend(lossy(&runs));
-    let unfinished = runs.iter().filter(|run| run.summary.has_unfinished()).count();
+    let cut = runs.iter().filter(|run| run.summary.is_cut()).count();
+    if cut > 0 {
+        notes.push(format!(
+            "in {cut} of {} runs the recording was cut off: a verdict that the rest could overturn is undecided",
+            runs.len()
+        ));
+    }
+    let unfinished = runs.iter().filter(|run| run.summary.has_unfinished() && !run.summary.is_cut()).count();
     if unfinished > 0 {
         notes.push(format!(
             "in {unfinished} of {} runs something has not ended: it counts as what it is at least",

@@ -13,8 +13,7 @@ use crate::analysis::metric::Metric;
 use crate::histogram::{Histogram, Percentiles};
 use crate::loss::{Bounds, Missing, SpreadBounds};
 use crate::source::EventSource as _;
-use crate::summary::Summary;
-use crate::summary::TagSummary;
+use crate::summary::{StateSummary, Summary, TagSummary};
 use crate::synthetic::Script;
 use crate::timeline::{Timeline, TimelineConfig};
 
@@ -394,6 +393,24 @@ fn a_verdict_that_the_gap_could_overturn_says_so() {
     assert_eq!((max.verdict, max.loss), (Verdict::Same, None), "no tick of 80 µs fits into 60");
     let [_, max] = &judged(4e4, &[9_000_000])[..] else { panic!() };
     assert_eq!(max.loss.unwrap().overturned, Some(Verdict::Better));
+}
+
+#[test]
+fn so_does_one_that_followed_where_a_recording_was_cut_off() {
+    let base = side(5_000.0, 1e6, 8e4, &SCATTER);
+    for (lag_ns, seen) in [(1e6, Verdict::Same), (1.4e6, Verdict::Worse), (0.7e6, Verdict::Better)] {
+        let mut candidate = side(5_000.0, lag_ns, 8e4, &SCATTER);
+        assert_eq!(verdicts(&base, &candidate).1[1].1, seen);
+        for run in &mut candidate[..2] {
+            run.summary.source.state = StateSummary::Unclosed;
+        }
+        let comparison = compare(&base, &candidate, &Options::default());
+        let loss = comparison.primary[1].loss.unwrap();
+        assert_eq!((comparison.verdict, loss.overturned), (Verdict::Undecided, Some(seen)));
+        assert_eq!((loss.left_open.cut_runs, loss.left_open.unfinished_runs), (2, 0));
+        assert_eq!(loss.left_open.to_string(), "2 recordings that were cut off");
+        assert_eq!(comparison.notes.iter().filter(|note| note.contains("cut off")).count(), 1);
+    }
 }
 
 #[test]

@@ -21,7 +21,9 @@ const BOUNDED_MAX: f64 = 1e12;
 pub struct Uncertainty {
     /// Records lost, in all runs.
     pub lost_records: u64,
-    /// Runs with a running tick or an overdue timer.
+    /// Runs whose recording was cut off: anything may have followed.
+    pub cut_runs: u64,
+    /// Other runs with a running tick or an overdue timer.
     pub unfinished_runs: u64,
     /// Events skipped because of impossible values, or dropped by an import.
     pub malformed_events: u64,
@@ -47,6 +49,7 @@ impl Uncertainty {
     pub(crate) fn of<'a>(metric: &Metric, runs: impl IntoIterator<Item = &'a Run>) -> Self {
         let nothing = Self {
             lost_records: 0,
+            cut_runs: 0,
             unfinished_runs: 0,
             malformed_events: 0,
             dropped_by_import: 0,
@@ -60,7 +63,8 @@ impl Uncertainty {
         };
         runs.into_iter().fold(nothing, |sum, Run { summary, .. }| Self {
             lost_records: sum.lost_records.saturating_add(summary.lost_records),
-            unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished()),
+            cut_runs: sum.cut_runs + u64::from(summary.is_cut()),
+            unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished() && !summary.is_cut()),
             malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
             dropped_by_import: sum.dropped_by_import.saturating_add(summary.dropped_by_import()),
             uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
@@ -87,6 +91,7 @@ impl fmt::Display for Uncertainty {
         let dropped = counted(self.dropped_by_import, dropped, "events that the import dropped");
         let gap = "gap with an unknown number of records";
         let gaps = counted(self.uncounted_gaps, gap, "gaps with an unknown number of records");
+        let cut = counted(self.cut_runs, "recording that was cut off", "recordings that were cut off");
         let periods = counted(self.periods_unknown, "unknown timer period", "unknown timer periods");
         let all = [
             (self.clock_error_ns_max > 0).then_some("clock readings that contradict each other"),
@@ -96,6 +101,7 @@ impl fmt::Display for Uncertainty {
             // If a loss was recorded, it is the reason for them.
             (self.incomplete_ticks > 0 && self.lost_records == 0).then_some(incomplete.as_str()),
             (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),
+            (self.cut_runs > 0).then_some(cut.as_str()),
             (self.unfinished_runs > 0).then_some("what has not ended"),
             (self.periods_unknown > 0).then_some(periods.as_str()),
             (self.depths_unseen_runs > 0).then_some("changes of the depth without an event"),

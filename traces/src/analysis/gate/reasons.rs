@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Gate, Judgement, Limit, Outcome, is_cut};
+use super::{Gate, Judgement, Limit, Outcome};
 use crate::analysis::diff::Run;
 use crate::analysis::diff::uncertainty::Uncertainty;
 use crate::analysis::metric::{Metric, Unit};
@@ -66,9 +66,6 @@ impl Gate {
         let unmeasured = runs.iter().filter(|run| self.metric.of(&run.summary).is_none()).count();
         if unmeasured > 0 {
             return format!("{unmeasured} of {} runs have no value", runs.len());
-        }
-        if runs.iter().any(is_cut) {
-            return "what followed where it was cut off could overturn it".to_owned();
         }
         format!("{} could overturn it", Uncertainty::of(&self.metric, runs))
     }

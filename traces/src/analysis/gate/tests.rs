@@ -456,11 +456,41 @@ fn a_condition_that_holds_in_a_cut_recording_is_undecided() {
     for metric in ["timer_lag.max", "timer_lag.p50", "tasks.count", "stalls", "task.*.run.max", "lost"] {
         let judged = judged(metric, Limit::Max(1e12));
         assert_eq!(judged.outcome, Outcome::Undecided, "{metric}");
-        assert_eq!(judged.why.as_deref(), Some("what followed where it was cut off could overturn it"));
+        assert_eq!(judged.why.as_deref(), Some("1 recording that was cut off could overturn it"));
     }
     assert_eq!(judged("utilization", Limit::Max(1.0)).outcome, Outcome::Held, "no more is possible");
     assert_eq!(judged("timer_lag.max", Limit::Max(0.5e6)).outcome, Outcome::Failed);
     assert_eq!(judged("ticks.count", Limit::Min(1.0)).outcome, Outcome::Held);
+}
+
+#[test]
+fn a_comparison_with_a_cut_recording_is_undecided() {
+    let worse_by = |limit| gate("timer_lag.p99", Limit::WorseBy(limit));
+    let same_within = gate("timer_lag.p99", Limit::SameWithin(0.1));
+    let (base, same, worse) = (runs(&BASE), runs(&BASE), runs(&BASE.map(|ns| ns * 2.0)));
+    let judge = |gate: &Gate, base: &[Run], candidate: &[Run]| gate.judge_against(base, candidate);
+    let cut = |runs: &[Run]| {
+        let mut runs = runs.to_vec();
+        runs[..3].iter_mut().for_each(|run| run.summary.source.state = StateSummary::Unclosed);
+        runs
+    };
+    for (gate, candidate, outcome) in [
+        (worse_by(0.1), &same, Outcome::Held),
+        (worse_by(0.1), &worse, Outcome::Failed),
+        (same_within.clone(), &same, Outcome::Held),
+        (same_within, &worse, Outcome::Failed),
+    ] {
+        assert_eq!(judge(&gate, &base, candidate).outcome, outcome, "{gate}");
+        for judged in [judge(&gate, &cut(&base), candidate), judge(&gate, &base, &cut(candidate))] {
+            assert_eq!(judged.outcome, Outcome::Undecided, "{gate}: {judged:?}");
+            let says = format!("{} but 3 recordings that were cut off could overturn it", outcome.name());
+            assert!(judged.why.as_ref().is_some_and(|why| why.starts_with(&says)), "{judged:?}");
+        }
+    }
+    // A maximum that was worse where it was cut off can only have become worse still.
+    let worst = gate("timer_lag.max", Limit::WorseBy(0.1));
+    assert_eq!(judge(&worst, &base, &cut(&worse)).outcome, Outcome::Failed);
+    assert_eq!(judge(&worst, &cut(&base), &worse).outcome, Outcome::Undecided);
 }
 
 #[test]

@@ -39,8 +39,8 @@ impl Bounds {
 }
 
 impl Metric {
-    /// The bounds of its value: both equal the value if nothing was lost and everything has ended. `None` if it was not
-    /// measured.
+    /// The bounds of its value: both equal the value if nothing was lost or cut off and everything has ended. `None` if
+    /// it was not measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let bounds = self.bounds_of_readable(summary)?;
@@ -52,11 +52,12 @@ impl Metric {
             && summary.malformed_events == 0
             && !summary.misses_slices()
             && (!summary.loops_left_out || is_one_of_several);
-        if is_all_known || self.is_plain("lost") {
+        if !summary.is_cut() && (is_all_known || self.is_plain("lost")) {
             return Some(bounds);
         }
-        // What is missing could have held anything.
-        Some(self.with_anything(bounds, summary))
+        // What is missing, or followed where the recording was cut off, could have held anything.
+        let may_fall = !self.only_rises() || self.depends_on_slices() && summary.may_miss_slices();
+        Some(Bounds { low: if may_fall { 0.0 } else { bounds.low }, high: self.most() })
     }
 
     /// Whether times are part of it. A wrong clock changes no other count, size or depth.
@@ -67,12 +68,6 @@ impl Metric {
             || name.ends_with("timers.skipped")
             || name.ends_with("timers.late")
             || name.ends_with("depth.p50")
-    }
-
-    /// The bounds of a run that has these, and in which anything else may have happened too.
-    pub(in crate::analysis) fn with_anything(&self, bounds: Bounds, summary: &Summary) -> Bounds {
-        let may_fall = !self.only_rises() || self.depends_on_slices() && summary.may_miss_slices();
-        Bounds { low: if may_fall { 0.0 } else { bounds.low }, high: self.most() }
     }
 
     /// Whether, in an import, it depends on which slices are within others and which follow each other.
