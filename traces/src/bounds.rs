@@ -1,4 +1,4 @@
-//! Between which values figures lie although samples are missing; [`loss`](crate::loss) finds them.
+//! The ranges of figures when samples are missing; [`loss`](crate::loss) computes them.
 
 use serde::{Deserialize, Serialize};
 

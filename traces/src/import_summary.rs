@@ -15,27 +15,27 @@ const KINDS_MAX: usize = 64;
 /// Most characters of a name.
 const NAME_MAX: usize = 80;
 
-/// Most threads listed that became no loops.
+/// Most threads listed that are not loops.
 pub(crate) const LARGEST: usize = 5;
 
 /// The kind of dropped loops: those beyond the limit on loops per trace.
 pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
 
-/// What was done to make a trace of a file that another program wrote.
+/// How a file from another program became a trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ImportSummary {
-    /// Which program wrote the file, where that is known.
+    /// The program that wrote the file, where known.
     pub producer: Option<String>,
-    /// What was understood although it is not as the format says, by kind.
+    /// Input accepted although it deviates from the format, by kind.
     pub repaired: BTreeMap<String, u64>,
-    /// What is not in the trace, by kind.
+    /// Input missing from the trace, by kind.
     pub dropped: BTreeMap<String, u64>,
     /// Dropped events that may have been slices of its loops.
     pub dropped_of_loops: u64,
-    /// Threads that became no loops.
+    /// Threads that are not loops.
     pub left_out: LeftOut,
     /// Loops without a gap in which they could wait: they may be CPU profiles.
     pub loops_without_waits: u64,
@@ -89,7 +89,7 @@ impl ImportSummary {
     }
 }
 
-/// Threads that became no loops, and what they have.
+/// Threads that are not loops, and their slices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -100,11 +100,11 @@ pub struct LeftOut {
     pub slices: u64,
     /// Slices of all threads, the loops' included.
     pub slices_of: u64,
-    /// Those with the most, worst first: five at most.
+    /// Those with the most slices, largest first: five at most.
     pub largest: Vec<LeftOutThread>,
 }
 
-/// A thread that became no loop.
+/// A thread that is not a loop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]

@@ -28,10 +28,6 @@ pub enum SourceKind {
     Ring,
     /// A saved `.looptrace`.
     Trace,
-    /// Kernel probes.
-    Kernel,
-    /// A sampled process.
-    Sampled,
     /// An imported Chrome trace.
     Chrome,
 }
@@ -64,8 +60,6 @@ impl SourceKind {
         match self {
             Self::Ring => "ring",
             Self::Trace => "trace",
-            Self::Kernel => "kernel",
-            Self::Sampled => "sampled",
             Self::Chrome => "chrome",
         }
     }

@@ -268,9 +268,8 @@ impl<W: TraceOutput> TraceWriter<W> {
     /// As [`append`](Self::append).
     pub fn flush(&mut self) -> Result<(), WriteError> {
         if !self.pending_labels.is_empty() {
-            let labels = std::mem::take(&mut self.pending_labels);
             self.raw.clear();
-            self.raw.extend(labels);
+            self.raw.append(&mut self.pending_labels);
             self.write_block(BlockKind::LABELS)?;
         }
         if self.counts != self.counts_written {

@@ -62,11 +62,8 @@ impl Evidence {
 pub(super) fn refuse(source: &dyn EventSource, evidence: Option<Evidence>) -> RerunError {
     let name = loop_probes::text::printable(source.name());
     let foreign = |what| RerunError::Foreign { name: name.clone(), what };
-    match source.kind() {
-        SourceKind::Chrome => return foreign("was imported from a Chrome trace"),
-        SourceKind::Kernel => return foreign("was recorded by kernel probes"),
-        SourceKind::Sampled => return foreign("was sampled from outside"),
-        SourceKind::Ring | SourceKind::Trace => {}
+    if source.kind() == SourceKind::Chrome {
+        return foreign("was imported from a Chrome trace");
     }
     let lost = source.counts().lost_records;
     match evidence {
@@ -105,7 +102,6 @@ mod tests {
         for (kind, events, expected) in [
             (SourceKind::Chrome, Some(&[][..]), "was imported from a Chrome trace"),
             (SourceKind::Chrome, None, "was imported from a Chrome trace"),
-            (SourceKind::Kernel, None, "kernel probes"),
             (SourceKind::Trace, None, "t has no ticks of a loop-core loop"),
             (SourceKind::Trace, Some(&[][..]), "was not recorded by loop-core's loop"),
             (SourceKind::Trace, Some(&[run][..]), "no snapshot of its loop that is whole"),

@@ -47,7 +47,7 @@ use self::emit::{Depths, EmittedLoops};
 use self::gather::Gathered;
 use self::own_export::OwnRecording;
 use super::read::EventId;
-use crate::source::{IMPORT, IMPORTED_FROM, SourceCounts};
+use crate::source::{EventSource as _, IMPORT, IMPORTED_FROM, SourceCounts};
 use crate::timeline::config::QUEUE_WAITS;
 use crate::units::counted;
 use crate::writer::{TraceOutput, TraceWriter, WriteStats};
@@ -78,7 +78,7 @@ pub struct ImportedLoop {
     pub never_waits: bool,
 }
 
-/// What was read, and what became of it.
+/// What was read, repaired, dropped and converted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImportReport {
@@ -138,7 +138,7 @@ impl ImportSummary {
 pub struct Import {
     gathered: Gathered,
     made: Option<EmittedLoops>,
-    own: Option<OwnRecording>,
+    own: OwnRecording,
     report: ImportReport,
     name: String,
     pid: u32,
@@ -160,7 +160,17 @@ impl Import {
         let mut gathered = gather::gather(input, threads, progress)?;
         let records = std::mem::take(&mut gathered.records).finish().map_err(ImportError::Temporary)?;
         let counts = choose::survey(&mut gathered, &records, progress).map_err(ImportError::Temporary)?;
-        let own = OwnRecording::open(&mut gathered, threads).map_err(ImportError::Temporary)?;
+        let own = match gathered.own.take() {
+            Some(pieces) => {
+                gathered.producer = Some(Producer::Loopscope);
+                let found = (gathered.read.slices, gathered.read.instants);
+                let own = OwnRecording::open(pieces, found, gathered.is_cut(), !threads.is_empty());
+                let own = own.map_err(ImportError::Temporary)?;
+                gathered.repaired.add(tally::repaired::OWN_RECORDING_UNUSED, own.reader.is_none().into());
+                own
+            }
+            None => OwnRecording::default(),
+        };
         let mut import = Self {
             own,
             made: None,
@@ -169,8 +179,8 @@ impl Import {
             pid: 0,
             gathered,
         };
-        import.report.own_recording = import.own.is_some();
-        if import.own.is_none() {
+        import.report.own_recording = import.own.reader.is_some();
+        if import.own.reader.is_none() {
             let mut loops = choose::choose(&import.gathered.threads, threads)?;
             import
                 .gathered
@@ -240,22 +250,22 @@ impl Import {
     /// The metadata of the trace.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
-        let mut metadata = match &self.own {
-            Some(own) => own.metadata(),
+        let mut metadata = match &self.own.reader {
+            Some(own) => own.metadata().clone(),
             None => Metadata::new(printable(&self.name)),
         };
         metadata.settings.insert(IMPORTED_FROM.to_owned(), "chrome".to_owned());
         metadata.settings.insert(IMPORT.to_owned(), ImportSummary::new(&self.report).to_setting());
-        if self.own.is_none() {
+        if self.own.reader.is_none() {
             metadata.pid = self.pid;
             metadata.settings.insert(QUEUE_WAITS.to_owned(), "where told".to_owned());
         }
         metadata
     }
 
-    /// Whether what followed the last event is missing: the file was cut off, or the recording in it.
+    /// Whether the end is missing: the file, or the recording in it, was cut off.
     fn is_cut(&self) -> bool {
-        self.gathered.is_own_cut || self.own.is_none() && self.gathered.is_cut()
+        self.own.is_cut || self.own.reader.is_none() && self.gathered.is_cut()
     }
 
     /// Writes the trace. It is closed only if nothing is missing at its end.
@@ -279,14 +289,14 @@ impl Import {
         writer: &mut TraceWriter<W>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<ImportReport, ImportError> {
-        if let Some(own) = self.own {
-            own.write(writer, progress)?;
+        if let Some(own) = self.own.reader {
+            own_export::copy(own, writer, progress)?;
             return Ok(self.report);
         }
         let Some(made) = self.made else { return Ok(self.report) };
         let (malformed, lost_records) = (self.report.dropped_of_loops, made.lost);
         let missing = SourceCounts { malformed, lost_records, ..SourceCounts::default() };
-        writer.set_counts(missing.plus(&self.gathered.own_missing));
+        writer.set_counts(missing.plus(&self.own.missing));
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;
         for (place, thread) in self.report.loops.iter().enumerate() {

@@ -38,15 +38,10 @@ impl<W: Write> JsonOut<W> {
     /// Appends an integer as a JSON number, or as a string if it is too large for one.
     #[inline]
     pub(crate) fn number(&mut self, value: u64) -> &mut Self {
-        let exact = value <= EXACT_MAX;
-        if !exact {
-            self.buffer.push(b'"');
+        if value <= EXACT_MAX {
+            return self.plain(value);
         }
-        self.buffer.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        if !exact {
-            self.buffer.push(b'"');
-        }
-        self
+        self.raw("\"").plain(value).raw("\"")
     }
 
     /// Appends an integer as a JSON number, however large, for readers that accept no other form.

@@ -71,7 +71,7 @@ struct Candidate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Whatever its extent.
+    /// Regardless of its extent.
     Certain,
     /// If the slice that begins there is around the loop.
     Outside(u64),

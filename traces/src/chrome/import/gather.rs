@@ -3,22 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
-use base64::Engine as _;
 use loop_probes::event::Queue;
 use serde::Deserialize;
 
 use super::names::Names;
+use super::own_export::Pieces;
 use super::posted::{is_run_task, posted_from};
 use super::record::{EventRecord, Kind};
 use super::role::{Producer, RECORDS_LOST};
-use super::sorted::{Pieces, Sorter};
+use super::sorted::Sorter;
 use super::status::{ImportError, Progress};
 use super::tally::{Tally, dropped, repaired};
 use super::threads::Threads;
 use crate::chrome::read::{
     ChromeEvent, ChromeReader, Ending, EventId, Flaw, Form, Item, Micros, Position, ReadError, Skip, hash,
 };
-use crate::source::SourceCounts;
 
 /// The contents of the file.
 #[derive(Debug, Default)]
@@ -34,12 +33,6 @@ pub(super) struct Gathered {
     /// Slices and instants in the file, also those that are dropped.
     pub(super) read: Counts,
     pub(super) own: Option<Pieces>,
-    /// Slices and instants, by the export's own count.
-    pub(super) own_counts: Option<(u64, u64)>,
-    /// What was missing in the recording that the export carries, other than lost records.
-    pub(super) own_missing: SourceCounts,
-    /// The recording that the export carries was not closed.
-    pub(super) is_own_cut: bool,
     /// Heap sizes before and after collections, by where the slice begins or ends in the file.
     pub(super) heaps: HashMap<u64, Heap>,
     /// What the instants for lost records in our own exports say, by where they are in the file.
@@ -149,8 +142,8 @@ pub(super) fn gather<R: Read>(
 }
 
 impl Gathered {
-    /// Whether the file has no end, so that more may have followed. A list may lack its bracket for that reason only:
-    /// programs that write lists close them on exit.
+    /// Whether the end of the file is missing. That is assumed of a list without its bracket, because programs close their
+    /// list on exit.
     pub(super) fn is_cut(&self) -> bool {
         [repaired::CUT_OFF, repaired::UNCLOSED_LIST].iter().any(|kind| self.repaired.count(kind) > 0)
     }
@@ -177,29 +170,10 @@ impl Gathered {
     }
 
     /// Takes a piece of the recording embedded in an export by loopscope.
-    fn piece(&mut self, text: &[u8]) -> io::Result<()> {
-        #[derive(Deserialize)]
-        struct Piece<'a> {
-            at: u64,
-            bytes: &'a str,
-            /// With the last piece: the export's numbers of slices and instants.
-            counts: Option<(u64, u64)>,
-        }
-        let pieces = match &mut self.own {
-            Some(pieces) => pieces,
-            None => self.own.insert(Pieces::new()?),
-        };
-        let decoded = serde_json::from_slice::<Piece<'_>>(text).ok().and_then(|piece| {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(piece.bytes).ok()?;
-            self.own_counts = self.own_counts.or(piece.counts);
-            Some((piece.at, bytes))
-        });
-        match decoded {
-            Some((at, bytes)) => pieces.put(at, &bytes),
-            None => {
-                pieces.is_broken = true;
-                Ok(())
-            }
+    fn piece(&mut self, json: &[u8]) -> io::Result<()> {
+        match &mut self.own {
+            Some(pieces) => pieces.push(json),
+            None => self.own.insert(Pieces::new()?).push(json),
         }
     }
 
@@ -298,7 +272,7 @@ impl Gathered {
         }
     }
 
-    /// What the thread of an event did is known in part only.
+    /// Notes that the thread of an event is known in part only.
     fn uncertain(&mut self, event: &ChromeEvent<'_>, place: Position) {
         let (pid, tid) = thread_of(event);
         match self.threads.number(&pid, &tid) {

@@ -3,9 +3,9 @@
 //! Which thread is a loop, and what a slice means, is known only with the slices after it: events are made out of order,
 //! and sorted before they are written. Names become tags and labels of the trace here.
 
-use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
+use indexmap::IndexSet;
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{LabelId, SourceId, Tag, Timestamp};
 use loop_probes::record::{PARTS_MAX, Packed, unpack};
@@ -65,35 +65,30 @@ impl Record for Made {
 /// The tags and labels that names have become.
 #[derive(Debug, Default)]
 pub(super) struct NamedAs {
-    tags: HashMap<u32, Tag>,
-    labels: HashMap<u32, LabelId>,
+    tags: IndexSet<u32>,
+    labels: IndexSet<u32>,
 }
 
 impl NamedAs {
     /// The tag of a name. The last tag stands for all further names.
     pub(super) fn tag(&mut self, name: u32) -> Tag {
-        let number = self.tags.len() as u32 + 1;
-        *self.tags.entry(name).or_insert(Tag(number.min(TAGS_MAX) as u16))
+        Tag((self.tags.insert_full(name).0 as u32 + 1).min(TAGS_MAX) as u16)
     }
 
     /// The label of a name. The last label stands for all further names.
     pub(super) fn label(&mut self, name: u32) -> LabelId {
-        let number = self.labels.len() as u32 + 1;
-        *self.labels.entry(name).or_insert(LabelId(number.min(LABELS_MAX)))
+        LabelId((self.labels.insert_full(name).0 as u32 + 1).min(LABELS_MAX))
     }
 
     /// The events that introduce them.
     pub(super) fn introductions(&self, names: &Names) -> Vec<Stamped> {
-        let tags = self.tags.iter().map(|(name, tag)| (LabelKind::Tag, u32::from(tag.0), *name));
-        let labels = self.labels.iter().map(|(name, label)| (LabelKind::Span, label.0, *name));
-        let mut all: Vec<(LabelKind, u32, u32)> = tags.chain(labels).collect();
-        all.sort_unstable_by_key(|(kind, id, _)| (kind.code(), *id));
-        all.dedup_by_key(|(kind, id, _)| (*kind, *id));
-        let introduce = |(kind, id, name): (LabelKind, u32, u32)| {
-            let last = if kind == LabelKind::Tag { TAGS_MAX } else { LABELS_MAX };
-            introduction(kind, id, if id == last { "(others)" } else { names.text(name) }, SourceId(1))
+        let introduced = |kind, named: &IndexSet<u32>, last| {
+            let ids = (1..=last).zip(named);
+            let text = |id, name: &u32| if id == last { "(others)" } else { names.text(*name) };
+            ids.map(|(id, name)| introduction(kind, id, text(id, name), SourceId(1))).collect::<Vec<_>>()
         };
-        all.into_iter().map(introduce).collect()
+        let tags = introduced(LabelKind::Tag, &self.tags, TAGS_MAX);
+        [tags, introduced(LabelKind::Span, &self.labels, LABELS_MAX)].concat()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Numbers for names and categories: a trace repeats a few of them very often.
 
-use std::collections::HashMap;
-
+use indexmap::IndexSet;
 use loop_probes::text::TEXT_BYTES_MAX;
 
-/// Most names kept: a record has 24 bits for a name.
+/// Most names kept: a record has 24 bits for what a task runs.
 const NAMES_MAX: usize = 1 << 18;
 
 /// Most bytes of all names together.
@@ -16,41 +15,38 @@ const NAME_BYTES_MAX: usize = 255;
 /// The number shared by all names beyond the limits.
 const OTHERS: u32 = 1;
 
-/// Texts by number. 0 is "none".
-#[derive(Debug)]
+/// The numbers below those of the texts: 0 is "none".
+const RESERVED: [&str; 2] = ["", "(others)"];
+
+/// Texts by number.
+#[derive(Debug, Default)]
 pub(super) struct Names {
-    numbers: HashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
+    texts: IndexSet<Box<str>>,
     bytes: usize,
     pub(super) refused: u64,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        let texts = vec!["".into(), "(others)".into()];
-        Self { numbers: HashMap::new(), texts, bytes: 0, refused: 0 }
-    }
 }
 
 impl Names {
     pub(super) fn number(&mut self, text: &str) -> u32 {
         let text = cut(text, NAME_BYTES_MAX);
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
-        }
-        if self.texts.len() >= NAMES_MAX || self.bytes + text.len() > BYTES_MAX {
+        let known = self.texts.get_index_of(text);
+        if known.is_none() && (self.texts.len() >= NAMES_MAX || self.bytes + text.len() > BYTES_MAX) {
             self.refused += 1;
             return OTHERS;
         }
-        let number = self.texts.len() as u32;
-        self.texts.push(text.into());
-        self.numbers.insert(text.into(), number);
-        self.bytes += text.len();
-        number
+        let place = known.unwrap_or_else(|| {
+            self.bytes += text.len();
+            self.texts.insert_full(text.into()).0
+        });
+        (RESERVED.len() + place) as u32
     }
 
     pub(super) fn text(&self, number: u32) -> &str {
-        self.texts.get(number as usize).map_or("", |text| text)
+        let number = number as usize;
+        match number.checked_sub(RESERVED.len()) {
+            Some(place) => self.texts.get_index(place).map_or("", |text| text),
+            None => RESERVED[number],
+        }
     }
 }
 

@@ -4,47 +4,41 @@ use std::io::{self, Read, Write};
 
 use super::sorted::{Record, put_words, take_words};
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $code:literal $name:ident),+ $(,)?) => {
-        /// What an event is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub(super) enum Kind { $($(#[$doc])* $name = $code),+ }
-
-        impl Kind {
-            fn from_code(code: u64) -> Option<Self> {
-                match code { $($code => Some(Self::$name),)+ _ => None }
-            }
-        }
-    };
-}
-
-kinds! {
+/// What an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
     /// `E`.
-    0 End,
+    End,
     /// `X`; the value is its duration.
-    1 Complete,
+    Complete,
     /// `B`.
-    2 Begin,
+    Begin,
     /// `i` of a thread.
-    3 Instant,
+    Instant,
     /// `b`; the value is its id.
-    4 AsyncBegin,
+    AsyncBegin,
     /// `e`.
-    5 AsyncEnd,
+    AsyncEnd,
     /// `n`, and `i` of a process or of everything.
-    6 Point,
+    Point,
     /// `s`, `t`, and slices that a flow leaves; the value is its id.
-    7 FlowOut,
+    FlowOut,
     /// `f` and `t`: a flow ends in the slice that is open.
-    8 FlowIn,
+    FlowIn,
     /// `f` without `bp`: a flow ends in the next slice.
-    9 FlowNext,
+    FlowNext,
     /// A sample of a queue's depth; the value is the depth, the name the queue's code.
-    10 Depth,
+    Depth,
     /// `E` of a slice that began at the same time.
-    11 EndAtBegin,
+    EndAtBegin,
 }
+
+/// Kinds by code.
+const KINDS: [Kind; 12] = {
+    use Kind::*;
+    [End, Complete, Begin, Instant, AsyncBegin, AsyncEnd, Point, FlowOut, FlowIn, FlowNext, Depth, EndAtBegin]
+};
 
 /// An event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +99,10 @@ impl Record for EventRecord {
 
     fn take(from: &mut impl Read) -> io::Result<Self> {
         let [ts, place, thread, names, value] = take_words(from)?;
-        let kind = Kind::from_code(thread >> THREAD_BITS & 0xff);
+        let kind = KINDS.get((thread >> THREAD_BITS & 0xff) as usize);
         Ok(Self {
             ts: ts.cast_signed(),
-            kind: kind.ok_or(io::ErrorKind::InvalidData)?,
+            kind: *kind.ok_or(io::ErrorKind::InvalidData)?,
             thread: thread as u32,
             name: (names >> 32) as u32,
             category: names as u32,

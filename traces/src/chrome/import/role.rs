@@ -59,7 +59,7 @@ pub(super) enum Role {
     Phase,
     /// A task, within a turn or while the loop is awake.
     Task,
-    /// A call that merely leads to the task's own code, and does not name the task.
+    /// A call that leads to the task's own code, and does not name the task.
     Wrapper,
     /// A callback that Node records as an asynchronous pair, although it runs on its thread.
     Callback,

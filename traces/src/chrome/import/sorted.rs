@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -189,37 +189,6 @@ impl<R: Record> Iterator for Merged<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
-    }
-}
-
-/// A recording assembled from pieces in a temporary file, and read from the start.
-#[derive(Debug)]
-pub(super) struct Pieces {
-    file: File,
-    /// Length of the contiguous data so far, in bytes.
-    pub(super) whole: u64,
-    pub(super) is_broken: bool,
-}
-
-impl Pieces {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, whole: 0, is_broken: false })
-    }
-
-    /// Appends a piece, which must begin where the last one ended.
-    pub(super) fn put(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        if at != self.whole {
-            self.is_broken = true;
-            return Ok(());
-        }
-        self.file.write_all(bytes)?;
-        self.whole += bytes.len() as u64;
-        Ok(())
-    }
-
-    pub(super) fn into_file(mut self) -> io::Result<File> {
-        self.file.seek(SeekFrom::Start(0))?;
-        Ok(self.file)
     }
 }
 

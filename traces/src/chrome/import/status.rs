@@ -36,10 +36,10 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The temporary file failed, for example because the disk is full.
-    #[error("cannot write what does not fit into memory to a temporary file (TMPDIR says where): {0}")]
+    #[error("cannot use a temporary file (in TMPDIR) for events that do not fit into memory: {0}")]
     Temporary(#[source] io::Error),
     /// No thread has the requested name.
-    #[error("no thread is called {asked}; there are {known}")]
+    #[error("no thread is named {asked}; the threads are {known}")]
     NoThread {
         /// The name asked for.
         asked: String,

@@ -84,7 +84,7 @@ impl Default for Threads {
 }
 
 impl Threads {
-    /// Keeps the threads in `asked` apart whatever the limit.
+    /// Keeps the threads in `asked` apart regardless of the limit.
     pub(super) fn new(asked: &[String]) -> Self {
         Self::with_limit(asked, THREADS_MAX)
     }
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(threads.number(&id(1), &id(2)), Some(1), "those before are still known");
         assert_eq!(threads.number(&id(1), &id(4)), None);
         threads.name_thread(&id(1), &id(5), "main");
-        assert_eq!((threads.len(), threads.late().len()), (3, 0), "nobody asked for it");
+        assert_eq!((threads.len(), threads.late().len()), (3, 0), "it was not asked for");
     }
 
     #[test]

@@ -198,8 +198,8 @@ impl LoopConverter {
         self.nest = nest;
     }
 
-    /// Something posted runs in the slice that is open at this time. It tells about the task only if that slice is the
-    /// task's own.
+    /// Something posted runs in the slice that is open at this time. It dates the queueing of the task only if that slice
+    /// is the task's own.
     pub(super) fn arrived(&mut self, post: Post, at: i64) {
         let innermost = self.nest.open().len();
         let continues = self.running(at) > 0;
