@@ -143,7 +143,7 @@ fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
     for (name, bytes, says) in [
         ("empty.json", &b""[..], "it is empty"),
         ("page.html", b"<!doctype html><p>404", "HTML"),
-        ("cloud.json", br#"{"projectId":"p","traceId":"1","spans":[]}"#, "a trace of Google Cloud"),
+        ("cloud.json", br#"{"projectId":"p","traceId":"1","spans":[]}"#, "a Google Cloud trace"),
         ("damaged.json", b"{\"traceEvents\":[{},}]}", "line 1, byte 19"),
         ("other.json", b"[{\"a\":1}]", "none of its 1 objects is an event"),
         ("nested.json", b"[[[[[[[[", "cut off before the end of its first event"),

@@ -95,7 +95,7 @@ fn warnings_alone_are_no_failure_and_what_is_no_trace_is_refused() {
     assert!(
         place
             .fail(3, &["lint", text(&written(&place, "c.json", "{\"spans\":[]}"))])
-            .contains("no Chrome trace")
+            .contains("not a Chrome trace")
     );
     assert!(place.fail(3, &["lint", text(&place.file("nowhere.json"))]).contains("cannot be read"));
     let fifo = place.file("fifo");

@@ -188,7 +188,7 @@ fn a_file_that_cannot_be_moved_into_place_is_not_reported_as_saved() {
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/busy-pool.looptrace");
     let folder = format!("{}/", text(&place.file("nowhere")));
     let stderr = place.fail(3, &["rerun", text(&trace), "-o", &folder]);
-    assert!(stderr.contains("nothing of it is saved; no file was made"), "{stderr}");
+    assert!(stderr.contains("nothing was saved; no file was made"), "{stderr}");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_recording_that_does_not_begin_leaves_the_last_one() {
     // 1 KiB holds the header and names, but no events.
     for kib in 0..3 {
         let ended = run_cramped(&place, kib, &["record", &pid, "-o", text(&trace)]);
-        let is_nothing_saved = stderr(&ended).contains("nothing of it is saved");
+        let is_nothing_saved = stderr(&ended).contains("nothing was saved");
         assert_eq!((ended.status.code(), is_nothing_saved || kib > 1), (Some(3), true), "{}", stderr(&ended));
         let is_kept = fs::read(&trace).unwrap() == b"of before";
         assert_eq!(is_kept, is_nothing_saved, "{kib} KiB: {}", stderr(&ended));
@@ -442,7 +442,7 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
     let damaged = place.file("").join(OsStr::from_bytes(b"c\xff.looptrace"));
     fs::write(&damaged, "no trace").expect("the place is ours");
     let refused = run(&[word("report"), damaged.as_os_str()]);
-    assert!(stderr(&refused).contains(r"c\xff.looptrace is no loopscope trace"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains(r"c\xff.looptrace is not a loopscope trace"), "{}", stderr(&refused));
     let exported = run(&[word("export"), trace.as_os_str(), word("-o"), json.as_os_str()]);
     assert!(exported.status.success() && json.exists(), "{}", stderr(&exported));
     assert!(stderr(&exported).contains(r"b\xff.json"), "{}", stderr(&exported));
@@ -488,7 +488,7 @@ fn standard_input_that_is_no_trace_is_not_read_to_its_end() {
     let mut report = place.command(&["report", "-"]);
     let ended = report.stdin(File::open("/dev/zero").unwrap()).output().unwrap();
     assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
-    assert!(stderr(&ended).contains("standard input is no loopscope trace"), "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("standard input is not a loopscope trace"), "{}", stderr(&ended));
 }
 
 #[test]

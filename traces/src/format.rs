@@ -43,7 +43,7 @@ pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
 /// Most blocks that a reader keeps track of.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
-/// Records allowed in any file, whatever its size.
+/// Records allowed in a file of any size.
 const RECORDS_FREE: u64 = 1 << 20;
 /// Most records for each byte of the file, beyond [`RECORDS_FREE`].
 const RECORDS_PER_BYTE: u64 = 16;
@@ -154,7 +154,7 @@ pub enum HeaderError {
     #[error("no block begins here")]
     Magic,
     /// The checksum is wrong.
-    #[error("the checksum of the block header does not fit")]
+    #[error("the checksum of the block header does not match")]
     Checksum,
     /// A size is beyond the format's limits.
     #[error("the block claims {claimed} {unit}, more than the {limit} that the format allows")]

@@ -76,7 +76,7 @@ pub fn lint(input: impl Read, mut on_finding: impl FnMut(Finding)) -> Result<Lin
             },
             Ok(None) => break false,
             Err(ReadError::Damaged { place, found, expected }) => {
-                emit(Check::NotJson, place, format!("{found} where {expected} should be"));
+                emit(Check::NotJson, place, format!("expected {expected}, found {found}"));
                 break true;
             }
             Err(error) => return Err(error),

@@ -25,7 +25,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// A folder, a pipe or a device.
-    #[error("{shown} is no regular file, and a trace is read from one: save it to a file first", shown = printable_path(.path))]
+    #[error("{shown} is not a regular file: save the trace to a file first", shown = printable_path(.path))]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -37,14 +37,14 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// The file is not a trace.
-    #[error("{shown} is no loopscope trace: its first bytes are not those of a .looptrace", shown = printable_path(.path))]
+    #[error("{shown} is not a loopscope trace: it does not begin like a .looptrace", shown = printable_path(.path))]
     NotATrace {
         /// The file.
         path: PathBuf,
     },
     /// A newer major version.
     #[error(
-        "{shown} has format version {found}, and this program reads up to {known}: read it with a newer loopscope", shown = printable_path(.path))]
+        "{shown} has format version {found}, and this program reads up to {known}: use a newer loopscope", shown = printable_path(.path))]
     NewerMajor {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum ReadError {
     },
     /// The file ends within its header.
     #[error(
-        "{shown} ends at byte {bytes}, within its header of {needed} bytes: nothing in it can be read, record again", shown = printable_path(.path))]
+        "{shown} ends at byte {bytes}, within its header of {needed} bytes: nothing in it can be read", shown = printable_path(.path))]
     CutHeader {
         /// The file.
         path: PathBuf,
@@ -65,7 +65,7 @@ pub enum ReadError {
         needed: u64,
     },
     /// The header's checksum is wrong.
-    #[error("the header of {shown} is damaged (bytes 0 to {bytes}): its checksum does not fit", shown = printable_path(.path))]
+    #[error("the header of {shown} is damaged (bytes 0 to {bytes}): its checksum does not match", shown = printable_path(.path))]
     DamagedHeader {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum ReadError {
         claimed: u32,
     },
     /// The metadata is not valid.
-    #[error("the metadata of {shown} (at byte 20) cannot be understood: {source}", shown = printable_path(.path))]
+    #[error("the metadata of {shown} (at byte 20) is not valid: {source}", shown = printable_path(.path))]
     Metadata {
         /// The file.
         path: PathBuf,
@@ -115,10 +115,10 @@ pub enum DamageKind {
         limit: u32,
     },
     /// The file claims more records than its size allows.
-    #[error("it claims more records than a file of that length holds")]
+    #[error("it claims more records than a file of that length may hold")]
     Dense,
     /// The payload's checksum is wrong.
-    #[error("its checksum does not fit")]
+    #[error("its checksum does not match")]
     Checksum,
     /// The payload does not decompress.
     #[error("it cannot be decompressed")]
@@ -133,7 +133,7 @@ pub enum DamageKind {
     #[error("it is stored in the unknown codec {0}")]
     Codec(u8),
     /// A kind of block that a file of this version does not have.
-    #[error("no block of its kind, {0}, exists in that version of the format")]
+    #[error("its kind, {0}, does not exist in that version of the format")]
     Kind(u8),
     /// The columns are inconsistent.
     #[error("{0}")]
@@ -157,7 +157,7 @@ pub enum DamageKind {
     #[error("the index lists it, but it is not in the file")]
     NotThere,
     /// Bytes after the end of a finished recording.
-    #[error("the recording ends before them")]
+    #[error("the recording ends before that")]
     Behind,
     /// The beginning of another trace.
     #[error("another trace begins there")]

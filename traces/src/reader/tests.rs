@@ -129,7 +129,7 @@ fn a_damaged_block_in_the_middle_is_skipped_and_announced() {
     assert_eq!(lost(&read), u64::from(broken.header.records));
     let rest: Vec<_> = read.into_iter().filter(|stamped| !is_lost(stamped)).collect();
     assert_eq!(rest.len(), events.len() - broken.header.events as usize);
-    assert!(reader.warnings()[0].contains("its checksum does not fit"), "{:?}", reader.warnings());
+    assert!(reader.warnings()[0].contains("its checksum does not match"), "{:?}", reader.warnings());
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn versions_are_honoured() {
     assert!(matches!(error, ReadError::NewerMajor { .. }));
     assert_eq!(
         error.to_string(),
-        "some.looptrace has format version 2.3, and this program reads up to 1.3: read it with a newer loopscope"
+        "some.looptrace has format version 2.3, and this program reads up to 1.3: use a newer loopscope"
     );
     let mut minor = file_of(&script, SMALL);
     minor[10] = 9;

@@ -65,7 +65,7 @@ pub enum WriteError {
         how: Change,
     },
     /// An earlier write failed.
-    #[error("{shown} takes nothing more since an earlier write failed", shown = printable_path(.path))]
+    #[error("{shown} is closed: an earlier write failed", shown = printable_path(.path))]
     Failed {
         /// The file.
         path: PathBuf,
@@ -79,7 +79,7 @@ pub enum WriteError {
         bytes: usize,
     },
     /// The trace has reached its block limit.
-    #[error("{shown} has {BLOCKS_MAX} blocks, the most that a trace can have: go on in a new file", shown = printable_path(.path))]
+    #[error("{shown} has {BLOCKS_MAX} blocks, the most a trace can have: continue in a new file", shown = printable_path(.path))]
     Full {
         /// The file.
         path: PathBuf,
@@ -88,9 +88,9 @@ pub enum WriteError {
 
 fn kept(path: &Path, events: u64) -> String {
     match events {
-        0 => format!("; nothing of it is saved{}", untouched(path)),
-        1 => "; the event before is saved and readable".to_owned(),
-        events => format!("; the {events} events before are saved and readable"),
+        0 => format!("; nothing was saved{}", untouched(path)),
+        1 => "; the event before it is saved and readable".to_owned(),
+        events => format!("; the {events} events before it are saved and readable"),
     }
 }
 

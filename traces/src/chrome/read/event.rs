@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::number::Micros;
 
-/// A field that deviates from the format and was understood all the same.
+/// A deviation from the format that the reader tolerates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Flaw {
@@ -67,7 +67,7 @@ impl fmt::Display for EventId<'_> {
     }
 }
 
-/// A number for an id, with whatever else it takes to tell it from others.
+/// A hash of an id together with what distinguishes it from others.
 pub(in crate::chrome) fn hash(parts: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
@@ -377,7 +377,7 @@ impl<'de> Deserialize<'de> for Key {
             }
         }
 
-        // Read as bytes, so that a key containing half of a surrogate pair is merely unknown.
+        // Read as bytes, so that a key containing half of a surrogate pair is unknown rather than invalid.
         deserializer.deserialize_bytes(KeyVisitor)
     }
 }

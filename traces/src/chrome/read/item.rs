@@ -110,16 +110,16 @@ pub enum ReadError {
         packed: u64,
     },
     /// It is not a Chrome trace.
-    #[error("is no Chrome trace: {0}")]
+    #[error("is not a Chrome trace: {0}")]
     Foreign(String),
     /// It is not valid JSON at this point.
-    #[error("is damaged at {place}: {found} where {expected} should be")]
+    #[error("is damaged at {place}: expected {expected}, found {found}")]
     Damaged {
         /// Where.
         place: Position,
         /// What is there.
         found: String,
-        /// What should be there.
+        /// What was expected.
         expected: &'static str,
     },
 }

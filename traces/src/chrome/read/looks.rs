@@ -6,21 +6,21 @@ use crate::format::FILE_MAGIC;
 pub(super) fn foreign(head: &[u8]) -> Option<String> {
     let text = head.trim_ascii_start();
     let known = if head.starts_with(&FILE_MAGIC) {
-        "it is a trace of loopscope already: look at it with `loopscope replay`"
+        "it is a loopscope trace already: view it with `loopscope replay`"
     } else if head.starts_with(b"LOOPRING") {
         "it is the ring of a process: save it with `loopscope record`"
     } else if text.starts_with(b"<") {
-        "it looks like a page of HTML or XML"
+        "it looks like HTML or XML"
     } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        "it is packed with zstd: unpack it first"
+        "it is compressed with zstd: decompress it first"
     } else if head.starts_with(b"PK\x03\x04") {
         "it is a ZIP archive: unpack it first"
     } else if head.starts_with(b"BZh") || head.starts_with(b"\xfd7zXZ") {
-        "it is packed with bzip2 or xz: unpack it first"
+        "it is compressed with bzip2 or xz: decompress it first"
     } else if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        "it is text in UTF-16: turn it into UTF-8 first"
+        "it is UTF-16 text: convert it to UTF-8 first"
     } else if head.starts_with(b"\x0a") && head.iter().any(|byte| *byte < 9) {
-        "it looks like Perfetto's own protobuf: turn it into JSON with its `traceconv json`"
+        "it looks like Perfetto's own protobuf: convert it to JSON with `traceconv json`"
     } else if head.contains(&0) {
         "it is binary"
     } else {
@@ -43,17 +43,17 @@ pub(super) fn byte(byte: u8) -> String {
 pub(super) fn object(keys: &[String]) -> String {
     let has = |key: &str| keys.iter().any(|known| known == key);
     let known = if has("traceId") && has("spans") {
-        ", as a trace of Google Cloud has"
+        ", like a Google Cloud trace"
     } else if has("resourceSpans") {
-        ", as a trace of OpenTelemetry has"
+        ", like an OpenTelemetry trace"
     } else if has("nodes") && has("samples") {
-        ", as a CPU profile of V8 has"
+        ", like a V8 CPU profile"
     } else if has("$schema") && has("profiles") {
-        ", as a profile of speedscope has"
+        ", like a speedscope profile"
     } else if has("snapshot") && has("nodes") {
-        ", as a heap snapshot of V8 has"
+        ", like a V8 heap snapshot"
     } else if has("meta") && has("threads") {
-        ", as a profile of Firefox has"
+        ", like a Firefox profile"
     } else if has("ph") {
         ": a single event, where a list of events is needed"
     } else {

@@ -87,20 +87,20 @@ fn a_cut_file_gives_its_whole_events() {
 #[test]
 fn what_is_no_trace_is_refused_by_name() {
     let cloud = br#"{"projectId":"p","traceId":"1","spans":[{"spanId":"1"}]}"#;
-    assert!(refused(cloud).contains("a trace of Google Cloud"), "{}", refused(cloud));
+    assert!(refused(cloud).contains("a Google Cloud trace"), "{}", refused(cloud));
     for (bytes, what) in [
         (&b""[..], "empty"),
         (b" \n\t ", "empty"),
         (b"<!doctype html><html>", "HTML"),
-        (&crate::format::FILE_MAGIC, "trace of loopscope already"),
+        (&crate::format::FILE_MAGIC, "a loopscope trace already"),
         (b"hello", "begins with `h`"),
         (b"\x28\xb5\x2f\xfd....", "zstd"),
         (br#"{"ph":"X","name":"a"}"#, "a single event"),
         (br#"{"a":1"#, "cut off"),
         (br#"{"traceEvents":7}"#, "the list of events"),
-        (b"[}", "`}` where an event"),
-        (b"{]", "`]` where a key"),
-        (br#"{"a" 1}"#, "where a colon"),
+        (b"[}", "expected an event, found `}`"),
+        (b"{]", "expected a key, found `]`"),
+        (br#"{"a" 1}"#, "expected a colon"),
     ] {
         let said = refused(bytes);
         assert!(said.contains(what), "{said}");
