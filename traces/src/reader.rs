@@ -243,7 +243,7 @@ impl<R: Read + Seek> TraceReader<R> {
 
     /// Counts each damaged place once, however often it is read.
     fn note(&mut self, damage: Damage) {
-        // What is not there has the place of another block.
+        // A missing block may have the offset of another.
         if damage.kind == DamageKind::NotThere || self.damaged.insert(damage.offset) {
             self.counts.lost_records = self.counts.lost_records.saturating_add(damage.lost());
             self.counts.uncounted_gaps += u64::from(damage.is_uncounted());

@@ -1,4 +1,4 @@
-//! The last N entries of a list: keeps a fold bounded whatever the length of the run.
+//! The last N entries of a list, so that a fold of any length takes bounded memory.
 
 use std::collections::VecDeque;
 

@@ -94,7 +94,7 @@ struct CsvWriter<'a, W> {
     buffer: Vec<u8>,
     survey: &'a Survey,
     config: TimelineConfig,
-    /// Tells a wait of zero from a task that was in no queue.
+    /// Distinguishes a wait of zero from a task that was in no queue.
     queues: Queues,
     emitters: Vec<Emitter>,
     places: HashMap<SourceId, usize>,

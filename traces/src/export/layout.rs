@@ -188,7 +188,7 @@ impl Slice for Placed {
     }
 }
 
-/// Tells which of the slices give way to others.
+/// Marks the slices that give way to others.
 fn yielding<T>(slices: &[LayoutItem<T>], order: &[usize]) -> Vec<bool> {
     let mut yielding = vec![false; slices.len()];
     let mut open: Nesting<Placed> = Nesting::default();

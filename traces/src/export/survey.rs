@@ -101,7 +101,7 @@ pub(crate) fn start_of(stamped: &Stamped) -> Timestamp {
     start.min(stamped.at)
 }
 
-/// Whether any of the extent of `stamped`, of whatever kind, lies in `range`.
+/// Whether any part of the extent of `stamped` lies in `range`.
 pub(crate) fn is_in(range: TimeRange, stamped: &Stamped) -> bool {
     if range == TimeRange::default() {
         return true;
@@ -143,7 +143,7 @@ impl Survey {
         if !self.range.touches(start, stamped.at) {
             return;
         }
-        // A sample tells since when something runs that may have no other record.
+        // What a sample shows may have no other record.
         let begun = if let Event::Running { since, .. } = stamped.event { since.min(start) } else { start };
         // Counters and instants are at their own time, but within a tick that began earlier.
         self.base = Some(self.base.map_or(begun, |base| base.min(begun)));

@@ -40,7 +40,7 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// Takes note of a gap found without reading the payloads of `blocks`, to be announced at its place.
+    /// Notes a gap found without reading the payloads of `blocks`, to announce it at its place.
     pub(super) fn place(&mut self, damage: &Damage, blocks: &[BlockPlace]) {
         let count = damage.lost();
         if count == 0 {

@@ -170,7 +170,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         }
     }
 
-    /// Whether no block's own header says otherwise. One that is damaged says nothing: that is what the copy is for.
+    /// Whether no intact header contradicts its copy in the index. Damaged headers are what the copies are for.
     fn are_as_in_the_file(&mut self, blocks: &[BlockPlace]) -> Result<bool, ReadError> {
         for block in blocks {
             if self.block_header(block.offset)?.is_some_and(|own| own.is_ok_and(|own| own != block.header)) {

@@ -57,7 +57,7 @@ impl<R: Read + Seek> TraceReader<R> {
                 }
                 Err(kind) => {
                     self.note(Damage::of_block(block.offset, &block.header, kind));
-                    // Where those are is unknown: no event of the stream counts the one that a gap is.
+                    // Nothing shows where records are missing, so no event of the stream counts this gap.
                     self.counts.uncounted_gaps += 1;
                     self.counts.lost_records += 1;
                 }

@@ -1,5 +1,4 @@
-//! A file that is written aside and then appears as a whole: until it takes its place, any existing file stays,
-//! whatever happens.
+//! A file that is written aside and then appears as a whole: an existing file stays until the new one takes its place.
 //!
 //! If the filesystem allows, the new file has no name until then, so that `kill -9` leaves nothing behind.
 

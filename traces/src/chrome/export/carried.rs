@@ -111,7 +111,7 @@ impl Packer {
     pub(super) fn finish(mut self, source: &impl EventSource, range: TimeRange) -> Vec<u8> {
         let mut counts = source.counts();
         if range != TimeRange::default() {
-            // Not what was lost beyond the range.
+            // Losses outside the range do not count.
             counts.lost_records = self.lost_records;
         }
         if let Some(mut writer) = self.writer.take() {
@@ -146,7 +146,7 @@ impl Carried {
     }
 
     /// Puts what is ready after the last key of an object. The last piece carries the export's numbers of slices and
-    /// instants, so that an import can tell whether the file was edited.
+    /// instants, by which an import detects edits.
     pub(super) fn put<W: Write>(&mut self, out: &mut JsonOut<W>, counts: Option<(u64, u64)>) {
         if self.waiting.is_empty() {
             return;

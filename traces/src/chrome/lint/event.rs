@@ -206,7 +206,7 @@ impl Events {
             b'X' | b'B' | b'E' | b'i' | b'I' | b'C' | b'M' | b'b' | b'n' | b'e' | b's' | b't' | b'f' => {
                 return;
             }
-            // Marks, clocks, objects, samples and memory: losing them does no delay caused.
+            // Marks, clocks, objects, samples and memory: losing them is harmless.
             b'R' | b'c' | b'N' | b'O' | b'D' | b'P' | b'v' | b'V' | b'(' | b')' | b'=' | b'm' => return,
             b'S' | b'T' | b'F' | b'p' => Check::PhaseObsolete,
             0 if has_phase(text) => Check::PhaseUnknown,

@@ -1,7 +1,7 @@
 //! Replays slice nesting as viewers see it once they have sorted a thread's events by time.
 //!
 //! Files are out of order more often than not (a slice is written when it ends), so up to [`WAITING_MAX`] steps wait,
-//! and when there is no more room the earlier half is replayed. Anything that comes later than that is not checked.
+//! and when there is no more room the earlier half is replayed. Events that come later than that are not checked.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ pub(super) struct Step {
     /// The duration read the same way, for whole slices.
     pub(super) dur: f64,
     pub(super) kind: Kind,
-    /// A hash of the name; 0 if there is none.
+    /// A hash of the name; 0 if it has no name.
     pub(super) name: u64,
     /// A hash of name and args, by which speedscope identifies a slice.
     pub(super) key: u64,
