@@ -12,13 +12,13 @@ use crate::event::{Event, RunningKind};
 use crate::ids::{SourceId, Timestamp};
 use crate::stamped::Stamped;
 
-/// How far two times of one clock may be in the wrong order: the clocks of two processors differ a little, and a loop that
-/// keeps due times in milliseconds fires up to one early.
-pub const SLACK_NS: u64 = 2_000_000;
+/// How far two times of one clock may be in the wrong order: the clocks of two processors differ slightly, and a loop
+/// that keeps due times in milliseconds fires up to one early.
+const SLACK_NS: u64 = 2_000_000;
 
-/// How far two times of different clocks may be in the wrong order, beyond what the clocks are known to be wrong by. As
-/// much as the times of records may lie in the future.
-pub const CLOCKS_SLACK_NS: u64 = 1_000_000_000;
+/// How far two times of different clocks may be in the wrong order, beyond the known error of the clocks. Records may
+/// lie in the future by the same amount.
+const CLOCKS_SLACK_NS: u64 = 1_000_000_000;
 
 /// Most emitters whose ticks are followed.
 const EMITTERS_MAX: usize = 1024;

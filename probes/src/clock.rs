@@ -4,7 +4,7 @@
 //! clock of the kernel's timers ([`Timestamp`]). *How long did it take?* is asked once per record, where the reading
 //! itself is the whole cost, so spans use the raw TSC ([`Ticks`]) if it is invariant *and* the kernel keeps its own
 //! time by it: the kernel checks the counter against other clocks and abandons it when it drifts or jumps.
-//! [`ClockMap`](crate::clock_map::ClockMap) joins the two.
+//! `clock_map` converts the second to the first.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

@@ -52,7 +52,7 @@ pub struct ClockFaults {
 /// assert_eq!(map.convert(Ticks(1_000_000)), Timestamp(500_500));
 /// ```
 #[derive(Clone, Debug)]
-pub struct ClockMap {
+pub(crate) struct ClockMap {
     unit: TickUnit,
     /// Never empty, ordered by ticks.
     pieces: Vec<Line>,
@@ -73,8 +73,7 @@ pub struct ClockMap {
 impl ClockMap {
     /// A map through `anchors`, oldest first: the last one fixes the position, the first and the last the slope. With
     /// fewer than two useful anchors, one tick counts as one nanosecond.
-    #[must_use]
-    pub fn new(unit: TickUnit, anchors: &[Anchor]) -> Self {
+    pub(crate) fn new(unit: TickUnit, anchors: &[Anchor]) -> Self {
         let mut kept: Vec<Anchor> = Vec::new();
         for anchor in anchors {
             if kept.last().is_none_or(|last| anchor.ticks > last.ticks && anchor.monotonic > last.monotonic) {
@@ -136,15 +135,13 @@ impl ClockMap {
     }
 
     /// The time at `ticks`. Once given, an answer never changes.
-    #[must_use]
-    pub fn convert(&mut self, ticks: Ticks) -> Timestamp {
+    pub(crate) fn convert(&mut self, ticks: Ticks) -> Timestamp {
         self.settled = self.settled.max(ticks.0);
         self.peek(ticks)
     }
 
     /// Like [`convert`](Self::convert), but a later anchor may move the result: for values shown once.
-    #[must_use]
-    pub fn peek(&self, ticks: Ticks) -> Timestamp {
+    pub(crate) fn peek(&self, ticks: Ticks) -> Timestamp {
         if self.unit == TickUnit::Monotonic {
             return Timestamp(ticks.0);
         }
@@ -163,28 +160,25 @@ impl ClockMap {
     }
 
     /// About how many ticks `ns` nanoseconds take.
-    #[must_use]
-    pub fn ticks_in(&self, ns: u64) -> u64 {
+    pub(crate) fn ticks_in(&self, ns: u64) -> u64 {
         let slope = self.pieces.last().map_or(SLOPE_ONE, |piece| piece.slope).max(1);
         u64::try_from((u128::from(ns) << SLOPE_BITS) / u128::from(slope)).unwrap_or(u64::MAX)
     }
 
     /// About how many nanoseconds `ticks` take.
-    #[must_use]
-    pub fn ns_in(&self, ticks: u64) -> u64 {
+    pub(crate) fn ns_in(&self, ticks: u64) -> u64 {
         self.pieces.last().map_or(ticks, |piece| piece.scale(ticks))
     }
 
     /// Faults of the clock itself, according to its anchors.
-    #[must_use]
-    pub const fn faults(&self) -> ClockFaults {
+    pub(crate) const fn faults(&self) -> ClockFaults {
         self.faults
     }
 
     /// Steers towards a new anchor. Returns false, and changes nothing, if the anchor adds nothing or contradicts the
     /// others: it may come from a damaged file. If the next anchor contradicts them too and the two agree, the clock
     /// changed: that is a [fault](Self::faults), and from then on the map follows the new anchors.
-    pub fn add_anchor(&mut self, anchor: Anchor) -> bool {
+    pub(crate) fn add_anchor(&mut self, anchor: Anchor) -> bool {
         if self.unit == TickUnit::Monotonic {
             return true;
         }

@@ -13,7 +13,7 @@ use crate::process::{OpenError, Opened, ProcessState, RingFile};
 use crate::shared::create::{self, EXTENSION, EXTENSION_HALF};
 use crate::shared::folder::Folder;
 
-pub use crate::shared::folder::{FolderError, runtime_folder, runtime_folders};
+pub use crate::shared::folder::{FolderError, runtime_folders};
 
 /// A ring found in a runtime folder.
 #[derive(Clone, Debug, PartialEq)]

@@ -49,8 +49,7 @@ id! {
 }
 id! {
     /// A raw reading of the record clock: TSC cycles where the TSC is invariant, else monotonic nanoseconds.
-    /// Only differences within one process mean anything until a
-    /// [`ClockMap`](crate::clock_map::ClockMap) turns it into a [`Timestamp`].
+    /// Only differences within one process mean anything until a reader converts it to a [`Timestamp`].
     Ticks(u64)
 }
 id! {

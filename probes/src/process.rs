@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Anchor, TickUnit};
-use crate::clock_map::ClockFaults;
+pub use crate::clock_map::ClockFaults;
 use crate::event::LabelKind;
 use crate::ids::{SourceId, Ticks, Timestamp};
 use crate::metadata::Metadata;
@@ -104,16 +104,6 @@ impl ProcessReader {
         let (file, metadata, anchors) = RingFile::open(path)?;
         let unit = file.tick_unit();
         Ok(Self::new(Image::File(file), metadata, unit, &anchors, start))
-    }
-
-    /// Reads a session of this process. A disabled session reads as empty.
-    #[must_use]
-    pub fn local(session: &Session, start: Start) -> Self {
-        Self::of_session(session, start, false)
-    }
-
-    pub(crate) fn draining(session: &Session) -> Self {
-        Self::of_session(session, Start::Oldest, true)
     }
 
     fn of_session(session: &Session, start: Start, drains: bool) -> Self {
@@ -544,13 +534,13 @@ impl Session {
     /// Reads this session from within its process. There may be any number of readers; none slows the writer.
     #[must_use]
     pub fn reader(&self, start: Start) -> ProcessReader {
-        ProcessReader::local(self, start)
+        ProcessReader::of_session(self, start, false)
     }
 
     /// The one reader that recorders wait for when [`on_full`](Self::on_full) is set: only records it has polled may be
     /// overwritten. It begins with the oldest record.
     #[must_use]
     pub fn draining_reader(&self) -> ProcessReader {
-        ProcessReader::draining(self)
+        ProcessReader::of_session(self, Start::Oldest, true)
     }
 }

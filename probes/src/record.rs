@@ -16,7 +16,7 @@ use crate::ids::{Ticks, Time};
 use crate::text::InlineText;
 
 /// Bytes of a record.
-pub const RECORD_BYTES: usize = 32;
+pub(crate) const RECORD_BYTES: usize = 32;
 
 /// Most records that one event takes.
 pub const PARTS_MAX: usize = 8;
@@ -164,7 +164,7 @@ impl Packed {
     /// The whole event as one record, at place 0; `None` if it needs more.
     #[inline(always)]
     #[must_use]
-    pub const fn single(&self) -> Option<Record> {
+    pub(crate) const fn single(&self) -> Option<Record> {
         if self.parts == 1 { Some(self.record(0, 0)) } else { None }
     }
 

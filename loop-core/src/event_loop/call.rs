@@ -327,7 +327,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
         if RECORDED {
             core.at = clock.ticks();
             ran(core, id, *begun, outcome, slow, clock);
-            if core.recorder.pressure() {
+            if core.recorder.should_drain() {
                 return End::Attention;
             }
         }

@@ -252,7 +252,7 @@ impl<T: Task> Core<T> {
             let place = Placement { queue: Queue::Concurrent, origin, depth: *depth };
             let queued = queued.min(self.at);
             self.record(Event::TaskQueued { task, tag, place, parent: None, poster, queued });
-            if self.recorder.pressure() {
+            if self.recorder.should_drain() {
                 self.recorder.pause_to_drain();
             }
         }

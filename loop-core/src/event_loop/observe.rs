@@ -41,7 +41,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Gives a lossless recording time to catch up, between two tasks.
     #[inline]
     pub(super) fn pause_to_drain(&mut self) {
-        if self.core.on && self.core.recorder.pressure() {
+        if self.core.on && self.core.recorder.should_drain() {
             self.run_drain_pause();
         }
     }

@@ -28,6 +28,13 @@ fn truths() -> impl Strategy<Value = Truth> {
     (10_000_000..6_000_000_000_u64, 0..1_u64 << 50).prop_map(|(hz, offset_ns)| Truth { hz, offset_ns })
 }
 
+#[test]
+fn two_anchors_give_the_rate() {
+    // Two ticks per nanosecond.
+    let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 500), anchor(2_000_000, 1_000_500)]);
+    assert_eq!(map.convert(Ticks(1_000_000)), Timestamp(500_500));
+}
+
 proptest! {
     #[test]
     fn never_decreases_and_never_leaps(

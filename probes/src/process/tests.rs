@@ -221,7 +221,7 @@ fn the_period_follows_the_fill_rate() {
 
 #[test]
 fn a_disabled_session_is_empty_and_over() {
-    let mut reader = ProcessReader::local(&Session::disabled(), Start::Oldest);
+    let mut reader = Session::disabled().reader(Start::Oldest);
     assert!(flush(&mut reader).is_empty());
     assert_eq!(reader.state(), ProcessState::Ended);
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::shared::folder::FolderError;
 use crate::text::printable_path;
 
-/// Why a shared session cannot be created. A program can continue with [`SessionBuilder::private`] or
-/// [`Session::disabled`].
+/// Why a shared session cannot be created. A program can continue with [`SessionBuilder::private`](super::SessionBuilder::private) or
+/// [`Session::disabled`](super::Session::disabled).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -33,7 +33,7 @@ pub enum SessionError {
         /// The limit.
         limit: u64,
     },
-    /// The handler for [`SessionBuilder::survive_truncation`] cannot be installed.
+    /// The handler for [`SessionBuilder::survive_truncation`](super::SessionBuilder::survive_truncation) cannot be installed.
     #[error("no handler of SIGBUS can be installed: {0}")]
     Handler(#[source] std::io::Error),
 }
@@ -42,7 +42,7 @@ pub enum SessionError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SharingError {
-    /// Everything: the file was truncated. See [`SessionBuilder::survive_truncation`].
+    /// Everything: the file was truncated. See [`SessionBuilder::survive_truncation`](super::SessionBuilder::survive_truncation).
     #[error("recording is off: the ring file {} was truncated", printable_path(.path))]
     Truncated {
         /// The file.

@@ -55,7 +55,7 @@ impl Gate {
 
     /// True once three quarters of the records are undrained.
     #[inline]
-    pub(crate) fn is_under_pressure(&self, written: u64) -> bool {
+    pub(crate) fn is_nearly_full(&self, written: u64) -> bool {
         self.held.load(Ordering::Relaxed)
             && written.saturating_sub(self.drained.load(Ordering::Relaxed)) >= self.capacity / 4 * 3
     }

@@ -43,7 +43,7 @@ enum Sink {
 
 /// Decides when the loop pauses to drain its recorder, and does the draining.
 struct DrainPause {
-    pressure: Box<dyn Fn() -> bool + Send>,
+    should_drain: Box<dyn Fn() -> bool + Send>,
     pause_to_drain: Box<dyn Fn() + Send>,
 }
 
@@ -109,11 +109,11 @@ impl Recorder {
     /// `pressure` says so, by calling `pause_to_drain`.
     #[must_use]
     pub fn capture_with_pauses(
-        pressure: impl Fn() -> bool + Send + 'static,
+        should_drain: impl Fn() -> bool + Send + 'static,
         pause_to_drain: impl Fn() + Send + 'static,
     ) -> (Self, Capture) {
-        let (pressure, pause_to_drain) = (Box::new(pressure), Box::new(pause_to_drain));
-        Self::capture_with(Some(DrainPause { pressure, pause_to_drain }))
+        let (should_drain, pause_to_drain) = (Box::new(should_drain), Box::new(pause_to_drain));
+        Self::capture_with(Some(DrainPause { should_drain, pause_to_drain }))
     }
 
     fn capture_with(drain_pause: Option<DrainPause>) -> (Self, Capture) {
@@ -258,10 +258,10 @@ impl Recorder {
     /// between two tasks. Always false in other sessions.
     #[inline]
     #[must_use]
-    pub fn pressure(&self) -> bool {
+    pub fn should_drain(&self) -> bool {
         match &self.sink {
-            Sink::Ring(ring) => ring.pressure(),
-            Sink::Capture(_, Some(drain_pause)) => (drain_pause.pressure)(),
+            Sink::Ring(ring) => ring.should_drain(),
+            Sink::Capture(_, Some(drain_pause)) => (drain_pause.should_drain)(),
             Sink::Off | Sink::Capture(..) | Sink::Tap(_) => false,
         }
     }

@@ -58,15 +58,11 @@ pub enum FolderError {
     },
 }
 
-/// The folder for this process's ring: `$LOOPSCOPE_DIR`, else `$XDG_RUNTIME_DIR/loopscope`, else
-/// `/dev/shm/loopscope-UID`, or `/dev/shm/loopscope-UID-SUFFIX` if another user has taken that name.
-#[must_use]
-pub fn runtime_folder() -> PathBuf {
-    runtime_folders().swap_remove(0)
-}
-
-/// All folders where rings of this user's programs may be: only `$LOOPSCOPE_DIR` if it is set, else all the others,
-/// since a program may have been started without `$XDG_RUNTIME_DIR`. Never empty.
+/// The folders where rings of this user's programs may be. A new session uses the first suitable one.
+///
+/// Only `$LOOPSCOPE_DIR` if it is set, else `$XDG_RUNTIME_DIR/loopscope` and `/dev/shm/loopscope-UID`, since a program
+/// may have been started without `$XDG_RUNTIME_DIR`, and `/dev/shm/loopscope-UID-SUFFIX` if another user had taken that
+/// name. Never empty.
 #[must_use]
 pub fn runtime_folders() -> Vec<PathBuf> {
     Places::of_environment().list()

@@ -4,12 +4,11 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 use crate::ids::SourceId;
-use crate::process::ProcessReader;
 use crate::ring::Start;
 use crate::stamped::Stamped;
 
 fn read(session: &Session) -> (Vec<Stamped>, HashMap<u32, String>) {
-    let mut reader = ProcessReader::local(session, Start::Oldest);
+    let mut reader = session.reader(Start::Oldest);
     let mut out = Vec::new();
     reader.flush(&mut out).unwrap();
     let labels = out.iter().filter_map(|stamped| match stamped.event {

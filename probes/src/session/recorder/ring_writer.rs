@@ -233,8 +233,8 @@ impl RingWriter {
     }
 
     #[inline]
-    pub(crate) fn pressure(&self) -> bool {
-        self.gate.is_under_pressure(self.writer.written())
+    pub(crate) fn should_drain(&self) -> bool {
+        self.gate.is_nearly_full(self.writer.written())
     }
 
     /// Returns the place to the table.

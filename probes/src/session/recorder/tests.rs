@@ -152,15 +152,15 @@ fn pressure_makes_the_loop_drain_earlier() {
     let recorder = lossless.session.recorder("loop");
     let drain = lossless.drain();
     for number in 1..=10_000 {
-        if recorder.pressure() {
+        if recorder.should_drain() {
             drain();
-            assert!(!recorder.pressure());
+            assert!(!recorder.should_drain());
         }
         recorder.record(Ticks(number), tick(number));
     }
     assert_eq!(lossless.ticks().len(), 10_000);
     assert_eq!((lossless.lost(), lossless.asked.load(Ordering::Relaxed)), (0, 0));
-    assert!(!Session::builder("test").private().recorder("x").pressure());
+    assert!(!Session::builder("test").private().recorder("x").should_drain());
 }
 
 #[test]
@@ -235,8 +235,8 @@ fn a_capture_stops_its_loop_where_requested() {
             ASKED.fetch_add(1, Ordering::Relaxed);
         },
     );
-    assert!(recorder.pressure());
+    assert!(recorder.should_drain());
     recorder.pause_to_drain();
-    assert!(!recorder.pressure());
-    assert!(!Recorder::capture().0.pressure());
+    assert!(!recorder.should_drain());
+    assert!(!Recorder::capture().0.should_drain());
 }
