@@ -1,10 +1,10 @@
-//! The times that an event can carry. An event whose own times contradict each other is damaged, and figures made of it
-//! would be certain and wrong: a task that starts after it ends would have run for 0.
+//! Rejects events with impossible times. An event whose times contradict each other is damaged, and figures derived
+//! from it would look certain and be wrong: a task that starts after it ends would have run for 0.
 //!
-//! Every reader asks a [`Chronology`], so that a ring and the recording of it hold the same events. Three things are
-//! contradictions: times of one event in an impossible order; a loop's activity that began before the tick in which it
-//! ended, or goes on; and one that began before the recorded session. Two more are impossible whatever the time: a loss of no record,
-//! which would leave everything open without a reason, and a thread's activity without a thread.
+//! Every reader asks a [`Chronology`], so that a ring and the recording of it yield the same events. It rejects times
+//! of one event in an impossible order; an activity of a loop that began before the tick that contains its end; an
+//! activity that began before the session; a loss of zero records, which would close everything open for no reason;
+//! and an activity of a thread without a thread.
 
 use std::collections::HashMap;
 
@@ -23,24 +23,24 @@ const CLOCKS_SLACK_NS: u64 = 1_000_000_000;
 /// Most emitters whose ticks are followed.
 const EMITTERS_MAX: usize = 1024;
 
-/// What the times of an event must obey, besides the record's own.
+/// The rule for the times of an event, relative to the record's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// It has none, or only due times and deadlines, which may be in the past or in the future, and readings of a clock
-    /// that may be another one. Or it says where something is missing, and is believed in any case.
+    /// It has no times, or only due times and deadlines, which may be in the past or in the future, or readings of a
+    /// clock that may be another one. Or it marks a gap, and is always believed.
     Any,
     /// `first`, then `start`, then the record's time.
     Extent { first: Timestamp, start: Timestamp },
-    /// The same, by a loop: within its session, and from `start` on within one of its ticks if it is in one.
+    /// The same, for a loop: within the session, and from `start` on within one tick if a tick is open.
     OfLoop { first: Timestamp, start: Timestamp },
-    /// A timer's: due, then found due, then the record's time. No period that it skipped is shorter than 1 ns.
+    /// A timer: due, then found due, then the record's time. Each skipped period lasted at least 1 ns.
     Fired { due: Timestamp, fired: Timestamp, skipped: u32 },
-    /// What an emitter has been doing since then: within its session, and within its tick if it is in one. It may have begun
-    /// since the recorder looked at its clock.
+    /// An activity in progress: within the session, and within its tick if it is in one. It may have begun after the
+    /// recorder read its clock.
     Running { since: Timestamp, is_in_tick: bool },
 }
 
-/// The rule of each kind of event. The `match` is exhaustive: a new kind with times has to say what it is.
+/// The rule of each kind of event. The `match` is exhaustive, so that a new kind has to choose one.
 const fn rule_of(event: &Event) -> Rule {
     match *event {
         Event::TickEnd { start, .. }
@@ -79,7 +79,7 @@ const fn rule_of(event: &Event) -> Rule {
         | Event::SnapshotGc { periodic_due_ns: _, one_shot_due_ns: _, sample_due_ns: _, .. }
         | Event::InputRun { until_ns: _ }
         | Event::ShutdownBegan { deadline: _ }
-        // Times of a ring may go back between two records.
+        // The times of a ring may go back between two records.
         | Event::Lost { from: _, .. }
         // The clocks are compared as a whole.
         | Event::Calibration { monotonic: _, .. }
@@ -165,9 +165,9 @@ pub struct Chronology {
     /// When the session started.
     started: Timestamp,
     open: HashMap<SourceId, OpenTick>,
-    /// The emitter asked for last, which is usually the next one, too.
+    /// The last emitter looked up, which is usually the next one, too.
     newest: Option<(SourceId, Option<OpenTick>)>,
-    /// The times between which records were lost last.
+    /// Start and end of the last loss of records.
     shared_loss: Option<(Timestamp, Timestamp)>,
 }
 
@@ -216,14 +216,14 @@ impl Chronology {
         is_allowed
     }
 
-    /// Whether something that is recorded at `at` can have begun at `first`: in the session, unless the stream is in virtual
-    /// time and before the session as a whole. The clocks are wrong by up to `clock_error_ns`.
+    /// Whether an activity recorded at `at` can have begun at `first`: within the session, unless the stream is in
+    /// virtual time, before the session as a whole. The clocks are wrong by up to `clock_error_ns`.
     pub(crate) fn is_in_session(&self, first: Timestamp, at: Timestamp, clock_error_ns: u64) -> bool {
         at < self.started || follow(self.started, first, CLOCKS_SLACK_NS.saturating_add(clock_error_ns))
     }
 
-    /// Whether nothing records this: a loss of nothing, unless it is one of several emitters and counted with the first of
-    /// them; or what only a thread can do as an event of the whole process.
+    /// Whether no writer records this: a loss of zero records, unless the same gap of several emitters is counted
+    /// with the first of them; or an event of the whole process that only a thread can record.
     fn is_impossible(&mut self, stamped: &Stamped) -> bool {
         match stamped.event {
             Event::Lost { count: 0, from } => self.shared_loss != Some((from, stamped.at)),
@@ -262,7 +262,7 @@ impl Chronology {
 }
 
 impl OpenTick {
-    /// Whether the end of this tick says when it began; any other event says nothing of that.
+    /// Whether the start in this tick's end is the recorded one. True for other events.
     const fn is_as_old(&self, event: &Event, clock_error_ns: u64) -> bool {
         match *event {
             // It is the same reading of the clock.

@@ -40,17 +40,6 @@ pub struct ClockFaults {
 }
 
 /// The function. Its domain is all of `u64`; it saturates at both ends and never wraps.
-///
-/// ```
-/// use loop_probes::clock::{Anchor, TickUnit};
-/// use loop_probes::clock_map::ClockMap;
-/// use loop_probes::ids::{Ticks, Timestamp};
-///
-/// // Two ticks per nanosecond.
-/// let anchor = |ticks, ns| Anchor { ticks: Ticks(ticks), monotonic: Timestamp(ns), wall_ns: 0 };
-/// let mut map = ClockMap::new(TickUnit::Tsc, &[anchor(0, 500), anchor(2_000_000, 1_000_500)]);
-/// assert_eq!(map.convert(Ticks(1_000_000)), Timestamp(500_500));
-/// ```
 #[derive(Clone, Debug)]
 pub(crate) struct ClockMap {
     unit: TickUnit,

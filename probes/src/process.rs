@@ -1,8 +1,8 @@
 //! Reads a process: all its rings as one ordered stream, from the same memory or from its file.
 //!
-//! Each [`poll`](ProcessReader::poll) checks whether the process is alive, lists its rings, reads them, reads new
-//! labels (so that every label comes before its first use), takes the newest anchor, and hands out what the
-//! watermark lets through.
+//! Each [`poll`](ProcessReader::poll) checks whether the process is alive, lists and reads its rings, reads new
+//! labels (so that every label comes before its first use) and the newest anchor, and returns the events older than
+//! the watermark.
 
 mod clocks;
 mod error;
@@ -45,8 +45,8 @@ use stream::Stream;
 /// An event younger than this may still be overtaken by a record that another ring writes a little late.
 const WATERMARK_NS: u64 = 2_000_000;
 
-/// An emitter that changes what it does records something at about the same time, or another does: in a dead process a
-/// cell is at most this much newer than the newest record and the last note that the process existed.
+/// In a dead process, a *now running* cell is at most this much newer than the newest record and the last note that
+/// the process existed: an emitter that changes what it does records something at about the same time.
 const CELL_NS: u64 = 10_000_000_000;
 
 /// Shortest interval between two checks of a foreign process's state: a check takes three system calls.
@@ -64,10 +64,10 @@ pub struct PollReport {
     pub records: u64,
     /// Records found overwritten.
     pub lost: u64,
-    /// There was more than one poll reads: poll again at once.
+    /// One poll did not read everything: poll again at once.
     pub more: bool,
-    /// The process's state before the rings were read: if it is ended or crashed and `more` is false, the stream
-    /// is complete.
+    /// The process's state before the rings were read. If it ended or crashed and `more` is false, the stream is
+    /// complete.
     pub state: ProcessState,
 }
 
@@ -81,7 +81,7 @@ pub struct ProcessReader {
     stream: Stream,
     state: ProcessState,
     state_at: Option<Timestamp>,
-    /// A moment just before the last check that found the process alive: nothing is claimed of it after that.
+    /// A moment just before the last check that found the process alive. Reader-made events are not later than this.
     alive_at: Ticks,
     /// Labels found on attaching, for the first poll to emit.
     pending: Vec<Stamped>,
@@ -139,7 +139,7 @@ impl ProcessReader {
         };
         reader.state = reader.image.state().unwrap_or(reader.state);
         if start == Start::Newest {
-            // "Newest" means as of now, not as of the first poll. An error here will show up again there.
+            // "Newest" means newest now, not at the first poll. An error here shows up again there.
             let mut events = Vec::new();
             let _again = reader.gather(true, &mut events);
             reader.pending = events;
@@ -147,17 +147,16 @@ impl ProcessReader {
         reader
     }
 
-    /// Adds [`Running`](crate::event::Event::Running) events to the stream, which say what an emitter that records nothing is
-    /// doing: about every 40 ms (less often while it is idle), in [`flush`](Self::flush), and once when the
-    /// process is found to have crashed.
+    /// Adds [`Running`](crate::event::Event::Running) events, which show what an emitter is doing while it records
+    /// nothing: about every 40 ms (less often while it is idle), in [`flush`](Self::flush), and once when the process
+    /// is found to have crashed.
     #[must_use]
     pub fn with_heartbeat(self) -> Self {
         Self { heartbeat: Some(Heartbeat::default()), ..self }
     }
 
-    /// Adds [`Pressure`](crate::event::Event::Pressure) events of source 0 to the stream, which say how long the process wanted
-    /// processors and did not get them: four times a second while the process lives, and in
-    /// [`flush`](Self::flush). For live readers.
+    /// Adds [`Pressure`](crate::event::Event::Pressure) events of source 0, which show how long the process waited
+    /// for processors: four times a second while it lives, and in [`flush`](Self::flush). For live readers.
     #[must_use]
     pub fn with_pressure(self) -> Self {
         Self { pressure: Some(Pressure::of(self.image.pid_here())), ..self }
@@ -169,14 +168,14 @@ impl ProcessReader {
         &self.metadata
     }
 
-    /// Appends the events since the last call, in order, up to a moment ago. Labels come before their first use,
+    /// Appends the events since the last call, in order, up to about 2 ms ago. A label comes before its first use,
     /// with the time of the preceding event; labels of the whole process have source 0. A gap in a ring is a
     /// [`Lost`](crate::event::Event::Lost) at the record that follows it.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the file was truncated or can no longer be read. Events read before the error are in `out`; a
-    /// truncation is reported there, too, as a gap of unknown length at the end.
+    /// [`ReadError`] if the file was truncated or can no longer be read. `out` then has the events read before the
+    /// error, and after a truncation a gap of unknown length at the end.
     pub fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<PollReport, ReadError> {
         self.poll_as(true, out)
     }
@@ -224,8 +223,8 @@ impl ProcessReader {
         })
     }
 
-    /// Like [`poll`](Self::poll), but also hands out everything held back: for the end. With rings far above the
-    /// default size it may leave some, and then sets `more`.
+    /// Like [`poll`](Self::poll), but also returns the events of the last 2 ms: for the end of a recording. With
+    /// rings far above the default size it may leave some, and then sets `more`.
     ///
     /// # Errors
     ///
@@ -234,7 +233,7 @@ impl ProcessReader {
         self.state_at = None;
         let mut read_from = self.clocks.ticks();
         let mut total = self.poll_as(false, out);
-        // Events written during the flush are left to the next call: a writer must not keep us here.
+        // Leaves events written during the flush to the next call: a fast writer must not keep us here.
         for _ in 0..FLUSH_POLLS_MAX {
             let Ok(sum) = &mut total else { break };
             if !sum.more {
@@ -287,16 +286,16 @@ impl ProcessReader {
         self.expect_whole().map(|()| running)
     }
 
-    /// The number of records that were overwritten before they were read, since the reader attached, or that are damaged.
-    /// Exact, except that a ring that cannot be read counts as one record.
+    /// Records that were overwritten before they were read, since the reader attached, or that are damaged. Exact,
+    /// except that an unreadable ring counts as one record.
     #[must_use]
     pub fn lost_records(&self) -> u64 {
         let found = self.rings.lost().saturating_sub(self.stream.passed_over_lost);
         found.saturating_add(self.stream.missing_reported).saturating_add(u64::from(self.is_truncated))
     }
 
-    /// Records overwritten before the first one that was returned, or skipped because they are older than anything left of any
-    /// loop.
+    /// Records overwritten before the first one that was returned, or skipped because they precede the oldest record
+    /// of every loop.
     #[must_use]
     pub fn before_attach(&self) -> u64 {
         self.rings.before_attach().saturating_add(self.stream.passed_over + self.stream.passed_over_lost)
@@ -344,8 +343,8 @@ impl ProcessReader {
         self.rings.unreadable()
     }
 
-    /// Gaps with an unknown number of records: rings of which nothing can be read, and what followed the truncation of
-    /// the file, each a [`Lost`](crate::event::Event::Lost) of one record in the stream, and [rings without
+    /// Gaps with an unknown number of records: unreadable rings and a truncated file, each a
+    /// [`Lost`](crate::event::Event::Lost) of one record in the stream, and [rings without
     /// end](Self::rings_without_end).
     #[must_use]
     pub fn uncounted_gaps(&self) -> u64 {
@@ -353,14 +352,14 @@ impl ProcessReader {
         rings.saturating_add(u64::from(self.is_truncated))
     }
 
-    /// Rings of a dead process whose newest records are missing, an unknown number of them: the file was cut, or not all
-    /// of it was written to the disk.
+    /// Rings of a dead process that lack an unknown number of their newest records: the file was cut, or not all of
+    /// it reached the disk.
     #[must_use]
     pub fn rings_without_end(&self) -> u64 {
         self.rings.without_end()
     }
 
-    /// Labels that found no place in the table. They are in the stream as long as the ring has them.
+    /// Labels that did not fit into the table. The stream has them as long as the ring does.
     #[must_use]
     pub const fn dropped_labels(&self) -> u64 {
         self.stream.dropped_labels
@@ -379,21 +378,21 @@ impl ProcessReader {
         self.clocks.map.peek(ticks)
     }
 
-    /// How often the record clock changed its rate or jumped, and how far off times were then. Records whose
-    /// times go back count as a jump, because some of their times are wrong.
+    /// How often the record clock changed its rate or jumped, and how far off times were then. Records whose times go
+    /// back count as a jump.
     #[must_use]
     pub fn clock_faults(&self) -> ClockFaults {
         self.clocks.faults(&self.rings)
     }
 
-    /// Converts `ours`, a time on this process's monotonic clock, to the other process's. They are the same
-    /// unless the two are in different time namespaces, where the wall clock joins them.
+    /// Converts `ours`, a time on this process's monotonic clock, to the recording process's. They differ only if the
+    /// two processes are in different time namespaces; the wall clock then joins them.
     #[must_use]
     pub const fn process_time(&self, ours: Timestamp) -> Timestamp {
         self.clocks.process_time(ours)
     }
 
-    /// Checks the process's state if the last check was long ago, or if something is to be said about the process now.
+    /// Checks the process's state if the last check was long ago, or if the heartbeat is about to report.
     fn refresh_state(&mut self) -> Result<(), ReadError> {
         let now = self.clocks.now();
         // Read before the check: the process may die right after it.
@@ -446,7 +445,7 @@ impl ProcessReader {
         self.dropped_sources().saturating_add(self.unreadable_sources())
     }
 
-    /// Fails if the file was truncated. Once it was, what it has is not believed again, even if it is extended.
+    /// Fails if the file was truncated, even if it was extended again since.
     fn expect_whole(&self) -> Result<(), ReadError> {
         if self.is_truncated { Err(self.image.truncated()) } else { self.image.expect_whole() }
     }
@@ -462,8 +461,8 @@ impl ProcessReader {
         out.push(self.stream.unknown_loss());
     }
 
-    /// The time given to reader-made events when reading at `now`: no later than what a record still in flight
-    /// can carry, and no earlier than what was handed out.
+    /// The time of reader-made events at `now`: no later than a record still in flight can be, and no earlier than
+    /// the last event returned.
     fn reported_at(&self, now: Ticks) -> Timestamp {
         self.time_at(self.watermark(now)).max(self.stream.last_at.min(self.time_at(now)))
     }
@@ -531,13 +530,14 @@ impl ProcessReader {
 }
 
 impl Session {
-    /// Reads this session from within its process. There may be any number of readers; none slows the writer.
+    /// Reads this session from within its process. Any number of readers may do so; none slows the writer. A disabled
+    /// session reads as empty.
     #[must_use]
     pub fn reader(&self, start: Start) -> ProcessReader {
         ProcessReader::of_session(self, start, false)
     }
 
-    /// The one reader that recorders wait for when [`on_full`](Self::on_full) is set: only records it has polled may be
+    /// The reader that recorders wait for when [`on_full`](Self::on_full) is set: only records it has polled may be
     /// overwritten. It begins with the oldest record.
     #[must_use]
     pub fn draining_reader(&self) -> ProcessReader {

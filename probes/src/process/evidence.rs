@@ -1,5 +1,5 @@
-//! What the file of a dead process says of its rings besides their records. A machine that lost power may not have written
-//! the newest pages to the disk, and a copy may have ended early: those records look as if they had never been written.
+//! Evidence of lost records in the file of a dead process. If the machine lost power before it wrote the newest pages
+//! to the disk, or a copy ended early, those records look as if they had never been written.
 
 use super::error::ReadError;
 use super::image::{Image, Words};
@@ -8,14 +8,14 @@ use crate::ids::Ticks;
 use crate::ring::Known;
 use crate::shared::layout::{head, place};
 
-/// What the place at word `at` of the table of rings says of its ring, and its *now running* cell.
+/// How many records the place at word `at` of the table of rings had at least, and the age of its *now running* cell.
 pub(super) fn known(image: &Image, at: usize, is_cut: bool) -> Result<(Known, Option<CellAge>), ReadError> {
     let Words([noted]) = image.words(at + place::WRITTEN)?;
     let Words([began]) = image.words(at + place::BEGAN)?;
     let cell = image.cell::<3>(at + place::RUNNING)?;
     let cell = cell.map(|(_, [since, _, written])| CellAge { written, since: Ticks(since) });
     let written = cell.map_or(0, |cell| cell.written).max(began).max(noted);
-    // Without the number of records, nothing tells which of them are newer than the cell.
+    // Without the number of records, it is unknown which of them are newer than the cell.
     Ok((Known { written, is_cut }, cell.filter(|cell| cell.written > 0)))
 }
 
@@ -28,9 +28,8 @@ pub(super) struct CellAge {
 }
 
 impl CellAge {
-    /// Whether what the cell says was over when the record `sequence`, an `event` at `at`, was written: the cell was set
-    /// before that, and not written to the disk again. Activities nest, so one that began no later and has ended includes
-    /// it.
+    /// Whether the activity in the cell was over when the record `sequence`, an `event` at `at`, was written, because
+    /// a newer cell did not reach the disk. Activities nest, so one that began no later and has ended includes it.
     pub(super) fn is_over_by(self, sequence: u64, at: Ticks, event: &Event<Ticks>) -> bool {
         let start = match *event {
             Event::TickStart { .. } => at,
@@ -49,8 +48,7 @@ impl CellAge {
     }
 }
 
-/// The number of times that a ring was opened and its place in the table does not show it. Each place counts how often it
-/// was opened.
+/// How many openings of rings the places of the table do not show. Each place counts its own.
 pub(super) fn missing_openings(image: &Image) -> Result<u64, ReadError> {
     let Words([mut missing]) = image.words(head::TABLE_CHANGES)?;
     for index in 0..image.plan().places {

@@ -1,4 +1,4 @@
-//! Emits what each emitter is doing while it records nothing: a hung loop has no events of its own.
+//! Reports what each emitter is doing while it records nothing: a hung loop has no events of its own.
 
 use std::collections::HashMap;
 
@@ -42,7 +42,7 @@ impl Heartbeat {
         !self.is_over && now.ns_since(self.round_at) >= ROUND_NS
     }
 
-    /// Appends to `out` the activity at `now` of those in `running` that have not changed for a round.
+    /// Appends to `out` what those in `running` that have not changed for a round are doing at `now`.
     pub(super) fn beat(&mut self, running: &[NowRunning], now: Timestamp, out: &mut Vec<Stamped>) {
         self.round_at = now;
         if self.reported.len() > running.len() {

@@ -1,5 +1,4 @@
-//! Access to a session's words: in this process's memory, or in a file. Both are read the same way, and neither is
-//! trusted.
+//! Reads the words of a session, in this process's memory or in a file. Neither is trusted.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -111,15 +110,15 @@ impl Image {
         Ok(self.cell::<3>(head::ANCHOR_LATEST)?.map(|(_, words)| anchor(&words)))
     }
 
-    /// Records that the process exists at `now`, if it reads itself for a recording: so if it is killed while its loop
-    /// hangs, the length of the hang is known.
+    /// Notes that the process exists at `now`, if this reader drains a recording: if the process is killed while its
+    /// loop hangs, the note shows for how long it hung.
     pub(super) fn note_alive(&self, now: Ticks) {
         if let Self::Local { session, drains: true } = self {
             session.header.note_alive(now);
         }
     }
 
-    /// The last moment that the process noted; `None` if it noted none.
+    /// The last moment at which the process noted that it exists.
     pub(super) fn alive_at(&self) -> Result<Option<Ticks>, ReadError> {
         let Words([alive]) = self.words(head::ALIVE_AT)?;
         Ok((alive != 0).then_some(Ticks(alive)))
@@ -140,8 +139,8 @@ impl Image {
         }
     }
 
-    /// How far this process's monotonic clock is ahead of that of the recording process: their time namespaces may
-    /// differ. `anchor` was taken in the recording process. The wall clock is the one both share.
+    /// How far this process's monotonic clock is ahead of the recording process's, which took `anchor`: their time
+    /// namespaces may differ. Both share the wall clock.
     pub(super) fn clock_ahead_ns(&self, anchor: &Anchor) -> i64 {
         let Self::File(file) = self else { return 0 };
         if file.identity.time_namespace == identity::namespace("time") {
@@ -164,7 +163,7 @@ impl Image {
     /// Fails if the file was truncated since it was opened, even if nothing missing is being read.
     pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
         let is_whole = match self {
-            // There is nothing to read that could be missing.
+            // Nothing can be missing.
             Self::Nothing => true,
             Self::Local { session, .. } => session.is_whole(),
             Self::File(file) => file.file.metadata().map_err(|error| file.failed(error))?.len() >= file.bytes,
@@ -182,13 +181,13 @@ impl Image {
         ReadError::Truncated { path: path.unwrap_or(Path::new("")).to_owned() }
     }
 
-    /// Whether the process, though it still exists, runs none of its code any more.
+    /// Whether the process still exists but no longer runs any of its code.
     pub(super) fn is_exiting(&self) -> bool {
         matches!(self, Self::File(file) if liveness::is_exiting(&file.identity))
     }
 
     /// An anchor taken by this process, if it must lie on a line with those of the file: the clocks are the same, and
-    /// the machine never slept, which stops one of them.
+    /// the machine never slept, which would stop one of them.
     pub(super) fn own_anchor(&self, clock: SystemClock) -> Option<Anchor> {
         let Self::File(file) = self else { return None };
         let is_same = file.shares_clock && file.identity.time_namespace == identity::namespace("time");
@@ -196,8 +195,7 @@ impl Image {
         (is_same && !has_slept).then(|| clock.anchor())
     }
 
-    /// The number of the process in this process's pid namespace; `None` in another one, where the number is that of
-    /// another process.
+    /// The process's pid, if it is in this process's pid namespace.
     pub(super) fn pid_here(&self) -> Option<u32> {
         match self {
             Self::Nothing => None,
@@ -246,7 +244,7 @@ impl RingFile {
         Self::open_at(CWD, path.as_os_str(), path)
     }
 
-    /// Like [`open`](Self::open), for a file in a folder. Messages call it `path`.
+    /// Like [`open`](Self::open), for a file in a folder. Errors name it `path`.
     pub(crate) fn open_at(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<Opened, OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         let no_file = || OpenError::NotAFile { path: path.to_owned() };
@@ -340,8 +338,8 @@ fn anchor(words: &[u64]) -> Anchor {
     Anchor { ticks: Ticks(words[0]), monotonic: Timestamp(words[1]), wall_ns: words[2] }
 }
 
-/// Whether there are rings between the last place of the table and the metadata: the number of places is damaged, and
-/// their events would be silently missing.
+/// Whether there are rings between the last place of the table and the metadata. If so, the number of places is
+/// damaged, and their events would be silently missing.
 fn has_rings_behind(file: &File, plan: &Plan) -> io::Result<bool> {
     let room = plan.meta_at.saturating_sub(plan.table_at) / (place::WORDS * WORD_BYTES);
     for index in plan.places..room.min(PLACES_MAX) {

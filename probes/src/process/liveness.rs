@@ -15,7 +15,7 @@ pub enum ProcessState {
     Running,
     /// It is stopped, by SIGSTOP or a debugger.
     Stopped,
-    /// It is gone without ending its session.
+    /// It is gone and did not end its session.
     Crashed,
     /// It ended its session cleanly.
     Ended,
@@ -52,7 +52,7 @@ pub(crate) fn observe(file: &File, identity: &Identity) -> ProcessState {
         return ProcessState::Crashed;
     }
     if identity.pid_namespace != identity::namespace("pid") {
-        // Its pid means nothing in this namespace; the lock is all we have.
+        // Its pid means nothing in this namespace: only the lock counts.
         return ProcessState::Running;
     }
     // The same process has different start times in two time namespaces.
@@ -68,9 +68,9 @@ pub(crate) fn observe(file: &File, identity: &Identity) -> ProcessState {
     }
 }
 
-/// Whether nothing writes the file any more.
+/// Whether the file has no writer any more.
 pub(crate) fn is_still(file: &File, identity: &Identity) -> bool {
-    // A thread may go on after the main thread is gone, or in a forked child: the lock is held as long as any does.
+    // Another thread may outlive the main thread, or run in a forked child: each holds the lock.
     identity.boot_id != identity::boot_id() || !is_locked(file)
 }
 
@@ -80,8 +80,7 @@ pub(crate) fn is_exiting(identity: &Identity) -> bool {
         && identity::process(identity.pid).is_none_or(|stat| stat.is_exiting)
 }
 
-/// Whether the writer's lock is held. Ours is shared and held only for a moment, so that readers do not see
-/// each other.
+/// Whether the writer's lock is held. Ours is shared and brief, so readers do not disturb each other.
 fn is_locked(file: &File) -> bool {
     match flock(file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => {

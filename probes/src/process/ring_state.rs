@@ -1,4 +1,4 @@
-//! What was found in one ring: its events on their way into the stream, and whose they are.
+//! Decodes the events of one ring, attributes them to their emitters, and passes them to the merge.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -15,8 +15,8 @@ use crate::shared::layout::PAGE_BYTES;
 /// Most calibrations kept per ring.
 const ANCHORS_MAX: usize = 16;
 
-/// Whose the records of a ring are. An emitter leaves its ring to a later one; if that has another name, it has another
-/// number, too, and begins with a label that says so.
+/// The emitters of a ring's records. A closed ring is reused by later emitters. One with another name has another
+/// number, and begins with a label.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     /// The number of the place's first emitter. Those of later ones are `step` apart.
@@ -32,7 +32,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Of the ring at place `index` of `places`, as the file describes it.
+    /// The owner of the ring at place `index` of `places`, as the file describes it.
     pub(super) fn new(index: usize, places: usize, [source, began]: [u64; 2]) -> Self {
         let (first, step) = (SourceId(index as u32 + 1), places as u32);
         let owner = Self { first: first.0, step, now: first, latest: first, began: 0, after_gap: None };
@@ -40,13 +40,13 @@ impl Owner {
         latest.map_or(owner, |latest| Self { now: latest, latest, began, ..owner })
     }
 
-    /// Whether an emitter of this place can have that number.
+    /// Whether an emitter of this place can have the number `source`.
     fn can_be(&self, source: SourceId) -> bool {
         source.0.checked_sub(self.first).is_some_and(|since| since.is_multiple_of(self.step.max(1)))
     }
 
-    /// Takes over a newer description of the place. `first_label` is the number in the first label of an emitter that the
-    /// ring still has, if it has one.
+    /// Takes over a newer description of the place. `first_label` is the number in the first emitter label that the
+    /// ring still has.
     pub(super) fn is_now(&mut self, newer: &Self, first_label: Option<SourceId>) {
         (self.latest, self.began) = (newer.latest, newer.began);
         self.after_gap = first_label.filter(|source| self.can_be(*source));
@@ -57,14 +57,14 @@ impl Owner {
         self.latest.0 == self.first
     }
 
-    /// Before the first record is read: `first_label` is the number in the first label of an emitter that the ring has.
+    /// Sets the emitter of the first record: `first_label` is the number in the first emitter label of the ring.
     pub(super) fn begins(&mut self, first_label: SourceId) {
         if self.can_be(first_label) {
             self.now = first_label;
         }
     }
 
-    /// The emitter of an event. A label of an emitter is its own.
+    /// The emitter of an event. An emitter's label belongs to that emitter.
     fn emitter(&self, event: &Event<Ticks>, sequence: u64, gap: bool) -> SourceId {
         match *event {
             Event::Label { kind: LabelKind::Source, id, .. }
@@ -76,7 +76,7 @@ impl Owner {
         }
     }
 
-    /// The emitter of the record `sequence`, which is no label of an emitter; `gap`: records are missing before it.
+    /// The emitter of the record `sequence`, which is not an emitter label; `gap`: records are missing before it.
     fn of(&self, sequence: u64, gap: bool) -> SourceId {
         if self.now < self.latest && sequence >= self.began {
             self.latest
@@ -88,7 +88,7 @@ impl Owner {
     }
 }
 
-/// What was found in a ring so far.
+/// What reading a ring has found so far.
 #[derive(Debug)]
 pub(super) struct RingState {
     pub(super) owner: Owner,
@@ -106,7 +106,7 @@ pub(super) struct RingState {
     pub(super) unknown: u64,
     /// Events with values that they cannot have.
     pub(super) malformed: u64,
-    /// By how much the times of events go back at most, in ticks, where that is more than they can.
+    /// The largest step back between the times of two events, in ticks, if larger than a sound clock's.
     pub(super) back_max: u64,
     /// The newest calibrations.
     pub(super) anchors: VecDeque<Anchor>,
@@ -114,14 +114,14 @@ pub(super) struct RingState {
     pub(super) sleeps: VecDeque<Sleep>,
     /// The *now running* cell of a dead process.
     cell: Option<CellAge>,
-    /// Whether what the cell says was over before the newest record.
+    /// Whether the activity in the cell was over before the newest record.
     pub(super) is_cell_over: bool,
     /// Finds copied pages, in the ring of a dead process.
     copies: Option<Copies>,
 }
 
-/// Finds pages that are in the file twice: a disk can write one to the place of another. No two records are the same, so the
-/// first events of two pages differ.
+/// Finds pages that are in the file twice, because the disk wrote one in place of another. No two records are equal,
+/// so the first events of two pages differ.
 #[derive(Debug, Default)]
 struct Copies {
     firsts: HashSet<Record>,
@@ -169,7 +169,7 @@ impl RingState {
         self.owner.of(next.saturating_sub(1), true)
     }
 
-    /// Decodes one event, whose first record is `sequence`, and passes it on, preceded by its gap.
+    /// Decodes the event that begins with record `sequence` and passes it on, preceded by its gap.
     pub(super) fn take(
         &mut self,
         (records, sequence): (&[Record], u64),
@@ -189,7 +189,7 @@ impl RingState {
                 return;
             }
             Err(error) => {
-                // A kind that the writer does not know either is damage.
+                // A kind that the writer does not know either is damaged.
                 let is_newer = error.unknown_kind().is_some_and(|kind| kind <= self.kind_max);
                 let count = if is_newer { &mut self.unknown } else { &mut self.malformed };
                 *count += 1;
@@ -201,7 +201,7 @@ impl RingState {
         self.owner.now = source;
         if self.gap > 0 {
             let (gap, from) = (std::mem::take(&mut self.gap), self.last_at.unwrap_or(at));
-            // Each of two emitters misses its part.
+            // If the emitter changed in the gap, each of the two lost a part of it.
             let of_before = match source {
                 _ if source == before => 0,
                 _ if source == self.owner.latest => self.owner.began.saturating_sub(sequence - gap).min(gap),
@@ -221,9 +221,9 @@ impl RingState {
             self.sleeps.truncate(SLEEPS_MAX - 1);
             self.sleeps.push_front(Sleep { alive, end: at, asleep_ns });
         }
-        // A name is recorded with whatever time is at hand.
+        // Labels carry an approximate time.
         if !matches!(event, Event::Label { .. }) {
-            // If the time goes back, one of the two is wrong, and which one is unknown.
+            // If the time goes back, one of the two events is wrong; which one is unknown.
             if let Some(back) = self.last_at.and_then(|last| horizon.goes_back_by(at, last)) {
                 self.malformed += 1;
                 self.back_max = self.back_max.max(back);
@@ -236,7 +236,7 @@ impl RingState {
     }
 }
 
-/// Whether emitters write such events to their rings: readers add the others to the stream.
+/// Whether emitters record events of this kind: readers add the others to the stream.
 const fn is_of_ring(event: &Event<Ticks>) -> bool {
     !matches!(
         event,

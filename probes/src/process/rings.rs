@@ -1,4 +1,4 @@
-//! All rings of a process: which ones exist, how far each is read, how fast it fills.
+//! All rings of a process: finds them, reads each up to a fair limit, and measures how fast it fills.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use crate::text::{InlineText, TEXT_WORDS};
 /// The fastest ring may fill by this fraction between two polls (as a divisor).
 const FILL_PARTS: u64 = 4;
 
-/// If a ring fills within the shortest period, most of it is lost anyway. Then only this fraction of it (as a
-/// divisor) is read: each record that a reader touches is a cache line that the writer has to take back.
+/// If a ring fills within the shortest period, most of it is lost anyway, so only this fraction of it (as a divisor)
+/// is read: each record that a reader touches is a cache line that the writer has to fetch back.
 const HOPELESS_PARTS: u64 = 8;
 
 /// Most records that one poll takes from all rings together; bounds its memory.
@@ -65,7 +65,7 @@ pub(super) struct Rings {
     changes: Option<u64>,
     /// Places whose ring lies outside the file, overlaps another one, or has an impossible size.
     unreadable: BTreeSet<usize>,
-    /// Number of rings that the process opened and the table does not have, in the file of a dead process.
+    /// Rings that a dead process opened and that are missing from the table.
     unlisted: u64,
     /// Places whose ring found no room in the file.
     unshared: BTreeSet<usize>,
@@ -110,7 +110,7 @@ impl Rings {
                 continue;
             }
             if state & 0xffff_ffff == 0 {
-                // Free. One with a ring is being changed, by a process that still exists.
+                // The place is free, or, if it has a capacity, was being changed. A live process finishes the change.
                 if capacity > 0 && is_still {
                     self.unreadable.insert(index);
                 }
@@ -169,7 +169,7 @@ impl Rings {
         }
         self.changes = Some(changes);
         if is_still && image.is_file() {
-            // A place that is being changed has been counted.
+            // Places that were being changed are counted already.
             let counted = self.unreadable.len() as u64;
             let unlisted = evidence::missing_openings(image)?.saturating_sub(counted);
             self.unlisted = unlisted.min(image.plan().places as u64);
@@ -177,25 +177,25 @@ impl Rings {
         Ok(())
     }
 
-    /// Number of rings that the file names, or ought to name, and that cannot be read.
+    /// Rings that are in the file, or should be, and cannot be read.
     pub(super) fn unreadable(&self) -> u64 {
         (self.unreadable.len() as u64).saturating_add(self.unlisted)
     }
 
-    /// Number of rings of a dead process whose newest records are missing, an unknown number of them, as far as the stream
-    /// has that.
+    /// Rings of a dead process that lack an unknown number of their newest records, of those whose gap is in the
+    /// stream.
     pub(super) fn without_end(&self) -> u64 {
         let is_told = |ring: &&Ring| ring.reader.is_end_unknown() && ring.state.gap == 0;
         self.rings.iter().filter(is_told).count() as u64
     }
 
-    /// Number of rings that found no room in the file, as far as their places say so.
+    /// Rings that did not fit into the file, according to their places.
     pub(super) fn unshared(&self) -> u64 {
         self.unshared.len() as u64
     }
 
-    /// Reads every ring; true if there is more than one poll takes. `gently`: the writer is still running, so
-    /// only a part is read of a ring that fills too fast for any reader.
+    /// Reads every ring; true if one poll did not read everything. `gently`: the writer is still running, so only a
+    /// part is read of a ring that fills too fast for any reader.
     pub(super) fn poll(
         &mut self,
         image: &Image,
@@ -224,7 +224,7 @@ impl Rings {
         self.rings.iter().map(|ring| ring.reader.read()).sum()
     }
 
-    /// Lost records, without those of gaps that no event has followed yet: the stream does not have them either.
+    /// Lost records, except those in gaps that no event has followed yet, which the stream does not have either.
     pub(super) fn lost(&self) -> u64 {
         let of = |ring: &Ring| ring.reader.lost().saturating_sub(ring.state.gap);
         self.rings.iter().fold(0, |sum, ring| sum.saturating_add(of(ring)))
@@ -249,7 +249,7 @@ impl Rings {
         self.rings.iter().map(|ring| ring.state.malformed).sum()
     }
 
-    /// By how much times go back at most, in ticks, where that is more than they can.
+    /// The largest step back between two times, in ticks, if larger than a sound clock's.
     pub(super) fn back_max(&self) -> u64 {
         self.rings.iter().map(|ring| ring.state.back_max).max().unwrap_or(0)
     }
@@ -259,7 +259,7 @@ impl Rings {
         self.rings.iter().flat_map(|ring| ring.state.anchors.iter().copied()).take(ANCHORS_OF_ALL_MAX)
     }
 
-    /// The newest sleeps of the machine that the rings tell of.
+    /// The newest sleeps of the machine in the rings.
     pub(super) fn sleeps(&self) -> Vec<Sleep> {
         self.rings.iter().flat_map(|ring| ring.state.sleeps.iter().copied()).take(SLEEPS_MAX).collect()
     }
@@ -269,7 +269,7 @@ impl Rings {
         self.rings.iter().filter_map(|ring| ring.state.last_at).max()
     }
 
-    /// The gaps that no event has followed, each once. For rings that were read to their end.
+    /// Takes the gaps that no event has followed. For rings that were read to their end.
     pub(super) fn take_end_gaps(&mut self) -> impl Iterator<Item = EndGap> {
         let gapped = self.rings.iter_mut().filter(|ring| ring.state.gap > 0);
         gapped.map(|ring| EndGap {
@@ -280,7 +280,7 @@ impl Rings {
     }
 
     pub(super) fn suggested_period(&self) -> Duration {
-        // Nothing is known of a ring that was polled once: it may be the fastest.
+        // The rate of a ring that was polled once is unknown: it may be the fastest.
         let fastest = self.rings.iter().map(|ring| ring.fill_ns().map_or(0, |fill| fill / FILL_PARTS)).min();
         let period_ns = fastest.unwrap_or(u64::MAX).clamp(*PERIOD_NS.start(), *PERIOD_NS.end());
         Duration::from_nanos(period_ns)
@@ -334,8 +334,8 @@ impl Ring {
         self.rate.map(|rate| (self.capacity << 20) / rate.max(1))
     }
 
-    /// Measures how fast the ring fills: keeps the highest recent rate, so that a burst is still remembered at
-    /// the next one.
+    /// Measures how fast the ring fills. Keeps the highest recent rate, so that one burst prepares the reader for the
+    /// next.
     fn measure(&mut self, before: u64, now: Timestamp) {
         let elapsed_ns = self.polled_at.map_or(0, |at| now.ns_since(at));
         let written = self.reader.next().saturating_sub(before).min(1 << 40);

@@ -25,7 +25,7 @@ pub(super) enum Slots {
 }
 
 impl Slots {
-    /// The slots of a place, if a ring can be there. A ring that nothing writes any more (`is_still`) may end early.
+    /// The slots of a place, if a ring can be there. A ring without a writer (`is_still`) may be cut short.
     pub(super) fn find(
         image: &Image,
         index: usize,
@@ -59,12 +59,13 @@ impl Slots {
         })
     }
 
-    /// Whether the file ends before it does.
+    /// Whether the file ends before the ring does.
     const fn is_cut(&self) -> bool {
         matches!(self, Self::File { shift, there, .. } if *there < 1 << *shift)
     }
 
-    /// A reader of a new ring, whose place begins at word `at`; and the *now running* cell, if nothing writes it any more.
+    /// A reader of a new ring, whose place begins at word `at`, and the age of the *now running* cell if the ring has
+    /// no writer.
     pub(super) fn attach(
         &self,
         image: &Image,
@@ -98,7 +99,7 @@ impl Slots {
                 let parts = records.len() as u64;
                 since = match unpack::<Ticks>(records).map(|(_, event)| event) {
                     Ok(Event::TickStart { .. }) => Some(parts),
-                    // Another emitter's tick is over.
+                    // The emitter of an open tick is gone.
                     Ok(Event::TickEnd { .. } | Event::Label { kind: LabelKind::Source, .. }) => None,
                     _ => since.map(|since| since.saturating_add(parts)),
                 };
@@ -108,7 +109,7 @@ impl Slots {
         Ok(since.and_then(|since| reader.next().checked_sub(since)))
     }
 
-    /// The first label of an emitter in the ring: the records before it are that emitter's.
+    /// The first emitter label in the ring: the records before it are that emitter's.
     pub(super) fn first_label(
         &self,
         image: &Image,
@@ -127,7 +128,7 @@ impl Slots {
         Ok(first)
     }
 
-    /// Reads on with `reader`. Returns whether there is more.
+    /// Continues reading with `reader`; true if there is more.
     pub(super) fn read(
         &self,
         image: &Image,

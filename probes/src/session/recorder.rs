@@ -105,8 +105,8 @@ impl Recorder {
         Self::capture_with(None)
     }
 
-    /// The same, for re-executing a recording: between two tasks the loop pauses to drain its recorder whenever
-    /// `pressure` says so, by calling `pause_to_drain`.
+    /// Like [`capture`](Self::capture), for re-executing a recording: the answers of `should_drain` decide when the
+    /// loop pauses between two tasks and calls `pause_to_drain`.
     #[must_use]
     pub fn capture_with_pauses(
         should_drain: impl Fn() -> bool + Send + 'static,
@@ -267,7 +267,7 @@ impl Recorder {
     }
 
     /// Calls the hook given to [`Session::on_full`](crate::session::Session::on_full) now. Loops do this between
-    /// two tasks while there is [`pressure`](Self::pressure).
+    /// two tasks when they [should drain](Self::should_drain).
     pub fn pause_to_drain(&self) {
         match &self.sink {
             Sink::Ring(ring) => ring.pause_to_drain(),
