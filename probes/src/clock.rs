@@ -1,8 +1,7 @@
-//! The clocks, and the one file that reads them.
+//! The clocks. No other file reads them.
 //!
-//! There are two clocks because they answer two questions. *When is it due?* is answered by `CLOCK_MONOTONIC`, the
-//! clock of the kernel's timers ([`Timestamp`]). *How long did it take?* is asked once per record, where the reading
-//! itself is the whole cost, so spans use the raw TSC ([`Ticks`]) if it is invariant *and* the kernel keeps its own
+//! Due times use `CLOCK_MONOTONIC`, the clock of the kernel's timers ([`Timestamp`]). Records carry a reading each,
+//! which is most of their cost, so they use the raw TSC ([`Ticks`]) if it is invariant *and* the kernel keeps its own
 //! time by it: the kernel checks the counter against other clocks and abandons it when it drifts or jumps.
 //! `clock_map` converts the second to the first.
 
@@ -88,7 +87,7 @@ impl SystemClock {
         Self { unit: if unit == TickUnit::Tsc { TickUnit::detect() } else { unit } }
     }
 
-    /// The clock of a session: reads the unit that its records use, whatever this process would choose for itself.
+    /// The clock of a session: uses the unit of its records, whatever this process would choose.
     pub(crate) const fn of(unit: TickUnit) -> Self {
         Self { unit }
     }
@@ -192,8 +191,8 @@ pub(crate) fn boottime_now() -> Timestamp {
 /// Shorter sleeps of the machine are ignored: the clocks are read one after the other.
 pub(crate) const ASLEEP_NS_MIN: u64 = 1_000_000;
 
-/// How long the machine has slept since it was started: `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`. The thread may lose its
-/// processor between the readings, so of several tries the fastest counts.
+/// How long the machine has slept since boot: `CLOCK_BOOTTIME` minus `CLOCK_MONOTONIC`. Of several tries the fastest
+/// counts, because the thread may lose its processor between the readings.
 #[must_use]
 pub(crate) fn asleep_ns() -> u64 {
     let once = || {

@@ -4,7 +4,8 @@
 //! that starts at the latest converted tick, with a slope that reaches the line described by the anchors within a
 //! second. Durations are differences of converted times, so they add up across any anchor.
 //!
-//! While the machine sleeps, the monotonic clock stands still and the record clock may go on: `sleeps` takes that out.
+//! While the machine sleeps, the monotonic clock stands still, but the record clock may go on: `sleeps` subtracts
+//! that.
 
 pub(crate) mod agreement;
 mod line;
@@ -32,10 +33,10 @@ const PIECES_MAX: usize = 1024;
 pub struct ClockFaults {
     /// Number of rate changes and jumps.
     pub count: u64,
-    /// The largest difference between the clock and what its anchors had said, in nanoseconds. Times between the last
-    /// anchor before a fault and the second one after it may be wrong by that much. `u64::MAX` if no two anchors agree.
+    /// The largest error found at an anchor, in nanoseconds. Times between the last anchor before a fault and the
+    /// second one after it may be wrong by that much. `u64::MAX` if no two anchors agree.
     pub error_ns_max: u64,
-    /// Anchors of a file that contradict the others. Without faults, it is one, which is damaged and ignored.
+    /// Anchors of a file that contradict the others. A single one is ignored as damaged, and is no fault.
     pub contradicting_anchors: u64,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct ClockMap {
     settled: u64,
     /// The last time from before the clock jumped back: no later result is earlier than this.
     floor: u64,
-    /// Times of the pieces and the anchors include them.
+    /// The times of the pieces and the anchors include these.
     sleeps: Sleeps,
     /// Anchors of the last seconds, oldest first.
     anchors: Vec<Anchor>,
@@ -97,7 +98,7 @@ impl ClockMap {
         let ns = self.sleeps.awake_after_all(line.convert(now.ticks.0));
         let sleep = Sleep { alive, end: now.ticks, asleep_ns };
         if let Some(sleep) = sleep.measured(ns.saturating_sub(now.monotonic.0)) {
-            // A slope that only steers must not go on for as long as that.
+            // A slope that steers must not last through a sleep.
             let current = self.pieces.last().expect("a map has at least one piece");
             let ticks = self.settled.max(current.ticks);
             let piece = Line { ticks, ns: current.convert(ticks), slope: line.slope };
@@ -129,7 +130,7 @@ impl ClockMap {
         self.peek(ticks)
     }
 
-    /// Like [`convert`](Self::convert), but a later anchor may move the result: for values shown once.
+    /// Like [`convert`](Self::convert), but a later anchor may change the answer: for values shown once.
     pub(crate) fn peek(&self, ticks: Ticks) -> Timestamp {
         if self.unit == TickUnit::Monotonic {
             return Timestamp(ticks.0);
@@ -193,7 +194,7 @@ impl ClockMap {
             self.faults.count += 1;
             self.faults.error_ns_max = self.faults.error_ns_max.max(error_ns);
             if first.ticks <= last.ticks {
-                // The clock jumped back: all that later ticks inherit from what was converted is the time reached.
+                // The clock jumped back: later ticks inherit nothing but the time reached.
                 self.floor = self.peek(Ticks(self.settled)).0;
                 let sleeps = std::mem::take(&mut self.sleeps);
                 (first, anchor) = (sleeps.before_all(first), sleeps.before_all(anchor));
@@ -227,8 +228,8 @@ impl ClockMap {
         true
     }
 
-    /// The line through the first and the last anchor. A single one, after a change or from a damaged header, says nothing
-    /// about the rate.
+    /// The line through the first and the last anchor. `None` if there is only one, after a change or from a damaged
+    /// header.
     fn line(&self) -> Option<Line> {
         Line::between(self.anchors.first()?, self.anchors.last()?)
     }

@@ -1,7 +1,7 @@
 //! Finds recorded loops: the rings in the user's runtime folders, and the state of their processes.
 //!
-//! A ring whose process marked it as ended is removed here if it is still there. The ring of a crashed
-//! process stays, so that it can still be read.
+//! Removes rings that their process marked as ended and left behind. The ring of a crashed process stays, so that it
+//! can still be read.
 
 use std::ffi::OsStr;
 use std::io;
@@ -23,8 +23,7 @@ pub struct RingInfo {
     pub path: PathBuf,
     /// The process id, as the process itself sees it.
     pub pid: u32,
-    /// The program's name as it stated it: make it [printable](crate::text::printable) before showing
-    /// it.
+    /// The program's name, untrusted: make it [printable](crate::text::printable) before showing it.
     pub program: String,
     /// The loop's policy, as the program stated it.
     pub policy: String,

@@ -436,7 +436,7 @@ vocabulary! {
         /** The source. */ source: IoSource,
         /** In the bits of [`IoReady`](Self::IoReady). */ readiness: u8, ;
     }
-    /// Input for re-execution: external events alone keep the loop from waiting, or from ending.
+    /// Input for re-execution: only external events keep the loop from waiting or ending.
     74 InputNews = "input_news" { /** Whether they keep it from ending, and not only from waiting. */ ends: bool, ; }
     /// Input for re-execution: the run was asked to end.
     75 InputStop = "input_stop" { /** Whether it was requested outside a callback. */ outside: bool, ; }
@@ -487,8 +487,8 @@ vocabulary! {
     /// The process died without ending its session, some time after the record's time, when it was last known to exist.
     /// Written by the recorder, for the whole process, as the last event.
     83 Crashed = "crashed" { ; }
-    /// Input for re-execution: what the program called of its loop, where no other event shows it.
-    84 InputCall = "input_call" { /** What it called. */ call: LoopCall, ; }
+    /// Input for re-execution: a call of the program to its loop that no other event shows.
+    84 InputCall = "input_call" { /** The called function. */ call: LoopCall, ; }
 }
 
 // Streams are copied, kept and sorted by the million.

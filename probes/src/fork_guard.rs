@@ -1,8 +1,8 @@
 //! A writer's position in memory that the kernel wipes in a forked child (`MADV_WIPEONFORK`).
 //!
-//! A child must not write into its parent's ring, and checking the process id on each record would cost more
-//! than the record. Here the check is free: in the child the position reads as zeros, so its limit is 0, which
-//! sends the first record to the slow path, where 0 means "not ours" ([`Position`]).
+//! A child must not write into its parent's ring, and checking the process id on each record would cost more than the
+//! record. This check is free: in the child the position reads as zeros, and a limit of 0 sends the first record to
+//! the slow path, where 0 means "not ours" ([`Position`]).
 
 #![expect(unsafe_code, reason = "the position lives in a page of its own")]
 

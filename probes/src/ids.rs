@@ -30,8 +30,8 @@ id! {
     TimerId(u64)
 }
 id! {
-    /// What kind of task it is: an index into the tag labels ([`LabelKind::Tag`](crate::event::LabelKind)) of
-    /// its process. 0 is "untagged".
+    /// A kind of task: an index into the tag labels ([`LabelKind::Tag`](crate::event::LabelKind)) of its process. 0
+    /// is "untagged".
     Tag(u16)
 }
 id! {
@@ -39,8 +39,8 @@ id! {
     LabelId(u32)
 }
 id! {
-    /// One emitter (a thread, or one loop of a thread) of a process. Emitters of one name may share a number, one after
-    /// the other. 0 never names one.
+    /// One emitter (a thread, or one loop of a thread) of a process. Successive emitters of one name may share a
+    /// number. 0 is the process.
     SourceId(u32)
 }
 id! {
@@ -57,8 +57,7 @@ id! {
     Timestamp(u64)
 }
 
-/// Operations shared by [`Ticks`] and [`Timestamp`]: a record's time words are written relative to its own
-/// time.
+/// What [`Ticks`] and [`Timestamp`] have in common. The time fields of a record are relative to its own time.
 pub trait Time: Copy + Ord + std::fmt::Debug {
     /// The raw 64-bit reading.
     fn raw(self) -> u64;

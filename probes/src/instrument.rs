@@ -1,5 +1,5 @@
-//! Instruments a foreign loop. Each stretch of its work is a guard, which ends the stretch when it is dropped, or a pair
-//! of calls `…_begin` and `…_end` where a guard does not fit: in a runtime's hooks, or across `&mut self`.
+//! Instruments any event loop. A guard marks each stretch of its work, from its creation to its drop; where a guard
+//! does not fit, such as in a runtime's hooks or across `&mut self`, a pair of calls `…_begin` and `…_end` does.
 //!
 //! ```
 //! use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct LoopProbe {
     tasks: Cell<u64>,
     tasks_in_tick: Cell<u32>,
     last_timer: Cell<u64>,
-    /// State that a nested guard restores.
+    /// The current state, which a nested guard restores.
     running: Cell<Running>,
     /// The poll in progress.
     polling: Cell<Option<Polling>>,
@@ -128,8 +128,8 @@ impl LoopProbe {
         &self.recorder
     }
 
-    /// The tag of a kind of task: the same name gives the same tag in every probe and loop of the process. Not for
-    /// hot paths.
+    /// The tag of a kind of task: the same name has the same tag in every loop and probe of the process. Not for hot
+    /// paths.
     #[must_use]
     pub fn tag(&self, name: &str) -> Tag {
         let tag = tags::tag_of_label(name);
@@ -183,8 +183,8 @@ impl LoopProbe {
         found
     }
 
-    /// Records that the loop begins to wait for readiness, for at most `timeout`: `None` if it waits forever or
-    /// for an unknown time. For loops where [`poll`](Self::poll) does not fit because foreign code calls the poller.
+    /// Begins a wait for readiness of at most `timeout`; `None` if it waits forever or for an unknown time. For loops
+    /// where [`poll`](Self::poll) does not fit because foreign code calls the poller.
     pub fn poll_begin(&self, timeout: Option<Duration>) {
         if !self.recorder.is_enabled() {
             return;
@@ -196,7 +196,7 @@ impl LoopProbe {
         self.polling.set(Some(Polling { start, timeout_ns, before }));
     }
 
-    /// Ends the wait that [`poll_begin`](Self::poll_begin) announced. Without one, nothing is recorded.
+    /// Ends the wait that [`poll_begin`](Self::poll_begin) began. Without one, records nothing.
     pub fn poll_end(&self, found: &impl ReadyCount) {
         let Some(Polling { start, timeout_ns, before }) = self.polling.take() else { return };
         let reason = match timeout_ns {
@@ -209,12 +209,12 @@ impl LoopProbe {
         self.leave(end, before);
     }
 
-    /// Begins a task that starts as soon as it is known, such as a readiness callback; it ends with the guard.
+    /// Begins a task that did not wait in a queue, such as a readiness callback; it ends with the guard.
     pub fn task(&self, tag: Tag) -> TaskGuard<'_> {
         TaskGuard { probe: self, open: self.task_begin(tag) }
     }
 
-    /// Begins a task that starts as soon as it is known; it ends with [`task_end`](Self::task_end). Tasks nest: end the
+    /// Begins a task that did not wait in a queue; it ends with [`task_end`](Self::task_end). Tasks nest: end the
     /// inner one first.
     pub fn task_begin(&self, tag: Tag) -> OpenTask {
         let now = self.now();
@@ -291,7 +291,7 @@ impl LoopProbe {
     }
 }
 
-/// A tick in progress, of which [`LoopProbe::tick_end`] records the end. Dropping it records nothing.
+/// A tick in progress, which [`LoopProbe::tick_end`] ends. Dropping it records nothing.
 #[derive(Debug)]
 #[must_use = "only `LoopProbe::tick_end` ends the tick"]
 pub struct OpenTick {
@@ -299,7 +299,7 @@ pub struct OpenTick {
     start: Ticks,
 }
 
-/// A task in progress, of which [`LoopProbe::task_end`] records the end. Dropping it records nothing.
+/// A task in progress, which [`LoopProbe::task_end`] ends. Dropping it records nothing.
 #[derive(Debug)]
 #[must_use = "only `LoopProbe::task_end` ends the task"]
 pub struct OpenTask {

@@ -1,8 +1,7 @@
 //! Atomic words and their storage: on the heap, or in a mapped file.
 //!
-//! Everything a writer and a reader share is a 64-bit atomic, reached through a raw pointer. No reference to plain data
-//! ever points into a region, so another process that scribbles over the mapping can corrupt the words and nothing
-//! else.
+//! Writers and readers share only 64-bit atomics, reached through a raw pointer. No reference to plain data points
+//! into a region, so another process that scribbles over the mapping can corrupt the words and nothing else.
 
 #![expect(unsafe_code, reason = "the words of a mapping are reached through raw pointers")]
 

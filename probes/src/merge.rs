@@ -1,8 +1,8 @@
 //! Merges rings in order of (time, ring, sequence) behind a watermark.
 //!
-//! A record is written slightly after the time it carries, so an ordered merge has to wait: events younger
-//! than the watermark stay. Within one ring the order is the order of writing, even if times go backwards. An
-//! event that arrives after a later one was handed out is handed out at once, and counted.
+//! A record is written slightly after the time it carries, so an ordered merge has to wait: events younger than the
+//! watermark stay. Within a ring, the order is the order of writing, even if times go backwards. An event that
+//! arrives after a later one was released is released at once, and counted as late.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -32,7 +32,7 @@ pub struct Metadata {
     pub started: Anchor,
     /// A tick busier than this is a stall, in nanoseconds.
     pub stall_limit_ns: u64,
-    /// Anything else that a comparison must know, by name: limits, load, seed, environment variables.
+    /// Other settings that comparisons check, by name: limits, load, seed, environment variables.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
 }

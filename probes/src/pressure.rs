@@ -1,7 +1,7 @@
-//! CPU pressure: whether a process had the processors it wanted, as counted by the kernel.
+//! CPU pressure: how long a process waited for processors, as counted by the kernel.
 //!
-//! A loop that shares its processors with busy programs is slower, and nothing in its own events says why. The recorder
-//! of a process reads these counters periodically, from a thread that runs no loop.
+//! A loop that shares its processors with busy programs is slower, and its own events do not show why. A live reader
+//! reads these counters periodically.
 
 use std::fs;
 
@@ -32,7 +32,7 @@ struct Counters {
 /// Reads the counters of one process.
 #[derive(Debug)]
 pub(crate) struct Pressure {
-    /// Its number in this process's pid namespace, if that is known.
+    /// Its pid in this process's namespace, if known.
     pid: Option<u32>,
     last: Counters,
     at: Option<Timestamp>,
@@ -43,8 +43,8 @@ impl Pressure {
         Self { pid, last: Counters::default(), at: None }
     }
 
-    /// Appends the counts up to `now` to `out` if a reading is due, or if it is `last`. Nothing is known of the time
-    /// before the first reading.
+    /// Appends the counts up to `now` to `out` if a reading is due, or if it is the `last`. The first reading is only
+    /// the base of the next.
     pub(crate) fn report(&mut self, now: Timestamp, last: bool, out: &mut Vec<Stamped>) {
         let since = self.at.map(|at| now.ns_since(at));
         if since.is_some_and(|since| since == 0 || since < PERIOD_NS && !last) {

@@ -1,5 +1,5 @@
-//! The record: 32 bytes, two to a cache line, the same in the ring and in a saved trace (which has a source
-//! in place of the lap).
+//! The record: 32 bytes, two to a cache line, the same in a ring and in a saved trace (which has the source in place
+//! of the lap).
 //!
 //! ```text
 //! word 0   time: raw ticks in the ring, monotonic nanoseconds in a file
@@ -91,8 +91,8 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// The kind, if this version does not know it. The event is damaged, rather than of a newer version, if its writer
-    /// does not know the kind either.
+    /// The kind, if this version does not know it. If its writer does not know the kind either, the event is damaged,
+    /// not newer.
     #[must_use]
     pub const fn unknown_kind(&self) -> Option<u8> {
         match self {
@@ -128,7 +128,7 @@ impl Packed {
     #[inline(always)]
     fn of_fields(at: u64, kind: u8, fields: Fields) -> Self {
         let words = &fields.words;
-        // The common case is decided by two ORs over words, most of which the compiler knows to be zero.
+        // Two ORs decide the common case; the compiler knows most of the words to be zero.
         let head = words[0] | words[1] | words[2] | words[3];
         let tail = words[4..].iter().fold(0, |all, word| all | word);
         let (wide, parts) = if head >> 32 == 0 && tail == 0 {

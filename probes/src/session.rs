@@ -81,9 +81,9 @@ impl Session {
         self.handle.is_some()
     }
 
-    /// Opens a ring for the calling thread's events, shown as `name`. If all places are taken, the recorder is a
-    /// disabled one, and readers see that one was left out. If the file has no room for the ring, only readers in this
-    /// process see it, and others see that one is missing: [`unshared`](Self::unshared).
+    /// Opens a ring for the calling thread's events, shown as `name`. If all places are taken, returns a disabled
+    /// recorder, and readers count it. If the file has no room for the ring, only readers in this process see it;
+    /// others count it as missing: [`unshared`](Self::unshared).
     #[must_use]
     pub fn recorder(&self, name: &str) -> Recorder {
         self.open(name, self.handle.as_ref().map_or(0, |handle| handle.capacity))
@@ -101,8 +101,8 @@ impl Session {
         writer.map_or_else(Recorder::disabled, Recorder::on_ring)
     }
 
-    /// The tag of a kind of task, for every loop and probe of the process: the same name has the same tag. Takes a lock;
-    /// not for hot paths.
+    /// The tag of a kind of task: the same name has the same tag in every loop and probe of the process. Takes a
+    /// lock; not for hot paths.
     #[must_use]
     pub fn tag(&self, name: &str) -> Tag {
         let tag = tags::tag_of_label(name);
@@ -112,12 +112,11 @@ impl Session {
         tag
     }
 
-    /// Makes the recording lossless: from now on a recorder whose next record would overwrite one that the [draining
-    /// reader](Self::draining_reader) has not polled calls `drain` first, on its own thread. `drain` polls that reader
+    /// Makes the recording lossless: before a recorder overwrites a record that the [draining
+    /// reader](Self::draining_reader) has not polled, it calls `drain` on its own thread. `drain` polls that reader
     /// (behind a lock that a draining thread takes as well); if it frees no room, the recorder gives up, overwrites,
-    /// and continues. Set it before opening the first recorder; only the first call counts. `drain` is dropped with the
-    /// session's last handle, so it must not hold a handle or a recorder of this session itself (holding a reader is
-    /// fine).
+    /// and continues. Set it before opening the first recorder; only the first call counts. `drain` is dropped with
+    /// the session's last handle, so it must not hold a handle or a recorder of this session (a reader is fine).
     pub fn on_full(&self, drain: Arc<dyn Fn() + Send + Sync>) {
         if let Some(handle) = &self.handle
             && handle.set_hook(drain)
@@ -138,18 +137,18 @@ impl Session {
         self.handle.as_ref()?.path()
     }
 
-    /// Number of rings that did not fit into the file: readers in this process see them, other processes do not.
+    /// Number of rings that did not fit into the file: only readers in this process see them.
     #[must_use]
     pub fn unshared(&self) -> u64 {
         self.handle.as_ref().map_or(0, |handle| handle.unshared())
     }
 
-    /// Whether other processes can still read the whole session: cheap enough to call several times a second. A private
+    /// Checks that other processes can read the whole session; cheap enough to call several times a second. A private
     /// or disabled session shares nothing, so nothing can be missing.
     ///
     /// # Errors
     ///
-    /// [`SharingError`] with what they cannot read, and why.
+    /// [`SharingError`] if they cannot.
     pub fn check(&self) -> Result<(), SharingError> {
         self.handle.as_ref().map_or(Ok(()), |handle| handle.check())
     }
@@ -160,8 +159,8 @@ impl Session {
         self.handle.as_ref().map_or_else(SystemClock::new, |handle| handle.clock)
     }
 
-    /// Ends the session cleanly now: the file is marked as ended and removed. Remaining recorders keep writing for
-    /// readers that have the file open. Without this call it happens when the last handle is dropped.
+    /// Ends the session cleanly now, rather than when the last handle is dropped: marks the file as ended and removes
+    /// it. Remaining recorders keep writing for readers that have the file open.
     pub fn finish(&self) {
         if let Some(handle) = &self.handle {
             handle.finish();

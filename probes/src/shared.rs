@@ -46,14 +46,14 @@
 //!
 //! A lock (`flock`) on the file, held by the process, shows that it is still running.
 //!
-//! A reader refuses a layout of another major version. Version 2 added the time namespace: without it, a reader in
-//! another namespace would compare incomparable start times and call a live process crashed. Minor version 1 added the
-//! highest kind. Without it the word is 0, and every kind that a reader does not know is damage: an older process knows
-//! no more kinds than the reader. Minor version 2 added the number of an emitter and where it begins in its ring: the
-//! emitters of other names that use a place later are other emitters. Without them, an emitter's number is that of its
-//! place, counted from 1. Minor version 3 added the number of records written to *now running*, and, noted now and then, to
-//! an open place. Without it the word is 0,
-//! and newest records that are missing from a file in its ring's first lap look as if they had never been written.
+//! Readers refuse a layout of another major version. Version 2 added the time namespace: without it, a reader in
+//! another namespace would compare incomparable start times and report a live process as crashed. Minor version 1
+//! added the highest kind. In older files the word is 0, and every kind unknown to the reader is damage: an older
+//! process knows no more kinds than the reader. Minor version 2 added the number of an emitter and its first record,
+//! so that later emitters of a place have numbers of their own. In older files, an emitter's number is that of its
+//! place, counted from 1. Minor version 3 added the number of records written to *now running* and, updated now and
+//! then, to an open place. In older files the word is 0, and if the newest records are missing in a ring's first lap,
+//! they look as if they had never been written.
 
 pub(crate) mod create;
 pub(crate) mod folder;

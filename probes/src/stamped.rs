@@ -35,8 +35,8 @@ impl Stamped {
         self.event.timer_wait(self.at)
     }
 
-    /// Whether it reports work that was cancelled before it ran, and that took no time. A cancelled task can take some: a
-    /// future is dropped when its turn comes.
+    /// Whether it reports work that was cancelled and took no time. A cancelled task can take time: a future is
+    /// dropped when its turn comes.
     #[must_use]
     pub const fn never_ran(&self) -> bool {
         match self.event {

@@ -1,7 +1,7 @@
 //! Tags: a small number for each kind of task; the same name has the same number in the whole process.
 //!
-//! A trace has one table of tags, and several loops and probes may write into one trace. So no loop numbers
-//! tags on its own: this module assigns each name its number, on first use.
+//! A trace has one table of tags, and several loops and probes may write into one trace. So loops do not number tags
+//! themselves: this module assigns each name its number on first use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -58,7 +58,7 @@ pub fn name(tag: Tag) -> Option<Arc<str>> {
     with_table(|table| table.names.get(usize::from(tag.0).checked_sub(1)?).cloned())
 }
 
-/// All tags above `known`, with their names: those an emitter has to name to its recorder before using them.
+/// All tags above `known`, with their names: an emitter names them to its recorder before using them.
 #[must_use]
 pub fn named_after(known: Tag) -> Vec<(Tag, Arc<str>)> {
     with_table(|table| {

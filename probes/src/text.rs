@@ -1,4 +1,4 @@
-//! Short texts: inline as in records and in the header of a ring, and interned as in events.
+//! Short texts: stored inline in records and in the header of a ring, interned in events.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -16,8 +16,8 @@ const TEXTS_MAX: usize = 1 << 17;
 
 static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
 
-/// A text of an event: a number in a table of this process, because events are copied by the million. The table keeps
-/// the latest 131,072 different texts, so a text should be read soon after its event.
+/// The text of an event: an index into a table of this process, because events are copied by the million. The table
+/// keeps the latest 131,072 different texts, so read a text soon after its event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Text(u64);
 
@@ -119,7 +119,7 @@ impl InlineText {
         words
     }
 
-    /// `None` if the length is out of range or the bytes are not UTF-8: the words are untrusted.
+    /// The text in untrusted words; `None` if the length is out of range or the bytes are not UTF-8.
     pub(crate) fn from_words(words: [u64; TEXT_WORDS]) -> Option<Self> {
         let mut raw = [0; TEXT_WORDS * 8];
         for (chunk, word) in raw.chunks_exact_mut(8).zip(words) {
@@ -136,8 +136,8 @@ impl fmt::Debug for InlineText {
     }
 }
 
-/// Code points that have no shape of their own and can change how the text around them is displayed: the general
-/// categories Cc, Cf, Zl and Zp, and the property `Default_Ignorable_Code_Point` (Unicode 16).
+/// Invisible code points, which can change how the text around them is displayed: the general categories Cc, Cf, Zl
+/// and Zp, and the property `Default_Ignorable_Code_Point` (Unicode 16).
 const UNSEEN: [(char, char); 27] = [
     ('\0', '\u{1f}'),
     ('\u{7f}', '\u{9f}'),

@@ -1,9 +1,9 @@
 //! Survives the truncation of a mapped ring file: a chained handler of `SIGBUS`.
 //!
-//! A store into a page of a mapping beyond the end of its file raises `SIGBUS`, and anyone who may write the ring
-//! file may truncate it. The handler maps memory over the region that faulted, so that the retried store succeeds,
-//! and marks the region as lost; the session reads that mark and switches off ([`Region::is_lost`]). Every other
-//! `SIGBUS` goes to the handler that was installed before, or has its default effect.
+//! A store into a mapped page beyond the end of its file raises `SIGBUS`, and anyone who may write the ring file may
+//! truncate it. The handler maps memory over the region that faulted, so that the retried store succeeds, and marks
+//! the region as lost; the session then switches off ([`Region::is_lost`]). Every other `SIGBUS` goes to the previous
+//! handler, or has its default effect.
 //!
 //! The handler reads a list of mappings that only grows: the node of a dropped region is reused, never freed. It
 //! takes no lock and calls nothing but `mmap`, `sigaction` and `raise`.
@@ -160,7 +160,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     chain(signal, code, info, context);
 }
 
-/// Maps memory over the region around `address`. False if there is none, or no memory.
+/// Maps memory over the region around `address`. False if no region contains it, or memory is short.
 fn recover(address: usize) -> bool {
     let Some((node, (base, bytes))) =
         Mapping::list().find_map(|node| Some((node, node.find_containing(address)?)))

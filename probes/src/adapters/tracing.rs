@@ -34,7 +34,7 @@ use crate::ids::{LabelId, Ticks};
 use crate::session::recorder::{Recorder, RingWriter};
 use crate::session::{Handle, Session};
 
-/// Capacity, in records, of a ring that a thread gets only because it traces.
+/// Capacity, in records, of a ring that a thread has only for tracing.
 const CAPACITY: u32 = 8192;
 
 /// Most spans a thread can be inside at once and still have them measured.
@@ -48,8 +48,8 @@ thread_local! {
 #[derive(Debug)]
 struct ThreadRing {
     pen: Arc<RingWriter>,
-    /// The recorder of a ring that the thread has only because it traces: dropped with the thread. It does not
-    /// keep the session from ending.
+    /// The recorder of a ring that the thread has only for tracing, dropped with the thread. It does not keep the
+    /// session open.
     _own: Option<Recorder>,
     labels: HashMap<Identifier, LabelId>,
     entered: Vec<(u64, Ticks)>,
@@ -64,7 +64,7 @@ pub(crate) fn adopt(pen: &Arc<RingWriter>) {
 }
 
 fn with_thread(work: impl FnOnce(&mut Vec<ThreadRing>)) {
-    // The thread is exiting, or this very code opened the span: nothing to record.
+    // The thread is exiting, or this code opened the span itself: nothing to record.
     let _gone = THREAD.try_with(|rings| {
         if let Ok(mut rings) = rings.try_borrow_mut() {
             work(&mut rings);

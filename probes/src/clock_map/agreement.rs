@@ -1,10 +1,10 @@
-//! Which of a file's anchors to believe: those that lie on one line.
+//! Decides which anchors of a file to believe: those that lie on one line.
 //!
-//! A single wrong word in an anchor would stretch or shrink every duration. So all anchors that there are take part:
-//! those of the header, the calibrations in the rings, and a reading by the reader itself if the clocks are the same.
+//! A single wrong word in an anchor would stretch or shrink every duration. So all anchors vote: those of the header,
+//! the calibrations in the rings, and a reading by the reader if it has the same clocks.
 //!
-//! Where the machine slept, the line has a jump, if the record clock went on: then the anchors lie on one line with the
-//! time asleep added. Whether it went on is seen from which of the two more anchors agree on.
+//! If the record clock went on while the machine slept, the line jumps there, and the anchors lie on one line only
+//! with the time asleep added. Of the two lines, the one with more anchors is taken.
 
 use super::line::{ANCHOR_NS, ANCHOR_NS_MAX, DRIFT_PARTS, Line};
 use super::sleeps::{Sleep, Sleeps};
@@ -14,30 +14,30 @@ use crate::ids::Ticks;
 /// Two anchors say nothing about one that is further away than this many times their distance.
 const REACH: u64 = 8;
 
-/// Recorders take an anchor at least this long after the first two, so records further away than this miss one.
+/// Recorders take another anchor within this time of the first two, so if records are further away, one is missing.
 const ALONE_NS: u64 = 50_000_000;
 
 /// Fewest anchors on one line for another one to be the damaged one: with fewer, any two would do.
 const MAJORITY: usize = 3;
 
-/// Which anchors to use, and what the others say.
+/// Which anchors to use, and how far the others are off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agreement {
-    /// Those that agree, by their ticks, with the times including `sleeps`.
+    /// The anchors that agree, ordered by ticks, with times including `sleeps`.
     pub(crate) kept: Vec<Anchor>,
-    /// The reading by the reader, if it agrees with them and is not among them.
+    /// The reader's own anchor, if it agrees with `kept` and is not in it.
     pub(crate) own: Option<Anchor>,
     /// The sleeps through which the record clock went on.
     pub(crate) sleeps: Sleeps,
-    /// Number of those that contradict them.
+    /// Number of anchors that contradict `kept`.
     pub(crate) contradicting: u64,
-    /// By how much times may be wrong: 0 if a majority agrees and no more than one contradicts it, `u64::MAX` if no two
+    /// By how much times may be wrong: 0 if a majority agrees and at most one contradicts it, `u64::MAX` if no two
     /// agree.
     pub(crate) error_ns: u64,
 }
 
 impl Agreement {
-    /// What `anchors` agree on, given the times in which the machine slept; `own` is a reading by the reader.
+    /// The agreement of `anchors`, given when the machine slept; `own` is the reader's own anchor.
     pub(crate) fn of(unit: TickUnit, anchors: &[Anchor], own: Option<Anchor>, sleeps: Vec<Sleep>) -> Self {
         let plain = Self::with(unit, anchors, own, Sleeps::default());
         if unit == TickUnit::Monotonic || plain.contradicting == 0 || sleeps.is_empty() {
@@ -47,10 +47,11 @@ impl Agreement {
         if jumping.contradicting < plain.contradicting { jumping } else { plain }
     }
 
-    /// Where the anchors that tell the rate are too close together for times up to `newest`, because later ones are missing
-    /// or the loop was busy when they were due: uses the reader's own reading for the rate, or says how wrong times may be.
+    /// If the anchors are too close together to give the rate for times up to `newest`, because later ones are
+    /// missing or the loop was busy when they were due: takes the rate from the reader's own anchor, or states how
+    /// wrong times may be.
     ///
-    /// That reading is not among the anchors otherwise: it may be hours later, and the monotonic clock is slewed.
+    /// Otherwise the reader's own anchor is not used: it may be hours later, and the monotonic clock is slewed.
     pub(crate) fn reaching(mut self, unit: TickUnit, newest: Ticks) -> Self {
         if unit == TickUnit::Monotonic {
             return self;
@@ -96,7 +97,7 @@ impl Agreement {
         let nearer = |[one, other]: [Anchor; 2]| if fit.has(&other) { other } else { one };
         taken.extend(unclear.into_iter().map(nearer));
         let (mut kept, off): (Vec<Anchor>, Vec<Anchor>) = taken.into_iter().partition(|one| fit.has(one));
-        // A damaged header may have them in any order.
+        // In a damaged header they may be in any order.
         kept.sort_by_key(|anchor| anchor.ticks);
         let own = own.filter(|own| fit.has(own));
         let contradicting = anchors.len() - kept.len();
@@ -109,7 +110,7 @@ impl Agreement {
             Some(error_ns) => error_ns.max(1),
         };
         let mut agreement = Self { kept, own, sleeps, contradicting: contradicting as u64, error_ns };
-        // Several copies of one anchor agree and say no rate.
+        // Several copies of one anchor agree and give no rate.
         if unit == TickUnit::Tsc
             && best_fit(&agreement.kept, None).is_none()
             && let Some(own) = agreement.own.take()
@@ -120,8 +121,8 @@ impl Agreement {
     }
 }
 
-/// The sleeps through which the record clock went on, as long as it did: by the anchors next to each, and the rate of the
-/// record clock between two sleeps.
+/// The sleeps through which the record clock went on, with the time by which it did: from the anchors around each,
+/// and the rate of the record clock between two sleeps.
 fn measured(anchors: &[Anchor], sleeps: Sleeps) -> Sleeps {
     let mut sorted = anchors.to_vec();
     sorted.sort_by_key(|anchor| anchor.ticks);

@@ -1,10 +1,10 @@
 //! Sleeps of the machine through which the record clock went on, while `CLOCK_MONOTONIC` stood still.
 //!
-//! Between two sleeps the two clocks lie on one line, and so they do throughout if the time asleep is added to the
-//! monotonic clock. So a [`ClockMap`](super::ClockMap) is a line without jumps from ticks to the time including sleeps,
-//! minus what the machine slept until then. How long that was is measured by the record clock itself: the kernel's own
-//! figure may come from a clock of whole seconds. When exactly the machine slept is known to within the readings around
-//! it: times there are at most that of the reading after it.
+//! Between two sleeps the two clocks lie on one line, and throughout if the time asleep is added to the monotonic
+//! clock. So a `ClockMap` is a continuous line from ticks to the time including sleeps, minus the time asleep until
+//! then. The record clock itself measures the time asleep, because the kernel's figure may come from a clock of whole
+//! seconds. A sleep lies somewhere between the readings around it: times there are at most that of the reading after
+//! it.
 
 use crate::clock::Anchor;
 use crate::ids::{Ticks, Timestamp};
@@ -15,10 +15,10 @@ pub(crate) const SLEEPS_MAX: usize = 1024;
 /// By how much the kernel's figure for the time asleep may be off, besides [`ERROR_PARTS`].
 const ERROR_NS: u64 = 2_000_000_000;
 
-/// The same, as a part of that time: a divisor.
+/// The same, as a fraction of that time (a divisor).
 const ERROR_PARTS: u64 = 256;
 
-/// A record clock that gained less stood still.
+/// If the record clock gained less, it stood still.
 const LEAST_NS: u64 = 500_000;
 
 /// The machine slept at some moment between two readings of the record clock.
@@ -32,8 +32,8 @@ pub(crate) struct Sleep {
 }
 
 impl Sleep {
-    /// The same by the record clock, which gained `ns` on the monotonic one in that time. `None` if it stood still, or if it
-    /// was not the sleep that made it gain that much.
+    /// The sleep as measured by the record clock, which gained `ns` on the monotonic one. `None` if the clock stood
+    /// still, or if the sleep does not explain the gain.
     pub(crate) fn measured(self, ns: u64) -> Option<Self> {
         let is_of_sleep = ns.abs_diff(self.asleep_ns) <= ERROR_NS + self.asleep_ns / ERROR_PARTS;
         (ns >= LEAST_NS && is_of_sleep).then_some(Self { asleep_ns: ns, ..self })
@@ -44,14 +44,14 @@ impl Sleep {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sleeps {
     all: Vec<Sleep>,
-    /// By place, the time asleep before that sleep; and in all.
+    /// By index, the time asleep before that sleep; last, the total.
     before_ns: Vec<u64>,
-    /// By place, the most that a time before the end of that sleep can be: so times never decrease.
+    /// By index, an upper bound of all times before the end of that sleep, so that times never decrease.
     most: Vec<u64>,
 }
 
 impl Sleeps {
-    /// Of those that overlap, only one can be true: the one that ends first is taken.
+    /// Of sleeps that overlap, only one can be true: keeps the one that ends first.
     pub(crate) fn new(mut all: Vec<Sleep>) -> Self {
         all.retain(|sleep| sleep.alive <= sleep.end && sleep.asleep_ns > 0);
         all.sort_by_key(|sleep| sleep.end);
@@ -87,7 +87,7 @@ impl Sleeps {
         *self = Self::new(all);
     }
 
-    /// Takes note of `line`, which gives the time including sleeps: it may have changed.
+    /// Updates the bounds after `line`, which gives the time including sleeps, has changed.
     pub(crate) fn follow(&mut self, line: impl Fn(u64) -> u64) {
         let mut most = u64::MAX;
         for (place, sleep) in self.all.iter().enumerate().rev() {
@@ -96,19 +96,19 @@ impl Sleeps {
         }
     }
 
-    /// The monotonic time at `ticks`, at which the time including sleeps is `ns`.
+    /// The monotonic time at `ticks`, where the time including sleeps is `ns`.
     pub(crate) fn awake(&self, ticks: u64, ns: u64) -> u64 {
         let place = self.over(ticks);
         let awake = ns.saturating_sub(self.before_ns.get(place).copied().unwrap_or(0));
         self.most.get(place).map_or(awake, |most| awake.min(*most))
     }
 
-    /// The monotonic time after all of them, at which the time including them is `ns`.
+    /// The monotonic time after all sleeps, where the time including them is `ns`.
     pub(crate) fn awake_after_all(&self, ns: u64) -> u64 {
         ns.saturating_sub(self.total_ns())
     }
 
-    /// `anchor`, taken after all of them, with the time including them.
+    /// `anchor`, taken after all sleeps, with the time including them.
     pub(crate) fn after_all(&self, anchor: Anchor) -> Anchor {
         self.after(self.all.len(), anchor)
     }
@@ -122,14 +122,14 @@ impl Sleeps {
         self.before_ns.last().copied().unwrap_or(0)
     }
 
-    /// `anchor` with the time including sleeps. `None` if it was taken between the readings around a sleep.
+    /// `anchor` with the time including sleeps. `None` if it lies between the readings around a sleep.
     pub(crate) fn including(&self, anchor: Anchor) -> Option<Anchor> {
         let place = self.over(anchor.ticks.0);
         let is_within = self.all.get(place).is_some_and(|next| anchor.ticks > next.alive);
         (!is_within).then(|| self.after(place, anchor))
     }
 
-    /// The same for an anchor between the readings around a sleep, as if taken before that sleep, and as if after.
+    /// For an anchor between the readings around a sleep: as if taken before the sleep, and as if taken after it.
     pub(crate) fn either(&self, anchor: Anchor) -> [Anchor; 2] {
         let place = self.over(anchor.ticks.0);
         [place, place + 1].map(|place| self.after(place, anchor))

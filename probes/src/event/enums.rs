@@ -130,7 +130,7 @@ words! {
         4 Cancelled = "cancelled",
         /// A future was polled and is not ready yet.
         5 Pending = "pending",
-        /// It was the firing of a future's timer, which wakes the future: its poll is the task that follows (since 1.3).
+        /// A future's timer fired and woke the future: its poll is the task that follows (since 1.3).
         6 Woke = "woke",
     }
     /// Why the poll had the timeout it had.
@@ -249,7 +249,7 @@ words! {
         3 Source = "source",
         /// A source of readiness.
         4 Io = "io",
-        /// A rule that was violated, an error's owner, anything else that is text.
+        /// Any other text: a violated rule, an error's owner.
         5 Text = "text",
     }
     /// Where in the tick the scheduler was given a clock reading.
@@ -275,11 +275,12 @@ words! {
         /// Before a task, if a tick has a time budget for its tasks.
         10 Budget = "budget",
     }
-    /// What the program called of its loop. Between two turns means by the caller of the loop, not by a callback of it.
+    /// The loop's function that the program called. "Between two turns" means called by the caller of the loop, not
+    /// by a callback.
     LoopCall {
         /// Queued a microtask, between two turns.
         1 Microtask = "microtask",
-        /// Left microtasks with the loop's host, which does not say how many, between two turns.
+        /// Left an unknown number of microtasks with the loop's host, between two turns.
         2 HostMicrotasks = "host-microtasks",
         /// Had access to the loop between two turns, for the first time since the heap was measured: it may have
         /// changed.

@@ -30,7 +30,7 @@ impl Fields {
         self.len += 1;
     }
 
-    /// Words of at least 1 each, one list of which every kind of event can have.
+    /// Lists of nonzero words, of which every kind of event accepts at least one.
     #[cfg(test)]
     pub(crate) fn small() -> [Self; 3] {
         let mut fields = Self::default();
@@ -265,7 +265,7 @@ impl Field for Text {
 }
 
 impl Fields {
-    /// Those of a [`Label`](super::Event::Label), for programs that record one: they keep no table of texts.
+    /// The fields of a [`Label`](super::Event::Label), for writers, which do not intern the text.
     pub(crate) fn of_label(kind: LabelKind, id: u32, text: InlineText) -> Self {
         let mut fields = Self::default();
         kind.put(&mut fields);

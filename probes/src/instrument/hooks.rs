@@ -1,4 +1,4 @@
-//! A probe for runtimes with hooks: about to wait, woken, and possibly before and after each task.
+//! Instruments runtimes that call hooks before and after each wait, and possibly each task.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -13,15 +13,14 @@ use crate::ids::Tag;
 use crate::recorder::Recorder;
 use crate::session::Session;
 
-/// A handle for a runtime's hooks, which must be `Send` and `Sync` and outlive everything else: give them clones of it.
-/// Each thread that calls the hooks is a loop of its own, with its own ring, so a runtime with several workers is
-/// several loops.
+/// The probes of a runtime. Give clones to its hooks, which must be `Send + Sync + 'static`. Each thread that calls
+/// the hooks is a loop of its own, with its own ring, so a runtime with several workers is several loops.
 ///
 /// A tick runs from one wait of the thread to the next: the wait is its poll, and the time from
 /// [`poll_end`](Self::poll_end) to the next [`poll_begin`](Self::poll_begin) is its busy time. A thread's first tick
 /// begins with its first wait or task; work before that is not recorded.
 ///
-/// Tasks are recorded by [`instrument`](Self::instrument), or by hooks that run before and after each of them.
+/// Record tasks with [`instrument`](Self::instrument), or with hooks that run before and after each of them.
 ///
 /// ```
 /// use loop_probes::instrument::LoopHooks;
@@ -65,19 +64,19 @@ struct Hooked {
 }
 
 thread_local! {
-    /// The loops of this thread: one for each runtime it has worked for, usually a single one.
+    /// The loops of this thread, one for each runtime that it works for.
     static HOOKED: RefCell<Vec<Rc<Hooked>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl LoopHooks {
-    /// Hooks whose loops are recorded in `session`. The first is shown as `name`, later ones as `name 2` and so on.
+    /// Records loops in `session`. The first is shown as `name`, later ones as `name 2` and so on.
     #[must_use]
     pub fn new(session: &Session, name: &str) -> Self {
         let shared = Shared { session: session.clone(), name: name.to_owned(), loops: AtomicUsize::new(0) };
         Self { shared: Arc::new(shared) }
     }
 
-    /// The tag of a kind of task, on any thread: the same name gives the same tag. Not for hot paths.
+    /// The tag of a kind of task: the same name has the same tag on every thread. Not for hot paths.
     #[must_use]
     pub fn tag(&self, name: &str) -> Tag {
         self.shared.session.tag(name)
@@ -107,12 +106,12 @@ impl LoopHooks {
         });
     }
 
-    /// This thread has run the task that [`task_begin`](Self::task_begin) announced. Without one, nothing is recorded.
+    /// This thread has run the task that [`task_begin`](Self::task_begin) began. Without one, records nothing.
     pub fn task_end(&self) {
         self.on_thread(Hooked::end_task);
     }
 
-    /// Records each poll of `future` as a task: of the loop of whichever thread polls it.
+    /// Records each poll of `future` as a task of the polling thread's loop.
     pub fn instrument<F: Future>(&self, tag: Tag, future: F) -> impl Future<Output = F::Output> + use<F> {
         let hooks = self.clone();
         async move {

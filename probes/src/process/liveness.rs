@@ -102,7 +102,7 @@ mod tests {
         let owner = File::create(&path).unwrap();
         let reader = File::open(&path).unwrap();
         let own = Identity::own();
-        assert_eq!(observe(&reader, &own), ProcessState::Crashed, "nobody holds the lock");
+        assert_eq!(observe(&reader, &own), ProcessState::Crashed, "the lock is free");
         flock(&owner, FlockOperation::LockExclusive).unwrap();
         assert_eq!(observe(&reader, &own), ProcessState::Running);
 
@@ -118,6 +118,6 @@ mod tests {
         let gone = Identity { pid: u32::MAX, time_namespace: 1, ..own };
         assert_eq!(observe(&reader, &gone), ProcessState::Crashed);
         let elsewhere = Identity { pid: u32::MAX, pid_namespace: 1, ..own };
-        assert_eq!(observe(&reader, &elsewhere), ProcessState::Running, "there, only the lock speaks");
+        assert_eq!(observe(&reader, &elsewhere), ProcessState::Running, "in another namespace, only the lock counts");
     }
 }

@@ -209,9 +209,9 @@ fn the_period_follows_the_fill_rate() {
     let mut reader = session.reader(Start::Oldest);
     assert_eq!(reader.suggested_period(), Duration::from_millis(33), "nothing to be read");
     reader.poll(&mut Vec::new()).unwrap();
-    assert_eq!(reader.suggested_period(), Duration::from_millis(1), "nobody knows how fast it fills");
+    assert_eq!(reader.suggested_period(), Duration::from_millis(1), "how fast it fills is unknown");
     reader.poll(&mut Vec::new()).unwrap();
-    assert_eq!(reader.suggested_period(), Duration::from_millis(33), "nothing happens");
+    assert_eq!(reader.suggested_period(), Duration::from_millis(33), "no records");
     for _ in 0..20 {
         (0..100).for_each(|at| mark(&recorder, at));
         reader.poll(&mut Vec::new()).unwrap();

@@ -1,9 +1,9 @@
-//! A reader's view of a ring in another process's file, by `pread`: a file that shrinks under us is an error
-//! here, where a mapping would be a SIGBUS.
+//! A reader's view of a ring in another process's file. Uses `pread`, because a file that shrinks is then an error;
+//! with a mapping it would be a SIGBUS.
 //!
-//! A single `pread` guarantees no order between the words it copies, so a stamp is always read by a call of its
-//! own: after a stamp comes a fence and then the copy, after the copy a fence and then the stamps again. That
-//! is the protocol of [`ring`](super), with a system call in place of a load.
+//! A single `pread` guarantees no order between the words it copies, so each stamp is read by its own call: a stamp,
+//! a fence, the copy, a fence, the stamps again. This is the protocol of [`ring`](super), with a system call in place
+//! of a load.
 
 use std::fs::File;
 use std::io;
@@ -23,8 +23,8 @@ pub(crate) struct FileView<'a> {
     pub(crate) offset: u64,
     /// Number of slots, as a power of two.
     pub(crate) shift: u32,
-    /// Number of slots that the file holds. Those beyond read as never written; where it claims all of them and they are
-    /// not there, reading fails.
+    /// Number of slots that the file holds. Slots beyond read as never written; slots that are claimed and missing
+    /// are an error.
     pub(crate) there: u64,
 }
 

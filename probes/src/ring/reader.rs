@@ -1,7 +1,7 @@
-//! The reading side: finds how far the writer has come, copies, checks, and accounts for every record.
+//! The reading side: finds the newest record, copies, checks, and accounts for every record.
 //!
-//! One algorithm serves every kind of memory a ring can be in: a [`View`] defines how to load a stamp and copy
-//! records there. Nothing a view returns is trusted: all loops are bounded by the ring's capacity.
+//! One algorithm serves rings in memory and in files: a [`View`] defines how to load a stamp and copy records.
+//! Nothing a view returns is trusted: all loops are bounded by the ring's capacity.
 
 use crate::record::{PARTS_MAX, Record, Stamp};
 
@@ -39,7 +39,7 @@ pub(crate) struct Reader {
     start: Start,
     started: bool,
     next: u64,
-    /// Where a reader of new records began: parts found there belong to an earlier event.
+    /// Where a reader of new records began: later parts of an event there belong to an earlier record.
     attached_at: Option<u64>,
     read: u64,
     lost: u64,
@@ -48,13 +48,13 @@ pub(crate) struct Reader {
     is_still: bool,
     /// Where a still ring ends.
     end: Option<End>,
-    /// What is known of a still ring besides its slots.
+    /// Other evidence about a ring without a writer.
     known: Known,
-    /// Records are missing at the end of a still ring, and there may be more of them than were counted.
+    /// Records are missing at the end of a ring without a writer, possibly more than were counted.
     is_end_unknown: bool,
 }
 
-/// What is known of a ring that nothing writes any more, besides its slots.
+/// Evidence about a ring without a writer, besides its slots.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
     /// At least this many records were written.
@@ -92,8 +92,7 @@ impl Reader {
         }
     }
 
-    /// A reader of a ring that nothing writes any more: it returns everything that can be read, and counts everything
-    /// between as lost.
+    /// A reader of a ring without a writer: returns everything readable, and counts everything in between as lost.
     pub(crate) const fn of_still(known: Known) -> Self {
         Self { is_still: true, known, ..Self::new(Start::Oldest) }
     }
@@ -114,7 +113,7 @@ impl Reader {
         self.read
     }
 
-    /// Whether the number of records missing at the end is unknown; the ones that were counted are among those lost.
+    /// Whether more records may be missing at the end than were counted as lost.
     pub(crate) const fn is_end_unknown(&self) -> bool {
         self.is_end_unknown
     }
@@ -124,13 +123,13 @@ impl Reader {
         self.lost
     }
 
-    /// Records that were overwritten before the first one that was returned, or were to be skipped.
+    /// Records that were overwritten before the first one that was returned, or skipped on purpose.
     pub(crate) const fn before_attach(&self) -> u64 {
         self.before_attach
     }
 
-    /// Hands out published records within `limits`, up to those present at the time of the call. Records are
-    /// copied to `scratch`. Returns true if the reach left some for the next call.
+    /// Emits published records within `limits`, up to those present at the time of the call. Records are copied to
+    /// `scratch`. Returns true if `limits` left some for the next call.
     pub(crate) fn poll<V: View>(
         &mut self,
         view: &V,
@@ -165,7 +164,7 @@ impl Reader {
             self.skip_all(1 << view.shift(), &mut emit);
         }
         if self.is_still && !more && self.read == 0 && self.lost == 0 && self.before_attach > 0 {
-            // Stamps and nothing that can be read: they are noise, and what was there is lost.
+            // Stamps but no readable event: the stamps are noise, and the contents are lost.
             (self.before_attach, self.lost, self.is_end_unknown) = (self.before_attach - 1, 1, true);
             emit(Item::Lost(1));
         }
@@ -200,8 +199,8 @@ impl Reader {
         Ok(whole || last < head)
     }
 
-    /// How many of the records just copied from `next` on may be torn: the first one whose stamp is still in
-    /// place proves the rest.
+    /// How many of the records just copied from `next` on may be torn: the first stamp still in place proves the
+    /// rest.
     fn overwritten<V: View>(&self, view: &V, count: u64) -> Result<u64, V::Error> {
         if self.is_still || matches!(self.look(view, self.next)?, Seen::Current) {
             return Ok(0);
@@ -231,13 +230,13 @@ impl Reader {
             };
             let found = rest.iter().take(parts).enumerate().take_while(|part| follows(*part)).count();
             if stamp.part() != 0 && self.attached_at == Some(self.next) {
-                // The tail of an event in whose middle the reader attached.
+                // The reader attached in the middle of this event.
                 self.next += 1;
                 self.before_attach += 1;
                 self.attached_at = Some(self.next);
                 rest = &rest[1..];
             } else if found == 0 || stamp.place() != lap_of(self.next, shift) {
-                // A part whose beginning was overwritten, or a stamp that none of our writers produces.
+                // The beginning of this part was overwritten, or no writer of ours produces this stamp.
                 self.skip(1, emit);
                 rest = &rest[1..];
             } else if found == parts {
@@ -256,7 +255,8 @@ impl Reader {
         true
     }
 
-    /// Counts records that cannot be read: behind one that was returned, or where nothing was overwritten, they are lost.
+    /// Counts unreadable records: lost if they follow a returned record or nothing was overwritten, else before the
+    /// attachment.
     fn skip(&mut self, count: u64, emit: &mut impl FnMut(Item<'_>)) {
         let is_whole = self.end.is_some_and(|end| end.is_first_lap);
         if self.started || self.read > 0 || is_whole {
@@ -268,7 +268,7 @@ impl Reader {
         self.next += count;
     }
 
-    /// Counts the records of a still ring of which none is left.
+    /// Counts the records of a ring without a writer and without a readable record.
     fn skip_all(&mut self, capacity: u64, emit: &mut impl FnMut(Item<'_>)) {
         let written = self.known.written.max(u64::from(self.known.is_cut));
         self.next = written.saturating_sub(capacity);
@@ -299,7 +299,7 @@ impl Reader {
         Ok(head)
     }
 
-    /// The newest record of a ring that nothing writes any more.
+    /// The newest record of a ring without a writer.
     fn attach_still<V: View>(
         &mut self,
         view: &V,
@@ -324,7 +324,7 @@ impl Reader {
             Seen::Behind => None,
             Seen::Current => Some(self.next),
             Seen::Ahead(laps) => ahead(self.next, laps),
-            // This record, or one that overwrites it, is being written: the slot before it decides.
+            // This record, or a later one in its slot, is being written: the slot before it decides.
             Seen::Busy => {
                 let slot = self.next.wrapping_sub(1);
                 let place = view.stamp(slot)?.place();

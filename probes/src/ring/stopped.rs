@@ -1,9 +1,9 @@
-//! The end of a ring that nothing writes any more, found whatever some of its slots hold.
+//! Finds the end of a ring without a writer, even if some of its slots are damaged.
 //!
-//! A live ring is searched from one stamp to the next, which assumes that all stamps are in place. Where some were
-//! overwritten or zeroed after the writer died, that search ends at the first hole, and everything behind it would
-//! be silently missing. So here every stamp is read, and the end is where most of them agree: up to it they
-//! carry one lap, behind it the lap before.
+//! A live ring is searched from one stamp to the next, which assumes that all stamps are in place. If some were
+//! overwritten or zeroed after the writer died, that search would end at the first hole and silently miss everything
+//! behind it. So this reads every stamp, and puts the end where most of them agree: up to it they carry one lap,
+//! behind it the previous lap.
 
 use super::{BATCH, BLANK, View, lap_of};
 use crate::record::{Record, Stamp};
@@ -17,7 +17,7 @@ pub(super) struct End {
     /// Sequence number of the newest readable record.
     pub(super) head: u64,
     /// Number of slots right behind it that hold neither an older record nor the one being written when the writer
-    /// died: newer records, or the oldest ones.
+    /// died: newer records or the oldest ones.
     pub(super) unreadable: u64,
     /// Whether one more slot behind it may hold a record that was never published.
     pub(super) is_writing: bool,
@@ -27,11 +27,11 @@ pub(super) struct End {
     pub(super) is_first_lap: bool,
 }
 
-/// The end of a ring whose newest record has lap `lap`, as far as it was scanned.
+/// The end of the ring under the assumption that its newest record has lap `lap`, from the slots scanned so far.
 #[derive(Debug)]
 struct Candidate {
     lap: u32,
-    /// Slots of this lap less slots of the lap before, so far; its maximum is the end.
+    /// Slots of this lap minus slots of the lap before; the end is at its maximum.
     balance: i64,
     best: i64,
     /// Slots of the lap before.
@@ -45,8 +45,7 @@ struct Candidate {
 }
 
 impl End {
-    /// Takes into account that at least `written` records were written, on the circle of laps: those that the slots do not
-    /// show are unreadable.
+    /// Counts as unreadable what the slots do not show of at least `written` records, on the circle of laps.
     pub(super) const fn limits(&mut self, written: u64) {
         let missing = written.saturating_sub(self.head + 1);
         self.is_beyond = missing > self.unreadable + self.is_writing as u64;
@@ -91,7 +90,7 @@ impl Candidate {
         }
     }
 
-    /// Number of slots that are as they should be.
+    /// Number of slots that fit the assumption.
     const fn score(&self) -> i64 {
         self.best.saturating_add(self.older)
     }
@@ -99,8 +98,8 @@ impl Candidate {
 
 /// The end of a ring; `None` if no record is left.
 ///
-/// At least `written` records were written. Where most slots were never written, the samples may be all damaged: then that
-/// says which laps to look for, and a ring without it is usually in its first.
+/// At least `written` records were written. If most slots were never written, all samples may be damaged: then
+/// `written` gives the laps to look for, and without it the first lap is the most likely.
 pub(super) fn end_of<V: View>(
     view: &V,
     written: u64,
@@ -129,7 +128,7 @@ pub(super) fn end_of<V: View>(
         let goes_around = if one.is_gap_over { 0 } else { leading };
         let is_writing = one.is_writing || one.gap == 0 && goes_around > 0 && is_leading_zero;
         let unreadable = one.gap + goes_around - u64::from(is_writing);
-        // Where the first slots may hold newer records, they are among the unreadable ones.
+        // If the first slots may hold newer records, they count as unreadable.
         let is_first_lap = one.lap == 1 && goes_around == 0;
         End {
             head: u64::from(one.lap - 1) * capacity + slot,

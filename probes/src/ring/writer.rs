@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{STAMP_WORD, Slots, lap_of};
 use crate::record::{Packed, Record};
 
-/// A writer's position. Only its thread touches it: it is atomic so that a recorder used by two threads by mistake
-/// writes nonsense rather than causing undefined behaviour.
+/// A writer's position. Only its thread touches it; it is atomic so that a recorder used by two threads by mistake
+/// writes garbage rather than causing undefined behaviour.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Position {
     /// The sequence number of the next record.
     next: AtomicU64,
     /// The sequence number up to which records may be written without a further check: the end of the lap, or of
-    /// what a lossless reader has drained. 0 in a forked process (see [`fork_guard`](crate::fork_guard)), and once the session
-    /// is off.
+    /// what a lossless reader has drained. 0 in a forked process (see [`fork_guard`](crate::fork_guard)), and once
+    /// the session is off.
     limit: AtomicU64,
     /// The lap of `next`, in the upper half, as in a stamp.
     lap: AtomicU64,
 }
 
-/// One thread's pen on a ring. `P` holds the position.
+/// Writes to a ring, on one thread. `P` holds the position.
 #[derive(Debug)]
 pub(crate) struct Writer<S, P> {
     slots: S,

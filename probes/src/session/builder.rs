@@ -71,7 +71,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Something a comparison of traces must know: a limit, a load, a seed, an environment variable.
+    /// A setting that trace comparisons check: a limit, a load, a seed, an environment variable.
     pub fn setting(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.settings.insert(name.into(), value.to_string());
         self
@@ -103,9 +103,9 @@ impl SessionBuilder {
         self
     }
 
-    /// Keeps the program running when the ring file of a shared session is truncated. The file is mapped, so without
-    /// this the first record after a truncation kills the program with `SIGBUS`; root and any process of the same user
-    /// can truncate it. With it, the session is off from then on and [`Session::check`] says so.
+    /// Keeps the program running when the ring file of a shared session is truncated, which root and any process of
+    /// the same user can do. The file is mapped, so otherwise the first record after a truncation kills the program
+    /// with `SIGBUS`. With this, the session is off from then on and [`Session::check`] fails.
     ///
     /// This installs a handler of `SIGBUS` for the whole process. Faults outside of ring files go to the previously
     /// installed handler, or have their default effect. A program that installs its own handler *later* must chain to
@@ -115,9 +115,9 @@ impl SessionBuilder {
         self
     }
 
-    /// Whether a thread watches for times in which nothing of the process ran, because it was stopped by a signal or
-    /// the machine slept, and records them as [`Suspended`](crate::event::Event::Suspended). The thread wakes up 20
-    /// times a second and takes no signals. On by default for a shared session, off for a private one. Linux only.
+    /// Whether a thread detects when the whole process was suspended, because a signal stopped it or the machine
+    /// slept, and records it as [`Suspended`](crate::event::Event::Suspended). The thread wakes up 20 times a second
+    /// and takes no signals. On by default for a shared session, off for a private one.
     pub const fn watch_suspensions(mut self, watch: bool) -> Self {
         self.suspensions = Some(watch);
         self
@@ -133,11 +133,12 @@ impl SessionBuilder {
     }
 
     /// Begins a session in a file of the first suitable [runtime folder](crate::discover::runtime_folders), where
-    /// readers find it. If another user has taken the name of the last one, creates a folder with another name.
+    /// readers find it. If another user has taken the name of the last one, uses another name.
     ///
     /// # Errors
     ///
-    /// [`SessionError`] if no folder is ours or the filesystem is full; if several folders fail, that of the first.
+    /// [`SessionError`] if no folder is ours or the filesystem is full; if several folders fail, the error of the
+    /// first.
     pub fn shared(self) -> Result<Session, SessionError> {
         self.shared_under(folder::prepare_first()?)
     }
@@ -205,7 +206,7 @@ fn watched(session: Session, watch: bool) -> Session {
     session
 }
 
-/// A session that lacks only its memory.
+/// A session without its memory.
 struct Started {
     clock: SystemClock,
     anchors: [Anchor; 2],

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::shared::folder::FolderError;
 use crate::text::printable_path;
 
-/// Why a shared session cannot be created. A program can continue with [`SessionBuilder::private`](super::SessionBuilder::private) or
-/// [`Session::disabled`](super::Session::disabled).
+/// Why a shared session cannot be created. A program can continue with
+/// [`SessionBuilder::private`](super::SessionBuilder::private) or [`Session::disabled`](super::Session::disabled).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -42,13 +42,14 @@ pub enum SessionError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SharingError {
-    /// Everything: the file was truncated. See [`SessionBuilder::survive_truncation`](super::SessionBuilder::survive_truncation).
+    /// The file was truncated: nothing is recorded any more. See
+    /// [`SessionBuilder::survive_truncation`](super::SessionBuilder::survive_truncation).
     #[error("recording is off: the ring file {} was truncated", printable_path(.path))]
     Truncated {
         /// The file.
         path: PathBuf,
     },
-    /// Rings that found no room in the file. Readers of this process still see them.
+    /// Rings did not fit into the file. Readers in this process still see them.
     #[error("other processes cannot see {rings} rings of this one: {} has no room for them: {reason}", printable_path(.path))]
     NoRoom {
         /// The file.

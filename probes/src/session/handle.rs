@@ -1,4 +1,4 @@
-//! Keeps a session open: its handles and its recorders. The session ends when the last one is dropped.
+//! Keeps a session open: sessions and recorders hold a handle, and the session ends when the last one is dropped.
 //!
 //! The hook of a lossless session lives here and not in [`Inner`]: it holds the draining reader, which holds
 //! the `Inner`, and that cycle would never end.

@@ -15,7 +15,7 @@ use crate::shared::create::SharedFile;
 use crate::shared::header::Header;
 use crate::text::InlineText;
 
-/// The contents of a session. Readers in the same process hold it too, and do not keep the session from ending.
+/// The contents of a session. Readers in the same process hold it too, without keeping the session open.
 pub(crate) struct Inner {
     pub(crate) header: Header,
     pub(crate) metadata: Metadata,
@@ -71,12 +71,12 @@ impl Inner {
         }
     }
 
-    /// Names a number, once; true if the name is new.
+    /// Names a number; true if the name is new.
     pub(crate) fn name(&self, kind: LabelKind, id: u32, text: &str) -> bool {
         self.registry().name(&self.header, kind, id, InlineText::new(text))
     }
 
-    /// The number of a text; and the text to announce, if it is new.
+    /// The number of a text, and the text to announce if it is new.
     pub(crate) fn intern(&self, kind: LabelKind, text: &str) -> (u32, Option<InlineText>) {
         self.registry().intern(&self.header, kind, InlineText::new(text))
     }
@@ -85,7 +85,7 @@ impl Inner {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Whether the file was found to be truncated: only reads flags.
+    /// Whether the file is known to be truncated: only reads flags.
     pub(crate) fn is_off(&self) -> bool {
         self.off.load(Ordering::Relaxed) || self.header.is_lost()
     }
@@ -101,7 +101,7 @@ impl Inner {
         false
     }
 
-    /// What other processes cannot read of the session, and why.
+    /// Fails if other processes cannot read the whole session.
     pub(super) fn check(&self) -> Result<(), SharingError> {
         let Some(path) = self.path().map(Path::to_owned) else { return Ok(()) };
         if !self.is_whole() {

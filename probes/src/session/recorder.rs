@@ -1,7 +1,7 @@
 //! The recorder: the handle through which an instrumented loop writes its events.
 //!
-//! Hot path: a branch on whether anything is recorded, the event packed into a few words (for a known variant only
-//! shifts remain), one compare that covers the end of the lap, a full ring and a fork, and five stores.
+//! The hot path is a branch on whether anything is recorded, packing the event into a few words (for a known variant
+//! only shifts remain), one compare that covers the end of the lap, a full ring and a fork, and five stores.
 
 mod ring_writer;
 mod running;
@@ -20,7 +20,7 @@ use crate::ids::{LabelId, SourceId, Tag, Ticks};
 pub(crate) use ring_writer::RingWriter;
 pub use running::Running;
 
-/// One emitter's access to its ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
+/// Writes the events of one emitter to its ring. `Send` but not `Sync`: one thread at a time writes, without a lock.
 ///
 /// ```compile_fail
 /// fn is_sync<T: Sync>() {}
@@ -121,7 +121,7 @@ impl Recorder {
         (Self::new(Sink::Capture(Arc::clone(&captured), drain_pause)), Capture(captured))
     }
 
-    /// A recorder that hands each event to `tap` at once and forgets names: re-executions compare events as they
+    /// A recorder that passes each event to `tap` at once and drops names: re-executions compare events as they
     /// arrive.
     #[must_use]
     pub fn tap(tap: impl Fn(Ticks, Event<Ticks>) + Send + 'static) -> Self {
@@ -191,8 +191,8 @@ impl Recorder {
         }
     }
 
-    /// Notes in the ring file how many records were written, as [`set_running`](Self::set_running) does: for emitters that
-    /// never say what they are doing. From that a reader knows which records a damaged file lacks.
+    /// Notes in the ring file how many records were written, so that readers know how many a damaged file lacks. Only
+    /// for emitters that never call [`set_running`](Self::set_running), which does the same.
     #[inline]
     pub fn note_written(&self) {
         if let Sink::Ring(ring) = &self.sink {
@@ -205,7 +205,7 @@ impl Recorder {
         self.name(at, LabelKind::Tag, u32::from(tag.0), text);
     }
 
-    /// Names a number that the program chose itself, in the label table and in the stream: a source of readiness
+    /// Names a number chosen by the program, in the label table and in the stream: a source of readiness
     /// ([`LabelKind::Io`]), or a tag.
     pub fn name(&self, at: Ticks, kind: LabelKind, id: u32, text: &str) {
         match &self.sink {
@@ -254,8 +254,8 @@ impl Recorder {
         }
     }
 
-    /// Whether, in a lossless session, three quarters of the ring are undrained, so that the loop should drain
-    /// between two tasks. Always false in other sessions.
+    /// Whether the loop should drain between two tasks, because three quarters of the ring are undrained. Always
+    /// false unless the session is lossless.
     #[inline]
     #[must_use]
     pub fn should_drain(&self) -> bool {

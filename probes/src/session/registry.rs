@@ -14,8 +14,8 @@ use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
 use crate::text::{InlineText, TEXTS_REST};
 
-/// Most texts of a kind that a session keeps. An error whose message is different each time must not fill memory,
-/// the header's table or a trace; names, which are literals in a program, may be more.
+/// Most texts of a kind that a session keeps. Errors with ever different messages must not fill memory, the header's
+/// table or a trace; names are usually literals, so more of them are kept.
 pub(super) const fn texts_max(kind: LabelKind) -> usize {
     match kind {
         LabelKind::Text => 512,
@@ -34,9 +34,9 @@ pub(super) struct Registry {
     last_label: u32,
     /// Bytes of rings after the file's fixed part.
     ring_bytes: usize,
-    /// Number of rings that did not fit into the file, so that only this process reads them; then why the last of
-    /// them did not.
+    /// Number of rings that did not fit into the file, so that only this process reads them.
     unshared: u64,
+    /// Why the last of them did not fit.
     no_room: String,
     /// Whether writers wait for the draining reader.
     held: bool,
@@ -49,7 +49,7 @@ struct Place {
     slots_at: u64,
     capacity: u32,
     name: InlineText,
-    /// The number of the emitter that has it.
+    /// The number of its current emitter.
     source: u32,
     generation: u32,
     open: bool,
@@ -62,19 +62,18 @@ pub(crate) struct Opened {
     pub(crate) place: usize,
     pub(crate) slots: RingSlots,
     pub(crate) gate: Arc<Gate>,
-    /// The number of the emitter. One of another name than the place's last has a number of its own: the one before must
-    /// stay what it was.
+    /// The number of the emitter. It is new if the place's last emitter had another name.
     pub(crate) source: SourceId,
     pub(crate) name: InlineText,
     /// Records written by earlier recorders of this place.
     pub(crate) written: u64,
-    /// The emitter that used this place before, if there is one.
+    /// The previous emitter of this place.
     pub(crate) before: Option<(SourceId, InlineText)>,
 }
 
 impl Registry {
-    /// Finds a place of the table for a new recorder: preferably one left by a recorder of the same name, so that
-    /// short-lived threads do not eat memory; else a fresh one; else any that is free.
+    /// Finds a place for a new recorder: preferably one left by a recorder of the same name, so that short-lived
+    /// threads do not use up memory; else a new one; else any that is free.
     pub(super) fn open(
         &mut self,
         header: &Header,
@@ -96,7 +95,7 @@ impl Registry {
         let place = &mut self.places[index];
         let before = (place.generation > 0).then_some((SourceId(place.source), place.name));
         if before.is_some_and(|(_, last)| last != name) {
-            // Numbers of one place are this far apart, so that no two emitters have the same.
+            // The numbers of one place are this far apart, so that every emitter has its own.
             place.source = place.source.checked_add(header.plan().places as u32)?;
         }
         place.open = true;
@@ -196,7 +195,7 @@ impl Registry {
         news
     }
 
-    /// The number of `text`, or of its stand-in; and the text to announce, if it is new.
+    /// The number of `text`, or of its stand-in, and the text to announce if it is new.
     pub(super) fn intern(
         &mut self,
         header: &Header,

@@ -1,14 +1,14 @@
-//! Detects times in which nothing of the process ran: it was stopped (SIGSTOP, Ctrl-Z), frozen, or the machine slept.
+//! Detects suspensions of the whole process: it was stopped (SIGSTOP, Ctrl-Z) or frozen, or the machine slept.
 //!
-//! A thread sleeps for [`PERIOD`] again and again. If it sleeps longer, either it was ready to run and had no
-//! processor, which the kernel counts (the second number of `schedstat`), or it was not even made ready: then no
-//! thread of the process was. If the kernel does not count, no suspension is reported. The thread opens a ring only
-//! once it has something to report.
+//! A thread repeatedly sleeps for [`PERIOD`]. If it sleeps longer, either it was ready to run and had no processor,
+//! which the kernel counts (the second number of `schedstat`), or it was not even made ready, and then no thread of
+//! the process was. If the kernel does not count, no suspension is reported. The thread opens a ring only once it has
+//! something to report.
 //!
 //! Each time it wakes up, it notes in the header that the process exists: if the process is killed while its loop
-//! hangs, its ring then shows for how long the loop hung, to within [`PERIOD`]. It also renews the header's latest anchor
-//! where no loop does, because loops take theirs between two turns: one whose first callback is long, and that then waits,
-//! would leave the rate of the record clock to two anchors a millisecond apart.
+//! hangs, the note shows for how long, to within [`PERIOD`]. It also renews the header's latest anchor if no loop
+//! does. Loops take anchors between two turns, so during a long first callback the rate of the record clock would
+//! depend on two anchors a millisecond apart.
 
 use std::fs::File;
 use std::io;
@@ -32,7 +32,7 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// Longest time between two anchors in the header.
 const ANCHORS_APART_MS: u64 = 1_000;
 
-/// Shorter ones are not reported: a hypervisor can take a processor away for this long without stopping anything.
+/// Shorter suspensions are not reported: a hypervisor can take a processor away for this long.
 const LEAST_NS: u64 = 100_000_000;
 
 /// Clock readings when the thread wakes up.
@@ -55,8 +55,8 @@ struct Suspension {
 }
 
 impl Suspension {
-    /// The suspension between two beats, if there was one. The record clock may have gone on while the machine slept, so
-    /// its rate tells how many ticks a part of the time between them takes.
+    /// The suspension between two beats, if any. Uses the rate of the record clock, not its readings, because it may
+    /// have gone on while the machine slept.
     fn between(before: &Beat, after: &Beat, ticks_per_ms: u64) -> Option<Self> {
         let asleep_ns = after.asleep_ns.saturating_sub(before.asleep_ns);
         let asleep_ns = if asleep_ns < ASLEEP_NS_MIN { 0 } else { asleep_ns };
@@ -77,10 +77,9 @@ impl Suspension {
     }
 }
 
-/// Watches until the session ends. If the thread cannot start, nothing is watched; if `schedstat` is
-/// unavailable, no suspension is seen.
+/// Starts the thread, which runs until the session ends. If the thread cannot start, nothing is watched.
 pub(super) fn watch(session: &Arc<Handle>) {
-    // It keeps nothing of the session alive: a ring without a holder means that the program crashed.
+    // The thread must not keep the session open.
     let (clock, handle, inner) = (session.clock, Arc::downgrade(session), Arc::downgrade(session.inner()));
     // Signals to the process are for the program's own threads. Fault signals go to the thread that caused the fault.
     let _blocked = Blocked::all_but_faults();
@@ -96,8 +95,7 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
     let mut recorder: Option<Recorder> = None;
     let mut last = None;
     while handle.strong_count() > 0 {
-        // The kernel accounts a thread's run time when it gives up its processor, so the first beat comes after a
-        // pause.
+        // The kernel accounts run time when a thread gives up its processor, so the first beat comes after a sleep.
         std::thread::sleep(PERIOD);
         let Some(session) = inner.upgrade() else { return };
         let (anchor, ticks_per_ms) = (clock.anchor(), session.ticks_per_ms());

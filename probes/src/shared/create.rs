@@ -90,7 +90,7 @@ impl SharedFile {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         match retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64)) {
-            // Filesystems without `fallocate` can still be made to reserve the room, by writing it.
+            // On filesystems without `fallocate`, writing reserves the room.
             Err(Errno::OPNOTSUPP) => self.fill(offset, bytes)?,
             allocated => allocated?,
         }
@@ -120,7 +120,7 @@ impl SharedFile {
 
     /// Removes the file from the folder; processes that have it open keep it.
     pub(crate) fn remove(&self) {
-        // It may be gone already, and there is no one to report it to.
+        // It may be gone already.
         let _gone = unlinkat(&self.folder, &self.name, AtFlags::empty());
     }
 }

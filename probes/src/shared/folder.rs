@@ -1,7 +1,7 @@
 //! The runtime folder: location of shared files, with a check of its owner.
 //!
 //! A folder is checked through its descriptor, and everything in it is created, renamed, read and removed through
-//! that descriptor: whatever is at its path later does not matter.
+//! that descriptor, so replacing the folder at its path later has no effect.
 
 use std::env;
 use std::ffi::{CString, OsString};
@@ -140,7 +140,7 @@ impl Places {
         let suffix = random().map_err(|source| FolderError::Io { path: self.fallback(), source })?;
         let mut name = self.fallback().into_os_string();
         name.push(format!("-{suffix:016x}"));
-        // The first error says what is wrong; this one could only say that there is no room.
+        // The first error names the cause; this one could only report a full filesystem.
         Folder::prepare(Path::new(&name)).map_err(|_| first)
     }
 }

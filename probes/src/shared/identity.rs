@@ -1,10 +1,9 @@
-//! Process identity: a pid alone gets reused; a pid with its start time and the machine's boot id
-//! does not.
+//! Process identity: pids are reused, but not together with the start time and the machine's boot id.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-/// Distinguishes a process from every other one.
+/// Identifies a process for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
@@ -43,7 +42,7 @@ impl Identity {
     }
 }
 
-/// The inode of a namespace of this process, 0 if there is none to see.
+/// The inode of a namespace of this process, 0 if it cannot be read.
 pub(crate) fn namespace(kind: &str) -> u64 {
     fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |ns| ns.ino())
 }
@@ -56,7 +55,7 @@ pub(crate) fn boot_id() -> [u64; 2] {
     [half(0..16), half(16..32)]
 }
 
-/// The process `pid` as it is now, `None` if there is none.
+/// The current state of the process `pid`; `None` if it does not exist.
 pub(crate) fn process(pid: u32) -> Option<ProcessStat> {
     stat_of(&pid.to_string())
 }

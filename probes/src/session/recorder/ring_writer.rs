@@ -1,4 +1,4 @@
-//! The writer: one ring's writer with its place, its clock, its *now running* cell and its gate.
+//! The writer of one ring, with its place in the table, its clock, its *now running* cell and its gate.
 
 use std::cell::Cell;
 use std::io;
@@ -81,8 +81,8 @@ impl RingWriter {
         Ok(writer)
     }
 
-    /// Announces in the stream that a reused ring changed hands: the emitter of the records before this one, then, if it is
-    /// another one, that of the records after it.
+    /// Announces in the stream that a reused ring changed hands: the previous emitter, then the new one if it
+    /// differs.
     fn announce(&self, before: (SourceId, InlineText), name: InlineText) {
         let now = (self.source, name);
         let reported = [Some(before), Some(now).filter(|now| *now != before)];
@@ -95,13 +95,14 @@ impl RingWriter {
     pub(crate) fn record(&self, at: Ticks, event: Event<Ticks>) {
         let packed = Packed::new(at, event);
         if !self.writer.write_short(&packed) {
-            // A copy: a value that is referenced must be in memory; one that is not can stay in registers.
+            // A copy, so that the original is never referenced and can stay in registers.
             let long = packed;
             self.write(&long);
         }
     }
 
-    /// Writes any event: a label, one of several records, the end of a lap, a full ring, a session that is off, or a forked child.
+    /// Writes any event: handles labels, several records, the end of a lap, a full ring, a session that is off, and
+    /// forks.
     #[inline(never)]
     fn write(&self, packed: &Packed) {
         if !self.writer.is_ours() {
@@ -169,8 +170,8 @@ impl RingWriter {
 
     #[inline]
     pub(crate) fn calibrate_if_due(&self, at: Ticks) {
-        // Due unless it lies ahead by no more than the longest wait: so a clock that jumped back is calibrated at
-        // once.
+        // Due unless the next one is ahead by at most the longest wait, so that a clock that jumped back is
+        // calibrated at once.
         let ahead = self.next_calibration.load(Ordering::Relaxed).wrapping_sub(at.0).wrapping_sub(1);
         if ahead >= self.calibration_max {
             self.calibrate(at);
@@ -246,15 +247,15 @@ impl RingWriter {
     }
 }
 
-/// Operations that the `tracing` adapter needs on a writer it shares with a recorder.
+/// For the `tracing` adapter, which shares a writer with a recorder.
 #[cfg(feature = "tracing")]
 impl RingWriter {
-    /// Whether this is a writer of that session, and the session is still open.
+    /// Whether it writes for that session, and the session is still open.
     pub(crate) fn is_of(&self, handle: &Weak<Handle>) -> bool {
         Weak::ptr_eq(&self.handle, handle) && !self.has_ended()
     }
 
-    /// Whether both are pens of one session.
+    /// Whether both write for one session.
     pub(crate) fn is_sibling(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.session, &other.session)
     }
@@ -264,7 +265,7 @@ impl RingWriter {
         self.session.has_ended()
     }
 
-    /// Whether the recorder is gone. Another writer may have its place by now.
+    /// Whether the recorder is gone. Another may have its place by now.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -285,7 +286,7 @@ impl Drop for HookGuard {
 }
 
 impl Handle {
-    /// Opens a ring, or counts that none was free. `keeps`: whether the writer keeps the session open.
+    /// Opens a ring; counts a dropped source if none is free. `keeps`: whether the writer keeps the session open.
     pub(crate) fn open(self: &Arc<Self>, name: &str, capacity: u32, keeps: bool) -> Option<RingWriter> {
         // A forked child must not write into its parent's file, nor wait for a lock that was held at the time
         // of the fork.
