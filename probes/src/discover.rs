@@ -7,9 +7,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::clock::Anchor;
 use crate::metadata::Metadata;
-use crate::process::{OpenError, Opened, ProcessState, RingFile};
+use crate::process::{OpenError, ProcessState, RingFile};
 use crate::shared::create::{self, EXTENSION, EXTENSION_HALF};
 use crate::shared::folder::Folder;
 
@@ -23,15 +22,10 @@ pub struct RingInfo {
     pub path: PathBuf,
     /// The process id, as the process itself sees it.
     pub pid: u32,
-    /// The program's name, untrusted: make it [printable](crate::text::printable) before showing it.
-    pub program: String,
-    /// The loop's policy, as the program stated it.
-    pub policy: String,
-    /// When recording began.
-    pub started: Anchor,
     /// The state of the process.
     pub state: ProcessState,
-    /// Everything the process says about itself.
+    /// The process's description of itself. Untrusted: make texts [printable](crate::text::printable) before showing
+    /// them.
     pub metadata: Metadata,
 }
 
@@ -102,7 +96,7 @@ pub fn list_in(folders: &[PathBuf]) -> Listing {
             Err(error) => listing.problems.push(error.into()),
         }
     }
-    listing.rings.sort_by_key(|ring| (!ring.state.is_alive(), ring.started.wall_ns, ring.pid));
+    listing.rings.sort_by_key(|ring| (!ring.state.is_alive(), ring.metadata.started.wall_ns, ring.pid));
     listing
 }
 
@@ -123,7 +117,7 @@ pub fn find(pid: u32) -> Result<RingInfo, FindError> {
 pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     let listing = list_in(folders);
     let mine = listing.rings.into_iter().filter(|ring| ring.pid == pid);
-    if let Some(ring) = mine.max_by_key(|ring| (ring.state.is_alive(), ring.started.wall_ns)) {
+    if let Some(ring) = mine.max_by_key(|ring| (ring.state.is_alive(), ring.metadata.started.wall_ns)) {
         return Ok(ring);
     }
     let prefix = format!("{pid}-");
@@ -180,7 +174,7 @@ fn look_at(folder: &Folder, name: &OsStr, listing: &mut Listing) {
     if extension != EXTENSION {
         return;
     }
-    match RingFile::open_at(folder, name, &path).and_then(|opened| info(&path, opened)) {
+    match RingFile::open_at(folder, name, &path).and_then(|file| info(&path, file)) {
         // Left over: its process marked it as ended and died before removing it.
         Ok(ring) if ring.state == ProcessState::Ended => create::remove(folder, name),
         Ok(ring) => listing.rings.push(ring),
@@ -199,20 +193,12 @@ pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
     info(path, RingFile::open(path)?)
 }
 
-fn info(path: &Path, (file, metadata, _): Opened) -> Result<RingInfo, OpenError> {
+fn info(path: &Path, file: RingFile) -> Result<RingInfo, OpenError> {
     let pid = file.identity().pid;
-    let state = file
-        .state()
+    let (metadata, state) = file
+        .describe()
         .map_err(|error| OpenError::Damaged { path: path.to_owned(), what: error.to_string() })?;
-    Ok(RingInfo {
-        path: path.to_owned(),
-        pid,
-        program: metadata.program.clone(),
-        policy: metadata.policy.clone(),
-        started: metadata.started,
-        state,
-        metadata,
-    })
+    Ok(RingInfo { path: path.to_owned(), pid, state, metadata })
 }
 
 #[cfg(test)]

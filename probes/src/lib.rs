@@ -36,8 +36,7 @@
 //!
 //! let mut events = Vec::new();
 //! session.reader(Start::Oldest).flush(&mut events)?;
-//! let names: Vec<&str> = events.iter().map(|stamped| stamped.event.name()).collect();
-//! assert!(names.ends_with(&["tick_start", "poll", "task_ran", "tick_end"]));
+//! assert!(events.iter().any(|stamped| stamped.event.name() == "task_ran"));
 //! # Ok::<(), loop_probes::process::ReadError>(())
 //! ```
 //!

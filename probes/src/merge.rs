@@ -7,23 +7,15 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::event::Event;
-use crate::ids::{SourceId, Ticks};
+use crate::ids::Ticks;
+use crate::stamped::Stamped;
 
 /// Most events held back, whatever their times.
 const HELD_MAX: usize = 1 << 17;
 
-/// An event of a ring, in raw time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RawEvent {
-    pub(crate) source: SourceId,
-    pub(crate) at: Ticks,
-    pub(crate) event: Event<Ticks>,
-}
-
 #[derive(Debug, Default)]
 struct Lane {
-    held: VecDeque<(u64, RawEvent)>,
+    held: VecDeque<(u64, Stamped<Ticks>)>,
     /// The highest time so far: used as the key of events whose own time is lower.
     key: u64,
 }
@@ -38,7 +30,7 @@ pub(crate) struct Merge {
 
 impl Merge {
     /// Takes the next event of ring `lane`.
-    pub(crate) fn push(&mut self, lane: usize, event: RawEvent) {
+    pub(crate) fn push(&mut self, lane: usize, event: Stamped<Ticks>) {
         if self.lanes.len() <= lane {
             self.lanes.resize_with(lane + 1, Lane::default);
         }
@@ -48,7 +40,7 @@ impl Merge {
     }
 
     /// Hands out, in order, everything up to `watermark`.
-    pub(crate) fn release(&mut self, watermark: Ticks, mut emit: impl FnMut(RawEvent)) {
+    pub(crate) fn release(&mut self, watermark: Ticks, mut emit: impl FnMut(Stamped<Ticks>)) {
         let mut heap: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::with_capacity(self.lanes.len());
         for (index, lane) in self.lanes.iter().enumerate() {
             if let Some((key, _)) = lane.held.front() {
@@ -93,10 +85,12 @@ impl Merge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
+    use crate::ids::{LabelId, SourceId};
 
-    fn mark(lane: usize, at: u64) -> RawEvent {
-        let event = Event::Mark { label: crate::ids::LabelId(0) };
-        RawEvent { source: SourceId(lane as u32), at: Ticks(at), event }
+    fn mark(lane: usize, at: u64) -> Stamped<Ticks> {
+        let event = Event::Mark { label: LabelId(0) };
+        Stamped { source: SourceId(lane as u32), at: Ticks(at), event }
     }
 
     fn released(merge: &mut Merge, watermark: u64) -> Vec<(usize, u64)> {

@@ -22,7 +22,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Anchor, TickUnit};
 pub use crate::clock_map::ClockFaults;
 use crate::event::LabelKind;
 use crate::ids::{SourceId, Ticks, Timestamp};
@@ -36,8 +35,8 @@ use clocks::Clocks;
 pub use error::{OpenError, ReadError};
 use heartbeat::Heartbeat;
 pub use heartbeat::NowRunning;
+pub(crate) use image::RingFile;
 use image::{Image, Words};
-pub(crate) use image::{Opened, RingFile};
 pub use liveness::ProcessState;
 use rings::Rings;
 use stream::Stream;
@@ -75,7 +74,6 @@ pub struct PollReport {
 #[derive(Debug)]
 pub struct ProcessReader {
     image: Image,
-    metadata: Metadata,
     clocks: Clocks,
     rings: Rings,
     stream: Stream,
@@ -101,30 +99,24 @@ impl ProcessReader {
     ///
     /// [`OpenError`] if it cannot be read, is not a ring file, is damaged, or is from a newer loopscope.
     pub fn open(path: &Path, start: Start) -> Result<Self, OpenError> {
-        let (file, metadata, anchors) = RingFile::open(path)?;
-        let unit = file.tick_unit();
-        Ok(Self::new(Image::File(file), metadata, unit, &anchors, start))
+        Ok(Self::new(Image::File(RingFile::open(path)?), start))
     }
 
     fn of_session(session: &Session, start: Start, drains: bool) -> Self {
-        match session.handle().map(|handle| handle.inner()) {
-            Some(inner) => {
-                let (metadata, unit) = (inner.metadata.clone(), inner.clock.unit());
-                let anchors = inner.anchors;
-                let image = Image::Local { session: Arc::clone(inner), drains };
-                Self::new(image, metadata, unit, &anchors, start)
-            }
-            None => Self::new(Image::Nothing, Metadata::new("disabled"), TickUnit::Monotonic, &[], start),
-        }
+        let image = match session.handle() {
+            Some(handle) => Image::Local { session: Arc::clone(handle.inner()), drains },
+            None => Image::Nothing(Metadata::new("disabled")),
+        };
+        Self::new(image, start)
     }
 
-    fn new(image: Image, metadata: Metadata, unit: TickUnit, anchors: &[Anchor], start: Start) -> Self {
+    fn new(image: Image, start: Start) -> Self {
         // With "newest", every ring is read from the same moment on.
         let begin = (start == Start::Newest).then_some(Ticks(0));
         let mut reader = Self {
-            clocks: Clocks::new(&image, unit, anchors),
+            clocks: Clocks::new(&image),
             rings: Rings::new(start),
-            stream: Stream::new(metadata.started.monotonic, begin),
+            stream: Stream::new(image.metadata().started.monotonic, begin),
             state: ProcessState::Running,
             state_at: None,
             alive_at: Ticks(0),
@@ -135,7 +127,6 @@ impl ProcessReader {
             heartbeat: None,
             pressure: None,
             image,
-            metadata,
         };
         reader.state = reader.image.state().unwrap_or(reader.state);
         if start == Start::Newest {
@@ -164,8 +155,8 @@ impl ProcessReader {
 
     /// The process's description of itself.
     #[must_use]
-    pub const fn metadata(&self) -> &Metadata {
-        &self.metadata
+    pub fn metadata(&self) -> &Metadata {
+        self.image.metadata()
     }
 
     /// Appends the events since the last call, in order, up to about 2 ms ago. A label comes before its first use,
@@ -200,7 +191,7 @@ impl ProcessReader {
         self.stream.release(&mut self.clocks, watermark, out);
         gathered?;
         // The stream must not begin with a gap at the process's start.
-        if self.stream.last_at > self.metadata.started.monotonic || is_over && !more {
+        if self.stream.last_at > self.metadata().started.monotonic || is_over && !more {
             self.stream.report_missing(self.missing(), out);
         }
         if is_over && !more {

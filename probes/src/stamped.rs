@@ -3,15 +3,16 @@
 use crate::event::{Event, Outcome};
 use crate::ids::{SourceId, Timestamp};
 
-/// An event as readers get it, converted to monotonic time and merged over all emitters of its process.
+/// An event as readers get it, converted to monotonic time and merged over all emitters of its process. `T` is the time
+/// domain, as in [`Event`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamped {
+pub struct Stamped<T = Timestamp> {
     /// When it happened; for an event with an extent, when it ended.
-    pub at: Timestamp,
+    pub at: T,
     /// The emitter.
     pub source: SourceId,
     /// What happened.
-    pub event: Event,
+    pub event: Event<T>,
 }
 
 impl Event {

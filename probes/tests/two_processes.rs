@@ -182,7 +182,7 @@ fn hanging_stopped_and_killed_processes_are_distinguished() {
     recording.ask("hang");
     let found = recording.only().unwrap();
     assert_eq!((found.pid, found.state), (recording.child.id(), ProcessState::Running));
-    assert_eq!((found.program.as_str(), found.policy.as_str()), ("recording", "none"));
+    assert_eq!((found.metadata.program.as_str(), found.metadata.policy.as_str()), ("recording", "none"));
     assert_eq!(found.path, recording.path);
 
     let mut reader = ProcessReader::open(&found.path, Start::Oldest).unwrap();

@@ -43,9 +43,9 @@ fn as_json(ring: &RingInfo) -> serde_json::Value {
     json!({
         "pid": ring.pid,
         "state": ring.state.name(),
-        "program": ring.program,
-        "policy": ring.policy,
-        "started_wall_ns": ring.started.wall_ns,
+        "program": ring.metadata.program,
+        "policy": ring.metadata.policy,
+        "started_wall_ns": ring.metadata.started.wall_ns,
         "command": ring.metadata.command,
         "ring": stdout::json_path(&ring.path),
         "open_tick": open_tick(ring),
@@ -85,9 +85,9 @@ fn page(rings: &[RingInfo], columns: usize) -> String {
         table.row([
             ring.pid.to_string(),
             ring.state.name().to_owned(),
-            printable(&ring.policy),
-            age(ring.started.wall_ns),
-            printable(&ring.program),
+            printable(&ring.metadata.policy),
+            age(ring.metadata.started.wall_ns),
+            printable(&ring.metadata.program),
         ]);
     }
     let table = table.fit(columns);

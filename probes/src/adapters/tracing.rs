@@ -47,7 +47,7 @@ thread_local! {
 /// One thread's state for one session.
 #[derive(Debug)]
 struct ThreadRing {
-    pen: Arc<RingWriter>,
+    writer: Arc<RingWriter>,
     /// The recorder of a ring that the thread has only for tracing, dropped with the thread. It does not keep the
     /// session open.
     _own: Option<Recorder>,
@@ -55,11 +55,11 @@ struct ThreadRing {
     entered: Vec<(u64, Ticks)>,
 }
 
-/// Sends the calling thread's spans and events to the ring of `pen`.
-pub(crate) fn adopt(pen: &Arc<RingWriter>) {
+/// Sends the calling thread's spans and events to the ring of `writer`.
+pub(crate) fn adopt(writer: &Arc<RingWriter>) {
     with_thread(|rings| {
-        rings.retain(|ring| ring.is_in_use() && !ring.pen.is_sibling(pen));
-        rings.push(ThreadRing::new(Arc::clone(pen), None));
+        rings.retain(|ring| ring.is_in_use() && !ring.writer.is_sibling(writer));
+        rings.push(ThreadRing::new(Arc::clone(writer), None));
     });
 }
 
@@ -73,17 +73,17 @@ fn with_thread(work: impl FnOnce(&mut Vec<ThreadRing>)) {
 }
 
 impl ThreadRing {
-    fn new(pen: Arc<RingWriter>, own: Option<Recorder>) -> Self {
-        Self { pen, _own: own, labels: HashMap::new(), entered: Vec::with_capacity(DEPTH_MAX) }
+    fn new(writer: Arc<RingWriter>, own: Option<Recorder>) -> Self {
+        Self { writer, _own: own, labels: HashMap::new(), entered: Vec::with_capacity(DEPTH_MAX) }
     }
 
     fn is_in_use(&self) -> bool {
-        !self.pen.is_closed() && !self.pen.has_ended()
+        !self.writer.is_closed() && !self.writer.has_ended()
     }
 
     fn label(&mut self, at: Ticks, metadata: &'static Metadata<'static>, text: &str) -> LabelId {
-        let pen = &self.pen;
-        *self.labels.entry(metadata.callsite()).or_insert_with(|| pen.intern(at, LabelKind::Span, text))
+        let writer = &self.writer;
+        *self.labels.entry(metadata.callsite()).or_insert_with(|| writer.intern(at, LabelKind::Span, text))
     }
 }
 
@@ -103,7 +103,7 @@ impl TracingLayer {
 
     fn with_ring(&self, work: impl FnOnce(&mut ThreadRing, Ticks)) {
         with_thread(|rings| {
-            let mine = |ring: &ThreadRing| ring.pen.is_of(&self.session) && !ring.pen.is_closed();
+            let mine = |ring: &ThreadRing| ring.writer.is_of(&self.session) && !ring.writer.is_closed();
             let index = match rings.iter().position(mine) {
                 Some(index) => index,
                 None => {
@@ -114,7 +114,7 @@ impl TracingLayer {
                 }
             };
             if let Some(ring) = rings.get_mut(index) {
-                let now = ring.pen.clock().ticks();
+                let now = ring.writer.clock().ticks();
                 work(ring, now);
             }
         });
@@ -125,8 +125,8 @@ impl TracingLayer {
     fn open(&self) -> Option<ThreadRing> {
         let handle = self.session.upgrade().filter(|handle| !handle.has_ended())?;
         let thread = std::thread::current();
-        let pen = Arc::new(handle.open(thread.name().unwrap_or("thread"), CAPACITY, false)?);
-        Some(ThreadRing::new(Arc::clone(&pen), Some(Recorder::sharing(pen))))
+        let writer = Arc::new(handle.open(thread.name().unwrap_or("thread"), CAPACITY, false)?);
+        Some(ThreadRing::new(Arc::clone(&writer), Some(Recorder::sharing(writer))))
     }
 }
 
@@ -155,7 +155,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
             };
             let (_, start) = ring.entered.remove(index);
             let label = ring.label(now, metadata, metadata.name());
-            ring.pen.record(now, Event::Span { label, start });
+            ring.writer.record(now, Event::Span { label, start });
         });
     }
 
@@ -172,7 +172,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
                     ring.label(now, metadata, &text)
                 }
             };
-            ring.pen.record(now, Event::Mark { label });
+            ring.writer.record(now, Event::Mark { label });
         });
     }
 }
@@ -197,8 +197,8 @@ impl Recorder {
     /// (see [`TracingLayer`]). Call it on the recording thread; a recorder
     /// that moves to another thread afterwards would be written by two.
     pub fn adopt_thread(&self) {
-        if let Some(pen) = self.ring_writer() {
-            adopt(pen);
+        if let Some(writer) = self.ring_writer() {
+            adopt(writer);
         }
     }
 }

@@ -16,15 +16,18 @@ fn the_only_one_is_found_and_of_several_all_are_named() {
     let folders = [scratch.path().join("rings")];
     let one = session(&folders[0], "one");
     let found = only_in(&folders).unwrap();
-    assert_eq!((found.program.as_str(), found.pid), ("one", std::process::id()));
+    assert_eq!((found.metadata.program.as_str(), found.pid), ("one", std::process::id()));
     assert_eq!(found.path, one.path().unwrap());
-    assert_eq!((found.started, found.state), (one.metadata().unwrap().started, ProcessState::Running));
+    assert_eq!(
+        (found.metadata.started, found.state),
+        (one.metadata().unwrap().started, ProcessState::Running)
+    );
 
     let _two = session(&folders[0], "two");
     let Err(FindError::Several { rings }) = only_in(&folders) else { panic!("there are two") };
-    let programs: Vec<_> = rings.iter().map(|ring| ring.program.as_str()).collect();
+    let programs: Vec<_> = rings.iter().map(|ring| ring.metadata.program.as_str()).collect();
     assert_eq!(programs, ["one", "two"], "by their start");
-    assert_eq!(find_in(&folders, std::process::id()).unwrap().program, "two", "the youngest");
+    assert_eq!(find_in(&folders, std::process::id()).unwrap().metadata.program, "two", "the youngest");
 }
 
 #[test]

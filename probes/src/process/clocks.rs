@@ -30,11 +30,12 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    pub(super) fn new(image: &Image, unit: TickUnit, anchors: &[Anchor]) -> Self {
+    pub(super) fn new(image: &Image) -> Self {
+        let unit = image.unit();
         // The latest anchor makes the slope good for everything in the rings. An error here will show up again
         // later.
         let latest = image.latest_anchor().ok().flatten();
-        let anchors: Vec<Anchor> = anchors.iter().copied().chain(latest).collect();
+        let anchors: Vec<Anchor> = image.anchors().iter().copied().chain(latest).collect();
         Self {
             map: ClockMap::new(unit, &anchors),
             clock: SystemClock::of(unit),

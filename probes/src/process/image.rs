@@ -35,8 +35,12 @@ const CELL_TRIES: usize = 4;
 
 #[derive(Debug)]
 pub(super) enum Image {
-    Nothing,
-    Local { session: Arc<Inner>, drains: bool },
+    /// Of a disabled session.
+    Nothing(Metadata),
+    Local {
+        session: Arc<Inner>,
+        drains: bool,
+    },
     File(RingFile),
 }
 
@@ -51,24 +55,50 @@ pub(crate) struct RingFile {
     path: PathBuf,
     plan: Plan,
     identity: Identity,
+    metadata: Metadata,
     unit: TickUnit,
+    /// The two of the session's start.
+    anchors: [Anchor; 2],
     /// Whether its record clock is one that this process can read.
     shares_clock: bool,
     /// Its length when it was opened. It never shrinks unless someone truncates it.
     bytes: u64,
 }
 
-/// A ring file, its process's metadata, and the anchors of its start.
-pub(crate) type Opened = (RingFile, Metadata, [Anchor; 2]);
-
 /// The plan of an image that has no words.
 const EMPTY: Plan =
     Plan { places: 0, table_at: 0, meta_at: 0, meta_bytes: 0, labels_at: 0, labels_max: 0, fixed_bytes: 0 };
 
 impl Image {
+    pub(super) fn metadata(&self) -> &Metadata {
+        match self {
+            Self::Nothing(metadata) => metadata,
+            Self::Local { session, .. } => &session.metadata,
+            Self::File(file) => &file.metadata,
+        }
+    }
+
+    /// The unit of the record clock.
+    pub(super) fn unit(&self) -> TickUnit {
+        match self {
+            Self::Nothing(_) => TickUnit::Monotonic,
+            Self::Local { session, .. } => session.clock.unit(),
+            Self::File(file) => file.unit,
+        }
+    }
+
+    /// The anchors of the session's start.
+    pub(super) fn anchors(&self) -> &[Anchor] {
+        match self {
+            Self::Nothing(_) => &[],
+            Self::Local { session, .. } => &session.anchors,
+            Self::File(file) => &file.anchors,
+        }
+    }
+
     pub(super) fn plan(&self) -> &Plan {
         match self {
-            Self::Nothing => &EMPTY,
+            Self::Nothing(_) => &EMPTY,
             Self::Local { session, .. } => session.header.plan(),
             Self::File(file) => &file.plan,
         }
@@ -78,7 +108,7 @@ impl Image {
     pub(super) fn words<const N: usize>(&self, at: usize) -> Result<Words<N>, ReadError> {
         let mut words = [0; N];
         match self {
-            Self::Nothing => {}
+            Self::Nothing(_) => {}
             Self::Local { session, .. } => {
                 for (index, word) in words.iter_mut().enumerate() {
                     if at + index < session.header.len() {
@@ -135,7 +165,7 @@ impl Image {
     pub(super) fn unshared(&self) -> u64 {
         match self {
             Self::Local { session, .. } => session.unshared(),
-            Self::Nothing | Self::File(_) => 0,
+            Self::Nothing(_) | Self::File(_) => 0,
         }
     }
 
@@ -154,7 +184,7 @@ impl Image {
     /// Whether the process has marked its session as ended. Cheap.
     pub(super) fn has_ended(&self) -> Result<bool, ReadError> {
         match self {
-            Self::Nothing => Ok(true),
+            Self::Nothing(_) => Ok(true),
             Self::Local { session, .. } => Ok(session.has_ended()),
             Self::File(_) => Ok(self.words::<1>(head::STATE)?.0[0] == STATE_ENDED),
         }
@@ -164,7 +194,7 @@ impl Image {
     pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
         let is_whole = match self {
             // Nothing can be missing.
-            Self::Nothing => true,
+            Self::Nothing(_) => true,
             Self::Local { session, .. } => session.is_whole(),
             Self::File(file) => file.file.metadata().map_err(|error| file.failed(error))?.len() >= file.bytes,
         };
@@ -174,7 +204,7 @@ impl Image {
     /// The error of a file that was truncated.
     pub(super) fn truncated(&self) -> ReadError {
         let path = match self {
-            Self::Nothing => None,
+            Self::Nothing(_) => None,
             Self::Local { session, .. } => session.path(),
             Self::File(file) => Some(file.path.as_path()),
         };
@@ -198,7 +228,7 @@ impl Image {
     /// The process's pid, if it is in this process's pid namespace.
     pub(super) fn pid_here(&self) -> Option<u32> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing(_) => None,
             Self::Local { .. } => Some(std::process::id()),
             Self::File(file) => {
                 (file.identity.pid_namespace == identity::namespace("pid")).then_some(file.identity.pid)
@@ -210,7 +240,7 @@ impl Image {
     pub(super) fn bytes(&self) -> Result<u64, ReadError> {
         match self {
             Self::File(file) => Ok(file.file.metadata().map_err(|error| file.failed(error))?.len()),
-            Self::Nothing | Self::Local { .. } => Ok(u64::MAX),
+            Self::Nothing(_) | Self::Local { .. } => Ok(u64::MAX),
         }
     }
 
@@ -231,7 +261,7 @@ impl Image {
     pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
         let observed = match self {
             Self::File(file) => liveness::observe(&file.file, &file.identity),
-            Self::Nothing | Self::Local { .. } => ProcessState::Running,
+            Self::Nothing(_) | Self::Local { .. } => ProcessState::Running,
         };
         // Checked last: a process that ends marks its file before it releases its lock.
         Ok(if self.has_ended()? { ProcessState::Ended } else { observed })
@@ -240,12 +270,12 @@ impl Image {
 
 impl RingFile {
     /// Opens and checks everything that later reads rely on.
-    pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         Self::open_at(CWD, path.as_os_str(), path)
     }
 
     /// Like [`open`](Self::open), for a file in a folder. Errors name it `path`.
-    pub(crate) fn open_at(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<Opened, OpenError> {
+    pub(crate) fn open_at(folder: impl AsFd, name: &OsStr, path: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { path: path.to_owned(), source };
         let no_file = || OpenError::NotAFile { path: path.to_owned() };
         let damaged = |what: &str| OpenError::Damaged { path: path.to_owned(), what: what.to_owned() };
@@ -293,14 +323,9 @@ impl RingFile {
             .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
         let has_same_origin = unit == TickUnit::Tsc || identity.time_namespace == identity::namespace("time");
         let shares_clock = has_same_origin && identity.boot_id == identity::boot_id();
-        let image =
-            Self { file, path: path.to_owned(), plan, identity, unit, shares_clock, bytes: stat.len() };
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
-        Ok((image, metadata, anchors))
-    }
-
-    pub(crate) const fn tick_unit(&self) -> TickUnit {
-        self.unit
+        let (path, bytes) = (path.to_owned(), stat.len());
+        Ok(Self { file, path, plan, identity, metadata, unit, anchors, shares_clock, bytes })
     }
 
     pub(crate) const fn identity(&self) -> &Identity {
@@ -324,9 +349,10 @@ impl RingFile {
         }
     }
 
-    /// The state of the file's process, for lists.
-    pub(crate) fn state(self) -> Result<ProcessState, ReadError> {
-        Image::File(self).state()
+    /// The file's process and its state, for lists.
+    pub(crate) fn describe(self) -> Result<(Metadata, ProcessState), ReadError> {
+        let image = Image::File(self);
+        Ok((image.metadata().clone(), image.state()?))
     }
 }
 

@@ -118,6 +118,10 @@ mod tests {
         let gone = Identity { pid: u32::MAX, time_namespace: 1, ..own };
         assert_eq!(observe(&reader, &gone), ProcessState::Crashed);
         let elsewhere = Identity { pid: u32::MAX, pid_namespace: 1, ..own };
-        assert_eq!(observe(&reader, &elsewhere), ProcessState::Running, "in another namespace, only the lock counts");
+        assert_eq!(
+            observe(&reader, &elsewhere),
+            ProcessState::Running,
+            "in another namespace, only the lock counts"
+        );
     }
 }

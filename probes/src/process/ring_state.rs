@@ -8,9 +8,10 @@ use crate::clock::Anchor;
 use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
 use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks};
-use crate::merge::{Merge, RawEvent};
+use crate::merge::Merge;
 use crate::record::{RECORD_BYTES, Record, unpack};
 use crate::shared::layout::PAGE_BYTES;
+use crate::stamped::Stamped;
 
 /// Most calibrations kept per ring.
 const ANCHORS_MAX: usize = 16;
@@ -209,7 +210,7 @@ impl RingState {
             };
             for (source, count) in [(before, of_before), (source, gap - of_before)] {
                 if count > 0 {
-                    merge.push(lane, RawEvent { source, at, event: Event::Lost { count, from } });
+                    merge.push(lane, Stamped { source, at, event: Event::Lost { count, from } });
                 }
             }
         }
@@ -232,7 +233,7 @@ impl RingState {
         }
         self.is_cell_over |= self.cell.is_some_and(|cell| cell.is_over_by(sequence, at, &event));
         self.is_loop |= matches!(event, Event::TickStart { .. } | Event::TickEnd { .. });
-        merge.push(lane, RawEvent { source, at, event });
+        merge.push(lane, Stamped { source, at, event });
     }
 }
 

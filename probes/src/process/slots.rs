@@ -37,7 +37,7 @@ impl Slots {
             return Ok(None);
         }
         Ok(match image {
-            Image::Nothing => None,
+            Image::Nothing(_) => None,
             Image::Local { session, .. } => {
                 session.slots(index).map(|(slots, gate)| Self::Memory(slots, gate))
             }

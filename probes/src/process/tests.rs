@@ -6,7 +6,7 @@ mod reused;
 mod stale;
 
 use super::*;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Anchor, Clock as _, SystemClock, TickUnit};
 use crate::event::{Event, Phase};
 use crate::ids::Tag;
 use crate::recorder::{Recorder, Running};
