@@ -5,8 +5,7 @@
 //! signals, commands, GC decisions and stalls are instants with their numbers. Times are microseconds with three
 //! decimals, printed from integers and counted from the recording's first moment; durations have more decimals where
 //! doubles need them to add up. Beyond 12 days, where doubles no longer hold nanoseconds well enough for that, times are
-//! whole microseconds. Memory is bounded: a thread's events wait for the end of their tick, at most
-//! [`WAITING_MAX`] of them.
+//! whole microseconds. Memory is bounded: at most 262,144 events of a thread wait for the end of their tick.
 
 mod blame;
 mod carried;
@@ -27,18 +26,12 @@ use crate::export::agenda_tracks::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
 use crate::export::passes::{each_batch, surveyed};
-use crate::export::slices::WAITING_ALL;
+use crate::export::slices::{WAITING_ALL, WAITING_MAX, WAITING_OUTSIDE};
 use crate::export::survey::{Survey, start_of};
 use crate::export::{ExportError, SPAN_NS_MAX, TimeRange};
 use crate::source::{EventSource, SourceError};
 use crate::summary::StateSummary;
 use crate::timeline::{Stall, StreamEnd};
-
-/// Most events per thread held until the end of their tick.
-pub const WAITING_MAX: usize = 1 << 18;
-
-/// Most events held for sorting, per thread without ticks.
-const WAITING_OUTSIDE: usize = 1 << 13;
 
 /// What to export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,15 +13,13 @@ use loop_probes::event::{Event, FieldValue};
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
+use super::json::JsonOut;
 use super::passes::{each_event, surveyed};
 use super::survey::{Survey, is_in};
 use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 use crate::timeline::{Queues, TimelineConfig};
 use row::Row;
-
-/// Bytes gathered before they are written.
-const BUFFER_BYTES: usize = 1 << 16;
 
 /// The columns in order, each with a description. An empty value means "does not apply".
 pub const COLUMNS: [(&str, &str); 17] = [
@@ -90,8 +88,7 @@ struct Emitter {
 }
 
 struct CsvWriter<'a, W> {
-    out: W,
-    buffer: Vec<u8>,
+    out: JsonOut<W>,
     survey: &'a Survey,
     config: TimelineConfig,
     /// Distinguishes a wait of zero from a task that was in no queue.
@@ -102,17 +99,15 @@ struct CsvWriter<'a, W> {
     last: usize,
     /// Scratch space for the fields of a row that are not columns.
     rest: Vec<(&'static str, FieldValue)>,
-    stats: CsvStats,
+    rows: u64,
 }
 
 impl<'a, W: Write> CsvWriter<'a, W> {
     fn new(survey: &'a Survey, config: TimelineConfig, out: W) -> Self {
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
-        buffer.extend_from_slice(COLUMNS.map(|(name, _)| name).join(",").as_bytes());
-        buffer.push(b'\n');
+        let mut out = JsonOut::new(out);
+        out.raw(&COLUMNS.map(|(name, _)| name).join(",")).raw("\n");
         Self {
             out,
-            buffer,
             survey,
             queues: Queues::new(&config),
             config,
@@ -120,7 +115,7 @@ impl<'a, W: Write> CsvWriter<'a, W> {
             places: HashMap::new(),
             last: 0,
             rest: Vec::new(),
-            stats: CsvStats::default(),
+            rows: 0,
         }
     }
 
@@ -142,13 +137,13 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         let emitter = &self.emitters[self.last];
         let zero = self.survey.first.unwrap_or_default();
         Row { stamped, zero, labels: &self.survey.labels, waited }.write(
-            &mut self.buffer,
+            self.out.buffer(),
             &mut self.rest,
             &emitter.name,
             emitter.tick,
         );
-        self.stats.rows += 1;
-        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+        self.rows += 1;
+        self.out.settle()
     }
 
     /// How long the task, job or tasklet of an event was queued, where that is known.
@@ -180,17 +175,9 @@ impl<'a, W: Write> CsvWriter<'a, W> {
         self.emitters.len() - 1
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.buffer)?;
-        self.stats.bytes += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(())
-    }
-
     fn finish(mut self) -> io::Result<CsvStats> {
-        self.flush()?;
         self.out.flush()?;
-        Ok(self.stats)
+        Ok(CsvStats { rows: self.rows, bytes: self.out.bytes })
     }
 }
 

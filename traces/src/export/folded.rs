@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::json::JsonOut;
 use super::name::Frame;
 use super::passes::{each_event, surveyed};
 use super::slices::{SliceKind, Slices, Stacks};
@@ -55,7 +56,7 @@ pub struct FoldedStats {
 pub fn export<S: EventSource + Send>(
     mut open: impl FnMut() -> Result<S, SourceError>,
     options: FoldedOptions,
-    mut out: impl Write,
+    out: impl Write,
 ) -> Result<FoldedStats, ExportError> {
     let survey = surveyed(&mut open, options.range)?;
     let source = open()?;
@@ -64,7 +65,7 @@ pub fn export<S: EventSource + Send>(
     let source = each_event(source, |stamped| Ok(slices.push(stamped, &mut fold)?))?;
     slices.finish(&source, &mut fold)?;
     let stats = FoldedStats { left_out: slices.left_out, ..FoldedStats::default() };
-    Ok(fold.write(stats, &mut out)?)
+    Ok(fold.write(stats, out)?)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,7 +161,8 @@ impl<'a> Fold<'a> {
         lane.since = at;
     }
 
-    fn write(&self, mut stats: FoldedStats, out: &mut impl Write) -> io::Result<FoldedStats> {
+    fn write(&self, mut stats: FoldedStats, out: impl Write) -> io::Result<FoldedStats> {
+        let mut out = JsonOut::new(out);
         let mut inner: Vec<Vec<usize>> = vec![Vec::new(); self.stacks.len()];
         for (place, stack) in self.stacks.iter().enumerate().skip(1) {
             inner[stack.outer].push(place);
@@ -176,19 +178,14 @@ impl<'a> Fold<'a> {
             self.name(stack.step, &mut line);
             let prefix = line.len();
             if stack.own_ns > 0 {
-                line.push(' ');
-                line.push_str(itoa::Buffer::new().format(stack.own_ns));
-                line.push('\n');
-                out.write_all(line.as_bytes())?;
+                out.raw(&line).raw(" ").plain(stack.own_ns).raw("\n").settle()?;
                 stats.stacks += 1;
                 stats.total_ns = stats.total_ns.saturating_add(stack.own_ns);
-                stats.bytes += line.len() as u64;
-                line.truncate(prefix);
             }
             waiting.extend(inner[place].iter().rev().map(|place| (*place, prefix)));
         }
         out.flush()?;
-        Ok(stats)
+        Ok(FoldedStats { bytes: out.bytes, ..stats })
     }
 
     fn name(&self, step: Step, line: &mut String) {

@@ -1,4 +1,5 @@
-//! JSON output by hand, from integers: an export has millions of events, none of which needs a float.
+//! Buffered output of text and JSON by hand, from integers: an export has millions of events, none of which needs a
+//! float.
 
 use std::io::{self, Write};
 
@@ -51,9 +52,9 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
-    /// Appends what `other` has gathered.
-    pub(crate) fn append<V>(&mut self, other: &JsonOut<V>) {
-        self.buffer.extend_from_slice(&other.buffer);
+    /// Text gathered and not yet written.
+    pub(crate) const fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
     }
 
     /// Writes everything from `from`, piece by piece.
@@ -64,16 +65,6 @@ impl<W: Write> JsonOut<W> {
         self.flush()?;
         self.bytes += io::copy(from, &mut self.out)?;
         Ok(())
-    }
-
-    /// The text gathered and not yet written.
-    pub(crate) fn text(&self) -> &[u8] {
-        &self.buffer
-    }
-
-    /// Bytes gathered and not yet written.
-    pub(crate) fn gathered(&self) -> usize {
-        self.buffer.len()
     }
 
     /// Appends nanoseconds as microseconds with three decimals.

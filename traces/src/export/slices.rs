@@ -20,10 +20,10 @@ use crate::summary::StateSummary;
 use crate::timeline::{Timeline, TimelineConfig, UnfinishedTick};
 
 /// Most slices of a row held until the end of their tick.
-const WAITING_MAX: usize = 1 << 18;
+pub(crate) const WAITING_MAX: usize = 1 << 18;
 
 /// Most slices held for sorting, per row without ticks.
-const WAITING_OUTSIDE: usize = 1 << 13;
+pub(crate) const WAITING_OUTSIDE: usize = 1 << 13;
 
 /// Most slices held, over all rows.
 pub(crate) const WAITING_ALL: usize = 1 << 19;

@@ -7,11 +7,11 @@
 //! Source: <https://www.speedscope.app/file-format-schema.json>.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
 
 use loop_probes::metadata::Metadata;
 use loop_probes::text::printable;
+use tempfile::SpooledTempFile;
 
 use super::json::JsonOut;
 use super::name::Frame;
@@ -22,7 +22,10 @@ use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 
 /// Most bytes of waiting profiles held in memory, in total.
-pub const WAITING_BYTES_MAX: usize = 64 << 20;
+const WAITING_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of a waiting profile gathered before they are put with the others.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// Most distinct frames; further ones are merged into one.
 const FRAMES_MAX: usize = 1 << 18;
@@ -78,8 +81,8 @@ fn within<S: EventSource + Send>(
 #[derive(Debug)]
 struct Row {
     text: JsonOut<io::Sink>,
-    /// The parts before the text: offsets in the temporary file, and lengths in bytes.
-    spilled: Vec<(u64, u64)>,
+    /// The text before that: the offset and length of each piece among all that waits.
+    pieces: Vec<(u64, u64)>,
     slices: u64,
     last: u64,
 }
@@ -87,11 +90,10 @@ struct Row {
 struct File<'a, W> {
     out: JsonOut<W>,
     survey: &'a Survey,
-    room: usize,
     rows: Vec<Row>,
-    waiting: usize,
-    spilled: Option<std::fs::File>,
-    spilled_bytes: u64,
+    /// Pieces of all waiting profiles.
+    waiting: SpooledTempFile,
+    waiting_bytes: u64,
     frames: Vec<Frame>,
     places: HashMap<Frame, u64>,
     profiles: u64,
@@ -100,15 +102,13 @@ struct File<'a, W> {
 
 impl<'a, W: Write> File<'a, W> {
     fn new(survey: &'a Survey, out: W, room: usize) -> Self {
-        let row = |_| Row { text: JsonOut::new(io::sink()), spilled: Vec::new(), slices: 0, last: 0 };
+        let row = |_| Row { text: JsonOut::new(io::sink()), pieces: Vec::new(), slices: 0, last: 0 };
         Self {
             out: JsonOut::new(out),
             survey,
-            room,
             rows: survey.threads.iter().map(row).collect(),
-            waiting: 0,
-            spilled: None,
-            spilled_bytes: 0,
+            waiting: SpooledTempFile::new(room),
+            waiting_bytes: 0,
             frames: Vec::new(),
             places: HashMap::new(),
             profiles: 0,
@@ -136,11 +136,16 @@ impl<'a, W: Write> File<'a, W> {
             write_event(&mut self.out, first, kind, at, frame);
             return self.out.settle();
         }
-        let text = &mut self.rows[row].text;
-        let before = text.gathered();
+        let Row { text, pieces, .. } = &mut self.rows[row];
         write_event(text, first, kind, at, frame);
-        self.waiting += text.gathered() - before;
-        if self.waiting > self.room { self.spill() } else { Ok(()) }
+        let bytes = text.buffer().len();
+        if bytes >= PIECE_BYTES {
+            self.waiting.write_all(text.buffer())?;
+            text.buffer().clear();
+            pieces.push((self.waiting_bytes, bytes as u64));
+            self.waiting_bytes += bytes as u64;
+        }
+        Ok(())
     }
 
     fn place_of(&mut self, frame: Frame) -> u64 {
@@ -150,26 +155,6 @@ impl<'a, W: Write> File<'a, W> {
             self.frames.push(frame);
             self.frames.len() as u64 - 1
         })
-    }
-
-    /// Makes room by moving waiting text to the temporary file.
-    #[cold]
-    fn spill(&mut self) -> io::Result<()> {
-        let mut file = match self.spilled.take() {
-            Some(file) => file,
-            None => tempfile::tempfile()?,
-        };
-        for row in &mut self.rows {
-            let text = std::mem::replace(&mut row.text, JsonOut::new(io::sink()));
-            if text.gathered() > 0 {
-                file.write_all(text.text())?;
-                row.spilled.push((self.spilled_bytes, text.gathered() as u64));
-                self.spilled_bytes += text.gathered() as u64;
-            }
-        }
-        self.waiting = 0;
-        self.spilled = Some(file);
-        Ok(())
     }
 
     fn begin_profile(&mut self, row: usize) {
@@ -199,13 +184,12 @@ impl<'a, W: Write> File<'a, W> {
     }
 
     fn put_waiting(&mut self, place: usize) -> io::Result<()> {
-        if let Some(file) = &self.spilled {
-            for &(at, bytes) in &self.rows[place].spilled {
-                self.out.copy(&mut Piece { file, at }.take(bytes))?;
-            }
+        let Row { text, pieces, .. } = &mut self.rows[place];
+        for (at, bytes) in pieces.drain(..) {
+            self.waiting.seek(SeekFrom::Start(at))?;
+            self.out.copy(&mut (&mut self.waiting).take(bytes))?;
         }
-        let text = std::mem::replace(&mut self.rows[place].text, JsonOut::new(io::sink()));
-        self.out.append(&text);
+        self.out.buffer().append(text.buffer());
         Ok(())
     }
 
@@ -224,20 +208,6 @@ impl<'a, W: Write> File<'a, W> {
         stats.frames = self.frames.len() as u64;
         stats.bytes = self.out.bytes;
         Ok(())
-    }
-}
-
-/// A part of the temporary file, read from a position on.
-struct Piece<'a> {
-    file: &'a std::fs::File,
-    at: u64,
-}
-
-impl Read for Piece<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }
 
