@@ -1,12 +1,12 @@
 //! Policies as data: differences between loop designs are values here, not a second loop. The order of a turn is data
 //! too: a list of [`Step`]s, which one function carries out.
 
-mod builder;
+mod check;
 mod presets;
 mod step;
 mod values;
 
-pub use builder::{PolicyBuilder, PolicyError};
+pub use check::PolicyError;
 pub use step::Step;
 pub use values::RULES;
 
@@ -15,17 +15,35 @@ use std::time::Duration;
 
 use crate::gc::{GcConfig, GcConfigError};
 
-/// A loop's behaviour. [`Policy::bun`] is the default; change single fields from there, or build one with
-/// [`Policy::builder`], which checks it.
+/// A loop's behaviour. A custom one starts from a preset ([`Policy::bun`] is the default) and changes single fields.
+/// [`Builder::build`](crate::Builder::build) refuses one that no loop could run by.
+///
+/// # Examples
+///
+/// ```
+/// use loop_core::policy::{Step, TimerRule};
+/// use loop_core::{Builtin, EventLoop, Policy};
+///
+/// let mut policy = Policy::bun();
+/// policy.name = "mine".into();
+/// policy.timers = TimerRule::OnePerTurn;
+/// policy.tasks_per_tick = 100;
+/// let event_loop = EventLoop::<Builtin>::builder().policy(policy.clone()).build()?;
+///
+/// policy.auto_tick = vec![Step::Immediates].into();
+/// let blind = EventLoop::<Builtin>::builder().policy(policy).build();
+/// assert!(blind.is_err(), "it never polls");
+/// # Ok::<(), loop_core::LoopError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
     /// Its name, for traces and the inspector's header.
     pub name: Cow<'static, str>,
-    /// The steps of `tick()`.
-    tick: Cow<'static, [Step]>,
-    /// The steps of `auto_tick()`.
-    auto_tick: Cow<'static, [Step]>,
+    /// The steps of [`tick`](crate::EventLoop::tick), in order.
+    pub tick: Cow<'static, [Step]>,
+    /// The steps of [`auto_tick`](crate::EventLoop::auto_tick), in order.
+    pub auto_tick: Cow<'static, [Step]>,
     /// Which due timers run in one turn.
     pub timers: TimerRule,
     /// How many signals are delivered in one turn.
@@ -153,18 +171,6 @@ pub enum Validation {
 }
 
 impl Policy {
-    /// The steps of [`tick`](crate::EventLoop::tick), in order.
-    #[must_use]
-    pub fn tick_steps(&self) -> &[Step] {
-        &self.tick
-    }
-
-    /// The steps of [`auto_tick`](crate::EventLoop::auto_tick), in order.
-    #[must_use]
-    pub fn auto_tick_steps(&self) -> &[Step] {
-        &self.auto_tick
-    }
-
     /// Whether its turn includes this step.
     #[must_use]
     pub fn has(&self, step: Step) -> bool {

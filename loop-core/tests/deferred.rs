@@ -10,7 +10,7 @@ use loop_core::{Builtin, Policy};
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, StopReason};
 
-use crate::kit::{Cx, Log, World, ms, pick};
+use crate::kit::{Cx, Log, World, ms, pick, policy};
 
 #[test]
 fn b12_a_key_that_waits_keeps_its_first_callback() {
@@ -163,8 +163,8 @@ fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
         ("whoever sets it up", |world, log| world.lp.with(|cx| chain(cx, log, 3))),
     ];
     let mut policies: Vec<_> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
-    policies.push(Policy::builder("late").drain(DrainRule::AfterEveryPass).build().unwrap());
-    policies.push(Policy::builder("tight").tasks_per_tick(1).build().unwrap());
+    policies.push(policy(|policy| policy.drain = DrainRule::AfterEveryPass));
+    policies.push(policy(|policy| policy.tasks_per_tick = 1));
     for policy in policies {
         for (name, cause) in causes {
             let mut world = World::with_policy(policy.clone());
@@ -204,8 +204,7 @@ fn b12_a_chain_without_end_is_bounded_by_the_budget_and_starves_nothing() {
             false
         });
     }
-    let policy = Policy::builder("short").tasks_per_tick(10).build().unwrap();
-    let mut world = World::with_policy(policy);
+    let mut world = World::with_policy(policy(|policy| policy.tasks_per_tick = 10));
     let ran = Rc::new(Cell::new(0));
     let posts = Rc::clone(&ran);
     world.post(Builtin::once("task", move |cx| again(cx, posts)));

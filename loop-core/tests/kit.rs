@@ -147,3 +147,11 @@ macro_rules! pick {
     };
 }
 pub(crate) use pick;
+
+/// Bun's policy with some changes, valid.
+pub(crate) fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = Policy::bun();
+    change(&mut policy);
+    policy.check().unwrap();
+    policy
+}

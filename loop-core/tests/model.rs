@@ -79,6 +79,9 @@ fn random_programs_under_mini() {
 
 #[test]
 fn random_programs_under_a_policy_of_ones_own() {
-    let policy = Policy::builder("own").drain(DrainRule::AfterEveryPass).tasks_per_tick(3);
-    programs_run_as_in_the_model(&policy.microtasks_per_checkpoint(Some(2)).build().unwrap());
+    programs_run_as_in_the_model(&crate::kit::policy(|policy| {
+        policy.drain = DrainRule::AfterEveryPass;
+        policy.tasks_per_tick = 3;
+        policy.microtasks_per_checkpoint = Some(2);
+    }));
 }

@@ -27,7 +27,7 @@ fn the_pictures_of_the_book_are_the_steps_of_the_policies() {
         let title = format!("```text\n policy {name}\n");
         let start = PAGE.find(&title).unwrap_or_else(|| panic!("no picture of {name}"));
         let picture = PAGE[start + title.len()..].split("```").next().unwrap();
-        let steps = policy.tick_steps().iter().chain(policy.auto_tick_steps());
+        let steps = policy.tick.iter().chain(policy.auto_tick.iter());
         let expected: Vec<String> = steps.map(Step::to_string).collect();
         assert_eq!(steps_of(picture), expected, "the picture of {name}");
     }

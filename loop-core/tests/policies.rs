@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use loop_core::gc::Heap;
-use loop_core::policy::{
-    DrainRule, ExitRule, PolicyBuilder, PolicyError, PollRule, SignalRule, SourceRule, Step, TimerRule,
-};
+use loop_core::policy::{DrainRule, PolicyError, PollRule, Step};
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::{Builtin, Context, EventLoop, HeapHost, LoopError, Policy, Task};
 use loop_probes::event::{ClockPoint, Event, Outcome, Phase, PollReason, StopReason};
 
-use crate::kit::{Cx, World, ms, pick};
+use crate::kit::{Cx, World, ms, pick, policy};
 
 #[test]
 fn every_preset_has_a_name_and_passes_its_own_check() {
@@ -28,49 +26,26 @@ fn every_preset_has_a_name_and_passes_its_own_check() {
     );
 }
 
-#[test]
-fn a_policy_of_ones_own_sets_every_field() {
-    let mine = Policy::builder("mine")
-        .like(Policy::quickjs())
-        .timers(TimerRule::AllDue)
-        .signals(SignalRule::AllPending)
-        .sources(SourceRule::AllReady)
-        .jobs_per_read(Some(3))
-        .drain(DrainRule::AfterEveryPass)
-        .exit(ExitRule::OnlyStopped)
-        .poll(PollRule::WhenNoTask)
-        .poll_timeout_default(Some(ms(5)))
-        .poll_gap(ms(1))
-        .sources_max(Some(7))
-        .tasks_per_tick(9)
-        .microtasks_per_checkpoint(Some(4))
-        .build()
-        .unwrap();
-    assert_eq!(mine.name, "mine");
-    assert_eq!(mine.tick_steps(), Policy::quickjs().tick_steps());
-    assert_eq!((mine.tasks_per_tick, mine.sources_max, mine.poll_gap), (9, Some(7), ms(1)));
-    assert_eq!(
-        (mine.poll, mine.exit, mine.drain),
-        (PollRule::WhenNoTask, ExitRule::OnlyStopped, DrainRule::AfterEveryPass)
-    );
-}
-
-fn refused(builder: PolicyBuilder) -> PolicyError {
-    builder.build().unwrap_err()
+fn refused(change: impl FnOnce(&mut Policy)) -> PolicyError {
+    let mut policy = Policy::bun();
+    policy.name = "mine".into();
+    change(&mut policy);
+    policy.check().unwrap_err()
 }
 
 /// Bun's second half without one of its steps.
-fn without(step: Step) -> PolicyBuilder {
-    let steps: Vec<Step> =
-        Policy::bun().auto_tick_steps().iter().copied().filter(|other| *other != step).collect();
-    Policy::builder("mine").auto_tick(steps)
+fn without(step: Step) -> Vec<Step> {
+    Policy::bun().auto_tick.iter().copied().filter(|other| *other != step).collect()
 }
 
 #[test]
 fn a_turn_that_starves_work_forever_is_refused() {
     let policy = || "mine".to_owned();
     for step in [Step::Poll, Step::Io, Step::Timers, Step::Immediates, Step::AfterLoop, Step::Releases] {
-        assert_eq!(refused(without(step)), PolicyError::Missing { policy: policy(), step });
+        assert_eq!(
+            refused(|mine| mine.auto_tick = without(step).into()),
+            PolicyError::Missing { policy: policy(), step }
+        );
     }
     for (missing, tick) in [
         (Step::References, vec![Step::Signals, Step::Concurrent, Step::Passes]),
@@ -78,53 +53,59 @@ fn a_turn_that_starves_work_forever_is_refused() {
         (Step::Concurrent, vec![Step::References, Step::Signals, Step::Passes]),
     ] {
         assert_eq!(
-            refused(Policy::builder("mine").tick(tick)),
+            refused(|mine| mine.tick = tick.into()),
             PolicyError::Missing { policy: policy(), step: missing }
         );
     }
-    let no_tasks = Policy::builder("mine").tick(vec![Step::References, Step::Signals, Step::Concurrent]);
-    assert_eq!(refused(no_tasks), PolicyError::NoTasks { policy: policy() });
+    let no_tasks = vec![Step::References, Step::Signals, Step::Concurrent];
+    assert_eq!(refused(|mine| mine.tick = no_tasks.into()), PolicyError::NoTasks { policy: policy() });
     let tasks = vec![Step::References, Step::Signals, Step::Concurrent, Step::Tasks];
-    let no_drain = Policy::builder("mine").tick(tasks);
-    assert_eq!(refused(no_drain), PolicyError::NoDrain { policy: policy(), step: Step::LastDrain });
-    let passes = without(Step::Drain).drain(DrainRule::AfterEveryPass);
-    assert_eq!(refused(passes), PolicyError::NoDrain { policy: policy(), step: Step::Drain });
-    let no_read = Policy::builder("mine").jobs_per_read(Some(16));
-    assert_eq!(refused(no_read), PolicyError::Missing { policy: policy(), step: Step::Work });
+    let no_drain = refused(|mine| mine.tick = tasks.into());
+    assert_eq!(no_drain, PolicyError::NoDrain { policy: policy(), step: Step::LastDrain });
+    let passes = refused(|mine| {
+        mine.auto_tick = without(Step::Drain).into();
+        mine.drain = DrainRule::AfterEveryPass;
+    });
+    assert_eq!(passes, PolicyError::NoDrain { policy: policy(), step: Step::Drain });
+    let no_read = refused(|mine| mine.jobs_per_read = Some(16));
+    assert_eq!(no_read, PolicyError::Missing { policy: policy(), step: Step::Work });
 }
 
 #[test]
 fn an_order_that_makes_no_sense_is_refused() {
     let policy = || "mine".to_owned();
     let bun = Policy::bun();
-    let mut twice = bun.auto_tick_steps().to_vec();
+    let mut twice = bun.auto_tick.to_vec();
     twice.push(Step::Poll);
-    let twice = refused(Policy::builder("mine").auto_tick(twice));
+    let twice = refused(|mine| mine.auto_tick = twice.into());
     assert_eq!(twice, PolicyError::Twice { policy: policy(), step: Step::Poll });
-    let mut early = bun.auto_tick_steps().to_vec();
+    let mut early = bun.auto_tick.to_vec();
     early.retain(|step| *step != Step::Io);
     early.insert(0, Step::Io);
-    let early = refused(Policy::builder("mine").auto_tick(early));
+    let early = refused(|mine| mine.auto_tick = early.into());
     assert_eq!(early, PolicyError::TooEarly { policy: policy(), step: Step::Io, needs: Step::Poll });
     assert_eq!(early.to_string(), "policy mine has step io before step poll: put it behind");
-    let mut waits = bun.tick_steps().to_vec();
+    let mut waits = bun.tick.to_vec();
     waits.push(Step::Poll);
-    let waits = refused(without(Step::Poll).tick(waits));
+    let waits = refused(|mine| {
+        mine.tick = waits.into();
+        mine.auto_tick = without(Step::Poll).into();
+    });
     assert_eq!(waits, PolicyError::PollInTick { policy: policy() });
 }
 
 #[test]
 fn a_limit_of_nothing_is_refused() {
     let zero = |limit| PolicyError::Zero { policy: "mine".to_owned(), limit };
-    let mine = || Policy::builder("mine");
-    assert_eq!(refused(mine().tasks_per_tick(0)), zero("tasks_per_tick"));
-    assert_eq!(refused(mine().like(Policy::quickjs()).jobs_per_read(Some(0))), zero("jobs_per_read"));
-    assert_eq!(refused(mine().microtasks_per_checkpoint(Some(0))), zero("microtasks_per_checkpoint"));
-    assert_eq!(refused(Policy::builder(" ")), PolicyError::Unnamed);
+    assert_eq!(refused(|mine| mine.tasks_per_tick = 0), zero("tasks_per_tick"));
+    assert_eq!(refused(|mine| mine.jobs_per_read = Some(0)), zero("jobs_per_read"));
+    assert_eq!(refused(|mine| mine.microtasks_per_checkpoint = Some(0)), zero("microtasks_per_checkpoint"));
+    assert_eq!(refused(|mine| mine.task_time_per_tick = Some(Duration::ZERO)), zero("task_time_per_tick"));
+    assert_eq!(refused(|mine| mine.name = " ".into()), PolicyError::Unnamed);
 }
 
 #[test]
-fn a_loop_refuses_a_policy_that_was_broken_after_it_was_made() {
+fn a_loop_refuses_an_invalid_policy() {
     let mut policy = Policy::bun();
     policy.tasks_per_tick = 0;
     let refused = EventLoop::<Builtin>::builder().policy(policy).build().unwrap_err();
@@ -133,15 +114,14 @@ fn a_loop_refuses_a_policy_that_was_broken_after_it_was_made() {
 
 #[test]
 fn the_order_of_a_turn_is_what_the_policy_lists() {
-    let mut backwards = Policy::bun().auto_tick_steps().to_vec();
+    let mut backwards = Policy::bun().auto_tick.to_vec();
     backwards.retain(|step| *step != Step::Immediates);
     backwards.push(Step::Immediates);
     for (steps, order) in [
-        (Policy::bun().auto_tick_steps().to_vec(), ["immediate", "timer", "after loop"]),
+        (Policy::bun().auto_tick.to_vec(), ["immediate", "timer", "after loop"]),
         (backwards, ["timer", "after loop", "immediate"]),
     ] {
-        let policy = Policy::builder("mine").auto_tick(steps).build().unwrap();
-        let mut world = World::with_policy(policy);
+        let mut world = World::with_policy(policy(|policy| policy.auto_tick = steps.into()));
         let log = world.log.clone();
         world.lp.with(|cx| {
             cx.after_loop(log.task("after loop"));
@@ -189,8 +169,9 @@ fn again(cx: &mut Cx<'_>, left: u32) {
 #[test]
 fn mini_polls_only_when_no_task_is_queued() {
     let mini = |poll| {
-        let policy = Policy::builder("mini").like(Policy::mini()).tasks_per_tick(10).poll(poll).build();
-        let mut world = World::with_policy(policy.unwrap());
+        let mut policy = Policy::mini();
+        (policy.tasks_per_tick, policy.poll) = (10, poll);
+        let mut world = World::with_policy(policy);
         world.lp.with(|cx| again(cx, 25));
         world.run();
         pick!(world.events(), Event::Poll { .. } => ()).len()
@@ -201,8 +182,9 @@ fn mini_polls_only_when_no_task_is_queued() {
 
 #[test]
 fn mini_fires_timers_while_tasks_keep_it_from_polling() {
-    let mut world =
-        World::with_policy(Policy::builder("mini").like(Policy::mini()).tasks_per_tick(1).build().unwrap());
+    let mut policy = Policy::mini();
+    policy.tasks_per_tick = 1;
+    let mut world = World::with_policy(policy);
     let log = world.log.clone();
     world.lp.with(|cx| {
         cx.set_timeout(ms(0), log.task("timer"));
@@ -230,8 +212,10 @@ fn polls_of_ten_turns(gap: Duration, tasks_per_tick: u32) -> usize {
             }
         })
     }
-    let policy = Policy::builder("mine").poll_gap(gap).tasks_per_tick(tasks_per_tick).build().unwrap();
-    let mut world = World::with_policy(policy);
+    let mut world = World::with_policy(policy(|policy| {
+        policy.poll_gap = gap;
+        policy.tasks_per_tick = tasks_per_tick;
+    }));
     let first = next(world.sim.clone(), 10);
     world.lp.with(|cx| cx.immediate(first));
     for _ in 0..10 {
@@ -249,7 +233,7 @@ fn a_poll_gap_leaves_out_looks_that_come_too_soon_while_there_is_work() {
 
 #[test]
 fn a_poll_gap_never_keeps_a_loop_from_waiting_and_puts_off_no_timer() {
-    let mut world = World::with_policy(Policy::builder("mine").poll_gap(ms(1000)).build().unwrap());
+    let mut world = World::with_policy(policy(|policy| policy.poll_gap = ms(1000)));
     let log = world.log.clone();
     world.turn();
     world.lp.with(|cx| {
@@ -297,9 +281,7 @@ fn b03_a_reload_ends_the_batch_of_timers_and_the_rest_fires_next_turn_in_order()
 /// A task that panics has not reloaded anything, on the fast path of plain tasks as on the other.
 #[test]
 fn b03_a_reload_that_panics_ends_no_batch() {
-    let policy = |name| Policy::builder(name);
-    let slow = policy("slow").task_time_per_tick(Some(ms(1_000))).build().unwrap();
-    for policy in [policy("fast").build().unwrap(), slow] {
+    for policy in [Policy::bun(), policy(|policy| policy.task_time_per_tick = Some(ms(1_000)))] {
         let mut world = World::with_policy(policy);
         let log = world.log.clone();
         world.lp.with(|cx| {
@@ -412,8 +394,7 @@ fn a_post_that_panics_on_its_way_in_is_one_post_lost_and_recorded() {
 
 #[test]
 fn a_time_for_tasks_ends_the_passes_of_a_tick_and_the_readings_are_recorded() {
-    let policy = Policy::builder("mine").task_time_per_tick(Some(ms(2))).build().unwrap();
-    let mut world = World::with_policy(policy);
+    let mut world = World::with_policy(policy(|policy| policy.task_time_per_tick = Some(ms(2))));
     for _ in 0..5 {
         let sim = world.sim.clone();
         let task = world.log.then("task", move |_| sim.advance(ms(1)));
@@ -425,8 +406,6 @@ fn a_time_for_tasks_ends_the_passes_of_a_tick_and_the_readings_are_recorded() {
     let readings = pick!(events, Event::InputClock { point: ClockPoint::Budget, .. } => ());
     assert_eq!(readings.len(), 3 + 3 + 1, "one before each task, and one that ends each pass but the last");
     assert_eq!(pick!(events, Event::Poll { timeout_ns: Some(0), .. } => ()).len(), 3);
-    let refused = Policy::builder("mine").task_time_per_tick(Some(Duration::ZERO)).build();
-    assert!(matches!(refused, Err(PolicyError::Zero { limit: "task_time_per_tick", .. })));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use loop_core::sim::SimSource;
 use loop_core::{Builtin, Host, Policy};
 use loop_probes::event::{Event, Outcome, Phase, PollReason, StopReason};
 
-use crate::kit::{Cx, Log, World, ms, name, pick};
+use crate::kit::{Cx, Log, World, ms, name, pick, policy};
 
 #[test]
 fn b00_a_turn_is_a_tick_and_an_auto_tick_recorded_as_one() {
@@ -258,7 +258,7 @@ fn b03_what_a_reload_left_is_drained_before_the_next_task() {
         ("after the loop", |cx, task| _ = cx.after_loop(task)),
     ];
     let mut policies: Vec<_> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
-    policies.push(Policy::builder("late").drain(DrainRule::AfterEveryPass).build().unwrap());
+    policies.push(policy(|policy| policy.drain = DrainRule::AfterEveryPass));
     for policy in policies {
         for (first, cause) in causes {
             for (second, bring_next) in causes {

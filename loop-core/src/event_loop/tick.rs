@@ -73,8 +73,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let flow = loop {
             let policy = self.policy();
             let steps = match half {
-                Half::Tick => policy.tick_steps(),
-                Half::AutoTick => policy.auto_tick_steps(),
+                Half::Tick => &policy.tick,
+                Half::AutoTick => &policy.auto_tick,
             };
             let Some(step) = steps.get(index).copied() else { break Ok(Flow::Next) };
             if self.owes_drain {

@@ -66,10 +66,13 @@ fn assert_agrees(events: &[Stamped]) -> Checked {
 
 fn policies() -> Vec<Policy> {
     let mut all: Vec<Policy> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
-    let tight = Policy::builder("tight").tasks_per_tick(3).microtasks_per_checkpoint(Some(2));
-    all.push(tight.snapshot_interval(Duration::from_millis(7)).build().unwrap());
-    let passes = Policy::builder("passes").drain(policy::DrainRule::AfterEveryPass);
-    all.push(passes.poll_gap(Duration::from_micros(700)).build().unwrap());
+    let mut tight = Policy::bun();
+    (tight.tasks_per_tick, tight.microtasks_per_checkpoint) = (3, Some(2));
+    tight.snapshot_interval = Duration::from_millis(7);
+    let mut passes = Policy::bun();
+    passes.drain = policy::DrainRule::AfterEveryPass;
+    passes.poll_gap = Duration::from_micros(700);
+    all.extend([tight, passes]);
     all
 }
 

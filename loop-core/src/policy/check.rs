@@ -1,14 +1,10 @@
-//! Builds and checks custom policies: one that no loop could run by is an error here rather than a hang later.
+//! Checks policies: one that no loop could run by is an error here rather than a hang later.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use loop_probes::event::PolicyField;
 
-use super::{
-    DrainRule, ExitRule, PanicRule, Policy, PollRule, SignalRule, SourceRule, Step, TimerRule, Validation,
-};
-use crate::gc::GcConfig;
+use super::{DrainRule, Policy, Step};
 
 /// Why a policy is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,117 +88,8 @@ pub enum PolicyError {
     },
 }
 
-/// Builds a custom policy.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use loop_core::policy::{Step, TimerRule};
-/// use loop_core::Policy;
-///
-/// let policy = Policy::builder("mine").timers(TimerRule::OnePerTurn).tasks_per_tick(100).build()?;
-/// assert_eq!(policy.tasks_per_tick, 100);
-///
-/// let refused = Policy::builder("blind").auto_tick(vec![Step::Immediates]).build();
-/// assert!(refused.is_err());
-/// # Ok::<(), loop_core::policy::PolicyError>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct PolicyBuilder {
-    policy: Policy,
-}
-
-/// One setter per field.
-macro_rules! fields {
-    ($($(#[$doc:meta])* $field:ident: $kind:ty;)+) => {
-        $($(#[$doc])*
-        pub const fn $field(mut self, $field: $kind) -> Self {
-            self.policy.$field = $field;
-            self
-        })+
-    };
-}
-
-impl PolicyBuilder {
-    /// Copies everything but the name from `other`.
-    pub fn like(self, other: Policy) -> Self {
-        Self { policy: Policy { name: self.policy.name, ..other } }
-    }
-
-    /// The steps of `tick()`, in order.
-    pub fn tick(mut self, steps: impl Into<Cow<'static, [Step]>>) -> Self {
-        self.policy.tick = steps.into();
-        self
-    }
-
-    /// The steps of `auto_tick()`, in order.
-    pub fn auto_tick(mut self, steps: impl Into<Cow<'static, [Step]>>) -> Self {
-        self.policy.auto_tick = steps.into();
-        self
-    }
-
-    fields! {
-        /// Sets [`Policy::timers`].
-        timers: TimerRule;
-        /// Sets [`Policy::signals`].
-        signals: SignalRule;
-        /// Sets [`Policy::sources`].
-        sources: SourceRule;
-        /// Sets [`Policy::jobs_per_read`].
-        jobs_per_read: Option<u32>;
-        /// Sets [`Policy::drain`].
-        drain: DrainRule;
-        /// Sets [`Policy::exit`].
-        exit: ExitRule;
-        /// Sets [`Policy::poll`].
-        poll: PollRule;
-        /// Sets [`Policy::poll_timeout_default`].
-        poll_timeout_default: Option<Duration>;
-        /// Sets [`Policy::poll_gap`].
-        poll_gap: Duration;
-        /// Sets [`Policy::sources_max`].
-        sources_max: Option<u32>;
-        /// Sets [`Policy::tasks_per_tick`].
-        tasks_per_tick: u32;
-        /// Sets [`Policy::task_time_per_tick`].
-        task_time_per_tick: Option<Duration>;
-        /// Sets [`Policy::microtasks_per_checkpoint`].
-        microtasks_per_checkpoint: Option<u32>;
-        /// Sets [`Policy::gc`].
-        gc: GcConfig;
-        /// Sets [`Policy::panics`].
-        panics: PanicRule;
-        /// Sets [`Policy::validation`].
-        validation: Validation;
-        /// Sets [`Policy::slow_task_limit`].
-        slow_task_limit: Duration;
-        /// Sets [`Policy::snapshot_interval`].
-        snapshot_interval: Duration;
-        /// Sets [`Policy::snapshot_parts_max`].
-        snapshot_parts_max: u32;
-    }
-
-    /// Returns the policy, if it is valid.
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyError`] names what is invalid.
-    pub fn build(self) -> Result<Policy, PolicyError> {
-        self.policy.check()?;
-        Ok(self.policy)
-    }
-}
-
 impl Policy {
-    /// Returns a builder for a custom policy that starts from [`bun`](Self::bun).
-    pub fn builder(name: impl Into<Cow<'static, str>>) -> PolicyBuilder {
-        PolicyBuilder { policy: Self { name: name.into(), ..Self::bun() } }
-    }
-
-    /// Checks that a loop can run by it. [`PolicyBuilder::build`] and [`Builder::build`](crate::Builder::build)
-    /// call this; fields changed after that may invalidate it.
+    /// Checks that a loop can run by it, as [`Builder::build`](crate::Builder::build) does.
     ///
     /// # Errors
     ///
