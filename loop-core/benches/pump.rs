@@ -60,7 +60,7 @@ fn post_to(event_loop: &EventLoop<Builtin>) -> Send {
 }
 
 fn own(drive: Drive) -> Result<(EventLoop<Builtin>, Send), PumpError> {
-    let inner = EventLoop::new()?;
+    let inner = EventLoop::new().expect("the system has a poller");
     let send = post_to(&inner);
     Ok((driven(inner, drive)?, send))
 }

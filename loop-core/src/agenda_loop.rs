@@ -10,7 +10,7 @@ use loop_probes::session::Session;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::agenda::{Agenda, AgendaBuilder, AgendaError, AgendaHandle, AgendaShutdown, CollectError};
-use crate::error::LoopError;
+use crate::error::{BuildError, RequestError, RunError};
 use crate::event_loop::{Builder, EventLoop};
 use crate::policy::Policy;
 use crate::self_pipe::{CommandSender, ProcessEnd, ProcessQueue, Report, SelfPipe, SelfPipeError};
@@ -22,9 +22,12 @@ use crate::work_pool::PendingWork;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgendaLoopError {
-    /// The event loop failed.
+    /// The event loop cannot be built.
     #[error(transparent)]
-    Loop(#[from] LoopError),
+    Build(#[from] BuildError),
+    /// A signal cannot be caught.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// Its agenda failed.
     #[error(transparent)]
     Agenda(#[from] AgendaError),
@@ -93,7 +96,7 @@ impl<T: Task> AgendaLoop<T> {
     /// # Errors
     ///
     /// The errors of [`EventLoop::run`].
-    pub fn run(&mut self) -> Result<StopReason, LoopError> {
+    pub fn run(&mut self) -> Result<StopReason, RunError> {
         self.event_loop.run()
     }
 
@@ -125,13 +128,13 @@ impl<T: Task> AgendaLoop<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Signal`] if the signal cannot be caught.
+    /// [`RequestError::Signal`] if the signal cannot be caught.
     pub fn on_signal(
         &mut self,
         signo: i32,
         label: &'static str,
         handle: impl FnMut(&mut Context<'_, T>) + 'static,
-    ) -> Result<(), LoopError> {
+    ) -> Result<(), RequestError> {
         let task = (self.wrap)(Any::repeat(label, handle));
         self.event_loop.with(|cx| cx.on_signal(signo, task))
     }

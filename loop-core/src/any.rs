@@ -25,7 +25,7 @@ use crate::task::Task;
 /// ```
 /// use loop_core::{AnyEventLoop, Builtin, EventLoop, MiniEventLoop};
 ///
-/// fn count(event_loop: &mut AnyEventLoop<Builtin>) -> Result<u64, loop_core::LoopError> {
+/// fn count(event_loop: &mut AnyEventLoop<Builtin>) -> Result<u64, loop_core::RunError> {
 ///     event_loop.with(|on| on.post(Builtin::once("one", |_| ())));
 ///     event_loop.run()?;
 ///     Ok(event_loop.metrics().tasks_run)
@@ -33,7 +33,7 @@ use crate::task::Task;
 ///
 /// assert_eq!(count(&mut EventLoop::new()?.into())?, 1);
 /// assert_eq!(count(&mut MiniEventLoop::new()?.into())?, 1);
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub enum AnyEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {

@@ -15,7 +15,7 @@ use loop_probes::tags;
 
 use crate::body::{Body, Queued};
 use crate::environment::Environment;
-use crate::error::{LoopError, LoopKind};
+use crate::error::{LoopKind, RunError};
 use crate::failure::{Failure, OnError};
 use crate::future::table::Futures;
 use crate::future::work::JobWait;
@@ -220,7 +220,7 @@ pub(crate) struct Core<T: Payload> {
     pub futures: Futures<T>,
     pub shutdown: Progress,
     /// The error that ends the loop: a panic if the policy says so, or an error whose owner does.
-    pub failed: Option<LoopError>,
+    pub failed: Option<RunError>,
     /// The latest reported error, for its owner's rule.
     pub failure: Option<String>,
     /// The failure that the running task handles, if it is an owner's error task.

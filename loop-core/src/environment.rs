@@ -32,7 +32,7 @@ use std::rc::Rc;
 /// }));
 /// tool.run()?;
 /// assert_eq!(printed.text(), "hello, world\n");
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Environment {

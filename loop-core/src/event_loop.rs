@@ -59,7 +59,7 @@ use crate::task::Task;
 /// });
 /// event_loop.run()?; // ends when nothing referenced is pending
 /// assert_eq!(event_loop.metrics().tasks_run, 1);
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     core: Core<T>,

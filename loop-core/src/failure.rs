@@ -19,7 +19,7 @@ pub enum OnError<T> {
     Report,
     /// Removes the source, and so closes it; drops the future. Touches nothing else.
     Close,
-    /// Stops the loop with [`LoopError::Failed`](crate::LoopError::Failed): the source or future is essential.
+    /// Stops the loop with [`RunError::Failed`](crate::RunError::Failed): the source or future is essential.
     Stop,
     /// Runs a task of the owner, which finds the error in [`failure`](crate::Context::failure). A task that cannot
     /// run [`again`](crate::Task::again) handles the first error only.

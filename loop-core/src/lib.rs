@@ -50,8 +50,8 @@
 //!
 //! Errors and panics
 //!
-//! Anything that depends on the system or on an id passed in returns a [`LoopError`]. Panics of callbacks do not leave
-//! the loop. The loop itself panics only if [`policy::Validation::Panic`] asks for it.
+//! Building a loop returns a [`BuildError`], running it a [`RunError`], and a request that depends on the system or on
+//! an id a [`RequestError`]. Panics of callbacks do not leave the loop. The loop itself panics only if [`policy::Validation::Panic`] asks for it.
 
 #[cfg(feature = "agenda")]
 pub mod agenda;
@@ -109,7 +109,7 @@ mod book {
 pub use any::{AnyEventLoop, EventLoopHandle};
 pub use core::IoReadiness;
 pub use environment::Environment;
-pub use error::{LoopError, LoopKind, WrongLoopKind};
+pub use error::{BuildError, LoopKind, RequestError, RunError, WrongLoopKind};
 pub use event_loop::{Builder, EventLoop, Metrics};
 pub use failure::{Failure, OnError};
 pub use future::JoinHandle;
@@ -143,7 +143,7 @@ pub mod low_level {
 pub mod prelude {
     pub use crate::poller::Interest;
     pub use crate::{
-        Any, Builtin, Context, EventLoop, Handle, LocalHandle, LoopError, OnError, OnShutdown, Options,
-        Policy, Session, Shutdown, StopReason, TagOf, Task, Timer, tags,
+        Any, BuildError, Builtin, Context, EventLoop, Handle, LocalHandle, OnError, OnShutdown, Options,
+        Policy, RequestError, RunError, Session, Shutdown, StopReason, TagOf, Task, Timer, tags,
     };
 }

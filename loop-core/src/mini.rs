@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use loop_probes::clock::{Clock, SystemClock};
 
-use crate::error::{LoopError, LoopKind, WrongLoopKind};
+use crate::error::{BuildError, LoopKind, WrongLoopKind};
 use crate::event_loop::{Builder, EventLoop};
 use crate::policy::PollRule;
 use crate::poller::Poller;
@@ -28,7 +28,7 @@ use crate::task::Task;
 /// let done = Rc::clone(&fetched);
 /// tool.with(|cx| cx.set_timeout(Duration::from_millis(1), Builtin::once("fetch", move |_| done.set(true))));
 /// assert!(tool.tick_until(|| fetched.get())?);
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct MiniEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     event_loop: EventLoop<T, C, P>,
@@ -39,8 +39,8 @@ impl<T: Task> MiniEventLoop<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] if the system provides no poller.
-    pub fn new() -> Result<Self, LoopError> {
+    /// [`BuildError::OpenPoller`] if the system provides no poller.
+    pub fn new() -> Result<Self, BuildError> {
         EventLoop::builder().build_mini()
     }
 }
@@ -51,8 +51,8 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// The errors of [`build`](Self::build), and [`LoopError::WrongLoopKind`] if a host was given.
-    pub fn build_mini(self) -> Result<MiniEventLoop<T>, LoopError> {
+    /// The errors of [`build`](Self::build), and [`BuildError::WrongLoopKind`] if a host was given.
+    pub fn build_mini(self) -> Result<MiniEventLoop<T>, BuildError> {
         Ok(MiniEventLoop { event_loop: self.mini()?.build()? })
     }
 
@@ -60,8 +60,8 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::WrongLoopKind`] if a host was given.
-    pub fn build_mini_on<C, P>(self, clock: C, poller: P) -> Result<MiniEventLoop<T, C, P>, LoopError>
+    /// [`BuildError::WrongLoopKind`] if a host was given.
+    pub fn build_mini_on<C, P>(self, clock: C, poller: P) -> Result<MiniEventLoop<T, C, P>, BuildError>
     where
         C: Clock + Clone + Send + Sync + 'static,
         P: Poller,
@@ -73,11 +73,11 @@ impl<T: Task> Builder<T> {
     pub(crate) fn build_mini_with<C: Clock, P: Poller>(
         self,
         build: impl FnOnce(Self) -> EventLoop<T, C, P>,
-    ) -> Result<MiniEventLoop<T, C, P>, LoopError> {
+    ) -> Result<MiniEventLoop<T, C, P>, BuildError> {
         Ok(MiniEventLoop { event_loop: build(self.mini()?) })
     }
 
-    fn mini(mut self) -> Result<Self, LoopError> {
+    fn mini(mut self) -> Result<Self, BuildError> {
         if self.has_host() {
             let what = "a script host";
             return Err(WrongLoopKind { what, needs: LoopKind::EventLoop, got: LoopKind::Mini }.into());

@@ -24,7 +24,7 @@ use loop_probes::ids::{TaskId, Ticks, Timestamp};
 pub use crate::inbound::RecordClock;
 pub use pool::{JobRun, PendingJob, VirtualPool};
 
-use crate::error::LoopError;
+use crate::error::BuildError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::gc::Heap;
 use crate::mini::MiniEventLoop;
@@ -377,11 +377,11 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::WrongLoopKind`] if a host was given.
+    /// [`BuildError::WrongLoopKind`] if a host was given.
     pub fn build_mini_in<O: Oracle>(
         self,
         oracle: &Rc<O>,
-    ) -> Result<MiniEventLoop<T, Env<O>, EnvPoller<O>>, LoopError> {
+    ) -> Result<MiniEventLoop<T, Env<O>, EnvPoller<O>>, BuildError> {
         self.build_mini_with(|builder| builder.build_in(oracle))
     }
 }

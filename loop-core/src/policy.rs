@@ -33,7 +33,7 @@ use crate::gc::{GcConfig, GcConfigError};
 /// policy.auto_tick = vec![Step::Immediates].into();
 /// let blind = EventLoop::<Builtin>::builder().policy(policy).build();
 /// assert!(blind.is_err(), "it never polls");
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,7 +154,7 @@ pub enum ExitRule {
 pub enum PanicRule {
     /// The loop continues.
     Continue,
-    /// The loop stops with [`LoopError::Panicked`](crate::LoopError::Panicked).
+    /// The loop stops with [`RunError::Panicked`](crate::RunError::Panicked).
     Stop,
 }
 

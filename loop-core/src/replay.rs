@@ -20,7 +20,7 @@ use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, Ticks, TimerId};
 
 use crate::body::Body;
 use crate::body::Queued;
-use crate::error::LoopError;
+use crate::error::{RequestError, RunError};
 use crate::inbound::{Inbound, Shared};
 use crate::options::Options;
 use crate::poller::{Interest, Source};
@@ -187,25 +187,22 @@ impl<T: Task> Replay<'_, '_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::TooManySources`], or an error of the poller.
+    /// [`RequestError::TooManySources`], or an error of the poller.
     pub fn register(
         &mut self,
         options: Options<T>,
         source: Source,
         interest: Interest,
         task: T,
-    ) -> Result<IoSource, LoopError> {
+    ) -> Result<IoSource, RequestError> {
         let tag = self.cx.core.tag(&task);
         self.cx.add_source(options, source, interest, Body::Task(task), tag)
     }
 
     /// Lets the run fail.
     pub fn fail_run(&mut self) {
-        let failed = LoopError::Failed {
-            what: RefKind::Task,
-            name: RECORDED.to_owned(),
-            message: RECORDED.to_owned(),
-        };
+        let failed =
+            RunError::Failed { what: RefKind::Task, name: RECORDED.to_owned(), message: RECORDED.to_owned() };
         self.cx.core.failed.get_or_insert(failed);
     }
 

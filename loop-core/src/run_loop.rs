@@ -31,7 +31,7 @@ pub use foreign::{ForeignLoop, PumpError};
 pub use glib::{Embedded, GlibHandle, GlibLoop, GlibSource};
 pub use pump::StopHandle;
 
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::options::Options;
 use crate::poller::{Interest, Source};
 use crate::task::{Any, Context, Task};
@@ -81,7 +81,7 @@ enum Driver {
 /// })?;
 /// host.run()?;
 /// assert_eq!(inner.with(|inner| inner.metrics().tasks_run)?, 1);
-/// # Ok::<(), loop_core::run_loop::PumpError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RunLoop<F: ForeignLoop> {
     shared: Rc<PumpedLoop<F>>,
@@ -149,7 +149,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     ///
     /// # Errors
     ///
-    /// The errors of [`pump`](Self::pump), if the loop cannot be started; [`PumpError::Loop`] if the task that `T`
+    /// The errors of [`pump`](Self::pump), if the loop cannot be started; [`PumpError::Request`] if the task that `T`
     /// makes of a repeating [`Any`] runs only once.
     pub fn run<T: Task + From<Any<T>>>(
         &self,
@@ -259,7 +259,7 @@ impl<F: ForeignLoop> RunLoop<F> {
                 running.registered.borrow_mut().source = Some(source);
             }),
         };
-        let driven = driven.map_err(PumpError::Loop);
+        let driven = driven.map_err(PumpError::Request);
         let driven = if by_readiness { driven.and_then(|()| self.arm(cx, number)) } else { driven };
         if let Err(error) = driven {
             running.stop(cx);
@@ -320,7 +320,7 @@ impl<F: ForeignLoop> RunLoop<F> {
             let this = self.clone();
             let task = T::from(Any::once(PUMP, move |cx| this.scheduled(cx, number, true)));
             let timer = cx.set_timeout(wait, task);
-            cx.set_timer_referenced(timer, false).map_err(LoopError::from)?;
+            cx.set_timer_referenced(timer, false).map_err(RequestError::from)?;
             running.registered.borrow_mut().timer = Some(timer);
         }
         Ok(())
@@ -360,7 +360,11 @@ impl<F: ForeignLoop> fmt::Debug for RunLoop<F> {
     }
 }
 
-fn register_timer<T: Task>(cx: &mut Context<'_, T>, interval: Duration, task: T) -> Result<Timer, LoopError> {
+fn register_timer<T: Task>(
+    cx: &mut Context<'_, T>,
+    interval: Duration,
+    task: T,
+) -> Result<Timer, RequestError> {
     let timer = cx.set_interval(interval, task)?;
     cx.set_timer_referenced(timer, false)?;
     Ok(timer)

@@ -33,7 +33,7 @@ pub use self::report::Report;
 use self::processes::{Processes, Wrap};
 use self::state::Settings;
 use crate::agenda::{AgendaHandle, CollectError};
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::options::Options;
 use crate::poller::Interest;
 use crate::task::Context;
@@ -48,7 +48,7 @@ pub enum SelfPipeError {
     Open(#[source] io::Error),
     /// The loop refused its source, or the signal for ended processes.
     #[error(transparent)]
-    Loop(#[from] LoopError),
+    Loop(#[from] RequestError),
 }
 
 /// Builder of a loop's self-pipe.

@@ -4,7 +4,7 @@
 //! From the request on:
 //!
 //! 1. Posts of other threads are refused and handed back; new jobs, sources and futures are refused with
-//!    [`LoopError::ShuttingDown`](crate::LoopError::ShuttingDown). Tasks that are queued, and those that they
+//!    [`RequestError::ShuttingDown`](crate::RequestError::ShuttingDown). Tasks that are queued, and those that they
 //!    post, still run.
 //! 2. Work that its owner marked [`OnShutdown::Cancel`] is cancelled, the rest may finish. The defaults:
 //!
@@ -54,7 +54,7 @@ use crate::keep_alive::Pending;
 /// assert_eq!((report.finished, report.left.len()), (1, 1));
 /// assert_eq!(report.left[0].name, "stubborn");
 /// assert_eq!(sim.elapsed(), Duration::from_secs(1));
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -23,7 +23,7 @@ use loop_probes::clock::Clock;
 use loop_probes::ids::{TaskId, Ticks, Timestamp};
 use loop_probes::recorder::Recorder;
 
-use crate::error::LoopError;
+use crate::error::BuildError;
 use crate::event_loop::{Builder, EventLoop};
 use crate::mini::MiniEventLoop;
 use crate::oracle::{
@@ -117,7 +117,7 @@ fn address(source: &Source) -> usize {
 /// event_loop.with(|cx| cx.set_timeout(Duration::from_secs(3600), Builtin::once("in an hour", |_| ())));
 /// event_loop.run()?; // takes no time
 /// assert_eq!(sim.elapsed(), Duration::from_secs(3600));
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Sim {
@@ -229,7 +229,7 @@ impl Sim {
     /// # Errors
     ///
     /// The errors of [`Builder::build_mini_in`].
-    pub fn build_mini<T: Task>(&self, builder: Builder<T>) -> Result<SimMiniLoop<T>, LoopError> {
+    pub fn build_mini<T: Task>(&self, builder: Builder<T>) -> Result<SimMiniLoop<T>, BuildError> {
         builder.build_mini_in(&Rc::new(self.clone()))
     }
 

@@ -52,7 +52,7 @@ use crate::poller::Poller;
 /// let mut event_loop = EventLoop::<App>::new()?;
 /// event_loop.with(|cx| cx.post(App::Greet("world".into())));
 /// event_loop.run()?;
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Task: Sized + 'static {
     /// The type that other threads and the work pool send to the loop, which makes a task of it; `Self` if that is
@@ -75,10 +75,9 @@ pub trait Task: Sized + 'static {
     }
 
     /// Whether its tag must never be dispatched: one that only marks a place, or that belongs to another queue.
-    /// Such a task is never run. Registering it is refused with [`LoopError::NeverDispatched`]; if it was queued
-    /// nevertheless, it fails when its turn comes, and the run ends with that error.
-    ///
-    /// [`LoopError::NeverDispatched`]: crate::LoopError::NeverDispatched
+    /// Such a task is never run. Registering it is refused with
+    /// [`RequestError::NeverDispatched`](crate::RequestError::NeverDispatched). If it was queued, it fails when its turn
+    /// comes, and the run ends with [`RunError::NeverDispatched`](crate::RunError::NeverDispatched).
     fn is_never_dispatched(&self) -> bool {
         false
     }

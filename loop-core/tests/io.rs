@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, EventLoop, LoopError};
+use loop_core::{Builtin, EventLoop, RequestError};
 use loop_probes::event::{Event, Origin, PollReason};
 use loop_probes::ids::{IoSource, NonMax};
 
@@ -75,14 +75,14 @@ fn l07_a_wrong_token_is_an_error() {
     world.lp.with(|cx| {
         let gone = cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ())).unwrap();
         cx.remove(gone).unwrap();
-        assert!(matches!(cx.remove(gone), Err(LoopError::SourceGone(source)) if source == gone));
+        assert!(matches!(cx.remove(gone), Err(RequestError::SourceGone(source)) if source == gone));
         assert!(matches!(
             cx.modify(IoSource(77), Interest::READABLE | Interest::WRITABLE),
-            Err(LoopError::SourceGone(_))
+            Err(RequestError::SourceGone(_))
         ));
-        assert!(matches!(cx.set_source_referenced(gone, true), Err(LoopError::SourceGone(_))));
+        assert!(matches!(cx.set_source_referenced(gone, true), Err(RequestError::SourceGone(_))));
         let once = cx.register(SimSource::new(), Interest::READABLE, Builtin::once("once", |_| ()));
-        assert!(matches!(once, Err(LoopError::RunsOnce { .. })));
+        assert!(matches!(once, Err(RequestError::RunsOnce { .. })));
     });
 }
 
@@ -164,6 +164,6 @@ fn a_file_that_cannot_be_waited_for_is_an_error_and_leaves_nothing_behind() {
     let regular = Arc::new(std::fs::File::open(std::env::current_exe().unwrap()).unwrap());
     let refused =
         event_loop.with(|cx| cx.register(regular, Interest::READABLE, Builtin::repeat("file", |_| ())));
-    assert!(matches!(refused, Err(LoopError::Poller(_))));
+    assert!(matches!(refused, Err(RequestError::Poller(_))));
     assert!(!event_loop.is_alive());
 }

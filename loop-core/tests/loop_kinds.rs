@@ -16,8 +16,8 @@ use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::{Sim, SimSource};
 use loop_core::tag::tag_of_label;
 use loop_core::{
-    Any, AnyEventLoop, AnyRemote, Builder, Builtin, Context, Environment, EventLoop, EventLoopHandle,
-    LoopError, LoopKind, MiniEventLoop, NativeHost, Policy, TagOf, Task, WrongLoopKind,
+    Any, AnyEventLoop, AnyRemote, BuildError, Builder, Builtin, Context, Environment, EventLoop,
+    EventLoopHandle, LoopKind, MiniEventLoop, NativeHost, Policy, TagOf, Task, WrongLoopKind,
 };
 use loop_probes::event::{Event, StopReason};
 use loop_probes::recorder::Recorder;
@@ -240,8 +240,11 @@ fn b24_a_stream_that_writes_to_itself_is_an_error() {
 #[test]
 fn b24_a_mini_loop_with_a_host_is_refused() {
     let refused = EventLoop::<Builtin>::builder().host(NativeHost).build_mini().unwrap_err();
-    let LoopError::WrongLoopKind(only) = refused else { panic!("{refused}") };
-    assert_eq!(only.to_string(), "a script host needs an event loop, and this is a mini event loop");
+    let BuildError::WrongLoopKind(only) = refused else { panic!("{refused}") };
+    assert_eq!(
+        only.to_string(),
+        "this mini event loop does not support a script host: build the loop with `Builder::build`"
+    );
 }
 
 /// The result of a copy.
@@ -387,7 +390,10 @@ fn b25_what_needs_a_host_is_a_typed_error_on_the_mini_loop() {
     assert!(full.with(ask).iter().all(Result::is_ok));
     let refused = mini.with(ask).map(Result::unwrap_err);
     assert!(refused.iter().all(|only| (only.needs, only.got) == (LoopKind::EventLoop, LoopKind::Mini)));
-    assert_eq!(refused[1].to_string(), "a collection needs an event loop, and this is a mini event loop");
+    assert_eq!(
+        refused[1].to_string(),
+        "this mini event loop does not support a collection: build the loop with `Builder::build`"
+    );
     assert_eq!(mini.run().unwrap(), StopReason::Drained);
     assert_eq!(mini.metrics().tasks_run, 0, "nothing was done");
 }
@@ -400,7 +406,7 @@ fn b25_each_face_is_had_back_and_the_other_refused() {
     assert_eq!((what, needs, got), ("the mini interface", LoopKind::Mini, LoopKind::EventLoop));
     assert_eq!(
         mini.as_event_loop().unwrap_err().to_string(),
-        "the whole interface needs an event loop, and this is a mini event loop"
+        "this mini event loop does not support the whole interface: build the loop with `Builder::build`"
     );
 }
 

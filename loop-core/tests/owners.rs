@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, EventLoop, LoopError, OnError, Options, Policy};
+use loop_core::{Builtin, EventLoop, OnError, Options, Policy, RequestError, RunError};
 use loop_probes::event::{Event, LabelKind, Outcome, RefKind, StopReason};
 use loop_probes::ids::NonMax;
 use loop_probes::recorder::Recorder;
@@ -78,8 +78,11 @@ fn e01_a_failing_listener_stops_the_loop_with_its_error() {
         });
         world.sim.ready_at(ms(1), &source, Readiness::READABLE);
         let error = world.lp.run().unwrap_err();
-        assert_eq!(error.to_string(), format!("io public listener failed: {said}"));
-        assert!(matches!(error, LoopError::Failed { what: RefKind::Io, .. }));
+        assert_eq!(
+            error.to_string(),
+            format!("io public listener failed and is essential (`OnError::Stop`): {said}")
+        );
+        assert!(matches!(error, RunError::Failed { what: RefKind::Io, .. }));
         let reasons = pick!(world.events(), Event::LoopStopped { reason } => reason);
         assert_eq!(reasons, [StopReason::Failed]);
     }
@@ -145,7 +148,10 @@ fn e01_the_error_of_a_checked_future_goes_to_its_owner() {
         Err::<(), _>("address in use")
     });
     let error = world.lp.run().unwrap_err();
-    assert_eq!(error.to_string(), "future listener failed: address in use");
+    assert_eq!(
+        error.to_string(),
+        "future listener failed and is essential (`OnError::Stop`): address in use"
+    );
 
     let seen = Rc::new(RefCell::new(String::new()));
     let log = Rc::clone(&seen);
@@ -264,7 +270,7 @@ fn a01_the_128_sources_of_the_agenda_are_a_limit_that_can_be_raised() {
                 || cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ()));
             let sources: Vec<_> = (0..limit).map(|_| register().unwrap()).collect();
             let error = register().unwrap_err();
-            assert!(matches!(error, LoopError::TooManySources { limit: named, .. } if named == limit));
+            assert!(matches!(error, RequestError::TooManySources { limit: named, .. } if named == limit));
             assert!(error.to_string().contains(&format!("{limit} sources")), "{error}");
             let io = Builtin::repeat("io", |_| ());
             let named =

@@ -6,7 +6,7 @@ use loop_core::gc::Heap;
 use loop_core::policy::{DrainRule, PolicyError, PollRule, Step};
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, Context, EventLoop, HeapHost, LoopError, Policy, Task};
+use loop_core::{BuildError, Builtin, Context, EventLoop, HeapHost, Policy, Task};
 use loop_probes::event::{ClockPoint, Event, Outcome, Phase, PollReason, StopReason};
 
 use crate::kit::{Cx, World, ms, pick, policy};
@@ -109,7 +109,7 @@ fn a_loop_refuses_an_invalid_policy() {
     let mut policy = Policy::bun();
     policy.tasks_per_tick = 0;
     let refused = EventLoop::<Builtin>::builder().policy(policy).build().unwrap_err();
-    assert!(matches!(refused, LoopError::Policy(PolicyError::Zero { limit: "tasks_per_tick", .. })));
+    assert!(matches!(refused, BuildError::Policy(PolicyError::Zero { limit: "tasks_per_tick", .. })));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use loop_core::poller::Poller;
 use loop_core::poller::os::OsPoller;
 use loop_core::signal::SignalError;
 use loop_core::sim::Sim;
-use loop_core::{Builtin, EventLoop, LoopError};
+use loop_core::{Builtin, EventLoop, RequestError};
 use loop_probes::clock::SystemClock;
 use loop_probes::event::Event;
 use loop_probes::recorder::Recorder;
@@ -112,7 +112,9 @@ fn b14_a_poller_that_no_handler_can_wake_is_refused_each_time() {
     let mut event_loop = EventLoop::<Builtin>::builder().build_on(SystemClock::new(), poller);
     for _ in 0..2 {
         let refused = event_loop.with(|cx| cx.on_signal(1, Builtin::repeat("on hup", |_| ()))).unwrap_err();
-        let LoopError::Signal(SignalError::NoWaker { signo: 1, .. }) = refused else { panic!("{refused}") };
+        let RequestError::Signal(SignalError::NoWaker { signo: 1, .. }) = refused else {
+            panic!("{refused}")
+        };
     }
     assert!(!event_loop.is_alive());
 }

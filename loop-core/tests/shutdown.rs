@@ -11,7 +11,7 @@ use std::time::Duration;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
 use loop_core::task::TagOf;
-use loop_core::{Builtin, EventLoop, LoopError, OnShutdown, Options, Policy, Shutdown, ShutdownReport};
+use loop_core::{Builtin, EventLoop, OnShutdown, Options, Policy, RequestError, Shutdown, ShutdownReport};
 use loop_probes::event::{Event, Outcome, Phase, RefKind, StopReason};
 
 use crate::kit::{World, ms, name, pick};
@@ -55,7 +55,7 @@ fn e03_what_is_new_is_refused_with_an_error_and_posts_are_handed_back() {
     world.lp.shutdown(Shutdown::within(ms(100)));
     world.post(log.then("asks", move |cx| {
         let source = cx.register(SimSource::new(), Interest::READABLE, Builtin::repeat("io", |_| ()));
-        assert!(matches!(source, Err(LoopError::ShuttingDown { what: RefKind::Io })));
+        assert!(matches!(source, Err(RequestError::ShuttingDown { what: RefKind::Io })));
         let job = cx.work(TagOf::Own(0), |_| unreachable!(), |_| unreachable!());
         let error = job.unwrap_err();
         assert_eq!(

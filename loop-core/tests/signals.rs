@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use loop_core::sim::SIGNALS_MAX;
-use loop_core::{Builtin, EventLoop, LoopError};
+use loop_core::{Builtin, EventLoop, RequestError};
 use loop_probes::event::{Event, Origin, StopReason};
 use loop_probes::recorder::Recorder;
 
@@ -121,5 +121,5 @@ fn b14_a_real_signal_wakes_a_real_loop() {
 fn a_signal_that_cannot_be_caught_is_refused() {
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();
     let refused = event_loop.with(|cx| cx.on_signal(9, Builtin::repeat("kill", |_| ()))).unwrap_err();
-    assert!(matches!(refused, LoopError::Signal(_)), "{refused}");
+    assert!(matches!(refused, RequestError::Signal(_)), "{refused}");
 }

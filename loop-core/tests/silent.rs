@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use loop_core::policy::{DrainRule, PanicRule, Validation};
-use loop_core::{Builtin, LoopError, Policy};
+use loop_core::{Builtin, Policy, RunError};
 use loop_probes::ids::TaskId;
 
 use crate::kit::{Cx, World, ms};
@@ -107,7 +107,7 @@ fn a_panic_that_ends_the_loop_names_its_task() {
     world.post(world.log.task("fine"));
     world.post(Builtin::once("bad", |_| panic!("the cache is on fire")));
     let failed = world.lp.run().unwrap_err();
-    assert!(matches!(&failed, LoopError::Panicked { tag, .. } if tag == "bad"), "{failed}");
+    assert!(matches!(&failed, RunError::Panicked { tag, .. } if tag == "bad"), "{failed}");
 }
 
 #[test]

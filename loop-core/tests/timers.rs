@@ -7,7 +7,7 @@ use std::time::Duration;
 use loop_core::policy::TimerRule;
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::{Builtin, EventLoop, LoopError, Policy};
+use loop_core::{Builtin, EventLoop, Policy, RequestError};
 use loop_probes::event::{ClockPoint, Event, PollReason, StopReason};
 use loop_probes::recorder::Recorder;
 
@@ -216,7 +216,7 @@ fn l03_clearing_from_another_timers_callback_in_the_same_pass_works() {
 fn an_interval_needs_a_task_that_can_run_again() {
     let mut world = World::new();
     let refused = world.lp.with(|cx| cx.set_interval(ms(1), Builtin::once("once", |_| ()))).unwrap_err();
-    assert!(matches!(refused, LoopError::RunsOnce { ref tag, .. } if tag == "once"));
+    assert!(matches!(refused, RequestError::RunsOnce { ref tag, .. } if tag == "once"));
     assert!(!world.lp.is_alive());
 }
 

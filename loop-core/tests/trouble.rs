@@ -1,7 +1,7 @@
 //! Tests callbacks that panic, fail or take too long.
 
 use loop_core::policy::PanicRule;
-use loop_core::{Builtin, EventLoop, LoopError, Policy};
+use loop_core::{Builtin, EventLoop, Policy, RunError};
 use loop_probes::event::{Event, Outcome, StopReason};
 use loop_probes::recorder::Recorder;
 
@@ -28,7 +28,7 @@ fn a_panic_stops_the_loop_where_the_policy_says_so() {
     world.post(Builtin::once("bad", |_| panic!("the cache is on fire")));
     let failed = world.lp.run().unwrap_err();
     assert!(
-        matches!(&failed, LoopError::Panicked { tag, message } if tag == "bad" && message.contains("fire"))
+        matches!(&failed, RunError::Panicked { tag, message } if tag == "bad" && message.contains("fire"))
     );
     assert_eq!(pick!(world.events(), Event::LoopStopped { reason } => reason), [StopReason::Failed]);
 }
@@ -43,7 +43,7 @@ fn a_panic_of_what_runs_last_fails_the_run_that_it_is_in() {
             cx.microtask(Builtin::once("bad", |_| panic!("the cache is on fire")));
         }));
         let failed = world.lp.run();
-        assert!(matches!(failed, Err(LoopError::Panicked { .. })), "{name}: {failed:?}");
+        assert!(matches!(failed, Err(RunError::Panicked { .. })), "{name}: {failed:?}");
         assert_eq!(world.lp.run().unwrap(), StopReason::Drained, "{name}");
     }
 }

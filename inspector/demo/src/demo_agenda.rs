@@ -169,7 +169,7 @@ impl AgendaClient {
 pub(crate) fn collect_regularly(
     cx: &mut Context<'_, DemoTask>,
     commands: &CommandSender,
-) -> Result<(), loop_core::LoopError> {
+) -> Result<(), loop_core::RequestError> {
     let commands = commands.clone();
     let collect = Any::repeat("Collect500ms", move |_| {
         // A full pipe already contains commands to collect.

@@ -29,7 +29,7 @@ use std::time::Duration;
 use loop_core::agenda::AgendaError;
 use loop_core::gc::GcConfigError;
 use loop_core::self_pipe::{CommandSender, SelfPipeError};
-use loop_core::{EventLoop, Handle, HeapHost, LoopError, Policy, Task as _};
+use loop_core::{BuildError, EventLoop, Handle, HeapHost, Policy, RequestError, RunError, Task as _};
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_probes::session::Session;
@@ -91,7 +91,13 @@ pub enum WorkloadError {
     SelfPipe(#[from] SelfPipeError),
     /// The loop failed.
     #[error("the demo's loop failed: {0}")]
-    Loop(#[from] LoopError),
+    Run(#[from] RunError),
+    /// The loop could not be built.
+    #[error("cannot build the demo's loop: {0}")]
+    Build(#[from] BuildError),
+    /// The loop refused a timer, a source or a signal handler.
+    #[error("cannot set up the demo's loop: {0}")]
+    Request(#[from] RequestError),
     /// A socket, a file or a thread could not be created.
     #[error("the demo cannot {what}: {source}")]
     System {
@@ -302,7 +308,7 @@ fn run_loop(setup: Setup, report: &mpsc::SyncSender<Handles>) -> Result<(), Work
         for signal in [Signal::USR1, Signal::USR2] {
             cx.on_signal(signal.as_raw(), DemoTask::Signal)?;
         }
-        Ok::<(), LoopError>(())
+        Ok::<(), RequestError>(())
     })?;
     let commands = agenda_client.map(|agenda_client| {
         event_loop.with(|cx| {
@@ -319,7 +325,7 @@ fn run_loop(setup: Setup, report: &mpsc::SyncSender<Handles>) -> Result<(), Work
     agenda.into_iter().for_each(DemoAgenda::end);
     drop(event_loop);
     server::forget();
-    ended.map(drop).map_err(WorkloadError::Loop)
+    ended.map(drop).map_err(WorkloadError::Run)
 }
 
 /// The factors, by index of the tag.

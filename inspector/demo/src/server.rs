@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Makes this the server of the calling thread and registers its listeners with the loop.
-    pub(crate) fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::LoopError> {
+    pub(crate) fn start(self, cx: Cx<'_, '_>) -> Result<(), loop_core::RequestError> {
         for (listener, protocol) in [(&self.echo, Protocol::Echo), (&self.http, Protocol::Http)] {
             let source: Source = Arc::clone(listener) as Source;
             let explanation = format!("{protocol} listener");

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use loop_core::low_level::oracle::{Env, EnvPoller};
 use loop_core::low_level::replay::{ExternalEvents, Flags, LoopState};
 use loop_core::policy::{DrainRule, PanicRule};
-use loop_core::{EventLoop, HeapHost, LoopError};
+use loop_core::{EventLoop, HeapHost, RequestError, RunError};
 use loop_probes::clock::monotonic_now;
 use loop_probes::event::{Event, LoopCall, StopReason};
 use loop_probes::ids::{SourceId, Tag, Timestamp};
@@ -217,7 +217,7 @@ fn check_at(
     if let Some(failed) = session.failed {
         return Err(failed);
     }
-    ran.map_err(|error| RerunError::Loop { name: printable(&name), error })?;
+    ran.map_err(|error| RerunError::Restore { name: printable(&name), error })?;
     Ok(Attempt {
         policy,
         seen: session.seen,
@@ -235,7 +235,7 @@ fn run(
     replay: &Rc<Replay>,
     snapshot: start::Snapshot,
     mut state: LoopState<Replayed>,
-) -> Result<(), LoopError> {
+) -> Result<(), RequestError> {
     let start::Snapshot { policy, flags, until, finished, releases, .. } = snapshot;
     let set_aside = replay.with(|session| {
         let finished = session.afford(finished.into());
@@ -351,7 +351,7 @@ fn run_on(replay: &Replay, event_loop: &mut Checking, until: Option<Timestamp>) 
 }
 
 /// An error of the loop comes from its environment: either the recording is over, or the two have diverged.
-fn ended(replay: &Replay, ended: Result<Option<StopReason>, LoopError>) {
+fn ended(replay: &Replay, ended: Result<Option<StopReason>, RunError>) {
     if let Err(error) = ended {
         replay.with(|session| {
             let failed = |entry: &ComparedEvent| {

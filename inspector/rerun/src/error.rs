@@ -1,7 +1,7 @@
 //! Reasons why a recording cannot be re-executed.
 
-use loop_core::LoopError;
 use loop_core::policy::PolicyError;
+use loop_core::{RequestError, RunError};
 use loop_traces::source::SourceError;
 use loop_traces::units::{count, counted};
 use loop_traces::writer::WriteError;
@@ -223,7 +223,15 @@ pub enum RerunError {
         /// The recording.
         name: String,
         /// Why.
-        error: LoopError,
+        error: RunError,
+    },
+    /// The loop cannot be restored to its recorded state.
+    #[error("{name}: the loop cannot be restored to its recorded state: {error}")]
+    Restore {
+        /// The recording.
+        name: String,
+        /// Why.
+        error: RequestError,
     },
     /// The result cannot be saved.
     #[error(transparent)]

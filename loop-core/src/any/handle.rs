@@ -44,7 +44,7 @@ use crate::task::{Context, Task};
 ///     event_loop.run()?;
 /// }
 /// assert_eq!(printed.text(), "1\n0\n1\n0\n");
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EventLoopHandle<'a, T: Task> {
     cx: Context<'a, T>,

@@ -7,7 +7,7 @@ use loop_probes::ids::{IoSource, Tag};
 
 use crate::body::Body;
 use crate::core::{Registration, Subscription};
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::options::Options;
 use crate::poller::{Interest, Source};
 use crate::shutdown::OnShutdown;
@@ -40,11 +40,16 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] if [`Task::again`] returns no copy, [`LoopError::NeverDispatched`] if the task
-    /// must not run, [`LoopError::Poller`] if the system cannot wait for this kind of source,
-    /// [`LoopError::TooManySources`] if the policy's limit is reached, [`LoopError::ShuttingDown`] if the loop
+    /// [`RequestError::RunsOnce`] if [`Task::again`] returns no copy, [`RequestError::NeverDispatched`] if the task
+    /// must not run, [`RequestError::Poller`] if the system cannot wait for this kind of source,
+    /// [`RequestError::TooManySources`] if the policy's limit is reached, [`RequestError::ShuttingDown`] if the loop
     /// is shutting down.
-    pub fn register(&mut self, source: Source, interest: Interest, task: T) -> Result<IoSource, LoopError> {
+    pub fn register(
+        &mut self,
+        source: Source,
+        interest: Interest,
+        task: T,
+    ) -> Result<IoSource, RequestError> {
         self.register_with(Options::default(), source, interest, task)
     }
 
@@ -59,7 +64,7 @@ impl<T: Task> Context<'_, T> {
         source: Source,
         interest: Interest,
         task: T,
-    ) -> Result<IoSource, LoopError> {
+    ) -> Result<IoSource, RequestError> {
         self.check_open(RefKind::Io)?;
         self.check_again(&task, RefKind::Io)?;
         let (tag, task) = (self.core.tag(&task), Body::Task(task));
@@ -73,13 +78,13 @@ impl<T: Task> Context<'_, T> {
         interest: Interest,
         task: Body<T>,
         tag: Tag,
-    ) -> Result<IoSource, LoopError> {
+    ) -> Result<IoSource, RequestError> {
         let sources = self.core.sources.len();
         if let Some(limit) =
             self.core.scheduler.policy().sources_max.filter(|limit| sources >= *limit as usize)
         {
             let name = options.name.map_or_else(|| name_of(tag), Cow::into_owned);
-            return Err(LoopError::TooManySources { limit, name });
+            return Err(RequestError::TooManySources { limit, name });
         }
         let id = self.core.new_source();
         self.poller.add(Source::clone(&source), interest, id.0 as usize)?;
@@ -109,9 +114,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] if it is not registered.
-    pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), LoopError> {
-        let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
+    /// [`RequestError::SourceGone`] if it is not registered.
+    pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), RequestError> {
+        let entry = self.core.sources.get_mut(&source.0).ok_or(RequestError::SourceGone(source))?;
         self.poller.modify(source.0 as usize, interest)?;
         entry.interest = interest;
         if self.core.on {
@@ -126,9 +131,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] if it is not registered.
-    pub fn remove(&mut self, source: IoSource) -> Result<Source, LoopError> {
-        let gone = self.core.sources.remove(&source.0).ok_or(LoopError::SourceGone(source))?;
+    /// [`RequestError::SourceGone`] if it is not registered.
+    pub fn remove(&mut self, source: IoSource) -> Result<Source, RequestError> {
+        let gone = self.core.sources.remove(&source.0).ok_or(RequestError::SourceGone(source))?;
         let deleted = self.poller.delete(source.0 as usize);
         if self.core.on {
             self.stamp();
@@ -145,9 +150,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] if it is not registered.
-    pub fn set_source_referenced(&mut self, source: IoSource, referenced: bool) -> Result<(), LoopError> {
-        let entry = self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?;
+    /// [`RequestError::SourceGone`] if it is not registered.
+    pub fn set_source_referenced(&mut self, source: IoSource, referenced: bool) -> Result<(), RequestError> {
+        let entry = self.core.sources.get_mut(&source.0).ok_or(RequestError::SourceGone(source))?;
         if std::mem::replace(&mut entry.referenced, referenced) != referenced {
             self.stamp();
             if self.core.on {
@@ -162,9 +167,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::SourceGone`] if it is not registered.
-    pub fn set_source_on_shutdown(&mut self, source: IoSource, rule: OnShutdown) -> Result<(), LoopError> {
-        self.core.sources.get_mut(&source.0).ok_or(LoopError::SourceGone(source))?.on_shutdown = rule;
+    /// [`RequestError::SourceGone`] if it is not registered.
+    pub fn set_source_on_shutdown(&mut self, source: IoSource, rule: OnShutdown) -> Result<(), RequestError> {
+        self.core.sources.get_mut(&source.0).ok_or(RequestError::SourceGone(source))?.on_shutdown = rule;
         Ok(())
     }
 
@@ -173,9 +178,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] if [`Task::again`] returns no copy, [`LoopError::NeverDispatched`] if the task
-    /// must not run, [`LoopError::Signal`] if the signal cannot be caught.
-    pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), LoopError> {
+    /// [`RequestError::RunsOnce`] if [`Task::again`] returns no copy, [`RequestError::NeverDispatched`] if the task
+    /// must not run, [`RequestError::Signal`] if the signal cannot be caught.
+    pub fn on_signal(&mut self, signo: i32, task: T) -> Result<(), RequestError> {
         self.check_again(&task, RefKind::Signal)?;
         let tag = self.core.tag(&task);
         let number = u8::try_from(signo).map_err(|_| SignalError::Forbidden { signo })?;

@@ -5,7 +5,7 @@ use loop_probes::ids::TaskId;
 
 use crate::body::Queued;
 use crate::body::{Body, FailureReport};
-use crate::error::LoopError;
+use crate::error::{RequestError, RunError};
 use crate::failure::{Failure, OnError};
 use crate::shutdown::{OnShutdown, Shutdown};
 use crate::task::Context;
@@ -58,8 +58,8 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Refuses new work while the loop shuts down.
-    pub(super) fn check_open(&self, what: RefKind) -> Result<(), LoopError> {
-        if self.core.shutdown.has_begun() { Err(LoopError::ShuttingDown { what }) } else { Ok(()) }
+    pub(super) fn check_open(&self, what: RefKind) -> Result<(), RequestError> {
+        if self.core.shutdown.has_begun() { Err(RequestError::ShuttingDown { what }) } else { Ok(()) }
     }
 
     /// Applies `rule` to an error, and returns the rule for the next one.
@@ -73,7 +73,7 @@ impl<T: Task> Context<'_, T> {
         match rule {
             OnError::Report | OnError::Close => rule,
             OnError::Stop => {
-                let failed = LoopError::Failed { what, name: name(), message: message.to_owned() };
+                let failed = RunError::Failed { what, name: name(), message: message.to_owned() };
                 self.core.failed.get_or_insert(failed);
                 self.stop();
                 rule

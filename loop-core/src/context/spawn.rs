@@ -11,7 +11,7 @@ use loop_probes::event::{Event, Origin, Outcome, RefKind};
 
 use crate::body::Body;
 use crate::body::Queued;
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::failure::OnError;
 use crate::failure::panic_text;
 use crate::future::inbox::{Inbox, JoinError, Joined, Plain};
@@ -253,7 +253,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), LoopError> {
+    fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), RequestError> {
         let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
         // Its future keeps the loop alive, if anything does.
         let options = Options::default().unreferenced().on_shutdown(OnShutdown::Finish);

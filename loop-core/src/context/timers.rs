@@ -6,7 +6,7 @@ use loop_probes::event::{ClockPoint, Event, RefKind};
 use loop_probes::ids::{Tag, Timestamp};
 
 use crate::body::Body;
-use crate::error::LoopError;
+use crate::error::{RequestError, RunError};
 use crate::scheduler::{Refreshed, TimerHandle};
 use crate::tag::name_of;
 use crate::task::Context;
@@ -25,9 +25,9 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::RunsOnce`] if [`Task::again`] returns no copy, [`LoopError::NeverDispatched`] if the task
+    /// [`RequestError::RunsOnce`] if [`Task::again`] returns no copy, [`RequestError::NeverDispatched`] if the task
     /// must not run.
-    pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, LoopError> {
+    pub fn set_interval(&mut self, period: Duration, task: T) -> Result<Timer, RequestError> {
         self.check_again(&task, RefKind::Timer)?;
         let tag = self.core.tag(&task);
         Ok(self.arm(Delay::Every(period), Body::Task(task), tag))
@@ -56,7 +56,7 @@ impl<T: Task> Context<'_, T> {
     /// # Errors
     ///
     /// The errors of [`set_interval`](Self::set_interval).
-    pub fn set_interval_ms(&mut self, period_ms: f64, task: T) -> Result<Timer, LoopError> {
+    pub fn set_interval_ms(&mut self, period_ms: f64, task: T) -> Result<Timer, RequestError> {
         let period = self.script_delay(period_ms);
         self.set_interval(period, task)
     }
@@ -160,7 +160,7 @@ impl<T: Task> Context<'_, T> {
     /// event_loop.with(|cx| cx.refresh_timer(timeout.timer()))?;
     /// event_loop.run()?; // and fires again
     /// assert_eq!(event_loop.metrics().tasks_run, 2);
-    /// # Ok::<(), loop_core::LoopError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn timer_handle(&mut self, timer: Timer) -> Result<TimerHandle<T>, TimerGone> {
         self.core.scheduler.timers.handle(timer)
@@ -180,24 +180,20 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    pub(super) fn check_again(&mut self, task: &T, what: RefKind) -> Result<(), LoopError> {
+    pub(super) fn check_again(&mut self, task: &T, what: RefKind) -> Result<(), RequestError> {
         if task.is_never_dispatched() {
-            return Err(self.never_dispatched(task));
+            return Err(RequestError::NeverDispatched { tag: name_of(self.core.tag(task)) });
         }
         if task.again().is_some() {
             return Ok(());
         }
-        Err(LoopError::RunsOnce { tag: name_of(self.core.tag(task)), what })
-    }
-
-    fn never_dispatched(&mut self, task: &T) -> LoopError {
-        LoopError::NeverDispatched { tag: name_of(self.core.tag(task)) }
+        Err(RequestError::RunsOnce { tag: name_of(self.core.tag(task)), what })
     }
 
     /// Fails a task that must never run; the run ends with the error.
     #[cold]
     pub(crate) fn refuse_dispatch(&mut self, task: &T) {
-        let refused = self.never_dispatched(task);
+        let refused = RunError::NeverDispatched { tag: name_of(self.core.tag(task)) };
         self.fail(&refused);
         self.core.failed.get_or_insert(refused);
         self.stop();

@@ -7,7 +7,7 @@ use loop_probes::event::{Event, GcReason, RefKind};
 use loop_probes::ids::{NonMax, TaskId};
 
 use crate::core::{Outstanding, Then};
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::future::wait::Wait;
 use crate::future::work::JobWait;
 use crate::inbound::Inbound;
@@ -23,14 +23,14 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Pool`] if the pool cannot start, [`LoopError::PoolClosed`] if it was shut down,
-    /// [`LoopError::ShuttingDown`] if the loop is shutting down.
+    /// [`RequestError::Pool`] if the pool cannot start, [`RequestError::PoolClosed`] if it was shut down,
+    /// [`RequestError::ShuttingDown`] if the loop is shutting down.
     pub fn work(
         &mut self,
         tag: impl Into<TagOf>,
         run: impl FnOnce(&Worker<'_>) -> T::Remote + Send + 'static,
         rejected: impl FnOnce(Rejected) -> T + 'static,
-    ) -> Result<TaskId, LoopError> {
+    ) -> Result<TaskId, RequestError> {
         let run = Box::new(move |worker: &Worker<'_>| Some(run(worker)));
         self.submit(tag.into(), run, Then::Task(Box::new(rejected)))
     }
@@ -60,14 +60,15 @@ impl<T: Task> Context<'_, T> {
         tag: TagOf,
         run: Run<Option<T::Remote>>,
         then: Then<T>,
-    ) -> Result<TaskId, LoopError> {
+    ) -> Result<TaskId, RequestError> {
         self.check_open(RefKind::Work)?;
         self.start_pool()?;
         let tag = self.core.resolve(tag);
         let queued = self.stamp();
-        let pool = self.core.pool.as_mut().ok_or(LoopError::PoolClosed)?;
+        let pool = self.core.pool.as_mut().ok_or(RequestError::PoolClosed)?;
         let task = self.core.scheduler.new_id();
-        let depth = pool.submit(Job { task, tag, queued, run }).map_err(|_refused| LoopError::PoolClosed)?;
+        let depth =
+            pool.submit(Job { task, tag, queued, run }).map_err(|_refused| RequestError::PoolClosed)?;
         let parent = self.core.current.task;
         let (awaited, on_shutdown) = (matches!(then, Then::Future(_)), OnShutdown::Finish);
         let job = Outstanding { tag, parent, on_shutdown, then: Some(then), awaited };
@@ -80,7 +81,7 @@ impl<T: Task> Context<'_, T> {
         Ok(task)
     }
 
-    pub(crate) fn start_pool(&mut self) -> Result<(), LoopError> {
+    pub(crate) fn start_pool(&mut self) -> Result<(), RequestError> {
         if let Some(make) = self.core.pool_factory.take() {
             let shared = Arc::clone(&self.core.shared);
             let sink: Sink<Option<T::Remote>> = Box::new(move |finished| {

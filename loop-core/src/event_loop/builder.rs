@@ -16,7 +16,7 @@ use super::validator::Validator;
 use super::{EventLoop, Metrics};
 use crate::core::{Core, Current, PoolFactory, SignalFactory};
 use crate::environment::Environment;
-use crate::error::{LoopError, LoopKind};
+use crate::error::{BuildError, LoopKind};
 use crate::future::local::Local;
 use crate::future::table::Futures;
 use crate::future::wake::WakeList;
@@ -43,7 +43,7 @@ use crate::work_pool::{Pool, Sink};
 /// policy.tasks_per_tick = 100;
 /// let mut event_loop = EventLoop::<Builtin>::builder().policy(policy).workers(2).build()?;
 /// # event_loop.run()?;
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Builder<T: Task> {
     /// The session's, or else the default of the loop's kind, if `None`.
@@ -65,8 +65,8 @@ impl<T: Task> EventLoop<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] if the system provides no poller.
-    pub fn new() -> Result<Self, LoopError> {
+    /// [`BuildError::OpenPoller`] if the system provides no poller.
+    pub fn new() -> Result<Self, BuildError> {
         Builder::new().build()
     }
 
@@ -182,11 +182,11 @@ impl<T: Task> Builder<T> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::OpenPoller`] if the system provides no poller, [`LoopError::Policy`] if the policy is
+    /// [`BuildError::OpenPoller`] if the system provides no poller, [`BuildError::Policy`] if the policy is
     /// contradictory or out of range.
-    pub fn build(self) -> Result<EventLoop<T>, LoopError> {
+    pub fn build(self) -> Result<EventLoop<T>, BuildError> {
         self.policy.as_ref().map_or(Ok(()), Policy::check)?;
-        let poller = OsPoller::new().map_err(LoopError::OpenPoller)?;
+        let poller = OsPoller::new().map_err(BuildError::OpenPoller)?;
         let clock = self.clock;
         Ok(self.build_on(clock, poller))
     }

@@ -19,7 +19,7 @@ use super::batches::Pass;
 use super::sampling::SlowLimit;
 use crate::body::{Body, Queued};
 use crate::core::{Core, Current};
-use crate::error::LoopError;
+use crate::error::RunError;
 use crate::failure::panic_message;
 use crate::policy::{DrainRule, PanicRule};
 use crate::poller::Poller;
@@ -95,7 +95,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.failure = Some(message.clone());
         if self.policy().panics == PanicRule::Stop {
             let tag = tag::name(current.tag).as_deref().unwrap_or("untagged").to_owned();
-            self.core.failed.get_or_insert(LoopError::Panicked { tag, message });
+            self.core.failed.get_or_insert(RunError::Panicked { tag, message });
             self.context().stop();
         }
     }

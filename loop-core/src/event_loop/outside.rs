@@ -13,7 +13,7 @@ use loop_probes::ids::Timestamp;
 use super::EventLoop;
 use super::tick::Half;
 use crate::core::Current;
-use crate::error::LoopError;
+use crate::error::RunError;
 use crate::poller::{Poller, Source};
 use crate::task::{Context, Task};
 
@@ -153,12 +153,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// # Errors
     ///
     /// The errors of [`run`](Self::run).
-    pub fn turn_within(&mut self, timeout: Duration) -> Result<bool, LoopError> {
+    pub fn turn_within(&mut self, timeout: Duration) -> Result<bool, RunError> {
         let until = crate::timer::due_after(self.clock.now(), timeout);
         self.turn_no_longer_than(until)
     }
 
-    pub(super) fn turn_no_longer_than(&mut self, until: Timestamp) -> Result<bool, LoopError> {
+    pub(super) fn turn_no_longer_than(&mut self, until: Timestamp) -> Result<bool, RunError> {
         let ran = |this: &Self| {
             let metrics = &this.core.metrics;
             metrics.tasks_run + metrics.reloads + metrics.io_ready + metrics.woke

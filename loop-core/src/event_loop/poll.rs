@@ -14,7 +14,7 @@ use loop_probes::recorder::Running;
 use super::EventLoop;
 use super::tick::Flow;
 use crate::core::{Current, IoReadiness};
-use crate::error::LoopError;
+use crate::error::RunError;
 use crate::failure::OnError;
 use crate::policy::{PollRule, SourceRule};
 use crate::poller::{Edge, Interest, Poller, Readiness, Ready};
@@ -47,7 +47,7 @@ const DIRECTIONS: [Direction; 2] = [
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// Waits for readiness, or polls without waiting, or skips the poll if the policy says so or the caller wants
     /// the loop back.
-    pub(super) fn poll(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
+    pub(super) fn poll(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         if self.policy().poll == PollRule::WhenNoTask && !self.core.scheduler.tasks.is_empty() {
             return Ok(Flow::Next);
         }
@@ -117,7 +117,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shared.has_news() || self.core.futures.woken.has_some() || self.core.agenda_has_news()
     }
 
-    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, LoopError> {
+    fn wait(&mut self, now: Timestamp) -> Result<Timestamp, RunError> {
         let (plan, has_news) = self.plan_wait(now);
         if has_news && self.core.on {
             self.mark();
@@ -141,7 +141,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let ready = self.ready.len() as u32;
             self.core.record(Event::Poll { reason: plan.reason, ready, timeout_ns, start });
         }
-        waited.map_err(|source| LoopError::Wait { tick: self.core.scheduler.tick(), source })?;
+        waited.map_err(|source| RunError::Wait { tick: self.core.scheduler.tick(), source })?;
         Ok(after)
     }
 

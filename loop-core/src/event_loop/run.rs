@@ -9,7 +9,7 @@ use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use super::tick::{Flow, Half};
-use crate::error::LoopError;
+use crate::error::RunError;
 use crate::poller::Poller;
 use crate::task::Task;
 
@@ -19,8 +19,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Wait`] if the poller fails, [`LoopError::Panicked`] if the policy ends the loop on a panic.
-    pub fn run(&mut self) -> Result<StopReason, LoopError> {
+    /// [`RunError::Wait`] if the poller fails, [`RunError::Panicked`] if the policy ends the loop on a panic.
+    pub fn run(&mut self) -> Result<StopReason, RunError> {
         self.run_while(None, &mut || false)
     }
 
@@ -30,7 +30,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// # Errors
     ///
     /// The errors of [`run`](Self::run).
-    pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, LoopError> {
+    pub fn run_until(&mut self, until: Timestamp) -> Result<StopReason, RunError> {
         self.run_while(Some(until), &mut || false)
     }
 
@@ -40,7 +40,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// # Errors
     ///
     /// The errors of [`run`](Self::run).
-    pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, LoopError> {
+    pub fn run_for(&mut self, limit: Duration) -> Result<StopReason, RunError> {
         let until = crate::timer::due_after(self.clock.now(), limit);
         self.run_until(until)
     }
@@ -52,7 +52,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// # Errors
     ///
     /// The errors of [`run`](Self::run).
-    pub fn tick_until(&mut self, mut done: impl FnMut() -> bool) -> Result<bool, LoopError> {
+    pub fn tick_until(&mut self, mut done: impl FnMut() -> bool) -> Result<bool, RunError> {
         Ok(self.run_while(None, &mut done)? == StopReason::Deadline)
     }
 
@@ -61,7 +61,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         &mut self,
         until: Option<Timestamp>,
         done: &mut dyn FnMut() -> bool,
-    ) -> Result<StopReason, LoopError> {
+    ) -> Result<StopReason, RunError> {
         self.begin_outside();
         (self.until, self.running) = (until, true);
         if self.core.on {
@@ -86,7 +86,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ended
     }
 
-    fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, LoopError> {
+    fn turn_until(&mut self, done: &mut dyn FnMut() -> bool) -> Result<StopReason, RunError> {
         let mut has_turned = false;
         loop {
             self.core.take_stop();
@@ -143,12 +143,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Wait`] if the poller fails.
-    pub fn turn(&mut self) -> Result<(), LoopError> {
+    /// [`RunError::Wait`] if the poller fails.
+    pub fn turn(&mut self) -> Result<(), RunError> {
         self.ticked(Some(LoopCall::Turn), |this| this.run_both(&mut || false)).map(drop)
     }
 
-    fn run_both(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
+    fn run_both(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         match self.run_steps(Half::Tick, done)? {
             Flow::Next => self.run_steps(Half::AutoTick, done),
             ended => Ok(ended),
@@ -167,8 +167,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Wait`] if the poller fails.
-    pub fn auto_tick(&mut self) -> Result<(), LoopError> {
+    /// [`RunError::Wait`] if the poller fails.
+    pub fn auto_tick(&mut self) -> Result<(), RunError> {
         self.ticked(Some(LoopCall::AutoTick), |this| this.run_steps(Half::AutoTick, &mut || false)).map(drop)
     }
 }

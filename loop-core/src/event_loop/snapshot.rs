@@ -14,7 +14,7 @@ use super::EventLoop;
 use super::sampling::{QUEUES, SAMPLED};
 use crate::body::{Body, Queued};
 use crate::core::{Core, Outstanding, Registration, Subscription, Then};
-use crate::error::LoopError;
+use crate::error::{RequestError, RunError};
 use crate::failure::OnError;
 use crate::gc::{GcController, GcState};
 use crate::poller::Poller;
@@ -229,8 +229,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`LoopError`] if the poller refuses a source, or the pool does not start.
-    pub fn restore(&mut self, state: LoopState<T>) -> Result<Restored, LoopError> {
+    /// [`RequestError`] if the poller refuses a source, or the pool does not start.
+    pub fn restore(&mut self, state: LoopState<T>) -> Result<Restored, RequestError> {
         self.core.on = false;
         // A poller that no handler can wake is an error only once a signal is requested.
         let _ = self.core.start_signals(&mut self.poller);
@@ -323,7 +323,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         &mut self,
         until: Option<Timestamp>,
         mut done: impl FnMut() -> bool,
-    ) -> Result<StopReason, LoopError> {
+    ) -> Result<StopReason, RunError> {
         self.run_while(until, &mut done)
     }
 
@@ -332,11 +332,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     /// # Errors
     ///
     /// The errors of [`run`](Self::run).
-    pub fn turn_as_recorded(&mut self, until: Timestamp) -> Result<bool, LoopError> {
+    pub fn turn_as_recorded(&mut self, until: Timestamp) -> Result<bool, RunError> {
         self.turn_no_longer_than(until)
     }
 
-    fn restore_source(&mut self, source: SourceState<T>) -> Result<(), LoopError> {
+    fn restore_source(&mut self, source: SourceState<T>) -> Result<(), RequestError> {
         let SourceState { source, watched, task, interest, referenced, called, on_shutdown } = source;
         self.poller.add(Arc::clone(&watched), interest, source.0 as usize)?;
         let tag = self.core.tag(&task);

@@ -6,7 +6,7 @@ use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
 use super::EventLoop;
-use crate::error::LoopError;
+use crate::error::RunError;
 use crate::policy::Step;
 use crate::poller::Poller;
 use crate::task::Task;
@@ -63,11 +63,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// Carries out the steps of a half, up to its end, an error, or the end of the run. `done` is called before a poll.
-    pub(super) fn run_steps(
-        &mut self,
-        half: Half,
-        done: &mut dyn FnMut() -> bool,
-    ) -> Result<Flow, LoopError> {
+    pub(super) fn run_steps(&mut self, half: Half, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         self.core.depth += 1;
         let mut index = 0;
         let flow = loop {
@@ -93,7 +89,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     /// Carries out one step. A step that ran something invalidates the last clock reading, except for readiness
     /// callbacks: the sources a poll found ready and the timers due when it returned belong to the same moment.
-    fn run_step(&mut self, step: Step, done: &mut dyn FnMut() -> bool) -> Result<Flow, LoopError> {
+    fn run_step(&mut self, step: Step, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         match step {
             Step::References => self.apply_refs(),
             Step::Signals => self.drain_signals(),

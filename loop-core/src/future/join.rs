@@ -33,7 +33,7 @@ use crate::options::Options;
 /// });
 /// event_loop.run()?;
 /// assert_eq!(sum.take(), Some(Ok(42)));
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct JoinHandle<R> {
     state: Rc<JoinState<R>>,

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use loop_probes::ids::{IoSource, Tag, TaskId};
 
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::poller::{Interest, Readiness, Source};
 use crate::timer::Timer;
 
@@ -74,7 +74,7 @@ pub(crate) struct Registry {
     pub(crate) changed: Cell<bool>,
     pub(super) waiting: RefCell<Vec<(Interest, Rc<Wait>)>>,
     /// Why the system cannot wait for it.
-    pub(super) refused: RefCell<Option<LoopError>>,
+    pub(super) refused: RefCell<Option<RequestError>>,
 }
 
 impl Registry {
@@ -107,7 +107,7 @@ impl Registry {
     }
 
     /// Passes the error to all waiting futures: the source cannot be waited for.
-    pub(crate) fn refuse(&self, error: LoopError) {
+    pub(crate) fn refuse(&self, error: RequestError) {
         self.refused.replace(Some(error));
         self.waiting.take().iter().for_each(|(_, wait)| wait.fire());
     }

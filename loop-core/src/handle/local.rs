@@ -45,7 +45,7 @@ use crate::work_pool::Worker;
 /// event_loop.run()?; // takes no time: the clock is a virtual one
 /// assert_eq!(answer.take(), Some(Ok(Ok(55))));
 /// assert_eq!(sim.elapsed(), Duration::from_secs(3601));
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalHandle<T: Task> {
     local: Rc<Local<T>>,

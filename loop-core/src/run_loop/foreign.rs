@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loop_probes::clock::Clock;
 
-use crate::error::LoopError;
+use crate::error::{RequestError, RunError};
 use crate::event_loop::EventLoop;
 use crate::poller::{Poller, Source};
 use crate::task::Task;
@@ -141,9 +141,12 @@ pub enum PumpError {
         /// The system's error.
         source: io::Error,
     },
-    /// One of our loops failed, as the host or as the foreign one.
+    /// The foreign loop is one of ours, and its run failed.
     #[error(transparent)]
-    Loop(#[from] LoopError),
+    Run(#[from] RunError),
+    /// Our loop refused the registration that pumps, or the foreign one to watch a source.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// An error of the foreign loop itself.
     #[error("the foreign loop failed")]
     Foreign(#[source] Box<dyn Error + Send + Sync>),

@@ -25,7 +25,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::{ForeignLoop, PumpError};
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::poller::Source;
 use ready::ReadySet;
 use sys::{Kind, Lib, MainContext, Owned, RawSource};
@@ -54,7 +54,7 @@ const LIBRARIES: [&str; 3] = ["libglib-2.0.so.0", "libglib-2.0.0.dylib", "libgli
 /// let mut event_loop = EventLoop::<Builtin>::new()?;
 /// event_loop.with(|cx| RunLoop::new(glib).run_ready(cx))?;
 /// event_loop.run()?;
-/// # Ok::<(), loop_core::run_loop::PumpError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct GlibLoop {
@@ -223,7 +223,7 @@ impl ForeignLoop for GlibLoop {
         // Ready sources are dispatched first, and then this is called again.
         let watched = if ready { Ok(true) } else { started.ready.borrow_mut().watch(&wanted) };
         self.inner.wanted.set(wanted);
-        let all_watched = watched.map_err(LoopError::from)?;
+        let all_watched = watched.map_err(RequestError::from)?;
         Ok(if ready || !all_watched { Some(Duration::ZERO) } else { wait })
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::SIGCHLD;
 
-use crate::error::LoopError;
+use crate::error::RequestError;
 use crate::task::Context;
 use crate::task::{Any, Task};
 
@@ -105,7 +105,7 @@ impl<T: Task> Processes<T> {
     }
 
     /// Makes the loop notice when processes end.
-    pub(super) fn watch(self: &Rc<Self>, cx: &mut Context<'_, T>) -> Result<(), LoopError> {
+    pub(super) fn watch(self: &Rc<Self>, cx: &mut Context<'_, T>) -> Result<(), RequestError> {
         let this = Rc::clone(self);
         cx.on_signal(SIGCHLD, (self.wrap)(Any::repeat("signal CHLD", move |cx| this.reap(cx))))
     }

@@ -15,7 +15,7 @@ use super::{Any, AnyRemote, Context, Task};
 /// let mut event_loop = EventLoop::<Builtin>::new()?;
 /// event_loop.with(|cx| cx.post(Builtin::once("hello", |cx| cx.stop())));
 /// event_loop.run()?;
-/// # Ok::<(), loop_core::LoopError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use loop_core::low_level::timer::Timer;
 use loop_core::poller::{Interest, Readiness, Source};
 use loop_core::sim::{Sim, SimLoop, SimSource};
-use loop_core::{Context, EventLoop, Handle, LoopError, Policy, TagOf, Task};
+use loop_core::{Context, EventLoop, Handle, Policy, RunError, TagOf, Task};
 use loop_probes::event::{Event, StopReason};
 use loop_probes::ids::{IoSource, TaskId, Ticks};
 use loop_probes::recorder::{Capture, Recorder};
@@ -211,7 +211,7 @@ impl Running {
         match self.event_loop.run() {
             Ok(StopReason::Drained) => Ended::Drained,
             Ok(StopReason::Stopped) => Ended::Stopped,
-            Err(LoopError::Wait { .. }) => Ended::Stuck,
+            Err(RunError::Wait { .. }) => Ended::Stuck,
             other => panic!("a run ended as {other:?}"),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use loop_core::low_level::oracle::{Env, EnvPoller};
 use loop_core::low_level::replay::{LoopState, TimerState};
-use loop_core::{EventLoop, HeapHost, LoopError, OnShutdown};
+use loop_core::{EventLoop, HeapHost, OnShutdown, RequestError, RunError};
 use loop_probes::event::{LabelKind, Queue, RefKind, StopReason};
 use loop_probes::ids::{LabelId, Ticks, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
@@ -74,13 +74,14 @@ pub(super) fn run(
     *world.sink.borrow_mut() = Some(sink);
     let intern = |label: &LabelId| recorder.intern(Ticks(0), LabelKind::Span, &script.labels.span(*label));
     world.labels.get_or_init(|| script.spans.iter().map(|label| (*label, intern(label))).collect());
-    let (ended, waiting) = run_in(&world, recorder);
+    let ran = run_in(&world, recorder);
     if let Some(refused) = world.failed.take() {
         return Err(refused);
     }
+    let (ended, waiting) = ran.map_err(|error| RerunError::Restore { name: script.name.clone(), error })?;
     match ended {
         // The poller ends runs that would never end.
-        Ok(_) | Err(LoopError::Wait { .. }) => {}
+        Ok(_) | Err(RunError::Wait { .. }) => {}
         Err(error) => return Err(RerunError::Loop { name: script.name.clone(), error }),
     }
     world.drain();
@@ -96,16 +97,17 @@ pub(super) fn run(
 }
 
 /// Runs the loop in its world. Also returns how many tasks are left.
-fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopError>, u32) {
+fn run_in(
+    world: &Rc<World>,
+    recorder: Recorder,
+) -> Result<(Result<StopReason, RunError>, u32), RequestError> {
     let script = &world.script;
     world.begin();
     let builder = EventLoop::<Played>::builder().policy(world.plan.policy.clone()).recorder(recorder);
     let builder = if script.has_heap { builder.host(HeapHost(Env::new(world))) } else { builder };
     let mut event_loop = builder.build_in(world);
     world.heap.set(i64::try_from(script.start.heap_bytes).unwrap_or(i64::MAX));
-    if let Err(refused) = restore(world, &mut event_loop) {
-        return (Err(refused), 0);
-    }
+    restore(world, &mut event_loop)?;
     event_loop.with(|cx| set_up(world, cx));
     let handle = event_loop.handle();
     if world.plan.stops || world.expects_more() {
@@ -118,14 +120,14 @@ fn run_in(world: &Rc<World>, recorder: Recorder) -> (Result<StopReason, LoopErro
     world.drain();
     let waiting = event_loop.scheduler().count(RefKind::Task);
     world.attach(None);
-    (ended, waiting)
+    Ok((ended, waiting))
 }
 
 /// Restores the timers and the GC controller as they were at the beginning.
 fn restore(
     world: &Rc<World>,
     event_loop: &mut EventLoop<Played, Env<World>, EnvPoller<World>>,
-) -> Result<(), LoopError> {
+) -> Result<(), RequestError> {
     let script = &world.script;
     let mut state = LoopState::new(Timestamp(script.begin_ns));
     // A controller that is off has no timers.

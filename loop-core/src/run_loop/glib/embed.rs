@@ -13,7 +13,7 @@ use loop_probes::clock::{Clock, SystemClock, monotonic_now};
 
 use super::sys::{Kind, RawSource};
 use super::{GlibLoop, NAME};
-use crate::error::LoopError;
+use crate::error::RunError;
 use crate::event_loop::EventLoop;
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Source};
@@ -30,7 +30,7 @@ struct Inner<T: Task, C: Clock, P: Poller> {
     /// Kept open while GLib watches it.
     _readiness: Source,
     source: OnceCell<RawSource>,
-    failed: RefCell<Option<LoopError>>,
+    failed: RefCell<Option<RunError>>,
 }
 
 impl GlibLoop {
@@ -107,7 +107,7 @@ impl<T: Task, C: Clock, P: Poller> Embedded<T, C, P> {
 
     /// The error that ended the loop, returned once: GLib no longer turns the loop.
     #[must_use]
-    pub fn take_error(&self) -> Option<LoopError> {
+    pub fn take_error(&self) -> Option<RunError> {
         self.inner.failed.borrow_mut().take()
     }
 }
