@@ -43,7 +43,7 @@ fn reports(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     runs.collect()
 }
 
-/// The same for those who wait: the task of a timer starts when the timer fired.
+/// The same as seen by waiting work: the task of a timer starts when the timer fired.
 fn reports_for_waits(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     let fired = events.iter().filter_map(|stamped| match stamped.event {
         Event::TimerFired { task, fired, .. } => Some((task.0, fired.max(stamped.at).as_ns())),
@@ -205,7 +205,7 @@ fn the_page_the_export_and_the_option_agree() {
     assert_eq!(stalls, number(&summary["ticks"], "stalls"));
 }
 
-/// A time in which the process was stopped: in nanoseconds, when it last ran for certain, and from when to when it did not.
+/// A suspension of the process, in nanoseconds: when it last ran for certain, and its start and end.
 #[derive(Clone, Copy)]
 struct Suspension {
     alive: u64,
@@ -235,7 +235,7 @@ fn overlap((from, to): (u64, u64), (start, end): (u64, u64)) -> u64 {
     to.min(end).saturating_sub(from.max(start))
 }
 
-/// Stops `demo` for 400 ms while its loop is in `what`. Nothing changes while the process is stopped, so its ring tells.
+/// Stops `demo` for 400 ms while its loop is in `what`, which its ring still shows while it is stopped.
 fn stop_in(place: &Place, demo: &Running, what: &str) {
     let pid = demo.pid().to_string();
     let is_in = || {
@@ -266,7 +266,7 @@ fn stopped_in(
 ) -> (Vec<Stamped>, Value) {
     let trace = place.file("stopped.looptrace");
     let mut demo = place.demo(&[demo, &["--record", text(&trace)]].concat());
-    // The thread that notices may not have started before the first one.
+    // The thread that detects suspensions may start after the first one.
     let is_recorded = (0..20).any(|_| {
         stop_in(place, &demo, what);
         let recorded = || {
@@ -277,7 +277,7 @@ fn stopped_in(
             };
             suspensions(&events).iter().any(is_in)
         };
-        // What it was in has to end to be recorded.
+        // The activity is recorded when it ends.
         (0..100).any(|_| {
             std::thread::sleep(Duration::from_millis(30));
             recorded()
@@ -363,7 +363,7 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
         let stopped: u64 = suspensions.iter().map(|it| overlap((it.start, it.end), within)).sum();
         (within.1.saturating_sub(within.0) - stopped, stopped)
     };
-    // The longest that it may have been stopped besides: the attempts to stop it in a run are stops, too.
+    // The longest other suspensions: failed attempts to stop it in a run are suspensions, too.
     let beside = |(_, start, end): &(u64, u64, u64), extent: (u64, u64)| {
         let others = suspensions.iter().filter(|it| overlap((it.start, it.end), (*start, *end)) == 0);
         others.map(|it| overlap((it.alive, it.end), extent)).sum::<u64>()

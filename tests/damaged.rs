@@ -37,7 +37,7 @@ fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
 }
 
-/// The demo goes on, but what it did since then is unknown: to its own summary and to its recording.
+/// The demo goes on, but its later activity is unknown, both to its own summary and to its recording.
 #[test]
 fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
     let place = Place::new();
@@ -52,11 +52,11 @@ fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
         assert!(report["lost_records_bounds"][1].is_null(), "{what}");
         assert!(report["ticks"]["count"].as_u64() > Some(0), "{what}: what was read before is kept");
     };
-    // All of it is gone; its header is left; its header and a part of its rings are; and all that is in use is.
+    // Cuts the whole file; all but the header; all but the header and a part of the rings; and all that is unused.
     for bytes in [0, 4096, 417_792, 5_000_000] {
         for is_saved in [false, true] {
             let what = format!("truncated to {bytes} bytes, saved: {is_saved}");
-            // As long as this test may take: no event comes from the loop after the truncation.
+            // As long as this test may take: the loop records nothing after the truncation.
             let mut command = place.command(&["demo", "--no-tui", "--json", "--duration", "120s"]);
             if is_saved {
                 command.args(["--record", text(&saved)]);
@@ -118,7 +118,8 @@ fn ring_of_killed_demo(place: &Place) -> Vec<u8> {
     fs::read(path).expect("it is left")
 }
 
-/// One damaged word or stretch in the ring of a killed demo leaves open what it could overturn, in its recording, too.
+/// One damaged word or stretch in the ring of a killed demo leaves undecided what it could overturn, in its
+/// recording, too.
 #[test]
 fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     let place = Place::new();
@@ -133,7 +134,7 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     let (slots_at, cell_at, anchors) = (0x1008, 0x1048, [0x88, 0xd0]);
     let slot = |bytes: &[u8], slot: usize| word(bytes, slots_at) as usize + slot * 32;
     type Damage<'a> = (&'a str, &'a dyn Fn(&mut [u8]), &'a str);
-    // With why a gate on it is undecided, besides that its timers may have become late after it was killed.
+    // With the reason why a gate on it is undecided, besides timers that may have become late after the kill.
     let damages: [Damage<'_>; 6] = [
         ("nothing", &|_| {}, ""),
         (
@@ -170,8 +171,8 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     }
 }
 
-/// A file that was cut, or of which some pages were never written to the disk, gives what is there, and leaves open what the
-/// rest could overturn.
+/// A file that was cut, or that lacks pages never written to the disk, yields the rest, and leaves undecided what the
+/// missing part could overturn.
 #[test]
 fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     let place = Place::new();

@@ -74,7 +74,7 @@ fn crates_depend_only_on_the_allowed_ones() {
         ("loop-probes", vec![]),
         ("loop-core", vec!["loop-probes"]),
         ("loop-traces", vec!["loop-probes"]),
-        // Neither a command nor a screen: those are of loopscope.
+        // Neither a command nor a screen: those are in loopscope.
         ("loop-rerun", vec!["loop-core", "loop-probes", "loop-traces"]),
         ("loop-demo", vec!["loop-core", "loop-probes"]),
         ("loopscope", vec!["loop-demo", "loop-probes", "loop-rerun", "loop-traces"]),

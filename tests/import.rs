@@ -315,7 +315,7 @@ fn missing_slices_may_have_enclosed_or_joined_others() {
         ("stalls", "max=4"),
         ("busy", "max=\"1ms\""),
     ];
-    // The tags of the whole file do not include the enclosed slices, so nothing is said of those.
+    // The tags of the whole file do not include the enclosed slices, so they are not mentioned.
     let (_, _, _, outcomes) = judged(&place, &whole(&events), &gates);
     let expected = ["held", "failed", "held", "failed", "undecided", "undecided", "failed", "undecided"];
     assert_eq!(outcomes, [&expected[..], &["failed"; 4]].concat());

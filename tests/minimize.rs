@@ -30,7 +30,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     assert!(number("after", "value") > 600e6, "{json_report}");
     assert!(number("after", "span_ns") < number("before", "span_ns"), "{json_report}");
     assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{json_report}");
-    // How much else is needed depends on how the machine ran the demo. What is left cannot do without any of it.
+    // How much else is needed depends on how the machine ran the demo. No part of the result can be removed.
     assert_eq!(
         (&json_report["minimal"], &json_report["ended"]),
         (&true.into(), &"minimal".into()),
@@ -123,7 +123,7 @@ fn who_stops_it_has_the_smallest_so_far_and_a_clean_screen() {
         (80, 24),
     )
     .unwrap();
-    // It shows how much is left. Waits until that has shrunk.
+    // The progress shows how much is left. Waits until that has shrunk.
     let mut first = None;
     terminal.wait_for("a part that is smaller", |screen| {
         let left = screen.split(" left in ").next().and_then(|tail| tail.split("so far, ").nth(1));

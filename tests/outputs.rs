@@ -246,7 +246,7 @@ fn rings_without_room_are_read_inside_and_missed_outside() {
     });
     let watched = place.run(&["attach", &pid, "--json", "--duration", "300ms"]);
     assert!(watched.status.success() && stderr(&watched).contains("found no room"), "{}", stderr(&watched));
-    // Ended only after everything was looked at.
+    // Ended only after all checks.
     kill_process(Pid::from_child(&demo), Signal::TERM).unwrap();
     let ended = demo.wait_with_output().unwrap();
     assert!(ended.status.success() && stderr(&ended).contains("no room"), "{}", stderr(&ended));

@@ -104,7 +104,7 @@ fn without_a_ring_the_load_is_served_all_the_same() {
     let place = Place::new();
     let summary = place.json(&["demo", "--duration", "1s", "--json", "--no-ring", "--load", "max"]);
     let [sent, answered] = ["sent", "answered"].map(|what| summary["workload"][what].as_u64().unwrap());
-    // A connection has at most 16 requests outstanding. How many are answered in a second is up to the machine.
+    // A connection has at most 16 requests outstanding. The machine decides how many are answered in a second.
     let outstanding = 16 * (ECHO_CONNECTIONS + HTTP_CONNECTIONS) as u64;
     assert!(0 < answered && answered <= sent && sent <= answered + outstanding, "{summary}");
     assert_eq!(summary["tasks"]["count"], 0);

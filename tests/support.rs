@@ -1,4 +1,4 @@
-//! What the tests share: the program in a place of its own, terminals, and figures recomputed from its output.
+//! Support for the tests: the program in a folder of its own, terminals, and figures recomputed from its output.
 
 pub(crate) mod corpus;
 pub(crate) mod program;

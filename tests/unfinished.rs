@@ -44,7 +44,7 @@ fn hang_of(summary: &Value) -> Option<u64> {
     Some(run_ns)
 }
 
-/// As [`hang_of`], if the armed timers are known.
+/// Like [`hang_of`], if the armed timers are known.
 fn hang_with_timers(summary: &Value) -> Option<u64> {
     let run_ns = hang_of(summary)?;
     // The demo has a one-millisecond heartbeat.

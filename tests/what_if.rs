@@ -281,9 +281,9 @@ fn assert_near(before: &Value, after: &Value, path: &str, within: f64) {
     assert!(near, "{path}: {before} was recorded, the model says {after}");
 }
 
-/// As many tasklets were added, and those that ran did so again, as did all tasks. How many timer callbacks there are in
-/// a recording, and how many tasklets and tasks it leaves waiting at its end, depends on how often the machine let its
-/// threads run: the model, which always runs, gets to those that were left.
+/// Adds as many tasklets as the recording, and runs at least those tasklets and tasks that ran in it. The number of
+/// timer callbacks in a recording, and of tasklets and tasks that it leaves waiting at its end, depends on how often
+/// the machine let its threads run: the model always runs, and gets to those that were left.
 fn assert_executed_again(answer: &Value) {
     let (before, after) = (&answer["before"], &answer["after"]);
     assert_near(before, after, "/agenda/added", 1.05);

@@ -249,13 +249,13 @@ fn nothing_is_claimed_of_a_process_after_its_death() {
     recording.ask("hang");
     let mut reader = ProcessReader::open(&recording.path, Start::Oldest).unwrap().with_heartbeat();
     let mut out = Vec::new();
-    // Checks the state and tells of the hang.
+    // Checks the state and reports the hang.
     reader.flush(&mut out).unwrap();
     assert!(out.iter().any(|stamped| matches!(stamped.event, Event::Running { .. })), "{out:?}");
     recording.child.kill().unwrap();
     recording.child.wait().unwrap();
     let gone = SystemClock::new().now();
-    // The next heartbeat is due before the state would be checked again by itself.
+    // The next heartbeat is due before the next check of the state.
     while reader.poll(&mut out).unwrap().state.is_alive() {
         std::thread::sleep(Duration::from_millis(1));
     }

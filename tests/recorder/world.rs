@@ -224,7 +224,7 @@ impl World {
             }
             if self.plan.drain_dies_at == Some(place) {
                 killed_at = Some(stamped.at);
-                // A dead thread drops nothing, and what it would have written later is not written.
+                // A dead thread drops nothing and writes nothing any more.
                 self.disk.state().dead = true;
                 std::mem::forget(recording.writer.take());
             }

@@ -107,7 +107,7 @@ impl Terminal {
         self.look(vt100::Screen::contents)
     }
 
-    /// Waits until the text on the screen is as `wanted` says, and returns it.
+    /// Waits until the text on the screen satisfies `wanted`, and returns it.
     pub(crate) fn wait_for(&self, what: &str, mut wanted: impl FnMut(&str) -> bool) -> String {
         let step = Duration::from_millis(20);
         for _ in 0..PATIENCE.as_millis() / step.as_millis() {

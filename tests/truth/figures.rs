@@ -355,7 +355,7 @@ impl Figures {
             extent.source == fired.source && extent.task == task && extent.kind == TASK_RAN
         };
         let run = self.extents.iter().find(on_it).unwrap_or_else(|| panic!("task {task} never ran"));
-        // For those who wait, the task of a timer starts when the timer fired.
+        // To waiting work, the task of a timer starts when the timer fired.
         let is_timers = |other: &&Fired| other.source == fired.source && other.task == task;
         let fired_at = self.fired.iter().find(is_timers).map_or(0, |other| other.fired);
         let start = run.start.max(fired_at);

@@ -1,5 +1,5 @@
-//! What waited and for how long: queue waits, signal latency, slow tasks, and the delay that each tag caused, computed
-//! from the definitions in the book.
+//! Queue waits, signal latency, slow tasks, and the delay that each tag caused, computed from the definitions in the
+//! book.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -62,7 +62,7 @@ struct Caused {
     delayed: u64,
 }
 
-/// What the events say of waits.
+/// The waits in the events.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     queue_wait_ns: HashMap<String, Vec<u64>>,
@@ -147,7 +147,7 @@ impl Waits {
     fn extent(&mut self, event: &super::decoder::Decoded, tag: &str, fired: &HashMap<(u32, u64), u64>) {
         let (start, cause) = match event.kind {
             TASK_RAN => {
-                // For those who wait, the task of a timer starts when the timer fired.
+                // To waiting work, the task of a timer starts when the timer fired.
                 let fired = fired.get(&(event.source, event.field(0))).copied().unwrap_or(0);
                 (event.time(3).max(fired), tag.to_owned())
             }

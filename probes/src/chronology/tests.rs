@@ -1,4 +1,4 @@
-//! Every kind of event with times that can be true, and with ones that cannot.
+//! Tests every kind of event with possible and with impossible times.
 
 use super::*;
 use crate::event::{FIELDS_MAX, FieldValue, Fields, Phase};
@@ -6,7 +6,7 @@ use crate::ids::{Tag, TaskId, TimerId};
 
 const MS: u64 = 1_000_000;
 
-/// The time of each event here.
+/// The time of each event in these tests.
 const AT: Timestamp = Timestamp(10_000 * MS);
 
 /// A time's name, and whether it can come 10 s later and 9 s earlier than all others of its event.
@@ -67,7 +67,7 @@ fn times(event: Event) -> Vec<(&'static str, Timestamp)> {
     times
 }
 
-/// An event of this kind, each of its times as `of` says.
+/// An event of this kind, with times from `of`.
 fn with_times(code: u8, of: impl Fn(&str) -> Timestamp) -> Event {
     let words: Vec<(usize, u64)> = times(event_of(code, |_| {}))
         .into_iter()
@@ -85,7 +85,7 @@ fn time_of(event: Event, name: &str) -> Option<Timestamp> {
     times(event).into_iter().find(|(its, _)| *its == name).map(|(_, time)| time)
 }
 
-/// The place of the word of a time, which shows in what it changes.
+/// The index of the word of a time, found by changing it.
 fn word_of(code: u8, name: &str) -> usize {
     let usual = event_of(code, |_| {});
     let is_it = |place: &usize| {
@@ -97,7 +97,7 @@ fn word_of(code: u8, name: &str) -> usize {
     (0..FIELDS_MAX).find(is_it).unwrap()
 }
 
-/// The word that stands for a time: absolute, plus one, or before the record.
+/// The word that encodes a time: absolute, plus one, or relative to the record.
 fn word_for(code: u8, place: usize, name: &str, time: Timestamp) -> u64 {
     let candidates = [time.0, time.0 + 1, AT.0.wrapping_sub(time.0)];
     let is_right = |word: &u64| {

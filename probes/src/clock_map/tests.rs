@@ -1,5 +1,4 @@
-//! The map is continuous, never decreasing, converging and additive: for any clock and any wobble of its
-//! anchors.
+//! Tests that the map is continuous, non-decreasing, convergent and additive, for any clock with noisy anchors.
 
 use proptest::prelude::*;
 
@@ -204,7 +203,7 @@ fn a_map_stands_still_while_the_machine_sleeps() {
     for tenth in 11..300 {
         let ns = tenth * SECOND_NS / 10 + 1;
         if let Some(place) = [100, 200].iter().position(|at| *at == tenth) {
-            // Found by a look just before, and one just after.
+            // Detected by readings just before and just after.
             let [alive, end] = [ns - 50_000_000, ns].map(|ns| Ticks(ticks_at(ns)));
             map.slept(alive, anchor(end.0, ns), asleep_ns[place] - SECOND_NS);
             assert!(

@@ -1,4 +1,4 @@
-//! A listing: its entries, its omissions, and its cleaning up.
+//! Tests what is listed, omitted and cleaned up.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Events written by the guards, their order, and the state left behind.
+//! Tests the events of the guards, their order, and the state they leave.
 
 use super::*;
 use crate::process::ProcessReader;

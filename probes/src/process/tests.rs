@@ -1,4 +1,4 @@
-//! Merging, labels and counts of a whole process; and corrupt files.
+//! Tests merging, labels and counts of a whole process, and corrupt files.
 
 mod damage;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Every kind of event through its records, and records that are not an event.
+//! Tests every kind of event through its records, and records that are not an event.
 
 use proptest::prelude::*;
 

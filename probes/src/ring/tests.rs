@@ -1,4 +1,4 @@
-//! The ring compared with a model, with a damaged or dead writer, and on two threads.
+//! Tests the ring against a model, with a damaged or dead writer, and on two threads.
 
 mod stopped;
 mod stress;

@@ -1,4 +1,4 @@
-//! A session from its builder to its end.
+//! Tests a session from its builder to its end.
 
 use std::collections::HashSet;
 use std::sync::Mutex;

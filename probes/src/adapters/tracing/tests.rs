@@ -1,4 +1,4 @@
-//! Real spans and events, from real threads.
+//! Tests real spans and events from real threads.
 
 use tracing_subscriber::layer::SubscriberExt;
 

@@ -1,4 +1,4 @@
-//! Ring files of dead processes with damaged words: what is missing or impossible is counted.
+//! Tests ring files of dead processes with damaged words: readers count missing and impossible records.
 
 use super::hostile::{SLOTS, whole};
 use super::*;
@@ -58,7 +58,7 @@ fn missing_newest_records_are_reported_at_the_end() {
         (newest - 9..=newest).for_each(|slot| bytes[at + slot * 32 + 8..][..8].fill(0));
         bytes[RUNNING_AT + 24..][..8].fill(0);
     });
-    // Without it, the one after the last readable may have been in the middle of being written.
+    // Without it, the record after the last readable one may have been half written.
     assert_eq!((gaps(&events), reader.lost_records(), reader.uncounted_gaps()), (vec![(9, 1)], 9, 0));
 }
 
@@ -145,7 +145,7 @@ fn a_table_of_rings_that_was_zeroed_is_missing_its_rings() {
         let seen = (reader.lost_records(), reader.uncounted_gaps(), reader.unreadable_sources());
         assert_eq!((gaps(&events), seen), (vec![(1, 0)], (1, 1, 1)), "{bytes_gone}");
     }
-    // Its number of changes may have been written to the disk before the table, not after it.
+    // The number of changes may have reached the disk before the table, not after it.
     let (_, reader) = of_first_lap(100, 80, |bytes| bytes[head::TABLE_CHANGES * 8..][..8].fill(0));
     assert_eq!((reader.lost_records(), reader.unreadable_sources()), (0, 0));
 }
@@ -165,7 +165,7 @@ fn a_now_running_cell_from_before_the_session_is_impossible() {
     }
 }
 
-/// Where the *now running* cell of the first ring is.
+/// The offset of the *now running* cell of the first ring.
 const RUNNING_AT: usize = crate::shared::layout::PAGE_BYTES + 64;
 
 /// The slot of the newest record of [`whole`].
@@ -355,7 +355,7 @@ fn anchors_that_contradict_each_other_are_noticed() {
     assert_eq!(reader.clock_faults().error_ns_max, u64::MAX);
 }
 
-/// A ring in a file, and two readings of the clocks some time apart: for files whose times are made up.
+/// A ring in a file, and two readings of the clocks some time apart, to make up times between them.
 struct Fresh {
     clock: SystemClock,
     folder: tempfile::TempDir,
@@ -387,9 +387,9 @@ fn ticks_of(of_ns: u64, before: Anchor, after: Anchor) -> u64 {
     (u128::from(ticks) * u128::from(of_ns) / u128::from(ns)) as u64
 }
 
-/// A ring file of a process that died three seconds after its start, without the stamp of the header's latest anchor:
-/// by how much the time of its last record is wrong, by how much times may be wrong, and whether the reader's own clock
-/// tells the rate. The second anchor of the header is late by two microseconds.
+/// The ring file of a process that died three seconds after its start, without the stamp of the header's latest
+/// anchor: the error of its last record's time, the error bound, and whether the reader's own clock gives the rate.
+/// The second anchor of the header is late by two microseconds.
 fn without_latest_anchor(calibrates: bool) -> Option<(u64, u64, bool)> {
     const AGO_NS: u64 = 3_000_000_000;
     const APART_NS: u64 = 1_000_000;
@@ -428,8 +428,8 @@ fn a_damaged_latest_anchor_is_replaced_by_a_calibration_or_its_absence_told() {
     }
 }
 
-/// A ring file of a process that ran while the machine slept for five seconds, through which the record clock went on.
-/// Returns what its times were wrong by, and whether they are right before and after it.
+/// The ring file of a process that ran while the machine slept for five seconds and the record clock went on. Returns
+/// the reported error of its times, and whether they are right before and after the sleep.
 fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
     const ASLEEP_NS: u64 = 5_000_000_000;
     let Fresh { clock, folder, session, recorder, anchors: [before, after] } = Fresh::new()?;

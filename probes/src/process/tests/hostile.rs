@@ -1,5 +1,5 @@
-//! Ring files with random, flipped or missing bytes: reading gives an error or some events, in bounded time,
-//! never a panic.
+//! Tests ring files with random, flipped or missing bytes: reading gives an error or some events, in bounded time,
+//! and never panics.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::shared::layout::{MAGIC, head};
 
-/// Number of slots of the ring of [`whole`], which reaches to the end of the file.
+/// Number of slots in the ring of [`whole`], which ends the file.
 pub(super) const SLOTS: usize = 128;
 
 /// The bytes of a ring file left by a crash.

@@ -1,4 +1,4 @@
-//! A place of the table that emitters of several names use, one after the other.
+//! Tests a place of the table that emitters of several names use in turn.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn lost(events: &[Stamped]) -> Vec<(u32, u64)> {
     lost.collect()
 }
 
-/// The names of emitters, in the order in which they are told.
+/// The names of emitters, in stream order.
 fn names(events: &[Stamped]) -> Vec<(u32, String)> {
     let names = events.iter().filter_map(|stamped| match stamped.event {
         Event::Label { kind: LabelKind::Source, id, text } => Some((id, text.get().as_str().to_owned())),

@@ -1,5 +1,5 @@
-//! Pages of a dead process's file from another time or place: a *now running* cell that is older than the newest records,
-//! pages that are there twice, and what an emitter without a cell notes.
+//! Tests files of dead processes with stale pages: a *now running* cell older than the newest records, pages that
+//! occur twice, and the notes of an emitter without a cell.
 
 use super::damage::{gaps, shared_in};
 use super::*;

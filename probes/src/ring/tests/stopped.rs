@@ -1,4 +1,4 @@
-//! Rings that nothing writes any more, with slots that were damaged after the writer died.
+//! Tests rings whose slots were damaged after the writer died.
 
 use std::sync::atomic::Ordering::Relaxed;
 

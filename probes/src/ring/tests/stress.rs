@@ -1,4 +1,4 @@
-//! One thread writes at full speed, others read: every record is whole, and none is unaccounted for.
+//! Tests one writer at full speed with several readers: every record is whole and accounted for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

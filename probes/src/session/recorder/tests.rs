@@ -1,4 +1,4 @@
-//! The recorder's guarantees: what it keeps, what costs nothing, when it waits.
+//! Tests what a recorder keeps, what a disabled one does, and when a lossless one waits.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
