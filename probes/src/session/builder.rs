@@ -129,7 +129,8 @@ impl SessionBuilder {
         let watch = self.suspensions.unwrap_or(false);
         let started = self.start();
         let region = Region::heap(started.plan.fixed_bytes / WORD_BYTES);
-        watched(started.finish(region, None), watch)
+        let header = started.header(region);
+        watched(started.session(header, None), watch)
     }
 
     /// Begins a session in a file of the first suitable [runtime folder](crate::discover::runtime_folders), where
@@ -164,8 +165,11 @@ impl SessionBuilder {
         }
         let path = folder.path().to_owned();
         let failed = |source| SessionError::File { folder: path.clone(), bytes, source };
-        let (file, region) = SharedFile::create(folder, &started.identity, bytes, guarded).map_err(failed)?;
-        started.finish_shared(region, file).map(|session| watched(session, watch)).map_err(failed)
+        let (mut file, region) =
+            SharedFile::create(folder, &started.identity, bytes, guarded).map_err(failed)?;
+        let header = started.header(region);
+        file.publish().map_err(failed)?;
+        Ok(watched(started.session(header, Some(file)), watch))
     }
 
     fn start(self) -> Started {
@@ -220,17 +224,6 @@ struct Started {
 impl Started {
     fn header(&self, region: Region) -> Header {
         Header::new(region, self.plan, &self.identity, self.clock.unit(), self.anchors, &self.json)
-    }
-
-    fn finish_shared(self, region: Region, mut file: SharedFile) -> std::io::Result<Session> {
-        let header = self.header(region);
-        file.publish()?;
-        Ok(self.session(header, Some(file)))
-    }
-
-    fn finish(self, region: Region, file: Option<SharedFile>) -> Session {
-        let header = self.header(region);
-        self.session(header, file)
     }
 
     fn session(self, header: Header, file: Option<SharedFile>) -> Session {

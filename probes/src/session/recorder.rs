@@ -33,33 +33,29 @@ pub struct Recorder {
     _not_sync: PhantomData<Cell<()>>,
 }
 
-#[derive(Debug)]
 enum Sink {
     Off,
     Ring(Arc<RingWriter>),
     Capture(Captured, Option<DrainPause>),
-    Tap(Tap),
+    /// Receives each event at once.
+    Tap(Box<dyn Fn(Ticks, Event<Ticks>) + Send>),
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("Off"),
+            Self::Ring(ring) => ring.fmt(f),
+            Self::Capture(captured, _) => captured.fmt(f),
+            Self::Tap(_) => f.write_str("Tap"),
+        }
+    }
 }
 
 /// Decides when the loop pauses to drain its recorder, and does the draining.
 struct DrainPause {
     should_drain: Box<dyn Fn() -> bool + Send>,
     pause_to_drain: Box<dyn Fn() + Send>,
-}
-
-impl std::fmt::Debug for DrainPause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DrainPause")
-    }
-}
-
-/// Receives each event at once.
-struct Tap(Box<dyn Fn(Ticks, Event<Ticks>) + Send>);
-
-impl std::fmt::Debug for Tap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tap")
-    }
 }
 
 type Captured = Arc<Mutex<CapturedEvents>>;
@@ -125,7 +121,7 @@ impl Recorder {
     /// arrive.
     #[must_use]
     pub fn tap(tap: impl Fn(Ticks, Event<Ticks>) + Send + 'static) -> Self {
-        Self::new(Sink::Tap(Tap(Box::new(tap))))
+        Self::new(Sink::Tap(Box::new(tap)))
     }
 
     pub(crate) fn on_ring(ring: RingWriter) -> Self {
@@ -160,7 +156,7 @@ impl Recorder {
             Sink::Off => {}
             Sink::Ring(ring) => ring.record(at, event),
             Sink::Capture(captured, _) => capture(captured, at, event),
-            Sink::Tap(tap) => tap.0(at, event),
+            Sink::Tap(tap) => tap(at, event),
         }
     }
 
@@ -239,19 +235,13 @@ impl Recorder {
     /// This emitter's number in its process; `None` if there is no ring.
     #[must_use]
     pub fn source(&self) -> Option<SourceId> {
-        match &self.sink {
-            Sink::Ring(ring) => Some(ring.source()),
-            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => None,
-        }
+        self.ring_writer().map(|ring| ring.source())
     }
 
     /// Records written so far, counting each part; 0 if there is no ring.
     #[must_use]
     pub fn written(&self) -> u64 {
-        match &self.sink {
-            Sink::Ring(ring) => ring.written(),
-            Sink::Off | Sink::Capture(..) | Sink::Tap(_) => 0,
-        }
+        self.ring_writer().map_or(0, |ring| ring.written())
     }
 
     /// Whether the loop should drain between two tasks, because three quarters of the ring are undrained. Always
