@@ -36,14 +36,14 @@ struct Count(AtomicU32);
 #[derive(Debug)]
 pub(crate) struct Admission {
     waiting: [Count; Priority::ALL.len()],
-    admission_state: AtomicU8,
+    state: AtomicU8,
 }
 
 impl Admission {
     pub(crate) fn new() -> Self {
         Self {
             waiting: std::array::from_fn(|_| Count(AtomicU32::new(0))),
-            admission_state: AtomicU8::new(AdmissionState::Open as u8),
+            state: AtomicU8::new(AdmissionState::Open as u8),
         }
     }
 
@@ -56,7 +56,7 @@ impl Admission {
     pub(crate) fn enter(&self, priority: Priority) -> Option<u32> {
         let depth = self.count(priority).fetch_add(1, Ordering::Relaxed) + 1;
         fence(Ordering::SeqCst);
-        if self.admission_state.load(Ordering::Relaxed) != AdmissionState::Open as u8 {
+        if self.state.load(Ordering::Relaxed) != AdmissionState::Open as u8 {
             self.left(priority);
             return None;
         }
@@ -78,23 +78,17 @@ impl Admission {
         Priority::ALL.iter().all(|priority| self.waiting(*priority) == 0)
     }
 
-    pub(crate) fn admission_state(&self) -> AdmissionState {
-        match self.admission_state.load(Ordering::Acquire) {
+    pub(crate) fn state(&self) -> AdmissionState {
+        match self.state.load(Ordering::Acquire) {
             0 => AdmissionState::Open,
             1 => AdmissionState::Finishing,
             _ => AdmissionState::Shut,
         }
     }
 
-    /// Closes as far as `admission_state`, and returns the previous state. Everything admitted before is counted from here
-    /// on.
-    pub(crate) fn close(&self, admission_state: AdmissionState) -> AdmissionState {
-        let before = self.admission_state.fetch_max(admission_state as u8, Ordering::AcqRel);
+    /// Closes as far as `state`. Everything admitted before is counted from here on.
+    pub(crate) fn close(&self, state: AdmissionState) {
+        self.state.fetch_max(state as u8, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        match before {
-            0 => AdmissionState::Open,
-            1 => AdmissionState::Finishing,
-            _ => AdmissionState::Shut,
-        }
     }
 }

@@ -10,12 +10,12 @@ use loop_probes::recorder::Recorder;
 use loop_probes::session::Session;
 
 use super::failure::AgendaError;
-use super::inner::{Inner, Parts};
+use super::handle::{Agenda, AgendaHandle};
 use super::recorder::AgendaRecorder;
-use super::shutdown::AliveGuard;
+use super::shared::{AgendaParts, AgendaShared};
+use super::shutdown::AliveWorker;
 use super::tag_counts::TagCounts;
 use super::worker_thread::WorkerThread;
-use super::{Agenda, AgendaHandle};
 use crate::handle::Handle;
 use crate::keep_alive::tasklets::AgendaKeepAlive;
 use crate::task::Task;
@@ -36,9 +36,10 @@ pub struct AgendaBuilder {
     drop_wait: Duration,
 }
 
-impl AgendaBuilder {
-    pub(super) fn new() -> Self {
-        Self {
+impl Agenda {
+    /// Returns a builder to set its workers, the loop it belongs to, and its recorders.
+    pub fn builder() -> AgendaBuilder {
+        AgendaBuilder {
             name: "agenda".to_owned(),
             workers: None,
             clock: SystemClock::new(),
@@ -48,7 +49,9 @@ impl AgendaBuilder {
             drop_wait: DROP_WAIT,
         }
     }
+}
 
+impl AgendaBuilder {
     /// The agenda's name, for errors, reports and rings; `agenda` by default. Set it before
     /// [`session`](Self::session).
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -112,26 +115,26 @@ impl AgendaBuilder {
         if workers == 0 {
             return Err(AgendaError::NoWorkers);
         }
-        let (external_recorder, tag_counts) = (AgendaRecorder::new(recorder), TagCounts::new(keep));
-        let (inner, locals) = Inner::new(Parts {
+        let parts = AgendaParts {
             name,
             clock,
             workers,
-            external_recorder,
+            external_recorder: AgendaRecorder::new(recorder),
             recorders: worker_recorders,
-            tag_counts,
-        });
+            tag_counts: TagCounts::new(keep),
+        };
+        let (shared, own_queues) = AgendaShared::new(parts);
         // Build the agenda first, so that its drop ends the workers already started if a later one cannot start.
-        let mut agenda = Agenda { handle: AgendaHandle { inner }, threads: Vec::new(), drop_wait };
-        for (worker, local) in (0..workers).zip(locals) {
-            let inner = Arc::clone(&agenda.handle.inner);
-            let alive = AliveGuard::new(&inner, worker);
+        let mut agenda = Agenda { handle: AgendaHandle { shared }, threads: Vec::new(), drop_wait };
+        for (worker, queues) in (0..workers).zip(own_queues) {
+            let shared = Arc::clone(&agenda.handle.shared);
+            let alive = AliveWorker::new(&shared, worker);
             let work = move || {
                 let _alive = alive;
-                WorkerThread::new(inner, worker, local).work();
+                WorkerThread::new(shared, worker, queues).work();
             };
             let thread = thread::Builder::new().name(format!("agenda-{worker}")).spawn(work);
-            let agenda_name = || agenda.handle.inner.name.clone();
+            let agenda_name = || agenda.handle.name().to_owned();
             let spawn = |source| AgendaError::Spawn { agenda: agenda_name(), worker, source };
             let thread = thread.map_err(spawn)?;
             agenda.threads.push(thread);

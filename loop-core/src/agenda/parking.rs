@@ -18,7 +18,7 @@ use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, fence, locked};
 
 /// The place where workers sleep.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct Parking {
     /// Workers that registered and have not been woken: written under the lock, read without it.
     sleepers: AtomicU32,
     /// Wake-ups not used yet. Sleepers and permits together are all registered workers.
@@ -26,7 +26,7 @@ pub(crate) struct Gate {
     woken: Condvar,
 }
 
-impl Gate {
+impl Parking {
     pub(crate) fn new() -> Self {
         Self { sleepers: AtomicU32::new(0), permits: Mutex::new(0), woken: Condvar::new() }
     }

@@ -14,7 +14,6 @@ use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use loop_probes::event::Priority;
 
 use super::admission::Admission;
-use super::tasklet::QueuedTasklet;
 
 /// Once in this many fetches a worker checks the shared queue first: tasklets that add tasklets must not starve
 /// those added from outside.
@@ -26,15 +25,15 @@ const PRIORITIES: usize = Priority::ALL.len();
 type Each<Q> = [Q; PRIORITIES];
 
 /// The queues reachable from any thread.
-pub(super) struct Queues {
-    shared: Each<Injector<QueuedTasklet>>,
+pub(super) struct Queues<E> {
+    shared: Each<Injector<E>>,
     /// Stealing ends of the workers' own queues, by worker.
-    stealers: Box<[Each<Stealer<QueuedTasklet>>]>,
+    stealers: Box<[Each<Stealer<E>>]>,
 }
 
 /// The queues of one worker.
-pub(super) struct Local {
-    own: Each<Deque<QueuedTasklet>>,
+pub(super) struct WorkerQueues<E> {
+    own: Each<Deque<E>>,
     worker: usize,
     fetches: Cell<u32>,
 }
@@ -43,33 +42,35 @@ const fn place(priority: Priority) -> usize {
     priority.code() as usize
 }
 
-impl Queues {
+impl<E> Queues<E> {
     /// Creates the queues for `workers`, and each worker's own ends.
-    pub(super) fn new(workers: u16) -> (Self, Vec<Local>) {
-        let local =
-            |worker| Local { own: std::array::from_fn(|_| Deque::new_fifo()), worker, fetches: Cell::new(0) };
-        let locals: Vec<Local> = (0..usize::from(workers)).map(local).collect();
+    pub(super) fn new(workers: u16) -> (Self, Vec<WorkerQueues<E>>) {
+        let local = |worker| {
+            let own = std::array::from_fn(|_| Deque::new_fifo());
+            WorkerQueues { own, worker, fetches: Cell::new(0) }
+        };
+        let locals: Vec<WorkerQueues<E>> = (0..usize::from(workers)).map(local).collect();
         let stealers = locals.iter().map(|local| std::array::from_fn(|place| local.own[place].stealer()));
         let queues = Self { shared: std::array::from_fn(|_| Injector::new()), stealers: stealers.collect() };
         (queues, locals)
     }
 
     /// Adds a tasklet from outside.
-    pub(super) fn push(&self, entry: QueuedTasklet) {
-        self.shared[place(entry.info.priority)].push(entry);
+    pub(super) fn push(&self, priority: Priority, entry: E) {
+        self.shared[place(priority)].push(entry);
     }
 
     /// Adds a tasklet from a worker. If there is no other worker to steal it, the shared queue keeps the order.
-    pub(super) fn push_local(&self, local: &Local, entry: QueuedTasklet) {
+    pub(super) fn push_local(&self, local: &WorkerQueues<E>, priority: Priority, entry: E) {
         if self.stealers.len() == 1 {
-            self.push(entry);
+            self.push(priority, entry);
         } else {
-            local.own[place(entry.info.priority)].push(entry);
+            local.own[place(priority)].push(entry);
         }
     }
 
     /// The tasklet that a worker runs next.
-    pub(super) fn fetch(&self, local: &Local, admission: &Admission) -> Option<QueuedTasklet> {
+    pub(super) fn fetch(&self, local: &WorkerQueues<E>, admission: &Admission) -> Option<E> {
         for priority in Priority::ALL.iter().rev().copied() {
             if admission.waiting(priority) == 0 {
                 continue;
@@ -84,7 +85,7 @@ impl Queues {
         None
     }
 
-    fn fetch_of(&self, priority: Priority, local: &Local) -> Option<QueuedTasklet> {
+    fn fetch_of(&self, priority: Priority, local: &WorkerQueues<E>) -> Option<E> {
         let own = || local.own[place(priority)].pop();
         let shared = || taken(|| self.shared[place(priority)].steal());
         let first = if local.fetches.get().is_multiple_of(SHARED_FIRST) {
@@ -100,7 +101,7 @@ impl Queues {
     }
 
     /// Takes any tasklet of `priority` without being a worker.
-    pub(super) fn drain(&self, priority: Priority, admission: &Admission) -> Option<QueuedTasklet> {
+    pub(super) fn drain(&self, priority: Priority, admission: &Admission) -> Option<E> {
         let stealers =
             || self.stealers.iter().find_map(|stealers| taken(|| stealers[place(priority)].steal()));
         let entry = taken(|| self.shared[place(priority)].steal()).or_else(stealers)?;
@@ -110,7 +111,7 @@ impl Queues {
 }
 
 /// Retries until it is clear whether there is a tasklet: a lost race is not an answer.
-fn taken(steal: impl Fn() -> Steal<QueuedTasklet>) -> Option<QueuedTasklet> {
+fn taken<E>(steal: impl Fn() -> Steal<E>) -> Option<E> {
     loop {
         match steal() {
             Steal::Success(entry) => return Some(entry),

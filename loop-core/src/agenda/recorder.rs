@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
-use loop_probes::event::{Event, LabelKind, WorkerPhase};
+use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::recorder::{Recorder, Running};
 use loop_probes::tags;
 
-use super::tasklet::TaskletInfo;
+use super::outcome::TaskletInfo;
 
 /// A recorder that names a tag before it first uses it.
 #[derive(Debug)]
@@ -42,9 +42,7 @@ impl AgendaRecorder {
     pub(super) fn added(&self, at: Ticks, info: &TaskletInfo, tag: Tag, depth: u32) {
         if self.on {
             self.name(at, tag);
-            self.recorder
-                .record(at, Event::AgendaAdded { task: info.task, tag, priority: info.priority, depth });
-            self.recorder.note_written();
+            self.record(at, Event::AgendaAdded { task: info.task, tag, priority: info.priority, depth });
         }
     }
 
@@ -55,10 +53,6 @@ impl AgendaRecorder {
             }
             self.recorder.set_running(at, running);
         }
-    }
-
-    pub(super) fn state(&self, at: Ticks, worker: u16, from: WorkerPhase, to: WorkerPhase) {
-        self.record(at, Event::WorkerState { worker, from, to });
     }
 
     /// Records the error message of a failed tasklet.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use loop_probes::clock::Clock;
 use loop_probes::event::Priority;
 
-use super::Agenda;
 use super::admission::AdmissionState;
 use super::failure::Missing;
-use super::inner::Inner;
-use super::tasklet::{QueuedTasklet, Tasklet};
+use super::handle::Agenda;
+use super::shared::{AgendaShared, QueuedTasklet};
+use super::tasklet::Tasklet;
 use crate::sync::locked;
 use crate::work_pool::PendingWork;
 
@@ -27,36 +27,36 @@ pub struct AgendaShutdown {
 }
 
 /// Counts a worker as alive until its thread ends, however that happens.
-pub(super) struct AliveGuard {
-    inner: Arc<Inner>,
+pub(super) struct AliveWorker<W> {
+    shared: Arc<AgendaShared<W>>,
     worker: u16,
 }
 
-impl AliveGuard {
-    pub(super) fn new(inner: &Arc<Inner>, worker: u16) -> Self {
-        locked(&inner.alive)[usize::from(worker)] = true;
-        Self { inner: Arc::clone(inner), worker }
+impl<W> AliveWorker<W> {
+    pub(super) fn new(shared: &Arc<AgendaShared<W>>, worker: u16) -> Self {
+        locked(&shared.alive)[usize::from(worker)] = true;
+        Self { shared: Arc::clone(shared), worker }
     }
 }
 
-impl Drop for AliveGuard {
+impl<W> Drop for AliveWorker<W> {
     fn drop(&mut self) {
-        locked(&self.inner.alive)[usize::from(self.worker)] = false;
-        self.inner.ended.notify_all();
+        locked(&self.shared.alive)[usize::from(self.worker)] = false;
+        self.shared.ended.notify_all();
     }
 }
 
-impl Inner {
+impl<W> AgendaShared<W> {
     /// Admits nothing from now on, and wakes all workers so that they notice.
-    fn close(&self, admission_state: AdmissionState) {
-        self.admission.close(admission_state);
-        self.gate.wake_all();
+    fn close(&self, state: AdmissionState) {
+        self.admission.close(state);
+        self.parking.wake_all();
         self.close_rendezvous();
     }
 
     /// Takes all waiting tasklets. Call it once nothing can enter any more; it waits for pushes already in
     /// progress.
-    fn drain(&self) -> Vec<QueuedTasklet> {
+    fn drain(&self) -> Vec<QueuedTasklet<W>> {
         let mut entries = Vec::new();
         while !self.admission.is_empty() {
             let before = entries.len();
@@ -67,8 +67,8 @@ impl Inner {
                 std::thread::yield_now();
             }
         }
-        entries.iter().for_each(|entry| self.over(entry.tag));
-        entries.append(&mut self.returned.lock().unwrap_or_else(PoisonError::into_inner));
+        entries.iter().for_each(|entry| self.tag_counts.end(entry.tag));
+        entries.append(&mut locked(&self.returned));
         entries
     }
 
@@ -100,18 +100,18 @@ impl Agenda {
     /// in time are handed back in any case, and so are those that ask to run again during the shutdown. A second
     /// shutdown picks up what the first one left.
     pub fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> AgendaShutdown {
-        let inner = &self.handle.inner;
-        inner.close(match pending {
+        let shared = &self.handle.shared;
+        shared.close(match pending {
             PendingWork::Finish => AdmissionState::Finishing,
             PendingWork::HandBack => AdmissionState::Shut,
         });
         let mut entries = match pending {
             PendingWork::Finish => Vec::new(),
-            PendingWork::HandBack => inner.drain(),
+            PendingWork::HandBack => shared.drain(),
         };
-        let unjoined = inner.wait_for_workers(timeout);
-        inner.close(AdmissionState::Shut);
-        entries.extend(inner.drain());
+        let unjoined = shared.wait_for_workers(timeout);
+        shared.close(AdmissionState::Shut);
+        entries.extend(shared.drain());
         entries.sort_by_key(|entry| entry.info.task);
         if unjoined.is_empty() {
             for thread in self.threads.drain(..) {
@@ -119,8 +119,8 @@ impl Agenda {
                 let _ = thread.join();
             }
         }
-        let handed_back = entries.into_iter().map(QueuedTasklet::into_tasklet).collect();
-        AgendaShutdown { handed_back, unjoined: inner.missing(unjoined) }
+        let handed_back = entries.into_iter().map(|queued| Tasklet { queued }).collect();
+        AgendaShutdown { handed_back, unjoined: shared.missing(unjoined) }
     }
 }
 
@@ -128,7 +128,7 @@ impl Drop for Agenda {
     /// Discards waiting tasklets, and waits briefly for running ones: a hung tasklet is left behind on its thread.
     fn drop(&mut self) {
         if !self.threads.is_empty() {
-            let limit = if self.handle.inner.is_on_worker() { Duration::ZERO } else { self.drop_wait };
+            let limit = if self.handle.shared.is_on_worker() { Duration::ZERO } else { self.drop_wait };
             drop(self.shutdown(PendingWork::HandBack, Some(limit)));
         }
     }

@@ -137,7 +137,7 @@ impl fmt::Display for Statistics {
 
 /// The counters of one worker and one priority; times in ticks of the record clock.
 #[derive(Debug, Default)]
-struct Counters {
+struct RunCounters {
     run: AtomicU64,
     failed: AtomicU64,
     waited: AtomicU64,
@@ -152,8 +152,8 @@ fn bump(counter: &AtomicU64, by: u64) {
 /// Published state of one worker, on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(super) struct Slot {
-    counters: [Counters; Priority::ALL.len()],
+pub(super) struct WorkerSlot {
+    counters: [RunCounters; Priority::ALL.len()],
     unreported: AtomicU64,
     /// The tag and, below it, the number of its current tasklet; 0 if none.
     current: AtomicU64,
@@ -162,7 +162,7 @@ pub(super) struct Slot {
 
 const TASK_BITS: u32 = 48;
 
-impl Slot {
+impl WorkerSlot {
     pub(super) fn new() -> Self {
         Self {
             counters: Default::default(),

@@ -11,12 +11,12 @@ use crate::keep_alive::tasklets::{AgendaKeepAlive, PendingByTag};
 /// Counts in one allocation.
 const CHUNK: usize = 256;
 
-type Chunk = Box<[AtomicU32; CHUNK]>;
+type TagChunk = Box<[AtomicU32; CHUNK]>;
 
 /// Waiting and running tasklets of one agenda, by tag. A chunk is allocated with its first tag, so that counting is
 /// one atomic addition.
 pub(super) struct TagCounts {
-    chunks: [OnceLock<Chunk>; CHUNK],
+    chunks: [OnceLock<TagChunk>; CHUNK],
     /// The loop that they keep alive.
     keep: Option<Arc<AgendaKeepAlive>>,
 }

@@ -1,75 +1,35 @@
-//! The tasklet: a piece of work for a worker of the agenda, with its metadata, its failure, and its view of its worker.
+//! The tasklet: a piece of work for a worker of the agenda; and the worker as a running tasklet sees it.
 
-use std::error::Error;
 use std::fmt;
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 pub use loop_probes::event::Priority;
-use loop_probes::ids::{Tag, TaskId, Ticks};
+use loop_probes::ids::TaskId;
 use loop_probes::recorder::Recorder;
 
-use super::AgendaHandle;
-use super::failure::CollectError;
+use super::outcome::{Next, TaskletError, TaskletFailure, TaskletInfo, TaskletResult};
+use super::shared::QueuedTasklet;
+use super::worker_thread::WorkerThread;
 use crate::handle::Handle;
 use crate::tag::tag_of_label;
 use crate::task::Task;
 
-/// What happens to a tasklet after a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Next {
-    /// It is done.
-    Done,
-    /// It runs again, behind those of its priority that wait.
-    Again,
+/// What a tasklet does.
+pub(super) struct TaskletWork {
+    pub(super) body: TaskletBody,
+    pub(super) observer: Option<FailureObserver>,
 }
 
-/// Any error of a tasklet.
-pub type TaskletError = Box<dyn Error + Send + Sync>;
-
-/// What the closure of a tasklet may return: `R` itself, or a `Result` of it with an error of any type.
-pub trait TaskletResult<R>: sealed::Sealed {
-    /// The outcome of the run.
-    ///
-    /// # Errors
-    ///
-    /// The closure's error.
-    fn into_result(self) -> Result<R, TaskletError>;
+pub(super) enum TaskletBody {
+    Once(RunOnce),
+    Repeat(RunAgain),
 }
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for () {}
-    impl Sealed for super::Next {}
-    impl<R, E> Sealed for Result<R, E> {}
-}
+type RunOnce = Box<dyn FnOnce(&AgendaWorker<'_>) -> Result<(), TaskletError> + Send>;
+type RunAgain = Box<dyn FnMut(&AgendaWorker<'_>) -> Result<Next, TaskletError> + Send>;
 
-impl TaskletResult<Self> for () {
-    fn into_result(self) -> Result<Self, TaskletError> {
-        Ok(self)
-    }
-}
-
-impl TaskletResult<Self> for Next {
-    fn into_result(self) -> Result<Self, TaskletError> {
-        Ok(self)
-    }
-}
-
-impl<R, E: Into<TaskletError>> TaskletResult<R> for Result<R, E> {
-    fn into_result(self) -> Result<R, TaskletError> {
-        self.map_err(Into::into)
-    }
-}
-
-type Once = Box<dyn FnOnce(&AgendaWorker<'_>) -> Result<(), TaskletError> + Send>;
-type Repeat = Box<dyn FnMut(&AgendaWorker<'_>) -> Result<Next, TaskletError> + Send>;
-
-pub(super) enum Body {
-    Once(Once),
-    Repeat(Repeat),
-}
+/// Receives a failure. Returns false if it reached no one.
+pub(super) type FailureObserver = Box<dyn FnOnce(TaskletFailure) -> bool + Send>;
 
 /// A piece of work for a worker of the [`Agenda`](super::Agenda).
 ///
@@ -89,11 +49,7 @@ pub(super) enum Body {
 /// ```
 #[must_use = "a tasklet runs once it was added to an agenda"]
 pub struct Tasklet {
-    pub(super) label: &'static str,
-    pub(super) tag: Tag,
-    pub(super) priority: Priority,
-    pub(super) body: Body,
-    pub(super) owner: Option<Owner>,
+    pub(super) queued: QueuedTasklet<TaskletWork>,
 }
 
 impl Tasklet {
@@ -102,7 +58,7 @@ impl Tasklet {
         label: &'static str,
         run: impl FnOnce(&AgendaWorker<'_>) -> R + Send + 'static,
     ) -> Self {
-        Self::new(label, Body::Once(Box::new(|worker| run(worker).into_result())))
+        Self::new(label, TaskletBody::Once(Box::new(|worker| run(worker).into_result())))
     }
 
     /// Runs as often as it asks to.
@@ -110,16 +66,17 @@ impl Tasklet {
         label: &'static str,
         mut run: impl FnMut(&AgendaWorker<'_>) -> R + Send + 'static,
     ) -> Self {
-        Self::new(label, Body::Repeat(Box::new(move |worker| run(worker).into_result())))
+        Self::new(label, TaskletBody::Repeat(Box::new(move |worker| run(worker).into_result())))
     }
 
-    fn new(label: &'static str, body: Body) -> Self {
-        Self { label, tag: tag_of_label(label), priority: Priority::Normal, body, owner: None }
+    fn new(label: &'static str, body: TaskletBody) -> Self {
+        let work = TaskletWork { body, observer: None };
+        Self { queued: QueuedTasklet { info: TaskletInfo::new(label), tag: tag_of_label(label), work } }
     }
 
     /// Its rank among waiting tasklets; [`Priority::Normal`] by default.
     pub const fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
+        self.queued.info.priority = priority;
         self
     }
 
@@ -136,101 +93,24 @@ impl Tasklet {
 
     /// Reports its failure to `observer`, on the worker where it failed. Return false if the failure reached no one.
     pub fn on_failure(mut self, observer: impl FnOnce(TaskletFailure) -> bool + Send + 'static) -> Self {
-        self.owner = Some(Box::new(observer));
+        self.queued.work.observer = Some(Box::new(observer));
         self
     }
 
     /// Its label.
     #[must_use]
     pub const fn label(&self) -> &'static str {
-        self.label
+        self.queued.info.label
     }
 }
 
 impl fmt::Debug for Tasklet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tasklet")
-            .field("label", &self.label)
-            .field("priority", &self.priority)
+            .field("label", &self.label())
+            .field("priority", &self.queued.info.priority)
             .finish_non_exhaustive()
     }
-}
-
-/// Metadata of a tasklet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskletInfo {
-    /// Its number, from 1 within its agenda.
-    pub task: TaskId,
-    /// Its label.
-    pub label: &'static str,
-    /// Its priority.
-    pub priority: Priority,
-    /// When it was first added, by the agenda's record clock.
-    pub created: Ticks,
-    /// When it was last put into its queue, by the same clock.
-    pub queued: Ticks,
-    /// Number of runs, including the current one.
-    pub runs: u32,
-}
-
-/// A tasklet in a queue.
-pub(super) struct QueuedTasklet {
-    pub(super) info: TaskletInfo,
-    pub(super) tag: Tag,
-    pub(super) body: Body,
-    pub(super) owner: Option<Owner>,
-}
-
-impl QueuedTasklet {
-    /// Creates an entry without its times.
-    pub(super) fn new(tasklet: Tasklet, task: TaskId) -> Self {
-        let Tasklet { label, tag, priority, body, owner } = tasklet;
-        let info = TaskletInfo { task, label, priority, created: Ticks(0), queued: Ticks(0), runs: 0 };
-        Self { info, tag, body, owner }
-    }
-
-    /// Sets its times on the first addition, at `now`.
-    pub(super) fn stamp(&mut self, now: Ticks) {
-        (self.info.created, self.info.queued) = (now, now);
-    }
-
-    pub(super) fn into_tasklet(self) -> Tasklet {
-        let Self { info, tag, body, owner } = self;
-        Tasklet { label: info.label, tag, priority: info.priority, body, owner }
-    }
-}
-
-/// Receives a failure. Returns false if it reached no one.
-pub(super) type Owner = Box<dyn FnOnce(TaskletFailure) -> bool + Send>;
-
-/// A tasklet failed and will not run again.
-#[derive(Debug, thiserror::Error)]
-#[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .info.label, .info.task, .info.runs)]
-#[non_exhaustive]
-pub struct TaskletFailure {
-    /// The tasklet.
-    pub info: TaskletInfo,
-    /// The worker that it ran on, from 0.
-    pub worker: u16,
-    /// The error or the panic.
-    #[source]
-    pub cause: Cause,
-}
-
-/// How a tasklet failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Cause {
-    /// It returned this error.
-    #[error(transparent)]
-    Error(TaskletError),
-    /// It panicked.
-    #[error("it panicked: {message}")]
-    Panicked {
-        /// The panic's message, made printable.
-        message: String,
-    },
 }
 
 /// The agenda refuses the tasklet. Hands it back.
@@ -243,8 +123,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    pub(super) const fn new(tasklet: Tasklet) -> Self {
-        Self { label: tasklet.label(), tasklet: Mutex::new(tasklet) }
+    pub(super) const fn new(queued: QueuedTasklet<TaskletWork>) -> Self {
+        Self { label: queued.info.label, tasklet: Mutex::new(Tasklet { queued }) }
     }
 
     /// The tasklet.
@@ -253,32 +133,21 @@ impl Refused {
     }
 }
 
-/// What a worker's thread does for the tasklet that it runs.
-pub(super) trait OnWorker {
-    fn index(&self) -> u16;
-    fn recorder(&self) -> &Recorder;
-    fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused>;
-    fn safe_point(&self);
-    fn collect(&self, bound: Duration, collect: Box<dyn FnOnce() + Send>) -> Result<(), CollectError>;
-    fn is_closing(&self) -> bool;
-    fn agenda(&self) -> AgendaHandle;
-}
-
 /// The worker that a tasklet runs on. It lives as long as the run.
 pub struct AgendaWorker<'a> {
-    thread: &'a dyn OnWorker,
+    pub(super) thread: &'a WorkerThread<TaskletWork>,
     info: TaskletInfo,
 }
 
 impl<'a> AgendaWorker<'a> {
-    pub(super) const fn new(thread: &'a dyn OnWorker, info: TaskletInfo) -> Self {
+    pub(super) const fn new(thread: &'a WorkerThread<TaskletWork>, info: TaskletInfo) -> Self {
         Self { thread, info }
     }
 
     /// Its number, from 0.
     #[must_use]
     pub fn index(&self) -> u16 {
-        self.thread.index()
+        self.thread.index
     }
 
     /// Metadata of the running tasklet.
@@ -290,7 +159,7 @@ impl<'a> AgendaWorker<'a> {
     /// The worker's recorder.
     #[must_use]
     pub fn recorder(&self) -> &'a Recorder {
-        self.thread.recorder()
+        self.thread.recorder.recorder()
     }
 
     /// Adds a tasklet to the worker's own queue: it runs here, or on an idle worker that steals it.
@@ -299,7 +168,7 @@ impl<'a> AgendaWorker<'a> {
     ///
     /// [`Refused`] hands the tasklet back if the agenda was shut down.
     pub fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
-        self.thread.add(tasklet)
+        self.thread.add(tasklet.queued).map_err(Refused::new)
     }
 
     /// If a collection is waiting for the workers, takes part in it here. For long tasklets: hold nothing across
@@ -308,36 +177,10 @@ impl<'a> AgendaWorker<'a> {
         self.thread.safe_point();
     }
 
-    /// Like [`AgendaHandle::collect`]; this worker takes part at this point.
-    ///
-    /// # Errors
-    ///
-    /// [`CollectError`] if a worker does not arrive in time, another collection is under way, or the agenda was
-    /// shut down.
-    pub fn collect<R: Send + 'static>(
-        &self,
-        bound: Duration,
-        collect: impl FnOnce() -> R + Send + 'static,
-    ) -> Result<R, CollectError> {
-        let (sender, returned) = mpsc::channel();
-        let collect = Box::new(move || {
-            // The tasklet is waiting for it.
-            let _ = sender.send(collect());
-        });
-        self.thread.collect(bound, collect)?;
-        returned.recv().map_err(|_| CollectError::Closed { agenda: self.agenda().name().to_owned() })
-    }
-
     /// Whether the agenda is shutting down: a long tasklet may want to end early.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.thread.is_closing()
-    }
-
-    /// A handle on its agenda.
-    #[must_use]
-    pub fn agenda(&self) -> AgendaHandle {
-        self.thread.agenda()
+        self.thread.shared.is_closed()
     }
 }
 
@@ -345,7 +188,7 @@ impl fmt::Debug for AgendaWorker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgendaWorker")
             .field("index", &self.index())
-            .field("about", &self.info)
+            .field("info", &self.info)
             .finish_non_exhaustive()
     }
 }

@@ -85,11 +85,11 @@ fn loom_a_worker_ends_when_admission_is_closed_and_nothing_waits() {
                         continue;
                     }
                     gate.prepare();
-                    let admission_state = place.admission.admission_state();
+                    let state = place.admission.state();
                     if place.take() {
                         gate.cancel();
                         ran += 1;
-                    } else if admission_state == AdmissionState::Finishing {
+                    } else if state == AdmissionState::Finishing {
                         gate.cancel();
                         if place.admission.is_empty() {
                             return ran;

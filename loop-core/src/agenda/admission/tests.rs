@@ -16,9 +16,10 @@ fn a_depth_counts_its_own_priority() {
 #[test]
 fn closed_admission_does_not_reopen() {
     let admission = Admission::new();
-    assert_eq!(admission.close(AdmissionState::Shut), AdmissionState::Open);
-    assert_eq!(admission.close(AdmissionState::Finishing), AdmissionState::Shut);
-    assert_eq!(admission.admission_state(), AdmissionState::Shut);
+    assert_eq!(admission.state(), AdmissionState::Open);
+    admission.close(AdmissionState::Shut);
+    admission.close(AdmissionState::Finishing);
+    assert_eq!(admission.state(), AdmissionState::Shut);
     assert_eq!(admission.enter(Priority::Normal), None);
-    assert!(admission.is_empty(), "who was refused is not counted");
+    assert!(admission.is_empty(), "a refused tasklet is not counted");
 }

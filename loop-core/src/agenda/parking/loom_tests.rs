@@ -8,13 +8,13 @@ use super::*;
 
 /// Waiting work, as a count.
 struct Place {
-    gate: Gate,
+    gate: Parking,
     work: AtomicU32,
 }
 
 impl Place {
     fn new() -> Arc<Self> {
-        Arc::new(Self { gate: Gate::new(), work: AtomicU32::new(0) })
+        Arc::new(Self { gate: Parking::new(), work: AtomicU32::new(0) })
     }
 
     fn add(&self) {

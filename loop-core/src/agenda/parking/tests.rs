@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn a_wake_up_before_the_sleep_ends_it() {
-    let gate = Gate::new();
+    let gate = Parking::new();
     gate.prepare();
     gate.wake_one();
     gate.sleep();
@@ -15,7 +15,7 @@ fn a_wake_up_before_the_sleep_ends_it() {
 
 #[test]
 fn without_sleepers_there_are_no_wakeups() {
-    let gate = Gate::new();
+    let gate = Parking::new();
     gate.wake_one();
     gate.wake_all();
     assert_eq!(*locked(&gate.permits), 0, "a wake-up for nobody must not wake the next one");
@@ -23,7 +23,7 @@ fn without_sleepers_there_are_no_wakeups() {
 
 #[test]
 fn a_cancelled_sleep_leaves_nothing_behind() {
-    let gate = Gate::new();
+    let gate = Parking::new();
     gate.prepare();
     gate.cancel();
     gate.prepare();
@@ -34,7 +34,7 @@ fn a_cancelled_sleep_leaves_nothing_behind() {
 
 #[test]
 fn a_cancelled_sleep_takes_no_wakeup_from_a_sleeper() {
-    let gate = Gate::new();
+    let gate = Parking::new();
     gate.prepare();
     gate.wake_all();
     gate.prepare();
@@ -45,7 +45,7 @@ fn a_cancelled_sleep_takes_no_wakeup_from_a_sleeper() {
 #[test]
 fn every_piece_of_work_is_found_by_sleepers_that_come_and_go() {
     const WORK: u32 = 20_000;
-    let shared = Arc::new((Gate::new(), AtomicU32::new(0), AtomicU32::new(0)));
+    let shared = Arc::new((Parking::new(), AtomicU32::new(0), AtomicU32::new(0)));
     let workers: Vec<_> = (0..3)
         .map(|_| {
             let shared = Arc::clone(&shared);

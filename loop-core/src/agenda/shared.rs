@@ -1,26 +1,25 @@
-//! State shared by the agenda, its handles and its workers, and the admission of tasklets.
+//! State shared by an agenda, its handles and its workers, and the admission of tasklets. It never runs their work,
+//! `W`.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use loop_probes::clock::{Anchor, Clock, SystemClock};
 use loop_probes::event::Priority;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 use loop_probes::tags;
 
-use super::admission::Admission;
-use super::collection::Collection;
-use super::failure::Missing;
-
-use super::parking::Gate;
-use super::queues::{Local, Queues};
+use super::admission::{Admission, AdmissionState};
+use super::failure::{CollectError, Missing};
+use super::outcome::TaskletInfo;
+use super::parking::Parking;
+use super::queues::{Queues, WorkerQueues};
 use super::recorder::AgendaRecorder;
 use super::rendezvous::Rendezvous;
-use super::statistics::{PriorityStatistics, Scale, Slot, Statistics, WorkerStatistics, sum};
+use super::statistics::{PriorityStatistics, Scale, Statistics, WorkerSlot, WorkerStatistics, sum};
 use super::tag_counts::TagCounts;
-use super::tasklet::{QueuedTasklet, Refused, Tasklet};
-use crate::sync::{Condvar, Mutex as SyncMutex};
+use crate::sync::{Condvar, Mutex, locked};
 use crate::work_pool::threads::RecorderFactory;
 
 thread_local! {
@@ -28,15 +27,41 @@ thread_local! {
     static WORKER_OF: Cell<usize> = const { Cell::new(0) };
 }
 
-pub(super) struct Inner {
+/// A tasklet in a queue, or about to enter one.
+pub(super) struct QueuedTasklet<W> {
+    pub(super) info: TaskletInfo,
+    pub(super) tag: Tag,
+    pub(super) work: W,
+}
+
+impl<W> QueuedTasklet<W> {
+    /// Sets its times when it is first added.
+    pub(super) fn stamp(&mut self, now: Ticks) {
+        (self.info.created, self.info.queued) = (now, now);
+    }
+}
+
+/// Receives the result of a collection.
+pub(super) type CollectionDone = Box<dyn FnOnce(Result<(), CollectError>) + Send>;
+
+/// What the last worker to arrive runs while all of them stand still, and the callback for its result.
+pub(super) struct Collection {
+    pub(super) run: Box<dyn FnOnce() + Send>,
+    pub(super) done: CollectionDone,
+    /// When it was requested.
+    pub(super) start: Ticks,
+}
+
+/// See the [module](self).
+pub(super) struct AgendaShared<W> {
     pub(super) name: String,
     pub(super) clock: SystemClock,
     first: Anchor,
-    pub(super) queues: Queues,
+    pub(super) queues: Queues<QueuedTasklet<W>>,
     pub(super) admission: Admission,
-    pub(super) gate: Gate,
+    pub(super) parking: Parking,
     pub(super) rendezvous: Rendezvous<Collection>,
-    pub(super) slots: Box<[Slot]>,
+    pub(super) slots: Box<[WorkerSlot]>,
     pub(super) tag_counts: Arc<TagCounts>,
     added: [AtomicU64; Priority::ALL.len()],
     last_task: AtomicU64,
@@ -45,14 +70,15 @@ pub(super) struct Inner {
     is_recorded: bool,
     pub(super) recorders: RecorderFactory,
     /// Tasklets that asked to run again after the agenda closed.
-    pub(super) returned: Mutex<Vec<QueuedTasklet>>,
+    pub(super) returned: Mutex<Vec<QueuedTasklet<W>>>,
     /// Whether each worker's thread is still alive.
-    pub(super) alive: SyncMutex<Vec<bool>>,
+    pub(super) alive: Mutex<Vec<bool>>,
+    /// Signalled when a worker's thread ends.
     pub(super) ended: Condvar,
 }
 
 /// The parts an agenda is built from.
-pub(super) struct Parts {
+pub(super) struct AgendaParts {
     pub(super) name: String,
     pub(super) clock: SystemClock,
     pub(super) workers: u16,
@@ -61,110 +87,79 @@ pub(super) struct Parts {
     pub(super) tag_counts: Arc<TagCounts>,
 }
 
-impl Inner {
-    pub(super) fn new(parts: Parts) -> (Arc<Self>, Vec<Local>) {
-        let Parts { name, clock, workers, external_recorder, recorders, tag_counts } = parts;
-        let (queues, locals) = Queues::new(workers);
-        let inner = Self {
+impl<W> AgendaShared<W> {
+    pub(super) fn new(parts: AgendaParts) -> (Arc<Self>, Vec<WorkerQueues<QueuedTasklet<W>>>) {
+        let AgendaParts { name, clock, workers, external_recorder, recorders, tag_counts } = parts;
+        let (queues, own_queues) = Queues::new(workers);
+        let shared = Self {
             name,
             clock,
             first: clock.anchor(),
             queues,
             admission: Admission::new(),
-            gate: Gate::new(),
+            parking: Parking::new(),
             rendezvous: Rendezvous::new(workers),
-            slots: (0..workers).map(|_| Slot::new()).collect(),
+            slots: (0..workers).map(|_| WorkerSlot::new()).collect(),
             tag_counts,
             added: Default::default(),
             last_task: AtomicU64::new(0),
             is_recorded: external_recorder.is_on(),
             external_recorder: Mutex::new(external_recorder),
             recorders,
-            returned: Mutex::default(),
-            alive: SyncMutex::new(vec![false; usize::from(workers)]),
+            returned: Mutex::new(Vec::new()),
+            alive: Mutex::new(vec![false; usize::from(workers)]),
             ended: Condvar::new(),
         };
-        (Arc::new(inner), locals)
+        (Arc::new(shared), own_queues)
     }
 
-    /// Adds a tasklet from any thread.
-    pub(super) fn add(&self, tasklet: Tasklet) -> Result<TaskId, Refused> {
-        let Some(depth) = self.admission.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
-        let mut entry = self.entry(tasklet);
+    /// Adds a tasklet from any thread. Hands it back if the agenda was shut down.
+    pub(super) fn add(&self, mut entry: QueuedTasklet<W>) -> Result<TaskId, QueuedTasklet<W>> {
+        let Some(depth) = self.admit(&mut entry) else { return Err(entry) };
         if self.is_recorded {
-            self.with_external_recorder(|at, external_recorder| {
+            self.with_external_recorder(|at, recorder| {
                 entry.stamp(at);
-                external_recorder.added(at, &entry.info, entry.tag, depth);
+                recorder.added(at, &entry.info, entry.tag, depth);
             });
         } else {
             entry.stamp(self.clock.ticks());
         }
         let task = entry.info.task;
-        self.queues.push(entry);
-        self.gate.wake_one();
+        self.queues.push(entry.info.priority, entry);
+        self.parking.wake_one();
         Ok(task)
     }
 
-    /// Adds a tasklet from a worker, to the worker's own queue.
-    pub(super) fn add_local(
-        &self,
-        tasklet: Tasklet,
-        local: &Local,
-        agenda_recorder: &AgendaRecorder,
-    ) -> Result<TaskId, Refused> {
-        let Some(depth) = self.admission.enter(tasklet.priority) else { return Err(Refused::new(tasklet)) };
-        let mut entry = self.entry(tasklet);
-        entry.stamp(self.clock.ticks());
-        let task = entry.info.task;
-        agenda_recorder.added(entry.info.queued, &entry.info, entry.tag, depth);
-        self.queues.push_local(local, entry);
-        self.gate.wake_one();
-        Ok(task)
-    }
-
-    /// Requeues a tasklet that ran, at `now`. Its worker is awake and about to look for work, so no wake-up is
-    /// needed.
-    pub(super) fn add_again(
-        &self,
-        mut entry: QueuedTasklet,
-        now: Ticks,
-        local: &Local,
-        agenda_recorder: &AgendaRecorder,
-    ) -> Result<(), Box<QueuedTasklet>> {
-        let Some(depth) = self.admission.enter(entry.info.priority) else { return Err(Box::new(entry)) };
-        entry.info.queued = now;
+    /// Numbers and counts a new tasklet. Returns how many of its priority now wait; `None` if the agenda was shut down.
+    pub(super) fn admit(&self, entry: &mut QueuedTasklet<W>) -> Option<u32> {
+        let depth = self.admission.enter(entry.info.priority)?;
+        self.tag_counts.begin(entry.tag);
         self.count_added(entry.info.priority);
-        agenda_recorder.added(now, &entry.info, entry.tag, depth);
-        self.queues.push_local(local, entry);
-        Ok(())
+        entry.info.task = TaskId(self.last_task.fetch_add(1, Ordering::Relaxed) + 1);
+        entry.info.runs = 0;
+        Some(depth)
     }
 
-    fn entry(&self, tasklet: Tasklet) -> QueuedTasklet {
-        self.tag_counts.begin(tasklet.tag);
-        self.count_added(tasklet.priority);
-        let task = TaskId(self.last_task.fetch_add(1, Ordering::Relaxed) + 1);
-        QueuedTasklet::new(tasklet, task)
-    }
-
-    fn count_added(&self, priority: Priority) {
+    /// Counts a tasklet that was put into a queue.
+    pub(super) fn count_added(&self, priority: Priority) {
         self.added[usize::from(priority.code())].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Writes into the shared ring, with a time read under its lock, since the times within a ring must not go
     /// back.
     pub(super) fn with_external_recorder<R>(&self, write: impl FnOnce(Ticks, &AgendaRecorder) -> R) -> R {
-        let external_recorder = self.external_recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let external_recorder = locked(&self.external_recorder);
         write(self.clock.ticks(), &external_recorder)
     }
 
-    /// Counts the end of a tasklet that left its queue, however it ended.
-    pub(super) fn over(&self, tag: Tag) {
-        self.tag_counts.end(tag);
+    /// Whether the agenda refuses tasklets.
+    pub(super) fn is_closed(&self) -> bool {
+        self.admission.state() != AdmissionState::Open
     }
 
     /// The tasklet that each of `workers` is in.
     pub(super) fn missing(&self, workers: impl IntoIterator<Item = u16>) -> Vec<Missing> {
-        let current = |worker| self.slots.get(usize::from(worker)).and_then(Slot::current);
+        let current = |worker| self.slots.get(usize::from(worker)).and_then(WorkerSlot::current);
         workers.into_iter().map(|worker| Missing { worker, tasklet: current(worker) }).collect()
     }
 
@@ -190,7 +185,7 @@ impl Inner {
             waiting: self.admission.waiting(priority),
             tally: sum(self.slots.iter().map(|slot| slot.tally(priority, &scale))),
         };
-        let of_worker = |(worker, slot): (usize, &Slot)| WorkerStatistics {
+        let of_worker = |(worker, slot): (usize, &WorkerSlot)| WorkerStatistics {
             worker: worker as u16,
             state: slot.state(),
             current: slot.current(),
@@ -208,7 +203,7 @@ impl Inner {
             agenda: self.name.clone(),
             added: priorities.iter().map(|of| of.added).sum(),
             tally: sum(priorities.iter().map(|of| of.tally)),
-            unreported: self.slots.iter().map(Slot::unreported_count).sum(),
+            unreported: self.slots.iter().map(WorkerSlot::unreported_count).sum(),
             pending,
             priorities,
             workers,
