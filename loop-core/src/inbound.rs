@@ -239,7 +239,7 @@ pub(crate) struct Node<R> {
     /// Set from the post until the loop takes it. The thread that sets it may use the link.
     is_queued: AtomicBool,
     make: Make<R>,
-    link: Link<Inbound<R>>,
+    link: Link<Posted<Inbound<R>>>,
 }
 
 pub(crate) type Make<R> = Box<dyn Fn() -> R + Send + Sync>;

@@ -75,7 +75,7 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 /// ```
 #[derive(Debug)]
 pub struct TimerQueue<T> {
-    slab: Slab<Entry<T>>,
+    slab: Slab<TimerData<T>>,
     waiting: Store,
     /// Number of passes begun. Only the latest one returns timers.
     passes: u64,
@@ -103,7 +103,7 @@ enum Store {
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct TimerData<T> {
     /// `None` if there is no timer.
     value: Option<T>,
     period_ns: Option<NonZeroU64>,
@@ -141,7 +141,7 @@ impl<T> TimerQueue<T> {
     pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> Timer {
         let id = self.next_id;
         self.next_id = id.saturating_add(1);
-        self.insert(id, due, Entry { value: Some(value), period_ns, referenced: true, parked: false })
+        self.insert(id, due, TimerData { value: Some(value), period_ns, referenced: true, parked: false })
     }
 
     /// Arms a timer under its recorded id; new ids continue above it. Restore the timers of a snapshot in its order,
@@ -156,11 +156,11 @@ impl<T> TimerQueue<T> {
         value: T,
     ) -> Timer {
         self.skip_ids_to(TimerId(id.0.saturating_add(1)));
-        self.insert(id.0, due, Entry { value: Some(value), period_ns, referenced, parked: false })
+        self.insert(id.0, due, TimerData { value: Some(value), period_ns, referenced, parked: false })
     }
 
     #[inline]
-    fn insert(&mut self, id: u64, due: Timestamp, entry: Entry<T>) -> Timer {
+    fn insert(&mut self, id: u64, due: Timestamp, entry: TimerData<T>) -> Timer {
         self.existing += 1;
         self.referenced += usize::from(entry.referenced);
         let slot = self.slab.take(id, entry);
@@ -189,12 +189,12 @@ impl<T> TimerQueue<T> {
     }
 
     #[inline]
-    fn entry(&self, timer: Timer) -> Option<&Entry<T>> {
+    fn entry(&self, timer: Timer) -> Option<&TimerData<T>> {
         self.slab.is(timer.slot, timer.id.0).then(|| self.slab.entry(timer.slot))
     }
 
     #[inline]
-    fn entry_mut(&mut self, timer: Timer) -> Option<&mut Entry<T>> {
+    fn entry_mut(&mut self, timer: Timer) -> Option<&mut TimerData<T>> {
         self.slab.is(timer.slot, timer.id.0).then(|| self.slab.entry_mut(timer.slot))
     }
 
@@ -304,7 +304,7 @@ impl<T> TimerQueue<T> {
     /// or as a reference, until [`rearm`](Self::rearm) or [`clear`](Self::clear). Returns false, and does nothing,
     /// if there is no such timer or it is armed.
     pub fn park(&mut self, timer: Timer) -> bool {
-        let fires = |entry: &&Entry<T>| !entry.parked && self.slab.arming(timer.slot).is_none();
+        let fires = |entry: &&TimerData<T>| !entry.parked && self.slab.arming(timer.slot).is_none();
         let Some(referenced) = self.entry(timer).filter(fires).map(|entry| entry.referenced) else {
             return false;
         };

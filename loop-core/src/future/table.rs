@@ -42,7 +42,7 @@ impl<T> FutureEntry<T> {
     }
 }
 
-struct Place<T> {
+struct FuturePlace<T> {
     generation: u32,
     entry: Option<FutureEntry<T>>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Futures<T: Payload> {
     pub(crate) woken: Arc<WakeList>,
     /// Sources whose waiters changed since the last poll.
     pub(crate) changed: Vec<Rc<Registry>>,
-    places: Vec<Place<T>>,
+    places: Vec<FuturePlace<T>>,
     free: Vec<u32>,
 }
 
@@ -69,7 +69,7 @@ impl<T: Payload> Futures<T> {
     pub(crate) fn insert(&mut self, new: NewFuture<T>, tag: Tag) -> FutureKey {
         let NewFuture { options, future, joined } = new;
         let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place { generation: 0, entry: None });
+            self.places.push(FuturePlace { generation: 0, entry: None });
             (self.places.len() - 1) as u32
         });
         let place = &mut self.places[index as usize];

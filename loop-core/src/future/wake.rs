@@ -20,6 +20,7 @@ use std::thread::{self, ThreadId};
 
 use loop_probes::ids::Ticks;
 
+use crate::inbound::RecordClock;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, locked};
 use crate::wake_up::WakeUp;
 
@@ -40,16 +41,13 @@ pub(crate) struct Woken {
     pub(crate) here: bool,
 }
 
-/// Reads the record clock while events are recorded.
-pub(crate) type Stamp = Box<dyn Fn() -> Ticks + Send + Sync>;
-
 /// The futures of one loop that were woken and are not queued yet.
 pub(crate) struct WakeList {
     state: Mutex<WokenFutures>,
     /// Whether the list has entries: lets the loop check for news without a lock.
     any: AtomicBool,
     wake_up: Arc<WakeUp>,
-    stamp: Stamp,
+    stamp: RecordClock,
     thread: ThreadId,
 }
 
@@ -62,7 +60,7 @@ struct WokenFutures {
 
 impl WakeList {
     /// The list of a loop that runs on this thread.
-    pub(crate) fn new(wake_up: Arc<WakeUp>, stamp: Stamp) -> Self {
+    pub(crate) fn new(wake_up: Arc<WakeUp>, stamp: RecordClock) -> Self {
         let thread = thread::current().id();
         Self {
             state: Mutex::new(WokenFutures::default()),

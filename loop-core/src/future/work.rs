@@ -28,7 +28,7 @@ impl JobWait {
     }
 }
 
-type Slot<R> = Arc<Mutex<Option<R>>>;
+type ResultSlot<R> = Arc<Mutex<Option<R>>>;
 
 /// A job on the pool: await it for its result.
 ///
@@ -37,7 +37,7 @@ type Slot<R> = Arc<Mutex<Option<R>>>;
 pub struct WorkHandle<R> {
     inbox: Rc<dyn Inbox>,
     job: Rc<JobWait>,
-    slot: Slot<R>,
+    slot: ResultSlot<R>,
     is_done: bool,
 }
 
@@ -48,7 +48,7 @@ impl<R: Send + 'static> WorkHandle<R> {
         inbox: Rc<dyn Inbox>,
         job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,
     ) -> (Self, Rc<JobWait>, Box<dyn FnOnce(&Worker<'_>) -> Option<Remote> + Send>) {
-        let (wait, slot) = (Rc::<JobWait>::default(), Slot::<R>::default());
+        let (wait, slot) = (Rc::<JobWait>::default(), ResultSlot::<R>::default());
         let results = Arc::clone(&slot);
         let run = move |worker: &Worker<'_>| {
             let result = job(worker);

@@ -43,22 +43,22 @@ const SIGNAL_KEY: usize = usize::MAX - 1;
 pub struct OsPoller {
     system: Arc<polling::Poller>,
     mode: PollMode,
-    registered: HashMap<usize, Registration>,
+    registered: HashMap<usize, WatchedSource>,
     events: Events,
     /// Ends a wait on time; `None` if the system has no timerfd.
-    timer: Option<Timer>,
+    timer: Option<WaitTimer>,
     /// The end that signal handlers write to, and the end that is read.
     signal: Option<(SignalWaker, OwnedFd)>,
 }
 
-struct Registration {
+struct WatchedSource {
     source: Source,
     interest: Interest,
 }
 
-impl std::fmt::Debug for Registration {
+impl std::fmt::Debug for WatchedSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registration")
+        f.debug_struct("WatchedSource")
             .field("fd", &self.source.as_fd())
             .field("interest", &self.interest)
             .finish()
@@ -79,7 +79,7 @@ impl OsPoller {
             mode,
             registered: HashMap::new(),
             events: Events::new(),
-            timer: Timer::new(),
+            timer: WaitTimer::new(),
             signal: None,
         })
     }
@@ -154,7 +154,7 @@ impl Poller for OsPoller {
         if !interest.is_empty() {
             self.watch(&source, interest, key).map_err(refused("add", key))?;
         }
-        self.registered.insert(key, Registration { source, interest });
+        self.registered.insert(key, WatchedSource { source, interest });
         Ok(())
     }
 
@@ -274,10 +274,10 @@ impl Drop for OsPoller {
 /// The timer that ends waits. Unlike the timeout of a call it is exact: the system rounds timeouts up by the
 /// thread's timer slack, usually 50 us.
 #[derive(Debug)]
-struct Timer(OwnedFd);
+struct WaitTimer(OwnedFd);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-impl Timer {
+impl WaitTimer {
     fn new() -> Option<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         timerfd_create(TimerfdClockId::Monotonic, flags).ok().map(Self)
@@ -295,7 +295,7 @@ impl Timer {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-impl Timer {
+impl WaitTimer {
     const fn new() -> Option<Self> {
         None
     }

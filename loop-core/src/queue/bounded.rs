@@ -48,20 +48,20 @@ pub(crate) struct Bounded<T> {
     /// The next position to take.
     head: CacheLine<AtomicU64>,
     /// The first slot; null until they are allocated.
-    slots: AtomicPtr<Slot<T>>,
+    slots: AtomicPtr<RingSlot<T>>,
     capacity: usize,
     /// The initial position.
     start: u64,
 }
 
-pub(crate) struct Slot<T> {
+pub(crate) struct RingSlot<T> {
     turn: AtomicU64,
     item: UnsafeCell<MaybeUninit<T>>,
 }
 
 /// Why no slot can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum ClaimError {
     /// Every slot is in use.
     Full,
     /// The ring was closed.
@@ -99,7 +99,7 @@ impl<T> Bounded<T> {
 
     /// Allocates the slots now: no push allocates after this.
     #[cold]
-    pub(crate) fn allocate(&self) -> *mut Slot<T> {
+    pub(crate) fn allocate(&self) -> *mut RingSlot<T> {
         let slots = new_slots(self.start, self.capacity);
         match self.slots.compare_exchange(ptr::null_mut(), slots, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => slots,
@@ -117,7 +117,7 @@ impl<T> Bounded<T> {
     ///
     /// `slots` must be this ring's.
     #[inline]
-    unsafe fn slot(&self, slots: *mut Slot<T>, position: u64) -> &Slot<T> {
+    unsafe fn slot(&self, slots: *mut RingSlot<T>, position: u64) -> &RingSlot<T> {
         let index = (position / STEP) as usize & (self.capacity - 1);
         // SAFETY: the capacity is a power of two, so the mask keeps the index in bounds; slots live as long as their
         // ring.
@@ -134,9 +134,9 @@ impl<T> Bounded<T> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] if the ring is full or closed.
+    /// [`ClaimError`] if the ring is full or closed.
     #[inline]
-    pub(crate) fn claim(&self) -> Result<Claim<'_, T>, Refused> {
+    pub(crate) fn claim(&self) -> Result<Claim<'_, T>, ClaimError> {
         let mut slots = self.slots.load(Ordering::Acquire);
         if slots.is_null() {
             slots = self.allocate();
@@ -144,7 +144,7 @@ impl<T> Bounded<T> {
         let mut position = self.tail.0.load(Ordering::Relaxed);
         loop {
             if position & MARK != 0 {
-                return Err(Refused::Closed);
+                return Err(ClaimError::Closed);
             }
             // SAFETY: they are this ring's.
             let slot = unsafe { self.slot(slots, position) };
@@ -164,7 +164,7 @@ impl<T> Bounded<T> {
                         Err(now) => position = now,
                     }
                 }
-                behind if behind < 0 => return Err(Refused::Full),
+                behind if behind < 0 => return Err(ClaimError::Full),
                 // Another producer moved the tail.
                 _ => position = self.tail.0.load(Ordering::Relaxed),
             }
@@ -194,9 +194,9 @@ impl<T> Bounded<T> {
 
     /// Begins a take that has claimed nothing yet.
     #[inline]
-    pub(crate) fn begin_take(&self) -> Taken<'_, T> {
+    pub(crate) fn begin_take(&self) -> TakenItems<'_, T> {
         let head = self.head.0.load(Ordering::Relaxed);
-        Taken { ring: self, next: head, end: head }
+        TakenItems { ring: self, next: head, end: head }
     }
 
     /// Takes the oldest item, if it is published.
@@ -225,7 +225,7 @@ impl<T> Drop for Bounded<T> {
 }
 
 /// Allocates empty slots for a ring with initial position `start`.
-fn new_slots<T>(start: u64, capacity: usize) -> *mut Slot<T> {
+fn new_slots<T>(start: u64, capacity: usize) -> *mut RingSlot<T> {
     #[cfg(not(loom))]
     if start == 0 {
         return zeroed_slots(capacity);
@@ -235,17 +235,17 @@ fn new_slots<T>(start: u64, capacity: usize) -> *mut Slot<T> {
         // Slots before the start in its lap are first claimed in the next lap.
         let is_over = index * STEP < start & (lap - 1);
         let turn = (start & !(lap - 1)).wrapping_add(if is_over { lap } else { 0 });
-        Slot { turn: AtomicU64::new(turn), item: UnsafeCell::new(MaybeUninit::uninit()) }
+        RingSlot { turn: AtomicU64::new(turn), item: UnsafeCell::new(MaybeUninit::uninit()) }
     };
-    let slots: Box<[Slot<T>]> = (0..capacity as u64).map(slot).collect();
+    let slots: Box<[RingSlot<T>]> = (0..capacity as u64).map(slot).collect();
     Box::into_raw(slots).cast()
 }
 
 /// The same for a start of 0, in pages that the system has not provided yet.
 #[cfg(not(loom))]
-fn zeroed_slots<T>(capacity: usize) -> *mut Slot<T> {
+fn zeroed_slots<T>(capacity: usize) -> *mut RingSlot<T> {
     use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
-    let Ok(layout) = Layout::array::<Slot<T>>(capacity) else { unreachable!("capacities are small") };
+    let Ok(layout) = Layout::array::<RingSlot<T>>(capacity) else { unreachable!("capacities are small") };
     // SAFETY: a slot is not zero-sized. All zeros is a valid slot: a turn of 0, and no item.
     let slots = unsafe { alloc_zeroed(layout) };
     if slots.is_null() {
@@ -257,7 +257,7 @@ fn zeroed_slots<T>(capacity: usize) -> *mut Slot<T> {
 /// # Safety
 ///
 /// `slots` must come from [`new_slots`] with this capacity, must no longer be in use, and must hold no items.
-unsafe fn free_slots<T>(slots: *mut Slot<T>, capacity: usize) {
+unsafe fn free_slots<T>(slots: *mut RingSlot<T>, capacity: usize) {
     // SAFETY: that is a boxed slice, by its layout and by the caller's promise.
     drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, capacity)) });
 }
@@ -274,7 +274,7 @@ impl<T> fmt::Debug for Bounded<T> {
 /// A slot owned exclusively by its holder. If it were dropped unpublished, every take would end there.
 #[must_use = "no take gets past a slot that is not published"]
 pub(crate) struct Claim<'a, T> {
-    slot: &'a Slot<T>,
+    slot: &'a RingSlot<T>,
     lap: u64,
 }
 
@@ -290,13 +290,13 @@ impl<T> Claim<'_, T> {
 }
 
 /// The items claimed by a take, oldest first. Dropping it drops the remaining items.
-pub(crate) struct Taken<'a, T> {
+pub(crate) struct TakenItems<'a, T> {
     ring: &'a Bounded<T>,
     next: u64,
     end: u64,
 }
 
-impl<T> Taken<'_, T> {
+impl<T> TakenItems<'_, T> {
     /// Claims items published before position `until`, up to the first unpublished one. Returns whether nothing
     /// before `until` is left.
     #[inline]
@@ -324,7 +324,7 @@ impl<T> Taken<'_, T> {
     }
 }
 
-impl<T> Taken<'_, T> {
+impl<T> TakenItems<'_, T> {
     /// Claims published items, at most a whole ring, up to the first unpublished one.
     #[inline]
     pub(crate) fn extend_by_a_lap(&mut self) {
@@ -333,7 +333,7 @@ impl<T> Taken<'_, T> {
     }
 }
 
-impl<T> Iterator for Taken<'_, T> {
+impl<T> Iterator for TakenItems<'_, T> {
     type Item = T;
 
     #[inline]
@@ -360,10 +360,10 @@ impl<T> Iterator for Taken<'_, T> {
     }
 }
 
-impl<T> ExactSizeIterator for Taken<'_, T> {}
-impl<T> FusedIterator for Taken<'_, T> {}
+impl<T> ExactSizeIterator for TakenItems<'_, T> {}
+impl<T> FusedIterator for TakenItems<'_, T> {}
 
-impl<T> Drop for Taken<'_, T> {
+impl<T> Drop for TakenItems<'_, T> {
     fn drop(&mut self) {
         self.for_each(drop);
     }

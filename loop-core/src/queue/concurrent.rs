@@ -30,7 +30,7 @@ use std::ptr::NonNull;
 
 use loop_probes::ids::{SourceId, Ticks};
 
-use super::bounded::{Bounded, Refused, Slot, Taken};
+use super::bounded::{Bounded, ClaimError, RingSlot, TakenItems};
 use crate::sync::yield_now;
 pub(crate) use overflow::Link;
 use overflow::{Chain, Overflow};
@@ -66,7 +66,7 @@ const SPILL_BYTES: usize = 1 << 23;
 pub struct ConcurrentQueue<T> {
     ring: Bounded<Posted<T>>,
     spill: Bounded<Posted<T>>,
-    overflow: Overflow<T>,
+    overflow: Overflow<Posted<T>>,
 }
 
 /// A posted item.
@@ -98,7 +98,7 @@ impl<T> ConcurrentQueue<T> {
         if cfg!(loom) {
             return Self::with_slots(2, 1);
         }
-        let slots_in = |bytes: usize| 1 << (bytes / size_of::<Slot<Posted<T>>>()).max(16).ilog2();
+        let slots_in = |bytes: usize| 1 << (bytes / size_of::<RingSlot<Posted<T>>>()).max(16).ilog2();
         Self::with_slots(slots_in(RING_BYTES), slots_in(SPILL_BYTES))
     }
 
@@ -137,7 +137,7 @@ impl<T> ConcurrentQueue<T> {
     pub(crate) unsafe fn push_kept(
         &self,
         posted: Posted<T>,
-        link: NonNull<Link<T>>,
+        link: NonNull<Link<Posted<T>>>,
     ) -> Result<(), Closed<T>> {
         let refused = match self.push_to_ring(posted) {
             Ok(()) => return Ok(()),
@@ -169,7 +169,7 @@ impl<T> ConcurrentQueue<T> {
                 claim.publish(posted);
                 Ok(())
             }
-            Err(Refused::Full | Refused::Closed) => Err(posted),
+            Err(ClaimError::Full | ClaimError::Closed) => Err(posted),
         }
     }
 
@@ -240,9 +240,9 @@ impl<T> fmt::Debug for ConcurrentQueue<T> {
 
 /// The items of one [`ConcurrentQueue::take_batch`], oldest first. Its length is the depth that the queue had.
 pub struct Batch<'a, T> {
-    ring: Taken<'a, Posted<T>>,
-    spill: Taken<'a, Posted<T>>,
-    overflow: Chain<T>,
+    ring: TakenItems<'a, Posted<T>>,
+    spill: TakenItems<'a, Posted<T>>,
+    overflow: Chain<Posted<T>>,
 }
 
 impl<T> Iterator for Batch<'_, T> {

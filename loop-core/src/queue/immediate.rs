@@ -7,7 +7,7 @@ use loop_probes::ids::TaskId;
 use super::fifo::Queued;
 
 #[derive(Debug)]
-struct Entry<T> {
+struct ImmediateEntry<T> {
     queued: Queued<T>,
     referenced: bool,
 }
@@ -15,7 +15,7 @@ struct Entry<T> {
 /// The immediates of this batch and of the next.
 #[derive(Debug)]
 pub struct Immediates<T> {
-    entries: VecDeque<Entry<T>>,
+    entries: VecDeque<ImmediateEntry<T>>,
     /// Entries at the front that belong to the running batch.
     batch: usize,
     referenced: usize,
@@ -31,7 +31,7 @@ impl<T> Immediates<T> {
     /// Sets an immediate for the next batch. It keeps the loop alive until it is unreferenced.
     pub fn set(&mut self, queued: Queued<T>) {
         self.referenced += 1;
-        self.entries.push_back(Entry { queued, referenced: true });
+        self.entries.push_back(ImmediateEntry { queued, referenced: true });
     }
 
     /// Takes an immediate back. `None` if it already ran or never existed.

@@ -8,7 +8,7 @@ use super::fifo::{Fifo, Queued};
 
 /// A queued task.
 #[derive(Debug)]
-struct Entry<W> {
+struct TaskEntry<W> {
     task: W,
     id: TaskId,
 }
@@ -38,7 +38,7 @@ const NOBODY: TaskId = TaskId(0);
 /// The task queue.
 #[derive(Debug)]
 pub(crate) struct Tasks<W> {
-    entries: Fifo<Entry<W>>,
+    entries: Fifo<TaskEntry<W>>,
     /// Notes on some of the entries, in their order.
     notes: Fifo<Note>,
     /// The task that the first note belongs to.
@@ -53,7 +53,7 @@ impl<W> Tasks<W> {
     /// Adds a task without a note.
     #[inline]
     pub(crate) fn push(&mut self, task: W, id: TaskId) {
-        self.entries.push(Entry { task, id });
+        self.entries.push(TaskEntry { task, id });
     }
 
     /// Adds a task and its note.
@@ -64,13 +64,13 @@ impl<W> Tasks<W> {
             self.noted = id;
         }
         self.notes.push(Note { id, tag, origin, signo, queued });
-        self.entries.push(Entry { task, id });
+        self.entries.push(TaskEntry { task, id });
     }
 
     /// Takes the first task, and returns whether it has a note, which must be taken next.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(W, TaskId, bool)> {
-        let Entry { task, id } = self.entries.pop()?;
+        let TaskEntry { task, id } = self.entries.pop()?;
         Some((task, id, id == self.noted))
     }
 

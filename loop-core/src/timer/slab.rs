@@ -12,7 +12,7 @@ const FREE: u64 = u64::MAX;
 /// Aligned to cache lines, so that no timer spans more of them than necessary.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Place<E> {
+struct TimerPlace<E> {
     id: u64,
     due: u64,
     /// The number of this arming, from 1.
@@ -53,7 +53,7 @@ impl Arming {
 /// All timers. See the [module](self).
 #[derive(Debug)]
 pub(super) struct Slab<E> {
-    places: Vec<Place<E>>,
+    places: Vec<TimerPlace<E>>,
     /// Empty places; the last one is used first. Not linked through the places: following links from place to place
     /// would make each arming wait for the memory of the one before.
     free: Vec<u32>,
@@ -71,7 +71,7 @@ impl<E> Slab<E> {
     /// Takes a place for a new timer.
     #[inline]
     pub(super) fn take(&mut self, id: u64, entry: E) -> u32 {
-        let new = Place { id, due: 0, sequence: UNARMED, entry };
+        let new = TimerPlace { id, due: 0, sequence: UNARMED, entry };
         if let Some(node) = self.free.pop() {
             self.places[node as usize] = new;
             return node;
@@ -128,7 +128,7 @@ impl<E> Slab<E> {
     /// The current arming of the timer at `node`; `None` if it is not armed.
     #[inline]
     pub(super) fn arming(&self, node: u32) -> Option<Arming> {
-        let Place { due, sequence, .. } = self.places[node as usize];
+        let TimerPlace { due, sequence, .. } = self.places[node as usize];
         (sequence != UNARMED && sequence != FREE).then_some(Arming { due, sequence, node })
     }
 
@@ -141,7 +141,7 @@ impl<E> Slab<E> {
     /// The waiting arming, if it still stands.
     #[inline]
     pub(super) fn standing(&self, Waiting { due, node, mark }: Waiting) -> Option<Arming> {
-        let Place { due: armed, sequence, .. } = *self.places.get(node as usize)?;
+        let TimerPlace { due: armed, sequence, .. } = *self.places.get(node as usize)?;
         let stands = armed == due && sequence as u32 == mark && sequence != UNARMED && sequence != FREE;
         stands.then_some(Arming { due, sequence, node })
     }

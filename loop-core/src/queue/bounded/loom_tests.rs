@@ -17,7 +17,7 @@ impl Drop for Item {
 }
 
 /// loom fails these if a slot is written and read without an ordering between the two.
-fn push(ring: &Bounded<Item>, number: u32, drops: &Arc<AtomicUsize>) -> Result<(), Refused> {
+fn push(ring: &Bounded<Item>, number: u32, drops: &Arc<AtomicUsize>) -> Result<(), ClaimError> {
     ring.claim().map(|claim| claim.publish(Item(number, Arc::clone(drops))))
 }
 
@@ -59,7 +59,7 @@ fn loom_a_close_is_final_and_every_item_is_taken_or_refused() {
             })
             .collect();
         let claims = ring.close();
-        assert_eq!(push(&ring, 9, &drops), Err(Refused::Closed));
+        assert_eq!(push(&ring, 9, &drops), Err(ClaimError::Closed));
         let kept =
             producers.into_iter().map(|producer| producer.join().unwrap()).filter(|kept| *kept).count();
         assert_eq!(ring.claims(), claims);

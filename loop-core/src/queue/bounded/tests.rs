@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn push<T>(ring: &Bounded<T>, item: T) -> Result<(), Refused> {
+fn push<T>(ring: &Bounded<T>, item: T) -> Result<(), ClaimError> {
     ring.claim().map(|claim| claim.publish(item))
 }
 
@@ -53,9 +53,9 @@ proptest! {
             match step {
                 Step::Push => {
                     let expected = match (is_closed, model.len() < capacity) {
-                        (true, _) => Err(Refused::Closed),
+                        (true, _) => Err(ClaimError::Closed),
                         (false, true) => Ok(()),
-                        (false, false) => Err(Refused::Full),
+                        (false, false) => Err(ClaimError::Full),
                     };
                     prop_assert_eq!(push(&ring, (number, Arc::clone(&alive))), expected);
                     if expected.is_ok() {
@@ -108,10 +108,10 @@ fn slots_are_given_back_one_by_one_as_their_items_are_taken_out() {
     push(&ring, 2).unwrap();
     let mut taken = ring.begin_take();
     assert!(taken.extend(ring.claims()));
-    assert_eq!(push(&ring, 3), Err(Refused::Full));
+    assert_eq!(push(&ring, 3), Err(ClaimError::Full));
     assert_eq!(taken.next(), Some(1));
     assert_eq!(push(&ring, 3), Ok(()));
-    assert_eq!(push(&ring, 4), Err(Refused::Full));
+    assert_eq!(push(&ring, 4), Err(ClaimError::Full));
     assert_eq!(taken.collect::<Vec<_>>(), [2]);
     assert_eq!(take(&ring), [3]);
 }

@@ -13,19 +13,18 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::Posted;
 use crate::sync::{AtomicPtr, Ordering, UnsafeCell, look_ptr};
 
 /// One entry of the overflow.
 pub(crate) struct Link<T> {
-    body: UnsafeCell<Body<T>>,
+    body: UnsafeCell<LinkBody<T>>,
     is_kept: bool,
 }
 
-struct Body<T> {
+struct LinkBody<T> {
     /// In the stack, the link pushed before; once taken, the one after.
     other: *mut Link<T>,
-    posted: MaybeUninit<Posted<T>>,
+    item: MaybeUninit<T>,
 }
 
 // SAFETY: a link's body is accessed by its pusher until it is in the stack, and by its taker from then on.
@@ -34,8 +33,8 @@ unsafe impl<T: Send> Send for Link<T> {}
 unsafe impl<T: Send> Sync for Link<T> {}
 
 impl<T> Link<T> {
-    fn new(posted: MaybeUninit<Posted<T>>, is_kept: bool) -> Self {
-        Self { body: UnsafeCell::new(Body { other: ptr::null_mut(), posted }), is_kept }
+    fn new(item: MaybeUninit<T>, is_kept: bool) -> Self {
+        Self { body: UnsafeCell::new(LinkBody { other: ptr::null_mut(), item }), is_kept }
     }
 
     /// An empty link that is embedded in a longer-lived object.
@@ -94,9 +93,9 @@ impl<T> Overflow<T> {
         self.newest.load(Ordering::Acquire) == closed()
     }
 
-    /// Pushes `posted` in a newly allocated link.
-    pub(super) fn push(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
-        let link = Box::into_raw(Box::new(Link::new(MaybeUninit::new(posted), false)));
+    /// Pushes `item` in a newly allocated link.
+    pub(super) fn push(&self, item: T) -> Result<(), T> {
+        let link = Box::into_raw(Box::new(Link::new(MaybeUninit::new(item), false)));
         // SAFETY: the box is ours, and filled.
         if unsafe { self.push_link(link) } {
             return Ok(());
@@ -104,29 +103,25 @@ impl<T> Overflow<T> {
         // SAFETY: it was refused: the box is ours again.
         let link = unsafe { Box::from_raw(link) };
         // SAFETY: and still filled.
-        Err(link.body.with_mut(|body| unsafe { (*body).posted.assume_init_read() }))
+        Err(link.body.with_mut(|body| unsafe { (*body).item.assume_init_read() }))
     }
 
-    /// Pushes `posted` in `link`.
+    /// Pushes `item` in `link`.
     ///
     /// # Safety
     ///
-    /// `link` must be a [`Link::kept`] that is not in use, and must live until `posted` is taken: the posted item
+    /// `link` must be a [`Link::kept`] that is not in use, and must live until `item` is taken: the item
     /// itself may be what keeps it alive.
-    pub(super) unsafe fn push_kept(
-        &self,
-        posted: Posted<T>,
-        link: NonNull<Link<T>>,
-    ) -> Result<(), Posted<T>> {
+    pub(super) unsafe fn push_kept(&self, item: T, link: NonNull<Link<T>>) -> Result<(), T> {
         let link = link.as_ptr();
         // SAFETY: the caller hands us the link exclusively, and it is empty.
-        unsafe { (*link).body.with_mut(|body| (*body).posted.write(posted)) };
+        unsafe { (*link).body.with_mut(|body| (*body).item.write(item)) };
         // SAFETY: it is ours, and filled.
         if unsafe { self.push_link(link) } {
             return Ok(());
         }
         // SAFETY: the push was refused: the link is still ours, and filled.
-        Err(unsafe { (*link).body.with_mut(|body| (*body).posted.assume_init_read()) })
+        Err(unsafe { (*link).body.with_mut(|body| (*body).item.assume_init_read()) })
     }
 
     /// Returns false if the stack is closed.
@@ -217,9 +212,9 @@ impl<T> Chain<T> {
 }
 
 impl<T> Iterator for Chain<T> {
-    type Item = Posted<T>;
+    type Item = T;
 
-    fn next(&mut self) -> Option<Posted<T>> {
+    fn next(&mut self) -> Option<T> {
         if self.oldest.is_null() {
             return None;
         }
@@ -227,15 +222,15 @@ impl<T> Iterator for Chain<T> {
         // SAFETY: the chain owns the link, which is alive until its item is taken out.
         let is_kept = unsafe { (*link).is_kept };
         // SAFETY: as above; each item is taken out here, once.
-        let (newer, posted) =
-            unsafe { (*link).body.with_mut(|body| ((*body).other, (*body).posted.assume_init_read())) };
+        let (newer, item) =
+            unsafe { (*link).body.with_mut(|body| ((*body).other, (*body).item.assume_init_read())) };
         if !is_kept {
             // SAFETY: it was allocated as a box, and leaves the chain here, once.
             drop(unsafe { Box::from_raw(link) });
         }
         self.oldest = newer;
         self.len -= 1;
-        Some(posted)
+        Some(item)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
