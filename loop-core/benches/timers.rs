@@ -312,8 +312,8 @@ fn through_a_loop(count: usize) {
     );
 }
 
-/// The cost of a turn with this many timers armed, one of which is due. It is armed last, so that the line is
-/// scanned to its end.
+/// The cost of a turn with this many timers armed, one of which is due. It is armed last, so that a scan would have to see
+/// all others.
 fn a_turn(policy: Policy, count: u64) -> f64 {
     let sim = Sim::new();
     let mut event_loop: SimLoop<Work> = sim.build(EventLoop::builder().policy(policy));

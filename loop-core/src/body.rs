@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use crate::failure::Failure;
-use crate::future::wait::{Registry, Wait};
+use crate::future::wait::{SourceWaiters, Wait};
 use crate::future::wake::FutureKey;
 use crate::payload::Payload;
 use crate::queue::fifo;
@@ -22,7 +22,7 @@ pub(crate) enum Body<T> {
     /// Wakes the future that awaits this timer or job.
     Wake(Rc<Wait>),
     /// Wakes the futures that await this source's readiness.
-    Ready(Rc<Registry>),
+    Ready(Rc<SourceWaiters>),
     /// An owner's task, run for an error.
     FailureReport(Box<FailureReport<T>>),
 }

@@ -19,7 +19,7 @@ use crate::error::{LoopKind, RunError};
 use crate::failure::{Failure, OnError};
 use crate::future::table::Futures;
 use crate::future::work::JobWait;
-use crate::inbound::Shared;
+use crate::inbound::LoopShared;
 use crate::keep_alive::{Named, Pending};
 use crate::payload::Payload;
 use crate::poller::{Interest, Poller, Readiness, Source};
@@ -28,11 +28,11 @@ use crate::shutdown::{OnShutdown, Progress};
 use crate::signal::{Arrival, SignalSource, Signals};
 use crate::tag::{TagOf, name_of};
 use crate::timer::Timer;
-use crate::work_pool::{Finished, Pool, Rejected, Sink};
+use crate::work_pool::{FinishedJob, JobSink, Pool, Rejected};
 
 /// Creates the work pool, for the first job.
 pub(crate) type PoolFactory<R> =
-    Box<dyn FnOnce(Sink<R>) -> Result<Box<dyn Pool<R>>, crate::work_pool::threads::PoolError>>;
+    Box<dyn FnOnce(JobSink<R>) -> Result<Box<dyn Pool<R>>, crate::work_pool::threads::PoolError>>;
 /// Creates the source of signals, for the first handler.
 pub(crate) type MakeSignals = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
 
@@ -196,7 +196,7 @@ pub(crate) struct Core<T: Payload> {
     pub phase: (Phase, Ticks),
     /// Nesting depth of `enter`; a tick is one level.
     pub depth: u32,
-    pub shared: Arc<Shared<T::Remote>>,
+    pub shared: Arc<LoopShared<T::Remote>>,
     /// Whether the loop was woken since its last poll: the next one does not wait.
     pub woken: bool,
     pub sources: HashMap<u32, Registration<T>>,
@@ -210,7 +210,7 @@ pub(crate) struct Core<T: Payload> {
     pub pool_factory: Option<PoolFactory<Option<T::Remote>>>,
     pub work: HashMap<TaskId, Outstanding<T>>,
     /// Finished jobs waiting for their step, if the policy has one.
-    pub finished: VecDeque<Finished<Option<T::Remote>>>,
+    pub finished: VecDeque<FinishedJob<Option<T::Remote>>>,
     pub sets_jobs_aside: bool,
     /// Whether the policy manages the heap.
     pub serves_heap: bool,

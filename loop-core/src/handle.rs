@@ -16,7 +16,7 @@ use std::sync::Arc;
 use loop_probes::ids::SourceId;
 
 pub use crate::inbound::KeptPost;
-use crate::inbound::{self, Inbound, Make, Node, Shared};
+use crate::inbound::{self, Inbound, LoopShared, Make, Node};
 #[cfg(feature = "agenda")]
 use crate::keep_alive::tasklets::AgendaKeepAlive;
 use crate::queue::concurrent::Closed;
@@ -26,12 +26,12 @@ pub use local::LocalHandle;
 
 /// Access to a loop from any thread. Cheap to clone; does not keep the loop alive.
 pub struct Handle<T: Task> {
-    shared: Arc<Shared<T::Remote>>,
+    shared: Arc<LoopShared<T::Remote>>,
     source: Option<SourceId>,
 }
 
 impl<T: Task> Handle<T> {
-    pub(crate) const fn new(shared: Arc<Shared<T::Remote>>) -> Self {
+    pub(crate) const fn new(shared: Arc<LoopShared<T::Remote>>) -> Self {
         Self { shared, source: None }
     }
 

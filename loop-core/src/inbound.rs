@@ -20,7 +20,7 @@ use crate::poller::Waker;
 use crate::queue::concurrent::{Closed, ConcurrentQueue, Link, Posted};
 use crate::sync::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use crate::wake_up::WakeUp;
-use crate::work_pool::Finished;
+use crate::work_pool::FinishedJob;
 
 thread_local! {
     /// The emitter of this thread, if it is a recorded worker.
@@ -47,7 +47,7 @@ pub(crate) enum Inbound<R> {
     Kept(Arc<Node<R>>),
     /// A job that a worker finished; if a future awaits it, its result is stored for that. Boxed, because every
     /// slot of the queue's ring has room for the largest variant.
-    Work(Box<Finished<Option<R>>>),
+    Work(Box<FinishedJob<Option<R>>>),
 }
 
 /// Reads the record clock of a loop, on any thread.
@@ -57,11 +57,11 @@ pub type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
 const NOT_ASKED: u64 = u64::MAX;
 
 /// State shared by the loop and its handles.
-pub(crate) struct Shared<R> {
+pub(crate) struct LoopShared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
     /// Count of tasklets that keep the loop alive.
     pub(crate) agenda: Arc<AgendaKeepAlive>,
-    /// Shared with the other sources of news: the agenda, and wakers of futures.
+    /// LoopShared with the other sources of news: the agenda, and wakers of futures.
     pub(crate) wake_up: Arc<WakeUp>,
     clock: RecordClock,
     /// Posts carry a time only while events are recorded.
@@ -76,7 +76,7 @@ pub(crate) struct Shared<R> {
     wakes: AtomicU32,
 }
 
-impl<R> Shared<R> {
+impl<R> LoopShared<R> {
     pub(crate) fn new(waker: Waker, clock: RecordClock, recording: bool) -> Self {
         let wake_up = Arc::new(WakeUp::new(waker));
         Self {
@@ -199,7 +199,7 @@ impl<R> Shared<R> {
     }
 }
 
-impl<R> Shared<R> {
+impl<R> LoopShared<R> {
     pub(crate) fn push_kept(
         &self,
         node: &Arc<Node<R>>,

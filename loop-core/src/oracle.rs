@@ -31,7 +31,7 @@ use crate::mini::MiniEventLoop;
 use crate::poller::{Interest, Poller, PollerError, Readiness, Ready, Source, Wake, Waker};
 use crate::signal::{Arrival, SignalError, SignalSource};
 use crate::task::Task;
-use crate::work_pool::{Job, PendingWork, Pool, PoolShutdown, Sink};
+use crate::work_pool::{Job, JobSink, PendingWork, Pool, PoolShutdown};
 
 /// Answers what a loop asks of its environment. See the [module](self).
 pub trait Oracle: 'static {
@@ -273,14 +273,14 @@ impl<O> fmt::Debug for EnvPoller<O> {
 /// The pool of an oracle: hands each job to it.
 pub struct EnvPool<O, R> {
     oracle: Rc<O>,
-    sink: Rc<Sink<R>>,
+    sink: Rc<JobSink<R>>,
     is_closed: bool,
 }
 
 impl<O: Oracle, R> EnvPool<O, R> {
     /// A pool that asks `oracle`.
     #[must_use]
-    pub fn new(oracle: &Rc<O>, sink: Sink<R>) -> Self {
+    pub fn new(oracle: &Rc<O>, sink: JobSink<R>) -> Self {
         Self { oracle: Rc::clone(oracle), sink: Rc::new(sink), is_closed: false }
     }
 }

@@ -21,14 +21,14 @@ use loop_probes::ids::{IoSource, SourceId, Tag, TaskId, Ticks, TimerId};
 use crate::body::Body;
 use crate::body::Queued;
 use crate::error::{RequestError, RunError};
-use crate::inbound::{Inbound, Shared};
+use crate::inbound::{Inbound, LoopShared};
 use crate::options::Options;
 use crate::poller::{Interest, Source};
 use crate::task::Context;
 use crate::task::Task;
 use crate::timer::Delay;
 use crate::timer::Timer;
-use crate::work_pool::Finished;
+use crate::work_pool::FinishedJob;
 
 /// Label for references whose own label is not in the record.
 pub(crate) const RECORDED: &str = "recorded";
@@ -86,11 +86,11 @@ impl std::ops::BitOrAssign for Flags {
 /// Injects external events. None of them wakes the loop, which is fed while it runs, except the end of the last
 /// tasklet.
 pub struct ExternalEvents<T: Task> {
-    shared: Arc<Shared<T::Remote>>,
+    shared: Arc<LoopShared<T::Remote>>,
 }
 
 impl<T: Task> ExternalEvents<T> {
-    pub(crate) const fn new(shared: Arc<Shared<T::Remote>>) -> Self {
+    pub(crate) const fn new(shared: Arc<LoopShared<T::Remote>>) -> Self {
         Self { shared }
     }
 
@@ -287,9 +287,9 @@ impl<T: Task> Replay<'_, '_, T> {
 }
 
 /// A finished job: its worker and duration belong to the recorded loop, and affect no decision.
-pub(crate) const fn finished<R>(task: TaskId, result: R, at: Ticks) -> Finished<R> {
+pub(crate) const fn finished<R>(task: TaskId, result: R, at: Ticks) -> FinishedJob<R> {
     let (tag, worker, outcome) = (Tag(0), 0, Outcome::Done);
-    Finished { task, tag, worker, queued: at, start: at, end: at, outcome, result: Ok(result) }
+    FinishedJob { task, tag, worker, queued: at, start: at, end: at, outcome, result: Ok(result) }
 }
 
 fn clamped(count: u32) -> i32 {

@@ -15,10 +15,10 @@
 //! | `timer/key.rs` | the key of a timer |
 //! | `timer/fired.rs` | the queue's result types |
 //! | `timer/slab.rs` | storage of timers |
-//! | `timer/wheel.rs`, `timer/slot.rs` | due order: a hierarchical wheel; the contents of one of its slots |
+//! | `timer/due.rs` | due order: the wheel, and the timers taken from it by the running pass, sorted |
+//! | `timer/wheel.rs`, `timer/slot.rs` | a hierarchical wheel; the contents of one of its slots |
 //! | `timer/arming_order.rs` | arming order |
 //! | `timer/script.rs` | the delays of scripts |
-//! | `timer/due.rs` | due order: the wheel, and the timers taken from it by the running pass, sorted |
 
 mod arming_order;
 mod due;
@@ -39,7 +39,7 @@ use loop_probes::ids::{TimerId, Timestamp};
 
 use arming_order::ArmingOrder;
 use due::ByDue;
-pub use fired::{Armed, Finished, Fired, Pass};
+pub use fired::{Armed, Finished, Fired, TimerPass};
 pub use key::{Delay, Timer, TimerGone};
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 use slab::{Arming, Slab};
@@ -175,17 +175,17 @@ impl<T> TimerQueue<T> {
         self.next_sequence += 1;
         match &mut self.waiting {
             Store::ByDue(waiting) => waiting.push(&self.slab, arming),
-            Store::ByArming(line) => line.push(arming),
+            Store::ByArming(waiting) => waiting.push(arming),
         }
     }
 
     /// Cancels the arming of a timer, if it is armed.
     #[inline]
     fn disarm(&mut self, slot: u32) {
-        let was_armed = self.slab.disarm(slot);
-        if let (true, Store::ByArming(line)) = (was_armed, &mut self.waiting) {
-            line.lose(&self.slab);
+        if let (Some(arming), Store::ByArming(waiting)) = (self.slab.arming(slot), &mut self.waiting) {
+            waiting.remove(arming);
         }
+        self.slab.disarm(slot);
     }
 
     #[inline]
@@ -233,7 +233,7 @@ impl<T> TimerQueue<T> {
     pub fn next_due(&mut self) -> Option<Timestamp> {
         let due = match &mut self.waiting {
             Store::ByDue(waiting) => waiting.next_due(&self.slab),
-            Store::ByArming(line) => line.min(&self.slab).map(|arming| arming.due),
+            Store::ByArming(waiting) => waiting.next_due(),
         };
         due.map(Timestamp).filter(|due| *due < NEVER)
     }
@@ -249,27 +249,23 @@ impl<T> TimerQueue<T> {
 
     /// Begins a pass over the timers due at `now` and armed before it. Ends an earlier pass: timers that it did not
     /// return stay armed.
-    pub fn begin_pass(&mut self, now: Timestamp) -> Pass {
+    pub fn begin_pass(&mut self, now: Timestamp) -> TimerPass {
         self.passes += 1;
         if let Store::ByDue(waiting) = &mut self.waiting {
             waiting.begin_pass(&self.slab, now.0);
         }
-        Pass { now, armed_before: self.next_sequence, number: self.passes }
+        TimerPass { now, armed_before: self.next_sequence, number: self.passes }
     }
 
     /// The next due timer of `pass`, `None` at its end. The timer counts as existing, and as referenced, until
     /// [`finish`](Self::finish).
-    pub fn pop_due(&mut self, pass: &Pass) -> Option<Fired> {
+    pub fn pop_due(&mut self, pass: &TimerPass) -> Option<Fired> {
         if pass.number != self.passes {
             return None;
         }
         let arming = match &mut self.waiting {
             Store::ByDue(waiting) => waiting.pop(&self.slab, pass.now.0)?,
-            Store::ByArming(line) => {
-                let arming = line.first_due(&self.slab, pass.now.0, pass.armed_before)?;
-                line.lose(&self.slab);
-                arming
-            }
+            Store::ByArming(waiting) => waiting.pop(pass.now.0, pass.armed_before)?,
         };
         let Arming { due, node: slot, .. } = arming;
         let due = Timestamp(due);

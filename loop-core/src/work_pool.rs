@@ -21,7 +21,7 @@ use crate::failure::panic_message;
 pub type Run<R> = Box<dyn FnOnce(&Worker<'_>) -> R + Send>;
 
 /// Receives every result, on the worker's thread.
-pub type Sink<R> = Box<dyn Fn(Finished<R>) + Send + Sync>;
+pub type JobSink<R> = Box<dyn Fn(FinishedJob<R>) + Send + Sync>;
 
 /// One job for the pool.
 pub struct Job<R> {
@@ -111,7 +111,7 @@ pub enum Rejected {
 
 /// A finished job.
 #[derive(Debug)]
-pub struct Finished<R> {
+pub struct FinishedJob<R> {
     /// The job.
     pub task: TaskId,
     /// Its tag.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use fastrand::Rng;
 use loop_core::gc::{GcConfig, GcController, GcDecision, GcModeChange, GcState};
-use loop_core::low_level::timer::{Finished, Pass, TimerQueue};
+use loop_core::low_level::timer::{Finished, TimerPass, TimerQueue};
 use loop_core::sim::{Sim, SimHeap};
 use loop_core::{Builtin, HeapHost, Policy, Timer, TimerHandle};
 use loop_probes::event::{ClockPoint, Event, GcAction, GcReason, Phase, PollReason};

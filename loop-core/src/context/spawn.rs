@@ -14,11 +14,11 @@ use crate::body::Queued;
 use crate::error::RequestError;
 use crate::failure::OnError;
 use crate::failure::panic_text;
-use crate::future::inbox::{Inbox, JoinError, Joined, Plain};
+use crate::future::inbox::{Inbox, JoinError, JoinTarget, Plain};
 use crate::future::join::{JoinHandle, NewFuture};
 use crate::future::local::Op;
 use crate::future::table::FutureEntry;
-use crate::future::wait::{Registry, Wait};
+use crate::future::wait::{SourceWaiters, Wait};
 use crate::future::wake::FutureKey;
 use crate::handle::LocalHandle;
 use crate::options::Options;
@@ -217,7 +217,7 @@ impl<T: Task> Context<'_, T> {
         let _ = self.set_timer_referenced(timer, false);
     }
 
-    fn cancel_future(&mut self, joined: &dyn Joined) {
+    fn cancel_future(&mut self, joined: &dyn JoinTarget) {
         let Some(key) = joined.key().get() else { return joined.end(JoinError::Cancelled) };
         if let Some(entry) = self.core.futures.get_mut(key) {
             entry.cancelled = true;
@@ -225,7 +225,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    fn reference_future(&mut self, joined: &dyn Joined, referenced: bool) {
+    fn reference_future(&mut self, joined: &dyn JoinTarget, referenced: bool) {
         let entry = joined.key().get().and_then(|key| self.core.futures.get_mut(key));
         if let Some(entry) = entry
             && mem::replace(&mut entry.referenced, referenced) != referenced
@@ -253,7 +253,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    fn register_watched(&mut self, registry: &Rc<Registry>) -> Result<(), RequestError> {
+    fn register_watched(&mut self, registry: &Rc<SourceWaiters>) -> Result<(), RequestError> {
         let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
         // Its future keeps the loop alive, if anything does.
         let options = Options::default().unreferenced().on_shutdown(OnShutdown::Finish);
@@ -272,7 +272,7 @@ impl<T: Task> Context<'_, T> {
     }
 
     /// Handles the readiness of a source that futures wait for.
-    pub(crate) fn source_ready(&mut self, registry: &Rc<Registry>) {
+    pub(crate) fn source_ready(&mut self, registry: &Rc<SourceWaiters>) {
         if let Some(ready) = self.core.current.ready {
             // Those that waited no longer do.
             if !registry.changed.replace(true) {

@@ -14,7 +14,7 @@ use crate::inbound::Inbound;
 use crate::shutdown::OnShutdown;
 use crate::task::Context;
 use crate::task::{TagOf, Task};
-use crate::work_pool::{Job, Rejected, Run, Sink, Worker};
+use crate::work_pool::{Job, JobSink, Rejected, Run, Worker};
 
 impl<T: Task> Context<'_, T> {
     /// Runs `run` on the work pool, and its result as a task of this loop. Keeps the loop alive until that task
@@ -84,7 +84,7 @@ impl<T: Task> Context<'_, T> {
     pub(crate) fn start_pool(&mut self) -> Result<(), RequestError> {
         if let Some(make) = self.core.pool_factory.take() {
             let shared = Arc::clone(&self.core.shared);
-            let sink: Sink<Option<T::Remote>> = Box::new(move |finished| {
+            let sink: JobSink<Option<T::Remote>> = Box::new(move |finished| {
                 // Refused only after the loop has ended: then no one waits for the result.
                 let _ = shared.push(Inbound::Work(Box::new(finished)), None);
             });

@@ -17,11 +17,11 @@ use super::{EventLoop, Metrics};
 use crate::core::{Core, Current, PoolFactory, SignalFactory};
 use crate::environment::Environment;
 use crate::error::{BuildError, LoopKind};
-use crate::future::local::Local;
+use crate::future::local::LocalInbox;
 use crate::future::table::Futures;
 use crate::future::wake::WakeList;
 use crate::host::Host;
-use crate::inbound::{RecordClock, Shared};
+use crate::inbound::{LoopShared, RecordClock};
 use crate::policy::{Policy, Step};
 use crate::poller::os::OsPoller;
 use crate::poller::{Poller, Waker};
@@ -30,7 +30,7 @@ use crate::shutdown::Progress;
 use crate::signal::SignalSource;
 use crate::task::Task;
 use crate::work_pool::threads::{PoolError, RecorderFactory, WorkPool};
-use crate::work_pool::{Pool, Sink};
+use crate::work_pool::{JobSink, Pool};
 
 /// Configures and builds an [`EventLoop`].
 ///
@@ -164,7 +164,7 @@ impl<T: Task> Builder<T> {
     #[must_use]
     pub fn pool(
         mut self,
-        make: impl FnOnce(Sink<Option<T::Remote>>) -> Result<Box<dyn Pool<Option<T::Remote>>>, PoolError>
+        make: impl FnOnce(JobSink<Option<T::Remote>>) -> Result<Box<dyn Pool<Option<T::Remote>>>, PoolError>
         + 'static,
     ) -> Self {
         self.pool = Some(Box::new(make));
@@ -218,10 +218,10 @@ impl<T: Task> Builder<T> {
         let signals = signals.unwrap_or(SignalFactory::System(system));
         let (on, now) = (recorder.is_enabled(), clock.now());
         let at = if on { clock.ticks() } else { Ticks(0) };
-        let shared = Arc::new(Shared::new(poller.waker(), stamps, on));
+        let shared = Arc::new(LoopShared::new(poller.waker(), stamps, on));
         let stamp = Arc::clone(&shared);
         let woken = WakeList::new(Arc::clone(&shared.wake_up), Box::new(move || stamp.ticks()));
-        let local = Local::new(Box::new(clock.clone()), Arc::clone(&shared));
+        let local = LocalInbox::new(Box::new(clock.clone()), Arc::clone(&shared));
         let futures = Futures::new(local, woken);
         let slow = SlowLimit::new(policy.slow_task_limit, at, now);
         let exits_in_turn = policy.has(Step::Exit);

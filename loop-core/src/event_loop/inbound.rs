@@ -17,7 +17,7 @@ use crate::poller::Poller;
 use crate::queue::concurrent::Posted;
 use crate::sync::yield_now;
 use crate::task::Task;
-use crate::work_pool::{Finished, PendingWork};
+use crate::work_pool::{FinishedJob, PendingWork};
 
 /// Label under which references held by other threads are listed.
 const OTHER_THREADS: &str = "other threads";
@@ -175,8 +175,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     /// The task made from a finished job, and the task that had scheduled the job.
-    fn completed(&mut self, finished: Finished<Option<T::Remote>>) -> Option<(Queued<T>, Option<TaskId>)> {
-        let Finished { task: id, end, result, .. } = finished;
+    fn completed(&mut self, finished: FinishedJob<Option<T::Remote>>) -> Option<(Queued<T>, Option<TaskId>)> {
+        let FinishedJob { task: id, end, result, .. } = finished;
         // It stays in the table until its task has run: until then it keeps the loop alive and is listed.
         let Outstanding { tag, parent, then, .. } = self.core.work.get_mut(&id)?;
         let (tag, parent, then) = (*tag, *parent, then.take()?);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use loop_probes::clock::Clock;
 
-use super::wait::{Registry, Wait};
+use super::wait::{SourceWaiters, Wait};
 use super::wake::FutureKey;
 use crate::shutdown::Shutdown;
 use crate::timer::Delay;
@@ -24,15 +24,15 @@ pub(crate) enum Plain {
     /// Clear its timer.
     Clear(Rc<Wait>),
     /// The set of futures waiting for a source changed.
-    Watch(Rc<Registry>),
+    Watch(Rc<SourceWaiters>),
     /// Forget a source.
-    Unwatch(Rc<Registry>),
+    Unwatch(Rc<SourceWaiters>),
     /// A job is no longer awaited.
     CancelWork(Rc<Wait>),
     /// Drop a future.
-    Cancel(Rc<dyn Joined>),
+    Cancel(Rc<dyn JoinTarget>),
     /// Set whether a future keeps the loop alive.
-    Reference(Rc<dyn Joined>, bool),
+    Reference(Rc<dyn JoinTarget>, bool),
     Stop,
     Shutdown(Shutdown),
 }
@@ -138,7 +138,7 @@ pub enum JoinError {
 }
 
 /// The state that a future and its handle share, for code that does not need the type of the result.
-pub(crate) trait Joined {
+pub(crate) trait JoinTarget {
     /// Key of the future, once it is spawned.
     fn key(&self) -> &Cell<Option<FutureKey>>;
     /// Ends it without a result, unless it has one.

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::inbox::{Inbox, JoinError, Joined, Plain};
+use super::inbox::{Inbox, JoinError, JoinTarget, Plain};
 use super::wake::FutureKey;
 use crate::options::Options;
 
@@ -67,7 +67,7 @@ impl<R> JoinState<R> {
     }
 }
 
-impl<R> Joined for JoinState<R> {
+impl<R> JoinTarget for JoinState<R> {
     fn key(&self) -> &Cell<Option<FutureKey>> {
         &self.key
     }
@@ -108,7 +108,7 @@ impl<R: 'static> JoinHandle<R> {
         self.state.result.borrow_mut().take()
     }
 
-    fn joined(&self) -> Rc<dyn Joined> {
+    fn joined(&self) -> Rc<dyn JoinTarget> {
         Rc::<JoinState<R>>::clone(&self.state)
     }
 }
@@ -186,7 +186,7 @@ where
 pub(crate) struct NewFuture<T> {
     pub(crate) options: Options<T>,
     pub(super) future: Spawned,
-    pub(super) joined: Rc<dyn Joined>,
+    pub(super) joined: Rc<dyn JoinTarget>,
 }
 
 impl<T> NewFuture<T> {

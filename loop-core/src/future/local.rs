@@ -15,7 +15,7 @@ use loop_probes::clock::Clock;
 use super::inbox::{Inbox, LocalState, Plain};
 use super::join::NewFuture;
 use super::work::JobWait;
-use crate::inbound::Shared;
+use crate::inbound::LoopShared;
 use crate::payload::Payload;
 use crate::tag::TagOf;
 use crate::work_pool::Run;
@@ -32,14 +32,14 @@ pub(crate) enum Op<T: Payload> {
 }
 
 /// The inbox of one loop.
-pub(crate) struct Local<T: Payload> {
+pub(crate) struct LocalInbox<T: Payload> {
     ops: RefCell<VecDeque<Op<T>>>,
     state: LocalState,
-    pub(crate) shared: Arc<Shared<T::Remote>>,
+    pub(crate) shared: Arc<LoopShared<T::Remote>>,
 }
 
-impl<T: Payload> Local<T> {
-    pub(crate) fn new(clock: Box<dyn Clock>, shared: Arc<Shared<T::Remote>>) -> Rc<Self> {
+impl<T: Payload> LocalInbox<T> {
+    pub(crate) fn new(clock: Box<dyn Clock>, shared: Arc<LoopShared<T::Remote>>) -> Rc<Self> {
         Rc::new(Self { ops: RefCell::default(), state: LocalState::new(clock), shared })
     }
 
@@ -78,7 +78,7 @@ impl<T: Payload> Local<T> {
     }
 }
 
-impl<T: Payload> Inbox for Local<T> {
+impl<T: Payload> Inbox for LocalInbox<T> {
     fn push(&self, op: Plain) {
         self.push_op(Op::Plain(op));
     }

@@ -6,10 +6,10 @@ use std::task::Waker;
 
 use loop_probes::ids::Tag;
 
-use super::inbox::{Inbox, JoinError, Joined};
+use super::inbox::{Inbox, JoinError, JoinTarget};
 use super::join::{NewFuture, Spawned};
-use super::local::Local;
-use super::wait::Registry;
+use super::local::LocalInbox;
+use super::wait::SourceWaiters;
 use super::wake::{FutureKey, FutureWaker, WakeList};
 use crate::failure::OnError;
 use crate::payload::Payload;
@@ -20,7 +20,7 @@ pub(crate) struct FutureEntry<T> {
     /// `None` while it is polled.
     future: Option<Spawned>,
     waker: Arc<FutureWaker>,
-    joined: Rc<dyn Joined>,
+    joined: Rc<dyn JoinTarget>,
     pub(crate) tag: Tag,
     pub(crate) referenced: bool,
     pub(crate) on_error: OnError<T>,
@@ -51,16 +51,16 @@ struct FuturePlace<T> {
 pub(crate) struct Futures<T: Payload> {
     /// Whether a local handle exists: from then on the loop checks here after each callback.
     pub(crate) in_use: bool,
-    pub(crate) local: Rc<Local<T>>,
+    pub(crate) local: Rc<LocalInbox<T>>,
     pub(crate) woken: Arc<WakeList>,
     /// Sources whose waiters changed since the last poll.
-    pub(crate) changed: Vec<Rc<Registry>>,
+    pub(crate) changed: Vec<Rc<SourceWaiters>>,
     places: Vec<FuturePlace<T>>,
     free: Vec<u32>,
 }
 
 impl<T: Payload> Futures<T> {
-    pub(crate) fn new(local: Rc<Local<T>>, woken: WakeList) -> Self {
+    pub(crate) fn new(local: Rc<LocalInbox<T>>, woken: WakeList) -> Self {
         let (woken, changed) = (Arc::new(woken), Vec::new());
         Self { in_use: false, local, woken, changed, places: Vec::new(), free: Vec::new() }
     }

@@ -1,4 +1,4 @@
-//! Events that a future waits for, and that wake it: a [`Wait`] for one of its own, a [`Registry`] for the readiness of a
+//! Events that a future waits for, and that wake it: a [`Wait`] for one of its own, a [`SourceWaiters`] for the readiness of a
 //! source.
 //!
 //! The future and the loop share one `Wait`. The loop keeps it where it would keep a task (in a timer, in a
@@ -64,7 +64,7 @@ impl Wait {
 }
 
 /// State shared by the loop and a [`Watched`](super::Watched): which futures wait for what.
-pub(crate) struct Registry {
+pub(crate) struct SourceWaiters {
     pub(crate) source: Source,
     /// Its number and its interest, once it is registered.
     pub(crate) registered: Cell<Option<(IoSource, Interest)>>,
@@ -77,7 +77,7 @@ pub(crate) struct Registry {
     pub(super) refused: RefCell<Option<RequestError>>,
 }
 
-impl Registry {
+impl SourceWaiters {
     pub(super) fn new(source: Source) -> Rc<Self> {
         Rc::new(Self {
             source,
@@ -113,9 +113,9 @@ impl Registry {
     }
 }
 
-impl fmt::Debug for Registry {
+impl fmt::Debug for SourceWaiters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("registered", &self.registered).finish_non_exhaustive()
+        f.debug_struct("SourceWaiters").field("registered", &self.registered).finish_non_exhaustive()
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::inbox::{Inbox, Plain, until_shutdown};
-use super::wait::{Registry, Wait};
+use super::wait::{SourceWaiters, Wait};
 use crate::poller::Interest;
 
 /// A source that futures wait for. Dropping it ends its registration, and so closes it.
@@ -45,7 +45,7 @@ use crate::poller::Interest;
 /// ```
 pub struct Watched<S> {
     source: Arc<S>,
-    registry: Rc<Registry>,
+    registry: Rc<SourceWaiters>,
     inbox: Rc<dyn Inbox>,
     /// Why it could not be made non-blocking.
     unfit: Option<io::Error>,
@@ -60,7 +60,7 @@ impl<S: AsFd + Send + Sync + 'static> Watched<S> {
     }
 
     pub(crate) fn shared(inbox: Rc<dyn Inbox>, source: Arc<S>) -> Self {
-        let registry = Registry::new(Arc::<S>::clone(&source));
+        let registry = SourceWaiters::new(Arc::<S>::clone(&source));
         Self { source, registry, inbox, unfit: None }
     }
 }

@@ -13,7 +13,7 @@ use loop_probes::ids::Timestamp;
 use super::Handle;
 use crate::future::inbox::{Inbox, Plain, until_shutdown};
 use crate::future::join::{Fallible, JoinHandle, NewFuture, Total};
-use crate::future::local::{Local, Op};
+use crate::future::local::{LocalInbox, Op};
 use crate::future::time::{Elapsed, Interval, Sleep, with_limit};
 use crate::future::watched::Watched;
 use crate::future::work::WorkHandle;
@@ -48,16 +48,16 @@ use crate::work_pool::Worker;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalHandle<T: Task> {
-    local: Rc<Local<T>>,
+    local: Rc<LocalInbox<T>>,
 }
 
 impl<T: Task> LocalHandle<T> {
-    pub(crate) const fn new(local: Rc<Local<T>>) -> Self {
+    pub(crate) const fn new(local: Rc<LocalInbox<T>>) -> Self {
         Self { local }
     }
 
     pub(crate) fn inbox(&self) -> Rc<dyn Inbox> {
-        Rc::<Local<T>>::clone(&self.local)
+        Rc::<LocalInbox<T>>::clone(&self.local)
     }
 
     /// The monotonic time, read from the loop's clock.

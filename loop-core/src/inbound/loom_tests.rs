@@ -10,11 +10,11 @@ use super::*;
 use crate::sync::model_bounded;
 use crate::wake_up::loom_tests::WakeFlag;
 
-type TestShared = Arc<Shared<u32>>;
+type TestShared = Arc<LoopShared<u32>>;
 
 fn shared() -> (TestShared, Arc<WakeFlag>) {
     let wake_flag = WakeFlag::new();
-    (Arc::new(Shared::new(Waker::new(wake_flag.clone()), Box::new(|| Ticks(0)), false)), wake_flag)
+    (Arc::new(LoopShared::new(Waker::new(wake_flag.clone()), Box::new(|| Ticks(0)), false)), wake_flag)
 }
 
 /// Waits like a loop, until `turn` says that it has seen enough. A lost wake-up is a deadlock.

@@ -10,7 +10,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::{TaskId, Ticks};
 use loop_probes::recorder::Recorder;
 
-use crate::work_pool::{Finished, Job, Sink, Worker};
+use crate::work_pool::{FinishedJob, Job, JobSink, Worker};
 
 /// How a worker ran a job.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +34,10 @@ pub struct PendingJob {
 }
 
 /// A job with the sink that its result goes to.
-type Held<R> = (Job<R>, Rc<Sink<R>>);
+type Held<R> = (Job<R>, Rc<JobSink<R>>);
 
 impl PendingJob {
-    pub(super) fn new<R: 'static>(job: Job<R>, sink: Rc<Sink<R>>) -> Self {
+    pub(super) fn new<R: 'static>(job: Job<R>, sink: Rc<JobSink<R>>) -> Self {
         Self { task: job.task, held: Box::new((job, sink)), finish: finish::<R> }
     }
 
@@ -66,7 +66,7 @@ fn finish<R: 'static>(held: Box<dyn Any>, run: JobRun<'_>) {
     let (task, tag) = (*task, *tag);
     let (outcome, result) = job.execute(&Worker::new(worker, recorder));
     recorder.record(end, Event::WorkRan { task, tag, worker, outcome, queued, start });
-    sink(Finished { task, tag, worker, queued, start, end, outcome, result });
+    sink(FinishedJob { task, tag, worker, queued, start, end, outcome, result });
 }
 
 /// The workers of a virtual pool. Times are in nanoseconds.

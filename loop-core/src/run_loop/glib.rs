@@ -28,7 +28,7 @@ use super::{ForeignLoop, PumpError};
 use crate::error::RequestError;
 use crate::poller::Source;
 use ready::ReadySet;
-use sys::{Kind, Lib, MainContext, Owned, RawSource};
+use sys::{GlibLibrary, GlibSourceKind, MainContext, OwnedContext, RawSource};
 
 /// Its name in errors.
 const NAME: &str = "GLib's main context";
@@ -58,27 +58,27 @@ const LIBRARIES: [&str; 3] = ["libglib-2.0.so.0", "libglib-2.0.0.dylib", "libgli
 /// ```
 #[derive(Clone, Debug)]
 pub struct GlibLoop {
-    inner: Rc<Inner>,
+    inner: Rc<GlibShared>,
 }
 
-struct Inner {
-    find: Find,
+struct GlibShared {
+    find: ContextChoice,
     /// Set on first use.
-    started: OnceCell<Started>,
+    started: OnceCell<StartedContext>,
     /// Reused by each pump; taken out while GLib calls back.
     wanted: Cell<Vec<sys::PollFd>>,
 }
 
 /// How to find the context.
 #[derive(Debug)]
-struct Find {
+struct ContextChoice {
     names: Vec<String>,
     of_process: bool,
 }
 
 #[derive(Debug)]
-struct Started {
-    owned: Owned,
+struct StartedContext {
+    owned: OwnedContext,
     ready: RefCell<ReadySet>,
 }
 
@@ -108,8 +108,8 @@ impl GlibLoop {
 
     fn find(names: &[&str], of_process: bool) -> Self {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let find = Find { names, of_process };
-        Self { inner: Rc::new(Inner { find, started: OnceCell::new(), wanted: Cell::default() }) }
+        let find = ContextChoice { names, of_process };
+        Self { inner: Rc::new(GlibShared { find, started: OnceCell::new(), wanted: Cell::default() }) }
     }
 
     /// Calls `callback` every `interval`, in milliseconds as GLib counts, until it returns false.
@@ -123,7 +123,7 @@ impl GlibLoop {
         callback: impl FnMut() -> bool + 'static,
     ) -> Result<GlibSource, PumpError> {
         let ms = interval.as_nanos().div_ceil(1_000_000);
-        self.attach(Kind::Timeout(u32::try_from(ms).unwrap_or(u32::MAX)), callback)
+        self.attach(GlibSourceKind::Timeout(u32::try_from(ms).unwrap_or(u32::MAX)), callback)
     }
 
     /// Calls `callback` in each iteration, until it returns false.
@@ -132,7 +132,7 @@ impl GlibLoop {
     ///
     /// [`PumpError`] if the context is unavailable.
     pub fn idle(&self, callback: impl FnMut() -> bool + 'static) -> Result<GlibSource, PumpError> {
-        self.attach(Kind::Idle, callback)
+        self.attach(GlibSourceKind::Idle, callback)
     }
 
     /// A handle for other threads.
@@ -144,7 +144,11 @@ impl GlibLoop {
         Ok(GlibHandle { context: self.started()?.owned.context().clone() })
     }
 
-    fn attach(&self, kind: Kind, callback: impl FnMut() -> bool + 'static) -> Result<GlibSource, PumpError> {
+    fn attach(
+        &self,
+        kind: GlibSourceKind,
+        callback: impl FnMut() -> bool + 'static,
+    ) -> Result<GlibSource, PumpError> {
         let owned = &self.started()?.owned;
         let source = owned.attach(kind, Box::new(callback));
         // Makes our descriptor readable, whichever version of GLib this is.
@@ -152,17 +156,17 @@ impl GlibLoop {
         Ok(GlibSource { source })
     }
 
-    fn started(&self) -> Result<&Started, PumpError> {
+    fn started(&self) -> Result<&StartedContext, PumpError> {
         if let Some(started) = self.inner.started.get() {
             return Ok(started);
         }
-        let started = Started::new(&self.inner.find)?;
+        let started = StartedContext::new(&self.inner.find)?;
         Ok(self.inner.started.get_or_init(|| started))
     }
 }
 
-impl Started {
-    fn new(find: &Find) -> Result<Self, PumpError> {
+impl StartedContext {
+    fn new(find: &ContextChoice) -> Result<Self, PumpError> {
         let names: Vec<&str> = find.names.iter().map(String::as_str).collect();
         let missing = |looked_for| PumpError::Missing {
             what: "GLib",
@@ -171,11 +175,11 @@ impl Started {
         };
         #[expect(unsafe_code, reason = "opening a library runs its code")]
         // SAFETY: the names are GLib's own, or `from_library`'s caller vouches for them.
-        let lib = unsafe { Lib::open(&names) }.map_err(missing)?;
+        let lib = unsafe { GlibLibrary::open(&names) }.map_err(missing)?;
         let context = if find.of_process { MainContext::of_process(lib) } else { MainContext::new(lib) };
         let context = context.ok_or_else(|| refused("make a context")(io::ErrorKind::OutOfMemory.into()))?;
         let owned =
-            Owned::acquire(context).ok_or_else(|| PumpError::WrongThread { name: NAME.to_owned() })?;
+            OwnedContext::acquire(context).ok_or_else(|| PumpError::WrongThread { name: NAME.to_owned() })?;
         let ready = ReadySet::new().map_err(refused("open a poller"))?;
         Ok(Self { owned, ready: RefCell::new(ready) })
     }
@@ -261,7 +265,7 @@ impl Default for GlibLoop {
     }
 }
 
-impl fmt::Debug for Inner {
+impl fmt::Debug for GlibShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GlibLoop")
             .field("find", &self.find)

@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::payload::Payload;
 use crate::policy::TimerRule;
 use crate::shutdown::OnShutdown;
-use crate::timer::{Delay, Finished, Fired, Order, Pass, Timer, TimerGone, TimerQueue, due_after};
+use crate::timer::{Delay, Finished, Fired, Order, Timer, TimerGone, TimerPass, TimerQueue, due_after};
 
 /// The scheduler's data for a timer.
 #[derive(Debug)]
@@ -320,7 +320,7 @@ impl<T: Payload> Timers<T> {
 
     /// Begins a pass over the timers due at `now`. `None` if there are none.
     #[must_use]
-    pub(crate) fn begin_pass(&mut self, now: Timestamp) -> Option<Pass> {
+    pub(crate) fn begin_pass(&mut self, now: Timestamp) -> Option<TimerPass> {
         self.reclaim();
         if self.queue.next_due().is_some_and(|due| due <= now) {
             return Some(self.queue.begin_pass(now));
@@ -330,7 +330,7 @@ impl<T: Payload> Timers<T> {
     }
 
     /// The next due timer of the pass; `ran` is the number it has already returned.
-    pub(crate) fn pop_due(&mut self, pass: &Pass, ran: u32) -> Option<Due<T>> {
+    pub(crate) fn pop_due(&mut self, pass: &TimerPass, ran: u32) -> Option<Due<T>> {
         if self.rule == TimerRule::OnePerTurn && ran > 0 {
             return None;
         }

@@ -9,7 +9,7 @@ use super::Timer;
 /// One pass over the due timers: uses one clock reading, and only fires timers armed before it
 /// began.
 #[derive(Debug)]
-pub struct Pass {
+pub struct TimerPass {
     pub(super) now: Timestamp,
     pub(super) armed_before: u64,
     /// Counts up from 1: a later pass ends this one.

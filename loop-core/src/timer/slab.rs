@@ -39,8 +39,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// A placeholder for no arming.
-    pub(super) const NOTHING: Self = Self { due: u64::MAX, node: u32::MAX, mark: 0 };
+    /// Before every arming, and none that stands.
+    pub(super) const UNKNOWN: Self = Self { due: 0, node: u32::MAX, mark: 0 };
 }
 
 impl Arming {
@@ -155,12 +155,10 @@ impl<E> Slab<E> {
         Arming { due, sequence, node }
     }
 
-    /// Cancels the arming of a timer; false if it was not armed.
+    /// Cancels the arming of a timer, if it is armed.
     #[inline]
-    pub(super) fn disarm(&mut self, node: u32) -> bool {
+    pub(super) fn disarm(&mut self, node: u32) {
         let was = std::mem::replace(&mut self.places[node as usize].sequence, UNARMED);
-        let was_armed = was != UNARMED && was != FREE;
-        self.armed -= usize::from(was_armed);
-        was_armed
+        self.armed -= usize::from(was != UNARMED && was != FREE);
     }
 }

@@ -7,7 +7,7 @@
 //! timers are spread over the levels below: at most ten moves in a timer's life. Kernels and tokio store their
 //! timers this way. Three things differ:
 //!
-//! - A slot is a [slot](super::slot) and not a linked list: moving a slot reads memory sequentially.
+//! - A [slot](super::slot) stores its timers side by side and not as a linked list: moving it reads memory sequentially.
 //! - A slot with few timers is not spread: due timers are picked out of it. So a timer seldom moves down to the
 //!   level of nanoseconds, and a coarser clock would gain nothing.
 //! - The minimum is exact, not the start of a slot.
@@ -16,7 +16,7 @@
 //! base would be scanned in each pass.
 
 use super::slab::{Arming, Slab, Waiting};
-use super::slot::{Chunks, Slot};
+use super::slot::WheelSlot;
 
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
@@ -31,21 +31,20 @@ pub(super) struct Wheel {
     occupied: u32,
     /// Allocated when the first timer arrives: a program uses few.
     levels: [Option<Box<Level>>; LEVELS],
-    chunks: Chunks,
-    /// Buffer for armings being moved.
-    moving: Vec<Waiting>,
+    /// Number of armings in all slots, including stale ones.
+    stored: usize,
 }
 
 #[derive(Debug)]
 struct Level {
     /// Slots that may have timers, one bit each: clearing a timer leaves the bit.
     occupied: u64,
-    slots: [Slot; SLOTS],
+    slots: [WheelSlot; SLOTS],
 }
 
 impl Level {
     fn new() -> Box<Self> {
-        Box::new(Self { occupied: 0, slots: std::array::from_fn(|_| Slot::default()) })
+        Box::new(Self { occupied: 0, slots: std::array::from_fn(|_| WheelSlot::default()) })
     }
 }
 
@@ -72,7 +71,7 @@ impl Wheel {
         self.occupied |= 1 << level;
         let level = self.levels[level].get_or_insert_with(Level::new);
         level.occupied |= 1 << slot;
-        level.slots[slot].push(&mut self.chunks, slab, arming);
+        level.slots[slot].push(&mut self.stored, slab, arming);
     }
 
     /// The earliest due time, and its slot.
@@ -83,7 +82,7 @@ impl Wheel {
             if let Some(level) = self.levels[number].as_deref_mut() {
                 while level.occupied != 0 {
                     let slot = level.occupied.trailing_zeros() as usize;
-                    if let Some(min) = level.slots[slot].min(&mut self.chunks, slab) {
+                    if let Some(min) = level.slots[slot].min(&mut self.stored, slab) {
                         return Some((SlotIndex { level: number, slot }, min));
                     }
                     level.occupied &= level.occupied - 1;
@@ -133,11 +132,11 @@ impl Wheel {
             let level = self.levels[place.level].as_mut()?;
             let slot = &mut level.slots[place.slot];
             let is_fine = last <= now || place.level == 0;
-            if is_fine || !slot.is_more_than(FEW, &mut self.chunks, slab) {
+            if is_fine || !slot.is_more_than(FEW, &mut self.stored, slab) {
                 return (min <= now).then_some(place);
             }
-            let slot = std::mem::take(slot);
-            self.spread(slab, slot, now);
+            let moving = slot.take(&mut self.stored);
+            self.spread(slab, moving, now);
         }
     }
 
@@ -146,21 +145,17 @@ impl Wheel {
     pub(super) fn expire<E>(&mut self, slab: &Slab<E>, now: u64, due: &mut Vec<Arming>) -> bool {
         let Some(SlotIndex { level, slot }) = self.come_to(slab, now) else { return false };
         let Some(level) = &mut self.levels[level] else { return false };
-        level.slots[slot].pick(&mut self.chunks, slab, Some(now), due);
+        level.slots[slot].pick(&mut self.stored, slab, now, due);
         true
     }
 
     /// Called when time is in the middle of the first slot: moves the base there, and the slot's timers to the
     /// levels below, which are empty.
-    fn spread<E>(&mut self, slab: &Slab<E>, mut slot: Slot, now: u64) {
+    fn spread<E>(&mut self, slab: &Slab<E>, moving: impl Iterator<Item = Waiting>, now: u64) {
         self.base = now;
-        let mut moving = std::mem::take(&mut self.moving);
-        while slot.pop_chunk(&mut self.chunks, &mut moving) {
-            for arming in &moving {
-                self.insert(slab, *arming);
-            }
+        for arming in moving {
+            self.insert(slab, arming);
         }
-        self.moving = moving;
     }
 }
 
@@ -169,6 +164,6 @@ impl Wheel {
 impl Wheel {
     /// Number of armings in each slot, including stale ones.
     pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.levels.iter().flatten().flat_map(|level| &level.slots).map(Slot::len)
+        self.levels.iter().flatten().flat_map(|level| &level.slots).map(WheelSlot::len)
     }
 }

@@ -20,7 +20,7 @@ use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::TaskId;
 use loop_probes::recorder::{Recorder, Running};
 
-use super::{Finished, Job, PendingWork, Pool, PoolShutdown, Rejected, Sink, Worker};
+use super::{FinishedJob, Job, JobSink, PendingWork, Pool, PoolShutdown, Rejected, Worker};
 
 /// Why a pool cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ struct PoolShared<R> {
     ended: Condvar,
     clock: SystemClock,
     recorders: RecorderFactory,
-    sink: Sink<R>,
+    sink: JobSink<R>,
 }
 
 struct JobQueue<R> {
@@ -84,7 +84,7 @@ impl<R: Send + 'static> WorkPool<R> {
         workers: Option<u16>,
         clock: SystemClock,
         recorders: RecorderFactory,
-        sink: Sink<R>,
+        sink: JobSink<R>,
     ) -> Result<Self, PoolError> {
         let workers = workers.unwrap_or_else(cores);
         if workers == 0 {
@@ -168,7 +168,7 @@ impl<R> PoolShared<R> {
         }
     }
 
-    fn run(&self, index: u16, recorder: &Recorder, job: Job<R>) -> Finished<R> {
+    fn run(&self, index: u16, recorder: &Recorder, job: Job<R>) -> FinishedJob<R> {
         let (task, tag, queued) = (job.task, job.tag, job.queued);
         let start = self.clock.ticks();
         recorder.set_running(start, Running::Task { task, tag });
@@ -180,7 +180,7 @@ impl<R> PoolShared<R> {
         }
         recorder.record(end, Event::WorkRan { task, tag, worker: index, outcome, queued, start });
         recorder.set_running(end, Running::Outside);
-        Finished { task, tag, worker: index, queued, start, end, outcome, result }
+        FinishedJob { task, tag, worker: index, queued, start, end, outcome, result }
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use loop_probes::clock::{Clock, SystemClock, monotonic_now};
 
-use super::sys::{Kind, RawSource};
+use super::sys::{GlibSourceKind, RawSource};
 use super::{GlibLoop, NAME};
 use crate::error::RunError;
 use crate::event_loop::EventLoop;
@@ -22,10 +22,10 @@ use crate::task::Task;
 
 /// A loop of ours driven by GLib's main context until this is dropped.
 pub struct Embedded<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
-    inner: Rc<Inner<T, C, P>>,
+    inner: Rc<EmbeddedLoop<T, C, P>>,
 }
 
-struct Inner<T: Task, C: Clock, P: Poller> {
+struct EmbeddedLoop<T: Task, C: Clock, P: Poller> {
     event_loop: RefCell<EventLoop<T, C, P>>,
     /// Kept open while GLib watches it.
     _readiness: Source,
@@ -49,17 +49,17 @@ impl GlibLoop {
         let readiness =
             readiness.ok_or_else(|| PumpError::NoReadiness { name: "the event loop".to_owned() })?;
         let fd = readiness.as_fd().as_raw_fd();
-        let inner = Rc::new(Inner {
+        let inner = Rc::new(EmbeddedLoop {
             event_loop: RefCell::new(event_loop),
             _readiness: readiness,
             source: OnceCell::new(),
             failed: RefCell::new(None),
         });
         let weak = Rc::downgrade(&inner);
-        let source = self
-            .started()?
-            .owned
-            .attach(Kind::Readable(fd), Box::new(move || weak.upgrade().is_some_and(|inner| inner.turn())));
+        let source = self.started()?.owned.attach(
+            GlibSourceKind::Readable(fd),
+            Box::new(move || weak.upgrade().is_some_and(|inner| inner.turn())),
+        );
         let _ = inner.source.set(source);
         inner.arm();
         self.started()?.owned.context().wake();
@@ -67,7 +67,7 @@ impl GlibLoop {
     }
 }
 
-impl<T: Task, C: Clock, P: Poller> Inner<T, C, P> {
+impl<T: Task, C: Clock, P: Poller> EmbeddedLoop<T, C, P> {
     /// Returns false, which removes the source, if the loop failed or was shut down.
     fn turn(&self) -> bool {
         let turned = match self.event_loop.try_borrow_mut() {

@@ -1,7 +1,7 @@
 //! GLib's main context, called through its C interface. The library is opened at run time: programs that do not use
 //! it need not have it, and nothing links to it.
 //!
-//! Types here encode GLib's rules for callers. The steps of an iteration belong to [`Owned`], which only the owning
+//! Types here encode GLib's rules for callers. The steps of an iteration belong to [`OwnedContext`], which only the owning
 //! thread has; closures that stay on that thread are attached there and dropped before it releases the context.
 #![expect(unsafe_code, reason = "GLib is a C library, and opened at run time")]
 
@@ -52,13 +52,13 @@ type FdCallback = unsafe extern "C" fn(c_int, c_uint, *mut c_void) -> c_int;
 macro_rules! functions {
     ($($name:ident: fn($($arg:ty),*) $(-> $ret:ty)?;)+) => {
         /// The library functions used here.
-        pub(super) struct Lib {
+        pub(super) struct GlibLibrary {
             $($name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)+
             /// Since 2.72.
             g_main_context_new_with_flags: Option<unsafe extern "C" fn(c_uint) -> *mut c_void>,
         }
 
-        impl Lib {
+        impl GlibLibrary {
             fn find(library: &Library) -> Result<Self, libloading::Error> {
                 // SAFETY: each symbol is a function of GLib's stable interface (2.36 and later), declared with the
                 // types of its header: `gint` and `gboolean` are `c_int`, `guint` is `c_uint`, `gint64` is `i64`.
@@ -107,7 +107,7 @@ const PRIORITY_DEFAULT: c_int = 0;
 /// `G_IO_IN`.
 const READABLE: c_uint = 1;
 
-impl Lib {
+impl GlibLibrary {
     /// Opens the first of `names` that is found; otherwise returns the system's error for each.
     ///
     /// # Safety
@@ -134,18 +134,18 @@ impl Lib {
 
 /// A `GMainContext`, by reference count.
 pub(super) struct MainContext {
-    lib: Arc<Lib>,
+    lib: Arc<GlibLibrary>,
     raw: NonNull<c_void>,
 }
 
-// SAFETY: a `GMainContext` has its own lock; calls restricted to the owning thread are on `Owned`.
+// SAFETY: a `GMainContext` has its own lock; calls restricted to the owning thread are on `OwnedContext`.
 unsafe impl Send for MainContext {}
 // SAFETY: as above.
 unsafe impl Sync for MainContext {}
 
 impl MainContext {
     /// A new context.
-    pub(super) fn new(lib: Arc<Lib>) -> Option<Self> {
+    pub(super) fn new(lib: Arc<GlibLibrary>) -> Option<Self> {
         // SAFETY: plain constructors; the reference that they return is ours.
         let raw = unsafe {
             match lib.g_main_context_new_with_flags {
@@ -157,7 +157,7 @@ impl MainContext {
     }
 
     /// The process's own context, which libraries use by default.
-    pub(super) fn of_process(lib: Arc<Lib>) -> Option<Self> {
+    pub(super) fn of_process(lib: Arc<GlibLibrary>) -> Option<Self> {
         // SAFETY: it lives as long as the process; the reference taken here is released in `drop`.
         let raw = unsafe { (lib.g_main_context_ref)((lib.g_main_context_default)()) };
         Some(Self { raw: NonNull::new(raw)?, lib })
@@ -184,14 +184,14 @@ impl MainContext {
             false
         });
         // SAFETY: the closure is `Send`: any thread may run and drop it.
-        drop(unsafe { self.attach(Kind::Idle, call) });
+        drop(unsafe { self.attach(GlibSourceKind::Idle, call) });
     }
 
     /// # Safety
     ///
     /// `callback` is called and dropped by the thread that iterates the context, or that drops its last reference: it
     /// must be safe to do so.
-    unsafe fn attach(&self, kind: Kind, callback: BoxedCallback) -> RawSource {
+    unsafe fn attach(&self, kind: GlibSourceKind, callback: BoxedCallback) -> RawSource {
         let data = Box::into_raw(Box::new(callback)).cast::<c_void>();
         let lib = &self.lib;
         // SAFETY: the source is new and ours. `data` has the type that `call` and `free` expect, and GLib calls
@@ -199,9 +199,9 @@ impl MainContext {
         // casts in the same way.
         unsafe {
             let (raw, callback) = match kind {
-                Kind::Idle => ((lib.g_idle_source_new)(), call as Callback),
-                Kind::Timeout(ms) => ((lib.g_timeout_source_new)(ms), call as Callback),
-                Kind::Readable(fd) => {
+                GlibSourceKind::Idle => ((lib.g_idle_source_new)(), call as Callback),
+                GlibSourceKind::Timeout(ms) => ((lib.g_timeout_source_new)(ms), call as Callback),
+                GlibSourceKind::Readable(fd) => {
                     let raw = (lib.g_unix_fd_source_new)(fd, READABLE);
                     (raw, std::mem::transmute::<FdCallback, Callback>(call_fd))
                 }
@@ -225,7 +225,7 @@ impl Clone for MainContext {
 impl Drop for MainContext {
     fn drop(&mut self) {
         // SAFETY: the reference is ours. Remaining sources hold closures that any thread may drop: those of the
-        // owning thread were dropped with `Owned`.
+        // owning thread were dropped with `OwnedContext`.
         unsafe { (self.lib.g_main_context_unref)(self.as_ptr()) }
     }
 }
@@ -238,14 +238,14 @@ impl fmt::Debug for MainContext {
 
 /// A context owned by this thread until it is dropped.
 #[derive(Debug)]
-pub(super) struct Owned {
+pub(super) struct OwnedContext {
     context: MainContext,
     /// Sources whose closures belong to this thread.
     local: RefCell<Vec<RawSource>>,
     here: PhantomData<*const ()>,
 }
 
-impl Owned {
+impl OwnedContext {
     /// Acquires the context for this thread; `None` if another thread owns it.
     pub(super) fn acquire(context: MainContext) -> Option<Self> {
         // SAFETY: released in `drop`, on the same thread.
@@ -306,7 +306,7 @@ impl Owned {
     }
 
     /// Attaches a source whose closure stays on this thread; the closure returns true to keep it.
-    pub(super) fn attach(&self, kind: Kind, callback: BoxedCallback) -> RawSource {
+    pub(super) fn attach(&self, kind: GlibSourceKind, callback: BoxedCallback) -> RawSource {
         // SAFETY: only this thread iterates the context while it owns it; before it releases the context, the source
         // is destroyed, and the closure with it.
         let source = unsafe { self.context.attach(kind, callback) };
@@ -323,7 +323,7 @@ impl Owned {
     }
 }
 
-impl Drop for Owned {
+impl Drop for OwnedContext {
     fn drop(&mut self) {
         for source in self.local.take() {
             source.destroy();
@@ -338,7 +338,7 @@ pub(super) type BoxedCallback = Box<dyn FnMut() -> bool>;
 
 /// The condition a source waits for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum GlibSourceKind {
     /// Nothing: it is always ready.
     Idle,
     /// An interval in milliseconds, repeated.
@@ -349,7 +349,7 @@ pub(super) enum Kind {
 
 /// A `GSource`, by reference count.
 pub(super) struct RawSource {
-    lib: Arc<Lib>,
+    lib: Arc<GlibLibrary>,
     raw: *mut c_void,
 }
 

@@ -7,11 +7,11 @@ use loop_probes::ids::{Tag, TaskId, Ticks};
 
 use super::*;
 
-type Results = Receiver<Finished<u32>>;
+type Results = Receiver<FinishedJob<u32>>;
 
 fn pool(workers: u16) -> (WorkPool<u32>, Results) {
     let (send, results) = channel();
-    let sink: Sink<u32> = Box::new(move |finished| drop(send.send(finished)));
+    let sink: JobSink<u32> = Box::new(move |finished| drop(send.send(finished)));
     let disabled: RecorderFactory = Box::new(|_| Recorder::disabled());
     (WorkPool::new(Some(workers), SystemClock::new(), disabled, sink).unwrap(), results)
 }
@@ -86,7 +86,7 @@ fn b11_a_panic_is_a_rejected_result_and_the_worker_goes_on() {
 #[test]
 fn a_sink_that_panics_does_not_end_a_worker() {
     let (send, results) = channel();
-    let sink: Sink<u32> = Box::new(move |finished| {
+    let sink: JobSink<u32> = Box::new(move |finished| {
         assert_ne!(finished.result, Ok(0), "the sink's own panic");
         send.send(finished.task).unwrap();
     });
@@ -107,7 +107,7 @@ fn every_worker_records_what_it_ran_with_a_recorder_of_its_own() {
         CAPTURE.set(Some(capture));
         recorder
     });
-    let sink: Sink<u32> = Box::new(move |_| {
+    let sink: JobSink<u32> = Box::new(move |_| {
         let events =
             CAPTURE.with_borrow(|capture| capture.as_ref().map(loop_probes::recorder::Capture::take));
         send.send(events.unwrap()).unwrap();
