@@ -31,8 +31,8 @@ struct Rebuilt {
     decision: Option<GcDecision>,
     mode: Option<GcModeChange>,
     /// What was due and armed when the poll returned, until the pass begins.
-    due: Option<Pass>,
-    pass: Option<Pass>,
+    due: Option<TimerPass>,
+    pass: Option<TimerPass>,
     firing: Option<(Timer, Timestamp)>,
     decided: Decided,
 }
