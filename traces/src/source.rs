@@ -100,18 +100,14 @@ pub struct SourceCounts {
 impl SourceCounts {
     /// The sums of both.
     #[must_use]
-    pub(crate) const fn plus(&self, other: &Self) -> Self {
+    pub(crate) fn plus(&self, other: &Self) -> Self {
         Self {
             lost_records: self.lost_records.saturating_add(other.lost_records),
             before_attach: self.before_attach.saturating_add(other.before_attach),
             unknown_kinds: self.unknown_kinds.saturating_add(other.unknown_kinds),
             malformed: self.malformed.saturating_add(other.malformed),
             uncounted_gaps: self.uncounted_gaps.saturating_add(other.uncounted_gaps),
-            clock_error_ns_max: if self.clock_error_ns_max > other.clock_error_ns_max {
-                self.clock_error_ns_max
-            } else {
-                other.clock_error_ns_max
-            },
+            clock_error_ns_max: self.clock_error_ns_max.max(other.clock_error_ns_max),
         }
     }
 }

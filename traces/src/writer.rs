@@ -138,6 +138,13 @@ impl TraceWriter<NewFile> {
     }
 }
 
+impl TraceWriter<Vec<u8>> {
+    /// Takes what was written since the last call.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+}
+
 impl<W: TraceOutput> TraceWriter<W> {
     /// Starts a trace in `out`, which is empty; `path` is its name in errors.
     ///
@@ -351,7 +358,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         &self.path
     }
 
-    fn close(&mut self) -> Result<(), WriteError> {
+    /// Writes the remaining events and the index.
+    pub(crate) fn close(&mut self) -> Result<(), WriteError> {
         if self.closed {
             return Err(WriteError::Failed { path: self.path.clone() });
         }

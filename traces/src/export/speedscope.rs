@@ -1,7 +1,7 @@
 //! speedscope's own format: one evented profile per emitter, in nanoseconds, with a shared list of frames.
 //!
 //! A profile is written in one piece, but the emitters' events are interleaved in the stream. The first emitter's are
-//! written as they come; those of the others wait as text, in memory up to [`WAITING_BYTES_MAX`] and in a temporary
+//! written as they come; those of the others wait as text, in memory up to 64 MiB and in a temporary
 //! file beyond that. So a recording of any length takes bounded memory and two passes.
 //!
 //! Source: <https://www.speedscope.app/file-format-schema.json>.

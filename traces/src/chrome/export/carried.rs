@@ -5,9 +5,8 @@
 //! is embedded in pieces, packed as in a `.looptrace`, under a separate key that every viewer ignores: on a slice
 //! whenever a block is complete, and after the events at the end.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +18,7 @@ use super::JsonOut;
 use crate::export::TimeRange;
 use crate::export::survey::is_in;
 use crate::source::EventSource;
-use crate::writer::{TraceOutput, TraceWriter, WriteOptions};
+use crate::writer::{TraceWriter, WriteOptions};
 
 /// Complete blocks are put into the export after this many events.
 const BATCH: u64 = 512;
@@ -27,39 +26,13 @@ const BATCH: u64 = 512;
 /// Compression level: low, because higher ones would take as long as the rest of the export.
 const CARRIED_LEVEL: i32 = 1;
 
-/// Bytes of whole blocks, written and not yet taken.
-#[derive(Clone, Debug, Default)]
-struct Waiting(Arc<Mutex<Vec<u8>>>);
-
-impl Waiting {
-    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Write for Waiting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl TraceOutput for Waiting {
-    fn truncate(&mut self, _: u64) -> io::Result<()> {
-        // Called only after a failed write, and writes to memory do not fail.
-        Err(io::Error::other("what was put into the export stays there"))
-    }
-}
-
 /// Packs the recording.
 #[derive(Debug)]
 pub(super) struct Packer {
-    writer: Option<TraceWriter<Waiting>>,
-    waiting: Waiting,
+    /// `None` if the metadata is too long for a trace: the export then embeds no recording.
+    writer: Option<TraceWriter<Vec<u8>>>,
+    /// The trace has too many blocks: an import then uses the slices.
+    is_full: bool,
     /// Events taken.
     taken: u64,
     /// Records lost, of those events that it takes.
@@ -68,13 +41,11 @@ pub(super) struct Packer {
 
 impl Packer {
     pub(super) fn new(metadata: &Metadata) -> Self {
-        let waiting = Waiting::default();
         // Few large blocks: they compress better, and each costs a viewer one key to skip.
         let options = WriteOptions { flush_ns: u64::MAX, level: CARRIED_LEVEL, ..WriteOptions::default() };
         let path = Path::new("the recording in the export");
-        // Metadata too long for a trace: the export then embeds no recording.
-        let writer = TraceWriter::new(waiting.clone(), path, metadata, options).ok();
-        Self { writer, waiting, taken: 0, lost_records: 0 }
+        let writer = TraceWriter::new(Vec::new(), path, metadata, options).ok();
+        Self { writer, is_full: false, taken: 0, lost_records: 0 }
     }
 
     /// Takes those of `events` that lie in `range`; returns the pieces that became complete, each with the index of the
@@ -103,8 +74,8 @@ impl Packer {
     }
 
     /// What has become complete since the last call.
-    pub(super) fn ready(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.waiting.bytes())
+    pub(super) fn ready(&mut self) -> Vec<u8> {
+        self.writer.as_mut().map(TraceWriter::take).unwrap_or_default()
     }
 
     /// Ends the recording with what `source`, which was read to its end, could not deliver; returns the last piece.
@@ -114,20 +85,17 @@ impl Packer {
             // Losses outside the range do not count.
             counts.lost_records = self.lost_records;
         }
-        if let Some(mut writer) = self.writer.take() {
+        if let Some(writer) = self.writer.as_mut().filter(|_| !self.is_full) {
             writer.set_counts(counts);
             let is_cut = source.process_state().is_none() && !source.is_closed();
-            // A trace with too many blocks ends here, and an import then uses the slices.
-            let _ = if is_cut { writer.finish_unclosed() } else { writer.finish() };
+            let _ = if is_cut { writer.flush() } else { writer.close() };
         }
         self.ready()
     }
 
     fn append(&mut self, events: &[Stamped]) {
-        if let Some(writer) = &mut self.writer
-            && writer.append(events).is_err()
-        {
-            self.writer = None;
+        if let Some(writer) = self.writer.as_mut().filter(|_| !self.is_full) {
+            self.is_full = writer.append(events).is_err();
         }
     }
 }

@@ -112,19 +112,17 @@ impl Threads {
             return *number;
         }
         let ids = (pid.clone().into_owned(), tid.clone().into_owned());
-        let number = match self.all.get_index_of(&ids) {
-            Some(place) => Some(place as u32),
-            None if self.has_room() || self.is_asked(&ids) => Some(self.add(ids.clone())),
-            None => None,
-        };
+        let number = self.find_or_add(&ids);
         self.has_left_out |= number.is_none();
         self.last = Some((ids, number));
         number
     }
 
-    /// Whether a thread that was not asked for can be added.
-    fn has_room(&self) -> bool {
-        self.all.len() < self.limit && self.id_bytes < ID_BYTES_MAX
+    /// The number of a thread, added if there is room or if it was asked for.
+    fn find_or_add(&mut self, ids: &Ids<'static>) -> Option<u32> {
+        let known = self.all.get_index_of(ids).map(|place| place as u32);
+        let has_room = self.all.len() < self.limit && self.id_bytes < ID_BYTES_MAX;
+        known.or_else(|| (has_room || self.is_asked(ids)).then(|| self.add(ids.clone())))
     }
 
     fn add(&mut self, ids: Ids<'static>) -> u32 {
@@ -152,9 +150,8 @@ impl Threads {
     pub(super) fn name_thread(&mut self, pid: &EventId<'_>, tid: &EventId<'_>, name: &str) {
         let ids = (pid.clone().into_owned(), tid.clone().into_owned());
         let name = short(name);
-        let number = match self.all.get_index_of(&ids) {
-            Some(place) => place as u32,
-            None if self.has_room() || self.is_asked(&ids) => self.add(ids.clone()),
+        let number = match self.find_or_add(&ids) {
+            Some(number) => number,
             None if self.asked.contains(&name) && self.all.len() < self.limit.saturating_add(ASKED_MAX) => {
                 if self.has_left_out {
                     self.late.push(format!("{pid}/{tid}"));

@@ -103,7 +103,7 @@ pub struct LoopCounts {
 }
 
 /// One loop.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct LoopConverter {
     pub(super) source: u32,
     has_turns: bool,
@@ -135,17 +135,7 @@ impl LoopConverter {
             has_turns: thread.turns > 0,
             has_callbacks: thread.callbacks > 0,
             nest: Nest::with_depth(depth_max),
-            base: 0,
-            enclosing: 0,
-            polls: 0,
-            tick: None,
-            ticks: 0,
-            task: None,
-            last_end: 0,
-            awake: false,
-            next: None,
-            heap_after: None,
-            counts: LoopCounts::default(),
+            ..Self::default()
         }
     }
 

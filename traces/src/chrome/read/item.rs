@@ -50,7 +50,7 @@ pub enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item<'a> {
-    /// An event: an object, as text. [`ChromeEvent::parse`] reads it.
+    /// An event: an object, as text. [`ChromeEvent::parse`](super::ChromeEvent::parse) reads it.
     Event {
         /// Where it begins.
         place: Position,
