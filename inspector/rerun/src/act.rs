@@ -59,8 +59,6 @@ pub enum Act {
         /// Jobs now waiting for a worker.
         depth: u32,
     },
-    /// Cancelled a job.
-    CancelWork(TaskId),
     /// Registered a source of readiness.
     Register {
         /// The source.
@@ -76,10 +74,8 @@ pub enum Act {
     ReferenceUnknownSource(bool),
     /// Took or released references that the program holds itself.
     Hold(i32),
-    /// Futures were spawned or finished.
-    Futures(i32),
     /// Changed something that existed.
-    Change(Operation<TaskId, TimerId, IoSource>),
+    Change(RecordedChange),
     /// Reloaded the program from the callback of a source; for other callbacks their outcome says so.
     Reload,
     /// Asked the run to stop.
@@ -96,10 +92,13 @@ pub enum Act {
     Heap,
 }
 
-/// An operation on what already exists. Immediates, timers and sources are named as recorded, by their places in a
+/// A change as recorded.
+pub type RecordedChange = Operation<TaskId, TimerId, IoSource, TaskId>;
+
+/// An operation on what already exists. Immediates, timers, sources and jobs are named as recorded, by their places in a
 /// script, or as the loop knows them that carries it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation<I, T, S> {
+pub enum Operation<I, T, S, J> {
     /// Clears an immediate.
     ClearImmediate(I),
     /// References or unreferences an immediate.
@@ -114,20 +113,25 @@ pub enum Operation<I, T, S> {
     Remove(S),
     /// References or unreferences a source.
     ReferenceSource(S, bool),
+    /// Cancels a job.
+    CancelWork(J),
+    /// Takes or releases references for futures.
+    Futures(i32),
     /// Installs the handler of a signal, or (no tag) removes it.
     OnSignal(u8, Option<Tag>),
     /// Notifies the GC controller.
     TellGc(GcReason),
 }
 
-impl<I, T, S> Operation<I, T, S> {
+impl<I, T, S, J> Operation<I, T, S, J> {
     /// The same by other names; `None` if what it refers to has none.
-    pub fn rename<J, U, V>(
+    pub fn rename<K, U, V, W>(
         self,
-        immediate: impl FnOnce(I) -> Option<J>,
+        immediate: impl FnOnce(I) -> Option<K>,
         timer: impl FnOnce(T) -> Option<U>,
         source: impl FnOnce(S) -> Option<V>,
-    ) -> Option<Operation<J, U, V>> {
+        job: impl FnOnce(J) -> Option<W>,
+    ) -> Option<Operation<K, U, V, W>> {
         Some(match self {
             Self::ClearImmediate(of) => Operation::ClearImmediate(immediate(of)?),
             Self::ReferenceImmediate(of, referenced) => {
@@ -138,13 +142,15 @@ impl<I, T, S> Operation<I, T, S> {
             Self::Modify(of, interest) => Operation::Modify(source(of)?, interest),
             Self::Remove(of) => Operation::Remove(source(of)?),
             Self::ReferenceSource(of, referenced) => Operation::ReferenceSource(source(of)?, referenced),
+            Self::CancelWork(of) => Operation::CancelWork(job(of)?),
+            Self::Futures(delta) => Operation::Futures(delta),
             Self::OnSignal(signo, tag) => Operation::OnSignal(signo, tag),
             Self::TellGc(reason) => Operation::TellGc(reason),
         })
     }
 }
 
-impl Operation<TaskId, Timer, IoSource> {
+impl Operation<TaskId, Timer, IoSource, TaskId> {
     /// Carries it out, with the task that `handler` makes for a signal; false if it could not be done.
     pub(super) fn carry_out<T: Task>(
         self,
@@ -161,6 +167,13 @@ impl Operation<TaskId, Timer, IoSource> {
             }
             Self::Remove(source) => cx.remove(source).is_ok(),
             Self::ReferenceSource(source, referenced) => cx.set_source_referenced(source, referenced).is_ok(),
+            Self::CancelWork(task) => cx.replay().cancel_work(task),
+            Self::Futures(delta) => {
+                // From now on the loop serves futures.
+                let _ = cx.local();
+                cx.replay().reference(RefKind::Future, delta);
+                true
+            }
             Self::OnSignal(signo, Some(tag)) => cx.on_signal(signo.into(), handler(signo, tag)).is_ok(),
             Self::OnSignal(signo, None) => cx.remove_signal(signo.into()),
             Self::TellGc(GcReason::Pressure) => {
@@ -268,7 +281,7 @@ impl Acts {
                 if self.completed == Some(task) {
                     return Role::Own;
                 }
-                Act::CancelWork(task)
+                Act::Change(Operation::CancelWork(task))
             }
             Event::IoRegistered { source, tag } => {
                 self.owes = Some(RefKind::Io);
@@ -362,7 +375,7 @@ impl Acts {
         }
         let act = match what {
             RefKind::Handle => Act::Hold(delta),
-            RefKind::Future => Act::Futures(delta),
+            RefKind::Future => Act::Change(Operation::Futures(delta)),
             RefKind::Io => Act::ReferenceUnknownSource(delta > 0),
             _ => return Role::Own,
         };

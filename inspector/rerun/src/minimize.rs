@@ -23,6 +23,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
@@ -37,7 +38,7 @@ use loop_traces::units::counted;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::what_if::{Stop, open_tick};
+use super::what_if::{Side, Stop, open_tick};
 use super::{Changes, ChosenLoop, Filter, Recorded, RerunError};
 use ddmin::smallest;
 pub use error::MinimizeError;
@@ -204,8 +205,8 @@ struct Smallest {
 
 /// One re-execution.
 struct Tried {
-    /// The summary of the re-executed loop's part of the recording.
-    before: Summary,
+    /// The re-executed loop's part of the recording.
+    before: Arc<Side>,
     after: Summary,
     /// Whether it satisfies the condition.
     holds: bool,
@@ -311,7 +312,7 @@ impl<'a> Search<'a> {
                         Err(MinimizeError::NotInLoop { condition, name, recorded, only, again })
                     }
                     None => {
-                        let why = error::why_not_again(&before, &after);
+                        let why = error::why_not_again(&before.summary, &after);
                         Err(MinimizeError::NotAgain { condition, name, recorded, again, why })
                     }
                 }
@@ -331,7 +332,7 @@ impl<'a> Search<'a> {
         let Some(answer) = recorded.what_if_until(&changes, Some(&recording), &self.end)? else {
             return Ok(None);
         };
-        let (before, summary) = (answer.before.summary, answer.after.summary);
+        let (before, summary) = (answer.before, answer.after.summary);
         let holds = self.keep.holds(&summary) == Some(true);
         if holds {
             let whole = recorded.span_ns();

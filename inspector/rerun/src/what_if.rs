@@ -20,6 +20,7 @@ mod plan;
 mod play;
 mod run;
 mod script;
+mod side;
 mod sink;
 mod tags;
 #[cfg(test)]
@@ -36,9 +37,10 @@ use loop_traces::summary::OpenTickSummary;
 pub use answer::Answer;
 pub(super) use answer::open_tick;
 pub use changes::{Changes, Filter};
-pub use compare::{Changed, Figure, Headline, Kind, Row, Side, Unit, Verdict, is_change};
+pub use compare::{Changed, Figure, Headline, Row, Unit, Verdict, is_change};
 
 pub use plan::Stop;
+pub use side::{Kind, Side};
 
 use super::loops::Wanted;
 use super::{ChosenLoop, RerunError};
@@ -46,7 +48,11 @@ use script::{ArrivalKind, Script};
 
 /// A recording, read once, that can be re-executed any number of times.
 #[derive(Clone, Debug)]
-pub struct Recorded(Arc<Script>);
+pub struct Recorded {
+    script: Arc<Script>,
+    /// The recorded side, folded once for all re-executions.
+    before: Arc<Side>,
+}
 
 impl Recorded {
     /// Reads `source` to its end, and keeps the loop with the most ticks.
@@ -64,7 +70,7 @@ impl Recorded {
     ///
     /// Those of [`read`](Self::read), or `UnknownLoop` if there is no such loop.
     pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
-        Ok(Self(Arc::new(script::read(source, wanted.into())?)))
+        Self::read_wanted(source, wanted.into())
     }
 
     /// As [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
@@ -72,45 +78,50 @@ impl Recorded {
         source: &mut dyn EventSource,
         chosen: Option<&ChosenLoop>,
     ) -> Result<Self, RerunError> {
-        let wanted = chosen.map_or(Wanted::Longest, Wanted::Same);
-        Ok(Self(Arc::new(script::read(source, wanted)?)))
+        Self::read_wanted(source, chosen.map_or(Wanted::Longest, Wanted::Same))
+    }
+
+    fn read_wanted(source: &mut dyn EventSource, wanted: Wanted<'_>) -> Result<Self, RerunError> {
+        let (script, before) = script::read(source, wanted)?;
+        let before = Side::of(&script.name, script.kind, &script.metadata, before);
+        Ok(Self { script: Arc::new(script), before: Arc::new(before) })
     }
 
     /// Which loop of the recording it is.
     #[must_use]
     pub fn chosen(&self) -> Option<&ChosenLoop> {
-        self.0.chosen.as_ref()
+        self.script.chosen.as_ref()
     }
 
     /// The tick in which the recording ends, if it does: only whole ticks are re-executed. Its times count from the
     /// beginning.
     #[must_use]
     pub fn open_tick(&self) -> Option<&OpenTickSummary> {
-        self.0.open_tick.as_ref()
+        self.script.open_tick.as_ref()
     }
 
     /// The end of the recorded stretch.
     pub(super) fn end(&self) -> Timestamp {
-        Timestamp(self.0.end_ns)
+        Timestamp(self.script.end_ns)
     }
 
     /// The number of arrivals from outside: posts of other threads, signals, readiness, tasklets not added by a
     /// callback. [`Filter::arrivals`] counts them from 0.
     #[must_use]
     pub fn arrivals(&self) -> usize {
-        self.0.arrivals.len()
+        self.script.arrivals.len()
     }
 
     /// The times of the arrivals, in order, in nanoseconds after the beginning.
     pub fn arrival_times_ns(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.arrivals.iter().map(|arrival| arrival.at_ns.saturating_sub(self.0.begin_ns))
+        self.script.arrivals.iter().map(|arrival| arrival.at_ns.saturating_sub(self.script.begin_ns))
     }
 
     /// Describes an arrival, given its number: `post Metric`, `signal 10 Signal`, `ready Echo`, `wake`.
     #[must_use]
     pub fn arrival(&self, number: usize) -> Option<String> {
-        let arrival = self.0.arrivals.get(number)?;
-        let tag = self.0.labels.tag(self.0.tag_of(arrival));
+        let arrival = self.script.arrivals.get(number)?;
+        let tag = self.script.labels.tag(self.script.tag_of(arrival));
         Some(match arrival.what {
             ArrivalKind::Post(_) => format!("post {tag}"),
             ArrivalKind::Signal { signo, .. } => format!("signal {signo} {tag}"),
@@ -123,13 +134,13 @@ impl Recorded {
     /// The names of all tags that ran.
     #[must_use]
     pub fn tags(&self) -> Vec<String> {
-        self.0.tag_names()
+        self.script.tag_names()
     }
 
     /// Length of the recorded stretch, in nanoseconds.
     #[must_use]
     pub fn span_ns(&self) -> u64 {
-        self.0.end_ns.saturating_sub(self.0.begin_ns)
+        self.script.end_ns.saturating_sub(self.script.begin_ns)
     }
 
     /// Re-executes the recording with `changes`, and saves what the loop recorded in `output`, if given.
@@ -138,7 +149,7 @@ impl Recorded {
     ///
     /// [`RerunError`] if `changes` name something that the recording does not have, or `output` cannot be written.
     pub fn what_if(&self, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
-        run::run(&self.0, changes, output, None)
+        run::run(&self.script, &self.before, changes, output, None)
     }
 
     /// As [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete and useless.
@@ -152,7 +163,7 @@ impl Recorded {
         output: Option<&Path>,
         stop: &Stop,
     ) -> Result<Option<Answer>, RerunError> {
-        let answer = run::run(&self.0, changes, output, Some(stop))?;
+        let answer = run::run(&self.script, &self.before, changes, output, Some(stop))?;
         Ok((answer.cut_short != Some(world::STOPPED)).then_some(answer))
     }
 }

@@ -215,11 +215,11 @@ fn alive_before(done: &Done, held: i64) -> i64 {
     let change = match done.act {
         Act::Work { .. } | Act::Register { .. } => 1,
         Act::Change(Operation::ReferenceSource(_, true)) | Act::ReferenceUnknownSource(true) => 1,
-        Act::CancelWork(_) | Act::Change(Operation::Remove(_)) => -1,
+        Act::Change(Operation::CancelWork(_) | Operation::Remove(_)) => -1,
         Act::Change(Operation::ReferenceSource(_, false)) | Act::ReferenceUnknownSource(false) => -1,
         // Releases made in advance do not count until they are balanced.
         Act::Hold(delta) => held.saturating_add(delta.into()).max(0) - held.max(0),
-        Act::Futures(delta) => i64::from(delta),
+        Act::Change(Operation::Futures(delta)) => i64::from(delta),
         _ => 0,
     };
     done.alive.map_or(i64::MAX, |alive| i64::from(alive) - change)
@@ -293,7 +293,6 @@ fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
             let (done, rejected) = (replay.remote(tag), replay.tagged(tag));
             return cx.work(TagOf::Global(tag), move |_| done, move |_| rejected).is_ok();
         }
-        Act::CancelWork(task) => return cx.replay().cancel_work(task),
         Act::Register { tag, referenced, interest, .. } => {
             let options = Options::default().on_shutdown(OnShutdown::Finish);
             let options = if referenced { options } else { options.unreferenced() };
@@ -304,14 +303,12 @@ fn act(replay: &Rc<Replay>, cx: &mut Cx<'_>, done: &Done) -> bool {
         Act::Change(change) => {
             let timer = |timer| key(replay, timer);
             let handler = |_, tag| replay.tagged(tag);
-            return change.rename(Some, timer, Some).is_some_and(|change| change.carry_out(cx, handler));
+            return change
+                .rename(Some, timer, Some, Some)
+                .is_some_and(|change| change.carry_out(cx, handler));
         }
         Act::ReferenceUnknownSource(_) => return false,
         Act::Hold(delta) => cx.replay().reference(RefKind::Handle, delta),
-        Act::Futures(delta) => {
-            let _ = cx.local();
-            cx.replay().reference(RefKind::Future, delta);
-        }
         Act::Stop => cx.stop(),
         Act::Shutdown(within_ns) => cx.shutdown(Shutdown::within(Duration::from_nanos(within_ns))),
         Act::Fail => cx.fail("recorded"),

@@ -1,16 +1,19 @@
 //! The answer of a what-if: before, after, the largest changes, and the assumptions made.
 
+use std::sync::Arc;
+
 use loop_traces::summary::OpenTickSummary;
 use loop_traces::units::{count, duration};
 
-use super::compare::{self, Changed, Comparison, Headline, Row, Side, Verdict};
+use super::compare::{self, Changed, Comparison, Headline, Row, Verdict};
+use super::side::Side;
 
 /// The answer of a re-execution.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Answer {
     /// The recorded stretch.
-    pub before: Side,
+    pub before: Arc<Side>,
     /// The same stretch, re-executed with the changes.
     pub after: Side,
     /// The same stretch, re-executed without changes, if requested: its difference from `before` is the error of the
@@ -37,7 +40,7 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn new(
-        before: Side,
+        before: Arc<Side>,
         after: Side,
         left_out: Vec<String>,
         cut_short: Option<&'static str>,

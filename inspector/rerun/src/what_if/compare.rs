@@ -6,12 +6,11 @@
 //! waits leave the sample, although nothing waits longer.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use loop_traces::histogram::Histogram;
-use loop_traces::summary::Summary;
-use loop_traces::timeline::Timeline;
 use serde::Serialize;
+
+use super::side::{Kind, Side};
 
 /// Smaller relative changes count as none.
 const SAME: f64 = 0.02;
@@ -27,49 +26,6 @@ const NEWS_NS: f64 = 1_000.0;
 
 /// Maximum number of tags listed.
 const CHANGED_MAX: usize = 12;
-
-/// Distributions of waiting times, by kind and tag.
-pub(super) type Figures = BTreeMap<(Kind, String), Histogram>;
-
-/// One side of the comparison.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Side {
-    /// The aggregated timeline of the stretch.
-    pub timeline: Timeline,
-    /// Its summary.
-    pub summary: Summary,
-    /// Queue wait of tasks, in nanoseconds. Timers do not wait in a queue.
-    pub queue_wait_ns: Histogram,
-    /// Time that tasklets waited for a worker of the agenda, in nanoseconds.
-    pub tasklet_wait_ns: Histogram,
-    /// Maximum number of tasks waiting at a time.
-    pub queue_depth_max: u64,
-    pub(super) figures: Figures,
-}
-
-/// What a [`Changed`] is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Timer lag of a tag.
-    TimerLag,
-    /// Queue wait of the tasks of a tag.
-    QueueWait,
-    /// Time that the tasklets of a tag waited for a worker of the agenda.
-    TaskletWait,
-}
-
-impl Kind {
-    /// A short name.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::TimerLag => "lag",
-            Self::QueueWait | Self::TaskletWait => "wait",
-        }
-    }
-}
 
 /// The figures of one side, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,20 +1,18 @@
 //! Puts the answer into figures and words: the largest changes, what was assumed, what had to be invented.
 
+use std::sync::Arc;
+
 use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
 use loop_probes::text::printable;
-use loop_traces::histogram::Histogram;
-use loop_traces::source::MemorySource;
-use loop_traces::summary::Summary;
-use loop_traces::timeline::{RunStats, TagStats};
 use loop_traces::units::{counted, duration, percent};
 
 use super::answer::Answer;
 use super::changes::{Changes, Filter};
-use super::compare::{Figures, Kind, Side};
 use super::measure::Measure;
 use super::plan::Plan;
 use super::script::{Run, Script};
+use super::side::Side;
 use super::world::Synthesized;
 use crate::ChosenLoop;
 
@@ -35,66 +33,21 @@ pub(super) struct RunOutcome {
 
 pub(super) fn answer(
     script: &Script,
+    before: &Arc<Side>,
     changes: &Changes,
     plan: &Plan,
     metadata: &Metadata,
     after: Measure,
     ran: RunOutcome,
 ) -> Answer {
-    let mut before = script.before.clone();
-    before.timeline.labels = script.labels.clone();
-    let before = side(&script.name, script, &script.metadata, before);
-    let after = side(&format!("{}, {changes}", script.name), script, metadata, after);
-    let left_out = left_out(changes, &before, &after);
-    let mut assumptions = assumptions(script, changes, plan, &ran);
-    assumptions.extend(dropped(changes, &left_out, &before));
+    let after = Side::of(&format!("{}, {changes}", script.name), script.kind, metadata, after);
+    let left_out = left_out(changes, before, &after);
+    let mut assumptions = assumptions(script, before, changes, plan, &ran);
+    assumptions.extend(dropped(changes, &left_out, before));
     let wake_ns = script.costs.oversleep.median_ns().max(script.costs.wake.median_ns());
-    let mut answer = Answer::new(before, after, left_out, ran.cut, wake_ns);
+    let mut answer = Answer::new(Arc::clone(before), after, left_out, ran.cut, wake_ns);
     (answer.assumptions, answer.open_tick) = (assumptions, script.open_tick.clone());
     answer
-}
-
-fn side(name: &str, script: &Script, metadata: &Metadata, measure: Measure) -> Side {
-    let figures = figures(&measure);
-    let source = MemorySource::new(name, script.kind, metadata.clone(), Vec::new());
-    let queue_depth_max = measure.queue_depth_max();
-    let tags = &measure.timeline.tags;
-    let waits = |of: fn(&TagStats) -> Option<&RunStats>| {
-        let mut all = Histogram::new();
-        let runs = tags.iter().chain(tags.beyond_limit().map(|beyond| &beyond.stats)).filter_map(of);
-        runs.for_each(|runs| all.merge(&runs.queue_wait_ns));
-        all
-    };
-    let (queue_wait_ns, tasklet_wait_ns) =
-        (waits(|tag| Some(&tag.tasks)), waits(|tag| tag.tasklets.as_deref()));
-    let summary = Summary::new(&source, &measure.timeline);
-    Side { timeline: measure.timeline, summary, queue_wait_ns, tasklet_wait_ns, queue_depth_max, figures }
-}
-
-/// The waiting times by kind and tag name: each side numbers its tags differently.
-fn figures(measure: &Measure) -> Figures {
-    let labels = &measure.timeline.labels;
-    let mut figures = Figures::new();
-    for (tag, lag_ns) in measure.lag_ns.iter().enumerate() {
-        if let Some(lag_ns) = lag_ns {
-            let name = labels.tag(Tag(tag as u16)).into_owned();
-            figures.insert((Kind::TimerLag, name), Histogram::clone(lag_ns));
-        }
-    }
-    for tag in measure.timeline.tags.iter() {
-        if let Some(tasklets) = &tag.tasklets {
-            let name = labels.tag(tag.tag).into_owned();
-            figures.insert((Kind::TaskletWait, name), tasklets.queue_wait_ns.clone());
-        }
-    }
-    for tag in measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0) {
-        let name = labels.tag(tag.tag).into_owned();
-        // The callback of a timer only waits for its turn in the pass.
-        if !figures.contains_key(&(Kind::TimerLag, name.clone())) {
-            figures.insert((Kind::QueueWait, name), tag.tasks.queue_wait_ns.clone());
-        }
-    }
-    figures
 }
 
 /// The dropped tags, and those that only they caused.
@@ -131,7 +84,13 @@ fn dropped(changes: &Changes, left_out: &[String], before: &Side) -> Option<Stri
     })
 }
 
-fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &RunOutcome) -> Vec<String> {
+fn assumptions(
+    script: &Script,
+    before: &Side,
+    changes: &Changes,
+    plan: &Plan,
+    ran: &RunOutcome,
+) -> Vec<String> {
     let mut lines = vec![
         format!(
             "arrivals unchanged{}: posts, signals and readiness arrive at their recorded times, whatever the loop does",
@@ -181,7 +140,7 @@ fn assumptions(script: &Script, changes: &Changes, plan: &Plan, ran: &RunOutcome
         ));
     }
     lines.extend(held_up(script));
-    lines.extend(synthesized(script, ran));
+    lines.extend(synthesized(before, ran));
     lines.extend(left(script));
     if changes.filter != Filter::default() {
         lines.push("only part of what arrived arrives again; before is all of it".to_owned());
@@ -221,11 +180,11 @@ fn held_up(script: &Script) -> Option<String> {
 }
 
 /// Describes what the recording did not contain and had to be invented.
-fn synthesized(script: &Script, ran: &RunOutcome) -> Vec<String> {
+fn synthesized(before: &Side, ran: &RunOutcome) -> Vec<String> {
     let Synthesized { firings, callbacks, jobs, tasklets } = ran.synthesized;
     let mut lines = Vec::new();
     if firings > 0 {
-        let share = firings as f64 / script.before.timeline.timers.fired.max(1) as f64;
+        let share = firings as f64 / before.timeline.timers.fired.max(1) as f64;
         lines.push(format!(
             "invented: {} beyond the recorded ones ({} of those), each at the median cost of its tag",
             counted(firings, "timer firing", "timer firings"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use loop_core::poller::Interest;
 use loop_core::sim::SimSource;
 use loop_core::{Context, Options, TagOf};
-use loop_probes::event::{Event, Origin, Outcome, RefKind};
+use loop_probes::event::{Event, Origin, Outcome};
 use loop_probes::ids::{Tag, Ticks};
 
 use super::script::{Arm, NONE, Op, RunId, RunRole};
@@ -170,30 +170,23 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
         Op::Undefer(key) => drop(cx.undefer(key)),
         Op::Arm(arm) => arm_timer(arm, world, cx),
         Op::Work(job) => work(job, world, cx),
-        Op::CancelWork(job) => {
-            let Some(task) = world.jobs.cancelled(job) else { return };
-            // All jobs are reassigned.
-            if !world.spend(world.jobs.count()) {
-                return;
-            }
-            // A job that a worker has started continues, but its result is not awaited.
-            world.jobs.take_back(task, world.now_ns());
-            cx.replay().cancel_work(task);
-        }
         Op::Register(source) => register(source, world, cx),
         Op::Change(change) => {
             let immediate = |run| world.immediates.borrow().get(&run).copied();
             let timer = |timer: u32| world.timers.borrow()[timer as usize].timer;
             let source = |source: u32| world.sources.borrow()[source as usize].id;
+            let job = |job| {
+                let task = world.jobs.cancelled(job)?;
+                // All jobs are reassigned.
+                world.spend(world.jobs.count()).then_some(())?;
+                // A job that a worker has started continues, but its result is not awaited.
+                world.jobs.take_back(task, world.now_ns());
+                Some(task)
+            };
             // What fired or was removed since needs no change.
-            if let Some(change) = change.rename(immediate, timer, source) {
+            if let Some(change) = change.rename(immediate, timer, source, job) {
                 change.carry_out(cx, |signo, tag| handler(signo, tag, world));
             }
-        }
-        Op::Futures(delta) => {
-            // From now on the loop serves futures.
-            let _ = cx.local();
-            cx.replay().reference(RefKind::Future, delta);
         }
         Op::Hold(delta) => {
             for _ in 0..delta.unsigned_abs().min(HELD_MAX) {

@@ -18,10 +18,10 @@ use super::answer::Answer;
 use super::changes::Changes;
 use super::explain::{self, RunOutcome};
 use super::measure::Measure;
-use super::plan::Plan;
-use super::plan::Stop;
+use super::plan::{Plan, Stop};
 use super::play;
 use super::script::{Arm, Arrival, ArrivalKind, NONE, Script};
+use super::side::Side;
 use super::sink::EventSink;
 use super::world::{self, Played, World};
 use crate::RerunError;
@@ -56,6 +56,7 @@ fn metadata(script: &Script, plan: &Plan, changes: &Changes) -> Metadata {
 /// Re-executes `script` with `changes`.
 pub(super) fn run(
     script: &Arc<Script>,
+    before: &Arc<Side>,
     changes: &Changes,
     output: Option<&Path>,
     stop: Option<&Stop>,
@@ -93,7 +94,7 @@ pub(super) fn run(
     };
     let sink = world.sink.take();
     let measure = sink.map_or_else(|| Ok(Measure::new(&metadata)), |sink| sink.finish(output.is_some()))?;
-    Ok(explain::answer(script, changes, &world.plan, &metadata, measure, ran))
+    Ok(explain::answer(script, before, changes, &world.plan, &metadata, measure, ran))
 }
 
 /// Runs the loop in its world. Also returns how many tasks are left.

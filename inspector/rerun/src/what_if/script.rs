@@ -25,7 +25,6 @@ use loop_traces::source::SourceKind;
 use loop_traces::summary::OpenTickSummary;
 
 use super::cost::Costs;
-use super::measure::Measure;
 use crate::ChosenLoop;
 use crate::act::Operation;
 use crate::budget::{bytes_of, table_bytes};
@@ -98,10 +97,9 @@ pub(super) enum Op {
     Undefer(u64),
     Arm(u32),
     Work(u32),
-    CancelWork(u32),
     Register(u32),
-    /// Changed something that existed: an immediate by its run, a timer or a source by its number.
-    Change(Operation<RunId, u32, u32>),
+    /// Changed something that existed: an immediate by its run, a timer, a source or a job by its number.
+    Change(Operation<RunId, u32, u32, u32>),
     /// Added a tasklet to the agenda.
     Tasklet(u32),
     /// A span of the program ended, after this time.
@@ -111,8 +109,6 @@ pub(super) enum Op {
     },
     Mark(LabelId),
     Hold(i32),
-    /// Futures took or released references.
-    Futures(i32),
 }
 
 /// One arming of a timer.
@@ -267,7 +263,6 @@ pub(super) struct Script {
     pub(super) costs: Costs,
     /// The median cost of a callback, by tag.
     pub(super) typical_ns: Vec<u64>,
-    pub(super) before: Measure,
     pub(super) ticks: u64,
     /// Events of the recording, by which a re-execution is limited.
     pub(super) events: u64,

@@ -5,6 +5,8 @@ use loop_traces::source::{MemorySource, SourceKind};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
+use crate::what_if::side::Figures;
+
 use super::*;
 
 fn histogram(values: impl IntoIterator<Item = u64>) -> Histogram {

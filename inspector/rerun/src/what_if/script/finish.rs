@@ -16,12 +16,10 @@ use super::{LeftOut, Run, RunRole, Script, Start};
 
 /// An empty script.
 pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
-    let metadata = source.metadata().clone();
     Script {
         name: loop_probes::text::printable(source.name()),
         kind: source.kind(),
-        before: Measure::new(&metadata),
-        metadata,
+        metadata: source.metadata().clone(),
         labels: Labels::default(),
         source: SourceId(0),
         chosen: None,
@@ -52,8 +50,8 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
     }
 }
 
-pub(super) fn finish(reading: Reading) -> Script {
-    let Reading { source, begin, end, mut script, worked, jobs, .. } = reading;
+pub(super) fn finish(reading: Reading) -> (Script, Measure) {
+    let Reading { source, begin, end, mut script, before, worked, jobs, .. } = reading;
     (script.source, script.begin_ns, script.end_ns) = (source, begin.as_ns(), end.as_ns());
     script.arrivals.iter_mut().for_each(|arrival| arrival.at_ns = arrival.at_ns.max(begin.as_ns()));
     script.arrivals.sort_by_key(|arrival| arrival.at_ns);
@@ -64,7 +62,7 @@ pub(super) fn finish(reading: Reading) -> Script {
     wakes(&mut script, &ran);
     script.typical_ns = typical(&script.runs);
     jobs_without_end(&mut script);
-    script
+    (script, before)
 }
 
 /// Sets the cost of each job, and the time that an idle worker took to take it.

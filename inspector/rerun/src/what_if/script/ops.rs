@@ -1,11 +1,11 @@
 //! Converts acts into the script's terms: timers, sources, jobs and callbacks by index instead of by recorded number.
 
 use loop_probes::event::{Event, Origin};
-use loop_probes::ids::{IoSource, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{Tag, Timestamp};
 
 use super::reading::Reading;
 use super::{ArrivalKind, Job, Op, RunId, RunRole};
-use crate::act::{Act, Done, Operation};
+use crate::act::{Act, Done, Operation, RecordedChange};
 
 /// Maximum number of span and mark labels: a session keeps no more.
 const SPANS_MAX: usize = 2048;
@@ -50,10 +50,6 @@ impl Reading {
                 self.jobs.insert(task, job);
                 Some(Op::Work(job))
             }
-            Act::CancelWork(task) => self.jobs.get(&task).copied().map(|job| {
-                self.script.jobs[job as usize].is_cancelled = true;
-                Op::CancelWork(job)
-            }),
             Act::Register { source, tag, referenced, interest } => {
                 let place = self.new_source(tag, interest.unwrap_or(0), referenced);
                 self.sources.insert(source, place);
@@ -63,7 +59,6 @@ impl Reading {
             }
             Act::Change(change) => self.change(change).map(Op::Change),
             Act::Hold(delta) => Some(Op::Hold(delta)),
-            Act::Futures(delta) => Some(Op::Futures(delta)),
             // Recorded by its outcome, or part of the stretch rather than of a callback.
             Act::Read
             | Act::Reload
@@ -93,8 +88,8 @@ impl Reading {
     }
 
     /// An operation by the places of what it refers to, which a callback may have created just before.
-    fn change(&mut self, change: Operation<TaskId, TimerId, IoSource>) -> Option<Operation<RunId, u32, u32>> {
-        let Self { expected, timers, sources, script, .. } = self;
+    fn change(&mut self, change: RecordedChange) -> Option<Operation<RunId, u32, u32, u32>> {
+        let Self { expected, timers, sources, jobs, script, .. } = self;
         let immediate = |task| {
             let run = *expected.get(&task)?;
             script.runs[run as usize].role = RunRole::Followed;
@@ -102,7 +97,10 @@ impl Reading {
         };
         let timer = |timer| timers.get(&timer).map(|known| known.timer);
         let source = |source| sources.get(&source).copied();
-        let renamed = change.rename(immediate, timer, source);
+        let renamed = change.rename(immediate, timer, source, |task| jobs.get(&task).copied());
+        if let Some(Operation::CancelWork(job)) = renamed {
+            script.jobs[job as usize].is_cancelled = true;
+        }
         match change {
             Operation::ClearImmediate(task) => drop(self.expected.remove(&task)),
             Operation::Remove(source) => {

@@ -14,6 +14,7 @@ use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::OpenTickSummary;
 
 use super::super::cost::Costs;
+use super::super::measure::Measure;
 use super::arrive::JobTimes;
 use super::reading::Reading;
 use super::{ArrivalKind, LeftOut, NONE, Op, RunId, Script, finish};
@@ -42,11 +43,11 @@ struct Slot {
     left: LeftOut,
 }
 
-/// Reads `source` to its end: the loop that is `wanted`.
+/// Reads `source` to its end: the loop that is `wanted`. Also returns the fold of what was recorded.
 pub(in crate::what_if) fn read(
     source: &mut dyn EventSource,
     wanted: Wanted<'_>,
-) -> Result<Script, RerunError> {
+) -> Result<(Script, Measure), RerunError> {
     let mut blank = finish::blank(source);
     let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
     let mut batch = Vec::new();
@@ -97,12 +98,13 @@ pub(in crate::what_if) fn read(
     blank.labels.learn(LabelKind::Source, chosen.source.0, &chosen.name);
     let before_ns = begun.begin.ns_since(slot.first_at);
     let open_tick = begun.open_tick(source, &blank.labels);
-    let mut script = begun.finish(&mut slot.left);
+    let (mut script, mut before) = begun.finish(&mut slot.left);
+    before.timeline.labels = blank.labels.clone();
     script.open_tick = open_tick;
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
     script.left.before_ns = before_ns;
     script.events = blank.events;
-    Ok(script)
+    Ok((script, before))
 }
 
 impl Slot {
@@ -173,7 +175,7 @@ impl Reading {
         if !self.pending.in_tick {
             return None;
         }
-        let mut all = self.script.before.clone();
+        let mut all = self.before.clone();
         for stamped in &self.pending.events {
             if stamped.source == self.source { all.fold(stamped) } else { all.fold_other(stamped) }
         }
@@ -189,7 +191,7 @@ impl Reading {
         let Stamped { at, source, event } = *stamped;
         if source != self.source {
             left.collections += u64::from(matches!(event, Event::GcRendezvous { .. }));
-            self.script.before.fold_other(stamped);
+            self.before.fold_other(stamped);
             self.see_agenda(at, source, event);
             return;
         }
@@ -199,7 +201,7 @@ impl Reading {
             return;
         }
         self.end = self.end.max(at);
-        self.script.before.fold(stamped);
+        self.before.fold(stamped);
         left.pumps += u64::from(matches!(event, Event::Pumped { .. }));
         if self.in_snapshot {
             self.see_snapshot(event);
@@ -386,7 +388,7 @@ impl Reading {
         place
     }
 
-    fn finish(mut self: Box<Self>, left: &mut LeftOut) -> Script {
+    fn finish(mut self: Box<Self>, left: &mut LeftOut) -> (Script, Measure) {
         // Emitters are merged slightly out of order: other threads' events before the end belong to the stretch.
         for stamped in self.pending.take() {
             if stamped.source != self.source && stamped.at <= self.end {

@@ -7,6 +7,7 @@ use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timest
 use loop_probes::stamped::Stamped;
 
 use super::super::cost::Overheads;
+use super::super::measure::Measure;
 use super::arrive::{ExternalEvents, JobTimes};
 use super::keys::Keys;
 use super::{Arm, Arrival, ArrivalKind, NONE, Op, Run, RunId, Script, Source};
@@ -74,6 +75,8 @@ pub(super) struct Reading {
     pub(super) begin: Timestamp,
     pub(super) end: Timestamp,
     pub(super) script: Script,
+    /// The fold of the stretch.
+    pub(super) before: Measure,
     /// Announced callbacks, by recorded number.
     pub(super) expected: HashMap<TaskId, RunId>,
     /// Those of them that are immediates: of these, the outcome `cancelled` says that another callback cleared them.
@@ -176,6 +179,7 @@ impl Reading {
             source: first.source,
             begin: first.at,
             end: first.at,
+            before: Measure::new(&script.metadata),
             script,
             expected: HashMap::new(),
             immediates: HashSet::new(),
