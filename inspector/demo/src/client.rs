@@ -1,5 +1,4 @@
-//! The outside of the demo: a thread that follows the schedule, over real sockets and with real signals, and counts the
-//! answers.
+//! The demo's clients: a thread that follows the schedule over real sockets, with real signals, and counts the answers.
 
 use std::io;
 use std::net::SocketAddr;

@@ -65,7 +65,7 @@ impl DemoAgenda {
         Ok(Self { agenda, agenda_client })
     }
 
-    /// The desk at which handlers submit work.
+    /// A handle for submitting work.
     pub(crate) fn agenda_client(&self) -> AgendaClient {
         self.agenda_client.clone()
     }
@@ -89,7 +89,7 @@ pub(crate) struct AgendaClient {
 }
 
 impl AgendaClient {
-    /// Has a request checked, after which it returns to the loop. False if the agenda has ended.
+    /// Checks a request on a worker, then posts it back to the loop. Returns false if the agenda has ended.
     pub(crate) fn check(&self, id: ConnectionId, slot: Slot, route: Option<Route>) -> bool {
         let posts = self.posts.clone();
         let check = Tasklet::once("CheckRequest", move |_| {
@@ -100,7 +100,7 @@ impl AgendaClient {
         self.agenda.add(check.priority(Priority::High)).is_ok()
     }
 
-    /// Has the watchdog's gaps summarised: their 99th percentile becomes a measurement.
+    /// Summarizes the watchdog's gaps: their 99th percentile becomes a measurement.
     pub(crate) fn average(&self, mut gaps_ns: Vec<u64>) {
         let posts = self.posts.clone();
         self.add(Tasklet::once("Average", move |_| {
@@ -110,7 +110,7 @@ impl AgendaClient {
         }));
     }
 
-    /// Has the checksum of every served file computed, for the first lines of a new log.
+    /// Computes the checksum of every served file, for the first lines of a new log.
     pub(crate) fn checksum_files(&self) {
         for file in 0..FILES {
             let (path, posts) = (self.file(file), self.posts.clone());
@@ -126,7 +126,7 @@ impl AgendaClient {
         }
     }
 
-    /// Has the words of a served file indexed, when there is nothing else to do.
+    /// Indexes the words of a served file at low priority.
     pub(crate) fn index_file(&self, file: usize) {
         let (path, index, words) = (self.file(file % FILES), Arc::clone(&self.index), self.words.clone());
         let index_file = Tasklet::once("IndexFile", move |worker| {
@@ -183,7 +183,7 @@ fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
     index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A keyed hash of a request's place, iterated.
+/// An iterated hash of a request's slot.
 fn stretched(connection: u64, slot: Slot, rounds: u32) -> u64 {
     let mut token = connection;
     for round in 0..rounds {

@@ -212,12 +212,12 @@ impl Workload {
     ///
     /// # Errors
     ///
-    /// [`WorkloadError`] if the loop or a connection failed in the meantime.
+    /// [`WorkloadError`] if the loop or a connection failed.
     pub fn stop(mut self) -> Result<Served, WorkloadError> {
         use std::sync::atomic::Ordering::Relaxed;
         let mut clients = self.clients.take();
         let disconnected = clients.as_mut().map_or(Ok(()), Clients::stop);
-        // Read before the clients stop, the two counts would be inconsistent, and lower than what the loop has seen.
+        // Read only after the clients stopped: earlier, the two counts would be inconsistent.
         let counters = clients.as_ref().map(Clients::counters);
         let served = Served {
             sent: counters.map_or(0, |counters| counters.sent.load(Relaxed)),

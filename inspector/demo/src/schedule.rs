@@ -1,4 +1,4 @@
-//! The schedule of arrivals at the demo: open-loop, and determined completely by the seed.
+//! The schedule of arrivals at the demo: open-loop, and fully determined by the seed.
 //!
 //! Each kind of arrival is an independent stream with exponential gaps, so that changing the rate of one does not move
 //! the others; the schedule is the merge of the streams by time.
@@ -61,7 +61,7 @@ pub enum Route {
     File(usize),
     /// `/cache/N`: an entry of the cache, rendered if missing.
     Cache(u32),
-    /// `/report?rows=N`: computed on the loop thread, which is the mistake to find.
+    /// `/report?rows=N`: computed on the loop thread, the planted mistake.
     Report(u32),
 }
 

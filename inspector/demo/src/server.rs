@@ -251,7 +251,7 @@ fn flush(cx: Cx<'_, '_>, id: ConnectionId) {
     }
 }
 
-/// Has a request checked by the agenda, if there is one, before it is answered.
+/// Answers a request, after a check by the agenda if there is one.
 pub(crate) fn http_request(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, route: Option<Route>) {
     let checked =
         server().agenda_client.as_ref().is_some_and(|agenda_client| agenda_client.check(id, slot, route));
@@ -346,7 +346,7 @@ pub(crate) fn index_section(page: u32, section: u32) {
     index.insert((section, page));
 }
 
-/// Computes a report on the loop thread, which is the mistake to find.
+/// Computes a report on the loop thread: the planted mistake.
 pub(crate) fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
     let checksum =
         compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));

@@ -24,7 +24,7 @@ pub(crate) enum DemoTask {
     ReadFile(ConnectionId, Slot, io::Result<Vec<u8>>),
     /// Renders a page for the cache.
     RenderPage(ConnectionId, Slot, u32),
-    /// Computes a report on the loop thread, for this long: the mistake to find.
+    /// Computes a report on the loop thread for this long: the planted mistake.
     Report(Option<(ConnectionId, Slot)>, Duration),
     /// Writes a line to the access log.
     AccessLog(usize),

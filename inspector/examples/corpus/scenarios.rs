@@ -1,4 +1,4 @@
-//! The scenarios. Each acts out one regression that an event loop can have.
+//! The scenarios: each reproduces one regression that an event loop can have.
 
 mod ends;
 mod heap;

@@ -13,31 +13,24 @@ use loop_probes::ids::{IoSource, NonMax, Tag, TaskId, TimerId, Timestamp};
 
 /// What a callback did with its loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub(crate) enum Act {
     /// Queued a task; a polled future has origin [`Origin::Future`].
     Post {
-        /// The task.
         task: TaskId,
-        /// Its tag.
         tag: Tag,
-        /// Its recorded origin.
         origin: Origin,
-        /// The task recorded as having queued it.
         parent: Option<TaskId>,
         /// When it was queued; for a future woken by another thread, the time of the wakeup.
         queued: Timestamp,
     },
-    /// Set an immediate.
     Immediate(TaskId, Tag),
-    /// Postponed a task to the end of the tick; with its recorded origin.
+    /// Postponed a task to the end of the tick.
     AfterLoop(TaskId, Tag, Origin),
     /// Read the clock, to arm the timers that follow.
     Read,
     /// Armed or re-armed a timer.
     Arm {
-        /// The timer.
         timer: TimerId,
-        /// The tag of its task.
         tag: Tag,
         /// From the preceding clock reading to the due time.
         delay_ns: u64,
@@ -52,29 +45,23 @@ pub enum Act {
     Kept(u32),
     /// Gave a job to the work pool; `depth` jobs, this one included, wait for a worker.
     Work {
-        /// The job.
         task: TaskId,
-        /// Its tag.
         tag: Tag,
-        /// Jobs now waiting for a worker.
         depth: u32,
     },
     /// Registered a source of readiness.
     Register {
-        /// The source.
         source: IoSource,
-        /// The tag of its callback.
         tag: Tag,
         /// Whether it keeps the loop alive.
         referenced: bool,
         /// Its interest set, if recorded.
         interest: Option<u8>,
     },
-    /// Referenced or unreferenced a source: older traces do not say which.
+    /// Referenced (true) or unreferenced a source that older traces do not name.
     ReferenceUnknownSource(bool),
     /// Took or released references that the program holds itself.
     Hold(i32),
-    /// Changed something that existed.
     Change(RecordedChange),
     /// Reloaded the program from the callback of a source; for other callbacks their outcome says so.
     Reload,
@@ -84,36 +71,32 @@ pub enum Act {
     Shutdown(u64),
     /// Failed, or panicked if that is how the callback ended.
     Fail,
-    /// Queued a microtask between two turns; in a turn, the number of its checkpoint tells.
+    /// Queued a microtask between two turns; in a turn, only the count of the checkpoint is recorded.
     Microtask,
     /// Put off the release of a reference to the next poll.
     Release,
-    /// Had access to the loop between two turns, and so may have changed the heap.
+    /// Accessed the loop between two turns, and so may have changed the heap.
     Heap,
 }
 
 /// A change as recorded.
-pub type RecordedChange = Operation<TaskId, TimerId, IoSource, TaskId>;
+pub(crate) type RecordedChange = Operation<TaskId, TimerId, IoSource, TaskId>;
 
-/// An operation on what already exists. Immediates, timers, sources and jobs are named as recorded, by their places in a
-/// script, or as the loop knows them that carries it out.
+/// An operation on something that exists. It names immediates, timers, sources and jobs by their recorded numbers, by
+/// their indices in a script, or by the handles of the running loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation<I, T, S, J> {
-    /// Clears an immediate.
+pub(crate) enum Operation<I, T, S, J> {
     ClearImmediate(I),
     /// References or unreferences an immediate.
     ReferenceImmediate(I, bool),
-    /// Clears a timer.
     ClearTimer(T),
     /// References or unreferences a timer.
     ReferenceTimer(T, bool),
     /// Changes the interest set of a source.
     Modify(S, u8),
-    /// Removes a source.
     Remove(S),
     /// References or unreferences a source.
     ReferenceSource(S, bool),
-    /// Cancels a job.
     CancelWork(J),
     /// Takes or releases references for futures.
     Futures(i32),
@@ -124,8 +107,8 @@ pub enum Operation<I, T, S, J> {
 }
 
 impl<I, T, S, J> Operation<I, T, S, J> {
-    /// The same by other names; `None` if what it refers to has none.
-    pub fn rename<K, U, V, W>(
+    /// Translates the names; `None` if one of them has no counterpart.
+    pub(crate) fn rename<K, U, V, W>(
         self,
         immediate: impl FnOnce(I) -> Option<K>,
         timer: impl FnOnce(T) -> Option<U>,
@@ -151,7 +134,7 @@ impl<I, T, S, J> Operation<I, T, S, J> {
 }
 
 impl Operation<TaskId, Timer, IoSource, TaskId> {
-    /// Carries it out, with the task that `handler` makes for a signal; false if it could not be done.
+    /// Carries it out; `handler` makes the task for a signal. Returns false if it could not be done.
     pub(super) fn carry_out<T: Task>(
         self,
         cx: &mut Context<'_, T>,
@@ -190,20 +173,18 @@ impl Operation<TaskId, Timer, IoSource, TaskId> {
 
 /// An act with its time and the loop's reference count after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// When it was done.
-    pub at: Timestamp,
-    /// What was done.
-    pub act: Act,
+pub(crate) struct Done {
+    pub(crate) at: Timestamp,
+    pub(crate) act: Act,
     /// References of every kind after it, if recorded.
-    pub alive: Option<u32>,
+    pub(crate) alive: Option<u32>,
     /// The task that did it, if recorded.
-    pub by: Option<TaskId>,
+    pub(crate) by: Option<TaskId>,
 }
 
 /// The role of an event in a loop's stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Something that a callback did.
     Act,
     /// The end of a callback, a checkpoint or a drain of the deferred queue.
@@ -216,7 +197,7 @@ pub enum Role {
 
 /// Reconstructs acts from a loop's stream, event by event.
 #[derive(Clone, Debug, Default)]
-pub struct Acts {
+pub(crate) struct Acts {
     done: Vec<Done>,
     /// The clock reading from which the next timers are armed.
     reading: Option<Timestamp>,
@@ -229,7 +210,12 @@ pub struct Acts {
 impl Acts {
     /// Takes the next event into account and returns its role. `is_immediate` distinguishes immediates from other
     /// tasks.
-    pub fn feed(&mut self, at: Timestamp, event: &Event, is_immediate: impl FnOnce(TaskId) -> bool) -> Role {
+    pub(crate) fn feed(
+        &mut self,
+        at: Timestamp,
+        event: &Event,
+        is_immediate: impl FnOnce(TaskId) -> bool,
+    ) -> Role {
         let owed = self.owes.take();
         let act = match *event {
             Event::TaskRan { task, outcome: Outcome::Cancelled, .. } if is_immediate(task) => {
@@ -384,28 +370,26 @@ impl Acts {
     }
 
     /// Returns the acts since the last call.
-    #[must_use]
-    pub fn take(&mut self) -> Vec<Done> {
+    pub(crate) fn take(&mut self) -> Vec<Done> {
         std::mem::take(&mut self.done)
     }
 
-    /// The oldest act to which no later event adds anything, for callers that take acts one by one: the events after
-    /// the registration of a source give its interest set and whether it keeps the loop alive.
-    pub fn settled(&mut self) -> Option<Done> {
+    /// Takes the oldest act if it is complete: the events that follow the registration of a source add its interest
+    /// set and whether it keeps the loop alive.
+    pub(crate) fn settled(&mut self) -> Option<Done> {
         let is_owed = self.owes == Some(RefKind::Io)
             && self.done.last().is_some_and(|done| matches!(done.act, Act::Register { .. }));
         (self.done.len() > usize::from(is_owed)).then(|| self.done.remove(0))
     }
 
     /// Whether there are no acts.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.done.is_empty()
     }
 }
 
-/// The numbers of a loop's ticks, which show records that are missing although nothing reports them as lost: a block was
-/// taken out of the recording, or is of a kind that cannot be read.
+/// Tracks tick numbers to find missing records that nothing reports as lost: a block was cut out of the recording, or is
+/// of an unreadable kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TickNumbers {
     last: Option<u64>,
@@ -413,12 +397,12 @@ pub(super) struct TickNumbers {
 }
 
 impl TickNumbers {
-    /// Whether records are missing before the next event of the loop: its tick does not continue those before it.
+    /// Whether records are missing before this event of the loop: its tick does not follow the previous one.
     pub(super) const fn is_behind_hole<T>(&mut self, event: &Event<T>) -> bool {
         let (tick, in_tick) = match *event {
             Event::TickStart { tick } => (tick, true),
             Event::TickEnd { tick, .. } => (tick, false),
-            // What is lost is reported, and a loop that is closed has no further ticks.
+            // Reported losses are counted elsewhere, and a closed loop has no further ticks.
             Event::Lost { .. } | Event::LoopStopped { reason: StopReason::Closed } => {
                 *self = Self { last: None, in_tick: false };
                 return false;
@@ -435,8 +419,8 @@ impl TickNumbers {
     }
 }
 
-/// Whether `event` of a loop completes a unit: a tick, a run, or a callback between two ticks. A recording that was cut
-/// off is re-executed up to the last one: what the rest of an unfinished tick did, and how long it took, is not recorded.
+/// Whether `event` of a loop completes a unit: a tick, a run, or a callback between two ticks. A truncated recording is
+/// re-executed up to its last complete unit, because the rest of the unfinished tick is unknown.
 pub(super) const fn completes_unit<T>(event: &Event<T>, in_tick: bool) -> bool {
     match event {
         Event::TickEnd { .. } | Event::LoopStopped { .. } => true,

@@ -41,7 +41,7 @@ use replay_session::{Replay, ReplaySession, Replayed};
 use stream::Stream;
 use window::{ComparedEvent, FrameKind, Window};
 
-/// Maximum number of runs that try values for unrecorded counts: a recording that needs more proves nothing.
+/// Maximum number of runs with different assumptions: a recording that needs more proves nothing.
 const TRIES_MAX: u32 = 64;
 
 type Checking = EventLoop<Replayed, Env<Replay>, EnvPoller<Replay>>;
@@ -95,7 +95,7 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
     for start in place.starts {
         let attempt = match check_loop(open, stream, emitter, start) {
             Err(RerunError::NoWholeTick { .. }) if checked.in_sequence > 0 => {
-                // It is the last one, and read to its end.
+                // It is the last loop, and the stream is at its end.
                 checked.unchecked += 1;
                 return Ok((checked, true));
             }
@@ -117,13 +117,13 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
     Ok((checked, is_wrong))
 }
 
-/// Checks the loop that starts after `start` events, trying values for what is not recorded.
+/// Checks the loop that starts after `start` events, with one set of assumptions after the other.
 fn check_loop(open: Open<'_>, stream: Stream, emitter: SourceId, start: u64) -> Result<Attempt, RerunError> {
     let mut best = check_at(stream, emitter, start, Assumptions::default())?;
     let mut tried = best.assumed.clone();
     for _ in 1..TRIES_MAX {
         let Some(assumed) = tried.otherwise().filter(|_| best.divergence.is_some()) else { break };
-        // The run that gets furthest is reported: no supposed value explains the recording at its divergence.
+        // Reports the run that gets furthest: no assumption explains the recording at its divergence.
         let again = open().and_then(|source| check_at(Stream::new(source), emitter, start, assumed));
         let Ok(next) = again else { break };
         tried = next.assumed.clone();
@@ -143,7 +143,7 @@ fn check_loop(open: Open<'_>, stream: Stream, emitter: SourceId, start: u64) -> 
     }
 }
 
-/// One check of one loop under one set of suppositions.
+/// One check of one loop under one set of assumptions.
 struct Attempt {
     policy: String,
     seen: Coverage,
@@ -153,7 +153,7 @@ struct Attempt {
     has_loss: bool,
     /// Older rules may explain a divergence.
     is_of_old_rules: bool,
-    /// What may explain a divergence because the recording does not show it.
+    /// Unrecorded input that may explain a divergence.
     not_shown: Option<&'static str>,
     assumed: Assumptions,
     /// Where the loop ended, if it did not diverge.
@@ -175,7 +175,7 @@ impl Checked {
     }
 }
 
-/// Checks the loop that starts after `start` events of `stream`, with the values `assumed` for what is not recorded.
+/// Checks the loop that starts after `start` events of `stream`, assuming `assumed`.
 fn check_at(
     mut stream: Stream,
     emitter: SourceId,
@@ -310,7 +310,7 @@ fn step(replay: &Rc<Replay>, event_loop: &mut Checking) -> bool {
             }
             drain(event_loop);
         }
-        // The same in an older recording.
+        // Older recordings lack the call.
         (Event::Microtasks { .. } | Event::DeferredRan { .. }, _) => drain(event_loop),
         // A failure of the environment, or the caller's end of the loop: not a decision.
         (Event::LoopStopped { reason: StopReason::Failed | StopReason::Closed }, _) => {
@@ -350,14 +350,14 @@ fn run_on(replay: &Replay, event_loop: &mut Checking, until: Option<Timestamp>) 
     ended(replay, event_loop.run_as_recorded(until, done).map(Some));
 }
 
-/// An error of the loop comes from its environment: either the recording is over, or the two have diverged.
+/// Handles an error of the loop, which comes from its environment: the recording is over, or the two have diverged.
 fn ended(replay: &Replay, ended: Result<Option<StopReason>, RunError>) {
     if let Err(error) = ended {
         replay.with(|session| {
             let failed = |entry: &ComparedEvent| {
                 matches!(entry.event, Event::LoopStopped { reason: StopReason::Failed })
             };
-            // It records that itself at the end of a run, but not of a turn.
+            // The loop records its failure at the end of a run, but not of a turn.
             if !session.recorded.front().is_some_and(failed) && !session.latest_event().is_some_and(failed) {
                 session.part_at_end(&format!("the loop fails: {error}"));
             }

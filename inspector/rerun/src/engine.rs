@@ -17,7 +17,7 @@ pub(super) trait Engine: Oracle + Sized {
     /// The tag of a callback; none for a microtask.
     fn tag(of: Self::Callback) -> Tag;
 
-    /// Whether the same callback runs any number of times.
+    /// Whether the callback can run more than once.
     fn repeats(of: Self::Callback) -> bool;
 
     /// Runs a callback.
@@ -27,7 +27,7 @@ pub(super) trait Engine: Oracle + Sized {
     fn received(&self) {}
 }
 
-/// The task that stands for every recorded one.
+/// The task that stands for any recorded one.
 pub(super) struct StandIn<E: Engine> {
     of: E::Callback,
     engine: Rc<E>,

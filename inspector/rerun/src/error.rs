@@ -72,7 +72,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// It was written before snapshots held all that a check needs.
+    /// It predates snapshots with everything that a check needs.
     #[error(
         "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \
          cannot be put into their state; record it again"
@@ -81,7 +81,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// Its loop decided by older rules, and that makes a difference.
+    /// It diverges, and its loop followed older rules that may explain it.
     #[error(
         "{name} was recorded by a loop with older rules for deferred callbacks, reloads, requests of futures and a GC \
          controller that is off, and from tick {tick} on they \
@@ -90,10 +90,10 @@ pub enum RerunError {
     OldRules {
         /// The recording.
         name: String,
-        /// The tick in which the rules made a difference.
+        /// The tick of the divergence.
         tick: u64,
     },
-    /// The loop diverges from it, but it does not show all that was done to the recorded one.
+    /// It diverges, but lacks inputs of the recorded loop that may explain it.
     #[error(
         "{name}: whether the loop decides otherwise in tick {tick} is not known, because the recording does not show {what}"
     )]
@@ -152,7 +152,7 @@ pub enum RerunError {
         /// The limit, in bytes.
         most: u64,
     },
-    /// It makes its loop do more than a recording of its size can require.
+    /// It requires more work than a recording of its size can.
     #[error(
         "the recording asks for more than {} operations, the most that its first {} can stand for: {name} is damaged or made up",
         count(*.most),
@@ -166,7 +166,7 @@ pub enum RerunError {
         /// Its events read so far.
         events: u64,
     },
-    /// It makes its loop keep more than is allowed.
+    /// It leaves more tasks waiting than is allowed.
     #[error(
         "the recording asks for more than {} tasks, timers and jobs at a time: {name} is damaged, made up, or too large to \
          be executed again",

@@ -11,11 +11,11 @@
 //! recorded. `engine.rs` has the one task that stands for all recorded ones; the check's `Replay` and the what-if's
 //! `World` are the engines behind it, and the oracles that the loop's environment asks.
 
-pub mod act;
 pub mod check;
 pub mod minimize;
 pub mod what_if;
 
+mod act;
 mod budget;
 mod engine;
 mod error;

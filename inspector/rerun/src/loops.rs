@@ -22,7 +22,7 @@ const LOOPS_MAX: usize = 1024;
 pub(super) struct Loops {
     /// All loops, in the order in which they appear.
     all: Vec<SourceId>,
-    /// The ticks of those that tick.
+    /// Tick counts.
     ticks: HashMap<SourceId, u64>,
     /// Kept for every emitter, because records may be lost before its first tick.
     evidence: HashMap<SourceId, Evidence>,
@@ -34,9 +34,9 @@ pub(super) struct Loops {
 pub(super) enum Wanted<'a> {
     /// The one with the most ticks.
     Longest,
-    /// The one that reports call so.
+    /// The one with this name in reports.
     Named(&'a str),
-    /// The one that was selected before, in a recording of which this is a part.
+    /// The one selected earlier, in the recording that contains this one.
     Same(&'a ChosenLoop),
 }
 

@@ -12,9 +12,9 @@
 //! Whether a part still meets it is always decided by the loop: each try is a re-execution under the recorded policy.
 //! The result is the recording of the last successful one, and a complete recording itself.
 
-pub mod ddmin;
+mod ddmin;
 mod error;
-pub mod search;
+mod search;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,8 @@ use super::what_if::{Side, Stop, open_tick};
 use super::{Changes, ChosenLoop, Filter, Recorded, RerunError};
 use ddmin::smallest;
 pub use error::MinimizeError;
-use search::{CuttableParts, Part, Reduction, search};
+pub use search::Reduction;
+use search::{CuttableParts, Part, search};
 use survey::{SnapshotRange, Survey};
 
 /// How large a recording is.

@@ -6,10 +6,10 @@ use loop_traces::source::{EventSource, SourceKind};
 use super::RerunError;
 use super::act::TickNumbers;
 
-/// What a recording says about one of its loops that bears on re-execution.
+/// Facts about one loop of a recording that decide whether it can be re-executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Evidence {
-    /// It has records that only loop-core loops write: the inputs of their decisions.
+    /// It has inputs of decisions, which only loop-core loops record.
     is_of_loop_core: bool,
     /// Records were lost, and no snapshot follows.
     is_behind_loss: bool,
@@ -20,7 +20,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Whether `event` is relevant here; few are.
+    /// Whether `event` is relevant; few are.
     pub(super) const fn is_one(event: &Event) -> bool {
         matches!(
             event,

@@ -87,13 +87,13 @@ impl Recorded {
         Ok(Self { script: Arc::new(script), before: Arc::new(before) })
     }
 
-    /// Which loop of the recording it is.
+    /// The loop that is re-executed.
     #[must_use]
     pub fn chosen(&self) -> Option<&ChosenLoop> {
         self.script.chosen.as_ref()
     }
 
-    /// The tick in which the recording ends, if it does: only whole ticks are re-executed. Its times count from the
+    /// The unfinished tick at the end of the recording, if there is one: it is not re-executed. Its times count from the
     /// beginning.
     #[must_use]
     pub fn open_tick(&self) -> Option<&OpenTickSummary> {
@@ -152,7 +152,7 @@ impl Recorded {
         run::run(&self.script, &self.before, changes, output, None)
     }
 
-    /// As [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete and useless.
+    /// As [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ struct Assumption {
 }
 
 impl Assumption {
-    /// The number: `first` in the first try, then every other from 0 on.
+    /// `first` in the first try, then the other numbers from 0 on.
     const fn count(self) -> u64 {
         match self.tried {
             0 => self.first,
@@ -27,14 +27,14 @@ impl Assumption {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Assumptions {
     all: Vec<Assumption>,
-    /// Those that the loop has reached.
+    /// Number of assumptions that the loop has reached.
     begun: usize,
-    /// Those whose checkpoint is done without a contradiction.
+    /// Number of assumptions confirmed by their checkpoint.
     settled: usize,
 }
 
 impl Assumptions {
-    /// The number of the callback that comes next: at first `first`, and at most `most`.
+    /// The assumed number for the next callback: at first `first`, at most `most`.
     pub(super) fn next(&mut self, first: u64, most: u64) -> u64 {
         if self.begun == self.all.len() {
             self.all.push(Assumption { first: first.min(most), most, tried: 0 });

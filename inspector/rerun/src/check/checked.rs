@@ -40,9 +40,9 @@ pub struct Coverage {
 pub struct Divergence {
     /// The tick.
     pub tick: u64,
-    /// Which of the loops that used the ring one after the other, from 1.
+    /// The number of the loop among those that used the ring in sequence, from 1.
     pub loop_number: u64,
-    /// From the start of that loop's check, in nanoseconds of recorded time.
+    /// Recorded time since the start of that loop's check, in nanoseconds.
     pub at_ns: u64,
     /// What was recorded.
     pub recorded: Stamped,
@@ -84,7 +84,7 @@ pub struct Checked {
     pub chosen: ChosenLoop,
     /// How many loops of that name were checked: those that a program builds and closes one after the other share a ring.
     pub in_sequence: u64,
-    /// Further ones without a complete snapshot, without a whole tick after it, or beyond the limit.
+    /// Further loops of that name: without a complete snapshot, without a whole tick after it, or beyond the limit.
     pub unchecked: u64,
     /// Lost records: the check began after the last loss.
     pub lost_records: u64,

@@ -4,12 +4,13 @@ use loop_core::low_level::replay::Flags;
 use loop_probes::event::{Event, LoopCall, Placement, PolicyField, Queue};
 use loop_probes::ids::LabelId;
 
-/// Whether an event bears on a decision. Phases, slow tasks, spans, marks, calibrations and names only give durations
-/// and labels; agendas and pumps are programs of their own; lists by name repeat other parts of a snapshot; what a
-/// shutdown counts depends on what its owners called their work; the check has no host, which keeps microtasks of its
-/// own; posts that a loop never took bear on none. How much other threads had posted is an input, given
-/// by its batch: the depth of their queue is reported for a batch taken before the passes over the task queue but not
-/// for one taken during them, and if no other event is reported in between, the two cannot be distinguished.
+/// Whether an event bears on a decision. Not compared are:
+///
+/// - durations and labels: phases, slow tasks, spans, marks, calibrations, names;
+/// - agendas and pumps, which are separate programs, and the microtasks of a host, which the check does not have;
+/// - lists by name, which repeat other parts of a snapshot, and shutdown counts, which depend on the owners' labels;
+/// - posts that the loop never took, and the depth of their queue. The batch is the input; its depth is reported only
+///   for a batch taken before the passes over the task queue, and the stream does not always show which one it was.
 pub(super) const fn is_compared<T>(event: &Event<T>) -> bool {
     !matches!(
         event,

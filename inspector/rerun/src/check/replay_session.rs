@@ -1,9 +1,8 @@
 //! The session: matches the recorded stream against the running loop, event by event.
 //!
 //! The loop reports each event as it happens. If it equals the recorded one, the session advances to the next, and
-//! injects what had arrived from outside by then; if not, the two have diverged, and nothing more is compared. Every
-//! question of the loop to its environment (the time, the heap, readiness, signals) is answered from the recorded
-//! stream.
+//! injects the external events that had arrived by then; if not, the two have diverged, and the check is over. The
+//! recorded stream answers every question of the loop to its environment (time, heap, readiness, signals).
 
 mod answers;
 mod divergence;
@@ -51,11 +50,11 @@ pub(super) struct ReplaySession {
     pub(super) recorded: Window,
     mode: Mode,
     in_tick: bool,
-    /// Something failed in this tick, or since the last one.
+    /// A callback failed in this tick, or since the last one.
     has_failed: bool,
-    /// A stop was asked for in a tick or between two, and no run has ended since.
+    /// A stop was requested, and no run has ended since.
     stops: bool,
-    /// Both: the run may fail.
+    /// Both happened: the run may fail.
     may_fail: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
@@ -66,13 +65,7 @@ pub(super) struct ReplaySession {
     pub(super) assumed: Assumptions,
     /// Finished jobs that were injected and put aside.
     pub(super) set_aside: usize,
-    sets_jobs_aside: bool,
-    drains_late: bool,
-    /// Calls between two turns are recorded.
-    shows_calls: bool,
-    /// The revision of the recorded loop's rules.
-    rules: u64,
-    policy_fields: PolicyFields,
+    start: Start,
     /// An event was recorded that depends on the revision of the rules.
     depends_on_rules: bool,
     tick: u64,
@@ -160,11 +153,6 @@ impl ReplaySession {
             timers: HashMap::new(),
             assumed: Assumptions::default(),
             set_aside: 0,
-            sets_jobs_aside: start.sets_jobs_aside,
-            drains_late: start.drains_late,
-            shows_calls: start.shows_calls,
-            rules: start.rules,
-            policy_fields: start.policy_fields,
             depends_on_rules: start.checks_in_vain || start.stops_on_panic,
             tick: 0,
             began,
@@ -175,15 +163,16 @@ impl ReplaySession {
             depths: [NEVER; 2],
             prepared: None,
             history: VecDeque::new(),
+            start,
         }
     }
 
-    /// Whether comparing has ended: the two diverged, or the recording is over.
+    /// Whether the comparison has ended: the two diverged, or the recording is over.
     pub(super) fn is_over(&self) -> bool {
         self.diverged.is_some() || self.failed.is_some() || self.recorded.front().is_none()
     }
 
-    /// Whether the caller of the loop does what comes next.
+    /// Whether the next event is an action of the loop's caller.
     pub(super) fn is_for_the_caller(&self) -> bool {
         let Some(entry) = self.recorded.front() else { return true };
         match entry.event {
@@ -202,7 +191,7 @@ impl ReplaySession {
         }
     }
 
-    /// How the caller asked for the tick that begins next, if it did.
+    /// The call that starts the next tick, if it was a call.
     pub(super) fn turn_called(&self) -> Option<LoopCall> {
         match self.recorded.ahead().nth(1)?.event {
             Event::InputCall { call: call @ (LoopCall::Turn | LoopCall::Tick | LoopCall::AutoTick) } => {
@@ -212,7 +201,7 @@ impl ReplaySession {
         }
     }
 
-    /// Whether one turn within a time was called, not a run: that does not look whether its time is over.
+    /// Whether the caller asked for one turn with a time limit and not for a run: a turn does not check its limit.
     pub(super) fn is_turn_within(&self) -> bool {
         let mut later = self.recorded.ahead().skip(1).map(|entry| entry.event);
         let shows = later.find(|event| {
@@ -227,19 +216,19 @@ impl ReplaySession {
         matches!(shows, Some(Event::TickStart { .. } | Event::InputRun { .. }))
     }
 
-    /// Whether the drain that comes next is also of the host's microtasks.
+    /// Whether the next drain includes the host's microtasks.
     pub(super) fn is_host_drain(&self) -> bool {
         let next = self.recorded.front().map(|entry| entry.raw);
         matches!(next, Some(Event::InputCall { call: LoopCall::HostDrain }))
     }
 
-    /// Whether a callback from outside of the loop is repeated whose microtasks are recorded one by one.
+    /// Whether the running callback is external and its microtasks are recorded one by one.
     pub(super) fn is_all_shown(&self) -> bool {
-        self.shows_calls
+        self.start.shows_calls
             && matches!(self.recorded.frames.front(), Some(Frame { kind: FrameKind::Outside(_), .. }))
     }
 
-    /// Whether the next event is what was done between two ticks.
+    /// Whether the next event lies between two ticks.
     fn is_between_ticks(&self) -> bool {
         !self.is_over()
             && !matches!(
@@ -271,15 +260,15 @@ impl ReplaySession {
     /// Whether older recordings lack this event.
     fn is_newer(&self, event: &Event<Ticks>) -> bool {
         match event {
-            Event::SnapshotPolicy { field, .. } => !self.policy_fields.contains(*field),
-            Event::InputCall { .. } => !self.shows_calls,
+            Event::SnapshotPolicy { field, .. } => !self.start.policy_fields.contains(*field),
+            Event::InputCall { .. } => !self.start.shows_calls,
             _ => false,
         }
     }
 
     /// Whether older rules of the recorded loop may explain a divergence.
     pub(super) const fn is_of_old_rules(&self) -> bool {
-        self.rules < RULES && self.depends_on_rules
+        self.start.rules < RULES && self.depends_on_rules
     }
 
     /// If microtasks wait for the end of a pass, the recording does not show which of its tasks queued them, and so not
@@ -289,7 +278,7 @@ impl ReplaySession {
             || matches!((recorded, happened), (
                 Event::RefChanged { what, delta, .. },
                 Event::RefChanged { what: other, delta: by, .. },
-            ) if self.drains_late && (what, delta) == (other, by))
+            ) if self.start.drains_late && (what, delta) == (other, by))
     }
 
     fn advance(&mut self, replay: &Rc<Replay>) {
@@ -411,7 +400,7 @@ impl ReplaySession {
         self.recorded.frames.front_mut()
     }
 
-    /// What the shutdown that begins next cancels, up to the events that are no part of that.
+    /// The cancellations of the shutdown that begins next.
     pub(super) fn cancelled(&self) -> Vec<Event<()>> {
         let mut later = self.recorded.ahead().map(|entry| entry.event);
         later.by_ref().find(|event| matches!(event, Event::ShutdownBegan { .. }));
@@ -426,7 +415,7 @@ impl ReplaySession {
     }
 }
 
-/// The fields of the policy in the recorded snapshot: those that policies got later are missing there.
+/// The policy fields in the recorded snapshot; older snapshots lack newer fields.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PolicyFields(u64);
 
@@ -452,12 +441,14 @@ pub(super) struct Start {
     pub(super) signals_dropped: u64,
     pub(super) sets_jobs_aside: bool,
     pub(super) drains_late: bool,
+    /// Calls between two turns are recorded.
     pub(super) shows_calls: bool,
+    /// The revision of the recorded loop's rules.
     pub(super) rules: u64,
     pub(super) policy_fields: PolicyFields,
-    /// The GC controller is off, but by older rules still made its checks.
+    /// The GC controller is off, but made its checks anyway under older rules.
     pub(super) checks_in_vain: bool,
-    /// A stop was asked for before.
+    /// A stop is pending.
     pub(super) stops: bool,
     /// A panic stops the run, which older rules did not record.
     pub(super) stops_on_panic: bool,

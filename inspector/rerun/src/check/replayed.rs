@@ -62,7 +62,7 @@ fn run_callback(replay: &Rc<Replay>, cx: &mut Cx<'_>, tag: Tag) {
         Outcome::Done => {}
         Outcome::Reload => cx.reload(),
         Outcome::Panicked => {
-            // Not a real panic: only the loop sees it.
+            // Not a real panic: the loop catches it.
             std::panic::resume_unwind(Box::new("recorded"));
         }
         outcome @ (Outcome::Failed | Outcome::Cancelled | Outcome::Pending | Outcome::Woke) => {
@@ -94,9 +94,9 @@ pub(super) fn release(cx: &mut Cx<'_>, count: u64) {
     (0..count).for_each(|_| cx.replay().release_later());
 }
 
-/// All microtasks of a checkpoint look alike: the recording has what they did, but neither which of them did it nor
-/// which queued another. So each does what it may, and the next one is queued when an act shows that it waited, or when
-/// no other waits.
+/// The recording has the acts of a checkpoint's microtasks, but neither which microtask did what nor which queued
+/// another. So each performs the acts that are possible so far, and queues the next one when an act shows that it was
+/// waiting, or when no other waits.
 fn run_microtask(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
     let entered = replay.with(|session| {
         let entered = session
@@ -105,14 +105,14 @@ fn run_microtask(replay: &Rc<Replay>, cx: &mut Cx<'_>) {
         frame.begun = frame.begun.saturating_add(1);
         match frame.kind {
             FrameKind::Microtasks { ran, left } if frame.begun == ran => Some((true, left)),
-            // One that was not recorded queues no more: the two diverge at the end of the checkpoint.
+            // An unrecorded microtask queues no more: the two diverge at the end of the checkpoint.
             FrameKind::Microtasks { ran, .. } => Some((frame.begun > ran, u32::from(frame.begun < ran))),
             _ => None,
         }
     });
     let Some((is_last, waits)) = entered else { return };
     while let Some(done) = next_act(replay, |done, ()| {
-        // An act that was done when fewer microtasks were left has to wait until they are gone.
+        // An act recorded with fewer microtasks waiting belongs to a later one.
         is_last
             || done.alive.is_none()
             || alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive())
@@ -150,7 +150,7 @@ fn run_deferred(replay: &Rc<Replay>, cx: &mut Cx<'_>) -> bool {
         // Its key is still waiting for its own callback.
         Act::Defer(key, existed) if !is_kept => cx.replay().is_deferred(key) == existed,
         _ if does_rest || done.alive.is_none() => true,
-        // An act that was done when fewer callbacks were waiting belongs to a later one.
+        // An act recorded with fewer callbacks waiting belongs to a later one.
         _ => alive_before(done, cx.replay().held()) >= i64::from(cx.replay().alive()),
     }) {
         perform(replay, cx, done);
@@ -226,7 +226,7 @@ fn alive_before(done: &Done, held: i64) -> i64 {
 }
 
 impl Replay {
-    /// Performs an act that was done outside of all callbacks; a clock reading together with the timers armed from it.
+    /// Performs an act from outside of all callbacks; a clock reading includes the timers armed from it.
     pub(super) fn perform_outside(self: &Rc<Self>, cx: &mut Cx<'_>, done: Done, arms: &[Done]) {
         match done.act {
             _ if self.is_over() => {}
@@ -235,12 +235,12 @@ impl Replay {
         }
     }
 
-    /// Marks what the shutdown that is about to begin cancels, according to the recording.
+    /// Marks what the next shutdown cancels, according to the recording.
     pub(super) fn expect_shutdown(&self, cx: &mut Cx<'_>) {
         for event in self.with(|session| session.cancelled()) {
             match event {
                 Event::TimerCleared { timer } => {
-                    // One that is already gone is not cancelled either.
+                    // A timer that is gone was not cancelled.
                     let _ = key(self, timer).map(|timer| cx.set_timer_on_shutdown(timer, OnShutdown::Cancel));
                 }
                 Event::IoRemoved { source } => {

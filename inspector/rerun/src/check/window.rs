@@ -458,7 +458,7 @@ fn is_before(task: TaskId, done: &Done) -> bool {
 /// What a recording does not show of what was done to its loop: a divergence after that proves nothing.
 #[derive(Debug, Default)]
 struct NotShown {
-    /// From where on something is not shown, and what it is.
+    /// The place from which input is missing, and a description of it.
     from: Option<(u64, &'static str)>,
     /// The same for recordings without `input_call`.
     without_calls: Option<(u64, &'static str)>,

@@ -9,15 +9,15 @@
 
 /// The result of a reduction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reduced<T> {
+pub(super) struct Reduced<T> {
     /// The smallest list found that passes.
-    pub items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// No single item can be removed: all were tried.
-    pub is_minimal: bool,
+    pub(super) is_minimal: bool,
 }
 
 /// Reduces `items`, which pass, for as long as `does_it` has tries. Takes at most n² + 3n + 1 tries for n items.
-pub fn ddmin<T: Clone>(items: &[T], does_it: &mut impl FnMut(&[T]) -> Option<bool>) -> Reduced<T> {
+pub(super) fn ddmin<T: Clone>(items: &[T], does_it: &mut impl FnMut(&[T]) -> Option<bool>) -> Reduced<T> {
     let mut items = items.to_vec();
     let is_minimal = shrink(&mut items, does_it).is_some();
     Reduced { items, is_minimal }
@@ -93,7 +93,7 @@ const fn bounds(items: usize, chunks: usize, chunk: usize) -> (usize, usize) {
 /// The smallest `at` in `low..=high` for which `does_it`, provided that all above it pass too; `high` passes. If the
 /// test is not monotone: one that passes and whose lower neighbour does not. When tries run out: the smallest known to
 /// pass.
-pub fn smallest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Option<bool>) -> usize {
+pub(super) fn smallest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Option<bool>) -> usize {
     let (mut low, mut high) = (low, high);
     while low < high {
         let middle = low + (high - low) / 2;
@@ -107,7 +107,7 @@ pub fn smallest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Opti
 }
 
 /// The largest one, searching downwards from `low`, which passes.
-pub fn largest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Option<bool>) -> usize {
+pub(super) fn largest(low: usize, high: usize, does_it: &mut impl FnMut(usize) -> Option<bool>) -> usize {
     high - smallest(0, high - low, &mut |back| does_it(high - back))
 }
 

@@ -15,13 +15,13 @@ use crate::Filter;
 
 /// The cuttable parts of a recording. Times are nanoseconds after the beginning of the re-executed stretch.
 #[derive(Clone, Debug, Default)]
-pub struct CuttableParts {
+pub(super) struct CuttableParts {
     /// Positions of possible cuts, ascending: the starts of its ticks, and its end.
-    pub cuts_ns: Vec<u64>,
+    pub(super) cuts_ns: Vec<u64>,
     /// The names of its tags.
-    pub tags: BTreeSet<String>,
+    pub(super) tags: BTreeSet<String>,
     /// The times of its arrivals, in order.
-    pub arrivals_ns: Vec<u64>,
+    pub(super) arrivals_ns: Vec<u64>,
 }
 
 /// What is being reduced.
@@ -49,21 +49,20 @@ impl Reduction {
 
 /// A part of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub(super) struct Part {
     /// The beginning of the window, in nanoseconds.
-    pub from_ns: u64,
+    pub(super) from_ns: u64,
     /// The end of the window, in nanoseconds.
-    pub to_ns: u64,
+    pub(super) to_ns: u64,
     /// The tags kept; callbacks of others never happen.
-    pub tags: BTreeSet<String>,
+    pub(super) tags: BTreeSet<String>,
     /// The numbers of the arrivals kept, all of them within the window.
-    pub arrivals: BTreeSet<usize>,
+    pub(super) arrivals: BTreeSet<usize>,
 }
 
 impl Part {
     /// The whole recording.
-    #[must_use]
-    pub fn all(whole: &CuttableParts) -> Self {
+    pub(super) fn all(whole: &CuttableParts) -> Self {
         Self {
             from_ns: 0,
             to_ns: whole.cuts_ns.last().copied().unwrap_or_default(),
@@ -80,8 +79,7 @@ impl Part {
     }
 
     /// The filter for its re-execution.
-    #[must_use]
-    pub fn filter(&self) -> Filter {
+    pub(super) fn filter(&self) -> Filter {
         Filter {
             window_ns: Some((self.from_ns, self.to_ns)),
             tags: Some(self.tags.clone()),
@@ -92,16 +90,16 @@ impl Part {
 
 /// The result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SearchResult {
+pub(super) struct SearchResult {
     /// The smallest part that still passes.
-    pub part: Part,
+    pub(super) part: Part,
     /// Nothing more can be removed on its own: no tick at either end, no tag, no arrival. If false, the tries ran out.
-    pub is_minimal: bool,
+    pub(super) is_minimal: bool,
 }
 
 /// Finds a small part of `whole` that still passes, as all of it does; `does_it` returns `None` if there are no more
 /// tries.
-pub fn search(
+pub(super) fn search(
     whole: &CuttableParts,
     does_it: &mut impl FnMut(Reduction, &Part) -> Option<bool>,
 ) -> SearchResult {

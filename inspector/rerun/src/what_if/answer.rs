@@ -26,12 +26,12 @@ pub struct Answer {
     /// Dropped tags, and tags that vanish with them: the waits of the others are compared without these, also in
     /// `before`.
     pub left_out: Vec<String>,
-    /// The tick in which the recording ends, if it does: it is on no side. Its times count from the beginning of the
-    /// stretch.
+    /// The unfinished tick at the end of the recording, if there is one: it is on no side. Its times count from the
+    /// beginning of the stretch.
     pub open_tick: Option<OpenTickSummary>,
-    /// Why the re-execution ended early, if it did: it then says little about the whole stretch.
+    /// Why the re-execution ended early, if it did. The answer then covers only part of the stretch.
     pub cut_short: Option<&'static str>,
-    /// What was assumed or invented, in words.
+    /// Assumptions and invented events, in words.
     pub assumptions: Vec<String>,
     /// The median of the recorded late wakeups, in nanoseconds: a changed loop sleeps at other times, so each of its
     /// waits is uncertain by this much.

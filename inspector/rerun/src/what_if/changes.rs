@@ -29,7 +29,7 @@ pub struct Changes {
     pub filter: Filter,
 }
 
-/// The part of the arrivals that is repeated: what a minimizer narrows down. The default leaves nothing out.
+/// Selects the arrivals that are repeated; the minimizer narrows it. The default selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Leaves out arrivals before the first or after the second time, in nanoseconds after the beginning; the run ends

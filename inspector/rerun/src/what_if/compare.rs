@@ -15,7 +15,7 @@ use super::side::{Kind, Side};
 /// Smaller relative changes count as none.
 const SAME: f64 = 0.02;
 
-/// Counts that differ by less than this share are taken to be of the same events.
+/// Counts that differ by less than this share are treated as the same events.
 const SAME_EVENTS: f64 = 0.05;
 
 /// Minimum number of events above a percentile for it to be meaningful on its own: among fewer, one event moves it.
@@ -157,7 +157,7 @@ fn weight(waits_ns: f64, from: f64, to: f64) -> f64 {
     waits_ns * (to.max(0.5) / from.max(0.5)).ln().abs()
 }
 
-/// Whether the verdict on a percentile holds whatever the events were that only one side has.
+/// Whether the verdict on a percentile holds whichever events the other side lacks.
 fn holds(verdict: Verdict, quantile: f64, from: &Histogram, to: &Histogram) -> bool {
     let (before, after) = (from.count() as f64, to.count() as f64);
     if from.is_empty() || to.is_empty() {
@@ -260,7 +260,7 @@ impl<'a> Comparison<'a> {
             let is_wait = what != "tick run";
             let error = self.error(b, m, is_wait);
             let known_after = a.filter(|after| error.is_none_or(|error| *after >= error));
-            // A maximum is a single event: a different number of events is no excuse.
+            // A maximum is a single event, whatever the number of events.
             let verdict = match (*quantile, b, a) {
                 _ if a.is_some() && known_after.is_none() => Verdict::Model,
                 (1.0, Some(b), Some(a)) => self.verdict(b, m, a, is_wait),
@@ -385,7 +385,7 @@ impl Changed {
     }
 }
 
-/// What got better, or worse, of all that is shown, largest change first.
+/// Everything shown that got better, or worse, largest change first.
 pub(super) fn news(rows: &[Row], changed: &[Changed], verdict: Verdict) -> Vec<Headline> {
     let is_news = |found: Verdict, waits_ns: f64| found == verdict && waits_ns >= NEWS_NS;
     let of_rows = rows.iter().filter(|row| is_news(row.verdict, row.waits_ns)).filter_map(|row| {

@@ -201,7 +201,7 @@ impl Cursor {
 pub(super) struct Costs {
     /// From the last callback, or the start of the tick, to the poll.
     pub(super) before_poll: Samples,
-    /// The part of that after the clock reading from which the poll's wait is counted.
+    /// The part of `before_poll` after the clock reading from which the poll's wait is counted.
     pub(super) into_poll: Samples,
     /// From the poll, or the last callback, to the end of the tick.
     pub(super) after_poll: Samples,
@@ -215,9 +215,9 @@ pub(super) struct Costs {
     pub(super) tasklet_wake: Samples,
     /// From the end of a tasklet until its worker takes the next.
     pub(super) tasklet_next: Samples,
-    /// When the loop paused to drain its recorder, and for how long, in order of time.
+    /// Pauses of the loop to drain its recorder, in order of time.
     pub(super) drain_pauses: Vec<Sample>,
-    /// When a run had ended, and how long after that the program ran the loop again, in order of time.
+    /// Times between two runs of the loop, in order of time.
     pub(super) outside: Vec<Sample>,
     /// In order of time.
     pub(super) collections: Vec<Collection>,

@@ -1,4 +1,4 @@
-//! Puts the answer into figures and words: the largest changes, what was assumed, what had to be invented.
+//! Builds the answer: its sides, and its assumptions and invented events in words.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) fn answer(
     answer
 }
 
-/// The dropped tags, and those that only they caused.
+/// The dropped tags, and the tags that vanish with them.
 fn left_out(changes: &Changes, before: &Side, after: &Side) -> Vec<String> {
     let is_gone = |name: &str| !after.figures.keys().any(|(_, tag)| tag == name);
     let mut names = changes.drop.clone();
@@ -179,7 +179,7 @@ fn held_up(script: &Script) -> Option<String> {
     })
 }
 
-/// Describes what the recording did not contain and had to be invented.
+/// Describes the events that the recording did not contain and the model invented.
 fn synthesized(before: &Side, ran: &RunOutcome) -> Vec<String> {
     let Synthesized { firings, callbacks, jobs, tasklets } = ran.synthesized;
     let mut lines = Vec::new();
@@ -212,7 +212,7 @@ fn synthesized(before: &Side, ran: &RunOutcome) -> Vec<String> {
     lines
 }
 
-/// Describes what was recorded and is not re-executed.
+/// Describes the parts of the recording that are not re-executed.
 fn left(script: &Script) -> Vec<String> {
     let left = script.left;
     let mut lines = Vec::new();

@@ -32,8 +32,8 @@ impl Measure {
         }
     }
 
-    /// Folds an event of another emitter: jobs of workers and tasklets of the agenda belong to the picture, other loops
-    /// do not.
+    /// Folds an event of another emitter if it is about a job of a worker or a tasklet of the agenda, and not about
+    /// another loop.
     pub(super) fn fold_other(&mut self, stamped: &Stamped) {
         if matches!(
             stamped.event,

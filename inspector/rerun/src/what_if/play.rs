@@ -183,7 +183,7 @@ fn carry_out(what: Op, world: &Rc<World>, cx: Cx<'_, '_>) {
                 world.jobs.take_back(task, world.now_ns());
                 Some(task)
             };
-            // What fired or was removed since needs no change.
+            // Nothing to change if it fired or was removed since.
             if let Some(change) = change.rename(immediate, timer, source, job) {
                 change.carry_out(cx, |signo, tag| handler(signo, tag, world));
             }

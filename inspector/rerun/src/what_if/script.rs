@@ -63,7 +63,7 @@ const _: () = assert!(size_of::<Run>() == 32 && size_of::<Act>() == 24, "the tab
 /// The heap growth of a run is in [`Script::large_growth`].
 const LARGE_GROWTH: i32 = i32::MIN;
 
-/// What else is known of a run.
+/// The kind of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RunRole {
     Callback,
@@ -102,7 +102,7 @@ pub(super) enum Op {
     Change(Operation<RunId, u32, u32, u32>),
     /// Added a tasklet to the agenda.
     Tasklet(u32),
-    /// A span of the program ended, after this time.
+    /// A span of the program ended after `run_ns`.
     Span {
         label: LabelId,
         run_ns: u64,
@@ -193,7 +193,7 @@ pub(super) enum ArrivalKind {
     },
     /// A tasklet added to the agenda, but not by a callback.
     Tasklet(u32),
-    /// A wakeup by another thread, for no visible reason.
+    /// A wakeup by another thread, without a recorded reason.
     Wake,
 }
 
@@ -271,7 +271,7 @@ pub(super) struct Script {
     pub(super) open_tick: Option<OpenTickSummary>,
 }
 
-/// What was recorded and is not re-executed.
+/// Parts of the recording that are not re-executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LeftOut {
     pub(super) collections: u64,

@@ -1,7 +1,7 @@
 //! The virtual world: a clock advanced by costs, and a poller that waits for recorded arrivals.
 //!
 //! Time passes in four ways: a callback runs, the loop works between two callbacks, a poll waits, or a poll returns
-//! late. Whatever arrives in the meantime arrives at its own time.
+//! late. External events arrive at their own time, whatever passes it.
 
 mod heap;
 mod jobs;
@@ -111,15 +111,15 @@ struct Cursors {
     take: Cursor,
 }
 
-/// Why the run ended: on request.
+/// Reason for an early end: on request.
 pub(super) const STOPPED: &str = "it was stopped";
 
-/// Why the run ended: the recording asks for more than its size allows.
+/// Reason for an early end: the recording exceeds its budget.
 const REFUSED: &str = "it asked for too much";
 
 /// The virtual world. See the [module](self).
 pub(super) struct World {
-    /// Itself, for the tasks that it makes.
+    /// A reference to itself, for the tasks that it makes.
     this: Weak<Self>,
     pub(super) script: Arc<Script>,
     pub(super) plan: Plan,
@@ -262,7 +262,7 @@ impl World {
         self.is_accounted.set(true);
     }
 
-    /// Advances the clock to `to_ns`; whatever is due until then arrives at its own time.
+    /// Advances the clock to `to_ns`, and delivers at its own time what is due until then.
     pub(super) fn advance_to(&self, to_ns: u64) {
         let to_ns = if to_ns > self.limit_ns {
             self.cut.set(Some("its time ran out: it was given twice the recorded span and 10 s"));
@@ -325,7 +325,7 @@ impl World {
             .min()
     }
 
-    /// Whether anything other than jobs is still to arrive from outside.
+    /// Whether arrivals other than jobs remain.
     pub(super) fn expects_more(&self) -> bool {
         self.next_arrival.get() < self.arrivals.len()
     }
@@ -494,7 +494,7 @@ impl World {
         (next.at_ns <= self.now_ns()).then_some(next.ns)
     }
 
-    /// When the run ends next: between two runs the program does something else, at the recorded times.
+    /// The end of the current run: between two runs the program does something else, at the recorded times.
     fn outside_at(&self) -> Option<u64> {
         self.script.costs.outside.get(self.next_outside.get()).map(|outside| outside.at_ns)
     }

@@ -110,7 +110,7 @@ impl ReplaySession {
         }
         let rest = u64::from(taken).saturating_sub(posts.len() as u64);
         let rest = usize::try_from(self.afford(rest)).unwrap_or(0);
-        if self.sets_jobs_aside {
+        if self.start.sets_jobs_aside {
             for job in self.jobs_set_aside(rest) {
                 outside.finish(job, Some(replay.remote(Tag(0))));
             }

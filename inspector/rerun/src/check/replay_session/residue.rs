@@ -23,7 +23,7 @@ impl ReplaySession {
         let mut next = frames.next();
         while passes && let Some(Frame { kind: FrameKind::Callback(_) | FrameKind::Outside(_), .. }) = next {
             // If drains are late, no callback has its own checkpoint.
-            passes = self.drains_late || next.is_some_and(Frame::has_no_checkpoint);
+            passes = self.start.drains_late || next.is_some_and(Frame::has_no_checkpoint);
             next = frames.next();
         }
         match next.map(|frame| frame.kind) {
@@ -41,7 +41,7 @@ impl ReplaySession {
         let is_next =
             matches!(self.recorded.frames.get(1), Some(Frame { kind: FrameKind::Microtasks { .. }, .. }));
         let has_checkpoint = !self.recorded.frames.front().is_some_and(Frame::has_no_checkpoint);
-        if is_next && has_checkpoint && !self.drains_late {
+        if is_next && has_checkpoint && !self.start.drains_late {
             // It follows at once, and queues the others.
             return queued.max(1);
         }

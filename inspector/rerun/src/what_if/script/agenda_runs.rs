@@ -1,4 +1,4 @@
-//! Tasklets of the agenda, which ran beside the loop: what added each, and what each did.
+//! Tasklets of the agenda: who added each, and what each did.
 //!
 //! Tasklets added by a callback lie between its start and its end. Acts of a tasklet lie in the stretch in which its
 //! worker ran it: posts name their worker, and additions are in the ring of the worker. All others came from elsewhere.
@@ -14,7 +14,7 @@ use super::reading::{AgendaReader, FinishedTasklet, Reading, Worker};
 use super::{Act, ArrivalKind, NONE, Op, RunId, Tasklet, finish};
 
 impl Reading {
-    /// Processes an event of another emitter than the loop, or of its agenda.
+    /// Processes an event of an emitter other than the loop, or of its agenda.
     pub(super) fn see_agenda(&mut self, at: Timestamp, source: SourceId, event: Event) {
         match event {
             Event::AgendaAdded { task, tag, priority, .. } => self.added(at, source, task, tag, priority),
@@ -86,7 +86,7 @@ impl Reading {
         }
     }
 
-    /// Acts that no run explains came from elsewhere.
+    /// Turns an act that no run explains into an arrival.
     pub(super) fn arrived_at_agenda(&mut self, at: Timestamp, what: Op) {
         match what {
             Op::Post(run) => self.arrived(at, ArrivalKind::Post(run)),

@@ -34,7 +34,7 @@ struct Poll {
     start: Timestamp,
     end: Timestamp,
     waited: bool,
-    /// It waited, and ended neither by readiness nor by its deadline: something woke it.
+    /// It waited, and ended neither by readiness nor by its deadline: a wakeup ended it.
     was_woken: bool,
 }
 
@@ -62,7 +62,7 @@ impl Spread {
     }
 }
 
-/// What is known so far about events from outside.
+/// External events seen so far.
 #[derive(Debug, Default)]
 pub(super) struct ExternalEvents {
     poll: Option<Poll>,
@@ -173,7 +173,7 @@ impl ExternalEvents {
         }
     }
 
-    /// Something that arrived at this time was taken: if the poll was waiting then, it ended the wait.
+    /// Takes an arrival of this time into account: if the poll was waiting then, the arrival ended the wait.
     fn wakes(&mut self, arrived: Timestamp) {
         let Some(poll) = self.poll.filter(|poll| poll.waited && self.woken_at.is_none()) else { return };
         if arrived >= poll.start && arrived <= poll.end {
@@ -182,7 +182,7 @@ impl ExternalEvents {
         }
     }
 
-    /// When the source became ready whose callback started at `start`.
+    /// When the source became ready, given the start of its callback.
     pub(super) fn ready_at(&mut self, start: Timestamp) -> Timestamp {
         let Some(oldest) = self.ready.front_mut() else {
             return self.poll.map_or(start, |poll| poll.end);
