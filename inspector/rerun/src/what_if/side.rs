@@ -32,7 +32,7 @@ pub struct Side {
     pub(super) figures: Figures,
 }
 
-/// What a [`Changed`] is about.
+/// What a [`Changed`](super::Changed) is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
