@@ -7,7 +7,7 @@ mod feed;
 mod live;
 mod replay;
 
-pub use feed::{NoSave, Recording, Save};
+pub use feed::{Recording, Save};
 
 use std::io;
 use std::time::Duration;
@@ -48,19 +48,6 @@ pub struct Options {
     pub duration: Option<Duration>,
     /// Saves and exports.
     pub saver: Box<dyn Save>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            theme: Theme::new(true, false),
-            fps: 30,
-            name: None,
-            since_attach: false,
-            duration: None,
-            saver: Box::new(NoSave),
-        }
-    }
 }
 
 /// Why the dashboard was left.

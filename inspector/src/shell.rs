@@ -4,7 +4,6 @@
 pub mod app;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod history;
 mod input;
 mod navigate;
 mod seek;

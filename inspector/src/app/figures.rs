@@ -166,8 +166,6 @@ pub struct MicrotaskFigures {
 pub struct GcFigures {
     /// Numbers of decisions to collect, to defer, to skip; `None` if only collections are recorded.
     pub decided: Option<[u64; 3]>,
-    /// Durations of collections.
-    pub run_ns: Percentiles,
     /// The last decisions other than skips, newest first, each with the duration of the resulting collection.
     pub last: Vec<(GcCheck, Option<u64>)>,
     /// The heap, in bytes.
@@ -218,8 +216,6 @@ pub struct Figures {
     pub delay_caused: Vec<Impact>,
     /// The tasks by tag, sorted.
     pub tags: Vec<TagRow>,
-    /// Tags hidden by the filter.
-    pub filtered_out: usize,
     /// Tags beyond the limit, which have no row.
     pub tags_beyond_limit: u64,
     /// The sum of their run times, in nanoseconds.
@@ -284,15 +280,7 @@ impl Figures {
     fn read_tags(&mut self, timeline: &Timeline, order: Order, filter: &str) {
         let delay_caused = &self.delay_caused;
         let all = timeline.tags.iter().filter_map(|stats| row(timeline, stats, delay_caused));
-        let mut held_back = 0;
-        let wanted = |row: &TagRow| passes(filter, &row.name);
-        self.tags = all
-            .filter(|row| {
-                held_back += usize::from(!wanted(row));
-                wanted(row)
-            })
-            .collect();
-        self.filtered_out = held_back;
+        self.tags = all.filter(|row| passes(filter, &row.name)).collect();
         if let Some(beyond) = timeline.tags.beyond_limit() {
             self.tags_beyond_limit = beyond.tags;
             self.beyond_limit_ns_total = runs(&beyond.stats).map_or(0, |(_, runs)| runs.run_ns.total());
@@ -443,7 +431,6 @@ fn gc(timeline: &Timeline) -> GcFigures {
     let acts = gc.decisions.iter().filter(|look| look.action != GcAction::Skip);
     GcFigures {
         decided: timeline.families().gc_decisions.then_some([gc.collect, gc.defer, gc.skip]),
-        run_ns: gc.run_ns.percentiles(),
         last: acts.rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
         heap_bytes: gc.heap_bytes,
         threshold_bytes: gc.last.map(|look| look.threshold_bytes),

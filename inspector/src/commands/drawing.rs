@@ -32,8 +32,8 @@ pub(super) fn live(
         since_attach,
         fps: live.fps,
         duration: live.duration,
+        theme: theme(global),
         saver: Box::new(saver.clone()),
-        ..options(global)
     };
     settle(dashboard::run(source, options), saver)
 }
@@ -45,14 +45,17 @@ pub(super) fn replay(
     global: &Global,
     saver: &Saver,
 ) -> Result<(), CommandError> {
-    let options = Options { fps: args.fps, saver: Box::new(saver.clone()), ..options(global) };
+    let options = Options {
+        name: None,
+        since_attach: false,
+        fps: args.fps,
+        duration: None,
+        theme: theme(global),
+        saver: Box::new(saver.clone()),
+    };
     let at_ns = args.at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
     let replay = ReplayOptions { speed: args.speed, at_ns, ..ReplayOptions::default() };
     settle(dashboard::replay(source, options, replay), saver)
-}
-
-fn options(global: &Global) -> Options {
-    Options { theme: theme(global), ..Options::default() }
 }
 
 /// Colours and glyphs, from the command line, the environment and the terminal.

@@ -41,47 +41,29 @@ pub trait Save: std::fmt::Debug {
     /// # Errors
     ///
     /// Why saving stopped, as a sentence for the user; returned once.
-    fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String> {
-        let _ = (events, counts);
-        Ok(())
-    }
+    fn events(&mut self, events: &[Stamped], counts: SourceCounts) -> Result<(), String>;
 
     /// Whether everything is already being saved to a file.
-    fn is_recording(&self) -> bool {
-        false
-    }
+    fn is_recording(&self) -> bool;
 
     /// Starts or stops saving to a file: the key `r`.
     ///
     /// # Errors
     ///
     /// Why it cannot, as a sentence for the user.
-    fn toggle(&mut self) -> Result<Recording, String> {
-        Err("saving is not possible here".to_owned())
-    }
+    fn toggle(&mut self) -> Result<Recording, String>;
 
     /// Saves the last seconds: the key `w`. Returns a message with the path.
     ///
     /// # Errors
     ///
     /// Why it cannot, as a sentence for the user.
-    fn save_last(&mut self) -> Result<String, String> {
-        Err("saving is not possible here".to_owned())
-    }
+    fn save_last(&mut self) -> Result<String, String>;
 
     /// Exports the events from `from` to `to`: the key `e`. Returns a message with the path.
     ///
     /// # Errors
     ///
     /// Why it cannot, as a sentence for the user.
-    fn export(&mut self, from: Timestamp, to: Timestamp) -> Result<String, String> {
-        let _ = (from, to);
-        Err("exporting is not possible here".to_owned())
-    }
+    fn export(&mut self, from: Timestamp, to: Timestamp) -> Result<String, String>;
 }
-
-/// A keeper that saves nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct NoSave;
-
-impl Save for NoSave {}

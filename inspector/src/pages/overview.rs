@@ -108,7 +108,7 @@ impl OverviewPage {
     }
 
     fn click_stall(&mut self, state: &AppState, at: Position, panes: &Panes, had_focus: bool) -> Request {
-        let rows = rows(panes.stalls, false);
+        let rows = rows(panes.area(Pane::Stalls), false);
         if !rows.contains(at) {
             return Request::Nothing;
         }
@@ -151,8 +151,8 @@ impl Page for OverviewPage {
     fn page_rows(&self, state: &AppState) -> u16 {
         let panes = panes(state);
         match self.focus {
-            Pane::Stalls => rows(panes.stalls, false).height,
-            _ => rows(panes.tasks, true).height,
+            Pane::Stalls => rows(panes.area(Pane::Stalls), false).height,
+            _ => rows(panes.area(Pane::Tasks), true).height,
         }
     }
 
@@ -187,7 +187,7 @@ impl Page for OverviewPage {
         let had_focus = std::mem::replace(&mut self.focus, pane) == pane;
         match pane {
             Pane::Ticks => self.click_tick(state, at, &panes),
-            Pane::Tasks => tag_table::click(state, at, panes.tasks),
+            Pane::Tasks => tag_table::click(state, at, panes.area(Pane::Tasks)),
             Pane::Stalls => self.click_stall(state, at, &panes, had_focus),
             _ if had_focus => Request::Open,
             _ => Request::Nothing,

@@ -1,12 +1,31 @@
 //! The whole dashboard: the shared state, the pages, which of them is shown, and the way back.
 
-use super::history::{History, Visited};
+use loop_probes::ids::{Tag, Timestamp};
+
+use crate::app::attribution::Attribution;
 use crate::app::figures::Figures;
+use crate::app::fold::TickKey;
 use crate::app::hang::hang;
 use crate::app::message::Effect;
 use crate::app::state::{AppState, Part};
 use crate::pages::Pages;
 use crate::pages::page::{Page, PageName};
+
+/// Maximum number of pages remembered for Esc; beyond that the oldest are dropped.
+const VISITED_MAX: usize = 32;
+
+/// A page that was left, with its selection.
+#[derive(Clone, Debug)]
+struct Visited {
+    page: PageName,
+    part: Part,
+    row: usize,
+    tag: Option<Tag>,
+    tick: Option<TickKey>,
+    attribution: Option<Attribution>,
+    /// The time that it showed: at another time its rows are different.
+    at: Timestamp,
+}
 
 /// The dashboard.
 #[derive(Clone, Debug)]
@@ -23,7 +42,8 @@ pub struct App {
     pub typing: Option<String>,
     /// The frame time at which the figures expire, in nanoseconds; 0 to refresh them at once.
     pub figures_until_ns: u64,
-    history: History,
+    /// The pages that Esc goes back through, one by one.
+    visited: Vec<Visited>,
 }
 
 impl App {
@@ -37,7 +57,7 @@ impl App {
             help: false,
             typing: None,
             figures_until_ns: 0,
-            history: History::default(),
+            visited: Vec::new(),
         }
     }
 
@@ -98,7 +118,7 @@ impl App {
             return;
         }
         match page {
-            PageName::Overview => self.history.clear(),
+            PageName::Overview => self.visited.clear(),
             _ => self.remember(),
         }
         self.page = page;
@@ -109,12 +129,15 @@ impl App {
     fn remember(&mut self) {
         let AppState { part, row, tag, tick, .. } = self.state;
         let (at, attribution) = (self.state.picture_at(), self.pages.breakdown.attribution.clone());
-        self.history.push(Visited { page: self.page, part, row, tag, tick, attribution, at });
+        if self.visited.len() == VISITED_MAX {
+            self.visited.remove(0);
+        }
+        self.visited.push(Visited { page: self.page, part, row, tag, tick, attribution, at });
     }
 
     /// Shows the page that was left last, as it was; without one, the overview.
     pub(super) fn go_back(&mut self) {
-        let Some(visited) = self.history.pop() else {
+        let Some(visited) = self.visited.pop() else {
             (self.page, self.state.row) = (PageName::Overview, 0);
             return self.refresh_page();
         };

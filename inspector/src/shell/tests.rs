@@ -451,7 +451,7 @@ fn a_click_selects_and_a_second_one_opens() {
     assert_eq!(app.page, PageName::Tick);
     press(&mut app, Key::Esc);
 
-    let rows = layout::rows(panes.tasks, true);
+    let rows = layout::rows(panes.area(Pane::Tasks), true);
     update(&mut app, at(MouseKind::Click, rows.x + 2, rows.y + 1));
     assert_eq!(app.state.tag, Some(app.state.figures.tags[1].tag));
     update(&mut app, at(MouseKind::Click, rows.x + 2, rows.y - 1));

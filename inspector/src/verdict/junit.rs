@@ -2,7 +2,8 @@
 //!
 //! Gates fail; a verdict alone does not, just as it does not affect the exit code: `worse` only appears in the output
 //! of the case. Undecided cases are skipped. The dialect is the one that Jenkins, GitLab and the GitHub actions read:
-//! `testsuites`, `testsuite` with its counts, `testcase` with `failure` or `skipped`.
+//! `testsuites`, `testsuite` with its counts, `testcase` with `failure` or `skipped`. `quick-junit` would also write
+//! `skipped` at `testsuites`, which the schema of Jenkins' xUnit plugin does not allow.
 
 use std::io;
 
@@ -17,12 +18,14 @@ use super::{Page, describe_gate};
 struct Case {
     name: String,
     end: End,
+    said: String,
 }
 
+#[derive(Clone, Copy, PartialEq)]
 enum End {
-    Passed(String),
-    Failed(String),
-    Skipped(String),
+    Passed,
+    Failed,
+    Skipped,
 }
 
 /// Renders the page.
@@ -56,14 +59,14 @@ pub fn render(page: &Page) -> io::Result<String> {
 }
 
 fn counts<'a>(cases: impl Iterator<Item = &'a Case>) -> [(&'static str, String); 4] {
-    let (mut all, mut failed, mut skipped) = (0u32, 0u32, 0u32);
-    for case in cases {
-        all += 1;
-        failed += u32::from(matches!(case.end, End::Failed(_)));
-        skipped += u32::from(matches!(case.end, End::Skipped(_)));
-    }
-    let text = |count: u32| count.to_string();
-    [("tests", text(all)), ("failures", text(failed)), ("errors", text(0)), ("skipped", text(skipped))]
+    let ends: Vec<End> = cases.map(|case| case.end).collect();
+    let of = |end| ends.iter().filter(|found| **found == end).count().to_string();
+    [
+        ("tests", ends.len().to_string()),
+        ("failures", of(End::Failed)),
+        ("errors", "0".to_owned()),
+        ("skipped", of(End::Skipped)),
+    ]
 }
 
 fn write(writer: &mut Writer<Vec<u8>>, suite: &str, case: &Case) -> io::Result<()> {
@@ -71,18 +74,15 @@ fn write(writer: &mut Writer<Vec<u8>>, suite: &str, case: &Case) -> io::Result<(
     let element = writer.create_element("testcase").with_attribute(("name", case.name.as_str()));
     let element = element.with_attribute(("classname", class.as_str())).with_attribute(("time", "0"));
     element.write_inner_content(|writer| {
-        match &case.end {
-            End::Passed(said) => {
-                writer.create_element("system-out").write_text_content(BytesText::new(said))?;
+        let (said, text) = (("message", case.said.as_str()), BytesText::new(&case.said));
+        match case.end {
+            End::Passed => writer.create_element("system-out").write_text_content(text),
+            End::Failed => {
+                let failure = writer.create_element("failure").with_attribute(said);
+                failure.with_attribute(("type", "gate")).write_text_content(text)
             }
-            End::Failed(said) => {
-                let failure = writer.create_element("failure").with_attribute(("message", said.as_str()));
-                failure.with_attribute(("type", "gate")).write_text_content(BytesText::new(said))?;
-            }
-            End::Skipped(said) => {
-                writer.create_element("skipped").with_attribute(("message", said.as_str())).write_empty()?;
-            }
-        }
+            End::Skipped => writer.create_element("skipped").with_attribute(said).write_empty(),
+        }?;
         Ok(())
     })?;
     Ok(())
@@ -100,21 +100,20 @@ fn verdicts(page: &Page) -> Vec<Case> {
         )];
         said.extend(row.details.iter().cloned());
         let said = said.join("; ");
-        let end = if row.verdict == Verdict::Undecided { End::Skipped(said) } else { End::Passed(said) };
-        Case { name: row.metric.clone(), end }
+        let end = if row.verdict == Verdict::Undecided { End::Skipped } else { End::Passed };
+        Case { name: row.metric.clone(), end, said }
     };
     page.rows.iter().map(case).collect()
 }
 
 fn gates(page: &Page) -> Vec<Case> {
     let cases = page.gates.iter().map(|gate| {
-        let said = describe_gate(gate);
         let end = match gate.outcome {
-            outcome if page.fails(outcome) => End::Failed(said),
-            Outcome::Undecided => End::Skipped(said),
-            _ => End::Passed(said),
+            outcome if page.fails(outcome) => End::Failed,
+            Outcome::Undecided => End::Skipped,
+            _ => End::Passed,
         };
-        Case { name: loop_probes::text::printable(&gate.gate), end }
+        Case { name: loop_probes::text::printable(&gate.gate), end, said: describe_gate(gate) }
     });
     cases.collect()
 }

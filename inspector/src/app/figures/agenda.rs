@@ -63,8 +63,6 @@ pub struct WorkerRow {
     pub busy: f64,
     /// The run time of its longest tasklet, in nanoseconds.
     pub run_ns_max: u64,
-    /// Time that it was stopped for collections, in nanoseconds.
-    pub stopped_ns: u64,
     /// The last tasklet that it finished: its name and end.
     pub last: Option<(String, Timestamp)>,
     /// Its own emitter; `None` if several workers share one.
@@ -154,7 +152,6 @@ fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
             .running(now, StreamEnd::Known)
             .map_or(0, |run| run.run_ns())
             .max(worker.run_ns_max),
-        stopped_ns: worker.stopped_ns,
         last: worker.last.map(|(task, tag, at)| (format!("{} #{task}", timeline.labels.tag(tag)), at)),
         source: worker.source.filter(|source| own(*source)),
     })

@@ -7,12 +7,38 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::dashboard::NoSave;
+use crate::dashboard::{Recording, Save};
 use crate::keymap::Key;
 use crate::playback::ReplayOptions;
 use crate::screen;
 use crate::shell::fixture;
 use crate::theme::Theme;
+
+/// A replay has nothing to save.
+#[derive(Debug)]
+struct NoSave;
+
+impl Save for NoSave {
+    fn events(&mut self, _events: &[Stamped], _counts: SourceCounts) -> Result<(), String> {
+        unreachable!()
+    }
+
+    fn is_recording(&self) -> bool {
+        unreachable!()
+    }
+
+    fn toggle(&mut self) -> Result<Recording, String> {
+        unreachable!()
+    }
+
+    fn save_last(&mut self) -> Result<String, String> {
+        unreachable!()
+    }
+
+    fn export(&mut self, _from: Timestamp, _to: Timestamp) -> Result<String, String> {
+        unreachable!()
+    }
+}
 
 struct Watching {
     app: App,

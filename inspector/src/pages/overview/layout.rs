@@ -70,30 +70,12 @@ pub struct Extras {
 }
 
 /// The areas of the panes; those that are absent are empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panes {
-    /// Queues, microtasks, GC and signals take one row each, without frames.
+    /// Queues, microtasks, GC, signals and the agenda take one row each, without frames.
     pub compact: bool,
-    /// The strip, including its frame.
-    pub ticks: Rect,
-    /// The tasks by tag.
-    pub tasks: Rect,
-    /// The timer-lag histogram; empty on narrow screens.
-    pub lag: Rect,
-    /// The queue depths.
-    pub queues: Rect,
-    /// The microtask drains.
-    pub microtasks: Rect,
-    /// The GC decisions.
-    pub gc: Rect,
-    /// The signals.
-    pub signals: Rect,
-    /// The agenda; empty if there is none.
-    pub agenda: Rect,
-    /// The active handles; empty if there is no room.
-    pub keep_alive: Rect,
-    /// The stalls.
-    pub stalls: Rect,
+    /// In the order of [`Pane::ALL`].
+    areas: [Rect; Pane::ALL.len()],
 }
 
 /// The panes of the overview within `body`.
@@ -112,8 +94,8 @@ fn compact(body: Rect, extras: Extras) -> Panes {
     let [ticks, tasks, queues, microtasks, gc, signals, agenda, stalls] = Layout::vertical(rows).areas(body);
     let width = if body.width < NARROW { body.width } else { tasks_width(body.width) };
     let [tasks, lag] = from_left(tasks, width);
-    let keep_alive = Rect::ZERO;
-    Panes { compact: true, ticks, tasks, lag, queues, microtasks, gc, signals, agenda, keep_alive, stalls }
+    let areas = [ticks, tasks, lag, queues, microtasks, gc, signals, agenda, Rect::ZERO, stalls];
+    Panes { compact: true, areas }
 }
 
 fn framed(body: Rect, extras: Extras) -> Panes {
@@ -122,11 +104,13 @@ fn framed(body: Rect, extras: Extras) -> Panes {
     let rows = Layout::vertical([Length(ticks), Fill(1), Length(families), Length(stalls)]);
     let [ticks, tasks, row, stalls] = rows.areas(body);
     let [tasks, lag] = from_left(tasks, tasks_width(body.width));
-    Panes { ticks, tasks, lag, stalls, ..self::families(row, extras) }
+    let [queues, microtasks, gc, signals, agenda, keep_alive] = self::families(row, extras);
+    let areas = [ticks, tasks, lag, queues, microtasks, gc, signals, agenda, keep_alive, stalls];
+    Panes { compact: false, areas }
 }
 
-/// The row of families; the other panes are left to the caller.
-fn families(row: Rect, extras: Extras) -> Panes {
+/// The row of families: queues, microtasks, GC, signals, the agenda, the active handles.
+fn families(row: Rect, extras: Extras) -> [Rect; 6] {
     let roomy = row.width >= ROOMY;
     let widths = match (roomy, extras.agenda, extras.keep_alive && roomy) {
         (false, false, _) | (true, false, false) => [25, 20, 27, 0, 0],
@@ -143,7 +127,7 @@ fn families(row: Rect, extras: Extras) -> Panes {
     if extras.agenda && !roomy {
         [microtasks, signals] = Layout::vertical([Length(row.height / 2), Fill(1)]).areas(signals);
     }
-    Panes { queues, microtasks, gc, signals, agenda, keep_alive, ..Panes::default() }
+    [queues, microtasks, gc, signals, agenda, keep_alive]
 }
 
 /// The task table takes 58% of the width, but at least enough for names of a dozen letters.
@@ -155,18 +139,7 @@ impl Panes {
     /// The area of a pane.
     #[must_use]
     pub const fn area(&self, pane: Pane) -> Rect {
-        match pane {
-            Pane::Ticks => self.ticks,
-            Pane::Tasks => self.tasks,
-            Pane::Lag => self.lag,
-            Pane::Queues => self.queues,
-            Pane::Microtasks => self.microtasks,
-            Pane::Gc => self.gc,
-            Pane::Signals => self.signals,
-            Pane::Agenda => self.agenda,
-            Pane::KeepAlive => self.keep_alive,
-            Pane::Stalls => self.stalls,
-        }
+        self.areas[pane as usize]
     }
 
     /// The next or previous pane that is present.
@@ -188,7 +161,7 @@ impl Panes {
     /// The strip's cells, without its frame, the axis on the right and the marker row.
     #[must_use]
     pub const fn strip(&self) -> Rect {
-        let inner = inner(self.ticks);
+        let inner = inner(self.area(Pane::Ticks));
         Rect {
             width: inner.width.saturating_sub(AXIS_WIDTH),
             height: inner.height.saturating_sub(1),

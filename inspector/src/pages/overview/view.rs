@@ -15,10 +15,11 @@ use crate::view::paint::Canvas;
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPage) {
     let panes = panes(state);
     strip::draw(canvas, state, page, &panes);
-    tag_table::view::draw(canvas, state, panes.tasks, page.focus == Pane::Tasks);
-    if !panes.lag.is_empty() {
-        histogram::lag(canvas, state, panes.lag, page.focus == Pane::Lag);
+    tag_table::view::draw(canvas, state, panes.area(Pane::Tasks), page.focus == Pane::Tasks);
+    let lag = panes.area(Pane::Lag);
+    if !lag.is_empty() {
+        histogram::lag(canvas, state, lag, page.focus == Pane::Lag);
     }
     panels::draw(canvas, state, &panes, page.focus);
-    stalls::draw(canvas, state, page, panes.stalls);
+    stalls::draw(canvas, state, page, panes.area(Pane::Stalls));
 }

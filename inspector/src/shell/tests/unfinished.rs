@@ -82,7 +82,7 @@ fn finished_and_unfinished_stall_rows_open_on_click() {
     let (mut app, _) = live();
     hang(&mut app);
     let panes = overview_panes(false);
-    let rows = layout::rows(panes.stalls, false);
+    let rows = layout::rows(panes.area(Pane::Stalls), false);
     update(&mut app, at(MouseKind::Click, rows.x + 3, rows.y + 1));
     assert_eq!((app.pages.overview.focus, app.pages.overview.stall_row), (Pane::Stalls, 1));
     update(&mut app, at(MouseKind::Click, rows.x + 3, rows.y + 1));

@@ -49,9 +49,9 @@ fn keeps_what_the_sketch_promises(extras: Extras) {
     let panes = panes(screen(80, 24, false).body, extras);
     assert!(panes.compact);
     assert_eq!(panes.strip().height, 2);
-    assert_eq!(rows(panes.stalls, false).height, 2);
-    assert!(rows(panes.tasks, true).height >= 4);
-    assert_eq!((panes.queues.height, panes.signals.height), (1, 1));
+    assert_eq!(rows(panes.area(Pane::Stalls), false).height, 2);
+    assert!(rows(panes.area(Pane::Tasks), true).height >= 4);
+    assert_eq!((panes.area(Pane::Queues).height, panes.area(Pane::Signals).height), (1, 1));
 }
 
 #[test]

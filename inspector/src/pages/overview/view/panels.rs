@@ -25,7 +25,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, panes: &Panes, foc
     for (pane, draw) in all.into_iter().zip(draw) {
         draw(canvas, state, panes.area(pane), focus == pane);
     }
-    keep_alive(canvas, state, panes.keep_alive, focus == Pane::KeepAlive);
+    keep_alive(canvas, state, panes.area(Pane::KeepAlive), focus == Pane::KeepAlive);
 }
 
 /// The display order of queues: those that a tick processes first. The agenda has a pane of its own.

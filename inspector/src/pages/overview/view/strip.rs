@@ -27,7 +27,7 @@ const DECADES_STEP: f64 = 1.5;
 
 /// Draws the pane.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPage, panes: &Panes) {
-    let (area, strip) = (panes.ticks, panes.strip());
+    let (area, strip) = (panes.area(Pane::Ticks), panes.strip());
     let ticks = &state.picture().timeline.ticks.recent;
     let marked = state.marked_tick();
     let Strip { column_ticks, columns, window, marked: place } = page.strip(state, panes);
