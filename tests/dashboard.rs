@@ -9,7 +9,7 @@ fn the_demo_shows_all_six_families() {
     let place = Place::new();
     let terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
     let seen = terminal.wait_for("all six families and a stall", |text| {
-        let families = ["RUN p50", "a checkpoint", "timer lag", "collect", "heap", "USR1", "dropped 0"];
+        let families = ["RUN p50", "/checkpoint", "timer lag", "collect", "heap", "USR1", "dropped 0"];
         text.contains("live")
             && families.iter().all(|family| text.contains(family))
             && number_after(text, "fired ").is_some()
@@ -27,7 +27,7 @@ fn an_agenda_is_seen_at_work() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--policy", "agenda"], &[]);
     let seen = terminal.wait_for("the agenda's pane and all six families", |text| {
-        let panes = ["╭─ agenda", "of 3 run", "RUN p50", "a checkpoint", "timer lag", "collect", "USR1"];
+        let panes = ["╭─ agenda", "of 3 run", "RUN p50", "/checkpoint", "timer lag", "collect", "USR1"];
         panes.iter().all(|pane| text.contains(pane))
     });
     assert!(seen.contains("policy agenda"), "{seen}");
@@ -35,12 +35,14 @@ fn an_agenda_is_seen_at_work() {
     let page = terminal.wait_for("a collection and tasklets of every priority", |text| {
         let row = |name: &str| text.lines().any(|line| line.trim_start_matches("│ ").starts_with(name));
         let moves = number_after(text, "ran ").is_some();
-        text.contains("3 met after") && moves && ["high", "normal", "low"].iter().all(|name| row(name))
+        text.contains("3 workers stopped after")
+            && moves
+            && ["high", "normal", "low"].iter().all(|name| row(name))
     });
     let ran = number_after(&page, "ran ").expect("a count of tasklets");
     terminal.wait_for("the count to move", |text| number_after(text, "ran ").is_some_and(|now| now > ran));
     terminal.send("6").unwrap();
-    terminal.wait_for("what keeps it alive", |text| text.contains("listed ") && text.contains("timer"));
+    terminal.wait_for("what keeps it alive", |text| text.contains("snapshot ") && text.contains("timer"));
     leave(terminal);
 }
 
@@ -77,7 +79,7 @@ fn a_tick_opens_in_full_and_help_helps() {
         terminal.wait_for("the stall's tick", |text| text.contains("Report") && text.contains("timers"));
     assert!(opened.contains("ms"), "{opened}");
     terminal.send("\x1b").unwrap();
-    terminal.wait_for("the overview", |text| text.contains("a checkpoint"));
+    terminal.wait_for("the overview", |text| text.contains("/checkpoint"));
     terminal.send("?").unwrap();
     terminal.wait_for("the help", |text| text.to_lowercase().contains("freeze") && text.contains("filter"));
     terminal.send("?").unwrap();
@@ -144,7 +146,7 @@ fn a_replay_plays_pauses_and_seeks() {
     // From the start, goes to the next stall and the ones after it, until one has delayed the timer that fires all
     // the time: it fired after the stall, but is already known.
     terminal.send("g2").unwrap();
-    let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick is over yet")));
+    let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick has ended yet")));
     let stalls = report["ticks"]["stalls"].as_u64().unwrap();
     let late =
         |page: &str| page.lines().any(|line| line.contains("delayed:") && line.contains("Heartbeat1ms"));
@@ -184,7 +186,7 @@ fn small_large_and_colourless_terminals() {
     terminal.resize(80, 24).unwrap();
     terminal.wait_for("the small dashboard", |text| text.contains("lag p50") && text.contains("RUN p50"));
     terminal.resize(180, 50).unwrap();
-    terminal.wait_for("the large dashboard", |text| text.contains("a checkpoint") && text.contains("Metric"));
+    terminal.wait_for("the large dashboard", |text| text.contains("/checkpoint") && text.contains("Metric"));
     leave(terminal);
 }
 
@@ -279,7 +281,8 @@ fn keys_in_one_burst_all_count() {
     terminal.wait_for("a stall", |text| text.contains("Report #"));
     // To a stall, into it and out again, to the log and back, with a filter, into the help.
     terminal.send("n\r\x1b[D5\x1b[A1/Echo\r?").unwrap();
-    terminal.wait_for("the last of them", |text| text.contains("these keys") && text.contains("/Echo"));
+    terminal
+        .wait_for("the last of them", |text| text.contains("sort by next column") && text.contains("/Echo"));
     terminal.send("?\x1b[Z\x1b[Zq").unwrap();
     assert!(terminal.wait().success());
     wait_for("the terminal to be given back", || is_given_back(&terminal));
@@ -406,7 +409,7 @@ fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
             terminal.wait_for("the breakdown again", |text| text.contains("= total"));
         }
         terminal.send("\x1b").unwrap();
-        terminal.wait_for("the overview", |text| text.contains("a checkpoint"));
+        terminal.wait_for("the overview", |text| text.contains("/checkpoint"));
         terminal.send(" ").unwrap();
         terminal.wait_for("the picture to catch up", |text| text.contains("● live"));
     };

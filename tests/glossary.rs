@@ -10,8 +10,25 @@ use loop_traces::analysis::metric::Metric;
 use serde_json::Value;
 
 /// Words that have been replaced by a term, or say less than one.
-const REPLACED: &[&str] =
-    &["anew", "harm", "lateness", "ledger", "likewise", "nobody", "somebody", "surroundings", "victim"];
+const REPLACED: &[&str] = &[
+    "anew",
+    "everybody",
+    "harm",
+    "lateness",
+    "ledger",
+    "likewise",
+    "meanwhile",
+    "nobody",
+    "somebody",
+    "surroundings",
+    "told",
+    "victim",
+    "whoever",
+];
+
+/// Turns of phrase that labels and help do without.
+const PHRASES: &[&str] =
+    &["for ever", "is over yet", "none that", "second, at most", "so many", "that which"];
 
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -136,6 +153,8 @@ fn no_text_uses_a_word_that_was_replaced() {
     texts.push(read("docs/src/summary.schema.json"));
     texts.push(read("docs/src/figures.md"));
     for text in texts {
+        let phrase = PHRASES.iter().find(|phrase| text.contains(**phrase));
+        assert_eq!(phrase, None, "{text}");
         let found = words(&text).find(|word| REPLACED.contains(&word.as_str()));
         let line =
             found.as_ref().and_then(|word| text.lines().find(|line| line.to_lowercase().contains(word)));

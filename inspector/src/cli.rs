@@ -94,13 +94,13 @@ fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
 /// Flags that every verb takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Write loopscope's own diagnostics to FILE (level by LOOPSCOPE_LOG, default info)
+    /// Write loopscope's own log to FILE (level: LOOPSCOPE_LOG, default info)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub log: Option<PathBuf>,
     /// When to use colour; without it NO_COLOR, CLICOLOR_FORCE and the terminal decide
     #[arg(long, global = true, value_name = "WHEN", help_heading = "Global options")]
     pub color: Option<ColorChoice>,
-    /// Draw with ASCII only, for terminals without box glyphs
+    /// ASCII only, for terminals without box glyphs
     #[arg(long, global = true, help_heading = "Global options")]
     pub ascii: bool,
 }
@@ -119,29 +119,29 @@ pub enum ColorChoice {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run an instrumented loop under a real load and watch it
+    /// Run an instrumented loop under load and watch it
     Demo(DemoArgs),
-    /// Watch a loop that runs already
+    /// Watch a running loop
     Attach(AttachArgs),
     /// List the loops on this machine
     Ps(PsArgs),
-    /// Save what a loop does, without a dashboard
+    /// Record a loop without a dashboard
     Record(RecordArgs),
-    /// Look at a saved trace, or at a ring, in the dashboard
+    /// Open a saved trace or a ring in the dashboard
     Replay(ReplayArgs),
-    /// Execute a trace again, on the real loop under a virtual clock
+    /// Re-execute a trace on the real loop under a virtual clock
     Rerun(RerunArgs),
-    /// Say what happened in a trace or a ring, in one page
+    /// Summarize a trace or a ring on one page
     Report(ReportArgs),
-    /// Say whether runs became better or worse
+    /// Compare runs: better, worse, the same or undecided
     Diff(DiffArgs),
-    /// Find the smallest part of a trace that still shows something
+    /// Find the smallest part of a trace that still meets a condition
     Minimize(MinimizeArgs),
-    /// Turn a trace or a ring into a file for other programs
+    /// Export a trace or a ring for other programs
     Export(ExportArgs),
-    /// Say what viewers will make of a Chrome trace
+    /// Check how viewers will read a Chrome trace
     Lint(LintArgs),
-    /// Turn a Chrome trace by another program into a trace
+    /// Import a Chrome trace from another program
     Import(ImportArgs),
     /// Print a completion script for a shell
     Completions {
@@ -158,7 +158,7 @@ pub enum Command {
 /// What every live verb takes.
 #[derive(Clone, Debug, Args)]
 pub struct Live {
-    /// Do not draw; print the summary at the end (also when stdout is not a terminal)
+    /// Print a summary at the end instead of drawing (also if stdout is not a terminal)
     #[arg(long)]
     pub no_tui: bool,
     /// Print the summary as JSON at the end instead of drawing
@@ -167,10 +167,10 @@ pub struct Live {
     /// Stop after this long, for example 10s or 1m30s; a demo that is not drawn stops after 5s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// Save everything to FILE meanwhile; a file that exists is replaced
+    /// Also save everything to FILE; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Frames a second, at most
+    /// Maximum frames per second
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub fps: u16,
 }
@@ -187,17 +187,17 @@ pub struct DemoArgs {
     /// What every live verb takes.
     #[command(flatten)]
     pub live: Live,
-    /// Fixes what arrives and when
+    /// Seed of the arrivals
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
-    /// How the loop takes its turns: as Bun's, as QuickJS's, or beside an agenda with workers
+    /// Loop design: Bun's, QuickJS's, or with an agenda and workers
     #[arg(long, value_name = "NAME", default_value = POLICIES[0], value_parser = PolicyName)]
     pub policy: String,
-    /// Requests a second, or `max` to saturate the loop
+    /// Requests per second, or `max` to saturate the loop
     #[arg(long, value_name = "RATE|max", default_value = "600", value_parser = Load::parse)]
     #[arg(allow_negative_numbers = true)]
     pub load: Load,
-    /// Let one handler block this long, at most 10s, once a second
+    /// Block one handler for this long once per second, at most 10s
     #[arg(long, value_name = "TIME", value_parser = stall)]
     pub stall: Option<Duration>,
     /// Make every task of a tag this much slower (repeatable); what the loop itself adds to a run stays
@@ -206,7 +206,7 @@ pub struct DemoArgs {
     /// A tick busier than this is a stall
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
     pub stall_limit: Duration,
-    /// Record nothing at all: what the loop does without its instruments
+    /// Record nothing: the loop without instrumentation
     #[arg(long, conflicts_with = "record")]
     pub no_ring: bool,
 }
@@ -244,7 +244,7 @@ pub struct RecordArgs {
     /// A process id, or the path of a ring; without it, the only loop there is
     #[arg(value_name = "PID|RING")]
     pub target: Option<OsString>,
-    /// The trace to write; a file that exists is replaced
+    /// The trace to write; an existing file is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Stop after this long
@@ -264,11 +264,11 @@ pub struct ReplayArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// How fast, for example 2x or 0.1x
+    /// Speed, for example 2x or 0.1x
     #[arg(long, value_name = "FACTOR", default_value = "1x", value_parser = speed)]
     #[arg(allow_negative_numbers = true)]
     pub speed: f64,
-    /// Where to begin, from the trace's start
+    /// Start position, from the start of the trace
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub at: Option<Duration>,
     /// Do not draw; print the summary
@@ -277,7 +277,7 @@ pub struct ReplayArgs {
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
-    /// Frames a second, at most
+    /// Maximum frames per second
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub fps: u16,
 }
@@ -292,10 +292,10 @@ pub struct ImportArgs {
     /// Chrome-trace JSON, plain or gzip, by Chromium, Node.js, viztracer or others; - for standard input
     #[arg(value_name = "TRACE.json")]
     pub input: PathBuf,
-    /// The trace to write; a file that exists is replaced
+    /// The trace to write; an existing file is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// A thread to take for a loop, by its name, its number, or PID/TID (repeatable); without it, they are found
+    /// A thread to import as a loop, by name, number, or PID/TID (repeatable); default: detected
     #[arg(long, value_name = "NAME|TID")]
     pub thread: Vec<String>,
     /// Print what was read, repaired and dropped as JSON

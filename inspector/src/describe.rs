@@ -44,7 +44,7 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
     match kind {
         SpanKind::Phase(phase) => (phase.to_string(), String::new()),
         SpanKind::Poll { reason, ready, timeout_ns } => {
-            let timeout = timeout_ns.map_or_else(|| "for ever".to_owned(), duration);
+            let timeout = timeout_ns.map_or_else(|| "infinite".to_owned(), duration);
             ("poll".to_owned(), format!("{reason}, timeout {timeout}, {ready} ready"))
         }
         SpanKind::Task { task, tag, outcome, queue_wait_ns } => {
@@ -95,7 +95,7 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
 pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> String {
     let lasted = duration(now.ns_since(now_running.since));
     match now_running.running {
-        Running::Outside => format!("outside of its ticks for {lasted}"),
+        Running::Outside => format!("between ticks for {lasted}"),
         Running::Phase(phase) => format!("in phase {phase} for {lasted}"),
         Running::Task { task, tag } => format!("in {} #{task} for {lasted}", labels.tag(tag)),
         Running::Poll { deadline: Some(deadline) } if now > deadline => {
@@ -112,7 +112,7 @@ pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> Str
 #[must_use]
 pub fn doing(now_running: &NowRunning, labels: &Labels) -> String {
     match now_running.running {
-        Running::Outside => "outside of its ticks".to_owned(),
+        Running::Outside => "between ticks".to_owned(),
         Running::Phase(phase) => format!("in phase {phase}"),
         Running::Task { task, tag } => format!("in {} #{task}", labels.tag(tag)),
         Running::Poll { .. } => "in poll".to_owned(),

@@ -71,7 +71,7 @@ pub fn hang(state: &AppState) -> Option<Hang> {
         Process::Stopped => {
             let last = timeline.last_moved_at().unwrap_or(last);
             let moved = running.map_or(last, |running| running.since.max(last));
-            let text = format!("has not moved since {}, process is stopped{and_doing}", since(moved));
+            let text = format!("no progress since {}: process stopped{and_doing}", since(moved));
             return Some(Hang { text, over: false, live: true });
         }
         Process::Running => {}

@@ -30,22 +30,22 @@ pub struct DiffArgs {
     /// Give verdicts on this metric instead of the default three (repeatable)
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub primary: Vec<Metric>,
-    /// A change by less than this does not matter
+    /// Changes smaller than this do not matter
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
     pub margin: f64,
-    /// Runs are the same where it is shown that they differ by less than this
+    /// Runs are the same if shown to differ by less than this
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub same_within: f64,
-    /// Compare although it would mislead; the reasons become warnings
+    /// Compare even if it would mislead; the reasons become warnings
     #[arg(long)]
     pub anyway: bool,
-    /// Fail, with exit code 1, where a gate of this TOML file fails
+    /// Fail with exit code 1 if a gate in this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// A gate that cannot be decided fails
+    /// Undecided gates fail, too
     #[arg(long, requires = "gate")]
     pub strict: bool,
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     #[arg(default_value_if("json", ArgPredicate::IsPresent, "json"))]
     pub format: VerdictFormat,

@@ -20,19 +20,19 @@ pub struct ExportArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// What to write
+    /// Format
     #[arg(long, value_name = "FORMAT", default_value = "chrome")]
     pub format: ExportFormat,
-    /// The file to write, - for standard output; a file that exists is replaced
+    /// The file to write, - for standard output; an existing file is replaced
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// Leave out what ended before this, from the trace's start
+    /// Omit what ended before this, from the trace's start
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub from: Option<Duration>,
-    /// Leave out what began after this
+    /// Omit what began after this
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub to: Option<Duration>,
-    /// Of folded stacks: also what loops waited in their polls, under a root `poll`
+    /// Folded stacks: include time waiting in poll, under a root `poll`
     #[arg(long)]
     pub poll: bool,
 }
@@ -42,10 +42,10 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// Chrome-trace JSON: Perfetto, chrome://tracing, the Firefox Profiler.
     Chrome,
-    /// A row an event: data frames, databases, spreadsheets.
+    /// One row per event: data frames, databases, spreadsheets.
     Csv,
-    /// A line a stack with its own nanoseconds: flame graphs.
+    /// One line per stack with its own nanoseconds: flame graphs.
     Folded,
-    /// speedscope's own file: its time order, left-heavy and sandwich views.
+    /// speedscope's format: time order, left-heavy and sandwich views.
     Speedscope,
 }

@@ -17,10 +17,10 @@ pub struct LintArgs {
     /// A Chrome trace, also one that is packed with gzip; - for standard input
     #[arg(value_name = "TRACE.json[.gz]")]
     pub input: PathBuf,
-    /// Only what this viewer minds (repeatable)
+    /// Only rules that affect this viewer (repeatable)
     #[arg(long, value_name = "NAME")]
     pub viewer: Vec<Viewer>,
-    /// Print every finding, and not the first five of a rule only
+    /// Print all findings, not only the first five per rule
     #[arg(long)]
     pub all: bool,
     /// Print JSON

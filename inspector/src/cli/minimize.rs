@@ -22,13 +22,13 @@ pub struct MinimizeArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// What must still be so, for example 'timer_lag.max > 20ms'
+    /// The condition to keep, for example 'timer_lag.max > 20ms'
     #[arg(long, value_name = "CONDITION", value_parser = condition)]
     pub keep: Condition,
-    /// The trace to write; a file that exists is replaced
+    /// The trace to write; an existing file is replaced
     #[arg(short, long, value_name = "SMALL")]
     pub output: PathBuf,
-    /// Write beside it, as .toml, what it is and what must hold, for a corpus; one that exists is never replaced
+    /// Also write a .toml beside it with its origin and its gates, for a corpus; an existing one is never replaced
     #[arg(long)]
     pub toml: bool,
     /// Stop the search after this long and keep the smallest so far
@@ -37,7 +37,7 @@ pub struct MinimizeArgs {
     /// Stop the search after this number of re-executions
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
-    /// Print what was tried and what is left as JSON
+    /// Print the search and its result as JSON
     #[arg(long)]
     pub json: bool,
 }

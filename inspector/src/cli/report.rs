@@ -18,7 +18,7 @@ pub struct ReportArgs {
     /// A trace, the path of a ring, or the process id of one; - for a trace on standard input
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     #[arg(default_value_if("json", ArgPredicate::IsPresent, "json"))]
     pub format: ReportFormat,
@@ -28,10 +28,10 @@ pub struct ReportArgs {
     /// How much of it.
     #[command(flatten)]
     pub kept: ListLimits,
-    /// Fail, with exit code 1, where a gate of this TOML file fails
+    /// Fail with exit code 1 if a gate in this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// A gate that cannot be decided fails
+    /// Undecided gates fail, too
     #[arg(long, requires = "gate")]
     pub strict: bool,
 }

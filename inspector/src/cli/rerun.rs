@@ -23,16 +23,16 @@ pub struct RerunArgs {
     /// A trace, the path of a ring, or the process id of one
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// Feed the loop with exactly what it saw, and compare its decisions with the recorded ones
+    /// Feed the loop its recorded inputs and compare its decisions with the recorded ones
     #[arg(long)]
     pub check: bool,
-    /// Of several loops in the trace, the one of this name; without it, the one with the most ticks
+    /// The loop to re-execute if there are several; default: the one with the most ticks
     #[arg(long = "loop", value_name = "NAME")]
     pub loop_name: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// What is to be different.
+    /// The changes.
     #[command(flatten)]
     pub what_if: WhatIfArgs,
 }
@@ -42,13 +42,13 @@ pub struct RerunArgs {
 #[group(id = "what_if")]
 #[command(next_help_heading = "What if")]
 pub struct WhatIfArgs {
-    /// Under another policy: bun, quickjs, agenda or mini
+    /// Use another policy: bun, quickjs, agenda or mini
     #[arg(long, value_name = "NAME", conflicts_with = "check")]
     pub policy: Option<String>,
     /// Multiply the duration of every callback of a tag (repeatable)
     #[arg(long, value_name = "TAG=FACTOR", value_parser = factor, conflicts_with = "check")]
     pub scale: Vec<(String, f64)>,
-    /// Callbacks of a tag, and what only they started, never happen (repeatable)
+    /// Remove callbacks of a tag, and what only they started (repeatable)
     #[arg(long, value_name = "TAG", conflicts_with = "check")]
     pub drop: Vec<String>,
     /// End the task passes of a tick after this time
@@ -62,7 +62,7 @@ pub struct WhatIfArgs {
     #[arg(long, value_name = "N", conflicts_with = "check")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
-    /// Save the result as a trace; a file that exists is replaced
+    /// Save the result as a trace; an existing file is replaced
     #[arg(short, long, value_name = "FILE", conflicts_with = "check")]
     pub output: Option<PathBuf>,
 }

@@ -114,7 +114,7 @@ impl Inner {
     fn reader(&self) -> Result<ProcessReader, String> {
         match &self.again {
             Reread::Ring(open) => open(),
-            Reread::Saved(_) => Err("this is saved already".to_owned()),
+            Reread::Saved(_) => Err("already a saved trace".to_owned()),
         }
     }
 
@@ -180,7 +180,7 @@ impl Save for Saver {
     fn toggle(&mut self) -> Result<Recording, String> {
         let mut inner = self.0.borrow_mut();
         if let Some((path, _)) = &inner.recorded_separately {
-            return Err(format!("everything is being saved to {} already", printable_path(path)));
+            return Err(format!("already recording to {}", printable_path(path)));
         }
         if inner.writing.is_some() {
             let text = inner.stop_writing().ok_or("saving failed; the reason is shown on exit")?;
@@ -263,7 +263,7 @@ fn overwritten(oldest: Option<Timestamp>, from: Timestamp, to: Timestamp) -> Res
         return Err("nothing to export: the ring has overwritten all of it".to_owned());
     }
     Ok(match oldest.ns_since(from) {
-        0..OVERWRITTEN_NS_TOLD => String::new(),
+        0..OVERWRITTEN_NS_MIN => String::new(),
         ns => format!("; first {:.1} s overwritten", ns as f64 / 1e9),
     })
 }
@@ -292,7 +292,7 @@ impl Span {
 }
 
 /// Minimum time missing from an export that is worth reporting, in nanoseconds.
-const OVERWRITTEN_NS_TOLD: u64 = 500_000_000;
+const OVERWRITTEN_NS_MIN: u64 = 500_000_000;
 
 /// The start of the first tick that a ring still holds; `None` for a trace, which never loses any.
 fn first_tick(input: &Input) -> Option<Timestamp> {
@@ -320,7 +320,7 @@ fn new_name(metadata: &Metadata, extension: &str) -> Result<PathBuf, String> {
 
 impl fmt::Debug for Saver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeping").finish_non_exhaustive()
+        f.debug_struct("Saver").finish_non_exhaustive()
     }
 }
 

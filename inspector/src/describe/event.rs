@@ -21,7 +21,7 @@ pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
         }
         Event::Phase { phase, start } => format!("{phase}  {}", ran(start)),
         Event::Poll { reason, ready, timeout_ns, start } => {
-            let timeout = timeout_ns.map_or_else(|| "for ever".to_owned(), duration);
+            let timeout = timeout_ns.map_or_else(|| "infinite".to_owned(), duration);
             format!("{reason}  timeout {timeout}  waited {}  {ready} ready", ran(start))
         }
         Event::TaskQueued { task, tag, place, parent, .. } => {

@@ -174,7 +174,7 @@ impl Page for OverviewPage {
             Pane::Stalls => {
                 let picture = state.picture();
                 let stall = stalls::stalls(picture).nth(self.stall_row);
-                stall.map_or(Request::Note("no stall so far"), |row| {
+                stall.map_or(Request::Note("no stalls so far"), |row| {
                     Request::Breakdown(Box::new(row.attribution(picture)))
                 })
             }

@@ -134,7 +134,7 @@ fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
     let by_emitter = emitters.into_iter().map(|(source, count)| (labels.source(source).into_owned(), count));
     let by_origin = origins.into_iter().map(|(origin, count)| (format!("from {origin}"), count));
     let unknown = parents.values().sum::<u64>();
-    let unknown = (unknown > 0).then(|| ("tasks before the log".to_owned(), unknown));
+    let unknown = (unknown > 0).then(|| ("tasks evicted from the log".to_owned(), unknown));
     let mut all: Vec<(String, u64)> = named.chain(by_emitter).chain(by_origin).chain(unknown).collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all

@@ -14,7 +14,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area
     pen.gap(1);
     if typing {
         pen.put("/", theme.key()).put(&state.filter, theme.strong()).put("▏", theme.key());
-        pen.gap(2).put("Enter keeps it, Esc takes it back", theme.dim());
+        pen.gap(2).put("Enter applies, Esc cancels", theme.dim());
         return;
     }
     if let Some(note) = &state.note {

@@ -45,7 +45,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
 }
 
 /// Labels and marks at figures.
-const MARKS: &str = "1s of the last second  all since start  ~ records lost  ≥ at least";
+const MARKS: &str = "1s: last second  all: since start  ~ records lost  ≥ at least";
 
 enum Line {
     Title(&'static str),

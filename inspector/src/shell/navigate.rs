@@ -74,7 +74,7 @@ impl App {
             self.move_marker(0);
         }
         if self.state.shown_tick().is_none() {
-            self.state.note("no tick is over yet", false);
+            self.state.note("no tick has ended yet", false);
         }
         self.show(PageName::Tick);
         self.aim();
@@ -89,7 +89,7 @@ impl App {
 
     fn open_tag(&mut self, tag: Tag) {
         if self.state.picture().timeline.tags.is_beyond_limit(tag) {
-            return self.state.note("this tag is beyond the limit: it has no figures of its own", false);
+            return self.state.note("tag limit reached: this tag has no figures of its own", false);
         }
         self.state.tag = Some(tag);
         self.show(PageName::Tag);

@@ -69,7 +69,7 @@ impl App {
             stalls.newest_first().map(|stall| (stall.tick.start, TickKey::of(&stall.tick))).collect();
         oldest_first.reverse();
         let Some(last) = oldest_first.len().checked_sub(1) else {
-            state.note("no stall so far", false);
+            state.note("no stalls so far", false);
             return effects;
         };
         let here = state.tick.and_then(|key| state.picture().tick(key)).map(|tick| tick.start);
@@ -79,11 +79,7 @@ impl App {
             Some(here) => oldest_first.iter().rposition(|(start, _)| *start < here),
         };
         if next.is_none() {
-            let end = if forward {
-                "that was the newest stall, this is the oldest"
-            } else {
-                "wrapped to the newest stall"
-            };
+            let end = if forward { "wrapped to the oldest stall" } else { "wrapped to the newest stall" };
             state.note(end, false);
         }
         let key = oldest_first[next.unwrap_or(if forward { 0 } else { last })].1;

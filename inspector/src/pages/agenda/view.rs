@@ -29,7 +29,7 @@ pub(crate) fn waiting_style(theme: Theme, agenda: &AgendaFigures, row: &Priority
 
 /// One glyph per worker, as many as fit, and the number of those that run.
 pub(crate) fn workers_briefly(pen: &mut Pen<'_, '_>, theme: Theme, agenda: &AgendaFigures) {
-    let reported = format!(" {} of {} run", agenda.running(), agenda.workers.len());
+    let reported = format!(" {} of {} running", agenda.running(), agenda.workers.len());
     for worker in &agenda.workers {
         if usize::from(pen.room()) <= reported.len() {
             break;
@@ -152,8 +152,8 @@ fn priorities(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Ag
 
 fn sentence(Starvation { priority, waited_ns, passed_by }: Starvation, width: u16) -> String {
     let (waited, passed_by) = (units::duration(waited_ns), units::count(passed_by));
-    let whole = if width < 96 { "" } else { " of a higher priority" };
-    format!("▲ {priority} starves: its oldest has waited {waited} while {passed_by}{whole} overtook it")
+    let whole = if width < 96 { "" } else { " of higher priority" };
+    format!("▲ {priority} starves: oldest waited {waited}, overtaken by {passed_by}{whole}")
 }
 
 /// The sentence for when nothing starves: how often the most patient tasklet was overtaken.
@@ -161,14 +161,14 @@ fn calm(agenda: &AgendaFigures) -> String {
     let passed_by = agenda.priorities.iter().map(|row| row.passed_by_max).max().unwrap_or(0);
     match passed_by {
         0 => "no tasklet overtaken by a higher priority so far".to_owned(),
-        _ => format!("at most {} of a higher priority ran while one waited", units::count(passed_by)),
+        _ => format!("at most {} of higher priority overtook one that waited", units::count(passed_by)),
     }
 }
 
 fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &AgendaFigures) {
     let theme = canvas.theme;
     let run = agenda.workers.iter().filter(|worker| phase(state, worker) == Some(WorkerPhase::Run)).count();
-    let remark = format!("{run} of {} run", agenda.workers.len());
+    let remark = format!("{run} of {} running", agenda.workers.len());
     let inner = canvas.pane(area, "workers", &remark, true);
     let has_tasklet = inner.width >= TASKLET_FROM;
     let columns = [
@@ -243,7 +243,7 @@ fn collections(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &A
             )
         }
     };
-    let title = if area.width < WIDE { "collections" } else { "collections: all workers stop" };
+    let title = if area.width < WIDE { "collections" } else { "collections (stop all workers)" };
     let inner = canvas.pane(area, title, &remark, false);
     if tried == 0 {
         canvas.pen(inner, 0).gap(1).put("none so far", theme.dim());
@@ -259,7 +259,7 @@ fn collections(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &A
                 format!("abandoned: {} of {} workers stopped within {waited}", met.arrived, met.expected);
             pen.put(&text, theme.held());
         } else {
-            pen.put(&format!("{} met after {waited}", met.arrived), theme.text());
+            pen.put(&format!("{} workers stopped after {waited}", met.arrived), theme.text());
         }
     }
 }

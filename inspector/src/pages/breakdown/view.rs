@@ -16,14 +16,14 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &BreakdownPa
     let Some(attribution @ Attribution { subject, breakdown, .. }) = &page.attribution else {
         let inner = canvas.pane(body, "breakdown", "", true);
         let dim = canvas.theme.dim();
-        canvas.pen(inner, 0).gap(1).put("none is open: Enter on a stall or on a late timer opens one", dim);
+        canvas.pen(inner, 0).gap(1).put("no breakdown open: press Enter on a stall or a late timer", dim);
         return;
     };
     let title = subject.title(&state.picture().timeline.labels);
     let slow = matches!(subject, Subject::Slow { .. });
     let remark = match (slow, body.width >= 96) {
-        (true, true) => "Enter opens the task's tag, on the sum the tick",
-        (true, false) => "Enter opens the task's tag",
+        (true, true) => "Enter opens the tag, on the total the tick",
+        (true, false) => "Enter opens the tag",
         (false, true) => "Enter opens a line's tag, else the tick",
         (false, false) => "Enter opens a line",
     };
@@ -57,12 +57,12 @@ fn bare(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, area: Rect
     let tag = subject.tag().map_or_else(String::new, |tag| labels.tag(tag).into_owned());
     let name = cut(&tag, usize::from(area.width / 3));
     let mut pen = canvas.pen(area, 0);
-    pen.gap(1).put("nothing inside it is labelled", text).put(": where its time went is unknown", dim);
+    pen.gap(1).put("no spans inside", text).put(": its time is unattributed", dim);
     let mut pen = canvas.pen(area, 1);
     pen.gap(1).put("Enter", theme.key()).put(" opens ", dim).put(&name, text);
     pen.put(": its statistics, what it delayed", dim);
     let mut pen = canvas.pen(area, 2);
-    pen.gap(1).put("a span within it, of tracing or of the probe, becomes a line here", dim);
+    pen.gap(1).put("spans inside it, from tracing or the probe, are listed here", dim);
 }
 
 /// Explains the sum.
@@ -74,20 +74,18 @@ const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; open parts 
 /// Explains a line.
 const fn explained(what: &What) -> &'static str {
     match what {
-        What::Task { .. } => "a task; Enter opens all of its tag",
-        What::Io { .. } => "a readiness callback; Enter opens all of its tag",
-        What::Microtasks { after: Some(_) } => {
-            "microtasks; Enter opens the tag after whose task most of them ran"
-        }
-        What::Microtasks { after: None } => "microtasks, after no task in particular",
+        What::Task { .. } => "a task; Enter opens its tag",
+        What::Io { .. } => "a readiness callback; Enter opens its tag",
+        What::Microtasks { after: Some(_) } => "microtasks; Enter opens the tag that most of them ran after",
+        What::Microtasks { after: None } => "microtasks after no single task",
         What::Deferred => "entries of the deferred queue",
-        What::Immediates => "immediates, less the tasks that ran for them",
-        What::Gc => "collections",
+        What::Immediates => "immediates, without their tasks",
+        What::Gc => "garbage collections",
         What::Span { .. } => "a labelled span of the program",
-        What::Phase(_) => "the phase itself, less what ran in it",
-        What::ShortRuns(_) => "a phase with runs too short and too many to be stored",
-        What::Poll => "a poll that was not to wait; in a slow task, its own polls",
-        What::Overslept => "asleep as long as the loop asked, though something was due or waited",
+        What::Phase(_) => "the phase's own time, without what ran in it",
+        What::ShortRuns(_) => "a phase with too many short runs to record each",
+        What::Poll => "a non-blocking poll; in a slow task, its own polls",
+        What::Overslept => "the loop asked poll to wait past something that was due",
         What::LateWakeup => "poll returned after its deadline: the system woke the loop late",
         What::Suspended => "the whole process was stopped, or the machine slept",
         What::Others { .. } => "the smallest parts, summed",

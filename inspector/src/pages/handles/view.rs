@@ -32,17 +32,17 @@ fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let theme = canvas.theme;
     let keep_alive = &state.figures.keep_alive;
     let remark =
-        keep_alive.as_of.map_or_else(String::new, |_| format!("{} in all", units::count(keep_alive.total())));
+        keep_alive.as_of.map_or_else(String::new, |_| format!("{} total", units::count(keep_alive.total())));
     let inner = canvas.pane(area, "active handles", &remark, true);
     if keep_alive.as_of.is_none() {
-        let text = "no snapshot yet: the loop lists it every few seconds";
+        let text = "no snapshot yet: the loop takes one every few seconds";
         let text = Paragraph::new(Text::styled(text, theme.dim())).wrap(Wrap { trim: true });
         text.block(Block::new().padding(Padding::horizontal(1))).render(inner, canvas.buffer);
         return;
     }
     let mut pen = canvas.pen(inner, 0);
     pen.gap(1).put(
-        &format!("listed {} ago, followed since", age(state, keep_alive).trim_end_matches(" old").trim()),
+        &format!("snapshot {} ago, updated since", age(state, keep_alive).trim_end_matches(" old").trim()),
         theme.dim(),
     );
     if keep_alive.left_out > 0 {
@@ -52,7 +52,7 @@ fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let all = &keep_alive.held;
     if all.is_empty() {
         let ended = state.picture().timeline.stopped.is_some();
-        let text = if ended { "nothing" } else { "nothing: the loop may end" };
+        let text = if ended { "nothing" } else { "none: the loop can exit" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
     }
     let columns = [Column::text("", 9), Column::rest(""), Column::figure("", 6)];
@@ -79,7 +79,7 @@ fn external(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
         ("commands", "self-pipe", commands(canvas, state, timeline)),
         ("pumps", "foreign loop", pumps(canvas, timeline)),
         ("futures", "", futures(canvas, timeline)),
-        ("end", "", end(canvas, state, timeline)),
+        ("shutdown", "", end(canvas, state, timeline)),
     ];
     let mut left = area;
     let mut rest = panes.len() as u16;
@@ -127,7 +127,7 @@ fn pumps(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
     let (dim, text) = (theme.dim(), theme.text());
     let pumps = &timeline.pumps;
     if pumps.count() == 0 {
-        return vec![vec![("no foreign loop was pumped".to_owned(), dim)]];
+        return vec![vec![("none".to_owned(), dim)]];
     }
     let count = |count: u64| units::short_count(count);
     vec![
@@ -163,7 +163,7 @@ fn futures(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
     let pair = |name: &str, count: u64| [(name.to_owned(), dim), (units::short_count(count), text)];
     vec![
         [pair("refs ", futures.refs_taken), pair("  released ", futures.refs_released)].concat(),
-        [pair("woken ", futures.woken), pair("  for nothing yet ", futures.pending)].concat(),
+        [pair("woken ", futures.woken), pair("  still pending ", futures.pending)].concat(),
     ]
 }
 

@@ -41,9 +41,9 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &LogPage, bo
     let shown: Vec<_> = page.from_newest(state).skip(below).take(height).collect();
     if shown.is_empty() {
         let text = match (state.filter.is_empty(), of.as_str()) {
-            (true, "") => "no event yet",
-            (true, _) => "no such event in history; 5 shows all",
-            (false, _) => "no event of a tag that contains the filter",
+            (true, "") => "no events yet",
+            (true, _) => "no such events in history; 5 shows all",
+            (false, _) => "no events match the filter",
         };
         canvas.pen(inner, 0).gap(1).put(text, theme.dim());
         return;

@@ -181,7 +181,7 @@ fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &T
             line += 1;
         }
     } else {
-        canvas.pen(inner, 0).gap(1).put("none that is known", dim);
+        canvas.pen(inner, 0).gap(1).put("none known", dim);
         if state.up_to_ns().is_some() {
             canvas.pen(inner, 1).gap(1).put(way_on(state), dim);
         }
@@ -223,7 +223,7 @@ fn worst_impact(pen: &mut Pen<'_, '_>, state: &AppState, worst: &WorstImpact) {
     pen.gap(1).put("worst ", dim).put(&run, text);
     pen.put(&format!(" {}", units::duration(worst.lateness_ns)), text);
     pen.group(&[(" at ", dim), (&units::position(state.since_start_ns(worst.at)), dim)]);
-    pen.group(&[(" for ", dim), (&units::count(worst.delayed), text), (" that waited", dim)]);
+    pen.group(&[("  delayed ", dim), (&units::count(worst.delayed), text)]);
 }
 
 const fn name(waiter: Waiter) -> &'static str {

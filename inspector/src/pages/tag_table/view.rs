@@ -46,7 +46,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focuse
     });
     canvas.position(area, shown, tags.len());
     if tags.is_empty() {
-        let text = if state.filter.is_empty() { "no task ran yet" } else { "no tag contains the filter" };
+        let text = if state.filter.is_empty() { "no task ran yet" } else { "no tag matches the filter" };
         canvas.pen(rows(area, true), 0).gap(1).put(text, theme.dim());
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
     let Some(tick) = state.shown_tick() else {
         let inner = canvas.pane(body, "tick", "", true);
         let style = canvas.theme.dim();
-        canvas.pen(inner, 0).gap(1).put("no tick is over yet", style);
+        canvas.pen(inner, 0).gap(1).put("no tick has ended yet", style);
         return;
     };
     let [upper, lower] = panes(body);
@@ -34,8 +34,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
     let opened = state.picture().timeline.opened(tick);
     let at = units::position(state.since_start_ns(tick.start));
     let remark = match body.width {
-        0..96 => format!("at {at} ── ←→ the ticks before and after"),
-        _ => format!("at {at} ── ←→ the ticks before and after, Enter opens a line"),
+        0..96 => format!("at {at} ── ←→ previous and next tick"),
+        _ => format!("at {at} ── ←→ previous and next tick, Enter opens a line"),
     };
     let remark = canvas.theme.arrow_keys(&remark);
     let focused = state.part == Part::First;
@@ -130,7 +130,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &AppState, inner: Rect, opened: &Opened
     }
     let left_out = opened.tick.spans_left_out;
     if left_out > 0 && rows.height > 0 {
-        let text = format!(" and {} shorter ones ", units::count(u64::from(left_out)));
+        let text = format!(" +{} shorter ", units::count(u64::from(left_out)));
         let foot = Rect { y: inner.y + inner.height, height: 1, ..inner };
         canvas.pen(foot, 0).right(&text, theme.dim());
     }

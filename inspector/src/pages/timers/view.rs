@@ -126,7 +126,7 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
     if late.is_empty() {
         let text = match page.late.is_empty() {
             true => format!("none{}", so_far(state)),
-            false => "none that contains the filter".to_owned(),
+            false => "none match the filter".to_owned(),
         };
         canvas.pen(inner, 0).gap(1).put(&text, theme.dim());
         return;

@@ -306,7 +306,7 @@ fn a_replay_shows_the_time_up_to_which_its_figures_hold() {
     let calm = app.state.figures.tags.last().unwrap().tag;
     (app.state.tag, app.state.figures.delay_caused) = (Some(calm), Vec::new());
     let page = text(&mut app, 80, 24);
-    assert!(page.contains("none that is known") && page.contains("> seeks forward 1 s"), "{page}");
+    assert!(page.contains("none known") && page.contains("> seeks forward 1 s"), "{page}");
     // At the end there is no more to know.
     let mut playback = app.state.playback.clone().unwrap();
     playback.position = playback.end;

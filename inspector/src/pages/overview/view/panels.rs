@@ -116,7 +116,7 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: b
 
 /// Depths are recorded when they change.
 fn none_sampled(state: &AppState) -> &'static str {
-    if state.about.since_attach { "no change since attach" } else { "none was sampled yet" }
+    if state.about.since_attach { "no change since attach" } else { "none sampled yet" }
 }
 
 /// A mean in at most six cells: `3.4`, `1,204`.
@@ -129,10 +129,10 @@ fn microtasks_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focuse
     let figures = &state.figures.microtasks;
     let mut pen = line(canvas, area, "microtasks", focused);
     if figures.checkpoints == 0 {
-        pen.put("no checkpoint had any yet", theme.dim());
+        pen.put("none yet", theme.dim());
         return;
     }
-    pen.put(&mean(figures.ran_mean), theme.strong()).put(" a checkpoint  max ", theme.dim());
+    pen.put(&mean(figures.ran_mean), theme.strong()).put("/checkpoint  max ", theme.dim());
     pen.put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text()).put("  run p99 ", theme.dim());
     pen.number(&units::duration(figures.run_ns.p99), 6, theme.text());
     pen.left(figures.run_ns.p99_mark(), 2, theme.text());
@@ -148,7 +148,7 @@ fn microtasks_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focuse
         return;
     }
     let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).put(&mean(figures.ran_mean), theme.strong()).put(" a checkpoint", theme.dim());
+    pen.gap(1).put(&mean(figures.ran_mean), theme.strong()).put("/checkpoint", theme.dim());
     let mut pen = canvas.pen(inner, 1);
     pen.gap(1).put("max ", theme.dim()).put(&units::short_count(figures.ran.max.unwrap_or(0)), theme.text());
     pen.whole(" at once", theme.dim());
@@ -178,7 +178,7 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool)
     let gc = &state.figures.gc;
     let mut pen = line(canvas, area, "gc", focused);
     if gc.decided.is_none_or(|decided| decided == [0; 3]) && gc.heap_bytes.is_none() {
-        pen.put("no decision yet", theme.dim());
+        pen.put("no decisions yet", theme.dim());
         return;
     }
     // Changing figures have fixed cells, so that the rest stands still.
@@ -200,7 +200,7 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool)
     let mode = gc.mode.map_or("", |mode| mode.name());
     let inner = canvas.pane(area, "gc", mode, focused);
     if gc.decided.is_none_or(|decided| decided == [0; 3]) && gc.heap_bytes.is_none() {
-        canvas.pen(inner, 0).gap(1).put("no decision yet", theme.dim());
+        canvas.pen(inner, 0).gap(1).put("no decisions yet", theme.dim());
         return;
     }
     let tall = inner.height >= 6;
@@ -363,7 +363,7 @@ fn keep_alive(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bo
     }
     let theme = canvas.theme;
     let keep_alive = &state.figures.keep_alive;
-    let inner = canvas.pane(area, "alive", &age(state, keep_alive), focused);
+    let inner = canvas.pane(area, "handles", &age(state, keep_alive), focused);
     let rows = usize::from(inner.height);
     let whole = if keep_alive.held.len() > rows { rows - 1 } else { keep_alive.held.len() };
     for (row, held) in keep_alive.held[..whole].iter().enumerate() {
@@ -376,7 +376,7 @@ fn keep_alive(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bo
     }
     if whole < keep_alive.held.len() {
         let more = format!(
-            "{} more, {} in all",
+            "+{} others, {} total",
             keep_alive.held.len() - whole,
             units::short_count(keep_alive.total())
         );
