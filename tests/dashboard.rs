@@ -102,7 +102,7 @@ fn a_second_terminal_sees_the_same_loop() {
     assert!(seen.contains(&pid) && seen.contains("since attach"), "{seen}");
 
     demo.stop();
-    terminal.wait_for("the stopped process", |text| text.contains("stopped") && text.contains("not moved"));
+    terminal.wait_for("the stopped process", |text| text.contains("stopped") && text.contains("no progress"));
     demo.signal("CONT");
     terminal.wait_for("the loop to go on", |text| !text.contains("stopped") && text.contains("live"));
     demo.kill();

@@ -47,10 +47,10 @@ Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read 
 #[command(name = "loopscope", version, about, after_help = EXAMPLES, max_term_width = 100)]
 #[command(propagate_version = true, disable_help_subcommand = true)]
 pub struct Cli {
-    /// What every verb takes.
+    /// Options of every verb.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -155,7 +155,7 @@ pub enum Command {
     },
 }
 
-/// What every live verb takes.
+/// Options of the verbs that watch a live loop.
 #[derive(Clone, Debug, Args)]
 pub struct Live {
     /// Print a summary at the end instead of drawing (also if stdout is not a terminal)
@@ -179,12 +179,12 @@ pub struct Live {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   loopscope demo --seed 7 --duration 10s --record a.looptrace
-  loopscope demo --stall 40ms                one handler blocks 40 ms, once a second
+  loopscope demo --stall 40ms                one handler blocks 40 ms once per second
   loopscope demo --scale ReadFile=1.2        every ReadFile task takes 20% longer
   loopscope demo --policy agenda             ... with part of its work on an agenda
   loopscope demo --load max --no-tui --duration 5s")]
 pub struct DemoArgs {
-    /// What every live verb takes.
+    /// Options of the verbs that watch a live loop.
     #[command(flatten)]
     pub live: Live,
     /// Seed of the arrivals
@@ -197,7 +197,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "RATE|max", default_value = "600", value_parser = Load::parse)]
     #[arg(allow_negative_numbers = true)]
     pub load: Load,
-    /// Block one handler for this long once per second, at most 10s
+    /// Block one handler for this long (at most 10s) once per second
     #[arg(long, value_name = "TIME", value_parser = stall)]
     pub stall: Option<Duration>,
     /// Make every task of a tag this much slower (repeatable); what the loop itself adds to a run stays
@@ -221,7 +221,7 @@ pub struct AttachArgs {
     /// A process id, or the path of a ring; without it, the only loop there is
     #[arg(value_name = "PID|RING")]
     pub target: Option<OsString>,
-    /// What every live verb takes.
+    /// Options of the verbs that watch a live loop.
     #[command(flatten)]
     pub live: Live,
 }

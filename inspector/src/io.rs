@@ -1,4 +1,4 @@
-//! What every verb reads and prints: its inputs, its output, how it ends, and the streams in between.
+//! Inputs, output and exit codes of the verbs, and the streams between them.
 
 pub mod exit;
 pub mod gates;

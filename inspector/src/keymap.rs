@@ -40,9 +40,9 @@ pub enum Key {
 pub enum Action {
     /// Freeze or catch up; in replay, play or pause.
     Hold,
-    /// The tick before.
+    /// The previous tick.
     TickBack,
-    /// The tick after.
+    /// The next tick.
     TickForward,
     /// The row above.
     Up,
@@ -58,7 +58,7 @@ pub enum Action {
     Last,
     /// The next stall.
     NextStall,
-    /// The stall before.
+    /// The previous stall.
     PreviousStall,
     /// Open the selected item.
     Open,
@@ -66,7 +66,7 @@ pub enum Action {
     Back,
     /// The next pane.
     NextPane,
-    /// The pane before.
+    /// The previous pane.
     PreviousPane,
     /// Show the overview.
     ViewOverview,

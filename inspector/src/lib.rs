@@ -11,7 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do |
-//! | `io` | what verbs read and print, how they end, gate files; recording this process without loss |
+//! | `io` | inputs, output, exit codes, gate files; lossless recording of this process |
 //! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
 //! | `app` | the state that all pages share: no terminal, no colours |
 //! | `pages` | the pages, each with its state, its lists, what Enter and the mouse do, and its view |

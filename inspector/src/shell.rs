@@ -104,8 +104,8 @@ fn fold(app: &mut App, events: &[Stamped]) {
     }
 }
 
-/// Tells the figures what the source could not deliver. Where it is missing is unknown, so it leaves the figures of any
-/// moment open. Other losses are in the stream.
+/// Passes the losses that are not in the stream to the fold. Their times are unknown, so they widen the bounds of all
+/// figures.
 fn leave_open(state: &mut AppState) {
     let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = state.counts;
     let timeline = &mut state.live.fold.timeline;

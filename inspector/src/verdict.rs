@@ -146,7 +146,7 @@ pub fn describe_gate(gate: &Judgement) -> String {
     printable(&format!("{}{why}", gate.numbers))
 }
 
-/// Most gates named in a line; the page lists all.
+/// Maximum number of gates named in a line; the page lists all.
 const NAMED_MAX: usize = 20;
 
 /// Gates in one line, with their numbers; `None` if there are none.

@@ -55,7 +55,7 @@ pub struct Watched<'a> {
     pub running: &'a [NowRunning],
     /// Losses of the source.
     pub counts: SourceCounts,
-    /// Lost records that the events never tell of: where they were is unknown.
+    /// Lost records without an event in the stream: their times are unknown.
     pub lost_elsewhere: u64,
     /// The condition of the process.
     pub process: Process,

@@ -83,7 +83,7 @@ pub struct AppState {
     pub playback: Option<PlaybackInfo>,
     /// Losses of the source.
     pub counts: SourceCounts,
-    /// Lost records that the events never tell of.
+    /// Lost records without an event in the stream.
     pub lost_elsewhere: u64,
     /// The figures of the last refresh.
     pub figures: Figures,

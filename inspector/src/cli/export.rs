@@ -1,4 +1,4 @@
-//! `loopscope export`, as it is written on the command line.
+//! `loopscope export`: its arguments.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `loopscope lint`, as it is written on the command line.
+//! `loopscope lint`: its arguments.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub struct LintArgs {
     pub json: bool,
 }
 
-/// Whose importer.
+/// A viewer, by its importer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Viewer {
     /// ui.perfetto.dev and its trace processor.

@@ -1,4 +1,4 @@
-//! `loopscope report`, as it is written on the command line.
+//! `loopscope report`: its arguments.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct ReportArgs {
     /// The same as --format json
     #[arg(long)]
     pub json: bool,
-    /// How much of it.
+    /// Limits of its lists.
     #[command(flatten)]
     pub kept: ListLimits,
     /// Fail with exit code 1 if a gate in this TOML file fails
@@ -36,7 +36,7 @@ pub struct ReportArgs {
     pub strict: bool,
 }
 
-/// How many of what was late, slow or stalled are listed with their breakdowns.
+/// Limits of the lists of late timers, slow tasks and stalls.
 #[derive(Clone, Debug, Args)]
 pub struct ListLimits {
     /// Late timers, late signals and slow tasks to name with their breakdowns, the worst of each; a page of text names 5

@@ -1,4 +1,4 @@
-//! How a command fails or warns: the exit codes of the command line, and a line that explains each.
+//! Failures and warnings of commands: exit codes, and one line for each.
 
 use std::fmt;
 use std::io::Write as _;

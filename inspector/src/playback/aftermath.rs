@@ -12,10 +12,10 @@ use crate::app::delayed;
 
 /// Waits that last longer than this after the stall have other causes, too, and are not included.
 const REACH_NS_MAX: u64 = 1_000_000_000;
-/// Of its loop's stalls before the end of a wait, most that are looked at: a wait that lasted through more of them was
-/// delayed by all, and a trace can hold a million stalls in one second.
+/// Maximum number of earlier stalls of the loop that are checked per wait: a trace can hold a million stalls in one
+/// second.
 const REACH_STALLS_MAX: usize = 64;
-/// Most stalls kept, the first ones of a trace: 28 MiB. Its limit may make each of its ticks a stall.
+/// Maximum number of stalls kept, the first ones of a trace: 28 MiB. With a low limit, every tick is a stall.
 const STALLS_MAX: usize = 1 << 20;
 /// No stall.
 const NONE: u32 = u32::MAX;
@@ -33,7 +33,7 @@ pub(super) struct Aftermath {
 #[derive(Debug, Default)]
 pub(super) struct Aftermaths {
     all: Vec<Aftermath>,
-    /// The place of the stall before, of the same loop; [`NONE`] for its first.
+    /// The place of the loop's previous stall; [`NONE`] for its first.
     before: Vec<u32>,
     /// The place of each loop's latest stall.
     latest: BTreeMap<SourceId, u32>,
@@ -86,7 +86,7 @@ impl Aftermaths {
         self.before.push(before);
     }
 
-    /// Called at the end of the trace: ticks of several loops may be merged slightly out of order.
+    /// Sorts at the end of the trace: ticks of several loops may be merged slightly out of order.
     pub(super) fn sort(&mut self) {
         self.all.sort_unstable();
         (self.before, self.latest, self.waiting_since) = Default::default();

@@ -10,12 +10,12 @@ use crate::app::fold::Fold;
 
 /// Maximum number of checkpoints kept: each is a fold of a few megabytes.
 const CHECKPOINTS_MAX: usize = 8;
-/// Most bytes of distributions that the checkpoints have together. Usually they take a hundredth of that, but a file
-/// with a thousand tags and values of all magnitudes can make each of them take half a gigabyte.
+/// Memory limit of the distributions in all checkpoints. Usually they take a hundredth of that, but with a thousand tags
+/// and values of all magnitudes, a single one takes half a gigabyte.
 const CHECKPOINT_BYTES_MAX: usize = 128 << 20;
 /// Initial number of events between two checkpoints; doubled whenever there are too many.
 const CHECKPOINT_EVENTS: u64 = 1 << 16;
-/// Most ends of ticks kept, 8 bytes each: 128 MiB. A trace can hold millions of ticks in a megabyte.
+/// Maximum number of tick ends kept, 8 bytes each: 128 MiB. A trace can hold millions of ticks in a megabyte.
 const TICKS_MAX: usize = 1 << 24;
 
 /// A fold at a time from which the source can be read on.
@@ -29,7 +29,7 @@ pub(super) struct Checkpoint {
     pub(super) fold: Fold,
 }
 
-/// When ticks ended: all of them, or where there are more than `max` every second, fourth, ... one.
+/// The ends of ticks: all of them, or every second, fourth, … if there are more than `max`.
 #[derive(Debug)]
 struct TickEnds {
     ends: Vec<Timestamp>,

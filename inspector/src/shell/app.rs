@@ -135,7 +135,7 @@ impl App {
         self.visited.push(Visited { page: self.page, part, row, tag, tick, attribution, at });
     }
 
-    /// Shows the page that was left last, as it was; without one, the overview.
+    /// Shows the page that was left last, with its selection; without one, the overview.
     pub(super) fn go_back(&mut self) {
         let Some(visited) = self.visited.pop() else {
             (self.page, self.state.row) = (PageName::Overview, 0);

@@ -28,7 +28,7 @@ pub(super) struct Parser {
 
 /// The interpretation of the first pending bytes.
 enum Found {
-    /// This many bytes form this input, or none that is known.
+    /// This many bytes form this input, or an unknown one.
     Whole(usize, Option<Input>),
     /// More bytes may follow.
     Part,
