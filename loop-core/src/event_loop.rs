@@ -11,6 +11,7 @@ mod inbound;
 mod observe;
 mod outside;
 mod poll;
+mod restore;
 mod run;
 mod sampling;
 mod shutdown;
@@ -20,6 +21,7 @@ mod validator;
 
 pub use crate::core::Metrics;
 pub use builder::Builder;
+pub use restore::LowLevel;
 
 use std::fmt;
 use std::sync::Arc;

@@ -135,6 +135,7 @@ pub use loop_probes::session::{Session, SessionError};
 
 /// The parts of a loop on their own, for re-executing a recording and for tests. A new minor version may change them.
 pub mod low_level {
+    pub use crate::event_loop::LowLevel;
     #[doc(inline)]
     pub use crate::{oracle, queue, replay, scheduler, timer};
 }

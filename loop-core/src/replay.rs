@@ -1,7 +1,7 @@
 //! Re-execution: starts a loop in a recorded state and feeds it from a record.
 //!
 //! Nothing here makes decisions, and no loop that serves a program needs it. [`LoopState`] is the content of a snapshot,
-//! with tasks that stand for the recorded ones; [`EventLoop::restore`](crate::EventLoop::restore) puts a new loop
+//! with tasks that stand for the recorded ones; [`LowLevel::restore`](crate::low_level::LowLevel::restore) puts a new loop
 //! into that state. [`ExternalEvents`] injects what other threads had sent, at the moment at which the loop had seen it;
 //! [`Replay`] performs, within a callback, the few recorded operations that [`Context`] does not offer.
 

@@ -10,13 +10,12 @@ mod builtin;
 pub use any::{Any, AnyRemote};
 pub use builtin::{Builtin, BuiltinRemote};
 
-pub use crate::tag::TagOf;
-
 use loop_probes::clock::Clock;
 
 use crate::core::Core;
 use crate::payload::Payload;
 use crate::poller::Poller;
+use crate::tag::TagOf;
 
 /// A task that an [`EventLoop`](crate::EventLoop) runs.
 ///

@@ -291,7 +291,7 @@ where
                 Ok(bytes) => {
                     copied.files += 1;
                     copied.bytes += bytes;
-                    let label = on.env("LABEL").unwrap_or_default().display().to_string();
+                    let label = on.environment().env("LABEL").unwrap_or_default().display().to_string();
                     writeln!(on.stdout(), "{label} {name}").unwrap();
                 }
                 Err(error) => on.fail(format_args!("{name}: {error}")),
@@ -354,7 +354,7 @@ fn b25_the_handle_reaches_sources_timers_and_other_threads() {
             assert!(on.refresh_timer(never).is_err() && on.set_timer_referenced(never, true).is_err());
             on.immediate(Builtin::once("immediate", |_| ()));
             on.on_signal(12, Builtin::repeat("signal", |_| ())).unwrap();
-            let remote = on.remote();
+            let remote = on.handle();
             std::thread::spawn(move || {
                 let writes = Builtin::remote("writes", move |_| near.write_all(b"ping").unwrap());
                 remote.post(writes).unwrap();

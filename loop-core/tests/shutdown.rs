@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loop_core::poller::{Interest, Readiness};
 use loop_core::sim::SimSource;
-use loop_core::task::TagOf;
+use loop_core::tag::TagOf;
 use loop_core::{Builtin, EventLoop, OnShutdown, Options, Policy, RequestError, Shutdown, ShutdownReport};
 use loop_probes::event::{Event, Outcome, Phase, RefKind, StopReason};
 

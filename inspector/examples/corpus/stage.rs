@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loop_core::sim::{Sim, SimClock, SimLoop};
+use loop_core::tag::TagOf;
 use loop_core::tag::tag_of_label;
-use loop_core::task::TagOf;
 use loop_core::{Builder, Builtin, Context, EventLoop, Policy};
 use loop_probes::clock::Anchor;
 use loop_probes::event::{Event, LabelKind};

@@ -251,18 +251,18 @@ fn run(
         builder = builder.host(HeapHost(Env::new(replay)));
     }
     let mut event_loop: Checking = builder.build_in(replay);
-    let restored = event_loop.restore(state)?;
-    let outside: ExternalEvents<Replayed> = event_loop.external_events();
-    let local = event_loop.with_heap_unchanged(|cx| cx.local());
+    let restored = event_loop.low_level().restore(state)?;
+    let outside: ExternalEvents<Replayed> = event_loop.low_level().external_events();
+    let local = event_loop.low_level().with_heap_unchanged(|cx| cx.local());
     let released = replay.with(|session| {
         session.timers = restored.timers;
         (session.outside, session.local) = (Some(outside), Some(local));
         session.afford(releases.saturating_add(session.recorded.released_before))
     });
-    event_loop.with_heap_unchanged(|cx| replayed::release(cx, released));
+    event_loop.low_level().with_heap_unchanged(|cx| replayed::release(cx, released));
     match until {
         _ if flags.contains(Flags::RUNNING) => run_on(replay, &mut event_loop, until),
-        Some(until) => drop(event_loop.turn_as_recorded(until)),
+        Some(until) => drop(event_loop.low_level().turn_as_recorded(until)),
         None => turn(replay, &mut event_loop),
     }
     while !replay.is_over() {
@@ -300,13 +300,13 @@ fn step(replay: &Rc<Replay>, event_loop: &mut Checking) -> bool {
         (Event::InputRun { until_ns: Some(until_ns) }, _)
             if replay.with(|session| session.is_turn_within()) =>
         {
-            let _ = event_loop.turn_as_recorded(Timestamp(until_ns));
+            let _ = event_loop.low_level().turn_as_recorded(Timestamp(until_ns));
         }
         (Event::InputRun { until_ns }, _) => run_on(replay, event_loop, until_ns.map(Timestamp)),
         (Event::TickStart { .. }, _) => turn(replay, event_loop),
         (Event::InputCall { call: LoopCall::Drain }, _) => {
             if replay.with(|session| session.is_host_drain()) {
-                event_loop.with_heap_unchanged(|cx| replayed::bring_host_microtasks(replay, cx));
+                event_loop.low_level().with_heap_unchanged(|cx| replayed::bring_host_microtasks(replay, cx));
             }
             drain(event_loop);
         }
@@ -347,7 +347,7 @@ fn turn(replay: &Replay, event_loop: &mut Checking) {
 
 fn run_on(replay: &Replay, event_loop: &mut Checking, until: Option<Timestamp>) {
     let done = || replay.with(|session| session.is_over() || session.is_for_the_caller());
-    ended(replay, event_loop.run_as_recorded(until, done).map(Some));
+    ended(replay, event_loop.low_level().run_as_recorded(until, done).map(Some));
 }
 
 /// Handles an error of the loop, which comes from its environment: the recording is over, or the two have diverged.

@@ -3,13 +3,11 @@
 //! It is a [`Context`], except for the operations that need a host: those are checked here, so that using one on a mini
 //! loop is an error rather than a silent no-op.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use crate::environment::{Environment, Stream};
 use crate::error::{LoopKind, WrongLoopKind};
-use crate::handle::Handle;
 use crate::task::{Context, Task};
 
 /// Either loop, borrowed: owners get it from [`AnyEventLoop::with`](super::AnyEventLoop::with), running tasks from
@@ -85,18 +83,6 @@ impl<'a, T: Task> DerefMut for EventLoopHandle<'a, T> {
 }
 
 impl<'a, T: Task> EventLoopHandle<'a, T> {
-    /// A handle for other threads.
-    #[must_use]
-    pub fn remote(&self) -> Handle<T> {
-        self.cx.handle()
-    }
-
-    /// An environment variable, if it is set.
-    #[must_use]
-    pub fn env(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
-        self.cx.environment().env(name)
-    }
-
     /// The stream for results.
     #[must_use]
     pub fn stdout(&self) -> Stream {

@@ -30,7 +30,7 @@ impl<T: Task> Context<'_, T> {
     /// {
     ///     let (near, _far) = std::os::unix::net::UnixStream::pair()?;
     ///     event_loop.with(|cx| {
-    ///         // `near` would be closed at the end of this block, and its number given to somebody else.
+    ///         // `near` would be closed at the end of this block, and its number given to another file.
     ///         cx.register(Arc::new(&near), Interest::READABLE, Builtin::repeat("io", |_| ()))
     ///     })?;
     /// }

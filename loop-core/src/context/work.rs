@@ -12,8 +12,8 @@ use crate::future::wait::Wait;
 use crate::future::work::JobWait;
 use crate::inbound::Inbound;
 use crate::shutdown::OnShutdown;
-use crate::task::Context;
-use crate::task::{TagOf, Task};
+use crate::tag::TagOf;
+use crate::task::{Context, Task};
 use crate::work_pool::{Job, JobSink, Rejected, Run, Worker};
 
 impl<T: Task> Context<'_, T> {

@@ -71,13 +71,6 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_outside(f)
     }
 
-    /// Like [`with`](Self::with), for the set-up of a re-execution: the recorded program did nothing here that could
-    /// have changed its heap.
-    pub fn with_heap_unchanged<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
-        self.begin_outside();
-        self.run_outside(f)
-    }
-
     /// Begins what its caller has the loop do: carries out what was requested between two turns.
     pub(super) fn begin_outside(&mut self) {
         self.core.on = self.core.recorder.is_enabled();
@@ -104,7 +97,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    fn run_outside<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
+    pub(super) fn run_outside<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         let depth = self.core.depth;
         self.core.depth += 1;
         let returned = catch_unwind(AssertUnwindSafe(|| f(&mut self.context())));

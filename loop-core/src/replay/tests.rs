@@ -47,7 +47,7 @@ fn waiting_work_continues_in_order_and_ids_and_ticks_keep_counting() {
     state.microtasks = vec![says(&log, "microtask")];
     state.refs = vec![(RefKind::Future, 1)];
     state.depths = vec![(Queue::Tasks, 99)];
-    let restored = event_loop.restore(state).unwrap();
+    let restored = event_loop.low_level().restore(state).unwrap();
     assert_eq!(restored.timers.len(), 3);
     let _ = capture.take();
     assert_eq!(event_loop.scheduler().alive_count(), 2 + 1 + 3 + 1 + 1);
@@ -75,8 +75,8 @@ fn waiting_work_continues_in_order_and_ids_and_ticks_keep_counting() {
 fn external_events_are_seen_when_injected() {
     let sim = Sim::new();
     let mut event_loop = sim.build(EventLoop::<Builtin>::builder());
-    event_loop.restore(LoopState::new(Timestamp(1))).unwrap();
-    let outside = event_loop.external_events();
+    event_loop.low_level().restore(LoopState::new(Timestamp(1))).unwrap();
+    let outside = event_loop.low_level().external_events();
     outside.hold(2);
     outside.agenda(3);
     outside.post(Builtin::remote("post", |cx| cx.stop()), None);

@@ -115,7 +115,7 @@ fn run_in(
         // Keeps the loop alive while more is to arrive.
         handle.hold();
     }
-    world.attach(Some((handle, event_loop.external_events())));
+    world.attach(Some((handle, event_loop.low_level().external_events())));
     world.end();
     let ended = event_loop.run();
     world.drain();
@@ -155,7 +155,7 @@ fn restore(
     // A made-up recording may have any number.
     state.refs.push((RefKind::Future, script.start.futures.min(WAITING)));
     state.futures = script.start.futures > 0;
-    let restored = event_loop.restore(state)?;
+    let restored = event_loop.low_level().restore(state)?;
     for arm in &arms {
         let timer = restored.timers.get(&id(arm)).copied();
         world.timers.borrow_mut()[arm.timer as usize] = world::TimerState { timer, next: arm.first };
