@@ -385,7 +385,7 @@ impl<T: Payload> Core<T> {
         named
     }
 
-    /// The same as parts of a snapshot.
+    /// [`pending`](Self::pending) as parts of a snapshot.
     pub(crate) fn snapshot_pending(&self) -> Vec<Event<Ticks>> {
         let named = self.named().into_iter();
         let part = |Named { what, tag, label, count }| {

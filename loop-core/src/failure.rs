@@ -38,7 +38,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The same for a panic that is resumed.
+/// A panic's message, made printable. Leaves the payload, for a panic that is resumed.
 pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => printable(text),

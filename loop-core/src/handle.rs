@@ -35,7 +35,7 @@ impl<T: Task> Handle<T> {
         Self { shared, source: None }
     }
 
-    /// The same handle for an emitter with a ring of its own: its posts carry the emitter's number. Tasklets of an
+    /// This handle for an emitter with a ring of its own: its posts carry the emitter's number. Tasklets of an
     /// agenda do not need this: their posts carry the number of their worker.
     #[must_use]
     pub fn posting_as(mut self, source: SourceId) -> Self {

@@ -24,7 +24,7 @@ pub struct Pending {
     pub count: u32,
 }
 
-/// The same before its name is looked up.
+/// A [`Pending`] before its name is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) what: RefKind,
@@ -57,7 +57,7 @@ pub(crate) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Nothing is referenced.
+    /// Counts without references.
     #[must_use]
     pub(crate) fn new() -> Self {
         Self::default()

@@ -38,7 +38,7 @@ pub trait Oracle: 'static {
     /// The monotonic time.
     fn now(&self) -> Timestamp;
 
-    /// The same, for a decision at `point` of a turn.
+    /// The monotonic time, for a decision at `point` of a turn.
     fn now_at(&self, _point: ClockPoint) -> Timestamp {
         self.now()
     }

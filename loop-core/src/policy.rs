@@ -177,7 +177,7 @@ impl Policy {
         self.tick.contains(&step) || self.auto_tick.contains(&step)
     }
 
-    /// The same policy with the environment's settings of the GC controller (`LOOP_GC_TIMER_INTERVAL`,
+    /// This policy with the environment's settings of the GC controller (`LOOP_GC_TIMER_INTERVAL`,
     /// `LOOP_GC_TIMER_DISABLE`).
     ///
     /// # Errors

@@ -129,7 +129,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         handled
     }
 
-    /// The same from a task of ours: it waits no longer than until our loop has something to do, and is recorded.
+    /// Like [`pump`](Self::pump), from a task of ours: it waits no longer than until our loop has something to do, and is recorded.
     ///
     /// # Errors
     ///

@@ -172,7 +172,7 @@ impl<T: Payload> Scheduler<T> {
         Some(if is_noted { self.tasks.pop_note(task, id) } else { NextTask::Plain(task, id) })
     }
 
-    /// The same without its note, and whether it has one.
+    /// Like [`next_task`](Self::next_task), without the note; also whether there is a note.
     #[inline]
     pub(crate) fn take_task(&mut self) -> Option<(Body<T>, TaskId, bool)> {
         if self.budget_spent() { None } else { self.tasks.pop() }

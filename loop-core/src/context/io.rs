@@ -53,7 +53,7 @@ impl<T: Task> Context<'_, T> {
         self.register_with(Options::default(), source, interest, task)
     }
 
-    /// The same with options set by its owner: [`Options`], or just a string that names it.
+    /// Like [`register`](Self::register), with [`Options`] set by its owner, or just a string that names it.
     ///
     /// # Errors
     ///

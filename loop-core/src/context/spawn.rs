@@ -55,7 +55,7 @@ impl<T: Task> Context<'_, T> {
         handle
     }
 
-    /// The same for a future that can fail: its `Err` is recorded as the failure of its last poll and goes to the
+    /// Like [`spawn`](Self::spawn), for a future that can fail: its `Err` is recorded as the failure of its last poll and goes to the
     /// future's [`OnError`] rule. The handle gets it too.
     pub fn spawn_checked<F, R, E>(
         &mut self,

@@ -35,7 +35,7 @@ impl<T: Task> Context<'_, T> {
         self.submit(tag.into(), run, Then::Task(Box::new(rejected)))
     }
 
-    /// The same for a job that a future awaits: a refusal is reported to the future.
+    /// Like [`work`](Self::work), for a job that a future awaits: a refusal is reported to the future.
     pub(crate) fn work_awaited(&mut self, tag: TagOf, job: Rc<JobWait>, run: Run<Option<T::Remote>>) {
         match self.submit(tag, run, Then::Future(Rc::clone(&job))) {
             Ok(task) => job.wait.job.set(Some(task)),

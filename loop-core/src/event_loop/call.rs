@@ -44,7 +44,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    /// The same without a clock reading: for one of many calls that share their extent.
+    /// Like [`invoke`](Self::invoke) without a clock reading: for one of many calls that share their extent.
     ///
     /// What `f` asked for through a [`LocalHandle`](crate::LocalHandle) is part of the call, whether `f` returned or
     /// panicked: it is carried out before the call ends, and so before its checkpoint.

@@ -66,7 +66,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// The same for posts of other threads: their queue is counted when its batch is taken.
+    /// Records how many posts of other threads were `taken`: their queue is counted when its batch is taken.
     pub(super) fn sample_concurrent(&mut self, taken: u32) {
         if self.core.on {
             self.sample(QUEUES.len(), Queue::Concurrent, taken);

@@ -107,7 +107,7 @@ impl<T: Task> LocalHandle<T> {
         Watched::owned(self.inbox(), source)
     }
 
-    /// The same for a shared source: it is closed when its last owner drops it. It has to be non-blocking already,
+    /// Like [`watch`](Self::watch), for a shared source: its last owner closes it. It must be non-blocking already,
     /// because other owners may rely on its mode.
     #[must_use = "dropping it ends the registration"]
     pub fn watch_shared<S: AsFd + Send + Sync + 'static>(&self, source: Arc<S>) -> Watched<S> {

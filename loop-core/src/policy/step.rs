@@ -20,11 +20,11 @@ pub enum Step {
     Work,
     /// Runs the check of the GC controller.
     GcCheck,
-    /// The same, but only while something keeps the loop alive: for use before a poll that may wait.
+    /// [`GcCheck`](Self::GcCheck), but only while something keeps the loop alive: for use before a poll that may wait.
     GcCheckIfAlive,
     /// Runs the task queue until it is empty or the tick's budget is spent.
     Tasks,
-    /// The same in repeated passes: after each pass it takes new posts of other threads and reports rejections;
+    /// [`Tasks`](Self::Tasks) in repeated passes: after each pass it takes new posts of other threads and reports rejections;
     /// at the end it drains once more, and continues if that added tasks.
     Passes,
     /// Runs the batch of immediates.
