@@ -18,21 +18,22 @@
 
 pub mod bounds;
 pub mod catalogue;
+mod value;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use loop_probes::text::printable;
-use serde::Serialize;
 
 use crate::cells::cut;
 use crate::histogram::Percentiles;
 use crate::suggest::nearest;
 use crate::summary::Summary;
-use crate::units;
 
-use catalogue::{FIGURES, Figure, NAMED, Named};
+use catalogue::{FIGURES, Figure, Subject};
+
+pub use value::{Sense, Statistic, Unit, Value, measured};
 
 /// Resolution of a clock: differences of two readings are no more exact than this, in nanoseconds.
 pub const CLOCK_GRAIN_NS: f64 = 20.0;
@@ -40,97 +41,14 @@ pub const CLOCK_GRAIN_NS: f64 = 20.0;
 /// One figure of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
-    kind: Kind,
+    /// An index into [`FIGURES`].
+    place: usize,
+    /// Whose figure it is; `None` for figures that a summary has once.
+    subject: Option<Subject>,
+    /// Of a distribution.
+    statistic: Option<Statistic>,
     /// The loop it belongs to; `None` for all loops together.
     of_loop: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Kind {
-    /// An index into [`FIGURES`].
-    Plain(usize, Option<Statistic>),
-    /// An index into [`NAMED`], and whose figure it is.
-    Of(usize, MetricSubject, Option<Statistic>),
-}
-
-/// Whose figure a metric is, for figures that occur once per name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum MetricSubject {
-    /// The one with this name.
-    One(String),
-    /// Each of them: the metric is the largest.
-    Any,
-}
-
-/// A statistic of a distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Statistic {
-    /// The median.
-    P50,
-    /// Nine in ten are at most this.
-    P90,
-    /// Ninety-nine in a hundred are at most this.
-    P99,
-    /// The largest.
-    Max,
-    /// The mean.
-    Mean,
-    /// The geometric mean: hardly moved by outliers, as the median, but steadier from run to run.
-    Gmean,
-}
-
-impl Statistic {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean, Self::Gmean];
-
-    /// Its suffix in a metric's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::P50 => "p50",
-            Self::P90 => "p90",
-            Self::P99 => "p99",
-            Self::Max => "max",
-            Self::Mean => "mean",
-            Self::Gmean => "gmean",
-        }
-    }
-}
-
-/// The unit of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Nanoseconds.
-    Ns,
-    /// A number of things.
-    Count,
-    /// A share of one.
-    Ratio,
-    /// Bytes.
-    Bytes,
-    /// A rate per second.
-    PerSecond,
-}
-
-/// Whether more of a metric is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sense {
-    /// More is worse.
-    MoreIsWorse,
-    /// More is better.
-    MoreIsBetter,
-    /// More is neither: it only says how much there was to do.
-    Neither,
-}
-
-/// A figure with its unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Value {
-    /// The number, in `unit`.
-    pub number: f64,
-    /// Its unit.
-    pub unit: Unit,
 }
 
 /// The list has no metric of that name.
@@ -156,15 +74,24 @@ impl Metric {
         if summary.is_empty() && !self.is_plain("lost") {
             return None;
         }
-        let number = match &self.kind {
-            Kind::Plain(place, statistic) => FIGURES[*place].of(summary, *statistic)?,
-            Kind::Of(place, subject, statistic) => NAMED[*place].of(summary, subject, *statistic)?,
+        let number = match &self.subject {
+            Some(Subject::Any) => self.figure().largest(summary, self.statistic)?,
+            _ => self.figure().of(summary, self.name(), self.statistic)?,
         };
         Some(Value { number, unit: self.unit() })
     }
 
+    fn figure(&self) -> &'static Figure {
+        &FIGURES[self.place]
+    }
+
+    /// The name of its tag, queue or priority; empty for figures that a summary has once.
+    fn name(&self) -> &str {
+        self.subject().unwrap_or_default()
+    }
+
     fn is_plain(&self, name: &str) -> bool {
-        matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == name)
+        self.subject.is_none() && self.figure().name == name
     }
 
     /// The summary of its loop.
@@ -180,13 +107,11 @@ impl Metric {
     #[must_use]
     pub fn is_of_each_loop(&self) -> bool {
         const ONCE: [&str; 4] = ["span", "lost", "pumps.run", "shutdown.left"];
+        let name = self.figure().name;
         self.of_loop.is_none()
-            && match &self.kind {
-                Kind::Plain(place, _) => {
-                    let name = FIGURES[*place].name;
-                    !ONCE.contains(&name) && !name.starts_with("agenda.")
-                }
-                Kind::Of(place, ..) => NAMED[*place].before == "queue",
+            && match self.figure().family() {
+                None => !ONCE.contains(&name) && !name.starts_with("agenda."),
+                Some(family) => family == "queue",
             }
     }
 
@@ -205,19 +130,13 @@ impl Metric {
     /// Its unit.
     #[must_use]
     pub fn unit(&self) -> Unit {
-        match &self.kind {
-            Kind::Plain(place, _) => FIGURES[*place].unit,
-            Kind::Of(place, ..) => NAMED[*place].unit,
-        }
+        self.figure().unit
     }
 
     /// Whether more of it is worse.
     #[must_use]
     pub fn sense(&self) -> Sense {
-        match &self.kind {
-            Kind::Plain(place, _) => FIGURES[*place].sense,
-            Kind::Of(place, ..) => NAMED[*place].sense,
-        }
+        self.figure().sense
     }
 
     /// The difference below which two values count as equal, in its unit: half a unit for counts, half a stall for the
@@ -236,8 +155,7 @@ impl Metric {
     /// timer late for timer lag, and at least the [`grain`](Self::grain).
     #[must_use]
     pub fn floor(&self, summary: &Summary) -> f64 {
-        let is_lag =
-            matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name.starts_with("timer_lag"));
+        let is_lag = self.figure().name.starts_with("timer_lag");
         let late = if is_lag { summary.timers.late_limit_ns as f64 / 2.0 } else { 0.0 };
         late.max(self.grain(summary))
     }
@@ -245,59 +163,50 @@ impl Metric {
     /// Whether it is the time in stalls.
     #[must_use]
     pub fn is_time_in_stalls(&self) -> bool {
-        matches!(&self.kind, Kind::Plain(place, _) if FIGURES[*place].name == "stalls.busy")
+        self.is_plain("stalls.busy")
     }
 
     /// Whether it is the run time of a tag's tasks, of one tag or of any: the machine's speed can be taken out of
     /// these.
     #[must_use]
     pub fn is_run_of_tag(&self) -> bool {
-        matches!(&self.kind, Kind::Of(place, ..) if NAMED[*place].is_run_of_tag())
+        self.figure().family() == Some("task") && self.figure().name == "run"
     }
 
     /// The statistic, if it is one of a distribution.
     #[must_use]
     pub const fn statistic(&self) -> Option<Statistic> {
-        match &self.kind {
-            Kind::Plain(_, statistic) | Kind::Of(_, _, statistic) => *statistic,
-        }
+        self.statistic
     }
 
     /// The distribution that it is a statistic of.
     fn spread(&self, summary: &Summary) -> Option<Percentiles> {
         let summary = &*self.summary_of(summary)?;
-        match &self.kind {
-            Kind::Plain(place, _) => FIGURES[*place].spread(summary),
-            Kind::Of(place, MetricSubject::One(name), _) => NAMED[*place].spread(summary, name),
-            Kind::Of(_, MetricSubject::Any, _) => None,
-        }
+        if self.is_of_any() { None } else { self.figure().spread(summary, self.name()) }
     }
 
     /// Whether it is the largest of many, as `task.*.run.p50`.
     #[must_use]
     pub const fn is_of_any(&self) -> bool {
-        matches!(&self.kind, Kind::Of(_, MetricSubject::Any, _))
+        matches!(self.subject, Some(Subject::Any))
     }
 
     /// For a metric over any, the metric of each one in `summary`; for all others, the metric itself.
     #[must_use]
     pub fn each(&self, summary: &Summary) -> Vec<Self> {
         let Some(summary) = self.summary_of(summary) else { return Vec::new() };
-        match &self.kind {
-            Kind::Of(place, MetricSubject::Any, statistic) => {
-                let names = NAMED[*place].names(&summary).into_iter();
-                let of = |name| Kind::Of(*place, MetricSubject::One(name), *statistic);
-                names.map(|name| Self { kind: of(name), of_loop: self.of_loop.clone() }).collect()
-            }
-            _ => vec![self.clone()],
+        if !self.is_of_any() {
+            return vec![self.clone()];
         }
+        let names = self.figure().names(&summary).into_iter();
+        names.map(|name| Self { subject: Some(Subject::One(name)), ..self.clone() }).collect()
     }
 
     /// The tag, queue or priority it belongs to, if it is one of many.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Of(_, MetricSubject::One(name), _) => Some(name),
+        match &self.subject {
+            Some(Subject::One(name)) => Some(name),
             _ => None,
         }
     }
@@ -305,28 +214,28 @@ impl Metric {
     /// All tags, queues or priorities in `summary` that it could belong to, if it is one of many.
     #[must_use]
     pub fn siblings(&self, summary: &Summary) -> Vec<String> {
-        let Some(summary) = self.summary_of(summary) else { return Vec::new() };
-        match &self.kind {
-            Kind::Of(place, ..) => NAMED[*place].names(&summary),
-            Kind::Plain(..) => Vec::new(),
-        }
+        self.summary_of(summary).map_or_else(Vec::new, |summary| self.figure().names(&summary))
     }
 
     /// Every metric with a value in `summary`, in the order of the list.
     #[must_use]
     pub fn all(summary: &Summary) -> Vec<Self> {
-        let plain = FIGURES.iter().enumerate().flat_map(|(place, figure)| {
-            let kinds = statistics(figure.is_distribution()).into_iter();
-            kinds.map(move |statistic| Kind::Plain(place, statistic))
-        });
-        let named = NAMED.iter().enumerate().flat_map(|(place, named)| {
-            let names = named.names(summary).into_iter();
-            names.flat_map(move |name| {
-                let kinds = statistics(named.is_distribution()).into_iter();
-                kinds.map(move |statistic| Kind::Of(place, MetricSubject::One(name.clone()), statistic))
+        let all = FIGURES.iter().enumerate().flat_map(|(place, figure)| {
+            let subjects: Vec<Option<Subject>> = match figure.family() {
+                None => vec![None],
+                Some(_) => figure.names(summary).into_iter().map(|name| Some(Subject::One(name))).collect(),
+            };
+            subjects.into_iter().flat_map(move |subject| {
+                let statistics = figure.statistics().iter();
+                statistics.map(move |statistic| Self {
+                    place,
+                    subject: subject.clone(),
+                    statistic: *statistic,
+                    of_loop: None,
+                })
             })
         });
-        let all: Vec<Self> = plain.chain(named).map(|kind| Self { kind, of_loop: None }).collect();
+        let all: Vec<Self> = all.collect();
         let apart: Vec<(&str, Cow<'_, Summary>)> = match summary.has_several_loops() {
             true => summary
                 .loops
@@ -349,19 +258,6 @@ impl Metric {
 /// its dots.
 const NAME_BYTES_MAX: usize = 4096;
 
-/// The possible suffixes: each statistic, or none.
-fn statistics(of_a_distribution: bool) -> Vec<Option<Statistic>> {
-    if of_a_distribution { Statistic::ALL.map(Some).to_vec() } else { vec![None] }
-}
-
-/// A name with each possible suffix.
-fn ends(name: &str, of_a_distribution: bool) -> impl Iterator<Item = (String, Option<Statistic>)> {
-    statistics(of_a_distribution).into_iter().map(move |statistic| match statistic {
-        Some(statistic) => (format!("{name}.{}", statistic.name()), Some(statistic)),
-        None => (name.to_owned(), None),
-    })
-}
-
 impl FromStr for Metric {
     type Err = UnknownMetric;
 
@@ -382,24 +278,21 @@ impl FromStr for Metric {
 
 /// A metric that names no loop.
 fn of_all_loops(text: &str) -> Option<Metric> {
-    for (place, figure) in FIGURES.iter().enumerate() {
-        let found = ends(figure.name, figure.is_distribution()).find(|(name, _)| name == text);
-        if let Some((_, statistic)) = found {
-            return Some(Metric { kind: Kind::Plain(place, statistic), of_loop: None });
-        }
-    }
-    for (place, named) in NAMED.iter().enumerate() {
-        let Some(rest) = text.strip_prefix(named.before).and_then(|rest| rest.strip_prefix('.')) else {
-            continue;
+    FIGURES.iter().enumerate().find_map(|(place, figure)| {
+        let rest = match figure.family() {
+            None => text,
+            Some(family) => text.strip_prefix(family)?.strip_prefix('.')?,
         };
-        for (end, statistic) in ends(named.after, named.is_distribution()) {
-            let name = rest.strip_suffix(&end).and_then(|rest| rest.strip_suffix('.'));
-            if let Some(subject) = name.and_then(|name| named.read(name)) {
-                return Some(Metric { kind: Kind::Of(place, subject, statistic), of_loop: None });
-            }
-        }
-    }
-    None
+        figure.statistics().iter().find_map(|statistic| {
+            let name = rest.strip_suffix(&figure.ending(*statistic))?;
+            let subject = match figure.family() {
+                None if name.is_empty() => None,
+                None => return None,
+                Some(_) => Some(Subject::read(name.strip_suffix('.')?)?),
+            };
+            Some(Metric { place, subject, statistic: *statistic, of_loop: None })
+        })
+    })
 }
 
 /// Splits a loop's name from its metric: the shortest name whose rest is a metric.
@@ -420,70 +313,22 @@ impl fmt::Display for Metric {
             let plain = !name.contains(['.', '"']) && name.trim() == name && !name.is_empty();
             if plain { write!(f, "loop.{name}.")? } else { write!(f, "loop.\"{name}\".")? }
         }
-        let statistic = match &self.kind {
-            Kind::Plain(place, statistic) => {
-                f.write_str(FIGURES[*place].name)?;
-                statistic
-            }
-            Kind::Of(place, subject, statistic) => {
-                let Named { before, after, .. } = &NAMED[*place];
-                write!(f, "{before}.{subject}.{after}")?;
-                statistic
-            }
-        };
-        statistic.map_or(Ok(()), |statistic| write!(f, ".{}", statistic.name()))
-    }
-}
-
-impl fmt::Display for MetricSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("*"),
-            Self::One(name)
-                if name.is_empty() || name == "*" || name.starts_with('"') || name.trim() != name =>
-            {
-                write!(f, "\"{name}\"")
-            }
-            Self::One(name) => f.write_str(name),
+        if let (Some(family), Some(subject)) = (self.figure().family(), &self.subject) {
+            write!(f, "{family}.{subject}.")?;
         }
+        f.write_str(&self.figure().ending(self.statistic))
     }
 }
 
 fn nearest_metrics(text: &str) -> Vec<String> {
-    let plain = FIGURES.iter().flat_map(|Figure { name, .. }| ends_of(name));
-    let named = NAMED.iter().flat_map(|named| {
-        // Keeps the name itself as written: the mistake is in the words around it.
-        let inner = text.split('.').nth(1).filter(|inner| !inner.is_empty()).unwrap_or("NAME");
-        let name = format!("{}.{inner}.{}", named.before, named.after);
-        ends(&name, named.is_distribution()).map(|(name, _)| name).collect::<Vec<_>>()
+    // Keeps the name itself as written: the mistake is in the words around it.
+    let inner = text.split('.').nth(1).filter(|inner| !inner.is_empty()).unwrap_or("NAME");
+    let all = FIGURES.iter().flat_map(|figure| {
+        let before = figure.family().map_or_else(String::new, |family| format!("{family}.{inner}."));
+        let endings = figure.statistics().iter().map(|statistic| figure.ending(*statistic));
+        endings.map(move |ending| format!("{before}{ending}"))
     });
-    nearest(text, plain.chain(named))
-}
-
-fn ends_of(name: &str) -> Vec<String> {
-    let figure = FIGURES.iter().find(|figure| figure.name == name);
-    ends(name, figure.is_some_and(Figure::is_distribution)).map(|(name, _)| name).collect()
-}
-
-/// Formats a value, or says that there is none.
-#[must_use]
-pub fn measured(value: Option<Value>) -> String {
-    value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())
-}
-
-impl fmt::Display for Value {
-    /// As reports show it: `1.24ms`, `12`, `37.2%`, `18.2 MiB`, `97.1/s`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.number.max(0.0).round() as u64;
-        match self.unit {
-            Unit::Ns => f.write_str(&units::duration(whole)),
-            Unit::Count if self.number.fract() == 0.0 => f.write_str(&units::count(whole)),
-            Unit::Count => f.write_str(&units::rate(self.number)),
-            Unit::Ratio => f.write_str(&units::percent(self.number)),
-            Unit::Bytes => f.write_str(&units::bytes(whole)),
-            Unit::PerSecond => write!(f, "{}/s", units::rate(self.number)),
-        }
-    }
+    nearest(text, all)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! an unknown number of records is missing, or events were skipped, nothing is bounded from above. If slices of an import
 //! are missing, its ticks and tasks are not bounded from below either.
 
-use super::catalogue::{FIGURES, NAMED};
-use super::{Kind, Metric, MetricSubject, Statistic, Unit};
+use super::catalogue::named_queue;
+use super::{Metric, Statistic, Unit};
 use crate::histogram::Percentiles;
 use crate::loss::{self, SpreadBounds};
 use crate::summary::{DepthSummary, Summary};
@@ -72,13 +72,7 @@ impl Metric {
 
     /// Whether, in an import, it depends on which slices are within others and which follow each other.
     fn depends_on_slices(&self) -> bool {
-        match &self.kind {
-            Kind::Plain(place, _) => {
-                let name = FIGURES[*place].name;
-                !["span", "lost"].contains(&name) && !name.starts_with("gc.")
-            }
-            Kind::Of(..) => true,
-        }
+        !self.is_plain("span") && !self.is_plain("lost") && !self.figure().name.starts_with("gc.")
     }
 
     /// Whether more events can only raise it: true of sums, counts and maxima, not of percentiles, means, shares, rates
@@ -122,10 +116,10 @@ impl Metric {
         if lost == 0 {
             return Some(self.bounds_of_unfinished(summary, &name).unwrap_or(Bounds::exactly(value)));
         }
-        Some(match (&self.kind, self.statistic()) {
-            (Kind::Of(_, MetricSubject::Any, _), _) => self.bounds_of_any(summary),
-            (_, Some(statistic)) => of_spread(&self.spread(summary)?, statistic, lost),
-            _ => match self.unit() {
+        Some(match self.statistic() {
+            _ if self.is_of_any() => self.bounds_of_any(summary),
+            Some(statistic) => of_spread(&self.spread(summary)?, statistic, lost),
+            None => match self.unit() {
                 Unit::Count if name == "stalls" && summary.ticks.stalls_bounds.is_some() => {
                     summary.ticks.stalls_bounds.map_or(unbounded, Bounds::from)
                 }
@@ -163,8 +157,8 @@ impl Metric {
     /// If nothing was lost: what unfinished work leaves open.
     fn bounds_of_unfinished(&self, summary: &Summary, name: &str) -> Option<Bounds> {
         let ticks = &summary.ticks;
-        match (&self.kind, self.statistic()) {
-            (Kind::Of(_, MetricSubject::Any, _), _) => {
+        match self.statistic() {
+            _ if self.is_of_any() => {
                 let each = self.each(summary);
                 let each = each.iter().filter_map(|one| one.bounds(summary));
                 let bounds: Vec<Bounds> = each.chain(self.bounds_beyond_limit(summary)).collect();
@@ -172,7 +166,7 @@ impl Metric {
                 let highs: Option<Vec<f64>> = bounds.iter().map(|bounds| bounds.high).collect();
                 Some(Bounds { low, high: highs.and_then(|highs| highs.into_iter().reduce(f64::max)) })
             }
-            (_, Some(statistic)) => {
+            Some(statistic) => {
                 let spread = self.spread(summary)?;
                 spread.bounds.is_some().then(|| of_spread(&spread, statistic, 0))
             }
@@ -210,14 +204,12 @@ impl Metric {
 
     /// The bounds of the largest figure of a tag beyond the limit.
     fn bounds_beyond_limit(&self, summary: &Summary) -> Option<Bounds> {
-        let Kind::Of(place, subject @ MetricSubject::Any, statistic) = &self.kind else { return None };
-        let named = &NAMED[*place];
-        let beyond = named.beyond_limit(summary, subject)?;
-        let low = named.of_beyond_limit(beyond, *statistic)?;
-        let Some(statistic) = *statistic else {
+        let beyond = self.figure().beyond_limit(summary, None)?;
+        let low = self.figure().of_beyond_limit(beyond, self.statistic)?;
+        let Some(statistic) = self.statistic else {
             return Some(Bounds { low, high: Some(beyond.count as f64) });
         };
-        let all = named.spread_beyond_limit(beyond)?;
+        let all = self.figure().spread_beyond_limit(beyond)?;
         Some(match all.bounds {
             Some(_) => Bounds {
                 low: of_spread(&all, statistic, summary.lost_records).low,
@@ -230,16 +222,13 @@ impl Metric {
     /// Number of tags beyond the limit, if it could be a figure of one of them.
     #[must_use]
     pub fn tags_beyond_limit(&self, summary: &Summary) -> u64 {
-        let (Some(summary), Kind::Of(place, subject, _)) = (self.summary_of(summary), &self.kind) else {
-            return 0;
-        };
-        NAMED[*place].beyond_limit(&summary, subject).map_or(0, |beyond| beyond.tags)
+        let Some(summary) = self.summary_of(summary) else { return 0 };
+        self.figure().beyond_limit(&summary, self.subject()).map_or(0, |beyond| beyond.tags)
     }
 
     /// Firings with an unknown period, if it depends on periods.
     pub(in crate::analysis) fn periods_unknown(&self, summary: &Summary) -> u64 {
-        let Kind::Plain(place, _) = &self.kind else { return 0 };
-        let depends = ["timers.skipped", "timer_lag_corrected"].contains(&FIGURES[*place].name);
+        let depends = self.is_plain("timers.skipped") || self.is_plain("timer_lag_corrected");
         let summary = self.summary_of(summary).filter(|_| depends);
         summary.and_then(|summary| summary.timers.period_unknown).unwrap_or(0)
     }
@@ -259,9 +248,8 @@ impl Metric {
 
     /// The depth of the queue that it is about, if it is about one.
     fn depth_in<'a>(&self, summary: &'a Summary) -> Option<&'a DepthSummary> {
-        let is_depth = matches!(&self.kind, Kind::Of(place, MetricSubject::One(_), _) if NAMED[*place].before == "queue");
-        let mut queues = summary.queues.iter().filter(|_| is_depth);
-        queues.find(|queue| Some(queue.queue.as_str()) == self.subject()).map(|queue| &queue.depth)
+        let name = self.subject().filter(|_| self.figure().family() == Some("queue"));
+        named_queue(summary, name?)
     }
 
     /// Whether it is about the depth of a queue, of which not every change has an event.
@@ -296,14 +284,7 @@ fn least_share_of_span(summary: &Summary) -> f64 {
 
 /// The bounds in the summary. Summaries saved by older versions have fewer of them.
 fn of_spread(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
-    let shown = spread.bounds.map(|bounds| match statistic {
-        Statistic::P50 => bounds.p50,
-        Statistic::P90 => bounds.p90,
-        Statistic::P99 => bounds.p99,
-        Statistic::Max => bounds.max,
-        Statistic::Mean => bounds.mean,
-        Statistic::Gmean => bounds.gmean,
-    });
+    let shown = spread.bounds.map(|bounds| statistic.bounds_in(&bounds));
     match (shown.or(spread.p99_bounds.filter(|_| statistic == Statistic::P99)), statistic) {
         (Some(shown), _) => shown.into(),
         (None, Statistic::Max) => Bounds { low: spread.max.unwrap_or(0) as f64, high: None },

@@ -2,55 +2,19 @@
 //!
 //! `docs/src/compare.md` shows the same list to users; a test compares the two.
 
+use std::fmt;
+
 use crate::histogram::Percentiles;
 use crate::summary::{AgendaSummary, DepthSummary, PrioritySummary, Summary, TagSummary, TagsBeyondLimit};
 
-use super::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
-use super::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
-use super::{MetricSubject, Statistic};
+use super::value::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
+use super::value::Statistic;
+use super::value::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
 
-/// How a figure is obtained.
-#[derive(Debug)]
-pub(super) enum Source<Of> {
-    /// One number.
-    Number(fn(&Of) -> f64),
-    /// One number that may be unknown.
-    Known(fn(&Of) -> Option<f64>),
-    /// A distribution, which needs a statistic.
-    Spread(fn(&Of) -> Option<Percentiles>),
-}
-
-impl<Of> Source<Of> {
-    fn of(&self, of: &Of, statistic: Option<Statistic>) -> Option<f64> {
-        match self {
-            Self::Number(number) => return Some(number(of)),
-            Self::Known(number) => return number(of),
-            Self::Spread(_) => {}
-        }
-        let spread = self.spread(of)?;
-        let value = match statistic? {
-            Statistic::P50 => spread.p50,
-            Statistic::P90 => spread.p90,
-            Statistic::P99 => spread.p99,
-            Statistic::Max => spread.max,
-            Statistic::Mean => spread.mean,
-            Statistic::Gmean => spread.gmean,
-        };
-        value.map(|value| value as f64)
-    }
-
-    fn spread(&self, of: &Of) -> Option<Percentiles> {
-        match self {
-            Self::Number(_) | Self::Known(_) => None,
-            Self::Spread(spread) => spread(of).filter(|spread| spread.count > 0),
-        }
-    }
-}
-
-/// A figure that a summary has once.
+/// A figure of a summary.
 #[derive(Debug)]
 pub struct Figure {
-    /// Its name.
+    /// Its name: for figures of tags, queues and priorities, the part behind theirs.
     pub name: &'static str,
     /// Its unit.
     pub unit: Unit,
@@ -58,23 +22,94 @@ pub struct Figure {
     pub sense: Sense,
     /// Its description for users.
     pub what: &'static str,
-    source: Source<Summary>,
+    of: Of,
 }
 
-impl Figure {
-    /// Whether its name is followed by a statistic.
-    #[must_use]
-    pub const fn is_distribution(&self) -> bool {
-        matches!(self.source, Source::Spread(_))
+/// What has the figure.
+#[derive(Debug)]
+enum Of {
+    Summary(Source<Summary>),
+    Tag(Source<TagSummary>),
+    Queue(Source<DepthSummary>),
+    Priority(Source<PrioritySummary>),
+}
+
+/// How a figure is obtained.
+#[derive(Debug)]
+enum Source<T> {
+    /// One number.
+    Number(fn(&T) -> f64),
+    /// One number that may be unknown.
+    Known(fn(&T) -> Option<f64>),
+    /// A distribution, which needs a statistic.
+    Spread(fn(&T) -> Option<Percentiles>),
+}
+
+impl<T> Source<T> {
+    fn of(&self, of: &T, statistic: Option<Statistic>) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number(of)),
+            Self::Known(number) => number(of),
+            Self::Spread(_) => statistic?.of(&self.spread(of)?).map(|value| value as f64),
+        }
     }
 
-    pub(super) fn of(&self, summary: &Summary, statistic: Option<Statistic>) -> Option<f64> {
-        self.source.of(summary, statistic)
+    fn spread(&self, of: &T) -> Option<Percentiles> {
+        match self {
+            Self::Number(_) | Self::Known(_) => None,
+            Self::Spread(spread) => spread(of).filter(|spread| spread.count > 0),
+        }
     }
 
-    pub(super) fn spread(&self, summary: &Summary) -> Option<Percentiles> {
-        self.source.spread(summary)
+    const fn is_spread(&self) -> bool {
+        matches!(self, Self::Spread(_))
     }
+}
+
+/// Whose figure a metric is, for figures that a summary has once per name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    /// The one with this name.
+    One(String),
+    /// Each of them: the metric is the largest.
+    Any,
+}
+
+impl Subject {
+    /// Parses what [`Display`](fmt::Display) writes; `None` if it cannot be one.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let quoted = text.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+        match quoted {
+            Some(quoted) => Some(Self::One(quoted.to_owned())),
+            None if text == "*" => Some(Self::Any),
+            None if text.is_empty() || text.starts_with('"') || text.trim() != text => None,
+            None => Some(Self::One(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::One(name)
+                if name.is_empty() || name == "*" || name.starts_with('"') || name.trim() != name =>
+            {
+                write!(f, "\"{name}\"")
+            }
+            Self::One(name) => f.write_str(name),
+        }
+    }
+}
+
+const fn once(
+    name: &'static str,
+    unit: Unit,
+    sense: Sense,
+    what: &'static str,
+    of: Source<Summary>,
+) -> Figure {
+    Figure { name, unit, sense, what, of: Of::Summary(of) }
 }
 
 const fn spread(
@@ -83,7 +118,7 @@ const fn spread(
     what: &'static str,
     of: fn(&Summary) -> Option<Percentiles>,
 ) -> Figure {
-    Figure { name, unit: Ns, sense, what, source: Source::Spread(of) }
+    once(name, Ns, sense, what, Source::Spread(of))
 }
 
 const fn number(
@@ -93,7 +128,7 @@ const fn number(
     what: &'static str,
     of: fn(&Summary) -> f64,
 ) -> Figure {
-    Figure { name, unit, sense, what, source: Source::Number(of) }
+    once(name, unit, sense, what, Source::Number(of))
 }
 
 const fn known(
@@ -103,10 +138,32 @@ const fn known(
     what: &'static str,
     of: fn(&Summary) -> Option<f64>,
 ) -> Figure {
-    Figure { name, unit, sense, what, source: Source::Known(of) }
+    once(name, unit, sense, what, Source::Known(of))
 }
 
-/// Figures that a summary has once.
+const fn tag(
+    name: &'static str,
+    unit: Unit,
+    sense: Sense,
+    what: &'static str,
+    of: Source<TagSummary>,
+) -> Figure {
+    Figure { name, unit, sense, what, of: Of::Tag(of) }
+}
+
+const fn queue(name: &'static str, what: &'static str, of: fn(&DepthSummary) -> Option<f64>) -> Figure {
+    Figure { name, unit: Count, sense: MoreIsWorse, what, of: Of::Queue(Source::Known(of)) }
+}
+
+const fn priority(
+    name: &'static str,
+    what: &'static str,
+    of: fn(&PrioritySummary) -> Option<Percentiles>,
+) -> Figure {
+    Figure { name, unit: Ns, sense: MoreIsWorse, what, of: Of::Priority(Source::Spread(of)) }
+}
+
+/// Every figure: those that a summary has once, then those that it has for each tag, queue or priority.
 pub const FIGURES: &[Figure] = &[
     spread("timer_lag", MoreIsWorse, "fired minus due, one sample per firing", |s| Some(s.timers.lag_ns)),
     spread("timer_lag_corrected", MoreIsWorse, "the same with a sample for each skipped period", |s| {
@@ -166,6 +223,14 @@ pub const FIGURES: &[Figure] = &[
     known("shutdown.left", Count, MoreIsWorse, "work that the last shutdown cut off", |s| {
         count(s.shutdown.and_then(|shutdown| shutdown.left))
     }),
+    tag("run", Ns, MoreIsWorse, "run time of a tag's task", Source::Spread(|tag| Some(tag.run_ns))),
+    tag("wait", Ns, MoreIsWorse, "from queued to started", Source::Spread(|tag| Some(tag.queue_wait_ns))),
+    tag("count", Count, Neither, "tasks of a tag", Source::Number(|tag| tag.count as f64)),
+    tag("failed", Count, MoreIsWorse, "tasks of a tag that failed", Source::Known(|tag| count(tag.failed))),
+    queue("depth.p50", "the median depth of a queue, over time", |depth| count(depth.p50)),
+    queue("depth.max", "the largest depth of a queue", |depth| Some(depth.max as f64)),
+    priority("run", "run time of a tasklet", |one| Some(one.run_ns)),
+    priority("wait", "from added to taken", |one| Some(one.queue_wait_ns)),
 ];
 
 fn a_second(summary: &Summary, count: u64) -> Option<f64> {
@@ -185,129 +250,98 @@ fn count(count: Option<u64>) -> Option<f64> {
     count.map(|count| count as f64)
 }
 
-/// Figures that a summary has many of, each with a name.
-#[derive(Debug)]
-pub(super) enum Family {
-    Tag(Source<TagSummary>),
-    QueueDepth(fn(&DepthSummary) -> Option<u64>),
-    Priority(Source<PrioritySummary>),
-}
-
-/// A figure that a summary has once for each name.
-#[derive(Debug)]
-pub struct Named {
-    /// The part of the name before the tag's or queue's own.
-    pub before: &'static str,
-    /// The part after it.
-    pub after: &'static str,
-    /// Its unit.
-    pub unit: Unit,
-    /// Whether more of it is worse.
-    pub sense: Sense,
-    /// Its description for users.
-    pub what: &'static str,
-    family: Family,
-}
-
-/// Figures that a summary has once for each tag, queue or priority.
-pub const NAMED: &[Named] = &[
-    tag("run", Ns, MoreIsWorse, "run time of a tag's task", Source::Spread(|tag| Some(tag.run_ns))),
-    tag("wait", Ns, MoreIsWorse, "from queued to started", Source::Spread(|tag| Some(tag.queue_wait_ns))),
-    tag("count", Count, Neither, "tasks of a tag", Source::Number(|tag| tag.count as f64)),
-    tag("failed", Count, MoreIsWorse, "tasks of a tag that failed", Source::Known(|tag| count(tag.failed))),
-    queue("depth.p50", "the median depth of a queue, over time", |depth| depth.p50),
-    queue("depth.max", "the largest depth of a queue", |depth| Some(depth.max)),
-    priority("run", MoreIsWorse, "run time of a tasklet", Source::Spread(|one| Some(one.run_ns))),
-    priority("wait", MoreIsWorse, "from added to taken", Source::Spread(|one| Some(one.queue_wait_ns))),
-];
-
-const fn tag(
-    after: &'static str,
-    unit: Unit,
-    sense: Sense,
-    what: &'static str,
-    of: Source<TagSummary>,
-) -> Named {
-    Named { before: "task", after, unit, sense, what, family: Family::Tag(of) }
-}
-
-const fn queue(after: &'static str, what: &'static str, of: fn(&DepthSummary) -> Option<u64>) -> Named {
-    let family = Family::QueueDepth(of);
-    Named { before: "queue", after, unit: Count, sense: MoreIsWorse, what, family }
-}
-
-const fn priority(
-    after: &'static str,
-    sense: Sense,
-    what: &'static str,
-    of: Source<PrioritySummary>,
-) -> Named {
-    Named { before: "agenda", after, unit: Ns, sense, what, family: Family::Priority(of) }
-}
-
-impl Named {
-    /// Whether its name is followed by a statistic.
+impl Figure {
+    /// What stands before the name of the tag, queue or priority that has it; `None` if a summary has it once.
     #[must_use]
-    pub const fn is_distribution(&self) -> bool {
-        matches!(self.family, Family::Tag(Source::Spread(_)) | Family::Priority(Source::Spread(_)))
-    }
-
-    pub(super) fn is_run_of_tag(&self) -> bool {
-        self.before == "task" && self.after == "run"
-    }
-
-    /// Parses the name between `before` and `after`; `None` if it cannot be one.
-    pub(super) fn read(&self, name: &str) -> Option<MetricSubject> {
-        let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-        match quoted {
-            Some(quoted) => Some(MetricSubject::One(quoted.to_owned())),
-            None if name == "*" => Some(MetricSubject::Any),
-            None if name.is_empty() || name.starts_with('"') || name.trim() != name => None,
-            None => Some(MetricSubject::One(name.to_owned())),
+    pub const fn family(&self) -> Option<&'static str> {
+        match self.of {
+            Of::Summary(_) => None,
+            Of::Tag(_) => Some("task"),
+            Of::Queue(_) => Some("queue"),
+            Of::Priority(_) => Some("agenda"),
         }
     }
 
-    /// The names in `summary`.
+    /// The statistics that its name can end with: all of them for a distribution, else only none.
+    pub(super) const fn statistics(&self) -> &'static [Option<Statistic>] {
+        const ALL: [Option<Statistic>; 6] = {
+            let [p50, p90, p99, max, mean, gmean] = Statistic::ALL;
+            [Some(p50), Some(p90), Some(p99), Some(max), Some(mean), Some(gmean)]
+        };
+        let is_spread = match &self.of {
+            Of::Summary(source) => source.is_spread(),
+            Of::Tag(source) => source.is_spread(),
+            Of::Queue(source) => source.is_spread(),
+            Of::Priority(source) => source.is_spread(),
+        };
+        if is_spread { &ALL } else { &[None] }
+    }
+
+    /// Its name with the statistic: `timer_lag.p99`, `stalls`.
+    pub(super) fn ending(&self, statistic: Option<Statistic>) -> String {
+        match statistic {
+            Some(statistic) => format!("{}.{}", self.name, statistic.name()),
+            None => self.name.to_owned(),
+        }
+    }
+
+    /// The names of all that have it in `summary`, if it is one of many.
     pub(super) fn names(&self, summary: &Summary) -> Vec<String> {
-        match &self.family {
-            Family::Tag(_) => summary.tasks.by_tag.iter().map(|tag| tag.tag.clone()).collect(),
-            Family::QueueDepth(_) => summary.queues.iter().map(|queue| queue.queue.clone()).collect(),
-            Family::Priority(_) => {
+        match &self.of {
+            Of::Summary(_) => Vec::new(),
+            Of::Tag(_) => summary.tasks.by_tag.iter().map(|tag| tag.tag.clone()).collect(),
+            Of::Queue(_) => summary.queues.iter().map(|queue| queue.queue.clone()).collect(),
+            Of::Priority(_) => {
                 let agenda = summary.agenda.iter().flat_map(|agenda| &agenda.priorities);
                 agenda.map(|priority| priority.priority.name().to_owned()).collect()
             }
         }
     }
 
-    pub(super) fn of(
-        &self,
-        summary: &Summary,
-        subject: &MetricSubject,
-        statistic: Option<Statistic>,
-    ) -> Option<f64> {
-        match subject {
-            MetricSubject::One(name) => self.of_one(summary, name, statistic),
-            MetricSubject::Any => {
-                let names = self.names(summary);
-                let each = names.iter().filter_map(|name| self.of_one(summary, name, statistic));
-                let beyond = self.beyond_limit(summary, subject);
-                each.chain(beyond.and_then(|beyond| self.of_beyond_limit(beyond, statistic))).reduce(f64::max)
-            }
+    /// Its value for the tag, queue or priority of this name.
+    pub(super) fn of(&self, summary: &Summary, name: &str, statistic: Option<Statistic>) -> Option<f64> {
+        match &self.of {
+            Of::Summary(source) => source.of(summary, statistic),
+            Of::Tag(source) => match named_tag(summary, name) {
+                Some(tag) => source.of(tag, statistic),
+                // A tag that is absent never ran, and has no run time.
+                None => {
+                    let is_certain = !summary.tasks.tags_beyond_limit.have_tasks();
+                    (matches!(source, Source::Number(_)) && is_certain).then_some(0.0)
+                }
+            },
+            Of::Queue(source) => source.of(named_queue(summary, name)?, statistic),
+            Of::Priority(source) => source.of(named_priority(summary, name)?, statistic),
         }
     }
 
-    /// The tags beyond the limit, if it could be a figure of one of them.
+    /// The distribution for the tag, queue or priority of this name, if it is one and has a sample.
+    pub(super) fn spread(&self, summary: &Summary, name: &str) -> Option<Percentiles> {
+        match &self.of {
+            Of::Summary(source) => source.spread(summary),
+            Of::Tag(source) => source.spread(named_tag(summary, name)?),
+            Of::Queue(source) => source.spread(named_queue(summary, name)?),
+            Of::Priority(source) => source.spread(named_priority(summary, name)?),
+        }
+    }
+
+    /// The largest of all values.
+    pub(super) fn largest(&self, summary: &Summary, statistic: Option<Statistic>) -> Option<f64> {
+        let names = self.names(summary);
+        let each = names.iter().filter_map(|name| self.of(summary, name, statistic));
+        let beyond = self.beyond_limit(summary, None);
+        each.chain(beyond.and_then(|beyond| self.of_beyond_limit(beyond, statistic))).reduce(f64::max)
+    }
+
+    /// The tags beyond the limit, if it could be a figure of one of them: of the one with this name, or of any.
     pub(super) fn beyond_limit<'a>(
         &self,
         summary: &'a Summary,
-        subject: &MetricSubject,
+        name: Option<&str>,
     ) -> Option<&'a TagsBeyondLimit> {
         let beyond = &summary.tasks.tags_beyond_limit;
-        let could_be = match subject {
-            MetricSubject::One(name) => summary.tasks.by_tag.iter().all(|tag| tag.tag != *name),
-            MetricSubject::Any => true,
-        };
-        (matches!(self.family, Family::Tag(_)) && could_be && beyond.have_tasks()).then_some(beyond)
+        let could_be = name.is_none_or(|name| named_tag(summary, name).is_none());
+        (matches!(self.of, Of::Tag(_)) && could_be && beyond.have_tasks()).then_some(beyond)
     }
 
     /// The largest figure of a tag beyond the limit is at least this: a statistic of several distributions together is
@@ -317,55 +351,32 @@ impl Named {
         beyond: &TagsBeyondLimit,
         statistic: Option<Statistic>,
     ) -> Option<f64> {
-        match &self.family {
-            Family::Tag(Source::Number(number)) => {
-                Some((number(&beyond.as_one()) / beyond.tags as f64).ceil())
-            }
-            Family::Tag(source) => source.of(&beyond.as_one(), statistic),
-            Family::QueueDepth(_) | Family::Priority(_) => None,
+        match &self.of {
+            Of::Tag(Source::Number(number)) => Some((number(&beyond.as_one()) / beyond.tags as f64).ceil()),
+            Of::Tag(source) => source.of(&beyond.as_one(), statistic),
+            _ => None,
         }
     }
 
     /// The distribution of all tags beyond the limit together.
     pub(super) fn spread_beyond_limit(&self, beyond: &TagsBeyondLimit) -> Option<Percentiles> {
-        match &self.family {
-            Family::Tag(source) => source.spread(&beyond.as_one()),
-            Family::QueueDepth(_) | Family::Priority(_) => None,
+        match &self.of {
+            Of::Tag(source) => source.spread(&beyond.as_one()),
+            _ => None,
         }
     }
+}
 
-    fn of_one(&self, summary: &Summary, name: &str, statistic: Option<Statistic>) -> Option<f64> {
-        match &self.family {
-            Family::Tag(source) => {
-                let found = summary.tasks.by_tag.iter().find(|tag| tag.tag == name);
-                match (found, source) {
-                    (Some(tag), source) => source.of(tag, statistic),
-                    (None, _) if summary.tasks.tags_beyond_limit.have_tasks() => None,
-                    // A tag that is absent never ran, and has no run time.
-                    (None, Source::Number(_)) => Some(0.0),
-                    (None, Source::Known(_) | Source::Spread(_)) => None,
-                }
-            }
-            Family::QueueDepth(depth) => {
-                let found = summary.queues.iter().find(|queue| queue.queue == name);
-                depth(&found?.depth).map(|depth| depth as f64)
-            }
-            Family::Priority(source) => {
-                let agenda = summary.agenda.as_ref()?;
-                let found = agenda.priorities.iter().find(|one| one.priority.name() == name)?;
-                source.of(found, statistic)
-            }
-        }
-    }
+fn named_tag<'a>(summary: &'a Summary, name: &str) -> Option<&'a TagSummary> {
+    summary.tasks.by_tag.iter().find(|tag| tag.tag == name)
+}
 
-    pub(super) fn spread(&self, summary: &Summary, name: &str) -> Option<Percentiles> {
-        match &self.family {
-            Family::Tag(source) => source.spread(summary.tasks.by_tag.iter().find(|tag| tag.tag == name)?),
-            Family::QueueDepth(_) => None,
-            Family::Priority(source) => {
-                let agenda = summary.agenda.as_ref()?;
-                source.spread(agenda.priorities.iter().find(|one| one.priority.name() == name)?)
-            }
-        }
-    }
+/// The depth of a queue.
+pub(super) fn named_queue<'a>(summary: &'a Summary, name: &str) -> Option<&'a DepthSummary> {
+    summary.queues.iter().find(|queue| queue.queue == name).map(|queue| &queue.depth)
+}
+
+fn named_priority<'a>(summary: &'a Summary, name: &str) -> Option<&'a PrioritySummary> {
+    let agenda = summary.agenda.iter().flat_map(|agenda| &agenda.priorities);
+    agenda.into_iter().find(|priority| priority.priority.name() == name)
 }
