@@ -18,23 +18,7 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use crate::span::TickSpan;
 use sweep::{Nodes, Piece, Spans};
 
-pub use what::What;
-
-/// What waited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Waiter {
-    /// A timer, from due to fired.
-    Timer,
-    /// A signal, from its handler to its delivery.
-    Signal,
-    /// A task, from queued to started.
-    Task,
-}
-
-impl Waiter {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Timer, Self::Signal, Self::Task];
-}
+pub use what::{Waiter, What};
 
 /// One line of a breakdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
-use super::{Waiter, What};
+use super::what::{Waiter, What};
 use crate::nesting::{Nesting, Slice, by_begin};
 use crate::span::{SpanKind, TickSpan};
 

@@ -1,10 +1,26 @@
-//! The categories of a breakdown: what time can be attributed to.
+//! What time can be attributed to, and what waits for it.
 
 use loop_probes::event::Phase;
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId};
 
 use crate::labels::Labels;
 use crate::units::counted;
+
+/// What waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Waiter {
+    /// A timer, from due to fired.
+    Timer,
+    /// A signal, from its handler to its delivery.
+    Signal,
+    /// A task, from queued to started.
+    Task,
+}
+
+impl Waiter {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Timer, Self::Signal, Self::Task];
+}
 
 /// What time is attributed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
