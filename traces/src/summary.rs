@@ -4,6 +4,7 @@
 //! [`SCHEMA`] number.
 
 mod blame;
+mod build;
 mod families;
 mod jobs;
 mod lists;
@@ -22,20 +23,22 @@ pub use loop_kinds::{
     PrioritySummary, PumpsSummary, RendezvousSummary, ShutdownSummary,
 };
 
-pub use families::{DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TimersSummary};
+pub use families::{
+    DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, SpanSummary, TasksSummary,
+    TicksSummary, TimersSummary,
+};
 pub use jobs::JobsSummary;
 pub use loops::{LoopSummary, loop_names};
 pub use pressure::PressureSummary;
 pub use tags::{TagSummary, TagsBeyondLimit};
-pub use unfinished::{OpenTickSummary, StateSummary};
+pub use unfinished::{OpenTickSummary, SourceSummary, StateSummary};
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::Percentiles;
-use crate::import_summary::ImportSummary;
 use crate::loss::Bounds;
-use crate::source::{EventSource, SourceKind};
-use crate::timeline::{StreamEnd, Suspensions, Timeline, utilization};
+use crate::timeline::StreamEnd;
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
@@ -161,110 +164,6 @@ pub struct Summary {
     pub delay_caused: Vec<ImpactSummary>,
 }
 
-/// What was watched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct SourceSummary {
-    /// What kind of source.
-    pub kind: SourceKind,
-    /// Its name.
-    pub name: String,
-    /// The process.
-    pub pid: u32,
-    /// The loop's policy.
-    pub policy: String,
-    /// What was done to make it, where it was imported.
-    #[serde(default)]
-    pub import: Option<ImportSummary>,
-    /// How it was when it was read.
-    #[serde(default)]
-    pub state: StateSummary,
-}
-
-/// Ticks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct TicksSummary {
-    /// Whole ticks.
-    pub count: u64,
-    /// Ticks of which records are missing, counted nowhere else.
-    #[serde(default)]
-    pub incomplete: u64,
-    /// Ticks that were lost whole, by the numbers of the ticks around them.
-    #[serde(default)]
-    pub missing: u64,
-    /// Ticks that have not ended: their busy time and polls count in what follows, as far as they are known.
-    #[serde(default)]
-    pub open: u64,
-    /// Stalls, also those that are not listed.
-    #[serde(default)]
-    pub stalls: u64,
-    /// Where ticks may be missing, or one has not ended: between which numbers that of the stalls lies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stalls_bounds: Option<Bounds>,
-    /// Busy time of all stalls; null in what older versions saved.
-    #[serde(default)]
-    pub stalls_busy_ns: Option<u64>,
-    /// As `stalls_bounds`: between which values `stalls_busy_ns` lies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stalls_busy_bounds: Option<Bounds>,
-    /// A tick busier than this is a stall.
-    #[serde(default)]
-    pub stall_limit_ns: u64,
-    /// Busy time.
-    pub busy_ns: u64,
-    /// Poll wait.
-    pub poll_wait_ns: u64,
-    /// `busy / (busy + poll wait)`; null of several loops together, and where no tick was seen.
-    pub utilization: Option<f64>,
-    /// Where records are missing, or a tick has not ended and its last activity is unknown: the range of `utilization`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub utilization_bounds: Option<[f64; 2]>,
-    /// Busy time per tick.
-    pub run_ns: Percentiles,
-}
-
-/// Tasks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct TasksSummary {
-    /// Tasks that ran on a loop's thread.
-    pub count: u64,
-    /// Of these, failed or panicked; null where outcomes are not recorded.
-    #[serde(default)]
-    pub failed: Option<u64>,
-    /// From start to end, of all tags.
-    #[serde(default)]
-    pub run_ns: Percentiles,
-    /// From queued to start, of all tags.
-    #[serde(default)]
-    pub queue_wait_ns: Percentiles,
-    /// By tag, the longest run first.
-    #[serde(deserialize_with = "lists::entries")]
-    pub by_tag: Vec<TagSummary>,
-    /// Tags beyond the limit, which are not in `by_tag`.
-    #[serde(default)]
-    pub tags_beyond_limit: TagsBeyondLimit,
-}
-
-/// The spans and marks of one label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct SpanSummary {
-    /// The label.
-    pub label: String,
-    /// Its spans.
-    pub count: u64,
-    /// Their extents.
-    pub run_ns: Percentiles,
-    /// Its marks.
-    pub marks: u64,
-}
-
 /// Times at which nothing of the process ran: it was stopped by a signal, or the machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -279,20 +178,37 @@ pub struct SuspendedSummary {
 }
 
 impl Summary {
-    /// The summary of what was folded from `source`.
+    /// The summary of one loop: a loop's figures are its own, and lists contain only its entries. `None` if no loop has
+    /// that name, or if the summary has no loops, as older versions saved it.
     #[must_use]
-    pub fn new(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
-        let metadata = source.metadata();
-        let printable = loop_probes::text::printable;
-        let source = SourceSummary {
-            kind: source.kind(),
-            name: printable(source.name()),
-            pid: metadata.pid,
-            policy: printable(&metadata.policy),
-            import: ImportSummary::of(metadata),
-            state: StateSummary::of(source, timeline),
-        };
-        Self::of(source.clone(), timeline).with_loops(&source, timeline)
+    pub fn of_loop(&self, name: &str) -> Option<Cow<'_, Self>> {
+        let own = self.loops.iter().find(|own| own.name == name)?;
+        if self.loops.len() == 1 {
+            return Some(Cow::Borrowed(self));
+        }
+        let own = own.clone();
+        let mut one = self.clone();
+        one.stalls.retain(|stall| stall.loop_name == name);
+        one.late_timers.retain(|late| late.loop_name == name);
+        one.late_signals.retain(|late| late.loop_name == name);
+        one.slow_tasks.retain(|slow| slow.loop_name == name);
+        (one.lost_records, one.open_tick) = (own.lost_records, own.open_tick.clone());
+        one.lost_records_bounds = self.lost_records_bounds.map(|_| {
+            // Any of the gaps may be another loop's.
+            Bounds { lo: own.lost_records.saturating_sub(self.uncounted_gaps), hi: None }
+        });
+        (one.ticks, one.tasks, one.timers) = (own.ticks.clone(), own.tasks.clone(), own.timers.clone());
+        (one.microtasks, one.queues) = (own.microtasks.clone(), own.queues.clone());
+        (one.gc, one.signals) = (own.gc.clone(), own.signals);
+        (one.loops_beyond_limit, one.loops_left_out) = (false, false);
+        one.loops = vec![own];
+        Some(Cow::Owned(one))
+    }
+
+    /// There are several loops.
+    #[must_use]
+    pub const fn has_several_loops(&self) -> bool {
+        self.loops.len() > 1
     }
 
     /// A tick or a task goes on, or a timer is overdue or may be: figures are lower bounds.
@@ -365,138 +281,6 @@ impl Summary {
     pub(crate) const fn has_ticks(&self) -> bool {
         self.ticks.count > 0 || self.ticks.incomplete > 0 || self.ticks.open > 0
     }
-
-    fn of(source: SourceSummary, timeline: &Timeline) -> Self {
-        let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
-        // A trace made of another program's slices does not say how its tasks ended.
-        let (state, has_outcomes) = (source.state, !timeline.config().queue_waits_in_part);
-        let unfinished = timeline.unfinished(state.end());
-        let (missing, recorded) = (timeline.missing_with(&unfinished), timeline.families());
-        let (busy_ns, poll_wait_ns) = (
-            ticks.busy_ns.saturating_add(unfinished.busy_ns()),
-            ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()),
-        );
-        let has_ticks = ticks.count > 0 || timeline.incomplete_ticks() > 0 || !unfinished.ticks.is_empty();
-        let stalls = timeline.stall_figures(&unfinished, &missing);
-        let loop_name = blame::loop_names(timeline);
-        let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
-        let overdue = unfinished.timers.len() as u64;
-        let most_overdue = match unfinished.has_timers_beyond_limit || unfinished.has_timers_unseen {
-            true => None,
-            false => Some(overdue.saturating_add(unfinished.timers_lost)),
-        };
-        let knows_overdue = recorded.timers_armed && (overdue > 0 || !unfinished.has_timers_unseen);
-        let is_range = knows_overdue && most_overdue != Some(overdue);
-        let overdue_bounds = is_range.then_some(Bounds { lo: overdue, hi: most_overdue });
-        let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
-        let late = recorded.timers.then(|| timers.late.saturating_add(late.count() as u64));
-        let lag_ns = timers.lag_ns.percentiles_missing(&missing.lag);
-        let may_be_later = lag_ns.bounds.is_some_and(|bounds| bounds.max.hi.is_none());
-        let skipped = recorded.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));
-        let has_gaps = timeline.lost_in_all() > 0 || timeline.may_miss_anything();
-        let may_skip_more = has_gaps || unfinished.may_skip_more();
-        Self {
-            schema: SCHEMA,
-            source,
-            closed: state.is_closed(),
-            open_tick: unfinished::open_tick(timeline, &unfinished),
-            span_ns: timeline.span_ns(),
-            span_bounds: timeline.span_bounds(),
-            lost_records: timeline.lost_in_all(),
-            lost_records_bounds: timeline.lost_bounds(),
-            before_attach: timeline.counts.before_attach,
-            unknown_kinds: timeline.counts.unknown_kinds,
-            malformed_events: timeline.counts.malformed,
-            uncounted_gaps: timeline.uncounted_gaps(),
-            clock_error_ns_max: timeline.counts.clock_error_ns_max,
-            pressure: PressureSummary::of(timeline),
-            ticks: TicksSummary {
-                count: ticks.count,
-                incomplete: timeline.incomplete_ticks(),
-                missing: timeline.ticks_missing(),
-                open: unfinished.ticks.len() as u64,
-                stalls: stalls.count,
-                stalls_bounds: stalls.bounds,
-                stalls_busy_ns: Some(stalls.busy_ns),
-                stalls_busy_bounds: stalls.busy_bounds,
-                stall_limit_ns: timeline.config().stall_limit_ns,
-                busy_ns,
-                poll_wait_ns,
-                utilization: (busy_ns > 0 || poll_wait_ns > 0).then(|| utilization(busy_ns, poll_wait_ns)),
-                utilization_bounds: unfinished::utilization_bounds(timeline, &unfinished, &missing)
-                    .filter(|_| has_ticks),
-                run_ns: ticks.run_ns.percentiles_missing(&missing.ticks),
-            },
-            tasks: TasksSummary {
-                count: timeline.tasks_run,
-                failed: has_outcomes.then(|| tags::failed(timeline)),
-                run_ns: timeline.tasks_run_ns.percentiles_missing(&missing.tasks),
-                queue_wait_ns: tags::queue_wait_ns(timeline, &missing),
-                by_tag: tags::by_tag(timeline, &missing, has_outcomes),
-                tags_beyond_limit: TagsBeyondLimit::of(timeline, &missing, has_outcomes),
-            },
-            spans: families::spans(timeline, &missing),
-            spans_beyond_limit: timeline.spans.beyond_limit,
-            microtasks: MicrotasksSummary {
-                checkpoints: recorded.microtasks.then(|| microtasks.checkpoints()),
-                ran: recorded.microtasks.then_some(microtasks.ran),
-                run_ns: microtasks.run_ns.percentiles_missing(&missing.in_ticks),
-            },
-            timers: TimersSummary {
-                armed: recorded.timers_armed.then_some(timers.armed),
-                fired: recorded.timers.then_some(timers.fired),
-                cleared: recorded.timers_armed.then_some(timers.cleared),
-                late,
-                late_bounds: families::timed_bounds(timeline, late, has_gaps || may_be_later),
-                overdue: knows_overdue.then_some(overdue),
-                overdue_bounds,
-                overdue_at_stop: recorded.timers_armed.then_some(at_stop),
-                late_limit_ns: timeline.config().late_timer_ns,
-                skipped,
-                skipped_bounds: families::skipped_bounds(timeline, skipped, may_skip_more),
-                period_unknown: recorded.timers.then(|| timers.period_unknown()),
-                lag_ns,
-                lag_corrected_ns: timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected),
-            },
-            queues: families::queues(timeline, &unfinished),
-            gc: GcSummary {
-                collect: recorded.gc_decisions.then_some(gc.collect),
-                defer: recorded.gc_decisions.then_some(gc.defer),
-                skip: recorded.gc_decisions.then_some(gc.skip),
-                run_ns: gc.run_ns.percentiles_missing(&missing.in_ticks),
-                heap_bytes_max: recorded.gc.then_some(gc.heap_bytes_max),
-            },
-            signals: SignalsSummary {
-                arrived: recorded.signals.then(|| signals.arrived()),
-                delivered: recorded.signals.then(|| signals.delivered()),
-                dropped: recorded.signals_dropped.then_some(signals.dropped),
-                latency_ns: families::signal_latency_ns(timeline, &missing),
-            },
-            suspended: suspended(timeline),
-            agenda: loop_kinds::agenda(timeline, &missing.others, state.end()),
-            jobs: jobs::jobs(timeline, &missing.others, &unfinished),
-            keep_alive: loop_kinds::keep_alive(timeline),
-            keep_alive_age_ns: loop_kinds::keep_alive_age_ns(timeline),
-            keep_alive_left_out: timeline.keep_alive.as_of().map(|_| timeline.keep_alive.left_out()),
-            commands: loop_kinds::commands(timeline),
-            pumps: loop_kinds::pumps(timeline, &missing.others, &unfinished),
-            futures: loop_kinds::futures(timeline),
-            shutdown: loop_kinds::shutdown(timeline),
-            loops: Vec::new(),
-            loops_beyond_limit: timeline.has_more_loops(),
-            loops_left_out: timeline.loops_left_out,
-            stalls: blame::stalls(timeline, &unfinished, &loop_name),
-            late_timers: blame::late_timers(timeline, &unfinished, &loop_name),
-            late_signals: blame::late_signals(timeline, &loop_name),
-            slow_tasks: blame::slow_tasks(timeline, &unfinished, &loop_name),
-            delay_caused: blame::delay_caused(timeline, &unfinished),
-        }
-    }
-}
-
-fn suspended(timeline: &Timeline) -> Option<SuspendedSummary> {
-    let Suspensions { count, total_ns, asleep_ns, .. } = timeline.suspensions;
-    (count > 0).then_some(SuspendedSummary { count, total_ns, asleep_ns })
 }
 
 #[cfg(test)]

@@ -1,12 +1,96 @@
-//! The part of the summary about a loop's activity besides its tasks: microtasks, timers, queues, collections, signals.
-//! Families that a loop does not record are null.
+//! The part of the summary about a loop's activity: ticks, tasks, spans, microtasks, timers, queues, collections,
+//! signals. Families that a loop does not record are null.
 
 use serde::{Deserialize, Serialize};
 
-use super::SpanSummary;
+use super::lists;
+use super::tags::{TagSummary, TagsBeyondLimit};
 use crate::histogram::Percentiles;
 use crate::loss::Bounds;
 use crate::timeline::{MissingSamples, Timeline, Unfinished};
+
+/// Ticks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct TicksSummary {
+    /// Whole ticks.
+    pub count: u64,
+    /// Ticks of which records are missing, counted nowhere else.
+    #[serde(default)]
+    pub incomplete: u64,
+    /// Ticks that were lost whole, by the numbers of the ticks around them.
+    #[serde(default)]
+    pub missing: u64,
+    /// Ticks that have not ended: their busy time and polls count in what follows, as far as they are known.
+    #[serde(default)]
+    pub open: u64,
+    /// Stalls, also those that are not listed.
+    #[serde(default)]
+    pub stalls: u64,
+    /// Where ticks may be missing, or one has not ended: between which numbers that of the stalls lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls_bounds: Option<Bounds>,
+    /// Busy time of all stalls; null in what older versions saved.
+    #[serde(default)]
+    pub stalls_busy_ns: Option<u64>,
+    /// As `stalls_bounds`: between which values `stalls_busy_ns` lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls_busy_bounds: Option<Bounds>,
+    /// A tick busier than this is a stall.
+    #[serde(default)]
+    pub stall_limit_ns: u64,
+    /// Busy time.
+    pub busy_ns: u64,
+    /// Poll wait.
+    pub poll_wait_ns: u64,
+    /// `busy / (busy + poll wait)`; null of several loops together, and where no tick was seen.
+    pub utilization: Option<f64>,
+    /// Where records are missing, or a tick has not ended and its last activity is unknown: the range of `utilization`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilization_bounds: Option<[f64; 2]>,
+    /// Busy time per tick.
+    pub run_ns: Percentiles,
+}
+
+/// Tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct TasksSummary {
+    /// Tasks that ran on a loop's thread.
+    pub count: u64,
+    /// Of these, failed or panicked; null where outcomes are not recorded.
+    #[serde(default)]
+    pub failed: Option<u64>,
+    /// From start to end, of all tags.
+    #[serde(default)]
+    pub run_ns: Percentiles,
+    /// From queued to start, of all tags.
+    #[serde(default)]
+    pub queue_wait_ns: Percentiles,
+    /// By tag, the longest run first.
+    #[serde(deserialize_with = "lists::entries")]
+    pub by_tag: Vec<TagSummary>,
+    /// Tags beyond the limit, which are not in `by_tag`.
+    #[serde(default)]
+    pub tags_beyond_limit: TagsBeyondLimit,
+}
+
+/// The spans and marks of one label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SpanSummary {
+    /// The label.
+    pub label: String,
+    /// Its spans.
+    pub count: u64,
+    /// Their extents.
+    pub run_ns: Percentiles,
+    /// Its marks.
+    pub marks: u64,
+}
 
 /// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TagSummary;
+use super::tags::TagSummary;
 use crate::histogram::{Histogram, Percentiles};
 use crate::loss::Missing;
 use crate::timeline::{Timeline, Unfinished};

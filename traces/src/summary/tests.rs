@@ -11,7 +11,9 @@ use loop_probes::stamped::Stamped;
 
 use super::*;
 use crate::analysis::metric::Metric;
+use crate::source::EventSource;
 use crate::synthetic::Script;
+use crate::timeline::Timeline;
 use crate::timeline::TimelineConfig;
 
 fn summary() -> Summary {

@@ -1,12 +1,34 @@
-//! The part of the summary about unfinished work: the state of the source, and the tick in progress.
+//! The part of the summary about the source: its origin, its state, and the tick in progress.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::process::ProcessState;
 use loop_probes::recorder::Running;
 use serde::{Deserialize, Serialize};
 
-use crate::source::EventSource;
+use crate::import_summary::ImportSummary;
+use crate::source::{EventSource, SourceKind};
 use crate::timeline::{MissingSamples, StreamEnd, Timeline, Unfinished, UnfinishedTick};
+
+/// What was watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SourceSummary {
+    /// What kind of source.
+    pub kind: SourceKind,
+    /// Its name.
+    pub name: String,
+    /// The process.
+    pub pid: u32,
+    /// The loop's policy.
+    pub policy: String,
+    /// What was done to make it, where it was imported.
+    #[serde(default)]
+    pub import: Option<ImportSummary>,
+    /// How it was when it was read.
+    #[serde(default)]
+    pub state: StateSummary,
+}
 
 /// How a source was when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
