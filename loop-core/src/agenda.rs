@@ -5,7 +5,7 @@
 //!  a tasklet ─── add ──►  normal ├─ looked at again for ──┼─ worker 1 ─┤    │       │
 //!  the loop ──── add ──►  low    ┘  every fetch, from     └─ ...       ┘    └─► gc ─► end-gc
 //!                                   the top
-//!  the loop ◄─ posts, failures, "nothing is pending any more" ── workers        all at once
+//!  the loop ◄─ posts, failures, "nothing is pending" ── workers                 all at once
 //! ```
 //!
 //! # Order

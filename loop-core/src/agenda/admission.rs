@@ -1,9 +1,8 @@
-//! Counts waiting tasklets by priority, and decides whether more may enter: the agenda's door.
+//! Counts waiting tasklets by priority, and admits new ones until the agenda is closed.
 //!
 //! A tasklet is counted before it enters a queue and until it has been taken out of one. So a count of 0 means
-//! that nothing of that priority waits, which lets a worker skip it, and a closed door with all counts at 0 means
-//! that nothing will ever come: a thread that closes the door waits for the counts and finds every tasklet that
-//! was let in.
+//! that nothing of that priority waits, which lets a worker skip it. Once the agenda is closed and all counts are 0, no
+//! tasklet will ever come: the thread that closes it waits for the counts and finds every tasklet that was admitted.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -32,7 +31,7 @@ pub(crate) enum AdmissionState {
 #[repr(align(128))]
 struct Count(AtomicU32);
 
-/// The door. See the [module](self).
+/// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Admission {
     waiting: [Count; Priority::ALL.len()],
@@ -52,7 +51,7 @@ impl Admission {
     }
 
     /// Admits a tasklet, which the caller must then queue, and returns how many of its priority wait, including
-    /// it. `None` if the door is closed.
+    /// it. `None` if the agenda is closed.
     pub(crate) fn enter(&self, priority: Priority) -> Option<u32> {
         let depth = self.count(priority).fetch_add(1, Ordering::Relaxed) + 1;
         fence(Ordering::SeqCst);

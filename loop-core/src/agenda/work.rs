@@ -58,7 +58,7 @@ impl WorkerThread<TaskletWork> {
             if admission.is_empty() {
                 return false;
             }
-            // A tasklet was admitted before the door closed and is about to be pushed.
+            // A tasklet was admitted before the agenda closed and is about to be pushed.
             std::thread::yield_now();
         } else {
             parking.sleep();
@@ -66,7 +66,7 @@ impl WorkerThread<TaskletWork> {
         true
     }
 
-    /// Looks for work for a few more microseconds: a wake-up costs more, for both sides. True if there is some.
+    /// Looks for work for a few more microseconds: a wake-up costs more, for both sides. Returns whether there is some.
     fn looks_longer(&self) -> bool {
         for step in 0..SPINS + YIELDS {
             if !self.shared.admission.is_empty() {

@@ -8,7 +8,7 @@ use super::*;
 use crate::agenda::parking::Gate;
 use crate::sync::{Mutex, locked};
 
-/// A queue behind the door. The real queues do not fit in a model; the relevant property is that a push is not
+/// A queue that admitted tasklets enter. The real queues do not fit in a model; the relevant property is that a push is not
 /// immediately visible to others.
 struct Place {
     admission: Admission,

@@ -1,4 +1,4 @@
-//! The door, step by step.
+//! Admission, step by step.
 
 use super::*;
 
