@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::*;
-use crate::agenda::parking::Gate;
+use crate::agenda::parking::Parking;
 use crate::sync::{Mutex, locked};
 
 /// A queue that admitted tasklets enter. The real queues do not fit in a model; the relevant property is that a push is not
@@ -74,7 +74,7 @@ fn loom_a_worker_ends_when_admission_is_closed_and_nothing_waits() {
     model.preemption_bound = Some(3);
     model.check(|| {
         let place = Arc::new(Place { admission: Admission::new(), queue: Mutex::new(0) });
-        let gate = Arc::new(Gate::new());
+        let gate = Arc::new(Parking::new());
         let worker = {
             let (place, gate) = (Arc::clone(&place), Arc::clone(&gate));
             thread::spawn(move || {
