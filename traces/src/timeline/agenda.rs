@@ -10,31 +10,19 @@ mod workers;
 pub use workers::{AgendaWorker, Rendezvous, RendezvousStats};
 
 use loop_probes::event::{Event, Outcome, Priority};
-use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
-use super::failed;
 use super::last_activity::StreamEnd;
+use super::tags::failed;
 use super::unfinished::RunningTask;
 use crate::histogram::Histogram;
 use crate::loss::Missing;
 use waiting::Waiting;
-use workers::AgendaWorkers;
-
-/// A tasklet run by a worker.
-#[derive(Clone, Copy, Debug)]
-struct TaskletRun {
-    task: TaskId,
-    tag: Tag,
-    priority: Priority,
-    outcome: Outcome,
-    queued: Timestamp,
-    start: Timestamp,
-    end: Timestamp,
-}
+use workers::{AgendaWorkers, TaskletRun};
 
 /// The tasklet that has waited longest in its priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

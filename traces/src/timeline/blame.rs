@@ -2,101 +2,11 @@
 
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
-use super::config::TimelineConfig;
 use super::ticks::Mark;
-use super::worst::{Allowance, Worst};
-use super::{LateTimer, Timeline, Waiter};
+use super::worst::{Blame, Blamed};
+use super::{LateSignal, LateTimer, SlowTask, Timeline, Waiter};
 use crate::attribution::sweep::{Layer, Node, Nodes};
 use crate::attribution::{self, Breakdown, What, waited};
-
-/// Something late or slow, with its breakdown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blamed<T> {
-    /// What was late or slow.
-    pub what: T,
-    /// The breakdown of that time, which it sums to exactly.
-    pub blame: Breakdown,
-}
-
-impl<T> Blamed<T> {
-    fn new(what: T, blame: Option<&Breakdown>, make: impl FnOnce() -> Breakdown) -> Self {
-        Self { what, blame: blame.cloned().unwrap_or_else(make) }
-    }
-}
-
-/// A signal that was delivered too late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LateSignal {
-    /// The loop that delivered it.
-    pub source: SourceId,
-    /// The signal number.
-    pub signo: u8,
-    /// The task that ran for it.
-    pub task: TaskId,
-    /// When its handler ran.
-    pub arrived: Timestamp,
-    /// When its task was about to run.
-    pub delivered: Timestamp,
-    /// The tick in which it was delivered, where that is known.
-    pub tick: Option<u64>,
-}
-
-impl LateSignal {
-    /// Time from arrival to delivery.
-    #[must_use]
-    pub const fn latency_ns(&self) -> u64 {
-        self.delivered.ns_since(self.arrived)
-    }
-}
-
-/// A task that ran for too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SlowTask {
-    /// The loop that ran it.
-    pub source: SourceId,
-    /// The task.
-    pub task: TaskId,
-    /// Its tag.
-    pub tag: Tag,
-    /// When it started.
-    pub start: Timestamp,
-    /// When it ended.
-    pub end: Timestamp,
-    /// The tick in which it ran, where that is known.
-    pub tick: Option<u64>,
-}
-
-impl SlowTask {
-    /// From start to end.
-    #[must_use]
-    pub const fn run_ns(&self) -> u64 {
-        self.end.ns_since(self.start)
-    }
-}
-
-/// The worst of each kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Blame {
-    timers: Worst<LateTimer>,
-    signals: Worst<LateSignal>,
-    tasks: Worst<SlowTask>,
-    pub(super) allowance: Allowance,
-    lines: usize,
-}
-
-impl Blame {
-    pub(crate) fn new(config: &TimelineConfig) -> Self {
-        Self {
-            timers: Worst::new(config.late_kept),
-            signals: Worst::new(config.late_kept),
-            tasks: Worst::new(config.late_kept),
-            allowance: Allowance::new(),
-            lines: config.breakdown_lines,
-        }
-    }
-}
 
 impl Timeline {
     /// The breakdown of the time from `from` to `to` on the emitter `source`, as seen by a timer, signal or task that

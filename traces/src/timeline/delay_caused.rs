@@ -8,14 +8,13 @@
 //! first and its last stretch. Ticks in which nothing was delayed are never cut.
 
 mod cause;
+mod charges;
+mod impacts;
 mod lane;
 
-use std::collections::VecDeque;
-
-use loop_probes::ids::{SourceId, TaskId, Timestamp};
+use loop_probes::ids::Timestamp;
 
 use super::Timeline;
-use super::config::TimelineConfig;
 use super::last_activity::StreamEnd;
 use super::open_tick::{OpenTick, Wait};
 use super::ticks::Mark;
@@ -23,20 +22,11 @@ use super::unfinished::Unfinished;
 use crate::attribution::Waiter;
 use crate::attribution::sweep::Spans;
 pub use cause::Cause;
-use lane::{Lane, LastWait};
-
-/// The run that caused the most delay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorstImpact {
-    /// The task or callback, if it was one; for microtasks, the one that preceded them.
-    pub task: Option<TaskId>,
-    /// When it began.
-    pub at: Timestamp,
-    /// The delay it caused.
-    pub lateness_ns: u64,
-    /// How many timers, signals and tasks it delayed.
-    pub delayed: u64,
-}
+use charges::Charge;
+pub use charges::WorstImpact;
+use impacts::Held;
+pub(super) use impacts::Impacts;
+use lane::LastWait;
 
 /// The delay that one cause is to blame for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,156 +58,14 @@ impl Impact {
     }
 }
 
-/// Loops whose waits are attributed to causes. More are rare; the waits of further loops are charged as not kept.
-const LANES_MAX: usize = 8;
-
 /// Most waits that may end in one tick; further ones are charged as not kept.
 const WAITS_MAX: usize = 1 << 14;
-
-/// The delay charged to one cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Charge {
-    lateness_ns: [u64; 3],
-    delayed: [u64; 3],
-    worst: Option<WorstImpact>,
-}
-
-/// The delay charged to all causes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Charges {
-    /// Sorted by key: they are few, and every stretch is charged.
-    by_cause: Vec<(u64, Cause, Charge)>,
-    limit: usize,
-}
-
-impl Charges {
-    fn new(limit: usize) -> Self {
-        Self { by_cause: Vec::new(), limit }
-    }
-
-    fn of(&mut self, cause: Cause) -> &mut Charge {
-        let mut place = self.place(cause);
-        // Unknown time is never merged with known causes.
-        if place.is_err() && self.by_cause.len() >= self.limit && !cause.is_ignorance() {
-            place = self.place(Cause::Others);
-        }
-        let place = place.unwrap_or_else(|(place, cause)| {
-            self.by_cause.insert(place, (cause.key(), cause, Charge::default()));
-            place
-        });
-        &mut self.by_cause[place].2
-    }
-
-    /// The index of a cause, or the index at which to insert it.
-    fn place(&self, cause: Cause) -> Result<usize, (usize, Cause)> {
-        let key = cause.key();
-        self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
-    }
-
-    fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {
-        let charge = self.of(cause);
-        for (sum, ns) in charge.lateness_ns.iter_mut().zip(lateness_ns) {
-            *sum = sum.saturating_add(ns);
-        }
-        if let Some(run) = run
-            && charge.worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns)
-        {
-            charge.worst = Some(run);
-        }
-    }
-
-    /// Adds the waits that a cause took part in.
-    fn delayed(&mut self, cause: Cause, waits: [u64; 3]) {
-        let charge = self.of(cause);
-        for (sum, waits) in charge.delayed.iter_mut().zip(waits) {
-            *sum = sum.saturating_add(waits);
-        }
-    }
-
-    /// Charges part of one wait.
-    fn part(&mut self, cause: Cause, kind: Waiter, ns: u64) {
-        let mut lateness_ns = [0; 3];
-        lateness_ns[kind as usize] = ns;
-        self.add(cause, lateness_ns, None);
-    }
-
-    /// Charges one whole wait.
-    fn whole(&mut self, cause: Cause, wait: &Wait) {
-        let ns = wait.to.ns_since(wait.from);
-        if ns > 0 {
-            self.part(cause, wait.kind, ns);
-            self.delayed(cause, one(wait.kind));
-        }
-    }
-}
-
-/// One wait of a kind.
-const fn one(kind: Waiter) -> [u64; 3] {
-    match kind {
-        Waiter::Timer => [1, 0, 0],
-        Waiter::Signal => [0, 1, 0],
-        Waiter::Task => [0, 0, 1],
-    }
-}
-
-/// Everything charged, and the waits still held back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Impacts {
-    charges: Charges,
-    lanes: Vec<(SourceId, Lane)>,
-    stretches_kept: usize,
-    /// Ticks with long waits that are not charged yet, oldest first.
-    held: VecDeque<Held>,
-}
-
-/// The long waits of one tick, held back. A suspension is recorded only when it is over, by a thread that may be
-/// scheduled after the loop's, and each wait is charged only once. So waits long enough to be a suspension are charged
-/// later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Held {
-    source: SourceId,
-    end: Timestamp,
-    /// Charging them needs the ticks from this mark on.
-    needs: Mark,
-    waits: Vec<Wait>,
-}
 
 /// Waits of this length are held back, because they may turn out to be suspensions.
 const HELD_FROM_NS: u64 = 100_000_000;
 
 /// How long they are held back, in stream time.
 const HELD_FOR_NS: u64 = 250_000_000;
-
-impl Impacts {
-    pub(crate) fn new(config: &TimelineConfig) -> Self {
-        let charges = Charges::new(config.causes_max);
-        Self {
-            charges,
-            lanes: Vec::new(),
-            stretches_kept: config.stretches_kept.max(1),
-            held: VecDeque::new(),
-        }
-    }
-
-    /// Everything charged so far, plus what would be charged if all stretches left now.
-    fn counted(&self) -> Charges {
-        let mut charges = self.charges.clone();
-        self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));
-        charges
-    }
-
-    fn lane(&mut self, source: SourceId) -> Option<(&mut Lane, &mut Charges)> {
-        let place = match self.lanes.iter().position(|(its, _)| *its == source) {
-            Some(place) => place,
-            None if self.lanes.len() < LANES_MAX => {
-                self.lanes.push((source, Lane::new(self.stretches_kept, self.charges.limit)));
-                self.lanes.len() - 1
-            }
-            None => return None,
-        };
-        Some((&mut self.lanes[place].1, &mut self.charges))
-    }
-}
 
 impl Timeline {
     /// Delay caused by each cause so far, worst first, including the unknown ones.

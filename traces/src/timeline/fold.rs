@@ -1,6 +1,7 @@
 //! Folds one event into the timeline. The `match` is exhaustive: a new kind of event needs an arm here, or the compiler
 //! complains.
 
+mod losses;
 mod runs;
 mod ticks;
 
@@ -16,327 +17,11 @@ use super::open_tick::{OpenTick, Wait};
 use super::program::{Trouble, TroubleKind};
 use super::shutdown::{Shutdown, ShutdownEnd, Stopped};
 use super::suspensions::Suspension;
-use super::tags::WorstRun;
+use super::tags::{WorstRun, failed};
 use super::timers::LateTimer;
-use super::{LateSignal, Timeline, Waiter, failed};
+use super::{LateSignal, Timeline, Waiter};
 use crate::span::TickSpan;
 use runs::Run;
-
-pub(super) fn fold(timeline: &mut Timeline, stamped: &Stamped) {
-    let Stamped { at, source, event } = *stamped;
-    timeline.events += 1;
-    if let Event::Label { .. } = event {
-        // A name is recorded when first needed, with whatever timestamp is at hand: it says nothing about when.
-        timeline.labels.learn_event(&event);
-        return;
-    }
-    if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
-        // Concerns the whole process: it says nothing about when a loop did anything.
-        timeline.pressure_from = Some(timeline.pressure_from.map_or(at, |from| from.min(at)));
-        timeline.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns].map(|ns| ns.map(NonMax::get)));
-        return;
-    }
-    if let Event::Crashed {} = event {
-        timeline.has_crashed = true;
-        timeline.last = timeline.last.map(|last| last.max(at));
-        return;
-    }
-    timeline.last = Some(timeline.last.map_or(at, |last| last.max(at)));
-    // The first event is usually the earliest, but times may go back a little across emitters.
-    timeline.first = Some(timeline.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
-
-    let place = timeline.place_of(stamped);
-    if let Some(place) = place.filter(|place| timeline.open[*place].closed.is_some() && begins_loop(&event)) {
-        // A ring is used again by the next loop of the same name.
-        timeline.loop_replaced(place);
-        let open = &mut timeline.open[place];
-        (open.closed, open.stopped, open.may_have_stopped) = (None, None, None);
-    }
-    if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
-        let open = &mut timeline.open[place];
-        open.ended(&span);
-        if open.open {
-            open.add(span, &timeline.config);
-        }
-    }
-
-    timeline.loops_left_out |= place.is_none() && is_of_a_loop(&event);
-    if let Event::Lost { count, from } = event {
-        let from = timeline.gap_from(place, from, at);
-        timeline.queues.see(at, place, &Event::Lost { count, from });
-    } else {
-        timeline.queues.see(at, place, &event);
-    }
-    if let Some(place) = place {
-        match event {
-            Event::InputClock { point: ClockPoint::AfterPoll, .. } => timeline.open[place].poll_over(),
-            Event::Poll { .. } => timeline.open[place].poll_since = None,
-            _ => {}
-        }
-        timeline.recorded(place, stamped);
-        timeline.keep_alive.see(at, place, &stamped.event);
-        timeline.count_timers(at, place, &event);
-    }
-    match event {
-        Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
-        Event::TickEnd { tick, tasks_run, start } => {
-            timeline.tick_ended(place, tick, tasks_run, start, stamped)
-        }
-        Event::TaskQueued { tag, place: placement, .. } => {
-            timeline.futures.woken += u64::from(placement.origin == Origin::Future);
-            timeline.tags.entry(tag).queued += 1;
-            if let Some(place) = place {
-                let open = &mut timeline.open[place];
-                open.tasks_queued = open.tasks_queued.saturating_add(1);
-                timeline.keep_alive.task_queued(place, placement.queue, placement.depth);
-            }
-        }
-        Event::TaskRan { task, outcome: Outcome::Cancelled, .. } => {
-            timeline.task_cancelled(place, task, stamped);
-        }
-        Event::TaskRan { task, tag, outcome, queued, start } => {
-            let run = Run { task, tag, outcome, queued, start };
-            timeline.task_ran(place, run, stamped);
-        }
-        Event::Microtasks { trigger, ran, left, start } => {
-            timeline.microtasks.add(ran, left, at.ns_since(start));
-            let last = place.and_then(|place| timeline.open[place].last_run);
-            if let Some((_, tag)) = last.filter(|(task, _)| Some(*task) == trigger) {
-                let tag = timeline.tags.entry(tag);
-                tag.microtasks_ns = tag.microtasks_ns.saturating_add(at.ns_since(start));
-            }
-        }
-        Event::DeferredPosted { existed, .. } => {
-            timeline.deferred.posted += 1;
-            timeline.deferred.existed += u64::from(existed);
-        }
-        Event::DeferredRan { ran, kept, start } => timeline.deferred.add(ran, kept, at.ns_since(start)),
-        Event::Immediates { ran, moved_to_next, start } => {
-            timeline.immediates.add(ran, moved_to_next, at.ns_since(start));
-        }
-        Event::TimerArmed { timer, period_ns, .. } => {
-            timeline.timers.armed(source, timer, period_ns, timeline.knows_armed(place));
-        }
-        Event::SnapshotTimer { timer, period_ns, .. } => timeline.timers.listed(source, timer, period_ns),
-        Event::TimerFired { tag, task, fired: found, .. } => {
-            let tick = timeline.tick_of(place);
-            let Some(mut fired) = LateTimer::of(stamped, tick) else { return };
-            let are_known = timeline.knows_armed(place);
-            let late = timeline.timers.fired(&mut fired, found, timeline.config.late_timer_ns, are_known);
-            if late {
-                timeline.timer_was_late(fired);
-                let wait = Wait { kind: Waiter::Timer, from: fired.due, to: fired.fired };
-                timeline.kept_waiting(place, wait);
-            }
-            if let Some(place) = place {
-                let open = &mut timeline.open[place];
-                open.timers_fired += 1;
-                open.timers_late += u32::from(late);
-                timeline.task_of_timer_runs(place, task, tag, at);
-            }
-        }
-        Event::TimerCleared { timer } => timeline.timers.cleared(source, timer),
-        Event::SignalArrived { signo, depth, .. } => {
-            timeline.signals.signal(signo).arrived += 1;
-            timeline.signals.depth_max = timeline.signals.depth_max.max(depth);
-        }
-        Event::SignalDelivered { signo, task, arrived } => {
-            if let Some(place) = place {
-                timeline.open[place].signal_task = Some(task);
-            }
-            let signal = timeline.signals.signal(signo);
-            signal.delivered += 1;
-            signal.latency_ns.record(at.ns_since(arrived));
-            if at.ns_since(arrived) > timeline.config.late_signal_ns {
-                let tick = timeline.tick_of(place);
-                timeline.signal_was_late(LateSignal { source, signo, task, arrived, delivered: at, tick });
-                timeline.kept_waiting(place, Wait { kind: Waiter::Signal, from: arrived, to: at });
-            }
-        }
-        Event::SignalDropped { total } => timeline.signals.dropped_so_far(total),
-        Event::SnapshotLoop { signals_dropped, .. } => {
-            timeline.signals.dropped_so_far(signals_dropped.into())
-        }
-        Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
-            timeline.gc.looked(GcCheck { at, action, reason, heap_bytes, threshold_bytes });
-        }
-        Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
-            timeline.gc.ran(GcRun { at, run_ns: at.ns_since(start), heap_bytes_before, heap_bytes_after });
-        }
-        Event::GcMode { mode, unchanged_ticks } => {
-            timeline.gc.mode = Some(mode);
-            timeline.gc.unchanged_ticks = unchanged_ticks;
-        }
-        Event::WorkQueued { depth, .. } => {
-            timeline.work.queued(depth);
-        }
-        Event::WorkRan { task, tag, worker, outcome, queued, start } => {
-            let waited_ns = start.ns_since(queued);
-            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: Some(waited_ns) };
-            timeline.work.ran(worker, waited_ns, run.run_ns, failed(outcome));
-            timeline.worked(tag, |tag| &mut tag.work, run, outcome);
-        }
-        Event::WorkSettled { .. } => timeline.work.settled += 1,
-        Event::AgendaAdded { .. } => {
-            timeline.agenda.see(stamped);
-            let waiting = timeline.agenda_waiting();
-            timeline.queues.agenda_reached(at, waiting);
-        }
-        Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
-            timeline.agenda.see(stamped);
-            let queue_wait_ns = Some(start.ns_since(queued));
-            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
-            // Cancelled work never ran.
-            if outcome != Outcome::Cancelled {
-                timeline.worked(tag, |tag| &mut tag.tasklets, run, outcome);
-            }
-        }
-        Event::WorkerState { .. } | Event::GcRendezvous { .. } => timeline.agenda.see(stamped),
-        Event::Wake { coalesced, .. } => {
-            timeline.wakes.count += 1;
-            timeline.wakes.coalesced += u64::from(coalesced);
-        }
-        Event::Command { byte, known } => timeline.commands.command_received(at, byte, known),
-        Event::Pumped { handled, ready, start, .. } => {
-            timeline.pumps.add(at, handled, ready, at.ns_since(start));
-        }
-        Event::RefChanged { what: RefKind::Future, delta, .. } => timeline.futures.referenced(delta),
-        Event::ShutdownBegan { deadline } => {
-            timeline.shutdown = Some(Shutdown { began: at, deadline: Some(deadline), ended: None });
-        }
-        Event::ShutdownEnded { finished, cancelled, left, start } => {
-            let run_ns = at.ns_since(start);
-            let ended = Some(ShutdownEnd { at, run_ns, finished, cancelled, left });
-            let going_on = timeline.shutdown.filter(|shutdown| shutdown.ended.is_none());
-            let deadline = going_on.and_then(|shutdown| shutdown.deadline);
-            timeline.shutdown = Some(Shutdown { began: start, deadline, ended });
-        }
-        Event::IoLabel { .. } => timeline.labels.learn_event(&event),
-        Event::LoopStopped { reason } => {
-            // Closing a loop that had stopped does not change when and why it stopped.
-            let is_closed = reason == StopReason::Closed;
-            if !is_closed || timeline.stopped.is_none() {
-                timeline.stopped = Some(Stopped { at, reason });
-            }
-            if let Some(open) = place.map(|place| &mut timeline.open[place]) {
-                if is_closed {
-                    open.closed.get_or_insert(at);
-                }
-                if !is_closed {
-                    open.may_have_stopped = None;
-                }
-                if !is_closed || open.stopped.is_none() {
-                    (open.stopped, open.seen) = (Some(at), None);
-                }
-            }
-        }
-        Event::IoReady { tag, task, start, .. } => {
-            let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: None };
-            if let Some(place) = place {
-                timeline.open[place].last_run = Some((task, tag));
-            }
-            let keep = timeline.config.worst_runs_kept;
-            timeline.tags.entry(tag).io.get_or_insert_with(Box::default).add(run, false, keep);
-        }
-        Event::Exception { task, message } => {
-            timeline.troubles.exceptions += 1;
-            timeline.trouble(stamped, TroubleKind::Exception { task, message });
-        }
-        Event::Violation { rule } => {
-            timeline.troubles.violations += 1;
-            timeline.trouble(stamped, TroubleKind::Violation { rule });
-        }
-        Event::SlowTask { task, tag, limit_ns, start } => {
-            timeline.troubles.slow_tasks += 1;
-            let run_ns = at.ns_since(start);
-            timeline.trouble(stamped, TroubleKind::SlowTask { task, tag, run_ns, limit_ns });
-        }
-        Event::Span { label, start } => {
-            if let Some(label) = timeline.spans.entry(label, timeline.config.labels_max) {
-                label.run_ns.get_or_insert_with(Box::default).record(at.ns_since(start));
-            }
-        }
-        Event::Mark { label } => {
-            if let Some(label) = timeline.spans.entry(label, timeline.config.labels_max) {
-                label.marks += 1;
-            }
-        }
-        Event::Lost { count, from } => {
-            timeline.agenda.see(stamped);
-            timeline.records_lost(place, from, at, count);
-        }
-        Event::SnapshotEnd { .. } => {
-            timeline.snapshots += 1;
-            timeline.timers_listed(place, source);
-        }
-        Event::Suspended { asleep_ns, alive, start } => {
-            timeline.suspended(Suspension { alive, start, end: at, asleep_ns });
-        }
-        Event::SnapshotGc { mode, unchanged_ticks, .. } => {
-            timeline.gc.mode = Some(mode);
-            timeline.gc.unchanged_ticks = unchanged_ticks;
-        }
-        Event::Running { .. } => {
-            if let (Some(place), Some((running, since))) = (place, Running::of_event(&event)) {
-                timeline.saw_running(place, running, since, at);
-                // What a loop runs is not a tasklet.
-                if !timeline.open[place].is_loop() && !timeline.config.queue_waits_in_part {
-                    timeline.agenda.saw_running(source, running, since, at);
-                }
-            }
-        }
-        // Part of the open tick, handled above, or inputs that only re-execution needs.
-        Event::Phase { .. } | Event::Poll { .. } | _ => {}
-    }
-}
-
-/// As [`fold`], but only for stalls, breakdowns and unfinished ticks: ticks, what happened in them, and what is missing.
-pub(super) fn follow(timeline: &mut Timeline, stamped: &Stamped) {
-    if let Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} = stamped.event {
-        return;
-    }
-    timeline.last = Some(timeline.last.map_or(stamped.at, |last| last.max(stamped.at)));
-    let place = timeline.place_of(stamped);
-    if let Some(place) = place {
-        let open = &mut timeline.open[place];
-        if let Some(span) = TickSpan::of(stamped) {
-            open.ended(&span);
-            if open.open {
-                open.add(span, &timeline.config);
-            }
-        }
-        match stamped.event {
-            Event::TaskRan { task, tag, .. } | Event::IoReady { task, tag, .. } if !stamped.never_ran() => {
-                open.last_run = Some((task, tag));
-            }
-            Event::LoopStopped { .. } => open.seen = None,
-            Event::InputClock { point: ClockPoint::AfterPoll, .. } => open.poll_over(),
-            Event::Poll { .. } => open.poll_since = None,
-            _ => {}
-        }
-        timeline.recorded(place, stamped);
-        match stamped.event {
-            Event::TimerFired { task, tag, .. } => timeline.task_of_timer_runs(place, task, tag, stamped.at),
-            Event::Running { .. } => {
-                if let Some((running, since)) = Running::of_event(&stamped.event) {
-                    timeline.saw_running(place, running, since, stamped.at);
-                }
-            }
-            _ => {}
-        }
-    }
-    match stamped.event {
-        Event::TickStart { tick } => timeline.tick_started(place, tick, stamped),
-        Event::TickEnd { tick, tasks_run, start } => {
-            timeline.tick_ended(place, tick, tasks_run, start, stamped)
-        }
-        Event::Lost { count, from } => timeline.records_lost(place, from, stamped.at, count),
-        Event::Suspended { asleep_ns, alive, start } => {
-            timeline.suspended(Suspension { alive, start, end: stamped.at, asleep_ns });
-        }
-        _ => {}
-    }
-}
 
 /// Whether an event may be the first one of a loop, and none that a loop records after it was closed.
 const fn begins_loop(event: &Event) -> bool {
@@ -352,6 +37,342 @@ const fn begins_loop(event: &Event) -> bool {
 }
 
 impl Timeline {
+    /// Folds `events`, in the order of the stream.
+    pub fn extend<'a>(&mut self, events: impl IntoIterator<Item = &'a Stamped>) {
+        for stamped in events {
+            self.fold(stamped);
+        }
+    }
+
+    /// Folds one event.
+    #[inline]
+    pub fn fold(&mut self, stamped: &Stamped) {
+        if self.loops.concerns(stamped) {
+            self.fold_by_loop(stamped);
+        }
+        self.fold_alone(stamped);
+    }
+
+    pub(super) fn fold_alone(&mut self, stamped: &Stamped) {
+        let Stamped { at, source, event } = *stamped;
+        self.events += 1;
+        if let Event::Label { .. } = event {
+            // A name is recorded when first needed, with whatever timestamp is at hand: it says nothing about when.
+            self.labels.learn_event(&event);
+            return;
+        }
+        if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
+            // Concerns the whole process: it says nothing about when a loop did anything.
+            self.pressure_from = Some(self.pressure_from.map_or(at, |from| from.min(at)));
+            self.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns].map(|ns| ns.map(NonMax::get)));
+            return;
+        }
+        if let Event::Crashed {} = event {
+            self.has_crashed = true;
+            self.last = self.last.map(|last| last.max(at));
+            return;
+        }
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        // The first event is usually the earliest, but times may go back a little across emitters.
+        self.first = Some(self.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
+
+        let place = self.place_of(stamped);
+        if let Some(place) = place.filter(|place| self.open[*place].closed.is_some() && begins_loop(&event)) {
+            // A ring is used again by the next loop of the same name.
+            self.loop_replaced(place);
+            let open = &mut self.open[place];
+            (open.closed, open.stopped, open.may_have_stopped) = (None, None, None);
+        }
+        if let (Some(place), Some(span)) = (place, TickSpan::of(stamped)) {
+            let open = &mut self.open[place];
+            open.ended(&span);
+            if open.open {
+                open.add(span, &self.config);
+            }
+        }
+
+        self.loops_left_out |= place.is_none() && is_of_a_loop(&event);
+        if let Event::Lost { count, from } = event {
+            let from = self.gap_from(place, from, at);
+            self.queues.see(at, place, &Event::Lost { count, from });
+        } else {
+            self.queues.see(at, place, &event);
+        }
+        if let Some(place) = place {
+            match event {
+                Event::InputClock { point: ClockPoint::AfterPoll, .. } => self.open[place].poll_over(),
+                Event::Poll { .. } => self.open[place].poll_since = None,
+                _ => {}
+            }
+            self.recorded(place, stamped);
+            self.keep_alive.see(at, place, &stamped.event);
+            self.count_timers(at, place, &event);
+        }
+        match event {
+            Event::TickStart { tick } => self.tick_started(place, tick, stamped),
+            Event::TickEnd { tick, tasks_run, start } => {
+                self.tick_ended(place, tick, tasks_run, start, stamped)
+            }
+            Event::TaskQueued { tag, place: placement, .. } => {
+                self.futures.woken += u64::from(placement.origin == Origin::Future);
+                self.tags.entry(tag).queued += 1;
+                if let Some(place) = place {
+                    let open = &mut self.open[place];
+                    open.tasks_queued = open.tasks_queued.saturating_add(1);
+                    self.keep_alive.task_queued(place, placement.queue, placement.depth);
+                }
+            }
+            Event::TaskRan { task, outcome: Outcome::Cancelled, .. } => {
+                self.task_cancelled(place, task, stamped);
+            }
+            Event::TaskRan { task, tag, outcome, queued, start } => {
+                let run = Run { task, tag, outcome, queued, start };
+                self.task_ran(place, run, stamped);
+            }
+            Event::Microtasks { trigger, ran, left, start } => {
+                self.microtasks.add(ran, left, at.ns_since(start));
+                let last = place.and_then(|place| self.open[place].last_run);
+                if let Some((_, tag)) = last.filter(|(task, _)| Some(*task) == trigger) {
+                    let tag = self.tags.entry(tag);
+                    tag.microtasks_ns = tag.microtasks_ns.saturating_add(at.ns_since(start));
+                }
+            }
+            Event::DeferredPosted { existed, .. } => {
+                self.deferred.posted += 1;
+                self.deferred.existed += u64::from(existed);
+            }
+            Event::DeferredRan { ran, kept, start } => self.deferred.add(ran, kept, at.ns_since(start)),
+            Event::Immediates { ran, moved_to_next, start } => {
+                self.immediates.add(ran, moved_to_next, at.ns_since(start));
+            }
+            Event::TimerArmed { timer, period_ns, .. } => {
+                self.timers.armed(source, timer, period_ns, self.knows_armed(place));
+            }
+            Event::SnapshotTimer { timer, period_ns, .. } => self.timers.listed(source, timer, period_ns),
+            Event::TimerFired { tag, task, fired: found, .. } => {
+                let tick = self.tick_of(place);
+                let Some(mut fired) = LateTimer::of(stamped, tick) else { return };
+                let are_known = self.knows_armed(place);
+                let late = self.timers.fired(&mut fired, found, self.config.late_timer_ns, are_known);
+                if late {
+                    self.timer_was_late(fired);
+                    let wait = Wait { kind: Waiter::Timer, from: fired.due, to: fired.fired };
+                    self.kept_waiting(place, wait);
+                }
+                if let Some(place) = place {
+                    let open = &mut self.open[place];
+                    open.timers_fired += 1;
+                    open.timers_late += u32::from(late);
+                    self.task_of_timer_runs(place, task, tag, at);
+                }
+            }
+            Event::TimerCleared { timer } => self.timers.cleared(source, timer),
+            Event::SignalArrived { signo, depth, .. } => {
+                self.signals.signal(signo).arrived += 1;
+                self.signals.depth_max = self.signals.depth_max.max(depth);
+            }
+            Event::SignalDelivered { signo, task, arrived } => {
+                if let Some(place) = place {
+                    self.open[place].signal_task = Some(task);
+                }
+                let signal = self.signals.signal(signo);
+                signal.delivered += 1;
+                signal.latency_ns.record(at.ns_since(arrived));
+                if at.ns_since(arrived) > self.config.late_signal_ns {
+                    let tick = self.tick_of(place);
+                    self.signal_was_late(LateSignal { source, signo, task, arrived, delivered: at, tick });
+                    self.kept_waiting(place, Wait { kind: Waiter::Signal, from: arrived, to: at });
+                }
+            }
+            Event::SignalDropped { total } => self.signals.dropped_so_far(total),
+            Event::SnapshotLoop { signals_dropped, .. } => {
+                self.signals.dropped_so_far(signals_dropped.into())
+            }
+            Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
+                self.gc.looked(GcCheck { at, action, reason, heap_bytes, threshold_bytes });
+            }
+            Event::GcRan { heap_bytes_before, heap_bytes_after, start } => {
+                self.gc.ran(GcRun { at, run_ns: at.ns_since(start), heap_bytes_before, heap_bytes_after });
+            }
+            Event::GcMode { mode, unchanged_ticks } => {
+                self.gc.mode = Some(mode);
+                self.gc.unchanged_ticks = unchanged_ticks;
+            }
+            Event::WorkQueued { depth, .. } => {
+                self.work.queued(depth);
+            }
+            Event::WorkRan { task, tag, worker, outcome, queued, start } => {
+                let waited_ns = start.ns_since(queued);
+                let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: Some(waited_ns) };
+                self.work.ran(worker, waited_ns, run.run_ns, failed(outcome));
+                self.worked(tag, |tag| &mut tag.work, run, outcome);
+            }
+            Event::WorkSettled { .. } => self.work.settled += 1,
+            Event::AgendaAdded { .. } => {
+                self.agenda.see(stamped);
+                let waiting = self.agenda_waiting();
+                self.queues.agenda_reached(at, waiting);
+            }
+            Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
+                self.agenda.see(stamped);
+                let queue_wait_ns = Some(start.ns_since(queued));
+                let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
+                // Cancelled work never ran.
+                if outcome != Outcome::Cancelled {
+                    self.worked(tag, |tag| &mut tag.tasklets, run, outcome);
+                }
+            }
+            Event::WorkerState { .. } | Event::GcRendezvous { .. } => self.agenda.see(stamped),
+            Event::Wake { coalesced, .. } => {
+                self.wakes.count += 1;
+                self.wakes.coalesced += u64::from(coalesced);
+            }
+            Event::Command { byte, known } => self.commands.command_received(at, byte, known),
+            Event::Pumped { handled, ready, start, .. } => {
+                self.pumps.add(at, handled, ready, at.ns_since(start));
+            }
+            Event::RefChanged { what: RefKind::Future, delta, .. } => self.futures.referenced(delta),
+            Event::ShutdownBegan { deadline } => {
+                self.shutdown = Some(Shutdown { began: at, deadline: Some(deadline), ended: None });
+            }
+            Event::ShutdownEnded { finished, cancelled, left, start } => {
+                let run_ns = at.ns_since(start);
+                let ended = Some(ShutdownEnd { at, run_ns, finished, cancelled, left });
+                let going_on = self.shutdown.filter(|shutdown| shutdown.ended.is_none());
+                let deadline = going_on.and_then(|shutdown| shutdown.deadline);
+                self.shutdown = Some(Shutdown { began: start, deadline, ended });
+            }
+            Event::IoLabel { .. } => self.labels.learn_event(&event),
+            Event::LoopStopped { reason } => {
+                // Closing a loop that had stopped does not change when and why it stopped.
+                let is_closed = reason == StopReason::Closed;
+                if !is_closed || self.stopped.is_none() {
+                    self.stopped = Some(Stopped { at, reason });
+                }
+                if let Some(open) = place.map(|place| &mut self.open[place]) {
+                    if is_closed {
+                        open.closed.get_or_insert(at);
+                    }
+                    if !is_closed {
+                        open.may_have_stopped = None;
+                    }
+                    if !is_closed || open.stopped.is_none() {
+                        (open.stopped, open.seen) = (Some(at), None);
+                    }
+                }
+            }
+            Event::IoReady { tag, task, start, .. } => {
+                let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: None };
+                if let Some(place) = place {
+                    self.open[place].last_run = Some((task, tag));
+                }
+                let keep = self.config.worst_runs_kept;
+                self.tags.entry(tag).io.get_or_insert_with(Box::default).add(run, false, keep);
+            }
+            Event::Exception { task, message } => {
+                self.troubles.exceptions += 1;
+                self.trouble(stamped, TroubleKind::Exception { task, message });
+            }
+            Event::Violation { rule } => {
+                self.troubles.violations += 1;
+                self.trouble(stamped, TroubleKind::Violation { rule });
+            }
+            Event::SlowTask { task, tag, limit_ns, start } => {
+                self.troubles.slow_tasks += 1;
+                let run_ns = at.ns_since(start);
+                self.trouble(stamped, TroubleKind::SlowTask { task, tag, run_ns, limit_ns });
+            }
+            Event::Span { label, start } => {
+                if let Some(label) = self.spans.entry(label, self.config.labels_max) {
+                    label.run_ns.get_or_insert_with(Box::default).record(at.ns_since(start));
+                }
+            }
+            Event::Mark { label } => {
+                if let Some(label) = self.spans.entry(label, self.config.labels_max) {
+                    label.marks += 1;
+                }
+            }
+            Event::Lost { count, from } => {
+                self.agenda.see(stamped);
+                self.records_lost(place, from, at, count);
+            }
+            Event::SnapshotEnd { .. } => {
+                self.snapshots += 1;
+                if place.is_some_and(|place| self.keep_alive.is_listed(place)) {
+                    self.timers.all_listed(source);
+                }
+            }
+            Event::Suspended { asleep_ns, alive, start } => {
+                self.suspended(Suspension { alive, start, end: at, asleep_ns });
+            }
+            Event::SnapshotGc { mode, unchanged_ticks, .. } => {
+                self.gc.mode = Some(mode);
+                self.gc.unchanged_ticks = unchanged_ticks;
+            }
+            Event::Running { .. } => {
+                if let (Some(place), Some((running, since))) = (place, Running::of_event(&event)) {
+                    self.saw_running(place, running, since, at);
+                    // What a loop runs is not a tasklet.
+                    if !self.open[place].is_loop() && !self.config.queue_waits_in_part {
+                        self.agenda.saw_running(source, running, since, at);
+                    }
+                }
+            }
+            // Part of the open tick, handled above, or inputs that only re-execution needs.
+            Event::Phase { .. } | Event::Poll { .. } | _ => {}
+        }
+    }
+
+    /// As [`fold`](Self::fold), but only for stalls, breakdowns and unfinished ticks: ticks, what happened in them, and what is missing.
+    pub(crate) fn follow(&mut self, stamped: &Stamped) {
+        if let Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} = stamped.event {
+            return;
+        }
+        self.last = Some(self.last.map_or(stamped.at, |last| last.max(stamped.at)));
+        let place = self.place_of(stamped);
+        if let Some(place) = place {
+            let open = &mut self.open[place];
+            if let Some(span) = TickSpan::of(stamped) {
+                open.ended(&span);
+                if open.open {
+                    open.add(span, &self.config);
+                }
+            }
+            match stamped.event {
+                Event::TaskRan { task, tag, .. } | Event::IoReady { task, tag, .. }
+                    if !stamped.never_ran() =>
+                {
+                    open.last_run = Some((task, tag));
+                }
+                Event::LoopStopped { .. } => open.seen = None,
+                Event::InputClock { point: ClockPoint::AfterPoll, .. } => open.poll_over(),
+                Event::Poll { .. } => open.poll_since = None,
+                _ => {}
+            }
+            self.recorded(place, stamped);
+            match stamped.event {
+                Event::TimerFired { task, tag, .. } => self.task_of_timer_runs(place, task, tag, stamped.at),
+                Event::Running { .. } => {
+                    if let Some((running, since)) = Running::of_event(&stamped.event) {
+                        self.saw_running(place, running, since, stamped.at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        match stamped.event {
+            Event::TickStart { tick } => self.tick_started(place, tick, stamped),
+            Event::TickEnd { tick, tasks_run, start } => {
+                self.tick_ended(place, tick, tasks_run, start, stamped)
+            }
+            Event::Lost { count, from } => self.records_lost(place, from, stamped.at, count),
+            Event::Suspended { asleep_ns, alive, start } => {
+                self.suspended(Suspension { alive, start, end: stamped.at, asleep_ns });
+            }
+            _ => {}
+        }
+    }
+
     /// The index of an emitter's open tick; `None` for emitters beyond the limit.
     #[inline]
     fn place_of(&mut self, stamped: &Stamped) -> Option<usize> {

@@ -9,42 +9,11 @@ mod refs;
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, Queue, RefKind};
-use loop_probes::ids::{LabelId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{Tag, TaskId, TimerId, Timestamp};
 
 use super::config::TimelineConfig;
-use crate::labels::Labels;
+pub use refs::RefName;
 use refs::Refs;
-
-/// The name of a reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RefName {
-    /// Its kind.
-    pub what: RefKind,
-    /// Its tag; `untagged` if it has none.
-    pub tag: Tag,
-    /// Its name, where that is not a tag's.
-    pub label: Option<LabelId>,
-}
-
-impl RefName {
-    /// A reference of which only the kind is known.
-    #[must_use]
-    pub const fn unnamed(what: RefKind) -> Self {
-        Self { what, tag: Tag(0), label: None }
-    }
-
-    /// The name: a label's text, a tag's name, or `unnamed`; for tasks and immediates, which are not tracked by name,
-    /// `queued`.
-    #[must_use]
-    pub fn describe(&self, labels: &Labels) -> String {
-        match self.label {
-            Some(label) => labels.any(label).into_owned(),
-            None if self.tag == Tag(0) && refs::is_queued(self.what) => "queued".to_owned(),
-            None if self.tag == Tag(0) => "unnamed".to_owned(),
-            None => labels.tag(self.tag).into_owned(),
-        }
-    }
-}
 
 /// The number of references with one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,26 +7,14 @@ use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
-use super::blame::Blame;
 use super::delay_caused::Impacts;
+use super::state::Loops;
+use super::worst::Blame;
 use super::{Timeline, TimelineConfig};
 use crate::source::SourceCounts;
 
 /// Loops with figures of their own; further ones are only part of the whole.
 pub const LOOPS_MAX: usize = 64;
-
-/// See the [module](self).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Loops {
-    /// The first loop seen.
-    first: Option<SourceId>,
-    /// Empty while there is only one loop.
-    by_loop: Vec<(SourceId, Timeline)>,
-    /// There are more loops than [`LOOPS_MAX`].
-    more: bool,
-    /// The count of the last gap whose number of lost records is known.
-    lost: u64,
-}
 
 impl Loops {
     /// Whether an event has to be folded separately, or introduces a second loop.

@@ -1,5 +1,6 @@
 //! One opened tick: its spans in the order in which they began, each with its depth.
 
+use super::Timeline;
 use super::ticks::TickSummary;
 use crate::attribution::{Breakdown, breakdown};
 use crate::span::TickSpan;
@@ -24,7 +25,7 @@ pub struct OpenedTick {
 }
 
 impl OpenedTick {
-    pub(crate) fn new(tick: TickSummary, mut spans: Vec<TickSpan>) -> Self {
+    fn new(tick: TickSummary, mut spans: Vec<TickSpan>) -> Self {
         // Of two equal extents, the one recorded later is the outer one.
         spans.reverse();
         spans.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
@@ -50,5 +51,20 @@ impl OpenedTick {
     pub fn blame(&self, lines: usize) -> Breakdown {
         let spans: Vec<TickSpan> = self.spans.iter().rev().map(|opened| opened.span).collect();
         breakdown(self.tick.start, self.tick.end, &spans, lines)
+    }
+}
+
+impl Timeline {
+    /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.
+    #[must_use]
+    pub fn opened(&self, tick: &TickSummary) -> Option<OpenedTick> {
+        let stall = self.stalls.newest_first().find(|stall| {
+            (stall.tick.source, stall.tick.tick, stall.tick.start) == (tick.source, tick.tick, tick.start)
+        });
+        let spans = match stall {
+            Some(stall) => stall.spans.to_vec(),
+            None => self.ticks.spans_of(tick)?,
+        };
+        Some(OpenedTick::new(*tick, spans))
     }
 }

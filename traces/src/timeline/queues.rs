@@ -15,8 +15,9 @@ use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{TaskId, Timestamp};
 
 use super::config::TimelineConfig;
-use deferred::{DeferredCount, Reached};
+use deferred::DeferredCount;
 pub use stats::QueueStats;
+use stats::Reached;
 pub(crate) use waiting::Waits;
 use waiting::{Room, Waiting};
 
@@ -371,6 +372,58 @@ impl Queues {
             }
             _ => {}
         }
+    }
+
+    /// A sample or a snapshot shows the depth of a queue.
+    fn deferred_are(&mut self, place: usize, queue: Queue, depth: u32) {
+        if queue == Queue::Deferred
+            && let Some(emitter) = self.emitter(place)
+        {
+            emitter.deferred.are(depth);
+        }
+    }
+
+    /// A callback was deferred. Posts have the time of the last boundary, so the depth over time is unknown until the next
+    /// one.
+    fn deferred_one(&mut self, place: usize, at: Timestamp) {
+        let Some(emitter) = self.emitter(place) else { return };
+        emitter.deferred.posted();
+        let is_known = emitter.deferred.is_known;
+        self.has_posts = true;
+        let stats = self.queue_mut(Queue::Deferred);
+        stats.was_as_deep_as(1);
+        if !is_known {
+            stats.is_counted_from_unknown(place);
+        }
+        stats.change(at, |depths| depths.counted(place, at, None));
+    }
+
+    /// No drain was running on the loop at `place`: what it posted so far was all there at once.
+    #[cold]
+    fn settle_posts(&mut self, place: usize, at: Timestamp) {
+        let Some(deferred) = self.emitters.get_mut(place).map(|emitter| &mut emitter.deferred) else {
+            return;
+        };
+        let Some(reached) = deferred.settled() else { return };
+        let known = deferred.known();
+        self.has_posts = self.emitters.iter().any(|emitter| emitter.deferred.posted > 0);
+        let stats = self.queue_mut(Queue::Deferred);
+        stats.was_between(at, reached);
+        stats.change(at, |depths| depths.counted(place, at, known));
+    }
+
+    fn deferred_ran(&mut self, place: usize, (start, at): (Timestamp, Timestamp), ran: u32, kept: u32) {
+        let Some(emitter) = self.emitter(place) else { return };
+        let is_known = emitter.deferred.is_known;
+        let reached = emitter.deferred.drained(ran, kept);
+        let known = emitter.deferred.known();
+        let stats = self.queue_mut(Queue::Deferred);
+        if !is_known {
+            stats.is_counted_from_unknown(place);
+        }
+        stats.change(start, |depths| depths.counted(place, start, None));
+        stats.was_between(at, reached);
+        stats.change(at, |depths| depths.counted(place, at, known));
     }
 
     fn listed(&mut self, place: usize, queue: Queue, entries: u32) {

@@ -1,5 +1,7 @@
 //! Signals: arrivals, delivery latency, drops.
 
+use loop_probes::ids::{SourceId, TaskId, Timestamp};
+
 use crate::histogram::Histogram;
 
 /// One signal number.
@@ -64,6 +66,32 @@ impl Signals {
             self.by_signo.len() - 1
         });
         &mut self.by_signo[place]
+    }
+}
+
+/// A signal that was delivered too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LateSignal {
+    /// The loop that delivered it.
+    pub source: SourceId,
+    /// The signal number.
+    pub signo: u8,
+    /// The task that ran for it.
+    pub task: TaskId,
+    /// When its handler ran.
+    pub arrived: Timestamp,
+    /// When its task was about to run.
+    pub delivered: Timestamp,
+    /// The tick in which it was delivered, where that is known.
+    pub tick: Option<u64>,
+}
+
+impl LateSignal {
+    /// Time from arrival to delivery.
+    #[must_use]
+    pub const fn latency_ns(&self) -> u64 {
+        self.delivered.ns_since(self.arrived)
     }
 }
 

@@ -2,12 +2,8 @@
 
 use loop_probes::ids::Timestamp;
 
-use super::Timeline;
 use super::config::TimelineConfig;
-use super::last_activity::StreamEnd;
-use super::loss_bounds::MissingSamples;
 use super::ticks::TickSummary;
-use super::unfinished::Unfinished;
 use crate::attribution::Breakdown;
 use crate::loss::Bounds;
 use crate::recent::Recent;
@@ -104,46 +100,4 @@ pub struct StallFigures {
     pub bounds: Option<Bounds>,
     /// Bounds on their busy time, under the same conditions.
     pub busy_bounds: Option<Bounds>,
-}
-
-impl Timeline {
-    /// The stalls, given what has not ended and what may be missing because of it
-    /// ([`missing_with`](Self::missing_with)).
-    #[must_use]
-    pub fn stall_figures(&self, unfinished: &Unfinished, missing: &MissingSamples) -> StallFigures {
-        let limit_ns = self.config.stall_limit_ns;
-        let (mut count, mut busy_ns, mut certain) =
-            (self.stalls.count, self.stalls.busy_ns, self.stalls.count);
-        for tick in unfinished.stalls(limit_ns) {
-            count = count.saturating_add(1);
-            busy_ns = busy_ns.saturating_add(tick.busy_ns);
-            // Ticks that may grow count as missing.
-            certain += u64::from(!unfinished.is_growing(tick));
-        }
-        // A loop that had not stopped may have done anything after the end of a recording that was cut off.
-        let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
-        if self.is_clock_wrong() {
-            let unknown = Some(Bounds::UNKNOWN);
-            return StallFigures { count, busy_ns, bounds: unknown, busy_bounds: unknown };
-        }
-        // There may be more stalls, or longer ones, than were seen.
-        let misses_none = self.lost_in_all() == 0 && missing.ticks.count() == 0;
-        if misses_none && unfinished.growing().next().is_none() && !went_on {
-            return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
-        }
-        let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
-        let has_most = !went_on && most < u64::MAX;
-        // Of no tick is it certain that it was long if polls may be missing, or slices that enclose others: files of
-        // other programs often have those behind what they enclose.
-        let is_import_cut = went_on && self.config.queue_waits_in_part;
-        let is_any_uncertain = is_import_cut || missing.ticks.has_no_known_sample();
-        let least = if is_any_uncertain { [0; 2] } else { [count, busy_ns] };
-        let most_ns = missing.ticks.total_longer_than(limit_ns).map(|more| busy_ns.saturating_add(more));
-        StallFigures {
-            count,
-            busy_ns,
-            bounds: Some(Bounds { lo: least[0], hi: has_most.then_some(most) }),
-            busy_bounds: Some(Bounds { lo: least[1], hi: most_ns.filter(|_| !went_on) }),
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Figures by tag: runs, run times, queue waits, and the worst runs.
 
-use loop_probes::ids::{Tag, TaskId, Timestamp};
+use loop_probes::event::Outcome;
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use crate::histogram::Histogram;
 
@@ -15,6 +16,32 @@ pub struct WorstRun {
     pub run_ns: u64,
     /// Its queue wait; `None` if it was in no queue, or if the time it was queued is unknown.
     pub queue_wait_ns: Option<u64>,
+}
+
+/// A task that ran for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlowTask {
+    /// The loop that ran it.
+    pub source: SourceId,
+    /// The task.
+    pub task: TaskId,
+    /// Its tag.
+    pub tag: Tag,
+    /// When it started.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+    /// The tick in which it ran, where that is known.
+    pub tick: Option<u64>,
+}
+
+impl SlowTask {
+    /// From start to end.
+    #[must_use]
+    pub const fn run_ns(&self) -> u64 {
+        self.end.ns_since(self.start)
+    }
 }
 
 /// Statistics of the runs of one kind.
@@ -55,6 +82,11 @@ impl RunStats {
             self.worst.truncate(keep);
         }
     }
+}
+
+/// Whether the run failed or panicked.
+pub(crate) const fn failed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Panicked)
 }
 
 /// Everything that ran under one tag.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use loop_probes::chronology::Chronology;
 use loop_probes::event::{Event, Outcome, RefKind};
-use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
+use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
+use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;

@@ -20,7 +20,6 @@ use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use self::unresolved::{Firing, Unresolved};
-use super::Timeline;
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
 use crate::histogram::spaced::Spaced;
@@ -154,7 +153,7 @@ impl Timers {
 
     /// A snapshot has listed everything that the loop has armed: a timer that fired, was not cleared, and is not armed
     /// was a one-shot.
-    fn all_listed(&mut self, source: SourceId) {
+    pub(super) fn all_listed(&mut self, source: SourceId) {
         self.periods.retain(|(of, _), period_ns| *of != source || period_ns.is_some());
         for key in self.unresolved.of(source) {
             self.resolve(key, None);
@@ -266,15 +265,6 @@ impl Timers {
             self.recent_late.push(timer);
         }
         late
-    }
-}
-
-impl Timeline {
-    /// The snapshot of an emitter has ended.
-    pub(super) fn timers_listed(&mut self, place: Option<usize>, source: SourceId) {
-        if place.is_some_and(|place| self.keep_alive.is_listed(place)) {
-            self.timers.all_listed(source);
-        }
     }
 }
 

@@ -6,7 +6,6 @@
 //! from a timer that fired and whose task has not ended. What happened after the last known moment is unknown.
 
 mod items;
-mod replaced;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +14,8 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
-pub(crate) use self::items::WaitingTask;
 pub use self::items::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick};
-pub(crate) use self::replaced::Replaced;
+pub(crate) use self::items::{Replaced, WaitingTask};
 use super::last_activity::{LastActivity, StreamEnd};
 use super::open_tick::OpenTick;
 use super::queues::Waits;
@@ -366,14 +364,6 @@ impl Timeline {
         unfinished
     }
 
-    /// Whether events are missing of which the stream does not say where: they were skipped, only the source counts them,
-    /// or only the tick numbers of one emitter show that some are missing, and others may have lost theirs, too.
-    pub(crate) const fn has_unplaced_loss(&self) -> bool {
-        self.counts.malformed > 0
-            || self.counts.lost_records > self.lost_records
-            || self.inferred_gaps() > 0 && self.open.len() > 1
-    }
-
     /// The most posts and signals that may be waiting without a record for loops in these ticks: none, or any number. A
     /// loop that goes on takes them before they are late.
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
@@ -482,5 +472,33 @@ impl Timeline {
         let source = self.open[place].source;
         let own = unfinished.growing().filter(|tick| tick.source == source);
         own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
+    }
+
+    /// Another loop begins to use the ring of the one at `place`, which has been closed: keeps what was due and waited when
+    /// that stopped, and forgets the rest of it.
+    #[cold]
+    pub(super) fn loop_replaced(&mut self, place: usize) {
+        let open = &self.open[place];
+        let (source, stopped) = (open.source, open.stopped.unwrap_or(open.last));
+        let mut overdue = Vec::new();
+        self.overdue_at(place, stopped, StreamEnd::Known, &mut overdue);
+        let waiting: Vec<WaitingTask> = self.waiting_at(place, stopped, StreamEnd::Known).collect();
+        let [timers_lost, intervals_lost] = self.may_be_overdue(place, stopped, StreamEnd::Known);
+        let beyond_limit = self.keep_alive.due_beyond_limit(place).is_some_and(|due| due < stopped);
+        let waiting_lost = self.queues.may_wait(place);
+        let room = self.config.names_kept;
+        let replaced = &mut self.replaced;
+        replaced.is_full |= beyond_limit
+            || replaced.timers.len() + overdue.len() > room
+            || replaced.waiting.len() + waiting.len() > room;
+        overdue.truncate(room - replaced.timers.len());
+        replaced.timers.append(&mut overdue);
+        replaced.waiting.extend(waiting.into_iter().take(room - replaced.waiting.len()));
+        replaced.timers_lost = replaced.timers_lost.saturating_add(timers_lost);
+        replaced.intervals_lost = replaced.intervals_lost.saturating_add(intervals_lost);
+        replaced.waiting_lost = replaced.waiting_lost.saturating_add(waiting_lost);
+        self.keep_alive.forget(place);
+        self.queues.forget(place);
+        self.timers.forget(source);
     }
 }

@@ -9,7 +9,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::config::TimelineConfig;
+use super::signals::LateSignal;
+use super::tags::SlowTask;
 use super::ticks::Mark;
+use super::timers::LateTimer;
 use crate::attribution::Breakdown;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +123,43 @@ impl<T> Worst<T> {
     /// All of them, worst first, with those breakdowns that are made already.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&T, Option<&Breakdown>)> + '_ {
         self.cases.values().map(|case| (&case.what, case.blame.as_ref()))
+    }
+}
+
+/// Something late or slow, with its breakdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blamed<T> {
+    /// What was late or slow.
+    pub what: T,
+    /// The breakdown of that time, which it sums to exactly.
+    pub blame: Breakdown,
+}
+
+impl<T> Blamed<T> {
+    pub(super) fn new(what: T, blame: Option<&Breakdown>, make: impl FnOnce() -> Breakdown) -> Self {
+        Self { what, blame: blame.cloned().unwrap_or_else(make) }
+    }
+}
+
+/// The worst of each kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blame {
+    pub(super) timers: Worst<LateTimer>,
+    pub(super) signals: Worst<LateSignal>,
+    pub(super) tasks: Worst<SlowTask>,
+    pub(super) allowance: Allowance,
+    pub(super) lines: usize,
+}
+
+impl Blame {
+    pub(crate) fn new(config: &TimelineConfig) -> Self {
+        Self {
+            timers: Worst::new(config.late_kept),
+            signals: Worst::new(config.late_kept),
+            tasks: Worst::new(config.late_kept),
+            allowance: Allowance::new(),
+            lines: config.breakdown_lines,
+        }
     }
 }
 

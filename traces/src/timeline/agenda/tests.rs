@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use loop_probes::event::WorkerPhase;
+use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
 
 use proptest::prelude::*;

@@ -1,17 +1,28 @@
 //! The agenda's workers, and the collections for which all of them stop.
 
-use loop_probes::event::{Priority, WorkerPhase};
+use loop_probes::event::{Outcome, Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 
-use super::TaskletRun;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
 use crate::timeline::config::TimelineConfig;
-use crate::timeline::failed;
 use crate::timeline::last_activity::StreamEnd;
 use crate::timeline::pool::WORKERS_MAX;
+use crate::timeline::tags::failed;
 use crate::timeline::unfinished::RunningTask;
+
+/// A tasklet run by a worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TaskletRun {
+    pub(super) task: TaskId,
+    pub(super) tag: Tag,
+    pub(super) priority: Priority,
+    pub(super) outcome: Outcome,
+    pub(super) queued: Timestamp,
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
+}
 
 /// One worker of the agenda.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

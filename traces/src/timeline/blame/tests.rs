@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::attribution::What;
 use crate::synthetic::strategy::{hostile_events, scripts};
-use crate::timeline::Cause;
+use crate::timeline::{Cause, TimelineConfig};
 
 const LOOP: SourceId = SourceId(1);
 const MS: u64 = 1_000_000;

@@ -12,7 +12,8 @@ use std::collections::VecDeque;
 
 use loop_probes::ids::{TaskId, Timestamp};
 
-use super::{Cause, Charges, WorstImpact, one};
+use super::cause::Cause;
+use super::charges::{Charges, WorstImpact, one};
 use crate::attribution::sweep::Piece;
 use crate::attribution::{Waiter, What};
 use crate::timeline::open_tick::Wait;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, Origin, Outcome, Placement, PollReason, Queue};
-use loop_probes::ids::{LabelId, Tag, TimerId};
+use loop_probes::ids::{LabelId, SourceId, Tag, TaskId, TimerId};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
@@ -12,8 +12,8 @@ use super::*;
 use crate::attribution::What;
 use crate::synthetic::Script;
 use crate::synthetic::strategy::{scripts, with_running};
-use crate::timeline::OverdueTimer;
 use crate::timeline::unfinished::WaitingTask;
+use crate::timeline::{OverdueTimer, TimelineConfig};
 
 const LOOP: SourceId = SourceId(1);
 

@@ -5,8 +5,8 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use crate::timeline::open_tick::Wait;
-use crate::timeline::tags::WorstRun;
-use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter, failed};
+use crate::timeline::tags::{WorstRun, failed};
+use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter};
 
 /// A task that ran, or a timer that woke a future, as its record says.
 #[derive(Clone, Copy, Debug)]

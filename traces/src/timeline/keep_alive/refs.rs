@@ -5,9 +5,40 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
 
-use super::RefName;
+use crate::labels::Labels;
 
 const KINDS: usize = RefKind::ALL.len();
+
+/// The name of a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RefName {
+    /// Its kind.
+    pub what: RefKind,
+    /// Its tag; `untagged` if it has none.
+    pub tag: Tag,
+    /// Its name, where that is not a tag's.
+    pub label: Option<LabelId>,
+}
+
+impl RefName {
+    /// A reference of which only the kind is known.
+    #[must_use]
+    pub const fn unnamed(what: RefKind) -> Self {
+        Self { what, tag: Tag(0), label: None }
+    }
+
+    /// The name: a label's text, a tag's name, or `unnamed`; for tasks and immediates, which are not tracked by name,
+    /// `queued`.
+    #[must_use]
+    pub fn describe(&self, labels: &Labels) -> String {
+        match self.label {
+            Some(label) => labels.any(label).into_owned(),
+            None if self.tag == Tag(0) && is_queued(self.what) => "queued".to_owned(),
+            None if self.tag == Tag(0) => "unnamed".to_owned(),
+            None => labels.tag(self.tag).into_owned(),
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Armed {

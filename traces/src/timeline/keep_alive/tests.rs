@@ -2,9 +2,10 @@
 //! unknown.
 
 use loop_probes::event::{LabelKind, Queue};
-use loop_probes::ids::{IoSource, TaskId, TimerId};
+use loop_probes::ids::{IoSource, LabelId, TaskId, TimerId};
 
 use super::*;
+use crate::labels::Labels;
 
 /// The places of two loops.
 const LOOP: usize = 0;

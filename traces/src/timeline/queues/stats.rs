@@ -3,10 +3,16 @@
 use loop_probes::event::Queue;
 use loop_probes::ids::Timestamp;
 
-use super::deferred::Reached;
 use super::depth::Depths;
 use crate::loss::Bounds;
 use crate::timeline::depth_slots::DepthSlots;
+
+/// The range of a depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub(super) least: u32,
+    pub(super) most: u32,
+}
 
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]

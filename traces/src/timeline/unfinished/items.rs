@@ -173,6 +173,21 @@ impl OverdueTimer {
     }
 }
 
+/// What was due and waited for loops when they stopped, whose ring another loop uses now: a program that drops a loop and
+/// begins one of the same name writes to the same ring. It has waited until the stop, whatever the successor does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    pub(in crate::timeline) timers: Vec<OverdueTimer>,
+    pub(in crate::timeline) waiting: Vec<WaitingTask>,
+    /// There was more than is kept.
+    pub(in crate::timeline) is_full: bool,
+    /// As [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
+    pub(in crate::timeline) timers_lost: u64,
+    pub(in crate::timeline) intervals_lost: u64,
+    /// As [`Unfinished::waiting_lost`](Unfinished::waiting_lost).
+    pub(in crate::timeline) waiting_lost: u64,
+}
+
 /// Everything in a run that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

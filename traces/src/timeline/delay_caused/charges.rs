@@ -1,0 +1,106 @@
+//! The delay charged to each cause.
+
+use loop_probes::ids::{TaskId, Timestamp};
+
+use super::cause::Cause;
+use crate::attribution::Waiter;
+use crate::timeline::open_tick::Wait;
+
+/// The run that caused the most delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorstImpact {
+    /// The task or callback, if it was one; for microtasks, the one that preceded them.
+    pub task: Option<TaskId>,
+    /// When it began.
+    pub at: Timestamp,
+    /// The delay it caused.
+    pub lateness_ns: u64,
+    /// How many timers, signals and tasks it delayed.
+    pub delayed: u64,
+}
+
+/// The delay charged to one cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Charge {
+    pub(super) lateness_ns: [u64; 3],
+    pub(super) delayed: [u64; 3],
+    pub(super) worst: Option<WorstImpact>,
+}
+
+/// The delay charged to all causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Charges {
+    /// Sorted by key: they are few, and every stretch is charged.
+    pub(super) by_cause: Vec<(u64, Cause, Charge)>,
+    pub(super) limit: usize,
+}
+
+impl Charges {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { by_cause: Vec::new(), limit }
+    }
+
+    fn of(&mut self, cause: Cause) -> &mut Charge {
+        let mut place = self.place(cause);
+        // Unknown time is never merged with known causes.
+        if place.is_err() && self.by_cause.len() >= self.limit && !cause.is_ignorance() {
+            place = self.place(Cause::Others);
+        }
+        let place = place.unwrap_or_else(|(place, cause)| {
+            self.by_cause.insert(place, (cause.key(), cause, Charge::default()));
+            place
+        });
+        &mut self.by_cause[place].2
+    }
+
+    /// The index of a cause, or the index at which to insert it.
+    fn place(&self, cause: Cause) -> Result<usize, (usize, Cause)> {
+        let key = cause.key();
+        self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
+    }
+
+    pub(super) fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {
+        let charge = self.of(cause);
+        for (sum, ns) in charge.lateness_ns.iter_mut().zip(lateness_ns) {
+            *sum = sum.saturating_add(ns);
+        }
+        if let Some(run) = run
+            && charge.worst.is_none_or(|worst| worst.lateness_ns < run.lateness_ns)
+        {
+            charge.worst = Some(run);
+        }
+    }
+
+    /// Adds the waits that a cause took part in.
+    pub(super) fn delayed(&mut self, cause: Cause, waits: [u64; 3]) {
+        let charge = self.of(cause);
+        for (sum, waits) in charge.delayed.iter_mut().zip(waits) {
+            *sum = sum.saturating_add(waits);
+        }
+    }
+
+    /// Charges part of one wait.
+    pub(super) fn part(&mut self, cause: Cause, kind: Waiter, ns: u64) {
+        let mut lateness_ns = [0; 3];
+        lateness_ns[kind as usize] = ns;
+        self.add(cause, lateness_ns, None);
+    }
+
+    /// Charges one whole wait.
+    pub(super) fn whole(&mut self, cause: Cause, wait: &Wait) {
+        let ns = wait.to.ns_since(wait.from);
+        if ns > 0 {
+            self.part(cause, wait.kind, ns);
+            self.delayed(cause, one(wait.kind));
+        }
+    }
+}
+
+/// One wait of a kind.
+pub(super) const fn one(kind: Waiter) -> [u64; 3] {
+    match kind {
+        Waiter::Timer => [1, 0, 0],
+        Waiter::Signal => [0, 1, 0],
+        Waiter::Task => [0, 0, 1],
+    }
+}

@@ -1,0 +1,64 @@
+//! Folds losses of records, and the records that end them.
+
+use loop_probes::event::Event;
+use loop_probes::ids::Timestamp;
+use loop_probes::stamped::Stamped;
+
+use crate::timeline::Timeline;
+use crate::timeline::gaps::start_of;
+
+impl Timeline {
+    /// Notes when an emitter last wrote a record. What a recorder or a reader says about an emitter is not an action of
+    /// that emitter.
+    #[inline]
+    pub(super) fn recorded(&mut self, place: usize, stamped: &Stamped) {
+        if let Event::Running { .. } | Event::Lost { .. } = stamped.event {
+            return;
+        }
+        let open = &mut self.open[place];
+        open.last = stamped.at;
+        if std::mem::take(&mut open.in_gap) {
+            self.gap_ended(place, stamped);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn gap_ended(&mut self, place: usize, stamped: &Stamped) {
+        self.loss_bounds.gap_ended(place, stamped.at);
+        self.gaps[place].reaches(start_of(stamped));
+    }
+
+    /// When an emitter wrote its last record.
+    fn last_record(&self, place: Option<usize>) -> Option<Timestamp> {
+        place.map(|place| self.open[place].last).filter(|last| *last > Timestamp(0))
+    }
+
+    /// Where a gap begins that is reported as one from `from` to `to`: all since the emitter's last record may be
+    /// missing.
+    pub(super) fn gap_from(&self, place: Option<usize>, from: Timestamp, to: Timestamp) -> Timestamp {
+        self.last_record(place).map_or(from, |last| last.min(from)).min(to)
+    }
+
+    pub(super) fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
+        self.lost_records = self.lost_records.saturating_add(count);
+        self.note_lost(count);
+        let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
+        let from = self.gap_from(place, from, to);
+        let counts = (count, self.last_loss());
+        self.loss_bounds.lost(place, self.last_record(place), (from, to), counts, open);
+        if let Some(place) = place {
+            self.open[place].lost(from);
+            self.gaps[place].lost(from, to, count);
+        }
+    }
+
+    /// Records are missing since `from`, if any. Timers may have fired in that time, and tasks run.
+    pub(super) fn lost_silently(&mut self, place: usize, from: Option<Timestamp>, at: Timestamp) {
+        if let Some(from) = from {
+            let lost = Event::Lost { count: 1, from };
+            self.queues.see(at, Some(place), &lost);
+            self.keep_alive.see(at, place, &lost);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What may be missing from the figures of a timeline, and the bounds that follow from it.
+
+use super::loss_bounds::MissingSamples;
+use super::{StallFigures, StreamEnd, Timeline, Unfinished};
+use crate::bounds::Bounds;
+use crate::loss::Missing;
+
+impl Timeline {
+    /// The range of [`span_ns`](Self::span_ns), if records were lost or times may be wrong. Only what was lost between two
+    /// records of one emitter is known to lie within the span.
+    #[must_use]
+    pub(crate) fn span_bounds(&self) -> Option<Bounds> {
+        if self.is_clock_wrong() {
+            return Some(Bounds::UNKNOWN);
+        }
+        let (lost, lo) = (self.lost_in_all(), self.span_ns());
+        let is_within = !self.may_miss_anything()
+            && lost == self.lost_records
+            && !self.loss_bounds.may_be_outside_of_span();
+        let has_lost = lost > 0 || self.may_miss_anything();
+        has_lost.then_some(Bounds { lo, hi: is_within.then_some(lo) })
+    }
+
+    /// Ticks lost whole, inferred from gaps in the tick numbers.
+    #[must_use]
+    pub const fn ticks_missing(&self) -> u64 {
+        self.loss_bounds.ticks_between()
+    }
+
+    /// Gaps for which the number of missing records is unknown: those that the source reports, and those in the tick
+    /// numbers for which no record, or too few, are reported lost.
+    #[must_use]
+    pub const fn uncounted_gaps(&self) -> u64 {
+        self.counts.uncounted_gaps.saturating_add(self.inferred_gaps())
+    }
+
+    /// Of the [uncounted gaps](Self::uncounted_gaps), those that the source does not report.
+    pub(super) const fn inferred_gaps(&self) -> u64 {
+        self.loss_bounds.uncounted_gaps(self.counts.uncounted_gaps)
+    }
+
+    /// The range of the number of lost records, where it is unknown. A gap that cannot be read may have held only names,
+    /// unless ticks are missing there.
+    #[must_use]
+    pub fn lost_bounds(&self) -> Option<Bounds> {
+        let gaps = self.uncounted_gaps();
+        let least = self.lost_in_all().saturating_sub(gaps).max(u64::from(self.ticks_missing() > 0));
+        (gaps > 0).then_some(Bounds { lo: least, hi: None })
+    }
+
+    /// Whether the source's readings of its clocks contradict each other: no time is certain.
+    pub(crate) const fn is_clock_wrong(&self) -> bool {
+        self.counts.clock_error_ns_max > 0
+    }
+
+    /// Whether any number of samples of any kind may be missing: of an unknown number of records, of events that were
+    /// skipped, or of loops.
+    pub(crate) const fn may_miss_anything(&self) -> bool {
+        self.uncounted_gaps() > 0 || self.counts.malformed > 0 || self.loops_left_out
+    }
+
+    /// Ticks with missing records, including those that were open when records were lost and have not ended since.
+    #[must_use]
+    pub fn incomplete_ticks(&self) -> u64 {
+        self.ticks.incomplete.saturating_add(self.loss_bounds.torn())
+    }
+
+    /// Records lost: as the stream reports, or the source if it knows of more. Where those were is unknown. An uncounted
+    /// gap is one.
+    #[must_use]
+    pub fn lost_in_all(&self) -> u64 {
+        self.lost_records.saturating_add(self.inferred_gaps()).max(self.counts.lost_records)
+    }
+
+    /// What lost records may have held, and what has not ended: together they bound every percentile.
+    #[must_use]
+    pub fn missing(&self) -> MissingSamples {
+        self.missing_with(&self.unfinished(StreamEnd::Known))
+    }
+
+    /// As [`missing`](Self::missing), with `unfinished` as what has not ended.
+    #[must_use]
+    pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
+        let lost = self.lost_in_all();
+        let left_out = if lost > 0 { self.queues.waits_left_out() } else { 0 };
+        let waits = Missing::anything(lost.saturating_add(left_out));
+        let now = self.last.unwrap_or_default();
+        let mut missing = match self.may_miss_anything() {
+            true => MissingSamples::anything(u64::MAX),
+            false if lost > self.lost_records => MissingSamples::anything(lost),
+            false => self.loss_bounds.missing(now, lost, self.incomplete_ticks(), waits),
+        };
+        unfinished.add_to(&mut missing);
+        self.timers.add_unresolved(&mut missing.lag_corrected);
+        if self.is_clock_wrong() {
+            missing.of_wrong_clock()
+        } else if self.misses_slices() {
+            missing.of_regrouped_slices()
+        } else if self.has_unplaced_loss() {
+            // Any tick may have waited in a poll whose event is missing, and have been busy for less.
+            MissingSamples { ticks: missing.ticks.without_known_samples(), ..missing }
+        } else {
+            missing
+        }
+    }
+
+    /// Whether this is an import of which slices are missing. They may have enclosed others, which were no tasks then, or
+    /// filled the gap between two ticks, which were one.
+    fn misses_slices(&self) -> bool {
+        let misses_any = self.lost_in_all() > 0 || self.counts.malformed > 0 || self.uncounted_gaps() > 0;
+        self.config.queue_waits_in_part && misses_any
+    }
+
+    /// Whether events are missing of which the stream does not say where: they were skipped, only the source counts them,
+    /// or only the tick numbers of one emitter show that some are missing, and others may have lost theirs, too.
+    pub(crate) const fn has_unplaced_loss(&self) -> bool {
+        self.counts.malformed > 0
+            || self.counts.lost_records > self.lost_records
+            || self.inferred_gaps() > 0 && self.open.len() > 1
+    }
+
+    /// The stalls, given what has not ended and what may be missing because of it
+    /// ([`missing_with`](Self::missing_with)).
+    #[must_use]
+    pub fn stall_figures(&self, unfinished: &Unfinished, missing: &MissingSamples) -> StallFigures {
+        let limit_ns = self.config.stall_limit_ns;
+        let (mut count, mut busy_ns, mut certain) =
+            (self.stalls.count, self.stalls.busy_ns, self.stalls.count);
+        for tick in unfinished.stalls(limit_ns) {
+            count = count.saturating_add(1);
+            busy_ns = busy_ns.saturating_add(tick.busy_ns);
+            // Ticks that may grow count as missing.
+            certain += u64::from(!unfinished.is_growing(tick));
+        }
+        // A loop that had not stopped may have done anything after the end of a recording that was cut off.
+        let went_on = unfinished.end == StreamEnd::Cut && !self.have_stopped();
+        if self.is_clock_wrong() {
+            let unknown = Some(Bounds::UNKNOWN);
+            return StallFigures { count, busy_ns, bounds: unknown, busy_bounds: unknown };
+        }
+        // There may be more stalls, or longer ones, than were seen.
+        let misses_none = self.lost_in_all() == 0 && missing.ticks.count() == 0;
+        if misses_none && unfinished.growing().next().is_none() && !went_on {
+            return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
+        }
+        let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
+        let has_most = !went_on && most < u64::MAX;
+        // Of no tick is it certain that it was long if polls may be missing, or slices that enclose others: files of
+        // other programs often have those behind what they enclose.
+        let is_import_cut = went_on && self.config.queue_waits_in_part;
+        let is_any_uncertain = is_import_cut || missing.ticks.has_no_known_sample();
+        let least = if is_any_uncertain { [0; 2] } else { [count, busy_ns] };
+        let most_ns = missing.ticks.total_longer_than(limit_ns).map(|more| busy_ns.saturating_add(more));
+        StallFigures {
+            count,
+            busy_ns,
+            bounds: Some(Bounds { lo: least[0], hi: has_most.then_some(most) }),
+            busy_bounds: Some(Bounds { lo: least[1], hi: most_ns.filter(|_| !went_on) }),
+        }
+    }
+}
