@@ -135,7 +135,7 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     let slot = |bytes: &[u8], slot: usize| word(bytes, slots_at) as usize + slot * 32;
     type Damage<'a> = (&'a str, &'a dyn Fn(&mut [u8]), &'a str);
     // With the reason why a gate on it is undecided, besides timers that may have become late after the kill.
-    let damages: [Damage<'_>; 6] = [
+    let damages: [Damage<'_>; 7] = [
         ("nothing", &|_| {}, ""),
         (
             "a hole",
@@ -145,6 +145,8 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
         ("a time", &|bytes| put(bytes, slot(bytes, 50), u64::MAX), "1 event with impossible values and "),
         ("a now-running cell", &|bytes| put(bytes, cell_at, u64::MAX), "1 event with impossible values and "),
         ("a ring's offset", &|bytes| put(bytes, slots_at, 1), "nothing was measured"),
+        // The loop is in the middle of a tick.
+        ("the mark of its end", &|bytes| put(bytes, 16, 2), "1 gap with an unknown number of records and "),
         (
             "two anchors",
             &|bytes| {

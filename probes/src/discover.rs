@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::metadata::Metadata;
-use crate::process::{OpenError, ProcessState, RingFile};
+use crate::process::{OpenError, ProcessState, RingFile, describe};
 use crate::shared::create::{self, EXTENSION, EXTENSION_HALF};
 use crate::shared::folder::Folder;
 
@@ -174,9 +174,15 @@ fn look_at(folder: &Folder, name: &OsStr, listing: &mut Listing) {
     if extension != EXTENSION {
         return;
     }
-    match RingFile::open_at(folder, name, &path).and_then(|file| info(&path, file)) {
+    let mut is_still = false;
+    let found = RingFile::open_at(folder, name, &path).and_then(|file| {
+        is_still = file.is_still();
+        info(&path, file)
+    });
+    match found {
         // Left over: its process marked it as ended and died before removing it.
-        Ok(ring) if ring.state == ProcessState::Ended => create::remove(folder, name),
+        Ok(ring) if ring.state == ProcessState::Ended && is_still => create::remove(folder, name),
+        Ok(ring) if ring.state == ProcessState::Ended => {}
         Ok(ring) => listing.rings.push(ring),
         // It vanished while the folder was being read.
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
@@ -195,8 +201,7 @@ pub fn inspect(path: &Path) -> Result<RingInfo, OpenError> {
 
 fn info(path: &Path, file: RingFile) -> Result<RingInfo, OpenError> {
     let pid = file.identity().pid;
-    let (metadata, state) = file
-        .describe()
+    let (metadata, state) = describe(file)
         .map_err(|error| OpenError::Damaged { path: path.to_owned(), what: error.to_string() })?;
     Ok(RingInfo { path: path.to_owned(), pid, state, metadata })
 }

@@ -5,6 +5,7 @@
 //! the watermark.
 
 mod clocks;
+mod end_mark;
 mod error;
 mod evidence;
 mod heartbeat;
@@ -32,6 +33,7 @@ use crate::session::Session;
 use crate::shared::layout::head;
 use crate::stamped::Stamped;
 use clocks::Clocks;
+pub(crate) use end_mark::describe;
 pub use error::{OpenError, ReadError};
 use heartbeat::Heartbeat;
 pub use heartbeat::NowRunning;
@@ -79,6 +81,8 @@ pub struct ProcessReader {
     stream: Stream,
     state: ProcessState,
     state_at: Option<Timestamp>,
+    /// The rings contradict the mark of the session's end.
+    contradicts_end: bool,
     /// A moment just before the last check that found the process alive. Reader-made events are not later than this.
     alive_at: Ticks,
     /// Labels found on attaching, for the first poll to emit.
@@ -119,6 +123,7 @@ impl ProcessReader {
             stream: Stream::new(image.metadata().started.monotonic, begin),
             state: ProcessState::Running,
             state_at: None,
+            contradicts_end: false,
             alive_at: Ticks(0),
             pending: Vec::new(),
             dropped_sources: 0,
@@ -128,7 +133,8 @@ impl ProcessReader {
             pressure: None,
             image,
         };
-        reader.state = reader.image.state().unwrap_or(reader.state);
+        (reader.state, reader.contradicts_end) =
+            end_mark::state(&reader.image).unwrap_or((reader.state, false));
         if start == Start::Newest {
             // "Newest" means newest now, not at the first poll. An error here shows up again there.
             let mut events = Vec::new();
@@ -322,6 +328,13 @@ impl ProcessReader {
         self.state
     }
 
+    /// Whether the file's header marks the session as ended while its rings show a loop in the middle of a tick. The mark
+    /// is not believed then.
+    #[must_use]
+    pub const fn contradicts_end(&self) -> bool {
+        self.contradicts_end
+    }
+
     /// Recorders that found no place for their ring; their events are missing.
     #[must_use]
     pub fn dropped_sources(&self) -> u64 {
@@ -391,8 +404,8 @@ impl ProcessReader {
         let reports_running =
             self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(self.reported_at(ticks)));
         let is_due = reports_running || self.state_at.is_none_or(|at| now.ns_since(at) >= STATE_NS);
-        if is_due || self.image.has_ended()? {
-            self.state = self.image.state()?;
+        if is_due || !self.contradicts_end && self.image.has_ended()? {
+            (self.state, self.contradicts_end) = end_mark::state(&self.image)?;
             self.state_at = Some(now);
             if self.state.is_alive() && !self.image.is_exiting() {
                 self.alive_at = ticks;
@@ -431,9 +444,11 @@ impl ProcessReader {
         self.stream.release_end_gaps(&mut self.rings, &self.clocks, out);
     }
 
-    /// Number of rings of which nothing can be read.
+    /// Number of gaps of unknown length: rings of which nothing can be read, and what followed the last record of a dead
+    /// process whose file has parts of different times.
     fn missing(&self) -> u64 {
-        self.dropped_sources().saturating_add(self.unreadable_sources())
+        let at_end = u64::from(self.contradicts_end && !self.state.is_alive());
+        self.dropped_sources().saturating_add(self.unreadable_sources()).saturating_add(at_end)
     }
 
     /// Fails if the file was truncated, even if it was extended again since.

@@ -263,6 +263,12 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
             counted(rings, "ring", "rings")
         )),
     }
+    if ring.contradicts_end() {
+        lines.push(format!(
+            "process {pid}: the header of its file says that its session has ended, but a loop is in the middle of a tick: \
+             the header is ignored"
+        ));
+    }
     match ring.dropped_labels() {
         0 => {}
         names => {

@@ -255,16 +255,15 @@ impl Image {
 
     /// Whether nothing writes it any more.
     pub(super) fn is_still(&self) -> bool {
-        matches!(self, Self::File(file) if liveness::is_still(&file.file, &file.identity))
+        matches!(self, Self::File(file) if file.is_still())
     }
 
-    pub(super) fn state(&self) -> Result<ProcessState, ReadError> {
-        let observed = match self {
+    /// The state of the process, whether or not it has marked its session as ended.
+    pub(super) fn observed(&self) -> ProcessState {
+        match self {
             Self::File(file) => liveness::observe(&file.file, &file.identity),
             Self::Nothing(_) | Self::Local { .. } => ProcessState::Running,
-        };
-        // Checked last: a process that ends marks its file before it releases its lock.
-        Ok(if self.has_ended()? { ProcessState::Ended } else { observed })
+        }
     }
 }
 
@@ -349,10 +348,9 @@ impl RingFile {
         }
     }
 
-    /// The file's process and its state, for lists.
-    pub(crate) fn describe(self) -> Result<(Metadata, ProcessState), ReadError> {
-        let image = Image::File(self);
-        Ok((image.metadata().clone(), image.state()?))
+    /// Whether nothing writes the file any more.
+    pub(crate) fn is_still(&self) -> bool {
+        liveness::is_still(&self.file, &self.identity)
     }
 }
 

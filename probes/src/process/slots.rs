@@ -89,7 +89,11 @@ impl Slots {
     }
 
     /// The sequence number at which the tick in progress begins; `None` between two ticks.
-    fn open_tick(&self, image: &Image, scratch: &mut Vec<Record>) -> Result<Option<u64>, ReadError> {
+    pub(super) fn open_tick(
+        &self,
+        image: &Image,
+        scratch: &mut Vec<Record>,
+    ) -> Result<Option<u64>, ReadError> {
         let mut reader = Reader::new(Start::Oldest);
         // Records since that tick began, the first one included.
         let mut since = None;
