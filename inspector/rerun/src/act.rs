@@ -6,9 +6,7 @@
 
 use loop_core::poller::Interest;
 use loop_core::{Context, Task, Timer};
-use loop_probes::event::{
-    ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind, StopReason,
-};
+use loop_probes::event::{ClockPoint, Event, GcReason, LoopCall, Origin, Outcome, Placement, Queue, RefKind};
 use loop_probes::ids::{IoSource, NonMax, Tag, TaskId, TimerId, Timestamp};
 
 /// What a callback did with its loop.
@@ -385,37 +383,6 @@ impl Acts {
     /// Whether there are no acts.
     pub(crate) fn is_empty(&self) -> bool {
         self.done.is_empty()
-    }
-}
-
-/// Tracks tick numbers to find missing records that nothing reports as lost: a block was cut out of the recording, or is
-/// of an unreadable kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct TickNumbers {
-    last: Option<u64>,
-    in_tick: bool,
-}
-
-impl TickNumbers {
-    /// Whether records are missing before this event of the loop: its tick does not follow the previous one.
-    pub(super) const fn is_behind_hole<T>(&mut self, event: &Event<T>) -> bool {
-        let (tick, in_tick) = match *event {
-            Event::TickStart { tick } => (tick, true),
-            Event::TickEnd { tick, .. } => (tick, false),
-            // Reported losses are counted elsewhere, and a closed loop has no further ticks.
-            Event::Lost { .. } | Event::LoopStopped { reason: StopReason::Closed } => {
-                *self = Self { last: None, in_tick: false };
-                return false;
-            }
-            _ => return false,
-        };
-        let continues = match self.last {
-            None => true,
-            Some(last) if in_tick => !self.in_tick && tick == last.wrapping_add(1),
-            Some(last) => self.in_tick && tick == last,
-        };
-        *self = Self { last: Some(tick), in_tick };
-        !continues
     }
 }
 

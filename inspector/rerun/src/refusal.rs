@@ -2,9 +2,9 @@
 
 use loop_probes::event::Event;
 use loop_traces::source::{EventSource, SourceKind};
+use loop_traces::timeline::TickNumbers;
 
 use super::RerunError;
-use super::act::TickNumbers;
 
 /// Facts about one loop of a recording that decide whether it can be re-executed.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use loop_probes::ids::{Tag, Timestamp};
 
+use super::tick_numbers::{TickNumbers, TickStep};
 use super::ticks::TickSummary;
 use crate::histogram::Histogram;
 use crate::loss::Missing;
@@ -178,8 +179,7 @@ struct Emitter {
     torn: Option<Timestamp>,
     /// The gap since its last record.
     gap: Option<Gap>,
-    /// The number of the last tick.
-    tick: Option<u64>,
+    numbers: TickNumbers,
     /// Records lost since that tick, at most: those of a damaged block count for each of its emitters.
     lost_since: u64,
     /// The number of its last reported loss.
@@ -211,7 +211,8 @@ impl LossBounds {
         at: Timestamp,
         endless: Option<Timestamp>,
     ) -> Option<Timestamp> {
-        let silent = self.numbered(place, tick);
+        let step = self.emitters[place].numbers.began(tick);
+        let silent = self.numbered(place, step);
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(at);
@@ -230,7 +231,12 @@ impl LossBounds {
         seen: bool,
         endless: Option<Timestamp>,
     ) -> Option<Timestamp> {
-        let silent = if seen { None } else { self.numbered(place, tick.tick) };
+        let silent = match self.emitters[place].numbers.ended(tick.tick) {
+            _ if seen => None,
+            // One that began at another time: either is not this loop's.
+            TickStep::Next => self.numbered(place, TickStep::Back),
+            step => self.numbered(place, step),
+        };
         let emitter = &mut self.emitters[place];
         emitter.torn = None;
         emitter.boundary = Some(tick.end);
@@ -243,38 +249,36 @@ impl LossBounds {
         silent
     }
 
-    /// Takes note of a tick number: the ticks between it and the last one were lost. Returns since when, if nothing
-    /// reports records as lost.
-    fn numbered(&mut self, place: usize, tick: u64) -> Option<Timestamp> {
+    /// Takes note of how a tick number follows the last one. Returns since when records are missing, if nothing reports
+    /// them as lost.
+    fn numbered(&mut self, place: usize, step: TickStep) -> Option<Timestamp> {
         let emitter = &mut self.emitters[place];
-        let between = match emitter.tick {
-            Some(last) if tick > last => {
-                let between = tick - last - 1;
-                self.between = self.between.saturating_add(between);
-                // One record a tick: some emitters record only the beginnings of ticks.
-                match emitter.lost_since {
-                    lost if lost >= between => {}
-                    0 => self.silent += 1,
-                    _ if emitter.loss > self.last_too_small => {
-                        self.too_small += 1;
-                        self.last_too_small = emitter.loss;
-                    }
-                    // Another emitter's ticks show the same.
-                    _ => {}
-                }
-                between
+        let lost = std::mem::take(&mut emitter.lost_since);
+        let ticks = match step {
+            TickStep::Missing(ticks) => ticks,
+            TickStep::First => {
+                self.unseen = self.unseen.saturating_add(lost / RECORDS_PER_TICK);
+                return None;
             }
-            Some(_) => {
+            TickStep::Back => {
                 self.unnumbered = true;
-                0
+                return None;
             }
-            None => emitter.lost_since / RECORDS_PER_TICK,
+            TickStep::Next | TickStep::Torn => return None,
         };
-        self.unseen = self.unseen.saturating_add(between);
-        let is_silent = emitter.tick.is_some() && between > 0 && emitter.lost_since == 0;
-        emitter.tick = Some(tick);
-        emitter.lost_since = 0;
-        emitter.boundary.filter(|_| is_silent)
+        self.unseen = self.unseen.saturating_add(ticks);
+        self.between = self.between.saturating_add(ticks);
+        // One record a tick: some emitters record only the beginnings of ticks.
+        if lost == 0 {
+            self.silent += 1;
+            return emitter.boundary;
+        }
+        // Another emitter's ticks may have shown the same.
+        if lost < ticks && emitter.loss > self.last_too_small {
+            self.too_small += 1;
+            self.last_too_small = emitter.loss;
+        }
+        None
     }
 
     #[inline]

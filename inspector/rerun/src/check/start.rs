@@ -15,11 +15,11 @@ use loop_probes::ids::{LabelId, SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::source::{EventSource, SourceState as Reading};
+use loop_traces::timeline::TickNumbers;
 
 use super::replay_session::{MOST, PolicyFields, Replay, Replayed};
 use super::replayed::deferred;
 use super::window::{ComparedEvent, Window};
-use crate::act::TickNumbers;
 use crate::loops::{Loops, Wanted};
 use crate::{ChosenLoop, RerunError};
 

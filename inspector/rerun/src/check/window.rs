@@ -11,12 +11,12 @@ use loop_probes::event::{ClockPoint, Event, LoopCall, Origin, Outcome, Phase, Qu
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
+use loop_traces::timeline::TickNumbers;
 
 use super::compared::{is_compared, normal};
 use super::stream::Stream;
 use crate::RerunError;
-use crate::act::{Act, Acts, Done, Role};
-use crate::act::{TickNumbers, completes_unit};
+use crate::act::{Act, Acts, Done, Role, completes_unit};
 
 /// Ticks that the window holds, the current one included.
 const TICKS_AHEAD: u32 = 2;
