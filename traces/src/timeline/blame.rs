@@ -2,7 +2,7 @@
 
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
-use super::ticks::Mark;
+use super::ticks::{Mark, TickSummary};
 use super::worst::{Blame, Blamed};
 use super::{LateSignal, LateTimer, SlowTask, Timeline, Waiter};
 use crate::attribution::sweep::{Layer, Node, Nodes};
@@ -60,6 +60,13 @@ impl Timeline {
     pub fn slow_tasks(&self) -> Vec<Blamed<SlowTask>> {
         let all = self.blame.tasks.iter();
         all.map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
+    }
+
+    /// The breakdown of a kept tick's busy time, in at most `lines` lines besides those for unknown time. `None` if its
+    /// spans were evicted.
+    #[must_use]
+    pub fn blame_tick(&self, tick: &TickSummary, lines: usize) -> Option<Breakdown> {
+        Some(self.suspensions.blame_tick(tick, &self.spans_of(tick)?, lines))
     }
 
     /// The breakdown of one run of any task, from the records kept of that time.

@@ -89,7 +89,7 @@ impl Timeline {
         };
         let all = charges.by_cause.iter();
         let mut all: Vec<Impact> =
-            all.map(|(_, cause, charge)| self.delay_caused_of(*cause, charge, unfinished)).collect();
+            all.map(|(cause, charge)| self.delay_caused_of(*cause, charge, unfinished)).collect();
         all.sort_by(|a, b| b.total_ns().cmp(&a.total_ns()).then(a.cause.cmp(&b.cause)));
         all
     }

@@ -1,8 +1,10 @@
 //! One opened tick: its spans in the order in which they began, each with its depth.
 
+use loop_probes::ids::Timestamp;
+
 use super::Timeline;
 use super::ticks::TickSummary;
-use crate::attribution::{Breakdown, breakdown};
+use crate::nesting::{Nesting, Slice, by_begin};
 use crate::span::TickSpan;
 
 /// One line of an opened tick.
@@ -10,7 +12,7 @@ use crate::span::TickSpan;
 pub struct OpenedSpan {
     /// What happened.
     pub span: TickSpan,
-    /// How many other spans it lies in: 0 for phases.
+    /// The number of spans around it: 0 for phases.
     pub depth: usize,
 }
 
@@ -20,37 +22,15 @@ pub struct OpenedSpan {
 pub struct OpenedTick {
     /// The tick.
     pub tick: TickSummary,
-    /// Its spans in the order in which they began, outer ones before those within them.
+    /// Its spans in the order in which they began, outer before inner.
     pub spans: Vec<OpenedSpan>,
 }
 
-impl OpenedTick {
-    fn new(tick: TickSummary, mut spans: Vec<TickSpan>) -> Self {
-        // Of two equal extents, the one recorded later is the outer one.
-        spans.reverse();
-        spans.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
-        let mut within: Vec<TickSpan> = Vec::new();
-        let spans = spans
-            .into_iter()
-            .map(|span| {
-                while within.last().is_some_and(|outer| outer.end <= span.start) {
-                    within.pop();
-                }
-                let depth = within.len();
-                if span.start < span.end {
-                    within.push(span);
-                }
-                OpenedSpan { span, depth }
-            })
-            .collect();
-        Self { tick, spans }
-    }
+impl Slice for TickSpan {
+    type Time = Timestamp;
 
-    /// The breakdown of the tick's busy time, in at most `lines` lines besides `unattributed`.
-    #[must_use]
-    pub fn blame(&self, lines: usize) -> Breakdown {
-        let spans: Vec<TickSpan> = self.spans.iter().rev().map(|opened| opened.span).collect();
-        breakdown(self.tick.start, self.tick.end, &spans, lines)
+    fn extent(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.start, Some(self.end))
     }
 }
 
@@ -58,13 +38,28 @@ impl Timeline {
     /// A kept tick in full: a recent one or a stall. `None` if its spans were evicted.
     #[must_use]
     pub fn opened(&self, tick: &TickSummary) -> Option<OpenedTick> {
+        let recorded = self.spans_of(tick)?;
+        let mut nesting = Nesting::default();
+        let spans = by_begin(&recorded).into_iter().map(|place| {
+            let span = recorded[place];
+            nesting.close_all(span.start);
+            let depth = nesting.open().len();
+            if span.start < span.end {
+                nesting.begin(span);
+            }
+            OpenedSpan { span, depth }
+        });
+        Some(OpenedTick { tick: *tick, spans: spans.collect() })
+    }
+
+    /// The spans of a kept tick in the order in which they ended; `None` if they were evicted.
+    pub(super) fn spans_of(&self, tick: &TickSummary) -> Option<Vec<TickSpan>> {
         let stall = self.stalls.newest_first().find(|stall| {
             (stall.tick.source, stall.tick.tick, stall.tick.start) == (tick.source, tick.tick, tick.start)
         });
-        let spans = match stall {
-            Some(stall) => stall.spans.to_vec(),
-            None => self.ticks.spans_of(tick)?,
-        };
-        Some(OpenedTick::new(*tick, spans))
+        match stall.filter(|stall| !stall.spans.is_empty()) {
+            Some(stall) => Some(stall.spans.to_vec()),
+            None => self.ticks.spans_of(tick),
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::ticks::TickSummary;
 use crate::attribution::sweep::Nodes;
+use crate::attribution::{Breakdown, busy};
 use crate::recent::Recent;
+use crate::span::TickSpan;
 
 /// One suspension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,25 @@ impl Suspensions {
         self.total_ns = self.total_ns.saturating_add(suspension.end.ns_since(suspension.start));
         self.asleep_ns = self.asleep_ns.saturating_add(suspension.asleep_ns);
         self.recent.push(suspension);
+    }
+
+    /// The breakdown of a tick's busy time.
+    pub(super) fn blame_tick(&self, tick: &TickSummary, spans: &[TickSpan], lines: usize) -> Breakdown {
+        let mut nodes = Nodes::default();
+        nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
+        self.blame_busy((tick.start, tick.end), tick.busy_ns, nodes, lines)
+    }
+
+    /// The breakdown of `busy_ns` of the time from `start` to `end`, in which `nodes` ran.
+    pub(super) fn blame_busy(
+        &self,
+        (start, end): (Timestamp, Timestamp),
+        busy_ns: u64,
+        mut nodes: Nodes,
+        lines: usize,
+    ) -> Breakdown {
+        self.gather(start, end, &mut nodes);
+        busy(start, end, nodes, lines).settled(busy_ns)
     }
 
     /// Adds the kept suspensions between `from` and `to` to `nodes`.

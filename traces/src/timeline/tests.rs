@@ -10,6 +10,7 @@ use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
 
 use super::*;
+use crate::attribution::What;
 use crate::reader::TraceReader;
 use crate::source::{EventSource, MemorySource, SourceKind, SourceState};
 use crate::summary::Summary;
@@ -112,8 +113,8 @@ proptest! {
             prop_assert_eq!((sum, stall.blame.total_ns), (stall.tick.busy_ns, stall.tick.busy_ns));
         }
         for tick in timeline.ticks.recent.iter() {
-            let opened = timeline.opened(tick).expect("few enough ticks to keep all spans");
-            prop_assert_eq!(opened.blame(lines).total_ns, tick.busy_ns);
+            let blame = timeline.blame_tick(tick, lines).expect("few enough ticks to keep all spans");
+            prop_assert_eq!(blame.total_ns, tick.busy_ns);
         }
     }
 
@@ -172,8 +173,8 @@ fn memory_is_bounded_whatever_the_length() {
     assert_eq!(timeline.gc.decisions.len(), 4);
     let newest = *timeline.ticks.recent.newest().unwrap();
     assert!(newest.spans_left_out > 0);
-    let opened = timeline.opened(&newest).unwrap();
-    assert_eq!(opened.blame(1).total_ns, newest.busy_ns, "what was left out is its phase's");
+    let blame = timeline.blame_tick(&newest, 1).unwrap();
+    assert_eq!(blame.total_ns, newest.busy_ns, "what was left out is its phase's");
     let oldest = *timeline.ticks.recent.oldest().unwrap();
     assert!(oldest.stall || timeline.opened(&oldest).is_none());
 }
@@ -217,6 +218,26 @@ fn a_stall_names_its_handler() {
     let phases = opened.spans.iter().filter(|opened| opened.depth == 0).count();
     assert!(phases >= 4, "{opened:?}");
     assert!(opened.spans.iter().any(|opened| opened.depth > 0));
+}
+
+#[test]
+fn each_breakdown_of_a_tick_has_its_suspensions() {
+    const MS: u64 = 1_000_000;
+    let at = |ms: u64, event| Stamped { at: Timestamp(ms * MS), source: SourceId(1), event };
+    let (task, tag, start) = (TaskId(1), Tag(1), Timestamp(10 * MS));
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    let alive = Timestamp(100 * MS);
+    timeline.extend(&[
+        at(0, Event::TickStart { tick: 1 }),
+        at(400, Event::Suspended { asleep_ns: 0, alive, start: alive }),
+        at(500, Event::TaskRan { task, tag, outcome: Outcome::Done, queued: start, start }),
+    ]);
+    let unfinished = timeline.blame_unfinished(&timeline.unfinished_ticks()[0]);
+    assert_eq!(unfinished.of(&What::Suspended), 300 * MS, "{unfinished:?}");
+    timeline.fold(&at(600, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(0) }));
+    let stall = timeline.stalls.newest_first().next().unwrap();
+    assert_eq!(stall.blame.of(&What::Suspended), 300 * MS);
+    assert_eq!(timeline.blame_tick(&stall.tick, 32), Some(stall.blame.clone()));
 }
 
 #[test]

@@ -20,8 +20,8 @@ use super::last_activity::{LastActivity, StreamEnd};
 use super::open_tick::OpenTick;
 use super::queues::Waits;
 use super::{Timeline, Waiter};
+use crate::attribution::Breakdown;
 use crate::attribution::sweep::Nodes;
-use crate::attribution::{Breakdown, busy};
 use crate::span::{SpanKind, TickSpan};
 
 impl OpenTick {
@@ -198,7 +198,8 @@ impl Timeline {
             }
             open.gather_seen(tick.as_of, &mut nodes);
         }
-        busy(tick.start, tick.as_of, nodes, self.config.breakdown_lines).settled(tick.busy_ns)
+        let lines = self.config.breakdown_lines;
+        self.suspensions.blame_busy((tick.start, tick.as_of), tick.busy_ns, nodes, lines)
     }
 
     /// The breakdown of a timer's delay so far.

@@ -48,7 +48,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
         }
     }
     if focused {
-        summary(canvas, state, lower, tick, opened.as_ref());
+        summary(canvas, state, lower, tick);
     } else {
         delayed_list(canvas, state, lower);
     }
@@ -261,13 +261,7 @@ impl BusyClock {
     }
 }
 
-fn summary(
-    canvas: &mut Canvas<'_>,
-    state: &AppState,
-    area: Rect,
-    tick: &TickSummary,
-    opened: Option<&OpenedTick>,
-) {
+fn summary(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, tick: &TickSummary) {
     let theme = canvas.theme;
     let inner = canvas.pane(area, "time by phase and run", "Tab: what it delayed", false);
     let labels = &state.picture().timeline.labels;
@@ -296,11 +290,11 @@ fn summary(
             break;
         }
     }
-    if let Some(opened) = opened {
+    if let Some(blame) = state.picture().timeline.blame_tick(tick, 8) {
         let mut pen = canvas.pen(inner, 2);
         pen.gap(1).put(&units::duration(tick.busy_ns), busy_style).put(" = ", dim);
         let room = pen.room().into();
-        pen.spans(shares::line(&opened.blame(8).shares, labels, room, (text, dim)));
+        pen.spans(shares::line(&blame.shares, labels, room, (text, dim)));
     }
     let queued = enqueued_during(state.picture(), tick);
     let mut pen = canvas.pen(inner, 3);

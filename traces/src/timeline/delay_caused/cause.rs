@@ -75,32 +75,6 @@ impl Cause {
         }
     }
 
-    /// A unique number, used as sort key.
-    pub(super) const fn key(&self) -> u64 {
-        let (kind, which) = match *self {
-            Self::Tasks(tag) => (0, tag.0 as u64),
-            Self::Io(tag) => (1, tag.0 as u64),
-            Self::Microtasks(Some(tag)) => (2, tag.0 as u64),
-            Self::Microtasks(None) => (3, 0),
-            Self::Deferred => (4, 0),
-            Self::Immediates => (5, 0),
-            Self::Gc => (6, 0),
-            Self::Spans(label) => (7, label.0 as u64),
-            Self::Phase(phase) => (8, phase.code() as u64),
-            Self::ShortRuns(phase) => (9, phase.code() as u64),
-            Self::Poll => (10, 0),
-            Self::Overslept => (11, 0),
-            Self::LateWakeup => (12, 0),
-            Self::Suspended => (13, 0),
-            Self::Others => (14, 0),
-            Self::BeforeRecording => (15, 0),
-            Self::Evicted => (16, 0),
-            Self::Unknown => (17, 0),
-            Self::Unattributed => (18, 0),
-        };
-        kind << 32 | which
-    }
-
     /// Whether it stands for unknown time, with nothing to blame.
     #[must_use]
     pub const fn is_ignorance(&self) -> bool {

@@ -30,8 +30,8 @@ pub(super) struct Charge {
 /// The delay charged to all causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Charges {
-    /// Sorted by key: they are few, and every stretch is charged.
-    pub(super) by_cause: Vec<(u64, Cause, Charge)>,
+    /// Sorted by cause: they are few, and every stretch is charged.
+    pub(super) by_cause: Vec<(Cause, Charge)>,
     pub(super) limit: usize,
 }
 
@@ -41,22 +41,23 @@ impl Charges {
     }
 
     fn of(&mut self, cause: Cause) -> &mut Charge {
+        let mut cause = cause;
         let mut place = self.place(cause);
         // Unknown time is never merged with known causes.
         if place.is_err() && self.by_cause.len() >= self.limit && !cause.is_ignorance() {
-            place = self.place(Cause::Others);
+            cause = Cause::Others;
+            place = self.place(cause);
         }
-        let place = place.unwrap_or_else(|(place, cause)| {
-            self.by_cause.insert(place, (cause.key(), cause, Charge::default()));
+        let place = place.unwrap_or_else(|place| {
+            self.by_cause.insert(place, (cause, Charge::default()));
             place
         });
-        &mut self.by_cause[place].2
+        &mut self.by_cause[place].1
     }
 
     /// The index of a cause, or the index at which to insert it.
-    fn place(&self, cause: Cause) -> Result<usize, (usize, Cause)> {
-        let key = cause.key();
-        self.by_cause.binary_search_by(|(its, _, _)| its.cmp(&key)).map_err(|place| (place, cause))
+    fn place(&self, cause: Cause) -> Result<usize, usize> {
+        self.by_cause.binary_search_by_key(&cause, |(its, _)| *its)
     }
 
     pub(super) fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {

@@ -61,7 +61,7 @@ pub(super) struct Lane {
     stretches: VecDeque<Stretch>,
     /// The number of the first stretch.
     first: u64,
-    /// Sorted by the causes' keys.
+    /// Sorted by cause.
     tracks: Vec<Track>,
     tracks_max: usize,
     limit: usize,
@@ -142,8 +142,7 @@ impl Lane {
 
     /// The track of a cause; beyond the limit, the shared one for all others.
     fn track(&mut self, cause: Cause) -> &mut Track {
-        let place =
-            |tracks: &[Track], cause: Cause| tracks.binary_search_by_key(&cause.key(), |it| it.cause.key());
+        let place = |tracks: &[Track], cause: Cause| tracks.binary_search_by_key(&cause, |it| it.cause);
         let mut cause = cause;
         let mut found = place(&self.tracks, cause);
         if found.is_err() && self.tracks.len() >= self.tracks_max && !cause.is_ignorance() {

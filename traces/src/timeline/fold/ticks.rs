@@ -3,26 +3,9 @@
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
 
-use crate::attribution::sweep::Nodes;
-use crate::attribution::{Breakdown, busy};
-use crate::span::TickSpan;
 use crate::timeline::Timeline;
 use crate::timeline::stalls::Stall;
-use crate::timeline::suspensions::{Suspension, Suspensions};
-use crate::timeline::ticks::TickSummary;
-
-/// The breakdown of a tick's busy time.
-fn stall_breakdown(
-    suspensions: &Suspensions,
-    tick: &TickSummary,
-    spans: &[TickSpan],
-    lines: usize,
-) -> Breakdown {
-    let mut nodes = Nodes::default();
-    nodes.add_tick((tick.start, tick.end), spans, tick.spans_left_out > 0);
-    suspensions.gather(tick.start, tick.end, &mut nodes);
-    busy(tick.start, tick.end, nodes, lines).settled(tick.busy_ns)
-}
+use crate::timeline::suspensions::Suspension;
 
 impl Timeline {
     pub(super) fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
@@ -70,7 +53,7 @@ impl Timeline {
             slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(summary.poll_wait_ns);
         }
         if summary.stall {
-            let blame = stall_breakdown(&self.suspensions, &summary, spans, self.config.breakdown_lines);
+            let blame = self.suspensions.blame_tick(&summary, spans, self.config.breakdown_lines);
             self.stalls.add(Stall { tick: summary, blame, spans: spans.into() });
         }
         let silent = self.loss_bounds.tick_ended(place, &summary, seen, endless);
@@ -87,7 +70,7 @@ impl Timeline {
         let allowance = &mut self.blame.allowance;
         self.stalls.recompute(suspension.alive, |stall| {
             let is_paid = allowance.pay(stall.spans.len() as u64);
-            is_paid.then(|| stall_breakdown(suspensions, &stall.tick, &stall.spans, lines))
+            is_paid.then(|| suspensions.blame_tick(&stall.tick, &stall.spans, lines))
         });
     }
 
