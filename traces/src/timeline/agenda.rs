@@ -16,9 +16,9 @@ use loop_probes::stamped::Stamped;
 
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
+use super::in_progress::RunningTask;
 use super::last_activity::StreamEnd;
 use super::tags::failed;
-use super::unfinished::RunningTask;
 use crate::histogram::Histogram;
 use crate::loss::Missing;
 use waiting::Waiting;

@@ -4,59 +4,17 @@
 //!
 //! A wait is known only when it is over; until then it counts with what is known of it, which is charged each time the
 //! sums are computed, like the waits that ended in a tick that has not ended. A wait may span many ticks and thousands of runs, and thousands of waits may span
-//! the same runs. Therefore [`lane`] cuts the last ticks into stretches, each with one cause, and a wait marks only its
+//! the same runs. Therefore the `lane` of a loop cuts the last ticks into stretches, each with one cause, and a wait marks only its
 //! first and its last stretch. Ticks in which nothing was delayed are never cut.
-
-mod cause;
-mod charges;
-mod impacts;
-mod lane;
 
 use loop_probes::ids::Timestamp;
 
-use super::Timeline;
-use super::last_activity::StreamEnd;
+use super::impacts::{Cause, Held, Impact, Impacts};
+use super::in_progress::Unfinished;
 use super::open_tick::{OpenTick, Wait};
 use super::ticks::Mark;
-use super::unfinished::Unfinished;
+use super::{StreamEnd, Timeline};
 use crate::attribution::Waiter;
-use crate::attribution::sweep::Spans;
-pub use cause::Cause;
-use charges::Charge;
-pub use charges::WorstImpact;
-use impacts::Held;
-pub(super) use impacts::Impacts;
-use lane::LastWait;
-
-/// The delay that one cause is to blame for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Impact {
-    /// The cause.
-    pub cause: Cause,
-    /// Delay caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
-    pub lateness_ns: [u64; 3],
-    /// How many timers, signals and tasks it delayed: each counts once, however many of its runs it waited for.
-    pub delayed: [u64; 3],
-    /// The worst run.
-    pub worst: Option<WorstImpact>,
-    /// Total run time of the cause; `None` if it has no runs of its own.
-    pub run_ns: Option<u64>,
-}
-
-impl Impact {
-    /// Delay caused, all kinds together.
-    #[must_use]
-    pub fn total_ns(&self) -> u64 {
-        self.lateness_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))
-    }
-
-    /// How many it delayed, all kinds together.
-    #[must_use]
-    pub fn delayed(&self) -> u64 {
-        self.delayed.iter().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-}
 
 /// Most waits that may end in one tick; further ones are charged as not kept.
 const WAITS_MAX: usize = 1 << 14;
@@ -78,7 +36,7 @@ impl Timeline {
     #[must_use]
     pub fn delay_caused_with(&self, unfinished: &Unfinished) -> Vec<Impact> {
         let uncharged = self.uncharged(unfinished);
-        let charges = match self.delays_caused.held.is_empty() && uncharged.is_empty() {
+        let mut all = match self.delays_caused.held.is_empty() && uncharged.is_empty() {
             true => self.delays_caused.counted(),
             false => {
                 let mut delays_caused = self.delays_caused.clone();
@@ -87,9 +45,7 @@ impl Timeline {
                 delays_caused.counted()
             }
         };
-        let all = charges.by_cause.iter();
-        let mut all: Vec<Impact> =
-            all.map(|(cause, charge)| self.delay_caused_of(*cause, charge, unfinished)).collect();
+        all.iter_mut().for_each(|impact| impact.run_ns = self.run_ns_of(impact.cause, unfinished));
         all.sort_by(|a, b| b.total_ns().cmp(&a.total_ns()).then(a.cause.cmp(&b.cause)));
         all
     }
@@ -118,16 +74,15 @@ impl Timeline {
         self.open.iter().filter_map(of).collect()
     }
 
-    fn delay_caused_of(&self, cause: Cause, charge: &Charge, unfinished: &Unfinished) -> Impact {
-        let Charge { lateness_ns, delayed, worst } = *charge;
-        let ended_ns = self.run_ns_of(cause);
+    /// Total run time of a cause, including what is known of the runs that have not ended.
+    fn run_ns_of(&self, cause: Cause, unfinished: &Unfinished) -> Option<u64> {
         let running = unfinished.tasks.iter().filter(|task| Cause::Tasks(task.tag) == cause);
-        let run_ns = running.fold(ended_ns, |sum, task| Some(sum.unwrap_or(0).saturating_add(task.run_ns())));
-        Impact { cause, lateness_ns, delayed, worst, run_ns }
+        let ended_ns = self.ended_run_ns_of(cause);
+        running.fold(ended_ns, |sum, task| Some(sum.unwrap_or(0).saturating_add(task.run_ns())))
     }
 
     /// Total run time of a cause, of runs that have ended.
-    fn run_ns_of(&self, cause: Cause) -> Option<u64> {
+    fn ended_run_ns_of(&self, cause: Cause) -> Option<u64> {
         let tag = |tag| self.tags.tag(tag);
         match cause {
             Cause::Tasks(its) => tag(its).map(|tag| tag.tasks.run_ns.total()),
@@ -161,12 +116,10 @@ impl Timeline {
             }
             // Nothing is known of a tick that began before the recording.
             Some(place) if !self.open[place].open && self.gaps[place].is_before_ticks(wait.to) => {
-                self.delays_caused.charges.whole(Cause::BeforeRecording, &wait);
+                self.delays_caused.whole(Cause::BeforeRecording, &wait);
             }
-            Some(place) if !self.open[place].open => {
-                self.delays_caused.charges.whole(Cause::Unattributed, &wait)
-            }
-            _ => self.delays_caused.charges.whole(Cause::Evicted, &wait),
+            Some(place) if !self.open[place].open => self.delays_caused.whole(Cause::Unattributed, &wait),
+            _ => self.delays_caused.whole(Cause::Evicted, &wait),
         }
     }
 
@@ -227,24 +180,8 @@ impl Timeline {
         self.delays_caused = delays_caused;
     }
 
-    fn charge_to(&self, delays_caused: &mut Impacts, Held { source, end, waits, .. }: &Held) {
-        let (source, end) = (*source, *end);
-        let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
-        match delays_caused.lane(source) {
-            Some((lane, charges)) => {
-                let begin = lane.begin(from, charges);
-                if begin < end {
-                    let mut nodes = self.gathered_for_wait(source, begin, end);
-                    nodes.start_when_fired();
-                    nodes.pieces(begin, end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
-                }
-                let mut near = LastWait::default();
-                for wait in waits {
-                    lane.charge(wait, &mut near, charges);
-                }
-            }
-            None => waits.iter().for_each(|wait| delays_caused.charges.whole(Cause::Evicted, wait)),
-        }
+    fn charge_to(&self, delays_caused: &mut Impacts, held: &Held) {
+        delays_caused.charge(held, |begin| self.gathered_for_wait(held.source, begin, held.end));
     }
 }
 

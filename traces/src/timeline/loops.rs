@@ -7,7 +7,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
-use super::delay_caused::Impacts;
+use super::impacts::Impacts;
 use super::state::Loops;
 use super::worst::Blame;
 use super::{Timeline, TimelineConfig};

@@ -5,7 +5,6 @@
 //! the middle of is known from its recorder's samples ([`Event::Running`]), or else
 //! from a timer that fired and whose task has not ended. What happened after the last known moment is unknown.
 
-mod items;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +13,7 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
-pub use self::items::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick};
-pub(crate) use self::items::{Replaced, WaitingTask};
+use super::in_progress::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick, WaitingTask};
 use super::last_activity::{LastActivity, StreamEnd};
 use super::open_tick::OpenTick;
 use super::queues::Waits;

@@ -7,10 +7,10 @@ use loop_probes::recorder::Running;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
 use crate::timeline::config::TimelineConfig;
+use crate::timeline::in_progress::RunningTask;
 use crate::timeline::last_activity::StreamEnd;
 use crate::timeline::pool::WORKERS_MAX;
 use crate::timeline::tags::failed;
-use crate::timeline::unfinished::RunningTask;
 
 /// A tasklet run by a worker.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ use super::*;
 use crate::attribution::What;
 use crate::synthetic::Script;
 use crate::synthetic::strategy::{scripts, with_running};
-use crate::timeline::unfinished::WaitingTask;
-use crate::timeline::{OverdueTimer, TimelineConfig};
+use crate::timeline::in_progress::WaitingTask;
+use crate::timeline::{OverdueTimer, TimelineConfig, WorstImpact};
 
 const LOOP: SourceId = SourceId(1);
 

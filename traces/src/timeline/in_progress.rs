@@ -3,13 +3,13 @@
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::recorder::Running;
 
+use super::last_activity::StreamEnd;
+use super::loss_bounds::MissingSamples;
 use crate::attribution::What;
 use crate::histogram::Histogram;
 use crate::histogram::spaced::Spaced;
 use crate::labels::Labels;
 use crate::loss::Missing;
-use crate::timeline::MissingSamples;
-use crate::timeline::last_activity::StreamEnd;
 
 /// A tick that has not ended. Its figures are lower bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl UnfinishedTick {
 
     /// Whether it may be running a task that no record names, in a stream that ended like `end`. After a cut, anything
     /// may have followed.
-    pub(in crate::timeline) const fn may_run_unseen(&self, end: StreamEnd) -> bool {
+    pub(super) const fn may_run_unseen(&self, end: StreamEnd) -> bool {
         match self.running {
             Some((Running::Task { .. }, _)) => false,
             Some((Running::Poll { .. }, _)) => matches!(end, StreamEnd::Cut),
@@ -61,7 +61,7 @@ impl UnfinishedTick {
     }
 
     /// Whether it may be in a checkpoint or a collection, of which only the end is recorded.
-    pub(in crate::timeline) const fn may_collect_unseen(&self, end: StreamEnd) -> bool {
+    pub(super) const fn may_collect_unseen(&self, end: StreamEnd) -> bool {
         match self.running {
             Some((Running::Phase(_), _)) => true,
             _ => self.may_run_unseen(end),
@@ -177,15 +177,15 @@ impl OverdueTimer {
 /// begins one of the same name writes to the same ring. It has waited until the stop, whatever the successor does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replaced {
-    pub(in crate::timeline) timers: Vec<OverdueTimer>,
-    pub(in crate::timeline) waiting: Vec<WaitingTask>,
+    pub(super) timers: Vec<OverdueTimer>,
+    pub(super) waiting: Vec<WaitingTask>,
     /// There was more than is kept.
-    pub(in crate::timeline) is_full: bool,
+    pub(super) is_full: bool,
     /// As [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
-    pub(in crate::timeline) timers_lost: u64,
-    pub(in crate::timeline) intervals_lost: u64,
+    pub(super) timers_lost: u64,
+    pub(super) intervals_lost: u64,
     /// As [`Unfinished::waiting_lost`](Unfinished::waiting_lost).
-    pub(in crate::timeline) waiting_lost: u64,
+    pub(super) waiting_lost: u64,
 }
 
 /// Everything in a run that has not ended.
@@ -240,7 +240,7 @@ impl Unfinished {
     }
 
     /// Whether the busy time of this tick may exceed what is known.
-    pub(in crate::timeline) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
+    pub(super) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
         self.end == StreamEnd::Cut || !tick.is_polling() || tick.before_ns > 0
     }
 
@@ -288,7 +288,7 @@ impl Unfinished {
     /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound, unless
     /// its loop has stopped. A tick in its poll is idle: if its beginning was seen, its busy time is known, and does not
     /// grow.
-    pub(in crate::timeline) fn add_to(&self, missing: &mut MissingSamples) {
+    pub(super) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
             let mut samples = Histogram::new();
             all.for_each(|ns| samples.record(ns));

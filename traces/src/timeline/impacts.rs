@@ -1,14 +1,21 @@
 //! The delay charged so far, and the waits that are yet to be charged.
 
+mod cause;
+mod charges;
+mod lane;
+
 use std::collections::VecDeque;
 
 use loop_probes::ids::{SourceId, Timestamp};
 
-use super::charges::Charges;
-use super::lane::Lane;
-use crate::timeline::config::TimelineConfig;
-use crate::timeline::open_tick::Wait;
-use crate::timeline::ticks::Mark;
+use super::config::TimelineConfig;
+use super::open_tick::Wait;
+use super::ticks::Mark;
+use crate::attribution::sweep::{Nodes, Spans};
+pub use cause::Cause;
+use charges::Charges;
+pub use charges::{Impact, WorstImpact};
+use lane::{Lane, LastWait};
 
 /// Loops whose waits are attributed to causes. More are rare; the waits of further loops are charged as not kept.
 const LANES_MAX: usize = 8;
@@ -16,7 +23,7 @@ const LANES_MAX: usize = 8;
 /// Everything charged, and the waits still held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Impacts {
-    pub(super) charges: Charges,
+    charges: Charges,
     lanes: Vec<(SourceId, Lane)>,
     stretches_kept: usize,
     /// Ticks with long waits that are not charged yet, oldest first.
@@ -47,13 +54,38 @@ impl Impacts {
     }
 
     /// Everything charged so far, plus what would be charged if all stretches left now.
-    pub(super) fn counted(&self) -> Charges {
+    pub(super) fn counted(&self) -> Vec<Impact> {
         let mut charges = self.charges.clone();
         self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));
-        charges
+        charges.by_cause
     }
 
-    pub(super) fn lane(&mut self, source: SourceId) -> Option<(&mut Lane, &mut Charges)> {
+    /// Charges one whole wait to one cause.
+    pub(super) fn whole(&mut self, cause: Cause, wait: &Wait) {
+        self.charges.whole(cause, wait);
+    }
+
+    /// Charges the waits of a tick. `gathered` returns what happened on their loop from a time up to the end of the tick.
+    pub(super) fn charge(
+        &mut self,
+        Held { source, end, waits, .. }: &Held,
+        gathered: impl FnOnce(Timestamp) -> Nodes,
+    ) {
+        let from = waits.iter().map(|wait| wait.from).min().unwrap_or(*end);
+        let Some((lane, charges)) = self.lane(*source) else {
+            return waits.iter().for_each(|wait| self.charges.whole(Cause::Evicted, wait));
+        };
+        let begin = lane.begin(from, charges);
+        if begin < *end {
+            let mut nodes = gathered(begin);
+            nodes.start_when_fired();
+            nodes.pieces(begin, *end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
+        }
+        let mut near = LastWait::default();
+        waits.iter().for_each(|wait| lane.charge(wait, &mut near, charges));
+    }
+
+    fn lane(&mut self, source: SourceId) -> Option<(&mut Lane, &mut Charges)> {
         let place = match self.lanes.iter().position(|(its, _)| *its == source) {
             Some(place) => place,
             None if self.lanes.len() < LANES_MAX => {

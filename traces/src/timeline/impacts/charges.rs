@@ -19,19 +19,41 @@ pub struct WorstImpact {
     pub delayed: u64,
 }
 
-/// The delay charged to one cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Charge {
-    pub(super) lateness_ns: [u64; 3],
-    pub(super) delayed: [u64; 3],
-    pub(super) worst: Option<WorstImpact>,
+/// The delay that one cause is to blame for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Impact {
+    /// The cause.
+    pub cause: Cause,
+    /// Delay caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
+    pub lateness_ns: [u64; 3],
+    /// How many timers, signals and tasks it delayed: each counts once, however many of its runs it waited for.
+    pub delayed: [u64; 3],
+    /// The worst run.
+    pub worst: Option<WorstImpact>,
+    /// Total run time of the cause; `None` if it has no runs of its own.
+    pub run_ns: Option<u64>,
+}
+
+impl Impact {
+    /// Delay caused, all kinds together.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.lateness_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))
+    }
+
+    /// How many it delayed, all kinds together.
+    #[must_use]
+    pub fn delayed(&self) -> u64 {
+        self.delayed.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
 }
 
 /// The delay charged to all causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Charges {
     /// Sorted by cause: they are few, and every stretch is charged.
-    pub(super) by_cause: Vec<(Cause, Charge)>,
+    pub(super) by_cause: Vec<Impact>,
     pub(super) limit: usize,
 }
 
@@ -40,7 +62,7 @@ impl Charges {
         Self { by_cause: Vec::new(), limit }
     }
 
-    fn of(&mut self, cause: Cause) -> &mut Charge {
+    fn of(&mut self, cause: Cause) -> &mut Impact {
         let mut cause = cause;
         let mut place = self.place(cause);
         // Unknown time is never merged with known causes.
@@ -49,15 +71,16 @@ impl Charges {
             place = self.place(cause);
         }
         let place = place.unwrap_or_else(|place| {
-            self.by_cause.insert(place, (cause, Charge::default()));
+            let none = Impact { cause, lateness_ns: [0; 3], delayed: [0; 3], worst: None, run_ns: None };
+            self.by_cause.insert(place, none);
             place
         });
-        &mut self.by_cause[place].1
+        &mut self.by_cause[place]
     }
 
     /// The index of a cause, or the index at which to insert it.
     fn place(&self, cause: Cause) -> Result<usize, usize> {
-        self.by_cause.binary_search_by_key(&cause, |(its, _)| *its)
+        self.by_cause.binary_search_by_key(&cause, |impact| impact.cause)
     }
 
     pub(super) fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {
