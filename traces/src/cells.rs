@@ -59,8 +59,8 @@ pub fn cut_name(text: &str, width: usize) -> String {
     }
 }
 
-/// Truncates the names of a table to at most `width` cells each: as [`cut_middle`], and if two different names would
-/// then look the same, with a part in which they differ.
+/// Truncates the names of a table to at most `width` cells each, as [`cut_middle`] does. Different names that would look
+/// the same keep a part in which they differ.
 #[must_use]
 pub fn cut_distinct(names: &[&str], width: usize) -> Vec<String> {
     let plain: Vec<String> = names.iter().map(|name| cut_middle(name, width)).collect();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::{Bounds, SpreadBounds};
 
-/// With fewer samples, there is no hundredth to speak of.
+/// With fewer samples, the 99th percentile is the maximum.
 const FEW: u64 = 100;
 
 /// Limit on the number of values that [`Histogram::record_many`] adds up to: over two years in nanoseconds.
@@ -104,8 +104,8 @@ impl Histogram {
         if self.is_empty() { 0.0 } else { self.total as f64 / self.count() as f64 }
     }
 
-    /// The geometric mean, within 1 %; 0 when empty, and zeros count as one. Like the median it is hardly moved by
-    /// outliers, but it depends on every value, so it scatters less from run to run.
+    /// The geometric mean, within 1 %; 0 when empty, and zeros count as one. Outliers hardly move it, as with the median,
+    /// but it depends on every value, so it varies less from run to run.
     #[must_use]
     pub fn geometric_mean(&self) -> f64 {
         let logarithm =
@@ -203,7 +203,7 @@ impl Default for Histogram {
 pub struct Percentiles {
     /// Values.
     pub count: u64,
-    /// There are too few values for a percentile of its own: below 100 `p99` is the maximum, below 10 `p90` is too.
+    /// There are too few values: below 100 `p99` is the maximum, below 10 `p90` is too.
     #[serde(default)]
     pub few_samples: bool,
     /// The mean; `None` also in what older versions saved.

@@ -14,7 +14,7 @@
 //! that from below, and as anything from above. One that was cut short when its loop stopped has ended. One that is paused
 //! (a tick in its poll) does not grow: as of the last known moment it is what is known of it.
 //!
-//! If the clock was wrong, durations may be too long as well as too short: nothing is known of any figure of them.
+//! If the clock was wrong, durations may be too long or too short, so no figure of them is known.
 
 pub mod missing;
 
@@ -33,11 +33,11 @@ impl SpreadBounds {
         let seen = seen.with(missing.cut_short());
         let Some(paused) = missing.paused() else { return Self::of_ended(&seen, missing) };
         let all = Self::of_ended(&seen.with(Some(paused)), missing);
-        // Whatever a paused sample becomes, it says nothing against those that ended.
+        // A paused sample may still grow, so it lowers no figure of those that ended.
         if seen.is_empty() { all } else { all.or_higher(Self::of_ended(&seen, missing)) }
     }
 
-    /// The same bounds, with the upper ends of `other` where those are higher.
+    /// The same bounds, with the upper ends of `other` if they are higher.
     fn or_higher(self, other: Self) -> Self {
         let of = |own: Bounds, other: Bounds| Bounds {
             hi: own.hi.zip(other.hi).map(|(own, other)| own.max(other)),

@@ -1,13 +1,12 @@
 //! Nesting: which slice lies within which.
 //!
-//! A recording lists slices in the order in which they *ended*, inner before outer. Drawing and summing need the order in
-//! which they *began*, outer before inner: [`by_begin`]. A [`Nesting`] then takes them in order of time and holds the
-//! open ones.
+//! A recording lists slices in the order of their *ends*, inner before outer. Drawing and summing need the order of their
+//! *beginnings*, outer before inner: [`by_begin`]. A [`Nesting`] then takes them in order of time and holds the open
+//! ones.
 //!
-//! A slice covers the time from its start up to its end, and not the end itself: what begins where another ends lies
-//! beside it. The end is unknown until it is read, or for good if the slice never ended. What overlaps another slice
-//! without nesting [crosses](Nesting::crosses) it; each user has its own rule for that (a viewer drops it, an export
-//! draws it elsewhere, a breakdown gives the common time to the slice that began last).
+//! A slice excludes its end: a slice that begins where another ends lies beside it. An end may be unknown, for now or for
+//! good. A slice that overlaps another without nesting [crosses](Nesting::crosses) it; each user has a rule for that (a
+//! viewer drops it, an export draws it elsewhere, a breakdown gives the common time to the slice that began last).
 
 /// An interval on a row.
 pub(crate) trait Slice {
@@ -61,7 +60,7 @@ impl<S: Slice> Nesting<S> {
         self.open.pop_if(|slice| slice.end().is_some_and(|end| end <= now))
     }
 
-    /// As [`close`](Self::close), for a rule of its own.
+    /// As [`close`](Self::close), with another rule.
     #[inline]
     pub(crate) fn close_if(&mut self, is_over: impl Fn(&S) -> bool) -> Option<S> {
         self.open.pop_if(|slice| is_over(slice))
@@ -111,8 +110,8 @@ impl<S: Slice> Nesting<S> {
 /// The order of their beginnings, as indices: outer before inner; of equal extents, the later one first, because a
 /// recording has a parent after its children.
 ///
-/// Slices in the order in which they ended, which nest or lie apart, are not sorted: each is preceded by those that
-/// ended before it began, and by those that contain it.
+/// Slices that nest or lie apart, in the order of their ends, are not sorted: each is preceded by those that ended before
+/// it began, and by those that contain it.
 pub(crate) fn by_begin<S: Slice>(slices: &[S]) -> Vec<usize> {
     nested(slices).unwrap_or_else(|| sorted(slices))
 }

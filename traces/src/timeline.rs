@@ -1,8 +1,8 @@
 //! `Timeline`: folds a stream of events into everything that is shown of it.
 //!
-//! Dashboard, report and comparison read this and nothing else, so they cannot disagree. It is bounded in
-//! memory whatever the length of the run ([`TimelineConfig`] has every limit), and a pure function of the
-//! events: how they are cut into batches, and whether they come live or from a file, makes no difference.
+//! The dashboard, the report and comparisons read only this, so they cannot disagree. Its memory is bounded however long
+//! the run ([`TimelineConfig`] has every limit). It is a pure function of the events: batches, and whether events come
+//! live or from a file, make no difference.
 //!
 //! ```text
 //! Stamped ──> fold ──┬─> open tick of its emitter ──(TickEnd)──> ticks ──> stalls

@@ -11,7 +11,7 @@ use super::{COUNT_MAX, Histogram};
 /// Shorter runs are recorded one by one.
 const RUN_MIN: u64 = 16;
 
-/// Buckets up to the first power of two whose buckets are wider than 1: those of [`Histogram`].
+/// Buckets of width 1, as in [`Histogram`].
 const EXACT: u64 = 256;
 
 /// Buckets of each later power of two.

@@ -1,8 +1,8 @@
 //! Missing samples of one kind: how many there can be, and how long.
 //!
-//! A sample that has not ended is missing too: its minimum is its last known duration, and it has no maximum. One that was
-//! cut short when its loop stopped has exactly that duration. One that is paused (a tick in its poll) does not grow: as of
-//! the last known moment it has its known duration, though it may go on later.
+//! A sample that has not ended is missing too: its minimum is its last known duration, and it has no maximum. A sample cut
+//! short when its loop stopped has exactly that duration. A paused one (a tick in its poll) has its known duration as of
+//! the last known moment, and may grow later.
 //!
 //! Samples that are intervals of a loop's own time (ticks, tasks, collections) follow one another, so those lost in a
 //! gap share its length. A run may lose records for hours, so gaps are grouped by powers of two of their lengths, which
@@ -82,7 +82,7 @@ impl Missing {
         self
     }
 
-    /// The same, where those that have not ended may have ended before, after any time.
+    /// The same, if the samples that have not ended may have ended before, with any duration.
     #[must_use]
     pub(crate) fn perhaps_ended(self) -> Self {
         let not_ended = self.not_ended();

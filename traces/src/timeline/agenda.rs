@@ -1,8 +1,8 @@
 //! The agenda: its three priorities, its workers, its collections.
 //!
-//! Waiting tasklets are tracked by id, so that one that is repeatedly passed over is visible while it waits, not only
-//! once it has run. The list is bounded. Each addition carries the depth of its priority, which corrects whatever a gap
-//! or a race between emitters left in the list.
+//! Waiting tasklets are tracked by id, so that one that is repeatedly passed over is visible while it waits. The list is
+//! bounded. Each addition carries the depth of its priority, which corrects the list after a gap or a race between
+//! emitters.
 
 mod waiting;
 mod workers;
@@ -33,10 +33,9 @@ pub struct OldestWaiting {
     pub added: Timestamp,
     /// Tasklets of a higher priority that ran since.
     pub passed_by: u64,
-    /// A worker has been busy since then, possibly with this tasklet: a tasklet taken by a worker is reported only when
-    /// done.
+    /// A worker has been busy since then, possibly with this tasklet, which is reported only when done.
     pub taken_after: Option<Timestamp>,
-    /// When the oldest one was added that still waits even if each of those workers took an older one.
+    /// When the oldest tasklet was added that still waits even if each of those workers took an older one.
     pub surely_added: Option<Timestamp>,
 }
 
@@ -95,8 +94,8 @@ impl PriorityStats {
         }
     }
 
-    /// Tasklets waiting now, as far as the stream shows: one that a worker is running counts until it is done, unless a
-    /// sample shows it or something was added since it was taken.
+    /// Tasklets waiting now, as far as the stream shows. One that a worker is running counts until it is done, unless a
+    /// sample shows it or another was added since.
     #[must_use]
     pub const fn waiting(&self) -> u32 {
         self.waiting.depth()
@@ -168,7 +167,7 @@ impl Agenda {
         self.sum(|priority| u64::from(priority.waiting()))
     }
 
-    /// Tasklets that may wait besides those: added before records were lost, in which they may have run.
+    /// Further tasklets that may wait: added before records were lost, in which they may have run.
     #[must_use]
     pub fn may_wait(&self) -> u64 {
         self.sum(|priority| priority.waiting.may_wait())
@@ -197,8 +196,8 @@ impl Agenda {
         waited_ns.filter(|ns| *ns > 0 || end != StreamEnd::Cut)
     }
 
-    /// Queue waits of this priority, with the `lost` ones and those of waiting tasklets, in a stream known up to `known`
-    /// that ended like `end`.
+    /// Queue waits of this priority, with the `lost` ones and the waiting tasklets, in a stream known up to `known` that
+    /// ended like `end`.
     pub(crate) fn missing_waits(
         &self,
         priority: Priority,
@@ -210,8 +209,8 @@ impl Agenda {
         let known = self.workers.known_until(known, end);
         let (may_have_taken, taken_after) = self.workers.in_unnamed();
         let mut at_least = Histogram::new();
-        // Each of these workers may have taken one, whichever: so the longest waits are the least certain, and what was
-        // taken waited no less than the youngest would have.
+        // Each of these workers may have taken any one, so the longest waits are the least certain; a taken one waited at
+        // least as long as the youngest.
         waiting.iter().skip(may_have_taken).for_each(|entry| at_least.record(known.ns_since(entry.added)));
         let until = taken_after.map_or(known, |taken| taken.min(known));
         let youngest = waiting.iter().rev().take(may_have_taken);
@@ -220,8 +219,8 @@ impl Agenda {
         lost.clone().with_more(untracked.saturating_add(waiting.may_wait())).with_unfinished(at_least, 0)
     }
 
-    /// Run times of this priority, with the `lost` ones, those of tasklets that workers are running, and those of waiting
-    /// ones that a worker may have taken, in a stream known up to `known` that ended like `end`.
+    /// Run times of this priority, with the `lost` ones, running tasklets, and waiting ones that a worker may have taken, in
+    /// a stream known up to `known` that ended like `end`.
     pub(crate) fn missing_runs(
         &self,
         priority: Priority,

@@ -9,8 +9,8 @@ use crate::attribution::sweep::{Layer, Node, Nodes};
 use crate::attribution::{self, Breakdown, What, waited};
 
 impl Timeline {
-    /// The breakdown of the time from `from` to `to` on the emitter `source`, as seen by a timer, signal or task that
-    /// waited then, in at most `lines` lines besides those for unknown time.
+    /// The breakdown of a wait from `from` to `to` on the emitter `source`, in at most `lines` lines besides those for
+    /// unknown time.
     #[must_use]
     pub fn waited(
         &self,
@@ -23,7 +23,7 @@ impl Timeline {
         waited(kind, from, to, self.gathered_for_wait(source, from, to), lines)
     }
 
-    /// The ticks and spans that a breakdown of the time from `from` on visits.
+    /// The number of ticks and spans that a breakdown from `from` on visits.
     pub(crate) fn breakdown_cost(&self, source: SourceId, from: Timestamp) -> u64 {
         let needs = self.ticks.since(from);
         let open = self.open.iter().find(|open| open.source == source).map_or(0, |open| open.spans().len());
@@ -35,7 +35,7 @@ impl Timeline {
         let mut nodes = self.gathered(source, from, to);
         let place = self.open.iter().position(|open| open.source == source);
         if place.is_some_and(|place| self.gaps[place].is_before_ticks(to)) {
-            // The spans of the tick that was running when the recording began are not kept. Below all that is.
+            // The spans of the tick that was running when the recording began are not kept. This lies below all others.
             nodes.list.push(Node::new(Timestamp(0), to, What::BeforeRecording, Layer::Ran));
         }
         nodes
@@ -94,8 +94,7 @@ impl Timeline {
         self.open[place].gather(&mut nodes);
         self.open[place].gather_seen(self.last.unwrap_or_default(), &mut nodes);
         if self.config.queue_waits_in_part {
-            // A gap between the tasks of an imported trace is a poll in name only: what happened in it was not
-            // recorded.
+            // The gap between two tasks of an imported trace is a poll in name only: nothing recorded what happened.
             nodes.list.retain(|node| node.layer != Layer::Polled);
         }
         nodes.list.extend(self.gaps[place].missing(from, to));
@@ -116,7 +115,6 @@ impl Timeline {
         attribution::ran(slow.task, slow.tag, slow.start, slow.end, nodes, self.blame.lines)
     }
 
-    /// Takes note of a late timer.
     #[cold]
     #[inline(never)]
     pub(super) fn timer_was_late(&mut self, late: LateTimer) {
@@ -126,7 +124,6 @@ impl Timeline {
         }
     }
 
-    /// Takes note of a late signal.
     #[cold]
     #[inline(never)]
     pub(super) fn signal_was_late(&mut self, late: LateSignal) {
@@ -136,7 +133,6 @@ impl Timeline {
         }
     }
 
-    /// Takes note of a slow task.
     #[cold]
     #[inline(never)]
     pub(super) fn task_was_slow(&mut self, slow: SlowTask) {

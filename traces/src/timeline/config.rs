@@ -7,7 +7,7 @@ use crate::import_summary::ImportSummary;
 /// The setting that marks a recording in which queue waits are known for some tasks only.
 pub(crate) const QUEUE_WAITS: &str = "queue_waits";
 
-/// The limits of a [`Timeline`](super::Timeline). Totals and histograms cover everything, whatever is kept.
+/// The limits of a [`Timeline`](super::Timeline). Totals and histograms cover everything, including what is evicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineConfig {
     /// A tick that is busy for longer is a stall, in nanoseconds.
@@ -45,7 +45,7 @@ pub struct TimelineConfig {
     pub tags_max: usize,
     /// Span and mark labels with figures of their own; further ones are counted together.
     pub labels_max: usize,
-    /// Emitters whose ticks are tracked; those of further ones are not.
+    /// Emitters whose ticks are tracked.
     pub sources_max: usize,
     /// Tasklets tracked per priority while they wait for a worker of the agenda; further ones are only counted.
     pub tasklets_followed: usize,

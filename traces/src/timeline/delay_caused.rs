@@ -1,11 +1,11 @@
-//! Delay caused: how much each cause delayed others, in total. Sums what the breakdown of one wait says over all long
-//! waits: late timers ([due, fired]), late signals ([arrived, delivered]) and tasks that waited for longer than the
-//! limit ([queued, start]). The sum over all causes therefore equals the sum of all those waits.
+//! Delay caused: how much each cause delayed others, in total. Sums the breakdowns of all long waits: late timers ([due,
+//! fired]), late signals ([arrived, delivered]) and tasks that waited for longer than the limit ([queued, start]). The sum
+//! over all causes equals the sum of these waits.
 //!
-//! A wait is known only when it is over; until then it counts with what is known of it, which is charged each time the
-//! sums are computed, like the waits that ended in a tick that has not ended. A wait may span many ticks and thousands of runs, and thousands of waits may span
-//! the same runs. Therefore the `lane` of a loop cuts the last ticks into stretches, each with one cause, and a wait marks only its
-//! first and its last stretch. Ticks in which nothing was delayed are never cut.
+//! Waits that have not ended, and those that ended in the open tick, are charged each time the sums are computed, with
+//! what is known of them. A wait may span many ticks and thousands of runs, and thousands of waits may span the same runs.
+//! Therefore a loop's `Lane` cuts the last ticks into stretches with one cause each, and a wait marks only its first and
+//! last stretch. Ticks in which nothing was delayed are never cut.
 
 use loop_probes::ids::Timestamp;
 
@@ -50,8 +50,7 @@ impl Timeline {
         all
     }
 
-    /// The long waits that ended in a tick that has not ended, and those that have not ended: each counts with what is
-    /// known of it.
+    /// The long waits that ended in an open tick, and those that have not ended, with what is known of them.
     fn uncharged(&self, unfinished: &Unfinished) -> Vec<Held> {
         if self.config.stretches_kept == 0 {
             return Vec::new();
@@ -102,8 +101,7 @@ impl Timeline {
         }
     }
 
-    /// Records a wait that was too long. It is charged when the tick is over, because only then is everything that ran
-    /// known.
+    /// Records a wait that was too long. It is charged when the tick ends: before that, not everything that ran is known.
     #[cold]
     #[inline(never)]
     pub(super) fn kept_waiting(&mut self, place: Option<usize>, wait: Wait) {

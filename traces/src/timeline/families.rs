@@ -3,7 +3,7 @@
 
 use super::Timeline;
 
-/// The families a timeline's counts cover. Where one is `false`, nothing is known of that family.
+/// The families a timeline's counts cover. Nothing is known of a family that is `false`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Families {
     /// Timers that fire.

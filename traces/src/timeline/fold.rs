@@ -1,5 +1,4 @@
-//! Folds one event into the timeline. The `match` is exhaustive: a new kind of event needs an arm here, or the compiler
-//! complains.
+//! Folds one event into the timeline.
 
 mod losses;
 mod runs;
@@ -23,7 +22,7 @@ use super::{LateSignal, Timeline, Waiter};
 use crate::span::TickSpan;
 use runs::Run;
 
-/// Whether an event may be the first one of a loop, and none that a loop records after it was closed.
+/// Whether an event may be the first one of a loop, and is never recorded by a closed loop.
 const fn begins_loop(event: &Event) -> bool {
     matches!(
         event,
@@ -57,12 +56,12 @@ impl Timeline {
         let Stamped { at, source, event } = *stamped;
         self.events += 1;
         if let Event::Label { .. } = event {
-            // A name is recorded when first needed, with whatever timestamp is at hand: it says nothing about when.
+            // A name is recorded when first needed, with any timestamp at hand.
             self.labels.learn_event(&event);
             return;
         }
         if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
-            // Concerns the whole process: it says nothing about when a loop did anything.
+            // Concerns the whole process, not what a loop did.
             self.pressure_from = Some(self.pressure_from.map_or(at, |from| from.min(at)));
             self.pressure.add(start, at, [waited_ns, stolen_ns, delayed_ns].map(|ns| ns.map(NonMax::get)));
             return;

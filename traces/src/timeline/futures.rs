@@ -1,14 +1,14 @@
-//! Spawned futures: the references that they hold, how often they were woken, and how often in vain.
+//! Spawned futures: their references, wakeups and fruitless polls.
 
 /// All futures of the loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Futures {
-    /// References taken: by each spawned future that keeps the loop alive, and by each that is to do so again.
+    /// References taken, by each future that begins, or begins again, to keep the loop alive.
     pub refs_taken: u64,
-    /// References released: by each of them that ended or was cancelled, or no longer keeps the loop alive.
+    /// References released, by each future that ended, was cancelled, or stopped keeping the loop alive.
     pub refs_released: u64,
-    /// Polls queued: the first one by the spawn, the others by wake-ups.
+    /// Polls queued: the first by the spawn, the others by wakeups.
     pub woken: u64,
     /// Polls that returned pending.
     pub pending: u64,

@@ -1,4 +1,4 @@
-//! Gaps: times for which an emitter's records are missing, because they were lost or the recording had not begun.
+//! Gaps: periods without records of an emitter, because they were lost or the recording had not begun.
 
 use loop_probes::event::{Event, RunningKind};
 use loop_probes::ids::Timestamp;
@@ -53,14 +53,14 @@ impl Gaps {
         }
     }
 
-    /// The last gap reaches up to `at` at least: what follows it began then.
+    /// Extends the last gap up to `at`, where the first record after it began.
     pub(crate) fn reaches(&mut self, at: Timestamp) {
         if let Some(gap) = self.kept.newest_mut() {
             gap.to = gap.to.max(at);
         }
     }
 
-    /// What was recorded between `from` and `to` is unusable, because the tick around it is incomplete.
+    /// Makes what was recorded between `from` and `to` part of a gap, because the tick around it is incomplete.
     fn widen(&mut self, from: Timestamp, to: Timestamp) {
         match self.kept.newest_mut() {
             Some(gap) if gap.to >= from => {
@@ -71,7 +71,6 @@ impl Gaps {
         }
     }
 
-    /// A tick began.
     pub(crate) fn began(&mut self, tick: u64, start: Timestamp) {
         if self.ticks_from.is_none() {
             (self.ticks_from, self.first_tick) = (Some(start), Some(tick));
@@ -83,7 +82,7 @@ impl Gaps {
         self.first_tick.is_none_or(|tick| tick > 1)
     }
 
-    /// A tick began at `start`; its end was never seen.
+    /// The end of a tick that began at `start` was never seen.
     pub(crate) fn without_end(&mut self, start: Timestamp, now: Timestamp) {
         self.widen(start, now);
     }

@@ -1,4 +1,4 @@
-//! The delay charged so far, and the waits that are yet to be charged.
+//! The delay charged to each cause so far, and the waits still to be charged.
 
 mod cause;
 mod charges;
@@ -17,7 +17,7 @@ use charges::Charges;
 pub use charges::{Impact, WorstImpact};
 use lane::{Lane, LastWait};
 
-/// Loops whose waits are attributed to causes. More are rare; the waits of further loops are charged as not kept.
+/// Loops whose waits are attributed to causes. The waits of further loops, which are rare, are charged as evicted.
 const LANES_MAX: usize = 8;
 
 /// Everything charged, and the waits still held back.
@@ -30,14 +30,13 @@ pub(crate) struct Impacts {
     pub(super) held: VecDeque<Held>,
 }
 
-/// The long waits of one tick, held back. A suspension is recorded only when it is over, by a thread that may be
-/// scheduled after the loop's, and each wait is charged only once. So waits long enough to be a suspension are charged
-/// later.
+/// The long waits of one tick, held back. A suspension is recorded after it ends, by a thread that may be scheduled after
+/// the loop's, and a wait is charged only once. So waits long enough to be a suspension are charged later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) source: SourceId,
     pub(super) end: Timestamp,
-    /// Charging them needs the ticks from this mark on.
+    /// Charging needs the ticks from here on.
     pub(super) needs: Mark,
     pub(super) waits: Vec<Wait>,
 }

@@ -1,4 +1,4 @@
-//! What has not ended, one type for each kind of it, and all of it together with how the stream ended.
+//! What has not ended: ticks, tasks, waits and timers, and all of them with how the stream ended.
 
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::recorder::Running;
@@ -27,9 +27,9 @@ pub struct UnfinishedTick {
     pub busy_ns: u64,
     /// Lower bound on its poll wait.
     pub poll_wait_ns: u64,
-    /// Of the time until the last known moment, the part not known to be busy or a poll.
+    /// The part of the time until the last known moment that is not known to be busy or a poll.
     pub unknown_ns: u64,
-    /// If its beginning was not seen, the time before `start` that may belong to it and be in no other figure.
+    /// If its beginning was not seen, the time before `start` that may belong to it and is in no other figure.
     pub before_ns: u64,
     /// Its last known activity, and since when; `None` if unknown.
     pub running: Option<(Running, Timestamp)>,
@@ -42,14 +42,14 @@ impl UnfinishedTick {
         self.busy_ns > limit_ns
     }
 
-    /// It was in a poll at the last known moment, so its busy time is complete so far and not growing.
+    /// Whether it was in a poll at the last known moment: its busy time is complete so far and not growing.
     #[must_use]
     pub const fn is_polling(&self) -> bool {
         matches!(self.running, Some((Running::Poll { .. }, _)))
     }
 
-    /// Whether it may be running a task that no record names, in a stream that ended like `end`. After a cut, anything
-    /// may have followed.
+    /// Whether it may be running a task without a record, in a stream that ended like `end`. After a cut, anything may have
+    /// followed.
     pub(super) const fn may_run_unseen(&self, end: StreamEnd) -> bool {
         match self.running {
             Some((Running::Task { .. }, _)) => false,
@@ -60,7 +60,7 @@ impl UnfinishedTick {
         }
     }
 
-    /// Whether it may be in a checkpoint or a collection, of which only the end is recorded.
+    /// Whether it may be in a checkpoint or a collection. Only their ends are recorded.
     pub(super) const fn may_collect_unseen(&self, end: StreamEnd) -> bool {
         match self.running {
             Some((Running::Phase(_), _)) => true,
@@ -122,8 +122,8 @@ pub struct WaitingTask {
     pub tag: Tag,
     /// When it was queued.
     pub queued: Timestamp,
-    /// The last moment at which it is known to have been waiting: its start if it is running, the stop of its loop if
-    /// that has stopped, and if its loop's current activity is unknown, the end of the last task or phase.
+    /// The last moment at which it is known to have waited: its start if it is running, the stop of its loop if that has
+    /// stopped, or the end of the last task or phase if the loop's current activity is unknown.
     pub as_of: Timestamp,
     /// Its loop has stopped, and its wait ended with that.
     pub is_final: bool,
@@ -173,13 +173,13 @@ impl OverdueTimer {
     }
 }
 
-/// What was due and waited for loops when they stopped, whose ring another loop uses now: a program that drops a loop and
-/// begins one of the same name writes to the same ring. It has waited until the stop, whatever the successor does.
+/// What was due or waiting when loops stopped whose ring another loop uses now: a program that drops a loop and starts one
+/// of the same name reuses the ring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replaced {
     pub(super) timers: Vec<OverdueTimer>,
     pub(super) waiting: Vec<WaitingTask>,
-    /// There was more than is kept.
+    /// There was more than fits.
     pub(super) is_full: bool,
     /// As [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
     pub(super) timers_lost: u64,
@@ -196,27 +196,26 @@ pub struct Unfinished {
     pub ticks: Vec<UnfinishedTick>,
     /// Tasks.
     pub tasks: Vec<RunningTask>,
-    /// Tasks that loops may be running without a record of it: one for each loop in a tick whose activity is unknown.
+    /// Tasks that loops may be running without a record: one for each loop in a tick whose activity is unknown.
     pub tasks_unseen: u64,
     /// Queued tasks, longest wait first.
     pub waiting: Vec<WaitingTask>,
     /// Checkpoints and collections that may be running: at most one for each loop.
     pub in_ticks_unseen: u64,
-    /// Posts and signals that may be waiting for busy loops, which record them only when they take them: any number if
-    /// there is such a loop.
+    /// Posts and signals that may be waiting for busy loops, which record them when they take them: any number if there is
+    /// a busy loop.
     pub waiting_unseen: u64,
-    /// Tasks queued before records were lost, of which it is unknown whether they have run.
+    /// Tasks queued before records were lost, which may or may not have run.
     pub waiting_lost: u64,
     /// Overdue timers, most overdue first.
     pub timers: Vec<OverdueTimer>,
-    /// Timers that may be overdue although none of them is known to be: armed ones, after the last known moment; or any
-    /// number if they may have been armed before the reading began.
+    /// Timers that may be overdue without being known to be: armed ones, after the last known moment; any number if they
+    /// may have been armed before the reading began.
     pub timers_to_come: u64,
-    /// Timers of which it is unknown whether they were overdue, because they may have fired, or their loop stopped, in
-    /// records that were lost; and how many of those are intervals.
+    /// Timers that may or may not have been overdue, because they may have fired, or their loop stopped, in lost records;
+    /// and how many of them are intervals.
     pub timers_before_loss: [u64; 2],
-    /// How many may have been overdue at the last known moment besides those that are known to be, because of records
-    /// that were lost.
+    /// Timers that may have been overdue at the last known moment because of lost records, besides the known ones.
     pub timers_lost: u64,
     /// How many of `timers_to_come` may be intervals, which may have skipped periods.
     pub intervals_to_come: u64,

@@ -1,8 +1,8 @@
 //! Active handles: what keeps a loop alive, by kind and by name.
 //!
 //! A snapshot lists them every few seconds, and later events keep the list current: timers, sources and jobs by name,
-//! everything else by the count of its kind. Where names and count disagree, the count is right: the difference has no
-//! name until the next snapshot.
+//! everything else by the count of its kind. If names and count disagree, the count is right; the difference has no name
+//! until the next snapshot.
 
 mod refs;
 
@@ -61,7 +61,7 @@ impl KeepAlive {
             refs.each_held(|name, count| *all.entry(name).or_default() += count);
         }
         let mut held: Vec<Held> = all.into_iter().map(|(name, count)| Held { name, count }).collect();
-        // Unnamed references come last: they say least.
+        // Unnamed references come last, because they say least.
         let key = |held: &Held| {
             let unnamed = held.name == RefName::unnamed(held.name.what);
             (held.name.what, unnamed, std::cmp::Reverse(held.count))
@@ -70,7 +70,7 @@ impl KeepAlive {
         held
     }
 
-    /// When the oldest of the loops' last snapshots was taken: names are as fresh as that and the events since.
+    /// When the oldest of the loops' last snapshots was taken. Names are as fresh as that and the events since.
     #[must_use]
     pub fn as_of(&self) -> Option<Timestamp> {
         self.loops.iter().filter_map(|refs| refs.as_of).min()
@@ -99,7 +99,7 @@ impl KeepAlive {
         self.loops.get(place).is_some_and(|refs| refs.has_lost)
     }
 
-    /// Forgets the loop of the emitter at `place`: another one uses its ring.
+    /// Forgets the loop of the emitter at `place`, because another one uses its ring.
     pub(crate) fn forget(&mut self, place: usize) {
         if let Some(refs) = self.loops.get_mut(place) {
             *refs = Refs::new(self.names_max);
@@ -136,8 +136,7 @@ impl KeepAlive {
         self.refs(place).queued(queue, depth);
     }
 
-    /// A task left `queue`, because it ran or was cancelled. It is a timer's if it was in none, or from the task queue if
-    /// that is unknown.
+    /// A task left `queue`, because it ran or was cancelled. Without a queue it is a timer's, or from the task queue.
     #[inline]
     pub(crate) fn task_left(&mut self, place: usize, task: TaskId, queue: Option<Queue>) {
         self.refs(place).left(task, queue);

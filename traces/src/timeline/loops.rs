@@ -1,7 +1,7 @@
 //! Separate figures for several loops in one stream: each gets a timeline of its own, with figures only.
 //!
-//! A single loop's figures are those of the whole, so its events are folded once. When a second loop appears, the figures
-//! so far become those of the first.
+//! The figures of a single loop are those of the whole, so its events are folded once. When a second loop appears, the
+//! figures so far become the first loop's.
 
 use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
@@ -24,7 +24,7 @@ impl Loops {
     }
 }
 
-/// Whether the event shows that its emitter is a loop: workers, and threads with spans only, emit none of these.
+/// Whether the event shows that its emitter is a loop. Workers, and threads that only have spans, emit none of these.
 #[must_use]
 pub const fn is_of_a_loop(event: &Event) -> bool {
     matches!(
@@ -67,7 +67,7 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
 }
 
 impl Timeline {
-    /// The loops with separate figures, in the order in which they were first seen: empty if there is at most one loop.
+    /// The loops with separate figures, in the order of appearance; empty if there is at most one loop.
     pub fn separate_loops(&self) -> impl ExactSizeIterator<Item = (SourceId, &Self)> + '_ {
         self.loops.by_loop.iter().map(|(source, timeline)| (*source, timeline))
     }
@@ -88,7 +88,7 @@ impl Timeline {
     pub(crate) fn loops_by_now(&self) -> impl Iterator<Item = Self> + '_ {
         let by_now = move |own: &Self| {
             let labels = self.labels.clone();
-            // Lost records of which the stream says nothing may have been of any loop.
+            // Lost records that the stream does not report may have been of any loop.
             let of_others = self.inferred_gaps().saturating_sub(own.inferred_gaps());
             let unreported = self.counts.lost_records.saturating_sub(self.lost_records).max(of_others);
             let lost_records = own.lost_records.saturating_add(unreported);
@@ -153,7 +153,7 @@ impl Timeline {
         self.loops.lost
     }
 
-    /// Takes note of lost records, of any emitter.
+    /// Notes the last reported loss of any emitter.
     pub(super) fn note_lost(&mut self, count: u64) {
         if count > 0 {
             self.loops.lost = count;

@@ -1,8 +1,7 @@
-//! Bounds on what lost records can have held of a loop's own time: for each gap, how long the runs in it can have been.
+//! Bounds on what lost records can have held: for each gap, how long the ticks and tasks in it can have been.
 //!
-//! The ticks of a loop run one after another, and so do the tasks in its ticks. So any of them that was lost lies
-//! between the last moment at which none was running and the end of the gap. Measurements of other kinds (timer lag,
-//! queue wait) can have begun at any time and get no such bound.
+//! The ticks of a loop run one after another, and so do the tasks in them. So a lost one lies between the last moment at
+//! which none was running and the end of the gap. Timer lag and queue waits can have begun at any time: no bound.
 //!
 //! No bound is assumed for an emitter that has not been seen to tick, nor for tasks once one was seen inside another.
 
@@ -39,12 +38,12 @@ pub struct MissingSamples {
     pub signals: Missing,
     /// Everything else: up to the number of lost records, of any size.
     pub others: Missing,
-    /// Run times of lost tasks on a loop's thread; `running` has those of unfinished tasks, with their tags.
+    /// Run times of lost tasks on a loop's thread; `running` has the unfinished ones, with their tags.
     pub(super) tasks_lost: Missing,
     pub(super) running: Vec<(Tag, u64)>,
     /// Tasks that loops may be running without a record; any of them may have any tag.
     pub(super) running_unseen: u64,
-    /// Queue waits of lost tasks; `waiting` has those of tasks still queued, with their tags.
+    /// Queue waits of lost tasks; `waiting` has the tasks still queued, with their tags.
     pub(super) waits_lost: Missing,
     /// Posts that may be waiting without a record; any of them may have any tag.
     pub(super) waiting_unseen: u64,
@@ -105,7 +104,7 @@ impl MissingSamples {
         }
     }
 
-    /// The tags of the tasks that have not ended, whether running or queued, or still queued when their loop stopped.
+    /// The tags of tasks that are running or queued, or were queued when their loop stopped.
     pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
         self.running.iter().chain(&self.waiting).chain(&self.waited).map(|(tag, _)| *tag).collect()
     }
@@ -116,7 +115,7 @@ impl MissingSamples {
         self.tasks_where(|of| of == tag)
     }
 
-    /// Run times of the tasks on a loop's thread with a tag that is meant.
+    /// Run times of the tasks on a loop's thread whose tag is selected.
     pub(crate) fn tasks_where(&self, is_meant: impl Fn(Tag) -> bool) -> Missing {
         self.tasks_lost.clone().with_unfinished(samples_where(&self.running, is_meant), self.running_unseen)
     }
@@ -127,7 +126,7 @@ impl MissingSamples {
         self.waits_where(|of| of == tag)
     }
 
-    /// Queue waits of the tasks on a loop's thread with a tag that is meant.
+    /// Queue waits of the tasks on a loop's thread whose tag is selected.
     pub(crate) fn waits_where(&self, is_meant: impl Fn(Tag) -> bool) -> Missing {
         let waited = samples_where(&self.waited, &is_meant);
         let waits = self.waits_lost.clone().with_cut_short(waited);
@@ -153,7 +152,7 @@ pub(crate) struct LossBounds {
     unseen: u64,
     /// Of those, the ones between two tick numbers that were seen.
     between: u64,
-    /// The tick numbers do not tell how many were unseen.
+    /// The tick numbers do not show how many were unseen.
     unnumbered: bool,
     /// Gaps in the tick numbers for which no loss is reported.
     silent: u64,
@@ -180,14 +179,14 @@ struct Emitter {
     /// The gap since its last record.
     gap: Option<Gap>,
     numbers: TickNumbers,
-    /// Records lost since that tick, at most: those of a damaged block count for each of its emitters.
+    /// The most records lost since that tick. Those of a damaged block count for each of its emitters.
     lost_since: u64,
     /// The number of its last reported loss.
     loss: u64,
 }
 
-/// A gap that the next record of its emitter will end. What reports the loss may give a shorter time: all that limits a
-/// gap are the records around it.
+/// A gap that the next record of its emitter will end. The report of the loss may give a shorter time, but only the
+/// records around a gap limit it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Gap {
     from: Timestamp,
@@ -202,8 +201,8 @@ impl LossBounds {
         self.emitters.push(Emitter::default());
     }
 
-    /// A tick began at `at`; the end of the one that began at `endless` was not seen.
-    /// Returns since when records are missing that nothing reports as lost.
+    /// A tick began at `at`; the end of the tick begun at `endless` was not seen. Returns since when records are missing
+    /// that nothing reports as lost.
     pub(crate) fn tick_began(
         &mut self,
         place: usize,
@@ -222,8 +221,8 @@ impl LossBounds {
         silent
     }
 
-    /// A tick ended; `seen` tells whether its beginning was seen. The one that began at `endless` ended as well,
-    /// unseen. Returns the same as [`tick_began`](Self::tick_began).
+    /// A tick ended, whose beginning was or was not `seen`. The tick begun at `endless` ended unseen. Returns the same as
+    /// [`tick_began`](Self::tick_began).
     pub(crate) fn tick_ended(
         &mut self,
         place: usize,
@@ -249,8 +248,8 @@ impl LossBounds {
         silent
     }
 
-    /// Takes note of how a tick number follows the last one. Returns since when records are missing, if nothing reports
-    /// them as lost.
+    /// Counts the ticks missing before a tick number. Returns since when records are missing, if nothing reports them as
+    /// lost.
     fn numbered(&mut self, place: usize, step: TickStep) -> Option<Timestamp> {
         let emitter = &mut self.emitters[place];
         let lost = std::mem::take(&mut emitter.lost_since);
@@ -332,7 +331,7 @@ impl LossBounds {
         }
         let to = gap.to.max(at);
         let since = |kind: &mut Missing, clear: Option<Timestamp>| {
-            // One of them may have begun at any earlier time.
+            // One may have begun at any earlier time.
             kind.of_any_length(u64::from(clear.is_none()));
             kind.stretch(to.ns_since(clear.unwrap_or(gap.from)));
         };
@@ -367,7 +366,7 @@ impl LossBounds {
         self.emitters.iter().filter(|emitter| emitter.torn.is_some()).count() as u64
     }
 
-    /// Whether lost records may be older or newer than all that were read: an emitter has none before them, or none after.
+    /// Whether lost records may be older or newer than all that were read: an emitter has no records before, or after, them.
     pub(crate) fn may_be_outside_of_span(&self) -> bool {
         self.before_first || self.emitters.iter().any(|emitter| emitter.gap.is_some())
     }

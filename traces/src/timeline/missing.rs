@@ -6,8 +6,8 @@ use crate::bounds::Bounds;
 use crate::loss::Missing;
 
 impl Timeline {
-    /// The range of [`span_ns`](Self::span_ns), if records were lost or times may be wrong. Only what was lost between two
-    /// records of one emitter is known to lie within the span.
+    /// The range of [`span_ns`](Self::span_ns), if records were lost or times may be wrong. A loss is known to lie within
+    /// the span only if it is between two records of one emitter.
     #[must_use]
     pub(crate) fn span_bounds(&self) -> Option<Bounds> {
         if self.is_clock_wrong() {
@@ -27,8 +27,8 @@ impl Timeline {
         self.loss_bounds.ticks_between()
     }
 
-    /// Gaps for which the number of missing records is unknown: those that the source reports, and those in the tick
-    /// numbers for which no record, or too few, are reported lost.
+    /// Gaps with an unknown number of records: those that the source reports, and gaps in the tick numbers for which it
+    /// reports no lost records, or too few.
     #[must_use]
     pub const fn uncounted_gaps(&self) -> u64 {
         self.counts.uncounted_gaps.saturating_add(self.inferred_gaps())
@@ -39,8 +39,8 @@ impl Timeline {
         self.loss_bounds.uncounted_gaps(self.counts.uncounted_gaps)
     }
 
-    /// The range of the number of lost records, where it is unknown. A gap that cannot be read may have held only names,
-    /// unless ticks are missing there.
+    /// The range of the number of lost records, if it is unknown. An unreadable gap may have held only names, unless ticks
+    /// are missing there.
     #[must_use]
     pub fn lost_bounds(&self) -> Option<Bounds> {
         let gaps = self.uncounted_gaps();
@@ -48,13 +48,12 @@ impl Timeline {
         (gaps > 0).then_some(Bounds { lo: least, hi: None })
     }
 
-    /// Whether the source's readings of its clocks contradict each other: no time is certain.
+    /// Whether the source's clock readings contradict each other, so that no time is certain.
     pub(crate) const fn is_clock_wrong(&self) -> bool {
         self.counts.clock_error_ns_max > 0
     }
 
-    /// Whether any number of samples of any kind may be missing: of an unknown number of records, of events that were
-    /// skipped, or of loops.
+    /// Whether any number of samples of any kind may be missing: gaps of unknown size, skipped events, or loops left out.
     pub(crate) const fn may_miss_anything(&self) -> bool {
         self.uncounted_gaps() > 0 || self.counts.malformed > 0 || self.loops_left_out
     }
@@ -65,20 +64,20 @@ impl Timeline {
         self.ticks.incomplete.saturating_add(self.loss_bounds.torn())
     }
 
-    /// Records lost: as the stream reports, or the source if it knows of more. Where those were is unknown. An uncounted
-    /// gap is one.
+    /// Records lost, as reported by the stream, or by the source if it knows of more (their position is then unknown). An
+    /// uncounted gap counts as one.
     #[must_use]
     pub fn lost_in_all(&self) -> u64 {
         self.lost_records.saturating_add(self.inferred_gaps()).max(self.counts.lost_records)
     }
 
-    /// What lost records may have held, and what has not ended: together they bound every percentile.
+    /// What lost records may have held, and what has not ended. Together they bound every percentile.
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
         self.missing_with(&self.unfinished(StreamEnd::Known))
     }
 
-    /// As [`missing`](Self::missing), with `unfinished` as what has not ended.
+    /// As [`missing`](Self::missing), given what has not ended.
     #[must_use]
     pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
         let lost = self.lost_in_all();
@@ -104,15 +103,15 @@ impl Timeline {
         }
     }
 
-    /// Whether this is an import of which slices are missing. They may have enclosed others, which were no tasks then, or
-    /// filled the gap between two ticks, which were one.
+    /// Whether slices of this import are missing. They may have enclosed others, which then were no tasks, or have joined
+    /// two ticks into one.
     fn misses_slices(&self) -> bool {
         let misses_any = self.lost_in_all() > 0 || self.counts.malformed > 0 || self.uncounted_gaps() > 0;
         self.config.queue_waits_in_part && misses_any
     }
 
-    /// Whether events are missing of which the stream does not say where: they were skipped, only the source counts them,
-    /// or only the tick numbers of one emitter show that some are missing, and others may have lost theirs, too.
+    /// Whether events are missing at an unknown position: they were skipped, only the source counts them, or only the tick
+    /// numbers of one emitter show the loss, and other emitters may have lost events too.
     pub(crate) const fn has_unplaced_loss(&self) -> bool {
         self.counts.malformed > 0
             || self.counts.lost_records > self.lost_records

@@ -40,17 +40,17 @@ pub(crate) struct OpenTick {
     pub(crate) last: Timestamp,
     /// Records were lost since its last event.
     pub(crate) in_gap: bool,
-    /// The last event before a poll whose end was read from the clock, but whose record has not come: it is the next one.
+    /// The last event before a poll that has ended, as a clock reading shows, and whose record comes next.
     pub(crate) poll_since: Option<Timestamp>,
-    /// What the emitter was last seen doing, unless an event since then ended it.
+    /// What the emitter was last seen doing, unless a later event ended it.
     pub(crate) seen: Option<LastActivity>,
     /// Whether the emitter has ticks.
     pub(crate) ticked: bool,
     /// When the loop stopped, unless it has begun a tick since.
     pub(crate) stopped: Option<Timestamp>,
-    /// When the loop was closed: another one may use its ring after that.
+    /// When the loop was closed. Another one may use its ring after that.
     pub(crate) closed: Option<Timestamp>,
-    /// Records have been missing since, and no later one shows that the loop has not stopped there.
+    /// Records are missing from here on, and no later one shows that the loop did not stop there.
     pub(crate) may_have_stopped: Option<Timestamp>,
     pub(crate) tasks_queued: u32,
     pub(crate) timers_fired: u32,
@@ -64,7 +64,7 @@ pub(crate) struct OpenTick {
     left_out: u32,
     /// Shorter spans are left out: of what ran, and of phases and polls.
     shortest_kept_ns: [u64; 2],
-    /// As it was before records of it were lost, for as long as nothing else is known.
+    /// Its state before records of it were lost, until more is known.
     before_loss: Option<Box<Self>>,
 }
 
@@ -173,7 +173,7 @@ impl OpenTick {
         }
     }
 
-    /// The clock was read after a poll, whose record follows.
+    /// Notes that the clock was read after a poll, whose record follows.
     pub(crate) fn poll_over(&mut self) {
         self.poll_since = Some(self.last);
     }
@@ -195,8 +195,8 @@ impl OpenTick {
         }
     }
 
-    /// What is known of it last, and how far, in a stream that ended like `end`: if nothing but a loss followed, what it
-    /// was doing up to the loss.
+    /// The last known state, and how far it is known, in a stream that ended like `end`. If only a loss followed, this is
+    /// the state before the loss.
     pub(crate) fn as_known(&self, end: StreamEnd) -> (&Self, StreamEnd) {
         let is_all = |before: &&Self| self.seen.is_none() && before.last == self.last;
         match self.before_loss.as_deref().filter(is_all) {
@@ -205,7 +205,7 @@ impl OpenTick {
         }
     }
 
-    // Both inlined: a span passed through memory is read back before its store has completed.
+    // Both are inlined: a span passed through memory is read back before its store has completed.
     #[expect(clippy::inline_always, reason = "the fold is as fast as this: see above")]
     #[inline(always)]
     pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
@@ -234,7 +234,7 @@ impl OpenTick {
         self.keep(span, run_ns, config.spans_per_tick);
     }
 
-    /// The longest spans are kept. Phases and polls, which frame the tick, do not compete with what ran in them.
+    /// Keeps the longest spans. Phases and polls, which frame the tick, do not compete with what ran in them.
     #[expect(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     fn keep(&mut self, span: TickSpan, run_ns: u64, limit: usize) {
@@ -252,8 +252,8 @@ impl OpenTick {
         }
     }
 
-    /// Drops the shorter half of the frames or of the rest, whichever are more, so that the cost per span is constant
-    /// whatever the length of the tick.
+    /// Drops the shorter half of the frames or of the rest, whichever are more, so that the cost per span does not grow
+    /// with the tick.
     #[cold]
     #[inline(never)]
     fn thin_out(&mut self) {
@@ -292,7 +292,8 @@ impl OpenTick {
         self.left_out = self.left_out.saturating_add((before - self.spans.len()) as u32);
     }
 
-    /// Ends the tick. Its own figures must match what was seen, otherwise records are missing.
+    /// Ends the tick. If the record's figures do not match what was seen, records are missing. The last value tells whether
+    /// the beginning was seen.
     pub(crate) fn end(
         &mut self,
         tick: u64,
@@ -337,7 +338,7 @@ impl OpenTick {
     }
 }
 
-/// The number of polls at the end of `spans` that lie within the callback `span`: they belong to it and go with it.
+/// The number of polls at the end of `spans` within the callback `span`, which are dropped with it.
 fn polls_of(spans: &[TickSpan], span: &TickSpan) -> usize {
     let is_its = |poll: &&TickSpan| matches!(poll.what, SpanKind::Poll { .. }) && poll.start >= span.start;
     if span.what.is_callback() { spans.iter().rev().take_while(is_its).count() } else { 0 }

@@ -1,4 +1,4 @@
-//! One opened tick: its spans in the order in which they began, each with its depth.
+//! One opened tick: its spans in the order of their beginnings, each with its depth.
 
 use loop_probes::ids::Timestamp;
 
@@ -22,7 +22,7 @@ pub struct OpenedSpan {
 pub struct OpenedTick {
     /// The tick.
     pub tick: TickSummary,
-    /// Its spans in the order in which they began, outer before inner.
+    /// Its spans in the order of their beginnings, outer before inner.
     pub spans: Vec<OpenedSpan>,
 }
 
@@ -52,7 +52,7 @@ impl Timeline {
         Some(OpenedTick { tick: *tick, spans: spans.collect() })
     }
 
-    /// The spans of a kept tick in the order in which they ended; `None` if they were evicted.
+    /// The spans of a kept tick in the order of their ends; `None` if they were evicted.
     pub(super) fn spans_of(&self, tick: &TickSummary) -> Option<Vec<TickSpan>> {
         let stall = self.stalls.newest_first().find(|stall| {
             (stall.tick.source, stall.tick.tick, stall.tick.start) == (tick.source, tick.tick, tick.start)

@@ -1,10 +1,9 @@
-//! The time that a loop spent in its own polls: the union of all of them, whatever overlaps. A poll within a callback
-//! belongs to the callback and does not count.
+//! The time that a loop spent in its own polls: the union of all of them. A poll within a callback belongs to the callback
+//! and does not count.
 
 use loop_probes::ids::Timestamp;
 
-/// The union of a loop's own polls so far. Exact for spans in the order in which they ended, unless there are more than
-/// [`POLLS_MAX`] polls apart.
+/// The union of a loop's own polls so far. Exact for spans in the order of their ends, up to [`POLLS_MAX`] separate polls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PollWait {
     /// Nothing earlier counts.

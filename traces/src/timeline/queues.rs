@@ -1,10 +1,10 @@
 //! Queue depths: current, past and greatest.
 //!
-//! A loop samples its queues at the start of each tick, and only those that changed. The figures here weigh each depth
-//! by how long it lasted, so they also use what is known between samples: a queued task carries the depth including
-//! itself, and a task that starts has left the queue. After lost records, a queue's depth is unknown until its next
-//! event. Timers and deferred callbacks are counted by the events that arm, post and remove them. Microtasks are queued
-//! without an event: what a checkpoint ran bounds how many there were.
+//! A loop samples the queues that changed at the start of each tick. The figures weigh each depth by how long it lasted,
+//! so they also use what is known between samples: a queued task carries the depth including itself, and a task that
+//! starts has left the queue. After lost records, a depth is unknown until the queue's next event. Timers and deferred
+//! callbacks are counted by the events that arm, post and remove them. Microtasks are queued without an event; the
+//! checkpoint that ran them bounds their number.
 
 mod deferred;
 mod depth;
@@ -25,15 +25,15 @@ use waiting::{Room, Waiting};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queues {
     queues: Vec<QueueStats>,
-    /// What each emitter reports of its queueing, by its place.
+    /// Indexed by the place of the emitter.
     emitters: Vec<Emitter>,
     waits_left_out: u64,
     followed_max: usize,
-    /// How many tasks are tracked besides those of the task queues.
+    /// The number of tracked tasks outside of the task queues.
     others_followed: usize,
-    /// Callbacks were deferred, and whether that was while others ran is not known yet.
+    /// Callbacks were deferred, and it is not yet known whether within a drain.
     has_posts: bool,
-    /// A snapshot whose end has not been read yet: its emitter, and what it has listed of each queue.
+    /// A snapshot whose end has not been read yet: its emitter, and the entries listed so far of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
 }
 
@@ -50,9 +50,9 @@ struct Emitter {
     has_lost: bool,
     /// Its queued tasks that have not run.
     waiting: Waiting,
-    /// Tasks that were queued before records were lost, of which it is unknown whether they ran.
+    /// Tasks queued before records were lost, which may or may not have run.
     before_loss: u64,
-    /// Its loop has stopped and not gone on.
+    /// Its loop has stopped and not resumed.
     is_stopped: bool,
     deferred: DeferredCount,
     /// The task that left a queue last, and that queue, if it was tracked.
@@ -106,7 +106,7 @@ impl Queues {
         self.queues.iter()
     }
 
-    /// Queues of which anything is known, even if only that they were empty.
+    /// Queues about which anything is known, even if only that they were empty.
     pub fn known(&self) -> impl Iterator<Item = &QueueStats> + '_ {
         let is_known = |queue: &&QueueStats| queue.in_snapshot || queue.depths.is_known();
         self.queues.iter().filter(move |queue| is_known(queue) || queue.depth_max > 0)
@@ -179,7 +179,7 @@ impl Queues {
         self.emitters.get(place).is_some_and(|emitter| emitter.records_queueing)
     }
 
-    /// The tasks of the emitter at `place` that were queued and have not ended; also those with which it stopped.
+    /// The tasks of the emitter at `place` that were queued and have not ended, including those left at its stop.
     pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
     }
@@ -204,7 +204,7 @@ impl Queues {
         }
     }
 
-    /// The queue in which a task was that has just left it, if it was tracked.
+    /// The queue that a tracked task has just left.
     pub(crate) fn left_by(&self, place: usize, task: TaskId) -> Option<Queue> {
         let left = self.emitters.get(place)?.left.filter(|(its, _)| *its == task);
         left.map(|(_, queue)| queue)
@@ -305,7 +305,7 @@ impl Queues {
                 }
                 match queue {
                     None if self.emitters.get(place).is_some_and(|emitter| emitter.has_lost) => {
-                        // The record of its queueing was lost, so it is unknown which of these queues it was in.
+                        // The record of its queueing was lost: it was in one of these queues.
                         for queue in [Queue::Immediates, Queue::Tasks, Queue::AfterLoop] {
                             self.queue_mut(queue).change(start, |depths| depths.lost(place, start));
                         }

@@ -83,7 +83,7 @@ pub struct LateSignal {
     pub arrived: Timestamp,
     /// When its task was about to run.
     pub delivered: Timestamp,
-    /// The tick in which it was delivered, where that is known.
+    /// The tick in which it was delivered, if known.
     pub tick: Option<u64>,
 }
 

@@ -52,8 +52,8 @@ impl Stalls {
         self.kept.iter().rev().max_by_key(|stall| stall.tick.busy_ns)
     }
 
-    /// Recomputes, where possible, the breakdowns of stalls that ended after `since`, newest first, until `blame` gives
-    /// none.
+    /// Recomputes the breakdowns of stalls that ended after `since` and have their spans, newest first, until `blame`
+    /// returns `None`.
     pub(crate) fn recompute(&mut self, since: Timestamp, mut blame: impl FnMut(&Stall) -> Option<Breakdown>) {
         let places = (0..self.kept.len()).rev();
         for place in places {

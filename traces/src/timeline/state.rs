@@ -32,7 +32,7 @@ use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
 
-/// The folded state of a stream of events. See the [module](self).
+/// The folded state of a stream of events. See the [module](super).
 ///
 /// Totals count what was folded: since the attach for a live ring, since the start for a recording.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +94,7 @@ pub struct Timeline {
     pub pressure: Pressure,
     /// The process died while it was recorded.
     pub has_crashed: bool,
-    /// There are loops beyond the limit of emitters, or of an import: their ticks are not counted.
+    /// There are loops beyond the limit of emitters or of an import. Their ticks are not counted.
     pub loops_left_out: bool,
     /// Events folded.
     pub events: u64,
@@ -102,7 +102,7 @@ pub struct Timeline {
     pub snapshots: u64,
     /// Records lost within the stream, as the stream itself reports.
     pub lost_records: u64,
-    /// What the source could not deliver, as it reports it.
+    /// What the source could not deliver, as reported by the source.
     pub counts: SourceCounts,
     pub(super) config: TimelineConfig,
     pub(super) first: Option<Timestamp>,
@@ -198,20 +198,20 @@ impl Timeline {
         &self.config
     }
 
-    /// The time of the earliest event, or the start of the first interval if that is earlier: times count from here, as in
-    /// exports.
+    /// The time of the earliest event, or the start of the first interval if that is earlier. Times count from here, also
+    /// in exports.
     #[must_use]
     pub fn first_at(&self) -> Option<Timestamp> {
         self.first.into_iter().chain(self.pressure_from).min()
     }
 
-    /// The time of the last event, which may be one that reports something still running.
+    /// The time of the last event, which may report something still running.
     #[must_use]
     pub const fn last_at(&self) -> Option<Timestamp> {
         self.last
     }
 
-    /// The time of the last event that an emitter wrote itself.
+    /// The time of the last event written by an emitter.
     #[must_use]
     pub fn last_moved_at(&self) -> Option<Timestamp> {
         self.open.iter().map(|open| open.last).max()

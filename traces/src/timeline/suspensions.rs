@@ -11,13 +11,13 @@ use crate::span::TickSpan;
 /// One suspension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspension {
-    /// When the process was last known to run before it.
+    /// When the process was last known to run before.
     pub alive: Timestamp,
-    /// Since when it did not run.
+    /// When it stopped running.
     pub start: Timestamp,
     /// When it could run again.
     pub end: Timestamp,
-    /// How long the machine slept, which the clock of the other times does not count.
+    /// How long the machine slept, which the other times do not include.
     pub asleep_ns: u64,
 }
 
@@ -25,13 +25,13 @@ pub struct Suspension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Suspensions {
-    /// How often.
+    /// Number of suspensions.
     pub count: u64,
     /// Total duration, as counted by `CLOCK_MONOTONIC`.
     pub total_ns: u64,
     /// Total time the machine slept.
     pub asleep_ns: u64,
-    /// The last ones.
+    /// The most recent ones.
     pub recent: Recent<Suspension>,
 }
 

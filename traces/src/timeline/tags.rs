@@ -32,7 +32,7 @@ pub struct SlowTask {
     pub start: Timestamp,
     /// When it ended.
     pub end: Timestamp,
-    /// The tick in which it ran, where that is known.
+    /// The tick in which it ran, if known.
     pub tick: Option<u64>,
 }
 
@@ -154,7 +154,7 @@ impl Tags {
         Self { places: Vec::new(), seen: Vec::new(), limit, beyond: None }
     }
 
-    /// Tags with figures of their own, in the order in which they first appeared.
+    /// Tags with figures of their own, in the order of appearance.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &TagStats> + '_ {
         self.seen.iter()
     }

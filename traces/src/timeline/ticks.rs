@@ -91,7 +91,7 @@ pub struct TickSummary {
     pub gc_run_ns: u64,
     /// Whether it was busy beyond the limit.
     pub stall: bool,
-    /// Whether records of it are missing: its figures are then lower bounds, and enter no total.
+    /// Whether records of it are missing. Its figures are then lower bounds and enter no total.
     pub incomplete: bool,
     /// Spans of it that were not kept, the shortest ones.
     pub spans_left_out: u32,
@@ -192,7 +192,7 @@ impl Ticks {
         utilization(self.busy_ns, self.poll_wait_ns)
     }
 
-    /// Adds a tick and its spans, which come in the order in which they ended.
+    /// Adds a tick and its spans, in the order of their ends.
     pub(crate) fn add(&mut self, mut tick: TickSummary, spans: &[TickSpan]) {
         tick.spans = SpanRange { first: self.spans_added, count: spans.len() as u32 };
         for span in spans {
@@ -261,7 +261,7 @@ impl Ticks {
         }
     }
 
-    /// The spans of a tick in the order in which they ended; `None` if they were evicted.
+    /// The spans of a tick in the order of their ends; `None` if they were evicted.
     pub(crate) fn spans_of(&self, tick: &TickSummary) -> Option<Vec<TickSpan>> {
         Some(self.range_of(tick)?.copied().collect())
     }

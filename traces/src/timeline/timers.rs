@@ -6,9 +6,8 @@
 //! `lag`, `lag - period`, … down to one period. The period is the one the timer was armed with. If that is unknown (it
 //! was armed before the first event), the figures are a range; see [`Unresolved`].
 //!
-//! **Lag.** The time from due to the start of the callback. A single reading of the clock finds all timers of a pass
-//! due, and the loop counts skipped periods up to that reading. Callbacks that run earlier in the pass delay the later
-//! ones further.
+//! **Lag.** The time from due to the start of the callback. One clock reading finds all timers of a pass due, and the loop
+//! counts skipped periods up to that reading. Earlier callbacks of the pass delay the later ones further.
 
 mod unresolved;
 
@@ -41,7 +40,7 @@ pub struct LateTimer {
     pub due: Timestamp,
     /// When it fired, that is, when its callback began.
     pub fired: Timestamp,
-    /// The tick in which it fired, where that is known.
+    /// The tick in which it fired, if known.
     pub tick: Option<u64>,
     /// Periods that it skipped.
     pub skipped: u32,
@@ -77,7 +76,7 @@ pub struct Timers {
     pub fired: u64,
     /// Timers cleared before they fired.
     pub cleared: u64,
-    /// Periods that late intervals skipped. Where a period is unknown, the fewest possible.
+    /// Periods that late intervals skipped; the fewest possible where a period is unknown.
     pub skipped: u64,
     /// Timers that fired later than the limit.
     pub late: u64,
@@ -117,8 +116,8 @@ impl Timers {
         }
     }
 
-    /// A timer was armed. `are_known` tells whether the stream shows every timer that the loop has armed: then those
-    /// without a known period are one-shots, which need no entry.
+    /// A timer was armed. `are_known`: the stream shows every armed timer of the loop, so timers without a known period are
+    /// one-shots, which need no entry.
     pub(crate) fn armed(
         &mut self,
         source: SourceId,
@@ -151,8 +150,8 @@ impl Timers {
         self.has_period(source, timer, period_ns);
     }
 
-    /// A snapshot has listed everything that the loop has armed: a timer that fired, was not cleared, and is not armed
-    /// was a one-shot.
+    /// A snapshot has listed all armed timers of the loop: a timer that fired, was not cleared, and is not armed was a
+    /// one-shot.
     pub(super) fn all_listed(&mut self, source: SourceId) {
         self.periods.retain(|(of, _), period_ns| *of != source || period_ns.is_some());
         for key in self.unresolved.of(source) {
@@ -160,7 +159,7 @@ impl Timers {
         }
     }
 
-    /// Forgets which timers the loop has armed: another one uses its ring.
+    /// Forgets the armed timers of the loop, because another one uses its ring.
     pub(crate) fn forget(&mut self, source: SourceId) {
         self.periods.retain(|(of, _), _| *of != source);
         for key in self.unresolved.of(source) {
@@ -200,13 +199,13 @@ impl Timers {
         self.lag_corrected_ns.histogram()
     }
 
-    /// Where periods are unknown: by how much `skipped` may be too low.
+    /// By how much `skipped` may be too low, because periods are unknown.
     #[must_use]
     pub fn skipped_more(&self) -> u64 {
         self.unresolved.skipped_more()
     }
 
-    /// Firings for which that is so.
+    /// Firings of timers with an unknown period.
     #[must_use]
     pub fn period_unknown(&self) -> u64 {
         self.unresolved.count()
@@ -217,9 +216,9 @@ impl Timers {
         self.unresolved.add_to(corrected);
     }
 
-    /// Adds a firing, and returns whether it was late. The loop counted skipped periods up to `found`, the clock
-    /// reading that found the timer due; this extends the count to the start of its callback. `are_known` tells whether
-    /// the stream shows every timer that the loop had armed.
+    /// Adds a firing, and returns whether it was late. The loop counted skipped periods up to `found`, the clock reading
+    /// that found the timer due; this extends the count to the start of its callback. `are_known`: the stream shows every
+    /// armed timer of the loop.
     pub(crate) fn fired(
         &mut self,
         timer: &mut LateTimer,
@@ -236,7 +235,7 @@ impl Timers {
         if known == Some(None) {
             self.periods.remove(&key);
         }
-        // A period that contradicts the periods skipped: either is wrong.
+        // If the period contradicts the skipped periods, either is wrong.
         let fitting = known.filter(|period_ns| firing.fits(*period_ns));
         let (skipped, period_ns) = match fitting {
             Some(period_ns) => (period_ns.map_or(0, |period_ns| firing.skipped_by(period_ns)), period_ns),

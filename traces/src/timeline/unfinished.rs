@@ -1,9 +1,8 @@
 //! Work that has not ended: running ticks and tasks, queued tasks and overdue timers, each with the duration known so
 //! far.
 //!
-//! A record is written when something ends, so in the loop's own records a hang shows as silence. What the loop is in
-//! the middle of is known from its recorder's samples ([`Event::Running`]), or else
-//! from a timer that fired and whose task has not ended. What happened after the last known moment is unknown.
+//! A record is written when something ends, so a hang shows as silence in the loop's records. What the loop is running is
+//! known from its recorder's samples ([`Event::Running`]), or from a timer that fired and whose task has not ended.
 
 #[cfg(test)]
 mod tests;
@@ -59,9 +58,9 @@ impl OpenTick {
         nodes.add(span.as_slice(), false);
     }
 
-    /// The moment up to which the stream shows what the emitter does, given one that is known up to `known` and ended like
-    /// `end`. The loss of an emitter's records is reported with its next record, so where a recording was cut, later
-    /// events of other emitters do not show that this one recorded nothing.
+    /// The moment up to which the emitter is known, in a stream known up to `known` that ended like `end`. Lost records are
+    /// reported with the emitter's next record, so if a recording was cut, later events of other emitters do not show that
+    /// this one recorded nothing.
     fn known_until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
         match end {
             StreamEnd::Known | StreamEnd::Died => known,
@@ -69,7 +68,7 @@ impl OpenTick {
         }
     }
 
-    /// The moment up to which what waits for its loop is known to wait: when that stopped, if it has.
+    /// The moment up to which what waits for the loop is known to wait: the loop's stop, if it has stopped.
     fn waits_until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
         self.stopped.unwrap_or_else(|| self.known_until(known, end))
     }
@@ -123,8 +122,8 @@ impl OpenTick {
 }
 
 impl Timeline {
-    /// Records that the emitter at `place` has been in `running` since `since`, and still was at `at`. This holds until
-    /// the stream contradicts it.
+    /// Records that the emitter at `place` was in `running` from `since` to `at`, and still is, until the stream contradicts
+    /// it.
     pub(super) fn saw_running(&mut self, place: usize, running: Running, since: Timestamp, at: Timestamp) {
         let end_may_miss = self.config.queue_waits_in_part;
         let open = &mut self.open[place];
@@ -136,15 +135,15 @@ impl Timeline {
             (since <= at).then_some(LastActivity { running, since, as_of: at, is_over, end_may_miss });
     }
 
-    /// A timer fired: its task runs from here on, and the end of that will be recorded.
+    /// A timer fired: its task runs from here on, and its end will be recorded.
     pub(super) fn task_of_timer_runs(&mut self, place: usize, task: TaskId, tag: Tag, at: Timestamp) {
         let (running, end_may_miss) = (Running::Task { task, tag }, self.config.queue_waits_in_part);
         self.open[place].seen =
             Some(LastActivity { running, since: at, as_of: at, is_over: false, end_may_miss });
     }
 
-    /// Unfinished work in a stream that ended like `end`, as the events that would have recorded it, the work before the
-    /// tick around it. There are none for a tick whose beginning or whose activity is unknown.
+    /// Unfinished work in a stream that ended like `end`, as the events that would have recorded it, inner before outer.
+    /// None for a tick with an unknown beginning or activity.
     pub(crate) fn unfinished_events(&self, end: StreamEnd) -> Vec<Stamped> {
         let known = self.last.unwrap_or_default();
         let mut events = Vec::new();
@@ -176,7 +175,7 @@ impl Timeline {
         let ticks = self.open.iter().filter_map(|open| {
             let (open, end) = open.as_known(end);
             let tick = open.unfinished(known, end)?;
-            // Before its first tick is seen, an emitter's events are of one whose beginning is missing.
+            // Events before the first tick seen are of a tick whose beginning is missing.
             let before_ns = if open.ticked { 0 } else { tick.start.ns_since(first) };
             Some(UnfinishedTick { before_ns, ..tick })
         });
@@ -221,7 +220,7 @@ impl Timeline {
             if self.is_of_sources(place, tag) {
                 return None;
             }
-            // The event that ended it may be missing.
+            // The event that ended the task may be missing.
             let as_of = match self.has_unplaced_loss() {
                 true => seen.as_of,
                 false => seen.until(open.known_until(known, end)),
@@ -231,7 +230,7 @@ impl Timeline {
         self.open.iter().enumerate().filter_map(running).collect()
     }
 
-    /// Whether `tag` is one of readiness callbacks, which are no tasks: the recorder's sample does not tell them apart.
+    /// Whether `tag` is one of readiness callbacks, which are not tasks. The recorder's sample does not distinguish them.
     fn is_of_sources(&self, place: usize, tag: Tag) -> bool {
         let stats = self.tags.tag(tag);
         let was_task = stats.is_some_and(|stats| stats.tasks.count() > 0 || stats.queued > 0);
@@ -261,15 +260,15 @@ impl Timeline {
         end: StreamEnd,
     ) -> impl Iterator<Item = WaitingTask> + '_ {
         let open = &self.open[place];
-        // Another task may have begun since the last record, so a wait is known only up to the end of the
-        // loop's current activity, or of the last one. A loop that stopped began none.
+        // Another task may have begun since the last record, so a wait is known only up to the end of the loop's current
+        // or last activity. A stopped loop began none.
         let seen = open.seen.filter(|seen| !seen.is_over);
         let last_end = open.last_end();
         self.queues.waiting(place).map(move |&Waits { task, tag, queued }| {
-            // What was queued after the stop waited until the loop was closed, and waits still if it was not.
+            // A task queued after the stop waited until the loop was closed, or waits still.
             let ended =
                 open.stopped.and_then(|stopped| if queued <= stopped { Some(stopped) } else { open.closed });
-            // Whether it was queued before the stop is unknown if that is missing.
+            // If the stop is missing, it is unknown whether the task was queued before it.
             let ended = ended.filter(|_| open.may_have_stopped.is_none());
             let as_of = match (ended, seen) {
                 (Some(ended), _) => ended,
@@ -363,8 +362,8 @@ impl Timeline {
         unfinished
     }
 
-    /// The most posts and signals that may be waiting without a record for loops in these ticks: none, or any number. A
-    /// loop that goes on takes them before they are late.
+    /// The most posts and signals that may wait, without a record, for the loops in these ticks: none, or any number. A
+    /// loop that goes on takes them in time.
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
         let may_wait = |tick: &UnfinishedTick| {
             let goes_on = unfinished.end == StreamEnd::Known && tick.busy_ns <= self.config.late_task_ns;
@@ -384,16 +383,16 @@ impl Timeline {
         loops.peek().is_some() && loops.all(|open| open.stopped.is_some())
     }
 
-    /// Whether the stream shows every timer that the emitter at `place` has armed: a snapshot listed them, or it was read
-    /// from its beginning.
+    /// Whether the stream shows all armed timers of the emitter at `place`: a snapshot listed them, or it was read from its
+    /// beginning.
     pub(super) fn knows_armed(&self, place: Option<usize>) -> bool {
         let is_whole = |place: usize| !self.gaps[place].begin_midway() && !self.keep_alive.has_lost(place);
         place.is_some_and(|place| self.keep_alive.is_listed(place) || is_whole(place))
     }
 
-    /// The number of timers of which lost records leave unknown whether they were overdue at the last known moment or the
-    /// stop of their loop, and how many of those are intervals: they may have fired in the loss, or the loop may have
-    /// stopped there before they were due.
+    /// The number of timers that may or may not have been overdue at the last known moment, or at their loop's stop, and
+    /// how many of them are intervals. They may have fired in the loss, or the loop may have stopped there before they were
+    /// due.
     pub(super) fn may_be_overdue(&self, place: usize, known: Timestamp, end: StreamEnd) -> [u64; 2] {
         let open = &self.open[place];
         let (sure, as_of) = (open.surely_waits_until(known, end), open.waits_until(known, end));
@@ -418,8 +417,7 @@ impl Timeline {
         })
     }
 
-    /// The number of timers that may be overdue because of lost records: one may have been the firing of a timer that was
-    /// armed, or have armed one.
+    /// The number of timers that may be overdue because of lost records, each of which may have fired or armed a timer.
     fn timers_lost(&self, unfinished: &Unfinished) -> u64 {
         let has_lost = (0..self.open.len()).any(|place| self.keep_alive.has_lost(place));
         let lost = if has_lost { self.lost_in_all() } else { 0 };
@@ -432,9 +430,9 @@ impl Timeline {
         (0..self.open.len()).fold(full, |sum, place| sum.saturating_add(self.queues.may_wait(place)))
     }
 
-    /// The number of timers that may be overdue although none of them is known to be, and how many of those may be
-    /// intervals. After the last known moment, armed timers may have become due. A reading that began in the middle does
-    /// not know what was armed before, of which any number may be due while the loop is busy.
+    /// The number of timers that may be overdue without being known to be, and how many of them may be intervals. Armed
+    /// timers may have become due after the last known moment. If the reading began midway, any number of timers armed
+    /// before may be due while the loop is busy.
     fn timers_to_come(&self, unfinished: &Unfinished) -> [u64; 2] {
         let Some(known) = self.last else { return [0; 2] };
         if unfinished.has_timers_beyond_limit {
@@ -473,8 +471,8 @@ impl Timeline {
         own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
     }
 
-    /// Another loop begins to use the ring of the one at `place`, which has been closed: keeps what was due and waited when
-    /// that stopped, and forgets the rest of it.
+    /// Another loop begins to use the ring of the closed one at `place`: keeps what was due and waiting at the stop, and
+    /// forgets the rest.
     #[cold]
     pub(super) fn loop_replaced(&mut self, place: usize) {
         let open = &self.open[place];

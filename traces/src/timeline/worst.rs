@@ -1,8 +1,8 @@
 //! The worst cases of one kind, each with its breakdown. A breakdown is made as late as possible: when its spans are
 //! about to be evicted, or on request. So a case displaced by a worse one before that costs nothing.
 //!
-//! A wait as long as the kept history loses spans with the next tick, so its breakdown is due at once. If each wait is
-//! longer than the one before, every tick would break down the whole history for a case that the next tick displaces. An
+//! A wait as long as the kept history loses spans with the next tick, so its breakdown is due at once. If each wait were
+//! longer than the one before, every tick would break down the whole history for a case that the next one displaces. An
 //! [`Allowance`] bounds that work.
 
 use std::cmp::Reverse;
@@ -95,8 +95,8 @@ impl<T> Worst<T> {
         self.oldest.is_lost_at(kept_from)
     }
 
-    /// Makes the breakdowns that need anything older than `kept_from`, worst first, as far as `allowance` pays for
-    /// them: the others wait, and lack what is evicted until then. Each visits `open` spans besides its own.
+    /// Makes the breakdowns that need anything older than `kept_from`, worst first, as far as `allowance` pays for them.
+    /// The others are made later, without what is evicted until then. Each visits `open` spans besides its own.
     pub(crate) fn settle(
         &mut self,
         kept_from: Mark,
@@ -120,7 +120,7 @@ impl<T> Worst<T> {
         }
     }
 
-    /// All of them, worst first, with those breakdowns that are made already.
+    /// All cases, worst first, with the breakdowns made so far.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&T, Option<&Breakdown>)> + '_ {
         self.cases.values().map(|case| (&case.what, case.blame.as_ref()))
     }

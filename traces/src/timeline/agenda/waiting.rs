@@ -1,7 +1,7 @@
 //! Waiting tasklets of one priority, oldest first, reconstructed from the records of several emitters.
 //!
-//! A run is reported when it is over, so until then its tasklet seems to be waiting still. An addition carries the true
-//! depth: entries beyond it have been taken, oldest first, because a priority is first in, first out.
+//! A run is reported when it is over, so its tasklet seems to wait until then. An addition carries the true depth: entries
+//! beyond it have been taken, oldest first, because a priority is first in, first out.
 //!
 //! A sample of what a worker runs shows a tasklet as taken before its run is over.
 
@@ -22,12 +22,12 @@ pub(super) struct WaitingTasklet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     entries: VecDeque<WaitingTasklet>,
-    /// Entries that an addition's depth showed as taken, and that have not been seen to run. They are needed to tell the
-    /// priority of a tasklet that is running.
+    /// Entries that an addition's depth showed as taken, and whose run was not seen. They give the priority of a running
+    /// tasklet.
     taken: VecDeque<WaitingTasklet>,
     limit: usize,
     depth: u32,
-    /// Tasklets that waited when records were lost, which may have run in those; until an addition gives the depth.
+    /// Tasklets that waited when records were lost and may have run in them, until an addition gives the depth.
     before_loss: u64,
     last_added: Timestamp,
 }
@@ -48,7 +48,7 @@ impl Waiting {
         self.depth
     }
 
-    /// How many may wait besides those of the depth.
+    /// How many may wait in addition to the depth.
     pub(super) const fn may_wait(&self) -> u64 {
         self.before_loss
     }

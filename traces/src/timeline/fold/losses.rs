@@ -8,8 +8,7 @@ use crate::timeline::Timeline;
 use crate::timeline::gaps::start_of;
 
 impl Timeline {
-    /// Notes when an emitter last wrote a record. What a recorder or a reader says about an emitter is not an action of
-    /// that emitter.
+    /// Notes when an emitter last wrote a record. A recorder's sample or a reported loss is no action of the emitter.
     #[inline]
     pub(super) fn recorded(&mut self, place: usize, stamped: &Stamped) {
         if let Event::Running { .. } | Event::Lost { .. } = stamped.event {
@@ -29,13 +28,11 @@ impl Timeline {
         self.gaps[place].reaches(start_of(stamped));
     }
 
-    /// When an emitter wrote its last record.
     fn last_record(&self, place: Option<usize>) -> Option<Timestamp> {
         place.map(|place| self.open[place].last).filter(|last| *last > Timestamp(0))
     }
 
-    /// Where a gap begins that is reported as one from `from` to `to`: all since the emitter's last record may be
-    /// missing.
+    /// When a gap reported as `from` to `to` begins: everything since the emitter's last record may be missing.
     pub(super) fn gap_from(&self, place: Option<usize>, from: Timestamp, to: Timestamp) -> Timestamp {
         self.last_record(place).map_or(from, |last| last.min(from)).min(to)
     }
@@ -53,7 +50,7 @@ impl Timeline {
         }
     }
 
-    /// Records are missing since `from`, if any. Timers may have fired in that time, and tasks run.
+    /// Handles records missing since `from`, if any, that nothing reports as lost: timers may have fired, and tasks run.
     pub(super) fn lost_silently(&mut self, place: usize, from: Option<Timestamp>, at: Timestamp) {
         if let Some(from) = from {
             let lost = Event::Lost { count: 1, from };

@@ -8,7 +8,7 @@ use crate::timeline::open_tick::Wait;
 use crate::timeline::tags::{WorstRun, failed};
 use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter};
 
-/// A task that ran, or a timer that woke a future, as its record says.
+/// The record of a task that ran, or of a timer that woke a future.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) task: TaskId,
@@ -36,12 +36,12 @@ impl Timeline {
             let (source, tick) = (stamped.source, self.tick_of(place));
             self.task_was_slow(SlowTask { source, task, tag, start, end: at, tick });
         }
-        // A signal's task waited because the signal did, which is counted already.
+        // The wait of a signal's task is the signal's, which is counted already.
         let is_signal = || place.is_some_and(|place| self.open[place].signal_task == Some(task));
         if queue_wait_ns > Some(self.config.late_task_ns) && !is_signal() {
             self.kept_waiting(place, Wait { kind: Waiter::Task, from: queued, to: start });
         }
-        // The firing of a future's timer is no task: the poll of the future is.
+        // The firing of a future's timer is not a task; the poll of the future is.
         if outcome != Outcome::Woke {
             self.tasks_run += 1;
             self.rates.slot(at).tasks += 1;
@@ -51,8 +51,8 @@ impl Timeline {
         }
     }
 
-    /// A task was cancelled before it ran: it leaves its queue, and is counted nowhere else. If dropping it took time, it
-    /// was the last thing that the loop ran.
+    /// Removes a task that was cancelled before it ran from its queue; it is counted nowhere else. If dropping it took
+    /// time, it was the last thing that the loop ran.
     pub(super) fn task_cancelled(&mut self, place: Option<usize>, task: TaskId, stamped: &Stamped) {
         let Some(place) = place else { return };
         self.keep_alive.task_left(place, task, self.queues.left_by(place, task));

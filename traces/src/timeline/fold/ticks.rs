@@ -1,4 +1,4 @@
-//! Folds the beginnings and ends of ticks, and suspensions, which may change the breakdowns of ticks that are over.
+//! Folds the beginnings and ends of ticks, and suspensions, which may change the breakdowns of past ticks.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
@@ -10,7 +10,7 @@ use crate::timeline::suspensions::Suspension;
 impl Timeline {
     pub(super) fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
         if self.agenda.is_seen() {
-            // Sampled only here: the agenda is separate from the loop's own queues.
+            // Sampled only here, because the agenda is separate from the loop's queues.
             let waiting = self.agenda_waiting();
             self.queues.agenda_sampled(stamped.at, waiting);
         }
@@ -63,7 +63,7 @@ impl Timeline {
         self.lost_silently(place, silent, summary.end);
     }
 
-    /// Records a suspension. It is reported only after the process resumes, so its tick may be over already.
+    /// Records a suspension. It is reported after the process resumes, when its tick may be over.
     pub(super) fn suspended(&mut self, suspension: Suspension) {
         self.suspensions.add(suspension);
         let (suspensions, lines) = (&self.suspensions, self.config.breakdown_lines);

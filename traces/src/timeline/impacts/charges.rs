@@ -19,7 +19,7 @@ pub struct WorstImpact {
     pub delayed: u64,
 }
 
-/// The delay that one cause is to blame for.
+/// The delay caused by one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Impact {
@@ -27,7 +27,7 @@ pub struct Impact {
     pub cause: Cause,
     /// Delay caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
     pub lateness_ns: [u64; 3],
-    /// How many timers, signals and tasks it delayed: each counts once, however many of its runs it waited for.
+    /// How many timers, signals and tasks it delayed. Each counts once, even if it waited for several runs.
     pub delayed: [u64; 3],
     /// The worst run.
     pub worst: Option<WorstImpact>,
@@ -95,7 +95,7 @@ impl Charges {
         }
     }
 
-    /// Adds the waits that a cause took part in.
+    /// Adds waits that a cause was part of.
     pub(super) fn delayed(&mut self, cause: Cause, waits: [u64; 3]) {
         let charge = self.of(cause);
         for (sum, waits) in charge.delayed.iter_mut().zip(waits) {

@@ -1,12 +1,11 @@
 //! The last ticks of one loop, cut into stretches with one cause each, and how many waited for each stretch.
 //!
-//! A wait marks the stretch after the one in which it began and the one in which it ended; the number of waits for a
-//! stretch is the prefix sum of the marks. The two end stretches, which a wait covers only in part, are counted
-//! separately. A stretch is charged when it leaves, so later waits can no longer be charged to it.
+//! A wait marks the stretch after its first one, and its last one; the prefix sum of the marks is the number of waits for
+//! a stretch. The two end stretches, which a wait covers only partly, are counted separately. A stretch is charged when it
+//! leaves: later waits cannot be charged to it.
 //!
-//! Counting how many waits a cause delayed is a different problem: one wait may span many of its stretches and counts
-//! once. So each cause has a track of where its stretches are, and a wait asks each track for the first stretch after
-//! the wait's own beginning.
+//! The number of waits that a cause delayed is counted differently: a wait may span many of its stretches and counts once.
+//! So each cause has a track of its stretches, and a wait asks each track for the first stretch after its beginning.
 
 use std::collections::VecDeque;
 
@@ -24,7 +23,7 @@ const RUNS_OPEN: usize = 4;
 /// Stretches to step over before falling back to a binary search.
 const STEPS: usize = 8;
 
-/// Where the last wait began and ended: in a queue, the next one usually begins and ends shortly after.
+/// Where the last wait began and ended. In a queue, the next one usually begins and ends shortly after.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LastWait {
     first: usize,
@@ -65,7 +64,7 @@ pub(super) struct Lane {
     tracks: Vec<Track>,
     tracks_max: usize,
     limit: usize,
-    /// Some stretches were dropped to make room, so a wait that began before them is not charged in full.
+    /// Stretches were dropped to make room, so waits that began before them are not charged in full.
     overflowed: bool,
     tally: Tally,
 }
@@ -88,7 +87,7 @@ struct Tally {
 struct Run {
     what: What,
     delay_caused: WorstImpact,
-    /// Waits that had begun when its last stretch ended: any that began since are new to it.
+    /// Waits that had begun when its last stretch ended; any since are new to it.
     began: [u64; 3],
 }
 
@@ -105,7 +104,7 @@ impl Lane {
         }
     }
 
-    /// Announces waits from `from` on, and returns the time from which stretches are still needed to charge them.
+    /// Prepares for waits from `from` on. Returns the time from which stretches are still needed to charge them.
     pub(super) fn begin(&mut self, from: Timestamp, charges: &mut Charges) -> Timestamp {
         let ends = self.stretches.front().zip(self.stretches.back());
         let kept = ends.map(|(first, last)| (first.piece.start, last.piece.end));
@@ -166,7 +165,7 @@ impl Lane {
             return;
         };
         let (from, to) = (wait.from.clamp(begin, end), wait.to.clamp(begin, end));
-        // A wait whose recorded end is after the tick: nothing is known of the rest.
+        // The recorded end of a wait may be after the tick: nothing is known of the rest.
         let before_ns = from.min(wait.to).ns_since(wait.from);
         let after_ns = wait.to.ns_since(to.max(wait.from));
         let mut others =
@@ -201,7 +200,7 @@ impl Lane {
         self.delay(over, others.map(|(cause, _)| cause), wait.kind, charges);
     }
 
-    /// Counts a wait that spanned these stretches, first to last, and that these other causes took part in.
+    /// Counts a wait that spanned these stretches, first to last, and in which the other causes took part.
     fn delay(
         &mut self,
         over: Option<(usize, usize)>,

@@ -21,7 +21,7 @@ pub struct RefName {
 }
 
 impl RefName {
-    /// A reference of which only the kind is known.
+    /// A reference of a known kind without a name.
     #[must_use]
     pub const fn unnamed(what: RefKind) -> Self {
         Self { what, tag: Tag(0), label: None }
@@ -91,12 +91,12 @@ pub(super) struct Refs {
     /// Records were lost since the last snapshot.
     pub(super) has_lost: bool,
     now: Picture,
-    /// Timers that were armed when records were lost, until something shows what became of them: a lost record may have
-    /// been their firing.
+    /// Timers that were armed when records were lost, and may have fired in them, until something shows what became of
+    /// them.
     before_loss: HashMap<TimerId, Armed>,
     /// A snapshot whose end has not been read yet.
     gathering: Option<Picture>,
-    /// What each source was registered as, which snapshots do not say, and whether it keeps the loop alive.
+    /// The name each source was registered with, which snapshots lack, and whether it keeps the loop alive.
     sources: HashMap<IoSource, (RefName, bool)>,
     /// The source registered last, until it is known to be referenced.
     registered: Option<IoSource>,
@@ -155,8 +155,8 @@ impl Refs {
         self.as_of.map(|_| self.now.by_kind[place(what)].max(0).cast_unsigned())
     }
 
-    /// Calls `visit` with every name and its count. A kind whose names add up to more than its count is given without
-    /// names.
+    /// Calls `visit` with every name and its count. If the names of a kind add up to more than its count, only the count is
+    /// passed, without names.
     pub(super) fn each_held(&self, mut visit: impl FnMut(RefName, u64)) {
         if self.as_of.is_none() {
             return;
@@ -172,7 +172,7 @@ impl Refs {
                 named().for_each(|(name, count)| visit(name, count));
             }
             let rest = if sum <= count { count - sum } else { count };
-            // A signal handler is counted, but does not keep the loop alive while it waits.
+            // A signal handler is counted, but does not keep a waiting loop alive.
             if rest > 0 && *what != RefKind::Signal {
                 visit(RefName::unnamed(*what), rest);
             }
@@ -298,8 +298,7 @@ impl Refs {
         self.count(what, (self.now.by_kind[place(what)] - 1).max(0));
     }
 
-    /// There are `count` tasks or immediates now. Their names are those of the last snapshot: no longer right if the number
-    /// has changed.
+    /// There are `count` tasks or immediates now. If the number has changed, the names of the last snapshot are outdated.
     #[inline]
     fn count(&mut self, what: RefKind, count: i64) {
         let before = std::mem::replace(&mut self.now.by_kind[place(what)], count);
@@ -385,16 +384,16 @@ impl Refs {
         }
     }
 
-    /// `depth` timers are armed. Those that are tracked are among them, so if there are no more, none is left beyond the
-    /// limit. While a timer's callback runs, it is unknown whether that timer is among them.
+    /// `depth` timers are armed, including the tracked ones. If there are no more, none is left beyond the limit. While a
+    /// timer's callback runs, it is unknown whether `depth` includes that timer.
     fn timers_counted(&mut self, depth: u32) {
         if self.fired.is_none() && depth as usize <= self.now.timers.len() {
             self.now.beyond_limit = None;
         }
     }
 
-    /// A fired interval stays, and is due again once its next period has begun. One that was armed before a loss is
-    /// thereby known to be armed still.
+    /// A fired interval stays, and is due again once its next period has begun. If it was armed before a loss, it is known
+    /// to be armed still.
     fn timer_fired(&mut self, timer: TimerId) {
         match self.now.timers.get_mut(&timer) {
             Some(armed) if armed.period_ns.is_some() => armed.due = None,
@@ -413,15 +412,14 @@ impl Refs {
         }
     }
 
-    /// An event shows what has become of this timer.
+    /// An event shows what became of this timer.
     fn is_seen(&mut self, timer: TimerId) {
         if !self.before_loss.is_empty() {
             self.before_loss.remove(&timer);
         }
     }
 
-    /// The number of timers due before `time` of which it is unknown whether they fired, and how many of those are
-    /// intervals.
+    /// The number of timers due before `time` that may or may not have fired, and how many of them are intervals.
     pub(super) fn may_be_overdue(&self, time: Timestamp) -> [u64; 2] {
         let due = self.before_loss.values().filter(|armed| armed.due.is_none_or(|due| due < time));
         due.fold([0; 2], |[all, intervals], armed| {

@@ -1,8 +1,8 @@
 //! Counts deferred callbacks by the events that post, remove and run them.
 //!
-//! A drain takes callbacks one by one, and has one record, at its end. What its callbacks post comes before that record,
-//! and how many of the others had run by then is unknown: the depth lies between two values. What is posted outside of a
-//! drain is counted exactly, and is known to be outside once the task or the checkpoint that posted it has ended.
+//! A drain takes callbacks one by one and has one record, at its end. Posts by its callbacks come before that record, when
+//! it is unknown how many callbacks had run: the depth is a range. Posts outside of drains are counted exactly; they are
+//! known to be outside once the task or checkpoint that posted them has ended.
 
 use loop_probes::event::{Event, Outcome};
 
@@ -11,7 +11,7 @@ use super::stats::Reached;
 /// One loop's deferred callbacks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct DeferredCount {
-    /// Their number, if no drain runs. Too high by up to `slack`.
+    /// The number of callbacks, if no drain runs. Too high by up to `slack`.
     count: u32,
     /// A callback that is kept replaces one that was posted with the same key while it ran.
     slack: u32,
@@ -23,7 +23,7 @@ pub(super) struct DeferredCount {
     peak: u32,
 }
 
-/// Whether the event shows that no drain was running before it: the callbacks of a drain record none of these.
+/// Whether the event shows that no drain was running before it. The callbacks of a drain record none of these.
 pub(super) const fn is_outside_of_drains(event: &Event) -> bool {
     match event {
         Event::TaskRan { outcome, .. } => !matches!(outcome, Outcome::Cancelled),

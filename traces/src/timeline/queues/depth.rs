@@ -13,14 +13,14 @@ struct Now {
     depth: Option<u32>,
     /// The last sampled depth: a sample that would repeat it is not recorded.
     sampled: Option<u32>,
-    /// Records were lost since, and with them perhaps a sample.
+    /// Records were lost since, perhaps with a sample.
     is_after_loss: bool,
     /// The loop has stopped: time without it does not count.
     is_stopped: bool,
     leaving: Option<Leaving>,
 }
 
-/// A stretch in which one entry left the queue. Only the end of its run tells when it began.
+/// A stretch in which one entry left the queue. Only the end of its run shows when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Leaving {
     since: Timestamp,
@@ -94,8 +94,8 @@ impl Depths {
         self.now_of(place).and_then(|now| now.depth)
     }
 
-    /// A task was queued at `at`, and the depth including it is `depth`. If that is as deep as before, the running task has
-    /// left the queue since.
+    /// A task was queued at `at`; `depth` includes it. If the queue is as deep as before, the running task has left it
+    /// since.
     pub(super) fn joined(&mut self, place: usize, at: Timestamp, depth: u32) {
         let now = self.now.iter_mut().find(|(its, now)| *its == place && now.has_lost_one(at, depth));
         let Some((_, now)) = now else { return self.set(place, at, depth) };
@@ -139,7 +139,7 @@ impl Depths {
         }
     }
 
-    /// As [`took`](Self::took), for a queue that another emitter takes from: the only one seen, if there is only one.
+    /// As [`took`](Self::took), for a queue from which another emitter takes. Ignored if several loops have one.
     pub(super) fn took_by_other(&mut self, start: Timestamp) {
         if let [(place, _)] = self.now[..] {
             self.took(place, start);

@@ -21,7 +21,7 @@ pub struct QueueStats {
     pub queue: Queue,
     /// The last sample.
     pub(super) sampled: Option<u32>,
-    /// Whether a whole snapshot has listed it, or shown that it was empty.
+    /// Whether a complete snapshot has covered it.
     pub(super) in_snapshot: bool,
     /// Its depth through the last seconds; for several loops, the deepest of their queues.
     pub through_time: DepthSlots,
@@ -98,16 +98,16 @@ impl QueueStats {
         self.change(at, |depths| depths.joined(place, at, depth));
     }
 
-    /// Records a sample of a queue that is [filled without a record](super::is_filled_unseen). It is not weighted by time; the series shows
-    /// the last known value.
+    /// Records a sample of a queue that is [filled without a record](super::is_filled_unseen). It is not weighted by time;
+    /// the series shows the last known value.
     pub(super) fn sampled_alone(&mut self, at: Timestamp, depth: u32) {
         self.sampled = Some(depth);
         self.was_as_deep_as(depth);
         self.through_time.set(at, Some(depth));
     }
 
-    /// Records how deep a queue was at some moment. One that is filled without a record only grows until the loop takes
-    /// from it, so its greatest depth is one of those at which it did.
+    /// Records how deep a queue was at some moment. A queue that is filled without a record only grows until the loop takes
+    /// from it, so its greatest depth is one at which it did.
     pub(super) fn was_as_deep_as(&mut self, depth: u32) {
         self.depth_max = self.depth_max.max(depth);
     }

@@ -17,19 +17,19 @@ pub(crate) struct Waits {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Waiting {
     tasks: VecDeque<Waits>,
-    /// Can be cleared in any order.
+    /// Immediates can be cleared in any order.
     immediates: HashMap<TaskId, Waits>,
     after_loop: HashMap<TaskId, Waits>,
     /// Tasks queued beyond the most that are tracked, which have not run as far as is known.
     untracked: u64,
 }
 
-/// How many are tracked at most.
+/// How many more tasks can be tracked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// Of one loop's task queue.
     pub(super) tasks: usize,
-    /// More of all other queues of all loops.
+    /// Still free for all other queues of all loops.
     pub(super) others: usize,
 }
 
@@ -48,12 +48,12 @@ impl Waiting {
         }
     }
 
-    /// How many tasks may wait besides those that are tracked.
+    /// The number of tasks that may wait and are not tracked.
     pub(super) const fn untracked(&self) -> u64 {
         self.untracked
     }
 
-    /// How many are tracked besides those of the task queue.
+    /// The number of tracked tasks outside of the task queue.
     pub(super) fn others(&self) -> usize {
         self.immediates.len() + self.after_loop.len()
     }
@@ -91,7 +91,7 @@ impl Waiting {
         *self = Self::default();
     }
 
-    /// All of them, those of the task queue oldest first.
+    /// All tracked tasks; those of the task queue come oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Waits> {
         self.tasks.iter().chain(self.immediates.values()).chain(self.after_loop.values())
     }

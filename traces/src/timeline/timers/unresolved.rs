@@ -1,5 +1,5 @@
-//! Firings of timers with an unknown period: those armed before the reading began, until a snapshot lists the timer, or
-//! shows that it was a one-shot.
+//! Firings of timers with an unknown period: armed before the reading began, until a snapshot lists the timer or shows
+//! that it was a one-shot.
 //!
 //! An interval that is found due with lag `f` and has skipped `s` periods by then has a period in `(f / (s + 1), f / s]`.
 //! So with lag `L` at the start of its callback, it has skipped between `⌊L·s / f⌋` and `⌈L·(s + 1) / f⌉ − 1`. The lower
@@ -67,8 +67,8 @@ impl Firing {
     }
 }
 
-/// Adds the samples that the corrected lag of a firing may lack which skipped between the fewest and the most periods. One
-/// that skipped none has a sample, too.
+/// Adds the samples that the corrected lag may lack for a firing that skipped between `least` and `most` periods. A firing
+/// that skipped none has a sample too.
 fn add_range([least, most]: [u64; 2], lag_ns: u64, corrected: &mut Missing) {
     corrected.of_at_most(most.max(1).saturating_sub(least.max(1)), lag_ns);
 }
@@ -76,11 +76,11 @@ fn add_range([least, most]: [u64; 2], lag_ns: u64, corrected: &mut Missing) {
 /// Firings whose figures are ranges.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Unresolved {
-    /// Those whose period may become known, at most `limit`. No range of these is a single value.
+    /// Firings whose period may become known, at most `limit`. Each has more than one possible value.
     pending: HashMap<Key, Vec<Firing>>,
     pending_count: usize,
     limit: usize,
-    /// Those that remain ranges, their missing periods and their missing samples.
+    /// Firings that remain ranges, their missing periods and their missing samples.
     settled: u64,
     settled_more: u64,
     settled_samples: Missing,
