@@ -118,28 +118,19 @@ impl Timeline {
     #[cold]
     #[inline(never)]
     pub(super) fn timer_was_late(&mut self, late: LateTimer) {
-        if self.blame.timers.takes(late.lag_ns()) {
-            let needs = self.ticks.since(late.due);
-            self.blame.timers.add(late.lag_ns(), late, needs);
-        }
+        self.blame.timers.add(late.lag_ns(), late, || self.ticks.since(late.due));
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn signal_was_late(&mut self, late: LateSignal) {
-        if self.blame.signals.takes(late.latency_ns()) {
-            let needs = self.ticks.since(late.arrived);
-            self.blame.signals.add(late.latency_ns(), late, needs);
-        }
+        self.blame.signals.add(late.latency_ns(), late, || self.ticks.since(late.arrived));
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn task_was_slow(&mut self, slow: SlowTask) {
-        if self.blame.tasks.takes(slow.run_ns()) {
-            let needs = self.ticks.since(slow.start);
-            self.blame.tasks.add(slow.run_ns(), slow, needs);
-        }
+        self.blame.tasks.add(slow.run_ns(), slow, || self.ticks.since(slow.start));
     }
 
     /// A tick with `spans` spans is about to be kept, and older ones to be evicted for it.

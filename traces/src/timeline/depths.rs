@@ -14,11 +14,11 @@ impl Timeline {
     pub(super) fn count_timers(&mut self, at: Timestamp, place: usize, event: &Event) {
         if let Event::TimerArmed { .. } | Event::TimerFired { .. } | Event::TimerCleared { .. } = event {
             let known = match self.knows_armed(Some(place)) {
-                _ if self.keep_alive.due_beyond_limit(place).is_some() => TimersKnown::UpToLimit,
+                _ if self.keep_alive.of(place).due_beyond_limit().is_some() => TimersKnown::UpToLimit,
                 true => TimersKnown::All,
                 false => TimersKnown::SinceReading,
             };
-            self.queues.timers_are(place, at, self.keep_alive.armed(place), known);
+            self.queues.timers_are(place, at, self.keep_alive.of(place).armed_count(), known);
         }
     }
 

@@ -297,7 +297,7 @@ impl Timeline {
             }
             Event::SnapshotEnd { .. } => {
                 self.snapshots += 1;
-                if place.is_some_and(|place| self.keep_alive.is_listed(place)) {
+                if place.is_some_and(|place| self.keep_alive.of(place).is_listed()) {
                     self.timers.all_listed(source);
                 }
             }
@@ -387,6 +387,7 @@ impl Timeline {
                 self.open.push(OpenTick::new(source));
                 self.gaps.push(Gaps::new(start_of(stamped), self.config.entries_kept));
                 self.loss_bounds.add_emitter();
+                self.keep_alive.add_emitter();
                 self.open.len() - 1
             }
             None => return None,

@@ -9,7 +9,7 @@ mod refs;
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, Queue, RefKind};
-use loop_probes::ids::{Tag, TaskId, TimerId, Timestamp};
+use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use super::config::TimelineConfig;
 pub use refs::RefName;
@@ -82,84 +82,39 @@ impl KeepAlive {
         self.loops.iter().map(|refs| u64::from(refs.left_out)).sum()
     }
 
-    /// Calls `visit` with each tracked armed timer of the emitter at `place`: its id, tag, due time and period.
-    pub(crate) fn each_armed(&self, place: usize, visit: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
-        if let Some(refs) = self.loops.get(place) {
-            refs.each_armed(visit);
-        }
+    /// Adds the next emitter.
+    pub(super) fn add_emitter(&mut self) {
+        self.loops.push(Refs::new(self.names_max));
     }
 
-    /// Whether a snapshot has listed all that the emitter at `place` had armed, and no records were lost since.
-    pub(crate) fn is_listed(&self, place: usize) -> bool {
-        self.loops.get(place).is_some_and(|refs| refs.as_of.is_some() && refs.left_out == 0)
-    }
-
-    /// Whether records were lost since the last snapshot of the emitter at `place`.
-    pub(crate) fn has_lost(&self, place: usize) -> bool {
-        self.loops.get(place).is_some_and(|refs| refs.has_lost)
+    /// The references of the emitter at `place`.
+    pub(super) fn of(&self, place: usize) -> &Refs {
+        &self.loops[place]
     }
 
     /// Forgets the loop of the emitter at `place`, because another one uses its ring.
-    pub(crate) fn forget(&mut self, place: usize) {
-        if let Some(refs) = self.loops.get_mut(place) {
-            *refs = Refs::new(self.names_max);
-        }
-    }
-
-    /// When the first timer beyond the limit is due at the emitter at `place`, or was: it may have fired since.
-    pub(crate) fn due_beyond_limit(&self, place: usize) -> Option<Timestamp> {
-        self.loops.get(place).and_then(Refs::due_beyond_limit)
-    }
-
-    /// The number of timers of the emitter at `place` that were due before `time` and may have fired in records that were
-    /// lost, and how many of those are intervals.
-    pub(crate) fn may_be_overdue(&self, place: usize, time: Timestamp) -> [u64; 2] {
-        self.loops.get(place).map_or([0; 2], |refs| refs.may_be_overdue(time))
-    }
-
-    /// Whether the emitter at `place` has registered a source with this tag.
-    pub(crate) fn has_source(&self, place: usize, tag: Tag) -> bool {
-        self.loops.get(place).is_some_and(|refs| refs.has_source(tag))
+    pub(super) fn forget(&mut self, place: usize) {
+        self.loops[place] = Refs::new(self.names_max);
     }
 
     /// Updates references from `event` of the emitter at `place`, if it concerns them.
     #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, place: usize, event: &Event) {
         if refs::concerns(event) {
-            self.refs(place).see(at, event);
+            self.loops[place].see(at, event);
         }
     }
 
     /// A task joined `queue`, which is `depth` deep now.
     #[inline]
     pub(crate) fn task_queued(&mut self, place: usize, queue: Queue, depth: u32) {
-        self.refs(place).queued(queue, depth);
+        self.loops[place].queued(queue, depth);
     }
 
     /// A task left `queue`, because it ran or was cancelled. Without a queue it is a timer's, or from the task queue.
     #[inline]
     pub(crate) fn task_left(&mut self, place: usize, task: TaskId, queue: Option<Queue>) {
-        self.refs(place).left(task, queue);
-    }
-
-    /// Number of armed timers that are tracked.
-    pub(crate) fn armed(&self, place: usize) -> u32 {
-        self.loops.get(place).map_or(0, Refs::armed_count)
-    }
-
-    #[inline]
-    fn refs(&mut self, place: usize) -> &mut Refs {
-        if place >= self.loops.len() {
-            self.grow(place);
-        }
-        &mut self.loops[place]
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, place: usize) {
-        let names_max = self.names_max;
-        self.loops.resize_with(place + 1, || Refs::new(names_max));
+        self.loops[place].left(task, queue);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::loss::Missing;
 const RECORDS_PER_TICK: u64 = 2;
 
 /// Samples that may be missing, grouped by what bounds them; includes what has not ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MissingSamples {
     /// Busy times of ticks: incomplete ones, and ones lost whole.
@@ -66,12 +66,8 @@ impl MissingSamples {
             signals: anything(),
             others: anything(),
             tasks_lost: anything(),
-            running: Vec::new(),
-            running_unseen: 0,
             waits_lost: anything(),
-            waiting_unseen: 0,
-            waiting: Vec::new(),
-            waited: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -406,13 +402,9 @@ impl LossBounds {
             lag_corrected: Missing::anything(lost.saturating_mul(u64::from(u32::MAX))),
             signals: others.clone(),
             others,
-            running: Vec::new(),
-            running_unseen: 0,
-            waiting_unseen: 0,
             waits: waits.clone(),
             waits_lost: waits,
-            waiting: Vec::new(),
-            waited: Vec::new(),
+            ..MissingSamples::default()
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Wait {
 }
 
 /// The state of one emitter's current tick.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OpenTick {
     pub(crate) source: SourceId,
     pub(crate) open: bool,
@@ -70,62 +70,17 @@ pub(crate) struct OpenTick {
 
 impl OpenTick {
     pub(crate) fn new(source: SourceId) -> Self {
-        Self {
-            source,
-            open: false,
-            tick: 0,
-            start: Timestamp(0),
-            damaged: false,
-            polls: PollWait::default(),
-            poll_phase: PollWait::default(),
-            phases: PhaseTimes::default(),
-            longest: None,
-            last_run: None,
-            signal_task: None,
-            last: Timestamp(0),
-            in_gap: false,
-            poll_since: None,
-            seen: None,
-            ticked: false,
-            stopped: None,
-            closed: None,
-            may_have_stopped: None,
-            tasks_queued: 0,
-            timers_fired: 0,
-            timers_late: 0,
-            microtasks_run: 0,
-            gc_runs: 0,
-            gc_run_ns: 0,
-            waits: Vec::new(),
-            spans: Vec::new(),
-            left_out: 0,
-            shortest_kept_ns: [0; 2],
-            before_loss: None,
-        }
+        Self { source, ..Self::default() }
     }
 
     pub(crate) fn begin(&mut self, tick: u64, start: Timestamp) {
-        let mut spans = std::mem::take(&mut self.spans);
+        let Self { source, last, waits, mut spans, mut polls, mut poll_phase, .. } = std::mem::take(self);
         spans.clear();
-        // Waits from a tick whose end was lost are charged with this tick's.
-        let waits = std::mem::take(&mut self.waits);
-        let (mut polls, mut poll_phase) =
-            (std::mem::take(&mut self.polls), std::mem::take(&mut self.poll_phase));
         polls.reset(start);
         poll_phase.reset(start);
-        let (source, last) = (self.source, self.last);
-        *self = Self {
-            open: true,
-            ticked: true,
-            tick,
-            start,
-            last,
-            waits,
-            spans,
-            polls,
-            poll_phase,
-            ..Self::new(source)
-        };
+        // Waits from a tick whose end was lost are charged with this tick's.
+        let kept = Self { source, last, waits, spans, polls, poll_phase, ..Self::default() };
+        *self = Self { open: true, ticked: true, tick, start, ..kept };
     }
 
     /// The tick's number, while it is open.

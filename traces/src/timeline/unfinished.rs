@@ -235,7 +235,7 @@ impl Timeline {
         let stats = self.tags.tag(tag);
         let was_task = stats.is_some_and(|stats| stats.tasks.count() > 0 || stats.queued > 0);
         let was_io = stats.is_some_and(|stats| stats.io.is_some());
-        !was_task && (was_io || self.keep_alive.has_source(place, tag))
+        !was_task && (was_io || self.keep_alive.of(place).has_source(tag))
     }
 
     /// Tasks that were queued and have not ended, longest wait first.
@@ -307,7 +307,7 @@ impl Timeline {
         let open = &self.open[place];
         let as_of = open.surely_waits_until(known, end);
         let (source, is_final) = (open.source, open.stopped.is_some() && open.may_have_stopped.is_none());
-        self.keep_alive.each_armed(place, |timer, tag, due, period_ns| {
+        self.keep_alive.of(place).each_armed(|timer, tag, due, period_ns| {
             if due < as_of {
                 overdue.push(OverdueTimer { source, timer, tag, due, period_ns, as_of, is_final });
             }
@@ -318,7 +318,7 @@ impl Timeline {
     fn may_be_overdue_beyond_limit(&self, end: StreamEnd) -> bool {
         let known = self.last.unwrap_or_default();
         self.open.iter().enumerate().any(|(place, open)| {
-            let due = self.keep_alive.due_beyond_limit(place);
+            let due = self.keep_alive.of(place).due_beyond_limit();
             let as_of = match open.stopped {
                 Some(stopped) => Some(stopped),
                 // It may have become due after the last known moment.
@@ -386,8 +386,8 @@ impl Timeline {
     /// Whether the stream shows all armed timers of the emitter at `place`: a snapshot listed them, or it was read from its
     /// beginning.
     pub(super) fn knows_armed(&self, place: Option<usize>) -> bool {
-        let is_whole = |place: usize| !self.gaps[place].begin_midway() && !self.keep_alive.has_lost(place);
-        place.is_some_and(|place| self.keep_alive.is_listed(place) || is_whole(place))
+        let is_whole = |place: usize| !self.gaps[place].begin_midway() && !self.keep_alive.of(place).has_lost;
+        place.is_some_and(|place| self.keep_alive.of(place).is_listed() || is_whole(place))
     }
 
     /// The number of timers that may or may not have been overdue at the last known moment, or at their loop's stop, and
@@ -396,9 +396,9 @@ impl Timeline {
     pub(super) fn may_be_overdue(&self, place: usize, known: Timestamp, end: StreamEnd) -> [u64; 2] {
         let open = &self.open[place];
         let (sure, as_of) = (open.surely_waits_until(known, end), open.waits_until(known, end));
-        let [mut all, mut intervals] = self.keep_alive.may_be_overdue(place, as_of);
+        let [mut all, mut intervals] = self.keep_alive.of(place).may_be_overdue(as_of);
         if sure < as_of {
-            self.keep_alive.each_armed(place, |_, _, due, period_ns| {
+            self.keep_alive.of(place).each_armed(|_, _, due, period_ns| {
                 let is_unsure = sure <= due && due < as_of;
                 all += u64::from(is_unsure);
                 intervals += u64::from(is_unsure && period_ns.is_some());
@@ -419,7 +419,7 @@ impl Timeline {
 
     /// The number of timers that may be overdue because of lost records, each of which may have fired or armed a timer.
     fn timers_lost(&self, unfinished: &Unfinished) -> u64 {
-        let has_lost = (0..self.open.len()).any(|place| self.keep_alive.has_lost(place));
+        let has_lost = (0..self.open.len()).any(|place| self.keep_alive.of(place).has_lost);
         let lost = if has_lost { self.lost_in_all() } else { 0 };
         unfinished.timers_before_loss[0].saturating_add(lost)
     }
@@ -449,7 +449,7 @@ impl Timeline {
             if is_end_known {
                 continue;
             }
-            self.keep_alive.each_armed(place, |_, _, due, period_ns| {
+            self.keep_alive.of(place).each_armed(|_, _, due, period_ns| {
                 to_come += u64::from(due >= as_of);
                 intervals += u64::from(due >= as_of && period_ns.is_some());
             });
@@ -481,7 +481,7 @@ impl Timeline {
         self.overdue_at(place, stopped, StreamEnd::Known, &mut overdue);
         let waiting: Vec<WaitingTask> = self.waiting_at(place, stopped, StreamEnd::Known).collect();
         let [timers_lost, intervals_lost] = self.may_be_overdue(place, stopped, StreamEnd::Known);
-        let beyond_limit = self.keep_alive.due_beyond_limit(place).is_some_and(|due| due < stopped);
+        let beyond_limit = self.keep_alive.of(place).due_beyond_limit().is_some_and(|due| due < stopped);
         let waiting_lost = self.queues.may_wait(place);
         let room = self.config.names_kept;
         let replaced = &mut self.replaced;

@@ -71,16 +71,17 @@ impl<T> Worst<T> {
 
     /// Whether a case this bad would be kept.
     #[inline]
-    pub(crate) fn takes(&self, badness: u64) -> bool {
+    fn takes(&self, badness: u64) -> bool {
         self.cases.len() < self.limit
             || self.cases.last_key_value().is_some_and(|((Reverse(least), _), _)| *least < badness)
     }
 
-    /// Adds a case. Its breakdown needs what lies within `needs`.
-    pub(crate) fn add(&mut self, badness: u64, what: T, needs: Range<Mark>) {
+    /// Adds a case, if it is bad enough. Its breakdown needs what lies within `needs`.
+    pub(crate) fn add(&mut self, badness: u64, what: T, needs: impl FnOnce() -> Range<Mark>) {
         if !self.takes(badness) {
             return;
         }
+        let needs = needs();
         self.oldest = self.oldest.min(needs.start);
         self.cases.insert((Reverse(badness), self.added), Case { what, needs, blame: None });
         self.added += 1;
@@ -173,7 +174,7 @@ mod tests {
     fn the_worst_stay_and_the_earlier_of_equals() {
         let mut worst = Worst::new(2);
         for (badness, name) in [(5, "a"), (7, "b"), (5, "c"), (9, "d"), (7, "e")] {
-            worst.add(badness, name, Mark::NEVER..Mark::NEVER);
+            worst.add(badness, name, || Mark::NEVER..Mark::NEVER);
         }
         assert_eq!(worst.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["d", "b"]);
     }
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn of_none_nothing_is_kept() {
         let mut worst = Worst::new(0);
-        worst.add(5, (), Mark::NEVER..Mark::NEVER);
+        worst.add(5, (), || Mark::NEVER..Mark::NEVER);
         assert_eq!(worst.iter().count(), 0);
     }
 
@@ -194,7 +195,7 @@ mod tests {
         let visited = Cell::new(0);
         for tick in KEPT..TICKS {
             let from = at(tick - KEPT);
-            worst.add(tick, tick, from..at(tick));
+            worst.add(tick, tick, || from..at(tick));
             allowance.grow(1);
             assert!(worst.is_urgent(at(tick - KEPT + 1)));
             worst.settle(at(tick - KEPT + 1), 1, &mut allowance, |_| {
@@ -212,7 +213,7 @@ mod tests {
     fn the_worst_are_broken_down_first() {
         let at = |tick: u64| Mark::at(tick, 0);
         let mut worst = Worst::new(3);
-        (0..3).for_each(|badness| worst.add(badness, badness, at(0)..at(10)));
+        (0..3).for_each(|badness| worst.add(badness, badness, || at(0)..at(10)));
         let mut allowance = Allowance { left: 25 };
         worst.settle(at(0), 0, &mut allowance, |_| unreachable!("nothing is lost"));
         worst.settle(at(1), 2, &mut allowance, |_| Breakdown { shares: Vec::new(), total_ns: 0 });

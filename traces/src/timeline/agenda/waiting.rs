@@ -19,7 +19,7 @@ pub(super) struct WaitingTasklet {
     pub(super) higher_ran: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
     entries: VecDeque<WaitingTasklet>,
     /// Entries that an addition's depth showed as taken, and whose run was not seen. They give the priority of a running
@@ -34,14 +34,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            entries: VecDeque::new(),
-            taken: VecDeque::new(),
-            limit,
-            depth: 0,
-            before_loss: 0,
-            last_added: Timestamp(0),
-        }
+        Self { limit, ..Self::default() }
     }
 
     pub(super) const fn depth(&self) -> u32 {

@@ -55,7 +55,7 @@ struct Track {
 }
 
 /// See the [module](self).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lane {
     stretches: VecDeque<Stretch>,
     /// The number of the first stretch.
@@ -93,15 +93,7 @@ struct Run {
 
 impl Lane {
     pub(super) fn new(limit: usize, causes_max: usize) -> Self {
-        Self {
-            stretches: VecDeque::new(),
-            first: 0,
-            tracks: Vec::new(),
-            tracks_max: causes_max,
-            limit,
-            overflowed: false,
-            tally: Tally::default(),
-        }
+        Self { tracks_max: causes_max, limit, ..Self::default() }
     }
 
     /// Prepares for waits from `from` on. Returns the time from which stretches are still needed to charge them.

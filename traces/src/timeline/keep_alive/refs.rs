@@ -83,13 +83,13 @@ impl Picture {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Refs {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Refs {
     pub(super) alive: Option<u32>,
     pub(super) as_of: Option<Timestamp>,
     pub(super) left_out: u32,
     /// Records were lost since the last snapshot.
-    pub(super) has_lost: bool,
+    pub(crate) has_lost: bool,
     now: Picture,
     /// Timers that were armed when records were lost, and may have fired in them, until something shows what became of
     /// them.
@@ -136,19 +136,12 @@ pub(super) const fn concerns(event: &Event) -> bool {
 
 impl Refs {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            alive: None,
-            as_of: None,
-            left_out: 0,
-            has_lost: false,
-            now: Picture::default(),
-            before_loss: HashMap::new(),
-            gathering: None,
-            sources: HashMap::new(),
-            registered: None,
-            fired: None,
-            limit,
-        }
+        Self { limit, ..Self::default() }
+    }
+
+    /// Whether a snapshot has listed everything that the loop had armed, and no records were lost since.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.as_of.is_some() && self.left_out == 0
     }
 
     pub(super) fn kind(&self, what: RefKind) -> Option<u64> {
@@ -332,7 +325,7 @@ impl Refs {
     }
 
     /// Number of armed timers that are tracked.
-    pub(super) fn armed_count(&self) -> u32 {
+    pub(crate) fn armed_count(&self) -> u32 {
         u32::try_from(self.now.timers.len()).unwrap_or(u32::MAX)
     }
 
@@ -420,7 +413,7 @@ impl Refs {
     }
 
     /// The number of timers due before `time` that may or may not have fired, and how many of them are intervals.
-    pub(super) fn may_be_overdue(&self, time: Timestamp) -> [u64; 2] {
+    pub(crate) fn may_be_overdue(&self, time: Timestamp) -> [u64; 2] {
         let due = self.before_loss.values().filter(|armed| armed.due.is_none_or(|due| due < time));
         due.fold([0; 2], |[all, intervals], armed| {
             [all + 1, intervals + u64::from(armed.period_ns.is_some())]
@@ -437,7 +430,7 @@ impl Refs {
 
     /// Calls `visit` with each tracked armed timer and its due time. An interval is due again one period after its callback
     /// began, even if that is still running.
-    pub(super) fn each_armed(&self, mut visit: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
+    pub(crate) fn each_armed(&self, mut visit: impl FnMut(TimerId, Tag, Timestamp, Option<u64>)) {
         for (timer, armed) in &self.now.timers {
             if let Some(due) = armed.due {
                 visit(*timer, armed.tag, due, armed.period_ns);
@@ -446,11 +439,11 @@ impl Refs {
     }
 
     /// When the first of the timers that are not tracked is due, or was.
-    pub(super) const fn due_beyond_limit(&self) -> Option<Timestamp> {
+    pub(crate) const fn due_beyond_limit(&self) -> Option<Timestamp> {
         self.now.beyond_limit
     }
 
-    pub(super) fn has_source(&self, tag: Tag) -> bool {
+    pub(crate) fn has_source(&self, tag: Tag) -> bool {
         self.sources.values().any(|(name, _)| name.tag == tag)
     }
 

@@ -14,6 +14,7 @@ const AT: Timestamp = Timestamp(500);
 
 fn seen(events: &[Event]) -> KeepAlive {
     let mut refs = KeepAlive::new(&TimelineConfig { names_kept: 8, ..TimelineConfig::default() });
+    (0..=OTHER).for_each(|_| refs.add_emitter());
     see(&mut refs, events);
     refs
 }

@@ -74,7 +74,7 @@ fn add_range([least, most]: [u64; 2], lag_ns: u64, corrected: &mut Missing) {
 }
 
 /// Firings whose figures are ranges.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Unresolved {
     /// Firings whose period may become known, at most `limit`. Each has more than one possible value.
     pending: HashMap<Key, Vec<Firing>>,
@@ -88,14 +88,7 @@ pub(super) struct Unresolved {
 
 impl Unresolved {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            pending: HashMap::new(),
-            pending_count: 0,
-            limit,
-            settled: 0,
-            settled_more: 0,
-            settled_samples: Missing::none(),
-        }
+        Self { limit, ..Self::default() }
     }
 
     /// Adds a firing whose period may become known.
