@@ -147,18 +147,6 @@ impl Timeline {
             own.lost_records = own.lost_records.saturating_add(lost.max(1));
         }
     }
-
-    /// The count of the last gap whose number of lost records is known.
-    pub(super) const fn last_loss(&self) -> u64 {
-        self.loops.lost
-    }
-
-    /// Notes the last reported loss of any emitter.
-    pub(super) fn note_lost(&mut self, count: u64) {
-        if count > 0 {
-            self.loops.lost = count;
-        }
-    }
 }
 
 #[cfg(test)]

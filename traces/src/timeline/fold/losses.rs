@@ -39,10 +39,12 @@ impl Timeline {
 
     pub(super) fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
         self.lost_records = self.lost_records.saturating_add(count);
-        self.note_lost(count);
+        if count > 0 {
+            self.loops.lost = count;
+        }
         let open = place.and_then(|place| self.open[place].going_on()).map(|(_, _, start)| start);
         let from = self.gap_from(place, from, to);
-        let counts = (count, self.last_loss());
+        let counts = (count, self.loops.lost);
         self.loss_bounds.lost(place, self.last_record(place), (from, to), counts, open);
         if let Some(place) = place {
             self.open[place].lost(from);
