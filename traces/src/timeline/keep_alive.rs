@@ -9,7 +9,7 @@ mod refs;
 use std::collections::BTreeMap;
 
 use loop_probes::event::{Event, Queue, RefKind};
-use loop_probes::ids::{Tag, TaskId, Timestamp};
+use loop_probes::ids::{TaskId, Timestamp};
 
 use super::config::TimelineConfig;
 pub use refs::RefName;

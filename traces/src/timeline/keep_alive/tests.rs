@@ -2,7 +2,7 @@
 //! unknown.
 
 use loop_probes::event::{LabelKind, Queue};
-use loop_probes::ids::{IoSource, LabelId, TaskId, TimerId};
+use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId};
 
 use super::*;
 use crate::labels::Labels;
