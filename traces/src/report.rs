@@ -4,13 +4,12 @@ mod blame;
 mod bounds;
 mod loop_kinds;
 mod loops;
+mod page;
 mod spans;
 mod unfinished;
 
-use std::fmt::Write as _;
-
 use crate::cells::table::{Column, Fitted, Table};
-use crate::cells::{cut_name, fill, width, wrap};
+use crate::cells::{cut_name, fill, width};
 use crate::histogram::{FEW_MARK, Percentiles};
 use crate::import_summary::ImportSummary;
 use crate::loss::Bounds;
@@ -18,6 +17,7 @@ use crate::source::SourceKind;
 use crate::summary::Summary;
 use crate::units::{UNKNOWN, count, counted, duration, percent, rate};
 use bounds::{Of, figure};
+use page::Page;
 
 /// Most tags shown.
 const TAGS_SHOWN: usize = 24;
@@ -37,64 +37,30 @@ pub fn text(summary: &Summary) -> String {
 /// As [`text`], for lines of `columns` columns, but at least [`COLUMNS_MIN`].
 #[must_use]
 pub fn text_within(summary: &Summary, columns: usize) -> String {
-    let columns = columns.max(COLUMNS_MIN);
-    let mut out = String::new();
-    head(&mut out, summary, columns);
+    let mut page = Page::new(columns.max(COLUMNS_MIN));
+    head(&mut page, summary);
     if summary.is_empty() && summary.lost_records == 0 {
-        out.push_str("nothing was recorded of any loop: no figure is known\n");
-        return out;
+        page.line("nothing was recorded of any loop: no figure is known");
+        return page.into_text();
     }
-    totals(&mut out, summary, columns);
-    pressure(&mut out, summary, columns);
-    loops::table(&mut out, summary, columns);
-    bounds::losses(&mut out, summary, columns);
-    blame::stalls(&mut out, summary, columns);
-    blame::late(&mut out, summary, columns);
-    blame::delay_caused(&mut out, summary, columns);
-    tags(&mut out, summary, columns);
-    tags_beyond_limit(&mut out, summary, columns);
-    spans::table(&mut out, summary, columns);
-    queues(&mut out, summary, columns);
-    loop_kinds::agenda(&mut out, summary, columns);
-    loop_kinds::rest(&mut out, summary, columns);
-    out
+    totals(&mut page, summary);
+    pressure(&mut page, summary);
+    loops::table(&mut page, summary);
+    bounds::losses(&mut page, summary);
+    blame::stalls(&mut page, summary);
+    blame::late(&mut page, summary);
+    blame::delay_caused(&mut page, summary);
+    tags(&mut page, summary);
+    tags_beyond_limit(&mut page, summary);
+    spans::table(&mut page, summary);
+    queues(&mut page, summary);
+    loop_kinds::agenda(&mut page, summary);
+    loop_kinds::rest(&mut page, summary);
+    page.into_text()
 }
-
-/// Joins `parts` with commas into lines of at most `columns`, indented after the first; parts are never broken.
-fn listed(head: &str, parts: &[String], columns: usize) -> String {
-    let mut lines = vec![head.to_owned()];
-    for (place, part) in parts.iter().enumerate() {
-        let comma = if place + 1 < parts.len() { "," } else { "" };
-        let last = lines.last().map_or(0, |line| width(line));
-        if place > 0 && last + 1 + width(part) + comma.len() > columns {
-            lines.push(" ".to_owned());
-        }
-        if let Some(line) = lines.last_mut() {
-            let _ = write!(line, " {part}{comma}");
-        }
-    }
-    lines.join("\n")
-}
-
-/// Joins `parts` with ` · ` into lines of at most `columns`, indented after the first; parts are never broken.
-fn dotted(parts: &[String], columns: usize) -> String {
-    let whole = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect::<Vec<_>>().join("\u{a0}· ");
-    wrap(&whole, columns.saturating_sub(2), 2).replace('\u{a0}', " ")
-}
-
-/// Wraps a sentence between words into lines of at most `columns`, indented after the first.
-fn sentence(text: &str, columns: usize) -> String {
-    wrap(text, columns.saturating_sub(2), 2)
-}
-
-/// Appends a line. Writing to a string cannot fail.
-macro_rules! line {
-    ($out:expr, $($args:tt)*) => { let _ = writeln!($out, $($args)*); };
-}
-use line;
 
 /// Writes the contention for processors, where it was sampled.
-fn pressure(out: &mut String, summary: &Summary, columns: usize) {
+fn pressure(page: &mut Page, summary: &Summary) {
     let Some(pressure) = &summary.pressure else { return };
     let share = |ns: u64| percent(pressure.share(ns).min(1.0));
     let waited = pressure.waited_ns.map_or_else(|| UNKNOWN.to_owned(), share);
@@ -103,7 +69,7 @@ fn pressure(out: &mut String, summary: &Summary, columns: usize) {
         format!("this program's threads {}", duration(pressure.delayed_ns)),
         format!("stolen {}", duration(pressure.stolen_ns)),
     ];
-    line!(out, "{}", sentence(&format!("pressure: {}", parts.join(", ")), columns));
+    page.sentence(&format!("pressure: {}", parts.join(", ")));
 }
 
 /// Formats the number of lost records.
@@ -115,7 +81,7 @@ fn lost(summary: &Summary) -> String {
     }
 }
 
-fn head(out: &mut String, summary: &Summary, columns: usize) {
+fn head(page: &mut Page, summary: &Summary) {
     let source = &summary.source;
     let kind = if source.kind == SourceKind::Chrome { "imported" } else { source.kind.name() };
     let parts = [
@@ -126,14 +92,14 @@ fn head(out: &mut String, summary: &Summary, columns: usize) {
         duration(summary.span_ns),
         format!("lost {}", lost(summary)),
     ];
-    line!(out, "{}", dotted(&parts, columns));
+    page.dotted(&parts);
     if let Some(import) = &source.import {
-        imported(out, summary, import, columns);
+        imported(page, summary, import);
     }
-    unfinished::head(out, summary, columns);
-    remarks(summary).iter().for_each(|remark| {
-        line!(out, "{}", sentence(remark, columns));
-    });
+    unfinished::head(page, summary);
+    for remark in remarks(summary) {
+        page.sentence(&remark);
+    }
 }
 
 /// What limits the figures of the whole page.
@@ -192,29 +158,29 @@ fn remarks(summary: &Summary) -> Vec<String> {
 }
 
 /// Writes what the figures of an imported trace are based on.
-fn imported(out: &mut String, summary: &Summary, import: &ImportSummary, columns: usize) {
+fn imported(page: &mut Page, summary: &Summary, import: &ImportSummary) {
     let known = summary.tasks.queue_wait_ns.count;
     let waits = format!("queue waits known for {} of {} tasks", count(known), count(summary.tasks.count));
-    line!(out, "{}", dotted(&[format!("imported from {}", import.from()), waits], columns));
+    page.dotted(&[format!("imported from {}", import.from()), waits]);
     for (what, counts) in [("repaired:", &import.repaired), ("dropped:", &import.dropped)] {
         let parts: Vec<String> = counts
             .iter()
             .map(|(kind, number)| format!("{} {}", count(*number), kind.replace('_', " ")))
             .collect();
         if !parts.is_empty() {
-            line!(out, "{}", listed(what, &parts, columns));
+            page.list(what, &parts);
         }
     }
     if let Some(left_out) = import.left_out.text() {
         let parts: Vec<String> = left_out.split(", ").map(str::to_owned).collect();
-        line!(out, "{}", listed("left out:", &parts, columns));
+        page.list("left out:", &parts);
     }
     if let Some(doubt) = import.doubt() {
-        line!(out, "{}", sentence(&doubt, columns));
+        page.sentence(&doubt);
     }
 }
 
-fn totals(out: &mut String, summary: &Summary, columns: usize) {
+fn totals(page: &mut Page, summary: &Summary) {
     let Summary { ticks, tasks, microtasks, timers, gc, signals, .. } = summary;
     let seconds = summary.span_ns as f64 / 1e9;
     let per_second = |count: u64| rate(if seconds > 0.0 { count as f64 / seconds } else { 0.0 });
@@ -229,7 +195,7 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         Some(failed) => format!(" · {} failed", count(failed)),
     };
     let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| {
-        format!("run{failed} · longest: {}", cut_name(&tag.tag, columns / 2))
+        format!("run{failed} · longest: {}", cut_name(&tag.tag, page.columns() / 2))
     });
     let armed = timers.armed.zip(timers.cleared).map_or_else(String::new, |(armed, cleared)| {
         format!(" · {} armed, {} cleared", count(armed), count(cleared))
@@ -288,14 +254,12 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
         let dropped = signals.dropped.map_or_else(|| UNKNOWN.to_owned(), count);
         remarks.push(("signals", format!("{} delivered, {dropped} dropped", count(delivered))));
     }
-    out.push('\n');
-    remarked(&table.fit(columns), &remarks, columns).iter().for_each(|row| {
-        line!(out, "{row}");
-    });
+    page.blank();
+    remarked(page, &table.fit(page.columns()), &remarks);
     let tags = summary.tasks.by_tag.iter().flat_map(|tag| [&tag.run_ns, &tag.queue_wait_ns]);
     if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
         let few = format!("{FEW_MARK} of fewer than 100 samples (p90: 10), so the maximum");
-        line!(out, "{}", sentence(&few, columns));
+        page.sentence(&few);
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| bounds::is_marked(unit);
     // What is missing is explained with its bounds.
@@ -306,28 +270,30 @@ fn totals(out: &mut String, summary: &Summary, columns: usize) {
             bounds::AT_LEAST,
             bounds::MARK
         );
-        line!(out, "{}", sentence(&open, columns));
+        page.sentence(&open);
     }
 }
 
-/// The lines of a table with a remark to each row: beside the rows, or if any of them does not fit, all below.
-fn remarked(table: &Fitted, remarks: &[(&str, String)], columns: usize) -> Vec<String> {
+/// Writes a table with a remark to each row: beside the rows, or if any of them does not fit, all below.
+fn remarked(page: &mut Page, table: &Fitted, remarks: &[(&str, String)]) {
     let beside = width(&table.head) + 2;
-    let fit = remarks.iter().all(|(_, remark)| beside + width(remark) <= columns);
-    let row = |(row, (_, remark)): (&String, &(&str, String))| match fit && !remark.is_empty() {
-        true => format!("{}{remark}", fill(row, beside)),
-        false => row.clone(),
-    };
-    let rows = table.rows.iter().zip(remarks).map(row);
-    let mut lines: Vec<String> = std::iter::once(table.head.clone()).chain(rows).collect();
-    lines.extend(table.note.clone());
-    for (name, remark) in remarks.iter().filter(|(_, remark)| !fit && !remark.is_empty()) {
-        lines.push(format!("  {}{}", fill(name, 12), wrap(remark, columns.saturating_sub(14), 14)));
+    let fit = remarks.iter().all(|(_, remark)| beside + width(remark) <= page.columns());
+    page.line(&table.head);
+    for (row, (_, remark)) in table.rows.iter().zip(remarks) {
+        match fit && !remark.is_empty() {
+            true => page.line(&format!("{}{remark}", fill(row, beside))),
+            false => page.line(row),
+        }
     }
-    lines
+    if let Some(note) = &table.note {
+        page.line(note);
+    }
+    for (name, remark) in remarks.iter().filter(|(_, remark)| !fit && !remark.is_empty()) {
+        page.beside(&format!("  {}", fill(name, 12)), remark);
+    }
 }
 
-fn tags(out: &mut String, summary: &Summary, columns: usize) {
+fn tags(page: &mut Page, summary: &Summary) {
     let tags = &summary.tasks.by_tag;
     if tags.is_empty() {
         return;
@@ -351,14 +317,14 @@ fn tags(out: &mut String, summary: &Summary, columns: usize) {
         let waits = [Of::P50, Of::P99, Of::Max].map(wait);
         table.row([tag.tag.clone(), count(tag.count)].into_iter().chain(runs).chain(waits));
     }
-    out.push('\n');
-    table.fit(columns).write(out);
+    page.blank();
+    page.table(&table);
     if tags.len() > TAGS_SHOWN {
-        line!(out, "and {} more tags: --json has them", count((tags.len() - TAGS_SHOWN) as u64));
+        page.line(&format!("and {} more tags: --json has them", count((tags.len() - TAGS_SHOWN) as u64)));
     }
 }
 
-fn tags_beyond_limit(out: &mut String, summary: &Summary, columns: usize) {
+fn tags_beyond_limit(page: &mut Page, summary: &Summary) {
     let beyond = &summary.tasks.tags_beyond_limit;
     if beyond.tags > 0 {
         let text = format!(
@@ -367,11 +333,11 @@ fn tags_beyond_limit(out: &mut String, summary: &Summary, columns: usize) {
             counted(beyond.count, "task", "tasks"),
             figure(&beyond.run_ns, Of::Max)
         );
-        line!(out, "{}", sentence(&text, columns));
+        page.sentence(&text);
     }
 }
 
-fn queues(out: &mut String, summary: &Summary, columns: usize) {
+fn queues(page: &mut Page, summary: &Summary) {
     let mut used = summary.queues.iter().filter(|queue| queue.depth.max > 0).peekable();
     if used.peek().is_none() {
         return;
@@ -384,8 +350,8 @@ fn queues(out: &mut String, summary: &Summary, columns: usize) {
     for queue in used {
         table.row([queue.queue.to_owned(), bounds::depth_p50(&queue.depth), bounds::depth_max(&queue.depth)]);
     }
-    out.push('\n');
-    table.fit(columns).write(out);
+    page.blank();
+    page.table(&table);
 }
 
 #[cfg(test)]
@@ -471,14 +437,6 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn lists_break_between_their_parts() {
-        let parts = ["timer A ×1", "io B ×22", "io C ×3"].map(str::to_owned);
-        assert_eq!(listed("kept by", &parts, 80), "kept by timer A ×1, io B ×22, io C ×3");
-        assert_eq!(listed("kept by", &parts, 20), "kept by timer A ×1,\n  io B ×22, io C ×3");
-        assert_eq!(listed("kept by", &parts[..1], 5), "kept by timer A ×1");
     }
 
     #[test]

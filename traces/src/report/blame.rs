@@ -1,12 +1,10 @@
 //! The report's lines on blame: stalls, late timers, late signals and slow tasks, each with its breakdown in one line,
 //! then the delay caused, and how far all that can be trusted if records were lost.
 
-use std::fmt::Write as _;
-
 use super::bounds::MARK;
-use super::{line, sentence};
+use super::page::Page;
 use crate::cells::table::{Column, Table};
-use crate::cells::{cut_name, fill, width, wrap};
+use crate::cells::{cut_name, fill, width};
 use crate::summary::{BlameSummary, StateSummary, Summary};
 use crate::units::{UNKNOWN, count, counted, duration, position};
 
@@ -67,17 +65,18 @@ fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
     (least..=known.len()).rev().map(with).find(fits).unwrap_or_else(|| with(least))
 }
 
-/// Writes a line of at most `columns` that begins with `head` and continues with the breakdown. If it is too long, the
+/// Writes a line that begins with `head` and continues with the breakdown. If it is too long, the
 /// breakdown starts on a line of its own, and continues on further lines where even its largest parts need them.
-fn breakdown(out: &mut String, head: &str, blame: &[BlameSummary], columns: usize) {
+fn breakdown(page: &mut Page, head: &str, blame: &[BlameSummary]) {
+    let columns = page.columns();
     let room = columns.saturating_sub(width(head) + 3);
     let name = name_columns(columns);
     let text = parts(blame, room, name).join(" + ");
     if width(&text) <= room {
-        line!(out, "{head} = {text}");
+        page.line(&format!("{head} = {text}"));
         return;
     }
-    line!(out, "{head}");
+    page.line(head);
     let mut line = String::new();
     for part in parts(blame, columns.saturating_sub(6), name) {
         if line.is_empty() {
@@ -85,11 +84,11 @@ fn breakdown(out: &mut String, head: &str, blame: &[BlameSummary], columns: usiz
         } else if width(&line) + 3 + width(&part) <= columns {
             line = format!("{line} + {part}");
         } else {
-            line!(out, "{line}");
+            page.line(&line);
             line = format!("    + {part}");
         }
     }
-    line!(out, "{line}");
+    page.line(&line);
 }
 
 /// The number of stalls, as far as known: `3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
@@ -111,7 +110,7 @@ pub(super) fn stalls_seen(summary: &Summary) -> String {
     }
 }
 
-pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn stalls(page: &mut Page, summary: &Summary) {
     let mut worst: Vec<_> = summary.stalls.iter().collect();
     worst.sort_by_key(|stall| std::cmp::Reverse(stall.run_ns));
     if worst.is_empty() {
@@ -133,20 +132,22 @@ pub(super) fn stalls(out: &mut String, summary: &Summary, columns: usize) {
             (_, Some(0)) => "no stall; what was lost is too short for one",
             _ => "no stall seen; records were lost, so there may have been one",
         };
-        line!(out, "\n{}", wrap(none, columns, 0));
+        page.blank();
+        page.paragraph(none);
         return;
     }
-    line!(out, "\nstalls, worst first");
+    page.blank();
+    page.line("stalls, worst first");
     for stall in worst.iter().take(STALLS_SHOWN) {
         let (at, run) = (position(stall.at_ns), at_least(stall.open, stall.run_ns));
         let tick = stall.tick.map_or_else(|| UNKNOWN.to_owned(), count) + &of(summary, &stall.loop_name);
-        breakdown(out, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame, columns);
+        breakdown(page, &format!("  {at}  tick {tick:<10} {run:>7}"), &stall.blame);
     }
     let rest = summary.ticks.stalls.saturating_sub(worst.len().min(STALLS_SHOWN) as u64);
     if rest > 0 {
         let all = summary.ticks.stalls.min(STALLS_LISTED_MAX);
         let text = format!("and {} more: report --json --stalls {all} has their breakdowns", count(rest));
-        line!(out, "  {}", wrap(&text, columns.saturating_sub(2), 2));
+        page.beside("  ", &text);
     }
 }
 
@@ -156,14 +157,14 @@ fn of(summary: &Summary, loop_name: &str) -> String {
 }
 
 /// Says how many there are besides those shown, and where to find them: the summary has `kept` of them.
-fn more(out: &mut String, all: u64, kept: usize, shown: usize) {
+fn more(page: &mut Page, all: u64, kept: usize, shown: usize) {
     let more = all.saturating_sub(kept.min(shown) as u64);
     if kept <= shown && more > 0 {
-        line!(out, "  and {} more", count(more));
+        page.line(&format!("  and {} more", count(more)));
     } else if all > kept as u64 {
-        line!(out, "  and {} more: --json has {} in all", count(more), count(kept as u64));
+        page.line(&format!("  and {} more: --json has {} in all", count(more), count(kept as u64)));
     } else if more > 0 {
-        line!(out, "  and {} more: --json has them", count(more));
+        page.line(&format!("  and {} more: --json has them", count(more)));
     }
 }
 
@@ -177,20 +178,20 @@ struct Row<'a> {
 }
 
 /// Writes the worst of `all`, with aligned names.
-fn rows(out: &mut String, all: &[Row<'_>], columns: usize) {
+fn rows(page: &mut Page, all: &[Row<'_>]) {
     let shown = all.get(..LATE_SHOWN).unwrap_or(all);
     let longest = shown.iter().map(|row| width(&row.name)).max().unwrap_or(0);
-    let wide = longest.clamp(15, name_columns(columns).max(15));
+    let wide = longest.clamp(15, name_columns(page.columns()).max(15));
     for row in shown {
         let at = position(u64::try_from(row.at_ns).unwrap_or(0));
         let head =
             format!("  {at}  {} {:>7}", fill(&cut_name(&row.name, wide), wide), at_least(row.open, row.ns));
-        breakdown(out, &head, row.blame, columns);
+        breakdown(page, &head, row.blame);
     }
 }
 
 /// Writes late timers, late signals and slow tasks; nothing if there are none.
-pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn late(page: &mut Page, summary: &Summary) {
     let row = |at_ns, (name, loop_name): (&str, &str), ns, open, blame| {
         let name = format!("{name}{}", of(summary, loop_name));
         Row { at_ns, name, ns, open, blame }
@@ -201,18 +202,20 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
         .collect();
     if !timers.is_empty() {
         let limit = duration(summary.timers.late_limit_ns);
-        line!(out, "\ntimers later than {limit}, worst first: from due to fired");
-        rows(out, &timers, columns);
-        more(out, summary.timers.late.unwrap_or(0), timers.len(), LATE_SHOWN);
+        page.blank();
+        page.line(&format!("timers later than {limit}, worst first: from due to fired"));
+        rows(page, &timers);
+        more(page, summary.timers.late.unwrap_or(0), timers.len(), LATE_SHOWN);
     }
     let signals = summary.late_signals.iter();
     let signals: Vec<_> = signals
         .map(|late| row(late.at_ns, (&late.signal, &late.loop_name), late.latency_ns, false, &late.blame))
         .collect();
     if !signals.is_empty() {
-        line!(out, "\nlate signals, worst first: from arrived to delivered");
-        rows(out, &signals, columns);
-        more_as_json(out, signals.len());
+        page.blank();
+        page.line("late signals, worst first: from arrived to delivered");
+        rows(page, &signals);
+        more_as_json(page, signals.len());
     }
     let tasks = summary.slow_tasks.iter();
     let tasks: Vec<_> = tasks
@@ -222,21 +225,22 @@ pub(super) fn late(out: &mut String, summary: &Summary, columns: usize) {
         })
         .collect();
     if !tasks.is_empty() {
-        line!(out, "\nslow tasks, worst first: by what is labelled in them");
-        rows(out, &tasks, columns);
-        more_as_json(out, tasks.len());
+        page.blank();
+        page.line("slow tasks, worst first: by what is labelled in them");
+        rows(page, &tasks);
+        more_as_json(page, tasks.len());
     }
 }
 
 /// The summary has only the worst of these, so their total number is unknown.
-fn more_as_json(out: &mut String, kept: usize) {
+fn more_as_json(page: &mut Page, kept: usize) {
     if kept > LATE_SHOWN {
-        line!(out, "  and {} more of the worst: --json has them", count((kept - LATE_SHOWN) as u64));
+        page.line(&format!("  and {} more of the worst: --json has them", count((kept - LATE_SHOWN) as u64)));
     }
 }
 
 /// Writes the delay caused; nothing if there was none.
-pub(super) fn delay_caused(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn delay_caused(page: &mut Page, summary: &Summary) {
     if summary.delay_caused.is_empty() {
         return;
     }
@@ -262,13 +266,13 @@ pub(super) fn delay_caused(out: &mut String, summary: &Summary, columns: usize) 
             impact.run_ns.map_or_else(|| UNKNOWN.to_owned(), duration),
         ]);
     }
-    out.push('\n');
-    table.fit(columns).write(out);
+    page.blank();
+    page.table(&table);
     let rest = all.get(IMPACTS_SHOWN..).unwrap_or(&[]);
     if !rest.is_empty() {
         let ns = rest.iter().fold(0u64, |sum, impact| sum.saturating_add(impact.delay_caused_ns));
         let rest = format!("and {} more ({}): see --json", rest.len(), duration(ns));
-        line!(out, "{}", sentence(&rest, columns));
+        page.sentence(&rest);
     }
 }
 
@@ -305,13 +309,13 @@ mod tests {
             ("microtasks", 20_000),
             ("unattributed", 7),
         ]);
-        let mut out = String::new();
-        breakdown(&mut out, "  00:01.000  Heartbeat1ms     3.11s", &blame, 50);
+        let mut page = Page::new(50);
+        breakdown(&mut page, "  00:01.000  Heartbeat1ms     3.11s", &blame);
         let expected = "  00:01.000  Heartbeat1ms     3.11s
     = suspended 1.97s + Rende…ice #2647 1.04s
     + 2 smaller 99.0ms + unattributed 7ns
 ";
-        assert_eq!(out, expected);
+        assert_eq!(page.into_text(), expected);
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! The report's treatment of lost records and unfinished work: a mark at each figure that they could change, and a
 //! table of the bounds.
 
-use std::fmt::Write as _;
-
-use super::line;
+use super::page::Page;
 use crate::cells::table::{Column, Table};
-use crate::cells::wrap;
 use crate::histogram::Percentiles;
 use crate::loss::Bounds;
 use crate::summary::{DepthSummary, Summary, TicksSummary};
@@ -115,7 +112,7 @@ fn range(bounds: Bounds) -> String {
 }
 
 /// Writes what lost records and skipped events and a wrong clock leave open; nothing if there are none.
-pub(super) fn losses(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn losses(page: &mut Page, summary: &Summary) {
     let lost = match summary.lost_records {
         _ if summary.uncounted_gaps > 0 => "an unknown number of records is missing".to_owned(),
         0 if summary.malformed_events > 0 => {
@@ -123,7 +120,8 @@ pub(super) fn losses(out: &mut String, summary: &Summary, columns: usize) {
         }
         0 if summary.clock_error_ns_max > 0 => {
             let text = format!("{MARK} marks what a wrong clock could move: all that depends on time");
-            line!(out, "\n{}", wrap(&text, columns, 0));
+            page.blank();
+            page.paragraph(&text);
             return;
         }
         0 if summary.loops_left_out => "some loops were left out".to_owned(),
@@ -135,7 +133,9 @@ pub(super) fn losses(out: &mut String, summary: &Summary, columns: usize) {
         false => format!("{lost}: counts are at least what is shown,"),
     };
     let marks = format!("and {MARK} marks what they could move, {AT_LEAST} what they could only raise");
-    line!(out, "\n{}\n{}", wrap(&counts, columns, 0), wrap(&marks, columns, 0));
+    page.blank();
+    page.paragraph(&counts);
+    page.paragraph(&marks);
     let rows: [(&str, &Percentiles); 8] = [
         ("ticks", &summary.ticks.run_ns),
         ("tasks", &summary.tasks.run_ns),
@@ -158,6 +158,6 @@ pub(super) fn losses(out: &mut String, summary: &Summary, columns: usize) {
         let cells = Of::ALL.map(|of| bounds(of).map_or_else(|| figure(unit, of), range));
         table.row(std::iter::once(format!("  {name}")).chain(cells));
     }
-    table.fit(columns).write(out);
-    line!(out, "  those of each tag: --json");
+    page.table(&table);
+    page.line("  those of each tag: --json");
 }

@@ -1,10 +1,8 @@
 //! The report's lines on features that only some loops use: an agenda, active handles, commands, pumps, futures, a
 //! shutdown.
 
-use std::fmt::Write as _;
-
 use super::blame::at_least;
-use super::{line, listed, sentence};
+use super::page::Page;
 use crate::cells::cut_name;
 use crate::cells::table::{Column, Table};
 use crate::summary::Summary;
@@ -17,7 +15,7 @@ const WORKERS_SHOWN: usize = 16;
 /// Most names of active handles shown.
 const NAMES_SHOWN: usize = 12;
 
-pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn agenda(page: &mut Page, summary: &Summary) {
     let Some(agenda) = &summary.agenda else { return };
     let mut table = Table::new([
         Column::text("AGENDA", 10),
@@ -30,7 +28,7 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
         Column::figure("P50", 9).of("RUN").optional(1),
         Column::figure("MAX", 8).of("RUN"),
     ]);
-    let mut remarks = String::new();
+    let mut remarks = Vec::new();
     for priority in &agenda.priorities {
         let (wait, run) = (&priority.queue_wait_ns, &priority.run_ns);
         let mut facts = Vec::new();
@@ -55,12 +53,14 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
             duration(run.max),
         ]);
         if !facts.is_empty() {
-            line!(remarks, "{}", listed(&format!("  {:<8}", priority.priority.name()), &facts, columns));
+            remarks.push((format!("  {:<8}", priority.priority.name()), facts));
         }
     }
-    out.push('\n');
-    table.fit(columns).write(out);
-    out.push_str(&remarks);
+    page.blank();
+    page.table(&table);
+    for (head, facts) in &remarks {
+        page.list(head, facts);
+    }
     for worker in agenda.workers.iter().take(WORKERS_SHOWN) {
         let idle_ns = summary.span_ns.saturating_sub(worker.busy_ns);
         let name = format!("worker {}", worker.worker);
@@ -71,10 +71,10 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
         if worker.stopped_ns > 0 {
             parts.push(format!("stopped for collections {}", duration(worker.stopped_ns)));
         }
-        line!(out, "{}", listed(&head, &parts, columns));
+        page.list(&head, &parts);
     }
     if agenda.workers.len() > WORKERS_SHOWN {
-        line!(out, "and {} more workers", count((agenda.workers.len() - WORKERS_SHOWN) as u64));
+        page.line(&format!("and {} more workers", count((agenda.workers.len() - WORKERS_SHOWN) as u64)));
     }
     let met = &agenda.rendezvous;
     if met.count > 0 {
@@ -82,22 +82,21 @@ pub(super) fn agenda(out: &mut String, summary: &Summary, columns: usize) {
         let head = format!("{:<10}{:>11}{:>7} ", "rendezvous", count(met.count), count(met.failed));
         let parts =
             [format!("failed, waited p50 {}", duration(waited.p50)), format!("max {}", duration(waited.max))];
-        line!(out, "{}", listed(&head, &parts, columns));
+        page.list(&head, &parts);
     }
 }
 
-pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
-    let before = out.len();
-    out.push('\n');
-    keep_alive(out, summary, columns);
-    jobs(out, summary, columns);
+pub(super) fn rest(page: &mut Page, summary: &Summary) {
+    let mut rest = Page::new(page.columns());
+    keep_alive(&mut rest, summary);
+    jobs(&mut rest, summary);
     if let Some(commands) = &summary.commands {
         let bytes: Vec<String> = commands
             .by_byte
             .iter()
             .map(|it| format!("{} ×{}{}", it.byte, count(it.count), if it.known { "" } else { " (unknown)" }))
             .collect();
-        line!(out, "{}", listed("commands:", &bytes, columns));
+        rest.list("commands:", &bytes);
     }
     if let Some(pumps) = &summary.pumps {
         let parts = [
@@ -107,7 +106,7 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
             format!("p50 {}", duration(pumps.run_ns.p50)),
             format!("max {}", duration(pumps.run_ns.max)),
         ];
-        line!(out, "{}", listed("pumps:", &parts, columns));
+        rest.list("pumps:", &parts);
     }
     if let Some(futures) = &summary.futures {
         let parts = [
@@ -116,15 +115,13 @@ pub(super) fn rest(out: &mut String, summary: &Summary, columns: usize) {
             format!("{} woken", count(futures.woken)),
             format!("{} polled for nothing yet", count(futures.pending)),
         ];
-        line!(out, "{}", listed("futures:", &parts, columns));
+        rest.list("futures:", &parts);
     }
-    shutdown(out, summary, columns);
-    if out.len() == before + 1 {
-        out.truncate(before);
-    }
+    shutdown(&mut rest, summary);
+    page.section(rest);
 }
 
-fn jobs(out: &mut String, summary: &Summary, columns: usize) {
+fn jobs(page: &mut Page, summary: &Summary) {
     let Some(jobs) = &summary.jobs else { return };
     let (wait, run) = (&jobs.queue_wait_ns, &jobs.run_ns);
     let parts = [
@@ -136,34 +133,37 @@ fn jobs(out: &mut String, summary: &Summary, columns: usize) {
         format!("run p50 {}", duration(run.p50)),
         format!("max {}", duration(run.max)),
     ];
-    line!(out, "{}", listed("jobs:", &parts, columns));
+    page.list("jobs:", &parts);
     let failed = jobs.by_tag.iter().filter(|tag| tag.failed.is_some_and(|failed| failed > 0));
-    let failed =
-        failed.map(|tag| format!("{} ×{}", cut_name(&tag.tag, columns / 2), count(tag.failed.unwrap_or(0))));
+    let failed = failed
+        .map(|tag| format!("{} ×{}", cut_name(&tag.tag, page.columns() / 2), count(tag.failed.unwrap_or(0))));
     let failed: Vec<String> = failed.take(NAMES_SHOWN).collect();
     if !failed.is_empty() {
-        line!(out, "{}", listed("  failed:", &failed, columns));
+        page.list("  failed:", &failed);
     }
 }
 
-fn keep_alive(out: &mut String, summary: &Summary, columns: usize) {
+fn keep_alive(page: &mut Page, summary: &Summary) {
     let Some(held) = summary.keep_alive.as_ref().filter(|held| !held.is_empty()) else { return };
-    let name = |name: &str| cut_name(name, columns / 2);
+    let name = |name: &str| cut_name(name, page.columns() / 2);
     let shown = held.iter().take(NAMES_SHOWN);
     let names: Vec<String> =
         shown.map(|it| format!("{} {} ×{}", it.what, name(&it.name), count(it.count))).collect();
-    let more = match held.len().saturating_sub(NAMES_SHOWN) {
-        0 => String::new(),
-        more => format!("\n  and {}", counted(more as u64, "more name", "more names")),
-    };
-    let left_out = match summary.keep_alive_left_out.unwrap_or(0) {
-        0 => String::new(),
-        parts => format!("\n  incomplete: its snapshot had no room for {}", counted(parts, "part", "parts")),
-    };
-    line!(out, "{}{more}{left_out}", listed("active handles", &names, columns));
+    page.list("active handles", &names);
+    let more = held.len().saturating_sub(NAMES_SHOWN);
+    if more > 0 {
+        page.line(&format!("  and {}", counted(more as u64, "more name", "more names")));
+    }
+    let left_out = summary.keep_alive_left_out.unwrap_or(0);
+    if left_out > 0 {
+        page.line(&format!(
+            "  incomplete: its snapshot had no room for {}",
+            counted(left_out, "part", "parts")
+        ));
+    }
 }
 
-fn shutdown(out: &mut String, summary: &Summary, columns: usize) {
+fn shutdown(page: &mut Page, summary: &Summary) {
     let Some(shutdown) = &summary.shutdown else { return };
     let limit = shutdown.limit_ns.map_or_else(String::new, |ns| format!(" of {}", duration(ns)));
     let took = match shutdown.run_ns {
@@ -176,7 +176,7 @@ fn shutdown(out: &mut String, summary: &Summary, columns: usize) {
     let counts: Vec<_> =
         counts.iter().filter_map(|(of, name)| of.map(|of| format!("{} {name}", count(of)))).collect();
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
-    line!(out, "{}", sentence(&format!("shutdown at {at} {took}{counts}"), columns));
+    page.sentence(&format!("shutdown at {at} {took}{counts}"));
 }
 
 #[cfg(test)]

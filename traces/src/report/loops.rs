@@ -1,14 +1,12 @@
 //! The report's table of loops, if there are several.
 
-use std::fmt::Write as _;
-
 use super::bounds::{Of, figure, utilization};
-use super::{line, sentence};
+use super::page::Page;
 use crate::cells::table::{Column, Table};
 use crate::summary::Summary;
 use crate::units::count;
 
-pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn table(page: &mut Page, summary: &Summary) {
     if !summary.has_several_loops() {
         return;
     }
@@ -35,11 +33,11 @@ pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
             figure(lag, Of::Max),
         ]);
     }
-    out.push('\n');
-    table.fit(columns).write(out);
+    page.blank();
+    page.table(&table);
     if summary.loops_beyond_limit {
         let all = if summary.loops_left_out { "the figures of some" } else { "their figures" };
         let text = format!("and more loops, not tracked separately: {all} are in the totals only");
-        line!(out, "{}", sentence(&text, columns));
+        page.sentence(&text);
     }
 }

@@ -1,9 +1,7 @@
 //! The report's table of spans: labelled by the program within its tasks, or taken from traced slices.
 
-use std::fmt::Write as _;
-
 use super::bounds::{Of, figure};
-use super::{line, sentence};
+use super::page::Page;
 use crate::cells::table::{Column, Table};
 use crate::summary::Summary;
 use crate::units::count;
@@ -11,7 +9,7 @@ use crate::units::count;
 /// Most labels shown.
 const LABELS_SHOWN: usize = 12;
 
-pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn table(page: &mut Page, summary: &Summary) {
     let spans: Vec<_> = summary.spans.iter().filter(|span| span.count > 0).collect();
     let shown = &spans[..spans.len().min(LABELS_SHOWN)];
     if shown.is_empty() {
@@ -28,18 +26,18 @@ pub(super) fn table(out: &mut String, summary: &Summary, columns: usize) {
         let figures = [Of::P50, Of::P99, Of::Max].map(|of| figure(&span.run_ns, of));
         table.row([span.label.clone(), count(span.count)].into_iter().chain(figures));
     }
-    out.push('\n');
-    table.fit(columns).write(out);
+    page.blank();
+    page.table(&table);
     let more = &spans[shown.len()..];
     if !more.is_empty() {
         let spans: u64 = more.iter().map(|span| span.count).sum();
         let (more, spans) = (count(more.len() as u64), count(spans));
         let text = format!("and {more} more labels with {spans} spans: --json has them");
-        line!(out, "{}", sentence(&text, columns));
+        page.sentence(&text);
     }
     if summary.spans_beyond_limit > 0 {
         let beyond = count(summary.spans_beyond_limit);
         let text = format!("{beyond} more spans and marks are of labels beyond the limit");
-        line!(out, "{}", sentence(&text, columns));
+        page.sentence(&text);
     }
 }

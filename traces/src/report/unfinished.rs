@@ -1,14 +1,12 @@
 //! The lines at the head of the report on unfinished work and the state of the source.
 
-use std::fmt::Write as _;
-
-use super::{line, listed, sentence};
+use super::page::Page;
 use crate::cells::cut_name;
 use crate::summary::{OpenTickSummary, StateSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
 /// Writes what has not ended; nothing for a source that was closed after its last tick.
-pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
+pub(super) fn head(page: &mut Page, summary: &Summary) {
     let state = match summary.source.state {
         StateSummary::Crashed => {
             // On the same axis as all other times of the page, which may begin before the first event of the loop.
@@ -20,10 +18,10 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
         _ => "",
     };
     if !state.is_empty() {
-        line!(out, "{}", sentence(state, columns));
+        page.sentence(state);
     }
     if let Some(open) = &summary.open_tick {
-        line!(out, "{}", open_tick(open, summary.source.state, columns));
+        open_tick(page, open, summary.source.state);
     }
     let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
     let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
@@ -36,30 +34,32 @@ pub(super) fn head(out: &mut String, summary: &Summary, columns: usize) {
     if summary.timers.overdue_bounds.is_some() && !is_missing {
         let known = counted(overdue, "timer is overdue", "timers are overdue");
         let text = format!("at least {known}{by}: more are armed than are tracked");
-        line!(out, "{}", sentence(&text, columns));
+        page.sentence(&text);
     } else if overdue > 0 {
-        line!(out, "{}{by}", counted(overdue, "timer is overdue", "timers are overdue"));
+        page.line(&format!("{}{by}", counted(overdue, "timer is overdue", "timers are overdue")));
     } else if at_stop > 0 && most.is_some() {
         let overdue = counted(at_stop, "timer was overdue", "timers were overdue");
-        line!(out, "{}", sentence(&format!("{overdue} when the loop stopped{by}"), columns));
+        page.sentence(&format!("{overdue} when the loop stopped{by}"));
     }
 }
 
-/// `at least 3.20s, still running: BusyHang #4764, since 00:02.1, busy for at least 3.21s in tick 431`.
-fn open_tick(open: &OpenTickSummary, state: StateSummary, columns: usize) -> String {
+/// Writes `at least 3.20s, still running: BusyHang #4764, since 00:02.1, busy for at least 3.21s in tick 431`.
+fn open_tick(page: &mut Page, open: &OpenTickSummary, state: StateSummary) {
     let tick = open.tick.map_or_else(String::new, |tick| format!(" in tick {}", count(tick)));
     let busy = format!("busy for at least {}{tick}", duration(open.run_ns));
     let at = |ns: i64| position(u64::try_from(ns).unwrap_or(0));
     let (Some(running), Some(lasted), Some(since)) = (&open.running, open.running_ns, open.running_since_ns)
     else {
-        return listed("a tick has not ended:", &[busy, "what it does is not known".to_owned()], columns);
+        page.list("a tick has not ended:", &[busy, "what it does is not known".to_owned()]);
+        return;
     };
     let (lasted, since) = (duration(lasted), format!("since {}", at(since)));
     if running == "poll" {
-        return listed(&format!("in poll for at least {lasted},"), &[since, busy], columns);
+        page.list(&format!("in poll for at least {lasted},"), &[since, busy]);
+        return;
     }
     let running = running.strip_prefix("task ").unwrap_or(running);
-    let running = cut_name(running, columns / 2);
+    let running = cut_name(running, page.columns() / 2);
     let verb = if state == StateSummary::Crashed { "was" } else { "still" };
-    listed(&format!("at least {lasted}, {verb} running:"), &[running, since, busy], columns)
+    page.list(&format!("at least {lasted}, {verb} running:"), &[running, since, busy]);
 }
