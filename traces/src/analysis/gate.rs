@@ -294,7 +294,8 @@ impl Gate {
             .flat_map(|ends| ends.iter())
             .map(|end| (end.change.map(|change| self.worse(change)), self.decide(end, end.p, share).0))
             .collect();
-        let stands = ends.iter().all(|(_, at_end)| *at_end == outcome);
+        let stands = ends.iter().all(|(_, at_end)| *at_end == outcome)
+            && (outcome != Outcome::Failed || effect.ends_agree_in_direction());
         let could_be = self.between_changes(ends.into_iter().filter_map(|(worse, _)| worse));
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
@@ -369,7 +370,12 @@ impl Gate {
         let stands = match outcome {
             // One that is beyond the limit whatever was lost is enough, unless its p-value gets worse with the losses.
             Outcome::Failed => {
-                sure.iter().any(|one| one.effect.p_at_worst() <= one.p && ends(one).iter().all(off_still))
+                let stands = |one: &&One| {
+                    one.effect.p_at_worst() <= one.p
+                        && one.effect.ends_agree_in_direction()
+                        && ends(one).iter().all(off_still)
+                };
+                sure.iter().any(stands)
             }
             _ => {
                 let all = || base.iter().chain(candidate);

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::input::{ALPHA, Run};
 use super::speed::{Logs, Speed};
+use crate::analysis::metric::bounds::Bounds;
 use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::statistics::bootstrap::{self, Interval};
 use crate::analysis::statistics::{Welch, cliffs_delta, median, rank_test, scatter, shift};
@@ -141,7 +142,9 @@ fn ends(
     logs: Option<&Logs>,
 ) -> Option<Box<[Sides; 2]>> {
     let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
-        let bounds = runs.iter().filter_map(|run| metric.bounds(&run.summary));
+        // A run without a value could have had any value.
+        let unknown = Bounds { low: 0.0, high: None };
+        let bounds = runs.iter().map(|run| metric.bounds(&run.summary).unwrap_or(unknown));
         let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
         end.map(|end| if sides.is_ratio { end.max(NOTHING) } else { end }).collect()
     };
@@ -245,6 +248,11 @@ impl Effect {
     pub(crate) fn p_at_worst(&self) -> f64 {
         let ends = self.ends.iter().flat_map(|ends| ends.iter());
         ends.map(|end| end.p).fold(0.0, f64::max)
+    }
+
+    /// Whether the candidate differs in one direction at both extremes: if it does not, it may equal the base between them.
+    pub(crate) fn ends_agree_in_direction(&self) -> bool {
+        self.ends.as_ref().is_none_or(|ends| ends[0].shift * ends[1].shift > 0.0)
     }
 
     /// The shift in units of the margin: beyond 1 it matters. Infinite if any shift matters.

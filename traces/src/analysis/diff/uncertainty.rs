@@ -25,6 +25,8 @@ pub struct Uncertainty {
     pub cut_runs: u64,
     /// Other runs with a running tick or an overdue timer.
     pub unfinished_runs: u64,
+    /// Runs in which the metric was not measured: it could have had any value.
+    pub unmeasured_runs: u64,
     /// Events skipped because of impossible values, or dropped by an import.
     pub malformed_events: u64,
     /// Of these, the ones that an import dropped.
@@ -51,6 +53,7 @@ impl Uncertainty {
             lost_records: 0,
             cut_runs: 0,
             unfinished_runs: 0,
+            unmeasured_runs: 0,
             malformed_events: 0,
             dropped_by_import: 0,
             uncounted_gaps: 0,
@@ -65,6 +68,7 @@ impl Uncertainty {
             lost_records: sum.lost_records.saturating_add(summary.lost_records),
             cut_runs: sum.cut_runs + u64::from(summary.is_cut()),
             unfinished_runs: sum.unfinished_runs + u64::from(summary.has_unfinished() && !summary.is_cut()),
+            unmeasured_runs: sum.unmeasured_runs + u64::from(metric.of(summary).is_none()),
             malformed_events: sum.malformed_events.saturating_add(summary.malformed_events),
             dropped_by_import: sum.dropped_by_import.saturating_add(summary.dropped_by_import()),
             uncounted_gaps: sum.uncounted_gaps.saturating_add(summary.uncounted_gaps),
@@ -92,6 +96,7 @@ impl fmt::Display for Uncertainty {
         let gap = "gap with an unknown number of records";
         let gaps = counted(self.uncounted_gaps, gap, "gaps with an unknown number of records");
         let cut = counted(self.cut_runs, "recording that was cut off", "recordings that were cut off");
+        let unmeasured = counted(self.unmeasured_runs, "run without a value", "runs without a value");
         let periods = counted(self.periods_unknown, "unknown timer period", "unknown timer periods");
         let all = [
             (self.clock_error_ns_max > 0).then_some("clock readings that contradict each other"),
@@ -103,6 +108,7 @@ impl fmt::Display for Uncertainty {
             (self.lost_records > self.uncounted_gaps).then_some(lost.as_str()),
             (self.cut_runs > 0).then_some(cut.as_str()),
             (self.unfinished_runs > 0).then_some("what has not ended"),
+            (self.unmeasured_runs > 0).then_some(unmeasured.as_str()),
             (self.periods_unknown > 0).then_some(periods.as_str()),
             (self.depths_unseen_runs > 0).then_some("changes of the depth without an event"),
             (self.tags_beyond_limit > 0).then_some(tags.as_str()),

@@ -494,6 +494,44 @@ fn a_comparison_with_a_cut_recording_is_undecided() {
 }
 
 #[test]
+fn a_side_that_may_be_lower_or_higher_is_not_off_for_certain() {
+    // All of one side was cut off: its values may end up below the base or above it, and equal it in between.
+    let lower: Vec<Run> = runs(&BASE.map(|ns| ns / 2.0));
+    let cut: Vec<Run> = lower
+        .iter()
+        .cloned()
+        .map(|mut run| {
+            run.summary.source.state = StateSummary::Unclosed;
+            run
+        })
+        .collect();
+    for metric in ["timer_lag.max", "timer_lag.p99", "task.*.run.p50"] {
+        let gate = gate(metric, Limit::SameWithin(0.1));
+        let judged = gate.judge_against(&runs(&BASE), &cut);
+        assert_eq!(judged.outcome, Outcome::Undecided, "{judged:?}");
+        assert_eq!(gate.judge_against(&cut, &runs(&BASE)).outcome, Outcome::Undecided, "{metric}");
+    }
+    let whole = gate("timer_lag.max", Limit::SameWithin(0.1)).judge_against(&runs(&BASE), &lower);
+    assert_eq!(whole.outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_comparison_with_a_run_without_a_value_is_undecided() {
+    let (base, mut candidate) = (runs(&BASE), runs(&BASE));
+    let timers = &mut candidate[0].summary.timers;
+    (timers.lag_ns.p99, timers.lag_corrected_ns.p99) = (None, None);
+    assert_eq!(gate("timer_lag.p99", Limit::Max(1.0)).metric.of(&candidate[0].summary), None);
+    for limit in [Limit::WorseBy(4.0), Limit::SameWithin(4.0)] {
+        let gate = gate("timer_lag.p99", limit);
+        for judged in [gate.judge_against(&base, &candidate), gate.judge_against(&candidate, &base)] {
+            assert_eq!(judged.outcome, Outcome::Undecided, "{judged:?}");
+            let why = judged.why.unwrap();
+            assert!(why.contains("1 run without a value could overturn it"), "{why}");
+        }
+    }
+}
+
+#[test]
 fn events_after_a_cut_can_lower_rates_and_means_but_not_counts_or_maxima() {
     let mut run = runs(&[1e6]).remove(0);
     run.summary.source.state = StateSummary::Unclosed;
