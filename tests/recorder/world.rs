@@ -19,6 +19,10 @@ use loopscope::io::sink::{SAVING_PERIOD, save_at};
 
 use super::disk::{Disk, Faults};
 
+/// The longest jump of the clock, in nanoseconds: within the uptime of any machine that has just built this test, because
+/// readers hold back events in the future of their clock.
+const JUMP_NS_MAX: u64 = 1 << 35;
+
 /// The choices of a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -69,7 +73,7 @@ impl Plan {
             late_polls: if lossless || random.bool() { 0 } else { random.u64(1..200) },
             kill_at: kills.then(|| random.usize(..events)),
             drain_dies_at: drain_dies.then(|| random.usize(..events)),
-            jump: jumps.then(|| (random.usize(..events), random.u64(1..1 << 45))),
+            jump: jumps.then(|| (random.usize(..events), random.u64(1..JUMP_NS_MAX))),
             disk: Faults {
                 dies_at_byte: dies.then(|| random.usize(..40_000)),
                 full_at_byte: fills.then(|| random.usize(..40_000)),
@@ -207,9 +211,9 @@ impl World {
         let mut killed_at = None;
         for (place, stamped) in self.events.iter().enumerate() {
             let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
-            // A jump of days is skipped, not polled through.
+            // A long jump is skipped, not polled through.
             let periods = stamped.at.ns_since(recording.next_poll) / SAVING_PERIOD.as_nanos() as u64;
-            if periods > 10_000 {
+            if periods > 100 {
                 recording.next_poll = stamped.at;
             }
             while recording.next_poll <= stamped.at {
