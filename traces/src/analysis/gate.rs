@@ -17,7 +17,6 @@ use super::diff::pressure::Pressure;
 use super::diff::speed::Speed;
 use super::diff::uncertainty::{self, Uncertainty};
 use super::diff::{ALPHA, Run};
-use super::metric::bounds::Bounds;
 use super::metric::{Metric, Sense, Value};
 use super::statistics::median;
 use crate::units::{between, percent};
@@ -240,9 +239,7 @@ impl Gate {
 
     fn judge_values(&self, runs: &[Run]) -> Judgement {
         let value = median(&values(&self.metric, runs));
-        // A run without a value could have had any value.
-        let unknown = Bounds { low: 0.0, high: None };
-        let bounds = runs.iter().map(|run| self.metric.bounds(&run.summary).unwrap_or(unknown));
+        let bounds = runs.iter().map(|run| self.metric.bounds_in_run(&run.summary));
         let (lows, highs): (Vec<f64>, Vec<f64>) =
             bounds.map(|bounds| (bounds.low, bounds.high.unwrap_or(f64::INFINITY))).unzip();
         let (Some(value), Some(low), Some(high)) = (value, median(&lows), median(&highs)) else {
@@ -370,12 +367,12 @@ impl Gate {
         let stands = match outcome {
             // One that is beyond the limit whatever was lost is enough, unless its p-value gets worse with the losses.
             Outcome::Failed => {
-                let stands = |one: &&One| {
+                let is_sure = |one: &&One| {
                     one.effect.p_at_worst() <= one.p
                         && one.effect.ends_agree_in_direction()
                         && ends(one).iter().all(off_still)
                 };
-                sure.iter().any(stands)
+                sure.iter().any(is_sure)
             }
             _ => {
                 let all = || base.iter().chain(candidate);

@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use super::input::{ALPHA, Run};
 use super::speed::{Logs, Speed};
-use crate::analysis::metric::bounds::Bounds;
 use crate::analysis::metric::{Metric, Unit};
 use crate::analysis::statistics::bootstrap::{self, Interval};
 use crate::analysis::statistics::{Welch, cliffs_delta, median, rank_test, scatter, shift};
@@ -142,9 +141,7 @@ fn ends(
     logs: Option<&Logs>,
 ) -> Option<Box<[Sides; 2]>> {
     let bounds = |runs: &[Run], high: bool| -> Vec<f64> {
-        // A run without a value could have had any value.
-        let unknown = Bounds { low: 0.0, high: None };
-        let bounds = runs.iter().map(|run| metric.bounds(&run.summary).unwrap_or(unknown));
+        let bounds = runs.iter().map(|run| metric.bounds_in_run(&run.summary));
         let end = bounds.map(|bounds| if high { bounds.high.unwrap_or(ANYTHING) } else { bounds.low });
         end.map(|end| if sides.is_ratio { end.max(NOTHING) } else { end }).collect()
     };

@@ -63,11 +63,11 @@ impl Gate {
 
     /// The reason why it is undecided.
     pub(super) fn open(&self, runs: &[Run]) -> String {
-        let unmeasured = runs.iter().filter(|run| self.metric.of(&run.summary).is_none()).count();
-        if unmeasured > 0 {
-            return format!("{unmeasured} of {} runs have no value", runs.len());
+        let uncertainty = Uncertainty::of(&self.metric, runs);
+        match uncertainty.unmeasured_runs {
+            0 => format!("{uncertainty} could overturn it"),
+            unmeasured => format!("{unmeasured} of {} runs have no value", runs.len()),
         }
-        format!("{} could overturn it", Uncertainty::of(&self.metric, runs))
     }
 
     /// Where the largest value occurs, for a metric over any.

@@ -27,6 +27,9 @@ impl From<loss::Bounds> for Bounds {
 }
 
 impl Bounds {
+    /// Any value.
+    pub(crate) const UNKNOWN: Self = Self { low: 0.0, high: None };
+
     const fn exactly(value: f64) -> Self {
         Self { low: value, high: Some(value) }
     }
@@ -93,6 +96,11 @@ impl Metric {
         self.statistic() == Some(Statistic::Max) || self.to_string().ends_with(".max")
     }
 
+    /// The bounds of its value in one run of several: a run without a value could have had any.
+    pub(crate) fn bounds_in_run(&self, summary: &Summary) -> Bounds {
+        self.bounds(summary).unwrap_or(Bounds::UNKNOWN)
+    }
+
     fn bounds_of_readable(&self, summary: &Summary) -> Option<Bounds> {
         if self.of_loop.is_some() {
             return Self { of_loop: None, ..self.clone() }.bounds_of_readable(&*self.summary_of(summary)?);
@@ -109,7 +117,7 @@ impl Metric {
                 let least = if lost > 0 { unbounded } else { Bounds::exactly(value) };
                 depth.max_bounds.map_or(least, Bounds::from)
             } else {
-                let any = if lost > 0 { Bounds { low: 0.0, high: None } } else { Bounds::exactly(value) };
+                let any = if lost > 0 { Bounds::UNKNOWN } else { Bounds::exactly(value) };
                 depth.p50_bounds.map_or(any, Bounds::from)
             });
         }
@@ -124,11 +132,11 @@ impl Metric {
                     summary.ticks.stalls_bounds.map_or(unbounded, Bounds::from)
                 }
                 // One record has the number that the last shutdown left.
-                Unit::Count if name == "shutdown.left" => Bounds { low: 0.0, high: None },
+                Unit::Count if name == "shutdown.left" => Bounds::UNKNOWN,
                 // What waits at the end may have run in a record that was lost, and what was queued before may wait.
                 Unit::Count if name == "agenda.waiting" => {
                     let shown = summary.agenda.as_ref().and_then(|agenda| agenda.waiting_bounds);
-                    shown.map_or(Bounds { low: 0.0, high: None }, Bounds::from)
+                    shown.map_or(Bounds::UNKNOWN, Bounds::from)
                 }
                 Unit::Count if self.is_one_a_record() => {
                     Bounds { low: value, high: Some(value + lost as f64) }
@@ -288,7 +296,7 @@ fn of_spread(spread: &Percentiles, statistic: Statistic, lost: u64) -> Bounds {
     match (shown.or(spread.p99_bounds.filter(|_| statistic == Statistic::P99)), statistic) {
         (Some(shown), _) => shown.into(),
         (None, Statistic::Max) => Bounds { low: spread.max.unwrap_or(0) as f64, high: None },
-        (None, Statistic::Mean | Statistic::Gmean) => Bounds { low: 0.0, high: None },
+        (None, Statistic::Mean | Statistic::Gmean) => Bounds::UNKNOWN,
         (None, _) => percentile(spread, statistic, lost),
     }
 }
