@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::support::program::{Place, text, wait_for};
 use loop_probes::clock::monotonic_now;
+use loop_probes::instrument::LoopProbe;
+use loop_probes::session::Session;
 use serde_json::Value;
 
 #[test]
@@ -71,9 +73,31 @@ fn after_a_kill_the_ring_holds_the_last_ticks() {
     place.succeed(&["export", &pid, "--from", "0s", "--to", "300ms", "-o", text(&chrome)]);
     assert!(fs::read_to_string(chrome).unwrap().contains(r#""cat":"tick""#));
     let stderr = String::from_utf8(place.run(&["report", &pid]).stderr).unwrap();
-    assert!(stderr.contains("crashed") && stderr.contains("last seen "), "{stderr}");
+    assert!(stderr.contains("crashed; its loop was last seen "), "{stderr}");
     // Attaching to a dead process prints the page at once instead of waiting.
     place.succeed(&["attach", &pid, "--no-tui"]);
+}
+
+#[test]
+#[ignore = "the process that dies in the test below"]
+fn dies_after_the_first_task_of_a_tick() {
+    let session = Session::builder("dying").shared().unwrap();
+    let probe = LoopProbe::new(&session, "dying loop");
+    let _tick = probe.tick();
+    drop(probe.task(probe.tag("First")));
+    std::process::abort();
+}
+
+#[test]
+fn a_loop_that_died_between_two_tasks_was_last_seen_in_its_tick() {
+    let place = Place::new();
+    let mut dying = Command::new(std::env::current_exe().unwrap());
+    dying.args(["--exact", "attach::dies_after_the_first_task_of_a_tick", "--ignored"]);
+    dying.env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(!dying.status().unwrap().success());
+    let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
+    let stderr = String::from_utf8(place.run(&["report", &ring]).stderr).unwrap();
+    assert!(stderr.contains("crashed; its loop was last seen in tick 1"), "{stderr}");
 }
 
 #[test]

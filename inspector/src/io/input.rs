@@ -14,13 +14,13 @@ use loop_probes::ring::Start;
 use loop_probes::text::printable_path;
 use loop_traces::format::FILE_MAGIC;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, MemorySource, NowRunning, SourceError};
+use loop_traces::source::{EventSource, MemorySource, SourceError};
+use loop_traces::summary::OpenTickSummary;
 use loop_traces::timeline::Timeline;
 use loop_traces::units::counted;
 
 use super::exit::CommandError;
 use super::temp_file::TempFile;
-use crate::describe;
 use crate::playback::Rewind;
 use crate::units;
 
@@ -79,7 +79,7 @@ impl Input {
         let mut ring = open_ring(path, Start::Oldest)?;
         let kept = MemorySource::read(&mut ring).map_err(CommandError::input)?;
         let mut warnings = ring_warnings(&ring);
-        warnings.extend(last_seen(&mut ring, &kept));
+        warnings.extend(last_seen(&ring, &kept));
         Ok(Self::Ring(Box::new(kept), warnings))
     }
 
@@ -311,21 +311,25 @@ pub fn state_warning(ring: &ProcessReader) -> Option<String> {
     }
 }
 
-/// What the loop of a process that is gone or stopped was last seen doing.
-fn last_seen(ring: &mut ProcessReader, kept: &MemorySource) -> Option<String> {
+/// What the loop of a process that is gone or stopped was last seen doing, as far as that is known.
+fn last_seen(ring: &ProcessReader, kept: &MemorySource) -> Option<String> {
     let state = match ring.state() {
         ProcessState::Crashed => "crashed",
         ProcessState::Stopped => "is stopped",
         _ => return None,
     };
+    let pid = kept.metadata().pid;
     let mut timeline = Timeline::of(kept.metadata());
     timeline.extend(kept.events());
-    let of_the_loop = timeline.ticks.recent.newest().map(|tick| tick.source);
-    let running = EventSource::running(ring);
-    let is_its = |now: &&NowRunning| of_the_loop.is_none_or(|source| now.source == source);
-    let running = running.iter().find(is_its)?;
-    let doing = describe::doing(running, &timeline.labels);
-    Some(format!("process {} {state}; its loop was last seen {doing}", kept.metadata().pid))
+    let doing = match OpenTickSummary::of(kept, &timeline) {
+        Some(OpenTickSummary { running: Some(running), .. }) => format!("in {running}"),
+        // Killed between two tasks, or before it had written down which one it began.
+        Some(OpenTickSummary { tick: Some(tick), .. }) => format!("in tick {tick}"),
+        Some(_) => "in a tick".to_owned(),
+        None if timeline.ticks.recent.newest().is_some() => "between ticks".to_owned(),
+        None => return Some(format!("process {pid} {state}; its ring holds no tick")),
+    };
+    Some(format!("process {pid} {state}; its loop was last seen {doing}"))
 }
 
 fn pid(word: &OsStr) -> Option<u32> {
