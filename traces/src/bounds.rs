@@ -2,15 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Between which values a figure lies although samples are missing. In JSON `[lo, hi]`, `hi` null where
-/// nothing bounds it.
+/// The range in which a figure lies when samples are missing. In JSON `[lo, hi]`, with `hi` null if unbounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "(u64, Option<u64>)", into = "(u64, Option<u64>)")]
 pub struct Bounds {
-    /// It is at least this.
+    /// Lower bound, inclusive.
     pub lo: u64,
-    /// It is at most this; `None` where nothing bounds it.
+    /// Upper bound, inclusive; `None` if unbounded.
     pub hi: Option<u64>,
 }
 
@@ -37,7 +36,7 @@ impl Bounds {
     }
 }
 
-/// The bounds of everything that is shown of a distribution.
+/// Bounds of the statistics of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SpreadBounds {
@@ -56,7 +55,7 @@ pub struct SpreadBounds {
 }
 
 impl SpreadBounds {
-    /// Only the bounds of the maximum; the rest is unknown.
+    /// Keeps the bounds of the maximum and makes the others unknown.
     #[must_use]
     pub(crate) const fn of_maximum(self) -> Self {
         Self { max: self.max, ..Self::UNKNOWN }

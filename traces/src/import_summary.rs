@@ -1,4 +1,5 @@
-//! The record of an import that the trace carries: reports repeat every repair, because their figures depend on it.
+//! How an import changed its input. The trace carries this record, and reports repeat it, because their figures depend
+//! on each repair.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use crate::source::{IMPORT, SourceKind};
 use crate::units::{count, counted, percent};
 
-/// Most kinds read from a file for each list: an import produces fewer.
+/// Most kinds read for each list of a file. An import writes fewer.
 const KINDS_MAX: usize = 64;
 
-/// Most characters of a name.
+/// Most characters kept of a name.
 const NAME_MAX: usize = 80;
 
-/// Most threads listed that are not loops.
+/// Most left-out threads listed.
 pub(crate) const LARGEST: usize = 5;
 
-/// The kind of dropped loops: those beyond the limit on loops per trace.
+/// The kind, in [`ImportSummary::dropped`], of loops beyond the limit per trace.
 pub const LOOP_BEYOND_LIMIT: &str = "loop_beyond_limit";
 
 /// How a file from another program became a trace.
@@ -33,11 +34,11 @@ pub struct ImportSummary {
     pub repaired: BTreeMap<String, u64>,
     /// Input missing from the trace, by kind.
     pub dropped: BTreeMap<String, u64>,
-    /// Dropped events that may have been slices of its loops.
+    /// Dropped events that may have been slices of the imported loops.
     pub dropped_of_loops: u64,
     /// Threads that are not loops.
     pub left_out: LeftOut,
-    /// Loops without a gap in which they could wait: they may be CPU profiles.
+    /// Loops that leave no gap in which they could wait; they may be CPU profiles.
     pub loops_without_waits: u64,
 }
 
@@ -72,7 +73,7 @@ impl ImportSummary {
         self.dropped.get(LOOP_BEYOND_LIMIT).is_some_and(|loops| *loops > 0)
     }
 
-    /// A remark on loops that may not be loops. `None` if every loop waits.
+    /// A warning about loops that may be CPU profiles. `None` if every loop waits.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let loops = counted(self.loops_without_waits, "loop never waits", "loops never wait");
@@ -94,13 +95,13 @@ impl ImportSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// How many have slices.
+    /// Number of these threads, without those that have no slice.
     pub threads: u64,
     /// Their slices.
     pub slices: u64,
-    /// Slices of all threads, the loops' included.
+    /// Slices of all threads, loops included.
     pub slices_of: u64,
-    /// Those with the most slices, largest first: five at most.
+    /// The threads with the most slices, largest first; at most five.
     pub largest: Vec<LeftOutThread>,
 }
 
@@ -111,17 +112,17 @@ pub struct LeftOut {
 pub struct LeftOutThread {
     /// Its name, with its process.
     pub name: String,
-    /// Its process.
+    /// The process id, as the file gives it.
     pub pid: String,
-    /// Its thread.
+    /// The thread id, as the file gives it.
     pub tid: String,
     /// Its slices.
     pub slices: u64,
 }
 
 impl LeftOut {
-    /// Describes them: the number of threads, their share of the slices, and the largest. `None` if every thread with
-    /// slices is a loop.
+    /// Formats the number of threads, their share of the slices, and the largest. `None` if every thread with slices is
+    /// a loop.
     #[must_use]
     pub fn text(&self) -> Option<String> {
         if self.threads == 0 {

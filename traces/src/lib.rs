@@ -1,9 +1,8 @@
 //! Reads, saves, folds and analyses the event stream that `loop-probes` records.
 //!
 //! All events enter through [`EventSource`](source::EventSource), whether they come from a live ring, a saved file or
-//! an import. [`Timeline`](timeline::Timeline) folds them in bounded memory into everything that is shown. Nothing else
-//! is read downstream, so the dashboard, the report and the comparison cannot disagree, and a live view equals a
-//! replayed one.
+//! an import. [`Timeline`](timeline::Timeline) folds them in bounded memory. The dashboard, the report and the
+//! comparison read only that fold, so they cannot disagree, and a live view equals a replayed one.
 //!
 //! ```text
 //!  ring ───┐                     ┌──> Timeline ──> Summary ──> report, comparison, gates
@@ -27,6 +26,7 @@
 //! | [`chrome`] | Chrome-trace JSON: export, import, and a lint for what viewers would drop |
 //! | `nesting` | which slice lies within which: for import, lint, exports and attribution |
 //! | [`labels`], [`histogram`], [`suggest`], [`recent`], [`units`], [`cells`] | building blocks |
+//! | `synthetic` (feature `synthetic`) | generated event streams for tests and benches |
 //!
 //! # Examples
 //!

@@ -1,19 +1,19 @@
 //! Nesting: which slice lies within which.
 //!
-//! A recording lists slices in the order of their *ends*, inner before outer. Drawing and summing need the order of their
-//! *beginnings*, outer before inner: [`by_begin`]. A [`Nesting`] then takes them in order of time and holds the open
-//! ones.
+//! A recording lists slices by *end*, inner before outer. Drawing and summing need them by *start*, outer before inner,
+//! which is the order of [`by_begin`]. A [`Nesting`] takes slices in that order and keeps the open ones.
 //!
-//! A slice excludes its end: a slice that begins where another ends lies beside it. An end may be unknown, for now or for
-//! good. A slice that overlaps another without nesting [crosses](Nesting::crosses) it; each user has a rule for that (a
-//! viewer drops it, an export draws it elsewhere, a breakdown gives the common time to the slice that began last).
+//! A slice excludes its end: a slice that begins where another ends lies beside it. An end may be unknown. A slice that
+//! overlaps another without nesting [crosses](Nesting::crosses) it, and each caller resolves that in its own way: a
+//! viewer drops the slice, an export draws it on another row, a breakdown gives the shared time to the slice that began
+//! last.
 
 /// An interval on a row.
 pub(crate) trait Slice {
     /// A point in time.
     type Time: Copy + Ord;
 
-    /// When it began, and when it ended; `None` if that is not known.
+    /// Its start, and its end if known.
     fn extent(&self) -> (Self::Time, Option<Self::Time>);
 
     /// When it began.
@@ -53,80 +53,80 @@ impl<S: Slice> Nesting<S> {
         self.open.last()
     }
 
-    /// Removes and returns the innermost slice if it has ended by `now`. Called until it returns none, it closes
-    /// everything that is over, up to the first slice that is not.
+    /// Removes and returns the innermost slice if it has ended by `now`. Repeated calls close slices from the inside
+    /// out, up to the first that has not ended.
     #[inline]
     pub(crate) fn close(&mut self, now: S::Time) -> Option<S> {
         self.open.pop_if(|slice| slice.end().is_some_and(|end| end <= now))
     }
 
-    /// As [`close`](Self::close), with another rule.
+    /// Removes and returns the innermost slice if `is_over` holds for it.
     #[inline]
     pub(crate) fn close_if(&mut self, is_over: impl Fn(&S) -> bool) -> Option<S> {
         self.open.pop_if(|slice| is_over(slice))
     }
 
-    /// Closes everything that has ended by `now`.
+    /// Closes slices that have ended by `now`, from the inside out, up to the first that has not.
     #[inline]
     pub(crate) fn close_all(&mut self, now: S::Time) {
         while self.close(now).is_some() {}
     }
 
-    /// Whether a slice that begins now and ends at `end` overlaps the innermost one without lying within it. Nothing is
-    /// known of slices without an end.
+    /// Whether a slice that begins now and ends at `end` outlasts the innermost one. False if either end is unknown.
     #[inline]
     pub(crate) fn crosses(&self, end: Option<S::Time>) -> bool {
         let outer = self.innermost().and_then(Slice::end);
         outer.zip(end).is_some_and(|(outer, end)| outer < end)
     }
 
-    /// Begins a slice within those that are open; returns its depth.
+    /// Opens `slice` inside the innermost one; returns its depth.
     #[inline]
     pub(crate) fn begin(&mut self, slice: S) -> usize {
         if self.open.capacity() == 0 {
-            // Most threads of a file with many have one slice open at a time.
+            // In a file with many threads, most have one slice open at a time.
             self.open.reserve_exact(1);
         }
         self.open.push(slice);
         self.open.len() - 1
     }
 
-    /// The depth of the innermost slice without an end that `fits`: the one that an end without a begin belongs to.
+    /// The depth of the innermost slice with an unknown end that `fits`.
     pub(crate) fn endless(&self, fits: impl Fn(&S) -> bool) -> Option<usize> {
         self.open.iter().rposition(|slice| slice.end().is_none() && fits(slice))
     }
 
-    /// Removes the slice at a depth. Those within it stay open.
+    /// Removes the slice at `depth`. Slices inside it stay open.
     pub(crate) fn remove(&mut self, depth: usize) -> S {
         self.open.remove(depth)
     }
 
-    /// Removes and returns the innermost slice, over or not.
+    /// Removes and returns the innermost slice, whether or not it has ended.
     pub(crate) fn pop(&mut self) -> Option<S> {
         self.open.pop()
     }
 }
 
-/// The order of their beginnings, as indices: outer before inner; of equal extents, the later one first, because a
-/// recording has a parent after its children.
+/// Indices of `slices` in order of their starts, outer before inner. Of equal extents the later one comes first, because
+/// a recording lists a parent after its children.
 ///
-/// Slices that nest or lie apart, in the order of their ends, are not sorted: each is preceded by those that ended before
-/// it began, and by those that contain it.
+/// O(n) for slices in order of their ends of which none cross: the place of each is then the number of slices that ended
+/// before it began, plus the number of slices that contain it. O(n log n) otherwise.
 pub(crate) fn by_begin<S: Slice>(slices: &[S]) -> Vec<usize> {
     nested(slices).unwrap_or_else(|| sorted(slices))
 }
 
 fn sorted<S: Slice>(slices: &[S]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..slices.len()).rev().collect();
-    // What has no end outlasts everything.
+    // A slice without an end counts as the longest.
     let end = |place: usize| slices[place].end().map_or((true, None), |end| (false, Some(end)));
     order.sort_by(|a, b| slices[*a].start().cmp(&slices[*b].start()).then_with(|| end(*b).cmp(&end(*a))));
     order
 }
 
-/// `None` if they are not in the order of their ends, or overlap without nesting.
+/// The O(n) case of [`by_begin`]. `None` if the slices are not in order of their ends, if two cross, or if an end is
+/// unknown.
 fn nested<S: Slice>(slices: &[S]) -> Option<Vec<usize>> {
-    // For each slice, the first one that lies within it.
+    // For each slice, the index of the first slice within it, or its own.
     let mut firsts: Vec<usize> = Vec::with_capacity(slices.len());
     let mut outermost: Vec<usize> = Vec::new();
     let mut last = None;
@@ -147,7 +147,7 @@ fn nested<S: Slice>(slices: &[S]) -> Option<Vec<usize>> {
         outermost.push(place);
     }
     let mut order = vec![0; slices.len()];
-    // The first ones within each of the slices that contain the current one.
+    // The `firsts` of the slices that contain the current one.
     let mut outer: Vec<usize> = outermost;
     outer.clear();
     for (place, first) in firsts.iter().copied().enumerate().rev() {
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// A start, and an end where it is known.
+    /// A start, and an end if known.
     impl Slice for (u64, Option<u64>) {
         type Time = u64;
 
@@ -181,7 +181,7 @@ mod tests {
         prop::collection::vec(extent, 0..12)
     }
 
-    /// What nests: a slice is dropped if it crosses one that was drawn before it.
+    /// The slices that a viewer draws: it drops a slice that crosses one drawn before.
     fn drawn(slices: &[Extent]) -> Vec<Extent> {
         let (mut nesting, mut kept) = (Nesting::default(), Vec::new());
         for slice in by_begin(slices).into_iter().map(|place| slices[place]) {
@@ -242,7 +242,7 @@ mod tests {
             for slice in by_begin(&slices).into_iter().map(|place| slices[place]) {
                 nesting.close_all(slice.0);
                 let ends = nesting.open().iter().rev().map_while(|(_, end)| *end);
-                // All that is above the innermost slice without an end.
+                // Only the slices inside the innermost one without an end.
                 prop_assert!(ends.clone().all(|end| end > slice.0));
                 prop_assert!(ends.is_sorted(), "the inner ones end first");
                 prop_assert!(nesting.open().is_sorted_by_key(|(start, _)| *start));
@@ -267,7 +267,7 @@ mod tests {
         fn nothing_of_what_nests_is_dropped(
             cuts in prop::collection::vec((0u64..40, 0u64..40), 0..30)
         ) {
-            // Only what crosses none of those before it.
+            // Keep the slices that cross no earlier one.
             let mut nested: Vec<(u64, u64)> = Vec::new();
             for (start, end) in cuts.into_iter().map(|(a, b)| (a.min(b), a.max(b) + 1)) {
                 let beside = |(from, to): &(u64, u64)| end <= *from || *to <= start;

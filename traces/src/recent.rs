@@ -16,7 +16,7 @@ impl<T> Recent<T> {
         Self { kept: VecDeque::new(), limit }
     }
 
-    /// Adds `entry`; returns the oldest if there was no more room.
+    /// Adds `entry`. Evicts and returns the oldest entry if the list is full, or `entry` if the limit is 0.
     pub fn push(&mut self, entry: T) -> Option<T> {
         if self.limit == 0 {
             return Some(entry);
@@ -37,7 +37,7 @@ impl<T> Recent<T> {
         self.kept.back()
     }
 
-    /// The oldest entry that is still kept.
+    /// The oldest entry.
     #[must_use]
     pub fn oldest(&self) -> Option<&T> {
         self.kept.front()
@@ -49,7 +49,7 @@ impl<T> Recent<T> {
         self.kept.get(index)
     }
 
-    /// Entries kept.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept.len()
@@ -67,7 +67,7 @@ impl<T> Recent<T> {
         self.limit
     }
 
-    /// How many entries at the front satisfy `first`, provided that all that do come first.
+    /// The number of entries that satisfy `first`, all of which must precede the others.
     pub(crate) fn partition_point(&self, first: impl FnMut(&T) -> bool) -> usize {
         self.kept.partition_point(first)
     }

@@ -28,13 +28,13 @@ const COLUMNS: usize = 120;
 /// The narrowest page.
 pub const COLUMNS_MIN: usize = 60;
 
-/// Formats the summary as text: aligned columns, no colours, ending with a line break. For lines of 120 columns.
+/// Formats the summary as text for lines of 120 columns: aligned columns, no colours, ending with a line break.
 #[must_use]
 pub fn text(summary: &Summary) -> String {
     text_within(summary, COLUMNS)
 }
 
-/// As [`text`], for lines of `columns` columns, but at least [`COLUMNS_MIN`].
+/// Like [`text`], for lines of `columns` columns, but at least [`COLUMNS_MIN`].
 #[must_use]
 pub fn text_within(summary: &Summary, columns: usize) -> String {
     let mut page = Page::new(columns.max(COLUMNS_MIN));
@@ -59,7 +59,7 @@ pub fn text_within(summary: &Summary, columns: usize) -> String {
     page.into_text()
 }
 
-/// Writes the contention for processors, where it was sampled.
+/// Writes the contention for processors, if it was sampled.
 fn pressure(page: &mut Page, summary: &Summary) {
     let Some(pressure) = &summary.pressure else { return };
     let share = |ns: u64| percent(pressure.share(ns).min(1.0));
@@ -102,7 +102,7 @@ fn head(page: &mut Page, summary: &Summary) {
     }
 }
 
-/// What limits the figures of the whole page.
+/// Remarks on everything that makes figures of the whole page incomplete or uncertain.
 fn remarks(summary: &Summary) -> Vec<String> {
     let mut remarks = Vec::new();
     if summary.before_attach > 0 {
@@ -262,7 +262,7 @@ fn totals(page: &mut Page, summary: &Summary) {
         page.sentence(&few);
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| bounds::is_marked(unit);
-    // What is missing is explained with its bounds.
+    // For missing records, `bounds::losses` explains the marks.
     let is_missing = summary.lost_records > 0 || summary.misses_anything() || summary.clock_error_ns_max > 0;
     if !is_missing && rows.iter().any(is_open) {
         let open = format!(
@@ -274,7 +274,7 @@ fn totals(page: &mut Page, summary: &Summary) {
     }
 }
 
-/// Writes a table with a remark to each row: beside the rows, or if any of them does not fit, all below.
+/// Writes a table with a remark for each row: beside the rows, or all below if one of them does not fit.
 fn remarked(page: &mut Page, table: &Fitted, remarks: &[(&str, String)]) {
     let beside = width(&table.head) + 2;
     let fit = remarks.iter().all(|(_, remark)| beside + width(remark) <= page.columns());
@@ -311,7 +311,7 @@ fn tags(page: &mut Page, summary: &Summary) {
     ]);
     for tag in tags.iter().take(TAGS_SHOWN) {
         let (run, waited) = (&tag.run_ns, &tag.queue_wait_ns);
-        // If no wait is known, none is shown: 0 would be an answer.
+        // An unknown wait is not shown as 0, which would be a measurement.
         let wait = |of| if waited.count > 0 { figure(waited, of) } else { UNKNOWN.to_owned() };
         let runs = [Of::P50, Of::P90, Of::P99, Of::Max].map(|of| figure(run, of));
         let waits = [Of::P50, Of::P99, Of::Max].map(wait);
@@ -401,7 +401,7 @@ mod tests {
         }
     }
 
-    /// A very long name, with characters one and two columns wide.
+    /// A long name with characters of one and of two columns.
     fn long(name: &str) -> String {
         format!("billing::invoices::請求書::monthly::{name}WithTaxesOfAllCountries")
     }

@@ -1,4 +1,4 @@
-//! Entries of what happened within a tick: an opened tick lists them, and breakdowns are made of them.
+//! The intervals and points within a tick. The tick page lists them, and breakdowns are computed from them.
 
 use loop_probes::event::{Event, GcAction, GcReason, Outcome, Phase, PollReason};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
@@ -40,7 +40,7 @@ pub enum SpanKind {
         tag: Tag,
         /// How it ended.
         outcome: Outcome,
-        /// From queued to started; `None` if it was in no queue, or if the time it was queued is unknown.
+        /// From queued to started; `None` if the task was in no queue, or if its queue time is unknown.
         queue_wait_ns: Option<u64>,
     },
     /// A microtask checkpoint.
@@ -88,7 +88,7 @@ pub enum SpanKind {
     Pump {
         /// Whether it handled a source of the foreign loop.
         handled: bool,
-        /// Whether the foreign loop was ready; otherwise time had passed.
+        /// Whether the foreign loop was ready; if not, a timer started the pump.
         ready: bool,
         /// Its timeout.
         timeout_ns: u64,
@@ -108,7 +108,7 @@ pub enum SpanKind {
         task: TaskId,
         /// Time from due to fired.
         lag_ns: u64,
-        /// When it fired, which is not before this point.
+        /// When it fired: this point, or the clock reading that found it due if that is later.
         fired: Timestamp,
         /// Periods skipped.
         skipped: u32,
@@ -119,7 +119,7 @@ pub enum SpanKind {
         signo: u8,
         /// The task that ran for it.
         task: TaskId,
-        /// From its handler to its delivery.
+        /// From the signal handler to the delivery.
         latency_ns: u64,
     },
     /// A point: the GC controller decided.
@@ -130,7 +130,7 @@ pub enum SpanKind {
         reason: GcReason,
         /// The heap it saw.
         heap_bytes: u64,
-        /// The threshold above which it would have collected.
+        /// The threshold above which it collects.
         threshold_bytes: u64,
     },
     /// A point: a mark of the program.
@@ -147,7 +147,7 @@ impl SpanKind {
         matches!(self, Self::Timer { .. } | Self::Signal { .. } | Self::GcDecision { .. } | Self::Mark { .. })
     }
 
-    /// A callback of the program, or several of one kind: time it spends waiting is its own.
+    /// Whether it is a callback of the program or a batch of callbacks.
     #[must_use]
     pub const fn is_callback(&self) -> bool {
         matches!(
@@ -231,7 +231,7 @@ impl TickSpan {
             Event::Mark { label } => (at, SpanKind::Mark { label }),
             _ => return None,
         };
-        // Times are external input: an interval that ends before it begins becomes a point.
+        // Times are untrusted input: an interval that ends before it begins becomes a point.
         Some(Self { start: start.min(at), end: at, what })
     }
 

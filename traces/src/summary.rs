@@ -43,49 +43,49 @@ use crate::timeline::StreamEnd;
 /// The number of this schema.
 pub const SCHEMA: u32 = 1;
 
-/// Everything a run amounts to.
+/// The figures of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Summary {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// What was watched.
+    /// What was observed.
     pub source: SourceSummary,
-    /// The process ended its session, or the recording was closed: nothing comes any more, and the end is not missing.
+    /// Whether the process ended its session or the recording was closed: nothing follows, and the end is complete.
     #[serde(default)]
     pub closed: bool,
-    /// The tick that has not ended, where there is one: of several loops the one that has been busy for longest.
+    /// The tick in progress; of several loops, the one that has been busy longest. Null if every tick has ended.
     #[serde(default)]
     pub open_tick: Option<OpenTickSummary>,
     /// From the first event to the last known moment.
     pub span_ns: u64,
-    /// Where records were lost, or times may be wrong: the range of `span_ns`. Records lost at an end may have been outside
-    /// of it.
+    /// Range of `span_ns` if records were lost or times may be wrong: records lost at the beginning or the end may extend
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span_bounds: Option<Bounds>,
-    /// Records lost in between.
+    /// Records lost after the first one read.
     pub lost_records: u64,
-    /// Where the number of missing records is unknown: the range of `lost_records`. What cannot be read may have held none.
+    /// Range of `lost_records` if the number of missing records is unknown: an unreadable part may have held none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_records_bounds: Option<Bounds>,
-    /// Records overwritten before the first one that was returned: no loss, totals count since then.
+    /// Records overwritten before the first one read. They are no loss: totals count from the first one read.
     #[serde(default)]
     pub before_attach: u64,
-    /// Events skipped because this version does not know them.
+    /// Events skipped because this version does not know their kind.
     #[serde(default)]
     pub unknown_kinds: u64,
-    /// Events with values that they cannot have: skipped.
+    /// Events skipped because of impossible values.
     #[serde(default)]
     pub malformed_events: u64,
     /// Gaps for which the number of missing records is unknown; each counts as one lost record.
     #[serde(default)]
     pub uncounted_gaps: u64,
-    /// By how much times may be wrong, because the recording's readings of its clocks contradict each other; the largest
-    /// number if no two of them agree.
+    /// Largest error of any time, because the recording's readings of its clocks contradict each other; `u64::MAX` if no
+    /// two of them agree, 0 if all agree.
     #[serde(default)]
     pub clock_error_ns_max: u64,
-    /// Contention for processors; null where it was not sampled.
+    /// Contention for processors; null if it was not sampled.
     #[serde(default)]
     pub pressure: Option<PressureSummary>,
     /// Ticks.
@@ -95,60 +95,61 @@ pub struct Summary {
     /// Spans and marks by label, the longest span first.
     #[serde(default, deserialize_with = "lists::entries")]
     pub spans: Vec<SpanSummary>,
-    /// Spans and marks of labels beyond the most that are distinguished.
+    /// Spans and marks whose labels are beyond the limit of distinguished labels.
     #[serde(default)]
     pub spans_beyond_limit: u64,
     /// Microtasks.
     pub microtasks: MicrotasksSummary,
     /// Timers.
     pub timers: TimersSummary,
-    /// Queues of which anything is known, and be it that they were empty.
+    /// Queues of which anything is known, even if only that they were empty.
     pub queues: Vec<QueueSummary>,
     /// The GC controller.
     pub gc: GcSummary,
     /// Signals.
     pub signals: SignalsSummary,
-    /// Times at which nothing of the process ran; null where none is recorded.
+    /// Suspensions of the process; null if none was recorded.
     #[serde(default)]
     pub suspended: Option<SuspendedSummary>,
-    /// The agenda; null where there is none.
+    /// The agenda; null if there is none.
     #[serde(default)]
     pub agenda: Option<AgendaSummary>,
-    /// Jobs of the work pool; null where there were none.
+    /// Jobs of the work pool; null if there were none.
     #[serde(default)]
     pub jobs: Option<JobsSummary>,
-    /// What kept the loop alive at the end, by kind and name; null where no snapshot says.
+    /// The active handles at the end, by kind and name; null if no snapshot and no event names any.
     #[serde(default)]
     pub keep_alive: Option<Vec<HeldSummary>>,
-    /// How old the snapshot was at the end with which that list begins.
+    /// Age, at the end, of the snapshot on which `keep_alive` is based.
     #[serde(default)]
     pub keep_alive_age_ns: Option<u64>,
-    /// Parts that had no room in that snapshot: while there are any, names are missing from the list, and its counts may
-    /// be off by as many.
+    /// Parts for which that snapshot had no room. If there are any, names are missing from `keep_alive`, and its counts
+    /// may be off by as many.
     #[serde(default)]
     pub keep_alive_left_out: Option<u64>,
-    /// Commands through the self-pipe; null where none came.
+    /// Commands through the self-pipe; null if there were none.
     #[serde(default)]
     pub commands: Option<CommandsSummary>,
-    /// Pumps of a foreign loop; null where there were none.
+    /// Pumps of a foreign loop; null if there were none.
     #[serde(default)]
     pub pumps: Option<PumpsSummary>,
-    /// Spawned futures; null where there were none.
+    /// Spawned futures; null if there were none.
     #[serde(default)]
     pub futures: Option<FuturesSummary>,
-    /// The last shutdown; null where there was none.
+    /// The last shutdown; null if there was none.
     #[serde(default)]
     pub shutdown: Option<ShutdownSummary>,
-    /// Each loop by itself. Of several, what is above has only what is counted or summed up; the rest is null there.
+    /// The figures of each loop. With several loops, the fields outside this list have only counts, sums and maxima;
+    /// utilization, percentiles and median depths are null there.
     #[serde(default, deserialize_with = "lists::loops")]
     pub loops: Vec<LoopSummary>,
-    /// There are more loops than are kept apart.
+    /// Whether there are more loops than are tracked separately.
     #[serde(default)]
     pub loops_beyond_limit: bool,
-    /// There are more emitters than are followed, loops among them: their ticks are in no figure.
+    /// Whether there are more emitters than are tracked, loops among them, whose ticks are in no figure.
     #[serde(default)]
     pub loops_left_out: bool,
-    /// Stalls, newest first: the last ones, and the worst of all.
+    /// The latest stalls and the worst one, newest first.
     pub stalls: Vec<StallSummary>,
     /// The worst late timers, worst first.
     #[serde(default)]
@@ -159,27 +160,27 @@ pub struct Summary {
     /// The slowest tasks, slowest first.
     #[serde(default)]
     pub slow_tasks: Vec<SlowTaskSummary>,
-    /// Delay caused to others, by tag, largest first.
+    /// Delay caused to others, by cause, largest first.
     #[serde(default)]
     pub delay_caused: Vec<ImpactSummary>,
 }
 
-/// Times at which nothing of the process ran: it was stopped by a signal, or the machine slept.
+/// Periods in which nothing in the process ran, because a signal stopped it or the machine slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SuspendedSummary {
-    /// How often.
+    /// Number of suspensions.
     pub count: u64,
-    /// How long, all together.
+    /// Their total duration.
     pub total_ns: u64,
-    /// For how long the machine slept, which no other time counts.
+    /// Time for which the machine slept, which no other duration includes.
     pub asleep_ns: u64,
 }
 
 impl Summary {
-    /// The summary of one loop: a loop's figures are its own, and lists contain only its entries. `None` if no loop has
-    /// that name, or if the summary has no loops, as older versions saved it.
+    /// The summary of one loop: with its figures, and lists reduced to its entries. `None` if no loop has that name, as in
+    /// any summary that an older version saved without loops.
     #[must_use]
     pub fn of_loop(&self, name: &str) -> Option<Cow<'_, Self>> {
         let own = self.loops.iter().find(|own| own.name == name)?;
@@ -194,7 +195,7 @@ impl Summary {
         one.slow_tasks.retain(|slow| slow.loop_name == name);
         (one.lost_records, one.open_tick) = (own.lost_records, own.open_tick.clone());
         one.lost_records_bounds = self.lost_records_bounds.map(|_| {
-            // Any of the gaps may be another loop's.
+            // Each gap may belong to another loop.
             Bounds { lo: own.lost_records.saturating_sub(self.uncounted_gaps), hi: None }
         });
         (one.ticks, one.tasks, one.timers) = (own.ticks.clone(), own.tasks.clone(), own.timers.clone());
@@ -205,13 +206,13 @@ impl Summary {
         Some(Cow::Owned(one))
     }
 
-    /// There are several loops.
+    /// Whether there are several loops.
     #[must_use]
     pub const fn has_several_loops(&self) -> bool {
         self.loops.len() > 1
     }
 
-    /// A tick or a task goes on, or a timer is overdue or may be: figures are lower bounds.
+    /// Whether a tick is in progress, or a timer is or may be overdue, so that figures are lower bounds.
     #[must_use]
     pub fn has_unfinished(&self) -> bool {
         let is_certain = self.lost_records == 0 && !self.misses_anything() && self.clock_error_ns_max == 0;
@@ -219,8 +220,8 @@ impl Summary {
         self.ticks.open > 0 || self.timers.still_overdue() > 0 || may_be_late
     }
 
-    /// A loop has been busy for so long that posts and signals may be late for it, or may have been for longer than is
-    /// known.
+    /// Whether posts and signals may be waiting unrecorded: a loop is, or after the end of the recording may have been,
+    /// busy for longer than the limit of late timers.
     #[must_use]
     pub(crate) fn may_keep_waiting(&self) -> bool {
         let open = self.open_tick.as_ref().filter(|open| open.running.as_deref() != Some("poll"));
@@ -228,7 +229,7 @@ impl Summary {
         open.is_some_and(|open| !is_known || open.run_ns > self.timers.late_limit_ns)
     }
 
-    /// Nothing was recorded, as in a trace of only a header: a count of 0 says nothing then.
+    /// Whether nothing was recorded, as in a trace that consists of a header. Counts of 0 are then not measured.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         let counts = [Some(self.tasks.count), self.signals.arrived, self.timers.armed, self.timers.fired];
@@ -241,42 +242,43 @@ impl Summary {
             && [self.jobs.is_some(), self.pumps.is_some(), self.commands.is_some()] == [false; 3]
     }
 
-    /// Of the `malformed_events`, those that an import dropped.
+    /// The part of `malformed_events` that an import dropped.
     pub(crate) fn dropped_by_import(&self) -> u64 {
         let import = self.source.import.as_ref();
         import.map_or(0, |import| import.dropped_of_loops).min(self.malformed_events)
     }
 
-    /// An unknown part is missing, in which anything may have happened.
+    /// Whether a part of unknown content is missing.
     #[must_use]
     pub(crate) const fn misses_anything(&self) -> bool {
         self.uncounted_gaps > 0 || self.malformed_events > 0 || self.loops_left_out
     }
 
-    /// The recording was cut off: anything may have followed.
+    /// Whether the recording was cut off, so that anything may have followed.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.source.state.end() == StreamEnd::Cut
     }
 
-    /// An import of which slices are missing, or may be behind the end of the file. They may have enclosed others, which
-    /// were no tasks then, or filled the gap between two ticks, which were one: there may have been fewer of both.
+    /// Whether it is an import whose file lacks slices, or may have been cut off before further ones. A missing slice
+    /// may have enclosed others, which then were no tasks, or filled the gap between two ticks, which then were one: the
+    /// numbers of ticks and tasks have no lower bound.
     pub(crate) fn may_miss_slices(&self) -> bool {
         self.misses_slices() || self.is_of_slices() && self.is_cut()
     }
 
-    /// An import of which slices are missing among those that were read.
+    /// Whether it is an import that lacks slices between those that were read.
     pub(crate) fn misses_slices(&self) -> bool {
         let misses_any = self.lost_records > 0 || self.malformed_events > 0 || self.uncounted_gaps > 0;
         misses_any && self.is_of_slices()
     }
 
-    /// Its ticks and tasks were made of another program's slices, which do not say how tasks ended.
+    /// Whether ticks and tasks were derived from another program's slices, which lack outcomes.
     fn is_of_slices(&self) -> bool {
         self.source.import.is_some() && self.tasks.failed.is_none()
     }
 
-    /// Any tick was seen.
+    /// Whether any tick was seen, complete or not.
     #[must_use]
     pub(crate) const fn has_ticks(&self) -> bool {
         self.ticks.count > 0 || self.ticks.incomplete > 0 || self.ticks.open > 0

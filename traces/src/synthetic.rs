@@ -1,8 +1,8 @@
-//! A synthetic loop: event streams as a real loop would write them, generated from a seed.
+//! A synthetic loop: event streams like those of a real loop, generated from a seed.
 //!
-//! For tests and benches of this crate and of those built on it (feature `synthetic`): ticks with all their phases,
-//! tasks queued and run, timers, signals, collections, a work pool, stalls and gaps, optionally an agenda and the other
-//! features of a loop, in merged order with plausible times. The same [`Script`] always gives the same events.
+//! For tests and benches of this crate and of its dependents (feature `synthetic`). A stream has ticks with all their
+//! phases, tasks, timers, signals, collections, a work pool, stalls and gaps, optionally an agenda and the other features
+//! of a loop, in merged order with plausible times. The same [`Script`] always gives the same events.
 
 mod agenda_scene;
 mod loop_kinds;
@@ -22,7 +22,7 @@ impl Script {
         self.play().0
     }
 
-    /// The events, and the figures they should give.
+    /// The events, and the figures that a fold of them must give.
     #[must_use]
     pub fn play(&self) -> (Vec<Stamped>, Expected) {
         StreamBuilder::new(self).play()
@@ -62,8 +62,8 @@ pub(crate) mod strategy {
         prop::collection::vec(event, 0..60)
     }
 
-    /// Adds to `events` the samples of a recorder that looks at the loop now and then: for one in about `every` tasks,
-    /// polls and collections, in its middle and again when it is over.
+    /// Adds to `events` the samples of a recorder that looks at what the loop runs: for about one in `every` tasks, polls
+    /// and collections, a sample in its middle and one at its end.
     pub(crate) fn with_running(events: &[Stamped], every: usize) -> Vec<Stamped> {
         let mut all: Vec<Stamped> = Vec::with_capacity(events.len() * 2);
         for (place, stamped) in events.iter().enumerate() {

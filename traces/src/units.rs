@@ -1,13 +1,13 @@
 //! Numbers for display: three digits and a unit, thousands separated.
 
-/// Formats a duration: `0`, `87ns`, `31.4µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`, `4.17d`, `585y`; [`UNKNOWN`] if
-/// there is none. At most six cells wide.
+/// Formats a duration: `0`, `87ns`, `31.4µs`, `1.24ms`, `12.4s`, `3m05s`, `2h07m`, `4.17d`, `585y`; [`UNKNOWN`] for
+/// `None`. At most six cells wide.
 #[must_use]
 pub fn duration(ns: impl Into<Option<u64>>) -> String {
     duration_to(3, ns.into())
 }
 
-/// As [`duration`], with two digits instead of three, for the narrowest columns: five cells up to a minute.
+/// Like [`duration`] with two digits instead of three, for narrow columns: at most five cells below a minute.
 #[must_use]
 pub fn short_duration(ns: impl Into<Option<u64>>) -> String {
     duration_to(2, ns.into())
@@ -18,7 +18,7 @@ fn duration_to(figures: i32, ns: Option<u64>) -> String {
     const DAY: u64 = 86_400 * SECOND;
     let Some(ns) = ns else { return UNKNOWN.to_owned() };
     let rounded = |unit: u64| ns.saturating_add(unit / 2) / unit;
-    // A unit ends where its figure would round to the next one.
+    // Each limit is the first value that rounds up to the next unit.
     match ns {
         0 => "0".to_owned(),
         1..=999 => format!("{ns}ns"),
@@ -38,7 +38,7 @@ fn duration_to(figures: i32, ns: Option<u64>) -> String {
     }
 }
 
-/// Formats a limit or the edge of a scale: as [`duration`], without zeros behind the point: `10ms`, `1.5s`.
+/// Formats a limit or the edge of a scale: like [`duration`] without trailing zeros: `10ms`, `1.5s`.
 #[must_use]
 pub fn limit(ns: u64) -> String {
     let shown = duration(ns);
@@ -134,7 +134,7 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// A value below 1,000 units, to this many significant figures.
+/// Formats a value below 1,000 units with this many significant digits.
 fn scaled(figures: i32, value: u64, unit: u64, name: &str) -> String {
     let value = value as f64 / unit as f64;
     let fits = |decimals: &i32| value < 10f64.powi(figures - decimals) - 0.5 * 10f64.powi(-decimals);

@@ -1,5 +1,5 @@
-//! The report's lines on blame: stalls, late timers, late signals and slow tasks, each with its breakdown in one line,
-//! then the delay caused, and how far all that can be trusted if records were lost.
+//! The report's sections on blame: stalls, late timers, late signals and slow tasks with their breakdowns, and the table
+//! of delay caused.
 
 use super::bounds::MARK;
 use super::page::Page;
@@ -20,22 +20,23 @@ const LATE_SHOWN: usize = 5;
 /// Rows of the table of delay caused.
 const IMPACTS_SHOWN: usize = 8;
 
-/// Columns for a name in a line of `columns` with other contents: 24 of 80, 36 of 120, 60 of 200.
+/// Columns for a name that shares a line of `columns` with other contents: 24 of 80, 36 of 120, 60 of 200.
 const fn name_columns(columns: usize) -> usize {
     columns * 3 / 10
 }
 
-/// `3.20s`, or `≥ 3.20s` for what has not ended.
+/// Formats a duration: `3.20s`, or `≥ 3.20s` if it has not ended.
 pub(super) fn at_least(is_open: bool, ns: u64) -> String {
     format!("{}{}", if is_open { "≥ " } else { "" }, duration(ns))
 }
 
-/// A part of a breakdown of at least one part in this many of the whole is always named.
+/// Parts of a breakdown that are at least one in this many of the whole are always named.
 const NAMED_SHARE: u64 = 20;
 
-/// Lists the parts of a breakdown: `ReadFile #8812 38.2ms`, `microtasks 2.1µs`, `3 smaller 900ns`, `unattributed 0`. As
-/// many are named as fit into `room` columns with ` + ` between them, and always the largest, all that are at least a
-/// twentieth of the whole, and the unknown. Names are cut to `name` columns.
+/// Formats the parts of a breakdown: `ReadFile #8812 38.2ms`, `microtasks 2.1µs`, `3 smaller 900ns`, `unattributed 0`.
+///
+/// Names as many parts as fit into `room` columns with ` + ` between them. Always names the largest part, each part of
+/// at least a twentieth of the whole, and unknown time, even if they do not fit. Cuts names to `name` columns.
 fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
     let is_ignorance = |line: &&BlameSummary| {
         let what = line.what.as_str();
@@ -45,7 +46,7 @@ fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
         let what = line.what.strip_prefix("task ").unwrap_or(&line.what);
         format!("{} {}", cut_name(what, name), duration(line.ns))
     };
-    // Unknown time is at the end of a breakdown, and always shown.
+    // Unknown time is at the end of a breakdown.
     let known = blame.iter().take_while(|line| !is_ignorance(line)).count();
     let (known, unknown) = blame.split_at(known);
     let with = |shown: usize| {
@@ -65,8 +66,8 @@ fn parts(blame: &[BlameSummary], room: usize, name: usize) -> Vec<String> {
     (least..=known.len()).rev().map(with).find(fits).unwrap_or_else(|| with(least))
 }
 
-/// Writes a line that begins with `head` and continues with the breakdown. If it is too long, the
-/// breakdown starts on a line of its own, and continues on further lines where even its largest parts need them.
+/// Writes a line that begins with `head` and continues with the breakdown. If the line is too long, the breakdown starts
+/// on the next line, and wraps if its largest parts need more than that.
 fn breakdown(page: &mut Page, head: &str, blame: &[BlameSummary]) {
     let columns = page.columns();
     let room = columns.saturating_sub(width(head) + 3);
@@ -91,7 +92,7 @@ fn breakdown(page: &mut Page, head: &str, blame: &[BlameSummary]) {
     page.line(&line);
 }
 
-/// The number of stalls, as far as known: `3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
+/// Formats the number of stalls: `3 stalls`, `~3 stalls`, `3 to 5 stalls`, `at least 3 stalls`.
 pub(super) fn stalls_seen(summary: &Summary) -> String {
     let ticks = &summary.ticks;
     let seen = counted(ticks.stalls, "stall", "stalls");
@@ -151,12 +152,12 @@ pub(super) fn stalls(page: &mut Page, summary: &Summary) {
     }
 }
 
-/// Names the loop, if there are several.
+/// Formats the name of the loop, ` of NAME`, if there are several.
 fn of(summary: &Summary, loop_name: &str) -> String {
     if summary.has_several_loops() { format!(" of {loop_name}") } else { String::new() }
 }
 
-/// Says how many there are besides those shown, and where to find them: the summary has `kept` of them.
+/// Writes how many of `all` entries are not shown, and where to find those that the summary has (`kept`).
 fn more(page: &mut Page, all: u64, kept: usize, shown: usize) {
     let more = all.saturating_sub(kept.min(shown) as u64);
     if kept <= shown && more > 0 {
@@ -168,7 +169,7 @@ fn more(page: &mut Page, all: u64, kept: usize, shown: usize) {
     }
 }
 
-/// Something late or slow: when, what, by how much, and the breakdown.
+/// A late timer, a late signal or a slow task.
 struct Row<'a> {
     at_ns: i64,
     name: String,
@@ -177,7 +178,7 @@ struct Row<'a> {
     blame: &'a [BlameSummary],
 }
 
-/// Writes the worst of `all`, with aligned names.
+/// Writes the first [`LATE_SHOWN`] entries of `all`, with aligned names.
 fn rows(page: &mut Page, all: &[Row<'_>]) {
     let shown = all.get(..LATE_SHOWN).unwrap_or(all);
     let longest = shown.iter().map(|row| width(&row.name)).max().unwrap_or(0);
@@ -232,7 +233,7 @@ pub(super) fn late(page: &mut Page, summary: &Summary) {
     }
 }
 
-/// The summary has only the worst of these, so their total number is unknown.
+/// Writes how many more the summary has. It has only the worst, so the total number is unknown.
 fn more_as_json(page: &mut Page, kept: usize) {
     if kept > LATE_SHOWN {
         page.line(&format!("  and {} more of the worst: --json has them", count((kept - LATE_SHOWN) as u64)));

@@ -1,5 +1,4 @@
-//! The report's treatment of lost records and unfinished work: a mark at each figure that they could change, and a
-//! table of the bounds.
+//! Lost records and unfinished work in the report: marks at figures that they could change, and a table of the bounds.
 
 use super::page::Page;
 use crate::cells::table::{Column, Table};
@@ -46,8 +45,8 @@ impl Of {
     }
 }
 
-/// Formats a figure, marked if lost records or unfinished work could change it as displayed, and if it is the maximum
-/// because there are too few samples.
+/// Formats a figure, with a mark if lost records or unfinished work could change the displayed digits, and with another
+/// if it is the maximum because there are too few samples.
 pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     let value = of.value(unit);
     let shown = duration(value);
@@ -69,19 +68,19 @@ pub(super) fn figure(unit: &Percentiles, of: Of) -> String {
     }
 }
 
-/// Whether any of its figures is marked.
+/// Whether any figure of `unit` is marked as uncertain.
 pub(super) fn is_marked(unit: &Percentiles) -> bool {
     Of::ALL.iter().any(|of| figure(unit, *of).starts_with([MARK, AT_LEAST]))
 }
 
-/// Formats the utilization of a loop's ticks, marked if what is missing or unfinished could change it.
+/// Formats the utilization, with a mark if missing records or an unfinished tick could change it.
 pub(super) fn utilization(ticks: &TicksSummary) -> String {
     let Some(shown) = ticks.utilization.map(percent) else { return UNKNOWN.to_owned() };
     let certain = ticks.utilization_bounds.is_none_or(|bounds| bounds.map(percent) == [&*shown; 2]);
     if certain { shown } else { format!("{MARK}{shown}") }
 }
 
-/// Formats the median depth of a queue, marked if any other is possible as well.
+/// Formats the median depth of a queue, with a mark if it may have been any depth.
 pub(super) fn depth_p50(depth: &DepthSummary) -> String {
     let Some(p50) = depth.p50 else { return UNKNOWN.to_owned() };
     match depth.p50_bounds {
@@ -111,7 +110,7 @@ fn range(bounds: Bounds) -> String {
     }
 }
 
-/// Writes what lost records and skipped events and a wrong clock leave open; nothing if there are none.
+/// Writes the bounds of figures if records were lost, events skipped, loops left out or the clock was wrong.
 pub(super) fn losses(page: &mut Page, summary: &Summary) {
     let lost = match summary.lost_records {
         _ if summary.uncounted_gaps > 0 => "an unknown number of records is missing".to_owned(),

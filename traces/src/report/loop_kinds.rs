@@ -1,4 +1,4 @@
-//! The report's lines on features that only some loops use: an agenda, active handles, commands, pumps, futures, a
+//! The report's lines on features that only some loops use: an agenda, active handles, jobs, commands, pumps, futures, a
 //! shutdown.
 
 use super::blame::at_least;

@@ -1,4 +1,4 @@
-//! The report's table of loops, if there are several.
+//! The report's table of loops, which it has if there are several.
 
 use super::bounds::{Of, figure, utilization};
 use super::page::Page;

@@ -1,9 +1,9 @@
-//! The page that the report is written to: text, wrapped to its columns.
+//! The page of the report: text wrapped to a number of columns.
 
 use crate::cells::table::Table;
 use crate::cells::{width, wrap};
 
-/// Indents the further lines of what does not fit one.
+/// Indentation of continuation lines.
 const INDENT: usize = 2;
 
 /// Text for lines of `columns` columns.
@@ -25,7 +25,7 @@ impl Page {
         self.text
     }
 
-    /// Appends a line as it is.
+    /// Appends a line without wrapping it.
     pub(super) fn line(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
@@ -36,7 +36,7 @@ impl Page {
         self.line("");
     }
 
-    /// Appends `head` and beside it `text`, wrapped between words.
+    /// Appends `head` and, to the right of it, `text` wrapped between words.
     pub(super) fn beside(&mut self, head: &str, text: &str) {
         let indent = width(head);
         self.line(&format!("{head}{}", wrap(text, self.columns.saturating_sub(indent), indent)));
@@ -47,19 +47,19 @@ impl Page {
         self.beside("", text);
     }
 
-    /// Appends text wrapped between words, its further lines indented.
+    /// Appends text wrapped between words, with indented continuation lines.
     pub(super) fn sentence(&mut self, text: &str) {
         self.line(&wrap(text, self.columns.saturating_sub(INDENT), INDENT));
     }
 
-    /// Appends `parts` with ` · ` between them. Breaks no part.
+    /// Appends `parts` with ` · ` between them. Wraps only between parts.
     pub(super) fn dotted(&mut self, parts: &[String]) {
         let parts: Vec<String> = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect();
         let whole = parts.join("\u{a0}· ");
         self.line(&wrap(&whole, self.columns.saturating_sub(INDENT), INDENT).replace('\u{a0}', " "));
     }
 
-    /// Appends `head` and `parts` with commas between the parts. Breaks no part.
+    /// Appends `head` and `parts` with commas between the parts. Wraps only between parts.
     pub(super) fn list(&mut self, head: &str, parts: &[String]) {
         let mut line = head.to_owned();
         for (place, part) in parts.iter().enumerate() {
@@ -78,7 +78,7 @@ impl Page {
         table.fit(self.columns).write(&mut self.text);
     }
 
-    /// Appends a page after an empty line; nothing if it is empty.
+    /// Appends an empty line and `page`; nothing if `page` is empty.
     pub(super) fn section(&mut self, page: Self) {
         if !page.text.is_empty() {
             self.blank();

@@ -1,4 +1,4 @@
-//! The report's table of spans: labelled by the program within its tasks, or taken from traced slices.
+//! The report's table of spans, which the program labelled within its tasks or an import took from slices.
 
 use super::bounds::{Of, figure};
 use super::page::Page;

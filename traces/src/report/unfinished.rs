@@ -1,15 +1,15 @@
-//! The lines at the head of the report on unfinished work and the state of the source.
+//! The lines at the head of the report about the state of the source and unfinished work.
 
 use super::page::Page;
 use crate::cells::cut_name;
 use crate::summary::{OpenTickSummary, StateSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
-/// Writes what has not ended; nothing for a source that was closed after its last tick.
+/// Writes the state of the source, the tick in progress and overdue timers; nothing if the source ended normally.
 pub(super) fn head(page: &mut Page, summary: &Summary) {
     let state = match summary.source.state {
         StateSummary::Crashed => {
-            // On the same axis as all other times of the page, which may begin before the first event of the loop.
+            // Times of the page may count from a pressure sample that precedes the first event, `span_ns` does not.
             let as_of_ns = summary.open_tick.as_ref().and_then(|open| u64::try_from(open.as_of_ns).ok());
             &format!("crashed after {}", position(as_of_ns.unwrap_or(summary.span_ns)))
         }
@@ -25,11 +25,11 @@ pub(super) fn head(page: &mut Page, summary: &Summary) {
     }
     let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
     let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
-    // How late a timer was when its loop stopped is final.
+    // A timer whose loop has stopped has a final lag.
     let (listed, at_least) = if overdue > 0 { (overdue, "at least ") } else { (at_stop, "") };
     let longest = if listed > 1 { "the longest " } else { "" };
     let by = most.map_or_else(String::new, |ns| format!(", {longest}by {at_least}{}", duration(ns)));
-    // What is missing is said elsewhere.
+    // Other lines of the page report missing records.
     let is_missing = summary.lost_records > 0 || summary.malformed_events > 0;
     if summary.timers.overdue_bounds.is_some() && !is_missing {
         let known = counted(overdue, "timer is overdue", "timers are overdue");

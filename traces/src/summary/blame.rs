@@ -1,4 +1,5 @@
-//! The part of the summary about blame: breakdowns of what was late or slow, and the delay caused.
+//! The part of the summary about blame: stalls, late timers, late signals and slow tasks with their breakdowns, and the
+//! delay caused.
 
 use loop_probes::ids::SourceId;
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,9 @@ use crate::timeline::{Timeline, Unfinished, signal_name};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BlameSummary {
-    /// Who.
+    /// What used the time: `task ReadFile #12`, `gc`, `unattributed`.
     pub what: String,
-    /// How much.
+    /// The time it used.
     pub ns: u64,
 }
 
@@ -27,20 +28,20 @@ pub struct StallSummary {
     /// The loop's name.
     #[serde(rename = "loop", default)]
     pub loop_name: String,
-    /// The tick's number; null where its beginning was not seen.
+    /// The tick's number; null if its beginning was not seen.
     pub tick: Option<u64>,
     /// When it began, after the first event.
     pub at_ns: u64,
-    /// Its busy time; where it is `open`, at least this.
+    /// Its busy time; a lower bound if `open`.
     pub run_ns: u64,
-    /// It has not ended.
+    /// Whether it has not ended.
     #[serde(default)]
     pub open: bool,
-    /// Who used it: sums exactly to `run_ns`; `unattributed` is last.
+    /// What used this time. Sums to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
 
-/// One late timer. Times count from the first event; what was due before it has a negative one.
+/// One late timer. Times count from the first event; earlier ones are negative.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -52,24 +53,24 @@ pub struct LateTimerSummary {
     pub timer: u64,
     /// The tag of its task.
     pub tag: String,
-    /// The task that ran for it; null where it is `open`.
+    /// The task that ran for it; null if `open`.
     pub task: Option<u64>,
-    /// When it fired: where to look. Where it is `open`, the last known moment.
+    /// When it fired; if `open`, the last known moment.
     pub at_ns: i64,
     /// When it was due.
     pub due_ns: i64,
-    /// When it fired; null where it is `open`.
+    /// When it fired; null if `open`.
     pub fired_ns: Option<i64>,
-    /// Fired less due; where it is `open`, at least this.
+    /// Fired − due; a lower bound if `open`.
     pub lag_ns: u64,
-    /// It has not fired.
+    /// Whether it has not fired.
     #[serde(default)]
     pub open: bool,
-    /// Who used that time: sums exactly to `lag_ns`; `unattributed` is last.
+    /// What used this time. Sums to `lag_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
 
-/// One late signal. Times as in [`LateTimerSummary`].
+/// One late signal. Times count from the first event; earlier ones are negative.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -83,15 +84,15 @@ pub struct LateSignalSummary {
     pub signo: u8,
     /// The task that ran for it.
     pub task: u64,
-    /// When it was delivered: where to look.
+    /// When it was delivered; equal to `delivered_ns`.
     pub at_ns: i64,
     /// When its handler ran.
     pub arrived_ns: i64,
     /// When its task was about to run.
     pub delivered_ns: i64,
-    /// Delivered less arrived.
+    /// Delivered − arrived.
     pub latency_ns: u64,
-    /// Who used that time: sums exactly to `latency_ns`; `unattributed` is last.
+    /// What used this time. Sums to `latency_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
 
@@ -109,51 +110,51 @@ pub struct SlowTaskSummary {
     pub tag: String,
     /// When it started, after the first event.
     pub at_ns: i64,
-    /// From start to end; where it is `open`, at least this.
+    /// From start to end; a lower bound if `open`.
     pub run_ns: u64,
-    /// It has not ended.
+    /// Whether it has not ended.
     #[serde(default)]
     pub open: bool,
-    /// Its labelled parts: sums exactly to `run_ns`; `unattributed` is last.
+    /// Its labelled parts. Sums to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
 
-/// The delay that one tag caused to others. Delays that have not ended count with their length so far.
+/// The delay that one cause inflicted on others. Delays that have not ended count with their length so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ImpactSummary {
-    /// Whose runs: a tag, or what else a breakdown's line can be.
+    /// The cause: a tag, or another kind of line in a breakdown, such as `gc`.
     pub tag: String,
-    /// Lateness caused, of timers, signals and tasks together.
+    /// Delay caused to timers, signals and tasks together.
     pub delay_caused_ns: u64,
-    /// Of timers, between due and fired.
+    /// Delay caused to timers, between due and fired.
     pub timers_ns: u64,
-    /// Of signals, between arrived and delivered.
+    /// Delay caused to signals, between arrived and delivered.
     pub signals_ns: u64,
-    /// Of tasks, between queued and started.
+    /// Delay caused to tasks, between queued and started.
     pub tasks_ns: u64,
-    /// How many waited for it.
+    /// Number of timers, signals and tasks that waited for it.
     pub delayed: u64,
-    /// What all its runs took; null where it has none of its own.
+    /// Total duration of its runs; null if it has none of its own.
     pub run_ns: Option<u64>,
-    /// The run that did most delay caused.
+    /// The run that caused the most delay.
     #[serde(default)]
     pub worst: Option<WorstImpactSummary>,
 }
 
-/// The run that did most delay caused.
+/// The run that caused the most delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WorstImpactSummary {
-    /// The task or callback, where it was one.
+    /// The task or callback; null if the cause is neither.
     pub task: Option<u64>,
-    /// When it began to, after the first event.
+    /// When it began to delay others, after the first event.
     pub at_ns: i64,
-    /// Lateness caused.
+    /// Delay caused by this run.
     pub delay_caused_ns: u64,
-    /// How many waited for it.
+    /// Number of timers, signals and tasks that waited for it.
     pub delayed: u64,
 }
 
@@ -162,7 +163,7 @@ fn lines(breakdown: &Breakdown, labels: &Labels) -> Vec<BlameSummary> {
     lines.map(|share| BlameSummary { what: share.what.describe(labels), ns: share.ns }).collect()
 }
 
-/// The names of loops, as in the list of loops.
+/// The name of each loop, as in [`Summary::loops`](super::Summary::loops).
 pub(super) fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
     let names = super::loops::names(timeline);
     move |source| {
@@ -171,7 +172,7 @@ pub(super) fn loop_names(timeline: &Timeline) -> impl Fn(SourceId) -> String {
     }
 }
 
-/// Lists stalls; unfinished ones are the newest.
+/// Stalls, newest first, starting with those in progress.
 pub(super) fn stalls(
     timeline: &Timeline,
     unfinished: &Unfinished,
@@ -197,7 +198,7 @@ pub(super) fn stalls(
     open.chain(ended).take(timeline.config().stalls_kept.max(1)).collect()
 }
 
-/// Merges finished and unfinished ones, worst first, up to the limit kept.
+/// Merges finished and unfinished entries, worst first, and keeps at most `late_kept` of them.
 fn worst_first<T>(
     timeline: &Timeline,
     open: impl Iterator<Item = T>,

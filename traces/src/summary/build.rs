@@ -1,7 +1,7 @@
 //! Builds a summary from a fold.
 //!
-//! Counts and sums are those of all loops. A share, a percentile or a median of several loops together describes none
-//! of them: there the whole is null, and each loop has its own.
+//! Counts and sums are those of all loops. A share, a percentile or a median over several loops describes none of them,
+//! so it is null in the totals, and each loop has its own.
 
 use super::{
     GcSummary, LoopSummary, MicrotasksSummary, PressureSummary, SCHEMA, SignalsSummary, SourceSummary,
@@ -15,7 +15,7 @@ use crate::source::EventSource;
 use crate::timeline::{Suspensions, Timeline, utilization};
 
 impl Summary {
-    /// The summary of what was folded from `source`.
+    /// The summary of `timeline`, which was folded from `source`.
     #[must_use]
     pub fn new(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
         let metadata = source.metadata();
@@ -33,7 +33,7 @@ impl Summary {
 
     fn of(source: SourceSummary, timeline: &Timeline) -> Self {
         let Timeline { ticks, timers, microtasks, gc, signals, .. } = timeline;
-        // A trace made of another program's slices does not say how its tasks ended.
+        // Imported slices do not tell how tasks ended.
         let (state, has_outcomes) = (source.state, !timeline.config().queue_waits_in_part);
         let unfinished = timeline.unfinished(state.end());
         let (missing, recorded) = (timeline.missing_with(&unfinished), timeline.families());
@@ -188,7 +188,7 @@ impl Summary {
             &mut self.signals.latency_ns,
         ];
         for spread in spreads {
-            // The maximum over all loops is that of one of them.
+            // The maximum over all loops is meaningful: it is a sample of one of them.
             let bounds = spread.bounds.map(SpreadBounds::of_maximum);
             *spread = Percentiles { count: spread.count, max: spread.max, bounds, ..Percentiles::default() };
         }

@@ -1,5 +1,5 @@
-//! The part of the summary about a loop's activity: ticks, tasks, spans, microtasks, timers, queues, collections,
-//! signals. Families that a loop does not record are null.
+//! The part of the summary about a loop's activity: ticks, tasks, spans, microtasks, timers, queues, collections and
+//! signals. The figures of a family that the loop does not record are null.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,39 +14,40 @@ use crate::timeline::{MissingSamples, Timeline, Unfinished};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TicksSummary {
-    /// Whole ticks.
+    /// Complete ticks.
     pub count: u64,
-    /// Ticks of which records are missing, counted nowhere else.
+    /// Ticks with missing records; no other figure counts them.
     #[serde(default)]
     pub incomplete: u64,
-    /// Ticks that were lost whole, by the numbers of the ticks around them.
+    /// Ticks lost entirely, inferred from the numbers of the ticks around them.
     #[serde(default)]
     pub missing: u64,
-    /// Ticks that have not ended: their busy time and polls count in what follows, as far as they are known.
+    /// Ticks in progress. The known part of their busy time and polls counts in the following fields.
     #[serde(default)]
     pub open: u64,
-    /// Stalls, also those that are not listed.
+    /// All stalls, whether or not they are listed.
     #[serde(default)]
     pub stalls: u64,
-    /// Where ticks may be missing, or one has not ended: between which numbers that of the stalls lies.
+    /// Range of `stalls` if ticks may be missing or one is in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls_bounds: Option<Bounds>,
-    /// Busy time of all stalls; null in what older versions saved.
+    /// Busy time of all stalls; null in summaries saved by older versions.
     #[serde(default)]
     pub stalls_busy_ns: Option<u64>,
-    /// As `stalls_bounds`: between which values `stalls_busy_ns` lies.
+    /// Range of `stalls_busy_ns` if ticks may be missing or one is in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stalls_busy_bounds: Option<Bounds>,
     /// A tick busier than this is a stall.
     #[serde(default)]
     pub stall_limit_ns: u64,
-    /// Busy time.
+    /// Total busy time.
     pub busy_ns: u64,
-    /// Poll wait.
+    /// Total poll wait.
     pub poll_wait_ns: u64,
-    /// `busy / (busy + poll wait)`; null of several loops together, and where no tick was seen.
+    /// `busy / (busy + poll wait)`; null for several loops together, and if neither was seen.
     pub utilization: Option<f64>,
-    /// Where records are missing, or a tick has not ended and its last activity is unknown: the range of `utilization`.
+    /// Range of `utilization` if records are missing, a tick is incomplete, or the activity of one in progress is partly
+    /// unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilization_bounds: Option<[f64; 2]>,
     /// Busy time per tick.
@@ -60,19 +61,19 @@ pub struct TicksSummary {
 pub struct TasksSummary {
     /// Tasks that ran on a loop's thread.
     pub count: u64,
-    /// Of these, failed or panicked; null where outcomes are not recorded.
+    /// Tasks that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
-    /// From start to end, of all tags.
+    /// From start to end, for all tags.
     #[serde(default)]
     pub run_ns: Percentiles,
-    /// From queued to start, of all tags.
+    /// From queued to started, for all tags.
     #[serde(default)]
     pub queue_wait_ns: Percentiles,
-    /// By tag, the longest run first.
+    /// By tag, in descending order of the longest run.
     #[serde(deserialize_with = "lists::entries")]
     pub by_tag: Vec<TagSummary>,
-    /// Tags beyond the limit, which are not in `by_tag`.
+    /// Tags beyond the limit, which `by_tag` does not list.
     #[serde(default)]
     pub tags_beyond_limit: TagsBeyondLimit,
 }
@@ -84,71 +85,70 @@ pub struct TasksSummary {
 pub struct SpanSummary {
     /// The label.
     pub label: String,
-    /// Its spans.
+    /// Number of spans.
     pub count: u64,
-    /// Their extents.
+    /// Durations of the spans.
     pub run_ns: Percentiles,
-    /// Its marks.
+    /// Number of marks.
     pub marks: u64,
 }
 
-/// Microtasks. Of a loop that does not tell of them all is null, as of every family below.
+/// Microtasks. All null for a loop that does not record them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MicrotasksSummary {
-    /// Checkpoints in which something ran.
+    /// Checkpoints in which a microtask ran.
     pub checkpoints: Option<u64>,
     /// Microtasks that ran.
     pub ran: Option<u64>,
-    /// Extents of checkpoints.
+    /// Durations of checkpoints.
     pub run_ns: Percentiles,
 }
 
-/// Timers.
+/// Timers. Null for a loop that does not record them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimersSummary {
-    /// Armed, or armed again.
+    /// Timers armed, counting each time one is armed again.
     pub armed: Option<u64>,
-    /// Fired.
+    /// Firings.
     pub fired: Option<u64>,
-    /// Cleared before they fired.
+    /// Timers cleared before they fired.
     pub cleared: Option<u64>,
-    /// Fired later than the limit, or overdue by more, also those that are not listed.
+    /// Timers that fired later than the limit or are overdue by more, whether or not they are listed.
     #[serde(default)]
     pub late: Option<u64>,
-    /// Where records were lost, or more timers may be overdue than are known: the range of `late`.
+    /// Range of `late` if records were lost, times may be wrong, or more timers may be overdue than are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_bounds: Option<Bounds>,
-    /// Due at the last known moment, or when the loop stopped, and had not fired.
+    /// Timers that were due but had not fired at the last known moment, or when their loop stopped.
     #[serde(default)]
     pub overdue: Option<u64>,
-    /// Where timers beyond the most that are tracked may be overdue, or ones whose records were lost: the range of
-    /// `overdue`.
+    /// Range of `overdue` if timers may be overdue that are beyond the tracked number, or whose records were lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overdue_bounds: Option<Bounds>,
-    /// Of `overdue`, the ones whose loop has stopped: their lag is final.
+    /// The part of `overdue` whose loop has stopped, so that the lag is final.
     #[serde(default)]
     pub overdue_at_stop: Option<u64>,
     /// A timer that fires later than this is late.
     #[serde(default)]
     pub late_limit_ns: u64,
-    /// Periods that late intervals skipped; null in what older versions saved.
+    /// Periods that late intervals skipped; null in summaries saved by older versions.
     #[serde(default)]
     pub skipped: Option<u64>,
-    /// Where records were lost, periods are unknown, or an interval may be overdue by more than is known: the range of
-    /// `skipped`.
+    /// Range of `skipped` if records were lost, times may be wrong, periods are unknown, or an interval may be overdue by
+    /// more than is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped_bounds: Option<Bounds>,
-    /// Firings of timers with an unknown period, armed before the reading began, that may have skipped more than is
-    /// counted; null in what older versions saved.
+    /// Firings that may have skipped more periods than are counted, because the timer was armed before the reading
+    /// began and its period is unknown; null in summaries saved by older versions.
     #[serde(default)]
     pub period_unknown: Option<u64>,
-    /// Fired less due, one sample for each firing.
+    /// Fired − due, one sample per firing.
     pub lag_ns: Percentiles,
-    /// Fired less due, with a sample for each period that a late interval skipped.
+    /// Fired − due, with further samples for the periods that a late interval skipped.
     #[serde(default)]
     pub lag_corrected_ns: Percentiles,
 }
@@ -171,24 +171,24 @@ pub struct QueueSummary {
     pub depth: DepthSummary,
 }
 
-/// How deep a queue was: by time, not by sample.
+/// The depth of a queue over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DepthSummary {
-    /// The depth that it did not exceed for half of the time; null where its depth is not known over time.
+    /// The depth that the queue did not exceed for half of the time; null if its depth is not known over time.
     pub p50: Option<u64>,
-    /// The deepest, between samples too. A lower bound where `max_bounds` says so.
+    /// The greatest depth, including depths between samples.
     pub max: u64,
-    /// Where its depth was unknown for some of the time: between which values the true `p50` lies.
+    /// Range of `p50` if the depth was unknown for some of the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_bounds: Option<Bounds>,
-    /// Where not every change of its depth is known: between which values the true `max` lies.
+    /// Range of `max` if not every change of the depth is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bounds: Option<Bounds>,
 }
 
-/// The GC controller.
+/// The GC controller. Null for a loop that does not record it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -199,14 +199,14 @@ pub struct GcSummary {
     pub defer: Option<u64>,
     /// Decisions to do nothing.
     pub skip: Option<u64>,
-    /// Extents of collections.
+    /// Durations of collections.
     pub run_ns: Percentiles,
     /// The largest heap seen, in bytes.
     #[serde(default)]
     pub heap_bytes_max: Option<u64>,
 }
 
-/// Signals.
+/// Signals. Null for a loop that does not record them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -215,14 +215,14 @@ pub struct SignalsSummary {
     pub arrived: Option<u64>,
     /// Delivered to a task.
     pub delivered: Option<u64>,
-    /// Dropped, since the loop began.
+    /// Dropped since the loop began, because the signal ring was full.
     pub dropped: Option<u64>,
     /// From arrived to delivered.
     #[serde(default)]
     pub latency_ns: Percentiles,
 }
 
-/// A loop that has had no signals is not expected to wait for one.
+/// Signal latencies. The bounds allow for a signal that waits for a busy loop only if signals have arrived before.
 pub(super) fn signal_latency_ns(timeline: &Timeline, missing: &MissingSamples) -> Percentiles {
     let seen = timeline.signals.latency_ns();
     let missing = if timeline.signals.arrived() > 0 { &missing.signals } else { &missing.others };
@@ -236,7 +236,7 @@ pub(super) fn queues(timeline: &Timeline, unfinished: &Unfinished) -> Vec<QueueS
         .map(|queue| {
             let p50 = queue.depth_p50(now);
             let is_certain = |bounds: &Bounds| p50.is_some() && (Some(bounds.lo), bounds.hi) == (p50, p50);
-            // It may have changed, or lasted, in an event that is missing somewhere.
+            // If it is unknown where an event is missing, the depth may have changed at any time.
             let is_unknown =
                 timeline.is_clock_wrong() || timeline.may_miss_anything() || timeline.has_unplaced_loss();
             let p50_bounds = match is_unknown {
@@ -251,7 +251,7 @@ pub(super) fn queues(timeline: &Timeline, unfinished: &Unfinished) -> Vec<QueueS
         .collect()
 }
 
-/// The range of a count that depends on time, and that what is missing or has not ended may only raise.
+/// The range of a count that depends on time. Missing records and unfinished work can only raise it.
 pub(super) fn timed_bounds(timeline: &Timeline, count: Option<u64>, may_rise: bool) -> Option<Bounds> {
     match count? {
         _ if timeline.is_clock_wrong() => Some(Bounds::UNKNOWN),
@@ -259,7 +259,7 @@ pub(super) fn timed_bounds(timeline: &Timeline, count: Option<u64>, may_rise: bo
     }
 }
 
-/// The range of skipped periods, given the number that is known and whether there may be any number of others.
+/// The range of skipped periods: at least `skipped`, unbounded if `may_rise`.
 pub(super) fn skipped_bounds(timeline: &Timeline, skipped: Option<u64>, may_rise: bool) -> Option<Bounds> {
     let more = timeline.timers.skipped_more();
     let of_unknown =
@@ -267,7 +267,7 @@ pub(super) fn skipped_bounds(timeline: &Timeline, skipped: Option<u64>, may_rise
     timed_bounds(timeline, skipped, may_rise).or_else(of_unknown)
 }
 
-/// Spans and marks by label, the longest span first.
+/// Spans and marks by label, in descending order of the longest span.
 pub(super) fn spans(timeline: &Timeline, missing: &MissingSamples) -> Vec<SpanSummary> {
     let labels = timeline.spans.by_label.iter();
     let mut spans: Vec<SpanSummary> = labels

@@ -15,24 +15,24 @@ use crate::timeline::{Timeline, Unfinished};
 pub struct JobsSummary {
     /// Jobs scheduled.
     pub queued: u64,
-    /// Jobs that ended on a worker, the failed ones included.
+    /// Jobs that ended on a worker, including failed ones.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Those that failed or panicked.
     pub failed: u64,
     /// From taken by a worker to done.
     pub run_ns: Percentiles,
     /// From scheduled to taken.
     pub queue_wait_ns: Percentiles,
-    /// The jobs that ended, by tag, the longest run first.
+    /// The jobs that ended, by tag, in descending order of their longest run.
     #[serde(deserialize_with = "super::lists::entries")]
     pub by_tag: Vec<TagSummary>,
 }
 
-/// `None` if there were no jobs. `missing` is what lost records may have held of them.
+/// `None` if there were no jobs. `missing` are the samples that lost records may have held.
 pub(super) fn jobs(timeline: &Timeline, missing: &Missing, unfinished: &Unfinished) -> Option<JobsSummary> {
     let work = Some(&timeline.work).filter(|work| work.queued > 0 || work.ran > 0)?;
     let is_over = timeline.have_stopped() && unfinished.ticks.is_empty();
-    // Of those that have not ended it is not known which of them a worker has taken.
+    // It is unknown which of the unfinished jobs a worker has taken.
     let to_come = if is_over { 0 } else { work.queued.saturating_sub(work.ran) };
     let missing = &missing.clone().with_unfinished(Histogram::new(), to_come);
     let by_tag = timeline.tags.iter().filter_map(|tag| {

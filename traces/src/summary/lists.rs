@@ -1,5 +1,5 @@
-//! Lists of a saved summary. A few bytes of text can stand for an entry of a kilobyte, so lists whose entries are large
-//! have a limit, which no written summary exceeds.
+//! Limits on the lists of a saved summary. A few bytes of JSON can expand to an entry of a kilobyte, so lists of large
+//! entries are limited when read. No summary that loopscope writes exceeds the limits.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -16,13 +16,13 @@ use crate::timeline::{StreamEnd, Timeline, Unfinished, command_name};
 pub struct AgendaSummary {
     /// Tasklets added.
     pub added: u64,
-    /// Tasklets that ran, the failed ones included.
+    /// Tasklets that ran, including failed ones.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Those that failed or panicked.
     pub failed: u64,
     /// Tasklets that waited at the end.
     pub waiting: u64,
-    /// Where records were lost: the range of `waiting`. A tasklet added before may have run in one of them.
+    /// Range of `waiting` if records were lost: a tasklet added before may have run in one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
     /// By priority, the highest first.
@@ -40,14 +40,14 @@ pub struct AgendaSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PrioritySummary {
-    /// Which.
+    /// The priority.
     #[cfg_attr(test, schemars(with = "String"))]
     pub priority: Priority,
     /// Tasklets added.
     pub added: u64,
-    /// Tasklets that ran, the failed ones included.
+    /// Tasklets that ran, including failed ones.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Those that failed or panicked.
     pub failed: u64,
     /// Tasklets that were cancelled before they ran.
     pub cancelled: u64,
@@ -55,8 +55,8 @@ pub struct PrioritySummary {
     pub waiting: u64,
     /// Most tasklets that waited.
     pub depth_max: u64,
-    /// How long the oldest of those that waited at the end had waited at least; null where none waited, or where not
-    /// even the smallest wait is certain.
+    /// Lower bound on the longest wait of the tasklets that waited at the end; null if none waited, or if no wait is
+    /// certain.
     #[serde(default)]
     pub oldest_waiting_ns: Option<u64>,
     /// Most tasklets of a higher priority that ran while one of these waited.
@@ -74,9 +74,9 @@ pub struct PrioritySummary {
 pub struct AgendaWorkerSummary {
     /// Its number, from 0.
     pub worker: u64,
-    /// Tasklets that it ran, the failed ones included.
+    /// Tasklets that it ran, including failed ones.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Those that failed or panicked.
     pub failed: u64,
     /// Time it spent running tasklets, including the known part of an unfinished run.
     pub busy_ns: u64,
@@ -85,7 +85,7 @@ pub struct AgendaWorkerSummary {
     /// Lower bound on the length of its unfinished run; null if none is known.
     #[serde(default)]
     pub running_ns: Option<u64>,
-    /// Time it stood still for collections.
+    /// Time it was stopped for collections.
     pub stopped_ns: u64,
 }
 
@@ -94,24 +94,24 @@ pub struct AgendaWorkerSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RendezvousSummary {
-    /// How many were tried.
+    /// Attempts.
     pub count: u64,
-    /// Of these, a worker did not stop in time.
+    /// Attempts in which a worker did not stop in time.
     pub failed: u64,
-    /// From asked to met, or given up.
+    /// From the request until all workers had stopped, or until the attempt was given up.
     pub waited_ns: Percentiles,
 }
 
-/// References of one name, and their number.
+/// Active handles with the same kind and name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HeldSummary {
-    /// What they are: `timer`, `io`, `work`, …
+    /// Their kind: `timer`, `io`, `work`, …
     pub what: String,
-    /// Their name; `unnamed` where only their kind is known.
+    /// Their name; `unnamed` if only their kind is known.
     pub name: String,
-    /// How many.
+    /// Their number.
     pub count: u64,
 }
 
@@ -120,9 +120,9 @@ pub struct HeldSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CommandsSummary {
-    /// Bytes that came.
+    /// Bytes received.
     pub count: u64,
-    /// Of these, named no command.
+    /// Bytes that name no command.
     pub unknown: u64,
     /// By byte.
     pub by_byte: Vec<CommandSummary>,
@@ -135,9 +135,9 @@ pub struct CommandsSummary {
 pub struct CommandSummary {
     /// The character, or its number as `0x07`.
     pub byte: String,
-    /// It names a command.
+    /// Whether it names a command.
     pub known: bool,
-    /// How often it came.
+    /// How often it was received.
     pub count: u64,
 }
 
@@ -146,13 +146,13 @@ pub struct CommandSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PumpsSummary {
-    /// Pumps.
+    /// Number of pumps.
     pub count: u64,
-    /// Of these, handled a source of the foreign loop.
+    /// Pumps that handled a source of the foreign loop.
     pub handled: u64,
-    /// Of these, because the foreign loop was ready; the others came because time had passed.
+    /// Pumps started because the foreign loop was ready; a timer started the others.
     pub ready: u64,
-    /// Their extents.
+    /// Their durations.
     pub run_ns: Percentiles,
 }
 
@@ -161,13 +161,14 @@ pub struct PumpsSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FuturesSummary {
-    /// References taken: by each spawned future that keeps the loop alive, and by each that is to do so again.
+    /// References taken: one when a future that keeps the loop alive is spawned, and one each time a future is referenced
+    /// again.
     pub refs_taken: u64,
-    /// References released: by each of them that ended or was cancelled, or no longer keeps the loop alive.
+    /// References released: when a referenced future ends, is cancelled or is unreferenced.
     pub refs_released: u64,
-    /// Polls queued: the first one by the spawn, the others by wake-ups.
+    /// Polls queued: the first one by the spawn, the others by wakeups.
     pub woken: u64,
-    /// Polls after which one was not ready yet.
+    /// Polls that returned pending.
     pub pending: u64,
 }
 
@@ -178,17 +179,17 @@ pub struct FuturesSummary {
 pub struct ShutdownSummary {
     /// When it began, after the first event.
     pub at_ns: u64,
-    /// What it was given; null where its beginning was not seen.
+    /// Time until its deadline; null if its beginning was not seen.
     #[serde(default)]
     pub limit_ns: Option<u64>,
-    /// What it took; null while it went on.
+    /// Its duration; null while it is in progress.
     #[serde(default)]
     pub run_ns: Option<u64>,
-    /// Pieces of work that finished during the shutdown; null, like the next two, while it goes on.
+    /// Pieces of work that finished during the shutdown; null while it is in progress.
     pub finished: Option<u64>,
-    /// Pieces of work that were cancelled.
+    /// Pieces of work that were cancelled; null while it is in progress.
     pub cancelled: Option<u64>,
-    /// Pieces of work that the deadline cut off.
+    /// Pieces of work that the deadline cut off; null while it is in progress.
     pub left: Option<u64>,
 }
 
@@ -234,7 +235,7 @@ fn priorities(
     end: StreamEnd,
 ) -> Vec<PrioritySummary> {
     let agenda = &timeline.agenda;
-    // Any tasklet may have been taken, or have ended, in an event that is missing.
+    // If it is unknown where an event is missing, any tasklet may have been taken or have ended in it.
     let as_known = |missing: Missing| match timeline.has_unplaced_loss() {
         true => missing.perhaps_ended(),
         false => missing,
@@ -265,7 +266,7 @@ fn priorities(
     agenda.priorities.iter().map(priority).collect()
 }
 
-/// `None` if neither a snapshot nor an event named any.
+/// The active handles. `None` if neither a snapshot nor an event names any.
 pub(super) fn keep_alive(timeline: &Timeline) -> Option<Vec<HeldSummary>> {
     let held = timeline.keep_alive.held();
     let is_known = timeline.keep_alive.as_of().is_some() || !held.is_empty();
@@ -277,7 +278,7 @@ pub(super) fn keep_alive(timeline: &Timeline) -> Option<Vec<HeldSummary>> {
     is_known.then(|| named.collect())
 }
 
-/// The age, at the end, of the snapshot that the list is based on.
+/// The age, at the end, of the snapshot on which the list of active handles is based.
 pub(super) fn keep_alive_age_ns(timeline: &Timeline) -> Option<u64> {
     let end = timeline.last_at()?;
     timeline.keep_alive.as_of().map(|as_of| end.ns_since(as_of))
@@ -293,7 +294,7 @@ pub(super) fn commands(timeline: &Timeline) -> Option<CommandsSummary> {
     Some(CommandsSummary { count: commands.count(), unknown: commands.unknown(), by_byte: by_byte.collect() })
 }
 
-/// The pumps. One that is running has no record, like a checkpoint.
+/// The pumps. A running one has no record yet, so the bounds allow for one.
 pub(super) fn pumps(timeline: &Timeline, missing: &Missing, unfinished: &Unfinished) -> Option<PumpsSummary> {
     let pumps = Some(&timeline.pumps).filter(|pumps| pumps.count() > 0)?;
     let missing = &missing.clone().with_unfinished(Histogram::new(), unfinished.in_ticks_unseen);

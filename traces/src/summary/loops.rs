@@ -1,4 +1,4 @@
-//! The part of the summary that keeps several loops apart.
+//! The part of the summary with the figures of each loop.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,13 +18,13 @@ use crate::timeline::Timeline;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LoopSummary {
-    /// Its name; where several have the same one, with its number: `renderer #2`.
+    /// Its name, with its number if loops share the name: `renderer #2`.
     pub name: String,
     /// The number of its emitter in its process.
     pub source: u32,
-    /// Records lost of it; of a damaged part of a file, all that were lost there.
+    /// Records of this loop that were lost. Includes all records of a damaged part of a file, which may be of any loop.
     pub lost_records: u64,
-    /// Its tick that has not ended, where there is one.
+    /// Its tick in progress; null if every tick has ended.
     pub open_tick: Option<OpenTickSummary>,
     /// Ticks.
     pub ticks: TicksSummary,
@@ -42,15 +42,15 @@ pub struct LoopSummary {
     pub signals: SignalsSummary,
 }
 
-/// The names of loops. Loops with equal names get their number as a suffix, all of them: a plain name that selects one of
-/// several would hide the others.
+/// The names of loops. Each of several loops with equal names gets its number as a suffix: if one kept the plain name,
+/// selecting it would hide the others.
 #[must_use]
 pub fn loop_names(labels: &Labels, loops: &[SourceId]) -> Vec<String> {
     let labels: Vec<Cow<'_, str>> = loops.iter().map(|source| labels.source(*source)).collect();
     let with_number = || loops.iter().zip(&labels).map(|(source, label)| format!("{label} #{source}"));
     let mut counts: HashMap<&str, usize> = HashMap::new();
     labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
-    // A loop may be called what another one's suffix makes of its name.
+    // A loop's own name may equal another's name with suffix: `a #2`.
     let numbered: HashSet<String> = with_number().collect();
     let named = labels.iter().zip(with_number()).map(|(label, with_number)| {
         let is_shared = counts.get(&**label).is_some_and(|count| *count > 1) || numbered.contains(&**label);

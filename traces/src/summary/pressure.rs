@@ -1,22 +1,22 @@
-//! Contention for processors, as a summary has it.
+//! The part of the summary about contention for processors.
 
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Pressure, Timeline};
 
-/// How much processors were wanted and not had while the recorder looked.
+/// Time for which runnable tasks waited for a processor, while a recorder sampled it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PressureSummary {
-    /// The time for which there are counts.
+    /// Time covered by the samples.
     pub observed_ns: u64,
     /// Time in which a task of the machine waited for a processor (`some` of `/proc/pressure/cpu`, which the kernel updates
-    /// every two seconds); null where the kernel did not say.
+    /// every two seconds); null if the kernel does not provide it.
     pub waited_ns: Option<u64>,
-    /// Time in which the hypervisor ran something else, on all processors together.
+    /// Time in which the hypervisor ran something else, summed over all processors.
     pub stolen_ns: Option<u64>,
-    /// Time for which the threads of the process waited for a processor, all together.
+    /// Time for which threads of the process waited for a processor, summed over all threads.
     pub delayed_ns: Option<u64>,
 }
 
@@ -26,7 +26,7 @@ impl PressureSummary {
         (observed_ns > 0).then_some(Self { observed_ns, waited_ns, stolen_ns, delayed_ns })
     }
 
-    /// This part of the observed time.
+    /// `ns` as a share of the observed time.
     pub(crate) fn share(&self, ns: u64) -> f64 {
         ns as f64 / self.observed_ns.max(1) as f64
     }

@@ -1,20 +1,20 @@
-//! The part of the summary about tasks by tag, and about the tags beyond the limit, which share one set of figures.
+//! The part of the summary about tasks by tag. Tags beyond the limit share one set of figures.
 
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::{Histogram, Percentiles};
 use crate::timeline::{MissingSamples, Timeline};
 
-/// The tasks of one tag, or its jobs.
+/// The tasks of one tag; in [`JobsSummary`](super::JobsSummary), its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TagSummary {
     /// Its name.
     pub tag: String,
-    /// Its tasks, or its jobs.
+    /// The number of tasks, or of jobs.
     pub count: u64,
-    /// Of these, failed or panicked; null where outcomes are not recorded.
+    /// Those that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
     /// From start to end.
@@ -23,16 +23,16 @@ pub struct TagSummary {
     pub queue_wait_ns: Percentiles,
 }
 
-/// Tags that appeared after the limit was reached: only the figures of all of them together are known.
+/// Tags that appeared after the limit was reached, with one set of figures for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TagsBeyondLimit {
     /// Number of tags.
     pub tags: u64,
-    /// Their tasks.
+    /// The number of their tasks.
     pub count: u64,
-    /// Of these, failed or panicked; null where outcomes are not recorded.
+    /// Tasks that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
     /// From start to end.
@@ -55,13 +55,13 @@ impl TagsBeyondLimit {
         }
     }
 
-    /// Whether any task of theirs ran, runs or waits.
+    /// Whether any of their tasks ran, is running or is waiting.
     #[must_use]
     pub const fn have_tasks(&self) -> bool {
         self.run_ns.count > 0 || self.queue_wait_ns.count > 0
     }
 
-    /// All of them as if they were one tag.
+    /// All of these tags as one without a name.
     pub(crate) fn as_one(&self) -> TagSummary {
         let &Self { count, failed, run_ns, queue_wait_ns, .. } = self;
         TagSummary { tag: String::new(), count, failed, run_ns, queue_wait_ns }
@@ -82,7 +82,7 @@ pub(super) fn failed(timeline: &Timeline) -> u64 {
     timeline.tags.iter().chain(beyond).fold(0, |sum, tag| sum + tag.tasks.failed)
 }
 
-/// Each tag within the limit, the longest run first.
+/// Each tag within the limit, in descending order of the longest run.
 pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples, has_outcomes: bool) -> Vec<TagSummary> {
     let unfinished = missing.unfinished_tags();
     let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || unfinished.contains(&tag.tag));
@@ -95,7 +95,7 @@ pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples, has_outcomes
             queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.waits_of(tag.tag)),
         })
         .collect();
-    // Those that run for the first time, and were never queued.
+    // Tags whose only task is running and was never queued.
     let is_first = |tag: &&_| timeline.tags.tag(**tag).is_none() && !timeline.tags.is_beyond_limit(**tag);
     tags.extend(unfinished.iter().filter(is_first).map(|tag| TagSummary {
         tag: timeline.labels.tag(*tag).into_owned(),

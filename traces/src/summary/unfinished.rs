@@ -9,28 +9,28 @@ use crate::import_summary::ImportSummary;
 use crate::source::{EventSource, SourceKind};
 use crate::timeline::{MissingSamples, StreamEnd, Timeline, Unfinished, UnfinishedTick};
 
-/// What was watched.
+/// What was observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SourceSummary {
-    /// What kind of source.
+    /// The kind of source.
     pub kind: SourceKind,
-    /// Its name.
+    /// The program's name or the file's path.
     pub name: String,
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// The loop's policy.
+    /// The loop's policy; `unknown` for other kinds of loop.
     pub policy: String,
-    /// What was done to make it, where it was imported.
+    /// How the import changed its input; null if the source was not imported.
     #[serde(default)]
     pub import: Option<ImportSummary>,
-    /// How it was when it was read.
+    /// Its state when it was read.
     #[serde(default)]
     pub state: StateSummary,
 }
 
-/// How a source was when it was read.
+/// The state of a source when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -42,13 +42,13 @@ pub enum StateSummary {
     Stopped,
     /// The process ended its session.
     Ended,
-    /// The process is gone and did not end its session; of a recording, it went so while it was recorded.
+    /// The process died without ending its session; in a recording, while it was recorded.
     Crashed,
     /// The recording was closed.
     Closed,
     /// The recording was not closed: it was cut off, or is still being written.
     Unclosed,
-    /// Not known: as in what older versions saved.
+    /// Not known, as in summaries saved by older versions.
     #[default]
     Unknown,
 }
@@ -66,7 +66,7 @@ impl StateSummary {
         }
     }
 
-    /// Whether it is complete: nothing more will come, and nothing is missing at the end.
+    /// Whether it is complete: nothing follows, and nothing is missing at the end.
     #[must_use]
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::Ended | Self::Closed)
@@ -88,42 +88,42 @@ impl StateSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OpenTickSummary {
-    /// Its number; null where its beginning was not seen.
+    /// Its number; null if its beginning was not seen.
     pub tick: Option<u64>,
-    /// When it began; where its beginning was not seen, since when what it does goes on.
+    /// When it began; if its beginning was not seen, when its last known activity began.
     pub at_ns: i64,
-    /// It was busy for at least this.
+    /// Its busy time so far.
     pub run_ns: u64,
-    /// It polled for at least this.
+    /// Its poll wait so far.
     pub poll_wait_ns: u64,
-    /// What it was last seen in: `task ReadFile #12`, `phase timers`, `poll`; null where that is not known.
+    /// Its last known activity: `task ReadFile #12`, `phase timers`, `poll`; null if unknown.
     pub running: Option<String>,
-    /// Since when.
+    /// When that activity began.
     pub running_since_ns: Option<i64>,
-    /// For at least how long.
+    /// The duration of that activity so far.
     pub running_ns: Option<u64>,
-    /// When a poll ends by itself.
+    /// When the poll times out, if it is in a poll with a timeout.
     pub deadline_ns: Option<i64>,
-    /// The moment as of which all this holds.
+    /// The moment for which these values hold.
     pub as_of_ns: i64,
 }
 
 impl OpenTickSummary {
-    /// The tick in progress in what was folded from `source`, as a [`Summary`](super::Summary) has it.
+    /// The tick in progress, as in the [`Summary`](super::Summary) of `timeline`, which was folded from `source`.
     #[must_use]
     pub fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Option<Self> {
         open_tick(timeline, &timeline.unfinished(StateSummary::of(source, timeline).end()))
     }
 }
 
-/// Nanoseconds since the first event.
+/// Converts a timestamp to nanoseconds since the first event.
 pub(super) fn since(timeline: &Timeline) -> impl Fn(Timestamp) -> i64 {
     let first = timeline.first_at().unwrap_or_default();
     let pinned = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
     move |at| if at < first { -pinned(first.ns_since(at)) } else { pinned(at.ns_since(first)) }
 }
 
-/// The tick in progress: of several loops, the one that has been busy for longest.
+/// The tick in progress; of several loops, the one that has been busy longest.
 pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<OpenTickSummary> {
     let longest = |tick: &&UnfinishedTick| (tick.busy_ns, std::cmp::Reverse(tick.start));
     let tick = unfinished.ticks.iter().max_by_key(longest)?;
@@ -144,8 +144,8 @@ pub(super) fn open_tick(timeline: &Timeline, unfinished: &Unfinished) -> Option<
     })
 }
 
-/// Bounds on the utilization, if records are missing, if a tick is incomplete, if part of an unfinished tick is not known
-/// to be busy or a poll, or if its continuation is unknown.
+/// Bounds on the utilization, if records are missing, if a tick is incomplete, if it is unknown whether a part of a tick
+/// in progress was busy, or if the tick may have continued after the end of the recording.
 pub(super) fn utilization_bounds(
     timeline: &Timeline,
     unfinished: &Unfinished,
@@ -158,7 +158,7 @@ pub(super) fn utilization_bounds(
     let all = busy + timeline.ticks.poll_wait_ns.saturating_add(unfinished.poll_wait_ns()) as f64;
     let unknown_of = |tick: &UnfinishedTick| tick.unknown_ns.saturating_add(tick.before_ns);
     let unknown = unfinished.ticks.iter().map(unknown_of).fold(0, u64::saturating_add) as f64;
-    // Incomplete ticks are in no sum. No record is lost, so there are no other gaps.
+    // Incomplete ticks are in no sum. No record was lost, so no other time is missing.
     let unknown = unknown + missing.ticks.total_ns() as f64;
     if all + unknown == 0.0 {
         return (timeline.incomplete_ticks() > 0).then_some([0.0, 1.0]);
@@ -166,7 +166,7 @@ pub(super) fn utilization_bounds(
     let share = |busy: f64| busy / (all + unknown);
     let [mut low, mut high] = [share(busy), share(busy + unknown)];
     if unfinished.end != StreamEnd::Known && !unfinished.ticks.is_empty() {
-        // A crashed process remained in its last known activity until then; a recording that was cut may have gone on.
+        // A process that crashed remained in its last known activity; one whose recording was cut off may have gone on.
         let is_last = |tick: &UnfinishedTick| unfinished.end == StreamEnd::Died && tick.running.is_some();
         let all = |test: fn(&UnfinishedTick) -> bool| {
             unfinished.ticks.iter().all(|tick| is_last(tick) && test(tick))

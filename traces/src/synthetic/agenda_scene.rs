@@ -1,8 +1,8 @@
 //! A synthetic agenda for the synthetic loop: three priorities, workers with rings of their own, collections for which
 //! all of them stop.
 //!
-//! The simulation never runs ahead: before something is added, the workers run what they would have taken by then, so
-//! that depths, starts and waits agree to the nanosecond.
+//! The simulation never runs ahead: before each addition, the workers run the tasklets that they would have taken by then,
+//! so depths, starts and waits agree to the nanosecond.
 
 use std::collections::VecDeque;
 
@@ -47,7 +47,8 @@ impl AgendaScene {
         (0..self.free.len()).map(|worker| (source(worker), format!("agenda {worker}")))
     }
 
-    /// What happens around a tick of the loop that began at `now`; additions are recorded in the loop's own ring.
+    /// Adds tasklets in a tick that began at `now`, every [`RENDEZVOUS_TICKS`] after a rendezvous. The loop records the
+    /// additions, the workers the rest.
     pub(super) fn tick(&mut self, tick: u64, now: Timestamp, out: &mut Vec<Stamped>, sums: &mut Expected) {
         if self.free.is_empty() {
             return;
@@ -58,7 +59,7 @@ impl AgendaScene {
             sums.rendezvous += 1;
         }
         for _ in 0..self.random.below(4) {
-            // Most are urgent, so that low-priority ones wait.
+            // Most have a high priority, so that tasklets of low priority wait.
             let place = [0, 0, 0, 1, 1, 2][self.random.below(6) as usize];
             self.add(place, now, out, sums);
         }
@@ -76,7 +77,7 @@ impl AgendaScene {
         sums.tasklets_added += 1;
     }
 
-    /// Runs what the workers take before `until`.
+    /// Runs the tasklets that workers take before `until`.
     pub(super) fn advance(&mut self, until: Timestamp, out: &mut Vec<Stamped>, sums: &mut Expected) {
         loop {
             let next = self.free.iter().enumerate().min_by_key(|(_, free)| **free);

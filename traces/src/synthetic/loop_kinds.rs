@@ -1,5 +1,5 @@
-//! Other features of the synthetic loop: snapshots that name its active handles, commands, pumps of a foreign loop,
-//! futures, a shutdown at its end.
+//! Features of the synthetic loop that only some loops use: snapshots that name the active handles, commands, pumps of a
+//! foreign loop, futures, a shutdown at the end.
 
 use loop_probes::event::{
     Event, LabelKind, Origin, Phase, Placement, PollReason, Queue, RefKind, StopReason,

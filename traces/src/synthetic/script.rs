@@ -1,4 +1,4 @@
-//! The behaviour of a synthetic loop, its random numbers, and the figures that its stream should give.
+//! The behaviour of a synthetic loop, its random numbers, and the figures that a fold of its stream must give.
 
 use loop_probes::ids::SourceId;
 use loop_probes::metadata::Metadata;
@@ -29,11 +29,11 @@ pub struct Script {
     pub seed: u64,
     /// Ticks.
     pub ticks: u32,
-    /// Most tasks queued at a time.
+    /// Most tasks that a readiness callback queues.
     pub tasks_max: u32,
     /// Worker threads of the pool.
     pub workers: u16,
-    /// A handler blocks for 15 to 55 ms every this many ticks; 0 for never.
+    /// A task blocks for tens of milliseconds every this many ticks; 0 for never.
     pub stall_every: u32,
     /// Records are lost every this many ticks; 0 for never.
     pub lost_every: u32,
@@ -64,12 +64,12 @@ impl Default for Script {
     }
 }
 
-/// The contents of a stream, counted where it was made: every reader must arrive at these figures.
+/// The figures of a stream, counted as it was generated. Each fold of it must give the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Whole ticks.
     pub ticks: u64,
-    /// Ticks that a gap touches.
+    /// Ticks in which records are lost.
     pub incomplete_ticks: u64,
     /// Tasks that ran.
     pub tasks_run: u64,
@@ -89,11 +89,11 @@ pub struct Expected {
     pub gc_decisions: u64,
     /// Tasklets added to the agenda.
     pub tasklets_added: u64,
-    /// Tasklets that ran, the failed ones included.
+    /// Tasklets that ran, including failed ones.
     pub tasklets_run: u64,
     /// Tasklets that failed.
     pub tasklets_failed: u64,
-    /// Tasklets not taken by the last addition.
+    /// Tasklets waiting after the additions of the last tick.
     pub tasklets_waiting: u64,
     /// Collections for which all workers of the agenda had to stop.
     pub rendezvous: u64,

@@ -1,4 +1,4 @@
-//! Plays a [`Script`]: the ticks of a synthetic loop, step by step, in the order in which a real one emits.
+//! Plays a [`Script`]: emits the ticks of a synthetic loop in the order of a real one.
 
 use loop_probes::event::{
     ClockPoint, Event, GcAction, GcReason, LabelKind, Origin, Outcome, Phase, Placement, PollReason, Queue,
@@ -77,7 +77,7 @@ impl<'a> StreamBuilder<'a> {
         self.random.below(limit)
     }
 
-    /// Advances time by `ns`, give or take a half.
+    /// Advances time by a random amount between a half and one and a half of `ns`, unless the script is `frozen`.
     pub(super) fn pass(&mut self, ns: u64) {
         if !self.script.frozen {
             let ns = ns / 2 + self.below(ns);
@@ -167,7 +167,7 @@ impl<'a> StreamBuilder<'a> {
         let task = self.queue(Tag(4), Origin::Signal, None);
         self.pass(200);
         self.emit(Event::Phase { phase: Phase::Signals, start });
-        // A signal is delivered when its task runs, in queue order; here at once, to keep the test simple.
+        // A real loop delivers a signal when its task runs, in queue order; this one at once, to keep the test simple.
         self.emit(Event::SignalDelivered { signo: 10, task, arrived });
         self.expected.signals_delivered += 1;
     }

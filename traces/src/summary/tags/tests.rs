@@ -1,5 +1,5 @@
-//! Tags beyond the limit: sums, maxima and bounds are those of all tags, and a gate never passes because a tag is not
-//! distinguished.
+//! Tags beyond the limit: sums, maxima and bounds include them, and no gate passes because a tag has no figures of its
+//! own.
 
 use loop_probes::event::Event;
 use loop_probes::event::Outcome as Ended;
@@ -12,7 +12,7 @@ use crate::synthetic::Script;
 use crate::timeline::{StreamEnd, Timeline, TimelineConfig};
 use crate::units::count;
 
-/// The same run twice: all tags have figures of their own, and only two of them.
+/// Summaries of the same run: with figures for each tag, and with figures for only two tags.
 fn both(script: &Script) -> (Summary, Summary) {
     let of = |tags_max: usize| {
         let mut timeline = Timeline::new(TimelineConfig { tags_max, ..TimelineConfig::default() });
