@@ -24,7 +24,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Defines `id` of `kind` as `text` from now on. Control characters are escaped.
+    /// Names `id` of `kind` `text`, replacing an earlier name. Escapes control characters.
     pub fn learn(&mut self, kind: LabelKind, id: u32, text: &str) {
         let text = || printable(text).into_boxed_str();
         if let (LabelKind::Tag, Ok(tag)) = (kind, u16::try_from(id)) {
@@ -40,7 +40,7 @@ impl Labels {
         }
     }
 
-    /// Learns from `event` if it is a label or explains a readiness source.
+    /// Learns the name that `event` defines, if any.
     pub fn learn_event(&mut self, event: &Event) {
         match event {
             Event::Label { kind, id, text } => self.learn(*kind, *id, text.get().as_str()),
@@ -55,7 +55,7 @@ impl Labels {
         }
     }
 
-    /// A tag's name; `tag 7` if it has none.
+    /// A tag's name; `tag 7` if it has none, and `untagged` for tag 0.
     #[must_use]
     pub fn tag(&self, tag: Tag) -> Cow<'_, str> {
         match self.tags.get(usize::from(tag.0)) {
@@ -90,7 +90,7 @@ impl Labels {
         explained.map_or_else(|| self.other(LabelKind::Io, source.0, "io"), Cow::Borrowed)
     }
 
-    /// An interned text of any kind: its number is unique within its program.
+    /// The text of a label of kind `Text` or `Span`; its number is unique within its program.
     #[must_use]
     pub fn any(&self, label: LabelId) -> Cow<'_, str> {
         self.interned(label).map_or_else(|| Cow::Owned(format!("label {label}")), Cow::Borrowed)
@@ -101,7 +101,7 @@ impl Labels {
         kinds.into_iter().find_map(|kind| self.known(kind, label.0))
     }
 
-    /// The name, if known.
+    /// The name of `id`, if known.
     #[must_use]
     pub fn known(&self, kind: LabelKind, id: u32) -> Option<&str> {
         if kind == LabelKind::Tag {
@@ -144,7 +144,7 @@ mod tests {
     fn a_source_is_called_by_its_explanation() {
         let mut labels = Labels::default();
         labels.learn_event(&Event::IoLabel { source: IoSource(3), label: LabelId(8) });
-        assert_eq!(labels.io(IoSource(3)), "io 3", "the text did not come");
+        assert_eq!(labels.io(IoSource(3)), "io 3", "its text was not recorded yet");
         labels.learn(LabelKind::Text, 8, "HTTP listener");
         assert_eq!((labels.io(IoSource(3)), labels.io(IoSource(4))), ("HTTP listener".into(), "io 4".into()));
         assert_eq!(

@@ -292,14 +292,14 @@ fn several_loops_have_separate_figures_and_totals_do_not_mix_them() {
     };
     assert_eq!((of(0), of(1), loops.len()), (("source 1", 1.0, 50), ("source 2", 0.0, 50), 2));
     assert_eq!((&loops[0]["ticks"]["stalls"], &loops[1]["ticks"]["stalls"]), (&50.into(), &0.into()));
-    // Counts and busy time are sums; figures that describe none of the loops are null.
+    // Counts and busy time are sums; figures that would describe no single loop are null.
     assert_eq!((&json["ticks"]["count"], &json["ticks"]["busy_ns"]), (&100.into(), &500_000_000.into()));
     assert!(json["ticks"]["utilization"].is_null() && json["ticks"]["run_ns"]["p99"].is_null(), "{json}");
     assert!(json["stalls"].as_array().unwrap().iter().all(|stall| stall["loop"] == "source 1"));
     let page = crate::report::text(&summary);
     assert!(page.lines().any(|line| line.starts_with("source 1 ") && line.contains("100.0%")), "{page}");
     assert!(page.contains("of source 1") && page.contains("busy –"), "{page}");
-    // The output can be read back, and so can that of older versions.
+    // The output can be read back.
     let again: Summary = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(again, summary);
     // The summary of one loop equals that of a stream with nothing else in it.
@@ -317,8 +317,7 @@ fn one_loop_is_listed_with_the_figures_of_the_whole() {
     assert_eq!((&summary.loops[0].ticks, &summary.loops[0].timers), (&summary.ticks, &summary.timers));
 }
 
-/// The schema in `docs/` matches. `LOOPSCOPE_UPDATE_SCHEMA=1` rewrites it: a change of the summary changes that file,
-/// and needs review.
+/// `LOOPSCOPE_UPDATE_SCHEMA=1` rewrites the schema in `docs/`, so that each change of the summary shows up there.
 #[test]
 fn the_schema_in_the_docs_is_that_of_the_summary() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/summary.schema.json");
@@ -329,10 +328,13 @@ fn the_schema_in_the_docs_is_that_of_the_summary() {
         std::fs::write(&path, &schema).unwrap();
     }
     let documented = std::fs::read_to_string(&path).unwrap();
-    assert!(documented == schema, "docs/src/summary.schema.json is not that of the summary: see this test");
+    assert!(
+        documented == schema,
+        "docs/src/summary.schema.json is out of date: run this test with LOOPSCOPE_UPDATE_SCHEMA=1"
+    );
 }
 
-/// The rows of the book's page on figures: the keys in the first cell, and the other cells.
+/// The table rows of the book's page on figures: the keys in the first cell, and the other cells.
 fn rows_of_the_book() -> Vec<(Vec<String>, Vec<String>)> {
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/figures.md");
     let page = std::fs::read_to_string(page).unwrap();
@@ -344,7 +346,7 @@ fn rows_of_the_book() -> Vec<(Vec<String>, Vec<String>)> {
     page.lines().filter_map(row).collect()
 }
 
-/// Each key of the summary is in a row of the book, with its meaning and, if it may be null or absent, when it is.
+/// Each key of the summary has a row with its meaning and, if it may be null or absent, with the conditions for that.
 #[test]
 fn the_book_explains_every_key() {
     let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src/summary.schema.json");
@@ -382,7 +384,7 @@ fn only_bounds_may_be_absent() {
     assert!(others.is_empty(), "{others:?}");
 }
 
-/// Collects the keys of a schema, and whether any of that name may be null.
+/// Collects the keys of a schema, and for each whether any property of that name may be null.
 fn keys_of(schema: &serde_json::Value, keys: &mut BTreeMap<String, bool>) {
     let is_null = |of: &serde_json::Value| {
         of == "null"
@@ -436,7 +438,7 @@ fn an_incomplete_tick_leaves_the_utilization_open() {
         assert_eq!((utilization, bounds), (None, Some([0.0, 1.0])));
         assert!(text.contains("busy – ·"), "{text}");
     }
-    // Two thirds of the time are known to be busy.
+    // Two thirds of the time are known to be busy, the rest is an incomplete tick.
     let begun = at(2_000, Event::TickStart { tick: 2 });
     let (utilization, bounds, _) = of(&[tick(1, 1_000, 2_000), begun, tick(2, 2_000, 4_000)]);
     assert_eq!((utilization, bounds), (Some(1.0), Some([2.0 / 3.0, 1.0])));

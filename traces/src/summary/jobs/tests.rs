@@ -16,7 +16,7 @@ fn on(source: u32, ms: u64, event: Event) -> Stamped {
     Stamped { at: Timestamp(ms * MS), source: SourceId(source), event }
 }
 
-/// Of five jobs of two tags, one fails and one panics; one more is queued and runs as of the end.
+/// Six jobs: one fails, one panics, and the last has not ended. The fourth has another tag than the rest.
 fn jobs() -> Vec<Stamped> {
     let queued =
         |task| on(1, 1, Event::WorkQueued { task: TaskId(task), tag: tag(task), depth: 1, parent: None });
@@ -61,7 +61,7 @@ fn a_job_that_fails_is_counted() {
     assert_eq!(spread, (5, Some(5 * MS), None, Some(MS)));
     let by_tag: Vec<_> = jobs.by_tag.iter().map(|tag| (tag.tag.as_str(), tag.count, tag.failed)).collect();
     assert_eq!(by_tag, [("tag 7", 4, Some(1)), ("tag 8", 1, Some(1))]);
-    assert_eq!(summary.tasks.failed, Some(0), "their completions are other tasks");
+    assert_eq!(summary.tasks.failed, Some(0), "completions of jobs are separate tasks");
     let page = crate::report::text(&summary);
     assert!(page.contains("jobs: 6 queued, 5 ran, 2 failed,"), "{page}");
     assert!(page.contains("  failed: tag 7 ×1, tag 8 ×1\n"), "{page}");
