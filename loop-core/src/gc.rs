@@ -1,10 +1,10 @@
 //! The GC controller: decides when to collect. Pure: time and heap sizes come in, decisions go out.
 //!
 //! The rules are those of Bun's garbage collection controller. A *repeating timer* collects every second, or every
-//! thirty once thirty firings in a row found the heap unchanged. In addition, each turn of the loop is *checked*: a
-//! heap that more than doubled is collected at once; one that changed otherwise waits 16 ms, so that a burst is
-//! collected once and not on every turn; the check after that wait collects. Bun reacts only to growth; here any change
-//! counts, including shrinking.
+//! 30 seconds once 30 firings in a row found the heap unchanged. In addition, each turn of the loop makes a *check*. If
+//! the heap has more than doubled, the check collects at once. If the heap has changed otherwise, the check arms a
+//! *one-shot* timer of 16 ms, and the first check after that collects, so that a burst causes one collection instead of
+//! one per turn. Bun reacts only to growth; here any change counts, including shrinking.
 //!
 //! ```text
 //!             changed: defer                16 ms passed
@@ -14,16 +14,16 @@
 //!      └──────────── heap unchanged ──────────────────────────┴──▶ Waiting: it changed
 //! ```
 //!
-//! A check needs the heap's size, and measuring that may mean walking the heap. So at least a millisecond lies between
-//! two measurements ([`GcConfig::sample_ns`]), or fifteen times the duration of the last one if that is longer, and the
-//! turns in between make no check: a heap that doubled in that time is found at the next one. The measurement after a
-//! collection does not shorten that pause. A loop about to wait
-//! although something ran since the last measurement is woken for it. A check that acts without knowing the size (a
-//! request, pressure, an expired one-shot) is made at once. While the controller is off, nothing is measured.
+//! A check measures the heap, and that may mean walking it. So two measurements are at least a millisecond apart
+//! ([`GcConfig::sample_ns`]), or fifteen times the duration of the last measurement if that is longer. Turns in between
+//! make no check; a heap that doubles in that time is noticed at the next check. The measurement after a collection does
+//! not shorten that pause. If something ran since the last measurement, a waiting loop wakes up for the next one. A check
+//! whose outcome does not depend on the size (a request, memory pressure, an expired one-shot) is made at once. While
+//! the controller is off, nothing is measured.
 //!
-//! The check that finds the wait over collects whether or not the heap still differs, and waits again only if it does:
-//! a heap that came to rest is collected once more, a busy one every 16 ms. "Unchanged" and "changed" are relative to
-//! the heap as the last collection left it.
+//! The check after an expired one-shot collects whether or not the heap still differs, and arms the one-shot again only
+//! if it does: a heap that stopped changing is collected once more, a busy one every 16 ms. "Unchanged" and "changed"
+//! are relative to the heap size after the last collection.
 
 pub mod config;
 pub mod pressure;
@@ -38,17 +38,17 @@ use loop_probes::ids::Timestamp;
 
 /// A heap that a loop can measure and collect.
 pub trait Heap {
-    /// Current size in bytes. Called at most once per [`sample_ns`](GcConfig::sample_ns) and around a collection, and
-    /// less often if it takes long: an engine may walk its heap for it.
+    /// Current size in bytes. May be slow, for example if an engine walks its heap: called before and after a collection,
+    /// and otherwise at most once per [`sample_ns`](GcConfig::sample_ns), less often the longer it takes.
     fn bytes(&self) -> u64;
-    /// Collects.
+    /// Collects garbage.
     fn collect(&mut self);
 }
 
-/// The pause after a measurement is at least this multiple of its cost.
+/// The pause after a measurement is at least this multiple of the measurement's duration.
 const PAUSE: u64 = 15;
 
-/// The heap of a program that has none: always empty.
+/// The heap of a program without garbage collection: always empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoHeap;
 
@@ -68,9 +68,9 @@ pub struct GcDecision {
     pub action: GcAction,
     /// The reason for the action.
     pub reason: GcReason,
-    /// Measured size of the heap.
+    /// Measured size of the heap, in bytes.
     pub heap_bytes: u64,
-    /// The size above which the heap would have been collected at once.
+    /// Size in bytes above which a check collects at once.
     pub threshold_bytes: u64,
 }
 
@@ -83,24 +83,24 @@ pub struct GcModeChange {
     pub unchanged_ticks: u32,
 }
 
-/// The controller's complete state: the part of a snapshot besides its configuration.
+/// The controller's state without its configuration, as snapshots contain it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcState {
-    /// Its mode.
+    /// Fast or slow.
     pub mode: GcMode,
     /// Firings in a row that found the heap unchanged.
     pub unchanged_ticks: u32,
-    /// The heap as the last collection left it.
+    /// Size of the heap after the last collection, in bytes.
     pub heap_bytes: u64,
     /// When the repeating timer is due; `None` when the controller is off.
     pub periodic_due: Option<Timestamp>,
     /// When the one-shot is due; `None` when it is not armed.
     pub one_shot_due: Option<Timestamp>,
-    /// The one-shot fired, and the next check acts on it.
+    /// Whether the one-shot fired and the next check has to collect.
     pub one_shot_fired: bool,
-    /// Checks before this time do not measure the heap; `None` if the next one does.
+    /// The heap is not measured before this time; `None` means that the next check measures it.
     pub sample_due: Option<Timestamp>,
-    /// Something ran since the heap was measured.
+    /// Whether something ran since the heap was last measured.
     pub ran: bool,
 }
 
@@ -124,7 +124,7 @@ pub struct GcState {
 pub struct GcController {
     config: GcConfig,
     state: GcState,
-    /// Whether the repeating timer decided the collection that is due now.
+    /// Whether the pending collection was decided by the repeating timer.
     is_periodic: bool,
     pressure: bool,
     requested: bool,
@@ -148,7 +148,7 @@ impl GcController {
         Self::restore(config, state)
     }
 
-    /// A controller in the state of a snapshot.
+    /// A controller in the given state.
     #[must_use]
     pub fn restore(config: GcConfig, state: GcState) -> Self {
         Self { config, state, is_periodic: false, pressure: false, requested: false, mode_change: None }
@@ -160,21 +160,21 @@ impl GcController {
         [self.state.periodic_due, self.state.one_shot_due].into_iter().flatten().min()
     }
 
-    /// When it must be called at the latest: for its timers, and, if something ran since the heap was measured, for the
-    /// check that measures it again.
+    /// When the controller must be called next: for its timers, or, if something ran since the heap was measured, for
+    /// the next measurement.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let sample = self.state.sample_due.filter(|_| self.state.ran);
         [self.timers_due(), sample].into_iter().flatten().min()
     }
 
-    /// Whether a check could ever do anything.
+    /// Whether a check can have an effect: the controller is enabled, or a collection was requested.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.config.enabled || self.requested
     }
 
-    /// Whether a check is due now: because it has to act, or the heap has to be measured again.
+    /// Whether a check is due at `now`: it would act regardless of the heap's size, or the heap may be measured again.
     #[must_use]
     pub fn wants_check(&self, now: Timestamp) -> bool {
         let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
@@ -183,8 +183,8 @@ impl GcController {
         self.requested || self.config.enabled && (acts || samples)
     }
 
-    /// Whether measurements are rate-limited; if so, call [`measured`](Self::measured) after each that ends no
-    /// collection.
+    /// Whether measurements are rate-limited. If so, call [`measured`](Self::measured) after each measurement except the
+    /// one after a collection.
     #[must_use]
     pub const fn samples(&self) -> bool {
         self.config.enabled && self.config.sample_ns > 0
@@ -204,8 +204,8 @@ impl GcController {
         self.state.ran = self.samples();
     }
 
-    /// Fires the two timers if due at `now`. The one-shot sets a flag for the next [`check`](Self::check); the
-    /// repeating one collects: only that returns `Some`.
+    /// Fires the timers that are due at `now`. The one-shot only sets a flag for the next [`check`](Self::check). The
+    /// repeating timer returns a decision.
     pub fn on_timers(&mut self, now: Timestamp, heap_bytes: u64) -> Option<GcDecision> {
         self.note_one_shot(now);
         if self.state.periodic_due.is_none_or(|due| now < due) {
@@ -216,7 +216,7 @@ impl GcController {
         Some(self.decide(GcAction::Collect, GcReason::Periodic, heap_bytes))
     }
 
-    /// The check of one turn.
+    /// Makes the check of one turn.
     pub fn check(&mut self, now: Timestamp, heap_bytes: u64) -> GcDecision {
         if std::mem::take(&mut self.requested) {
             return self.decide(GcAction::Collect, GcReason::Requested, heap_bytes);
@@ -229,7 +229,7 @@ impl GcController {
             self.go_fast(now);
         }
         if std::mem::take(&mut self.pressure) {
-            // Does now what the one-shot would do later.
+            // This collection replaces the one that the one-shot would cause.
             (self.state.one_shot_due, self.state.one_shot_fired) = (None, false);
             return self.decide(GcAction::Collect, GcReason::Pressure, heap_bytes);
         }
@@ -237,7 +237,7 @@ impl GcController {
         self.decide(action, reason, heap_bytes)
     }
 
-    /// The three states of the one-shot in the module's diagram.
+    /// Decides by the heap's size and the one-shot's state: the diagram in the module's documentation.
     fn turn(&mut self, now: Timestamp, heap_bytes: u64) -> (GcAction, GcReason) {
         let has_changed = heap_bytes != self.state.heap_bytes;
         if std::mem::take(&mut self.state.one_shot_fired) {
@@ -258,8 +258,8 @@ impl GcController {
         }
     }
 
-    /// Records that a collection decided here was carried out and left `heap_bytes`. That measurement starts a new
-    /// pause of [`sample_ns`](GcConfig::sample_ns); a longer one due to the measurement before the collection stays.
+    /// Records that a decided collection was carried out and left `heap_bytes`. Starts a pause of
+    /// [`sample_ns`](GcConfig::sample_ns), unless the measurement before the collection requires a longer one.
     pub fn collected(&mut self, now: Timestamp, heap_bytes: u64) {
         if self.samples() {
             let due = now.plus_ns(self.config.sample_ns);
@@ -280,7 +280,7 @@ impl GcController {
         }
     }
 
-    /// Notes that the system is short of memory: the next check collects, unless the controller is off.
+    /// Reports that the system is short of memory: the next check collects, unless the controller is off.
     pub const fn pressure(&mut self) {
         self.pressure = self.config.enabled;
     }
@@ -290,25 +290,25 @@ impl GcController {
         self.requested = true;
     }
 
-    /// The change of mode since the last call.
+    /// Takes the change of mode since the last call.
     pub fn take_mode_change(&mut self) -> Option<GcModeChange> {
         self.mode_change.take()
     }
 
-    /// Notices for the next check, in the order in which it handles them.
+    /// Pending requests and pressure notices, in the order in which checks handle them.
     pub fn notices(&self) -> impl Iterator<Item = GcReason> + use<> {
         let notices = [(self.requested, GcReason::Requested), (self.pressure, GcReason::Pressure)];
         notices.into_iter().filter_map(|(is_noticed, reason)| is_noticed.then_some(reason))
     }
 
-    /// The part of a snapshot besides the [notices](Self::notices).
+    /// The controller's state, without its [notices](Self::notices).
     #[must_use]
     pub const fn state(&self) -> GcState {
         self.state
     }
 
-    /// The heap size above which a check collects at once. Twice an empty heap is 0: the first heap that is not empty
-    /// counts as doubled.
+    /// Heap size in bytes above which a check collects at once. After an empty heap it is 0, so the first allocation
+    /// counts as doubling.
     fn threshold_bytes(&self) -> u64 {
         self.state.heap_bytes.saturating_mul(2)
     }

@@ -1,7 +1,7 @@
 //! The poller: waits for readiness of sources, a timeout, or a wake-up from another thread.
 //!
-//! The trait separates the loop from the system: the real poller is [`os::OsPoller`], a virtual one is scripted. A
-//! poller keeps a registered source alive until it is deleted, so no key ever refers to a closed descriptor.
+//! [`os::OsPoller`] asks the operating system; a virtual loop has a scripted poller instead. A poller keeps a registered
+//! source alive until it is deleted, so no key ever refers to a closed descriptor.
 
 pub mod os;
 
@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A source of readiness: anything with a descriptor, shared between the poller and its user. It has to return the same
-/// descriptor each time.
+/// A source of readiness: anything with a descriptor, shared between the poller and its user. `as_fd` must return the
+/// same descriptor each time.
 pub type Source = Arc<dyn AsFd + Send + Sync>;
 
 /// Defines a set of named bits.
@@ -34,19 +34,19 @@ macro_rules! bits {
                 self.0
             }
 
-            /// The set with these bits; unknown ones are dropped.
+            /// The set with these bits; unknown bits are dropped.
             #[must_use]
             pub const fn from_bits_truncate(bits: u8) -> Self {
                 Self(bits & (0 $(| $value)+))
             }
 
-            /// Whether all of `other` is in it.
+            /// Whether the set contains all of `other`.
             #[must_use]
             pub const fn contains(self, other: Self) -> bool {
                 self.0 & other.0 == other.0
             }
 
-            /// Whether it is empty.
+            /// Whether the set is empty.
             #[must_use]
             pub const fn is_empty(self) -> bool {
                 self.0 == 0
@@ -76,8 +76,8 @@ macro_rules! bits {
 }
 
 bits! {
-    /// Conditions to wait for. Errors and hang-ups are always reported; with [`NONE`](Self::NONE) not even those: the
-    /// source is kept but not watched.
+    /// Conditions to wait for. Errors and hang-ups are reported with any interest except [`NONE`](Self::NONE), which
+    /// keeps the source registered without watching it.
     Interest {
         /// There is something to read, or to accept.
         READABLE = 1, "readable";
@@ -95,9 +95,9 @@ bits! {
         READABLE = 1, "readable";
         /// There is room to write.
         WRITABLE = 2, "writable";
-        /// It failed.
+        /// The source failed.
         ERROR = 4, "error";
-        /// The peer is gone.
+        /// The peer hung up.
         HANG_UP = 8, "hang-up";
     }
 }
@@ -105,13 +105,13 @@ bits! {
 /// A ready source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ready {
-    /// The key that it was added under.
+    /// The source's key.
     pub key: usize,
-    /// The conditions it is ready for.
+    /// The conditions that the source is ready for.
     pub readiness: Readiness,
 }
 
-/// Why a poller refused a request. Nothing was changed.
+/// Why a poller refused a request. The request had no effect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PollerError {
@@ -121,13 +121,13 @@ pub enum PollerError {
         /// The key.
         key: usize,
     },
-    /// The key already refers to a source.
+    /// The key belongs to another source.
     #[error("poll key {key} is in use: delete its source first")]
     KeyInUse {
         /// The key.
         key: usize,
     },
-    /// The key refers to no source.
+    /// The key belongs to no source.
     #[error("no source is registered under poll key {key}")]
     UnknownKey {
         /// The key.
@@ -145,14 +145,14 @@ pub enum PollerError {
     },
 }
 
-/// Waits for readiness. Level-triggered: every wait reports what is ready until it no longer is.
+/// Waits for readiness. Level-triggered: every wait reports each source that is ready, until it no longer is.
 pub trait Poller {
-    /// Watches `source` for `interest`, reported as `key`, and keeps the source alive until it is deleted.
+    /// Watches `source` for `interest`, reports it as `key`, and keeps it alive until it is deleted.
     ///
     /// # Errors
     ///
-    /// [`PollerError`] if the key is reserved or in use, or the system refuses (an ordinary file cannot be polled, and
-    /// a descriptor can be watched only once).
+    /// [`PollerError`] if the key is reserved or in use, or the system refuses: an ordinary file cannot be polled, and
+    /// a descriptor can be watched only once.
     fn add(&mut self, source: Source, interest: Interest, key: usize) -> Result<(), PollerError>;
 
     /// Changes the interest of the source under `key`.
@@ -162,27 +162,27 @@ pub trait Poller {
     /// [`PollerError`] if the key refers to no source, or the system refuses.
     fn modify(&mut self, key: usize, interest: Interest) -> Result<(), PollerError>;
 
-    /// Stops watching the source, and gives it back.
+    /// Stops watching the source under `key`, and returns it.
     ///
     /// # Errors
     ///
-    /// [`PollerError::UnknownKey`] if the key refers to no source. A system that refuses to remove a descriptor had
-    /// already dropped it, which is not an error.
+    /// [`PollerError::UnknownKey`] if the key refers to no source. It is not an error if the system refuses to remove the
+    /// descriptor, because then the system had already dropped it.
     fn delete(&mut self, key: usize) -> Result<Source, PollerError>;
 
-    /// Waits until a source is ready, a [`Waker`] was used, or `timeout` has passed (`None`: never), and replaces the
-    /// contents of `out` with what is ready. A timeout does not end early, signals do not end the wait, and a wake-up
-    /// before the wait ends it at once. Wake-ups coalesce and leave nothing in `out`; one that races with the end of a
-    /// wait may end the next one too, so an empty `out` does not mean that the time is up.
+    /// Waits until a source is ready, a [`Waker`] was used, or `timeout` has passed (`None` means no timeout), and
+    /// replaces the contents of `out` with the ready sources. A timeout never ends early, and signals do not end the
+    /// wait. A wake-up before the wait ends it at once. Wake-ups coalesce and add nothing to `out`. A wake-up that races
+    /// with the end of a wait may end the next wait too, so an empty `out` does not mean that the timeout has passed.
     ///
     /// # Errors
     ///
-    /// The system's error, if it can no longer wait at all.
+    /// The system's error, if it cannot wait.
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
-    /// Like [`wait`](Self::wait), and calls `edge` twice: just before it blocks, and as soon as it is awake. A poller's
-    /// preparation and collection lie outside the two, so that they do not count as waiting. By default the whole
-    /// call counts as waiting.
+    /// Like [`wait`](Self::wait), and calls `edge` twice: just before blocking, and right after. A poller's preparation
+    /// and collection of results lie outside the two, so that they do not count as waiting. By default the whole call
+    /// counts as waiting.
     ///
     /// # Errors
     ///
@@ -196,33 +196,33 @@ pub trait Poller {
         wait_as_a_whole(self, timeout, out, edge)
     }
 
-    /// Hands back readiness from the last wait that the caller has not handled, so that it is reported again. A
-    /// level-triggered poller reports it anyway, so the default does nothing.
+    /// Hands back readiness from the last wait that the caller has not handled, so that it is reported again. The default
+    /// does nothing, since a level-triggered poller reports it anyway.
     fn hand_back(&mut self, ready: &[Ready]) {
         let _ = ready;
     }
 
-    /// A descriptor that is readable while a source is ready or after a [`Waker`] was used, if there is one: it lets
-    /// another poller wait for this one.
+    /// A descriptor that is readable while a source is ready or after a [`Waker`] was used, so that another poller can
+    /// wait for this one. `None` if the poller has no such descriptor.
     fn readiness(&self) -> Option<Source> {
         None
     }
 
-    /// A handle that ends the current or the next wait.
+    /// Returns a handle that ends the current or the next wait.
     fn waker(&self) -> Waker;
 
-    /// A handle that ends the current or the next wait from a signal handler.
+    /// Returns a handle that ends the current or the next wait from a signal handler.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] if the poller has none, which is the default; the system's error if it is out of
-    /// descriptors.
+    /// [`io::ErrorKind::Unsupported`] if the poller does not support it, which is the default; the system's error if it
+    /// is out of descriptors.
     fn signal_waker(&mut self) -> io::Result<SignalWaker> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
-/// A wait of which the whole call counts as waiting.
+/// Waits between two calls of `edge`: the whole call counts as waiting.
 fn wait_as_a_whole<P: Poller + ?Sized>(
     poller: &mut P,
     timeout: Option<Duration>,
@@ -235,25 +235,25 @@ fn wait_as_a_whole<P: Poller + ?Sized>(
     waited
 }
 
-/// The two ends of a wait. See [`Poller::wait_between`].
+/// Start and end of a wait. See [`Poller::wait_between`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Edge {
-    /// About to block.
+    /// The poller is about to block.
     Asleep,
-    /// The wait is over.
+    /// The poller no longer blocks.
     Awake,
 }
 
-/// Ends a poller's wait from a signal handler. It is a single `write` to a descriptor, and so async-signal-safe
-/// whatever the descriptor is; it may change `errno`, which `signal-hook` preserves. No code of the program runs in a
-/// handler: a [`Wake`] may lock and allocate.
+/// Ends a poller's wait from a signal handler, with a single `write` to a descriptor, which is async-signal-safe. The
+/// write may change `errno`, which `signal-hook` preserves. A [`Waker`] cannot be used in a handler, because its target
+/// may lock and allocate.
 #[derive(Clone, Debug)]
 pub struct SignalWaker(Arc<OwnedFd>);
 
 impl SignalWaker {
-    /// Writes to `end`, one end of a pipe whose other end its poller watches. It must be non-blocking, or the handler
-    /// could block.
+    /// A waker that writes to `end` of a pipe whose other end the poller watches. `end` must be non-blocking, or the
+    /// handler could block.
     #[must_use]
     pub fn new(end: OwnedFd) -> Self {
         Self(Arc::new(end))
@@ -261,12 +261,12 @@ impl SignalWaker {
 
     /// Ends the poller's current or next wait.
     pub fn wake(&self) {
-        // It fails only when the pipe is full: then the poller is already awake.
+        // The write fails only if the pipe is full: then the poller wakes up anyway.
         let _ = rustix::io::write(&self.0, &[1]);
     }
 }
 
-/// Target of a [`Waker`], called from any thread. Never called in a signal handler: a [`SignalWaker`] is for that.
+/// Target of a [`Waker`], called from any thread, but never in a signal handler, where a [`SignalWaker`] is used.
 pub trait Wake: Send + Sync {
     /// Ends the poller's current or next wait.
     fn wake(&self);
@@ -277,7 +277,7 @@ pub trait Wake: Send + Sync {
 pub struct Waker(Arc<dyn Wake>);
 
 impl Waker {
-    /// A waker of `target`.
+    /// A waker that calls `target`.
     #[must_use]
     pub fn new(target: Arc<dyn Wake>) -> Self {
         Self(target)

@@ -1,4 +1,4 @@
-//! The queues of the loop, one per file.
+//! The queues of the loop.
 
 pub(crate) mod bounded;
 pub mod concurrent;

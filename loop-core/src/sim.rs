@@ -1,8 +1,7 @@
 //! A virtual world for a loop: a clock that advances by waiting, and a script of timed events.
 //!
-//! Public and always compiled, because the tests, the doctests and re-execution share it. The loop that runs in
-//! it is the one that ships; only its clock, poller, signals and pool are virtual. The same script gives the
-//! same events, to the last bit.
+//! The loop is the one that ships; only its clock, poller, signals and pool are virtual. Running the same script twice
+//! gives bit-identical events. The module is public so that programs, doctests and other crates can test with it.
 
 mod clock;
 mod heap;
@@ -34,10 +33,10 @@ use crate::signal::{Arrival, SignalError};
 use crate::task::Task;
 use crate::timer::due_after;
 
-/// Most signals waiting; further ones are dropped and counted.
+/// Maximum number of pending signals; further ones are dropped and counted.
 pub const SIGNALS_MAX: usize = 8192;
 
-/// A loop in a virtual world.
+/// An event loop in a virtual world.
 pub type SimLoop<T> = EventLoop<T, Env<Sim>, SimPoller>;
 
 /// A mini loop in a virtual world.
@@ -51,7 +50,7 @@ type Action = Box<dyn FnOnce()>;
 /// The scheduled events, and the current readiness.
 #[derive(Default)]
 struct Script {
-    /// By time, then in the order of scheduling.
+    /// Actions by time, then by the order in which they were scheduled.
     actions: BTreeMap<(Timestamp, u64), Action>,
     scheduled: u64,
     /// Readiness of each source that has not been reported yet, by the source's address.
@@ -62,14 +61,14 @@ struct Script {
 }
 
 impl Script {
-    /// The order of what is scheduled next, among actions and ends of jobs of the same time.
+    /// Returns the order number of a newly scheduled action or end of a job, which decides among those at the same time.
     const fn next_order(&mut self) -> u64 {
         self.scheduled += 1;
         self.scheduled
     }
 }
 
-/// The jobs of a world, and their durations in the order of their submission.
+/// The jobs of a world, and durations for the next jobs in order of submission.
 #[derive(Debug)]
 struct Jobs {
     pool: VirtualPool,
@@ -80,7 +79,7 @@ struct Jobs {
 /// A readiness source that exists only in the script.
 #[derive(Debug)]
 pub struct SimSource {
-    /// Not zero-sized, because two sources must not share an address.
+    /// Makes the type non-zero-sized: sources are identified by address, so no two may share one.
     _some_size: u8,
 }
 
@@ -93,7 +92,7 @@ impl SimSource {
 }
 
 impl AsFd for SimSource {
-    /// An arbitrary descriptor: an oracle never looks at it.
+    /// Returns an arbitrary descriptor, which is never used.
     fn as_fd(&self) -> BorrowedFd<'_> {
         rustix::stdio::stdin()
     }
@@ -103,7 +102,7 @@ fn address(source: &Source) -> usize {
     Arc::as_ptr(source).addr()
 }
 
-/// A virtual world. Clones are the same world.
+/// A virtual world. Clones share the same world.
 ///
 /// # Examples
 ///
@@ -141,7 +140,7 @@ impl Sim {
         }
     }
 
-    /// Its clock.
+    /// The world's clock.
     #[must_use]
     pub const fn clock(&self) -> &SimClock {
         &self.clock
@@ -153,12 +152,13 @@ impl Sim {
         self.clock.elapsed()
     }
 
-    /// Advances the time, as a callback with this run time does.
+    /// Advances the clock. Call it in a callback to simulate a run time.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 
-    /// Runs `action` at `elapsed` since the world began, while the loop waits; use it to post through handles.
+    /// Runs `action` once `elapsed` has passed since the world began, while the loop waits: for example to post through
+    /// a handle.
     pub fn at(&self, elapsed: Duration, action: impl FnOnce() + 'static) {
         let at = SimClock::time_at(elapsed);
         let mut script = self.script.borrow_mut();
@@ -166,13 +166,14 @@ impl Sim {
         script.actions.insert((at, order), Box::new(action));
     }
 
-    /// Wakes the loop at that time.
+    /// Wakes the loop once `elapsed` has passed since the world began.
     pub fn wake_at(&self, elapsed: Duration) {
         let wake_flag = Arc::clone(&self.wake_flag);
         self.at(elapsed, move || wake_flag.wake());
     }
 
-    /// Makes `source` ready at that time: reported once, to the first poll that asks for it.
+    /// Makes `source` ready once `elapsed` has passed since the world began. The readiness is reported once, to the first
+    /// poll with a matching interest.
     pub fn ready_at(&self, elapsed: Duration, source: &Arc<SimSource>, readiness: Readiness) {
         let (script, address) = (Rc::clone(&self.script), Arc::as_ptr(source).addr());
         self.at(elapsed, move || {
@@ -181,7 +182,7 @@ impl Sim {
         });
     }
 
-    /// Makes a signal arrive at that time.
+    /// Makes signal `signo` arrive once `elapsed` has passed since the world began.
     pub fn signal_at(&self, elapsed: Duration, signo: u8) {
         let (script, wake_flag, clock) =
             (Rc::clone(&self.script), Arc::clone(&self.wake_flag), self.clock.clone());
@@ -196,8 +197,7 @@ impl Sim {
         });
     }
 
-    /// Sets how long jobs on the pool take, in the order of their submission; any after the last of them take
-    /// no time.
+    /// Sets how long the next jobs on the pool take, in order of submission. Jobs without a duration take no time.
     pub fn job_durations(&self, durations: impl IntoIterator<Item = Duration>) {
         self.jobs.borrow_mut().durations.extend(durations);
     }
@@ -212,7 +212,7 @@ impl Sim {
         self.jobs.borrow_mut().recorder = recorder;
     }
 
-    /// Its poller.
+    /// A poller for a loop in this world.
     #[must_use]
     pub fn poller(&self) -> SimPoller {
         EnvPoller::new(&Rc::new(self.clone()))
@@ -233,7 +233,7 @@ impl Sim {
         builder.build_mini_in(&Rc::new(self.clone()))
     }
 
-    /// Runs what is due: scripted actions and ends of jobs, in the order of their times. Actions may schedule more.
+    /// Runs the actions and ends of jobs that are due, in order of time. Actions may schedule further ones.
     fn act(&self) {
         let now = self.clock.now();
         loop {
@@ -260,7 +260,7 @@ impl Sim {
         job.finish(JobRun { worker, start: Ticks(start_ns), end: self.clock.ticks(), recorder });
     }
 
-    /// When something is scheduled next.
+    /// Time of the next scheduled action or end of a job.
     fn next_at(&self) -> Option<Timestamp> {
         let action = self.script.borrow().actions.first_key_value().map(|((at, _), _)| *at);
         let end = self.jobs.borrow().pool.next_end().map(|(end_ns, _)| Timestamp(end_ns));

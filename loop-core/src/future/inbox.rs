@@ -1,4 +1,4 @@
-//! The inbox of a loop, as its futures see it: they queue requests, and the loop carries them out.
+//! The inbox of a loop: futures queue requests in it, and the loop carries them out.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -13,21 +13,21 @@ use super::wake::FutureKey;
 use crate::shutdown::Shutdown;
 use crate::timer::Delay;
 
-/// How often one poll of a future may complete I/O immediately: then it yields, so that a connection that always has
-/// something to read starves nothing else.
+/// I/O operations that one poll of a future may complete immediately. After that the future yields, so that a
+/// connection that always has something to read starves nothing else.
 const IO_PER_POLL: u32 = 64;
 
 /// Requests of futures that do not depend on the task type.
 pub(crate) enum Plain {
     /// Arm a timer that fires the wait.
     Arm(Delay, Rc<Wait>),
-    /// Clear its timer.
+    /// Clear the timer of a wait.
     Clear(Rc<Wait>),
     /// The set of futures waiting for a source changed.
     Watch(Rc<SourceWaiters>),
     /// Forget a source.
     Unwatch(Rc<SourceWaiters>),
-    /// A job is no longer awaited.
+    /// Cancel a job that is no longer awaited.
     CancelWork(Rc<Wait>),
     /// Drop a future.
     Cancel(Rc<dyn JoinTarget>),
@@ -46,9 +46,9 @@ pub(crate) trait Inbox {
 /// State shared by the loop and its futures besides the inbox.
 pub(crate) struct LocalState {
     pub(crate) clock: Box<dyn Clock>,
-    /// How often the running poll may still complete I/O immediately.
+    /// I/O operations that the running poll may still complete immediately.
     io_left: Cell<u32>,
-    /// The error that the running poll reported.
+    /// Error reported by the running poll.
     pub(crate) failed: RefCell<Option<String>>,
     shutting_down: Cell<bool>,
     /// Waits to fire when a shutdown begins.
@@ -69,13 +69,13 @@ impl LocalState {
         }
     }
 
-    /// Prepares for a poll.
+    /// Resets the I/O budget for a new poll.
     pub(crate) fn begin_poll(&self) {
         self.io_left.set(IO_PER_POLL);
         self.failed.replace(None);
     }
 
-    /// The error that the poll reported.
+    /// Takes the error that the poll reported.
     pub(crate) fn take_failed(&self) -> Option<String> {
         self.failed.borrow_mut().take()
     }
@@ -84,14 +84,14 @@ impl LocalState {
         self.shutting_down.get()
     }
 
-    /// Marks the beginning of a shutdown, and wakes those waiting for it.
+    /// Marks the start of a shutdown, and wakes the futures that wait for one.
     pub(crate) fn begin_shutdown(&self) {
         self.shutting_down.set(true);
         let waiting = self.until_shutdown.take();
         waiting.iter().for_each(|wait| wait.fire());
     }
 
-    /// Fires `wait` when a shutdown begins; immediately if one has.
+    /// Fires `wait` when a shutdown begins, immediately if one has begun.
     pub(crate) fn at_shutdown(&self, wait: &Rc<Wait>) {
         if self.is_shutting_down() {
             wait.fire();
@@ -104,7 +104,8 @@ impl LocalState {
         self.until_shutdown.borrow_mut().retain(|other| !Rc::ptr_eq(other, wait));
     }
 
-    /// Pending, and woken for the next turn, if the poll has done enough I/O.
+    /// Spends one operation of the I/O budget. If none is left, wakes the future for the next turn and returns
+    /// `Pending`.
     pub(crate) fn spend_io(&self, cx: &Context<'_>) -> Poll<()> {
         match self.io_left.get().checked_sub(1) {
             Some(left) => {
@@ -126,13 +127,13 @@ pub enum JoinError {
     /// It was cancelled, or its loop ended.
     #[error("the future was cancelled before it was done")]
     Cancelled,
-    /// A poll panicked.
+    /// A poll of the future panicked.
     #[error("the future panicked: {message}")]
     Panicked {
         /// The panic's message, made printable.
         message: String,
     },
-    /// It was never spawned.
+    /// The future was never spawned.
     #[error("the future was not spawned: the loop is shutting down, or has ended")]
     Refused,
 }
@@ -141,13 +142,13 @@ pub enum JoinError {
 pub(crate) trait JoinTarget {
     /// Key of the future, once it is spawned.
     fn key(&self) -> &Cell<Option<FutureKey>>;
-    /// Ends it without a result, unless it has one.
+    /// Sets `error` as the outcome, unless the future already has one.
     fn end(&self, error: JoinError);
 }
 
-/// The output of `future`, or `None` as soon as the loop shuts down.
+/// Returns the output of `future`, or `None` as soon as the loop shuts down.
 pub(crate) async fn until_shutdown<F: Future>(inbox: &dyn Inbox, future: F) -> Option<F::Output> {
-    /// Removes its wait from the list on drop.
+    /// Removes the wait from the list of waits for a shutdown on drop.
     struct Listed<'a>(&'a LocalState, Rc<Wait>);
 
     impl Drop for Listed<'_> {

@@ -1,4 +1,4 @@
-//! A future about to be spawned, its options, and its spawner's handle, which awaits the result or cancels the future.
+//! A future about to be spawned, its options, and the spawner's handle, which awaits the result or cancels the future.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -13,8 +13,8 @@ use crate::options::Options;
 
 /// Handle to a spawned future: await it for its result, or cancel it.
 ///
-/// Dropping the handle detaches the future: it keeps running, keeps the loop alive as before, and its result is
-/// dropped.
+/// Dropping the handle detaches the future: the future keeps running, keeps the loop alive as before, and its result
+/// is dropped.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ impl<R> JoinState<R> {
         Rc::new(Self { result, waker, is_finished: Cell::new(false), key: Cell::new(None) })
     }
 
-    /// Sets the result when the future ends; the first end counts.
+    /// Sets the result. Later calls do nothing.
     pub(crate) fn finish(&self, result: Result<R, JoinError>) {
         if self.is_finished.replace(true) {
             return;
@@ -82,28 +82,28 @@ impl<R: 'static> JoinHandle<R> {
         Self { state, inbox }
     }
 
-    /// Drops the future at the loop's next opportunity, before it is polled again. Awaiting it then gives
-    /// [`JoinError::Cancelled`]; a future that is already done keeps its result.
+    /// Drops the future at the loop's next opportunity, before its next poll. Awaiting the handle then gives
+    /// [`JoinError::Cancelled`]; a future that has already completed keeps its result.
     pub fn cancel(&self) {
         if !self.is_finished() {
             self.inbox.push(Plain::Cancel(self.joined()));
         }
     }
 
-    /// Stops the future from keeping the loop alive: it runs while something else does.
+    /// Stops the future from keeping the loop alive: it runs only while something else does.
     #[must_use = "chain it, or drop the handle to detach the future"]
     pub fn unref(self) -> Self {
         self.inbox.push(Plain::Reference(self.joined(), false));
         self
     }
 
-    /// Whether the future has ended, in whatever way.
+    /// Whether the future has completed, panicked, or been cancelled or refused.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.state.is_finished.get()
     }
 
-    /// Takes the result if there is one that was not taken: for callers that do not await it.
+    /// Takes the result without awaiting it. `None` until the future has ended, and after the result was taken.
     pub fn take(&mut self) -> Option<Result<R, JoinError>> {
         self.state.result.borrow_mut().take()
     }
@@ -118,7 +118,7 @@ impl<R: 'static> Future for JoinHandle<R> {
 
     /// # Panics
     ///
-    /// If polled after it gave its result, or after [`take`](JoinHandle::take) did.
+    /// If polled after the result was taken, by an earlier poll or by [`take`](JoinHandle::take).
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(result) = self.take() {
             return Poll::Ready(result);
@@ -141,12 +141,12 @@ impl<R> fmt::Debug for JoinHandle<R> {
 /// How a spawned future ended: with an error, or without.
 type Ended = Result<(), String>;
 
-/// A spawned future: its result goes to its handle, its outcome to the loop.
+/// A spawned future. Its result goes to the handle, its outcome to the loop.
 pub(crate) type Spawned = Pin<Box<dyn Future<Output = Ended>>>;
 
-/// An unchecked future.
+/// A future that cannot fail, whatever its output.
 pub(crate) struct Total<F>(pub(crate) F);
-/// A checked future: an `Err` counts as its failure.
+/// A future that fails if its output is an `Err`.
 pub(crate) struct Fallible<F>(pub(crate) F);
 
 /// Extracts the error from a future's output.
@@ -207,7 +207,7 @@ impl<T> NewFuture<T> {
         (Self { options, future: spawned, joined }, JoinHandle::new(state, inbox))
     }
 
-    /// Refuses to spawn it.
+    /// Refuses to spawn the future.
     pub(crate) fn refuse(self) {
         self.joined.end(JoinError::Refused);
     }

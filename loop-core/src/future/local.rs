@@ -1,9 +1,8 @@
-//! The queue of the requests of one loop's futures.
+//! Queue for the requests of one loop's futures.
 //!
-//! A future cannot borrow the loop that polls it. It queues its requests, and the loop carries them out in order at the
-//! end of the poll, whether that returned or panicked; those of any other callback at the end of the callback. So they
-//! come before the checkpoint that follows. Requests made on the loop's thread while no callback runs are carried out
-//! before the loop next polls at the latest.
+//! A future cannot borrow the loop that polls it, so it queues its requests. The loop carries them out in order at the
+//! end of the poll or callback that made them, whether that returned or panicked, and so before the next checkpoint.
+//! Requests made on the loop's thread while no callback runs are carried out before the loop's next poll.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -26,7 +25,7 @@ pub(crate) enum Op<T: Payload> {
     Post(T),
     Microtask(T),
     Spawn(NewFuture<T>),
-    /// Call something with the whole context.
+    /// Run a callback with the loop's context.
     With(T::Call),
     Work(TagOf, Rc<JobWait>, Run<Option<T::Remote>>),
 }
@@ -50,7 +49,7 @@ impl<T: Payload> LocalInbox<T> {
 
     pub(crate) fn push_op(&self, op: Op<T>) {
         if self.state.closed.get() {
-            // Outside the borrow: dropping its contents may re-enter here.
+            // Outside the borrow: dropping the request's contents may re-enter here.
             drop(op);
         } else {
             self.ops.borrow_mut().push_back(op);

@@ -1,4 +1,4 @@
-//! The spawned futures of a loop: each in a place of its own, with its options.
+//! The spawned futures of a loop, each with its options.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::failure::OnError;
 use crate::payload::Payload;
 use crate::shutdown::OnShutdown;
 
-/// A spawned future in its place.
+/// A spawned future.
 pub(crate) struct FutureEntry<T> {
     /// `None` while it is polled.
     future: Option<Spawned>,
@@ -25,18 +25,18 @@ pub(crate) struct FutureEntry<T> {
     pub(crate) referenced: bool,
     pub(crate) on_error: OnError<T>,
     pub(crate) on_shutdown: OnShutdown,
-    /// Whether it is to be dropped instead of being polled again.
+    /// Whether the loop drops the future instead of polling it again.
     pub(crate) cancelled: bool,
 }
 
 impl<T> FutureEntry<T> {
-    /// Ends it without a result: drops it and passes the reason to whatever awaits it.
+    /// Drops the future without a result, and passes `error` to its join handle.
     pub(crate) fn end(self, error: JoinError) {
         drop(self.future);
         self.joined.end(error);
     }
 
-    /// Its waker, to have it polled again.
+    /// The future's waker.
     pub(crate) fn waker(&self) -> Waker {
         Waker::from(Arc::clone(&self.waker))
     }
@@ -49,7 +49,7 @@ struct FuturePlace<T> {
 
 /// All spawned futures of a loop.
 pub(crate) struct Futures<T: Payload> {
-    /// Whether a local handle exists: from then on the loop checks here after each callback.
+    /// Set by the first local handle: from then on the loop checks for requests after each callback.
     pub(crate) in_use: bool,
     pub(crate) local: Rc<LocalInbox<T>>,
     pub(crate) woken: Arc<WakeList>,
@@ -65,7 +65,7 @@ impl<T: Payload> Futures<T> {
         Self { in_use: false, local, woken, changed, places: Vec::new(), free: Vec::new() }
     }
 
-    /// Gives a future a place. The caller must queue its first poll.
+    /// Inserts a future. The caller must queue its first poll.
     pub(crate) fn insert(&mut self, new: NewFuture<T>, tag: Tag) -> FutureKey {
         let NewFuture { options, future, joined } = new;
         let index = self.free.pop().unwrap_or_else(|| {
@@ -93,7 +93,7 @@ impl<T: Payload> Futures<T> {
         place.entry.as_mut().filter(|_| place.generation == key.generation)
     }
 
-    /// Removes a future from its place for good.
+    /// Removes a future.
     pub(crate) fn remove(&mut self, key: FutureKey) -> Option<FutureEntry<T>> {
         let place = self.places.get_mut(key.index as usize)?;
         let entry = place.entry.take_if(|_| place.generation == key.generation)?;
@@ -102,37 +102,37 @@ impl<T: Payload> Futures<T> {
         Some(entry)
     }
 
-    /// Takes a future out of its place for a poll, together with the waker for that poll.
+    /// Takes a future out for a poll, together with the waker for that poll.
     pub(crate) fn begin_poll(&mut self, key: FutureKey) -> Option<(Spawned, Waker)> {
         let entry = self.get_mut(key)?;
         entry.waker.begin_poll();
         Some((entry.future.take()?, entry.waker()))
     }
 
-    /// Puts it back after the poll.
+    /// Puts a future back after its poll.
     pub(crate) fn end_poll(&mut self, key: FutureKey, future: Spawned) {
         if let Some(entry) = self.get_mut(key) {
             entry.future = Some(future);
         }
     }
 
-    /// All futures, by place.
+    /// All futures, by index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &FutureEntry<T>> {
         self.places.iter().filter_map(|place| place.entry.as_ref())
     }
 
-    /// Calls `f` for each future, by place.
+    /// Calls `f` for each future, by index.
     pub(crate) fn each(&mut self, f: impl FnMut(&mut FutureEntry<T>)) {
         self.places.iter_mut().filter_map(|place| place.entry.as_mut()).for_each(f);
     }
 
-    /// The first remaining future, if there is one.
+    /// Key of the remaining future with the lowest index.
     pub(crate) fn first(&self) -> Option<FutureKey> {
         let index = self.places.iter().position(|place| place.entry.is_some())?;
         Some(FutureKey { index: index as u32, generation: self.places[index].generation })
     }
 
-    /// Marks the beginning of a shutdown, and wakes futures waiting for it.
+    /// Marks the start of a shutdown, and wakes the futures that wait for one.
     pub(crate) fn begin_shutdown(&self) {
         self.local.state().begin_shutdown();
     }

@@ -55,7 +55,7 @@ impl Drop for Sleep {
     }
 }
 
-/// The limit of a [`timeout`](super::LocalHandle::timeout) passed first.
+/// The future of a [`timeout`](super::LocalHandle::timeout) did not complete within the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not done within {limit:?}")]
 #[non_exhaustive]
@@ -64,7 +64,7 @@ pub struct Elapsed {
     pub limit: Duration,
 }
 
-/// Lets `?` turn it into an I/O error in code that does I/O.
+/// Lets `?` convert a timeout to an I/O error ([`TimedOut`](std::io::ErrorKind::TimedOut)).
 impl From<Elapsed> for std::io::Error {
     fn from(elapsed: Elapsed) -> Self {
         Self::new(std::io::ErrorKind::TimedOut, elapsed)
@@ -99,8 +99,8 @@ impl Interval {
         Self { inbox, period, armed: None }
     }
 
-    /// Returns true at the next tick; false as soon as the loop shuts down, so that
-    /// `while interval.tick().await { … }` ends with its loop. Ticks that were not awaited merge into one.
+    /// Waits for the next tick and returns true, or returns false as soon as the loop shuts down, so that
+    /// `while interval.tick().await { … }` ends with its loop. Ticks that were not awaited are merged into one.
     pub async fn tick(&mut self) -> bool {
         let wait = self.armed.get_or_insert_with(|| {
             let wait = Wait::new();

@@ -1,8 +1,8 @@
-//! Events that a future waits for, and that wake it: a [`Wait`] for one of its own, a [`SourceWaiters`] for the readiness of a
+//! Events that wake futures: a [`Wait`] belongs to one future, a [`SourceWaiters`] to all futures that wait for one
 //! source.
 //!
-//! The future and the loop share one `Wait`. The loop keeps it where it would keep a task (in a timer, in a
-//! job), and fires it when that is due.
+//! A future and its loop share a `Wait`. The loop stores it in a timer or a job in place of a task, and fires it when
+//! the timer fires or the job finishes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -18,12 +18,12 @@ use crate::timer::Timer;
 /// An event that a future waits for.
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
-    /// How often it fired since the last poll.
+    /// Number of times the event fired since the last poll.
     fired: Cell<u32>,
     waker: RefCell<Option<Waker>>,
-    /// The timer that fires it, if any.
+    /// The timer that fires this wait, if any.
     pub(crate) timer: Cell<Option<Timer>>,
-    /// The job that fires it, if any.
+    /// The job that fires this wait, if any.
     pub(crate) job: Cell<Option<TaskId>>,
 }
 
@@ -41,7 +41,7 @@ impl Wait {
         }
     }
 
-    /// How often it fired since the last call; if it has not, `cx` is woken when it does.
+    /// Returns how often the event fired since the last call. If it has not, wakes `cx` when it does.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<u32> {
         match self.fired.take() {
             0 => {
@@ -56,7 +56,7 @@ impl Wait {
         let mut slot = self.waker.borrow_mut();
         if slot.as_ref().is_none_or(|old| !old.will_wake(waker)) {
             let old = slot.replace(waker.clone());
-            // A waker is foreign code: dropping it may re-enter here.
+            // A waker runs foreign code when dropped, which may re-enter here.
             drop(slot);
             drop(old);
         }
@@ -66,14 +66,14 @@ impl Wait {
 /// State shared by the loop and a [`Watched`](super::Watched): which futures wait for what.
 pub(crate) struct SourceWaiters {
     pub(crate) source: Source,
-    /// Its number and its interest, once it is registered.
+    /// Number and interest of the source, once it is registered.
     pub(crate) registered: Cell<Option<(IoSource, Interest)>>,
-    /// The tag of the future that first waited for it.
+    /// Tag of the future that first waited for the source.
     pub(crate) tag: Cell<Option<Tag>>,
-    /// Whether waiting futures came or went: handled before the next poll.
+    /// Whether the set of waiting futures changed. The loop updates the registration before its next poll.
     pub(crate) changed: Cell<bool>,
     pub(super) waiting: RefCell<Vec<(Interest, Rc<Wait>)>>,
-    /// Why the system cannot wait for it.
+    /// Why the source cannot be waited for.
     pub(super) refused: RefCell<Option<RequestError>>,
 }
 
@@ -94,7 +94,7 @@ impl SourceWaiters {
         self.waiting.borrow().iter().fold(Interest::NONE, |all, (interest, _)| all | *interest)
     }
 
-    /// Wakes the futures that wait for this readiness. Errors and hang-ups concern all of them.
+    /// Wakes the futures that wait for this readiness. Errors and hang-ups wake all of them.
     pub(crate) fn fire(&self, readiness: Readiness) {
         let is_for = |interest: Interest| {
             let trouble = Readiness::ERROR | Readiness::HANG_UP;
@@ -106,7 +106,7 @@ impl SourceWaiters {
         fired.iter().for_each(|(_, wait)| wait.fire());
     }
 
-    /// Passes the error to all waiting futures: the source cannot be waited for.
+    /// Passes `error` to all waiting futures, because the source cannot be waited for.
     pub(crate) fn refuse(&self, error: RequestError) {
         self.refused.replace(Some(error));
         self.waiting.take().iter().for_each(|(_, wait)| wait.fire());

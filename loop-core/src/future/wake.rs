@@ -1,10 +1,10 @@
 //! Wakers, and the list of woken futures.
 //!
-//! A waker may be used on any thread at any time, even after its loop is gone; but not in a signal handler, because
-//! it takes a lock. It marks its future as woken. The first mark since the last poll puts the future on the list;
-//! further ones find it there, so a future that is woken often is polled once. The list is one of the news sources
-//! of the loop's single [wake-up](crate::wake_up), which explains why none is lost. A future's mark is cleared
-//! before its poll: a later wake-up puts it on the list again.
+//! A waker may be used on any thread at any time, even after its loop has ended, but not in a signal handler, because
+//! it takes a lock. A wake-up marks the future as woken. The first mark since the last poll puts the future on the
+//! list; further wake-ups change nothing, so a future that is woken often is polled once. The loop clears the mark
+//! before the poll, so a later wake-up puts the future on the list again. The list is one of the sources that the
+//! loop's single [wake-up](crate::wake_up) covers; that module explains why no wake-up is lost.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -24,7 +24,7 @@ use crate::inbound::RecordClock;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, locked};
 use crate::wake_up::WakeUp;
 
-/// Identifies a spawned future while it exists: its place, and how often the place was used before.
+/// Identifies a spawned future while it exists: its index in the table, and the generation of that entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FutureKey {
     pub(crate) index: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Woken {
     pub(crate) here: bool,
 }
 
-/// The futures of one loop that were woken and are not queued yet.
+/// Futures of one loop that were woken and are not in the task queue yet.
 pub(crate) struct WakeList {
     state: Mutex<WokenFutures>,
     /// Whether the list has entries: lets the loop check for news without a lock.
@@ -100,7 +100,7 @@ impl WakeList {
         std::mem::take(&mut state.woken)
     }
 
-    /// Marks the loop as ended: from here on wake-ups do nothing.
+    /// Marks the loop as ended: further wake-ups do nothing.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -119,7 +119,7 @@ impl fmt::Debug for WakeList {
 #[derive(Debug)]
 pub(crate) struct FutureWaker {
     future: FutureKey,
-    /// Whether it is on the list, or in the task queue.
+    /// Whether the future is on the list or in the task queue.
     woken: AtomicBool,
     list: Arc<WakeList>,
 }
@@ -130,8 +130,8 @@ impl FutureWaker {
         Arc::new(Self { future, woken: AtomicBool::new(true), list })
     }
 
-    /// Called just before a poll: from here on the future can be woken again. Sees everything that was done before
-    /// any wake-up that this poll answers.
+    /// Clears the mark just before a poll, so that the future can be woken again. Acquires everything that was written
+    /// before the wake-ups that this poll answers.
     pub(crate) fn begin_poll(&self) {
         self.woken.swap(false, Ordering::AcqRel);
     }

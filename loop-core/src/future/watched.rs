@@ -1,8 +1,8 @@
 //! Readiness sources as futures.
 //!
-//! A source is registered with the poller once, when a future first has to wait for it, and its interest is only
-//! what futures currently wait for: updated before each poll, and only if it changed. So a connection that is
-//! read, answered and read again costs no system calls beyond its own.
+//! A source is registered with the poller once, when a future first has to wait for it. Its interest covers only
+//! what futures currently wait for, and is updated before a poll only if it changed. So a connection that is
+//! read, answered and read again needs no system calls besides its reads and writes.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -19,11 +19,11 @@ use super::inbox::{Inbox, Plain, until_shutdown};
 use super::wait::{SourceWaiters, Wait};
 use crate::poller::Interest;
 
-/// A source that futures wait for. Dropping it ends its registration, and so closes it.
+/// A source that futures wait for. Dropping it removes the registration and drops the source.
 ///
-/// Anything with a descriptor can be read here, and anything written that writes through a shared reference: sockets,
-/// the pipes of a child process. Listeners accept. Two futures may wait for one source at once, one to read, one to
-/// write.
+/// Reading works with any descriptor; writing needs a type that implements [`io::Write`] for shared references, such as
+/// a socket or a pipe of a child process. Listeners can [`accept`](Watched::accept). Two futures may wait for one source
+/// at the same time, one to read and one to write.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ pub struct Watched<S> {
     source: Arc<S>,
     registry: Rc<SourceWaiters>,
     inbox: Rc<dyn Inbox>,
-    /// Why it could not be made non-blocking.
+    /// Why the source could not be made non-blocking.
     unfit: Option<io::Error>,
 }
 
@@ -66,13 +66,13 @@ impl<S: AsFd + Send + Sync + 'static> Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// The source itself.
+    /// The watched source.
     #[must_use]
     pub fn source(&self) -> &S {
         &self.source
     }
 
-    /// Completes when there is something to read or to accept, or the source failed. May complete spuriously.
+    /// Completes when the source can be read or accepted from, or has failed. May complete spuriously.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl<S> Watched<S> {
         Readable { watched: self, interest: Interest::READABLE, waiting: None }
     }
 
-    /// The same for room to write.
+    /// Completes when the source can be written to, or has failed. May complete spuriously.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl<S> Watched<S> {
         Readable { watched: self, interest: Interest::WRITABLE, waiting: None }
     }
 
-    /// Retries `op` until it does not block, waiting for `interest` between tries.
+    /// Retries `op` while it would block or is interrupted, waiting for `interest` between attempts.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl<S> Watched<S> {
         }
     }
 
-    /// Reads what is available from the source's descriptor into `buffer`; 0 means end of stream. To read through
-    /// something that the source wraps around it, use [`io`](Self::io).
+    /// Reads available bytes from the source's descriptor into `buffer`, and returns how many; 0 means end of stream.
+    /// This bypasses any buffering or encryption that the source adds: to read through that, use [`io`](Self::io).
     ///
     /// # Errors
     ///
@@ -118,11 +118,11 @@ impl<S> Watched<S> {
     where
         S: AsFd,
     {
-        // The standard library reads the output of a child only through an exclusive reference.
+        // The standard library reads a child's output only through `&mut`.
         self.io(Interest::READABLE, |source| Ok(rustix::io::read(source, &mut *buffer)?)).await
     }
 
-    /// Writes some of `bytes`; returns how many.
+    /// Writes some of `bytes`, and returns how many.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl<S> Watched<S> {
     ///
     /// # Errors
     ///
-    /// The source's error; [`io::ErrorKind::WriteZero`] if it accepts no more.
+    /// The source's error; [`io::ErrorKind::WriteZero`] if it accepts no more bytes.
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()>
     where
         for<'a> &'a S: Write,
@@ -157,7 +157,7 @@ impl<S> Watched<S> {
         accept: impl Fn(&S) -> io::Result<(C, A)>,
     ) -> io::Result<Option<(Watched<C>, A)>> {
         let accepting = self.io(Interest::READABLE, |source| match accept(source) {
-            // The peer is already gone: that is not a failure of the listener.
+            // The peer closed the connection before it was accepted: the listener is fine, so try again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                 Err(io::ErrorKind::Interrupted.into())
             }
@@ -171,7 +171,7 @@ impl<S> Watched<S> {
 }
 
 impl Watched<TcpListener> {
-    /// The next connection; `None` as soon as the loop shuts down, since it then accepts nothing new:
+    /// Accepts the next connection. Returns `None` as soon as the loop shuts down, so that
     /// `while let Some((stream, peer)) = listener.accept().await? { … }` ends with its loop.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl Watched<TcpListener> {
 }
 
 impl Watched<UnixListener> {
-    /// The next connection; `None` as soon as the loop shuts down.
+    /// Accepts the next connection. Returns `None` as soon as the loop shuts down.
     ///
     /// # Errors
     ///

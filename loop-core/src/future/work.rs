@@ -1,6 +1,7 @@
 //! Jobs on the work pool as futures.
 //!
-//! The result crosses threads in a slot of its own type, so it need not be one of the application's tasks.
+//! A shared slot of the result's own type carries it to the loop's thread, so it need not be one of the application's
+//! tasks.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -22,7 +23,7 @@ pub(crate) struct JobWait {
 }
 
 impl JobWait {
-    /// Records why the job has no result. Whatever awaits it gets the reason when the wait fires.
+    /// Records why the job has no result. The awaiting future gets the reason when the wait fires.
     pub(crate) fn reject(&self, reason: Rejected) {
         self.rejected.replace(Some(reason));
     }
@@ -30,7 +31,7 @@ impl JobWait {
 
 type ResultSlot<R> = Arc<Mutex<Option<R>>>;
 
-/// A job on the pool: await it for its result.
+/// Handle to a job on the pool: await it for the result.
 ///
 /// Dropping it takes the job back if no worker has begun it; a running job continues, and its result is dropped.
 #[must_use = "dropping it takes the job back"]

@@ -12,7 +12,7 @@ const NS_PER_MS: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GcConfig {
-    /// If false, the heap is not even measured, no check is made and no timer fires. Requests are still granted.
+    /// If false, the heap is not measured, no check is made and no timer fires; only requested collections run.
     pub enabled: bool,
     /// The repeating timer's period in fast mode, in nanoseconds.
     pub fast_ns: u64,
@@ -20,15 +20,14 @@ pub struct GcConfig {
     pub slow_ns: u64,
     /// Delay between a heap change and its collection, in nanoseconds.
     pub one_shot_ns: u64,
-    /// Firings in a row with an unchanged heap after which the mode becomes slow.
+    /// Firings in a row with an unchanged heap after which the mode changes to slow.
     pub unchanged_max: u32,
-    /// Shortest time between two measurements of the heap, in nanoseconds, from the end of one to the start of the
-    /// next; fifteen times as long as the measurement took if that is longer, so that measuring takes at most a
-    /// sixteenth of the time. With 0, every check measures.
+    /// Shortest pause between two measurements of the heap, in nanoseconds. The pause is at least fifteen times as long
+    /// as the measurement took, so that measuring takes at most a sixteenth of the time. With 0, every check measures.
     pub sample_ns: u64,
 }
 
-/// Bun's numbers: 1 s, 30 s, 16 ms, 30 firings; and at most one measurement per millisecond.
+/// Bun's values (1 s, 30 s, 16 ms, 30 firings), and at most one measurement per millisecond.
 impl Default for GcConfig {
     fn default() -> Self {
         Self {
@@ -49,18 +48,18 @@ pub enum GcConfigError {
     /// Its value is invalid.
     #[error("{name} is \"{value}\", it takes {wanted}")]
     Value {
-        /// The variable.
+        /// Name of the variable.
         name: &'static str,
-        /// Its value, made printable.
+        /// The invalid value, made printable.
         value: String,
-        /// The values it accepts.
+        /// The accepted values.
         wanted: &'static str,
     },
 }
 
 impl GcConfig {
-    /// The default, changed by the environment: `LOOP_GC_TIMER_INTERVAL` is the period in fast mode, in whole
-    /// milliseconds; `LOOP_GC_TIMER_DISABLE` (1, true, yes, on) switches the controller off.
+    /// The default, modified by two environment variables: `LOOP_GC_TIMER_INTERVAL` is the period in fast mode, in whole
+    /// milliseconds; `LOOP_GC_TIMER_DISABLE` (1, true, yes or on) turns the controller off.
     ///
     /// # Errors
     ///
@@ -81,7 +80,7 @@ impl GcConfig {
             let ns = text.parse::<u64>().ok().filter(|ms| *ms > 0).and_then(|ms| ms.checked_mul(NS_PER_MS));
             config.fast_ns =
                 ns.ok_or_else(|| refuse(INTERVAL, text, "a whole number of milliseconds, 1 or more"))?;
-            // Slow is never faster than fast.
+            // The slow period is never shorter than the fast one.
             config.slow_ns = config.slow_ns.max(config.fast_ns);
         }
         if let Some(text) = disable.map(str::trim).filter(|text| !text.is_empty()) {

@@ -1,9 +1,9 @@
 //! Memory-pressure notices from the system: a file that becomes ready when memory runs short.
 //!
-//! On Linux that is a pressure stall (PSI) file with a trigger written into it, the system's or a cgroup's
-//! `memory.pressure`; the kernel then reports `POLLPRI` (Documentation/accounting/psi.rst). A FIFO works
-//! anywhere: writing a byte gives notice. If neither is available, opening fails with the reason and the loop
-//! runs without; a program can always call [`GcController::pressure`](super::GcController::pressure) itself.
+//! On Linux the file is a pressure stall (PSI) file, the system's or a cgroup's `memory.pressure`. A trigger is written
+//! into it, and the kernel then reports `POLLPRI` (Documentation/accounting/psi.rst). A FIFO works on any system: a byte
+//! written into it is a notice. If neither is available, opening fails with the reason. A program can also call
+//! [`GcController::pressure`](super::GcController::pressure) directly.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,11 +15,11 @@ use loop_probes::text::printable;
 
 use crate::poller::{Interest, Source};
 
-/// The system's own pressure file.
+/// The pressure file of the whole system.
 pub const SYSTEM_PATH: &str = "/proc/pressure/memory";
 
-/// Gives notice when some task stalled on memory for 200 ms within 2 s: systemd's default, with a window that
-/// the kernel grants without privileges (a multiple of 2 s). The kernel requires the final NUL.
+/// Triggers when some task stalled on memory for 200 ms within 2 s: systemd's default threshold, with a window that
+/// needs no privileges (a multiple of 2 s). The kernel requires the final NUL.
 const TRIGGER: &[u8] = b"some 200000 2000000\0";
 
 /// Why memory pressure cannot be watched.
@@ -58,20 +58,20 @@ impl PressureWatch {
     ///
     /// # Errors
     ///
-    /// [`PressureError`] if it cannot be opened or is neither.
+    /// [`PressureError`] if `path` cannot be opened or is neither.
     pub fn open(path: &Path) -> Result<Self, PressureError> {
         Self::try_open(path)
             .map_err(|source| PressureError::Watch { path: printable(&path.to_string_lossy()), source })
     }
 
     fn try_open(path: &Path) -> io::Result<Self> {
-        // Opened for reading and writing: so a FIFO neither blocks nor hangs up when its writers leave.
+        // Opened for reading and writing, so that a FIFO neither blocks nor hangs up when its writers close it.
         const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let mut file = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path)?;
         let kind = file.metadata()?.file_type();
         let is_fifo = kind.is_fifo();
         if !is_fifo {
-            // A trigger written into an ordinary file would only damage it. PSI files have size 0.
+            // Writing a trigger into an ordinary file would damage it. PSI files have size 0.
             if !kind.is_file() || file.metadata()?.len() > 0 || !is_psi(&file)? {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
@@ -89,17 +89,17 @@ impl PressureWatch {
         Arc::clone(&self.file) as Source
     }
 
-    /// The interest to register it with.
+    /// The interest to register the source with.
     #[must_use]
     pub const fn interest(&self) -> Interest {
         if self.is_fifo { Interest::READABLE } else { Interest::PRIORITY }
     }
 
-    /// Clears the notice, so that the next one is reported. Returns true if there was one: notify the
-    /// controller.
+    /// Clears the notice, so that the next one is reported. Returns true if there was one; then call
+    /// [`GcController::pressure`](super::GcController::pressure).
     #[must_use]
     pub fn acknowledge(&self) -> bool {
-        // The kernel clears a PSI notice itself on reporting it.
+        // The kernel clears a PSI notice when it reports it.
         if !self.is_fifo {
             return true;
         }
@@ -161,11 +161,11 @@ mod tests {
         assert!(error.to_string().ends_with("missing for memory pressure"), "{error}");
     }
 
-    /// If the kernel keeps pressure statistics and grants a trigger, the file can be polled and is quiet;
+    /// If the kernel keeps pressure statistics and grants a trigger, the file can be polled and reports nothing yet;
     /// otherwise the error names the file.
     #[test]
     fn b17_the_systems_pressure_file_is_watched_or_named() {
-        // Find out independently of the code under test whether the file can be watched.
+        // Check whether the file can be watched, independently of the code under test.
         let file = OpenOptions::new().read(true).write(true).open(SYSTEM_PATH);
         let can = file.and_then(|mut file| file.write_all(b"some 200000 2000000\0"));
         match (can, PressureWatch::system()) {

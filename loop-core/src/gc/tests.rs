@@ -1,4 +1,4 @@
-//! Each of the controller's rules, in virtual time.
+//! Tests each of the controller's rules, in virtual time.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn check(gc: &mut GcController, at_ms: u64, heap_bytes: u64) -> (GcAction, GcRea
     (decision.action, decision.reason)
 }
 
-/// Fires the repeating timer at its due time; the collection leaves `heap_bytes`. Returns the time.
+/// Fires the repeating timer at its due time. The collection leaves `heap_bytes`. Returns that time.
 fn fire(gc: &mut GcController, heap_bytes: u64) -> Timestamp {
     let due = gc.state().periodic_due.unwrap();
     assert_eq!(gc.on_timers(Timestamp(due.0 - 1), heap_bytes), None, "not early");
@@ -53,7 +53,7 @@ fn b16_thirty_firings_with_an_unchanged_heap_go_slow() {
     assert_eq!(gc.state().mode, GcMode::Slow);
 }
 
-/// Thirty unchanged firings.
+/// A controller after 30 firings with an unchanged heap, and the time of the last one.
 fn slow(heap_bytes: u64) -> (GcController, Timestamp) {
     let mut gc = settled(heap_bytes);
     let mut last = ms(0);
@@ -135,8 +135,7 @@ fn b17_after_it_fired_the_next_check_collects_and_arms_again_if_the_heap_changed
     assert_eq!(check(&mut gc, 17, 150), (GcAction::Collect, GcReason::OneShot));
     gc.collected(ms(17), 140);
     assert_eq!(gc.state().one_shot_due, Some(ms(33)), "150 was not 100");
-    // The check itself notices that the time has come. Nothing has changed since: it is the last
-    // collection.
+    // The check notices that the one-shot is due. The heap has not changed, so this is the last collection.
     assert_eq!(check(&mut gc, 33, 140), (GcAction::Collect, GcReason::OneShot));
     gc.collected(ms(33), 140);
     assert_eq!(gc.state().one_shot_due, None);
@@ -188,7 +187,7 @@ fn a_collection_does_not_shorten_the_pause_after_a_slow_measurement() {
     gc.measured(ms(10), ms(12));
     gc.collected(ms(13), 90);
     assert_eq!(gc.state().sample_due, Some(ms(12 + 15 * 2)));
-    // After a quick one, the collection's own measurement counts.
+    // After a quick measurement, the pause counts from the measurement after the collection.
     gc.measured(ms(50), ms(50));
     gc.collected(ms(53), 80);
     assert_eq!(gc.state().sample_due, Some(ms(54)));

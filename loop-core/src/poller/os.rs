@@ -1,13 +1,13 @@
 //! The operating system's poller, over the `polling` crate.
 //!
-//! It settles what that crate leaves to its user: level-triggered if the system supports that, and re-armed after
-//! each report if not; the list is cleared before each wait; sources are owned until deleted. The crate's waits
-//! already satisfy timers: on Linux they end by a timerfd with ns resolution that is armed after the caller's
-//! reading of the same clock, so that they never end early and leave no fraction of a millisecond to spin on.
+//! Adds what that crate leaves to its user: level triggering where the system supports it, and otherwise re-arming after
+//! each report; clearing the list of events before each wait; ownership of sources until they are deleted. The crate's
+//! waits are precise enough for timers: on Linux a timerfd with ns resolution ends them. It is armed after the caller
+//! read the same clock, so a wait neither ends early nor leaves a fraction of a millisecond to spin.
 //!
 //! Around each wait the crate makes four more system calls, which are work, not waiting. So a wait whose length is
-//! recorded blocks here, on the crate's own descriptor and a timerfd like the crate's, and the crate is only asked
-//! what is ready; if the timer ended the wait, not even that.
+//! recorded blocks in this module, on the crate's descriptor and a separate timerfd, and calls the crate only
+//! afterwards to collect ready sources, or not at all if the timer ended the wait.
 //!
 //! Signal handlers wake it through a separate pipe: the crate's `notify` traces, and so locks and allocates, if any
 //! crate of the program enabled that feature.
@@ -66,7 +66,7 @@ impl std::fmt::Debug for WatchedSource {
 }
 
 impl OsPoller {
-    /// A poller that watches nothing yet.
+    /// A poller without sources.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl OsPoller {
         self.registered.is_empty()
     }
 
-    /// Consumes what signal handlers wrote: it ended the wait, which was its only purpose.
+    /// Empties the pipe that signal handlers write to. The bytes carry no information beyond ending the wait.
     fn take_notice(&self) -> io::Result<()> {
         let Some((_, pipe)) = &self.signal else { return Ok(()) };
         let mut bytes = [0; 256];
@@ -109,8 +109,8 @@ impl OsPoller {
 
     fn watch(&self, source: &Source, interest: Interest, key: usize) -> io::Result<()> {
         let fd = source.as_fd();
-        // SAFETY: the descriptor is open, being borrowed from `source`. It stays open while it is watched: the
-        // caller keeps `source` until `delete` (or drop) has removed it from the system's poller.
+        // SAFETY: the descriptor is open, since it is borrowed from `source`. It stays open while it is watched: the
+        // caller keeps `source` until `delete` or `drop` has removed it from the system's poller.
         unsafe { self.system.add_with_mode(fd.as_raw_fd(), event(key, interest), self.mode) }
     }
 }
@@ -122,7 +122,7 @@ fn event(key: usize, interest: Interest) -> Event {
     if interest.contains(Interest::PRIORITY) { event.with_priority() } else { event }
 }
 
-/// The requested conditions that hold, and those always reported.
+/// The requested conditions that hold, and errors and hang-ups, which are always reported.
 fn readiness(event: &Event, interest: Interest) -> Readiness {
     let wants_reading = interest.contains(Interest::READABLE) || interest.contains(Interest::PRIORITY);
     let mut readiness = Readiness::NONE;
@@ -163,8 +163,8 @@ impl Poller for OsPoller {
             return Err(PollerError::UnknownKey { key });
         };
         let source = &registration.source;
-        // With level triggering, an unrequested hang-up would end every wait: a source with no interest is not
-        // watched.
+        // A source without interest is removed from the system's poller: with level triggering, its hang-up would end
+        // every wait.
         match (registration.interest.is_empty(), interest.is_empty()) {
             (true, true) => Ok(()),
             (true, false) => self.watch(source, interest, key),
@@ -183,7 +183,7 @@ impl Poller for OsPoller {
             return Err(PollerError::UnknownKey { key });
         };
         if !registration.interest.is_empty() {
-            // Refused only if the system has already dropped the descriptor.
+            // Fails only if the system has already dropped the descriptor.
             let _ = self.system.delete(&registration.source);
         }
         Ok(registration.source)
@@ -226,7 +226,7 @@ impl Poller for OsPoller {
         let awaited = if timeout.is_some() { &mut fds[..] } else { &mut fds[..1] };
         edge(Edge::Asleep);
         let waited = armed.and_then(|_| {
-            // A signal interrupts the call, but must not end the wait.
+            // A signal that interrupts the call must not end the wait.
             rustix::io::retry_on_intr(|| rustix::event::poll(awaited, None)).map_err(io::Error::from)
         });
         edge(Edge::Awake);
@@ -239,7 +239,7 @@ impl Poller for OsPoller {
             return Ok(waker.clone());
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // SAFETY: the descriptor is open, and stays so until `drop` has removed it from the system's poller.
+        // SAFETY: the descriptor is open, and stays open until `drop` has removed it from the system's poller.
         unsafe {
             self.system.add_with_mode(read.as_raw_fd(), Event::readable(SIGNAL_KEY), self.mode)?;
         }
@@ -258,7 +258,7 @@ impl Poller for OsPoller {
 }
 
 impl Drop for OsPoller {
-    /// Wakers may outlive this poller, keeping the system's poller and so its registrations.
+    /// Deletes all sources, because wakers may outlive this poller and keep the system's poller with its registrations.
     fn drop(&mut self) {
         for (_, registration) in self.registered.drain() {
             if !registration.interest.is_empty() {
@@ -271,7 +271,7 @@ impl Drop for OsPoller {
     }
 }
 
-/// The timer that ends waits. Unlike the timeout of a call it is exact: the system rounds timeouts up by the
+/// The timer that ends waits. It is more exact than the timeout of a system call, which the kernel extends by the
 /// thread's timer slack, usually 50 us.
 #[derive(Debug)]
 struct WaitTimer(OwnedFd);
@@ -283,10 +283,10 @@ impl WaitTimer {
         timerfd_create(TimerfdClockId::Monotonic, flags).ok().map(Self)
     }
 
-    /// Makes it readable once, `after` from now.
+    /// Makes the timer's descriptor readable once, `after` from now.
     fn arm(&self, after: Duration) -> io::Result<()> {
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // A duration too long to express means forever; a zero one would disarm it.
+        // Zero would disarm the timer, so 1 ns is the minimum. A duration too long to express means forever.
         let value = Timespec::try_from(after.max(Duration::from_nanos(1))).unwrap_or(zero);
         let value = Itimerspec { it_interval: zero, it_value: value };
         timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &value)?;
@@ -309,7 +309,7 @@ struct Notify(Arc<polling::Poller>);
 
 impl Wake for Notify {
     fn wake(&self) {
-        // It fails only when the wake-up's counter is full: then the poller is already awake.
+        // Fails only if the notification counter is full: then the poller wakes up anyway.
         let _ = self.0.notify();
     }
 }

@@ -1,18 +1,19 @@
-//! The bounded ring: any number of threads and signal handlers push, a taker takes, and none waits for another.
+//! A bounded, lock-free ring: any number of threads and signal handlers push, and a taker takes.
 //!
-//! Producers can interrupt each other anywhere, so a place is first *claimed*, by moving the tail with a
-//! compare-and-swap, then filled, then *published*. Each slot's turn says what it is ready for, following Dmitry
-//! Vyukov's bounded queue: lap `l` may claim it; it holds the published item of lap `l`; it was emptied, and lap
-//! `l + 1` may claim it. A take stops at a slot that is claimed and not yet published; the next take continues there.
+//! Producers can interrupt each other anywhere, so a slot is first *claimed*, by moving the tail with a
+//! compare-and-swap, then filled, then *published*. Each slot has a turn, as in Dmitry Vyukov's bounded queue, with one
+//! of three meanings: lap `l` may claim the slot; the slot holds the published item of lap `l`; the slot was emptied,
+//! and lap `l + 1` may claim it. A take stops at a slot that is claimed but not published; the next take continues
+//! there.
 //!
-//! A take first claims everything published with one compare-and-swap of the head and then empties it slot by slot:
-//! so no item goes to two takers, and a taker pays once for many items.
+//! A take claims all published items with one compare-and-swap of the head, then empties their slots one by one. So no
+//! item goes to two takers, and a batch costs one compare-and-swap.
 //!
 //! Positions count by two and wrap at 64 bits: the lowest bit of a turn means *published*, that of the tail
-//! *closed*. All slots are usable, since full and empty differ by the turn. The capacity is a power of two, so that
+//! *closed*. All slots are usable, since the turn distinguishes full from empty. The capacity is a power of two, so that
 //! slots stay in step when positions wrap.
 //!
-//! A turn counts from the start of its lap, so that a ring of zeros is an empty ring: the allocator returns zeroed
+//! A turn counts from the start of its lap, so that zeroed memory is an empty ring: the allocator returns zeroed
 //! slots on the first push, and the system provides each page on first use. Code that pushes in signal handlers must
 //! call [`Bounded::allocate`] beforehand.
 #![expect(unsafe_code, reason = "items change hands between threads through the slots")]
@@ -36,18 +37,18 @@ const STEP: u64 = 2;
 /// In a turn: published. In the tail: closed.
 const MARK: u64 = 1;
 
-/// On its own cache line, and its neighbour, which the processor fetches with it.
+/// Aligned to two cache lines, because the processor fetches lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 struct CacheLine<T>(T);
 
-/// See the [module](self).
+/// A bounded, lock-free ring. See the [module](self).
 pub(crate) struct Bounded<T> {
     /// The next position to claim.
     tail: CacheLine<AtomicU64>,
     /// The next position to take.
     head: CacheLine<AtomicU64>,
-    /// The first slot; null until they are allocated.
+    /// The slots; null until they are allocated.
     slots: AtomicPtr<RingSlot<T>>,
     capacity: usize,
     /// The initial position.
@@ -68,7 +69,7 @@ pub(crate) enum ClaimError {
     Closed,
 }
 
-// SAFETY: the ring owns its items and gives them away whole; moving it moves them.
+// SAFETY: the ring owns its items and gives them away whole, so moving the ring moves the items.
 unsafe impl<T: Send> Send for Bounded<T> {}
 // SAFETY: an item is only accessed by the owner of its slot: one producer until it publishes the slot, one taker
 // from then on until it gives the slot back. No reference to an item is given out.
@@ -80,7 +81,7 @@ impl<T> Bounded<T> {
         Self::starting_at(0, capacity)
     }
 
-    /// The same, as if `start` items had already passed through it.
+    /// An empty ring with initial position `start`, to test the wrap of positions.
     pub(crate) fn starting_at(start: u64, capacity: usize) -> Self {
         debug_assert!(capacity.is_power_of_two());
         let start = start.wrapping_mul(STEP);
@@ -104,14 +105,14 @@ impl<T> Bounded<T> {
         match self.slots.compare_exchange(ptr::null_mut(), slots, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => slots,
             Err(others) => {
-                // SAFETY: these were allocated above and never shared.
+                // SAFETY: these slots were allocated above and never shared.
                 unsafe { free_slots(slots, self.capacity) };
                 others
             }
         }
     }
 
-    /// The slot of a position, within the ring's own slots.
+    /// The slot of `position`.
     ///
     /// # Safety
     ///
@@ -130,7 +131,7 @@ impl<T> Bounded<T> {
         position & !(self.capacity as u64 * STEP - 1)
     }
 
-    /// Claims the next slot for an item. Sequentially consistent: see [`claims`](Self::claims).
+    /// Claims the next slot. Sequentially consistent: see [`claims`](Self::claims).
     ///
     /// # Errors
     ///
@@ -146,7 +147,7 @@ impl<T> Bounded<T> {
             if position & MARK != 0 {
                 return Err(ClaimError::Closed);
             }
-            // SAFETY: they are this ring's.
+            // SAFETY: `slots` are this ring's.
             let slot = unsafe { self.slot(slots, position) };
             let lap = self.lap(position);
             // Acquire: the taker emptied the slot before giving it back.
@@ -177,7 +178,7 @@ impl<T> Bounded<T> {
         look(&self.tail.0, Ordering::SeqCst) & !MARK
     }
 
-    /// Whether everything claimed has been taken. Later operations of this thread come after those takes.
+    /// Whether every claimed item has been taken. Later operations of this thread are ordered after those takes.
     #[inline]
     pub(crate) fn is_drained(&self) -> bool {
         let claims = self.tail.0.load(Ordering::Relaxed) & !MARK;
@@ -218,7 +219,7 @@ impl<T> Drop for Bounded<T> {
         let _ = self.begin_take().extend(claims);
         let slots = self.slots.load(Ordering::Acquire);
         if !slots.is_null() {
-            // SAFETY: they are this ring's, no one else can access the ring any more, and the items are gone.
+            // SAFETY: `slots` are this ring's and hold no items, and `drop` has exclusive access.
             unsafe { free_slots(slots, self.capacity) };
         }
     }
@@ -232,7 +233,7 @@ fn new_slots<T>(start: u64, capacity: usize) -> *mut RingSlot<T> {
     }
     let lap = capacity as u64 * STEP;
     let slot = |index: u64| {
-        // Slots before the start in its lap are first claimed in the next lap.
+        // In the first lap, slots before `start` are skipped: they are first claimed in the next lap.
         let is_over = index * STEP < start & (lap - 1);
         let turn = (start & !(lap - 1)).wrapping_add(if is_over { lap } else { 0 });
         RingSlot { turn: AtomicU64::new(turn), item: UnsafeCell::new(MaybeUninit::uninit()) }
@@ -241,7 +242,7 @@ fn new_slots<T>(start: u64, capacity: usize) -> *mut RingSlot<T> {
     Box::into_raw(slots).cast()
 }
 
-/// The same for a start of 0, in pages that the system has not provided yet.
+/// Allocates empty slots for a ring that starts at 0, in pages that the system provides on first use.
 #[cfg(not(loom))]
 fn zeroed_slots<T>(capacity: usize) -> *mut RingSlot<T> {
     use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
@@ -258,7 +259,7 @@ fn zeroed_slots<T>(capacity: usize) -> *mut RingSlot<T> {
 ///
 /// `slots` must come from [`new_slots`] with this capacity, must no longer be in use, and must hold no items.
 unsafe fn free_slots<T>(slots: *mut RingSlot<T>, capacity: usize) {
-    // SAFETY: that is a boxed slice, by its layout and by the caller's promise.
+    // SAFETY: the caller promises that `new_slots` allocated them, with the layout of a boxed slice.
     drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, capacity)) });
 }
 
@@ -282,8 +283,8 @@ impl<T> Claim<'_, T> {
     /// Stores the item and hands it to the taker.
     #[inline]
     pub(crate) fn publish(self, item: T) {
-        // SAFETY: the position was claimed once, and the slot's turn said that it is empty: no one reads or writes
-        // it until the turn says that it is published.
+        // SAFETY: the position was claimed once, and the slot's turn said that it is empty: no other thread accesses
+        // the item until the turn says that it is published.
         self.slot.item.with_mut(|slot| unsafe { (*slot).write(item) });
         self.slot.turn.store(self.lap | MARK, Ordering::Release);
     }
@@ -297,25 +298,26 @@ pub(crate) struct TakenItems<'a, T> {
 }
 
 impl<T> TakenItems<'_, T> {
-    /// Claims items published before position `until`, up to the first unpublished one. Returns whether nothing
-    /// before `until` is left.
+    /// Claims items published before position `until`, up to the first unpublished one. Returns true if nothing
+    /// before `until` is left to take.
     #[inline]
     pub(crate) fn extend(&mut self, until: u64) -> bool {
         let head = &self.ring.head.0;
         let is_left = |position: u64| until.wrapping_sub(position) as i64 > 0;
         let mut end = self.end;
         if is_left(end) {
-            // Null: the producer that claimed these slots has only just allocated them, and published nothing yet.
+            // Null means that the claiming producer has not published anything: this thread does not see its
+            // allocation yet.
             let slots = self.ring.slots.load(Ordering::Acquire);
-            // SAFETY: they are this ring's.
+            // SAFETY: `slots` are this ring's.
             let turn = |position| unsafe { self.ring.slot(slots, position) }.turn.load(Ordering::Acquire);
-            // Acquire: the item has been stored.
+            // Acquire: pairs with the release in `publish`, which stored the item.
             while !slots.is_null() && is_left(end) && turn(end) == self.ring.lap(end) | MARK {
                 end = end.wrapping_add(STEP);
             }
         }
-        // Only a claim makes these slots this take's own. If another take was faster, the rest belongs to that one.
-        // Release: any thread that then finds the ring drained comes after this.
+        // Moving the head makes these slots this take's own. If that fails, another take got them.
+        // Release: pairs with the acquire in `is_drained`.
         if head.compare_exchange(self.end, end, Ordering::Release, Ordering::Relaxed).is_err() {
             return true;
         }
@@ -325,7 +327,7 @@ impl<T> TakenItems<'_, T> {
 }
 
 impl<T> TakenItems<'_, T> {
-    /// Claims published items, at most a whole ring, up to the first unpublished one.
+    /// Claims published items, at most the ring's capacity, up to the first unpublished one.
     #[inline]
     pub(crate) fn extend_by_a_lap(&mut self) {
         let lap = self.ring.capacity as u64 * STEP;
@@ -343,7 +345,7 @@ impl<T> Iterator for TakenItems<'_, T> {
         }
         // Relaxed: `extend` acquired it.
         let slots = self.ring.slots.load(Ordering::Relaxed);
-        // SAFETY: they are this ring's, and not null, since an item was published in one.
+        // SAFETY: `slots` are this ring's, and not null, since an item was published in one.
         let slot = unsafe { self.ring.slot(slots, self.next) };
         // SAFETY: `extend` saw this position published and moved the head past it: the item is there, and no other
         // take gets it. The slot is given back only below, so no producer writes to it before that.

@@ -1,24 +1,26 @@
 //! The queue through which other threads post to the loop.
 //!
-//! There are three places, and an item goes to the first with room: a small bounded *ring*, which stays in the cache;
-//! a large one, the *spill*, which has no memory until it is needed; and an unbounded *overflow*. A push to a ring is
-//! one compare-and-swap and allocates nothing; only the overflow allocates. So no thread ever waits, nothing is lost,
-//! and a loop that is briefly preempted does not slow its producers. The loop takes everything at once.
+//! An item goes to the first of three places that has room: a small bounded *ring*, which stays in the cache; a large
+//! ring, the *spill*, whose memory is provided on first use; and an unbounded *overflow*. A push to a ring is one
+//! compare-and-swap and allocates nothing; only the overflow allocates. So no producer waits, no item is lost,
+//! and a loop that is briefly preempted does not slow its producers. The loop takes all items at once.
 //!
 //! # Order
 //!
-//! The items of one producer come out in the order it pushed them. Two rules ensure that. A producer pushes to a
-//! place only if it finds all later places empty. The taker looks at the last place *first*, then at the one before,
-//! then at the ring; and it takes from the ring first, then from the others, each only up to what it saw and only if
-//! it took everything it saw in the places before. So, for a producer that pushes `a` to one place, then `b` to a
-//! later one, then `c` to the first again:
+//! The items of one producer come out in the order in which it pushed them. Two rules ensure this:
 //!
-//! - *a before b*: the taker's look at the later place acquired `b`'s push, and `a` was claimed before that. So what
-//!   the taker then saw in the first place contains `a`, and it took that before it took `b`.
-//! - *b before c*: `c` was pushed because its producer found the later place empty, after its own `b`: it acquired
-//!   the take that took `b`. That take had looked at the first place before, so `c` is not part of what it saw there.
+//! 1. A producer pushes to a place only if it finds all later places empty.
+//! 2. A taker first looks at the places from last to first, then takes from first to last. From each place it takes
+//!    only items that it saw when it looked, and only if it took all that it saw in the places before.
 //!
-//! This holds with one taker at a time, as with a loop. Two concurrent takers would each get a part, with no item
+//! Suppose a producer pushes `a` to one place, then `b` to a later one, then `c` to the first place again:
+//!
+//! - *`a` before `b`*: the taker's look at the later place acquired the push of `b`, and `a` was claimed before that. So
+//!   the taker, which looks at the first place afterwards, sees `a` there, and takes it before `b`.
+//! - *`b` before `c`*: the producer pushed `c` to the first place because it found the later place empty. So it acquired
+//!   the take of `b`, which had looked at the first place earlier and so did not see `c` there.
+//!
+//! This requires one taker at a time, as with a loop. Of two concurrent takers each would get a part of the items, none
 //! twice and none lost.
 #![expect(unsafe_code, reason = "links change hands between threads as raw pointers")]
 
@@ -74,13 +76,13 @@ pub struct ConcurrentQueue<T> {
 pub struct Posted<T> {
     /// The item.
     pub item: T,
-    /// The emitter of the posting thread, if it has one.
+    /// Emitter of the posting thread, if known.
     pub poster: Option<SourceId>,
     /// When it was posted.
     pub queued: Ticks,
 }
 
-/// The push came after the loop had ended. Hands the item back.
+/// The loop had already ended. Hands the item back.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed: the loop that it belongs to has ended")]
 pub struct Closed<T>(pub T);
@@ -102,18 +104,18 @@ impl<T> ConcurrentQueue<T> {
         Self::with_slots(slots_in(RING_BYTES), slots_in(SPILL_BYTES))
     }
 
-    /// An empty queue with the given numbers of slots in its ring and its spill, both powers of two.
+    /// An empty queue with `ring` and `spill` slots, both powers of two.
     fn with_slots(ring: usize, spill: usize) -> Self {
         let (ring, spill) = (Bounded::new(ring), Bounded::new(spill));
         if cfg!(loom) {
-            // The allocation of slots has a model of its own; here it would only multiply the interleavings.
+            // Another model covers the allocation of slots; here it would only multiply the interleavings.
             ring.allocate();
             spill.allocate();
         }
         Self { ring, spill, overflow: Overflow::new() }
     }
 
-    /// Pushes `item`, as posted by `poster` at `queued`. Never blocks; allocates only while both rings are full.
+    /// Pushes `item`, posted by `poster` at `queued`. Never blocks. Allocates only while both rings are full.
     ///
     /// # Errors
     ///
@@ -128,7 +130,7 @@ impl<T> ConcurrentQueue<T> {
         refused.map_err(|posted| Closed(posted.item))
     }
 
-    /// The same for an item that brings its own link: never allocates.
+    /// Pushes `item` with a link of its own, so that the push never allocates.
     ///
     /// # Safety
     ///
@@ -141,13 +143,13 @@ impl<T> ConcurrentQueue<T> {
     ) -> Result<(), Closed<T>> {
         let refused = match self.push_to_ring(posted) {
             Ok(()) => return Ok(()),
-            // SAFETY: the caller's promise is the one required.
+            // SAFETY: the caller promises the same.
             Err(posted) => unsafe { self.overflow.push_kept(posted, link) },
         };
         refused.map_err(|posted| Closed(posted.item))
     }
 
-    /// Hands the item back if the overflow has to decide, which also knows whether the queue is closed.
+    /// Hands the item back if it must go to the overflow, which also checks whether the queue is closed.
     #[inline]
     fn push_to_ring(&self, posted: Posted<T>) -> Result<(), Posted<T>> {
         if self.overflow.is_in_use() {
@@ -173,32 +175,33 @@ impl<T> ConcurrentQueue<T> {
         }
     }
 
-    /// Takes everything in the queue, oldest first. If a producer is in the middle of a push, the items after that
-    /// one wait for the next take.
+    /// Takes all items, oldest first. If a producer is in the middle of a push, that item and those behind it are left
+    /// for the next take.
     #[must_use = "the items are dropped with the batch"]
     pub fn take_batch(&self) -> Batch<'_, T> {
         let mut batch =
             Batch { ring: self.ring.begin_take(), spill: self.spill.begin_take(), overflow: Chain::empty() };
         let seen = self.overflow.look();
         if seen.is_empty() && self.spill.is_drained() {
-            // Nothing can overtake: take what is published without touching the word that producers contend for.
+            // Later places are empty, so nothing can overtake: take published items without touching the tail, which
+            // producers contend for.
             batch.ring.extend_by_a_lap();
             return batch;
         }
         let spilled = self.spill.claims();
-        // Each only if nothing is left in the places before.
+        // From each place only if nothing is left in the places before.
         let took_all = batch.ring.extend(self.ring.claims()) && batch.spill.extend(spilled);
         if took_all && !seen.is_empty() {
-            // If others push concurrently, leave it to the next take, which has little else to take first.
+            // If other threads pushed since the look, the exchange fails: leave the overflow to the next take.
             batch.overflow = self.overflow.take(&seen).unwrap_or_else(Chain::empty);
         }
         batch
     }
 
-    /// Refuses every later push, and takes what is in the queue. Waits for pushes in progress.
+    /// Refuses later pushes, and takes all remaining items. Waits for pushes in progress.
     #[must_use = "the items are dropped with the batch"]
     pub fn close(&self) -> Batch<'_, T> {
-        // The last place first: an item refused by a closed ring must be refused there too.
+        // The overflow first: an item that a closed ring refuses must be refused there too.
         let overflow = self.overflow.close();
         let spilled = self.spill.close();
         let claims = self.ring.close();
@@ -209,8 +212,8 @@ impl<T> ConcurrentQueue<T> {
         Batch { ring, spill, overflow }
     }
 
-    /// Whether the queue is empty at this very moment. After a loop announced its wait, any push not seen here finds
-    /// that announcement.
+    /// Whether the queue is empty now. If the loop announced its wait before this call, every push that the call does
+    /// not see will see the announcement.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ring.pending() == 0 && self.spill.pending() == 0 && self.overflow.is_empty()
@@ -238,7 +241,7 @@ impl<T> fmt::Debug for ConcurrentQueue<T> {
     }
 }
 
-/// The items of one [`ConcurrentQueue::take_batch`], oldest first. Its length is the depth that the queue had.
+/// The items of one [`ConcurrentQueue::take_batch`], oldest first.
 pub struct Batch<'a, T> {
     ring: TakenItems<'a, Posted<T>>,
     spill: TakenItems<'a, Posted<T>>,

@@ -1,12 +1,12 @@
 //! The deferred queue: keyed callbacks that run once per drain, however often they are posted.
 //!
-//! It serves batching: N writes to one connection in one task post the connection's key N times and become one flush.
+//! Used for batching: N writes to a connection in one task post the connection's key N times and cause one flush.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names a deferred callback within its loop. An application may number its own, below 2⁶³ and without regard to
-/// libraries that share the loop; a library takes [`unique`](Self::unique) keys.
+/// Identifies a deferred callback within its loop. An application may choose numbers below 2⁶³; a library that shares
+/// the loop uses [`unique`](Self::unique) keys, which never collide with those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeferKey(u64);
 
@@ -31,29 +31,29 @@ impl From<u64> for DeferKey {
     }
 }
 
-/// Callbacks `F` by key. Posted ones wait to run and count as work; kept ones wait for the next drain, whatever
-/// triggers it, and do not count as work.
+/// Callbacks `F` by key. Posted ones wait to run and count as work. Kept ones run in the next drain, but do not cause
+/// one: they do not count as work.
 #[derive(Debug)]
 pub struct Deferred<F> {
     posted: VecDeque<(u64, F)>,
     kept: VecDeque<(u64, F)>,
     keys: HashSet<u64>,
-    /// Entries at the front that the running drain takes unconditionally: they were there when it began.
+    /// Entries at the front that were queued when the running drain began: it takes them regardless of the budget.
     drain: usize,
-    /// Entries that drains may still take although they were added while one ran.
+    /// Number of entries added during a drain that drains may still take.
     budget: u32,
 }
 
 impl<F> Deferred<F> {
-    /// An empty queue, without a budget for entries added while it drains.
+    /// An empty queue with a budget of 0.
     #[must_use]
     pub fn new() -> Self {
         let (posted, kept) = (VecDeque::new(), VecDeque::new());
         Self { posted, kept, keys: HashSet::new(), drain: 0, budget: 0 }
     }
 
-    /// Queues the result of `callback` under `key`, unless the key is already queued: then the first one stays and the
-    /// result is true. Posting the key of a kept callback makes it work again.
+    /// Queues the result of `callback` under `key`. If the key is already queued, keeps the first callback and returns
+    /// true. Posting the key of a kept callback makes that callback count as work again.
     pub fn post_with(&mut self, key: u64, callback: impl FnOnce() -> F) -> bool {
         let existed = !self.keys.insert(key);
         if !existed {
@@ -64,13 +64,13 @@ impl<F> Deferred<F> {
         existed
     }
 
-    /// From here on, drains take at most `budget` entries that are added while they run.
+    /// Sets how many entries drains may take in total, from now on, of those added while they run.
     pub const fn refill(&mut self, budget: u32) {
         self.budget = budget;
     }
 
-    /// Starts a drain: it takes all waiting entries, the kept ones first, and those added from here on while the budget
-    /// lasts.
+    /// Starts a drain, which takes all queued entries, kept ones first, and then entries added during the drain, up to
+    /// the budget.
     pub fn begin_drain(&mut self) {
         self.kept.append(&mut self.posted);
         std::mem::swap(&mut self.kept, &mut self.posted);
@@ -83,8 +83,7 @@ impl<F> Deferred<F> {
         self.drain > 0 || (self.budget > 0 && !self.posted.is_empty())
     }
 
-    /// Takes the drain's next entry to run it. From here on its key is free: posting under that key from the callback
-    /// creates a new entry.
+    /// Takes the drain's next entry to run it. Its key becomes free: the callback can post under the same key again.
     pub fn take(&mut self) -> Option<(u64, F)> {
         if !self.has_next() {
             return None;
@@ -98,8 +97,8 @@ impl<F> Deferred<F> {
         Some((key, callback))
     }
 
-    /// Puts back an entry from [`take`](Self::take) for the next drain. If its key was posted in between, the first
-    /// callback wins here too, in the place of the later one.
+    /// Puts back an entry from [`take`](Self::take) for the next drain. If its key was posted in between, `callback`
+    /// replaces the callback posted there.
     pub fn keep(&mut self, key: u64, callback: F) {
         if self.keys.insert(key) {
             self.kept.push_back((key, callback));
@@ -115,7 +114,7 @@ impl<F> Deferred<F> {
         }
     }
 
-    /// Removes the entry of `key`, if there is one.
+    /// Removes the entry of `key`. Returns false if the key is not queued.
     pub fn remove(&mut self, key: u64) -> bool {
         if !self.keys.remove(&key) {
             return false;
@@ -135,7 +134,7 @@ impl<F> Deferred<F> {
         self.keys.contains(&key)
     }
 
-    /// The queued keys, in the order of the next drain, and whether each is only kept.
+    /// The queued keys in the order of the next drain; true means that the entry is kept.
     pub fn keys(&self) -> impl Iterator<Item = (u64, bool)> {
         let kept = self.kept.iter().map(|entry| (entry.0, true));
         kept.chain(self.posted.iter().map(|entry| (entry.0, false)))
@@ -153,8 +152,7 @@ impl<F> Deferred<F> {
         self.posted.is_empty() && self.kept.is_empty()
     }
 
-    /// Number of entries that count as work: a poll does not wait while there are any, and a run does not end before
-    /// them.
+    /// Number of entries that count as work. While it is above 0, polls do not wait and the run does not end.
     #[must_use]
     pub fn posted(&self) -> usize {
         self.posted.len()

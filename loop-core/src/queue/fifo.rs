@@ -1,40 +1,40 @@
-//! A FIFO queue; and a queued task with the data that its record needs.
+//! A FIFO queue, and a queued task with the data that its record needs.
 
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
 
-/// A task and where it came from.
+/// A queued task and its origin.
 #[derive(Debug)]
 pub struct Queued<W> {
     /// The task to run.
     pub task: W,
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
-    /// Its tag, looked up once.
+    /// The task's tag.
     pub tag: Tag,
-    /// Its origin.
+    /// What queued the task.
     pub origin: Origin,
-    /// The signal's number, if it came from a signal.
+    /// The signal's number if a signal queued the task, otherwise 0.
     pub signo: u8,
-    /// When it was queued; for a signal, when it arrived.
+    /// When the task was queued; for a signal, when the signal arrived.
     pub queued: Ticks,
 }
 
-/// Slots that an emptied queue may keep: a burst must not hold its memory forever, but a tick's worth of tasks must
-/// not cause shrinking and growing in each tick.
+/// Slots that an empty queue may keep. A burst must not hold memory forever, but a normal tick's tasks must not make
+/// the queue shrink and grow in each tick.
 const SLOTS_KEPT: usize = 16_384;
 
 /// A FIFO queue: a ring of slots, at least one of which is free.
 ///
-/// Room is made after a push, not before it: otherwise the entry would be spilled to memory and reloaded around an
+/// The queue grows after a push, not before: otherwise the compiler would spill the entry to memory around an
 /// allocation that may fail, which costs more than the push.
 #[derive(Debug)]
 pub struct Fifo<E> {
-    /// Their number is a power of two.
+    /// The length is a power of two.
     slots: Vec<Option<E>>,
-    /// Number of entries taken since the last rewind: the first entry is here, modulo the slots.
+    /// Number of entries taken since the last rewind. Modulo the number of slots, the index of the first entry.
     head: usize,
-    /// Number of entries added.
+    /// Number of entries added since the last rewind.
     tail: usize,
 }
 
@@ -50,7 +50,7 @@ impl<E> Fifo<E> {
         count & (self.slots.len() - 1)
     }
 
-    /// Adds at the end.
+    /// Adds an entry at the end.
     #[inline]
     pub fn push(&mut self, entry: E) {
         let place = self.place(self.tail);
@@ -90,15 +90,15 @@ impl<E> Fifo<E> {
         }
     }
 
-    /// Goes back to the first slot if the queue is empty: the slots used last are still in the cache. Also restarts
-    /// the count of [`taken`](Self::taken) entries.
+    /// Goes back to the first slot if the queue is empty, since the first slots are still in the cache. Also resets
+    /// [`taken`](Self::taken).
     pub fn rewind(&mut self) {
         if self.is_empty() {
             (self.head, self.tail) = (0, 0);
         }
     }
 
-    /// Entries taken since the last rewind, modulo `usize`.
+    /// Number of entries taken since the last rewind, modulo `usize`.
     #[inline]
     #[must_use]
     pub const fn taken(&self) -> usize {

@@ -1,4 +1,5 @@
-//! Immediates: they run as one batch, and one set while the batch runs waits for the next tick.
+//! Immediates: callbacks that run once per tick as a batch. One that is set while the batch runs waits for the next
+//! tick.
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,7 @@ struct ImmediateEntry<T> {
     referenced: bool,
 }
 
-/// The immediates of this batch and of the next.
+/// The immediates of the current batch and of the next.
 #[derive(Debug)]
 pub struct Immediates<T> {
     entries: VecDeque<ImmediateEntry<T>>,
@@ -34,7 +35,7 @@ impl<T> Immediates<T> {
         self.entries.push_back(ImmediateEntry { queued, referenced: true });
     }
 
-    /// Takes an immediate back. `None` if it already ran or never existed.
+    /// Removes an immediate. `None` if it already ran or never existed.
     pub fn clear(&mut self, id: TaskId) -> Option<Queued<T>> {
         let index = self.entries.iter().position(|entry| entry.queued.id == id)?;
         let entry = self.entries.remove(index)?;
@@ -43,8 +44,8 @@ impl<T> Immediates<T> {
         Some(entry.queued)
     }
 
-    /// Sets whether it keeps the loop alive. Returns whether that is a change; `None` if there is no such
-    /// immediate.
+    /// Sets whether an immediate keeps the loop alive. Returns whether that changed; `None` if the immediate does not
+    /// exist.
     pub fn set_referenced(&mut self, id: TaskId, referenced: bool) -> Option<bool> {
         let entry = self.entries.iter_mut().find(|entry| entry.queued.id == id)?;
         let was = std::mem::replace(&mut entry.referenced, referenced);
@@ -52,13 +53,13 @@ impl<T> Immediates<T> {
         Some(was != referenced)
     }
 
-    /// Makes everything set so far the current batch. Returns its size.
+    /// Makes all waiting immediates the current batch. Returns the size of the batch.
     pub fn begin_batch(&mut self) -> usize {
         self.batch = self.entries.len();
         self.batch
     }
 
-    /// The next immediate of the batch.
+    /// Takes the next immediate of the batch.
     pub fn next_of_batch(&mut self) -> Option<Queued<T>> {
         self.batch = self.batch.checked_sub(1)?;
         let entry = self.entries.pop_front()?;
@@ -72,19 +73,19 @@ impl<T> Immediates<T> {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether no immediate waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Number of those that keep the loop alive.
+    /// Number of immediates that keep the loop alive.
     #[must_use]
     pub const fn referenced(&self) -> usize {
         self.referenced
     }
 
-    /// All immediates, in order, and whether each keeps the loop alive.
+    /// All immediates in order; true means that the immediate keeps the loop alive.
     pub fn iter(&self) -> impl Iterator<Item = (&Queued<T>, bool)> {
         self.entries.iter().map(|entry| (&entry.queued, entry.referenced))
     }

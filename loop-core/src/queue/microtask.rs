@@ -1,7 +1,7 @@
 //! Microtasks: run to completion at the checkpoint after a task, before anything else.
 //!
-//! Microtasks of Rust code are tasks too and wait here; a script engine keeps its own and runs them through
-//! [`Host::run_microtask`](crate::Host::run_microtask) at the same checkpoint.
+//! Microtasks of Rust code are tasks and wait in this queue. A script engine keeps its own microtasks and runs them
+//! through [`Host::run_microtask`](crate::Host::run_microtask) at the same checkpoint.
 
 use super::fifo::Fifo;
 
@@ -26,7 +26,7 @@ impl<T> Microtasks<T> {
         self.queue.push(task);
     }
 
-    /// Whether a checkpoint ends only when none is left.
+    /// Whether checkpoints run all microtasks, without a budget.
     #[inline]
     #[must_use]
     pub const fn is_unbounded(&self) -> bool {
@@ -39,7 +39,7 @@ impl<T> Microtasks<T> {
         self.left_of_budget = self.budget.unwrap_or(u32::MAX);
     }
 
-    /// Whether the checkpoint may run another one; a host's own count as well.
+    /// Spends one microtask of the checkpoint's budget; false if none is left. Microtasks of a host spend it too.
     #[inline]
     pub fn spend(&mut self) -> bool {
         if self.budget.is_none() {
@@ -50,7 +50,7 @@ impl<T> Microtasks<T> {
         may
     }
 
-    /// The next microtask, if the checkpoint may run another.
+    /// Takes the next microtask, if the checkpoint may run another one.
     #[inline]
     pub fn take(&mut self) -> Option<T> {
         if self.is_empty() || !self.spend() { None } else { self.queue.pop() }
@@ -63,7 +63,7 @@ impl<T> Microtasks<T> {
         self.queue.len()
     }
 
-    /// Whether there are none.
+    /// Whether no microtask waits.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {

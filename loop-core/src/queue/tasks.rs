@@ -1,5 +1,5 @@
-//! The task queue, a FIFO. A plain entry is only a task and its id; data that only a recorder or the loop itself
-//! needs is a note beside the queue, so that a plain task does not pay for it.
+//! The task queue, a FIFO. An entry is only a task and its id. Data for the recorder or for the loop's own bookkeeping
+//! is stored as a note in a second queue, so that a task without such data does not pay for it.
 
 use loop_probes::event::Origin;
 use loop_probes::ids::{Tag, TaskId, Ticks};
@@ -13,7 +13,7 @@ struct TaskEntry<W> {
     id: TaskId,
 }
 
-/// Data about a queued task.
+/// Additional data of a queued task.
 #[derive(Clone, Copy, Debug)]
 struct Note {
     id: TaskId,
@@ -39,9 +39,9 @@ const NOBODY: TaskId = TaskId(0);
 #[derive(Debug)]
 pub(crate) struct Tasks<W> {
     entries: Fifo<TaskEntry<W>>,
-    /// Notes on some of the entries, in their order.
+    /// Notes for some of the entries, in queue order.
     notes: Fifo<Note>,
-    /// The task that the first note belongs to.
+    /// The task of the first note.
     noted: TaskId,
 }
 
@@ -67,20 +67,20 @@ impl<W> Tasks<W> {
         self.entries.push(TaskEntry { task, id });
     }
 
-    /// Takes the first task, and returns whether it has a note, which must be taken next.
+    /// Takes the first task. True means that it has a note, which the caller must take or skip next.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(W, TaskId, bool)> {
         let TaskEntry { task, id } = self.entries.pop()?;
         Some((task, id, id == self.noted))
     }
 
-    /// Whether the note of the task taken last is needed only for the record.
+    /// Whether only a recorder needs the note of the task taken last.
     #[inline]
     pub(crate) fn is_next_note_for_the_record(&self) -> bool {
         self.notes.first().is_some_and(|note| note.signo == 0 && note.origin != Origin::Work)
     }
 
-    /// Takes the note of the task taken last; returns only its tag and when it was queued.
+    /// Takes the note of the task taken last, but returns only the task's tag and when it was queued.
     #[inline]
     pub(crate) fn skip_note(&mut self) -> (Tag, Ticks) {
         let Some(Note { tag, queued, .. }) = self.notes.pop() else {
@@ -124,13 +124,13 @@ impl<W> Tasks<W> {
         self.entries.is_empty()
     }
 
-    /// The entries that are completions of jobs or deliver signals.
+    /// The queued completions of jobs and deliveries of signals.
     pub(crate) fn special(&self) -> impl Iterator<Item = (TaskId, Origin, u8)> {
         let special = |note: &&Note| note.signo != 0 || note.origin == Origin::Work;
         self.notes.iter().filter(special).map(|note| (note.id, note.origin, note.signo))
     }
 
-    /// The tasks in queue order, each with its tag and when it was queued, if known.
+    /// The tasks in queue order, each with its tag and queue time if it has a note.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&W, TaskId, Option<(Tag, Ticks)>)> {
         let mut notes = self.notes.iter().peekable();
         self.entries.iter().map(move |entry| {

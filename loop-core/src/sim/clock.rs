@@ -1,4 +1,4 @@
-//! The virtual clock: it stands still until it is moved.
+//! The virtual clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use loop_probes::ids::{Ticks, Timestamp};
 
 use crate::timer::due_after;
 
-/// A clock that stands still until it is moved. Its record clock counts monotonic nanoseconds.
+/// A clock that stands still until the simulation advances it. Its record ticks are nanoseconds.
 #[derive(Clone, Debug)]
 pub struct SimClock(Arc<AtomicU64>);
 
 impl SimClock {
-    /// Start time of a virtual world: not zero, where a forgotten initial value would look right.
+    /// Start time of a virtual world. Not 0, so that a forgotten initial value does not look right.
     pub const START: Timestamp = Timestamp(1_000_000_000);
 
     pub(super) fn new() -> Self {

@@ -1,11 +1,11 @@
-//! The virtual heap: its size is set by the test, and live data survives a collection.
+//! The virtual heap. A test sets its size, and a collection keeps only live data.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::gc::Heap;
 
-/// A heap with a settable size; a collection leaves the live data. Clones are the same heap.
+/// A heap with a settable size. A collection keeps only live data. Clones share the same heap.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ struct Sizes {
 }
 
 impl SimHeap {
-    /// An empty heap of which at most `bytes` survive a collection.
+    /// An empty heap of which collections keep at most `bytes`.
     #[must_use]
     pub fn with_live(bytes: u64) -> Self {
         let heap = Self::default();
@@ -48,7 +48,7 @@ impl SimHeap {
         self.set(self.bytes().saturating_add(bytes));
     }
 
-    /// Sets how many bytes at most survive a collection from now on.
+    /// Sets how many bytes at most later collections keep.
     pub fn set_live(&self, bytes: u64) {
         self.0.live.set(bytes);
     }

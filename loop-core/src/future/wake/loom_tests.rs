@@ -1,4 +1,4 @@
-//! Models of the wake-up: none is lost, and none causes two polls.
+//! Models of waking a future: no wake-up is lost, and none causes two polls.
 
 use std::sync::Arc;
 use std::task::{Wake as _, Waker};
@@ -57,7 +57,7 @@ fn loom_two_wakeups_cause_one_or_two_polls_and_the_last_sees_both() {
             .map(|_| {
                 let (other, done) = (Arc::clone(&waker), Arc::clone(&done));
                 thread::spawn(move || {
-                    // State that a future checks need not be ordered itself: the wake-up orders it.
+                    // Relaxed: the wake-up orders the state that the future checks.
                     done.fetch_add(1, Ordering::Relaxed);
                     other.wake();
                 })

@@ -1,4 +1,4 @@
-//! The wake-up on real threads.
+//! Waking futures from real threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

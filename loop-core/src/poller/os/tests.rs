@@ -1,4 +1,4 @@
-//! The system's poller, with real sockets and real threads.
+//! Tests the system's poller with real sockets and threads.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -188,7 +188,7 @@ fn a_signal_waker_ends_a_wait_now_or_the_next_one_and_leaves_nothing_behind() {
         let waker = poller.signal_waker().unwrap();
         assert!(poller.is_empty(), "{mode:?}");
         for _ in 0..3 {
-            // More than the pipe holds: a handler never blocks.
+            // More bytes than the pipe holds: a full pipe must not block a handler.
             (0..100_000).for_each(|_| waker.wake());
             assert_eq!(wait(&mut poller, None), [], "{mode:?}");
         }
@@ -202,7 +202,7 @@ fn a_signal_waker_ends_a_wait_now_or_the_next_one_and_leaves_nothing_behind() {
     }
 }
 
-/// The edges of a wait, each with its time.
+/// Waits, and returns the ready keys and the times of both edges in nanoseconds.
 fn wait_between(poller: &mut OsPoller, timeout: Option<Duration>) -> (Vec<usize>, [u64; 2]) {
     let (mut ready, mut edges) = (vec![Ready { key: 99, readiness: Readiness::ERROR }], Vec::new());
     let waited = poller.wait_between(timeout, &mut ready, &mut |edge| edges.push((edge, monotonic_now())));

@@ -1,4 +1,4 @@
-//! Every interleaving of producers and takers in a ring of two slots.
+//! Models every interleaving of producers and takers in a ring of two slots.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering as Std};
@@ -16,7 +16,7 @@ impl Drop for Item {
     }
 }
 
-/// loom fails these if a slot is written and read without an ordering between the two.
+/// Pushes an item. The model fails if a slot is read without being ordered after its write.
 fn push(ring: &Bounded<Item>, number: u32, drops: &Arc<AtomicUsize>) -> Result<(), ClaimError> {
     ring.claim().map(|claim| claim.publish(Item(number, Arc::clone(drops))))
 }

@@ -1,4 +1,4 @@
-//! The ring compared with a plain list, across the points where positions wrap, and on real threads.
+//! Compares the ring with a plain list, also where positions wrap, and runs it on real threads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ enum Step {
     Push,
     Pop,
     Take,
-    /// Takes, and drops what was taken after this many items.
+    /// Takes, but reads only this many items before dropping the rest.
     TakePart(usize),
     Close,
 }
@@ -45,7 +45,7 @@ proptest! {
         capacity in prop_oneof![Just(1), Just(2), Just(8)],
         steps in proptest::collection::vec(step(), 0..80),
     ) {
-        // Its count shows that each item is dropped exactly once.
+        // The reference count shows that each item is dropped exactly once.
         let alive = Arc::new(());
         let ring = Bounded::starting_at(start, capacity);
         let (mut model, mut is_closed) = (VecDeque::new(), false);

@@ -1,4 +1,4 @@
-//! Every interleaving of a few pushes, takes and a close, through a ring so small that items overflow.
+//! Models every interleaving of a few pushes, takes and a close, with a ring so small that items overflow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,12 +1,10 @@
 //! Overflow of the post queue while both rings are full: a stack of links that is taken whole.
 //!
-//! Any thread pushes with one compare-and-swap, and the taker takes everything with another, if it is still what
-//! it saw. A single link is never popped off a stack that others push onto, which is where such stacks go wrong
-//! (the ABA problem); and a link that the taker saw is freed by that taker alone, so while it looks, no other
-//! link can have that address.
+//! Any thread pushes with one compare-and-swap. The taker takes the whole stack with another, if the newest link is
+//! still the one it saw. There is no ABA problem: single links are never popped, and only the taker frees links, so the
+//! address it saw cannot be reused before its exchange.
 //!
-//! A link is either a box that is freed with its item, or part of a node that its owner keeps and that the item
-//! itself keeps alive.
+//! A link is either boxed and freed with its item, or embedded in a node that the item keeps alive.
 
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
@@ -22,7 +20,7 @@ pub(crate) struct Link<T> {
 }
 
 struct LinkBody<T> {
-    /// In the stack, the link pushed before; once taken, the one after.
+    /// While in the stack, the link pushed before this one; once taken, the link pushed after it.
     other: *mut Link<T>,
     item: MaybeUninit<T>,
 }
@@ -37,21 +35,21 @@ impl<T> Link<T> {
         Self { body: UnsafeCell::new(LinkBody { other: ptr::null_mut(), item }), is_kept }
     }
 
-    /// An empty link that is embedded in a longer-lived object.
+    /// An empty link to embed in a longer-lived object.
     pub(crate) fn kept() -> Self {
         Self::new(MaybeUninit::uninit(), true)
     }
 }
 
-/// See the [module](self).
+/// A stack of links. See the [module](self).
 pub(super) struct Overflow<T> {
-    /// The newest link; null if nothing overflowed, [`closed`] if pushes are refused.
+    /// The newest link; null if the stack is empty, [`closed`] if pushes are refused.
     newest: AtomicPtr<Link<T>>,
-    /// An `AtomicPtr` is `Send` whatever it points to, but this type must not be.
+    /// An `AtomicPtr` is `Send` for any target, but this type is `Send` only if its items are.
     _items: PhantomData<*mut T>,
 }
 
-// SAFETY: the stack owns its items and gives them away whole; moving it moves them.
+// SAFETY: the stack owns its items and gives them away whole, so moving the stack moves the items.
 unsafe impl<T: Send> Send for Overflow<T> {}
 // SAFETY: a shared stack only moves items in and out, through one atomic word.
 unsafe impl<T: Send> Sync for Overflow<T> {}
@@ -67,7 +65,7 @@ impl<T> NewestLink<T> {
     }
 }
 
-/// The word of a closed stack: no link has an odd address.
+/// The pointer of a closed stack. No link has this address, since links are aligned.
 fn closed<T>() -> *mut Link<T> {
     ptr::without_provenance_mut(1)
 }
@@ -77,13 +75,13 @@ impl<T> Overflow<T> {
         Self { newest: AtomicPtr::new(ptr::null_mut()), _items: PhantomData }
     }
 
-    /// Whether a post has to go here or be refused. Acquire: see the order in [`super`].
+    /// Whether pushes must go to the overflow or be refused. Acquire: see the order in [`super`].
     #[inline]
     pub(super) fn is_in_use(&self) -> bool {
         !self.newest.load(Ordering::Acquire).is_null()
     }
 
-    /// Whether it is empty. This load and all pushes are in one total order.
+    /// Whether the stack is empty. This load and all pushes are in one total order.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         NewestLink(self.newest.load(Ordering::SeqCst)).is_empty()
@@ -96,13 +94,13 @@ impl<T> Overflow<T> {
     /// Pushes `item` in a newly allocated link.
     pub(super) fn push(&self, item: T) -> Result<(), T> {
         let link = Box::into_raw(Box::new(Link::new(MaybeUninit::new(item), false)));
-        // SAFETY: the box is ours, and filled.
+        // SAFETY: the link was just allocated and filled, and no other thread has it.
         if unsafe { self.push_link(link) } {
             return Ok(());
         }
-        // SAFETY: it was refused: the box is ours again.
+        // SAFETY: a refused link still belongs to this thread.
         let link = unsafe { Box::from_raw(link) };
-        // SAFETY: and still filled.
+        // SAFETY: the link is still filled.
         Err(link.body.with_mut(|body| unsafe { (*body).item.assume_init_read() }))
     }
 
@@ -114,17 +112,17 @@ impl<T> Overflow<T> {
     /// itself may be what keeps it alive.
     pub(super) unsafe fn push_kept(&self, item: T, link: NonNull<Link<T>>) -> Result<(), T> {
         let link = link.as_ptr();
-        // SAFETY: the caller hands us the link exclusively, and it is empty.
+        // SAFETY: the caller passes the link exclusively, and it is empty.
         unsafe { (*link).body.with_mut(|body| (*body).item.write(item)) };
-        // SAFETY: it is ours, and filled.
+        // SAFETY: the link belongs to this thread, and is filled.
         if unsafe { self.push_link(link) } {
             return Ok(());
         }
-        // SAFETY: the push was refused: the link is still ours, and filled.
+        // SAFETY: a refused link still belongs to this thread, and is filled.
         Err(unsafe { (*link).body.with_mut(|body| (*body).item.assume_init_read()) })
     }
 
-    /// Returns false if the stack is closed.
+    /// Pushes a filled link. Returns false if the stack is closed.
     ///
     /// # Safety
     ///
@@ -137,8 +135,8 @@ impl<T> Overflow<T> {
             }
             // SAFETY: until the exchange succeeds, the link is the caller's.
             unsafe { (*link).body.with_mut(|body| (*body).other = found) };
-            // Release hands the link over. An older one was released by its own push, and this exchange
-            // continues that release sequence: one acquire at the taker covers the whole stack.
+            // Release hands the link over. Older links were released by their own pushes, and this exchange continues
+            // their release sequence, so one acquire by the taker covers the whole stack.
             match self.newest.compare_exchange_weak(found, link, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => found = now,
@@ -146,16 +144,16 @@ impl<T> Overflow<T> {
         }
     }
 
-    /// The links there are to take.
+    /// Looks at the newest link, for [`take`](Self::take).
     #[inline]
     pub(super) fn look(&self) -> NewestLink<T> {
         NewestLink(look_ptr(&self.newest, Ordering::Acquire))
     }
 
-    /// Takes all links, if the newest is still the one that was seen.
+    /// Takes all links if the newest is still `seen`.
     pub(super) fn take(&self, seen: &NewestLink<T>) -> Option<Chain<T>> {
         let newest = seen.0;
-        // Release, for threads that then find the stack empty: see the order in `super`.
+        // Release: pairs with the acquire of threads that then find the stack empty. See the order in `super`.
         self.newest
             .compare_exchange(newest, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed)
             // SAFETY: the acquire covers every link, and the exchange took them off the stack.
@@ -163,7 +161,7 @@ impl<T> Overflow<T> {
             .ok()
     }
 
-    /// Refuses every later push, and takes what is in the stack.
+    /// Refuses later pushes, and takes all links.
     pub(super) fn close(&self) -> Chain<T> {
         let found = self.newest.swap(closed(), Ordering::SeqCst);
         // SAFETY: as in `take`.
@@ -179,12 +177,12 @@ impl<T> Drop for Overflow<T> {
 
 /// Taken links, oldest first.
 pub(super) struct Chain<T> {
-    /// The oldest remaining link; its `other` has been reversed.
+    /// The oldest remaining link. In a chain, `other` points to the next newer link.
     oldest: *mut Link<T>,
     len: usize,
 }
 
-// SAFETY: a chain owns its items alone.
+// SAFETY: a chain has exclusive ownership of its items.
 unsafe impl<T: Send> Send for Chain<T> {}
 
 impl<T> Chain<T> {
@@ -225,7 +223,7 @@ impl<T> Iterator for Chain<T> {
         let (newer, item) =
             unsafe { (*link).body.with_mut(|body| ((*body).other, (*body).item.assume_init_read())) };
         if !is_kept {
-            // SAFETY: it was allocated as a box, and leaves the chain here, once.
+            // SAFETY: the link was allocated as a box, and leaves the chain only here.
             drop(unsafe { Box::from_raw(link) });
         }
         self.oldest = newer;

@@ -1,4 +1,4 @@
-//! The queue compared with a plain model, and on real threads.
+//! Compares the queue with a plain model, and runs it on real threads.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use super::{Closed, ConcurrentQueue, Posted};
 enum Step {
     Push,
     Take,
-    /// Takes, and drops the batch after this many items.
+    /// Takes, but reads only this many items before dropping the batch.
     TakePart(usize),
     Close,
 }
@@ -100,8 +100,8 @@ fn b10_a_push_after_the_close_hands_the_item_back() {
     assert_eq!(refused.map_err(|Closed(item)| item), Err(String::from("late")));
 }
 
-/// b08, l09: everything arrives, in order per producer, through a ring that is nearly always full: items alternate
-/// between it and the overflow.
+/// b08, l09: each producer's items arrive in order and none is lost, while the ring is nearly always full and items
+/// alternate between it and the overflow.
 #[test]
 fn b08_l09_many_producers_lose_nothing_and_stay_in_order() {
     // Enough for thousands of races; valgrind runs this test too, one thread at a time.
@@ -139,7 +139,7 @@ fn b08_l09_many_producers_lose_nothing_and_stay_in_order() {
 #[test]
 fn b08_what_came_later_waits_for_a_push_that_is_under_way() {
     let posted = |item| Posted { item, poster: None, queued: Ticks(0) };
-    // In the ring, or in the spill.
+    // Whether the unfinished push is in the ring or in the spill.
     for in_spill in [false, true] {
         let queue = ConcurrentQueue::with_slots(2, 2);
         let (place, number) = if in_spill { (&queue.spill, 2) } else { (&queue.ring, 0) };
@@ -173,7 +173,7 @@ fn b10_closing_under_load_takes_or_refuses_every_item() {
                 thread::spawn(move || {
                     let refused = |n: &usize| queue.push(Box::new(*n), None, Ticks(0)).is_err();
                     let count = (0..EACH).filter(refused).count();
-                    // Once closed, it refuses every push.
+                    // A closed queue refuses every push.
                     (count, count == 0 || queue.push(Box::new(0), None, Ticks(0)).is_err())
                 })
             })
