@@ -62,7 +62,7 @@ impl Heap for NoHeap {
 
 /// The decision of a check, its reason, and the numbers it is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "ignoring a `Collect` leaves the controller with a stale heap"]
+#[must_use = "ignoring a `Collect` leaves the controller with a stale heap size"]
 pub struct GcDecision {
     /// What to do now. After [`Collect`](GcAction::Collect), call [`GcController::collected`].
     pub action: GcAction,

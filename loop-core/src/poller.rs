@@ -116,7 +116,7 @@ pub struct Ready {
 #[non_exhaustive]
 pub enum PollerError {
     /// The key is reserved by the poller.
-    #[error("poll key {key} is reserved: take a smaller one")]
+    #[error("poll key {key} is reserved: use a smaller one")]
     ReservedKey {
         /// The key.
         key: usize,

@@ -124,8 +124,8 @@ impl LocalState {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// It was cancelled, or its loop ended.
-    #[error("the future was cancelled before it was done")]
+    /// The future was cancelled, or its loop ended.
+    #[error("the future was cancelled before it completed")]
     Cancelled,
     /// A poll of the future panicked.
     #[error("the future panicked: {message}")]

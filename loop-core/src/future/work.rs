@@ -33,8 +33,8 @@ type ResultSlot<R> = Arc<Mutex<Option<R>>>;
 
 /// Handle to a job on the pool: await it for the result.
 ///
-/// Dropping it takes the job back if no worker has begun it; a running job continues, and its result is dropped.
-#[must_use = "dropping it takes the job back"]
+/// Dropping the handle cancels the job if no worker has started it; a running job continues, and its result is dropped.
+#[must_use = "dropping the handle cancels the job"]
 pub struct WorkHandle<R> {
     inbox: Rc<dyn Inbox>,
     job: Rc<JobWait>,
@@ -44,7 +44,7 @@ pub struct WorkHandle<R> {
 
 impl<R: Send + 'static> WorkHandle<R> {
     /// Creates the handle, the part the loop keeps, and the part the worker runs.
-    #[expect(clippy::type_complexity, reason = "three halves of one thing, named where they go")]
+    #[expect(clippy::type_complexity, reason = "used in one place, which names the three parts")]
     pub(crate) fn new<Remote>(
         inbox: Rc<dyn Inbox>,
         job: impl FnOnce(&Worker<'_>) -> R + Send + 'static,

@@ -45,8 +45,8 @@ impl Default for GcConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GcConfigError {
-    /// Its value is invalid.
-    #[error("{name} is \"{value}\", it takes {wanted}")]
+    /// The variable's value is invalid.
+    #[error("invalid {name} \"{value}\": expected {wanted}")]
     Value {
         /// Name of the variable.
         name: &'static str,
@@ -87,7 +87,7 @@ impl GcConfig {
             config.enabled = match text.to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => false,
                 "0" | "false" | "no" | "off" => true,
-                _ => return Err(refuse(DISABLE, text, "1 (off) or 0 (on)")),
+                _ => return Err(refuse(DISABLE, text, "1 (controller off) or 0 (on)")),
             };
         }
         Ok(config)
@@ -121,7 +121,7 @@ mod tests {
         let error = GcConfig::parse(None, Some("\u{1b}maybe")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "LOOP_GC_TIMER_DISABLE is \"\\u{1b}maybe\", it takes 1 (off) or 0 (on)"
+            "invalid LOOP_GC_TIMER_DISABLE \"\\u{1b}maybe\": expected 1 (controller off) or 0 (on)"
         );
     }
 }

@@ -9,9 +9,9 @@
 //! recorded blocks in this module, on the crate's descriptor and a separate timerfd, and calls the crate only
 //! afterwards to collect ready sources, or not at all if the timer ended the wait.
 //!
-//! Signal handlers wake it through a separate pipe: the crate's `notify` traces, and so locks and allocates, if any
-//! crate of the program enabled that feature.
-#![expect(unsafe_code, reason = "polling takes descriptors on trust; here is where they are kept alive")]
+//! Signal handlers wake the poller through a separate pipe. They cannot use the crate's `notify`, which logs, and so
+//! locks and allocates, if any crate of the program enabled its `tracing` feature.
+#![expect(unsafe_code, reason = "`polling` requires its user to keep descriptors open")]
 
 #[cfg(test)]
 #[cfg(not(loom))]

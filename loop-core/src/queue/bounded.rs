@@ -272,8 +272,8 @@ impl<T> fmt::Debug for Bounded<T> {
     }
 }
 
-/// A slot owned exclusively by its holder. If it were dropped unpublished, every take would end there.
-#[must_use = "no take gets past a slot that is not published"]
+/// A claimed slot, owned exclusively by the holder. It must be published: every take stops at an unpublished slot.
+#[must_use = "takes stop at a slot that is claimed but not published"]
 pub(crate) struct Claim<'a, T> {
     slot: &'a RingSlot<T>,
     lap: u64,

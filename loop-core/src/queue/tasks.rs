@@ -32,8 +32,8 @@ pub(crate) enum NextTask<W> {
     Noted(Queued<W>),
 }
 
-/// No task: ids count from 1.
-const NOBODY: TaskId = TaskId(0);
+/// No task's id: ids count from 1.
+const NO_TASK: TaskId = TaskId(0);
 
 /// The task queue.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) struct Tasks<W> {
 
 impl<W> Tasks<W> {
     pub(crate) fn new() -> Self {
-        Self { entries: Fifo::new(), notes: Fifo::new(), noted: NOBODY }
+        Self { entries: Fifo::new(), notes: Fifo::new(), noted: NO_TASK }
     }
 
     /// Adds a task without a note.
@@ -87,7 +87,7 @@ impl<W> Tasks<W> {
             debug_assert!(false, "a noted task has a note");
             return (Tag(0), Ticks(0));
         };
-        self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
+        self.noted = self.notes.first().map_or(NO_TASK, |note| note.id);
         (tag, queued)
     }
 
@@ -98,7 +98,7 @@ impl<W> Tasks<W> {
             debug_assert!(false, "a noted task has a note");
             return NextTask::Plain(task, id);
         };
-        self.noted = self.notes.first().map_or(NOBODY, |note| note.id);
+        self.noted = self.notes.first().map_or(NO_TASK, |note| note.id);
         NextTask::Noted(Queued { task, id, tag, origin, signo, queued })
     }
 
