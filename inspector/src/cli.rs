@@ -1,4 +1,4 @@
-//! The command line: every verb, every flag, their help and their examples. No behaviour.
+//! The command line: the verbs and their arguments, with help and examples. No behaviour.
 
 mod diff;
 mod export;
@@ -56,11 +56,11 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Reads a command line, whose first word is the program.
+    /// Parses a command line, of which the first word is the program's name.
     ///
     /// # Errors
     ///
-    /// Describes what is wrong with it, or carries the help that it asks for.
+    /// [`clap::Error`] with the mistake, or with the help or version that was asked for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let words: Vec<OsString> = words.into_iter().collect();
         Self::parse_words(words.clone()).map_err(|error| printed(error, &words))
@@ -69,7 +69,7 @@ impl Cli {
     fn parse_words(words: Vec<OsString>) -> Result<Self, clap::Error> {
         let separators = words.iter().filter(|word| *word == "--").count();
         let cli = Self::try_parse_from(words)?;
-        // Clap would take the third side for more candidates.
+        // Clap would add a third side to the candidates.
         if matches!(cli.command, Command::Diff(_)) && separators > 1 {
             let message = "there are two sides to compare, so there is one --\n";
             return Err(clap::Error::raw(ErrorKind::TooManyValues, message));
@@ -78,8 +78,8 @@ impl Cli {
     }
 }
 
-/// The error of a command line, in printable characters. Clap repeats words as they are, so the error is taken from the
-/// same words in printable form.
+/// Makes `error` printable. Clap repeats words of the command line as they are, so this parses the same words again in
+/// printable form.
 fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
     let shown: Vec<OsString> = words.iter().map(|word| printable_path(Path::new(word)).into()).collect();
     if shown == words {
@@ -91,7 +91,7 @@ fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
     Cli::parse_words(shown).err().filter(is_same).unwrap_or_else(plain)
 }
 
-/// Flags that every verb takes.
+/// Options of every verb.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Write loopscope's own log to FILE (level: LOOPSCOPE_LOG, default info)
@@ -155,7 +155,7 @@ pub enum Command {
     },
 }
 
-/// Options of the verbs that watch a live loop.
+/// Options of the verbs that observe a live loop.
 #[derive(Clone, Debug, Args)]
 pub struct Live {
     /// Print a summary at the end instead of drawing (also if stdout is not a terminal)

@@ -1,4 +1,4 @@
-//! The verbs of the command line, and what several of them share.
+//! The verbs of the command line.
 
 mod attach;
 mod check;
@@ -27,11 +27,11 @@ use std::sync::Arc;
 use crate::cli::{Cli, Command};
 use crate::io::exit::CommandError;
 
-/// Runs the command that the command line asks for.
+/// Runs the command of a command line.
 ///
 /// # Errors
 ///
-/// [`CommandError`], with the exit code and an explanatory line.
+/// [`CommandError`] with a line for the user, and the exit code.
 pub fn run(cli: Cli) -> Result<(), CommandError> {
     let global = cli.global;
     large_files_are_errors()?;
@@ -42,7 +42,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
             "{option} -: a trace is saved to a file, so name one (./- for a file of that name)"
         )));
     }
-    // The demo's own spans go into its session, which must exist first.
+    // The demo starts its diagnostics itself: its spans go into its session, which must exist first.
     if !matches!(cli.command, Command::Demo(_)) {
         diagnostics::start(global.log.as_deref(), None)?;
     }

@@ -1,4 +1,4 @@
-//! Puts events, emitters and blame into words. Names come from the label table, which made them printable.
+//! Describes events, spans and emitters in words. Names come from the label table, which has made them printable.
 
 mod event;
 mod input;
@@ -15,7 +15,7 @@ use loop_traces::timeline::{SpanKind, signal_name};
 
 use crate::units::{bytes, duration};
 
-/// The tag that an event is about.
+/// The tag of an event, if it has one.
 #[must_use]
 pub const fn tag_of(event: &Event) -> Option<Tag> {
     match event {
@@ -38,7 +38,7 @@ pub const fn tag_of(event: &Event) -> Option<Tag> {
     }
 }
 
-/// A span of an opened tick: its name, and further details.
+/// Describes a span of a tick: its name, and its details.
 #[must_use]
 pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
     match kind {
@@ -90,7 +90,7 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
     }
 }
 
-/// What an emitter is doing: `in ReadFile #8812 for 3.2s`, `in poll, deadline overdue by 2.00s`.
+/// Describes what an emitter is doing at `now`: `in ReadFile #8812 for 3.20s`, `in poll, deadline overdue by 2.00s`.
 #[must_use]
 pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> String {
     let lasted = duration(now.ns_since(now_running.since));
@@ -108,7 +108,7 @@ pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> Str
     }
 }
 
-/// What an emitter was doing when last seen: `in ReadFile #8812`.
+/// Describes what an emitter was doing when last seen: `in ReadFile #8812`.
 #[must_use]
 pub fn doing(now_running: &NowRunning, labels: &Labels) -> String {
     match now_running.running {

@@ -1,4 +1,4 @@
-//! Inputs, output and exit codes of the verbs, and the streams between them.
+//! Inputs, outputs and exit codes of the verbs.
 
 pub mod exit;
 pub mod gates;

@@ -1,4 +1,4 @@
-//! Verdicts and gates as a page, independent of its format: text, Markdown or JUnit XML.
+//! The content of a page of verdicts and gates, which submodules render as text, Markdown or JUnit XML.
 
 pub mod junit;
 pub mod markdown;
@@ -24,11 +24,11 @@ pub struct Page {
     pub headline: Option<(Verdict, String)>,
     /// Metrics with a verdict.
     pub rows: Vec<Row>,
-    /// Metrics without a verdict, the largest change first.
+    /// Metrics without a verdict, largest change first.
     pub changes: Vec<Moved>,
-    /// Gates.
+    /// The judgements of all gates.
     pub gates: Vec<Judgement>,
-    /// Undecided gates fail.
+    /// Whether undecided gates fail the command.
     pub strict: bool,
     /// Further remarks.
     pub notes: Vec<String>,
@@ -41,17 +41,17 @@ pub struct Row {
     pub verdict: Verdict,
     /// The metric.
     pub metric: String,
-    /// The base's median.
+    /// The median of the base.
     pub base: String,
-    /// The candidate's median.
+    /// The median of the candidate.
     pub candidate: String,
-    /// The shift.
+    /// The shift, relative if possible.
     pub change: String,
-    /// The confidence interval of the shift.
+    /// The 95% confidence interval of the shift.
     pub interval: String,
     /// The p-value.
     pub p: String,
-    /// Affected tags, and what would decide an open verdict.
+    /// Lines below the row: affected tags, and what would decide an undecided verdict.
     pub details: Vec<String>,
 }
 
@@ -60,11 +60,11 @@ pub struct Row {
 pub struct Moved {
     /// The metric.
     pub metric: String,
-    /// The base's median.
+    /// The median of the base.
     pub base: String,
-    /// The candidate's median.
+    /// The median of the candidate.
     pub candidate: String,
-    /// The change between them.
+    /// The change of the median.
     pub change: String,
 }
 
@@ -111,21 +111,21 @@ impl Page {
         self.gates.iter().filter(|gate| gate.outcome == Outcome::Undecided && !self.strict)
     }
 
-    /// A line that names the first failed gates with their numbers; `None` if none failed.
+    /// One line that names failed gates with their numbers; `None` if none failed.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let failed = named(self.failed())?;
         Some(format!("{}: {failed}", self.gates_line()))
     }
 
-    /// A line that names the first undecided gates that do not fail the command; `None` if there is none.
+    /// One line that names undecided gates that do not fail the command; `None` if there are none.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let open = named(self.undecided())?;
         Some(format!("{}; undecided gates fail only with --strict: {open}", self.gates_line()))
     }
 
-    /// The number of gates, and of failed ones.
+    /// Formats the number of gates, and of failed and undecided ones.
     #[must_use]
     pub fn gates_line(&self) -> String {
         let all = counted(self.gates.len() as u64, "gate", "gates");
@@ -139,17 +139,17 @@ impl Page {
     }
 }
 
-/// The numbers of a gate, and why they do not decide.
+/// Formats the numbers of a gate, and the reason for its outcome if it needs one.
 #[must_use]
 pub fn describe_gate(gate: &Judgement) -> String {
     let why = gate.why.iter().map(|why| format!("; {why}")).collect::<String>();
     printable(&format!("{}{why}", gate.numbers))
 }
 
-/// Maximum number of gates named in a line; the page lists all.
+/// Maximum number of gates named in a line. The page lists all.
 const NAMED_MAX: usize = 20;
 
-/// Gates in one line, with their numbers; `None` if there are none.
+/// Formats gates on one line, with their numbers; `None` if there are none.
 fn named<'a>(gates: impl Iterator<Item = &'a Judgement>) -> Option<String> {
     let mut gates = gates.peekable();
     gates.peek()?;
@@ -165,10 +165,10 @@ fn named<'a>(gates: impl Iterator<Item = &'a Judgement>) -> Option<String> {
     Some(parts.join("; "))
 }
 
-/// Mention a difference in machine speed from this factor on.
+/// Differences in machine speed are mentioned from this factor on.
 const FASTER: f64 = 1.5;
 
-/// The changes to list: of each distribution, the statistic that changed most.
+/// The changes to list: for each distribution, the statistic that changed most.
 fn changes(all: &[Change]) -> Vec<Moved> {
     let mut seen = HashSet::new();
     let shows = |change: &&Change| {
@@ -227,7 +227,7 @@ fn details(judged: &Judged) -> Vec<String> {
     if let (Some(tag), Some(compared)) = (&judged.tag, judged.tags_compared) {
         let tags = counted(compared as u64, "tag", "tags");
         let up = judged.effect.as_ref().is_some_and(|effect| effect.shift > 0.0);
-        // Others that moved the other way may have moved further.
+        // Tags that moved in the other direction may have moved further.
         let is_mixed = judged.other_tags.iter().any(|other| (other.change > 0.0) != up);
         let most = if judged.verdict == Verdict::Worse && is_mixed { "is the worst" } else { "changed most" };
         details.push(match tag.as_str() {
@@ -266,7 +266,7 @@ fn details(judged: &Judged) -> Vec<String> {
     details
 }
 
-/// What lost records leave open about a verdict.
+/// Formats how lost records affect a verdict.
 fn lost(verdict: Verdict, loss: &Loss) -> Option<String> {
     let records = loss.left_open;
     let end = |end: Option<f64>| end.map_or_else(|| "anything".to_owned(), change);
@@ -324,13 +324,13 @@ fn headline(comparison: &Comparison) -> String {
     }
 }
 
-/// The verdict that the losses prevented.
+/// Formats the verdict that lost records prevent.
 fn overturned(judged: &Judged) -> Option<String> {
     let loss = judged.loss.filter(|loss| loss.overturned.is_some())?;
     Some(format!("{}, but {} could overturn it", sentence(judged), loss.left_open))
 }
 
-/// The metric that would be decided first if runs are added.
+/// The metric that the fewest additional runs would decide.
 fn nearest(comparison: &Comparison) -> Option<(String, MoreRuns)> {
     let open =
         comparison.primary.iter().filter_map(|judged| Some((judged.metric.clone(), judged.more_runs?)));

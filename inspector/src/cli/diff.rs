@@ -54,7 +54,7 @@ pub struct DiffArgs {
     pub json: bool,
 }
 
-/// How to print verdicts.
+/// The output format of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum VerdictFormat {
     /// For people.
@@ -67,7 +67,7 @@ pub enum VerdictFormat {
     Markdown,
 }
 
-/// Refuses options between the runs of the base, which clap takes for runs.
+/// Rejects options between the runs of the base, where clap would take them for runs.
 fn base() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| match word.as_encoded_bytes() {
         [b'-', _, ..] => Err("options stand before the base or after the --; write a file as ./-NAME"),
@@ -75,7 +75,6 @@ fn base() -> impl TypedValueParser<Value = OsString> {
     })
 }
 
-/// Clap shows each error on the same line as the argument.
 fn metric(text: &str) -> Result<Metric, String> {
     text.parse::<Metric>().map_err(|error| error.to_string())
 }
@@ -109,7 +108,7 @@ mod tests {
         }
     }
 
-    /// The message for a wrong line.
+    /// The error message for a command line.
     fn error(line: &str) -> String {
         let error = cli(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}: {error}");

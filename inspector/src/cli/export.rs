@@ -37,7 +37,7 @@ pub struct ExportArgs {
     pub poll: bool,
 }
 
-/// What an export writes.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// Chrome-trace JSON: Perfetto, chrome://tracing, the Firefox Profiler.

@@ -28,7 +28,7 @@ pub struct LintArgs {
     pub json: bool,
 }
 
-/// A viewer, by its importer.
+/// A viewer of Chrome traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Viewer {
     /// ui.perfetto.dev and its trace processor.

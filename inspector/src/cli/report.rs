@@ -47,7 +47,7 @@ pub struct ListLimits {
     pub stalls: u16,
 }
 
-/// Maximum number of stalls reported with their breakdowns.
+/// Maximum of `--stalls`.
 pub const STALLS_MAX: u16 = 10_000;
 
 fn stalls() -> impl clap::builder::TypedValueParser {
@@ -60,7 +60,7 @@ impl Default for ListLimits {
     }
 }
 
-/// How to print a report.
+/// The output format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
     /// One page of text.

@@ -1,4 +1,4 @@
-//! `loopscope rerun`: its arguments, and the changes that it makes.
+//! `loopscope rerun`: its arguments, and the changes they ask for.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub struct RerunArgs {
     pub what_if: WhatIfArgs,
 }
 
-/// The changes under which a recording is executed again.
+/// The changes under which to re-execute a recording.
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = "what_if")]
 #[command(next_help_heading = "What if")]

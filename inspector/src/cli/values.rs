@@ -1,4 +1,4 @@
-//! Values of options that several verbs take.
+//! Parsers of option values.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use clap::builder::{PossibleValue, TypedValueParser};
 
 use loop_demo::POLICIES;
 
-/// Lists the demo's policies for the help and the completions. Other names are accepted here: the demo refuses them in
-/// one line, as it does an unknown tag.
+/// Lists the demo's policies in the help and the completions. Accepts any name, because the demo itself rejects unknown
+/// ones, in one line.
 #[derive(Clone, Debug)]
 pub(super) struct PolicyName;
 
@@ -37,7 +37,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 1.5s, 40ms or 1m30s"))
 }
 
-/// Limited, because stopping a demo waits for the blocking handler.
+/// Parses the duration of a stall. Limited to 10 s, because a demo that stops waits for the blocked handler.
 pub(super) fn stall(text: &str) -> Result<Duration, String> {
     let most = Duration::from_secs(10);
     let stall = duration(text)?;

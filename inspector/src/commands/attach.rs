@@ -1,4 +1,4 @@
-//! `loopscope attach` and `loopscope record`: watch or save a running loop.
+//! `loopscope attach` and `loopscope record`: observe or record a running loop.
 
 use loop_probes::process::ProcessReader;
 use loop_probes::ring::Start;
@@ -17,7 +17,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     let path = input::ring(args.target.as_deref())?;
     let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
     if !source.state().is_alive() {
-        // The process is gone: show what its ring still holds.
+        // Show what the ring of the dead process still holds.
         warn(&format!("process {} is gone: this is what its ring holds", source.metadata().pid));
         source = input::open_ring(&path, Start::Oldest)?;
     }
@@ -35,12 +35,12 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish_after(&followed);
-    // The summary is printed however the session ended.
+    // Print the summary even if following failed.
     let printed = summary::print(&timeline, &source, live.json, global);
     summary::conclude(followed.and(printed), written, live.record.as_deref())
 }
 
-/// Saves without a dashboard.
+/// Records without a dashboard.
 pub(super) fn record(args: &RecordArgs, global: &Global) -> Result<(), CommandError> {
     let interrupt = Interrupt::new(args.duration)?;
     // The current content of the ring is part of the recording.
@@ -48,16 +48,16 @@ pub(super) fn record(args: &RecordArgs, global: &Global) -> Result<(), CommandEr
     let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
     let followed = follow(&mut source, &mut sink, &interrupt);
     let (timeline, written) = sink.finish_after(&followed);
-    // The summary is printed however the session ended.
+    // Print the summary even if following failed.
     let printed = summary::print(&timeline, &source, args.json, global);
     summary::conclude(followed.and(printed), written, Some(&args.output))
 }
 
-/// Moves everything from `source` to `sink`, and prints warnings that affect how far its numbers can be trusted.
+/// Moves events from `source` to `sink` until the end, and prints warnings about missing or unreliable data.
 ///
 /// # Errors
 ///
-/// [`CommandError::Input`] if the ring becomes unreadable; `sink` keeps what came before.
+/// [`CommandError::Input`] if the ring becomes unreadable; `sink` keeps the earlier events.
 fn follow(source: &mut ProcessReader, sink: &mut Sink, interrupt: &Interrupt) -> Result<(), CommandError> {
     let followed = until_the_end(source, sink, interrupt);
     let why_silent = followed.is_ok().then(|| input::state_warning(source)).flatten();

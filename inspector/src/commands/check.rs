@@ -1,4 +1,4 @@
-//! `loopscope rerun --check`: check whether the loop makes the recorded decisions again.
+//! `loopscope rerun --check`: checks whether the loop makes the recorded decisions again.
 
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
@@ -16,7 +16,6 @@ use loop_rerun::check::{Checked, Divergence, Happened, check_source};
 
 pub(super) fn run(args: &RerunArgs) -> Result<(), CommandError> {
     let input = Input::open(&args.input)?;
-    // A refusal is a single line that says what is missing.
     let checked = check_source(|| Ok(input.reopen()?), args.loop_name.as_deref()).map_err(failure)?;
     input.warnings().iter().for_each(|line| warn(line));
     if args.json {
@@ -35,7 +34,7 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), CommandError> {
     }
 }
 
-/// The answer as text; lines after the first, which names the trace, are wrapped at `columns`.
+/// Formats the result as text. Wraps indented lines at `columns`.
 fn to_text(checked: &Checked, columns: usize) -> String {
     let text = match &checked.divergence {
         None => agreed(checked),
@@ -94,7 +93,7 @@ fn agreed(checked: &Checked) -> String {
     out + &in_sequence(checked) + &of_several(checked)
 }
 
-/// Which of the loops in sequence diverged, if it is not the first.
+/// Formats which of the loops in sequence diverged, if it is not the first.
 fn loop_number(divergence: &Divergence) -> String {
     if divergence.loop_number > 1 {
         format!(" of loop {} in sequence", count(divergence.loop_number))
@@ -103,7 +102,7 @@ fn loop_number(divergence: &Divergence) -> String {
     }
 }
 
-/// Says that several loops used the ring, one after the other.
+/// Formats the number of loops, if several of the same name used the ring one after the other.
 fn in_sequence(checked: &Checked) -> String {
     let mut out = String::new();
     if checked.in_sequence > 1 {
@@ -119,7 +118,7 @@ fn in_sequence(checked: &Checked) -> String {
     out
 }
 
-/// Formats a factor to a sensible precision.
+/// Formats a factor with at least two digits.
 fn times(factor: f64) -> String {
     if factor < 10.0 { format!("{factor:.1}") } else { count(factor.round() as u64) }
 }
@@ -128,7 +127,7 @@ fn of_several(checked: &Checked) -> String {
     checked.chosen.describe().map_or_else(String::new, |text| format!("  {text}\n"))
 }
 
-/// Describes the divergence, as a block.
+/// Formats a divergence, with the events around it.
 fn describe_divergence(checked: &Checked, divergence: &Divergence) -> String {
     let mut out = format!(
         "{}: the loop decides otherwise in tick {}{}, {} into the check, under policy {}\n\n",
@@ -158,7 +157,7 @@ fn describe_divergence(checked: &Checked, divergence: &Divergence) -> String {
     out + &in_sequence(checked) + &of_several(checked)
 }
 
-/// An event of a divergence: its kind, and its content in words.
+/// Formats an event of a divergence: its kind, and its content in words.
 fn event(divergence: &Divergence, stamped: &Stamped) -> String {
     let Stamped { at, event, .. } = stamped;
     format!("{}  {}", event.name(), describe::event(*at, event, &divergence.labels))
@@ -168,7 +167,7 @@ fn happened(divergence: &Divergence) -> String {
     match &divergence.happened {
         Happened::Event { event: happened, differences } => {
             let text = event(divergence, &Stamped { event: *happened, ..divergence.recorded });
-            // Words may round the numbers that differ.
+            // The description may round away the difference.
             let differences = differences.as_ref().map(|fields| format!("  ({fields})"));
             text + &differences.unwrap_or_default()
         }

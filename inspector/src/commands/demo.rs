@@ -16,7 +16,7 @@ use crate::io::recording::{Recording, Tap};
 use crate::io::stdout;
 use loop_demo::{Load, Workload, WorkloadError, WorkloadOptions};
 
-/// Run time of a demo that is not drawn, if no time is given.
+/// Run time of a demo without `--duration` whose output is not a terminal.
 const UNWATCHED: Duration = Duration::from_secs(5);
 
 /// How often a demo that is not drawn checks whether it should end.
@@ -53,7 +53,7 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), CommandError> 
         warn("--no-ring: nothing is recorded");
     }
     let printed = summary::print_demo(&Summary::new(&source, &timeline), &served, args.live.json, global);
-    // Without a file, the warning has said it all.
+    // Without a file to save, the warning is enough.
     let written = if is_off && args.live.record.is_none() { Ok(None) } else { written };
     summary::conclude(printed, written, args.live.record.as_deref())
 }
@@ -90,7 +90,7 @@ fn warn_unsaved(source: &Tap) -> bool {
     true
 }
 
-/// Warns if some rings did not fit into the file: only this process can read them.
+/// Warns if some rings did not fit into the file, so that only this process can read them.
 fn warn_unshared(session: &Session) {
     if let Err(error @ SharingError::NoRoom { .. }) = session.check() {
         warn(&error.to_string());
@@ -107,7 +107,7 @@ fn options(args: &DemoArgs) -> WorkloadOptions {
     }
 }
 
-/// A session that others can attach to, or, if no ring file can be created, a private one.
+/// A session that other processes can attach to, or a private one if no ring file can be created.
 fn session(args: &DemoArgs) -> Session {
     let load = match args.load {
         Load::Rate(rate) => rate.to_string(),

@@ -1,5 +1,5 @@
-//! Destinations of `tracing`: loopscope's own diagnostics go to a file, never onto the dashboard; the spans of the
-//! demo's handlers go into its ring, beside the events of its loop.
+//! Destinations of `tracing`: loopscope's own diagnostics go to a file, because the terminal shows the dashboard. The
+//! spans of the demo's handlers go into its ring, with the events of its loop.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -20,7 +20,7 @@ const FILTER_VARIABLE: &str = "LOOPSCOPE_LOG";
 /// The crate whose spans and events belong to the demo rather than to loopscope.
 const DEMO: &str = "loop_demo";
 
-/// Appends diagnostics to `log`, and records the demo's spans in `demo`; without these, they are dropped.
+/// Appends diagnostics to `log`, and records the demo's spans in `demo`. Drops them without such a destination.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `loopscope diff`: judge whether runs got better or worse.
+//! `loopscope diff`: judges whether runs got better or worse.
 
 use loop_traces::analysis::diff::{Comparison, Options, Run, comparable, compare};
 use loop_traces::analysis::gate::Judgement;
@@ -16,7 +16,7 @@ use crate::verdict::{Page, junit, markdown, text};
 pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), CommandError> {
     one_format(args.json, &args.format)?;
     let options = options(args)?;
-    // Report a mistake in the gate file before reading long traces.
+    // Reports mistakes in the gate file before reading long traces.
     let gates = args
         .gate
         .as_deref()
@@ -41,16 +41,20 @@ pub(super) fn run(args: &DiffArgs, global: &Global) -> Result<(), CommandError> 
     conclude(&page)
 }
 
-/// Returns the exit status of a page: that of its gates.
+/// Warns of undecided gates.
+///
+/// # Errors
+///
+/// [`CommandError::Check`] if a gate failed.
 pub(super) fn conclude(page: &Page) -> Result<(), CommandError> {
-    // Standard output may go to a file that is not read while all is well.
+    // Standard output may go to a file that is read only after a failure.
     if let Some(line) = page.warning() {
         warn(&line);
     }
     page.failure().map_or(Ok(()), |line| Err(CommandError::Check(line)))
 }
 
-/// Renders the page in a format other than JSON, whose content differs by command.
+/// Renders the page in any format other than JSON, which differs between commands.
 pub(super) fn render(page: &Page, format: VerdictFormat, global: &Global) -> Result<String, CommandError> {
     match format {
         VerdictFormat::Markdown => Ok(markdown::render(page)),

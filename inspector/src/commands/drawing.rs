@@ -1,4 +1,4 @@
-//! Commands that draw: decides whether to, and sets up the dashboard.
+//! Starts the dashboard for the commands that draw.
 
 use std::env;
 use std::ffi::OsString;
@@ -58,7 +58,7 @@ pub(super) fn replay(
     settle(dashboard::replay(source, options, replay), saver)
 }
 
-/// Colours and glyphs, from the command line, the environment and the terminal.
+/// The colours and glyphs that the command line, the environment and the terminal ask for.
 pub(super) fn theme(global: &Global) -> Theme {
     let flag = match global.color {
         Some(ColorChoice::Always) => Some(true),
@@ -71,13 +71,13 @@ pub(super) fn theme(global: &Global) -> Theme {
     Theme::new(color, global.ascii || is_ascii(&locale))
 }
 
-/// Whether the locale, given by the first of its variables that is set, has only ASCII characters.
+/// Whether the locale has only ASCII characters. The first variable that is set counts.
 fn is_ascii(locale: &[Option<OsString>]) -> bool {
     let first = locale.iter().flatten().find(|value| !value.is_empty());
     first.is_some_and(|value| matches!(value.to_str(), Some("C" | "POSIX")))
 }
 
-/// Reports what was saved, once the terminal is restored.
+/// Reports saved files after the terminal has been restored.
 fn settle(left: Result<Exit, DashboardError>, saver: &Saver) -> Result<(), CommandError> {
     tracing::info!(?left, "the dashboard was left");
     let saved = saver.finish().map(|lines| lines.iter().for_each(|line| warn(line)));

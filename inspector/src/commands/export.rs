@@ -1,4 +1,4 @@
-//! `loopscope export`: write a trace or a ring as a file for other programs.
+//! `loopscope export`: writes a trace or a ring in a format of other programs.
 
 use std::path::Path;
 
@@ -63,7 +63,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// A reader that closes the pipe early is not an error.
+/// Exports to standard output. `None` if its reader closed the pipe early, which is not an error.
 fn to_stdout(input: &Input, what: Export) -> Result<Option<Exported>, CommandError> {
     match exporting::to(input, what, stdout::lock()?) {
         Ok(exported) => Ok(Some(exported)),

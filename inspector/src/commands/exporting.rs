@@ -1,4 +1,4 @@
-//! Exports into a file, which is complete or does not appear: half a document is of no use.
+//! Exports in all formats. A file appears only when it is complete, because half a document is useless.
 
 use std::fmt;
 use std::io::{BufWriter, Write};
@@ -34,7 +34,7 @@ pub(super) enum Export {
     Speedscope(TimeRange),
 }
 
-/// Statistics of an export. Displayed as text for the user.
+/// Statistics of an export. Displays as text for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exported {
     /// Chrome-trace JSON.
@@ -48,7 +48,7 @@ pub(super) enum Exported {
 }
 
 impl Export {
-    /// Reads a recording, as many times as needed, and writes it.
+    /// Writes the recording that `open` opens, which it may do several times, to `out`.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Exported {
         }
     }
 
-    /// Spans left out, because they overlap others without nesting.
+    /// Spans left out because they overlap others without nesting.
     #[must_use]
     pub(super) const fn left_out(&self) -> u64 {
         match self {
@@ -91,7 +91,7 @@ impl Exported {
 }
 
 impl Exported {
-    /// The one figure to mention on a line with the file's name.
+    /// The main figure, for a line that also names the file.
     #[must_use]
     pub(super) fn in_short(&self) -> String {
         match self {
@@ -124,7 +124,7 @@ impl fmt::Display for Exported {
     }
 }
 
-/// Exports `input` to `file`, which is moved to `path` once complete, but not after a failure or if `interrupt` is due.
+/// Exports `input` to `file`, which moves to `path` once complete. Fails when `interrupt` is due.
 ///
 /// # Errors
 ///

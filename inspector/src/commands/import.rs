@@ -1,4 +1,4 @@
-//! `loopscope import`: convert a Chrome trace by another program into a trace.
+//! `loopscope import`: converts another program's Chrome trace into a trace.
 
 mod text;
 
@@ -31,7 +31,7 @@ pub(super) fn run(args: &ImportArgs, global: &Global) -> Result<(), CommandError
     if let Err(ImportError::NamedTooLate { threads, .. }) = &import
         && args.input.is_file()
     {
-        // On the second pass the loops are known from the beginning.
+        // Read again: with the names, the second pass knows the loops from the beginning.
         let all: Vec<String> = args.thread.iter().chain(threads).cloned().collect();
         (bar, import) = read(args, &shown, &all, &interrupt)?;
     }
@@ -63,7 +63,7 @@ fn read(
 ) -> Result<(ImportBar, Result<Import, ImportError>), CommandError> {
     let unreadable = |error: io::Error| CommandError::Input(format!("cannot read {shown}: {error}"));
     let (input, size) = if args.input == Path::new(STDIN) {
-        // The buffer of `stdin` would hide data that has arrived from the poll.
+        // Bypasses the buffer of `stdin`, because a poll does not see buffered data.
         (File::from(io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?), None)
     } else {
         // Opening a pipe without a writer would block and ignore signals.
@@ -97,7 +97,7 @@ fn failure(error: ImportError, shown: &str) -> CommandError {
     }
 }
 
-/// Writes the trace, which appears only when complete.
+/// Writes the trace. The file appears only when it is complete.
 fn write(
     import: Import,
     path: &Path,
@@ -114,7 +114,7 @@ fn write(
     written().map_err(|error| {
         let rest = untouched(path);
         let cause = match error {
-            // An incomplete trace never appears, so nothing of it is readable.
+            // The error's own text would say what remains readable, but an incomplete trace never appears.
             ImportError::Write(loop_traces::writer::WriteError::Write { path, source, .. }) => {
                 format!("cannot write {}: {source}", printable_path(&path))
             }

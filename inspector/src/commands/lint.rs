@@ -1,4 +1,4 @@
-//! `loopscope lint`: report what viewers will make of a Chrome trace, one line per finding and a summary table.
+//! `loopscope lint`: reports how viewers read a Chrome trace, with one line per finding and a table of rules.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use crate::io::stdout;
 use crate::text::{row, wrap};
 use crate::units;
 
-/// Findings printed per rule, unless all are asked for.
+/// Findings printed per rule without `--all`.
 const PRINTED_MAX: u64 = 5;
 
 pub(super) fn run(args: &LintArgs) -> Result<(), CommandError> {
@@ -68,9 +68,9 @@ struct Page<'a, W> {
     viewers: Vec<Viewer>,
     json: bool,
     counts: HashMap<&'static str, u64>,
-    /// The width of a line of the table and of what follows it.
+    /// The width of the table and of the text after it.
     width: usize,
-    /// Findings to print at the end, in the order of the file.
+    /// Findings to print at the end.
     kept: Vec<Finding>,
     begun: bool,
 }
@@ -83,7 +83,7 @@ impl<W: Write> Page<'_, W> {
         let count = self.counts.entry(finding.rule.id).or_default();
         *count += 1;
         if all {
-            // Print it now: a file can have more findings than fit into memory.
+            // Not kept, because a file can have more findings than fit into memory.
             return self.print(&finding);
         }
         if *count <= PRINTED_MAX {
@@ -120,7 +120,7 @@ impl<W: Write> Page<'_, W> {
         )
     }
 
-    /// The viewers that lose something by this rule; if none does, those affected at all.
+    /// Names the viewers that lose something if this rule is broken, or those that only warn if none loses anything.
     fn affected_by(&self, rule: &Rule) -> String {
         let loses = |viewer: &&Viewer| rule.effect(**viewer).loses();
         let minds = |viewer: &&Viewer| rule.effect(**viewer) != Effect::Fine;

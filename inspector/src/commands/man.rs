@@ -11,10 +11,10 @@ use crate::cli::Cli;
 use crate::io::exit::CommandError;
 use crate::io::stdout;
 
-/// Prints the manual page of a verb, or the one that lists them all.
+/// Prints the manual page of a verb, or that of loopscope, which lists the verbs.
 pub(super) fn run(verb: Option<&str>) -> Result<(), CommandError> {
     let mut all = Cli::command();
-    // Builds the full names of the verbs, which name their pages too.
+    // Computes the full names of the verbs (`loopscope-report`), which the pages use.
     all.build();
     let command = match verb {
         None => all,
@@ -36,7 +36,7 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<(), CommandErro
     stdout::print(&String::from_utf8_lossy(&script))
 }
 
-/// Renders the page with the usage line of the help as its synopsis: the default one would repeat the list of options.
+/// Renders a page. Its synopsis is the usage line of the help: the default synopsis would repeat the list of options.
 fn page(mut command: clap::Command) -> io::Result<Vec<u8>> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").replace('\\', "\\e").replace('-', "\\-");

@@ -1,4 +1,4 @@
-//! `loopscope minimize`: find the smallest part of a trace that still meets a condition.
+//! `loopscope minimize`: finds the smallest part of a trace that still meets a condition.
 
 use std::fs;
 use std::io;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
     if args.output.exists() && !args.output.is_file() {
         return Err(CommandError::Input(format!("cannot write {}: it is no file", shown(&args.output))));
     }
-    // Fail before the search if its result cannot be saved.
+    // Fails before the search if its result cannot be saved.
     let mut output = NewFile::create(&args.output).map_err(CommandError::input)?;
     let scratch = tempfile::tempdir().map_err(|error| {
         let folder = std::env::temp_dir();
@@ -48,7 +48,6 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
     let kept = scratch.path().join("kept.looptrace");
     let toml = args.toml.then(|| toml_path(args, &input)).transpose()?;
     let interrupt = Interrupt::new(None)?;
-    // Narrower than the terminal: the echoed ^C after it must not wrap to another line.
     let bar = spinner("{spinner} {elapsed} {msg}");
     bar.set_message("reading");
     let (asked, progress_bar) = (interrupt.clone(), bar.clone());
@@ -92,8 +91,8 @@ fn unwritten(output: &Path, error: &io::Error) -> CommandError {
     CommandError::Input(format!("cannot write {}: {}{}", shown(output), plain(error), untouched(output)))
 }
 
-/// The system error, without the name of a temporary file that the user does not know. Errors without a code (from a
-/// library) are kept as they are.
+/// The system error without the name of a temporary file, which means nothing to the user. Keeps errors of libraries,
+/// which have no code.
 fn plain(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
 }
@@ -170,7 +169,7 @@ fn ran(size: &Size) -> String {
     listed(tags, size.tags.len().saturating_sub(SHOWN), "no task")
 }
 
-/// Describes the arrivals, with equal ones merged.
+/// Describes the arrivals, merging equal ones.
 fn describe_arrivals(minimized: &Minimized) -> String {
     let describe = |(at, what): &(u64, String)| format!("{} at {}", printable(what), units::duration(*at));
     let all: Vec<String> = minimized.arrivals.iter().map(describe).collect();
@@ -216,7 +215,11 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
     })
 }
 
-/// The path for the TOML file: never that of a trace, or of an existing file, which may contain edited gates.
+/// The path of the TOML file.
+///
+/// # Errors
+///
+/// [`CommandError::Usage`] if it is the path of a trace, or of an existing file, which may contain edited gates.
 fn toml_path(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, CommandError> {
     let path = args.output.with_extension("toml");
     let shown = printable_path(&path);

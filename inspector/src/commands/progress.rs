@@ -1,4 +1,4 @@
-//! Progress display of a running command: one line on standard error if that is a terminal, otherwise nothing.
+//! Progress of a running command: one line on standard error if that is a terminal, otherwise nothing.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::units;
 /// Redraws per second.
 const HZ: u8 = 10;
 
-/// A progress bar for work of the given size, if known, drawn by `template`.
+/// A progress bar drawn by `template`, for work of the given size if known.
 fn bar(size: Option<u64>, template: &str) -> ProgressBar {
     let target = if io::stderr().is_terminal() {
         ProgressDrawTarget::term_like_with_hz(Box::new(Line), HZ)
@@ -25,7 +25,7 @@ fn bar(size: Option<u64>, template: &str) -> ProgressBar {
     }
 }
 
-/// A spinner for work of unknown size: it moves even without progress messages.
+/// A spinner for work of unknown size. Moves even without progress messages.
 pub(super) fn spinner(template: &str) -> ProgressBar {
     let bar = bar(None, template);
     bar.enable_steady_tick(Duration::from_secs(1) / u32::from(HZ));
@@ -70,11 +70,11 @@ impl ImportBar {
     }
 }
 
-/// Cells left free after the line.
+/// Cells left free after the line, for an echoed `^C`.
 const FREE: u16 = 4;
 
-/// A line on standard error, slightly narrower than the terminal: otherwise the `^C` echoed after it would wrap, and
-/// leave the line behind.
+/// A line on standard error, narrower than the terminal by [`FREE`] cells: if an echoed `^C` wrapped, clearing the line
+/// would miss its first part.
 #[derive(Debug)]
 struct Line;
 

@@ -1,4 +1,4 @@
-//! `loopscope ps`: list the loops on this machine.
+//! `loopscope ps`: lists the loops on this machine.
 
 use loop_probes::clock::wall_ns;
 use loop_probes::discover::{self, Listing, Problem, RingInfo};
@@ -34,7 +34,7 @@ pub(super) fn run(args: &PsArgs) -> Result<(), CommandError> {
     } else if folders.is_empty() {
         stdout::print("no loops here; `loopscope demo` starts one\n")?;
     }
-    // There may be loops in a folder that cannot be read.
+    // An unreadable folder is an error, because it may contain loops.
     let reasons: Vec<_> = folders.iter().map(ToString::to_string).collect();
     if reasons.is_empty() { Ok(()) } else { Err(CommandError::Input(reasons.join("; "))) }
 }
@@ -52,7 +52,7 @@ fn as_json(ring: &RingInfo) -> serde_json::Value {
     })
 }
 
-/// The tick that its loop is in the middle of.
+/// The tick in progress of a ring's loop.
 fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
     let mut reader = input::open_ring(&ring.path, Start::Newest).ok()?;
     let kept = MemorySource::read(&mut reader).ok()?;
@@ -61,8 +61,7 @@ fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
     OpenTickSummary::of(&kept, &timeline)
 }
 
-/// Describes what a loop has been busy with for longer than its stall limit: `at least 3.20s, still running: Report
-/// #12`.
+/// Describes what a loop has been running for longer than its stall limit: `at least 3.20s, still running: Report #12`.
 fn hang(ring: &RingInfo) -> Option<String> {
     let open = open_tick(ring)?;
     let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
@@ -72,7 +71,7 @@ fn hang(ring: &RingInfo) -> Option<String> {
     Some(format!("at least {}, {verb} running: {running}", duration(lasted)))
 }
 
-/// The loops, one a row; what does not fit into `columns` beside its row goes below it.
+/// Formats the loops as a table. Each path is beside its row, or below it if one of them does not fit into `columns`.
 fn page(rings: &[RingInfo], columns: usize) -> String {
     let mut table = Table::new([
         Column::figure("PID", 8),
@@ -117,7 +116,7 @@ fn page(rings: &[RingInfo], columns: usize) -> String {
     text
 }
 
-/// Formats the age in the largest unit that fits.
+/// Formats a start time as an age in its largest unit: `5 min ago`.
 fn age(started_wall_ns: u64) -> String {
     let seconds = wall_ns().saturating_sub(started_wall_ns) / 1_000_000_000;
     match seconds {

@@ -1,4 +1,4 @@
-//! `loopscope replay`: show a saved trace or a ring in the dashboard.
+//! `loopscope replay`: shows a saved trace or a ring in the dashboard.
 
 use super::save::{Reread, Saver};
 use super::{drawing, report};

@@ -1,4 +1,4 @@
-//! `loopscope report`: summarise a trace or a ring on one page, and check its gates.
+//! `loopscope report`: summarizes a trace or a ring on one page, and checks gates.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<(), CommandError
     }
 }
 
-/// Reads `input` to its end and prints its summary, with the given number of late timers, slow tasks and stalls.
+/// Reads `input` to its end and prints its summary, with lists limited by `kept`.
 pub(super) fn print(
     mut input: Input,
     json: bool,
@@ -49,7 +49,7 @@ pub(super) fn print(
 }
 
 fn saver(kept: &ListLimits, json: bool, config: TimelineConfig) -> TimelineConfig {
-    // Text shows the worst few, which must be the worst of all.
+    // Text shows only the worst stalls, so it needs all of them to choose from.
     let stalls = if json { kept.stalls } else { STALLS_MAX };
     TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: stalls.into(), ..config }
 }

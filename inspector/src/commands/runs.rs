@@ -1,4 +1,4 @@
-//! Inputs of a comparison: traces, rings, and saved summaries, each as one run.
+//! Reads traces, rings and saved summaries as runs, for comparisons and gates.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,7 +14,7 @@ use loop_traces::timeline::{Timeline, TimelineConfig};
 use crate::io::exit::CommandError;
 use crate::io::input::{Input, starts_with};
 
-/// Size limit of a saved summary, far above any real one.
+/// Size limit of a saved summary, far above realistic sizes.
 const SUMMARY_BYTES_MAX: u64 = 64 << 20;
 
 /// A run, with warnings.
@@ -22,7 +22,7 @@ const SUMMARY_BYTES_MAX: u64 = 64 << 20;
 pub(super) struct ReadRun {
     /// The run.
     pub(super) run: Run,
-    /// Warnings that affect how far the run can be trusted, one per line.
+    /// Warnings about missing or unreliable data, one per line.
     pub(super) warnings: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn read(word: &OsStr) -> Result<ReadRun, CommandError> {
     read_with_limits(word, |config| config)
 }
 
-/// As [`read`], with the limits of the timeline changed by `keep`.
+/// Like [`read`], with the configuration of the timeline changed by `keep`.
 ///
 /// # Errors
 ///

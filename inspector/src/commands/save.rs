@@ -1,7 +1,7 @@
 //! Saving and exporting from within the dashboard: the keys `r`, `w` and `e`.
 //!
-//! A live ring still holds its last records, so the recent past is saved by reading the ring again from its oldest
-//! record, names included; no second history is kept in memory.
+//! A live ring still holds its latest records. The recent past is saved by reading the ring again from its oldest record,
+//! so no second history is kept in memory.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -30,13 +30,13 @@ use crate::io::input::Input;
 use crate::io::recording::Tap;
 use crate::io::sink::{save, saved};
 
-/// Maximum number of polls of a ring that is saved as a whole, of 2²⁰ records each.
+/// Maximum number of polls, of 2²⁰ records each, of a ring that is saved as a whole.
 const POLLS_MAX: usize = 64;
 
-/// The longest interval between two polls of a dashboard, which draws in between.
+/// The longest interval between two polls of a dashboard.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// Rereads what is shown, from the oldest event still available.
+/// How to read the displayed stream again, from the oldest event still available.
 pub(super) enum Reread {
     /// A live ring.
     Ring(Box<dyn Fn() -> Result<ProcessReader, String>>),
@@ -44,13 +44,13 @@ pub(super) enum Reread {
     Saved(OsString),
 }
 
-/// Saves and exports for one dashboard. Clones share their state, so that a command can ask afterwards what was saved.
+/// Saves and exports for one dashboard. Clones share their state, so the command can ask afterwards what was saved.
 #[derive(Clone)]
 pub(super) struct Saver(Rc<RefCell<Inner>>);
 
 struct Inner {
     again: Reread,
-    /// The file to which everything is already saved elsewhere, and its recording.
+    /// The file to which a [`Recording`](crate::io::recording::Recording) already saves everything, and its tap.
     recorded_separately: Option<(PathBuf, Tap)>,
     writing: Option<Writing>,
     saved: Vec<(PathBuf, WriteStats)>,
@@ -64,7 +64,7 @@ struct Writing {
 }
 
 impl Saver {
-    /// Saves nothing until asked to.
+    /// A saver that saves nothing until asked to.
     #[must_use]
     pub(super) fn new(again: Reread) -> Self {
         Self(Rc::new(RefCell::new(Inner {
@@ -94,11 +94,11 @@ impl Saver {
         Ok(self)
     }
 
-    /// Closes open files and returns a line on each file saved.
+    /// Closes the open file, and returns a line for each saved file.
     ///
     /// # Errors
     ///
-    /// [`CommandError::Input`] if something could not be written; what was written before stays readable.
+    /// [`CommandError::Input`] if something could not be written; earlier events stay readable.
     pub(super) fn finish(&self) -> Result<Vec<String>, CommandError> {
         let mut inner = self.0.borrow_mut();
         inner.stop_writing();
@@ -137,7 +137,7 @@ impl Inner {
         saved.map_err(|error| {
             tracing::error!(%error, "saving stopped");
             self.writing = None;
-            // Reported now, in the bottom row, and again through the exit code when the dashboard is left.
+            // Reported now in the bottom row, and again, with the exit code, when the user quits.
             let failure = CommandError::input(error);
             let text = failure.to_string();
             self.failed = Some(failure);
@@ -190,7 +190,7 @@ impl Save for Saver {
         let path = new_name(reader.metadata(), "looptrace")?;
         let writer = TraceWriter::record(&path, reader.metadata()).map_err(|error| error.to_string())?;
         inner.writing = Some(Writing { writer, reader: Some(reader) });
-        // The content of the ring goes first: if there is no room for it, the key press fails.
+        // Saves the content of the ring first: if there is no room for it, the key press fails.
         let written = inner.write(&[], SourceCounts::default());
         if written.is_err() {
             inner.failed = None;
@@ -209,8 +209,8 @@ impl Save for Saver {
         let mut writer = TraceWriter::create(&path, reader.metadata()).map_err(|error| error.to_string())?;
         let mut span = Span::default();
         let mut batch = Vec::new();
-        // One poll at a time, because the ring may be too large to copy, and at most this many, because the writer may be
-        // faster.
+        // Writes after each poll, because the ring may be too large to copy. Stops after some polls, because the program
+        // may write records faster than they are saved.
         for _ in 0..POLLS_MAX {
             let state = EventSource::poll(&mut reader, &mut batch).map_err(|error| error.to_string())?;
             span.add(&batch);
@@ -240,7 +240,7 @@ impl Save for Saver {
             }
             Reread::Saved(word) => Input::open(word).map_err(|failure| failure.to_string())?,
         };
-        // A ring continues while the view is frozen, and may no longer hold everything shown.
+        // The program continues while the view is frozen, and may have overwritten a part of it.
         let overwritten = overwritten(first_tick(&input), from, to)?;
         let path = new_name(input.source().metadata(), "json")?;
         let file = NewFile::create(&path).map_err(|error| error.to_string())?;
@@ -252,11 +252,11 @@ impl Save for Saver {
     }
 }
 
-/// What to say of the part of an export that the ring, whose first tick starts at `oldest`, no longer holds.
+/// Describes the part of an export that the ring has overwritten. Its first remaining tick starts at `oldest`.
 ///
 /// # Errors
 ///
-/// A message, if it holds nothing of the export.
+/// A message, if it has overwritten everything.
 fn overwritten(oldest: Option<Timestamp>, from: Timestamp, to: Timestamp) -> Result<String, String> {
     let Some(oldest) = oldest else { return Ok(String::new()) };
     if oldest > to {
@@ -268,7 +268,7 @@ fn overwritten(oldest: Option<Timestamp>, from: Timestamp, to: Timestamp) -> Res
     })
 }
 
-/// From the first event to the last. Labels are ignored: they carry the start time of the recording, even if its
+/// The time from the first event to the last. Ignores labels, which have the start time of the recording even if its
 /// beginning was overwritten.
 #[derive(Default)]
 struct Span {

@@ -1,4 +1,4 @@
-//! Prints the page with which commands end: the summary of a timeline, as text or as JSON.
+//! Prints the summary with which commands end, as text or as JSON.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub(super) fn print_demo(
     show(summary, Some(served), json, global)
 }
 
-/// Says what was saved to `path`, also where `printed` failed, and returns the error of either.
+/// Reports what was saved to `path`, even if `printed` failed.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub(super) fn conclude(
     printed
 }
 
-/// What the clients of a demo counted, as text.
+/// Formats the counts of a demo's clients.
 pub(super) fn served(served: &Served) -> String {
     format!(
         "served {} of {} requests in {:.1} s: {} a second",

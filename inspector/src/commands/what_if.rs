@@ -1,4 +1,4 @@
-//! `loopscope rerun` without `--check`: compare before and after, for the same arrivals under another rule.
+//! `loopscope rerun` without `--check`: re-executes the same arrivals with changes, and compares before and after.
 
 mod table;
 
@@ -40,8 +40,7 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError>
     }
 }
 
-/// Re-executes with the changes and, at the same time, without: differences without any change are the error of the
-/// model.
+/// Re-executes with the changes and, in parallel, without: the differences without changes are the model's error.
 fn answer(recorded: &Recorded, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
     if changes.is_identity() {
         return recorded.what_if(changes, output);
@@ -92,7 +91,7 @@ fn to_json(answer: &Answer, chosen: Option<&ChosenLoop>) -> Result<Value, Comman
         }
         Ok(value)
     };
-    // Without a change, the recorded wakeups recur.
+    // Without changes, recorded wakeups recur exactly.
     let error_ns = if answer.model.is_some() { answer.wake_ns } else { 0 };
     let estimate = |of: &Side| {
         let mut value = side(of)?;
@@ -128,8 +127,8 @@ fn to_json(answer: &Answer, chosen: Option<&ChosenLoop>) -> Result<Value, Comman
     all().map_err(|error: serde_json::Error| CommandError::input(error))
 }
 
-/// Replaces percentiles and means of waits that are below the model's error with null. `is_wait` says that `value`
-/// holds waits.
+/// Replaces figures of waits that are below the model's error with null. `is_wait`: whether `value` is a distribution of
+/// waits.
 fn leave_out_below(value: &mut Value, error_ns: u64, is_wait: bool) {
     let is_wait_named = |name: &str| ["lag", "wait", "latency"].iter().any(|word| name.contains(word));
     match value {

@@ -1,4 +1,4 @@
-//! Describes the content of an event, without the name of its kind.
+//! Describes events: dispatches to the other files of this module for the rarer kinds.
 
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::Timestamp;
@@ -9,7 +9,7 @@ use loop_traces::timeline::signal_name;
 use super::{input, loop_kinds};
 use crate::units::{bytes, count, counted, duration};
 
-/// Describes an event recorded at `at`, without the name of its kind.
+/// Describes the content of an event that was recorded at `at`, without the name of its kind.
 #[must_use]
 pub fn event(at: Timestamp, event: &Event, labels: &Labels) -> String {
     let ran = |start: &Timestamp| duration(at.ns_since(*start));

@@ -1,4 +1,4 @@
-//! Describes the events for re-execution: inputs that the loop did not choose, its state in a snapshot, clock readings.
+//! Describes the events that re-execution needs: inputs of the loop, its state in a snapshot, clock readings.
 
 use loop_probes::event::{Event, LoopCall, PolicyField};
 use loop_probes::ids::{LabelId, NonMax, Timestamp};
@@ -63,7 +63,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
     })
 }
 
-/// A policy value in its unit. Those of rules are indices into lists that only the loop knows.
+/// A policy value in its unit. The value of a rule is an index into a list that only the loop knows.
 fn value_of(field: PolicyField, value: Option<u64>, labels: &Labels) -> String {
     let Some(value) = value else { return "no limit".to_owned() };
     match field {
@@ -88,7 +88,6 @@ fn readied(bits: u8) -> String {
     names(bits, &["readable", "writable", "error", "hang-up"]).join(", ")
 }
 
-/// The names of the bits of a [`SnapshotLoop`](Event::SnapshotLoop), each followed by a gap.
 const fn called(call: LoopCall) -> &'static str {
     match call {
         LoopCall::Microtask => "a microtask was queued",
@@ -104,6 +103,7 @@ const fn called(call: LoopCall) -> &'static str {
     }
 }
 
+/// The names of the flags of a [`SnapshotLoop`](Event::SnapshotLoop), each followed by two spaces.
 fn states(flags: u8) -> String {
     let states = ["woken", "runs", "watches a heap", "has futures", "asked to stop", "shuts down"];
     names(flags, &states).into_iter().map(|name| format!("{name}  ")).collect()
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(described(Event::InputStop { outside: true }), "from outside");
     }
 
-    /// A new kind that is forgotten here would show its fields in debug format.
+    /// Fails for an event kind without a description.
     #[test]
     fn every_kind_is_described_in_words() {
         for &(code, name) in Event::<Timestamp>::KINDS {

@@ -1,4 +1,5 @@
-//! Describes events of the loop's other kinds: the agenda, commands, pumps, shutdown, snapshots, sources.
+//! Describes events of features that only some loops use (the agenda, commands, pumps, shutdown), and of snapshots and
+//! sources.
 
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
@@ -69,7 +70,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
     })
 }
 
-/// Why a foreign loop was pumped, and the result.
+/// Describes a pump of a foreign loop: its result, and why it was pumped.
 pub(super) fn pumped(handled: bool, ready: bool, timeout_ns: u64) -> String {
     let why = if ready { "it was ready" } else { "time had passed" };
     let what = if handled { "handled" } else { "nothing to do" };

@@ -1,4 +1,4 @@
-//! Failures and warnings of commands: exit codes, and one line for each.
+//! Failures and warnings of commands: one line for each, and the exit code.
 
 use std::fmt;
 use std::io::Write as _;
@@ -34,7 +34,7 @@ impl CommandError {
 }
 
 impl fmt::Display for CommandError {
-    /// Formats the failure on one line, whatever the cause contains.
+    /// Formats the failure on one line of printable characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Check(text) | Self::Usage(text) | Self::Input(text)) = self;
         let line: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

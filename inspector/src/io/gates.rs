@@ -1,4 +1,4 @@
-//! Reads gates from TOML: a file of their own, or part of another file. Parsing is strict, because a gate that is
+//! Reads gates from TOML: from a gate file, or from a table of another file. Parsing is strict, because a gate that is
 //! silently ignored would never fail.
 //!
 //! ```toml
@@ -21,18 +21,18 @@ use toml::de::{DeTable, DeValue};
 use super::exit::CommandError;
 use super::input::open_file;
 
-/// Size limit of a gate file, far above any real one.
+/// Size limit of a gate file, far above realistic sizes.
 const BYTES_MAX: u64 = 1 << 20;
 
 /// The keys that a `[[gate]]` may have.
 const KEYS: &str = "metric, max, min, worse_by and same_within";
 
-/// The bounds that gates may use.
+/// Which bounds gates may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounds {
-    /// Comparisons are allowed: there is a base and a candidate.
+    /// All bounds, because there are a base and a candidate.
     OfTwoSides,
-    /// Comparisons are not allowed: there is no base.
+    /// Only `max` and `min`, because there is no base to compare with.
     OfOneRun,
 }
 
@@ -46,7 +46,7 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, CommandError> {
     open_file(path)
         .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
         .and_then(|_| {
-            // A gate beyond the limit would not be read, and so never fail.
+            // A gate beyond the limit would not be read, and so would never fail.
             let is_whole = text.len() as u64 <= BYTES_MAX;
             is_whole
                 .then_some(())
@@ -105,7 +105,7 @@ pub fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
     })
 }
 
-/// Removes the gates from a table and returns them; other keys stay.
+/// Removes the gates from a table and returns them. Other keys stay.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ pub fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong>
     gates.map(|gates| gates.concat())
 }
 
-/// Parses one `[[gate]]` into a gate for each of its bounds.
+/// Parses one `[[gate]]` into one gate per bound.
 fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let DeValue::Table(keys) = table.get_ref() else {
         return Err(wrong(&table.span(), "write a gate as [[gate]] and below it its metric and bound"));

@@ -33,18 +33,18 @@ const STDIN_NAME: &str = "standard input";
 /// The first bytes of a ring file.
 const RING_MAGIC: &[u8; 8] = b"LOOPRING";
 
-/// An input that can be read to its end, any number of times.
+/// An input that can be read to its end any number of times.
 pub enum Input {
     /// A saved trace.
     Trace(PathBuf, Box<TraceReader>),
     /// A saved trace read from standard input.
     Piped(TempFile, Box<TraceReader<TempFile>>),
-    /// The content of the ring of a process, dead or alive, when it was opened, and its [warnings](ring_warnings).
+    /// A copy of the ring of a process, dead or alive, from when it was opened, with its [warnings](ring_warnings).
     Ring(Box<MemorySource>, Vec<String>),
 }
 
 impl Input {
-    /// Opens a trace, a ring, or the ring of a process by its id; `-` is a trace on standard input.
+    /// Opens a trace or a ring by its path, or a ring by its process id. `-` is a trace on standard input.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Input {
         Ok(Self::Ring(Box::new(kept), warnings))
     }
 
-    /// Its stream of events.
+    /// The stream of events.
     pub fn source(&mut self) -> &mut dyn EventSource {
         match self {
             Self::Trace(_, trace) => &mut **trace,
@@ -92,7 +92,7 @@ impl Input {
         }
     }
 
-    /// Opens the same events again, from the beginning.
+    /// Opens a second stream of the same events, from the beginning.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Input {
         }
     }
 
-    /// Its stream of events, for a replay.
+    /// Converts into a stream that a replay can rewind.
     #[must_use]
     pub fn into_rewind(self) -> Box<dyn Rewind> {
         match self {
@@ -115,7 +115,7 @@ impl Input {
         }
     }
 
-    /// Warnings that affect how far the numbers can be trusted, one per line. Complete once everything was read.
+    /// Warnings about missing or unreliable data, one per line. Complete only after everything was read.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         match self {
@@ -125,11 +125,11 @@ impl Input {
         }
     }
 
-    /// Refuses to overwrite the trace that this reads.
+    /// Checks that `output` would not overwrite this input.
     ///
     /// # Errors
     ///
-    /// [`CommandError::Usage`] if `output` is that trace.
+    /// [`CommandError::Usage`] if it would.
     pub fn spare(&self, output: &Path) -> Result<(), CommandError> {
         match self {
             Self::Trace(own, _) => spare(own, output),
@@ -137,7 +137,7 @@ impl Input {
         }
     }
 
-    /// The times of its first and its last event.
+    /// The times of the first and the last event.
     fn extent(&self) -> Option<(Timestamp, Timestamp)> {
         match self {
             Self::Trace(_, trace) => trace.extent(),
@@ -146,11 +146,11 @@ impl Input {
         }
     }
 
-    /// The time `after` its first event; `option` is the option that asks for it, for error messages.
+    /// The time that is `after` the first event. Errors name `option`.
     ///
     /// # Errors
     ///
-    /// [`CommandError::Usage`] if that is past the end.
+    /// [`CommandError::Usage`] if that time is past the end.
     pub fn at(&self, option: &str, after: Duration) -> Result<Timestamp, CommandError> {
         let (begin, end) = self.extent().unwrap_or_default();
         let at = begin.plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
@@ -162,22 +162,22 @@ impl Input {
     }
 }
 
-/// The trace from standard input, from its beginning.
+/// Opens the copied trace from standard input at its beginning.
 fn piped(temp_file: &TempFile) -> Result<TraceReader<TempFile>, SourceError> {
     Ok(TraceReader::new(temp_file.again(), Path::new(STDIN_NAME))?)
 }
 
-/// The name of the file at `path` in messages; `-` is standard input.
+/// The name of an input file in messages; `-` becomes "standard input".
 #[must_use]
 pub fn shown(path: &Path) -> String {
     if path == Path::new(STDIN) { STDIN_NAME.to_owned() } else { printable_path(path) }
 }
 
-/// Refuses to overwrite `input`.
+/// Checks that `output` is not the same file as `input`.
 ///
 /// # Errors
 ///
-/// [`CommandError::Usage`] if `output` is the same file.
+/// [`CommandError::Usage`] if it is, under whatever name.
 pub fn spare(input: &Path, output: &Path) -> Result<(), CommandError> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if inode(input).is_some_and(|own| inode(output) == Some(own)) {
@@ -187,28 +187,27 @@ pub fn spare(input: &Path, output: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Opens a file for reading. A FIFO without a writer must not block.
+/// Opens a regular file for reading. Does not open anything else, because opening a FIFO without a writer blocks.
 ///
 /// # Errors
 ///
-/// Returns an error if it cannot be opened, or is a folder, a pipe or a device.
+/// If the file cannot be opened, or is a folder, a pipe or a device.
 pub fn open_file(path: &Path) -> io::Result<File> {
     if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
 }
 
-/// Whether a file begins with `magic`. False for a file that cannot be opened: opening it for reading then fails with
-/// the reason.
+/// Whether a file begins with `magic`. False if it cannot be opened: the caller's own attempt then fails with the reason.
 #[must_use]
 pub fn starts_with<const N: usize>(path: &Path, magic: &[u8; N]) -> bool {
     let mut first = [0; N];
     open_file(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *magic
 }
 
-/// Finds the ring that `word` names: a process id, a path, or, without a word, the only ring there is.
+/// Finds the ring that `word` names, a process id or a path. Without a word, finds the only ring on the machine.
 ///
 /// # Errors
 ///
-/// [`CommandError::Input`] if there is none, or several to choose from.
+/// [`CommandError::Input`] if there is no such ring, or several without a word to choose one.
 pub fn ring(word: Option<&OsStr>) -> Result<PathBuf, CommandError> {
     match word {
         None => discover::only().map(|found| found.path).map_err(CommandError::input),
@@ -234,7 +233,7 @@ pub fn open_ring(path: &Path, start: Start) -> Result<ProcessReader, CommandErro
     Ok(opened?.with_heartbeat())
 }
 
-/// Warnings that affect how far the numbers of a ring can be trusted, one per line.
+/// Warnings about missing or unreliable data in a ring, one per line.
 #[must_use]
 pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     let pid = ring.metadata().pid;
@@ -296,7 +295,7 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     lines
 }
 
-/// Why no more events will come from the process of a ring, if that is so.
+/// A warning if the process of a ring has crashed or is stopped, so that no events follow.
 #[must_use]
 pub fn state_warning(ring: &ProcessReader) -> Option<String> {
     let pid = ring.metadata().pid;

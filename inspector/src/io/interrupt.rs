@@ -1,4 +1,5 @@
-//! Ctrl-C and similar signals, for commands that do not draw: they end early, but still print and save their results.
+//! Ctrl-C and similar signals in commands that do not draw: the command ends early, but still prints and saves its
+//! results.
 
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,13 @@ use signal_hook::low_level::exit;
 
 use super::exit::CommandError;
 
-/// After a request to end, further signals have no effect for this long: `timeout` signals a command and then its process
-/// group, so that one request arrives twice, and the results of the first must still be saved.
+/// Further signals are ignored for this long after the first: `timeout` signals a command and then its process group, so
+/// one request arrives twice, and must not prevent the results from being saved.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 
-/// When a command that does not draw should end: at a signal, or after a time.
+/// Decides when a command that does not draw ends: at a signal, or after a time.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
@@ -35,8 +36,8 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Ends at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` if given. A further signal more than
-    /// [`GRACE`] later ends the process at once, with 128 and its number as the exit code.
+    /// Becomes due at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` if given. Another signal more than
+    /// [`GRACE`] later exits at once, with 128 plus its number as the exit code.
     ///
     /// # Errors
     ///
@@ -55,26 +56,25 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Restarts the count of `duration` from now: setting up should not use up the user's time limit, and takes long on
-    /// a busy machine.
+    /// Restarts the time limit from now, so that setting up, which takes long on a busy machine, does not use it up.
     pub fn end_after(&mut self, duration: Option<Duration>) {
         self.deadline = duration
             .map(|duration| monotonic_now().plus_ns(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)));
     }
 
-    /// Whether to end now.
+    /// Whether the command must end now.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.is_asked() || self.left() == Some(Duration::ZERO)
     }
 
-    /// Whether a signal asked to end.
+    /// Whether a signal has asked to end.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Sleeps for `period`, or less if the deadline comes first.
+    /// Sleeps for `period`, or until the deadline if that is earlier.
     pub fn nap(&self, period: Duration) {
         std::thread::sleep(self.left().map_or(period, |left| left.min(period)));
     }
@@ -102,7 +102,7 @@ pub struct Stopping<W> {
 }
 
 impl<W> Stopping<W> {
-    /// Writes to `out` for as long as `interrupt` is not due.
+    /// Writes to `out` until `interrupt` is due.
     pub const fn new(out: W, interrupt: Option<Interrupt>) -> Self {
         Self { out, interrupt }
     }
@@ -148,7 +148,7 @@ pub struct StoppingInput<R> {
 }
 
 impl<R> StoppingInput<R> {
-    /// Reads from `input` for as long as `interrupt` is not due. It must be unbuffered.
+    /// Reads from `input` until `interrupt` is due. `input` must be unbuffered: a poll does not see buffered data.
     pub const fn new(input: R, interrupt: Interrupt) -> Self {
         Self { input, interrupt }
     }

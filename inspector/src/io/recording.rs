@@ -1,7 +1,8 @@
 //! Lossless recording of this process's own session.
 //!
 //! A thread drains the rings. If it falls behind, the emitter whose ring is full drains in its place, through the
-//! session's hook. All drained events are saved by one [`Sink`], and folded there or, through a tap, by the dashboard.
+//! session's hook. One [`Sink`] saves all drained events. It also folds them, unless a dashboard reads them from a
+//! [`Tap`] and folds them itself.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,12 +39,12 @@ struct Inner {
     batch: Vec<Stamped>,
     tapped: Option<Vec<Stamped>>,
     state: SourceState,
-    /// Why nothing more was read: this process goes on, but what it does is no longer recorded.
+    /// The error after which nothing was read. The process continues, unrecorded.
     failed: Option<SourceError>,
 }
 
 impl Recording {
-    /// Starts recording `session`, to `record` if that is given. Must be called before the session's first recorder is
+    /// Starts recording `session`, to the file `record` if given. Must be called before the session's first recorder is
     /// created.
     ///
     /// # Errors
@@ -53,7 +54,7 @@ impl Recording {
         Self::begin(session, record, None)
     }
 
-    /// As [`start`](Self::start), but also passes everything to a dashboard, from the first event on.
+    /// Like [`start`](Self::start), but passes all events to a dashboard instead of folding them.
     ///
     /// # Errors
     ///
@@ -92,7 +93,7 @@ impl Recording {
         Ok(Self { drain, thread })
     }
 
-    /// The recorded stream as a source: without a tap it has only metadata, and no events.
+    /// The recorded stream as a source. It has no events unless the recording was started with a tap, only metadata.
     #[must_use]
     pub fn source(&self) -> Tap {
         let inner = self.drain.lock();
@@ -101,13 +102,13 @@ impl Recording {
         Tap { drain: Arc::clone(&self.drain), metadata, name }
     }
 
-    /// Ends the recording after the session has ended, and returns its timeline, which is empty if there was a tap, and its
-    /// statistics.
+    /// Ends the recording after the session has ended. Returns its timeline, which is empty if there was a tap, and the
+    /// statistics of the file.
     pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         self.drain.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // The panic hook has reported a panic there; what was drained is still available.
+            // The panic hook has reported a panic of the thread, and the drained events are still available.
             let _ = thread.join();
         }
         let mut inner = self.drain.lock();
@@ -148,7 +149,7 @@ impl Inner {
         });
         let counts = self.source.counts();
         match &mut self.tapped {
-            // The dashboard folds them.
+            // The dashboard folds these.
             Some(tapped) => {
                 self.sink.save(&self.batch, counts);
                 tapped.extend_from_slice(&self.batch);
@@ -165,7 +166,7 @@ impl std::fmt::Debug for Drain {
     }
 }
 
-/// The recorded stream for a dashboard: the screen shows what is in the file.
+/// The recorded stream for a dashboard, which therefore shows exactly what the file contains.
 #[derive(Debug)]
 pub struct Tap {
     drain: Arc<Drain>,

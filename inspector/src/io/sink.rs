@@ -1,4 +1,4 @@
-//! Destination of an event stream that is not drawn: a timeline and, if wanted, a file.
+//! Destination of an event stream that is not drawn: a timeline and, optionally, a file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use loop_traces::writer::{TraceOutput, TraceWriter, WriteError, WriteStats};
 
 use super::exit::CommandError;
 
-/// The longest interval between two polls when saving: a process that is killed loses little more than
+/// The longest interval between two polls when saving. It keeps the loss, if the process is killed, close to
 /// [`flush_ns`](loop_traces::writer::WriteOptions::flush_ns).
 pub const SAVING_PERIOD: Duration = Duration::from_millis(10);
 
-/// Saves a batch, and the losses of its source so far. Must be called at every poll, even with an empty batch: the file
-/// is flushed also for a loop that falls silent. `period` is the time until the next poll.
+/// Saves a batch, and the losses of its source so far. Must be called at every poll, even with an empty batch, because
+/// it also flushes the file of a loop that has fallen silent. `period` is the time until the next poll.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn save(
     save_at(writer, events, counts, now, next)
 }
 
-/// As [`save`], at `now`, with the next call at `next`.
+/// Like [`save`], at `now`, with the next call at `next`.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn save_at<W: TraceOutput>(
     writer.flush_due(now, next)
 }
 
-/// Describes what was saved, and what to do with it.
+/// Formats the number of events saved, the size and path of the file, and the command that reads it.
 #[must_use]
 pub fn saved(path: &Path, stats: &WriteStats) -> String {
     let (path, events) = (printable_path(path), units::counted(stats.events, "event", "events"));
@@ -67,12 +67,12 @@ pub struct Sink {
     timeline: Timeline,
     writer: Option<TraceWriter>,
     failed: Option<WriteError>,
-    /// Whether to stop if the file fails.
+    /// Whether the file is the only purpose.
     is_for_the_file: bool,
 }
 
 impl Sink {
-    /// A sink that saves to `record`, if that is given.
+    /// A sink that saves to `record`, if given.
     ///
     /// # Errors
     ///
@@ -91,13 +91,13 @@ impl Sink {
         Self { timeline: Timeline::of(metadata), writer: None, failed: None, is_for_the_file: false }
     }
 
-    /// Makes the sink pointless once the file fails.
+    /// Makes the sink [pointless](Self::is_pointless) once the file fails.
     #[must_use]
     pub fn for_the_file(self) -> Self {
         Self { is_for_the_file: true, ..self }
     }
 
-    /// Whether the file has failed and nothing else is wanted.
+    /// Whether the file has failed and was the only purpose.
     #[must_use]
     pub const fn is_pointless(&self) -> bool {
         self.is_for_the_file && self.failed.is_some()
@@ -115,7 +115,7 @@ impl Sink {
         if self.writer.is_some() { suggested.min(SAVING_PERIOD) } else { suggested }
     }
 
-    /// Takes events, in stream order. If the file fails, folding continues.
+    /// Saves and folds events, in stream order. Continues folding if the file fails.
     pub fn absorb(&mut self, events: &[Stamped], counts: SourceCounts) {
         // Saved first, so that a kill loses as little as possible.
         self.save(events, counts);
@@ -123,7 +123,7 @@ impl Sink {
         self.timeline.counts = counts;
     }
 
-    /// Takes events that are folded elsewhere, in stream order.
+    /// Saves events without folding them, in stream order.
     pub fn save(&mut self, events: &[Stamped], counts: SourceCounts) {
         if let Some(writer) = &mut self.writer
             && let Err(error) = save(writer, events, counts, SAVING_PERIOD)
@@ -140,8 +140,8 @@ impl Sink {
         &self.timeline
     }
 
-    /// As [`finish`](Self::finish) if the source ended well. If it failed, the file is left as one that was cut off, and
-    /// if nothing was read, what was at its path stays.
+    /// Like [`finish`](Self::finish) if the source was read to its end. If reading failed, leaves the file as one that was
+    /// cut off, or, if nothing was read, the previous file at its path.
     pub fn finish_after<E>(
         mut self,
         followed: &Result<(), E>,
@@ -155,8 +155,7 @@ impl Sink {
         self.finish()
     }
 
-    /// Closes the file. It fails with [`CommandError::Input`] if something could not be written; what was written before
-    /// stays readable.
+    /// Closes the file. Returns [`CommandError::Input`] if something could not be written; earlier events stay readable.
     pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         let written = match (self.failed, self.writer) {
             (Some(error), _) => Err(CommandError::input(error)),

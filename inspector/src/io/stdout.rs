@@ -1,4 +1,4 @@
-//! Standard output of commands: a reader that closes the pipe early is not an error, anything else is.
+//! Standard output of commands. A reader that closes the pipe early is not an error, any other failure is.
 
 use std::io::{self, IsTerminal as _, StdoutLock, Write};
 use std::os::fd::BorrowedFd;
@@ -12,7 +12,7 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::exit::CommandError;
 
-/// Its name in messages.
+/// The name of standard output in messages.
 const NAME: &str = "standard output";
 
 /// Whether standard output is a terminal.
@@ -25,7 +25,7 @@ pub fn is_terminal() -> bool {
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Notes whether standard output is closed. Must run before `main`: Rust's runtime replaces a closed standard stream with
-/// `/dev/null`, which then takes everything without an error.
+/// `/dev/null`, which accepts all output without an error.
 pub extern "C" fn look() {
     #[expect(unsafe_code, reason = "a descriptor that may be closed has no safe handle")]
     // SAFETY: the number is only passed to fcntl, which reports a closed descriptor as an error, and no other thread
@@ -34,7 +34,7 @@ pub extern "C" fn look() {
     IS_CLOSED.store(rustix::io::fcntl_getfd(stdout).is_err(), Ordering::Relaxed);
 }
 
-/// Standard output, for everything that a command prints.
+/// Locks standard output, through which commands print everything.
 ///
 /// # Errors
 ///
@@ -46,12 +46,12 @@ pub fn lock() -> Result<StdoutLock<'static>, CommandError> {
     Ok(io::stdout().lock())
 }
 
-/// Default width of a line, in cells, and the maximum.
+/// Default and maximum width of a line, in cells.
 const COLUMNS: usize = 80;
 const COLUMNS_MAX: usize = 120;
 
-/// The width of a line in cells, the same for every command: that of the terminal; without one, the value of `COLUMNS`,
-/// else 80; at most 120 and at least 60.
+/// The width of a line in cells for every command: that of the terminal, else the value of `COLUMNS`, else 80; at least
+/// 60 and at most 120.
 #[must_use]
 pub fn width() -> usize {
     let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
@@ -64,11 +64,11 @@ fn columns(terminal: Option<usize>, variable: Option<&str>) -> usize {
     terminal.filter(known).or_else(variable).unwrap_or(COLUMNS).clamp(60, COLUMNS_MAX)
 }
 
-/// Writes `text` and flushes. A closed pipe is success: the reader has all it wants.
+/// Writes `text` and flushes. A closed pipe is success: its reader needs no more.
 ///
 /// # Errors
 ///
-/// [`CommandError::Input`] if it cannot be written for another reason.
+/// [`CommandError::Input`] if writing fails for another reason.
 pub fn print(text: &str) -> Result<(), CommandError> {
     let mut out = lock()?;
     settle(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
@@ -84,7 +84,7 @@ pub fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     print(&(line + "\n"))
 }
 
-/// Refuses `--json` beside a `--format` that asks for another one.
+/// Rejects `--json` together with a `--format` other than JSON.
 ///
 /// # Errors
 ///
@@ -99,21 +99,21 @@ pub fn one_format(json: bool, format: &impl ValueEnum) -> Result<(), CommandErro
     }
 }
 
-/// A path for JSON: unchanged if it is valid text.
+/// A path for JSON, unchanged if it is valid UTF-8.
 #[must_use]
 pub fn json_path(path: &Path) -> String {
     path.to_str().map_or_else(|| printable_path(path), str::to_owned)
 }
 
-/// A value as JSON without terminal control sequences: what is not [printable](is_printable) is escaped as JSON allows,
-/// so that a parser gets the original text.
+/// Formats a value as JSON without terminal control sequences: characters that are not [printable](is_printable) become
+/// JSON escapes, which a parser turns back into the original text.
 fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut bytes = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Plain))?;
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
-/// Compact JSON, in printable characters.
+/// Formats compact JSON in printable characters.
 struct Plain;
 
 impl Formatter for Plain {
@@ -131,11 +131,11 @@ impl Formatter for Plain {
     }
 }
 
-/// Turns the error of a pipe whose reader is gone into success, and any other one into a failure.
+/// Converts the result of writing to standard output. A pipe that its reader closed is success.
 ///
 /// # Errors
 ///
-/// [`CommandError::Input`] for an error other than that.
+/// [`CommandError::Input`] for any other error.
 pub fn settle(written: io::Result<()>) -> Result<(), CommandError> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,7 +1,6 @@
-//! Temporary storage for a trace that comes through a pipe: traces are read from their end, and more than once.
+//! Temporary storage for a trace from a pipe, because readers seek in traces and read them more than once.
 //!
-//! The file has no name, so that it disappears with the process however that ends; each reader has its own position in
-//! it.
+//! The file has no name, so it disappears with the process, even one that is killed. Each reader has its own position.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
@@ -20,12 +19,12 @@ pub enum TempFileError {
     /// The pipe cannot be read.
     #[error("{0}")]
     Input(io::Error),
-    /// The temporary file cannot be made or written.
+    /// The temporary file cannot be created or written.
     #[error("its temporary file in {} cannot be written: {source}; set TMPDIR to a folder with room", printable_path(.folder))]
     File {
-        /// Its folder.
+        /// The folder of the file.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -39,11 +38,11 @@ pub struct TempFile {
 }
 
 impl TempFile {
-    /// Reads `input` to its end into a temporary file (in `TMPDIR`); only its beginning if that is not `magic`.
+    /// Copies `input` to a temporary file in `TMPDIR`. Copies only its first bytes if they are not `magic`.
     ///
     /// # Errors
     ///
-    /// [`TempFileError`] if it cannot be read, or the file cannot be made or written.
+    /// [`TempFileError`] if `input` cannot be read, or the file cannot be created or written.
     pub fn fill<const N: usize>(mut input: impl Read, magic: &[u8; N]) -> Result<Self, TempFileError> {
         let folder = std::env::temp_dir();
         let failed = |source| TempFileError::File { folder: folder.clone(), source };
@@ -56,14 +55,14 @@ impl TempFile {
         Ok(Self { file: Arc::new(file), size, at: 0 })
     }
 
-    /// A reader at its beginning.
+    /// Another reader, positioned at the beginning.
     #[must_use]
     pub fn again(&self) -> Self {
         Self { at: 0, ..self.clone() }
     }
 }
 
-/// Copies the rest of `input` to `file`; `failed` is the error if that cannot be written. Returns the bytes copied.
+/// Copies the rest of `input` to `file`, and returns the number of bytes. `failed` converts errors of `file`.
 fn copy(
     input: &mut impl Read,
     file: &mut File,

@@ -32,14 +32,14 @@ enum End {
 ///
 /// # Errors
 ///
-/// Never fails in practice: it writes to a vector.
+/// Not in practice, because it writes to a vector.
 pub fn render(page: &Page) -> io::Result<String> {
     let suites = [("verdicts", verdicts(page)), ("gates", gates(page))];
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let all = || suites.iter().flat_map(|(_, cases)| cases);
     let root = writer.create_element("testsuites").with_attribute(("name", "loopscope"));
-    // The strictest schema, that of Jenkins' xUnit plugin, has no `skipped` attribute here.
+    // The schema of Jenkins' xUnit plugin has no `skipped` attribute here.
     let counted = counts(all());
     let known = counted.iter().filter(|(name, _)| *name != "skipped");
     let root = root.with_attributes(known.map(|(name, count)| (*name, count.as_str())));

@@ -1,4 +1,4 @@
-//! Renders a page as Markdown, for a pull request: the sentence, the verdicts, the gates, and the rest folded away.
+//! Renders a page as Markdown for a pull request: the headline, the verdicts, the gates, and other changes folded away.
 
 use std::fmt::Write as _;
 
@@ -87,7 +87,7 @@ const fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Escapes text for a cell: no mark-up, no cell separator.
+/// Escapes markup and cell separators in the text of a cell.
 fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in printable(text).chars() {
@@ -105,7 +105,7 @@ fn cell(text: &str) -> String {
     out
 }
 
-/// Escapes code for a cell: a backquote would end it, and so would a bar.
+/// Escapes code for a cell, which a backquote or a bar would end.
 fn code(text: &str) -> String {
     text.replace('`', "'").replace('|', "\\|")
 }

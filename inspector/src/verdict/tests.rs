@@ -1,4 +1,4 @@
-//! Pages of made-up comparisons: what a reader sees, and that no name can break a format.
+//! Tests of rendered pages: their wording, and that no name can break a format.
 
 use super::*;
 use crate::theme::Theme;
@@ -15,7 +15,7 @@ fn gate(outcome: Outcome) -> Judgement {
     json.expect("a gate").judge(&run).expect("it compares nothing")
 }
 
-/// A summary in which the tag ran once, or may have run more often, or did.
+/// A summary whose tag ran once, may have run more often (`Undecided`), or ran nine times (`Failed`).
 fn summary(outcome: Outcome) -> loop_traces::summary::Summary {
     let source = loop_traces::synthetic::Script { ticks: 1, ..Default::default() }.source();
     let mut timeline = loop_traces::timeline::Timeline::new(Default::default());

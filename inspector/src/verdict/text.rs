@@ -1,4 +1,4 @@
-//! Renders a page as text: the verdict first, then its basis, then where else to look.
+//! Renders a page as text: the headline, the metrics with verdicts, the gates, other changes, and notes.
 
 use loop_probes::text::printable;
 use loop_traces::analysis::diff::Verdict;
@@ -14,7 +14,7 @@ use crate::theme::Theme;
 /// Maximum number of changes shown without a verdict.
 const CHANGES_SHOWN: usize = 10;
 
-/// Renders the page, `width` cells wide if the names allow it.
+/// Renders the page, at most `width` cells wide if the names allow it.
 #[must_use]
 pub fn render(page: &Page, theme: Theme, width: usize) -> String {
     let mut out = Text { out: String::new(), theme, width };

@@ -1,4 +1,4 @@
-//! Report of an import: what was read, which threads became loops, what was lost.
+//! The page of an import: what was read, which threads became loops, what was repaired and dropped.
 
 use loop_probes::text::printable;
 use loop_traces::cells::table::{Column, Table};
@@ -8,7 +8,7 @@ use loop_traces::chrome::import::{ImportReport, ImportSummary, Tally};
 use crate::text::{line, row, wrap};
 use crate::units::{bytes, count, counted};
 
-/// The most important problem, in one line.
+/// One line about the most important problem of the input, if there is any.
 pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
     let cuts = [
         (repaired::CUT_OFF, "is cut off"),
@@ -31,7 +31,7 @@ pub(super) fn warning(report: &ImportReport, input: &str) -> Option<String> {
     })
 }
 
-/// The page, in lines of at most `width` cells.
+/// The page, with lines of at most `width` cells.
 pub(super) fn page(report: &ImportReport, input: &str, output: &str, size: u64, width: usize) -> String {
     let mut out = String::new();
     let by = report.producer.map_or_else(String::new, |producer| format!(" by {}", producer.name()));

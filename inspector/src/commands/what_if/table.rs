@@ -1,6 +1,6 @@
-//! The answer as a page: before, model, after, change; the largest changes; the assumptions.
+//! The page of a what-if: figures before, of the model, after and their change; the largest changes; the assumptions.
 //!
-//! Better is green and worse is red; without colour a word says it.
+//! Better is green and worse is red. A word repeats it for output without colour.
 
 use loop_traces::cells::table::{Column, Table};
 use loop_traces::units::{change, count, duration, percent};
@@ -15,7 +15,7 @@ const FIGURE: usize = 10;
 const CHANGE: usize = 10;
 const WORD: usize = "  better".len();
 
-/// Figures named in the headline.
+/// Most figures named in the headline.
 const NAMED: usize = 3;
 
 struct Page {
@@ -61,7 +61,7 @@ fn times(factor: f64) -> String {
     if factor < 100.0 { format!("{factor:.1}") } else { count(factor as u64) }
 }
 
-/// A change, as a percentage, a factor or a word.
+/// Formats a change as a percentage, a factor or a word.
 fn moved(from: f64, to: f64) -> String {
     match (from, to) {
         _ if !is_change(from, to) => "=".to_owned(),
@@ -73,7 +73,7 @@ fn moved(from: f64, to: f64) -> String {
     }
 }
 
-/// The word behind a change.
+/// The word after a change.
 const fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "better",
@@ -125,7 +125,7 @@ impl Page {
         }
     }
 
-    /// The headline: what got better and what got worse, largest change first.
+    /// Prints the headline: the figures that got better and worse, largest change first.
     fn overview(&mut self, answer: &Answer) {
         let mut found = false;
         let words =
@@ -157,7 +157,7 @@ impl Page {
         }
     }
 
-    /// A table of what was, what the model says, and what is.
+    /// An empty table for figures before, of the model, and after.
     fn table(&self, head: &'static str, error: bool) -> Table {
         let model = Column::figure("MODEL", FIGURE).optional(2);
         let error = error.then(|| Column::figure("ERROR", FIGURE).optional(1));
@@ -171,12 +171,12 @@ impl Page {
         )
     }
 
-    /// Prints a table whose rows have these verdicts.
+    /// Prints a table, colouring the changes by `verdicts`.
     fn rows_of(&mut self, table: &Table, verdicts: &[Verdict]) {
         let table = table.fit(self.columns);
         self.dim(&table.head);
         for (row, verdict) in table.rows.iter().zip(verdicts) {
-            // The change and the word behind it: the row's last two cells.
+            // The change and the word are the last two cells of the row.
             let word = word(*verdict);
             let change = row.strip_suffix(word).unwrap_or(row).trim_end();
             let end = change.rfind(' ').map_or(0, |blank| blank + 1);
@@ -250,7 +250,7 @@ impl Page {
         self.rows_of(&table, &verdicts);
     }
 
-    /// Explains the columns and words that appear.
+    /// Explains the columns and words that the page contains.
     fn legend(&mut self, answer: &Answer) {
         let rows = answer.rows.iter().map(|row| row.verdict);
         let verdicts: Vec<Verdict> =

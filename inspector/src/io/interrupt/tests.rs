@@ -1,4 +1,4 @@
-//! The time limit, and when it starts to count.
+//! Tests of the time limit and its start.
 
 use super::*;
 
