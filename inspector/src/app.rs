@@ -1,6 +1,6 @@
 //! What the pages of the dashboard share: the state, the messages that change it, and the figures drawn from it.
 //!
-//! Plain data that knows no colours, no cells and no page, so that all of it can be tested.
+//! Plain data without colours, cells or pages, so that tests need no terminal.
 
 pub mod attribution;
 pub mod delayed;

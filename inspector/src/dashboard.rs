@@ -109,7 +109,7 @@ pub fn replay(
     drive(App::new(state), replay::Replay::new(player), options)
 }
 
-/// Ticks that the strip goes back at its widest: ten seconds of a brisk loop.
+/// Ticks kept for the strip when zoomed out: ten seconds of a fast loop.
 const TICKS_KEPT: usize = 1 << 14;
 /// Enough spans to show details of nearly all of those ticks.
 const SPANS_KEPT: usize = 1 << 17;
@@ -190,7 +190,7 @@ impl<F: Feed> Dashboard<F> {
             changed |= self.screen.is_away();
             if changed && now >= next_frame {
                 self.draw()?;
-                // While the shell has the terminal, a frame is pending but not urgent.
+                // While the shell has the terminal, `is_away` asks for the next frame: only drawing takes it back.
                 changed = false;
                 next_frame = now.plus_ns(self.frame_ns);
             }
@@ -266,8 +266,7 @@ impl<F: Feed> Dashboard<F> {
         let saver = self.options.saver.as_mut();
         match effect {
             Effect::Quit => return Ok(Some(Exit::Quit)),
-            // Like the terminal's own Ctrl-Z: stops the whole foreground group, and the signal reaches this process
-            // too.
+            // Like the terminal's own Ctrl-Z, stops the whole foreground group, which includes this process.
             Effect::Suspend => {
                 if kill_current_process_group(Signal::TSTP).is_err() {
                     self.screen.suspend()?;

@@ -1,9 +1,8 @@
 //! Playback of a saved trace: plays, pauses and seeks between a source and the dashboard of a replay.
 //!
-//! Before it plays, the trace is read once from end to end, a slice at a time, to build the index: the end times of its
-//! ticks and stalls, and a few checkpoints, which are complete folds. Going back means starting from the preceding
-//! checkpoint and folding on from there, and so does going far ahead: a fold cannot be undone, but need not be redone
-//! from the start.
+//! Before playing, the player reads the trace once from end to end, a slice at a time, to build the index: the end times
+//! of its ticks and stalls, and a few checkpoints, which are complete folds. A seek back or far ahead starts from the
+//! preceding checkpoint and folds on from there: a fold cannot be undone, but need not be redone from the start.
 
 mod aftermath;
 mod index;
@@ -119,7 +118,7 @@ impl<S: Rewind> Player<S> {
         &self.source
     }
 
-    /// Lost records that the events tell of, once it is indexed.
+    /// Lost records that the trace's events report; complete once the trace is indexed.
     #[must_use]
     pub const fn lost_in_stream(&self) -> u64 {
         self.index.lost_in_stream()
@@ -240,15 +239,15 @@ impl<S: Rewind> Player<S> {
         }
     }
 
-    /// Pauses, and goes to the next or previous stall; returns whether there is one. The fold then continues to the
-    /// time by which everything delayed by the stall had finished waiting.
+    /// Pauses, and goes to the next or previous stall; returns whether there is one. The position is the time by which
+    /// everything delayed by the stall had finished waiting.
     ///
     /// # Errors
     ///
     /// [`SourceError`] if the source cannot be read.
     pub fn seek_stall(&mut self, forward: bool, sink: &mut impl PlaybackSink) -> Result<bool, SourceError> {
         let stalls = self.index.stalls();
-        // From the stall that is shown: the effects of the stall may reach beyond the next one.
+        // From the end of the stall shown: its effects, and so the position, may reach beyond the next stall.
         let here = self.marked.unwrap_or(self.position);
         let to = if forward {
             stalls.iter().find(|stall| stall.end > here)

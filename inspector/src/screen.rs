@@ -1,4 +1,4 @@
-//! The whole screen, drawn: the header, the page shown, the footer, the help. A pure function from [`App`] to cells.
+//! Draws the whole screen: the header, the page shown, the footer, the help. A pure function from [`App`] to cells.
 
 mod footer;
 mod header;

@@ -1,5 +1,5 @@
-//! The dashboard around its pages: what is watched and shown, and the one function that changes it. It takes a message
-//! and returns effects.
+//! The dashboard around its pages: what is watched and shown, and [`update`], the one function that changes it. It takes
+//! a message and returns effects.
 
 pub mod app;
 #[cfg(test)]
@@ -41,7 +41,7 @@ pub fn update(app: &mut App, message: Message<'_>) -> Vec<Effect> {
             state.live.running_at = watched.at;
             (state.counts, state.lost_elsewhere) = (watched.counts, watched.lost_elsewhere);
             leave_open(state);
-            // Nothing follows an end, so no later frame would refresh outdated figures.
+            // No events follow the end of a process, so no later frame would refresh outdated figures.
             if std::mem::replace(&mut state.live.process, watched.process) != watched.process {
                 app.figures_until_ns = 0;
             }
@@ -90,7 +90,7 @@ fn played(app: &mut App, playback: PlaybackInfo) {
 fn fold(app: &mut App, events: &[Stamped]) {
     let App { state, pages, .. } = app;
     let row = &mut pages.overview.stall_row;
-    // The list grows at its top: a selection further down stays on its stall.
+    // The list grows at the top, so a selection further down moves with its stall.
     let follows = state.frozen.is_none() && *row > 0;
     let before = if follows { stalls::seen(&state.live.fold) } else { 0 };
     for stamped in events {
@@ -104,7 +104,7 @@ fn fold(app: &mut App, events: &[Stamped]) {
     }
 }
 
-/// Passes the losses that are not in the stream to the fold. Their times are unknown, so they widen the bounds of all
+/// Passes losses without events in the stream to the fold. Their times are unknown, so they widen the bounds of all
 /// figures.
 fn leave_open(state: &mut AppState) {
     let SourceCounts { malformed, uncounted_gaps, clock_error_ns_max, .. } = state.counts;

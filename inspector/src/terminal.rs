@@ -1,8 +1,7 @@
 //! Sets up the terminal, and always restores it: on quit, error, panic, a signal, suspension.
 //!
-//! A frame is a synchronized update, so that it never appears half drawn; what a panic leaves unwritten is dropped.
-//! Once a write fails, the terminal counts as gone and all further output is discarded: tearing down must not fail
-//! because of it.
+//! A frame is a synchronized update, so that it never appears half drawn; a frame interrupted by a panic is dropped.
+//! Once a write fails, the terminal counts as gone and all further output is discarded, so that restoring cannot fail.
 
 mod output;
 mod parse;
@@ -28,7 +27,7 @@ use ratatui::{Frame, Terminal};
 
 use output::{Output, in_foreground};
 
-/// Reports clicks, drags and the wheel in SGR coordinates; not every motion, which would wake us for nothing.
+/// Enables clicks, drags and the wheel in SGR coordinates; not every motion, which would wake us for nothing.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
@@ -50,8 +49,8 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// Returns an error if standard output is not a terminal or a dumb one, or if it fails on the way; nothing is left
-    /// changed then.
+    /// Returns an error if standard output is not a terminal, or a dumb one, or cannot be configured; the terminal is
+    /// then left unchanged.
     pub fn enter(color: bool) -> io::Result<Self> {
         if !rustix::termios::isatty(rustix::stdio::stdout()) {
             return Err(io::Error::other("standard output is no terminal"));
@@ -126,7 +125,7 @@ impl Screen {
         if self.away {
             return Ok(());
         }
-        // Raw mode is only set again if it was left.
+        // crossterm sets raw mode only after it was left.
         disable_raw_mode()?;
         self.take()?;
         self.redraw()
@@ -178,8 +177,8 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// A panic of the drawing thread restores the terminal before its message is printed. One of another thread, which may
-/// well be caught, must not be printed over the screen: it is logged.
+/// Installs a panic hook that restores the terminal before the drawing thread's panic is printed. A panic of another
+/// thread may be caught and must not be printed over the screen, so the hook logs it.
 fn restore_on_panic() {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();

@@ -1,6 +1,6 @@
 //! What several pages draw: panes and lists, breakdowns, histograms, times.
 //!
-//! The view depends on the state and never the other way round. It draws what is there and decides nothing.
+//! The view depends on the state, never the other way round.
 
 pub(crate) mod bounds;
 pub(crate) mod breakdown;

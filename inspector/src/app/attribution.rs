@@ -1,7 +1,7 @@
 //! An open breakdown: its subject, and the targets of its lines.
 //!
-//! It is a copy of the timeline's state when it was opened. The past does not change, so the page stays valid while the
-//! loop runs on and while a replay moves.
+//! Copied from the timeline when it opens. The past does not change, so the page stays valid while the loop runs on and
+//! while a replay moves.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -20,7 +20,7 @@ use crate::units;
 /// The subject of a breakdown.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Subject {
-    /// A tick: a stall, more often than not.
+    /// A tick, usually a stall.
     Tick(TickSummary),
     /// A stall that had not ended when it was opened; its figures are lower bounds.
     Unfinished(UnfinishedTick),
@@ -32,37 +32,37 @@ pub enum Subject {
         signo: u8,
         /// The task that handled it.
         task: TaskId,
-        /// When its handler ran.
+        /// When the signal's handler ran.
         arrived: Timestamp,
-        /// When it was delivered.
+        /// When the signal was delivered.
         delivered: Timestamp,
     },
-    /// A slow task: its own run.
+    /// The run of a slow task.
     Slow {
         /// The task.
         task: TaskId,
-        /// Its tag.
+        /// The task's tag.
         tag: Tag,
-        /// When it started.
+        /// When the task started.
         start: Timestamp,
-        /// When it ended.
+        /// When the task ended.
         end: Timestamp,
     },
-    /// A waiting task: until it started.
+    /// The queue wait of a task.
     Wait {
         /// The task.
         task: TaskId,
-        /// Its tag.
+        /// The task's tag.
         tag: Tag,
-        /// When it was queued.
+        /// When the task was queued.
         queued: Timestamp,
-        /// When it started.
+        /// When the task started.
         start: Timestamp,
     },
 }
 
 impl Subject {
-    /// Its start and end.
+    /// Start and end of the subject.
     #[must_use]
     pub const fn extent(&self) -> (Timestamp, Timestamp) {
         match self {
@@ -75,7 +75,7 @@ impl Subject {
         }
     }
 
-    /// The total of its breakdown, in nanoseconds.
+    /// The total of the breakdown, in nanoseconds: the subject's length; for a tick, the busy time.
     #[must_use]
     pub const fn lasted_ns(&self) -> u64 {
         let (from, to) = self.extent();
@@ -87,7 +87,7 @@ impl Subject {
         }
     }
 
-    /// Its name in a list: that of the tag or the signal.
+    /// Name in a list: that of the tick, the tag or the signal.
     #[must_use]
     pub fn name(&self, labels: &Labels) -> String {
         match self {
@@ -101,7 +101,7 @@ impl Subject {
         }
     }
 
-    /// The tag that it belongs to, if any.
+    /// Tag of the timer or task; `None` for ticks and signals.
     #[must_use]
     pub const fn tag(&self) -> Option<Tag> {
         match self {
@@ -111,7 +111,7 @@ impl Subject {
         }
     }
 
-    /// Whether `what` is still running, so that its time is a lower bound.
+    /// Whether `what` is still running, which makes its time a lower bound.
     #[must_use]
     pub fn is_open(&self, what: &What) -> bool {
         let Self::Unfinished(UnfinishedTick { running: Some((running, _)), .. }) = self else { return false };
@@ -124,7 +124,7 @@ impl Subject {
         }
     }
 
-    /// The title of its page.
+    /// Title of the breakdown's page.
     #[must_use]
     pub fn title(&self, labels: &Labels) -> String {
         let name = self.name(labels);
@@ -164,7 +164,7 @@ pub struct LateRow {
 }
 
 impl LateRow {
-    /// The late timers and signals that are kept, worst first.
+    /// The late timers and signals that the timeline keeps, worst first.
     #[must_use]
     pub fn all(fold: &Fold) -> Vec<Self> {
         let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
@@ -177,7 +177,7 @@ impl LateRow {
         all
     }
 
-    /// Its name in a list; signals are marked as such, because a tag may be called `CHLD`.
+    /// Name in a list; signals get the prefix `signal`, because a tag may be called `CHLD`.
     #[must_use]
     pub fn name(&self, labels: &Labels) -> String {
         let name = self.subject.name(labels);
@@ -188,15 +188,15 @@ impl LateRow {
 /// An open breakdown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribution {
-    /// Its subject.
+    /// The delay that is broken down.
     pub subject: Subject,
-    /// The breakdown of the time.
+    /// The parts of the delay.
     pub breakdown: Breakdown,
-    /// The tick in which the subject ended, if it is still kept, and the end of that tick.
+    /// The tick in which the subject ended, and the tick's end; `None` if that tick is evicted or still running.
     pub tick: Option<(TickKey, Timestamp)>,
 }
 
-/// The target of a line.
+/// The page that a line opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lead {
     /// The page of a tag.
@@ -206,7 +206,7 @@ pub enum Lead {
 }
 
 impl Attribution {
-    /// Opens a breakdown in `picture`.
+    /// Opens `breakdown`; `picture` is searched for the subject's tick.
     #[must_use]
     pub fn new(subject: Subject, breakdown: Breakdown, picture: &Fold) -> Self {
         let tick = match subject {
@@ -278,7 +278,7 @@ impl Attribution {
                 let arrived = Timestamp(at.as_ns().saturating_sub(latency_ns));
                 Event::SignalDelivered { signo, task, arrived }
             }
-            // The span has no due time: the event and the list of late timers do.
+            // The span has no due time; the event in the log and the list of late timers have it.
             SpanKind::Timer { timer, task, .. } => {
                 let is_it = |stamped: &&Stamped| {
                     stamped.source == source && TickSpan::of(stamped).as_ref() == Some(span)
@@ -307,13 +307,13 @@ impl Attribution {
         Self::new(Subject::Slow { task, tag, start, end }, breakdown, picture)
     }
 
-    /// The number of its rows: the lines and their sum.
+    /// Number of rows: the lines and their sum.
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.breakdown.shares.len() + 1
     }
 
-    /// The target of a row. All lines of a slow task lead to its tag.
+    /// The page that a row opens. All lines of a slow task open its tag.
     #[must_use]
     pub fn lead(&self, row: usize) -> Lead {
         match (self.breakdown.shares.get(row).map(|share| share.what), self.subject) {
@@ -330,7 +330,7 @@ impl Attribution {
         }
     }
 
-    /// Whether it is the breakdown of a slow task and adds nothing to the task's name.
+    /// Whether a slow task's whole run is unattributed, so that the breakdown adds nothing to the task's name.
     #[must_use]
     pub fn is_bare(&self) -> bool {
         let is_attributed = self.breakdown.shares.iter().any(|share| share.what != What::Unattributed);
@@ -338,7 +338,7 @@ impl Attribution {
     }
 }
 
-/// The breakdown of a wait: as stored when the wait ended if it is one of the worst, otherwise from what is still kept.
+/// The breakdown of a wait: the stored one if the wait is among the worst, otherwise computed from the history.
 fn waited(timeline: &Timeline, source: SourceId, subject: &Subject) -> Breakdown {
     let kept = match subject {
         Subject::Timer(late) => {

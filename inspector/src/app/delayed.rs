@@ -1,5 +1,6 @@
-//! What a tick delayed: timers, signals and tasks that waited for too long, partly during the tick. A breakdown divides
-//! one wait among its causes; this is the reverse for one tick.
+//! The timers, signals and tasks that a tick delayed: those that waited too long, at least partly during the tick.
+//!
+//! A breakdown divides one wait among its causes; this module goes the other way, from one cause to the waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +17,11 @@ use super::fold::Fold;
 pub struct Delayed {
     /// The event that ended the wait.
     pub stamped: Stamped,
-    /// When it began.
+    /// When the wait began.
     pub from: Timestamp,
-    /// When it ended.
+    /// When the wait ended.
     pub to: Timestamp,
-    /// The part of it within the tick, in nanoseconds.
+    /// The part of the wait within the tick, in nanoseconds.
     pub ns: u64,
 }
 
@@ -31,7 +32,7 @@ impl Delayed {
         self.to.ns_since(self.from)
     }
 
-    /// The name of what waited: its tag; signals are marked as such.
+    /// Name of what waited: the tag, or the signal with the prefix `signal`.
     #[must_use]
     pub fn name(&self, labels: &Labels) -> String {
         match self.stamped.event {
@@ -47,7 +48,7 @@ impl Delayed {
 pub struct DelayedByTick {
     /// The waits, largest part within the tick first.
     pub all: Vec<Delayed>,
-    /// The log no longer reaches back to the tick: these are only the ones among the worst whose breakdowns are kept.
+    /// The log no longer reaches back to the tick: only the worst waits, whose breakdowns are kept, are listed.
     pub worst_only: bool,
 }
 
@@ -58,7 +59,7 @@ pub struct GroupTotal {
     pub name: String,
     /// The number of waits.
     pub count: u64,
-    /// Their total within the tick, in nanoseconds.
+    /// Total of the waits within the tick, in nanoseconds.
     pub ns: u64,
 }
 
@@ -111,7 +112,7 @@ pub fn by_tick(fold: &Fold, tick: &TickSummary) -> DelayedByTick {
     } else {
         log.iter().rev().take_while(|stamped| stamped.at >= tick.start).filter_map(delayed).collect()
     };
-    // The task of a timer or a signal waited only because that did.
+    // The task of a timer or a signal waited only because the timer or signal did: it does not count again.
     let theirs: BTreeSet<TaskId> = all.iter().filter_map(task_of).collect();
     all.retain(
         |delayed| !matches!(delayed.stamped.event, Event::TaskRan { task, .. } if theirs.contains(&task)),

@@ -1,7 +1,7 @@
 //! The figures of most panes, recomputed from the timeline a few times per second.
 //!
 //! Not for every frame: quantiles, sums and sorting would cost more than drawing, and numbers that change thirty times
-//! per second cannot be read. The strip of ticks is not delayed by this.
+//! per second cannot be read. The strip of ticks is redrawn with every frame.
 
 mod agenda;
 mod keep_alive;
@@ -70,7 +70,7 @@ impl Column {
     pub const ALL: [Self; 7] =
         [Self::Tag, Self::Count, Self::RunP50, Self::RunP99, Self::RunMax, Self::WaitP99, Self::Caused];
 
-    /// Its name in a title.
+    /// Name in the table's title.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,7 +101,7 @@ pub struct Order {
     pub inverted: bool,
 }
 
-/// Where the runs of a row took place.
+/// Where the runs counted in a row took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPlace {
     /// As tasks of the loop.
@@ -119,17 +119,17 @@ pub enum RunPlace {
 pub struct TagRow {
     /// The tag.
     pub tag: Tag,
-    /// Its name.
+    /// Name of the tag.
     pub name: String,
-    /// Where its runs took place.
+    /// Where the runs took place.
     pub ran: RunPlace,
     /// Run times.
     pub run_ns: Percentiles,
-    /// Queue waits; empty if it is not queued.
+    /// Queue waits; empty if runs of the tag are not queued.
     pub wait_ns: Percentiles,
-    /// The sum of its run times, in nanoseconds.
+    /// Sum of the run times, in nanoseconds.
     pub run_ns_total: u64,
-    /// The delay caused by [its runs](own_cause), in nanoseconds.
+    /// Delay caused by the [counted runs](own_cause), in nanoseconds.
     pub caused_ns: u64,
 }
 
@@ -138,11 +138,11 @@ pub struct TagRow {
 pub struct QueueRow {
     /// The queue.
     pub queue: Queue,
-    /// Its depth at the last sample; `None` before the first.
+    /// Depth at the last sample; `None` before the first.
     pub depth: Option<u32>,
     /// The maximum depth.
     pub depth_max: u32,
-    /// The maximum depth in each tenth of the last seconds; `None` if unknown.
+    /// Maximum depth in each tenth of a second, oldest first; `None` if unknown.
     pub through_time: Vec<Option<u64>>,
 }
 
@@ -153,7 +153,7 @@ pub struct MicrotaskFigures {
     pub checkpoints: u64,
     /// Microtasks per checkpoint.
     pub ran: Percentiles,
-    /// Their mean.
+    /// Mean number of microtasks per checkpoint.
     pub ran_mean: f64,
     /// Durations of checkpoints.
     pub run_ns: Percentiles,
@@ -168,22 +168,22 @@ pub struct GcFigures {
     pub decided: Option<[u64; 3]>,
     /// The last decisions other than skips, newest first, each with the duration of the resulting collection.
     pub last: Vec<(GcCheck, Option<u64>)>,
-    /// The heap, in bytes.
+    /// Heap size, in bytes.
     pub heap_bytes: Option<u64>,
-    /// The heap size above which it is collected at once, in bytes.
+    /// Heap size above which the controller collects at once, in bytes.
     pub threshold_bytes: Option<u64>,
     /// The controller's pace.
     pub mode: Option<GcMode>,
-    /// The last sizes of the heap.
+    /// The last samples of the heap size, in bytes.
     pub heap: Vec<u64>,
 }
 
 /// A signal's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalRow {
-    /// Its name.
+    /// Name of the signal.
     pub name: String,
-    /// The number of arrivals.
+    /// The number of arrivals, at least that of deliveries: records of arrivals may be lost.
     pub arrived: u64,
     /// From the handler to the delivery.
     pub latency_ns: Percentiles,
@@ -196,7 +196,7 @@ pub struct Figures {
     pub at: Option<Timestamp>,
     /// Rates over the last second, or over the window for a slow loop.
     pub rate: PerSecond,
-    /// There are several loops: the utilization is that of the busiest, the lag that of the one with the worst p99.
+    /// There are several loops: the utilization is that of the busiest, the lag that of the loop with the worst p99.
     pub several_loops: bool,
     /// Ticks in each tenth of a second.
     pub ticks: Vec<u64>,
@@ -218,7 +218,7 @@ pub struct Figures {
     pub tags: Vec<TagRow>,
     /// Tags beyond the limit, which have no row.
     pub tags_beyond_limit: u64,
-    /// The sum of their run times, in nanoseconds.
+    /// Sum of the run times of tags beyond the limit, in nanoseconds.
     pub beyond_limit_ns_total: u64,
     /// The queues seen so far.
     pub queues: Vec<QueueRow>,
@@ -311,7 +311,7 @@ impl Figures {
     }
 }
 
-/// Largest first, names from A to Z.
+/// Orders rows by `column`: largest first, names from A to Z.
 fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
     match column {
         Column::Tag => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
@@ -336,8 +336,8 @@ pub fn runs(stats: &TagStats) -> Option<(RunPlace, &RunStats)> {
     all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
-/// The cause that corresponds to [these runs](runs), for all figures of the delay that a tag *caused*: its tasks, else
-/// its readiness callbacks. Other causes with its name, for example the microtasks after its tasks, count separately.
+/// The cause that matches the [runs of a tag](runs): its tasks, else its readiness callbacks. All figures of the delay
+/// caused by a tag use it. Other causes named after the tag, such as the microtasks after its tasks, count separately.
 #[must_use]
 pub fn own_cause(stats: &TagStats) -> Option<Cause> {
     let (ran, _) = runs(stats)?;
@@ -392,7 +392,7 @@ pub fn buckets(lag: &Histogram) -> Vec<u64> {
 }
 
 fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
-    // Microtasks have a pane of their own, with what each checkpoint ran.
+    // Microtasks have their own pane; only loops that sample the depth of their queue get a row here.
     let has_samples = |queue: &&QueueStats| queue.queue != Queue::Microtasks || queue.depth_now().is_some();
     timeline
         .queues

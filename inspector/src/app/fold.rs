@@ -6,9 +6,9 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::timeline::{TickSummary, Timeline, TimelineConfig};
 
-/// Events kept for the log. The timeline keeps the tasks of ticks independently.
+/// Events kept for the log. The timeline keeps the spans of ticks separately.
 pub const LOG_EVENTS_MAX: usize = 20_000;
-/// A late event is sorted into at most this many of the last ones.
+/// How far back a late event is sorted, in events.
 const LATE_EVENTS_MAX: usize = 64;
 
 /// One tick of one loop.
@@ -53,8 +53,8 @@ impl Fold {
         self.sort_last();
     }
 
-    /// Moves the last event back to where its time belongs, after others of the same time: emitters are merged in order
-    /// of writing, and an event may be older than one that another emitter wrote before.
+    /// Moves the last event back to its place by time, after others of the same time: emitters are merged in order of
+    /// writing, and an event may be older than one that another emitter wrote before.
     fn sort_last(&mut self) {
         let mut place = self.log.len() - 1;
         let first = place.saturating_sub(LATE_EVENTS_MAX);
@@ -83,7 +83,7 @@ impl Fold {
     /// The index of the tick among the last ticks, 0 for the oldest.
     #[must_use]
     pub fn place(&self, key: TickKey) -> Option<usize> {
-        // From the newest: mostly, recent ticks are looked up.
+        // From the newest, since most lookups are of recent ticks.
         self.timeline.ticks.recent.iter().rposition(|tick| TickKey::of(tick) == key)
     }
 

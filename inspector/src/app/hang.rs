@@ -9,17 +9,17 @@ use super::state::{AppState, Moment};
 use crate::describe;
 use crate::units;
 
-/// A loop that spends longer than this on one thing hangs, in nanoseconds; never below the stall limit.
+/// A loop hangs after this long in one activity, in nanoseconds; the stall limit applies if it is longer.
 const HANG_NS: u64 = 250_000_000;
 
 /// The reason why the loop makes no progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hang {
-    /// A description.
+    /// The reason in words.
     pub text: String,
-    /// It exceeds a limit, and was not simply stopped or ended by the user.
+    /// Whether it is a fault: over a limit or crashed, as opposed to stopped or ended.
     pub over: bool,
-    /// The column of the running tick shows it.
+    /// Whether the strip has a column for the running tick that this explains.
     pub live: bool,
 }
 
@@ -43,7 +43,7 @@ pub fn busy_now_ns(state: &AppState) -> u64 {
     })
 }
 
-/// Whether the loop hangs, is stopped or is gone, and where; in a frozen view: at that time.
+/// Whether the loop hangs, is stopped or is gone, and where; in a frozen view, at the time shown.
 #[must_use]
 pub fn hang(state: &AppState) -> Option<Hang> {
     if state.is_replay() {

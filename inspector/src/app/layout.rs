@@ -5,9 +5,9 @@ use std::rc::Rc;
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 
-/// Minimum width, at which some parts are left out.
+/// Minimum width, in columns; the narrowest screens leave some parts out.
 pub const WIDTH_MIN: u16 = 60;
-/// Minimum height.
+/// Minimum height, in rows.
 pub const HEIGHT_MIN: u16 = 20;
 /// Narrower screens have no room for two columns of panes.
 pub const NARROW: u16 = 80;
@@ -25,7 +25,7 @@ pub struct Screen {
     pub header: Rect,
     /// The area of the page.
     pub body: Rect,
-    /// The position of the replay; empty if it is none.
+    /// The position of a replay; empty for a live loop.
     pub scrubber: Rect,
     /// The keys, the filter, the last message.
     pub footer: Rect,
@@ -100,7 +100,7 @@ pub const fn first_row(selected: usize, height: u16) -> usize {
     (selected + 1).saturating_sub(height as usize)
 }
 
-/// A place in a list of which `last` is the last, moved by `by` rows.
+/// The index `place` moved by `by` rows, clamped to 0..=`last`.
 #[must_use]
 pub fn moved(place: usize, by: i64, last: usize) -> usize {
     let to = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(by).max(0);

@@ -1,4 +1,4 @@
-//! What the dashboard reacts to, and what it asks of its run loop: two closed enums.
+//! The messages that the dashboard processes, and the effects that it asks of the run loop: two closed enums.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
@@ -14,7 +14,7 @@ use crate::keymap::Key;
 pub enum Message<'a> {
     /// A key was pressed.
     Key(Key),
-    /// The mouse did something.
+    /// The mouse was clicked, dragged or scrolled.
     Mouse(Mouse),
     /// The screen was resized.
     Resize {
@@ -64,14 +64,14 @@ pub struct Watched<'a> {
 /// The condition of the watched process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Process {
-    /// It is running, as far as known.
+    /// Running, as far as known.
     #[default]
     Running,
     /// A signal stopped it: SIGSTOP, Ctrl-Z, a debugger.
     Stopped,
-    /// It ended properly.
+    /// Ended properly.
     Ended,
-    /// It is gone without having ended properly.
+    /// Gone without having ended properly.
     Crashed,
 }
 
@@ -83,7 +83,7 @@ impl Process {
     }
 }
 
-/// What the mouse did.
+/// An action of the mouse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mouse {
     /// The kind of action.
@@ -92,7 +92,7 @@ pub struct Mouse {
     pub at: Position,
 }
 
-/// What a mouse can do here.
+/// The mouse actions that the dashboard reacts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MouseKind {
     /// The left button went down.
@@ -127,13 +127,13 @@ pub enum Effect {
     },
     /// Replay: move to this time.
     Seek(Timestamp),
-    /// Replay: move to the tick that contains this time, and on until everything that it delayed is known.
+    /// Replay: move to the tick that contains this time, and on until everything that the tick delayed is known.
     SeekTick(Timestamp),
     /// Replay: move by this many ticks.
     StepTicks(i64),
     /// Replay: move to the next or previous stall, as [`Effect::SeekTick`] does.
     SeekStall {
-        /// Forward in time.
+        /// To the next stall instead of the previous one.
         forward: bool,
     },
     /// Replay: play or pause.

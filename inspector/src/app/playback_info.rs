@@ -21,7 +21,7 @@ pub struct PlaybackInfo {
     pub end: Timestamp,
     /// The time shown.
     pub position: Timestamp,
-    /// The end of the tick that was sought; the time shown is then the one by which everything that it delayed had
+    /// The end of the tick that was sought; `position` is then the time by which everything that the tick delayed had
     /// finished waiting. `None` for all other positions.
     pub marked: Option<Timestamp>,
     /// Whether it is playing.

@@ -16,13 +16,13 @@ use super::playback_info::PlaybackInfo;
 pub struct SourceInfo {
     /// The name of the program or the file.
     pub name: String,
-    /// Its process id, 0 if there is none.
+    /// Process id; 0 if there is none.
     pub pid: u32,
     /// The loop's policy.
     pub policy: String,
     /// The kind of the source.
     pub kind: SourceKind,
-    /// How the events were made, unless a loop recorded them: `imported from chrome`.
+    /// Origin of events that no loop recorded, such as `imported from chrome`.
     pub made: Option<String>,
     /// Totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
@@ -33,14 +33,14 @@ pub struct SourceInfo {
 /// The focused list of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Part {
-    /// The only one, or the first.
+    /// The first or only list.
     #[default]
     First,
-    /// The second.
+    /// The second list.
     Second,
 }
 
-/// What is known at a time: now, or when the view was frozen.
+/// Everything known at one time: now, or when the view was frozen.
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// The events so far.
@@ -49,18 +49,18 @@ pub struct Moment {
     pub at: Timestamp,
     /// What each emitter is doing.
     pub running: Vec<NowRunning>,
-    /// When that was read.
+    /// When `running` was read.
     pub running_at: Timestamp,
     /// The condition of the watched process.
     pub process: Process,
 }
 
-/// A message in the bottom row, for a while.
+/// A temporary message in the bottom row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The text.
     pub text: String,
-    /// It reports a failure.
+    /// Whether it reports a failure.
     pub failed: bool,
     /// The frame time at which it disappears, in nanoseconds; `None` until the next frame sets it.
     pub until_ns: Option<u64>,
@@ -190,7 +190,7 @@ impl AppState {
         self.frozen.as_deref().map(|frozen| self.live.at.ns_since(frozen.at))
     }
 
-    /// A time as a distance from the first event, in nanoseconds.
+    /// The time from the start of the replay, or from the first event, to `at`, in nanoseconds.
     #[must_use]
     pub fn since_start_ns(&self, at: Timestamp) -> u64 {
         let start = self.playback.as_ref().map(|playback| playback.start);

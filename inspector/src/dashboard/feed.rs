@@ -1,5 +1,5 @@
-//! What the run loop needs from outside: a feed of events, the one place where a live source and a replay differ; and a
-//! way to save and export, implemented by the commands.
+//! The interfaces of the run loop: a feed of events, the one place where a live source and a replay differ; and saving
+//! and exporting, which the commands implement.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) trait Feed {
     /// Feeds what is due at `now`; returns whether a change warrants a frame.
     fn advance(&mut self, app: &mut App, now: Timestamp, saver: &mut dyn Save) -> Result<bool, SourceError>;
 
-    /// Time until it has something to do.
+    /// Time until the feed has something to do.
     fn idle(&self) -> Duration;
 
     /// The time to show, by the watched loop's clock.

@@ -17,7 +17,7 @@ use crate::shell::update;
 const READ_NS_MAX: u64 = 20_000_000;
 /// Interval for checking the state of the process and its loop, in nanoseconds.
 const WATCH_NS: u64 = 33_000_000;
-/// The clock in the header shows tenths of a second.
+/// Resolution of the clock in the header, in nanoseconds.
 const TENTH_NS: u64 = 100_000_000;
 /// Sleep time once the source has ended.
 const ENDED_IDLE: Duration = Duration::from_secs(60);
@@ -82,7 +82,7 @@ impl<S: EventSource> Live<S> {
             (Some(ProcessState::Stopped), _) => Process::Stopped,
             (Some(ProcessState::Crashed), _) => Process::Crashed,
             (Some(ProcessState::Ended), _) | (None, SourceState::Ended) => Process::Ended,
-            // Its ring is gone, whatever happened to the process: no more events will arrive.
+            // The ring is gone although the process runs: no more events will arrive.
             (Some(ProcessState::Running), SourceState::Ended) => Process::Ended,
             _ => Process::Running,
         };

@@ -1,4 +1,4 @@
-//! The feed of a saved trace: lets the player play by the wall clock.
+//! The feed of a saved trace: advances the player by the wall clock.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const INDEX_NS: u64 = 100_000_000;
 const STEP: Duration = Duration::from_millis(8);
 /// Sleep time of a paused replay, which waits for a key.
 const STILL: Duration = Duration::from_secs(60);
-/// The longest stretch played at a time, in nanoseconds: a program that was suspended does not jump.
+/// The longest stretch played at a time, in nanoseconds, so that a replay does not jump after a suspension.
 const PLAY_NS_MAX: u64 = 250_000_000;
 
 pub(super) struct Replay<S> {
@@ -58,7 +58,7 @@ impl<S: Rewind> Replay<S> {
     }
 }
 
-/// The state as the player's audience.
+/// Passes what the player plays on to the state.
 struct Shown<'a>(&'a mut App);
 
 impl PlaybackSink for Shown<'_> {
@@ -117,7 +117,7 @@ impl<S: Rewind> Feed for Replay<S> {
             Effect::SetSpeed(speed) => self.player.set_speed(speed),
             _ => {}
         }
-        // The time until now was played before the key, or not at all.
+        // The time before this key press counts as played.
         self.last = Some(monotonic_now());
         update(shown.0, Message::Sought(self.player.info()));
         Ok(())

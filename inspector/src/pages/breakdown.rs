@@ -1,4 +1,4 @@
-//! The breakdown of a delay: its lines lead to tags, their sum to the tick.
+//! The breakdown of a delay: its lines open tags, and their sum opens the tick.
 
 pub mod view;
 
@@ -22,7 +22,7 @@ const HEAD_ROWS: u16 = 3;
 /// Rows below the lines: a blank, and the explanation of the selected line.
 const FOOT_ROWS: u16 = 2;
 
-/// The lines of the breakdown.
+/// The area of the breakdown's lines.
 fn lines(body: Rect) -> Rect {
     let inner = inner(body);
     let height = inner.height.saturating_sub(HEAD_ROWS + FOOT_ROWS);
@@ -38,7 +38,7 @@ impl Page for BreakdownPage {
         [lines(body), Rect::ZERO]
     }
 
-    /// Follows a line.
+    /// Opens the tag or the tick that the selected line leads to.
     fn open(&self, state: &AppState) -> Request {
         let Some(attribution) = &self.attribution else { return Request::Nothing };
         match (attribution.lead(state.row), attribution.tick) {

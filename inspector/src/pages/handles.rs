@@ -1,4 +1,4 @@
-//! The active handles by name; and what reaches the loop from outside: commands, pumps, futures, its shutdown.
+//! The active handles by name, and what reaches the loop from outside: commands, pumps, futures, the shutdown.
 
 pub mod view;
 

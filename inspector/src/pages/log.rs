@@ -1,4 +1,4 @@
-//! The events themselves, newest at the bottom, restricted to the tags that pass the filter.
+//! The log: the events themselves, newest at the bottom, restricted to the tags that pass the filter.
 
 pub mod view;
 
@@ -37,7 +37,7 @@ impl Page for LogPage {
         true
     }
 
-    /// The newest event is at the bottom: up leads into the past.
+    /// The newest event is at the bottom, so up moves into the past.
     fn step(&mut self, state: &mut AppState, by: i64) {
         state.row = moved(state.row, by.saturating_neg(), self.rows(state).saturating_sub(1));
     }
@@ -78,7 +78,8 @@ fn lets_through(state: &AppState, stamped: &Stamped) -> bool {
     state.filter.is_empty() || describe::tag_of(&stamped.event).is_some_and(|tag| state.lets_through(tag))
 }
 
-/// Frequent events that only re-execution needs, and labels, whose times mean nothing.
+/// Events that the unrestricted log leaves out: inputs for re-execution, samples, calibrations, and labels, whose times
+/// mean nothing.
 const fn is_noise(event: &Event) -> bool {
     matches!(
         event,

@@ -57,9 +57,9 @@ pub struct Strip {
     pub column_ticks: usize,
     /// The columns for the kept ticks.
     pub columns: Columns,
-    /// Those that are shown.
+    /// The columns shown.
     pub window: Window,
-    /// The place of the marked tick among the kept ones.
+    /// Index of the marked tick among the kept ones.
     pub marked: Option<usize>,
 }
 
@@ -81,7 +81,7 @@ impl OverviewPage {
         self.column_ticks.min(column_ticks_max(state, panes))
     }
 
-    /// Zooms the strip by a step; false if it already shows all kept ticks.
+    /// Zooms the strip by a step; returns false if it cannot zoom out because it already shows all kept ticks.
     pub fn zoom(&mut self, state: &AppState, out: bool) -> bool {
         let panes = panes(state);
         let (shown, most) = (self.column_ticks(state, &panes), column_ticks_max(state, &panes));
@@ -97,7 +97,7 @@ impl OverviewPage {
         let Strip { columns, window, .. } = self.strip(state, panes);
         let column = usize::from(cell).checked_sub(window.indent).filter(|column| *column < window.count);
         let places = column.map_or(0..0, |column| columns.places(window.first + column));
-        // Of several ticks, the one that the column shows.
+        // A column of several ticks shows the busiest.
         let ticks = state.picture().timeline.ticks.recent.iter();
         let clicked = busiest(ticks.skip(places.start).take(places.len())).map(TickKey::of);
         match clicked {

@@ -1,4 +1,4 @@
-//! What a page is to the rest of the dashboard: a list with a selection, what Enter opens, where the mouse finds it.
+//! The interface of a page: lists with a selection, what Enter opens, where the mouse finds the rows.
 //!
 //! Of the shared state, a page changes only the selection. For everything else it returns a [`Request`], which the shell
 //! carries out.
@@ -53,7 +53,7 @@ pub enum Request {
     Nothing,
     /// Do what Enter does.
     Open,
-    /// Freeze the view: a row was selected that later events would move.
+    /// Freeze the view, because later events would move the row that was selected.
     Freeze,
     /// Freeze the view, and select this tick.
     Mark(TickKey),
@@ -85,7 +85,7 @@ pub enum Request {
     Note(&'static str),
 }
 
-/// What Enter says if the selected row has no breakdown.
+/// The request of a row without a breakdown.
 pub const NOTHING_DELAYED: Request = Request::Note("nothing was delayed");
 
 /// Rows per notch of the wheel, in lists.
@@ -101,8 +101,8 @@ pub trait Page {
         0
     }
 
-    /// The cells of the two lists that Tab switches between, without their headings. Empty for a list that is not
-    /// there, or whose rows the mouse does not select.
+    /// The areas of the two lists that Tab switches between, without their headings; empty for an absent list, or one
+    /// whose rows the mouse does not select.
     fn lists(&self, _body: Rect) -> [Rect; 2] {
         [Rect::ZERO; 2]
     }
@@ -127,7 +127,7 @@ pub trait Page {
         false
     }
 
-    /// Whether Home and End do so.
+    /// Whether Home and End move along the ticks.
     fn ends_are_ticks(&self, _state: &AppState) -> bool {
         self.pages_ticks()
     }
@@ -141,7 +141,7 @@ pub trait Page {
         }
     }
 
-    /// Tab: moves the focus; false if there is nothing to move it to.
+    /// Tab: moves the focus; returns false without another list or pane.
     fn next_pane(&mut self, state: &mut AppState, _forward: bool) -> bool {
         let [_, second] = self.lists(state.body());
         if second.is_empty() {

@@ -28,15 +28,15 @@ pub struct TagPage {
 
 /// The areas of the page.
 struct Panes {
-    /// Its histogram, below its figures.
+    /// The tag's figures, and below them the histogram.
     histogram: Rect,
-    /// Its worst runs: a list, below a heading.
+    /// The worst runs: a list without a heading.
     worst: Rect,
-    /// What queued its tasks.
+    /// What queued the tag's tasks.
     queued_by: Rect,
-    /// The delay caused: the figures.
+    /// The figures of the delay caused.
     delay_caused: Rect,
-    /// What it delayed most: a list, below a heading.
+    /// What the tag delayed most: a list below a heading.
     delayed: Rect,
 }
 
@@ -122,7 +122,7 @@ fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
             Event::TaskRan { task, tag, .. } | Event::IoReady { task, tag, .. } => Some((task, tag)),
             _ => None,
         };
-        // The last run of an id is enough: a task runs once.
+        // A task runs once: its first run takes the whole count.
         if let Some((task, tag)) = ran
             && let Some(count) = parents.remove(&(stamped.source, task))
         {
@@ -149,7 +149,7 @@ pub struct DelayedByTag {
     pub ns: u64,
 }
 
-/// What the runs of a tag delayed, among the kept ones: largest part first.
+/// What a tag delayed, among the waits whose breakdowns are kept: largest part first.
 fn delayed_by_tag(fold: &Fold, tag: Tag) -> Vec<DelayedByTag> {
     let own = fold.timeline.tags.tag(tag).and_then(own_cause);
     let of_tag = |row: LateRow| {

@@ -1,4 +1,4 @@
-//! The table of the tags, on the overview and on a page of its own: its columns, its selection, its headings.
+//! The table of the tags, on the overview and on its own page: columns, selection, headings.
 
 pub mod view;
 
@@ -14,7 +14,7 @@ use crate::app::state::AppState;
 /// What a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
-    /// What the table can be sorted by.
+    /// A column that the table can be sorted by.
     Sorted(Column),
     /// Runs per second, on wide screens.
     Rate,
@@ -63,7 +63,7 @@ pub fn columns(pane: Rect, by: Column) -> Vec<(Shows, &'static str, Constraint)>
 fn column_at(pane: Rect, x: u16, by: Column) -> Option<Column> {
     let columns = columns(pane, by);
     let cells = cells(inner(pane), columns.iter().map(|(.., width)| *width));
-    // The blank before a cell belongs to it.
+    // The blank before a column belongs to it.
     let place = cells.iter().position(|cell| (cell.x.saturating_sub(1)..cell.right()).contains(&x))?;
     columns[place].0.sorts_by()
 }
@@ -80,7 +80,7 @@ pub fn first(state: &AppState) -> Option<Tag> {
     state.figures.tags.first().map(|row| row.tag)
 }
 
-/// Moves the selection; without one, to the first tag or, by `i64::MAX`, to the last.
+/// Moves the selection; without one, selects the first tag or, if `by` is `i64::MAX`, the last.
 pub fn step(state: &mut AppState, by: i64) {
     let last = state.figures.tags.len().saturating_sub(1);
     let place = match selected(state) {

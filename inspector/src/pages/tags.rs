@@ -1,4 +1,4 @@
-//! The tags: the table, and the selected one beside it.
+//! The tags: the table, and the details of the selected tag beside it.
 
 pub mod view;
 

@@ -20,10 +20,10 @@ use crate::app::state::{AppState, Part};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TickPage;
 
-/// Rows of the pane below the list of a tick, including its frame.
+/// Rows of the pane below the list of runs, including its frame.
 const BELOW_ROWS: u16 = 8;
 
-/// What ran in the tick, and below it a breakdown or, with the focus, the list of what the tick delayed.
+/// The areas of what ran in the tick and, below, of its summary or, with the focus, of what it delayed.
 fn panes(body: Rect) -> [Rect; 2] {
     from_bottom(body, BELOW_ROWS)
 }
@@ -62,13 +62,13 @@ impl Page for TickPage {
         state.part == Part::Second
     }
 
-    /// The longest run, of whatever kind: in a tick of a thousand tasks, that is the one of interest.
+    /// The longest run of any kind: in a tick of a thousand tasks, it is the one of interest.
     fn first_selected(&self, state: &AppState) -> usize {
         let Some(opened) = opened(state).filter(|_| state.part == Part::First) else { return 0 };
         let ran =
             |kind: &SpanKind| !kind.is_point() && !matches!(kind, SpanKind::Phase(_) | SpanKind::Poll { .. });
         let runs = opened.spans.iter().enumerate().filter(|(_, opened)| ran(&opened.span.what));
-        // Of equal ones, the first.
+        // The first of equals.
         let longest = runs.rev().max_by_key(|(_, opened)| opened.span.run_ns());
         longest.map_or(0, |(place, _)| place)
     }

@@ -1,4 +1,4 @@
-//! The timers: how many, how late, what delayed them, and the breakdown of the selected one.
+//! The timers: how many, how late, what delayed them, and the breakdown of the selected delay.
 
 pub mod view;
 
@@ -26,13 +26,13 @@ pub struct Panes {
     pub lag: Rect,
     /// The causes of delay: a list, below a heading.
     pub delay_caused: Rect,
-    /// What was late: a list.
+    /// The late timers and signals: a list without a heading.
     pub late: Rect,
-    /// The breakdown of the selected one.
+    /// The breakdown of the selected delay.
     pub breakdown: Rect,
 }
 
-/// From this width on, the histogram is beside the figures.
+/// Minimum width for the histogram beside the figures.
 const LAG_FROM: u16 = 110;
 
 /// The areas of the page within `body`.

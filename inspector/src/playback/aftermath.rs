@@ -1,5 +1,5 @@
-//! The reach of a stall's effects. What a stall delayed is known only after those waits are over, which is after its
-//! own end: a replay stopped at the end of the stall would show nothing delayed.
+//! The reach of a stall's effects. What a stall delayed is known only when those waits are over, after the stall ended:
+//! a replay stopped at the end of the stall would show nothing delayed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use loop_traces::timeline::TimelineConfig;
 
 use crate::app::delayed;
 
-/// Waits that last longer than this after the stall have other causes, too, and are not included.
+/// Waits that last longer than this after the stall also have other causes and are not included, in nanoseconds.
 const REACH_NS_MAX: u64 = 1_000_000_000;
 /// Maximum number of earlier stalls of the loop that are checked per wait: a trace can hold a million stalls in one
 /// second.
@@ -25,7 +25,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Aftermath {
     /// When the tick ended.
     pub(super) end: Timestamp,
-    /// The end of the tick in which the last wait ended that began before the end of this one.
+    /// The end of the tick in which the last wait ended, among the waits that began before `end`.
     pub(super) over: Timestamp,
 }
 
@@ -33,9 +33,9 @@ pub(super) struct Aftermath {
 #[derive(Debug, Default)]
 pub(super) struct Aftermaths {
     all: Vec<Aftermath>,
-    /// The place of the loop's previous stall; [`NONE`] for its first.
+    /// The index of the loop's previous stall, for each stall; [`NONE`] for the loop's first.
     before: Vec<u32>,
-    /// The place of each loop's latest stall.
+    /// The index of each loop's latest stall.
     latest: BTreeMap<SourceId, u32>,
     /// The start of the longest of the late waits that ended in the current tick.
     waiting_since: BTreeMap<SourceId, Timestamp>,
@@ -92,7 +92,7 @@ impl Aftermaths {
         (self.before, self.latest, self.waiting_since) = Default::default();
     }
 
-    /// In order of their ends.
+    /// The stalls; after [`Self::sort`], in order of their ends.
     pub(super) fn all(&self) -> &[Aftermath] {
         &self.all
     }
@@ -122,7 +122,7 @@ mod tests {
         Stamped { at, source: SourceId(1), event }
     }
 
-    /// Many stalls within a second, and then a timer that was due before all of them.
+    /// Many stalls within a second, followed by a timer that was due before all of them.
     #[test]
     fn a_wait_reaches_back_over_a_bounded_number_of_stalls() {
         let config = TimelineConfig::of(&Metadata::new("hostile"));

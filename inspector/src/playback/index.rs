@@ -21,11 +21,11 @@ const TICKS_MAX: usize = 1 << 24;
 /// A fold at a time from which the source can be read on.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
-    /// The time of the last event in it.
+    /// The time of the last event in the fold.
     pub(super) at: Timestamp,
-    /// The time of the first event after it: later than all before.
+    /// The time of the first event that is not in the fold: later than all that are.
     pub(super) resume_at: Timestamp,
-    /// The fold up to there.
+    /// The fold up to `at`.
     pub(super) fold: Fold,
 }
 
@@ -129,7 +129,8 @@ impl Index {
         }
     }
 
-    /// A source seeks by time and not by position, so a checkpoint is made only between two events of different times.
+    /// Makes a checkpoint before an event at `next`, if one is due. Sources seek by time and not by position, so
+    /// checkpoints lie only between two events of different times.
     fn checkpoint_before(&mut self, next: Timestamp) {
         let events = self.fold.timeline.events;
         if events < self.last_checkpoint + self.every || next <= self.end {
@@ -140,7 +141,7 @@ impl Index {
         if new > self.checkpoint_bytes_max {
             return;
         }
-        // Folds only grow, so that halving the number of the earlier ones makes room in a few rounds.
+        // Folds only grow: halving the number of the earlier ones makes room in a few rounds.
         while self.checkpoint_bytes() + new > self.checkpoint_bytes_max {
             self.thin_out();
         }
@@ -159,7 +160,7 @@ impl Index {
         self.every *= 2;
     }
 
-    /// The last checkpoint with nothing after `to` in it.
+    /// The last checkpoint without events after `to`.
     pub(super) fn checkpoint(&self, to: Timestamp) -> Option<&Checkpoint> {
         let after = self.checkpoints.partition_point(|checkpoint| checkpoint.at <= to);
         after.checked_sub(1).map(|place| &self.checkpoints[place])
@@ -235,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs of many tags, each 3 times as long as the one before it of that tag.
+    /// Runs of 100 tags, three times as long after every 8,192 runs.
     fn growing(number: u64) -> Stamped {
         let (at, run_ns) = (Timestamp((1 << 60) + number), 3_u64.pow((number >> 13) as u32));
         let (task, tag, queued) = (TaskId(number), Tag(number as u16 % 100), Timestamp(1));

@@ -1,4 +1,4 @@
-//! At every position, a replay shows what folding the trace up to there gives.
+//! At every position, a replay shows the fold of the trace up to there.
 
 use loop_traces::synthetic::Script;
 use loop_traces::timeline::Timeline;

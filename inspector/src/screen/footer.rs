@@ -34,7 +34,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area
             hint => hint,
         };
         let keys = match binding.keys {
-            // In ASCII arrows would read as the seek keys.
+            // In ASCII, the arrows `<>` would read as the seek keys.
             [Key::Left, ..] if theme.ascii => "hl",
             [Key::Left, ..] => "←→",
             [Key::Char('+'), ..] => "+-",

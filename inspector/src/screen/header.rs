@@ -20,11 +20,11 @@ use unicode_width::UnicodeWidthStr as _;
 const SPARK_MAX: u16 = 50;
 const SPARK_MIN: u16 = 2;
 
-/// Draws both rows; `strip` if the page has the strip of ticks, which shows why the loop makes no progress.
+/// Draws both rows. `strip` says that the page has the strip of ticks, which shows why the loop makes no progress.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, strip: bool, area: Rect) {
     source_line(canvas, state, area);
     match hang(state) {
-        // On other pages this is the only place that is always visible.
+        // Without the strip, the header is the only place that is always visible.
         Some(hang) if !strip => {
             let style = if hang.over { canvas.theme.over() } else { canvas.theme.held() };
             canvas.pen(area, 1).gap(1).put(&hang.text, style);
@@ -36,7 +36,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, strip: bool, area:
 /// Maximum and minimum width of the note on how a trace was made.
 const MADE_MAX: usize = 40;
 const MADE_MIN: usize = 12;
-/// What the help key is for.
+/// Explains the help key.
 const HELP: &str = " help";
 
 fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
@@ -53,7 +53,7 @@ fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     };
     let lost_style = if count > 0 || is_least { theme.held() } else { theme.dim() };
     let recording = if state.recording { "● rec  " } else { "" };
-    // A trace that was made from another has no process to look for.
+    // An imported or re-executed trace has no process to look for.
     let pid =
         if about.pid > 0 && about.made.is_none() { format!("pid {}", about.pid) } else { String::new() };
     let policy = printable(&about.policy);
@@ -75,7 +75,7 @@ fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
     let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
     let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
-    // The help key is only explained if that neither shortens the name nor pushes out what is shown beside it.
+    // The help key is explained only if that neither shortens the name nor leaves out a part beside it.
     let fits = |parts: &[&String], help: usize| {
         end_of_path.width() + 1 + width_of(parts) + 2 + right_width + help <= usize::from(area.width)
     };
@@ -114,7 +114,7 @@ fn lost(state: &AppState) -> (u64, bool) {
 
 fn status(canvas: &Canvas<'_>, state: &AppState) -> (String, Style) {
     let theme = canvas.theme;
-    // A process that has ended does not go on behind a frozen view.
+    // An ended process makes no progress behind a frozen view.
     if let Some(behind) =
         state.behind_ns().filter(|behind| *behind > 0 || state.live.process == Process::Running)
     {
@@ -167,7 +167,7 @@ fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
         (false, false) => (" util", "lag"),
     };
     let (now, all) = windows(state, area.width);
-    // Figures have fixed cells, whatever their values: moving numbers cannot be read.
+    // Figures have fixed widths: numbers that move cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
         (format!("{busy} "), dim),
         (format!("{:>share$}", units::percent(figures.rate.utilization)), strong),
@@ -184,7 +184,7 @@ fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
         (at_least(state, stalls, wide), if stalled { theme.over() } else { strong }),
     ];
     if area.width < NARROW {
-        // The median is on the page of the timers.
+        // The median is on the timers page.
         parts.drain(3..5);
         parts[3].0 = "lag p99".to_owned();
     }
@@ -218,7 +218,7 @@ fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
 /// The narrowest screen that spells out the windows of the figures.
 const WORDS_FROM: u16 = 130;
 
-/// The windows of the figures: of the rates, and of all figures after them.
+/// The windows of the figures in words: that of the rates, and that of all figures after them.
 fn windows(state: &AppState, width: u16) -> (String, String) {
     let seconds = (state.figures.rate.window_ns + 500_000_000) / 1_000_000_000;
     let seconds = seconds.max(1);

@@ -44,7 +44,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
     canvas.pen(foot, 0).right(&format!(" {MARKS} "), dim);
 }
 
-/// Labels and marks at figures.
+/// Explains the labels and marks of figures.
 const MARKS: &str = "1s: last second  all: since start  ~ records lost  ≥ at least";
 
 enum Line {

@@ -1,4 +1,4 @@
-//! Rendering of a fixed made-up loop: one snapshot per size, theme and situation.
+//! Renders a fixed synthetic loop: one snapshot per size, theme and situation.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ fn live() -> App {
     live_in_batches(&script(), usize::MAX)
 }
 
-/// The loop is in a tick, according to its cell and its recorder.
+/// Puts the loop into a tick, in its *now running* cell and in its events.
 fn watched(app: &mut App, running: Running, since: Timestamp, at: Timestamp, process: Process) {
     let tick = app.state.live.fold.timeline.ticks.recent.newest().map_or(0, |tick| tick.tick) + 1;
     let now = [(since, Event::TickStart { tick }), (at, running.event(since))];
@@ -134,7 +134,7 @@ macro_rules! snapshot {
     };
 }
 
-// Below the macro that it uses.
+// After the macro, which these modules use.
 mod blame;
 mod extreme;
 mod figures;
@@ -229,7 +229,7 @@ fn without_colour_no_cell_has_any() {
         let plain = |color| color == Color::Reset;
         assert!(buffer.content.iter().all(|cell| plain(cell.fg) && plain(cell.bg)), "page {key}");
         let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
-        assert!(!text.contains("colour"), "page {key} speaks of colours");
+        assert!(!text.contains("colour"), "page {key} mentions colours");
     }
 }
 
@@ -303,7 +303,7 @@ fn hostile_names_do_not_reach_the_terminal() {
     }
 }
 
-/// The positions of all words in the fixed rows, that is of everything other than figures.
+/// The positions of all words in the fixed rows, which are everything but the figures.
 fn places(app: &mut App, width: u16) -> Vec<Vec<usize>> {
     let buffer = buffer(app, width, 24, COLOR);
     let row =
@@ -329,7 +329,7 @@ fn only_figures_change_between_frames() {
             update(&mut app, Message::Events(events));
             frame(&mut app, end(events));
             let places = places(&mut app, width);
-            // The first timer, or one more digit in the number of stalls, may move things once.
+            // The first timer, or one more digit in the number of stalls, may move words once.
             if part > 0 && app.state.live.fold.timeline.stalls.count < 10 {
                 assert_eq!(before.get_or_insert_with(|| places.clone()), &places, "part {part} at {width}");
             }
@@ -345,7 +345,7 @@ fn a_zoomed_strip_shows_the_busiest_of_each_column() {
     snapshot!("zoomed", app, 100 x 30, COLOR);
     press(&mut app, &[Key::Char('n')]);
     snapshot!("zoomed_on_a_stall", app, 80 x 24, COLOR);
-    // The strip shows as many stalls as are kept, each in a column of its own.
+    // The strip shows all kept stalls, each in its own column.
     let red = COLOR.over().fg.unwrap();
     let buffer = buffer(&mut app, 200, 50, COLOR);
     let strip = panes(layout::screen(200, 50, false).body, Extras::default()).strip();

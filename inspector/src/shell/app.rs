@@ -23,7 +23,7 @@ struct Visited {
     tag: Option<Tag>,
     tick: Option<TickKey>,
     attribution: Option<Attribution>,
-    /// The time that it showed: at another time its rows are different.
+    /// The time that the page showed: at other times its rows differ.
     at: Timestamp,
 }
 
@@ -61,7 +61,7 @@ impl App {
         }
     }
 
-    /// The page shown, and the state that it shares.
+    /// The page shown, and the shared state.
     pub(super) fn parts(&mut self) -> (&mut dyn Page, &mut AppState) {
         (self.pages.get_mut(self.page), &mut self.state)
     }

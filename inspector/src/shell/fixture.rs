@@ -1,4 +1,4 @@
-//! Common fixture for tests of the state and of the view: a made-up loop, and a dashboard over it.
+//! Common fixture for tests of the state and of the view: a dashboard that watches a synthetic loop.
 
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;

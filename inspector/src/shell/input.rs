@@ -1,4 +1,4 @@
-//! The action of each key and of the mouse.
+//! Performs the action of each key, and of the mouse.
 
 use loop_probes::ids::Timestamp;
 use ratatui::layout::Rect;

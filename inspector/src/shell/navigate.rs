@@ -43,7 +43,7 @@ impl App {
         Vec::new()
     }
 
-    /// Opens the selected item. It is looked up before the view is frozen: it is the one that the user saw.
+    /// Opens the selected item, which is looked up before the view freezes: that is the one the user saw.
     pub(super) fn open(&mut self) -> Vec<Effect> {
         let (page, state) = self.parts();
         let request = page.open(state);
@@ -81,7 +81,7 @@ impl App {
         effects
     }
 
-    /// Shows the selected tag, else the first, on one of the pages for that.
+    /// Shows the selected tag, else the first, on `page`.
     pub(super) fn show_tag(&mut self, page: PageName) {
         self.state.tag = self.state.tag.or_else(|| tag_table::first(&self.state));
         self.show(page);
@@ -95,7 +95,7 @@ impl App {
         self.show(PageName::Tag);
     }
 
-    /// Opens a breakdown; the view is frozen, on the tick in which its subject ended.
+    /// Opens a breakdown, and freezes the view on the tick in which the subject ended.
     fn open_breakdown(&mut self, attribution: Attribution) -> Vec<Effect> {
         let effects = self.freeze();
         self.show(PageName::Breakdown);
@@ -106,7 +106,7 @@ impl App {
         effects
     }
 
-    /// A tick has a page only after it ended.
+    /// Says why a tick that has not ended has no page.
     fn not_ended(&mut self) {
         let is_gone = self.state.shown().process.is_gone();
         self.state.note(if is_gone { NEVER_ENDED } else { STILL_RUNNING }, false);
@@ -127,8 +127,8 @@ impl App {
     fn open_tick(&mut self, key: TickKey, end: Timestamp) -> Vec<Effect> {
         let picture = self.state.picture();
         let kept = picture.tick(key);
-        // If the tick is still kept completely, stay here: after a seek, less would be known than on the page that was
-        // left.
+        // Without a seek if the tick is still kept completely: at the tick's end, less would be known than at the
+        // current position.
         let whole = kept.is_some_and(|tick| {
             picture.timeline.opened(tick).is_some()
                 && picture.log().front().is_some_and(|oldest| oldest.at <= tick.start)
@@ -146,7 +146,7 @@ impl App {
         effects
     }
 
-    /// A replay has all ticks, even those evicted from the history.
+    /// Seeks to the tick at `at`: a replay has all ticks, even those evicted from the history.
     fn seek_tick(&mut self, at: Timestamp) -> Vec<Effect> {
         let mut effects = self.freeze();
         effects.push(Effect::SeekTick(at));

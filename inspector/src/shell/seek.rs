@@ -16,13 +16,13 @@ impl App {
     pub(super) fn step_ticks(&mut self, by: i64) -> Vec<Effect> {
         match self.page {
             PageName::Overview => self.pages.overview.focus = Pane::Ticks,
-            // The previous and next ticks have no breakdown yet.
+            // Only stalls have breakdowns, and the neighbours may be none.
             PageName::Breakdown => self.show(PageName::Tick),
             _ => {}
         }
         let state = &self.state;
         if state.is_replay() {
-            // Counted from the tick that was clicked on, if any: the player counts from its own position.
+            // Steps count from the tick that was clicked, if any, but the player counts from its position.
             let picture = state.picture();
             let back = state.tick.and_then(|key| picture.place(key)).map_or(0, |place| {
                 let last = picture.timeline.ticks.recent.len().saturating_sub(1);
@@ -45,7 +45,7 @@ impl App {
             None => last,
             Some(key) => match state.picture().place(key) {
                 Some(place) => moved(place, by, last),
-                // A stall before the oldest kept tick.
+                // The marked tick is a stall before the oldest kept tick.
                 None if by > 0 => 0,
                 None => return,
             },
@@ -94,7 +94,7 @@ impl App {
         effects
     }
 
-    /// Selects the tick, and the stall, that a replay went to.
+    /// Selects the tick that a replay sought, and its stall.
     pub(super) fn mark(&mut self, tick: Option<TickKey>) {
         self.state.tick = tick;
         self.aim();

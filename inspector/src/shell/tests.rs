@@ -1,4 +1,4 @@
-//! Each key, each click, over a made-up loop.
+//! Each key and each click, on a dashboard of a synthetic loop.
 
 use loop_probes::event::Event;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
@@ -46,7 +46,7 @@ fn figures_refresh_a_few_times_a_second_and_at_every_replay_step() {
     assert_eq!(read_at(&app), first);
     update(&mut app, Message::Frame { now, elapsed_ns: 250_000_000 });
     assert_eq!(read_at(&app), Some(now));
-    // Nothing follows an end: its last moments are shown at once.
+    // No events follow the end of a process: its last figures appear at once.
     let (counts, process, running) = (SourceCounts::default(), Process::Ended, &[][..]);
     let now = now.plus_ns(1);
     update(&mut app, Message::Watched(Watched { at: now, running, counts, lost_elsewhere: 0, process }));
@@ -78,7 +78,7 @@ fn a_jump_replaces_all_figures() {
     };
     update(&mut app, Message::Playback(at(position, true)));
     update(&mut app, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
-    // Seeks to the end while playing: the next check of the clock finds that it no longer plays.
+    // A seek to the end while playing: the next step notices the end and stops.
     let to = end(&rest);
     update(&mut app, Message::Events(&rest));
     update(&mut app, Message::Sought(at(to, true)));
@@ -87,8 +87,8 @@ fn a_jump_replaces_all_figures() {
     assert_eq!(sought.state.figures.at, Some(to), "in the first frame after the jump");
     update(&mut app, Message::Playback(at(to, false)));
     update(&mut app, Message::Frame { now: to, elapsed_ns: 1_020_000_000 });
-    assert_eq!(app.state.figures.at, Some(to), "and in the last before it stands still");
-    // The same if it played up to there.
+    assert_eq!(app.state.figures.at, Some(to), "and in the last frame, after which nothing is drawn");
+    // The same after playing up to the end.
     let mut app = replay(true);
     update(&mut app, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
     update(&mut app, Message::Events(&rest));
@@ -178,7 +178,7 @@ fn arrows_step_through_ticks_and_freeze() {
     let oldest = TickKey::of(app.state.picture().timeline.ticks.recent.oldest().unwrap());
     assert_eq!(app.state.tick, Some(oldest));
     press(&mut app, Key::Left);
-    assert_eq!(app.state.tick, Some(oldest), "there is none before");
+    assert_eq!(app.state.tick, Some(oldest), "there is no older tick");
     press(&mut app, Key::PageDown);
     assert_eq!(app.state.tick.map(|key| key.tick), Some(oldest.tick + 10));
     press(&mut app, Key::Char('G'));
@@ -207,7 +207,7 @@ fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
     let panes = overview_panes(false);
     let strip = panes.strip();
     let recent = &app.state.live.fold.timeline.ticks.recent;
-    // The last column but one is complete, and the one before the gap is the last.
+    // The column left of the last one is complete.
     let last = (recent.len() - 1) / 10 * 10;
     let busiest = (last - 10..last).map(|place| recent.at(place).unwrap()).max_by_key(|tick| tick.busy_ns);
     let busiest = busiest.map(TickKey::of);
@@ -289,7 +289,7 @@ fn stall_navigation_follows_time_order_and_wraps() {
     press(&mut app, Key::Char('n'));
     press(&mut app, Key::Char('n'));
     assert_eq!(app.state.tick, newest_first.last().copied());
-    assert!(app.state.note.is_some(), "says that it went round");
+    assert!(app.state.note.is_some(), "reports that it wrapped around");
     press(&mut app, Key::Enter);
     assert_eq!(app.page, PageName::Tick);
     assert!(app.state.shown_tick().unwrap().stall);
@@ -303,7 +303,7 @@ fn the_filter_applies_while_typed_and_can_be_undone() {
     assert_eq!((app.state.figures.tags.len(), app.state.filter.as_str()), (1, "ECHo"));
     assert_eq!(app.state.figures.tags[0].name, "Echo");
     press_all(&mut app, "q");
-    assert_eq!(app.state.figures.tags.len(), 0, "q is a letter here");
+    assert_eq!(app.state.figures.tags.len(), 0, "q is text here");
     press(&mut app, Key::Backspace);
     press(&mut app, Key::Enter);
     assert_eq!((app.typing.is_none(), app.state.figures.tags.len()), (true, 1));
@@ -361,7 +361,7 @@ fn lists_move_by_rows_and_pages() {
     assert_eq!(app.state.tag, tag(&app, 0));
     press_all(&mut app, "5");
     press(&mut app, Key::Up);
-    assert!(app.state.frozen.is_some() && app.state.row == 1, "the past stands still");
+    assert!(app.state.frozen.is_some() && app.state.row == 1, "selecting a past event freezes the view");
     press(&mut app, Key::End);
     assert_eq!(app.state.row, 0);
 }
@@ -426,7 +426,7 @@ fn in_replay_arrow_keys_seek_instead_of_freezing() {
     assert!(app.state.frozen.is_none());
     assert_eq!(press(&mut app, Key::Enter), [Effect::Pause]);
     assert_eq!(app.page, PageName::Tick);
-    assert_eq!(press(&mut app, Key::Char('r')), [], "nothing to record in a recording");
+    assert_eq!(press(&mut app, Key::Char('r')), [], "a replay cannot be recorded");
 }
 
 #[test]

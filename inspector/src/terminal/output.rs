@@ -25,7 +25,7 @@ impl Output {
     }
 }
 
-/// Whether this process may read and configure the terminal. In doubt, it may.
+/// Whether this process is in the foreground and may use the terminal; true if that is unknown.
 pub(super) fn in_foreground() -> bool {
     let foreground = rustix::termios::tcgetpgrp(rustix::stdio::stdout());
     foreground.map_or(true, |foreground| foreground == rustix::process::getpgrp())

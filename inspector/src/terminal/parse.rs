@@ -1,8 +1,8 @@
 //! Parses a terminal's bytes into keys and clicks.
 //!
-//! crossterm has a reader of its own, but it owns the descriptor in a way that a dashboard cannot live with: it keeps
-//! reading from a terminal that was closed, blocks in the middle of a sequence, and misses a key that arrives together
-//! with a resize. What remains to be done here is the small part of xterm's `ctlseqs` that the keymap uses.
+//! crossterm's reader is unsuitable for a dashboard: it keeps reading from a closed terminal, blocks in the middle of a
+//! sequence, and misses a key that arrives together with a resize. This parser covers the small part of xterm's
+//! `ctlseqs` that the keymap uses.
 
 use ratatui::layout::Position;
 
@@ -20,15 +20,15 @@ pub(super) enum Input {
     Mouse(Mouse),
 }
 
-/// Collects bytes until they form a key. Nothing in them is trusted to be complete.
+/// Collects bytes until they form a key; sequences may be incomplete or unknown.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     pending: Vec<u8>,
 }
 
-/// The interpretation of the first pending bytes.
+/// What the first pending bytes are.
 enum Found {
-    /// This many bytes form this input, or an unknown one.
+    /// This many bytes form this input; `None` for an unknown one.
     Whole(usize, Option<Input>),
     /// More bytes may follow.
     Part,
@@ -55,7 +55,7 @@ impl Parser {
         !self.pending.is_empty()
     }
 
-    /// Called when no more bytes arrive: a lone Esc was the key, an incomplete sequence is noise.
+    /// Called when no more bytes arrive: whatever begins with an Esc was the Esc key; the rest is dropped as noise.
     pub(super) fn give_up(&mut self) -> Option<Input> {
         let escape = self.pending.first() == Some(&ESC);
         self.pending.clear();
@@ -72,7 +72,7 @@ fn found(bytes: &[u8]) -> Found {
         },
         [ESC, b'O'] => Found::Part,
         [ESC, b'O', last, ..] => Found::Whole(3, sequence(b"", *last)),
-        // Esc followed by a key: Alt with a key would look the same, but no key here uses Alt.
+        // Esc followed by a key. Alt with a key looks the same, but the keymap has no Alt.
         [ESC, ..] => Found::Whole(1, Some(Input::Key(Key::Esc))),
         [first, ..] if *first < 0x20 || *first == 0x7f => Found::Whole(1, control(*first).map(Input::Key)),
         _ => character(bytes),

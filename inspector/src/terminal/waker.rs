@@ -1,6 +1,6 @@
 //! Wakes the dashboard for events other than its own clock: keys, the mouse, signals, a closed terminal.
 //!
-//! Two threads block on one thing each and send to a common channel: nothing here polls in a loop.
+//! Two threads block, one on the terminal and one on signals, and send to a common channel.
 
 use std::fs::File;
 use std::io;
@@ -21,10 +21,10 @@ use crate::app::message::Mouse;
 use crate::io::interrupt::GRACE;
 use crate::keymap::Key;
 
-/// Terminals send a sequence in one piece, slow lines almost so: after this long, an Esc is a key.
+/// After this long, an Esc is a key: terminals send the rest of a sequence at once, slow lines almost so.
 const SEQUENCE_TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 30_000_000 };
 
-/// How often a process in the background checks whether it still is, while the user types.
+/// How often a process in the background checks for the foreground, while terminal input is pending.
 const BACKGROUND_NAP: Duration = Duration::from_millis(200);
 
 /// Why the dashboard woke.
@@ -51,7 +51,7 @@ pub enum Wake {
 pub struct Wakers {
     wakes: Receiver<Wake>,
     signals: Handle,
-    /// Closing it ends the input thread.
+    /// Ends the input thread when closed.
     _input_stop: OwnedFd,
 }
 
@@ -104,7 +104,7 @@ impl Drop for Wakers {
 /// The number of dashboards that have begun to listen.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Set while no dashboard is listening, from [`GRACE`] after its end: signals then have their default effect, which
+/// Set while no dashboard listens, beginning [`GRACE`] after its end: signals then have their default effect, which
 /// signal-hook would otherwise disable for good.
 fn over() -> &'static Arc<AtomicBool> {
     static OVER: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -204,7 +204,7 @@ fn read_input(tty: &Tty, stopped: &OwnedFd, sender: &Sender<Wake>) -> io::Result
             read => read?,
         };
         parser.feed(&bytes[..read], |input| {
-            // The receiver is gone: the descriptor that ends this thread is about to close.
+            // On an error the receiver is gone, and the descriptor that ends this thread is about to close.
             let _ = sender.send(input.into());
         });
     }

@@ -1,4 +1,4 @@
-//! The uncertainty of percentiles because of lost records: a mark at the figure, and its bounds in words.
+//! The uncertainty of percentiles after lost records: a mark at the figure, and the figure's bounds in words.
 
 use loop_traces::histogram::Percentiles;
 use loop_traces::loss::Bounds;
@@ -37,7 +37,7 @@ pub(crate) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String
     (lo != shown || hi.as_ref() != Some(&shown)).then(|| between(&lo, hi.as_deref()))
 }
 
-/// One row with the bounds of the figures shown; returns whether there were any.
+/// Draws one row with the bounds of the figures shown; returns whether there are any.
 pub(crate) fn row(
     canvas: &mut Canvas<'_>,
     state: &AppState,
@@ -60,7 +60,7 @@ pub(crate) fn row(
     let mut pen = canvas.pen(area, row);
     pen.gap(1).put(first, theme.held());
     let why = match state.figures.lost_records {
-        // A run that has not ended, or events that were skipped.
+        // Because of a run that has not ended, or of malformed events.
         0 => ": incomplete".to_owned(),
         1 => ": 1 record lost".to_owned(),
         lost => format!(": {} records lost", units::short_count(lost)),

@@ -13,11 +13,11 @@ use crate::app::attribution::Subject;
 use crate::app::state::AppState;
 use crate::units;
 
-/// From this width on, times are also given to the nanosecond.
+/// Minimum width for times to the nanosecond.
 const EXACT_FROM: u16 = 96;
 
-/// Draws the lines of `breakdown` and their sum, keeping the selected one visible; returns the range of those drawn. If
-/// none is selected and there is too little room, the sum gives the number of lines it stands for.
+/// Draws the lines of `breakdown` and their sum, keeping the selected line visible; returns the range of lines drawn. If
+/// none is selected and there is too little room, the sum says how many lines are not shown.
 pub(crate) fn table(
     canvas: &mut Canvas<'_>,
     state: &AppState,
@@ -70,7 +70,7 @@ pub(crate) fn table(
     })
 }
 
-/// What happened, and when, in one row.
+/// Draws what the delay was, and when, in one row.
 pub(crate) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, inner: Rect) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.strong());

@@ -1,4 +1,4 @@
-//! What was delayed: in one row, and as a table.
+//! Draws what was delayed: in one row, and as a table.
 
 use loop_probes::ids::Timestamp;
 use loop_traces::timeline::TickSummary;
@@ -15,16 +15,17 @@ use crate::units;
 
 /// Width of a figure and its heading.
 const FIGURE: u16 = 8;
-/// Maximum width of a name, if there is room for a bar, too.
+/// Maximum width of a name beside a bar.
 const NAME_MAX: u16 = 32;
 
-/// One row, such as `delayed: Heartbeat 38.9ms  HttpRequest ×14 512ms`; what does not fit is counted: `and 3 more`.
+/// Draws one row, such as `delayed: Heartbeat 38.9ms  HttpRequest ×14 512ms  and 3 more`; the last words count the names
+/// that do not fit.
 pub(crate) fn row(pen: &mut Pen<'_, '_>, state: &AppState, tick: &TickSummary) {
     let theme = pen.theme();
     let (dim, text) = (theme.dim(), theme.text());
     let labels = &state.picture().timeline.labels;
     let delayed = delayed::by_tick(state.picture(), tick);
-    // A fold of the distant past only has the worst ones.
+    // For a tick that the log no longer reaches, only the worst waits are known.
     let kept = if delayed.worst_only && !delayed.all.is_empty() { ", of the worst in history" } else { "" };
     pen.gap(1).put(&format!("delayed{kept}: "), dim);
     if delayed.all.is_empty() {
@@ -47,7 +48,7 @@ pub(crate) fn row(pen: &mut Pen<'_, '_>, state: &AppState, tick: &TickSummary) {
     }
 }
 
-/// What stands for an empty list.
+/// The text of an empty list.
 pub(crate) const fn none_text(delayed: &DelayedByTick) -> &'static str {
     if delayed.worst_only { "none with a breakdown in history" } else { "nothing" }
 }

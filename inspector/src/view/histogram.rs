@@ -12,13 +12,13 @@ use crate::units;
 
 /// One row: the bounds of the bucket and its count.
 struct Bucket {
-    /// Its upper bound; `None` for values above all edges.
+    /// Upper bound of the bucket; `None` for values above all edges.
     upper_ns: Option<u64>,
     lower_ns: u64,
     count: u64,
 }
 
-/// The timer-lag histogram as a pane.
+/// Draws the timer-lag histogram as a pane.
 pub(crate) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool) {
     let figures = &state.figures;
     let timers = &state.picture().timeline.timers;
@@ -54,7 +54,7 @@ fn percentiles(canvas: &mut Canvas<'_>, area: Rect, figures: &Figures) {
     }
 }
 
-/// No system's timers are more punctual than this: lags below form one bucket.
+/// Lags below this form one bucket, in nanoseconds: no system's timers are more punctual.
 const LAG_FLOOR_NS: u64 = 10_000;
 
 /// Draws buckets of [`EDGES_NS`] in the rows of `area`, those up to `floor_ns` as one; returns the number of rows used.

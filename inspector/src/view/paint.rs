@@ -25,7 +25,7 @@ pub(crate) struct Canvas<'a> {
     pub(crate) theme: Theme,
 }
 
-/// Writes along one row, up to its end; what does not fit is cut with `…`.
+/// Writes along one row, up to the row's end; text that does not fit is cut with `…`.
 pub(crate) struct Pen<'c, 'a> {
     canvas: &'c mut Canvas<'a>,
     x: u16,
@@ -34,7 +34,7 @@ pub(crate) struct Pen<'c, 'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// A pen at the start of a row of `area`; outside of it, one that writes nothing. It stops one cell before a frame.
+    /// A pen at the start of a row of `area`, which stops one cell before a frame. Outside of `area`, it writes nothing.
     pub(crate) fn pen(&mut self, area: Rect, row: u16) -> Pen<'_, 'a> {
         let y = area.y.saturating_add(row);
         let end = if row < area.height { area.x.saturating_add(area.width) } else { area.x };
@@ -62,7 +62,7 @@ impl<'a> Canvas<'a> {
             Span::styled(cut(title, room.saturating_sub(1)), self.theme.title(focused)),
             Span::styled(" ", frame),
         ];
-        // Of a remark that does not fit, the last parts give way first.
+        // A remark that does not fit loses its last parts first.
         let fits = |remark: &&str| title.width() + remark.width() + 6 <= room;
         let shorter = |remark: &&'r str| remark.rsplit_once(", ").map(|(first, _)| first);
         let shown = std::iter::successors(Some(remark), shorter).find(fits).filter(|it| !it.is_empty());
@@ -79,7 +79,7 @@ impl<'a> Canvas<'a> {
 }
 
 impl Pen<'_, '_> {
-    /// The theme that it writes with.
+    /// The pen's theme.
     pub(crate) const fn theme(&self) -> Theme {
         self.canvas.theme
     }
@@ -128,8 +128,8 @@ impl Pen<'_, '_> {
         self
     }
 
-    /// Writes `text` right-aligned in `width` cells. A number that does not fit, or would touch what is before it, is left
-    /// out rather than cut.
+    /// Writes `text` right-aligned in `width` cells. A number that does not fit, or would touch the text before it, is
+    /// left out rather than cut.
     pub(crate) fn number(&mut self, text: &str, width: u16, style: Style) -> &mut Self {
         let cells = text.width() as u16;
         let end = self.x.saturating_add(width);
@@ -141,7 +141,7 @@ impl Pen<'_, '_> {
         self
     }
 
-    /// Whether what is written at `x` would touch nothing before it.
+    /// Whether text written at `x` would touch no text before it.
     fn is_clear_before(&self, x: u16) -> bool {
         let before = x.checked_sub(1).and_then(|x| self.canvas.buffer.cell(Position::new(x, self.y)));
         before.is_none_or(|cell| matches!(cell.symbol(), " " | SIDE))
@@ -179,7 +179,7 @@ impl Pen<'_, '_> {
         self.x
     }
 
-    /// A sparkline of all samples, each cell as high as the highest of its samples.
+    /// A sparkline of all samples; each cell is as high as the largest sample in it.
     pub(crate) fn sparkline_of_maxima<T>(&mut self, samples: &[T], width: u16, style: Style) -> &mut Self
     where
         T: Copy + Into<Option<u64>>,
@@ -187,7 +187,7 @@ impl Pen<'_, '_> {
         self.sparkline(&deepest(samples, width.into()), width, style)
     }
 
-    /// A sparkline of the last values that fit `width` cells, scaled to the largest of them; blank for missing values.
+    /// A sparkline of the last values that fit into `width` cells, scaled to the largest; blank for missing values.
     pub(crate) fn sparkline<T>(&mut self, values: &[T], width: u16, style: Style) -> &mut Self
     where
         T: Copy + Into<Option<u64>>,

@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::text::cut;
 use crate::units;
 
-/// The unit of a sum and of its parts, by the size of the sum, in nanoseconds: all are shown with one decimal. Smaller
-/// sums have no common unit.
+/// The common unit of a sum and its parts, which have one decimal: from this sum on, the unit, both in nanoseconds, and
+/// its name. Smaller sums have no common unit.
 const UNITS: [(u64, u64, &str); 3] = [
     (360_000_000_000_000, 3_600_000_000_000, "h"),
     (100_000_000_000, 1_000_000_000, "s"),
@@ -43,7 +43,7 @@ pub(crate) fn line(
     };
     let mut rest_ns = shown(sum_ns);
     let mut parts: usize = shares.iter().map(|share| small_parts(share).unwrap_or(1)).sum();
-    // Parts that would read 0.0 are left out, unless that is all there is.
+    // Parts that would read 0.0 are left out, except for the first.
     let named = shares.iter().filter(|share| small_parts(share).is_none());
     let shown_shares = named.enumerate().filter(|(place, share)| *place == 0 || shown(share.ns) > 0);
     for (place, share) in shown_shares {
@@ -55,7 +55,7 @@ pub(crate) fn line(
         if place > 0 && room(&line) < needed {
             break;
         }
-        // The first is always there, and of it the figure matters more than the name.
+        // The first part is always shown, and its figure matters more than its name.
         let name = cut(&name, room(&line).saturating_sub(joint.len() + 1 + ns.width()));
         let part = [(joint.to_owned(), dim), (name, text), (format!(" {ns}"), dim)];
         line.extend(part.map(|(text, style)| Span::styled(text, style)));

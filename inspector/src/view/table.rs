@@ -1,6 +1,6 @@
 //! Lists and tables: ratatui's `Table`, filled with the visible rows, and the position in the list on the frame.
 //!
-//! Bars are text, because a cell of a table holds nothing else. ratatui's `Gauge` would need a cell of its own, and swaps
+//! Bars are text, because table cells hold nothing else. ratatui's `Gauge` would need a cell of its own, and swaps
 //! the two colours of its middle cell for a label, even an empty one: without colours that is a hole in the bar.
 
 use std::ops::Range;
@@ -31,7 +31,7 @@ pub(crate) struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    /// Text on the left, cut with `…`.
+    /// Left-aligned text, cut with `…`.
     pub(crate) const fn text(title: &'a str, width: u16) -> Self {
         Self { title, width: Constraint::Length(width), is_figure: false, is_strong: false }
     }
@@ -41,7 +41,7 @@ impl<'a> Column<'a> {
         Self { width: Constraint::Fill(1), ..Self::text(title, 0) }
     }
 
-    /// Figures on the right. One that does not fit is left out rather than cut.
+    /// Right-aligned figures. One that does not fit is left out rather than cut.
     pub(crate) const fn figure(title: &'a str, width: u16) -> Self {
         Self { is_figure: true, ..Self::text(title, width) }
     }
@@ -51,7 +51,7 @@ impl<'a> Column<'a> {
         Self { width, is_figure, ..Self::text(title, 0) }
     }
 
-    /// The same, with an emphasized heading.
+    /// The column with an emphasized heading, if `is_strong`.
     pub(crate) const fn strong(self, is_strong: bool) -> Self {
         Self { is_strong, ..self }
     }
@@ -89,15 +89,15 @@ pub(crate) fn bar(share: f64, width: u16) -> String {
     "█".repeat(eighths / 8) + part
 }
 
-/// The same for time with lost records: hatched, in whole cells.
+/// A bar for time with lost records: hatched, in whole cells.
 pub(crate) fn hatch(share: f64, width: u16) -> String {
     let cells = (share.min(1.0) * f64::from(width)).round() as usize;
     HATCH.repeat(if share > 0.0 { cells.max(1).min(width.into()) } else { 0 })
 }
 
 impl Canvas<'_> {
-    /// Draws the rows of a list of `count` that fit into `area`, among them the selected one, highlighted if `tinted`,
-    /// below the headings, if there are any. `row` gets the place in the list and the cells of the columns. Returns the
+    /// Draws headings, if any, and the rows of a list of `count` rows that fit into `area`. The selected row is among
+    /// them, and highlighted if `tinted`. `row` makes a row from its index and the cells of the columns. Returns the
     /// range of rows drawn.
     pub(crate) fn table<'t, R>(
         &mut self,
@@ -136,8 +136,8 @@ impl Canvas<'_> {
         shown
     }
 
-    /// Marks on the frame of `pane` which rows of its list of `count` are `shown`, unless all are: as a scroll bar, and at
-    /// the foot in figures.
+    /// Marks on the frame of `pane` which rows of a list of `count` are `shown`, unless all are: with a scroll bar, and
+    /// with figures at the foot.
     pub(crate) fn position(&mut self, pane: Rect, shown: Range<usize>, count: usize) {
         if shown.len() >= count || pane.height < 3 {
             return;

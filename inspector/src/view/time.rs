@@ -1,9 +1,9 @@
-//! Positions and windows of time in words.
+//! Positions in time and windows of time, in words.
 
 use crate::app::state::AppState;
 use crate::units;
 
-/// Width of the positions in a list: that of the latest one.
+/// Width of the positions in a list, which is that of the latest.
 pub(crate) fn when_width(state: &AppState) -> u16 {
     let latest = units::position(state.elapsed_ns());
     (latest.len() as u16).max(units::position(0).len() as u16)
@@ -14,7 +14,7 @@ pub(crate) fn up_to(state: &AppState) -> String {
     state.up_to_ns().map_or_else(String::new, |ns| format!(" up to {}", units::position(ns)))
 }
 
-/// The same, or ` so far` if everything known is shown.
+/// Like [`up_to`], but ` so far` if everything known is shown.
 pub(crate) fn so_far(state: &AppState) -> String {
     if state.up_to_ns().is_some() { up_to(state) } else { " so far".to_owned() }
 }

@@ -43,12 +43,12 @@ fn waits_are_listed_by_their_part_inside_the_tick() {
         ran(6, 99 * MS, 100 * MS, 139 * MS),
         ended,
         fired(110 * MS, 141 * MS, LOOP),
-        // Due after its end; of another loop; in time.
+        // Not delayed by the tick: due after its end; of another loop; not late.
         fired(140 * MS, 142 * MS, LOOP),
         fired(110 * MS, 142 * MS, SourceId(2)),
         fired(139 * MS + MS / 2, 140 * MS, LOOP),
         ran(7, 95 * MS, 143 * MS, 144 * MS),
-        // The first timer's own task.
+        // The first timer's own task, which does not count again.
         ran(9, 110 * MS, 145 * MS, 146 * MS),
     ]);
     let tick = *fold.tick_that_ended(Timestamp(140 * MS)).unwrap();

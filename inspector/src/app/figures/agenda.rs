@@ -23,15 +23,15 @@ pub struct PriorityRow {
     pub added: u64,
     /// Tasklets run.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Tasklets that failed or panicked, out of those run.
     pub failed: u64,
-    /// From added to taken by a worker.
+    /// Queue waits: from added to taken by a worker.
     pub wait_ns: Percentiles,
-    /// From taken to done.
+    /// Run times: from taken to done.
     pub run_ns: Percentiles,
     /// The tasklet that has waited longest.
     pub oldest: Option<OldestWaiting>,
-    /// Maximum number of higher-priority tasklets that ran while one of these waited.
+    /// Maximum number of higher-priority tasklets that ran while a tasklet of this priority waited.
     pub passed_by_max: u64,
     /// The maximum depth in each tenth of a second.
     pub through_time: Vec<Option<u64>>,
@@ -42,30 +42,30 @@ pub struct PriorityRow {
 pub struct Starvation {
     /// The priority.
     pub priority: Priority,
-    /// How long its oldest tasklet has waited, in nanoseconds.
+    /// How long the priority's oldest tasklet has waited, in nanoseconds.
     pub waited_ns: u64,
-    /// Higher-priority tasklets that ran in that time.
+    /// Higher-priority tasklets that ran while that tasklet waited.
     pub passed_by: u64,
 }
 
 /// A worker's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerRow {
-    /// Its number.
+    /// The worker's number.
     pub worker: usize,
-    /// Its current phase, if reported, and when that began.
+    /// The current phase and when it began; `None` if the worker reports no phases.
     pub state: Option<(WorkerPhase, Timestamp)>,
-    /// Tasklets that it ran.
+    /// Tasklets run.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Tasklets that failed or panicked, out of those run.
     pub failed: u64,
-    /// The busy share of its time (0 to 1).
+    /// Share of the worker's time spent busy (0 to 1).
     pub busy: f64,
-    /// The run time of its longest tasklet, in nanoseconds.
+    /// Run time of the longest tasklet, finished or running, in nanoseconds.
     pub run_ns_max: u64,
-    /// The last tasklet that it finished: its name and end.
+    /// The last finished tasklet: name and end.
     pub last: Option<(String, Timestamp)>,
-    /// Its own emitter; `None` if several workers share one.
+    /// The worker's emitter; `None` if several workers share one.
     pub source: Option<SourceId>,
 }
 
@@ -80,7 +80,7 @@ pub struct AgendaFigures {
     pub workers: Vec<WorkerRow>,
     /// Collections that stopped all workers: attempted, and failed.
     pub rendezvous: [u64; 2],
-    /// From the request until all stopped, or until it was given up.
+    /// Rendezvous times: from the request until all workers stopped, or until it was given up.
     pub rendezvous_ns: Percentiles,
     /// The last collections, newest first.
     pub last_met: Vec<Rendezvous>,

@@ -4,14 +4,14 @@ use loop_probes::event::RefKind;
 use loop_probes::ids::Timestamp;
 use loop_traces::timeline::Timeline;
 
-/// A number of references with the same name.
+/// The references with the same kind and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandleRow {
-    /// Their kind.
+    /// Kind of the references.
     pub what: RefKind,
-    /// Their name.
+    /// Name of the references.
     pub name: String,
-    /// Their number.
+    /// Number of references.
     pub count: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The utilization of the loop and its timer lag: with several loops, those of the worst.
+//! Utilization and timer lag of the loop; with several loops, those of the worst.
 
 use loop_probes::ids::Timestamp;
 use loop_traces::histogram::Percentiles;
@@ -21,7 +21,7 @@ pub(super) struct LoopFigures<'t> {
 }
 
 impl<'t> LoopFigures<'t> {
-    /// All of them; none if there is one loop.
+    /// The figures of each loop; empty if there is only one.
     pub(super) fn all(timeline: &'t Timeline) -> Vec<Self> {
         let each = timeline.separate_loops().map(|(_, timeline)| {
             let unfinished = timeline.unfinished(StreamEnd::Known);
@@ -57,8 +57,8 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
     }
 }
 
-/// The same for several loops: ticks and tasks of all, and the utilization of the busiest. A utilization of all
-/// together would describe none of them.
+/// Like [`rate`], for several loops: the ticks and tasks of all, the utilization of the busiest. The utilization of all
+/// loops together would describe none of them.
 pub(super) fn rate_of_loops(
     timeline: &Timeline,
     unfinished: &Unfinished,

@@ -45,7 +45,7 @@ struct Watching {
     feed: Replay<MemorySource>,
 }
 
-/// A replay that plays, at its start.
+/// A replay that plays, at the start of its trace.
 fn watching() -> Watching {
     let script = Script { ticks: 2_000, stall_every: 130, ..Script::default() };
     let kept = MemorySource::read(&mut script.source()).unwrap();
@@ -126,7 +126,7 @@ fn a_replay_that_plays_to_its_end_ends_with_the_figures_of_its_end() {
 }
 
 impl Watching {
-    /// The next check of the clock reaches the end, and after that frame there are no more.
+    /// Checks that the next step reaches the end, and that the feed asks for no frames after that one.
     fn plays_out(&mut self, view: char) {
         let now = monotonic_now().plus_ns(200_000_000).as_ns();
         assert!(self.advance(now));

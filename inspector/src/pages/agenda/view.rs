@@ -18,7 +18,7 @@ use crate::view::paint::{Canvas, Pen, depth};
 use crate::view::table::{Column, cell};
 use crate::view::time::when_width;
 
-/// Starving rows stand out.
+/// The style of a priority's row, in which a starving priority stands out.
 pub(crate) fn waiting_style(theme: Theme, agenda: &AgendaFigures, row: &PriorityRow) -> Style {
     match agenda.starving {
         Some(starving) if starving.priority == row.priority => theme.held(),
@@ -27,7 +27,7 @@ pub(crate) fn waiting_style(theme: Theme, agenda: &AgendaFigures, row: &Priority
     }
 }
 
-/// One glyph per worker, as many as fit, and the number of those that run.
+/// Writes one glyph per worker, as many as fit, and the number of running workers.
 pub(crate) fn workers_briefly(pen: &mut Pen<'_, '_>, theme: Theme, agenda: &AgendaFigures) {
     let reported = format!(" {} of {} running", agenda.running(), agenda.workers.len());
     for worker in &agenda.workers {
@@ -40,7 +40,7 @@ pub(crate) fn workers_briefly(pen: &mut Pen<'_, '_>, theme: Theme, agenda: &Agen
     pen.whole(&reported, theme.dim());
 }
 
-/// The activity of a worker, as one cell.
+/// The glyph and style for the activity of a worker.
 const fn glyph(theme: Theme, phase: Option<WorkerPhase>) -> (&'static str, Style) {
     match phase {
         Some(WorkerPhase::Run) => ("▶", theme.phase(Phase::Agenda)),
@@ -49,7 +49,7 @@ const fn glyph(theme: Theme, phase: Option<WorkerPhase>) -> (&'static str, Style
     }
 }
 
-/// The current phase of a worker. The cell in its ring is ahead of its events: a worker in a tasklet is not idle.
+/// The current phase of a worker: its *now running* cell is ahead of the events, so a worker in a tasklet is not idle.
 fn phase(state: &AppState, worker: &WorkerRow) -> Option<WorkerPhase> {
     let reported = worker.state.map(|(phase, _)| phase);
     match reported {
@@ -76,7 +76,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
     };
     let upper = UPPER_ROWS.min(body.height);
     let left = body.height - upper;
-    // The workers get the rows they need, the collections the rest; but neither leaves the other without any.
+    // The workers get the rows they need, up to two thirds, and the collections the rest.
     let needed = u16::try_from(agenda.workers.len()).unwrap_or(u16::MAX).saturating_add(WORKERS_FRAME);
     let panes = Layout::vertical([Length(upper), Length(needed.min(left - left / 3)), Fill(1)]);
     let [upper, middle, lower] = panes.areas(body);
@@ -85,7 +85,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
     collections(canvas, state, lower, agenda);
 }
 
-/// Rows of the priorities: the frame, a heading, three rows, a sentence.
+/// Rows of the priorities pane: the frame, a heading, three priorities, a sentence.
 const UPPER_ROWS: u16 = 7;
 /// Rows of the workers pane besides one per worker: the frame and a heading.
 const WORKERS_FRAME: u16 = 3;
@@ -156,7 +156,7 @@ fn sentence(Starvation { priority, waited_ns, passed_by }: Starvation, width: u1
     format!("▲ {priority} starves: oldest waited {waited}, overtaken by {passed_by}{whole}")
 }
 
-/// The sentence for when nothing starves: how often the most patient tasklet was overtaken.
+/// The sentence while nothing starves: how many overtook the most overtaken tasklet.
 fn calm(agenda: &AgendaFigures) -> String {
     let passed_by = agenda.priorities.iter().map(|row| row.passed_by_max).max().unwrap_or(0);
     match passed_by {
@@ -207,7 +207,7 @@ fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Agend
     canvas.position(area, shown, all.len());
 }
 
-/// From this width on there is room for the name of a tasklet.
+/// Minimum width for the names of tasklets.
 const TASKLET_FROM: u16 = 64;
 /// Width of a worker's state and its duration.
 const STATE_WIDTH: u16 = 15;
@@ -225,7 +225,7 @@ fn tasklet(state: &AppState, theme: Theme, worker: &WorkerRow) -> (String, Style
     }
 }
 
-/// From this width on there is room for an explanation.
+/// Minimum width for an explanation in the title.
 const WIDE: u16 = 100;
 
 fn collections(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &AgendaFigures) {

@@ -1,4 +1,4 @@
-//! A breakdown in full: each line with its share and a bar to scale, and their sum.
+//! Draws a breakdown in full: the subject, the table of lines, and an explanation of the selected line.
 
 use loop_traces::attribution::What;
 use ratatui::layout::Rect;
@@ -49,7 +49,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &BreakdownPa
     }
 }
 
-/// Says that nothing within a slow task is labelled, and where to go from there.
+/// Draws a hint for a slow task without spans: what to open next, and how to get spans.
 fn bare(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, area: Rect) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.text());

@@ -15,7 +15,7 @@ use crate::view::bounds;
 use crate::view::paint::Canvas;
 use crate::view::table::{Column, cell};
 
-/// The age of the snapshot behind the list.
+/// The age of the snapshot from which the list was built.
 pub(crate) fn age(state: &AppState, keep_alive: &KeepAliveFigures) -> String {
     let age = keep_alive.as_of.map(|as_of| state.picture_at().ns_since(as_of));
     age.map_or_else(String::new, |age| format!("{:>5} old", units::duration(age)))
@@ -59,7 +59,7 @@ fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let mut above = None;
     let shown = canvas.table(rows, &columns, all.len(), (state.row, state.row > 0), |place, _| {
         let held = &all[place];
-        // A kind is only named in its first row.
+        // Only the first row of a kind names it.
         let kind = if above.replace(held.what) == Some(held.what) { "" } else { held.what.name() };
         [
             cell(kind, theme.dim()),
@@ -85,7 +85,7 @@ fn external(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let mut rest = panes.len() as u16;
     for (title, remark, lines) in panes {
         rest -= 1;
-        // The last pane fills the rest; each of the others leaves three rows for each that follows.
+        // The last pane fills the rest; each of the others leaves three rows for every pane below it.
         let most = left.height.saturating_sub(3 * rest);
         let height = if rest == 0 { left.height } else { (lines.len() as u16 + 2).min(most) };
         let pane;

@@ -11,12 +11,12 @@ use crate::units;
 use crate::view::paint::Canvas;
 use crate::view::table::{Column, cell};
 
-/// Width of an emitter's name, on screens that have room for it; the second if there are workers of an agenda.
+/// Width of an emitter's name: without an agenda, and with one, whose workers have longer names.
 const SOURCE_WIDTHS: [u16; 2] = [12, 15];
 /// Width of the kind's name.
 const KIND_WIDTH: u16 = 17;
 
-/// The name of a kind of events in the title.
+/// The title's name for a kind of events.
 const fn name(of: LogOf) -> &'static str {
     match of {
         LogOf::Queues => "queues",
@@ -36,7 +36,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &LogPage, bo
         format!("{} so far ── Enter opens the tick", units::counted(timeline.events, "event", "events"));
     let inner = canvas.pane(body, &title, &remark, true);
     let height = usize::from(inner.height);
-    // Keeps the selected row visible: the page ends at the newest event, or above it.
+    // Keeps the selected row visible: the page ends at the newest event or, scrolled up, at an older one.
     let below = state.row.saturating_sub(height.saturating_sub(1));
     let shown: Vec<_> = page.from_newest(state).skip(below).take(height).collect();
     if shown.is_empty() {

@@ -1,4 +1,4 @@
-//! The columns of the strip, and the ticks in each if it stands for several.
+//! The columns of the strip, and the ticks that each stands for.
 //!
 //! Columns are counted from the loop's first tick rather than the oldest one kept: otherwise each new tick would
 //! redistribute all of them, and the strip would flicker instead of moving.
@@ -63,7 +63,7 @@ impl Columns {
         place(column)..place(column + 1)
     }
 
-    /// The columns that fit into `cells`; `marked` is the place of a tick that must be visible.
+    /// The columns that fit into `cells`; `marked` is the index of a tick that must be visible.
     #[must_use]
     pub fn window(&self, cells: usize, marked: Option<usize>) -> Window {
         window(self.count(), cells, marked.map(|place| self.column_of(place)))
@@ -73,18 +73,18 @@ impl Columns {
 /// The columns that the strip shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The place of the leftmost.
+    /// Index of the leftmost column.
     pub first: usize,
-    /// Their number.
+    /// Number of columns.
     pub count: usize,
-    /// Cells left free before it: if there are fewer columns than cells, they are right-aligned.
+    /// Free cells on the left, since fewer columns than cells are right-aligned.
     pub indent: usize,
 }
 
 /// Columns that stay visible before the marked one.
 const MARK_MARGIN: usize = 8;
 
-/// The newest of `columns` that fit `cells`, or older ones if that is where the marked one is.
+/// The newest of `columns` columns that fit into `cells`, or older ones around the marked column.
 fn window(columns: usize, cells: usize, marked: Option<usize>) -> Window {
     let newest = columns.saturating_sub(cells);
     let first = marked.map_or(newest, |place| newest.min(place.saturating_sub(MARK_MARGIN)));
@@ -92,8 +92,8 @@ fn window(columns: usize, cells: usize, marked: Option<usize>) -> Window {
     Window { first, count, indent: cells - count }
 }
 
-/// Whether records of one of a column's ticks were lost, or whole ticks before one of them. `before` is the tick before
-/// the first, if there is one.
+/// Whether a column has a gap: a tick with lost records, or lost ticks before one of its ticks. `before` is the tick
+/// before the column's first, if kept.
 pub fn has_gap<'a>(before: Option<&TickSummary>, ticks: impl Iterator<Item = &'a TickSummary>) -> bool {
     let mut before = before.map(|tick| (tick.source, tick.tick));
     ticks.into_iter().any(|tick| {

@@ -5,9 +5,9 @@ use ratatui::layout::{Layout, Position, Rect};
 
 use crate::app::layout::{NARROW, from_left, inner, share};
 
-/// Lower screens have less of the strip and of the stalls.
+/// Below this height, the strip and the stalls have fewer rows.
 const LOW: u16 = 21;
-/// From this width on, every family has a pane of its own.
+/// Minimum width at which every family has its own pane.
 pub(super) const ROOMY: u16 = 150;
 /// Width of the labels on the strip's axis.
 pub const AXIS_WIDTH: u16 = 8;
@@ -24,7 +24,7 @@ pub enum Pane {
     Lag,
     /// The queue depths.
     Queues,
-    /// The microtask drains.
+    /// The microtasks.
     Microtasks,
     /// The GC decisions.
     Gc,
@@ -69,7 +69,7 @@ pub struct Extras {
     pub keep_alive: bool,
 }
 
-/// The areas of the panes; those that are absent are empty.
+/// The areas of the panes; absent panes have empty ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panes {
     /// Queues, microtasks, GC, signals and the agenda take one row each, without frames.

@@ -15,7 +15,7 @@ pub enum StallRow<'a> {
 }
 
 impl StallRow<'_> {
-    /// Opens its breakdown in `picture`.
+    /// Opens the stall's breakdown in `picture`.
     #[must_use]
     pub fn attribution(&self, picture: &Fold) -> Attribution {
         match self {

@@ -1,4 +1,4 @@
-//! What queued what, given that every loop and every agenda numbers its own tasks from 1.
+//! What queued a task: ids are unique only within a loop or an agenda, since each numbers its tasks from 1.
 
 use loop_probes::event::{Outcome, Placement, Priority, Queue};
 use loop_probes::ids::Timestamp;

@@ -20,7 +20,7 @@ const TASK_WIDTH: u16 = 9;
 /// Runs below a microsecond form one bucket.
 const FLOOR_NS: u64 = 1_000;
 
-/// Draws the part that is beside the table.
+/// Draws the part shown beside the table.
 pub(crate) fn detail(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let Some((stats, (ran, runs))) = selected(state) else {
         return none(canvas, area, &canvas.theme.arrow_keys("↑↓ select one"));
@@ -53,7 +53,7 @@ fn none(canvas: &mut Canvas<'_>, area: Rect, remedy: &str) {
     canvas.pen(inner, 0).gap(1).put(remedy, dim);
 }
 
-/// Its figures and its histogram.
+/// Draws the tag's figures and histogram.
 fn distribution(
     canvas: &mut Canvas<'_>,
     state: &AppState,
@@ -88,12 +88,13 @@ fn distribution(
     histogram::buckets(canvas, state, rows, &figures::buckets(&runs.run_ns), FLOOR_NS);
 }
 
-/// What may be missing from `runs`: only for tasks on the loop's thread do its gaps give a bound.
+/// The samples that may be missing from `runs`. Only tasks on the loop's thread have a bound of their own, from the
+/// loop's gaps.
 fn runs_missing(ran: RunPlace, stats: &TagStats, missing: &MissingSamples) -> Missing {
     if ran == RunPlace::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
 }
 
-/// Its longest runs; `selected` is one of them on the page on which they can be opened.
+/// Draws the longest runs; `selected` is `None` beside the table, where runs cannot be opened.
 fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, runs: &RunStats, selected: Option<usize>) {
     let theme = canvas.theme;
     let is_kept = |at| {
@@ -117,7 +118,7 @@ fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, runs: &RunStats,
     let shown = canvas.table(inner, &columns, all.len(), scroll, |place, cells| {
         let run = &all[place];
         let over = run.run_ns > state.about.stall_limit_ns;
-        // Like ticks and stalls, a run stands at its start.
+        // As for ticks and stalls, the time shown is the start.
         let started_ns = state.since_start_ns(run.at).saturating_sub(run.run_ns);
         let waited = run.queue_wait_ns.map(|ns| format!("waited {:>6}", units::duration(ns)));
         let waited = waited.filter(|waited| waited.chars().count() <= cells[3].width.into());
@@ -131,7 +132,7 @@ fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, runs: &RunStats,
     canvas.position(area, shown, all.len());
 }
 
-/// What queued its tasks, among the events still in the log.
+/// Draws what queued the tag's tasks, among the events still in the log.
 fn queued_by(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, area: Rect) {
     let theme = canvas.theme;
     let log = state.picture().log();
@@ -155,8 +156,8 @@ fn queued_by(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, area: Re
     }
 }
 
-/// The delay caused by the selected tag's runs: in total, by kind of what waited, by its worst run; then other causes
-/// with its name.
+/// Draws the delay caused by the tag's runs: in total, by kind of what waited, and by the worst run; then other causes
+/// named after the tag.
 fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &TagStats) {
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.text());
@@ -202,7 +203,7 @@ fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &T
     }
 }
 
-/// By kind of what waited; returns the number of rows used.
+/// Draws the delay caused by kind of what waited; returns the number of rows used.
 fn by_waiter(canvas: &mut Canvas<'_>, area: Rect, caused: &Impact) -> u16 {
     let (dim, text) = (canvas.theme.dim(), canvas.theme.text());
     let waited = Waiter::ALL.into_iter().zip(caused.lateness_ns).zip(caused.delayed);
@@ -234,7 +235,7 @@ const fn name(waiter: Waiter) -> &'static str {
     }
 }
 
-/// What the tag delayed, of the waits whose breakdowns are kept.
+/// Draws what the tag delayed, among the waits whose breakdowns are kept.
 fn delayed(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, area: Rect, selected: Option<usize>) {
     let remark = if area.width >= 60 {
         "of the worst in history, Enter opens the breakdown"

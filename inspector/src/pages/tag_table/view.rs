@@ -73,7 +73,7 @@ fn cell_of(
                 RunPlace::Pool => " pool",
                 RunPlace::Agenda => " agenda",
             };
-            // The name comes first; its kind is only shown if both fit.
+            // The name takes precedence: the kind is shown only if both fit.
             let fits = row.name.width() + kind.len() <= usize::from(width);
             let kind = Span::styled(if fits { kind } else { "" }, theme.dim());
             Line::from_iter([Span::styled(row.name.clone(), theme.text()), kind])

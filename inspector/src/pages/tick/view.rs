@@ -54,7 +54,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
     }
 }
 
-/// All waits that the tick delayed.
+/// Draws the waits that the tick lengthened.
 fn delayed_list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let dim = canvas.theme.dim();
     let delayed = super::delayed(state);
@@ -77,7 +77,7 @@ fn delayed_list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     });
 }
 
-/// Its name; for a task with its id, because there are many.
+/// The kind and name of what waited; for a task also the id, because many share a name.
 fn describe_delayed(delayed: &Delayed, state: &AppState) -> String {
     let name = delayed.name(&state.picture().timeline.labels);
     match delayed.stamped.event {
@@ -87,7 +87,7 @@ fn describe_delayed(delayed: &Delayed, state: &AppState) -> String {
     }
 }
 
-/// The widths of the columns: time, name, duration, bar.
+/// The widths of the columns; those of time and duration are constants.
 struct Columns {
     name: u16,
     detail: u16,
@@ -117,7 +117,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &AppState, inner: Rect, opened: &Opened
 
     let rows = below(inner, 1);
     let clock = BusyClock::new(opened);
-    // The selected row is in the middle, so that its causes and effects are visible.
+    // The selected row is in the middle, so that what ran before and after it is visible.
     let height = usize::from(rows.height);
     let selected = if state.part == Part::First { state.row } else { 0 };
     let first = selected.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
@@ -136,7 +136,7 @@ fn spans(canvas: &mut Canvas<'_>, state: &AppState, inner: Rect, opened: &Opened
     }
 }
 
-/// Time with lost records, across all rows: what ran then is missing in the list.
+/// Hatches the time with lost records in all rows: what ran then is missing from the list.
 fn hatch(
     canvas: &mut Canvas<'_>,
     state: &AppState,
@@ -182,7 +182,7 @@ fn row(
     pen.gap(1).number(&format!("+{}", units::duration(at)), Columns::AT - 1, theme.dim()).gap(2 + indent);
     pen.left(&name, columns.name - indent - 1, name_style).gap(1);
     if columns.detail > 0 {
-        // A poll has no bar: its details take that place.
+        // A poll has no bar: its details take the bar's place.
         pen.left(if poll { "" } else { &detail }, columns.detail, theme.dim());
     }
     if span.what.is_point() {
@@ -228,7 +228,7 @@ fn style_of(theme: Theme, what: &SpanKind) -> Style {
     })
 }
 
-/// The tick's time without its polls.
+/// The tick's clock without its polls.
 struct BusyClock {
     start: Timestamp,
     polls: Vec<(Timestamp, Timestamp)>,

@@ -33,7 +33,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage,
 const RAW: u16 = 8;
 const CORRECTED: u16 = 10;
 
-/// Raw and corrected lag, then the counts in order of importance: a small page has room for the first ones only.
+/// Draws raw and corrected lag, then the counts in order of importance: a small page shows only the first ones.
 fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let theme = canvas.theme;
     let timers = &state.picture().timeline.timers;
@@ -68,7 +68,7 @@ fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
             row += 1;
         }
     }
-    // Sampled only on change: after attaching, there may be no sample yet.
+    // Depths are sampled only on change: after attaching, there may be none yet.
     let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
     let counts = [
         ("periods skipped", Some(timers.skipped)),
@@ -90,7 +90,7 @@ fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     }
 }
 
-/// One figure of a lag.
+/// A percentile of the lag, with its bounds and its mark for few samples.
 struct Lag {
     ns: Option<u64>,
     bounds: Option<Bounds>,
@@ -106,7 +106,7 @@ const PERCENTILES: [(&str, Of); 3] = [
     ("max", |lag| Lag { ns: lag.max, bounds: lag.bounds.map(|all| all.max), few: "" }),
 ];
 
-/// The late ones, worst first.
+/// Draws the late timers and signals, worst first.
 fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
     let theme = canvas.theme;
     let limit = units::limit(state.picture().timeline.config().late_timer_ns);
@@ -148,7 +148,7 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
     canvas.position(area, shown, late.len());
 }
 
-/// The number of all late ones, including those whose breakdowns are not kept.
+/// The number of late timers and signals so far, including those whose breakdowns are not kept.
 fn late_so_far(state: &AppState) -> u64 {
     let timeline = &state.picture().timeline;
     let limit_ns = timeline.config().late_signal_ns;
@@ -157,12 +157,12 @@ fn late_so_far(state: &AppState) -> u64 {
         + timeline.signals.by_signo.iter().map(|signal| late(&signal.latency_ns)).sum::<u64>()
 }
 
-/// The selected late one; while the other list has the focus, the worst.
+/// The selected row of the late timers and signals; the worst while the other list has the focus.
 fn selected(state: &AppState) -> usize {
     if state.part == Part::First { state.row } else { 0 }
 }
 
-/// The breakdown of the selected one.
+/// Draws the breakdown of the selected row.
 fn attribution(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
     let Some(LateRow { subject, breakdown: shares }) = page.late_shown(state).nth(selected(state)) else {
         canvas.pane(area, "breakdown", "", false);
@@ -180,7 +180,7 @@ const FIGURE: u16 = 7;
 const APART_FROM: u16 = 62;
 const BAR_FROM: u16 = 40;
 
-/// The causes of delay, worst first.
+/// Draws the causes of delay, worst first.
 fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, selected: Option<usize>) {
     let theme = canvas.theme;
     let up_to = up_to(state);

@@ -1,4 +1,4 @@
-//! At a stall, everything that it delayed is known, although those waits end only after it.
+//! A seek to a stall shows everything that the stall delayed, although those waits end only after it.
 
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
@@ -11,7 +11,7 @@ const LOOP: SourceId = SourceId(1);
 const OTHER: SourceId = SourceId(2);
 const MS: u64 = 1_000_000;
 
-/// A tick from `start` to `end` with one task, preceded by timers that were due at these times.
+/// A tick with one task from `start` to `end`, preceded by timers due at these times, all in milliseconds.
 fn tick(events: &mut Vec<Stamped>, source: SourceId, number: u64, (start, end): (u64, u64), due: &[u64]) {
     let at = |ms: u64, event| Stamped { at: Timestamp(ms * MS), source, event };
     events.push(at(start, Event::TickStart { tick: number }));
@@ -52,7 +52,7 @@ fn the_replay_continues_until_the_last_delayed_timer_fired() {
     tick(&mut events, LOOP, 1, (100, 140), &[]);
     tick(&mut events, LOOP, 2, (141, 142), &[110, 120]);
     tick(&mut events, LOOP, 3, (143, 144), &[138]);
-    // Due after the stall, so not delayed by it; then a stall that delays nothing.
+    // A timer due after the stall, which did not delay it; then a stall that delays nothing.
     tick(&mut events, LOOP, 4, (160, 161), &[150]);
     tick(&mut events, LOOP, 5, (300, 330), &[]);
     tick(&mut events, LOOP, 6, (400, 401), &[]);
@@ -104,6 +104,6 @@ fn any_moment_of_a_stall_leads_to_it() {
         assert_eq!((info.marked.unwrap().as_ns() / MS, info.position.as_ns() / MS), stall);
     }
     watched.player.step_ticks(-1, &mut watched.seen).unwrap();
-    assert_eq!(watched.player.info().marked, None, "whoever steps stands at the end of a tick");
+    assert_eq!(watched.player.info().marked, None, "a step goes to the end of a tick");
     watched.check();
 }

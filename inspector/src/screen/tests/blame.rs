@@ -1,4 +1,4 @@
-//! Blame: breakdowns, the delay caused by a tag, what was late, and the effect of lost records.
+//! Blame: breakdowns, the delay caused by a tag, late timers and signals, and the effect of lost records.
 
 use super::*;
 use loop_probes::event::{Event, Outcome};
@@ -75,7 +75,7 @@ fn a_run_has_one_time_on_the_page_of_its_tag() {
     let mut words = caused.split_whitespace();
     let (task, at) = (words.next().unwrap(), words.nth(2).unwrap());
     let listed = page.lines().filter(|line| line.contains(&format!("#{task} "))).collect::<Vec<_>>();
-    assert_eq!(listed.len(), 2, "it is among the worst runs, too: {page}");
+    assert_eq!(listed.len(), 2, "it is also among the worst runs: {page}");
     assert!(listed.iter().all(|line| line.contains(at)), "{at}: {listed:?}");
 }
 
@@ -220,7 +220,7 @@ fn a_late_signal_is_marked() {
     }
     press(&mut app, &[Key::Enter]);
     assert!(text(&mut app, 100, 30).contains("╭─ late signal: "));
-    // The log ends with the end of the tick, the signal and, above them, the task.
+    // The log's last events are, from below, the end of the tick, the signal and the task.
     press(&mut app, &[Key::Char('5'), Key::Up, Key::Up, Key::Enter]);
     let page = text(&mut app, 100, 30);
     assert!(page.contains("╭─ slow task: tag 3 #1 ") && page.contains("39,998,000 ns"), "{page}");
@@ -307,7 +307,7 @@ fn a_replay_shows_the_time_up_to_which_its_figures_hold() {
     (app.state.tag, app.state.figures.delay_caused) = (Some(calm), Vec::new());
     let page = text(&mut app, 80, 24);
     assert!(page.contains("none known") && page.contains("> seeks forward 1 s"), "{page}");
-    // At the end there is no more to know.
+    // At the end, the figures cover the whole trace.
     let mut playback = app.state.playback.clone().unwrap();
     playback.position = playback.end;
     update(&mut app, Message::Sought(playback));

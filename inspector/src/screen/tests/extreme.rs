@@ -1,4 +1,4 @@
-//! Every page with extreme figures: hours, counts of billions, marks at all that has any.
+//! Every page with extreme figures: hours, counts of billions, every possible mark.
 
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
@@ -11,7 +11,7 @@ use super::*;
 const STRETCH: u64 = 900_000;
 const MANY: u64 = 9_876_543_210;
 
-/// A loop with an agenda and all that reaches it from outside, whose records were lost now and then.
+/// A loop with an agenda, external input and occasional losses of records, with extreme times and counts.
 fn extreme() -> App {
     let script = Script {
         ticks: 300,
@@ -99,7 +99,7 @@ fn extreme_figures_are_readable_on_small_screens() {
     }
 }
 
-/// A figure that would touch what is before it is left out: none is.
+/// A figure without room is left out, which must not happen in these tables.
 #[test]
 fn no_figure_of_the_tables_is_left_out() {
     for (width, height) in [(60, 20), (80, 24), (120, 40), (200, 60)] {

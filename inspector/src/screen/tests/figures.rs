@@ -6,7 +6,7 @@ use loop_probes::recorder::Running;
 
 use super::*;
 
-/// Rows where something other than a blank touches the right edge of a frame.
+/// Rows in which anything but a blank touches the right edge of a frame.
 fn glued(app: &mut App, page: char, (width, height): (u16, u16)) -> Vec<String> {
     let buffer = buffer(app, width, height, COLOR);
     let mut glued = Vec::new();
@@ -145,7 +145,7 @@ fn percentiles_of_few_samples_are_marked_as_in_the_report() {
         assert!(help.contains(" *       fewer than 100: the maximum") && help.contains("q ^C"), "{help}");
         press(&mut app, &[Key::Char('?'), Key::Char('1')]);
     }
-    assert!(!rows(&mut live(), (80, 24), COLOR)[1].contains('*'), "of enough samples there is none");
+    assert!(!rows(&mut live(), (80, 24), COLOR)[1].contains('*'), "enough samples need no mark");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_stall_that_has_not_ended_is_marked_as_a_lower_bound() {
 
 #[test]
 fn the_furthest_zoom_leaves_most_of_the_strip_filled() {
-    // More ticks than are kept.
+    // More ticks than the timeline keeps.
     let mut app = live_in_batches(&Script { ticks: 5_000, ..script() }, usize::MAX);
     let kept = app.state.live.fold.timeline.ticks.recent.len();
     assert_eq!(kept, app.state.live.fold.timeline.ticks.recent.limit());

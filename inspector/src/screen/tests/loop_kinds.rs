@@ -83,13 +83,13 @@ fn a_starving_priority_is_reported() {
         let ran = Event::AgendaRan { task: TaskId(task), tag, priority, worker: 0, outcome, queued, start };
         events.push(stamped(at + 500, ran));
     }
-    // Idle, so that it cannot be running the one that waits.
+    // The worker is idle, so it cannot be running the waiting tasklet.
     let state_of = Event::WorkerState { worker: 0, from: WorkerPhase::Run, to: WorkerPhase::Idle };
     events.push(stamped(400_600, state_of));
     update(&mut app, Message::Events(&events));
     frame(&mut app, Timestamp(90_001_000));
     press(&mut app, &[Key::Char('7')]);
-    assert!(!text(&mut app, 100, 30).contains("starves"), "not for so long yet");
+    assert!(!text(&mut app, 100, 30).contains("starves"), "it has not waited long enough yet");
     frame(&mut app, Timestamp(2_300_001_000));
     let page = text(&mut app, 100, 30);
     assert!(page.contains("low starves: oldest waited 2.30s, overtaken by 38 of higher priority"), "{page}");
@@ -120,17 +120,14 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
     let page = text(&mut app, 100, 30);
     assert!(page.contains("in ReadFile #77 for 3.00ms"));
     let row = page.lines().find(|line| line.contains("in ReadFile #77")).unwrap();
-    assert!(
-        row.contains("▶ run") && page.contains("1 of 2 run"),
-        "its last event says that it is idle: {row}"
-    );
+    assert!(row.contains("▶ run") && page.contains("1 of 2 run"), "although its last event says idle: {row}");
     press(&mut app, &[Key::Char(' ')]);
     let later = now.plus_ns(9_000_000_000);
     update(
         &mut app,
         Message::Watched(Watched { at: later, running: &[], counts, lost_elsewhere: 0, process }),
     );
-    assert!(text(&mut app, 100, 30).contains("in ReadFile #77 for 3.00ms"), "as it was when it froze");
+    assert!(text(&mut app, 100, 30).contains("in ReadFile #77 for 3.00ms"), "the frozen view keeps it");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a source could not deliver, at any moment of a replay.
+//! Losses that a source reports without events apply at every position of a replay.
 
 use super::*;
 use crate::app::fold::Fold;
@@ -17,7 +17,7 @@ fn what_is_missing_at_an_unknown_place_leaves_every_moment_open() {
     let lost = from.map(|(at, event)| Stamped { at, source: SourceId(1), event });
     let nothing = Fold::new(app.state.live.fold.timeline.config().clone());
     update(&mut app, Message::Rewound(Box::new(nothing)));
-    assert_eq!(known(&app), (7, 1), "at another moment, too");
+    assert_eq!(known(&app), (7, 1), "also at another position");
     update(&mut app, Message::Events(&lost));
     update(&mut app, Message::Events(&rest));
     assert_eq!(known(&app), (10, 1));

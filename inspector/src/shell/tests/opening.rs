@@ -1,4 +1,4 @@
-//! What Enter opens, and the way back.
+//! What Enter opens, and where Esc goes back to.
 
 use super::*;
 use crate::app::attribution::{Attribution, Lead, Subject};
@@ -114,13 +114,17 @@ fn in_replay_a_breakdown_stays_open_while_seeking_its_tick() {
     let ((key, end), before) = (attribution(&app).tick.unwrap(), app.pages.breakdown.attribution.clone());
     press(&mut app, Key::End);
     let events = app.state.live.fold.timeline.events;
-    assert_eq!(press(&mut app, Key::Enter), [Effect::Pause], "the picture has it, and knows what came of it");
+    assert_eq!(
+        press(&mut app, Key::Enter),
+        [Effect::Pause],
+        "without a seek: the fold has the tick and its effects"
+    );
     assert_eq!(
         (app.page, app.state.tick, app.state.live.fold.timeline.events),
         (PageName::Tick, Some(key), events)
     );
     press(&mut app, Key::Esc);
-    // With a different fold.
+    // After a seek to another position.
     let config = app.state.live.fold.timeline.config().clone();
     update(&mut app, Message::Rewound(Box::new(Fold::new(config))));
     assert_eq!(press(&mut app, Key::Enter), [Effect::Pause, Effect::SeekTick(end)]);
@@ -206,7 +210,7 @@ fn late_and_slow_entries_open_from_the_tick_and_the_log() {
     press(&mut app, Key::Esc);
     press(&mut app, Key::Home);
     assert_eq!(press(&mut app, Key::Enter), []);
-    assert_eq!(app.page, PageName::Tick, "of a phase there is nothing more");
+    assert_eq!(app.page, PageName::Tick, "a phase has no page");
     press_all(&mut app, "5");
     let rows = app.pages.log.rows(&app.state);
     let is_late = |app: &App| {
@@ -229,13 +233,13 @@ fn a_slow_task_opens_its_tag() {
     press(&mut app, Key::Enter);
     let Subject::Slow { tag, .. } = attribution(&app).subject else { panic!("the longest run is selected") };
     for row in 0..attribution(&app).rows() - 1 {
-        assert_eq!(attribution(&app).lead(row), Lead::Tag(tag), "whatever is labelled in it is the task's");
+        assert_eq!(attribution(&app).lead(row), Lead::Tag(tag), "all lines open the task's tag");
     }
     assert_eq!(attribution(&app).lead(attribution(&app).rows() - 1), Lead::Tick);
     press(&mut app, Key::Enter);
     assert_eq!((app.page, app.state.tag), (PageName::Tag, Some(tag)));
     assert!(!app.pages.tag.delayed.is_empty());
-    // The key for the tags goes there, too, from the tick and from any breakdown of the task.
+    // Key 3 selects the same tag from the tick and from every breakdown of the task.
     press(&mut app, Key::Esc);
     app.state.tag = None;
     press_all(&mut app, "3");
@@ -292,7 +296,7 @@ fn delay_caused_by_a_tag_is_the_same_everywhere() {
     assert!(opened > 2);
     let micro =
         timeline.delay_caused().iter().any(|impact| matches!(impact.cause, Cause::Microtasks(Some(_))));
-    assert!(micro, "or there was nothing to mistake for it");
+    assert!(micro, "the script must have a cause with the tag's name");
     press_all(&mut app, "4");
 }
 

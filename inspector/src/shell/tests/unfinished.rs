@@ -1,4 +1,4 @@
-//! Stalls that have not ended: their rows are selected and opened like all others.
+//! Stalls that have not ended are selected and opened like all others.
 
 use super::*;
 use crate::app::attribution::{Attribution, Lead, Subject};
@@ -13,7 +13,7 @@ fn send(app: &mut App, events: &[(Timestamp, Event)]) {
     }
 }
 
-/// The loop has been in a task for 90 ms; returns its start, and the last time at which it was seen there.
+/// Puts the loop into a task for 90 ms; returns the task's start, and the last time at which it was seen running.
 fn hang(app: &mut App) -> (Timestamp, Timestamp) {
     let since = app.state.live.fold.timeline.last_at().unwrap().plus_ns(10);
     let at = since.plus_ns(90_000_000);
@@ -23,7 +23,7 @@ fn hang(app: &mut App) -> (Timestamp, Timestamp) {
     (since, at)
 }
 
-/// The hanging tick ends.
+/// Ends the hanging tick.
 fn extend_hang(app: &mut App, (since, at): (Timestamp, Timestamp)) {
     let (end, outcome) = (at.plus_ns(5), loop_probes::event::Outcome::Done);
     let ran = Event::TaskRan { task: TASK, tag: Tag(1), outcome, queued: since, start: since };

@@ -1,4 +1,4 @@
-//! Queues, microtasks, GC, signals, the agenda: a pane each, or a line each if there is no room for frames; and the
+//! Queues, microtasks, GC, signals, the agenda: a pane each, or a line each without room for frames; and the
 //! active handles.
 
 use loop_probes::event::{GcAction, Phase, Queue};
@@ -14,7 +14,7 @@ use crate::units;
 use crate::view::bounds;
 use crate::view::paint::{Canvas, DEPTH_WIDTH, Pen, depth};
 
-/// Draws all of them.
+/// Draws the panes.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, panes: &Panes, focus: Pane) {
     let draw = if panes.compact {
         [queues_line, microtasks_line, gc_line, signals_line, agenda_line]
@@ -28,7 +28,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, panes: &Panes, foc
     keep_alive(canvas, state, panes.area(Pane::KeepAlive), focus == Pane::KeepAlive);
 }
 
-/// The display order of queues: those that a tick processes first. The agenda has a pane of its own.
+/// The display order of queues. The agenda has its own pane.
 const QUEUE_ORDER: [Queue; 9] = [
     Queue::Tasks,
     Queue::Concurrent,
@@ -114,7 +114,7 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: b
     }
 }
 
-/// Depths are recorded when they change.
+/// The text without samples: depths are recorded only when they change.
 fn none_sampled(state: &AppState) -> &'static str {
     if state.about.since_attach { "no change since attach" } else { "none sampled yet" }
 }
@@ -181,7 +181,7 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool)
         pen.put("no decisions yet", theme.dim());
         return;
     }
-    // Changing figures have fixed cells, so that the rest stands still.
+    // Changing figures have fixed widths, so that the words around them stand still.
     pen.put("heap ", theme.dim()).left(&heap(gc), 19, theme.text()).gap(1);
     match gc.last.first() {
         Some((look, ran)) => {
@@ -230,7 +230,7 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool)
     canvas.pen(inner, last).gap(1).put("heap ", theme.dim()).put(&heap(gc), theme.strong());
 }
 
-/// A number, or the sign for one that is not known.
+/// A number, or the sign for an unknown one.
 fn known(number: Option<u64>, text: fn(u64) -> String) -> String {
     number.map_or_else(|| units::UNKNOWN.to_owned(), text)
 }

@@ -19,7 +19,7 @@ use crate::theme::Theme;
 use crate::units;
 use crate::view::paint::{COLUMNS, Canvas, HATCH};
 
-/// The bottom of the scale: shorter ticks do next to nothing.
+/// The bottom of the scale, in nanoseconds: shorter ticks do next to nothing.
 const FOOT_NS: f64 = 1_000.0;
 /// The smallest scale, and the step to the next ones, in powers of ten: up to 32 ms, 1 s, 32 s.
 const DECADES_MIN: f64 = 4.5;
@@ -53,7 +53,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     for (column, (tick, gap)) in shown.iter().enumerate() {
         let x = strip.x + (window.indent + column) as u16;
         if *gap {
-            // Its true height is unknown: hatched over all rows and below, with what was seen in front.
+            // The true height is unknown: hatches all rows and the one below, with the recorded part in front.
             let style = canvas.theme.held();
             (0..=strip.height).for_each(|row| canvas.cell(x, strip.y + row, HATCH, style));
         }
@@ -132,7 +132,7 @@ fn bar(
             Some(full) if level > 2 => full,
             _ => COLUMNS[level],
         };
-        // The part above the limit is red, and always the tip of a tick over it.
+        // The part above the limit is red, and so is the tip of every tick over the limit.
         let row = strip.height - 1 - from_foot;
         let above = ns > limit && (from_foot + 1 == top_row || scale.at(row + 1) >= limit);
         let style = if above { canvas.theme.over() } else { style };
@@ -187,7 +187,8 @@ fn about(state: &AppState, tick: &TickSummary) -> String {
     format!("tick {} at {at} · {busy}{largest}{missing}", units::count(tick.tick))
 }
 
-/// How to read the strip, and how much time it spans. Changing figures have fixed cells, so that nothing jumps.
+/// The pane's remark: how to read the strip, and how much time it spans. Changing figures have fixed widths, so that
+/// nothing moves.
 fn remark(theme: Theme, column_ticks: usize, width: u16, wide_ns: u64) -> String {
     if wide_ns == 0 {
         return String::new();
@@ -204,8 +205,8 @@ fn remark(theme: Theme, column_ticks: usize, width: u16, wide_ns: u64) -> String
     }
 }
 
-/// The phases that took any time so far, in their colours, on the lower edge of the frame. If there is no room, those
-/// that took least are dropped first.
+/// Draws the phases that took any time so far, in their colours, on the lower edge of the frame. Without room for all,
+/// the shortest are left out.
 fn legend(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let theme = canvas.theme;
     if !theme.has_color() {
@@ -227,7 +228,7 @@ fn legend(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     }
 }
 
-/// The running tick; in a frozen view, as it was then.
+/// The running tick; in a frozen view, the one that was running then.
 #[derive(Clone, Copy)]
 struct Live {
     ns: u64,
