@@ -1,9 +1,9 @@
 //! Attribution: breaks down a stretch of the loop's time, to the nanosecond.
 //!
 //! There are three kinds of stretches. *Busy* time ([`breakdown`]) excludes the loop's polls: it is what a tick's busy
-//! time went into. A *wait* ([`waiting`]) is wall-clock time, as seen by whatever waited: polling counts, as
-//! [`What::Overslept`] up to the poll's own deadline and as [`What::LateWakeup`] after it. A slow task's *run* is its
-//! own time, by its labelled spans.
+//! time went into. A *wait* ([`waiting`]) is wall-clock time, as seen by the timer, signal or task that waited: polling
+//! counts, as [`What::Overslept`] up to the poll's own deadline and as [`What::LateWakeup`] after it. A slow task's
+//! *run* is its own time, by its labelled spans.
 //!
 //! Each nanosecond goes to the innermost activity at that time (`sweep` has the rule); time in a phase and in nothing
 //! else is the phase's; time in no phase is `unattributed`. What cannot be known (records lost, spans evicted) has a
@@ -201,8 +201,8 @@ fn name_microtasks(shares: &mut Vec<Share>) {
 }
 
 impl Breakdown {
-    /// The same, summing to `total_ns`: polls that were not kept are no busy time. They took their time from their phase,
-    /// or else from what is not attributed to anything.
+    /// The same breakdown, adjusted to sum to `total_ns`. Polls that were not kept are no busy time, but their time is
+    /// still in it: the excess is taken from the poll phase first, then from unattributed time, then from other phases.
     pub(crate) fn settled(mut self, total_ns: u64) -> Self {
         let rank = |what: &What| match what {
             What::Phase(Phase::Poll) | What::ShortRuns(Phase::Poll) => 0,
@@ -226,7 +226,7 @@ impl Breakdown {
             share.ns += missing_ns;
         }
         self.shares.retain(|share| share.ns > 0 || share.what == What::Unattributed);
-        // Largest first: a share may have become smaller than the next one.
+        // Shares that shrank may be out of order.
         let known = self.shares.iter().take_while(|share| !share.what.is_ignorance()).count();
         let ranked = |share: &Share| (matches!(share.what, What::Others { .. }), std::cmp::Reverse(share.ns));
         self.shares[..known].sort_by_key(ranked);

@@ -16,7 +16,7 @@ use crate::bounds::{Bounds, SpreadBounds};
 /// With fewer samples, the 99th percentile is the maximum.
 const FEW: u64 = 100;
 
-/// Limit on the number of values that [`Histogram::record_many`] adds up to: over two years in nanoseconds.
+/// Most values that [`Histogram::record_many`] lets a distribution hold: over two years if each counts a nanosecond.
 const COUNT_MAX: u64 = u64::MAX >> 8;
 
 /// A distribution of nanoseconds, or of counts.
@@ -69,7 +69,7 @@ impl Histogram {
         self.total = self.total.saturating_add(other.total);
     }
 
-    /// Values recorded.
+    /// Number of values recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.len()
@@ -163,7 +163,7 @@ impl Histogram {
         }
     }
 
-    /// Itself plus all values of `more`.
+    /// This distribution plus all values of `more`.
     pub(crate) fn with(&self, more: Option<&Self>) -> Cow<'_, Self> {
         let Some(more) = more else { return Cow::Borrowed(self) };
         let mut all = self.clone();
@@ -197,7 +197,7 @@ impl Default for Histogram {
     }
 }
 
-/// What is shown of a distribution, in its own unit.
+/// The figures shown of a distribution, in its unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Percentiles {
@@ -206,7 +206,7 @@ pub struct Percentiles {
     /// There are too few values: below 100 `p99` is the maximum, below 10 `p90` is too.
     #[serde(default)]
     pub few_samples: bool,
-    /// The mean; `None` also in what older versions saved.
+    /// The mean; `None` also in summaries saved by older versions.
     #[serde(default)]
     pub mean: Option<u64>,
     /// The geometric mean; `None` as `mean` is.
@@ -220,10 +220,10 @@ pub struct Percentiles {
     pub p99: Option<u64>,
     /// The largest, exactly.
     pub max: Option<u64>,
-    /// Where samples may be missing: between which values the true `p99` lies, as in `bounds`.
+    /// Bounds on the true `p99` if samples may be missing, as in `bounds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_bounds: Option<Bounds>,
-    /// Where samples may be missing: between which values each figure lies.
+    /// Bounds on each figure if samples may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<SpreadBounds>,
 }

@@ -1,4 +1,4 @@
-//! Loss: what remains certain when records are missing, or what they describe has not ended.
+//! Loss: bounds on figures when records are missing or samples have not ended.
 //!
 //! Each lost record can have held at most one sample of a kind. So a figure lies between its value with all missing
 //! samples as short as possible and its value with all of them as long as possible:
@@ -11,8 +11,8 @@
 //!   such that at least `⌈q(n + J(v))⌉` of the seen samples are at most `v`. If there is none, there is no upper bound.
 //!
 //! A sample that has not ended (a running tick, an overdue timer) is a missing one with a known minimum: it counts as
-//! that from below, and as anything from above. One that was cut short when its loop stopped has ended. One that is paused
-//! (a tick in its poll) does not grow: as of the last known moment it is what is known of it.
+//! that from below, and as anything from above. One that was cut short when its loop stopped has ended. One that is
+//! paused (a tick in its poll) does not grow: as of the last known moment, its known duration is exact.
 //!
 //! If the clock was wrong, durations may be too long or too short, so no figure of them is known.
 
@@ -70,9 +70,9 @@ impl SpreadBounds {
 }
 
 impl Histogram {
-    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are final.
-    /// Those that have not ended count with their known minimum: they raise figures and lower none, since they say nothing
-    /// against those that ended.
+    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are
+    /// final. Those that have not ended count with their known minimum: they raise figures and lower none, since a
+    /// sample that is short so far may end up long.
     #[must_use]
     pub fn percentiles_missing(&self, missing: &Missing) -> Percentiles {
         let bounds = missing.opens_figures().then(|| SpreadBounds::of(self, missing));
@@ -155,8 +155,8 @@ impl<'a> Sides<'a> {
         };
         let longer = |value: u64| seen.count().saturating_add(missing.longer_than(value));
         let suffices = |value: u64| rank(quantile, longer(value)) <= seen_up_to(value);
-        // A value that nothing can exceed is enough, if there is one; the smaller the value, the fewer samples can
-        // exceed it.
+        // The larger the value, the fewer samples can exceed it, so a binary search finds the smallest that suffices. A
+        // value that no sample can exceed suffices, if there is one.
         let last = steps.last().map_or(0, |(edge, _)| *edge);
         let end = missing.longest().map_or(last, |longest| longest.max(last));
         if !suffices(end) && missing.longest().is_none() {
@@ -194,7 +194,8 @@ fn mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     Bounds { lo: lo.floor() as u64, hi }
 }
 
-/// As [`mean`]; the logarithms of samples that share a time sum to the most when all are equal. Zeros count as one.
+/// As [`mean`]. For samples that share a given time, the sum of logarithms is largest when all are equal. Zeros count
+/// as one.
 fn geometric_mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     let (count, most) = (seen.count() as f64, missing.lost() as f64);
     let own = seen.geometric_mean();
@@ -207,7 +208,7 @@ fn geometric_mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> 
         let (longest, total) = (longest.max(1) as f64, missing.total_ns().max(1) as f64);
         let with =
             |more: f64| (seen_logarithms + more * longest.min(total / more).max(1.0).ln()) / (count + more);
-        // It rises up to some number of samples and falls from there.
+        // It rises up to some number of samples and falls after that: search for where its derivative changes sign.
         let (mut low, mut high) = ((total / longest).min(most), most);
         for _ in 0..64 {
             let middle = f64::midpoint(low, high);

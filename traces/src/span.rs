@@ -13,7 +13,7 @@ pub struct TickSpan {
     pub start: Timestamp,
     /// When it ended; for a point, `start`.
     pub end: Timestamp,
-    /// What it was.
+    /// The kind of interval or point, with its details.
     pub what: SpanKind,
 }
 
@@ -74,7 +74,7 @@ pub enum SpanKind {
         tag: Tag,
         /// Bit 0 readable, 1 writable, 2 error, 3 hang-up.
         readiness: u8,
-        /// The callback's own id.
+        /// The id of the callback.
         task: TaskId,
     },
     /// A collection.

@@ -1,8 +1,8 @@
 //! `Timeline`: folds a stream of events into everything that is shown of it.
 //!
-//! The dashboard, the report and comparisons read only this, so they cannot disagree. Its memory is bounded however long
-//! the run ([`TimelineConfig`] has every limit). It is a pure function of the events: batches, and whether events come
-//! live or from a file, make no difference.
+//! The dashboard, the report and comparisons read only this, so they cannot disagree. Its memory is bounded for runs of
+//! any length ([`TimelineConfig`] has every limit). It is a pure function of the events: batches, and whether events
+//! come live or from a file, make no difference.
 //!
 //! ```text
 //! Stamped ──> fold ──┬─> open tick of its emitter ──(TickEnd)──> ticks ──> stalls

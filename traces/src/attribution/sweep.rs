@@ -1,12 +1,11 @@
 //! The sweep: cuts a stretch of time into pieces and attributes each piece.
 //!
-//! Of everything that covers a nanosecond, whatever began last has it; of those that began together, the one that ended
-//! first; of equal extents, the one that came first in the stream, because a parent is recorded after its children.
-//! Polls take precedence over anything that ran (while it polls, a thread runs nothing), unknown time over polls, and a
-//! suspension of the whole process over everything. A poll within a callback belongs to the callback.
+//! Each nanosecond belongs to the activity around it that began last; of those that began together, to the one that
+//! ended first; of equal extents, to the first in the stream, because a parent is recorded after its children. Polls
+//! take precedence over anything that ran (while it polls, a thread runs nothing), unknown time over polls, and a
+//! suspension of the process over everything else. A poll within a callback belongs to the callback.
 //!
-//! A poll is cut in two at its own deadline: up to there the loop had asked to sleep, from there on the system was
-//! late.
+//! A poll is cut in two at its own deadline: before it the loop had asked to sleep, after it the system was late.
 
 use loop_probes::event::PollReason;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
@@ -66,14 +65,15 @@ pub(crate) struct Piece {
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
     pub(crate) what: What,
-    /// Whether the loop's own poll covers it, whatever takes precedence: then none of it is busy time.
+    /// Whether the loop's own poll covers it, even if another layer takes precedence: none of it is busy time.
     pub(crate) polled: bool,
     /// For a poll that returned before its deadline: when the poll began, which may be before this piece.
     pub(crate) woken: Option<Timestamp>,
 }
 
 impl Piece {
-    /// What it is attributed to, for a wait of this kind since `from`, which is within or before it.
+    /// The activity to which a wait of this kind since `from` attributes the piece. `from` is within or before the
+    /// piece.
     ///
     /// Other threads wake a poll: a signal or a post that arrived during one that returned before its deadline waited
     /// for the wakeup. A timer, however, is due when the loop said, and anything that waited before the poll began was
@@ -102,7 +102,7 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    /// Adds the spans of a tick. `thinned`: its shortest ones are not among them.
+    /// Adds the spans of a tick. `thinned`: the shortest ones were left out.
     pub(crate) fn add<'a>(&mut self, spans: impl IntoIterator<Item = &'a TickSpan>, thinned: bool) {
         for span in spans {
             match span.what {
@@ -120,7 +120,7 @@ impl Nodes {
         }
     }
 
-    /// Lets the tasks of timers start when their timers fired, so that none is a part of its own timer's wait.
+    /// Moves the start of each timer's task to the firing, so that no task is part of its own timer's wait.
     pub(crate) fn start_when_fired(&mut self) {
         for node in &mut self.list {
             node.start = node.fired.map_or(node.start, |fired| node.start.max(fired));
@@ -128,8 +128,8 @@ impl Nodes {
         self.list.retain(|node| node.start < node.end);
     }
 
-    /// Adds the spans of a tick, or the part of one, from `start` to `end`. `thinned`: its shortest ones are not among
-    /// them, so time that the others leave was not kept.
+    /// Adds the spans of a tick, or the part of one, from `start` to `end`. `thinned`: the shortest ones were left out,
+    /// so time that the others do not cover is evicted.
     pub(crate) fn add_tick<'a>(
         &mut self,
         (start, end): (Timestamp, Timestamp),
@@ -262,7 +262,8 @@ impl Nodes {
         }
     }
 
-    /// Where in this order the nodes of the same extent as the one at `place` end, and the last callback among them.
+    /// Returns the place after the last node in `order` with the same extent as the one at `place`, and the place of
+    /// the last callback among those nodes.
     fn equals(&self, order: &[usize], place: usize) -> (usize, Option<usize>) {
         let mut rest = order[place..].iter().map(|place| &self.list[*place]).peekable();
         let extent = rest.peek().map(|node| (node.start, node.end));
@@ -275,7 +276,7 @@ impl Nodes {
 }
 
 impl Piece {
-    /// Whether it continues `before`. Polls stay separate: each has its own `woken`.
+    /// Whether it continues `before`. Polls stay separate, because each has its own `woken`.
     fn continues(&self, before: &Self) -> bool {
         before.end == self.start
             && before.what == self.what
@@ -313,7 +314,7 @@ const fn is_frame(what: &What) -> bool {
     matches!(what, What::Phase(_) | What::ShortRuns(_) | What::Evicted)
 }
 
-/// Whether it is a callback, or several of one kind: anything within it belongs to it.
+/// Whether it is a callback or a batch of callbacks: labelled spans and polls within it belong to it.
 pub(crate) const fn is_run(what: &What) -> bool {
     matches!(
         what,

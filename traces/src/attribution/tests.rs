@@ -61,7 +61,7 @@ fn a_poll_within_a_task_is_the_tasks_time() {
     assert_eq!(busy.shares, [line(A, 80), line(What::Unattributed, 16)]);
     let timer = waiting(Waiter::Timer, Timestamp(15), Timestamp(100), &spans, 9);
     assert_eq!(timer.shares, [line(A, 75), line(What::Overslept, 4), line(What::Unattributed, 6)]);
-    // Its own breakdown distinguishes the two.
+    // The breakdown of the task itself lists its poll separately.
     let mut nodes = Nodes::default();
     nodes.add(&spans, false);
     let own = ran(TaskId(1), Tag(1), Timestamp(10), Timestamp(90), nodes, 9);
@@ -75,7 +75,7 @@ fn poll_for(start: u64, end: u64, timeout_ns: Option<u64>) -> TickSpan {
 
 #[test]
 fn up_to_its_own_deadline_a_poll_slept_as_long_as_the_loop_asked() {
-    // It was to wait for 50 and did, although a timer was due at 10; then the system was late by 3.
+    // The poll waited for its timeout of 50, although a timer was due at 10; then the system was late by 3.
     let spans = [poll_for(0, 53, Some(50))];
     let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(55), &spans, 9).shares;
     let expected = [line(What::Overslept, 40), line(What::LateWakeup, 3), line(What::Unattributed, 2)];
@@ -92,7 +92,7 @@ fn an_arrival_during_a_poll_waits_for_the_wakeup_it_causes() {
         let of = |kind, from| waiting(kind, Timestamp(from), Timestamp(53), &spans, 9).shares;
         assert_eq!(of(Waiter::Signal, 30)[0], line(What::LateWakeup, 23));
         assert_eq!(of(Waiter::Task, 30)[0], line(What::LateWakeup, 23));
-        // A timer was known before, and so was a task queued before the poll began.
+        // The loop knew of the timer, and of the task queued before the poll, when it began to poll.
         assert_eq!(of(Waiter::Timer, 30)[0], line(What::Overslept, 23));
         assert_eq!(of(Waiter::Task, 10)[0], line(What::Overslept, 33));
     }
@@ -172,8 +172,8 @@ fn add_own_polls(nodes: &[sweep::Node]) -> Vec<sweep::Node> {
     (0..nodes.len()).map(with_own_poll).collect()
 }
 
-/// The owner of a nanosecond by the literal rule: missing before polled before ran; of those the one that began last,
-/// then the one that ended first, then the one that came first.
+/// Applies the rule to one nanosecond: missing time first, then polls, then callbacks; within a layer the node that
+/// began last, of those the one that ended first, of those the first in the stream.
 fn owner(nodes: &[sweep::Node], at: u64) -> What {
     let covers = |node: &sweep::Node| node.start.0 <= at && at < node.end.0;
     let all = nodes.iter().enumerate().filter(|(_, node)| covers(node));
@@ -182,7 +182,7 @@ fn owner(nodes: &[sweep::Node], at: u64) -> What {
     });
     let Some((place, node)) = best else { return What::Unattributed };
     if let What::Span { .. } = node.what {
-        // A span belongs to what it began in: the same rule at its start, among the nodes around it.
+        // A span belongs to the activity in which it began: apply the rule at its start, to the nodes around it.
         let is_outer = |(its, outer): &(usize, &sweep::Node)| {
             outer.layer == node.layer
                 && outer.start <= node.start

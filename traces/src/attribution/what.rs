@@ -18,7 +18,7 @@ pub enum Waiter {
 }
 
 impl Waiter {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Timer, Self::Signal, Self::Task];
 }
 
@@ -39,7 +39,7 @@ pub enum What {
         source: IoSource,
         /// Its tag.
         tag: Tag,
-        /// Its own id.
+        /// The id of the callback.
         task: TaskId,
     },
     /// Microtask checkpoints.

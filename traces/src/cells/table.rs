@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{cut_distinct, fill, width, wrap};
 
-/// Names up to this width are cut only if nothing is left to leave out.
+/// Names up to this width are cut only if no column can be left out any more.
 const NAME: usize = 24;
 
 /// The fewest cells of a name.
@@ -30,7 +30,7 @@ pub struct Column {
     head: &'static str,
     /// The usual width, with the blanks before it.
     usual: usize,
-    /// The rank of a column that can be left out.
+    /// Columns with a rank can be left out, the highest rank first.
     rank: Option<u8>,
 }
 
@@ -80,9 +80,9 @@ impl Column {
 /// How much room columns take.
 #[derive(Clone, Copy)]
 enum Spacing {
-    /// Their usual width at least.
+    /// At least their usual width.
     Usual,
-    /// Their longest cell, and this many blanks before it.
+    /// The width of their longest cell, plus this many blanks.
     Blanks(usize),
 }
 
@@ -216,7 +216,7 @@ impl Table {
         (fitted.iter().sum::<usize>() <= columns).then_some(fitted)
     }
 
-    /// The widths if nothing more can be left out: the name takes what room there is.
+    /// The widths if no more columns can be left out: the name gets the remaining room.
     fn narrowest(&self, shown: &[usize], columns: usize) -> Vec<usize> {
         let whole = |place: usize| self.whole(shown, place, Spacing::Blanks(1));
         let others: usize =

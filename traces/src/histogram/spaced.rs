@@ -1,8 +1,8 @@
 //! Distributions with runs of evenly spaced values, such as an interval's lag with a sample for each skipped period.
 //!
-//! A run of billions of values takes constant time. Between its ends it raises the density of values by 1 / `step`, which
-//! is noted as a difference where it begins and where it ends; reading the distribution adds the differences up. So each
-//! bucket has the number of values that it would have if they were recorded one by one, give or take one for each run.
+//! A run of billions of values takes constant time. Between its ends it raises the density of values by 1 / `step`,
+//! which is stored as a difference at either end of the run; reading the distribution sums the differences. Each
+//! bucket's count is within one per run of what recording the values one by one would give.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ const EXACT: u64 = 256;
 /// Buckets of each later power of two.
 const PER_POWER: u64 = EXACT / 2;
 
-/// See the [module](self).
+/// A distribution in which a run of evenly spaced values takes constant space. See the [module](self).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spaced {
     /// Single values, and the first and the last one of each run.
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(many.histogram().count(), COUNT_MAX);
     }
 
-    /// Nothing takes time for each value: this would take years.
+    /// Recording the values one by one would take years.
     #[test]
     fn a_run_of_billions_is_as_cheap_as_a_short_one() {
         let mut spaced = Spaced::new();

@@ -30,13 +30,13 @@ pub struct Missing {
     stretches: Vec<Stretches>,
     /// Samples that have not ended, at their known minimum.
     unfinished: Option<Box<Histogram>>,
-    /// Samples that may be added before those end, each longer than all of them.
+    /// Samples that may be added before those end, each longer than all known ones.
     to_come: u64,
     /// Samples that ended because their loop stopped.
     cut_short: Option<Box<Histogram>>,
     /// Samples that have not ended, but do not grow.
     paused: Option<Box<Histogram>>,
-    /// No sample is known: the clock was wrong, or what would make them shorter is missing.
+    /// No sample's duration is certain: the clock was wrong, or missing records could shorten any of them.
     no_known_sample: bool,
 }
 
@@ -101,19 +101,20 @@ impl Missing {
         Self { paused: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
     }
 
-    /// The same, where no sample is known: measured by a clock that was wrong, or without what would make it shorter.
+    /// The same, where no sample's duration is certain: the clock was wrong, or missing records could shorten any of
+    /// them.
     #[must_use]
     pub(crate) fn without_known_samples(self) -> Self {
         Self { no_known_sample: true, ..self }
     }
 
-    /// Whether no sample is known.
+    /// Whether no sample's duration is certain.
     #[must_use]
     pub(crate) const fn has_no_known_sample(&self) -> bool {
         self.no_known_sample
     }
 
-    /// Whether figures of the samples that were seen have bounds.
+    /// Whether the figures of the seen samples are uncertain.
     pub(crate) fn opens_figures(&self) -> bool {
         self.no_known_sample || self.paused.is_some() || self.count() > 0
     }
@@ -199,12 +200,12 @@ impl Missing {
         self.paused.as_deref()
     }
 
-    /// How many have not ended, plus those that may follow.
+    /// Number of samples that have not ended, plus those that may follow.
     fn not_ended(&self) -> u64 {
         self.unfinished().map_or(0, Histogram::count).saturating_add(self.to_come)
     }
 
-    /// How many of them can be longer than `value`, at most.
+    /// Most missing samples that can be longer than `value`.
     #[must_use]
     pub fn longer_than(&self, value: u64) -> u64 {
         let fit = |stretches: &&Stretches| stretches.longest_ns > value;

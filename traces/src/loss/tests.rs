@@ -1,4 +1,4 @@
-//! Whatever was lost, the bounds computed from the rest contain the figures of the whole.
+//! The bounds computed from part of the samples contain the figures of all of them.
 
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ fn a_gap_hides_no_run_that_is_longer_than_itself() {
     missing.stretch(120);
     let all = SpreadBounds::of(&seen, &missing.clone().counted(1_000));
     assert_eq!(all.max, Bounds { lo: 100, hi: Some(120) });
-    // One of 100 or more fits, or two of 51 to 60: the median moves by one rank, however many records were lost.
+    // One of 100 or more fits, or two of 51 to 60: the median moves by one rank, no matter how many records were lost.
     assert_eq!(all.p50.hi, Some(51));
     assert_eq!(all.p99.hi, Some(100));
     assert_eq!(all.mean, Bounds { lo: 4, hi: Some(52) });
@@ -106,7 +106,7 @@ proptest! {
         }
     }
 
-    /// Runs of any length, lost in gaps slightly longer than what they held.
+    /// Runs of any length, lost in gaps slightly longer than their sum.
     #[test]
     fn whatever_the_gaps_held_every_figure_lies_between(
         seen in prop::collection::vec(0u64..9_000_000, 0..200),
@@ -123,7 +123,7 @@ proptest! {
         let whole = of(&[seen, lost].concat()).percentiles();
         every_figure_lies_within(&bounds, &whole)?;
     }
-    /// However much longer unfinished samples become, and however many more follow.
+    /// Unfinished samples become longer by any amount, and any number of samples follow.
     #[test]
     fn however_long_it_lasts_every_figure_lies_between(
         seen in prop::collection::vec(0u64..9_000_000, 0..200),
@@ -144,7 +144,7 @@ proptest! {
         every_figure_lies_within(&bounds, &whole)?;
     }
 
-    /// A paused sample is what it is so far, or longer if it goes on; it lowers no figure of those that ended.
+    /// A paused sample lasts as long as it has so far, or longer; it lowers no figure of those that ended.
     #[test]
     fn a_paused_sample_counts_from_below_and_raises_no_more_than_it_is(
         seen in prop::collection::vec(0u64..9_000_000, 1..200),

@@ -33,9 +33,10 @@ pub struct OldestWaiting {
     pub added: Timestamp,
     /// Tasklets of a higher priority that ran since.
     pub passed_by: u64,
-    /// A worker has been busy since then, possibly with this tasklet, which is reported only when done.
+    /// A worker has been busy since then, possibly with this tasklet: a run is reported only when done.
     pub taken_after: Option<Timestamp>,
-    /// When the oldest tasklet was added that still waits even if each of those workers took an older one.
+    /// When the oldest tasklet that certainly still waits was added: each worker in an unnamed tasklet may have taken
+    /// an older one.
     pub surely_added: Option<Timestamp>,
 }
 

@@ -35,7 +35,8 @@ impl Timeline {
         let mut nodes = self.gathered(source, from, to);
         let place = self.open.iter().position(|open| open.source == source);
         if place.is_some_and(|place| self.gaps[place].is_before_ticks(to)) {
-            // The spans of the tick that was running when the recording began are not kept. This lies below all others.
+            // The spans of the tick that was running when the recording began are not kept. All other nodes take
+            // precedence over this one.
             nodes.list.push(Node::new(Timestamp(0), to, What::BeforeRecording, Layer::Ran));
         }
         nodes

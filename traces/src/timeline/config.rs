@@ -1,4 +1,4 @@
-//! The limits of a timeline: all that bounds its memory, in one place.
+//! The limits of a timeline, which bound its memory.
 
 use loop_probes::metadata::{Metadata, STALL_LIMIT_NS_DEFAULT};
 

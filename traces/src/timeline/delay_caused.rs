@@ -2,10 +2,10 @@
 //! fired]), late signals ([arrived, delivered]) and tasks that waited for longer than the limit ([queued, start]). The sum
 //! over all causes equals the sum of these waits.
 //!
-//! Waits that have not ended, and those that ended in the open tick, are charged each time the sums are computed, with
-//! what is known of them. A wait may span many ticks and thousands of runs, and thousands of waits may span the same runs.
-//! Therefore a loop's `Lane` cuts the last ticks into stretches with one cause each, and a wait marks only its first and
-//! last stretch. Ticks in which nothing was delayed are never cut.
+//! Waits that have not ended, with their known duration, and those that ended in the open tick are charged each time
+//! the sums are computed. A wait may span many ticks and thousands of runs, and thousands of waits may span the same
+//! runs. Therefore a loop's `Lane` cuts the last ticks into stretches with one cause each, and a wait marks only its
+//! first and last stretch. Ticks in which nothing was delayed are never cut.
 
 use loop_probes::ids::Timestamp;
 
@@ -16,13 +16,13 @@ use super::ticks::Mark;
 use super::{StreamEnd, Timeline};
 use crate::attribution::Waiter;
 
-/// Most waits that may end in one tick; further ones are charged as not kept.
+/// Most waits that may end in one tick; further ones are charged as evicted.
 const WAITS_MAX: usize = 1 << 14;
 
-/// Waits of this length are held back, because they may turn out to be suspensions.
+/// Waits of at least this length are held back, because a suspension may turn out to be part of them.
 const HELD_FROM_NS: u64 = 100_000_000;
 
-/// How long they are held back, in stream time.
+/// How long waits are held back, in stream time.
 const HELD_FOR_NS: u64 = 250_000_000;
 
 impl Timeline {
@@ -50,7 +50,7 @@ impl Timeline {
         all
     }
 
-    /// The long waits that ended in an open tick, and those that have not ended, with what is known of them.
+    /// The long waits that ended in an open tick, and those that have not ended, with their known duration.
     fn uncharged(&self, unfinished: &Unfinished) -> Vec<Held> {
         if self.config.stretches_kept == 0 {
             return Vec::new();
@@ -73,7 +73,7 @@ impl Timeline {
         self.open.iter().filter_map(of).collect()
     }
 
-    /// Total run time of a cause, including what is known of the runs that have not ended.
+    /// Total run time of a cause, including the known part of unfinished task runs.
     fn run_ns_of(&self, cause: Cause, unfinished: &Unfinished) -> Option<u64> {
         let running = unfinished.tasks.iter().filter(|task| Cause::Tasks(task.tag) == cause);
         let ended_ns = self.ended_run_ns_of(cause);
@@ -112,7 +112,7 @@ impl Timeline {
             Some(place) if self.open[place].open && self.open[place].waits.len() < WAITS_MAX => {
                 self.open[place].waits.push(wait);
             }
-            // Nothing is known of a tick that began before the recording.
+            // The wait ended in a tick that began before the recording, of which nothing is known.
             Some(place) if !self.open[place].open && self.gaps[place].is_before_ticks(wait.to) => {
                 self.delays_caused.whole(Cause::BeforeRecording, &wait);
             }

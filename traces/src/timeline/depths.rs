@@ -1,4 +1,5 @@
-//! The greatest depth of each queue: what is counted of timers, and the range where not all can be counted.
+//! The greatest depth of each queue: counts armed timers, and bounds the depth of queues that cannot be counted
+//! exactly.
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::Timestamp;
@@ -22,11 +23,12 @@ impl Timeline {
         }
     }
 
-    /// The range of a queue's greatest depth; `None` if it is known exactly. What is `unfinished` may have filled a queue
-    /// without a record so far.
+    /// The range of a queue's greatest depth; `None` if it is known exactly. Work in `unfinished` may have filled a
+    /// queue without a record so far.
     #[must_use]
     pub fn depth_max_bounds(&self, queue: &QueueStats, unfinished: &Unfinished) -> Option<Bounds> {
-        // These are counted by what joins and leaves, and what left may be missing. An event of the queue shows one entry.
+        // These queues are counted by the entries that join and leave, and a departure may be missing. One event still
+        // proves one entry.
         let may_miss_leaving = match queue.queue {
             Queue::Deferred | Queue::Timers => self.may_miss_anything() || self.has_unplaced_loss(),
             Queue::Agenda => self.may_miss_anything() || self.lost_in_all() > 0,

@@ -18,7 +18,7 @@ pub struct Families {
     pub gc_decisions: bool,
     /// Signals.
     pub signals: bool,
-    /// Signals dropped since the loop began, which is not when the reading did.
+    /// Signals dropped since the loop began. Known only if the loop reports it, or if the reading began with the loop.
     pub signals_dropped: bool,
 }
 

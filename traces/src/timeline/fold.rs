@@ -322,7 +322,8 @@ impl Timeline {
         }
     }
 
-    /// As [`fold`](Self::fold), but only for stalls, breakdowns and unfinished ticks: ticks, what happened in them, and what is missing.
+    /// As [`fold`](Self::fold), but only for stalls, breakdowns and unfinished ticks: folds ticks, their spans,
+    /// suspensions and losses.
     pub(crate) fn follow(&mut self, stamped: &Stamped) {
         if let Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} = stamped.event {
             return;

@@ -17,7 +17,7 @@ pub(crate) struct Gap {
     lost: u64,
 }
 
-/// What is missing from one emitter.
+/// The periods of one emitter without records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gaps {
     /// Nothing is known of the time before this.
@@ -60,7 +60,8 @@ impl Gaps {
         }
     }
 
-    /// Makes what was recorded between `from` and `to` part of a gap, because the tick around it is incomplete.
+    /// Makes the time between `from` and `to`, including its records, part of a gap, because the tick around it is
+    /// incomplete.
     fn widen(&mut self, from: Timestamp, to: Timestamp) {
         match self.kept.newest_mut() {
             Some(gap) if gap.to >= from => {
@@ -98,12 +99,13 @@ impl Gaps {
         self.ticks_from.get_or_insert(if seen { start } else { end });
     }
 
-    /// Whether no tick that the recording shows whole, or to its end, had begun at `at`.
+    /// Whether `at` is no later than the start of the first tick that the recording shows whole, or the end of one
+    /// whose beginning is missing.
     pub(crate) fn is_before_ticks(&self, at: Timestamp) -> bool {
         self.ticks_from.is_none_or(|from| at <= from)
     }
 
-    /// What is missing between `from` and `to`.
+    /// The gaps between `from` and `to`, as nodes of missing time.
     pub(crate) fn missing(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = Node> + '_ {
         let touches = move |gap: &&Gap| gap.from < to && gap.to > from;
         let lost = self.kept.iter().filter(touches).fold(0u64, |sum, gap| sum.saturating_add(gap.lost));
@@ -115,7 +117,7 @@ impl Gaps {
     }
 }
 
-/// When the event began. Kept out of the fold, which is fast because it makes each event's span in place.
+/// When the event began. Not inlined into the fold, which is fast because it makes each event's span in place.
 #[cold]
 #[inline(never)]
 pub(super) fn start_of(stamped: &Stamped) -> Timestamp {

@@ -12,7 +12,7 @@ use crate::recent::Recent;
 pub struct GcCheck {
     /// When.
     pub at: Timestamp,
-    /// What was decided.
+    /// The decision.
     pub action: GcAction,
     /// Why.
     pub reason: GcReason,
@@ -41,7 +41,7 @@ pub struct GcRun {
 pub struct Gc {
     /// Decisions to collect.
     pub collect: u64,
-    /// Decisions to wait for the one-shot.
+    /// Decisions to wait for the one-shot timer.
     pub defer: u64,
     /// Decisions to do nothing.
     pub skip: u64,
@@ -49,7 +49,7 @@ pub struct Gc {
     pub decisions: Recent<GcCheck>,
     /// The last decision of any kind.
     pub last: Option<GcCheck>,
-    /// Extents of collections.
+    /// Durations of collections.
     pub run_ns: Histogram,
     /// The last collections.
     pub runs: Recent<GcRun>,

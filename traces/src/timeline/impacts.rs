@@ -20,7 +20,7 @@ use lane::{Lane, LastWait};
 /// Loops whose waits are attributed to causes. The waits of further loops, which are rare, are charged as evicted.
 const LANES_MAX: usize = 8;
 
-/// Everything charged, and the waits still held back.
+/// The delay charged so far, and the waits still held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Impacts {
     charges: Charges,
@@ -52,7 +52,7 @@ impl Impacts {
         }
     }
 
-    /// Everything charged so far, plus what would be charged if all stretches left now.
+    /// The charges so far, plus those that would follow if all stretches left their lanes now.
     pub(super) fn counted(&self) -> Vec<Impact> {
         let mut charges = self.charges.clone();
         self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));

@@ -1,4 +1,4 @@
-//! What has not ended: ticks, tasks, waits and timers, and all of them with how the stream ended.
+//! Unfinished ticks, tasks, waits and timers, and how the stream ended.
 
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::recorder::Running;
@@ -173,13 +173,13 @@ impl OverdueTimer {
     }
 }
 
-/// What was due or waiting when loops stopped whose ring another loop uses now: a program that drops a loop and starts one
-/// of the same name reuses the ring.
+/// The timers that were due and the tasks that waited when loops stopped whose rings were then reused: a program that
+/// drops a loop and starts one of the same name reuses the ring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replaced {
     pub(super) timers: Vec<OverdueTimer>,
     pub(super) waiting: Vec<WaitingTask>,
-    /// There was more than fits.
+    /// More timers or tasks were due or waiting than are kept.
     pub(super) is_full: bool,
     /// As [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
     pub(super) timers_lost: u64,
@@ -223,7 +223,7 @@ pub struct Unfinished {
     pub has_timers_unseen: bool,
     /// Timers beyond the most that are tracked may be overdue.
     pub has_timers_beyond_limit: bool,
-    /// What is known about the time after the last known moment.
+    /// How the stream ended, which tells what may have followed the last known moment.
     pub end: StreamEnd,
 }
 
@@ -233,12 +233,12 @@ impl Unfinished {
         self.ticks.iter().filter(move |tick| tick.is_stall(limit_ns))
     }
 
-    /// The ticks whose busy time may exceed what is known.
+    /// The ticks whose busy time may exceed its known part.
     pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
         self.ticks.iter().filter(|tick| self.is_growing(tick))
     }
 
-    /// Whether the busy time of this tick may exceed what is known.
+    /// Whether the busy time of this tick may exceed its known part.
     pub(super) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
         self.end == StreamEnd::Cut || !tick.is_polling() || tick.before_ns > 0
     }
@@ -284,9 +284,9 @@ impl Unfinished {
         self.intervals_to_come > 0 || self.timers_before_loss[1] > 0 || self.timers.iter().any(is_growing)
     }
 
-    /// Adds all of it to what may be missing: each duration is at least what is known and has no upper bound, unless
-    /// its loop has stopped. A tick in its poll is idle: if its beginning was seen, its busy time is known, and does not
-    /// grow.
+    /// Adds all unfinished work to `missing`: each duration is at least its known part and has no upper bound, unless
+    /// its loop has stopped. A tick in its poll is idle: if its beginning was seen, its busy time is known, and does
+    /// not grow.
     pub(super) fn add_to(&self, missing: &mut MissingSamples) {
         let of = |all: &mut dyn Iterator<Item = u64>| {
             let mut samples = Histogram::new();
@@ -304,7 +304,7 @@ impl Unfinished {
         missing.ticks = std::mem::take(&mut missing.ticks).with_paused(busy(&paused));
         add(&mut missing.tasks, of(&mut self.tasks.iter().map(RunningTask::run_ns)), self.tasks_unseen);
         (missing.running_unseen, missing.waiting_unseen) = (self.tasks_unseen, self.waiting_unseen);
-        // What may have waited, or been due, before records were lost may have ended in them after any time.
+        // Tasks that waited and timers that were due before a loss may have ended in it, after any time.
         let more =
             |missing: &mut Missing, samples: u64| *missing = std::mem::take(missing).with_more(samples);
         more(&mut missing.waits, self.waiting_lost);
@@ -315,7 +315,7 @@ impl Unfinished {
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
         add(&mut missing.in_ticks, Histogram::new(), self.in_ticks_unseen);
         add(&mut missing.signals, Histogram::new(), self.waiting_unseen);
-        // Those of loops that have stopped are final.
+        // Waits and lags that ended with the stop of their loop are final.
         let (waited, waiting): (Vec<&WaitingTask>, Vec<_>) =
             self.waiting.iter().partition(|task| task.is_final);
         let (late, overdue): (Vec<&OverdueTimer>, Vec<_>) =

@@ -53,7 +53,7 @@ impl KeepAlive {
         self.loops.iter().filter_map(of).reduce(u64::saturating_add)
     }
 
-    /// What is referenced, by kind and name; empty before the first snapshot.
+    /// The references by kind and name; empty before the first snapshot.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
         let mut all: BTreeMap<RefName, u64> = BTreeMap::new();

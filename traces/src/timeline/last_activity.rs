@@ -1,4 +1,4 @@
-//! What an emitter was last seen doing, and what is known after the end of its stream.
+//! The last activity of an emitter, and how its stream ended.
 
 use loop_probes::event::{Event, Outcome, PollReason};
 use loop_probes::ids::{SourceId, Timestamp};
@@ -7,14 +7,14 @@ use loop_probes::stamped::Stamped;
 
 use crate::span::{SpanKind, TickSpan};
 
-/// What an emitter was last seen doing.
+/// The last activity of an emitter that a record or sample shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LastActivity {
     pub(crate) running: Running,
     pub(crate) since: Timestamp,
     pub(crate) as_of: Timestamp,
-    /// The stream already has the end of it: the cell is written when something begins. What followed has no name, but
-    /// it is not a poll, which would have been written to the cell.
+    /// The stream already contains its end: the recorder's cell is written only when something begins. The loop's
+    /// activity since then has no name, but is no poll, which would have been written to the cell.
     pub(crate) is_over: bool,
     /// Imported from another program: its end may be missing, and later events say nothing about it.
     pub(crate) end_may_miss: bool,
@@ -72,13 +72,12 @@ impl LastActivity {
     }
 }
 
-/// What is known about the time after the last moment of a stream.
+/// How a stream ended, which tells what may have followed its last moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamEnd {
     /// Figures are as of the last moment.
     Known,
-    /// The process died at some later time. Everything it recorded is present, so until then it kept doing what it was
-    /// last seen doing.
+    /// The process died at some later time. All of its records are present, so its last activity continued until then.
     Died,
     /// The recording was cut off: anything may have followed.
     Cut,

@@ -136,7 +136,7 @@ fn samples_where(unfinished: &[(Tag, u64)], is_meant: impl Fn(Tag) -> bool) -> H
     samples
 }
 
-/// What the gaps of all emitters leave room for.
+/// The samples for which the gaps of all emitters leave room.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LossBounds {
     ticks: Missing,
@@ -146,7 +146,7 @@ pub(crate) struct LossBounds {
     nested: bool,
     /// Ticks not seen at all, by the numbers of those around them.
     unseen: u64,
-    /// Of those, the ones between two tick numbers that were seen.
+    /// The part of `unseen` that lies between two tick numbers that were seen.
     between: u64,
     /// The tick numbers do not show how many were unseen.
     unnumbered: bool,
@@ -154,9 +154,9 @@ pub(crate) struct LossBounds {
     silent: u64,
     /// Reported losses of fewer records than the gap in the tick numbers there.
     too_small: u64,
-    /// Losses reported so far. One of several emitters is reported for each.
+    /// Losses reported so far. A loss that several emitters share counts once.
     losses: u64,
-    /// The last of those that are too small.
+    /// The number of the last loss that was too small.
     last_too_small: u64,
     /// Records were lost of an unknown emitter, or before the first one of theirs that was read.
     before_first: bool,
@@ -175,7 +175,7 @@ struct Emitter {
     /// The gap since its last record.
     gap: Option<Gap>,
     numbers: TickNumbers,
-    /// The most records lost since that tick. Those of a damaged block count for each of its emitters.
+    /// The most records lost since the last tick number. Those of a damaged block count for each of its emitters.
     lost_since: u64,
     /// The number of its last reported loss.
     loss: u64,
@@ -228,7 +228,7 @@ impl LossBounds {
     ) -> Option<Timestamp> {
         let silent = match self.emitters[place].numbers.ended(tick.tick) {
             _ if seen => None,
-            // One that began at another time: either is not this loop's.
+            // The tick with this number began at another time: one of the two is of another loop.
             TickStep::Next => self.numbered(place, TickStep::Back),
             step => self.numbered(place, step),
         };
@@ -263,7 +263,7 @@ impl LossBounds {
         };
         self.unseen = self.unseen.saturating_add(ticks);
         self.between = self.between.saturating_add(ticks);
-        // One record a tick: some emitters record only the beginnings of ticks.
+        // Each tick has at least one record: some emitters record only the beginnings.
         if lost == 0 {
             self.silent += 1;
             return emitter.boundary;
@@ -327,7 +327,7 @@ impl LossBounds {
         }
         let to = gap.to.max(at);
         let since = |kind: &mut Missing, clear: Option<Timestamp>| {
-            // One may have begun at any earlier time.
+            // A run may have begun at any earlier time.
             kind.of_any_length(u64::from(clear.is_none()));
             kind.stretch(to.ns_since(clear.unwrap_or(gap.from)));
         };
@@ -378,7 +378,7 @@ impl LossBounds {
         self.between
     }
 
-    /// What is missing as of `now`, given `lost` records and `incomplete` ticks.
+    /// The samples missing as of `now`, given `lost` records and `incomplete` ticks.
     pub(crate) fn missing(
         &self,
         now: Timestamp,

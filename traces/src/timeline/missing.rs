@@ -137,15 +137,15 @@ impl Timeline {
             let unknown = Some(Bounds::UNKNOWN);
             return StallFigures { count, busy_ns, bounds: unknown, busy_bounds: unknown };
         }
-        // There may be more stalls, or longer ones, than were seen.
+        // More stalls, or longer ones, are possible only after a loss, a cut or an unfinished tick.
         let misses_none = self.lost_in_all() == 0 && missing.ticks.count() == 0;
         if misses_none && unfinished.growing().next().is_none() && !went_on {
             return StallFigures { count, busy_ns, bounds: None, busy_bounds: None };
         }
         let most = certain.saturating_add(missing.ticks.longer_than(limit_ns));
         let has_most = !went_on && most < u64::MAX;
-        // Of no tick is it certain that it was long if polls may be missing, or slices that enclose others: files of
-        // other programs often have those behind what they enclose.
+        // No tick is certain to have been long if polls may be missing, or slices that enclose others: traces of other
+        // programs often contain an enclosing slice after the slices in it.
         let is_import_cut = went_on && self.config.queue_waits_in_part;
         let is_any_uncertain = is_import_cut || missing.ticks.has_no_known_sample();
         let least = if is_any_uncertain { [0; 2] } else { [count, busy_ns] };

@@ -40,7 +40,7 @@ pub(crate) struct OpenTick {
     pub(crate) last: Timestamp,
     /// Records were lost since its last event.
     pub(crate) in_gap: bool,
-    /// The last event before a poll that has ended, as a clock reading shows, and whose record comes next.
+    /// The time of the last event before a poll whose record comes next. A clock reading shows that the poll has ended.
     pub(crate) poll_since: Option<Timestamp>,
     /// What the emitter was last seen doing, unless a later event ended it.
     pub(crate) seen: Option<LastActivity>,
@@ -62,9 +62,9 @@ pub(crate) struct OpenTick {
     pub(crate) waits: Vec<Wait>,
     spans: Vec<TickSpan>,
     left_out: u32,
-    /// Shorter spans are left out: of what ran, and of phases and polls.
+    /// Spans shorter than these are left out: the limit for callbacks, and the one for phases and polls.
     shortest_kept_ns: [u64; 2],
-    /// Its state before records of it were lost, until more is known.
+    /// Its state before records were lost. It holds if no other event followed.
     before_loss: Option<Box<Self>>,
 }
 
@@ -160,7 +160,7 @@ impl OpenTick {
         }
     }
 
-    // Both are inlined: a span passed through memory is read back before its store has completed.
+    // `add` and `keep` are inlined: a span passed through memory is read back before its store has completed.
     #[expect(clippy::inline_always, reason = "the fold is as fast as this: see above")]
     #[inline(always)]
     pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
@@ -224,14 +224,14 @@ impl OpenTick {
         }
         let (_, shortest, longer) = lengths.select_nth_unstable(dropped);
         let shortest = *shortest;
-        // Of those as short as the shortest one that is kept, the first ones are.
+        // Of the spans that are as short as the shortest kept one, the first are kept.
         let mut equals = 1 + longer.iter().filter(|run_ns| **run_ns == shortest).count();
         let mut stays = |run_ns: u64| {
             let is_equal = run_ns == shortest && equals > 0;
             equals -= usize::from(is_equal);
             is_equal || run_ns > shortest
         };
-        // In place and in order: `kept` of them so far.
+        // Compacts in place and in order; `kept` counts the spans that stay.
         let mut kept = 0;
         for place in 0..before {
             let span = self.spans[place];
@@ -247,8 +247,8 @@ impl OpenTick {
         self.left_out = self.left_out.saturating_add((before - self.spans.len()) as u32);
     }
 
-    /// Ends the tick. If the record's figures do not match what was seen, records are missing. The last value tells whether
-    /// the beginning was seen.
+    /// Ends the tick. The tick is incomplete if records were lost in it, or if its beginning was not seen; the last
+    /// value returned tells whether it was.
     pub(crate) fn end(
         &mut self,
         tick: u64,

@@ -17,7 +17,7 @@ pub struct Pressure {
 }
 
 impl Pressure {
-    /// Adds what was counted from `start` to `end`: waited, stolen, delayed.
+    /// Adds one sample of the kernel's counts from `start` to `end`: waited, stolen, delayed.
     pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp, counted: [Option<u64>; 3]) {
         let is_first = self.observed_ns == 0;
         self.observed_ns = self.observed_ns.saturating_add(end.ns_since(start));

@@ -1,10 +1,10 @@
 //! Queue depths: current, past and greatest.
 //!
-//! A loop samples the queues that changed at the start of each tick. The figures weigh each depth by how long it lasted,
-//! so they also use what is known between samples: a queued task carries the depth including itself, and a task that
-//! starts has left the queue. After lost records, a depth is unknown until the queue's next event. Timers and deferred
-//! callbacks are counted by the events that arm, post and remove them. Microtasks are queued without an event; the
-//! checkpoint that ran them bounds their number.
+//! A loop samples the queues that changed at the start of each tick. The figures weigh each depth by how long it
+//! lasted, so they also use the events between samples: a queued task carries the depth including itself, and a task
+//! that starts has left the queue. After lost records, a depth is unknown until the queue's next event. Timers and
+//! deferred callbacks are counted by the events that arm, post and remove them. Microtasks are queued without an event;
+//! the checkpoint that ran them bounds their number.
 
 mod deferred;
 mod depth;
@@ -39,8 +39,8 @@ pub struct Queues {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Emitter {
-    /// It records when it queues a task, so one that starts at once has not waited. For other emitters no wait is
-    /// known.
+    /// It records when it queues a task, so a task with equal queued and start times has not waited. For other
+    /// emitters, the wait of such a task is unknown.
     records_queueing: bool,
     /// The task of the timer that fired last: it runs without being queued.
     fired_task: Option<TaskId>,
@@ -267,7 +267,7 @@ impl Queues {
             {
                 self.queue_mut(queue).sampled_alone(at, depth);
             }
-            // The whole batch was in it, also of those taken within a tick, which no sample shows.
+            // The whole batch was in the queue. No sample shows a batch that was taken within a tick.
             Event::InputBatch { queue: Queue::Concurrent, taken } => {
                 self.queue_mut(Queue::Concurrent).was_as_deep_as(taken);
             }
@@ -293,7 +293,7 @@ impl Queues {
                 let (task, room) = (Waits { task, tag, queued }, Room { tasks: self.followed_max, others });
                 self.change_waiting(place, |waiting| waiting.queued(placement.queue, task, room));
                 match placement.queue {
-                    // Left in it when the loop was closed.
+                    // A post that was still in the queue when the loop was closed.
                     Queue::Concurrent => self.queue_mut(Queue::Concurrent).was_as_deep_as(placement.depth),
                     queue => self.queue_mut(queue).joined(place, at, placement.depth),
                 }
@@ -312,7 +312,7 @@ impl Queues {
                     }
                     _ => {
                         if queue == Some(Queue::Tasks) {
-                            // First in, first out.
+                            // The queue is first in, first out, so the tasks queued before the loss have left it.
                             self.none_before_loss(place);
                         }
                         let queue = queue.unwrap_or(Queue::Tasks);
@@ -325,7 +325,7 @@ impl Queues {
             }
             Event::Microtasks { ran, left, .. } => {
                 let most = ran.saturating_add(left);
-                // At least one, and what is left was there at the end.
+                // At least one was there, and those left were there at the end.
                 let least = left.max(most.min(1));
                 let stats = self.queue_mut(Queue::Microtasks);
                 stats.was_between(at, Reached { least, most });
@@ -398,7 +398,7 @@ impl Queues {
         stats.change(at, |depths| depths.counted(place, at, None));
     }
 
-    /// No drain was running on the loop at `place`: what it posted so far was all there at once.
+    /// No drain was running on the loop at `place`: all callbacks posted so far were in the queue at once.
     #[cold]
     fn settle_posts(&mut self, place: usize, at: Timestamp) {
         let Some(deferred) = self.emitters.get_mut(place).map(|emitter| &mut emitter.deferred) else {

@@ -73,9 +73,9 @@ impl Rates {
         series
     }
 
-    /// Rates over the window that ends at `now`, per second of what it covers: ticks, tasks; and the window's
-    /// utilization (0 to 1). The slot of `now` is not over and does not count. Unfinished ticks are in no slot: `open`
-    /// returns their busy time and poll wait within a window of the given nanoseconds.
+    /// Ticks and tasks per second over the part of the window before `now` that has slots, and the utilization (0 to 1)
+    /// of that part. The slot of `now` is not over and does not count. Unfinished ticks are in no slot: `open` returns
+    /// their busy time and poll wait within a window of the given nanoseconds.
     #[must_use]
     pub fn per_second(&self, now: Timestamp, open: impl Fn(u64) -> [u64; 2]) -> PerSecond {
         let last = (now.as_ns() / SLOT_NS).max(self.newest);

@@ -1,4 +1,4 @@
-//! Stalls: ticks that were busy beyond the limit, each with its breakdown and what is needed to open it.
+//! Stalls: ticks that were busy beyond the limit, each with its breakdown, and the most recent ones with their spans.
 
 use loop_probes::ids::Timestamp;
 

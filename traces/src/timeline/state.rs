@@ -129,7 +129,7 @@ pub(crate) struct Loops {
     pub(super) by_loop: Vec<(SourceId, Timeline)>,
     /// There are more loops than [`LOOPS_MAX`](super::LOOPS_MAX).
     pub(super) more: bool,
-    /// The count of the last gap whose number of lost records is known.
+    /// The record count of the last loss that reported one.
     pub(super) lost: u64,
 }
 

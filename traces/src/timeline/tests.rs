@@ -1,4 +1,4 @@
-//! Tests of the fold: it matches the contents of the stream, however that is cut, live or through a file.
+//! Tests of the fold: it matches the contents of the stream, in batches of any size, live or through a file.
 
 use std::io::Cursor;
 use std::path::Path;

@@ -13,9 +13,9 @@ pub struct TickNumbers {
 /// How the number of a beginning or an end follows the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TickStep {
-    /// None came before.
+    /// The first number seen.
     First,
-    /// It is the next one.
+    /// It follows the previous number.
     Next,
     /// The end of the tick before is missing, or the beginning of this one.
     Torn,
@@ -53,7 +53,7 @@ impl TickNumbers {
         let step = match *event {
             Event::TickStart { tick } => self.began(tick),
             Event::TickEnd { tick, .. } => self.ended(tick),
-            // What is lost is reported, and a loop that is closed has no further ticks.
+            // A reported loss explains missing numbers, and a closed loop has no further ticks.
             Event::Lost { .. } | Event::LoopStopped { reason: StopReason::Closed } => {
                 *self = Self { last: None, in_tick: false };
                 return false;

@@ -1,4 +1,4 @@
-//! Completed ticks: totals, the most recent ticks, and what is needed to open one.
+//! Completed ticks: totals, and the most recent ticks with their spans.
 
 use std::ops::Range;
 
@@ -71,7 +71,7 @@ pub struct TickSummary {
     pub busy_ns: u64,
     /// Total duration of the loop's own polls.
     pub poll_wait_ns: u64,
-    /// Tasks that ran in it, by its own count.
+    /// Tasks that ran in it, as counted by its end record.
     pub tasks_run: u32,
     /// Tasks that were queued while it lasted.
     pub tasks_queued: u32,
@@ -134,7 +134,7 @@ impl Mark {
         Self { tick: self.tick.max(other.tick), span: self.span.max(other.span) }
     }
 
-    /// Whether what is kept begins after this position.
+    /// Whether this position is evicted once the kept history begins at `kept_from`.
     #[inline]
     pub(crate) const fn is_lost_at(self, kept_from: Self) -> bool {
         self.tick < kept_from.tick || self.span < kept_from.span
@@ -243,7 +243,7 @@ impl Ticks {
         let mut any = false;
         let place = self.recent.partition_point(|tick| tick.end <= from);
         let ticks = self.recent.iter().skip(place).filter(|tick| tick.source == source);
-        // Those of one emitter come one after another.
+        // Ticks of one emitter do not overlap.
         for tick in ticks.take_while(|tick| tick.start < to) {
             match self.range_of(tick) {
                 Some(spans) => {

@@ -1,7 +1,7 @@
 //! Timers: how many were armed and fired, their lag, and the late ones themselves.
 //!
-//! **Skipped periods.** An interval that fires late by many periods gives one raw sample, however many firings were due
-//! in that time (coordinated omission): a timer of 1 ms that is blocked for 300 ms has one bad sample among 700 good
+//! **Skipped periods.** An interval that fires late by many periods gives one raw sample, although a firing was due in
+//! each of them (coordinated omission): a timer of 1 ms that is blocked for 300 ms has one bad sample among 700 good
 //! ones, and a p99 near zero. The corrected distribution has a sample for each period, like HdrHistogram's correction:
 //! `lag`, `lag - period`, … down to one period. The period is the one the timer was armed with. If that is unknown (it
 //! was armed before the first event), the figures are a range; see [`Unresolved`].

@@ -170,7 +170,7 @@ impl Timeline {
 
     pub(crate) fn unfinished_ticks_at(&self, end: StreamEnd) -> Vec<UnfinishedTick> {
         let Some(known) = self.last else { return Vec::new() };
-        // Exports, which only follow the stream, do not need it.
+        // An export, which only follows the stream, has no first event and does not use this.
         let first = self.first_at().unwrap_or(known);
         let ticks = self.open.iter().filter_map(|open| {
             let (open, end) = open.as_known(end);
@@ -407,7 +407,7 @@ impl Timeline {
         [all, intervals]
     }
 
-    /// The sum of [`may_be_overdue`](Self::may_be_overdue).
+    /// The sum of [`may_be_overdue`](Self::may_be_overdue) over all loops.
     fn timers_before_loss(&self, end: StreamEnd) -> [u64; 2] {
         let known = self.last.unwrap_or_default();
         let of_others = [self.replaced.timers_lost, self.replaced.intervals_lost];
@@ -471,8 +471,8 @@ impl Timeline {
         own.map(|tick| tick.busy_ns).max() > Some(self.config.late_timer_ns)
     }
 
-    /// Another loop begins to use the ring of the closed one at `place`: keeps what was due and waiting at the stop, and
-    /// forgets the rest.
+    /// Another loop begins to use the ring of the closed one at `place`: keeps the timers that were due and the tasks
+    /// that waited at the stop, and forgets the rest.
     #[cold]
     pub(super) fn loop_replaced(&mut self, place: usize) {
         let open = &self.open[place];

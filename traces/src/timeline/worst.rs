@@ -31,7 +31,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// What it begins with and never exceeds: a hundred breakdowns of the whole history at its default limits.
+    /// The initial and largest allowance: a hundred breakdowns of the whole history at its default limits.
     pub(crate) const MAX: u64 = 1 << 23;
 
     const PER_SPAN: u64 = 16;
@@ -96,8 +96,8 @@ impl<T> Worst<T> {
         self.oldest.is_lost_at(kept_from)
     }
 
-    /// Makes the breakdowns that need anything older than `kept_from`, worst first, as far as `allowance` pays for them.
-    /// The others are made later, without what is evicted until then. Each visits `open` spans besides its own.
+    /// Makes the breakdowns that need anything older than `kept_from`, worst first, as far as `allowance` pays for
+    /// them. The others are made later, without the spans evicted until then. Each visits `open` spans besides its own.
     pub(crate) fn settle(
         &mut self,
         kept_from: Mark,
@@ -205,7 +205,7 @@ mod tests {
         }
         let limit = Allowance::MAX + 2 * Allowance::PER_SPAN * TICKS;
         assert!((Allowance::MAX..=limit).contains(&visited.get()), "{}", visited.get());
-        // What could not be paid for is made on request, from what is still kept.
+        // A breakdown that could not be paid for is made on request, from the spans still kept.
         assert_eq!(worst.iter().next(), Some((&(TICKS - 1), None)));
     }
 

@@ -175,7 +175,7 @@ fn a_tasklet_that_a_worker_is_seen_in_runs_and_the_ones_behind_it_wait() {
     assert_eq!(worker.running(known, StreamEnd::Died).map(|run| run.run_ns()), Some(980));
     assert!((worker.busy_share(known) - 1.0).abs() < 1e-9);
 
-    // Its end takes the place of the samples, and a sample of what is over says nothing.
+    // The recorded end replaces the samples, and a sample of a run that is over changes nothing.
     let over = folded(&[&hang[..], &[ended(1_200, 1, High, 20), sample(1_300, 1, 20)]].concat());
     let agenda = &over.agenda;
     assert_eq!(agenda.workers()[0].running(Timestamp(1_300), StreamEnd::Known), None);
@@ -308,7 +308,7 @@ fn a_rendezvous_with_a_missing_worker_has_failed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Wherever a stream is cut, no wait and no run so far exceeds what the rest of the stream shows.
+    /// At every cut of a stream, no wait and no run so far exceeds its actual duration in the whole stream.
     #[test]
     fn a_lower_bound_holds_at_every_cut(script in scripts(), every in 1usize..5) {
         let mut events = script.events();

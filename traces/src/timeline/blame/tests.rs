@@ -159,7 +159,7 @@ fn the_time_of_a_gap_is_unknown_whatever_lies_over_it() {
     let unknown = What::Unknown { lost: 7 };
     assert_eq!(shares(&late[0].blame), [(task(1), 17 * MS), (unknown, 5 * MS), (What::Unattributed, 0)]);
 
-    // The end of one tick and the beginning of the next are gone: nothing is known of what they held.
+    // The end of one tick and the beginning of the next are lost: the activity in both is unknown.
     let across = [
         begin(1, 0),
         ran(1, 0, 10 * MS),

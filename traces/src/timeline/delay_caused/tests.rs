@@ -71,7 +71,7 @@ fn unfinished_work_delays_others_by_its_known_duration() {
     assert_eq!(hangs.run_ns, Some(370));
     let worst = WorstImpact { task: Some(TaskId(2)), at: Timestamp(130), lateness_ns: 720, delayed: 2 };
     assert_eq!(hangs.worst, Some(worst));
-    // The ends take its place.
+    // The recorded ends replace the unfinished durations.
     let (timer, task, due, fired) = (TimerId(2), TaskId(10), Timestamp(150), Timestamp(600));
     let fired = Event::TimerFired { timer, tag, task, due, fired, skipped: 0 };
     timeline.extend(&[ran(2, 2, 130, 130, 600), at(600, fired), ran(4, 4, 125, 600, 601), end(1, 0, 602)]);
@@ -192,7 +192,7 @@ fn a_timers_task_does_not_delay_its_timer() {
     let late = &timeline.late_timers()[0];
     assert_eq!((late.what.lag_ns(), late.blame.of(&What::Task { task, tag: Tag(5) })), (63, 0));
     assert_eq!(late.blame.total_ns, 63);
-    // Its run is all of it.
+    // The task's run is the whole wait.
     assert_eq!(own.run_ns, Some(60));
 }
 
@@ -201,12 +201,12 @@ fn posts_and_signals_that_arrive_during_a_poll_wait_for_its_wakeup() {
     let poll =
         Event::Poll { reason: PollReason::Timer, ready: 0, timeout_ns: Some(300), start: Timestamp(10) };
     let signal = Event::SignalDelivered { signo: 10, task: TaskId(7), arrived: Timestamp(70) };
-    // The first to arrive is where the stretches begin that are charged.
+    // The charged stretches begin at the first arrival.
     let mut timeline = Timeline::new(strict());
     timeline.extend(&[begin(1, 0), at(100, poll), ran(1, 1, 60, 100, 110), ran(2, 1, 80, 110, 120)]);
     timeline.extend(&[at(120, signal), ran(3, 2, 10, 120, 130), end(1, 0, 140)]);
     assert_eq!(of(&timeline, Cause::LateWakeup).unwrap().lateness_ns, [0, 30, 40 + 20]);
-    // It waited already when the poll began.
+    // It was already waiting when the poll began.
     assert_eq!(of(&timeline, Cause::Overslept).unwrap().lateness_ns, [0, 0, 90]);
 
     let mut alone = Timeline::new(strict());
@@ -366,7 +366,7 @@ proptest! {
         prop_assert_eq!(charged, expected);
     }
 
-    /// Wherever a stream ends, the sum over all causes is that of all late timers, overdue ones included.
+    /// At every cut of a stream, the sum over all causes equals the sum of all timer delays, overdue ones included.
     #[test]
     fn at_every_cut_the_delays_of_timers_sum_up(script in scripts(), every in 1usize..9, part in 0.0..1.0f64) {
         let mut events = with_running(&script.events(), every);

@@ -1,4 +1,4 @@
-//! Tests of the greatest depths: what is counted between samples, and the range where not all can be.
+//! Tests of the greatest depths: entries counted between samples, and the range where they cannot all be counted.
 
 use loop_probes::event::{Event, Outcome, Queue, StopReason};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};

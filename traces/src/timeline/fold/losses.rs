@@ -52,7 +52,8 @@ impl Timeline {
         }
     }
 
-    /// Handles records missing since `from`, if any, that nothing reports as lost: timers may have fired, and tasks run.
+    /// Handles records that are missing since `from`, if any, although no loss is reported: timers may have fired and
+    /// tasks may have run.
     pub(super) fn lost_silently(&mut self, place: usize, from: Option<Timestamp>, at: Timestamp) {
         if let Some(from) = from {
             let lost = Event::Lost { count: 1, from };

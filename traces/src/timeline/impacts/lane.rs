@@ -17,7 +17,7 @@ use crate::attribution::sweep::Piece;
 use crate::attribution::{Waiter, What};
 use crate::timeline::open_tick::Wait;
 
-/// Runs that can be interrupted by one another and still be recognised as one.
+/// Runs that can interrupt one another and still each be recognised as one run.
 const RUNS_OPEN: usize = 4;
 
 /// Stretches to step over before falling back to a binary search.
@@ -54,7 +54,7 @@ struct Track {
     delayed: [u64; 3],
 }
 
-/// See the [module](self).
+/// The stretches of one loop's last ticks. See the [module](self).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lane {
     stretches: VecDeque<Stretch>,
@@ -232,7 +232,7 @@ impl Lane {
         self.stretches.partition_point(before)
     }
 
-    /// Charges what is still uncharged, as if all stretches left now.
+    /// Charges the delay that is still uncharged, as if all stretches left now.
     pub(super) fn count(&self, charges: &mut Charges) {
         let mut tally = self.tally.clone();
         for stretch in &self.stretches {

@@ -1,4 +1,4 @@
-//! Tests of separate loops: each is what it would be alone, and the whole is unchanged.
+//! Tests of separate loops: the figures of each equal those of the loop alone, and those of the whole do not change.
 
 use loop_probes::event::{Outcome, StopReason};
 use loop_probes::ids::{Tag, TaskId, Timestamp};
@@ -143,7 +143,7 @@ fn loops_beyond_the_tracking_limit_are_reported() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever the streams of two loops, the timeline of each is what it would be alone.
+    /// For any streams of two loops, the timeline of each equals that of the loop alone.
     #[test]
     fn each_is_what_it_would_be_alone(one in scripts(), other in scripts()) {
         let renamed = |events: Vec<Stamped>, by: u32| -> Vec<Stamped> {

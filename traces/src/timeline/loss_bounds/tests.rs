@@ -1,5 +1,5 @@
-//! Drops parts of a whole stream, as a ring would: the figures of the whole must lie within the bounds given for the
-//! rest.
+//! Drops parts of a stream, as a ring would: the figures of the whole stream must lie within the bounds computed from
+//! the rest.
 
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
@@ -273,7 +273,7 @@ fn is_open(summary: &Summary) {
     assert_eq!(summary.ticks.stalls_bounds, Some(Bounds { lo: 0, hi: None }));
     assert_eq!(summary.ticks.utilization_bounds, Some([0.0, 1.0]));
     let text = crate::report::text(summary);
-    // In an event that was skipped it may have waited.
+    // The tick may have waited in a poll whose event was skipped.
     let longest = if summary.malformed_events > 0 { "~1.00µs" } else { "≥1.00µs" };
     for part in ["~100.0%", "at least 0 stalls", "no stall seen; a part is missing", longest] {
         assert!(text.contains(part), "{part}: {text}");
@@ -420,7 +420,7 @@ fn a_tick_may_have_waited_in_an_event_that_is_missing_somewhere() {
             assert_eq!((judged(&whole), judged(&damaged)), expected, "{metric}: {counts:?}");
         }
     }
-    // A loss whose place is known takes nothing from the ticks before it.
+    // A loss at a known place does not change the ticks before it.
     let lost = at(40_003_000, Event::Lost { count: 1, from: Timestamp(40_002_000) });
     let after = closed(
         &[&long[..], &[lost], &tick(2, 40_004_000, 40_005_000)].concat(),

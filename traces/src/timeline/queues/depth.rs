@@ -13,14 +13,14 @@ struct Now {
     depth: Option<u32>,
     /// The last sampled depth: a sample that would repeat it is not recorded.
     sampled: Option<u32>,
-    /// Records were lost since, perhaps with a sample.
+    /// Records were lost since the last event; a sample may have been among them.
     is_after_loss: bool,
     /// The loop has stopped: time without it does not count.
     is_stopped: bool,
     leaving: Option<Leaving>,
 }
 
-/// A stretch in which one entry left the queue. Only the end of its run shows when.
+/// A stretch of time in which one entry left the queue. Only the end of that entry's run shows when it left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Leaving {
     since: Timestamp,
@@ -139,7 +139,8 @@ impl Depths {
         }
     }
 
-    /// As [`took`](Self::took), for a queue from which another emitter takes. Ignored if several loops have one.
+    /// As [`took`](Self::took), for a queue from which another emitter takes. Ignored if several loops have such a
+    /// queue.
     pub(super) fn took_by_other(&mut self, start: Timestamp) {
         if let [(place, _)] = self.now[..] {
             self.took(place, start);

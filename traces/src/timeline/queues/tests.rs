@@ -1,4 +1,4 @@
-//! Tests of queue depths: how long each depth counts, what leaves which queue, and what is unknown.
+//! Tests of queue depths: how long each depth counts, which queue an entry leaves, and when the depth is unknown.
 
 use loop_probes::event::{Origin, Outcome, Placement};
 use loop_probes::ids::{Tag, TimerId};
@@ -122,7 +122,7 @@ fn time_without_the_loop_does_not_count() {
     }
     see(&mut queues, 60, &stopped);
     assert_eq!(median(&queues, Queue::Timers, 1_000_000), Some(2));
-    // It goes on.
+    // The loop goes on.
     see(&mut queues, 1_000_000, &Event::TickStart { tick: 9 });
     assert_eq!(median(&queues, Queue::Timers, 1_000_061), Some(1));
 }

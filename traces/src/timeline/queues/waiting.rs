@@ -20,7 +20,7 @@ pub(super) struct Waiting {
     /// Immediates can be cleared in any order.
     immediates: HashMap<TaskId, Waits>,
     after_loop: HashMap<TaskId, Waits>,
-    /// Tasks queued beyond the most that are tracked, which have not run as far as is known.
+    /// Tasks queued beyond the tracking limit and not known to have run.
     untracked: u64,
 }
 

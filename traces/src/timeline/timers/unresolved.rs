@@ -109,8 +109,8 @@ impl Unresolved {
         self.is_between(firing.skipped_range(), firing.lag_ns);
     }
 
-    /// Adds a firing whose skipped periods contradict the period of its timer: either may be wrong. Returns the fewest
-    /// periods that it can have skipped.
+    /// Adds a firing whose skipped periods contradict the period of its timer: one of the two is wrong. Returns the
+    /// fewest periods that it can have skipped.
     pub(super) fn is_either(&mut self, firing: &Firing, period_ns: Option<u64>) -> u64 {
         let [least, most] = firing.skipped_range();
         let by_period = period_ns.map_or(0, |period_ns| firing.skipped_by(period_ns));

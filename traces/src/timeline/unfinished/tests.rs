@@ -68,7 +68,7 @@ fn folded(events: &[Stamped]) -> Timeline {
     timeline
 }
 
-/// The only tick in progress: its busy time, poll wait, and unknown time.
+/// The only tick in progress, with its busy time, poll wait and unknown time.
 fn only(timeline: &Timeline) -> (UnfinishedTick, [u64; 3]) {
     let ticks = timeline.unfinished_ticks();
     let [tick] = ticks.as_slice() else { panic!("not one tick: {ticks:?}") };
@@ -109,7 +109,7 @@ fn what_ran_before_a_loss_at_the_end_ran_at_least_until_then() {
         let stalls = timeline.stall_figures(&unfinished, &timeline.missing_with(&unfinished));
         assert_eq!(stalls.count, 0, "{end:?}: it is below the limit");
     }
-    // Anything else of that loop shows that it went on, so the tick may have been over before.
+    // A later event of that loop shows that it went on, so the tick may have ended in the loss.
     events.push(at(1_100, Event::Mark { label: LabelId(1) }));
     assert_eq!(folded(&events).unfinished(StreamEnd::Known).ticks, []);
 }
@@ -233,8 +233,8 @@ fn a_poll_of_which_only_the_clock_reading_is_left_is_not_busy_time() {
     assert_eq!(only(&timeline).1, [350, 19_550, 0]);
 }
 
-/// Three tasks are queued, of which the first ends and the second does not. Of the other loop, nothing is known after its
-/// task was queued: that one may have begun at once.
+/// Three tasks are queued, of which the first ends and the second does not. The other loop has no events after its task
+/// was queued, so that task may have begun at once.
 #[test]
 fn a_queued_task_waits_until_the_last_known_moment() {
     let queue = |task, depth, queued| {
@@ -454,7 +454,7 @@ fn a_tick_in_its_poll_counts_with_its_busy_time_so_far() {
     for end in [StreamEnd::Known, StreamEnd::Died] {
         let longer = (2, Some(2), Some(600), [(2, Some(2)), (600, Some(600))]);
         assert_eq!(figures(2, 600, end), longer, "{end:?}");
-        // It has not ended, so it says nothing against the tick that has.
+        // It has not ended, so it lowers no figure of the tick that has.
         let shorter = (2, Some(600), Some(600), [(2, Some(600)), (600, Some(600))]);
         assert_eq!(figures(600, 2, end), shorter, "{end:?}");
     }

@@ -1,4 +1,4 @@
-//! Tests of events that are missing, and it is unknown where.
+//! Tests of events that are missing at an unknown place.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests of what is known of intervals whose period is not.
+//! Tests of intervals whose period is unknown.
 
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};

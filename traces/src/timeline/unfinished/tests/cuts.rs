@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::synthetic::strategy::{scripts, with_running};
 
-/// What the whole of a stream shows about unfinished work in a part of it.
+/// The actual durations, from the whole stream, of work that is unfinished in a part of it.
 #[derive(Default)]
 struct Truth {
     ticks: BTreeMap<u64, [u64; 2]>,

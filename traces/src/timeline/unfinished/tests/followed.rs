@@ -1,4 +1,4 @@
-//! Tests of unfinished work in exports, which only follow a stream: they agree with the fold, wherever it ends.
+//! Tests of unfinished work in exports, which only follow a stream: they agree with the fold, at every cut.
 
 use loop_probes::event::{Event, Outcome, Phase, PollReason};
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};

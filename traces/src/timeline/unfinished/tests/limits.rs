@@ -21,7 +21,7 @@ fn timers_beyond_the_limit_may_be_overdue_and_leave_the_lag_open() {
     assert_eq!(of(&[armed(3, 800)], StreamEnd::Known), (0, true, None));
     assert_eq!(of(&[armed(3, HOUR)], StreamEnd::Known), (0, false, Some(0)));
     assert_eq!(of(&[armed(3, HOUR)], StreamEnd::Died), (0, true, None));
-    // A timer that is tracked is known to be overdue; another may be.
+    // The tracked timer is known to be overdue; the other may be.
     assert_eq!(of(&[armed(2, 700), armed(3, 800)], StreamEnd::Known), (1, true, None));
     // A snapshot shows which are armed.
     let listed = |timer, due| {

@@ -38,7 +38,7 @@ fn an_interval_that_fires_after_a_loss_is_armed_still() {
     assert_eq!((lossy.timers.overdue, lossy.timers.overdue_bounds), (Some(1), bounds));
     assert_eq!((lossy.timers.lag_ns.count, lossy.timers.lag_ns.max), (2, Some(494 * MS)));
     assert_eq!(judged(&lossy, "timer_lag.max", Limit::Max(1e6)).0, Judged::Failed);
-    // Cleared since, it is not.
+    // A timer cleared since then is not armed.
     let cleared = at(503 * MS, Event::TimerCleared { timer: TimerId(1) });
     let cleared = summary([interval_after_a_loss(), vec![cleared, stop]].concat());
     let bounds = Some(Bounds { lo: 0, hi: Some(1) });

@@ -34,7 +34,7 @@ fn blocked() -> Vec<Stamped> {
     ]
 }
 
-/// The same, `ended` like that, with another emitter that goes on for long.
+/// The same events followed by `ended`, with another emitter that goes on for long.
 fn folded_with(ended: &[Stamped]) -> Timeline {
     let other = on(OTHER, 9_000 * MS, Event::Wake { from: None, coalesced: 0 });
     folded(&[&blocked(), ended, &[other]].concat())
@@ -72,7 +72,7 @@ fn what_is_due_when_a_loop_stops_was_late_by_then_and_no_later() {
             }
         }
     }
-    // Of a loop that is only paused, they wait until it is closed.
+    // If the loop is only paused, they wait until it is closed.
     assert_eq!(waits_ms(&folded_with(&[stopped(Closed, 2_000)])), (vec![1_988, 1_100], vec![1_995]));
     assert_eq!(waits_ms(&folded_with(&[])).0, [8_988, 8_100]);
 }
@@ -107,7 +107,7 @@ fn what_is_queued_after_a_stop_waits_until_the_loop_is_closed() {
     let timeline = folded_with(&[&after[..], &[stopped(Closed, 700), stopped(Closed, 800)]].concat());
     assert_eq!(waits_ms(&timeline).1, [498, 100]);
     assert!(timeline.waiting_tasks().iter().all(|task| task.is_final));
-    // If it was not closed, it waits still.
+    // If the loop was not closed, the task still waits.
     let timeline = folded_with(&after);
     assert_eq!(waits_ms(&timeline).1, [8_400, 498]);
     assert!(!timeline.waiting_tasks()[0].is_final);

@@ -1,5 +1,5 @@
-//! Tests of what may go on without any record of it: timers armed before the reading began, signals dropped and microtasks
-//! run while the loop is busy.
+//! Tests of activity that may go on without a record: timers armed before the reading began, signals dropped and
+//! microtasks run while the loop is busy.
 
 use loop_probes::event::Queue;
 
