@@ -10,18 +10,17 @@
 //!
 //! # Order
 //!
-//! A worker takes from High first, then from Normal, then from Low. So a new High overtakes every waiting Low, and Low
-//! runs only when the other two are empty; [`Statistics`] and the recorded `agenda_added` and `agenda_ran` show how long
-//! it waits. Within a priority the order is first in, first out. With several workers, a tasklet's additions wait in
-//! the queue of its own worker and may be stolen from there by others: between queues, and only within one
-//! priority, that order is not kept. A single worker has no one to steal from and keeps it strictly.
+//! A worker takes High tasklets first, then Normal, then Low. So a new High tasklet overtakes all waiting Low tasklets,
+//! and Low ones run only when the other two queues are empty; [`Statistics`] and the recorded events `agenda_added` and
+//! `agenda_ran` show how long they wait. Within a priority the order is first in, first out. With several workers,
+//! tasklets added by a tasklet wait in the queue of its worker, from which other workers may steal: tasklets of the same
+//! priority in different queues may then overtake each other. With a single worker the order is strict.
 //!
 //! # A loop and its agenda
 //!
-//! An agenda that is [attached](AgendaBuilder::attach) shares the wake-up of its loop: tasklets post through the
-//! loop's [`Handle`](crate::Handle), the last pending one wakes the loop, and while any tasklet waits or runs, the
-//! loop stays alive and lists it by its label. A loop that ends does not stop its agenda, which has its own
-//! [`shutdown`](Agenda::shutdown).
+//! An agenda can be [attached](AgendaBuilder::attach) to a loop. While any tasklet waits or runs, that loop stays alive
+//! and lists the tasklet by its label; the end of the last one wakes the loop. Tasklets post to the loop through its
+//! [`Handle`](crate::Handle). A loop that ends does not stop its agenda, which has its own [`shutdown`](Agenda::shutdown).
 
 mod admission;
 mod builder;

@@ -1,7 +1,8 @@
-//! The loop of RefPerSys, set up with one call: an event loop with its agenda, self-pipe and signals.
+//! RefPerSys' kind of loop, set up with one call: an event loop with an agenda, a self-pipe and signal handlers.
 //!
-//! `INT` and `TERM` stop it, `CHLD` reports the ends of the processes it started, and commands come through the
-//! pipe; the application can add handlers for other signals. Its timers are the loop's own, in nanoseconds.
+//! `INT` and `TERM` stop the loop, `CHLD` reports the ends of processes that the loop started, and commands arrive
+//! through the pipe. The application can add handlers for other signals. Timers are those of the event loop, with
+//! nanosecond resolution.
 
 use std::time::Duration;
 
@@ -28,10 +29,10 @@ pub enum AgendaLoopError {
     /// A signal cannot be caught.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// Its agenda failed.
+    /// The agenda cannot be created.
     #[error(transparent)]
     Agenda(#[from] AgendaError),
-    /// Its self-pipe failed.
+    /// The self-pipe cannot be opened.
     #[error(transparent)]
     SelfPipe(#[from] SelfPipeError),
 }
@@ -77,8 +78,8 @@ pub struct AgendaLoop<T: Task> {
 }
 
 impl<T: Task> AgendaLoop<T> {
-    /// Returns a builder for a loop with [`Policy::agenda`]. `wrap` is the variant of the task enum that holds an
-    /// [`Any`].
+    /// Returns a builder for a loop with [`Policy::agenda`]. `wrap` turns an [`Any`] into a task of the application:
+    /// usually a variant of the task enum.
     pub fn builder(wrap: fn(Any<T>) -> T) -> AgendaLoopBuilder<T> {
         AgendaLoopBuilder {
             wrap,
@@ -91,7 +92,7 @@ impl<T: Task> AgendaLoop<T> {
         }
     }
 
-    /// Runs until a command, a signal or a call stops it. Another run continues where this one ended.
+    /// Runs the loop until a command, a signal or a call stops it. Another run continues where this one ended.
     ///
     /// # Errors
     ///
@@ -105,7 +106,7 @@ impl<T: Task> AgendaLoop<T> {
         &mut self.event_loop
     }
 
-    /// A handle on the agenda.
+    /// Returns a handle to the agenda.
     #[must_use]
     pub fn agenda(&self) -> AgendaHandle {
         self.agenda.handle()
@@ -117,14 +118,14 @@ impl<T: Task> AgendaLoop<T> {
         &self.commands
     }
 
-    /// Processes waiting for [`Command::StartProcess`](crate::self_pipe::Command::StartProcess).
+    /// The queue of processes that [`Command::StartProcess`](crate::self_pipe::Command::StartProcess) starts.
     #[must_use]
     pub const fn processes(&self) -> &ProcessQueue {
         &self.processes
     }
 
-    /// Runs `handle` for each arrival of signal `signo`, as a task with this label. For `INT` and `TERM` it
-    /// replaces stopping; leave `CHLD` alone, which belongs to the processes.
+    /// Runs `handle` for each arrival of signal `signo`, as a task with this label. For `INT` and `TERM`, it replaces
+    /// the default of stopping the loop. Do not use it for `CHLD`, which the loop needs for its processes.
     ///
     /// # Errors
     ///
@@ -139,7 +140,7 @@ impl<T: Task> AgendaLoop<T> {
         self.event_loop.with(|cx| cx.on_signal(signo, task))
     }
 
-    /// Ends the agenda, as [`Agenda::shutdown`] does. The loop itself ends when it is dropped.
+    /// Ends the agenda, as [`Agenda::shutdown`] does. The event loop ends when it is dropped.
     pub fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> AgendaShutdown {
         self.agenda.shutdown(pending, timeout)
     }
@@ -158,8 +159,7 @@ impl<T: Task> AgendaLoopBuilder<T> {
         self
     }
 
-    /// Records into `session`: the loop as `name`, additions to the agenda and each of its workers in rings of
-    /// their own.
+    /// Records into `session`: the loop as `name`, and in separate rings the agenda's additions and each of its workers.
     pub fn session(mut self, session: &Session, name: &str) -> Self {
         self.event_loop = self.event_loop.session(session, name);
         self.agenda = self.agenda.session(session);
@@ -199,7 +199,7 @@ impl<T: Task> AgendaLoopBuilder<T> {
         self
     }
 
-    /// How many processes may run at once, and a callback for their ends; one and none by default.
+    /// Sets how many processes may run at once (1 by default), and a callback for the end of each.
     pub fn processes(
         mut self,
         at_once: usize,
@@ -209,7 +209,7 @@ impl<T: Task> AgendaLoopBuilder<T> {
         self
     }
 
-    /// Starts the workers, opens the pipe, catches `INT`, `TERM` and `CHLD`.
+    /// Builds the loop: starts the workers, opens the pipe, and catches `INT`, `TERM` and `CHLD`.
     ///
     /// # Errors
     ///

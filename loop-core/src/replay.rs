@@ -1,9 +1,9 @@
 //! Re-execution: starts a loop in a recorded state and feeds it from a record.
 //!
-//! Nothing here makes decisions, and no loop that serves a program needs it. [`LoopState`] is the content of a snapshot,
-//! with tasks that stand for the recorded ones; [`LowLevel::restore`](crate::low_level::LowLevel::restore) puts a new loop
-//! into that state. [`ExternalEvents`] injects what other threads had sent, at the moment at which the loop had seen it;
-//! [`Replay`] performs, within a callback, the few recorded operations that [`Context`] does not offer.
+//! This module makes no scheduling decisions, and normal programs do not need it. [`LoopState`] is the content of a
+//! snapshot, with tasks that stand for the recorded ones; [`LowLevel::restore`](crate::low_level::LowLevel::restore) puts
+//! a new loop into that state. [`ExternalEvents`] injects events of other threads at the moment at which the recorded loop
+//! noticed them. [`Replay`] performs, within a callback, the few recorded operations that [`Context`] does not offer.
 
 mod state;
 #[cfg(test)]
@@ -30,32 +30,32 @@ use crate::timer::Delay;
 use crate::timer::Timer;
 use crate::work_pool::FinishedJob;
 
-/// Label for references whose own label is not in the record.
+/// Label for references whose original label is not recorded.
 pub(crate) const RECORDED: &str = "recorded";
 
-/// Bits of a [`SnapshotLoop`](loop_probes::event::Event::SnapshotLoop).
+/// Flags of a loop's state, as in a [`SnapshotLoop`](loop_probes::event::Event::SnapshotLoop).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(u8);
 
 impl Flags {
     /// No flags.
     pub const NONE: Self = Self(0);
-    /// It was woken since its last poll.
+    /// The loop was woken since its last poll.
     pub const WOKEN: Self = Self(1);
     /// A run is in progress.
     pub const RUNNING: Self = Self(2);
-    /// It watches a heap.
+    /// The loop watches a heap.
     pub const HEAP: Self = Self(4);
     /// Futures are in use.
     pub const FUTURES: Self = Self(8);
-    /// It was asked to stop.
+    /// A stop was requested.
     pub const STOPPING: Self = Self(16);
-    /// It is shutting down, or was asked to: its owners' shutdown rules are not recorded, so no loop can be restored to
-    /// this state.
+    /// A shutdown is in progress or was requested. The shutdown rules of owners are not recorded, so no loop can be
+    /// restored to this state.
     pub const SHUTTING_DOWN: Self = Self(32);
-    /// A task reloaded the program, and what it left is not drained yet.
+    /// A task reloaded the program, and its microtasks and deferred callbacks are not drained yet.
     pub const OWES_DRAIN: Self = Self(64);
-    /// What is done between its turns is recorded ([`InputCall`](Event::InputCall)).
+    /// Calls between the loop's turns are recorded ([`InputCall`](Event::InputCall)).
     pub const SHOWS_CALLS: Self = Self(128);
 
     /// The bits.
@@ -83,8 +83,8 @@ impl std::ops::BitOrAssign for Flags {
     }
 }
 
-/// Injects external events. None of them wakes the loop, which is fed while it runs, except the end of the last
-/// tasklet.
+/// Injects external events into a running loop. Only the end of the last tasklet wakes the loop; the others need not,
+/// since they are injected while it runs.
 pub struct ExternalEvents<T: Task> {
     shared: Arc<LoopShared<T::Remote>>,
 }
@@ -99,13 +99,13 @@ impl<T: Task> ExternalEvents<T> {
         self.push(Inbound::Post(remote), poster);
     }
 
-    /// Finishes the job `task`, whose completion is made from `remote`; `None` for a job that nothing waits for.
+    /// Finishes the job `task`. Its completion is made from `remote`; `None` for a job that nothing waits for.
     pub fn finish(&self, task: TaskId, remote: Option<T::Remote>) {
         self.push(Inbound::Work(Box::new(finished(task, remote, self.shared.ticks()))), None);
     }
 
     fn push(&self, item: Inbound<T::Remote>, poster: Option<SourceId>) {
-        // Refused only once the loop has ended, when it makes no difference.
+        // Refused only after the loop has ended, when nothing reads it.
         let _ = self.shared.queue.push(item, poster, self.shared.ticks());
     }
 
@@ -114,7 +114,7 @@ impl<T: Task> ExternalEvents<T> {
         self.shared.replay_wakes(times);
     }
 
-    /// Replays references taken (or given back) by other threads.
+    /// Replays references taken (positive) or released (negative) by other threads.
     pub fn hold(&self, delta: i64) {
         self.shared.replay_refs(delta);
     }
@@ -160,7 +160,7 @@ impl<'a, T: Task> Context<'a, T> {
 }
 
 impl<T: Task> Replay<'_, '_, T> {
-    /// Queues a task as coming from `origin`, queued by `parent`: the poll of a future.
+    /// Queues the poll of a future, as coming from `origin` and queued by `parent`.
     pub fn queue(&mut self, task: T, origin: Origin, parent: Option<TaskId>) -> TaskId {
         let queued = self.cx.stamp();
         let core = &mut *self.cx.core;
@@ -168,13 +168,14 @@ impl<T: Task> Replay<'_, '_, T> {
         core.queue(Queued { task: Body::Task(task), id, tag, origin, signo: 0, queued }, parent, None)
     }
 
-    /// Restarts a timer with a new delay, behind its peers. False if it is not armed and its task is not running.
+    /// Re-arms a timer with a new delay, behind timers with the same due time. False if the timer is neither armed nor
+    /// running its task.
     pub fn refresh_timer(&mut self, timer: Timer, delay: Delay) -> bool {
         self.cx.core.scheduler.timers.set_delay(timer, delay);
         self.cx.refresh_timer(timer).is_ok()
     }
 
-    /// Re-arms a timer that fired and that a handle had kept, under its own number.
+    /// Re-arms, under its recorded number, a timer that fired and that a handle had kept.
     pub fn arm_again(&mut self, id: TimerId, delay: Delay, task: T) -> Timer {
         let now = self.cx.arming_time();
         let tag = self.cx.core.tag(&task);
@@ -183,7 +184,7 @@ impl<T: Task> Replay<'_, '_, T> {
         timer
     }
 
-    /// Registers a source, also while the loop shuts down: futures may.
+    /// Registers a source, also while the loop shuts down, as futures can.
     ///
     /// # Errors
     ///
@@ -206,7 +207,7 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.core.failed.get_or_insert(failed);
     }
 
-    /// Changes the number of references of a kind: futures, or references held by the program itself.
+    /// Changes the number of references of kind `what`: futures, or references held by the program.
     pub fn reference(&mut self, what: RefKind, delta: i32) {
         let core = &mut *self.cx.core;
         match what {
@@ -236,7 +237,7 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.core.scheduler.refs.held()
     }
 
-    /// Queues a microtask as the host of the recorded loop did, in a queue of its own.
+    /// Queues a microtask that the recorded loop's host kept in its own queue.
     pub fn host_microtask(&mut self, task: T) {
         self.cx.core.scheduler.microtasks_mut().push(task);
     }
@@ -247,7 +248,7 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.core.scheduler.microtasks().len()
     }
 
-    /// The number of the next new timer.
+    /// Number that the next new timer gets.
     #[must_use]
     pub fn next_timer(&self) -> TimerId {
         self.cx.core.scheduler.timers.next_id()
@@ -265,14 +266,14 @@ impl<T: Task> Replay<'_, '_, T> {
         self.cx.core.scheduler.deferred().contains(key)
     }
 
-    /// Takes a job back: it is no longer waited for. False if there is no such job.
+    /// Cancels a job, so that the loop no longer waits for it. False if the job is unknown.
     pub fn cancel_work(&mut self, job: TaskId) -> bool {
         let is_known = self.cx.core.work.contains_key(&job);
         self.cx.core.settle_work(job);
         is_known
     }
 
-    /// Records a span or a mark of the program's own that ends now.
+    /// Records a span or a mark of the program, ending now.
     pub fn emit(&mut self, event: Event<Ticks>) {
         self.cx.stamp();
         if self.cx.core.on {
@@ -286,7 +287,7 @@ impl<T: Task> Replay<'_, '_, T> {
     }
 }
 
-/// A finished job: its worker and duration belong to the recorded loop, and affect no decision.
+/// A finished job. Its worker and duration are left empty, because they affect no decision.
 pub(crate) const fn finished<R>(task: TaskId, result: R, at: Ticks) -> FinishedJob<R> {
     let (tag, worker, outcome) = (Tag(0), 0, Outcome::Done);
     FinishedJob { task, tag, worker, queued: at, start: at, end: at, outcome, result: Ok(result) }

@@ -1,16 +1,16 @@
-//! The run loop: drives a foreign event loop from ours, and lets ours be driven by others.
+//! Runs a foreign event loop from ours, and lets foreign loops run ours.
 //!
-//! A program that needs a library with a loop of its own (a user interface, a message bus) has two loops and one
-//! thread. [`RunLoop::pump`] gives the foreign one a turn; [`RunLoop::run`] does so from a timer of ours, every ten
-//! milliseconds, as objc-js' `RunLoop` does for AppKit; [`RunLoop::run_ready`] does so when the foreign loop's
-//! descriptor is ready or its own deadline has passed, and costs nothing in between.
+//! A program that uses a library with its own event loop (a user interface, a message bus) has two loops on one
+//! thread. [`RunLoop::pump`] gives the foreign loop a turn. [`RunLoop::run`] does so periodically from a timer of our
+//! loop, as objc-js' `RunLoop` does for AppKit every 10 ms. [`RunLoop::run_ready`] does so when the foreign loop's
+//! descriptor is ready or its next deadline has passed, and costs nothing in between.
 //!
 //! ```text
 //!   our EventLoop ──timer, or readiness + deadline──▶ RunLoop ──iterate──▶ ForeignLoop: GlibLoop, EventLoop, yours
 //!   GlibLoop::embed ──our readiness + deadline──▶ EventLoop::turn_within(0)
 //! ```
 //!
-//! A pump from a timer never waits, and the timer that drives it keeps nothing alive.
+//! A pump from a timer never waits, and the timer does not keep our loop alive.
 
 mod foreign;
 #[cfg(feature = "glib")]
@@ -49,10 +49,10 @@ enum Driver {
     Readiness(Source),
 }
 
-/// A foreign loop pumped by ours. Clones pump the same one.
+/// A foreign loop pumped by ours. Clones pump the same foreign loop.
 ///
-/// It stays on its thread: the type system prevents sending it elsewhere, and a foreign loop that belongs to
-/// another thread is rejected with an error.
+/// A `RunLoop` stays on its thread: it is not `Send`, and a pump of a foreign loop that belongs to another thread
+/// returns an error.
 ///
 /// ```compile_fail,E0277
 /// # use std::time::Duration;
@@ -63,7 +63,7 @@ enum Driver {
 ///
 /// # Examples
 ///
-/// A second loop of ours can be a foreign loop too:
+/// A second [`EventLoop`](crate::EventLoop) can be the foreign loop:
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,7 +88,7 @@ pub struct RunLoop<F: ForeignLoop> {
 }
 
 struct PumpedLoop<F> {
-    /// Borrowed while it is being pumped.
+    /// Borrowed while the foreign loop is being pumped.
     foreign: RefCell<F>,
     name: String,
     started: Cell<bool>,
@@ -96,10 +96,10 @@ struct PumpedLoop<F> {
 }
 
 impl<F: ForeignLoop> RunLoop<F> {
-    /// Interval of [`run`](Self::run) in the design that it comes from.
+    /// The interval that objc-js uses for [`run`](Self::run).
     pub const INTERVAL: Duration = Duration::from_millis(10);
 
-    /// Pumps `foreign`, which the first pump starts.
+    /// Wraps `foreign`. The first pump starts it.
     #[must_use]
     pub fn new(foreign: F) -> Self {
         let name = foreign.name().to_owned();
@@ -114,22 +114,23 @@ impl<F: ForeignLoop> RunLoop<F> {
         }
     }
 
-    /// Gives the foreign loop one turn, which waits at most for `timeout`; zero returns at once. True if it handled
-    /// a source.
+    /// Gives the foreign loop one turn, which waits at most for `timeout`; with zero it does not wait. Returns true if
+    /// the foreign loop handled a source.
     ///
-    /// From a task of ours, use [`pump_from`](Self::pump_from) instead: it delays none of our timers.
+    /// In a task of our loop, use [`pump_from`](Self::pump_from) instead, which does not delay our timers.
     ///
     /// # Errors
     ///
-    /// [`PumpError::Missing`] and [`PumpError::WrongThread`] if the loop is unavailable, [`PumpError::Reentered`]
-    /// if called from one of its own callbacks, and any error of the loop.
+    /// [`PumpError::Missing`] or [`PumpError::WrongThread`] if the foreign loop is unavailable,
+    /// [`PumpError::Reentered`] if called from one of the foreign loop's callbacks, and any error of the foreign loop.
     pub fn pump(&self, timeout: Duration) -> Result<bool, PumpError> {
         let handled = self.turn(timeout);
         self.wake_run();
         handled
     }
 
-    /// Like [`pump`](Self::pump), from a task of ours: it waits no longer than until our loop has something to do, and is recorded.
+    /// Like [`pump`](Self::pump), for tasks of our loop: waits no longer than until our loop has work, and records the
+    /// pump.
     ///
     /// # Errors
     ///
@@ -141,16 +142,16 @@ impl<F: ForeignLoop> RunLoop<F> {
         handled
     }
 
-    /// Pumps every `interval` from a timer of `cx`'s loop that keeps nothing alive, until the handle stops it. A
-    /// pump does not wait. Another run, of either kind, replaces this one.
+    /// Pumps every `interval` until the returned handle stops it, from a timer that does not keep `cx`'s loop alive. The
+    /// pumps do not wait. Starting another run, by `run` or [`run_ready`](Self::run_ready), replaces this one.
     ///
-    /// If a pump fails, the run is over: its task fails with the error, which [`take_error`](Self::take_error)
-    /// returns.
+    /// If a pump fails, the run ends: the timer's task fails with the error, and [`take_error`](Self::take_error)
+    /// returns it.
     ///
     /// # Errors
     ///
-    /// The errors of [`pump`](Self::pump), if the loop cannot be started; [`PumpError::Request`] if the task that `T`
-    /// makes of a repeating [`Any`] runs only once.
+    /// The errors of [`pump`](Self::pump) if the foreign loop cannot be started; [`PumpError::Request`] if `T` turns a
+    /// repeating [`Any`] into a task that runs only once.
     pub fn run<T: Task + From<Any<T>>>(
         &self,
         cx: &mut Context<'_, T>,
@@ -160,12 +161,12 @@ impl<F: ForeignLoop> RunLoop<F> {
         self.drive(cx, Driver::Interval(interval))
     }
 
-    /// Pumps when the foreign loop is ready: its descriptor is a source of `cx`'s loop, its next deadline a timer.
-    /// Neither keeps anything alive. Otherwise like [`run`](Self::run).
+    /// Pumps when the foreign loop is ready: registers its descriptor as a source of `cx`'s loop, and its next deadline
+    /// as a timer. Neither keeps `cx`'s loop alive. Otherwise like [`run`](Self::run).
     ///
     /// # Errors
     ///
-    /// The errors of [`run`](Self::run), and [`PumpError::NoReadiness`] if it has no descriptor.
+    /// The errors of [`run`](Self::run), and [`PumpError::NoReadiness`] if the foreign loop has no descriptor.
     pub fn run_ready<T: Task + From<Any<T>>>(
         &self,
         cx: &mut Context<'_, T>,
@@ -175,7 +176,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         self.drive(cx, Driver::Readiness(readiness))
     }
 
-    /// Ends the current run of either kind; false if there is none. May be called any number of times.
+    /// Ends the current run of either kind. Returns false if no run is in progress.
     pub fn stop<T: Task>(&self, cx: &mut Context<'_, T>) -> bool {
         self.shared.running.stop(cx)
     }
@@ -186,7 +187,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         self.shared.running.is_on()
     }
 
-    /// The error that ended the latest run; returned once.
+    /// Takes the error that ended the latest run.
     #[must_use]
     pub fn take_error(&self) -> Option<PumpError> {
         self.shared.running.take_error()
@@ -196,7 +197,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     ///
     /// # Errors
     ///
-    /// [`PumpError::Reentered`] if called from one of its own callbacks.
+    /// [`PumpError::Reentered`] if called from one of the foreign loop's callbacks.
     pub fn with<R>(&self, f: impl FnOnce(&mut F) -> R) -> Result<R, PumpError> {
         let returned = f(&mut *self.enter()?);
         self.wake_run();
@@ -207,7 +208,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         self.started()?.iterate(timeout)
     }
 
-    /// Wakes a run that waits for readiness after the foreign loop was changed without it.
+    /// Wakes a run that waits for readiness, after the foreign loop was changed outside of the run.
     fn wake_run(&self) {
         if self.shared.running.is_by_readiness()
             && let Ok(mut foreign) = self.enter()
@@ -221,7 +222,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         entered.map_err(|_| PumpError::Reentered { name: self.shared.name.clone() })
     }
 
-    /// The foreign loop, checked to be on its own thread, and started.
+    /// The foreign loop, started, after a check that this is its thread.
     fn started(&self) -> Result<RefMut<'_, F>, PumpError> {
         let mut foreign = self.enter()?;
         if foreign.thread().is_some_and(|thread| thread != thread::current().id()) {
@@ -268,7 +269,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         Ok(StopHandle::new(Rc::clone(running), number))
     }
 
-    /// Pumps on behalf of a timer or a readiness.
+    /// Pumps when the timer fired or the descriptor is ready.
     fn scheduled<T: Task + From<Any<T>>>(&self, cx: &mut Context<'_, T>, number: u64, by_readiness: bool) {
         let running = &self.shared.running;
         if running.on.get() != Some(number) {
@@ -279,7 +280,7 @@ impl<F: ForeignLoop> RunLoop<F> {
         let ready = cx.ready().is_some();
         let pumped = catch_unwind(AssertUnwindSafe(|| self.recorded(cx, Duration::ZERO, ready)));
         let (failed, panic) = match pumped {
-            // It is being pumped by hand and called back into our loop: that does not end the run.
+            // The program pumps the foreign loop directly, and a callback of it runs our loop: the run continues.
             Ok(Ok(_) | Err(PumpError::Reentered { .. })) => (None, None),
             Ok(Err(error)) => (Some(error), None),
             Err(panic) => (None, Some(panic)),
@@ -309,7 +310,7 @@ impl<F: ForeignLoop> RunLoop<F> {
     fn arm<T: Task + From<Any<T>>>(&self, cx: &mut Context<'_, T>, number: u64) -> Result<(), PumpError> {
         let next = match self.enter() {
             Ok(mut foreign) => foreign.next_wait()?,
-            // It is being pumped by hand and called back into our loop: check again soon.
+            // The program pumps the foreign loop directly, and a callback of it runs our loop: check again soon.
             Err(_) => Some(Self::INTERVAL),
         };
         let running = &self.shared.running;
@@ -370,7 +371,7 @@ fn register_timer<T: Task>(
     Ok(timer)
 }
 
-/// Removes the registration of this callback: its run was replaced from another loop.
+/// Removes the registration that called this, because another loop replaced its run.
 fn retire<T: Task>(cx: &mut Context<'_, T>) {
     if let Some(timer) = cx.timer() {
         cx.clear_timer(timer);

@@ -1,14 +1,14 @@
 //! The self-pipe: commands to a running loop, one byte each, through a pipe to itself (RefPerSys).
 //!
-//! Any holder of the sender can command the loop: another thread, a signal handler, a debugger's shell. A byte is read
-//! when the loop polls, becomes an event, and runs as a task with a tag of its own.
+//! Anything that holds the sender can command the loop: another thread, a signal handler, a debugger. The loop reads the
+//! bytes when it polls, records each as an event, and runs it as a task with the command's tag.
 //!
 //! | byte | command | action |
 //! |---|---|---|
 //! | `D` | [`Dump`](Command::Dump) | reports the state of the loop, its agenda and its processes, as text |
-//! | `G` | [`Collect`](Command::Collect) | one worker collects while all stand still; requests a heap collection |
+//! | `G` | [`Collect`](Command::Collect) | stops all workers while one collects; requests a heap collection |
 //! | `Q` | [`Quit`](Command::Quit) | ends the run after this turn |
-//! | `X` | [`DumpAndQuit`](Command::DumpAndQuit) | both, in this order |
+//! | `X` | [`DumpAndQuit`](Command::DumpAndQuit) | reports the state, and ends the run after this turn |
 //! | `P` | [`StartProcess`](Command::StartProcess) | starts the next process of the queue |
 //!
 //! Any other byte is counted, recorded as an unknown command, and passed to the callback for unknown bytes. The pipe
@@ -46,7 +46,7 @@ pub enum SelfPipeError {
     /// The system refused a pipe.
     #[error("cannot open the self-pipe of the loop")]
     Open(#[source] io::Error),
-    /// The loop refused its source, or the signal for ended processes.
+    /// The loop refused the pipe as a source, or the handler for `CHLD`.
     #[error(transparent)]
     Loop(#[from] RequestError),
 }
@@ -77,32 +77,32 @@ pub struct SelfPipe<T: Task> {
 }
 
 impl<T: Task> SelfPipe<T> {
-    /// A pipe whose commands run as the tasks that `wrap` makes of them: the variant of the task enum that holds an
-    /// [`Any`].
+    /// A builder whose commands run as tasks made by `wrap`, usually the variant of the task enum that holds an [`Any`].
     pub fn new(wrap: impl Fn(Any<T>) -> T + 'static) -> Self {
         let wrap: Wrap<T> = Rc::new(wrap);
         Self { state: Settings::new(Rc::clone(&wrap)), wrap, processes: None }
     }
 
-    /// The agenda to include in reports, and whose workers meet for a collection.
+    /// Sets the agenda, which reports include and whose workers stop for collections.
     pub fn agenda(mut self, agenda: AgendaHandle) -> Self {
         self.state.agenda = Some(agenda);
         self
     }
 
-    /// Run by one worker while all stand still, for [`Command::Collect`]; does nothing by default.
+    /// Sets the function that one worker runs for [`Command::Collect`] while all workers are stopped; does nothing by
+    /// default.
     pub fn collector(mut self, collect: impl Fn() + Send + Sync + 'static) -> Self {
         self.state.collector.collect = Arc::new(collect);
         self
     }
 
-    /// How long workers have to reach a collection; 100 ms by default.
+    /// Sets how long workers have to reach a safe point for a collection; 100 ms by default.
     pub const fn collect_within(mut self, bound: Duration) -> Self {
         self.state.collector.bound = bound;
         self
     }
 
-    /// Called with the outcome of each collection, on an unspecified thread.
+    /// Sets a callback for the outcome of each collection. It runs on an unspecified thread.
     pub fn on_collected(
         mut self,
         observer: impl Fn(&Result<(), CollectError>) + Send + Sync + 'static,
@@ -111,20 +111,20 @@ impl<T: Task> SelfPipe<T> {
         self
     }
 
-    /// Called with the reports of [`Command::Dump`] and [`Command::DumpAndQuit`].
+    /// Sets a callback for the reports of [`Command::Dump`] and [`Command::DumpAndQuit`].
     pub fn on_dump(mut self, write: impl FnMut(&mut Context<'_, T>, &Report) + 'static) -> Self {
         self.state.on_dump = Box::new(write);
         self
     }
 
-    /// Called with bytes that are not a command.
+    /// Sets a callback for bytes that are not a command.
     pub fn on_unknown(mut self, warn: impl FnMut(&mut Context<'_, T>, u8) + 'static) -> Self {
         self.state.on_unknown = Box::new(warn);
         self
     }
 
-    /// The processes that [`Command::StartProcess`] starts, at most `at_once` at a time; further requests wait for one
-    /// to end. The callback for their ends runs on the loop. Takes over the loop's `CHLD` signal.
+    /// Sets the queue of processes for [`Command::StartProcess`]. At most `at_once` run at a time; further requests wait
+    /// for one to end. `on_end` runs on the loop when a process has ended. Installs the loop's handler for `CHLD`.
     pub fn processes(
         mut self,
         queue: ProcessQueue,
@@ -135,7 +135,7 @@ impl<T: Task> SelfPipe<T> {
         self
     }
 
-    /// Opens the pipe on the loop. It is listed as the source `self-pipe`.
+    /// Opens the pipe as a source of the loop, labelled `self-pipe`.
     ///
     /// # Errors
     ///

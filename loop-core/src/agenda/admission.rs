@@ -1,8 +1,8 @@
 //! Counts waiting tasklets by priority, and admits new ones until the agenda is closed.
 //!
-//! A tasklet is counted before it enters a queue and until it has been taken out of one. So a count of 0 means
-//! that nothing of that priority waits, which lets a worker skip it. Once the agenda is closed and all counts are 0, no
-//! tasklet will ever come: the thread that closes it waits for the counts and finds every tasklet that was admitted.
+//! A tasklet is counted from before it enters a queue until it has been taken out. So a count of 0 means that no tasklet
+//! of that priority waits, and a worker can skip the priority. Once the agenda is closed and all counts are 0, no
+//! tasklet can appear: a thread that drains the queues until the counts are 0 has found every admitted tasklet.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -15,7 +15,7 @@ use loop_probes::event::Priority;
 
 use crate::sync::{AtomicU8, AtomicU32, Ordering, fence};
 
-/// How far the agenda is closed. It only ever advances.
+/// How far the agenda is closed. The state only advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum AdmissionState {
@@ -26,12 +26,12 @@ pub(crate) enum AdmissionState {
     Shut = 2,
 }
 
-/// A count on a cache line of its own: many threads write counts at once.
+/// A count on its own cache line, because many threads write counts at once.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Count(AtomicU32);
 
-/// See the [module](self).
+/// Counts and admits tasklets. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Admission {
     waiting: [Count; Priority::ALL.len()],
@@ -50,8 +50,8 @@ impl Admission {
         &self.waiting[usize::from(priority.code())].0
     }
 
-    /// Admits a tasklet, which the caller must then queue, and returns how many of its priority wait, including
-    /// it. `None` if the agenda is closed.
+    /// Admits a tasklet, which the caller must then queue. Returns how many tasklets of that priority wait, including
+    /// the new one; `None` if the agenda is closed.
     pub(crate) fn enter(&self, priority: Priority) -> Option<u32> {
         let depth = self.count(priority).fetch_add(1, Ordering::Relaxed) + 1;
         fence(Ordering::SeqCst);
@@ -67,7 +67,7 @@ impl Admission {
         self.count(priority).fetch_sub(1, Ordering::Release);
     }
 
-    /// Tasklets of `priority` that wait, or are about to be queued.
+    /// Number of tasklets of `priority` that wait or are about to be queued.
     pub(crate) fn waiting(&self, priority: Priority) -> u32 {
         self.count(priority).load(Ordering::Acquire)
     }
@@ -85,7 +85,7 @@ impl Admission {
         }
     }
 
-    /// Closes as far as `state`. Everything admitted before is counted from here on.
+    /// Advances the state to `state`. Tasklets admitted earlier are visible in the counts afterwards.
     pub(crate) fn close(&self, state: AdmissionState) {
         self.state.fetch_max(state as u8, Ordering::AcqRel);
         fence(Ordering::SeqCst);

@@ -37,7 +37,7 @@ pub struct AgendaBuilder {
 }
 
 impl Agenda {
-    /// Returns a builder to set its workers, the loop it belongs to, and its recorders.
+    /// Returns a builder to set the workers, the loop to attach to, and the recorders.
     pub fn builder() -> AgendaBuilder {
         AgendaBuilder {
             name: "agenda".to_owned(),
@@ -52,26 +52,28 @@ impl Agenda {
 }
 
 impl AgendaBuilder {
-    /// The agenda's name, for errors, reports and rings; `agenda` by default. Set it before
+    /// Sets the agenda's name in errors, reports and rings; `agenda` by default. Call it before
     /// [`session`](Self::session).
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Number of worker threads; one per core by default.
+    /// Sets the number of worker threads; one per core by default.
     pub const fn workers(mut self, workers: u16) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// The loop that its tasklets keep alive while they wait or run, and that lists them by label.
+    /// Attaches the agenda to the loop behind `handle`: waiting and running tasklets keep that loop alive and are listed
+    /// there by label.
     pub fn attach<T: Task>(mut self, handle: &Handle<T>) -> Self {
         self.keep = Some(handle.agenda_keep());
         self
     }
 
-    /// Records into `session`: additions as the agenda's name, each worker as `NAME worker N`, all by its clock.
+    /// Records into `session` by the session's clock: additions in a ring with the agenda's name, each worker in a ring
+    /// `NAME worker N`.
     pub fn session(self, session: &Session) -> Self {
         let (workers, name) = (session.clone(), self.name.clone());
         let recorder = session.recorder(&name);
@@ -80,25 +82,25 @@ impl AgendaBuilder {
             .worker_recorders(Box::new(move |worker| workers.recorder(&format!("{name} worker {worker}"))))
     }
 
-    /// The record clock: the one used by the rings of its recorders.
+    /// Sets the record clock, which must be the one that the recorders' rings use.
     pub const fn clock(mut self, clock: SystemClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Recorder of additions and of everything else that no worker records; none by default.
+    /// Sets the recorder of additions and other events outside of workers; none by default.
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
     }
 
-    /// Creates the recorder of each worker, on the worker's own thread.
+    /// Sets a function that creates each worker's recorder, on the worker's thread.
     pub fn worker_recorders(mut self, make: RecorderFactory) -> Self {
         self.worker_recorders = make;
         self
     }
 
-    /// How long dropping the agenda waits for workers that are in a tasklet; one second by default.
+    /// Sets how long dropping the agenda waits for running tasklets; one second by default.
     pub const fn drop_wait(mut self, limit: Duration) -> Self {
         self.drop_wait = limit;
         self
@@ -108,7 +110,7 @@ impl AgendaBuilder {
     ///
     /// # Errors
     ///
-    /// [`AgendaError`] if there would be no worker, or the system refuses a thread.
+    /// [`AgendaError`] if the number of workers is 0, or the system refuses a thread.
     pub fn build(self) -> Result<Agenda, AgendaError> {
         let Self { name, workers, clock, recorder, worker_recorders, keep, drop_wait } = self;
         let workers = workers.unwrap_or_else(cores);
@@ -124,7 +126,7 @@ impl AgendaBuilder {
             tag_counts: TagCounts::new(keep),
         };
         let (shared, own_queues) = AgendaShared::new(parts);
-        // Build the agenda first, so that its drop ends the workers already started if a later one cannot start.
+        // Build the agenda before its workers, so that dropping it ends those already started if another cannot start.
         let mut agenda = Agenda { handle: AgendaHandle { shared }, threads: Vec::new(), drop_wait };
         for (worker, queues) in (0..workers).zip(own_queues) {
             let shared = Arc::clone(&agenda.handle.shared);

@@ -1,8 +1,9 @@
-//! Runs a collection while all workers stand still (RefPerSys' garbage collection).
+//! Runs a collection while all workers are stopped, as RefPerSys' garbage collection does.
 //!
-//! On request, every worker stops at its next safe point, which is between two tasklets or where a long one offers
-//! one; the last to arrive collects, then all continue. The requester waits for a limited time only. After that it
-//! gets the workers that did not arrive, with the tasklet each is in, and the others continue without a collection.
+//! On request, every worker stops at its next safe point: between two tasklets, or where a long tasklet offers one. The
+//! last worker to arrive collects, then all continue. The requester waits for a limited time. If a worker does not
+//! arrive in time, the requester gets the missing workers and their tasklets, and the others continue without a
+//! collection.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver};
@@ -18,7 +19,7 @@ use super::shared::{AgendaShared, Collection, CollectionDone};
 pub(super) type CollectionEnd<R> = Receiver<Result<R, CollectError>>;
 
 impl<W> AgendaShared<W> {
-    /// Asks all workers to meet.
+    /// Requests a collection from all workers.
     pub(super) fn begin_collect(
         &self,
         run: Box<dyn FnOnce() + Send>,
@@ -33,7 +34,7 @@ impl<W> AgendaShared<W> {
         Ok(round)
     }
 
-    /// The same, for a requester that waits for the collection's return value.
+    /// Requests a collection whose return value the requester waits for.
     pub(super) fn begin_returning<R: Send + 'static>(
         &self,
         collect: impl FnOnce() -> R + Send + 'static,
@@ -41,18 +42,18 @@ impl<W> AgendaShared<W> {
         let (sender, returned) = mpsc::channel();
         let (notify, end) = mpsc::channel();
         let run = Box::new(move || {
-            // The other end is below.
+            // Cannot fail: `notify` below owns the receiver.
             let _ = sender.send(collect());
         });
         let closed = self.collections_closed();
         let done = Box::new(move |result: Result<(), CollectError>| {
-            // The requester is waiting for it.
+            // Cannot fail: the requester waits with the receiver.
             let _ = notify.send(result.and_then(|()| returned.recv().map_err(|_| closed)));
         });
         Ok((self.begin_collect(run, done)?, end))
     }
 
-    /// Stops waiting for the workers. False if all arrived, or the collection is over.
+    /// Stops waiting for the workers. False if all have arrived or the collection is over.
     pub(super) fn give_up(&self, round: Round) -> bool {
         let Some(Abandoned { job, missing }) = self.rendezvous.give_up(round) else { return false };
         let (expected, start) = (self.rendezvous.expected(), job.start);
@@ -81,6 +82,6 @@ impl<W> AgendaShared<W> {
 
 /// Reports the end of a collection to its requester.
 pub(super) fn notify(done: CollectionDone, result: Result<(), CollectError>) {
-    // A foreign callback: its panic must not end a worker.
+    // The callback is application code: its panic must not end a worker.
     let _ = catch_unwind(AssertUnwindSafe(|| done(result)));
 }

@@ -10,7 +10,7 @@ use loop_probes::ids::TaskId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgendaError {
-    /// An agenda without workers runs nothing.
+    /// The agenda would have no workers.
     #[error("an agenda needs at least 1 worker")]
     NoWorkers,
     /// The system refused a thread.
@@ -25,11 +25,11 @@ pub enum AgendaError {
     },
 }
 
-/// Why there was no collection.
+/// Why a collection failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CollectError {
-    /// Not all workers arrived in time.
+    /// Not all workers stopped in time.
     #[error(
         "{arrived} of {expected} workers of agenda {agenda} stopped for the collection; missing: {}: \
          let long tasklets call `AgendaWorker::safe_point`",
@@ -38,11 +38,11 @@ pub enum CollectError {
     Late {
         /// The agenda.
         agenda: String,
-        /// Workers that arrived.
+        /// Number of workers that stopped.
         arrived: u16,
-        /// Workers that should have arrived.
+        /// Number of workers.
         expected: u16,
-        /// Those that did not, and the tasklets they are in.
+        /// The workers that did not stop, and their tasklets.
         missing: Vec<Missing>,
     },
     /// One collection at a time.
@@ -57,7 +57,7 @@ pub enum CollectError {
         /// The agenda.
         agenda: String,
     },
-    /// A tasklet would have waited for its own worker.
+    /// A tasklet tried to wait for its own worker.
     #[error(
         "a tasklet of agenda {agenda} cannot wait for its own worker: collect through `AgendaWorker::collect`"
     )]
@@ -65,7 +65,7 @@ pub enum CollectError {
         /// The agenda.
         agenda: String,
     },
-    /// The collection itself panicked. All workers continued.
+    /// The collection panicked. All workers continued.
     #[error("the collection of agenda {agenda} panicked: {message}")]
     Panicked {
         /// The agenda.
@@ -75,23 +75,23 @@ pub enum CollectError {
     },
 }
 
-/// A worker that does not arrive, or does not end, and the tasklet it is in.
+/// A worker that did not stop or end in time, and its current tasklet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missing {
     /// The worker, from 0.
     pub worker: u16,
-    /// The tasklet it is in; `None` if it is between two.
+    /// The tasklet that the worker runs; `None` if it is between two tasklets.
     pub tasklet: Option<CurrentTasklet>,
 }
 
-/// The tasklet that a worker is in.
+/// The tasklet that a worker is running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CurrentTasklet {
-    /// Its number.
+    /// The tasklet's number.
     pub task: TaskId,
-    /// Its label.
+    /// The tasklet's label.
     pub label: Arc<str>,
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Formats workers for an error message.
+/// Lists workers for an error message.
 fn listed(missing: &[Missing]) -> String {
     missing.iter().map(Missing::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! The agenda and its handles: what a program holds.
+//! The agenda and its handles.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct Agenda {
 }
 
 impl Agenda {
-    /// A handle for other threads. It does not keep the agenda from being dropped.
+    /// Returns a handle for any thread. Handles do not keep the agenda alive.
     #[must_use]
     pub fn handle(&self) -> AgendaHandle {
         self.handle.clone()
@@ -61,7 +61,7 @@ impl Agenda {
         self.handle.add(tasklet)
     }
 
-    /// Counters since the beginning, as from [`AgendaHandle::statistics`].
+    /// Counters since the agenda began, as from [`AgendaHandle::statistics`].
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.handle.statistics()
@@ -74,14 +74,14 @@ impl fmt::Debug for Agenda {
     }
 }
 
-/// Reaches an agenda from any thread. Cheap to clone.
+/// Handle to an agenda, for any thread. Cheap to clone.
 #[derive(Clone)]
 pub struct AgendaHandle {
     pub(super) shared: Arc<AgendaShared<TaskletWork>>,
 }
 
 impl AgendaHandle {
-    /// Adds a tasklet behind those of its priority that wait. Returns its number, from 1.
+    /// Adds a tasklet behind the waiting tasklets of the same priority. Returns its number; numbers start at 1.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl AgendaHandle {
         self.shared.add(tasklet.queued).map_err(Refused::new)
     }
 
-    /// Counters since the beginning. Exact once nothing is pending.
+    /// Counters since the agenda began. Exact once no tasklet is pending.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.shared.statistics()
@@ -108,7 +108,7 @@ impl AgendaHandle {
         self.shared.slots.len() as u16
     }
 
-    /// Whether it was shut down and refuses tasklets.
+    /// Whether the agenda was shut down and refuses tasklets.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()
@@ -116,14 +116,13 @@ impl AgendaHandle {
 }
 
 impl AgendaHandle {
-    /// Runs `collect` on one worker while all of them stand still, and waits for it. The workers have `bound` to
-    /// arrive; the duration of the collection itself is not limited.
+    /// Runs `collect` on one worker while all workers are stopped, and returns its result. The workers have `bound` to
+    /// stop; the duration of the collection is not limited.
     ///
     /// # Errors
     ///
-    /// [`CollectError`] if a worker does not arrive in time (it is named, with its tasklet), if another
-    /// collection is under way, or if the agenda was shut down. A worker that arrives later continues with its
-    /// work: it never joins a later collection half-way.
+    /// [`CollectError`] if a worker does not stop in time (the error names it and its tasklet), if another collection is
+    /// in progress, or if the agenda was shut down. A worker that reaches its safe point too late just continues.
     ///
     /// # Examples
     ///
@@ -153,12 +152,12 @@ impl AgendaHandle {
         })
     }
 
-    /// The same for callers that must not wait, such as a loop: makes the request and calls `done` with the outcome,
-    /// on an unspecified thread. When the time is up, call [`give_up`](Self::give_up).
+    /// Requests a collection without waiting, for callers such as a loop. Calls `done` with the outcome, on an
+    /// unspecified thread. There is no time limit: to abandon the collection, call [`give_up`](Self::give_up).
     ///
     /// # Errors
     ///
-    /// [`CollectError::Busy`] or [`CollectError::Closed`]; then `done` is not called.
+    /// [`CollectError::Busy`] or [`CollectError::Closed`]. In these cases `done` is not called.
     pub fn begin_collect(
         &self,
         collect: impl FnOnce() + Send + 'static,
@@ -167,20 +166,19 @@ impl AgendaHandle {
         self.shared.begin_collect(Box::new(collect), Box::new(done))
     }
 
-    /// Stops waiting for the workers of a collection: those that arrived continue, and its `done` receives
-    /// [`CollectError::Late`]. False if all had arrived, or it is over.
+    /// Abandons a collection: stopped workers continue, and its `done` receives [`CollectError::Late`]. Returns false
+    /// if all workers have stopped already, or the collection is over.
     pub fn give_up(&self, round: Round) -> bool {
         self.shared.give_up(round)
     }
 }
 
 impl AgendaWorker<'_> {
-    /// Like [`AgendaHandle::collect`]; this worker takes part at this point.
+    /// Like [`AgendaHandle::collect`], for a running tasklet: this call is its worker's safe point.
     ///
     /// # Errors
     ///
-    /// [`CollectError`] if a worker does not arrive in time, another collection is under way, or the agenda was
-    /// shut down.
+    /// The errors of [`AgendaHandle::collect`].
     pub fn collect<R: Send + 'static>(
         &self,
         bound: Duration,
@@ -193,7 +191,7 @@ impl AgendaWorker<'_> {
         end.recv().unwrap_or_else(|_| Err(shared.collections_closed()))
     }
 
-    /// A handle on its agenda.
+    /// Returns a handle to the worker's agenda.
     #[must_use]
     pub fn agenda(&self) -> AgendaHandle {
         AgendaHandle { shared: Arc::clone(&self.thread.shared) }

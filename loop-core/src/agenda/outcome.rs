@@ -1,4 +1,4 @@
-//! Metadata of a tasklet, and how its runs end.
+//! Metadata of a tasklet, and the outcomes of its runs.
 
 use std::error::Error;
 
@@ -9,22 +9,22 @@ use loop_probes::ids::{TaskId, Ticks};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskletInfo {
-    /// Its number, from 1 within its agenda.
+    /// The tasklet's number within its agenda, from 1.
     pub task: TaskId,
-    /// Its label.
+    /// The tasklet's label.
     pub label: &'static str,
-    /// Its priority.
+    /// The tasklet's priority.
     pub priority: Priority,
-    /// When it was first added, by the agenda's record clock.
+    /// When the tasklet was first added, by the agenda's record clock.
     pub created: Ticks,
-    /// When it was last put into its queue, by the same clock.
+    /// When the tasklet was last queued, by the agenda's record clock.
     pub queued: Ticks,
     /// Number of runs, including the current one.
     pub runs: u32,
 }
 
 impl TaskletInfo {
-    /// Metadata of a tasklet that was not added yet.
+    /// Metadata of a tasklet that is not added yet.
     pub(super) const fn new(label: &'static str) -> Self {
         let (task, priority) = (TaskId(0), Priority::Normal);
         Self { task, label, priority, created: Ticks(0), queued: Ticks(0), runs: 0 }
@@ -35,18 +35,18 @@ impl TaskletInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Next {
-    /// It is done.
+    /// The tasklet is done.
     Done,
-    /// It runs again, behind those of its priority that wait.
+    /// The tasklet runs again, behind the waiting tasklets of its priority.
     Again,
 }
 
-/// Any error of a tasklet.
+/// Error returned by a tasklet.
 pub type TaskletError = Box<dyn Error + Send + Sync>;
 
-/// What the closure of a tasklet may return: `R` itself, or a `Result` of it with an error of any type.
+/// Return type of a tasklet's closure: `R`, or a `Result` of `R` with any error type.
 pub trait TaskletResult<R>: sealed::Sealed {
-    /// The outcome of the run.
+    /// Converts to a `Result`.
     ///
     /// # Errors
     ///
@@ -84,9 +84,9 @@ impl<R, E: Into<TaskletError>> TaskletResult<R> for Result<R, E> {
 #[error("tasklet {} #{} failed in run {} on worker {worker}: {cause}", .info.label, .info.task, .info.runs)]
 #[non_exhaustive]
 pub struct TaskletFailure {
-    /// The tasklet.
+    /// Metadata of the tasklet.
     pub info: TaskletInfo,
-    /// The worker that it ran on, from 0.
+    /// The worker that ran the tasklet, from 0.
     pub worker: u16,
     /// The error or the panic.
     #[source]
@@ -97,10 +97,10 @@ pub struct TaskletFailure {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It returned this error.
+    /// The tasklet returned this error.
     #[error(transparent)]
     Error(TaskletError),
-    /// It panicked.
+    /// The tasklet panicked.
     #[error("it panicked: {message}")]
     Panicked {
         /// The panic's message, made printable.

@@ -1,9 +1,8 @@
 //! Puts workers without work to sleep and wakes them.
 //!
-//! The two sides do two things in opposite order. A thread that adds work publishes the work first and then
-//! looks for sleepers; a worker about to sleep registers first and then looks for work once more. A fence
-//! between each pair ensures that at least one of them sees the other, so that no wake-up is lost, and that
-//! an addition takes no lock while all workers are busy.
+//! A thread that adds work first publishes the work, then looks for sleepers. A worker about to sleep first registers as
+//! a sleeper, then looks for work once more. On each side a fence separates the two steps, so at least one side sees the
+//! other and no wake-up is lost. Adding work takes no lock while all workers are busy.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -19,9 +18,9 @@ use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, fence, locked};
 /// The place where workers sleep.
 #[derive(Debug)]
 pub(crate) struct Parking {
-    /// Workers that registered and have not been woken: written under the lock, read without it.
+    /// Number of registered workers that have not been woken. Written under the lock, read without it.
     sleepers: AtomicU32,
-    /// Wake-ups not used yet. Sleepers and permits together are all registered workers.
+    /// Number of wake-ups that no worker has used yet. Sleepers and permits add up to the registered workers.
     permits: Mutex<u32>,
     woken: Condvar,
 }
@@ -31,7 +30,7 @@ impl Parking {
         Self { sleepers: AtomicU32::new(0), permits: Mutex::new(0), woken: Condvar::new() }
     }
 
-    /// Registers a sleeper, which must then look for work once more, and either [`cancel`](Self::cancel) or
+    /// Registers this worker as a sleeper. It must then look for work once more, and call [`cancel`](Self::cancel) or
     /// [`sleep`](Self::sleep).
     pub(crate) fn prepare(&self) {
         let permits = locked(&self.permits);
@@ -40,13 +39,13 @@ impl Parking {
         fence(Ordering::SeqCst);
     }
 
-    /// Cancels a registration: there is work after all.
+    /// Cancels this worker's registration, because it found work.
     pub(crate) fn cancel(&self) {
         let mut permits = locked(&self.permits);
         match self.sleepers.load(Ordering::Relaxed) {
-            // All were woken: one of the wake-ups is this worker's.
+            // All registered workers were woken, so one of the wake-ups is this worker's.
             0 => *permits -= 1,
-            // This worker takes no wake-up away from one that is already asleep.
+            // Leave the permits to workers that are already asleep.
             sleepers => self.sleepers.store(sleepers - 1, Ordering::Relaxed),
         }
     }
@@ -60,7 +59,7 @@ impl Parking {
         *permits -= 1;
     }
 
-    /// Wakes one sleeper, if there is one. Call it after publishing the work.
+    /// Wakes one sleeper, if any. Call this after publishing the work.
     pub(crate) fn wake_one(&self) {
         fence(Ordering::SeqCst);
         if self.sleepers.load(Ordering::Relaxed) > 0 {
@@ -68,7 +67,7 @@ impl Parking {
         }
     }
 
-    /// Wakes all sleepers. Call it after publishing the reason for waking them.
+    /// Wakes all sleepers. Call this after publishing the reason for waking them.
     pub(crate) fn wake_all(&self) {
         fence(Ordering::SeqCst);
         self.wake(u32::MAX);

@@ -1,12 +1,11 @@
-//! The queues: for each priority, a shared one and one for each worker.
+//! The queues: for each priority, a shared queue and one per worker.
 //!
-//! Additions from outside go to the shared queue. Additions by a tasklet go to the queue of its worker, which only
-//! that worker pushes to; a worker that finds nothing else steals from there, oldest first. Both kinds are first
-//! in, first out, so order is lost only between queues of the same priority, and with one worker only the shared
-//! queue is used.
+//! Additions from outside go to the shared queue. Additions by a tasklet go to the queue of its worker, to which only
+//! that worker pushes; a worker that finds nothing else steals from there, oldest first. All queues are first in, first
+//! out, so order is lost only between queues of the same priority. With one worker only the shared queue is used.
 //!
-//! A fetch goes through the priorities from the top and checks all queues of one before moving to the next. Nothing
-//! is fetched in batches, because a batch would be invisible to other workers while it moves.
+//! A fetch goes through the priorities from the highest, and checks all queues of one before the next. Tasklets are
+//! fetched one at a time, because a batch would be invisible to other workers while it moves.
 
 use std::cell::Cell;
 
@@ -15,8 +14,8 @@ use loop_probes::event::Priority;
 
 use super::admission::Admission;
 
-/// Once in this many fetches a worker checks the shared queue first: tasklets that add tasklets must not starve
-/// those added from outside.
+/// Every so many fetches, a worker checks the shared queue first, so that tasklets that add tasklets do not starve those
+/// added from outside.
 const SHARED_FIRST: u32 = 16;
 
 const PRIORITIES: usize = Priority::ALL.len();
@@ -27,7 +26,7 @@ type Each<Q> = [Q; PRIORITIES];
 /// The queues reachable from any thread.
 pub(super) struct Queues<E> {
     shared: Each<Injector<E>>,
-    /// Stealing ends of the workers' own queues, by worker.
+    /// Stealing ends of the workers' queues, by worker.
     stealers: Box<[Each<Stealer<E>>]>,
 }
 
@@ -43,7 +42,7 @@ const fn place(priority: Priority) -> usize {
 }
 
 impl<E> Queues<E> {
-    /// Creates the queues for `workers`, and each worker's own ends.
+    /// Creates the queues for `workers`, and each worker's ends.
     pub(super) fn new(workers: u16) -> (Self, Vec<WorkerQueues<E>>) {
         let local = |worker| {
             let own = std::array::from_fn(|_| Deque::new_fifo());
@@ -69,7 +68,7 @@ impl<E> Queues<E> {
         }
     }
 
-    /// The tasklet that a worker runs next.
+    /// Takes the tasklet that a worker runs next.
     pub(super) fn fetch(&self, local: &WorkerQueues<E>, admission: &Admission) -> Option<E> {
         for priority in Priority::ALL.iter().rev().copied() {
             if admission.waiting(priority) == 0 {
@@ -100,7 +99,7 @@ impl<E> Queues<E> {
         })
     }
 
-    /// Takes any tasklet of `priority` without being a worker.
+    /// Takes any tasklet of `priority`, on a thread that is not a worker.
     pub(super) fn drain(&self, priority: Priority, admission: &Admission) -> Option<E> {
         let stealers =
             || self.stealers.iter().find_map(|stealers| taken(|| stealers[place(priority)].steal()));
@@ -110,7 +109,7 @@ impl<E> Queues<E> {
     }
 }
 
-/// Retries until it is clear whether there is a tasklet: a lost race is not an answer.
+/// Retries steals that lost a race, until one succeeds or the queue is empty.
 fn taken<E>(steal: impl Fn() -> Steal<E>) -> Option<E> {
     loop {
         match steal() {

@@ -1,4 +1,4 @@
-//! Records the agenda's events: each worker in its own ring, all other threads in a shared one.
+//! Records the agenda's events: each worker in its own ring, all other threads in a shared ring.
 
 use std::cell::Cell;
 
@@ -9,12 +9,12 @@ use loop_probes::tags;
 
 use super::outcome::TaskletInfo;
 
-/// A recorder that names a tag before it first uses it.
+/// A recorder that records the name of a tag before the tag's first use.
 #[derive(Debug)]
 pub(super) struct AgendaRecorder {
     recorder: Recorder,
     on: bool,
-    /// The last tag that the recorder has a name for.
+    /// The highest tag whose name was recorded.
     named: Cell<Tag>,
 }
 

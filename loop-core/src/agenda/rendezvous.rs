@@ -1,7 +1,7 @@
-//! A meeting of all workers: those that arrive wait, the last to arrive gets the job, then all continue.
+//! A meeting of all workers: each worker that arrives waits, the last one runs the job, then all continue.
 //!
-//! This is only the protocol, generic over the job. Each meeting has a number, and a worker that arrives late sees
-//! that its meeting is over: it continues, and takes part in the next one from the start, like all others.
+//! This module is only the protocol, generic over the job. Each meeting has a number, so a worker that arrives late sees
+//! that its meeting is over. It continues, and takes part in the next meeting from the start.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -24,16 +24,16 @@ pub struct Round(pub(crate) u64);
 pub(crate) enum Joined<J> {
     /// No meeting was requested, or it is over.
     Nothing,
-    /// Others have yet to arrive: [`wait`](Rendezvous::wait) for them and for the end of the job.
+    /// Other workers have yet to arrive: [`wait`](Rendezvous::wait) for them and for the end of the job.
     Wait(Round),
-    /// It was the last: it gets the job. [`finish`](Rendezvous::finish) lets the others continue.
+    /// This worker was the last and gets the job. [`finish`](Rendezvous::finish) lets the others continue.
     Last(Round, J),
 }
 
 /// Why no meeting can be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// A meeting is already under way.
+    /// A meeting is already in progress.
     Busy,
     /// Meetings were closed.
     Closed,
@@ -52,14 +52,14 @@ pub(crate) struct Rendezvous<J> {
     state: Mutex<Meetings<J>>,
     /// Signalled when a meeting is over.
     over: Condvar,
-    /// 1 while a meeting is requested: workers read it between two tasklets without the lock.
+    /// 1 while a meeting is requested. Workers read it between two tasklets without the lock.
     asked: AtomicU32,
     expected: u16,
 }
 
 #[derive(Debug)]
 struct Meetings<J> {
-    /// Meetings begun so far.
+    /// Number of meetings begun so far.
     round: u64,
     meeting: Option<Meeting<J>>,
     is_closed: bool,
@@ -69,12 +69,12 @@ struct Meetings<J> {
 struct Meeting<J> {
     /// Whether each worker arrived.
     arrived: Vec<bool>,
-    /// Taken by the last to arrive.
+    /// Taken by the last worker to arrive.
     job: Option<J>,
 }
 
 impl<J> Rendezvous<J> {
-    /// A meeting point for `expected` workers; a meeting takes place with all of them or not at all.
+    /// A meeting point for `expected` workers. A meeting takes place only if all of them arrive.
     pub(crate) fn new(expected: u16) -> Self {
         Self {
             state: Mutex::new(Meetings { round: 0, meeting: None, is_closed: false }),
@@ -126,8 +126,7 @@ impl<J> Rendezvous<J> {
         }
     }
 
-    /// Waits for the end of a meeting, at most for `limit` if given. Returns false if the meeting is still under
-    /// way.
+    /// Waits for the end of a meeting, at most for `limit` if given. Returns false if the meeting is still in progress.
     pub(crate) fn wait(&self, round: Round, limit: Option<Duration>) -> bool {
         let mut state = self.lock();
         let is_pending = |state: &mut Meetings<J>| state.round == round.0 && state.meeting.is_some();
@@ -151,8 +150,8 @@ impl<J> Rendezvous<J> {
         }
     }
 
-    /// Abandons a meeting: workers that arrived continue. `None` if the meeting is over, or all arrived and the
-    /// job is running.
+    /// Abandons a meeting: workers that arrived continue. `None` if the meeting is over, or all workers have arrived and
+    /// the job is running.
     pub(crate) fn give_up(&self, round: Round) -> Option<Abandoned<J>> {
         let mut state = self.lock();
         if state.round != round.0 {
@@ -161,7 +160,7 @@ impl<J> Rendezvous<J> {
         self.cancel(&mut state)
     }
 
-    /// Refuses further meetings, and abandons one that is waiting for workers.
+    /// Refuses further meetings, and abandons a meeting that waits for workers.
     pub(crate) fn close(&self) -> Option<Abandoned<J>> {
         let mut state = self.lock();
         state.is_closed = true;

@@ -1,5 +1,5 @@
-//! State shared by an agenda, its handles and its workers, and the admission of tasklets. It never runs their work,
-//! `W`.
+//! State shared by an agenda, its handles and its workers, and the admission of tasklets. Generic over the tasklets'
+//! work `W`, which this module never runs.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::sync::{Condvar, Mutex, locked};
 use crate::work_pool::threads::RecorderFactory;
 
 thread_local! {
-    /// The agenda whose worker this thread is, by its address; 0 is none.
+    /// Address of the agenda whose worker this thread is; 0 if the thread is not a worker.
     static WORKER_OF: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -35,7 +35,7 @@ pub(super) struct QueuedTasklet<W> {
 }
 
 impl<W> QueuedTasklet<W> {
-    /// Sets its times when it is first added.
+    /// Sets the tasklet's times when it is first added.
     pub(super) fn stamp(&mut self, now: Ticks) {
         (self.info.created, self.info.queued) = (now, now);
     }
@@ -44,11 +44,11 @@ impl<W> QueuedTasklet<W> {
 /// Receives the result of a collection.
 pub(super) type CollectionDone = Box<dyn FnOnce(Result<(), CollectError>) + Send>;
 
-/// What the last worker to arrive runs while all of them stand still, and the callback for its result.
+/// A requested collection: what the last worker to arrive runs while all are stopped, and the callback for its result.
 pub(super) struct Collection {
     pub(super) run: Box<dyn FnOnce() + Send>,
     pub(super) done: CollectionDone,
-    /// When it was requested.
+    /// When the collection was requested.
     pub(super) start: Ticks,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct AgendaShared<W> {
     pub(super) tag_counts: Arc<TagCounts>,
     added: [AtomicU64; Priority::ALL.len()],
     last_task: AtomicU64,
-    /// Recorder shared by all threads that are not workers. Behind a lock, because there may be many of them.
+    /// Recorder shared by all threads that are not workers, and so behind a lock.
     external_recorder: Mutex<AgendaRecorder>,
     is_recorded: bool,
     pub(super) recorders: RecorderFactory,
@@ -130,7 +130,8 @@ impl<W> AgendaShared<W> {
         Ok(task)
     }
 
-    /// Numbers and counts a new tasklet. Returns how many of its priority now wait; `None` if the agenda was shut down.
+    /// Numbers and counts a new tasklet. Returns how many tasklets of its priority now wait; `None` if the agenda was shut
+    /// down.
     pub(super) fn admit(&self, entry: &mut QueuedTasklet<W>) -> Option<u32> {
         let depth = self.admission.enter(entry.info.priority)?;
         self.tag_counts.begin(entry.tag);
@@ -145,8 +146,7 @@ impl<W> AgendaShared<W> {
         self.added[usize::from(priority.code())].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Writes into the shared ring, with a time read under its lock, since the times within a ring must not go
-    /// back.
+    /// Writes into the shared ring. The time is read under the lock, because times within a ring must not decrease.
     pub(super) fn with_external_recorder<R>(&self, write: impl FnOnce(Ticks, &AgendaRecorder) -> R) -> R {
         let external_recorder = locked(&self.external_recorder);
         write(self.clock.ticks(), &external_recorder)
@@ -157,7 +157,7 @@ impl<W> AgendaShared<W> {
         self.admission.state() != AdmissionState::Open
     }
 
-    /// The tasklet that each of `workers` is in.
+    /// The given workers, each with its current tasklet.
     pub(super) fn missing(&self, workers: impl IntoIterator<Item = u16>) -> Vec<Missing> {
         let current = |worker| self.slots.get(usize::from(worker)).and_then(WorkerSlot::current);
         workers.into_iter().map(|worker| Missing { worker, tasklet: current(worker) }).collect()

@@ -1,5 +1,5 @@
-//! The shutdown of an agenda: waiting tasklets run or are handed back, workers end, and those that do not are
-//! named.
+//! The shutdown of an agenda: waiting tasklets run or are handed back, the workers end, and workers that do not end in
+//! time are named.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -15,14 +15,14 @@ use super::tasklet::Tasklet;
 use crate::sync::locked;
 use crate::work_pool::PendingWork;
 
-/// Remainders of a shutdown.
+/// What a shutdown left: tasklets that did not run, and workers that did not end.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "it lists what did not run"]
 pub struct AgendaShutdown {
     /// Tasklets that never ran, or asked to run again, oldest first.
     pub handed_back: Vec<Tasklet>,
-    /// Workers that were still in a tasklet when the time was up. Each ends after its tasklet.
+    /// Workers that were still in a tasklet when the time was up. Each ends when its tasklet does.
     pub unjoined: Vec<Missing>,
 }
 
@@ -47,15 +47,14 @@ impl<W> Drop for AliveWorker<W> {
 }
 
 impl<W> AgendaShared<W> {
-    /// Admits nothing from now on, and wakes all workers so that they notice.
+    /// Closes the admission, and wakes all workers so that they notice.
     fn close(&self, state: AdmissionState) {
         self.admission.close(state);
         self.parking.wake_all();
         self.close_rendezvous();
     }
 
-    /// Takes all waiting tasklets. Call it once nothing can enter any more; it waits for pushes already in
-    /// progress.
+    /// Takes all waiting tasklets, including those whose push is in progress. Call this after closing the admission.
     fn drain(&self) -> Vec<QueuedTasklet<W>> {
         let mut entries = Vec::new();
         while !self.admission.is_empty() {
@@ -72,8 +71,8 @@ impl<W> AgendaShared<W> {
         entries
     }
 
-    /// Waits for the workers' threads, at most for `timeout`, and returns those still running. A worker that calls
-    /// this does not wait for itself.
+    /// Waits at most `timeout` for the workers' threads, and returns the workers still running. A worker that calls this
+    /// does not wait for itself.
     fn wait_for_workers(&self, timeout: Option<Duration>) -> Vec<u16> {
         let until = timeout.map(|timeout| crate::timer::due_after(self.clock.now(), timeout));
         let own = usize::from(self.is_on_worker());
@@ -95,10 +94,10 @@ impl<W> AgendaShared<W> {
 }
 
 impl Agenda {
-    /// Takes no more tasklets, ends the workers and waits for them, at most for `timeout` (`None`: as long as their
-    /// tasklets last). Waiting tasklets run first or are handed back, as `pending` says; those that could not run
-    /// in time are handed back in any case, and so are those that ask to run again during the shutdown. A second
-    /// shutdown picks up what the first one left.
+    /// Refuses new tasklets, ends the workers, and waits for them at most `timeout` (`None` means until their tasklets
+    /// end). `pending` decides whether waiting tasklets run first or are handed back. Tasklets that could not run in time,
+    /// or that ask to run again during the shutdown, are always handed back. A second shutdown waits again for workers
+    /// that the first one left.
     pub fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> AgendaShutdown {
         let shared = &self.handle.shared;
         shared.close(match pending {
@@ -115,7 +114,7 @@ impl Agenda {
         entries.sort_by_key(|entry| entry.info.task);
         if unjoined.is_empty() {
             for thread in self.threads.drain(..) {
-                // A worker catches every panic of its tasklets: there is nothing to report.
+                // A worker catches the panics of its tasklets, so there is no error to report.
                 let _ = thread.join();
             }
         }
@@ -125,7 +124,8 @@ impl Agenda {
 }
 
 impl Drop for Agenda {
-    /// Discards waiting tasklets, and waits briefly for running ones: a hung tasklet is left behind on its thread.
+    /// Discards waiting tasklets, and waits for running ones up to [`AgendaBuilder::drop_wait`](super::AgendaBuilder::drop_wait).
+    /// A tasklet that hangs is left behind on its thread.
     fn drop(&mut self) {
         if !self.threads.is_empty() {
             let limit = if self.handle.shared.is_on_worker() { Duration::ZERO } else { self.drop_wait };

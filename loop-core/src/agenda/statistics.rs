@@ -1,7 +1,7 @@
-//! Statistics: tasklets added and run, their waiting times, by worker.
+//! Statistics: tasklets added and run and their waiting times, by priority and by worker.
 //!
-//! Each worker has its own counters that no other thread writes, so that counting costs no lock and no
-//! contention; a reader adds them up. Once nothing is pending the sums are exact.
+//! Each worker has counters that no other thread writes, so that counting needs no lock and causes no contention; a
+//! reader adds them up. The sums are exact once no tasklet is pending.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use super::failure::CurrentTasklet;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Runs that ended.
+    /// Completed runs.
     pub run: u64,
-    /// Those that returned an error or panicked.
+    /// Runs that returned an error or panicked.
     pub failed: u64,
-    /// Nanoseconds between queued and started, over all runs.
+    /// Total queue wait of all runs, in nanoseconds.
     pub waited_ns: u64,
-    /// Nanoseconds between started and ended, over all runs.
+    /// Total run time of all runs, in nanoseconds.
     pub ran_ns: u64,
 }
 
@@ -45,7 +45,7 @@ impl Tally {
 pub struct PriorityStatistics {
     /// The priority.
     pub priority: Priority,
-    /// Tasklets put into the queue; one that asks to run again counts again.
+    /// Tasklets queued; a tasklet that asks to run again counts again.
     pub added: u64,
     /// Tasklets waiting now.
     pub waiting: u32,
@@ -57,13 +57,13 @@ pub struct PriorityStatistics {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStatistics {
-    /// Its number, from 0.
+    /// The worker's number, from 0.
     pub worker: u16,
-    /// Its current state.
+    /// The worker's current state.
     pub state: WorkerPhase,
-    /// The tasklet it is in.
+    /// The tasklet that the worker is running.
     pub current: Option<CurrentTasklet>,
-    /// Its completed runs.
+    /// The worker's completed runs.
     pub tally: Tally,
 }
 
@@ -73,11 +73,11 @@ pub struct WorkerStatistics {
 pub struct Statistics {
     /// The agenda's name.
     pub agenda: String,
-    /// Tasklets put into a queue.
+    /// Tasklets queued; a tasklet that asks to run again counts again.
     pub added: u64,
     /// Completed runs.
     pub tally: Tally,
-    /// Failures that reached no owner.
+    /// Failures that were reported to no owner.
     pub unreported: u64,
     /// Tasklets that wait or run now, by label.
     pub pending: Vec<(Arc<str>, u32)>,
@@ -135,7 +135,7 @@ impl fmt::Display for Statistics {
     }
 }
 
-/// The counters of one worker and one priority; times in ticks of the record clock.
+/// Counters of one worker and one priority. Times are in ticks of the record clock.
 #[derive(Debug, Default)]
 struct RunCounters {
     run: AtomicU64,
@@ -149,13 +149,13 @@ fn bump(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
-/// Published state of one worker, on cache lines of its own.
+/// Published state of one worker, aligned to its own cache lines.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct WorkerSlot {
     counters: [RunCounters; Priority::ALL.len()],
     unreported: AtomicU64,
-    /// The tag and, below it, the number of its current tasklet; 0 if none.
+    /// The current tasklet: its tag in the high bits, its number in the low bits; 0 if none.
     current: AtomicU64,
     state: AtomicU64,
 }
@@ -206,7 +206,7 @@ impl WorkerSlot {
         WorkerPhase::from_code(code).unwrap_or(WorkerPhase::Idle)
     }
 
-    /// The tasklet it is in.
+    /// The tasklet that the worker is running.
     pub(super) fn current(&self) -> Option<CurrentTasklet> {
         let word = self.current.load(Ordering::Acquire);
         if word == 0 {
@@ -233,7 +233,7 @@ pub(super) fn sum(tallies: impl Iterator<Item = Tally>) -> Tally {
     tallies.fold(Tally::default(), Tally::plus)
 }
 
-/// Length of a tick of the record clock, measured between two readings of all clocks.
+/// Length of a record-clock tick, measured between two readings of all clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
     ns: u64,
@@ -255,7 +255,7 @@ impl Scale {
     }
 }
 
-/// Ticks between two readings of the record clock, 0 if they come from clocks that disagree.
+/// Ticks from `from` to `to`; 0 if `to` is earlier, as readings on different cores may be.
 pub(super) const fn between(from: Ticks, to: Ticks) -> u64 {
     to.0.saturating_sub(from.0)
 }

@@ -1,4 +1,4 @@
-//! Counts the tasklets of an agenda by tag, for the loop that they keep alive.
+//! Counts an agenda's tasklets by tag, for the loop that they keep alive.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,16 +8,16 @@ use loop_probes::ids::Tag;
 
 use crate::keep_alive::tasklets::{AgendaKeepAlive, PendingByTag};
 
-/// Counts in one allocation.
+/// Number of counts per allocation.
 const CHUNK: usize = 256;
 
 type TagChunk = Box<[AtomicU32; CHUNK]>;
 
-/// Waiting and running tasklets of one agenda, by tag. A chunk is allocated with its first tag, so that counting is
-/// one atomic addition.
+/// Number of waiting and running tasklets of one agenda, by tag. Chunks of counts are allocated on first use and never
+/// move, so that counting is one atomic addition.
 pub(super) struct TagCounts {
     chunks: [OnceLock<TagChunk>; CHUNK],
-    /// The loop that they keep alive.
+    /// The loop that the tasklets keep alive.
     keep: Option<Arc<AgendaKeepAlive>>,
 }
 
@@ -44,7 +44,7 @@ impl TagCounts {
         }
     }
 
-    /// Counts the end of a tasklet, however it ended.
+    /// Counts the end of a tasklet, with any outcome.
     pub(super) fn end(&self, tag: Tag) {
         self.count(tag).fetch_sub(1, Ordering::Relaxed);
         if let Some(keep) = &self.keep {

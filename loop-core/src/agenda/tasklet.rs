@@ -1,4 +1,4 @@
-//! The tasklet: a piece of work for a worker of the agenda; and the worker as a running tasklet sees it.
+//! The tasklet, a piece of work for the agenda's workers, and the worker as seen by a running tasklet.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::handle::Handle;
 use crate::tag::tag_of_label;
 use crate::task::Task;
 
-/// What a tasklet does.
+/// The work of a tasklet, and the observer of its failure.
 pub(super) struct TaskletWork {
     pub(super) body: TaskletBody,
     pub(super) observer: Option<FailureObserver>,
@@ -28,7 +28,7 @@ pub(super) enum TaskletBody {
 type RunOnce = Box<dyn FnOnce(&AgendaWorker<'_>) -> Result<(), TaskletError> + Send>;
 type RunAgain = Box<dyn FnMut(&AgendaWorker<'_>) -> Result<Next, TaskletError> + Send>;
 
-/// Receives a failure. Returns false if it reached no one.
+/// Reports a failure. Returns false if nothing received it.
 pub(super) type FailureObserver = Box<dyn FnOnce(TaskletFailure) -> bool + Send>;
 
 /// A piece of work for a worker of the [`Agenda`](super::Agenda).
@@ -53,7 +53,7 @@ pub struct Tasklet {
 }
 
 impl Tasklet {
-    /// Runs once. The label becomes its tag, by which the inspector tells kinds apart.
+    /// A tasklet that runs once. The label becomes its tag, by which the inspector groups tasklets.
     pub fn once<R: TaskletResult<()>>(
         label: &'static str,
         run: impl FnOnce(&AgendaWorker<'_>) -> R + Send + 'static,
@@ -61,7 +61,7 @@ impl Tasklet {
         Self::new(label, TaskletBody::Once(Box::new(|worker| run(worker).into_result())))
     }
 
-    /// Runs as often as it asks to.
+    /// A tasklet that runs again each time its closure returns [`Next::Again`].
     pub fn repeat<R: TaskletResult<Next>>(
         label: &'static str,
         mut run: impl FnMut(&AgendaWorker<'_>) -> R + Send + 'static,
@@ -74,14 +74,14 @@ impl Tasklet {
         Self { queued: QueuedTasklet { info: TaskletInfo::new(label), tag: tag_of_label(label), work } }
     }
 
-    /// Its rank among waiting tasklets; [`Priority::Normal`] by default.
+    /// Sets the priority; [`Priority::Normal`] by default.
     pub const fn priority(mut self, priority: Priority) -> Self {
         self.queued.info.priority = priority;
         self
     }
 
-    /// Reports its failure to the loop behind `handle`, which runs the task that `make` makes of it. Without an
-    /// owner (or after that loop has ended) a failure is only recorded and counted.
+    /// Makes the loop behind `handle` the owner: if the tasklet fails, that loop runs the task that `make` returns. Without
+    /// an owner, or after its loop has ended, a failure is only recorded and counted.
     pub fn owner<T: Task>(
         self,
         handle: &Handle<T>,
@@ -91,13 +91,14 @@ impl Tasklet {
         self.on_failure(move |failure| handle.post(make(failure)).is_ok())
     }
 
-    /// Reports its failure to `observer`, on the worker where it failed. Return false if the failure reached no one.
+    /// Calls `observer` if the tasklet fails, on the worker that ran it. `observer` returns false if it could not report
+    /// the failure, which is then counted as unreported.
     pub fn on_failure(mut self, observer: impl FnOnce(TaskletFailure) -> bool + Send + 'static) -> Self {
         self.queued.work.observer = Some(Box::new(observer));
         self
     }
 
-    /// Its label.
+    /// The tasklet's label.
     #[must_use]
     pub const fn label(&self) -> &'static str {
         self.queued.info.label
@@ -113,12 +114,12 @@ impl fmt::Debug for Tasklet {
     }
 }
 
-/// The agenda refuses the tasklet. Hands it back.
+/// The agenda was shut down and refused the tasklet, which this error hands back.
 #[derive(Debug, thiserror::Error)]
 #[error("the agenda takes no more tasklets: it was shut down before {label} was added")]
 pub struct Refused {
     label: &'static str,
-    /// Never contended. The mutex makes the error `Sync`, which its tasklet is not.
+    /// In a mutex only to make the error `Sync`, which a tasklet is not.
     tasklet: Mutex<Tasklet>,
 }
 
@@ -127,13 +128,13 @@ impl Refused {
         Self { label: queued.info.label, tasklet: Mutex::new(Tasklet { queued }) }
     }
 
-    /// The tasklet.
+    /// Returns the refused tasklet.
     pub fn into_tasklet(self) -> Tasklet {
         self.tasklet.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The worker that a tasklet runs on. It lives as long as the run.
+/// The worker that runs a tasklet, passed to the tasklet's closure.
 pub struct AgendaWorker<'a> {
     pub(super) thread: &'a WorkerThread<TaskletWork>,
     info: TaskletInfo,
@@ -144,7 +145,7 @@ impl<'a> AgendaWorker<'a> {
         Self { thread, info }
     }
 
-    /// Its number, from 0.
+    /// The worker's number, from 0.
     #[must_use]
     pub fn index(&self) -> u16 {
         self.thread.index
@@ -162,7 +163,7 @@ impl<'a> AgendaWorker<'a> {
         self.thread.recorder.recorder()
     }
 
-    /// Adds a tasklet to the worker's own queue: it runs here, or on an idle worker that steals it.
+    /// Adds a tasklet to this worker's queue. It runs on this worker, or on an idle one that steals it.
     ///
     /// # Errors
     ///
@@ -171,13 +172,13 @@ impl<'a> AgendaWorker<'a> {
         self.thread.add(tasklet.queued).map_err(Refused::new)
     }
 
-    /// If a collection is waiting for the workers, takes part in it here. For long tasklets: hold nothing across
-    /// this call that a collection may move or free.
+    /// Takes part in a collection if one is requested. Call this regularly in long tasklets, and hold nothing across the
+    /// call that a collection may move or free.
     pub fn safe_point(&self) {
         self.thread.safe_point();
     }
 
-    /// Whether the agenda is shutting down: a long tasklet may want to end early.
+    /// Whether the agenda is shutting down, so that a long tasklet can end early.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.thread.shared.is_closed()

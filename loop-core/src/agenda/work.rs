@@ -1,4 +1,4 @@
-//! The work of a worker's thread: fetches tasklets, runs them, sleeps when there are none.
+//! The main function of a worker's thread: fetches tasklets, runs them, and sleeps when there are none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -14,9 +14,9 @@ use super::worker_thread::WorkerThread;
 use crate::failure::panic_message;
 use crate::sync::locked;
 
-/// Spinning checks for work before a sleep, each after a pause twice as long as the one before.
+/// Number of checks for work by spinning before a sleep, each after a pause twice as long as the previous one.
 const SPINS: u32 = 7;
-/// Further checks after those, each after yielding to other threads.
+/// Number of checks after spinning, each after yielding to other threads.
 const YIELDS: u32 = 3;
 
 impl WorkerThread<TaskletWork> {
@@ -36,7 +36,7 @@ impl WorkerThread<TaskletWork> {
         self.change(WorkerPhase::Idle);
     }
 
-    /// Sleeps until there is something to do. False if there never will be.
+    /// Sleeps until there is work. False if the agenda was shut down and no work can arrive.
     fn rest(&self) -> bool {
         if self.looks_longer() {
             return true;
@@ -58,7 +58,7 @@ impl WorkerThread<TaskletWork> {
             if admission.is_empty() {
                 return false;
             }
-            // A tasklet was admitted before the agenda closed and is about to be pushed.
+            // A tasklet that was admitted before the agenda closed is about to be pushed.
             std::thread::yield_now();
         } else {
             parking.sleep();
@@ -66,7 +66,8 @@ impl WorkerThread<TaskletWork> {
         true
     }
 
-    /// Looks for work for a few more microseconds: a wake-up costs more, for both sides. Returns whether there is some.
+    /// Looks for work for a few more microseconds, because a wake-up costs both threads more. Returns whether there is
+    /// work.
     fn looks_longer(&self) -> bool {
         for step in 0..SPINS + YIELDS {
             if !self.shared.admission.is_empty() {
@@ -119,7 +120,7 @@ impl WorkerThread<TaskletWork> {
             }
             return;
         }
-        // The observer and the error's formatting are application code: their panics must not end a worker.
+        // The observer and the error's formatting are application code: a panic in them must not end the worker.
         let settled = catch_unwind(AssertUnwindSafe(|| self.settle(info, observer, cause)));
         if settled.is_err() {
             self.slot().unreported();
@@ -143,7 +144,7 @@ impl WorkerThread<TaskletWork> {
     }
 }
 
-/// Runs a body. Its captures are dropped here, so that a panic in a destructor counts as the tasklet's.
+/// Runs a body and drops its captures, so that a panic in a destructor counts as a panic of the tasklet.
 fn execute(body: TaskletBody, worker: &AgendaWorker<'_>) -> Result<Option<TaskletBody>, Cause> {
     let run = move || -> Result<Option<TaskletBody>, TaskletError> {
         match body {

@@ -1,4 +1,4 @@
-//! A worker on its own thread: its queues, its recorder, its state, and its part in collections.
+//! A worker on its own thread: queues, recorder, state, and collections.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use super::shared::{AgendaShared, Collection, QueuedTasklet};
 use super::statistics::WorkerSlot;
 use crate::failure::panic_message;
 
-/// See the [module](self).
+/// A worker on its own thread.
 pub(super) struct WorkerThread<W> {
     pub(super) shared: Arc<AgendaShared<W>>,
     pub(super) index: u16,
@@ -27,12 +27,12 @@ pub(super) struct WorkerThread<W> {
     pub(super) recorder: AgendaRecorder,
     pub(super) state: Cell<WorkerPhase>,
     running: Cell<Running>,
-    /// The latest boundary: the end of one thing and the start of the next.
+    /// Time of the latest boundary between two activities of the worker.
     pub(super) at: Cell<Ticks>,
 }
 
 impl<W> WorkerThread<W> {
-    /// Must be called on the worker's own thread: its recorder is created here.
+    /// Must be called on the worker's thread, because it creates the recorder.
     pub(super) fn new(
         shared: Arc<AgendaShared<W>>,
         index: u16,
@@ -51,7 +51,7 @@ impl<W> WorkerThread<W> {
         &self.shared.slots[usize::from(self.index)]
     }
 
-    /// Reads the clock at a boundary.
+    /// Reads the clock at a boundary between two activities.
     pub(super) fn mark(&self) -> Ticks {
         self.at.set(self.shared.clock.ticks());
         self.at.get()
@@ -80,8 +80,8 @@ impl<W> WorkerThread<W> {
         Ok(task)
     }
 
-    /// Queues a tasklet again that ran until `now`. This worker is awake and about to look for work, so no wake-up is
-    /// needed. Hands it back if the agenda was shut down.
+    /// Queues a tasklet that ran until `now` again. Wakes no other worker, since this one is about to look for work. Hands
+    /// the tasklet back if the agenda was shut down.
     pub(super) fn add_again(
         &self,
         mut entry: QueuedTasklet<W>,
@@ -108,7 +108,7 @@ impl<W> WorkerThread<W> {
         }
     }
 
-    /// Takes part in the requested collection. If this worker requested it, gives it up at `until`.
+    /// Takes part in the requested collection. If this worker requested it, abandons it at `until`.
     pub(super) fn meet(&self, until: Option<Timestamp>) {
         let before = self.state.get();
         self.mark();
@@ -133,7 +133,7 @@ impl<W> WorkerThread<W> {
                 return;
             }
             if left == Some(Duration::ZERO) && !self.shared.give_up(round) {
-                // All arrived at the last moment.
+                // The last worker arrived just before the deadline.
                 rendezvous.wait(round, None);
             }
         }

@@ -15,48 +15,48 @@ use crate::timer::Timer;
 /// An armed timer.
 #[derive(Debug)]
 pub struct TimerState<T> {
-    /// Its number.
+    /// The timer's number.
     pub timer: TimerId,
-    /// The task it runs.
+    /// The task that the timer runs.
     pub task: T,
-    /// When it is due.
+    /// When the timer is due.
     pub due: Timestamp,
-    /// The period of an interval.
+    /// The period of an interval, in nanoseconds; `None` for a one-shot.
     pub period_ns: Option<u64>,
-    /// Whether it keeps the loop alive.
+    /// Whether the timer keeps the loop alive.
     pub referenced: bool,
-    /// What a shutdown does with it.
+    /// What a shutdown does with the timer.
     pub on_shutdown: OnShutdown,
 }
 
 /// A queued task.
 #[derive(Debug)]
 pub struct QueuedState<T> {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
     /// The task to run.
     pub task: T,
-    /// Its origin: the completion of a job is settled after it ran.
+    /// What queued the task. For [`Origin::Work`], the job is settled after the task ran.
     pub origin: Origin,
-    /// The signal that it delivers; 0 if none.
+    /// The signal that the task delivers; 0 if none.
     pub signo: u8,
 }
 
 /// A registered source of readiness.
 pub struct SourceState<T> {
-    /// Its number.
+    /// The source's number.
     pub source: IoSource,
     /// The source given to the poller.
     pub watched: Source,
-    /// The task it runs.
+    /// The task that runs when the source is ready.
     pub task: T,
-    /// Its interest.
+    /// The readiness to wait for.
     pub interest: Interest,
-    /// Whether it keeps the loop alive.
+    /// Whether the source keeps the loop alive.
     pub referenced: bool,
-    /// When it was last called, for reading and for writing, in the loop's count of calls.
+    /// When the source was last called for reading and for writing, as values of the loop's [`calls`](LoopState::calls).
     pub called: [u64; 2],
-    /// What a shutdown does with it.
+    /// What a shutdown does with the source.
     pub on_shutdown: OnShutdown,
 }
 
@@ -64,27 +64,27 @@ pub struct SourceState<T> {
 pub struct LoopState<T: Task> {
     /// The number of the tick that begins.
     pub tick: u64,
-    /// The next task's id.
+    /// Id that the next task gets.
     pub next_task: TaskId,
-    /// The next timer's number.
+    /// Number that the next timer gets.
     pub next_timer: TimerId,
-    /// The number tried first for the next source.
+    /// Number that is tried first for the next source.
     pub next_source: u32,
     /// Count of sources registered and directions called.
     pub calls: u64,
     /// The loop's latest clock reading.
     pub now: Timestamp,
-    /// Whether its last tick read the clock. If not, the next one does, once a snapshot is due.
+    /// Whether the loop's last tick read the clock. If not, the next tick reads it to check whether a snapshot is due.
     pub has_read: bool,
-    /// The clock reading after its last poll.
+    /// The clock reading after the loop's last poll.
     pub polled: Option<Timestamp>,
     /// When the next snapshot is due; `None` takes one in the first tick.
     pub snapshot_due: Option<Timestamp>,
-    /// Whether it was woken since its last poll.
+    /// Whether the loop was woken since its last poll.
     pub woken: bool,
-    /// Whether it was asked to stop.
+    /// Whether a stop was requested.
     pub stopping: bool,
-    /// Whether a task reloaded the program and what it left is not drained yet.
+    /// Whether a task reloaded the program and its microtasks and deferred callbacks are not drained yet.
     pub owes_drain: bool,
     /// Whether futures are in use: the loop then carries out their requests after each callback.
     pub futures: bool,
@@ -96,35 +96,34 @@ pub struct LoopState<T: Task> {
     pub timers: Vec<TimerState<T>>,
     /// Queued tasks, in order.
     pub tasks: Vec<QueuedState<T>>,
-    /// Immediates in order, and whether each keeps the loop alive.
+    /// Immediates in order; true if the immediate keeps the loop alive.
     pub immediates: Vec<(QueuedState<T>, bool)>,
-    /// Tasks put off to the end of the turn, in order.
+    /// Tasks deferred to the end of the turn, in order.
     pub after_loop: Vec<QueuedState<T>>,
     /// Microtasks, in order.
     pub microtasks: Vec<T>,
-    /// The deferred queue, in order: the key, and whether a drain kept it and it was not posted again since.
+    /// The deferred queue, in order: key, whether the entry was kept by a drain and not posted again since, and callback.
     pub deferred: Vec<(u64, bool, DeferredCallback<T>)>,
-    /// The GC controller.
+    /// State of the GC controller.
     pub gc: Option<GcState>,
-    /// Notices for its next check.
+    /// Pending notices for the GC controller's next check.
     pub notices: Vec<GcReason>,
     /// Registered sources.
     pub sources: Vec<SourceState<T>>,
     /// Signal handlers, by signal number.
     pub handlers: Vec<(u8, T)>,
-    /// Jobs whose completion has not run, with the task to run if one is rejected, and the task that scheduled
-    /// it.
+    /// Jobs whose completion has not run: the job, the task to run if it is rejected, and the task that scheduled it.
     pub work: Vec<(TaskId, T, Option<TaskId>)>,
-    /// Finished jobs that were put aside, in order.
+    /// Finished jobs that wait for a later tick, in order.
     pub finished: Vec<(TaskId, Option<T::Remote>)>,
-    /// References held by the program itself: below 0 if a release came first.
+    /// Number of references held by the program; below 0 if a release came first.
     pub held: i64,
-    /// References by kind: those of sources, jobs, signals, agendas and futures.
+    /// Number of references by kind, for sources, jobs, signals, agendas and futures.
     pub refs: Vec<(RefKind, u32)>,
 }
 
 impl GcState {
-    /// The controller's state from a part of a snapshot; `None` for other parts.
+    /// Reads the controller's state from a part of a snapshot; `None` for other parts.
     #[must_use]
     pub fn of_part<T>(part: &Event<T>) -> Option<Self> {
         let Event::SnapshotGc {
@@ -156,7 +155,7 @@ impl GcState {
 }
 
 impl<T: Task> LoopState<T> {
-    /// A loop with nothing waiting at its start, at `now`.
+    /// The state of a new loop at `now`, with nothing waiting.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self {

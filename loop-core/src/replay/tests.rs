@@ -1,4 +1,4 @@
-//! A loop that starts in a restored state continues like one that reached that state itself.
+//! Tests that a restored loop continues like one that reached that state by running.
 
 use std::cell::RefCell;
 use std::rc::Rc;

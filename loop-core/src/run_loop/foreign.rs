@@ -1,7 +1,7 @@
-//! The foreign loop: the interface that an event loop must offer to be pumped from ours, and ours as one.
+//! The interface that a foreign loop offers to be pumped from ours, and its implementation for our own loop.
 //!
-//! It provides what to wait for, how long at most, and one turn. A loop that provides a descriptor to wait for is
-//! driven by events, any other by the clock.
+//! A foreign loop states what to wait for and how long at most, and runs one turn at a time. If it has a descriptor to
+//! wait for, readiness can drive it; otherwise a timer does.
 
 use std::error::Error;
 use std::io;
@@ -24,7 +24,7 @@ use crate::task::Task;
 /// use std::time::Duration;
 /// use loop_core::run_loop::{ForeignLoop, PumpError, RunLoop};
 ///
-/// /// A loop as small as they come: a queue of numbers.
+/// /// A minimal loop: a queue of numbers.
 /// struct Numbers(VecDeque<u32>);
 ///
 /// impl ForeignLoop for Numbers {
@@ -48,46 +48,46 @@ use crate::task::Task;
 /// # Ok::<(), PumpError>(())
 /// ```
 pub trait ForeignLoop: 'static {
-    /// Its name in errors.
+    /// The loop's name in errors.
     fn name(&self) -> &str;
 
-    /// Prepares it to run: opens its library, takes its context. Called once, before anything else, by the first pump;
-    /// again only after a failure.
+    /// Prepares the loop to run, for example opens its library. The first pump calls this once, before anything else;
+    /// after a failure, the next pump calls it again.
     ///
     /// # Errors
     ///
-    /// [`PumpError::Missing`] if it is not installed, [`PumpError::WrongThread`] if it belongs to another thread.
+    /// [`PumpError::Missing`] if the loop is not installed, [`PumpError::WrongThread`] if it belongs to another thread.
     fn start(&mut self) -> Result<(), PumpError> {
         Ok(())
     }
 
-    /// The only thread that may pump it, if it is bound to one: usually that of a user interface.
+    /// The only thread that may pump the loop, such as the thread of a user interface. `None` if any thread may.
     fn thread(&self) -> Option<ThreadId> {
         None
     }
 
-    /// Runs one turn: waits at most for `timeout` until there is something to do, then does it. Zero never waits.
+    /// Runs one turn: waits at most for `timeout` until there is work, then does it. With zero it does not wait.
     /// Returns true if it did something.
     ///
     /// # Errors
     ///
-    /// [`PumpError`] if it cannot continue.
+    /// [`PumpError`] if the loop cannot continue.
     fn iterate(&mut self, timeout: Duration) -> Result<bool, PumpError>;
 
-    /// How long until it has something to do without [`readiness`](Self::readiness) becoming readable: zero means now,
-    /// `None` means never. Called after each turn driven by readiness, so this is the place to update what the
-    /// descriptor stands for.
+    /// Time until the loop has work even if [`readiness`](Self::readiness) does not become readable: zero means now,
+    /// `None` means never. Called after each turn of [`RunLoop::run_ready`](super::RunLoop::run_ready), so a loop can
+    /// update its descriptor here.
     ///
     /// # Errors
     ///
-    /// [`PumpError`] if it cannot continue.
+    /// [`PumpError`] if the loop cannot continue.
     fn next_wait(&mut self) -> Result<Option<Duration>, PumpError>;
 
-    /// Called when it was changed, or pumped by hand, while others wait for its [`readiness`](Self::readiness): makes
-    /// that readable, if it has one.
+    /// Makes the [`readiness`](Self::readiness) descriptor readable, if there is one. Called when the program changed or
+    /// pumped the loop directly during a [`RunLoop::run_ready`](super::RunLoop::run_ready).
     fn wake(&mut self) {}
 
-    /// A descriptor that is readable while it has something to do, if it has one. Must be the same one each time.
+    /// A descriptor that is readable while the loop has work; always the same one. `None` if the loop has none.
     fn readiness(&self) -> Option<Source> {
         None
     }
@@ -97,35 +97,35 @@ pub trait ForeignLoop: 'static {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PumpError {
-    /// It is not installed on this system.
+    /// The foreign loop's library is not installed.
     #[error("cannot find {what}: looked for {}; {hint}", looked_for.join(", "))]
     Missing {
-        /// What is missing.
+        /// Name of the missing library.
         what: &'static str,
         /// The names tried, and the system's error for each.
         looked_for: Vec<String>,
-        /// How to install it.
+        /// How to install the library.
         hint: &'static str,
     },
-    /// It belongs to another thread.
+    /// The foreign loop belongs to another thread.
     #[error("{name} belongs to another thread: pump it there, and post to this loop with a handle")]
     WrongThread {
         /// The loop's name.
         name: String,
     },
-    /// It is being pumped already: one of its own callbacks tried to pump it.
+    /// One of the foreign loop's callbacks tried to pump it again.
     #[error("{name} is being pumped already: a callback that it called cannot pump it again")]
     Reentered {
         /// The loop's name.
         name: String,
     },
-    /// It was shut down. This ends a run without failing its task.
+    /// The foreign loop was shut down. This ends a run without failing its task.
     #[error("{name} was shut down: there is nothing left to pump")]
     Ended {
         /// The loop's name.
         name: String,
     },
-    /// It has no descriptor to wait for.
+    /// The foreign loop has no descriptor to wait for.
     #[error("{name} has no readiness descriptor: pump it by interval, with `run`")]
     NoReadiness {
         /// The loop's name.
@@ -144,17 +144,17 @@ pub enum PumpError {
     /// The foreign loop is one of ours, and its run failed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Our loop refused the registration that pumps, or the foreign one to watch a source.
+    /// Our loop refused the timer or source that pumps, or the foreign loop refused to watch a source.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// An error of the foreign loop itself.
+    /// The foreign loop returned an error.
     #[error("the foreign loop failed")]
     Foreign(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// A second loop of ours, on the same thread, with a policy, tasks and a pool of its own. It is turned while
-/// something keeps it alive, and when other threads post to it. A request to stop ends the pump but not the run;
-/// a shutdown ends both.
+/// A second loop of ours on the same thread, with its own policy, tasks and pool. It gets turns while something keeps it
+/// alive, and when other threads post to it. A request to stop ends the current pump but not the run; a shutdown ends
+/// both.
 impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop<T, C, P> {
     fn name(&self) -> &str {
         "the second event loop"
@@ -171,7 +171,8 @@ impl<T: Task, C: Clock + 'static, P: Poller + 'static> ForeignLoop for EventLoop
     }
 
     fn wake(&mut self) {
-        // Pumping by hand left it marked as awake, and a loop that is awake is not woken.
+        // A direct pump leaves the loop marked as awake, and waking it would then do nothing. `next_wait` marks it as
+        // waiting.
         let _ = EventLoop::next_wait(self);
         self.handle().wake();
     }

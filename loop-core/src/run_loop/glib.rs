@@ -1,8 +1,8 @@
 //! GLib's main context as a foreign loop: used by GTK, GStreamer and D-Bus libraries.
 //!
-//! The library is opened on first use. A pump is one iteration in GLib's own steps (prepare, query, poll, check,
-//! dispatch), with a timeout in nanoseconds; for readiness, the descriptors that GLib would poll are collected in a
-//! poller of ours, which has a descriptor itself.
+//! The library is opened on first use. A pump is one iteration in GLib's steps (prepare, query, poll, check,
+//! dispatch), but with a timeout in nanoseconds. For readiness, a poller of ours collects the descriptors that GLib
+//! would poll, and other loops wait for the poller's descriptor.
 
 mod embed;
 mod ready;
@@ -30,16 +30,16 @@ use crate::poller::Source;
 use ready::ReadySet;
 use sys::{GlibLibrary, GlibSourceKind, MainContext, OwnedContext, RawSource};
 
-/// Its name in errors.
+/// Name of the loop in errors.
 const NAME: &str = "GLib's main context";
 /// Names of the library on supported systems.
 const LIBRARIES: [&str; 3] = ["libglib-2.0.so.0", "libglib-2.0.0.dylib", "libglib-2.0.so"];
 
-/// GLib's main context. Clones refer to the same one; it stays on its thread, which owns the context from its first
+/// GLib's main context. Clones refer to the same context and stay on one thread, which owns the context from the first
 /// use until the last clone is dropped.
 ///
-/// Sources attached by other code on the same thread are noticed at the next pump; in a context of ours (GLib 2.72
-/// and later) and after [`wake`](GlibHandle::wake) immediately.
+/// Sources attached by other code on the same thread are noticed at the next pump. They are noticed immediately after
+/// [`wake`](GlibHandle::wake), and in a context made by [`new`](Self::new) (GLib 2.72 and later).
 ///
 /// # Examples
 ///
@@ -95,7 +95,7 @@ impl GlibLoop {
         Self::find(&LIBRARIES, true)
     }
 
-    /// A new main context of the first of `names` that is found: for a GLib in an unusual place.
+    /// A new main context of the first library found under `names`, for a GLib in an unusual place.
     ///
     /// # Safety
     ///
@@ -112,7 +112,7 @@ impl GlibLoop {
         Self { inner: Rc::new(GlibShared { find, started: OnceCell::new(), wanted: Cell::default() }) }
     }
 
-    /// Calls `callback` every `interval`, in milliseconds as GLib counts, until it returns false.
+    /// Calls `callback` every `interval`, with GLib's resolution of 1 ms, until it returns false.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl GlibLoop {
     ) -> Result<GlibSource, PumpError> {
         let owned = &self.started()?.owned;
         let source = owned.attach(kind, Box::new(callback));
-        // Makes our descriptor readable, whichever version of GLib this is.
+        // Makes our descriptor readable with every version of GLib.
         owned.context().wake();
         Ok(GlibSource { source })
     }
@@ -174,7 +174,7 @@ impl StartedContext {
             hint: "install it (Debian: libglib2.0-0, Fedora: glib2, Homebrew: glib)",
         };
         #[expect(unsafe_code, reason = "opening a library runs its code")]
-        // SAFETY: the names are GLib's own, or `from_library`'s caller vouches for them.
+        // SAFETY: the names are GLib's, or the caller of `from_library` promises that they name GLib.
         let lib = unsafe { GlibLibrary::open(&names) }.map_err(missing)?;
         let context = if find.of_process { MainContext::of_process(lib) } else { MainContext::new(lib) };
         let context = context.ok_or_else(|| refused("make a context")(io::ErrorKind::OutOfMemory.into()))?;
@@ -189,7 +189,7 @@ fn refused(action: &'static str) -> impl FnOnce(io::Error) -> PumpError {
     move |source| PumpError::System { name: NAME.to_owned(), action, source }
 }
 
-/// Converts GLib's timeout; negative means none.
+/// Converts GLib's timeout; a negative one means no timeout.
 fn at_most(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
@@ -224,7 +224,7 @@ impl ForeignLoop for GlibLoop {
         let mut wanted = self.inner.wanted.take();
         let (ready, priority) = started.owned.prepare();
         let wait = at_most(started.owned.query(priority, &mut wanted));
-        // Ready sources are dispatched first, and then this is called again.
+        // Ready sources are dispatched before anything waits, and then `next_wait` is called again.
         let watched = if ready { Ok(true) } else { started.ready.borrow_mut().watch(&wanted) };
         self.inner.wanted.set(wanted);
         let all_watched = watched.map_err(RequestError::from)?;
@@ -242,7 +242,7 @@ impl ForeignLoop for GlibLoop {
     }
 }
 
-/// Polls `wanted` at most for `limit`. A signal ends it early.
+/// Polls `wanted` for at most `limit`. A signal ends the wait early.
 fn wait(wanted: &mut [sys::PollFd], limit: Duration) -> io::Result<()> {
     let limit = Timespec::try_from(limit).ok();
     let descriptors: Vec<_> = wanted.iter().filter_map(sys::PollFd::descriptor).collect();
@@ -281,12 +281,12 @@ pub struct GlibSource {
 }
 
 impl GlibSource {
-    /// Removes it from the context: it is not called again.
+    /// Removes the source from the context, so that it is not called again.
     pub fn remove(self) {
         self.source.destroy();
     }
 
-    /// Whether it is gone: removed, or ended by its own callback.
+    /// Whether the source was removed, or ended by its callback.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.source.is_destroyed()
@@ -300,19 +300,20 @@ pub struct GlibHandle {
 }
 
 impl GlibHandle {
-    /// Runs `callback` once, on the thread that pumps the context, as `g_main_context_invoke` does from another one.
+    /// Runs `callback` once on the thread that pumps the context, as `g_main_context_invoke` does when called on another
+    /// thread.
     pub fn invoke(&self, callback: impl FnOnce() + Send + 'static) {
         self.context.invoke(callback);
-        // GLib does not wake the owner of the process's context for what that thread itself invokes.
+        // GLib does not wake the process's context if the calling thread owns it.
         self.context.wake();
     }
 
-    /// Ends the context's wait; a loop that waits for it from outside checks it again.
+    /// Ends the context's wait, and makes a loop that waits for the context's readiness check it again.
     pub fn wake(&self) {
         self.context.wake();
     }
 
-    /// The `GMainContext`, for bindings to GLib that need one. It lives as long as this handle.
+    /// Pointer to the `GMainContext`, for other bindings to GLib. Valid as long as this handle lives.
     #[must_use]
     pub fn as_ptr(&self) -> *mut c_void {
         self.context.as_ptr()

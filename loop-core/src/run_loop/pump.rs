@@ -1,7 +1,7 @@
-//! A run: the registrations in our loop that pump a foreign one, and their end.
+//! A run: the registrations in our loop that pump a foreign loop, and their removal.
 //!
-//! Each run has a number. A holder of an old number, a stop handle or a timer that fires late, sees that it is not
-//! the current one and leaves the new run alone.
+//! Each run has a number. A stop handle or a late timer of an earlier run compares its number with the current one, and
+//! leaves the new run alone.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,16 +17,16 @@ use crate::timer::Timer;
 pub(super) struct ForeignRun {
     /// The number of the latest run.
     pub(super) latest: Cell<u64>,
-    /// The run in progress.
+    /// The number of the run in progress.
     pub(super) on: Cell<Option<u64>>,
-    /// Registrations of the latest run, and their loop.
+    /// Registrations of the latest run, and the loop that has them.
     pub(super) registered: RefCell<Registered>,
     pub(super) failed: RefCell<Option<PumpError>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Registered {
-    /// The loop, by the address of the state it shares with its handles.
+    /// Identity of the loop: the address of the state that it shares with its handles.
     home: usize,
     pub(super) timer: Option<Timer>,
     pub(super) source: Option<IoSource>,
@@ -71,13 +71,13 @@ impl ForeignRun {
             cx.clear_timer(timer);
         }
         if let Some(source) = source {
-            // A poller that no longer knows the descriptor has dropped it already.
+            // Fails only if the poller has already dropped the descriptor.
             let _ = cx.remove(source);
         }
     }
 }
 
-/// Ends the run that returned it, and no other.
+/// Ends the run that returned this handle, and no other run.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     running: Rc<ForeignRun>,
@@ -89,13 +89,13 @@ impl StopHandle {
         Self { running, number }
     }
 
-    /// Ends its run; false if that is already over. May be called any number of times.
+    /// Ends the handle's run. Returns false if the run is already over.
     pub fn stop<T: Task>(&self, cx: &mut Context<'_, T>) -> bool {
         self.is_on() && self.running.stop(cx)
     }
 
-    /// Ends its run from a callback of the foreign loop, which has no [`Context`]: there is no further pump, and
-    /// the registrations are removed when the current one returns. False if the run is already over.
+    /// Ends the handle's run from a callback of the foreign loop, which has no [`Context`]. There is no further pump, and
+    /// the registrations are removed when the current pump returns. Returns false if the run is already over.
     pub fn stop_pumping(&self) -> bool {
         let was_on = self.is_on();
         if was_on {
@@ -104,7 +104,7 @@ impl StopHandle {
         was_on
     }
 
-    /// Whether its run is in progress.
+    /// Whether the handle's run is in progress.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.running.on.get() == Some(self.number)

@@ -1,6 +1,6 @@
-//! The commands, and the pipe that carries them. Both ends are non-blocking: a full pipe refuses a byte, and that is counted.
+//! The commands, and the pipe that carries them. Both ends are non-blocking; bytes refused by a full pipe are counted.
 //!
-//! The sender holds both ends, so that a write to a loop that has ended is an error and not a `SIGPIPE`.
+//! The sender holds both ends, so that sending to a loop that has ended returns an error and does not raise `SIGPIPE`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,22 +28,22 @@ pub enum Command {
 }
 
 impl Command {
-    /// Every command.
+    /// All commands.
     pub const ALL: [Self; 5] = [Self::Dump, Self::Collect, Self::Quit, Self::DumpAndQuit, Self::StartProcess];
 
-    /// Its byte.
+    /// The byte that sends this command.
     #[must_use]
     pub const fn byte(self) -> u8 {
         self as u8
     }
 
-    /// The command for a byte, if there is one.
+    /// The command for a byte; `None` if the byte is not a command.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|command| command.byte() == byte)
     }
 
-    /// The label of its task.
+    /// The label of the command's task.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -84,8 +84,8 @@ pub struct CommandSender(Arc<Pipe>);
 impl CommandSender {
     /// Sends a command. Never blocks.
     ///
-    /// It is one `write` and an atomic addition, and so async-signal-safe. It may change `errno`: a handler
-    /// called directly by the system has to preserve that; `signal-hook` does so for its own.
+    /// Async-signal-safe: makes one `write` and one atomic addition. It may change `errno`, which a signal handler must
+    /// preserve; `signal-hook` does so.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl CommandSender {
         self.send_byte(command.byte())
     }
 
-    /// Sends a byte that may not be a command, as [`send`](Self::send) does.
+    /// Sends any byte, as [`send`](Self::send) does for commands.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl CommandSender {
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}
-                // No error but "no room" is possible: both ends are open as long as this sender exists.
+                // The only possible error is a full pipe: both ends are open as long as this sender exists.
                 Ok(0) | Err(_) => {
                     pipe.refused.fetch_add(1, Ordering::Relaxed);
                     return Err(SendError::Full);
@@ -140,12 +140,12 @@ impl CommandSender {
     }
 }
 
-/// The end that the loop reads. Dropped with its registration.
+/// The end that the loop reads. Dropped with the source's registration.
 #[derive(Debug)]
 pub(super) struct Reader(Arc<Pipe>);
 
 impl Reader {
-    /// Reads the contents of the pipe, as far as they fit into `buffer`.
+    /// Reads bytes from the pipe into `buffer`, and returns how many.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match rustix::io::read(&self.0.read, buffer) {
             Ok(bytes) => Ok(bytes),

@@ -1,7 +1,7 @@
 //! Processes waiting to be started, and running ones.
 //!
-//! `SIGCHLD` says that some child ended, but not which, and several signals merge into one. So each signal makes
-//! the loop check every process that it started, without waiting, and no other child of this program.
+//! `SIGCHLD` does not reliably name the child that ended, because several signals merge into one. So each signal makes
+//! the loop check, without blocking, every process that it started. It checks no other child of the program.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,13 +25,13 @@ const HOLD: &str = "process";
 pub struct ProcessEnd {
     /// The program that was started.
     pub program: String,
-    /// Its process id; `None` if it could not be started.
+    /// The process id; `None` if the program could not be started.
     pub pid: Option<u32>,
-    /// Its exit status, or why there is none.
+    /// The exit status, or the error that prevented starting or checking the process.
     pub status: io::Result<ExitStatus>,
 }
 
-/// Processes waiting to be started, oldest first. Cheap to clone; any thread may add.
+/// Queue of processes waiting to be started, oldest first. Cheap to clone; any thread may add to it.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessQueue(Arc<Mutex<VecDeque<Process>>>);
 
@@ -42,7 +42,7 @@ impl ProcessQueue {
         Self::default()
     }
 
-    /// Adds a process behind those that wait. A command starts it.
+    /// Adds a process at the end of the queue. Each [`StartProcess`](super::Command::StartProcess) starts the first one.
     pub fn add(&self, process: Process) {
         self.lock().push_back(process);
     }
@@ -53,7 +53,7 @@ impl ProcessQueue {
         self.lock().len()
     }
 
-    /// Whether there are none.
+    /// Whether no process waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
@@ -85,7 +85,7 @@ pub(super) struct Processes<T: Task> {
     pub(super) queue: ProcessQueue,
     at_once: usize,
     running: RefCell<Vec<RunningProcess>>,
-    /// Requests waiting for a process to end.
+    /// Number of start requests that wait for a running process to end.
     owed: Cell<usize>,
     pub(super) ended: Cell<u64>,
     on_end: Rc<RefCell<OnEnd<T>>>,
@@ -104,7 +104,7 @@ impl<T: Task> Processes<T> {
         }
     }
 
-    /// Makes the loop notice when processes end.
+    /// Installs the handler for `SIGCHLD`.
     pub(super) fn watch(self: &Rc<Self>, cx: &mut Context<'_, T>) -> Result<(), RequestError> {
         let this = Rc::clone(self);
         cx.on_signal(SIGCHLD, (self.wrap)(Any::repeat("signal CHLD", move |cx| this.reap(cx))))
@@ -116,7 +116,7 @@ impl<T: Task> Processes<T> {
         running.iter().map(|process| (process.program.clone(), process.child.id())).collect()
     }
 
-    /// Starts the next one, or records the request for later.
+    /// Starts the next process, or counts the request if too many are running.
     pub(super) fn start(&self, cx: &mut Context<'_, T>) {
         if self.running.borrow().len() >= self.at_once {
             self.owed.set(self.owed.get() + 1);
@@ -135,7 +135,7 @@ impl<T: Task> Processes<T> {
         }
     }
 
-    /// Checks all running processes.
+    /// Checks all running processes, and reports those that ended.
     fn reap(&self, cx: &mut Context<'_, T>) {
         let mut ended = Vec::new();
         self.running.borrow_mut().retain_mut(|RunningProcess { child, program }| {
@@ -148,7 +148,7 @@ impl<T: Task> Processes<T> {
             false
         });
         for end in ended {
-            // From here on the task for its end keeps the loop alive.
+            // The task that reports the end keeps the loop alive from here on.
             self.report_end(cx, end);
             cx.release(HOLD);
         }

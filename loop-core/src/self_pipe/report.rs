@@ -1,4 +1,4 @@
-//! The report of command `D`: the loop's state, as text.
+//! The report of [`Command::Dump`](super::Command::Dump): the loop's state.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use crate::agenda::Statistics;
 use crate::event_loop::Metrics;
 use crate::keep_alive::Pending;
 
-/// A loop's state. The text is for people, the fields for programs.
+/// A loop's state. `Display` writes it as lines of text.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The name of its policy.
+    /// Name of the loop's policy.
     pub policy: String,
-    /// The running tick.
+    /// Number of the current tick.
     pub tick: u64,
-    /// Counters since it began.
+    /// Counters since the loop began.
     pub metrics: Metrics,
-    /// What keeps it alive, by name.
+    /// What keeps the loop alive, by name.
     pub pending: Vec<Pending>,
-    /// Its agenda.
+    /// Statistics of the agenda, if the self-pipe has one.
     pub agenda: Option<Statistics>,
     /// Commands received, including unknown ones.
     pub commands: u64,
@@ -26,11 +26,11 @@ pub struct Report {
     pub commands_unknown: u64,
     /// Bytes refused because the pipe was full.
     pub commands_refused: u64,
-    /// Agenda collections run for commands.
+    /// Agenda collections run for [`Command::Collect`](super::Command::Collect).
     pub collections: u64,
-    /// Those that failed.
+    /// Agenda collections that failed.
     pub collections_failed: u64,
-    /// Collect commands served by a collection already requested.
+    /// Collect commands served by a collection that was already requested.
     pub collections_joined: u64,
     /// Program and process id of each running process.
     pub running: Vec<(String, u32)>,

@@ -15,10 +15,11 @@ use crate::agenda::{AgendaHandle, CollectError, Round};
 use crate::task::Context;
 use crate::task::{Any, Task};
 
-/// Most bytes per read. The rest is read in the next turn: a flood of commands must not hold up the loop.
+/// Maximum number of bytes per read. The rest is read in the next turn, so that a flood of commands does not delay the
+/// loop.
 const READ_MAX: usize = 1024;
 
-/// Default time that workers have to reach a collection.
+/// Default time that workers have to reach a safe point for a collection.
 const COLLECT_WITHIN: Duration = Duration::from_millis(100);
 
 type OnDump<T> = Box<dyn FnMut(&mut Context<'_, T>, &Report)>;
@@ -45,12 +46,12 @@ pub(super) struct Collector {
     pub(super) bound: Duration,
 }
 
-/// Collections of [`Command::Collect`].
+/// Counters of the collections for [`Command::Collect`].
 #[derive(Debug, Default)]
 pub(super) struct Collections {
     pub(super) done: AtomicU64,
     pub(super) failed: AtomicU64,
-    /// Requests made while a collection was pending, which served them too.
+    /// Requests made while a collection was pending, which then served them too.
     pub(super) joined: AtomicU64,
 }
 
@@ -173,13 +174,13 @@ impl<T: Task> PipeState<T> {
         }
     }
 
-    /// Abandons the collection when its time is up. This must not keep the loop alive.
+    /// Arms a timer that abandons the collection when its time is up. The timer does not keep the loop alive.
     fn limit(&self, cx: &mut Context<'_, T>, agenda: AgendaHandle, round: Round) {
         let over = Any::once("collection limit", move |_| {
             agenda.give_up(round);
         });
         let timer = cx.set_timeout(self.collector.bound, (self.wrap)(over));
-        // It was armed just now.
+        // Cannot fail: the timer was armed just now.
         let _ = cx.set_timer_referenced(timer, false);
     }
 }

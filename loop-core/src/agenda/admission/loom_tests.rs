@@ -1,4 +1,4 @@
-//! Models every interleaving of additions and shutdown: each admitted tasklet is either run or handed back.
+//! Models every interleaving of additions and shutdown: each admitted tasklet either runs or is handed back.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use super::*;
 use crate::agenda::parking::Parking;
 use crate::sync::{Mutex, locked};
 
-/// A queue that admitted tasklets enter. The real queues do not fit in a model; the relevant property is that a push is not
-/// immediately visible to others.
+/// A queue that admitted tasklets enter. The real queues are too large for a model; the property that matters is that a
+/// push is not immediately visible to other threads.
 struct Place {
     admission: Admission,
     queue: Mutex<u32>,
 }
 
 impl Place {
-    /// Returns whether it was admitted.
+    /// Adds a tasklet. Returns whether it was admitted.
     fn add(&self) -> bool {
         let entered = self.admission.enter(Priority::Normal).is_some();
         if entered {
@@ -67,7 +67,7 @@ fn loom_admitted_tasklets_run_or_are_handed_back() {
     });
 }
 
-/// The steps of an idle worker, in order: none sleeps through the end, and none ends while something waits.
+/// Runs the steps of idle workers: none sleeps through the shutdown, and none ends while a tasklet waits.
 #[test]
 fn loom_a_worker_ends_when_admission_is_closed_and_nothing_waits() {
     let mut model = loom::model::Builder::new();

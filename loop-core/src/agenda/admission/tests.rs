@@ -1,4 +1,4 @@
-//! Admission, step by step.
+//! Tests of admission on one thread.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Every interleaving of workers going to sleep and work arriving. A lost wake-up is a deadlock here.
+//! Models every interleaving of workers that go to sleep and work that arrives. A lost wake-up shows as a deadlock.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Place {
         self.work.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |work| work.checked_sub(1)).is_ok()
     }
 
-    /// A worker's steps for its next piece of work.
+    /// Waits for work and takes it, in a worker's steps.
     fn next(&self) {
         loop {
             if self.take() {
@@ -86,7 +86,7 @@ fn loom_the_end_wakes_all_sleepers() {
             .map(|_| {
                 let place = Arc::clone(&place);
                 thread::spawn(move || {
-                    // Work that is never taken: marks the end.
+                    // Work that is never taken marks the end.
                     while place.work.load(Ordering::Relaxed) == 0 {
                         place.gate.prepare();
                         if place.work.load(Ordering::Relaxed) > 0 {

@@ -1,4 +1,4 @@
-//! The gate on real threads.
+//! Tests of parking on real threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,5 @@
-//! Every interleaving of two workers, a requester, and a requester that gives up. A worker left behind is a
-//! deadlock here.
+//! Models every interleaving of two workers, a requester, and a requester that gives up. A worker left waiting shows as
+//! a deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// A worker's safe point; returns whether it did the job.
+/// Performs a worker's safe point. Returns whether this worker did the job.
 fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> bool {
     match place.join(worker) {
         Joined::Nothing => false,
@@ -30,7 +30,7 @@ fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> boo
     }
 }
 
-/// A worker between tasklets, until the meeting that it knows of is over.
+/// Runs safe points of a worker until the meeting that it knows of is over.
 fn worker(place: Arc<Rendezvous<u32>>, worker: u16, inside: Arc<AtomicUsize>) -> thread::JoinHandle<bool> {
     thread::spawn(move || {
         let mut collected = false;
@@ -85,7 +85,7 @@ fn loom_a_late_worker_does_not_join_a_later_rendezvous_midway() {
         if !gave_up {
             place.finish(first);
         }
-        // The next meeting is complete: it keeps its job until both workers have arrived.
+        // The next meeting needs both workers: it keeps its job until both have arrived.
         let joined_late = late.join().unwrap();
         let second = place.ask(2).unwrap();
         let Joined::Wait(round) = place.join(0) else { panic!("the other one is not here yet") };

@@ -1,4 +1,4 @@
-//! The protocol, step by step.
+//! Tests of the protocol on one thread.
 
 use super::*;
 

@@ -1,7 +1,7 @@
-//! The reverse: our loop as a source in GLib's main context.
+//! Runs our loop as a source in GLib's main context.
 //!
-//! The source watches our poller's descriptor, and its ready time is our next deadline; dispatching it is one turn
-//! that does not wait. So a program whose main loop is GTK's can run ours alongside.
+//! The source watches our poller's descriptor, and its ready time is our next deadline. Dispatching the source runs one
+//! turn that does not wait. So a program whose main loop is GTK's can run ours alongside.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -20,22 +20,22 @@ use crate::poller::{Poller, Source};
 use crate::run_loop::PumpError;
 use crate::task::Task;
 
-/// A loop of ours driven by GLib's main context until this is dropped.
+/// A loop of ours, run by GLib's main context until this value is dropped.
 pub struct Embedded<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     inner: Rc<EmbeddedLoop<T, C, P>>,
 }
 
 struct EmbeddedLoop<T: Task, C: Clock, P: Poller> {
     event_loop: RefCell<EventLoop<T, C, P>>,
-    /// Kept open while GLib watches it.
+    /// The watched descriptor, kept open while GLib watches it.
     _readiness: Source,
     source: OnceCell<RawSource>,
     failed: RefCell<Option<RunError>>,
 }
 
 impl GlibLoop {
-    /// Lets GLib's main context drive `event_loop`: iterating the context turns the loop when it is ready or its
-    /// next deadline has passed.
+    /// Lets GLib's main context run `event_loop`: iterating the context gives the loop a turn when it is ready or its next
+    /// deadline has passed.
     ///
     /// # Errors
     ///
@@ -73,14 +73,14 @@ impl<T: Task, C: Clock, P: Poller> EmbeddedLoop<T, C, P> {
         let turned = match self.event_loop.try_borrow_mut() {
             Ok(event_loop) if event_loop.shutdown_report().is_some() => return false,
             Ok(mut event_loop) => event_loop.turn_within(Duration::ZERO),
-            // The context is being iterated from one of our own tasks: that turn continues when it returns.
+            // One of our tasks iterates the context: that task's turn continues when it returns.
             Err(_) => return true,
         };
         self.arm();
         turned.map_err(|error| *self.failed.borrow_mut() = Some(error)).is_ok()
     }
 
-    /// Sets our next deadline in GLib.
+    /// Sets our next deadline as the source's ready time.
     fn arm(&self) {
         if let (Some(source), Ok(mut event_loop)) = (self.source.get(), self.event_loop.try_borrow_mut()) {
             let wait = event_loop.next_wait();
@@ -91,7 +91,7 @@ impl<T: Task, C: Clock, P: Poller> EmbeddedLoop<T, C, P> {
 }
 
 impl<T: Task, C: Clock, P: Poller> Embedded<T, C, P> {
-    /// Gives access to the loop between two turns; afterwards updates GLib with anything armed in it.
+    /// Gives access to the loop between two turns, and then updates the deadline that GLib waits for.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl<T: Task, C: Clock, P: Poller> Embedded<T, C, P> {
         Ok(returned)
     }
 
-    /// The error that ended the loop, returned once: GLib no longer turns the loop.
+    /// Takes the error that ended the loop. GLib no longer runs the loop after an error.
     #[must_use]
     pub fn take_error(&self) -> Option<RunError> {
         self.inner.failed.borrow_mut().take()

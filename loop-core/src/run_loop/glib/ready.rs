@@ -1,5 +1,5 @@
-//! Collects the descriptors that a foreign loop wants polled in a single one that can be waited for: a poller of
-//! ours that is never waited on directly, but whose own descriptor others watch.
+//! Combines the descriptors that a foreign loop wants polled into one that other pollers can watch: the descriptor of a
+//! poller of ours, which is never waited on directly.
 
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -28,13 +28,13 @@ impl ReadySet {
         Ok(Self { poller: OsPoller::new()?, watched: BTreeMap::new() })
     }
 
-    /// Readable while one of the descriptors is ready.
+    /// A descriptor that is readable while one of the set is ready.
     pub(super) fn source(&self) -> Option<Source> {
         self.poller.readiness()
     }
 
-    /// Watches `wanted` and nothing else. False if the system cannot wait for one of them, such as a regular file,
-    /// which is always ready.
+    /// Watches exactly the descriptors in `wanted`. False if the system cannot wait for one of them, such as a regular
+    /// file, which is always ready.
     pub(super) fn watch(&mut self, wanted: &[PollFd]) -> Result<bool, PollerError> {
         let mut next = BTreeMap::<usize, Interest>::new();
         let mut all = true;
@@ -56,7 +56,8 @@ impl ReadySet {
         Ok(all)
     }
 
-    /// Tries a change first: a number may by now refer to a different descriptor, which the system does not know.
+    /// Watches one descriptor. Tries to modify an existing registration first; the number may have been reused for a new
+    /// descriptor, which must then be added.
     fn watch_one(&mut self, wanted: &PollFd, key: usize, interest: Interest) -> Result<bool, PollerError> {
         let Some(descriptor) = wanted.descriptor() else { return Ok(true) };
         if self.watched.contains_key(&key) {
@@ -73,7 +74,7 @@ impl ReadySet {
                 Ok(true)
             }
             Err(PollerError::System { source, .. }) if is(&source, Errno::PERM) => Ok(false),
-            // Closed by its owner, which has yet to tell the foreign loop.
+            // Closed by its owner, who has not removed it from the foreign loop yet.
             Err(PollerError::System { source, .. }) if is(&source, Errno::BADF) => Ok(true),
             Err(error) => Err(error),
         }
@@ -84,7 +85,7 @@ fn is(error: &io::Error, what: Errno) -> bool {
     error.raw_os_error() == Some(what.raw_os_error())
 }
 
-/// Converts bits of `poll`. Errors and hang-ups alone are reported with any interest.
+/// Converts the event bits of `poll`. Errors and hang-ups need no bit, since they are reported with any interest.
 fn interest(events: u16) -> Interest {
     let mut interest = Interest::NONE;
     for (bit, wanted) in [(1, Interest::READABLE), (4, Interest::WRITABLE)] {

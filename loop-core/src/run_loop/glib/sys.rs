@@ -1,8 +1,9 @@
-//! GLib's main context, called through its C interface. The library is opened at run time: programs that do not use
-//! it need not have it, and nothing links to it.
+//! GLib's main context, called through its C interface. The library is opened at run time, so programs that do not use
+//! it do not need it installed.
 //!
-//! Types here encode GLib's rules for callers. The steps of an iteration belong to [`OwnedContext`], which only the owning
-//! thread has; closures that stay on that thread are attached there and dropped before it releases the context.
+//! The types encode GLib's rules for callers. The steps of an iteration are methods of [`OwnedContext`], which only the
+//! owning thread has. Closures that must stay on that thread are attached through it and dropped before it releases the
+//! context.
 #![expect(unsafe_code, reason = "GLib is a C library, and opened at run time")]
 
 use std::any::Any;
@@ -40,8 +41,8 @@ pub(super) struct Descriptor(c_int);
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is not negative, and GLib names descriptors that its sources have. If one has been closed since,
-        // the system call it is used for fails, and nothing else is done with it.
+        // SAFETY: the number is not negative, and belongs to a source of GLib. If the source has closed it, the system
+        // call that uses it fails, and nothing else is done with it.
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
@@ -99,8 +100,8 @@ functions! {
     g_source_unref: fn(*mut c_void);
 }
 
-/// `G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING`: sources attached by the owning thread wake the context as well, because
-/// it is waited for from outside.
+/// `G_MAIN_CONTEXT_FLAGS_OWNERLESS_POLLING`: sources attached by the owning thread wake the context too, as needed when
+/// another loop waits for it.
 const OWNERLESS_POLLING: c_uint = 1;
 /// `G_PRIORITY_DEFAULT`.
 const PRIORITY_DEFAULT: c_int = 0;
@@ -138,7 +139,7 @@ pub(super) struct MainContext {
     raw: NonNull<c_void>,
 }
 
-// SAFETY: a `GMainContext` has its own lock; calls restricted to the owning thread are on `OwnedContext`.
+// SAFETY: a `GMainContext` has a lock; calls restricted to the owning thread are methods of `OwnedContext`.
 unsafe impl Send for MainContext {}
 // SAFETY: as above.
 unsafe impl Sync for MainContext {}
@@ -146,7 +147,7 @@ unsafe impl Sync for MainContext {}
 impl MainContext {
     /// A new context.
     pub(super) fn new(lib: Arc<GlibLibrary>) -> Option<Self> {
-        // SAFETY: plain constructors; the reference that they return is ours.
+        // SAFETY: these constructors have no preconditions and return a reference that we own.
         let raw = unsafe {
             match lib.g_main_context_new_with_flags {
                 Some(new) => new(OWNERLESS_POLLING),
@@ -158,7 +159,7 @@ impl MainContext {
 
     /// The process's own context, which libraries use by default.
     pub(super) fn of_process(lib: Arc<GlibLibrary>) -> Option<Self> {
-        // SAFETY: it lives as long as the process; the reference taken here is released in `drop`.
+        // SAFETY: the default context lives as long as the process; the reference taken here is released in `drop`.
         let raw = unsafe { (lib.g_main_context_ref)((lib.g_main_context_default)()) };
         Some(Self { raw: NonNull::new(raw)?, lib })
     }
@@ -168,7 +169,7 @@ impl MainContext {
         self.raw.as_ptr()
     }
 
-    /// Ends its wait, from any thread.
+    /// Ends the context's wait, from any thread.
     pub(super) fn wake(&self) {
         // SAFETY: may be called from any thread.
         unsafe { (self.lib.g_main_context_wakeup)(self.as_ptr()) }
@@ -183,20 +184,22 @@ impl MainContext {
             }
             false
         });
-        // SAFETY: the closure is `Send`: any thread may run and drop it.
+        // SAFETY: the closure is `Send`, so any thread may run and drop it.
         drop(unsafe { self.attach(GlibSourceKind::Idle, call) });
     }
 
+    /// Attaches a source.
+    ///
     /// # Safety
     ///
-    /// `callback` is called and dropped by the thread that iterates the context, or that drops its last reference: it
-    /// must be safe to do so.
+    /// The thread that iterates the context, or that drops its last reference, calls and drops `callback`: both must be
+    /// safe there.
     unsafe fn attach(&self, kind: GlibSourceKind, callback: BoxedCallback) -> RawSource {
         let data = Box::into_raw(Box::new(callback)).cast::<c_void>();
         let lib = &self.lib;
         // SAFETY: the source is new and ours. `data` has the type that `call` and `free` expect, and GLib calls
-        // `free` once, after the last `call`. A descriptor source is called as `FdCallback`, and GLib's own code
-        // casts in the same way.
+        // `free` once, after the last `call`. GLib calls a descriptor source as `FdCallback`; its own code casts
+        // callbacks in the same way.
         unsafe {
             let (raw, callback) = match kind {
                 GlibSourceKind::Idle => ((lib.g_idle_source_new)(), call as Callback),
@@ -257,7 +260,7 @@ impl OwnedContext {
         &self.context
     }
 
-    /// Prepares all sources; true if one is already ready. Pass the priority to the next calls.
+    /// Prepares all sources. Returns whether one is already ready, and the priority to pass to the next calls.
     pub(super) fn prepare(&self) -> (bool, c_int) {
         let mut priority = 0;
         // SAFETY: this thread owns the context; `priority` is written during the call only.
@@ -273,7 +276,7 @@ impl OwnedContext {
         fds.resize(fds.capacity().max(8), NONE);
         loop {
             let room = c_int::try_from(fds.len()).unwrap_or(c_int::MAX);
-            // SAFETY: this thread owns the context; `fds` has room for that many, which are plain numbers.
+            // SAFETY: this thread owns the context, and `fds` has room for as many plain numbers as the call is told.
             let needed = unsafe {
                 (self.context.lib.g_main_context_query)(
                     self.context.as_ptr(),
@@ -290,7 +293,7 @@ impl OwnedContext {
         }
     }
 
-    /// Passes the results of the poll; true if a source is ready.
+    /// Passes the results of the poll to GLib. True if a source is ready.
     pub(super) fn check(&self, priority: c_int, fds: &mut [PollFd]) -> bool {
         let count = c_int::try_from(fds.len()).unwrap_or(c_int::MAX);
         let lib = &self.context.lib;
@@ -298,7 +301,7 @@ impl OwnedContext {
         unsafe { (lib.g_main_context_check)(self.context.as_ptr(), priority, fds.as_mut_ptr(), count) != 0 }
     }
 
-    /// Calls the ready sources; returns the panic of one of them.
+    /// Calls the ready sources. Returns the panic if one of them panicked.
     pub(super) fn dispatch(&self) -> Result<(), Box<dyn Any + Send>> {
         // SAFETY: this thread owns the context.
         unsafe { (self.context.lib.g_main_context_dispatch)(self.context.as_ptr()) }
@@ -307,8 +310,8 @@ impl OwnedContext {
 
     /// Attaches a source whose closure stays on this thread; the closure returns true to keep it.
     pub(super) fn attach(&self, kind: GlibSourceKind, callback: BoxedCallback) -> RawSource {
-        // SAFETY: only this thread iterates the context while it owns it; before it releases the context, the source
-        // is destroyed, and the closure with it.
+        // SAFETY: only this thread iterates the context while it owns it, and it destroys the source with its closure
+        // before it releases the context.
         let source = unsafe { self.context.attach(kind, callback) };
         let mut local = self.local.borrow_mut();
         local.push(source.clone());
@@ -316,7 +319,7 @@ impl OwnedContext {
             let (over, on): (Vec<_>, _) = local.drain(..).partition(RawSource::is_destroyed);
             *local = on;
             drop(local);
-            // Values captured by their closures may attach sources when dropped.
+            // After the borrow, because dropping a closure's captures may attach sources.
             drop(over);
         }
         source
@@ -328,18 +331,18 @@ impl Drop for OwnedContext {
         for source in self.local.take() {
             source.destroy();
         }
-        // SAFETY: acquired by this thread, which the type cannot leave.
+        // SAFETY: this thread acquired the context, and the type is not `Send`.
         unsafe { (self.context.lib.g_main_context_release)(self.context.as_ptr()) }
     }
 }
 
-/// The callback of a source: returning false ends it.
+/// The callback of a source. Returning false ends the source.
 pub(super) type BoxedCallback = Box<dyn FnMut() -> bool>;
 
 /// The condition a source waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum GlibSourceKind {
-    /// Nothing: it is always ready.
+    /// Nothing: the source is always ready.
     Idle,
     /// An interval in milliseconds, repeated.
     Timeout(u32),
@@ -354,7 +357,7 @@ pub(super) struct RawSource {
 }
 
 impl RawSource {
-    /// Removes it from its context; its closure is dropped, unless it is running.
+    /// Removes the source from its context, and drops its closure unless the closure is running.
     pub(super) fn destroy(&self) {
         // SAFETY: `raw` is alive by our own reference; destroying it twice is harmless.
         unsafe { (self.lib.g_source_destroy)(self.raw) }
@@ -365,7 +368,7 @@ impl RawSource {
         unsafe { (self.lib.g_source_is_destroyed)(self.raw) != 0 }
     }
 
-    /// Also makes it ready at a monotonic time in microseconds; −1 means never.
+    /// Makes the source also ready at a monotonic time in microseconds; −1 means never.
     pub(super) fn set_ready_time(&self, at_us: i64) {
         // SAFETY: `raw` is alive by our own reference.
         unsafe { (self.lib.g_source_set_ready_time)(self.raw, at_us) }
@@ -394,7 +397,7 @@ impl fmt::Debug for RawSource {
 }
 
 thread_local! {
-    /// The panic of a callback: it cannot unwind through GLib.
+    /// The panic of a callback, caught because it cannot unwind through GLib.
     static PANIC: Cell<Option<Box<dyn Any + Send>>> = const { Cell::new(None) };
 }
 
@@ -409,7 +412,7 @@ fn guarded(callback: &mut BoxedCallback) -> c_int {
 }
 
 unsafe extern "C" fn call(data: *mut c_void) -> c_int {
-    // SAFETY: `data` is the box made by `attach`; GLib does not call a source from within itself.
+    // SAFETY: `data` is the box made by `attach`, and GLib does not call a source recursively.
     guarded(unsafe { &mut *data.cast::<BoxedCallback>() })
 }
 

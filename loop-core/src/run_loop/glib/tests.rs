@@ -1,4 +1,4 @@
-//! Only observable from within: whether GLib itself notifies an outside observer. The rest is in
+//! Tests whether GLib notifies a poller that watches its context, which needs private access. Other tests are in
 //! `tests/run_loop/glib.rs`.
 
 use super::*;
@@ -17,7 +17,7 @@ fn our_context_reports_sources_attached_by_its_own_thread() {
     outer.add(glib.readiness().unwrap(), Interest::READABLE, 1).unwrap();
     outer.wait(Some(Duration::ZERO), &mut ready).unwrap();
     assert!(ready.is_empty());
-    // As a binding would do it, bypassing our API.
+    // Bypasses our API, as another binding to GLib would.
     glib.started().unwrap().owned.context().invoke(|| ());
     outer.wait(Some(Duration::ZERO), &mut ready).unwrap();
     assert_eq!(ready.len(), 1);

@@ -1,4 +1,4 @@
-//! The ready set, with real descriptors.
+//! Tests the ready set with real descriptors.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,7 +14,7 @@ fn wanted(fd: &impl AsRawFd, events: u16) -> PollFd {
     PollFd { fd: fd.as_raw_fd(), events, revents: 0 }
 }
 
-/// Whether an observer of the set's descriptor is notified.
+/// Whether a poller that watches the set's descriptor is notified.
 fn is_ready(set: &ReadySet) -> bool {
     let mut outer = OsPoller::new().unwrap();
     let mut ready = Vec::new();
