@@ -69,7 +69,7 @@ pub enum SelfPipeError {
 /// assert_eq!(event_loop.run()?, StopReason::Stopped);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a self-pipe takes commands once it is open"]
+#[must_use = "a self-pipe takes no commands until `open`"]
 pub struct SelfPipe<T: Task> {
     wrap: Wrap<T>,
     state: Settings<T>,

@@ -45,14 +45,14 @@ pub enum CollectError {
         /// The workers that did not stop, and their tasklets.
         missing: Vec<Missing>,
     },
-    /// One collection at a time.
-    #[error("agenda {agenda} is about to collect already: wait for that collection")]
+    /// Another collection is in progress.
+    #[error("agenda {agenda} is already collecting: wait for that collection")]
     Busy {
         /// The agenda.
         agenda: String,
     },
     /// The agenda was shut down.
-    #[error("agenda {agenda} collects no more: it was shut down")]
+    #[error("agenda {agenda} cannot collect: it was shut down")]
     Closed {
         /// The agenda.
         agenda: String,

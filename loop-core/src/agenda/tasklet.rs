@@ -47,7 +47,7 @@ pub(super) type FailureObserver = Box<dyn FnOnce(TaskletFailure) -> bool + Send>
 /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a tasklet runs once it was added to an agenda"]
+#[must_use = "a tasklet does not run until it is added to an agenda"]
 pub struct Tasklet {
     pub(super) queued: QueuedTasklet<TaskletWork>,
 }

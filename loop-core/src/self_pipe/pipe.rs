@@ -60,8 +60,8 @@ impl Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The loop has not read its commands for a long time: the pipe is full.
-    #[error("the self-pipe is full: the loop has not read its commands for long")]
+    /// The pipe is full, because the loop has not read its commands for a long time.
+    #[error("the self-pipe is full: the loop has not read its commands for a long time")]
     Full,
     /// The loop has ended.
     #[error("the self-pipe is closed: the loop that it belongs to has ended")]

@@ -123,7 +123,7 @@ impl<T: Task> Processes<T> {
             return;
         }
         let Some(mut process) = self.queue.take() else {
-            return cx.fail("no process waits to be started");
+            return cx.fail("no process is waiting to be started");
         };
         let program = process.get_program().to_string_lossy().into_owned();
         match process.spawn() {

@@ -142,7 +142,7 @@ impl<T: Task> PipeState<T> {
             }
             Command::StartProcess => match &self.processes {
                 Some(processes) => processes.start(cx),
-                None => cx.fail("no queue of processes belongs to this self-pipe"),
+                None => cx.fail("this self-pipe has no queue of processes"),
             },
         }
     }

@@ -18,7 +18,7 @@ fn without_sleepers_there_are_no_wakeups() {
     let gate = Parking::new();
     gate.wake_one();
     gate.wake_all();
-    assert_eq!(*locked(&gate.permits), 0, "a wake-up for nobody must not wake the next one");
+    assert_eq!(*locked(&gate.permits), 0, "a wake-up without sleepers must not wake the next one");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn loom_abandoned_or_collected_never_both() {
         }
         let collected = inside.load(Ordering::SeqCst) == 1;
         assert!(given_up != collected);
-        assert!(place.wait(round, None), "whoever asked does not wait for ever");
+        assert!(place.wait(round, None), "the requester does not wait forever");
     });
 }
 

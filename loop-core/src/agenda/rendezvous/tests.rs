@@ -13,7 +13,7 @@ fn waits<J>(joined: &Joined<J>) -> bool {
 #[test]
 fn the_last_to_arrive_gets_the_job_and_ends_the_rendezvous() {
     let place = Rendezvous::new(3);
-    assert!(matches!(place.join(0), Joined::Nothing), "nobody asked");
+    assert!(matches!(place.join(0), Joined::Nothing), "no meeting was requested");
     let round = place.ask("job").unwrap();
     assert!(place.is_asked());
     assert!(waits(&place.join(1)) && waits(&place.join(0)));
@@ -33,7 +33,7 @@ fn a_late_worker_is_named_and_joins_the_next_rendezvous() {
     assert!(waits(&place.join(0)));
     let given_up = place.give_up(first).unwrap();
     assert_eq!((given_up.job, given_up.missing), (1, vec![1, 2]));
-    assert!(place.wait(first, None), "who came goes on");
+    assert!(place.wait(first, None), "a worker that arrived continues");
     assert!(matches!(place.join(1), Joined::Nothing), "that meeting is over");
     let second = place.ask(2).unwrap();
     assert_ne!(first, second);
