@@ -73,18 +73,14 @@ mod inbound;
 mod keep_alive;
 mod mini;
 mod options;
-#[doc(hidden)]
-pub mod oracle;
+mod oracle;
 mod payload;
 pub mod policy;
 pub mod poller;
-#[doc(hidden)]
-pub mod queue;
-#[doc(hidden)]
-pub mod replay;
+mod queue;
+mod replay;
 pub mod run_loop;
-#[doc(hidden)]
-pub mod scheduler;
+mod scheduler;
 #[cfg(feature = "agenda")]
 pub mod self_pipe;
 pub mod shutdown;
@@ -92,8 +88,7 @@ pub mod signal;
 pub mod sim;
 pub mod tag;
 pub mod task;
-#[doc(hidden)]
-pub mod timer;
+mod timer;
 pub mod work_pool;
 
 mod sync;
@@ -136,8 +131,31 @@ pub use loop_probes::session::{Session, SessionError};
 /// The parts of a loop on their own, for re-executing a recording and for tests. A new minor version may change them.
 pub mod low_level {
     pub use crate::event_loop::LowLevel;
-    #[doc(inline)]
-    pub use crate::{oracle, queue, replay, scheduler, timer};
+
+    /// The environment of virtual and re-executed loops: clock, poller, signals, pool and heap ask an oracle.
+    pub mod oracle {
+        pub use crate::oracle::*;
+    }
+
+    /// The queues of a loop.
+    pub mod queue {
+        pub use crate::queue::*;
+    }
+
+    /// The state of a recorded loop, and its inputs.
+    pub mod replay {
+        pub use crate::replay::*;
+    }
+
+    /// The queues and the next step of a loop, without a clock or a poller.
+    pub mod scheduler {
+        pub use crate::scheduler::*;
+    }
+
+    /// The timers of a loop.
+    pub mod timer {
+        pub use crate::timer::*;
+    }
 }
 
 /// What most programs on a loop need: `use loop_core::prelude::*;`.
