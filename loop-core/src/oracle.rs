@@ -1,11 +1,7 @@
-//! A loop whose environment is an oracle.
+//! The environment of virtual and re-executed loops.
 //!
-//! Virtual time and re-execution need the loop that ships and a world that they control. [`Oracle`] is that world: it
-//! answers the questions that a loop asks of its environment. There is one clock, poller, work pool, source of signals
-//! and heap that ask it ([`Env`], [`EnvPoller`], [`EnvPool`]), and [`Builder::build_in`] builds a loop on them. The
-//! simulator of the tests ([`Sim`](crate::sim::Sim)) answers from a script; re-execution answers from a recording.
-//! An oracle lives on the loop's thread, and so do its answers: only its [`stamps`](Oracle::stamps) and its
-//! [`waker`](Oracle::waker) are used by other threads.
+//! The clock, signals and heap ([`Env`]), the poller ([`EnvPoller`]) and the work pool ([`EnvPool`]) of such a loop ask an
+//! [`Oracle`]. [`Builder::build_in`] builds a loop on them.
 
 mod pool;
 
@@ -33,23 +29,28 @@ use crate::signal::{Arrival, SignalError, SignalSource};
 use crate::task::Task;
 use crate::work_pool::{Job, JobSink, PendingWork, Pool, PoolShutdown};
 
-/// Answers what a loop asks of its environment. See the [module](self).
+/// The environment of a virtual or re-executed loop. The loop is the one that ships; the oracle answers what it asks of
+/// its clock, poller, work pool, signals and heap. The simulator ([`Sim`](crate::sim::Sim)) answers from a script,
+/// re-execution from a recording.
+///
+/// An oracle stays on the loop's thread. Other threads use only its [`stamps`](Self::stamps) and its
+/// [`waker`](Self::waker).
 pub trait Oracle: 'static {
     /// The monotonic time.
     fn now(&self) -> Timestamp;
 
-    /// The monotonic time, for a decision at `point` of a turn.
+    /// The monotonic time, read for a decision at `point` of a turn.
     fn now_at(&self, _point: ClockPoint) -> Timestamp {
         self.now()
     }
 
-    /// The record clock.
+    /// Reads the record clock.
     fn ticks(&self) -> Ticks;
 
-    /// The record clock as threads that post to the loop read it.
+    /// Returns a function by which other threads read the record clock when they post.
     fn stamps(&self) -> RecordClock;
 
-    /// Ends the current or the next [`wait`](Self::wait).
+    /// Returns a handle that ends the current or the next [`wait`](Self::wait).
     fn waker(&self) -> Waker;
 
     /// Waits as [`Poller::wait`] does, for the sources of `watched`.
@@ -59,10 +60,10 @@ pub trait Oracle: 'static {
     /// If nothing can end the wait, or the run is over.
     fn wait(&self, watched: &Watched, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()>;
 
-    /// Takes readiness back that was not handled, to be reported again.
+    /// Takes back readiness that the loop has not handled, to report it again.
     fn hand_back(&self, _watched: &Watched, _ready: &[Ready]) {}
 
-    /// The source under `key` is no longer watched.
+    /// Called when the source under `key` is no longer watched.
     fn unwatched(&self, _key: usize) {}
 
     /// Number of signals waiting to be taken.
@@ -71,27 +72,27 @@ pub trait Oracle: 'static {
     /// Takes the oldest signal.
     fn take_signal(&self) -> Option<Arrival>;
 
-    /// Number of signals dropped since the beginning.
+    /// Number of signals dropped since the loop began.
     fn signals_dropped(&self) -> u64;
 
     /// Makes `signo` arrive from now on.
     ///
     /// # Errors
     ///
-    /// [`SignalError`] if it cannot be caught.
+    /// [`SignalError`] if the signal cannot be caught.
     fn install(&self, _signo: i32) -> Result<(), SignalError> {
         Ok(())
     }
 
-    /// Stops `signo` from arriving. False if it did not anyway.
+    /// Stops `signo` from arriving. False if it was not installed.
     fn uninstall(&self, _signo: i32) -> bool {
         true
     }
 
-    /// Takes a job for the pool, and returns how many are now waiting for a worker.
+    /// Takes a job for the pool. Returns how many jobs now wait for a worker.
     fn submit(&self, job: PendingJob) -> u32;
 
-    /// Gives back a job that no worker has begun.
+    /// Cancels and returns a job that no worker has started.
     fn take_back(&self, task: TaskId) -> Option<PendingJob>;
 
     /// Number of jobs waiting for a worker.
@@ -109,11 +110,11 @@ pub trait Oracle: 'static {
     fn collect(&self) {}
 }
 
-/// The clock, the signals and the heap of an oracle. Clones ask the same one.
+/// The clock, the signals and the heap of an oracle. Clones ask the same oracle.
 pub struct Env<O>(Rc<O>);
 
 impl<O: Oracle> Env<O> {
-    /// The environment that asks `oracle`.
+    /// An environment that asks `oracle`.
     #[must_use]
     pub fn new(oracle: &Rc<O>) -> Self {
         Self(Rc::clone(oracle))
@@ -220,7 +221,7 @@ pub struct EnvPoller<O> {
 }
 
 impl<O: Oracle> EnvPoller<O> {
-    /// A poller that asks `oracle`, and watches nothing so far.
+    /// A poller that asks `oracle`, without sources.
     #[must_use]
     pub fn new(oracle: &Rc<O>) -> Self {
         Self { oracle: Rc::clone(oracle), watched: Watched::default() }
@@ -249,7 +250,7 @@ impl<O: Oracle> Poller for EnvPoller<O> {
 
     /// # Errors
     ///
-    /// Those of [`Oracle::wait`].
+    /// The errors of [`Oracle::wait`].
     fn wait(&mut self, timeout: Option<Duration>, out: &mut Vec<Ready>) -> io::Result<()> {
         out.clear();
         self.oracle.wait(&self.watched, timeout, out)
@@ -270,7 +271,7 @@ impl<O> fmt::Debug for EnvPoller<O> {
     }
 }
 
-/// The pool of an oracle: hands each job to it.
+/// The pool of an oracle: hands each job to the oracle.
 pub struct EnvPool<O, R> {
     oracle: Rc<O>,
     sink: Rc<JobSink<R>>,
@@ -305,7 +306,7 @@ impl<O: Oracle, R: 'static> Pool<R> for EnvPool<O, R> {
         self.oracle.workers()
     }
 
-    /// Submitted jobs still run: their times are already scheduled.
+    /// Refuses new jobs. Submitted ones still run, because their ends are already scheduled.
     fn shutdown(&mut self, _pending: PendingWork, _timeout: Option<Duration>) -> PoolShutdown<R> {
         self.is_closed = true;
         PoolShutdown { handed_back: Vec::new(), unjoined: 0 }
@@ -320,7 +321,7 @@ impl<O, R> fmt::Debug for EnvPool<O, R> {
     }
 }
 
-/// The readiness that a source with this interest reports: errors and hang-ups always, priority data as readable.
+/// Readiness that a poller reports for an interest: errors and hang-ups always, priority data as readable.
 #[must_use]
 pub const fn reported_for(interest: Interest) -> Readiness {
     let mut bits = Readiness::ERROR.bits() | Readiness::HANG_UP.bits();
@@ -333,7 +334,7 @@ pub const fn reported_for(interest: Interest) -> Readiness {
     Readiness::from_bits_truncate(bits)
 }
 
-/// Whether a virtual poller was woken: the part of an oracle that other threads may touch.
+/// Whether a virtual poller was woken. Other threads may set it.
 #[derive(Debug, Default)]
 pub struct WakeFlag(AtomicBool);
 
@@ -345,13 +346,13 @@ impl WakeFlag {
         Waker::new(wake)
     }
 
-    /// Whether it is set.
+    /// Whether the flag is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Clears it; true if it was set.
+    /// Clears the flag. True if it was set.
     pub fn take(&self) -> bool {
         self.0.swap(false, Ordering::AcqRel)
     }
@@ -364,7 +365,7 @@ impl Wake for WakeFlag {
 }
 
 impl<T: Task> Builder<T> {
-    /// Builds a loop in the environment that `oracle` answers for, its work pool and its signals included.
+    /// Builds a loop whose clock, poller, work pool and signals ask `oracle`.
     #[must_use]
     pub fn build_in<O: Oracle>(self, oracle: &Rc<O>) -> EventLoop<T, Env<O>, EnvPoller<O>> {
         let (env, for_pool, signals) = (Env::new(oracle), Rc::clone(oracle), Env::new(oracle));
@@ -373,7 +374,7 @@ impl<T: Task> Builder<T> {
             .assemble(env, EnvPoller::new(oracle), oracle.stamps())
     }
 
-    /// Builds a mini loop in the environment that `oracle` answers for.
+    /// Builds a mini loop whose clock, poller, work pool and signals ask `oracle`.
     ///
     /// # Errors
     ///

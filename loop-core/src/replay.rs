@@ -153,7 +153,7 @@ pub struct Replay<'r, 'a, T: Task> {
 }
 
 impl<'a, T: Task> Context<'a, T> {
-    /// For re-execution only: see [`crate::replay`].
+    /// Operations for re-execution. A new minor version may change them.
     pub const fn replay(&mut self) -> Replay<'_, 'a, T> {
         Replay { cx: self }
     }

@@ -1,8 +1,8 @@
-//! The scheduler: holds everything that waits, and makes every decision about it. Pure: time comes in as an
-//! argument, decisions go out; nothing here reads a clock, waits, or calls back.
+//! The scheduler: holds all waiting work and decides what runs next. Pure: time comes in as an argument, decisions go
+//! out; it does not read a clock, wait, or call back.
 //!
 //! The same calls with the same arguments give the same results, so a recorded run can be re-executed:
-//! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that came from outside.
+//! [`EventLoop`](crate::EventLoop) makes the calls, and records each argument that comes from outside.
 
 mod timers;
 
@@ -29,28 +29,28 @@ use timers::Timers;
 /// The timeout of the next poll, and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollPlan {
-    /// The longest wait; `None` means forever.
+    /// Maximum wait; `None` means forever.
     pub timeout: Option<Duration>,
     /// The reason for the timeout.
     pub reason: PollReason,
-    /// When the wait times out.
+    /// When the wait times out; `None` if it does not.
     pub deadline: Option<Timestamp>,
 }
 
-/// External state right before a poll, as seen by the loop.
+/// State outside of the scheduler right before a poll.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExternalState {
-    /// Other threads posted, or asked to stop.
+    /// Whether other threads posted or requested a stop.
     pub posted: bool,
-    /// Signals are in the ring.
+    /// Whether signals are in the ring.
     pub signals: bool,
-    /// A host has microtasks.
+    /// Whether the host has microtasks.
     pub host: bool,
-    /// The caller wants the loop back at this time.
+    /// When the loop must return to its caller at the latest.
     pub until: Option<Timestamp>,
 }
 
-/// Everything that waits. See the [module](self).
+/// All waiting work of a loop, and the decision on what runs next. Pure: time comes in as an argument.
 pub struct Scheduler<T: Payload> {
     /// Tasks ready to run.
     pub(crate) tasks: Tasks<Body<T>>,
@@ -58,7 +58,8 @@ pub struct Scheduler<T: Payload> {
     microtasks: Microtasks<T>,
     /// Callbacks that run after the microtasks.
     deferred: Deferred<T::Deferred>,
-    /// Whether one of the two may have entries, or futures are in use: a task checks this instead of all of them.
+    /// Whether `microtasks` or `deferred` may have entries, or futures are in use. Checked after each task instead of all
+    /// three.
     attention: bool,
     /// Tasks that run before the next poll.
     pub(crate) immediates: Immediates<Body<T>>,
@@ -73,8 +74,8 @@ pub struct Scheduler<T: Payload> {
     own_tags: Box<[Tag]>,
     next_task: u64,
     tick: u64,
-    /// Value of the queue's count of taken tasks at which the tick's budget is spent: so a task updates one counter,
-    /// not two.
+    /// The tick's budget is spent when the queue's count of taken tasks reaches this value. So a task updates one counter
+    /// instead of two.
     budget_end: usize,
     stop: bool,
 }
@@ -108,7 +109,7 @@ impl<T: Payload> Scheduler<T> {
         &self.policy
     }
 
-    /// Begins a tick; returns its number, from 1. Resets the budget.
+    /// Begins a tick and resets its budget. Returns the tick's number, from 1.
     pub(crate) fn begin_tick(&mut self) -> u64 {
         self.tick += 1;
         self.tasks.rewind();
@@ -117,8 +118,8 @@ impl<T: Payload> Scheduler<T> {
         self.tick
     }
 
-    /// Sets how many entries added during drains they may take from here on: as many as a tick may run tasks.
-    /// Applies to the drains of one tick, or to one drain outside of ticks.
+    /// Resets how many deferred callbacks added during drains may still run: as many as a tick may run tasks. Called for
+    /// each tick, and for each drain outside of ticks.
     pub(crate) const fn refill_deferred(&mut self) {
         self.deferred.refill(self.policy.tasks_per_tick);
     }
@@ -144,13 +145,13 @@ impl<T: Payload> Scheduler<T> {
         id
     }
 
-    /// The id of the next new task.
+    /// Id that the next new task gets.
     #[must_use]
     pub const fn next_id(&self) -> TaskId {
         TaskId(self.next_task)
     }
 
-    /// Queues a task; returns the queue's depth including it.
+    /// Queues a task. Returns the queue's depth, including that task.
     #[inline]
     pub(crate) fn queue(&mut self, queued: Queued<T>) -> u32 {
         self.tasks.push_noted(queued);
@@ -165,14 +166,14 @@ impl<T: Payload> Scheduler<T> {
         id
     }
 
-    /// The next task, while the tick's budget lasts.
+    /// Takes the next task; `None` if the queue is empty or the tick's budget is spent.
     #[inline]
     pub(crate) fn next_task(&mut self) -> Option<NextTask<Body<T>>> {
         let (task, id, is_noted) = self.take_task()?;
         Some(if is_noted { self.tasks.pop_note(task, id) } else { NextTask::Plain(task, id) })
     }
 
-    /// Like [`next_task`](Self::next_task), without the note; also whether there is a note.
+    /// Like [`next_task`](Self::next_task), but leaves the task's note, and returns whether there is one.
     #[inline]
     pub(crate) fn take_task(&mut self) -> Option<(Body<T>, TaskId, bool)> {
         if self.budget_spent() { None } else { self.tasks.pop() }
@@ -190,7 +191,7 @@ impl<T: Payload> Scheduler<T> {
     pub(crate) fn tag_of(&self, task: &Body<T>) -> Tag {
         match task {
             Body::Task(task) => self.resolve(task.tag()),
-            // Tasks that are not the application's own are queued with their tag.
+            // Other bodies are queued with a note that has their tag.
             Body::Poll(_) | Body::Wake(_) | Body::Ready(_) | Body::FailureReport(_) => Tag(0),
         }
     }
@@ -221,8 +222,8 @@ impl<T: Payload> Scheduler<T> {
         self.tasks.taken()
     }
 
-    /// Queues a task to run once, after the poll and the timers of this turn; returns the number of such tasks,
-    /// including it.
+    /// Queues a task to run once at the end of this turn, after the poll and the timers. Returns the number of such tasks,
+    /// including this one.
     pub(crate) fn after_loop(&mut self, queued: Queued<T>) -> u32 {
         self.after_loop.push(queued);
         self.after_loop.len() as u32
@@ -233,12 +234,12 @@ impl<T: Payload> Scheduler<T> {
         &self.after_loop
     }
 
-    /// Takes the callbacks waiting for the end of the turn.
+    /// Takes the tasks waiting for the end of the turn.
     pub(crate) fn take_after_loop(&mut self) -> Vec<Queued<T>> {
         std::mem::take(&mut self.after_loop)
     }
 
-    /// Puts back callbacks that were taken and did not run, before those added since.
+    /// Puts back tasks that were taken and did not run, in front of those added since.
     pub(crate) fn put_back_after_loop(&mut self, callbacks: impl ExactSizeIterator<Item = Queued<T>>) {
         if callbacks.len() > 0 {
             let added = std::mem::take(&mut self.after_loop);
@@ -246,18 +247,18 @@ impl<T: Payload> Scheduler<T> {
         }
     }
 
-    /// Asks the run to end after this turn.
+    /// Requests that the run end after this turn.
     pub(crate) const fn stop(&mut self) {
         self.stop = true;
     }
 
-    /// Whether the run was asked to end and has not ended yet.
+    /// Whether a stop was requested and the run has not ended yet.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
         self.stop
     }
 
-    /// Consumes the request as the run ends: the next run continues.
+    /// Takes the request to stop, as the run ends.
     pub(crate) const fn take_stop(&mut self) -> bool {
         std::mem::replace(&mut self.stop, false)
     }
@@ -280,7 +281,7 @@ impl<T: Payload> Scheduler<T> {
         self.alive_count() > 0
     }
 
-    /// Whether a run ends on its own now.
+    /// Whether the policy's exit rule ends the run now.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         match self.policy.exit {
@@ -348,13 +349,13 @@ impl<T: Payload> Scheduler<T> {
         }
     }
 
-    /// Whether a task may have left something to do, so that it has to check.
+    /// Whether the last task may have left work that must be checked for.
     #[inline]
     pub(crate) const fn attention(&self) -> bool {
         self.attention
     }
 
-    /// Sets whether later tasks have to check too, even if a drain would find nothing.
+    /// Sets whether later tasks must check for work: if `always`, or if a drain would find something.
     #[inline]
     pub(crate) fn attend(&mut self, always: bool) {
         self.attention = always || self.needs_drain();
@@ -367,7 +368,7 @@ impl<T: Payload> Scheduler<T> {
         !self.microtasks.is_empty() || !self.deferred.is_empty()
     }
 
-    /// Whether anything is queued that could run at once.
+    /// Whether queued work could run immediately.
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.tasks.is_empty()
@@ -377,7 +378,7 @@ impl<T: Payload> Scheduler<T> {
             || !self.after_loop.is_empty()
     }
 
-    /// How long the next poll may wait. `watches_heap` includes the GC controller's timers.
+    /// Decides how long the next poll may wait. `watches_heap` includes the GC controller's timers.
     #[must_use]
     pub(crate) fn plan_poll(
         &mut self,
@@ -411,8 +412,8 @@ impl<T: Payload> Scheduler<T> {
         PollPlan { timeout, reason, deadline }
     }
 
-    /// How long from `now` until there is something to do: zero if work is waiting, `None` if nothing is due.
-    /// `watches_heap` includes the GC controller's timers.
+    /// Time from `now` until there is work: zero if work is waiting, `None` if nothing is due. `watches_heap` includes the
+    /// GC controller's timers.
     #[must_use]
     pub(crate) fn next_wait(&mut self, now: Timestamp, watches_heap: bool) -> Option<Duration> {
         if self.has_work() {
@@ -423,8 +424,8 @@ impl<T: Payload> Scheduler<T> {
         Some(Duration::from_nanos(due.ns_since(now)))
     }
 
-    /// Everything referenced that waits here: tasks, timers and immediates by their tag, references held by
-    /// the program by their label.
+    /// All referenced work in the scheduler: tasks, timers and immediates by tag, references held by the program by
+    /// label.
     pub(crate) fn named(&self) -> Vec<Named> {
         let mut counts: BTreeMap<(RefKind, Tag), u32> = BTreeMap::new();
         let mut count = |what, tag| *counts.entry((what, tag)).or_default() += 1;

@@ -1,9 +1,9 @@
 //! Signals, from the handler to the loop.
 //!
-//! A handler stores the signal's number and arrival time in the loop's [`ring`] and wakes the loop, nothing else:
-//! atomics, a clock reading, one write to a pipe that the poller watches. `signal-hook` chains handlers and preserves
-//! errno, so several loops of a process, and other users of `signal-hook`, all get the signal. The loop takes the
-//! arrivals at the start of its tick and runs them as ordinary tasks.
+//! A handler only stores the signal's number and arrival time in the loop's [`ring`] and wakes the loop: atomics, a
+//! clock reading, and one write to a pipe that the poller watches. `signal-hook` chains handlers and preserves `errno`,
+//! so several loops of a process, and other users of `signal-hook`, all get the signal. The loop takes the arrivals at
+//! the start of a tick and runs them as ordinary tasks.
 
 pub mod ring;
 #[cfg(test)]
@@ -30,16 +30,16 @@ pub use signal_hook::consts::signal as number;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
-    /// It cannot be caught by any process, or no process can continue after it.
+    /// No process can catch the signal (`SIGKILL`), or none can continue after it (`SIGSEGV`).
     #[error("signal {signo} cannot be caught by a loop")]
     Forbidden {
-        /// Its number.
+        /// The signal's number.
         signo: i32,
     },
-    /// Its handler would be unable to wake the loop.
+    /// The poller has no way for a signal handler to wake it.
     #[error("cannot catch signal {signo}: the loop's poller cannot be woken by a signal handler")]
     NoWaker {
-        /// Its number.
+        /// The signal's number.
         signo: i32,
         /// The reason.
         source: io::Error,
@@ -47,7 +47,7 @@ pub enum SignalError {
     /// The system returned an error.
     #[error("cannot catch signal {signo}")]
     System {
-        /// Its number.
+        /// The signal's number.
         signo: i32,
         /// The system's error.
         source: io::Error,
@@ -60,10 +60,10 @@ pub trait SignalSource {
     ///
     /// # Errors
     ///
-    /// [`SignalError`] if it cannot be caught.
+    /// [`SignalError`] if the signal cannot be caught.
     fn install(&mut self, signo: i32) -> Result<(), SignalError>;
 
-    /// Stops `signo` from arriving here. False if it did not anyway.
+    /// Stops `signo` from arriving here. False if it was not installed.
     fn uninstall(&mut self, signo: i32) -> bool;
 
     /// Number of signals waiting to be taken.
@@ -72,12 +72,12 @@ pub trait SignalSource {
     /// Takes the oldest arrival.
     fn take(&mut self) -> Option<Arrival>;
 
-    /// Number of signals refused because the ring was full, since the beginning.
+    /// Number of signals dropped because the ring was full.
     fn dropped(&self) -> u64;
 }
 
-/// The process's signals, as received by one loop. Dropping it unsubscribes; `signal-hook` then ignores a signal that
-/// none of its other users wants, and does not restore the default action.
+/// The process's signals, as received by one loop. Dropping it removes its handlers. `signal-hook` does not restore the
+/// default action: afterwards, a signal without other handlers is ignored.
 ///
 /// # Examples
 ///
@@ -104,10 +104,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts without any signal. Arrivals are stamped by `clock` and end the wait of `waker`'s poller.
+    /// A source without signals. `clock` stamps the arrivals, and `waker` ends the poller's wait.
     #[must_use]
     pub fn new(clock: SystemClock, waker: SignalWaker) -> Self {
-        // The first reading may have to look up the clock, which must not happen in a handler.
+        // The first reading may initialise the clock, which must not happen in a handler.
         clock.ticks();
         Self { ring: Arc::new(SignalRing::new()), clock, waker, installed: BTreeMap::new() }
     }

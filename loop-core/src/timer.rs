@@ -1,14 +1,5 @@
 //! The timers of a loop. Pure: time comes in as an argument, due timers go out.
 //!
-//! Timers are ordered by (due, arming sequence): those with equal due times fire in the order they were armed, and
-//! one that is re-armed goes behind its peers. A pass fires timers that were due at one reading of the clock *and*
-//! armed before the pass began, so a zero-delay timer re-armed by its own callback waits for the next pass and
-//! starves nothing. [`Order::Arming`] is the alternative, QuickJS's: of the due timers, the one armed first.
-//!
-//! A timer's life: [`arm`](TimerQueue::arm) → [`pop_due`](TimerQueue::pop_due) (it fires: its callback may re-arm or
-//! clear it) → [`finish`](TimerQueue::finish) (an interval is re-armed, a one-shot is gone) or
-//! [`park`](TimerQueue::park) (a one-shot stays, unarmed, to be re-armed).
-//!
 //! | file | content |
 //! |---|---|
 //! | `timer.rs` | the queue: a timer's life, independent of the order |
@@ -44,7 +35,7 @@ pub use key::{Delay, Timer, TimerGone};
 pub use script::{DELAY_MS_MAX, DelayWarning, ScriptDelay};
 use slab::{Arming, Slab};
 
-/// The end of time: a timer due then never fires. So a delay that overflows the clock is never early.
+/// Due time of a timer that never fires. Delays that overflow the clock saturate here.
 pub const NEVER: Timestamp = Timestamp(u64::MAX);
 
 /// `now + delay`, saturating at [`NEVER`].
@@ -53,7 +44,15 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
     now.plus_ns(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// All timers of a loop, each with a value of the caller's (the task it runs). See the [module](self).
+/// All timers of a loop, each with a value of the caller, such as the task to run.
+///
+/// Timers are ordered by due time; those with equal due times fire in the order in which they were armed, and a re-armed
+/// timer goes behind them. A pass fires the timers that are due at one reading of the clock *and* were armed before the
+/// pass began. So a timer without delay that its callback re-arms waits for the next pass, and starves nothing.
+///
+/// [`arm`](Self::arm) adds a timer. [`pop_due`](Self::pop_due) fires it, and its callback may re-arm or clear it.
+/// [`finish`](Self::finish) then re-arms an interval and removes a one-shot; [`park`](Self::park) instead keeps a
+/// one-shot, unarmed, to be re-armed later.
 ///
 /// # Examples
 ///
@@ -77,7 +76,7 @@ pub fn due_after(now: Timestamp, delay: Duration) -> Timestamp {
 pub struct TimerQueue<T> {
     slab: Slab<TimerData<T>>,
     waiting: Store,
-    /// Number of passes begun. Only the latest one returns timers.
+    /// Number of passes begun. Only the latest pass returns timers.
     passes: u64,
     next_id: u64,
     next_sequence: u64,
@@ -88,10 +87,10 @@ pub struct TimerQueue<T> {
 /// The order in which due timers fire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// By due time, equal ones in arming order: a timing wheel, all operations O(1) amortised.
+    /// By due time, then by arming order. A timing wheel; all operations are O(1) amortised.
     #[default]
     Due,
-    /// Due timers in arming order (QuickJS), found in O(log n). Meant for one firing per turn.
+    /// Due timers in arming order, as in QuickJS. O(log n); meant for one firing per turn.
     Arming,
 }
 
@@ -104,22 +103,22 @@ enum Store {
 
 #[derive(Debug)]
 struct TimerData<T> {
-    /// `None` if there is no timer.
+    /// `None` if the entry is free.
     value: Option<T>,
     period_ns: Option<NonZeroU64>,
     referenced: bool,
-    /// It fired and was kept: it counts neither as existing nor as a reference.
+    /// Whether the timer fired and was kept. A parked timer counts neither as existing nor as a reference.
     parked: bool,
 }
 
 impl<T> TimerQueue<T> {
-    /// An empty queue with [`Order::Due`]. The first timer will be number 1.
+    /// An empty queue with [`Order::Due`]. The first timer gets id 1.
     #[must_use]
     pub fn new() -> Self {
         Self::in_order(Order::Due)
     }
 
-    /// An empty queue. The first timer will be number 1.
+    /// An empty queue. The first timer gets id 1.
     #[must_use]
     pub fn in_order(order: Order) -> Self {
         Self {
@@ -136,7 +135,7 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Arms a new timer, referenced. Ids count up and are never reused.
+    /// Arms a new, referenced timer. Ids count up and are never reused.
     #[inline]
     pub fn arm(&mut self, due: Timestamp, period_ns: Option<NonZeroU64>, value: T) -> Timer {
         let id = self.next_id;
@@ -144,9 +143,9 @@ impl<T> TimerQueue<T> {
         self.insert(id, due, TimerData { value: Some(value), period_ns, referenced: true, parked: false })
     }
 
-    /// Arms a timer under its recorded id; new ids continue above it. Restore the timers of a snapshot in its order,
-    /// which is the arming order. The caller needs a map from ids to keys, which also detects a file that lists a
-    /// timer twice: two timers with one id are two timers here.
+    /// Arms a timer under its recorded id; new ids continue above it. Call this for the timers of a snapshot in the
+    /// snapshot's order, which is the arming order. Does not detect a repeated id: two timers with the same id become
+    /// separate timers.
     pub fn restore(
         &mut self,
         id: TimerId,
@@ -168,7 +167,7 @@ impl<T> TimerQueue<T> {
         Timer { id: TimerId(id), slot }
     }
 
-    /// Makes the timer wait until it is due, behind all timers due at the same time.
+    /// Arms the timer in `slot` for `due`, behind all timers due at the same time.
     #[inline]
     fn wait(&mut self, slot: u32, due: Timestamp) {
         let arming = self.slab.arm(slot, due.0, self.next_sequence);
@@ -198,8 +197,8 @@ impl<T> TimerQueue<T> {
         self.slab.is(timer.slot, timer.id.0).then(|| self.slab.entry_mut(timer.slot))
     }
 
-    /// Re-arms `timer`, whether it is armed, is parked, or its callback is running now: behind its peers, with its
-    /// value and reference unchanged. False if there is no such timer.
+    /// Re-arms `timer`, whether it is armed, parked, or its callback is running: behind timers due at the same time, with
+    /// its value and reference unchanged. False if the timer is gone.
     pub fn rearm(&mut self, timer: Timer, due: Timestamp, period_ns: Option<NonZeroU64>) -> bool {
         let Some(entry) = self.entry_mut(timer) else { return false };
         entry.period_ns = period_ns;
@@ -213,8 +212,8 @@ impl<T> TimerQueue<T> {
         true
     }
 
-    /// Removes `timer`, whether it is armed, is parked, or its callback is running now: it never fires again.
-    /// Returns its value; `None` if there is no such timer.
+    /// Removes `timer`, whether it is armed, parked, or its callback is running, so that it never fires again. Returns its
+    /// value; `None` if the timer is gone.
     #[inline]
     pub fn clear(&mut self, timer: Timer) -> Option<T> {
         let entry = self.entry_mut(timer)?;
@@ -227,8 +226,8 @@ impl<T> TimerQueue<T> {
         value
     }
 
-    /// The earliest due time; `None` if no timer will ever be due. Exact; it may tidy up, and is O(1) amortised
-    /// ([`Order::Due`]) or O(log n).
+    /// The exact earliest due time; `None` if no timer will ever be due. Takes `&mut self` because it removes stale
+    /// entries. O(1) amortised for [`Order::Due`], otherwise O(log n).
     #[inline]
     pub fn next_due(&mut self) -> Option<Timestamp> {
         let due = match &mut self.waiting {
@@ -238,8 +237,7 @@ impl<T> TimerQueue<T> {
         due.map(Timestamp).filter(|due| *due < NEVER)
     }
 
-    /// Notes the time, so that the wheel's resolution stays fine where the timers are: for turns in which none is
-    /// due.
+    /// Advances the wheel to `now`, so that near timers stay in fine-grained slots. For turns in which no timer is due.
     #[inline]
     pub fn advance(&mut self, now: Timestamp) {
         if let Store::ByDue(waiting) = &mut self.waiting {
@@ -247,8 +245,8 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Begins a pass over the timers due at `now` and armed before it. Ends an earlier pass: timers that it did not
-    /// return stay armed.
+    /// Begins a pass over the timers that are due at `now` and already armed. Ends an earlier pass, whose remaining timers
+    /// stay armed.
     pub fn begin_pass(&mut self, now: Timestamp) -> TimerPass {
         self.passes += 1;
         if let Store::ByDue(waiting) = &mut self.waiting {
@@ -281,8 +279,8 @@ impl<T> TimerQueue<T> {
         })
     }
 
-    /// Ends the firing of `timer`, whose callback started at `started`: re-arms an interval for `started` + its
-    /// period, unless its callback re-armed or cleared it.
+    /// Ends the firing of `timer`, whose callback started at `started`. Re-arms an interval for `started` plus its period,
+    /// unless the callback re-armed or cleared it.
     pub fn finish(&mut self, timer: Timer, started: Timestamp) -> Finished<T> {
         let Some(entry) = self.entry(timer) else { return Finished::Cleared };
         match (self.slab.arming(timer.slot), entry.period_ns) {
@@ -296,9 +294,9 @@ impl<T> TimerQueue<T> {
         }
     }
 
-    /// Ends the firing of a one-shot that may be re-armed: it stays with its value, but no longer counts as existing
-    /// or as a reference, until [`rearm`](Self::rearm) or [`clear`](Self::clear). Returns false, and does nothing,
-    /// if there is no such timer or it is armed.
+    /// Ends the firing of a one-shot and keeps it to be re-armed. It keeps its value, but counts neither as existing nor as
+    /// a reference until [`rearm`](Self::rearm) or [`clear`](Self::clear). Returns false, and does nothing, if the timer is
+    /// gone or armed.
     pub fn park(&mut self, timer: Timer) -> bool {
         let fires = |entry: &&TimerData<T>| !entry.parked && self.slab.arming(timer.slot).is_none();
         let Some(referenced) = self.entry(timer).filter(fires).map(|entry| entry.referenced) else {
@@ -327,14 +325,13 @@ impl<T> TimerQueue<T> {
         self.entry_mut(timer).and_then(|entry| entry.value.as_mut())
     }
 
-    /// Whether `timer` keeps the loop alive while it is armed; `None` if there is no such timer.
+    /// Whether `timer` keeps the loop alive while it is armed; `None` if the timer is gone.
     #[must_use]
     pub fn is_referenced(&self, timer: Timer) -> Option<bool> {
         self.entry(timer).map(|entry| entry.referenced)
     }
 
-    /// Sets whether `timer` keeps the loop alive. Returns whether that is a change; `None` if there is no such
-    /// timer.
+    /// Sets whether `timer` keeps the loop alive. Returns whether that changed; `None` if the timer is gone.
     pub fn set_referenced(&mut self, timer: Timer, referenced: bool) -> Option<bool> {
         let entry = self.entry_mut(timer)?;
         let was = std::mem::replace(&mut entry.referenced, referenced);
@@ -362,18 +359,18 @@ impl<T> TimerQueue<T> {
         self.existing == 0
     }
 
-    /// The id of the next new timer.
+    /// Id that the next new timer gets.
     #[must_use]
     pub const fn next_id(&self) -> TimerId {
         TimerId(self.next_id)
     }
 
-    /// Makes new ids start at `next` at least: for a snapshot whose latest timers are gone.
+    /// Makes new ids start at `next` or above, for a snapshot whose latest timers are gone.
     pub fn skip_ids_to(&mut self, next: TimerId) {
         self.next_id = self.next_id.max(next.0);
     }
 
-    /// The armed timers, in arming order. Sorts: for snapshots and lists, not for every tick.
+    /// The armed timers in arming order. O(n log n), so meant for snapshots and lists.
     #[must_use]
     pub fn armed(&self) -> Vec<Armed<'_, T>> {
         let armed = (0..self.slab.len() as u32).filter_map(|slot| {

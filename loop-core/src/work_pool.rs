@@ -1,8 +1,8 @@
 //! The work pool: runs work that would block the loop.
 //!
-//! A job runs on one of the pool's workers; its result goes to the pool's sink, on the worker's thread, and the
-//! sink posts it to the loop. A job that panics is rejected, and its worker continues. [`Pool`] is the
-//! interface: [`threads::WorkPool`] has real threads, a virtual pool runs jobs inline.
+//! A job runs on one of the pool's workers. On the worker's thread, its result goes to the pool's sink, which posts it to
+//! the loop. A job that panics is rejected, and its worker continues. [`threads::WorkPool`] implements [`Pool`] with
+//! real threads; a virtual pool runs jobs on the loop's thread.
 
 pub mod threads;
 
@@ -25,11 +25,11 @@ pub type JobSink<R> = Box<dyn Fn(FinishedJob<R>) + Send + Sync>;
 
 /// One job for the pool.
 pub struct Job<R> {
-    /// Its id; its completion runs on the loop as a task of the same id.
+    /// The job's id. Its completion runs on the loop as a task with the same id.
     pub task: TaskId,
-    /// Its tag.
+    /// The job's tag.
     pub tag: Tag,
-    /// When it was scheduled.
+    /// When the job was queued.
     pub queued: Ticks,
     /// The closure to run.
     pub run: Run<R>,
@@ -40,7 +40,7 @@ impl<R> Job<R> {
     #[must_use = "the result is what the job ran for"]
     pub fn execute(self, worker: &Worker<'_>) -> (Outcome, Result<R, Rejected>) {
         let run = self.run;
-        // The closure's captures are dropped with it, unwound or not: nothing half-done remains visible.
+        // Unwind safe: the closure's captures are dropped with it, so no broken state remains visible.
         match catch_unwind(AssertUnwindSafe(|| run(worker))) {
             Ok(result) if worker.failed.get() => (Outcome::Failed, Ok(result)),
             Ok(result) => (Outcome::Done, Ok(result)),
@@ -64,13 +64,13 @@ pub struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Worker `index`, from 0, about to run one job.
+    /// Worker `index`, counted from 0, for one job.
     #[must_use]
     pub fn new(index: u16, recorder: &'a Recorder) -> Self {
         Self { index, recorder, failed: Cell::new(false) }
     }
 
-    /// Its number, from 0.
+    /// The worker's number, from 0.
     #[must_use]
     pub fn index(&self) -> u16 {
         self.index
@@ -82,7 +82,7 @@ impl<'a> Worker<'a> {
         self.recorder
     }
 
-    /// Reports an error of the job: its outcome is [`Outcome::Failed`].
+    /// Marks the job as failed: its outcome becomes [`Outcome::Failed`].
     pub fn fail(&self) {
         self.failed.set(true);
     }
@@ -92,16 +92,16 @@ impl<'a> Worker<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// It panicked.
+    /// The job panicked.
     #[error("the job panicked: {message}")]
     Panicked {
         /// The panic's message, made printable.
         message: String,
     },
-    /// It was taken back before a worker began it, or its loop ended.
+    /// The job was cancelled before a worker started it, or its loop ended.
     #[error("the job was cancelled")]
     Cancelled,
-    /// The pool refused it.
+    /// The pool refused the job.
     #[error("the job was refused: {message}")]
     Refused {
         /// The reason.
@@ -112,34 +112,34 @@ pub enum Rejected {
 /// A finished job.
 #[derive(Debug)]
 pub struct FinishedJob<R> {
-    /// The job.
+    /// The job's id.
     pub task: TaskId,
-    /// Its tag.
+    /// The job's tag.
     pub tag: Tag,
-    /// The worker that ran it, from 0.
+    /// The worker that ran the job, from 0.
     pub worker: u16,
-    /// When it was scheduled.
+    /// When the job was queued.
     pub queued: Ticks,
-    /// When the worker took it.
+    /// When the worker took the job.
     pub start: Ticks,
-    /// When it ended.
+    /// When the job ended.
     pub end: Ticks,
-    /// How it ended.
+    /// How the job ended.
     pub outcome: Outcome,
-    /// Its result.
+    /// The job's result, or why there is none.
     pub result: Result<R, Rejected>,
 }
 
 /// What a shutdown of the pool does with waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PendingWork {
-    /// They run first.
+    /// Waiting jobs run first.
     Finish,
-    /// They are handed back to the caller.
+    /// Waiting jobs are handed back to the caller.
     HandBack,
 }
 
-/// Remainders of a shutdown.
+/// What a shutdown left: jobs that did not run, and workers that did not end.
 #[derive(Debug)]
 #[must_use = "it lists what did not run"]
 pub struct PoolShutdown<R> {
@@ -151,14 +151,14 @@ pub struct PoolShutdown<R> {
 
 /// Runs jobs outside the loop's thread.
 pub trait Pool<R> {
-    /// Takes `job`, and returns how many are now waiting for a worker, including this one.
+    /// Queues `job`. Returns how many jobs now wait for a worker, including this one.
     ///
     /// # Errors
     ///
-    /// The job itself, once the pool is shut down.
+    /// Hands the job back if the pool was shut down.
     fn submit(&mut self, job: Job<R>) -> Result<u32, Job<R>>;
 
-    /// Gives back a job that no worker has begun; `None` if one has, or there is no such job.
+    /// Cancels and returns a job. `None` if a worker has started it, or the job is unknown.
     fn take_back(&mut self, task: TaskId) -> Option<Job<R>>;
 
     /// Number of jobs waiting for a worker.
@@ -167,10 +167,10 @@ pub trait Pool<R> {
     /// Number of workers.
     fn workers(&self) -> u16;
 
-    /// Takes no more jobs, ends the workers and waits for them, at most for `timeout` (`None`: as long as their
-    /// jobs last). Jobs that could not run in time are handed back. A second shutdown only waits again.
+    /// Refuses new jobs, ends the workers, and waits for them at most `timeout` (`None` means until their jobs end). Jobs
+    /// that could not run in time are handed back. A second shutdown only waits again.
     fn shutdown(&mut self, pending: PendingWork, timeout: Option<Duration>) -> PoolShutdown<R>;
 
-    /// Stops waiting for workers that a shutdown left in a job, even when the pool is dropped.
+    /// Gives up on workers that a shutdown left in a job: dropping the pool does not wait for them.
     fn detach(&mut self);
 }

@@ -1,4 +1,4 @@
-//! Jobs of virtual pools, and the schedule of their workers: a job runs on the loop's thread, when it ends.
+//! Jobs of virtual pools, and the schedule of their workers. A job runs on the loop's thread at the time it ends.
 
 use std::any::Any;
 use std::cmp::Reverse;
@@ -12,22 +12,22 @@ use loop_probes::recorder::Recorder;
 
 use crate::work_pool::{FinishedJob, Job, JobSink, Worker};
 
-/// How a worker ran a job.
+/// When and on which worker a job ran.
 #[derive(Clone, Copy, Debug)]
 pub struct JobRun<'a> {
     /// The worker, from 0.
     pub worker: u16,
-    /// When it took the job.
+    /// When the worker took the job.
     pub start: Ticks,
     /// When the job ended.
     pub end: Ticks,
-    /// The recorder of the workers.
+    /// The workers' recorder.
     pub recorder: &'a Recorder,
 }
 
-/// A submitted job, of any loop.
+/// A submitted job, with any result type.
 pub struct PendingJob {
-    /// The job.
+    /// The job's id.
     pub task: TaskId,
     held: Box<dyn Any>,
     finish: fn(Box<dyn Any>, JobRun<'_>),
@@ -61,7 +61,7 @@ fn finish<R: 'static>(held: Box<dyn Any>, run: JobRun<'_>) {
     let Ok(held) = held.downcast::<Held<R>>() else { return };
     let (job, sink) = *held;
     let (JobRun { worker, start, end, recorder }, Job { task, tag, queued, .. }) = (run, &job);
-    // Virtual time has one record clock: a job submitted while nothing was recorded has no time.
+    // A job submitted while nothing was recorded has no queue time: use its start.
     let queued = if *queued == Ticks(0) { start } else { *queued };
     let (task, tag) = (*task, *tag);
     let (outcome, result) = job.execute(&Worker::new(worker, recorder));
@@ -72,12 +72,12 @@ fn finish<R: 'static>(held: Box<dyn Any>, run: JobRun<'_>) {
 /// The workers of a virtual pool. Times are in nanoseconds.
 #[derive(Debug)]
 pub struct VirtualPool {
-    /// By the time at which a worker becomes free, then by its number.
+    /// For each worker, when it becomes free, and its number.
     free: BinaryHeap<Reverse<(u64, u16)>>,
     workers: u16,
-    /// By the time at which they end, then in order.
+    /// Jobs by the time at which they end, then by order.
     taken: BTreeMap<(u64, u64), Taken>,
-    /// When the jobs that wait for a worker are taken.
+    /// Start times of the jobs that wait for a worker.
     waiting: BinaryHeap<Reverse<u64>>,
 }
 
@@ -86,7 +86,7 @@ struct Taken {
     job: PendingJob,
     worker: u16,
     start_ns: u64,
-    /// When it was submitted, its cost, and the time that an idle worker needs to take it.
+    /// When the job was submitted, how long it lasts, and how long an idle worker needs to take it.
     submitted: (u64, u64, u64),
 }
 
@@ -126,10 +126,10 @@ impl VirtualPool {
         self.taken.clear();
     }
 
-    /// Assigns a job that lasts `cost_ns` to the worker that is free first; an idle one takes it after `wake_ns`. Of
-    /// jobs that end at the same time, the one with the lower `order` ends first.
+    /// Assigns a job that lasts `cost_ns` to the worker that is free first. The worker takes the job `wake_ns` after that.
+    /// If jobs end at the same time, the one with the lower `order` ends first.
     pub fn submit(&mut self, job: PendingJob, order: u64, now_ns: u64, cost_ns: u64, wake_ns: u64) {
-        // Of several workers, the one with the lowest number.
+        // Among workers free at the same time, the lowest number.
         let Reverse((free_ns, worker)) = self.free.pop().unwrap_or(Reverse((0, 0)));
         let start_ns = now_ns.max(free_ns).saturating_add(wake_ns);
         let end_ns = start_ns.saturating_add(cost_ns);
@@ -141,18 +141,18 @@ impl VirtualPool {
         self.taken.insert((end_ns, order), Taken { job, worker, start_ns, submitted });
     }
 
-    /// When the next job ends, and its order.
+    /// End time and order of the job that ends next.
     #[must_use]
     pub fn next_end(&self) -> Option<(u64, u64)> {
         self.taken.first_key_value().map(|(end, _)| *end)
     }
 
-    /// Takes out the job that ends next, with its worker and the time at which that took it.
+    /// Takes the job that ends next, with its worker and start time.
     pub fn pop(&mut self) -> Option<(PendingJob, u16, u64)> {
         self.taken.pop_first().map(|(_, Taken { job, worker, start_ns, .. })| (job, worker, start_ns))
     }
 
-    /// Takes back a job that no worker has begun: those behind it move up.
+    /// Cancels and returns a job that no worker has started. Later jobs move up.
     pub fn take_back(&mut self, task: TaskId, now_ns: u64) -> Option<PendingJob> {
         let is_it = |taken: &Taken| taken.job.task == task && taken.start_ns > now_ns;
         if !self.taken.values().any(is_it) {

@@ -60,7 +60,7 @@ pub struct SourceState<T> {
     pub on_shutdown: OnShutdown,
 }
 
-/// A loop's complete state at the start of a tick. See the [module](super).
+/// A loop's complete state at the start of a tick, with tasks that stand for the recorded ones.
 pub struct LoopState<T: Task> {
     /// The number of the tick that begins.
     pub tick: u64,

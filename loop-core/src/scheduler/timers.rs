@@ -1,9 +1,8 @@
 //! The scheduler's timers: turns delays into due times, and due timers into tasks.
 //!
-//! While a timer handle exists, a one-shot that fired can be re-armed, like Node's `Timeout` objects. The task of a
-//! fired one-shot is freed at once if there is no handle to it. If there is, the task moves to the state shared by the
-//! handles and is freed with the last of them, at that very moment; the timer's place is reclaimed the next time the
-//! timers are checked.
+//! While a timer handle exists, a one-shot that fired can be re-armed, like Node's `Timeout` objects. Without a handle,
+//! the task of a fired one-shot is freed immediately. With handles, the task moves to the state that they share, and is
+//! freed when the last handle is dropped; the timer's slot is reclaimed the next time the timers are checked.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -22,19 +21,20 @@ use crate::timer::{Delay, Finished, Fired, Order, Timer, TimerGone, TimerPass, T
 /// The scheduler's data for a timer.
 #[derive(Debug)]
 pub struct TimerEntry<T> {
-    /// `None` while a task that runs only once is running, and while the handle has the task.
+    /// `None` while a task that runs only once is running, and while the handles' shared state has the task.
     task: Option<Body<T>>,
     tag: Tag,
     delay: Delay,
     on_shutdown: OnShutdown,
-    /// The state shared by its handles, while there are any.
+    /// The state shared by the timer's handles, while any exist.
     handle: Option<Weak<Kept<T>>>,
 }
 
-/// Keeps a timer that fired: [`Context::refresh_timer`](crate::Context::refresh_timer) re-arms it, with its delay,
-/// its reference, and its task if that can run [`again`](crate::Task::again). A clone is a handle to the same timer.
+/// Keeps a one-shot timer after it fired, so that [`Context::refresh_timer`](crate::Context::refresh_timer) can re-arm
+/// it with the same delay and task. The task must be able to run [`again`](crate::Task::again). Clones are handles to the
+/// same timer.
 ///
-/// It does not keep the loop alive, and dropping it does not clear the timer.
+/// A handle does not keep the loop alive, and dropping it does not clear the timer.
 pub struct TimerHandle<T> {
     kept: Rc<Kept<T>>,
 }
@@ -43,7 +43,7 @@ pub struct TimerHandle<T> {
 #[derive(Debug)]
 struct Kept<T> {
     timer: Timer,
-    /// Its task, from its firing until it is re-armed.
+    /// The timer's task, from when the timer fired until it is re-armed.
     task: RefCell<Option<Body<T>>>,
     released: Released,
 }
@@ -53,7 +53,7 @@ struct Kept<T> {
 struct Released(Rc<RefCell<Vec<Timer>>>);
 
 impl<T> TimerHandle<T> {
-    /// The timer, for calls that take one.
+    /// The timer's key.
     #[must_use]
     pub fn timer(&self) -> Timer {
         self.kept.timer
@@ -85,7 +85,7 @@ impl<T> Drop for Kept<T> {
 }
 
 impl<T> TimerEntry<T> {
-    /// The state shared by its handles, if there are any.
+    /// The state shared by the timer's handles, if any exist.
     #[inline]
     fn kept(&self) -> Option<Rc<Kept<T>>> {
         self.handle.as_ref().and_then(Weak::upgrade)
@@ -95,24 +95,24 @@ impl<T> TimerEntry<T> {
 /// A timer that was re-armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refreshed {
-    /// The tag of its task.
+    /// Tag of the timer's task.
     pub tag: Tag,
-    /// When it is due.
+    /// When the timer is due.
     pub due: Timestamp,
-    /// The period of an interval.
+    /// The period of an interval, in nanoseconds.
     pub period_ns: Option<u64>,
-    /// It had fired and was kept only by its handle, and it is unreferenced.
+    /// Whether the timer had been kept only by a handle and is unreferenced.
     pub now_unreferenced: bool,
 }
 
 /// A due timer and its task.
 #[derive(Debug)]
 pub struct Due<T> {
-    /// Its key, due time and skipped periods.
+    /// The timer's key, due time and skipped periods.
     pub fired: Fired,
     /// The task to run now.
     pub(crate) task: Body<T>,
-    /// The tag of its task.
+    /// The task's tag.
     pub tag: Tag,
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct ArmedTimer {
 pub(crate) struct Timers<T> {
     queue: TimerQueue<TimerEntry<T>>,
     rule: TimerRule,
-    /// Timers that fired and whose handles were since dropped.
+    /// Timers that fired and whose handles were all dropped.
     released: Released,
 }
 
@@ -141,7 +141,7 @@ fn fresh<T>(now: Timestamp, delay: Delay, task: Body<T>, tag: Tag) -> (Timestamp
 }
 
 impl<T: Payload> Timers<T> {
-    /// No timers, from `now` on.
+    /// An empty set of timers that starts at `now`.
     pub(super) fn new(rule: TimerRule, now: Timestamp) -> Self {
         let order = match rule {
             TimerRule::AllDue => Order::Due,
@@ -179,7 +179,7 @@ impl<T: Payload> Timers<T> {
         (self.queue.arm(due, delay.period_ns(), entry), due)
     }
 
-    /// Arms a timer at `now` under a number that it had before. Returns its key and due time.
+    /// Arms a timer at `now` under its recorded number. Returns its key and due time.
     pub(crate) fn arm_as(
         &mut self,
         id: TimerId,
@@ -206,7 +206,7 @@ impl<T: Payload> Timers<T> {
     ) -> Timer {
         let delay = match period_ns {
             Some(period) => Delay::Every(Duration::from_nanos(period.get())),
-            // Its delay is no longer known; re-arming it supplies one.
+            // The original delay is not recorded; re-arming supplies one.
             None => Delay::Once(Duration::ZERO),
         };
         let entry = TimerEntry { task: Some(task), tag, delay, on_shutdown, handle: None };
@@ -218,23 +218,24 @@ impl<T: Payload> Timers<T> {
         self.queue.skip_ids_to(next);
     }
 
-    /// Whether a timer is armed, or its callback is running now.
+    /// Whether a timer is armed or its callback is running.
     pub(crate) fn has(&self, timer: Timer) -> bool {
         self.queue.value(timer).is_some()
     }
 
-    /// Sets the delay with which a timer is armed the next time.
+    /// Sets the delay for the next time a timer is re-armed.
     pub(crate) fn set_delay(&mut self, timer: Timer, delay: Delay) {
         if let Some(entry) = self.queue.value_mut(timer) {
             entry.delay = delay;
         }
     }
 
-    /// Restarts a timer with its original delay, behind its peers: including one that fired, if a handle kept it.
+    /// Re-arms a timer with its original delay, behind timers due at the same time. Also works for a timer that fired, if a
+    /// handle kept it.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it is not armed, not kept, and not running a task that can run again.
+    /// [`TimerGone`] if the timer is not armed, not kept by a handle, and not running a task that can run again.
     pub(crate) fn refresh(&mut self, now: Timestamp, timer: Timer) -> Result<Refreshed, TimerGone> {
         let gone = TimerGone(timer.id());
         let was_parked = self.queue.is_parked(timer);
@@ -255,7 +256,7 @@ impl<T: Payload> Timers<T> {
         Ok(Refreshed { tag, due, period_ns, now_unreferenced: was_parked && !is_referenced })
     }
 
-    /// Clears a timer; true if it was armed or is firing. It never fires again.
+    /// Clears a timer, so that it never fires again. True if it was armed or is firing.
     #[inline]
     pub(crate) fn clear(&mut self, timer: Timer) -> bool {
         let was_parked = self.queue.is_parked(timer);
@@ -266,12 +267,12 @@ impl<T: Payload> Timers<T> {
         !was_parked
     }
 
-    /// Sets whether a timer keeps the loop alive; true if that changed something now. For a timer kept only by
-    /// its handle, takes effect when it is re-armed.
+    /// Sets whether a timer keeps the loop alive. True if that changed something now; for a timer kept only by a handle it
+    /// takes effect when the timer is re-armed.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it is not armed and no handle kept it.
+    /// [`TimerGone`] if the timer is not armed and no handle kept it.
     pub(crate) fn set_referenced(&mut self, timer: Timer, referenced: bool) -> Result<bool, TimerGone> {
         let changed = self.queue.set_referenced(timer, referenced).ok_or(TimerGone(timer.id()))?;
         Ok(changed && !self.queue.is_parked(timer))
@@ -281,13 +282,13 @@ impl<T: Payload> Timers<T> {
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it is not armed.
+    /// [`TimerGone`] if the timer is not armed.
     pub(crate) fn set_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
         self.queue.value_mut(timer).ok_or(TimerGone(timer.id()))?.on_shutdown = rule;
         Ok(())
     }
 
-    /// Timers that a shutdown clears. Those awaited by a future are handled with the future.
+    /// Timers that a shutdown clears. Timers that futures await are not included, since they end with their futures.
     pub(crate) fn to_cancel(&self) -> Vec<Timer> {
         let armed = self.queue.armed().into_iter();
         let cancelled = armed.filter(|armed| {
@@ -297,7 +298,7 @@ impl<T: Payload> Timers<T> {
         cancelled.map(|armed| armed.timer).collect()
     }
 
-    /// Number of timers that may finish.
+    /// Number of timers that may finish during a shutdown.
     pub(crate) fn to_finish(&self) -> u32 {
         let armed = self.queue.armed().into_iter();
         armed.filter(|armed| armed.value.on_shutdown == OnShutdown::Finish).count() as u32
@@ -313,7 +314,7 @@ impl<T: Payload> Timers<T> {
         self.queue.len()
     }
 
-    /// The id of the next new timer.
+    /// Id that the next new timer gets.
     pub(crate) fn next_id(&self) -> TimerId {
         self.queue.next_id()
     }
@@ -329,7 +330,7 @@ impl<T: Payload> Timers<T> {
         None
     }
 
-    /// The next due timer of the pass; `ran` is the number it has already returned.
+    /// Takes the next due timer of the pass. `ran` is the number of timers that the pass has already returned.
     pub(crate) fn pop_due(&mut self, pass: &TimerPass, ran: u32) -> Option<Due<T>> {
         if self.rule == TimerRule::OnePerTurn && ran > 0 {
             return None;
@@ -337,7 +338,7 @@ impl<T: Payload> Timers<T> {
         loop {
             let fired = self.queue.pop_due(pass)?;
             let Some(entry) = self.queue.value_mut(fired.timer) else { continue };
-            // A task that can run again stays, so that its own callback may refresh the timer.
+            // A task that can run again stays in the entry, so that the callback can refresh the timer.
             let copy = entry.task.as_ref().and_then(Body::again);
             if let Some(task) = copy.or_else(|| entry.task.take()) {
                 return Some(Due { fired, task, tag: entry.tag });
@@ -346,7 +347,7 @@ impl<T: Payload> Timers<T> {
         }
     }
 
-    /// Called after the callback of a timer, which began at `started`. Returns its next due time.
+    /// Ends the firing of a timer whose callback began at `started`. Returns the timer's next due time, if it is armed.
     pub(crate) fn ran(&mut self, timer: Timer, started: Timestamp) -> Option<Timestamp> {
         if self.park(timer) {
             return None;
@@ -391,7 +392,7 @@ impl<T: Payload> Timers<T> {
         Ok(TimerHandle { kept })
     }
 
-    /// Parks a timer that fired, after its callback: if it is a one-shot with a handle, the handle keeps its task.
+    /// After the callback of a one-shot with a handle, parks the timer and moves its task to the handles' shared state.
     #[inline]
     fn park(&mut self, timer: Timer) -> bool {
         let is_kept =

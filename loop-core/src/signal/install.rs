@@ -26,9 +26,9 @@ impl Installed {
             waker.wake();
         };
         // SAFETY: the handler stores atomics, reads a clock (an instruction, or a call that needs no lock) and writes
-        // to a pipe, which is all that a `SignalWaker` does: it takes no lock, allocates nothing and cannot panic. All
-        // three are our own types, so that no foreign code runs here. Its captures are freed by `unregister`, on an
-        // ordinary thread. errno is preserved by signal-hook.
+        // to a pipe (the only action of a `SignalWaker`). So it takes no lock, allocates nothing and cannot panic. All
+        // three are our own types, so no foreign code runs in the handler. `unregister` frees the captures, on an
+        // ordinary thread. `signal-hook` preserves `errno`.
         let id = unsafe { low_level::register(signo.into(), handler) };
         id.map(Self)
     }

@@ -1,7 +1,7 @@
 //! The ring between signal handlers and their loop.
 //!
-//! Handlers interrupt each other and run on any thread; the ring of `queue::bounded`, in which no thread waits for
-//! another, makes that safe. All [`SLOTS`] slots are usable. A full ring refuses arrivals, and counts those refused.
+//! Handlers interrupt each other and run on any thread. The lock-free ring of `queue::bounded` makes that safe. A full
+//! ring drops arrivals and counts them.
 
 #[cfg(test)]
 #[cfg(loom)]
@@ -15,19 +15,19 @@ use loop_probes::ids::Ticks;
 use crate::queue::bounded::Bounded;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Slots of a loop's ring, all of them usable.
+/// Number of slots of a loop's ring, all of them usable.
 pub const SLOTS: usize = 8192;
 
 /// The arrival of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its number.
+    /// The signal's number.
     pub signo: u8,
-    /// When its handler ran, by the record clock.
+    /// When the handler ran, by the record clock.
     pub arrived: Ticks,
 }
 
-/// A ring with any number of pushing handlers and one taking loop; none waits for another. See the [module](self).
+/// A lock-free ring into which handlers push and from which one loop takes. See the [module](self).
 #[derive(Debug)]
 pub struct SignalRing {
     arrivals: Bounded<Arrival>,
@@ -47,7 +47,7 @@ impl SignalRing {
         Self { arrivals, dropped: AtomicU64::new(0) }
     }
 
-    /// Pushes `arrival`, from any thread or handler. False if the ring is full; the drop is counted.
+    /// Pushes `arrival`, from any thread or handler. If the ring is full, counts the drop and returns false.
     pub fn push(&self, arrival: Arrival) -> bool {
         match self.arrivals.claim() {
             Ok(claim) => claim.publish(arrival),
@@ -59,8 +59,8 @@ impl SignalRing {
         true
     }
 
-    /// Takes the oldest arrival. `None` if the ring is empty, or the oldest is not published yet; its handler will
-    /// wake the loop when it is.
+    /// Takes the oldest arrival. `None` if the ring is empty, or the oldest arrival is not published yet; its handler
+    /// wakes the loop after publishing it.
     pub(super) fn pop(&self) -> Option<Arrival> {
         self.arrivals.pop()
     }
@@ -71,7 +71,7 @@ impl SignalRing {
         self.arrivals.pending() as u32
     }
 
-    /// Number of arrivals refused because the ring was full.
+    /// Number of arrivals dropped because the ring was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

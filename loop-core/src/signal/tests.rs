@@ -1,4 +1,4 @@
-//! Real signals that the process raises itself. Each test uses a different signal, because tests share the
+//! Tests with real signals, raised by this process. Each test uses a different signal, because the tests share one
 //! process.
 
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn b14_a_handler_keeps_errno() {
             let _ = std::fs::read_link("/");
         })
     };
-    // Fails with a different error than the call in the handler.
+    // Sets an `errno` that differs from the one of the call in the handler.
     assert!(std::fs::metadata("/nobody/is/here").is_err());
     let before = io::Error::last_os_error().raw_os_error();
     raise(SIGURG).unwrap();

@@ -1,7 +1,7 @@
-//! Timers in arming order, for a loop that fires the first one that is due.
+//! Timers in arming order, for a loop that fires the due timer that was armed first.
 //!
-//! All wait by due time. Those that are due are also listed in arming order, so the first of them is found in O(log n);
-//! a timer moves there once, when a pass first finds it due.
+//! All timers are sorted by due time. Due timers are also in a second set, sorted by arming order, so that the first one
+//! is found in O(log n). A timer enters that set once, when a pass first finds it due.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use super::slab::Arming;
 
 #[derive(Debug, Default)]
 pub(super) struct ArmingOrder {
-    /// All armings that will ever be due.
+    /// All armings except those that never fire.
     by_due: BTreeSet<Arming>,
-    /// Sequence and due time of the armings due at `until`.
+    /// Sequence, due time and slot of the armings due at `until`.
     due: BTreeSet<(u64, u64, u32)>,
     /// The latest time of a pass.
     until: u64,
@@ -20,7 +20,7 @@ pub(super) struct ArmingOrder {
 impl ArmingOrder {
     pub(super) fn push(&mut self, arming: Arming) {
         if arming.due == u64::MAX {
-            // It never fires, so it need not be stored.
+            // The timer never fires, so it need not be stored.
             return;
         }
         self.by_due.insert(arming);
@@ -39,7 +39,7 @@ impl ArmingOrder {
         self.by_due.first().map(|arming| arming.due)
     }
 
-    /// Takes the first arming that is due at `now` and was made before the arming with this number.
+    /// Takes the first arming that is due at `now` and has a sequence below `armed_before`.
     pub(super) fn pop(&mut self, now: u64, armed_before: u64) -> Option<Arming> {
         if now > self.until {
             let after = |due| Arming { due, sequence: u64::MAX, node: u32::MAX };

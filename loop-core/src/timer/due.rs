@@ -1,8 +1,8 @@
-//! Timers in due order: most wait in the wheel; while a pass runs, it holds some of them.
+//! Timers in due order: most are in the wheel, some in the running pass.
 //!
-//! A pass takes due timers from the wheel one stretch at a time and sorts each, so that its first timer does not
-//! wait until a million others are in order. Timers armed during the pass and due within it are kept off the wheel
-//! until the pass is over, or they would fire in the same pass.
+//! A pass takes due timers from the wheel one slot at a time and sorts each slot's timers, so that the first timer does
+//! not wait until a million others are sorted. Timers that are armed during the pass and already due are kept out of the
+//! wheel until the pass ends, or they would fire in the same pass.
 
 use super::slab::{Arming, Slab};
 use super::wheel::Wheel;
@@ -10,13 +10,13 @@ use super::wheel::Wheel;
 #[derive(Debug, Default)]
 pub(super) struct ByDue {
     pub(super) wheel: Wheel,
-    /// The latest stretch taken by the pass, sorted by (due, sequence).
+    /// Timers of the slot that the pass took last, sorted by (due, sequence).
     taken: Vec<Arming>,
-    /// Number of them already returned.
+    /// Number of timers in `taken` that were already returned.
     given: usize,
-    /// Timers armed during the pass and due within it.
+    /// Timers armed during the pass and already due.
     late: Vec<Arming>,
-    /// Time of the running pass: timers due by then belong to it.
+    /// Time of the running pass. Timers due by then belong to it.
     pass: Option<u64>,
 }
 
@@ -24,7 +24,7 @@ impl ByDue {
     #[inline]
     pub(super) fn push<E>(&mut self, slab: &Slab<E>, arming: Arming) {
         if arming.due == u64::MAX {
-            // It never fires, so it need not be stored.
+            // The timer never fires, so it need not be stored.
         } else if self.pass.is_some_and(|now| arming.due <= now) {
             self.late.push(arming);
         } else {
@@ -56,7 +56,7 @@ impl ByDue {
         self.pass = Some(now);
     }
 
-    /// Returns timers that the pass took but did not hand out, or kept off, to the wheel.
+    /// Puts timers that the pass took but did not return, and those armed during the pass, into the wheel.
     fn end_pass<E>(&mut self, slab: &Slab<E>) {
         if self.pass.take().is_some() {
             let left = self.taken.drain(..).skip(self.given).chain(self.late.drain(..));
@@ -66,7 +66,7 @@ impl ByDue {
         }
     }
 
-    /// The next due timer of the running pass; the pass ends if there is none.
+    /// Takes the next due timer of the running pass. Ends the pass if there is none.
     #[inline]
     pub(super) fn pop<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<Arming> {
         loop {

@@ -6,31 +6,29 @@ use loop_probes::ids::Timestamp;
 
 use super::Timer;
 
-/// One pass over the due timers: uses one clock reading, and only fires timers armed before it
-/// began.
+/// One pass over the due timers: uses one clock reading, and fires only timers armed before the pass began.
 #[derive(Debug)]
 pub struct TimerPass {
     pub(super) now: Timestamp,
     pub(super) armed_before: u64,
-    /// Counts up from 1: a later pass ends this one.
+    /// Number of the pass, from 1. A later pass ends this one.
     pub(super) number: u64,
 }
 
-/// The firing of a timer. Its callback runs next, then
-/// [`TimerQueue::finish`](super::TimerQueue::finish).
+/// A timer that fired. The caller runs its callback, then calls [`TimerQueue::finish`](super::TimerQueue::finish).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fired {
     /// The timer.
     pub timer: Timer,
-    /// When it was due.
+    /// When the timer was due.
     pub due: Timestamp,
     /// The pass's clock reading.
     pub fired: Timestamp,
-    /// Whole periods that a late interval skipped up to that reading.
+    /// Number of whole periods between `due` and `fired` that a late interval skipped.
     pub skipped: u64,
-    /// The period of an interval.
+    /// The period of an interval, in nanoseconds.
     pub period_ns: Option<NonZeroU64>,
-    /// Whether it keeps the loop alive.
+    /// Whether the timer keeps the loop alive.
     pub referenced: bool,
 }
 
@@ -39,23 +37,23 @@ pub struct Fired {
 pub struct Armed<'a, T> {
     /// The timer.
     pub timer: Timer,
-    /// When it is due.
+    /// When the timer is due.
     pub due: Timestamp,
-    /// The period of an interval.
+    /// The period of an interval, in nanoseconds.
     pub period_ns: Option<NonZeroU64>,
-    /// Whether it keeps the loop alive.
+    /// Whether the timer keeps the loop alive.
     pub referenced: bool,
-    /// The value it was armed with.
+    /// The value that the timer was armed with.
     pub value: &'a T,
 }
 
 /// Outcome of a firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished<T> {
-    /// It was a one-shot and is gone: its value is returned.
+    /// The timer was a one-shot and is gone. Contains its value.
     Done(T),
-    /// It is armed, as an interval or by its callback, and due at this time.
+    /// The timer is armed again, as an interval or by its callback, and due at this time.
     Armed(Timestamp),
-    /// It is gone: its callback cleared it.
+    /// The callback cleared the timer.
     Cleared,
 }

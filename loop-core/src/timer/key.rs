@@ -1,4 +1,4 @@
-//! The key of a timer, its delay, and the error of a key whose timer is gone.
+//! The key of a timer, its delay, and the error for a key whose timer is gone.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use loop_probes::ids::TimerId;
 
-/// The key of a timer, returned by arming it: its id, and its place in the queue. Once the timer is gone, the
-/// place may belong to another timer; the key then refers to none, and calls with it report that the timer is
-/// gone.
+/// The key of a timer, returned when the timer is armed. Keys are never reused: once the timer is gone, calls with its key
+/// report that, even if another timer took its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timer {
     pub(super) id: TimerId,
@@ -16,7 +15,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Its id in traces: counts up from 1, is never reused, and stays the same when the timer is re-armed.
+    /// The timer's id in traces. Ids count up from 1, are never reused, and stay the same when a timer is re-armed.
     #[must_use]
     pub const fn id(self) -> TimerId {
         self.id
@@ -35,7 +34,7 @@ impl fmt::Debug for Timer {
     }
 }
 
-/// When a timer fires, counted from its arming.
+/// When a timer fires, relative to when it is armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delay {
@@ -63,7 +62,7 @@ impl Delay {
     }
 }
 
-/// There is no such timer: it fired, was cleared, or never existed.
+/// The timer is not armed: it fired, was cleared, or never existed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("timer {0} is not armed: it fired, was cleared, or belongs to another loop")]
 pub struct TimerGone(pub TimerId);

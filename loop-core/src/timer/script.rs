@@ -1,5 +1,5 @@
-//! The delays of scripts: numbers of milliseconds, with the limits known from browsers, Node and Bun. Native
-//! timers have nanosecond resolution and no such limits.
+//! Delays of scripts: numbers of milliseconds, with the limits of browsers, Node and Bun. Native timers have nanosecond
+//! resolution and no such limits.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub const DELAY_MS_MAX: f64 = 2_147_483_647.0;
 pub struct ScriptDelay {
     /// The delay to use.
     pub delay: Duration,
-    /// Why it differs from the requested one.
+    /// Why `delay` differs from the requested one; `None` if it does not.
     pub warning: Option<DelayWarning>,
 }
 
@@ -19,16 +19,16 @@ pub struct ScriptDelay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DelayWarning {
-    /// It is not a number.
+    /// The delay is not a number.
     NotANumber,
-    /// It is less than 1 ms.
+    /// The delay is less than 1 ms.
     TooShort,
-    /// It is more than [`DELAY_MS_MAX`].
+    /// The delay is more than [`DELAY_MS_MAX`].
     TooLong,
 }
 
 impl ScriptDelay {
-    /// Accepts `ms` milliseconds, with fractions cut off; outside [1, 2^31 − 1] it becomes 1 ms, with a warning.
+    /// Converts `ms` milliseconds, truncated to a whole number. Values outside [1, 2^31 − 1] become 1 ms, with a warning.
     ///
     /// # Examples
     ///

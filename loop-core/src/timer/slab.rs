@@ -1,27 +1,27 @@
-//! The slab of timers: for each timer its id, due time, arming number, and the owner's data. A timer's key is an
-//! index into it. All data of a timer is in one place: with a million timers, memory access dominates the cost.
+//! The slab of timers: for each timer its id, due time, arming sequence, and the owner's data. A timer's key contains its
+//! index in the slab. All data of a timer is in one entry, because memory access dominates the cost of a million timers.
 //!
-//! Structures in which timers wait hold [`Arming`]s, and ask here whether each still stands: no two armings have the
-//! same number. So clearing a timer means invalidating its number, wherever it waits.
+//! The wheel and other structures hold [`Arming`]s, and ask the slab whether each is still valid. No two armings have
+//! the same sequence, so clearing a timer only resets its sequence here; its stale armings are removed later.
 
-/// The sequence of a timer that is not armed: it is firing, or waits to be re-armed.
+/// The sequence of a timer that is not armed, because it is firing or parked.
 const UNARMED: u64 = 0;
 /// The sequence of an empty place.
 const FREE: u64 = u64::MAX;
 
-/// Aligned to cache lines, so that no timer spans more of them than necessary.
+/// An entry of the slab, aligned so that it spans no more cache lines than necessary.
 #[derive(Debug)]
 #[repr(align(64))]
 struct TimerPlace<E> {
     id: u64,
     due: u64,
-    /// The number of this arming, from 1.
+    /// Sequence of the current arming, from 1; [`UNARMED`] or [`FREE`] without one.
     sequence: u64,
-    /// Left in place when the timer goes: unused, and owning nothing.
+    /// The owner's data. In a free entry it is unused and must own nothing.
     entry: E,
 }
 
-/// One arming of a timer, in sort order: by due time, equal ones in arming order.
+/// One arming of a timer. Sorts by due time, then by arming order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Arming {
     pub(super) due: u64,
@@ -29,8 +29,8 @@ pub(super) struct Arming {
     pub(super) node: u32,
 }
 
-/// An arming as stored while it waits: the number's lower half distinguishes it from the timer's other armings,
-/// except every four-billionth.
+/// An arming as stored while it waits. To save space, it has only the lower half of the sequence, which distinguishes it
+/// from the timer's other armings unless exactly a multiple of 2³² armings lie in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Waiting {
     pub(super) due: u64,
@@ -39,7 +39,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Before every arming, and none that stands.
+    /// Sorts before every arming, and is never valid.
     pub(super) const UNKNOWN: Self = Self { due: 0, node: u32::MAX, mark: 0 };
 }
 
@@ -50,12 +50,12 @@ impl Arming {
     }
 }
 
-/// All timers. See the [module](self).
+/// Storage of all timers. See the [module](self).
 #[derive(Debug)]
 pub(super) struct Slab<E> {
     places: Vec<TimerPlace<E>>,
-    /// Empty places; the last one is used first. Not linked through the places: following links from place to place
-    /// would make each arming wait for the memory of the one before.
+    /// Free places; the last one is used first. A separate list, because a list linked through the places would make each
+    /// arming wait for the memory of the previous one.
     free: Vec<u32>,
     /// Number of armed timers.
     armed: usize,
@@ -103,7 +103,7 @@ impl<E> Slab<E> {
         }
     }
 
-    /// Whether `node` is the place of the timer with this id.
+    /// Whether `node` is the place of the timer `id`.
     #[inline]
     pub(super) fn is(&self, node: u32, id: u64) -> bool {
         self.places.get(node as usize).is_some_and(|place| place.id == id && place.sequence != FREE)
@@ -132,13 +132,13 @@ impl<E> Slab<E> {
         (sequence != UNARMED && sequence != FREE).then_some(Arming { due, sequence, node })
     }
 
-    /// Whether this arming still stands.
+    /// Whether `arming` is still its timer's current one.
     #[inline]
     pub(super) fn stands(&self, arming: Arming) -> bool {
         self.places.get(arming.node as usize).is_some_and(|place| place.sequence == arming.sequence)
     }
 
-    /// The waiting arming, if it still stands.
+    /// Completes a waiting arming, if it is still its timer's current one.
     #[inline]
     pub(super) fn standing(&self, Waiting { due, node, mark }: Waiting) -> Option<Arming> {
         let TimerPlace { due: armed, sequence, .. } = *self.places.get(node as usize)?;

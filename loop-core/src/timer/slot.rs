@@ -1,29 +1,29 @@
-//! The contents of one of the wheel's slots, of which the minimum is known.
+//! One slot of the wheel: a set of armings with a known minimum.
 //!
-//! New armings are only listed. When the minimum was cleared, the list moves to a heap, so that a program that repeatedly
-//! clears the first of many timers does not pay for all of them each time.
+//! New armings are appended to a list. When the minimum was cleared, the list moves to a heap, so that repeatedly
+//! clearing the first of many timers does not scan all of them each time.
 //!
-//! A stale arming stays until it is the minimum, the slot is moved, or the slot has doubled since stale ones were last
-//! removed: clearing a timer touches the timer and nothing else, not even a count. With a million timers, that would be a
-//! third of the cost of clearing one.
+//! A stale arming stays until it is the minimum, the slot is emptied, or the slot has doubled since stale armings were
+//! last removed. Clearing a timer does not touch the slot, not even a counter, because with a million timers that would
+//! be a third of the cost.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::slab::{Arming, Slab, Waiting};
 
-/// Fewer armings than this are never searched for stale ones.
+/// Slots with fewer armings than this are not searched for stale ones.
 const FEW: usize = 32;
-/// An emptied slot keeps room for this many: a burst must not hold its memory forever.
+/// Capacity that an emptied slot keeps at most, so that a burst does not hold its memory forever.
 const ROOM: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct WheelSlot {
     new: Vec<Waiting>,
     heap: BinaryHeap<Reverse<Waiting>>,
-    /// The earliest of all, as long as it stands.
+    /// The earliest arming, unless it has become stale.
     min: Waiting,
-    /// Number of armings after stale ones were last removed.
+    /// Number of armings that were left when stale ones were last removed.
     tidied: usize,
 }
 
@@ -40,7 +40,7 @@ impl WheelSlot {
         self.new.len() + self.heap.len()
     }
 
-    /// `stored` counts the armings in all slots, including stale ones.
+    /// Adds an arming. `stored` counts the armings in all slots, including stale ones.
     #[inline]
     pub(super) fn push<E>(&mut self, stored: &mut usize, slab: &Slab<E>, arming: Waiting) {
         let len = self.len();
@@ -72,7 +72,7 @@ impl WheelSlot {
         }
     }
 
-    /// Whether it has more than `few` armings that stand.
+    /// Whether the slot has more than `few` valid armings.
     #[inline]
     pub(super) fn is_more_than<E>(&mut self, few: usize, stored: &mut usize, slab: &Slab<E>) -> bool {
         if self.len() > few && *stored > slab.armed() {
@@ -81,7 +81,7 @@ impl WheelSlot {
         self.len() > few
     }
 
-    /// The earliest due time of those that stand.
+    /// The earliest due time of the valid armings.
     #[inline]
     pub(super) fn min<E>(&mut self, stored: &mut usize, slab: &Slab<E>) -> Option<u64> {
         if slab.standing(self.min).is_none() {
@@ -103,7 +103,7 @@ impl WheelSlot {
         }
     }
 
-    /// Moves armings that stand and are due at `now` to `due`, unsorted.
+    /// Moves valid armings that are due at `now` to `due`, unsorted.
     pub(super) fn pick<E>(&mut self, stored: &mut usize, slab: &Slab<E>, now: u64, due: &mut Vec<Arming>) {
         self.retain(stored, |waiting| {
             let standing = slab.standing(waiting);

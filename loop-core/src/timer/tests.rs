@@ -1,4 +1,4 @@
-//! The timer rules, one by one.
+//! Tests of each timer rule.
 
 mod crowded;
 mod model;
@@ -102,7 +102,7 @@ fn l02_a_zero_delay_timer_armed_again_in_its_callback_waits_for_the_next_pass() 
     let other = timers.arm(at(12), None, 0);
     let pass = timers.begin_pass(at(20));
     assert_eq!(timers.pop_due(&pass).unwrap().timer, timer);
-    // Both due before the rest of this pass: one by the clock, one in the past.
+    // Both would be due in this pass: one at its time, one in the past.
     assert!(timers.rearm(timer, at(11), None));
     let new = timers.arm(at(0), None, 0);
     assert_eq!(timers.finish(timer, at(20)), Finished::Armed(at(11)));

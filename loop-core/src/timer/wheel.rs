@@ -1,18 +1,18 @@
-//! The hierarchical timing wheel: determines the slot in which a timer waits, and the next slot.
+//! The hierarchical timing wheel: finds the slot for a timer, and the slot of the next timer.
 //!
-//! Eleven levels of 64 slots cover all 64 bits of a due time, to the nanosecond. A timer waits in the level of the
-//! highest bit in which its due time differs from the wheel's *base*, a time before which nothing in the wheel is
-//! due; its slot is given by that level's six bits of the due time. So the first occupied slot of the lowest
-//! occupied level holds the timer due first. When time reaches that slot, the base moves into it and its remaining
-//! timers are spread over the levels below: at most ten moves in a timer's life. Kernels and tokio store their
-//! timers this way. Three things differ:
+//! Eleven levels of 64 slots cover all 64 bits of a due time, in nanoseconds. The wheel's *base* is a time before which
+//! nothing in the wheel is due. The highest bit in which a timer's due time differs from the base determines its level,
+//! and that level's six bits of the due time determine its slot. So the first occupied slot of the lowest occupied level
+//! holds the next timer. When time reaches that slot, the base moves into it and its remaining timers are spread over
+//! the levels below, so a timer moves at most ten times. Kernels and tokio store timers in the same way, with three
+//! differences:
 //!
-//! - A [slot](super::slot) stores its timers side by side and not as a linked list: moving it reads memory sequentially.
-//! - A slot with few timers is not spread: due timers are picked out of it. So a timer seldom moves down to the
-//!   level of nanoseconds, and a coarser clock would gain nothing.
-//! - The minimum is exact, not the start of a slot.
+//! - A [slot](super::slot) stores its timers in an array, not in a linked list, so moving it reads memory sequentially.
+//! - A slot with few timers is not spread: due timers are picked out of it. So timers seldom reach the lowest levels, and
+//!   a coarser resolution would gain nothing.
+//! - The minimum is the exact due time, not the start of a slot.
 //!
-//! The clock never goes back. If it did, no timer would be early or lost, but timers armed for a time before the
+//! The clock never goes back. If it did, no timer would fire early or be lost, but timers armed for a time before the
 //! base would be scanned in each pass.
 
 use super::slab::{Arming, Slab, Waiting};
@@ -21,7 +21,7 @@ use super::slot::WheelSlot;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const LEVELS: usize = u64::BITS.div_ceil(BITS) as usize;
-/// Most timers in a slot that are scanned rather than spread.
+/// Maximum number of timers in a slot that are scanned rather than spread.
 const FEW: usize = 8;
 
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Wheel {
     base: u64,
     /// Levels that may have timers, one bit each.
     occupied: u32,
-    /// Allocated when the first timer arrives: a program uses few.
+    /// Each level is allocated when its first timer arrives, because a program uses few levels.
     levels: [Option<Box<Level>>; LEVELS],
     /// Number of armings in all slots, including stale ones.
     stored: usize,
@@ -37,7 +37,7 @@ pub(super) struct Wheel {
 
 #[derive(Debug)]
 struct Level {
-    /// Slots that may have timers, one bit each: clearing a timer leaves the bit.
+    /// Slots that may have timers, one bit each. Clearing a timer does not clear the bit.
     occupied: u64,
     slots: [WheelSlot; SLOTS],
 }
@@ -74,7 +74,7 @@ impl Wheel {
         level.slots[slot].push(&mut self.stored, slab, arming);
     }
 
-    /// The earliest due time, and its slot.
+    /// The earliest due time and the slot that contains it.
     #[inline]
     fn front<E>(&mut self, slab: &Slab<E>) -> Option<(SlotIndex, u64)> {
         while self.occupied != 0 {
@@ -93,8 +93,8 @@ impl Wheel {
         None
     }
 
-    /// The first and the last time of a slot. The base's own slot starts at time 0, because it holds overdue
-    /// timers.
+    /// The first and the last time of a slot. The slot of the base starts at time 0, because it also holds timers due
+    /// before the base.
     fn extent(&self, SlotIndex { level, slot }: SlotIndex) -> (u64, u64) {
         let (shift, slot) = (level as u32 * BITS, slot as u64);
         if level == 0 && slot == self.base % SLOTS as u64 {
@@ -116,7 +116,7 @@ impl Wheel {
         let _ = self.come_to(slab, now);
     }
 
-    /// The same; if a timer is due, returns the first slot that holds one.
+    /// Moves the base as close to `now` as possible. If a timer is due, returns the first slot with a due timer.
     fn come_to<E>(&mut self, slab: &Slab<E>, now: u64) -> Option<SlotIndex> {
         loop {
             let Some((place, min)) = self.front(slab) else {

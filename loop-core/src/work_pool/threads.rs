@@ -1,7 +1,7 @@
 //! The work pool on real threads.
 //!
-//! It uses one queue under a mutex: a pool is not a record path, and a job worth a thread is worth a lock. Each
-//! worker has its own recorder, created on its own thread, and records the jobs it ran.
+//! The queue is behind a mutex, whose cost is small compared with a job that is worth a thread. Each worker creates its
+//! recorder on its own thread, and records the jobs that it runs.
 
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -26,7 +26,7 @@ use super::{FinishedJob, Job, JobSink, PendingWork, Pool, PoolShutdown, Rejected
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// A pool without workers runs nothing.
+    /// The pool would have no workers.
     #[error("a work pool needs at least 1 worker")]
     NoWorkers,
     /// The system refused a thread.
@@ -69,17 +69,17 @@ struct JobQueue<R> {
     jobs: VecDeque<Job<R>>,
     is_closed: bool,
     alive: usize,
-    /// Number of workers in a job.
+    /// Number of workers that are running a job.
     busy: usize,
 }
 
 impl<R: Send + 'static> WorkPool<R> {
-    /// Starts `workers` threads, one per core if that is `None`. Results go to `sink`; if the sink panics, only
-    /// that result is lost.
+    /// Starts `workers` threads; `None` means one per core. Results go to `sink`; if `sink` panics, only that result is
+    /// lost.
     ///
     /// # Errors
     ///
-    /// [`PoolError`] if there would be no worker, or the system refuses a thread.
+    /// [`PoolError`] if `workers` is 0, or the system refuses a thread.
     pub fn new(
         workers: Option<u16>,
         clock: SystemClock,
@@ -99,7 +99,7 @@ impl<R: Send + 'static> WorkPool<R> {
             recorders,
             sink,
         };
-        // Create the pool first, so that its drop ends the workers already started if a later one cannot start.
+        // Create the pool before its workers, so that dropping it ends those already started if another cannot start.
         let mut pool = Self { shared: Arc::new(shared), threads: Vec::new(), workers };
         for worker in 0..workers {
             let alive = AliveGuard::new(&pool.shared);
@@ -121,7 +121,7 @@ impl<R: Send + 'static> WorkPool<R> {
     }
 }
 
-/// Counts a worker as alive until its thread ends, however that happens.
+/// Counts a worker as alive until its thread ends, also by a panic.
 struct AliveGuard<R>(Arc<PoolShared<R>>);
 
 impl<R> AliveGuard<R> {
@@ -149,7 +149,7 @@ impl<R> PoolShared<R> {
         while let Some(job) = self.next_job() {
             let finished = self.run(worker, &recorder, job);
             self.lock().busy -= 1;
-            // The sink is foreign code: its panic must not end a worker.
+            // The sink is the caller's code: its panic must not end a worker.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.sink)(finished)));
         }
     }
@@ -221,12 +221,12 @@ impl<R: Send + 'static> Pool<R> for WorkPool<R> {
             }
         };
         handed_back.extend(state.jobs.drain(..));
-        // Workers without a job end now, as soon as they are scheduled.
+        // Only busy workers count: the others end as soon as they are scheduled.
         let unjoined = state.busy;
         drop(state);
         if unjoined == 0 {
             for thread in self.threads.drain(..) {
-                // A worker can only have panicked in the recorder factory: there is nothing to report.
+                // A worker can panic only in the recorder factory, so there is no error to report.
                 let _ = thread.join();
             }
         }
@@ -242,7 +242,7 @@ impl<R: Send + 'static> Drop for WorkPool<R> {
     fn drop(&mut self) {
         let own = thread::current().id();
         if self.threads.iter().any(|thread| thread.thread().id() == own) {
-            // Dropped by a job or by the sink: a worker cannot wait for itself.
+            // A job or the sink drops the pool: a worker cannot wait for itself.
             drop(self.close(PendingWork::HandBack));
         } else if !self.threads.is_empty() {
             drop(self.shutdown(PendingWork::HandBack, None));

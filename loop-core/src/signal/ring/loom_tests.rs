@@ -1,4 +1,4 @@
-//! Every interleaving of two handlers on other threads and the loop that takes.
+//! Models every interleaving of two handlers on other threads and the loop that takes.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::*;
 
-/// The arrival time shows whether number and time belong together.
+/// An arrival whose time is derived from its number, so that a torn read shows.
 fn arrival(signo: u8) -> Arrival {
     Arrival { signo, arrived: Ticks(u64::from(signo) * 1_000) }
 }

@@ -1,4 +1,4 @@
-//! The ring in isolation: refusals, wrap-around, an interrupted handler, and threads.
+//! Tests of the ring alone: drops, wrap-around, an interrupted handler, and threads.
 
 use std::sync::Arc;
 use std::thread;
@@ -63,12 +63,12 @@ fn b15_more_arrivals_than_65535_come_through() {
 fn b14_a_claim_that_is_not_published_stops_the_drain_there_and_a_later_one_goes_on() {
     let ring = starting_at(0, 4);
     assert!(ring.push(arrival(1)));
-    // A handler is interrupted between its claim and its publication by another one that finishes.
+    // Another handler interrupts this one between its claim and its publication, and finishes.
     let interrupted = ring.arrivals.claim().ok().unwrap();
     assert!(ring.push(arrival(3)));
     assert_eq!(drain(&ring), [arrival(1)]);
     assert_eq!(ring.pending(), 2);
-    // No take gets past it into the slots that it still holds.
+    // No take gets past the unpublished slot.
     while ring.push(arrival(9)) {}
     interrupted.publish(arrival(2));
     assert_eq!(drain(&ring), [arrival(2), arrival(3), arrival(9), arrival(9)]);

@@ -1,4 +1,4 @@
-//! The pool on real threads; they synchronise through channels, never by sleeping.
+//! Tests of the pool on real threads, which synchronise through channels, never by sleeping.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -20,7 +20,7 @@ fn job(task: u64, run: impl FnOnce(&Worker<'_>) -> u32 + Send + 'static) -> Job<
     Job { task: TaskId(task), tag: Tag(3), queued: SystemClock::new().ticks(), run: Box::new(run) }
 }
 
-/// A job that reports its start, and ends on request.
+/// A job that reports its start and ends on request.
 fn gated(task: u64) -> (Job<u32>, Receiver<()>, Sender<()>) {
     let ((started, is_started), (go, may_go)) = (channel(), channel());
     let run = move |_: &Worker<'_>| {
@@ -100,7 +100,7 @@ fn a_sink_that_panics_does_not_end_a_worker() {
 #[test]
 fn every_worker_records_what_it_ran_with_a_recorder_of_its_own() {
     let (send, records) = channel();
-    // A capture stays on its thread: a job hands it out, through the recorder it was made with.
+    // A capture cannot leave its thread, so the sink, which runs there, reads it.
     thread_local!(static CAPTURE: std::cell::RefCell<Option<loop_probes::recorder::Capture>> = const { std::cell::RefCell::new(None) });
     let recorders: RecorderFactory = Box::new(|_| {
         let (recorder, capture) = Recorder::capture();
@@ -158,8 +158,7 @@ fn e03_a_shutdown_hands_back_what_waits_and_takes_no_more() {
     go.send(()).unwrap();
     let left = pool.shutdown(PendingWork::HandBack, None);
     let back: Vec<u64> = left.handed_back.iter().map(|job| job.task.0).collect();
-    // The worker may have taken some between the two statements above; none is lost and none runs
-    // twice.
+    // The worker may have taken some jobs between the two statements above; none is lost and none runs twice.
     let ran: Vec<u64> = results.try_iter().map(|finished| finished.task.0).collect();
     assert_eq!([ran, back].concat(), [1, 2, 3, 4]);
     assert_eq!(pool.submit(job(5, |_| 0)).unwrap_err().task, TaskId(5));
