@@ -10,7 +10,7 @@ pub mod ring;
 #[cfg(not(loom))]
 mod tests;
 
-#[expect(unsafe_code, reason = "a signal handler runs between any two instructions")]
+#[expect(unsafe_code, reason = "a signal handler must be async-signal-safe")]
 mod install;
 
 use std::collections::BTreeMap;
