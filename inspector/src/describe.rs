@@ -126,7 +126,7 @@ mod tests {
     use loop_probes::ids::{SourceId, TaskId};
 
     #[test]
-    fn a_hang_says_in_what_and_since_when() {
+    fn a_hang_names_its_task_and_duration() {
         let mut labels = Labels::default();
         labels.learn(LabelKind::Tag, 3, "ReadFile");
         let now = Timestamp(5_000_000_000);

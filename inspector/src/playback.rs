@@ -290,7 +290,7 @@ impl<S: Rewind> Player<S> {
         if back || checkpoint.is_some_and(|checkpoint| checkpoint.at > self.position) {
             let (fold, resume) = match checkpoint {
                 Some(checkpoint) => (checkpoint.fold.clone(), checkpoint.resume_at),
-                None => (self.index.nothing(), Timestamp::default()),
+                None => (self.index.empty_fold(), Timestamp::default()),
             };
             self.source.rewind(resume)?;
             self.batch.clear();

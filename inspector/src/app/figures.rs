@@ -423,17 +423,17 @@ const GC_ROWS: usize = 16;
 
 fn gc(timeline: &Timeline) -> GcFigures {
     let gc = &timeline.gc;
-    let ran_after = |look: &GcCheck| {
-        let after = gc.runs.iter().find(|run| run.at >= look.at);
-        (look.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
+    let ran_after = |check: &GcCheck| {
+        let after = gc.runs.iter().find(|run| run.at >= check.at);
+        (check.action == GcAction::Collect).then(|| after.map(|run| run.run_ns)).flatten()
     };
     // Skips are the most frequent and least informative: they are only counted.
-    let acts = gc.decisions.iter().filter(|look| look.action != GcAction::Skip);
+    let decided = gc.decisions.iter().filter(|check| check.action != GcAction::Skip);
     GcFigures {
         decided: timeline.families().gc_decisions.then_some([gc.collect, gc.defer, gc.skip]),
-        last: acts.rev().take(GC_ROWS).map(|look| (*look, ran_after(look))).collect(),
+        last: decided.rev().take(GC_ROWS).map(|check| (*check, ran_after(check))).collect(),
         heap_bytes: gc.heap_bytes,
-        threshold_bytes: gc.last.map(|look| look.threshold_bytes),
+        threshold_bytes: gc.last.map(|check| check.threshold_bytes),
         mode: gc.mode,
         heap: gc.heap_samples.iter().copied().collect(),
     }

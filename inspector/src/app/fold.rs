@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_is_in_the_order_of_time() {
+    fn the_log_is_sorted_by_time() {
         let mut fold = Fold::new(TimelineConfig::default());
         for (source, at) in [(1, 402), (1, 438), (2, 402), (1, 440), (2, 439)] {
             let event = Event::TickStart { tick: at };

@@ -18,9 +18,9 @@ pub struct Hang {
     /// The reason in words.
     pub text: String,
     /// Whether it is a fault: over a limit or crashed, as opposed to stopped or ended.
-    pub over: bool,
+    pub is_fault: bool,
     /// Whether the strip has a column for the running tick that this explains.
-    pub live: bool,
+    pub has_column: bool,
 }
 
 /// The emitter that represents the loop: the one whose tick ended last, else the first that reports anything.
@@ -59,20 +59,20 @@ pub fn hang(state: &AppState) -> Option<Hang> {
     match process {
         Process::Ended => {
             let text = format!("the process ended at {}", since(last));
-            return Some(Hang { text, over: false, live: false });
+            return Some(Hang { text, is_fault: false, has_column: false });
         }
         Process::Crashed => {
             let was = running.map_or_else(String::new, |running| {
                 format!(" {}", describe::doing(running, &timeline.labels))
             });
             let text = format!("the process is gone, last seen at {}{was}", since(last));
-            return Some(Hang { text, over: true, live: false });
+            return Some(Hang { text, is_fault: true, has_column: false });
         }
         Process::Stopped => {
             let last = timeline.last_moved_at().unwrap_or(last);
             let moved = running.map_or(last, |running| running.since.max(last));
             let text = format!("no progress since {}: process stopped{and_doing}", since(moved));
-            return Some(Hang { text, over: false, live: true });
+            return Some(Hang { text, is_fault: false, has_column: true });
         }
         Process::Running => {}
     }
@@ -83,5 +83,5 @@ pub fn hang(state: &AppState) -> Option<Hang> {
         Running::Phase(_) | Running::Task { .. } => running_at.ns_since(running.since),
     };
     let limit = state.about.stall_limit_ns.max(HANG_NS);
-    (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), over: true, live: true })
+    (lasted > limit).then(|| Hang { text: doing.unwrap_or_default(), is_fault: true, has_column: true })
 }

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_size_breaks_it() {
+    fn no_size_panics() {
         for (width, height) in [(0, 0), (1, 1), (0, 50), (200, 0), (79, 23), (u16::MAX, u16::MAX)] {
             for replay in [false, true] {
                 let screen = screen(width, height, replay);

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_shares() {
+    fn positions_convert_to_shares_and_back() {
         let info = PlaybackInfo {
             start: Timestamp(100),
             end: Timestamp(300),

@@ -7,7 +7,7 @@ pub mod view;
 
 use ratatui::layout::Position;
 
-use self::columns::{Columns, Window, busiest, furthest, next_column_ticks};
+use self::columns::{Columns, Window, busiest, column_ticks_for_all, next_column_ticks};
 use self::layout::{Extras, Pane, Panes};
 use super::page::{LogOf, Page, PageName, Request};
 use super::tag_table;
@@ -125,7 +125,7 @@ impl OverviewPage {
 
 /// The fewest ticks per column that show all kept ticks.
 fn column_ticks_max(state: &AppState, panes: &Panes) -> usize {
-    furthest(state.picture().timeline.ticks.recent.limit(), tick_cells(panes))
+    column_ticks_for_all(state.picture().timeline.ticks.recent.limit(), tick_cells(panes))
 }
 
 impl Page for OverviewPage {

@@ -190,7 +190,7 @@ impl Index {
     }
 
     /// An empty fold.
-    pub(super) fn nothing(&self) -> Fold {
+    pub(super) fn empty_fold(&self) -> Fold {
         Fold::new(self.config.clone())
     }
 
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_ticks_evenly_spread_ones_are_kept() {
+    fn beyond_the_limit_evenly_spread_tick_ends_are_kept() {
         let mut ticks = TickEnds::of(16);
         for end in 1..=16 {
             ticks.push(Timestamp(end));

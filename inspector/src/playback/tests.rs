@@ -76,7 +76,7 @@ fn every_position_shows_the_fold_up_to_there() {
 }
 
 #[test]
-fn playing_in_steps_is_playing_at_once() {
+fn playing_in_steps_equals_playing_at_once() {
     let mut watched = watched(1_000, ReplayOptions::default());
     assert!(watched.player.is_playing());
     for elapsed_ns in [1, 1_000, 7_000_000, 0, 100_000_000] {

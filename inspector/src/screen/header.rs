@@ -26,10 +26,10 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, strip: bool, area:
     match hang(state) {
         // Without the strip, the header is the only place that is always visible.
         Some(hang) if !strip => {
-            let style = if hang.over { canvas.theme.over() } else { canvas.theme.held() };
+            let style = if hang.is_fault { canvas.theme.over() } else { canvas.theme.held() };
             canvas.pen(area, 1).gap(1).put(&hang.text, style);
         }
-        _ => how(canvas, state, area),
+        _ => figures_line(canvas, state, area),
     }
 }
 
@@ -148,7 +148,7 @@ fn clock(state: &AppState, width: u16) -> String {
     format!("{since}{}", units::position(state.elapsed_ns()))
 }
 
-fn how(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+fn figures_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let theme = canvas.theme;
     let (dim, strong) = (theme.dim(), theme.strong());
     let figures = &state.figures;

@@ -355,7 +355,7 @@ fn a_zoomed_strip_shows_the_busiest_of_each_column() {
 }
 
 #[test]
-fn no_size_and_no_page_breaks_the_drawing() {
+fn no_size_panics_on_any_page() {
     let mut one = empty();
     update(&mut one, Message::Events(&Script { ticks: 1, ..script() }.events()));
     for (key, column_ticks) in "1234567".chars().zip([1, 2, 50, 200, 1, 1, 1]) {

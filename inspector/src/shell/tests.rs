@@ -186,7 +186,7 @@ fn arrows_step_through_ticks_and_freeze() {
 }
 
 #[test]
-fn a_column_stands_for_more_ticks_and_steps_stay_ticks() {
+fn zooming_out_does_not_change_the_step() {
     let (mut app, _) = live();
     press_all(&mut app, "zzz");
     assert_eq!(app.pages.overview.column_ticks, 10);
@@ -219,7 +219,7 @@ fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
 }
 
 #[test]
-fn in_replay_steps_go_on_from_the_tick_that_was_clicked() {
+fn in_replay_steps_continue_from_the_clicked_tick() {
     let mut app = replay(false);
     let panes = overview_panes(true);
     let strip = panes.strip();
@@ -229,7 +229,7 @@ fn in_replay_steps_go_on_from_the_tick_that_was_clicked() {
 }
 
 #[test]
-fn a_selected_stall_stays_selected_when_newer_ones_come() {
+fn a_selected_stall_stays_selected_when_newer_ones_arrive() {
     let (mut app, rest) = live();
     press(&mut app, Key::BackTab);
     press(&mut app, Key::Down);
@@ -379,7 +379,7 @@ fn help_ignores_every_key_except_close() {
 }
 
 #[test]
-fn effects_are_asked_for() {
+fn keys_request_their_effects() {
     let (mut app, _) = live();
     let (from, to) =
         (app.state.live.fold.timeline.first_at().unwrap(), app.state.live.fold.timeline.last_at().unwrap());
@@ -474,7 +474,7 @@ fn the_scrubber_seeks_where_it_is_clicked() {
 }
 
 #[test]
-fn nothing_breaks_before_the_first_event() {
+fn no_key_panics_before_the_first_event() {
     let keys = "fhljkgGnN12345siewr?qq/ \u{1b}";
     for size in [(100, 30), (0, 0)] {
         let mut app = app();

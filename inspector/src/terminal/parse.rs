@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_what_terminals_send_for_them() {
+    fn terminal_sequences_become_keys() {
         assert_eq!(keys(b"q N"), [Key::Char('q'), Key::Char(' '), Key::Char('N')]);
         assert_eq!(
             keys(b"\r\t\x7f\x03\x1a"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn clicks_and_the_wheel_have_their_place() {
+    fn clicks_and_the_wheel_have_a_position() {
         let mouse = |kind| Input::Mouse(Mouse { kind, at: Position::new(41, 4) });
         assert_eq!(parsed(b"\x1b[<0;42;5M\x1b[<0;42;5m\x1b[<2;42;5M"), [mouse(MouseKind::Click)]);
         assert_eq!(parsed(b"\x1b[<32;42;5M"), [mouse(MouseKind::Drag)]);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_bytes_are_cut_makes_no_difference() {
+    fn input_split_anywhere_parses_the_same() {
         let bytes = "j\x1b[<64;42;5M\x1b[6~\x1bOAü\x1b[1;2D日q".as_bytes();
         let at_once = parsed(bytes);
         for cut in 0..bytes.len() {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_passed_over() {
+    fn noise_is_skipped() {
         assert_eq!(keys(b"\xff\xfe\x00a\x80b"), [Key::Char('a'), Key::Char('b')]);
         let mut parser = Parser::default();
         parser.feed(&[b"\x1b[".as_slice(), &[b'1'; 500]].concat(), |input| panic!("{input:?}"));

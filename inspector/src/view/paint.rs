@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_remark_the_last_parts_give_way_first() {
+    fn a_remark_loses_its_last_parts_first() {
         let top = |width| {
             let mut buffer = Buffer::empty(Rect::new(0, 0, width, 2));
             let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn no_size_breaks_it() {
+    fn no_size_panics() {
         for width in 0..12 {
             drawn(width.max(1), &[["a", "1"], ["b", "2"], ["c", "3"]], 2);
         }

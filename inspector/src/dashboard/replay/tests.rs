@@ -96,7 +96,7 @@ fn drawn(app: &App) -> Buffer {
 }
 
 #[test]
-fn a_frame_after_a_jump_is_of_one_moment() {
+fn a_frame_after_a_jump_shows_one_point_in_time() {
     for view in ['1', '3', '4'] {
         let mut watching = watching();
         watching.press(Key::Char(view));
@@ -115,7 +115,7 @@ fn a_frame_after_a_jump_is_of_one_moment() {
 }
 
 #[test]
-fn a_replay_that_plays_to_its_end_ends_with_the_figures_of_its_end() {
+fn a_replay_that_ends_shows_the_figures_of_its_end() {
     for view in ['1', '3', '4'] {
         let mut watching = watching();
         watching.press(Key::Char(view));

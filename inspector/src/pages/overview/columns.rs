@@ -22,7 +22,7 @@ pub fn next_column_ticks(ticks: usize, more: bool, most: usize) -> usize {
 
 /// The fewest ticks per column with which `cells` show all of `kept` ticks.
 #[must_use]
-pub fn furthest(kept: usize, cells: usize) -> usize {
+pub fn column_ticks_for_all(kept: usize, cells: usize) -> usize {
     kept.div_ceil(cells.max(1)).max(1)
 }
 
@@ -31,7 +31,7 @@ pub fn furthest(kept: usize, cells: usize) -> usize {
 pub struct Columns {
     per: usize,
     /// Ticks of the first column that have been evicted.
-    forgotten: usize,
+    evicted: usize,
     kept: usize,
 }
 
@@ -41,25 +41,25 @@ impl Columns {
     pub fn new(ticks: &Ticks, per: usize) -> Self {
         let (per, kept) = (per.max(1), ticks.recent.len());
         let before = (ticks.count + ticks.incomplete).saturating_sub(kept as u64);
-        Self { per, forgotten: (before % per as u64) as usize, kept }
+        Self { per, evicted: (before % per as u64) as usize, kept }
     }
 
     /// The number of columns.
     #[must_use]
     pub const fn count(&self) -> usize {
-        (self.forgotten + self.kept).div_ceil(self.per)
+        (self.evicted + self.kept).div_ceil(self.per)
     }
 
     /// The column of the tick at `place`, where 0 is the oldest kept.
     #[must_use]
     pub const fn column_of(&self, place: usize) -> usize {
-        (self.forgotten + place) / self.per
+        (self.evicted + place) / self.per
     }
 
     /// The range of ticks in a column.
     #[must_use]
     pub fn places(&self, column: usize) -> Range<usize> {
-        let place = |column: usize| (column * self.per).saturating_sub(self.forgotten).min(self.kept);
+        let place = |column: usize| (column * self.per).saturating_sub(self.evicted).min(self.kept);
         place(column)..place(column + 1)
     }
 
@@ -131,14 +131,14 @@ mod tests {
 
     #[test]
     fn the_furthest_step_fills_the_strip() {
-        assert_eq!([70, 188].map(|cells| furthest(16_384, cells)), [235, 88]);
-        assert_eq!((furthest(1, 188), furthest(0, 0)), (1, 1));
+        assert_eq!([70, 188].map(|cells| column_ticks_for_all(16_384, cells)), [235, 88]);
+        assert_eq!((column_ticks_for_all(1, 188), column_ticks_for_all(0, 0)), (1, 1));
     }
 
     #[test]
-    fn every_tick_has_one_column_whatever_was_forgotten() {
-        for (per, forgotten, kept) in [(1, 0, 7), (5, 0, 12), (5, 3, 12), (10, 9, 4), (5, 4, 1), (2, 0, 0)] {
-            let columns = Columns { per, forgotten, kept };
+    fn every_kept_tick_is_in_exactly_one_column() {
+        for (per, evicted, kept) in [(1, 0, 7), (5, 0, 12), (5, 3, 12), (10, 9, 4), (5, 4, 1), (2, 0, 0)] {
+            let columns = Columns { per, evicted, kept };
             let places: Vec<usize> = (0..columns.count()).flat_map(|column| columns.places(column)).collect();
             assert_eq!(places, (0..kept).collect::<Vec<_>>());
             for place in 0..kept {
@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn columns_stay_what_they_are_while_the_oldest_ticks_go() {
-        let before = Columns { per: 5, forgotten: 0, kept: 20 };
+    fn columns_keep_their_ticks_while_the_oldest_are_evicted() {
+        let before = Columns { per: 5, evicted: 0, kept: 20 };
         // Two ticks were added, and the two oldest evicted.
-        let after = Columns { per: 5, forgotten: 2, kept: 20 };
+        let after = Columns { per: 5, evicted: 2, kept: 20 };
         assert_eq!(before.places(1), 5..10);
         assert_eq!(after.places(1), 3..8);
         assert_eq!((before.count(), after.count()), (4, 5));

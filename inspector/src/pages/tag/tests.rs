@@ -38,7 +38,7 @@ fn rows(fold: &Fold) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_parent_is_a_task_of_the_loop_that_says_so() {
+fn a_parent_is_a_task_of_the_loop_that_recorded_it() {
     let tasklet = Event::AgendaRan {
         task: TaskId(7),
         tag: Tag(3),

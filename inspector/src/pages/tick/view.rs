@@ -169,8 +169,8 @@ fn row(
     let span = &opened.span;
     let (name, detail) = describe::span(&span.what, labels);
     let tag = tag_of(&span.what);
-    let held_back = !state.filter.is_empty() && !tag.is_some_and(|tag| state.lets_through(tag));
-    let name_style = match (&span.what, held_back) {
+    let filtered_out = !state.filter.is_empty() && !tag.is_some_and(|tag| state.lets_through(tag));
+    let name_style = match (&span.what, filtered_out) {
         (_, true) => theme.dim(),
         (SpanKind::Phase(phase), false) => theme.phase(*phase),
         _ => theme.text(),
@@ -195,7 +195,7 @@ fn row(
     let run_ns = span.run_ns();
     let over = run_ns > state.about.stall_limit_ns && !poll && !matches!(span.what, SpanKind::Phase(_));
     let style = if over { theme.over() } else { theme.text() };
-    let style = if held_back || poll { theme.dim() } else { style };
+    let style = if filtered_out || poll { theme.dim() } else { style };
     pen.number(&units::duration(run_ns), Columns::RUN, style).gap(1);
     if poll {
         let text = format!("waited: {detail}");

@@ -91,7 +91,7 @@ fn the_aftermath_waits_only_for_its_own_loop_and_not_forever() {
 }
 
 #[test]
-fn any_moment_of_a_stall_leads_to_it() {
+fn any_time_in_a_stall_leads_to_it() {
     let mut events = Vec::new();
     tick(&mut events, LOOP, 1, (100, 140), &[]);
     tick(&mut events, LOOP, 2, (141, 142), &[110]);

@@ -176,7 +176,7 @@ fn percentiles_have_bounds_where_records_were_lost() {
 }
 
 #[test]
-fn bounds_without_a_loss_name_none() {
+fn bounds_without_lost_records_say_incomplete() {
     let mut app = live();
     let since = app.state.live.fold.timeline.last_at().unwrap().plus_ns(10);
     let task = Running::Task { task: TaskId(8_812), tag: Tag(3) };
@@ -285,8 +285,8 @@ fn a_tick_lists_what_it_delayed_and_a_slow_task_its_parts() {
     press(&mut app, &[Key::Char('n'), Key::Enter]);
     snapshot!("stalled_tick_80x24", app, 80 x 24, COLOR);
     press(&mut app, &[Key::Tab]);
-    snapshot!("whom_it_made_late_80x24", app, 80 x 24, COLOR);
-    snapshot!("whom_it_made_late_200x50", app, 200 x 50, COLOR);
+    snapshot!("delayed_by_a_tick_80x24", app, 80 x 24, COLOR);
+    snapshot!("delayed_by_a_tick_200x50", app, 200 x 50, COLOR);
     press(&mut app, &[Key::Tab, Key::Enter]);
     snapshot!("slow_task_80x24", app, 80 x 24, COLOR);
     snapshot!("slow_task_120x40", app, 120 x 40, ASCII);

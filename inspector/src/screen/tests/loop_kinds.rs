@@ -45,10 +45,10 @@ fn the_agenda_has_a_page() {
 fn active_handles_have_a_page() {
     let mut app = agenda();
     press(&mut app, &[Key::Char('6')]);
-    snapshot!("page_loop_80x24", app, 80 x 24, COLOR);
-    snapshot!("page_loop_100x30", app, 100 x 30, COLOR);
-    snapshot!("page_loop_160x50", app, 160 x 50, COLOR);
-    snapshot!("page_loop_ascii", app, 80 x 24, ASCII);
+    snapshot!("page_handles_80x24", app, 80 x 24, COLOR);
+    snapshot!("page_handles_100x30", app, 100 x 30, COLOR);
+    snapshot!("page_handles_160x50", app, 160 x 50, COLOR);
+    snapshot!("page_handles_ascii", app, 80 x 24, ASCII);
     let mut none = live();
     press(&mut none, &[Key::Char('6')]);
     let page = text(&mut none, 80, 24);
@@ -100,7 +100,7 @@ fn a_starving_priority_is_reported() {
 }
 
 #[test]
-fn a_worker_shows_the_tasklet_that_it_is_in() {
+fn a_worker_shows_its_running_tasklet() {
     let mut app = agenda();
     let worker = app.state.live.fold.timeline.agenda.workers()[1].source.unwrap();
     let now = app.state.live.at.plus_ns(5_000_000);
@@ -131,7 +131,7 @@ fn a_worker_shows_the_tasklet_that_it_is_in() {
 }
 
 #[test]
-fn many_workers_scroll_and_never_break_a_page() {
+fn many_workers_scroll() {
     let mut app = empty();
     let change = |worker: u16| {
         let event = Event::WorkerState { worker, from: WorkerPhase::Idle, to: WorkerPhase::Run };

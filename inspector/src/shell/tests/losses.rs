@@ -4,7 +4,7 @@ use super::*;
 use crate::app::fold::Fold;
 
 #[test]
-fn what_is_missing_at_an_unknown_place_leaves_every_moment_open() {
+fn losses_at_unknown_times_apply_at_every_position() {
     let (mut app, rest) = live();
     let counts = SourceCounts { lost_records: 7, malformed: 1, ..SourceCounts::default() };
     let (at, running, process) = (Timestamp(0), &[][..], Process::Ended);

@@ -24,7 +24,7 @@ fn hang(app: &mut App) -> (Timestamp, Timestamp) {
 }
 
 /// Ends the hanging tick.
-fn extend_hang(app: &mut App, (since, at): (Timestamp, Timestamp)) {
+fn end_hang(app: &mut App, (since, at): (Timestamp, Timestamp)) {
     let (end, outcome) = (at.plus_ns(5), loop_probes::event::Outcome::Done);
     let ran = Event::TaskRan { task: TASK, tag: Tag(1), outcome, queued: since, start: since };
     send(app, &[(end, ran), (end.plus_ns(5), Event::TickEnd { tick: 9_999, tasks_run: 1, start: since })]);
@@ -73,7 +73,7 @@ fn selection_stays_on_its_stall_when_another_begins_or_ends() {
     let before = selected(&app);
     let hung = hang(&mut app);
     assert_eq!((app.pages.overview.stall_row, selected(&app)), (2, before));
-    extend_hang(&mut app, hung);
+    end_hang(&mut app, hung);
     assert_eq!((app.pages.overview.stall_row, selected(&app)), (2, before));
 }
 

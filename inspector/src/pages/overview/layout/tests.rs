@@ -41,11 +41,11 @@ fn panes_fill_the_body_and_never_overlap() {
 #[test]
 fn the_smallest_screen_keeps_the_essential_panes() {
     for extras in EXTRAS {
-        keeps_what_the_sketch_promises(extras);
+        keeps_the_essential_panes(extras);
     }
 }
 
-fn keeps_what_the_sketch_promises(extras: Extras) {
+fn keeps_the_essential_panes(extras: Extras) {
     let panes = panes(screen(80, 24, false).body, extras);
     assert!(panes.compact);
     assert_eq!(panes.strip().height, 2);

@@ -184,8 +184,8 @@ fn gc_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool)
     // Changing figures have fixed widths, so that the words around them stand still.
     pen.put("heap ", theme.dim()).left(&heap(gc), 19, theme.text()).gap(1);
     match gc.last.first() {
-        Some((look, ran)) => {
-            pen.left(look.action.name(), 8, theme.strong()).left(look.reason.name(), 10, theme.text());
+        Some((check, ran)) => {
+            pen.left(check.action.name(), 8, theme.strong()).left(check.reason.name(), 10, theme.text());
             pen.number(&ran.map_or_else(String::new, units::duration), 6, theme.text());
         }
         None => drop(pen.gap(24)),
@@ -205,14 +205,14 @@ fn gc_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool)
     }
     let tall = inner.height >= 6;
     let rows = usize::from(inner.height.saturating_sub(if tall { 3 } else { 2 }));
-    for (row, (look, ran)) in gc.last.iter().take(rows).enumerate() {
+    for (row, (check, ran)) in gc.last.iter().take(rows).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
-        let acted = look.action == GcAction::Collect;
-        pen.gap(1).left(look.action.name(), 8, if acted { theme.strong() } else { theme.text() });
-        pen.put(look.reason.name(), theme.dim());
-        let end = ran.map_or_else(|| units::short_bytes(look.heap_bytes), units::duration);
+        let collects = check.action == GcAction::Collect;
+        pen.gap(1).left(check.action.name(), 8, if collects { theme.strong() } else { theme.text() });
+        pen.put(check.reason.name(), theme.dim());
+        let end = ran.map_or_else(|| units::short_bytes(check.heap_bytes), units::duration);
         let pen = canvas.pen(Rect { width: inner.width - 1, ..inner }, row as u16);
-        right_of(pen, look.action.name(), look.reason.name(), &end, theme.text());
+        right_of(pen, check.action.name(), check.reason.name(), &end, theme.text());
     }
     let last = inner.height - 1;
     if tall {

@@ -169,11 +169,11 @@ fn marker(
             canvas.pen(before, 0).right(&text, theme.strong());
         }
     } else if let Some(hang) = hang(state) {
-        let style = if hang.over { theme.over() } else { theme.held() };
+        let style = if hang.is_fault { theme.over() } else { theme.held() };
         let row = Rect { width: row.width - AXIS_WIDTH, ..row };
         let text = crate::text::cut(&hang.text, row.width.saturating_sub(2).into());
         canvas.pen(Rect { width: row.width - 2, ..row }, 0).right(&text, style);
-        if hang.live {
+        if hang.has_column {
             canvas.cell(row.x + row.width - 1, row.y, "▲", style);
         }
     }
