@@ -235,7 +235,7 @@ pub const BINDINGS: &[Binding] = &[
         Move,
         Always,
     ),
-    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "page down, 10 columns on", Move, Always),
+    bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "page down, 10 columns ahead", Move, Always),
     bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),
     bind(&[Char('n')], "n", Action::NextStall, "next stall", Show, Always).hint("stall"),

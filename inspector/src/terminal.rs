@@ -56,7 +56,7 @@ impl Screen {
             return Err(io::Error::other("standard output is no terminal"));
         }
         if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
-            return Err(io::Error::other("it is dumb (TERM=dumb)"));
+            return Err(io::Error::other("TERM is dumb"));
         }
         // crossterm reads NO_COLOR itself; here the theme decides.
         crossterm::style::force_color_output(color);

@@ -135,7 +135,7 @@ impl Subject {
             Self::Timer(late) => format!("late timer: {name} #{}", late.task),
             Self::Signal { task, .. } => format!("late signal: {name} #{task}"),
             Self::Slow { .. } => format!("slow task: {name}"),
-            Self::Wait { .. } => format!("task that waited: {name}"),
+            Self::Wait { .. } => format!("queue wait: {name}"),
         }
     }
 }

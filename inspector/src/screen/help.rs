@@ -29,7 +29,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
     let order = [Group::Time, Group::Move, Group::Keep, Group::Show, Group::Leave];
     let (left, mut right) = (lines(&order[..first]), lines(&order[first..]));
     let shown = right.iter().rposition(|line| matches!(line, Line::Title(_))).unwrap_or(0);
-    right.insert(shown, Line::Mark(FEW_MARK, "fewer than 100: the maximum"));
+    right.insert(shown, Line::Mark(FEW_MARK, "fewer than 100 samples: max"));
     let height = (left.len().max(right.len()) as u16 + 2).min(body.height);
     let width = (2 * COLUMN_WIDTH + 4).min(body.width);
     let area = body.centered(Constraint::Length(width), Constraint::Length(height));

@@ -117,7 +117,9 @@ fn priorities(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Ag
         let row = &rows[place];
         depths = cells.last().copied().unwrap_or_default();
         let style = waiting_style(theme, agenda, row);
-        let oldest_ns = row.oldest.and_then(|oldest| oldest.waited_ns(state.picture_at()));
+        // At the time of the figures, as in the sentence below the rows.
+        let at = state.figures.at.unwrap_or_else(|| state.picture_at());
+        let oldest_ns = row.oldest.and_then(|oldest| oldest.waited_ns(at));
         let oldest = cell(
             oldest_ns.map_or_else(|| "-".to_owned(), units::duration),
             if oldest_ns.is_some() { style } else { theme.dim() },
@@ -161,7 +163,7 @@ fn calm(agenda: &AgendaFigures) -> String {
     let passed_by = agenda.priorities.iter().map(|row| row.passed_by_max).max().unwrap_or(0);
     match passed_by {
         0 => "no tasklet overtaken by a higher priority so far".to_owned(),
-        _ => format!("at most {} of higher priority overtook one that waited", units::count(passed_by)),
+        _ => format!("at most {} of higher priority overtook a waiting tasklet", units::count(passed_by)),
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &BreakdownPa
     let title = subject.title(&state.picture().timeline.labels);
     let slow = matches!(subject, Subject::Slow { .. });
     let remark = match (slow, body.width >= 96) {
-        (true, true) => "Enter opens the tag, on the total the tick",
+        (true, true) => "Enter opens the tag, the total opens the tick",
         (true, false) => "Enter opens the tag",
         (false, true) => "Enter opens a line's tag, else the tick",
         (false, false) => "Enter opens a line",
@@ -62,7 +62,7 @@ fn bare(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject, area: Rect
     pen.gap(1).put("Enter", theme.key()).put(" opens ", dim).put(&name, text);
     pen.put(": its statistics, what it delayed", dim);
     let mut pen = canvas.pen(area, 2);
-    pen.gap(1).put("spans inside it, from tracing or the probe, are listed here", dim);
+    pen.gap(1).put("spans inside it, from tracing or the probe, would be listed here", dim);
 }
 
 /// Explains the sum.
@@ -85,13 +85,13 @@ const fn explained(what: &What) -> &'static str {
         What::Phase(_) => "the phase's own time, without what ran in it",
         What::ShortRuns(_) => "a phase with too many short runs to record each",
         What::Poll => "a non-blocking poll; in a slow task, its own polls",
-        What::Overslept => "the loop asked poll to wait past something that was due",
+        What::Overslept => "the loop asked poll to wait past a due timer",
         What::LateWakeup => "poll returned after its deadline: the system woke the loop late",
         What::Suspended => "the whole process was stopped, or the machine slept",
         What::Others { .. } => "the smallest parts, summed",
         What::BeforeRecording => "before the first event of the recording: not measured",
         What::Evicted => "evicted from history: open the saved trace",
-        What::Unknown { .. } => "records of this time were lost",
+        What::Unknown { .. } => "records from this time were lost",
         What::Unattributed => "no events cover this time",
         _ => "",
     }

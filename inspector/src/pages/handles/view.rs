@@ -52,7 +52,7 @@ fn list(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let all = &keep_alive.held;
     if all.is_empty() {
         let ended = state.picture().timeline.stopped.is_some();
-        let text = if ended { "nothing" } else { "none: the loop can exit" };
+        let text = if ended { "none" } else { "none: the loop can exit" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
     }
     let columns = [Column::text("", 9), Column::rest(""), Column::figure("", 6)];

@@ -17,6 +17,10 @@ use crate::view::{bounds, histogram};
 
 /// Width of a task's id.
 const TASK_WIDTH: u16 = 9;
+/// Minimum width of a pane for a title of `caused up to 00:05.912`.
+const NARROW_TITLE: u16 = 28;
+/// Minimum width of a list of runs for their ids.
+const TASKS_FROM: u16 = 27;
 /// Runs below a microsecond form one bucket.
 const FLOOR_NS: u64 = 1_000;
 
@@ -108,10 +112,12 @@ fn worst(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, runs: &RunStats,
     };
     let inner = canvas.pane(area, "worst runs", remark, selected.is_some());
     let all = runs.worst();
+    // Beside the table on a narrow screen, times matter more than ids, which open nothing there.
+    let task_width = if inner.width < TASKS_FROM { 0 } else { TASK_WIDTH };
     let columns = [
         Column::text("", when_width(state)),
         Column::figure("", 7),
-        Column::text("", TASK_WIDTH),
+        Column::text("", task_width),
         Column::rest(""),
     ];
     let scroll = (selected.unwrap_or(0), selected.is_some());
@@ -143,7 +149,7 @@ fn queued_by(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, area: Re
     let mut pen = canvas.pen(inner, line);
     pen.gap(1);
     if page.queued_by.is_empty() {
-        pen.put("enqueuer no longer in log", theme.dim());
+        pen.put("none in the log", theme.dim());
     }
     for (place, (origin, count)) in page.queued_by.iter().enumerate() {
         let text = format!("{origin} ×{}", units::short_count(*count));
@@ -166,7 +172,9 @@ fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &T
     let title = match (up_to(state), area.width) {
         (up_to, _) if up_to.is_empty() => "delay caused".to_owned(),
         (up_to, 36..) => format!("delay caused{up_to}"),
-        (up_to, _) => format!("caused{up_to}"),
+        (up_to, NARROW_TITLE..) => format!("caused{up_to}"),
+        // The header has the time.
+        _ => "delay caused".to_owned(),
     };
     let inner = canvas.pane(area, &title, "of others", false);
     let mut line;

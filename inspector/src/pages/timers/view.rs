@@ -81,7 +81,7 @@ fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     for (title, value) in counts {
         let mut pen = canvas.pen(inner, row);
         pen.gap(1).put(title, theme.dim());
-        let value = value.map_or("unknown".to_owned(), |value| match units::count(value) {
+        let value = value.map_or(units::UNKNOWN.to_owned(), |value| match units::count(value) {
             long if long.len() >= usize::from(pen.room()) => units::short_count(value),
             count => count,
         });
@@ -205,7 +205,7 @@ fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, selected: Opti
     let mut columns = vec![Column::rest("DELAYED OTHERS"), Column::figure("TOTAL", FIGURE).strong(true)];
     columns.extend(has_bar.then(|| Column::text("", bar_width)));
     columns.extend(["TIMERS", "SIGNALS", "TASKS"][..kinds].iter().map(|title| Column::figure(title, FIGURE)));
-    columns.push(Column::figure("RAN", FIGURE));
+    columns.push(Column::figure("OWN RUN", FIGURE));
 
     // Unattributed delays do not affect the scale.
     let known = delay_caused.iter().filter(|impact| !impact.cause.is_ignorance());

@@ -142,7 +142,7 @@ fn percentiles_of_few_samples_are_marked_as_in_the_report() {
         assert!(tag.iter().any(|row| row.contains(" p99 ") && row.contains("s*")), "{}", tag.join("\n"));
         press(&mut app, &[Key::Char('?')]);
         let help = rows(&mut app, size, COLOR).join("\n");
-        assert!(help.contains(" *       fewer than 100: the maximum") && help.contains("q ^C"), "{help}");
+        assert!(help.contains(" *       fewer than 100 samples: max") && help.contains("q ^C"), "{help}");
         press(&mut app, &[Key::Char('?'), Key::Char('1')]);
     }
     assert!(!rows(&mut live(), (80, 24), COLOR)[1].contains('*'), "enough samples need no mark");

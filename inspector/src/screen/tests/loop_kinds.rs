@@ -93,6 +93,11 @@ fn a_starving_priority_is_reported() {
     frame(&mut app, Timestamp(2_300_001_000));
     let page = text(&mut app, 100, 30);
     assert!(page.contains("low starves: oldest waited 2.30s, overtaken by 38 of higher priority"), "{page}");
+    // Between two refreshes of the figures, the row shows the same time as the sentence.
+    update(&mut app, Message::Frame { now: Timestamp(2_450_001_000), elapsed_ns: 1 });
+    let page = text(&mut app, 100, 30);
+    let row = page.lines().find(|line| line.starts_with("│ low ")).unwrap();
+    assert!(row.contains(" 2.30s ") && page.contains("oldest waited 2.30s"), "{page}");
     press(&mut app, &[Key::Char('1')]);
     for (width, height) in [(80, 24), (100, 30), (160, 50)] {
         assert!(text(&mut app, width, height).contains("low starves"), "{width}x{height}");

@@ -34,7 +34,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let first = first_row(page.stall_row, rows.height);
     let mut all = stalls::stalls(state.picture()).peekable();
     if counted == 0 && all.peek().is_none() {
-        let text = if lost { "none seen; lost records may have held some" } else { "none so far" };
+        let text = if lost { "none seen; lost records may include some" } else { "none so far" };
         canvas.pen(rows, 0).gap(1).put(text, theme.dim());
         return;
     }

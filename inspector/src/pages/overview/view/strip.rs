@@ -70,7 +70,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     marker(canvas, state, strip, marked, column.map(|column| window.indent + column));
     legend(canvas, state, area);
     if ticks.is_empty() {
-        let text = if state.is_replay() { "no tick up to here" } else { "waiting for the first tick to end" };
+        let text =
+            if state.is_replay() { "no tick before this time" } else { "waiting for the first tick to end" };
         let style = canvas.theme.dim();
         canvas.pen(strip, strip.height / 2).gap(1).put(text, style);
     }
