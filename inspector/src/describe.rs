@@ -94,17 +94,16 @@ pub fn span(kind: &SpanKind, labels: &Labels) -> (String, String) {
 #[must_use]
 pub fn running(now_running: &NowRunning, labels: &Labels, now: Timestamp) -> String {
     let lasted = duration(now.ns_since(now_running.since));
+    let doing = doing(now_running, labels);
     match now_running.running {
-        Running::Outside => format!("between ticks for {lasted}"),
-        Running::Phase(phase) => format!("in phase {phase} for {lasted}"),
-        Running::Task { task, tag } => format!("in {} #{task} for {lasted}", labels.tag(tag)),
+        Running::Outside | Running::Phase(_) | Running::Task { .. } => format!("{doing} for {lasted}"),
         Running::Poll { deadline: Some(deadline) } if now > deadline => {
-            format!("in poll, deadline overdue by {}", duration(now.ns_since(deadline)))
+            format!("{doing}, deadline overdue by {}", duration(now.ns_since(deadline)))
         }
         Running::Poll { deadline: Some(deadline) } => {
-            format!("in poll for {lasted}, {} to go", duration(deadline.ns_since(now)))
+            format!("{doing} for {lasted}, {} to go", duration(deadline.ns_since(now)))
         }
-        Running::Poll { deadline: None } => format!("in poll for {lasted}, without a deadline"),
+        Running::Poll { deadline: None } => format!("{doing} for {lasted}, without a deadline"),
     }
 }
 

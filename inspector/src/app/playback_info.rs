@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loop_probes::ids::Timestamp;
 
 /// Slowest speed of a replay.
-pub const SPEED_MIN: f64 = 0.1;
+const SPEED_MIN: f64 = 0.1;
 /// Fastest speed of a replay.
-pub const SPEED_MAX: f64 = 1000.0;
+const SPEED_MAX: f64 = 1000.0;
 
 /// The speeds that `+` and `-` step through.
 const SPEEDS: [f64; 13] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];

@@ -8,7 +8,7 @@ use std::ops::Range;
 use loop_traces::timeline::{TickSummary, Ticks};
 
 /// Zoom steps: ticks per column. The last step is the one that shows all kept ticks.
-pub const COLUMN_TICKS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
+const COLUMN_TICKS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
 
 /// The next zoom step, out or in; at most `most`.
 #[must_use]
