@@ -1,4 +1,4 @@
-//! Tests another process: found, watched, stopped, killed.
+//! Tests attaching to another process, which is listed, watched, stopped or killed.
 
 use std::fs;
 use std::path::Path;
@@ -148,12 +148,12 @@ fn a_loop_in_another_time_namespace_is_alive_and_its_times_are_its_own() {
     let listed = apart(&["ps", "--json"]);
     let stderr = String::from_utf8_lossy(&listed.stderr).into_owned();
     if stderr.contains("unshare failed") {
-        eprintln!("NOT TESTED: time namespaces are not to be had here: {stderr}");
+        eprintln!("NOT TESTED: time namespaces are not available here: {stderr}");
         return;
     }
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!((&listed[0]["pid"], &listed[0]["state"]), (&demo.pid().into(), &"running".into()));
-    // A watermark by the wrong clock would hold back everything or nothing.
+    // A watermark by the wrong clock would hold back all events or none.
     let watched = apart(&["attach", &demo.pid().to_string(), "--json", "--duration", "2s"]);
     let watched: Value = serde_json::from_slice(&watched.stdout).unwrap();
     assert!(watched["ticks"]["count"].as_u64() > Some(10), "{watched}");

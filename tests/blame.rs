@@ -43,7 +43,7 @@ fn reports(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     runs.collect()
 }
 
-/// The same as seen by waiting work: the task of a timer starts when the timer fired.
+/// [`reports`] as waiting work sees them: the task of a timer starts when the timer fired.
 fn reports_for_waits(events: &[Stamped]) -> Vec<(u64, u64, u64)> {
     let fired = events.iter().filter_map(|stamped| match stamped.event {
         Event::TimerFired { task, fired, .. } => Some((task.0, fired.max(stamped.at).as_ns())),
@@ -73,9 +73,9 @@ fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
     let trace = blocked(&place);
     let events = events(&trace);
     let reports = reports(&events);
-    // The demo's clients request shorter ones too.
+    // The demo's clients also request shorter reports.
     let injected = |(_, start, end): &(u64, u64, u64)| end - start >= 39_500_000;
-    assert!(reports.iter().any(injected), "the demo ran it: {reports:?}");
+    assert!(reports.iter().any(injected), "the demo blocked: {reports:?}");
     let summary = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
 
     // Checks each late timer against the recorded events.
@@ -94,10 +94,10 @@ fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
             overlaps.insert((timer.0, task.0, fired.ns_since(due)), found);
         }
     }
-    // Those that were due when the loop stopped have no record of their own.
+    // Timers that were due when the loop stopped have no record.
     let (overdue, late): (Vec<&Value>, Vec<&Value>) =
         list(&summary, "late_timers").iter().partition(|timer| timer["open"] == true);
-    assert_eq!(late.len(), overlaps.len(), "each late timer has its breakdown");
+    assert_eq!(late.len(), overlaps.len(), "each late timer has a breakdown");
     let (mut named, mut caused_ns) = (0, 0);
     for timer in overdue {
         assert_eq!(sum(timer), number(timer, "lag_ns"), "{timer}");
@@ -126,11 +126,11 @@ fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
             caused_ns += ns;
         }
     }
-    assert!(named > 0, "something was delayed by it");
+    assert!(named > 0, "the handler delayed a timer");
     let delay_caused = list(&summary, "delay_caused")
         .iter()
         .find(|impact| impact["tag"] == "Report")
-        .expect("it caused delay");
+        .expect("the handler caused delay");
     assert_eq!(number(delay_caused, "timers_ns"), caused_ns, "{delay_caused}");
     let run_ns: u64 = reports.iter().map(|(_, start, end)| end - start).sum();
     assert_eq!(number(delay_caused, "run_ns"), run_ns);
@@ -146,7 +146,7 @@ fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
             }
         }
     }
-    assert!(named > 0, "its stalls name it");
+    assert!(named > 0, "stalls name the handler");
     for (field, total) in [("late_signals", "latency_ns"), ("slow_tasks", "run_ns")] {
         for breakdown in list(&summary, field) {
             assert_eq!(sum(breakdown), number(breakdown, total), "{breakdown}");
@@ -180,10 +180,7 @@ fn the_page_the_export_and_the_option_agree() {
     let (mut timers, mut stalls, mut slow) = (0, 0, 0);
     for event in list(&exported, "traceEvents") {
         let args = &event["args"];
-        assert!(
-            event["ph"] == "i" || args["blame"].is_null(),
-            "only instants have numbers of their own: {event}"
-        );
+        assert!(event["ph"] == "i" || args["blame"].is_null(), "only instants have breakdowns: {event}");
         if event["cat"] == "timer" && micros(&args["lag_us"]) > 1_000_000 {
             assert_eq!(total(args), micros(&args["lag_us"]), "{event}");
             timers += 1;
@@ -235,7 +232,7 @@ fn overlap((from, to): (u64, u64), (start, end): (u64, u64)) -> u64 {
     to.min(end).saturating_sub(from.max(start))
 }
 
-/// Stops `demo` for 400 ms while its loop is in `what`, which its ring still shows while it is stopped.
+/// Stops `demo` for 400 ms while its loop is in `what`, which the ring shows before and during the stop.
 fn stop_in(place: &Place, demo: &Running, what: &str) {
     let pid = demo.pid().to_string();
     let is_in = || {
@@ -256,8 +253,8 @@ fn stop_in(place: &Place, demo: &Running, what: &str) {
     });
 }
 
-/// The recording of a demo that is stopped while its loop is in `what`, and its report. `extents` returns the recorded times
-/// from start to end of what the loop was in.
+/// The events and the report of a recorded demo that is stopped while its loop is in `what`. `extents` returns the start
+/// and end of each recorded `what`.
 fn stopped_in(
     place: &Place,
     demo: &[&str],
@@ -285,7 +282,7 @@ fn stopped_in(
     });
     assert!(is_recorded, "a stop in {what} is recorded");
     demo.signal("INT");
-    assert!(demo.wait().success(), "it ends when it is interrupted");
+    assert!(demo.wait().success(), "an interrupted demo succeeds");
     let json_report =
         place.json(&["report", text(&trace), "--json", "--late-timers", "10000", "--stalls", "10000"]);
     let suspended = &json_report["suspended"];
@@ -302,7 +299,7 @@ fn stopped_in(
     (events(&trace), json_report)
 }
 
-/// The nanoseconds of one line of a breakdown; 0 if it has no such line.
+/// The nanoseconds of one line of a breakdown; 0 without such a line.
 fn line(breakdown: &Value, what: &str) -> u64 {
     let found = list(breakdown, "blame").iter().find(|line| line["what"] == what);
     found.map_or(0, |line| number(line, "ns"))
@@ -326,7 +323,7 @@ fn waits<'a>(events: &[Stamped], json_report: &'a Value) -> Vec<(&'a Value, (u64
 fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else() {
     let place = Place::new();
     let (events, json_report) = stopped_in(&place, &["--load", "100"], "poll", polls);
-    // A poll that was due by then and had not returned is part of it from its deadline on.
+    // A poll past its deadline counts as suspended from the deadline on.
     let late: Vec<(u64, u64)> = events
         .iter()
         .filter_map(|stamped| match stamped.event {
@@ -343,7 +340,7 @@ fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else
     let stopped: Vec<(u64, u64)> = stopped.collect();
     let mut blamed = 0;
     for (timer, wait) in waits(&events, &json_report) {
-        // As the lines sum to the lag, no other has any of this.
+        // The lines sum to the lag, so no other line includes this time.
         let suspended: u64 = stopped.iter().map(|extent| overlap(*extent, wait)).sum();
         assert_eq!((line(timer, "suspended"), sum(timer)), (suspended, number(timer, "lag_ns")), "{timer}");
         blamed += usize::from(suspended >= 300_000_000);
@@ -363,7 +360,7 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
         let stopped: u64 = suspensions.iter().map(|it| overlap((it.start, it.end), within)).sum();
         (within.1.saturating_sub(within.0) - stopped, stopped)
     };
-    // The longest other suspensions: failed attempts to stop it in a run are suspensions, too.
+    // The most that other suspensions add: each failed attempt to stop the demo in a run is one.
     let beside = |(_, start, end): &(u64, u64, u64), extent: (u64, u64)| {
         let others = suspensions.iter().filter(|it| overlap((it.start, it.end), (*start, *end)) == 0);
         others.map(|it| overlap((it.alive, it.end), extent)).sum::<u64>()
@@ -374,8 +371,8 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
     for (report, for_waits) in reports.iter().zip(reports_for_waits(&events)).filter(|(it, _)| is_stopped(it))
     {
         let name = format!("task Report #{}", report.0);
-        // The task has the rest of its run, less what a phase that begins within nanoseconds of its end takes; a small one
-        // may be one of several in a line.
+        // The task has the rest of its run, but a phase that begins within nanoseconds of its end may take a little. A
+        // small part may be merged with others into one line.
         let has_its_own = |breakdown: &Value, ran: u64| {
             let its = line(breakdown, &name);
             its.abs_diff(ran) <= 1_000 || its == 0 && ran < sum(breakdown) / 10
@@ -407,5 +404,8 @@ fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
             blamed[2] += 1;
         }
     }
-    assert!(blamed.iter().all(|count| *count > 0), "timers, stalls and runs were prolonged: {blamed:?}");
+    assert!(
+        blamed.iter().all(|count| *count > 0),
+        "timers, stalls and slow tasks include the stop: {blamed:?}"
+    );
 }

@@ -93,11 +93,11 @@ fn an_empty_machine_says_how_to_begin() {
     assert_eq!(String::from_utf8_lossy(&listed.stdout), "no loop here can be read\n");
     fs::remove_file(place.rings().join("loopscope-99-1.ring")).expect("it is there");
     assert_eq!(place.json(&["ps", "--json"]), serde_json::json!([]));
-    // Whether loops are in a folder that others may write to is unknown.
+    // A folder that others may write to is refused, not listed as empty.
     fs::set_permissions(place.rings(), Permissions::from_mode(0o777)).expect("it is ours");
     let stderr = place.fail(3, &["ps"]);
     assert!(stderr.contains(text(&place.rings())), "{stderr}");
-    assert!(place.run(&["ps"]).stdout.is_empty(), "not that there are none");
+    assert!(place.run(&["ps"]).stdout.is_empty(), "it does not claim that there are no loops");
 }
 
 #[test]

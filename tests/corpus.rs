@@ -46,8 +46,8 @@ fn holds(toml: &Path) -> Result<(), Failed> {
     if broken.is_empty() { Ok(()) } else { Err(format!("{}\n{}", case.about(), broken.join("\n")).into()) }
 }
 
-/// Today's loop produces from the scenario what the TOML expects, and the same events as the committed trace. How
-/// they are compressed is up to the compression library.
+/// The scenario, run on the current loop, meets its TOML and records the same events as the committed trace. Compressed
+/// bytes may differ between versions of the compression library.
 fn is_made_again(scenario: &Scenario) -> Result<(), Failed> {
     let case = Case::read(&folder().join(format!("{}.toml", scenario.name)))?;
     let mut trace = TraceReader::open(&case.trace)?;
@@ -59,9 +59,7 @@ fn is_made_again(scenario: &Scenario) -> Result<(), Failed> {
         return Err(format!("{}\n{}", case.about(), broken.join("\n")).into());
     }
     if *committed.metadata() != again.metadata {
-        return Err(
-            format!("it says {:?} about itself, not {:?}", again.metadata, committed.metadata()).into()
-        );
+        return Err(format!("the metadata is {:?}, not {:?}", again.metadata, committed.metadata()).into());
     }
     let differs = committed.events().iter().zip(&again.events).find(|(committed, again)| committed != again);
     if let Some((committed, again)) = differs {
@@ -75,9 +73,9 @@ fn is_made_again(scenario: &Scenario) -> Result<(), Failed> {
     }
 }
 
-const HINT: &str = "\nwhere the loop is meant to do this now: cargo run -p loopscope --example corpus";
+const HINT: &str = "\nif the change is intended: cargo run -p loopscope --example corpus";
 
-/// Each trace has its TOML, each TOML its trace, each scenario both, and none is large.
+/// Each trace has a TOML, each TOML a trace, each scenario both, and no trace is large.
 fn the_corpus_is_whole() -> Result<(), Failed> {
     let names = |extension: &str| -> Result<BTreeSet<String>, std::io::Error> {
         let mut names = BTreeSet::new();

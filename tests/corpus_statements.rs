@@ -1,4 +1,4 @@
-//! Tests the statements of saved regressions on made-up events: true ones pass, false ones are named.
+//! Tests the statements of saved regressions on synthetic events: true ones pass, false ones are reported.
 
 use loop_probes::event::{Event, Origin, Outcome, Placement, Queue};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
@@ -40,7 +40,7 @@ fn order_is_checked_per_poster() {
         out_of_order(&posted.iter().copied().chain(ran).collect::<Vec<_>>(), &labels)
     };
     assert_eq!(with([1, 2, 3]), None);
-    assert_eq!(with([2, 1, 3]), None, "of two posters");
+    assert_eq!(with([2, 1, 3]), None, "tasks of two posters have no order");
     let error = with([3, 2, 1]).unwrap();
     assert!(error.contains("#1 ran behind"), "{error}");
 }

@@ -18,7 +18,7 @@ fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
     let whole = recorded(&place, "2s");
     let cut = place.file("cut.looptrace");
     let (mut read, mut refused) = (0, 0);
-    // Every byte of the beginning, then a stride that is not a multiple of anything in the format.
+    // Every length up to 64 bytes, then steps that are no multiple of any size in the format.
     for length in (0..64).chain((64..whole.len()).step_by(whole.len() / 40 + 7)) {
         fs::write(&cut, &whole[..length]).unwrap();
         let output = place.run(&["report", text(&cut), "--json"]);
@@ -37,7 +37,7 @@ fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
 }
 
-/// The demo goes on, but its later activity is unknown, both to its own summary and to its recording.
+/// The demo continues, but its later activity is unknown to its summary and to its recording.
 #[test]
 fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
     let place = Place::new();
@@ -52,11 +52,11 @@ fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
         assert!(report["lost_records_bounds"][1].is_null(), "{what}");
         assert!(report["ticks"]["count"].as_u64() > Some(0), "{what}: what was read before is kept");
     };
-    // Cuts the whole file; all but the header; all but the header and a part of the rings; and all that is unused.
+    // Keeps nothing; the header; the header and a part of the rings; everything in use.
     for bytes in [0, 4096, 417_792, 5_000_000] {
         for is_saved in [false, true] {
             let what = format!("truncated to {bytes} bytes, saved: {is_saved}");
-            // As long as this test may take: the loop records nothing after the truncation.
+            // Longer than this test takes, because the truncated ring no longer shows whether the loop runs.
             let mut command = place.command(&["demo", "--no-tui", "--json", "--duration", "120s"]);
             if is_saved {
                 command.args(["--record", text(&saved)]);
@@ -66,14 +66,18 @@ fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
             let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
             fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(bytes).unwrap();
             let mut stderr = BufReader::new(demo.stderr()).lines();
-            let line = stderr.next().expect("it says so at once").unwrap();
+            let line = stderr.next().expect("it reports the truncation at once").unwrap();
             assert!(line.contains("recording is off") && line.contains(&path), "{what}: {line}");
             demo.signal("INT");
             let mut stdout = demo.stdout();
             let report: serde_json::Value = serde_json::from_reader(&mut stdout).expect("it has a summary");
-            // It went on, and ended when asked.
+            // The demo continued, and ended when interrupted.
             assert_eq!(demo.wait().code(), Some(if is_saved { 3 } else { 0 }), "{what}");
-            assert_eq!(stderr.count(), usize::from(is_saved), "{what}: one line, and why it is not saved");
+            assert_eq!(
+                stderr.count(),
+                usize::from(is_saved),
+                "{what}: the first line, and one more if the file is incomplete"
+            );
             expect_open(&report, &what);
             if is_saved {
                 let output = place.run(&["report", text(&saved), "--gate", text(&gates), "--json"]);
@@ -94,13 +98,13 @@ fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
 fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
     let place = Place::new();
     let demo = Running::start(&mut place.command(&["demo", "--no-tui", "--duration", "120s"]));
-    // It is listed before its ring has a loop.
+    // The process is listed before its ring has a loop.
     place.wait_until_past(&demo, 0);
     let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
     let (ring, output) = (place.file("damaged.ring"), place.file("kept.looptrace"));
     let mut bytes = fs::read(&path).unwrap();
     drop(demo);
-    // It was cut before its first ring.
+    // Cut before the first ring.
     bytes.truncate(0x5800);
     fs::write(&ring, &bytes).unwrap();
     fs::write(&output, "what was there").unwrap();
@@ -118,8 +122,8 @@ fn ring_of_killed_demo(place: &Place) -> Vec<u8> {
     fs::read(path).expect("it is left")
 }
 
-/// One damaged word or stretch in the ring of a killed demo leaves undecided what it could overturn, in its
-/// recording, too.
+/// One damaged word or stretch in the ring of a killed demo leaves every gate undecided that it could overturn, both in
+/// the ring and in its recording.
 #[test]
 fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     let place = Place::new();
@@ -134,7 +138,7 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     let (slots_at, cell_at, anchors) = (0x1008, 0x1048, [0x88, 0xd0]);
     let slot = |bytes: &[u8], slot: usize| word(bytes, slots_at) as usize + slot * 32;
     type Damage<'a> = (&'a str, &'a dyn Fn(&mut [u8]), &'a str);
-    // With the reason why a gate on it is undecided, besides timers that may have become late after the kill.
+    // Each with the reason for the undecided gate, apart from timers that may have become late after the kill.
     let damages: [Damage<'_>; 7] = [
         ("nothing", &|_| {}, ""),
         (
@@ -173,8 +177,8 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     }
 }
 
-/// A file that was cut, or that lacks pages never written to the disk, yields the rest, and leaves undecided what the
-/// missing part could overturn.
+/// A file that was cut, or lacks pages that were never written to the disk, yields the rest, and leaves every gate
+/// undecided that the missing part could overturn.
 #[test]
 fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     let place = Place::new();
@@ -182,7 +186,7 @@ fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
     let word = |at: usize| u64::from_ne_bytes(whole[at..at + 8].try_into().unwrap()) as usize;
     let (slots_at, slots) = (word(0x1008), word(0x1010));
-    // The demo writes its first lap.
+    // The ring is in its first lap, so unused slots are zero.
     let used = (0..slots).take_while(|slot| word(slots_at + slot * 32 + 8) != 0).count();
     let middle = slots_at + used / 2 * 32;
     let zeroed = |from: usize, to: usize| {
@@ -193,7 +197,7 @@ fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     let ticks = |report: &serde_json::Value| report["ticks"]["count"].as_u64().unwrap();
     fs::write(&ring, &whole).unwrap();
     let of_whole = place.json(&["report", text(&ring), "--json"]);
-    // A slow machine makes stalls, which the rest of the ring may still have.
+    // The limit is the number of stalls on this machine, so the gate cannot fail.
     let stalls = of_whole["ticks"]["stalls"].to_string();
     let limits = [("lost", "0"), ("stalls", &stalls), ("ticks.run.max", "\"1000s\"")];
     let limits = limits.map(|(metric, max)| format!("[[gate]]\nmetric = \"{metric}\"\nmax = {max}\n"));
@@ -242,7 +246,7 @@ fn a_limit_on_file_sizes_costs_the_ring_and_not_the_demo() {
             "{stderr}"
         );
         let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert!(summary["ticks"]["count"].as_u64() > Some(0), "this process sees its rings");
+        assert!(summary["ticks"]["count"].as_u64() > Some(0), "the process itself sees its rings");
     }
 }
 
@@ -284,7 +288,7 @@ fn a_flipped_bit_changes_no_number_silently() {
         fs::write(&path, bytes).unwrap();
         let output = place.run(&["report", text(&path)]);
         assert!(matches!(output.status.code(), Some(0 | 3)), "byte {at}: {:?}", output.status);
-        // Damage to what the index merely repeats is harmless.
+        // Damage to the index is harmless, because it repeats the block headers.
         let same = String::from_utf8_lossy(&output.stdout) == expected;
         assert!(same || !output.stderr.is_empty(), "a flipped bit at byte {at} went unnoticed");
     }
@@ -293,7 +297,7 @@ fn a_flipped_bit_changes_no_number_silently() {
 #[test]
 fn missing_records_at_either_end_count_as_lost() {
     let place = Place::new();
-    // A check begins at a snapshot, which is taken every two seconds: one has to come after the loss.
+    // A check begins at a snapshot, taken every two seconds, so one must follow the loss.
     let whole = recorded(&place, "5s");
     let path = place.file("part.looptrace");
     let mut flipped = whole.clone();
@@ -302,7 +306,7 @@ fn missing_records_at_either_end_count_as_lost() {
         fs::write(&path, bytes).unwrap();
         let summary: serde_json::Value =
             serde_json::from_str(&place.succeed(&["report", text(&path), "--json"])).unwrap();
-        // How many are missing is unknown if the cut is within the header of a block.
+        // The number of missing records is unknown if the cut is within the header of a block.
         let bounds = &summary["lost_records_bounds"];
         let is_unknown = bounds.is_object() && bounds["hi"].is_null();
         let lost = &summary["lost_records"];

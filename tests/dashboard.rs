@@ -55,7 +55,7 @@ fn freezing_holds_the_picture_while_recording_goes_on() {
     let frozen = terminal.wait_for("the freeze", |text| text.contains("behind"));
     let fired = number_after(&frozen, "fired ");
     terminal.wait_for("the loop to be a second ahead", |text| {
-        assert_eq!(number_after(text, "fired "), fired, "a frozen picture stands still: {text}");
+        assert_eq!(number_after(text, "fired "), fired, "a frozen view does not change: {text}");
         let behind = text.split_once(" behind").and_then(|(before, _)| before.split(' ').next_back());
         behind
             .is_some_and(|behind| behind.ends_with('s') && !behind.ends_with("ms") && !behind.ends_with("µs"))
@@ -143,8 +143,8 @@ fn a_replay_plays_pauses_and_seeks() {
     terminal.send("G").unwrap();
     terminal.wait_for("the end again", |text| number_after(text, "fired ") == total);
 
-    // From the start, goes to the next stall and the ones after it, until one has delayed the timer that fires all
-    // the time: it fired after the stall, but is already known.
+    // From the start, goes to the next stalls until one has delayed the frequent timer, which is already listed although
+    // it fired after the stall.
     terminal.send("g2").unwrap();
     let mut before = title_of(&terminal.wait_for("its start", |text| text.contains("no tick has ended yet")));
     let stalls = report["ticks"]["stalls"].as_u64().unwrap();
@@ -207,7 +207,7 @@ fn a_hang_is_shown_while_it_lasts() {
 fn an_unfinished_stall_opens_its_partial_breakdown() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "10s"], &[]);
-    // The first stall that has not ended, whatever else stalls on a busy machine.
+    // The newest stall that has not ended is listed first, even if a busy machine causes others.
     terminal.wait_for("a stall that has not ended", |text| {
         text.lines().any(|line| line.contains("at least ") && line.contains("still running: Report #"))
     });
@@ -253,12 +253,12 @@ fn a_recording_that_finds_no_more_room_says_so_at_once() {
     let mut terminal = Terminal::start_in(&folder, "bash", &arguments, &environment, SIZE).unwrap();
     terminal.wait_for("the attached loop", |text| number_after(text, "fired ") > Some(50));
     terminal.send("r").unwrap();
-    // It starts with the contents of the ring, and may end before a frame has shown that it was running.
+    // The recording starts with the contents of the ring, and may end before a frame shows `● rec`.
     terminal.wait_for("the end of it, and why", |text| {
         !text.contains("● rec") && text.contains("cannot write") && text.contains(".looptrace")
     });
     terminal.send("q").unwrap();
-    assert!(!terminal.wait().success(), "the exit code says it too");
+    assert!(!terminal.wait().success(), "the exit code reports it");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_demo_shows_at_once_that_its_recording_finds_no_more_room() {
     let mut terminal = Terminal::start("bash", &arguments, &environment, SIZE).unwrap();
     terminal.wait_for("why it ended", |text| !text.contains("● rec") && text.contains("cannot write"));
     terminal.send("q").unwrap();
-    assert!(!terminal.wait().success(), "the exit code says it too");
+    assert!(!terminal.wait().success(), "the exit code reports it");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn keys_in_one_burst_all_count() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
     terminal.wait_for("a stall", |text| text.contains("Report #"));
-    // To a stall, into it and out again, to the log and back, with a filter, into the help.
+    // To a stall, into its tick, one tick back, to the log and back, a filter, the help.
     terminal.send("n\r\x1b[D5\x1b[A1/Echo\r?").unwrap();
     terminal
         .wait_for("the last of them", |text| text.contains("sort by next column") && text.contains("/Echo"));
@@ -387,8 +387,8 @@ fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
     terminal.resize(100, 60).unwrap();
     terminal.wait_for("a stall", |text| text.contains("Report #") && text.contains("by run max"));
     terminal.send("\x1b[Z").unwrap();
-    // The newest stall may be due to a busy machine or may not have ended, and the timers that it delayed may not have
-    // fired yet.
+    // On a busy machine, the newest stall may have another cause or be unfinished, and the timers that it delayed may not
+    // have fired yet.
     let tag = loop {
         terminal.send("\r").unwrap();
         let page =

@@ -39,7 +39,7 @@ fn write(path: &Path, seed: u64, slower: Option<(&str, f64)>, change: impl Fn(&m
     writer.finish().expect("a trace can be closed");
 }
 
-/// It starts earlier, so nothing after it shifts.
+/// Prolongs tasks of one tag by starting them earlier, so that later events keep their times.
 fn slow_down(stamped: &mut Stamped, slow: u16, factor: f64) {
     if let Event::TaskRan { tag, queued, start, .. } = &mut stamped.event
         && tag.0 == slow
@@ -50,7 +50,7 @@ fn slow_down(stamped: &mut Stamped, slow: u16, factor: f64) {
     }
 }
 
-/// Five runs per side, those of the candidate with one tag slower.
+/// Five runs per side; in those of the candidate, one tag is slower.
 struct Sides {
     place: Place,
     base: Vec<String>,
@@ -114,7 +114,7 @@ fn a_slower_tag_is_found_and_named() {
     let (page, _) = texts(&sides.run(&[]));
     assert!(page.starts_with("worse: Echo runs "), "{page}");
     assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
-    assert!(!page.contains('\x1b'), "no colours where nobody looks");
+    assert!(!page.contains('\x1b'), "no colours without a terminal");
     let (coloured, _) = texts(&sides.run(&["--color", "always"]));
     assert!(coloured.starts_with("\x1b["), "{coloured:?}");
     let (plain, _) = texts(&sides.run(&["--ascii"]));
@@ -136,7 +136,7 @@ fn equals_are_not_worse_and_one_run_is_undecided() {
     let saved = sides.place.file("saved.json");
     std::fs::write(&saved, sides.place.succeed(&["report", &sides.base[0], "--json"])).unwrap();
     let twice = ["diff", "--json", text(&saved), "--", &sides.base[0]];
-    assert!(sides.place.fail(3, &twice).contains("are the same run"), "it would count twice");
+    assert!(sides.place.fail(3, &twice).contains("are the same run"), "a run may not count twice");
     let same = sides.place.json(&[&["diff", "--anyway"], &twice[1..]].concat());
     assert_eq!(
         same["primary"][1]["base"], same["primary"][1]["candidate"],
@@ -318,10 +318,10 @@ fn options_stand_behind_the_files_too() {
     );
 }
 
-/// How many times longer each `RenderPage` task of a demo took than the span inside its handler.
+/// The ratio of each `RenderPage` task's run time to the span inside its handler.
 ///
-/// The handler is prolonged by a factor of the time that it took, pauses by the machine included, and the span is a
-/// part of that time: a pause changes both.
+/// The demo scales the time that the handler took, including preemption, and the span is a part of that time: preemption
+/// in the span changes both.
 fn prolonged(place: &Place, scale: &[&str]) -> Vec<f64> {
     let trace = place.file("demo.looptrace");
     let demo = ["demo", "--no-tui", "--duration", "2s", "--load", "1500", "--record", text(&trace)];
@@ -350,9 +350,9 @@ fn a_scaled_demo_is_slower_by_its_factor() {
     let place = Place::new();
     let smallest = |ratios: &[f64]| ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let (as_it_is, scaled) = (prolonged(&place, &[]), prolonged(&place, &["--scale", "RenderPage=4"]));
-    // Less than the factor is impossible on any machine; 1% is for the two clocks involved.
+    // No task can take less than the factor; 1% is for the error between the two clocks.
     assert!(smallest(&scaled) >= 3.96, "{scaled:?}");
-    // A busy machine may add more, but not for every page.
+    // Preemption may add time, but not to every page.
     let (as_it_is, scaled) = (smallest(&as_it_is), smallest(&scaled));
     assert!((3.5..4.5).contains(&(scaled / as_it_is)), "{as_it_is} became {scaled}");
 }
@@ -366,7 +366,7 @@ fn a_demo_that_stalls_is_worse_than_one_that_does_not() {
         place.succeed(&[&["demo", "--no-tui", "--duration", "2s", "--record", &trace], stall].concat());
         trace
     };
-    // In turn, as the book says.
+    // Alternating, as the book recommends.
     let pairs = (0..5).map(|run| {
         (
             record(format!("old{run}.looptrace"), &[]),

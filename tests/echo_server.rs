@@ -1,4 +1,4 @@
-//! Tests the book's echo server as its readers start it: it answers, is watched from outside, and ends in order.
+//! Tests the book's echo server as its readers start it: it answers, can be watched, and shuts down in order.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn tags(summary: &Value) -> Vec<&str> {
     tags.iter().filter_map(|tag| tag["tag"].as_str()).collect()
 }
 
-/// Sets the flag when dropped, also by a panic.
+/// Sets the flag when dropped, even by a panic.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -46,7 +46,7 @@ fn it_echoes_while_watched_and_shuts_down_on_request() {
             while !over.load(Ordering::Relaxed) {
                 assert_eq!(say(&mut streams[0], "ping"), "ping");
                 assert_eq!(say(&mut TcpStream::connect(&address).unwrap(), "a guest"), "a guest");
-                // At full speed they would fill the ring while the watching process waits for a processor.
+                // At full speed, the clients would fill the ring while the watching process waits for a processor.
                 std::thread::sleep(Duration::from_millis(5));
             }
         });

@@ -112,6 +112,6 @@ fn a_reader_that_leaves_and_a_full_disk_are_no_half_exports() {
             .unwrap();
         let stderr = String::from_utf8_lossy(&cramped.stderr);
         assert_eq!((cramped.status.code(), stderr.lines().count()), (Some(3), 1), "{format}: {stderr}");
-        assert!(!output.exists(), "half a document helps nobody");
+        assert!(!output.exists(), "no partial document is left");
     }
 }

@@ -1,5 +1,5 @@
-//! Tests loops that are not ours: a hand-written epoll loop with ten lines of probes, and a program whose ring
-//! is overwritten far faster than it is read.
+//! Tests loops other than loop-core's: a hand-written epoll loop with ten lines of probes, and a program whose ring is
+//! overwritten far faster than it is read.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,7 +100,7 @@ fn what_a_slow_reader_loses_is_counted_to_the_record() {
     }
     let (first, last) = (first.expect("some ticks were read"), last.expect("some ticks were read"));
     assert_eq!(printed, lost);
-    // The recorder's own few calibrations may be among the lost records; every missing tick is.
+    // Every missing tick is counted as lost, and so may be a few calibrations of the recorder.
     let accounts = |part: &str, printed: u64, missing: u64| {
         assert!(
             (missing..=missing + 200).contains(&printed),

@@ -1,5 +1,5 @@
-//! Holds the names that users meet against the glossary: the keys of the JSON summary, the metrics, and the heads of columns
-//! on screens and pages are made of its terms, and no text uses a word that a term has replaced.
+//! Tests names that users see against the glossary: the keys of the JSON summary, the metrics and the heads of columns
+//! consist of its terms, and no text uses a word that a term has replaced.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::support::program::{Place, text};
 use loop_traces::analysis::metric::Metric;
 use serde_json::Value;
 
-/// Words that have been replaced by a term, or say less than one.
+/// Words that a term has replaced, or that say less than one.
 const REPLACED: &[&str] = &[
     "anew",
     "everybody",
@@ -26,7 +26,7 @@ const REPLACED: &[&str] = &[
     "whoever",
 ];
 
-/// Turns of phrase that labels and help do without.
+/// Phrases that labels and help avoid.
 const PHRASES: &[&str] =
     &["for ever", "is over yet", "none that", "second, at most", "so many", "that which"];
 
@@ -133,7 +133,7 @@ fn heads_of_columns_are_in_the_glossary() {
     }
     texts.push(place.succeed(&["rerun", text(&trace), "--workers", "1"]));
     let mut found: BTreeSet<String> = texts.iter().flat_map(|text| heads(text).collect::<Vec<_>>()).collect();
-    // In the name of a handle.
+    // Part of the name of a handle.
     found.remove("HTTP");
     assert!(found.contains("DELAYED") && found.len() > 25, "{found:?}");
     let unknown = unknown(found);

@@ -74,15 +74,15 @@ fn crates_depend_only_on_the_allowed_ones() {
         ("loop-probes", vec![]),
         ("loop-core", vec!["loop-probes"]),
         ("loop-traces", vec!["loop-probes"]),
-        // Neither a command nor a screen: those are in loopscope.
+        // No command and no screen, which are in loopscope.
         ("loop-rerun", vec!["loop-core", "loop-probes", "loop-traces"]),
         ("loop-demo", vec!["loop-core", "loop-probes"]),
         ("loopscope", vec!["loop-demo", "loop-probes", "loop-rerun", "loop-traces"]),
     ]);
-    assert_eq!(arrows, drawn, "an arrow between crates that the architecture does not draw");
+    assert_eq!(arrows, drawn, "the architecture does not allow this dependency between crates");
 }
 
-/// Libraries in the comparison benches that the workspace uses too.
+/// Libraries of the comparison benches that the workspace also uses.
 const SHARED: [&str; 9] = [
     "anyhow",
     "libc",
@@ -107,10 +107,7 @@ fn nobody_builds_the_peers_to_test_us() {
     let siblings: Vec<&str> =
         known.filter_map(|d| d["name"].as_str()).filter(|name| !SHARED.contains(name)).collect();
     for expected in ["tokio", "calloop", "async-io", "flume", UNDER_CROSSTERM] {
-        assert!(
-            siblings.contains(&expected),
-            "{expected} is no peer any more: this test looks at the wrong list"
-        );
+        assert!(siblings.contains(&expected), "{expected} is no peer any more: update the list in this test");
     }
     let locked = std::fs::read_to_string(root().join("Cargo.lock")).expect("there is a Cargo.lock");
     for name in siblings.iter().filter(|name| **name != UNDER_CROSSTERM) {
@@ -250,7 +247,7 @@ fn modules_beside_one_another_depend_in_no_circle() {
     assert!(found.is_empty(), "modules that use one another in a circle:\n{found}");
 }
 
-/// A parent and a child that use each other count as a circle too.
+/// A parent and a child that use each other also count as a circle.
 #[test]
 fn no_file_is_in_a_circle_of_files() {
     let found: Vec<&str> = GRAPHS.values().flat_map(Graph::files_in_circles).collect();
@@ -290,14 +287,14 @@ fn only_the_view_knows_the_terminal_library() {
     let mut seen = 0;
     for (file, used) in GRAPHS["inspector"].arrows.iter().filter(|(file, _)| state(file) && !draws(file)) {
         seen += 1;
-        // Of ratatui, state knows rectangles: the mouse finds what was drawn by the same geometry.
+        // State may use ratatui's rectangles, because the mouse finds rows by the same geometry as the drawing.
         let text = std::fs::read_to_string(root().join(file)).expect("it can be read");
         let uses = text.matches("ratatui").count();
         assert_eq!(uses, text.matches("ratatui::layout::").count(), "{file}: state draws nothing");
         let view = used.iter().find(|file| draws(file));
         assert_eq!(view, None, "{file}: the view knows the state, never the other way round");
     }
-    assert!(seen > 20, "the dashboard has moved: this test looks at nothing");
+    assert!(seen > 20, "the dashboard has moved: update the folders in this test");
 }
 
 #[test]

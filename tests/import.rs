@@ -69,8 +69,8 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
     let delay_caused = |tag: &str| {
         delay_caused.iter().find(|impact| impact["tag"] == tag).map(|impact| &impact["delay_caused_ns"])
     };
-    assert_eq!(delay_caused("Second"), Some(&500_000.into()), "of what Third waited");
-    assert_eq!(delay_caused("late wakeup"), None, "what was done in a gap is unknown");
+    assert_eq!(delay_caused("Second"), Some(&500_000.into()), "a part of the wait of Third");
+    assert_eq!(delay_caused("late wakeup"), None, "activity in a gap is unknown");
     assert_eq!(delay_caused("unattributed"), Some(&950_000.into()));
     let page = place.succeed(&["report", text(&trace)]);
     assert!(
@@ -225,13 +225,13 @@ fn a_cut_file_is_read_as_far_as_it_is_whole() {
     assert_eq!((&report["slices"], &report["repaired"]["cut_off"]), (&2.into(), &1.into()));
 }
 
-/// An event of the thread that is the loop in the tests of cuts and drops.
+/// An event of the loop's thread, for the tests of cut files and missing slices.
 fn slice(name: &str, ts: u32, dur: Option<u32>) -> String {
     let dur = dur.map_or_else(String::new, |dur| format!(r#","dur":{dur}"#));
     format!(r#"{{"ph":"X","name":"{name}","pid":5,"tid":5,"ts":{ts}{dur}}}"#)
 }
 
-/// Six tasks of 50 ms, each after two slices that it encloses: a complete slice is written when it ends.
+/// Six tasks of 50 ms, each listed after the two slices inside it, because a complete slice is written when it ends.
 fn parents() -> Vec<String> {
     let of = |start: u32| {
         let child = |name, offset| slice(name, start + offset, Some(2_000));
@@ -240,8 +240,8 @@ fn parents() -> Vec<String> {
     (0..6).flat_map(|number| of(number * 100_000)).collect()
 }
 
-/// Imports `json`, and returns its line on standard error, the repairs, and of the result whether it is closed and the
-/// outcome of each gate: a metric and its bound.
+/// Imports `json` and judges `gates`, each a metric and its bound. Returns the line on standard error, the repairs,
+/// whether the result is closed, and the outcome of each gate.
 fn judged(place: &Place, json: &str, gates: &[(&str, &str)]) -> (String, Value, Value, Vec<String>) {
     let (input, trace) = (written(place, "judged.json", json), place.file("judged.looptrace"));
     let imported = place.run(&["import", text(&input), "-o", text(&trace), "--json"]);
@@ -315,7 +315,7 @@ fn missing_slices_may_have_enclosed_or_joined_others() {
         ("stalls", "max=4"),
         ("busy", "max=\"1ms\""),
     ];
-    // The tags of the whole file do not include the enclosed slices, so they are not mentioned.
+    // Enclosed slices are no tags of the whole file, so gates on them are undecided.
     let (_, _, _, outcomes) = judged(&place, &whole(&events), &gates);
     let expected = ["held", "failed", "held", "failed", "undecided", "undecided", "failed", "undecided"];
     assert_eq!(outcomes, [&expected[..], &["failed"; 4]].concat());
@@ -339,7 +339,7 @@ fn missing_slices_may_have_enclosed_or_joined_others() {
         page.contains("1 event is missing: there may have been fewer ticks and tasks than shown"),
         "{page}"
     );
-    // What does not depend on the missing slice is decided.
+    // Gates that do not depend on the missing slice are decided.
     let fixed = [("span", "min=\"500ms\""), ("span", "min=\"1s\""), ("lost", "max=0")];
     assert_eq!(judged(&place, &whole(&events), &fixed).3, ["held", "undecided", "held"]);
 }

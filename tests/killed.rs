@@ -1,4 +1,4 @@
-//! Tests recordings that are killed, and what they contain up to then.
+//! Tests what recordings contain when the recorder is killed.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -25,8 +25,8 @@ fn events(trace: &Path) -> Vec<Stamped> {
     events
 }
 
-/// The longest time that an event waited for its block to be complete, and the earliest time at which the first block
-/// was written, counted from the start of the session. `None` while there is no block with records.
+/// The longest time covered by one block, and the time from the start of the session to the last event of the first
+/// block: lower bounds on how long events waited to be written. `None` while there is no block with records.
 fn blocks(trace: &Path) -> Option<(Duration, Duration)> {
     let reader = TraceReader::open(trace).ok()?;
     let records = || reader.blocks().iter().filter(|block| block.header.kind == BlockKind::RECORDS);
@@ -35,7 +35,7 @@ fn blocks(trace: &Path) -> Option<(Duration, Duration)> {
     Some((Duration::from_nanos(longest), Duration::from_nanos(first)))
 }
 
-/// Waits for `wanted` without the pauses of other tests, because these recordings are killed early.
+/// Waits for `wanted` like `wait_for`, but checks every millisecond, because these recordings are killed early.
 fn soon(what: &str, mut wanted: impl FnMut() -> bool) {
     for _ in 0..PATIENCE.as_millis() {
         if wanted() {
@@ -50,7 +50,7 @@ fn soon(what: &str, mut wanted: impl FnMut() -> bool) {
 fn a_recording_killed_at_once_holds_what_happened() {
     let place = Place::new();
     let trace = place.file("killed.looptrace");
-    // A busy machine can keep the recorder from running, so one attempt out of many has to show it.
+    // A busy machine can keep the recorder from running, so one attempt out of many must succeed.
     let shown = (0..30).any(|_| {
         let _ = std::fs::remove_file(&trace);
         let mut demo = recording(&place, &trace, &[]);

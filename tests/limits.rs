@@ -1,4 +1,4 @@
-//! Tests traces that are made to be expensive: each command runs under a memory limit, and ends.
+//! Tests traces made to be expensive: each command ends within its limit of memory or processor time.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -102,8 +102,8 @@ fn filled(number: u64) -> Event {
     Event::TaskRan { task, tag, outcome: Outcome::Done, queued: start, start }
 }
 
-/// Four events for each tick of 4 µs: in each, a timer fires that was due before the first one. So each wait is longer
-/// than all before it, and from the 4,096th tick on longer than the history.
+/// Four events for each tick of 4 µs, in each of which a timer fires that was due before the first tick. Each wait is
+/// longer than all earlier ones, and from the 4,096th tick on longer than the history.
 fn ever_later(number: u64) -> (u32, Event) {
     let (tick, start) = (number / 4, Timestamp(number / 4 * 4_000));
     let event = match number % 4 {
@@ -171,7 +171,7 @@ fn keeps_to(memory_kib: u32, trace: &str, name: &str, formats: &[&str]) {
     }
 }
 
-/// Runs a command under a limit, which is given as the arguments of `ulimit`.
+/// Runs a command under a limit, given as arguments of `ulimit`.
 fn succeeds(limit: &str, arguments: &[&str], name: &str) {
     let mut command = Command::new("bash");
     command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
@@ -223,7 +223,7 @@ fn saved_summaries_keep_to_their_memory() {
     let none = r#"{"count":0,"p50":null,"p90":null,"p99":null,"max":null}"#;
     let tag = format!(r#"{{"tag":"","count":0,"run_ns":{none},"queue_wait_ns":{none}}}"#);
     let held = r#"{"what":"","name":"","count":0}"#;
-    // As long as allowed; the last one is a byte longer.
+    // As long as allowed, except for the last, which is a byte longer.
     for (list, entry, pad, refused) in [
         (r#""by_tag":["#, &*tag, 0, Some("a list has more than 1024 entries")),
         (r#""keep_alive":"#, held, 0, None),

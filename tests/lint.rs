@@ -76,7 +76,7 @@ fn many_findings_are_counted_and_all_are_listed_on_request() {
     let file = written(&place, "a.json", &format!("[{}]", events.join(",\n")));
     let lines = |arguments: &[&str]| {
         let printed = String::from_utf8(place.run(arguments).stdout).unwrap();
-        assert!(!printed.contains('\x1b'), "text of a file is shown, not obeyed");
+        assert!(!printed.contains('\x1b'), "control sequences in a file are not printed");
         assert!(
             printed.lines().any(|line| line.split_whitespace().take(2).eq(["instant-scope", "40"])),
             "{printed}"

@@ -11,7 +11,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     let place = Place::new();
     let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
     let (large, small) = (text(&large), text(&small));
-    // Long enough that no busy machine alone makes a timer that late.
+    // So long that a busy machine alone does not make a timer this late.
     place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", large]);
     let minimize = [
         "minimize",
@@ -30,7 +30,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     assert!(number("after", "value") > 600e6, "{json_report}");
     assert!(number("after", "span_ns") < number("before", "span_ns"), "{json_report}");
     assert!(number("after", "tasks") * 100.0 < number("before", "tasks"), "{json_report}");
-    // How much else is needed depends on how the machine ran the demo. No part of the result can be removed.
+    // What else is needed depends on how the machine ran the demo, but no part of the result can be removed.
     assert_eq!(
         (&json_report["minimal"], &json_report["ended"]),
         (&true.into(), &"minimal".into()),
@@ -46,20 +46,20 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
     let report = place.json(&["report", small, "--json"]);
     let late = &report["late_timers"][0];
     assert!(late["lag_ns"].as_u64() > Some(600_000_000), "{report}");
-    assert!(tags("after").contains(&late["tag"].as_str().unwrap()), "who is late is left: {late}");
+    assert!(tags("after").contains(&late["tag"].as_str().unwrap()), "the late timer's tag is left: {late}");
     let blamed = late["blame"][0]["what"].as_str().unwrap();
     assert!(blamed.starts_with("task Report #"), "the handler that blocks is left: {late}");
     assert!(tags("after").contains(&"Report"), "{json_report}");
     place.succeed(&["export", small, "-o", text(&place.file("small.json"))]);
     place.succeed(&["rerun", small, "--check"]);
-    // It is also a case for a corpus.
+    // The result is also a case for a corpus.
     let case = Case::read(&place.file("small.toml")).unwrap();
     assert_eq!(case.broken().unwrap(), Vec::<String>::new(), "{}", case.about());
 
     // Repeating it gives the same bytes.
     let bytes = std::fs::read(small).unwrap();
     let stderr = place.fail(2, &minimize);
-    assert!(stderr.contains("small.toml already exists"), "nobody's edits are lost: {stderr}");
+    assert!(stderr.contains("small.toml already exists"), "edits of an existing TOML are kept: {stderr}");
     std::fs::remove_file(place.file("small.toml")).unwrap();
     place.succeed(&minimize);
     assert!(bytes == std::fs::read(small).unwrap(), "the search is deterministic");
@@ -100,7 +100,7 @@ fn what_is_not_there_cannot_be_kept() {
     place.fail(3, &["minimize", "/nowhere.looptrace", "--keep", "stalls > 0", "-o", small]);
     place.fail(2, &["minimize", large, "--keep", "stalls > 0", "-o", large]);
     let device = place.fail(3, &["minimize", large, "--keep", "stalls >= 0", "-o", "/dev/full"]);
-    assert!(device.contains("cannot write /dev/full: it is no file"), "nothing takes its place: {device}");
+    assert!(device.contains("cannot write /dev/full: it is no file"), "the device is not replaced: {device}");
     let toml = place.file("small.toml");
     let stderr = place.fail(2, &["minimize", large, "--keep", "stalls >= 0", "-o", text(&toml), "--toml"]);
     assert!(stderr.contains("over a trace") && !toml.exists(), "{stderr}");
@@ -123,7 +123,7 @@ fn who_stops_it_has_the_smallest_so_far_and_a_clean_screen() {
         (80, 24),
     )
     .unwrap();
-    // The progress shows how much is left. Waits until that has shrunk.
+    // The progress shows how much is left: waits until that has shrunk.
     let mut first = None;
     terminal.wait_for("a part that is smaller", |screen| {
         let left = screen.split(" left in ").next().and_then(|tail| tail.split("so far, ").nth(1));

@@ -147,13 +147,13 @@ fn a_recording_that_finds_no_room_ends_and_stays_readable() {
     let demo = place.demo(&["--load", "3000"]);
     let pid = demo.pid().to_string();
     let trace = place.file("a.looptrace");
-    // Without a time limit: it must end because there is no space left.
+    // Without a time limit, so that it ends only because there is no space left.
     let recorded = run_cramped(&place, 100, &["record", &pid, "-o", text(&trace), "--json"]);
     assert_eq!(recorded.status.code(), Some(3), "{}", stderr(&recorded));
     assert_eq!(stderr(&recorded).lines().count(), 1, "{}", stderr(&recorded));
     assert!(stderr(&recorded).contains(text(&trace)));
     let live: serde_json::Value = serde_json::from_slice(&recorded.stdout).unwrap();
-    assert_eq!(live["schema"], 1, "what was seen is reported all the same");
+    assert_eq!(live["schema"], 1, "the summary is printed all the same");
     let report = place.run(&["report", text(&trace), "--json"]);
     assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));
     assert!(stderr(&report).contains("not closed"), "{}", stderr(&report));
@@ -169,7 +169,7 @@ fn an_export_that_finds_no_room_leaves_nothing_half() {
     let exported = run_cramped(&place, 100, &["export", text(&trace), "-o", text(&json)]);
     assert_eq!(exported.status.code(), Some(3), "{}", stderr(&exported));
     assert_eq!(stderr(&exported).lines().count(), 1);
-    assert!(!json.exists(), "half a document helps nobody");
+    assert!(!json.exists(), "no partial document is left");
     fs::write(&json, "of before").unwrap();
     let exported = run_cramped(&place, 100, &["export", text(&trace), "-o", text(&json)]);
     assert_eq!(exported.status.code(), Some(3), "{}", stderr(&exported));
@@ -236,7 +236,7 @@ fn a_recording_that_does_not_begin_leaves_the_last_one() {
 #[test]
 fn rings_without_room_are_read_inside_and_missed_outside() {
     let place = Place::new();
-    // Space for the head of the ring file, not for the rings behind it.
+    // Space for the head of the ring file, but not for the rings.
     let mut demo = cramped(&place, 600, &["demo", "--no-tui", "--json", "--duration", "120s"]);
     let demo = demo.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the demo's loop to be listed", || !place.loops().is_empty());
@@ -274,9 +274,9 @@ fn non_files_are_neither_waited_for_nor_read() {
     assert!(place.fail(2, &["record", "1", "-o", "-"]).contains("-o"));
 }
 
-/// Runs the binary, and sends it `signal` once it has begun to write beside `output`.
+/// Runs the binary, and sends it `signal` once it writes the temporary file for `output`.
 fn interrupted(place: &Place, arguments: &[&str], output: &Path, signal: Signal) -> Output {
-    // On a busy machine it may finish before the signal arrives.
+    // On a busy machine, the binary may finish before the signal arrives.
     for _ in 0..20 {
         let mut command = place.command(arguments);
         let mut child =
@@ -299,7 +299,7 @@ fn interrupted(place: &Place, arguments: &[&str], output: &Path, signal: Signal)
             None => fs::remove_file(output).expect("what was written can be removed"),
         }
     }
-    panic!("it is always done before the signal comes");
+    panic!("the binary always finished before the signal");
 }
 
 /// Whether one of the descriptors in `opened` is a file in the place that has no name yet.
@@ -352,7 +352,7 @@ fn an_import_that_waits_for_its_input_is_interrupted() {
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let mut command = place.command(&["import", text(&fifo), "-o", text(&output)]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    // More than a pipe holds, so a reader must be reading it; and then nothing more follows.
+    // More than a pipe holds, so the import must have read some of it, and then waits for more.
     let mut input = File::options().write(true).open(&fifo).unwrap();
     let event = "{\"ph\":\"X\",\"name\":\"a\",\"pid\":1,\"tid\":1,\"ts\":1,\"dur\":1},\n";
     input.write_all(format!("[{}", event.repeat(20_000)).as_bytes()).unwrap();
@@ -395,11 +395,11 @@ fn a_demo_says_at_once_that_its_recording_finds_no_more_room() {
         cramped(&place, 500, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let printed = lines.find(|line| line.contains("the demo continues"));
-    assert!(child.try_wait().unwrap().is_none(), "it goes on: {printed:?}");
+    assert!(child.try_wait().unwrap().is_none(), "the demo continues: {printed:?}");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let printed = printed.expect("a line before its end");
+    let printed = printed.expect("a line while the demo runs");
     assert!(printed.contains("cannot write") && printed.contains(text(&trace)), "{printed}");
-    let last = lines.last().expect("the end says it again");
+    let last = lines.last().expect("a line at the end repeats it");
     assert!(last.contains("cannot write"), "{last}");
     assert_eq!(child.wait().unwrap().code(), Some(3));
     place.succeed(&["report", text(&trace)]);
@@ -474,7 +474,7 @@ fn what_is_past_the_end_is_refused() {
     let line = place.fail(2, &["export", text(&trace), "--from", "50s", "-o", text(&json)]);
     assert!(line.contains("--from 50s is past the end") && !json.exists(), "{line}");
     place.succeed(&["export", text(&trace), "--to", "50s", "-o", text(&json)]);
-    // Without a terminal, too.
+    // Also without a terminal.
     for option in ["--no-tui", "--json", "--speed=1x"] {
         let line = place.fail(2, &["replay", text(&trace), "--at", "50s", option]);
         assert!(line.contains("--at 50s is past the end"), "{option}: {line}");
@@ -527,7 +527,7 @@ fn a_signal_that_arrives_twice_still_closes_the_recording() {
         let mut command = place.command(&arguments);
         let mut running = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
         wait_for("its first events", || place.report(text(&trace)).is_some());
-        // As `timeout` does: to the process, and at once again to its group.
+        // As `timeout` does, which signals the process and then its group.
         running.signal("TERM");
         running.signal("TERM");
         let mut said = String::new();

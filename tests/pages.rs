@@ -7,8 +7,7 @@ use std::process::{Command, Output, Stdio};
 use crate::support::program::{Place, text};
 use loop_traces::cells::width;
 
-/// A Chrome trace of one thread, whose names differ in the middle. Even more than a million spans would not shift
-/// a column.
+/// A Chrome trace of one thread, with long names that differ in the middle and long process and thread ids.
 fn foreign(place: &Place) -> PathBuf {
     let mut events = vec![
         r#"{"ph":"M","name":"thread_name","pid":1234567,"tid":1234568,"args":{"name":"CrRendererMain"}}"#.to_owned(),
@@ -44,8 +43,8 @@ fn corpus() -> Vec<PathBuf> {
     all.filter(|file| file.extension().is_some_and(|extension| extension == "looptrace")).collect()
 }
 
-/// The lines of a page that are wider than `columns`, end in a blank, or have a figure that touches the one before. Paths
-/// are never cut, so a line that begins with `name` can be wider.
+/// The lines of a page that are wider than `columns`, end in a blank, or have a figure that touches the previous one. Paths
+/// are never cut, so lines that contain `name` may be wider.
 fn faults<'a>(page: &'a str, columns: usize, name: &str) -> Vec<&'a str> {
     let touches = |line: &str| {
         let letters: Vec<char> = line.chars().collect();
@@ -119,7 +118,7 @@ fn every_page_of_every_trace_fits() {
         fits(&["diff", name, "--", name, "--anyway"], name, 60);
         fits(&["rerun", name, "--policy", "quickjs"], name, 60);
         fits(&["rerun", name], name, 80);
-        // Recordings in version 1.0 have nothing that a check could start from.
+        // Recordings in version 1.0 lack the loop's state, from which a check starts.
         let minor_version = fs::read(trace).expect("it can be read")[10];
         if minor_version > 0 {
             fits(&["rerun", name, "--check"], name, 60);
@@ -161,7 +160,7 @@ fn a_narrow_page_says_what_it_leaves_out() {
     let (narrow, wide) = (page("60"), page("120"));
     assert!(narrow.contains("not shown at 60 columns: RUN P90"), "{narrow}");
     assert!(!wide.contains("not shown"), "{wide}");
-    assert_eq!(page("40"), narrow, "60 columns are the least");
+    assert_eq!(page("40"), narrow, "60 columns are the minimum");
 }
 
 /// The keys of JSON, at any depth.

@@ -43,7 +43,7 @@ fn bun_is_the_default_and_has_no_agenda() {
 fn quickjs_serves_the_same_load_one_timer_a_turn() {
     let (_place, live) = serves_and_moves_everything("quickjs");
     assert!(live["agenda"].is_null());
-    // A turn fires one timer and delivers one signal, so there are at least as many turns.
+    // A turn fires at most one timer, so there are at least as many turns as timers.
     assert!(live["ticks"]["count"].as_u64() >= live["timers"]["fired"].as_u64(), "{live}");
 }
 
@@ -56,7 +56,7 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     let priorities = agenda["priorities"].as_array().unwrap();
     let names: Vec<&str> = priorities.iter().map(|priority| priority["priority"].as_str().unwrap()).collect();
     assert_eq!(names, ["high", "normal", "low"]);
-    // A lower priority gets no turn while a higher one always has work: a machine may be that slow.
+    // On a slow machine, a higher priority may always have work, so that a lower one never runs.
     let mut higher_waits = false;
     for priority in priorities {
         assert!(number(&priority["added"]) > 0, "{agenda}");
@@ -80,7 +80,7 @@ fn agenda_gives_part_of_the_work_to_its_workers() {
     place.succeed(&["export", text(&trace), "-o", text(&chrome)]);
     let exported: Value = serde_json::from_slice(&std::fs::read(chrome).unwrap()).unwrap();
     let events = exported["traceEvents"].as_array().unwrap();
-    // A slice, or the pair of its ends.
+    // Slices and pairs of begin and end events, each counted once.
     let tasklets = events.iter().filter(|event| event["cat"] == "agenda" && event["ph"] != "e").count();
     assert_eq!(tasklets as u64, ran);
     assert!(events.iter().any(|event| event["name"] == "gc rendezvous"));

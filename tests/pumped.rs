@@ -1,5 +1,5 @@
-//! Tests GLib's main context, pumped by our loop in a process of its own: its pumps and what keeps the loop alive
-//! are visible from outside.
+//! Tests GLib's main context, pumped by a loop of ours in another process: the pumps and the active handles are visible
+//! from outside.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -27,7 +27,7 @@ fn pumps_and_active_handles_are_shown() {
     wait_for("pumps of both kinds", || {
         report = place.json(&["report", &pid, "--json"]);
         let [count, ready] = ["count", "ready"].map(|field| report["pumps"][field].as_u64().unwrap_or(0));
-        // Both by its descriptor and by its own timer.
+        // Pumps for a ready descriptor, and pumps for GLib's own timer.
         ready > 0 && count > ready
     });
     let held = report["keep_alive"].as_array().unwrap();

@@ -1,5 +1,5 @@
 //! Tests the recorder in deterministic simulation: real rings, a real reader and a real writer under a virtual clock,
-//! on a disk that fails. Whatever happens to the recorder, a reader's conclusions from the file must be true.
+//! on a disk that fails. After any fault of the recorder, a reader's conclusions from the file must be true.
 //!
 //! A seed decides everything. `LOOPSCOPE_TEST_SEEDS=1000000 cargo test --release -p loopscope --test end_to_end recorder::` runs a
 //! campaign, `LOOPSCOPE_TEST_SEED=4711` repeats one of its seeds, and both together run that many seeds starting from
@@ -42,7 +42,7 @@ fn a_recorded_file_is_true_whatever_happens_to_the_recorder() {
     }
 }
 
-/// Counts of what occurred, to notice plans that no longer have an effect.
+/// How often each situation occurred, to notice plans that no longer have an effect.
 #[derive(Debug, Default)]
 struct Seen {
     killed: u64,

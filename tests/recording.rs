@@ -1,4 +1,4 @@
-//! Tests a demo that is recorded, and the file afterwards: the totals agree everywhere.
+//! Tests the recording of a demo: live summary, report, replay and export agree.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ fn live_report_replay_and_export_agree() {
 #[test]
 fn a_seed_sends_the_same_requests() {
     let place = Place::new();
-    // The demo stops at varying times, but the requests up to then are the same.
+    // The demo stops at varying times, but sends the same requests up to then.
     for _ in 0..2 {
         let demo = place.json(&["demo", "--seed", "3", "--load", "600", "--duration", "2s", "--json"]);
         let number = |what: &str| demo["workload"][what].as_u64().unwrap();

@@ -30,7 +30,7 @@ fn check(place: &Place, trace: &Path) -> Value {
     checked
 }
 
-/// The same for a recording from the loop's start, all of which must be re-executed.
+/// Like [`check`], for a recording from the loop's start, all of which must be re-executed.
 fn check_all(place: &Place, trace: &Path) -> Value {
     let (checked, report) = (check(place, trace), place.json(&["report", text(trace), "--json"]));
     assert_eq!(checked["first_tick"], 1);
@@ -84,13 +84,13 @@ fn a_demo_that_was_killed_agrees_up_to_its_last_whole_tick() {
     let place = Place::new();
     for (number, load) in ["max", "max", "400"].into_iter().enumerate() {
         let trace = place.file(&format!("killed-{number}.looptrace"));
-        // Longer than it takes on any machine: a demo that ends in time closes its recording.
+        // Longer than the test takes on any machine: a demo that ends closes its recording.
         let arguments = ["demo", "--no-tui", "--duration", "600s", "--load", load, "--record", text(&trace)];
         let mut demo = Running::start(place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()));
         let most = 150_000 * (number as u64 + 1);
         wait_for("some of it to be recorded", || trace.metadata().is_ok_and(|file| file.len() > most));
         demo.signal("KILL");
-        assert_eq!(demo.wait().signal(), Some(9), "it was killed, and did not end before");
+        assert_eq!(demo.wait().signal(), Some(9), "the demo was killed, and had not ended");
         let checked = check(&place, &trace);
         let cut_in = checked["cut_in_tick"].as_u64();
         assert!(cut_in.is_none_or(|tick| Some(tick - 1) == checked["last_tick"].as_u64()), "{checked:#}");
@@ -114,7 +114,7 @@ fn a_recording_that_was_attached_late_begins_at_its_first_snapshot() {
 #[test]
 fn futures_and_a_shutdown_replay_identically() {
     let place = Place::new();
-    // Its final output is not checked, but the pipe must stay open for it.
+    // The server's final output is not checked, but the pipe must stay open.
     let (mut echo, _lines, address) = place.echo_server();
     let trace = place.file("echo.looptrace");
     let (pid, mut buffer) = (echo.pid().to_string(), [0; 4096]);
@@ -156,11 +156,11 @@ fn edited(from: &Path, to: &Path, edit: impl FnOnce(&mut [Stamped]) -> usize) ->
     ticks.next().expect("it is in a tick")
 }
 
-/// The recording diverges in `tick`, as shown in a block and in JSON.
+/// Checks that the recording diverges in `tick`, as text and as JSON.
 fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
     let output = place.run(&["rerun", text(trace), "--check", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("output is JSON, and UTF-8");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("output is UTF-8 and JSON");
     assert_eq!(
         (&report["agrees"], &report["divergence"]["tick"]),
         (&Value::Bool(false), &tick.into()),
@@ -168,9 +168,9 @@ fn assert_parts_in(place: &Place, trace: &Path, tick: u64) {
     );
     let output = place.run(&["rerun", text(trace), "--check"]);
     assert_eq!(output.status.code(), Some(1));
-    let block = String::from_utf8(output.stdout).expect("output is JSON, and UTF-8");
+    let block = String::from_utf8(output.stdout).expect("output is UTF-8 and JSON");
     assert!(block.contains("  > recorded    ") && block.contains("  > happened    "), "{block}");
-    let line = String::from_utf8(output.stderr).expect("output is JSON, and UTF-8");
+    let line = String::from_utf8(output.stderr).expect("output is UTF-8 and JSON");
     assert!(line.contains(&format!("in tick {tick}")) && line.lines().count() == 1, "{line}");
 }
 
@@ -240,7 +240,7 @@ fn what_cannot_be_checked_says_why_in_one_line() {
     assert!(stderr.contains("no ticks of a loop-core loop"), "{stderr}");
 }
 
-/// Recordings of older versions all answer what-ifs; a check needs the loop's state in a snapshot, which 1.0 lacks.
+/// Recordings of all older versions can be used for what-ifs. A check needs the loop's state, which 1.0 lacks.
 #[test]
 fn recordings_of_older_versions_are_checked_or_refused() {
     let place = Place::new();

@@ -1,5 +1,5 @@
-//! Tests recordings of several loops through the real binary: loops that a program builds one after the other, more of
-//! them than rings, and loops of one name.
+//! Tests recordings of several loops through the real binary: loops built one after the other, more loops than rings,
+//! and loops of one name.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,7 +93,7 @@ fn loops_of_one_name_one_after_the_other_are_each_checked() {
     assert!(stderr.contains("decides otherwise in tick 1 of loop 2 in sequence"), "{stderr}");
 }
 
-/// Waits for as many timers, one after the other, then stops.
+/// Waits for `timers` further timers, one after the other, then stops.
 fn wait(cx: &mut Context<'_, Builtin>, timers: u32) {
     let next = move |cx: &mut Context<'_, Builtin>| match timers {
         0 => cx.stop(),
@@ -109,12 +109,12 @@ fn loops_of_one_name_are_selected_by_the_names_that_reports_give_them() {
         let mut loops = ["a", "b", "b"].map(|name| build(session, name));
         for (number, event_loop) in loops.iter_mut().enumerate() {
             event_loop.with(|cx| {
-                // A count, unlike a lag, does not depend on how busy the machine is.
+                // Unlike a lag, a count does not depend on the load of the machine.
                 for _ in 0..if number == 2 { 2 } else { 1 } {
                     cx.post(Builtin::once("counted", |_| {}));
                 }
                 cx.set_timeout(Duration::from_millis(1), Builtin::once("late", |_| {}));
-                // Each of these timers is armed by the one before, so that each has a tick of its own.
+                // Each of these timers arms the next, so that each has its own tick.
                 wait(cx, if number == 0 { 50 } else { 3 });
             });
             event_loop.run().expect("it runs");
@@ -156,7 +156,7 @@ fn more_loops_than_rings_one_after_the_other_stay_apart() {
     let first: Vec<String> = (0..64).map(|number| format!("w{number}")).collect();
     assert_eq!(names, first);
     let tasks: Vec<u64> = loops.iter().map(|one| one["tasks"]["count"].as_u64().unwrap()).collect();
-    assert_eq!(tasks, [11; 64], "one loop's tasks are another's");
+    assert_eq!(tasks, [11; 64], "tasks of one loop are counted for another");
     assert_eq!((&report["loops_beyond_limit"], &report["tasks"]["count"]), (&true.into(), &(70 * 11).into()));
     for name in ["w0", "w5", "w69"] {
         let checked = place.json(&["rerun", text(&trace), "--check", "--json", "--loop", name]);
@@ -164,7 +164,7 @@ fn more_loops_than_rings_one_after_the_other_stay_apart() {
     }
 }
 
-/// A block that was taken out of a recording, or cannot be read, leaves a hole that only the numbers of ticks show.
+/// A block that is missing from a recording, or unreadable, leaves a hole that only the tick numbers show.
 #[test]
 fn a_hole_that_nothing_reports_is_no_decision_of_the_loop() {
     let place = Place::new();

@@ -34,7 +34,7 @@ fn signals_and_suspension_give_the_terminal_back() {
 }
 
 #[test]
-#[ignore = "what the test below starts on a terminal of its own"]
+#[ignore = "the program that the next test starts on a terminal"]
 fn panics_while_it_draws() {
     // Without a terminal there is nothing to restore.
     let Ok(mut screen) = Screen::enter(true) else { return };

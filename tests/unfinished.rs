@@ -1,5 +1,5 @@
-//! Tests that anything unfinished is shown everywhere with its duration so far: a hang while it lasts, in its
-//! recording, and in the ring that it leaves behind.
+//! Tests that unfinished activity is shown with its duration so far: a hang while it lasts, in its recording, and in the
+//! ring that it leaves behind.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -22,7 +22,7 @@ fn hanging(place: &Place, trace: &Path) -> (Running, Value) {
     (demo, seen)
 }
 
-/// The minimum duration of the hang, if `summary` shows one; everything that shows a hang has to agree.
+/// The minimum duration of the hang, if `summary` shows one; checks that all its figures agree.
 fn hang_of(summary: &Value) -> Option<u64> {
     let open = &summary["open_tick"];
     let running = open["running"].as_str()?;
@@ -81,7 +81,7 @@ fn a_recording_of_a_process_that_crashed_says_so() {
     let ticks = |report: Value| report["ticks"]["count"].as_u64() > Some(0);
     wait_for("a recording", || place.report(text(&recorded)).is_some_and(ticks));
     demo.kill();
-    assert!(recorder.wait().success(), "the process ended, and so does its recording");
+    assert!(recorder.wait().success(), "the recording ends with the process");
     let report = place.report(text(&recorded)).unwrap();
     assert_eq!((&report["source"]["state"], &report["closed"]), (&"crashed".into(), &false.into()));
     let shown = place.succeed(&["report", text(&recorded)]);
@@ -138,7 +138,7 @@ fn a_hang_is_reported_while_it_lasts_and_afterwards() {
     assert!(place.succeed(&["ps"]).contains(", still running: Report #"));
     demo.kill();
 
-    // What remains of it.
+    // The ring and the recording that remain.
     for left in [text(&trace), &pid] {
         fails(left);
         assert!(hang_with_timers(&place.report(left).unwrap()) > Some(300_000_000));
@@ -154,7 +154,7 @@ fn a_hang_is_reported_while_it_lasts_and_afterwards() {
     assert!(gone["source"]["state"] == "crashed" && hang_with_timers(&gone).is_some(), "{gone}");
 }
 
-/// A re-execution of the recording `trace`, which ends in a hang, ends before it.
+/// Checks that a re-execution of `trace`, which ends in a hang, ends before the hang.
 #[track_caller]
 fn assert_left_out_of_what_if(place: &Place, trace: &Path) {
     let report = place.report(text(trace)).expect("it is a recording");
@@ -166,7 +166,7 @@ fn assert_left_out_of_what_if(place: &Place, trace: &Path) {
     let [recorded, before, after] = [&report, &json_report["before"], &json_report["after"]]
         .map(|side| side["span_ns"].as_u64().expect("it has a span"));
     assert!(before <= recorded - hang_ns, "{before} {recorded} {hang_ns}");
-    assert!(after < before + hang_ns / 2, "the hang is no idle time: {after} {before} {hang_ns}");
+    assert!(after < before + hang_ns / 2, "the hang does not count as idle: {after} {before} {hang_ns}");
     for side in ["before", "after"] {
         assert_eq!(
             (&json_report[side]["open_tick"], &json_report[side]["ticks"]["open"]),

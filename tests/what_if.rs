@@ -28,8 +28,8 @@ fn number(side: &Value, path: &str) -> f64 {
     side.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {side}"))
 }
 
-/// The figures in every answer, and how far the model may deviate from a recording under a virtual clock: some
-/// nanoseconds of its own, and a turn at either end.
+/// The figures in every answer, and how far the model may deviate from a recording under a virtual clock: a few
+/// nanoseconds, and a turn at either end.
 const HEADLINE: [(&str, f64); 9] = [
     ("/ticks/count", 2.0),
     ("/ticks/utilization", 1e-4),
@@ -50,7 +50,7 @@ fn without_a_change_the_model_says_what_was_recorded() {
     let mut tried = 0;
     for toml in cases(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus")).unwrap() {
         let case = Case::read(&toml).unwrap();
-        // The model still calls a source that another's callback removes.
+        // Known difference: the model still calls a source that another source's callback removes.
         if case.made_by() == "source-removes-itself" {
             continue;
         }
@@ -186,7 +186,7 @@ fn what_the_model_gets_wrong_is_credited_to_no_change() {
     assert!(rows.len() > 10, "{answer}");
     for row in rows {
         if matches!(row["verdict"].as_str(), Some("better" | "worse")) {
-            // Of other rows, `after` is null where it is below the error.
+            // In other rows, `after` may be null because the change is below the error.
             let [before, model, after] = ["/before", "/model", "/after"].map(|path| number(row, path));
             assert!((after - model).abs() > (model - before).abs(), "beyond the model's error: {row}");
             assert_eq!(row["verdict"] == "better", after < model, "in the direction from the model: {row}");
@@ -281,9 +281,9 @@ fn assert_near(before: &Value, after: &Value, path: &str, within: f64) {
     assert!(near, "{path}: {before} was recorded, the model says {after}");
 }
 
-/// Adds as many tasklets as the recording, and runs at least those tasklets and tasks that ran in it. The number of
-/// timer callbacks in a recording, and of tasklets and tasks that it leaves waiting at its end, depends on how often
-/// the machine let its threads run: the model always runs, and gets to those that were left.
+/// Checks that the model adds as many tasklets as the recording, and runs at least as many tasklets and tasks. In a
+/// recording, the number of timer callbacks, and of tasklets and tasks that wait at the end, depends on how often the
+/// machine let its threads run. The model is never preempted, and also runs those that waited.
 fn assert_executed_again(answer: &Value) {
     let (before, after) = (&answer["before"], &answer["after"]);
     assert_near(before, after, "/agenda/added", 1.05);
@@ -299,7 +299,7 @@ fn assert_executed_again(answer: &Value) {
     assert!(tasks <= tasks_again * 1.05, "{tasks} tasks ran in the recording, {tasks_again} in the model");
     // A sample for each task that was queued, whether or not it ran.
     let queued = number(before, "/tasks/queue_wait_ns/count");
-    // A tasklet that runs posts a task at most.
+    // A tasklet posts at most one task.
     let queued = queued + (ran_again - ran).max(0.0);
     assert!(
         tasks_again <= queued * 1.05,
@@ -328,8 +328,7 @@ fn an_agendas_tasklets_are_executed_again_on_as_many_workers_as_asked_for() {
     assert_executed_again(&again);
     // The demo's loop may have been preempted, which makes fewer ticks of as many tasks, but the model's was not.
     assert_near(saved, &again["after"], "/ticks/count", 1.15);
-    // Slowed down this much, they change more than any noise of the machine: the page lists only the largest
-    // changes.
+    // The page lists only the largest changes, so this one must exceed the noise of the machine.
     let page = place.succeed(&["rerun", trace, "--workers", "1", "--scale", "CheckRequest=20"]);
     assert!(page.contains("tasklet wait") && page.contains("wait CheckRequest"), "{page}");
     assert!(page.contains("in the agenda"), "{page}");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::graph::circles;
 
-/// In pixels, for a monospaced font of `FONT` pixels.
+/// Sizes in pixels, for a monospaced font of `FONT` pixels.
 const FONT: usize = 13;
 const CHARACTER: f64 = 7.8;
 const LINE: f64 = 16.0;
@@ -13,8 +13,8 @@ const GAP: f64 = 14.0;
 const BETWEEN_LAYERS: f64 = 52.0;
 const MARGIN: f64 = 16.0;
 
-/// The graph drawn in layers: each module stands above all that it uses, and an arrow that follows from others is left
-/// out. Modules in a circle share a box with a red border.
+/// Draws the graph in layers: each module stands above all that it uses, and arrows that follow from others are left out.
+/// Modules in a circle share a box with a red border.
 pub(crate) fn draw(arrows: &BTreeMap<String, BTreeSet<String>>) -> String {
     let mut drawing = Drawing::of(arrows);
     drawing.bend_long_arrows();
@@ -45,7 +45,7 @@ impl Node {
 
 struct Drawing {
     nodes: Vec<Node>,
-    /// From the lowest up, each from left to right.
+    /// Layers from the lowest up, each from left to right.
     layers: Vec<Vec<usize>>,
 }
 
@@ -85,7 +85,7 @@ impl Drawing {
         Self { nodes, layers }
     }
 
-    /// Gives an arrow that crosses layers a bend in each of them, so that it has a place there of its own.
+    /// Gives an arrow that crosses layers a bend in each of them, so that each layer reserves room for it.
     fn bend_long_arrows(&mut self) {
         for index in 0..self.nodes.len() {
             for position in 0..self.nodes[index].below.len() {
@@ -109,7 +109,7 @@ impl Drawing {
         }
     }
 
-    /// Orders each layer by the middle of its neighbours, up and down again: fewer arrows cross.
+    /// Orders each layer by the middle of its neighbours, upwards and downwards by turns, so that fewer arrows cross.
     fn order(&mut self) {
         for round in 0..24 {
             let upwards = round % 2 == 0;

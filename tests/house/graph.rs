@@ -35,7 +35,7 @@ impl Graph {
         reader.resolve(workspace)
     }
 
-    /// The files that use themselves by way of others.
+    /// The files that use themselves through others.
     pub(crate) fn files_in_circles(&self) -> BTreeSet<&str> {
         circles(&self.arrows).into_iter().flatten().collect()
     }
@@ -107,7 +107,7 @@ struct Module {
     parent: Option<usize>,
     children: HashMap<String, usize>,
     items: HashSet<String>,
-    /// What `use` brings in: the name here, and the path to it.
+    /// Names that `use` brings in, each with the path to it.
     imports: HashMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
 }
@@ -119,7 +119,7 @@ struct Reader<'a> {
     library: Option<usize>,
     files: Vec<PathBuf>,
     modules: Vec<Module>,
-    /// Every path that was read, with the module in which it stands.
+    /// Every path that was read, with the module that contains it.
     paths: Vec<(usize, Vec<String>)>,
 }
 
@@ -151,11 +151,11 @@ impl Reader<'_> {
                 Some(Target::Item(to)) if to != from => {
                     arrows.get_mut(&names[from]).expect("listed").insert(names[to].clone());
                 }
-                // One name alone may be a variable's.
+                // A single name may be a variable.
                 Some(Target::Crate(name)) if path.len() > 1 => {
                     crates.get_mut(&names[from]).expect("listed").insert(name);
                 }
-                // What is used of a module is an arrow; its bare name is not.
+                // Using an item of a module is an arrow; naming the module is not.
                 Some(_) | None => {}
             }
         }
@@ -188,7 +188,7 @@ impl Reader<'_> {
         Some(at)
     }
 
-    /// A name in a module. A module and a function may share one: `leads_on` says which is meant.
+    /// Looks up a name in a module. A module and a function may share a name: `leads_on` says which is meant.
     fn lookup(&self, module: usize, name: &str, leads_on: bool, depth: usize) -> Option<Target> {
         if depth > 16 {
             return None;

@@ -1,4 +1,4 @@
-//! Figures and gates of a recording from which nothing is missing: each figure is exact, and each gate is decided.
+//! Figures and gates of a complete recording: each figure is exact, and each gate is decided.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Waits longer than this delay something.
 const LATE_NS: u64 = 1_000_000;
 
-/// What the program did, counted where it was emitted.
+/// What the program did, counted from the emitted events.
 #[derive(Debug, Default)]
 struct Performed {
     ticks: u64,

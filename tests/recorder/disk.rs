@@ -34,7 +34,7 @@ pub(crate) struct DiskState {
     /// A write failed.
     pub(crate) failed: bool,
     pub(crate) finished: bool,
-    /// It has taken the place of an older file.
+    /// The file has replaced an older one.
     pub(crate) replaces: bool,
 }
 

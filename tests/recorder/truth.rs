@@ -96,12 +96,12 @@ impl<'a> Truth<'a> {
         self.reports()?;
         let back = match &self.back {
             Ok(back) => back,
-            // Without its header it is not a trace: the only way in which it can be unreadable.
+            // A file is unreadable only if the header is missing.
             Err(_) if self.saved.dead || self.saved.failed => return Ok(()),
             Err(error) => return Err(format!("a recording that went on cannot be read: {error}")),
         };
         if self.saved.replaces && back.events.is_empty() {
-            return Err("it took the place of an older file without an event of its own".to_owned());
+            return Err("it replaced an older file without any event".to_owned());
         }
         let read = self.sequences(back)?;
         self.nothing_old_is_missing(&read)?;
@@ -110,7 +110,7 @@ impl<'a> Truth<'a> {
         }
         let accounted = |(source, all): (&SourceId, &Vec<Stamped>)| read.get(source) == Some(&all.len());
         if back.finished && !self.by_source().iter().all(accounted) {
-            return Err("it reads as whole, and does not account for everything".to_owned());
+            return Err("it reads as whole, but events are missing without a loss".to_owned());
         }
         self.conclusions(back)
     }
@@ -205,7 +205,7 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// The tick that is open at the end is a stall already.
+    /// Whether the tick that is open at the end is already a stall.
     fn open_stall(&self, truth: &Ticks, until: Timestamp, summary: &Summary) -> bool {
         let waited = |start: Timestamp| -> u64 {
             let polls =

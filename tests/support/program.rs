@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::Value;
 
-/// The longest time to wait for anything: far beyond what a healthy program needs on a busy machine.
+/// The longest wait for any condition: far beyond what a healthy program needs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder for the rings and files of one test.
@@ -76,11 +76,11 @@ impl Place {
 
     /// Starts a demo without a dashboard, and waits until its loop is listed and has recorded something.
     pub(crate) fn demo(&self, arguments: &[&str]) -> Running {
-        // Longer than several waits of a test: it ends with the test.
+        // Longer than any test: the demo is killed at the end of the test.
         let mut command = self.command(&["demo", "--no-tui", "--duration", "600s"]);
         let demo = Running::start(command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()));
         self.wait_until_listed(&demo);
-        // It is listed before its loop runs.
+        // The process is listed before its loop runs.
         self.wait_until_past(&demo, 0);
         demo
     }
@@ -101,7 +101,7 @@ impl Place {
         let line = lines.next().expect("it says where it listens").expect("what it says is UTF-8");
         let address = line.strip_prefix("echo on ").and_then(|line| line.split(';').next());
         let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
-        // It listens before it has a ring.
+        // The server listens before it has a ring.
         self.wait_until_listed(&server);
         (server, lines, address)
     }
@@ -113,8 +113,7 @@ impl Place {
         });
     }
 
-    /// Attaches to `process` until the summary satisfies `wanted`, however long that takes on this machine, and
-    /// returns the summary.
+    /// Attaches to `process` until the summary satisfies `wanted`, and returns the summary.
     pub(crate) fn watch_until(
         &self,
         process: &Running,
@@ -158,34 +157,34 @@ impl Running {
         Self { child: command.spawn().expect("the program starts") }
     }
 
-    /// Waits for it to exit.
+    /// Waits for the process to exit.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a process can be waited for")
     }
 
-    /// Its process id.
+    /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its standard error, if piped and not taken yet.
+    /// The process's standard error; panics if it is not piped or already taken.
     pub(crate) fn stderr(&mut self) -> ChildStderr {
         self.child.stderr.take().expect("standard error is piped")
     }
 
-    /// Its standard output, if piped and not taken yet.
+    /// The process's standard output; panics if it is not piped or already taken.
     pub(crate) fn stdout(&mut self) -> ChildStdout {
         self.child.stdout.take().expect("standard output is piped")
     }
 
-    /// Sends it a signal by name, for example `STOP`.
+    /// Sends the process a signal by name, for example `STOP`.
     pub(crate) fn signal(&self, name: &str) {
         let sent =
             Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().expect("kill runs");
         assert!(sent.success(), "kill -s {name} failed");
     }
 
-    /// Stops it, and waits until its last thread has stopped: sending the signal does not wait for its effect.
+    /// Stops the process, and waits until its last thread has stopped: sending the signal does not wait for the effect.
     pub(crate) fn stop(&self) {
         self.signal("STOP");
         let pid = Pid::from_child(&self.child);
@@ -194,7 +193,7 @@ impl Running {
         assert!(status.stopped(), "a stopped process, not {status:?}");
     }
 
-    /// Kills it, so that it cannot clean up.
+    /// Kills the process, so that it cannot clean up.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a running process can be killed");
         self.child.wait().expect("a killed process can be waited for");

@@ -13,14 +13,14 @@ pub(crate) fn ran(summary: &Value, tag: &str) -> u64 {
     found.map_or(0, |found| found["count"].as_u64().expect("a count"))
 }
 
-/// Each answered request ran a task, each request that ran a task was sent, and each timer that fired ran a
+/// Checks that each answered request ran a task, each request that ran a task was sent, and each timer that fired ran a
 /// task.
 pub(crate) fn assert_served(summary: &Value) {
     let number = |of: &str, what: &str| summary[of][what].as_u64().expect("a number");
     let (sent, answered) = (number("workload", "sent"), number("workload", "answered"));
     let requests = ran(summary, "Echo") + ran(summary, "HttpRequest");
     assert!(0 < answered && answered <= requests && requests <= sent, "{answered} <= {requests} <= {sent}");
-    assert!(requests < number("tasks", "count"), "the loop has tasks of its own too");
+    assert!(requests < number("tasks", "count"), "the loop also has tasks of its own");
     assert_eq!(TIMERS.iter().map(|tag| ran(summary, tag)).sum::<u64>(), number("timers", "fired"));
     assert!(TIMERS[..3].iter().all(|tag| ran(summary, tag) > 0), "{}", summary["tasks"]["by_tag"]);
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
-/// The longest time to wait for anything: far beyond what a healthy program needs on a busy machine.
+/// The longest wait for any condition: far beyond what a healthy program needs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The start and end of a frame, whose contents appear at once.
 const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
 const FRAME_ENDS: &[u8] = b"\x1b[?2026l";
 
-/// The number of `bytes` shown by a terminal with synchronized updates: all before a frame, or the start of its
-/// mark, that is incomplete.
+/// How many of `bytes` a terminal with synchronized updates shows: those before an incomplete frame, or before an
+/// incomplete mark of one.
 fn shown(bytes: &[u8]) -> usize {
     let last = |mark: &[u8]| bytes.windows(mark.len()).rposition(|found| found == mark);
     match (last(FRAME_BEGINS), last(FRAME_ENDS)) {
@@ -51,7 +51,7 @@ impl Terminal {
         Self::start_in(&std::env::current_dir()?, program, arguments, environment, size)
     }
 
-    /// The same in `folder`.
+    /// Like [`Terminal::start`], in `folder`.
     pub(crate) fn start_in(
         folder: &Path,
         program: &str,

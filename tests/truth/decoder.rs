@@ -40,7 +40,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// The name of a tag. What has no tag, as a post that the loop never took, is `untagged` in every figure.
+    /// The name of a tag. Without a tag, like a post that the loop never took, it is `untagged` in every figure.
     pub(crate) fn tag(&self, number: u16) -> String {
         if number == 0 { "untagged".to_owned() } else { self.tags.get(&number).cloned().unwrap_or_default() }
     }

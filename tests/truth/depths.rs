@@ -1,4 +1,4 @@
-//! Queue depths, computed by counting: what was queued and has not started.
+//! Queue depths, computed by counting the tasks that were queued and have not started.
 
 use std::collections::{HashMap, HashSet};
 
@@ -67,7 +67,7 @@ pub(crate) fn compare(trace: &Trace, report: &Value, name: &str) {
     let (mut known_from, mut timers) = (u64::MAX, Steps::default());
     // The period of each armed timer, and of those that a snapshot has listed so far.
     let (mut armed, mut listed) = (HashMap::new(), HashMap::new());
-    // Deferred callbacks, if those that run leave only at the end of their drain.
+    // Deferred callbacks; those that run leave the queue only at the end of their drain.
     let mut deferred = 0_u64;
     let mut max: HashMap<u64, u64> = HashMap::new();
     for event in &events {

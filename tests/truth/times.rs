@@ -30,7 +30,7 @@ const fn times(kind: u8) -> &'static [usize] {
     }
 }
 
-/// Whether the kind is something that a loop does within a tick.
+/// Whether a loop does this kind of thing only within a tick.
 const fn is_in_tick(kind: u8) -> bool {
     matches!(kind, 2..=4 | 6 | 7 | 9 | 10 | 19 | 33 | 37 | 62)
 }
@@ -53,7 +53,7 @@ fn is_possible(event: &Decoded, tick: Option<(u64, u64)>, started: u64) -> bool 
     in_order && (!is_in_tick(event.kind) || in_tick && in_session)
 }
 
-/// Compares the number of such events with that of malformed ones in the report on a whole recording.
+/// Checks that a whole recording has no such events, and that the report counts none as malformed.
 pub(crate) fn compare(trace: &Trace, report: &Value, name: &str) {
     let started = number(&trace.metadata, "/started/monotonic");
     let mut ticks: HashMap<u32, (u64, u64)> = HashMap::new();

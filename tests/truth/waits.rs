@@ -131,7 +131,7 @@ impl Waits {
             waits.extent(event, &name(event.tag), &of_timers);
         }
         for ((source, task), (tag, from)) in queued {
-            // What was queued after the stop waited until the loop was closed.
+            // Tasks queued after the stop waited until the loop was closed.
             let ended = stopped.get(&source).filter(|stopped| from <= **stopped).or(closed.get(&source));
             let Some(to) = ended else { continue };
             waits.never_ran_ns.entry(name(tag)).or_default().push(to.saturating_sub(from));
@@ -264,7 +264,7 @@ impl Waits {
         assert!(shown.iter().all(|signal| sum(signal) == number(signal, "/latency_ns")), "{name}");
     }
 
-    /// Delay caused: every late wait counts in full, and each tag, handler and poll with the time that it took of it.
+    /// Delay caused: every late wait counts in full, and each tag, handler and poll with the part of the wait that it took.
     fn compare_delay(&self, report: &Value, name: &str) {
         let lines = report["delay_caused"].as_array().expect("a list");
         for (kind, key) in KINDS.iter().enumerate() {
@@ -298,7 +298,7 @@ impl Waits {
                 assert_eq!(number(line, "/run_ns"), *run, "{name}: {line}");
             }
         }
-        // A post or a signal that arrives during a poll has a rule of its own; a timer that is due has not.
+        // Only timers: posts and signals that arrive during a poll have a rule of their own.
         for cause in ["overslept", "late wakeup", "poll"] {
             let line = lines.iter().find(|line| line["tag"] == cause);
             let expected = caused.get(cause).map_or(0, |caused| caused.ns[0]);
