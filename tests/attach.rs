@@ -37,7 +37,7 @@ fn a_running_demo_is_listed_and_watched() {
 }
 
 #[test]
-fn record_includes_what_the_ring_holds_already() {
+fn record_includes_the_earlier_contents_of_the_ring() {
     let place = Place::new();
     let demo = place.demo(&[]);
     wait_for("a second of records", || {
@@ -113,7 +113,7 @@ fn a_demo_that_ends_well_leaves_nothing() {
 }
 
 #[test]
-fn a_ring_truncated_under_its_reader_is_one_line() {
+fn a_ring_truncated_while_read_is_reported_in_one_line() {
     let place = Place::new();
     let demo = place.demo(&[]);
     let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
@@ -135,7 +135,7 @@ fn a_ring_truncated_under_its_reader_is_one_line() {
 }
 
 #[test]
-fn a_loop_in_another_time_namespace_is_alive_and_its_times_are_its_own() {
+fn a_loop_in_another_time_namespace_is_read_by_its_own_clock() {
     let place = Place::new();
     let demo = place.demo(&[]);
     let apart = |arguments: &[&str]| {

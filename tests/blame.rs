@@ -68,7 +68,7 @@ fn sum(breakdown: &Value) -> u64 {
 }
 
 #[test]
-fn everything_delayed_by_a_blocking_handler_names_its_exact_part() {
+fn breakdowns_name_the_exact_part_of_a_blocking_handler() {
     let place = Place::new();
     let trace = blocked(&place);
     let events = events(&trace);
@@ -320,7 +320,7 @@ fn waits<'a>(events: &[Stamped], json_report: &'a Value) -> Vec<(&'a Value, (u64
 }
 
 #[test]
-fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else() {
+fn a_stop_in_poll_is_blamed_on_the_suspension_alone() {
     let place = Place::new();
     let (events, json_report) = stopped_in(&place, &["--load", "100"], "poll", polls);
     // A poll past its deadline counts as suspended from the deadline on.
@@ -349,7 +349,7 @@ fn a_process_that_was_stopped_while_its_loop_waited_blames_that_and_nothing_else
 }
 
 #[test]
-fn a_process_that_was_stopped_while_it_worked_blames_that_and_not_the_task() {
+fn a_stop_in_a_task_is_blamed_on_the_suspension_and_not_the_task() {
     let place = Place::new();
     let runs = |events: &[Stamped]| reports(events).iter().map(|(_, start, end)| (*start, *end)).collect();
     let (events, json_report) = stopped_in(&place, &["--stall", "1500ms"], "task Report #", runs);

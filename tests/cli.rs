@@ -64,7 +64,7 @@ fn wrong_usage_exits_2_and_names_the_flag() {
 }
 
 #[test]
-fn what_is_not_there_exits_3() {
+fn missing_inputs_exit_3() {
     let place = Place::new();
     for arguments in [
         &["report", "no-such-file.looptrace"][..],
@@ -81,7 +81,7 @@ fn what_is_not_there_exits_3() {
 }
 
 #[test]
-fn an_empty_machine_says_how_to_begin() {
+fn ps_without_loops_says_how_to_start_one() {
     let place = Place::new();
     assert!(place.succeed(&["ps"]).contains("loopscope demo"));
     fs::create_dir_all(place.rings()).expect("the place is ours");
@@ -101,7 +101,7 @@ fn an_empty_machine_says_how_to_begin() {
 }
 
 #[test]
-fn scripts_and_the_manual_come_out_whole() {
+fn completions_and_man_pages_are_complete() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = place.succeed(&["completions", shell]);
@@ -198,7 +198,7 @@ fn two_formats_at_once_are_refused() {
 }
 
 #[test]
-fn a_trace_from_a_pipe_that_finds_no_room_names_the_folder() {
+fn a_piped_trace_without_room_names_the_temporary_folder() {
     let place = Place::new();
     let output =
         place.command(&["report", "-"]).env("TMPDIR", "/no-such-folder").output().expect("it starts");

@@ -13,7 +13,7 @@ fn recorded(place: &Place, duration: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
+fn a_cut_trace_yields_its_whole_blocks_or_one_line() {
     let place = Place::new();
     let whole = recorded(&place, "2s");
     let cut = place.file("cut.looptrace");
@@ -39,7 +39,7 @@ fn a_cut_trace_gives_its_whole_blocks_or_one_line() {
 
 /// The demo continues, but its later activity is unknown to its summary and to its recording.
 #[test]
-fn a_demo_whose_ring_is_truncated_goes_on_and_says_so() {
+fn a_demo_whose_ring_is_truncated_continues_and_says_so() {
     let place = Place::new();
     let (saved, gates) = (place.file("a.looptrace"), place.file("gates.toml"));
     let limits = [("lost", "0"), ("stalls", "0"), ("ticks.count", "1000000"), ("timer_lag.max", "\"1000s\"")];
@@ -251,7 +251,7 @@ fn a_limit_on_file_sizes_costs_the_ring_and_not_the_demo() {
 }
 
 #[test]
-fn what_is_no_trace_is_refused() {
+fn files_that_are_no_traces_are_refused() {
     let place = Place::new();
     let mut noise = fastrand::Rng::with_seed(5);
     let contents = [

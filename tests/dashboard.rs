@@ -23,7 +23,7 @@ fn the_demo_shows_all_six_families() {
 }
 
 #[test]
-fn an_agenda_is_seen_at_work() {
+fn the_agenda_pages_show_a_running_agenda() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--policy", "agenda"], &[]);
     let seen = terminal.wait_for("the agenda's pane and all six families", |text| {
@@ -47,7 +47,7 @@ fn an_agenda_is_seen_at_work() {
 }
 
 #[test]
-fn freezing_holds_the_picture_while_recording_goes_on() {
+fn freezing_holds_the_view_while_recording_continues() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo"], &[]);
     terminal.wait_for("ticks", |text| number_after(text, "fired ") > Some(500));
@@ -69,7 +69,7 @@ fn freezing_holds_the_picture_while_recording_goes_on() {
 }
 
 #[test]
-fn a_tick_opens_in_full_and_help_helps() {
+fn a_tick_opens_and_help_and_filter_work() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
     terminal.wait_for("a stall", |text| text.contains("Report #"));
@@ -240,7 +240,7 @@ fn the_strip_zooms_live_and_replayed() {
 }
 
 #[test]
-fn a_recording_that_finds_no_more_room_says_so_at_once() {
+fn an_attached_recording_reports_a_full_disk_at_once() {
     let place = Place::new();
     let demo = place.demo(&["--load", "2000"]);
     let folder = place.file("saved");
@@ -262,7 +262,7 @@ fn a_recording_that_finds_no_more_room_says_so_at_once() {
 }
 
 #[test]
-fn a_demo_shows_at_once_that_its_recording_finds_no_more_room() {
+fn the_dashboard_of_a_demo_reports_a_full_disk_at_once() {
     let place = Place::new();
     let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
     let cramped = "trap '' XFSZ; ulimit -f 500; exec \"$0\" demo --load 2000 --record \"$1\"";
@@ -275,7 +275,7 @@ fn a_demo_shows_at_once_that_its_recording_finds_no_more_room() {
 }
 
 #[test]
-fn keys_in_one_burst_all_count() {
+fn a_burst_of_keys_is_processed_in_full() {
     let place = Place::new();
     let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
     terminal.wait_for("a stall", |text| text.contains("Report #"));
@@ -289,7 +289,7 @@ fn keys_in_one_burst_all_count() {
 }
 
 #[test]
-fn what_the_keys_save_is_readable() {
+fn files_saved_by_keys_are_readable() {
     let place = Place::new();
     let folder = place.file("saved");
     std::fs::create_dir(&folder).unwrap();
@@ -325,7 +325,7 @@ fn what_the_keys_save_is_readable() {
 }
 
 #[test]
-fn a_ring_that_was_left_behind_is_shown_at_its_end() {
+fn a_leftover_ring_is_shown_at_its_end() {
     let place = Place::new();
     let mut demo = place.demo(&[]);
     let pid = demo.pid().to_string();
@@ -340,7 +340,7 @@ fn a_ring_that_was_left_behind_is_shown_at_its_end() {
 }
 
 #[test]
-fn a_drawn_recording_is_saved_at_once_and_states_what_precedes_it() {
+fn an_attached_recording_is_saved_at_once_and_counts_earlier_events() {
     let place = Place::new();
     let demo = place.demo(&[]);
     let (pid, trace) = (demo.pid().to_string(), place.file("drawn.looptrace"));

@@ -264,7 +264,7 @@ fn one_run_has_gates_too() {
 }
 
 #[test]
-fn mistakes_are_one_line() {
+fn mistakes_are_reported_in_one_line() {
     let sides = Sides::new(None);
     let (old, new) = (sides.base[0].as_str(), sides.candidate[0].as_str());
     let compares = sides.gates(GATES);
@@ -299,7 +299,7 @@ fn mistakes_are_one_line() {
 }
 
 #[test]
-fn options_stand_behind_the_files_too() {
+fn options_may_follow_the_files() {
     let sides = Sides::new(None);
     let gates = sides.gates(GATES);
     let files = [sides.base.as_slice(), &["--".to_owned()], &sides.candidate].concat();

@@ -30,7 +30,7 @@ impl Drop for Over<'_> {
 }
 
 #[test]
-fn it_echoes_while_watched_and_shuts_down_on_request() {
+fn the_echo_server_answers_while_watched_and_shuts_down() {
     let place = Place::new();
     let (mut server, mut lines, address) = place.echo_server();
 

@@ -69,7 +69,7 @@ fn every_format_says_what_the_report_says() {
 }
 
 #[test]
-fn a_part_is_a_part_in_every_format() {
+fn a_range_is_exported_in_every_format() {
     let place = Place::new();
     let trace = recorded(&place);
     for format in ["chrome", "csv", "folded", "speedscope"] {
@@ -85,7 +85,7 @@ fn a_part_is_a_part_in_every_format() {
 }
 
 #[test]
-fn a_reader_that_leaves_and_a_full_disk_are_no_half_exports() {
+fn closed_pipes_and_full_disks_leave_no_partial_exports() {
     let place = Place::new();
     let trace = recorded(&place);
     for format in ["csv", "folded", "speedscope"] {

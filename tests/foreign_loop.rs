@@ -16,7 +16,7 @@ fn count(summary: &Value, what: &str) -> u64 {
 }
 
 #[test]
-fn a_hand_written_epoll_loop_is_watched_like_ours() {
+fn a_hand_written_epoll_loop_is_watched() {
     let place = Place::new();
     let mut example = Command::new(example("loop-probes", "epoll_loop"));
     example.arg("120").env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null());
@@ -55,7 +55,7 @@ fn a_hand_written_epoll_loop_is_watched_like_ours() {
 }
 
 #[test]
-fn what_a_slow_reader_loses_is_counted_to_the_record() {
+fn losses_of_a_slow_reader_are_counted_exactly() {
     let place = Place::new();
     let session = Session::builder("torrent").capacity(1024).shared_in(&place.rings()).unwrap();
     let trace = place.file("t.looptrace");

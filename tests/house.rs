@@ -98,7 +98,7 @@ const SHARED: [&str; 9] = [
 const UNDER_CROSSTERM: &str = "mio";
 
 #[test]
-fn nobody_builds_the_peers_to_test_us() {
+fn the_workspace_builds_no_peers() {
     let peers = root().join("tests/peers");
     let metadata = metadata(&peers);
     let package = &metadata["packages"].as_array().expect("packages")[0];
@@ -149,7 +149,7 @@ fn the_book_says_how_many_crates_there_are() {
 }
 
 #[test]
-fn no_file_outgrows_its_idea() {
+fn no_file_is_too_long() {
     let long: Vec<String> = rust_files()
         .into_iter()
         .map(|(path, text)| (text.lines().count(), path))

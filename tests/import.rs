@@ -83,7 +83,7 @@ fn a_foreign_trace_becomes_a_trace_with_its_loop() {
 }
 
 #[test]
-fn packed_and_piped_is_the_same() {
+fn compressed_and_piped_imports_are_the_same() {
     let place = Place::new();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(SMALL.as_bytes()).unwrap();
@@ -137,7 +137,7 @@ fn our_own_export_comes_back_with_the_same_summary() {
 }
 
 #[test]
-fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
+fn unreadable_imports_print_one_line_and_leave_no_file() {
     let place = Place::new();
     let output = place.file("o.looptrace");
     for (name, bytes, says) in [
@@ -174,7 +174,7 @@ fn what_cannot_be_read_is_one_line_and_leaves_nothing() {
 }
 
 #[test]
-fn what_has_no_loop_is_refused_and_what_was_never_closed_is_no_stall() {
+fn imports_without_a_loop_are_refused_and_unclosed_slices_are_no_stalls() {
     let place = Place::new();
     let output = place.file("o.looptrace");
     let profile = r#"[{"ph":"P","name":"ProfileChunk","pid":1,"tid":1,"ts":5,"id":"0x1","args":{}}]"#;
@@ -345,7 +345,7 @@ fn missing_slices_may_have_enclosed_or_joined_others() {
 }
 
 #[test]
-fn a_full_disk_leaves_no_half_trace() {
+fn a_full_disk_leaves_no_partial_trace() {
     let place = Place::new();
     let mut events: Vec<String> = (0..60_000)
         .map(|n| {
@@ -412,7 +412,7 @@ fn many_threads_are_never_taken_for_one() {
 
 /// Files that other programs wrote, if they are present beside the checkout.
 #[test]
-fn real_files_beside_the_checkout_come_in() {
+fn real_files_beside_the_checkout_are_imported() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     // The number of slices in Perfetto's trace processor; the loops; the longest tick, in milliseconds.
     let known = [

@@ -182,7 +182,7 @@ fn succeeds(limit: &str, arguments: &[&str], name: &str) {
 }
 
 #[test]
-fn every_command_keeps_to_its_memory() {
+fn every_command_stays_within_its_memory() {
     let place = Place::new();
     let trace = place.file("hostile.looptrace");
     for (name, make) in HOSTILE {
@@ -192,7 +192,7 @@ fn every_command_keeps_to_its_memory() {
 }
 
 #[test]
-fn distributions_of_the_largest_size_keep_to_their_memory() {
+fn the_largest_distributions_stay_within_their_memory() {
     let place = Place::new();
     let trace = place.file("hostile.looptrace");
     write(&trace, LATE, ran_ever_longer);
@@ -201,7 +201,7 @@ fn distributions_of_the_largest_size_keep_to_their_memory() {
 }
 
 #[test]
-fn the_fold_keeps_to_its_processor_time() {
+fn the_fold_stays_within_its_processor_time() {
     let place = Place::new();
     let trace = place.file("slow.looptrace");
     for (name, make) in SLOW {
@@ -214,7 +214,7 @@ fn the_fold_keeps_to_its_processor_time() {
 const SUMMARY_MEMORY_KIB: u32 = 512 * 1024;
 
 #[test]
-fn saved_summaries_keep_to_their_memory() {
+fn saved_summaries_stay_within_their_memory() {
     const TEXT_MAX: usize = 64 << 20;
     let place = Place::new();
     let (trace, saved) = (place.file("a.looptrace"), place.file("saved.json"));

@@ -43,7 +43,7 @@ fn our_own_export_is_clean() {
 }
 
 #[test]
-fn a_finding_is_a_line_with_its_place() {
+fn a_finding_is_one_line_with_its_position() {
     let place = Place::new();
     let file = written(&place, "a.json", OVERLAP);
     let output = place.run(&["lint", text(&file)]);
@@ -87,7 +87,7 @@ fn many_findings_are_counted_and_all_are_listed_on_request() {
 }
 
 #[test]
-fn warnings_alone_are_no_failure_and_what_is_no_trace_is_refused() {
+fn warnings_alone_do_not_fail_and_other_files_are_refused() {
     let place = Place::new();
     let open = OVERLAP.replace("\"X\",\"name\":\"b\"", "\"B\",\"name\":\"b\"");
     let printed = place.succeed(&["lint", text(&written(&place, "b.json", &open))]);

@@ -7,7 +7,7 @@ use crate::support::program::{Place, text};
 use crate::support::terminal::Terminal;
 
 #[test]
-fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
+fn a_blocked_loop_is_reduced_to_the_handler_and_a_late_timer() {
     let place = Place::new();
     let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
     let (large, small) = (text(&large), text(&small));
@@ -66,7 +66,7 @@ fn of_a_blocked_loop_the_handler_and_a_late_timer_are_left() {
 }
 
 #[test]
-fn of_a_recording_under_a_virtual_clock_exactly_what_is_needed_is_left() {
+fn recordings_under_a_virtual_clock_are_reduced_exactly() {
     let place = Place::new();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus");
     let cases = [
@@ -89,7 +89,7 @@ fn of_a_recording_under_a_virtual_clock_exactly_what_is_needed_is_left() {
 }
 
 #[test]
-fn what_is_not_there_cannot_be_kept() {
+fn a_condition_that_does_not_hold_is_refused() {
     let place = Place::new();
     let (large, small) = (place.file("a.looptrace"), place.file("small.looptrace"));
     let (large, small) = (text(&large), text(&small));
@@ -111,7 +111,7 @@ fn what_is_not_there_cannot_be_kept() {
 }
 
 #[test]
-fn who_stops_it_has_the_smallest_so_far_and_a_clean_screen() {
+fn an_interrupted_search_saves_the_smallest_part_so_far() {
     let place = Place::new();
     let (large, small) = (place.file("night.looptrace"), place.file("small.looptrace"));
     place.succeed(&["demo", "--stall", "900ms", "--duration", "3s", "--no-tui", "--record", text(&large)]);

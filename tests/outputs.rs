@@ -142,7 +142,7 @@ fn last_tick(events: &[Stamped]) -> Option<u64> {
 }
 
 #[test]
-fn a_recording_that_finds_no_room_ends_and_stays_readable() {
+fn a_recording_to_a_full_disk_ends_and_stays_readable() {
     let place = Place::new();
     let demo = place.demo(&["--load", "3000"]);
     let pid = demo.pid().to_string();
@@ -162,7 +162,7 @@ fn a_recording_that_finds_no_room_ends_and_stays_readable() {
 }
 
 #[test]
-fn an_export_that_finds_no_room_leaves_nothing_half() {
+fn an_export_to_a_full_disk_leaves_no_partial_file() {
     let place = Place::new();
     let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
     place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&trace)]);
@@ -212,7 +212,7 @@ fn a_write_protected_file_stays_and_an_unread_pipe_is_named() {
 }
 
 #[test]
-fn a_recording_that_does_not_begin_leaves_the_last_one() {
+fn a_recording_that_cannot_start_keeps_the_old_file() {
     let place = Place::new();
     let trace = place.file("a.looptrace");
     fs::write(&trace, "of before").unwrap();
@@ -234,7 +234,7 @@ fn a_recording_that_does_not_begin_leaves_the_last_one() {
 }
 
 #[test]
-fn rings_without_room_are_read_inside_and_missed_outside() {
+fn rings_without_room_are_readable_only_inside_the_process() {
     let place = Place::new();
     // Space for the head of the ring file, but not for the rings.
     let mut demo = cramped(&place, 600, &["demo", "--no-tui", "--json", "--duration", "120s"]);
@@ -257,7 +257,7 @@ fn rings_without_room_are_read_inside_and_missed_outside() {
 }
 
 #[test]
-fn non_files_are_neither_waited_for_nor_read() {
+fn pipes_and_devices_are_refused() {
     let place = Place::new();
     let fifo = place.file("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -313,7 +313,7 @@ fn writes_unnamed_file(opened: &Path, place: &Place) -> bool {
 }
 
 #[test]
-fn an_interrupted_command_leaves_the_old_file_and_says_so() {
+fn an_interrupted_command_keeps_the_old_file_and_says_so() {
     let place = Place::new();
     let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
     let script = Script { ticks: 3_000, ..Script::default() };
@@ -387,7 +387,7 @@ fn an_import_of_a_pipe_without_a_writer_is_interrupted() {
 }
 
 #[test]
-fn a_demo_says_at_once_that_its_recording_finds_no_more_room() {
+fn a_demo_reports_a_full_disk_at_once() {
     let place = Place::new();
     let trace = place.file("a.looptrace");
     let arguments = ["demo", "--no-tui", "--duration", "60s", "--load", "2000", "--record", text(&trace)];
@@ -406,7 +406,7 @@ fn a_demo_says_at_once_that_its_recording_finds_no_more_room() {
 }
 
 #[test]
-fn a_demo_with_an_unknown_tag_leaves_the_file_of_before() {
+fn a_demo_with_an_unknown_tag_keeps_the_old_file() {
     let place = Place::new();
     let trace = place.file("a.looptrace");
     fs::write(&trace, "of before").unwrap();
@@ -417,7 +417,7 @@ fn a_demo_with_an_unknown_tag_leaves_the_file_of_before() {
 }
 
 #[test]
-fn names_that_are_no_text_are_read_written_and_shown_escaped() {
+fn names_that_are_not_utf_8_work_and_are_shown_escaped() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     let place = Place::new();
@@ -464,7 +464,7 @@ fn names_that_are_no_text_are_read_written_and_shown_escaped() {
 }
 
 #[test]
-fn what_is_past_the_end_is_refused() {
+fn positions_past_the_end_are_refused() {
     let place = Place::new();
     let (trace, json) = (place.file("a.looptrace"), place.file("a.json"));
     let script = Script { ticks: 30, ..Script::default() };
@@ -483,7 +483,7 @@ fn what_is_past_the_end_is_refused() {
 }
 
 #[test]
-fn standard_input_that_is_no_trace_is_not_read_to_its_end() {
+fn standard_input_is_refused_without_reading_it_to_its_end() {
     let place = Place::new();
     let mut report = place.command(&["report", "-"]);
     let ended = report.stdin(File::open("/dev/zero").unwrap()).output().unwrap();
@@ -539,7 +539,7 @@ fn a_signal_that_arrives_twice_still_closes_the_recording() {
 }
 
 #[test]
-fn what_was_saved_is_said_also_where_the_page_cannot_be_written() {
+fn saved_files_are_named_even_if_the_page_cannot_be_written() {
     let place = Place::new();
     let demo = place.demo(&[]);
     let pid = demo.pid().to_string();

@@ -67,7 +67,7 @@ fn piped(place: &Place, arguments: &[&str], from: &Path) -> Output {
 }
 
 #[test]
-fn pages_are_as_wide_as_columns_say() {
+fn pages_are_as_wide_as_the_variable_columns() {
     let place = Place::new();
     let json = foreign(&place);
     let trace = place.file("a.looptrace");
@@ -152,7 +152,7 @@ fn damaged(place: &Place) -> PathBuf {
 }
 
 #[test]
-fn a_narrow_page_says_what_it_leaves_out() {
+fn a_narrow_page_names_the_columns_it_leaves_out() {
     let place = Place::new();
     let trace = place.file("a.looptrace");
     place.succeed(&["demo", "--no-tui", "--duration", "1s", "--record", text(&trace)]);
@@ -193,7 +193,7 @@ fn the_book_explains_every_key_that_is_printed() {
 }
 
 #[test]
-fn ascii_and_colour_are_everywhere_the_same() {
+fn every_page_takes_ascii_and_colour() {
     let place = Place::new();
     let json = foreign(&place);
     let (trace, large) = (place.file("a.looptrace"), place.file("b.looptrace"));

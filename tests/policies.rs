@@ -40,7 +40,7 @@ fn bun_is_the_default_and_has_no_agenda() {
 }
 
 #[test]
-fn quickjs_serves_the_same_load_one_timer_a_turn() {
+fn quickjs_serves_the_same_load_with_one_timer_per_turn() {
     let (_place, live) = serves_and_moves_everything("quickjs");
     assert!(live["agenda"].is_null());
     // A turn fires at most one timer, so there are at least as many turns as timers.
@@ -48,7 +48,7 @@ fn quickjs_serves_the_same_load_one_timer_a_turn() {
 }
 
 #[test]
-fn agenda_gives_part_of_the_work_to_its_workers() {
+fn agenda_workers_run_part_of_the_work() {
     let (place, live) = serves_and_moves_everything("agenda");
     let agenda = &live["agenda"];
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("no number in {agenda}"));

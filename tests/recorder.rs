@@ -21,7 +21,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_recorded_file_is_true_whatever_happens_to_the_recorder() {
+fn a_recorded_file_is_true_after_any_fault_of_the_recorder() {
     let first = variable("LOOPSCOPE_TEST_SEED");
     let count = variable("LOOPSCOPE_TEST_SEEDS").unwrap_or(if first.is_some() { 1 } else { SEEDS });
     let first = first.unwrap_or(0);
@@ -38,7 +38,7 @@ fn a_recorded_file_is_true_whatever_happens_to_the_recorder() {
     }
     println!("{count} seeds from {first}: {seen:?}");
     if count >= SEEDS {
-        seen.every_situation_came_up();
+        seen.assert_every_situation_occurred();
     }
 }
 
@@ -69,7 +69,7 @@ impl Seen {
         self.sync_failed += u64::from(plan.disk.sync_fails && !truth.failed());
     }
 
-    fn every_situation_came_up(&self) {
+    fn assert_every_situation_occurred(&self) {
         for (what, count) in [
             ("killed", self.killed),
             ("full disk", self.full),

@@ -100,7 +100,7 @@ fn an_injected_stall_is_found_and_blamed() {
 }
 
 #[test]
-fn without_a_ring_the_load_is_served_all_the_same() {
+fn without_a_ring_the_load_is_still_served() {
     let place = Place::new();
     let summary = place.json(&["demo", "--duration", "1s", "--json", "--no-ring", "--load", "max"]);
     let [sent, answered] = ["sent", "answered"].map(|what| summary["workload"][what].as_u64().unwrap());

@@ -214,7 +214,7 @@ fn one_changed_decision_is_found_in_its_tick() {
 }
 
 #[test]
-fn what_cannot_be_checked_says_why_in_one_line() {
+fn uncheckable_recordings_say_why_in_one_line() {
     let place = Place::new();
     let whole = record(&place, "whole.looptrace", &["--duration", "1s"]);
     let without = place.file("without.looptrace");

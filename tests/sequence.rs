@@ -103,7 +103,7 @@ fn wait(cx: &mut Context<'_, Builtin>, timers: u32) {
 }
 
 #[test]
-fn loops_of_one_name_are_selected_by_the_names_that_reports_give_them() {
+fn loops_of_one_name_are_selected_by_their_names_in_reports() {
     let place = Place::new();
     let trace = record(&place, "alike.looptrace", |session| {
         let mut loops = ["a", "b", "b"].map(|name| build(session, name));
@@ -166,7 +166,7 @@ fn more_loops_than_rings_one_after_the_other_stay_apart() {
 
 /// A block that is missing from a recording, or unreadable, leaves a hole that only the tick numbers show.
 #[test]
-fn a_hole_that_nothing_reports_is_no_decision_of_the_loop() {
+fn an_unreported_hole_is_not_a_divergence() {
     let place = Place::new();
     let trace = record(&place, "whole.looptrace", |session| run_one(session, "worker"));
     let (metadata, events) = events(&trace);

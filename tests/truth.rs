@@ -32,7 +32,7 @@ fn check(place: &Place, trace: &Path) -> Figures {
 }
 
 #[test]
-fn the_saved_regressions_are_what_their_bytes_say() {
+fn reports_on_saved_regressions_match_their_bytes() {
     let place = Place::new();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("traces/corpus");
     let files = std::fs::read_dir(corpus).expect("the corpus is there");
@@ -47,7 +47,7 @@ fn the_saved_regressions_are_what_their_bytes_say() {
 
 /// Recordings of the demo that older versions made stay as they are.
 #[test]
-fn older_versions_are_read_as_their_bytes_say() {
+fn reports_on_older_versions_match_their_bytes() {
     let place = Place::new();
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").join("traces/corpus/versions");
@@ -62,7 +62,7 @@ fn older_versions_are_read_as_their_bytes_say() {
 }
 
 #[test]
-fn demos_of_every_policy_are_what_their_bytes_say() {
+fn reports_on_demos_of_every_policy_match_their_bytes() {
     for (policy, arguments) in
         [("bun", ["--stall", "40ms"]), ("quickjs", ["--stall", "25ms"]), ("agenda", ["--seed", "3"])]
     {
@@ -84,7 +84,7 @@ fn demos_of_every_policy_are_what_their_bytes_say() {
 }
 
 #[test]
-fn a_saturated_loop_is_what_its_bytes_say() {
+fn the_report_on_a_saturated_loop_matches_its_bytes() {
     let place = Place::new();
     let trace = place.file("demo.looptrace");
     place.succeed(&["demo", "--no-tui", "--load", "max", "--duration", "1s", "--record", text(&trace)]);

@@ -43,7 +43,7 @@ const HEADLINE: [(&str, f64); 9] = [
 ];
 
 #[test]
-fn without_a_change_the_model_says_what_was_recorded() {
+fn without_a_change_the_model_matches_the_recording() {
     let place = Place::new();
     // The accuracy for a live recording depends on the load of the machine: the model cannot know when the loop was
     // preempted between two records. The corpus was recorded without preemption.
@@ -88,7 +88,7 @@ fn without_a_change_before_is_the_recording_and_after_has_its_signals() {
 }
 
 #[test]
-fn another_rule_is_answered_and_saved_as_a_trace_like_any_other() {
+fn a_what_if_is_saved_as_an_ordinary_trace() {
     let place = Place::new();
     let trace = recorded(&place);
     let saved = place.file("b.looptrace");
@@ -158,7 +158,7 @@ fn the_page_shows_before_after_and_change_and_no_colour_unless_asked() {
 }
 
 #[test]
-fn the_models_own_error_is_no_answer() {
+fn the_model_error_is_no_verdict() {
     let place = Place::new();
     let trace = recorded(&place);
     // The recorded policy itself: any difference is the model's error.
@@ -178,7 +178,7 @@ fn compared<'a>(answer: &'a Value, what: &str, statistic: &str) -> &'a Value {
 }
 
 #[test]
-fn what_the_model_gets_wrong_is_credited_to_no_change() {
+fn verdicts_are_beyond_the_model_error() {
     let place = Place::new();
     let trace = recorded(&place);
     let answer = place.json(&["rerun", &trace, "--scale", "Report=0.5", "--json"]);
@@ -216,7 +216,7 @@ fn a_dropped_tag_is_removed_from_all_sides() {
 }
 
 #[test]
-fn a_loop_that_drained_its_own_ring_does_so_again() {
+fn drain_pauses_are_re_executed() {
     let place = Place::new();
     let (trace, saved) = (place.file("a.looptrace"), place.file("b.looptrace"));
     record_with_drain_pauses(&place, &trace);
@@ -308,7 +308,7 @@ fn assert_executed_again(answer: &Value) {
 }
 
 #[test]
-fn an_agendas_tasklets_are_executed_again_on_as_many_workers_as_asked_for() {
+fn tasklets_are_re_executed_on_the_given_number_of_workers() {
     let place = Place::new();
     let trace = place.file("agenda.looptrace");
     let trace = text(&trace);
@@ -335,7 +335,7 @@ fn an_agendas_tasklets_are_executed_again_on_as_many_workers_as_asked_for() {
 }
 
 #[test]
-fn what_cannot_be_is_one_line() {
+fn invalid_what_ifs_are_refused_in_one_line() {
     let place = Place::new();
     let trace = recorded(&place);
     let stderr = place.fail(2, &["rerun", &trace, "--drop", "Echoo"]);
@@ -387,7 +387,7 @@ fn each_input_is_refused_for_its_own_reason_with_and_without_check() {
 }
 
 #[test]
-fn the_name_of_a_recorded_policy_steers_no_terminal() {
+fn a_recorded_policy_name_cannot_control_the_terminal() {
     let place = Place::new();
     let (demo, hostile) = (place.file("demo.looptrace"), place.file("hostile.looptrace"));
     place.succeed(&["demo", "--duration", "1s", "--no-tui", "--record", text(&demo)]);

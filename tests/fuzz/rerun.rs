@@ -176,7 +176,7 @@ fn recordings() {
 
 /// Each recording of the corpus, whole and truncated, is re-executed.
 #[test]
-fn the_corpus_is_what_the_plans_begin_with() {
+fn the_initial_recordings_of_plans_are_whole() {
     assert!(seeds().len() > 10 && seeds().iter().all(|(_, events)| events.len() > 20));
     let ticks = |events: &[Stamped]| {
         events.iter().filter(|stamped| matches!(stamped.event, Event::TickStart { .. })).count()

@@ -243,7 +243,7 @@ fn rings() {
 }
 
 #[test]
-fn the_file_that_plans_begin_with_is_whole() {
+fn the_initial_file_of_plans_is_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("whole.ring");
     std::fs::write(&path, whole()).expect("the folder is ours");
