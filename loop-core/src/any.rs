@@ -1,7 +1,7 @@
-//! Code for either loop: runs on an [`EventLoop`] and on a [`MiniEventLoop`].
+//! For code that runs on an [`EventLoop`] as well as on a [`MiniEventLoop`].
 //!
-//! [`AnyEventLoop`] owns one of the two, [`EventLoopHandle`] borrows one. Operations that only one of them
-//! supports return [`WrongLoopKind`] on the other.
+//! [`AnyEventLoop`] owns a loop of either kind, [`EventLoopHandle`] borrows one. Operations that only one kind supports
+//! return [`WrongLoopKind`] on the other.
 
 mod handle;
 
@@ -18,7 +18,7 @@ use crate::poller::Poller;
 use crate::poller::os::OsPoller;
 use crate::task::Task;
 
-/// Either loop, owned.
+/// A loop of either kind.
 ///
 /// # Examples
 ///
@@ -37,9 +37,9 @@ use crate::task::Task;
 /// ```
 #[derive(Debug)]
 pub enum AnyEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
-    /// With a host.
+    /// A loop with a host.
     EventLoop(Box<EventLoop<T, C, P>>),
-    /// Without one.
+    /// A loop without a host.
     Mini(Box<MiniEventLoop<T, C, P>>),
 }
 
@@ -53,7 +53,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// Gives access to the loop from outside, as a running task has.
+    /// Gives access to the loop from outside, as [`EventLoop::with`] does.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut EventLoopHandle<'_, T>) -> R) -> R {
         match self {
             Self::EventLoop(event_loop) => event_loop.with(|cx| f(&mut cx.event_loop())),
@@ -65,7 +65,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`WrongLoopKind`] if it is a mini loop.
+    /// [`WrongLoopKind`] if this is a mini loop.
     pub fn as_event_loop(&mut self) -> Result<&mut EventLoop<T, C, P>, WrongLoopKind> {
         match self {
             Self::EventLoop(event_loop) => Ok(event_loop),
@@ -81,7 +81,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     ///
     /// # Errors
     ///
-    /// [`WrongLoopKind`] if it is an [`EventLoop`].
+    /// [`WrongLoopKind`] if this is an [`EventLoop`].
     pub fn as_mini(&mut self) -> Result<&mut MiniEventLoop<T, C, P>, WrongLoopKind> {
         match self {
             Self::Mini(mini) => Ok(mini),
@@ -94,7 +94,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
     }
 }
 
-/// Both run as the [`EventLoop`] that they are.
+/// Gives access to the methods of [`EventLoop`], which a mini loop wraps.
 impl<T: Task, C: Clock, P: Poller> Deref for AnyEventLoop<T, C, P> {
     type Target = EventLoop<T, C, P>;
 

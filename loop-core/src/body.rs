@@ -1,8 +1,8 @@
 //! The body: what a queue, a timer or a readiness source runs.
 //!
-//! Nearly always the application's own task. The rest serves futures: polling one, and waking those that await
-//! a timer, a job or a source. It is one enum so that all of them wait in the same queues, in one order; the
-//! application's own is the first arm of a `match`, a branch that is nearly always taken.
+//! A body is nearly always a task of the application. Other bodies poll futures, or wake futures that await a timer, a
+//! job or a source. One enum for all of them lets them wait in the same queues, in one order. The application's task is
+//! the first arm of each `match`, a well-predicted branch.
 
 use std::rc::Rc;
 
@@ -19,18 +19,18 @@ pub(crate) enum Body<T> {
     Task(T),
     /// Polls a spawned future.
     Poll(FutureKey),
-    /// Wakes the future that awaits this timer or job.
+    /// Wakes the future that awaits a timer or a job.
     Wake(Rc<Wait>),
-    /// Wakes the futures that await this source's readiness.
+    /// Wakes the futures that await a source's readiness.
     Ready(Rc<SourceWaiters>),
-    /// An owner's task, run for an error.
+    /// Runs an owner's task for a failure.
     FailureReport(Box<FailureReport<T>>),
 }
 
 /// A queued body with the data that its record needs.
 pub(crate) type Queued<T> = fifo::Queued<Body<T>>;
 
-/// An owner's task and the error that it is run for.
+/// An owner's task and the failure that it handles.
 #[derive(Debug)]
 pub(crate) struct FailureReport<T> {
     pub(crate) task: T,
@@ -38,7 +38,7 @@ pub(crate) struct FailureReport<T> {
 }
 
 impl<T: Payload> Body<T> {
-    /// A copy to run now, while `self` stays for the next time. `None` if it runs only once.
+    /// Returns a copy to run now, while `self` stays for the next time. `None` if the body runs only once.
     #[inline]
     pub(crate) fn again(&self) -> Option<Self> {
         match self {

@@ -1,6 +1,6 @@
-//! The environment of a tool that runs on a loop: environment variables, and its output streams.
+//! The environment of a tool that runs on a loop: environment variables and output streams.
 //!
-//! A tool that asks its loop instead of the process can run inside another program, and in a test.
+//! A tool that uses its loop's environment instead of the process's can run inside another program or in a test.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ use std::rc::Rc;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Environment {
-    /// Environment variables as seen by programs on the loop: the process's own stay as they are.
+    /// Environment variables for tools on the loop. Changing them does not change those of the process.
     pub env: BTreeMap<OsString, OsString>,
     /// Stream for results.
     pub stdout: Stream,
@@ -45,7 +45,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// An environment variable, if it is set.
+    /// The value of an environment variable, if it is set.
     #[must_use]
     pub fn env(&self, name: impl AsRef<OsStr>) -> Option<&OsStr> {
         self.env.get(name.as_ref()).map(OsString::as_os_str)
@@ -62,8 +62,8 @@ impl Default for Environment {
     }
 }
 
-/// An output stream. Clones write to the same one. A write blocks the loop for as long as it takes, for example
-/// to a terminal or a file; slow output belongs in a source of the loop.
+/// An output stream. Clones write to the same stream. A write to a slow target, such as a terminal or a file, blocks the
+/// loop; for slow output use a source of the loop.
 #[derive(Clone)]
 pub struct Stream(Rc<RefCell<dyn Write>>);
 
@@ -98,7 +98,7 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// Captured output, for tests. Clones share it.
+/// Captured output, for tests. Clones share the same buffer.
 #[derive(Clone, Debug, Default)]
 pub struct CapturedOutput(Rc<RefCell<Vec<u8>>>);
 

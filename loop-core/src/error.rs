@@ -1,4 +1,4 @@
-//! Errors of a loop: of building it, of running it, and of requests to it.
+//! Errors of building a loop, of running it, and of requests to it.
 
 use std::fmt;
 use std::io;
@@ -22,29 +22,29 @@ pub enum BuildError {
     /// The policy is contradictory or out of range.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The builder has what only the other kind of loop supports.
+    /// The builder has a setting that only the other kind of loop supports.
     #[error(transparent)]
     WrongLoopKind(#[from] WrongLoopKind),
 }
 
-/// Why a run ended early. After [`Wait`](Self::Wait) the loop cannot continue; after any other, the next run does.
+/// Why a run failed. After [`Wait`](Self::Wait) the loop cannot continue; after any other error, another run can.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// Waiting for readiness failed.
     #[error("cannot wait for readiness in tick {tick}: the loop cannot continue, build another")]
     Wait {
-        /// The tick in which it waited.
+        /// Number of the tick that waited.
         tick: u64,
         /// The system's error.
         source: io::Error,
     },
-    /// A source or a future failed whose owner declared it essential for the loop.
+    /// A source or a future with [`OnError::Stop`](crate::OnError::Stop) failed.
     #[error("{what} {name} failed and is essential (`OnError::Stop`): {message}")]
     Failed {
-        /// The kind of object.
+        /// Whether a source or a future failed.
         what: RefKind,
-        /// Its name.
+        /// Name of the source or future.
         name: String,
         /// The error's message.
         message: String,
@@ -65,7 +65,7 @@ pub enum RunError {
     },
 }
 
-/// Why the loop refused a request: to register, change or remove something, or to take work.
+/// Why the loop refused a request to register, change or remove something, or to take work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -80,13 +80,13 @@ pub enum RequestError {
     TooManySources {
         /// The limit.
         limit: u32,
-        /// The source that was refused: its name, or its tag.
+        /// Name or tag of the refused source.
         name: String,
     },
-    /// There is no such source.
+    /// The source is not registered.
     #[error("source {0} is not registered: it was removed, or belongs to another loop")]
     SourceGone(IoSource),
-    /// There is no such timer.
+    /// The timer is not armed.
     #[error(transparent)]
     TimerGone(#[from] TimerGone),
     /// A signal cannot be caught.
@@ -98,14 +98,14 @@ pub enum RequestError {
     /// The work pool takes no more jobs.
     #[error("the work pool takes no more jobs: it was shut down")]
     PoolClosed,
-    /// A task that runs only once was given to something that runs it repeatedly.
+    /// A task that runs only once was given to an interval, a signal or a source, which run it repeatedly.
     #[error(
         "task {tag} runs only once, but a {what} runs its task repeatedly: return a copy from `Task::again`"
     )]
     RunsOnce {
         /// The task's tag.
         tag: String,
-        /// The kind of object it was given to.
+        /// What would run the task repeatedly.
         what: RefKind,
     },
     /// A task with a tag that must never be dispatched cannot be registered.
@@ -114,7 +114,7 @@ pub enum RequestError {
         /// The task's tag.
         tag: String,
     },
-    /// The loop is shutting down and takes nothing new.
+    /// The loop is shutting down and takes no new work.
     #[error("the loop is shutting down and takes no new {what}: check `is_shutting_down` first")]
     ShuttingDown {
         /// The refused kind of work.
@@ -150,7 +150,7 @@ impl fmt::Display for LoopKind {
     }
 }
 
-/// This operation needs the other kind of loop. Nothing was done.
+/// The operation needs the other kind of loop, and had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this {got} does not support {what}: build the loop with `{}`", needs.builder())]
 #[non_exhaustive]
@@ -159,6 +159,6 @@ pub struct WrongLoopKind {
     pub what: &'static str,
     /// The kind of loop that supports it.
     pub needs: LoopKind,
-    /// The kind of loop it was called on.
+    /// The kind of loop on which it was requested.
     pub got: LoopKind,
 }

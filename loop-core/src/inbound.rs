@@ -1,7 +1,5 @@
-//! What other threads share with a loop: the queue of their posts, and requests to wake, stop and shut it down.
-//!
-//! Everything here goes through one queue and one [wake-up](crate::wake_up): a loop that is awake is not woken, and
-//! a waiting loop is woken once, however much arrives.
+//! State that other threads share with a loop: the queue of their posts, and requests to wake, stop and shut down the
+//! loop. All of it uses one [wake-up](crate::wake_up).
 #![expect(unsafe_code, reason = "a kept node is its own link in the queue's overflow")]
 
 #[cfg(test)]
@@ -23,17 +21,17 @@ use crate::wake_up::WakeUp;
 use crate::work_pool::FinishedJob;
 
 thread_local! {
-    /// The emitter of this thread, if it is a recorded worker.
+    /// The emitter of this thread, if the thread is a recorded worker.
     static EMITTER: Cell<Option<SourceId>> = const { Cell::new(None) };
 }
 
-/// The emitter of the calling thread, if it is a worker of an agenda: posts from its tasklets are attributed to it.
+/// The emitter of the calling thread, if the thread is a worker of an agenda. Posts of tasklets are attributed to it.
 pub(crate) fn emitter() -> Option<SourceId> {
-    // A post from a destructor of an exiting thread has no emitter.
+    // Thread-local storage is gone in destructors of an exiting thread: their posts have no emitter.
     EMITTER.try_with(Cell::get).ok().flatten()
 }
 
-/// Sets the emitter that the calling thread writes as.
+/// Sets the emitter of the calling thread.
 #[cfg(feature = "agenda")]
 pub(crate) fn write_as(emitter: Option<SourceId>) {
     EMITTER.set(emitter);
@@ -45,15 +43,15 @@ pub(crate) enum Inbound<R> {
     Post(R),
     /// A post that its owner keeps.
     Kept(Arc<Node<R>>),
-    /// A job that a worker finished; if a future awaits it, its result is stored for that. Boxed, because every
-    /// slot of the queue's ring has room for the largest variant.
+    /// A finished job. `None` if a future awaits the job and got the result in its own slot. Boxed, because every slot of
+    /// the queue's ring has room for the largest variant.
     Work(Box<FinishedJob<Option<R>>>),
 }
 
 /// Reads the record clock of a loop, on any thread.
 pub type RecordClock = Box<dyn Fn() -> Ticks + Send + Sync>;
 
-/// Beyond every deadline: those of `Shutdown`s are clamped to one nanosecond below.
+/// No shutdown is requested. Requested deadlines are clamped below this value.
 const NOT_ASKED: u64 = u64::MAX;
 
 /// State shared by the loop and its handles.
@@ -61,18 +59,18 @@ pub(crate) struct LoopShared<R> {
     pub(crate) queue: ConcurrentQueue<Inbound<R>>,
     /// Count of tasklets that keep the loop alive.
     pub(crate) agenda: Arc<AgendaKeepAlive>,
-    /// LoopShared with the other sources of news: the agenda, and wakers of futures.
+    /// Also used by the agenda and by wakers of futures.
     pub(crate) wake_up: Arc<WakeUp>,
     clock: RecordClock,
-    /// Posts carry a time only while events are recorded.
+    /// Whether events are recorded. Posts carry a time only then.
     recording: AtomicBool,
     stop: AtomicBool,
-    /// Set when a shutdown begins: posts are refused, results of jobs are not.
+    /// Set when a shutdown begins. Posts are then refused, but not results of jobs.
     refusing: AtomicBool,
     /// The nearest requested shutdown deadline, in nanoseconds; [`NOT_ASKED`] if there is no request.
     shutdown_ns: AtomicU64,
     refs: AtomicI64,
-    /// Calls of `wake` since the loop last checked.
+    /// Number of calls of `wake` since the loop last checked.
     wakes: AtomicU32,
 }
 
@@ -97,7 +95,7 @@ impl<R> LoopShared<R> {
         self.recording.store(recording, Ordering::Relaxed);
     }
 
-    /// The time of a post, if it is recorded.
+    /// The current record time, or 0 if nothing is recorded.
     #[inline]
     pub(crate) fn ticks(&self) -> Ticks {
         if self.recording.load(Ordering::Relaxed) { (self.clock)() } else { Ticks(0) }
@@ -110,13 +108,13 @@ impl<R> LoopShared<R> {
         Ok(())
     }
 
-    /// The counter is the news, and publishes everything stored before it.
+    /// Counts a wake-up and wakes the loop. The increment publishes everything that the caller stored before.
     pub(crate) fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
         self.wake_up.wake();
     }
 
-    /// Does not wake the loop: for its own thread.
+    /// Requests a stop without waking the loop, for the loop's own thread.
     pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Release);
     }
@@ -126,7 +124,7 @@ impl<R> LoopShared<R> {
         self.wake();
     }
 
-    /// Does not wake the loop: for its own thread.
+    /// Requests a shutdown without waking the loop, for the loop's own thread.
     pub(crate) fn ask_to_shut_down(&self, within: Duration) {
         let deadline_ns = u64::try_from(within.as_nanos()).unwrap_or(NOT_ASKED).min(NOT_ASKED - 1);
         self.shutdown_ns.fetch_min(deadline_ns, Ordering::AcqRel);
@@ -137,23 +135,24 @@ impl<R> LoopShared<R> {
         self.wake();
     }
 
-    /// For re-executing a loop: adds this many calls of `wake`.
+    /// For re-execution: adds `times` calls of `wake`.
     pub(crate) fn replay_wakes(&self, times: u32) {
         self.wakes.fetch_add(times, Ordering::SeqCst);
     }
 
-    /// For re-executing a loop: changes the references that other threads hold.
+    /// For re-execution: changes the number of references that other threads hold.
     pub(crate) fn replay_refs(&self, delta: i64) {
         self.refs.fetch_add(delta, Ordering::AcqRel);
     }
 
-    /// Announces that the loop, or its driver, is about to wait. The loop then checks for news, and does not wait
-    /// if there are any; anything that arrives from now on wakes the poller. Ends with [`awake`](Self::awake).
+    /// Announces that the loop, or the foreign loop that runs it, is about to wait. From now on, arrivals wake the poller.
+    /// The caller must then check for earlier arrivals, and must not wait if there are any. Ends with
+    /// [`awake`](Self::awake).
     pub(crate) fn announce_wait(&self) {
         self.wake_up.announce();
     }
 
-    /// Marks the loop as running: it needs no wake-up.
+    /// Marks the loop as running, so that arrivals do not wake the poller.
     pub(crate) fn awake(&self) {
         self.wake_up.withdraw();
     }
@@ -166,12 +165,12 @@ impl<R> LoopShared<R> {
         if self.refs.load(Ordering::Relaxed) == 0 { 0 } else { self.refs.swap(0, Ordering::AcqRel) }
     }
 
-    /// Whether posts are refused: a shutdown began.
+    /// Whether posts are refused because a shutdown began.
     pub(crate) fn refuses_posts(&self) -> bool {
         self.refusing.load(Ordering::Acquire)
     }
 
-    /// Refuses posts from here on.
+    /// Refuses posts from now on.
     pub(crate) fn refuse_posts(&self) {
         self.refusing.store(true, Ordering::Release);
     }
@@ -212,8 +211,8 @@ impl<R> LoopShared<R> {
             return Ok(KeptPost::AlreadyQueued);
         }
         let posted = Posted { item: Inbound::Kept(Arc::clone(node)), poster: from, queued: self.ticks() };
-        // SAFETY: this call set the mark, so no other thread uses the link, and the link is not in a list: the mark
-        // is cleared only after the item was taken. The item keeps the node alive, and with it the link.
+        // SAFETY: this call set `is_queued`, so no other thread uses the link. The link is not in a list, because
+        // `is_queued` is cleared only after the item was taken. The item keeps the node, and so the link, alive.
         let pushed = unsafe { self.queue.push_kept(posted, NonNull::from(&node.link)) };
         if pushed.is_err() {
             node.is_queued.store(false, Ordering::Release);
@@ -228,15 +227,15 @@ impl<R> LoopShared<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeptPost {
-    /// The loop will run it.
+    /// The post was queued.
     Queued,
-    /// The loop has not taken an earlier post yet: that one runs it, and sees everything done before this call.
+    /// An earlier post is still queued. Its run sees everything that the caller did before this call.
     AlreadyQueued,
 }
 
-/// The posted node: shared by the queue and the owners; the last of them frees it.
+/// The node of a kept post, shared by the queue and the owners.
 pub(crate) struct Node<R> {
-    /// Set from the post until the loop takes it. The thread that sets it may use the link.
+    /// Set from the post until the loop takes it. The thread that sets the flag may use the link.
     is_queued: AtomicBool,
     make: Make<R>,
     link: Link<Posted<Inbound<R>>>,
@@ -249,19 +248,19 @@ impl<R> Node<R> {
         Arc::new(Self { is_queued: AtomicBool::new(false), make, link: Link::kept() })
     }
 
-    /// Marks it as taken by the loop: from now on it can be posted again.
+    /// Marks the node as taken by the loop, so that it can be posted again.
     pub(crate) fn is_taken(&self) {
-        // Acquire: anything a poster stored before it found the node already queued is visible to the run that it
-        // relies on. Release: the link is out of the overflow list before it is used again.
+        // Acquire: a poster that found the node queued relies on the coming run, which must see what it stored before.
+        // Release: the link is out of the overflow list before it is used again.
         self.is_queued.swap(false, Ordering::AcqRel);
     }
 
-    /// Whether it is queued and not taken by the loop yet.
+    /// Whether the node is queued and not taken by the loop yet.
     pub(crate) fn is_queued(&self) -> bool {
         self.is_queued.load(Ordering::Relaxed)
     }
 
-    /// Marks it as taken, and makes the item to run.
+    /// Marks the node as taken, and makes the item to run.
     pub(crate) fn taken(&self) -> R {
         self.is_taken();
         (self.make)()

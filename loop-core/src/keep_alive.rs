@@ -1,7 +1,7 @@
-//! Keep-alive: pending and referenced work, counted by kind, listed by name.
+//! Keep-alive: referenced pending work, counted by kind and listed by name.
 //!
-//! A loop is alive as long as something referenced is pending. The counts answer "alive?" in one addition; the names
-//! are gathered only on request.
+//! A loop is alive as long as something referenced is pending. Checking that only adds up counts; names are collected
+//! only on request.
 
 pub(crate) mod tasklets;
 
@@ -16,11 +16,11 @@ use crate::tag::name_of;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Pending {
-    /// The kind.
+    /// Kind of the reference.
     pub what: RefKind,
-    /// Its name: that of a source or future or of a reference that the program holds, a tag's.
+    /// Name of the source or future, label of the reference held by the program, or else a tag's name.
     pub name: String,
-    /// Number of references of that name.
+    /// Number of references with this kind and name.
     pub count: u32,
 }
 
@@ -29,7 +29,7 @@ pub struct Pending {
 pub(crate) struct Named {
     pub(crate) what: RefKind,
     pub(crate) tag: Tag,
-    /// Its name, if that is not a tag's.
+    /// The name, if it is not a tag's.
     pub(crate) label: Option<String>,
     pub(crate) count: u32,
 }
@@ -41,7 +41,7 @@ impl Named {
     }
 }
 
-/// The references counted here: those not counted by a queue.
+/// Counts of the references that no queue counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeepAlive {
     io: u32,
@@ -49,21 +49,21 @@ pub(crate) struct KeepAlive {
     signal: u32,
     agenda: u32,
     future: u32,
-    /// Signed: another thread's release may arrive before the reference it releases.
+    /// Signed, because another thread's release may arrive before the hold that it releases.
     handles: BTreeMap<&'static str, i64>,
     handles_sum: i64,
-    /// Releases put off until the end of the turn.
+    /// Releases deferred to the end of the turn.
     later: Vec<&'static str>,
 }
 
 impl KeepAlive {
-    /// Counts without references.
+    /// No references.
     #[must_use]
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Adds to a kind counted here; handles go through [`hold`](Self::hold).
+    /// Adds to the count of a kind. References held by the program use [`hold`](Self::hold) instead.
     pub(crate) fn add(&mut self, what: RefKind, delta: i32) {
         let count = match what {
             RefKind::Io => &mut self.io,
@@ -80,7 +80,7 @@ impl KeepAlive {
         *count = count.saturating_add_signed(delta);
     }
 
-    /// Adds references that the program holds under `label`.
+    /// Adds `delta` references that the program holds under `label`.
     pub(crate) fn hold(&mut self, label: &'static str, delta: i64) {
         let count = self.handles.entry(label).or_default();
         *count += delta;
@@ -90,17 +90,17 @@ impl KeepAlive {
         }
     }
 
-    /// Releases a reference at the end of the turn, not now.
+    /// Releases a reference at the end of the turn.
     pub(crate) fn release_later(&mut self, label: &'static str) {
         self.later.push(label);
     }
 
-    /// Number of releases put off.
+    /// Number of deferred releases.
     pub(crate) fn later(&self) -> usize {
         self.later.len()
     }
 
-    /// Applies the releases put off; returns how many.
+    /// Applies the deferred releases. Returns how many.
     pub(crate) fn apply_later(&mut self) -> u32 {
         let labels = std::mem::take(&mut self.later);
         for label in &labels {
@@ -123,14 +123,14 @@ impl KeepAlive {
         }
     }
 
-    /// Number of references counted here that keep a loop alive. Signal handlers alone do not.
+    /// Number of these references that keep a loop alive. Signal handlers do not.
     #[must_use]
     pub(crate) fn alive(&self) -> u32 {
         let counts = [self.io, self.work, self.agenda, self.future, self.count(RefKind::Handle)];
         counts.into_iter().fold(0, u32::saturating_add)
     }
 
-    /// References held by the program; below 0 if a release came before its reference.
+    /// Number of references held by the program; below 0 if a release came before its hold.
     #[must_use]
     pub(crate) const fn held(&self) -> i64 {
         self.handles_sum

@@ -1,4 +1,4 @@
-//! The mini event loop: the same core without a script host. Bun runs its installer and its shell on one.
+//! The mini event loop: the event loop without a script host. Bun's installer and shell run on such a loop.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,8 +12,8 @@ use crate::poller::Poller;
 use crate::poller::os::OsPoller;
 use crate::task::Task;
 
-/// A loop without a script host, for tools that have tasks, timers, sources and a pool, but no use for microtasks or a
-/// heap. It polls only when no task is queued. Everything else is shared with [`EventLoop`]: there is one core.
+/// A loop without a script host, for tools that use tasks, timers, sources and a pool, but no microtasks and no heap. It
+/// polls only when no task is queued. It wraps an [`EventLoop`], to which it dereferences.
 ///
 /// # Examples
 ///
@@ -46,8 +46,8 @@ impl<T: Task> MiniEventLoop<T> {
 }
 
 impl<T: Task> Builder<T> {
-    /// Builds a mini loop on the machine's own clock, poller, signals and threads. Its policy is
-    /// [`Policy::mini`](crate::Policy::mini) by default; whatever the policy, it polls only when no task is queued.
+    /// Builds a mini loop on the system's clock, poller, signals and threads. The default policy is
+    /// [`Policy::mini`](crate::Policy::mini). With any policy, a mini loop polls only when no task is queued.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<T: Task> Builder<T> {
     }
 }
 
-/// It runs as the [`EventLoop`] that it is.
+/// Gives access to the methods of the wrapped [`EventLoop`].
 impl<T: Task, C: Clock, P: Poller> Deref for MiniEventLoop<T, C, P> {
     type Target = EventLoop<T, C, P>;
 

@@ -1,12 +1,12 @@
-//! What the owner of a source or future decides: its name, whether it keeps the loop alive, what its errors do, and what
-//! a shutdown does with it.
+//! Options of a source or future: its name, whether it keeps the loop alive, and what happens on errors and in a
+//! shutdown.
 
 use std::borrow::Cow;
 
 use crate::failure::OnError;
 use crate::shutdown::OnShutdown;
 
-/// Options for registering a source or spawning a future. A string alone is enough: it becomes the name.
+/// Options for registering a source or spawning a future. A string converts to options with that name.
 ///
 /// # Examples
 ///
@@ -30,34 +30,34 @@ pub struct Options<T> {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) referenced: bool,
     pub(crate) on_error: OnError<T>,
-    /// The default of its kind if `None`.
+    /// `None` means the default for the kind of work.
     pub(crate) on_shutdown: Option<OnShutdown>,
 }
 
 impl<T> Options<T> {
-    /// Options for something called `name` in lists and in the inspector. The polls of a future carry it as their tag.
+    /// Options with a name, shown in lists and in the inspector. For a future, the name is also the tag of its polls.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: Some(name.into()), ..Self::default() }
     }
 
-    /// Does not keep the loop alive.
+    /// Makes the source or future not keep the loop alive.
     #[must_use]
     pub fn unreferenced(mut self) -> Self {
         self.referenced = false;
         self
     }
 
-    /// Handling of its errors; [`OnError::Report`] by default. Errors are a panic, [`fail`](crate::Context::fail), and
-    /// the `Err` of a checked future.
+    /// Sets what happens after an error: a panic, a call of [`fail`](crate::Context::fail), or the `Err` of a checked
+    /// future. [`OnError::Report`] by default.
     #[must_use]
     pub fn on_error(mut self, rule: OnError<T>) -> Self {
         self.on_error = rule;
         self
     }
 
-    /// What a shutdown does with it. By default a source is removed at once ([`OnShutdown::Cancel`]), and a future may
-    /// run until the deadline ([`OnShutdown::Finish`]).
+    /// Sets what a shutdown does with the source or future. By default a source is removed at once
+    /// ([`OnShutdown::Cancel`]), and a future may run until the deadline ([`OnShutdown::Finish`]).
     #[must_use]
     pub fn on_shutdown(mut self, rule: OnShutdown) -> Self {
         self.on_shutdown = Some(rule);
@@ -65,7 +65,7 @@ impl<T> Options<T> {
     }
 }
 
-/// No name: a source is listed by its tag.
+/// No name: the source or future is listed by its tag.
 impl<T> Default for Options<T> {
     fn default() -> Self {
         Self { name: None, referenced: true, on_error: OnError::Report, on_shutdown: None }

@@ -1,26 +1,25 @@
-//! A task as seen by the parts of a loop that hold tasks and never run one.
+//! A task as seen by code that stores tasks but never runs them.
 //!
-//! [`Task`](crate::Task) names the [`Context`](crate::Context) that its tasks run with, and the context holds the loop's
-//! state. This trait breaks that circle: the scheduler, the futures and the state are written for a payload, and every
-//! task is one.
+//! [`Task`](crate::Task) depends on [`Context`](crate::Context), which depends on the loop's state. This trait breaks the
+//! cycle: the scheduler, the futures and the state are generic over a payload, and every task is a payload.
 
 use crate::tag::TagOf;
 
 /// Implemented for every [`Task`](crate::Task), and for nothing else.
 pub trait Payload: Sized + 'static {
-    /// What other threads send.
+    /// The type that other threads send.
     type Remote: Send + 'static;
     /// A callback of the deferred queue.
     type Deferred;
-    /// A call that a future makes with the whole context.
+    /// A callback with the loop's context, requested by a future.
     type Call;
 
-    /// The names of its own tags.
+    /// The names of the task type's tags.
     const TAGS: &'static [&'static str];
 
-    /// Its tag.
+    /// The task's tag.
     fn tag(&self) -> TagOf;
 
-    /// A copy to run later, if it can run again.
+    /// A copy of the task, if it can run again.
     fn again(&self) -> Option<Self>;
 }

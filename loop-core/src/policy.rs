@@ -1,5 +1,5 @@
-//! Policies as data: differences between loop designs are values here, not a second loop. The order of a turn is data
-//! too: a list of [`Step`]s, which one function carries out.
+//! Policies as data: the differences between loop designs are values, so that one loop serves all of them. The order of
+//! a turn is data too: a list of [`Step`]s, which one function carries out.
 
 mod check;
 mod presets;
@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::gc::{GcConfig, GcConfigError};
 
-/// A loop's behaviour. A custom one starts from a preset ([`Policy::bun`] is the default) and changes single fields.
-/// [`Builder::build`](crate::Builder::build) refuses one that no loop could run by.
+/// A loop's behaviour. To make a custom policy, change single fields of a preset; [`Policy::bun`] is the default.
+/// [`Builder::build`](crate::Builder::build) refuses a policy with which no loop could run.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ use crate::gc::{GcConfig, GcConfigError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Its name, for traces and the inspector's header.
+    /// The policy's name in traces and in the inspector's header.
     pub name: Cow<'static, str>,
     /// The steps of [`tick`](crate::EventLoop::tick), in order.
     pub tick: Cow<'static, [Step]>,
@@ -50,40 +50,39 @@ pub struct Policy {
     pub signals: SignalRule,
     /// Which ready sources are called in one turn.
     pub sources: SourceRule,
-    /// Finished jobs that one [`Step::Work`] takes; `None` means all. If the turn has no such step, they arrive
-    /// together with the posts of other threads.
+    /// Number of finished jobs that one [`Step::Work`] takes; `None` means all. If the turn has no such step, finished
+    /// jobs arrive with the posts of other threads.
     pub jobs_per_read: Option<u32>,
     /// When microtasks and the deferred queue are drained.
     pub drain: DrainRule,
-    /// When [`run`](crate::EventLoop::run) ends on its own.
+    /// When [`run`](crate::EventLoop::run) ends without a request to stop.
     pub exit: ExitRule,
     /// Whether a turn polls while tasks are queued.
     pub poll: PollRule,
     /// How long a poll waits if no timer is armed; `None` means forever.
     pub poll_timeout_default: Option<Duration>,
-    /// While work is waiting, a poll (which would not wait) is skipped if the last one is less than this ago; zero
-    /// polls in each turn.
+    /// Minimum time between two polls while work is waiting, when polls do not wait. With zero, each turn polls.
     pub poll_gap: Duration,
-    /// Most sources registered at a time; `None` means as many as the system allows.
+    /// Maximum number of registered sources; `None` means as many as the system allows.
     pub sources_max: Option<u32>,
-    /// Tasks that one tick runs before it polls without waiting, so that self-posting never starves I/O.
+    /// Maximum number of tasks that one tick runs before it polls, so that tasks that post tasks do not starve I/O.
     pub tasks_per_tick: u32,
-    /// Time after which a tick's passes over the task queue also end, counted from the tick's first task: the task
-    /// running at that time is the last. `None` means no limit; a limit costs one clock reading per task.
+    /// Maximum time that one tick runs tasks, counted from the tick's first task; the task running at that time is the
+    /// last. `None` means no limit. A limit costs one clock reading per task.
     pub task_time_per_tick: Option<Duration>,
-    /// Microtasks that one checkpoint runs; `None` drains to the end, as the HTML standard requires.
+    /// Maximum number of microtasks that one checkpoint runs; `None` runs all, as the HTML standard requires.
     pub microtasks_per_checkpoint: Option<u32>,
     /// Parameters of the GC controller; unused without a heap.
     pub gc: GcConfig,
-    /// What a panic in a callback does after it has been caught and recorded.
+    /// What happens after a panic in a callback was caught and recorded.
     pub panics: PanicRule,
-    /// What a broken drain rule does for a callback outside of a tick.
+    /// What happens if callbacks outside of a tick are not followed by a drain.
     pub validation: Validation,
-    /// A task with a longer run time is recorded as slow.
+    /// Tasks with a longer run time are recorded as slow.
     pub slow_task_limit: Duration,
-    /// How often a snapshot of the scheduler is recorded.
+    /// Interval at which snapshots of the loop's state are recorded.
     pub snapshot_interval: Duration,
-    /// Most parts of a snapshot; the rest is only counted.
+    /// Maximum number of parts recorded per snapshot; further parts are only counted.
     pub snapshot_parts_max: u32,
 }
 
@@ -91,9 +90,9 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimerRule {
-    /// All, in one pass with one clock reading (Bun, libuv).
+    /// All due timers, in one pass with one clock reading (Bun, libuv).
     AllDue,
-    /// Exactly one: of the due timers, the one armed first (QuickJS). The others wait for later turns.
+    /// One: the due timer that was armed first (QuickJS). The others wait for later turns.
     OnePerTurn,
 }
 
@@ -101,9 +100,9 @@ pub enum TimerRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignalRule {
-    /// All that have arrived (Bun).
+    /// All signals that have arrived (Bun).
     AllPending,
-    /// The first that has a handler (QuickJS).
+    /// The first signal that has a handler (QuickJS).
     OnePerTurn,
 }
 
@@ -111,10 +110,10 @@ pub enum SignalRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceRule {
-    /// All, each called once for everything it is ready for (Bun, libuv).
+    /// All ready sources, each called once with its whole readiness (Bun, libuv).
     AllReady,
-    /// One, for one direction: the one that has waited longest for its turn, read before write. Errors and hang-ups
-    /// count as ready for both (QuickJS). Those left out are reported again by the next poll.
+    /// One direction (read or write) of one source (QuickJS): the one that was not called for the longest time, read
+    /// before write. Errors and hang-ups count as both directions. The next poll reports the others again.
     OnePerTurn,
 }
 
@@ -122,9 +121,9 @@ pub enum SourceRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollRule {
-    /// It polls without waiting, so that tasks that post themselves starve no source.
+    /// Each turn polls, without waiting while tasks are queued, so that tasks that post themselves starve no source.
     EveryTurn,
-    /// It does not poll: the queue comes first (Bun's mini loop).
+    /// A turn polls only if no task is queued (Bun's mini loop).
     WhenNoTask,
 }
 
@@ -138,47 +137,47 @@ pub enum DrainRule {
     AfterEveryPass,
 }
 
-/// When [`run`](crate::EventLoop::run) ends on its own.
+/// When [`run`](crate::EventLoop::run) ends without a request to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitRule {
     /// When nothing referenced is pending (Bun, libuv, Node).
     Unreferenced,
-    /// Never: it has to be stopped.
+    /// Never: the run must be stopped.
     OnlyStopped,
 }
 
-/// What a panic in a callback does after it has been caught and recorded.
+/// What happens after a panic in a callback was caught and recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicRule {
     /// The loop continues.
     Continue,
-    /// The loop stops with [`RunError::Panicked`](crate::RunError::Panicked).
+    /// The run ends with [`RunError::Panicked`](crate::RunError::Panicked).
     Stop,
 }
 
-/// What a broken drain rule does.
+/// What happens if callbacks outside of a tick are not followed by a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Validation {
     /// Nothing is checked.
     Off,
-    /// It is recorded as an event.
+    /// The loop records an event.
     Record,
-    /// It is recorded as an event, and panics with the name of the last callback.
+    /// The loop records an event, and panics with the name of the last callback.
     Panic,
 }
 
 impl Policy {
-    /// Whether its turn includes this step.
+    /// Whether the policy's turn includes `step`.
     #[must_use]
     pub fn has(&self, step: Step) -> bool {
         self.tick.contains(&step) || self.auto_tick.contains(&step)
     }
 
-    /// This policy with the environment's settings of the GC controller (`LOOP_GC_TIMER_INTERVAL`,
-    /// `LOOP_GC_TIMER_DISABLE`).
+    /// Replaces the GC controller's settings with the default modified by the environment variables
+    /// `LOOP_GC_TIMER_INTERVAL` and `LOOP_GC_TIMER_DISABLE`.
     ///
     /// # Errors
     ///

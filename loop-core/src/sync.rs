@@ -1,8 +1,8 @@
-//! Primitives that loom replaces, in one place, so that its models run the code that ships.
+//! Synchronisation primitives that loom replaces in its models, so that they run the code that ships.
 //!
-//! loom treats a sequentially consistent access as an acquire or release one: it models only the fences of that
-//! order. Where the code that ships relies on the total order of two such accesses, [`seq_cst_edge`] stands between
-//! them: a fence under loom, and nothing in the shipped code, where the accesses themselves are enough.
+//! loom treats sequentially consistent accesses as acquire and release; it models that order only for fences. Where the
+//! code relies on the total order of two accesses, [`seq_cst_edge`] stands between them: a fence under loom, and nothing
+//! in the shipped code, where the accesses alone are enough.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -29,16 +29,16 @@ pub(crate) use std::{
     sync::atomic::{AtomicU8, fence},
 };
 
-/// Orders a sequentially consistent access before it and one after it, under loom.
+/// Under loom, orders the sequentially consistent accesses before and after this call.
 #[inline]
 pub(crate) fn seq_cst_edge() {
     #[cfg(loom)]
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
-/// A load whose position among other threads' accesses loom should explore. If a thread loads and then exchanges,
-/// loom sees no conflict with another thread's load that precedes the exchange. A failing exchange is a load that
-/// does conflict.
+/// Loads a value, and makes loom explore the load's position among other threads' accesses. loom sees no conflict
+/// between a plain load and another thread's load that precedes an exchange; so under loom this is an exchange that
+/// fails, which does conflict.
 #[inline]
 pub(crate) fn look(word: &AtomicU64, order: Ordering) -> u64 {
     #[cfg(loom)]
@@ -47,7 +47,7 @@ pub(crate) fn look(word: &AtomicU64, order: Ordering) -> u64 {
     word.load(order)
 }
 
-/// The same for a pointer.
+/// Like [`look`], for a pointer.
 #[inline]
 pub(crate) fn look_ptr<T>(word: &AtomicPtr<T>, order: Ordering) -> *mut T {
     #[cfg(loom)]
@@ -70,14 +70,14 @@ impl<T> UnsafeCell<T> {
         Self(std::cell::UnsafeCell::new(value))
     }
 
-    /// Calls `f` with the content's address; accesses through it must not race with any other.
+    /// Calls `f` with the content's address. Accesses through it must not race with others.
     #[inline]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
 }
 
-/// Explores every interleaving of `model` with at most this many preemptions: all of them would take hours.
+/// Explores every interleaving of `model` with at most `preemptions` preemptions. Exploring all would take hours.
 #[cfg(test)]
 #[cfg(loom)]
 pub(crate) fn model_bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {

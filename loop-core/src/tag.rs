@@ -1,26 +1,26 @@
-//! How a task states its kind. The tags of an application's task are numbered from 0 by [`tags!`](crate::tags!); the
-//! numbers in a trace come from the process's table of names, shared by all loops and probes of the process.
+//! Tags: the kinds of tasks. [`tags!`](crate::tags!) numbers the tags of a task type from 0. The numbers in a trace come
+//! from a table of names that all loops and probes of the process share.
 
 pub use loop_probes::tags::{name, tag_of_label};
 
 use loop_probes::ids::Tag;
 
-/// The result of [`Task::tag`](crate::Task::tag). A label converts into its tag of the process's table: not for hot
-/// paths, because that takes a lock.
+/// The result of [`Task::tag`](crate::Task::tag). Labels (`&str`) convert to it, but that takes a lock, so do not do it
+/// on hot paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagOf {
-    /// The application's own: an index into [`Task::TAGS`](crate::Task::TAGS). An index out of range is "untagged".
+    /// An index into [`Task::TAGS`](crate::Task::TAGS). An index out of range means "untagged".
     Own(u16),
     /// A tag of this process's table, from [`tag_of_label`].
     Global(Tag),
 }
 
 impl TagOf {
-    /// The tag called `name` among the [`TAGS`](crate::Task::TAGS) of a task type; meant for constants.
+    /// The tag called `name` among `tags`, the [`TAGS`](crate::Task::TAGS) of a task type. Meant for constants.
     ///
     /// # Panics
     ///
-    /// If there is no such tag. In a constant that is an error of the compiler.
+    /// If `tags` does not contain `name`. In a constant that is a compile error.
     #[must_use]
     pub const fn own(tags: &[&str], name: &str) -> Self {
         let mut index = 0;
@@ -56,16 +56,16 @@ impl From<&str> for TagOf {
     }
 }
 
-/// A tag's name, for lists.
+/// A tag's name for lists; `tag N` if it has none.
 pub(crate) fn name_of(tag: Tag) -> String {
     name(tag).map_or_else(|| format!("tag {tag}"), |name| name.to_string())
 }
 
-/// Writes [`Task::TAGS`](crate::Task::TAGS) and [`Task::tag`](crate::Task::tag) within an `impl Task`: one tag per variant, numbered in order. A variant that
-/// is missing, or that does not exist, is an error of the compiler.
+/// Defines [`Task::TAGS`](crate::Task::TAGS) and [`Task::tag`](crate::Task::tag) within an `impl Task`: one tag per
+/// variant, numbered in order. A missing or unknown variant is a compile error.
 ///
-/// A variant's tag has its name, or the one after `=`. The variant after `..` holds something with a tag of its own, an
-/// [`Any`](crate::Any). A task that is not an enum has one tag: `tags!("Echo");`.
+/// A tag is named after its variant, or as given after `=`. The variant after `..` contains a value with its own tag, such
+/// as an [`Any`](crate::Any). A task that is not an enum has one tag: `tags!("Echo");`.
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
-//! The task: the application's own enum, a tag and a payload, dispatched by an exhaustive `match`.
+//! The task: a value of the application's own enum, dispatched by an exhaustive `match`.
 //!
-//! One trait serves everything that the loop calls back: tasks, timers, immediates, microtasks, signals, readiness,
-//! completed work. So nothing on the hot path is boxed or called through a table; adding a kind takes a variant and
-//! an arm, and the compiler points out the rest. Applications without an enum of their own use [`Builtin`].
+//! One trait serves all callbacks of the loop: tasks, timers, immediates, microtasks, signals, readiness, completed
+//! work. So the hot path has no boxes and no indirect calls. Adding a kind of task takes a variant and an arm, and the
+//! compiler points out both. Applications without their own enum use [`Builtin`].
 
 mod any;
 mod builtin;
@@ -54,45 +54,45 @@ use crate::tag::TagOf;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Task: Sized + 'static {
-    /// The type that other threads and the work pool send to the loop, which makes a task of it; `Self` if that is
-    /// `Send`.
+    /// The type that other threads and the work pool send to the loop, which converts it to a task. Use `Self` if the
+    /// task is `Send`.
     type Remote: Into<Self> + Send + 'static;
 
     /// The names of the tags, indexed by [`TagOf::Own`]. [`tags!`](crate::tags!) writes this and [`tag`](Self::tag).
     const TAGS: &'static [&'static str];
 
-    /// The task's tag, which says what kind it is.
+    /// The task's tag: its kind, by which the inspector groups tasks.
     fn tag(&self) -> TagOf;
 
     /// Runs the task. A panic is caught, recorded and counted; report errors with [`Context::fail`].
     fn run(self, cx: &mut Context<'_, Self>);
 
-    /// A copy to run now, while `self` stays for the next time: intervals, signals and readiness sources run the
-    /// same task repeatedly. `None`, the default, means that it runs only once, and such a task is refused there.
+    /// Returns a copy to run now, while `self` stays for the next time. Intervals, signals and readiness sources need it,
+    /// since they run the same task repeatedly; they refuse a task that returns `None`, the default.
     fn again(&self) -> Option<Self> {
         None
     }
 
-    /// Whether its tag must never be dispatched: one that only marks a place, or that belongs to another queue.
-    /// Such a task is never run. Registering it is refused with
-    /// [`RequestError::NeverDispatched`](crate::RequestError::NeverDispatched). If it was queued, it fails when its turn
-    /// comes, and the run ends with [`RunError::NeverDispatched`](crate::RunError::NeverDispatched).
+    /// Whether the loop must never run this task, for example because its tag is a placeholder or belongs to another
+    /// queue. Registering such a task fails with
+    /// [`RequestError::NeverDispatched`](crate::RequestError::NeverDispatched). A queued one fails when its turn comes, and
+    /// the run ends with [`RunError::NeverDispatched`](crate::RunError::NeverDispatched).
     fn is_never_dispatched(&self) -> bool {
         false
     }
 }
 
-/// A running task's access to its loop. It lives as long as the call it was passed to.
+/// A running task's access to its loop.
 pub struct Context<'a, T: Task> {
     pub(crate) core: &'a mut Core<T>,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) poller: &'a mut dyn Poller,
 }
 
-/// A callback of the deferred queue: true keeps it for the next drain.
+/// A callback of the deferred queue. Returning true keeps it for the next drain.
 pub type DeferredCallback<T> = Box<dyn FnMut(&mut Context<'_, T>) -> bool>;
 
-/// A call with the whole context, as a future can ask for it.
+/// A callback with the loop's context, as requested by a future.
 pub(crate) type ContextCall<T> = Box<dyn FnOnce(&mut Context<'_, T>)>;
 
 impl<T: Task> Payload for T {

@@ -1,21 +1,22 @@
 //! The wake-up: one system call for any number of posts, and none while the loop is awake.
 //!
-//! A loop about to wait announces it, then checks once more for news, then waits. A producer publishes its news
-//! first, then checks for the announcement, and wakes the loop only if it is the one that takes the announcement
-//! down. Each side writes one thing and reads the other's:
+//! *News* is anything that the loop has to handle: a post, a woken future, a finished tasklet. A loop that is about to
+//! wait announces this, then checks for news once more, then waits. A producer publishes its news, then checks for the
+//! announcement, and wakes the loop if it is the first to withdraw the announcement. Each side writes one variable and
+//! then reads the other side's:
 //!
 //! ```text
 //!  loop:      announce ─▶ look for news ─▶ wait        producer:  news in ─▶ look for the announcement
 //! ```
 //!
-//! All four accesses are sequentially consistent, so they have one total order. Either the producer's check comes
-//! after the announcement, and it wakes the loop; or it comes before, and then its news came before that, and the
-//! loop's check finds them. They can never both miss each other. Publishing news is always a read-modify-write (a
-//! claim in the ring, a link, a counter), which costs the same in this order on the machines that matter, so a
-//! producer only pays for a load.
+//! All four accesses are sequentially consistent, so they have one total order. If the producer's check comes after the
+//! announcement, the producer wakes the loop. If it comes before, the news were published even earlier, and the loop's
+//! check finds them. So the two sides cannot miss each other. Publishing news is always a read-modify-write (a claim in
+//! the ring, a link, a counter), for which sequential consistency is free on x86 and AArch64, so a producer pays only for
+//! one more load.
 //!
-//! A wake-up may come late if its producer was preempted before the system call; it then ends the next wait early,
-//! which costs a turn, never a lost post. Signal handlers do without this: they always wake the poller.
+//! If a producer is preempted before the system call, its wake-up may be late and end the next wait early. That costs a
+//! turn, but loses nothing. Signal handlers do not use this protocol: they always wake the poller.
 
 use std::fmt;
 
@@ -26,9 +27,9 @@ use crate::sync::{AtomicBool, Ordering, seq_cst_edge};
 #[cfg(loom)]
 pub(crate) mod loom_tests;
 
-/// Decides whether the loop has to be woken, and by which thread. See the [module](self).
+/// Decides whether the loop must be woken, and by which thread. See the [module](self).
 pub(crate) struct WakeUp {
-    /// The loop is about to wait or waits, and no thread has taken on waking it yet.
+    /// Whether the loop waits or is about to wait, and no thread is waking it yet.
     announced: AtomicBool,
     waker: Waker,
 }
@@ -50,19 +51,19 @@ impl WakeUp {
 
     #[cold]
     fn wake_sleeper(&self) {
-        // An exchange, so that a thread that is too late leaves no trace.
+        // An exchange, so that only one thread wakes the loop.
         if self.announced.compare_exchange(true, false, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             self.waker.wake();
         }
     }
 
-    /// Announces that the loop is about to wait. The loop must then check for news, and not wait if there are any.
+    /// Announces that the loop is about to wait. The loop must then check for news, and must not wait if there are any.
     pub(crate) fn announce(&self) {
         self.announced.store(true, Ordering::SeqCst);
         seq_cst_edge();
     }
 
-    /// Withdraws the announcement: the loop does not wait, or no longer does.
+    /// Withdraws the announcement, because the loop does not or no longer wait.
     pub(crate) fn withdraw(&self) {
         self.announced.store(false, Ordering::Relaxed);
     }

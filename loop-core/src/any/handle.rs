@@ -1,7 +1,7 @@
-//! The handle for code that runs on either loop: borrows the loop for the duration of a call.
+//! A borrowed loop of either kind.
 //!
-//! It is a [`Context`], except for the operations that need a host: those are checked here, so that using one on a mini
-//! loop is an error rather than a silent no-op.
+//! The handle is a [`Context`] except for operations that need a host: those return an error on a mini loop, where the
+//! context's operation would silently do nothing.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -10,12 +10,12 @@ use crate::environment::{Environment, Stream};
 use crate::error::{LoopKind, WrongLoopKind};
 use crate::task::{Context, Task};
 
-/// Either loop, borrowed: owners get it from [`AnyEventLoop::with`](super::AnyEventLoop::with), running tasks from
-/// [`Context::event_loop`].
+/// A borrowed loop of either kind. The owner of a loop gets it from [`AnyEventLoop::with`](super::AnyEventLoop::with), a
+/// running task from [`Context::event_loop`].
 ///
 /// # Examples
 ///
-/// One algorithm, written once:
+/// One function for both kinds of loop:
 ///
 /// ```
 /// use std::io::Write;
@@ -49,7 +49,7 @@ pub struct EventLoopHandle<'a, T: Task> {
 }
 
 impl<T: Task> Context<'_, T> {
-    /// This loop, for code that runs on either kind.
+    /// This loop, for code that runs on either kind of loop.
     pub fn event_loop(&mut self) -> EventLoopHandle<'_, T> {
         let Self { core, clock, poller } = self;
         EventLoopHandle { cx: Context { core, clock: *clock, poller: &mut **poller } }
@@ -99,7 +99,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`WrongLoopKind`] on a mini loop: microtasks need a host.
+    /// [`WrongLoopKind`] on a mini loop, because microtasks need a host.
     pub fn microtask(&mut self, task: T) -> Result<(), WrongLoopKind> {
         self.with_host("a microtask")?.microtask(task);
         Ok(())
@@ -109,7 +109,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`WrongLoopKind`] on a mini loop: it watches no heap.
+    /// [`WrongLoopKind`] on a mini loop, because it has no heap.
     pub fn request_gc(&mut self) -> Result<(), WrongLoopKind> {
         self.with_host("a collection")?.request_gc();
         Ok(())
@@ -119,7 +119,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`WrongLoopKind`] on a mini loop: it watches no heap.
+    /// [`WrongLoopKind`] on a mini loop, because it has no heap.
     pub fn memory_pressure(&mut self) -> Result<(), WrongLoopKind> {
         self.with_host("a notice of memory pressure")?.memory_pressure();
         Ok(())
@@ -129,7 +129,7 @@ impl<'a, T: Task> EventLoopHandle<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`WrongLoopKind`] on a mini loop: there is no program to reload.
+    /// [`WrongLoopKind`] on a mini loop, because it has no program to reload.
     pub fn reload(&mut self) -> Result<(), WrongLoopKind> {
         self.with_host("a reload")?.reload();
         Ok(())

@@ -1,4 +1,4 @@
-//! Every interleaving of calls through handles and a loop that takes, announces its wait, checks and waits.
+//! Models every interleaving of calls through handles and a loop that takes, announces its wait, checks and waits.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn shared() -> (TestShared, Arc<WakeFlag>) {
     (Arc::new(LoopShared::new(Waker::new(wake_flag.clone()), Box::new(|| Ticks(0)), false)), wake_flag)
 }
 
-/// Waits like a loop, until `turn` says that it has seen enough. A lost wake-up is a deadlock.
+/// Waits like a loop until `turn` returns true. A lost wake-up shows as a deadlock.
 fn run(shared: &TestShared, wake_flag: &WakeFlag, mut turn: impl FnMut() -> bool) {
     while !turn() {
         shared.announce_wait();
@@ -28,7 +28,7 @@ fn run(shared: &TestShared, wake_flag: &WakeFlag, mut turn: impl FnMut() -> bool
     }
 }
 
-/// Takes what was posted, running kept posts.
+/// Takes all posts, and makes the items of kept posts.
 fn take(shared: &TestShared) -> Vec<u32> {
     let items = shared.queue.take_batch().map(|posted| match posted.item {
         Inbound::Post(number) => number,
@@ -106,8 +106,8 @@ fn loom_l08_stop_hold_and_wake_end_the_wait() {
     });
 }
 
-/// Each post relies on a run that sees everything stored before the post, even if an earlier post triggers that
-/// run.
+/// Checks that each post is followed by a run that sees everything stored before the post, even if an earlier post
+/// triggered that run.
 fn kept_posts_are_seen(in_the_way: u32) {
     model_bounded(2, move || {
         let (shared, wake_flag) = shared();

@@ -1,8 +1,8 @@
 //! Lets pending tasklets keep a loop alive, and lists them by name.
 //!
-//! The loop reads a count, so it needs no message per tasklet. Only the last tasklet has to wake it, because only
-//! that one can end its run. A tasklet added to an idle agenda need not wake it, since a loop reads the count
-//! before it ends.
+//! The loop reads a shared count, so tasklets send it no messages. Only the end of the last tasklet wakes the loop,
+//! because only that can end its run. Adding a tasklet to an idle agenda does not, since the loop reads the count before
+//! it ends.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use loop_probes::ids::Tag;
 use super::Named;
 use crate::wake_up::WakeUp;
 
-/// What waits and runs in one agenda.
+/// The pending tasklets of one agenda.
 pub(crate) trait PendingByTag: Send + Sync {
     /// Adds the number of waiting and running tasklets of each tag.
     fn add_to(&self, counts: &mut BTreeMap<Tag, u32>);
@@ -23,7 +23,7 @@ pub(crate) trait PendingByTag: Send + Sync {
 
 /// State shared by a loop and its agendas.
 pub(crate) struct AgendaKeepAlive {
-    /// Tasklets that wait or run, in all agendas.
+    /// Number of tasklets that wait or run, in all agendas.
     pending: AtomicU64,
     wake_up: Arc<WakeUp>,
     all_counts: Mutex<Vec<Weak<dyn PendingByTag>>>,
@@ -40,14 +40,14 @@ impl AgendaKeepAlive {
         u32::try_from(self.pending.load(Ordering::SeqCst)).unwrap_or(u32::MAX)
     }
 
-    /// For re-executing a loop: sets the count from a record. The last tasklet wakes the loop, as in the recording.
+    /// For re-execution: sets the count. A change to 0 wakes the loop, as the last tasklet did in the recording.
     pub(crate) fn replay(&self, pending: u32) {
         if self.pending.swap(pending.into(), Ordering::SeqCst) > 0 && pending == 0 {
             self.wake_up.wake();
         }
     }
 
-    /// Appends what keeps the loop alive, by label.
+    /// Appends the tasklets that keep the loop alive, by label.
     pub(crate) fn list(&self, named: &mut Vec<Named>) {
         if self.pending() == 0 {
             return;
@@ -76,7 +76,7 @@ impl AgendaKeepAlive {
         self.pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the end of a tasklet, however it ended. The last one wakes the loop.
+    /// Counts the end of a tasklet, with any outcome. The last one wakes the loop.
     pub(crate) fn end(&self) {
         if self.pending.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.wake_up.wake();

@@ -1,4 +1,4 @@
-//! Checks policies: one that no loop could run by is an error here rather than a hang later.
+//! Checks policies, so that a policy with which no loop could run is an error, not a hang.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub enum PolicyError {
         /// The name, made printable.
         name: String,
     },
-    /// It has no name.
+    /// The policy has no name.
     #[error("a policy needs a name: traces and the inspector show it")]
     Unnamed,
     /// A step that every turn needs is missing.
@@ -38,7 +38,7 @@ pub enum PolicyError {
     NoDrain {
         /// The policy.
         policy: String,
-        /// The step that would drain it.
+        /// The missing step.
         step: Step,
     },
     /// A step that may occur once per turn occurs twice.
@@ -56,7 +56,7 @@ pub enum PolicyError {
         policy: String,
         /// The step.
         step: Step,
-        /// The step that has to come first.
+        /// The step that must come first.
         needs: Step,
     },
     /// `tick()` must not wait, so it must not poll.
@@ -89,7 +89,7 @@ pub enum PolicyError {
 }
 
 impl Policy {
-    /// Checks that a loop can run by it, as [`Builder::build`](crate::Builder::build) does.
+    /// Checks that a loop can run with this policy, as [`Builder::build`](crate::Builder::build) does.
     ///
     /// # Errors
     ///

@@ -56,10 +56,10 @@ const QUICKJS_AUTO_TICK: &[Step] = &[
     Step::Rejections,
 ];
 
-/// The mini loop's first half: it has no heap to collect and no rejections to report.
+/// The first half of the mini loop's turn, without steps for a heap and for rejections.
 const MINI_TICK: &[Step] = &[Step::References, Step::Signals, Step::Concurrent, Step::Passes];
 
-/// The mini loop's second half.
+/// The second half of the mini loop's turn.
 const MINI_AUTO_TICK: &[Step] = &[
     Step::Immediates,
     Step::Drain,
@@ -75,11 +75,11 @@ impl Policy {
     /// The names accepted by [`by_name`](Self::by_name).
     pub const NAMES: [&str; 4] = ["bun", "quickjs", "agenda", "mini"];
 
-    /// The policy of the given name.
+    /// The preset with the given name, one of [`NAMES`](Self::NAMES).
     ///
     /// # Errors
     ///
-    /// [`PolicyError::UnknownName`] if there is none.
+    /// [`PolicyError::UnknownName`] for any other name.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl Policy {
         }
     }
 
-    /// Behaves like Bun's event loop, with bounded queue passes (10,000 tasks), so that I/O is not starved.
+    /// Behaves like Bun's event loop, but runs at most 10,000 tasks per tick, so that I/O is not starved.
     #[must_use]
     pub const fn bun() -> Self {
         Self {
@@ -138,18 +138,16 @@ impl Policy {
         }
     }
 
-    /// Behaves like the poll of QuickJS's `os` module: one signal, one timer (the first expired in insertion
-    /// order), one direction of one ready source per turn, jobs drained after each; finished workers are read
-    /// sixteen at a time; it waits 10 s if it has no timer; the exit check comes after the signal, so that a
-    /// handler may add work that keeps the loop alive. The run ends as
-    /// [`Drained`](loop_probes::event::StopReason::Drained), which is what "no handlers, timers, ports or workers"
-    /// amounts to.
+    /// Behaves like the poll of QuickJS's `os` module. Each turn delivers one signal, one timer (the due timer that was
+    /// armed first) and one direction of one ready source, and drains microtasks after each. Finished jobs are read
+    /// sixteen at a time. A poll waits at most 10 s if no timer is armed. The exit check comes after the signal, so that
+    /// a handler can add work that keeps the loop alive. The run ends as
+    /// [`Drained`](loop_probes::event::StopReason::Drained) when QuickJS has no handlers, timers, ports or workers left.
     ///
-    /// There are two deliberate deviations. The original returns from its poll after the first handler of any kind
-    /// and starts over with the signals, so that timers that keep expiring starve descriptors forever: here a turn
-    /// goes through all its steps. And the original always takes the first ready descriptor of its list: here it is
-    /// the direction (read, write) of a source that has waited longest for its turn, read before write if both have
-    /// waited equally long.
+    /// There are two deliberate differences. QuickJS returns from its poll after the first handler of any kind and
+    /// starts over with the signals, so that timers that keep expiring starve descriptors forever; here a turn goes
+    /// through all its steps. QuickJS always calls the first ready descriptor of its list; here it is the direction of a
+    /// ready source that was not called for the longest time, read before write.
     #[must_use]
     pub fn quickjs() -> Self {
         Self {
@@ -165,8 +163,8 @@ impl Policy {
         }
     }
 
-    /// Behaves like the loop of RefPerSys, which runs beside an agenda: it runs until it is stopped, wakes up every
-    /// 1.6 s if it has no timer, and takes 128 sources (raise [`sources_max`](Self::sources_max) for more).
+    /// Behaves like the loop of RefPerSys, which runs beside an agenda: runs until it is stopped, wakes up at least every
+    /// 1.6 s if no timer is armed, and takes 128 sources (see [`sources_max`](Self::sources_max)).
     #[must_use]
     pub fn agenda() -> Self {
         Self {
@@ -178,8 +176,8 @@ impl Policy {
         }
     }
 
-    /// Behaves like Bun's `MiniEventLoop`: no script host, so no heap is watched and no rejection reported, and it
-    /// polls only when no task is queued.
+    /// Behaves like Bun's `MiniEventLoop`: polls only when no task is queued, and without a script host it watches no heap
+    /// and reports no rejections.
     #[must_use]
     pub fn mini() -> Self {
         Self {

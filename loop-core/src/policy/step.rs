@@ -1,50 +1,51 @@
-//! The steps of a turn, which a policy puts in order.
+//! The steps of a turn.
 
 use std::fmt;
 
-/// One step of a turn. A policy lists those of `tick()` and of `auto_tick()`; the loop performs them in that
-/// order.
+/// One step of a turn. A policy lists the steps of `tick()` and of `auto_tick()` in the order in which the loop performs
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
     /// Applies references held and released by other threads, and their requests to stop.
     References,
-    /// Turns signals that arrived into tasks, as many as the [`SignalRule`](super::SignalRule) says.
+    /// Queues tasks for signals that arrived, as many as the [`SignalRule`](super::SignalRule) says.
     Signals,
-    /// Runs the GC controller's own timers, if one is due.
+    /// Runs the GC controller's timers, if one is due.
     GcTimers,
-    /// Turns the whole batch posted by other threads into tasks. If the turn has a [`Work`](Self::Work) step,
-    /// finished jobs are put aside for it.
+    /// Queues all tasks posted by other threads. If the turn has a [`Work`](Self::Work) step, finished jobs are set aside
+    /// for that.
     Concurrent,
-    /// Turns finished jobs that were put aside into tasks, as many as the policy takes at once.
+    /// Queues the completions of finished jobs that were set aside, as many as
+    /// [`jobs_per_read`](super::Policy::jobs_per_read) says.
     Work,
     /// Runs the check of the GC controller.
     GcCheck,
-    /// [`GcCheck`](Self::GcCheck), but only while something keeps the loop alive: for use before a poll that may wait.
+    /// Like [`GcCheck`](Self::GcCheck), but only while something keeps the loop alive. For use before a poll that may wait.
     GcCheckIfAlive,
     /// Runs the task queue until it is empty or the tick's budget is spent.
     Tasks,
-    /// [`Tasks`](Self::Tasks) in repeated passes: after each pass it takes new posts of other threads and reports rejections;
-    /// at the end it drains once more, and continues if that added tasks.
+    /// Runs [`Tasks`](Self::Tasks) in passes. After each pass it takes new posts of other threads and reports rejections;
+    /// at the end it drains once more, and continues if the drain added tasks.
     Passes,
     /// Runs the batch of immediates.
     Immediates,
-    /// Drains what [`DrainRule::AfterEveryPass`](super::DrainRule::AfterEveryPass) left to the end of a batch;
-    /// does nothing under the other rule.
+    /// Under [`DrainRule::AfterEveryPass`](super::DrainRule::AfterEveryPass), drains after the previous batch. Does
+    /// nothing under the other rule.
     Drain,
-    /// Drains everything left, under either rule.
+    /// Drains all remaining microtasks and deferred callbacks, under either rule.
     LastDrain,
     /// Ends the run here if the exit rule says so. Without this step, a run checks before each turn.
     Exit,
-    /// Releases the references that were to be released at the end of the turn.
+    /// Applies [`release_later`](crate::Context::release_later).
     Releases,
-    /// Polls: waits for readiness, or does not wait if work is queued.
+    /// Polls: waits for readiness, unless work is queued.
     Poll,
     /// Calls the sources that the poll found ready, as many as the [`SourceRule`](super::SourceRule) says.
     Io,
     /// Fires due timers, as many as the [`TimerRule`](super::TimerRule) says.
     Timers,
-    /// Runs tasks put off to the end of the turn.
+    /// Runs the tasks queued by [`after_loop`](crate::Context::after_loop).
     AfterLoop,
     /// Lets the host report unhandled errors.
     Rejections,
@@ -100,7 +101,7 @@ impl Step {
         }
     }
 
-    /// Whether it may occur more than once per turn.
+    /// Whether the step may occur more than once per turn.
     pub(super) const fn may_repeat(self) -> bool {
         match self {
             Self::References
@@ -125,7 +126,7 @@ impl Step {
         }
     }
 
-    /// Whether every turn needs it: otherwise its work would keep polls from waiting, or wait forever.
+    /// Whether every turn needs the step, because without it its work would wait forever, or keep polls from waiting.
     pub(super) const fn is_needed(self) -> bool {
         match self {
             Self::References

@@ -1,4 +1,5 @@
-//! Encodes a policy as numbers and decodes it: a recording holds these, so that its loop can be rebuilt from it alone.
+//! Encodes a policy as numbers and decodes it. Recordings contain these numbers, so that a loop can be rebuilt from its
+//! recording alone.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,18 +11,18 @@ use super::{
     Validation,
 };
 
-/// Most steps decoded per half of a turn: far above any real loop's list.
+/// Maximum number of steps decoded per half of a turn, far above the length of any real list.
 const STEPS_MAX: usize = 256;
 
-/// The revision of the rules that all policies share, as recorded in snapshots. Recordings without one are of revision
-/// 1.
+/// Revision of the rules that all policies share, as recorded in snapshots. Recordings without a revision have 1.
 ///
-/// 2: callbacks deferred while the deferred queue drains run in the same drain, posted ones count as work, and what a
-/// reload left is drained before anything else runs; a GC controller that is off makes no checks; what a callback asks
-/// for through a [`LocalHandle`](crate::LocalHandle) is carried out before its checkpoint.
+/// Revision 2: callbacks deferred while the deferred queue drains run in the same drain; posted deferred callbacks count
+/// as work; the drain that a reload skipped happens before anything else runs; a GC controller that is off makes no
+/// checks; requests through a [`LocalHandle`](crate::LocalHandle) are carried out before the checkpoint of the callback
+/// that made them.
 pub const RULES: u64 = 2;
 
-/// A rule and its position among its values.
+/// A rule, encoded as the position of its value.
 trait Rule: Copy + PartialEq + 'static {
     const VALUES: &'static [Self];
 
@@ -63,8 +64,8 @@ fn ns(time: Duration) -> u64 {
 }
 
 impl Policy {
-    /// All values that determine behaviour, without the name, as a recording holds them: steps in order, rules as
-    /// positions among their values, times in nanoseconds. `None` means "no limit", or "forever".
+    /// All values that determine behaviour, as recordings contain them: steps in order, rules as positions among their
+    /// values, times in nanoseconds. `None` means "no limit" or "forever". The name is not included.
     ///
     /// # Examples
     ///
@@ -112,8 +113,8 @@ impl Policy {
         tick.into_iter().chain(auto_tick).chain(single)
     }
 
-    /// The policy with these [values](Self::values), checked. Missing values are those of [`bun`](Self::bun), except
-    /// the interval at which the heap is measured, which becomes "at each check".
+    /// Decodes and checks a policy. Missing [values](Self::values) are those of [`bun`](Self::bun), except that a missing
+    /// interval of heap measurements means "at each check".
     ///
     /// # Errors
     ///

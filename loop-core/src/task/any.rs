@@ -1,7 +1,6 @@
-//! `Any`: a boxed, labelled closure as a task, for work too rare to deserve a variant.
+//! `Any`: a boxed, labelled closure as a task, for work too rare for its own variant.
 //!
-//! It costs an allocation and an indirect call; the label becomes a tag of its own, so that the inspector
-//! can still tell closures apart.
+//! It costs an allocation and an indirect call. The label becomes the tag, so that the inspector can distinguish closures.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -28,27 +27,27 @@ enum Body<T: Task> {
 }
 
 impl<T: Task> Any<T> {
-    /// Runs once.
+    /// A closure that runs once.
     pub fn once(label: &'static str, run: impl FnOnce(&mut Context<'_, T>) + 'static) -> Self {
         Self { tag: tag_of_label(label), body: Body::Once(Box::new(run)) }
     }
 
-    /// Runs as often as an interval, a signal or a source calls it.
+    /// A closure that can run repeatedly, for intervals, signals and sources.
     pub fn repeat(label: &'static str, run: impl FnMut(&mut Context<'_, T>) + 'static) -> Self {
         Self { tag: tag_of_label(label), body: Body::Repeat(Rc::new(RefCell::new(run))) }
     }
 
-    /// For use in [`Task::tag`] of the enclosing enum.
+    /// The closure's tag. Call this in [`Task::tag`] of the enclosing enum.
     #[must_use]
     pub fn tag(&self) -> TagOf {
         TagOf::Global(self.tag)
     }
 
-    /// For use in [`Task::run`] of the enclosing enum.
+    /// Runs the closure. Call this in [`Task::run`] of the enclosing enum.
     ///
     /// # Panics
     ///
-    /// If a repeating closure is run from within itself, which only `EventLoop::run_task` can cause.
+    /// If a repeating closure runs itself.
     pub fn run(self, cx: &mut Context<'_, T>) {
         match self.body {
             Body::Once(run) => run(cx),
@@ -56,7 +55,7 @@ impl<T: Task> Any<T> {
         }
     }
 
-    /// For use in [`Task::again`] of the enclosing enum.
+    /// A copy of a repeating closure. Call this in [`Task::again`] of the enclosing enum.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
         match &self.body {
@@ -79,7 +78,7 @@ pub struct AnyRemote<T: Task> {
 }
 
 impl<T: Task> AnyRemote<T> {
-    /// Runs once, on the loop thread.
+    /// A closure that runs once, on the loop's thread.
     pub fn new(label: &'static str, run: impl FnOnce(&mut Context<'_, T>) + Send + 'static) -> Self {
         Self { tag: tag_of_label(label), run: Box::new(run) }
     }

@@ -1,11 +1,10 @@
-//! `Builtin`: the enum of the loop's own tasks, and a ready-made task type for applications without one.
+//! `Builtin`: a ready-made task type for applications without their own enum.
 //!
-//! So far it contains only boxed closures, which an application with its own enum includes as a variant
-//! [`Any`]; the families (filesystem, network, process, …) will become variants here.
+//! Its tasks are boxed closures. An application with its own enum can have a variant with an [`Any`] instead.
 
 use super::{Any, AnyRemote, Context, Task};
 
-/// The loop's own task type.
+/// A task type of boxed closures, for applications without their own enum.
 ///
 /// # Examples
 ///

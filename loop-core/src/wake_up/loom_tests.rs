@@ -1,4 +1,4 @@
-//! Every interleaving of producers and a loop that waits, with nothing between them but a counter.
+//! Models every interleaving of producers and a waiting loop that share only a counter.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering as Std};
@@ -11,7 +11,7 @@ use super::*;
 use crate::poller::Wake;
 use crate::sync::model_bounded;
 
-/// Stand-in for the poller that a loop waits on. Counts its wake-ups.
+/// Stand-in for the poller that a loop waits on. Counts wake-ups.
 pub(crate) struct WakeFlag {
     notify: Notify,
     calls: AtomicUsize,
@@ -38,7 +38,7 @@ impl Wake for WakeFlag {
     }
 }
 
-/// A lost wake-up is a deadlock here, and loom reports it.
+/// A lost wake-up is a deadlock, which loom reports.
 #[test]
 fn loom_l08_no_wake_up_is_lost_and_each_announcement_is_answered_once() {
     model_bounded(4, || {
