@@ -7,7 +7,7 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
     sync::{Mutex, MutexGuard},
     thread::yield_now,
 };
@@ -19,10 +19,7 @@ pub(crate) use std::{
 };
 
 #[cfg(all(loom, feature = "agenda"))]
-pub(crate) use loom::{
-    sync::Condvar,
-    sync::atomic::{AtomicU8, fence},
-};
+pub(crate) use loom::{sync::Condvar, sync::atomic::AtomicU8};
 #[cfg(all(not(loom), feature = "agenda"))]
 pub(crate) use std::{
     sync::Condvar,
@@ -33,7 +30,7 @@ pub(crate) use std::{
 #[inline]
 pub(crate) fn seq_cst_edge() {
     #[cfg(loom)]
-    loom::sync::atomic::fence(Ordering::SeqCst);
+    fence(Ordering::SeqCst);
 }
 
 /// Loads a value, and makes loom explore the load's position among other threads' accesses. loom sees no conflict
