@@ -109,7 +109,7 @@ pub enum RequestError {
         what: RefKind,
     },
     /// A task with a tag that must never be dispatched cannot be registered.
-    #[error("task {tag} must never run, says its `Task::is_never_dispatched`: register another")]
+    #[error("task {tag} must never run (`Task::is_never_dispatched`): register another")]
     NeverDispatched {
         /// The task's tag.
         tag: String,

@@ -22,7 +22,7 @@ fn every_preset_has_a_name_and_passes_its_own_check() {
     let unknown = Policy::by_name("node\u{1b}").unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "there is no policy \"node\\u{1b}\": take one of bun, quickjs, agenda, mini"
+        "there is no policy \"node\\u{1b}\": use one of bun, quickjs, agenda, mini"
     );
 }
 
@@ -84,7 +84,7 @@ fn an_order_that_makes_no_sense_is_refused() {
     early.insert(0, Step::Io);
     let early = refused(|mine| mine.auto_tick = early.into());
     assert_eq!(early, PolicyError::TooEarly { policy: policy(), step: Step::Io, needs: Step::Poll });
-    assert_eq!(early.to_string(), "policy mine has step io before step poll: put it behind");
+    assert_eq!(early.to_string(), "policy mine has step io before step poll: move it behind");
     let mut waits = bun.tick.to_vec();
     waits.push(Step::Poll);
     let waits = refused(|mine| {

@@ -10,8 +10,8 @@ use super::{DrainRule, Policy, Step};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// There is no policy of that name.
-    #[error("there is no policy \"{name}\": take one of {}", Policy::NAMES.join(", "))]
+    /// No preset has this name.
+    #[error("there is no policy \"{name}\": use one of {}", Policy::NAMES.join(", "))]
     UnknownName {
         /// The name, made printable.
         name: String,
@@ -20,7 +20,7 @@ pub enum PolicyError {
     #[error("a policy needs a name: traces and the inspector show it")]
     Unnamed,
     /// A step that every turn needs is missing.
-    #[error("policy {policy} has no step {step}: what it serves would wait for ever; add it to the turn")]
+    #[error("policy {policy} has no step {step}: its work would wait forever; add the step to the turn")]
     Missing {
         /// The policy.
         policy: String,
@@ -33,8 +33,8 @@ pub enum PolicyError {
         /// The policy.
         policy: String,
     },
-    /// No step drains work that belongs to no task.
-    #[error("policy {policy} leaves microtasks for ever: add step {step} to the turn")]
+    /// No step drains microtasks that were queued outside of a task.
+    #[error("policy {policy} never drains some microtasks: add step {step} to the turn")]
     NoDrain {
         /// The policy.
         policy: String,
@@ -42,7 +42,7 @@ pub enum PolicyError {
         step: Step,
     },
     /// A step that may occur once per turn occurs twice.
-    #[error("policy {policy} has step {step} twice in its turn: leave one out")]
+    #[error("policy {policy} has step {step} twice in its turn: remove one")]
     Twice {
         /// The policy.
         policy: String,
@@ -50,7 +50,7 @@ pub enum PolicyError {
         step: Step,
     },
     /// A step precedes one that it depends on.
-    #[error("policy {policy} has step {step} before step {needs}: put it behind")]
+    #[error("policy {policy} has step {step} before step {needs}: move it behind")]
     TooEarly {
         /// The policy.
         policy: String,
@@ -78,8 +78,8 @@ pub enum PolicyError {
         /// The value.
         value: Option<u64>,
     },
-    /// A limit of zero: the loop would turn and never do anything.
-    #[error("policy {policy} has {limit} 0: take at least 1")]
+    /// A limit is zero, so that the loop could never do anything.
+    #[error("policy {policy} has {limit} 0: use at least 1")]
     Zero {
         /// The policy.
         policy: String,
