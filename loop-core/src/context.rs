@@ -1,4 +1,4 @@
-//! What a running task can do with its loop.
+//! The operations of a running task on its loop.
 
 mod io;
 mod shutdown;
@@ -24,7 +24,7 @@ use crate::task::{Context, Task};
 use crate::timer::Timer;
 
 impl<T: Task> Context<'_, T> {
-    /// Reads the record clock, if anything records it.
+    /// Reads the record clock, if events are recorded.
     #[inline]
     pub(crate) fn stamp(&mut self) -> Ticks {
         if self.core.on {
@@ -61,13 +61,13 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Runs `task`, unless its tag must never be dispatched.
+    /// Runs `task`, unless it must never be dispatched.
     #[inline]
     pub(crate) fn dispatch(&mut self, task: T) {
         if task.is_never_dispatched() { self.refuse_dispatch(&task) } else { task.run(self) }
     }
 
-    /// Queues a task behind all waiting ones.
+    /// Queues a task behind all waiting tasks.
     #[inline]
     pub fn post(&mut self, task: T) -> TaskId {
         if self.core.on { self.post_recorded(task) } else { self.core.scheduler.queue_plain(task) }
@@ -82,7 +82,7 @@ impl<T: Task> Context<'_, T> {
         self.core.queue(Queued { task, id, tag, origin, signo: 0, queued }, parent, None)
     }
 
-    /// Queues a microtask: it runs at the checkpoint after the current task, before any other task.
+    /// Queues a microtask, which runs at the checkpoint after the current task, before any other task.
     #[inline]
     pub fn microtask(&mut self, task: T) {
         self.core.scheduler.microtasks_mut().push(task);
@@ -91,10 +91,12 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Posts `callback` to the deferred queue, which runs each `key` once per drain however often it was posted: after
-    /// the microtasks that follow the current task. Returning true keeps it for the next drain, whatever triggers that:
-    /// a kept callback wakes nothing and keeps nothing alive. The result is true if the key is already queued: then
-    /// `callback` is dropped and the first one stays.
+    /// Posts `callback` to the deferred queue, which is drained after the microtasks that follow the current task. A key
+    /// that is posted several times before the drain runs once. Returns true if `key` was already queued; then `callback`
+    /// is dropped and the first one stays.
+    ///
+    /// If `callback` returns true, it also runs in the next drain. A kept callback does not cause that drain, and does not
+    /// keep the loop alive.
     pub fn defer(
         &mut self,
         key: impl Into<DeferKey>,
@@ -103,14 +105,14 @@ impl<T: Task> Context<'_, T> {
         let key = key.into().number();
         let existed = self.core.scheduler.deferred_mut().post_with(key, || Box::new(callback));
         if self.core.on {
-            // The latest boundary is accurate enough: the wait of a key is not measured, and a reading costs more than
-            // a record.
+            // The latest boundary is accurate enough, because the wait of a key is not measured, and reading the clock
+            // costs more than the record.
             self.core.record(Event::DeferredPosted { key, existed });
         }
         existed
     }
 
-    /// Takes a key back from the deferred queue; false if it is not queued.
+    /// Removes a key from the deferred queue. Returns false if it is not queued.
     pub fn undefer(&mut self, key: impl Into<DeferKey>) -> bool {
         let key = key.into().number();
         let removed = self.core.scheduler.deferred_mut().remove(key);
@@ -121,8 +123,8 @@ impl<T: Task> Context<'_, T> {
         removed
     }
 
-    /// Sets an immediate: it runs in the batch before the next poll; one set while the batch runs waits for the next
-    /// tick.
+    /// Sets an immediate, which runs in the batch before the next poll. One that is set while the batch runs waits for the
+    /// next tick.
     pub fn immediate(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
@@ -138,7 +140,7 @@ impl<T: Task> Context<'_, T> {
         id
     }
 
-    /// Takes an immediate back; false if it already ran or never existed.
+    /// Removes an immediate. Returns false if it already ran or never existed.
     pub fn clear_immediate(&mut self, immediate: TaskId) -> bool {
         let Some(queued) = self.core.scheduler.immediates.clear(immediate) else { return false };
         if self.core.on {
@@ -149,7 +151,7 @@ impl<T: Task> Context<'_, T> {
         true
     }
 
-    /// Sets whether an immediate keeps the loop alive; false if there is no such immediate.
+    /// Sets whether an immediate keeps the loop alive. Returns false if it already ran or never existed.
     pub fn set_immediate_referenced(&mut self, immediate: TaskId, referenced: bool) -> bool {
         let changed = self.core.scheduler.immediates.set_referenced(immediate, referenced);
         if changed == Some(true) && self.core.on {
@@ -159,8 +161,8 @@ impl<T: Task> Context<'_, T> {
         changed.is_some()
     }
 
-    /// Runs `task` once at the end of this turn, after the poll and its timers. Until then the poll does not wait,
-    /// because the end of the turn is due. (Bun's poll does wait, and delays the callback.)
+    /// Runs `task` once at the end of this turn, after the poll and the timers. The poll before it does not wait. (Bun's
+    /// poll does wait, and so delays the callback.)
     pub fn after_loop(&mut self, task: T) -> TaskId {
         let tag = self.core.tag(&task);
         let queued = self.stamp();
@@ -175,7 +177,7 @@ impl<T: Task> Context<'_, T> {
         id
     }
 
-    /// Asks the loop to end its run after this turn. Nothing waiting is lost: the next run continues.
+    /// Ends the run after this turn. Waiting work is kept, and another run continues with it.
     pub fn stop(&mut self) {
         self.core.scheduler.stop();
         if self.core.on {
@@ -183,38 +185,38 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Keeps the loop alive until [`release`](Self::release) has been called as often with the same label.
+    /// Keeps the loop alive until the matching [`release`](Self::release) with the same label.
     pub fn hold(&mut self, label: &'static str) {
         self.core.scheduler.refs.hold(label, 1);
         self.core.ref_changed(RefKind::Handle, 1);
     }
 
-    /// Takes back one [`hold`](Self::hold).
+    /// Releases one [`hold`](Self::hold).
     pub fn release(&mut self, label: &'static str) {
         self.core.scheduler.refs.hold(label, -1);
         self.core.ref_changed(RefKind::Handle, -1);
     }
 
-    /// Takes back one [`hold`](Self::hold) just before the next poll.
+    /// Releases one [`hold`](Self::hold) just before the next poll.
     pub fn release_later(&mut self, label: &'static str) {
         self.core.scheduler.refs.release_later(label);
         self.core.called(LoopCall::Release);
     }
 
-    /// Nests one level deeper: nothing is drained before the matching [`exit`](Self::exit) of the outermost level,
-    /// which the loop itself holds while a task runs.
+    /// Nests one level deeper. Microtasks and the deferred queue are drained only when the outermost level ends; the loop
+    /// holds a level while a task runs.
     pub fn enter(&mut self) {
         self.core.depth += 1;
     }
 
-    /// Leaves a level opened by [`enter`](Self::enter). The loop's own level cannot be left from here.
+    /// Leaves a level opened by [`enter`](Self::enter). Does nothing if only the loop's level is left.
     pub fn exit(&mut self) {
         if self.core.depth > 1 {
             self.core.depth -= 1;
         }
     }
 
-    /// Marks the running task as failed and records this message.
+    /// Marks the running task as failed, and records `message`.
     pub fn fail(&mut self, message: impl fmt::Display) {
         self.core.current.outcome = Outcome::Failed;
         self.stamp();
@@ -223,33 +225,33 @@ impl<T: Task> Context<'_, T> {
         self.core.failure = Some(message);
     }
 
-    /// Marks the running task as reloading the program: its batch (the pass over the queue, the due timers, the
-    /// immediates, the ready sources) ends at once, without a drain, and [`Metrics`](crate::Metrics) count the task in
-    /// `reloads`, not in `tasks_run`. What it left is drained before anything else runs; the rest of the batch runs in the
+    /// Marks the running task as reloading the program. Its batch (the pass over the queue, the due timers, the
+    /// immediates, or the ready sources) ends at once, without a drain; [`Metrics`](crate::Metrics) count the task in
+    /// `reloads`, not in `tasks_run`. The drain happens before anything else runs, and the rest of the batch runs in the
     /// next turn, in order.
     pub fn reload(&mut self) {
         self.core.current.outcome = Outcome::Reload;
     }
 
-    /// The running task, if there is one.
+    /// Id of the running task; `None` outside of tasks.
     #[must_use]
     pub fn task(&self) -> Option<TaskId> {
         self.core.current.task
     }
 
-    /// The timer that this task belongs to.
+    /// The timer that runs this task, if any.
     #[must_use]
     pub fn timer(&self) -> Option<Timer> {
         self.core.current.timer
     }
 
-    /// The readiness that this callback was called for.
+    /// The readiness that caused this callback, if any.
     #[must_use]
     pub fn ready(&self) -> Option<IoReadiness> {
         self.core.current.ready
     }
 
-    /// The signal that this task was queued for.
+    /// The signal that queued this task, if any.
     #[must_use]
     pub fn signal(&self) -> Option<Arrival> {
         self.core.current.signal
@@ -261,7 +263,7 @@ impl<T: Task> Context<'_, T> {
         self.clock.now()
     }
 
-    /// A handle for other threads.
+    /// Returns a handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle<T> {
         Handle::new(Arc::clone(&self.core.shared))
@@ -276,7 +278,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Records the run time of `f` under a label.
+    /// Runs `f`, and records its run time under a label.
     pub fn span<R>(&mut self, label: &'static str, f: impl FnOnce(&mut Self) -> R) -> R {
         let start = self.stamp();
         let returned = f(self);
@@ -288,8 +290,8 @@ impl<T: Task> Context<'_, T> {
         returned
     }
 
-    /// Turns the rest of the running callback into a phase of its own. Must be called first in a callback, and only
-    /// in one of a timer or a source: phases and tasks nest.
+    /// Makes the rest of the running callback a separate phase. Must be the first call in a callback of a timer or a
+    /// source, because phases and tasks nest.
     pub(crate) fn claim_phase(&mut self, phase: Phase) {
         if self.core.on {
             let (outer, start) = self.core.phase;
@@ -298,7 +300,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// How long until the loop has something to do: zero if work is waiting, `None` if nothing is due.
+    /// Time until the loop has work: zero if work is waiting, `None` if nothing is due.
     pub(crate) fn next_wait(&mut self) -> Option<Duration> {
         if self.core.shared.has_news() {
             return Some(Duration::ZERO);
@@ -317,7 +319,7 @@ impl<T: Task> Context<'_, T> {
         &self.core.recorder
     }
 
-    /// Everything referenced that keeps the loop alive, by name.
+    /// The active handles: what keeps the loop alive, by name.
     #[must_use]
     pub fn pending(&self) -> Vec<Pending> {
         self.core.pending()

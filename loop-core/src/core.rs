@@ -1,4 +1,4 @@
-//! The part of a loop that does not depend on its clock and poller, and that running tasks can access.
+//! The state of a loop that running tasks can access. It does not depend on the types of the clock and the poller.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -30,10 +30,10 @@ use crate::tag::{TagOf, name_of};
 use crate::timer::Timer;
 use crate::work_pool::{FinishedJob, JobSink, Pool, Rejected};
 
-/// Creates the work pool, for the first job.
+/// Creates the work pool when the first job is submitted.
 pub(crate) type PoolFactory<R> =
     Box<dyn FnOnce(JobSink<R>) -> Result<Box<dyn Pool<R>>, crate::work_pool::threads::PoolError>>;
-/// Creates the source of signals, for the first handler.
+/// Creates the source of signals when the first handler is set.
 pub(crate) type MakeSignals = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn SignalSource>>;
 
 /// How to create the signal source when the first handler is set.
@@ -45,11 +45,11 @@ pub(crate) enum SignalFactory {
 }
 
 impl<T: Payload> Core<T> {
-    /// Creates the signal source on first use; it wakes this poller.
+    /// Creates the signal source on first use. Its signals wake `poller`.
     pub(crate) fn start_signals(&mut self, poller: &mut dyn Poller) -> io::Result<()> {
         if self.signals.is_none() {
             if let Some(SignalFactory::System(clock)) = self.signal_factory {
-                // The factory stays, so that after a failure the next caller gets the error too.
+                // Keep the factory, so that after a failure the next caller gets the error too.
                 self.signals = Some(Box::new(Signals::new(clock, poller.signal_waker()?)));
             } else if let Some(SignalFactory::Own(make)) = self.signal_factory.take() {
                 self.signals = Some(make(poller.waker()));
@@ -59,33 +59,33 @@ impl<T: Payload> Core<T> {
     }
 }
 
-/// A readiness, as passed to the callback of its source.
+/// A source and its readiness, as seen by the source's callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IoReadiness {
     /// The source.
     pub source: IoSource,
-    /// What it is ready for.
+    /// The conditions that the source is ready for.
     pub readiness: Readiness,
 }
 
-/// The callback running right now.
+/// The running callback.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current {
     pub task: Option<TaskId>,
     pub tag: Tag,
-    /// Origin recorded for posts from here.
+    /// Origin recorded for posts of this callback.
     pub origin: Origin,
     pub outcome: Outcome,
     pub timer: Option<Timer>,
     pub ready: Option<IoReadiness>,
     pub signal: Option<Arrival>,
-    /// Whether the caller of the loop runs between two turns, not the loop.
+    /// Whether code of the loop's caller runs, between two turns.
     pub is_outside: bool,
 }
 
 impl Current {
-    /// Between two turns.
+    /// Code of the loop's caller, between two turns.
     pub(crate) const OUTSIDE: Self = Self { is_outside: true, ..Self::NONE };
     pub(crate) const NONE: Self = Self {
         task: None,
@@ -105,22 +105,22 @@ pub(crate) struct Registration<T> {
     pub tag: Tag,
     pub referenced: bool,
     pub fd: Source,
-    /// Its purpose, as given by its owner.
+    /// Name given by the source's owner.
     pub name: Option<Cow<'static, str>>,
     pub on_error: OnError<T>,
     pub on_shutdown: OnShutdown,
     pub interest: Interest,
-    /// When each direction was last called, reading first, in the loop's count of calls.
+    /// Value of [`Core::calls`] when each direction was last called, reading first.
     pub called: [u64; 2],
 }
 
 impl<T> Registration<T> {
-    /// Whether it belongs to a future: dropped together with that.
+    /// Whether a future owns the source, which is then dropped with the future.
     pub(crate) const fn is_awaited(&self) -> bool {
         matches!(self.task, Body::Ready(_))
     }
 
-    /// Its name in lists.
+    /// The source's name in lists.
     pub(crate) fn name(&self) -> String {
         self.name.as_deref().map_or_else(|| name_of(self.tag), str::to_owned)
     }
@@ -139,15 +139,15 @@ pub(crate) struct Outstanding<T> {
     pub on_shutdown: OnShutdown,
     /// Taken when the job comes back.
     pub then: Option<Then<T>>,
-    /// Whether its completion wakes the future that it belongs to.
+    /// Whether a future awaits the job.
     pub awaited: bool,
 }
 
 /// Where a job's result goes.
 pub(crate) enum Then<T> {
-    /// The result is a task; if there is none, this creates one.
+    /// The result is a task. If the job is rejected, the function makes the task.
     Task(Box<dyn FnOnce(Rejected) -> T>),
-    /// The result is stored where the future looks for it.
+    /// The result is stored in the awaiting future's slot.
     Future(Rc<JobWait>),
 }
 
@@ -157,18 +157,19 @@ impl<T> Outstanding<T> {
     }
 }
 
-/// Counters since the loop began, modelled on libuv's metrics.
+/// Counters since the loop began, similar to libuv's metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Turns, and ticks called separately.
+    /// Turns, including half turns run by [`tick`](crate::EventLoop::tick) and
+    /// [`auto_tick`](crate::EventLoop::auto_tick).
     pub ticks: u64,
-    /// Tasks run, including those of timers and immediates; readiness callbacks, the timers of futures and tasks that
-    /// reloaded the program are counted separately.
+    /// Tasks run, including those of timers and immediates. Readiness callbacks, timers of futures and tasks that
+    /// reloaded the program have separate counters.
     pub tasks_run: u64,
-    /// Tasks that reloaded the program ([`Context::reload`](crate::Context::reload)). Reports count them among the tasks.
+    /// Tasks that reloaded the program ([`Context::reload`](crate::Context::reload)). The inspector counts them as tasks.
     pub reloads: u64,
-    /// Timers of futures that fired: each woke its future, whose poll is a task.
+    /// Timers of futures that fired and woke their future.
     pub woke: u64,
     /// Readiness callbacks run.
     pub io_ready: u64,
@@ -176,9 +177,9 @@ pub struct Metrics {
     pub idle_ns: u64,
     /// Callbacks that panicked.
     pub panics: u64,
-    /// Sources that polls found ready.
+    /// Ready sources found by polls.
     pub events: u64,
-    /// Those of them that had been waiting for the loop: found by a poll that did not wait.
+    /// Ready sources found by polls that did not wait: they had been waiting for the loop.
     pub events_waiting: u64,
     /// Polls.
     pub polls: u64,
@@ -187,21 +188,21 @@ pub struct Metrics {
 pub(crate) struct Core<T: Payload> {
     pub scheduler: Scheduler<T>,
     pub recorder: Recorder,
-    /// Whether events are recorded: looked up once per tick.
+    /// Whether events are recorded, as looked up at the start of the tick.
     pub on: bool,
-    /// The latest reading of the record clock: the end of one thing and the start of the next.
+    /// The latest reading of the record clock, at a boundary: the end of one activity and the start of the next.
     pub at: Ticks,
     pub current: Current,
-    /// The phase that began last, and its start.
+    /// The current phase, and its start.
     pub phase: (Phase, Ticks),
-    /// Nesting depth of `enter`; a tick is one level.
+    /// Nesting depth of `enter`. A tick is one level.
     pub depth: u32,
     pub shared: Arc<LoopShared<T::Remote>>,
-    /// Whether the loop was woken since its last poll: the next one does not wait.
+    /// Whether the loop was woken since its last poll. The next poll then does not wait.
     pub woken: bool,
     pub sources: HashMap<u32, Registration<T>>,
     pub next_source: u32,
-    /// Count of sources registered and directions called: orders the sources by how long they have waited.
+    /// Number of sources registered and directions called so far. Orders sources by how long they were not called.
     pub calls: u64,
     pub signals: Option<Box<dyn SignalSource>>,
     pub signal_factory: Option<SignalFactory>,
@@ -209,28 +210,28 @@ pub(crate) struct Core<T: Payload> {
     pub pool: Option<Box<dyn Pool<Option<T::Remote>>>>,
     pub pool_factory: Option<PoolFactory<Option<T::Remote>>>,
     pub work: HashMap<TaskId, Outstanding<T>>,
-    /// Finished jobs waiting for their step, if the policy has one.
+    /// Finished jobs that wait for [`Step::Work`](crate::policy::Step::Work), if the policy has that step.
     pub finished: VecDeque<FinishedJob<Option<T::Remote>>>,
     pub sets_jobs_aside: bool,
-    /// Whether the policy manages the heap.
+    /// Whether the policy has a step of the GC controller.
     pub serves_heap: bool,
-    /// Whether it also checks the heap each turn.
+    /// Whether the policy checks the heap in each turn.
     pub checks_heap: bool,
     pub labels: HashMap<&'static str, LabelId>,
     pub futures: Futures<T>,
     pub shutdown: Progress,
-    /// The error that ends the loop: a panic if the policy says so, or an error whose owner does.
+    /// The error that ends the run: a panic under [`PanicRule::Stop`](crate::policy::PanicRule::Stop), or an error under
+    /// [`OnError::Stop`].
     pub failed: Option<RunError>,
     /// The latest reported error, for its owner's rule.
     pub failure: Option<String>,
     /// The failure that the running task handles, if it is an owner's error task.
     pub failure_notice: Option<(TaskId, Failure)>,
     pub metrics: Metrics,
-    /// The kind of loop.
     pub kind: LoopKind,
     /// Initialised from the process on first use.
     pub environment: OnceCell<Environment>,
-    /// The last tag that the recorder has a name for.
+    /// The highest tag whose name was recorded.
     pub tags_named: Tag,
 }
 
@@ -240,14 +241,14 @@ impl<T: Payload> Core<T> {
         self.recorder.record(self.at, event);
     }
 
-    /// Records what the program calls of its loop, where no other event shows it.
+    /// Records a call of the program to its loop that no other event shows.
     pub(crate) fn called(&self, call: LoopCall) {
         if self.on {
             self.record(Event::InputCall { call });
         }
     }
 
-    /// Notes that a callback is about to run.
+    /// Notes that a callback is about to run, which may change the heap.
     #[inline]
     pub(crate) const fn heap_may_change(&mut self) {
         if self.checks_heap {
@@ -255,7 +256,7 @@ impl<T: Payload> Core<T> {
         }
     }
 
-    /// The tag of `task` in this process's table; names it to the recorder if needed.
+    /// The tag of `task` in the process's table. Records the tag's name if needed.
     #[inline]
     pub(crate) fn tag(&mut self, task: &T) -> Tag {
         self.resolve(task.tag())
@@ -268,7 +269,7 @@ impl<T: Payload> Core<T> {
         tag
     }
 
-    /// The tag of the task about to run; names it to the recorder if needed.
+    /// The tag of a task that is about to run. Records the tag's name if needed.
     #[inline]
     pub(crate) fn tag_of(&mut self, task: &Body<T>) -> Tag {
         let tag = self.scheduler.tag_of(task);
@@ -280,7 +281,7 @@ impl<T: Payload> Core<T> {
     fn name_tag(&mut self, tag: Tag) {
         if tag > self.tags_named {
             self.name_tags();
-            // A tag of another process has no name here, and is not looked up again.
+            // Also for a tag without a name, from another process, so that it is not looked up again.
             self.tags_named = self.tags_named.max(tag);
         }
     }
@@ -298,7 +299,7 @@ impl<T: Payload> Core<T> {
     pub(crate) fn queue(&mut self, queued: Queued<T>, parent: Option<TaskId>, poster: Poster) -> TaskId {
         let Queued { id, tag, origin, signo, queued: since, .. } = queued;
         if !self.on && signo == 0 && origin != Origin::Work && matches!(queued.task, Body::Task(_)) {
-            // Neither the record nor later processing needs more.
+            // Nothing is recorded and nothing else needs a note.
             self.scheduler.tasks.push(queued.task, id);
             return id;
         }
@@ -311,8 +312,8 @@ impl<T: Payload> Core<T> {
         id
     }
 
-    /// A number for a new source. Reused only after all others: so a readiness in the current pass can only
-    /// name the source that it was for.
+    /// Allocates a number for a new source. Numbers are reused as late as possible, so a readiness of the current pass
+    /// cannot refer to a newer source with the same number.
     pub(crate) fn new_source(&mut self) -> IoSource {
         while self.sources.contains_key(&self.next_source) {
             self.next_source = self.next_source.wrapping_add(1);
@@ -326,7 +327,7 @@ impl<T: Payload> Core<T> {
         self.environment.get_or_init(Environment::default)
     }
 
-    /// Records that references of a kind were taken or given back.
+    /// Records that references of a kind were taken or released.
     pub(crate) fn ref_changed(&self, what: RefKind, delta: i32) {
         if self.on && delta != 0 {
             self.record(Event::RefChanged { what, delta, alive: self.scheduler.alive_count() });
@@ -338,12 +339,12 @@ impl<T: Payload> Core<T> {
         self.ref_changed(what, delta);
     }
 
-    /// Whether tasklets began or ceased to keep the loop alive since the last check.
+    /// Whether tasklets started or stopped keeping the loop alive since the last check.
     pub(crate) fn agenda_has_news(&self) -> bool {
         (self.shared.agenda.pending() == 0) != (self.scheduler.count(RefKind::Agenda) == 0)
     }
 
-    /// The label's id, looked up in the recorder once.
+    /// The label's id, which is looked up in the recorder only once.
     pub(crate) fn label(&mut self, text: &'static str) -> LabelId {
         let (recorder, at) = (&self.recorder, self.at);
         *self.labels.entry(text).or_insert_with(|| recorder.intern(at, LabelKind::Span, text))
@@ -356,7 +357,7 @@ impl<T: Payload> Core<T> {
         }
     }
 
-    /// Everything referenced that is pending, sorted.
+    /// All referenced pending work, sorted.
     pub(crate) fn pending(&self) -> Vec<Pending> {
         let mut pending: Vec<Pending> = self.named().into_iter().map(Named::into_pending).collect();
         pending.sort();
@@ -396,5 +397,5 @@ impl<T: Payload> Core<T> {
     }
 }
 
-/// The emitter of a post, if it is another one.
+/// The emitter of a post, if it is not the loop.
 pub(crate) type Poster = Option<loop_probes::ids::SourceId>;

@@ -1,7 +1,7 @@
-//! The event loop: the only place that calls a clock or a poller.
+//! The event loop: the only code that calls a clock or a poller.
 //!
 //! It asks the [`Scheduler`] for the next step, performs it, and records each boundary: one reading of the record
-//! clock serves as the end of one thing and the start of the next.
+//! clock is the end of one activity and the start of the next.
 
 mod batches;
 mod builder;
@@ -74,27 +74,27 @@ pub struct EventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// Queue depths last recorded, by queue.
     depths: [u32; SAMPLED],
     snapshot_due: Option<Timestamp>,
-    /// The scheduler's latest reading of the monotonic clock, until the next tick has looked at it.
+    /// The latest reading of the monotonic clock, for the snapshot check of the next tick.
     latest: Option<Timestamp>,
-    /// The reading used by the steps of this tick until something ran.
+    /// The clock reading shared by the steps of this tick. Reset after a callback, which takes time.
     now: Option<Timestamp>,
-    /// When this tick's time budget for tasks ends, once it has begun.
+    /// When this tick's time budget for tasks ends, once the first task has started.
     tasks_until: Option<Timestamp>,
     /// When the last poll took place.
     polled: Option<Timestamp>,
-    /// Whether the policy has an exit check of its own within the turn.
+    /// Whether the policy checks for the end of the run within the turn ([`Step::Exit`](crate::policy::Step::Exit)).
     exits_in_turn: bool,
-    /// When the caller of `run_until` wants the loop back.
+    /// Deadline of the current `run_until`.
     until: Option<Timestamp>,
     /// Whether a run is in progress.
     running: bool,
-    /// Whether a task reloaded the program and what it left is not drained yet.
+    /// Whether a task reloaded the program and its microtasks and deferred callbacks are not drained yet.
     owes_drain: bool,
     signals_dropped: u64,
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Asks the run to end after the current turn; called before a run, it makes that run return at once.
+    /// Ends the run after the current turn. If no run is in progress, the next one returns at once.
     pub fn stop(&mut self) {
         self.core.shared.ask_to_stop();
     }
@@ -131,13 +131,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.with(|cx| cx.spawn_checked(options, make))
     }
 
-    /// A handle for other threads.
+    /// Returns a handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle<T> {
         Handle::new(Arc::clone(&self.core.shared))
     }
 
-    /// Everything referenced that keeps the loop alive, by name.
+    /// The active handles: what keeps the loop alive, by name.
     #[must_use]
     pub fn pending(&self) -> Vec<Pending> {
         self.core.pending()
@@ -155,7 +155,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.metrics
     }
 
-    /// The policy in force.
+    /// The loop's policy.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         self.core.scheduler.policy()
@@ -167,7 +167,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         &self.core.scheduler
     }
 
-    /// Environment variables and streams of the tools that run on it.
+    /// Environment variables and streams for tools that run on this loop.
     #[must_use]
     pub fn environment(&self) -> &Environment {
         self.core.environment()
@@ -185,14 +185,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         &self.clock
     }
 
-    /// Ends the loop: from here on posts are refused and handed back. Returns what other threads had posted and the
-    /// loop had not taken. Dropping the loop does the same.
+    /// Ends the loop: later posts are refused and handed back. Returns the posts of other threads that the loop had not
+    /// taken. Dropping the loop also ends it.
     pub fn close(&mut self) -> Vec<T::Remote> {
         let was_open = !self.core.shared.queue.is_closed();
         self.core.on = self.core.recorder.is_enabled();
         let posted = self.release_all();
         self.mark();
-        // Without this, its timers would be taken for overdue from here on.
+        // Without this event, readers would take the loop's timers for overdue.
         if was_open && self.core.on {
             self.core.record(Event::LoopStopped { reason: StopReason::Closed });
         }
@@ -209,7 +209,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Context { core: &mut self.core, clock: &self.clock, poller: &mut self.poller }
     }
 
-    /// Reads the record clock, if anything records it: the boundary between two things.
+    /// Reads the record clock at a boundary, if events are recorded.
     #[inline]
     fn mark(&mut self) -> Ticks {
         if self.core.on {

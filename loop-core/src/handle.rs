@@ -1,12 +1,12 @@
 //! The handle: access to a loop from other threads.
 //!
-//! Everything here goes through one queue and one [wake-up](crate::wake_up): a loop that is awake is not woken, and
-//! a waiting loop is woken once, however much arrives.
+//! All posts use one queue and one [wake-up](crate::wake_up): a loop that is awake is not woken, and a waiting loop is
+//! woken once for any number of posts.
 //!
-//! An item sent with [`Handle::post`] runs once, and its storage is freed after that. A [`Kept`] post belongs to its
-//! owner: it is posted any number of times, and posting it allocates nothing, even while the queue's rings are full,
-//! because it carries its own link for the overflow list. The design comes from Bun, whose concurrent tasks are freed
-//! after they run if marked `auto_delete`, and otherwise belong to their owner.
+//! An item sent with [`Handle::post`] runs once and is then freed. A [`Kept`] post belongs to its owner, who can post it
+//! any number of times. Posting it allocates nothing, even while the queue's rings are full, because it contains a link
+//! for the overflow list. The design comes from Bun, whose concurrent tasks are freed after they run if marked
+//! `auto_delete`, and otherwise belong to their owner.
 
 mod local;
 
@@ -35,76 +35,76 @@ impl<T: Task> Handle<T> {
         Self { shared, source: None }
     }
 
-    /// This handle for an emitter with a ring of its own: its posts carry the emitter's number. Tasklets of an
-    /// agenda do not need this: their posts carry the number of their worker.
+    /// Attributes this handle's posts to an emitter with its own ring. Tasklets of an agenda do not need this, since their
+    /// posts are attributed to their worker.
     #[must_use]
     pub fn posting_as(mut self, source: SourceId) -> Self {
         self.source = Some(source);
         self
     }
 
-    /// Sends a task to the loop and wakes it. Posts of one thread run in order.
+    /// Sends a task to the loop, and wakes the loop if it waits. Posts of one thread run in order.
     ///
     /// # Errors
     ///
-    /// [`Closed`] hands it back if the loop has ended or is shutting down.
+    /// [`Closed`] hands the task back if the loop has ended or is shutting down.
     pub fn post(&self, remote: T::Remote) -> Result<(), Closed<T::Remote>> {
         if self.shared.refuses_posts() {
             return Err(Closed(remote));
         }
         match self.shared.push(Inbound::Post(remote), self.poster()) {
             Err(Closed(Inbound::Post(remote))) => Err(Closed(remote)),
-            // A refused item is the one that was pushed.
+            // A refused item is the one that was pushed, so these variants are never handed back.
             Ok(()) | Err(Closed(Inbound::Kept(_) | Inbound::Work(_))) => Ok(()),
         }
     }
 
-    /// The emitter of a post: the one the handle was made for, else the agenda worker running on this thread.
+    /// The emitter of a post: the one set by [`posting_as`](Self::posting_as), or else the agenda worker of this thread.
     fn poster(&self) -> Option<SourceId> {
         self.source.or_else(inbound::emitter)
     }
 
-    /// Creates a reusable post: each time it is [posted](Kept::post), the loop runs what `make` returns, calling it
-    /// on the loop thread.
+    /// Creates a reusable post. Each time it is [posted](Kept::post), the loop calls `make` on its thread and runs the
+    /// result.
     #[must_use]
     pub fn keep(&self, make: impl Fn() -> T::Remote + Send + Sync + 'static) -> Kept<T> {
         let make: Make<T::Remote> = Box::new(make);
         Kept { node: Node::new(make), handle: self.clone() }
     }
 
-    /// Ends the current wait, or the next one.
+    /// Ends the loop's current or next wait.
     pub fn wake(&self) {
         self.shared.wake();
     }
 
-    /// Asks the loop to end its run after the current turn.
+    /// Ends the loop's run after the current turn.
     pub fn stop(&self) {
         self.shared.stop();
     }
 
-    /// Asks the loop to shut down. Among several requests the nearest deadline counts.
+    /// Shuts the loop down. Among several requests the nearest deadline counts.
     pub fn shutdown(&self, shutdown: Shutdown) {
         self.shared.ask_to_shut_down(shutdown.deadline);
         self.shared.wake();
     }
 
-    /// Keeps the loop alive until [`release`](Self::release). Takes effect at the start of the next tick.
+    /// Keeps the loop alive until the matching [`release`](Self::release). Takes effect at the start of the next tick.
     pub fn hold(&self) {
         self.shared.hold(1);
     }
 
-    /// Takes back one [`hold`](Self::hold); the two may come from different threads.
+    /// Releases one [`hold`](Self::hold), possibly of another thread.
     pub fn release(&self) {
         self.shared.hold(-1);
     }
 
-    /// The shared counter of its agendas' tasklets.
+    /// The counter of tasklets that the loop shares with its agendas.
     #[cfg(feature = "agenda")]
     pub(crate) fn agenda_keep(&self) -> Arc<AgendaKeepAlive> {
         Arc::clone(&self.shared.agenda)
     }
 
-    /// Whether the loop refuses posts: it has ended or is shutting down.
+    /// Whether the loop refuses posts, because it has ended or is shutting down.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.refuses_posts() || self.shared.queue.is_closed()
@@ -126,12 +126,12 @@ impl<T: Task> fmt::Debug for Handle<T> {
     }
 }
 
-/// A reusable post made by [`Handle::keep`]: a flush, a refresh, a "look again" that many threads request and that
-/// runs once for all requests made before it runs.
+/// A reusable post made by [`Handle::keep`], for example a flush or a refresh that many threads request and that runs once
+/// for all requests made before it runs.
 ///
-/// Clones are the same post. Posting allocates nothing and never blocks. The loop takes posts at the start of a tick;
-/// posting again after that runs it again. Dropping the last owner while it is queued does not cancel it: it runs,
-/// then it is freed.
+/// Clones are the same post. Posting allocates nothing and never blocks. The loop takes posts at the start of a tick; a
+/// post that was taken can be posted again. Dropping the last owner does not cancel a queued post: it runs and is then
+/// freed.
 ///
 /// # Examples
 ///
@@ -153,16 +153,16 @@ pub struct Kept<T: Task> {
 }
 
 impl<T: Task> Kept<T> {
-    /// Makes the loop run it, unless it is already queued.
+    /// Queues the post on the loop, unless it is already queued.
     ///
     /// # Errors
     ///
-    /// [`Closed`] if the loop has ended or is shutting down; there is nothing to hand back.
+    /// [`Closed`] if the loop has ended or is shutting down.
     pub fn post(&self) -> Result<KeptPost, Closed<()>> {
         self.handle.shared.push_kept(&self.node, self.handle.poster())
     }
 
-    /// Whether it is queued and not taken by the loop yet.
+    /// Whether the post is queued and not taken by the loop yet.
     #[must_use]
     pub fn is_queued(&self) -> bool {
         self.node.is_queued()

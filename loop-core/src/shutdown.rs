@@ -1,24 +1,24 @@
-//! Shutdown: nothing new is accepted, waiting work is finished or cancelled as its owner chose, all of it within a
-//! deadline, and work cut off by the deadline is reported.
+//! Shutdown: the loop accepts no new work, and finishes or cancels waiting work as its owner chose, within a deadline.
+//! Work cut off by the deadline is reported.
 //!
 //! From the request on:
 //!
 //! 1. Posts of other threads are refused and handed back; new jobs, sources and futures are refused with
-//!    [`RequestError::ShuttingDown`](crate::RequestError::ShuttingDown). Tasks that are queued, and those that they
-//!    post, still run.
-//! 2. Work that its owner marked [`OnShutdown::Cancel`] is cancelled, the rest may finish. The defaults:
+//!    [`RequestError::ShuttingDown`](crate::RequestError::ShuttingDown). Queued tasks, and tasks that they post, still
+//!    run.
+//! 2. Work that its owner marked [`OnShutdown::Cancel`] is cancelled; other work may finish. The defaults:
 //!
 //!    | work | default | reason |
 //!    |---|---|---|
-//!    | a source of readiness | `Cancel`: removed, and so closed | a listener closes at once |
+//!    | a source of readiness | `Cancel`: removed and closed | a listener closes at once |
 //!    | a timer, an interval | `Cancel`: cleared | an interval would never end |
 //!    | a job of the pool | `Finish` | its result is wanted |
 //!    | a future | `Finish` | a connection answers what it has read |
 //!
 //!    Futures are notified: [`LocalHandle::shutting_down`](crate::future::LocalHandle::shutting_down) completes, an
-//!    interval's `tick` is false, a listener's `accept` is `None`. A source that a future watches and a timer that
-//!    it awaits belong to that future.
-//! 3. The loop turns until nothing referenced is left, or the deadline has passed.
+//!    interval's `tick` returns false, a listener's `accept` returns `None`. Sources and timers of a future end with that
+//!    future.
+//! 3. The loop runs until nothing referenced is left or the deadline has passed.
 //! 4. Remaining work is dropped, the workers are joined within the rest of the deadline, signals are restored,
 //!    the recorder catches up, and [`run`](crate::EventLoop::run) returns
 //!    [`StopReason::Shutdown`](loop_probes::event::StopReason::Shutdown).
@@ -59,12 +59,12 @@ use crate::keep_alive::Pending;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// How long it may take, by the loop's clock, from when the loop sees the request.
+    /// How long the shutdown may take by the loop's clock, counted from when the loop sees the request.
     pub deadline: Duration,
 }
 
 impl Shutdown {
-    /// A shutdown that may take this long.
+    /// A shutdown that may take as long as `deadline`.
     #[must_use]
     pub const fn within(deadline: Duration) -> Self {
         Self { deadline }
@@ -75,9 +75,9 @@ impl Shutdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnShutdown {
-    /// It may finish, until the deadline.
+    /// The work may finish until the deadline.
     Finish,
-    /// It is cancelled at once.
+    /// The work is cancelled at once.
     Cancel,
 }
 
@@ -87,22 +87,23 @@ pub enum OnShutdown {
 pub struct ShutdownReport {
     /// Futures, jobs, timers and sources that finished during the shutdown.
     pub finished: u32,
-    /// Those cancelled, because their owners chose that or because they did not keep the loop alive.
+    /// Futures, jobs, timers and sources that were cancelled, because their owners chose that or because they did not keep
+    /// the loop alive.
     pub cancelled: u32,
     /// Work cut off by the deadline, by name.
     pub left: Vec<Pending>,
     /// Workers of the pool that were still in a job at the deadline.
     pub unjoined_workers: u32,
-    /// Jobs that no worker had begun.
+    /// Jobs that no worker had started.
     pub jobs_handed_back: u32,
     /// Posts of other threads that were accepted but not taken by the loop.
     pub posts_dropped: u32,
-    /// How long it took, by the loop's clock.
+    /// How long the shutdown took, by the loop's clock.
     pub elapsed: Duration,
 }
 
 impl ShutdownReport {
-    /// Whether the deadline cut nothing off.
+    /// Whether the deadline cut off no work.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let Self { left, unjoined_workers, jobs_handed_back, posts_dropped, .. } = self;
@@ -133,7 +134,7 @@ impl fmt::Display for ShutdownReport {
 /// Progress of a shutdown.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// A request that the loop has not handled: the nearest deadline.
+    /// The nearest deadline of requests that the loop has not handled.
     asked: Option<Duration>,
     running: Option<ShutdownInProgress>,
     report: Option<ShutdownReport>,
@@ -146,12 +147,12 @@ pub(crate) struct ShutdownInProgress {
     pub(crate) start: Ticks,
     pub(crate) deadline: Timestamp,
     pub(crate) cancelled: u32,
-    /// Number of pieces of work that may finish.
+    /// Number of pieces of work that may still finish.
     pub(crate) waited_for: u32,
 }
 
 impl Progress {
-    /// Requests a shutdown; among several requests the nearest deadline counts.
+    /// Requests a shutdown. Among several requests the nearest deadline counts.
     pub(crate) fn ask(&mut self, deadline: Duration) {
         self.asked = Some(self.asked.map_or(deadline, |asked| asked.min(deadline)));
     }
@@ -164,7 +165,7 @@ impl Progress {
         self.asked.take()
     }
 
-    /// Whether it has begun: nothing new is accepted.
+    /// Whether a shutdown has begun, so that new work is refused.
     #[inline]
     pub(crate) fn has_begun(&self) -> bool {
         self.running.is_some() || self.report.is_some()
@@ -178,7 +179,7 @@ impl Progress {
         self.running
     }
 
-    /// Handles a further request: it can shorten the deadline, but never extend it.
+    /// Handles a further request, which can only bring the deadline forward.
     pub(crate) fn shorten(&mut self, deadline: Timestamp) {
         if let Some(running) = &mut self.running {
             running.deadline = running.deadline.min(deadline);

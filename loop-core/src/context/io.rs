@@ -1,4 +1,4 @@
-//! Readiness sources with their options, and signals, as used by a running task.
+//! Operations on readiness sources and signals.
 
 use std::borrow::Cow;
 
@@ -16,10 +16,10 @@ use crate::tag::name_of;
 use crate::task::{Context, Task};
 
 impl<T: Task> Context<'_, T> {
-    /// Runs `task` whenever `source` is ready; [`ready`](Self::ready) says for what. The loop holds `source` open
-    /// until it is removed, and the source keeps the loop alive. It is first included in the next poll.
+    /// Runs `task` whenever `source` is ready; the task gets the readiness from [`ready`](Self::ready). The loop holds
+    /// `source` open until it is removed, and the source keeps the loop alive. The next poll is the first to include it.
     ///
-    /// A registered source belongs to the loop, so nothing merely borrowed can be registered:
+    /// The loop owns a registered source, so a borrowed one cannot be registered:
     ///
     /// ```compile_fail,E0597
     /// use std::sync::Arc;
@@ -53,7 +53,7 @@ impl<T: Task> Context<'_, T> {
         self.register_with(Options::default(), source, interest, task)
     }
 
-    /// Like [`register`](Self::register), with [`Options`] set by its owner, or just a string that names it.
+    /// Like [`register`](Self::register), with [`Options`], or with a string as the source's name.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`RequestError::SourceGone`] if it is not registered.
+    /// [`RequestError::SourceGone`] if the source is not registered, or an error of the poller.
     pub fn modify(&mut self, source: IoSource, interest: Interest) -> Result<(), RequestError> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(RequestError::SourceGone(source))?;
         self.poller.modify(source.0 as usize, interest)?;
@@ -126,12 +126,12 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Removes a source and gives it back. Its callback is never called again, even if it was ready in the same
-    /// poll; a source may remove itself.
+    /// Removes and returns a source. Its callback is not called again, even if the last poll found it ready. A source's
+    /// callback may remove the source.
     ///
     /// # Errors
     ///
-    /// [`RequestError::SourceGone`] if it is not registered.
+    /// [`RequestError::SourceGone`] if the source is not registered, or an error of the poller.
     pub fn remove(&mut self, source: IoSource) -> Result<Source, RequestError> {
         let gone = self.core.sources.remove(&source.0).ok_or(RequestError::SourceGone(source))?;
         let deleted = self.poller.delete(source.0 as usize);
@@ -150,7 +150,7 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`RequestError::SourceGone`] if it is not registered.
+    /// [`RequestError::SourceGone`] if the source is not registered.
     pub fn set_source_referenced(&mut self, source: IoSource, referenced: bool) -> Result<(), RequestError> {
         let entry = self.core.sources.get_mut(&source.0).ok_or(RequestError::SourceGone(source))?;
         if std::mem::replace(&mut entry.referenced, referenced) != referenced {
@@ -167,14 +167,14 @@ impl<T: Task> Context<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`RequestError::SourceGone`] if it is not registered.
+    /// [`RequestError::SourceGone`] if the source is not registered.
     pub fn set_source_on_shutdown(&mut self, source: IoSource, rule: OnShutdown) -> Result<(), RequestError> {
         self.core.sources.get_mut(&source.0).ok_or(RequestError::SourceGone(source))?.on_shutdown = rule;
         Ok(())
     }
 
-    /// Runs `task` for each arrival of signal `signo`; [`signal`](Self::signal) says which signal and when it
-    /// arrived. A second handler for the same signal replaces the first. Does not keep the loop alive.
+    /// Runs `task` for each arrival of signal `signo`; the task gets the arrival from [`signal`](Self::signal). A second
+    /// handler for the same signal replaces the first. A handler does not keep the loop alive.
     ///
     /// # Errors
     ///
@@ -202,7 +202,7 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Removes a signal's handler; false if there was none.
+    /// Removes a signal's handler. Returns false if there was none.
     pub fn remove_signal(&mut self, signo: i32) -> bool {
         let Ok(number) = u8::try_from(signo) else { return false };
         let Some(Subscription { tag, .. }) = self.core.handlers.remove(&number) else { return false };

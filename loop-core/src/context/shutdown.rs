@@ -1,4 +1,4 @@
-//! Shutdown and owners' error rules, as used by a running task.
+//! Operations for shutdown, and owners' error rules.
 
 use loop_probes::event::{Event, Origin, RefKind};
 use loop_probes::ids::TaskId;
@@ -14,8 +14,7 @@ use crate::timer::Timer;
 use crate::timer::TimerGone;
 
 impl<T: Task> Context<'_, T> {
-    /// Asks the loop to shut down, after the current turn. A second request with a nearer deadline shortens the
-    /// first, one with a later deadline changes nothing.
+    /// Shuts the loop down after the current turn. A second request can only bring the deadline forward.
     pub fn shutdown(&mut self, shutdown: Shutdown) {
         self.core.shutdown.ask(shutdown.deadline);
         if self.core.on {
@@ -30,12 +29,12 @@ impl<T: Task> Context<'_, T> {
         self.core.shutdown.has_begun()
     }
 
-    /// Sets what a shutdown does with a timer; by default it is cleared. A timer that may finish still fires; an
-    /// interval keeps firing until the deadline.
+    /// Sets what a shutdown does with a timer; by default it is cleared. With [`OnShutdown::Finish`], a timer still fires,
+    /// and an interval keeps firing until the deadline.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it is not armed.
+    /// [`TimerGone`] if the timer is not armed.
     pub fn set_timer_on_shutdown(&mut self, timer: Timer, rule: OnShutdown) -> Result<(), TimerGone> {
         self.core.scheduler.timers.set_on_shutdown(timer, rule)?;
         if self.is_shutting_down() {
@@ -44,13 +43,13 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Sets what a shutdown does with a job; by default it is finished. False if the job is done or never existed.
+    /// Sets what a shutdown does with a job; by default it finishes. Returns false if the job is done or never existed.
     pub fn set_work_on_shutdown(&mut self, job: TaskId, rule: OnShutdown) -> bool {
         let job = self.core.work.get_mut(&job);
         job.map(|job| job.on_shutdown = rule).is_some()
     }
 
-    /// The failure that the running task was queued to handle, if it is an owner's [error task](OnError::Tell).
+    /// The failure that the running task has to handle, if it is an owner's [error task](OnError::Tell).
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
         let (task, failure) = self.core.failure_notice.as_ref()?;
@@ -62,7 +61,7 @@ impl<T: Task> Context<'_, T> {
         if self.core.shutdown.has_begun() { Err(RequestError::ShuttingDown { what }) } else { Ok(()) }
     }
 
-    /// Applies `rule` to an error, and returns the rule for the next one.
+    /// Applies `rule` to an error. Returns the rule for the next error.
     pub(crate) fn apply_rule(
         &mut self,
         rule: OnError<T>,

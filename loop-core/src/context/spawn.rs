@@ -1,4 +1,4 @@
-//! Spawns futures from a running task, and carries out the operations that futures requested.
+//! Spawns futures, and carries out the operations that futures requested.
 
 use std::fmt;
 use std::future::Future;
@@ -29,18 +29,18 @@ use crate::task::Task;
 use crate::timer::Delay;
 
 impl<T: Task> Context<'_, T> {
-    /// The handle for futures and other code on the loop's thread.
+    /// Returns a handle for futures and other code on the loop's thread.
     pub fn local(&mut self) -> LocalHandle<T> {
         self.core.futures.in_use = true;
         self.core.scheduler.attend(true);
         LocalHandle::new(Rc::clone(&self.core.futures.local))
     }
 
-    /// Spawns the future that `make` returns: it is polled as a task of this loop, the first time behind all tasks
-    /// waiting now, and keeps the loop alive until it is done. `options` is a [`Options`], or just a label.
+    /// Spawns the future that `make` returns. Each poll is a task of this loop; the first one is queued behind all waiting
+    /// tasks. The future keeps the loop alive until it completes. `options` is an [`Options`] or a name.
     ///
-    /// Dropping the returned handle detaches the future. While the loop shuts down, nothing new is spawned:
-    /// awaiting the handle gives [`JoinError::Refused`].
+    /// Dropping the returned handle detaches the future. A loop that shuts down spawns nothing: awaiting the handle then
+    /// gives [`JoinError::Refused`].
     pub fn spawn<F, R>(
         &mut self,
         options: impl Into<Options<T>>,
@@ -55,8 +55,8 @@ impl<T: Task> Context<'_, T> {
         handle
     }
 
-    /// Like [`spawn`](Self::spawn), for a future that can fail: its `Err` is recorded as the failure of its last poll and goes to the
-    /// future's [`OnError`] rule. The handle gets it too.
+    /// Like [`spawn`](Self::spawn), for a future that can fail. An `Err` is recorded as the failure of the last poll,
+    /// the future's [`OnError`] rule applies, and the handle returns it.
     pub fn spawn_checked<F, R, E>(
         &mut self,
         options: impl Into<Options<T>>,
@@ -88,7 +88,7 @@ impl<T: Task> Context<'_, T> {
         self.core.queue(Queued { task, id, tag, origin: Origin::Future, signo: 0, queued }, parent, None);
     }
 
-    /// Polls a future that was queued; or drops it, if it was cancelled.
+    /// Polls a queued future, or drops it if it was cancelled.
     pub(crate) fn poll_future(&mut self, key: FutureKey) {
         let Some((mut future, waker)) = self.core.futures.begin_poll(key) else {
             self.core.current.outcome = Outcome::Cancelled;
@@ -96,14 +96,14 @@ impl<T: Task> Context<'_, T> {
         };
         let entry = self.core.futures.get_mut(key).map(|entry| (entry.tag, entry.cancelled));
         let (tag, is_cancelled) = entry.unwrap_or_default();
-        // Requests of the future are recorded under its label; an unrecorded loop does not look up what it runs.
+        // Requests of the future are recorded under its tag, which an unrecorded loop has not looked up.
         self.core.current.tag = tag;
         if is_cancelled {
             self.core.current.outcome = Outcome::Cancelled;
             if let Some(entry) = self.take_future(key) {
                 entry.end(JoinError::Cancelled);
             }
-            // Last, because it is foreign code and may panic.
+            // Last, because dropping the future runs application code, which may panic.
             return drop(future);
         }
         let inbox = Rc::clone(&self.core.futures.local);
@@ -125,9 +125,9 @@ impl<T: Task> Context<'_, T> {
                 if let Some(entry) = self.take_future(key) {
                     entry.end(JoinError::Panicked { message });
                 }
-                // Its own drop must not panic into this one.
+                // A second panic, in the future's drop, would abort.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-                // The loop's own guard records it like every other panic.
+                // The caller's guard records the panic like any other.
                 resume_unwind(payload)
             }
         };
@@ -136,13 +136,13 @@ impl<T: Task> Context<'_, T> {
             self.future_failed(key, &message);
         }
         if done.is_some() {
-            // Its handle has the result.
+            // The future's handle has the result.
             self.take_future(key);
         }
         drop(done);
     }
 
-    /// Removes a future from the table, and returns its reference.
+    /// Removes a future from the table, and releases its reference.
     pub(crate) fn take_future(&mut self, key: FutureKey) -> Option<FutureEntry<T>> {
         let entry = self.core.futures.remove(key)?;
         if entry.referenced {
@@ -151,7 +151,7 @@ impl<T: Task> Context<'_, T> {
         Some(entry)
     }
 
-    /// Applies the rule of a future's owner.
+    /// Applies the error rule of a future's owner.
     fn future_failed(&mut self, key: FutureKey, message: &str) {
         let Some(entry) = self.core.futures.get_mut(key) else { return };
         let (tag, rule) = (entry.tag, mem::take(&mut entry.on_error));
@@ -166,8 +166,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Carries out what was requested through local handles and is not carried out yet, in order; after a panic, what
-    /// was requested after that is left for the next call.
+    /// Carries out the pending requests of local handles, in order. If one panics, the next call carries out the rest.
     pub(crate) fn carry_out(&mut self) {
         while let Some(op) = self.core.futures.local.take_op() {
             match op {
@@ -197,7 +196,7 @@ impl<T: Task> Context<'_, T> {
             }
             Plain::Unwatch(registry) => {
                 if let Some((source, _)) = registry.registered.take() {
-                    // It is gone either way, and no one is left to report to.
+                    // The source is gone even on an error, and its future is no longer there to get the error.
                     let _ = self.remove(source);
                 }
             }
@@ -213,7 +212,7 @@ impl<T: Task> Context<'_, T> {
         let tag = self.core.current.tag;
         let timer = self.arm(delay, Body::Wake(Rc::clone(&wait)), tag);
         wait.timer.set(Some(timer));
-        // Its future keeps the loop alive, if anything does.
+        // The future keeps the loop alive, not its timer.
         let _ = self.set_timer_referenced(timer, false);
     }
 
@@ -234,7 +233,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Updates the poller's interest to what futures wait for now, if it changed.
+    /// Updates the registrations of sources whose waiting futures changed.
     pub(crate) fn settle_interest(&mut self) {
         for registry in mem::take(&mut self.core.futures.changed) {
             registry.changed.set(false);
@@ -255,7 +254,7 @@ impl<T: Task> Context<'_, T> {
 
     fn register_watched(&mut self, registry: &Rc<SourceWaiters>) -> Result<(), RequestError> {
         let (wanted, tag) = (registry.wanted(), registry.tag.get().unwrap_or_default());
-        // Its future keeps the loop alive, if anything does.
+        // The future keeps the loop alive, not its source.
         let options = Options::default().unreferenced().on_shutdown(OnShutdown::Finish);
         let (source, task) = (Source::clone(&registry.source), Body::Ready(Rc::clone(registry)));
         let source = self.add_source(options, source, wanted, task, tag)?;
@@ -263,7 +262,7 @@ impl<T: Task> Context<'_, T> {
         Ok(())
     }
 
-    /// Wakes the future that awaits a timer or a job. The firing of a timer is no task of its own: the poll is.
+    /// Wakes the future that awaits a timer or a job. The firing of the timer does not count as a task; the poll does.
     pub(crate) fn wake_future(&mut self, wait: &Wait) {
         if self.core.current.timer.is_some() {
             self.core.current.outcome = Outcome::Woke;
@@ -274,7 +273,7 @@ impl<T: Task> Context<'_, T> {
     /// Handles the readiness of a source that futures wait for.
     pub(crate) fn source_ready(&mut self, registry: &Rc<SourceWaiters>) {
         if let Some(ready) = self.core.current.ready {
-            // Those that waited no longer do.
+            // The woken futures no longer wait.
             if !registry.changed.replace(true) {
                 self.core.futures.changed.push(Rc::clone(registry));
             }
@@ -282,7 +281,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Queues the polls of the futures that were woken. `trigger` is the task that ran last.
+    /// Queues the polls of woken futures. `trigger` is the task that ran last.
     pub(crate) fn queue_woken(&mut self, trigger: Option<loop_probes::ids::TaskId>) {
         let mut from_other_threads = 0_u32;
         for woken in self.core.futures.woken.take() {

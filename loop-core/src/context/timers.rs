@@ -1,4 +1,4 @@
-//! Timers, as used by a running task.
+//! Operations on timers.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ impl<T: Task> Context<'_, T> {
         self.arm(Delay::Once(delay), Body::Task(task), tag)
     }
 
-    /// Runs `task` repeatedly. The next period begins when a callback starts, so firings of a slow callback do not pile
-    /// up: periods skipped by a late one are recorded.
+    /// Runs `task` every `period`. The next period begins when the callback starts, so firings of a slow callback do not
+    /// pile up; the number of skipped periods is recorded.
     ///
     /// # Errors
     ///
@@ -33,8 +33,8 @@ impl<T: Task> Context<'_, T> {
         Ok(self.arm(Delay::Every(period), Body::Task(task), tag))
     }
 
-    /// Arms many timers, each to run its task once, with one reading of the clock: no delay begins before that reading.
-    /// One reading per call saves most of the cost of arming.
+    /// Arms many timers, each of which runs its task once. All delays count from one reading of the clock, which saves most
+    /// of the cost of arming.
     pub fn set_timeouts(&mut self, timers: impl IntoIterator<Item = (Duration, T)>) -> Vec<Timer> {
         let now = self.arming_time();
         let timers = timers.into_iter().map(|(delay, task)| {
@@ -44,8 +44,8 @@ impl<T: Task> Context<'_, T> {
         timers.collect()
     }
 
-    /// Like [`set_timeout`](Self::set_timeout), for scripts: the delay is a number of milliseconds, and a value that no
-    /// script can mean becomes 1 ms, with a warning recorded as a mark ([`ScriptDelay`]).
+    /// Like [`set_timeout`](Self::set_timeout), for scripts: the delay is a number of milliseconds. A delay that is not a
+    /// number, below 1 ms or above 2^31 − 1 ms becomes 1 ms, and a warning is recorded as a mark.
     pub fn set_timeout_ms(&mut self, delay_ms: f64, task: T) -> Timer {
         let delay = self.script_delay(delay_ms);
         self.set_timeout(delay, task)
@@ -69,7 +69,7 @@ impl<T: Task> Context<'_, T> {
         delay
     }
 
-    /// The time from which a delay counts.
+    /// Reads the time from which a delay counts.
     pub(crate) fn arming_time(&mut self) -> Timestamp {
         self.stamp();
         self.read(ClockPoint::Arm)
@@ -91,7 +91,7 @@ impl<T: Task> Context<'_, T> {
     fn armed(&mut self, timer: Timer, tag: Tag, due: Timestamp, delay: Delay) {
         self.record_armed(timer, tag, due, delay);
         if self.core.shutdown.has_begun() {
-            // While shutting down, the loop waits only for timers whose owner says so.
+            // A loop that shuts down waits only for timers that may finish.
             let _ = self.set_timer_referenced(timer, false);
         }
     }
@@ -107,8 +107,8 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Clears a timer: it never fires again, even if a handle keeps it. False if it fired, was cleared, or never
-    /// existed.
+    /// Clears a timer, so that it never fires again, even if a handle keeps it. Returns false if it fired, was cleared, or
+    /// never existed.
     pub fn clear_timer(&mut self, timer: Timer) -> bool {
         let cleared = self.core.scheduler.timers.clear(timer);
         if cleared && self.core.on {
@@ -118,12 +118,12 @@ impl<T: Task> Context<'_, T> {
         cleared
     }
 
-    /// Restarts a timer with its whole delay, behind its peers. Also works from its own callback, if its task can run
-    /// [`again`](Task::again); and after it fired, while a [handle](Self::timer_handle) to it exists.
+    /// Re-arms a timer with its original delay, behind timers due at the same time. Also works in the timer's callback, if
+    /// its task can run [`again`](Task::again), and after the timer fired, while a [handle](Self::timer_handle) exists.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it is not armed and no handle kept it.
+    /// [`TimerGone`] if the timer is not armed and no handle kept it.
     pub fn refresh_timer(&mut self, timer: Timer) -> Result<(), TimerGone> {
         let now = self.arming_time();
         let Refreshed { tag, due, period_ns, now_unreferenced } =
@@ -132,18 +132,18 @@ impl<T: Task> Context<'_, T> {
             let timer = timer.id();
             self.core.record(Event::TimerArmed { timer, tag, due, period_ns });
             if now_unreferenced {
-                // Readers of the record had forgotten the timer.
+                // Readers of the record dropped the timer when it fired, and with it that it is unreferenced.
                 self.core.record(Event::TimerRef { timer, referenced: false });
             }
         }
         Ok(())
     }
 
-    /// A handle to a timer: while one exists, the timer can be restarted after it fired.
+    /// Returns a handle to a timer. While a handle exists, the timer can be re-armed after it fired.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it fired without a handle, was cleared, or never existed.
+    /// [`TimerGone`] if the timer fired without a handle, was cleared, or never existed.
     ///
     /// # Examples
     ///
@@ -166,11 +166,12 @@ impl<T: Task> Context<'_, T> {
         self.core.scheduler.timers.handle(timer)
     }
 
-    /// Sets whether a timer keeps the loop alive. An unreferenced one still fires while something else does.
+    /// Sets whether a timer keeps the loop alive. An unreferenced timer still fires while something else keeps the loop
+    /// alive.
     ///
     /// # Errors
     ///
-    /// [`TimerGone`] if it is not armed.
+    /// [`TimerGone`] if the timer is not armed and no handle kept it.
     pub fn set_timer_referenced(&mut self, timer: Timer, referenced: bool) -> Result<(), TimerGone> {
         let changed = self.core.scheduler.timers.set_referenced(timer, referenced)?;
         if changed && self.core.on {
@@ -190,7 +191,7 @@ impl<T: Task> Context<'_, T> {
         Err(RequestError::RunsOnce { tag: name_of(self.core.tag(task)), what })
     }
 
-    /// Fails a task that must never run; the run ends with the error.
+    /// Fails a task that must never run, and ends the run with the error.
     #[cold]
     pub(crate) fn refuse_dispatch(&mut self, task: &T) {
         let refused = RunError::NeverDispatched { tag: name_of(self.core.tag(task)) };

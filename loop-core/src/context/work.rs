@@ -1,4 +1,4 @@
-//! The work pool and the GC controller, as used by a running task.
+//! Operations on the work pool and the GC controller.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::task::{Context, Task};
 use crate::work_pool::{Job, JobSink, Rejected, Run, Worker};
 
 impl<T: Task> Context<'_, T> {
-    /// Runs `run` on the work pool, and its result as a task of this loop. Keeps the loop alive until that task
-    /// has run. If `run` panics, the task is what `rejected` makes of the panic instead. Both the job and its
-    /// completion are recorded under `tag`, which may be a label.
+    /// Runs `run` on the work pool, and then its result as a task of this loop. If `run` panics, the task is made by
+    /// `rejected` instead. The job keeps the loop alive until that task has run. The job and its completion are recorded
+    /// under `tag`, which may be a label.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl<T: Task> Context<'_, T> {
         }
     }
 
-    /// Takes back a job that is no longer awaited, unless a worker has begun it.
+    /// Cancels a job that is no longer awaited, unless a worker has started it.
     pub(crate) fn cancel_awaited(&mut self, wait: &Wait) {
         let Some(task) = wait.job.take() else { return };
         let taken = self.core.pool.as_mut().and_then(|pool| pool.take_back(task));
@@ -85,7 +85,7 @@ impl<T: Task> Context<'_, T> {
         if let Some(make) = self.core.pool_factory.take() {
             let shared = Arc::clone(&self.core.shared);
             let sink: JobSink<Option<T::Remote>> = Box::new(move |finished| {
-                // Refused only after the loop has ended: then no one waits for the result.
+                // Refused only after the loop has ended, when nothing waits for the result.
                 let _ = shared.push(Inbound::Work(Box::new(finished)), None);
             });
             self.core.pool = Some(make(sink)?);

@@ -1,6 +1,6 @@
-//! Runs batches (the task queue, immediates, callbacks put off to the end of the turn) and the drain after each callback:
-//! microtasks, then the deferred queue. A task that reloads the program ends its batch at once; the rest of it runs in the
-//! next turn, in order.
+//! Runs batches (the task queue, immediates, tasks deferred to the end of the turn) and the drain after each callback:
+//! microtasks, then the deferred queue. A task that reloads the program ends its batch at once; the rest of the batch
+//! runs in the next turn, in order.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, LabelKind, LoopCall, Outcome, Phase};
@@ -74,7 +74,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ended
     }
 
-    /// Whether a task waits and this tick's time for tasks is over; that time begins with the first call.
+    /// Whether a task waits and this tick's time for tasks is over. That time starts with the first call.
     #[inline]
     fn task_time_is_spent(&mut self) -> bool {
         let Some(time) = self.policy().task_time_per_tick else { return false };
@@ -121,7 +121,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.now = None;
     }
 
-    /// Work that the policy drains once for many callbacks must not wait until after the next poll.
+    /// Drains after a batch, if the policy drains once per pass, so that the work does not wait for the next poll.
     pub(super) fn drain_after_pass(&mut self) {
         if self.policy().drain == DrainRule::AfterEveryPass {
             self.drain_as_phases();
@@ -157,13 +157,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn report_rejections(&mut self) {
         if let Some(mut host) = self.host.take() {
             let current = Current::NONE;
-            // No `heap_may_change`: this is called on each turn, and would wake an idle loop to measure its heap forever.
+            // Without `heap_may_change`: this runs in each turn, and would make an idle loop wake up to measure its heap.
             let _ = self.invoke_unmarked(current, |cx| host.report_rejections(cx));
             self.host = Some(host);
         }
     }
 
-    /// Drains after `trigger`, or for no task.
+    /// Drains after `trigger`; `None` for a drain that belongs to no task.
     #[inline]
     pub(super) fn drain(&mut self, trigger: Option<TaskId>) {
         self.owes_drain = false;
@@ -174,12 +174,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.scheduler.begin_deferred();
         while self.core.scheduler.deferred().has_next() {
             self.run_deferred(trigger);
-            // Promises made by deferred callbacks must not wait for another task; anything those defer runs here too.
+            // Microtasks queued by deferred callbacks must not wait for another task; callbacks that they defer also run
+            // in this drain.
             self.checkpoint(trigger);
         }
     }
 
-    /// A drain that belongs to no task, with phases of its own.
+    /// A drain that belongs to no task and is recorded as phases.
     pub(super) fn drain_as_phases(&mut self) {
         self.owes_drain = false;
         if let Some(host) = &mut self.host {
@@ -225,7 +226,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         loop {
             let before = ran;
             if !self.core.scheduler.microtasks().is_empty() {
-                // One guard for many microtasks: a panic ends this call, and the rest run in the next.
+                // One panic guard for many microtasks: a panic ends this call, and the next call runs the rest.
                 let _ = self.invoke_unmarked(current, |cx| {
                     let depth = cx.core.depth;
                     while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
@@ -255,7 +256,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let Some(mut host) = self.host.take() else { return false };
         let (_, ran) = self.invoke_unmarked(current, |cx| host.run_microtask(cx));
         self.host = Some(host);
-        // A host whose microtask panicked still ran one.
+        // A microtask that panicked also counts as run.
         ran.unwrap_or(true)
     }
 
@@ -272,7 +273,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if keep {
                 kept += 1;
                 if self.core.on {
-                    // Callbacks that are not kept need no record: the drain's own record has their number.
+                    // Only kept callbacks need a record: the drain's record has the number of callbacks.
                     let task = trigger.unwrap_or_default();
                     self.core.record(Event::InputReturned { task, value: ran });
                 }

@@ -46,7 +46,7 @@ use crate::work_pool::{JobSink, Pool};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Builder<T: Task> {
-    /// The session's, or else the default of the loop's kind, if `None`.
+    /// `None` means the session's policy, or else the default for the kind of loop.
     pub(crate) policy: Option<Policy>,
     session_policy: Option<Policy>,
     pub(crate) kind: LoopKind,
@@ -94,30 +94,29 @@ impl<T: Task> Builder<T> {
         }
     }
 
-    /// The loop's behaviour; by default the one that its [session](Self::session) states, or else [`Policy::bun`].
+    /// Sets the loop's policy. The default is the one stated by its [session](Self::session), or else [`Policy::bun`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Environment variables and streams; those of the process by default.
+    /// Sets environment variables and streams; those of the process by default.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment.into();
         self
     }
 
-    /// Recorder of the loop's events; none by default.
+    /// Sets the recorder of the loop's events; none by default.
     #[must_use]
     pub fn recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
     }
 
-    /// Records into `session`: the loop as `name`, each worker of the pool as `worker N`, all by the session's
-    /// clock. If the session states one of the [named](Policy::NAMES) policies, it is the default of
-    /// [`policy`](Self::policy).
+    /// Records into `session` by the session's clock: the loop as `name`, each worker of the pool as `worker N`. If the
+    /// session states one of the [named](Policy::NAMES) policies, that becomes the default for [`policy`](Self::policy).
     #[must_use]
     pub fn session(mut self, session: &Session, name: &str) -> Self {
         let workers = session.clone();
@@ -127,7 +126,7 @@ impl<T: Task> Builder<T> {
             .worker_recorders(Box::new(move |worker| workers.recorder(&format!("worker {worker}"))))
     }
 
-    /// Owner of scripts, microtasks and the heap; by default plain Rust without a heap.
+    /// Sets the host, which owns scripts, their microtasks and the heap; by default plain Rust without a heap.
     #[must_use]
     pub fn host(mut self, host: impl Host<T> + 'static) -> Self {
         self.host = Some(Box::new(host));
@@ -138,29 +137,29 @@ impl<T: Task> Builder<T> {
         self.host.is_some()
     }
 
-    /// The clock of a real loop: its record clock must be the one used by its recorder's ring.
+    /// Sets the system clock. Its record clock must be the one that the recorder's ring uses.
     #[must_use]
     pub const fn clock(mut self, clock: SystemClock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Number of workers of the pool, which starts with the first job; one per core by default.
+    /// Sets the number of workers of the pool, which starts with the first job; one per core by default.
     #[must_use]
     pub const fn workers(mut self, workers: u16) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Creates the recorder of each worker, on the worker's own thread.
+    /// Sets a function that creates each worker's recorder, on the worker's thread.
     #[must_use]
     pub fn worker_recorders(mut self, make: RecorderFactory) -> Self {
         self.worker_recorders = make;
         self
     }
 
-    /// Replaces the work pool; `make` is called for the first job. A job that a future awaits returns `None`: its
-    /// result is stored where the future looks for it.
+    /// Replaces the work pool. `make` is called for the first job. Jobs that futures await return `None`, because they
+    /// store their result in the future's slot.
     #[must_use]
     pub fn pool(
         mut self,
@@ -171,14 +170,14 @@ impl<T: Task> Builder<T> {
         self
     }
 
-    /// Replaces the source of signals; `make` is called for the first handler.
+    /// Replaces the source of signals. `make` is called for the first handler.
     #[must_use]
     pub fn signals(mut self, make: impl FnOnce(Waker) -> Box<dyn SignalSource> + 'static) -> Self {
         self.signals = Some(SignalFactory::Own(Box::new(make)));
         self
     }
 
-    /// Builds a loop on the machine's own clock, poller, signals and threads.
+    /// Builds a loop on the system's clock, poller, signals and threads.
     ///
     /// # Errors
     ///
@@ -191,8 +190,8 @@ impl<T: Task> Builder<T> {
         Ok(self.build_on(clock, poller))
     }
 
-    /// Builds a loop on another clock and poller. The work pool and the signals are still the machine's own, unless
-    /// replaced by [`pool`](Self::pool) and [`signals`](Self::signals).
+    /// Builds a loop on another clock and poller. The work pool and the signals are those of the system, unless replaced
+    /// by [`pool`](Self::pool) and [`signals`](Self::signals).
     #[must_use]
     pub fn build_on<C, P>(self, clock: C, poller: P) -> EventLoop<T, C, P>
     where
@@ -203,7 +202,7 @@ impl<T: Task> Builder<T> {
         self.assemble(clock, poller, Box::new(move || stamps.ticks()))
     }
 
-    /// Builds the loop; `stamps` reads its record clock on other threads.
+    /// Builds the loop. Other threads read its record clock by `stamps`.
     pub(crate) fn assemble<C, P>(self, clock: C, poller: P, stamps: RecordClock) -> EventLoop<T, C, P>
     where
         C: Clock + Clone + 'static,

@@ -1,9 +1,9 @@
-//! Calls the application's tasks and callbacks, each guarded against its own panic; plain tasks on a fast path.
+//! Calls the application's tasks and callbacks, each guarded against panics; plain tasks take a fast path.
 //!
-//! While nothing is recorded, a plain task costs its place in the queue, its call, and a check whether it left
-//! something to do; while recording, its two records on top. The guard against panics then covers a whole batch and is
-//! set up again after a task that panicked. Tasks followed by a call to the host, completions to be settled and
-//! signals to be delivered take the slow path ([`run_next`](EventLoop::run_next)).
+//! On the fast path a task costs its queue entry, its call, and a check for work that it left; while recording, also its
+//! two records. One panic guard covers a whole batch, and is set up again after a task that panicked. Tasks followed by a
+//! call to the host, completions of jobs and deliveries of signals take the slow path
+//! ([`run_next`](EventLoop::run_next)).
 
 use std::any::Any;
 use std::mem;
@@ -28,11 +28,11 @@ use crate::signal::Arrival;
 use crate::tag;
 use crate::task::{Context, Task};
 
-/// What a call panicked with.
+/// Payload of a panic.
 pub(super) type Panic = Box<dyn Any + Send>;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Calls `f` as `current`. Reads the clock afterwards: [`Core::at`](crate::core::Core) is its end.
+    /// Calls `f` as `current`, then reads the clock: [`Core::at`](crate::core::Core) is the end of the call.
     #[inline]
     pub(super) fn invoke<R>(
         &mut self,
@@ -44,10 +44,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    /// Like [`invoke`](Self::invoke) without a clock reading: for one of many calls that share their extent.
+    /// Like [`invoke`](Self::invoke) without a clock reading, for many calls that are measured together.
     ///
-    /// What `f` asked for through a [`LocalHandle`](crate::LocalHandle) is part of the call, whether `f` returned or
-    /// panicked: it is carried out before the call ends, and so before its checkpoint.
+    /// Requests that `f` made through a [`LocalHandle`](crate::LocalHandle) are part of the call, whether `f` returned or
+    /// panicked: they are carried out before the call ends, and so before its checkpoint.
     #[inline]
     pub(super) fn invoke_unmarked<R>(
         &mut self,
@@ -62,7 +62,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.core.futures.has_ops() {
             returned = self.carry_out_after(returned);
         }
-        // Drop the levels that the callback opened and did not close.
+        // Leave levels that the callback entered and did not exit.
         self.core.depth = depth;
         let ended = mem::replace(&mut self.core.current, outer);
         match returned {
@@ -74,7 +74,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Carries out what the call that ended with `returned` asked for. The last panic is returned: it is recorded last.
+    /// Carries out the requests of the call that ended with `returned`. Returns the last panic, which is recorded last.
     #[inline(never)]
     pub(super) fn carry_out_after<R>(&mut self, mut returned: Result<R, Panic>) -> Result<R, Panic> {
         while self.core.futures.has_ops() {
@@ -104,7 +104,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     pub(super) fn run_next(&mut self, next: NextTask<Body<T>>) -> Outcome {
         match next {
             NextTask::Plain(task, id) => {
-                // It was queued while nothing was recorded, or the policy needs to know about each task.
+                // The task was queued while nothing was recorded, or the policy rules out the fast path.
                 let current = Current { task: Some(id), tag: self.core.tag_of(&task), ..Current::NONE };
                 self.run_as(current, self.core.at, task)
             }
@@ -119,7 +119,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Runs a queued task to completion, and drains. The previous boundary is its start.
+    /// Runs a queued task to completion, and drains. The task starts at the previous boundary.
     #[inline]
     pub(super) fn run_task(&mut self, queued: Queued<T>) -> Outcome {
         let Queued { task, id, tag, origin: _, signo, queued: since } = queued;
@@ -161,7 +161,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 self.core.metrics.woke += 1;
                 self.drain_after(id);
             }
-            // It did not run: the future was cancelled before its turn.
+            // The task did not run, because its future was cancelled before.
             Outcome::Cancelled => self.drain_after(id),
             _ => {
                 self.core.metrics.tasks_run += 1;
@@ -175,7 +175,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         outcome
     }
 
-    /// Queues the futures that were woken after `trigger` ran, and carries out what was requested outside of all calls.
+    /// Carries out requests made outside of callbacks, and queues the futures woken while `trigger` ran.
     #[inline(never)]
     pub(super) fn settle_futures(&mut self, trigger: Current) {
         if self.core.futures.has_ops() {
@@ -194,7 +194,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Reports a task as slow if it ran too long, from `start` until now.
+    /// Records a task as slow if it ran too long from `start` until now.
     #[inline]
     pub(super) fn check_slow(&mut self, task: TaskId, tag: Tag, start: Ticks) {
         if self.slow.is_exceeded(start, self.core.at, &self.clock) {
@@ -209,11 +209,11 @@ enum End<T> {
     Empty,
     /// The next task is not plain.
     Special(NextTask<Body<T>>),
-    /// The last task left something to do.
+    /// The last task left work that must run first.
     Attention,
 }
 
-/// Data from before a task ran that its record needs.
+/// Data for a task's record, collected before the task runs.
 #[derive(Clone, Copy, Default)]
 struct Begun {
     tag: Tag,
@@ -228,7 +228,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.host.is_none() && policy.panics == PanicRule::Continue && policy.task_time_per_tick.is_none()
     }
 
-    /// Runs plain tasks up to the first that is not plain; returns that task, or how the pass ended.
+    /// Runs plain tasks up to the first task that is not plain. Returns that task, or how the pass ended.
     pub(super) fn run_plain(&mut self) -> Result<NextTask<Body<T>>, Pass> {
         // Valid for the whole pass: each tick checks once whether events are recorded.
         if self.core.on { self.run_plain_as::<true>() } else { self.run_plain_as::<false>() }
@@ -248,7 +248,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 batch::<T, C, RECORDED>(&mut context, clock, slow, drains, &mut begun)
             }));
             let ended = if ended.is_err() { self.carry_out_after(ended) } else { ended };
-            // Drop the levels that a task opened and did not close.
+            // Leave levels that a task entered and did not exit.
             self.core.depth = depth;
             let current = mem::replace(&mut self.core.current, Current::NONE);
             let id = current.task.unwrap_or(TaskId(0));
@@ -275,7 +275,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 not_counted += 1;
                 break Err(Pass::Reload);
             }
-            // A future that was cancelled before its turn was only dropped.
+            // A future that was cancelled before its turn was dropped, which does not count as a task.
             not_counted += u32::from(outcome == Outcome::Cancelled);
             self.drain_after(id);
             if self.core.futures.in_use {
@@ -309,7 +309,7 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
             let (tag, queued) = if is_noted {
                 core.scheduler.tasks.skip_note()
             } else {
-                // It was queued while nothing was recorded.
+                // The task was queued while nothing was recorded.
                 (core.tag_of(&task), start)
             };
             *begun = Begun { tag, queued, start };
@@ -342,8 +342,8 @@ fn batch<T: Task, C: Clock, const RECORDED: bool>(
     }
 }
 
-/// The checkpoint of a task when its run time is not recorded: a microtask that panics looks like its task, and the
-/// rest run in the drain that follows.
+/// The checkpoint of a task whose run time is not recorded. A microtask that panics counts as a panic of the task, and the
+/// next drain runs the rest.
 #[inline(never)]
 fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
     let depth = cx.core.depth;
@@ -351,7 +351,7 @@ fn run_microtasks<T: Task>(cx: &mut Context<'_, T>) {
         while let Some(task) = cx.core.scheduler.microtasks_mut().take() {
             cx.dispatch(task);
             cx.core.depth = depth;
-            // The task is done; failures of its microtasks are not its own.
+            // A failure of a microtask is not a failure of its task.
             cx.core.current.outcome = Outcome::Done;
         }
         if !cx.core.futures.has_ops() {

@@ -1,4 +1,4 @@
-//! Carries out the decisions of the GC controller: collects the host's heap and records it all.
+//! Carries out and records the decisions of the GC controller.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, GcAction, Phase};
@@ -28,7 +28,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.serves_heap && self.host.as_mut().is_some_and(|host| host.heap().is_some())
     }
 
-    /// Runs the controller's own timers, if one is due.
+    /// Runs the controller's timers, if one is due.
     pub(super) fn gc_timers_step(&mut self) {
         if let Some(due) = self.core.scheduler.gc.timers_due()
             && self.watches_heap()
@@ -40,7 +40,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// The check of a turn.
+    /// Makes the GC check of a turn.
     pub(super) fn gc_check_step(&mut self, point: ClockPoint) {
         if self.core.scheduler.gc.is_on() && self.watches_heap() {
             let now = self.pass_time(point);
@@ -52,7 +52,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Measures the heap and carries out what the controller decides. True if it collected.
+    /// Measures the heap and carries out the controller's decision. True if the heap was collected.
     fn gc_phase(
         &mut self,
         now: Timestamp,
@@ -76,8 +76,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.core.record(Event::GcMode { mode: change.mode, unchanged_ticks: change.unchanged_ticks });
         }
         if collect {
-            // A check that did nothing is an event, not a phase: it costs less than the clock reading that would
-            // end a phase.
+            // Only a collection is a phase: a check without one takes less time than the clock reading that would end
+            // the phase.
             self.end_phase();
         }
         collect
@@ -92,7 +92,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             Some(heap.bytes())
         });
         self.host = Some(host);
-        // Nothing is known to be freed by a collection that panicked.
+        // A collection that panicked counts as having freed nothing.
         let heap_bytes_after = collected.flatten().unwrap_or(heap_bytes_before);
         let now = self.read(ClockPoint::Gc);
         self.core.scheduler.gc.collected(now, heap_bytes_after);

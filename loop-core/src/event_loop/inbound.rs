@@ -44,11 +44,11 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Turns signals in the ring into tasks, as many as the policy allows.
+    /// Queues tasks for signals in the ring, as many as the policy allows.
     pub(super) fn drain_signals(&mut self) {
         let Some(mut signals) = self.core.signals.take() else { return };
         let (mut taken, mut delivered) = (0, false);
-        // Later arrivals wait for the next tick: a storm must not hold up the rest.
+        // Later arrivals wait for the next tick, so that a storm of signals does not delay other work.
         let waiting = signals.pending();
         for left in (1..=waiting).rev() {
             if delivered && self.policy().signals == SignalRule::OnePerTurn {
@@ -89,7 +89,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Takes the whole batch posted by other threads. Returns its size.
+    /// Takes all posts of other threads. Returns how many.
     pub(super) fn take_concurrent(&mut self) -> u32 {
         if self.core.futures.in_use {
             self.settle_futures(Current::NONE);
@@ -103,7 +103,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let batch = shared.queue.take_batch();
         let taken = batch.len() as u32;
         if wakes == 0 && taken == 0 {
-            // A producer was preempted in the middle of its push: let it finish.
+            // A producer is in the middle of a push: let it finish.
             yield_now();
             return 0;
         }
@@ -125,7 +125,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                 }
                 Inbound::Work(finished) => self.completed(*finished),
             };
-            // There is no task if making it panicked.
+            // `None` if making the task panicked.
             let Some((queued, parent)) = task else { continue };
             self.core.queue(queued, parent, poster);
         }
@@ -138,7 +138,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         taken
     }
 
-    /// Turns finished jobs that were put aside into tasks, as many as the policy takes at once.
+    /// Queues the completions of finished jobs that were set aside, as many as the policy allows.
     pub(super) fn take_finished(&mut self) {
         let waiting = self.core.finished.len();
         let most = self.policy().jobs_per_read.map_or(waiting, |most| waiting.min(most as usize));
@@ -160,8 +160,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// The task made from a post, which no task of the loop scheduled; `None` if making it panicked, which was
-    /// recorded.
+    /// Makes the task of a post. `None` if that panicked; the panic is recorded.
     fn received(
         &mut self,
         queued: Ticks,
@@ -174,10 +173,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Some((Queued { task, id, tag, origin: Origin::Concurrent, signo: 0, queued }, None))
     }
 
-    /// The task made from a finished job, and the task that had scheduled the job.
+    /// Makes the completion of a finished job. Also returns the task that scheduled the job.
     fn completed(&mut self, finished: FinishedJob<Option<T::Remote>>) -> Option<(Queued<T>, Option<TaskId>)> {
         let FinishedJob { task: id, end, result, .. } = finished;
-        // It stays in the table until its task has run: until then it keeps the loop alive and is listed.
+        // The job stays in the table, and so keeps the loop alive and listed, until its completion has run.
         let Outstanding { tag, parent, then, .. } = self.core.work.get_mut(&id)?;
         let (tag, parent, then) = (*tag, *parent, then.take()?);
         let current = Current { task: Some(id), tag, ..Current::NONE };
@@ -192,7 +191,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             (Ok(None), Then::Task(_)) => None,
         });
         let Some(task) = task.flatten() else {
-            // It panicked, and there is nothing left to run.
+            // Making the completion panicked, so there is nothing to run.
             self.settle(id);
             return None;
         };
@@ -216,12 +215,12 @@ impl<T: Task> Core<T> {
         }
     }
 
-    /// Refuses posts from here on. Records those in the queue, which will never run, and returns them.
+    /// Refuses later posts. Records and returns the posts in the queue, which will never run.
     fn close_concurrent(&mut self) -> Vec<T::Remote> {
         let shared = Arc::clone(&self.shared);
         let batch = shared.queue.close();
         let mut posts = Vec::new();
-        // Jobs whose results were put aside were taken, and wait as those that were not.
+        // Finished jobs that were set aside count as waiting, too.
         let aside = std::mem::take(&mut self.finished);
         let mut depth = (aside.len() + batch.len()) as u32;
         for finished in aside {
@@ -235,7 +234,7 @@ impl<T: Task> Core<T> {
             self.never_taken(job, poster, queued, &mut depth);
             match item {
                 Inbound::Post(remote) => posts.push(remote),
-                // Its owner keeps it.
+                // The owner keeps a kept post, so it is not returned.
                 Inbound::Kept(node) => node.is_taken(),
                 Inbound::Work(_) => {}
             }
@@ -243,8 +242,8 @@ impl<T: Task> Core<T> {
         posts
     }
 
-    /// Records an entry of the concurrent queue that will never run: the completion of `job`, or a post, whose tag is
-    /// unknown because no task was made from it.
+    /// Records that an entry of the concurrent queue will never run: the completion of `job`, or a post. The tag of a post
+    /// is unknown, because no task was made from it.
     fn never_taken(&mut self, job: Option<(TaskId, Tag)>, poster: Poster, queued: Ticks, depth: &mut u32) {
         if self.on {
             let (task, tag) = job.unwrap_or_else(|| (self.scheduler.new_id(), Tag::default()));

@@ -1,4 +1,4 @@
-//! Records phases, queue depths, and the pauses in which a lossless recording catches up.
+//! Records phases and queue depths, and pauses to let a lossless recording catch up.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{Event, Phase, Queue};
@@ -20,7 +20,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Ends the phase that began last, in which something ran, at the latest boundary.
+    /// Ends the current phase at the latest boundary.
     #[inline]
     pub(super) fn end_phase(&mut self) {
         if self.core.on {
@@ -29,7 +29,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Resumes `phase` after a callback that was a phase of its own.
+    /// Resumes `phase` after a callback that was a separate phase.
     #[inline]
     pub(super) fn resume_phase(&mut self, phase: Phase) {
         if self.core.on && self.core.phase.0 != phase {
@@ -38,7 +38,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Gives a lossless recording time to catch up, between two tasks.
+    /// Between two tasks, pauses to let a lossless recording catch up, if needed.
     #[inline]
     pub(super) fn pause_to_drain(&mut self) {
         if self.core.on && self.core.recorder.should_drain() {
@@ -48,7 +48,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     #[cold]
     fn run_drain_pause(&mut self) {
-        // Phases do not overlap: the running one is split.
+        // Phases do not overlap, so split the current one.
         let (phase, start) = self.core.phase;
         self.core.record(Event::Phase { phase, start });
         let start = self.core.at;
@@ -66,7 +66,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Records how many posts of other threads were `taken`: their queue is counted when its batch is taken.
+    /// Records how many posts of other threads were `taken`, as the depth of their queue.
     pub(super) fn sample_concurrent(&mut self, taken: u32) {
         if self.core.on {
             self.sample(QUEUES.len(), Queue::Concurrent, taken);
@@ -92,9 +92,9 @@ impl<T: Task> Core<T> {
             Queue::Signals => self.signals.as_ref().map_or(0, |signals| signals.pending()),
             Queue::Work => self.pool.as_ref().map_or(0, |pool| pool.depth()),
             Queue::AfterLoop => self.scheduler.waiting_after_loop().len() as u32,
-            // Belongs to other threads until its batch is taken.
+            // Recorded when its batch is taken, by `sample_concurrent`.
             Queue::Concurrent => 0,
-            // The agenda's own; its recorder reports it with each tasklet.
+            // Recorded by the agenda with each tasklet.
             Queue::Agenda => 0,
         }
     }

@@ -1,6 +1,6 @@
-//! Calls from outside of the loop, between two turns, and one turn for a foreign loop that drives ours.
+//! Calls from outside of the loop between two turns, and single turns for a foreign loop that runs ours.
 //!
-//! What no other event shows of these calls is recorded. A foreign loop needs three of them: it watches
+//! These calls are recorded if no other event shows them. A foreign loop needs three of them: it watches
 //! [`EventLoop::readiness`], sleeps no longer than [`EventLoop::next_wait`], and then calls [`EventLoop::turn_within`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,7 +18,7 @@ use crate::poller::{Poller, Source};
 use crate::task::{Context, Task};
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Nests one level deeper: callbacks from outside run between `enter` and [`exit`](Self::exit).
+    /// Nests one level deeper. Callbacks from outside run between `enter` and [`exit`](Self::exit).
     pub fn enter(&mut self) {
         self.core.depth += 1;
     }
@@ -46,7 +46,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.exit();
     }
 
-    /// Calls a callback from outside without entering or exiting: the caller does both.
+    /// Runs a callback from outside without entering or exiting, which the caller must do.
     pub fn call(&mut self, label: &'static str, callback: impl FnOnce(&mut Context<'_, T>)) {
         if self.core.depth <= 1 {
             self.validator.callback(label);
@@ -63,15 +63,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.tell_host_microtasks();
     }
 
-    /// Gives access to the loop from outside, for setup: not recorded as a callback, and nothing is drained. A panic in
-    /// it goes on to the caller.
+    /// Gives access to the loop from outside, for setup. `f` is not recorded as a callback and not followed by a drain. A
+    /// panic in `f` propagates to the caller.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.begin_outside();
         self.note_heap();
         self.run_outside(f)
     }
 
-    /// Begins what its caller has the loop do: carries out what was requested between two turns.
+    /// Begins a call from outside: carries out requests that were made between two turns.
     pub(super) fn begin_outside(&mut self) {
         self.core.on = self.core.recorder.is_enabled();
         self.mark();
@@ -81,14 +81,14 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Carries out what was requested through a local handle outside of all callbacks.
+    /// Carries out requests that local handles made outside of callbacks.
     pub(super) fn carry_out_outside(&mut self) {
         if self.core.futures.has_ops() {
             let _ = self.invoke(Current::OUTSIDE, |_| ());
         }
     }
 
-    /// Notes that the heap may change, and records that if it was not known.
+    /// Notes that the heap may change, and records that if it is news.
     pub(super) fn note_heap(&mut self) {
         let had_run = self.core.scheduler.gc.state().ran;
         self.core.heap_may_change();
@@ -101,13 +101,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let depth = self.core.depth;
         self.core.depth += 1;
         let returned = catch_unwind(AssertUnwindSafe(|| f(&mut self.context())));
-        // Also after a panic, and without the levels that it left open: nothing would be drained any more.
+        // Also after a panic: with levels left open, nothing would be drained any more.
         self.core.depth = depth;
         self.tell_host_microtasks();
         returned.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Records that the host has microtasks which no event shows.
+    /// Records that the host has microtasks, if no other event shows that.
     pub(super) fn tell_host_microtasks(&self) {
         if self.core.on && self.host_has_microtasks() {
             self.core.called(LoopCall::HostMicrotasks);
@@ -118,16 +118,16 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.host.as_ref().is_some_and(|host| host.has_microtasks())
     }
 
-    /// A descriptor that is readable while a source of the loop is ready, or after the loop was woken. `None` if
-    /// the poller has none.
+    /// A descriptor that is readable while a source of the loop is ready, or after the loop was woken. `None` if the
+    /// poller has no such descriptor.
     #[must_use]
     pub fn readiness(&self) -> Option<Source> {
         self.poller.readiness()
     }
 
-    /// How long until the loop has something to do without [`readiness`](Self::readiness) becoming readable: zero
-    /// if work is waiting, `None` if nothing is due or nothing keeps it alive. Call it after each turn: from then
-    /// on, posts of other threads make the descriptor readable.
+    /// Time until the loop has work even if [`readiness`](Self::readiness) does not become readable: zero if work is
+    /// waiting, `None` if nothing is due or nothing keeps the loop alive. Call this after each turn; until the next turn,
+    /// posts of other threads then make the descriptor readable.
     #[must_use]
     pub fn next_wait(&mut self) -> Option<Duration> {
         let now = self.clock.now();
@@ -135,13 +135,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.shutdown_report().is_some() {
             return None;
         }
-        // With nothing to keep it alive it plans no wait, yet only a post can bring it back.
+        // A loop that nothing keeps alive must announce its wait too, because a post may bring it back.
         self.core.shared.announce_wait();
         if self.may_end() { None } else { plan.timeout }
     }
 
-    /// One [`turn`](Self::turn) whose poll waits at most for `timeout`; true if something ran. It consumes a
-    /// request to stop; a requested shutdown continues from turn to turn.
+    /// Runs one [`turn`](Self::turn) whose poll waits at most `timeout`. Returns true if something ran. Consumes a request
+    /// to stop. A requested shutdown continues from turn to turn.
     ///
     /// # Errors
     ///
@@ -164,8 +164,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let turned = match self.advance_shutdown() {
             Some(_) => Ok(()),
-            // The result of an exit check is for runs only. The driver of this loop waits for its poller, which
-            // must be polled to consume its wake-ups.
+            // Ignore the exit check, which is for runs: the foreign loop waits for our poller's descriptor, so the poll
+            // must happen to consume wake-ups.
             None => self.ticked(None, |this| {
                 this.run_steps(Half::Tick, &mut || false)?;
                 this.run_steps(Half::AutoTick, &mut || false).map(drop)

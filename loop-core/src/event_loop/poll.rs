@@ -1,7 +1,7 @@
-//! Polls, runs due timers, and calls the sources that the poll found ready: all of them, or one direction of one source.
+//! Polls, runs due timers, and calls the ready sources: all of them, or one direction of one source.
 //!
-//! Sources left out go back to the poller, which reports them again. None starves: the direction called is the one
-//! of a ready source that was called longest ago.
+//! Ready sources that are not called are handed back to the poller, which reports them again. None starves, because the
+//! direction that was not called for the longest time goes first.
 
 use std::io;
 use std::time::Duration;
@@ -23,11 +23,11 @@ use crate::task::Task;
 
 /// Outcome of a wait.
 struct Waited {
-    /// Start of the wait; its end is the latest boundary.
+    /// Start of the wait. Its end is the latest boundary.
     start: Ticks,
-    /// Time spent waiting.
+    /// Time spent waiting, in nanoseconds.
     idle_ns: u64,
-    /// Time of waking up.
+    /// When the wait ended.
     after: Timestamp,
     result: io::Result<()>,
 }
@@ -38,15 +38,14 @@ struct Direction {
     interests: [Interest; 2],
 }
 
-/// Reading first: it goes first if both have waited equally long.
+/// Both directions. Reading comes first, and so wins if both have waited equally long.
 const DIRECTIONS: [Direction; 2] = [
     Direction { report: Readiness::READABLE, interests: [Interest::READABLE, Interest::PRIORITY] },
     Direction { report: Readiness::WRITABLE, interests: [Interest::WRITABLE, Interest::WRITABLE] },
 ];
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Waits for readiness, or polls without waiting, or skips the poll if the policy says so or the caller wants
-    /// the loop back.
+    /// Waits for readiness, polls without waiting, or skips the poll if the policy says so or `done` returns true.
     pub(super) fn poll(&mut self, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         if self.policy().poll == PollRule::WhenNoTask && !self.core.scheduler.tasks.is_empty() {
             return Ok(Flow::Next);
@@ -55,7 +54,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if self.looked_just_now(now) {
             return Ok(Flow::Next);
         }
-        // Only here: a re-execution recognises that the answer was yes by the missing poll.
+        // Ask only here, just before the poll: re-execution recognises a true answer by the missing poll.
         if done() {
             return Ok(Flow::Done);
         }
@@ -64,8 +63,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(Flow::Next)
     }
 
-    /// Whether there is work to continue with, and the last poll is so recent that another can wait. Never after a
-    /// tick that spent its budget: endless posting must not delay the sources for long.
+    /// Whether work is waiting and the last poll is less than [`poll_gap`](crate::Policy::poll_gap) ago. False after a
+    /// tick that spent its budget, so that tasks that post themselves do not delay sources.
     fn looked_just_now(&self, now: Timestamp) -> bool {
         let gap_ns = self.policy().poll_gap.as_nanos();
         gap_ns > 0
@@ -74,15 +73,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             && self.polled.is_some_and(|polled| u128::from(now.ns_since(polled)) < gap_ns)
     }
 
-    /// How long the loop may sleep, and whether only external events keep it from waiting. From here on it counts as
-    /// waiting: new events wake the poller.
+    /// Decides how long the loop may sleep, and whether only external events prevent a wait. Announces the wait, so that
+    /// new events wake the poller.
     pub(super) fn plan_wait(&mut self, now: Timestamp) -> (PollPlan, bool) {
         let watches_heap = self.watches_heap();
         if self.core.futures.in_use {
             self.settle_futures(Current::NONE);
             self.context().settle_interest();
         }
-        // Work that the loop itself put aside or began.
+        // Work of the loop itself that prevents a wait.
         let own = ExternalState {
             posted: self.shutdown_is_due() || self.core.woken || !self.core.finished.is_empty(),
             signals: false,
@@ -102,7 +101,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             if alone.timeout == Some(Duration::ZERO) {
                 return (alone, false);
             }
-            // Other threads wake a loop only after it announced its wait: check here for anything that came before.
+            // Other threads wake the loop only after it announced its wait, so check for earlier events afterwards.
             self.core.shared.announce_wait();
             if !self.has_posts() {
                 return (alone, false);
@@ -127,7 +126,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shared.awake();
         self.core.woken = false;
         let metrics = &mut self.core.metrics;
-        // A replayed clock can read both ends of time.
+        // Saturates, because a replayed clock may jump.
         metrics.idle_ns = metrics.idle_ns.saturating_add(idle_ns);
         metrics.polls += 1;
         metrics.events += self.ready.len() as u64;
@@ -145,8 +144,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(after)
     }
 
-    /// Calls the poller, and measures how long it waited: from just before it blocked until it woke up. Its
-    /// preparation and collection count as work, and so does a poll that does not wait.
+    /// Calls the poller, and measures how long it blocked. The poller's preparation and its collection of results count as
+    /// work, and so does a poll that does not wait.
     fn wait_by(&mut self, plan: &PollPlan) -> Waited {
         let Self { core, clock, poller, ready, .. } = self;
         let deadline = if plan.reason == PollReason::Idle { None } else { plan.deadline };
@@ -200,7 +199,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
                     skipped: u32::try_from(fired.skipped).unwrap_or(u32::MAX),
                 });
             }
-            // The next period of an interval begins when its callback starts; a one-shot timer needs no reading.
+            // The next period of an interval begins when its callback starts; a one-shot needs no clock reading.
             let started = if fired.period_ns.is_some() { self.read(ClockPoint::Interval) } else { now };
             let current = Current { task: Some(id), tag, timer: Some(fired.timer), ..Current::NONE };
             let outcome = self.run_as(current, self.core.at, task);
@@ -241,7 +240,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.end_phase();
     }
 
-    /// Records the candidates.
+    /// Records the ready sources.
     fn record_ready(&self, ready: &[Ready]) {
         for Ready { key, readiness } in ready.iter().filter(|_| self.core.on) {
             let source = IoSource(u32::try_from(*key).unwrap_or(u32::MAX));
@@ -250,7 +249,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
     }
 
     fn run_source(&mut self, key: usize, readiness: Readiness) -> Outcome {
-        // It was removed by an earlier callback of this very pass: never called again.
+        // An earlier callback of this pass may have removed the source, which is then not called.
         let registration = u32::try_from(key).ok().and_then(|key| self.core.sources.get(&key));
         let Some((tag, Some(task))) = registration.map(|source| (source.tag, source.task.again())) else {
             return Outcome::Cancelled;
@@ -295,7 +294,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         outcome
     }
 
-    /// Applies the owner's rule after the callback of a source failed.
+    /// Applies the owner's error rule after the callback of a source failed.
     #[cold]
     fn source_failed(&mut self, source: IoSource, current: Current) {
         let message = self.core.failure.take().unwrap_or_default();
@@ -305,7 +304,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let _ = self.invoke_unmarked(current, |cx| {
             let rule = cx.apply_rule(rule, RefKind::Io, || name, &message);
             if close {
-                // The poller may have dropped it already, which is fine.
+                // Fails only if the poller has already dropped the source.
                 let _ = cx.remove(source);
             } else if let Some(registration) = cx.core.sources.get_mut(&source.0) {
                 registration.on_error = rule;
@@ -313,7 +312,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         });
     }
 
-    /// Leaves one direction of one source in `ready`, and hands the rest back to the poller.
+    /// Keeps only one direction of one source in `ready`, and hands the rest back to the poller.
     fn keep_longest_waiting(&mut self, ready: &mut Vec<Ready>) {
         let mut next: Option<(u64, usize, usize, Ready)> = None;
         let mut rest = Vec::new();
@@ -325,7 +324,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             let trouble = Readiness::from_bits_truncate(readiness.bits() & troubles.bits());
             for (index, direction) in DIRECTIONS.iter().enumerate() {
                 let asked = direction.interests.iter().any(|interest| source.interest.contains(*interest));
-                // An error or hang-up on a source without any interest is reported as reading.
+                // An error or hang-up of a source without interest counts as reading.
                 let reported = asked || (index == 0 && source.interest.is_empty());
                 if !reported || !readiness.contains(direction.report) && trouble.is_empty() {
                     continue;

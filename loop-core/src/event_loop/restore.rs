@@ -1,4 +1,4 @@
-//! Restores a new loop to a recorded state, and runs it the way the recorded loop did. See [`crate::replay`].
+//! Restores a new loop to a recorded state, and runs it as the recorded loop ran. See [`crate::replay`].
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -22,7 +22,7 @@ use crate::replay::{
 use crate::shutdown::OnShutdown;
 use crate::task::{Context, Task};
 
-/// What re-execution needs of a loop, and programs do not: made by [`EventLoop::low_level`].
+/// Operations on a loop for re-executing a recording. Made by [`EventLoop::low_level`].
 pub struct LowLevel<'a, T: Task, C: Clock, P: Poller>(&'a mut EventLoop<T, C, P>);
 
 impl<T: Task, C: Clock, P: Poller> fmt::Debug for LowLevel<'_, T, C, P> {
@@ -32,14 +32,14 @@ impl<T: Task, C: Clock, P: Poller> fmt::Debug for LowLevel<'_, T, C, P> {
 }
 
 impl<T: Task, C: Clock, P: Poller> LowLevel<'_, T, C, P> {
-    /// Injects external events into a loop that is re-executed.
+    /// Returns a handle that injects external events into the loop.
     #[must_use]
     pub fn external_events(self) -> ExternalEvents<T> {
         ExternalEvents::new(Arc::clone(&self.0.core.shared))
     }
 
-    /// Restores a new loop to a recorded state: its next tick is [`LoopState::tick`], and it continues from there as the
-    /// recorded one did. Nothing is recorded while restoring. The pool and the source of signals are created
+    /// Restores a new loop to a recorded state. Its next tick is [`LoopState::tick`], and it continues from there as the
+    /// recorded loop did. Nothing is recorded while restoring. The pool and the source of signals are created
     /// immediately.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl<T: Task, C: Clock, P: Poller> LowLevel<'_, T, C, P> {
     /// [`RequestError`] if the poller refuses a source, or the pool does not start.
     pub fn restore(self, state: LoopState<T>) -> Result<Restored, RequestError> {
         self.0.core.on = false;
-        // A poller that no handler can wake is an error only once a signal is requested.
+        // A poller that signal handlers cannot wake is an error only when a handler is set.
         let _ = self.0.core.start_signals(&mut self.0.poller);
         self.0.context().start_pool()?;
         let LoopState { tick, next_task, next_timer, next_source, calls, now, polled, snapshot_due, .. } =
@@ -129,8 +129,8 @@ impl<T: Task, C: Clock, P: Poller> LowLevel<'_, T, C, P> {
         Ok(restored)
     }
 
-    /// Runs the way the recorded loop did: until `until` at the latest, or until `done`, which is called before each
-    /// turn and before each poll.
+    /// Runs as the recorded loop ran, until `until` at the latest or until `done` returns true. `done` is called before
+    /// each turn and before each poll.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl<T: Task, C: Clock, P: Poller> LowLevel<'_, T, C, P> {
         self.0.run_while(until, &mut done)
     }
 
-    /// One turn the way the recorded loop did it within a time: its poll waits until `until` at the latest.
+    /// Runs one turn as the recorded loop did by [`EventLoop::turn_within`]. The poll waits until `until` at the latest.
     ///
     /// # Errors
     ///
@@ -152,8 +152,7 @@ impl<T: Task, C: Clock, P: Poller> LowLevel<'_, T, C, P> {
         self.0.turn_no_longer_than(until)
     }
 
-    /// Like [`EventLoop::with`], for the set-up of a re-execution: the recorded program did nothing here that could
-    /// have changed its heap.
+    /// Like [`EventLoop::with`], for setup that did not happen in the recording: does not count as a change of the heap.
     pub fn with_heap_unchanged<R>(self, f: impl FnOnce(&mut Context<'_, T>) -> R) -> R {
         self.0.begin_outside();
         self.0.run_outside(f)
@@ -161,7 +160,7 @@ impl<T: Task, C: Clock, P: Poller> LowLevel<'_, T, C, P> {
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Access for re-executing a recording. A new minor version may change it.
+    /// Operations for re-executing a recording. A new minor version may change them.
     pub const fn low_level(&mut self) -> LowLevel<'_, T, C, P> {
         LowLevel(self)
     }
@@ -202,7 +201,7 @@ impl<T: Task> Core<T> {
             match notice {
                 GcReason::Requested => self.scheduler.gc.request(),
                 GcReason::Pressure => self.scheduler.gc.pressure(),
-                // Other reasons do not come from notices.
+                // Other reasons are not notices.
                 _ => {}
             }
         }
@@ -231,7 +230,7 @@ impl<T: Task> Core<T> {
             RefKind::Io | RefKind::Work | RefKind::Signal | RefKind::Future => {
                 self.scheduler.refs.add(what, i32::try_from(count).unwrap_or(i32::MAX));
             }
-            // Counted by their queues; references held by the program need more than their kind.
+            // Tasks, timers and immediates are counted by their queues. Handles are restored from `LoopState::held`.
             RefKind::Task | RefKind::Timer | RefKind::Immediate | RefKind::Handle => {}
         }
     }

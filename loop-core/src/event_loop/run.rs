@@ -1,4 +1,4 @@
-//! Runs the loop: turn after turn until it ends, or a turn or a half of one at a time.
+//! Runs the loop: until the run ends, or one turn or half a turn at a time.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::poller::Poller;
 use crate::task::Task;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Runs until nothing referenced is pending or it is asked to stop. Nothing is lost by a stop: the next run
-    /// continues.
+    /// Runs until nothing referenced is pending, or until a stop or a shutdown. Waiting work is kept when the run is
+    /// stopped, and another run continues with it.
     ///
     /// # Errors
     ///
@@ -24,8 +24,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_while(None, &mut || false)
     }
 
-    /// Runs until `until` at the latest; returns [`StopReason::Deadline`] if that is why it returned. It makes at least
-    /// one turn, which does not wait if that time has passed: so what is ready always runs.
+    /// Like [`run`](Self::run), but returns [`StopReason::Deadline`] at `until`. Runs at least one turn, which does not
+    /// wait if `until` has passed, so that ready work always runs.
     ///
     /// # Errors
     ///
@@ -34,8 +34,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_while(Some(until), &mut || false)
     }
 
-    /// Runs for `limit` at the longest, as [`run_until`](Self::run_until). With [`Duration::ZERO`] that is one turn
-    /// without waiting, as libuv's `UV_RUN_NOWAIT`.
+    /// Like [`run_until`](Self::run_until), for at most `limit` from now. [`Duration::ZERO`] runs one turn without waiting,
+    /// like libuv's `UV_RUN_NOWAIT`.
     ///
     /// # Errors
     ///
@@ -45,9 +45,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.run_until(until)
     }
 
-    /// Runs until `done` returns true; false if the loop ended before that: nothing referenced was pending any more,
-    /// or it was asked to stop. `done` is called before each turn, and within it before the poll, so that the loop
-    /// does not wait after a task has caused `done`.
+    /// Runs until `done` returns true. Returns false if the run ended before that, because nothing referenced was pending
+    /// or it was stopped. `done` is called before each turn and before each poll, so that the loop does not wait once
+    /// `done` is true.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(self.run_while(None, &mut done)? == StopReason::Deadline)
     }
 
-    /// Runs until `until`, or until `done` returns true; [`StopReason::Deadline`] for both.
+    /// Runs until `until`, or until `done` returns true. Returns [`StopReason::Deadline`] for both.
     pub(super) fn run_while(
         &mut self,
         until: Option<Timestamp>,
@@ -73,13 +73,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.mark();
         if self.core.on {
             let reason = ended.as_ref().map_or(StopReason::Failed, |reason| *reason);
-            // A deadline only pauses the loop.
+            // A run that ends at a deadline is only paused.
             if reason != StopReason::Deadline {
                 self.core.record(Event::LoopStopped { reason });
             }
             self.core.recorder.set_running(self.core.at, Running::Outside);
             if reason == StopReason::Shutdown {
-                // Leave nothing of the run in the ring, whatever happens to the process now.
+                // Let a lossless recording catch up, in case the process ends now.
                 self.core.recorder.pause_to_drain();
             }
         }
@@ -116,7 +116,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             has_turned = true;
             match self.ticked(None, |this| this.run_both(done))? {
                 Flow::Next => {}
-                // What ran last in the turn may have panicked: the run fails, not the next one.
+                // The last callback of the turn failed: this run fails, not the next one.
                 Flow::Exit if self.core.failed.is_some() => {}
                 Flow::Exit => return Ok(StopReason::Drained),
                 Flow::Done => return Ok(StopReason::Deadline),
@@ -124,7 +124,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Whether the exit rule ends the run now; records it if only external events prevent that.
+    /// Whether the exit rule ends the run now. Records if only external events prevent that.
     pub(super) fn ends(&self) -> bool {
         let ends = self.may_end();
         if !ends && self.core.on && self.core.shutdown.running().is_none() && self.core.scheduler.is_drained()
@@ -134,7 +134,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         ends
     }
 
-    /// Whether the exit rule ends the run now. During a shutdown the deadline decides, not this rule.
+    /// Whether the exit rule ends the run now. False during a shutdown, which has its own end.
     pub(super) fn may_end(&self) -> bool {
         self.core.shutdown.running().is_none() && self.core.scheduler.is_drained() && !self.has_news()
     }
@@ -155,15 +155,15 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// The first half of a turn, in the policy's order; with Bun's, external arrivals, then the task queue until it
-    /// is empty or the tick's budget is spent. Never waits.
+    /// Runs the first half of a turn, in the policy's order. With Bun's policy: external arrivals, then the task queue
+    /// until it is empty or the tick's budget is spent. Never waits.
     pub fn tick(&mut self) {
         // Only a poll can fail, and no policy polls here.
         let _ = self.ticked(Some(LoopCall::Tick), |this| this.run_steps(Half::Tick, &mut || false));
     }
 
-    /// The second half of a turn, in the policy's order; with Bun's, immediates, the poll, readiness callbacks, due
-    /// timers. Waits while something keeps the loop alive and there is nothing to do.
+    /// Runs the second half of a turn, in the policy's order. With Bun's policy: immediates, the poll, readiness callbacks,
+    /// due timers. The poll waits if no work is queued and something keeps the loop alive.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the loop samples beside its work: the depths of its queues, and the run times of its tasks.
+//! The sampled queues, and the limit for slow tasks.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ pub(super) const SAMPLED: usize = QUEUES.len() + 1;
 pub(super) const QUEUES: [Queue; 6] =
     [Queue::Tasks, Queue::Immediates, Queue::Deferred, Queue::Timers, Queue::Signals, Queue::Work];
 
-/// Below this, two pairs of readings are too close for a rate.
+/// Minimum time between two pairs of clock readings to compute a rate.
 const SPAN_NS_MIN: u64 = 1_000_000;
-/// From here on the rate is accurate enough (1 s apart, readings are good to a millionth).
+/// Time between two pairs of clock readings after which the rate is final, with an error of about 10⁻⁶.
 const SPAN_NS_ENOUGH: u64 = 1_000_000_000;
 
-/// Finds slow tasks by the record clock, whose rate it measures first.
+/// Finds slow tasks by the record clock, after measuring that clock's rate.
 #[derive(Debug)]
 pub(super) struct SlowLimit {
     limit_ns: u64,
-    /// The limit in ticks; 0 until the rate is known.
+    /// The limit in ticks of the record clock; 0 until the rate is known.
     limit_ticks: u64,
     settled: bool,
     first: (Ticks, Timestamp),
@@ -36,7 +36,7 @@ impl SlowLimit {
         self.limit_ns
     }
 
-    /// Adds another pair of readings.
+    /// Refines the rate by another pair of clock readings.
     pub(super) fn observe(&mut self, ticks: Ticks, now: Timestamp) {
         let span_ns = now.ns_since(self.first.1);
         if self.settled || span_ns < SPAN_NS_MIN {
@@ -48,7 +48,7 @@ impl SlowLimit {
         self.settled = span_ns >= SPAN_NS_ENOUGH;
     }
 
-    /// Whether a run from `start` to `end` was too long.
+    /// Whether a run from `start` to `end` exceeded the limit.
     #[inline]
     pub(super) fn is_exceeded(&mut self, start: Ticks, end: Ticks, clock: &impl Clock) -> bool {
         let ran = end.0.saturating_sub(start.0);

@@ -1,5 +1,5 @@
-//! Carries out a shutdown: begun between two turns, checked before each, ended when nothing is left or the time is
-//! up. See [`crate::shutdown`].
+//! Carries out a shutdown: begins it between two turns, checks it before each turn, and ends it when no work is left or
+//! the deadline has passed. See [`crate::shutdown`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::timer::due_after;
 use crate::work_pool::PendingWork;
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Asks the loop to shut down: the current run carries it out, or the next one.
+    /// Requests a shutdown, which the current or the next run carries out.
     pub fn shutdown(&mut self, shutdown: Shutdown) {
         self.core.shared.ask_to_shut_down(shutdown.deadline);
     }
@@ -29,7 +29,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shutdown.report()
     }
 
-    /// Checks requests and the deadline before a turn. Returns the reason to return, once the shutdown is over.
+    /// Checks requests and the deadline before a turn. Once the shutdown is complete, returns the reason to end the run.
     pub(super) fn advance_shutdown(&mut self) -> Option<StopReason> {
         if self.core.shutdown.report().is_some() {
             return Some(StopReason::Shutdown);
@@ -59,13 +59,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         None
     }
 
-    /// Whether the next check begins or ends the shutdown: a poll must not wait then.
+    /// Whether the next check begins or ends the shutdown, so that a poll must not wait.
     pub(super) fn shutdown_is_due(&self) -> bool {
         let shutdown = &self.core.shutdown;
         shutdown.is_asked() || (shutdown.running().is_some() && !self.core.scheduler.is_alive())
     }
 
-    /// Latest time at which the wait of a poll has to end.
+    /// When a poll's wait must end at the latest.
     pub(super) fn wait_until(&self) -> Option<Timestamp> {
         let deadline = self.core.shutdown.running().map(|running| running.deadline);
         [self.until, deadline].into_iter().flatten().min()
@@ -90,7 +90,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             self.cancel_sources() + self.cancel_timers() + self.cancel_jobs() + self.cancel_futures();
         let waited_for = self.waited_for();
         self.core.shutdown.begin(ShutdownInProgress { cancelled, waited_for, ..running });
-        // Futures awaiting the shutdown are woken now and run in the next tick.
+        // Futures that wait for the shutdown are woken now and run in the next tick.
         self.guarded(|this| this.core.futures.begin_shutdown());
         self.mark();
         self.end_phase();
@@ -103,7 +103,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         sources.sort_unstable();
         for source in &sources {
             self.guarded(|this| {
-                // If the poller no longer knows it, it is gone just the same.
+                // Fails only if the poller has already dropped the source.
                 let _ = this.context().remove(*source);
             });
         }
@@ -148,7 +148,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         cancelled
     }
 
-    /// Number of pieces of work that may finish.
+    /// Number of pieces of work that may still finish.
     fn waited_for(&mut self) -> u32 {
         let mut futures = 0;
         self.core.futures.each(|entry| futures += u32::from(!entry.cancelled));
@@ -163,7 +163,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         let left = if now >= running.deadline { self.core.pending() } else { Vec::new() };
         let unfinished = self.waited_for();
         let left_count = left.iter().map(|pending| pending.count).sum::<u32>();
-        // Work that did not keep the loop alive is not waited for.
+        // Unfinished work is cancelled if it did not keep the loop alive.
         let unreferenced = if left.is_empty() { unfinished } else { 0 };
         self.end_futures();
         for timer in self.core.scheduler.timers.ids() {
@@ -183,7 +183,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         if let Some(pool) = &mut self.core.pool {
             let ended = pool.shutdown(PendingWork::HandBack, Some(time_left));
             (unjoined_workers, jobs_handed_back) = (ended.unjoined as u32, ended.handed_back.len() as u32);
-            // There is only one deadline: dropping the loop must not wait for what the shutdown gave up on.
+            // Dropping the loop must not wait for workers that the shutdown gave up on.
             pool.detach();
         }
         let posts_dropped = self.release_all().len() as u32;
@@ -207,12 +207,12 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.shutdown.end(report);
     }
 
-    /// Drops all futures; those awaiting one learn that it was cancelled.
+    /// Drops all futures. Their join handles return [`JoinError::Cancelled`].
     pub(super) fn end_futures(&mut self) {
         while let Some(key) = self.core.futures.first() {
             self.note_heap();
             let entry = self.context().take_future(key);
-            // Dropping a future requests the release of its timers and sources.
+            // In a call, because dropping a future requests the release of its timers and sources.
             let _ = self.invoke_unmarked(Current::OUTSIDE, |_| {
                 if let Some(entry) = entry {
                     entry.end(JoinError::Cancelled);
@@ -221,7 +221,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
     }
 
-    /// Runs code that drops or wakes foreign values; a panic there is recorded and goes no further.
+    /// Runs code that drops or wakes application values. A panic is caught and recorded.
     fn guarded(&mut self, f: impl FnOnce(&mut Self)) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(self))) {
             self.panicked(Current::NONE, payload);

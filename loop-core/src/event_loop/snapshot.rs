@@ -1,4 +1,4 @@
-//! Records the loop's whole state at the start and every few seconds.
+//! Records snapshots: the loop's state at the start and at intervals.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, LabelKind, LoopCall, PolicyField, Queue, RefKind};
@@ -24,12 +24,12 @@ const REFS: [RefKind; 9] = [
 ];
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Records the scheduler's state at the start and every few seconds.
+    /// Records a snapshot if one is due.
     pub(super) fn snapshot_when_due(&mut self, tick: u64) {
-        // The last turn's reading is good enough for "every few seconds".
+        // The last turn's clock reading is accurate enough for this interval.
         let now = match self.latest.take() {
             Some(latest) => latest,
-            // The first snapshot itself says when the next is due.
+            // Not recorded as a clock reading: the first snapshot contains when the next is due.
             None if self.snapshot_due.is_none() => self.clock.now(),
             None => self.read(ClockPoint::Tick),
         };
@@ -39,10 +39,10 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         }
         let due = crate::timer::due_after(now, self.policy().snapshot_interval);
         self.snapshot_due = Some(due);
-        // Tasks that were queued while nothing was recorded may have tags without a name.
+        // Tasks that were queued while nothing was recorded may have tags whose names are not recorded yet.
         self.core.name_tags();
         let of_the_loop = self.snapshot_loop(due);
-        // A snapshot has no number of these.
+        // A snapshot does not contain the host's microtasks.
         self.tell_host_microtasks();
         self.core.snapshot(tick, self.until, of_the_loop);
     }
@@ -80,7 +80,7 @@ impl<T: Task> Core<T> {
     fn snapshot(&self, tick: u64, until: Option<Timestamp>, of_the_loop: Event<Ticks>) {
         let (next_task, next_timer) = (self.scheduler.next_id(), self.scheduler.timers.next_id());
         self.record(Event::SnapshotBegin { tick, next_task, next_timer });
-        // Bounded in number, and everything that follows is worthless without them.
+        // Not limited by `snapshot_parts_max`: these parts are few, and the others are useless without them.
         self.record(of_the_loop);
         let policy = self.policy_parts().inspect(|part| self.record(*part)).count() as u32;
         let parts_max = self.scheduler.policy().snapshot_parts_max.saturating_add(policy + 1);
@@ -133,7 +133,7 @@ impl<T: Task> Core<T> {
             });
         }
         for (task, id, note) in self.scheduler.tasks.iter() {
-            // The start of the wait of a task queued while nothing was recorded is unknown.
+            // For a task queued while nothing was recorded, the queue time is unknown.
             let (tag, since) = note.unwrap_or_else(|| (self.scheduler.tag_of(task), self.at));
             part(Event::SnapshotTask { task: id, tag, queue: Queue::Tasks, queued: since.min(self.at) });
         }
@@ -158,7 +158,7 @@ impl<T: Task> Core<T> {
         let mut jobs: Vec<_> = self.work.iter().map(|(task, job)| (*task, job.tag, job.parent)).collect();
         jobs.sort_unstable();
         jobs.into_iter().for_each(|(task, tag, parent)| part(Event::SnapshotWork { task, tag, parent }));
-        // Last, because this is the least important part to leave out.
+        // Last, because these parts are the least important if some must be left out.
         self.snapshot_pending().into_iter().for_each(&mut part);
         self.record(Event::SnapshotEnd { parts, left_out });
         self.explain_sources(parts_max);
@@ -172,7 +172,7 @@ impl<T: Task> Core<T> {
         values.map(|(field, value)| Event::SnapshotPolicy { field, value })
     }
 
-    /// Records the purposes of sources, for readers that attached after their registration: not part of the state.
+    /// Records the names of sources, for readers that attached after their registration. They are not part of the state.
     fn explain_sources(&self, most: u32) {
         let sources = self.sources_in_order().into_iter();
         let named = sources.filter_map(|(source, found)| Some((source, found.name.as_deref()?)));
@@ -182,7 +182,7 @@ impl<T: Task> Core<T> {
         }
     }
 
-    /// Sources by number: the same state gives the same snapshot.
+    /// Sources sorted by number, so that the same state gives the same snapshot.
     fn sources_in_order(&self) -> Vec<(IoSource, &Registration<T>)> {
         let mut sources: Vec<_> =
             self.sources.iter().map(|(number, found)| (IoSource(*number), found)).collect();

@@ -1,4 +1,4 @@
-//! A tick: carries out the steps of the policy in order. The steps themselves are in the neighbouring files.
+//! A tick: performs the steps of the policy in order. The other files of this folder implement the steps.
 
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, LoopCall};
@@ -21,16 +21,16 @@ pub(super) enum Half {
 /// What follows a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
-    /// The next step.
+    /// The next step follows.
     Next,
-    /// Nothing: the run is over.
+    /// The run is over.
     Exit,
-    /// Nothing: the caller wants the loop back before it polls.
+    /// The run's `done` returned true before a poll.
     Done,
 }
 
 impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
-    /// Brackets `steps` as one tick of the record; `called` is how the caller asked for it, outside of a run.
+    /// Runs `steps`, and records them as one tick. `called` is the call that runs the tick, if it is not part of a run.
     pub(super) fn ticked<R>(&mut self, called: Option<LoopCall>, steps: impl FnOnce(&mut Self) -> R) -> R {
         if called.is_some() {
             self.begin_outside();
@@ -62,7 +62,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         returned
     }
 
-    /// Carries out the steps of a half, up to its end, an error, or the end of the run. `done` is called before a poll.
+    /// Performs the steps of a half turn, up to its end, an error, or the end of the run. `done` is called before a poll.
     pub(super) fn run_steps(&mut self, half: Half, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         self.core.depth += 1;
         let mut index = 0;
@@ -74,8 +74,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
             };
             let Some(step) = steps.get(index).copied() else { break Ok(Flow::Next) };
             if self.owes_drain {
-                // A task that reloads the program returns at once; what it left comes before anything else. The clock
-                // reading stays valid where it is valid after callbacks: after a poll.
+                // A task that reloaded the program skipped its drain, which must happen before anything else. The drain
+                // does not reset `now` here, so a reading after a poll stays valid, as after callbacks.
                 self.drain_as_phases();
             }
             match self.run_step(step, done) {
@@ -87,8 +87,8 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         flow
     }
 
-    /// Carries out one step. A step that ran something invalidates the last clock reading, except for readiness
-    /// callbacks: the sources a poll found ready and the timers due when it returned belong to the same moment.
+    /// Performs one step. A step that ran callbacks invalidates the last clock reading, except for readiness callbacks:
+    /// timers after them still use the reading made after the poll.
     fn run_step(&mut self, step: Step, done: &mut dyn FnMut() -> bool) -> Result<Flow, RunError> {
         match step {
             Step::References => self.apply_refs(),
@@ -130,7 +130,7 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         Ok(Flow::Next)
     }
 
-    /// The clock reading that the steps use; taken if there is no valid one.
+    /// The clock reading that the steps share. Reads the clock if there is no valid reading.
     pub(super) fn pass_time(&mut self, point: ClockPoint) -> Timestamp {
         if let Some(now) = self.now {
             return now;

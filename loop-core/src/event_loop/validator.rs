@@ -1,4 +1,4 @@
-//! Checks that callbacks from outside a tick are followed by a drain.
+//! Checks that callbacks outside of ticks are followed by a drain.
 
 /// Counts callbacks and drains outside ticks.
 #[derive(Clone, Debug, Default)]
@@ -17,23 +17,22 @@ pub(super) struct Validator {
 pub(super) struct UndrainedCallback {
     /// Callbacks that ran outside a tick.
     pub callbacks: u32,
-    /// Drains run outside it.
+    /// Drains that ran outside a tick.
     pub drains: u32,
     /// The last callback.
     pub last: &'static str,
 }
 
 impl Validator {
-    /// Notes a callback run outside a tick. A nested one shares the outer one's drain and must not be reported
-    /// here.
+    /// Counts a callback outside a tick. Do not call this for a nested callback, which shares the outer callback's drain.
     pub(super) fn callback(&mut self, label: &'static str) {
         self.callbacks += 1;
         self.last = Some(label);
     }
 
-    /// Notes a drain run outside a tick.
+    /// Counts a drain outside a tick.
     pub(super) fn drain(&mut self) {
-        // A drain settles the callbacks before it, and is no credit for later ones.
+        // A drain covers the callbacks before it, but not later ones.
         self.drains = self.callbacks;
     }
 

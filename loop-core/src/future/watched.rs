@@ -22,8 +22,8 @@ use crate::poller::Interest;
 /// A source that futures wait for. Dropping it removes the registration and drops the source.
 ///
 /// Reading works with any descriptor; writing needs a type that implements [`io::Write`] for shared references, such as
-/// a socket or a pipe of a child process. Listeners can [`accept`](Watched::accept). Two futures may wait for one source
-/// at the same time, one to read and one to write.
+/// a socket or a pipe of a child process. Listeners have an `accept`. Two futures may wait for one source at the same
+/// time, one to read and one to write.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The local handle: access to a loop from its own thread, above all for its futures.
+//! The local handle: access to a loop from its own thread, mainly for futures.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -24,8 +24,8 @@ use crate::tag::TagOf;
 use crate::task::{Context, ContextCall, Task};
 use crate::work_pool::Worker;
 
-/// Access to a loop from its own thread, above all for the futures it runs: timers, sources, jobs, other futures.
-/// Cheap to clone; does not keep the loop alive. Other threads use a [`Handle`].
+/// Access to a loop from its own thread, mainly for futures: timers, sources, jobs, other futures. Cheap to clone; does
+/// not keep the loop alive. Other threads use a [`Handle`].
 ///
 /// # Examples
 ///
@@ -66,28 +66,28 @@ impl<T: Task> LocalHandle<T> {
         self.local.state().clock.now()
     }
 
-    /// Completes when `delay` has passed, counted from the first poll. Dropping it clears its timer.
+    /// Completes when `delay` has passed since the first poll. Dropping the future clears its timer.
     #[must_use = "a future does nothing unless it is awaited"]
     pub fn sleep(&self, delay: Duration) -> Sleep {
         Sleep::new(self.inbox(), delay)
     }
 
-    /// Ticks every `period`, counted from when it is first awaited.
+    /// Ticks every `period`, starting when the first tick is awaited.
     #[must_use = "an interval does nothing unless its ticks are awaited"]
     pub fn interval(&self, period: Duration) -> Interval {
         Interval::new(self.inbox(), period)
     }
 
-    /// Returns the output of `future`, or an error if `limit` passes first: then the future is dropped.
+    /// Awaits `future` for at most `limit`, and then drops it.
     ///
     /// # Errors
     ///
-    /// [`Elapsed`] if it took longer.
+    /// [`Elapsed`] if `future` did not complete within `limit`.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
         with_limit(self.sleep(limit), limit, future).await
     }
 
-    /// Lets everything already queued run first.
+    /// Completes after all tasks that are queued now have run.
     pub async fn yield_now(&self) {
         let mut yielded = false;
         poll_fn(|cx| {
@@ -100,22 +100,22 @@ impl<T: Task> LocalHandle<T> {
         .await;
     }
 
-    /// Lets futures wait for `source`, which is anything with a descriptor. It is made non-blocking, polled only
-    /// while a future waits for it, and closed when the [`Watched`] is dropped.
+    /// Lets futures wait for `source`, which can be anything with a descriptor. The source is made non-blocking, polled
+    /// only while a future waits for it, and closed when the [`Watched`] is dropped.
     #[must_use = "dropping it closes the source"]
     pub fn watch<S: AsFd + Send + Sync + 'static>(&self, source: S) -> Watched<S> {
         Watched::owned(self.inbox(), source)
     }
 
-    /// Like [`watch`](Self::watch), for a shared source: its last owner closes it. It must be non-blocking already,
-    /// because other owners may rely on its mode.
+    /// Like [`watch`](Self::watch), for a shared source, which its last owner closes. The source must already be
+    /// non-blocking, because other owners may rely on its mode.
     #[must_use = "dropping it ends the registration"]
     pub fn watch_shared<S: AsFd + Send + Sync + 'static>(&self, source: Arc<S>) -> Watched<S> {
         Watched::shared(self.inbox(), source)
     }
 
-    /// Runs `job` on the work pool, starting immediately; await the returned handle for its result. Dropping the
-    /// handle takes the job back if no worker has begun it.
+    /// Queues `job` on the work pool immediately. Await the returned handle for the result. Dropping the handle cancels
+    /// the job if no worker has started it.
     pub fn work<R: Send + 'static>(
         &self,
         tag: impl Into<TagOf>,
@@ -138,7 +138,7 @@ impl<T: Task> LocalHandle<T> {
         handle
     }
 
-    /// Spawns a future whose `Err` counts as its failure; see
+    /// Spawns a future that can fail; see
     /// [`Context::spawn_checked`](crate::Context::spawn_checked).
     pub fn spawn_checked<F, R, E>(
         &self,
@@ -168,7 +168,7 @@ impl<T: Task> LocalHandle<T> {
         self.local.push_op(Op::Post(task));
     }
 
-    /// Runs `task` once, not before `delay` has passed. The delay begins at the end of the running poll or callback.
+    /// Runs `task` once, not before `delay` has passed. The delay counts from the end of the running poll or callback.
     pub fn set_timeout(&self, delay: Duration, task: T) {
         self.with(move |cx| {
             cx.set_timeout(delay, task);
@@ -187,30 +187,29 @@ impl<T: Task> LocalHandle<T> {
         });
     }
 
-    /// Calls `f` with the loop's context: right after the poll of the running future, or the running callback, and
-    /// before the loop next polls at the latest.
+    /// Calls `f` with the loop's context right after the running poll or callback. Outside of callbacks, calls it before
+    /// the loop next polls.
     pub fn with(&self, f: impl FnOnce(&mut Context<'_, T>) + 'static) {
         let call: ContextCall<T> = Box::new(f);
         self.local.push_op(Op::With(call));
     }
 
-    /// Queues a microtask: from a future or another callback, it runs right after that, before any other task.
+    /// Queues a microtask, which runs after the running poll or callback, before any other task.
     pub fn microtask(&self, task: T) {
         self.local.push_op(Op::Microtask(task));
     }
 
-    /// Marks the running poll as failed: this message is recorded and goes to the future's
-    /// [`OnError`](crate::OnError) rule.
+    /// Marks the running poll as failed, records `message`, and applies the future's [`OnError`](crate::OnError) rule.
     pub fn fail(&self, message: impl fmt::Display) {
         self.local.state().failed.replace(Some(message.to_string()));
     }
 
-    /// Asks the loop to end its run after the current turn.
+    /// Ends the loop's run after the current turn.
     pub fn stop(&self) {
         self.local.push(Plain::Stop);
     }
 
-    /// Asks the loop to shut down; see [`Shutdown`].
+    /// Shuts the loop down; see [`Shutdown`].
     pub fn shutdown(&self, shutdown: Shutdown) {
         self.local.push(Plain::Shutdown(shutdown));
     }
@@ -221,17 +220,17 @@ impl<T: Task> LocalHandle<T> {
         self.local.state().is_shutting_down()
     }
 
-    /// Completes when a shutdown begins; immediately if one has.
+    /// Completes when a shutdown begins, or immediately if one has begun.
     pub async fn shutting_down(&self) {
         until_shutdown(&*self.local, std::future::pending::<()>()).await;
     }
 
-    /// Returns the output of `future`; `None` as soon as the loop shuts down: then the future is dropped.
+    /// Awaits `future` until the loop shuts down. Then drops `future` and returns `None`.
     pub async fn until_shutdown<F: Future>(&self, future: F) -> Option<F::Output> {
         until_shutdown(&*self.local, future).await
     }
 
-    /// A handle for other threads.
+    /// Returns a handle for other threads.
     #[must_use]
     pub fn handle(&self) -> Handle<T> {
         Handle::new(Arc::clone(&self.local.shared))
