@@ -37,26 +37,25 @@ impl KeepAlive {
         Self { loops: Vec::new(), names_max: config.names_kept }
     }
 
-    /// References of every kind, per the latest events; `None` before the first.
-    #[must_use]
-    pub fn alive(&self) -> Option<u64> {
-        self.sum(|refs| refs.alive.map(u64::from))
-    }
-
-    /// References of one kind: exact from the first snapshot on, `None` before it.
+    /// References of one kind: exact once a snapshot of each loop was read, `None` before.
     #[must_use]
     pub fn kind(&self, what: RefKind) -> Option<u64> {
-        self.sum(|refs| refs.kind(what))
+        let kinds = self.loops.iter().filter_map(|refs| refs.kind(what));
+        kinds.reduce(u64::saturating_add).filter(|_| !self.has_unlisted_loop())
     }
 
-    fn sum(&self, of: impl Fn(&Refs) -> Option<u64>) -> Option<u64> {
-        self.loops.iter().filter_map(of).reduce(u64::saturating_add)
+    /// Whether a loop reported references, and no snapshot since then, or since a loss, lists all of them.
+    fn has_unlisted_loop(&self) -> bool {
+        self.loops.iter().any(|refs| refs.is_reported && refs.as_of.is_none())
     }
 
-    /// The references by kind and name; empty before the first snapshot.
+    /// The references by kind and name; empty until a snapshot of each loop was read.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
         let mut all: BTreeMap<RefName, u64> = BTreeMap::new();
+        if self.has_unlisted_loop() {
+            return Vec::new();
+        }
         for refs in &self.loops {
             refs.each_held(|name, count| *all.entry(name).or_default() += count);
         }
@@ -70,10 +69,11 @@ impl KeepAlive {
         held
     }
 
-    /// When the oldest of the loops' last snapshots was taken. Names are as fresh as that and the events since.
+    /// When the oldest of the loops' last snapshots was taken; `None` until a snapshot of each loop was read. Names are as
+    /// fresh as that and the events since.
     #[must_use]
     pub fn as_of(&self) -> Option<Timestamp> {
-        self.loops.iter().filter_map(|refs| refs.as_of).min()
+        self.loops.iter().filter_map(|refs| refs.as_of).min().filter(|_| !self.has_unlisted_loop())
     }
 
     /// Parts that did not fit into the last snapshots, and whose names are missing.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use loop_probes::event::{ClockPoint, Event, Queue, RefKind};
+use loop_probes::event::{ClockPoint, Event, Queue, RefKind, StopReason};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId, Timestamp};
 
 use crate::labels::Labels;
@@ -85,7 +85,8 @@ impl Picture {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Refs {
-    pub(super) alive: Option<u32>,
+    /// The loop has reported references, and was not closed since.
+    pub(super) is_reported: bool,
     pub(super) as_of: Option<Timestamp>,
     pub(super) left_out: u32,
     /// Records were lost since the last snapshot.
@@ -130,6 +131,7 @@ pub(super) const fn concerns(event: &Event) -> bool {
             | Event::SnapshotRef { .. }
             | Event::SnapshotPending { .. }
             | Event::SnapshotEnd { .. }
+            | Event::LoopStopped { reason: StopReason::Closed }
             | Event::Lost { .. }
     )
 }
@@ -181,7 +183,7 @@ impl Refs {
                         picture.keep_timers_of(&self.now, self.limit);
                     }
                     (self.now, self.as_of, self.left_out) = (picture, Some(at), left_out);
-                    self.has_lost = false;
+                    (self.is_reported, self.has_lost) = (true, false);
                     if left_out == 0 {
                         self.before_loss.clear();
                     }
@@ -220,8 +222,9 @@ impl Refs {
                 (self.gathering, self.as_of, self.fired) = (None, None, None);
                 self.has_lost = true;
             }
-            Event::RefChanged { what, delta, alive } => {
-                self.alive = Some(alive);
+            Event::LoopStopped { .. } => self.is_reported = false,
+            Event::RefChanged { what, delta, .. } => {
+                self.is_reported = true;
                 let count = &mut self.now.by_kind[place(what)];
                 *count = count.saturating_add(i64::from(delta));
                 if (what, delta) == (RefKind::Io, 1) {

@@ -1,7 +1,7 @@
 //! Tests of active handles: correct right after a snapshot, kept correct by later events, and unnamed where names are
 //! unknown.
 
-use loop_probes::event::{LabelKind, Queue};
+use loop_probes::event::{LabelKind, Queue, StopReason};
 use loop_probes::ids::{IoSource, LabelId, Tag, TaskId, TimerId};
 
 use super::*;
@@ -57,12 +57,12 @@ fn list(refs: &KeepAlive) -> Vec<(RefKind, u16, u64)> {
 #[test]
 fn kinds_are_exact_from_the_first_snapshot_on() {
     let mut refs = seen(&[Event::RefChanged { what: RefKind::Io, delta: 1, alive: 9 }]);
-    assert_eq!((refs.alive(), refs.kind(RefKind::Io), refs.as_of()), (Some(9), None, None));
-    assert!(refs.held().is_empty(), "nobody knows what was there before");
+    assert_eq!((refs.kind(RefKind::Io), refs.as_of()), (None, None));
+    assert!(refs.held().is_empty(), "earlier references are unknown");
     see(&mut refs, &snapshot(&[Event::SnapshotRef { what: RefKind::Io, count: 5 }]));
     see(&mut refs, &[Event::RefChanged { what: RefKind::Io, delta: -2, alive: 7 }]);
     assert_eq!((refs.kind(RefKind::Io), refs.kind(RefKind::Timer)), (Some(3), Some(0)));
-    assert_eq!((refs.as_of(), refs.alive()), (Some(AT), Some(7)));
+    assert_eq!(refs.as_of(), Some(AT));
 }
 
 #[test]
@@ -74,7 +74,11 @@ fn timers_keep_their_names_through_everything_that_happens_to_them() {
     see(&mut refs, &[fired(1, 5), fired(2, 5)]);
     assert_eq!(list(&refs), [(RefKind::Timer, 5, 1)], "the interval stays, the other one is over");
     see(&mut refs, &[armed(2, 5), armed(3, 6), armed(3, 6)]);
-    assert_eq!(list(&refs), [(RefKind::Timer, 5, 2), (RefKind::Timer, 6, 1)], "armed anew is armed once");
+    assert_eq!(
+        list(&refs),
+        [(RefKind::Timer, 5, 2), (RefKind::Timer, 6, 1)],
+        "a timer that is armed again counts once"
+    );
     see(&mut refs, &[Event::TimerRef { timer: TimerId(3), referenced: false }]);
     see(&mut refs, &[Event::TimerCleared { timer: TimerId(3) }, Event::TimerCleared { timer: TimerId(1) }]);
     assert_eq!(list(&refs), [(RefKind::Timer, 5, 1)]);
@@ -225,6 +229,25 @@ fn two_loops_add_up() {
         refs.see(Timestamp(900), OTHER, &event);
     }
     assert_eq!((list(&refs), refs.as_of()), (vec![(RefKind::Io, 2, 4)], Some(AT)));
+}
+
+#[test]
+fn a_loss_of_one_loop_leaves_the_references_of_all_unknown() {
+    let whole = snapshot(&pending(RefKind::Io, 2, 1));
+    let mut refs = seen(&whole);
+    let known = |refs: &KeepAlive| (list(refs), refs.kind(RefKind::Io), refs.as_of());
+    refs.see(AT, 1, &Event::Lost { count: 5, from: AT });
+    let of_one = (vec![(RefKind::Io, 2, 1)], Some(1), Some(AT));
+    assert_eq!(known(&refs), of_one, "a worker has no references");
+    refs.see(AT, OTHER, &Event::RefChanged { what: RefKind::Io, delta: 1, alive: 3 });
+    assert_eq!(known(&refs), (vec![], None, None), "the other loop has more than this one");
+    whole.iter().for_each(|event| refs.see(AT, OTHER, event));
+    let of_both = (vec![(RefKind::Io, 2, 2)], Some(2), Some(AT));
+    assert_eq!(known(&refs), of_both);
+    refs.see(AT, OTHER, &Event::Lost { count: 5, from: AT });
+    assert_eq!(known(&refs), (vec![], None, None));
+    refs.see(AT, OTHER, &Event::LoopStopped { reason: StopReason::Closed });
+    assert_eq!(known(&refs), of_one, "a closed loop has no references");
 }
 
 #[test]
