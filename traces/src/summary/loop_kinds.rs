@@ -22,7 +22,8 @@ pub struct AgendaSummary {
     pub failed: u64,
     /// Tasklets that waited at the end.
     pub waiting: u64,
-    /// Range of `waiting` if records were lost: a tasklet added before may have run in one of them.
+    /// Range of `waiting` if records were lost, in which a tasklet added before may have run, or if tasklets may wait that
+    /// were added before the reading began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
     /// By priority, the highest first.
@@ -197,14 +198,17 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> 
     let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
     let known = timeline.last_at().unwrap_or_default();
     let lost = timeline.lost_in_all();
+    let has_unseen = agenda.priorities.iter().any(|stats| timeline.tasklets_unseen(stats.priority) > 0);
     let most = agenda.waiting().saturating_add(agenda.may_wait()).saturating_add(lost);
+    let least = if lost > 0 { 0 } else { agenda.waiting() };
     let workers = agenda.workers().iter().enumerate().filter(|(_, worker)| worker.is_seen());
     Some(AgendaSummary {
         added: agenda.added(),
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
-        waiting_bounds: (lost > 0).then_some(Bounds { lo: 0, hi: Some(most) }),
+        waiting_bounds: (lost > 0 || has_unseen)
+            .then_some(Bounds { lo: least, hi: (!has_unseen).then_some(most) }),
         priorities: priorities(timeline, known, missing, end),
         workers: workers
             .map(|(number, worker)| {
@@ -240,28 +244,23 @@ fn priorities(
         true => missing.perhaps_ended(),
         false => missing,
     };
-    let priority = |stats: &crate::timeline::PriorityStats| PrioritySummary {
-        priority: stats.priority,
-        added: stats.added,
-        ran: stats.ran,
-        failed: stats.failed,
-        cancelled: stats.cancelled,
-        waiting: u64::from(stats.waiting()),
-        depth_max: u64::from(stats.depth_max),
-        oldest_waiting_ns: agenda.oldest_waiting_ns(stats.priority, known, end),
-        passed_by_max: stats.passed_by_max,
-        queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&as_known(agenda.missing_waits(
-            stats.priority,
-            missing,
-            known,
-            end,
-        ))),
-        run_ns: stats.run_ns.percentiles_missing(&as_known(agenda.missing_runs(
-            stats.priority,
-            missing,
-            known,
-            end,
-        ))),
+    let priority = |stats: &crate::timeline::PriorityStats| {
+        let (priority, unseen) = (stats.priority, timeline.tasklets_unseen(stats.priority));
+        let waits = agenda.missing_waits(priority, &missing.clone().with_more(unseen), known, end);
+        let runs = agenda.missing_runs(priority, missing, unseen, known, end);
+        PrioritySummary {
+            priority,
+            added: stats.added,
+            ran: stats.ran,
+            failed: stats.failed,
+            cancelled: stats.cancelled,
+            waiting: u64::from(stats.waiting()),
+            depth_max: u64::from(stats.depth_max),
+            oldest_waiting_ns: agenda.oldest_waiting_ns(priority, known, end),
+            passed_by_max: stats.passed_by_max,
+            queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&as_known(waits)),
+            run_ns: stats.run_ns.percentiles_missing(&as_known(runs)),
+        }
     };
     agenda.priorities.iter().map(priority).collect()
 }

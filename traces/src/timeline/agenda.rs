@@ -9,7 +9,7 @@ mod workers;
 
 pub use workers::{AgendaWorker, Rendezvous, RendezvousStats};
 
-use loop_probes::event::{Event, Outcome, Priority};
+use loop_probes::event::{Event, Outcome, Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
@@ -174,6 +174,12 @@ impl Agenda {
         self.sum(|priority| priority.waiting.may_wait())
     }
 
+    /// Whether the stream shows how many tasklets of this priority wait, even if it begins while some do: an addition has
+    /// given the depth, or a worker found nothing to run.
+    pub(crate) const fn knows_depth_of(&self, priority: Priority) -> bool {
+        self.priorities[place(priority)].waiting.is_depth_known()
+    }
+
     fn sum(&self, of: impl Fn(&PriorityStats) -> u64) -> u64 {
         self.priorities.iter().map(of).fold(0, u64::saturating_add)
     }
@@ -221,11 +227,12 @@ impl Agenda {
     }
 
     /// Run times of this priority, with the `lost` ones, running tasklets, and waiting ones that a worker may have taken, in
-    /// a stream known up to `known` that ended like `end`.
+    /// a stream known up to `known` that ended like `end`. Besides those known to wait, up to `unseen` may.
     pub(crate) fn missing_runs(
         &self,
         priority: Priority,
         lost: &Missing,
+        unseen: u64,
         known: Timestamp,
         end: StreamEnd,
     ) -> Missing {
@@ -239,7 +246,8 @@ impl Agenda {
             }
             may_run += u64::from(worker.in_unnamed_since().is_some() || end == StreamEnd::Cut);
         }
-        let to_come = may_run.min(self.priority(priority).waiting().into()) + unknown;
+        let may_be_taken = unseen.saturating_add(self.priority(priority).waiting().into());
+        let to_come = may_run.min(may_be_taken) + unknown;
         lost.clone().with_unfinished(at_least, to_come)
     }
 
@@ -262,7 +270,12 @@ impl Agenda {
                 let run = TaskletRun { task, tag, priority, outcome, queued, start, end: at };
                 self.ran_one(source, worker, run);
             }
-            Event::WorkerState { worker, from, to } => self.workers.changed(source, worker, from, to, at),
+            Event::WorkerState { worker, from, to } => {
+                self.workers.changed(source, worker, from, to, at);
+                if to == WorkerPhase::Idle {
+                    self.priorities.iter_mut().for_each(|priority| priority.waiting.was_empty());
+                }
+            }
             Event::GcRendezvous { arrived, expected, start } => {
                 self.rendezvous.add(Rendezvous { at, arrived, expected, waited_ns: at.ns_since(start) });
             }

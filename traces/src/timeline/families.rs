@@ -1,6 +1,8 @@
 //! The families of events that a stream covers. If a foreign loop records no microtasks, their number is unknown, not
 //! zero. Loops of `loop-core` declare all families with every snapshot.
 
+use loop_probes::event::Priority;
+
 use super::Timeline;
 
 /// The families a timeline's counts cover. Nothing is known of a family that is `false`.
@@ -38,6 +40,15 @@ impl Timeline {
             gc_decisions,
             signals: all || signals.arrived() > 0 || signals.delivered() > 0 || signals.dropped > 0,
             signals_dropped: signals.has_total || signals.arrived() > 0 && self.is_read_from_the_start(),
+        }
+    }
+
+    /// The most tasklets of this priority that may wait and were added before the reading began: none, or any number.
+    pub(crate) fn tasklets_unseen(&self, priority: Priority) -> u64 {
+        if self.agenda.knows_depth_of(priority) || self.is_read_from_the_start() {
+            0
+        } else {
+            u32::MAX.into()
         }
     }
 

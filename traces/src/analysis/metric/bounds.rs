@@ -190,6 +190,7 @@ impl Metric {
                 let run_ns = summary.microtasks.run_ns.bounds?;
                 run_ns.max.hi.is_none().then_some(Bounds { low, high: None })
             }
+            _ if name == "agenda.waiting" => summary.agenda.as_ref()?.waiting_bounds.map(Bounds::from),
             _ if name == "stalls" => ticks.stalls_bounds.map(Bounds::from),
             _ if name == "stalls.busy" => ticks.stalls_busy_bounds.map(Bounds::from),
             _ if name == "utilization" => {

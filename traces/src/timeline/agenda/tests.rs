@@ -53,7 +53,8 @@ fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
 fn a_waiting_tasklet_has_a_wait_and_a_run_without_an_upper_limit() {
     let mut agenda = agenda();
     let none = Missing::none();
-    let run_longest = |agenda: &Agenda, end| agenda.missing_runs(LOW, &none, Timestamp(500), end).longest();
+    let run_longest =
+        |agenda: &Agenda, end| agenda.missing_runs(LOW, &none, 0, Timestamp(500), end).longest();
     for task in 1..6 {
         add(&mut agenda, 10, task, LOW, task as u32);
     }
@@ -157,11 +158,11 @@ fn a_tasklet_that_a_worker_is_seen_in_runs_and_the_ones_behind_it_wait() {
     let agenda = &folded(&hang).agenda;
     let none = Missing::none();
     let known = Timestamp(1_000);
-    let runs = |end| agenda.missing_runs(High, &none, known, end);
+    let runs = |end| agenda.missing_runs(High, &none, 0, known, end);
     let run_ns = |end| runs(end).unfinished().map(|runs| (runs.count(), runs.max()));
     assert_eq!((run_ns(StreamEnd::Died), run_ns(StreamEnd::Cut)), (Some((1, 980)), Some((1, 880))));
     assert_eq!(
-        agenda.missing_runs(LOW, &none, known, StreamEnd::Died),
+        agenda.missing_runs(LOW, &none, 0, known, StreamEnd::Died),
         none,
         "the only worker is in another"
     );
@@ -205,7 +206,7 @@ fn a_tasklet_that_was_seen_running_is_taken_from_the_waiting_once() {
 fn a_tasklet_whose_addition_is_unknown_may_have_any_priority() {
     let agenda = folded(&[state(20, WorkerPhase::Run), sample(50, 1, 20)]).agenda;
     for priority in HIGHEST_FIRST {
-        let missing = agenda.missing_runs(priority, &Missing::none(), Timestamp(90), StreamEnd::Known);
+        let missing = agenda.missing_runs(priority, &Missing::none(), 0, Timestamp(90), StreamEnd::Known);
         assert_eq!((missing.count(), missing.longest()), (1, None), "{priority}");
     }
 }

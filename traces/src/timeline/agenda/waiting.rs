@@ -29,6 +29,8 @@ pub(super) struct Waiting {
     depth: u32,
     /// Tasklets that waited when records were lost and may have run in them, until an addition gives the depth.
     before_loss: u64,
+    /// An addition has given the depth, or an idle worker has shown that the queue was empty.
+    is_depth_known: bool,
     last_added: Timestamp,
 }
 
@@ -39,6 +41,16 @@ impl Waiting {
 
     pub(super) const fn depth(&self) -> u32 {
         self.depth
+    }
+
+    /// Whether no tasklet that was added before the first event can wait without being in the depth.
+    pub(super) const fn is_depth_known(&self) -> bool {
+        self.is_depth_known
+    }
+
+    /// A worker found nothing to take.
+    pub(super) const fn was_empty(&mut self) {
+        self.is_depth_known = true;
     }
 
     /// How many may wait in addition to the depth.
@@ -56,7 +68,7 @@ impl Waiting {
 
     pub(super) fn added(&mut self, at: Timestamp, task: TaskId, depth: u32, higher_ran: u64) {
         self.last_added = self.last_added.max(at);
-        (self.depth, self.before_loss) = (depth, 0);
+        (self.depth, self.before_loss, self.is_depth_known) = (depth, 0, true);
         while self.entries.len() > depth.saturating_sub(1) as usize {
             self.taken.extend(self.entries.pop_front());
             if self.taken.len() > WORKERS_MAX {

@@ -1,7 +1,7 @@
 //! Drops parts of a stream, as a ring would: the figures of the whole stream must lie within the bounds computed from
 //! the rest.
 
-use loop_probes::event::{Event, Queue};
+use loop_probes::event::{Event, Priority, Queue, WorkerPhase};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_probes::record::Packed;
 use loop_probes::stamped::Stamped;
@@ -431,12 +431,8 @@ fn a_tick_may_have_waited_in_an_event_that_is_missing_somewhere() {
 
 #[test]
 fn a_tasklet_that_waits_at_the_end_may_have_run_in_a_record_that_was_lost() {
-    let added = |task| Event::AgendaAdded {
-        task: TaskId(task),
-        tag: Tag(1),
-        priority: loop_probes::event::Priority::Normal,
-        depth: 1,
-    };
+    let added =
+        |task| Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority: Priority::Normal, depth: 1 };
     for counts in [(0, Outcome::Failed), (1, Outcome::Undecided)] {
         let counts_of = SourceCounts { lost_records: counts.0, ..SourceCounts::default() };
         let summary = closed(&[at(1_000, added(1)), at(2_000, added(2))], counts_of);
@@ -452,8 +448,38 @@ fn judged(summary: &Summary, metric: &str, limit: Limit) -> Outcome {
 }
 
 #[test]
+fn tasklets_added_before_the_reading_began_may_wait() {
+    let priority = Priority::Low;
+    let ran = Event::AgendaRan {
+        task: TaskId(1),
+        tag: Tag(1),
+        priority,
+        worker: 0,
+        outcome: loop_probes::event::Outcome::Done,
+        queued: Timestamp(900),
+        start: Timestamp(1_000),
+    };
+    let added = Event::AgendaAdded { task: TaskId(2), tag: Tag(1), priority, depth: 1 };
+    let idle = Event::WorkerState { worker: 0, from: WorkerPhase::Run, to: WorkerPhase::Idle };
+    let of = |more: &[Event], before_attach| {
+        let more = more.iter().map(|event| at(2_000, *event));
+        let events: Vec<_> = [at(1_500, ran)].into_iter().chain(more).collect();
+        let summary = closed(&events, SourceCounts { before_attach, ..SourceCounts::default() });
+        let gates = ["agenda.waiting", "agenda.low.wait.max"];
+        gates.map(|metric| judged(&summary, metric, Limit::Max(500.0)))
+    };
+    assert_eq!(of(&[], 0), [Outcome::Held; 2], "the stream is whole");
+    assert_eq!(of(&[], 7), [Outcome::Undecided; 2], "any number may wait, for any time");
+    let other = |priority| Event::AgendaAdded { task: TaskId(3), tag: Tag(1), priority, depth: 1 };
+    let others = [other(Priority::High), other(Priority::Normal)];
+    assert_eq!(of(&others, 7)[0], Outcome::Undecided, "additions of other priorities do not show the depth");
+    assert_eq!(of(&[&others[..], &[added]].concat(), 7)[0], Outcome::Held, "each addition shows a depth");
+    assert_eq!(of(&[idle], 7), [Outcome::Held; 2], "an idle worker found nothing to run");
+}
+
+#[test]
 fn tasklets_added_before_a_loss_may_wait_still() {
-    let priority = loop_probes::event::Priority::Low;
+    let priority = Priority::Low;
     let added = |task, depth| Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority, depth };
     let mut events: Vec<_> = (1..=300).map(|task| at(1_000 + task, added(task, task as u32))).collect();
     let summary = |events: &[Stamped], lost| {
