@@ -16,7 +16,7 @@ use loop_probes::event::Phase;
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 use crate::span::TickSpan;
-use sweep::{Nodes, Piece, Spans};
+use sweep::{Nodes, Piece, SpanRole};
 
 pub use what::{Waiter, What};
 
@@ -65,7 +65,7 @@ pub fn waiting(
 }
 
 pub(crate) fn busy(start: Timestamp, end: Timestamp, nodes: Nodes, lines: usize) -> Breakdown {
-    book(start, end, nodes, Spans::AreTheTasks, lines, |piece| (!piece.polled).then_some(piece.what))
+    book(start, end, nodes, SpanRole::AreTheTasks, lines, |piece| (!piece.polled).then_some(piece.what))
 }
 
 pub(crate) fn waited(
@@ -78,7 +78,7 @@ pub(crate) fn waited(
     nodes.start_when_fired();
     // Only the poll in progress when the wait began can have been woken for it.
     let what = |piece: &Piece| if piece.start == start { piece.of(kind, start) } else { piece.what };
-    book(start, end, nodes, Spans::AreTheTasks, lines, |piece| Some(what(piece)))
+    book(start, end, nodes, SpanRole::AreTheTasks, lines, |piece| Some(what(piece)))
 }
 
 /// The breakdown of one run, from `start` to `end`, by the labelled spans, collections and the like within it. The rest
@@ -100,14 +100,14 @@ pub(crate) fn ran(
     // The task made these polls itself, and nothing but the task waited for them.
     let own_polls = nodes.list.iter_mut().filter(|node| node.layer == sweep::Layer::Polled);
     own_polls.for_each(|node| node.what = What::Poll);
-    book(start, end, nodes, Spans::AreParts, lines, |piece| Some(piece.what))
+    book(start, end, nodes, SpanRole::AreParts, lines, |piece| Some(piece.what))
 }
 
 fn book(
     start: Timestamp,
     end: Timestamp,
     nodes: Nodes,
-    labels: Spans,
+    labels: SpanRole,
     lines: usize,
     subject: impl Fn(&Piece) -> Option<What>,
 ) -> Breakdown {

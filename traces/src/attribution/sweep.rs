@@ -86,7 +86,7 @@ impl Piece {
 
 /// How labelled spans count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Spans {
+pub(crate) enum SpanRole {
     /// A span within a task counts as the task: the task is what the reader looks for.
     AreTheTasks,
     /// Spans count as parts of their own.
@@ -207,13 +207,13 @@ impl Nodes {
         mut self,
         start: Timestamp,
         end: Timestamp,
-        labels: Spans,
+        labels: SpanRole,
         mut give: impl FnMut(Piece),
     ) {
         // Nodes that ended before `start` may still contain a labelled span.
         self.list.retain(|node| node.start < end);
         let order = by_begin(&self.list);
-        let mut open: [Nesting<Open>; LAYERS] = Default::default();
+        let mut open: [Nesting<OpenNode>; LAYERS] = Default::default();
         // A callback of the same extent as a poll may come after it in the order.
         let mut equals = (0, None);
         let mut now = start;
@@ -235,7 +235,7 @@ impl Nodes {
             let (mut layer, mut what) = (node.layer, node.what);
             match (node.what, ran.last()) {
                 (What::Span { .. }, Some(outer))
-                    if labels == Spans::AreTheTasks && !is_frame(&outer.what) =>
+                    if labels == SpanRole::AreTheTasks && !is_frame(&outer.what) =>
                 {
                     what = outer.what;
                 }
@@ -254,7 +254,7 @@ impl Nodes {
             }
             let woken = (node.woken && layer == Layer::Polled).then_some(node.start);
             let is_run = is_run(&node.what);
-            open[layer as usize].begin(Open { start: node.start, end: node.end, what, is_run, woken });
+            open[layer as usize].begin(OpenNode { start: node.start, end: node.end, what, is_run, woken });
         }
         advance(&mut open, now, end, &mut join);
         if let Some(piece) = last {
@@ -287,7 +287,7 @@ impl Piece {
 
 /// An interval that has begun and not ended.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenNode {
     start: Timestamp,
     end: Timestamp,
     what: What,
@@ -296,7 +296,7 @@ struct Open {
     woken: Option<Timestamp>,
 }
 
-impl Slice for Open {
+impl Slice for OpenNode {
     type Time = Timestamp;
 
     fn extent(&self) -> (Timestamp, Option<Timestamp>) {
@@ -304,7 +304,7 @@ impl Slice for Open {
     }
 }
 
-impl Open {
+impl OpenNode {
     fn contains(&self, (start, end): (Timestamp, Timestamp)) -> bool {
         self.start <= start && end <= self.end
     }
@@ -324,7 +324,7 @@ pub(crate) const fn is_run(what: &What) -> bool {
 
 /// Calls `give` with what lies between `now` and `until`; returns how far it got.
 fn advance(
-    open: &mut [Nesting<Open>; LAYERS],
+    open: &mut [Nesting<OpenNode>; LAYERS],
     mut now: Timestamp,
     until: Timestamp,
     give: &mut impl FnMut(Piece),

@@ -27,7 +27,7 @@ pub struct Missing {
     count: u64,
     of_any_length: u64,
     /// Indexed by the base-2 logarithm of the length.
-    stretches: Vec<Stretches>,
+    stretches: Vec<SimilarGaps>,
     /// Samples that have not ended, at their known minimum.
     unfinished: Option<Box<Histogram>>,
     /// Samples that may be added before those end, each longer than all known ones.
@@ -42,7 +42,7 @@ pub struct Missing {
 
 /// Gaps of similar length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Stretches {
+struct SimilarGaps {
     total_ns: u64,
     longest_ns: u64,
 }
@@ -135,7 +135,7 @@ impl Missing {
     fn stretches_of(&mut self, ns: u64, number: u64) {
         let power = ns.checked_ilog2().map_or(0, |power| power as usize);
         if self.stretches.len() <= power {
-            self.stretches.resize(power + 1, Stretches::default());
+            self.stretches.resize(power + 1, SimilarGaps::default());
         }
         let stretches = &mut self.stretches[power];
         stretches.total_ns = stretches.total_ns.saturating_add(ns.saturating_mul(number));
@@ -163,7 +163,7 @@ impl Missing {
             }
         }
         self.to_come = self.to_come.saturating_add(other.to_come);
-        self.stretches.resize(self.stretches.len().max(other.stretches.len()), Stretches::default());
+        self.stretches.resize(self.stretches.len().max(other.stretches.len()), SimilarGaps::default());
         for (own, other) in self.stretches.iter_mut().zip(&other.stretches) {
             own.total_ns = own.total_ns.saturating_add(other.total_ns);
             own.longest_ns = own.longest_ns.max(other.longest_ns);
@@ -208,7 +208,7 @@ impl Missing {
     /// Most missing samples that can be longer than `value`.
     #[must_use]
     pub fn longer_than(&self, value: u64) -> u64 {
-        let fit = |stretches: &&Stretches| stretches.longest_ns > value;
+        let fit = |stretches: &&SimilarGaps| stretches.longest_ns > value;
         let stretches = self.stretches.iter().filter(fit);
         let counts = stretches.map(|stretches| stretches.total_ns / value.saturating_add(1));
         let lost = counts.fold(self.of_any_length, u64::saturating_add).min(self.count);

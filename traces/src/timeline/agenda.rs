@@ -21,7 +21,7 @@ use super::last_activity::StreamEnd;
 use super::tags::failed;
 use crate::histogram::Histogram;
 use crate::loss::Missing;
-use waiting::Waiting;
+use waiting::WaitingTasklets;
 use workers::{AgendaWorkers, TaskletRun};
 
 /// The tasklet that has waited longest in its priority.
@@ -75,7 +75,7 @@ pub struct PriorityStats {
     pub depths: DepthSlots,
     /// Most tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
-    waiting: Waiting,
+    waiting: WaitingTasklets,
 }
 
 impl PriorityStats {
@@ -91,7 +91,7 @@ impl PriorityStats {
             depth_max: 0,
             depths: DepthSlots::new(config.rate_window),
             passed_by_max: 0,
-            waiting: Waiting::new(config.tasklets_followed),
+            waiting: WaitingTasklets::new(config.tasklets_followed),
         }
     }
 

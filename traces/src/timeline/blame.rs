@@ -3,7 +3,7 @@
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::ticks::{Mark, TickSummary};
-use super::worst::{Blame, Blamed};
+use super::worst::{Blamed, WorstCases};
 use super::{LateSignal, LateTimer, SlowTask, Timeline, Waiter};
 use crate::attribution::sweep::{Layer, Node, Nodes};
 use crate::attribution::{self, Breakdown, What, waited};
@@ -151,9 +151,9 @@ impl Timeline {
 
     #[cold]
     fn settle_all(&mut self, kept_from: Mark, spans: usize) {
-        let mut blame = std::mem::replace(&mut self.blame, Blame::new(&self.config));
+        let mut blame = std::mem::replace(&mut self.blame, WorstCases::new(&self.config));
         self.blame.lines = blame.lines;
-        let Blame { timers, signals, tasks, allowance, .. } = &mut blame;
+        let WorstCases { timers, signals, tasks, allowance, .. } = &mut blame;
         timers.settle(kept_from, spans, allowance, |late| self.blame_timer(late));
         signals.settle(kept_from, spans, allowance, |late| self.blame_signal(late));
         tasks.settle(kept_from, spans, allowance, |slow| self.blame_task(slow));

@@ -9,7 +9,7 @@
 
 use loop_probes::ids::Timestamp;
 
-use super::impacts::{Cause, Held, Impact, Impacts};
+use super::impacts::{Cause, HeldWaits, Impact, Impacts};
 use super::in_progress::Unfinished;
 use super::open_tick::{OpenTick, Wait};
 use super::ticks::Mark;
@@ -51,7 +51,7 @@ impl Timeline {
     }
 
     /// The long waits that ended in an open tick, and those that have not ended, with their known duration.
-    fn uncharged(&self, unfinished: &Unfinished) -> Vec<Held> {
+    fn uncharged(&self, unfinished: &Unfinished) -> Vec<HeldWaits> {
         if self.config.stretches_kept == 0 {
             return Vec::new();
         }
@@ -68,7 +68,7 @@ impl Timeline {
             let tasks = tasks.map(|task| Wait { kind: Waiter::Task, from: task.queued, to: task.as_of });
             let waits: Vec<Wait> = open.waits.iter().copied().chain(timers).chain(tasks).collect();
             let end = waits.iter().map(|wait| wait.to).max()?;
-            Some(Held { source, end, needs: Mark::NEVER, waits })
+            Some(HeldWaits { source, end, needs: Mark::NEVER, waits })
         };
         self.open.iter().filter_map(of).collect()
     }
@@ -139,14 +139,14 @@ impl Timeline {
         if !waits.is_empty() && (is_behind || waits.iter().any(is_long)) {
             let from = waits.iter().map(|wait| wait.from).min().unwrap_or(end);
             let needs = self.ticks.mark(from);
-            self.delays_caused.held.push_back(Held { source, end, needs, waits });
+            self.delays_caused.held.push_back(HeldWaits { source, end, needs, waits });
             while self.delays_caused.held.iter().map(|held| held.waits.len()).sum::<usize>() > WAITS_MAX {
                 let mut is_first = true;
                 self.release(|_| std::mem::take(&mut is_first));
             }
             return;
         }
-        let now = Held { source, end, needs: Mark::NEVER, waits };
+        let now = HeldWaits { source, end, needs: Mark::NEVER, waits };
         if !now.waits.is_empty() {
             self.charged(&now);
         }
@@ -164,7 +164,7 @@ impl Timeline {
     }
 
     /// Charges held waits, oldest first, while `due` holds.
-    fn release(&mut self, mut due: impl FnMut(&Held) -> bool) {
+    fn release(&mut self, mut due: impl FnMut(&HeldWaits) -> bool) {
         while self.delays_caused.held.front().is_some_and(&mut due) {
             if let Some(held) = self.delays_caused.held.pop_front() {
                 self.charged(&held);
@@ -172,13 +172,13 @@ impl Timeline {
         }
     }
 
-    fn charged(&mut self, held: &Held) {
+    fn charged(&mut self, held: &HeldWaits) {
         let mut delays_caused = std::mem::replace(&mut self.delays_caused, Impacts::new(&self.config));
         self.charge_to(&mut delays_caused, held);
         self.delays_caused = delays_caused;
     }
 
-    fn charge_to(&self, delays_caused: &mut Impacts, held: &Held) {
+    fn charge_to(&self, delays_caused: &mut Impacts, held: &HeldWaits) {
         delays_caused.charge(held, |begin| self.gathered_for_wait(held.source, begin, held.end));
     }
 }

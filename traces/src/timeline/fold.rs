@@ -20,7 +20,7 @@ use super::tags::{WorstRun, failed};
 use super::timers::LateTimer;
 use super::{LateSignal, Timeline, Waiter};
 use crate::span::TickSpan;
-use runs::Run;
+use runs::TaskRun;
 
 /// Whether an event may be the first one of a loop, and is never recorded by a closed loop.
 const fn begins_loop(event: &Event) -> bool {
@@ -125,7 +125,7 @@ impl Timeline {
                 self.task_cancelled(place, task, stamped);
             }
             Event::TaskRan { task, tag, outcome, queued, start } => {
-                let run = Run { task, tag, outcome, queued, start };
+                let run = TaskRun { task, tag, outcome, queued, start };
                 self.task_ran(place, run, stamped);
             }
             Event::Microtasks { trigger, ran, left, start } => {

@@ -11,7 +11,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use super::config::TimelineConfig;
 use super::open_tick::Wait;
 use super::ticks::Mark;
-use crate::attribution::sweep::{Nodes, Spans};
+use crate::attribution::sweep::{Nodes, SpanRole};
 pub use cause::Cause;
 use charges::Charges;
 pub use charges::{Impact, WorstImpact};
@@ -27,13 +27,13 @@ pub(crate) struct Impacts {
     lanes: Vec<(SourceId, Lane)>,
     stretches_kept: usize,
     /// Ticks with long waits that are not charged yet, oldest first.
-    pub(super) held: VecDeque<Held>,
+    pub(super) held: VecDeque<HeldWaits>,
 }
 
 /// The long waits of one tick, held back. A suspension is recorded after it ends, by a thread that may be scheduled after
 /// the loop's, and a wait is charged only once. So waits long enough to be a suspension are charged later.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct HeldWaits {
     pub(super) source: SourceId,
     pub(super) end: Timestamp,
     /// Charging needs the ticks from here on.
@@ -67,7 +67,7 @@ impl Impacts {
     /// Charges the waits of a tick. `gathered` returns what happened on their loop from a time up to the end of the tick.
     pub(super) fn charge(
         &mut self,
-        Held { source, end, waits, .. }: &Held,
+        HeldWaits { source, end, waits, .. }: &HeldWaits,
         gathered: impl FnOnce(Timestamp) -> Nodes,
     ) {
         let from = waits.iter().map(|wait| wait.from).min().unwrap_or(*end);
@@ -78,7 +78,7 @@ impl Impacts {
         if begin < *end {
             let mut nodes = gathered(begin);
             nodes.start_when_fired();
-            nodes.pieces(begin, *end, Spans::AreTheTasks, |piece| lane.push(piece, charges));
+            nodes.pieces(begin, *end, SpanRole::AreTheTasks, |piece| lane.push(piece, charges));
         }
         let mut near = LastWait::default();
         waits.iter().for_each(|wait| lane.charge(wait, &mut near, charges));

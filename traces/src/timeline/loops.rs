@@ -9,7 +9,7 @@ use loop_probes::stamped::Stamped;
 
 use super::impacts::Impacts;
 use super::state::Loops;
-use super::worst::Blame;
+use super::worst::WorstCases;
 use super::{Timeline, TimelineConfig};
 use crate::source::SourceCounts;
 
@@ -119,7 +119,7 @@ impl Timeline {
             Some(first) if first != source && self.loops.by_loop.is_empty() => {
                 let config = figures_of(&self.config);
                 let mut own = self.clone();
-                (own.blame, own.delays_caused) = (Blame::new(&config), Impacts::new(&config));
+                (own.blame, own.delays_caused) = (WorstCases::new(&config), Impacts::new(&config));
                 (own.config, own.loops_left_out) = (config, false);
                 self.loops.by_loop.push((first, own));
             }

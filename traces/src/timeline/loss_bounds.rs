@@ -160,12 +160,12 @@ pub(crate) struct LossBounds {
     last_too_small: u64,
     /// Records were lost of an unknown emitter, or before the first one of theirs that was read.
     before_first: bool,
-    emitters: Vec<Emitter>,
+    emitters: Vec<EmitterBounds>,
 }
 
 /// What bounds the runs in an emitter's next gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Emitter {
+struct EmitterBounds {
     /// The last beginning or end of a tick, when nothing within a tick was running.
     boundary: Option<Timestamp>,
     /// The end of the last task, when no other was running.
@@ -173,7 +173,7 @@ struct Emitter {
     /// When the open tick began, if records were lost in it.
     torn: Option<Timestamp>,
     /// The gap since its last record.
-    gap: Option<Gap>,
+    gap: Option<OpenGap>,
     numbers: TickNumbers,
     /// The most records lost since the last tick number. Those of a damaged block count for each of its emitters.
     lost_since: u64,
@@ -184,7 +184,7 @@ struct Emitter {
 /// A gap that the next record of its emitter will end. The report of the loss may give a shorter time, but only the
 /// records around a gap limit it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Gap {
+struct OpenGap {
     from: Timestamp,
     to: Timestamp,
     lost: u64,
@@ -194,7 +194,7 @@ struct Gap {
 
 impl LossBounds {
     pub(crate) fn add_emitter(&mut self) {
-        self.emitters.push(Emitter::default());
+        self.emitters.push(EmitterBounds::default());
     }
 
     /// A tick began at `at`; the end of the tick begun at `endless` was not seen. Returns since when records are missing
@@ -309,9 +309,11 @@ impl LossBounds {
         emitter.loss = self.losses;
         emitter.torn = emitter.torn.or(open);
         let gap =
-            Gap { from: last.map_or(from, |last| last.min(from)), to, lost, is_preceded: last.is_some() };
+            OpenGap { from: last.map_or(from, |last| last.min(from)), to, lost, is_preceded: last.is_some() };
         emitter.gap = Some(match emitter.gap {
-            Some(before) => Gap { to: before.to.max(to), lost: before.lost.saturating_add(lost), ..before },
+            Some(before) => {
+                OpenGap { to: before.to.max(to), lost: before.lost.saturating_add(lost), ..before }
+            }
             None => gap,
         });
     }

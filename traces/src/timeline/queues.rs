@@ -18,15 +18,15 @@ use super::config::TimelineConfig;
 use deferred::DeferredCount;
 pub use stats::QueueStats;
 use stats::Reached;
-pub(crate) use waiting::Waits;
-use waiting::{Room, Waiting};
+pub(crate) use waiting::QueuedTask;
+use waiting::{Room, WaitingTasks};
 
 /// All queues.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queues {
     queues: Vec<QueueStats>,
     /// Indexed by the place of the emitter.
-    emitters: Vec<Emitter>,
+    emitters: Vec<EmitterQueues>,
     waits_left_out: u64,
     followed_max: usize,
     /// The number of tracked tasks outside of the task queues.
@@ -38,7 +38,7 @@ pub struct Queues {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Emitter {
+struct EmitterQueues {
     /// It records when it queues a task, so a task with equal queued and start times has not waited. For other
     /// emitters, the wait of such a task is unknown.
     records_queueing: bool,
@@ -49,7 +49,7 @@ struct Emitter {
     /// Whether any records were ever lost.
     has_lost: bool,
     /// Its queued tasks that have not run.
-    waiting: Waiting,
+    waiting: WaitingTasks,
     /// Tasks queued before records were lost, which may or may not have run.
     before_loss: u64,
     /// Its loop has stopped and not resumed.
@@ -180,7 +180,7 @@ impl Queues {
     }
 
     /// The tasks of the emitter at `place` that were queued and have not ended, including those left at its stop.
-    pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &Waits> {
+    pub(crate) fn waiting(&self, place: usize) -> impl Iterator<Item = &QueuedTask> {
         self.emitters.get(place).into_iter().flat_map(|emitter| emitter.waiting.iter())
     }
 
@@ -191,7 +191,7 @@ impl Queues {
 
     /// Forgets what waits for the emitter at `place`: another loop uses its ring.
     pub(crate) fn forget(&mut self, place: usize) {
-        self.change_waiting(place, Waiting::forget);
+        self.change_waiting(place, WaitingTasks::forget);
         self.none_before_loss(place);
         if let Some(emitter) = self.emitters.get_mut(place) {
             emitter.deferred = DeferredCount::default();
@@ -211,7 +211,7 @@ impl Queues {
     }
 
     #[inline]
-    fn change_waiting<R>(&mut self, place: usize, change: impl FnOnce(&mut Waiting) -> R) -> Option<R> {
+    fn change_waiting<R>(&mut self, place: usize, change: impl FnOnce(&mut WaitingTasks) -> R) -> Option<R> {
         let waiting = &mut self.emitter(place)?.waiting;
         let before = waiting.others();
         let changed = change(waiting);
@@ -221,9 +221,9 @@ impl Queues {
     }
 
     #[inline]
-    fn emitter(&mut self, place: usize) -> Option<&mut Emitter> {
+    fn emitter(&mut self, place: usize) -> Option<&mut EmitterQueues> {
         if place >= self.emitters.len() && place != OF_THE_PROCESS {
-            self.emitters.resize(place + 1, Emitter::default());
+            self.emitters.resize(place + 1, EmitterQueues::default());
         }
         self.emitters.get_mut(place)
     }
@@ -290,7 +290,8 @@ impl Queues {
                     emitter.records_queueing = true;
                 }
                 let others = self.followed_max.saturating_sub(self.others_followed);
-                let (task, room) = (Waits { task, tag, queued }, Room { tasks: self.followed_max, others });
+                let (task, room) =
+                    (QueuedTask { task, tag, queued }, Room { tasks: self.followed_max, others });
                 self.change_waiting(place, |waiting| waiting.queued(placement.queue, task, room));
                 match placement.queue {
                     // A post that was still in the queue when the loop was closed.
@@ -361,7 +362,7 @@ impl Queues {
                         emitter.waiting.iter().count() as u64 + emitter.waiting.untracked();
                     emitter.deferred = DeferredCount::default();
                 }
-                self.change_waiting(place, Waiting::forget);
+                self.change_waiting(place, WaitingTasks::forget);
                 for queue in &mut self.queues {
                     // A loss before the emitter's first record begins at an unknown time.
                     queue.change(from, |depths| match from < at {

@@ -27,7 +27,7 @@ use super::suspensions::Suspensions;
 use super::tags::Tags;
 use super::ticks::Ticks;
 use super::timers::Timers;
-use super::worst::Blame;
+use super::worst::WorstCases;
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
@@ -114,7 +114,7 @@ pub struct Timeline {
     pub(super) gaps: Vec<Gaps>,
     pub(super) loss_bounds: LossBounds,
     pub(super) replaced: Replaced,
-    pub(super) blame: Blame,
+    pub(super) blame: WorstCases,
     pub(super) delays_caused: Impacts,
     pub(super) loops: Loops,
     pub(super) last_open: usize,
@@ -171,7 +171,7 @@ impl Timeline {
             snapshots: 0,
             lost_records: 0,
             counts: SourceCounts::default(),
-            blame: Blame::new(&config),
+            blame: WorstCases::new(&config),
             delays_caused: Impacts::new(&config),
             config,
             first: None,

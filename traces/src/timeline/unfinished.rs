@@ -15,7 +15,7 @@ use loop_probes::stamped::Stamped;
 use super::in_progress::{OverdueTimer, RunningTask, Unfinished, UnfinishedTick, WaitingTask};
 use super::last_activity::{LastActivity, StreamEnd};
 use super::open_tick::OpenTick;
-use super::queues::Waits;
+use super::queues::QueuedTask;
 use super::{Timeline, Waiter};
 use crate::attribution::Breakdown;
 use crate::attribution::sweep::Nodes;
@@ -264,7 +264,7 @@ impl Timeline {
         // or last activity. A stopped loop began none.
         let seen = open.seen.filter(|seen| !seen.is_over);
         let last_end = open.last_end();
-        self.queues.waiting(place).map(move |&Waits { task, tag, queued }| {
+        self.queues.waiting(place).map(move |&QueuedTask { task, tag, queued }| {
             // A task queued after the stop waited until the loop was closed, or waits still.
             let ended =
                 open.stopped.and_then(|stopped| if queued <= stopped { Some(stopped) } else { open.closed });

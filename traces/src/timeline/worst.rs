@@ -144,7 +144,7 @@ impl<T> Blamed<T> {
 
 /// The worst of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Blame {
+pub(crate) struct WorstCases {
     pub(super) timers: Worst<LateTimer>,
     pub(super) signals: Worst<LateSignal>,
     pub(super) tasks: Worst<SlowTask>,
@@ -152,7 +152,7 @@ pub(crate) struct Blame {
     pub(super) lines: usize,
 }
 
-impl Blame {
+impl WorstCases {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         Self {
             timers: Worst::new(config.late_kept),

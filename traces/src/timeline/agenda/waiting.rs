@@ -20,7 +20,7 @@ pub(super) struct WaitingTasklet {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct WaitingTasklets {
     entries: VecDeque<WaitingTasklet>,
     /// Entries that an addition's depth showed as taken, and whose run was not seen. They give the priority of a running
     /// tasklet.
@@ -34,7 +34,7 @@ pub(super) struct Waiting {
     last_added: Timestamp,
 }
 
-impl Waiting {
+impl WaitingTasklets {
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, ..Self::default() }
     }

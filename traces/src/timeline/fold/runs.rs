@@ -10,7 +10,7 @@ use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter};
 
 /// The record of a task that ran, or of a timer that woke a future.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+pub(super) struct TaskRun {
     pub(super) task: TaskId,
     pub(super) tag: Tag,
     pub(super) outcome: Outcome,
@@ -20,8 +20,8 @@ pub(super) struct Run {
 
 impl Timeline {
     #[inline]
-    pub(super) fn task_ran(&mut self, place: Option<usize>, run: Run, stamped: &Stamped) {
-        let Run { task, tag, outcome, queued, start } = run;
+    pub(super) fn task_ran(&mut self, place: Option<usize>, run: TaskRun, stamped: &Stamped) {
+        let TaskRun { task, tag, outcome, queued, start } = run;
         let at = stamped.at;
         if let Some(place) = place {
             self.keep_alive.task_left(place, task, self.queues.left_by(place, task));

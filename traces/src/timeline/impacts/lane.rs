@@ -66,25 +66,25 @@ pub(super) struct Lane {
     limit: usize,
     /// Stretches were dropped to make room, so waits that began before them are not charged in full.
     overflowed: bool,
-    tally: Tally,
+    tally: ChargedSoFar,
 }
 
 /// Running totals over the stretches that have left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tally {
+struct ChargedSoFar {
     /// Waits covering the last one.
     waiting: [i64; 3],
     /// Waits that began so far.
     began: [u64; 3],
     /// Runs that may continue.
-    runs: [Option<Run>; RUNS_OPEN],
+    runs: [Option<ChargedRun>; RUNS_OPEN],
     /// The slot of `runs` to reuse next.
     next: usize,
 }
 
 /// A run so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
+struct ChargedRun {
     what: What,
     delay_caused: WorstImpact,
     /// Waits that had begun when its last stretch ended; any since are new to it.
@@ -107,7 +107,7 @@ impl Lane {
                 self.count(charges);
                 self.stretches.clear();
                 self.tracks.clear();
-                (self.overflowed, self.tally) = (false, Tally::default());
+                (self.overflowed, self.tally) = (false, ChargedSoFar::default());
                 from
             }
         }
@@ -266,7 +266,7 @@ impl Track {
     }
 }
 
-impl Tally {
+impl ChargedSoFar {
     fn leave(&mut self, stretch: &Stretch, charges: &mut Charges) {
         let Piece { start, end, what, .. } = stretch.piece;
         let (mut lateness_ns, mut delayed) = ([0; 3], [0; 3]);
@@ -313,7 +313,7 @@ impl Tally {
             return run.delay_caused;
         }
         let run = fresh(Some(task));
-        self.runs[self.next] = Some(Run { what, delay_caused: run, began });
+        self.runs[self.next] = Some(ChargedRun { what, delay_caused: run, began });
         self.next = (self.next + 1) % RUNS_OPEN;
         run
     }

@@ -41,7 +41,7 @@ impl RefName {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Armed {
+struct ArmedTimer {
     tag: Tag,
     referenced: bool,
     /// `None` while unknown: for an interval that fired, until its next period has begun.
@@ -60,7 +60,7 @@ struct Picture {
     after_loop: i64,
     /// Immediates that do not keep the loop alive.
     unreferenced: HashSet<TaskId>,
-    timers: HashMap<TimerId, Armed>,
+    timers: HashMap<TimerId, ArmedTimer>,
     /// When the first of the timers beyond the limit is due, or was: it may have fired since.
     beyond_limit: Option<Timestamp>,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Refs {
     now: Picture,
     /// Timers that were armed when records were lost, and may have fired in them, until something shows what became of
     /// them.
-    before_loss: HashMap<TimerId, Armed>,
+    before_loss: HashMap<TimerId, ArmedTimer>,
     /// A snapshot whose end has not been read yet.
     gathering: Option<Picture>,
     /// The name each source was registered with, which snapshots lack, and whether it keeps the loop alive.
@@ -200,7 +200,7 @@ impl Refs {
                 });
             }
             Event::SnapshotTimer { timer, tag, due, period_ns, referenced } => {
-                let (armed, limit) = (Armed { tag, referenced, due: Some(due), period_ns }, self.limit);
+                let (armed, limit) = (ArmedTimer { tag, referenced, due: Some(due), period_ns }, self.limit);
                 self.gather(|picture| {
                     if !keep(&mut picture.timers, timer, armed, limit) {
                         picture.is_beyond_limit(due);
@@ -368,12 +368,12 @@ impl Refs {
         self.is_seen(timer);
         // An interval is armed again with each firing: one lookup is enough.
         if let Some(armed) = self.now.timers.get_mut(&timer) {
-            *armed = Armed { tag, due: Some(due), period_ns, ..*armed };
+            *armed = ArmedTimer { tag, due: Some(due), period_ns, ..*armed };
             return;
         }
         // A timer beyond the limit would be counted when armed but not when removed, so it is not counted at all.
         if self.now.timers.len() < self.limit {
-            self.now.timers.insert(timer, Armed { tag, referenced: true, due: Some(due), period_ns });
+            self.now.timers.insert(timer, ArmedTimer { tag, referenced: true, due: Some(due), period_ns });
             self.timer(tag, 1);
         } else {
             self.now.is_beyond_limit(due);
@@ -401,7 +401,7 @@ impl Refs {
     fn fired_after_loss(&mut self, timer: TimerId) {
         let interval = self.before_loss.remove(&timer).filter(|armed| armed.period_ns.is_some());
         let Some(armed) = interval else { return };
-        if !keep(&mut self.now.timers, timer, Armed { due: None, ..armed }, self.limit) {
+        if !keep(&mut self.now.timers, timer, ArmedTimer { due: None, ..armed }, self.limit) {
             self.now.is_beyond_limit(armed.due.unwrap_or_default());
         } else if armed.referenced {
             self.timer(armed.tag, 1);
@@ -426,7 +426,7 @@ impl Refs {
     /// The next period of the interval that fired last begins at `now`.
     fn period_began(&mut self, now: Timestamp) {
         let fired = self.fired.and_then(|(_, timer)| self.now.timers.get_mut(&timer));
-        if let Some(Armed { due, period_ns: Some(period_ns), .. }) = fired {
+        if let Some(ArmedTimer { due, period_ns: Some(period_ns), .. }) = fired {
             *due = Some(now.plus_ns(*period_ns));
         }
     }

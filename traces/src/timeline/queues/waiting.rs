@@ -7,7 +7,7 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 
 /// A task in one of a loop's queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Waits {
+pub(crate) struct QueuedTask {
     pub(crate) task: TaskId,
     pub(crate) tag: Tag,
     pub(crate) queued: Timestamp,
@@ -15,11 +15,11 @@ pub(crate) struct Waits {
 
 /// The recorded tasks in one loop's queues.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Waiting {
-    tasks: VecDeque<Waits>,
+pub(super) struct WaitingTasks {
+    tasks: VecDeque<QueuedTask>,
     /// Immediates can be cleared in any order.
-    immediates: HashMap<TaskId, Waits>,
-    after_loop: HashMap<TaskId, Waits>,
+    immediates: HashMap<TaskId, QueuedTask>,
+    after_loop: HashMap<TaskId, QueuedTask>,
     /// Tasks queued beyond the tracking limit and not known to have run.
     untracked: u64,
 }
@@ -36,9 +36,9 @@ pub(super) struct Room {
 /// How many tasks at the front are searched for one that ran: task queues are first in, first out.
 const LOOKED_THROUGH: usize = 64;
 
-impl Waiting {
+impl WaitingTasks {
     /// Tracks a queued task, if there is room.
-    pub(super) fn queued(&mut self, queue: Queue, task: Waits, room: Room) {
+    pub(super) fn queued(&mut self, queue: Queue, task: QueuedTask, room: Room) {
         match queue {
             // A loop that is closed lists the posts that it never took.
             Queue::Tasks | Queue::Concurrent if self.tasks.len() < room.tasks => self.tasks.push_back(task),
@@ -92,7 +92,7 @@ impl Waiting {
     }
 
     /// All tracked tasks; those of the task queue come oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Waits> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &QueuedTask> {
         self.tasks.iter().chain(self.immediates.values()).chain(self.after_loop.values())
     }
 }
