@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_short_is_a_sample_and_what_has_not_ended_lowers_nothing() {
+    fn a_cut_short_sample_counts_and_an_unfinished_one_lowers_no_figure() {
         let mut ended = Histogram::new();
         ended.record_many(1_000, 160);
         let mut short = Histogram::new();
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn few_samples_are_said_to_be_few() {
+    fn too_few_samples_are_flagged() {
         let mut histogram = Histogram::new();
         (0..99).for_each(|value| histogram.record(value));
         assert!(histogram.percentiles().few_samples);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_one_knows_nothing() {
+    fn an_empty_distribution_has_no_figures() {
         let shown = Histogram::new().percentiles();
         assert_eq!(shown, Percentiles::default());
         assert_eq!((shown.count, shown.p50, shown.p99, shown.max), (0, None, None, None));

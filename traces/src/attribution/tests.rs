@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_overlaps_the_sum_is_exact(
+    fn the_sum_is_exact_for_any_overlaps(
         extents in prop::collection::vec((0u64..200, 0u64..200, 0u8..4), 0..60),
         start in 0u64..100, len in 0u64..120, lines in 0usize..6,
     ) {

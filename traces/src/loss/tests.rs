@@ -38,7 +38,7 @@ fn a_few_at_the_top_leave_nothing_to_bound_it() {
 }
 
 #[test]
-fn of_nothing_only_losses_are_known() {
+fn without_samples_there_is_no_bound() {
     assert_eq!(quantile_of(&of(&[]), 0.99, 3), Bounds { lo: 0, hi: None });
     assert_eq!(quantile_of(&of(&[]), 0.99, 0), Bounds { lo: 0, hi: None });
 }
@@ -57,7 +57,7 @@ fn a_gap_hides_no_run_that_is_longer_than_itself() {
     missing.of_any_length(1);
     let all = SpreadBounds::of(&seen, &missing.counted(1_000));
     assert_eq!((all.max.hi, all.mean.hi, all.gmean.hi), (None, None, None));
-    assert_eq!(all.p50.hi, Some(52), "one sample cannot move the median far, whatever its length");
+    assert_eq!(all.p50.hi, Some(52), "one sample of any length cannot move the median far");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn every_figure_lies_within(all: &SpreadBounds, whole: &Percentiles) -> Result<(
 proptest! {
     /// Small numbers: each has its own bucket, so nothing is rounded.
     #[test]
-    fn whatever_was_lost_the_quantile_lies_between(
+    fn quantiles_lie_within_their_bounds_for_any_loss(
         seen in prop::collection::vec(0u64..120, 0..40),
         lost in prop::collection::vec(0u64..120, 0..20),
         more in 0u64..5, percent in 1u32..100,
@@ -108,7 +108,7 @@ proptest! {
 
     /// Runs of any length, lost in gaps slightly longer than their sum.
     #[test]
-    fn whatever_the_gaps_held_every_figure_lies_between(
+    fn figures_lie_within_their_bounds_for_any_gaps(
         seen in prop::collection::vec(0u64..9_000_000, 0..200),
         gaps in prop::collection::vec((prop::collection::vec(0u64..3_000_000, 0..30), 0u64..5_000), 0..12),
         spare in 0u64..40, unknown in prop::collection::vec(0u64..1 << 40, 0..3),
@@ -125,7 +125,7 @@ proptest! {
     }
     /// Unfinished samples become longer by any amount, and any number of samples follow.
     #[test]
-    fn however_long_it_lasts_every_figure_lies_between(
+    fn figures_lie_within_their_bounds_for_any_unfinished_samples(
         seen in prop::collection::vec(0u64..9_000_000, 0..200),
         lost in prop::collection::vec(0u64..1 << 40, 0..4),
         open in prop::collection::vec((0u64..9_000_000, prop_oneof![Just(0), 0u64..90_000_000, any::<u32>().prop_map(u64::from)]), 0..5),

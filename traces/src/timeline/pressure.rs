@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_counted_throughout_is_unknown() {
+    fn a_count_missing_from_any_sample_is_unknown() {
         let mut pressure = Pressure::default();
         pressure.add(Timestamp(0), Timestamp(10), [Some(3), None, Some(1)]);
         pressure.add(Timestamp(10), Timestamp(30), [Some(4), Some(5), None]);

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hanging_loop_slows_down_though_nothing_comes() {
+    fn the_rate_of_a_hanging_loop_falls_without_events() {
         let mut rates = Rates::new(10);
         for tenth in 0..10 {
             rates.slot(at(tenth)).ticks += 10;

@@ -147,7 +147,7 @@ proptest! {
 }
 
 #[test]
-fn memory_is_bounded_whatever_the_length() {
+fn memory_is_bounded_for_any_length() {
     let config = TimelineConfig {
         ticks_kept: 10,
         spans_kept: 50,

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_periods_are_kept() {
+    fn the_number_of_kept_periods_is_limited() {
         let mut timers = Timers::new(&TimelineConfig { names_kept: 2, ..TimelineConfig::default() });
         (0..9).for_each(|timer| timers.armed(LOOP, TimerId(timer), Some(1), false));
         assert_eq!(timers.periods.len(), 2);

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn of_none_nothing_is_kept() {
+    fn with_a_limit_of_zero_no_case_is_kept() {
         let mut worst = Worst::new(0);
         worst.add(5, (), || Mark::NEVER..Mark::NEVER);
         assert_eq!(worst.iter().count(), 0);

@@ -41,7 +41,7 @@ fn a_low_tasklet_that_is_passed_over_is_seen_while_it_waits() {
     }
     let oldest = agenda.oldest(LOW).unwrap();
     assert_eq!((oldest.task, oldest.added, oldest.passed_by), (TaskId(1), Timestamp(10), 3));
-    assert_eq!(oldest.waited_ns(Timestamp(500)), Some(6), "the worker's next may be it");
+    assert_eq!(oldest.waited_ns(Timestamp(500)), Some(6), "the worker's next run may be this tasklet");
     assert_eq!((agenda.oldest(Priority::High), agenda.waiting()), (None, 1));
     run(&mut agenda, ran(1, LOW, 10, 40, 45));
     assert_eq!((agenda.oldest(LOW), agenda.waiting()), (None, 0));
@@ -113,7 +113,7 @@ fn a_possibly_running_tasklet_has_waited_until_its_earliest_start() {
     change(&mut agenda, 60, 0, WorkerPhase::Run, WorkerPhase::Gc);
     assert_eq!(waited(&agenda), Some(20), "a collection in the middle of it changes nothing");
     run(&mut agenda, ran(7, Priority::High, 20, 30, 100));
-    assert_eq!(waited(&agenda), Some(90), "it was another one; the next may be it");
+    assert_eq!(waited(&agenda), Some(90), "the worker ran another one; its next may be this one");
     change(&mut agenda, 120, 0, WorkerPhase::Run, WorkerPhase::Idle);
     assert_eq!(waited(&agenda), Some(490));
 }

@@ -114,7 +114,7 @@ fn a_timer_is_late_by_the_callbacks_that_ran_before_it_in_its_pass() {
 }
 
 #[test]
-fn what_is_no_longer_kept_is_named_so() {
+fn evicted_time_has_a_line_of_its_own() {
     let events = |ticks: u64| {
         let tick = |n: u64| [begin(n, n * MS), ran(n, n * MS, n * MS + MS / 2), end(n, n * MS, n * MS + MS)];
         let last =
@@ -146,7 +146,7 @@ fn a_breakdown_is_computed_before_its_spans_are_evicted() {
 }
 
 #[test]
-fn the_time_of_a_gap_is_unknown_whatever_lies_over_it() {
+fn the_time_of_a_gap_is_unknown_even_if_spans_cover_it() {
     let lost = |from, to, count| at(to, Event::Lost { count, from: Timestamp(from) });
     let within = [
         begin(1, 0),

@@ -159,7 +159,7 @@ fn a_late_signal_is_one_wait_and_its_task_is_none() {
 }
 
 #[test]
-fn a_task_that_polls_by_itself_is_to_blame_for_it() {
+fn a_poll_made_by_a_task_is_charged_to_the_task() {
     let poll = |from: u64, to: u64, timeout: u64| {
         let start = Timestamp(from);
         at(to, Event::Poll { reason: PollReason::Timer, ready: 0, timeout_ns: Some(timeout), start })

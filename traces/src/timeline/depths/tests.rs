@@ -132,7 +132,7 @@ fn callbacks_that_a_task_defers_were_all_there_at_once() {
 }
 
 #[test]
-fn what_a_drain_itself_posts_leaves_a_range() {
+fn posts_within_a_drain_leave_a_range() {
     let posts = |keys: std::ops::RangeInclusive<u64>, time| keys.map(move |key| posted(key, time));
     let first: Vec<Stamped> = posts(1..=3, 5).chain([ran(1, 5, 20)]).collect();
     // Each of the three posts one more as it runs: there were never more than three.
@@ -172,7 +172,7 @@ fn microtasks_were_at_most_as_many_as_a_checkpoint_ran_and_left() {
 }
 
 #[test]
-fn what_left_a_counted_queue_in_a_skipped_event_was_not_in_it_at_once() {
+fn entries_that_left_in_skipped_events_were_not_all_queued_at_once() {
     let posts = (1..=50).map(|key| posted(key, 5)).chain((1..=50).map(|timer| armed(timer, 5)));
     let events = [snapshot(), posts.collect(), vec![ran(1, 5, 20)], ended(40)].concat();
     let source = MemorySource::new("t", SourceKind::Ring, Metadata::new("t"), events);

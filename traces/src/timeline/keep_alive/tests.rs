@@ -127,7 +127,7 @@ fn an_unreferenced_source_comes_and_goes_unnoticed() {
 }
 
 #[test]
-fn what_has_no_name_is_counted_all_the_same() {
+fn unnamed_references_are_counted() {
     let mut refs = seen(&snapshot(&pending(RefKind::Handle, 0, 1)));
     let handle = |delta| Event::RefChanged { what: RefKind::Handle, delta, alive: 0 };
     see(&mut refs, &[handle(2)]);
@@ -159,7 +159,7 @@ fn tasks_are_as_many_as_their_queue_is_deep() {
 fn tasks_are_followed_by_number_between_two_samples() {
     let mut refs = seen(&snapshot(&pending(RefKind::Task, 1, 1)));
     refs.task_queued(LOOP, Queue::Tasks, 2);
-    assert_eq!(list(&refs), [(RefKind::Task, 0, 2)], "which they are is not known any more");
+    assert_eq!(list(&refs), [(RefKind::Task, 0, 2)], "their names are unknown");
     refs.task_left(LOOP, TaskId(1), Some(Queue::Tasks));
     see(&mut refs, &[fired(7, 5)]);
     refs.task_left(LOOP, TaskId(9), Some(Queue::Tasks));
@@ -168,14 +168,14 @@ fn tasks_are_followed_by_number_between_two_samples() {
     refs.task_left(LOOP, TaskId(3), Some(Queue::Tasks));
     assert!(refs.held().is_empty());
     refs.task_queued(OTHER, Queue::Tasks, 5);
-    assert!(refs.held().is_empty(), "of another loop nothing is known before its snapshot");
+    assert!(refs.held().is_empty(), "a loop has no references before its snapshot");
 }
 
 #[test]
 fn immediates_and_callbacks_after_the_loop_are_counted_as_they_come_and_go() {
     let mut refs = seen(&snapshot(&pending(RefKind::Immediate, 1, 2)));
     refs.task_queued(LOOP, Queue::Immediates, 3);
-    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 3)], "which they are is not known any more");
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 3)], "their names are unknown");
     see(&mut refs, &[Event::ImmediateRef { task: TaskId(7), referenced: false }]);
     assert_eq!(list(&refs), [(RefKind::Immediate, 0, 2)]);
     refs.task_left(LOOP, TaskId(7), Some(Queue::Immediates));
@@ -191,7 +191,7 @@ fn immediates_and_callbacks_after_the_loop_are_counted_as_they_come_and_go() {
     let unreferenced = Event::ImmediateRef { task: TaskId(7), referenced: false };
     see(&mut refs, &snapshot(&[unreferenced]));
     see(&mut refs, &[Event::ImmediateRef { task: TaskId(7), referenced: true }]);
-    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 1)], "a snapshot says which do not count");
+    assert_eq!(list(&refs), [(RefKind::Immediate, 0, 1)], "the snapshot lists the unreferenced ones");
 }
 
 #[test]
@@ -202,22 +202,22 @@ fn immediates_are_those_that_the_last_batch_left() {
 }
 
 #[test]
-fn what_has_no_name_comes_last_of_its_kind() {
+fn unnamed_references_come_last_of_their_kind() {
     let mut refs = seen(&snapshot(&pending(RefKind::Future, 4, 1)));
     see(&mut refs, &[Event::RefChanged { what: RefKind::Future, delta: 5, alive: 6 }]);
     assert_eq!(list(&refs), [(RefKind::Future, 4, 1), (RefKind::Future, 0, 5)]);
 }
 
 #[test]
-fn half_a_snapshot_and_a_gap_say_nothing() {
+fn half_a_snapshot_and_a_gap_show_no_references() {
     let whole = snapshot(&pending(RefKind::Io, 2, 1));
     let mut refs = seen(&whole);
     see(&mut refs, &whole[..2]);
-    assert_eq!(list(&refs), [(RefKind::Io, 2, 1)], "the last whole one counts");
+    assert_eq!(list(&refs), [(RefKind::Io, 2, 1)], "the last complete snapshot counts");
     see(&mut refs, &[Event::Lost { count: 5, from: AT }]);
     assert!(refs.held().is_empty() && refs.as_of().is_none());
     see(&mut refs, &whole[1..]);
-    assert!(refs.held().is_empty(), "its beginning was lost");
+    assert!(refs.held().is_empty(), "the beginning of the snapshot was lost");
     see(&mut refs, &whole);
     assert_eq!(list(&refs), [(RefKind::Io, 2, 1)]);
 }

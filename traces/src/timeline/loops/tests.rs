@@ -101,7 +101,7 @@ fn one_loop_is_the_whole() {
 }
 
 #[test]
-fn a_saturated_and_an_idle_loop_are_no_half_busy_one() {
+fn a_saturated_and_an_idle_loop_are_not_shown_as_half_busy() {
     let timeline = folded(&two());
     let loops: Vec<(SourceId, f64, u64)> = timeline
         .separate_loops()
@@ -112,7 +112,7 @@ fn a_saturated_and_an_idle_loop_are_no_half_busy_one() {
 }
 
 #[test]
-fn a_worker_is_no_loop_and_any_gap_affects_all_loops() {
+fn a_worker_is_no_loop_and_a_gap_affects_all_loops() {
     let (task, tag, worker) = (TaskId(1), Tag(1), 0);
     let ran = Event::WorkRan {
         task,

@@ -148,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
 
     #[test]
-    fn the_whole_lies_within_the_bounds_of_what_is_left(
+    fn the_figures_of_the_whole_lie_within_the_bounds_of_the_rest(
         seed in 0u64..1 << 40, ticks in 1u32..400, stall_every in 0u32..60,
         (agenda_workers, loop_kinds) in (0u16..3, any::<bool>()),
         stretches in prop::collection::vec((0.0..1.0f64, 1usize..400), 0..9),
@@ -191,7 +191,7 @@ fn longest_task(events: &[Stamped]) -> Option<u64> {
 }
 
 #[test]
-fn a_task_is_bounded_by_what_came_before_the_gap() {
+fn a_task_is_bounded_by_the_last_record_before_the_gap() {
     let begin = [at(1_000, Event::TickStart { tick: 1 }), ran(1_100, 1_400)];
     let lost = |from, to| at(to, Event::Lost { count: 5, from: Timestamp(from) });
     let after = at(4_000, Event::Wake { from: None, coalesced: 0 });

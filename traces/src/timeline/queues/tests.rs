@@ -128,7 +128,7 @@ fn time_without_the_loop_does_not_count() {
 }
 
 #[test]
-fn others_than_tasks_leave_their_own_queue() {
+fn immediates_and_after_loop_callbacks_leave_their_own_queues() {
     for queue in [Queue::Immediates, Queue::AfterLoop] {
         let mut queues = queues();
         see(&mut queues, 0, &Event::QueueDepth { queue: Queue::Tasks, depth: 3 });
@@ -142,7 +142,7 @@ fn others_than_tasks_leave_their_own_queue() {
 }
 
 #[test]
-fn what_is_followed_besides_tasks_is_bounded_over_all_loops() {
+fn tracked_immediates_are_limited_over_all_loops() {
     let mut queues = Queues::new(&TimelineConfig { queued_followed: 3, ..TimelineConfig::default() });
     let followed = |queues: &Queues| [0, 1].map(|place| queues.waiting(place).count());
     for task in 1..=4 {
@@ -157,7 +157,7 @@ fn what_is_followed_besides_tasks_is_bounded_over_all_loops() {
 }
 
 #[test]
-fn a_queue_that_nothing_is_known_of_has_no_depth() {
+fn a_queue_without_events_has_no_depth() {
     let mut queues = queues();
     see(&mut queues, 5, &Event::TickStart { tick: 1 });
     assert_eq!(median(&queues, Queue::Immediates, 10), None);
@@ -215,7 +215,7 @@ fn a_whole_snapshot_says_of_every_queue_how_deep_it_is() {
 }
 
 #[test]
-fn what_a_tick_does_not_mention_is_as_it_was_sampled() {
+fn a_depth_stays_as_sampled_until_a_tick_reports_another() {
     let mut queues = queues();
     see(&mut queues, 0, &Event::QueueDepth { queue: Queue::Tasks, depth: 0 });
     see(&mut queues, 10, &queued(1, Queue::Tasks, 1, 10));

@@ -91,7 +91,7 @@ fn a_running_task_lasts_until_the_last_known_moment() {
 }
 
 #[test]
-fn what_ran_before_a_loss_at_the_end_ran_at_least_until_then() {
+fn a_task_running_before_a_loss_at_the_end_ran_at_least_until_the_loss() {
     let lost = at(900, Event::Lost { count: 3, from: Timestamp(500) });
     let other = on(OTHER, 1_000, Event::Wake { from: None, coalesced: 0 });
     let mut events = vec![begun(7, 100), ran(1, 110, 150), seen(in_task(2), 200, 500), lost, other];
@@ -425,7 +425,7 @@ fn where_a_recording_was_cut_a_loop_may_have_stalled_unless_it_had_stopped() {
     assert_eq!(bounds(at(3 * MS, stopped)), [None, None]);
     let timeline = folded(&[other(1)]);
     let of = |end| stalls_bounds(&timeline, end);
-    assert_eq!(of(StreamEnd::Known), None, "it has no loop");
+    assert_eq!(of(StreamEnd::Known), None, "the stream has no loop");
     assert_eq!(of(StreamEnd::Cut), Some(ANY), "its loop may not have been saved yet");
 }
 

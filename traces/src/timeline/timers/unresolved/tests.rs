@@ -141,7 +141,7 @@ fn a_loop_that_uses_the_ring_again_says_nothing_about_the_timers_of_the_one_befo
 }
 
 #[test]
-fn the_range_contains_the_truth_whatever_the_period() {
+fn the_range_contains_the_truth_for_any_period() {
     let mut random = fastrand::Rng::with_seed(11);
     for _ in 0..20_000 {
         let (period_ns, found_ns) = (random.u64(1..2 * MS), random.u64(0..9 * MS));

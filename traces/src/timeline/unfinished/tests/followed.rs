@@ -42,7 +42,7 @@ fn both(events: &[Stamped], timeline: &Timeline) -> [Vec<(SourceId, &'static str
 }
 
 #[test]
-fn what_is_over_does_not_go_on() {
+fn finished_work_is_not_exported_as_unfinished() {
     let start = Timestamp(110);
     let task = TaskId(1);
     let tag = Tag(0);
@@ -64,7 +64,7 @@ fn what_is_over_does_not_go_on() {
 }
 
 #[test]
-fn what_it_did_up_to_a_loss_at_the_end_is_known() {
+fn activity_up_to_a_loss_at_the_end_is_exported() {
     let (source, task, tag) = (SourceId(1), TaskId(1), Tag(0));
     let at = |at, event| Stamped { at: Timestamp(at), source, event };
     let hangs = Running::Task { task, tag }.event(Timestamp(110));

@@ -56,7 +56,7 @@ fn any_number_of_timers_may_be_overdue_after_an_uncounted_gap() {
 }
 
 #[test]
-fn what_was_queued_or_armed_before_a_loss_may_have_waited_for_less_than_others() {
+fn waits_from_before_a_loss_may_be_shorter_than_the_known_ones() {
     // Ten tasks that waited for 100 ms, and ten timers that fired 100 ms late.
     let mut events = vec![begun(1, 0)];
     for number in 1..=10 {

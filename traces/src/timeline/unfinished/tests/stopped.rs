@@ -48,7 +48,7 @@ fn waits_ms(timeline: &Timeline) -> (Vec<u64>, Vec<u64>) {
 }
 
 #[test]
-fn what_is_due_when_a_loop_stops_was_late_by_then_and_no_later() {
+fn timers_due_at_a_stop_were_late_until_the_stop() {
     use StopReason::{Closed, Drained, Stopped};
     for ended in [
         &[stopped(Stopped, 503)][..],
@@ -78,7 +78,7 @@ fn what_is_due_when_a_loop_stops_was_late_by_then_and_no_later() {
 }
 
 #[test]
-fn what_other_queues_hold_when_a_loop_stops_waits_like_its_tasks() {
+fn entries_of_other_queues_at_a_stop_wait_like_tasks() {
     for queue in [Queue::Immediates, Queue::AfterLoop] {
         let set = |task: u64| {
             let place = Placement { queue, origin: Origin::Local, depth: task as u32 };
@@ -101,7 +101,7 @@ fn what_other_queues_hold_when_a_loop_stops_waits_like_its_tasks() {
 }
 
 #[test]
-fn what_is_queued_after_a_stop_waits_until_the_loop_is_closed() {
+fn tasks_queued_after_a_stop_wait_until_the_loop_is_closed() {
     use StopReason::{Closed, Stopped};
     let after = [stopped(Stopped, 503), queued(8, 600 * MS)];
     let timeline = folded_with(&[&after[..], &[stopped(Closed, 700), stopped(Closed, 800)]].concat());
@@ -213,7 +213,7 @@ pub(super) fn judged(summary: &Summary, metric: &str, limit: Limit) -> (Outcome,
 }
 
 #[test]
-fn gates_count_what_was_overdue_when_the_loop_stopped() {
+fn gates_count_timers_overdue_at_the_stop() {
     let summary = summary([blocked(), vec![stopped(StopReason::Stopped, 503)]].concat());
     let timers = &summary.timers;
     assert_eq!((timers.overdue, timers.overdue_at_stop, timers.late), (Some(1), Some(1), Some(1)));
@@ -419,7 +419,7 @@ fn overdue_at_stop(overdue: u64, lost: u64) -> Vec<Stamped> {
 }
 
 #[test]
-fn what_was_armed_and_queued_before_a_loss_may_have_waited_until_the_stop() {
+fn timers_and_tasks_from_before_a_loss_may_have_waited_until_the_stop() {
     let gates = |summary: &Summary| {
         let judge = |metric: &str| judged(summary, metric, Limit::Max(MS as f64)).0;
         [judge("timer_lag.p90"), judge("timer_lag_corrected.p90"), judge("tasks.wait.p90")]
@@ -445,7 +445,7 @@ fn what_was_armed_and_queued_before_a_loss_may_have_waited_until_the_stop() {
 }
 
 #[test]
-fn what_waited_for_a_loop_has_waited_although_another_one_uses_its_ring() {
+fn waits_for_a_closed_loop_stay_when_another_loop_reuses_its_ring() {
     let alone = summary(overdue_at_stop(3, 0));
     let mut events = overdue_at_stop(3, 0);
     events.extend([

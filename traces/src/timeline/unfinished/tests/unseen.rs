@@ -28,7 +28,7 @@ fn a_timer_armed_before_the_reading_began_may_be_overdue_while_the_loop_is_busy(
         unfinished.may_skip_more()
     };
     assert!(may_be(in_tick(7, false, 500 * MS), StreamEnd::Known));
-    assert!(!may_be(in_tick(1, false, 500 * MS), StreamEnd::Known), "nothing was before");
+    assert!(!may_be(in_tick(1, false, 500 * MS), StreamEnd::Known), "the reading begins with the first tick");
     assert!(!may_be(in_tick(7, true, 500 * MS), StreamEnd::Known), "the snapshot lists none");
     assert!(!may_be(in_tick(7, false, 2 * MS), StreamEnd::Known), "it will fire in time");
     assert!(may_be(in_tick(7, false, 2 * MS), StreamEnd::Died));
@@ -65,7 +65,7 @@ fn timers_armed_before_the_reading_began_leave_the_number_of_overdue_ones_unknow
     assert_eq!(overdue(7, false, 500 * MS, 2 * MS), (Some(1), Some((1, None))));
     assert_eq!(overdue(7, false, 2 * MS, later), (Some(0), None), "one that is due fires in time");
     assert_eq!(overdue(7, true, 500 * MS, later), (Some(0), None), "the snapshot lists none");
-    assert_eq!(overdue(1, false, 500 * MS, later), (Some(0), None), "nothing was before");
+    assert_eq!(overdue(1, false, 500 * MS, later), (Some(0), None), "the reading begins with the first tick");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_pump_that_runs_has_no_record() {
 }
 
 #[test]
-fn what_a_shutdown_leaves_is_unknown_until_it_has_ended() {
+fn work_left_by_a_shutdown_is_unknown_until_it_ends() {
     let began = at(2 * MS, Event::ShutdownBegan { deadline: Timestamp(50 * MS) });
     let ended =
         at(90 * MS, Event::ShutdownEnded { finished: 1, cancelled: 2, left: 0, start: Timestamp(2 * MS) });
