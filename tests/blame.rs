@@ -76,7 +76,9 @@ fn breakdowns_name_the_exact_part_of_a_blocking_handler() {
     // The demo's clients also request shorter reports.
     let injected = |(_, start, end): &(u64, u64, u64)| end - start >= 39_500_000;
     assert!(reports.iter().any(injected), "the demo blocked: {reports:?}");
-    let summary = place.json(&["report", text(&trace), "--json", "--late-timers", "10000"]);
+    // A busy machine adds stalls, so the list must not be limited to a few.
+    let lists = ["--late-timers", "10000", "--stalls", "10000"];
+    let summary = place.json(&[&["report", text(&trace), "--json"][..], &lists].concat());
 
     // Checks each late timer against the recorded events.
     let for_waits = reports_for_waits(&events);
@@ -114,13 +116,10 @@ fn breakdowns_name_the_exact_part_of_a_blocking_handler() {
         for (report, ns) in &overlaps[&(number(timer, "timer"), number(timer, "task"), lag_ns)] {
             let blame = list(timer, "blame");
             let name = format!("task Report #{report}");
-            // On a busy machine a late wakeup may be the largest part, and then comes first.
-            if 2 * ns > lag_ns {
-                assert_eq!(
-                    (blame[0]["what"].as_str(), number(&blame[0], "ns")),
-                    (Some(&*name), *ns),
-                    "{timer}"
-                );
+            // On a busy machine, others may be larger: a late wakeup, for example.
+            assert!(2 * ns <= lag_ns || blame[0]["what"] == name, "more than half comes first: {timer}");
+            if let Some(line) = blame.iter().find(|line| line["what"] == name) {
+                assert_eq!(number(line, "ns"), *ns, "{timer}");
                 named += 1;
             }
             caused_ns += ns;
