@@ -197,9 +197,7 @@ impl Timeline {
                 self.gc.mode = Some(mode);
                 self.gc.unchanged_ticks = unchanged_ticks;
             }
-            Event::WorkQueued { depth, .. } => {
-                self.work.queued(depth);
-            }
+            Event::WorkQueued { .. } => self.work.queued += 1,
             Event::WorkRan { task, tag, worker, outcome, queued, start } => {
                 let waited_ns = start.ns_since(queued);
                 let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: Some(waited_ns) };

@@ -163,9 +163,7 @@ impl OverdueTimer {
     pub const fn lag_ns(&self) -> u64 {
         self.as_of.ns_since(self.due)
     }
-}
 
-impl OverdueTimer {
     /// Lower bound on the periods that it will have skipped, counted as for one that has fired.
     #[must_use]
     pub fn skipped(&self) -> u64 {

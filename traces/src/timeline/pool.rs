@@ -31,21 +31,11 @@ pub struct Workers {
     pub queue_wait_ns: Histogram,
     /// From taken to done.
     pub run_ns: Histogram,
-    /// Jobs waiting, as of the last post.
-    pub depth: u32,
-    /// Most jobs waiting at once.
-    pub depth_max: u32,
     /// By worker number.
     pub workers: Vec<WorkerStats>,
 }
 
 impl Workers {
-    pub(crate) fn queued(&mut self, depth: u32) {
-        self.queued += 1;
-        self.depth = depth;
-        self.depth_max = self.depth_max.max(depth);
-    }
-
     pub(crate) fn ran(&mut self, worker: u16, queue_wait_ns: u64, run_ns: u64, failed: bool) {
         self.ran += 1;
         self.failed += u64::from(failed);
