@@ -187,22 +187,43 @@ impl Summary {
         if self.loops.len() == 1 {
             return Some(Cow::Borrowed(self));
         }
-        let own = own.clone();
-        let mut one = self.clone();
+        // Names every field, so that a new one cannot be forgotten here.
+        let LoopSummary {
+            name: _,
+            source: _,
+            lost_records,
+            open_tick,
+            ticks,
+            tasks,
+            microtasks,
+            timers,
+            queues,
+            gc,
+            signals,
+        } = own.clone();
+        let mut one = Self {
+            lost_records,
+            lost_records_bounds: self.lost_records_bounds.map(|_| {
+                // Each gap may belong to another loop.
+                Bounds { lo: lost_records.saturating_sub(self.uncounted_gaps), hi: None }
+            }),
+            open_tick,
+            ticks,
+            tasks,
+            microtasks,
+            timers,
+            queues,
+            gc,
+            signals,
+            loops: vec![own.clone()],
+            loops_beyond_limit: false,
+            loops_left_out: false,
+            ..self.clone()
+        };
         one.stalls.retain(|stall| stall.loop_name == name);
         one.late_timers.retain(|late| late.loop_name == name);
         one.late_signals.retain(|late| late.loop_name == name);
         one.slow_tasks.retain(|slow| slow.loop_name == name);
-        (one.lost_records, one.open_tick) = (own.lost_records, own.open_tick.clone());
-        one.lost_records_bounds = self.lost_records_bounds.map(|_| {
-            // Each gap may belong to another loop.
-            Bounds { lo: own.lost_records.saturating_sub(self.uncounted_gaps), hi: None }
-        });
-        (one.ticks, one.tasks, one.timers) = (own.ticks.clone(), own.tasks.clone(), own.timers.clone());
-        (one.microtasks, one.queues) = (own.microtasks.clone(), own.queues.clone());
-        (one.gc, one.signals) = (own.gc.clone(), own.signals);
-        (one.loops_beyond_limit, one.loops_left_out) = (false, false);
-        one.loops = vec![own];
         Some(Cow::Owned(one))
     }
 

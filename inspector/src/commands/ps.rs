@@ -65,8 +65,7 @@ fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
 fn hang(ring: &RingInfo) -> Option<String> {
     let open = open_tick(ring)?;
     let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
-    let running = open.running.filter(|running| running != "poll")?;
-    let running = running.strip_prefix("task ").unwrap_or(&running);
+    let running = open.busy_with()?;
     let verb = if ring.state == ProcessState::Crashed { "was" } else { "still" };
     Some(format!("at least {}, {verb} running: {running}", duration(lasted)))
 }

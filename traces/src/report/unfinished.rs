@@ -48,17 +48,15 @@ fn open_tick(page: &mut Page, open: &OpenTickSummary, state: StateSummary) {
     let tick = open.tick.map_or_else(String::new, |tick| format!(" in tick {}", count(tick)));
     let busy = format!("busy for at least {}{tick}", duration(open.run_ns));
     let at = |ns: i64| position(u64::try_from(ns).unwrap_or(0));
-    let (Some(running), Some(lasted), Some(since)) = (&open.running, open.running_ns, open.running_since_ns)
-    else {
-        page.list("a tick has not ended:", &[busy, "what it does is not known".to_owned()]);
+    let (Some(_), Some(lasted), Some(since)) = (&open.running, open.running_ns, open.running_since_ns) else {
+        page.list("a tick has not ended:", &[busy, "its activity is unknown".to_owned()]);
         return;
     };
     let (lasted, since) = (duration(lasted), format!("since {}", at(since)));
-    if running == "poll" {
+    let Some(running) = open.busy_with() else {
         page.list(&format!("in poll for at least {lasted},"), &[since, busy]);
         return;
-    }
-    let running = running.strip_prefix("task ").unwrap_or(running);
+    };
     let running = cut_name(running, page.columns() / 2);
     let verb = if state == StateSummary::Crashed { "was" } else { "still" };
     page.list(&format!("at least {lasted}, {verb} running:"), &[running, since, busy]);

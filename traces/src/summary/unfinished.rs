@@ -114,6 +114,14 @@ impl OpenTickSummary {
     pub fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Option<Self> {
         open_tick(timeline, &timeline.unfinished(StateSummary::of(source, timeline).end()))
     }
+
+    /// Its last known activity, as in `running`, but a task without the word: `ReadFile #12`. `None` if it is in a poll,
+    /// or if its activity is unknown.
+    #[must_use]
+    pub fn busy_with(&self) -> Option<&str> {
+        let running = self.running.as_deref().filter(|running| *running != "poll")?;
+        Some(running.strip_prefix("task ").unwrap_or(running))
+    }
 }
 
 /// Converts a timestamp to nanoseconds since the first event.
