@@ -77,7 +77,8 @@ impl ImportSummary {
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let loops = counted(self.loops_without_waits, "loop never waits", "loops never wait");
-        (self.loops_without_waits > 0).then(|| format!("{loops}: a CPU profile looks so, and is no loop"))
+        (self.loops_without_waits > 0)
+            .then(|| format!("{loops}, so this may be a CPU profile rather than a loop"))
     }
 
     /// The origin of the trace: `Chrome JSON by viztracer`.

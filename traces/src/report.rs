@@ -66,7 +66,7 @@ fn pressure(page: &mut Page, summary: &Summary) {
     let waited = pressure.waited_ns.map_or_else(|| UNKNOWN.to_owned(), share);
     let parts = [
         format!("a task of the machine waited for a processor {waited} of the time"),
-        format!("this program's threads {}", duration(pressure.delayed_ns)),
+        format!("this program's threads waited {}", duration(pressure.delayed_ns)),
         format!("stolen {}", duration(pressure.stolen_ns)),
     ];
     page.sentence(&format!("pressure: {}", parts.join(", ")));
@@ -258,7 +258,7 @@ fn totals(page: &mut Page, summary: &Summary) {
     remarked(page, &table.fit(page.columns()), &remarks);
     let tags = summary.tasks.by_tag.iter().flat_map(|tag| [&tag.run_ns, &tag.queue_wait_ns]);
     if rows.iter().map(|(_, _, unit, _)| *unit).chain(tags).any(|unit| unit.few_samples) {
-        let few = format!("{FEW_MARK} of fewer than 100 samples (p90: 10), so the maximum");
+        let few = format!("{FEW_MARK} fewer than 100 samples (p90: 10), so the maximum is shown");
         page.sentence(&few);
     }
     let is_open = |(_, _, unit, _): &(&str, _, &Percentiles, _)| bounds::is_marked(unit);
@@ -266,7 +266,7 @@ fn totals(page: &mut Page, summary: &Summary) {
     let is_missing = summary.lost_records > 0 || summary.misses_anything() || summary.clock_error_ns_max > 0;
     if !is_missing && rows.iter().any(is_open) {
         let open = format!(
-            "{} at least: something has not ended, {} which could move it",
+            "{} a lower bound, {} may change: something has not ended",
             bounds::AT_LEAST,
             bounds::MARK
         );
@@ -425,7 +425,7 @@ mod tests {
             println!("{text}");
             let wide: Vec<&str> = text.lines().filter(|line| width(line) > columns).collect();
             assert!(wide.is_empty(), "{wide:#?}");
-            assert_eq!(text.contains("~ marks what they could move"), summary.lost_records > 0);
+            assert_eq!(text.contains("~ marks figures that they could change"), summary.lost_records > 0);
             if rename {
                 let table = text.lines().skip_while(|line| !line.starts_with("TASK TAG")).skip(1);
                 let rows: Vec<&str> =

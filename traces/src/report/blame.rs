@@ -119,9 +119,7 @@ pub(super) fn stalls(page: &mut Page, summary: &Summary) {
         let most = bounds.and_then(|bounds| bounds.hi);
         let none = match (summary.lost_records, most) {
             _ if summary.clock_error_ns_max > 0 => "no stall seen; times may be wrong",
-            _ if summary.misses_anything() => {
-                "no stall seen; a part is missing, in which there may have been one"
-            }
+            _ if summary.misses_anything() => "no stall seen; a missing part may contain one",
             (_, None) if summary.source.state == StateSummary::Unclosed && bounds.is_some() => {
                 "no stall seen; the recording was cut off, and there may have been one since"
             }
@@ -130,7 +128,7 @@ pub(super) fn stalls(page: &mut Page, summary: &Summary) {
             }
             (0, Some(1..)) => "no stall so far; a tick has not ended, and may become one",
             (0, _) => "no stall",
-            (_, Some(0)) => "no stall; what was lost is too short for one",
+            (_, Some(0)) => "no stall; the lost part is too short for one",
             _ => "no stall seen; records were lost, so there may have been one",
         };
         page.blank();
@@ -227,7 +225,7 @@ pub(super) fn late(page: &mut Page, summary: &Summary) {
         .collect();
     if !tasks.is_empty() {
         page.blank();
-        page.line("slow tasks, worst first: by what is labelled in them");
+        page.line("slow tasks, worst first: by the labelled spans in them");
         rows(page, &tasks);
         more_as_json(page, tasks.len());
     }

@@ -118,7 +118,8 @@ pub(super) fn losses(page: &mut Page, summary: &Summary) {
             counted(summary.malformed_events, "event is missing", "events are missing")
         }
         0 if summary.clock_error_ns_max > 0 => {
-            let text = format!("{MARK} marks what a wrong clock could move: all that depends on time");
+            let text =
+                format!("{MARK} marks figures that a wrong clock could change: all that depend on time");
             page.blank();
             page.paragraph(&text);
             return;
@@ -128,10 +129,12 @@ pub(super) fn losses(page: &mut Page, summary: &Summary) {
         lost => counted(lost, "record was lost", "records were lost"),
     };
     let counts = match summary.misses_slices() {
-        true => format!("{lost}: there may have been fewer ticks and tasks than shown, or more,"),
-        false => format!("{lost}: counts are at least what is shown,"),
+        true => format!("{lost}: there may be fewer ticks and tasks than shown, or more,"),
+        false => format!("{lost}: counts are lower bounds,"),
     };
-    let marks = format!("and {MARK} marks what they could move, {AT_LEAST} what they could only raise");
+    let marks = format!(
+        "and {MARK} marks figures that they could change, {AT_LEAST} those that they could only raise"
+    );
     page.blank();
     page.paragraph(&counts);
     page.paragraph(&marks);
@@ -158,5 +161,5 @@ pub(super) fn losses(page: &mut Page, summary: &Summary) {
         table.row(std::iter::once(format!("  {name}")).chain(cells));
     }
     page.table(&table);
-    page.line("  those of each tag: --json");
+    page.line("  bounds for each tag: --json");
 }

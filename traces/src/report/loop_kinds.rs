@@ -113,7 +113,7 @@ pub(super) fn rest(page: &mut Page, summary: &Summary) {
             counted(futures.refs_taken, "reference taken", "references taken"),
             format!("{} released", count(futures.refs_released)),
             format!("{} woken", count(futures.woken)),
-            format!("{} polled for nothing yet", count(futures.pending)),
+            format!("{} polls not ready", count(futures.pending)),
         ];
         rest.list("futures:", &parts);
     }

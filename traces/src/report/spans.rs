@@ -37,7 +37,7 @@ pub(super) fn table(page: &mut Page, summary: &Summary) {
     }
     if summary.spans_beyond_limit > 0 {
         let beyond = count(summary.spans_beyond_limit);
-        let text = format!("{beyond} more spans and marks are of labels beyond the limit");
+        let text = format!("{beyond} more spans and marks have labels beyond the limit");
         page.sentence(&text);
     }
 }

@@ -113,5 +113,5 @@ fn a_cpu_profile_is_no_loop() {
     let imported = import(&list(&texts));
     assert!(imported.report.loops[0].never_waits);
     let doubt = ImportSummary::of(&imported.metadata).unwrap().doubt().unwrap();
-    assert_eq!(doubt, "1 loop never waits: a CPU profile looks so, and is no loop");
+    assert_eq!(doubt, "1 loop never waits, so this may be a CPU profile rather than a loop");
 }
