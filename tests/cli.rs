@@ -81,6 +81,22 @@ fn missing_inputs_exit_3() {
 }
 
 #[test]
+fn a_file_of_another_format_is_refused_with_the_command_that_reads_it() {
+    let place = Place::new();
+    for (name, content, command) in [
+        ("a.json", &b"[{\"ph\":\"X\"}]"[..], "`loopscope import` reads Chrome traces"),
+        ("b.json", b"{\"schema\":1}", "`loopscope diff` saved summaries"),
+        ("a.json.gz", b"\x1f\x8b\x08\0\0\0", "unpack it"),
+        ("a.txt", b"hello", "does not begin like a .looptrace\n"),
+    ] {
+        let file = place.file(name);
+        fs::write(&file, content).expect("the place is ours");
+        let stderr = place.fail(3, &["report", text(&file)]);
+        assert!(stderr.contains(command) && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+#[test]
 fn ps_without_loops_says_how_to_start_one() {
     let place = Place::new();
     assert!(place.succeed(&["ps"]).contains("loopscope demo"));
@@ -90,7 +106,7 @@ fn ps_without_loops_says_how_to_start_one() {
     let listed = place.run(&["ps"]);
     let stderr = String::from_utf8_lossy(&listed.stderr).into_owned();
     assert!(stderr.contains("is no ring file\n") && !stderr.contains("lists those"), "{stderr}");
-    assert_eq!(String::from_utf8_lossy(&listed.stdout), "no loop here can be read\n");
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), "none of the loops on this machine can be read\n");
     fs::remove_file(place.rings().join("loopscope-99-1.ring")).expect("it is there");
     assert_eq!(place.json(&["ps", "--json"]), serde_json::json!([]));
     // A folder that others may write to is refused, not listed as empty.
@@ -177,7 +193,8 @@ fn a_trace_is_not_written_to_standard_output() {
     ] {
         let stderr = place.fail(2, arguments);
         assert!(
-            stderr.starts_with(&format!("loopscope: {option} -: a trace is saved to a file")),
+            stderr
+                .starts_with(&format!("loopscope: {option} -: a trace cannot be written to standard output")),
             "{stderr}"
         );
     }

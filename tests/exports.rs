@@ -80,7 +80,7 @@ fn a_range_is_exported_in_every_format() {
     assert!(place.fail(2, &["export", text(&trace), "-o", "-", "--poll"]).contains("--format folded"));
     for format in ["csv", "folded", "speedscope"] {
         let refused = place.fail(2, &["export", text(&trace), "--format", format, "-o", text(&trace)]);
-        assert!(refused.contains("is the trace itself"), "{refused}");
+        assert!(refused.contains("is the input itself"), "{refused}");
     }
 }
 

@@ -165,7 +165,7 @@ fn unreadable_imports_print_one_line_and_leave_no_file() {
     ]);
     let trace = written(&place, "small.json", SMALL);
     let stderr = place.fail(2, &["import", text(&trace), "-o", text(&trace)]);
-    assert!(stderr.contains("the trace itself"), "{stderr}");
+    assert!(stderr.contains("the input itself"), "{stderr}");
     let stderr = place.fail(2, &["import", text(&trace), "-o", text(&output), "--thread", "Nobody"]);
     assert!(stderr.contains("Nobody") && stderr.contains("CrRendererMain (7/70)"), "{stderr}");
     place.fail(3, &["import", "no-such-file.json", "-o", text(&output)]);

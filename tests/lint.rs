@@ -97,7 +97,7 @@ fn warnings_alone_do_not_fail_and_other_files_are_refused() {
             .fail(3, &["lint", text(&written(&place, "c.json", "{\"spans\":[]}"))])
             .contains("not a Chrome trace")
     );
-    assert!(place.fail(3, &["lint", text(&place.file("nowhere.json"))]).contains("cannot be read"));
+    assert!(place.fail(3, &["lint", text(&place.file("nowhere.json"))]).contains("cannot read"));
     let fifo = place.file("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     place.fail(3, &["lint", text(&fifo)]);
@@ -106,7 +106,7 @@ fn warnings_alone_do_not_fail_and_other_files_are_refused() {
 /// The book's table of rules.
 fn table() -> String {
     let mut table = String::from(
-        "| rule | what is wrong | Perfetto | Catapult | speedscope | Firefox | to mend |\n|---|---|---|---|---|---|---|\n",
+        "| rule | what is wrong | Perfetto | Catapult | speedscope | Firefox | fix |\n|---|---|---|---|---|---|---|\n",
     );
     for rule in RULES {
         let effects = Viewer::ALL.map(|viewer| rule.effect(viewer).word()).join(" | ");

@@ -505,7 +505,7 @@ fn a_demo_that_is_quit_says_what_happened_and_what_it_saved() {
         assert!(ended.status.success(), "{}", stderr(&ended));
         let summary: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
         assert!(summary["ticks"]["count"].as_u64() > Some(0), "{summary}");
-        let saved = format!("to {0}; `loopscope report {0}` says what happened", text(&trace));
+        let saved = format!("to {0}; `loopscope report {0}` summarizes them", text(&trace));
         assert!(stderr(&ended).contains(&saved), "{}", stderr(&ended));
         fs::remove_file(&trace).unwrap();
     }

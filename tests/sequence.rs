@@ -90,7 +90,7 @@ fn loops_of_one_name_one_after_the_other_are_each_checked() {
     let edited = place.file("edited.looptrace");
     write(&edited, &metadata, &events);
     let stderr = place.fail(1, &["rerun", text(&edited), "--check"]);
-    assert!(stderr.contains("decides otherwise in tick 1 of loop 2 in sequence"), "{stderr}");
+    assert!(stderr.contains("decides differently in tick 1 of loop 2 in sequence"), "{stderr}");
 }
 
 /// Waits for `timers` further timers, one after the other, then stops.

@@ -348,7 +348,7 @@ fn invalid_what_ifs_are_refused_in_one_line() {
         assert!(stderr.contains("--loop other") && stderr.contains("it has loop"), "{stderr}");
     }
     let stderr = place.fail(2, &["rerun", &trace, "-o", &trace]);
-    assert!(stderr.contains("the trace itself"), "{stderr}");
+    assert!(stderr.contains("the input itself"), "{stderr}");
     let stderr = place.fail(2, &["rerun", &trace, "--scale", "Report=2", "--scale", "Report=3"]);
     assert!(stderr.contains("--scale Report is given twice, as 2 and as 3"), "{stderr}");
     let budget = place.run(&["rerun", &trace, "--budget", "-1ms"]);

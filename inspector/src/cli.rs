@@ -28,19 +28,20 @@ use values::{PolicyName, duration, speed, stall};
 
 const EXAMPLES: &str = "\
 Examples:
-  loopscope demo                              a live loop under a real load, in the dashboard
-  loopscope demo --stall 40ms                 ... with something to find in it
-  loopscope ps                                the loops on this machine
-  loopscope attach 4121                       watch the loop of process 4121
-  loopscope record 4121 -o a.looptrace        save it without a dashboard
-  loopscope replay a.looptrace --at 1.2s      look at it again
+  loopscope demo                          watch a live loop under load
+  loopscope demo --stall 40ms             ... with stalls to find
+  loopscope ps                            list the loops on this machine
+  loopscope attach 4121                   watch the loop of process 4121
+  loopscope record 4121 -o a.looptrace    record it without a dashboard
+  loopscope replay a.looptrace --at 1.2s  watch the recording
   loopscope export a.looptrace --format chrome -o a.json
   loopscope diff old*.looptrace -- new*.looptrace
 
-A trace, or a Chrome trace, may be - for standard input. Pages are as wide as the terminal, up to 120 columns;
-where there is none, as COLUMNS says, else 80.
+An input that is a trace or a Chrome trace can be - for standard input. Output is as wide as the terminal, from 60 to \
+120 columns; without a terminal, as wide as COLUMNS, or 80.
 
-Exit codes: 0 fine, 1 a check failed, 2 wrong usage, 3 the input cannot be read or the output not written.";
+Exit codes: 0 success, 1 a check or a gate failed, 2 wrong usage, 3 the input could not be read or the output not \
+written.";
 
 /// The inspector for event loops.
 #[derive(Debug, Parser)]
@@ -71,7 +72,7 @@ impl Cli {
         let cli = Self::try_parse_from(words)?;
         // Clap would add a third side to the candidates.
         if matches!(cli.command, Command::Diff(_)) && separators > 1 {
-            let message = "there are two sides to compare, so there is one --\n";
+            let message = "more than one --: write the runs as BASE... -- CANDIDATE...\n";
             return Err(clap::Error::raw(ErrorKind::TooManyValues, message));
         }
         Ok(cli)
@@ -94,13 +95,13 @@ fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
 /// Options of every verb.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Write loopscope's own log to FILE (level: LOOPSCOPE_LOG, default info)
+    /// Append loopscope's own log to FILE (level: LOOPSCOPE_LOG, default info)
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub log: Option<PathBuf>,
-    /// When to use colour; without it NO_COLOR, CLICOLOR_FORCE and the terminal decide
+    /// When to use colour; default: auto
     #[arg(long, global = true, value_name = "WHEN", help_heading = "Global options")]
     pub color: Option<ColorChoice>,
-    /// ASCII only, for terminals without box glyphs
+    /// Draw with ASCII characters only
     #[arg(long, global = true, help_heading = "Global options")]
     pub ascii: bool,
 }
@@ -108,7 +109,7 @@ pub struct Global {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal.
+    /// On a terminal, unless NO_COLOR or CLICOLOR_FORCE is set.
     Auto,
     /// Always.
     Always,
@@ -139,18 +140,19 @@ pub enum Command {
     Minimize(MinimizeArgs),
     /// Export a trace or a ring for other programs
     Export(ExportArgs),
-    /// Check how viewers will read a Chrome trace
+    /// Check how viewers read a Chrome trace
     Lint(LintArgs),
     /// Import a Chrome trace from another program
     Import(ImportArgs),
     /// Print a completion script for a shell
     Completions {
-        /// The shell
+        /// The shell that will run the script
         shell: clap_complete::Shell,
     },
     /// Print the manual page (roff)
     Man {
-        /// The verb whose page it is; without it, the page that lists them all
+        /// The command to describe; default: loopscope itself
+        #[arg(value_name = "COMMAND")]
         verb: Option<String>,
     },
 }
@@ -158,16 +160,16 @@ pub enum Command {
 /// Options of the verbs that observe a live loop.
 #[derive(Clone, Debug, Args)]
 pub struct Live {
-    /// Print a summary at the end instead of drawing (also if stdout is not a terminal)
+    /// Print a summary at the end instead of drawing; implied if stdout is not a terminal
     #[arg(long)]
     pub no_tui: bool,
     /// Print the summary as JSON at the end instead of drawing
     #[arg(long)]
     pub json: bool,
-    /// Stop after this long, for example 10s or 1m30s; a demo that is not drawn stops after 5s
+    /// Stop after this long, for example 10s or 1m30s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// Also save everything to FILE; an existing file is replaced
+    /// Also record to FILE; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Maximum frames per second
@@ -179,34 +181,36 @@ pub struct Live {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   loopscope demo --seed 7 --duration 10s --record a.looptrace
-  loopscope demo --stall 40ms                one handler blocks 40 ms once per second
-  loopscope demo --scale ReadFile=1.2        every ReadFile task takes 20% longer
-  loopscope demo --policy agenda             ... with part of its work on an agenda
-  loopscope demo --load max --no-tui --duration 5s")]
+  loopscope demo --stall 40ms          a handler blocks 40 ms once per second
+  loopscope demo --scale ReadFile=1.2  ReadFile tasks take 20% longer
+  loopscope demo --policy agenda       part of the work runs on an agenda
+  loopscope demo --load max --no-tui --duration 5s
+
+Without --duration, the demo runs until you quit it, or for 5s if stdout is not a terminal.")]
 pub struct DemoArgs {
     /// Options of the verbs that watch a live loop.
     #[command(flatten)]
     pub live: Live,
-    /// Seed of the arrivals
+    /// Seed for the arrival times
     #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Loop design: Bun's, QuickJS's, or with an agenda and workers
+    /// Loop design: like Bun, like QuickJS, or with an agenda and its workers
     #[arg(long, value_name = "NAME", default_value = POLICIES[0], value_parser = PolicyName)]
     pub policy: String,
-    /// Requests per second, or `max` to saturate the loop
+    /// Requests per second, or max to saturate the loop
     #[arg(long, value_name = "RATE|max", default_value = "600", value_parser = Load::parse)]
     #[arg(allow_negative_numbers = true)]
     pub load: Load,
     /// Block one handler for this long (at most 10s) once per second
     #[arg(long, value_name = "TIME", value_parser = stall)]
     pub stall: Option<Duration>,
-    /// Make every task of a tag this much slower (repeatable); what the loop itself adds to a run stays
+    /// Multiply the run time of a tag's tasks, without the loop's own overhead (repeatable)
     #[arg(long, value_name = "TAG=FACTOR", value_parser = Scale::parse)]
     pub scale: Vec<Scale>,
     /// A tick busier than this is a stall
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
     pub stall_limit: Duration,
-    /// Record nothing: the loop without instrumentation
+    /// Run the loop without instrumentation, recording nothing
     #[arg(long, conflicts_with = "record")]
     pub no_ring: bool,
 }
@@ -214,11 +218,11 @@ pub struct DemoArgs {
 /// `loopscope attach`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  loopscope attach                           the only loop there is
+  loopscope attach                         the only loop on this machine
   loopscope attach 4121 --record a.looptrace
   loopscope attach 4121 --json --duration 5s | jq .timers")]
 pub struct AttachArgs {
-    /// A process id, or the path of a ring; without it, the only loop there is
+    /// A process id, or the path of a ring; default: the only loop on this machine
     #[arg(value_name = "PID|RING")]
     pub target: Option<OsString>,
     /// Options of the verbs that watch a live loop.
@@ -237,11 +241,11 @@ pub struct PsArgs {
 /// `loopscope record`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  loopscope record -o a.looptrace            the only loop there is
-  loopscope record 4121 -o a.looptrace       until Ctrl-C, or until the process ends
+  loopscope record -o a.looptrace          the only loop on this machine
+  loopscope record 4121 -o a.looptrace     until Ctrl-C or the end of the process
   loopscope record 4121 -o a.looptrace --duration 30s")]
 pub struct RecordArgs {
-    /// A process id, or the path of a ring; without it, the only loop there is
+    /// A process id, or the path of a ring; default: the only loop on this machine
     #[arg(value_name = "PID|RING")]
     pub target: Option<OsString>,
     /// The trace to write; an existing file is replaced
@@ -259,22 +263,22 @@ pub struct RecordArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   loopscope replay a.looptrace --speed 0.1x --at 2.5s
-  loopscope replay a.looptrace --no-tui      the same numbers as report")]
+  loopscope replay a.looptrace --no-tui    the same page as report")]
 pub struct ReplayArgs {
-    /// A trace, the path of a ring, or the process id of one
+    /// A trace, the path of a ring, or a process id
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
     /// Speed, for example 2x or 0.1x
     #[arg(long, value_name = "FACTOR", default_value = "1x", value_parser = speed)]
     #[arg(allow_negative_numbers = true)]
     pub speed: f64,
-    /// Start position, from the start of the trace
+    /// Start this long after the beginning of the trace
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub at: Option<Duration>,
-    /// Do not draw; print the summary
+    /// Print the summary instead of drawing
     #[arg(long)]
     pub no_tui: bool,
-    /// Print the summary as JSON
+    /// Print the summary as JSON instead of drawing
     #[arg(long)]
     pub json: bool,
     /// Maximum frames per second
@@ -289,13 +293,13 @@ pub struct ReplayArgs {
   loopscope import trace.json -o a.looptrace --thread CrRendererMain
   loopscope import trace.json -o a.looptrace --json | jq .dropped")]
 pub struct ImportArgs {
-    /// Chrome-trace JSON, plain or gzip, by Chromium, Node.js, viztracer or others; - for standard input
+    /// Chrome-trace JSON by Chromium, Node.js, viztracer or others, plain or gzip; - for standard input
     #[arg(value_name = "TRACE.json")]
     pub input: PathBuf,
     /// The trace to write; an existing file is replaced
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// A thread to import as a loop, by name, number, or PID/TID (repeatable); default: detected
+    /// A thread to import as a loop, by name, TID or PID/TID (repeatable); default: detect the loops
     #[arg(long, value_name = "NAME|TID")]
     pub thread: Vec<String>,
     /// Print what was read, repaired and dropped as JSON

@@ -39,7 +39,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         && path == Path::new("-")
     {
         return Err(CommandError::Usage(format!(
-            "{option} -: a trace is saved to a file, so name one (./- for a file of that name)"
+            "{option} -: a trace cannot be written to standard output; name a file (./- for one named -)"
         )));
     }
     // The demo starts its diagnostics itself: its spans go into its session, which must exist first.

@@ -95,7 +95,7 @@ pub enum RerunError {
     },
     /// It diverges, but lacks inputs of the recorded loop that may explain it.
     #[error(
-        "{name}: whether the loop decides otherwise in tick {tick} is not known, because the recording does not show {what}"
+        "{name}: whether the loop decides differently in tick {tick} is not known, because the recording does not show {what}"
     )]
     NotShown {
         /// The recording.

@@ -13,13 +13,15 @@ use loop_traces::analysis::metric::Metric;
 #[command(override_usage = "loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>... [OPTIONS]")]
 #[command(after_help = "Examples:
   loopscope diff old*.looptrace -- new*.looptrace
-  loopscope diff a.looptrace -- b.looptrace              one run a side: the numbers, no verdicts
-  loopscope diff old* -- new* --primary timer_lag.p99 --primary task.ReadFile.run.gmean
+  loopscope diff a.looptrace -- b.looptrace  one run a side: no verdicts
+  loopscope diff old* -- new* --primary timer_lag.p99 --primary stalls
   loopscope diff old* -- new* --gate gates.toml --format junit > junit.xml
 
-Five runs a side is the least that can give verdicts. Record both sides in turn, not one after the other. Exit codes: 0 compared, whatever the verdict, 1 a gate failed, 2 wrong usage, 3 unreadable, or not to be compared. For a build that fails when it is worse, give a --gate with worse_by.")]
+Verdicts need at least five runs per side. Record the two sides alternately, not one after the other. To fail a build whose candidate is worse, give a --gate with worse_by.
+
+Exit codes: 0 compared, whatever the verdict, 1 a gate failed, 2 wrong usage, 3 the runs could not be read or are not comparable.")]
 pub struct DiffArgs {
-    /// Runs to compare with: traces, rings, or saved `report --json`
+    /// Runs to compare with: traces, rings, process ids, or the saved output of report --json
     #[arg(value_name = "BASE", required = true, num_args = 1.., value_parser = base())]
     // Ends at the -- rather than with the options, which may follow the candidates.
     #[arg(value_terminator = "--", allow_hyphen_values = true)]
@@ -30,19 +32,19 @@ pub struct DiffArgs {
     /// Give verdicts on this metric instead of the default three (repeatable)
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub primary: Vec<Metric>,
-    /// Changes smaller than this do not matter
+    /// Ignore changes smaller than this
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
     pub margin: f64,
-    /// Runs are the same if shown to differ by less than this
+    /// Call runs the same if they are shown to differ by less than this
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub same_within: f64,
-    /// Compare even if it would mislead; the reasons become warnings
+    /// Compare runs that are not comparable; the reasons become warnings
     #[arg(long)]
     pub anyway: bool,
     /// Fail with exit code 1 if a gate in this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// Undecided gates fail, too
+    /// Let undecided gates fail, too
     #[arg(long, requires = "gate")]
     pub strict: bool,
     /// Output format
@@ -57,20 +59,20 @@ pub struct DiffArgs {
 /// The output format of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum VerdictFormat {
-    /// For people.
+    /// One page of text.
     Text,
-    /// The comparison schema.
+    /// The comparison as JSON.
     Json,
-    /// For CI systems.
+    /// The verdicts and gates as test cases, for CI systems.
     Junit,
-    /// A table for a pull request.
+    /// Tables for a pull request.
     Markdown,
 }
 
 /// Rejects options between the runs of the base, where clap would take them for runs.
 fn base() -> impl TypedValueParser<Value = OsString> {
     OsStringValueParser::new().try_map(|word| match word.as_encoded_bytes() {
-        [b'-', _, ..] => Err("options stand before the base or after the --; write a file as ./-NAME"),
+        [b'-', _, ..] => Err("options go before the base or after the --; a file of that name is ./-NAME"),
         _ => Ok(word),
     })
 }
@@ -137,7 +139,7 @@ mod tests {
             ["diff a --gate g b -- c", "diff a b --json", "diff a b --gate -- c", "diff --gat f a -- b"]
         {
             let error = error(line);
-            assert!(error.contains("options stand before the base or after the --"), "{line}: {error}");
+            assert!(error.contains("options go before the base or after the --"), "{line}: {error}");
         }
     }
 
@@ -166,7 +168,8 @@ mod tests {
             let error = error(line);
             assert!(error.contains(missing) && error.contains(usage), "{line}: {error}");
         }
-        assert_eq!(error("diff a -- b -- c"), "error: there are two sides to compare, so there is one --\n");
+        let third = error("diff a -- b -- c");
+        assert_eq!(third, "error: more than one --: write the runs as BASE... -- CANDIDATE...\n");
     }
 
     #[test]

@@ -17,22 +17,22 @@ use super::values::duration;
   loopscope export a.looptrace --format folded -o - | inferno-flamegraph --countname ns > a.svg
   loopscope export a.looptrace --format csv -o a.csv && duckdb -c \"SELECT tag, max(run_ns) FROM 'a.csv' GROUP BY tag\"")]
 pub struct ExportArgs {
-    /// A trace, the path of a ring, or the process id of one
+    /// A trace, the path of a ring, or a process id; - for a trace on standard input
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// Format
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "chrome")]
     pub format: ExportFormat,
-    /// The file to write, - for standard output; an existing file is replaced
+    /// The file to write, or - for standard output; an existing file is replaced
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// Omit what ended before this, from the trace's start
+    /// Omit everything that ended before this time, counted from the beginning of the trace
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub from: Option<Duration>,
-    /// Omit what began after this
+    /// Omit everything that began after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub to: Option<Duration>,
-    /// Folded stacks: include time waiting in poll, under a root `poll`
+    /// With --format folded: include time waiting in poll, under a root frame named poll
     #[arg(long)]
     pub poll: bool,
 }
@@ -44,7 +44,7 @@ pub enum ExportFormat {
     Chrome,
     /// One row per event: data frames, databases, spreadsheets.
     Csv,
-    /// One line per stack with its own nanoseconds: flame graphs.
+    /// One line per stack with its self time in nanoseconds: flame graphs.
     Folded,
     /// speedscope's format: time order, left-heavy and sandwich views.
     Speedscope,

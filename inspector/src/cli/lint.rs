@@ -8,19 +8,19 @@ use loop_traces::chrome::lint::Viewer as Known;
 /// `loopscope lint`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  loopscope lint a.json                      every viewer
+  loopscope lint a.json                    all viewers
   loopscope lint a.json.gz --viewer perfetto
   loopscope lint a.json --json | jq '.findings[] | select(.rule == \"overlap\")'
 
-Exit codes: 0 no viewer loses anything (what is worth a warning is listed), 1 one would, 3 no Chrome trace.")]
+Exit codes: 0 no viewer loses anything (warnings are listed), 1 a viewer loses something, 2 wrong usage, 3 the input could not be read or is not a Chrome trace.")]
 pub struct LintArgs {
-    /// A Chrome trace, also one that is packed with gzip; - for standard input
+    /// A Chrome trace, plain or gzip; - for standard input
     #[arg(value_name = "TRACE.json[.gz]")]
     pub input: PathBuf,
     /// Only rules that affect this viewer (repeatable)
     #[arg(long, value_name = "NAME")]
     pub viewer: Vec<Viewer>,
-    /// Print all findings, not only the first five per rule
+    /// Print all findings instead of the first five per rule
     #[arg(long)]
     pub all: bool,
     /// Print JSON

@@ -12,14 +12,13 @@ use super::values::duration;
 /// `loopscope minimize`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  loopscope minimize a.looptrace --keep 'timer_lag.max > 20ms' -o small.looptrace
-  loopscope minimize a.looptrace --keep 'stalls >= 1' -o small.looptrace --toml --budget 5m
-  loopscope rerun small.looptrace --check    the result is a recording like any other
+  loopscope minimize a.looptrace --keep 'timer_lag.max > 20ms' -o b.looptrace
+  loopscope minimize a.looptrace --keep 'stalls >= 1' -o b.looptrace --toml
+  loopscope rerun b.looptrace --check      the result is an ordinary trace
 
-Exit codes: 1 when the condition does not hold on the trace or on its re-execution, or when --budget ends before
-the first re-execution does.")]
+Exit codes: 0 saved, 1 the condition does not hold on the trace or on its re-execution, or --budget ended before the first re-execution, 2 wrong usage, 3 the input could not be read or the output not written.")]
 pub struct MinimizeArgs {
-    /// A trace, the path of a ring, or the process id of one
+    /// A trace, the path of a ring, or a process id; - for a trace on standard input
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
     /// The condition to keep, for example 'timer_lag.max > 20ms'
@@ -28,13 +27,13 @@ pub struct MinimizeArgs {
     /// The trace to write; an existing file is replaced
     #[arg(short, long, value_name = "SMALL")]
     pub output: PathBuf,
-    /// Also write a .toml beside it with its origin and its gates, for a corpus; an existing one is never replaced
+    /// Also write a .toml next to SMALL, with its origin and a gate to fill in, for a corpus; an existing one is never replaced
     #[arg(long)]
     pub toml: bool,
-    /// Stop the search after this long and keep the smallest so far
+    /// Stop the search after this long, and keep the smallest trace found
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub budget: Duration,
-    /// Stop the search after this number of re-executions
+    /// Stop the search after this many re-executions, and keep the smallest trace found
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
     /// Print the search and its result as JSON

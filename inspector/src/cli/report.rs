@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
   zcat a.looptrace.gz | loopscope report -
   loopscope report a.looptrace --gate gates.toml --format junit > junit.xml")]
 pub struct ReportArgs {
-    /// A trace, the path of a ring, or the process id of one; - for a trace on standard input
+    /// A trace, the path of a ring, or a process id; - for a trace on standard input
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
     /// Output format
@@ -31,7 +31,7 @@ pub struct ReportArgs {
     /// Fail with exit code 1 if a gate in this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// Undecided gates fail, too
+    /// Let undecided gates fail, too
     #[arg(long, requires = "gate")]
     pub strict: bool,
 }
@@ -39,10 +39,10 @@ pub struct ReportArgs {
 /// Limits of the lists of late timers, slow tasks and stalls.
 #[derive(Clone, Debug, Args)]
 pub struct ListLimits {
-    /// Late timers, late signals and slow tasks to name with their breakdowns, the worst of each; a page of text names 5
+    /// Most late timers, late signals and slow tasks to list in JSON, worst first; text lists at most 5 of each
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     pub late_timers: u16,
-    /// Stalls that JSON names with their breakdowns: the last ones, and the worst of all; a page of text names 10
+    /// Most stalls to list in JSON, the latest and the worst; text lists the worst 10
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = stalls())]
     pub stalls: u16,
 }
@@ -65,10 +65,10 @@ impl Default for ListLimits {
 pub enum ReportFormat {
     /// One page of text.
     Text,
-    /// The summary schema.
+    /// The summary as JSON.
     Json,
-    /// The gates, for CI systems.
+    /// The gates as test cases, for CI systems.
     Junit,
-    /// The gates, as a table for a pull request.
+    /// The gates as a table, for a pull request.
     Markdown,
 }

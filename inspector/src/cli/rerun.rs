@@ -14,19 +14,21 @@ use loop_rerun::Changes;
 /// `loopscope rerun`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  loopscope rerun a.looptrace --check        does the loop decide again what it decided?
-  loopscope rerun a.looptrace                ... in a virtual world: how good is the model?
+  loopscope rerun a.looptrace --check      does the loop decide the same again?
+  loopscope rerun a.looptrace              no change: how accurate is the model?
   loopscope rerun a.looptrace --policy quickjs
   loopscope rerun a.looptrace --scale ReadFile=0.5 --budget 2ms -o b.looptrace
-  loopscope rerun a.looptrace --drop Report --gc off --workers 8 --json")]
+  loopscope rerun a.looptrace --drop Report --gc off --workers 8 --json
+
+Exit codes: 0 success, 1 --check found a different decision, 2 wrong usage, 3 the input could not be read or executed, or the output not written.")]
 pub struct RerunArgs {
-    /// A trace, the path of a ring, or the process id of one
+    /// A trace, the path of a ring, or a process id; - for a trace on standard input
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// Feed the loop its recorded inputs and compare its decisions with the recorded ones
+    /// Feed the loop its recorded inputs, and compare its decisions with the recorded ones
     #[arg(long)]
     pub check: bool,
-    /// The loop to re-execute if there are several; default: the one with the most ticks
+    /// The loop to re-execute; default: the one with the most ticks
     #[arg(long = "loop", value_name = "NAME")]
     pub loop_name: Option<String>,
     /// Print JSON
@@ -48,17 +50,17 @@ pub struct WhatIfArgs {
     /// Multiply the duration of every callback of a tag (repeatable)
     #[arg(long, value_name = "TAG=FACTOR", value_parser = factor, conflicts_with = "check")]
     pub scale: Vec<(String, f64)>,
-    /// Remove callbacks of a tag, and what only they started (repeatable)
+    /// Remove all callbacks of a tag, and everything that only they started (repeatable)
     #[arg(long, value_name = "TAG", conflicts_with = "check")]
     pub drop: Vec<String>,
-    /// End the task passes of a tick after this time
+    /// Start no further tasks in a tick after this time
     #[arg(long, value_name = "TIME", value_parser = budget, conflicts_with = "check")]
     #[arg(allow_hyphen_values = true)]
     pub budget: Option<Duration>,
-    /// The GC controller, on or off
+    /// Switch the GC controller on or off
     #[arg(long, value_name = "on|off", value_parser = on_or_off(), conflicts_with = "check")]
     pub gc: Option<bool>,
-    /// Number of workers in the pool, and in the agenda if there is one
+    /// Change the number of workers of the pool, and of the agenda if there is one
     #[arg(long, value_name = "N", conflicts_with = "check")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
@@ -98,7 +100,7 @@ fn factor(text: &str) -> Result<(String, f64), String> {
 fn budget(text: &str) -> Result<Duration, String> {
     duration(text)?
         .checked_sub(Duration::from_nanos(1))
-        .ok_or_else(|| "a tick needs some time for its tasks".to_owned())?;
+        .ok_or_else(|| "give a tick more than 0 for its tasks, for example 2ms".to_owned())?;
     duration(text)
 }
 

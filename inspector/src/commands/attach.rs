@@ -18,7 +18,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
     if !source.state().is_alive() {
         // Show what the ring of the dead process still holds.
-        warn(&format!("process {} is gone: this is what its ring holds", source.metadata().pid));
+        warn(&format!("process {} is gone: showing the contents of its ring", source.metadata().pid));
         source = input::open_ring(&path, Start::Oldest)?;
     }
     let live = &args.live;

@@ -26,7 +26,7 @@ pub(super) fn run(args: &RerunArgs) -> Result<(), CommandError> {
     match &checked.divergence {
         None => Ok(()),
         Some(divergence) => Err(CommandError::Check(format!(
-            "{}: the loop decides otherwise in tick {}{}",
+            "{}: the loop decides differently in tick {}{}",
             printable(&checked.name),
             divergence.tick,
             loop_number(divergence)
@@ -65,10 +65,10 @@ fn agreed(checked: &Checked) -> String {
         count(seen.first_tick.unwrap_or(0)),
         match checked.lost_records {
             0 => String::new(),
-            lost => format!(", behind the last of {}", counted(lost, "lost record", "lost records")),
+            lost => format!(", after the last of {}", counted(lost, "lost record", "lost records")),
         },
         counted(seen.tasks, "task", "tasks"),
-        counted(seen.ready, "readiness", "readinesses"),
+        counted(seen.ready, "readiness event", "readiness events"),
         counted(seen.timers, "timer", "timers"),
         counted(seen.polls, "poll", "polls"),
         counted(seen.gc, "GC decision", "GC decisions"),
@@ -85,7 +85,7 @@ fn agreed(checked: &Checked) -> String {
     if let Some(tick) = checked.cut_in {
         line!(
             out,
-            "  up to tick {}, its last whole one: the recording was cut off within tick {}",
+            "  up to tick {}, the last complete one: the recording was cut off in tick {}",
             count(seen.last_tick),
             count(tick)
         );
@@ -111,7 +111,7 @@ fn in_sequence(checked: &Checked) -> String {
     if checked.unchecked > 0 {
         line!(
             out,
-            "  {} of that name not checked: no complete snapshot, no whole tick after it, or too many",
+            "  {} of that name not checked: no complete snapshot, no complete tick after it, or too many loops",
             counted(checked.unchecked, "further loop", "further loops")
         );
     }
@@ -130,7 +130,7 @@ fn of_several(checked: &Checked) -> String {
 /// Formats a divergence, with the events around it.
 fn describe_divergence(checked: &Checked, divergence: &Divergence) -> String {
     let mut out = format!(
-        "{}: the loop decides otherwise in tick {}{}, {} into the check, under policy {}\n\n",
+        "{}: the loop decides differently in tick {}{}, {} into the check, under policy {}\n\n",
         printable(&checked.name),
         count(divergence.tick),
         loop_number(divergence),

@@ -44,7 +44,9 @@ where
         CommandError::Input(format!("cannot open the log {}: {error}", printable_path(path)))
     })?;
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| "info".to_owned());
-    let filter = EnvFilter::try_new(&filter)
-        .map_err(|error| CommandError::Usage(format!("{FILTER_VARIABLE}={filter} is no filter: {error}")))?;
+    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+        let way_out = "write a level (error, warn, info, debug, trace) or a filter of tracing";
+        CommandError::Usage(format!("{FILTER_VARIABLE}={filter}: {error}; {way_out}"))
+    })?;
     Ok(fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(filter))
 }

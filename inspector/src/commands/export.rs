@@ -20,13 +20,11 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CommandError> {
     if let (Some(from), Some(to)) = (args.from, args.to)
         && from > to
     {
-        return Err(CommandError::Usage(format!(
-            "nothing lies between --from {from:?} and --to {to:?}: swap them"
-        )));
+        return Err(CommandError::Usage(format!("--from {from:?} is later than --to {to:?}: swap them")));
     }
     if args.poll && args.format != ExportFormat::Folded {
         return Err(CommandError::Usage(
-            "--poll goes with --format folded: the others have polls anyway".to_owned(),
+            "--poll needs --format folded: the other formats always contain polls".to_owned(),
         ));
     }
     let input = Input::open(&args.input)?;

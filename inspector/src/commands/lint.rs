@@ -21,12 +21,11 @@ const PRINTED_MAX: u64 = 5;
 
 pub(super) fn run(args: &LintArgs) -> Result<(), CommandError> {
     let name = shown(&args.input);
-    let cannot = |error: &dyn std::fmt::Display| CommandError::Input(format!("{name} {error}"));
+    let unreadable = |error| CommandError::Input(format!("cannot read {name}: {error}"));
     let input: Box<dyn Read> = if args.input == Path::new(STDIN) {
         Box::new(io::stdin().lock())
     } else {
-        let opened = open_file(&args.input);
-        Box::new(opened.map_err(|error| cannot(&format_args!("cannot be read: {error}")))?)
+        Box::new(open_file(&args.input).map_err(unreadable)?)
     };
     let viewers: Vec<Viewer> = if args.viewer.is_empty() {
         Viewer::ALL.to_vec()
@@ -50,7 +49,7 @@ pub(super) fn run(args: &LintArgs) -> Result<(), CommandError> {
             written = page.take(finding, args.all);
         }
     })
-    .map_err(|error| cannot(&error))?;
+    .map_err(|error| CommandError::Input(format!("{name} {error}")))?;
     let written = written.and_then(|()| page.finish(&report)).and_then(|()| page.out.flush());
     stdout::settle(written)?;
     let losers = page.losers();
@@ -190,15 +189,16 @@ impl<W: Write> Page<'_, W> {
         let mut note = |viewer: Viewer, count: u64, what: &str| {
             if count > 0 && self.viewers.contains(&viewer) {
                 let count = units::counted(count, "event", "events");
-                let line = format!("{} shows nothing of {count}: {what}", viewer.name());
+                let line = format!("{} does not show {count}: {what}", viewer.name());
                 let _ = writeln!(text, "{}", wrap(&line, self.width, 0));
             }
         };
-        note(Viewer::Speedscope, report.not_in_speedscope, "it knows slices only (X, B, E)");
-        note(Viewer::Firefox, report.not_in_firefox, "it knows no counters and no flows");
+        note(Viewer::Speedscope, report.not_in_speedscope, "it reads only slices (X, B, E)");
+        note(Viewer::Firefox, report.not_in_firefox, "it reads neither counters nor flows");
         if report.unchecked > 0 {
             let count = units::counted(report.unchecked, "event was", "events were");
-            let line = format!("{count} not checked: too many at once, too large or too late in the file");
+            let line =
+                format!("{count} not checked: too many at the same time, too large, or too late in the file");
             let _ = writeln!(text, "{}", wrap(&line, self.width, 0));
         }
     }
@@ -208,7 +208,7 @@ impl<W: Write> Page<'_, W> {
             .broken()
             .map(|(rule, count)| {
                 let (what, fix) = (rule.what, rule.fix);
-                json!({"rule": rule.id, "count": count, "what": what, "mend": fix, "effects": self.effects(rule)})
+                json!({"rule": rule.id, "count": count, "what": what, "fix": fix, "effects": self.effects(rule)})
             })
             .collect();
         let viewers: Vec<&str> = self.viewers.iter().map(|viewer| viewer.name()).collect();

@@ -33,14 +33,15 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
     let input = Input::open(&args.input)?;
     input.spare(&args.output)?;
     if args.output.exists() && !args.output.is_file() {
-        return Err(CommandError::Input(format!("cannot write {}: it is no file", shown(&args.output))));
+        let output = shown(&args.output);
+        return Err(CommandError::Input(format!("cannot write {output}: it is not a regular file")));
     }
     // Fails before the search if its result cannot be saved.
     let mut output = NewFile::create(&args.output).map_err(CommandError::input)?;
     let scratch = tempfile::tempdir().map_err(|error| {
         let folder = std::env::temp_dir();
         CommandError::Input(format!(
-            "cannot make a temporary folder in {}: {}",
+            "cannot create a temporary folder in {}: {}",
             shown(&folder),
             plain(&error)
         ))
@@ -132,12 +133,12 @@ fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
     let tries = units::counted(u64::from(*tries), "re-execution", "re-executions");
     let tried = match ended {
         Ended::Minimal => format!("{tries}; locally minimal"),
-        Ended::Stopped => format!("stopped by you after {tries}: the smallest so far is {}", extent(after)),
+        Ended::Stopped => format!("stopped by you after {tries}; the smallest found: {}", extent(after)),
         Ended::Budget => format!(
-            "{tries}; not minimal: its {} were over before everything was tried (--budget)",
+            "{tries}; not minimal: --budget {} ended before everything was tried",
             units::duration(u64::try_from(args.budget.as_nanos()).unwrap_or(u64::MAX))
         ),
-        _ => format!("{tries}; not minimal: there were no more before everything was tried (--tries)"),
+        _ => format!("{tries}; not minimal: --tries {} ended before everything was tried", args.tries),
     };
     let saved = format!("{} to {}", units::bytes(bytes), printable_path(&args.output));
     let rows = [
@@ -145,7 +146,7 @@ fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
         ("after", size(after)),
         ("kept", args.keep.to_string()),
         ("ran", ran(after)),
-        ("came", describe_arrivals(minimized)),
+        ("arrived", describe_arrivals(minimized)),
         ("tried", tried),
         ("saved", saved),
     ];
@@ -225,11 +226,11 @@ fn toml_path(args: &MinimizeArgs, input: &Input) -> Result<PathBuf, CommandError
     let shown = printable_path(&path);
     if path == args.output || input.spare(&path).is_err() {
         return Err(CommandError::Usage(format!(
-            "--toml would write {shown} over a trace: end its name in .looptrace"
+            "--toml would overwrite the trace {shown}: give -o a name that ends in .looptrace"
         )));
     }
     if path.exists() {
-        let way_out = "move it away, or leave out --toml";
+        let way_out = "move it, or omit --toml";
         return Err(CommandError::Usage(format!(
             "{shown} already exists and may have been edited: {way_out}"
         )));

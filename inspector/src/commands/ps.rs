@@ -30,9 +30,9 @@ pub(super) fn run(args: &PsArgs) -> Result<(), CommandError> {
     } else if !rings.is_empty() {
         stdout::print(&page(&rings, stdout::width()))?;
     } else if !files.is_empty() {
-        stdout::print("no loop here can be read\n")?;
+        stdout::print("none of the loops on this machine can be read\n")?;
     } else if folders.is_empty() {
-        stdout::print("no loops here; `loopscope demo` starts one\n")?;
+        stdout::print("no loops on this machine; `loopscope demo` starts one\n")?;
     }
     // An unreadable folder is an error, because it may contain loops.
     let reasons: Vec<_> = folders.iter().map(ToString::to_string).collect();

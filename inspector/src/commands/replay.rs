@@ -10,8 +10,8 @@ use crate::io::stdout;
 pub(super) fn run(args: &ReplayArgs, global: &Global) -> Result<(), CommandError> {
     let is_drawn = !args.no_tui && !args.json && stdout::is_terminal();
     if is_drawn && args.input == STDIN {
-        let way_out = "save it as a file, or print the summary with --no-tui";
-        return Err(CommandError::Usage(format!("the dashboard goes back and forth in a trace: {way_out}")));
+        let way_out = "save it to a file first, or print the summary with --no-tui";
+        return Err(CommandError::Usage(format!("the dashboard cannot replay standard input: {way_out}")));
     }
     let input = Input::open(&args.input)?;
     if let Some(at) = args.at {

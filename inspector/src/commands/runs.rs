@@ -81,7 +81,7 @@ pub(super) fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Resu
 fn saved_summary(path: &Path) -> Result<Summary, CommandError> {
     let failed = |error: &dyn std::fmt::Display| {
         CommandError::Input(format!(
-            "{} is no summary as `report --json` prints it: {error}",
+            "{} is neither a trace nor a summary saved by `report --json`: {error}",
             printable_path(path)
         ))
     };
@@ -95,6 +95,6 @@ fn saved_summary(path: &Path) -> Result<Summary, CommandError> {
     if summary.schema == SCHEMA {
         Ok(summary)
     } else {
-        Err(failed(&format!("its schema is {}, this version reads {SCHEMA}", summary.schema)))
+        Err(failed(&format!("its schema is {}, but this version reads {SCHEMA}", summary.schema)))
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn conclude(
 /// Formats the counts of a demo's clients.
 pub(super) fn served(served: &Served) -> String {
     format!(
-        "served {} of {} requests in {:.1} s: {} a second",
+        "served {} of {} requests in {:.1} s: {} per second",
         count(served.answered),
         count(served.sent),
         served.elapsed_ns as f64 / 1e9,

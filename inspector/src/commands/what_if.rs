@@ -61,9 +61,9 @@ fn answer(recorded: &Recorded, changes: &Changes, output: Option<&Path>) -> Resu
     match own {
         Ok(own) => Ok(own.into_iter().fold(answer, Answer::against)),
         Err(why) => {
-            answer.assumptions.push(format!(
-                "how far the model is off is not known, so nothing is called better or worse: {why}"
-            ));
+            answer
+                .assumptions
+                .push(format!("the model's error is unknown, so nothing counts as better or worse: {why}"));
             Ok(answer)
         }
     }

@@ -28,15 +28,15 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
             format!("{} #{task}{parent}", labels.tag(*tag))
         }
         Event::SignalHandler { signo, tag, installed } => {
-            let what = if *installed { "has a handler" } else { "has none any more" };
+            let what = if *installed { "handler installed" } else { "handler removed" };
             format!("{} {}  {what}", signal_name(*signo), labels.tag(*tag))
         }
         Event::IoRef { source, referenced: is } => format!("{}  {}", labels.io(*source), referenced(*is)),
         Event::InputReady { source, readiness } => {
             format!("{}  {}", labels.io(*source), readied(*readiness))
         }
-        Event::InputNews { ends: true } => "keep it from ending".to_owned(),
-        Event::InputNews { ends: false } => "keep it from waiting".to_owned(),
+        Event::InputNews { ends: true } => "keeps it from ending".to_owned(),
+        Event::InputNews { ends: false } => "keeps it from waiting".to_owned(),
         Event::InputStop { outside } => by(*outside).to_owned(),
         Event::InputCall { call } => called(*call).to_owned(),
         Event::InputShutdown { outside, within_ns } => {
@@ -95,17 +95,17 @@ const fn called(call: LoopCall) -> &'static str {
         LoopCall::Heap => "the heap may have changed",
         LoopCall::Release => "a reference is released before the next poll",
         LoopCall::Drain => "a drain follows",
-        LoopCall::HostDrain => "a drain follows, of the host's microtasks too",
+        LoopCall::HostDrain => "a drain follows, including the host's microtasks",
         LoopCall::Turn => "one turn was called",
         LoopCall::Tick => "the first half of a turn was called",
         LoopCall::AutoTick => "the second half of a turn was called",
-        LoopCall::Released => "the references to be released before the poll are released",
+        LoopCall::Released => "references were released before the poll",
     }
 }
 
 /// The names of the flags of a [`SnapshotLoop`](Event::SnapshotLoop), each followed by two spaces.
 fn states(flags: u8) -> String {
-    let states = ["woken", "runs", "watches a heap", "has futures", "asked to stop", "shuts down"];
+    let states = ["woken", "running", "watches a heap", "has futures", "asked to stop", "shutting down"];
     names(flags, &states).into_iter().map(|name| format!("{name}  ")).collect()
 }
 
@@ -138,7 +138,7 @@ mod tests {
             described(Event::InputReady { source: IoSource(4), readiness: 1 }),
             "HTTP listener  readable"
         );
-        assert_eq!(states(0b10_0101), "woken  watches a heap  shuts down  ");
+        assert_eq!(states(0b10_0101), "woken  watches a heap  shutting down  ");
         assert_eq!(described(Event::InputStop { outside: true }), "from outside");
     }
 

@@ -40,7 +40,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
         }
         Event::IoLabel { source, label } => format!("io {source} is {}", labels.any(*label)),
         Event::IoModified { source, interest } => {
-            format!("{}  asked about {}", labels.io(*source), interests(*interest))
+            format!("{}  interest {}", labels.io(*source), interests(*interest))
         }
         Event::SnapshotBegin { tick, .. } => format!("at tick {tick}"),
         Event::SnapshotEnd { parts, left_out } => {
@@ -62,7 +62,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
             format!("{} #{task}  in {queue} for {}", labels.tag(*tag), ran(queued))
         }
         Event::SnapshotQueue { queue, depth } => format!("{queue}  {depth}"),
-        Event::InputRun { until_ns: None } => "until it is done".to_owned(),
+        Event::InputRun { until_ns: None } => "until nothing keeps it alive".to_owned(),
         Event::InputRun { until_ns: Some(until) } => {
             format!("for {}", duration(Timestamp(*until).ns_since(at)))
         }
@@ -72,7 +72,7 @@ pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<Str
 
 /// Describes a pump of a foreign loop: its result, and why it was pumped.
 pub(super) fn pumped(handled: bool, ready: bool, timeout_ns: u64) -> String {
-    let why = if ready { "it was ready" } else { "time had passed" };
+    let why = if ready { "it was ready" } else { "its timer was due" };
     let what = if handled { "handled" } else { "nothing to do" };
     let waited = match timeout_ns {
         0 => "without waiting".to_owned(),
@@ -126,7 +126,7 @@ mod tests {
         let source = IoSource(4);
         assert_eq!(
             described(Event::IoModified { source, interest: 3 }),
-            "HTTP on 8080  asked about readable, writable"
+            "HTTP on 8080  interest readable, writable"
         );
         assert_eq!(described(Event::IoLabel { source, label: LabelId(9) }), "io 4 is HTTP on 8080");
         let pending = Event::SnapshotPending { what: RefKind::Timer, tag: Tag(3), label: None, count: 2 };

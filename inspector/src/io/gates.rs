@@ -50,7 +50,7 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, CommandError> {
             let is_whole = text.len() as u64 <= BYTES_MAX;
             is_whole
                 .then_some(())
-                .ok_or_else(|| io::Error::other(format!("it has more than {BYTES_MAX} bytes")))
+                .ok_or_else(|| io::Error::other(format!("it is longer than {BYTES_MAX} bytes")))
         })
         .map_err(|error| CommandError::Input(format!("cannot read {}: {error}", printable_path(path))))?;
     parse(&text, bounds).map_err(|wrong| CommandError::Usage(wrong.describe(path, &text)))
@@ -88,9 +88,9 @@ fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let gates = take(document.get_mut(), bounds)?;
     if let Some((key, _)) = document.get_ref().iter().min_by_key(|(key, _)| key.span().start) {
         let other = printable(key.get_ref());
-        return Err(wrong(&key.span(), format!("there is no key {other:?} here; write gates as [[gate]]")));
+        return Err(wrong(&key.span(), format!("unknown key {other:?}; write gates as [[gate]]")));
     }
-    if gates.is_empty() { Err(wrong(&(0..0), "there is no [[gate]] in it")) } else { Ok(gates) }
+    if gates.is_empty() { Err(wrong(&(0..0), "the file has no [[gate]]")) } else { Ok(gates) }
 }
 
 /// Parses `text` as TOML, keeping the position of every value.
@@ -101,7 +101,7 @@ fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
 pub fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
     DeTable::parse(text).map_err(|error| {
         let error = Wrong::from(error);
-        Wrong { what: format!("this is no TOML: {}", error.what), ..error }
+        Wrong { what: format!("invalid TOML: {}", error.what), ..error }
     })
 }
 
@@ -122,7 +122,7 @@ pub fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong>
 /// Parses one `[[gate]]` into one gate per bound.
 fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let DeValue::Table(keys) = table.get_ref() else {
-        return Err(wrong(&table.span(), "write a gate as [[gate]] and below it its metric and bound"));
+        return Err(wrong(&table.span(), "write a gate as [[gate]], with its metric and bound below"));
     };
     let metric = keys.iter().find(|(key, _)| key.get_ref() == "metric").map(|(_, value)| value);
     let metric = metric.ok_or_else(|| wrong(&table.span(), "this gate has no metric"))?;
@@ -140,7 +140,7 @@ fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong
             "same_within" => Limit::SameWithin(share("same_within", value)?),
             other => {
                 let other = printable(other);
-                return Err(wrong(&key.span(), format!("a gate has no key {other:?}; it has {KEYS}")));
+                return Err(wrong(&key.span(), format!("unknown key {other:?}; a gate has {KEYS}")));
             }
         };
         let gate = Gate::new(metric.clone(), limit).map_err(|error| wrong(&key.span(), error.to_string()))?;
@@ -202,7 +202,7 @@ mod tests {
         let fill = |bytes: u64| format!("{gate}#{}\n{gate}", "x".repeat(bytes as usize - 2 * gate.len() - 2));
         assert_eq!(read_text(&fill(BYTES_MAX)).unwrap().len(), 2);
         let Err(CommandError::Input(line)) = read_text(&fill(BYTES_MAX + 1)) else { panic!("it was read") };
-        assert!(line.ends_with("it has more than 1048576 bytes"), "{line}");
+        assert!(line.ends_with("it is longer than 1048576 bytes"), "{line}");
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
         let gate = "[[gate]]\nmetric = \"stalls\"\n";
         assert_eq!(
             message(&format!("{gate}maximum = 3\n")),
-            "3: a gate has no key \"maximum\"; it has metric, max, min, worse_by and same_within"
+            "3: unknown key \"maximum\"; a gate has metric, max, min, worse_by and same_within"
         );
         assert!(
             message("\n\n[[gate]]\nmetric = \"timerlag.p99\"\nmax=1")
@@ -244,9 +244,9 @@ mod tests {
         assert!(message(gate).starts_with("1: the gate on stalls has no bound"));
         assert!(message("[[gate]]\nmax = 3").starts_with("1: this gate has no metric"));
         assert!(message("gate = 3").contains("write gates as [[gate]]"));
-        assert!(message("[[gates]]\nmetric=\"stalls\"").starts_with("1: there is no key \"gates\" here"));
-        assert!(message("[[gate]\n").starts_with("1: this is no TOML"));
-        assert!(message("").contains("there is no [[gate]] in it"));
+        assert!(message("[[gates]]\nmetric=\"stalls\"").starts_with("1: unknown key \"gates\""));
+        assert!(message("[[gate]\n").starts_with("1: invalid TOML"));
+        assert!(message("").contains("the file has no [[gate]]"));
         assert!(
             message("[[gate]]\nmetric = \"ticks.count\"\nworse_by = \"10%\"")
                 .starts_with("3: ticks.count has no worse_by")

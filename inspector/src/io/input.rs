@@ -13,7 +13,7 @@ use loop_probes::process::{OpenError, ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_probes::text::printable_path;
 use loop_traces::format::FILE_MAGIC;
-use loop_traces::reader::TraceReader;
+use loop_traces::reader::{ReadError, TraceReader};
 use loop_traces::source::{EventSource, MemorySource, SourceError};
 use loop_traces::summary::OpenTickSummary;
 use loop_traces::timeline::Timeline;
@@ -71,7 +71,7 @@ impl Input {
         if starts_with(path, RING_MAGIC) {
             return Self::read_ring(path);
         }
-        let trace = TraceReader::open(path).map_err(CommandError::input)?;
+        let trace = TraceReader::open(path).map_err(|error| no_trace(path, &error))?;
         Ok(Self::Trace(path.to_owned(), Box::new(trace)))
     }
 
@@ -156,10 +156,23 @@ impl Input {
         let at = begin.plus_ns(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
         if at > end {
             let length = units::duration(end.ns_since(begin));
-            return Err(CommandError::Usage(format!("{option} {after:?} is past the end ({length} long)")));
+            let way_out = format!("the trace is {length} long");
+            return Err(CommandError::Usage(format!("{option} {after:?} is past the end: {way_out}")));
         }
         Ok(at)
     }
+}
+
+/// The error of a file that cannot be read as a trace, with the command that can read it.
+fn no_trace(path: &Path, error: &ReadError) -> CommandError {
+    let way_out = if starts_with(path, b"{") || starts_with(path, b"[") {
+        "; `loopscope import` reads Chrome traces, `loopscope diff` saved summaries"
+    } else if starts_with(path, b"\x1f\x8b") {
+        "; it is compressed: unpack it, or `loopscope import` it if it is a Chrome trace"
+    } else {
+        ""
+    };
+    CommandError::Input(format!("{error}{way_out}"))
 }
 
 /// Opens the copied trace from standard input at its beginning.
@@ -182,7 +195,7 @@ pub fn spare(input: &Path, output: &Path) -> Result<(), CommandError> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     if inode(input).is_some_and(|own| inode(output) == Some(own)) {
         let place = printable_path(output);
-        return Err(CommandError::Usage(format!("-o {place} is the trace itself: name another file")));
+        return Err(CommandError::Usage(format!("-o {place} is the input itself: name another file")));
     }
     Ok(())
 }
@@ -193,7 +206,11 @@ pub fn spare(input: &Path, output: &Path) -> Result<(), CommandError> {
 ///
 /// If the file cannot be opened, or is a folder, a pipe or a device.
 pub fn open_file(path: &Path) -> io::Result<File> {
-    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is no file")) }
+    match fs::metadata(path)? {
+        found if found.is_file() => File::open(path),
+        found if found.is_dir() => Err(io::Error::other("it is a folder")),
+        _ => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// Whether a file begins with `magic`. False if it cannot be opened: the caller's own attempt then fails with the reason.
@@ -241,38 +258,38 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     match ring.dropped_sources() {
         0 => {}
         rings => lines.push(format!(
-            "process {pid}: {} no room, and what their threads did is missing here; make room in its folder for rings, or \
-             set LOOPSCOPE_DIR, and start it again",
+            "process {pid}: {} no room, so the events of their threads are missing; free space in its folder of rings or \
+             set LOOPSCOPE_DIR, and restart it",
             counted(rings, "ring found", "rings found")
         )),
     }
     match ring.unreadable_sources() {
         0 => {}
         rings => lines.push(format!(
-            "process {pid}: its file is damaged: {} outside of it, in another ring, or of an impossible size, and what their \
-             threads did is missing here",
+            "process {pid}: its file is damaged: {} outside of it, in another ring, or of an impossible size, so the events \
+             of their threads are missing",
             counted(rings, "ring is", "rings are")
         )),
     }
     match ring.rings_without_end() {
         0 => {}
         rings => lines.push(format!(
-            "process {pid}: its file is damaged: the newest records of {} are not in it; it was truncated, or not all of it \
-             was written to the disk",
+            "process {pid}: its file is damaged: the newest records of {} are missing, because it was truncated or not \
+             completely written to disk",
             counted(rings, "ring", "rings")
         )),
     }
     if ring.contradicts_end() {
         lines.push(format!(
-            "process {pid}: the header of its file says that its session has ended, but a loop is in the middle of a tick: \
-             the header is ignored"
+            "process {pid}: the header of its file claims that the session has ended, but a loop is in a tick: the header \
+             is ignored"
         ));
     }
     match ring.dropped_labels() {
         0 => {}
         names => {
             let names = counted(names, "name", "names");
-            lines.push(format!("process {pid}: {names} found no room, so that numbers stand for them"));
+            lines.push(format!("process {pid}: {names} found no room, and numbers are shown instead"));
         }
     }
     let faults = ring.clock_faults();
@@ -283,10 +300,10 @@ pub fn ring_warnings(ring: &ProcessReader) -> Vec<String> {
     match (faults.contradicting_anchors, faults.count) {
         (0, 0) => {}
         (0, count) => lines.push(format!(
-            "process {pid}: its record clock changed its rate or jumped {count} times; times around that are wrong by {error}"
+            "process {pid}: its record clock changed its rate or jumped {count} times; times near that are wrong by {error}"
         )),
         (_, 0) => lines.push(format!(
-            "process {pid}: its file is damaged: a reading of its clocks contradicts the others, and is ignored"
+            "process {pid}: its file is damaged: a reading of its clocks contradicts the others and is ignored"
         )),
         (anchors, _) => lines.push(format!(
             "process {pid}: {anchors} readings of its clocks contradict the others; times may be wrong by {error}"

@@ -44,7 +44,7 @@ impl Interrupt {
     /// [`CommandError::Input`] if the signals cannot be caught.
     pub fn new(duration: Option<Duration>) -> Result<Self, CommandError> {
         let asked = Arc::new(AtomicBool::new(false));
-        let failed = |error: io::Error| CommandError::Input(format!("cannot catch signals: {error}"));
+        let failed = |error: io::Error| CommandError::Input(format!("cannot handle signals: {error}"));
         for signal in ENDING {
             flag::register(signal, Arc::clone(&asked)).map_err(failed)?;
         }

@@ -58,7 +58,7 @@ pub fn save_at<W: TraceOutput>(
 pub fn saved(path: &Path, stats: &WriteStats) -> String {
     let (path, events) = (printable_path(path), units::counted(stats.events, "event", "events"));
     let bytes = units::bytes(stats.bytes);
-    format!("saved {events} in {bytes} to {path}; `loopscope report {path}` says what happened")
+    format!("saved {events} in {bytes} to {path}; `loopscope report {path}` summarizes them")
 }
 
 /// Folds and saves the same events, so that a report on the file agrees with the live summary.

@@ -20,7 +20,7 @@ pub enum TempFileError {
     #[error("{0}")]
     Input(io::Error),
     /// The temporary file cannot be created or written.
-    #[error("its temporary file in {} cannot be written: {source}; set TMPDIR to a folder with room", printable_path(.folder))]
+    #[error("cannot write a temporary file in {}: {source}; set TMPDIR to a folder with room", printable_path(.folder))]
     File {
         /// The folder of the file.
         folder: PathBuf,

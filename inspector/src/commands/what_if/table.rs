@@ -114,7 +114,7 @@ impl Page {
         let what = wrap(&format!("what if: {changes}"), self.columns.saturating_sub(2), 2);
         self.line(&self.paint(self.theme.strong(), &what));
         if changes.is_identity() {
-            self.wrapped("the recording against its own model: what differs here is the model's error");
+            self.wrapped("the recording against its own model: all differences are the model's error");
         }
         if let Some(text) = answer.open_tick_line() {
             self.line(&wrap(&text, self.columns, 0));
@@ -151,7 +151,7 @@ impl Page {
             let text = if self.has_model {
                 "neither better nor worse: no change is larger than the model's error"
             } else {
-                "neither better nor worse: how far the model is off is not known"
+                "neither better nor worse: the model's error is unknown"
             };
             self.wrapped(text);
         }
@@ -256,12 +256,12 @@ impl Page {
         let verdicts: Vec<Verdict> =
             rows.chain(answer.changed.iter().map(|changed| changed.verdict)).collect();
         let lines = [
-            (self.has_model, "CHANGE is from MODEL, the recording executed again unchanged, to AFTER"),
-            (self.has_model, "ERROR is by how much the model may be off; – is less than that"),
-            (verdicts.contains(&Verdict::Model), "model: the model alone is off by as much as that, or more"),
+            (self.has_model, "CHANGE is from MODEL (the recording re-executed without changes) to AFTER"),
+            (self.has_model, "ERROR is how far the model may be off; – stands for a value below it"),
+            (verdicts.contains(&Verdict::Model), "model: the change is not larger than the model's error"),
             (
                 verdicts.contains(&Verdict::Unlike),
-                "unlike: of more or fewer events, which may be all there is to it",
+                "unlike: of more or fewer events, which alone may explain the change",
             ),
         ];
         if lines.iter().any(|(is_shown, _)| *is_shown) {
