@@ -23,7 +23,7 @@ use row::Row;
 
 /// The columns in order, each with a description. An empty value means "does not apply".
 pub const COLUMNS: [(&str, &str); 17] = [
-    ("time_ns", "when; of an event with an extent, its end"),
+    ("time_ns", "the time of the event; its end if it has an extent"),
     (
         "emitter",
         "the thread or loop that recorded it; loops with equal names have their number as a suffix, as in reports (`renderer #2`)",
@@ -34,15 +34,18 @@ pub const COLUMNS: [(&str, &str); 17] = [
         "the emitter's tick in which it lies; empty from lost records to the end of the tick that they may be in",
     ),
     ("task", "the task, job or tasklet, by its number"),
-    ("tag", "what kind of task or callback"),
-    ("name", "the phase, the label of a span or mark, the text of trouble, the source of readiness"),
-    ("start_ns", "when its extent began"),
-    ("run_ns", "how long its extent was: time_ns less start_ns"),
-    ("queue_wait_ns", "from queued to started; empty where it was in no queue, or since when is not known"),
+    ("tag", "the tag of the task or callback"),
+    (
+        "name",
+        "the phase, the label of a span or mark, the text of an exception or a violated rule, the source of readiness",
+    ),
+    ("start_ns", "the beginning of its extent"),
+    ("run_ns", "the length of its extent: `time_ns` − `start_ns`"),
+    ("queue_wait_ns", "from queued to started; empty if it was in no queue, or if its queue time is unknown"),
     ("timer", "the timer, by its number"),
     ("lag_ns", "start of a fired timer's callback minus its due time"),
     ("queue", "the queue"),
-    ("depth", "how many are in the queue"),
+    ("depth", "the depth of the queue"),
     ("worker", "the worker, from 0"),
     (
         "outcome",
