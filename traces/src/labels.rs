@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_name_is_shown_by_its_number() {
+    fn unnamed_ids_are_shown_as_numbers() {
         let mut labels = Labels::default();
         labels.learn(LabelKind::Tag, 3, "Echo\x1b[2J");
         labels.learn(LabelKind::Span, 9, "parse");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_called_by_its_explanation() {
+    fn a_source_is_named_by_its_explanation() {
         let mut labels = Labels::default();
         labels.learn_event(&Event::IoLabel { source: IoSource(3), label: LabelId(8) });
         assert_eq!(labels.io(IoSource(3)), "io 3", "its text was not recorded yet");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_are_counted_and_not_kept() {
+    fn labels_beyond_the_limit_are_counted() {
         let mut labels = Labels::default();
         for id in 0..LABELS_MAX as u32 + 5 {
             labels.learn(LabelKind::Text, id, "x");

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nests_is_put_in_order_without_a_sort() {
+    fn nested_slices_are_ordered_without_sorting() {
         let ended = [(1, 2), (2, 3), (1, 3), (4, 4), (4, 5), (4, 5), (0, 6), (6, 6), (6, 7)];
         let ended = ended.map(|(start, end)| (start, Some(end)));
         let starts: Vec<u64> =
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_touches_lies_beside_and_what_has_no_end_contains_the_rest() {
+    fn touching_slices_are_siblings_and_endless_ones_contain_the_rest() {
         let mut nesting = Nesting::default();
         assert_eq!(nesting.begin((0, Some(10))), 0);
         nesting.close_all(10);
@@ -219,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_is_that_of_a_sort(mut slices in extents(true), by_end in any::<bool>()) {
+        fn by_begin_equals_sorting(mut slices in extents(true), by_end in any::<bool>()) {
             if by_end {
                 slices.sort_by_key(|(start, end)| end.unwrap_or(start + 9));
             }
@@ -237,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_open_encloses_the_present_and_nests(slices in extents(true)) {
+        fn open_slices_enclose_the_present_and_nest(slices in extents(true)) {
             let mut nesting: Nesting<Extent> = Nesting::default();
             for slice in by_begin(&slices).into_iter().map(|place| slices[place]) {
                 nesting.close_all(slice.0);
@@ -254,7 +254,7 @@ mod tests {
         }
 
         #[test]
-        fn two_that_are_drawn_lie_within_or_beside_each_other(slices in extents(false)) {
+        fn drawn_slices_nest_or_are_siblings(slices in extents(false)) {
             let kept = drawn(&slices);
             for (place, (_, outer)) in kept.iter().enumerate() {
                 for (start, end) in &kept[place + 1..] {
@@ -264,7 +264,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_of_what_nests_is_dropped(
+        fn slices_that_nest_are_all_drawn(
             cuts in prop::collection::vec((0u64..40, 0u64..40), 0..30)
         ) {
             // Keep the slices that cross no earlier one.

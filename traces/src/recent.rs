@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_nothing_keeps_nothing() {
+    fn a_limit_of_zero_keeps_nothing() {
         let mut recent = Recent::new(0);
         assert_eq!(recent.push(1), Some(1));
         assert!(recent.is_empty());

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_where_and_the_worst_first() {
+    fn a_report_names_its_source_and_the_worst_stall_first() {
         let text = report(&Script { ticks: 700, ..Script::default() });
         println!("{text}");
         assert!(text.starts_with("synthetic · ring · pid 4121 · policy bun · "));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agenda_its_starvation_and_the_rest_have_their_lines() {
+    fn an_agenda_and_other_features_have_lines() {
         let text = report(&Script { ticks: 700, agenda_workers: 2, loop_kinds: true, ..Script::default() });
         println!("{text}");
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_default();
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_loop_has_a_report_too() {
+    fn an_idle_loop_has_a_report() {
         let text = report(&Script { ticks: 1, ..Script::default() });
         assert!(text.contains("no stall"), "{text}");
         let nothing = report(&Script { ticks: 0, ..Script::default() });

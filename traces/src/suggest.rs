@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_alike_come_first_and_once() {
+    fn the_most_similar_names_come_first_without_duplicates() {
         let names = ["WriteFile", "ReadFile", "Echo", "ReadFile", "ReadDir"].map(str::to_owned);
         assert_eq!(nearest("readfile", names), ["ReadFile", "ReadDir", "WriteFile"]);
         assert!(nearest("x", []).is_empty());

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_is_its_events() {
+    fn equal_scripts_give_equal_events() {
         let script = Script { lost_every: 90, ..Script::default() };
         assert_eq!(script.play(), script.play());
         assert_ne!(script.events(), Script { seed: 8, ..script.clone() }.events());

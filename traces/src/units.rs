@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_not_many() {
+    fn a_count_of_one_takes_the_singular() {
         assert_eq!(counted(1, "stall", "stalls"), "1 stall");
         assert_eq!(counted(1204, "stall", "stalls"), "1,204 stalls");
     }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_have_no_zeros_behind_the_point() {
+    fn limits_have_no_trailing_zeros() {
         let shown =
             [0, 100, 1_000, 10_000_000, 100_000_000, 1_500_000_000, 1_050_000, 60_000_000_000].map(limit);
         assert_eq!(shown, ["0", "100ns", "1µs", "10ms", "100ms", "1.5s", "1.05ms", "1m00s"]);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_phrased_naturally() {
+    fn changes_have_a_sign_or_a_factor() {
         let shown = [0.33, -0.004, 0.0, 0.052, -0.95, 12.4, 9.4, 3245.2].map(change);
         assert_eq!(shown, ["+33%", "-0.4%", "0%", "+5.2%", "-95%", "×13", "+940%", "×3,246"]);
     }

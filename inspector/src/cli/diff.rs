@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_before_the_base_and_anywhere_after_it() {
+    fn options_go_before_the_base_or_after_the_dashes() {
         for line in [
             "diff --gate g --primary stalls --json a b -- c d",
             "diff --gate g a b -- c --primary stalls d --json",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_that_is_missing_is_named() {
+    fn a_missing_side_is_named() {
         let usage = "Usage: loopscope diff [OPTIONS] <BASE>... -- <CANDIDATE>... [OPTIONS]";
         for (line, missing) in [
             ("diff", "<BASE>..."),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn other_verbs_keep_their_dashes() {
+    fn other_verbs_accept_values_with_dashes() {
         let replayed = |line| match cli(line).unwrap().command {
             Command::Replay(args) => args.input,
             other => panic!("{other:?}"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn help_comes_wherever_it_is_asked_for() {
+    fn help_is_accepted_anywhere() {
         let help = |line| cli(line).expect_err("help").to_string();
         assert!(help("diff --help").contains("<BASE>... -- <CANDIDATE>..."));
         assert_eq!(help("diff a -- b --help"), help("diff --help"));

@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_export_says_what_the_ring_has_overwritten() {
+    fn an_export_reports_the_overwritten_part() {
         let of = |oldest: Option<u64>| {
             overwritten(oldest.map(Timestamp), Timestamp(1_000_000_000), Timestamp(4_000_000_000))
         };
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn names_do_not_make_what_is_saved_longer() {
+    fn labels_do_not_extend_the_saved_span() {
         let at = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
         let name = Event::Label { kind: LabelKind::Tag, id: 1, text: Text::new("Echo") };
         let events = [

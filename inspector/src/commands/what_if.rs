@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_below_the_error_are_left_out_and_counts_and_runs_stay() {
+    fn waits_below_the_error_become_null() {
         let spread = json!({"count": 3, "mean": 5, "gmean": 4, "p50": 3, "p99": 20, "max": 30});
         let mut side = json!({"queue_wait_ns": spread, "run_ns": spread});
         leave_out_below(&mut side, 10, false);

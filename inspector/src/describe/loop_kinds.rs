@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_called_by_their_explanation() {
+    fn sources_are_named_by_their_explanation() {
         let source = IoSource(4);
         assert_eq!(
             described(Event::IoModified { source, interest: 3 }),

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_would_be_cut_is_refused() {
+    fn a_gate_file_beyond_the_size_limit_is_refused() {
         let gate = "[[gate]]\nmetric = \"stalls\"\nmax = 0\n";
         let fill = |bytes: u64| format!("{gate}#{}\n{gate}", "x".repeat(bytes as usize - 2 * gate.len() - 2));
         assert_eq!(read_text(&fill(BYTES_MAX)).unwrap().len(), 2);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_have_their_line() {
+    fn mistakes_are_reported_with_their_line() {
         let gate = "[[gate]]\nmetric = \"stalls\"\n";
         assert_eq!(
             message(&format!("{gate}maximum = 3\n")),

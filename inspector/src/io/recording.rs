@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dashboard_folds_is_not_folded_here_too() {
+    fn a_tapped_recording_does_not_fold() {
         let session = Session::builder("tapped").private();
         let (recording, mut tap) = Recording::start_tapped(&session, None).unwrap();
         drop(LoopProbe::new(&session, "main loop").tick());

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_printable_and_says_the_same() {
+    fn json_is_printable_and_parses_back() {
         let text = "a\u{9b}b\u{202e}c\n\u{e0041}\"ä";
         let printed = json(&text).unwrap();
         assert_eq!(printed, r#""a\u009bb\u202ec\n\udb40\udc41\"ä""#);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_as_long_as_the_terminal_or_as_the_environment_says() {
+    fn the_width_is_that_of_the_terminal_or_of_columns() {
         assert_eq!(columns(Some(80), Some("100")), 80, "a terminal knows better");
         assert_eq!(columns(None, Some("100")), 100);
         assert_eq!(columns(Some(0), Some("100")), 100, "a terminal without a size is none");

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reader_has_its_own_place() {
+    fn each_reader_has_its_own_position() {
         let mut temp_file = TempFile::fill(&b"looptrace"[..], b"loop").unwrap();
         let mut other = temp_file.again();
         let mut text = String::new();

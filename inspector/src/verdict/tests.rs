@@ -51,7 +51,7 @@ fn names_cannot_break_a_format() {
 }
 
 #[test]
-fn a_line_names_no_more_gates_than_can_be_read() {
+fn a_line_names_at_most_twenty_gates() {
     let page = |strict| Page::of_gates(vec![gate(Outcome::Undecided); 25_000], strict);
     for line in [page(true).failure(), page(false).warning()] {
         let line = line.expect("all are undecided");

@@ -318,12 +318,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_breakdown_has_no_cause() {
+    fn a_breakdown_without_a_cause_is_unattributed() {
         assert_eq!(parts(&lines(&[("unattributed", 7)]), 80, 24), ["unattributed 7ns"]);
     }
 
     #[test]
-    fn long_names_are_cut_by_the_room_there_is() {
+    fn long_names_are_cut_to_the_width() {
         let blame = lines(&[
             ("task billing::invoices::monthly::RenderMonthlyInvoice #151857", 5),
             ("unattributed", 7),

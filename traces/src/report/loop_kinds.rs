@@ -187,7 +187,7 @@ mod tests {
     use crate::timeline::Timeline;
 
     #[test]
-    fn its_lines_are_as_wide_as_the_page() {
+    fn lines_fit_the_page() {
         let script = Script { ticks: 700, agenda_workers: 3, loop_kinds: true, ..Script::default() };
         let mut timeline = Timeline::of(&script.metadata());
         timeline.extend(&script.events());

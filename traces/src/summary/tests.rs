@@ -27,7 +27,7 @@ fn of(script: &Script) -> Summary {
 }
 
 #[test]
-fn it_has_the_fields_that_the_schema_names() {
+fn a_summary_has_the_documented_fields() {
     let json = serde_json::to_value(summary()).unwrap();
     let paths = [
         "/schema",
@@ -167,7 +167,7 @@ fn the_worst_late_timers_come_first_and_sum_up() {
 }
 
 #[test]
-fn where_records_were_lost_percentiles_have_bounds() {
+fn lost_records_give_percentiles_bounds() {
     let lossy = of(&Script { ticks: 700, lost_every: 300, ..Script::default() });
     assert!(lossy.lost_records > 0);
     for unit in
@@ -184,7 +184,7 @@ fn where_records_were_lost_percentiles_have_bounds() {
 }
 
 #[test]
-fn what_a_loop_does_not_have_is_null() {
+fn absent_features_are_null() {
     let plain = of(&Script { ticks: 100, ..Script::default() });
     let json = serde_json::to_value(&plain).unwrap();
     for field in [
@@ -244,7 +244,7 @@ fn a_foreign_loop_has_no_figures_for_unrecorded_families() {
 }
 
 #[test]
-fn a_list_of_handles_from_an_incomplete_snapshot_says_so() {
+fn handles_from_an_incomplete_snapshot_are_marked_incomplete() {
     let left_out = |parts| {
         let script = Script { ticks: 700, loop_kinds: true, ..Script::default() };
         let mut events = script.events();
@@ -263,7 +263,7 @@ fn a_list_of_handles_from_an_incomplete_snapshot_says_so() {
 }
 
 #[test]
-fn names_and_priorities_are_words() {
+fn names_and_priorities_are_text_in_json() {
     let json = serde_json::to_value(summary()).unwrap();
     assert_eq!(json["agenda"]["priorities"][0]["priority"], "high");
     let held = json["keep_alive"].as_array().unwrap();

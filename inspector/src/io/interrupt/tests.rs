@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_duration_counts_from_the_last_report() {
+fn end_after_restarts_the_time_limit() {
     let hour = Some(Duration::from_secs(3_600));
     let mut interrupt = Interrupt::new(Some(Duration::ZERO)).unwrap();
     assert!(interrupt.is_due());

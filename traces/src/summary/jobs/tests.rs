@@ -68,14 +68,14 @@ fn a_job_that_fails_is_counted() {
 }
 
 #[test]
-fn a_job_that_has_not_ended_may_take_any_time() {
+fn an_unfinished_job_has_no_upper_bound() {
     let jobs = summary(&jobs()).jobs.unwrap();
     let bounds = jobs.run_ns.bounds.unwrap();
     assert_eq!(bounds.max, Bounds { lo: 5 * MS, hi: None });
 }
 
 #[test]
-fn without_jobs_there_are_no_figures_of_them() {
+fn jobs_are_null_without_jobs() {
     let none = summary(&jobs()[..1]);
     assert_eq!(none.jobs, None);
     assert!(!crate::report::text(&none).contains("jobs:"));

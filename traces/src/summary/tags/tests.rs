@@ -23,7 +23,7 @@ fn both(script: &Script) -> (Summary, Summary) {
 }
 
 #[test]
-fn what_a_hang_hides_can_be_a_tag_beyond_the_limit() {
+fn a_hang_may_hide_a_tag_beyond_the_limit() {
     let script = Script { ticks: 700, ..Script::default() };
     let mut events = script.events();
     let last_start = events.iter().rposition(|stamped| matches!(stamped.event, Event::TickStart { .. }));
@@ -60,7 +60,7 @@ fn counts_and_maxima_include_tags_beyond_the_limit() {
 }
 
 #[test]
-fn the_bounds_of_a_figure_over_any_tag_contain_it() {
+fn bounds_over_any_tag_contain_the_true_figure() {
     for script in [
         Script { ticks: 700, ..Script::default() },
         Script { ticks: 700, lost_every: 300, ..Script::default() },
@@ -95,7 +95,7 @@ fn the_bounds_of_a_figure_over_any_tag_contain_it() {
 }
 
 #[test]
-fn a_gate_on_any_tag_does_not_hold_by_the_tags_it_cannot_see() {
+fn a_gate_on_any_tag_allows_for_tags_beyond_the_limit() {
     let (all, few) = both(&Script { ticks: 700, ..Script::default() });
     let longest = all.tasks.run_ns.max.unwrap() as f64;
     let kept = few.tasks.by_tag.iter().filter_map(|tag| tag.run_ns.max).max().unwrap() as f64;
