@@ -1,7 +1,7 @@
 //! An agenda to watch at work: `cargo run -p loop-core --example agenda`, with `loopscope attach` beside it.
 //!
-//! Pages are fetched (high), indexed (normal) and tidied up (low); sometimes one fails, and at times all workers
-//! stop for a collection. `kill -TERM` ends it; the bytes that can be sent through the pipe are described in
+//! Pages are fetched (high), indexed (normal) and tidied up (low). Sometimes a tasklet fails, and now and then all
+//! workers stop for a collection. `kill -TERM` ends the program. The bytes of the commands are described in
 //! `loop_core::self_pipe`.
 #![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
 

@@ -1,7 +1,7 @@
 //! GLib's main context, pumped by our loop: `cargo run -p loop-core --example pump`, with `loopscope attach`
 //! beside it (key 6).
 //!
-//! GLib has a timer of its own and a thread that sends it work. It gets a turn when it is ready, and none in between.
+//! GLib's context has a timer, and another thread sends it work. It gets a turn only when it is ready.
 #![expect(clippy::print_stderr, reason = "a program on a terminal says what it does")]
 
 use std::process::ExitCode;

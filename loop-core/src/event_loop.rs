@@ -1,6 +1,6 @@
 //! The event loop: the only code that calls a clock or a poller.
 //!
-//! It asks the [`Scheduler`] for the next step, performs it, and records each boundary: one reading of the record
+//! The loop asks the [`Scheduler`] for the next step, performs it, and records each boundary: one reading of the record
 //! clock is the end of one activity and the start of the next.
 
 mod batches;

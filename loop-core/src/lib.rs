@@ -1,4 +1,4 @@
-//! An event loop that makes its work visible: one pure scheduler, policies as data, every tick recorded.
+//! An instrumented event loop: one pure scheduler, policies as data, every tick recorded.
 //!
 //! An [`EventLoop`] runs the application's own [`Task`] enum on one thread: queued tasks, microtasks, deferred
 //! callbacks, immediates, timers, signals, readiness of sources, work from a pool. It records each step in a
@@ -11,8 +11,8 @@
 //!  auto_tick()  immediates ─▶ GC check ─▶ POLL ─▶ readiness callbacks ─▶ due timers ─▶ after-loop callbacks
 //! ```
 //!
-//! After every callback of any kind, the microtasks run to completion, then the deferred queue, then the next callback.
-//! A panic in a callback is caught, recorded and counted, and the loop continues.
+//! After every callback of any kind, the microtasks run to completion, then the deferred queue is drained, then the next
+//! callback runs. A panic in a callback is caught, recorded and counted, and the loop continues.
 //!
 //! # Features
 //!
@@ -27,31 +27,32 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `event_loop.rs`, `event_loop/` | the loop: the only place that calls a clock or a poller |
+//! | `event_loop.rs`, `event_loop/` | the loop: the only code that calls a clock or a poller |
 //! | `scheduler.rs`, `scheduler/` | the queues and the next step, pure: time comes in, decisions go out |
 //! | `core.rs` | the state of a loop that its running tasks can change |
-//! | `task.rs`, `task/` | the task trait, the context that a task runs with, boxed tasks |
-//! | `context.rs`, `context/` | what a running task can do |
-//! | `payload.rs`, `body.rs`, `tag.rs` | a task as the queues see it, what else waits in them, its tag |
-//! | `policy.rs`, `policy/` | the differences between loop designs, as data: including the order of a turn |
-//! | `queue/`, `timer.rs`, `keep_alive.rs` | waiting work, one kind per file |
-//! | `mini.rs`, `any.rs`, `any/`, `environment.rs` | the loop without a host, either loop, the environment of tools |
-//! | `run_loop.rs`, `run_loop/` | a foreign loop pumped from ours (GLib's, or one of ours), and ours from others |
+//! | `task.rs`, `task/` | the task trait, the context of a running task, boxed tasks |
+//! | `context.rs`, `context/` | the operations of a running task on its loop |
+//! | `payload.rs`, `body.rs`, `tag.rs` | a task as the queues see it, other work in the queues, tags |
+//! | `policy.rs`, `policy/` | the differences between loop designs as data, including the order of a turn |
+//! | `queue/`, `timer.rs`, `keep_alive.rs` | waiting work |
+//! | `mini.rs`, `any.rs`, `any/`, `environment.rs` | the loop without a host, code for either loop, the environment of tools |
+//! | `run_loop.rs`, `run_loop/` | foreign loops pumped by ours, and ours run by GLib's |
 //! | `handle.rs`, `handle/` | access from other threads, and from futures |
-//! | `inbound.rs`, `wake_up.rs` | what other threads share with a loop |
-//! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from anywhere |
-//! | `options.rs`, `failure.rs`, `shutdown.rs` | handling of errors, and of everything at the end |
-//! | `signal.rs`, `poller.rs`, `work_pool.rs` | the outside: traits, and the machine's own |
+//! | `inbound.rs`, `wake_up.rs` | state that other threads share with a loop |
+//! | `future.rs`, `future/` | futures: spawned, polled as tasks, woken from any thread |
+//! | `options.rs`, `failure.rs`, `shutdown.rs` | options of sources and futures, errors, shutdown |
+//! | `signal.rs`, `poller.rs`, `work_pool.rs` | signals, readiness and threads: traits, and implementations on the system |
 //! | `agenda.rs`, `agenda/`, `agenda_loop.rs`, `self_pipe.rs` | RefPerSys' kind of loop: tasklets on workers, commands through a pipe |
-//! | `host.rs`, `gc.rs` | the owner of heap and microtasks, and when to collect |
-//! | `replay.rs`, `replay/` | a loop that starts in a recorded state and gets its inputs from a record |
-//! | `oracle.rs`, `oracle/` | the clock, poller, signals, pool and heap of virtual and re-executed loops: they ask an oracle |
-//! | `sim.rs`, `sim/` | a virtual world, whose oracle is a script |
+//! | `host.rs`, `gc.rs` | the owner of heap and microtasks, and the decision when to collect |
+//! | `replay.rs`, `replay/` | the state of a recorded loop, and its inputs |
+//! | `oracle.rs`, `oracle/` | the environment of virtual and re-executed loops |
+//! | `sim.rs`, `sim/` | a virtual world, controlled by a script |
 //!
-//! Errors and panics
+//! # Errors and panics
 //!
-//! Building a loop returns a [`BuildError`], running it a [`RunError`], and a request that depends on the system or on
-//! an id a [`RequestError`]. Panics of callbacks do not leave the loop. The loop itself panics only if [`policy::Validation::Panic`] asks for it.
+//! Building a loop returns a [`BuildError`], running it a [`RunError`], and requests that depend on the system or on
+//! an id a [`RequestError`]. Panics of callbacks do not leave the loop. The loop itself panics only under
+//! [`policy::Validation::Panic`].
 
 #[cfg(feature = "agenda")]
 pub mod agenda;
@@ -158,7 +159,7 @@ pub mod low_level {
     }
 }
 
-/// What most programs on a loop need: `use loop_core::prelude::*;`.
+/// The most common items: `use loop_core::prelude::*;`.
 pub mod prelude {
     pub use crate::poller::Interest;
     pub use crate::{

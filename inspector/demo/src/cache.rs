@@ -1,5 +1,5 @@
-//! The demo's cache of rendered pages: it grows with every miss, and dropped pages stay allocated until a collection.
-//! It is the heap that the loop's GC controller watches.
+//! The demo's cache of rendered pages, which is the heap that the loop's GC controller watches. It grows with every miss,
+//! and dropped pages stay allocated until a collection.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +17,7 @@ const LIFETIME_NS: u64 = 1_500_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     pages: HashMap<u32, Page>,
-    /// Pages by age, oldest first; a page that was rendered again leaves a stale entry behind.
+    /// Pages by age, oldest first. A page that was rendered again leaves a stale entry.
     ages: VecDeque<(u32, Timestamp)>,
     garbage: Vec<Rc<[u8]>>,
     bytes: u64,
@@ -37,7 +37,7 @@ impl Cache {
         (now.ns_since(page.made) < LIFETIME_NS).then(|| Rc::clone(&page.body))
     }
 
-    /// Keeps a page. The page that it replaces, and those for which there is no room, become garbage.
+    /// Stores a page. A replaced page, and the oldest pages if there is no room, become garbage.
     pub(crate) fn keep(&mut self, number: u32, body: Rc<[u8]>, now: Timestamp) {
         self.now = now;
         self.bytes += body.len() as u64;

@@ -23,7 +23,7 @@ use connection::Connection;
 
 /// Outstanding requests per connection under [`Load::Max`].
 const WINDOW: u32 = 16;
-/// The longest sleep of the thread between two checks whether to stop.
+/// Maximum sleep of the thread between two checks whether to stop.
 const NAP: Duration = Duration::from_millis(20);
 
 /// The counts of the clients.
@@ -37,13 +37,13 @@ pub(crate) struct Counters {
 
 /// Options of the clients.
 pub(crate) struct ClientOptions {
-    /// The address that echoes lines.
+    /// Address of the echo server.
     pub(crate) echo: SocketAddr,
-    /// The address that speaks HTTP.
+    /// Address of the HTTP server.
     pub(crate) http: SocketAddr,
     /// The request rate.
     pub(crate) load: Load,
-    /// Determines what is sent and when.
+    /// Seed of the schedule, which determines all arrivals and their times.
     pub(crate) seed: u64,
     /// Posts this many tasks to the loop, from the client's thread.
     pub(crate) post: Box<dyn FnMut(u32) + Send>,
@@ -158,7 +158,7 @@ impl ClientThread {
 
     fn perform(&mut self, arrival: Arrival) -> io::Result<()> {
         match arrival {
-            // Under `Load::Max` the windows send the requests; the schedule supplies the rest.
+            // Under `Load::Max` requests are sent as windows allow; the schedule supplies only other arrivals.
             Arrival::Echo { .. } | Arrival::Http { .. } if self.load == Load::Max => Ok(()),
             Arrival::Echo { connection, length } => {
                 self.connections[connection].queue_line(length);

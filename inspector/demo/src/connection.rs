@@ -29,7 +29,7 @@ pub(crate) enum Request {
     Unknown,
 }
 
-/// The slot of one answer, in the order of requests.
+/// Position of an answer in the order of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slot(pub(crate) u64);
 
@@ -38,9 +38,9 @@ pub(crate) struct Slot(pub(crate) u64);
 pub(crate) struct Connection {
     /// The socket.
     pub(crate) stream: Arc<TcpStream>,
-    /// Its source id in the loop.
+    /// The socket's source number in the loop.
     pub(crate) source: IoSource,
-    /// The loop was asked to report when the socket accepts more.
+    /// Whether the loop reports when the socket accepts more bytes.
     pub(crate) waits_to_write: bool,
     protocol: Protocol,
     inbox: Vec<u8>,
@@ -50,7 +50,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A new connection, nothing read yet.
+    /// A new connection.
     pub(crate) fn new(stream: Arc<TcpStream>, source: IoSource, protocol: Protocol) -> Self {
         Self {
             stream,
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// Reads what has arrived and returns the complete requests, each with a slot for its answer.
+    /// Reads available bytes and returns the complete requests, each with a slot for its answer.
     pub(crate) fn read_requests(&mut self) -> io::Result<Vec<(Slot, Request)>> {
         receive(&self.stream, &mut self.inbox, BYTES_MAX)?;
         let (requests, used) = match self.protocol {
@@ -80,7 +80,7 @@ impl Connection {
         Slot(self.first_slot + self.answers.len() as u64 - 1)
     }
 
-    /// Answers a request; the answer is sent once all earlier requests are answered.
+    /// Stores the answer to a request. It is sent once all earlier requests are answered.
     pub(crate) fn answer(&mut self, slot: Slot, bytes: Vec<u8>) {
         if let Some(place) = self.answers.get_mut((slot.0 - self.first_slot) as usize) {
             *place = Some(bytes);
@@ -91,7 +91,7 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket accepts; returns true if something is left.
+    /// Writes as many bytes as the socket accepts. Returns true if some are left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         let is_left = send(&self.stream, &mut self.outbox)?;
         if self.outbox.len() > BYTES_MAX {

@@ -1,8 +1,8 @@
 //! The demo's agenda: the work that `--policy agenda` gives to worker threads beside the loop.
 //!
-//! Requests are checked before they are answered (high priority); averages and the checksums of a new log come next
-//! (normal); the served files are indexed when there is nothing else to do (low). Collections apply to the index: all
-//! workers stop, and words that occurred only once are dropped. Collections, and all other operator commands, arrive
+//! Requests are checked before they are answered (high priority). Averages and the checksums of a new log come next
+//! (normal). The served files are indexed when nothing else is waiting (low). For a collection, all workers stop, and
+//! words that occurred only once are dropped from the index. Commands to collect, and all other operator commands, arrive
 //! through the loop's self-pipe.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use super::connection::{ConnectionId, Slot};
 use super::schedule::{FILES, Route};
 use super::task::{DemoRemote, DemoTask};
 
-/// Workers: enough to show that they share the work, few enough to show queueing.
+/// Number of workers: enough to show that they share the work, few enough to show queueing.
 const WORKERS: u16 = 3;
 /// How long a collection waits for the workers to stop.
 const COLLECT_WITHIN: Duration = Duration::from_millis(50);
@@ -30,9 +30,9 @@ const COLLECT_WITHIN: Duration = Duration::from_millis(50);
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
 /// Time limit for shutting down the agenda.
 const END_WITHIN: Duration = Duration::from_secs(2);
-/// Rounds of a request's keyed hash: guessing a token should be slow.
+/// Rounds of a request's keyed hash, so that guessing a token is slow.
 const HASH_ROUNDS: u32 = 4_000;
-/// Lines of a file between two points at which a collection can stop the worker.
+/// Number of lines indexed between two safe points for collections.
 const LINES_A_STEP: usize = 64;
 /// Maximum number of words in the index between two collections.
 const WORDS_MAX: usize = 500_000;
@@ -48,7 +48,7 @@ pub(crate) struct DemoAgenda {
 }
 
 impl DemoAgenda {
-    /// Starts the workers; their results are posted to the loop behind `posts`.
+    /// Starts the workers, which post their results to the loop behind `posts`.
     pub(crate) fn start(
         session: &Session,
         posts: Handle<DemoTask>,
@@ -70,7 +70,7 @@ impl DemoAgenda {
         self.agenda_client.clone()
     }
 
-    /// Ends the workers: their loop has ended, and their remaining work is not awaited.
+    /// Ends the workers after their loop has ended, without their remaining work.
     pub(crate) fn end(mut self) {
         let left = self.agenda.shutdown(PendingWork::HandBack, Some(END_WITHIN));
         let (handed_back, unjoined) = (left.handed_back.len(), left.unjoined.len());
@@ -121,7 +121,7 @@ impl AgendaClient {
                 let _ = posts.post(DemoRemote::Metric(sum));
                 Ok::<(), io::Error>(())
             });
-            // Failures are reported to the log, to explain why it is incomplete.
+            // Failures go to the log, to explain why it is incomplete.
             self.add(checksum.owner(&self.posts, move |failure| DemoRemote::Failed(failure.to_string())));
         }
     }
@@ -137,7 +137,7 @@ impl AgendaClient {
         self.add(index_file.priority(Priority::Low));
     }
 
-    /// Opens the loop's self-pipe: its sender can command the loop and its agenda. Reports go to `log`.
+    /// Opens the loop's self-pipe, by which the returned sender commands the loop and its agenda. Reports go to `log`.
     pub(crate) fn open_pipe(
         &self,
         cx: &mut Context<'_, DemoTask>,
@@ -165,7 +165,7 @@ impl AgendaClient {
     }
 }
 
-/// Twice a second, sends itself a command to collect.
+/// Makes the loop send itself a command to collect twice a second.
 pub(crate) fn collect_regularly(
     cx: &mut Context<'_, DemoTask>,
     commands: &CommandSender,

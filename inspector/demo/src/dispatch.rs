@@ -1,4 +1,4 @@
-//! Runs the demo's tasks: one `match` gives each to its handler.
+//! Runs the demo's tasks: one `match` calls the handler of each.
 
 use loop_core::{Context, Task};
 

@@ -1,4 +1,4 @@
-//! The demo of loopscope: a server on a loop of its own, under a load that it generates itself.
+//! The demo of loopscope: a server on its own loop, with clients that generate its load.
 //!
 //! ```text
 //!  clients thread ──TCP──► loop thread: accept, parse, one task a request, deferred flush ──► sockets
@@ -46,7 +46,7 @@ use task::{DemoRemote, DemoTask};
 /// Pool workers of the demo: enough to show that files are read in parallel.
 const WORKERS: u16 = 2;
 
-/// The policies that the demo can run under, the default first. Policies without a heap are not among them.
+/// The policies under which the demo can run, the default first. Policies without a heap are excluded.
 pub const POLICIES: [&str; 3] = ["bun", "quickjs", "agenda"];
 
 /// The options of the demo.
@@ -54,11 +54,11 @@ pub const POLICIES: [&str; 3] = ["bun", "quickjs", "agenda"];
 pub struct WorkloadOptions {
     /// One of [`POLICIES`].
     pub policy: String,
-    /// Determines what arrives and when.
+    /// Seed of the schedule, which determines all arrivals and their times.
     pub seed: u64,
     /// The request rate.
     pub load: Load,
-    /// If set, one handler blocks for this long, once a second.
+    /// If set, one handler blocks the loop for this long once a second.
     pub stall: Option<Duration>,
     /// Slowdown factors, by tag.
     pub scales: Vec<Scale>,
@@ -68,7 +68,7 @@ pub struct WorkloadOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkloadError {
-    /// `--scale` names a tag that the demo does not have.
+    /// `--scale` names an unknown tag.
     #[error("--scale {tag}: the demo has no such tag; it has {}", DemoTask::TAGS.join(", "))]
     UnknownTag {
         /// The name given.
@@ -113,7 +113,7 @@ fn policy(name: &str) -> Result<Policy, WorkloadError> {
     known.ok_or_else(|| WorkloadError::UnknownPolicy { name: name.to_owned() })
 }
 
-/// Checks that `options` name nothing unknown. For a caller that creates files before it starts a run.
+/// Checks that `options` name a known policy and known tags, for callers that create files before they start the demo.
 ///
 /// # Errors
 ///
@@ -134,7 +134,7 @@ pub struct Served {
     pub sent: u64,
     /// Requests answered.
     pub answered: u64,
-    /// From the first connection to the stop, in nanoseconds.
+    /// Time from the first connection to the stop, in nanoseconds.
     pub elapsed_ns: u64,
 }
 
@@ -217,7 +217,7 @@ impl Workload {
         use std::sync::atomic::Ordering::Relaxed;
         let mut clients = self.clients.take();
         let disconnected = clients.as_mut().map_or(Ok(()), Clients::stop);
-        // Read only after the clients stopped: earlier, the two counts would be inconsistent.
+        // Read after the clients stopped, because before that the two counts are inconsistent.
         let counters = clients.as_ref().map(Clients::counters);
         let served = Served {
             sent: counters.map_or(0, |counters| counters.sent.load(Relaxed)),
@@ -241,7 +241,7 @@ impl Workload {
 impl Drop for Workload {
     fn drop(&mut self) {
         self.clients.take();
-        // A running demo is dropped only on the way out with another error.
+        // A running demo is dropped only after another error, which is the one to report.
         let _ = self.stop_loop();
     }
 }
@@ -258,7 +258,7 @@ fn poster(handle: Handle<DemoTask>) -> Box<dyn FnMut(u32) + Send> {
 fn commander(commands: Option<CommandSender>) -> Box<dyn FnMut(u8) + Send> {
     Box::new(move |byte| {
         if let Some(commands) = &commands {
-            // Refused only if the loop has ended or has not read for long: its report says so.
+            // Refused only if the loop has ended or its pipe is full, which its report shows.
             let _ = commands.send_byte(byte);
         }
     })
@@ -272,7 +272,7 @@ struct Setup {
     stall: Option<Duration>,
 }
 
-/// What a started loop sends to the thread that starts it.
+/// Handles that a started loop sends to the thread that started it.
 struct Handles {
     handle: Handle<DemoTask>,
     echo: SocketAddr,
@@ -328,7 +328,7 @@ fn run_loop(setup: Setup, report: &mpsc::SyncSender<Handles>) -> Result<(), Work
     ended.map(drop).map_err(WorkloadError::Run)
 }
 
-/// The factors, by index of the tag.
+/// The slowdown factors, by index of the tag.
 fn scales(scales: &[Scale]) -> Result<Vec<Option<f64>>, WorkloadError> {
     let mut known = vec![None; DemoTask::TAGS.len()];
     for scale in scales {

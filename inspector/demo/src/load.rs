@@ -5,18 +5,18 @@ use std::str::FromStr as _;
 /// How many requests the demo's clients send.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
-    /// This many per second, whether or not answers arrive (open loop).
+    /// A fixed number of requests per second, whether or not answers arrive (open loop).
     Rate(f64),
-    /// As many as the loop can take: every connection keeps several requests outstanding (closed loop).
+    /// As many as the server can answer: every connection keeps several requests outstanding (closed loop).
     Max,
 }
 
 impl Load {
-    /// Reads `600` or `max`.
+    /// Parses a rate such as `600`, or `max`.
     ///
     /// # Errors
     ///
-    /// A sentence that says what to write instead.
+    /// A sentence that states the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "max" {
             return Ok(Self::Max);
@@ -32,16 +32,16 @@ impl Load {
 pub struct Scale {
     /// The tag's name.
     pub tag: String,
-    /// At least 1.
+    /// The factor, at least 1.
     pub factor: f64,
 }
 
 impl Scale {
-    /// Reads `TAG=FACTOR`. The workload checks whether the tag exists.
+    /// Parses `TAG=FACTOR`. Does not check whether the tag exists.
     ///
     /// # Errors
     ///
-    /// A sentence that says what to write instead.
+    /// A sentence that states the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let explain =
             || "write it as TAG=FACTOR with a factor from 1 to 1000, for example ReadFile=1.2".to_owned();

@@ -1,4 +1,4 @@
-//! The schedule of arrivals at the demo: open-loop, and fully determined by the seed.
+//! The schedule of arrivals at the demo: open-loop, and determined by the seed alone.
 //!
 //! Each kind of arrival is an independent stream with exponential gaps, so that changing the rate of one does not move
 //! the others; the schedule is the merge of the streams by time.
@@ -15,7 +15,7 @@ pub const HTTP_CONNECTIONS: usize = 8;
 /// Files that the demo serves.
 pub const FILES: usize = 24;
 
-/// Operator commands: mostly a report, sometimes a collection, occasionally an unknown one that prints the help.
+/// Operator commands, drawn at random: mostly a report, sometimes a collection or an unknown command.
 const COMMANDS: [u8; 6] = *b"DDDDG?";
 
 /// An arrival from outside.
@@ -25,7 +25,7 @@ pub enum Arrival {
     Echo {
         /// The number of the connection.
         connection: usize,
-        /// Its length without the newline, in bytes.
+        /// The line's length without the newline, in bytes.
         length: usize,
     },
     /// An HTTP request.
@@ -45,7 +45,7 @@ pub enum Arrival {
         /// `true` for `SIGUSR1`, `false` for `SIGUSR2`.
         usr1: bool,
     },
-    /// A command that an operator types into the loop's self-pipe, if it has one.
+    /// A command that an operator sends through the loop's self-pipe, if the loop has one.
     Command {
         /// The byte.
         byte: u8,
@@ -61,7 +61,7 @@ pub enum Route {
     File(usize),
     /// `/cache/N`: an entry of the cache, rendered if missing.
     Cache(u32),
-    /// `/report?rows=N`: computed on the loop thread, the planted mistake.
+    /// `/report?rows=N`: computed on the loop's thread, as a deliberate mistake.
     Report(u32),
 }
 
@@ -125,7 +125,7 @@ impl Stream {
     }
 }
 
-/// The arrivals of one run, in time order, endless.
+/// The endless sequence of arrivals of one run, in time order.
 #[derive(Debug)]
 pub struct Schedule {
     rate: f64,

@@ -1,7 +1,7 @@
 //! The demo's server: the implementation of each handler.
 //!
-//! A loop is a thread, and its application's state is thread-local: handlers find it there, so that tasks carry only
-//! their own data and those from other threads stay `Send`.
+//! The server's state is thread-local on the loop's thread. Handlers find it there, so tasks carry only their own data,
+//! and those from other threads stay `Send`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -29,17 +29,17 @@ type Cx<'a, 'b> = &'a mut Context<'b, DemoTask>;
 
 /// Maximum number of sections in the index.
 const INDEX_MAX: usize = 10_000;
-/// Files that are indexed again with each sweep.
+/// Number of files that are indexed again with each sweep.
 const FILES_A_SWEEP: usize = 8;
-/// Watchdog gaps kept for its averages.
+/// Maximum number of watchdog gaps kept for averages.
 const GAPS_MAX: usize = 2_000;
 
 /// The state behind the handlers.
 pub(crate) struct Server {
     /// Rendered pages.
     pub(crate) cache: SharedCache,
-    /// The slowdown factor of each tag, by its index. Looked up in the same way whether set or not, so that the cost of
-    /// the lookup does not differ between runs.
+    /// The slowdown factor of each tag, by index. A lookup costs the same with and without a factor, so that runs stay
+    /// comparable.
     pub(crate) scales: Vec<Option<f64>>,
     /// The directory of the served files.
     pub(crate) files: PathBuf,
@@ -55,7 +55,7 @@ pub(crate) struct Server {
     answered_before: Cell<u64>,
     rate: Cell<f64>,
     metrics: Cell<u64>,
-    /// Takes part of the work, if there is an agenda.
+    /// Takes part of the work under the policy `agenda`.
     agenda_client: Option<AgendaClient>,
     gaps_ns: RefCell<VecDeque<u64>>,
     swept: Cell<usize>,
@@ -112,7 +112,7 @@ impl Server {
     }
 
     fn with_connection<R>(&self, id: ConnectionId, f: impl FnOnce(&mut Connection) -> R) -> Option<R> {
-        // Already gone if the peer left while its request was in progress.
+        // `None` if the peer left while its request was in progress.
         self.connections.borrow_mut().get_mut(&id).map(f)
     }
 
@@ -140,7 +140,7 @@ fn server() -> Rc<Server> {
     SERVER.with_borrow(|server| server.clone()).expect("handlers run between start and forget")
 }
 
-/// Runs a handler, and prolongs it by its tag's factor.
+/// Runs a handler, and prolongs it by the factor of its tag.
 pub(crate) fn scaled(tag: TagOf, handler: impl FnOnce()) {
     let factor = match tag {
         TagOf::Own(index) => SERVER.with_borrow(|server| *server.as_ref()?.scales.get(usize::from(index))?),
@@ -175,7 +175,7 @@ pub(crate) fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
         let stream = match listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            // The peer gave up between the readiness and the accept: the next one may be fine.
+            // The peer closed the connection before it was accepted: try the next one.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => return cx.fail(error),
         };
@@ -196,7 +196,7 @@ pub(crate) fn accept(cx: Cx<'_, '_>, protocol: Protocol) {
     }
 }
 
-/// Reads what a connection has, queues a task for each request, and writes pending bytes.
+/// Reads from a connection, queues a task for each request, and writes pending bytes.
 pub(crate) fn socket_ready(cx: Cx<'_, '_>, id: ConnectionId) {
     let server = server();
     let writable = cx.ready().is_some_and(|ready| ready.readiness.contains(Readiness::WRITABLE));
@@ -317,7 +317,7 @@ pub(crate) fn file_read(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, read: io::
     }
 }
 
-/// Renders a page, caches it, and sends it; its sections are indexed before anything else runs.
+/// Renders, caches and sends a page. Microtasks index its sections before anything else runs.
 pub(crate) fn render_page(cx: Cx<'_, '_>, id: ConnectionId, slot: Slot, number: u32) {
     let server = server();
     let rows = 24 + number % 360;
@@ -346,7 +346,7 @@ pub(crate) fn index_section(page: u32, section: u32) {
     index.insert((section, page));
 }
 
-/// Computes a report on the loop thread: the planted mistake.
+/// Computes a report on the loop's thread, as a deliberate mistake.
 pub(crate) fn report(cx: Cx<'_, '_>, asked_by: Option<(ConnectionId, Slot)>, takes: Duration) {
     let checksum =
         compute_until(monotonic_now().plus_ns(u64::try_from(takes.as_nanos()).unwrap_or(u64::MAX)));
@@ -400,7 +400,7 @@ pub(crate) fn signal(cx: Cx<'_, '_>) {
     }
 }
 
-/// Every millisecond: the program's own watchdog notes its longest gap, as many servers do.
+/// Every millisecond: the program's watchdog measures the gap since its last call, as in many servers.
 pub(crate) fn heartbeat(cx: Cx<'_, '_>) {
     let server = server();
     let now = cx.now();

@@ -1,4 +1,4 @@
-//! What both ends of a connection do with its nonblocking socket.
+//! Non-blocking reads and writes, shared by the server and the clients.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -22,8 +22,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// Appends what has arrived to `inbox`. Fails if the peer has closed the connection, or once `inbox` has more than
-/// `bytes_max`.
+/// Appends available bytes to `inbox`. Fails if the peer has closed the connection, or if `inbox` exceeds `bytes_max`.
 pub(crate) fn receive(mut stream: &TcpStream, inbox: &mut Vec<u8>, bytes_max: usize) -> io::Result<()> {
     let mut chunk = [0; 16 * 1024];
     loop {
@@ -36,7 +35,7 @@ pub(crate) fn receive(mut stream: &TcpStream, inbox: &mut Vec<u8>, bytes_max: us
                 if inbox.len() > bytes_max {
                     return Err(io::Error::other("a peer that sends too much at once"));
                 }
-                // After a full chunk there may be more; after a short one there is not.
+                // A short read means that no more bytes are available.
                 if count < chunk.len() {
                     return Ok(());
                 }
@@ -48,7 +47,7 @@ pub(crate) fn receive(mut stream: &TcpStream, inbox: &mut Vec<u8>, bytes_max: us
     }
 }
 
-/// Removes from `outbox` what the socket accepts. Returns true if something is left.
+/// Writes bytes of `outbox`, and removes those that the socket accepted. Returns true if some are left.
 pub(crate) fn send(mut stream: &TcpStream, outbox: &mut Vec<u8>) -> io::Result<bool> {
     let mut written = 0;
     while written < outbox.len() {

@@ -24,7 +24,7 @@ pub(crate) enum DemoTask {
     ReadFile(ConnectionId, Slot, io::Result<Vec<u8>>),
     /// Renders a page for the cache.
     RenderPage(ConnectionId, Slot, u32),
-    /// Computes a report on the loop thread for this long: the planted mistake.
+    /// Computes a report on the loop's thread for this long, as a deliberate mistake.
     Report(Option<(ConnectionId, Slot)>, Duration),
     /// Writes a line to the access log.
     AccessLog(usize),
@@ -36,7 +36,7 @@ pub(crate) enum DemoTask {
     Metric(u32),
     /// Handles a signal that asks for a new log, or for the figures.
     Signal,
-    /// The 1 ms interval: the program's own watchdog.
+    /// The 1 ms interval: the program's watchdog.
     Heartbeat,
     /// The 10 ms interval: moving averages.
     Average,
@@ -63,7 +63,7 @@ pub(crate) enum DemoRemote {
     Failed(String),
 }
 
-/// The tag of reading files on the work pool, and of their completions.
+/// The tag of jobs that read files on the work pool, and of their completions.
 pub(crate) const READ_FILE: TagOf = TagOf::own(DemoTask::TAGS, "ReadFile");
 
 impl From<DemoRemote> for DemoTask {

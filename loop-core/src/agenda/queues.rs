@@ -14,8 +14,8 @@ use loop_probes::event::Priority;
 
 use super::admission::Admission;
 
-/// Every so many fetches, a worker checks the shared queue first, so that tasklets that add tasklets do not starve those
-/// added from outside.
+/// Number of fetches after which a worker checks the shared queue first, so that tasklets that add tasklets do not starve
+/// those added from outside.
 const SHARED_FIRST: u32 = 16;
 
 const PRIORITIES: usize = Priority::ALL.len();

@@ -18,7 +18,7 @@ pub(super) enum Half {
     AutoTick,
 }
 
-/// What follows a step.
+/// How the turn continues after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     /// The next step follows.

@@ -144,7 +144,7 @@ type Ended = Result<(), String>;
 /// A spawned future. Its result goes to the handle, its outcome to the loop.
 pub(crate) type Spawned = Pin<Box<dyn Future<Output = Ended>>>;
 
-/// A future that cannot fail, whatever its output.
+/// A future that counts as successful with any output.
 pub(crate) struct Total<F>(pub(crate) F);
 /// A future that fails if its output is an `Err`.
 pub(crate) struct Fallible<F>(pub(crate) F);

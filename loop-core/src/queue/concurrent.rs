@@ -130,7 +130,7 @@ impl<T> ConcurrentQueue<T> {
         refused.map_err(|posted| Closed(posted.item))
     }
 
-    /// Pushes `item` with a link of its own, so that the push never allocates.
+    /// Pushes `item` with a link that the caller provides, so that the push never allocates.
     ///
     /// # Safety
     ///

@@ -1,6 +1,7 @@
 //! `Any`: a boxed, labelled closure as a task, for work too rare for its own variant.
 //!
-//! It costs an allocation and an indirect call. The label becomes the tag, so that the inspector can distinguish closures.
+//! An `Any` costs an allocation and an indirect call. Its label becomes its tag, so that the inspector can distinguish
+//! closures.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -64,7 +64,7 @@ impl Connection {
         written.and_then(|()| write!(self.outbox, "Host: demo\r\nUser-Agent: loopscope-demo\r\n\r\n")).ok();
     }
 
-    /// Writes what the socket accepts; asks to be notified when it accepts more.
+    /// Writes as many bytes as the socket accepts, and asks `poller` to report when it accepts more.
     pub(super) fn flush(&mut self, poller: &Poller, key: usize) -> io::Result<()> {
         let waits = send(&self.stream, &mut self.outbox)?;
         if waits != self.waits_to_write {
@@ -75,7 +75,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has arrived and returns the number of answers that it completed.
+    /// Reads available bytes, and returns the number of answers that they complete.
     pub(super) fn read_answers(&mut self) -> io::Result<u32> {
         receive(&self.stream, &mut self.inbox, usize::MAX)?;
         let (answers, used) = match self.protocol {

@@ -276,7 +276,7 @@ impl OwnedContext {
         fds.resize(fds.capacity().max(8), NONE);
         loop {
             let room = c_int::try_from(fds.len()).unwrap_or(c_int::MAX);
-            // SAFETY: this thread owns the context, and `fds` has room for as many plain numbers as the call is told.
+            // SAFETY: this thread owns the context, and `fds` has room for the number of entries that is passed.
             let needed = unsafe {
                 (self.context.lib.g_main_context_query)(
                     self.context.as_ptr(),
