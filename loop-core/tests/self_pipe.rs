@@ -236,9 +236,9 @@ fn a02_dump_tells_of_the_loop_the_agenda_what_is_pending_and_what_was_counted() 
         "commands: 2 taken, 1 unknown, 0 refused by a full pipe",
         "collections: 0 done, 0 failed, 0 joined another",
         "processes: 0 running, 0 waiting, 0 ended",
-        "agenda pages: 1 added, 0 run, 0 failed, waited 0.0 us",
-        "  high   1 added, 0 waiting, 0 run, 0 failed, waited 0.0 us",
-        "  worker 0 run: 0 run, 0 failed, busy 0.0 us, in held #1",
+        "agenda pages: 1 added, 0 run, 0 failed, waited 0.0ns",
+        "  high   1 added, 0 waiting, 0 run, 0 failed, waited 0.0ns",
+        "  worker 0 run: 0 run, 0 failed, busy 0.0ns, in held #1",
         "  pending held 1",
     ] {
         assert!(text.lines().any(|found| found == line), "no line {line:?} in\n{text}");

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use loop_probes::clock::{Anchor, SystemClock, TickUnit};
 use loop_probes::event::{Priority, WorkerPhase};
@@ -97,31 +98,30 @@ impl Statistics {
 
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = |ns: u64| ns as f64 / 1e3;
         let Tally { run, failed, waited_ns, .. } = self.tally;
-        let waited = micros(waited_ns);
+        let waited = Duration::from_nanos(waited_ns);
         writeln!(
             f,
-            "agenda {}: {} added, {run} run, {failed} failed, waited {waited:.1} us",
+            "agenda {}: {} added, {run} run, {failed} failed, waited {waited:.1?}",
             self.agenda, self.added
         )?;
         for of in &self.priorities {
             let Tally { run, failed, waited_ns, .. } = of.tally;
-            let (added, waiting, waited) = (of.added, of.waiting, micros(waited_ns));
+            let (added, waiting, waited) = (of.added, of.waiting, Duration::from_nanos(waited_ns));
             let name = of.priority;
             writeln!(
                 f,
-                "  {name:<6} {added} added, {waiting} waiting, {run} run, {failed} failed, waited {waited:.1} us"
+                "  {name:<6} {added} added, {waiting} waiting, {run} run, {failed} failed, waited {waited:.1?}"
             )?;
         }
         for worker in &self.workers {
             let Tally { run, failed, ran_ns, .. } = worker.tally;
             write!(
                 f,
-                "  worker {} {}: {run} run, {failed} failed, busy {:.1} us",
+                "  worker {} {}: {run} run, {failed} failed, busy {:.1?}",
                 worker.worker,
                 worker.state,
-                micros(ran_ns)
+                Duration::from_nanos(ran_ns)
             )?;
             match &worker.current {
                 Some(CurrentTasklet { task, label }) => writeln!(f, ", in {label} #{task}")?,

@@ -1,6 +1,7 @@
 //! The report of [`Command::Dump`](super::Command::Dump): the loop's state.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::agenda::Statistics;
 use crate::event_loop::Metrics;
@@ -44,10 +45,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Metrics { tasks_run, io_ready, panics, polls, idle_ns, .. } = self.metrics;
         writeln!(f, "loop: policy {}, tick {}", self.policy, self.tick)?;
-        let idle_ms = idle_ns as f64 / 1e6;
+        let idle = Duration::from_nanos(idle_ns);
         writeln!(
             f,
-            "  {tasks_run} tasks run, {io_ready} sources called, {panics} panics, {polls} polls, idle {idle_ms:.1} ms"
+            "  {tasks_run} tasks run, {io_ready} sources called, {panics} panics, {polls} polls, idle {idle:.1?}"
         )?;
         for Pending { what, name, count } in &self.pending {
             writeln!(f, "  active handle: {what} {name} {count}")?;
