@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::*;
 use crate::agenda::parking::Parking;
-use crate::sync::{Mutex, locked};
+use crate::sync::{Mutex, locked, model_bounded};
 
 /// A queue that admitted tasklets enter. The real queues are too large for a model; the property that matters is that a
 /// push is not immediately visible to other threads.
@@ -41,9 +41,7 @@ impl Place {
 
 #[test]
 fn loom_admitted_tasklets_run_or_are_handed_back() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    model_bounded(3, || {
         let place = Arc::new(Place { admission: Admission::new(), queue: Mutex::new(0) });
         let adders: Vec<_> = (0..2)
             .map(|_| {
@@ -70,9 +68,7 @@ fn loom_admitted_tasklets_run_or_are_handed_back() {
 /// Runs the steps of idle workers: none sleeps through the shutdown, and none ends while a tasklet waits.
 #[test]
 fn loom_a_worker_ends_when_admission_is_closed_and_nothing_waits() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    model_bounded(3, || {
         let place = Arc::new(Place { admission: Admission::new(), queue: Mutex::new(0) });
         let gate = Arc::new(Parking::new());
         let worker = {

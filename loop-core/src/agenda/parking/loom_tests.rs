@@ -5,6 +5,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::sync::model_bounded;
 
 /// Waiting work, as a count.
 struct Place {
@@ -59,9 +60,7 @@ fn loom_no_wake_up_is_lost() {
 
 #[test]
 fn loom_two_sleepers_two_pieces_of_work() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    model_bounded(3, || {
         let place = Place::new();
         let workers: Vec<_> = (0..2)
             .map(|_| {
@@ -78,9 +77,7 @@ fn loom_two_sleepers_two_pieces_of_work() {
 
 #[test]
 fn loom_the_end_wakes_all_sleepers() {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    model_bounded(3, || {
         let place = Place::new();
         let workers: Vec<_> = (0..2)
             .map(|_| {

@@ -7,12 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::{Joined, Rendezvous};
-
-fn check(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
-}
+use crate::sync::model_bounded;
 
 /// Performs a worker's safe point. Returns whether this worker did the job.
 fn safe_point(place: &Rendezvous<u32>, worker: u16, inside: &AtomicUsize) -> bool {
@@ -44,7 +39,7 @@ fn worker(place: Arc<Rendezvous<u32>>, worker: u16, inside: Arc<AtomicUsize>) ->
 
 #[test]
 fn loom_exactly_one_worker_collects_and_all_resume() {
-    check(|| {
+    model_bounded(3, || {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let round = place.ask(7).unwrap();
         let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
@@ -57,7 +52,7 @@ fn loom_exactly_one_worker_collects_and_all_resume() {
 
 #[test]
 fn loom_abandoned_or_collected_never_both() {
-    check(|| {
+    model_bounded(3, || {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let round = place.ask(7).unwrap();
         let workers = [0, 1].map(|number| worker(Arc::clone(&place), number, Arc::clone(&inside)));
@@ -73,7 +68,7 @@ fn loom_abandoned_or_collected_never_both() {
 
 #[test]
 fn loom_a_late_worker_does_not_join_a_later_rendezvous_midway() {
-    check(|| {
+    model_bounded(3, || {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let first = place.ask(1).unwrap();
         let late = {
@@ -98,7 +93,7 @@ fn loom_a_late_worker_does_not_join_a_later_rendezvous_midway() {
 
 #[test]
 fn loom_the_end_leaves_no_worker_waiting() {
-    check(|| {
+    model_bounded(3, || {
         let (place, inside) = (Arc::new(Rendezvous::new(2)), Arc::new(AtomicUsize::new(0)));
         let asker = {
             let place = Arc::clone(&place);
