@@ -13,7 +13,7 @@
 
 pub mod columns;
 pub mod error;
-mod varint;
+pub mod varint;
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 /// Appends `value`, seven bits a byte, lowest first.
 #[inline]
-pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
+pub fn put(out: &mut Vec<u8>, mut value: u64) {
     // Two bytes in one step: few values of a recording need more.
     if (0x80..0x4000).contains(&value) {
         out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
@@ -17,14 +17,14 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
 
 /// Bytes that [`put`] appends.
 #[inline]
-pub(super) const fn len(value: u64) -> usize {
+pub const fn len(value: u64) -> usize {
     // 64 − leading zeros bits in groups of seven; zero takes a byte too.
     ((70 - (value | 1).leading_zeros()) / 7) as usize
 }
 
 /// Takes the integer at the front of `bytes`. `None` if it is cut off or longer than 64 bits.
 #[inline]
-pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
+pub fn take(bytes: &mut &[u8]) -> Option<u64> {
     // Most values are small.
     if let [byte @ 0..0x80, rest @ ..] = *bytes {
         *bytes = rest;
@@ -52,14 +52,14 @@ fn take_long(bytes: &mut &[u8]) -> Option<u64> {
 
 /// The wrapping difference `next - last`, zigzag-coded so that small negative values stay small.
 #[inline]
-pub(super) const fn delta(last: u64, next: u64) -> u64 {
+pub const fn delta(last: u64, next: u64) -> u64 {
     let difference = next.wrapping_sub(last).cast_signed();
     (difference << 1 ^ difference >> 63).cast_unsigned()
 }
 
 /// The value that follows `last` by this [`delta`].
 #[inline]
-pub(super) const fn follow(last: u64, delta: u64) -> u64 {
+pub const fn follow(last: u64, delta: u64) -> u64 {
     last.wrapping_add(delta >> 1 ^ (delta & 1).wrapping_neg())
 }
 

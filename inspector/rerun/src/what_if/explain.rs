@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::changes::{Changes, Filter};
 use super::measure::Measure;
 use super::plan::Plan;
-use super::script::{Run, Script};
+use super::script::Script;
 use super::side::Side;
 use super::world::Synthesized;
 use crate::ChosenLoop;
@@ -162,12 +162,12 @@ fn assumptions(
 /// Callbacks that took much longer than others of their tag: the cause is outside of the program's control.
 fn held_up(script: &Script) -> Option<String> {
     let typical_ns = |tag: Tag| script.typical_ns.get(usize::from(tag.0)).copied().unwrap_or(0);
-    let is_held_up = |run: &&Run| {
-        run.is_known() && run.cost_ns > HELD_UP_NS && run.cost_ns / HELD_UP_TIMES > typical_ns(run.tag)
-    };
+    let costs = (0..).zip(&script.runs).filter(|(_, run)| run.is_known());
+    let costs = costs.map(|(id, run)| (script.cost_ns(id), run.tag));
+    let is_held_up = |(ns, tag): &(u64, Tag)| *ns > HELD_UP_NS && ns / HELD_UP_TIMES > typical_ns(*tag);
     let (mut count, mut total_ns) = (0_u64, 0_u64);
-    for run in script.runs.iter().filter(is_held_up) {
-        (count, total_ns) = (count + 1, total_ns.saturating_add(run.cost_ns));
+    for (cost_ns, _) in costs.filter(is_held_up) {
+        (count, total_ns) = (count + 1, total_ns.saturating_add(cost_ns));
     }
     (count > 0).then(|| {
         format!(

@@ -60,7 +60,7 @@ fn play(task: Callback, world: &Rc<World>, cx: Cx<'_, '_>) {
         Callback::Run { run, .. } => perform(run, world, cx),
         Callback::Microtask { run } if world.spend(1) => {
             let batch = world.script.run(run);
-            let cost_ns = batch.cost_ns / u64::from(batch.count().max(1));
+            let cost_ns = world.script.cost_ns(run) / u64::from(batch.count().max(1));
             world.advance_to(world.now_ns().saturating_add(cost_ns));
         }
         Callback::Microtask { .. } => {}
@@ -106,11 +106,12 @@ fn perform(id: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
         return;
     };
     let scaled = |ns| world.plan.scaled(run.tag, ns);
-    for place in run.acts.0..run.acts.1 {
+    let mut acts = run.acts;
+    while let Some((act, rest)) = world.script.acts.next(acts) {
+        acts = rest;
         if !world.spend(1) || !world.may_wait(cx.replay().alive() as usize, 1) {
             return;
         }
-        let act = world.script.acts[place as usize];
         world.advance_to(start_ns.saturating_add(scaled(act.after_ns)));
         match act.what {
             Op::Span { label, run_ns } => {
@@ -121,7 +122,7 @@ fn perform(id: RunId, world: &Rc<World>, cx: Cx<'_, '_>) {
             what => carry_out(what, world, cx),
         }
     }
-    world.advance_to(start_ns.saturating_add(scaled(run.cost_ns)));
+    world.advance_to(start_ns.saturating_add(scaled(world.script.cost_ns(id))));
     world.heap.set(world.heap.get().saturating_add(world.script.growth(id)));
     let mut drain = run.drain;
     while drain != NONE {

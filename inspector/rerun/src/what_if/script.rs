@@ -3,6 +3,7 @@
 //! It holds what each callback did, when, and at what cost; what arrived from outside, and when. Everything is in a few
 //! flat tables and referred to by index, so that ten minutes of a busy server fit into a few hundred megabytes.
 
+mod act_lists;
 mod agenda_runs;
 mod arrive;
 mod callback;
@@ -12,6 +13,7 @@ mod ops;
 mod read;
 mod reading;
 
+use act_lists::ActLists;
 pub(super) use read::read;
 
 use std::collections::{BTreeSet, HashMap};
@@ -41,9 +43,10 @@ pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
 /// One callback, from its start to its end; for microtasks, all of a checkpoint. Millions of them are kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    pub(super) cost_ns: u64,
-    /// A range of [`Script::acts`].
-    pub(super) acts: (u32, u32),
+    /// Its run time in nanoseconds, or [`LARGE_COST`]. [`Script::cost_ns`] returns it.
+    cost_ns: u32,
+    /// A list of [`Script::acts`].
+    pub(super) acts: u32,
     /// The checkpoint that follows.
     pub(super) drain: RunId,
     /// Of a checkpoint, its number of microtasks; else the next firing of the same timer, or the next run of the same
@@ -58,7 +61,10 @@ pub(super) struct Run {
     pub(super) role: RunRole,
 }
 
-const _: () = assert!(size_of::<Run>() == 32 && size_of::<Act>() == 24, "the tables of a script grow");
+const _: () = assert!(size_of::<Run>() == 24, "the tables of a script grow");
+
+/// The run time of a run is in [`Script::large_costs`].
+const LARGE_COST: u32 = u32::MAX;
 
 /// The heap growth of a run is in [`Script::large_growth`].
 const LARGE_GROWTH: i32 = i32::MIN;
@@ -78,14 +84,14 @@ pub(super) enum RunRole {
 }
 
 /// Something that a callback did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Act {
     /// Nanoseconds after the start of the callback.
     pub(super) after_ns: u64,
     pub(super) what: Op,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Post(RunId),
     Immediate(RunId),
@@ -150,8 +156,8 @@ pub(super) struct Tasklet {
     pub(super) cost_ns: u64,
     /// From being added until it was taken, if a worker was idle all that time.
     pub(super) wake_ns: Option<u64>,
-    /// Its acts, a range of [`Script::acts`].
-    pub(super) acts: (u32, u32),
+    /// Its acts, a list of [`Script::acts`].
+    pub(super) acts: u32,
     /// Its next run, if it asked for one.
     pub(super) next: u32,
     /// A worker ran it within the recording.
@@ -239,9 +245,12 @@ pub(super) struct Script {
     /// How the run ended, if recorded.
     pub(super) ended: Option<StopReason>,
     pub(super) runs: Vec<Run>,
+    /// Run times of the few runs whose field does not hold them.
+    pub(super) large_costs: HashMap<RunId, u64>,
     /// Heap growth of the few runs whose field does not hold it.
     pub(super) large_growth: HashMap<RunId, i64>,
-    pub(super) acts: Vec<Act>,
+    /// What the runs and tasklets did.
+    pub(super) acts: ActLists,
     pub(super) arms: Vec<Arm>,
     /// The number of different timers in `arms`.
     pub(super) timers: u32,
@@ -288,8 +297,9 @@ impl Script {
     fn bytes(&self) -> u64 {
         let start = &self.start;
         bytes_of::<Run>(self.runs.len())
+            + table_bytes::<RunId, u64>(self.large_costs.len())
             + table_bytes::<RunId, i64>(self.large_growth.len())
-            + bytes_of::<Act>(self.acts.len())
+            + self.acts.bytes()
             + bytes_of::<Arm>(self.arms.len())
             + bytes_of::<Job>(self.jobs.len())
             + bytes_of::<Tasklet>(self.tasklets.len())
@@ -303,6 +313,23 @@ impl Script {
 
     pub(super) fn run(&self, run: RunId) -> Run {
         self.runs[run as usize]
+    }
+
+    /// The run time of a run, in nanoseconds.
+    pub(super) fn cost_ns(&self, id: RunId) -> u64 {
+        match self.run(id).cost_ns {
+            LARGE_COST => self.large_costs.get(&id).copied().unwrap_or(0),
+            cost_ns => cost_ns.into(),
+        }
+    }
+
+    /// Sets a run and its run time, in nanoseconds.
+    pub(super) fn set_run(&mut self, id: RunId, run: Run, cost_ns: u64) {
+        let small = u32::try_from(cost_ns).ok().filter(|cost_ns| *cost_ns != LARGE_COST);
+        if small.is_none() {
+            self.large_costs.insert(id, cost_ns);
+        }
+        self.runs[id as usize] = Run { cost_ns: small.unwrap_or(LARGE_COST), ..run };
     }
 
     /// Bytes that a run added to the heap.
@@ -347,13 +374,13 @@ impl Script {
 impl Run {
     pub(super) const fn new(tag: Tag) -> Self {
         let (outcome, role) = (None, RunRole::Callback);
-        Self { cost_ns: 0, acts: (0, 0), drain: NONE, more: NONE, heap: 0, tag, outcome, role }
+        Self { cost_ns: 0, acts: NONE, drain: NONE, more: NONE, heap: 0, tag, outcome, role }
     }
 
     /// All microtasks of a checkpoint.
-    pub(super) fn checkpoint(tag: Tag, count: u32, cost_ns: u64) -> Self {
+    pub(super) const fn checkpoint(tag: Tag, count: u32) -> Self {
         let (outcome, role) = (Some(Outcome::Done), RunRole::Checkpoint);
-        Self { outcome, role, more: count, cost_ns, ..Self::new(tag) }
+        Self { outcome, role, more: count, ..Self::new(tag) }
     }
 
     /// Whether it ran within the recording.

@@ -71,7 +71,7 @@ impl Reading {
             outcome: Outcome::Done,
             cost_ns: 0,
             wake_ns: None,
-            acts: (0, 0),
+            acts: NONE,
             next: NONE,
             is_known: false,
         });
@@ -115,10 +115,8 @@ impl Reading {
         }
         acts.sort_by_key(|(tasklet, act)| (*tasklet, act.after_ns));
         for of_one in acts.chunk_by(|(one, _), (other, _)| one == other) {
-            let first = self.script.acts.len() as u32;
-            self.script.acts.extend(of_one.iter().map(|(_, act)| *act));
-            let last = self.script.acts.len() as u32;
-            self.script.tasklets[of_one[0].0 as usize].acts = (first, last);
+            let list = self.script.acts.add(of_one.iter().map(|(_, act)| *act));
+            self.script.tasklets[of_one[0].0 as usize].acts = list;
         }
         let known = self.script.tasklets.iter().filter(|tasklet| tasklet.is_known);
         let median_ns = finish::medians(known.map(|tasklet| (tasklet.tag.0, tasklet.cost_ns)).collect());

@@ -26,12 +26,10 @@ impl Reading {
         let own = open.iter().rposition(|act| !is_own(act)).map_or(0, |earlier| earlier + 1);
         self.add_to_last(&open[..own]);
         self.last_end = end;
-        let first = self.script.acts.len() as u32;
         let acts = open[own..].iter().map(|(at, _, what)| Act { after_ns: at.ns_since(start), what: *what });
-        self.script.acts.extend(acts);
-        let acts = (first, self.script.acts.len() as u32);
-        self.script.runs[run as usize] =
-            Run { outcome: Some(outcome), cost_ns: end.ns_since(start), acts, ..self.script.run(run) };
+        let acts = self.script.acts.add(acts);
+        let ended = Run { outcome: Some(outcome), acts, ..self.script.run(run) };
+        self.script.set_run(run, ended, end.ns_since(start));
         (self.last, self.tail) = (Some((run, task)), NONE);
         self.grew.push(run);
         if self.grew.len() > GREW_MAX {
@@ -50,13 +48,9 @@ impl Reading {
             self.arrived_at_agenda(*at, *what);
         }
         let Some((last, _)) = self.last.filter(|_| !acts.is_empty()) else { return };
-        let run = &mut self.script.runs[last as usize];
-        if run.acts.1 as usize != self.script.acts.len() {
-            return;
-        }
-        let after_ns = run.cost_ns;
-        self.script.acts.extend(acts.iter().filter(is_own).map(|(_, _, what)| Act { after_ns, what: *what }));
-        run.acts.1 = self.script.acts.len() as u32;
+        let (list, after_ns) = (self.script.run(last).acts, self.script.cost_ns(last));
+        let acts = acts.iter().filter(is_own).map(|(_, _, what)| Act { after_ns, what: *what });
+        self.script.runs[last as usize].acts = self.script.acts.extend(list, acts);
     }
 
     pub(super) fn checkpoint(&mut self, at: Timestamp, ran: u32, start: Timestamp) {
@@ -65,8 +59,9 @@ impl Reading {
         self.add_to_last(&open);
         let Some((last, _)) = self.last else { return };
         let (count, cost_ns) = (ran.min(MICROTASKS_MAX), at.ns_since(start));
-        let drain = self.new_run(self.script.run(last).tag);
-        self.script.runs[drain as usize] = Run::checkpoint(self.script.run(last).tag, count, cost_ns);
+        let tag = self.script.run(last).tag;
+        let drain = self.new_run(tag);
+        self.script.set_run(drain, Run::checkpoint(tag, count), cost_ns);
         // If a callback has two checkpoints, the second stems from what follows: it is chained to the first.
         let before = if self.tail == NONE { last } else { self.tail };
         self.script.runs[before as usize].drain = drain;
@@ -82,18 +77,15 @@ impl Reading {
         self.deferred.drained();
         for number in 1..=ran {
             let Some((key, run)) = self.deferred.take() else { break };
-            let first = self.script.acts.len() as u32;
-            if number == 1 {
-                let acts = open
-                    .iter()
-                    .map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
-                self.script.acts.extend(acts);
-            }
-            let acts = (first, self.script.acts.len() as u32);
+            let own = if number == 1 { &open[..] } else { &[] };
+            let acts = own
+                .iter()
+                .map(|(at, _, what)| Act { after_ns: at.ns_since(start).min(cost_ns), what: *what });
+            let acts = self.script.acts.add(acts);
             let is_kept = kept.contains(&number);
             let role = if is_kept { RunRole::Kept } else { RunRole::Callback };
-            self.script.runs[run as usize] =
-                Run { outcome: Some(Outcome::Done), role, cost_ns, acts, ..self.script.run(run) };
+            let ran = Run { outcome: Some(Outcome::Done), role, acts, ..self.script.run(run) };
+            self.script.set_run(run, ran, cost_ns);
             if is_kept {
                 let next = self.new_run(Tag(0));
                 self.script.runs[run as usize].set_next(next);
@@ -117,12 +109,12 @@ impl Reading {
         };
         let grown = i128::from(heap_bytes) - i128::from(before);
         let grown = grown.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        let costs = self.grew.iter().map(|run| self.script.run(*run).cost_ns.max(1));
+        let costs = self.grew.iter().map(|run| self.script.cost_ns(*run).max(1));
         let total = costs.fold(0_u64, u64::saturating_add);
         let mut rest = grown;
         let last = self.grew.len().saturating_sub(1);
         for (place, run) in self.grew.iter().enumerate() {
-            let cost_ns = self.script.run(*run).cost_ns.max(1);
+            let cost_ns = self.script.cost_ns(*run).max(1);
             let share = (i128::from(grown) * i128::from(cost_ns) / i128::from(total.max(1))) as i64;
             let share = if place == last { rest } else { share };
             self.script.grow(*run, share);

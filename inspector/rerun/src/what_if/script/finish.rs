@@ -10,9 +10,10 @@ use loop_traces::source::EventSource;
 
 use super::super::cost::Costs;
 use super::super::measure::Measure;
+use super::act_lists::ActLists;
 use super::arrive::JobTimes;
 use super::reading::Reading;
-use super::{LeftOut, Run, RunRole, Script, Start};
+use super::{LeftOut, Run, RunId, RunRole, Script, Start};
 
 /// An empty script.
 pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
@@ -27,8 +28,9 @@ pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
         end_ns: 0,
         ended: None,
         runs: Vec::new(),
+        large_costs: HashMap::new(),
         large_growth: HashMap::new(),
-        acts: Vec::new(),
+        acts: ActLists::default(),
         arms: Vec::new(),
         timers: 0,
         jobs: Vec::new(),
@@ -60,7 +62,7 @@ pub(super) fn finish(reading: Reading) -> (Script, Measure) {
     ran.sort_by_key(|(worked, job)| (worked.queued, *job));
     script.workers = worked.values().map(|worked| worked.worker.saturating_add(1)).max().unwrap_or(1);
     wakes(&mut script, &ran);
-    script.typical_ns = typical(&script.runs);
+    script.typical_ns = typical(&script);
     jobs_without_end(&mut script);
     (script, before)
 }
@@ -99,15 +101,15 @@ pub(super) fn medians(mut costs: Vec<(u16, u64)>) -> impl Fn(Tag) -> u64 {
 }
 
 /// The median cost of each tag's callbacks.
-fn typical(runs: &[Run]) -> Vec<u64> {
-    let tags = runs.iter().map(|run| usize::from(run.tag.0) + 1).max().unwrap_or(0);
+fn typical(script: &Script) -> Vec<u64> {
+    let tags = script.runs.iter().map(|run| usize::from(run.tag.0) + 1).max().unwrap_or(0);
     let mut costs: Vec<Vec<u64>> = vec![Vec::new(); tags];
     // Checkpoints carry the tag of the callback that they follow.
-    let is_callback = |run: &&Run| {
+    let is_callback = |(_, run): &(RunId, &Run)| {
         run.role != RunRole::Checkpoint && run.outcome.is_some_and(|outcome| outcome != Outcome::Woke)
     };
-    for run in runs.iter().filter(is_callback) {
-        costs[usize::from(run.tag.0)].push(run.cost_ns);
+    for (id, run) in (0..).zip(&script.runs).filter(is_callback) {
+        costs[usize::from(run.tag.0)].push(script.cost_ns(id));
     }
     costs
         .into_iter()

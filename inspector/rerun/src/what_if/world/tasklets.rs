@@ -42,12 +42,13 @@ impl World {
         match state {
             WorkerState::Idle => {}
             WorkerState::Coming => self.fetch(worker, now_ns),
-            WorkerState::Running { of, start_ns, acts: (next, last) } if next < last => {
-                let act = self.script.acts[next as usize];
-                self.perform(act.what, worker);
-                self.resume_tasklet(worker, of, start_ns, (next + 1, last));
-            }
-            WorkerState::Running { of, start_ns, .. } => self.end_tasklet(worker, of, start_ns, now_ns),
+            WorkerState::Running { of, start_ns, acts } => match self.script.acts.next(acts) {
+                Some((act, rest)) => {
+                    self.perform(act.what, worker);
+                    self.resume_tasklet(worker, of, start_ns, rest);
+                }
+                None => self.end_tasklet(worker, of, start_ns, now_ns),
+            },
         }
     }
 
@@ -67,13 +68,10 @@ impl World {
     }
 
     /// Schedules the next of `acts`, or the end of the tasklet.
-    fn resume_tasklet(&self, worker: u16, of: Waiting, start_ns: u64, acts: (u32, u32)) {
+    fn resume_tasklet(&self, worker: u16, of: Waiting, start_ns: u64, acts: u32) {
         let recorded = self.script.tasklets[of.tasklet as usize];
-        let after_ns = if acts.0 < acts.1 {
-            self.script.acts[acts.0 as usize].after_ns.min(recorded.cost_ns)
-        } else {
-            recorded.cost_ns
-        };
+        let next = self.script.acts.next(acts);
+        let after_ns = next.map_or(recorded.cost_ns, |(act, _)| act.after_ns.min(recorded.cost_ns));
         let at_ns = start_ns.saturating_add(self.plan.scaled(recorded.tag, after_ns)).max(self.now_ns());
         self.agenda.borrow_mut().set_due(worker, at_ns, WorkerState::Running { of, start_ns, acts });
     }

@@ -27,8 +27,8 @@ pub(super) enum WorkerState {
     Running {
         of: Waiting,
         start_ns: u64,
-        /// The range of the acts that remain to be done.
-        acts: (u32, u32),
+        /// The list of the acts that remain to be done.
+        acts: u32,
     },
 }
 
