@@ -319,10 +319,13 @@ impl World {
     /// The time of the next arrival, end of a job, action of the agenda, or stop.
     fn next_at(&self) -> Option<u64> {
         let arrival = self.arrivals.get(self.next_arrival.get()).map(|arrival| arrival.at_ns);
-        [arrival, self.jobs.next_end(), self.agenda.borrow().next_at(), self.stop_ns.get()]
-            .into_iter()
-            .flatten()
-            .min()
+        let sooner = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, None) => a,
+            (None, b) => b,
+        };
+        let outside = sooner(arrival, self.stop_ns.get());
+        sooner(outside, sooner(self.jobs.next_end(), self.agenda.borrow().next_at()))
     }
 
     /// Whether arrivals other than jobs remain.
