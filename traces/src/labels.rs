@@ -41,6 +41,7 @@ impl Labels {
     }
 
     /// Learns the name that `event` defines, if any.
+    #[inline]
     pub fn learn_event(&mut self, event: &Event) {
         match event {
             Event::Label { kind, id, text } => self.learn(*kind, *id, text.get().as_str()),

@@ -47,9 +47,11 @@ pub(crate) fn each_batch<S: EventSource + Send, T: Send>(
         let (read, events) = sync_channel::<Vec<Stamped>>(READ_AHEAD);
         let (prepared, batches) = sync_channel(READ_AHEAD);
         let reader = scope.spawn(move || {
+            let mut last_len = 0;
             loop {
-                let mut batch = Vec::new();
+                let mut batch = Vec::with_capacity(last_len);
                 let state = source.poll(&mut batch)?;
+                last_len = batch.len();
                 let has_failed = read.send(batch).is_err();
                 // A live ring is exported up to its current end.
                 if has_failed || state != SourceState::More {

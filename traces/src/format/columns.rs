@@ -149,6 +149,7 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
     let mut whole: [Vec<u64>; 4] = Default::default();
     for (column, values) in whole.iter_mut().enumerate() {
         *values = take_column(&mut payload, count).ok_or(ColumnError { column, of: Of::Records })?;
+        values.resize(count, 0);
     }
     let [times, places, kinds, parts] = whole;
     for (column, (values, limit)) in
@@ -162,7 +163,7 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
     for kind in &kinds {
         counts[*kind as usize] += 1;
     }
-    let mut columns: Vec<Option<[std::vec::IntoIter<u64>; KIND_COLUMNS]>> = (0..256).map(|_| None).collect();
+    let mut columns: Vec<KindColumns> = (0..256).map(|_| KindColumns::default()).collect();
     for (kind, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let of = Of::Kind(kind as u8);
         let (first, rest) = payload.split_first().ok_or(ColumnError { column: 0, of })?;
@@ -170,11 +171,9 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
             return Err(ColumnError { column: 0, of });
         }
         payload = rest;
-        let mut taken: [std::vec::IntoIter<u64>; KIND_COLUMNS] = Default::default();
-        for (column, values) in taken.iter_mut().enumerate() {
-            *values = take_column(&mut payload, *count).ok_or(ColumnError { column, of })?.into_iter();
+        for (column, values) in columns[kind].values.iter_mut().enumerate() {
+            *values = take_column(&mut payload, *count).ok_or(ColumnError { column, of })?;
         }
-        columns[kind] = Some(taken);
     }
     if !payload.is_empty() {
         return Err(ColumnError { column: 4, of: Of::Records });
@@ -182,20 +181,15 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
     out.reserve(count);
     for (((time, place), kind), part) in times.into_iter().zip(places).zip(kinds).zip(parts) {
         let of = Of::Kind(kind as u8);
-        // Every kind has as many values as occurrences, so `unwrap_or` is never reached.
-        let [tag, a, b, c, d] = columns[kind as usize]
-            .as_mut()
-            .map(|columns| columns.each_mut().map(|column| column.next().unwrap_or(0)))
-            .ok_or(ColumnError { column: 0, of })?;
+        let [tag, a, b, c, d] = columns[kind as usize].next();
         let tag = u16::try_from(tag).map_err(|_| ColumnError { column: 0, of })?;
         let stamp = Stamp(place << 32 | kind << 24 | part << 16 | u64::from(tag));
         let (low, high) = if stamp.is_wide() {
             (a, b)
         } else {
-            for (column, word) in [a, b, c, d].into_iter().enumerate() {
-                if word > u64::from(u32::MAX) {
-                    return Err(ColumnError { column: column + 1, of });
-                }
+            if a | b | c | d > u64::from(u32::MAX) {
+                let word = [a, b, c, d].iter().position(|word| *word > u64::from(u32::MAX));
+                return Err(ColumnError { column: word.unwrap_or(0) + 1, of });
             }
             (a | b << 32, c | d << 32)
         };
@@ -204,15 +198,33 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
     Ok(())
 }
 
+/// The columns of one kind, and how many records were made from them.
+#[derive(Default)]
+struct KindColumns {
+    /// A column of zeros is empty.
+    values: [Vec<u64>; KIND_COLUMNS],
+    taken: usize,
+}
+
+impl KindColumns {
+    #[inline]
+    fn next(&mut self) -> [u64; KIND_COLUMNS] {
+        let place = self.taken;
+        self.taken += 1;
+        self.values.each_ref().map(|values| values.get(place).copied().unwrap_or(0))
+    }
+}
+
+/// Takes a column of `count` values; one of zeros comes back empty.
 fn take_column(payload: &mut &[u8], count: usize) -> Option<Vec<u64>> {
     let (coding, rest) = payload.split_first()?;
     *payload = rest;
     let len = usize::try_from(varint::take(payload)?).ok()?;
     let (mut bytes, rest) = payload.split_at_checked(len)?;
     *payload = rest;
-    let mut values = Vec::with_capacity(count);
+    let mut values = Vec::with_capacity(if *coding == ZERO { 0 } else { count });
     match *coding {
-        ZERO => values.resize(count, 0),
+        ZERO => {}
         PLAIN => {
             for _ in 0..count {
                 values.push(varint::take(&mut bytes)?);
