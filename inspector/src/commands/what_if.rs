@@ -25,7 +25,9 @@ pub(super) fn run(args: &RerunArgs, global: &Global) -> Result<(), CommandError>
     let output = args.what_if.output.as_deref();
     let mut input = Input::open(&args.input)?;
     output.map_or(Ok(()), |output| input.spare(output))?;
-    let recorded = Recorded::read_loop(input.source(), args.loop_name.as_deref()).map_err(failure)?;
+    // Only JSON has the whole summaries.
+    let read = if args.json { Recorded::read_loop } else { Recorded::read_figures };
+    let recorded = read(input.source(), args.loop_name.as_deref()).map_err(failure)?;
     for warning in input.warnings() {
         warn(&warning);
     }

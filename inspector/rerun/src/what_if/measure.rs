@@ -5,10 +5,19 @@ use loop_probes::ids::Tag;
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 use loop_traces::histogram::Histogram;
-use loop_traces::timeline::Timeline;
+use loop_traces::timeline::{Timeline, TimelineConfig};
 
 /// Maximum number of tags whose timers have their own figures: a histogram of the full range takes 58 KB.
 const TAGS_MAX: usize = 512;
+
+/// What the sides of a comparison contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Everything that a report on the recording contains.
+    Report,
+    /// No breakdowns of the worst waits and no delay caused. Those take a third of the time, and nothing compares them.
+    Figures,
+}
 
 /// The aggregates of one side.
 #[derive(Clone, Debug)]
@@ -19,8 +28,13 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    pub(super) fn new(metadata: &Metadata) -> Self {
-        Self { timeline: Timeline::of(metadata), lag_ns: Vec::new() }
+    pub(super) fn new(metadata: &Metadata, detail: Detail) -> Self {
+        let whole = TimelineConfig::of(metadata);
+        let config = match detail {
+            Detail::Report => whole,
+            Detail::Figures => TimelineConfig { late_kept: 0, stretches_kept: 0, ..whole },
+        };
+        Self { timeline: Timeline::new(config), lag_ns: Vec::new() }
     }
 
     pub(super) fn fold(&mut self, stamped: &Stamped) {

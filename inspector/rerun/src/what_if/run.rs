@@ -93,7 +93,8 @@ pub(super) fn run(
         over_ns: world.now_ns().saturating_sub(world.plan.end_ns),
     };
     let sink = world.sink.take();
-    let measure = sink.map_or_else(|| Ok(Measure::new(&metadata)), |sink| sink.finish(output.is_some()))?;
+    let unmeasured = || Ok(Measure::new(&metadata, script.detail));
+    let measure = sink.map_or_else(unmeasured, |sink| sink.finish(output.is_some()))?;
     Ok(explain::answer(script, before, changes, &world.plan, &metadata, measure, ran))
 }
 

@@ -27,6 +27,7 @@ use loop_traces::source::SourceKind;
 use loop_traces::summary::OpenTickSummary;
 
 use super::cost::Costs;
+use super::measure::Detail;
 use crate::ChosenLoop;
 use crate::act::Operation;
 use crate::budget::{bytes_of, table_bytes};
@@ -233,6 +234,8 @@ pub(super) struct Start {
 pub(super) struct Script {
     pub(super) name: String,
     pub(super) kind: SourceKind,
+    /// What is measured of the recording and of its re-executions.
+    pub(super) detail: Detail,
     pub(super) metadata: Metadata,
     pub(super) labels: Labels,
     /// The emitter of the loop.

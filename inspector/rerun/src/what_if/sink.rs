@@ -44,7 +44,7 @@ impl EventSink {
         let writer = output.map(|path| TraceWriter::create(path, metadata)).transpose()?;
         let mut sink = Self {
             captures: captures.into(),
-            measure: Measure::new(metadata),
+            measure: Measure::new(metadata, script.detail),
             writer,
             failed: None,
             source: script.source,

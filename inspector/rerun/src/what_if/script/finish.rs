@@ -9,17 +9,18 @@ use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
 
 use super::super::cost::Costs;
-use super::super::measure::Measure;
+use super::super::measure::{Detail, Measure};
 use super::act_lists::ActLists;
 use super::arrive::JobTimes;
 use super::reading::Reading;
 use super::{LeftOut, Run, RunId, RunRole, Script, Start};
 
 /// An empty script.
-pub(super) fn blank(source: &(impl EventSource + ?Sized)) -> Script {
+pub(super) fn blank(source: &(impl EventSource + ?Sized), detail: Detail) -> Script {
     Script {
         name: loop_probes::text::printable(source.name()),
         kind: source.kind(),
+        detail,
         metadata: source.metadata().clone(),
         labels: Labels::default(),
         source: SourceId(0),

@@ -14,7 +14,7 @@ use loop_traces::source::{EventSource, SourceState};
 use loop_traces::summary::OpenTickSummary;
 
 use super::super::cost::Costs;
-use super::super::measure::Measure;
+use super::super::measure::{Detail, Measure};
 use super::arrive::JobTimes;
 use super::reading::Reading;
 use super::{ArrivalKind, LeftOut, NONE, Op, RunId, Script, finish};
@@ -47,8 +47,9 @@ struct Slot {
 pub(in crate::what_if) fn read(
     source: &mut dyn EventSource,
     wanted: Wanted<'_>,
+    detail: Detail,
 ) -> Result<(Script, Measure), RerunError> {
-    let mut blank = finish::blank(source);
+    let mut blank = finish::blank(source, detail);
     let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
     let mut batch = Vec::new();
     loop {
@@ -68,7 +69,7 @@ pub(in crate::what_if) fn read(
                 slots.push(Slot { source, reading: None, before_end: None, last_at, first_at, tick, left });
             }
             for slot in &mut slots {
-                slot.see(stamped, source);
+                slot.see(stamped, source, detail);
             }
         }
         blank.events += batch.len() as u64;
@@ -108,7 +109,7 @@ pub(in crate::what_if) fn read(
 }
 
 impl Slot {
-    fn see(&mut self, stamped: &Stamped, source: &dyn EventSource) {
+    fn see(&mut self, stamped: &Stamped, source: &dyn EventSource, detail: Detail) {
         let is_own = stamped.source == self.source;
         if is_own && !matches!(stamped.event, Event::Label { .. } | Event::Lost { .. }) {
             self.left.lost += u64::from(self.before_end.take().is_some());
@@ -127,7 +128,7 @@ impl Slot {
                 self.tick.push(*stamped);
             }
             (None, Event::SnapshotBegin { .. }) if is_own && !self.tick.is_empty() => {
-                let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(source)));
+                let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(source, detail)));
                 self.tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut self.left));
                 begun.see(stamped, &mut self.left);
                 self.reading = Some(begun);

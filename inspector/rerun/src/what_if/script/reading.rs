@@ -179,7 +179,7 @@ impl Reading {
             source: first.source,
             begin: first.at,
             end: first.at,
-            before: Measure::new(&script.metadata),
+            before: Measure::new(&script.metadata, script.detail),
             script,
             expected: HashMap::new(),
             immediates: HashSet::new(),
