@@ -173,6 +173,10 @@ pub(super) fn utilization_bounds(
     }
     let share = |busy: f64| busy / (all + unknown);
     let [mut low, mut high] = [share(busy), share(busy + unknown)];
+    if unfinished.end == StreamEnd::Known && unfinished.ticks.iter().any(|tick| !tick.is_polling()) {
+        // What keeps a tick busy may go on.
+        high = 1.0;
+    }
     if unfinished.end != StreamEnd::Known && !unfinished.ticks.is_empty() {
         // A process that crashed remained in its last known activity; one whose recording was cut off may have gone on.
         let is_last = |tick: &UnfinishedTick| unfinished.end == StreamEnd::Died && tick.running.is_some();

@@ -5,11 +5,11 @@
 //! an unknown number of records is missing, or events were skipped, nothing is bounded from above. If slices of an import
 //! are missing, its ticks and tasks are not bounded from below either.
 
-use super::catalogue::named_queue;
+use super::catalogue::{named_queue, named_tag};
 use super::{Metric, Statistic, Unit};
 use crate::histogram::Percentiles;
 use crate::loss::{self, SpreadBounds};
-use crate::summary::{DepthSummary, Summary};
+use crate::summary::{DepthSummary, StateSummary, Summary};
 
 /// A lower and an upper bound; no upper bound where it is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -197,8 +197,31 @@ impl Metric {
                 ticks.utilization_bounds.map(|[low, high]| Bounds { low, high: Some(high) })
             }
             _ if name == "busy" => ticks.stalls_bounds.map(|_| busy(summary)),
-            _ => None,
+            _ => {
+                let running = self.running_tasks(summary).filter(|running| *running > 0)?;
+                let low = self.of(summary)?.number;
+                Some(Bounds { low, high: Some(low + running as f64) })
+            }
         }
+    }
+
+    /// Tasks that are running and that it may count when they end, if it counts tasks. Those of a crashed process never
+    /// end.
+    fn running_tasks(&self, summary: &Summary) -> Option<u64> {
+        if summary.source.state == StateSummary::Crashed {
+            return None;
+        }
+        let (ended, seen) = match (self.figure().family(), self.subject()) {
+            (None, None) if self.is_plain("tasks.count") || self.is_plain("tasks.failed") => {
+                (summary.tasks.count, summary.tasks.run_ns.count)
+            }
+            (Some("task"), Some(name)) => {
+                let tag = named_tag(summary, name)?;
+                (tag.count, tag.run_ns.count)
+            }
+            _ => return None,
+        };
+        Some(seen.saturating_sub(ended))
     }
 
     /// At least the largest of all; a tag not seen at all can have any value, but no task was longer than the longest

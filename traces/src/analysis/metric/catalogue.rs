@@ -367,7 +367,8 @@ impl Figure {
     }
 }
 
-fn named_tag<'a>(summary: &'a Summary, name: &str) -> Option<&'a TagSummary> {
+/// The figures of a tag.
+pub(super) fn named_tag<'a>(summary: &'a Summary, name: &str) -> Option<&'a TagSummary> {
     summary.tasks.by_tag.iter().find(|tag| tag.tag == name)
 }
 

@@ -1,7 +1,7 @@
 //! Tests of activity that may go on without a record: timers armed before the reading began, signals dropped and
 //! microtasks run while the loop is busy.
 
-use loop_probes::event::Queue;
+use loop_probes::event::{PollReason, Queue};
 
 use super::stopped::{armed, judged, summary};
 use super::*;
@@ -217,4 +217,25 @@ fn a_tick_that_began_before_the_reading_and_is_in_its_poll_was_busy_for_an_unkno
         seen(Running::Poll { deadline: None }, 3 * MS, 60 * MS)
     }]);
     assert_eq!((whole.ticks.utilization_bounds, whole.ticks.stalls_bounds), (None, None));
+}
+
+#[test]
+fn what_a_running_task_will_add_to_is_undecided_until_it_ends() {
+    let poll = Event::Poll { reason: PollReason::Idle, ready: 1, timeout_ns: None, start: Timestamp(3 * MS) };
+    let ended = [begun(1, MS), ran(1, MS, 2 * MS), ran(2, 2 * MS, 3 * MS), at(40 * MS, poll)];
+    let running = seen(in_task(5), 40 * MS, 60 * MS);
+    let open = summary([&ended[..], &[running]].concat());
+    let [low, high] = open.ticks.utilization_bounds.expect("the task may go on");
+    assert!(low == open.ticks.utilization.unwrap() && high == 1.0, "{low} {high}");
+    let gates = [("tasks.count", 2.0), ("tasks.failed", 0.0)];
+    for (metric, max) in gates {
+        let could_be = Some((max, Some(max + 1.0)));
+        assert_eq!(judged(&open, metric, Limit::Max(max)), (Outcome::Undecided, could_be), "{metric}");
+        assert_eq!(judged(&open, metric, Limit::Max(max + 1.0)), (Outcome::Held, could_be), "{metric}");
+        assert_eq!(
+            judged(&summary(ended.to_vec()), metric, Limit::Max(max)),
+            (Outcome::Held, None),
+            "{metric}"
+        );
+    }
 }
