@@ -75,7 +75,7 @@ impl Recorded {
     }
 
     /// As [`read_loop`](Self::read_loop), but leaves out what no comparison shows: the [sides](Side) of its answers have
-    /// neither breakdowns of the worst waits nor the delay caused. Reading and re-executing take two thirds of the time.
+    /// neither breakdowns of the worst waits nor the delay caused. Reading and re-executing take three quarters of the time.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ const TAGS_MAX: usize = 512;
 pub(super) enum Detail {
     /// Everything that a report on the recording contains.
     Report,
-    /// No breakdowns of the worst waits and no delay caused. Those take a third of the time, and nothing compares them.
+    /// No breakdowns of the worst waits and no delay caused. Those take a quarter of the time, and nothing compares them.
     Figures,
 }
 
