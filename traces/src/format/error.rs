@@ -126,6 +126,9 @@ pub enum DamageKind {
     /// The payload is several zstd frames.
     #[error("its payload is several zstd frames, and the format allows one")]
     Frames,
+    /// Something that is no zstd frame follows the payload's frame.
+    #[error("its payload has {0} bytes behind its zstd frame, and the format allows none")]
+    BehindFrame(u32),
     /// The payload does not unpack to the size in the header.
     #[error("its payload is not as long as its header claims")]
     Length,
@@ -192,6 +195,7 @@ impl Damage {
             kind,
             DamageKind::Compression
                 | DamageKind::Frames
+                | DamageKind::BehindFrame(_)
                 | DamageKind::Length
                 | DamageKind::Columns(_)
                 | DamageKind::Kind(_)

@@ -37,18 +37,28 @@ impl BlockPlace {
         }
         let raw = match header.codec {
             Codec::STORED => stored,
-            // Unpacking alone would take any number of frames.
-            Codec::ZSTD
-                if zstd_safe::find_frame_compressed_size(&stored).is_ok_and(|len| len < stored_bytes) =>
-            {
-                return Ok(Err(DamageKind::Frames));
+            Codec::ZSTD => {
+                // Unpacking alone would take any number of frames.
+                if let Some(kind) = behind_frame(&stored) {
+                    return Ok(Err(kind));
+                }
+                match zstd::bulk::decompress(&stored, raw_bytes) {
+                    Ok(raw) => raw,
+                    Err(_) => return Ok(Err(DamageKind::Compression)),
+                }
             }
-            Codec::ZSTD => match zstd::bulk::decompress(&stored, raw_bytes) {
-                Ok(raw) => raw,
-                Err(_) => return Ok(Err(DamageKind::Compression)),
-            },
             Codec(codec) => return Ok(Err(DamageKind::Codec(codec))),
         };
         Ok(if raw.len() == raw_bytes { Ok(raw) } else { Err(DamageKind::Length) })
     }
+}
+
+/// The damage of a payload that goes on behind its first zstd frame.
+fn behind_frame(stored: &[u8]) -> Option<DamageKind> {
+    let frame_bytes = zstd_safe::find_frame_compressed_size(stored).ok()?;
+    let behind = stored.get(frame_bytes..).filter(|behind| !behind.is_empty())?;
+    Some(match zstd_safe::find_frame_compressed_size(behind) {
+        Ok(_) => DamageKind::Frames,
+        Err(_) => DamageKind::BehindFrame(u32::try_from(behind.len()).unwrap_or(u32::MAX)),
+    })
 }

@@ -133,7 +133,7 @@ fn a_damaged_block_in_the_middle_is_skipped_and_announced() {
 }
 
 #[test]
-fn a_block_of_several_zstd_frames_is_damaged() {
+fn a_block_that_goes_on_behind_its_zstd_frame_is_damaged() {
     let script = Script { ticks: 40, ..Script::default() };
     let events = script.events();
     let file = file_of(&script, SMALL);
@@ -146,17 +146,24 @@ fn a_block_of_several_zstd_frames_is_damaged() {
     let raw = zstd::bulk::decompress(stored, broken.header.raw_bytes as usize).unwrap();
     let frame = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
     let (first, second) = raw.split_at(raw.len() / 2);
-    for frames in [[frame(first), frame(second)], [frame(&raw), frame(&raw)], [frame(&raw), frame(&[])]] {
-        let payload = frames.concat();
+    let several = ("several zstd frames, and the format allows one", DamageKind::Frames);
+    let behind = ("3 bytes behind its zstd frame, and the format allows none", DamageKind::BehindFrame(3));
+    for (parts, (text, kind)) in [
+        ([frame(first), frame(second)], several),
+        ([frame(&raw), frame(&raw)], several),
+        ([frame(&raw), frame(&[])], several),
+        ([frame(&raw), vec![0; 3]], behind),
+    ] {
+        let payload = parts.concat();
         let stored_bytes = payload.len() as u32;
         let header = BlockHeader { stored_bytes, payload_crc: crc32fast::hash(&payload), ..broken.header };
         let changed = [&file[..begin], &header.to_bytes(), &payload, &file[end..]].concat();
         let mut reader = open(&changed).unwrap();
         let read = drain(&mut reader);
         let damage = reader.damage().iter().find(|damage| damage.offset == broken.offset).unwrap();
-        assert_eq!((damage.kind, damage.records), (DamageKind::Frames, None));
+        assert_eq!((damage.kind, damage.records), (kind, None));
         let line = format!("{damage}");
-        assert!(line.ends_with("(its payload is several zstd frames, and the format allows one)"), "{line}");
+        assert!(line.contains("(its payload ") && line.ends_with(&format!("{text})")), "{line}");
         let rest = read.iter().filter(|stamped| !is_lost(stamped)).count();
         assert_eq!(rest, events.len() - broken.header.events as usize);
         assert_eq!((lost(&read), reader.counts().uncounted_gaps), (1, 1));
