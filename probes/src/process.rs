@@ -5,6 +5,7 @@
 //! the watermark.
 
 mod clocks;
+mod copies;
 mod end_mark;
 mod error;
 mod evidence;

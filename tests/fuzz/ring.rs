@@ -86,7 +86,8 @@ fn whole() -> Vec<u8> {
         file.set(place + 64, 1 << 32 | 1 << 24);
         let mut sequence = 0;
         while sequence + 8 < CAPACITY {
-            let at = Ticks(sequence as u64 * 100);
+            // No two rings have the same events.
+            let at = Ticks((sequence * 100 + ring) as u64);
             let packed = Packed::new(at, event(sequence, at));
             for (part, record) in packed.records(1).enumerate() {
                 file.record(slots_at, sequence + part, &record);

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::copies::Copies;
 use super::evidence::CellAge;
 use super::horizon::Horizon;
 use crate::clock::Anchor;
@@ -9,8 +10,7 @@ use crate::clock_map::sleeps::{SLEEPS_MAX, Sleep};
 use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks};
 use crate::merge::Merge;
-use crate::record::{RECORD_BYTES, Record, unpack};
-use crate::shared::layout::PAGE_BYTES;
+use crate::record::{Record, unpack};
 use crate::stamped::Stamped;
 
 /// Most calibrations kept per ring.
@@ -121,32 +121,9 @@ pub(super) struct RingState {
     copies: Option<Copies>,
 }
 
-/// Finds pages that are in the file twice, because the disk wrote one in place of another. No two records are equal,
-/// so the first events of two pages differ.
-#[derive(Debug, Default)]
-struct Copies {
-    firsts: HashSet<Record>,
-    /// The page of the last event, and whether it is a copy.
-    page: Option<(u64, bool)>,
-}
-
-impl Copies {
-    /// Whether the event at `sequence`, which begins with `first`, is on a page that is a copy of an earlier one.
-    fn has(&mut self, sequence: u64, first: &Record) -> bool {
-        let page = sequence / (PAGE_BYTES / RECORD_BYTES) as u64;
-        match self.page {
-            Some((last, is_copy)) if last == page => is_copy,
-            _ => {
-                let is_copy = !self.firsts.insert(*first);
-                self.page = Some((page, is_copy));
-                is_copy
-            }
-        }
-    }
-}
-
 impl RingState {
-    pub(super) fn new(owner: Owner, kind_max: u8, cell: Option<CellAge>, is_still: bool) -> Self {
+    /// `copies` finds copied pages, in the ring of a dead process.
+    pub(super) fn new(owner: Owner, kind_max: u8, cell: Option<CellAge>, copies: Option<Copies>) -> Self {
         Self {
             owner,
             gap: 0,
@@ -161,7 +138,14 @@ impl RingState {
             sleeps: VecDeque::new(),
             cell,
             is_cell_over: false,
-            copies: is_still.then(Copies::default),
+            copies,
+        }
+    }
+
+    /// Sets which pages of the ring are in another ring, too.
+    pub(super) fn set_elsewhere(&mut self, pages: HashSet<u64>) {
+        if let Some(copies) = &mut self.copies {
+            copies.set_elsewhere(pages);
         }
     }
 

@@ -99,6 +99,37 @@ fn a_page_that_is_there_twice_is_read_once() {
 }
 
 #[test]
+fn a_page_that_is_in_two_rings_is_read_in_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").capacity(512).shared_in(&folder.path().join("rings")).unwrap();
+    let (one, two) = (session.recorder("one"), session.recorder("two"));
+    for at in 1..=400 {
+        mark(&one, at);
+        mark(&two, 1_000 + at);
+    }
+    const PAGE: usize = 4096;
+    let ring = 512 * 32;
+    // The second ring is the last part of the file, behind the first.
+    for (from, to) in [(0, ring + PAGE), (ring + PAGE, PAGE), (PAGE, ring + 3 * PAGE), (ring, PAGE)] {
+        let (events, reader) = read_copy(&session, folder.path(), |bytes| {
+            let rings = bytes.len() - 2 * ring;
+            bytes[rings..].copy_within(from..from + PAGE, to);
+        });
+        let read: Vec<(u32, u64)> = events
+            .iter()
+            .filter_map(|stamped| match stamped.event {
+                Event::TickStart { tick } => Some((stamped.source.0, tick)),
+                _ => None,
+            })
+            .collect();
+        let sources_agree = read.iter().all(|(source, tick)| (*source == 2) == (*tick > 1_000));
+        let different: std::collections::HashSet<_> = read.iter().collect();
+        assert!(sources_agree && different.len() == read.len(), "{from} to {to}");
+        assert_eq!(reader.malformed_events(), 256, "{from} to {to}");
+    }
+}
+
+#[test]
 fn noise_at_the_beginning_of_a_ring_in_its_first_lap_hides_nothing_behind_it() {
     let mut noise = 3_u64;
     let mut next = || {
