@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::support::program::{Place, Running, text};
@@ -113,13 +114,44 @@ fn a_ring_of_which_nothing_can_be_read_replaces_no_recording() {
     assert_eq!(fs::read(&output).unwrap(), b"what was there");
 }
 
-/// The bytes of the ring file that a killed demo left.
-fn ring_of_killed_demo(place: &Place) -> Vec<u8> {
+/// The ring file that a killed demo left, and its bytes.
+fn ring_of_killed_demo(place: &Place) -> (PathBuf, Vec<u8>) {
     let mut demo = place.demo(&[]);
     place.wait_until_past(&demo, 200);
-    let path = place.loops()[0]["ring"].as_str().expect("it has one").to_owned();
+    let path = PathBuf::from(place.loops()[0]["ring"].as_str().expect("it has one"));
     demo.kill();
-    fs::read(path).expect("it is left")
+    let bytes = fs::read(&path).expect("it is left");
+    (path, bytes)
+}
+
+/// Nothing tells whether its process went on, ended or crashed.
+#[test]
+fn a_copy_of_a_ring_is_a_recording_that_was_cut_off() {
+    let place = Place::new();
+    let mut demo = place.demo(&[]);
+    place.wait_until_past(&demo, 200);
+    let ring = PathBuf::from(place.loops()[0]["ring"].as_str().expect("it has one"));
+    let (copy, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
+    fs::write(&gates, "[[gate]]\nmetric = \"ticks.count\"\nmax = 1000000000\n").unwrap();
+    let expect_unclosed = |when: &str| {
+        fs::copy(&ring, &copy).unwrap();
+        let _older = fs::remove_file(&saved);
+        place.succeed(&["record", text(&copy), "-o", text(&saved)]);
+        for input in [&copy, &saved] {
+            let report = place.json(&["report", text(input), "--gate", text(&gates), "--json"]);
+            let what = format!("{when}, {}", input.display());
+            assert_eq!(report["source"]["state"], "unclosed", "{what}");
+            assert!(report["ticks"]["count"].as_u64() > Some(0), "{what}");
+            assert_eq!(report["gates"][0]["outcome"], "undecided", "{what}");
+        }
+        let page = place.succeed(&["report", text(&copy)]);
+        assert!(page.contains("is a copy") && !page.contains("crashed"), "{page}");
+    };
+    expect_unclosed("while it runs");
+    demo.kill();
+    expect_unclosed("after it was killed");
+    let original = place.json(&["report", text(&ring), "--json"]);
+    assert_eq!(original["source"]["state"], "crashed");
 }
 
 /// One damaged word or stretch in the ring of a killed demo leaves every gate undecided that it could overturn, both in
@@ -127,8 +159,9 @@ fn ring_of_killed_demo(place: &Place) -> Vec<u8> {
 #[test]
 fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
     let place = Place::new();
-    let whole = ring_of_killed_demo(&place);
-    let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
+    // Damaged where it lies: a copy proves no crash.
+    let (ring, whole) = ring_of_killed_demo(&place);
+    let (saved, gates) = (place.file("a.looptrace"), place.file("gates.toml"));
     fs::write(&gates, "[[gate]]\nmetric = \"timer_lag.max\"\nmax = \"1000s\"\n").unwrap();
     let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
     let put =
@@ -182,8 +215,9 @@ fn damage_to_the_ring_of_a_killed_program_leaves_its_gates_undecided() {
 #[test]
 fn the_newest_records_that_a_file_lacks_leave_its_gates_undecided() {
     let place = Place::new();
-    let whole = ring_of_killed_demo(&place);
-    let (ring, saved, gates) = (place.file("a.ring"), place.file("a.looptrace"), place.file("gates.toml"));
+    // Damaged where it lies: a copy proves no crash.
+    let (ring, whole) = ring_of_killed_demo(&place);
+    let (saved, gates) = (place.file("a.looptrace"), place.file("gates.toml"));
     let word = |at: usize| u64::from_ne_bytes(whole[at..at + 8].try_into().unwrap()) as usize;
     let (slots_at, slots) = (word(0x1008), word(0x1010));
     // The ring is in its first lap, so unused slots are zero.

@@ -117,7 +117,12 @@ pub fn find(pid: u32) -> Result<RingInfo, FindError> {
 pub fn find_in(folders: &[PathBuf], pid: u32) -> Result<RingInfo, FindError> {
     let listing = list_in(folders);
     let mine = listing.rings.into_iter().filter(|ring| ring.pid == pid);
-    if let Some(ring) = mine.max_by_key(|ring| (ring.state.is_alive(), ring.metadata.started.wall_ns)) {
+    let rank = |ring: &RingInfo| {
+        // A copy of the newest ring has the same start.
+        let is_copy = ring.state == ProcessState::Unclosed;
+        (ring.state.is_alive(), ring.metadata.started.wall_ns, !is_copy)
+    };
+    if let Some(ring) = mine.max_by_key(rank) {
         return Ok(ring);
     }
     let prefix = format!("{pid}-");

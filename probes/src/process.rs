@@ -68,8 +68,8 @@ pub struct PollReport {
     pub lost: u64,
     /// One poll did not read everything: poll again at once.
     pub more: bool,
-    /// The process's state before the rings were read. If it ended or crashed and `more` is false, the stream is
-    /// complete.
+    /// The process's state before the rings were read. If it is not [alive](ProcessState::is_alive) and `more` is false,
+    /// the stream is complete.
     pub state: ProcessState,
 }
 
@@ -147,7 +147,7 @@ impl ProcessReader {
 
     /// Adds [`Running`](crate::event::Event::Running) events, which show what an emitter is doing while it records
     /// nothing: about every 40 ms (less often while it is idle), in [`flush`](Self::flush), and once when the process
-    /// is found to have crashed.
+    /// is found to have crashed, or the file to be a copy.
     #[must_use]
     pub fn with_heartbeat(self) -> Self {
         Self { heartbeat: Some(Heartbeat::default()), ..self }
@@ -486,11 +486,24 @@ impl ProcessReader {
         Ok(noted.unwrap_or_default().max(self.stream.last_at))
     }
 
+    /// Whether the file shows that an emitter was still doing at `at` what its cell says. A copy of a live ring file has
+    /// its parts from different moments: the header was copied before the cell, and the emitter's records after it.
+    fn is_known_at(&self, emitter: &NowRunning, at: Timestamp) -> bool {
+        let noted = self.noted_alive().ok().flatten();
+        let newest = noted.max(self.rings.newest_of(emitter.source));
+        newest.map_or(emitter.since, |newest| self.time_at(newest).max(emitter.since)) >= at
+    }
+
     /// Appends the activity of emitters that were silent, as of `at`.
     fn beat(&mut self, at: Timestamp, out: &mut Vec<Stamped>) -> Result<(), ReadError> {
         let Some(mut heartbeat) = self.heartbeat.take() else { return Ok(()) };
         match self.state {
             ProcessState::Crashed => heartbeat.end(&self.observe_running()?, self.seen_alive()?, out),
+            ProcessState::Unclosed => {
+                let (mut running, as_of) = (self.observe_running()?, self.seen_alive()?);
+                running.retain(|emitter| self.is_known_at(emitter, as_of));
+                heartbeat.end_of_copy(&running, as_of, out);
+            }
             state if state.is_alive() && heartbeat.is_due(at) => {
                 heartbeat.beat(&self.observe_running()?, at, out);
             }

@@ -27,6 +27,8 @@
 //! | 288 | inode of its time namespace, 0 if there is none to see |
 //! | 296 | last note that the process exists: per drain of its rings, per 50 ms if it watches suspensions; else 0 |
 //! | 304 | the highest code of an event kind that the process knows |
+//! | 312, 320, 328 | device, inode and time of creation (ns since 1970) of this file |
+//! | 336 | when the session ended, in ticks, 0 before |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!
@@ -53,16 +55,19 @@
 //! so that later emitters of a place have numbers of their own. In older files, an emitter's number is that of its
 //! place, counted from 1. Minor version 3 added the number of records written to *now running* and, updated now and
 //! then, to an open place. In older files the word is 0, and if the newest records are missing in a ring's first lap,
-//! they look as if they had never been written.
+//! they look as if they had never been written. Minor version 4 added the identity of the file, which a copy does not
+//! have, and the time of the session's end. In older files the words are 0: a copy counts as the original, and the end
+//! mark of a session that ended in the middle of a tick is not believed.
 
 pub(crate) mod create;
 pub(crate) mod folder;
 pub(crate) mod header;
 pub(crate) mod identity;
 pub(crate) mod layout;
+pub(crate) mod original;
 
 /// The layout this version writes, and the only one it reads.
 pub const LAYOUT_MAJOR: u32 = 2;
 
 /// Additions that older readers may ignore.
-pub const LAYOUT_MINOR: u32 = 3;
+pub const LAYOUT_MINOR: u32 = 4;

@@ -211,6 +211,44 @@ fn hanging_stopped_and_killed_processes_are_distinguished() {
     assert_eq!(after.running().unwrap()[0].running, Running::Task { task: TaskId(77), tag: Tag(5) });
 }
 
+#[test]
+fn a_copy_does_not_say_how_its_process_ended() {
+    for is_killed in [false, true] {
+        let mut recording = Recording::start();
+        recording.ask("write 10");
+        recording.ask("hang");
+        let [copy, moved] = ["copy", "moved"].map(|name| recording.folder.join(name));
+        std::fs::copy(&recording.path, &copy).unwrap();
+        let read = |path: &Path| {
+            let mut reader = ProcessReader::open(path, Start::Oldest).unwrap().with_heartbeat();
+            let mut out = Vec::new();
+            reader.flush(&mut out).unwrap();
+            assert_eq!(ticks(&out).count(), 10);
+            let running = out.iter().any(|stamped| matches!(stamped.event, Event::Running { .. }));
+            let crashed = out.iter().any(|stamped| matches!(stamped.event, Event::Crashed {}));
+            (reader.state(), running, crashed)
+        };
+        assert_eq!(read(&copy), (ProcessState::Unclosed, true, false), "it runs");
+        if is_killed {
+            recording.child.kill().unwrap();
+        } else {
+            recording.ask("finish");
+        }
+        recording.child.wait().unwrap();
+        assert_eq!(read(&copy), (ProcessState::Unclosed, true, false), "killed: {is_killed}");
+        if is_killed {
+            std::fs::rename(&recording.path, &moved).unwrap();
+            assert_eq!(read(&moved), (ProcessState::Crashed, true, true));
+            std::fs::copy(&moved, &copy).unwrap();
+            assert_eq!(
+                read(&copy),
+                (ProcessState::Unclosed, true, false),
+                "nothing tells when it was copied"
+            );
+        }
+    }
+}
+
 /// A hung loop records nothing, and nothing reads its ring before the kill.
 #[test]
 fn a_process_killed_during_a_hang_is_reported_as_hung() {

@@ -166,7 +166,7 @@ pub trait EventSource {
         ours
     }
 
-    /// The state of the process at the last poll. `None` if the source is not a process.
+    /// The state of the process at the last poll. `None` if the source is not a process, or a copy of its ring file.
     fn process_state(&self) -> Option<ProcessState> {
         None
     }

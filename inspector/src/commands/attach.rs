@@ -1,6 +1,6 @@
 //! `loopscope attach` and `loopscope record`: observe or record a running loop.
 
-use loop_probes::process::ProcessReader;
+use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_probes::stamped::Stamped;
 use loop_traces::source::{EventSource, SourceState};
@@ -17,8 +17,13 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     let path = input::ring(args.target.as_deref())?;
     let mut source = input::open_ring(&path, Start::Newest)?.with_pressure();
     if !source.state().is_alive() {
-        // Show what the ring of the dead process still holds.
-        warn(&format!("process {} is gone: showing the contents of its ring", source.metadata().pid));
+        // Show what the ring still holds.
+        let pid = source.metadata().pid;
+        let why = match source.state() {
+            ProcessState::Unclosed => format!("this is a copy of the ring file of process {pid}"),
+            _ => format!("process {pid} is gone"),
+        };
+        warn(&format!("{why}: showing the contents of its ring"));
         source = input::open_ring(&path, Start::Oldest)?;
     }
     let live = &args.live;
@@ -34,7 +39,7 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
     let interrupt = Interrupt::new(live.duration)?;
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;
     let followed = follow(&mut source, &mut sink, &interrupt);
-    let (timeline, written) = sink.finish_after(&followed);
+    let (timeline, written) = ending(sink, &source).finish_after(&followed);
     // Print the summary even if following failed.
     let printed = summary::print(&timeline, &source, live.json, global);
     summary::conclude(followed.and(printed), written, live.record.as_deref())
@@ -47,10 +52,15 @@ pub(super) fn record(args: &RecordArgs, global: &Global) -> Result<(), CommandEr
     let mut source = input::open_ring(&input::ring(args.target.as_deref())?, Start::Oldest)?.with_pressure();
     let mut sink = Sink::new(source.metadata(), Some(&args.output))?.for_the_file();
     let followed = follow(&mut source, &mut sink, &interrupt);
-    let (timeline, written) = sink.finish_after(&followed);
+    let (timeline, written) = ending(sink, &source).finish_after(&followed);
     // Print the summary even if following failed.
     let printed = summary::print(&timeline, &source, args.json, global);
     summary::conclude(followed.and(printed), written, Some(&args.output))
+}
+
+/// The sink of everything in `source`. What is saved of a copy stays unclosed: nothing tells what followed.
+fn ending(sink: Sink, source: &ProcessReader) -> Sink {
+    if source.state() == ProcessState::Unclosed { sink.unclosed() } else { sink }
 }
 
 /// Moves events from `source` to `sink` until the end, and prints warnings about missing or unreliable data.

@@ -66,7 +66,7 @@ fn hang(ring: &RingInfo) -> Option<String> {
     let open = open_tick(ring)?;
     let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
     let running = open.busy_with()?;
-    let verb = if ring.state == ProcessState::Crashed { "was" } else { "still" };
+    let verb = if ring.state.is_alive() { "still" } else { "was" };
     Some(format!("at least {}, {verb} running: {running}", duration(lasted)))
 }
 
@@ -111,6 +111,10 @@ fn page(rings: &[RingInfo], columns: usize) -> String {
     if rings.iter().any(|ring| ring.state == ProcessState::Crashed) {
         let crashed = "crashed: the ring stays until its file is deleted; `loopscope report PID` shows what happened last";
         line!(text, "\n{}", wrap(crashed, columns, 0));
+    }
+    if rings.iter().any(|ring| ring.state == ProcessState::Unclosed) {
+        let copied = "unclosed: the file is a copy of a ring, which shows nothing that followed the copying";
+        line!(text, "\n{}", wrap(copied, columns, 0));
     }
     text
 }

@@ -15,13 +15,13 @@ use std::time::Duration;
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::metadata::Metadata;
-use loop_probes::process::ProcessReader;
+use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::printable_path;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::TimeRange;
 use loop_traces::source::{EventSource, MemorySource, SourceCounts, SourceState};
-use loop_traces::writer::{NewFile, TraceWriter, WriteStats};
+use loop_traces::writer::{NewFile, TraceWriter, WriteError, WriteStats};
 
 use super::exporting::{self, Export};
 use crate::dashboard::{Recording, Save};
@@ -153,7 +153,8 @@ impl Inner {
             writer.set_counts(reader.counts());
         }
         let path = writer.path().to_owned();
-        match writer.append(&last).and_then(|()| writer.finish()) {
+        let is_copy = self.reader().is_ok_and(|ring| ring.state() == ProcessState::Unclosed);
+        match writer.append(&last).and_then(|()| end(writer, is_copy)) {
             Ok(stats) => {
                 let text = format!("saved {} events to {}", stats.events, printable_path(&path));
                 self.saved.push((path, stats));
@@ -165,6 +166,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// Ends a file. What is saved of a copy of a ring file stays unclosed: nothing tells what followed.
+fn end(writer: TraceWriter, is_copy: bool) -> Result<WriteStats, WriteError> {
+    if is_copy { writer.finish_unclosed() } else { writer.finish() }
 }
 
 impl Save for Saver {
@@ -223,8 +229,9 @@ impl Save for Saver {
         reader.flush(&mut batch).map_err(|error| error.to_string())?;
         span.add(&batch);
         writer.set_counts(reader.counts());
-        let written =
-            writer.append(&batch).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
+        let is_copy = reader.state() == ProcessState::Unclosed;
+        let written = writer.append(&batch).and_then(|()| end(writer, is_copy));
+        let written = written.map_err(|error| error.to_string())?;
         let span_ns = span.ns();
         let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, printable_path(&path));
         inner.saved.push((path, written));

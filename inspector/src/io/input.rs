@@ -323,18 +323,22 @@ pub fn state_warning(ring: &ProcessReader) -> Option<String> {
         ProcessState::Crashed => Some(format!(
             "process {pid} crashed: `loopscope report {pid}` shows the remaining contents of its ring"
         )),
+        ProcessState::Unclosed => Some(format!(
+            "this is a copy of the ring file of process {pid}: it shows nothing that followed the copying"
+        )),
         _ => None,
     }
 }
 
 /// What the loop of a process that is gone or stopped was last seen doing, as far as that is known.
 fn last_seen(ring: &ProcessReader, kept: &MemorySource) -> Option<String> {
+    let pid = kept.metadata().pid;
     let state = match ring.state() {
-        ProcessState::Crashed => "crashed",
-        ProcessState::Stopped => "is stopped",
+        ProcessState::Crashed => format!("process {pid} crashed"),
+        ProcessState::Stopped => format!("process {pid} is stopped"),
+        ProcessState::Unclosed => format!("this is a copy of the ring file of process {pid}"),
         _ => return None,
     };
-    let pid = kept.metadata().pid;
     let mut timeline = Timeline::of(kept.metadata());
     timeline.extend(kept.events());
     let doing = match OpenTickSummary::of(kept, &timeline) {
@@ -343,9 +347,9 @@ fn last_seen(ring: &ProcessReader, kept: &MemorySource) -> Option<String> {
         Some(OpenTickSummary { tick: Some(tick), .. }) => format!("in tick {tick}"),
         Some(_) => "in a tick".to_owned(),
         None if timeline.ticks.recent.newest().is_some() => "between ticks".to_owned(),
-        None => return Some(format!("process {pid} {state}; its ring holds no tick")),
+        None => return Some(format!("{state}; its ring holds no tick")),
     };
-    Some(format!("process {pid} {state}; its loop was last seen {doing}"))
+    Some(format!("{state}; its loop was last seen {doing}"))
 }
 
 fn pid(word: &OsStr) -> Option<u32> {

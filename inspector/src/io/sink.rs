@@ -69,6 +69,8 @@ pub struct Sink {
     failed: Option<WriteError>,
     /// Whether the file is the only purpose.
     is_for_the_file: bool,
+    /// Whether to leave the file as one that was cut off.
+    is_unclosed: bool,
 }
 
 impl Sink {
@@ -88,13 +90,25 @@ impl Sink {
     /// A sink that saves nothing.
     #[must_use]
     pub fn empty(metadata: &Metadata) -> Self {
-        Self { timeline: Timeline::of(metadata), writer: None, failed: None, is_for_the_file: false }
+        Self {
+            timeline: Timeline::of(metadata),
+            writer: None,
+            failed: None,
+            is_for_the_file: false,
+            is_unclosed: false,
+        }
     }
 
     /// Makes the sink [pointless](Self::is_pointless) once the file fails.
     #[must_use]
     pub fn for_the_file(self) -> Self {
         Self { is_for_the_file: true, ..self }
+    }
+
+    /// Leaves the file as one that was cut off, for a source that was.
+    #[must_use]
+    pub fn unclosed(self) -> Self {
+        Self { is_unclosed: true, ..self }
     }
 
     /// Whether the file has failed and was the only purpose.
@@ -159,7 +173,10 @@ impl Sink {
     pub fn finish(self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
         let written = match (self.failed, self.writer) {
             (Some(error), _) => Err(CommandError::input(error)),
-            (None, Some(writer)) => writer.finish().map(Some).map_err(CommandError::input),
+            (None, Some(writer)) => {
+                let written = if self.is_unclosed { writer.finish_unclosed() } else { writer.finish() };
+                written.map(Some).map_err(CommandError::input)
+            }
             (None, None) => Ok(None),
         };
         (self.timeline, written)

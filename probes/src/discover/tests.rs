@@ -5,6 +5,7 @@ use std::fs;
 use super::*;
 use crate::session::Session;
 use crate::shared::layout::{STATE_ENDED, head};
+use crate::shared::original::adopt;
 
 fn session(folder: &Path, program: &str) -> Session {
     Session::builder(program).policy("p").shared_in(folder).unwrap()
@@ -38,7 +39,10 @@ fn rings_of_ended_processes_are_removed() {
     let mut bytes = fs::read(session.path().unwrap()).unwrap();
     let left = folder.join("left-behind.ring");
     fs::write(&left, &bytes).unwrap();
-    assert_eq!(list_in(std::slice::from_ref(&folder)).rings[1].state, ProcessState::Crashed);
+    let state = || list_in(std::slice::from_ref(&folder)).rings[1].state;
+    assert_eq!(state(), ProcessState::Unclosed, "it is a copy");
+    adopt(&left);
+    assert_eq!(state(), ProcessState::Crashed);
     bytes[head::STATE * 8..][..8].copy_from_slice(&STATE_ENDED.to_ne_bytes());
     fs::write(&left, &bytes).unwrap();
     let listing = list_in(std::slice::from_ref(&folder));

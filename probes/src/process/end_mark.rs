@@ -14,7 +14,8 @@ pub(super) fn state(image: &Image) -> Result<(ProcessState, bool), ReadError> {
     if !image.has_ended()? {
         return Ok((observed, false));
     }
-    let is_contradicted = is_in_tick(image)?;
+    // A session may end in the middle of a tick, and then the time of its end is in the header, too.
+    let is_contradicted = !image.has_end_time()? && is_in_tick(image)?;
     Ok((if is_contradicted { observed } else { ProcessState::Ended }, is_contradicted))
 }
 
@@ -57,6 +58,7 @@ mod tests {
     use crate::ring::Start;
     use crate::session::Session;
     use crate::shared::layout::{STATE_ENDED, head};
+    use crate::shared::original::adopt;
     use crate::stamped::Stamped;
 
     /// Marks the session of a ring file as ended.
@@ -79,6 +81,7 @@ mod tests {
         let copy = folder.path().join("copy.ring");
         let marked = || {
             std::fs::copy(session.path().unwrap(), &copy).unwrap();
+            adopt(&copy);
             mark(&copy);
             read(&copy)
         };
@@ -97,6 +100,32 @@ mod tests {
         recorder.record(Ticks(u64::MAX >> 1), Event::TickStart { tick: 2 });
         drop(recorder);
         assert_eq!(marked().1.state(), ProcessState::Ended);
+    }
+
+    #[test]
+    fn a_session_that_ends_in_the_middle_of_a_tick_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
+        let recorder = session.recorder("loop");
+        for tick in 1..=10 {
+            recorder.record_now(Event::TickStart { tick });
+        }
+        let [path, left] = ["opened", "left"].map(|name| folder.path().join(name));
+        std::fs::hard_link(session.path().unwrap(), &path).unwrap();
+        session.finish();
+        let (events, reader) = read(&path);
+        assert_eq!((reader.state(), reader.contradicts_end()), (ProcessState::Ended, false));
+        assert_eq!((reader.lost_records(), reader.uncounted_gaps()), (0, 0));
+        assert!(matches!(events.last().unwrap().event, Event::TickStart { tick: 10 }), "{events:?}");
+
+        // What the disk lacks of the ring is known, too.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let ring = bytes.len() - crate::ring::CAPACITY_DEFAULT as usize * 32;
+        bytes[ring + 6 * 32..].fill(0);
+        std::fs::write(&left, bytes).unwrap();
+        let (_, reader) = read(&left);
+        assert_eq!((reader.state(), reader.lost_records()), (ProcessState::Ended, 4));
+        assert_eq!(reader.uncounted_gaps(), 1);
     }
 
     #[test]

@@ -71,6 +71,14 @@ impl Heartbeat {
         }
     }
 
+    /// Appends to `out` what all in `running` were doing at `last`, the last moment known of a process whose ring file was
+    /// copied.
+    pub(super) fn end_of_copy(&mut self, running: &[NowRunning], last: Timestamp, out: &mut Vec<Stamped>) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.all(running, last, out);
+        }
+    }
+
     /// Appends to `out` what all in `running` are doing at `now`.
     pub(super) fn all(&mut self, running: &[NowRunning], now: Timestamp, out: &mut Vec<Stamped>) {
         // A cell can be newer than the last event, but the stream's time must not go backwards.

@@ -25,6 +25,7 @@ use crate::shared::identity::{self, Identity};
 use crate::shared::layout::{
     LABEL_WORDS, LABELS_MAX, MAGIC, META_BYTES_MAX, PLACES_MAX, Plan, STATE_ENDED, head, place,
 };
+use crate::shared::original::FileIdentity;
 use crate::text::InlineText;
 
 /// Most time between two readings, one of each clock.
@@ -61,6 +62,8 @@ pub(crate) struct RingFile {
     anchors: [Anchor; 2],
     /// Whether its record clock is one that this process can read.
     shares_clock: bool,
+    /// Whether it is the file that the process created, and not a copy of it. True if that is not recorded.
+    is_original: bool,
     /// Its length when it was opened. It never shrinks unless someone truncates it.
     bytes: u64,
 }
@@ -190,6 +193,11 @@ impl Image {
         }
     }
 
+    /// Whether the process noted when its session ended.
+    pub(super) fn has_end_time(&self) -> Result<bool, ReadError> {
+        Ok(self.words::<1>(head::ENDED_AT)?.0[0] != 0)
+    }
+
     /// Fails if the file was truncated since it was opened, even if nothing missing is being read.
     pub(super) fn expect_whole(&self) -> Result<(), ReadError> {
         let is_whole = match self {
@@ -261,7 +269,7 @@ impl Image {
     /// The state of the process, whether or not it has marked its session as ended.
     pub(super) fn observed(&self) -> ProcessState {
         match self {
-            Self::File(file) => liveness::observe(&file.file, &file.identity),
+            Self::File(file) => liveness::observe(&file.file, &file.identity, file.is_original),
             Self::Nothing(_) | Self::Local { .. } => ProcessState::Running,
         }
     }
@@ -323,8 +331,13 @@ impl RingFile {
         let has_same_origin = unit == TickUnit::Tsc || identity.time_namespace == identity::namespace("time");
         let shares_clock = has_same_origin && identity.boot_id == identity::boot_id();
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
+        let created = FileIdentity::from_words([0, 1, 2].map(|word| words[head::FILE + word]));
+        let is_original = match created {
+            Some(created) => FileIdentity::of(&file).map_err(failed)? == created,
+            None => true,
+        };
         let (path, bytes) = (path.to_owned(), stat.len());
-        Ok(Self { file, path, plan, identity, metadata, unit, anchors, shares_clock, bytes })
+        Ok(Self { file, path, plan, identity, metadata, unit, anchors, shares_clock, is_original, bytes })
     }
 
     pub(crate) const fn identity(&self) -> &Identity {

@@ -19,6 +19,8 @@ pub enum ProcessState {
     Crashed,
     /// It ended its session cleanly.
     Ended,
+    /// Unknown, because the file is a copy: it shows nothing that followed the copying.
+    Unclosed,
 }
 
 impl ProcessState {
@@ -30,10 +32,11 @@ impl ProcessState {
             Self::Stopped => "stopped",
             Self::Crashed => "crashed",
             Self::Ended => "ended",
+            Self::Unclosed => "unclosed",
         }
     }
 
-    /// Whether the process still exists.
+    /// Whether the process is known to exist.
     #[must_use]
     pub const fn is_alive(self) -> bool {
         matches!(self, Self::Running | Self::Stopped)
@@ -46,8 +49,12 @@ impl std::fmt::Display for ProcessState {
     }
 }
 
-/// The state of a process that has not marked its file as ended.
-pub(crate) fn observe(file: &File, identity: &Identity) -> ProcessState {
+/// The state of a process that has not marked its file as ended. A copy of its file proves nothing about it: it may have
+/// been made while the process was running.
+pub(crate) fn observe(file: &File, identity: &Identity, is_original: bool) -> ProcessState {
+    if !is_original && !is_locked(file) {
+        return ProcessState::Unclosed;
+    }
     if identity.boot_id != identity::boot_id() || !is_locked(file) {
         return ProcessState::Crashed;
     }
@@ -102,6 +109,8 @@ mod tests {
         let owner = File::create(&path).unwrap();
         let reader = File::open(&path).unwrap();
         let own = Identity::own();
+        assert_eq!(observe(&reader, &own, false), ProcessState::Unclosed, "it is a copy");
+        let observe = |file: &File, identity: &Identity| observe(file, identity, true);
         assert_eq!(observe(&reader, &own), ProcessState::Crashed, "the lock is free");
         flock(&owner, FlockOperation::LockExclusive).unwrap();
         assert_eq!(observe(&reader, &own), ProcessState::Running);

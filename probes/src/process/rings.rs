@@ -275,6 +275,12 @@ impl Rings {
         self.rings.iter().filter_map(|ring| ring.state.last_at).max()
     }
 
+    /// The time of the newest event in the ring that `source` has.
+    pub(super) fn newest_of(&self, source: SourceId) -> Option<Ticks> {
+        let its = |ring: &&Ring| ring.state.owner.latest == source;
+        self.rings.iter().find(its).and_then(|ring| ring.state.last_at)
+    }
+
     /// Takes the gaps that no event has followed. For rings that were read to their end.
     pub(super) fn take_end_gaps(&mut self) -> impl Iterator<Item = EndGap> {
         let gapped = self.rings.iter_mut().filter(|ring| ring.state.gap > 0);

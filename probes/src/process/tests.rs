@@ -10,6 +10,7 @@ use crate::clock::{Anchor, Clock as _, SystemClock, TickUnit};
 use crate::event::{Event, Phase};
 use crate::ids::Tag;
 use crate::recorder::{Recorder, Running};
+use crate::shared::original::adopt;
 
 fn mark(recorder: &Recorder, at: u64) {
     recorder.record(Ticks(at), Event::TickStart { tick: at });
@@ -26,7 +27,7 @@ fn flush(reader: &mut ProcessReader) -> Vec<Stamped> {
     out
 }
 
-/// Reads the ring file that `session` would leave if its process died now: a copy in `folder`, after `change` to its bytes.
+/// Reads the ring file that `session` would leave in `folder` if its process died now, after `change` to its bytes.
 fn read_copy(
     session: &Session,
     folder: &Path,
@@ -36,6 +37,7 @@ fn read_copy(
     change(&mut bytes);
     let path = folder.join("copy.ring");
     std::fs::write(&path, &bytes).unwrap();
+    adopt(&path);
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
     let events = flush(&mut reader);
     (events, reader)

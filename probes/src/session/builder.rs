@@ -168,6 +168,7 @@ impl SessionBuilder {
         let (mut file, region) =
             SharedFile::create(folder, &started.identity, bytes, guarded).map_err(failed)?;
         let header = started.header(region);
+        header.set_file(file.identity().map_err(failed)?);
         file.publish().map_err(failed)?;
         Ok(watched(started.session(header, Some(file)), watch))
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::error::SharingError;
 use super::gate::Gate;
 use super::registry::{Opened, Registry};
-use crate::clock::{Anchor, SystemClock};
+use crate::clock::{Anchor, Clock as _, SystemClock};
 use crate::event::LabelKind;
 use crate::metadata::Metadata;
 use crate::ring::RingSlots;
@@ -125,8 +125,13 @@ impl Inner {
     }
 
     pub(super) fn finish(&self) {
+        // Reading the rings of a truncated file would fault.
+        let is_whole = self.is_whole();
         if self.is_ours() && !self.ended.swap(true, Ordering::AcqRel) {
-            self.header.end();
+            if is_whole {
+                self.registry().note_written(&self.header);
+            }
+            self.header.end(self.clock.ticks());
             if let Some(file) = &self.file {
                 file.remove();
             }

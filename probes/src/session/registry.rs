@@ -8,7 +8,7 @@ use crate::event::LabelKind;
 use crate::ids::SourceId;
 use crate::memory::Region;
 use crate::record::RECORD_BYTES;
-use crate::ring::{RECORD_WORDS, RingSlots};
+use crate::ring::{MemoryView, PollLimits, RECORD_WORDS, Reader, RingSlots, Start};
 use crate::shared::create::SharedFile;
 use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
@@ -160,6 +160,17 @@ impl Registry {
             place.open = false;
             place.written = written;
             header.close_place(index, place.generation, written);
+        }
+    }
+
+    /// Notes in the header how many records the open rings have, so that readers of a file that lacks the newest ones
+    /// count them as lost.
+    pub(super) fn note_written(&self, header: &Header) {
+        let mut scratch = Vec::new();
+        for (index, place) in self.places.iter().enumerate().filter(|(_, place)| place.open) {
+            let mut reader = Reader::new(Start::Newest);
+            let Ok(_) = reader.poll(&MemoryView(&place.slots), &mut scratch, PollLimits::ALL, |_| {});
+            header.note_written_at_least(index, reader.next());
         }
     }
 

@@ -18,6 +18,7 @@ use rustix::process::{Resource, getrlimit};
 use super::folder::Folder;
 use super::identity::Identity;
 use super::layout::PAGE_BYTES;
+use super::original::FileIdentity;
 use crate::clock::wall_ns;
 use crate::memory::{Region, WORD_BYTES};
 
@@ -112,6 +113,11 @@ impl SharedFile {
             self.file.write_all_at(&zeros[..end - at], at as u64)?;
         }
         Ok(())
+    }
+
+    /// What distinguishes the file from a copy of it.
+    pub(crate) fn identity(&self) -> io::Result<FileIdentity> {
+        FileIdentity::of(&self.file)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -4,6 +4,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::identity::Identity;
 use super::layout::{self, Plan, head, place};
+use super::original::FileIdentity;
 use super::{LAYOUT_MAJOR, LAYOUT_MINOR};
 use crate::clock::{Anchor, TickUnit};
 use crate::event::{Event, LabelKind};
@@ -79,6 +80,13 @@ impl Header {
         header
     }
 
+    /// Stores the identity of the file that has this header.
+    pub(crate) fn set_file(&self, file: FileIdentity) {
+        for (index, value) in file.to_words().into_iter().enumerate() {
+            self.set(head::FILE + index, value);
+        }
+    }
+
     pub(crate) const fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -98,8 +106,10 @@ impl Header {
         self.region.len()
     }
 
-    /// Marks the process as ended cleanly.
-    pub(crate) fn end(&self) {
+    /// Marks the session as ended cleanly at `now`.
+    pub(crate) fn end(&self, now: Ticks) {
+        // 0 would mean that the time is not recorded.
+        self.set(head::ENDED_AT, now.0.max(1));
         self.publish(head::STATE, layout::STATE_ENDED);
     }
 
@@ -149,6 +159,11 @@ impl Header {
     #[inline]
     pub(crate) fn note_written(&self, index: usize, written: u64) {
         self.set(self.plan.place_word(index) + place::WRITTEN, written);
+    }
+
+    /// Notes that at least `written` records of a place were written. Any thread may call this.
+    pub(crate) fn note_written_at_least(&self, index: usize, written: u64) {
+        self.region.word(self.plan.place_word(index) + place::WRITTEN).fetch_max(written, Ordering::Relaxed);
     }
 
     /// Counts records of a place that overwrote undrained ones.

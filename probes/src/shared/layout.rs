@@ -36,6 +36,10 @@ pub(crate) mod head {
     pub(crate) const ALIVE_AT: usize = 37;
     /// Zero in files of programs that do not record it.
     pub(crate) const KIND_MAX: usize = 38;
+    /// Three words, zero in files of programs that do not record them.
+    pub(crate) const FILE: usize = 39;
+    /// Zero before the session's end, and in files of programs that do not record it.
+    pub(crate) const ENDED_AT: usize = 42;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
 }

@@ -2,6 +2,7 @@
 
 use super::page::Page;
 use crate::cells::cut_name;
+use crate::source::SourceKind;
 use crate::summary::{OpenTickSummary, StateSummary, Summary};
 use crate::units::{count, counted, duration, position};
 
@@ -14,6 +15,9 @@ pub(super) fn head(page: &mut Page, summary: &Summary) {
             &format!("crashed after {}", position(as_of_ns.unwrap_or(summary.span_ns)))
         }
         StateSummary::Stopped => "stopped, by SIGSTOP or a debugger",
+        StateSummary::Unclosed if summary.source.kind == SourceKind::Ring => {
+            "not closed: the ring file was truncated, or is a copy made before the session ended"
+        }
         StateSummary::Unclosed => "not closed: the recording was cut off, or is still being written",
         _ => "",
     };

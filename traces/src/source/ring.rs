@@ -26,8 +26,8 @@ impl EventSource for ProcessReader {
         let report = Self::poll(self, out)?;
         Ok(match report.state {
             _ if report.more => SourceState::More,
-            ProcessState::Ended | ProcessState::Crashed => SourceState::Ended,
-            _ => SourceState::Live,
+            state if state.is_alive() => SourceState::Live,
+            _ => SourceState::Ended,
         })
     }
 
@@ -60,7 +60,12 @@ impl EventSource for ProcessReader {
     }
 
     fn process_state(&self) -> Option<ProcessState> {
-        Some(self.state())
+        // A copy of a ring file shows nothing that followed, like a recording that was cut off.
+        Some(self.state()).filter(|state| *state != ProcessState::Unclosed)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state() == ProcessState::Ended
     }
 
     fn suggested_period(&self) -> Duration {

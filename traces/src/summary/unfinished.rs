@@ -46,7 +46,7 @@ pub enum StateSummary {
     Crashed,
     /// The recording was closed.
     Closed,
-    /// The recording was not closed: it was cut off, or is still being written.
+    /// The recording was not closed: it was cut off, or is still being written. Or the source is a copy of a ring file.
     Unclosed,
     /// Not known, as in summaries saved by older versions.
     #[default]
@@ -60,6 +60,7 @@ impl StateSummary {
             Some(ProcessState::Stopped) => Self::Stopped,
             Some(ProcessState::Ended) => Self::Ended,
             Some(ProcessState::Crashed) => Self::Crashed,
+            Some(ProcessState::Unclosed) => Self::Unclosed,
             None if source.is_closed() && timeline.has_crashed => Self::Crashed,
             None if source.is_closed() => Self::Closed,
             None => Self::Unclosed,

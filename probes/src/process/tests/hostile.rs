@@ -22,9 +22,10 @@ pub(super) fn whole() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     recorder.name_tag(Ticks(1), Tag(1), "Echo");
     (1..300).for_each(|at| mark(&recorder, at));
     recorder.set_running(Ticks(300), Running::Phase(Phase::Io));
-    let bytes = fs::read(session.path().unwrap()).unwrap();
     let path = folder.path().join("copy.ring");
-    fs::write(&path, &bytes).unwrap();
+    fs::copy(session.path().unwrap(), &path).unwrap();
+    adopt(&path);
+    let bytes = fs::read(&path).unwrap();
     (folder, path, bytes)
 }
 
@@ -49,7 +50,7 @@ fn a_flush_is_bounded_and_takes_what_rings_of_the_default_size_hold() {
 }
 
 #[test]
-fn a_copy_of_a_ring_is_read_as_a_crash() {
+fn a_ring_that_nothing_locks_is_read_as_a_crash() {
     let (_folder, path, _) = whole();
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
     let events = flush(&mut reader);
