@@ -159,6 +159,14 @@ impl Session {
         self.handle.as_ref().map_or_else(SystemClock::new, |handle| handle.clock)
     }
 
+    /// Ends the session for the readers of this process, which return the rest and end. The file stays until
+    /// [`finish`](Self::finish): if the program is killed while it saves what they returned, its ring is still there.
+    pub fn end_locally(&self) {
+        if let Some(handle) = &self.handle {
+            handle.end_locally();
+        }
+    }
+
     /// Ends the session cleanly now, rather than when the last handle is dropped: marks the file as ended and removes
     /// it. Remaining recorders keep writing for readers that have the file open.
     pub fn finish(&self) {

@@ -46,8 +46,7 @@ pub(super) fn run(args: &DemoArgs, global: &Global) -> Result<(), CommandError> 
     }
     let is_off = warned || warn_off(&session);
     let served = workload.stop().map_err(failure)?;
-    session.finish();
-    let (timeline, written) = recording.finish();
+    let (timeline, written) = recording.finish_with(&session);
     warn_unshared(&session);
     if args.no_ring && !args.live.json {
         warn("--no-ring: nothing is recorded");
@@ -68,8 +67,7 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Comma
     drop(saver);
     let stopped = workload.stop().map_err(failure);
     let is_off = warn_off(session);
-    session.finish();
-    let (_timeline, written) = recording.finish();
+    let (_timeline, written) = recording.finish_with(session);
     warn_unshared(session);
     let printed = drawn.and_then(|()| stdout::print(&format!("{}\n", summary::served(&stopped?))));
     let written = if is_off && args.live.record.is_none() { Ok(None) } else { written };

@@ -102,6 +102,15 @@ impl Recording {
         Tap { drain: Arc::clone(&self.drain), metadata, name }
     }
 
+    /// Ends the session and its recording; returns what [`finish`](Self::finish) does. The ring file is removed last: a
+    /// program that is killed before that leaves a closed recording, or its ring.
+    pub fn finish_with(self, session: &Session) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
+        session.end_locally();
+        let finished = self.finish();
+        session.finish();
+        finished
+    }
+
     /// Ends the recording after the session has ended. Returns its timeline, which is empty if there was a tap, and the
     /// statistics of the file.
     pub fn finish(mut self) -> (Timeline, Result<Option<WriteStats>, CommandError>) {
@@ -230,6 +239,7 @@ impl EventSource for Tap {
 mod tests {
     use loop_probes::event::Event;
     use loop_probes::instrument::LoopProbe;
+    use loop_traces::reader::TraceReader;
 
     use super::*;
 
@@ -253,5 +263,21 @@ mod tests {
         let mut events = Vec::new();
         assert_eq!(tap.poll(&mut events).unwrap(), SourceState::Ended);
         assert_eq!(events.iter().filter(|stamped| matches!(stamped.event, Event::TickEnd { .. })).count(), 1);
+    }
+
+    #[test]
+    fn the_ring_of_a_recorded_session_stays_until_its_recording_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ring, saved) = (folder.path().join("rings"), folder.path().join("a.looptrace"));
+        let session = Session::builder("recorded").shared_in(&ring).unwrap();
+        let recording = Recording::start(&session, Some(&saved)).unwrap();
+        drop(LoopProbe::new(&session, "main loop").tick());
+        let ring = session.path().unwrap().to_owned();
+        session.end_locally();
+        recording.finish().1.unwrap();
+        assert!(ring.exists() && TraceReader::open(&saved).unwrap().is_closed());
+        let recording = Recording::start(&session, None).unwrap();
+        recording.finish_with(&session).1.unwrap();
+        assert!(!ring.exists());
     }
 }

@@ -238,6 +238,7 @@ impl Started {
             capacity: self.capacity,
             registry: Mutex::new(Registry::default()),
             ended: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
             off: AtomicBool::new(false),
         })
     }

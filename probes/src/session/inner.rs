@@ -26,7 +26,10 @@ pub(crate) struct Inner {
     pub(super) capacity: u32,
     pub(super) pid: u32,
     pub(super) registry: Mutex<Registry>,
+    /// The session has ended, as far as this process is concerned.
     pub(super) ended: AtomicBool,
+    /// The file is marked as ended, and removed.
+    pub(super) finished: AtomicBool,
     /// The file was truncated.
     pub(super) off: AtomicBool,
 }
@@ -94,7 +97,8 @@ impl Inner {
     pub(crate) fn is_whole(&self) -> bool {
         let Some(file) = &self.file else { return true };
         // After the session's end the file is removed: its length no longer matters, but lost records do.
-        if !self.is_off() && !self.registry().is_lost() && (self.has_ended() || !file.is_cut()) {
+        let is_removed = self.finished.load(Ordering::Acquire);
+        if !self.is_off() && !self.registry().is_lost() && (is_removed || !file.is_cut()) {
             return true;
         }
         self.off.store(true, Ordering::Relaxed);
@@ -124,10 +128,18 @@ impl Inner {
         std::process::id() == self.pid
     }
 
+    /// Ends the session for the readers of this process.
+    pub(super) fn end_locally(&self) {
+        if self.is_ours() {
+            self.ended.store(true, Ordering::Release);
+        }
+    }
+
     pub(super) fn finish(&self) {
         // Reading the rings of a truncated file would fault.
         let is_whole = self.is_whole();
-        if self.is_ours() && !self.ended.swap(true, Ordering::AcqRel) {
+        self.end_locally();
+        if self.is_ours() && !self.finished.swap(true, Ordering::AcqRel) {
             if is_whole {
                 self.registry().note_written(&self.header);
             }

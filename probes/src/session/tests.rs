@@ -52,6 +52,27 @@ fn a_shared_session_is_read_through_its_file_and_goes_when_it_ends() {
 }
 
 #[test]
+fn a_session_that_ends_locally_keeps_its_file_until_it_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let rings = [folder.path().join("rings")];
+    let session = Session::builder("test").shared_in(&rings[0]).unwrap();
+    let path = session.path().unwrap().to_owned();
+    let recorder = session.recorder("loop");
+    recorder.record_now(Event::TickStart { tick: 1 });
+    let (mut inside, mut outside) =
+        (session.reader(Start::Oldest), ProcessReader::open(&path, Start::Oldest).unwrap());
+    session.end_locally();
+    assert_eq!(read_all(&mut inside).len(), 2);
+    assert_eq!(read_all(&mut outside).len(), 2);
+    assert_eq!((inside.state(), outside.state()), (ProcessState::Ended, ProcessState::Running));
+    assert_eq!(crate::discover::list_in(&rings).rings.len(), 1);
+    session.finish();
+    read_all(&mut outside);
+    assert_eq!(outside.state(), ProcessState::Ended);
+    assert!(!path.exists());
+}
+
+#[test]
 fn readers_hooks_and_layers_do_not_keep_a_session_from_ending() {
     let folder = tempfile::tempdir().unwrap();
     let session = Session::builder("test").shared_in(&folder.path().join("rings")).unwrap();
