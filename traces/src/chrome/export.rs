@@ -9,6 +9,7 @@
 
 mod blame;
 mod carried;
+mod depths;
 
 use std::io::Write;
 
@@ -20,6 +21,7 @@ use loop_probes::text::printable;
 
 use blame::Blamer;
 use carried::{Carried, Packer};
+use depths::DepthCounters;
 
 use super::phrase::{Args, instant_args, instant_category, name, slice_args, slice_category};
 use crate::export::agenda_tracks::{AgendaTracks, Waiting};
@@ -126,7 +128,7 @@ struct Lane {
     in_tick: bool,
     /// The start of the first slice drawn.
     first: Option<u64>,
-    depths: [Option<u32>; Queue::ALL.len()],
+    depths: DepthCounters,
 }
 
 /// Writes one export, event by event, after a [`Survey`] of the same events.
@@ -239,13 +241,7 @@ impl<W: Write> ChromeWriter<W> {
                 self.flush(place)?;
                 self.lanes[place].in_tick = false;
             }
-            Event::QueueDepth { queue, depth } => {
-                let last = &mut self.lanes[place].depths[usize::from(queue.code()) - 1];
-                // A counter keeps its value until the next sample.
-                if last.replace(depth) != Some(depth) {
-                    self.add_point(place, stamped.at, Item::Depth { queue, depth });
-                }
-            }
+            Event::QueueDepth { .. } => {}
             Event::WorkerState { .. } => {
                 if let Some(since) = self.agenda.stood_since(place, stamped) {
                     self.add(place, since, stamped.at, Item::Event(*stamped));
@@ -260,6 +256,9 @@ impl<W: Write> ChromeWriter<W> {
                 }
                 self.heap_counters(place, stamped);
             }
+        }
+        for (queue, depth) in self.lanes[place].depths.changes(stamped) {
+            self.add_point(place, stamped.at, Item::Depth { queue, depth });
         }
         if let Some(waiting) = self.agenda.waiting(stamped) {
             // A counter belongs to the process: one row holds all its values, in order.

@@ -59,7 +59,8 @@ pub struct TimelineConfig {
     /// The sliding window of the rates, in tenths of a second.
     pub rate_window: usize,
     /// A task with equal queued and start times has an unknown queue wait: an imported trace gives it for some tasks
-    /// only. Its polls are merely the gaps between tasks, and waits are not attributed to them.
+    /// only. Its polls are merely the gaps between tasks, and waits are not attributed to them. The greatest depth of a
+    /// queue is a lower bound.
     pub queue_waits_in_part: bool,
     /// The source left out loops: their ticks are not counted.
     pub loops_left_out: bool,

@@ -39,6 +39,8 @@ impl Timeline {
         let began_midway = |place: &usize| self.gaps.get(*place).is_none_or(|gaps| gaps.begin_midway());
         let is_open = self.lost_in_all() > 0
             || self.may_miss_anything()
+            // Slices and samples of counters show some depths only.
+            || self.config.queue_waits_in_part
             || queue.has_uncounted()
             || queue.counted_from_unknown().iter().any(began_midway)
             || self.may_fill_unseen(queue.queue, unfinished);

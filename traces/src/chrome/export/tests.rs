@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use loop_probes::event::Outcome;
+use loop_probes::event::{Origin, Outcome, Placement};
 use loop_probes::ids::{SourceId, TaskId};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -192,6 +192,44 @@ fn agenda_workers_are_threads_that_run_and_stop() {
     for name in ["shutdown began", "shutdown", "command D", "pump"] {
         assert!(events.iter().any(|event| event["name"] == name), "{name}");
     }
+}
+
+#[test]
+fn counters_reach_the_depths_between_two_samples_and_return() {
+    let event = |at, event| Stamped { at: Timestamp(at), source: SourceId(1), event };
+    let queued = |at, queue, depth| {
+        let place = Placement { queue, origin: Origin::Local, depth };
+        let (task, tag, queued) = (TaskId(at), Default::default(), Timestamp(at));
+        event(at, Event::TaskQueued { task, tag, place, parent: None, poster: None, queued })
+    };
+    let ran = |at, task| {
+        let (tag, outcome, start) = (Default::default(), Outcome::Done, Timestamp(at - 1));
+        event(at, Event::TaskRan { task: TaskId(task), tag, outcome, queued: Timestamp(task), start })
+    };
+    let events = vec![
+        event(10, Event::TickStart { tick: 1 }),
+        event(10, Event::QueueDepth { queue: Queue::Tasks, depth: 3 }),
+        queued(11, Queue::Tasks, 4),
+        queued(12, Queue::Tasks, 5),
+        queued(13, Queue::Immediates, 1),
+        ran(16, 13),
+        event(20, Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(10) }),
+        event(30, Event::TickStart { tick: 2 }),
+        queued(31, Queue::Tasks, 4),
+        event(40, Event::TickEnd { tick: 2, tasks_run: 0, start: Timestamp(30) }),
+    ];
+    let source = MemorySource::new("t", SourceKind::Ring, Script::default().metadata(), events);
+    let mut out = Vec::new();
+    export(|| Ok(source.clone()), ExportOptions::default(), &mut out).unwrap();
+    let json: Value = serde_json::from_slice(&out).unwrap();
+    check(&json);
+    let of = |name: &str| {
+        let samples = json["traceEvents"].as_array().unwrap().iter().filter(|event| event["name"] == name);
+        let values = samples.map(|event| (ns(&event["ts"]), event["args"]["depth"].as_u64().unwrap()));
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(of("queue tasks"), [(0, 3), (1, 4), (2, 5), (20, 3)]);
+    assert_eq!(of("queue immediates"), [(3, 1), (20, 0)]);
 }
 
 /// A tick at the start, and three at the end, one after the other.

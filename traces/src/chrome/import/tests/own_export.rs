@@ -1,5 +1,6 @@
 //! An export by loopscope is restored unchanged.
 
+use loop_probes::event::Queue;
 use loop_probes::ids::TaskId;
 
 use super::super::tally::repaired;
@@ -67,6 +68,23 @@ fn the_events_count_where_an_export_was_edited() {
     let original = try_import(json.as_bytes(), &[]).unwrap();
     assert_eq!(imported.timeline.tasks_run, original.timeline.tasks_run);
     assert_eq!(imported.timeline.ticks.poll_wait_ns, original.timeline.ticks.poll_wait_ns);
+}
+
+#[test]
+fn depths_from_counters_are_lower_bounds() {
+    let source = script().source();
+    let mut timeline = Timeline::of(&script().metadata());
+    timeline.extend(&script().events());
+    let depth_max = |timeline: &Timeline| timeline.queues.queue(Queue::Tasks).depth_max;
+    let gate = Gate::new("queue.tasks.depth.max".parse().unwrap(), Limit::Max(1e9)).unwrap();
+    // Its slices and counters are used if a thread is asked for.
+    for (threads, outcome) in [(&[][..], Outcome::Held), (&["loop"], Outcome::Undecided)] {
+        let imported = try_import(&exported(&script()), threads).unwrap();
+        assert_eq!(depth_max(&imported.timeline), depth_max(&timeline), "{threads:?}");
+        let summary = Summary::new(&source, &imported.timeline);
+        let run = Run { name: "t".to_owned(), summary, metadata: None };
+        assert_eq!(gate.judge(&run).unwrap().outcome, outcome, "{threads:?}");
+    }
 }
 
 #[test]
