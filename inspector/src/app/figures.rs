@@ -16,7 +16,8 @@ use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::timeline::{
-    Cause, GcCheck, Impact, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline, signal_name,
+    Cause, GcCheck, Impact, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline, Unfinished,
+    signal_name,
 };
 
 use super::fold::Fold;
@@ -210,8 +211,12 @@ pub struct Figures {
     pub lag_ns: Percentiles,
     /// Timer lag with a sample for each skipped period.
     pub lag_corrected_ns: Percentiles,
-    /// Number of timers in each bucket of [`EDGES_NS`].
+    /// Number of timers in each bucket of [`EDGES_NS`], overdue ones by their lag so far.
     pub lag_buckets: Vec<u64>,
+    /// Timers that fired later than the limit, or are overdue by more.
+    pub timers_late: u64,
+    /// Periods that intervals have skipped so far, those of overdue ones included.
+    pub timers_skipped: u64,
     /// The causes of delay, worst first.
     pub delay_caused: Vec<Impact>,
     /// The tasks by tag, sorted.
@@ -247,6 +252,7 @@ impl Figures {
         let missing = timeline.missing_with(&unfinished);
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let by_loop = LoopFigures::all(timeline);
+        let late_ns = timeline.config().late_timer_ns;
         let mut figures = Self {
             at: Some(now),
             rate: rate_of_loops(timeline, &unfinished, &by_loop, now, hangs),
@@ -262,7 +268,9 @@ impl Figures {
             lag_corrected_ns: worst_lag(timeline, &missing, &by_loop, |of, missing| {
                 of.timers.lag_corrected_ns().percentiles_missing(&missing.lag_corrected)
             }),
-            lag_buckets: buckets(&timeline.timers.lag_ns),
+            lag_buckets: lag_buckets(timeline, &unfinished),
+            timers_late: timeline.timers.late.saturating_add(unfinished.late_timers(late_ns)),
+            timers_skipped: timeline.timers.skipped.saturating_add(unfinished.skipped()),
             delay_caused: timeline.delay_caused_with(&unfinished),
             queues: queues(timeline, now),
             microtasks: microtasks(timeline),
@@ -391,6 +399,14 @@ pub fn buckets(lag: &Histogram) -> Vec<u64> {
     buckets
 }
 
+fn lag_buckets(timeline: &Timeline, unfinished: &Unfinished) -> Vec<u64> {
+    let mut buckets = buckets(&timeline.timers.lag_ns);
+    for timer in &unfinished.timers {
+        buckets[EDGES_NS.partition_point(|edge| *edge < timer.lag_ns())] += 1;
+    }
+    buckets
+}
+
 fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
     // Microtasks have their own pane; only loops that sample the depth of their queue get a row here.
     let has_samples = |queue: &&QueueStats| queue.queue != Queue::Microtasks || queue.depth_now().is_some();
@@ -436,5 +452,35 @@ fn gc(timeline: &Timeline) -> GcFigures {
         threshold_bytes: gc.last.map(|check| check.threshold_bytes),
         mode: gc.mode,
         heap: gc.heap_samples.iter().copied().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loop_probes::event::Event;
+    use loop_probes::ids::{SourceId, TimerId};
+    use loop_probes::stamped::Stamped;
+    use loop_traces::timeline::TimelineConfig;
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_timer_that_is_overdue_counts_as_late_before_it_fires() {
+        let mut fold = Fold::new(TimelineConfig::default());
+        let event = |at_ms, event| Stamped { at: Timestamp(at_ms * MS), source: SourceId(1), event };
+        let due = Timestamp(11 * MS);
+        let timer = TimerId(1);
+        let events = [
+            event(1, Event::TickStart { tick: 1 }),
+            event(1, Event::TimerArmed { timer, tag: Tag(1), due, period_ns: Some(10 * MS) }),
+            event(60, Event::TimerCleared { timer: TimerId(2) }),
+        ];
+        events.iter().for_each(|event| fold.fold(event));
+        let figures = Figures::read(&fold, Timestamp(60 * MS), false, Order::default(), "");
+        assert_eq!((fold.timeline.timers.late, figures.timers_late, figures.timers_skipped), (0, 1, 4));
+        let up_to_50_ms = EDGES_NS.iter().position(|edge| *edge == 50 * MS).unwrap();
+        assert_eq!((figures.lag_buckets[up_to_50_ms], figures.lag_buckets.iter().sum::<u64>()), (1, 1));
     }
 }

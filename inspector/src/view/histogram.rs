@@ -35,11 +35,10 @@ pub(crate) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused
         percentiles(canvas, below(foot, 1), figures);
         foot = below(foot, 2);
     }
-    let late = timers.late;
     let mut pen = canvas.pen(foot, 0);
     pen.gap(1).put("fired ", theme.dim()).put(&units::short_count(timers.fired), theme.text());
-    pen.put("  late ", theme.dim()).put(&units::short_count(late), theme.text());
-    pen.whole(&format!("  skipped {}", units::short_count(timers.skipped)), theme.dim());
+    pen.put("  late ", theme.dim()).put(&units::short_count(figures.timers_late), theme.text());
+    pen.whole(&format!("  skipped {}", units::short_count(figures.timers_skipped)), theme.dim());
 }
 
 fn percentiles(canvas: &mut Canvas<'_>, area: Rect, figures: &Figures) {

@@ -44,7 +44,6 @@ impl Summary {
         let has_ticks = ticks.count > 0 || timeline.incomplete_ticks() > 0 || !unfinished.ticks.is_empty();
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let loop_name = blame::loop_names(timeline);
-        let late = unfinished.timers.iter().filter(|timer| timer.lag_ns() > timeline.config().late_timer_ns);
         let overdue = unfinished.timers.len() as u64;
         let most_overdue = match unfinished.has_timers_beyond_limit || unfinished.has_timers_unseen {
             true => None,
@@ -54,7 +53,8 @@ impl Summary {
         let is_range = knows_overdue && most_overdue != Some(overdue);
         let overdue_bounds = is_range.then_some(Bounds { lo: overdue, hi: most_overdue });
         let at_stop = unfinished.timers.iter().filter(|timer| timer.is_final).count() as u64;
-        let late = recorded.timers.then(|| timers.late.saturating_add(late.count() as u64));
+        let late = unfinished.late_timers(timeline.config().late_timer_ns);
+        let late = recorded.timers.then(|| timers.late.saturating_add(late));
         let lag_ns = timers.lag_ns.percentiles_missing(&missing.lag);
         let may_be_later = lag_ns.bounds.is_some_and(|bounds| bounds.max.hi.is_none());
         let skipped = recorded.timers.then(|| timers.skipped.saturating_add(unfinished.skipped()));

@@ -231,6 +231,12 @@ impl Unfinished {
         self.ticks.iter().filter(move |tick| tick.is_stall(limit_ns))
     }
 
+    /// The number of overdue timers that are later than `limit_ns`.
+    #[must_use]
+    pub fn late_timers(&self, limit_ns: u64) -> u64 {
+        self.timers.iter().filter(|timer| timer.lag_ns() > limit_ns).count() as u64
+    }
+
     /// The ticks whose busy time may exceed its known part.
     pub fn growing(&self) -> impl Iterator<Item = &UnfinishedTick> + '_ {
         self.ticks.iter().filter(|tick| self.is_growing(tick))

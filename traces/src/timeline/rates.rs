@@ -74,8 +74,8 @@ impl Rates {
     }
 
     /// Ticks and tasks per second over the part of the window before `now` that has slots, and the utilization (0 to 1)
-    /// of that part. The slot of `now` is not over and does not count. Unfinished ticks are in no slot: `open` returns
-    /// their busy time and poll wait within a window of the given nanoseconds.
+    /// of that part. The slot of `now` is not over: it counts in the utilization, but in no rate. Unfinished ticks are in
+    /// no slot: `open` returns their busy time and poll wait within a window of the given nanoseconds.
     #[must_use]
     pub fn per_second(&self, now: Timestamp, open: impl Fn(u64) -> [u64; 2]) -> PerSecond {
         let last = (now.as_ns() / SLOT_NS).max(self.newest);
@@ -86,7 +86,7 @@ impl Rates {
             return PerSecond { utilization, window_ns, ..PerSecond::default() };
         }
         let covered = last.saturating_sub(self.first).min(self.window as u64 - 1);
-        let mut sum = Slot::default();
+        let mut sum = if covered > 0 { self.at(last, 0) } else { Slot::default() };
         let (mut ticks, mut tasks) = (0u64, 0u64);
         // A run younger than one slot has only the current one.
         let backs = if covered == 0 { 0..1 } else { 1..covered + 1 };
@@ -146,6 +146,15 @@ mod tests {
         }
         assert!((rates.per_second(at(49), |_| [0; 2]).ticks - 70.0).abs() < 1e-9);
         assert_eq!(rates.series(at(49)).len(), 20);
+    }
+
+    #[test]
+    fn the_utilization_includes_the_slot_that_is_not_over() {
+        let mut rates = Rates::new(10);
+        *rates.slot(at(0)) = Slot { ticks: 2, tasks: 2, busy_ns: 300, poll_wait_ns: 0 };
+        *rates.slot(at(3)) = Slot { ticks: 1, tasks: 1, busy_ns: 0, poll_wait_ns: 100 };
+        let rate = rates.per_second(at(3), |_| [0; 2]);
+        assert!((rate.utilization - 0.75).abs() < 1e-9 && (rate.ticks - 2.0 / 0.3).abs() < 1e-9, "{rate:?}");
     }
 
     #[test]

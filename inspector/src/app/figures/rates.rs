@@ -41,17 +41,18 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
         return window;
     }
     let slots = timeline.rates.series(now);
-    // The last slot is still running.
+    // The last slot is not over: it counts in the utilization, but in no rate.
     let over = slots.len().saturating_sub(1);
+    let begun = &slots[over.saturating_sub(SLOTS)..];
     let second = &slots[over.saturating_sub(SLOTS)..over];
-    let sum = |of: fn(&Slot) -> u64| second.iter().map(of).fold(0, u64::saturating_add);
+    let sum = |slots: &[Slot], of: fn(&Slot) -> u64| slots.iter().map(of).fold(0, u64::saturating_add);
     let [busy_ns, poll_wait_ns] = unfinished.within(SECOND_NS);
     PerSecond {
-        ticks: sum(|slot| u64::from(slot.ticks)) as f64,
-        tasks: sum(|slot| u64::from(slot.tasks)) as f64,
+        ticks: sum(second, |slot| u64::from(slot.ticks)) as f64,
+        tasks: sum(second, |slot| u64::from(slot.tasks)) as f64,
         utilization: utilization(
-            sum(|slot| slot.busy_ns).saturating_add(busy_ns),
-            sum(|slot| slot.poll_wait_ns).saturating_add(poll_wait_ns),
+            sum(begun, |slot| slot.busy_ns).saturating_add(busy_ns),
+            sum(begun, |slot| slot.poll_wait_ns).saturating_add(poll_wait_ns),
         ),
         window_ns: SECOND_NS,
     }

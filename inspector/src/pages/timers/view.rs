@@ -71,8 +71,8 @@ fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     // Depths are sampled only on change: after attaching, there may be none yet.
     let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
     let counts = [
-        ("periods skipped", Some(timers.skipped)),
-        ("late", Some(timers.late)),
+        ("periods skipped", Some(state.figures.timers_skipped)),
+        ("late", Some(state.figures.timers_late)),
         ("fired", Some(timers.fired)),
         ("armed now", armed_now.map(u64::from)),
         ("armed", Some(timers.armed)),
