@@ -257,7 +257,7 @@ impl<W: Write> ChromeWriter<W> {
                 self.heap_counters(place, stamped);
             }
         }
-        for (queue, depth) in self.lanes[place].depths.changes(stamped) {
+        for (queue, depth) in self.lanes[place].depths.changes(&stamped.event) {
             self.add_point(place, stamped.at, Item::Depth { queue, depth });
         }
         if let Some(waiting) = self.agenda.waiting(stamped) {
