@@ -3,7 +3,7 @@
 //! It holds what each callback did, when, and at what cost; what arrived from outside, and when. Everything is in a few
 //! flat tables and referred to by index, so that ten minutes of a busy server fit into a few hundred megabytes.
 
-mod act_lists;
+mod acts;
 mod agenda_runs;
 mod arrive;
 mod callback;
@@ -13,7 +13,8 @@ mod ops;
 mod read;
 mod reading;
 
-use act_lists::ActLists;
+use acts::ActLists;
+pub(super) use acts::{Act, NONE, Op, RunId};
 pub(super) use read::read;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,14 +30,7 @@ use loop_traces::summary::OpenTickSummary;
 use super::cost::Costs;
 use super::measure::Detail;
 use crate::ChosenLoop;
-use crate::act::Operation;
 use crate::budget::{bytes_of, table_bytes};
-
-/// An index into [`Script::runs`].
-pub(super) type RunId = u32;
-
-/// No index.
-pub(super) const NONE: u32 = u32::MAX;
 
 /// Maximum number of microtasks of a checkpoint that run one by one.
 pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
@@ -82,40 +76,6 @@ pub(super) enum RunRole {
     Checkpoint,
     /// The poll of a future.
     Poll,
-}
-
-/// Something that a callback did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Act {
-    /// Nanoseconds after the start of the callback.
-    pub(super) after_ns: u64,
-    pub(super) what: Op,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Op {
-    Post(RunId),
-    Immediate(RunId),
-    AfterLoop(RunId),
-    Defer {
-        key: u64,
-        run: RunId,
-    },
-    Undefer(u64),
-    Arm(u32),
-    Work(u32),
-    Register(u32),
-    /// Changed something that existed: an immediate by its run, a timer, a source or a job by its number.
-    Change(Operation<RunId, u32, u32, u32>),
-    /// Added a tasklet to the agenda.
-    Tasklet(u32),
-    /// A span of the program ended after `run_ns`.
-    Span {
-        label: LabelId,
-        run_ns: u64,
-    },
-    Mark(LabelId),
-    Hold(i32),
 }
 
 /// One arming of a timer.

@@ -10,7 +10,7 @@ use loop_traces::source::EventSource;
 
 use super::super::cost::Costs;
 use super::super::measure::{Detail, Measure};
-use super::act_lists::ActLists;
+use super::acts::ActLists;
 use super::arrive::JobTimes;
 use super::reading::Reading;
 use super::{LeftOut, Run, RunId, RunRole, Script, Start};

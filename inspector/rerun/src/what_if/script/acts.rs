@@ -1,14 +1,53 @@
-//! What callbacks did, as lists of packed acts: an act takes about 7 bytes instead of 24.
+//! What callbacks did, in lists of packed acts: an act takes about 7 bytes instead of 24.
 
 use loop_probes::ids::LabelId;
 use loop_traces::format::varint;
 
-use super::{Act, NONE, Op, RunId};
 use crate::act::Operation;
 use crate::budget::bytes_of;
 
+/// An index into a script's runs.
+pub(in crate::what_if) type RunId = u32;
+
+/// No index.
+pub(in crate::what_if) const NONE: u32 = u32::MAX;
+
 /// A change to something that exists, by the indices of a script.
-type Change = Operation<RunId, u32, u32, u32>;
+pub(in crate::what_if) type Change = Operation<RunId, u32, u32, u32>;
+
+/// Something that a callback did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::what_if) struct Act {
+    /// Nanoseconds after the start of the callback.
+    pub(in crate::what_if) after_ns: u64,
+    pub(in crate::what_if) what: Op,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::what_if) enum Op {
+    Post(RunId),
+    Immediate(RunId),
+    AfterLoop(RunId),
+    Defer {
+        key: u64,
+        run: RunId,
+    },
+    Undefer(u64),
+    Arm(u32),
+    Work(u32),
+    Register(u32),
+    /// Changed something that existed: an immediate by its run, a timer, a source or a job by its number.
+    Change(Change),
+    /// Added a tasklet to the agenda.
+    Tasklet(u32),
+    /// A span of the program ended after `run_ns`.
+    Span {
+        label: LabelId,
+        run_ns: u64,
+    },
+    Mark(LabelId),
+    Hold(i32),
+}
 
 /// Ends a list.
 const END: u8 = 0;
