@@ -1,9 +1,11 @@
 //! Tests `loopscope minimize` end to end: a recording of the demo is reduced to what makes a timer late.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use crate::support::corpus::Case;
-use crate::support::program::{Place, text};
+use crate::support::program::{Place, Running, text, wait_for};
 use crate::support::terminal::Terminal;
 
 #[test]
@@ -57,12 +59,12 @@ fn a_blocked_loop_is_reduced_to_the_handler_and_a_late_timer() {
     assert_eq!(case.broken().unwrap(), Vec::<String>::new(), "{}", case.about());
 
     // Repeating it gives the same bytes.
-    let bytes = std::fs::read(small).unwrap();
+    let bytes = fs::read(small).unwrap();
     let stderr = place.fail(2, &minimize);
     assert!(stderr.contains("small.toml already exists"), "edits of an existing TOML are kept: {stderr}");
-    std::fs::remove_file(place.file("small.toml")).unwrap();
+    fs::remove_file(place.file("small.toml")).unwrap();
     place.succeed(&minimize);
-    assert!(bytes == std::fs::read(small).unwrap(), "the search is deterministic");
+    assert!(bytes == fs::read(small).unwrap(), "the search is deterministic");
 }
 
 #[test]
@@ -111,6 +113,32 @@ fn a_condition_that_does_not_hold_is_refused() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("timer_lag.max"), "the nearest metric is named: {stderr}");
+}
+
+#[test]
+fn a_killed_search_leaves_nothing_behind() {
+    let place = Place::new();
+    let (temporary, small) = (place.file("temporary"), place.file("small.looptrace"));
+    fs::create_dir(&temporary).unwrap();
+    let large = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/corpus/self-posting.looptrace");
+    let minimize = ["minimize", text(&large), "--keep", "timer_lag.max > 4ms", "-o", text(&small)];
+    let mut command = place.command(&minimize);
+    command.env("TMPDIR", &temporary).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut search = Running::start(&mut command);
+    let descriptors = PathBuf::from(format!("/proc/{}/fd", search.pid()));
+    let is_recording = |descriptor: fs::DirEntry| {
+        let of_the_search = fs::read_link(descriptor.path()).is_ok_and(|file| file.starts_with(&temporary));
+        of_the_search && fs::metadata(descriptor.path()).is_ok_and(|file| file.len() > 0)
+    };
+    wait_for("a part to be executed again", || {
+        fs::read_dir(&descriptors).into_iter().flatten().flatten().any(is_recording)
+    });
+    search.kill();
+    let left = |folder: &Path| -> Vec<_> {
+        let names = fs::read_dir(folder).unwrap().map(|found| found.unwrap().file_name());
+        names.filter(|name| name != "temporary").collect()
+    };
+    assert_eq!([left(&temporary), left(&place.file(""))], [[], []].map(Vec::<std::ffi::OsString>::from));
 }
 
 #[test]

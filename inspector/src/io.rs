@@ -7,4 +7,4 @@ pub mod interrupt;
 pub mod recording;
 pub mod sink;
 pub mod stdout;
-mod temp_file;
+pub mod temp_file;

@@ -21,8 +21,10 @@ mod engine;
 mod error;
 mod loops;
 mod refusal;
+mod scratch;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;
 pub use loops::ChosenLoop;
+pub use scratch::Scratch;
 pub use what_if::{Answer, Changes, Filter, Recorded};

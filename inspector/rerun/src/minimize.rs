@@ -20,8 +20,7 @@ mod survey;
 mod tests;
 
 use std::cell::Cell;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,16 +29,14 @@ use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::{Value, measured};
-use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource, SourceError};
 use loop_traces::summary::Summary;
 use loop_traces::units::counted;
 
 use serde::Serialize;
-use tempfile::TempDir;
 
 use super::what_if::{Side, Stop, open_tick};
-use super::{Changes, ChosenLoop, Filter, Recorded, RerunError};
+use super::{Changes, ChosenLoop, Filter, Recorded, RerunError, Scratch};
 use ddmin::smallest;
 pub use error::MinimizeError;
 pub use search::Reduction;
@@ -129,7 +126,7 @@ impl std::fmt::Debug for Limits<'_> {
 /// Opens a recording, any number of times.
 pub type Open<'a> = dyn Fn() -> Result<Box<dyn EventSource>, SourceError> + 'a;
 
-/// Finds the smallest part of a recording whose re-execution satisfies `keep`, and saves its recording as `output`.
+/// Finds the smallest part of a recording whose re-execution satisfies `keep`, and writes its recording to `output`.
 ///
 /// # Errors
 ///
@@ -139,7 +136,7 @@ pub fn minimize<'a>(
     open: &Open<'_>,
     keep: &'a Condition,
     limits: Limits<'a>,
-    output: &Path,
+    output: &mut dyn Write,
 ) -> Result<Minimized, MinimizeError> {
     let mut search = Search::new(keep, limits)?;
     let stop = Stop::clone(&search.end);
@@ -199,7 +196,7 @@ fn size(recorded: &Recorded, summary: &Summary, keep: &Condition) -> Size {
 
 /// The smallest part so far, as re-executed.
 struct Smallest {
-    recording: PathBuf,
+    recording: Rc<Scratch>,
     size: Size,
     arrivals: Vec<(u64, String)>,
 }
@@ -222,7 +219,7 @@ struct Search<'a> {
     /// Whether the search is over: it was stopped, or its budget is spent.
     end: Stop,
     /// Each try is recorded here, so that the smallest is at hand whenever the time is up.
-    folder: TempDir,
+    scratch: [Rc<Scratch>; 2],
     tries: u32,
     /// Span and arrivals of the smallest part so far.
     best: (u64, usize),
@@ -235,10 +232,11 @@ impl<'a> Search<'a> {
         let deadline: Rc<Cell<Option<Timestamp>>> = Rc::default();
         let (until, asked) = (Rc::clone(&deadline), Stop::clone(&limits.stop));
         let end: Stop = Rc::new(move || asked() || until.get().is_some_and(|until| monotonic_now() >= until));
-        let folder = tempfile::tempdir().map_err(MinimizeError::Temporary)?;
+        let new = || Scratch::create().map(Rc::new).map_err(MinimizeError::Temporary);
+        let scratch = [new()?, new()?];
         let (tries, best, smallest, failed) = (0, (0, 0), None, None);
         let began = monotonic_now();
-        Ok(Self { keep, limits, began, deadline, end, folder, tries, best, smallest, failed })
+        Ok(Self { keep, limits, began, deadline, end, scratch, tries, best, smallest, failed })
     }
 
     fn budget_ns(&self) -> u64 {
@@ -326,9 +324,11 @@ impl<'a> Search<'a> {
     /// Re-executes a part. Returns `None` if the time ran out. A part that satisfies the condition becomes the smallest so
     /// far.
     fn execute(&mut self, recorded: &Recorded, filter: Filter) -> Result<Option<Tried>, RerunError> {
-        let names = ["a.looptrace", "b.looptrace"].map(|name| self.folder.path().join(name));
-        let is_kept = |path: &&PathBuf| self.smallest.as_ref().is_some_and(|kept| kept.recording == **path);
-        let recording = names.iter().find(|path| !is_kept(path)).unwrap_or(&names[0]).clone();
+        let is_kept = |scratch: &&Rc<Scratch>| {
+            self.smallest.as_ref().is_some_and(|kept| Rc::ptr_eq(&kept.recording, scratch))
+        };
+        let unused = self.scratch.iter().find(|scratch| !is_kept(scratch));
+        let recording = Rc::clone(unused.unwrap_or(&self.scratch[0]));
         let changes = Changes { filter, ..Changes::default() };
         let Some(answer) = recorded.what_if_until(&changes, Some(&recording), &self.end)? else {
             return Ok(None);
@@ -373,7 +373,7 @@ impl<'a> Search<'a> {
 
     /// Repeats the search on the recording of the smallest part, which can begin at any of its ticks. Returns whether
     /// the result is minimal; `is_minimal` says so of the part. The result is still reported as a re-execution of the
-    /// recording `name`: the intermediate recording is deleted after the search and has a different path each time.
+    /// recording `name`: the intermediate recording has no name.
     fn again_on_its_own_recording(
         &mut self,
         name: &str,
@@ -382,15 +382,13 @@ impl<'a> Search<'a> {
         is_minimal: bool,
     ) -> Result<bool, MinimizeError> {
         let end = Stop::clone(&self.end);
-        let between = self.folder.path().join("between.looptrace");
+        let between = Scratch::create().map_err(MinimizeError::Temporary)?;
         let changes = Changes { filter, snapshot_every_tick: true, ..Changes::default() };
         if recorded.what_if_until(&changes, Some(&between), &end)?.is_none() {
             return Ok(false);
         }
         drop(recorded);
-        let small = || -> Result<Box<dyn EventSource>, SourceError> {
-            Ok(Box::new(TraceReader::open(&between)?.called(name)))
-        };
+        let small = || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(between.read(name)?)) };
         let survey = Survey::of(&mut whole_of(&small, &end)?);
         let from_small = Recorded::read(&mut whole_of(&small, &end)?);
         if self.is_over() {
@@ -410,7 +408,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn finish(self, before: Size, is_minimal: bool, output: &Path) -> Result<Minimized, MinimizeError> {
+    fn finish(
+        self,
+        before: Size,
+        is_minimal: bool,
+        output: &mut dyn Write,
+    ) -> Result<Minimized, MinimizeError> {
         let ended = match () {
             () if is_minimal => Ended::Minimal,
             () if self.is_stopped() => Ended::Stopped,
@@ -420,8 +423,7 @@ impl<'a> Search<'a> {
         let Some(Smallest { recording, size, arrivals }) = self.smallest else {
             return Err(MinimizeError::OutOfTime { budget_ns: self.budget_ns() });
         };
-        let put = fs::copy(recording, output);
-        put.map_err(|error| MinimizeError::Output { path: output.to_owned(), error })?;
+        recording.copy_to(output).map_err(MinimizeError::Output)?;
         let search_ns = monotonic_now().ns_since(self.began);
         Ok(Minimized { before, after: size, arrivals, tries: self.tries, ended, search_ns })
     }

@@ -43,9 +43,10 @@ pub use plan::Stop;
 pub use side::{Kind, Side};
 
 use super::loops::Wanted;
-use super::{ChosenLoop, RerunError};
+use super::{ChosenLoop, RerunError, Scratch};
 use measure::Detail;
 use script::{ArrivalKind, Script};
+use sink::Output;
 
 /// A recording, read once, that can be re-executed any number of times.
 #[derive(Clone, Debug)]
@@ -164,7 +165,7 @@ impl Recorded {
     ///
     /// [`RerunError`] if `changes` name something that the recording does not have, or `output` cannot be written.
     pub fn what_if(&self, changes: &Changes, output: Option<&Path>) -> Result<Answer, RerunError> {
-        run::run(&self.script, &self.before, changes, output, None)
+        run::run(&self.script, &self.before, changes, output.map(Output::Path), None)
     }
 
     /// As [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete.
@@ -175,10 +176,10 @@ impl Recorded {
     pub fn what_if_until(
         &self,
         changes: &Changes,
-        output: Option<&Path>,
+        output: Option<&Scratch>,
         stop: &Stop,
     ) -> Result<Option<Answer>, RerunError> {
-        let answer = run::run(&self.script, &self.before, changes, output, Some(stop))?;
+        let answer = run::run(&self.script, &self.before, changes, output.map(Output::Scratch), Some(stop))?;
         Ok((answer.cut_short != Some(world::STOPPED)).then_some(answer))
     }
 }

@@ -19,6 +19,7 @@ use crate::io::exit::{CommandError, warn};
 use crate::io::input::{Input, shown};
 use crate::io::interrupt::Interrupt;
 use crate::io::stdout;
+use crate::io::temp_file::TempFileError;
 use crate::text::{self, row};
 use loop_rerun::RerunError;
 use loop_rerun::minimize::{Ended, Limits, MinimizeError, Minimized, Progress, Size, minimize};
@@ -38,15 +39,6 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
     }
     // Fails before the search if its result cannot be saved.
     let mut output = NewFile::create(&args.output).map_err(CommandError::input)?;
-    let scratch = tempfile::tempdir().map_err(|error| {
-        let folder = std::env::temp_dir();
-        CommandError::Input(format!(
-            "cannot create a temporary folder in {}: {}",
-            shown(&folder),
-            plain(&error)
-        ))
-    })?;
-    let kept = scratch.path().join("kept.looptrace");
     let toml = args.toml.then(|| toml_path(args, &input)).transpose()?;
     let interrupt = Interrupt::new(None)?;
     let bar = spinner("{spinner} {elapsed} {msg}");
@@ -68,14 +60,11 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
             stop: Rc::new(stop),
             watch: &mut |progress| bar.set_message(text::cut(&describe(progress), PROGRESS_CELLS)),
         },
-        &kept,
+        &mut output,
     );
     bar.finish_and_clear();
     let minimized = result.map_err(|error| failure(&args.output, error))?;
-    fs::File::open(&kept)
-        .and_then(|mut kept| io::copy(&mut kept, &mut output))
-        .and_then(|_| output.finish())
-        .map_err(|error| unwritten(&args.output, &error))?;
+    output.finish().map_err(|error| unwritten(&args.output, &error))?;
     if let Some(toml) = &toml {
         write_toml(args, &minimized, toml)?;
     }
@@ -106,9 +95,12 @@ fn failure(output: &Path, error: MinimizeError) -> CommandError {
         | MinimizeError::NotInLoop { .. }
         | MinimizeError::Stopped { .. }
         | MinimizeError::OutOfTime { .. } => CommandError::Check(error.to_string()),
-        MinimizeError::Output { error, .. } => unwritten(output, &error),
-        MinimizeError::Rerun(RerunError::Write(WriteError::Write { source, .. })) => {
-            unwritten(output, &source)
+        MinimizeError::Output(error) => unwritten(output, &error),
+        MinimizeError::Temporary(error)
+        | MinimizeError::Rerun(RerunError::Write(
+            WriteError::Write { source: error, .. } | WriteError::Create { source: error, .. },
+        )) => {
+            CommandError::input(TempFileError::File { folder: std::env::temp_dir(), source: plain(&error) })
         }
         error => CommandError::input(error),
     }

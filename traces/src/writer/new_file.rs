@@ -71,7 +71,7 @@ impl NewFile {
                 let is_unread = is_pipe && source.raw_os_error() == Some(Errno::NXIO.raw_os_error());
                 if is_unread { WriteError::Unread { path: path.to_owned() } } else { failed(source) }
             })?;
-            return Ok(Self { file, path: path.to_owned(), place: None, placed: None, at_once: false });
+            return Ok(Self::opened(file, path));
         }
         refuse(path, &target)?;
         let (file, temporary) = create_temporary(&target).map_err(failed)?;
@@ -95,6 +95,12 @@ impl NewFile {
         let mut new = Self::create(path)?;
         new.at_once = true;
         Ok(new)
+    }
+
+    /// Writes directly to `file`, which is open and empty, such as one without a name. `path` names it in errors.
+    #[must_use]
+    pub fn opened(file: File, path: &Path) -> Self {
+        Self { file, path: path.to_owned(), place: None, placed: None, at_once: false }
     }
 
     fn take_place(&mut self) -> io::Result<()> {

@@ -1,8 +1,5 @@
 //! Reasons why a recording cannot be minimized.
 
-use std::path::PathBuf;
-
-use loop_probes::text::printable_path;
 use loop_traces::source::SourceError;
 use loop_traces::summary::Summary;
 use loop_traces::units::{count, counted, duration};
@@ -89,14 +86,9 @@ pub enum MinimizeError {
         /// The time budget, in nanoseconds.
         budget_ns: u64,
     },
-    /// The result cannot be moved to its destination.
-    #[error("cannot write {}: {error}", printable_path(.path))]
-    Output {
-        /// The destination.
-        path: PathBuf,
-        /// The error of the system.
-        error: std::io::Error,
-    },
+    /// The result cannot be written to its destination.
+    #[error("cannot write the result: {0}")]
+    Output(std::io::Error),
     /// The recording cannot be read, re-executed or written.
     #[error(transparent)]
     Rerun(#[from] RerunError),

@@ -26,7 +26,23 @@ fn search(
 ) -> Result<Minimized, MinimizeError> {
     let source = shop();
     let open = move || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(source.clone())) };
-    minimize(&open, &keep(), Limits { tries, budget, stop, watch: &mut |_| {} }, output)
+    let limits = Limits { tries, budget, stop, watch: &mut |_| {} };
+    let keep = keep();
+    saved(output, |out| minimize(&open, &keep, limits, out))
+}
+
+/// Saves what `search` writes, if anything.
+fn saved(
+    output: &std::path::Path,
+    search: impl FnOnce(&mut Vec<u8>) -> Result<Minimized, MinimizeError>,
+) -> Result<Minimized, MinimizeError> {
+    let mut bytes = Vec::new();
+    let found = search(&mut bytes);
+    assert_eq!(bytes.is_empty(), found.is_err());
+    if found.is_ok() {
+        std::fs::write(output, bytes).unwrap();
+    }
+    found
 }
 
 fn keep() -> Condition {
@@ -105,7 +121,8 @@ fn a_condition_met_only_by_the_unfinished_tick_is_refused() {
     let search = |keep: &str| {
         let open = || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(hanging())) };
         let limits = Limits { tries: 2000, budget: LONG, stop: Rc::new(|| false), watch: &mut |_| {} };
-        minimize(&open, &keep.parse().unwrap(), limits, &output)
+        let keep = keep.parse().unwrap();
+        saved(&output, |out| minimize(&open, &keep, limits, out))
     };
     let refused = search("stalls > 0").unwrap_err();
     assert!(matches!(refused, MinimizeError::OnlyInOpenTick { .. }), "{refused}");

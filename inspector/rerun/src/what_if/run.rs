@@ -1,7 +1,6 @@
 //! One re-execution, from the changes to the answer.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,7 +21,7 @@ use super::plan::{Plan, Stop};
 use super::play;
 use super::script::{Arm, Arrival, ArrivalKind, NONE, Script};
 use super::side::Side;
-use super::sink::EventSink;
+use super::sink::{EventSink, Output};
 use super::world::{self, Played, World};
 use crate::RerunError;
 use crate::budget::WAITING;
@@ -58,7 +57,7 @@ pub(super) fn run(
     script: &Arc<Script>,
     before: &Arc<Side>,
     changes: &Changes,
-    output: Option<&Path>,
+    output: Option<Output<'_>>,
     stop: Option<&Stop>,
 ) -> Result<Answer, RerunError> {
     let plan = Plan::new(script, changes)?;

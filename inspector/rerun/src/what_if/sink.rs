@@ -15,6 +15,25 @@ use loop_traces::writer::{TraceWriter, WriteError};
 use super::measure::Measure;
 use super::plan::{EXTERNAL, Plan};
 use super::script::Script;
+use crate::scratch::Scratch;
+
+/// Where a recording is saved.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Output<'a> {
+    /// The file at a path, which is replaced.
+    Path(&'a Path),
+    /// A file without a name.
+    Scratch(&'a Scratch),
+}
+
+impl Output<'_> {
+    fn begin(self, metadata: &Metadata) -> Result<TraceWriter, WriteError> {
+        match self {
+            Self::Path(path) => TraceWriter::create(path, metadata),
+            Self::Scratch(scratch) => scratch.write(metadata),
+        }
+    }
+}
 
 /// See the [module](self).
 pub(super) struct EventSink {
@@ -39,9 +58,9 @@ impl EventSink {
         plan: &Plan,
         metadata: &Metadata,
         captures: [Capture; 2],
-        output: Option<&Path>,
+        output: Option<Output<'_>>,
     ) -> Result<Self, WriteError> {
-        let writer = output.map(|path| TraceWriter::create(path, metadata)).transpose()?;
+        let writer = output.map(|output| output.begin(metadata)).transpose()?;
         let mut sink = Self {
             captures: captures.into(),
             measure: Measure::new(metadata, script.detail),
