@@ -36,7 +36,7 @@ pub struct Breakdown {
     /// The lines, largest first, followed by those for [unknown time](What::is_ignorance); `unattributed` is always
     /// present and always last.
     pub shares: Vec<Share>,
-    /// Their sum.
+    /// The sum of all lines.
     pub total_ns: u64,
 }
 
@@ -201,8 +201,9 @@ fn name_microtasks(shares: &mut Vec<Share>) {
 }
 
 impl Breakdown {
-    /// The same breakdown, adjusted to sum to `total_ns`. Polls that were not kept are no busy time, but their time is
-    /// still in it: the excess is taken from the poll phase first, then from unattributed time, then from other phases.
+    /// The same breakdown, adjusted to sum to `total_ns`. The time of polls that were not kept is no busy time, but the
+    /// lines still include it: the excess is taken from the poll phase first, then from unattributed time, then from
+    /// other phases.
     pub(crate) fn settled(mut self, total_ns: u64) -> Self {
         let rank = |what: &What| match what {
             What::Phase(Phase::Poll) | What::ShortRuns(Phase::Poll) => 0,

@@ -50,18 +50,18 @@ const RECORDS_PER_BYTE: u64 = 16;
 /// Bytes of labels that count as a record.
 const LABEL_BYTES_PER_RECORD: u32 = 16;
 
-/// The most records that the first `bytes` bytes of a file may hold: it bounds the cost of reading a file by its
-/// length, however well it is compressed. A real record takes several bytes.
+/// The most records that the first `bytes` bytes of a file may hold. Bounds the cost of reading a file by its length,
+/// however well it is compressed. A real record takes several bytes.
 #[must_use]
 pub const fn records_allowed(bytes: u64) -> u64 {
     RECORDS_FREE.saturating_add(bytes.saturating_mul(RECORDS_PER_BYTE))
 }
 
-/// The major version: it changes when older readers would misread the file, and they refuse it.
+/// The major version. It changes when older readers would misread the file; a reader refuses a newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Major(pub u16);
 
-/// The minor version: it changes when something is added that older readers can skip and count.
+/// The minor version. It changes when something is added that older readers can skip and count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Minor(pub u16);
 
@@ -78,7 +78,7 @@ impl Version {
     /// The version that this crate writes.
     pub const CURRENT: Self = Self { major: Major(1), minor: Minor(3) };
 
-    /// Whether it is a newer minor version than this crate knows, so that some of the file may be skipped.
+    /// Whether the minor version is newer than this crate's, so that parts of the file may be skipped.
     #[must_use]
     pub fn is_newer_minor(self) -> bool {
         self.major == Self::CURRENT.major && self.minor > Self::CURRENT.minor
@@ -100,7 +100,7 @@ impl BlockKind {
     pub const RECORDS: Self = Self(1);
     /// Labels that the records of the following blocks use for the first time.
     pub const LABELS: Self = Self(2);
-    /// What the recording's source could not deliver.
+    /// Counts of what the recording's source could not deliver.
     pub const COUNTS: Self = Self(3);
     /// The list of all blocks.
     pub const INDEX: Self = Self(4);
@@ -134,9 +134,9 @@ pub struct BlockHeader {
     pub stored_bytes: u32,
     /// Bytes of the payload once decompressed.
     pub raw_bytes: u32,
-    /// Records in it; 0 in other kinds.
+    /// Records in the block; 0 unless its kind is [`RECORDS`](BlockKind::RECORDS).
     pub records: u32,
-    /// Events in it; 0 in other kinds.
+    /// Events in the block; 0 unless its kind is [`RECORDS`](BlockKind::RECORDS).
     pub events: u32,
     /// The earliest record time.
     pub first: Timestamp,
@@ -150,7 +150,7 @@ pub struct BlockHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// They do not begin with the magic number.
+    /// The bytes do not begin with the magic number.
     #[error("no block begins here")]
     Magic,
     /// The checksum is wrong.
@@ -159,7 +159,7 @@ pub enum HeaderError {
     /// A size is beyond the format's limits.
     #[error("the block claims {claimed} {unit}, more than the {limit} that the format allows")]
     Size {
-        /// The number it claims.
+        /// The claimed number.
         claimed: u32,
         /// The unit of that number.
         unit: &'static str,
@@ -169,7 +169,7 @@ pub enum HeaderError {
 }
 
 impl BlockHeader {
-    /// The block's cost, out of what is [allowed](records_allowed).
+    /// The number of records that the block counts as, towards [`records_allowed`].
     #[must_use]
     pub const fn cost(&self) -> u64 {
         match self.kind {
@@ -204,7 +204,7 @@ impl BlockHeader {
         bytes
     }
 
-    /// Parses the header in `bytes`. Its sizes are within the format's limits; nothing else in it is verified.
+    /// Parses the header in `bytes`. The returned sizes are within the format's limits; nothing else is verified.
     ///
     /// # Errors
     ///
@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
 
-    /// Others build readers from this page: it must not fall behind the code.
+    /// Other people build readers from this page, so it must match the code.
     #[test]
     fn the_specification_names_every_kind_word_and_limit() {
         let page = include_str!("../../docs/src/trace-format.md");

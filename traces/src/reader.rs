@@ -4,8 +4,8 @@
 //! is used. A file that was cut, or has a damaged block, yields all its intact blocks. [`TraceReader::damage`] lists
 //! exactly what is missing; missing records also become a [`Lost`](Event::Lost) event in the stream, so that no tick
 //! around the gap counts as complete. If their number is unknown, the event counts one, and the gap is counted in
-//! [`SourceCounts::uncounted_gaps`]. For a file that was cut, that event covers the records of the block in which it was
-//! cut; any beyond it are unknown.
+//! [`SourceCounts::uncounted_gaps`]. In a file that was cut, the event covers the block that was cut; how many blocks
+//! followed it is unknown.
 
 mod block;
 mod gap;
@@ -53,7 +53,7 @@ pub struct TraceReader<R = File> {
     damage: Vec<Damage>,
     damaged: BTreeSet<u64>,
     blocks_skipped: u64,
-    /// Blocks whose unknown contents are counted already: a block can be read again.
+    /// Blocks whose unknown contents were counted, so that reading a block again counts nothing twice.
     counted: BTreeSet<usize>,
     counting: bool,
     labels: Labels,
@@ -82,7 +82,7 @@ impl TraceReader<File> {
     /// [`ReadError`] if the file cannot be opened, or does not begin as a trace of a version that this crate reads.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let io = |source| ReadError::Io { path: path.to_owned(), offset: 0, source };
-        // Opening a FIFO without a writer must not block; blocks in a pipe or a device cannot be sought.
+        // Opening a FIFO without a writer must not block. Pipes and devices are refused, because they cannot seek.
         let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
         let file = file.map_err(io)?;
         if !file.metadata().map_err(io)?.is_file() {
@@ -146,7 +146,7 @@ impl<R: Read + Seek> TraceReader<R> {
         }
     }
 
-    /// Sets another display name: that of the recording it is part of, if its file is temporary. Errors still give the
+    /// Sets another display name: for a temporary file, that of the recording it is part of. Errors still give the
     /// file's path.
     #[must_use]
     pub fn called(mut self, name: &str) -> Self {
@@ -181,7 +181,7 @@ impl<R: Read + Seek> TraceReader<R> {
         Some((first.header.first, last.header.last))
     }
 
-    /// The missing parts found so far: cuts when the file was opened, damaged blocks when they were reached.
+    /// The missing parts found so far. Cuts are found when the file is opened, damaged blocks when they are read.
     #[must_use]
     pub fn damage(&self) -> &[Damage] {
         &self.damage
@@ -214,20 +214,20 @@ impl<R: Read + Seek> TraceReader<R> {
         lines
     }
 
-    /// The names known at the current position.
+    /// The labels known at the current position.
     #[must_use]
     pub const fn labels(&self) -> &Labels {
         &self.labels
     }
 
-    /// Goes to the first block with a record at or after `at`: the next poll returns the whole block, so its first
-    /// events may lie a little earlier. The names defined up to there are in [`labels`](Self::labels).
+    /// Seeks to the first block with a record at or after `at`. The next poll returns that whole block, so its first
+    /// events may be a little earlier. [`labels`](Self::labels) then has the names defined before the block.
     ///
     /// # Errors
     ///
     /// [`ReadError::Io`] if the file cannot be read.
     pub fn seek(&mut self, at: Timestamp) -> Result<(), ReadError> {
-        // Blocks are in merged order: in a file by this writer their end times never decrease.
+        // The end times of blocks never decrease in a file by this crate's writer.
         self.next = self.blocks.partition_point(|block| block.header.last < at);
         self.labels = Labels::default();
         self.pending_labels.clear();
@@ -243,7 +243,7 @@ impl<R: Read + Seek> TraceReader<R> {
 
     /// Counts each damaged place once, however often it is read.
     fn note(&mut self, damage: Damage) {
-        // A missing block may have the offset of another.
+        // A block that only the index lists may have the offset of another block.
         if damage.kind == DamageKind::NotThere || self.damaged.insert(damage.offset) {
             self.counts.lost_records = self.counts.lost_records.saturating_add(damage.lost());
             self.counts.uncounted_gaps += u64::from(damage.is_uncounted());
@@ -326,7 +326,7 @@ impl<R: Read + Seek> TraceReader<R> {
         self.note(damage);
         if damage.may_be_of_records(header.kind) {
             let at = self.gaps.lost(Gap { from: header.first, to: header.last, count }, out);
-            // The block would have announced them.
+            // The missing block would have announced these labels.
             for event in self.pending_labels.drain(..) {
                 out.push(Stamped { at, source: SourceId(0), event });
             }
@@ -352,7 +352,7 @@ impl<R: Read + Seek> TraceReader<R> {
                     self.gaps.returned(at);
                     out.push(stamped);
                 }
-                // A file of this version has no other kinds: there it is damage.
+                // In a file of this version, an unknown kind is damage.
                 Err(error) if error.unknown_kind().is_some() && self.version.is_newer_minor() => {
                     self.counts.unknown_kinds += u64::from(self.counting);
                     rest = after;

@@ -35,7 +35,7 @@ pub enum SourceKind {
 /// The metadata setting that names what a trace was imported from.
 pub(crate) const IMPORTED_FROM: &str = "imported_from";
 
-/// The metadata setting that describes the import: no reason to refuse a comparison.
+/// The metadata setting that describes the import. Comparisons ignore it.
 pub(crate) const IMPORT: &str = "import";
 
 /// The setting of a re-execution that lists what was changed.
@@ -86,9 +86,9 @@ pub struct SourceCounts {
     pub lost_records: u64,
     /// Records that were overwritten before the first one that was returned: no loss.
     pub before_attach: u64,
-    /// Events of kinds that this version does not know: skipped.
+    /// Events of kinds that this version does not know; they are skipped.
     pub unknown_kinds: u64,
-    /// Events with values that they cannot have: skipped.
+    /// Events with impossible values; they are skipped.
     pub malformed: u64,
     /// Gaps for which the number of missing records is unknown. In the stream, each is one lost record.
     pub uncounted_gaps: u64,
@@ -98,7 +98,7 @@ pub struct SourceCounts {
 }
 
 impl SourceCounts {
-    /// The sums of both.
+    /// The sums of both counts, and the larger clock error.
     #[must_use]
     pub(crate) fn plus(&self, other: &Self) -> Self {
         Self {
@@ -143,8 +143,8 @@ pub trait EventSource {
     /// [`SourceError`] if reading fails; what was appended before remains valid.
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError>;
 
-    /// Appends what was held back, and what each emitter is doing now, for the end of reading. Nothing if the source
-    /// has returned everything.
+    /// Appends the events held back so far, and what each emitter is doing now. Called at the end of reading; appends
+    /// nothing if the source has ended.
     ///
     /// # Errors
     ///
@@ -153,15 +153,16 @@ pub trait EventSource {
         Ok(())
     }
 
-    /// What could not be delivered so far.
+    /// Counts of what could not be delivered so far.
     fn counts(&self) -> SourceCounts;
 
-    /// What each emitter is doing, or was last doing if its process is gone. Empty if only the stream has that.
+    /// What each emitter is doing, or was last doing if its process is gone. Empty if only the stream says so.
     fn running(&mut self) -> Vec<NowRunning> {
         Vec::new()
     }
 
-    /// Converts a time on this clock to the process's: they differ if the two are in different time namespaces.
+    /// Converts a time of the reader's monotonic clock to that of the process. The clocks differ between time
+    /// namespaces.
     fn process_time(&self, ours: Timestamp) -> Timestamp {
         ours
     }

@@ -62,8 +62,8 @@ pub(crate) mod strategy {
         prop::collection::vec(event, 0..60)
     }
 
-    /// Adds to `events` the samples of a recorder that looks at what the loop runs: for about one in `every` tasks, polls
-    /// and collections, a sample in its middle and one at its end.
+    /// Adds to `events` a recorder's samples of what the loop is running: for about one in `every` tasks, polls and
+    /// collections, a sample in its middle and one at its end.
     pub(crate) fn with_running(events: &[Stamped], every: usize) -> Vec<Stamped> {
         let mut all: Vec<Stamped> = Vec::with_capacity(events.len() * 2);
         for (place, stamped) in events.iter().enumerate() {

@@ -30,19 +30,20 @@ use crate::format::{
 };
 use crate::source::SourceCounts;
 
-/// Beyond half of the block limit, each further run of this many blocks doubles the age at which events are written.
+/// Beyond half of the block limit, the age at which events are written doubles with every further run of this many
+/// blocks.
 const BLOCKS_PER_DOUBLING: u64 = BLOCKS_MAX as u64 / 16;
 
-/// Divisor: the recorded delay of calls shrinks by this fraction with each call.
+/// Divisor: with each call, the recorded delay of calls shrinks by this fraction.
 const LATE_PARTS: u64 = 8;
 
-/// When a block is complete and gets written.
+/// Limits at which a block is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Most records in it (at most [`RECORDS_MAX`], less one event).
+    /// Most records per block (at most [`RECORDS_MAX`], less one event).
     pub records_per_block: usize,
-    /// Greatest age of its oldest event, in nanoseconds. In a file with many blocks it is larger: it doubles with every
-    /// 65,536 blocks above half of the block limit.
+    /// Greatest age of a block's oldest event, in nanoseconds. Beyond half of the block limit, it doubles with every
+    /// 65,536 blocks.
     pub flush_ns: u64,
     /// The zstd level.
     pub level: i32,
@@ -55,20 +56,20 @@ impl Default for WriteOptions {
 }
 
 impl WriteOptions {
-    /// For traces written in one go: no block is written early, since waiting risks nothing.
+    /// Options for traces written in one go: blocks are written only when full, since waiting risks nothing.
     #[must_use]
     pub fn at_rest() -> Self {
         Self { flush_ns: u64::MAX, ..Self::default() }
     }
 }
 
-/// What was written.
+/// Totals of what was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteStats {
     /// Events, including those not flushed yet.
     pub events: u64,
-    /// Records of 32 bytes that they occupy.
+    /// The 32-byte records that the events occupy.
     pub records: u64,
     /// Whole blocks in the file.
     pub blocks: u64,
@@ -89,7 +90,7 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     latest: Timestamp,
     pending_labels: Vec<u8>,
     only_labels: bool,
-    /// Whether the gathered events include what an emitter is doing now.
+    /// Whether the gathered events include a [`Running`](Event::Running) event, which is written at once.
     pending_now: bool,
     /// When the next call of [`flush_due`](TraceWriter::flush_due) is planned.
     next_call: Option<Timestamp>,
@@ -98,7 +99,7 @@ pub struct TraceWriter<W: TraceOutput = NewFile> {
     counts: SourceCounts,
     counts_written: SourceCounts,
     index: Vec<u8>,
-    /// Cost so far, out of what is [allowed](records_allowed).
+    /// The records that the blocks so far count as, at most [`records_allowed`].
     cost: u64,
     encoder: Encoder,
     raw: Vec<u8>,
@@ -117,8 +118,8 @@ impl<W: TraceOutput> fmt::Debug for TraceWriter<W> {
 }
 
 impl TraceWriter<NewFile> {
-    /// Begins a trace that is written in one go. It replaces the file at `path` when it is [finished](Self::finish),
-    /// and only then.
+    /// Creates a trace that is written in one go. It replaces the file at `path` only when it is
+    /// [finished](Self::finish).
     ///
     /// # Errors
     ///
@@ -127,8 +128,8 @@ impl TraceWriter<NewFile> {
         Self::new(NewFile::create(path)?, path, metadata, WriteOptions::at_rest())
     }
 
-    /// Begins a recording, which replaces the file at `path` with its first block of events and can be read while it is
-    /// written.
+    /// Creates a recording, which can be read while it is written. It replaces the file at `path` when its first block
+    /// of events is written.
     ///
     /// # Errors
     ///
@@ -223,19 +224,20 @@ impl<W: TraceOutput> TraceWriter<W> {
                 self.flush()?;
             }
         }
-        // If the recorder is killed while nothing happens, the file should show since when nothing did.
+        // If the recorder is killed while the loop is idle, the file must show when the idle time began.
         let is_early = self.stats.blocks <= BLOCKS_MAX as u64 / 2 && self.options.flush_ns < u64::MAX;
         if self.pending_now && is_early { self.flush() } else { Ok(()) }
     }
 
-    /// The age at which an event is written: few large blocks use up the block limit more slowly than many small ones.
+    /// The age at which events are written. It grows with the file, because few large blocks use up the block limit
+    /// more slowly than many small ones.
     const fn flush_ns(&self) -> u64 {
         let beyond = self.stats.blocks.saturating_sub(BLOCKS_MAX as u64 / 2);
         let doublings = beyond.div_ceil(BLOCKS_PER_DOUBLING);
         self.options.flush_ns.saturating_mul(1 << doublings)
     }
 
-    /// Extends the times of the block by an event's. Labels count only if there is nothing else: a reader that attaches
+    /// Extends the block's times to `at`. Labels count only in a block of labels alone, because a reader that attaches
     /// late receives them with the time of the recording's start.
     fn stamp(&mut self, at: Timestamp, is_label: bool) {
         if self.pending.is_empty() || (self.only_labels && !is_label) {
@@ -246,14 +248,14 @@ impl<W: TraceOutput> TraceWriter<W> {
         }
     }
 
-    /// Sets what the recording's source could not deliver: written with the next block if it changed.
+    /// Sets the counts of what the source could not deliver. They are written with the next block if they changed.
     pub fn set_counts(&mut self, counts: SourceCounts) {
         self.counts = counts;
     }
 
-    /// Writes the gathered events if the oldest would be overdue at the next call, planned for `next`. Must be called
-    /// regularly, so that a loop that falls silent is saved too. On a busy machine calls come later than planned, often
-    /// several in a row, so the next one is expected as late as the last ones came.
+    /// Writes the gathered events if the oldest one would be overdue at the next call, planned for `next`. Must be
+    /// called regularly, even if no events arrive, so that the last events of a silent loop are saved. On a busy
+    /// machine calls are late, often several in a row, so the next one is expected to be as late as the recent ones.
     ///
     /// # Errors
     ///
@@ -294,7 +296,8 @@ impl<W: TraceOutput> TraceWriter<W> {
             self.raw.clear();
             self.encoder.encode(&self.pending, &mut self.raw);
             self.write_block(BlockKind::RECORDS)?;
-            // Not earlier: names and counts alone must not replace an older recording.
+            // Labels and counts alone must not replace an older recording, so this comes after the first block of
+            // records.
             self.out.has_events().map_err(|source| {
                 self.failed = true;
                 self.failure(source)
@@ -321,8 +324,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(self.stats)
     }
 
-    /// As [`finish`](Self::finish), for a copy of a recording that was cut off: without the index, so that the copy was
-    /// not closed either.
+    /// Like [`finish`](Self::finish), but leaves out the index. A copy of a recording that was cut off must itself
+    /// count as unclosed.
     ///
     /// # Errors
     ///
@@ -334,8 +337,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(self.stats)
     }
 
-    /// Ends without an index, as if the recording had been cut off here, after writing the remaining events; if there are
-    /// none but labels, nothing is written, and a file that was to be replaced stays.
+    /// Writes the remaining events and ends without an index, as if the recording had been cut off here. If only labels
+    /// remain, writes nothing and does not replace an existing file.
     ///
     /// # Errors
     ///
@@ -392,7 +395,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         let compressed = self.compressor.compress(&self.raw).map_err(|source| self.failure(source))?;
         let of_records = kind == BlockKind::RECORDS;
         if of_records {
-            // An event may be older than those of the last block: then the times would go back.
+            // Events can be older than those of the previous block, but the latest times must not decrease from block
+            // to block.
             self.latest = self.latest.max(self.pending_last);
         }
         let header = |codec, payload: &[u8]| BlockHeader {
@@ -407,7 +411,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             payload_crc: crc32fast::hash(payload),
         };
         let packed = header(Codec::ZSTD, &compressed);
-        // A reader rejects files that claim too many records for their size.
+        // A reader rejects blocks with too many records for the file's size.
         let is_dense =
             self.cost.saturating_add(packed.cost()) > records_allowed(packed.end(self.stats.bytes));
         let is_longer = compressed.len() >= self.raw.len();
@@ -433,7 +437,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         if self.failed {
             return Err(WriteError::Failed { path: self.path.clone() });
         }
-        // A file that has moved can take the rest; the end of the recording reports it.
+        // A renamed file can still be written; the end of the recording reports the rename.
         self.check_unchanged(&[Change::Truncated, Change::Extended])?;
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         if let Err(source) = written {
@@ -446,7 +450,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(())
     }
 
-    /// Fails if another program changed the output in one of these ways.
+    /// Fails if another program changed the output in one of the given ways.
     fn check_unchanged(&mut self, ways: &[Change]) -> Result<(), WriteError> {
         let changed = self.out.changed(self.stats.bytes);
         let Some(how) = changed.filter(|how| ways.contains(how)) else { return Ok(()) };
@@ -466,13 +470,13 @@ impl<W: TraceOutput> TraceWriter<W> {
 
 impl<W: TraceOutput> Drop for TraceWriter<W> {
     fn drop(&mut self) {
-        // A recording that ends by a panic or an early return keeps what was gathered.
+        // If a recording ends by a panic or an early return, its gathered events are kept.
         let _ = self.close();
     }
 }
 
 fn put_label(out: &mut Vec<u8>, kind: LabelKind, id: u32, text: &str) {
-    // The length of an inline text fits into one byte.
+    // The length of an inline text fits in one byte.
     out.push(kind.code());
     out.extend(id.to_le_bytes());
     out.push(text.len() as u8);

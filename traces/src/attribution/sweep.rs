@@ -322,7 +322,7 @@ pub(crate) const fn is_run(what: &What) -> bool {
     )
 }
 
-/// Calls `give` with what lies between `now` and `until`; returns how far it got.
+/// Calls `give` with the pieces between `now` and `until`; returns the time that it reached.
 fn advance(
     open: &mut [Nesting<OpenNode>; LAYERS],
     mut now: Timestamp,

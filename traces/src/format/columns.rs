@@ -103,7 +103,7 @@ const fn narrow(low: u64, high: u64) -> [u64; 4] {
 }
 
 fn put_column(out: &mut Vec<u8>, values: &[u64]) {
-    // Most columns are: few events use all their words.
+    // Most columns are all zero, because few events use all their words.
     if values.iter().fold(0, |all, value| all | value) == 0 {
         out.extend([ZERO, 0]);
         return;
@@ -201,7 +201,7 @@ fn decode_into(mut payload: &[u8], count: usize, out: &mut Vec<Record>) -> Resul
 /// The columns of one kind, and how many records were made from them.
 #[derive(Default)]
 struct KindColumns {
-    /// A column of zeros is empty.
+    /// Empty for a column of zeros.
     values: [Vec<u64>; KIND_COLUMNS],
     taken: usize,
 }
@@ -215,7 +215,7 @@ impl KindColumns {
     }
 }
 
-/// Takes a column of `count` values; one of zeros comes back empty.
+/// Takes a column of `count` values off `payload`; a column of zeros comes back empty.
 fn take_column(payload: &mut &[u8], count: usize) -> Option<Vec<u64>> {
     let (coding, rest) = payload.split_first()?;
     *payload = rest;

@@ -19,9 +19,9 @@ pub enum ReadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The byte offset of the read.
         offset: u64,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// A folder, a pipe or a device.
@@ -48,7 +48,7 @@ pub enum ReadError {
     NewerMajor {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The version of the file.
         found: Version,
         /// The newest version this crate reads.
         known: Version,
@@ -59,7 +59,7 @@ pub enum ReadError {
     CutHeader {
         /// The file.
         path: PathBuf,
-        /// Its length.
+        /// The file's length, in bytes.
         bytes: u64,
         /// Bytes that the header needs, as far as known.
         needed: u64,
@@ -69,7 +69,7 @@ pub enum ReadError {
     DamagedHeader {
         /// The file.
         path: PathBuf,
-        /// The header's length.
+        /// The header's length, in bytes.
         bytes: u64,
     },
     /// The header claims more metadata than the format allows.
@@ -78,7 +78,7 @@ pub enum ReadError {
     HugeMetadata {
         /// The file.
         path: PathBuf,
-        /// The length it claims.
+        /// The claimed length, in bytes.
         claimed: u32,
     },
     /// The metadata is not valid.
@@ -86,7 +86,7 @@ pub enum ReadError {
     Metadata {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The JSON error.
         source: serde_json::Error,
     },
 }
@@ -95,7 +95,7 @@ pub enum ReadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DamageKind {
-    /// The file ends here.
+    /// The file ends within the block.
     #[error("the file ends {found} bytes into it")]
     Cut {
         /// Bytes present.
@@ -150,13 +150,13 @@ pub enum DamageKind {
     /// The index is unusable; the blocks were found without it.
     #[error("it is a damaged index; the blocks were found without it")]
     Index,
-    /// A records block that is in the file a second time.
+    /// A copy of an earlier records block.
     #[error("it is a copy of an earlier block")]
     Copy,
-    /// A records block that is older than one before it.
+    /// A records block that is older than an earlier one.
     #[error("it is older than a block before it")]
     Order,
-    /// A block that the index lists.
+    /// A block that is in the index but not in the file.
     #[error("the index lists it, but it is not in the file")]
     NotThere,
     /// Bytes after the end of a finished recording.
@@ -174,7 +174,7 @@ pub enum DamageKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// The offset where it begins.
+    /// The offset of its first byte.
     pub offset: u64,
     /// Its length, or intended length, in bytes.
     pub bytes: u64,
@@ -190,7 +190,8 @@ impl Damage {
     /// The damage of the block at `offset`.
     pub(crate) fn of_block(offset: u64, header: &BlockHeader, kind: DamageKind) -> Self {
         let is_of_records = may_be_of_records(header.kind, kind);
-        // If the payload is as it was written and cannot be read, the header is wrong. No writer writes an empty block.
+        // If the payload is intact but cannot be unpacked, the header is wrong. So is one without records: no writer
+        // writes an empty block.
         let is_believed = !matches!(
             kind,
             DamageKind::Compression
@@ -200,7 +201,7 @@ impl Damage {
                 | DamageKind::Columns(_)
                 | DamageKind::Kind(_)
         ) && header.records > 0;
-        // The times of an entry without records are as little known as their number.
+        // If an index entry claims no records, its times are not trusted either.
         let is_dated = is_of_records && (header.records > 0 || kind != DamageKind::NotThere);
         Self {
             offset,
@@ -211,28 +212,28 @@ impl Damage {
         }
     }
 
-    /// Whether the block, which says that it is of this kind, may hold records.
+    /// Whether a block that claims to be of this `kind` may hold records.
     pub(crate) fn may_be_of_records(&self, kind: BlockKind) -> bool {
         may_be_of_records(kind, self.kind)
     }
 
-    /// Bytes without records of the recording.
+    /// Bytes that hold no records of the recording.
     pub(crate) const fn surplus(offset: u64, end: u64, kind: DamageKind) -> Self {
         Self { offset, bytes: end.saturating_sub(offset), records: Some(0), times: None, kind }
     }
 
-    /// Whether the number of records in it is unknown.
+    /// Whether the number of lost records is unknown.
     pub(crate) const fn is_uncounted(&self) -> bool {
         self.records.is_none()
     }
 
-    /// The records lost with it: one, if their number is unknown.
+    /// The number of lost records; 1 if it is unknown.
     pub(crate) fn lost(&self) -> u64 {
         self.records.unwrap_or(u64::from(self.is_uncounted()))
     }
 }
 
-/// A block of no known kind may have been any block.
+/// A block whose kind is unknown may hold records.
 fn may_be_of_records(kind: BlockKind, damage: DamageKind) -> bool {
     kind == BlockKind::RECORDS || matches!(damage, DamageKind::Kind(_))
 }

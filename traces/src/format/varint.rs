@@ -3,7 +3,7 @@
 /// Appends `value`, seven bits a byte, lowest first.
 #[inline]
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
-    // Two bytes in one step: few values of a recording need more.
+    // Two bytes in one step: few recorded values need more.
     if (0x80..0x4000).contains(&value) {
         out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
         return;

@@ -82,7 +82,7 @@ impl Missing {
         self
     }
 
-    /// The same, if the samples that have not ended may have ended before, with any duration.
+    /// The same, where each sample that has not ended may have ended earlier, with any duration.
     #[must_use]
     pub(crate) fn perhaps_ended(self) -> Self {
         let not_ended = self.not_ended();

@@ -17,12 +17,12 @@ pub struct BlockPlace {
 }
 
 impl BlockPlace {
-    /// The offset of its payload.
+    /// The offset of the block's payload.
     pub(super) const fn payload_offset(&self) -> u64 {
         self.offset + BLOCK_HEADER_BYTES as u64
     }
 
-    /// Reads its payload, verified and unpacked.
+    /// Reads the block's payload, verified and unpacked.
     pub(super) fn payload(&self, input: &mut (impl Read + Seek)) -> io::Result<Result<Vec<u8>, DamageKind>> {
         let Self { header, .. } = self;
         let (stored_bytes, raw_bytes) = (header.stored_bytes as usize, header.raw_bytes as usize);
@@ -38,7 +38,7 @@ impl BlockPlace {
         let raw = match header.codec {
             Codec::STORED => stored,
             Codec::ZSTD => {
-                // Unpacking alone would take any number of frames.
+                // zstd would unpack any number of frames.
                 if let Some(kind) = behind_frame(&stored) {
                     return Ok(Err(kind));
                 }
@@ -53,7 +53,7 @@ impl BlockPlace {
     }
 }
 
-/// The damage of a payload that goes on behind its first zstd frame.
+/// The damage of a payload that continues after its first zstd frame.
 fn behind_frame(stored: &[u8]) -> Option<DamageKind> {
     let frame_bytes = zstd_safe::find_frame_compressed_size(stored).ok()?;
     let behind = stored.get(frame_bytes..).filter(|behind| !behind.is_empty())?;

@@ -1,6 +1,6 @@
-//! Missing records as events: a gap is announced to every known emitter. One at the beginning waits for the first block
-//! that names emitters; one between blocks comes with the block after it; one at the end comes after everything else, so
-//! that what was read before stays complete.
+//! Missing records as events: a gap is announced to every known emitter. A gap at the beginning waits for the first
+//! block that names emitters; a gap between blocks is announced with the block after it; a gap at the end comes after
+//! all other events, so that what was read before it stays complete.
 
 use std::collections::BTreeMap;
 
@@ -23,31 +23,31 @@ pub(super) struct Gap {
     pub(super) count: u64,
 }
 
-/// The gaps of a trace, and what is needed to announce them.
+/// The gaps of a trace, and the state needed to announce them.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
     sources: IndexSet<SourceId>,
-    /// The emitter of the last event: they come in runs.
+    /// The emitter of the last event, a shortcut: events come in runs of one emitter.
     last_source: Option<SourceId>,
     last_at: Option<Timestamp>,
-    /// Missing before the first known emitter.
+    /// The gap before the first known emitter.
     ahead: Option<Gap>,
-    /// Missing before the block of that number, where no header says what.
+    /// Gaps found by the scan, each by the number of the block after it.
     between: BTreeMap<usize, Gap>,
-    /// Missing after the last intact block.
+    /// The gap after the last intact block.
     behind: Option<Gap>,
     rest_announced: bool,
 }
 
 impl Gaps {
-    /// Notes a gap found without reading the payloads of `blocks`, to announce it at its place.
+    /// Notes a gap found without reading payloads, to announce it before the right one of `blocks`.
     pub(super) fn place(&mut self, damage: &Damage, blocks: &[BlockPlace]) {
         let count = damage.lost();
         if count == 0 {
             return;
         }
         let next = match damage.times {
-            // The blocks after it have moved.
+            // The missing block's offset means nothing, because the blocks after it have moved up.
             Some((_, last)) if damage.kind == DamageKind::NotThere => {
                 blocks.partition_point(|block| block.header.last < last)
             }
@@ -64,31 +64,31 @@ impl Gaps {
         *gap = Gap { from: gap.from.min(from), to: gap.to.max(to), count: gap.count.saturating_add(count) };
     }
 
-    /// Reading continues elsewhere in the file.
+    /// Resets the position after a seek.
     pub(super) fn sought(&mut self) {
         (self.last_at, self.ahead, self.rest_announced) = (None, None, false);
     }
 
-    /// A record of `source` was read.
+    /// Notes that a record of `source` was read.
     pub(super) fn read_from(&mut self, source: SourceId) {
         if self.last_source.replace(source) != Some(source) && self.sources.len() < SOURCES_MAX {
             self.sources.insert(source);
         }
     }
 
-    /// An event recorded `at` was returned.
+    /// Notes that an event recorded `at` was returned.
     pub(super) const fn returned(&mut self, at: Timestamp) {
         self.last_at = Some(at);
     }
 
-    /// Announces what is missing directly before the block of this number.
+    /// Announces the gap directly before the block of this number, if any.
     pub(super) fn announce_between(&mut self, place: usize, out: &mut Vec<Stamped>) {
         if let Some(gap) = self.between.get(&place).copied() {
             self.lost(gap, out);
         }
     }
 
-    /// Announces a gap after what has been read so far, as soon as an emitter is known; returns its end.
+    /// Announces a gap after what was read so far, or later if no emitter is known yet; returns its end.
     pub(super) fn lost(&mut self, gap: Gap, out: &mut Vec<Stamped>) -> Timestamp {
         let from = self.last_at.unwrap_or(gap.from);
         let gap = Gap { from, to: gap.to.max(from), ..gap };
@@ -110,7 +110,8 @@ impl Gaps {
         }
     }
 
-    /// All blocks were read: announces what is missing after them, and any gap that no intact block followed.
+    /// Announces the gap after the last block, and any gap not followed by an intact block. Called when all blocks were
+    /// read.
     pub(super) fn announce_behind(&mut self, out: &mut Vec<Stamped>) {
         if std::mem::replace(&mut self.rest_announced, true) {
             return;

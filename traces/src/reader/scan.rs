@@ -19,10 +19,10 @@ use crate::format::{
 /// Bytes searched at once.
 const SEARCH_BYTES: usize = 1 << 16;
 
-/// Where a block header has the block's kind.
+/// Offset of the kind in a block header.
 const KIND_AT: usize = 4;
 
-/// Kinds of blocks without records.
+/// Known block kinds that hold no records.
 const NO_RECORDS: [BlockKind; 3] = [BlockKind::LABELS, BlockKind::COUNTS, BlockKind::INDEX];
 
 /// The result of a scan.
@@ -48,8 +48,8 @@ pub(super) fn scan<R: Read + Seek>(input: &mut R, path: &Path) -> Result<Scanned
     Ok(Scanned { version, metadata, blocks, finished, damage })
 }
 
-/// Leaves out records blocks that are in the file already, perhaps compressed in another way: their events happened once.
-/// Two blocks of one instant can be equal without being copies.
+/// Removes copies of earlier records blocks, also those with another codec, because their events happened once. Blocks
+/// whose events are all of one instant are kept: they can be equal without being copies.
 fn leave_out_copies(blocks: &mut Vec<BlockPlace>, damage: &mut Vec<Damage>) {
     let mut seen = HashSet::new();
     let mut codecs = HashMap::new();
@@ -67,8 +67,8 @@ fn leave_out_copies(blocks: &mut Vec<BlockPlace>, damage: &mut Vec<Damage>) {
     });
 }
 
-/// Records blocks that end before an earlier one does: no writer writes them in that order, so it is unknown what is
-/// missing around them.
+/// Damage for each records block that ends before an earlier one does. No writer writes them in that order, so an
+/// unknown number of records is missing before it.
 fn out_of_order(blocks: &[BlockPlace]) -> impl Iterator<Item = Damage> + '_ {
     let mut latest = Timestamp(0);
     let records = blocks.iter().filter(|block| block.header.kind == BlockKind::RECORDS);
@@ -170,7 +170,8 @@ impl<R: Read + Seek> Scan<'_, R> {
         }
     }
 
-    /// Whether no intact header contradicts its copy in the index. Damaged headers are what the copies are for.
+    /// Whether no intact header contradicts its copy in the index. A damaged header is no contradiction: its copy
+    /// replaces it.
     fn are_as_in_the_file(&mut self, blocks: &[BlockPlace]) -> Result<bool, ReadError> {
         for block in blocks {
             if self.block_header(block.offset)?.is_some_and(|own| own.is_ok_and(|own| own != block.header)) {
@@ -186,7 +187,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         Ok(<&[u8; TRAILER_BYTES]>::try_from(&trailer[..]).ok().and_then(parse_trailer))
     }
 
-    /// `None` at the end of the file.
+    /// The header at `offset`; `None` at the end of the file.
     fn block_header(&mut self, offset: u64) -> Result<Option<Result<BlockHeader, HeaderError>>, ReadError> {
         if offset.saturating_add(BLOCK_HEADER_BYTES as u64) > self.len {
             return Ok(None);
@@ -222,7 +223,7 @@ impl<R: Read + Seek> Scan<'_, R> {
                     listed = self.index_payload(offset, header)?.unwrap_or_default();
                     let end = index_end.saturating_add(TRAILER_BYTES as u64);
                     if end == self.len {
-                        // The walk replaces the index, but that it was unusable is worth reporting.
+                        // Reading goes on without the index, but reports that it was unusable.
                         finished = true;
                         damage.push(Damage::surplus(offset, index_end, DamageKind::Index));
                         break;
@@ -268,7 +269,8 @@ impl<R: Read + Seek> Scan<'_, R> {
                 }
                 None => {
                     let kind = DamageKind::Cut { found: left };
-                    // Its kind can be there without the rest of its header, and what follows the index is the trailer.
+                    // The kind may be readable in a header that was cut. After the index comes the trailer, which is no
+                    // block.
                     let is_of_records = match self.bytes(offset, KIND_AT + 1)?.get(KIND_AT) {
                         _ if is_indexed => false,
                         Some(kind) => !NO_RECORDS.contains(&BlockKind(*kind)),
@@ -313,8 +315,8 @@ impl<R: Read + Seek> Scan<'_, R> {
     }
 }
 
-/// Records blocks that an index lists and that are not in the file, if it lists more than there are: otherwise it is the
-/// index that is wrong.
+/// The records blocks that an index lists but the file lacks. None if the index lists no more blocks than were found:
+/// then the index is wrong.
 fn missing_of(index: &[u8], blocks: &[BlockPlace]) -> Vec<Damage> {
     let of_records = |header: &BlockHeader| header.kind == BlockKind::RECORDS;
     let found: HashSet<_> =
@@ -331,8 +333,8 @@ fn missing_of(index: &[u8], blocks: &[BlockPlace]) -> Vec<Damage> {
     missing.map(|(offset, header)| Damage::of_block(offset, &header, DamageKind::NotThere)).collect()
 }
 
-/// The entries of an index, if they are as a writer writes them: contiguous from the file header to the index, so that
-/// no block is omitted.
+/// The entries of an index. `None` unless they are contiguous from the file header to the index, so that no block is
+/// omitted.
 fn entries(raw: &[u8], begin: u64, end: u64) -> Option<Vec<BlockPlace>> {
     let mut blocks: Vec<BlockPlace> = Vec::with_capacity(raw.len() / INDEX_ENTRY_BYTES);
     let mut free = begin;

@@ -18,7 +18,7 @@ const PENDING_LABELS_MAX: usize = 1 << 17;
 const COUNTS_BYTES: usize = 32;
 
 impl<R> TraceReader<R> {
-    /// Learns the labels in `bytes`; returns whether they are well-formed. Otherwise it learns none.
+    /// Learns the labels in `bytes` and returns whether they are well-formed; learns none if they are not.
     pub(super) fn learn_labels(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -29,7 +29,7 @@ impl<R> TraceReader<R> {
         }
         rest = bytes;
         while let Some((kind, id, text, after)) = split_label(rest) {
-            // A label kind known only to newer writers names nothing that this reader shows.
+            // A label of an unknown kind names nothing that this reader shows.
             if let Some(kind) = LabelKind::from_code(kind) {
                 self.labels.learn(kind, id, text);
                 if self.pending_labels.len() < PENDING_LABELS_MAX {
@@ -43,7 +43,7 @@ impl<R> TraceReader<R> {
 }
 
 impl<R: Read + Seek> TraceReader<R> {
-    /// Reads the last counts block. If it is damaged, what it counted is at least what the last whole one did.
+    /// Reads the last counts block. If it is damaged, its counts are at least those of the last intact one.
     pub(super) fn read_recorded_counts(&mut self) -> Result<(), ReadError> {
         for place in (0..self.blocks.len()).rev() {
             let block = self.blocks[place];
@@ -67,7 +67,7 @@ impl<R: Read + Seek> TraceReader<R> {
     }
 }
 
-/// Takes a label's kind, id and text off `bytes`.
+/// Splits a label off `bytes`: its kind, id and text, and the rest.
 fn split_label(bytes: &[u8]) -> Option<(u8, u32, &str, &[u8])> {
     let (head, rest) = bytes.split_at_checked(6)?;
     let len = Some(usize::from(head[5])).filter(|len| *len <= TEXT_BYTES_MAX)?;
@@ -75,7 +75,7 @@ fn split_label(bytes: &[u8]) -> Option<(u8, u32, &str, &[u8])> {
     Some((head[0], u32_at(head, 1), std::str::from_utf8(text).ok()?, rest))
 }
 
-/// `None` if it is too short.
+/// Parses a counts block. `None` if it is too short.
 fn counts_of(raw: &[u8]) -> Option<SourceCounts> {
     let since_then = |place: usize| if raw.len() >= place + 8 { u64_at(raw, place) } else { 0 };
     (raw.len() >= COUNTS_BYTES).then(|| SourceCounts {

@@ -82,7 +82,7 @@ fn a_file_cut_at_any_byte_gives_its_whole_blocks_and_says_what_is_missing() {
         assert_eq!(lost(behind), reader.counts().lost_records, "cut at {cut}");
         assert!(!reader.is_finished());
         assert!(!reader.warnings().is_empty());
-        // In the middle of a block: exactly that block is missing, with its record count if its header is whole.
+        // In the middle of a block, exactly that block is missing; its record count is known if its header is whole.
         let broken = blocks.iter().find(|block| block.offset < cut as u64 && (cut as u64) < end(block));
         match broken {
             Some(block) => {
@@ -336,7 +336,7 @@ fn an_index_that_leaves_blocks_out_is_not_believed() {
     }
 }
 
-/// `body`, all of whose blocks are whole, with an index of `listed`.
+/// `body`, whose blocks are all whole, with an index that lists `listed`.
 fn with_index(body: &[u8], listed: &[BlockPlace]) -> Vec<u8> {
     let mut index = Vec::new();
     for block in listed {
@@ -387,7 +387,7 @@ fn an_index_that_contradicts_the_blocks_is_not_believed() {
         assert_eq!(reader.counts(), SourceCounts::default());
         assert!(reader.warnings()[0].contains("damaged index"), "{:?}", reader.warnings());
     }
-    // A damaged header does not contradict its copy, which takes its place.
+    // A damaged header does not contradict its copy, which replaces it.
     let mut damaged = with_index(&file[..end], &blocks);
     damaged[blocks[place].offset as usize + 20] ^= 1;
     let mut reader = open(&damaged).unwrap();

@@ -36,7 +36,7 @@ impl MemorySource {
         Self { name, kind, metadata, counts, process: None, is_closed: true, events, next: 0 }
     }
 
-    /// Reads `source` until it ends or has nothing more for now, then what it holds back and what it is doing.
+    /// Reads `source` until it ends or has no more events for now, then flushes it.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl MemorySource {
         &self.events
     }
 
-    /// The time of the first event that is not a name: names of a ring carry the time of its process's start.
+    /// The time of the first event that is not a label. Labels in a ring carry the start time of its process.
     #[must_use]
     pub fn first_at(&self) -> Option<Timestamp> {
         let mut events = self.events.iter();

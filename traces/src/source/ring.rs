@@ -32,7 +32,7 @@ impl EventSource for ProcessReader {
     }
 
     fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
-        // A ring that was read to its end has returned this already.
+        // A ring that was read to its end has already returned it.
         if Self::state(self).is_alive() {
             Self::flush(self, out)?;
         }

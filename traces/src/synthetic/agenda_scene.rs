@@ -47,8 +47,8 @@ impl AgendaScene {
         (0..self.free.len()).map(|worker| (source(worker), format!("agenda {worker}")))
     }
 
-    /// Adds tasklets in a tick that began at `now`, every [`RENDEZVOUS_TICKS`] after a rendezvous. The loop records the
-    /// additions, the workers the rest.
+    /// Adds tasklets in a tick that began at `now`; every [`RENDEZVOUS_TICKS`] ticks, all workers first stop for a
+    /// collection. The loop records the additions, the workers everything else.
     pub(super) fn tick(&mut self, tick: u64, now: Timestamp, out: &mut Vec<Stamped>, sums: &mut Expected) {
         if self.free.is_empty() {
             return;

@@ -72,7 +72,7 @@ impl<'a> StreamBuilder<'a> {
         (self.emitted, self.expected)
     }
 
-    /// Uniform below `limit`.
+    /// A uniform random number below `limit`.
     fn below(&mut self, limit: u64) -> u64 {
         self.random.below(limit)
     }

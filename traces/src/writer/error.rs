@@ -17,7 +17,7 @@ pub enum WriteError {
     Create {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// The file is the ring of a process: truncating it would crash the process, or destroy its last records.
@@ -49,11 +49,11 @@ pub enum WriteError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Its length, at the end of its last whole block.
+        /// The file's length, at the end of its last whole block.
         offset: u64,
-        /// Events in it.
+        /// Events in the file.
         events: u64,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
     /// Another program changed the file while it was written.
@@ -61,7 +61,7 @@ pub enum WriteError {
     Changed {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// How it changed.
         how: Change,
     },
     /// An earlier write failed.
@@ -75,7 +75,7 @@ pub enum WriteError {
     Metadata {
         /// The file.
         path: PathBuf,
-        /// Its length.
+        /// The length of the metadata, in bytes.
         bytes: usize,
     },
     /// The trace has reached its block limit.
@@ -94,7 +94,7 @@ fn kept(path: &Path, events: u64) -> String {
     }
 }
 
-/// The part of an error message about the file that was to be replaced.
+/// The part of an error message that says whether the file to be replaced is intact.
 #[must_use]
 pub fn untouched(path: &Path) -> &'static str {
     match std::fs::metadata(path) {

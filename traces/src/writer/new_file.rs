@@ -1,4 +1,4 @@
-//! A file that is written aside and then appears as a whole: an existing file stays until the new one takes its place.
+//! A file that appears as a whole: an existing file stays until the new one, written beside it, takes its place.
 //!
 //! If the filesystem allows, the new file has no name until then, so that `kill -9` leaves nothing behind.
 
@@ -26,7 +26,7 @@ const PRIVATE: u32 = 0o600;
 /// Most symbolic links followed to the target.
 const LINKS_MAX: usize = 40;
 
-/// Links to open descriptors, by which a file without a name can be given one.
+/// Links to open descriptors. Linking to one names a file that has no name.
 const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// A file that appears whole or not at all. A pipe or a device is written directly: there is no file to replace.
@@ -36,9 +36,9 @@ pub struct NewFile {
     /// The path as given by the user, for errors.
     path: PathBuf,
     place: Option<Place>,
-    /// Where it is, once it has taken its place.
+    /// The final path, once the file is there.
     placed: Option<PathBuf>,
-    /// Whether it takes its place with its first block of events, to be readable while it is written.
+    /// Whether the file takes its place with its first block of events, to be readable while it is written.
     at_once: bool,
 }
 
@@ -46,13 +46,13 @@ pub struct NewFile {
 #[derive(Debug)]
 struct Place {
     target: PathBuf,
-    /// Its temporary name until then, if it has one.
+    /// The temporary path until then; `None` if the file has no name.
     temporary: Option<PathBuf>,
 }
 
 impl NewFile {
-    /// Creates a file that replaces the one at `path` when it is [finished](TraceOutput::finish), and only then. Only
-    /// its owner can read it, unless it replaces a file, whose permissions it keeps.
+    /// Creates a file that replaces the one at `path` only when it is [finished](TraceOutput::finish). Only its owner
+    /// can read it, unless it replaces a file, whose permissions it keeps.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl NewFile {
         Ok(new)
     }
 
-    /// As [`create`](Self::create), for a recording, which takes its place with its first block of events.
+    /// Like [`create`](Self::create), but for a recording: the file takes its place with its first block of events.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl NewFile {
         Ok(new)
     }
 
-    /// Writes directly to `file`, which is open and empty, such as one without a name. `path` names it in errors.
+    /// Writes directly to `file`, which must be open and empty; it need not have a name. `path` is its name in errors.
     #[must_use]
     pub fn opened(file: File, path: &Path) -> Self {
         Self { file, path: path.to_owned(), place: None, placed: None, at_once: false }
@@ -106,7 +106,7 @@ impl NewFile {
     fn take_place(&mut self) -> io::Result<()> {
         let Some(place) = &mut self.place else { return Ok(()) };
         refuse(&self.path, &place.target).map_err(io::Error::other)?;
-        // In this order: a name never refers to a file whose contents are not on disk.
+        // Sync before naming: a name never refers to a file whose contents are not on disk.
         self.file.sync_all()?;
         if place.temporary.is_none() {
             place.temporary = link(&self.file, &place.target)?;
@@ -168,7 +168,7 @@ impl Drop for NewFile {
     }
 }
 
-/// Resolves the links of `path`, whose target need not exist.
+/// Resolves the symbolic links of `path`, whose target need not exist.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -192,7 +192,7 @@ fn is_descriptor(path: &Path) -> bool {
     })
 }
 
-/// Opens a file as it is, without blocking on a FIFO that has no reader.
+/// Opens a file without truncating it, and without blocking on a FIFO that has no reader.
 fn open_as_it_is(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let flags = fcntl_getfl(&file)?;
@@ -200,12 +200,12 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses to replace a ring, a file being recorded to, or a write-protected one: a rename would not ask.
+/// Refuses to replace a ring, a file being recorded to, or a write-protected one. A rename would replace all three.
 fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
     if fs::metadata(target).is_ok_and(|found| found.permissions().readonly()) {
         return Err(WriteError::WriteProtected { path: path.to_owned() });
     }
-    // A file that may be written but not read is neither our ring nor held by a recorder.
+    // A file that we may write but not read is neither our ring nor held by a recorder.
     let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);
     let Ok(mut existing) = open else { return Ok(()) };
     let mut magic = [0; RING_MAGIC.len()];

@@ -1,4 +1,4 @@
-//! Outputs for a trace: anything that can be truncated.
+//! Trace outputs: anything that can be truncated.
 
 use std::fmt;
 use std::fs::File;
@@ -39,14 +39,14 @@ impl fmt::Display for Change {
 
 /// The output of a trace.
 pub trait TraceOutput: Write {
-    /// Truncates the output to its first `len` bytes and continues writing there.
+    /// Truncates the output to its first `len` bytes; later writes continue there.
     ///
     /// # Errors
     ///
     /// Errors of the output.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
-    /// Called once it holds a whole block of events: from then on a file that is read while being written can be shown.
+    /// Called once the output holds a whole block of events, which makes a recording worth showing at its final path.
     ///
     /// # Errors
     ///
@@ -55,13 +55,13 @@ pub trait TraceOutput: Write {
         Ok(())
     }
 
-    /// Whether what was written is where the caller wanted it; a file that is made aside is not, until it is finished.
+    /// Whether the output is at its final path. A file written beside it is not, until it is finished.
     fn is_in_place(&self) -> bool {
         true
     }
 
-    /// How another program changed the output, which should hold the `bytes` written so far; `None` if it did not, or
-    /// if that cannot be known.
+    /// How another program changed the output, which should hold the `bytes` written so far. `None` if it is unchanged
+    /// or if that cannot be determined.
     fn changed(&self, _bytes: u64) -> Option<Change> {
         None
     }

@@ -23,12 +23,12 @@ fn read_all(file: &[u8]) -> (TraceReader<Cursor<&[u8]>>, Vec<Stamped>) {
     (reader, events)
 }
 
-/// A disk with room for `room` bytes.
+/// A disk with room for `room` bytes, then full.
 #[derive(Default)]
 struct Disk {
     file: Vec<u8>,
     room: usize,
-    /// Whether it has taken the place of an older file.
+    /// Whether the output has replaced an older file.
     replaces: bool,
 }
 
@@ -108,7 +108,7 @@ fn a_block_is_written_when_its_oldest_event_is_due() {
     assert_eq!(writer.stats().blocks, 2, "labels and records");
 }
 
-/// The greatest age of unwritten events, if calls are planned every 10 ms and come `gaps` apart, repeatedly.
+/// The greatest age of unwritten events, in ms, if calls are planned every 10 ms and come `gaps` ms apart, in a cycle.
 fn oldest_unwritten_ms(gaps: &[u64]) -> u64 {
     const MS: u64 = 1_000_000;
     let mut file = Vec::new();
@@ -117,13 +117,13 @@ fn oldest_unwritten_ms(gaps: &[u64]) -> u64 {
     let source = loop_probes::ids::SourceId(1);
     let (mut now, mut unwritten, mut oldest_ms) = (1_000, None, 0);
     for (round, gap) in (0..20).flat_map(|round| gaps.iter().map(move |gap| (round, gap))) {
-        // An event each millisecond, which the call at the end of the gap reads.
+        // One event per millisecond; the call at the end of the gap appends them.
         let at = |ms: u64| Timestamp(ms * MS);
         let batch =
             (now..now + gap).map(|ms| Stamped { at: at(ms), source, event: Event::TickStart { tick: ms } });
         let first = *unwritten.get_or_insert(now);
         now += gap;
-        // The first call that comes late is a surprise.
+        // The writer cannot foresee the first late call.
         oldest_ms = if round == 0 { 0 } else { oldest_ms.max(now - first) };
         let blocks = writer.stats().blocks;
         writer.append(&batch.collect::<Vec<_>>()).unwrap();

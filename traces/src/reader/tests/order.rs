@@ -11,8 +11,8 @@ use crate::timeline::Timeline;
 
 const MS: u64 = 1_000_000;
 
-/// Reads the file of these events, each with its time in milliseconds: the number of malformed ones, and the verdict on
-/// "at most 1 ms" (or one) of each metric.
+/// Reads a file of these events, with times in milliseconds. Returns the number of malformed events and each metric's
+/// outcome of the gate "at most 1 ms", or "at most 1" for counts.
 fn read(events: &[(u64, Event)], metrics: &[&str]) -> (u64, Vec<Outcome>) {
     let metadata = Script::default().metadata();
     let begin = metadata.started.monotonic.0;
@@ -115,7 +115,7 @@ fn a_poll_that_began_before_its_tick_decides_nothing() {
     let whole = vec![Outcome::Held, Outcome::Failed, Outcome::Failed];
     assert_eq!(read(&of(poll(1_039)), &metrics), (0, whole));
     assert_eq!(read(&of(poll(100)), &metrics), (1, vec![Outcome::Undecided; 3]));
-    // A tick whose end gives another beginning than its own.
+    // A tick's end event that contradicts the tick's own start.
     for start in [900, 1_040] {
         let events = [(1_000, begun(1)), (1_039, ran(1_000, 1_000)), (1_041, ended(1, start))];
         assert_eq!(read(&events, &metrics[1..2]), (1, vec![Outcome::Undecided]), "{start}");

@@ -1,4 +1,4 @@
-//! What a file has too much (copies of its blocks, and what follows its end), and what its index shows to be missing.
+//! Surplus parts of a file (copies of blocks, bytes after its end), and blocks that only the index lists.
 
 use super::*;
 
@@ -133,7 +133,7 @@ fn an_unfinished_recording_ends_where_another_trace_begins() {
     };
     let joined = [&file[..end], &file].concat();
     assert_eq!(reader_of(&joined, &[DamageKind::AnotherFile]), script().events().len());
-    // Where the first one was cut inside a block header.
+    // The first file was cut inside a block header.
     let cut = blocks.last().unwrap().offset as usize;
     let joined = [&file[..cut + 20], &file].concat();
     let events: u32 = blocks[..blocks.len() - 1].iter().map(|block| block.header.events).sum();

@@ -25,7 +25,7 @@ fn without_index(mut file: Vec<u8>) -> Vec<u8> {
     file
 }
 
-/// Ends `file`, of which only the blocks are kept, with a block of counts, as a recorder would.
+/// Appends a counts block to the blocks of `file`, as a recorder would.
 fn with_counts(file: &[u8], payload: &[u8]) -> Vec<u8> {
     with_block(file, BlockKind::COUNTS, payload)
 }
@@ -49,7 +49,7 @@ fn a_block_of_a_kind_that_its_version_does_not_have_is_a_gap() {
     bytes[at..at + BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
     let bytes = without_index(bytes);
     assert!(all_open(&bytes, 1) > 0);
-    // A newer version may have it, and nothing of it may concern this reader.
+    // A newer version may define the kind, so there it is not damage.
     let mut newer = bytes;
     newer[10] += 1;
     let metadata = 20..20 + u32::from_le_bytes(newer[12..16].try_into().unwrap()) as usize;
@@ -67,19 +67,20 @@ fn summary_of(reader: &mut TraceReader<Cursor<&[u8]>>) -> (Vec<Stamped>, Summary
     timeline.extend(&events);
     timeline.counts = reader.counts();
     let mut summary = Summary::new(&*reader, &timeline);
-    // A recording that was cut off leaves everything open anyway.
+    // Gates on a recording that was cut off are undecided in any case, which would hide the effect of the gap.
     summary.source.state = crate::summary::StateSummary::Closed;
     (events, summary)
 }
 
-/// Asserts that no gate holds whatever is missing, and returns the records lost at least, which the stream has too.
+/// Asserts that every gate is undecided. Returns the least number of lost records, on which the stream and the counts
+/// agree.
 fn all_open(file: &[u8], gaps: u64) -> u64 {
     let [drained, lost] = all_open_but(file, gaps);
     assert_eq!(drained, lost);
     lost
 }
 
-/// The same; returns the records lost as the stream has them, and as the counts do.
+/// As [`all_open`], for a file whose stream and counts may differ: returns the lost records of each.
 fn all_open_but(file: &[u8], gaps: u64) -> [u64; 2] {
     let mut reader = open(file).unwrap();
     let (events, summary) = summary_of(&mut reader);
@@ -89,7 +90,7 @@ fn all_open_but(file: &[u8], gaps: u64) -> [u64; 2] {
     assert_eq!(summary.ticks.run_ns.bounds.map(|bounds| bounds.max.hi), Some(None));
     let lost = [lost(&events), summary.lost_records];
     let text = crate::report::text(&summary);
-    // What cannot be read may have held only names, unless ticks are missing there.
+    // The damaged block may have held only labels, unless ticks are missing there.
     let least = u64::from(summary.ticks.missing > 0);
     assert_eq!(summary.lost_records_bounds, Some(Bounds { lo: least, hi: None }));
     let drained = if least > 0 { "lost ≥1" } else { "lost unknown" };
@@ -122,7 +123,7 @@ fn a_part_without_a_header_has_lost_an_unknown_number_of_records() {
         let hole = [&whole[..begin], &[0; 4096], &whole[end..]].concat();
         for file in [flipped, zeros, hole] {
             assert_eq!(all_open(&file, 1), 1, "block {place}");
-            // The gap is announced where it is: after what precedes it, before what follows.
+            // The gap is announced between the events before and after it.
             let drained = drain(&mut open(&file).unwrap());
             let at = drained.iter().position(is_lost).unwrap();
             let events = blocks[..place].iter().map(|block| block.header.events as usize).sum::<usize>();
@@ -148,7 +149,7 @@ fn a_gap_is_announced_again_after_seeking_back() {
     let once = drain(&mut reader);
     reader.seek(Timestamp(0)).unwrap();
     let again = drain(&mut reader);
-    // By then more emitters are known, and each reports the gap.
+    // The second pass knows more emitters, each of which reports the gap.
     let rest = |events: &[Stamped]| events.iter().filter(|it| !is_lost(it)).copied().collect::<Vec<_>>();
     assert!(rest(&again) == rest(&once));
     assert_eq!((lost(&once), lost(&again)), (1, 1));
@@ -163,7 +164,7 @@ fn a_damaged_block_that_claims_no_records_has_lost_an_unknown_number() {
         let BlockPlace { offset, header } = blocks[place];
         for header in [
             BlockHeader { records: 0, events: 0, ..header },
-            // Its payload is whole, so the header is wrong.
+            // The payload is intact, so the header is wrong.
             BlockHeader { records: 1, events: 1, ..header },
         ] {
             let mut file = whole.clone();
@@ -182,7 +183,7 @@ fn what_a_damaged_block_of_counts_counted_is_unknown() {
     let mut flipped = counted.clone();
     *flipped.last_mut().unwrap() ^= 1;
     for file in [flipped, with_counts(&whole, &counts[..8])] {
-        // Where it is that events are missing is unknown.
+        // It is unknown where events are missing, so the stream has no `Lost` event.
         assert_eq!(all_open_but(&file, 1), [0, 1]);
         assert_eq!(summary_of(&mut open(&file).unwrap()).1.ticks.stalls_bounds.map(|all| all.lo), Some(0));
         let reader = open(&file).unwrap();
