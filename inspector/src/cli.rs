@@ -4,6 +4,7 @@ mod diff;
 mod export;
 mod lint;
 mod minimize;
+mod mistake;
 mod report;
 mod rerun;
 mod values;
@@ -20,6 +21,7 @@ pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
 pub use lint::{LintArgs, Viewer};
 pub use minimize::MinimizeArgs;
+pub use mistake::one_line;
 pub use report::{ListLimits, ReportArgs, ReportFormat, STALLS_MAX};
 pub use rerun::{RerunArgs, WhatIfArgs};
 
@@ -88,7 +90,7 @@ fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
     }
     let kind = error.kind();
     let is_same = |shown: &clap::Error| shown.kind() == kind;
-    let plain = || clap::Error::raw(kind, printable(&error.to_string()));
+    let plain = || clap::Error::raw(kind, printable(&one_line(&error)));
     Cli::parse_words(shown).err().filter(is_same).unwrap_or_else(plain)
 }
 

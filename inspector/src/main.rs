@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use loopscope::cli::Cli;
+use clap::error::ErrorKind;
+use loopscope::cli::{Cli, one_line};
 use loopscope::commands;
 use loopscope::io::exit::CommandError;
 use loopscope::io::stdout;
@@ -30,8 +31,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what is wrong with the command line, or the help that it asks for: only that can fail.
+/// Prints the help that the command line asks for, or returns what is wrong with it.
 fn explain(error: &clap::Error) -> (Result<(), CommandError>, ExitCode) {
+    if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return (Err(CommandError::Usage(one_line(error))), ExitCode::SUCCESS);
+    }
     let printed = stdout::settle(error.print());
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     if error.use_stderr() {
