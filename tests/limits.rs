@@ -181,6 +181,57 @@ fn succeeds(limit: &str, arguments: &[&str], name: &str) {
     assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {stderr}", output.status);
 }
 
+/// With few descriptors, each command either works or says in a line what to do, and a process that runs is not said to
+/// have crashed.
+#[test]
+fn a_lack_of_descriptors_is_said_in_one_line() {
+    let place = Place::new();
+    let demo = place.demo(&[]);
+    let pid = demo.pid().to_string();
+    let [trace, output] = ["a.looptrace", "output"].map(|name| place.file(name));
+    let (trace, output) = (text(&trace), text(&output));
+    place.succeed(&["demo", "--no-tui", "--duration", "300ms", "--record", trace]);
+    let commands = [
+        &["demo", "--no-tui", "--duration", "100ms", "--no-ring"][..],
+        &["demo", "--no-tui", "--duration", "100ms", "--record", output],
+        &["record", &pid, "-o", output, "--duration", "100ms"],
+        &["attach", &pid, "--no-tui", "--duration", "100ms"],
+        &["report", &pid],
+        &["report", trace],
+        &["export", trace, "-o", output],
+        &["rerun", trace],
+        &["rerun", trace, "--check"],
+        &["minimize", trace, "--keep", "tasks.count > 3", "-o", output, "--tries", "1"],
+        &["diff", trace, "--", trace, "--anyway"],
+        &["ps"],
+    ];
+    for descriptors in [4, 5, 6, 7, 8, 9, 10, 14, 20] {
+        for arguments in commands {
+            let _ = std::fs::remove_file(output);
+            let mut command = Command::new("bash");
+            command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
+            command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).env("LOOPSCOPE_DIR", place.rings());
+            let ended = command.stdin(Stdio::null()).output().expect("a shell runs");
+            let [stdout, stderr] =
+                [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+            let what =
+                format!("{descriptors} descriptors: {arguments:?}: {}\n{stdout}{stderr}", ended.status);
+            assert!(!stdout.contains("crashed") && !stderr.contains("crashed"), "{what}");
+            match ended.status.code() {
+                Some(0) => {}
+                Some(3) => {
+                    let last = stderr.lines().last().unwrap_or_default();
+                    let is_clear = ["ulimit -n", "raise the limit"].iter().any(|way| last.contains(way));
+                    assert!(last.starts_with("loopscope: ") && is_clear, "{what}");
+                    // The demo records from the start, until something else fails.
+                    assert!(arguments[0] == "demo" || !Path::new(output).exists(), "{what}");
+                }
+                _ => panic!("{what}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn every_command_stays_within_its_memory() {
     let place = Place::new();

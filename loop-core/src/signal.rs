@@ -37,7 +37,7 @@ pub enum SignalError {
         signo: i32,
     },
     /// The poller has no way for a signal handler to wake it.
-    #[error("cannot catch signal {signo}: the loop's poller cannot be woken by a signal handler")]
+    #[error("cannot catch signal {signo}: the loop's poller cannot be woken by a signal handler: {source}")]
     NoWaker {
         /// The signal's number.
         signo: i32,

@@ -4,6 +4,12 @@ use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+/// How the system says that descriptors have run out, whatever was opened.
+const TOO_MANY_OPEN_FILES: &str = "Too many open files";
+
+/// The way out of it.
+const RAISE: &str = "; raise the limit on open files (ulimit -n)";
+
 /// Why a command failed.
 #[derive(Debug)]
 pub enum CommandError {
@@ -38,7 +44,9 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Check(text) | Self::Usage(text) | Self::Input(text)) = self;
         let line: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        f.write_str(&loop_probes::text::printable(&line.join("; ")))
+        let line = line.join("; ");
+        let way_out = if line.contains(TOO_MANY_OPEN_FILES) && !line.contains("ulimit") { RAISE } else { "" };
+        write!(f, "{}{way_out}", loop_probes::text::printable(&line))
     }
 }
 
@@ -53,6 +61,15 @@ pub fn warn(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lack_of_descriptors_comes_with_its_way_out_once() {
+        let failure = |text: &str| CommandError::Input(text.to_owned()).to_string();
+        let lacking = "cannot read a: Too many open files (os error 24)";
+        assert_eq!(failure(lacking), format!("{lacking}; raise the limit on open files (ulimit -n)"));
+        let named = format!("{lacking}; close files (ulimit -n)");
+        assert_eq!(failure(&named), named);
+    }
 
     #[test]
     fn a_failure_is_one_printable_line() {

@@ -329,7 +329,7 @@ impl RingFile {
         let metadata: Metadata = serde_json::from_slice(&json)
             .map_err(|error| damaged(&format!("its metadata is no JSON of ours: {error}")))?;
         let has_same_origin = unit == TickUnit::Tsc || identity.time_namespace == identity::namespace("time");
-        let shares_clock = has_same_origin && identity.boot_id == identity::boot_id();
+        let shares_clock = has_same_origin && identity.boot_id == identity::boot_id().map_err(failed)?;
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
         let created = FileIdentity::from_words([0, 1, 2].map(|word| words[head::FILE + word]));
         let is_original = match created {

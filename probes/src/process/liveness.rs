@@ -55,7 +55,7 @@ pub(crate) fn observe(file: &File, identity: &Identity, is_original: bool) -> Pr
     if !is_original && !is_locked(file) {
         return ProcessState::Unclosed;
     }
-    if identity.boot_id != identity::boot_id() || !is_locked(file) {
+    if is_of_another_boot(identity) || !is_locked(file) {
         return ProcessState::Crashed;
     }
     if identity.pid_namespace != identity::namespace("pid") {
@@ -66,25 +66,32 @@ pub(crate) fn observe(file: &File, identity: &Identity, is_original: bool) -> Pr
     let is_comparable = identity.time_namespace == identity::namespace("time");
     // A forked child holds the lock as well, so the lock is no evidence that the process itself still exists.
     match identity::process(identity.pid) {
-        Some(stat) if stat.start_time == identity.start_time || !is_comparable => match stat.state {
+        Ok(Some(stat)) if stat.start_time == identity.start_time || !is_comparable => match stat.state {
             b'T' | b't' => ProcessState::Stopped,
             b'Z' | b'X' | b'x' => ProcessState::Crashed,
             _ => ProcessState::Running,
         },
-        _ => ProcessState::Crashed,
+        Ok(_) => ProcessState::Crashed,
+        // Only the lock is known.
+        Err(_) => ProcessState::Running,
     }
+}
+
+/// Whether the machine was booted since the file was made. A reader that has opened the file knows the boot id.
+fn is_of_another_boot(identity: &Identity) -> bool {
+    identity::boot_id().is_ok_and(|boot_id| boot_id != identity.boot_id)
 }
 
 /// Whether the file has no writer any more.
 pub(crate) fn is_still(file: &File, identity: &Identity) -> bool {
     // Another thread may outlive the main thread, or run in a forked child: each holds the lock.
-    identity.boot_id != identity::boot_id() || !is_locked(file)
+    is_of_another_boot(identity) || !is_locked(file)
 }
 
 /// Whether the process is being torn down by the kernel, or is gone. False if its pid means nothing in this namespace.
 pub(crate) fn is_exiting(identity: &Identity) -> bool {
     identity.pid_namespace == identity::namespace("pid")
-        && identity::process(identity.pid).is_none_or(|stat| stat.is_exiting)
+        && identity::process(identity.pid).is_ok_and(|found| found.is_none_or(|stat| stat.is_exiting))
 }
 
 /// Whether the writer's lock is held. Ours is shared and brief, so readers do not disturb each other.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::shared::folder::FolderError;
+use crate::shared::folder::{FolderError, way_out};
 use crate::text::printable_path;
 
 /// Why a shared session cannot be created. A program can continue with
@@ -14,7 +14,7 @@ pub enum SessionError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The file cannot be created, most often because the filesystem is full.
-    #[error("no ring file of {bytes} bytes can be made in {}: {source}; set LOOPSCOPE_DIR to a folder with room", printable_path(.folder))]
+    #[error("no ring file of {bytes} bytes can be made in {}: {source}; {}", printable_path(.folder), way_out(.source, "set LOOPSCOPE_DIR to a folder with room"))]
     File {
         /// The folder.
         folder: PathBuf,

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 #[non_exhaustive]
 pub enum FolderError {
     /// It cannot be created or inspected.
-    #[error("the folder {} for rings cannot be used: {source}; set LOOPSCOPE_DIR to one that can be written", printable_path(.path))]
+    #[error("the folder {} for rings cannot be used: {source}; {}", printable_path(.path), way_out(.source, "set LOOPSCOPE_DIR to one that can be written"))]
     Io {
         /// The folder.
         path: PathBuf,
@@ -56,6 +56,14 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+/// What to do about a system error: `otherwise`, unless descriptors have run out.
+pub(crate) fn way_out(error: &io::Error, otherwise: &'static str) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => "close files, or raise the limit on open files (ulimit -n)",
+        _ => otherwise,
+    }
 }
 
 /// The folders where rings of this user's programs may be. A new session uses the first suitable one.

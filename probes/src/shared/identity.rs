@@ -1,7 +1,11 @@
 //! Process identity: pids are reused, but not together with the start time and the machine's boot id.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+
+use rustix::io::Errno;
 
 /// Identifies a process for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +40,8 @@ impl Identity {
             pid: std::process::id(),
             pid_namespace: namespace("pid"),
             time_namespace: namespace("time"),
-            start_time: stat_of("self").map_or(0, |stat| stat.start_time),
-            boot_id: boot_id(),
+            start_time: stat_of("self").ok().flatten().map_or(0, |stat| stat.start_time),
+            boot_id: boot_id().unwrap_or_default(),
         }
     }
 }
@@ -47,21 +51,47 @@ pub(crate) fn namespace(kind: &str) -> u64 {
     fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |ns| ns.ino())
 }
 
-/// The machine's boot id, zeros if it has none.
-pub(crate) fn boot_id() -> [u64; 2] {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+/// The machine's boot id, zeros if it has none. Never fails once it has succeeded.
+///
+/// # Errors
+///
+/// The error of the system if there are no descriptors left to read it with.
+pub(crate) fn boot_id() -> io::Result<[u64; 2]> {
+    static KNOWN: OnceLock<[u64; 2]> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(*known);
+    }
+    let text = match fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Err(error) if is_out_of_descriptors(&error) => return Err(error),
+        read => read.unwrap_or_default(),
+    };
     let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     let half = |range| hex.get(range).and_then(|half| u64::from_str_radix(half, 16).ok()).unwrap_or(0);
-    [half(0..16), half(16..32)]
+    Ok(*KNOWN.get_or_init(|| [half(0..16), half(16..32)]))
 }
 
 /// The current state of the process `pid`; `None` if it does not exist.
-pub(crate) fn process(pid: u32) -> Option<ProcessStat> {
+///
+/// # Errors
+///
+/// The error of the system if there are no descriptors left to read it with.
+pub(crate) fn process(pid: u32) -> io::Result<Option<ProcessStat>> {
     stat_of(&pid.to_string())
 }
 
-fn stat_of(pid: &str) -> Option<ProcessStat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+/// Whether a file could not be opened because too many are open: nothing is known about the file then.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+fn stat_of(pid: &str) -> io::Result<Option<ProcessStat>> {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Err(error) if is_out_of_descriptors(&error) => Err(error),
+        read => Ok(read.ok().and_then(|text| parse(&text))),
+    }
+}
+
+fn parse(text: &[u8]) -> Option<ProcessStat> {
     // The name, field 2, is in parentheses and may hold anything, parentheses too.
     let after_name = text.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(text.get(after_name + 1..)?).ok()?;
@@ -79,13 +109,13 @@ mod tests {
     #[test]
     fn this_process_has_an_identity() {
         let own = Identity::own();
-        assert_eq!(process(own.pid).map(|stat| stat.start_time), Some(own.start_time));
-        assert_eq!(process(own.pid).map(|stat| stat.is_exiting), Some(false));
+        let stat = process(own.pid).unwrap().unwrap();
+        assert_eq!((stat.start_time, stat.is_exiting), (own.start_time, false));
         assert!(own.start_time > 0 && own.pid_namespace > 0 && own.boot_id != [0; 2]);
     }
 
     #[test]
     fn an_unused_pid_has_no_process() {
-        assert_eq!(process(u32::MAX), None);
+        assert_eq!(process(u32::MAX).unwrap(), None);
     }
 }

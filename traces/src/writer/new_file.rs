@@ -106,6 +106,8 @@ impl NewFile {
     fn take_place(&mut self) -> io::Result<()> {
         let Some(place) = &mut self.place else { return Ok(()) };
         refuse(&self.path, &place.target).map_err(io::Error::other)?;
+        // Opened first: if that fails, nothing has changed.
+        let folder = File::open(folder(&place.target))?;
         // Sync before naming: a name never refers to a file whose contents are not on disk.
         self.file.sync_all()?;
         if place.temporary.is_none() {
@@ -114,9 +116,8 @@ impl NewFile {
         if let Some(temporary) = &place.temporary {
             fs::rename(temporary, &place.target)?;
         }
-        let folder = folder(&place.target).to_owned();
         self.placed = self.place.take().map(|place| place.target);
-        File::open(folder).and_then(|folder| folder.sync_all())
+        folder.sync_all()
     }
 }
 
@@ -207,7 +208,13 @@ fn refuse(path: &Path, target: &Path) -> Result<(), WriteError> {
     }
     // A file that we may write but not read is neither our ring nor held by a recorder.
     let open = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(target);
-    let Ok(mut existing) = open else { return Ok(()) };
+    let mut existing = match open {
+        Ok(existing) => existing,
+        Err(source) if matches!(Errno::from_io_error(&source), Some(Errno::MFILE | Errno::NFILE)) => {
+            return Err(WriteError::Create { path: path.to_owned(), source });
+        }
+        Err(_) => return Ok(()),
+    };
     let mut magic = [0; RING_MAGIC.len()];
     if existing.read_exact(&mut magic).is_ok() && magic == RING_MAGIC {
         return Err(WriteError::IsRing { path: path.to_owned() });
