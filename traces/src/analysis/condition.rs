@@ -43,16 +43,16 @@ pub enum Comparison {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// It has no comparison.
+    /// The condition has no comparison.
     #[error("{text:?} compares nothing; write it as `timer_lag.max > 20ms`, with one of < <= > >= == !=")]
     NoComparison {
         /// What was written.
         text: String,
     },
-    /// It names an unknown metric.
+    /// The metric is unknown.
     #[error(transparent)]
     Metric(#[from] UnknownMetric),
-    /// Its bound does not suit the metric.
+    /// The bound does not suit the metric.
     #[error(transparent)]
     Bound(#[from] BoundError),
 }
@@ -67,14 +67,14 @@ pub struct BoundError {
     example: &'static str,
 }
 
-/// Why a text is no number to compare with.
+/// Why a text cannot be a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NoNumber {
-    /// It is no number with a unit.
+    /// The text is not a number with a unit.
     Unreadable,
-    /// It would be rounded, and a figure next to it would be on the wrong side.
+    /// The number would be rounded, and a figure next to it would be on the wrong side.
     TooManyDigits,
-    /// It is beyond [`u64::MAX`], the largest figure there is: a condition on it would not compare anything.
+    /// The number is above [`u64::MAX`], the largest figure there is, so a condition on it would compare nothing.
     TooLarge,
 }
 
@@ -120,7 +120,7 @@ impl Comparison {
 }
 
 impl Condition {
-    /// Whether it holds in `summary`; `None` if the metric was not measured.
+    /// Whether the condition holds in `summary`; `None` if the metric was not measured.
     #[must_use]
     pub fn holds(&self, summary: &Summary) -> Option<bool> {
         let value = self.metric.of(summary)?;

@@ -177,8 +177,8 @@ impl Gate {
         self.under_pressure(judged, &effects, share, &Pressure::of(base, candidate))
     }
 
-    /// Leaves undecided what a different load of the machine could cause or hide; each of `effects` alone would be
-    /// decisive.
+    /// Makes an outcome undecided if a different load of the machine could cause or hide it. Each of `effects` alone
+    /// would be decisive.
     fn under_pressure(
         &self,
         judged: Judgement,
@@ -186,8 +186,8 @@ impl Gate {
         share: f64,
         pressure: &Pressure,
     ) -> Judgement {
-        // More pressure on the candidate cannot hide that it is worse, where it only ever lengthens, or where the
-        // machine's speed was taken out.
+        // More pressure on the candidate cannot hide a regression if pressure only ever lengthens, or if the machine's
+        // speed was taken out.
         let lengthens = self.metric.is_run_of_tag() || !Pressure::moves_both_ways(&self.metric);
         let is_bound = matches!(self.limit, Limit::WorseBy(_));
         if judged.outcome == Outcome::Held && is_bound && lengthens && !pressure.is_more_in_base() {
@@ -297,7 +297,7 @@ impl Gate {
         self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why)
     }
 
-    /// Fails if it is beyond `share` and that is not chance; holds if it is shown to be within.
+    /// Failed if the effect is significant and beyond `share`; held if it is shown to be within `share`.
     fn decide(&self, effect: &Effect, p: f64, share: f64) -> (Outcome, Option<String>) {
         let is_same = matches!(self.limit, Limit::SameWithin(_));
         let off = |by: f64| if is_same { by.abs() } else { self.worse(by) };
@@ -325,7 +325,8 @@ impl Gate {
         }
     }
 
-    /// Also returns the effects that decide: those surely beyond the limit, else those furthest from chance.
+    /// Judges a metric over all tags. Also returns the effects that decide: those surely beyond the limit, else those
+    /// furthest from chance.
     fn judge_any(
         &self,
         base: &[Run],
@@ -365,7 +366,7 @@ impl Gate {
             end.change.is_some_and(|change| if is_same { change.abs() } else { self.worse(change) } > share)
         };
         let stands = match outcome {
-            // One that is beyond the limit whatever was lost is enough, unless its p-value gets worse with the losses.
+            // One effect beyond the limit whatever was lost is enough, unless its p-value gets worse with the losses.
             Outcome::Failed => {
                 let is_sure = |one: &&One| {
                     one.effect.p_at_worst() <= one.p
@@ -387,7 +388,7 @@ impl Gate {
         (self.overturned(base, candidate, (outcome, stands), (numbers, could_be), why), effects)
     }
 
-    /// If lost records could overturn the outcome, says so, and gives the range it could have.
+    /// Makes the outcome undecided if lost records could overturn it, and gives the range that it could have.
     fn overturned(
         &self,
         base: &[Run],
@@ -404,7 +405,7 @@ impl Gate {
         self.judgement(Outcome::Undecided, numbers, Some(why))
     }
 
-    /// Converts a change to how much worse it is; of a metric that is neither better nor worse, to how much higher.
+    /// Converts a change to how much worse it is, or how much higher if the metric is neither better nor worse.
     fn worse(&self, change: f64) -> f64 {
         if self.metric.sense() == Sense::MoreIsBetter { -change } else { change }
     }
@@ -414,7 +415,7 @@ impl Gate {
         format!("{} {}", self.shown(shift.abs()), self.direction(self.worse(shift)))
     }
 
-    /// The direction of a change that is worse by this, or of one of a metric that is neither better nor worse.
+    /// The word for a change by `worse`: better or worse, or for a metric that is neither, higher or lower.
     fn direction(&self, worse: f64) -> &'static str {
         match (self.metric.sense(), worse >= 0.0) {
             (Sense::Neither, true) => "higher",

@@ -43,11 +43,11 @@ pub const CLOCK_GRAIN_NS: f64 = 20.0;
 pub struct Metric {
     /// An index into [`FIGURES`].
     place: usize,
-    /// Whose figure it is; `None` for figures that a summary has once.
+    /// The tag, queue or priority; `None` for figures that a summary has once.
     subject: Option<Subject>,
-    /// Of a distribution.
+    /// The statistic of a distribution; `None` for other figures.
     statistic: Option<Statistic>,
-    /// The loop it belongs to; `None` for all loops together.
+    /// The loop; `None` for all loops together.
     of_loop: Option<String>,
 }
 
@@ -67,7 +67,7 @@ fn near(names: &[String]) -> String {
 }
 
 impl Metric {
-    /// Its value in `summary`; `None` if it was not measured: the median of no timers is not zero.
+    /// The metric's value in `summary`; `None` if it was not measured: the median of no timers is not zero.
     #[must_use]
     pub fn of(&self, summary: &Summary) -> Option<Value> {
         let summary = &*self.summary_of(summary)?;
@@ -85,7 +85,7 @@ impl Metric {
         &FIGURES[self.place]
     }
 
-    /// The name of its tag, queue or priority; empty for figures that a summary has once.
+    /// The name of the tag, queue or priority; empty for figures that a summary has once.
     fn name(&self) -> &str {
         self.subject().unwrap_or_default()
     }
@@ -94,7 +94,7 @@ impl Metric {
         self.subject.is_none() && self.figure().name == name
     }
 
-    /// The summary of its loop.
+    /// The part of `summary` about the metric's loop.
     fn summary_of<'a>(&self, summary: &'a Summary) -> Option<Cow<'a, Summary>> {
         match &self.of_loop {
             Some(name) => summary.of_loop(name),
@@ -121,13 +121,13 @@ impl Metric {
         Self { of_loop: Some(name.to_owned()), ..self.clone() }
     }
 
-    /// The loop it is restricted to, if any.
+    /// The loop that the metric is restricted to, if any.
     #[must_use]
     pub fn loop_name(&self) -> Option<&str> {
         self.of_loop.as_deref()
     }
 
-    /// Its unit.
+    /// The metric's unit.
     #[must_use]
     pub fn unit(&self) -> Unit {
         self.figure().unit
@@ -139,8 +139,8 @@ impl Metric {
         self.figure().sense
     }
 
-    /// The difference below which two values count as equal, in its unit: half a unit for counts, half a stall for the
-    /// time in stalls, the clock's resolution for other times, 0 for everything else.
+    /// The difference below which two values count as equal, in the metric's unit: half a unit for counts, half a stall
+    /// for the time in stalls, the clock's resolution for other times, 0 for everything else.
     #[must_use]
     pub fn grain(&self, summary: &Summary) -> f64 {
         match self.unit() {
@@ -151,8 +151,8 @@ impl Metric {
         }
     }
 
-    /// The difference below which a change does not matter, however large as a share, in its unit: half of what makes a
-    /// timer late for timer lag, and at least the [`grain`](Self::grain).
+    /// The difference below which a change does not matter, however large as a share, in the metric's unit: half of
+    /// what makes a timer late for timer lag, and at least the [`grain`](Self::grain).
     #[must_use]
     pub fn floor(&self, summary: &Summary) -> f64 {
         let is_lag = self.figure().name.starts_with("timer_lag");
@@ -160,32 +160,32 @@ impl Metric {
         late.max(self.grain(summary))
     }
 
-    /// Whether it is the time in stalls.
+    /// Whether the metric is the time in stalls.
     #[must_use]
     pub fn is_time_in_stalls(&self) -> bool {
         self.is_plain("stalls.busy")
     }
 
-    /// Whether it is the run time of a tag's tasks, of one tag or of any: the machine's speed can be taken out of
-    /// these.
+    /// Whether the metric is the run time of a tag's tasks, of one tag or of any. The machine's speed can be taken out
+    /// of these.
     #[must_use]
     pub fn is_run_of_tag(&self) -> bool {
         self.figure().family() == Some("task") && self.figure().name == "run"
     }
 
-    /// The statistic, if it is one of a distribution.
+    /// The metric's statistic; `None` if it is not of a distribution.
     #[must_use]
     pub const fn statistic(&self) -> Option<Statistic> {
         self.statistic
     }
 
-    /// The distribution that it is a statistic of.
+    /// The distribution in `summary` that the metric is a statistic of.
     fn spread(&self, summary: &Summary) -> Option<Percentiles> {
         let summary = &*self.summary_of(summary)?;
         if self.is_of_any() { None } else { self.figure().spread(summary, self.name()) }
     }
 
-    /// Whether it is the largest of many, as `task.*.run.p50`.
+    /// Whether the metric is the largest of many, such as `task.*.run.p50`.
     #[must_use]
     pub const fn is_of_any(&self) -> bool {
         matches!(self.subject, Some(Subject::Any))
@@ -202,7 +202,7 @@ impl Metric {
         names.map(|name| Self { subject: Some(Subject::One(name)), ..self.clone() }).collect()
     }
 
-    /// The tag, queue or priority it belongs to, if it is one of many.
+    /// The tag, queue or priority that the metric is about; `None` for figures that a summary has once.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         match &self.subject {
@@ -211,7 +211,8 @@ impl Metric {
         }
     }
 
-    /// All tags, queues or priorities in `summary` that it could belong to, if it is one of many.
+    /// All tags, queues or priorities in `summary` that have the metric's figure; empty for figures that a summary has
+    /// once.
     #[must_use]
     pub fn siblings(&self, summary: &Summary) -> Vec<String> {
         self.summary_of(summary).map_or_else(Vec::new, |summary| self.figure().names(&summary))

@@ -27,21 +27,21 @@ pub const EVERY_TAG: &str = "every tag";
 /// A tag with a smaller share of the time does not prevent a verdict of same.
 const SHARE_MIN: f64 = 0.01;
 
-/// One of many.
+/// The result for one tag, or for [`EVERY_TAG`].
 #[derive(Clone, Debug)]
 pub(crate) struct One {
     pub(crate) name: String,
-    /// Its share of the time of all tasks in the median run; 1 for what all have in common.
+    /// The tag's share of the time of all tasks in the median run; 1 for [`EVERY_TAG`].
     pub(crate) share: f64,
     pub(crate) effect: Effect,
     /// The change as measured, with the machine's speed in it.
     pub(crate) measured: Option<f64>,
-    /// The chance that any of them differs this much between equals.
+    /// The chance that any tag differs this much between equals.
     pub(crate) p: f64,
 }
 
 impl One {
-    /// The weight of its change.
+    /// How much the change matters: its logarithm times the tag's share of the time.
     pub(crate) fn weight(&self) -> f64 {
         let factor =
             self.effect.change.map_or(0.0, |change| (1.0 + change).max(f64::MIN_POSITIVE).ln().abs());
@@ -59,7 +59,7 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// Evaluates all that `metric` is the largest of, in every run.
+    /// Evaluates each metric of which `metric` is the largest, if it has a value in every run.
     pub(crate) fn of(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed, margin: f64) -> Self {
         let found = found(metric, base, candidate, speed);
         let compared = found.iter().filter(|one| one.name != EVERY_TAG).count();
@@ -70,14 +70,14 @@ impl Many {
         Self { ones: ranked.into_iter().filter_map(one).collect(), compared }
     }
 
-    /// Those that must be equal for a verdict of same: tags that take hardly any time are exempt.
+    /// The tags that must be equal for a verdict of same; tags that take hardly any time are exempt.
     pub(crate) fn worth_mentioning(&self) -> impl Iterator<Item = &One> {
         let largest = self.ones.iter().map(|one| one.share).fold(0.0, f64::max);
         self.ones.iter().filter(move |one| one.share >= SHARE_MIN.min(largest))
     }
 }
 
-/// One before its effect is known.
+/// The values of a tag, before its effect is computed.
 struct Found {
     name: String,
     share: f64,
@@ -85,7 +85,7 @@ struct Found {
     measured: Option<f64>,
 }
 
-/// Finds all that `metric` is the largest of, in every run.
+/// The values of each metric of which `metric` is the largest, if it has one in every run.
 fn found(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Vec<Found> {
     let runs = || base.iter().chain(candidate);
     let each: BTreeSet<String> =
@@ -112,7 +112,7 @@ fn found(metric: &Metric, base: &[Run], candidate: &[Run], speed: &Speed) -> Vec
     found
 }
 
-/// What all tags have in common, as a ratio to itself.
+/// The values of [`EVERY_TAG`]: the machine's speed in each run, as the tags show it.
 fn common(logs: &super::speed::Logs, base: usize) -> Sides {
     let of = |values: &[f64], others: &[f64]| Sides {
         base: values[..base].to_vec(),
@@ -140,7 +140,7 @@ fn share<'a>(name: &str, runs: impl Iterator<Item = &'a Run>) -> f64 {
     median(&shares.collect::<Vec<f64>>()).unwrap_or_default()
 }
 
-/// Each with the chance that any of them differs this much between equals, the largest shift first.
+/// The tags, each with the chance that any of them differs this much between equals, the largest shift first.
 fn ranked(found: Vec<Found>, splits: Splits, margin: f64) -> Vec<(Found, f64)> {
     let shifts: Vec<Shift> = found.iter().map(|one| Shift::new(&one.sides, margin)).collect();
     // One pass serves all of them: each is compared with the largest shift of each split.

@@ -16,9 +16,9 @@ use crate::analysis::statistics::{cliffs_delta, rank_test};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// Its name.
+    /// The metric's name.
     pub metric: String,
-    /// Its unit.
+    /// The metric's unit.
     pub unit: Unit,
     /// The base's median; absent if the base has no value.
     #[serde(skip_serializing_if = "Option::is_none")]

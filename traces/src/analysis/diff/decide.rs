@@ -222,20 +222,20 @@ impl Measured {
         }
     }
 
-    /// Whether more of it, as this effect has, is worse.
+    /// Whether the direction of this effect is worse.
     fn is_worse(&self, effect: &Effect) -> bool {
         (effect.shift > 0.0) == (self.metric.sense() == Sense::MoreIsWorse)
     }
 
-    /// Whether one of `changed` is worse for certain. If tags in general have become faster, one that has not is slower
-    /// only if the machine is the reason, and not if the build is.
+    /// Whether a tag is certainly worse. If the tags in general became faster, one that did not may only seem slower
+    /// because the machine's speed was taken out, so it must also be slower as measured.
     fn is_surely_worse(&self, one: &One, changed: &[&One], margin: f64) -> bool {
         let all_faster = changed.iter().any(|one| one.name == EVERY_TAG && !self.is_worse(&one.effect));
         let as_measured = one.measured.is_some_and(|change| change * one.effect.shift.signum() > margin);
         self.is_worse(&one.effect) && (as_measured || !all_faster)
     }
 
-    /// Why none may be better: another is worse, by the test of a single gate.
+    /// Why a verdict of better is withheld: another tag is worse, by the test of a single gate.
     fn contradicts(&self, verdict: Verdict, margin: f64) -> Option<String> {
         let Found::Many(many) = &self.found else { return None };
         let worse = |one: &&One| {
@@ -257,7 +257,8 @@ impl Measured {
         }
     }
 
-    /// Whether the equivalence test shows it; `whatever_was_lost`: at both extremes that losses leave open.
+    /// Whether the equivalence test shows that the sides are the same; with `whatever_was_lost`, at both extremes that
+    /// losses leave open.
     fn is_same(&self, options: &Options, whatever_was_lost: bool) -> bool {
         let is_same = |effect: &Effect| effect.is_same(options.same_within, whatever_was_lost);
         match &self.found {
@@ -303,8 +304,9 @@ impl Measured {
         if is_same { Verdict::Same } else { Verdict::Undecided }
     }
 
-    /// Runs a side that would find the observed effect, or show that there is none, four times out of five: the normal
-    /// approximation of the tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed scatter.
+    /// Runs a side that would find the observed effect, or show that it is too small to matter, four times out of five:
+    /// the normal approximation of the tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed
+    /// scatter.
     fn more_runs(&self, effect: &Effect, p_needed: f64, options: &Options) -> Option<MoreRuns> {
         let now = self.runs.0.min(self.runs.1) as u32;
         let fewest =
@@ -319,7 +321,8 @@ impl Measured {
         let by = effect.change.unwrap_or(effect.shift).abs();
         let same_within = tolerated(options.same_within, effect.floor);
         let tests = if let Found::Many(many) = &self.found { many.compared.max(1) as f64 } else { 1.0 };
-        // A difference is found by its size; its absence, by the room it leaves.
+        // The distance that the runs must resolve: for a difference, its size; for equality, how far the effect is
+        // within the bound.
         let found = (by > tolerated(options.margin, effect.grain)).then_some((p_needed / 2.0 / tests, by));
         let same = (by < same_within).then_some((ALPHA, same_within - by));
         let normal = Normal::standard();

@@ -47,8 +47,8 @@ impl Gate {
         Some(self.with_loops_beyond_limit(runs, self.judgement(outcome, numbers.join(", "), why)))
     }
 
-    /// Takes the loops beyond the limit into account, given the judgement of the others. None of them exceeds the total
-    /// of all loops; one of them has the maximum if it is of none of the others.
+    /// Takes the loops beyond the limit into account, given the judgement of the others. No loop exceeds the total of
+    /// all loops. If none of the others has the maximum, a loop beyond the limit has it.
     fn with_loops_beyond_limit(&self, runs: &[Run], known: Judgement) -> Judgement {
         let is_beyond = runs.iter().any(|run| self.metric.has_loops_beyond_limit(&run.summary));
         if !is_beyond || known.outcome == Outcome::Failed {

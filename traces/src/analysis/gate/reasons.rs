@@ -61,7 +61,7 @@ impl Gate {
         format!(" ({}, {} {direction})", exact(value), exact((value - limit).abs()))
     }
 
-    /// The reason why it is undecided.
+    /// The reason why the gate is undecided.
     pub(super) fn open(&self, runs: &[Run]) -> String {
         let uncertainty = Uncertainty::of(&self.metric, runs);
         match uncertainty.unmeasured_runs {

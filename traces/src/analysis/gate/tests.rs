@@ -132,7 +132,7 @@ fn losses_leave_open_what_they_could_overturn() {
     assert_eq!(outcome("lost", Limit::Max(0.0)), Outcome::Failed);
     assert_eq!(outcome("signals.arrived", Limit::Max(4.0)), Outcome::Undecided);
     assert_eq!(outcome("signals.arrived", Limit::Max(50.0)), Outcome::Held);
-    // One record has the total.
+    // One lost record can hold the total, so there is no upper bound.
     assert_eq!(outcome("signals.dropped", Limit::Max(50.0)), Outcome::Undecided);
 }
 

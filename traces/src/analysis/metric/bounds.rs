@@ -34,7 +34,7 @@ impl Bounds {
         Self { low: value, high: Some(value) }
     }
 
-    /// Whether it leaves more than one value possible.
+    /// Whether more than one value is possible.
     #[must_use]
     pub fn is_open(self) -> bool {
         self.high != Some(self.low)
@@ -42,8 +42,8 @@ impl Bounds {
 }
 
 impl Metric {
-    /// The bounds of its value: both equal the value if nothing was lost or cut off and everything has ended. `None` if
-    /// it was not measured.
+    /// The bounds of the metric's value; both equal the value if nothing was lost or cut off and everything has ended.
+    /// `None` if it was not measured.
     #[must_use]
     pub fn bounds(&self, summary: &Summary) -> Option<Bounds> {
         let bounds = self.bounds_of_readable(summary)?;
@@ -58,12 +58,12 @@ impl Metric {
         if !summary.is_cut() && (is_all_known || self.is_plain("lost")) {
             return Some(bounds);
         }
-        // What is missing, or followed where the recording was cut off, could have held anything.
+        // Missing records, and what followed where the recording was cut off, could have held anything.
         let may_fall = !self.only_rises() || self.depends_on_slices() && summary.may_miss_slices();
         Some(Bounds { low: if may_fall { 0.0 } else { bounds.low }, high: self.most() })
     }
 
-    /// Whether times are part of it. A wrong clock changes no other count, size or depth.
+    /// Whether the metric depends on times. A wrong clock changes no other count, size or depth.
     fn depends_on_time(&self) -> bool {
         let name = self.to_string();
         matches!(self.unit(), Unit::Ns | Unit::Ratio | Unit::PerSecond)
@@ -73,13 +73,13 @@ impl Metric {
             || name.ends_with("depth.p50")
     }
 
-    /// Whether, in an import, it depends on which slices are within others and which follow each other.
+    /// Whether, in an import, the metric depends on how slices nest and follow each other.
     fn depends_on_slices(&self) -> bool {
         !self.is_plain("span") && !self.is_plain("lost") && !self.figure().name.starts_with("gc.")
     }
 
-    /// Whether more events can only raise it: true of sums, counts and maxima, not of percentiles, means, shares, rates
-    /// and what is left at the end.
+    /// Whether more events can only raise the metric: true of sums, counts and maxima, but not of percentiles, means,
+    /// shares, rates and what is left at the end.
     fn only_rises(&self) -> bool {
         match self.statistic() {
             Some(statistic) => statistic == Statistic::Max,
@@ -91,7 +91,7 @@ impl Metric {
         }
     }
 
-    /// Whether its value for several loops is that of the loop with the largest.
+    /// Whether the metric's value over several loops is the largest of theirs.
     pub(in crate::analysis) fn is_maximum(&self) -> bool {
         self.statistic() == Some(Statistic::Max) || self.to_string().ends_with(".max")
     }
@@ -154,7 +154,7 @@ impl Metric {
         })
     }
 
-    /// The most that it can be; `None` if there is no limit.
+    /// The largest possible value; `None` if there is no limit.
     pub(in crate::analysis) fn most(&self) -> Option<f64> {
         match self.unit() {
             Unit::Ratio => Some(1.0),
@@ -162,7 +162,7 @@ impl Metric {
         }
     }
 
-    /// If nothing was lost: what unfinished work leaves open.
+    /// The bounds if nothing was lost but some work has not ended.
     fn bounds_of_unfinished(&self, summary: &Summary, name: &str) -> Option<Bounds> {
         let ticks = &summary.ticks;
         match self.statistic() {
@@ -205,8 +205,7 @@ impl Metric {
         }
     }
 
-    /// Tasks that are running and that it may count when they end, if it counts tasks. Those of a crashed process never
-    /// end.
+    /// Running tasks that the metric may count when they end, if it counts tasks. Tasks of a crashed process never end.
     fn running_tasks(&self, summary: &Summary) -> Option<u64> {
         if summary.source.state == StateSummary::Crashed {
             return None;
@@ -224,8 +223,8 @@ impl Metric {
         Some(seen.saturating_sub(ended))
     }
 
-    /// At least the largest of all; a tag not seen at all can have any value, but no task was longer than the longest
-    /// possible.
+    /// The bounds of a metric over all tags: at least the largest. A tag that was not seen can have any value, but no
+    /// task was longer than the longest possible one.
     fn bounds_of_any(&self, summary: &Summary) -> Bounds {
         let each = self.each(summary);
         let each = each.iter().filter_map(|one| one.bounds(summary));
@@ -251,21 +250,21 @@ impl Metric {
         })
     }
 
-    /// Number of tags beyond the limit, if it could be a figure of one of them.
+    /// Number of tags beyond the limit, if the metric could be a figure of one of them.
     #[must_use]
     pub fn tags_beyond_limit(&self, summary: &Summary) -> u64 {
         let Some(summary) = self.summary_of(summary) else { return 0 };
         self.figure().beyond_limit(&summary, self.subject()).map_or(0, |beyond| beyond.tags)
     }
 
-    /// Firings with an unknown period, if it depends on periods.
+    /// Firings with an unknown period, if the metric depends on periods.
     pub(in crate::analysis) fn periods_unknown(&self, summary: &Summary) -> u64 {
         let depends = self.is_plain("timers.skipped") || self.is_plain("timer_lag_corrected");
         let summary = self.summary_of(summary).filter(|_| depends);
         summary.and_then(|summary| summary.timers.period_unknown).unwrap_or(0)
     }
 
-    /// Whether it could be a figure of a loop beyond the limit, which has none of its own or none at all.
+    /// Whether the metric could belong to a loop beyond the limit, which has no figures of its own, or none at all.
     pub(in crate::analysis) fn has_loops_beyond_limit(&self, summary: &Summary) -> bool {
         let is_beyond = self.is_of_each_loop() && summary.loops_beyond_limit;
         self.of_loop.is_none() && !self.is_plain("lost") && (is_beyond || summary.loops_left_out)
@@ -278,13 +277,13 @@ impl Metric {
         self.tags_beyond_limit(summary) > 0 && self.each(summary).iter().all(|one| of(one) < of(self))
     }
 
-    /// The depth of the queue that it is about, if it is about one.
+    /// The depth of the metric's queue; `None` if it is not about a queue.
     fn depth_in<'a>(&self, summary: &'a Summary) -> Option<&'a DepthSummary> {
         let name = self.subject().filter(|_| self.figure().family() == Some("queue"));
         named_queue(summary, name?)
     }
 
-    /// Whether it is about the depth of a queue, of which not every change has an event.
+    /// Whether the metric is about the depth of a queue some of whose changes have no event.
     pub(in crate::analysis) fn has_unseen_depths(&self, summary: &Summary) -> bool {
         let Some(summary) = self.summary_of(summary) else { return false };
         let is_open = |depth: &DepthSummary| depth.max_bounds.is_some() || depth.p50_bounds.is_some();
@@ -292,7 +291,7 @@ impl Metric {
         is_certain && self.each(&summary).iter().any(|one| one.depth_in(&summary).is_some_and(is_open))
     }
 
-    /// Whether a record holds one of it, rather than many.
+    /// Whether each record adds at most one to the metric, rather than many.
     fn is_one_a_record(&self) -> bool {
         let name = self.to_string();
         !name.starts_with("microtasks.") && !["timers.skipped", "signals.dropped"].contains(&&*name)

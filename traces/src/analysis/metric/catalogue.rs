@@ -25,7 +25,7 @@ pub struct Figure {
     of: Of,
 }
 
-/// What has the figure.
+/// What the figure belongs to: the whole summary, or each tag, queue or priority.
 #[derive(Debug)]
 enum Of {
     Summary(Source<Summary>),
@@ -66,17 +66,17 @@ impl<T> Source<T> {
     }
 }
 
-/// Whose figure a metric is, for figures that a summary has once per name.
+/// The tag, queue or priority that a metric is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
-    /// The one with this name.
+    /// The one with the given name.
     One(String),
-    /// Each of them: the metric is the largest.
+    /// Any: the metric is the largest figure of all.
     Any,
 }
 
 impl Subject {
-    /// Parses what [`Display`](fmt::Display) writes; `None` if it cannot be one.
+    /// Parses what [`Display`](fmt::Display) writes; `None` if `text` cannot be a subject.
     pub(super) fn read(text: &str) -> Option<Self> {
         let quoted = text.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
         match quoted {
@@ -237,7 +237,7 @@ fn a_second(summary: &Summary, count: u64) -> Option<f64> {
     (summary.span_ns > 0).then(|| count as f64 * 1e9 / summary.span_ns as f64)
 }
 
-/// Without a tick there is nothing that could have been a stall: the emitter has no ticks, or none of them ended.
+/// `value`, or `None` if it is 0 and no tick has ended: without ticks, there was nothing to stall.
 fn of_ticks(summary: &Summary, value: f64) -> Option<f64> {
     (summary.ticks.count > 0 || value > 0.0).then_some(value)
 }
@@ -251,7 +251,8 @@ fn count(count: Option<u64>) -> Option<f64> {
 }
 
 impl Figure {
-    /// What stands before the name of the tag, queue or priority that has it; `None` if a summary has it once.
+    /// The word before the name of a tag, queue or priority in a metric's name; `None` for figures that a summary has
+    /// once.
     #[must_use]
     pub const fn family(&self) -> Option<&'static str> {
         match self.of {
@@ -262,7 +263,7 @@ impl Figure {
         }
     }
 
-    /// The statistics that its name can end with: all of them for a distribution, else only none.
+    /// The statistics that the metric's name can end with: every one for a distribution, none for other figures.
     pub(super) const fn statistics(&self) -> &'static [Option<Statistic>] {
         const ALL: [Option<Statistic>; 6] = {
             let [p50, p90, p99, max, mean, gmean] = Statistic::ALL;
@@ -285,7 +286,8 @@ impl Figure {
         }
     }
 
-    /// The names of all that have it in `summary`, if it is one of many.
+    /// The names of all tags, queues or priorities in `summary` that have the figure; empty for a figure that a summary
+    /// has once.
     pub(super) fn names(&self, summary: &Summary) -> Vec<String> {
         match &self.of {
             Of::Summary(_) => Vec::new(),
@@ -298,7 +300,7 @@ impl Figure {
         }
     }
 
-    /// Its value for the tag, queue or priority of this name.
+    /// The value for the tag, queue or priority of this name.
     pub(super) fn of(&self, summary: &Summary, name: &str, statistic: Option<Statistic>) -> Option<f64> {
         match &self.of {
             Of::Summary(source) => source.of(summary, statistic),
@@ -315,7 +317,7 @@ impl Figure {
         }
     }
 
-    /// The distribution for the tag, queue or priority of this name, if it is one and has a sample.
+    /// The distribution for the tag, queue or priority of this name; `None` for other figures and without samples.
     pub(super) fn spread(&self, summary: &Summary, name: &str) -> Option<Percentiles> {
         match &self.of {
             Of::Summary(source) => source.spread(summary),

@@ -90,7 +90,7 @@ pub enum Sense {
     MoreIsWorse,
     /// More is better.
     MoreIsBetter,
-    /// More is neither: it only says how much there was to do.
+    /// More is neither: the metric only says how much there was to do.
     Neither,
 }
 
@@ -103,7 +103,7 @@ pub struct Value {
     pub unit: Unit,
 }
 
-/// Formats a value, or says that there is none.
+/// Formats a value; `not measured` if there is none.
 #[must_use]
 pub fn measured(value: Option<Value>) -> String {
     value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())

@@ -27,7 +27,7 @@ fn exact_p_values_are_those_of_the_tables() {
     assert_eq!(rank_test(&low, &[6.0, 7.0, 8.0, 9.0, 10.0]), 2.0 / 252.0);
     assert_eq!(rank_test(&low, &[4.5, 7.0, 8.0, 9.0, 10.0]), 4.0 / 252.0);
     assert_eq!(rank_test(&low, &[3.5, 7.0, 8.0, 9.0, 10.0]), 8.0 / 252.0);
-    // Ties within the sides do no delay caused.
+    // Ties within a side do not change the result.
     assert_eq!(rank_test(&[1.0; 5], &[2.0; 5]), 2.0 / 252.0);
     assert_eq!(rank_test(&[1.0; 5], &[1.0; 5]), 1.0);
     assert_eq!(rank_test(&[], &low), 1.0);
