@@ -36,7 +36,8 @@ fn a04_first_in_first_out_within_a_priority() {
 fn a04_high_then_normal_then_low_looked_at_again_for_every_fetch() {
     let (mut agenda, ran) = (one_worker(), Ran::default());
     let held = hold(&agenda.handle());
-    // Each of them adds one of the next higher priority, which the following fetch has to see.
+    // The tasklets of low and normal priority each add one of the next higher priority, which the next fetch must
+    // prefer.
     for (priority, name, higher) in [(Low, "low", Normal), (Normal, "normal", High)] {
         let ran = ran.clone();
         let tasklet = Tasklet::once("brings", move |worker| -> Done {
@@ -54,7 +55,7 @@ fn a04_high_then_normal_then_low_looked_at_again_for_every_fetch() {
     assert_eq!(ran.names(), expected);
 }
 
-/// In whichever queues the two wait, and whichever worker looks.
+/// Covers every combination of local and shared queues.
 #[test]
 fn a04_a_new_high_overtakes_every_waiting_low_in_whatever_queue_both_are() {
     for low_is_local in [false, true] {

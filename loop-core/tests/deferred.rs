@@ -209,7 +209,7 @@ fn b12_a_chain_without_end_is_bounded_by_the_budget_and_starves_nothing() {
     let posts = Rc::clone(&ran);
     world.post(Builtin::once("task", move |cx| again(cx, posts)));
     world.lp.turn().unwrap();
-    // One that waited when its drain began, ten added during it, and one more in the last drain of the tick.
+    // The callback that waited when the drain began, ten added during it, and one in the tick's last drain.
     assert_eq!(ran.get(), 12);
     let events = world.events();
     assert_eq!(pick!(events, Event::Poll { timeout_ns, .. } => timeout_ns), [Some(0)], "the poll only looks");

@@ -126,7 +126,7 @@ fn b16_it_can_be_switched_off() {
     world.turn();
     assert_eq!(decisions(&world), [], "nor by pressure");
     world.post(Builtin::once("request", |cx| cx.request_gc()));
-    // The next turn makes the check: nothing keeps the loop alive until the poll of this one.
+    // The check happens in the next turn, because nothing keeps the loop alive until this turn's poll.
     world.turn();
     world.turn();
     assert_eq!(decisions(&world), [(GcAction::Collect, GcReason::Requested)]);
@@ -203,7 +203,7 @@ fn b17_a_loop_that_would_wait_is_woken_for_what_ran_since_the_last_measurement()
     assert_eq!((decisions(&world), world.sim.elapsed()), (Vec::new(), SAMPLE), "the poll ended for it");
     world.turn();
     assert_eq!(decisions(&world)[0], (GcAction::Collect, GcReason::Doubled));
-    // If nothing ran, only the repeating timer has to wake the loop.
+    // In an idle second, only the repeating timer has to wake the loop.
     let _ = world.events();
     while world.sim.elapsed() < ms(900) {
         world.turn();

@@ -174,7 +174,8 @@ fn b02_each_step_in_its_place() {
     assert_eq!(steps_of(&world), ["collector's check", "poll timer", "timer", "rejections"]);
 }
 
-/// A deviation: a callback for the end of this turn is due soon, whatever else the turn could wait for.
+/// Deviates from Bun: a pending after-loop callback makes the poll non-blocking, even if the turn could wait for a
+/// timer.
 #[test]
 fn b02_what_comes_after_the_loop_lets_no_poll_wait() {
     let mut world = World::new();

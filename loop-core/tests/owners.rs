@@ -243,7 +243,7 @@ fn a01_a_source_says_what_it_is_for() {
     let named =
         pick!(events, Event::SnapshotPending { what, label: Some(label), count, .. } => (what, label, count));
     assert_eq!(named, [(RefKind::Io, labels[0].1, 1)]);
-    // Each snapshot repeats it, for readers that start there.
+    // Each snapshot repeats the label, for readers that start at it.
     for _ in 0..2 {
         event_loop.run_for(ms(10_000)).unwrap();
     }

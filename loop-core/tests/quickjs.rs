@@ -59,8 +59,8 @@ fn q01_a_turn_is_signal_exit_check_timers_fds_ports_workers() {
     let mut world = world();
     let source = SimSource::new();
     one_of_everything(&mut world, &source);
-    // The script acts while the loop polls, so the first turn brings in everything, and delivers only what comes
-    // after the poll.
+    // The script acts while the loop polls, so in the first turn everything arrives too late for the steps before the
+    // poll.
     world.turn();
     assert_eq!(ran(&world.events()), ["timer", "fd", "port", "worker done"]);
     one_of_everything(&mut world, &source);

@@ -1,4 +1,4 @@
-//! Tests commands through the self-pipe, the processes that they start, and the loop with all of it, under real
+//! Tests commands through the self-pipe, the processes that they start, and an agenda loop that has both, under real
 //! signals.
 
 mod processes;

@@ -26,7 +26,7 @@ fn both(policy: &Policy, program: impl Fn(&mut World)) -> Vec<String> {
     silent
 }
 
-/// Tasks that leave behind everything that a task can leave behind.
+/// Posts three tasks, each of which queues work of every kind.
 fn busy(world: &mut World) {
     for name in ["one", "two", "three"] {
         let log = world.log.clone();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::kit::rust_sources;
 
-/// The statements by family, with the range of their numbers, and the ones in between. Includes statements that are
+/// The range of statement numbers in each family; [`BETWEEN`] lists numbers with a letter. Includes statements that are
 /// not built.
 ///
 /// b: Bun's event loop and its integrations; e: errors, shutdown, futures; r: the run loop over a foreign loop; q:

@@ -100,8 +100,8 @@ fn keep(handle: &Handle<Builtin>, counts: &Arc<Counts>) -> Kept<Builtin> {
     })
 }
 
-/// Waits for the threads of a scope. Its end would wait too, but by an atomic inside the standard library, which is not
-/// instrumented: ThreadSanitizer then reports races with what follows it. It sees a join.
+/// Joins the threads of a scope. The end of the scope also waits for them, but by an atomic in the standard library,
+/// which is not instrumented, so ThreadSanitizer would report races with the code that follows. It does see a join.
 fn join<'scope>(threads: impl IntoIterator<Item = thread::ScopedJoinHandle<'scope, ()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }

@@ -305,7 +305,7 @@ fn a_run_whose_time_is_over_makes_one_turn_that_does_not_wait() {
         ran.sort_unstable();
         assert_eq!(ran, ["due", "ready"], "{name}");
         assert_eq!((world.sim.elapsed() - from, world.lp.metrics().ticks), (ms(0), 1), "{name}");
-        // One that stops at once stops before it.
+        // A loop that was already asked to stop runs no turn.
         world.lp.stop();
         assert_eq!(world.lp.run_for(ms(0)).unwrap(), StopReason::Stopped, "{name}");
         assert_eq!(world.lp.metrics().ticks, 1, "{name}");

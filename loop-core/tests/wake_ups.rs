@@ -60,7 +60,7 @@ impl Held {
         assert_eq!(self.waits.recv().unwrap(), None, "nothing but a wake-up ends this wait");
     }
 
-    /// Ends the loop, and returns how many pushes each wakeup stood for.
+    /// Ends the loop, and returns the number of pushes that each wakeup coalesced.
     fn end(self) -> Vec<u32> {
         self.handle.post(Builtin::remote("end", |cx| cx.release("test"))).unwrap();
         self.may_end.send(()).unwrap();

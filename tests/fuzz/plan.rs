@@ -41,7 +41,7 @@ impl<'a> Plan<'a> {
         usize::from(number) % limit.max(1)
     }
 
-    /// Any number: mostly small, or an edge, or one near an edge, or all of its bytes.
+    /// Any number: mostly small, sometimes an edge value or one near it, sometimes eight arbitrary bytes.
     pub(crate) fn number(&mut self) -> u64 {
         match self.byte() {
             small @ 0..=127 => small.into(),

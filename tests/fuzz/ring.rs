@@ -1,5 +1,4 @@
-//! Fuzzes ring files that no session made: their layout follows its page, but the contents of the words are
-//! arbitrary.
+//! Fuzzes ring files that no session made: their layout is as specified, but the contents of the words are arbitrary.
 //!
 //! An input is a plan: changes to a small whole file, word by word and record by record, with stamps as a writer leaves
 //! them. The second half of the plan is carried out while the file is read, as if by a process that scribbles over it.
@@ -47,7 +46,7 @@ const CAPACITY: usize = 128;
 const RING_BYTES: usize = CAPACITY * 32;
 const RINGS: usize = 2;
 
-/// A file as a process leaves it behind, word by word as on the page about the layout.
+/// A file as a process leaves it behind, word by word as specified.
 fn whole() -> Vec<u8> {
     let mut file = Image(vec![0; SLOTS_AT + RINGS * RING_BYTES]);
     let metadata = serde_json::to_vec(&Metadata::new("fuzzed")).expect("metadata is JSON");

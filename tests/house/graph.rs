@@ -1,8 +1,8 @@
 //! The import graph of a package: which file uses a name that another file defines.
 //!
-//! Every path in the source counts, in a `use` or where it stands, also inside the arguments of macros. A name counts
-//! for the file that defines it, however many re-exports lie between; a re-export itself is no use. Code for tests
-//! (`#[cfg(test)]`) does not count, and neither do method calls, whose receiver's type only a compiler knows.
+//! Every path in the source counts: in a `use`, in code, and in the arguments of macros. A name counts for the file
+//! that defines it, however many re-exports lie between; a re-export alone is no use. Code for tests (`#[cfg(test)]`)
+//! does not count, and neither do method calls, because only a compiler knows the receiver's type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ impl Graph {
         circles(&self.arrows).into_iter().flatten().collect()
     }
 
-    /// The modules of every folder, each with all that lies inside it, and which of them use which. `timer.rs` and
-    /// `timer/` are one module; what happens between the two is not seen.
+    /// The modules of every folder, each with everything inside it, and which of them use which. `timer.rs` and
+    /// `timer/` are one module; arrows between the two are ignored.
     pub(crate) fn folders(&self) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
         let mut folders: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (file, used) in &self.arrows {
@@ -62,13 +62,13 @@ impl Graph {
     }
 }
 
-/// The module that a file is, as a path; none for a crate's root, which only declares and re-exports.
+/// The module path of a file; `None` for a crate's root, which only declares and re-exports.
 fn module(file: &str) -> Option<&str> {
     let module = file.strip_suffix(".rs").expect("a Rust file");
     (!["/src/lib", "/src/main"].iter().any(|root| module.ends_with(root))).then_some(module)
 }
 
-/// Every largest set of more than one node that all reach one another.
+/// The strongly connected components with more than one node.
 pub(crate) fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<&str>> {
     let reach = |from: &str| {
         let mut reached: BTreeSet<&str> = BTreeSet::new();
@@ -92,7 +92,7 @@ pub(crate) fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeS
     found
 }
 
-/// What a path leads to.
+/// What a path resolves to.
 #[derive(Clone)]
 enum Target {
     Module(usize),
@@ -416,7 +416,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Whether the attribute leaves its item out of every build but that of the tests.
+/// Whether the attribute compiles its item only for tests.
 fn for_tests(attribute: &Attribute) -> bool {
     fn needs_tests(meta: &syn::Meta) -> bool {
         match meta {

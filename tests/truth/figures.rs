@@ -320,7 +320,8 @@ impl Figures {
         }
     }
 
-    /// Each late timer has fired, unless its loop stopped first, its breakdown sums to its lag, and each task in it ran at that time for that long.
+    /// Checks that each late timer has fired (unless its loop stopped first), that its breakdown sums to its lag, and
+    /// that each task in the breakdown ran at that time for that long.
     pub(crate) fn compare_late_timers(&self, report: &Value, name: &str) {
         let late = report["late_timers"].as_array().expect("a list");
         let at = |field: &Value| field.as_i64().expect("a time");
@@ -383,7 +384,8 @@ impl Figures {
 /// Shorter series of samples are counted one by one.
 const LONG_SERIES: u64 = 16;
 
-/// The samples of one timer's lag, as in HdrHistogram: one for each period, down to one period.
+/// The corrected samples of one timer's lag, as HdrHistogram computes them: the lag, and then one period less each,
+/// down to the last positive value.
 fn corrected(lag: u64, period: Option<u64>) -> impl Iterator<Item = u64> {
     let step = period.unwrap_or(0);
     (0..lag.checked_div(step).unwrap_or(0).max(1)).map(move |place| lag - place * step)

@@ -29,7 +29,7 @@ const LATE_NS: u64 = 1_000_000;
 /// A run longer than this is slow.
 const SLOW_NS: u64 = 10_000_000;
 
-/// What `--late-timers` of the report under test limits each list to.
+/// The value of `--late-timers` for the report under test.
 const LISTED: usize = 10_000;
 
 /// The keys of a line of `delay_caused`, by what waited.
@@ -167,8 +167,8 @@ impl Waits {
         extents.push(Extent { start, end: Reverse(event.at), place: Reverse(extents.len()), cause });
     }
 
-    /// Cuts the time of a loop into stretches, each of the extent that began last. Polls within callbacks belong to them;
-    /// others come before everything.
+    /// Cuts the time of a loop into stretches, each of the extent that began last. Polls within callbacks belong to the
+    /// callbacks; other polls take precedence over everything.
     fn stretches(&self, source: u32) -> Vec<(u64, u64, String)> {
         let mut extents = self.extents.get(&source).cloned().unwrap_or_default();
         let is_callback = |extent: &&Extent| !["(phase)", "gc"].contains(&&*extent.cause);

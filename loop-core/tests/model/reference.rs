@@ -33,7 +33,7 @@ struct Entry {
 
 struct Timer {
     due: u64,
-    /// Increases with each arming; `None` is "not armed".
+    /// Increases with each arming; `None` if the timer is not armed.
     armed: Option<u64>,
     firing: bool,
     referenced: bool,
@@ -98,20 +98,20 @@ pub(super) struct Model {
     worker_free: u64,
     holds: i64,
     releases_later: i64,
-    /// The change made by other threads since the loop last looked.
+    /// Net change of references by other threads since the loop last looked.
     held_outside: i64,
     stop_outside: bool,
-    /// Another thread woke the loop, which has not looked at its posts since then.
+    /// Whether another thread woke the loop, which has not looked at its posts since.
     woken: bool,
-    /// It was woken since its last poll, so the next one does not wait.
+    /// Whether the loop was woken since its last poll, so that the next poll does not wait.
     looks: bool,
     stop: bool,
     reload: bool,
-    /// A callback reloaded, and what it left behind has not been drained yet.
+    /// A callback reloaded, and the work that it queued has not been drained yet.
     owes_drain: bool,
     world: BTreeMap<(u64, u64), World>,
     external_events: u64,
-    /// The number of those that callbacks caused.
+    /// The number of external events that callbacks caused.
     caused_count: u32,
 }
 
@@ -277,7 +277,7 @@ impl Model {
         }
     }
 
-    /// True if a task reloaded.
+    /// Returns whether a task reloaded.
     fn pass(&mut self) -> bool {
         let mut ran = false;
         while self.budget > 0 {
@@ -336,7 +336,7 @@ impl Model {
         self.after_loop = callbacks.into_iter().chain(added).collect();
     }
 
-    /// False if it would wait for ever.
+    /// Returns false if the poll would wait for ever.
     fn poll(&mut self) -> bool {
         if self.policy.poll == PollRule::WhenNoTask && !self.tasks.is_empty() {
             return true;
@@ -369,7 +369,7 @@ impl Model {
         }
     }
 
-    /// True if it wakes the loop.
+    /// Returns whether the event wakes the loop.
     fn happen(&mut self, what: World) -> bool {
         match what {
             World::JobEnds(node) => self.posted.push_back(Entry { node, job: true }),
@@ -435,7 +435,7 @@ impl Model {
         }
     }
 
-    /// True if its callback reloaded.
+    /// Returns whether the timer's callback reloaded.
     fn fire_one(&mut self, index: usize) -> bool {
         let timer = &mut self.timers[index];
         (timer.armed, timer.firing) = (None, true);
@@ -463,7 +463,7 @@ impl Model {
         reloaded
     }
 
-    /// Calls `node` as a task, and drains. True if it reloaded, in which case it did not drain.
+    /// Calls `node` as a task, then drains. If the callback reloaded, returns true and does not drain.
     fn run_node(&mut self, node: &Node) -> bool {
         self.call(node);
         let reloaded = std::mem::take(&mut self.reload);

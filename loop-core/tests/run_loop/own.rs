@@ -153,7 +153,7 @@ fn r06_a_pump_by_hand_takes_nothing_from_a_run_by_readiness() {
     let inner = inner(|_| ());
     host.with(|cx| inner.run_ready(cx)).unwrap();
     host.turn_within(Duration::ZERO).unwrap();
-    // The inner loop learns of a timer of its own while it is pumped by hand, and is then left alone.
+    // The inner loop arms a timer of its own while it is pumped by hand, and is then left alone.
     let task = ends(&host, &ran);
     let sets = Builtin::once("sets", move |cx: &mut Cx<'_>| {
         cx.set_timeout(ms(2), task);

@@ -1,5 +1,5 @@
-//! Tests the loop with all of it, under real signals. Signals affect a whole process, so each test runs in a
-//! process of its own: this test program again, asked to run a single helper.
+//! Tests an agenda loop with commands and child processes under real signals. Signals affect a whole process, so each
+//! test starts this test program again to run a single helper.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -43,7 +43,7 @@ fn alone(name: &str, test: impl FnOnce()) {
     assert!(own.status.success() && out.contains("1 passed"), "{out}{errors}");
 }
 
-/// The program under test, which reports what happens to it.
+/// The program under test, which prints what happens to it.
 #[test]
 #[ignore = "the child process that the other tests of this file start"]
 fn helper() {

@@ -52,7 +52,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The processor time of that wait, in a process of its own.
+/// The processor time of one wait, measured in a separate process.
 fn processor_ns(name: &str, delay_ms: &str) -> Result<f64> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([SECOND_RUN, "idle", name, delay_ms]).stdin(Stdio::null()).stderr(Stdio::inherit());
@@ -62,7 +62,7 @@ fn processor_ns(name: &str, delay_ms: &str) -> Result<f64> {
     text.trim().parse().with_context(|| format!("the process that waits said {text:?}"))
 }
 
-/// The other process: waits between two marks, and returns the processor time of the wait.
+/// Runs in the separate process: waits between two marks, and returns the processor time of the wait.
 pub(crate) fn wait(name: &str, delay_ms: &str) -> Result<u64> {
     let delay = Duration::from_millis(delay_ms.parse()?);
     let mut alarm = alarm(name)?.ok_or_else(|| anyhow!("{name} is missing"))?;

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The task of this program when one of its parts runs it again in a process of its own.
+/// What this program does when one of its parts starts it again as a separate process.
 fn second_run(words: &[String]) -> Result<()> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["coalesced", name] => wake::coalesced(name),

@@ -51,7 +51,7 @@ fn blames(summary: &Summary, task: &str) {
     assert!(summary.stalls.iter().any(is_blamed), "{:?}", summary.stalls);
 }
 
-/// Checks that each moment counts once: at most `ran_ns` of busy and idle time.
+/// Checks that no time is counted twice: busy and idle time add up to at most `ran_ns`.
 fn counts_once(ticks: &TicksSummary, ran_ns: u64) {
     assert!(ticks.busy_ns + ticks.poll_wait_ns <= ran_ns, "{ticks:?} in {ran_ns} ns");
 }
