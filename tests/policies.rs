@@ -69,7 +69,7 @@ fn agenda_workers_run_part_of_the_work() {
     assert_eq!(workers.iter().map(|worker| number(&worker["ran"])).sum::<u64>(), ran);
     assert!(number(&agenda["added"]) >= ran);
     assert!(number(&agenda["rendezvous"]["count"]) >= 2, "{agenda}");
-    // Collections are commands to the loop itself, among the operator's.
+    // The loop requests collections by sending itself the command `G`, as an operator can.
     let commands = live["commands"]["by_byte"].as_array().unwrap();
     let collect = commands.iter().find(|command| command["byte"] == "G").unwrap();
     assert!(number(&collect["count"]) >= 2 && collect["known"] == true, "{commands:?}");

@@ -28,7 +28,7 @@ macro_rules! bits {
             pub const NONE: Self = Self(0);
             $($(#[$bit_doc])* pub const $bit: Self = Self($value);)+
 
-            /// The bits.
+            /// The set as a bit mask.
             #[must_use]
             pub const fn bits(self) -> u8 {
                 self.0

@@ -21,7 +21,7 @@ const PROGRAMS: u32 = 150;
 /// When to stop a loop that might not end without it: an unreleased reference keeps it alive.
 const LAST_STOP_MS: u64 = 1_000;
 
-/// Runs `program` in both, and compares them after each run.
+/// Runs `program` on the loop and on the model, and compares the two after each run.
 fn compare(policy: &Policy, program: &Program) -> Result<(), TestCaseError> {
     let mut program = program.clone();
     let needs_stop = policy.exit == ExitRule::OnlyStopped || policy.poll_timeout_default.is_some();

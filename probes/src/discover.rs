@@ -62,7 +62,7 @@ pub enum FindError {
     /// Several loops are being recorded.
     #[error("{} loops are being recorded; name one of their pids, see `loopscope ps`", .rings.len())]
     Several {
-        /// All of them.
+        /// All rings found.
         rings: Vec<RingInfo>,
     },
     /// The process has no ring.

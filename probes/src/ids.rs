@@ -97,7 +97,7 @@ pub struct NonMax<T> {
 }
 
 impl<T> NonMax<T> {
-    /// From the word of an optional field, which is 0 for `None`.
+    /// Decodes the word of an optional field, which is 0 for `None`.
     #[inline(always)]
     pub(crate) fn of_word(word: u64) -> Option<Self> {
         NonZeroU64::new(word).map(|word| Self { word, number: PhantomData })

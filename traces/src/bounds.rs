@@ -40,17 +40,17 @@ impl Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SpreadBounds {
-    /// Of the median.
+    /// Bounds of the median.
     pub p50: Bounds,
-    /// Of the 90th percentile.
+    /// Bounds of the 90th percentile.
     pub p90: Bounds,
-    /// Of the 99th percentile.
+    /// Bounds of the 99th percentile.
     pub p99: Bounds,
-    /// Of the maximum.
+    /// Bounds of the maximum.
     pub max: Bounds,
-    /// Of the mean.
+    /// Bounds of the mean.
     pub mean: Bounds,
-    /// Of the geometric mean.
+    /// Bounds of the geometric mean.
     pub gmean: Bounds,
 }
 

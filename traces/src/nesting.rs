@@ -242,7 +242,7 @@ mod tests {
             for slice in by_begin(&slices).into_iter().map(|place| slices[place]) {
                 nesting.close_all(slice.0);
                 let ends = nesting.open().iter().rev().map_while(|(_, end)| *end);
-                // Only the slices inside the innermost one without an end.
+                // `ends` covers the slices inside the innermost one without an end.
                 prop_assert!(ends.clone().all(|end| end > slice.0));
                 prop_assert!(ends.is_sorted(), "the inner ones end first");
                 prop_assert!(nesting.open().is_sorted_by_key(|(start, _)| *start));

@@ -90,7 +90,7 @@ pub enum SpanKind {
         handled: bool,
         /// Whether the foreign loop was ready; if not, a timer started the pump.
         ready: bool,
-        /// Its timeout.
+        /// The pump's timeout.
         timeout_ns: u64,
     },
     /// A labelled interval of the program.
@@ -126,7 +126,7 @@ pub enum SpanKind {
     GcDecision {
         /// Its decision.
         action: GcAction,
-        /// Why.
+        /// The reason for the decision.
         reason: GcReason,
         /// The heap it saw.
         heap_bytes: u64,

@@ -189,7 +189,7 @@ pub(crate) enum Role {
     End,
     /// The loop's own: a decision, or something that arrived from outside.
     Own,
-    /// Neither.
+    /// Everything else.
     Aside,
 }
 

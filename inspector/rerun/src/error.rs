@@ -22,7 +22,7 @@ pub enum RerunError {
         /// The recording.
         name: String,
     },
-    /// It does not come from a loop-core loop.
+    /// The recording does not come from a loop-core loop.
     #[error(
         "{name} {what}, which does not record everything that its loop decides by: only what a loop-core loop recorded \
          (`demo --record`, `record`) can be executed again"
@@ -163,7 +163,7 @@ pub enum RerunError {
         name: String,
         /// The limit.
         most: u64,
-        /// Its events read so far.
+        /// Events read so far.
         events: u64,
     },
     /// It leaves more tasks waiting than is allowed.
@@ -222,7 +222,7 @@ pub enum RerunError {
     Loop {
         /// The recording.
         name: String,
-        /// Why.
+        /// The underlying error.
         error: RunError,
     },
     /// The loop cannot be restored to its recorded state.
@@ -230,7 +230,7 @@ pub enum RerunError {
     Restore {
         /// The recording.
         name: String,
-        /// Why.
+        /// The underlying error.
         error: RequestError,
     },
     /// The result cannot be saved.

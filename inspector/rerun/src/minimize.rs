@@ -83,11 +83,11 @@ pub struct Minimized {
 pub enum Ended {
     /// Nothing more can be removed on its own.
     Minimal,
-    /// The user stopped it.
+    /// The user stopped the search.
     Stopped,
-    /// Its time budget was spent.
+    /// The time budget was used up.
     Budget,
-    /// Its tries were used up.
+    /// The tries were used up.
     Tries,
 }
 

@@ -49,7 +49,7 @@ pub enum LogOf {
 /// What a page asks of the shell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Nothing.
+    /// Do nothing.
     Nothing,
     /// Do what Enter does.
     Open,

@@ -105,7 +105,7 @@ impl Agreement {
         let is_settled = contradicting == 0 || contradicting == 1 && votes >= MAJORITY;
         let error_ns = match off.iter().map(|one| fit.error_ns(one)).max() {
             _ if is_settled => 0,
-            // Only blank ones.
+            // All contradicting anchors are blank.
             None => u64::MAX,
             Some(error_ns) => error_ns.max(1),
         };

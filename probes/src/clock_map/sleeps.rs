@@ -15,7 +15,7 @@ pub(crate) const SLEEPS_MAX: usize = 1024;
 /// By how much the kernel's figure for the time asleep may be off, besides [`ERROR_PARTS`].
 const ERROR_NS: u64 = 2_000_000_000;
 
-/// The same, as a fraction of that time (a divisor).
+/// The proportional part of that error, as a divisor of the time asleep.
 const ERROR_PARTS: u64 = 256;
 
 /// If the record clock gained less, it stood still.

@@ -118,15 +118,15 @@ words! {
     }
     /// How a task ended.
     Outcome {
-        /// It ran to completion.
+        /// The task ran to completion.
         0 Done = "done",
-        /// It reported an error.
+        /// The task reported an error.
         1 Failed = "failed",
-        /// It panicked.
+        /// The task panicked.
         2 Panicked = "panicked",
-        /// It asked the pass to return at once: no drain, and the task is not counted (hot reload).
+        /// The task asked the pass to return at once (hot reload): no drain follows, and the task is not counted.
         3 Reload = "reload",
-        /// It was cancelled before it ran.
+        /// The task was cancelled before it ran.
         4 Cancelled = "cancelled",
         /// A future was polled and is not ready yet.
         5 Pending = "pending",
@@ -289,7 +289,7 @@ words! {
         4 Release = "release",
         /// Left the outermost level between two turns, with something to drain: the drain follows.
         5 Drain = "drain",
-        /// The same where the host had microtasks, too.
+        /// Like `Drain`, where the host had microtasks too.
         6 HostDrain = "host-drain",
         /// Ran one turn, outside of a run: the tick that has just begun.
         7 Turn = "turn",

@@ -65,7 +65,7 @@ pub(super) fn shared_pages<'a>(
     scratch: &mut Vec<Record>,
 ) -> Result<Vec<HashSet<u64>>, ReadError> {
     let mut shared = vec![HashSet::new(); rings.len()];
-    // By a hash of the page.
+    // Pages are identified by a hash of their contents.
     let hasher = RandomState::new();
     let mut seen: HashMap<u64, (usize, u64)> = HashMap::new();
     for (ring, slots) in rings.enumerate() {

@@ -17,13 +17,13 @@ pub enum OpenError {
         /// The system's error.
         source: io::Error,
     },
-    /// It is a folder, a device or a link.
+    /// The path is a folder, a device or a link.
     #[error("{} is no regular file, so it is no ring file", printable_path(.path))]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
-    /// It does not begin like a ring file.
+    /// The file does not begin like a ring file.
     #[error("{} is no ring file", printable_path(.path))]
     NotARing {
         /// The file.
@@ -39,12 +39,12 @@ pub enum OpenError {
     OtherLayout {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The version of its layout.
         found: u32,
         /// The version that can be read.
         supported: u32,
     },
-    /// It begins like a ring file, but the rest is not valid.
+    /// The file begins like a ring file, but the rest is not valid.
     #[error("the ring file {} is damaged: {what}; restart its program for a whole one", printable_path(.path))]
     Damaged {
         /// The file.

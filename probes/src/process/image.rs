@@ -36,7 +36,7 @@ const CELL_TRIES: usize = 4;
 
 #[derive(Debug)]
 pub(super) enum Image {
-    /// Of a disabled session.
+    /// The image of a disabled session: no words at all.
     Nothing(Metadata),
     Local {
         session: Arc<Inner>,

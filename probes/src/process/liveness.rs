@@ -11,13 +11,13 @@ use crate::shared::identity::{self, Identity};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
-    /// It is running.
+    /// The process is running.
     Running,
-    /// It is stopped, by SIGSTOP or a debugger.
+    /// The process is stopped, by SIGSTOP or a debugger.
     Stopped,
-    /// It is gone and did not end its session.
+    /// The process is gone and did not end its session.
     Crashed,
-    /// It ended its session cleanly.
+    /// The process ended its session cleanly.
     Ended,
     /// Unknown, because the file is a copy: it shows nothing that followed the copying.
     Unclosed,

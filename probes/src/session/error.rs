@@ -56,7 +56,7 @@ pub enum SharingError {
         path: PathBuf,
         /// Number of rings.
         rings: u64,
-        /// Why the last of them did not fit.
+        /// Why the last of these rings did not fit.
         reason: String,
     },
 }

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// It cannot be created or inspected.
+    /// The folder cannot be created or inspected.
     #[error("the folder {} for rings cannot be used: {source}; {}", printable_path(.path), way_out(.source, "set LOOPSCOPE_DIR to one that can be written"))]
     Io {
         /// The folder.
@@ -28,13 +28,13 @@ pub enum FolderError {
         /// The system's error.
         source: io::Error,
     },
-    /// A link there could lead anywhere.
+    /// The path is a symbolic link, which could lead anywhere.
     #[error("the folder {} for rings is a symbolic link; remove it or set LOOPSCOPE_DIR", printable_path(.path))]
     Symlink {
         /// The folder.
         path: PathBuf,
     },
-    /// It is a file or a device.
+    /// The path is a file or a device.
     #[error("{} is not a folder; remove it or set LOOPSCOPE_DIR", printable_path(.path))]
     NotAFolder {
         /// The path.

@@ -193,7 +193,7 @@ fn describe(divergence: Divergence) -> String {
     format!("check: in tick {tick} was recorded {recorded:?}, and {happened:?} happened")
 }
 
-/// Those of `gates` and `shows` that do not hold in `summary`.
+/// The `gates` and `shows` that do not hold in `summary`.
 fn fails(
     gates: &[Gate],
     shows: &[SpannedText<Condition>],

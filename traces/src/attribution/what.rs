@@ -30,14 +30,14 @@ pub enum What {
     Task {
         /// The task.
         task: TaskId,
-        /// Its tag.
+        /// The tag.
         tag: Tag,
     },
     /// One readiness callback.
     Io {
-        /// Its source.
+        /// The source.
         source: IoSource,
-        /// Its tag.
+        /// The tag.
         tag: Tag,
         /// The id of the callback.
         task: TaskId,
@@ -55,7 +55,7 @@ pub enum What {
     Gc,
     /// A labelled span outside of any task; in the breakdown of a slow task, one within it.
     Span {
-        /// Its name.
+        /// The label with the span's name.
         label: LabelId,
     },
     /// A phase, excluding what ran in it.
@@ -72,7 +72,7 @@ pub enum What {
     Suspended,
     /// Several small parts.
     Others {
-        /// How many.
+        /// The number of parts.
         parts: u32,
     },
     /// Before the first event of the recording.
@@ -81,7 +81,7 @@ pub enum What {
     Evicted,
     /// Records of this time were lost.
     Unknown {
-        /// How many; 0 if unknown.
+        /// The number of lost records; 0 if unknown.
         lost: u64,
     },
     /// Time that no record accounts for.

@@ -1,6 +1,6 @@
 //! Reads Chrome-trace JSON from other programs, one event at a time, in bounded memory.
 //!
-//! Files are larger than memory, are cut off in the middle, and begin with their events or with anything else. So a
+//! Files can be larger than memory, cut off in the middle, and begin with their events or with anything else. So a
 //! small scanner that knows only strings and brackets splits the text, and each event is parsed separately: a damaged
 //! event costs that event, not the file. Both forms are read (`[…]`, and `{"traceEvents":[…]}` with its keys in any
 //! order), plain or gzip, from any input that can be read once.

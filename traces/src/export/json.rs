@@ -77,8 +77,8 @@ impl<W: Write> JsonOut<W> {
         self
     }
 
-    /// Rounds times down to microseconds if the latest is too late for ends that are one or two doubles early: rounded by
-    /// a reader, slices would no longer nest.
+    /// Rounds all times down to microseconds if the latest one, `latest_ns`, is so late that an end moved by one or two
+    /// doubles, as rounded by a reader, would no longer nest.
     pub(crate) const fn hold_times_up_to(&mut self, latest_ns: u64) {
         self.is_coarse = latest_ns > FINE_MAX_NS;
     }

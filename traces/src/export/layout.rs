@@ -201,7 +201,7 @@ fn yielding<T>(slices: &[LayoutItem<T>], order: &[usize]) -> Vec<bool> {
             }
         }
         if open.crosses(Some(end)) {
-            // Either it gives way, or none does and it is placed in order.
+            // A slice that does not give way either is placed in order, although it crosses another.
             yielding[place] = gives_way;
         } else {
             open.begin(Placed { start, end, place });

@@ -29,7 +29,7 @@ pub struct AgendaSummary {
     /// By priority, the highest first.
     #[serde(deserialize_with = "super::lists::entries")]
     pub priorities: Vec<PrioritySummary>,
-    /// By worker.
+    /// Figures of each worker.
     #[serde(deserialize_with = "super::lists::entries")]
     pub workers: Vec<AgendaWorkerSummary>,
     /// Collections for which all workers had to stop.
@@ -125,7 +125,7 @@ pub struct CommandsSummary {
     pub count: u64,
     /// Bytes that name no command.
     pub unknown: u64,
-    /// By byte.
+    /// The commands by their byte.
     pub by_byte: Vec<CommandSummary>,
 }
 

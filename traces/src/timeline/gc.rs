@@ -10,11 +10,11 @@ use crate::recent::Recent;
 /// One inspection of the heap by the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcCheck {
-    /// When.
+    /// The time of the decision.
     pub at: Timestamp,
     /// The decision.
     pub action: GcAction,
-    /// Why.
+    /// The reason for the decision.
     pub reason: GcReason,
     /// The heap it saw, in bytes.
     pub heap_bytes: u64,

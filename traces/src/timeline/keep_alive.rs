@@ -20,7 +20,7 @@ use refs::Refs;
 pub struct Held {
     /// The name.
     pub name: RefName,
-    /// How many.
+    /// The number of handles.
     pub count: u64,
 }
 

@@ -14,7 +14,7 @@ use crate::recent::Recent;
 pub struct LabelStats {
     /// Durations of its spans.
     pub run_ns: Option<Box<Histogram>>,
-    /// Its marks.
+    /// Number of marks with this label.
     pub marks: u64,
 }
 
@@ -22,7 +22,7 @@ pub struct LabelStats {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Spans {
-    /// By label.
+    /// Spans and marks of each label, up to the limit.
     pub by_label: HashMap<LabelId, LabelStats>,
     /// Spans and marks of labels beyond the limit.
     pub beyond_limit: u64,
@@ -41,9 +41,9 @@ impl Spans {
 /// One error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// What.
+    /// The kind of problem.
     pub what: TroubleKind,
 }
 

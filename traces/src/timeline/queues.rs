@@ -63,9 +63,9 @@ struct EmitterQueues {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimersKnown {
     All,
-    /// Those armed since the reading began.
+    /// Only timers armed since the reading began.
     SinceReading,
-    /// As many as are tracked; there are more.
+    /// Only as many timers as are tracked; the loop has more.
     UpToLimit,
 }
 

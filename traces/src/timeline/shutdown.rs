@@ -6,9 +6,9 @@ use loop_probes::ids::Timestamp;
 /// Why and when the loop stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: StopReason,
 }
 
@@ -16,7 +16,7 @@ pub struct Stopped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownEnd {
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// Duration of the shutdown, in nanoseconds.
     pub run_ns: u64,

@@ -15,7 +15,7 @@ pub struct TickNumbers {
 pub(super) enum TickStep {
     /// The first number seen.
     First,
-    /// It follows the previous number.
+    /// The number follows the previous one.
     Next,
     /// The end of the tick before is missing, or the beginning of this one.
     Torn,

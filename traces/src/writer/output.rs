@@ -9,11 +9,11 @@ use rustix::io::Errno;
 /// How another program changed a file while it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It has fewer bytes than were written.
+    /// The file has fewer bytes than were written.
     Truncated,
-    /// It has more bytes than were written.
+    /// The file has more bytes than were written.
     Extended,
-    /// Its name is gone or refers to another file.
+    /// The file's name is gone or refers to another file.
     Replaced,
 }
 

@@ -59,14 +59,14 @@ pub struct Divergence {
 /// What a loop did that its recording does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happened {
-    /// It reported another event.
+    /// The loop reported another event.
     Event {
         /// The event, at the time of the recorded one.
         event: Event,
         /// The fields in which the two differ, with exact numbers, if they are of one kind.
         differences: Option<String>,
     },
-    /// It did something else, or nothing more.
+    /// The loop did something else, or nothing more.
     Other(String),
 }
 

@@ -211,7 +211,7 @@ fn a_recording_under_older_rules_is_refused_only_where_they_matter() {
     assert!(events.iter().filter(|stamped| is_rules(&stamped.event)).count() > 1);
     events.retain(|stamped| !is_rules(&stamped.event));
     assert_agrees(&events);
-    // The recorded loop waited; one by today's rules would not.
+    // The recorded loop waited; under today's rules it would not have.
     let posted =
         events.iter().position(|stamped| matches!(stamped.event, Event::DeferredPosted { .. })).unwrap();
     let poll =

@@ -460,7 +460,7 @@ fn is_before(task: TaskId, done: &Done) -> bool {
 struct NotShown {
     /// The place from which input is missing, and a description of it.
     from: Option<(u64, &'static str)>,
-    /// The same for recordings without `input_call`.
+    /// Like `from`, for recordings without `input_call`.
     without_calls: Option<(u64, &'static str)>,
     lacks_calls: bool,
     /// The host has microtasks, and nothing else was recorded since.

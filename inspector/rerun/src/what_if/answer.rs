@@ -81,7 +81,7 @@ impl Answer {
         self
     }
 
-    /// Names the tick that is on no side, in one line.
+    /// One line that names the tick in which the recording ends, which is left out on all sides.
     #[must_use]
     pub fn open_tick_line(&self) -> Option<String> {
         self.open_tick.as_ref().map(|open| format!("not included: {}", open_tick(open)))

@@ -23,7 +23,7 @@ pub(super) enum Detail {
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
     pub(super) timeline: Timeline,
-    /// By tag.
+    /// Timer lag by tag.
     pub(super) lag_ns: Vec<Option<Box<Histogram>>>,
 }
 

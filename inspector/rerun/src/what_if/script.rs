@@ -44,8 +44,8 @@ pub(super) struct Run {
     pub(super) acts: u32,
     /// The checkpoint that follows.
     pub(super) drain: RunId,
-    /// Of a checkpoint, its number of microtasks; else the next firing of the same timer, or the next run of the same
-    /// deferred callback.
+    /// For a checkpoint, its number of microtasks; for others, the next firing of the same timer, or the next run of
+    /// the same deferred callback.
     more: u32,
     /// Bytes that it added to the heap, or [`LARGE_GROWTH`].
     heap: i32,

@@ -145,7 +145,7 @@ fn noise_at_the_beginning_of_a_ring_in_its_first_lap_hides_nothing_behind_it() {
 
 #[test]
 fn what_only_readers_tell_is_impossible_in_a_ring() {
-    // From one kind to another by one bit.
+    // The two kinds differ by one bit.
     let (events, reader) = changed(200, |slots| {
         let at = 50 * 32;
         let packed = crate::record::Packed::new(Ticks(51), Event::Crashed {});

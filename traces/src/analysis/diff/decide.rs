@@ -52,9 +52,9 @@ pub struct OtherTag {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Judged {
-    /// Its name.
+    /// The metric's name.
     pub metric: String,
-    /// Its unit.
+    /// The metric's unit.
     pub unit: Unit,
     /// The verdict.
     pub verdict: Verdict,
@@ -166,7 +166,7 @@ impl Measured {
         let (first, effect) = match &self.found {
             Found::One(effect) => (None, effect.as_deref()),
             Found::Many(many) => {
-                // One that is worse decides, whatever the others did.
+                // A single worse tag decides, regardless of the others.
                 let worse =
                     changed.iter().copied().filter(|one| self.is_surely_worse(one, &changed, options.margin));
                 let worse: Vec<&One> = worse.collect();

@@ -38,7 +38,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Its name.
+    /// The verdict's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -60,13 +60,13 @@ impl Default for Options {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrimaryError {
-    /// More of it is neither better nor worse.
+    /// More of the metric is neither better nor worse.
     #[error("{metric} cannot be a primary metric: more of it is neither better nor worse")]
     Senseless {
         /// The metric.
         metric: String,
     },
-    /// It is listed twice.
+    /// The metric is listed twice.
     #[error("{metric} is a primary metric already")]
     Twice {
         /// The metric.

@@ -46,9 +46,9 @@ pub struct Shares {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Pressure {
-    /// Of the base.
+    /// Contention on the base side.
     pub base: Shares,
-    /// Of the candidate.
+    /// Contention on the candidate side.
     pub candidate: Shares,
     /// Whether they differ by more than the bounds, and by more than runs of one side do.
     pub is_distinct: bool,

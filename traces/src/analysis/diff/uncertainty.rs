@@ -29,7 +29,7 @@ pub struct Uncertainty {
     pub unmeasured_runs: u64,
     /// Events skipped because of impossible values, or dropped by an import.
     pub malformed_events: u64,
-    /// Of these, the ones that an import dropped.
+    /// The part of `malformed_events` that an import dropped.
     pub dropped_by_import: u64,
     /// Gaps with an unknown number of missing records.
     pub uncounted_gaps: u64,

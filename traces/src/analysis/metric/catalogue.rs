@@ -14,13 +14,14 @@ use super::value::Unit::{self, Bytes, Count, Ns, PerSecond, Ratio};
 /// A figure of a summary.
 #[derive(Debug)]
 pub struct Figure {
-    /// Its name: for figures of tags, queues and priorities, the part behind theirs.
+    /// The figure's name. For figures of tags, queues and priorities, the part that follows the name of the tag, queue
+    /// or priority.
     pub name: &'static str,
-    /// Its unit.
+    /// The figure's unit.
     pub unit: Unit,
     /// Whether more of it is worse.
     pub sense: Sense,
-    /// Its description for users.
+    /// The description for users.
     pub what: &'static str,
     of: Of,
 }
@@ -278,7 +279,7 @@ impl Figure {
         if is_spread { &ALL } else { &[None] }
     }
 
-    /// Its name with the statistic: `timer_lag.p99`, `stalls`.
+    /// The figure's name with the statistic: `timer_lag.p99`, `stalls`.
     pub(super) fn ending(&self, statistic: Option<Statistic>) -> String {
         match statistic {
             Some(statistic) => format!("{}.{}", self.name, statistic.name()),

@@ -42,7 +42,7 @@ impl Statistic {
         }
     }
 
-    /// Its value in a distribution.
+    /// The statistic's value in a distribution.
     pub(crate) const fn of(self, spread: &Percentiles) -> Option<u64> {
         match self {
             Self::P50 => spread.p50,
@@ -54,7 +54,7 @@ impl Statistic {
         }
     }
 
-    /// Its bounds among those of a distribution.
+    /// The statistic's bounds, out of those of a distribution.
     pub(crate) const fn bounds_in(self, bounds: &SpreadBounds) -> Bounds {
         match self {
             Self::P50 => bounds.p50,

@@ -200,15 +200,15 @@ pub(super) fn slice_of(record: &EventRecord) -> Slice {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChosenBy {
-    /// It was asked for.
+    /// The user asked for the thread.
     Asked,
-    /// It has the turns of a known loop.
+    /// The thread has the turns of a known loop.
     Turns,
     /// Its name is one that main threads of these programs use.
     Name,
-    /// It is the main thread of its process: its number is the process's.
+    /// The thread is the main thread of its process: both have the same number.
     MainThread,
-    /// It runs the tasks of a message loop, and its process has no known main thread.
+    /// The thread runs the tasks of a message loop, and its process has no known main thread.
     Tasks,
     /// No thread is known to be a loop; this one has the most top-level slices.
     MostSlices,

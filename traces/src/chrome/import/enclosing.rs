@@ -63,7 +63,7 @@ pub(super) struct OpenContents {
 struct Candidate {
     thread: u32,
     start: i64,
-    /// `None` if it is not in the file.
+    /// `None` if the file does not have it.
     end: Option<i64>,
     /// The condition, judged by its contents alone.
     kind: Kind,
@@ -71,13 +71,13 @@ struct Candidate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Regardless of its extent.
+    /// Around a loop, regardless of its extent.
     Certain,
-    /// If the slice that begins there is around the loop.
+    /// Around a loop if the slice that begins at this offset is.
     Outside(u64),
-    /// If it covers half of its thread's time.
+    /// Around a loop if it covers half of its thread's time.
     Half,
-    /// If its thread has nothing else at its level.
+    /// Around a loop if its thread has nothing else at the same level.
     Alone,
 }
 

@@ -51,11 +51,11 @@ impl nesting::Slice for Slice {
 /// The outcome of adding a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Nested {
-    /// It was added, at this depth.
+    /// The slice was added, at this depth.
     At(usize),
-    /// It overlaps another without nesting.
+    /// The slice overlaps another without nesting.
     Overlaps,
-    /// It is too deep.
+    /// The slice is nested too deep.
     TooDeep,
 }
 

@@ -35,7 +35,7 @@ impl Pieces {
         struct Piece<'a> {
             at: u64,
             bytes: &'a str,
-            /// With the last piece.
+            /// Present in the last piece only.
             counts: Option<(u64, u64)>,
         }
         let piece = serde_json::from_slice::<Piece<'_>>(json).ok().filter(|piece| piece.at == self.whole);
@@ -59,7 +59,7 @@ pub(super) struct OwnRecording {
     pub(super) reader: Option<TraceReader<File>>,
     /// What was missing in it, other than lost records: those are instants of the export.
     pub(super) missing: SourceCounts,
-    /// It was not closed.
+    /// Whether the embedded recording was not closed.
     pub(super) is_cut: bool,
 }
 

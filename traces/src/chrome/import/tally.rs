@@ -10,9 +10,9 @@ use crate::chrome::read::Position;
 pub mod repaired {
     /// Events that precede one with an earlier time.
     pub const OUT_OF_ORDER: &str = "out_of_order";
-    /// Times in quotes.
+    /// Times written as text.
     pub const TIME_AS_TEXT: &str = "time_as_text";
-    /// Processes and threads in quotes.
+    /// Process and thread ids written as text.
     pub const THREAD_AS_TEXT: &str = "thread_as_text";
     /// Events without a process or a thread.
     pub const NO_THREAD: &str = "no_thread";
@@ -103,7 +103,7 @@ pub mod dropped {
     /// Clock synchronization, context and links between ids.
     pub const BOOKKEEPING: &str = "bookkeeping";
 
-    /// Those that may have been slices of any thread.
+    /// Kinds of dropped events that may have been slices of any thread.
     pub(crate) const OF_ANY_THREAD: [&str; 6] =
         [MALFORMED, NO_OBJECT, TOO_LONG, TOO_DEEP, TRAILING, THREAD_BEYOND_LIMIT];
 }

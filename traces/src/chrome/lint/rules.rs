@@ -42,15 +42,15 @@ impl Viewer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
-    /// It is shown as intended.
+    /// The event is shown as intended.
     Fine,
-    /// It is shown incompletely, or with a complaint.
+    /// The event is shown incompletely, or with a complaint.
     Warns,
-    /// It is shown wrongly, without a warning.
+    /// The event is shown wrongly, without a warning.
     Wrong,
-    /// It is dropped, without a warning.
+    /// The event is dropped, without a warning.
     Drops,
-    /// It is dropped, with a warning or an error count.
+    /// The event is dropped, with a warning or an error count.
     Reports,
     /// The whole file is refused.
     Refuses,

@@ -70,7 +70,7 @@ pub enum Item<'a> {
     Skipped {
         /// Where it begins.
         place: Position,
-        /// Why.
+        /// The reason.
         why: Skip,
     },
 }
@@ -79,13 +79,13 @@ pub enum Item<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skip {
-    /// It has more than [`VALUE_BYTES_MAX`].
+    /// The value has more than [`VALUE_BYTES_MAX`].
     TooLong,
-    /// It nests deeper than [`DEPTH_MAX`].
+    /// The value nests deeper than [`DEPTH_MAX`].
     TooDeep,
-    /// It is among the events but is not an object.
+    /// The value is among the events but is not an object.
     NoObject,
-    /// It follows the end of the file's JSON.
+    /// The value follows the end of the file's JSON.
     Trailing,
 }
 
@@ -98,10 +98,10 @@ pub enum ReadError {
     Io {
         /// How far it was read.
         place: Position,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// It is compressed, and expands far more than traces do.
+    /// The file is compressed, and expands far more than traces do.
     #[error("unpacks to more than 100 times its size beyond {place}: {packed} bytes were read by then")]
     Expands {
         /// How far it was read.
@@ -109,15 +109,15 @@ pub enum ReadError {
         /// Compressed bytes read.
         packed: u64,
     },
-    /// It is not a Chrome trace.
+    /// The file is not a Chrome trace.
     #[error("is not a Chrome trace: {0}")]
     Foreign(String),
-    /// It is not valid JSON at this point.
+    /// The file is not valid JSON at this point.
     #[error("is damaged at {place}: expected {expected}, found {found}")]
     Damaged {
-        /// Where.
+        /// The position of the damage.
         place: Position,
-        /// What is there.
+        /// The text found there.
         found: String,
         /// What was expected.
         expected: &'static str,

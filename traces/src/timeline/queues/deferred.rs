@@ -69,7 +69,7 @@ impl DeferredCount {
     pub(super) fn drained(&mut self, ran: u32, kept: u32) -> Reached {
         let (posted, peak) = (std::mem::take(&mut self.posted), std::mem::take(&mut self.peak));
         let most = peak.max(self.count);
-        // Fewer than have run: it is unknown how many there were.
+        // If more have run than were counted, the true count was unknown.
         self.is_known &= self.count >= ran;
         self.count = self.count.saturating_sub(ran).saturating_add(kept);
         self.slack = self.slack.saturating_add(posted.min(kept)).min(self.count);

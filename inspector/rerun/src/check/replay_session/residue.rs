@@ -42,7 +42,7 @@ impl ReplaySession {
             matches!(self.recorded.frames.get(1), Some(Frame { kind: FrameKind::Microtasks { .. }, .. }));
         let has_checkpoint = !self.recorded.frames.front().is_some_and(Frame::has_no_checkpoint);
         if is_next && has_checkpoint && !self.start.drains_late {
-            // It follows at once, and queues the others.
+            // The next microtask follows at once, and queues the others.
             return queued.max(1);
         }
         let first = if is_next { most - queued } else { u64::from(self.polls_at_once()) };

@@ -11,7 +11,7 @@ const KEYS_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     posted: VecDeque<(u64, RunId)>,
-    /// Those that wait for the next drain.
+    /// Keys that wait for the next drain.
     kept: VecDeque<(u64, RunId)>,
     /// A drain is in progress: kept keys wait for the next.
     is_draining: bool,

@@ -79,7 +79,7 @@ pub(super) struct Reading {
     pub(super) before: Measure,
     /// Announced callbacks, by recorded number.
     pub(super) expected: HashMap<TaskId, RunId>,
-    /// Those of them that are immediates: of these, the outcome `cancelled` says that another callback cleared them.
+    /// The announced callbacks that are immediates: with the outcome `cancelled`, another callback cleared them.
     pub(super) immediates: HashSet<TaskId>,
     pub(super) timers: HashMap<TimerId, Timer>,
     pub(super) sources: HashMap<IoSource, u32>,

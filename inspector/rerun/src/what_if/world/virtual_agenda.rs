@@ -44,7 +44,7 @@ pub(in crate::what_if) type AgendaEvent = (u16, Ticks, Event<Ticks>);
 /// The virtual agenda. See the [module](self).
 #[derive(Debug)]
 pub(super) struct Agenda {
-    /// By priority.
+    /// Waiting tasklets by priority.
     waiting: [VecDeque<Waiting>; Priority::ALL.len()],
     workers: Vec<Worker>,
     idle: BTreeSet<u16>,

@@ -1,7 +1,7 @@
 //! The smallest files that break each rule, with the rules they break. What viewers do with them is in the rules'
 //! table.
 
-/// By the rules broken, and no others.
+/// Each file with the rules that it breaks; it breaks no others.
 pub(super) const FIXTURES: &[(&str, &[u8])] = &[
     ("time-text", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":"1.5","dur":10}]"#),
     ("time-bad", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":1,"dur":10},
