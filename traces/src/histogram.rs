@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_is_as_if_recorded_in_one() {
+    fn merging_equals_recording_into_one() {
         let (mut some, mut more, mut all) = (Histogram::new(), Histogram::new(), Histogram::new());
         for value in [3, 900, 70_000] {
             some.record(value);

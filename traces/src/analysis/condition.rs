@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_what_to_write() {
+    fn errors_say_what_to_write() {
         for (text, says) in [
             ("timer_lag.max", "compares nothing"),
             ("stalls = 0", "compares nothing"),
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn they_hold_or_not_or_nothing_was_measured() {
+    fn conditions_hold_or_fail_or_were_not_measured() {
         let script = Script { ticks: 700, ..Script::default() };
         let source = script.source();
         let mut timeline = Timeline::of(source.metadata());

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_too_long_is_refused() {
+    fn truncated_and_overlong_integers_are_refused() {
         assert_eq!(take(&mut &[0x80, 0x80][..]), None);
         assert_eq!(take(&mut &[0xff; 11][..]), None);
         assert_eq!(take(&mut &[][..]), None);

@@ -29,7 +29,7 @@ fn without_losses_both_ends_are_the_quantile() {
 }
 
 #[test]
-fn a_few_at_the_top_leave_nothing_to_bound_it() {
+fn a_quantile_is_unbounded_if_more_samples_are_lost_than_seen_above_it() {
     let seen = of(&(1..=100).collect::<Vec<_>>());
     assert_eq!(quantile_of(&seen, 0.99, 1), Bounds { lo: 99, hi: Some(100) });
     assert_eq!(quantile_of(&seen, 0.99, 2).hi, None);

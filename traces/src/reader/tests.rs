@@ -427,7 +427,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_it_panic_or_invent(
+    fn damage_causes_no_panic_and_no_invented_event(
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..8),
         cut in any::<prop::sample::Index>(), keep_end in any::<bool>(),
     ) {
@@ -489,7 +489,7 @@ fn dense_file(copies: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_file_costs_to_read_is_bounded_by_its_length() {
+fn the_cost_of_reading_a_file_is_bounded_by_its_length() {
     let copies = 60;
     let file = dense_file(copies);
     assert!(file.len() < 20_000, "{} bytes", file.len());

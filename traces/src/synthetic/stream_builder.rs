@@ -62,7 +62,7 @@ impl<'a> StreamBuilder<'a> {
     }
 
     pub(super) fn play(mut self) -> (Vec<Stamped>, Expected) {
-        self.name_things();
+        self.emit_labels();
         for tick in 1..=u64::from(self.script.ticks) {
             self.tick(tick);
         }
@@ -89,7 +89,7 @@ impl<'a> StreamBuilder<'a> {
         self.emitted.push(Stamped { at: self.now, source: LOOP, event });
     }
 
-    fn name_things(&mut self) {
+    fn emit_labels(&mut self) {
         for (id, name) in TAGS.iter().enumerate() {
             let text = Text::new(name);
             self.emit(Event::Label { kind: LabelKind::Tag, id: id as u32, text });

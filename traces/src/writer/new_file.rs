@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_stays_until_the_new_file_is_finished() {
+    fn an_existing_file_stays_until_the_new_one_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         for before in [None, Some("old")] {
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_file_must_have_a_name_it_goes_when_it_is_not_finished() {
+    fn an_unfinished_file_with_a_temporary_name_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a");
         let make = || {

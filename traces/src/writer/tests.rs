@@ -145,7 +145,7 @@ fn calls_that_come_late_again_and_again_are_expected_late() {
 }
 
 #[test]
-fn what_an_emitter_is_doing_is_written_at_once() {
+fn running_events_are_written_at_once() {
     let mut file = Vec::new();
     let mut writer =
         TraceWriter::new(&mut file, Path::new("t"), &Script::default().metadata(), WriteOptions::default())
@@ -179,7 +179,7 @@ fn a_long_recording_has_ever_rarer_blocks_instead_of_too_many() {
 }
 
 #[test]
-fn what_the_source_could_not_give_is_in_the_file() {
+fn counts_of_the_source_are_saved() {
     let script = Script { ticks: 5, ..Script::default() };
     let counts = SourceCounts {
         lost_records: 3,

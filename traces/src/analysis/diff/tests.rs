@@ -215,7 +215,7 @@ fn six_primaries_can_all_be_significant_and_seven_cannot() {
 }
 
 #[test]
-fn what_was_measured_nowhere_costs_nothing() {
+fn unmeasured_metrics_take_no_share_of_the_error_budget() {
     let (mut base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(6_500.0, 1e6, 8e4, &SCATTER));
     for run in base.iter_mut().chain(&mut candidate) {
         run.summary.timers.lag_corrected_ns = Percentiles::default();
@@ -313,7 +313,7 @@ fn one_run_counts_once() {
 }
 
 #[test]
-fn what_should_be_known_is_noted() {
+fn intended_changes_and_losses_are_noted() {
     let (base, mut candidate) = (side(5_000.0, 1e6, 8e4, &SCATTER), side(5_000.0, 1e6, 8e4, &SCATTER));
     assert_eq!(comparable::notes(&base, &candidate), [""; 0]);
     candidate.iter_mut().for_each(set("scale", "ReadFile=1.3"));
@@ -396,7 +396,7 @@ fn a_verdict_that_the_gap_could_overturn_says_so() {
 }
 
 #[test]
-fn so_does_one_that_followed_where_a_recording_was_cut_off() {
+fn a_verdict_that_a_cut_recording_could_overturn_says_so() {
     let base = side(5_000.0, 1e6, 8e4, &SCATTER);
     for (lag_ns, seen) in [(1e6, Verdict::Same), (1.4e6, Verdict::Worse), (0.7e6, Verdict::Better)] {
         let mut candidate = side(5_000.0, lag_ns, 8e4, &SCATTER);
@@ -414,7 +414,7 @@ fn so_does_one_that_followed_where_a_recording_was_cut_off() {
 }
 
 #[test]
-fn so_does_one_on_any_tag() {
+fn a_verdict_on_any_tag_that_losses_could_overturn_says_so() {
     let options = Options::default();
     let base = side(5_000.0, 1e6, 8e4, &SCATTER);
     let judged = |missing: Missing| {
@@ -485,7 +485,7 @@ fn a_re_execution_is_compared_and_marked_as_an_estimate() {
 }
 
 #[test]
-fn what_several_loops_have_no_figure_for_is_compared_by_loop() {
+fn figures_without_a_total_over_loops_are_compared_by_loop() {
     let run = |name: &str| {
         let mut timeline = Timeline::new(TimelineConfig::default());
         timeline.extend(&crate::timeline::two_loops());

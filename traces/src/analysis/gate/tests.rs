@@ -29,7 +29,7 @@ fn runs(lag_ns: &[f64]) -> Vec<Run> {
 const BASE: [f64; 5] = [1.00e6, 1.02e6, 0.98e6, 1.01e6, 0.99e6];
 
 #[test]
-fn one_run_keeps_its_bounds_or_not() {
+fn one_run_holds_or_fails() {
     let run = &runs(&[3e6])[0];
     let judged = |metric: &str, limit| gate(metric, limit).judge(run).unwrap();
     let failed = judged("timer_lag.p99", Limit::Max(2e6));
@@ -52,7 +52,7 @@ fn one_run_keeps_its_bounds_or_not() {
 }
 
 #[test]
-fn what_was_not_measured_is_undecided() {
+fn gates_on_unmeasured_metrics_are_undecided() {
     let mut run = runs(&[1e6]).remove(0);
     let outcome = |run: &Run, metric: &str, limit| gate(metric, limit).judge(run).unwrap().outcome;
     run.summary.ticks.count = 0;
@@ -189,7 +189,7 @@ fn a_base_of_zero_holds_only_where_the_runs_show_it() {
 }
 
 #[test]
-fn what_is_worse_than_a_base_of_zero_fails() {
+fn an_increase_from_a_base_of_zero_fails() {
     let (none, some) = (stalled([0; 5]), stalled([2, 2, 1, 2, 3]));
     let verdict = &crate::analysis::diff::compare(&none, &some, &Default::default()).primary[2];
     assert_eq!((verdict.metric.as_str(), verdict.verdict.name()), ("stalls.busy", "worse"));
@@ -201,7 +201,7 @@ fn what_is_worse_than_a_base_of_zero_fails() {
 }
 
 #[test]
-fn what_was_lost_can_overturn_a_base_of_zero() {
+fn losses_can_overturn_a_base_of_zero() {
     let (none, mut lossy) = (stalled([0; 5]), stalled([0; 5]));
     for run in &mut lossy {
         run.summary.lost_records = 3;

@@ -42,7 +42,7 @@ fn values_are_those_of_the_summary() {
 }
 
 #[test]
-fn what_was_never_measured_has_no_value() {
+fn unmeasured_metrics_have_no_value() {
     let summary = summary(&Script { ticks: 0, ..Script::default() });
     assert_eq!(value(&summary, "timer_lag.p50"), None);
     assert_eq!(value(&summary, "tasks.wait.max"), None);
@@ -79,7 +79,7 @@ fn an_unknown_metric_suggests_the_nearest() {
 const BOOK: &str = include_str!("../../../../docs/src/compare.md");
 
 #[test]
-fn the_book_has_the_same_list() {
+fn the_book_lists_the_same_metrics() {
     let row = |name: String, is_spread: bool, unit: Unit, sense: Sense, what: &str| {
         let statistic = if is_spread { ".STAT" } else { "" };
         let unit = match unit {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_written_panics(text in "\\PC{0,30}") {
+    fn parsing_any_text_does_not_panic(text in "\\PC{0,30}") {
         let _ = text.parse::<Metric>();
     }
 }

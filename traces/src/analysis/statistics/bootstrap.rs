@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn five_runs_a_side_are_covered_about_as_often_as_it_says() {
+    fn the_interval_covers_the_true_shift_about_as_often_as_stated() {
         let mut random = fastrand::Rng::with_seed(3);
         let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
         let mut covered = 0;

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_are_drawn_and_the_real_one_is_among_them() {
+    fn of_too_many_splits_a_sample_with_the_real_one_is_drawn() {
         let splits = Splits::new(40, 30);
         assert_eq!(splits.count(), None);
         let (mut tried, mut real) = (0, 0);

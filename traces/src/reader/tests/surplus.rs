@@ -107,7 +107,7 @@ fn blocks_of_one_instant_can_be_equal() {
 }
 
 #[test]
-fn what_follows_the_end_of_a_recording_is_no_part_of_it() {
+fn bytes_after_the_end_are_not_part_of_a_recording() {
     let file = file_of(&script(), SMALL);
     let other = file_of(&Script { ticks: 12, ..Script::default() }, SMALL);
     for behind in [&file[..], &other, &file[..30], b"x", &[0; 100]] {

@@ -175,7 +175,7 @@ fn a_damaged_block_that_claims_no_records_has_lost_an_unknown_number() {
 }
 
 #[test]
-fn what_a_damaged_block_of_counts_counted_is_unknown() {
+fn counts_in_a_damaged_block_are_unknown() {
     let whole = file_of(&script(), SMALL);
     let counts: Vec<u8> = [0_u64, 7, 0, 0, 0].iter().flat_map(|count| count.to_le_bytes()).collect();
     let counted = with_counts(&whole, &counts);
