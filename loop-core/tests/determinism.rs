@@ -11,7 +11,7 @@ use loop_probes::ids::Ticks;
 use crate::invariants;
 use crate::kit::{World, ms, name, pick};
 
-/// A mix of everything for a while.
+/// Records a loop that uses a mix of all features for a while.
 fn record() -> Vec<(Ticks, Event<Ticks>)> {
     let heap = SimHeap::with_live(1000);
     heap.set(1000);

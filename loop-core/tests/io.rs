@@ -23,7 +23,7 @@ fn l07_a_source_removed_in_a_callback_is_not_called_even_when_ready_in_the_same_
     world.lp.with(|cx| {
         for source in &sources {
             let all = Rc::clone(&ids);
-            // The one called first removes both.
+            // The callback that runs first removes both sources.
             let io = log.repeat("io", move |cx| {
                 for id in all.borrow().iter() {
                     cx.remove(*id).unwrap();

@@ -18,7 +18,7 @@ const ERROR_NS: u64 = 2_000_000_000;
 /// The proportional part of that error, as a divisor of the time asleep.
 const ERROR_PARTS: u64 = 256;
 
-/// If the record clock gained less, it stood still.
+/// The least that a running record clock gains in a sleep, in nanoseconds: with less, it stood still.
 const LEAST_NS: u64 = 500_000;
 
 /// The machine slept at some moment between two readings of the record clock.

@@ -62,7 +62,7 @@ fn missing_newest_records_are_reported_at_the_end() {
     assert_eq!((gaps(&events), reader.lost_records(), reader.uncounted_gaps()), (vec![(9, 1)], 9, 0));
 }
 
-/// A session with its ring in a folder there.
+/// A shared session with its ring in `folder`.
 pub(super) fn shared_in(folder: &Path) -> Session {
     Session::builder("test").capacity(SLOTS as u32).shared_in(&folder.join("rings")).unwrap()
 }
@@ -434,7 +434,7 @@ fn asleep(is_recorded: bool) -> Option<(u64, bool)> {
     const ASLEEP_NS: u64 = 5_000_000_000;
     let Fresh { clock, folder, session, recorder, anchors: [before, after] } = Fresh::new()?;
     let ticks = ticks_of(ASLEEP_NS, before, after);
-    // What came before the sleep had lower ticks.
+    // Records from before the sleep have lower ticks.
     let earlier = |at: Ticks| Ticks(at.0 - ticks);
     recorder.record(earlier(before.ticks), Event::TickStart { tick: 1 });
     let alive = earlier(after.ticks);

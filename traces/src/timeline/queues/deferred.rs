@@ -13,13 +13,14 @@ use super::stats::Reached;
 pub(super) struct DeferredCount {
     /// The number of callbacks, if no drain runs. Too high by up to `slack`.
     count: u32,
-    /// A callback that is kept replaces one that was posted with the same key while it ran.
+    /// By how much `count` may be too high: a callback that is kept replaces one that was posted with the same key
+    /// while it ran.
     slack: u32,
-    /// A sample or a snapshot has shown their number, and no records were lost since.
+    /// Whether a sample or a snapshot has shown the number of callbacks, and no records were lost since.
     pub(super) is_known: bool,
     /// Posts since the last event outside of drains.
     pub(super) posted: u32,
-    /// The largest count since then.
+    /// The largest `count` since the last event outside of drains.
     peak: u32,
 }
 
