@@ -67,9 +67,9 @@ type WakeFn = Box<dyn FnMut() + Send>;
 struct Ready(mpsc::Sender<WakeFn>);
 
 impl Ready {
-    fn give(self, way_in: impl FnMut() + Send + 'static) {
+    fn give(self, wake: impl FnMut() + Send + 'static) {
         // If nothing receives it, the whole part has failed.
-        let _ = self.0.send(Box::new(way_in));
+        let _ = self.0.send(Box::new(wake));
     }
 }
 

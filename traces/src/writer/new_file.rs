@@ -67,7 +67,7 @@ impl NewFile {
         };
         if found.as_ref().is_some_and(|found| !found.is_file()) || is_descriptor(path) {
             let is_pipe = found.is_some_and(|found| found.file_type().is_fifo());
-            let file = open_as_it_is(path).map_err(|source| {
+            let file = open_existing(path).map_err(|source| {
                 let is_unread = is_pipe && source.raw_os_error() == Some(Errno::NXIO.raw_os_error());
                 if is_unread { WriteError::Unread { path: path.to_owned() } } else { failed(source) }
             })?;
@@ -194,7 +194,7 @@ fn is_descriptor(path: &Path) -> bool {
 }
 
 /// Opens a file without truncating it, and without blocking on a FIFO that has no reader.
-fn open_as_it_is(path: &Path) -> io::Result<File> {
+fn open_existing(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     let flags = fcntl_getfl(&file)?;
     fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;

@@ -48,7 +48,7 @@ fn a_block_of_a_kind_that_its_version_does_not_have_is_a_gap() {
     let at = place.offset as usize;
     bytes[at..at + BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
     let bytes = without_index(bytes);
-    assert!(all_open(&bytes, 1) > 0);
+    assert!(lost_with_all_undecided(&bytes, 1) > 0);
     // A newer version may define the kind, so there it is not damage.
     let mut newer = bytes;
     newer[10] += 1;
@@ -74,14 +74,14 @@ fn summary_of(reader: &mut TraceReader<Cursor<&[u8]>>) -> (Vec<Stamped>, Summary
 
 /// Asserts that every gate is undecided. Returns the least number of lost records, on which the stream and the counts
 /// agree.
-fn all_open(file: &[u8], gaps: u64) -> u64 {
-    let [drained, lost] = all_open_but(file, gaps);
+fn lost_with_all_undecided(file: &[u8], gaps: u64) -> u64 {
+    let [drained, lost] = losses_with_all_undecided(file, gaps);
     assert_eq!(drained, lost);
     lost
 }
 
-/// As [`all_open`], for a file whose stream and counts may differ: returns the lost records of each.
-fn all_open_but(file: &[u8], gaps: u64) -> [u64; 2] {
+/// As [`lost_with_all_undecided`], for a file whose stream and counts may differ: returns the lost records of each.
+fn losses_with_all_undecided(file: &[u8], gaps: u64) -> [u64; 2] {
     let mut reader = open(file).unwrap();
     let (events, summary) = summary_of(&mut reader);
     assert_eq!(summary.uncounted_gaps, gaps, "{:?}", reader.damage());
@@ -122,7 +122,7 @@ fn a_part_without_a_header_has_lost_an_unknown_number_of_records() {
         let zeros = [&whole[..begin], &vec![0; end - begin][..], &whole[end..]].concat();
         let hole = [&whole[..begin], &[0; 4096], &whole[end..]].concat();
         for file in [flipped, zeros, hole] {
-            assert_eq!(all_open(&file, 1), 1, "block {place}");
+            assert_eq!(lost_with_all_undecided(&file, 1), 1, "block {place}");
             // The gap is announced between the events before and after it.
             let drained = drain(&mut open(&file).unwrap());
             let at = drained.iter().position(is_lost).unwrap();
@@ -137,7 +137,7 @@ fn a_part_without_a_header_has_lost_an_unknown_number_of_records() {
     for place in [1, blocks.len() - 1] {
         two[blocks[place].offset as usize + 20] ^= 1;
     }
-    assert_eq!(all_open(&two, 2), 2);
+    assert_eq!(lost_with_all_undecided(&two, 2), 2);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_damaged_block_that_claims_no_records_has_lost_an_unknown_number() {
         ] {
             let mut file = whole.clone();
             file[offset as usize..][..BLOCK_HEADER_BYTES].copy_from_slice(&header.to_bytes());
-            assert_eq!(all_open(&file, 1), 1, "block {place}");
+            assert_eq!(lost_with_all_undecided(&file, 1), 1, "block {place}");
         }
     }
 }
@@ -184,7 +184,7 @@ fn counts_in_a_damaged_block_are_unknown() {
     *flipped.last_mut().unwrap() ^= 1;
     for file in [flipped, with_counts(&whole, &counts[..8])] {
         // It is unknown where events are missing, so the stream has no `Lost` event.
-        assert_eq!(all_open_but(&file, 1), [0, 1]);
+        assert_eq!(losses_with_all_undecided(&file, 1), [0, 1]);
         assert_eq!(summary_of(&mut open(&file).unwrap()).1.ticks.stalls_bounds.map(|all| all.lo), Some(0));
         let reader = open(&file).unwrap();
         let [damage] = reader.damage() else { panic!("{:?}", reader.damage()) };
