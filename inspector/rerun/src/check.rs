@@ -88,6 +88,7 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
         unchecked: place.unchecked,
         lost_records: place.lost_records,
         cut_in: None,
+        goes_on: false,
         divergence: None,
         elapsed_ns: 0,
     };
@@ -148,6 +149,7 @@ struct Attempt {
     policy: String,
     seen: Coverage,
     cut_in: Option<u64>,
+    goes_on: bool,
     divergence: Option<Divergence>,
     /// Records of the loop were lost after the start.
     has_loss: bool,
@@ -166,6 +168,7 @@ impl Checked {
         self.in_sequence += 1;
         self.seen.add(attempt.seen);
         self.cut_in = attempt.cut_in;
+        self.goes_on |= attempt.goes_on;
         if self.policy.is_empty() {
             self.policy = attempt.policy;
         }
@@ -222,6 +225,7 @@ fn check_at(
         policy,
         seen: session.seen,
         cut_in: session.recorded.cut_in(),
+        goes_on: session.recorded.goes_on,
         is_of_old_rules: session.is_of_old_rules(),
         not_shown: session.recorded.not_shown(),
         has_loss: session.recorded.has_loss,

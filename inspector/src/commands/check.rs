@@ -90,6 +90,9 @@ fn agreed(checked: &Checked) -> String {
             count(tick)
         );
     }
+    if checked.goes_on {
+        line!(out, "  up to the end of its shutdown: what the loop did after that is not checked");
+    }
     out + &in_sequence(checked) + &of_several(checked)
 }
 
@@ -203,6 +206,7 @@ fn to_json(checked: &Checked) -> Value {
         "first_tick": seen.first_tick,
         "last_tick": seen.last_tick,
         "cut_in_tick": checked.cut_in,
+        "goes_on_after_shutdown": checked.goes_on,
         "ticks": seen.ticks,
         "tasks": seen.tasks,
         "ready": seen.ready,

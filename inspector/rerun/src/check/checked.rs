@@ -90,6 +90,8 @@ pub struct Checked {
     pub lost_records: u64,
     /// The tick in which the recording is cut off, if it is: the check ends with the tick before.
     pub cut_in: Option<u64>,
+    /// Whether a loop went on after the end of its shutdown, where its check ends.
+    pub goes_on: bool,
     /// Where the loop diverged from the recording; `None` if it did not.
     pub divergence: Option<Divergence>,
     /// How long the check took, in nanoseconds.

@@ -82,6 +82,8 @@ pub(super) struct Window {
     pub(super) unowned: VecDeque<(u64, Done)>,
     /// Records of the loop were lost after the start of the check: it starts too early.
     pub(super) has_loss: bool,
+    /// The loop went on after the end of its shutdown: that is not compared.
+    pub(super) goes_on: bool,
     /// The place of the event with which the recording ends within a tick or between two: nothing from there on is
     /// compared.
     limit: Option<u64>,
@@ -110,8 +112,10 @@ struct Reading {
     in_snapshot: bool,
     /// The snapshot with which the check starts has been read.
     has_snapshot: bool,
-    /// The last event was the end of a shutdown.
+    /// A shutdown has ended.
     has_shut_down: bool,
+    /// So has the run in which it ended.
+    has_stopped: bool,
     /// A shutdown is cancelling.
     in_shutdown: bool,
     /// The loop compared its shutdown deadline between two ticks.
@@ -135,6 +139,7 @@ impl Window {
             frames: VecDeque::new(),
             unowned: VecDeque::new(),
             has_loss: false,
+            goes_on: false,
             limit: None,
             whole: 0,
             ticks_ahead: 0,
@@ -229,16 +234,14 @@ impl Window {
                 (self.has_loss, self.is_read) = (true, true);
                 continue;
             }
-            // Another loop may use the ring of one that was closed. A shutdown releases everything in an order that is
-            // not compared, which asks for what no callback does: what is left of the loop is not known.
-            self.is_read = match stamped.event {
-                Event::LoopStopped { reason } => matches!(reason, StopReason::Closed | StopReason::Shutdown),
-                _ => self.reading.has_shut_down,
-            };
-            if self.reading.has_shut_down && !matches!(stamped.event, Event::LoopStopped { .. }) {
+            // A shutdown releases everything in an order that is not compared, which asks for what no callback does:
+            // what is left of the loop is not known.
+            if self.reading.has_shut_down && self.follows_shutdown(&stamped.event) {
                 continue;
             }
-            self.reading.has_shut_down = matches!(stamped.event, Event::ShutdownEnded { .. });
+            // Another loop may use the ring of one that was closed.
+            self.is_read |= matches!(stamped.event, Event::LoopStopped { reason: StopReason::Closed });
+            self.reading.has_shut_down |= matches!(stamped.event, Event::ShutdownEnded { .. });
             self.read(&stamped);
             if self.entries.len() > WINDOW_MAX {
                 let name = printable(self.name());
@@ -246,6 +249,20 @@ impl Window {
             }
         }
         Ok(())
+    }
+
+    /// Reads on after the end of a shutdown, to see whether the loop went on. Returns false for the event with which the
+    /// run ends.
+    fn follows_shutdown(&mut self, event: &Event) -> bool {
+        let is_end = matches!(event, Event::LoopStopped { .. });
+        if is_end && !std::mem::replace(&mut self.reading.has_stopped, true) {
+            return false;
+        }
+        let is_closed = matches!(event, Event::LoopStopped { reason: StopReason::Closed });
+        if is_closed || is_compared(event) {
+            (self.goes_on, self.is_read) = (!is_closed, true);
+        }
+        true
     }
 
     fn read(&mut self, stamped: &Stamped) {

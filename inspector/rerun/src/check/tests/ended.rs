@@ -196,3 +196,38 @@ fn a_check_ends_where_a_shutdown_does() {
         }
     });
 }
+
+#[test]
+fn a_check_says_whether_the_loop_went_on_after_its_shutdown() {
+    type After = fn(&mut SimLoop<Builtin>);
+    let afters: [(&str, After, bool); 5] = [
+        ("nothing", |_| (), false),
+        ("an empty turn", |event_loop| drop(event_loop.turn()), true),
+        ("a run", |event_loop| run(event_loop, 1), true),
+        ("a hold", |event_loop| event_loop.with(|cx| cx.hold("late")), true),
+        (
+            "a task that is never run",
+            |event_loop| {
+                event_loop.with(|cx| cx.post(Builtin::once("late", |_| ())));
+            },
+            true,
+        ),
+    ];
+    for (name, after, expected) in afters {
+        for policy in policies() {
+            let (sim, (recorder, capture)) = (Sim::new(), Recorder::capture());
+            let mut event_loop = sim.build(EventLoop::<Builtin>::builder().policy(policy).recorder(recorder));
+            pulse(&mut event_loop, |cx, _| {
+                cx.after_loop(Builtin::once("close", |_| ()));
+            });
+            drop(event_loop.spawn("long", |lp| async move { lp.sleep(ms(1_000)).await }));
+            run(&mut event_loop, 2);
+            event_loop.with(|cx| cx.shutdown(Shutdown::within(ms(2))));
+            run(&mut event_loop, 1);
+            after(&mut event_loop);
+            drop(event_loop);
+            let checked = assert_agrees(&stamped(&capture.take()));
+            assert_eq!(checked.goes_on, expected, "{name}");
+        }
+    }
+}
