@@ -167,6 +167,10 @@ impl Import {
                 let own = OwnRecording::open(pieces, found, gathered.is_cut(), !threads.is_empty());
                 let own = own.map_err(ImportError::Temporary)?;
                 gathered.repaired.add(tally::repaired::OWN_RECORDING_UNUSED, own.reader.is_none().into());
+                if own.reader.is_some() {
+                    // The export lists its slices thread by thread, and they are not used.
+                    gathered.repaired.forget(tally::repaired::OUT_OF_ORDER);
+                }
                 own
             }
             None => OwnRecording::default(),

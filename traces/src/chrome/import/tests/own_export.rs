@@ -28,6 +28,7 @@ fn every_event_comes_back() {
     let script = script();
     let imported = try_import(&exported(&script), &[]).unwrap();
     assert!(imported.report.own_recording);
+    assert!(imported.report.repaired.is_empty(), "{:?}", imported.report.repaired);
     let mut timeline = Timeline::of(&script.metadata());
     timeline.extend(&script.events());
     assert_eq!(imported.timeline.ticks, timeline.ticks);
