@@ -31,7 +31,7 @@ pub enum MoreRuns {
     AtLeast(u32),
 }
 
-/// Most runs asked for.
+/// Most runs per side that are asked for.
 pub const RUNS_MAX: u32 = 50;
 
 /// Another tag whose change is significant.
@@ -304,9 +304,9 @@ impl Measured {
         if is_same { Verdict::Same } else { Verdict::Undecided }
     }
 
-    /// Runs a side that would find the observed effect, or show that it is too small to matter, four times out of five:
-    /// the normal approximation of the tests (Noether 1987 for the rank test's efficiency of 0.955), at the observed
-    /// scatter.
+    /// The number of runs per side that would find the observed effect, or show that it is too small to matter, four
+    /// times out of five: the normal approximation of the tests (Noether 1987 for the rank test's efficiency of 0.955),
+    /// at the observed scatter.
     fn more_runs(&self, effect: &Effect, p_needed: f64, options: &Options) -> Option<MoreRuns> {
         let now = self.runs.0.min(self.runs.1) as u32;
         let fewest =

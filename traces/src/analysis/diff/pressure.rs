@@ -95,7 +95,8 @@ impl Pressure {
         Self { is_distinct: pressure.apart().next().is_some(), ..pressure }
     }
 
-    /// What differs by more than the bound: by how much the candidate has more, and a description of both.
+    /// The kinds of contention that differ by more than the bound: by how much the candidate has more, and a
+    /// description of both sides.
     fn apart(&self) -> impl Iterator<Item = (f64, String)> {
         let kinds = [
             (

@@ -127,9 +127,10 @@ impl Reading {
     }
 }
 
-/// How long idle workers took to take what was added, and busy ones from one to the next. A busy worker may take what
-/// an idle one was woken for: the idle one would have taken at least as long. A tasklet that waits behind others does
-/// not prolong it: it ends when any of the workers that were idle takes its next tasklet.
+/// Samples of two delays: from adding a tasklet until an idle worker takes one, and from the end of a tasklet until its
+/// busy worker takes the next. A busy worker may take the tasklet that an idle one was woken for; the idle worker would
+/// have taken at least as long. A delay of the first kind ends when any of the idle workers takes its next tasklet, so
+/// a tasklet that waits behind others does not prolong it.
 fn taken(ran: &[FinishedTasklet], workers: usize, tasklets: &mut [Tasklet]) -> [Vec<Sample>; 2] {
     let sorted = |time: fn(&FinishedTasklet) -> Timestamp| {
         let mut times: Vec<Timestamp> = ran.iter().map(time).collect();
