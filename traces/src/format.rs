@@ -146,6 +146,15 @@ pub struct BlockHeader {
     pub payload_crc: u32,
 }
 
+/// A block as it is in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Its header.
+    pub header: BlockHeader,
+    /// Its payload, in the header's encoding.
+    pub payload: Vec<u8>,
+}
+
 /// Why 48 bytes are not a block header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

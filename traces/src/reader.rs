@@ -33,7 +33,7 @@ use rustix::fs::OFlags;
 
 use self::gap::{Gap, Gaps};
 use crate::format::columns::decode;
-use crate::format::{BlockKind, Version, records_allowed};
+use crate::format::{BlockKind, StoredBlock, Version, records_allowed};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
@@ -66,6 +66,8 @@ pub struct TraceReader<R = File> {
     chronology: Chronology,
     gaps: Gaps,
     records: Vec<Record>,
+    /// The blocks that the last poll read without leaving out a record.
+    whole_blocks: Vec<StoredBlock>,
 }
 
 impl<R> fmt::Debug for TraceReader<R> {
@@ -123,6 +125,7 @@ impl<R: Read + Seek> TraceReader<R> {
             chronology,
             gaps: Gaps::default(),
             records: Vec::new(),
+            whole_blocks: Vec::new(),
         };
         for damage in scanned.damage {
             reader.gaps.place(&damage, &reader.blocks);
@@ -280,7 +283,8 @@ impl<R: Read + Seek> TraceReader<R> {
         }
         let mut records = std::mem::take(&mut self.records);
         records.clear();
-        let payload = self.payload(block)?;
+        let mut stored = Vec::new();
+        let payload = self.payload(block, &mut stored)?;
         let broken = match payload {
             Err(kind) => Some(kind),
             Ok(payload) if block.header.kind == BlockKind::LABELS => {
@@ -298,6 +302,9 @@ impl<R: Read + Seek> TraceReader<R> {
                 }
                 let begin = out.len();
                 self.unpack_all(&records, out);
+                if out.len() - begin == block.header.events as usize && !self.version.is_newer_minor() {
+                    self.whole_blocks.push(StoredBlock { header: block.header, payload: stored });
+                }
                 self.gaps.announce_ahead(begin, out);
             }
         }
@@ -305,13 +312,17 @@ impl<R: Read + Seek> TraceReader<R> {
         Ok(())
     }
 
-    /// The payload of `block`, verified and unpacked.
-    fn payload(&mut self, block: BlockPlace) -> Result<Result<Vec<u8>, DamageKind>, ReadError> {
+    /// The payload of `block`, verified and unpacked; leaves it in `stored` as it is in the file.
+    fn payload(
+        &mut self,
+        block: BlockPlace,
+        stored: &mut Vec<u8>,
+    ) -> Result<Result<Vec<u8>, DamageKind>, ReadError> {
         if self.dense.contains(&block.offset) {
             return Ok(Err(DamageKind::Dense));
         }
         let offset = block.payload_offset();
-        block.payload(&mut self.input).map_err(|source| ReadError::Io {
+        block.payload(&mut self.input, stored).map_err(|source| ReadError::Io {
             path: self.path.clone(),
             offset,
             source,
@@ -385,17 +396,26 @@ impl<R: Read + Seek> EventSource for TraceReader<R> {
 
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
         let before = out.len();
+        self.whole_blocks.clear();
         while self.next < self.blocks.len() && out.len() == before {
             let place = self.next;
             self.next += 1;
             self.gaps.announce_between(place, out);
             self.read_block(place, out)?;
         }
-        if self.next < self.blocks.len() {
-            return Ok(SourceState::More);
+        let is_last = self.next == self.blocks.len();
+        if is_last {
+            self.gaps.announce_behind(out);
         }
-        self.gaps.announce_behind(out);
-        Ok(SourceState::Ended)
+        let in_whole_blocks: usize = self.whole_blocks.iter().map(|block| block.header.events as usize).sum();
+        if in_whole_blocks != out.len() - before {
+            self.whole_blocks.clear();
+        }
+        Ok(if is_last { SourceState::Ended } else { SourceState::More })
+    }
+
+    fn take_blocks(&mut self) -> Vec<StoredBlock> {
+        std::mem::take(&mut self.whole_blocks)
     }
 
     fn is_closed(&self) -> bool {

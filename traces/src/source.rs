@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use loop_probes::process::NowRunning;
 pub use memory::MemorySource;
 
+use crate::format::StoredBlock;
 use crate::format::error::ReadError;
 
 /// Where events come from.
@@ -143,6 +144,12 @@ pub trait EventSource {
     /// [`SourceError`] if reading fails; what was appended before remains valid.
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError>;
 
+    /// Takes the blocks of a saved trace that the last poll read, if a trace of these blocks yields exactly the events
+    /// that the poll appended; empty otherwise.
+    fn take_blocks(&mut self) -> Vec<StoredBlock> {
+        Vec::new()
+    }
+
     /// Appends the events held back so far, and what each emitter is doing now. Called at the end of reading; appends
     /// nothing if the source has ended.
     ///
@@ -196,6 +203,9 @@ impl<S: EventSource + ?Sized> EventSource for Box<S> {
     }
     fn poll(&mut self, out: &mut Vec<Stamped>) -> Result<SourceState, SourceError> {
         (**self).poll(out)
+    }
+    fn take_blocks(&mut self) -> Vec<StoredBlock> {
+        (**self).take_blocks()
     }
     fn flush(&mut self, out: &mut Vec<Stamped>) -> Result<(), SourceError> {
         (**self).flush(out)

@@ -25,8 +25,8 @@ use loop_probes::stamped::Stamped;
 
 use crate::format::columns::Encoder;
 use crate::format::{
-    BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_MAGIC, METADATA_BYTES_MAX, RECORDS_MAX, Version,
-    records_allowed, trailer,
+    BLOCKS_MAX, BlockHeader, BlockKind, Codec, FILE_MAGIC, METADATA_BYTES_MAX, RECORDS_MAX, StoredBlock,
+    Version, records_allowed, trailer,
 };
 use crate::source::SourceCounts;
 
@@ -229,6 +229,50 @@ impl<W: TraceOutput> TraceWriter<W> {
         if self.pending_now && is_early { self.flush() } else { Ok(()) }
     }
 
+    /// Writes `blocks`, which a reader [took](crate::source::EventSource::take_blocks) from another trace, as they are.
+    /// Returns false, and writes none of them, if a reader would refuse them here.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub(crate) fn append_blocks(&mut self, blocks: &[StoredBlock]) -> Result<bool, WriteError> {
+        self.flush()?;
+        let (mut latest, mut cost, mut end) = (self.latest, self.cost, self.stats.bytes);
+        for StoredBlock { header, .. } in blocks {
+            let is_in_order = header.last >= latest;
+            latest = latest.max(header.last);
+            cost = cost.saturating_add(header.cost());
+            end = header.end(end);
+            if !is_in_order || cost > records_allowed(end) {
+                return Ok(false);
+            }
+        }
+        for StoredBlock { header, payload } in blocks {
+            self.block.clear();
+            self.block.extend(header.to_bytes());
+            self.block.extend_from_slice(payload);
+            self.add_block(*header)?;
+            if header.kind == BlockKind::RECORDS {
+                self.stats.events += u64::from(header.events);
+                self.saved(header.records as usize, header.events)?;
+            }
+        }
+        self.latest = latest;
+        Ok(true)
+    }
+
+    /// Notes that a block of records was written.
+    fn saved(&mut self, records: usize, events: u32) -> Result<(), WriteError> {
+        // Labels and counts alone must not replace an older recording, so this comes after the first block of records.
+        self.out.has_events().map_err(|source| {
+            self.failed = true;
+            self.failure(source)
+        })?;
+        self.stats.records += records as u64;
+        self.events_saved += u64::from(events);
+        Ok(())
+    }
+
     /// The age at which events are written. It grows with the file, because few large blocks use up the block limit
     /// more slowly than many small ones.
     const fn flush_ns(&self) -> u64 {
@@ -296,14 +340,7 @@ impl<W: TraceOutput> TraceWriter<W> {
             self.raw.clear();
             self.encoder.encode(&self.pending, &mut self.raw);
             self.write_block(BlockKind::RECORDS)?;
-            // Labels and counts alone must not replace an older recording, so this comes after the first block of
-            // records.
-            self.out.has_events().map_err(|source| {
-                self.failed = true;
-                self.failure(source)
-            })?;
-            self.stats.records += self.pending.len() as u64;
-            self.events_saved += u64::from(self.pending_events);
+            self.saved(self.pending.len(), self.pending_events)?;
             self.pending.clear();
             self.pending_events = 0;
             self.pending_now = false;
@@ -377,10 +414,15 @@ impl<W: TraceOutput> TraceWriter<W> {
     }
 
     fn write_block(&mut self, kind: BlockKind) -> Result<(), WriteError> {
+        let header = self.fill_block(kind)?;
+        self.add_block(header)
+    }
+
+    /// Writes the gathered block, which begins with `header`.
+    fn add_block(&mut self, header: BlockHeader) -> Result<(), WriteError> {
         if self.stats.blocks as usize >= BLOCKS_MAX {
             return Err(WriteError::Full { path: self.path.clone() });
         }
-        let header = self.fill_block(kind)?;
         let offset = self.stats.bytes;
         self.write_gathered()?;
         self.index.extend(offset.to_le_bytes());

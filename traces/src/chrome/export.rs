@@ -27,7 +27,7 @@ use super::phrase::{Args, instant_args, instant_category, name, slice_args, slic
 use crate::export::agenda_tracks::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
-use crate::export::passes::{each_batch, surveyed};
+use crate::export::passes::{Batch, each_batch, surveyed};
 use crate::export::slices::{WAITING_ALL, WAITING_MAX, WAITING_OUTSIDE};
 use crate::export::survey::{Survey, start_of};
 use crate::export::{ExportError, SPAN_NS_MAX, TimeRange};
@@ -84,9 +84,9 @@ pub fn export<S: EventSource + Send, W: Write>(
     let mut packer = Packer::new(source.metadata());
     let mut writer = ChromeWriter::new(out, source.metadata(), survey, options)?;
     writer.carried.add(&packer.ready());
-    let pack = |events: Vec<Stamped>| {
-        let pieces = packer.pack(&events, options.range);
-        (events, pieces)
+    let pack = |batch: Batch| {
+        let pieces = packer.pack(&batch, options.range);
+        (batch.events, pieces)
     };
     let source = each_batch(source, pack, |(events, pieces)| {
         let mut pieces = pieces.into_iter().peekable();

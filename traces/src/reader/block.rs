@@ -22,27 +22,31 @@ impl BlockPlace {
         self.offset + BLOCK_HEADER_BYTES as u64
     }
 
-    /// Reads the block's payload, verified and unpacked.
-    pub(super) fn payload(&self, input: &mut (impl Read + Seek)) -> io::Result<Result<Vec<u8>, DamageKind>> {
+    /// Reads the block's payload, verified and unpacked; leaves it in `stored` as it is in the file.
+    pub(super) fn payload(
+        &self,
+        input: &mut (impl Read + Seek),
+        stored: &mut Vec<u8>,
+    ) -> io::Result<Result<Vec<u8>, DamageKind>> {
         let Self { header, .. } = self;
         let (stored_bytes, raw_bytes) = (header.stored_bytes as usize, header.raw_bytes as usize);
         input.seek(SeekFrom::Start(self.payload_offset()))?;
-        let mut stored = Vec::new();
-        input.take(stored_bytes as u64).read_to_end(&mut stored)?;
+        stored.clear();
+        input.take(stored_bytes as u64).read_to_end(stored)?;
         if stored.len() < stored_bytes {
             return Ok(Err(DamageKind::Cut { found: (BLOCK_HEADER_BYTES + stored.len()) as u64 }));
         }
-        if crc32fast::hash(&stored) != header.payload_crc {
+        if crc32fast::hash(stored) != header.payload_crc {
             return Ok(Err(DamageKind::Checksum));
         }
         let raw = match header.codec {
-            Codec::STORED => stored,
+            Codec::STORED => stored.clone(),
             Codec::ZSTD => {
                 // zstd would unpack any number of frames.
-                if let Some(kind) = behind_frame(&stored) {
+                if let Some(kind) = behind_frame(stored) {
                     return Ok(Err(kind));
                 }
-                match zstd::bulk::decompress(&stored, raw_bytes) {
+                match zstd::bulk::decompress(stored, raw_bytes) {
                     Ok(raw) => raw,
                     Err(_) => return Ok(Err(DamageKind::Compression)),
                 }

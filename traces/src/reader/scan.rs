@@ -148,7 +148,7 @@ impl<R: Read + Seek> Scan<'_, R> {
     /// The payload of the index block at `offset`; `None` if it is damaged.
     fn index_payload(&mut self, offset: u64, header: BlockHeader) -> Result<Option<Vec<u8>>, ReadError> {
         let block = BlockPlace { offset, header };
-        let payload = block.payload(self.input);
+        let payload = block.payload(self.input, &mut Vec::new());
         Ok(payload.map_err(|source| self.failure(block.payload_offset(), source))?.ok())
     }
 

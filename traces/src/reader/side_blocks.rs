@@ -50,7 +50,10 @@ impl<R: Read + Seek> TraceReader<R> {
             if block.header.kind != BlockKind::COUNTS {
                 continue;
             }
-            match self.payload(block)?.and_then(|raw| counts_of(&raw).ok_or(DamageKind::Counts)) {
+            match self
+                .payload(block, &mut Vec::new())?
+                .and_then(|raw| counts_of(&raw).ok_or(DamageKind::Counts))
+            {
                 Ok(counts) => {
                     self.recorded_counts = counts;
                     break;

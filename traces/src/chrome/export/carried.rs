@@ -16,12 +16,18 @@ use loop_probes::stamped::Stamped;
 
 use super::JsonOut;
 use crate::export::TimeRange;
+use crate::export::passes::Batch;
 use crate::export::survey::is_in;
+use crate::format::StoredBlock;
 use crate::source::EventSource;
 use crate::writer::{TraceWriter, WriteOptions};
 
 /// Complete blocks are put into the export after this many events.
 const BATCH: u64 = 512;
+
+/// A block of a saved trace is copied if it holds at least this many records. Smaller ones are merged: large blocks
+/// compress better, and each costs a viewer one key to skip.
+pub(super) const COPIED_RECORDS_MIN: u32 = 4096;
 
 /// Compression level: low, because higher ones would take as long as the rest of the export.
 const CARRIED_LEVEL: i32 = 1;
@@ -48,9 +54,13 @@ impl Packer {
         Self { writer, is_full: false, taken: 0, lost_records: 0 }
     }
 
-    /// Takes those of `events` that lie in `range`; returns the pieces that became complete, each with the index of the
-    /// event that completed it.
-    pub(super) fn pack(&mut self, events: &[Stamped], range: TimeRange) -> Vec<(usize, Vec<u8>)> {
+    /// Takes those of the batch's events that lie in `range`; returns the pieces that became complete, each with the
+    /// index of the event that completed it.
+    pub(super) fn pack(&mut self, batch: &Batch, range: TimeRange) -> Vec<(usize, Vec<u8>)> {
+        let Batch { events, blocks } = batch;
+        if range == TimeRange::default() && self.copy(blocks) {
+            return vec![(events.len().saturating_sub(1), self.ready())];
+        }
         let (mut pieces, mut from) = (Vec::new(), 0);
         for (place, stamped) in events.iter().enumerate() {
             if !matches!(stamped.event, Event::Label { .. }) && !is_in(range, stamped) {
@@ -91,6 +101,18 @@ impl Packer {
             let _ = if is_cut { writer.flush() } else { writer.close() };
         }
         self.ready()
+    }
+
+    /// Copies the blocks of a batch instead of packing its events again. Returns false if the events have to be packed.
+    fn copy(&mut self, blocks: &[StoredBlock]) -> bool {
+        let Some(writer) = self.writer.as_mut().filter(|_| !self.is_full) else { return false };
+        if blocks.iter().all(|block| block.header.records < COPIED_RECORDS_MIN) {
+            return false;
+        }
+        writer.append_blocks(blocks).unwrap_or_else(|_| {
+            self.is_full = true;
+            false
+        })
     }
 
     fn append(&mut self, events: &[Stamped]) {

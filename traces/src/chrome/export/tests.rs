@@ -1,5 +1,7 @@
 //! Tests of the export: valid JSON, sorted and nested per thread, with one slice per task.
 
+mod embedded;
+
 use std::collections::HashMap;
 use std::io;
 
