@@ -80,12 +80,12 @@ pub(super) fn utilization(ticks: &TicksSummary) -> String {
     if certain { shown } else { format!("{MARK}{shown}") }
 }
 
-/// Formats the median depth of a queue, with a mark if it may have been any depth.
+/// Formats the median depth of a queue, with a mark if it may have been another one.
 pub(super) fn depth_p50(depth: &DepthSummary) -> String {
     let Some(p50) = depth.p50 else { return UNKNOWN.to_owned() };
     match depth.p50_bounds {
-        Some(Bounds::UNKNOWN) => format!("{MARK}{}", count(p50)),
-        _ => count(p50),
+        Some(_) => format!("{MARK}{}", count(p50)),
+        None => count(p50),
     }
 }
 

@@ -8,6 +8,8 @@ use super::{
     StateSummary, Summary, SuspendedSummary, TagsBeyondLimit, TasksSummary, TicksSummary, TimersSummary,
     blame, families, jobs, loop_kinds, loops, tags, unfinished,
 };
+use loop_probes::event::Queue;
+
 use crate::histogram::Percentiles;
 use crate::import_summary::ImportSummary;
 use crate::loss::{Bounds, SpreadBounds};
@@ -167,7 +169,12 @@ impl Summary {
         }
         let loops = names.into_iter().zip(timeline.loops_by_now());
         self.loops = loops
-            .map(|((number, name), own)| of_one(name, number, &Self::of(source.clone(), &own)))
+            .map(|((number, name), own)| {
+                let mut own = of_one(name, number, &Self::of(source.clone(), &own));
+                // Workers take from the agenda, and their records belong to no loop.
+                own.queues.retain(|queue| queue.queue != Queue::Agenda.name());
+                own
+            })
             .collect();
         if self.has_several_loops() {
             self.take_out_blends();

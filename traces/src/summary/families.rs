@@ -241,7 +241,7 @@ pub(super) fn queues(timeline: &Timeline, unfinished: &Unfinished) -> Vec<QueueS
                 timeline.is_clock_wrong() || timeline.may_miss_anything() || timeline.has_unplaced_loss();
             let p50_bounds = match is_unknown {
                 true => Some(Bounds::UNKNOWN),
-                false => queue.depth_p50_bounds(now).filter(|bounds| !is_certain(bounds)),
+                false => timeline.depth_p50_bounds(queue).filter(|bounds| !is_certain(bounds)),
             };
             let (max, max_bounds) =
                 (u64::from(queue.depth_max), timeline.depth_max_bounds(queue, unfinished));

@@ -56,12 +56,18 @@ pub struct PrioritySummary {
     pub waiting: u64,
     /// Most tasklets that waited.
     pub depth_max: u64,
+    /// Range of `depth_max` if records were lost, or if the reading began later than the agenda.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_max_bounds: Option<Bounds>,
     /// Lower bound on the longest wait of the tasklets that waited at the end; null if none waited, or if no wait is
     /// certain.
     #[serde(default)]
     pub oldest_waiting_ns: Option<u64>,
     /// Most tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
+    /// Range of `passed_by_max` if records were lost, or if the reading began later than the agenda.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_by_max_bounds: Option<Bounds>,
     /// From added to taken by a worker.
     pub queue_wait_ns: Percentiles,
     /// From taken to done.
@@ -200,14 +206,16 @@ pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> 
     let lost = timeline.lost_in_all();
     let has_unseen = agenda.priorities.iter().any(|stats| timeline.tasklets_unseen(stats.priority) > 0);
     let most = agenda.waiting().saturating_add(agenda.may_wait()).saturating_add(lost);
-    let least = if lost > 0 { 0 } else { agenda.waiting() };
+    // A tasklet seems to wait until its run is over.
+    let may_be_taken = u64::from(agenda.may_be_taken()).min(agenda.waiting());
+    let least = if lost > 0 || has_unseen { 0 } else { agenda.waiting() - may_be_taken };
     let workers = agenda.workers().iter().enumerate().filter(|(_, worker)| worker.is_seen());
     Some(AgendaSummary {
         added: agenda.added(),
         ran: agenda.ran(),
         failed: agenda.failed(),
         waiting: agenda.waiting(),
-        waiting_bounds: (lost > 0 || has_unseen)
+        waiting_bounds: (lost > 0 || has_unseen || may_be_taken > 0)
             .then_some(Bounds { lo: least, hi: (!has_unseen).then_some(most) }),
         priorities: priorities(timeline, known, missing, end),
         workers: workers
@@ -244,6 +252,7 @@ fn priorities(
         true => missing.perhaps_ended(),
         false => missing,
     };
+    let at_least = |lo| Bounds { lo, hi: None };
     let priority = |stats: &crate::timeline::PriorityStats| {
         let (priority, unseen) = (stats.priority, timeline.tasklets_unseen(stats.priority));
         let waits = agenda.missing_waits(priority, &missing.clone().with_more(unseen), known, end);
@@ -256,8 +265,10 @@ fn priorities(
             cancelled: stats.cancelled,
             waiting: u64::from(stats.waiting()),
             depth_max: u64::from(stats.depth_max),
+            depth_max_bounds: timeline.misses_tasklets().then(|| at_least(stats.depth_max.into())),
             oldest_waiting_ns: agenda.oldest_waiting_ns(priority, known, end),
             passed_by_max: stats.passed_by_max,
+            passed_by_max_bounds: timeline.misses_tasklets().then(|| at_least(stats.passed_by_max)),
             queue_wait_ns: stats.queue_wait_ns.percentiles_missing(&as_known(waits)),
             run_ns: stats.run_ns.percentiles_missing(&as_known(runs)),
         }

@@ -174,6 +174,11 @@ impl Agenda {
         self.sum(|priority| priority.waiting.may_wait())
     }
 
+    /// The most waiting tasklets that workers may have taken without a record so far.
+    pub(crate) fn may_be_taken(&self) -> u32 {
+        u32::try_from(self.workers.in_unnamed().0).unwrap_or(u32::MAX)
+    }
+
     /// Whether the stream shows how many tasklets of this priority wait, even if it begins while some do: an addition has
     /// given the depth, or a worker found nothing to run.
     pub(crate) const fn knows_depth_of(&self, priority: Priority) -> bool {

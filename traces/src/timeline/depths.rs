@@ -5,8 +5,8 @@ use loop_probes::event::{Event, Queue};
 use loop_probes::ids::Timestamp;
 use loop_probes::recorder::Running;
 
-use super::queues::TimersKnown;
-use super::{QueueStats, StreamEnd, Timeline, Unfinished};
+use super::queues::{Reached, TimersKnown};
+use super::{PriorityStats, QueueStats, StreamEnd, Timeline, Unfinished};
 use crate::loss::Bounds;
 
 impl Timeline {
@@ -23,6 +23,40 @@ impl Timeline {
         }
     }
 
+    /// Updates the depth of the agenda after an event that may have changed it; `added` is the depth that an addition
+    /// reports for its priority.
+    pub(super) fn agenda_changed(&mut self, at: Timestamp, added: u32) {
+        let depth = self.agenda_depth();
+        self.queues.agenda_is(at, depth, added);
+    }
+
+    /// The range of the number of waiting tasklets; `None` if it is unknown. A tasklet seems to wait until its run is over,
+    /// so each worker in an unnamed one may have taken one of them.
+    fn agenda_depth(&self) -> Option<Reached> {
+        let is_unseen = |stats: &PriorityStats| self.tasklets_unseen(stats.priority) > 0;
+        if self.agenda.may_wait() > 0 || self.agenda.priorities.iter().any(is_unseen) {
+            return None;
+        }
+        let most = u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX);
+        // Where the reading began later than the agenda, workers without a record so far may have taken any number.
+        let taken = if self.is_read_from_the_start() { self.agenda.may_be_taken() } else { u32::MAX };
+        Some(Reached { least: most.saturating_sub(taken), most })
+    }
+
+    /// Bounds on the median depth of a queue up to the last known moment, where the depth was unknown for some of the time.
+    #[must_use]
+    pub fn depth_p50_bounds(&self, queue: &QueueStats) -> Option<Bounds> {
+        let now = self.last_at().unwrap_or_default();
+        // Where the reading began later than the loop, the first event of the queue shows nothing of the time before.
+        let from = self.first_at().unwrap_or_default();
+        let before = queue.first_events().map(|(place, first)| match self.gaps.get(place) {
+            Some(gaps) if gaps.begin_midway() => first.ns_since(gaps.known_from().max(from)),
+            None if !self.is_read_from_the_start() => first.ns_since(from),
+            _ => 0,
+        });
+        queue.depth_p50_bounds(now, before.fold(0, u64::saturating_add))
+    }
+
     /// The range of a queue's greatest depth; `None` if it is known exactly. Work in `unfinished` may have filled a
     /// queue without a record so far.
     #[must_use]
@@ -37,14 +71,31 @@ impl Timeline {
         let certain = if may_miss_leaving { queue.depth_max.min(1) } else { queue.depth_max };
         let lo = u64::from(certain);
         let began_midway = |place: &usize| self.gaps.get(*place).is_none_or(|gaps| gaps.begin_midway());
+        // What left these queues before an addition showed the depth is recorded only when it has run.
+        let may_have_left = match queue.queue {
+            Queue::Agenda => !self.is_read_from_the_start(),
+            Queue::Work => {
+                let has_jobs = self.work.queued > 0 || self.work.ran > 0;
+                has_jobs && queue.first_events().any(|(place, _)| began_midway(&place))
+            }
+            _ => false,
+        };
         let is_open = self.lost_in_all() > 0
             || self.may_miss_anything()
             // Slices and samples of counters show some depths only.
             || self.config.queue_waits_in_part
             || queue.has_uncounted()
+            || may_have_left
             || queue.counted_from_unknown().iter().any(began_midway)
             || self.may_fill_unseen(queue.queue, unfinished);
-        let hi = (!is_open).then(|| u64::from(queue.depth_most()));
+        // Where the reading began later than the loop, entries may have left before a record showed the depth.
+        let before =
+            queue.most_before().iter().filter(|(place, _)| began_midway(place)).map(|(_, most)| *most);
+        let most = match queue.queue {
+            Queue::Tasks | Queue::Immediates | Queue::AfterLoop => before.fold(queue.depth_most(), u32::max),
+            _ => queue.depth_most(),
+        };
+        let hi = (!is_open).then(|| u64::from(most));
         (hi != Some(lo)).then_some(Bounds { lo, hi })
     }
 

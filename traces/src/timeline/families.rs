@@ -52,8 +52,15 @@ impl Timeline {
         }
     }
 
+    /// Whether tasklets may have waited or run of which no record was read: records were lost, or the reading began later
+    /// than the agenda.
+    #[must_use]
+    pub fn misses_tasklets(&self) -> bool {
+        self.lost_in_all() > 0 || self.may_miss_anything() || !self.is_read_from_the_start()
+    }
+
     /// Whether nothing of any loop was recorded before the reading began.
-    fn is_read_from_the_start(&self) -> bool {
+    pub(super) fn is_read_from_the_start(&self) -> bool {
         let begins_midway = |place: usize| self.open[place].ticked && self.gaps[place].begin_midway();
         self.counts.before_attach == 0 && !(0..self.open.len()).any(begins_midway)
     }

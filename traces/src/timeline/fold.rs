@@ -205,13 +205,13 @@ impl Timeline {
                 self.worked(tag, |tag| &mut tag.work, run, outcome);
             }
             Event::WorkSettled { .. } => self.work.settled += 1,
-            Event::AgendaAdded { .. } => {
+            Event::AgendaAdded { depth, .. } => {
                 self.agenda.see(stamped);
-                let waiting = self.agenda_waiting();
-                self.queues.agenda_reached(at, waiting);
+                self.agenda_changed(at, depth);
             }
             Event::AgendaRan { task, tag, outcome, queued, start, .. } => {
                 self.agenda.see(stamped);
+                self.agenda_changed(at, 0);
                 let queue_wait_ns = Some(start.ns_since(queued));
                 let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns };
                 // Cancelled work never ran.
@@ -219,7 +219,11 @@ impl Timeline {
                     self.worked(tag, |tag| &mut tag.tasklets, run, outcome);
                 }
             }
-            Event::WorkerState { .. } | Event::GcRendezvous { .. } => self.agenda.see(stamped),
+            Event::WorkerState { .. } => {
+                self.agenda.see(stamped);
+                self.agenda_changed(at, 0);
+            }
+            Event::GcRendezvous { .. } => self.agenda.see(stamped),
             Event::Wake { coalesced, .. } => {
                 self.wakes.count += 1;
                 self.wakes.coalesced += u64::from(coalesced);
@@ -291,6 +295,9 @@ impl Timeline {
             }
             Event::Lost { count, from } => {
                 self.agenda.see(stamped);
+                if self.agenda.is_seen() {
+                    self.agenda_changed(at, 0);
+                }
                 self.records_lost(place, from, at, count);
             }
             Event::SnapshotEnd { .. } => {
@@ -312,6 +319,9 @@ impl Timeline {
                     // What a loop runs is not a tasklet.
                     if !self.open[place].is_loop() && !self.config.queue_waits_in_part {
                         self.agenda.saw_running(source, running, since, at);
+                        if self.agenda.is_seen() {
+                            self.agenda_changed(at, 0);
+                        }
                     }
                 }
             }
@@ -393,10 +403,6 @@ impl Timeline {
         };
         self.last_open = place;
         Some(place)
-    }
-
-    fn agenda_waiting(&self) -> u32 {
-        u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX)
     }
 
     fn trouble(&mut self, stamped: &Stamped, what: TroubleKind) {

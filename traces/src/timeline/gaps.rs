@@ -78,6 +78,11 @@ impl Gaps {
         }
     }
 
+    /// Nothing is known of the time before this.
+    pub(crate) const fn known_from(&self) -> Timestamp {
+        self.known_from
+    }
+
     /// Whether ticks before the first one seen are missing: ticks count from 1.
     pub(crate) fn begin_midway(&self) -> bool {
         self.first_tick.is_none_or(|tick| tick > 1)

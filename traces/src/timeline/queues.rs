@@ -17,7 +17,7 @@ use loop_probes::ids::{TaskId, Timestamp};
 use super::config::TimelineConfig;
 use deferred::DeferredCount;
 pub use stats::QueueStats;
-use stats::Reached;
+pub(crate) use stats::Reached;
 pub(crate) use waiting::QueuedTask;
 use waiting::{Room, WaitingTasks};
 
@@ -57,6 +57,8 @@ struct EmitterQueues {
     deferred: DeferredCount,
     /// The task that left a queue last, and that queue, if it was tracked.
     left: Option<(TaskId, Queue)>,
+    /// Tasks that left a queue since its first record.
+    tasks_left: u32,
 }
 
 /// Which of a loop's armed timers are known.
@@ -127,14 +129,15 @@ impl Queues {
         &mut self.queues[place_of(queue)]
     }
 
-    /// Records the depth of the agenda, which belongs to no loop.
-    pub(crate) fn agenda_sampled(&mut self, at: Timestamp, depth: u32) {
-        self.queue_mut(Queue::Agenda).sampled(OF_THE_PROCESS, at, depth);
+    /// Records the depth of the agenda, which belongs to no loop; `None` if it is unknown. It was `added` to at `at`, if that
+    /// is not 0, and has at least this depth.
+    pub(crate) fn agenda_is(&mut self, at: Timestamp, depth: Option<Reached>, added: u32) {
+        self.queue_mut(Queue::Agenda).is_between(OF_THE_PROCESS, at, depth, added);
     }
 
-    /// Records that the agenda reached this depth.
-    pub(crate) fn agenda_reached(&mut self, at: Timestamp, depth: u32) {
-        self.queue_mut(Queue::Agenda).reached(OF_THE_PROCESS, at, depth);
+    /// Samples the depth of the agenda as a tick begins.
+    pub(crate) fn agenda_sampled(&mut self) {
+        self.queue_mut(Queue::Agenda).sampled_between();
     }
 
     /// Whether equal queued and start times mean a wait of zero. Otherwise the task was in no queue (a timer's), or its
@@ -243,6 +246,11 @@ impl Queues {
     #[inline]
     pub(crate) fn see(&mut self, at: Timestamp, place: Option<usize>, event: &Event) {
         let place = place.unwrap_or(OF_THE_PROCESS);
+        if let Event::TaskRan { .. } = event
+            && let Some(emitter) = self.emitter(place)
+        {
+            emitter.tasks_left = emitter.tasks_left.saturating_add(1);
+        }
         if self.has_posts && deferred::is_outside_of_drains(event) {
             self.settle_posts(place, at);
         }
@@ -275,6 +283,7 @@ impl Queues {
             Event::QueueDepth { queue, depth } => {
                 self.deferred_are(place, queue, depth);
                 self.change_waiting(place, |waiting| waiting.sampled(queue, depth));
+                self.becomes_known(place, queue, depth, 0);
                 self.queue_mut(queue).sampled(place, at, depth);
                 if (queue, depth) == (Queue::Tasks, 0) {
                     self.none_before_loss(place);
@@ -296,7 +305,11 @@ impl Queues {
                 match placement.queue {
                     // A post that was still in the queue when the loop was closed.
                     Queue::Concurrent => self.queue_mut(Queue::Concurrent).was_as_deep_as(placement.depth),
-                    queue => self.queue_mut(queue).joined(place, at, placement.depth),
+                    queue => {
+                        // The running task may have left it, too.
+                        self.becomes_known(place, queue, placement.depth, 1);
+                        self.queue_mut(queue).joined(place, at, placement.depth);
+                    }
                 }
             }
             Event::TaskRan { task, start, .. } if self.records_waits_of(Some(place), task) => {
@@ -322,6 +335,7 @@ impl Queues {
                 }
             }
             Event::Immediates { moved_to_next, .. } => {
+                self.becomes_known(place, Queue::Immediates, moved_to_next, 0);
                 self.queue_mut(Queue::Immediates).reached(place, at, moved_to_next);
             }
             Event::Microtasks { ran, left, .. } => {
@@ -335,9 +349,14 @@ impl Queues {
             Event::DeferredPosted { existed: false, .. } => self.deferred_one(place, at),
             Event::DeferredRemoved { .. } => {
                 if let Some(emitter) = self.emitter(place) {
+                    let is_known = emitter.deferred.is_known;
                     emitter.deferred.removed();
                     let count = emitter.deferred.known();
-                    self.queue_mut(Queue::Deferred).change(at, |depths| depths.counted(place, at, count));
+                    let stats = self.queue_mut(Queue::Deferred);
+                    if !is_known {
+                        stats.is_counted_from_unknown(place);
+                    }
+                    stats.change(at, |depths| depths.counted(place, at, count));
                 }
             }
             Event::DeferredRan { ran, kept, start } => self.deferred_ran(place, (start, at), ran, kept),
@@ -373,6 +392,14 @@ impl Queues {
             }
             _ => {}
         }
+    }
+
+    /// The depth of a queue is known from here on. Up to as many as the tasks that ran since the first record, and `more`,
+    /// can have left it before.
+    #[inline]
+    fn becomes_known(&mut self, place: usize, queue: Queue, depth: u32, more: u32) {
+        let left = self.emitters.get(place).map_or(0, |emitter| emitter.tasks_left);
+        self.queue_mut(queue).becomes_known(place, depth, left.saturating_add(more));
     }
 
     /// A sample or a snapshot shows the depth of a queue.
@@ -443,6 +470,8 @@ impl Queues {
             stats.in_snapshot = true;
             stats.was_as_deep_as(depth);
             if !is_filled_unseen(queue) {
+                self.becomes_known(place, queue, depth, 0);
+                let stats = self.queue_mut(queue);
                 stats.change(at, |depths| depths.sampled(place, at, depth));
             }
         }

@@ -1,6 +1,6 @@
 //! Tests of the greatest depths: entries counted between samples, and the range where they cannot all be counted.
 
-use loop_probes::event::{Event, Outcome, Queue, StopReason};
+use loop_probes::event::{Event, Outcome, Priority, Queue, StopReason, WorkerPhase};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
@@ -9,7 +9,7 @@ use crate::analysis::diff::Run;
 use crate::analysis::gate::{self, Gate, Limit};
 use crate::loss::Bounds;
 use crate::source::{MemorySource, SourceKind};
-use crate::summary::{DepthSummary, Summary};
+use crate::summary::{DepthSummary, QueueSummary, Summary};
 use crate::timeline::Timeline;
 
 fn at(at: u64, event: Event) -> Stamped {
@@ -185,4 +185,114 @@ fn entries_that_left_in_skipped_events_were_not_all_queued_at_once() {
         assert_eq!(judged(&summary, queue, 10.0).0, gate::Outcome::Undecided);
         assert_eq!(judged(&summary, queue, 0.0).0, gate::Outcome::Failed);
     }
+}
+
+/// Events of a loop from its seventh tick on.
+fn midway(events: Vec<Stamped>) -> Summary {
+    let end = |tick, start, time| at(time, Event::TickEnd { tick, tasks_run: 3, start: Timestamp(start) });
+    let stop = at(2_000, Event::LoopStopped { reason: StopReason::Drained });
+    let first = vec![end(7, 0, 5), begun(8, 10)];
+    summary(&[first, events, vec![end(8, 10, 50), begun(9, 1_000), end(9, 1_000, 1_100), stop]])
+}
+
+#[test]
+fn entries_that_left_before_the_first_depth_may_all_have_been_queued() {
+    let sample = |depth, time| at(time, Event::QueueDepth { queue: Queue::Tasks, depth });
+    // Three tasks were queued before the reading began; a record shows the depth when they have run.
+    let runs = || vec![ran(1, 10, 20), ran(2, 20, 30), ran(3, 30, 40)];
+    let late = midway([runs(), vec![sample(1, 45)]].concat());
+    assert_eq!(max(&late, Queue::Tasks), (1, Some(Some(4))));
+    assert_eq!(judged(&late, Queue::Tasks, 4.0).0, gate::Outcome::Held);
+    assert_eq!(judged(&late, Queue::Tasks, 2.0).0, gate::Outcome::Undecided);
+    let depth_of = |summary: &Summary| depth(summary, Queue::Tasks);
+    assert_eq!(depth_of(&late).p50, Some(1));
+    assert_eq!(depth_of(&late).p50_bounds, None, "40 ns in two thousand do not move it");
+    let at_once = midway([vec![sample(3, 10)], runs()].concat());
+    assert_eq!(max(&at_once, Queue::Tasks), (3, None));
+    let at_the_end = midway([runs(), vec![sample(1, 1_900)]].concat());
+    assert_eq!(depth_of(&at_the_end).p50_bounds, Some(Bounds { lo: 0, hi: None }));
+    let from_the_start = summary(&[vec![begun(1, 0)], runs(), vec![sample(1, 45)], ended(50)]);
+    assert_eq!(max(&from_the_start, Queue::Tasks), (1, None));
+}
+
+fn tasklet(source: u32, time: u64, event: Event) -> Stamped {
+    Stamped { source: SourceId(source), ..at(time, event) }
+}
+
+fn added(task: u64, priority: Priority, depth: u32, time: u64) -> Stamped {
+    tasklet(2, time, Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority, depth })
+}
+
+fn tasklet_ran(task: u64, priority: Priority, start: u64, end: u64) -> Stamped {
+    let (queued, start) = (Timestamp(5), Timestamp(start));
+    let (task, tag, outcome) = (TaskId(task), Tag(1), Outcome::Done);
+    tasklet(3, end, Event::AgendaRan { task, tag, priority, worker: 0, outcome, queued, start })
+}
+
+fn worker(from: WorkerPhase, to: WorkerPhase, time: u64) -> Stamped {
+    tasklet(3, time, Event::WorkerState { worker: 0, from, to })
+}
+
+#[test]
+fn the_depth_of_an_agenda_before_the_reading_is_unknown() {
+    let events = vec![
+        added(1, Priority::High, 1, 12),
+        tasklet_ran(1, Priority::High, 13, 14),
+        tasklet_ran(2, Priority::Low, 14, 16),
+        worker(WorkerPhase::Run, WorkerPhase::Idle, 20),
+    ];
+    let summary = midway(events);
+    assert_eq!(max(&summary, Queue::Agenda), (1, Some(None)));
+    assert_eq!(judged(&summary, Queue::Agenda, 5.0).0, gate::Outcome::Undecided);
+    assert_eq!(judged(&summary, Queue::Agenda, 0.0).0, gate::Outcome::Failed);
+    assert_eq!(
+        (depth(&summary, Queue::Agenda).p50, depth(&summary, Queue::Agenda).p50_bounds),
+        (Some(0), None)
+    );
+    let agenda = summary.agenda.unwrap();
+    let bounds = |priority| {
+        let priorities = agenda.priorities.iter();
+        priorities.clone().find(|its| its.priority == priority).unwrap().depth_max_bounds
+    };
+    assert_eq!(bounds(Priority::Low), Some(Bounds { lo: 0, hi: None }));
+    assert_eq!(bounds(Priority::High), Some(Bounds { lo: 1, hi: None }));
+}
+
+#[test]
+fn a_tasklet_that_a_worker_may_be_running_may_not_have_waited() {
+    let events = |rest: Vec<Stamped>| {
+        let first = vec![
+            begun(1, 0),
+            added(1, Priority::High, 1, 5),
+            worker(WorkerPhase::Idle, WorkerPhase::Run, 6),
+            added(2, Priority::Low, 1, 10),
+        ];
+        summary(&[first, rest, ended(1_000)])
+    };
+    let rest = |end| {
+        let idle = worker(WorkerPhase::Run, WorkerPhase::Idle, end + 2);
+        vec![tasklet_ran(1, Priority::High, 6, end), tasklet_ran(2, Priority::Low, end, end + 1), idle]
+    };
+    let long = events(rest(900));
+    assert_eq!(max(&long, Queue::Agenda), (1, Some(Some(2))), "the first was taken at 6");
+    assert_eq!(depth(&long, Queue::Agenda).p50, Some(1));
+    assert_eq!(depth(&long, Queue::Agenda).p50_bounds, Some(Bounds { lo: 1, hi: Some(2) }));
+    let short = events(rest(100));
+    assert_eq!(depth(&short, Queue::Agenda).p50, Some(0), "nothing waits from 101 on");
+    assert_eq!(depth(&short, Queue::Agenda).p50_bounds, None);
+    let waiting = |summary: &Summary| summary.agenda.as_ref().and_then(|agenda| agenda.waiting_bounds);
+    assert_eq!(waiting(&short), None);
+    assert_eq!(waiting(&events(Vec::new())), Some(Bounds { lo: 1, hi: Some(2) }));
+}
+
+#[test]
+fn an_agenda_is_a_queue_of_no_loop() {
+    let other = |time| tasklet(4, time, Event::TickStart { tick: 1 });
+    let from_a_loop = Stamped { source: SourceId(1), ..added(1, Priority::High, 1, 12) };
+    let run = tasklet_ran(1, Priority::High, 13, 14);
+    let summary = summary(&[vec![begun(1, 0), other(1), from_a_loop, run], ended(50)]);
+    let has_agenda = |queues: &[QueueSummary]| queues.iter().any(|queue| queue.queue == "agenda");
+    assert!(has_agenda(&summary.queues));
+    assert!(summary.loops.len() == 2 && !summary.loops.iter().any(|own| has_agenda(&own.queues)));
+    assert_eq!(judged(&summary, Queue::Agenda, 0.0).0, gate::Outcome::Failed);
 }

@@ -11,8 +11,7 @@ impl Timeline {
     pub(super) fn tick_started(&mut self, place: Option<usize>, tick: u64, stamped: &Stamped) {
         if self.agenda.is_seen() {
             // Sampled only here, because the agenda is separate from the loop's queues.
-            let waiting = self.agenda_waiting();
-            self.queues.agenda_sampled(stamped.at, waiting);
+            self.queues.agenda_sampled();
         }
         let Some(place) = place else { return };
         let open = &mut self.open[place];

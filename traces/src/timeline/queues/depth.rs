@@ -9,6 +9,8 @@ use crate::loss::{Bounds, Missing, quantile_bounds};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Now {
     since: Timestamp,
+    /// When the first event was.
+    first: Timestamp,
     /// `None` after lost records, until the next event.
     depth: Option<u32>,
     /// The last sampled depth: a sample that would repeat it is not recorded.
@@ -32,7 +34,7 @@ struct Leaving {
 impl Now {
     const fn since(since: Timestamp) -> Self {
         let (depth, sampled, leaving) = (None, None, None);
-        Self { since, depth, sampled, is_after_loss: false, is_stopped: false, leaving }
+        Self { since, first: since, depth, sampled, is_after_loss: false, is_stopped: false, leaving }
     }
 
     /// Whether another entry has left, given the depth once one has joined.
@@ -163,9 +165,17 @@ impl Depths {
         self.up_to(end).known.known_quantile(0.5)
     }
 
-    pub(super) fn median_bounds(&self, end: Timestamp) -> Option<Bounds> {
+    /// Bounds on that median if the depth was unknown for some of the time up to `end`, or for `unknown_ns` before the first
+    /// event.
+    pub(super) fn median_bounds(&self, end: Timestamp, unknown_ns: u64) -> Option<Bounds> {
         let all = self.up_to(end);
-        (all.unknown_ns > 0).then(|| quantile_bounds(&all.known, 0.5, &Missing::anything(all.unknown_ns)))
+        let unknown_ns = all.unknown_ns.saturating_add(unknown_ns);
+        (unknown_ns > 0).then(|| quantile_bounds(&all.known, 0.5, &Missing::anything(unknown_ns)))
+    }
+
+    /// The time of each emitter's first event, by place.
+    pub(super) fn first_events(&self) -> impl Iterator<Item = (usize, Timestamp)> + '_ {
+        self.now.iter().map(|(place, now)| (*place, now.first))
     }
 
     /// Includes the current depth, extended to `end`.

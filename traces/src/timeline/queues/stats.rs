@@ -9,9 +9,9 @@ use crate::timeline::depth_slots::DepthSlots;
 
 /// The range of a depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reached {
-    pub(super) least: u32,
-    pub(super) most: u32,
+pub(crate) struct Reached {
+    pub(crate) least: u32,
+    pub(crate) most: u32,
 }
 
 /// One queue.
@@ -33,9 +33,13 @@ pub struct QueueStats {
     counted_from_unknown: Vec<usize>,
     /// Entries joined that could not be counted.
     pub(super) has_uncounted: bool,
+    /// The most that each emitter's queue can have held before its depth became known.
+    most_before: Vec<(usize, u32)>,
     /// The greatest depth seen since the last sample.
     peak: u32,
     pub(super) depths: Depths,
+    /// The greatest depths over time, where `depths` has only the least ones: those of the agenda.
+    depths_most: Option<Box<Depths>>,
 }
 
 impl QueueStats {
@@ -49,8 +53,10 @@ impl QueueStats {
             depth_most: 0,
             counted_from_unknown: Vec::new(),
             has_uncounted: false,
+            most_before: Vec::new(),
             peak: 0,
             depths: Depths::default(),
+            depths_most: None,
         }
     }
 
@@ -72,10 +78,25 @@ impl QueueStats {
         self.depths.median(now)
     }
 
-    /// Bounds on that median where the depth was unknown for some of the time; `None` where it never was.
+    /// Bounds on that median where the depth was unknown for some of the time; `None` where it never was. It was also
+    /// unknown for `unknown_ns` before the queue's first event.
     #[must_use]
-    pub fn depth_p50_bounds(&self, now: Timestamp) -> Option<Bounds> {
-        self.depths.median_bounds(now)
+    pub fn depth_p50_bounds(&self, now: Timestamp, unknown_ns: u64) -> Option<Bounds> {
+        let bounds = self.depths.median_bounds(now, unknown_ns);
+        let Some(most) = &self.depths_most else { return bounds };
+        let of = |bounds: Option<Bounds>, depths: &Depths| {
+            bounds.unwrap_or_else(|| {
+                let p50 = depths.median(now);
+                Bounds { lo: p50.unwrap_or(0), hi: p50 }
+            })
+        };
+        let (least, most) = (of(bounds, &self.depths), of(most.median_bounds(now, unknown_ns), most));
+        Some(Bounds { lo: least.lo, hi: most.hi })
+    }
+
+    /// The time of the first event of the queue at each emitter, by place.
+    pub(crate) fn first_events(&self) -> impl Iterator<Item = (usize, Timestamp)> + '_ {
+        self.depths.first_events()
     }
 
     pub(super) fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
@@ -122,6 +143,19 @@ impl QueueStats {
         self.has_uncounted
     }
 
+    /// The most that each emitter's queue can have held before its depth became known, by place.
+    pub(crate) fn most_before(&self) -> &[(usize, u32)] {
+        &self.most_before
+    }
+
+    /// The depth of the queue of the emitter at `place` is known; up to `may_have_left` entries can have left before.
+    #[inline]
+    pub(super) fn becomes_known(&mut self, place: usize, depth: u32, may_have_left: u32) {
+        if !self.most_before.iter().any(|(its, _)| *its == place) {
+            self.most_before.push((place, depth.saturating_add(may_have_left)));
+        }
+    }
+
     /// The places of emitters whose entries were counted while it was unknown how many there were before.
     pub(crate) fn counted_from_unknown(&self) -> &[usize] {
         &self.counted_from_unknown
@@ -133,6 +167,27 @@ impl QueueStats {
         self.depth_most = self.depth_most.max(most);
         self.peak = self.peak.max(most);
         self.through_time.set(at, Some(most));
+    }
+
+    /// As [`was_between`](Self::was_between), of a depth that lasts until the next event. `None` if it is unknown; at least
+    /// `added` all the same.
+    pub(super) fn is_between(&mut self, place: usize, at: Timestamp, depth: Option<Reached>, added: u32) {
+        let all_most = self.depths_most.get_or_insert_default();
+        all_most.counted(place, at, depth.map(|depth| depth.most));
+        self.depths.counted(place, at, depth.map(|depth| depth.least));
+        match depth {
+            Some(Reached { least, most }) => self.was_between(at, Reached { least: least.max(added), most }),
+            None => {
+                self.was_as_deep_as(added);
+                self.through_time.set(at, None);
+            }
+        }
+    }
+
+    /// A tick begins: the next peak is that since now.
+    pub(super) fn sampled_between(&mut self) {
+        self.sampled = self.depths_most.as_ref().and_then(|depths| depths.deepest_now());
+        self.peak = 0;
     }
 
     /// An entry of the emitter at `place` was counted, and it is unknown how many there were before.

@@ -97,7 +97,7 @@ fn a_task_that_posts_while_it_runs_is_not_in_the_queue() {
             see(&mut queues, end + 1, &ran(run, start));
         }
         assert_eq!(median(&queues, Queue::Tasks, 10_001), Some(expected), "{count}");
-        assert_eq!(queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(10_001)), None);
+        assert_eq!(queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(10_001), 0), None);
     }
 }
 
@@ -106,10 +106,10 @@ fn when_a_running_task_left_the_queue_is_unknown_until_it_ends() {
     let mut queues = queues();
     see(&mut queues, 0, &queued(1, Queue::Tasks, 1, 0));
     see(&mut queues, 900, &queued(2, Queue::Tasks, 1, 900));
-    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(950));
+    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(950), 0);
     assert_eq!(bounds, Some(Bounds { lo: 0, hi: None }));
     see(&mut queues, 950, &ran(1, 100));
-    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(950));
+    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(950), 0);
     assert_eq!((median(&queues, Queue::Tasks, 950), bounds), (Some(0), None));
 }
 
@@ -233,10 +233,10 @@ fn after_lost_records_the_depth_is_unknown_until_the_next_sample() {
     see(&mut queues, 80, &ran(7, 75));
     let tasks = queues.queue(Queue::Tasks);
     assert_eq!(tasks.depth_p50(Timestamp(100)), Some(4), "of the 40 ns that are known");
-    let bounds = tasks.depth_p50_bounds(Timestamp(100)).unwrap();
+    let bounds = tasks.depth_p50_bounds(Timestamp(100), 0).unwrap();
     assert!(bounds.lo == 0 && bounds.hi.is_none(), "{bounds:?}");
     see(&mut queues, 80, &queued(8, Queue::Tasks, 1, 80));
-    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(1_000)).unwrap();
+    let bounds = queues.queue(Queue::Tasks).depth_p50_bounds(Timestamp(1_000), 0).unwrap();
     assert_eq!((bounds.lo, bounds.hi), (1, Some(1)), "40 ns in a thousand do not move it");
 }
 
