@@ -10,8 +10,8 @@ use loop_probes::stamped::Stamped;
 use loop_traces::attribution::{Breakdown, What};
 use loop_traces::labels::Labels;
 use loop_traces::timeline::{
-    LateSignal, LateTimer, SlowTask, SpanKind, Stall, TickSpan, TickSummary, Timeline, UnfinishedTick,
-    Waiter, signal_name,
+    LateSignal, LateTimer, OverdueTimer, SlowTask, SpanKind, Stall, StreamEnd, TickSpan, TickSummary,
+    Timeline, UnfinishedTick, Waiter, signal_name,
 };
 
 use super::fold::{Fold, TickKey};
@@ -26,6 +26,8 @@ pub enum Subject {
     Unfinished(UnfinishedTick),
     /// A timer that fired late.
     Timer(LateTimer),
+    /// A timer that is due and had not fired when the list was made; its lag is a lower bound.
+    Overdue(OverdueTimer),
     /// A signal delivered late.
     Signal {
         /// The signal number.
@@ -69,6 +71,7 @@ impl Subject {
             Self::Tick(tick) => (tick.start, tick.end),
             Self::Unfinished(tick) => (tick.start, tick.as_of),
             Self::Timer(late) => (late.due, late.fired),
+            Self::Overdue(timer) => (timer.due, timer.as_of),
             Self::Signal { arrived, delivered, .. } => (*arrived, *delivered),
             Self::Slow { start, end, .. } => (*start, *end),
             Self::Wait { queued, start, .. } => (*queued, *start),
@@ -94,6 +97,7 @@ impl Subject {
             Self::Tick(tick) => units::tick_name(Some(tick.tick)),
             Self::Unfinished(tick) => units::tick_name(tick.tick),
             Self::Timer(late) => labels.tag(late.tag).into_owned(),
+            Self::Overdue(timer) => labels.tag(timer.tag).into_owned(),
             Self::Signal { signo, .. } => signal_name(*signo),
             Self::Slow { tag, task, .. } | Self::Wait { tag, task, .. } => {
                 format!("{} #{task}", labels.tag(*tag))
@@ -106,9 +110,16 @@ impl Subject {
     pub const fn tag(&self) -> Option<Tag> {
         match self {
             Self::Timer(late) => Some(late.tag),
+            Self::Overdue(timer) => Some(timer.tag),
             Self::Slow { tag, .. } | Self::Wait { tag, .. } => Some(*tag),
             Self::Tick(_) | Self::Unfinished(_) | Self::Signal { .. } => None,
         }
+    }
+
+    /// Whether it has not ended, which makes its total a lower bound.
+    #[must_use]
+    pub const fn is_unfinished(&self) -> bool {
+        matches!(self, Self::Unfinished(_) | Self::Overdue(_))
     }
 
     /// Whether `what` is still running, which makes its time a lower bound.
@@ -133,6 +144,7 @@ impl Subject {
             Self::Tick(_) => name,
             Self::Unfinished(_) => format!("stall: {name}, not ended"),
             Self::Timer(late) => format!("late timer: {name} #{}", late.task),
+            Self::Overdue(_) => format!("late timer: {name}, not fired"),
             Self::Signal { task, .. } => format!("late signal: {name} #{task}"),
             Self::Slow { .. } => format!("slow task: {name}"),
             Self::Wait { .. } => format!("queue wait: {name}"),
@@ -164,7 +176,8 @@ pub struct LateRow {
 }
 
 impl LateRow {
-    /// The late timers and signals that the timeline keeps, worst first.
+    /// The late timers and signals that the timeline keeps, and the timers that are overdue by more than the limit, worst
+    /// first.
     #[must_use]
     pub fn all(fold: &Fold) -> Vec<Self> {
         let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
@@ -172,7 +185,13 @@ impl LateRow {
             timers.into_iter().map(|late| Self { subject: Subject::Timer(late.what), breakdown: late.blame });
         let signals =
             signals.into_iter().map(|late| Self { subject: late.what.into(), breakdown: late.blame });
-        let mut all: Vec<Self> = timers.chain(signals).collect();
+        let (config, unfinished) = (fold.timeline.config(), fold.timeline.unfinished(StreamEnd::Known));
+        let overdue = unfinished.timers.iter().filter(|timer| timer.lag_ns() > config.late_timer_ns);
+        let overdue = overdue.take(config.late_kept).map(|timer| Self {
+            subject: Subject::Overdue(*timer),
+            breakdown: fold.timeline.blame_overdue(timer),
+        });
+        let mut all: Vec<Self> = timers.chain(signals).chain(overdue).collect();
         all.sort_by_key(|row| std::cmp::Reverse(row.subject.lasted_ns()));
         all
     }
@@ -211,7 +230,7 @@ impl Attribution {
     pub fn new(subject: Subject, breakdown: Breakdown, picture: &Fold) -> Self {
         let tick = match subject {
             Subject::Tick(tick) => Some(tick),
-            Subject::Unfinished(_) => None,
+            Subject::Unfinished(_) | Subject::Overdue(_) => None,
             _ => picture.tick_at(subject.extent().1).copied(),
         };
         Self { subject, breakdown, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }

@@ -41,7 +41,7 @@ pub(crate) fn table(
         let share = breakdown.shares.get(place).filter(|_| !is_last);
         let (ns, at_least, style) = match share {
             Some(share) => (share.ns, subject.is_open(&share.what), theme.text()),
-            None => (breakdown.total_ns, matches!(subject, Subject::Unfinished(_)), theme.strong()),
+            None => (breakdown.total_ns, subject.is_unfinished(), theme.strong()),
         };
         let mark = if at_least { bounds::AT_LEAST } else { "" };
         let time = cell(format!("{mark}{}", units::duration(ns)), style);
@@ -80,6 +80,7 @@ pub(crate) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject
         Subject::Tick(_) => ("busy ", "  began ", "  ended "),
         Subject::Unfinished(_) => ("busy at least ", "  began ", "  as of "),
         Subject::Timer(_) => ("lag ", "  due ", "  fired "),
+        Subject::Overdue(_) => ("lag at least ", "  due ", "  as of "),
         Subject::Signal { .. } => ("latency ", "  arrived ", "  delivered "),
         Subject::Slow { .. } => ("ran ", "  from ", "  to "),
         Subject::Wait { .. } => ("waited ", "  queued ", "  started "),
@@ -115,6 +116,9 @@ pub(crate) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject
                 pen.group(&[(" since ", dim), (&units::position_us(state.since_start_ns(since)), text)]);
             }
         }
-        Subject::Signal { .. } | Subject::Slow { .. } | Subject::Wait { .. } => {}
+        Subject::Overdue(timer) if timer.is_final => {
+            pen.group(&[("  when its loop stopped", dim)]);
+        }
+        Subject::Overdue(_) | Subject::Signal { .. } | Subject::Slow { .. } | Subject::Wait { .. } => {}
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &BreakdownPa
     let text = match breakdown.shares.get(state.row) {
         Some(share) => explained(&share.what),
         None if matches!(subject, Subject::Unfinished(_)) => SUM_SO_FAR,
+        None if matches!(subject, Subject::Overdue(_)) => SUM_OVERDUE,
         None => SUM,
     };
     let foot = Rect { y: inner.y + inner.height.saturating_sub(1), height: 1, ..inner };
@@ -70,6 +71,9 @@ const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
 
 /// Explains the sum of a tick that has not ended.
 const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; open parts are lower bounds";
+
+/// Explains the sum of a timer that has not fired.
+const SUM_OVERDUE: &str = "the lines add up to the nanosecond so far; the timer has not fired";
 
 /// Explains a line.
 const fn explained(what: &What) -> &'static str {

@@ -137,9 +137,11 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
         let row = late[place];
         let (at, lag_ns) = (row.subject.extent().1, row.subject.lasted_ns());
         let over = lag_ns > state.about.stall_limit_ns;
-        let lag = format!("{:>7}", units::duration(lag_ns));
+        let is_open = row.subject.is_unfinished();
+        let mark = if is_open { bounds::AT_LEAST } else { "" };
+        let lag = format!("{:>7}", format!("{mark}{}", units::duration(lag_ns)));
         let mut sum = cell(lag, if over { theme.over() } else { theme.text() });
-        sum.push_span(Span::styled(" = ", theme.dim()));
+        sum.push_span(Span::styled(if is_open { " not fired = " } else { " = " }, theme.dim()));
         let width = usize::from(cells[2].width).saturating_sub(sum.width());
         sum.extend(shares::line(&row.breakdown.shares, labels, width, (theme.text(), theme.dim())));
         let when = cell(units::position(state.since_start_ns(at)), theme.dim());
@@ -148,12 +150,12 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
     canvas.position(area, shown, late.len());
 }
 
-/// The number of late timers and signals so far, including those whose breakdowns are not kept.
+/// The number of late timers and signals so far, overdue timers included, and also those whose breakdowns are not kept.
 fn late_so_far(state: &AppState) -> u64 {
     let timeline = &state.picture().timeline;
     let limit_ns = timeline.config().late_signal_ns;
     let late = |latency: &Histogram| latency.count_between(limit_ns, u64::MAX);
-    timeline.timers.late
+    state.figures.timers_late
         + timeline.signals.by_signo.iter().map(|signal| late(&signal.latency_ns)).sum::<u64>()
 }
 

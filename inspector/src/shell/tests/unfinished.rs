@@ -62,6 +62,43 @@ fn an_unfinished_stall_opens_its_partial_breakdown() {
 }
 
 #[test]
+fn an_overdue_timer_is_listed_and_opens_its_breakdown_so_far() {
+    let (mut app, _) = live();
+    let armed_at = app.state.live.fold.timeline.last_at().unwrap().plus_ns(5);
+    let due = armed_at.plus_ns(5_000_000);
+    let timer = loop_probes::ids::TimerId(88_888);
+    let tick = app.state.live.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
+    let (since, now) = (armed_at.plus_ns(10), armed_at.plus_ns(90_000_000));
+    let running = Running::Task { task: TASK, tag: Tag(1) };
+    send(
+        &mut app,
+        &[
+            (armed_at, Event::TimerArmed { timer, tag: Tag(2), due, period_ns: None }),
+            (since, Event::TickStart { tick }),
+            (now, running.event(since)),
+        ],
+    );
+    press(&mut app, Key::Char('4'));
+    app.figures_until_ns = 0;
+    update(&mut app, Message::Frame { now, elapsed_ns: 0 });
+    let is_it = |subject: &Subject| matches!(subject, Subject::Overdue(overdue) if overdue.timer == timer);
+    let row = app.pages.timers.late.iter().position(|row| is_it(&row.subject)).unwrap();
+    for _ in 0..row {
+        press(&mut app, Key::Down);
+    }
+    press(&mut app, Key::Enter);
+    let Attribution { subject, breakdown, tick } = attribution(&app);
+    assert!(is_it(subject), "{subject:?}");
+    assert_eq!((subject.extent(), tick), ((due, now), &None));
+    assert_eq!(breakdown.shares.iter().map(|share| share.ns).sum::<u64>(), now.ns_since(due));
+    let title = subject.title(&app.state.picture().timeline.labels);
+    assert!(title.starts_with("late timer: ") && title.ends_with(", not fired"), "{title}");
+    press(&mut app, Key::End);
+    press(&mut app, Key::Enter);
+    assert_eq!(app.state.note.as_ref().map(|note| note.text.as_str()), Some("tick still running"));
+}
+
+#[test]
 fn selection_stays_on_its_stall_when_another_begins_or_ends() {
     let (mut app, _) = live();
     press(&mut app, Key::BackTab);
