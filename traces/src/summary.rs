@@ -6,6 +6,7 @@
 mod blame;
 mod build;
 mod families;
+mod io;
 mod jobs;
 mod lists;
 mod loop_kinds;
@@ -27,6 +28,7 @@ pub use families::{
     DepthSummary, GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, SpanSummary, TasksSummary,
     TicksSummary, TimersSummary,
 };
+pub use io::IoSummary;
 pub use jobs::JobsSummary;
 pub use loops::{LoopSummary, loop_names};
 pub use pressure::PressureSummary;
@@ -114,6 +116,9 @@ pub struct Summary {
     /// The agenda; null if there is none.
     #[serde(default)]
     pub agenda: Option<AgendaSummary>,
+    /// Readiness callbacks; null if there were none.
+    #[serde(default)]
+    pub io: Option<IoSummary>,
     /// Jobs of the work pool; null if there were none.
     #[serde(default)]
     pub jobs: Option<JobsSummary>,
@@ -260,7 +265,8 @@ impl Summary {
             && self.queues.is_empty()
             && self.spans.is_empty()
             && self.agenda.is_none()
-            && [self.jobs.is_some(), self.pumps.is_some(), self.commands.is_some()] == [false; 3]
+            && [self.io.is_some(), self.jobs.is_some(), self.pumps.is_some()] == [false; 3]
+            && self.commands.is_none()
     }
 
     /// The part of `malformed_events` that an import dropped.

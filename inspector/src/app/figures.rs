@@ -15,6 +15,7 @@ use std::cmp::Ordering;
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
+use loop_traces::summary::JobsSummary;
 use loop_traces::timeline::{
     Cause, GcCheck, Impact, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline, Unfinished,
     signal_name,
@@ -143,6 +144,8 @@ pub struct QueueRow {
     pub depth: Option<u32>,
     /// The maximum depth.
     pub depth_max: u32,
+    /// It may have been deeper.
+    pub may_be_deeper: bool,
     /// Maximum depth in each tenth of a second, oldest first; `None` if unknown.
     pub through_time: Vec<Option<u64>>,
 }
@@ -237,6 +240,8 @@ pub struct Figures {
     pub signal_latency_ns: Percentiles,
     /// Signals dropped since the loop began; `None` if unknown.
     pub signals_dropped: Option<u64>,
+    /// Jobs of the work pool, if there were any.
+    pub jobs: Option<JobsSummary>,
     /// The agenda, if there is one.
     pub agenda: Option<AgendaFigures>,
     /// The active handles.
@@ -272,11 +277,12 @@ impl Figures {
             timers_late: timeline.timers.late.saturating_add(unfinished.late_timers(late_ns)),
             timers_skipped: timeline.timers.skipped.saturating_add(unfinished.skipped()),
             delay_caused: timeline.delay_caused_with(&unfinished),
-            queues: queues(timeline, now),
+            queues: queues(timeline, &unfinished, now),
             microtasks: microtasks(timeline),
             gc: gc(timeline),
-            signals_dropped: timeline.families().signals_dropped.then_some(timeline.signals.dropped),
-            agenda: AgendaFigures::read(timeline, now),
+            signals_dropped: timeline.families().signals_dropped.then(|| timeline.signals.dropped()),
+            agenda: AgendaFigures::read(timeline, &missing, now),
+            jobs: JobsSummary::of(timeline, &missing, &unfinished),
             keep_alive: KeepAliveFigures::read(timeline),
             ..Self::default()
         };
@@ -407,7 +413,7 @@ fn lag_buckets(timeline: &Timeline, unfinished: &Unfinished) -> Vec<u64> {
     buckets
 }
 
-fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
+fn queues(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp) -> Vec<QueueRow> {
     // Microtasks have their own pane; only loops that sample the depth of their queue get a row here.
     let has_samples = |queue: &&QueueStats| queue.queue != Queue::Microtasks || queue.depth_now().is_some();
     timeline
@@ -418,6 +424,7 @@ fn queues(timeline: &Timeline, now: Timestamp) -> Vec<QueueRow> {
             queue: queue.queue,
             depth: queue.depth_now(),
             depth_max: queue.depth_max,
+            may_be_deeper: timeline.depth_max_bounds(queue, unfinished).is_some(),
             through_time: queue.through_time.series(now),
         })
         .collect()

@@ -169,7 +169,8 @@ fn figures_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let (now, all) = windows(state, area.width);
     // Figures have fixed widths: numbers that move cannot be read.
     let mut parts: Vec<(String, Style)> = vec![
-        (format!("{busy} "), dim),
+        (busy.to_owned(), dim),
+        (if figures.rate.has_lost { bounds::MARK } else { " " }.to_owned(), theme.held()),
         (format!("{:>share$}", units::percent(figures.rate.utilization)), strong),
         (all, theme.title(false)),
         (format!("{lag_of} p50 "), dim),
@@ -185,12 +186,12 @@ fn figures_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     ];
     if area.width < NARROW {
         // The median is on the timers page.
-        parts.drain(3..5);
-        parts[3].0 = "lag p99".to_owned();
+        parts.drain(4..6);
+        parts[4].0 = "lag p99".to_owned();
     }
     if lag.count == 0 {
         let max_style = parts.len() - 2;
-        parts.splice(3..max_style, [("no timer fired yet  ".to_owned(), dim)]);
+        parts.splice(4..max_style, [("no timer fired yet  ".to_owned(), dim)]);
     }
     let rate = format!("{:>5}", units::rate(figures.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
@@ -199,7 +200,8 @@ fn figures_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let mut pen = canvas.pen(area, 1);
     pen.put(&now, theme.title(false));
     if area.width >= NARROW {
-        pen.put("ticks/s ", dim).put(&rate, strong);
+        let mark = if figures.rate.has_lost { bounds::AT_LEAST } else { " " };
+        pen.put("ticks/s", dim).put(mark, theme.held()).put(&rate, strong);
     }
     if room >= SPARK_MIN {
         // The running tenth of a second would always look like a dip.

@@ -29,6 +29,17 @@ pub(crate) fn is_open(figures: &Percentiles) -> bool {
     figures.bounds.zip(figures.p99).is_some_and(|(bounds, p99)| bounds.p99.is_open(p99))
 }
 
+/// `value`, marked if it could be different: `≥79µs` if it is a lower bound, `~79µs` otherwise.
+pub(crate) fn marked(value: Option<u64>, bounds: Option<Bounds>) -> String {
+    let shown = units::duration(value);
+    let mark = match bounds.filter(|_| words(value, bounds).is_some() && value.is_some()) {
+        Some(Bounds { lo, hi: None }) if units::duration(lo) == shown => AT_LEAST,
+        Some(_) => MARK,
+        None => "",
+    };
+    format!("{mark}{shown}")
+}
+
 /// The bounds of `value`, if it could be different: `79µs to 91µs`, `79µs or more`.
 pub(crate) fn words(value: Option<u64>, bounds: Option<Bounds>) -> Option<String> {
     let bounds = bounds?;

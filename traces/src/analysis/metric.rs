@@ -110,7 +110,10 @@ impl Metric {
         let name = self.figure().name;
         self.of_loop.is_none()
             && match self.figure().family() {
-                None => !ONCE.contains(&name) && !name.starts_with("agenda."),
+                None => {
+                    let is_of_process = ["agenda.", "jobs.", "io."].iter().any(|part| name.starts_with(part));
+                    !ONCE.contains(&name) && !is_of_process
+                }
                 Some(family) => family == "queue",
             }
     }

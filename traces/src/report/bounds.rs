@@ -91,8 +91,13 @@ pub(super) fn depth_p50(depth: &DepthSummary) -> String {
 
 /// Formats the greatest depth of a queue: `12`, `≥12`, or `1–12`.
 pub(super) fn depth_max(depth: &DepthSummary) -> String {
-    match depth.max_bounds {
-        None => count(depth.max),
+    within(depth.max, depth.max_bounds)
+}
+
+/// Formats a count, or its range: `12`, `≥12`, or `1–12`.
+pub(super) fn within(value: u64, bounds: Option<Bounds>) -> String {
+    match bounds {
+        None => count(value),
         Some(Bounds { lo, hi: None }) => format!("{AT_LEAST}{}", count(lo)),
         Some(Bounds { lo, hi: Some(hi) }) => format!("{}–{}", count(lo), count(hi)),
     }

@@ -1,7 +1,8 @@
-//! The report's lines on features that only some loops use: an agenda, active handles, jobs, commands, pumps, futures, a
-//! shutdown.
+//! The report's lines on features that only some loops use: an agenda, active handles, readiness callbacks, jobs,
+//! commands, pumps, futures, a shutdown.
 
 use super::blame::at_least;
+use super::bounds::{AT_LEAST, Of, figure, within};
 use super::page::Page;
 use crate::cells::cut_name;
 use crate::cells::table::{Column, Table};
@@ -36,7 +37,8 @@ pub(super) fn agenda(page: &mut Page, summary: &Summary) {
             facts.push(format!("the oldest waits for {}", at_least(true, oldest_ns)));
         }
         if priority.passed_by_max > 0 {
-            facts.push(format!("one was passed by {}", count(priority.passed_by_max)));
+            let passed_by = within(priority.passed_by_max, priority.passed_by_max_bounds);
+            facts.push(format!("one was passed by {passed_by}"));
         }
         if priority.cancelled > 0 {
             facts.push(format!("{} cancelled", count(priority.cancelled)));
@@ -45,12 +47,12 @@ pub(super) fn agenda(page: &mut Page, summary: &Summary) {
             priority.priority.name().to_owned(),
             count(priority.ran),
             count(priority.failed),
-            count(priority.waiting),
-            duration(wait.p50),
-            duration(wait.p99),
-            duration(wait.max),
-            duration(run.p50),
-            duration(run.max),
+            within(priority.waiting, priority.waiting_bounds),
+            figure(wait, Of::P50),
+            figure(wait, Of::P99),
+            figure(wait, Of::Max),
+            figure(run, Of::P50),
+            figure(run, Of::Max),
         ]);
         if !facts.is_empty() {
             remarks.push((format!("  {:<8}", priority.priority.name()), facts));
@@ -61,12 +63,16 @@ pub(super) fn agenda(page: &mut Page, summary: &Summary) {
     for (head, facts) in &remarks {
         page.list(head, facts);
     }
+    // A run of any worker may be missing.
+    let is_lossy = summary.lost_records > 0 || summary.misses_anything();
     for worker in agenda.workers.iter().take(WORKERS_SHOWN) {
         let idle_ns = summary.span_ns.saturating_sub(worker.busy_ns);
         let name = format!("worker {}", worker.worker);
-        let longest = at_least(worker.running_ns == Some(worker.run_ns_max), worker.run_ns_max);
+        let is_open = is_lossy || worker.running_ns == Some(worker.run_ns_max);
+        let longest = at_least(is_open, worker.run_ns_max);
         let head = format!("{name:<10}{:>11}{:>7} ", count(worker.ran), count(worker.failed));
-        let busy = format!("busy {:>5}", percent(utilization(worker.busy_ns, idle_ns)));
+        let mark = if is_lossy { AT_LEAST } else { ' ' };
+        let busy = format!("busy{mark}{:>5}", percent(utilization(worker.busy_ns, idle_ns)));
         let mut parts = vec![busy, format!("longest {longest}")];
         if worker.stopped_ns > 0 {
             parts.push(format!("stopped for collections {}", duration(worker.stopped_ns)));
@@ -80,8 +86,10 @@ pub(super) fn agenda(page: &mut Page, summary: &Summary) {
     if met.count > 0 {
         let waited = &met.waited_ns;
         let head = format!("{:<10}{:>11}{:>7} ", "rendezvous", count(met.count), count(met.failed));
-        let parts =
-            [format!("failed, waited p50 {}", duration(waited.p50)), format!("max {}", duration(waited.max))];
+        let parts = [
+            format!("failed, waited p50 {}", figure(waited, Of::P50)),
+            format!("max {}", figure(waited, Of::Max)),
+        ];
         page.list(&head, &parts);
     }
 }
@@ -89,6 +97,7 @@ pub(super) fn agenda(page: &mut Page, summary: &Summary) {
 pub(super) fn rest(page: &mut Page, summary: &Summary) {
     let mut rest = Page::new(page.columns());
     keep_alive(&mut rest, summary);
+    io(&mut rest, summary);
     jobs(&mut rest, summary);
     if let Some(commands) = &summary.commands {
         let bytes: Vec<String> = commands
@@ -103,8 +112,8 @@ pub(super) fn rest(page: &mut Page, summary: &Summary) {
             count(pumps.count),
             format!("{} handled a source", count(pumps.handled)),
             format!("{} because the foreign loop was ready", count(pumps.ready)),
-            format!("p50 {}", duration(pumps.run_ns.p50)),
-            format!("max {}", duration(pumps.run_ns.max)),
+            format!("p50 {}", figure(&pumps.run_ns, Of::P50)),
+            format!("max {}", figure(&pumps.run_ns, Of::Max)),
         ];
         rest.list("pumps:", &parts);
     }
@@ -121,6 +130,18 @@ pub(super) fn rest(page: &mut Page, summary: &Summary) {
     page.section(rest);
 }
 
+fn io(page: &mut Page, summary: &Summary) {
+    let Some(io) = &summary.io else { return };
+    let run = &io.run_ns;
+    let parts = [
+        format!("{} ran", count(io.count)),
+        format!("run p50 {}", figure(run, Of::P50)),
+        format!("p99 {}", figure(run, Of::P99)),
+        format!("max {}", figure(run, Of::Max)),
+    ];
+    page.list("readiness callbacks:", &parts);
+}
+
 fn jobs(page: &mut Page, summary: &Summary) {
     let Some(jobs) = &summary.jobs else { return };
     let (wait, run) = (&jobs.queue_wait_ns, &jobs.run_ns);
@@ -128,10 +149,10 @@ fn jobs(page: &mut Page, summary: &Summary) {
         format!("{} queued", count(jobs.queued)),
         format!("{} ran", count(jobs.ran)),
         format!("{} failed", count(jobs.failed)),
-        format!("wait p50 {}", duration(wait.p50)),
-        format!("max {}", duration(wait.max)),
-        format!("run p50 {}", duration(run.p50)),
-        format!("max {}", duration(run.max)),
+        format!("wait p50 {}", figure(wait, Of::P50)),
+        format!("max {}", figure(wait, Of::Max)),
+        format!("run p50 {}", figure(run, Of::P50)),
+        format!("max {}", figure(run, Of::Max)),
     ];
     page.list("jobs:", &parts);
     let failed = jobs.by_tag.iter().filter(|tag| tag.failed.is_some_and(|failed| failed > 0));

@@ -6,7 +6,7 @@
 use super::{
     GcSummary, LoopSummary, MicrotasksSummary, PressureSummary, SCHEMA, SignalsSummary, SourceSummary,
     StateSummary, Summary, SuspendedSummary, TagsBeyondLimit, TasksSummary, TicksSummary, TimersSummary,
-    blame, families, jobs, loop_kinds, loops, tags, unfinished,
+    blame, families, io, jobs, loop_kinds, loops, tags, unfinished,
 };
 use loop_probes::event::Queue;
 
@@ -136,11 +136,12 @@ impl Summary {
             signals: SignalsSummary {
                 arrived: recorded.signals.then(|| signals.arrived()),
                 delivered: recorded.signals.then(|| signals.delivered()),
-                dropped: recorded.signals_dropped.then_some(signals.dropped),
+                dropped: recorded.signals_dropped.then(|| signals.dropped()),
                 latency_ns: families::signal_latency_ns(timeline, &missing),
             },
             suspended: suspended(timeline),
             agenda: loop_kinds::agenda(timeline, &missing.others, state.end()),
+            io: io::io(timeline, &missing.in_ticks, &unfinished),
             jobs: jobs::jobs(timeline, &missing.others, &unfinished),
             keep_alive: loop_kinds::keep_alive(timeline),
             keep_alive_age_ns: loop_kinds::keep_alive_age_ns(timeline),

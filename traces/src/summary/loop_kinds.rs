@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::histogram::{Histogram, Percentiles};
 use crate::loss::{Bounds, Missing};
-use crate::timeline::{StreamEnd, Timeline, Unfinished, command_name};
+use crate::timeline::{MissingSamples, PriorityStats, StreamEnd, Timeline, Unfinished, command_name};
 
 /// The agenda.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,10 @@ pub struct PrioritySummary {
     pub cancelled: u64,
     /// Tasklets that waited at the end.
     pub waiting: u64,
+    /// Range of `waiting` if records were lost since the last addition, if a worker may have taken one, or if the reading
+    /// began later than the agenda.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_bounds: Option<Bounds>,
     /// Most tasklets that waited.
     pub depth_max: u64,
     /// Range of `depth_max` if records were lost, or if the reading began later than the agenda.
@@ -200,6 +204,14 @@ pub struct ShutdownSummary {
     pub left: Option<u64>,
 }
 
+impl AgendaSummary {
+    /// The agenda of a live `timeline`, given what is [missing](Timeline::missing_with); `None` if there is none.
+    #[must_use]
+    pub fn of(timeline: &Timeline, missing: &MissingSamples) -> Option<Self> {
+        agenda(timeline, &missing.others, StreamEnd::Known)
+    }
+}
+
 pub(super) fn agenda(timeline: &Timeline, missing: &Missing, end: StreamEnd) -> Option<AgendaSummary> {
     let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
     let known = timeline.last_at().unwrap_or_default();
@@ -253,7 +265,7 @@ fn priorities(
         false => missing,
     };
     let at_least = |lo| Bounds { lo, hi: None };
-    let priority = |stats: &crate::timeline::PriorityStats| {
+    let priority = |stats: &PriorityStats| {
         let (priority, unseen) = (stats.priority, timeline.tasklets_unseen(stats.priority));
         let waits = agenda.missing_waits(priority, &missing.clone().with_more(unseen), known, end);
         let runs = agenda.missing_runs(priority, missing, unseen, known, end);
@@ -264,6 +276,7 @@ fn priorities(
             failed: stats.failed,
             cancelled: stats.cancelled,
             waiting: u64::from(stats.waiting()),
+            waiting_bounds: waiting_bounds(timeline, stats, unseen),
             depth_max: u64::from(stats.depth_max),
             depth_max_bounds: timeline.misses_tasklets().then(|| at_least(stats.depth_max.into())),
             oldest_waiting_ns: agenda.oldest_waiting_ns(priority, known, end),
@@ -274,6 +287,23 @@ fn priorities(
         }
     };
     agenda.priorities.iter().map(priority).collect()
+}
+
+/// The range of the number of waiting tasklets of a priority, of which up to `unseen` were added before the reading began.
+fn waiting_bounds(timeline: &Timeline, stats: &PriorityStats, unseen: u64) -> Option<Bounds> {
+    let waiting = u64::from(stats.waiting());
+    let lost = timeline.lost_in_all();
+    // A tasklet seems to wait until its run is over.
+    let may_be_taken = u64::from(timeline.agenda.may_be_taken()).min(waiting);
+    match () {
+        () if unseen > 0 || timeline.may_miss_anything() || timeline.has_unplaced_loss() => {
+            Some(Bounds::UNKNOWN)
+        }
+        () if stats.is_after_loss() => {
+            Some(Bounds { lo: 0, hi: Some(waiting.saturating_add(stats.may_wait()).saturating_add(lost)) })
+        }
+        () => (may_be_taken > 0).then_some(Bounds { lo: waiting - may_be_taken, hi: Some(waiting) }),
+    }
 }
 
 /// The active handles. `None` if neither a snapshot nor an event names any.

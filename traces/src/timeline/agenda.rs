@@ -102,6 +102,17 @@ impl PriorityStats {
         self.waiting.depth()
     }
 
+    /// Whether the number of waiting tasklets is unknown because records were lost, until the next addition.
+    #[must_use]
+    pub const fn is_after_loss(&self) -> bool {
+        self.waiting.is_after_loss()
+    }
+
+    /// Further tasklets that may wait: added before records were lost, in which they may have run.
+    pub(crate) const fn may_wait(&self) -> u64 {
+        self.waiting.may_wait()
+    }
+
     fn sample(&mut self, at: Timestamp) {
         let depth = self.waiting.depth();
         self.depths.set(at, Some(depth));
@@ -171,7 +182,7 @@ impl Agenda {
     /// Further tasklets that may wait: added before records were lost, in which they may have run.
     #[must_use]
     pub fn may_wait(&self) -> u64 {
-        self.sum(|priority| priority.waiting.may_wait())
+        self.sum(PriorityStats::may_wait)
     }
 
     /// The most waiting tasklets that workers may have taken without a record so far.

@@ -33,8 +33,9 @@ impl Timeline {
     /// The range of the number of waiting tasklets; `None` if it is unknown. A tasklet seems to wait until its run is over,
     /// so each worker in an unnamed one may have taken one of them.
     fn agenda_depth(&self) -> Option<Reached> {
-        let is_unseen = |stats: &PriorityStats| self.tasklets_unseen(stats.priority) > 0;
-        if self.agenda.may_wait() > 0 || self.agenda.priorities.iter().any(is_unseen) {
+        let is_unseen =
+            |stats: &PriorityStats| stats.is_after_loss() || self.tasklets_unseen(stats.priority) > 0;
+        if self.agenda.priorities.iter().any(is_unseen) {
             return None;
         }
         let most = u32::try_from(self.agenda.waiting()).unwrap_or(u32::MAX);

@@ -1,7 +1,7 @@
 //! The families of events that a stream covers. If a foreign loop records no microtasks, their number is unknown, not
 //! zero. Loops of `loop-core` declare all families with every snapshot.
 
-use loop_probes::event::Priority;
+use loop_probes::event::{Priority, RefKind};
 
 use super::Timeline;
 
@@ -20,7 +20,7 @@ pub struct Families {
     pub gc_decisions: bool,
     /// Signals.
     pub signals: bool,
-    /// Signals dropped since the loop began. Known only if the loop reports it, or if the reading began with the loop.
+    /// Signals dropped since the loops began. Known only if each loop reports it, or if the reading began with the loop.
     pub signals_dropped: bool,
 }
 
@@ -38,9 +38,17 @@ impl Timeline {
             microtasks: all || microtasks.checkpoints() > 0,
             gc: gc_decisions || !gc.run_ns.is_empty(),
             gc_decisions,
-            signals: all || signals.arrived() > 0 || signals.delivered() > 0 || signals.dropped > 0,
-            signals_dropped: signals.has_total || signals.arrived() > 0 && self.is_read_from_the_start(),
+            signals: all || signals.arrived() > 0 || signals.delivered() > 0 || signals.dropped() > 0,
+            signals_dropped: self.knows_signals_dropped(),
         }
+    }
+
+    fn knows_signals_dropped(&self) -> bool {
+        let begins_midway = |place: usize| self.counts.before_attach > 0 || self.gaps[place].begin_midway();
+        let is_loop = |place: &usize| self.open[*place].ticked || self.signals.has_total(*place);
+        let loops = || (0..self.open.len()).filter(is_loop);
+        let has_any = loops().any(|place| self.signals.has_total(place)) || self.signals.arrived() > 0;
+        has_any && loops().all(|place| self.signals.has_total(place) || !begins_midway(place))
     }
 
     /// The most tasklets of this priority that may wait and were added before the reading began: none, or any number.
@@ -50,6 +58,20 @@ impl Timeline {
         } else {
             u32::MAX.into()
         }
+    }
+
+    /// The most jobs that have not ended. Those scheduled before the reading began are known from snapshots; without one,
+    /// any number may run.
+    pub(crate) fn jobs_to_come(&self) -> u64 {
+        if self.is_read_from_the_start() {
+            return self.work.queued.saturating_sub(self.work.ran);
+        }
+        if self.keep_alive.as_of().is_none() {
+            return u32::MAX.into();
+        }
+        // A job is alive until its completion has run.
+        let jobs = self.keep_alive.held().into_iter().filter(|held| held.name.what == RefKind::Work);
+        jobs.fold(self.keep_alive.left_out(), |sum, held| sum.saturating_add(held.count))
     }
 
     /// Whether tasklets may have waited or run of which no record was read: records were lost, or the reading began later

@@ -73,7 +73,9 @@ impl Timeline {
         }
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
         // The first event is usually the earliest, but times may go back a little across emitters.
-        self.first = Some(self.first.map_or_else(|| start_of(stamped), |first| first.min(at)));
+        let first = self.first.map_or_else(|| start_of(stamped), |first| first.min(at));
+        self.first = Some(first);
+        self.rates.began(first);
 
         let place = self.place_of(stamped);
         if let Some(place) = place.filter(|place| self.open[*place].closed.is_some() && begins_loop(&event)) {
@@ -183,9 +185,11 @@ impl Timeline {
                     self.kept_waiting(place, Wait { kind: Waiter::Signal, from: arrived, to: at });
                 }
             }
-            Event::SignalDropped { total } => self.signals.dropped_so_far(total),
+            Event::SignalDropped { total } => {
+                self.signals.dropped_so_far(place.unwrap_or(usize::MAX), total);
+            }
             Event::SnapshotLoop { signals_dropped, .. } => {
-                self.signals.dropped_so_far(signals_dropped.into())
+                self.signals.dropped_so_far(place.unwrap_or(usize::MAX), signals_dropped.into());
             }
             Event::GcDecision { action, reason, heap_bytes, threshold_bytes } => {
                 self.gc.looked(GcCheck { at, action, reason, heap_bytes, threshold_bytes });

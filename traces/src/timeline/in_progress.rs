@@ -194,6 +194,8 @@ pub struct Unfinished {
     pub ticks: Vec<UnfinishedTick>,
     /// Tasks.
     pub tasks: Vec<RunningTask>,
+    /// Readiness callbacks.
+    pub callbacks: Vec<RunningTask>,
     /// Tasks that loops may be running without a record: one for each loop in a tick whose activity is unknown.
     pub tasks_unseen: u64,
     /// Queued tasks, longest wait first.

@@ -28,14 +28,35 @@ pub struct Rates {
     slots: VecDeque<Slot>,
     /// The number of the newest slot, counted from the monotonic clock's zero.
     newest: u64,
-    /// The number of the first event's slot.
-    first: u64,
+    /// When the recording began.
+    first: Option<Timestamp>,
+    /// The number of the last slot in which records were lost.
+    lost: Option<u64>,
     window: usize,
 }
 
 impl Rates {
     pub(crate) fn new(window: usize) -> Self {
-        Self { slots: VecDeque::new(), newest: 0, first: 0, window: window.max(1) }
+        Self { slots: VecDeque::new(), newest: 0, first: None, lost: None, window: window.max(1) }
+    }
+
+    /// The recording began at `at`, or earlier.
+    #[inline]
+    pub(crate) fn began(&mut self, at: Timestamp) {
+        if self.first.is_none_or(|first| at < first) {
+            self.first = Some(at);
+        }
+    }
+
+    /// Records were lost up to `at`.
+    pub(crate) fn lost(&mut self, at: Timestamp) {
+        self.lost = self.lost.max(Some(at.as_ns() / SLOT_NS));
+    }
+
+    /// Whether records were lost since `at`, so that ticks and tasks may be missing from the slots.
+    #[must_use]
+    pub fn has_lost_since(&self, at: Timestamp) -> bool {
+        self.lost >= Some(at.as_ns() / SLOT_NS)
     }
 
     /// The slot of `at`; the newest one if `at` lies before it (emitters overlap a little).
@@ -43,8 +64,8 @@ impl Rates {
     pub(crate) fn slot(&mut self, at: Timestamp) -> &mut Slot {
         let number = at.as_ns() / SLOT_NS;
         if self.slots.is_empty() {
-            self.first = number;
             self.newest = number;
+            self.began(at);
             self.slots.push_back(Slot::default());
         }
         let ahead = number.saturating_sub(self.newest);
@@ -73,38 +94,40 @@ impl Rates {
         series
     }
 
-    /// Ticks and tasks per second over the part of the window before `now` that has slots, and the utilization (0 to 1)
-    /// of that part. The slot of `now` is not over: it counts in the utilization, but in no rate. Unfinished ticks are in
-    /// no slot: `open` returns their busy time and poll wait within a window of the given nanoseconds.
+    /// Ticks and tasks per second over the window before `now`, and the utilization (0 to 1) of the window. The slot of
+    /// `now` is not over: it counts in the utilization, but in no rate. Of a recording younger than the window, all counts
+    /// over all of its time. Unfinished ticks are in no slot: `open` returns their busy time and poll wait within a window
+    /// of the given nanoseconds.
     #[must_use]
     pub fn per_second(&self, now: Timestamp, open: impl Fn(u64) -> [u64; 2]) -> PerSecond {
         let last = (now.as_ns() / SLOT_NS).max(self.newest);
-        if self.slots.is_empty() {
-            let [busy_ns, poll_wait_ns] = open(self.window as u64 * SLOT_NS);
-            let utilization = super::ticks::utilization(busy_ns, poll_wait_ns);
-            let window_ns = self.window as u64 * SLOT_NS;
-            return PerSecond { utilization, window_ns, ..PerSecond::default() };
-        }
-        let covered = last.saturating_sub(self.first).min(self.window as u64 - 1);
-        let mut sum = if covered > 0 { self.at(last, 0) } else { Slot::default() };
-        let (mut ticks, mut tasks) = (0u64, 0u64);
-        // A run younger than one slot has only the current one.
-        let backs = if covered == 0 { 0..1 } else { 1..covered + 1 };
-        for slot in backs.map(|back| self.at(last, back)) {
-            ticks += u64::from(slot.ticks);
-            tasks += u64::from(slot.tasks);
+        let now = now.max(Timestamp(self.newest * SLOT_NS));
+        let first = self.first.unwrap_or(now);
+        let covered = last.saturating_sub(first.as_ns() / SLOT_NS);
+        let is_young = covered < self.window as u64;
+        let backs = if is_young { covered } else { self.window as u64 - 1 };
+        let (mut sum, mut ticks, mut tasks) = (Slot::default(), 0u64, 0u64);
+        for back in 0..=backs {
+            let slot = self.at(last, back);
             sum.busy_ns = sum.busy_ns.saturating_add(slot.busy_ns);
             sum.poll_wait_ns = sum.poll_wait_ns.saturating_add(slot.poll_wait_ns);
+            if is_young || back > 0 {
+                ticks += u64::from(slot.ticks);
+                tasks += u64::from(slot.tasks);
+            }
         }
-        let [busy_ns, poll_wait_ns] = open(covered.max(1) * SLOT_NS);
-        sum.busy_ns = sum.busy_ns.saturating_add(busy_ns);
-        sum.poll_wait_ns = sum.poll_wait_ns.saturating_add(poll_wait_ns);
-        let seconds = covered.max(1) as f64 * (SLOT_NS as f64 / 1e9);
+        let window_ns = if is_young { now.ns_since(first) } else { backs.max(1) * SLOT_NS };
+        let [busy_ns, poll_wait_ns] = open(window_ns);
+        let a_second = |count: u64| if window_ns == 0 { 0.0 } else { count as f64 * 1e9 / window_ns as f64 };
         PerSecond {
-            ticks: ticks as f64 / seconds,
-            tasks: tasks as f64 / seconds,
-            utilization: super::ticks::utilization(sum.busy_ns, sum.poll_wait_ns),
-            window_ns: covered.max(1) * SLOT_NS,
+            ticks: a_second(ticks),
+            tasks: a_second(tasks),
+            utilization: super::ticks::utilization(
+                sum.busy_ns.saturating_add(busy_ns),
+                sum.poll_wait_ns.saturating_add(poll_wait_ns),
+            ),
+            window_ns,
+            has_lost: self.has_lost_since(Timestamp(now.as_ns().saturating_sub(window_ns))),
         }
     }
 
@@ -126,6 +149,8 @@ pub struct PerSecond {
     pub utilization: f64,
     /// Length of the window, in nanoseconds.
     pub window_ns: u64,
+    /// Records were lost in the window: there may have been more ticks and tasks.
+    pub has_lost: bool,
 }
 
 #[cfg(test)]
@@ -154,7 +179,42 @@ mod tests {
         *rates.slot(at(0)) = Slot { ticks: 2, tasks: 2, busy_ns: 300, poll_wait_ns: 0 };
         *rates.slot(at(3)) = Slot { ticks: 1, tasks: 1, busy_ns: 0, poll_wait_ns: 100 };
         let rate = rates.per_second(at(3), |_| [0; 2]);
-        assert!((rate.utilization - 0.75).abs() < 1e-9 && (rate.ticks - 2.0 / 0.3).abs() < 1e-9, "{rate:?}");
+        assert!((rate.utilization - 0.75).abs() < 1e-9 && (rate.ticks - 3.0 / 0.3).abs() < 1e-9, "{rate:?}");
+        *rates.slot(at(20)) = Slot { ticks: 5, tasks: 5, busy_ns: 100, poll_wait_ns: 100 };
+        let rate = rates.per_second(at(20), |_| [0; 2]);
+        assert!((rate.utilization - 0.5).abs() < 1e-9 && rate.ticks == 0.0, "{rate:?}");
+    }
+
+    #[test]
+    fn the_window_of_a_short_recording_is_all_of_its_time() {
+        let rate_at = |now_ms: u64, ends_ms: &[u64]| {
+            let mut rates = Rates::new(100);
+            rates.began(Timestamp(70_000_000));
+            ends_ms.iter().for_each(|end| rates.slot(Timestamp(end * 1_000_000)).ticks += 1);
+            rates.per_second(Timestamp(now_ms * 1_000_000), |_| [0; 2])
+        };
+        for (now_ms, ends_ms, expected) in [
+            // A first tick of five seconds, and three short ones.
+            (5_110, &[5_080, 5_090, 5_100, 5_110][..], 4.0 / 5.04),
+            (90, &[75, 80], 2.0 / 0.02),
+            (130, &[75, 80, 110], 3.0 / 0.06),
+            (2_070, &[], 0.0),
+            (70, &[70], 0.0),
+        ] {
+            let rate = rate_at(now_ms, ends_ms);
+            assert!((rate.ticks - expected).abs() < 1e-9, "{rate:?}, not {expected}");
+            assert_eq!(rate.window_ns, (now_ms - 70) * 1_000_000);
+        }
+    }
+
+    #[test]
+    fn a_loss_within_the_window_is_known() {
+        let mut rates = Rates::new(10);
+        rates.began(at(0));
+        let has_lost = |rates: &Rates, now| rates.per_second(at(now), |_| [0; 2]).has_lost;
+        assert!(!has_lost(&rates, 3));
+        rates.lost(at(5));
+        assert!(has_lost(&rates, 6) && has_lost(&rates, 14) && !has_lost(&rates, 15));
     }
 
     #[test]

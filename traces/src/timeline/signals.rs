@@ -18,16 +18,23 @@ pub struct SignalStats {
     pub latency_ns: Histogram,
 }
 
+/// The signals that a loop has dropped, and those of earlier loops that used its ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct DroppedSignals {
+    total: u64,
+    of_replaced: u64,
+    /// Whether the loop has reported it.
+    has_total: bool,
+}
+
 /// All signals.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Signals {
     /// By number, in order of first arrival.
     pub by_signo: Vec<SignalStats>,
-    /// Dropped because the signal ring was full, since the loop began.
-    pub dropped: u64,
-    /// Whether a loop has reported that number.
-    pub(super) has_total: bool,
+    /// Dropped because the signal ring of a loop was full, by the place of the loop.
+    dropped: Vec<(usize, DroppedSignals)>,
     /// Most signals found in the ring at once.
     pub depth_max: u32,
 }
@@ -53,9 +60,37 @@ impl Signals {
         all
     }
 
+    /// Dropped because the signal rings were full, since the loops began, as far as they have reported it.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        let all = self.dropped.iter().map(|(_, dropped)| dropped.of_replaced.saturating_add(dropped.total));
+        all.fold(0, u64::saturating_add)
+    }
+
+    /// Whether the loop at `place` has reported how many signals it has dropped.
+    pub(super) fn has_total(&self, place: usize) -> bool {
+        self.dropped.iter().any(|(its, dropped)| *its == place && dropped.has_total)
+    }
+
     /// Takes a loop's own count of the signals it has dropped since it began.
-    pub(crate) fn dropped_so_far(&mut self, total: u64) {
-        (self.dropped, self.has_total) = (self.dropped.max(total), true);
+    pub(crate) fn dropped_so_far(&mut self, place: usize, total: u64) {
+        let dropped = self.dropped_by(place);
+        (dropped.total, dropped.has_total) = (dropped.total.max(total), true);
+    }
+
+    /// Another loop, which counts from 0, uses the ring of the one at `place`.
+    pub(super) fn loop_replaced(&mut self, place: usize) {
+        let dropped = self.dropped_by(place);
+        dropped.of_replaced = dropped.of_replaced.saturating_add(std::mem::take(&mut dropped.total));
+    }
+
+    fn dropped_by(&mut self, place: usize) -> &mut DroppedSignals {
+        let found = self.dropped.iter().position(|(its, _)| *its == place);
+        let found = found.unwrap_or_else(|| {
+            self.dropped.push((place, DroppedSignals::default()));
+            self.dropped.len() - 1
+        });
+        &mut self.dropped[found].1
     }
 
     pub(crate) fn signal(&mut self, signo: u8) -> &mut SignalStats {

@@ -208,16 +208,17 @@ impl Timeline {
     /// The tasks that loops are running.
     #[must_use]
     pub fn running_tasks(&self) -> Vec<RunningTask> {
-        self.running_tasks_at(StreamEnd::Known)
+        self.running_tasks_at(StreamEnd::Known, false)
     }
 
-    fn running_tasks_at(&self, end: StreamEnd) -> Vec<RunningTask> {
+    /// The tasks that loops are running; if `of_sources`, their readiness callbacks.
+    fn running_tasks_at(&self, end: StreamEnd, of_sources: bool) -> Vec<RunningTask> {
         let Some(known) = self.last else { return Vec::new() };
         let running = |(place, open): (usize, &OpenTick)| {
             let (open, end) = open.as_known(end);
             let seen = open.seen.filter(|seen| !seen.is_over)?;
             let Running::Task { task, tag } = seen.running else { return None };
-            if self.is_of_sources(place, tag) {
+            if self.is_of_sources(place, tag) != of_sources {
                 return None;
             }
             // The event that ended the task may be missing.
@@ -333,7 +334,8 @@ impl Timeline {
     pub fn unfinished(&self, end: StreamEnd) -> Unfinished {
         let mut unfinished = Unfinished {
             ticks: self.unfinished_ticks_at(end),
-            tasks: self.running_tasks_at(end),
+            tasks: self.running_tasks_at(end, false),
+            callbacks: self.running_tasks_at(end, true),
             tasks_unseen: 0,
             in_ticks_unseen: 0,
             waiting_unseen: 0,
@@ -496,6 +498,7 @@ impl Timeline {
         replaced.waiting_lost = replaced.waiting_lost.saturating_add(waiting_lost);
         self.keep_alive.forget(place);
         self.queues.forget(place);
+        self.signals.loop_replaced(place);
         self.timers.forget(source);
     }
 }

@@ -3,7 +3,11 @@
 use loop_probes::event::{Priority, WorkerPhase};
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_traces::histogram::Percentiles;
-use loop_traces::timeline::{Agenda, OldestWaiting, PriorityStats, Rendezvous, StreamEnd, Timeline};
+use loop_traces::loss::Bounds;
+use loop_traces::summary::{AgendaSummary, PrioritySummary};
+use loop_traces::timeline::{
+    Agenda, MissingSamples, OldestWaiting, PriorityStats, Rendezvous, StreamEnd, Timeline,
+};
 
 /// A tasklet starves if it has waited longer than this while others overtook it, in nanoseconds.
 const STARVING_NS: u64 = 100_000_000;
@@ -17,8 +21,12 @@ pub struct PriorityRow {
     pub priority: Priority,
     /// Tasklets waiting.
     pub waiting: u32,
+    /// The range of that number, if it is not known.
+    pub waiting_bounds: Option<Bounds>,
     /// Maximum number waiting.
     pub depth_max: u32,
+    /// Tasklets may have waited or run of which no record was read: the maxima are lower bounds.
+    pub is_lossy: bool,
     /// Tasklets added.
     pub added: u64,
     /// Tasklets run.
@@ -65,6 +73,10 @@ pub struct WorkerRow {
     pub run_ns_max: u64,
     /// The last finished tasklet: name and end.
     pub last: Option<(String, Timestamp)>,
+    /// Records were lost: what it ran and how long is a lower bound.
+    pub is_lossy: bool,
+    /// The busy share is a lower bound.
+    pub may_be_busier: bool,
     /// The worker's emitter; `None` if several workers share one.
     pub source: Option<SourceId>,
 }
@@ -92,17 +104,19 @@ const MET_ROWS: usize = 16;
 impl AgendaFigures {
     /// The figures at `now`; `None` if no agenda was seen.
     #[must_use]
-    pub fn read(timeline: &Timeline, now: Timestamp) -> Option<Self> {
+    pub fn read(timeline: &Timeline, missing: &MissingSamples, now: Timestamp) -> Option<Self> {
         let agenda = Some(&timeline.agenda).filter(|agenda| agenda.is_seen())?;
+        let summary = AgendaSummary::of(timeline, missing)?;
+        let rows = agenda.priorities.iter().zip(&summary.priorities);
         let priorities: Vec<PriorityRow> =
-            agenda.priorities.iter().map(|stats| priority_row(agenda, stats, now)).collect();
+            rows.map(|(stats, summary)| priority_row(agenda, (stats, summary), now)).collect();
         let met = &agenda.rendezvous;
         Some(Self {
             starving: priorities.iter().rev().find_map(|row| starving(row, now)),
             priorities,
             workers: workers(timeline, now),
             rendezvous: [met.count, met.failed],
-            rendezvous_ns: met.waited_ns.percentiles(),
+            rendezvous_ns: summary.rendezvous.waited_ns,
             last_met: met.recent.iter().rev().take(MET_ROWS).copied().collect(),
         })
     }
@@ -115,16 +129,22 @@ impl AgendaFigures {
     }
 }
 
-fn priority_row(agenda: &Agenda, stats: &PriorityStats, now: Timestamp) -> PriorityRow {
+fn priority_row(
+    agenda: &Agenda,
+    (stats, summary): (&PriorityStats, &PrioritySummary),
+    now: Timestamp,
+) -> PriorityRow {
     PriorityRow {
         priority: stats.priority,
         waiting: stats.waiting(),
+        waiting_bounds: summary.waiting_bounds,
         depth_max: stats.depth_max,
+        is_lossy: summary.depth_max_bounds.is_some(),
         added: stats.added,
         ran: stats.ran,
         failed: stats.failed,
-        wait_ns: stats.queue_wait_ns.percentiles(),
-        run_ns: stats.run_ns.percentiles(),
+        wait_ns: summary.queue_wait_ns,
+        run_ns: summary.run_ns,
         oldest: agenda.oldest(stats.priority),
         passed_by_max: stats.passed_by_max,
         through_time: stats.depths.series(now),
@@ -142,6 +162,8 @@ fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
     let all = timeline.agenda.workers();
     let own = |source: SourceId| all.iter().filter(|worker| worker.source == Some(source)).count() == 1;
     let seen = all.iter().enumerate().filter(|(_, worker)| worker.is_seen());
+    // A run of any worker may be missing.
+    let is_lossy = timeline.lost_in_all() > 0 || timeline.uncounted_gaps() > 0;
     seen.map(|(number, worker)| WorkerRow {
         worker: number,
         state: worker.state,
@@ -152,6 +174,8 @@ fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
             .running(now, StreamEnd::Known)
             .map_or(0, |run| run.run_ns())
             .max(worker.run_ns_max),
+        is_lossy,
+        may_be_busier: is_lossy || worker.may_run_unnamed(),
         last: worker.last.map(|(task, tag, at)| (format!("{} #{task}", timeline.labels.tag(tag)), at)),
         source: worker.source.filter(|source| own(*source)),
     })

@@ -55,6 +55,7 @@ fn rate(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp, hangs: boo
             sum(begun, |slot| slot.poll_wait_ns).saturating_add(poll_wait_ns),
         ),
         window_ns: SECOND_NS,
+        has_lost: timeline.rates.has_lost_since(Timestamp(now.as_ns().saturating_sub(SECOND_NS))),
     }
 }
 

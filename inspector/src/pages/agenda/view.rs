@@ -2,6 +2,7 @@
 
 use loop_probes::event::{Phase, WorkerPhase};
 use loop_probes::recorder::Running;
+use loop_traces::loss::Bounds;
 use loop_traces::source::NowRunning;
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
@@ -14,7 +15,8 @@ use crate::app::state::AppState;
 use crate::describe;
 use crate::theme::Theme;
 use crate::units;
-use crate::view::paint::{Canvas, Pen, depth};
+use crate::view::bounds;
+use crate::view::paint::{Canvas, DEPTH_WIDTH, Pen, depth};
 use crate::view::table::{Column, cell};
 use crate::view::time::when_width;
 
@@ -24,6 +26,21 @@ pub(crate) fn waiting_style(theme: Theme, agenda: &AgendaFigures, row: &Priority
         Some(starving) if starving.priority == row.priority => theme.held(),
         _ if row.waiting > 0 => theme.strong(),
         _ => theme.dim(),
+    }
+}
+
+/// The number of waiting tasklets, or its range: `12`, `≥12`, `9–12`; `~1,204` without room.
+pub(crate) fn waiting(waiting: u32, bounds: Option<Bounds>) -> String {
+    let shown = |count| units::short_count(count);
+    match bounds {
+        None => shown(waiting.into()),
+        Some(Bounds { lo, hi: None }) => format!("{}{}", bounds::AT_LEAST, shown(lo)),
+        Some(Bounds { lo, hi: Some(hi) }) => match format!("{}–{}", shown(lo), shown(hi)) {
+            long if long.chars().count() > usize::from(DEPTH_WIDTH) => {
+                format!("{}{}", bounds::MARK, shown(waiting.into()))
+            }
+            range => range,
+        },
     }
 }
 
@@ -102,13 +119,13 @@ fn priorities(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Ag
     let inner = canvas.pane(area, "agenda", &remark, false);
     let wide = inner.width >= 110;
     let mut columns = vec![Column::text("PRIORITY", 8)];
-    let wait = if area.width < NARROW { 8 } else { 9 };
+    let (wait, ran) = if area.width < NARROW { (8, 6) } else { (9, 7) };
     for (title, width) in
-        [("WAITING", 7), ("MAX", 5), ("OLDEST", 7), ("RAN", 7), ("WAIT p50", wait), ("p99 ", 7)]
+        [("WAITING", 7), ("MAX", 5), ("OLDEST", 7), ("RAN", ran), ("WAIT p50", wait), ("p99 ", 8)]
     {
         columns.push(Column::figure(title, width));
     }
-    let runs = [Column::figure("MAX", 6), Column::figure("RUN p50", 9), Column::figure("MAX", 7)];
+    let runs = [Column::figure("MAX", 7), Column::figure("RUN p50", 9), Column::figure("MAX", 7)];
     columns.extend(runs.into_iter().filter(|_| wide));
     columns.push(Column::rest("DEPTH"));
     let mut depths = Rect::ZERO;
@@ -124,17 +141,25 @@ fn priorities(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Ag
             oldest_ns.map_or_else(|| "-".to_owned(), units::duration),
             if oldest_ns.is_some() { style } else { theme.dim() },
         );
-        let mut p99 = cell(units::duration(row.wait_ns.p99), theme.strong());
+        let (wait, run) = (&row.wait_ns, &row.run_ns);
+        let (wait_bounds, run_bounds) = (wait.bounds.as_ref(), run.bounds.as_ref());
+        let p99 = bounds::marked(wait.p99, wait_bounds.map(|all| all.p99));
+        let mut p99 = cell(p99, theme.strong());
         p99.push_span(Span::styled(format!("{:1}", row.wait_ns.p99_mark()), theme.dim()));
-        let time = |ns| cell(units::duration(ns), theme.text());
-        let runs = [time(row.wait_ns.max), time(row.run_ns.p50), time(row.run_ns.max)];
+        let time = |ns, bounds| cell(bounds::marked(ns, bounds), theme.text());
+        let runs = [
+            time(wait.max, wait_bounds.map(|all| all.max)),
+            time(run.p50, run_bounds.map(|all| all.p50)),
+            time(run.max, run_bounds.map(|all| all.max)),
+        ];
+        let most = format!("{}{}", if row.is_lossy { bounds::AT_LEAST } else { "" }, depth(row.depth_max));
         [
             cell(row.priority.name(), theme.text()),
-            cell(units::short_count(u64::from(row.waiting)), style),
-            cell(depth(row.depth_max), theme.dim()),
+            cell(waiting(row.waiting, row.waiting_bounds), style),
+            cell(most, theme.dim()),
             oldest,
             cell(units::short_count(row.ran), theme.text()),
-            time(row.wait_ns.p50),
+            time(wait.p50, wait_bounds.map(|all| all.p50)),
             p99,
         ]
         .into_iter()
@@ -162,6 +187,16 @@ fn sentence(Starvation { priority, waited_ns, passed_by }: Starvation, width: u1
 fn calm(agenda: &AgendaFigures) -> String {
     let passed_by = agenda.priorities.iter().map(|row| row.passed_by_max).max().unwrap_or(0);
     match passed_by {
+        0 if agenda.priorities.iter().any(|row| row.is_lossy) => {
+            "no tasklet known to be overtaken by a higher priority".to_owned()
+        }
+        _ if agenda.priorities.iter().any(|row| row.is_lossy) => {
+            format!(
+                "{}{} of higher priority overtook a waiting tasklet",
+                bounds::AT_LEAST,
+                units::count(passed_by)
+            )
+        }
         0 => "no tasklet overtaken by a higher priority so far".to_owned(),
         _ => format!("at most {} of higher priority overtook a waiting tasklet", units::count(passed_by)),
     }
@@ -183,6 +218,7 @@ fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Agend
         Column::rest(if has_tasklet { "TASKLET" } else { "" }),
     ];
     let all = &agenda.workers;
+    let mark = |is_least| if is_least { bounds::AT_LEAST } else { "" };
     let shown = canvas.table(inner, &columns, all.len(), (state.row, state.row > 0), |place, _| {
         let worker = &all[place];
         let now = phase(state, worker);
@@ -201,8 +237,8 @@ fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Agend
                 units::short_count(worker.failed),
                 if worker.failed > 0 { theme.held() } else { theme.dim() },
             ),
-            cell(units::percent(worker.busy), theme.strong()),
-            cell(units::duration(worker.run_ns_max), theme.text()),
+            cell(format!("{}{}", mark(worker.may_be_busier), units::percent(worker.busy)), theme.strong()),
+            cell(format!("{}{}", mark(worker.is_lossy), units::duration(worker.run_ns_max)), theme.text()),
             cell(if has_tasklet { tasklet } else { String::new() }, style),
         ]
     });
@@ -237,7 +273,9 @@ fn collections(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &A
         0 => String::new(),
         _ => {
             let waited = agenda.rendezvous_ns;
-            let (p50, max) = (units::duration(waited.p50), units::duration(waited.max));
+            let of = waited.bounds.as_ref();
+            let p50 = bounds::marked(waited.p50, of.map(|all| all.p50));
+            let max = bounds::marked(waited.max, of.map(|all| all.max));
             format!(
                 "{} tried, {} failed, waited p50 {p50}, max {max}",
                 units::count(tried),

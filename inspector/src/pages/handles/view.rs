@@ -1,6 +1,7 @@
 //! Draws the active handles, and what reaches the loop from outside.
 
 use loop_probes::ids::Timestamp;
+use loop_traces::summary::JobsSummary;
 use loop_traces::timeline::{Shutdown, Timeline, command_name};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -8,7 +9,7 @@ use ratatui::text::Text;
 use ratatui::widgets::{Block, Padding, Paragraph, Widget as _, Wrap};
 
 use crate::app::figures::KeepAliveFigures;
-use crate::app::layout::{from_left, from_top, rows};
+use crate::app::layout::{from_bottom, from_left, from_top, rows};
 use crate::app::state::AppState;
 use crate::units;
 use crate::view::bounds;
@@ -23,7 +24,13 @@ pub(crate) fn age(state: &AppState, keep_alive: &KeepAliveFigures) -> String {
 
 /// Draws the page.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
-    let [left, right] = from_left(body, body.width / 2);
+    let [mut left, right] = from_left(body, body.width / 2);
+    // Few programs have a pool.
+    if let Some(jobs) = &state.figures.jobs {
+        let pane;
+        [left, pane] = from_bottom(left, JOBS_ROWS);
+        self::jobs(canvas, jobs, pane);
+    }
     list(canvas, state, left);
     external(canvas, state, right);
 }
@@ -151,6 +158,37 @@ fn pumps(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {
             (units::duration(pumps.run_ns.max()), text),
         ],
     ]
+}
+
+/// Rows of the pane of jobs: the frame, the counts, the waits and the runs.
+const JOBS_ROWS: u16 = 5;
+/// Minimum width for their 99th percentiles.
+const P99_FROM: u16 = 42;
+
+fn jobs(canvas: &mut Canvas<'_>, jobs: &JobsSummary, area: Rect) {
+    let theme = canvas.theme;
+    let inner = canvas.pane(area, "jobs", "work pool", false);
+    let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
+    let mut pen = canvas.pen(inner, 0);
+    let failed = if jobs.failed > 0 { theme.held() } else { theme.text() };
+    pen.gap(1).put(&units::short_count(jobs.queued), theme.strong()).put(" queued  ", theme.dim());
+    pen.put(&units::short_count(jobs.ran), theme.text()).put(" ran  ", theme.dim());
+    pen.put(&units::short_count(jobs.failed), failed).put(" failed", theme.dim());
+    for (row, (name, times)) in
+        [("wait", &jobs.queue_wait_ns), ("run ", &jobs.run_ns)].into_iter().enumerate()
+    {
+        let of = times.bounds.as_ref();
+        let p99 = bounds::marked(times.p99, of.map(|all| all.p99));
+        let mut pen = canvas.pen(inner, row as u16 + 1);
+        pen.gap(1).put(name, theme.dim());
+        let p50 = (" p50 ", bounds::marked(times.p50, of.map(|all| all.p50)));
+        let p99 = (" p99 ", format!("{p99}{}", times.p99_mark()));
+        let max = (" max ", bounds::marked(times.max, of.map(|all| all.max)));
+        let has_p99 = inner.width >= P99_FROM;
+        for (title, time) in [Some(p50), has_p99.then_some(p99), Some(max)].into_iter().flatten() {
+            pen.group(&[(title, theme.dim()), (&format!("{time:>7}"), theme.text())]);
+        }
+    }
 }
 
 fn futures(canvas: &Canvas<'_>, timeline: &Timeline) -> Vec<Line> {

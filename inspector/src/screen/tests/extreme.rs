@@ -50,7 +50,8 @@ fn extreme() -> App {
     timeline.timers.late = MANY;
     timeline.timers.cleared = MANY;
     timeline.lost_records = MANY;
-    timeline.signals.dropped = MANY;
+    let dropped = Event::SignalDropped { total: MANY };
+    timeline.extend(&[Stamped { at: end(&events), source: SourceId(1), event: dropped }]);
     let now = end(&events).plus_ns(1_000_000_000);
     update(&mut app, Message::Frame { now, elapsed_ns: 1_000_000_000 });
     let overview = &mut app.state.figures;

@@ -6,14 +6,14 @@ use loop_probes::recorder::Running;
 
 use super::*;
 
-/// Rows in which anything but a blank touches the right edge of a frame.
+/// Rows in which anything but a blank, or the corner of the frame beside it, touches the edge of a frame.
 fn glued(app: &mut App, page: char, (width, height): (u16, u16)) -> Vec<String> {
     let buffer = buffer(app, width, height, COLOR);
     let mut glued = Vec::new();
     for y in 0..height {
         for x in 2..width {
             let (before, cell) = (buffer[(x - 1, y)].symbol(), buffer[(x, y)].symbol());
-            if matches!(cell, "│" | "┃") && !matches!(before, " " | "│" | "┃") {
+            if matches!(cell, "│" | "┃") && !matches!(before, " " | "│" | "┃" | "╮" | "╯") {
                 let row: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
                 glued.push(format!("{page} at {width}x{height}, column {x}: {row}"));
             }

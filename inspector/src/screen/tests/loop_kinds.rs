@@ -42,6 +42,57 @@ fn the_agenda_has_a_page() {
 }
 
 #[test]
+fn figures_of_an_agenda_are_marked_where_records_were_lost() {
+    let pages = |script: &Script, loss: bool| {
+        let mut app = live_in_batches(script, usize::MAX);
+        let at = app.state.live.fold.timeline.last_at().unwrap().plus_ns(1_000);
+        if loss {
+            let lost = Event::Lost { count: 9, from: Timestamp(at.as_ns() - 1) };
+            update(&mut app, Message::Events(&[Stamped { at, source: SourceId(1), event: lost }]));
+        }
+        frame(&mut app, at.plus_ns(1_000));
+        press(&mut app, &[Key::Char('7')]);
+        text(&mut app, 160, 50)
+    };
+    let whole = pages(&agenda_script(), false);
+    let row = |page: &str, title: &str| {
+        let row = page.lines().find(|line| line.starts_with(title));
+        row.unwrap_or_else(|| panic!("{title} in {page}")).to_owned()
+    };
+    assert!(!row(&whole, "│   0").contains('≥') && !row(&whole, "│ high").contains("≥10"), "{whole}");
+    assert!(whole.contains("at most") && !whole.contains("ticks/s≥") && !whole.contains("utilization~"));
+    let lossy = pages(&agenda_script(), true);
+    assert!(row(&lossy, "│ high").contains("≥10"), "the most that waited: {lossy}");
+    assert_eq!(row(&lossy, "│   0").matches('≥').count(), 2, "busy share and longest run: {lossy}");
+    assert!(lossy.contains("ticks/s≥"), "{lossy}");
+    assert!(lossy.contains("utilization~"), "{lossy}");
+    assert!(lossy.contains("│ ≥") && lossy.contains("of higher priority overtook"), "{lossy}");
+}
+
+#[test]
+fn the_pool_has_a_pane_where_there_were_jobs() {
+    let mut app = empty();
+    press(&mut app, &[Key::Char('6')]);
+    assert!(!text(&mut app, 100, 30).contains("work pool"));
+    let at = Timestamp(1_000_000);
+    let stamped = |at, event| Stamped { at, source: SourceId(1), event };
+    let task = TaskId(77_777);
+    let queued = Event::WorkQueued { task, tag: Tag(1), depth: 1, parent: None };
+    let (start, end, outcome) = (at.plus_ns(3_000), at.plus_ns(8_000), Outcome::Failed);
+    let ran = Event::WorkRan { task, tag: Tag(1), worker: 0, outcome, queued: at, start };
+    let begun = stamped(at, Event::TickStart { tick: 1 });
+    update(&mut app, Message::Events(&[begun, stamped(at, queued), stamped(end, ran)]));
+    frame(&mut app, end.plus_ns(1_000));
+    for (width, height) in [(60, 20), (100, 30)] {
+        let page = text(&mut app, width, height);
+        assert!(page.contains("1 queued  1 ran  1 failed"), "{page}");
+        assert!(page.contains("not requested"), "{page}");
+    }
+    let page = text(&mut app, 160, 50);
+    assert!(page.contains("wait p50  3.00µs") && page.contains("run  p50  5.00µs"), "{page}");
+}
+
+#[test]
 fn active_handles_have_a_page() {
     let mut app = agenda();
     press(&mut app, &[Key::Char('6')]);

@@ -190,6 +190,12 @@ impl Metric {
                 let run_ns = summary.microtasks.run_ns.bounds?;
                 run_ns.max.hi.is_none().then_some(Bounds { low, high: None })
             }
+            // Jobs that have not ended may run and fail.
+            _ if name == "jobs.ran" || name == "jobs.failed" => {
+                let low = self.of(summary)?.number;
+                let run_ns = summary.jobs.as_ref()?.run_ns.bounds?;
+                run_ns.max.hi.is_none().then_some(Bounds { low, high: None })
+            }
             _ if name == "agenda.waiting" => summary.agenda.as_ref()?.waiting_bounds.map(Bounds::from),
             _ if name == "stalls" => ticks.stalls_bounds.map(Bounds::from),
             _ if name == "stalls.busy" => ticks.stalls_busy_bounds.map(Bounds::from),
@@ -213,6 +219,10 @@ impl Metric {
         let (ended, seen) = match (self.figure().family(), self.subject()) {
             (None, None) if self.is_plain("tasks.count") || self.is_plain("tasks.failed") => {
                 (summary.tasks.count, summary.tasks.run_ns.count)
+            }
+            (None, None) if self.is_plain("io.count") => {
+                let io = summary.io.as_ref()?;
+                (io.count, io.run_ns.count)
             }
             (Some("task"), Some(name)) => {
                 let tag = named_tag(summary, name)?;

@@ -5,7 +5,9 @@
 use std::fmt;
 
 use crate::histogram::Percentiles;
-use crate::summary::{AgendaSummary, DepthSummary, PrioritySummary, Summary, TagSummary, TagsBeyondLimit};
+use crate::summary::{
+    AgendaSummary, DepthSummary, JobsSummary, PrioritySummary, Summary, TagSummary, TagsBeyondLimit,
+};
 
 use super::value::Sense::{self, MoreIsBetter, MoreIsWorse, Neither};
 use super::value::Statistic;
@@ -177,6 +179,11 @@ pub const FIGURES: &[Figure] = &[
     spread("gc.run", MoreIsWorse, "a collection", |s| Some(s.gc.run_ns)),
     spread("signal.latency", MoreIsWorse, "from arrived to delivered", |s| Some(s.signals.latency_ns)),
     spread("pumps.run", MoreIsWorse, "a pump of a foreign loop", |s| s.pumps.map(|pumps| pumps.run_ns)),
+    spread("io.run", MoreIsWorse, "a readiness callback", |s| s.io.as_ref().map(|io| io.run_ns)),
+    spread("jobs.run", MoreIsWorse, "a job of the work pool", |s| s.jobs.as_ref().map(|jobs| jobs.run_ns)),
+    spread("jobs.wait", MoreIsWorse, "a job, from scheduled to taken", |s| {
+        s.jobs.as_ref().map(|jobs| jobs.queue_wait_ns)
+    }),
     spread("agenda.rendezvous", MoreIsWorse, "all workers asked to stop until they did", |s| {
         s.agenda.as_ref().map(|agenda| agenda.rendezvous.waited_ns)
     }),
@@ -214,6 +221,14 @@ pub const FIGURES: &[Figure] = &[
     known("signals.arrived", Count, Neither, "signals taken from the ring", |s| count(s.signals.arrived)),
     known("signals.delivered", Count, MoreIsBetter, "signals delivered", |s| count(s.signals.delivered)),
     known("signals.dropped", Count, MoreIsWorse, "signals dropped", |s| count(s.signals.dropped)),
+    known("io.count", Count, Neither, "readiness callbacks that ran", |s| {
+        count(s.io.as_ref().map(|io| io.count))
+    }),
+    known("jobs.queued", Count, Neither, "jobs scheduled", |s| of_jobs(s, |jobs| jobs.queued)),
+    known("jobs.ran", Count, Neither, "jobs that ended on a worker", |s| of_jobs(s, |jobs| jobs.ran)),
+    known("jobs.failed", Count, MoreIsWorse, "jobs that failed or panicked", |s| {
+        of_jobs(s, |jobs| jobs.failed)
+    }),
     known("agenda.ran", Count, Neither, "tasklets that ran", |s| of_agenda(s, |agenda| agenda.ran)),
     known("agenda.failed", Count, MoreIsWorse, "tasklets that failed", |s| {
         of_agenda(s, |agenda| agenda.failed)
@@ -245,6 +260,10 @@ fn of_ticks(summary: &Summary, value: f64) -> Option<f64> {
 
 fn of_agenda(summary: &Summary, of: fn(&AgendaSummary) -> u64) -> Option<f64> {
     count(summary.agenda.as_ref().map(of))
+}
+
+fn of_jobs(summary: &Summary, of: fn(&JobsSummary) -> u64) -> Option<f64> {
+    count(summary.jobs.as_ref().map(of))
 }
 
 fn count(count: Option<u64>) -> Option<f64> {

@@ -5,6 +5,8 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::stamped::Stamped;
 
+use crate::analysis::diff::Run;
+use crate::analysis::gate::{Gate, Limit, Outcome as Judged};
 use crate::loss::Bounds;
 use crate::source::{MemorySource, SourceKind};
 use crate::summary::Summary;
@@ -79,4 +81,43 @@ fn jobs_are_null_without_jobs() {
     let none = summary(&jobs()[..1]);
     assert_eq!(none.jobs, None);
     assert!(!crate::report::text(&none).contains("jobs:"));
+}
+
+#[test]
+fn jobs_have_metrics() {
+    let judged = |events: &[Stamped], metric: &str, limit| {
+        let run = Run { name: "jobs".to_owned(), summary: summary(events), metadata: None };
+        let gate = Gate::new(metric.parse().unwrap(), Limit::Max(limit)).unwrap();
+        gate.judge(&run).unwrap().outcome
+    };
+    let closed = [jobs(), vec![on(1, 9, Event::LoopStopped { reason: StopReason::Closed })]].concat();
+    for (metric, value) in [("jobs.queued", 6.0), ("jobs.ran", 5.0), ("jobs.failed", 2.0)] {
+        assert_eq!(judged(&closed, metric, value), Judged::Held, "{metric}");
+        assert_eq!(judged(&closed, metric, value - 1.0), Judged::Failed, "{metric}");
+    }
+    let run_ns_max = summary(&closed).jobs.unwrap().run_ns.max.unwrap() as f64;
+    assert_eq!(judged(&closed, "jobs.run.max", run_ns_max), Judged::Held);
+    assert_eq!(judged(&closed, "jobs.wait.p99", 1.0), Judged::Failed);
+    let running = jobs();
+    assert_eq!(judged(&running, "jobs.failed", 2.0), Judged::Undecided, "the sixth may fail");
+    assert_eq!(judged(&running, "jobs.run.max", 1e12), Judged::Undecided);
+    assert_eq!(judged(&running, "jobs.queued", 6.0), Judged::Held);
+}
+
+#[test]
+fn a_job_from_before_the_reading_may_still_run() {
+    // Each job that the reading sees scheduled has ended, but the first two were scheduled before.
+    let mut events: Vec<Stamped> = jobs();
+    events
+        .retain(|event| !matches!(event.event, Event::WorkQueued { task, .. } if task.0 <= 2 || task.0 == 6));
+    let max_of = |tick, more: &[Stamped]| {
+        let mut events = [&events[..], more].concat();
+        events[0].event = Event::TickStart { tick };
+        summary(&events).jobs.unwrap().run_ns.bounds.map(|bounds| bounds.max.hi)
+    };
+    assert_eq!(max_of(1, &[]), None);
+    assert_eq!(max_of(9, &[]), Some(None));
+    let begin = Event::SnapshotBegin { tick: 9, next_task: TaskId(9), next_timer: Default::default() };
+    let snapshot = [on(1, 9, begin), on(1, 9, Event::SnapshotEnd { parts: 0, left_out: 0 })];
+    assert_eq!(max_of(9, &snapshot), None, "the snapshot lists none");
 }

@@ -31,6 +31,8 @@ pub(super) struct WaitingTasklets {
     before_loss: u64,
     /// An addition has given the depth, or an idle worker has shown that the queue was empty.
     is_depth_known: bool,
+    /// Records were lost, and no addition has given the depth since.
+    is_after_loss: bool,
     last_added: Timestamp,
 }
 
@@ -46,6 +48,11 @@ impl WaitingTasklets {
     /// Whether no tasklet that was added before the first event can wait without being in the depth.
     pub(super) const fn is_depth_known(&self) -> bool {
         self.is_depth_known
+    }
+
+    /// Whether the depth is unknown because records were lost.
+    pub(super) const fn is_after_loss(&self) -> bool {
+        self.is_after_loss
     }
 
     /// A worker found nothing to take.
@@ -69,6 +76,7 @@ impl WaitingTasklets {
     pub(super) fn added(&mut self, at: Timestamp, task: TaskId, depth: u32, higher_ran: u64) {
         self.last_added = self.last_added.max(at);
         (self.depth, self.before_loss, self.is_depth_known) = (depth, 0, true);
+        self.is_after_loss = false;
         while self.entries.len() > depth.saturating_sub(1) as usize {
             self.taken.extend(self.entries.pop_front());
             if self.taken.len() > WORKERS_MAX {
@@ -111,5 +119,6 @@ impl WaitingTasklets {
         self.entries.clear();
         self.taken.clear();
         self.before_loss += u64::from(std::mem::take(&mut self.depth));
+        self.is_after_loss = true;
     }
 }

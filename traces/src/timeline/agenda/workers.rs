@@ -64,7 +64,8 @@ pub(super) struct Sampled {
 }
 
 impl AgendaWorker {
-    /// Busy share (0 to 1) of the time from its first event until `now`, the run so far included.
+    /// Busy share (0 to 1) of the time from its first event until `now`, the run so far included. A lower bound where records
+    /// were lost, and while it [may run](Self::may_run_unnamed) a tasklet that no record names.
     #[must_use]
     pub fn busy_share(&self, now: Timestamp) -> f64 {
         let run_ns = self.running(now, StreamEnd::Known).map_or(0, |run| run.run_ns());
@@ -101,6 +102,12 @@ impl AgendaWorker {
         let is_last = |(last, _, end)| since < end || task == last && since <= self.last_start;
         let is_idle = |(state, at)| state == WorkerPhase::Idle && since < at;
         self.last.is_some_and(is_last) || self.state.is_some_and(is_idle)
+    }
+
+    /// Whether it may be in a tasklet that no record or sample names.
+    #[must_use]
+    pub fn may_run_unnamed(&self) -> bool {
+        self.in_unnamed_since().is_some()
     }
 
     /// Whether any event of it was seen.

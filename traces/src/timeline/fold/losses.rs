@@ -39,6 +39,7 @@ impl Timeline {
 
     pub(super) fn records_lost(&mut self, place: Option<usize>, from: Timestamp, to: Timestamp, count: u64) {
         self.lost_records = self.lost_records.saturating_add(count);
+        self.rates.lost(to);
         if count > 0 {
             self.loops.lost = count;
         }
@@ -56,6 +57,7 @@ impl Timeline {
     /// tasks may have run.
     pub(super) fn lost_silently(&mut self, place: usize, from: Option<Timestamp>, at: Timestamp) {
         if let Some(from) = from {
+            self.rates.lost(at);
             let lost = Event::Lost { count: 1, from };
             self.queues.see(at, Some(place), &lost);
             self.keep_alive.see(at, place, &lost);

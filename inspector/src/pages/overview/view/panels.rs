@@ -5,9 +5,9 @@ use loop_probes::event::{GcAction, Phase, Queue};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::app::figures::{GcFigures, QueueRow};
+use crate::app::figures::{Figures, GcFigures, QueueRow};
 use crate::app::state::AppState;
-use crate::pages::agenda::view::{waiting_style, workers_briefly};
+use crate::pages::agenda::view::{waiting, waiting_style, workers_briefly};
 use crate::pages::handles::view::age;
 use crate::pages::overview::layout::{Pane, Panes};
 use crate::units;
@@ -102,7 +102,8 @@ fn queues_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: b
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(queue.queue.name(), 10, theme.dim());
         pen.number(&depth_now(queue), DEPTH_WIDTH, depth_style(theme.strong(), theme.dim(), queue));
-        pen.number(&depth(queue.depth_max), max_width, theme.dim()).gap(1);
+        let mark = if queue.may_be_deeper { bounds::AT_LEAST } else { "" };
+        pen.number(&format!("{mark}{}", depth(queue.depth_max)), max_width, theme.dim()).gap(1);
         pen.sparkline_of_maxima(&queue.through_time, spark, theme.bar());
     }
     let mut pen = canvas.pen(inner, whole as u16);
@@ -259,7 +260,7 @@ fn signals_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: 
     }
     let dropped = figures.signals_dropped;
     let style = if dropped > Some(0) { theme.held() } else { theme.dim() };
-    pen.whole(&format!("dropped {}", known(dropped, units::short_count)), style);
+    pen.whole(&format!("dropped {}{}", dropped_mark(figures), known(dropped, units::short_count)), style);
 }
 
 fn signals_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool) {
@@ -286,11 +287,16 @@ fn signals_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: 
     let dropped = figures.signals_dropped;
     let style = if dropped > Some(0) { theme.held() } else { theme.dim() };
     let mut pen = canvas.pen(inner, inner.height.saturating_sub(1));
-    pen.gap(1).put(&format!("dropped {}", known(dropped, units::count)), style);
+    pen.gap(1).put(&format!("dropped {}{}", dropped_mark(figures), known(dropped, units::count)), style);
     let hidden = figures.signals.len().saturating_sub(rows);
     if hidden > 0 {
         pen.whole(&format!("  {hidden} more"), theme.dim());
     }
+}
+
+/// The mark of the number of dropped signals: a report of more may have been lost.
+fn dropped_mark(figures: &Figures) -> &'static str {
+    if figures.lost_records > 0 && figures.signals_dropped.is_some() { bounds::AT_LEAST } else { "" }
 }
 
 /// All signals in one row: the most frequent ones, and the number dropped if there are any.
@@ -318,7 +324,8 @@ fn agenda_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: b
     let mut pen = line(canvas, area, "agenda", focused);
     for row in &agenda.priorities {
         pen.put(row.priority.name(), theme.dim());
-        pen.number(&depth(row.waiting), DEPTH_WIDTH, waiting_style(theme, agenda, row)).gap(2);
+        let waiting = waiting(row.waiting, row.waiting_bounds);
+        pen.number(&waiting, DEPTH_WIDTH, waiting_style(theme, agenda, row)).gap(2);
     }
     workers_briefly(&mut pen, theme, agenda);
     if let Some(starving) = agenda.starving {
@@ -337,7 +344,8 @@ fn agenda_pane(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: b
     for (row, priority) in agenda.priorities.iter().enumerate() {
         let mut pen = canvas.pen(inner, row as u16);
         pen.gap(1).left(priority.priority.name(), 6, theme.dim());
-        pen.number(&depth(priority.waiting), DEPTH_WIDTH, waiting_style(theme, agenda, priority)).gap(1);
+        let waiting = waiting(priority.waiting, priority.waiting_bounds);
+        pen.number(&waiting, DEPTH_WIDTH, waiting_style(theme, agenda, priority)).gap(1);
         let spark = inner.width.saturating_sub(6 + DEPTH_WIDTH + 2 + 9);
         let style = theme.phase(Phase::Agenda);
         pen.sparkline_of_maxima(&priority.through_time, spark, style);

@@ -157,6 +157,26 @@ fn signals_dropped_before_the_reading_began_are_unknown_until_the_loop_reports_t
 }
 
 #[test]
+fn signals_dropped_by_several_loops_are_the_sum_of_theirs() {
+    let of = |source, time, event| Stamped { source: SourceId(source), ..at(time, event) };
+    let begun = |source, tick| of(source, MS, Event::TickStart { tick });
+    let dropped = |source, time, total| of(source, time, Event::SignalDropped { total });
+    let sum = |events: &[Stamped]| {
+        let summary = summary(events.to_vec());
+        let each: Vec<Option<u64>> = summary.loops.iter().map(|own| own.signals.dropped).collect();
+        (summary.signals.dropped, each)
+    };
+    let both =
+        [begun(1, 7), begun(2, 7), dropped(1, 2 * MS, 5), dropped(1, 3 * MS, 6), dropped(2, 3 * MS, 4)];
+    assert_eq!(sum(&both), (Some(10), vec![Some(6), Some(4)]));
+    assert_eq!(sum(&both[..4]), (None, vec![Some(6), None]), "the second began earlier than the reading");
+    // Another loop, which counts from 0, uses the ring of the first.
+    let closed = of(1, 4 * MS, Event::LoopStopped { reason: StopReason::Closed });
+    let next = [closed, of(1, 5 * MS, Event::TickStart { tick: 1 }), dropped(1, 6 * MS, 2)];
+    assert_eq!(sum(&[&both[..], &next].concat()).0, Some(12));
+}
+
+#[test]
 fn collections_alone_say_nothing_about_decisions() {
     let start = Timestamp(MS);
     let gc = Event::GcRan { heap_bytes_before: 200, heap_bytes_after: 100, start };
