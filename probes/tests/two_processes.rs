@@ -46,6 +46,10 @@ fn as_recording_process() {
                 let running = Running::Task { task: TaskId(77), tag: Tag(5) };
                 recorder.set_running(session.clock().ticks(), running);
             }
+            (Some("exec"), _) => {
+                let error = Command::new("sleep").arg("600").exec();
+                panic!("sleep is not started: {error}");
+            }
             (Some("fill"), Some(bytes)) => {
                 // From here on, the disk is full as far as this process is concerned.
                 let limit = rustix::process::Rlimit { current: Some(bytes), maximum: Some(bytes) };
@@ -387,4 +391,26 @@ fn a_fork_turns_the_childs_recorder_off() {
     assert!(reader.running().unwrap().is_empty());
     assert_eq!(reader.dropped_sources(), 0);
     session.finish();
+}
+
+/// The process lives on, but its ring does not: what is left of it can be read like that of a crashed one.
+#[test]
+fn a_process_that_becomes_another_program_counts_as_crashed() {
+    let mut recording = Recording::start();
+    recording.ask("write 10");
+    recording.say("exec");
+    let state = || {
+        let folder = std::slice::from_ref(&recording.folder);
+        discover::find_in(folder, recording.child.id()).map(|found| found.state)
+    };
+    let mut patience = 0..2_000;
+    assert!(patience.any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        state().is_ok_and(|state| state == ProcessState::Crashed)
+    }));
+    assert!(recording.child.try_wait().unwrap().is_none(), "it runs");
+    let mut reader = ProcessReader::open(&recording.path, Start::Oldest).unwrap();
+    let mut events = Vec::new();
+    reader.flush(&mut events).unwrap();
+    assert_eq!(ticks(&events).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
 }
