@@ -76,8 +76,17 @@ const BATCH: u64 = 2048;
 /// An empty record, used to initialise copy buffers.
 pub(crate) const BLANK: Record = [0; RECORD_WORDS];
 
+/// Lowest bit of a ring's mark: the table of rings has at most 2^12 places.
+const MARK_SHIFT: u32 = 52;
+
 /// Number of laps on the circle: they run from 1 to this.
 const LAPS: u64 = u32::MAX as u64;
+
+/// The mark of the ring at place `place` of the table of rings: XORed into the time of every record, it makes each time of
+/// a page that stands in another place's ring wrong by 2^52 ticks or more, two weeks or more, which no reader believes.
+pub(crate) const fn mark_of(place: usize) -> u64 {
+    (place as u64 + 1) << MARK_SHIFT
+}
 
 /// The lap of sequence number `sequence` in a ring of `1 << shift` records.
 pub(crate) const fn lap_of(sequence: u64, shift: u32) -> u32 {

@@ -29,6 +29,7 @@
 //! | 304 | the highest code of an event kind that the process knows |
 //! | 312, 320, 328 | device, inode and time of creation (ns since 1970) of this file |
 //! | 336 | when the session ended, in ticks, 0 before |
+//! | 344–415 | the words at 32, 40, 48, 56, 64, 288, 312, 320 and 328 again: where the two differ, neither is believed |
 //!
 //! A place in the table of rings takes 256 bytes:
 //!
@@ -44,20 +45,11 @@
 //! | 128 | name: length byte and text, ten words |
 //!
 //! A label takes 96 bytes: `kind << 32 | id`, then length byte and text, ten words, one word unused. Slots are
-//! [records](crate::record).
+//! [records](crate::record), with the number of their place, counted from 1, XORed into the upper 12 bits of the time.
 //!
 //! A lock (`flock`) on the file, held by the process, shows that it is still running.
 //!
-//! Readers refuse a layout of another major version. Version 2 added the time namespace: without it, a reader in
-//! another namespace would compare incomparable start times and report a live process as crashed. Minor version 1
-//! added the highest kind. In older files the word is 0, and every kind unknown to the reader is damage: an older
-//! process knows no more kinds than the reader. Minor version 2 added the number of an emitter and its first record,
-//! so that later emitters of a place have numbers of their own. In older files, an emitter's number is that of its
-//! place, counted from 1. Minor version 3 added the number of records written to *now running* and, updated now and
-//! then, to an open place. In older files the word is 0, and if the newest records are missing in a ring's first lap,
-//! they look as if they had never been written. Minor version 4 added the identity of the file, which a copy does not
-//! have, and the time of the session's end. In older files the words are 0: a copy counts as the original, and the end
-//! mark of a session that ended in the middle of a tick is not believed.
+//! Readers refuse a layout of another major version: rings are not kept, so each version reads its own.
 
 pub(crate) mod create;
 pub(crate) mod folder;
@@ -67,7 +59,7 @@ pub(crate) mod layout;
 pub(crate) mod original;
 
 /// The layout this version writes, and the only one it reads.
-pub const LAYOUT_MAJOR: u32 = 2;
+pub const LAYOUT_MAJOR: u32 = 3;
 
 /// Additions that older readers may ignore.
-pub const LAYOUT_MINOR: u32 = 4;
+pub const LAYOUT_MINOR: u32 = 0;

@@ -88,7 +88,9 @@ fn whole() -> Vec<u8> {
             // No two rings have the same events.
             let at = Ticks((sequence * 100 + ring) as u64);
             let packed = Packed::new(at, event(sequence, at));
-            for (part, record) in packed.records(1).enumerate() {
+            for (part, mut record) in packed.records(1).enumerate() {
+                // The mark of the ring's place.
+                record[0] ^= (ring as u64 + 1) << 52;
                 file.record(slots_at, sequence + part, &record);
             }
             sequence += packed.parts();

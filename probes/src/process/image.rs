@@ -62,7 +62,7 @@ pub(crate) struct RingFile {
     anchors: [Anchor; 2],
     /// Whether its record clock is one that this process can read.
     shares_clock: bool,
-    /// Whether it is the file that the process created, and not a copy of it. True if that is not recorded.
+    /// Whether it is the file that the process created, and not a copy of it.
     is_original: bool,
     /// Its length when it was opened. It never shrinks unless someone truncates it.
     bytes: u64,
@@ -239,7 +239,9 @@ impl Image {
             Self::Nothing(_) => None,
             Self::Local { .. } => Some(std::process::id()),
             Self::File(file) => {
-                (file.identity.pid_namespace == identity::namespace("pid")).then_some(file.identity.pid)
+                let is_here =
+                    file.identity.is_sound && file.identity.pid_namespace == identity::namespace("pid");
+                is_here.then_some(file.identity.pid)
             }
         }
     }
@@ -322,6 +324,10 @@ impl RingFile {
             time_namespace: words[head::TIME_NAMESPACE],
             start_time: words[head::START_TIME],
             boot_id: [words[head::BOOT_ID], words[head::BOOT_ID + 1]],
+            is_sound: head::IDENTITY
+                .into_iter()
+                .zip(&words[head::IDENTITY_AGAIN..])
+                .all(|(word, again)| words[word] == *again),
         };
         let unit = unit.ok_or_else(|| damaged("its tick unit is unknown"))?;
         let mut json = vec![0; plan.meta_bytes];
@@ -332,10 +338,7 @@ impl RingFile {
         let shares_clock = has_same_origin && identity.boot_id == identity::boot_id().map_err(failed)?;
         let anchors = [anchor(&words[head::ANCHOR_FIRST..]), anchor(&words[head::ANCHOR_SECOND..])];
         let created = FileIdentity::from_words([0, 1, 2].map(|word| words[head::FILE + word]));
-        let is_original = match created {
-            Some(created) => FileIdentity::of(&file).map_err(failed)? == created,
-            None => true,
-        };
+        let is_original = FileIdentity::of(&file).map_err(failed)? == created;
         let (path, bytes) = (path.to_owned(), stat.len());
         Ok(Self { file, path, plan, identity, metadata, unit, anchors, shares_clock, is_original, bytes })
     }

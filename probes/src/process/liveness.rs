@@ -50,10 +50,13 @@ impl std::fmt::Display for ProcessState {
 }
 
 /// The state of a process that has not marked its file as ended. A copy of its file proves nothing about it: it may have
-/// been made while the process was running.
+/// been made while the process was running. Where the identity is damaged, only the lock counts.
 pub(crate) fn observe(file: &File, identity: &Identity, is_original: bool) -> ProcessState {
-    if !is_original && !is_locked(file) {
+    if !(is_original && identity.is_sound) && !is_locked(file) {
         return ProcessState::Unclosed;
+    }
+    if !identity.is_sound {
+        return ProcessState::Running;
     }
     if is_of_another_boot(identity) || !is_locked(file) {
         return ProcessState::Crashed;
@@ -85,12 +88,14 @@ fn is_of_another_boot(identity: &Identity) -> bool {
 /// Whether the file has no writer any more.
 pub(crate) fn is_still(file: &File, identity: &Identity) -> bool {
     // Another thread may outlive the main thread, or run in a forked child: each holds the lock.
-    is_of_another_boot(identity) || !is_locked(file)
+    identity.is_sound && is_of_another_boot(identity) || !is_locked(file)
 }
 
-/// Whether the process is being torn down by the kernel, or is gone. False if its pid means nothing in this namespace.
+/// Whether the process is being torn down by the kernel, or is gone. False if its pid means nothing in this namespace or
+/// is damaged.
 pub(crate) fn is_exiting(identity: &Identity) -> bool {
-    identity.pid_namespace == identity::namespace("pid")
+    identity.is_sound
+        && identity.pid_namespace == identity::namespace("pid")
         && identity::process(identity.pid).is_ok_and(|found| found.is_none_or(|stat| stat.is_exiting))
 }
 
@@ -119,8 +124,12 @@ mod tests {
         assert_eq!(observe(&reader, &own, false), ProcessState::Unclosed, "it is a copy");
         let observe = |file: &File, identity: &Identity| observe(file, identity, true);
         assert_eq!(observe(&reader, &own), ProcessState::Crashed, "the lock is free");
+        let damaged = Identity { start_time: own.start_time + 1, is_sound: false, ..own };
+        assert_eq!(observe(&reader, &damaged), ProcessState::Unclosed);
         flock(&owner, FlockOperation::LockExclusive).unwrap();
         assert_eq!(observe(&reader, &own), ProcessState::Running);
+        assert_eq!(observe(&reader, &damaged), ProcessState::Running, "the lock is held");
+        assert!(!is_still(&reader, &Identity { boot_id: [1, 2], ..damaged }));
 
         // The lock is held, as by a child that was forked off, but the process is another one.
         let reused = Identity { start_time: own.start_time + 1, ..own };

@@ -1,6 +1,6 @@
 //! Decodes the events of one ring, attributes them to their emitters, and passes them to the merge.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::copies::Copies;
 use super::evidence::CellAge;
@@ -139,13 +139,6 @@ impl RingState {
             cell,
             is_cell_over: false,
             copies,
-        }
-    }
-
-    /// Sets which pages of the ring are in another ring, too.
-    pub(super) fn set_elsewhere(&mut self, pages: HashSet<u64>) {
-        if let Some(copies) = &mut self.copies {
-            copies.set_elsewhere(pages);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::copies::{self, Copies};
+use super::copies::Copies;
 use super::error::ReadError;
 use super::evidence;
 use super::horizon::Horizon;
@@ -158,7 +158,7 @@ impl Rings {
                         slots,
                         capacity,
                         reader,
-                        state: RingState::new(owner, kind_max, cell, is_still.then(|| Copies::new(capacity))),
+                        state: RingState::new(owner, kind_max, cell, is_still.then(Copies::default)),
                         polled_at: None,
                         rate: None,
                     });
@@ -174,11 +174,6 @@ impl Rings {
             let counted = self.unreadable.len() as u64;
             let unlisted = evidence::missing_openings(image)?.saturating_sub(counted);
             self.unlisted = unlisted.min(image.plan().places as u64);
-            let slots = self.rings.iter().map(|ring| &ring.slots);
-            let shared = copies::shared_pages(image, slots, &mut self.scratch)?;
-            for (ring, pages) in self.rings.iter_mut().zip(shared) {
-                ring.state.set_elsewhere(pages);
-            }
         }
         Ok(())
     }

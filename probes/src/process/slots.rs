@@ -9,7 +9,7 @@ use crate::event::{Event, LabelKind};
 use crate::ids::{SourceId, Ticks};
 use crate::record::{RECORD_BYTES, Record, unpack};
 use crate::ring::foreign::FileView;
-use crate::ring::{BLANK, CAPACITY_MAX, Item, MemoryView, PollLimits, Reader, RingSlots, Start, View as _};
+use crate::ring::{CAPACITY_MAX, Item, MemoryView, PollLimits, Reader, RingSlots, Start, mark_of};
 use crate::session::Gate;
 use crate::text::InlineText;
 
@@ -21,6 +21,7 @@ pub(super) enum Slots {
         offset: u64,
         shift: u32,
         there: u64,
+        mark: u64,
     },
 }
 
@@ -54,6 +55,7 @@ impl Slots {
                     offset,
                     shift: capacity.trailing_zeros(),
                     there,
+                    mark: mark_of(index),
                 })
             }
         })
@@ -132,24 +134,6 @@ impl Slots {
         Ok(first)
     }
 
-    /// Passes on every page of a ring file without a writer, with its number, in runs of `page_records` slots.
-    pub(super) fn each_page(
-        &self,
-        image: &Image,
-        page_records: u64,
-        scratch: &mut Vec<Record>,
-        mut emit: impl FnMut(u64, &[Record]),
-    ) -> Result<(), ReadError> {
-        let (Self::File { offset, shift, there }, Image::File(file)) = (self, image) else { return Ok(()) };
-        let view = FileView { file: file.file(), offset: *offset, shift: *shift, there: *there };
-        scratch.resize(page_records as usize, BLANK);
-        for page in 0..*there / page_records {
-            view.copy(page * page_records, scratch).map_err(|error| file.failed(error))?;
-            emit(page, scratch);
-        }
-        Ok(())
-    }
-
     /// Continues reading with `reader`; true if there is more.
     pub(super) fn read(
         &self,
@@ -164,8 +148,14 @@ impl Slots {
                 let Ok(more) = reader.poll(&MemoryView(slots), scratch, limits, emit);
                 Ok(more)
             }
-            (Self::File { offset, shift, there }, Image::File(file)) => {
-                let view = FileView { file: file.file(), offset: *offset, shift: *shift, there: *there };
+            (Self::File { offset, shift, there, mark }, Image::File(file)) => {
+                let view = FileView {
+                    file: file.file(),
+                    offset: *offset,
+                    shift: *shift,
+                    there: *there,
+                    mark: *mark,
+                };
                 reader.poll(&view, scratch, limits, emit).map_err(|error| file.failed(error))
             }
             (Self::File { .. }, _) => Ok(false),

@@ -26,6 +26,8 @@ pub(crate) struct FileView<'a> {
     /// Number of slots that the file holds. Slots beyond read as never written; slots that are claimed and missing
     /// are an error.
     pub(crate) there: u64,
+    /// The ring's [mark](super::mark_of).
+    pub(crate) mark: u64,
 }
 
 impl FileView<'_> {
@@ -63,6 +65,7 @@ impl View for FileView<'_> {
         let read =
             if bytes.is_empty() { Ok(()) } else { self.file.read_exact_at(bytes, self.position(slot)) };
         fence(Ordering::Acquire);
+        out.iter_mut().for_each(|record| record[0] ^= self.mark);
         read
     }
 }

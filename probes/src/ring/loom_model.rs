@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, fence};
 
-use super::{Item, MemoryView, PollLimits, Position, RECORD_WORDS, Reader, Slots, Start, Writer};
+use super::{Item, MemoryView, PollLimits, Position, RECORD_WORDS, Reader, Slots, Start, Writer, mark_of};
 use crate::event::{Event, LabelKind};
 use crate::ids::{LabelId, Ticks};
 use crate::record::{Packed, unpack};
@@ -40,6 +40,9 @@ impl Slots for Arc<LoomSlots> {
     }
     fn fence(&self, order: Ordering) {
         fence(order);
+    }
+    fn mark(&self) -> u64 {
+        mark_of(0)
     }
 }
 

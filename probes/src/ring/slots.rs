@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use super::{RECORD_WORDS, STAMP_WORD};
+use super::{RECORD_WORDS, STAMP_WORD, mark_of};
 use crate::memory::Region;
 use crate::record::{Record, Stamp};
 
@@ -19,8 +19,8 @@ pub(crate) trait View {
     fn shift(&self) -> u32;
     /// The stamp of a slot, with acquire semantics.
     fn stamp(&self, slot: u64) -> Result<Stamp, Self::Error>;
-    /// Copies consecutive slots, in any order, words possibly torn against each other, and ends with an
-    /// acquire fence.
+    /// Copies consecutive slots, in any order, words possibly torn against each other, takes the ring's mark off their
+    /// times, and ends with an acquire fence.
     fn copy(&self, slot: u64, out: &mut [Record]) -> Result<(), Self::Error>;
 }
 
@@ -35,6 +35,8 @@ pub(crate) trait Slots {
     fn store(&self, slot: u64, word: usize, value: u64, order: Ordering);
     /// A fence in the same memory model as the words.
     fn fence(&self, order: Ordering);
+    /// The ring's [mark](super::mark_of), which every time in it carries.
+    fn mark(&self) -> u64;
 }
 
 /// The real slots: a region, on the heap or mapped.
@@ -42,6 +44,7 @@ pub(crate) trait Slots {
 pub(crate) struct RingSlots {
     base: NonNull<AtomicU64>,
     mask: u64,
+    mark: u64,
     region: Arc<Region>,
 }
 
@@ -51,15 +54,15 @@ unsafe impl Send for RingSlots {}
 unsafe impl Sync for RingSlots {}
 
 impl RingSlots {
-    /// The ring that fills `region`.
+    /// The ring that fills `region`, at place `place` of the table of rings.
     ///
     /// # Panics
     ///
     /// If the region's size in records is not a power of two.
-    pub(crate) fn new(region: Arc<Region>) -> Self {
+    pub(crate) fn new(region: Arc<Region>, place: usize) -> Self {
         let slots = region.len() / RECORD_WORDS;
         assert!(slots.is_power_of_two() && slots * RECORD_WORDS == region.len(), "a ring of {slots} slots");
-        Self { base: region.base(), mask: slots as u64 - 1, region }
+        Self { base: region.base(), mask: slots as u64 - 1, mark: mark_of(place), region }
     }
 
     /// Whether the file behind them was truncated.
@@ -95,6 +98,11 @@ impl Slots for RingSlots {
     fn fence(&self, order: Ordering) {
         fence(order);
     }
+
+    #[inline(always)]
+    fn mark(&self) -> u64 {
+        self.mark
+    }
 }
 
 /// A reader's view of slots in its own memory.
@@ -117,6 +125,7 @@ impl<S: Slots> View for MemoryView<'_, S> {
             for (word, copy) in record.iter_mut().enumerate() {
                 *copy = self.0.load(slot + index as u64, word, Ordering::Relaxed);
             }
+            record[0] ^= self.0.mark();
         }
         self.0.fence(Ordering::Acquire);
         Ok(())

@@ -32,7 +32,7 @@ struct Rig {
 
 impl Rig {
     fn on(region: Region, written: u64) -> Self {
-        let slots = RingSlots::new(Arc::new(region));
+        let slots = RingSlots::new(Arc::new(region), 0);
         let writer = Writer::new(slots.clone(), Box::default(), written, u64::MAX);
         Self { writer, slots }
     }
@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn through_a_file_it_does_as_the_model(steps in steps(), newest: bool) {
         let (file, rig) = file_rig(128);
-        let view = FileView { file: &file, offset: 0, shift: 7, there: 128 };
+        let view = FileView { file: &file, offset: 0, shift: 7, there: 128, mark: mark_of(0) };
         play(&rig, &view, if newest { Start::Newest } else { Start::Oldest }, &steps);
     }
 
@@ -189,7 +189,7 @@ proptest! {
         for (index, word) in words.iter().enumerate() {
             region.word(index).store(*word, std::sync::atomic::Ordering::Relaxed);
         }
-        let slots = RingSlots::new(Arc::clone(&region));
+        let slots = RingSlots::new(Arc::clone(&region), 0);
         let mut reader = Reader::new(if newest { Start::Newest } else { Start::Oldest });
         let mut scratch = Vec::new();
         for (index, word) in later {
@@ -308,7 +308,7 @@ fn a_file_that_shrinks_is_an_error() {
     (1..=128).for_each(|number| rig.write(number, event(number, 0)));
     drop(rig);
     file.set_len(64).unwrap();
-    let view = FileView { file: &file, offset: 0, shift: 7, there: 128 };
+    let view = FileView { file: &file, offset: 0, shift: 7, there: 128, mark: mark_of(0) };
     let error = Got::default().poll(&mut Reader::new(Start::Oldest), &view, PollLimits::ALL).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
 }

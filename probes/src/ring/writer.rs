@@ -103,7 +103,7 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         // The slot becomes invalid before any of its words changes, and valid again after the last one has.
         self.slots.store(sequence, STAMP_WORD, 0, Ordering::Relaxed);
         self.slots.fence(Ordering::Release);
-        self.slots.store(sequence, 0, record[0], Ordering::Relaxed);
+        self.slots.store(sequence, 0, record[0] ^ self.slots.mark(), Ordering::Relaxed);
         self.slots.store(sequence, 2, record[2], Ordering::Relaxed);
         self.slots.store(sequence, 3, record[3], Ordering::Relaxed);
         self.slots.store(sequence, STAMP_WORD, record[1], Ordering::Release);

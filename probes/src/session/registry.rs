@@ -143,7 +143,7 @@ impl Registry {
             self.ring_bytes += bytes;
         }
         self.places.push(Place {
-            slots: RingSlots::new(Arc::new(region)),
+            slots: RingSlots::new(Arc::new(region), self.places.len()),
             gate: Arc::new(Gate::new(u64::from(capacity), self.held)),
             slots_at: slots_at as u64,
             capacity,

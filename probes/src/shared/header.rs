@@ -80,10 +80,13 @@ impl Header {
         header
     }
 
-    /// Stores the identity of the file that has this header.
+    /// Stores the identity of the file that has this header, and the whole identity again.
     pub(crate) fn set_file(&self, file: FileIdentity) {
         for (index, value) in file.to_words().into_iter().enumerate() {
             self.set(head::FILE + index, value);
+        }
+        for (index, word) in head::IDENTITY.into_iter().enumerate() {
+            self.set(head::IDENTITY_AGAIN + index, self.word(word));
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Identity {
     /// Clock ticks from boot to the process's start, by the clocks of its time namespace.
     pub(crate) start_time: u64,
     pub(crate) boot_id: [u64; 2],
+    /// Whether it can be believed: false if it comes from a header whose two copies of it differ.
+    pub(crate) is_sound: bool,
 }
 
 /// State and start time of the process with a given pid.
@@ -42,6 +44,7 @@ impl Identity {
             time_namespace: namespace("time"),
             start_time: stat_of("self").ok().flatten().map_or(0, |stat| stat.start_time),
             boot_id: boot_id().unwrap_or_default(),
+            is_sound: true,
         }
     }
 }

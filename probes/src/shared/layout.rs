@@ -32,14 +32,18 @@ pub(crate) mod head {
     pub(crate) const SOURCES_DROPPED: usize = 34;
     pub(crate) const TABLE_CHANGES: usize = 35;
     pub(crate) const TIME_NAMESPACE: usize = 36;
-    /// Zero in files of programs that do not record it.
+    /// Zero if the process takes no such notes.
     pub(crate) const ALIVE_AT: usize = 37;
-    /// Zero in files of programs that do not record it.
     pub(crate) const KIND_MAX: usize = 38;
-    /// Three words, zero in files of programs that do not record them.
+    /// Three words.
     pub(crate) const FILE: usize = 39;
-    /// Zero before the session's end, and in files of programs that do not record it.
+    /// Zero before the session's end.
     pub(crate) const ENDED_AT: usize = 42;
+    /// The words that identify the process and the file.
+    pub(crate) const IDENTITY: [usize; 9] =
+        [PID, PID_NAMESPACE, START_TIME, BOOT_ID, BOOT_ID + 1, TIME_NAMESPACE, FILE, FILE + 1, FILE + 2];
+    /// The same words again.
+    pub(crate) const IDENTITY_AGAIN: usize = 43;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
 }
@@ -52,7 +56,6 @@ pub(crate) mod place {
     pub(crate) const THREAD: usize = 3;
     pub(crate) const OVERRUN: usize = 4;
     pub(crate) const WRITTEN: usize = 5;
-    /// Zero in files of programs that do not record it.
     pub(crate) const SOURCE: usize = 6;
     pub(crate) const BEGAN: usize = 7;
     /// Stamp, then three words. On a cache line of its own: it changes with every task.

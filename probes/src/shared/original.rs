@@ -23,9 +23,9 @@ impl FileIdentity {
         Ok(Self { device: found.dev(), inode: found.ino(), created_ns })
     }
 
-    /// The identity in a header; `None` in a file of a program that does not record it.
-    pub(crate) fn from_words([device, inode, created_ns]: [u64; 3]) -> Option<Self> {
-        (inode != 0).then_some(Self { device, inode, created_ns })
+    /// The identity in a header.
+    pub(crate) const fn from_words([device, inode, created_ns]: [u64; 3]) -> Self {
+        Self { device, inode, created_ns }
     }
 
     /// The words for the header.
@@ -42,8 +42,11 @@ pub(crate) fn adopt(path: &std::path::Path) {
     use super::layout::head;
 
     let file = File::options().read(true).write(true).open(path).unwrap();
+    let again = head::IDENTITY_AGAIN + head::IDENTITY.iter().position(|word| *word == head::FILE).unwrap();
     for (index, word) in FileIdentity::of(&file).unwrap().to_words().into_iter().enumerate() {
-        file.write_all_at(&word.to_ne_bytes(), (head::FILE + index) as u64 * 8).unwrap();
+        for at in [head::FILE, again] {
+            file.write_all_at(&word.to_ne_bytes(), (at + index) as u64 * 8).unwrap();
+        }
     }
 }
 
@@ -62,7 +65,6 @@ mod tests {
         assert_ne!(original, identity(&two));
         std::fs::rename(&one, &moved).unwrap();
         assert_eq!(original, identity(&moved));
-        assert_eq!(FileIdentity::from_words(original.to_words()), Some(original));
-        assert_eq!(FileIdentity::from_words([0; 3]), None);
+        assert_eq!(FileIdentity::from_words(original.to_words()), original);
     }
 }

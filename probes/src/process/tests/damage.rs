@@ -3,6 +3,7 @@
 use super::hostile::{SLOTS, whole};
 use super::*;
 use crate::record::{Packed, Stamp};
+use crate::ring::mark_of;
 use crate::shared::layout::head;
 
 /// Reads a ring file of [`whole`] after changing its bytes.
@@ -106,7 +107,7 @@ fn newest_records_that_were_never_written_to_the_disk_are_an_end_of_unknown_leng
     let (events, reader) = of_first_lap(200, 190, |bytes| {
         let at = bytes.len() - SLOTS * 32;
         for slot in 40..200 - SLOTS {
-            bytes[at + slot * 32..][..8].copy_from_slice(&(slot as u64 + 1).to_ne_bytes());
+            bytes[at + slot * 32..][..8].copy_from_slice(&in_ring(slot as u64 + 1));
             bytes[at + slot * 32 + 12] = 1;
         }
     });
@@ -157,12 +158,17 @@ fn a_now_running_cell_from_before_the_session_is_impossible() {
         let (_, reader) = of_first_lap(100, 80, |bytes| {
             // The last record, and the cell, in the time of the session.
             let (at, now) = (bytes.len() - SLOTS * 32 + 99 * 32, started(bytes) + 1);
-            bytes[at..][..8].copy_from_slice(&now.to_ne_bytes());
+            bytes[at..][..8].copy_from_slice(&in_ring(now));
             let since = ago_s.map_or(0, |ago| now.saturating_sub(ago * 1_000_000_000));
             bytes[RUNNING_AT + 8..][..8].copy_from_slice(&since.to_ne_bytes());
         });
         assert_eq!(reader.running().unwrap().len(), usize::from(is_believed), "{ago_s:?}");
     }
+}
+
+/// The time `at` as the first ring has it.
+fn in_ring(at: u64) -> [u8; 8] {
+    (at ^ mark_of(0)).to_ne_bytes()
 }
 
 /// The offset of the *now running* cell of the first ring.
@@ -242,7 +248,7 @@ fn times_in_the_future_are_impossible() {
     let future = u64::MAX - 5;
     let (events, reader) = read(|bytes| {
         let at = bytes.len() - SLOTS * 32;
-        bytes[at + 60 * 32..][..8].copy_from_slice(&future.to_ne_bytes());
+        bytes[at + 60 * 32..][..8].copy_from_slice(&in_ring(future));
     });
     assert_eq!((reader.malformed_events(), times(&events).len()), (1, SLOTS - 1));
     let newest = times(&events).into_iter().map(|(_, at)| at).max().unwrap();
@@ -255,7 +261,7 @@ fn a_time_that_goes_back_leaves_the_figures_open() {
         let at = bytes.len() - SLOTS * 32;
         // Some seconds, whatever the clock, and still in the past.
         let later = SystemClock::of(TickUnit::detect()).ticks().0 / 2;
-        bytes[at + 60 * 32..][..8].copy_from_slice(&later.to_ne_bytes());
+        bytes[at + 60 * 32..][..8].copy_from_slice(&in_ring(later));
     });
     assert_eq!((reader.malformed_events(), times(&events).len()), (1, SLOTS));
     let faults = reader.clock_faults();

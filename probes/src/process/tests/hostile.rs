@@ -72,13 +72,12 @@ fn every_error_says_what_and_where() {
     let (_folder, _, mut bytes) = whole();
     bytes[12] = 9;
     assert!(matches!(opened(&bytes), OpenError::OtherLayout { found: 9, .. }));
-    // The layout before time namespaces were recorded.
-    bytes[12] = 1;
-    bytes[36 * 8..37 * 8].fill(0);
-    let error = opened(&bytes);
-    assert!(matches!(error, OpenError::OtherLayout { found: 1, .. }));
-    assert!(error.to_string().contains("layout 1 of an older loopscope"), "{error}");
+    // The layout in which times had no mark of their ring.
     bytes[12] = 2;
+    let error = opened(&bytes);
+    assert!(matches!(error, OpenError::OtherLayout { found: 2, .. }));
+    assert!(error.to_string().contains("layout 2 of an older loopscope"), "{error}");
+    bytes[12] = 3;
     bytes.truncate(5_000);
     assert!(matches!(opened(&bytes), OpenError::Damaged { .. }));
     let missing = ProcessReader::open(&folder.path().join("none"), Start::Oldest).unwrap_err();
@@ -88,6 +87,28 @@ fn every_error_says_what_and_where() {
     let link = folder.path().join("link.ring");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(matches!(ProcessReader::open(&link, Start::Oldest).unwrap_err(), OpenError::NotAFile { .. }));
+}
+
+/// A process that holds the lock is running, whatever became of its identity in the header; one that does not is not
+/// known to have crashed.
+#[test]
+fn a_damaged_identity_proves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder("test").shared_in(folder.path()).unwrap();
+    let path = session.path().unwrap();
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let state = |path: &Path| ProcessReader::open(path, Start::Oldest).unwrap().state();
+    let dead = folder.path().join("dead.ring");
+    for word in (0..head::IDENTITY.len()).map(|index| head::IDENTITY_AGAIN + index).chain(head::IDENTITY) {
+        let mut bytes = [0; 1];
+        file.read_exact_at(&mut bytes, word as u64 * 8).unwrap();
+        file.write_all_at(&[bytes[0] ^ 1], word as u64 * 8).unwrap();
+        assert_eq!(state(path), ProcessState::Running, "word {word}");
+        fs::copy(path, &dead).unwrap();
+        assert_eq!(state(&dead), ProcessState::Unclosed, "word {word}");
+        file.write_all_at(&bytes, word as u64 * 8).unwrap();
+    }
+    assert_eq!(state(path), ProcessState::Running);
 }
 
 #[test]
