@@ -20,7 +20,7 @@ const SLACK_NS: u64 = 2_000_000;
 /// lie in the future by the same amount.
 const CLOCKS_SLACK_NS: u64 = 1_000_000_000;
 
-/// Most emitters whose ticks are followed.
+/// Most emitters that are followed.
 const EMITTERS_MAX: usize = 1024;
 
 /// The rule for the times of an event, relative to the record's own.
@@ -145,6 +145,14 @@ struct OpenTick {
     began: Timestamp,
 }
 
+/// An emitter so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Emitter {
+    tick: Option<OpenTick>,
+    /// The latest time of an event, since its last step back.
+    latest: Timestamp,
+}
+
 /// Checks the events of one stream, in its order. See the [module](self).
 ///
 /// ```
@@ -164,18 +172,42 @@ struct OpenTick {
 pub struct Chronology {
     /// When the session started.
     started: Timestamp,
-    open: HashMap<SourceId, OpenTick>,
-    /// The last emitter looked up, which is usually the next one, too.
-    newest: Option<(SourceId, Option<OpenTick>)>,
+    places: HashMap<SourceId, usize>,
+    emitters: Vec<Emitter>,
+    /// The last emitter looked up, which is usually the next one, too, and its place in `emitters`.
+    newest: Option<(SourceId, usize)>,
     /// Start and end of the last loss of records.
     shared_loss: Option<(Timestamp, Timestamp)>,
+    steps_back: u64,
+    back_ns_max: u64,
 }
 
 impl Chronology {
     /// A checker of the stream of a session that started at `started`.
     #[must_use]
     pub fn new(started: Timestamp) -> Self {
-        Self { started, open: HashMap::new(), newest: None, shared_loss: None }
+        Self {
+            started,
+            places: HashMap::new(),
+            emitters: Vec::new(),
+            newest: None,
+            shared_loss: None,
+            steps_back: 0,
+            back_ns_max: 0,
+        }
+    }
+
+    /// How often an event for which an emitter read its clock was earlier than a previous event of that emitter, by more
+    /// than the clocks are wrong. One of the two times is wrong, and nothing tells which, so both events are allowed.
+    #[must_use]
+    pub const fn steps_back(&self) -> u64 {
+        self.steps_back
+    }
+
+    /// The largest such step, in nanoseconds: times may be wrong by as much.
+    #[must_use]
+    pub const fn back_ns_max(&self) -> u64 {
+        self.back_ns_max
     }
 
     /// Whether the times of the next event of the stream can be true. The clocks are wrong by up to `clock_error_ns`.
@@ -185,12 +217,13 @@ impl Chronology {
         if self.is_impossible(stamped) {
             return false;
         }
+        let emitter = self.emitter(source);
+        let tick = emitter.and_then(|place| self.emitters[place].tick);
         let clocks = CLOCKS_SLACK_NS.saturating_add(clock_error_ns);
         let is_allowed = match rule_of(event) {
             Rule::Any => true,
             Rule::Extent { first, start } => follow(first, start, SLACK_NS) && follow(start, at, SLACK_NS),
             Rule::OfLoop { first, start } => {
-                let tick = self.tick_of(source);
                 follow(first, start, SLACK_NS)
                     && follow(start, at, SLACK_NS)
                     && self.is_in_session(first, at, clock_error_ns)
@@ -199,7 +232,7 @@ impl Chronology {
                     })
             }
             Rule::Running { since, is_in_tick } => {
-                let tick = self.tick_of(source).filter(|_| is_in_tick);
+                let tick = tick.filter(|_| is_in_tick);
                 self.is_in_session(since, at, clock_error_ns)
                     && tick.is_none_or(|tick| follow(tick.began, since, SLACK_NS))
             }
@@ -208,12 +241,35 @@ impl Chronology {
                 follow(due, fired, SLACK_NS) && follow(fired, at, clocks) && has_room
             }
         };
-        match *event {
-            Event::TickStart { tick } => self.set_tick(source, Some(OpenTick { number: tick, began: at })),
-            Event::TickEnd { .. } => self.set_tick(source, None),
-            _ => {}
+        if let Some(place) = emitter {
+            match *event {
+                Event::TickStart { tick } => {
+                    self.emitters[place].tick = Some(OpenTick { number: tick, began: at });
+                }
+                Event::TickEnd { .. } => self.emitters[place].tick = None,
+                _ => {}
+            }
+            if is_allowed {
+                self.follow_clock(place, at, event, clock_error_ns);
+            }
         }
         is_allowed
+    }
+
+    /// Takes in the time of the next event of the emitter at `place`.
+    fn follow_clock(&mut self, place: usize, at: Timestamp, event: &Event, clock_error_ns: u64) {
+        let latest = &mut self.emitters[place].latest;
+        let is_reading = match timing_of(event) {
+            Timing::Reading => true,
+            Timing::Earlier => false,
+            Timing::OfReader => return,
+        };
+        if is_reading && !follow(*latest, at, SLACK_NS.saturating_add(clock_error_ns)) {
+            self.steps_back += 1;
+            self.back_ns_max = self.back_ns_max.max(latest.ns_since(at));
+            *latest = at;
+        }
+        *latest = at.max(*latest);
     }
 
     /// Whether an activity recorded at `at` can have begun at `first`: within the session, unless the stream is in
@@ -236,28 +292,23 @@ impl Chronology {
         }
     }
 
-    fn tick_of(&mut self, source: SourceId) -> Option<OpenTick> {
-        match self.newest {
-            Some((newest, tick)) if newest == source => tick,
-            _ => {
-                let tick = self.open.get(&source).copied();
-                self.newest = Some((source, tick));
-                tick
-            }
+    /// The place of an emitter; `None` if there are too many.
+    fn emitter(&mut self, source: SourceId) -> Option<usize> {
+        if let Some((_, place)) = self.newest.filter(|(newest, _)| *newest == source) {
+            return Some(place);
         }
-    }
-
-    fn set_tick(&mut self, source: SourceId, tick: Option<OpenTick>) {
-        match tick {
-            Some(tick) if self.open.len() < EMITTERS_MAX || self.open.contains_key(&source) => {
-                self.open.insert(source, tick);
+        let next = self.emitters.len();
+        let place = match self.places.get(&source) {
+            Some(place) => *place,
+            None if next < EMITTERS_MAX => {
+                self.places.insert(source, next);
+                self.emitters.push(Emitter::default());
+                next
             }
-            Some(_) => return,
-            None => {
-                self.open.remove(&source);
-            }
-        }
-        self.newest = Some((source, tick));
+            None => return None,
+        };
+        self.newest = Some((source, place));
+        Some(place)
     }
 }
 
@@ -271,6 +322,44 @@ impl OpenTick {
             }
             _ => true,
         }
+    }
+}
+
+/// Where the time of an event comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timing {
+    /// The emitter reads its clock for the event.
+    Reading,
+    /// It may be an earlier reading: a loop reads its clock once per task.
+    Earlier,
+    /// A reader adds the event, or gives it a time.
+    OfReader,
+}
+
+const fn timing_of(event: &Event) -> Timing {
+    match event {
+        Event::TickStart { .. }
+        | Event::TickEnd { .. }
+        | Event::Phase { .. }
+        | Event::Poll { .. }
+        | Event::TaskRan { .. }
+        | Event::Microtasks { .. }
+        | Event::DeferredRan { .. }
+        | Event::Immediates { .. }
+        | Event::GcRan { .. }
+        | Event::IoReady { .. }
+        | Event::SlowTask { .. }
+        | Event::Pumped { .. }
+        | Event::WorkRan { .. }
+        | Event::AgendaRan { .. }
+        | Event::Span { .. }
+        | Event::CallbackRan { .. } => Timing::Reading,
+        Event::Label { .. }
+        | Event::Lost { .. }
+        | Event::Running { .. }
+        | Event::Pressure { .. }
+        | Event::Crashed { .. } => Timing::OfReader,
+        _ => Timing::Earlier,
     }
 }
 

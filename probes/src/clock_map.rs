@@ -155,11 +155,6 @@ impl ClockMap {
         u64::try_from((u128::from(ns) << SLOPE_BITS) / u128::from(slope)).unwrap_or(u64::MAX)
     }
 
-    /// About how many nanoseconds `ticks` take.
-    pub(crate) fn ns_in(&self, ticks: u64) -> u64 {
-        self.pieces.last().map_or(ticks, |piece| piece.scale(ticks))
-    }
-
     /// Faults of the clock itself, according to its anchors.
     pub(crate) const fn faults(&self) -> ClockFaults {
         self.faults

@@ -314,7 +314,7 @@ impl ProcessReader {
     /// Events with values that they cannot have: skipped.
     #[must_use]
     pub fn malformed_events(&self) -> u64 {
-        self.rings.malformed() + self.malformed_cells + self.stream.contradictions
+        self.rings.malformed() + self.malformed_cells + self.stream.contradictions()
     }
 
     /// Events that arrived after a later one of another ring had been handed out.
@@ -387,7 +387,7 @@ impl ProcessReader {
     /// back count as a jump.
     #[must_use]
     pub fn clock_faults(&self) -> ClockFaults {
-        self.clocks.faults(&self.rings)
+        self.clocks.faults(self.stream.back_ns_max())
     }
 
     /// Converts `ours`, a time on this process's monotonic clock, to the recording process's. They differ only if the

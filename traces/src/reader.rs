@@ -355,9 +355,15 @@ impl<R: Read + Seek> TraceReader<R> {
                     self.gaps.read_from(source);
                     rest = after;
                     let stamped = Stamped { at, source, event };
+                    let steps_back = self.chronology.steps_back();
                     if !self.chronology.allows(&stamped, self.recorded_counts.clock_error_ns_max) {
                         self.counts.malformed += u64::from(self.counting);
                         continue;
+                    }
+                    if self.chronology.steps_back() > steps_back && self.counting {
+                        let error_ns = self.chronology.back_ns_max();
+                        self.counts.malformed += 1;
+                        self.counts.clock_error_ns_max = self.counts.clock_error_ns_max.max(error_ns);
                     }
                     self.labels.learn_event(&event);
                     self.gaps.returned(at);

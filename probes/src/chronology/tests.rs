@@ -224,6 +224,29 @@ fn what_an_emitter_is_doing_began_in_its_session() {
 }
 
 #[test]
+fn a_step_back_of_an_emitter_is_counted_and_measured() {
+    let mut chronology = Chronology::new(Timestamp(0));
+    let mut step = |source, at_ms: u64, event, clock_error_ns| {
+        let at = Timestamp(at_ms * MS);
+        assert!(chronology.allows(&Stamped { at, source: SourceId(source), event }, clock_error_ns));
+        (chronology.steps_back(), chronology.back_ns_max())
+    };
+    let read = Event::TickStart { tick: 1 };
+    let cached = Event::TimerCleared { timer: TimerId(1) };
+    assert_eq!(step(1, 100, read, 0), (0, 0));
+    assert_eq!(step(2, 50, read, 0), (0, 0), "another emitter");
+    assert_eq!(step(1, 98, read, 0), (0, 0), "the clocks of two processors");
+    assert_eq!(step(1, 97, read, MS), (0, 0), "the clocks are known to be wrong");
+    let late = Event::Lost { count: 1, from: Timestamp(0) };
+    assert_eq!(step(1, 500, late, 0), (0, 0), "the reader's own");
+    assert_eq!(step(1, 40, cached, 0), (0, 0), "when its task began");
+    assert_eq!(step(1, 90, read, 0), (1, 10 * MS));
+    assert_eq!(step(1, 200, read, 0), (1, 10 * MS));
+    assert_eq!(step(2, 150, cached, 0), (1, 10 * MS));
+    assert_eq!(step(2, 100, read, 0), (2, 50 * MS));
+}
+
+#[test]
 fn what_an_emitter_is_doing_began_in_its_tick() {
     use crate::recorder::Running;
 

@@ -66,17 +66,17 @@ impl Clocks {
             ahead_ns: self.ahead_ns,
             slack: self.map.ticks_in(SLACK_NS),
             is_comparable: image.shares_clock(),
-            is_foreign: image.is_file(),
             latest: Ticks(0),
         }
     }
 
-    /// Faults of the clock. Records whose times go back count as a jump, because some of their times are wrong.
-    pub(super) fn faults(&self, rings: &Rings) -> ClockFaults {
-        let (mut faults, back) = (self.map.faults(), rings.back_max());
-        if back > 0 {
+    /// Faults of the clock. Times of an emitter that go back, by up to `back_ns`, count as a jump, because some of them are
+    /// wrong.
+    pub(super) fn faults(&self, back_ns: u64) -> ClockFaults {
+        let mut faults = self.map.faults();
+        if back_ns > 0 {
             faults.count = faults.count.max(1);
-            faults.error_ns_max = faults.error_ns_max.max(self.map.ns_in(back));
+            faults.error_ns_max = faults.error_ns_max.max(back_ns);
         }
         faults
     }

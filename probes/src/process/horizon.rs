@@ -4,8 +4,7 @@
 use crate::clock::{Clock, SystemClock, TickUnit};
 use crate::ids::{Ticks, Timestamp};
 
-/// Nothing is recorded in the future: a time may lie ahead of the reader's clock, and behind the record before it in
-/// its ring, by at most this.
+/// Nothing is recorded in the future: a time may lie ahead of the reader's clock by at most this.
 pub(super) const SLACK_NS: u64 = 1_000_000_000;
 
 /// Checks the times of records. Records in this process's memory need no check, and in tests their clock is virtual.
@@ -17,7 +16,6 @@ pub(super) struct Horizon {
     pub(super) slack: u64,
     /// It is a file, and its clock can be read here.
     pub(super) is_comparable: bool,
-    pub(super) is_foreign: bool,
     /// The latest allowed time, as of the last reading of the clock.
     pub(super) latest: Ticks,
 }
@@ -31,12 +29,6 @@ impl Horizon {
         // Read now: the record may have been written since the last reading.
         self.latest = Ticks(reading(self.clock, self.ahead_ns).0.saturating_add(self.slack));
         at <= self.latest
-    }
-
-    /// By how much a record at `at` goes back behind its predecessor at `last`, if by more than a sound clock can.
-    pub(super) const fn goes_back_by(&self, at: Ticks, last: Ticks) -> Option<u64> {
-        let back = last.0.saturating_sub(at.0);
-        if self.is_foreign && back > self.slack { Some(back) } else { None }
     }
 }
 

@@ -107,8 +107,6 @@ pub(super) struct RingState {
     pub(super) unknown: u64,
     /// Events with values that they cannot have.
     pub(super) malformed: u64,
-    /// The largest step back between the times of two events, in ticks, if larger than a sound clock's.
-    pub(super) back_max: u64,
     /// The newest calibrations.
     pub(super) anchors: VecDeque<Anchor>,
     /// The newest sleeps of the machine.
@@ -133,7 +131,6 @@ impl RingState {
             kind_max,
             unknown: 0,
             malformed: 0,
-            back_max: 0,
             anchors: VecDeque::new(),
             sleeps: VecDeque::new(),
             cell,
@@ -201,11 +198,6 @@ impl RingState {
         }
         // Labels carry an approximate time.
         if !matches!(event, Event::Label { .. }) {
-            // If the time goes back, one of the two events is wrong; which one is unknown.
-            if let Some(back) = self.last_at.and_then(|last| horizon.goes_back_by(at, last)) {
-                self.malformed += 1;
-                self.back_max = self.back_max.max(back);
-            }
             self.last_at = Some(at);
         }
         self.is_cell_over |= self.cell.is_some_and(|cell| cell.is_over_by(sequence, at, &event));

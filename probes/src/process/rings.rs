@@ -250,11 +250,6 @@ impl Rings {
         self.rings.iter().map(|ring| ring.state.malformed).sum()
     }
 
-    /// The largest step back between two times, in ticks, if larger than a sound clock's.
-    pub(super) fn back_max(&self) -> u64 {
-        self.rings.iter().map(|ring| ring.state.back_max).max().unwrap_or(0)
-    }
-
     /// The newest calibrations of all rings.
     pub(super) fn anchors(&self) -> impl Iterator<Item = Anchor> {
         self.rings.iter().flat_map(|ring| ring.state.anchors.iter().copied()).take(ANCHORS_OF_ALL_MAX)

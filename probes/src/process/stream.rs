@@ -34,7 +34,7 @@ pub(super) struct Stream {
     pub(super) passed_over_lost: u64,
     pub(super) chronology: Chronology,
     /// Events whose times contradict each other.
-    pub(super) contradictions: u64,
+    contradictions: u64,
     /// Time of the last event handed out.
     pub(super) last_at: Timestamp,
     /// Missing rings that were reported.
@@ -94,6 +94,16 @@ impl Stream {
             return true;
         }
         self.known.insert((kind, id), text) != Some(text)
+    }
+
+    /// Events whose times contradict each other, or those of their emitter's previous event.
+    pub(super) const fn contradictions(&self) -> u64 {
+        self.contradictions + self.chronology.steps_back()
+    }
+
+    /// The largest step back of an emitter's times.
+    pub(super) const fn back_ns_max(&self) -> u64 {
+        self.chronology.back_ns_max()
     }
 
     /// Hands out the events up to `watermark`.

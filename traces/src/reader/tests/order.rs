@@ -136,3 +136,21 @@ fn a_loss_of_no_record_leaves_everything_open() {
     assert_eq!(read(&around(&[lost(1, 1_000), lost(0, 1_000), lost(0, 1_000)]), &metrics).0, 0);
     assert_eq!(read(&around(&[lost(1, 1_000), lost(0, 999)]), &metrics).0, 1);
 }
+
+/// The times of one emitter go back only if one of them is wrong.
+#[test]
+fn a_time_behind_that_of_the_next_event_leaves_figures_of_times_open() {
+    let at = |poll_ended: u64| {
+        let whole = [
+            (1, begun(1)),
+            (2, ran(1, 1)),
+            (poll_ended, poll(2)),
+            (4, ended(1, 1)),
+            (5, begun(2)),
+            (6, ended(2, 5)),
+        ];
+        read(&whole, &["ticks.run.max"])
+    };
+    assert_eq!(at(3), (0, vec![Outcome::Failed]));
+    assert_eq!(at(1_004), (1, vec![Outcome::Undecided]));
+}
