@@ -15,10 +15,11 @@ use std::cmp::Ordering;
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::histogram::{Histogram, Percentiles};
+use loop_traces::loss::Missing;
 use loop_traces::summary::JobsSummary;
 use loop_traces::timeline::{
-    Cause, GcCheck, Impact, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline, Unfinished,
-    signal_name,
+    Cause, GcCheck, Impact, MissingSamples, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline,
+    Unfinished, signal_name,
 };
 
 use super::fold::Fold;
@@ -125,9 +126,11 @@ pub struct TagRow {
     pub name: String,
     /// Where the runs took place.
     pub ran: RunPlace,
-    /// Run times.
+    /// Runs that ended.
+    pub count: u64,
+    /// Run times, with a lower bound for each run that has not ended.
     pub run_ns: Percentiles,
-    /// Queue waits; empty if runs of the tag are not queued.
+    /// Queue waits, those that have not ended as well; empty if runs of the tag are not queued.
     pub wait_ns: Percentiles,
     /// Sum of the run times, in nanoseconds.
     pub run_ns_total: u64,
@@ -287,13 +290,19 @@ impl Figures {
             ..Self::default()
         };
         figures.read_signals(timeline);
-        figures.read_tags(timeline, order, filter);
+        figures.read_tags(timeline, &missing, order, filter);
         figures
     }
 
-    fn read_tags(&mut self, timeline: &Timeline, order: Order, filter: &str) {
-        let delay_caused = &self.delay_caused;
-        let all = timeline.tags.iter().filter_map(|stats| row(timeline, stats, delay_caused));
+    fn read_tags(&mut self, timeline: &Timeline, missing: &MissingSamples, order: Order, filter: &str) {
+        let unfinished = missing.unfinished_tags();
+        let ran =
+            timeline.tags.iter().filter(|stats| runs(stats).is_some() || unfinished.contains(&stats.tag));
+        // Tags whose only task is running and was never queued.
+        let is_first = |tag: &&_| timeline.tags.tag(**tag).is_none() && !timeline.tags.is_beyond_limit(**tag);
+        let first: Vec<TagStats> =
+            unfinished.iter().filter(is_first).map(|tag| TagStats::new(*tag)).collect();
+        let all = ran.chain(&first).map(|stats| row(timeline, missing, stats, &self.delay_caused));
         self.tags = all.filter(|row| passes(filter, &row.name)).collect();
         if let Some(beyond) = timeline.tags.beyond_limit() {
             self.tags_beyond_limit = beyond.tags;
@@ -329,7 +338,7 @@ impl Figures {
 fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
     match column {
         Column::Tag => a.name.to_lowercase().cmp(&b.name.to_lowercase()),
-        Column::Count => b.run_ns.count.cmp(&a.run_ns.count),
+        Column::Count => b.count.cmp(&a.count),
         Column::RunP50 => b.run_ns.p50.cmp(&a.run_ns.p50),
         Column::RunP99 => b.run_ns.p99.cmp(&a.run_ns.p99),
         Column::RunMax => b.run_ns.max.cmp(&a.run_ns.max),
@@ -373,18 +382,35 @@ pub fn passes(filter: &str, name: &str) -> bool {
     filter.is_empty() || name.to_lowercase().contains(&filter.to_lowercase())
 }
 
-fn row(timeline: &Timeline, stats: &TagStats, delay_caused: &[Impact]) -> Option<TagRow> {
-    let (ran, runs) = runs(stats)?;
+/// The [runs](runs) of a tag that is shown: its tasks, if nothing of it has ended.
+#[must_use]
+pub fn runs_shown(stats: &TagStats) -> (RunPlace, &RunStats) {
+    runs(stats).unwrap_or((RunPlace::Tasks, &stats.tasks))
+}
+
+/// The run times that may be missing from those of a tag. Only tasks on a loop's thread have a bound of their own, from
+/// the loop's gaps.
+#[must_use]
+pub fn runs_missing(ran: RunPlace, tag: Tag, missing: &MissingSamples) -> Missing {
+    if ran == RunPlace::Tasks { missing.tasks_of(tag) } else { missing.others.clone() }
+}
+
+fn row(timeline: &Timeline, missing: &MissingSamples, stats: &TagStats, delay_caused: &[Impact]) -> TagRow {
+    let (ran, runs) = runs_shown(stats);
     let own = own_cause(stats);
-    Some(TagRow {
+    TagRow {
         tag: stats.tag,
         name: timeline.labels.tag(stats.tag).into_owned(),
         ran,
-        run_ns: runs.run_ns.percentiles(),
-        wait_ns: runs.queue_wait_ns.percentiles(),
+        count: runs.count(),
+        run_ns: runs.run_ns.percentiles_missing(&runs_missing(ran, stats.tag, missing)),
+        wait_ns: match ran {
+            RunPlace::Tasks => runs.queue_wait_ns.percentiles_missing(&missing.waits_of(stats.tag)),
+            _ => runs.queue_wait_ns.percentiles(),
+        },
         run_ns_total: runs.run_ns.total(),
         caused_ns: delay_caused.iter().find(|impact| Some(impact.cause) == own).map_or(0, Impact::total_ns),
-    })
+    }
 }
 
 /// The counts of a histogram in each bucket of [`EDGES_NS`].
@@ -464,14 +490,40 @@ fn gc(timeline: &Timeline) -> GcFigures {
 
 #[cfg(test)]
 mod tests {
-    use loop_probes::event::Event;
-    use loop_probes::ids::{SourceId, TimerId};
+    use loop_probes::event::{Event, Outcome};
+    use loop_probes::ids::{SourceId, TaskId, TimerId};
+    use loop_probes::recorder::Running;
     use loop_probes::stamped::Stamped;
     use loop_traces::timeline::TimelineConfig;
 
     use super::*;
 
     const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_task_that_is_running_counts_in_its_tag() {
+        let fold = Fold::new(TimelineConfig::default());
+        let event = |at_ms, event| Stamped { at: Timestamp(at_ms * MS), source: SourceId(1), event };
+        let running = |tag, at_ms| {
+            let running = Running::Task { task: TaskId(9), tag: Tag(tag) };
+            event(at_ms, running.event(Timestamp(20 * MS)))
+        };
+        let (task, tag, outcome) = (TaskId(1), Tag(1), Outcome::Done);
+        let [queued, start] = [Timestamp(10 * MS); 2];
+        let events = [
+            event(10, Event::TickStart { tick: 1 }),
+            event(12, Event::TaskRan { task, tag, outcome, queued, start }),
+        ];
+        for tag in [1, 2] {
+            let mut fold = fold.clone();
+            events.iter().chain(&[running(tag, 3_020)]).for_each(|event| fold.fold(event));
+            let figures = Figures::read(&fold, Timestamp(3_020 * MS), false, Order::default(), "");
+            let worst = &figures.tags[0];
+            assert_eq!((worst.tag, worst.count), (Tag(tag), u64::from(tag == 1)));
+            let bounds = worst.run_ns.bounds.unwrap();
+            assert!(bounds.max.lo >= 3_000 * MS && bounds.max.hi.is_none(), "{bounds:?}");
+        }
+    }
 
     #[test]
     fn a_timer_that_is_overdue_counts_as_late_before_it_fires() {

@@ -2,17 +2,18 @@
 
 pub mod view;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use loop_probes::event::{Event, Origin};
 use loop_probes::ids::{SourceId, Tag, TaskId};
-use loop_traces::timeline::{Cause, RunStats, TagStats};
+use loop_traces::timeline::{Cause, TagStats};
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Layout, Rect};
 
 use super::page::{NOTHING_DELAYED, Page, Request};
 use crate::app::attribution::{Attribution, LateRow};
-use crate::app::figures::{RunPlace, cause_tag, own_cause, runs};
+use crate::app::figures::{cause_tag, own_cause, runs_shown};
 use crate::app::fold::Fold;
 use crate::app::layout::{from_left, rows, share};
 use crate::app::state::{AppState, Part};
@@ -49,10 +50,11 @@ fn panes(body: Rect) -> Panes {
     Panes { histogram, worst, queued_by, delay_caused, delayed }
 }
 
-/// The selected tag and its runs.
-fn selected(state: &AppState) -> Option<(&TagStats, (RunPlace, &RunStats))> {
-    let stats = state.tag.and_then(|tag| state.picture().timeline.tags.tag(tag))?;
-    Some((stats, runs(stats)?))
+/// The selected tag; without figures if nothing of it has ended.
+fn selected(state: &AppState) -> Option<Cow<'_, TagStats>> {
+    let tag = state.tag?;
+    let known = state.picture().timeline.tags.tag(tag);
+    Some(known.map_or_else(|| Cow::Owned(TagStats::new(tag)), Cow::Borrowed))
 }
 
 impl Page for TagPage {
@@ -64,7 +66,7 @@ impl Page for TagPage {
 
     fn rows(&self, state: &AppState) -> usize {
         match state.part {
-            Part::First => selected(state).map_or(0, |(_, (_, runs))| runs.worst().len()),
+            Part::First => selected(state).map_or(0, |stats| runs_shown(&stats).1.worst().len()),
             Part::Second => self.delayed.len(),
         }
     }
@@ -81,7 +83,8 @@ impl Page for TagPage {
     fn open(&self, state: &AppState) -> Request {
         match state.part {
             Part::First => {
-                let run = selected(state).and_then(|(_, (_, runs))| runs.worst().get(state.row));
+                let run =
+                    selected(state).and_then(|stats| runs_shown(&stats).1.worst().get(state.row).copied());
                 run.map_or(Request::Evicted, |run| Request::TickAt(run.at))
             }
             Part::Second => self.delayed.get(state.row).map_or(NOTHING_DELAYED, |delayed| {

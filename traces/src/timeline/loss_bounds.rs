@@ -101,7 +101,8 @@ impl MissingSamples {
     }
 
     /// The tags of tasks that are running or queued, or were queued when their loop stopped.
-    pub(crate) fn unfinished_tags(&self) -> BTreeSet<Tag> {
+    #[must_use]
+    pub fn unfinished_tags(&self) -> BTreeSet<Tag> {
         self.running.iter().chain(&self.waiting).chain(&self.waited).map(|(tag, _)| *tag).collect()
     }
 

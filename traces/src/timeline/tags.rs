@@ -110,7 +110,9 @@ pub struct TagStats {
 }
 
 impl TagStats {
-    fn new(tag: Tag) -> Self {
+    /// Statistics of a tag of which nothing ran.
+    #[must_use]
+    pub fn new(tag: Tag) -> Self {
         Self {
             tag,
             tasks: RunStats::default(),

@@ -1,11 +1,10 @@
 //! Draws one tag: on its own page in full, beside the table of the tags in part.
 
-use loop_traces::loss::Missing;
-use loop_traces::timeline::{Cause, Impact, MissingSamples, RunStats, TagStats, Waiter, WorstImpact};
+use loop_traces::timeline::{Cause, Impact, RunStats, TagStats, Waiter, WorstImpact};
 use ratatui::layout::Rect;
 
 use super::{TagPage, panes, selected};
-use crate::app::figures::{self, RunPlace, cause_tag, own_cause};
+use crate::app::figures::{self, RunPlace, cause_tag, own_cause, runs_missing, runs_shown};
 use crate::app::layout::{below, from_top};
 use crate::app::state::{AppState, Part};
 use crate::units;
@@ -26,9 +25,10 @@ const FLOOR_NS: u64 = 1_000;
 
 /// Draws the part shown beside the table.
 pub(crate) fn detail(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
-    let Some((stats, (ran, runs))) = selected(state) else {
+    let Some(stats) = selected(state) else {
         return none(canvas, area, &canvas.theme.arrow_keys("↑↓ select one"));
     };
+    let (stats, (ran, runs)) = (&*stats, runs_shown(&stats));
     let histogram_rows = (area.height.saturating_sub(6) / 2).clamp(8, 20);
     let [upper, lower] = from_top(area, histogram_rows + 3);
     distribution(canvas, state, upper, stats, (ran, runs));
@@ -39,9 +39,10 @@ pub(crate) fn detail(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
 
 /// Draws the page.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &TagPage, body: Rect) {
-    let Some((stats, (ran, runs))) = selected(state) else {
+    let Some(stats) = selected(state) else {
         return none(canvas, body, "Esc goes back, 3 shows the tags");
     };
+    let (stats, (ran, runs)) = (&*stats, runs_shown(&stats));
     let panes = panes(body);
     let selected = |part| (state.part == part).then_some(state.row);
     distribution(canvas, state, panes.histogram, stats, (ran, runs));
@@ -72,14 +73,14 @@ fn distribution(
     );
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let missing = runs_missing(ran, stats, &state.picture().timeline.missing());
+    let missing = runs_missing(ran, stats.tag, &state.picture().timeline.missing());
     let shown = runs.run_ns.percentiles_missing(&missing);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
     let figures = [
         (" p50 ", units::duration(shown.p50)),
         (" p99 ", bounds::p99(&shown)),
-        (" max ", units::duration(shown.max)),
+        (" max ", bounds::marked(shown.max, shown.bounds.map(|bounds| bounds.max))),
     ];
     for (name, figure) in figures {
         pen.group(&[(name, theme.dim()), (&figure, theme.text())]);
@@ -90,12 +91,6 @@ fn distribution(
     let head = 1 + u16::from(bounds::row(canvas, state, &shown, inner, 1));
     let rows = below(inner, head);
     histogram::buckets(canvas, state, rows, &figures::buckets(&runs.run_ns), FLOOR_NS);
-}
-
-/// The samples that may be missing from `runs`. Only tasks on the loop's thread have a bound of their own, from the
-/// loop's gaps.
-fn runs_missing(ran: RunPlace, stats: &TagStats, missing: &MissingSamples) -> Missing {
-    if ran == RunPlace::Tasks { missing.tasks_of(stats.tag) } else { missing.others.clone() }
 }
 
 /// Draws the longest runs; `selected` is `None` beside the table, where runs cannot be opened.

@@ -1,5 +1,6 @@
 //! Draws the table of the tags, sorted by any of its columns.
 
+use loop_traces::loss::Bounds;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr as _;
@@ -11,6 +12,7 @@ use crate::app::state::AppState;
 use crate::pages::tag_table;
 use crate::theme::Theme;
 use crate::units;
+use crate::view::bounds;
 use crate::view::paint::Canvas;
 use crate::view::table::{self, bar, cell};
 
@@ -58,13 +60,17 @@ fn cell_of(
     shows: Shows,
     (width, total_ns): (u16, u64),
 ) -> Line<'static> {
-    let time =
-        |ns: Option<u64>, style| cell(units::duration(ns), if ns.is_some() { style } else { theme.dim() });
-    let marked = |ns, mark: &str| {
-        let mut cell = time(ns, theme.text());
-        cell.push_span(Span::styled(format!("{mark:1}"), theme.dim()));
+    // A time that may be different, and its mark, unless both do not fit.
+    let uncertain = |ns: Option<u64>, bounds: Option<Bounds>, style, (mark, mark_style): (&str, _)| {
+        let figure = bounds::marked(ns, bounds);
+        let fits = figure.width() < usize::from(width);
+        let mut cell = cell(figure, if ns.is_some() { style } else { theme.dim() });
+        if fits {
+            cell.push_span(Span::styled(format!("{mark:1}"), mark_style));
+        }
         cell
     };
+    let of = row.run_ns.bounds;
     match shows {
         Shows::Sorted(Column::Tag) => {
             let kind = match row.ran {
@@ -78,24 +84,29 @@ fn cell_of(
             let kind = Span::styled(if fits { kind } else { "" }, theme.dim());
             Line::from_iter([Span::styled(row.name.clone(), theme.text()), kind])
         }
-        Shows::Sorted(Column::Count) => cell(units::short_count(row.run_ns.count), theme.text()),
+        Shows::Sorted(Column::Count) => cell(units::short_count(row.count), theme.text()),
         Shows::Rate => {
             let seconds = state.elapsed_ns() as f64 / 1e9;
-            let rate = if seconds > 0.0 { row.run_ns.count as f64 / seconds } else { 0.0 };
+            let rate = if seconds > 0.0 { row.count as f64 / seconds } else { 0.0 };
             cell(units::rate(rate), theme.dim())
         }
-        Shows::Sorted(Column::RunP50) => time(row.run_ns.p50, theme.text()),
-        Shows::Sorted(Column::RunP99) => marked(row.run_ns.p99, row.run_ns.p99_mark()),
+        Shows::Sorted(Column::RunP50) => {
+            let p50 = bounds::marked(row.run_ns.p50, of.map(|of| of.p50));
+            cell(p50, if row.run_ns.p50.is_some() { theme.text() } else { theme.dim() })
+        }
+        Shows::Sorted(Column::RunP99) => {
+            uncertain(row.run_ns.p99, of.map(|of| of.p99), theme.text(), (row.run_ns.p99_mark(), theme.dim()))
+        }
         Shows::Sorted(Column::RunMax) => {
             let over = row.run_ns.max > Some(state.about.stall_limit_ns)
                 && matches!(row.ran, RunPlace::Tasks | RunPlace::Io);
-            if over {
-                cell(format!("{}▲", units::duration(row.run_ns.max)), theme.over())
-            } else {
-                marked(row.run_ns.max, "")
-            }
+            let (mark, style) = if over { ("▲", theme.over()) } else { ("", theme.text()) };
+            uncertain(row.run_ns.max, of.map(|of| of.max), style, (mark, style))
         }
-        Shows::Sorted(Column::WaitP99) => marked(row.wait_ns.p99, row.wait_ns.p99_mark()),
+        Shows::Sorted(Column::WaitP99) => {
+            let p99 = row.wait_ns.bounds.map(|of| of.p99);
+            uncertain(row.wait_ns.p99, p99, theme.text(), (row.wait_ns.p99_mark(), theme.dim()))
+        }
         Shows::Sorted(Column::Caused) => {
             let style = if row.caused_ns > 0 { theme.text() } else { theme.dim() };
             cell(units::duration(row.caused_ns), style)
