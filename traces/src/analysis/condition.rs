@@ -74,7 +74,8 @@ enum NoNumber {
     Unreadable,
     /// The number would be rounded, and a figure next to it would be on the wrong side.
     TooManyDigits,
-    /// The number is above [`u64::MAX`], the largest figure there is, so a condition on it would compare nothing.
+    /// The number is above the largest figure there is ([`u64::MAX`], or 1 for a share), so a condition on it would compare
+    /// nothing.
     TooLarge,
 }
 
@@ -173,10 +174,13 @@ fn exact_time(ns: f64) -> String {
 ///
 /// # Errors
 ///
-/// [`BoundError`] if the text is not a number, has another unit, or would have to be rounded to a whole number.
+/// [`BoundError`] if the text is not a number, has another unit, is above every value of the metric, or would have to be
+/// rounded to a whole number.
 pub fn bound(metric: &Metric, text: &str) -> Result<f64, BoundError> {
     let unit = metric.unit();
-    number(unit, text.trim()).map_err(|what| BoundError {
+    let within =
+        |bound: f64| if unit == Unit::Ratio && bound > 1.0 { Err(NoNumber::TooLarge) } else { Ok(bound) };
+    number(unit, text.trim()).and_then(within).map_err(|what| BoundError {
         text: text.trim().to_owned(),
         what,
         metric: printable(&metric.to_string()),
@@ -343,6 +347,8 @@ mod tests {
             ("stalls > 0.9999999999999999999", "has more digits than can be compared with a value of stalls"),
             ("ticks.count > 18446744073709551615", "has more digits"),
             ("utilization < 99.99999999999999999%", "has more digits"),
+            ("utilization < 80", "is larger than any value of utilization; write it as 0.8 or 80%"),
+            ("utilization < 100.1%", "is larger than any value"),
             ("span > 0.00000000000000000000000000001ns", "has more digits"),
             ("tasks.wait.p90 != 18446744073709551616m", "is larger than any value of tasks.wait.p90"),
             ("gc.heap.max < 18446744073709551616B", "is larger than any value"),
