@@ -52,7 +52,8 @@ impl std::fmt::Display for ProcessState {
 /// The state of a process that has not marked its file as ended. A copy of its file proves nothing about it: it may have
 /// been made while the process was running. Where the identity is damaged, only the lock counts.
 pub(crate) fn observe(file: &File, identity: &Identity, is_original: bool) -> ProcessState {
-    if !(is_original && identity.is_sound) && !is_locked(file) {
+    let can_prove = is_original && identity.is_sound;
+    if !can_prove && !is_locked(file) {
         return ProcessState::Unclosed;
     }
     if !identity.is_sound {
