@@ -298,11 +298,8 @@ impl Figures {
         let unfinished = missing.unfinished_tags();
         let ran =
             timeline.tags.iter().filter(|stats| runs(stats).is_some() || unfinished.contains(&stats.tag));
-        // Tags whose only task is running and was never queued.
-        let is_first = |tag: &&_| timeline.tags.tag(**tag).is_none() && !timeline.tags.is_beyond_limit(**tag);
-        let first: Vec<TagStats> =
-            unfinished.iter().filter(is_first).map(|tag| TagStats::new(*tag)).collect();
-        let all = ran.chain(&first).map(|stats| row(timeline, missing, stats, &self.delay_caused));
+        let never_ended = timeline.tags_never_ended(missing);
+        let all = ran.chain(&never_ended).map(|stats| row(timeline, missing, stats, &self.delay_caused));
         self.tags = all.filter(|row| passes(filter, &row.name)).collect();
         if let Some(beyond) = timeline.tags.beyond_limit() {
             self.tags_beyond_limit = beyond.tags;

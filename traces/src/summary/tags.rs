@@ -84,9 +84,10 @@ pub(super) fn failed(timeline: &Timeline) -> u64 {
 
 /// Each tag within the limit, in descending order of the longest run.
 pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples, has_outcomes: bool) -> Vec<TagSummary> {
-    let unfinished = missing.unfinished_tags();
+    let (unfinished, never_ended) = (missing.unfinished_tags(), timeline.tags_never_ended(missing));
     let ran = timeline.tags.iter().filter(|tag| tag.tasks.count() > 0 || unfinished.contains(&tag.tag));
     let mut tags: Vec<TagSummary> = ran
+        .chain(&never_ended)
         .map(|tag| TagSummary {
             tag: timeline.labels.tag(tag.tag).into_owned(),
             count: tag.tasks.count(),
@@ -95,15 +96,6 @@ pub(super) fn by_tag(timeline: &Timeline, missing: &MissingSamples, has_outcomes
             queue_wait_ns: tag.tasks.queue_wait_ns.percentiles_missing(&missing.waits_of(tag.tag)),
         })
         .collect();
-    // Tags whose only task is running and was never queued.
-    let is_first = |tag: &&_| timeline.tags.tag(**tag).is_none() && !timeline.tags.is_beyond_limit(**tag);
-    tags.extend(unfinished.iter().filter(is_first).map(|tag| TagSummary {
-        tag: timeline.labels.tag(*tag).into_owned(),
-        count: 0,
-        failed: has_outcomes.then_some(0),
-        run_ns: Histogram::new().percentiles_missing(&missing.tasks_of(*tag)),
-        queue_wait_ns: Percentiles::default(),
-    }));
     tags.sort_by(|a, b| b.run_ns.max.cmp(&a.run_ns.max).then_with(|| a.tag.cmp(&b.tag)));
     tags
 }

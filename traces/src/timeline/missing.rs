@@ -1,7 +1,9 @@
 //! What may be missing from the figures of a timeline, and the bounds that follow from it.
 
+use loop_probes::ids::Tag;
+
 use super::loss_bounds::MissingSamples;
-use super::{StallFigures, StreamEnd, Timeline, Unfinished};
+use super::{StallFigures, StreamEnd, TagStats, Timeline, Unfinished};
 use crate::bounds::Bounds;
 use crate::loss::Missing;
 
@@ -75,6 +77,13 @@ impl Timeline {
     #[must_use]
     pub fn missing(&self) -> MissingSamples {
         self.missing_with(&self.unfinished(StreamEnd::Known))
+    }
+
+    /// Tags without figures of their own: a task of theirs has not ended, and none was queued or ended before it.
+    #[must_use]
+    pub fn tags_never_ended(&self, missing: &MissingSamples) -> Vec<TagStats> {
+        let is_new = |tag: &Tag| self.tags.tag(*tag).is_none() && !self.tags.is_beyond_limit(*tag);
+        missing.unfinished_tags().into_iter().filter(is_new).map(TagStats::new).collect()
     }
 
     /// As [`missing`](Self::missing), given what has not ended.
