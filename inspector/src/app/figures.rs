@@ -379,7 +379,7 @@ pub fn passes(filter: &str, name: &str) -> bool {
     filter.is_empty() || name.to_lowercase().contains(&filter.to_lowercase())
 }
 
-/// The [runs](runs) of a tag that is shown: its tasks, if nothing of it has ended.
+/// The [runs] of a tag that is shown: its tasks, if nothing of it has ended.
 #[must_use]
 pub fn runs_shown(stats: &TagStats) -> (RunPlace, &RunStats) {
     runs(stats).unwrap_or((RunPlace::Tasks, &stats.tasks))
