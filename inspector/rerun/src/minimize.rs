@@ -28,7 +28,7 @@ use std::time::Duration;
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_traces::analysis::condition::Condition;
-use loop_traces::analysis::metric::{Value, measured};
+use loop_traces::analysis::metric::{Bounded, bounded};
 use loop_traces::source::{EventSource, SourceError};
 use loop_traces::summary::Summary;
 use loop_traces::units::counted;
@@ -54,8 +54,8 @@ pub struct Size {
     pub tags: Vec<(String, u64)>,
     /// Tasks run on the loop's thread.
     pub tasks: u64,
-    /// The metric that was watched.
-    pub value: Option<Value>,
+    /// The metric that was watched; `None` if it was not measured.
+    pub value: Option<Bounded>,
 }
 
 /// The result of a search.
@@ -190,7 +190,7 @@ fn size(recorded: &Recorded, summary: &Summary, keep: &Condition) -> Size {
         arrivals: recorded.arrivals(),
         tags: summary.tasks.by_tag.iter().map(|tag| (tag.tag.clone(), tag.count)).collect(),
         tasks: summary.tasks.count,
-        value: keep.metric.of(summary),
+        value: keep.metric.bounded(summary),
     }
 }
 
@@ -349,7 +349,7 @@ impl<'a> Search<'a> {
     }
 
     fn value(&self, summary: &Summary) -> String {
-        measured(self.keep.metric.of(summary))
+        bounded(self.keep.metric.bounded(summary))
     }
 
     /// Whether the condition still holds; `None` if the tries ran out, one failed, or the search is over.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use loop_probes::text::{printable, printable_path};
 use loop_traces::analysis::condition::Condition;
-use loop_traces::analysis::metric::measured;
+use loop_traces::analysis::metric::bounded;
 use loop_traces::units;
 use loop_traces::writer::{NewFile, TraceOutput as _, WriteError, untouched};
 use serde_json::json;
@@ -121,7 +121,7 @@ fn page(args: &MinimizeArgs, minimized: &Minimized, width: usize) -> String {
     let Minimized { before, after, tries, ended, .. } = minimized;
     let Condition { metric, .. } = &args.keep;
     let bytes = fs::metadata(&args.output).map_or(0, |file| file.len());
-    let size = |size: &Size| format!("{}, {metric}\u{a0}{}", extent(size), measured(size.value));
+    let size = |size: &Size| format!("{}, {metric}\u{a0}{}", extent(size), bounded(size.value));
     let tries = units::counted(u64::from(*tries), "re-execution", "re-executions");
     let tried = match ended {
         Ended::Minimal => format!("{tries}; locally minimal"),
@@ -192,7 +192,8 @@ fn to_json(args: &MinimizeArgs, minimized: &Minimized) -> serde_json::Value {
             "arrivals": size.arrivals,
             "tasks": size.tasks,
             "tags": size.tags.iter().map(|(tag, count)| json!({"tag": tag, "count": count})).collect::<Vec<_>>(),
-            "value": size.value.map(|value| value.number),
+            "value": size.value.map(|bounded| bounded.value.number),
+            "bounds": size.value.map(|bounded| bounded.bounds).filter(|bounds| bounds.is_open()).map(|it| (it.low, it.high)),
         })
     };
     json!({

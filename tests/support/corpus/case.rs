@@ -10,7 +10,7 @@ use loop_rerun::{Changes, Divergence, Recorded, check};
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::diff::Run;
 use loop_traces::analysis::gate::{Gate, Outcome};
-use loop_traces::analysis::metric::measured;
+use loop_traces::analysis::metric::bounded;
 use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, MemorySource};
 use loop_traces::summary::Summary;
@@ -204,7 +204,7 @@ fn fails(
     for SpannedText(condition) in
         shows.iter().filter(|SpannedText(condition)| condition.holds(summary) != Some(true))
     {
-        let value = measured(condition.metric.of(summary));
+        let value = bounded(condition.metric.bounded(summary));
         broken.push(format!("{when}: it does not show {condition}: it is {value}"));
     }
     let run = Run { name: when.to_owned(), summary: summary.clone(), metadata: None };

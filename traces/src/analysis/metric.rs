@@ -33,7 +33,8 @@ use crate::summary::Summary;
 
 use catalogue::{FIGURES, Figure, Subject};
 
-pub use value::{Sense, Statistic, Unit, Value, measured};
+pub use bounds::{Bounded, bounded};
+pub use value::{Sense, Statistic, Unit, Value};
 
 /// Resolution of a clock: differences of two readings are no more exact than this, in nanoseconds.
 pub const CLOCK_GRAIN_NS: f64 = 20.0;

@@ -5,11 +5,14 @@
 //! an unknown number of records is missing, or events were skipped, nothing is bounded from above. If slices of an import
 //! are missing, its ticks and tasks are not bounded from below either.
 
+use std::fmt;
+
 use super::catalogue::{named_queue, named_tag};
-use super::{Metric, Statistic, Unit};
+use super::{Metric, Statistic, Unit, Value};
 use crate::histogram::Percentiles;
 use crate::loss::{self, SpreadBounds};
 use crate::summary::{DepthSummary, StateSummary, Summary};
+use crate::units::between;
 
 /// A lower and an upper bound; no upper bound where it is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +44,41 @@ impl Bounds {
     }
 }
 
+/// A value and its bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounded {
+    /// The value, as measured.
+    pub value: Value,
+    /// Its bounds, in the value's unit.
+    pub bounds: Bounds,
+}
+
+impl fmt::Display for Bounded {
+    /// The value, and the bounds if several values are possible: `12`, `3.20s, 3.20s or more`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, bounds } = self;
+        value.fmt(f)?;
+        if !bounds.is_open() {
+            return Ok(());
+        }
+        let shown = |number| Value { number, unit: value.unit }.to_string();
+        write!(f, ", {}", between(&shown(bounds.low), bounds.high.map(shown).as_deref()))
+    }
+}
+
+/// Formats a value with its bounds; `not measured` if there is none.
+#[must_use]
+pub fn bounded(value: Option<Bounded>) -> String {
+    value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())
+}
+
 impl Metric {
+    /// The metric's value in `summary` with its bounds; `None` if it was not measured.
+    #[must_use]
+    pub fn bounded(&self, summary: &Summary) -> Option<Bounded> {
+        Some(Bounded { value: self.of(summary)?, bounds: self.bounds_in_run(summary) })
+    }
+
     /// The bounds of the metric's value; both equal the value if nothing was lost or cut off and everything has ended.
     /// `None` if it was not measured.
     #[must_use]

@@ -152,6 +152,21 @@ fn a_99th_percentile_has_the_bounds_that_its_summary_shows() {
     assert_ne!(of("timer_lag.p90").low, 17.0, "they are those of one percentile");
 }
 
+#[test]
+fn a_value_that_is_not_exact_has_its_bounds() {
+    let of = |name: &str, summary: &Summary| bounded(name.parse::<Metric>().unwrap().bounded(summary));
+    let mut summary = summary(&Script::default());
+    summary.timers.lag_ns.p99 = Some(899_000_000);
+    assert_eq!(of("timer_lag.p99", &summary), "899ms");
+    summary.lost_records = 3;
+    let bounds = |hi| Some(crate::loss::Bounds { lo: 2_000_000, hi });
+    summary.timers.lag_ns.p99_bounds = bounds(Some(901_000_000));
+    assert_eq!(of("timer_lag.p99", &summary), "899ms, 2.00ms to 901ms");
+    summary.timers.lag_ns.p99_bounds = bounds(None);
+    assert_eq!(of("timer_lag.p99", &summary), "899ms, 2.00ms or more");
+    assert_eq!(of("task.None.run.p50", &summary), "not measured");
+}
+
 /// Two loops, one of them idle.
 fn two_loops() -> Summary {
     let events = crate::timeline::two_loops();

@@ -103,12 +103,6 @@ pub struct Value {
     pub unit: Unit,
 }
 
-/// Formats a value; `not measured` if there is none.
-#[must_use]
-pub fn measured(value: Option<Value>) -> String {
-    value.map_or_else(|| "not measured".to_owned(), |value| value.to_string())
-}
-
 impl fmt::Display for Value {
     /// As reports show it: `1.24ms`, `12`, `37.2%`, `18.2 MiB`, `97.1/s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
