@@ -208,6 +208,20 @@ fn replay_has_a_scrubber() {
     snapshot!("replay_paused", replay(false), 80 x 24, COLOR);
 }
 
+/// The running tick has its column in the strip, as it had while the loop ran.
+#[test]
+fn a_replay_that_ends_in_a_tick_shows_it() {
+    let mut app = replay(false);
+    let since = app.state.live.fold.timeline.last_at().unwrap().plus_ns(10);
+    let at = since.plus_ns(90_000_000);
+    let running = Running::Task { task: TaskId(8_812), tag: Tag(3) };
+    for (at, event) in [(since, Event::TickStart { tick: 9_999 }), (at, running.event(since))] {
+        update(&mut app, Message::Events(&[Stamped { at, source: SourceId(1), event }]));
+    }
+    frame(&mut app, at);
+    snapshot!("replay_in_a_tick", app, 100 x 30, COLOR);
+}
+
 #[test]
 fn help_filter_and_notes_overlay_the_page() {
     let mut app = live();

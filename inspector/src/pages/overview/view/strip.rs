@@ -229,7 +229,8 @@ fn legend(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     }
 }
 
-/// The running tick; in a frozen view, the one that was running then.
+/// The running tick; in a frozen view, the one that was running then; in a replay or after the process has gone, the one in
+/// which the events end.
 #[derive(Clone, Copy)]
 struct Live {
     ns: u64,
@@ -239,20 +240,37 @@ struct Live {
 fn live(state: &AppState) -> Option<Live> {
     let Moment { running_at, process, .. } = *state.shown();
     if state.is_replay() || process.is_gone() {
-        return None;
+        return unfinished(state);
     }
     let running = loop_running(state)?;
     let lasted = running_at.ns_since(running.since);
+    let phase = phase(running.running);
     Some(match running.running {
         Running::Outside => return None,
-        Running::Phase(phase) => Live { ns: lasted, phase: Some(phase) },
-        Running::Task { .. } => Live { ns: lasted, phase: Some(Phase::Tasks) },
+        Running::Phase(_) | Running::Task { .. } => Live { ns: lasted, phase },
         // Waiting is not running: a poll has a height only after its deadline.
-        Running::Poll { deadline } => Live {
-            ns: deadline.map_or(0, |deadline| running_at.ns_since(deadline)),
-            phase: Some(Phase::Poll),
-        },
+        Running::Poll { deadline } => {
+            Live { ns: deadline.map_or(0, |deadline| running_at.ns_since(deadline)), phase }
+        }
     })
+}
+
+/// The tick in which the events end, of the loop whose tick ended last, with the part of it that is known.
+fn unfinished(state: &AppState) -> Option<Live> {
+    let timeline = &state.picture().timeline;
+    let newest = timeline.ticks.recent.newest().map(|tick| tick.source);
+    let mut unfinished = timeline.unfinished_ticks().into_iter();
+    let tick = unfinished.find(|tick| newest.is_none_or(|newest| tick.source == newest))?;
+    Some(Live { ns: tick.busy_ns, phase: tick.running.and_then(|(running, _)| phase(running)) })
+}
+
+const fn phase(running: Running) -> Option<Phase> {
+    match running {
+        Running::Outside => None,
+        Running::Phase(phase) => Some(phase),
+        Running::Task { .. } => Some(Phase::Tasks),
+        Running::Poll { .. } => Some(Phase::Poll),
+    }
 }
 
 #[cfg(test)]
