@@ -85,7 +85,7 @@ fn a_file_of_another_format_is_refused_with_the_command_that_reads_it() {
         ("a.json", &b"[{\"ph\":\"X\"}]"[..], "`loopscope import` reads Chrome traces"),
         ("b.json", b"{\"schema\":1}", "`loopscope diff` saved summaries"),
         ("a.json.gz", b"\x1f\x8b\x08\0\0\0", "unpack it"),
-        ("a.txt", b"hello", "does not begin like a .looptrace\n"),
+        ("a.txt", b"hello", "begins like neither a .looptrace nor a ring\n"),
     ] {
         let file = place.file(name);
         fs::write(&file, content).expect("the place is ours");

@@ -21,7 +21,7 @@ pub(super) fn run(verb: Option<&str>) -> Result<(), CommandError> {
         Some(verb) => all.find_subcommand(verb).cloned().ok_or_else(|| {
             let verbs = all.get_subcommands().map(|command| command.get_name().to_owned());
             let near = nearest(verb, verbs).join(", ");
-            CommandError::Usage(format!("there is no command {:?}; did you mean {near}", printable(verb)))
+            CommandError::Usage(format!("there is no command \"{}\"; did you mean {near}", printable(verb)))
         })?,
     };
     let page = page(command);

@@ -88,7 +88,7 @@ fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let gates = take(document.get_mut(), bounds)?;
     if let Some((key, _)) = document.get_ref().iter().min_by_key(|(key, _)| key.span().start) {
         let other = printable(key.get_ref());
-        return Err(wrong(&key.span(), format!("unknown key {other:?}; write gates as [[gate]]")));
+        return Err(wrong(&key.span(), format!("unknown key \"{other}\"; write gates as [[gate]]")));
     }
     if gates.is_empty() { Err(wrong(&(0..0), "the file has no [[gate]]")) } else { Ok(gates) }
 }
@@ -140,7 +140,7 @@ fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong
             "same_within" => Limit::SameWithin(share("same_within", value)?),
             other => {
                 let other = printable(other);
-                return Err(wrong(&key.span(), format!("unknown key {other:?}; a gate has {KEYS}")));
+                return Err(wrong(&key.span(), format!("unknown key \"{other}\"; a gate has {KEYS}")));
             }
         };
         let gate = Gate::new(metric.clone(), limit).map_err(|error| wrong(&key.span(), error.to_string()))?;
@@ -245,6 +245,8 @@ mod tests {
         assert!(message("[[gate]]\nmax = 3").starts_with("1: this gate has no metric"));
         assert!(message("gate = 3").contains("write gates as [[gate]]"));
         assert!(message("[[gates]]\nmetric=\"stalls\"").starts_with("1: unknown key \"gates\""));
+        let raw = message("\"\\u001b[31m\" = 1\n[[gate]]\nmetric=\"stalls\"\nmax=1");
+        assert!(raw.starts_with("1: unknown key \"\\u{1b}[31m\""), "{raw}");
         assert!(message("[[gate]\n").starts_with("1: invalid TOML"));
         assert!(message("").contains("the file has no [[gate]]"));
         assert!(

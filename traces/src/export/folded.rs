@@ -192,7 +192,10 @@ impl<'a> Fold<'a> {
         let (prefix, name) = match step {
             Step::Row(row) => ("", Cow::Owned(self.survey.name(&self.survey.threads[row]))),
             Step::In(frame) => frame.name(&self.survey.labels),
-            Step::Group(name) => ("", name.into()),
+            Step::Group(name) => {
+                line.push_str(name);
+                return;
+            }
         };
         line.push_str(prefix);
         escape(&name, line);
@@ -200,12 +203,19 @@ impl<'a> Fold<'a> {
 }
 
 /// A frame must not contain `;`, which separates frames, nor end in a space and a number, which would read as a second
-/// count. Control characters are escaped already.
+/// count. Only groups are in parentheses. Control characters are escaped already.
 fn escape(name: &str, line: &mut String) {
     let number = name.bytes().rev().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (text, number) = name.split_at(name.len() - number);
     let text = if number.is_empty() { text } else { text.strip_suffix(' ').map_or(text, |text| text) };
     let bare = text.len() + number.len() < name.len();
+    let text = match text.strip_prefix('(') {
+        Some(rest) if name.ends_with(')') => {
+            line.push_str("\\u{28}");
+            rest
+        }
+        _ => text,
+    };
     for character in text.chars() {
         match character {
             ';' => line.push_str("\\u{3b}"),

@@ -37,7 +37,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// The file is not a trace.
-    #[error("{shown} is not a loopscope trace: it does not begin like a .looptrace", shown = printable_path(.path))]
+    #[error("{shown} is not a loopscope trace: it begins like neither a .looptrace nor a ring", shown = printable_path(.path))]
     NotATrace {
         /// The file.
         path: PathBuf,

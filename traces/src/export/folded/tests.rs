@@ -216,6 +216,8 @@ fn names_that_would_be_misread_are_escaped() {
     assert_eq!(shown("worker 1"), "worker_1");
     assert_eq!(shown("GET /users/12"), "GET /users/12");
     assert_eq!(shown("ReadFile"), "ReadFile");
+    assert_eq!(shown("(outside ticks)"), "\\u{28}outside ticks)");
+    assert_eq!(shown("(anonymous namespace)::run"), "(anonymous namespace)::run");
 }
 
 #[test]
