@@ -26,7 +26,8 @@ pub enum Subject {
     Unfinished(UnfinishedTick),
     /// A timer that fired late.
     Timer(LateTimer),
-    /// A timer that is due and had not fired when the list was made; its lag is a lower bound.
+    /// A timer that is due and had not fired when the list was made; its lag is a lower bound,
+    /// unless its loop has stopped.
     Overdue(OverdueTimer),
     /// A signal delivered late.
     Signal {
@@ -119,7 +120,7 @@ impl Subject {
     /// Whether it has not ended, which makes its total a lower bound.
     #[must_use]
     pub const fn is_unfinished(&self) -> bool {
-        matches!(self, Self::Unfinished(_) | Self::Overdue(_))
+        matches!(self, Self::Unfinished(_) | Self::Overdue(OverdueTimer { is_final: false, .. }))
     }
 
     /// Whether `what` is still running, which makes its time a lower bound.

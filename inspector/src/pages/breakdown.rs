@@ -6,7 +6,7 @@ use loop_probes::ids::Tag;
 use ratatui::layout::Rect;
 
 use super::page::{Page, Request};
-use crate::app::attribution::{Attribution, Lead};
+use crate::app::attribution::{Attribution, Lead, Subject};
 use crate::app::layout::inner;
 use crate::app::state::AppState;
 
@@ -44,7 +44,11 @@ impl Page for BreakdownPage {
         match (attribution.lead(state.row), attribution.tick) {
             (Lead::Tag(tag), _) => Request::Tag(tag),
             (Lead::Tick, Some((key, end))) => Request::Tick(key, end),
-            (Lead::Tick, None) if attribution.subject.is_unfinished() => Request::NotEnded,
+            (Lead::Tick, None)
+                if matches!(attribution.subject, Subject::Unfinished(_) | Subject::Overdue(_)) =>
+            {
+                Request::NotEnded
+            }
             (Lead::Tick, None) => Request::Evicted,
         }
     }

@@ -80,6 +80,7 @@ pub(crate) fn about(canvas: &mut Canvas<'_>, state: &AppState, subject: &Subject
         Subject::Tick(_) => ("busy ", "  began ", "  ended "),
         Subject::Unfinished(_) => ("busy at least ", "  began ", "  as of "),
         Subject::Timer(_) => ("lag ", "  due ", "  fired "),
+        Subject::Overdue(timer) if timer.is_final => ("lag ", "  due ", "  as of "),
         Subject::Overdue(_) => ("lag at least ", "  due ", "  as of "),
         Subject::Signal { .. } => ("latency ", "  arrived ", "  delivered "),
         Subject::Slow { .. } => ("ran ", "  from ", "  to "),

@@ -27,10 +27,12 @@ pub(super) fn head(page: &mut Page, summary: &Summary) {
     if let Some(open) = &summary.open_tick {
         open_tick(page, open, summary.source.state);
     }
-    let most = summary.late_timers.iter().filter(|late| late.open).map(|late| late.lag_ns).max();
     let (overdue, at_stop) = (summary.timers.still_overdue(), summary.timers.overdue_at_stop.unwrap_or(0));
     // A timer whose loop has stopped has a final lag.
     let (listed, at_least) = if overdue > 0 { (overdue, "at least ") } else { (at_stop, "") };
+    let not_fired =
+        summary.late_timers.iter().filter(|late| late.fired_ns.is_none() && late.open == (overdue > 0));
+    let most = not_fired.map(|late| late.lag_ns).max();
     let longest = if listed > 1 { "the longest " } else { "" };
     let by = most.map_or_else(String::new, |ns| format!(", {longest}by {at_least}{}", duration(ns)));
     // Other lines of the page report missing records.

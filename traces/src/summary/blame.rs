@@ -53,17 +53,17 @@ pub struct LateTimerSummary {
     pub timer: u64,
     /// The tag of its task.
     pub tag: String,
-    /// The task that ran for it; null if `open`.
+    /// The task that ran for it; null if it has not fired.
     pub task: Option<u64>,
-    /// When it fired; if `open`, the last known moment.
+    /// When it fired; if it has not, the last known moment, or when its loop stopped.
     pub at_ns: i64,
     /// When it was due.
     pub due_ns: i64,
-    /// When it fired; null if `open`.
+    /// When it fired; null if it has not.
     pub fired_ns: Option<i64>,
-    /// Fired − due; a lower bound if `open`.
+    /// From `due_ns` to `at_ns`; a lower bound if `open`.
     pub lag_ns: u64,
-    /// Whether it has not fired.
+    /// Whether it is still overdue. One whose loop has stopped is not: its lag is final.
     #[serde(default)]
     pub open: bool,
     /// What used this time. Sums to `lag_ns`; `unattributed` is last.
@@ -241,7 +241,7 @@ pub(super) fn late_timers(
         due_ns: since(timer.due),
         fired_ns: None,
         lag_ns: timer.lag_ns(),
-        open: true,
+        open: !timer.is_final,
         blame: lines(&timeline.blame_overdue(timer), labels),
     });
     worst_first(timeline, overdue, fired.collect(), |late| late.lag_ns)

@@ -157,11 +157,12 @@ fn the_worst_late_timers_come_first_and_sum_up() {
     for late in &summary.late_timers {
         assert_eq!(late.blame.iter().map(|line| line.ns).sum::<u64>(), late.lag_ns);
         assert_eq!(late.blame.last().unwrap().what, "unattributed");
-        assert_eq!(
-            (u64::try_from(late.at_ns - late.due_ns), late.fired_ns.is_none()),
-            (Ok(late.lag_ns), late.open)
-        );
+        assert_eq!(u64::try_from(late.at_ns - late.due_ns), Ok(late.lag_ns));
+        assert_eq!(late.fired_ns.is_none(), late.task.is_none());
     }
+    let not_fired = summary.late_timers.iter().filter(|late| late.fired_ns.is_none()).count() as u64;
+    assert_eq!((summary.timers.overdue, summary.timers.overdue_at_stop), (Some(not_fired), Some(not_fired)));
+    assert!(summary.late_timers.iter().all(|late| !late.open), "the loop has stopped");
     let by_timers: u64 = summary.delay_caused.iter().map(|impact| impact.timers_ns).sum();
     assert_eq!(by_timers, summary.late_timers.iter().map(|late| late.lag_ns).sum::<u64>());
 }

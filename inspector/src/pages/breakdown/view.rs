@@ -73,7 +73,7 @@ const SUM: &str = "the lines add up to the nanosecond; Enter opens the tick";
 const SUM_SO_FAR: &str = "the lines add up to the nanosecond so far; open parts are lower bounds";
 
 /// Explains the sum of a timer that has not fired.
-const SUM_OVERDUE: &str = "the lines add up to the nanosecond so far; the timer has not fired";
+const SUM_OVERDUE: &str = "the lines add up to the nanosecond; the timer has not fired";
 
 /// Explains a line.
 const fn explained(what: &What) -> &'static str {

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{TimersPage, delay_caused_shown, panes};
-use crate::app::attribution::LateRow;
+use crate::app::attribution::{LateRow, Subject};
 use crate::app::layout::below;
 use crate::app::state::{AppState, Part};
 use crate::units;
@@ -137,11 +137,11 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
         let row = late[place];
         let (at, lag_ns) = (row.subject.extent().1, row.subject.lasted_ns());
         let over = lag_ns > state.about.stall_limit_ns;
-        let is_open = row.subject.is_unfinished();
-        let mark = if is_open { bounds::AT_LEAST } else { "" };
+        let mark = if row.subject.is_unfinished() { bounds::AT_LEAST } else { "" };
+        let not_fired = matches!(row.subject, Subject::Overdue(_));
         let lag = format!("{:>7}", format!("{mark}{}", units::duration(lag_ns)));
         let mut sum = cell(lag, if over { theme.over() } else { theme.text() });
-        sum.push_span(Span::styled(if is_open { " not fired = " } else { " = " }, theme.dim()));
+        sum.push_span(Span::styled(if not_fired { " not fired = " } else { " = " }, theme.dim()));
         let width = usize::from(cells[2].width).saturating_sub(sum.width());
         sum.extend(shares::line(&row.breakdown.shares, labels, width, (theme.text(), theme.dim())));
         let when = cell(units::position(state.since_start_ns(at)), theme.dim());

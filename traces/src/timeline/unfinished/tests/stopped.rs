@@ -236,6 +236,22 @@ fn gates_count_timers_overdue_at_the_stop() {
     assert_eq!((impact.timers_ns / MS, impact.tasks_ns / MS, impact.delayed), (490, 497, 2));
     let page = crate::report::text(&summary);
     assert!(page.contains("1 timer was overdue when the loop stopped, by 491ms"), "{page}");
+    let late = &summary.late_timers[0];
+    assert_eq!((late.lag_ns, late.fired_ns, late.task, late.open), (491 * MS, None, None, false));
+    assert!(!page.contains("at least 491ms"), "its lag is final: {page}");
+}
+
+#[test]
+fn the_longest_of_the_overdue_timers_is_none_of_a_stopped_loop() {
+    let of_another = |event: Stamped| Stamped { source: SourceId(77), ..event };
+    let hangs =
+        [begun(1, 600 * MS), at(600 * MS, armed(21, 610 * MS, None)), seen(in_task(9), 603 * MS, 700 * MS)];
+    let both = [blocked(), vec![stopped(StopReason::Stopped, 503)], hangs.map(of_another).to_vec()].concat();
+    let summary = summary(both);
+    let late: Vec<_> = summary.late_timers.iter().map(|late| (late.lag_ns / MS, late.open)).collect();
+    assert_eq!(late, [(491, false), (90, true)]);
+    let page = crate::report::text(&summary);
+    assert!(page.contains("1 timer is overdue, by at least 90.0ms"), "{page}");
 }
 
 #[test]
