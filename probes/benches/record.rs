@@ -235,7 +235,7 @@ fn bench() -> ExitCode {
     if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The reading process.
+/// A second process that reads the ring while the benchmark writes it.
 struct Reader {
     child: Child,
     answers: BufReader<ChildStdout>,

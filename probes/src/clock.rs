@@ -165,7 +165,7 @@ impl Clock for SystemClock {
 /// The same instant on three clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Anchor {
-    /// The record clock.
+    /// Reading of the record clock.
     pub ticks: Ticks,
     /// `CLOCK_MONOTONIC`.
     pub monotonic: Timestamp,

@@ -18,7 +18,7 @@ pub use crate::shared::folder::{FolderError, runtime_folders};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RingInfo {
-    /// Its file.
+    /// Path of the ring file.
     pub path: PathBuf,
     /// The process id, as the process itself sees it.
     pub pid: u32,

@@ -117,7 +117,7 @@ impl<T: Into<u64>> From<T> for NonMax<T> {
 }
 
 impl<T: Copy + From<u64>> NonMax<T> {
-    /// The number.
+    /// The number as `T`.
     #[inline(always)]
     #[must_use]
     pub fn get(self) -> T {

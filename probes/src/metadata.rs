@@ -14,11 +14,11 @@ use crate::ids::{Ticks, Timestamp};
 pub struct Metadata {
     /// The program's name.
     pub program: String,
-    /// Its process id.
+    /// The process id of the program.
     pub pid: u32,
     /// The machine's host name.
     pub host: String,
-    /// The command line.
+    /// The command line: the program and its arguments.
     pub command: Vec<String>,
     /// Version and build profile of the program.
     pub build: String,

@@ -9,7 +9,7 @@ use crate::ids::{SourceId, Timestamp};
 pub struct Stamped<T = Timestamp> {
     /// When it happened; for an event with an extent, when it ended.
     pub at: T,
-    /// The emitter.
+    /// The emitter that recorded the event.
     pub source: SourceId,
     /// What happened.
     pub event: Event<T>,

@@ -59,7 +59,7 @@ impl Text {
         InlineText::new(text).into()
     }
 
-    /// The text.
+    /// The text, or a placeholder if newer texts displaced it from the table.
     #[must_use]
     pub fn get(self) -> InlineText {
         let texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +102,7 @@ impl InlineText {
         Self { len: end as u8, bytes }
     }
 
-    /// The text.
+    /// The text as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("")

@@ -25,7 +25,7 @@ macro_rules! words {
                 match code { $($code => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The wire code.
+            /// The code of this value in records.
             #[must_use]
             pub const fn code(self) -> u8 {
                 self as u8
@@ -49,11 +49,11 @@ words! {
         2 Signals = "signals",
         /// Taking the batch that other threads posted.
         3 Concurrent = "concurrent",
-        /// The task queue.
+        /// Running tasks of the task queue.
         4 Tasks = "tasks",
         /// A microtask checkpoint that belongs to no task.
         5 Microtasks = "microtasks",
-        /// The deferred queue.
+        /// Running callbacks of the deferred queue.
         6 Deferred = "deferred",
         /// The batch of immediates.
         7 Immediates = "immediates",
@@ -135,7 +135,7 @@ words! {
     }
     /// Why the poll had the timeout it had.
     PollReason {
-        /// The nearest timer.
+        /// The poll ends when the nearest timer is due.
         1 Timer = "timer",
         /// The policy's default timeout: nothing is due.
         2 Default = "default",
@@ -234,7 +234,7 @@ words! {
     Priority {
         /// Looked at last.
         0 Low = "low",
-        /// The usual one.
+        /// Looked at after `High` and before `Low`.
         1 Normal = "normal",
         /// Looked at first, for every fetch.
         2 High = "high",

@@ -7,7 +7,7 @@ use crate::text::Text;
 /// Where a task was queued: the queue, its origin, and the queue's depth including the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// The queue.
+    /// The queue that the task entered.
     pub queue: Queue,
     /// Where the task came from.
     pub origin: Origin,

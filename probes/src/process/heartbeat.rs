@@ -20,7 +20,7 @@ const IDLE_PARTS: u64 = 8;
 /// What an emitter is doing right now: visible even while it hangs and emits nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NowRunning {
-    /// The emitter.
+    /// The emitter that this describes.
     pub source: SourceId,
     /// What it is doing.
     pub running: Running,

@@ -107,7 +107,7 @@ pub(super) struct RingState {
     pub(super) unknown: u64,
     /// Events with values that they cannot have.
     pub(super) malformed: u64,
-    /// The newest calibrations.
+    /// The newest calibrations of the record clock.
     pub(super) anchors: VecDeque<Anchor>,
     /// The newest sleeps of the machine.
     pub(super) sleeps: VecDeque<Sleep>,

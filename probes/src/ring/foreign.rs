@@ -17,7 +17,7 @@ use crate::record::{RECORD_BYTES, Record, Stamp};
 /// The slots of one ring of a file.
 #[derive(Debug)]
 pub(crate) struct FileView<'a> {
-    /// The file.
+    /// The ring file.
     pub(crate) file: &'a File,
     /// Offset of its slots, in bytes.
     pub(crate) offset: u64,

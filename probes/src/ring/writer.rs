@@ -59,7 +59,7 @@ impl<S: Slots, P: Deref<Target = Position>> Writer<S, P> {
         self.position.limit.store(0, Ordering::Relaxed);
     }
 
-    /// The slots.
+    /// The slots that this writer fills.
     pub(crate) const fn slots(&self) -> &S {
         &self.slots
     }

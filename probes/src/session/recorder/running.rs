@@ -13,9 +13,9 @@ pub enum Running {
     Phase(Phase),
     /// In a task.
     Task {
-        /// The task.
+        /// Id of the running task.
         task: TaskId,
-        /// Its tag.
+        /// The tag of the task.
         tag: Tag,
     },
     /// Waiting for readiness.
