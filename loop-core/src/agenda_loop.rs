@@ -101,7 +101,7 @@ impl<T: Task> AgendaLoop<T> {
         self.event_loop.run()
     }
 
-    /// The event loop.
+    /// The underlying event loop, to which the agenda posts its results.
     pub const fn event_loop(&mut self) -> &mut EventLoop<T> {
         &mut self.event_loop
     }

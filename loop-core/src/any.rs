@@ -61,7 +61,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// The event loop.
+    /// Returns the loop as an event loop.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl<T: Task, C: Clock, P: Poller> AnyEventLoop<T, C, P> {
         }
     }
 
-    /// The mini loop.
+    /// Returns the loop as a mini loop.
     ///
     /// # Errors
     ///

@@ -38,7 +38,7 @@ pub(crate) type MakeSignals = Box<dyn FnOnce(crate::poller::Waker) -> Box<dyn Si
 
 /// How to create the signal source when the first handler is set.
 pub(crate) enum SignalFactory {
-    /// The operating system.
+    /// Handlers installed with the operating system, which stamp arrivals with this clock.
     System(SystemClock),
     /// A source given to the builder.
     Own(MakeSignals),
@@ -63,13 +63,13 @@ impl<T: Payload> Core<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IoReadiness {
-    /// The source.
+    /// The source that is ready.
     pub source: IoSource,
     /// The conditions that the source is ready for.
     pub readiness: Readiness,
 }
 
-/// The running callback.
+/// State of the running callback.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Current {
     pub task: Option<TaskId>,

@@ -173,13 +173,13 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
         self.core.environment()
     }
 
-    /// The recorder.
+    /// The recorder of this loop's events.
     #[must_use]
     pub const fn recorder(&self) -> &Recorder {
         &self.core.recorder
     }
 
-    /// The clock.
+    /// The loop's clock: monotonic time for timers, and the record clock.
     #[must_use]
     pub const fn clock(&self) -> &C {
         &self.clock

@@ -77,7 +77,7 @@ pub struct GcDecision {
 /// A change of the controller's mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcModeChange {
-    /// The new mode.
+    /// The mode after the change.
     pub mode: GcMode,
     /// Firings in a row that found the heap unchanged.
     pub unchanged_ticks: u32,

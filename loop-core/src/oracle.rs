@@ -36,7 +36,7 @@ use crate::work_pool::{Job, JobSink, PendingWork, Pool, PoolShutdown};
 /// An oracle stays on the loop's thread. Other threads use only its [`stamps`](Self::stamps) and its
 /// [`waker`](Self::waker).
 pub trait Oracle: 'static {
-    /// The monotonic time.
+    /// The current monotonic time.
     fn now(&self) -> Timestamp;
 
     /// The monotonic time, read for a decision at `point` of a turn.

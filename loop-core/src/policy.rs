@@ -151,7 +151,7 @@ pub enum ExitRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicRule {
-    /// The loop continues.
+    /// The loop continues with the next callback.
     Continue,
     /// The run ends with [`RunError::Panicked`](crate::RunError::Panicked).
     Stop,

@@ -24,7 +24,7 @@ macro_rules! bits {
         pub struct $set(u8);
 
         impl $set {
-            /// The empty set.
+            /// The set without any condition.
             pub const NONE: Self = Self(0);
             $($(#[$bit_doc])* pub const $bit: Self = Self($value);)+
 
@@ -95,7 +95,7 @@ bits! {
         READABLE = 1, "readable";
         /// There is room to write.
         WRITABLE = 2, "writable";
-        /// The source failed.
+        /// The source reports an error.
         ERROR = 4, "error";
         /// The peer hung up.
         HANG_UP = 8, "hang-up";

@@ -58,7 +58,7 @@ impl Flags {
     /// Calls between the loop's turns are recorded ([`InputCall`](Event::InputCall)).
     pub const SHOWS_CALLS: Self = Self(128);
 
-    /// The bits.
+    /// The flags as a bit mask.
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0

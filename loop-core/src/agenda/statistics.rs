@@ -44,7 +44,7 @@ impl Tally {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PriorityStatistics {
-    /// The priority.
+    /// The priority that these counters belong to.
     pub priority: Priority,
     /// Tasklets queued; a tasklet that asks to run again counts again.
     pub added: u64,

@@ -66,7 +66,7 @@ impl<S: AsFd + Send + Sync + 'static> Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// The watched source.
+    /// The source whose readiness is watched.
     #[must_use]
     pub fn source(&self) -> &S {
         &self.source

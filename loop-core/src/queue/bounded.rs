@@ -51,7 +51,7 @@ pub(crate) struct Bounded<T> {
     /// The slots; null until they are allocated.
     slots: AtomicPtr<RingSlot<T>>,
     capacity: usize,
-    /// The initial position.
+    /// Initial value of `head` and `tail`; not 0 only in tests.
     start: u64,
 }
 

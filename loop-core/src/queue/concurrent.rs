@@ -74,7 +74,7 @@ pub struct ConcurrentQueue<T> {
 /// A posted item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posted<T> {
-    /// The item.
+    /// The item that was posted.
     pub item: T,
     /// Emitter of the posting thread, if known.
     pub poster: Option<SourceId>,

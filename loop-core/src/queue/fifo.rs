@@ -105,7 +105,7 @@ impl<E> Fifo<E> {
         self.head
     }
 
-    /// The first entry.
+    /// The oldest entry, which is taken next; `None` if the queue is empty.
     #[inline]
     #[must_use]
     pub fn first(&self) -> Option<&E> {

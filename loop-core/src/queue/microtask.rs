@@ -5,7 +5,7 @@
 
 use super::fifo::Fifo;
 
-/// The microtask queue.
+/// The microtask queue, with the budget of its checkpoints.
 #[derive(Debug)]
 pub struct Microtasks<T> {
     queue: Fifo<T>,

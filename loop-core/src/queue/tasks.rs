@@ -23,7 +23,7 @@ struct Note {
     queued: Ticks,
 }
 
-/// The next task.
+/// A task taken from the queue.
 #[derive(Debug)]
 pub(crate) enum NextTask<W> {
     /// A task without a note.
@@ -35,7 +35,7 @@ pub(crate) enum NextTask<W> {
 /// No task's id: ids count from 1.
 const NO_TASK: TaskId = TaskId(0);
 
-/// The task queue.
+/// The task queue and the notes of its tasks.
 #[derive(Debug)]
 pub(crate) struct Tasks<W> {
     entries: Fifo<TaskEntry<W>>,

@@ -18,7 +18,7 @@ pub struct TimerPass {
 /// A timer that fired. The caller runs its callback, then calls [`TimerQueue::finish`](super::TimerQueue::finish).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fired {
-    /// The timer.
+    /// Handle of the timer that fired.
     pub timer: Timer,
     /// When the timer was due.
     pub due: Timestamp,
@@ -35,7 +35,7 @@ pub struct Fired {
 /// An armed timer, as listed in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Armed<'a, T> {
-    /// The timer.
+    /// Handle of the armed timer.
     pub timer: Timer,
     /// When the timer is due.
     pub due: Timestamp,

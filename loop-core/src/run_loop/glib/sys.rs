@@ -164,7 +164,7 @@ impl MainContext {
         Some(Self { raw: NonNull::new(raw)?, lib })
     }
 
-    /// The raw pointer.
+    /// The `GMainContext` as a raw pointer.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.raw.as_ptr()
     }
