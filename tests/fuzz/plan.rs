@@ -28,7 +28,7 @@ const EDGES: [u64; 20] = [
 pub(crate) struct Plan<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Plan<'a> {
-    /// The next byte.
+    /// Takes the next byte.
     pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;

@@ -162,7 +162,7 @@ impl Running {
         self.child.wait().expect("a process can be waited for")
     }
 
-    /// The process id.
+    /// The id of the running process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

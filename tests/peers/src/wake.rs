@@ -37,7 +37,7 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
-    /// The callback.
+    /// The callback that the wakeup runs: stores the time, then spins while `held` is set.
     fn mark(&self) {
         self.at_ns.store(monotonic_now().as_ns(), Ordering::Release);
         while self.held.load(Ordering::Acquire) {

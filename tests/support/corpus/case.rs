@@ -29,7 +29,7 @@ pub(crate) type CaseError = Box<dyn Error>;
 /// A saved regression.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// The trace.
+    /// Path of the trace.
     pub(crate) trace: PathBuf,
     file: CaseFile,
 }

@@ -18,7 +18,7 @@ use super::spanned_text::SpannedText;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunStarts {
-    /// The tag.
+    /// Name of the tag.
     pub(crate) tag: String,
     /// The start of each, from the first event of the trace.
     pub(crate) at: Vec<Span>,
@@ -28,7 +28,7 @@ pub(crate) struct RunStarts {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fired {
-    /// The tag.
+    /// Name of the tag.
     pub(crate) tag: String,
     /// The lag of each firing.
     pub(crate) lag: Vec<Span>,
