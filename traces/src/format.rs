@@ -149,7 +149,7 @@ pub struct BlockHeader {
 /// A block as it is in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBlock {
-    /// Its header.
+    /// The block's header.
     pub header: BlockHeader,
     /// Its payload, in the header's encoding.
     pub payload: Vec<u8>,

@@ -98,7 +98,7 @@ impl ImportSummary {
 pub struct LeftOut {
     /// Number of these threads, without those that have no slice.
     pub threads: u64,
-    /// Their slices.
+    /// Number of slices on these threads.
     pub slices: u64,
     /// Slices of all threads, loops included.
     pub slices_of: u64,
@@ -117,7 +117,7 @@ pub struct LeftOutThread {
     pub pid: String,
     /// The thread id, as the file gives it.
     pub tid: String,
-    /// Its slices.
+    /// Number of slices on the thread.
     pub slices: u64,
 }
 

@@ -25,7 +25,7 @@ const TAGS_SHOWN: usize = 24;
 /// Line width when the output is not a terminal.
 const COLUMNS: usize = 120;
 
-/// The narrowest page.
+/// The narrowest supported line width, in columns.
 pub const COLUMNS_MIN: usize = 60;
 
 /// Formats the summary as text for lines of 120 columns: aligned columns, no colours, ending with a line break.

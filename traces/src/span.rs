@@ -34,9 +34,9 @@ pub enum SpanKind {
     },
     /// A task.
     Task {
-        /// The task.
+        /// Id of the task.
         task: TaskId,
-        /// Its tag.
+        /// Tag of the task.
         tag: Tag,
         /// How it ended.
         outcome: Outcome,
@@ -52,7 +52,7 @@ pub enum SpanKind {
         /// Microtasks left for later.
         left: u32,
     },
-    /// The deferred queue.
+    /// Callbacks of the deferred queue.
     Deferred {
         /// Callbacks that ran.
         ran: u32,
@@ -68,7 +68,7 @@ pub enum SpanKind {
     },
     /// A readiness callback.
     Io {
-        /// The source.
+        /// The source that was ready.
         source: IoSource,
         /// The tag of its callback.
         tag: Tag,
@@ -95,12 +95,12 @@ pub enum SpanKind {
     },
     /// A labelled interval of the program.
     Span {
-        /// Its name.
+        /// Label with the name of the span.
         label: LabelId,
     },
     /// A point: a timer fired.
     Timer {
-        /// The timer.
+        /// Id of the timer.
         timer: TimerId,
         /// The tag of its task.
         tag: Tag,
@@ -115,7 +115,7 @@ pub enum SpanKind {
     },
     /// A point: a signal was delivered.
     Signal {
-        /// Its number.
+        /// The signal number.
         signo: u8,
         /// The task that ran for it.
         task: TaskId,
@@ -124,7 +124,7 @@ pub enum SpanKind {
     },
     /// A point: the GC controller decided.
     GcDecision {
-        /// Its decision.
+        /// What the controller decided.
         action: GcAction,
         /// The reason for the decision.
         reason: GcReason,
@@ -135,7 +135,7 @@ pub enum SpanKind {
     },
     /// A point: a mark of the program.
     Mark {
-        /// Its name.
+        /// Label with the name of the mark.
         label: LabelId,
     },
 }
@@ -235,7 +235,7 @@ impl TickSpan {
         Some(Self { start: start.min(at), end: at, what })
     }
 
-    /// Its duration.
+    /// Duration in nanoseconds; 0 for a point.
     #[must_use]
     pub const fn run_ns(&self) -> u64 {
         self.end.ns_since(self.start)

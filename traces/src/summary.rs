@@ -177,7 +177,7 @@ pub struct Summary {
 pub struct SuspendedSummary {
     /// Number of suspensions.
     pub count: u64,
-    /// Their total duration.
+    /// Total duration of all suspensions.
     pub total_ns: u64,
     /// Time for which the machine slept, which no other duration includes.
     pub asleep_ns: u64,

@@ -45,7 +45,7 @@ pub struct WriteOptions {
     /// Greatest age of a block's oldest event, in nanoseconds. Beyond half of the block limit, it doubles with every
     /// 65,536 blocks.
     pub flush_ns: u64,
-    /// The zstd level.
+    /// The zstd compression level.
     pub level: i32,
 }
 

@@ -14,7 +14,7 @@ use crate::summary::Summary;
 /// A metric against a bound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// The metric.
+    /// The metric to compare.
     pub metric: Metric,
     /// The required relation to the bound.
     pub comparison: Comparison,

@@ -24,9 +24,9 @@ use crate::units::{between, percent};
 /// A bound for one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
-    /// The metric.
+    /// The metric that the gate limits.
     pub metric: Metric,
-    /// The bound.
+    /// The bound that the metric must keep.
     pub limit: Limit,
 }
 
@@ -73,9 +73,9 @@ impl Outcome {
 pub struct Judgement {
     /// The gate in words: `timer_lag.p99 at most 2.00ms`.
     pub gate: String,
-    /// Its metric.
+    /// Name of the gate's metric.
     pub metric: String,
-    /// The outcome.
+    /// Whether the gate held.
     pub outcome: Outcome,
     /// The numbers: `3.10ms`, or `2.00ms to 2.60ms, 30.0% worse`.
     pub numbers: String,
@@ -93,7 +93,7 @@ pub struct Judgement {
 pub struct NeedsBase {
     /// The key that needs a base.
     pub key: &'static str,
-    /// The metric.
+    /// Name of the gate's metric.
     pub metric: String,
 }
 
@@ -101,7 +101,7 @@ pub struct NeedsBase {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{metric} has no worse_by: more of it is neither better nor worse; give it max or min")]
 pub struct NeverWorse {
-    /// The metric.
+    /// Name of the gate's metric.
     pub metric: String,
 }
 

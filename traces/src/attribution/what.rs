@@ -28,16 +28,16 @@ impl Waiter {
 pub enum What {
     /// One task.
     Task {
-        /// The task.
+        /// Id of the task.
         task: TaskId,
-        /// The tag.
+        /// Tag of the task.
         tag: Tag,
     },
     /// One readiness callback.
     Io {
-        /// The source.
+        /// The source that was ready.
         source: IoSource,
-        /// The tag.
+        /// Tag of the callback.
         tag: Tag,
         /// The id of the callback.
         task: TaskId,
@@ -47,7 +47,7 @@ pub enum What {
         /// The task that most of them followed, if it is known.
         after: Option<(TaskId, Tag)>,
     },
-    /// The deferred queue.
+    /// Callbacks of the deferred queue.
     Deferred,
     /// Batches of immediates, excluding their tasks.
     Immediates,

@@ -64,13 +64,13 @@ const BATCH: usize = 4096;
 pub struct ImportedLoop {
     /// Its name in reports: its thread's, after its process's, with the ids of both where loops share a name.
     pub name: String,
-    /// Its process.
+    /// The process id, as the file gives it.
     pub pid: String,
-    /// Its thread.
+    /// The thread id, as the file gives it.
     pub tid: String,
     /// Why it was chosen.
     pub chosen: ChosenBy,
-    /// Its counts.
+    /// Counts of what the thread's events became.
     #[serde(flatten)]
     pub counts: LoopCounts,
     /// Its slices leave no gap in which it could wait: it may be a CPU profile rather than a loop.

@@ -33,7 +33,7 @@ const FIRST_LINE_BYTES: u64 = 4096;
 /// One place where a rule is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule.
+    /// The rule that is broken.
     pub rule: &'static Rule,
     /// Where: the event that breaks it, in the unpacked text.
     pub place: Position,

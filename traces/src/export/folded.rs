@@ -40,7 +40,7 @@ pub struct FoldedOptions {
 pub struct FoldedStats {
     /// Lines.
     pub stacks: u64,
-    /// Their sum.
+    /// Total time of all stacks, in nanoseconds.
     pub total_ns: u64,
     /// Spans that overlapped without nesting and are in no stack.
     pub left_out: u64,

@@ -40,7 +40,7 @@ impl<T> Slice for LayoutItem<T> {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     start: u64,
-    /// The actual end.
+    /// The end as recorded; `drawn_end` is the end in the export.
     end: u64,
     /// The end as drawn.
     drawn_end: u64,

@@ -80,7 +80,7 @@ impl Spaced {
         self.differences[place + 1] = self.differences[place + 1].wrapping_add(rest);
     }
 
-    /// Its distribution.
+    /// The distribution of all recorded values.
     pub(crate) fn histogram(&self) -> Cow<'_, Histogram> {
         if self.count == 0 {
             return Cow::Borrowed(&self.single);

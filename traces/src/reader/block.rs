@@ -12,7 +12,7 @@ use crate::format::{BLOCK_HEADER_BYTES, BlockHeader, Codec};
 pub struct BlockPlace {
     /// The offset of its header.
     pub offset: u64,
-    /// Its header.
+    /// The block's header.
     pub header: BlockHeader,
 }
 

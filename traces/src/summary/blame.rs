@@ -78,9 +78,9 @@ pub struct LateSignalSummary {
     /// The loop's name.
     #[serde(rename = "loop", default)]
     pub loop_name: String,
-    /// Its name.
+    /// The name of the signal, for example `USR1`.
     pub signal: String,
-    /// Its number.
+    /// The number of the signal.
     pub signo: u8,
     /// The task that ran for it.
     pub task: u64,
@@ -104,9 +104,9 @@ pub struct SlowTaskSummary {
     /// The loop's name.
     #[serde(rename = "loop", default)]
     pub loop_name: String,
-    /// The task.
+    /// The id of the task.
     pub task: u64,
-    /// Its tag.
+    /// The tag of the task.
     pub tag: String,
     /// When it started, after the first event.
     pub at_ns: i64,

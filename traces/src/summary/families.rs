@@ -83,7 +83,7 @@ pub struct TasksSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SpanSummary {
-    /// The label.
+    /// The text of the label.
     pub label: String,
     /// Number of spans.
     pub count: u64,
@@ -165,9 +165,9 @@ impl TimersSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct QueueSummary {
-    /// Its name.
+    /// The name of the queue.
     pub queue: String,
-    /// Its depth.
+    /// The depth of the queue over time.
     pub depth: DepthSummary,
 }
 

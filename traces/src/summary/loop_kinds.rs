@@ -9,7 +9,7 @@ use crate::histogram::{Histogram, Percentiles};
 use crate::loss::{Bounds, Missing};
 use crate::timeline::{MissingSamples, PriorityStats, StreamEnd, Timeline, Unfinished, command_name};
 
-/// The agenda.
+/// Figures of the agenda: its tasklets, priorities and workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -41,7 +41,7 @@ pub struct AgendaSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PrioritySummary {
-    /// The priority.
+    /// The priority that these figures belong to.
     #[cfg_attr(test, schemars(with = "String"))]
     pub priority: Priority,
     /// Tasklets added.
@@ -122,7 +122,7 @@ pub struct HeldSummary {
     pub what: String,
     /// Their name; `unnamed` if only their kind is known.
     pub name: String,
-    /// Their number.
+    /// Number of active handles with this kind and name.
     pub count: u64,
 }
 
@@ -163,7 +163,7 @@ pub struct PumpsSummary {
     pub handled: u64,
     /// Pumps started because the foreign loop was ready; a timer started the others.
     pub ready: u64,
-    /// Their durations.
+    /// Durations of the pumps.
     pub run_ns: Percentiles,
 }
 
@@ -183,7 +183,7 @@ pub struct FuturesSummary {
     pub pending: u64,
 }
 
-/// The last shutdown.
+/// The last shutdown of the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]

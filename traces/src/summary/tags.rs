@@ -10,7 +10,7 @@ use crate::timeline::{MissingSamples, Timeline};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TagSummary {
-    /// Its name.
+    /// The name of the tag.
     pub tag: String,
     /// The number of tasks, or of jobs.
     pub count: u64,

@@ -18,7 +18,7 @@ pub struct SourceSummary {
     pub kind: SourceKind,
     /// The program's name or the file's path.
     pub name: String,
-    /// The process id.
+    /// The process id of the program.
     pub pid: u32,
     /// The loop's policy; `unknown` for other kinds of loop.
     pub policy: String,
@@ -36,7 +36,7 @@ pub struct SourceSummary {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StateSummary {
-    /// The process runs.
+    /// The process is running.
     Running,
     /// The process is stopped, by SIGSTOP or a debugger.
     Stopped,

@@ -27,7 +27,7 @@ use workers::{AgendaWorkers, TaskletRun};
 /// The tasklet that has waited longest in its priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldestWaiting {
-    /// The tasklet.
+    /// Id of the tasklet.
     pub task: TaskId,
     /// When it was added.
     pub added: Timestamp,
@@ -55,7 +55,7 @@ impl OldestWaiting {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PriorityStats {
-    /// The priority.
+    /// The priority that these figures belong to.
     pub priority: Priority,
     /// Tasklets added.
     pub added: u64,
@@ -120,7 +120,7 @@ impl PriorityStats {
     }
 }
 
-/// The agenda.
+/// Figures of the agenda: its priorities, workers and collections.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Agenda {

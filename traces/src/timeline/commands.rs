@@ -18,7 +18,7 @@ pub struct Wakes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommandStats {
-    /// The byte.
+    /// The byte that was received.
     pub byte: u8,
     /// Whether it names a command.
     pub known: bool,

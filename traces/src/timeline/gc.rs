@@ -12,7 +12,7 @@ use crate::recent::Recent;
 pub struct GcCheck {
     /// The time of the decision.
     pub at: Timestamp,
-    /// The decision.
+    /// What the controller decided.
     pub action: GcAction,
     /// The reason for the decision.
     pub reason: GcReason,
@@ -51,7 +51,7 @@ pub struct Gc {
     pub last: Option<GcCheck>,
     /// Durations of collections.
     pub run_ns: Histogram,
-    /// The last collections.
+    /// The most recent collections.
     pub runs: Recent<GcRun>,
     /// Bytes that collections freed.
     pub freed_bytes: u64,

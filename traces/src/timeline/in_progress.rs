@@ -92,9 +92,9 @@ impl UnfinishedTick {
 pub struct RunningTask {
     /// The loop or worker that runs it.
     pub source: SourceId,
-    /// The task.
+    /// Id of the task or tasklet.
     pub task: TaskId,
-    /// Its tag.
+    /// Tag of the task or tasklet.
     pub tag: Tag,
     /// When it started.
     pub start: Timestamp,
@@ -116,9 +116,9 @@ impl RunningTask {
 pub struct WaitingTask {
     /// The loop whose queue holds it.
     pub source: SourceId,
-    /// The task.
+    /// Id of the task.
     pub task: TaskId,
-    /// Its tag.
+    /// Tag of the task.
     pub tag: Tag,
     /// When it was queued.
     pub queued: Timestamp,
@@ -143,7 +143,7 @@ impl WaitingTask {
 pub struct OverdueTimer {
     /// The loop on which it is armed.
     pub source: SourceId,
-    /// The timer.
+    /// Id of the timer.
     pub timer: TimerId,
     /// The tag of its task.
     pub tag: Tag,

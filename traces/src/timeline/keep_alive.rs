@@ -18,7 +18,7 @@ use refs::Refs;
 /// The number of references with one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The name.
+    /// Kind and name of the references.
     pub name: RefName,
     /// The number of handles.
     pub count: u64,

@@ -20,7 +20,7 @@ pub struct OpenedSpan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenedTick {
-    /// The tick.
+    /// The figures of the tick.
     pub tick: TickSummary,
     /// Its spans in the order of their beginnings, outer before inner.
     pub spans: Vec<OpenedSpan>,

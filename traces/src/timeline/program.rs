@@ -41,7 +41,7 @@ impl Spans {
 /// One error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// The time.
+    /// When the error was reported.
     pub at: Timestamp,
     /// The kind of problem.
     pub what: TroubleKind,
@@ -53,25 +53,25 @@ pub struct Trouble {
 pub enum TroubleKind {
     /// A task failed or panicked.
     Exception {
-        /// The task.
+        /// Id of the task; `None` if the error belongs to no task.
         task: Option<TaskId>,
-        /// Its message.
+        /// Label with the error's message.
         message: LabelId,
     },
     /// A rule of the loop was broken.
     Violation {
-        /// The rule.
+        /// Label with the name of the rule.
         rule: LabelId,
     },
     /// A task ran past its limit.
     SlowTask {
-        /// The task.
+        /// Id of the task.
         task: TaskId,
-        /// Its tag.
+        /// Tag of the task.
         tag: Tag,
         /// How long it had run when it was flagged.
         run_ns: u64,
-        /// The limit.
+        /// The limit on its run time.
         limit_ns: u64,
     },
 }

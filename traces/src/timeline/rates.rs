@@ -22,7 +22,7 @@ pub struct Slot {
     pub poll_wait_ns: u64,
 }
 
-/// The last slots.
+/// Counts of the last slots, the newest of which is still filling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates {
     slots: VecDeque<Slot>,

@@ -6,9 +6,9 @@ use loop_probes::ids::Timestamp;
 /// Why and when the loop stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// The time.
+    /// When the loop stopped.
     pub at: Timestamp,
-    /// The reason.
+    /// Why the loop stopped.
     pub reason: StopReason,
 }
 
@@ -16,7 +16,7 @@ pub struct Stopped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownEnd {
-    /// The time.
+    /// When the shutdown ended.
     pub at: Timestamp,
     /// Duration of the shutdown, in nanoseconds.
     pub run_ns: u64,

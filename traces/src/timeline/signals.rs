@@ -8,7 +8,7 @@ use crate::histogram::Histogram;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SignalStats {
-    /// Its number.
+    /// The signal number.
     pub signo: u8,
     /// Taken from the signal ring.
     pub arrived: u64,
@@ -110,7 +110,7 @@ impl Signals {
 pub struct LateSignal {
     /// The loop that delivered it.
     pub source: SourceId,
-    /// The signal number.
+    /// The number of the signal.
     pub signo: u8,
     /// The task that ran for it.
     pub task: TaskId,

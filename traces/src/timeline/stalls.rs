@@ -13,7 +13,7 @@ use crate::span::TickSpan;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stall {
-    /// The tick.
+    /// The tick that was the stall.
     pub tick: TickSummary,
     /// The breakdown of its busy time, which it sums to exactly.
     pub blame: Breakdown,
@@ -93,7 +93,7 @@ impl Stalls {
 pub struct StallFigures {
     /// Number of stalls seen.
     pub count: u64,
-    /// Their busy time.
+    /// Total busy time of these stalls.
     pub busy_ns: u64,
     /// Bounds on their number, if records were lost, a tick is incomplete or one has not ended. A tick lost whole counts
     /// as a stall if it can have been long enough.

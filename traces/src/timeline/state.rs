@@ -44,7 +44,7 @@ pub struct Timeline {
     pub ticks: Ticks,
     /// Tasks that ran on a loop's thread.
     pub tasks_run: u64,
-    /// Their run times.
+    /// Run times of these tasks, in nanoseconds.
     pub tasks_run_ns: Histogram,
     /// Figures by tag.
     pub tags: Tags,
@@ -54,7 +54,7 @@ pub struct Timeline {
     pub queues: Queues,
     /// Microtask checkpoints.
     pub microtasks: Microtasks,
-    /// The deferred queue.
+    /// Drains of the deferred queue.
     pub deferred: Batches,
     /// Immediates.
     pub immediates: Batches,
@@ -66,9 +66,9 @@ pub struct Timeline {
     pub stalls: Stalls,
     /// Periods in which the process was suspended.
     pub suspensions: Suspensions,
-    /// The work pool.
+    /// Workers and jobs of the work pool.
     pub work: Workers,
-    /// The agenda.
+    /// Tasklets and workers of the agenda.
     pub agenda: Agenda,
     /// Rates over a sliding window.
     pub rates: Rates,
@@ -192,7 +192,7 @@ impl Timeline {
         Self::new(TimelineConfig::of(metadata))
     }
 
-    /// Its limits.
+    /// The limits that this timeline was created with.
     #[must_use]
     pub const fn config(&self) -> &TimelineConfig {
         &self.config

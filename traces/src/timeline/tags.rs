@@ -8,7 +8,7 @@ use crate::histogram::Histogram;
 /// One run, as the worst-runs list keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorstRun {
-    /// The task.
+    /// Id of the task.
     pub task: TaskId,
     /// When it ended.
     pub at: Timestamp,
@@ -24,9 +24,9 @@ pub struct WorstRun {
 pub struct SlowTask {
     /// The loop that ran it.
     pub source: SourceId,
-    /// The task.
+    /// Id of the task.
     pub task: TaskId,
-    /// Its tag.
+    /// Tag of the task.
     pub tag: Tag,
     /// When it started.
     pub start: Timestamp,
@@ -93,7 +93,7 @@ pub(crate) const fn failed(outcome: Outcome) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TagStats {
-    /// The tag.
+    /// The tag that these figures belong to.
     pub tag: Tag,
     /// Its tasks on the loop thread.
     pub tasks: RunStats,
@@ -101,7 +101,7 @@ pub struct TagStats {
     pub queued: u64,
     /// Run time of the microtasks right after its tasks, in nanoseconds.
     pub microtasks_ns: u64,
-    /// Its readiness callbacks.
+    /// Readiness callbacks of the tag; `None` if none ran.
     pub io: Option<Box<RunStats>>,
     /// Its jobs on the work pool.
     pub work: Option<Box<RunStats>>,

@@ -47,9 +47,9 @@ impl PhaseTimes {
 /// The longest task or readiness callback of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongestRun {
-    /// Its id.
+    /// Id of the task or callback.
     pub task: TaskId,
-    /// Its tag.
+    /// Tag of the task or callback.
     pub tag: Tag,
     /// From start to end.
     pub run_ns: u64,
@@ -61,7 +61,7 @@ pub struct LongestRun {
 pub struct TickSummary {
     /// The loop it belongs to.
     pub source: SourceId,
-    /// Its number.
+    /// The number of the tick in its loop.
     pub tick: u64,
     /// When it began.
     pub start: Timestamp,
@@ -87,7 +87,7 @@ pub struct TickSummary {
     pub microtasks_run: u32,
     /// Collections in it.
     pub gc_runs: u32,
-    /// Their total duration.
+    /// Total duration of these collections.
     pub gc_run_ns: u64,
     /// Whether it was busy beyond the limit.
     pub stall: bool,

@@ -30,7 +30,7 @@ use crate::recent::Recent;
 pub struct LateTimer {
     /// The loop on which it fired.
     pub source: SourceId,
-    /// The timer.
+    /// Id of the timer.
     pub timer: TimerId,
     /// The tag of its task.
     pub tag: Tag,

@@ -38,7 +38,7 @@ pub const RUNS_MAX: u32 = 50;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct OtherTag {
-    /// The tag.
+    /// Name of the tag.
     pub tag: String,
     /// Its change, as a share.
     pub change: f64,
@@ -56,7 +56,7 @@ pub struct Judged {
     pub metric: String,
     /// The metric's unit.
     pub unit: Unit,
-    /// The verdict.
+    /// The verdict on the change of the metric.
     pub verdict: Verdict,
     /// For a metric over any tag: the tag the effect belongs to. Among tags that became significantly worse, the one
     /// whose change weighs most by its share of the time; else among those that changed; else the one furthest from

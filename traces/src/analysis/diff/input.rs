@@ -32,7 +32,7 @@ pub const PRIMARIES: [&str; 3] = ["task.*.run.gmean", "timer_lag_corrected.p99",
 pub struct Run {
     /// Its display name: a path.
     pub name: String,
-    /// Its summary.
+    /// The summary of the run.
     pub summary: Summary,
     /// Its origin. `None` if only its summary was saved.
     pub metadata: Option<Metadata>,
@@ -63,13 +63,13 @@ pub enum PrimaryError {
     /// More of the metric is neither better nor worse.
     #[error("{metric} cannot be a primary metric: more of it is neither better nor worse")]
     Senseless {
-        /// The metric.
+        /// Name of the metric.
         metric: String,
     },
     /// The metric is listed twice.
     #[error("{metric} is a primary metric already")]
     Twice {
-        /// The metric.
+        /// Name of the metric.
         metric: String,
     },
     /// The list is empty.

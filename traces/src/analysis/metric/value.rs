@@ -17,9 +17,9 @@ pub enum Statistic {
     P90,
     /// Ninety-nine in a hundred are at most this.
     P99,
-    /// The largest.
+    /// The largest value.
     Max,
-    /// The mean.
+    /// The arithmetic mean.
     Mean,
     /// The geometric mean: hardly moved by outliers, as the median, but steadier from run to run.
     Gmean,
@@ -99,7 +99,7 @@ pub enum Sense {
 pub struct Value {
     /// The number, in `unit`.
     pub number: f64,
-    /// Its unit.
+    /// The unit of `number`.
     pub unit: Unit,
 }
 

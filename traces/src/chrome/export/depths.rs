@@ -16,11 +16,11 @@ pub(super) struct DepthCounters {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
-    /// The last sample.
+    /// Depth at the last sample; `None` before the first.
     sampled: Option<u32>,
-    /// The last value.
+    /// The last depth written to the export.
     drawn: Option<u32>,
-    /// The greatest value.
+    /// The greatest depth seen.
     max: u32,
 }
 

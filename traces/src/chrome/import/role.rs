@@ -24,7 +24,7 @@ pub enum Producer {
 }
 
 impl Producer {
-    /// Its name.
+    /// The name as reports show it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl Producer {
 pub(super) enum Role {
     /// A turn of the loop.
     Turn,
-    /// The loop waits.
+    /// A wait of the loop.
     Poll,
     /// The loop is awake: this slice contains what it runs, and until the next one it waits.
     Awake,

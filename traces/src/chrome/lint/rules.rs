@@ -93,11 +93,11 @@ impl Effect {
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Its name.
+    /// The identifier of the rule.
     pub id: &'static str,
-    /// The fault.
+    /// What is wrong with an event that breaks the rule.
     pub what: &'static str,
-    /// The remedy.
+    /// How to fix it.
     pub fix: &'static str,
     effects: [Effect; 4],
 }

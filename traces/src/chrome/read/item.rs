@@ -70,7 +70,7 @@ pub enum Item<'a> {
     Skipped {
         /// Where it begins.
         place: Position,
-        /// The reason.
+        /// Why the value was skipped.
         why: Skip,
     },
 }

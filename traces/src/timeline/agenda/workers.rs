@@ -282,7 +282,7 @@ pub struct RendezvousStats {
     pub failed: u64,
     /// From request to the last arrival, or to giving up.
     pub waited_ns: Histogram,
-    /// The last ones.
+    /// The most recent rendezvous.
     pub recent: Recent<Rendezvous>,
 }
 

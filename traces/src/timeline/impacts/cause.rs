@@ -16,7 +16,7 @@ pub enum Cause {
     Io(Tag),
     /// Microtasks after tasks of a tag, if the tag is known.
     Microtasks(Option<Tag>),
-    /// The deferred queue.
+    /// Callbacks of the deferred queue.
     Deferred,
     /// Batches of immediates, excluding their tasks.
     Immediates,

@@ -23,13 +23,13 @@ pub struct WorstImpact {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Impact {
-    /// The cause.
+    /// The cause of these delays.
     pub cause: Cause,
     /// Delay caused, in nanoseconds, by [`Waiter`] in the order of [`Waiter::ALL`].
     pub lateness_ns: [u64; 3],
     /// How many timers, signals and tasks it delayed. Each counts once, even if it waited for several runs.
     pub delayed: [u64; 3],
-    /// The worst run.
+    /// The run of the cause that inflicted the largest delay.
     pub worst: Option<WorstImpact>,
     /// Total run time of the cause; `None` if it has no runs of its own.
     pub run_ns: Option<u64>,

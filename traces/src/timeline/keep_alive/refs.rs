@@ -12,7 +12,7 @@ const KINDS: usize = RefKind::ALL.len();
 /// The name of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RefName {
-    /// Its kind.
+    /// What the reference belongs to: a timer, a source, a job, …
     pub what: RefKind,
     /// Its tag; `untagged` if it has none.
     pub tag: Tag,

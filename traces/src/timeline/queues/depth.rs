@@ -107,7 +107,7 @@ impl Depths {
         self.unknown_ns = self.unknown_ns.saturating_add(before.map_or(0, Leaving::ns));
     }
 
-    /// The loop stopped.
+    /// Notes that the loop at `place` stopped.
     pub(super) fn stopped(&mut self, place: usize, at: Timestamp) {
         if self.now_of(place).is_some() {
             self.at(place, at, |now| now.is_stopped = true);

@@ -17,9 +17,9 @@ pub(crate) struct Reached {
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueStats {
-    /// The queue.
+    /// The queue that these figures belong to.
     pub queue: Queue,
-    /// The last sample.
+    /// Depth at the last sample; `None` before the first.
     pub(super) sampled: Option<u32>,
     /// Whether a complete snapshot has covered it.
     pub(super) in_snapshot: bool,

@@ -34,7 +34,7 @@ fn exported(trace: &[u8], options: ExportOptions) -> Vec<u8> {
     json
 }
 
-/// The embedded recording.
+/// The recording embedded in an exported trace.
 fn embedded(json: &[u8]) -> Vec<u8> {
     let json: Value = serde_json::from_slice(json).unwrap();
     let pieces = json["traceEvents"].as_array().unwrap().iter().chain([&json]).map(|it| &it["loopscope"]);
