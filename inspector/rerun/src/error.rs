@@ -13,13 +13,13 @@ pub enum RerunError {
     /// The recording cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// No loop in it has a tick.
+    /// No loop in the recording has a tick.
     #[error(
         "{name} has no ticks of a loop-core loop: only what such a loop recorded (`demo --record`, `record`) can be executed \
          again"
     )]
     NoLoop {
-        /// The recording.
+        /// Name of the recording.
         name: String,
     },
     /// The recording does not come from a loop-core loop.
@@ -28,18 +28,18 @@ pub enum RerunError {
          (`demo --record`, `record`) can be executed again"
     )]
     Foreign {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// Where it comes from, as a clause.
         what: &'static str,
     },
-    /// It was cut off or damaged before its first tick.
+    /// The recording was cut off or damaged before its first tick.
     #[error(
         "{name} has no whole tick left: {lost} records are missing, cut off or damaged, and a re-execution needs those from a \
          snapshot on"
     )]
     NothingLeft {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// Records that are missing.
         lost: u64,
@@ -47,68 +47,68 @@ pub enum RerunError {
     /// `--loop` names a loop that it does not have.
     #[error("--loop {wanted}: {name} has no loop of that name; it has {}", .loops.join(", "))]
     UnknownLoop {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The name, made printable.
         wanted: String,
         /// The names of its loops.
         loops: Vec<String>,
     },
-    /// It has more loops than are tracked at once.
+    /// The recording has more loops than are tracked at once.
     #[error("{name} has more than {most} loops, and loop {wanted} is none of the first that tick")]
     TooManyLoops {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The name of the loop that was asked for.
         wanted: String,
         /// The limit.
         most: usize,
     },
-    /// It ends before the first tick that can be executed again does.
+    /// The recording ends before the first tick that can be executed again does.
     #[error(
         "{name} ends within its first tick with a snapshot, and only whole ticks are executed again: record it for longer"
     )]
     NoWholeTick {
-        /// The recording.
+        /// Name of the recording.
         name: String,
     },
-    /// It predates snapshots with everything that a check needs.
+    /// The recording predates snapshots with everything that a check needs.
     #[error(
         "{name} was recorded in format 1.1 or earlier: its snapshots lack the policy, the sources and the jobs, so its loop \
          cannot be put into their state; record it again"
     )]
     Old {
-        /// The recording.
+        /// Name of the recording.
         name: String,
     },
-    /// It diverges, and its loop followed older rules that may explain it.
+    /// The re-execution diverges, and the recorded loop followed older rules that may explain it.
     #[error(
         "{name} was recorded by a loop with older rules for deferred callbacks, reloads, requests of futures and a GC \
          controller that is off, and from tick {tick} on they \
          decide otherwise: check it with the version that recorded it, or record it again"
     )]
     OldRules {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The tick of the divergence.
         tick: u64,
     },
-    /// It diverges, but lacks inputs of the recorded loop that may explain it.
+    /// The re-execution diverges; the recording lacks inputs of the loop that may explain it.
     #[error(
         "{name}: whether the loop decides differently in tick {tick} is not known, because the recording does not show {what}"
     )]
     NotShown {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The tick of the divergence.
         tick: u64,
         /// What it does not show.
         what: &'static str,
     },
-    /// It contradicts itself.
+    /// The recording contradicts itself.
     #[error("{name}: tick {tick}: {what} is damaged or made up")]
     Damaged {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The tick.
         tick: u64,
@@ -118,7 +118,7 @@ pub enum RerunError {
     /// A tick has more events than can be held.
     #[error("{name}: one tick has more than {} events, the most that a check keeps at a time", count(*.most as u64))]
     TickTooLong {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The limit.
         most: usize,
@@ -129,59 +129,59 @@ pub enum RerunError {
          or for one snapshot interval longer (2 s)"
     )]
     BehindLoss {
-        /// The recording.
+        /// Name of the recording.
         name: String,
     },
-    /// It has no snapshot to start from.
+    /// The recording has no snapshot to start from.
     #[error(
         "{name} has no snapshot of its loop that is whole, which is where a re-execution starts: record it from its start, or \
          for at least one snapshot interval (2 s)"
     )]
     NoSnapshot {
-        /// The recording.
+        /// Name of the recording.
         name: String,
     },
-    /// It needs more memory than is allowed.
+    /// The recording needs more memory than is allowed.
     #[error(
         "{name} needs more than {} of memory to be executed again: record a shorter stretch",
         loop_traces::units::bytes(*.most)
     )]
     TooLong {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The limit, in bytes.
         most: u64,
     },
-    /// It requires more work than a recording of its size can.
+    /// The recording requires more work than a recording of that size can contain.
     #[error(
         "the recording asks for more than {} operations, the most that its first {} can stand for: {name} is damaged or made up",
         count(*.most),
         counted(*.events, "event", "events")
     )]
     TooMuchWork {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The limit.
         most: u64,
         /// Events read so far.
         events: u64,
     },
-    /// It leaves more tasks waiting than is allowed.
+    /// The recording leaves more tasks waiting than is allowed.
     #[error(
         "the recording asks for more than {} tasks, timers and jobs at a time: {name} is damaged, made up, or too large to \
          be executed again",
         count(u64::from(*.most))
     )]
     TooManyWaiting {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The limit.
         most: u32,
     },
-    /// It does not name a known policy.
+    /// The recording does not name a known policy.
     #[error("{name} was recorded under policy \"{policy}\", which is none of loop-core's: name one with --policy ({})", loop_core::Policy::NAMES.join(", "))]
     ForeignPolicy {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The recorded name, made printable.
         policy: String,
@@ -192,7 +192,7 @@ pub enum RerunError {
     /// The recorded policy is invalid.
     #[error("the policy in the snapshot of {name} is damaged or made up: {error}")]
     DamagedPolicy {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// What is wrong with it.
         error: PolicyError,
@@ -220,7 +220,7 @@ pub enum RerunError {
     /// The loop could not continue.
     #[error("{name}: the loop failed in its virtual world: {error}")]
     Loop {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The underlying error.
         error: RunError,
@@ -228,7 +228,7 @@ pub enum RerunError {
     /// The loop cannot be restored to its recorded state.
     #[error("{name}: the loop cannot be restored to its recorded state: {error}")]
     Restore {
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The underlying error.
         error: RequestError,

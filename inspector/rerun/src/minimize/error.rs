@@ -13,11 +13,11 @@ pub enum MinimizeError {
     /// The condition does not hold in the recording.
     #[error("{condition} does not hold in {name}: it is {value}")]
     NotThere {
-        /// The condition.
+        /// Text of the condition.
         condition: String,
-        /// The recording.
+        /// Name of the recording.
         name: String,
-        /// The actual value.
+        /// Value of the metric in the recording.
         value: String,
     },
     /// The condition holds only because of the tick in which the recording ends.
@@ -26,9 +26,9 @@ pub enum MinimizeError {
          and without that one it is {without}"
     )]
     OnlyInOpenTick {
-        /// The condition.
+        /// Text of the condition.
         condition: String,
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The value in the recording.
         recorded: String,
@@ -42,9 +42,9 @@ pub enum MinimizeError {
         "{condition} holds in {name}, where it is {recorded}, and not in its re-execution, where it is {again}: {why}"
     )]
     NotAgain {
-        /// The condition.
+        /// Text of the condition.
         condition: String,
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The value in the recording.
         recorded: String,
@@ -59,9 +59,9 @@ pub enum MinimizeError {
          {again}; to minimize another loop, name it in the condition: loop.NAME.{condition}"
     )]
     NotInLoop {
-        /// The condition.
+        /// Text of the condition.
         condition: String,
-        /// The recording.
+        /// Name of the recording.
         name: String,
         /// The value in the recording.
         recorded: String,
