@@ -56,7 +56,7 @@ impl Impacts {
     pub(super) fn counted(&self) -> Vec<Impact> {
         let mut charges = self.charges.clone();
         self.lanes.iter().for_each(|(_, lane)| lane.count(&mut charges));
-        charges.by_cause
+        charges.into_impacts()
     }
 
     /// Charges one whole wait to one cause.

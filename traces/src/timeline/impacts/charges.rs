@@ -52,8 +52,8 @@ impl Impact {
 /// The delay charged to all causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Charges {
-    /// Sorted by cause: they are few, and every stretch is charged.
-    pub(super) by_cause: Vec<Impact>,
+    /// With the [rank](Cause::rank) of the cause, in its order: they are few, and every stretch is charged.
+    by_cause: Vec<(u64, Impact)>,
     pub(super) limit: usize,
 }
 
@@ -72,15 +72,20 @@ impl Charges {
         }
         let place = place.unwrap_or_else(|place| {
             let none = Impact { cause, lateness_ns: [0; 3], delayed: [0; 3], worst: None, run_ns: None };
-            self.by_cause.insert(place, none);
+            self.by_cause.insert(place, (cause.rank(), none));
             place
         });
-        &mut self.by_cause[place]
+        &mut self.by_cause[place].1
     }
 
     /// The index of a cause, or the index at which to insert it.
     fn place(&self, cause: Cause) -> Result<usize, usize> {
-        self.by_cause.binary_search_by_key(&cause, |impact| impact.cause)
+        self.by_cause.binary_search_by_key(&cause.rank(), |(rank, _)| *rank)
+    }
+
+    /// The charges, in the order of causes.
+    pub(super) fn into_impacts(self) -> Vec<Impact> {
+        self.by_cause.into_iter().map(|(_, impact)| impact).collect()
     }
 
     pub(super) fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {

@@ -47,6 +47,7 @@ struct Stretch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Track {
     cause: Cause,
+    rank: u64,
     numbers: VecDeque<u64>,
     /// Where the last search ended.
     last_wait: usize,
@@ -133,7 +134,7 @@ impl Lane {
 
     /// The track of a cause; beyond the limit, the shared one for all others.
     fn track(&mut self, cause: Cause) -> &mut Track {
-        let place = |tracks: &[Track], cause: Cause| tracks.binary_search_by_key(&cause, |it| it.cause);
+        let place = |tracks: &[Track], cause: Cause| tracks.binary_search_by_key(&cause.rank(), |it| it.rank);
         let mut cause = cause;
         let mut found = place(&self.tracks, cause);
         if found.is_err() && self.tracks.len() >= self.tracks_max && !cause.is_ignorance() {
@@ -141,7 +142,8 @@ impl Lane {
             found = place(&self.tracks, cause);
         }
         let place = found.unwrap_or_else(|place| {
-            let track = Track { cause, numbers: VecDeque::new(), last_wait: 0, delayed: [0; 3] };
+            let track =
+                Track { cause, rank: cause.rank(), numbers: VecDeque::new(), last_wait: 0, delayed: [0; 3] };
             self.tracks.insert(place, track);
             place
         });
