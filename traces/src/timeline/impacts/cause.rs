@@ -132,3 +132,27 @@ impl Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_in_the_order_of_causes() {
+        let tags = [0, 1, u16::MAX].map(Tag);
+        let labels = [0, 1, u32::MAX].map(LabelId);
+        let mut all = Vec::new();
+        all.extend(tags.map(Cause::Tasks));
+        all.extend(tags.map(Cause::Io));
+        all.push(Cause::Microtasks(None));
+        all.extend(tags.map(|tag| Cause::Microtasks(Some(tag))));
+        all.extend([Cause::Deferred, Cause::Immediates, Cause::Gc]);
+        all.extend(labels.map(Cause::Spans));
+        all.extend(Phase::ALL.iter().map(|phase| Cause::Phase(*phase)));
+        all.extend(Phase::ALL.iter().map(|phase| Cause::ShortRuns(*phase)));
+        all.extend([Cause::Poll, Cause::Overslept, Cause::LateWakeup, Cause::Suspended, Cause::Others]);
+        all.extend([Cause::BeforeRecording, Cause::Evicted, Cause::Unknown, Cause::Unattributed]);
+        all.sort();
+        assert!(all.is_sorted_by(|a, b| a.rank() < b.rank()), "{all:?}");
+    }
+}
