@@ -40,13 +40,13 @@ pub enum Key {
 pub enum Action {
     /// Freeze or catch up; in replay, play or pause.
     Hold,
-    /// The previous tick.
+    /// Select the previous tick.
     TickBack,
-    /// The next tick.
+    /// Select the next tick.
     TickForward,
-    /// The row above.
+    /// Select the row above.
     Up,
-    /// The row below.
+    /// Select the row below.
     Down,
     /// A page up.
     PageUp,
@@ -56,17 +56,17 @@ pub enum Action {
     First,
     /// The last row, the newest tick, the end of the trace.
     Last,
-    /// The next stall.
+    /// Select the next stall.
     NextStall,
-    /// The previous stall.
+    /// Select the previous stall.
     PreviousStall,
     /// Open the selected item.
     Open,
     /// Close what is open.
     Back,
-    /// The next pane.
+    /// Move the focus to the next pane.
     NextPane,
-    /// The previous pane.
+    /// Move the focus to the previous pane.
     PreviousPane,
     /// Show the overview.
     ViewOverview,
@@ -138,7 +138,7 @@ pub enum Group {
     Show,
     /// Saving and exporting.
     Keep,
-    /// The program itself.
+    /// Leaving the program, help and redrawing.
     Leave,
 }
 
@@ -166,7 +166,7 @@ pub struct Binding {
     pub keys: &'static [Key],
     /// The keys as the help screen prints them.
     pub shown: &'static str,
-    /// The action.
+    /// What the keys do.
     pub action: Action,
     /// What it does, in a few words.
     pub help: &'static str,

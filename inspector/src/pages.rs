@@ -18,23 +18,23 @@ use page::{Page, PageName};
 /// All pages, each with its state.
 #[derive(Clone, Debug, Default)]
 pub struct Pages {
-    /// The overview.
+    /// State of the overview.
     pub overview: overview::OverviewPage,
     /// One tick in detail.
     pub tick: tick::TickPage,
-    /// The tags.
+    /// State of the list of tags.
     pub tags: tags::TagsPage,
     /// One tag in detail.
     pub tag: tag::TagPage,
-    /// The timers.
+    /// State of the list of late timers.
     pub timers: timers::TimersPage,
     /// A breakdown.
     pub breakdown: breakdown::BreakdownPage,
-    /// The events.
+    /// State of the event log.
     pub log: log::LogPage,
-    /// The active handles.
+    /// State of the list of active handles.
     pub handles: handles::HandlesPage,
-    /// The agenda.
+    /// State of the page about the agenda.
     pub agenda: agenda::AgendaPage,
 }
 

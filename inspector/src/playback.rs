@@ -74,7 +74,7 @@ impl Default for ReplayOptions {
 pub trait PlaybackSink {
     /// Replaces everything folded so far with this fold.
     fn rewound(&mut self, fold: Fold);
-    /// The next events.
+    /// Folds these events, which follow the previous ones.
     fn events(&mut self, events: &[Stamped]);
 }
 
@@ -113,7 +113,7 @@ impl<S: Rewind> Player<S> {
         }
     }
 
-    /// The source.
+    /// The trace that is played.
     pub const fn source(&self) -> &S {
         &self.source
     }

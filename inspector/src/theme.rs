@@ -143,7 +143,7 @@ impl Theme {
         self.pick(Color::Indexed(222)).add_modifier(Modifier::BOLD)
     }
 
-    /// The selected row.
+    /// Style of the selected row.
     #[must_use]
     pub const fn selected(self) -> Style {
         if self.color {

@@ -37,9 +37,9 @@ pub struct Page {
 /// One metric and its verdict.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The verdict.
+    /// The verdict on the change of the metric.
     pub verdict: Verdict,
-    /// The metric.
+    /// Name of the metric.
     pub metric: String,
     /// The median of the base.
     pub base: String,
@@ -58,7 +58,7 @@ pub struct Row {
 /// One metric without a verdict.
 #[derive(Clone, Debug)]
 pub struct Moved {
-    /// The metric.
+    /// Name of the metric.
     pub metric: String,
     /// The median of the base.
     pub base: String,

@@ -41,7 +41,7 @@ pub(crate) struct ClientOptions {
     pub(crate) echo: SocketAddr,
     /// Address of the HTTP server.
     pub(crate) http: SocketAddr,
-    /// The request rate.
+    /// How many requests the clients send.
     pub(crate) load: Load,
     /// Seed of the schedule, which determines all arrivals and their times.
     pub(crate) seed: u64,

@@ -36,7 +36,7 @@ pub(crate) struct Slot(pub(crate) u64);
 /// One connection. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// The socket.
+    /// The connection's socket, nonblocking.
     pub(crate) stream: Arc<TcpStream>,
     /// The socket's source number in the loop.
     pub(crate) source: IoSource,

@@ -40,7 +40,7 @@ const WORDS_MAX: usize = 500_000;
 /// Occurrences of each word, by its hash.
 type Index = HashMap<u64, u32>;
 
-/// The running agenda.
+/// The demo's agenda while it runs, with the client that submits work to it.
 #[derive(Debug)]
 pub(crate) struct DemoAgenda {
     agenda: Agenda,

@@ -56,7 +56,7 @@ pub struct WorkloadOptions {
     pub policy: String,
     /// Seed of the schedule, which determines all arrivals and their times.
     pub seed: u64,
-    /// The request rate.
+    /// How many requests the clients send.
     pub load: Load,
     /// If set, one handler blocks the loop for this long once a second.
     pub stall: Option<Duration>,
@@ -89,7 +89,7 @@ pub enum WorkloadError {
     /// The self-pipe for commands could not be opened.
     #[error(transparent)]
     SelfPipe(#[from] SelfPipeError),
-    /// The loop failed.
+    /// The loop ended with an error.
     #[error("the demo's loop failed: {0}")]
     Run(#[from] RunError),
     /// The loop could not be built.

@@ -32,7 +32,7 @@ pub enum Arrival {
     Http {
         /// The number of the connection.
         connection: usize,
-        /// The route requested.
+        /// The route that is requested.
         route: Route,
     },
     /// Posts from another thread, all at once.
@@ -47,7 +47,7 @@ pub enum Arrival {
     },
     /// A command that an operator sends through the loop's self-pipe, if the loop has one.
     Command {
-        /// The byte.
+        /// The command byte.
         byte: u8,
     },
 }

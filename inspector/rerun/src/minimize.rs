@@ -62,9 +62,9 @@ pub struct Size {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Minimized {
-    /// The recording before.
+    /// Size of the recording before the search.
     pub before: Size,
-    /// The recording after.
+    /// Size of the smallest recording found.
     pub after: Size,
     /// The remaining arrivals: nanoseconds after the beginning, and a description.
     pub arrivals: Vec<(u64, String)>,

@@ -42,7 +42,7 @@ pub enum Subject {
     },
     /// The run of a slow task.
     Slow {
-        /// The task.
+        /// Id of the task.
         task: TaskId,
         /// The task's tag.
         tag: Tag,
@@ -53,7 +53,7 @@ pub enum Subject {
     },
     /// The queue wait of a task.
     Wait {
-        /// The task.
+        /// Id of the task.
         task: TaskId,
         /// The task's tag.
         tag: Tag,

@@ -55,7 +55,7 @@ pub struct DelayedByTick {
 /// Waits with the same name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupTotal {
-    /// The name.
+    /// The name that the waits share.
     pub name: String,
     /// The number of waits.
     pub count: u64,

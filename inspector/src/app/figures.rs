@@ -64,7 +64,7 @@ pub enum Column {
     RunMax,
     /// The 99th percentile of the queue wait.
     WaitP99,
-    /// The delay caused.
+    /// The delay that the tag caused to others.
     Caused,
 }
 
@@ -120,7 +120,7 @@ pub enum RunPlace {
 /// A row of the task table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TagRow {
-    /// The tag.
+    /// Number of the tag.
     pub tag: Tag,
     /// Name of the tag.
     pub name: String,
@@ -141,11 +141,11 @@ pub struct TagRow {
 /// A queue's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueRow {
-    /// The queue.
+    /// The queue that the row describes.
     pub queue: Queue,
     /// Depth at the last sample; `None` before the first.
     pub depth: Option<u32>,
-    /// The maximum depth.
+    /// Maximum depth seen.
     pub depth_max: u32,
     /// It may have been deeper.
     pub may_be_deeper: bool,
@@ -233,7 +233,7 @@ pub struct Figures {
     pub beyond_limit_ns_total: u64,
     /// The queues seen so far.
     pub queues: Vec<QueueRow>,
-    /// The microtasks.
+    /// Figures of the microtask checkpoints.
     pub microtasks: MicrotaskFigures,
     /// The GC controller.
     pub gc: GcFigures,
@@ -247,7 +247,7 @@ pub struct Figures {
     pub jobs: Option<JobsSummary>,
     /// The agenda, if there is one.
     pub agenda: Option<AgendaFigures>,
-    /// The active handles.
+    /// The active handles, by kind and name.
     pub keep_alive: KeepAliveFigures,
 }
 

@@ -31,7 +31,7 @@ impl TickKey {
 /// The fold of all events up to some time.
 #[derive(Clone, Debug)]
 pub struct Fold {
-    /// The aggregated figures.
+    /// Figures aggregated over the events so far.
     pub timeline: Timeline,
     log: VecDeque<Stamped>,
 }

@@ -120,9 +120,9 @@ pub enum Effect {
     SaveLast,
     /// Export what is shown.
     Export {
-        /// The start.
+        /// Start of the time range shown.
         from: Timestamp,
-        /// The end.
+        /// End of the time range shown.
         to: Timestamp,
     },
     /// Replay: move to this time.

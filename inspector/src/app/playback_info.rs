@@ -19,7 +19,7 @@ pub struct PlaybackInfo {
     pub start: Timestamp,
     /// The end of the trace, as far as it was read.
     pub end: Timestamp,
-    /// The time shown.
+    /// The time that the dashboard shows.
     pub position: Timestamp,
     /// The end of the tick that was sought; `position` is then the time by which everything that the tick delayed had
     /// finished waiting. `None` for all other positions.

@@ -58,7 +58,7 @@ pub struct Moment {
 /// A temporary message in the bottom row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The text.
+    /// The text of the message.
     pub text: String,
     /// Whether it reports a failure.
     pub failed: bool,
@@ -75,7 +75,7 @@ pub struct AppState {
     pub width: u16,
     /// Rows of the screen.
     pub height: u16,
-    /// The current state.
+    /// The newest state; in a replay, the state at the replay's position.
     pub live: Moment,
     /// The state shown instead, if the view is frozen.
     pub frozen: Option<Box<Moment>>,
@@ -91,7 +91,7 @@ pub struct AppState {
     pub part: Part,
     /// The selected tick; only in a frozen view or a replay.
     pub tick: Option<TickKey>,
-    /// The selected tag.
+    /// The tag selected in the task table; `None` if no row is selected.
     pub tag: Option<Tag>,
     /// The selected row of the page's list: from its top; in the log, from its newest.
     pub row: usize,

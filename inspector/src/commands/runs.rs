@@ -20,7 +20,7 @@ const SUMMARY_BYTES_MAX: u64 = 64 << 20;
 /// A run, with warnings.
 #[derive(Debug)]
 pub(super) struct ReadRun {
-    /// The run.
+    /// The run's summary and name.
     pub(super) run: Run,
     /// Warnings about missing or unreliable data, one per line.
     pub(super) warnings: Vec<String>,

@@ -18,7 +18,7 @@ use crate::app::state::AppState;
 /// The state of the overview.
 #[derive(Clone, Debug)]
 pub struct OverviewPage {
-    /// The focused pane.
+    /// The pane that has the focus.
     pub focus: Pane,
     /// The selected stall: 0 is the newest.
     pub stall_row: usize,
@@ -57,7 +57,7 @@ pub struct Strip {
     pub column_ticks: usize,
     /// The columns for the kept ticks.
     pub columns: Columns,
-    /// The columns shown.
+    /// The range of columns that fits on the screen.
     pub window: Window,
     /// Index of the marked tick among the kept ones.
     pub marked: Option<usize>,

@@ -14,7 +14,7 @@ use crate::app::state::{AppState, Part};
 /// A page of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum PageName {
-    /// The overview.
+    /// All figures at a glance.
     #[default]
     Overview,
     /// One tick in detail.
@@ -27,11 +27,11 @@ pub enum PageName {
     Timers,
     /// The breakdown of a delay.
     Breakdown,
-    /// The events themselves.
+    /// The log of single events.
     Log,
     /// The active handles, and what reaches the loop from outside.
     Handles,
-    /// The agenda.
+    /// The agenda: its priorities and workers.
     Agenda,
 }
 

@@ -27,14 +27,14 @@ struct Visited {
     at: Timestamp,
 }
 
-/// The dashboard.
+/// State of the dashboard: shared figures, pages, and which page is shown.
 #[derive(Clone, Debug)]
 pub struct App {
     /// What all pages share.
     pub state: AppState,
-    /// The pages.
+    /// The pages and their state.
     pub pages: Pages,
-    /// The page shown.
+    /// The page that is shown.
     pub page: PageName,
     /// Whether the key bindings are shown.
     pub help: bool,

@@ -32,7 +32,7 @@ const BACKGROUND_NAP: Duration = Duration::from_millis(200);
 pub enum Wake {
     /// A key.
     Key(Key),
-    /// The mouse.
+    /// A mouse action.
     Mouse(Mouse),
     /// The terminal was resized.
     Resize,

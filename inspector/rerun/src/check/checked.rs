@@ -10,7 +10,7 @@ use crate::ChosenLoop;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Coverage {
-    /// The first tick.
+    /// Number of the first tick compared; `None` if no tick was.
     pub first_tick: Option<u64>,
     /// The last whole tick.
     pub last_tick: u64,
@@ -38,7 +38,7 @@ pub struct Coverage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Divergence {
-    /// The tick.
+    /// Number of the tick in which the loop decided differently.
     pub tick: u64,
     /// The number of the loop among those that used the ring in sequence, from 1.
     pub loop_number: u64,

@@ -61,7 +61,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// The whole recording.
+    /// The part that keeps the whole recording.
     pub(super) fn all(whole: &CuttableParts) -> Self {
         Self {
             from_ns: 0,

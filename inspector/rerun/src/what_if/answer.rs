@@ -12,7 +12,7 @@ use super::side::Side;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The recorded stretch.
+    /// The stretch as it was recorded.
     pub before: Arc<Side>,
     /// The same stretch, re-executed with the changes.
     pub after: Side,

@@ -36,7 +36,7 @@ pub struct Figure {
     pub p50_ns: u64,
     /// The 99th percentile.
     pub p99_ns: u64,
-    /// The largest.
+    /// The largest value.
     pub max_ns: u64,
 }
 
@@ -53,7 +53,7 @@ impl Figure {
 pub struct Changed {
     /// What changed.
     pub what: Kind,
-    /// The tag.
+    /// Name of the tag.
     pub tag: String,
     /// As recorded.
     pub before: Figure,
@@ -104,7 +104,7 @@ pub struct Row {
     pub what: &'static str,
     /// The statistic: `p50`, `p90`, `p99`, `max`; empty if there is only one.
     pub statistic: &'static str,
-    /// Its unit.
+    /// Unit of the figures.
     pub unit: Unit,
     /// As recorded; `None` if nothing was.
     pub before: Option<f64>,

@@ -137,7 +137,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// The median.
+    /// The median of all measurements, in nanoseconds.
     pub(super) const fn median_ns(&self) -> u64 {
         self.median_ns
     }

@@ -86,7 +86,7 @@ pub(super) struct Arm {
     pub(super) tag: Tag,
     pub(super) delay_ns: u64,
     pub(super) period_ns: Option<u64>,
-    /// Its first firing.
+    /// The run of the timer's first firing.
     pub(super) first: RunId,
     /// For timers armed before the beginning: when they are due.
     pub(super) due_ns: Option<u64>,

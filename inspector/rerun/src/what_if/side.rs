@@ -21,7 +21,7 @@ pub(super) type Figures = BTreeMap<(Kind, String), Histogram>;
 pub struct Side {
     /// The aggregated timeline of the stretch.
     pub timeline: Timeline,
-    /// Its summary.
+    /// The summary of the timeline.
     pub summary: Summary,
     /// Queue wait of tasks, in nanoseconds. Timers do not wait in a queue.
     pub queue_wait_ns: Histogram,

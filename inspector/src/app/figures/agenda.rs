@@ -17,7 +17,7 @@ const STARVING_PASSED_BY: u64 = 20;
 /// A priority's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PriorityRow {
-    /// The priority.
+    /// The priority that the row describes.
     pub priority: Priority,
     /// Tasklets waiting.
     pub waiting: u32,
@@ -48,7 +48,7 @@ pub struct PriorityRow {
 /// A priority with a tasklet that waits while others are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Starvation {
-    /// The priority.
+    /// The priority whose tasklets starve.
     pub priority: Priority,
     /// How long the priority's oldest tasklet has waited, in nanoseconds.
     pub waited_ns: u64,

@@ -27,7 +27,7 @@ pub struct KeepAliveFigures {
 }
 
 impl KeepAliveFigures {
-    /// The current references.
+    /// Reads the current references from `timeline`.
     #[must_use]
     pub fn read(timeline: &Timeline) -> Self {
         let keep_alive = &timeline.keep_alive;

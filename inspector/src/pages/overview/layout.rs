@@ -24,17 +24,17 @@ pub enum Pane {
     Lag,
     /// The queue depths.
     Queues,
-    /// The microtasks.
+    /// The figures of microtask checkpoints.
     Microtasks,
     /// The GC decisions.
     Gc,
-    /// The signals.
+    /// The signals and their latency.
     Signals,
     /// The agenda, if there is one.
     Agenda,
     /// The active handles, if there is room.
     KeepAlive,
-    /// The stalls.
+    /// The recent stalls.
     Stalls,
 }
 
