@@ -26,8 +26,8 @@ const EMITTERS_MAX: usize = 1024;
 /// The rule for the times of an event, relative to the record's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// It has no times, or only due times and deadlines, which may be in the past or in the future, or readings of a
-    /// clock that may be another one. Or it marks a gap, and is always believed.
+    /// The event has no times, or only due times and deadlines, which may be in the past or in the future, or readings
+    /// of a clock that may be another one. Or the event marks a gap, and is always believed.
     Any,
     /// `first`, then `start`, then the record's time.
     Extent { first: Timestamp, start: Timestamp },
@@ -330,7 +330,7 @@ impl OpenTick {
 enum Timing {
     /// The emitter reads its clock for the event.
     Reading,
-    /// It may be an earlier reading: a loop reads its clock once per task.
+    /// The time may be an earlier reading: a loop reads its clock once per task.
     Earlier,
     /// A reader adds the event, or gives it a time.
     OfReader,

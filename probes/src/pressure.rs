@@ -32,7 +32,7 @@ struct Counters {
 /// Reads the counters of one process.
 #[derive(Debug)]
 pub(crate) struct Pressure {
-    /// Its pid in this process's namespace, if known.
+    /// Pid of the process in this process's namespace, if known.
     pid: Option<u32>,
     last: Counters,
     at: Option<Timestamp>,

@@ -29,7 +29,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// Its layout is from another version of loopscope.
+    /// The file's layout is from another version of loopscope.
     #[error(
         "the ring file {} has layout {found} of {} loopscope, this one reads layout {supported}; use the loopscope that its \
          program was built with",

@@ -14,7 +14,7 @@ pub(super) struct Horizon {
     pub(super) ahead_ns: i64,
     /// [`SLACK_NS`] in ticks.
     pub(super) slack: u64,
-    /// It is a file, and its clock can be read here.
+    /// Whether times can be compared: the ring is a file, and its clock can be read here.
     pub(super) is_comparable: bool,
     /// The latest allowed time, as of the last reading of the clock.
     pub(super) latest: Ticks,

@@ -64,7 +64,7 @@ pub(crate) struct RingFile {
     shares_clock: bool,
     /// Whether it is the file that the process created, and not a copy of it.
     is_original: bool,
-    /// Its length when it was opened. It never shrinks unless someone truncates it.
+    /// Length of the file when it was opened, in bytes. It never shrinks unless someone truncates it.
     bytes: u64,
 }
 

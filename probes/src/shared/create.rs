@@ -41,7 +41,7 @@ pub(crate) struct SharedFile {
     path: PathBuf,
     /// Whether its regions are [guarded](Region::mapped).
     guarded: bool,
-    /// Its length as created.
+    /// Length of the file as created, in bytes.
     bytes: AtomicU64,
 }
 

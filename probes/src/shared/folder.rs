@@ -226,7 +226,7 @@ impl Folder {
         Ok(Self { descriptor, path })
     }
 
-    /// Its path when it was opened: for messages, and for opening its files later.
+    /// The folder's path when it was opened: for messages, and for opening its files later.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

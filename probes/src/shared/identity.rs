@@ -27,7 +27,7 @@ pub(crate) struct ProcessStat {
     /// The letter of its state: `T` is stopped, `t` is stopped by a debugger, `Z` is dead.
     pub(crate) state: u8,
     pub(crate) start_time: u64,
-    /// Its main thread is being torn down (`PF_EXITING`).
+    /// Whether the main thread is being torn down (`PF_EXITING`).
     pub(crate) is_exiting: bool,
 }
 
