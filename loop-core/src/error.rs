@@ -105,7 +105,7 @@ pub enum RequestError {
     RunsOnce {
         /// The task's tag.
         tag: String,
-        /// What would run the task repeatedly.
+        /// What would run the task: an interval, a signal or a source.
         what: RefKind,
     },
     /// A task with a tag that must never be dispatched cannot be registered.

@@ -118,8 +118,8 @@ impl<T: Payload> Scheduler<T> {
         self.tick
     }
 
-    /// Resets how many deferred callbacks added during drains may still run: as many as a tick may run tasks. Called for
-    /// each tick, and for each drain outside of ticks.
+    /// Resets the number of deferred callbacks that may still be added and run during drains to the task limit of a
+    /// tick. Called for each tick, and for each drain outside of ticks.
     pub(crate) const fn refill_deferred(&mut self) {
         self.deferred.refill(self.policy.tasks_per_tick);
     }

@@ -47,7 +47,7 @@ impl<W> Drop for AliveWorker<W> {
 }
 
 impl<W> AgendaShared<W> {
-    /// Closes the admission, and wakes all workers so that they notice.
+    /// Stops admitting tasklets, and wakes all workers so that they notice.
     fn close(&self, state: AdmissionState) {
         self.admission.close(state);
         self.parking.wake_all();

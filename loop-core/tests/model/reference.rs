@@ -19,7 +19,7 @@ use super::program::{ExternalEvent, HANDLED, Node, Program, SOURCES};
 pub(super) enum Ended {
     Drained,
     Stopped,
-    /// It would have waited for ever.
+    /// The loop would have waited for ever.
     Stuck,
 }
 
