@@ -170,9 +170,9 @@ pub struct Binding {
     pub action: Action,
     /// What it does, in a few words.
     pub help: &'static str,
-    /// Its word in the bottom row, for the few listed there.
+    /// The action's word in the bottom row, for the few listed there.
     pub hint: Option<&'static str>,
-    /// Its section of the help screen.
+    /// The section of the help screen that lists the binding.
     pub group: Group,
     /// When it applies.
     pub scope: Scope,

@@ -53,7 +53,7 @@ pub(crate) enum Act {
         tag: Tag,
         /// Whether it keeps the loop alive.
         referenced: bool,
-        /// Its interest set, if recorded.
+        /// The interest set of the source, if recorded.
         interest: Option<u8>,
     },
     /// Referenced (true) or unreferenced a source that older traces do not name.

@@ -51,9 +51,9 @@ impl<'a> From<Option<&'a str>> for Wanted<'a> {
 #[non_exhaustive]
 pub struct ChosenLoop {
     pub(super) source: SourceId,
-    /// Its name, as in reports.
+    /// The loop's name, as in reports.
     pub name: String,
-    /// It was named by the user; otherwise it is the loop with the most ticks.
+    /// Whether the user named the loop; otherwise it is the loop with the most ticks.
     pub is_named: bool,
     /// The names of the other loops in the trace, the one with the most ticks first.
     pub others: Vec<String>,

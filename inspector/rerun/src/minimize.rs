@@ -46,7 +46,7 @@ use survey::{SnapshotRange, Survey};
 /// How large a recording is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Size {
-    /// Its length, in nanoseconds.
+    /// Length of the recording, in nanoseconds.
     pub span_ns: u64,
     /// Arrivals from outside.
     pub arrivals: usize,

@@ -9,11 +9,11 @@ use super::RerunError;
 /// Facts about one loop of a recording that decide whether it can be re-executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Evidence {
-    /// It has inputs of decisions, which only loop-core loops record.
+    /// Whether the loop's recording has inputs of decisions, which only loop-core loops record.
     is_of_loop_core: bool,
-    /// Records were lost, and no snapshot follows.
+    /// Whether records were lost, and no snapshot follows.
     is_behind_loss: bool,
-    /// Its snapshots predate some of the parts needed.
+    /// Whether the loop's snapshots predate some of the parts needed.
     is_old: bool,
     has_loop_snapshot: bool,
     numbers: TickNumbers,

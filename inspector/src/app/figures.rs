@@ -147,7 +147,7 @@ pub struct QueueRow {
     pub depth: Option<u32>,
     /// Maximum depth seen.
     pub depth_max: u32,
-    /// It may have been deeper.
+    /// Whether the queue may have been deeper than `depth_max`, because records were lost.
     pub may_be_deeper: bool,
     /// Maximum depth in each tenth of a second, oldest first; `None` if unknown.
     pub through_time: Vec<Option<u64>>,

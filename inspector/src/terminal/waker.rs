@@ -40,7 +40,7 @@ pub enum Wake {
     Stop,
     /// This program was continued: CONT.
     Continue,
-    /// A signal asks to end: its number.
+    /// A signal with this number asks the dashboard to end.
     Terminate(i32),
     /// The terminal was closed.
     Gone,

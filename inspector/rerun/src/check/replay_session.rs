@@ -201,7 +201,8 @@ impl ReplaySession {
         }
     }
 
-    /// Whether the caller asked for one turn with a time limit and not for a run: a turn does not check its limit.
+    /// Whether a call with a time limit asked for one turn and not for a run: a turn never reads the clock to check its
+    /// limit.
     pub(super) fn is_turn_within(&self) -> bool {
         let mut later = self.recorded.ahead().skip(1).map(|entry| entry.event);
         let shows = later.find(|event| {
@@ -400,7 +401,7 @@ impl ReplaySession {
         self.recorded.frames.front_mut()
     }
 
-    /// The cancellations of the shutdown that begins next.
+    /// Recorded cancellations of the next shutdown.
     pub(super) fn cancelled(&self) -> Vec<Event<()>> {
         let mut later = self.recorded.ahead().map(|entry| entry.event);
         later.by_ref().find(|event| matches!(event, Event::ShutdownBegan { .. }));

@@ -38,7 +38,7 @@ pub(super) const MICROTASKS_MAX: u32 = 1 << 20;
 /// One callback, from its start to its end; for microtasks, all of a checkpoint. Millions of them are kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    /// Its run time in nanoseconds, or [`LARGE_COST`]. [`Script::cost_ns`] returns it.
+    /// The run time in nanoseconds, or [`LARGE_COST`]. [`Script::cost_ns`] returns it.
     cost_ns: u32,
     /// A list of [`Script::acts`].
     pub(super) acts: u32,
@@ -104,7 +104,7 @@ pub(super) struct Job {
     pub(super) wake_ns: u64,
     /// A worker ran it within the recording.
     pub(super) is_known: bool,
-    /// It is cancelled later.
+    /// Whether the job is cancelled later.
     pub(super) is_cancelled: bool,
 }
 
@@ -117,9 +117,9 @@ pub(super) struct Tasklet {
     pub(super) cost_ns: u64,
     /// From being added until it was taken, if a worker was idle all that time.
     pub(super) wake_ns: Option<u64>,
-    /// Its acts, a list of [`Script::acts`].
+    /// What the tasklet did: a list of [`Script::acts`].
     pub(super) acts: u32,
-    /// Its next run, if it asked for one.
+    /// The tasklet's next run, if it asked for one.
     pub(super) next: u32,
     /// A worker ran it within the recording.
     pub(super) is_known: bool,
@@ -132,7 +132,7 @@ pub(super) struct Source {
     /// For sources that existed at the beginning: the recorded number.
     pub(super) id: Option<IoSource>,
     pub(super) label: Option<LabelId>,
-    /// Its first interest set, as far as known.
+    /// The source's first interest set, as far as known.
     pub(super) interest: u8,
     /// Whether it keeps the loop alive initially.
     pub(super) referenced: bool,

@@ -21,7 +21,7 @@ pub struct PriorityRow {
     pub priority: Priority,
     /// Tasklets waiting.
     pub waiting: u32,
-    /// The range of that number, if it is not known.
+    /// The range of `waiting`, if the exact number is unknown.
     pub waiting_bounds: Option<Bounds>,
     /// Maximum number waiting.
     pub depth_max: u32,
@@ -162,7 +162,7 @@ fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
     let all = timeline.agenda.workers();
     let own = |source: SourceId| all.iter().filter(|worker| worker.source == Some(source)).count() == 1;
     let seen = all.iter().enumerate().filter(|(_, worker)| worker.is_seen());
-    // A run of any worker may be missing.
+    // Any worker may have run a tasklet of which no record was read.
     let is_lossy = timeline.lost_in_all() > 0 || timeline.uncounted_gaps() > 0;
     seen.map(|(number, worker)| WorkerRow {
         worker: number,

@@ -14,7 +14,7 @@ use crate::RerunError;
 use crate::act::{Act, Done};
 
 impl ReplaySession {
-    /// Injects what the loop sees next, if that came from outside.
+    /// Injects the loop's next input, if that input came from outside.
     pub(super) fn prepare(&mut self, replay: &Rc<Replay>) {
         let place = self.recorded.place;
         if self.prepared == Some(place) || self.mode == Mode::Starting {

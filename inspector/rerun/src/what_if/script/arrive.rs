@@ -34,7 +34,7 @@ struct Poll {
     start: Timestamp,
     end: Timestamp,
     waited: bool,
-    /// It waited, and ended neither by readiness nor by its deadline: a wakeup ended it.
+    /// Whether a wakeup ended the poll: it waited, and neither readiness nor its deadline ended it.
     was_woken: bool,
 }
 

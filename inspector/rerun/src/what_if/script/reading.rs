@@ -22,7 +22,7 @@ pub(super) type TimedOp = (Timestamp, Option<TaskId>, Op);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timer {
     pub(super) timer: u32,
-    /// Its latest arming, and the latest firing of that.
+    /// The timer's latest arming; `fired` is the latest firing of that arming.
     pub(super) arm: u32,
     pub(super) fired: RunId,
 }
