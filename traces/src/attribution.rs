@@ -25,7 +25,7 @@ pub use what::{Waiter, What};
 pub struct Share {
     /// What the time is attributed to.
     pub what: What,
-    /// Its share, in nanoseconds.
+    /// Its part of the time, in nanoseconds.
     pub ns: u64,
 }
 

@@ -60,7 +60,7 @@ pub enum ExportError {
     /// The recording cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// It covers more time than readers of the format can hold.
+    /// The range covers more time than readers of the format can hold.
     #[error(
         "the part to export spans {}, and a Chrome trace holds at most {}: its times are damaged; leave the wrong ones out \
          with --from or --to, or use another format",
@@ -68,7 +68,7 @@ pub enum ExportError {
         duration(SPAN_NS_MAX)
     )]
     TooLong {
-        /// Its length, in nanoseconds.
+        /// Length of the range, in nanoseconds.
         span_ns: u64,
     },
     /// The output cannot be written.

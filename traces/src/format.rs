@@ -151,7 +151,7 @@ pub struct BlockHeader {
 pub struct StoredBlock {
     /// The block's header.
     pub header: BlockHeader,
-    /// Its payload, in the header's encoding.
+    /// The payload as stored, in the header's encoding.
     pub payload: Vec<u8>,
 }
 

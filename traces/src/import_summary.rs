@@ -111,7 +111,7 @@ pub struct LeftOut {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LeftOutThread {
-    /// Its name, with its process.
+    /// The name of the thread, with its process.
     pub name: String,
     /// The process id, as the file gives it.
     pub pid: String,

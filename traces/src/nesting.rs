@@ -13,7 +13,7 @@ pub(crate) trait Slice {
     /// A point in time.
     type Time: Copy + Ord;
 
-    /// Its start, and its end if known.
+    /// The slice's start, and its end if known.
     fn extent(&self) -> (Self::Time, Option<Self::Time>);
 
     /// When it began.

@@ -133,7 +133,7 @@ pub trait EventSource {
     /// What kind of source this is.
     fn kind(&self) -> SourceKind;
 
-    /// Its display name: a path, or a program's name.
+    /// Display name of the source: a path, or a program's name.
     fn name(&self) -> &str;
 
     /// Appends the next events to `out`, in merged order: times never go backwards within an emitter, and across

@@ -160,7 +160,7 @@ impl SpanKind {
         )
     }
 
-    /// Its display name: `Echo #12`, `phase timers`, `gc`.
+    /// The display name: `Echo #12`, `phase timers`, `gc`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {

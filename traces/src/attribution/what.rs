@@ -94,7 +94,7 @@ impl What {
         matches!(self, Self::Task { task, .. } if task == id)
     }
 
-    /// Its display name: `task ReadFile #12`, `phase timers`, `unattributed`.
+    /// The display name: `task ReadFile #12`, `phase timers`, `unattributed`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {

@@ -62,7 +62,7 @@ const BATCH: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ImportedLoop {
-    /// Its name in reports: its thread's, after its process's, with the ids of both where loops share a name.
+    /// The loop's name in reports: the thread's, after its process's, with the ids of both where loops share a name.
     pub name: String,
     /// The process id, as the file gives it.
     pub pid: String,
@@ -73,7 +73,7 @@ pub struct ImportedLoop {
     /// Counts of what the thread's events became.
     #[serde(flatten)]
     pub counts: LoopCounts,
-    /// Its slices leave no gap in which it could wait: it may be a CPU profile rather than a loop.
+    /// Whether the thread's slices leave no gap in which it could wait: it may be a CPU profile rather than a loop.
     #[serde(default)]
     pub never_waits: bool,
 }

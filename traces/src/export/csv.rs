@@ -85,7 +85,7 @@ pub fn export<S: EventSource + Send>(
 #[derive(Debug)]
 struct Emitter {
     source: SourceId,
-    /// Its name, encoded as a value.
+    /// The emitter's name, encoded as a value.
     name: Vec<u8>,
     tick: Option<u64>,
 }

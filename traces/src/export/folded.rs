@@ -81,7 +81,7 @@ struct Stack {
     outer: usize,
     step: Step,
     depth: usize,
-    /// It is wait rather than busy time.
+    /// Whether the time of the stack is wait rather than busy time.
     is_wait: bool,
     /// Whether it is a callback, or within one.
     in_callback: bool,

@@ -58,7 +58,7 @@ impl Frame {
         matches!(self, Self::Task(_) | Self::Io(_) | Self::Own("microtasks" | "deferred" | "immediates"))
     }
 
-    /// Its name in two pieces, so that no strings are concatenated millions of times.
+    /// The frame's name in two pieces, so that no strings are concatenated millions of times.
     pub(crate) fn name(self, labels: &Labels) -> (&'static str, Cow<'_, str>) {
         match self {
             Self::Own(name) => ("", name.into()),

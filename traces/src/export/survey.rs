@@ -59,7 +59,7 @@ pub struct Survey {
     /// All loops of the recording, in order of appearance.
     loops: Vec<SourceId>,
     last_loop: Option<SourceId>,
-    /// Their names in reports.
+    /// Names of the loops in reports.
     loop_names: HashMap<SourceId, String>,
     /// The start of the exported part.
     pub(crate) base: Option<Timestamp>,

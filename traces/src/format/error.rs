@@ -176,7 +176,7 @@ pub enum DamageKind {
 pub struct Damage {
     /// The offset of its first byte.
     pub offset: u64,
-    /// Its length, or intended length, in bytes.
+    /// Length of the damaged stretch, or the length it should have, in bytes.
     pub bytes: u64,
     /// Records in it, where known.
     pub records: Option<u64>,

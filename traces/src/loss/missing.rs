@@ -108,7 +108,7 @@ impl Missing {
         Self { no_known_sample: true, ..self }
     }
 
-    /// Whether no sample's duration is certain.
+    /// Whether the duration of every sample is uncertain.
     #[must_use]
     pub(crate) const fn has_no_known_sample(&self) -> bool {
         self.no_known_sample

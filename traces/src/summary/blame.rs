@@ -32,7 +32,7 @@ pub struct StallSummary {
     pub tick: Option<u64>,
     /// When it began, after the first event.
     pub at_ns: u64,
-    /// Its busy time; a lower bound if `open`.
+    /// Busy time of the tick; a lower bound if `open`.
     pub run_ns: u64,
     /// Whether it has not ended.
     #[serde(default)]
@@ -115,7 +115,7 @@ pub struct SlowTaskSummary {
     /// Whether it has not ended.
     #[serde(default)]
     pub open: bool,
-    /// Its labelled parts. Sums to `run_ns`; `unattributed` is last.
+    /// The labelled parts of the run. Sums to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
 }
 

@@ -83,7 +83,7 @@ pub struct PrioritySummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AgendaWorkerSummary {
-    /// Its number, from 0.
+    /// The worker's number, from 0.
     pub worker: u64,
     /// Tasklets that it ran, including failed ones.
     pub ran: u64,
@@ -91,7 +91,7 @@ pub struct AgendaWorkerSummary {
     pub failed: u64,
     /// Time it spent running tasklets, including the known part of an unfinished run.
     pub busy_ns: u64,
-    /// Its longest run, including the known part of an unfinished one.
+    /// The worker's longest run, including the known part of an unfinished one.
     pub run_ns_max: u64,
     /// Lower bound on the length of its unfinished run; null if none is known.
     #[serde(default)]
@@ -118,9 +118,9 @@ pub struct RendezvousSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HeldSummary {
-    /// Their kind: `timer`, `io`, `work`, …
+    /// The kind of handle: `timer`, `io`, `work`, …
     pub what: String,
-    /// Their name; `unnamed` if only their kind is known.
+    /// The name of the handles; `unnamed` if only their kind is known.
     pub name: String,
     /// Number of active handles with this kind and name.
     pub count: u64,
@@ -193,7 +193,7 @@ pub struct ShutdownSummary {
     /// Time until its deadline; null if its beginning was not seen.
     #[serde(default)]
     pub limit_ns: Option<u64>,
-    /// Its duration; null while it is in progress.
+    /// The duration of the shutdown; null while it is in progress.
     #[serde(default)]
     pub run_ns: Option<u64>,
     /// Pieces of work that finished during the shutdown; null while it is in progress.

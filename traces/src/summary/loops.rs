@@ -18,13 +18,13 @@ use crate::timeline::Timeline;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LoopSummary {
-    /// Its name, with its number if loops share the name: `renderer #2`.
+    /// The loop's name, with its number if loops share the name: `renderer #2`.
     pub name: String,
     /// The number of its emitter in its process.
     pub source: u32,
     /// Records of this loop that were lost. Includes all records of a damaged part of a file, which may be of any loop.
     pub lost_records: u64,
-    /// Its tick in progress; null if every tick has ended.
+    /// The loop's tick in progress; null if every tick has ended.
     pub open_tick: Option<OpenTickSummary>,
     /// Ticks.
     pub ticks: TicksSummary,

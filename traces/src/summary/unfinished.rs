@@ -25,7 +25,7 @@ pub struct SourceSummary {
     /// How the import changed its input; null if the source was not imported.
     #[serde(default)]
     pub import: Option<ImportSummary>,
-    /// Its state when it was read.
+    /// The state of the source when it was read.
     #[serde(default)]
     pub state: StateSummary,
 }
@@ -89,15 +89,15 @@ impl StateSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OpenTickSummary {
-    /// Its number; null if its beginning was not seen.
+    /// The tick's number; null if its beginning was not seen.
     pub tick: Option<u64>,
     /// When it began; if its beginning was not seen, when its last known activity began.
     pub at_ns: i64,
-    /// Its busy time so far.
+    /// Busy time so far.
     pub run_ns: u64,
-    /// Its poll wait so far.
+    /// Poll wait so far.
     pub poll_wait_ns: u64,
-    /// Its last known activity: `task ReadFile #12`, `phase timers`, `poll`; null if unknown.
+    /// Last known activity: `task ReadFile #12`, `phase timers`, `poll`; null if unknown.
     pub running: Option<String>,
     /// When that activity began.
     pub running_since_ns: Option<i64>,
@@ -116,8 +116,8 @@ impl OpenTickSummary {
         open_tick(timeline, &timeline.unfinished(StateSummary::of(source, timeline).end()))
     }
 
-    /// Its last known activity, as in `running`, but a task without the word: `ReadFile #12`. `None` if it is in a poll,
-    /// or if its activity is unknown.
+    /// The last known activity, as in `running`, but a task without the word: `ReadFile #12`. `None` if it is in a
+    /// poll, or if the activity is unknown.
     #[must_use]
     pub fn busy_with(&self) -> Option<&str> {
         let running = self.running.as_deref().filter(|running| *running != "poll")?;

@@ -124,7 +124,7 @@ impl PriorityStats {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Agenda {
-    /// Its priorities, the highest first.
+    /// Figures of each priority, the highest first.
     pub priorities: [PriorityStats; 3],
     /// Collections for which all workers had to stop.
     pub rendezvous: RendezvousStats,

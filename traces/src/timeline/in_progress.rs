@@ -17,7 +17,7 @@ use crate::loss::Missing;
 pub struct UnfinishedTick {
     /// The loop it belongs to.
     pub source: SourceId,
-    /// Its number; `None` if its beginning was not seen.
+    /// The tick's number; `None` if its beginning was not seen.
     pub tick: Option<u64>,
     /// When it began, or, if its beginning was not seen, when its current activity began.
     pub start: Timestamp,
@@ -31,7 +31,7 @@ pub struct UnfinishedTick {
     pub unknown_ns: u64,
     /// If its beginning was not seen, the time before `start` that may belong to it and is in no other figure.
     pub before_ns: u64,
-    /// Its last known activity, and since when; `None` if unknown.
+    /// Last known activity of the tick, and since when; `None` if unknown.
     pub running: Option<(Running, Timestamp)>,
 }
 
@@ -125,7 +125,7 @@ pub struct WaitingTask {
     /// The last moment at which it is known to have waited: its start if it is running, the stop of its loop if that has
     /// stopped, or the end of the last task or phase if the loop's current activity is unknown.
     pub as_of: Timestamp,
-    /// Its loop has stopped, and its wait ended with that.
+    /// Whether the loop has stopped, so that the wait will not grow.
     pub is_final: bool,
 }
 
@@ -153,7 +153,7 @@ pub struct OverdueTimer {
     pub period_ns: Option<u64>,
     /// The last known moment, or that at which its loop stopped.
     pub as_of: Timestamp,
-    /// Its loop has stopped, and its delay ended with that.
+    /// Whether the loop has stopped, so that the delay will not grow.
     pub is_final: bool,
 }
 

@@ -86,7 +86,8 @@ impl Timeline {
         missing.unfinished_tags().into_iter().filter(is_new).map(TagStats::new).collect()
     }
 
-    /// As [`missing`](Self::missing), given what has not ended.
+    /// Like [`missing`](Self::missing), with the [unfinished](Self::unfinished) ticks, tasks and waits already
+    /// computed.
     #[must_use]
     pub fn missing_with(&self, unfinished: &Unfinished) -> MissingSamples {
         let lost = self.lost_in_all();

@@ -64,7 +64,7 @@ pub(crate) struct OpenTick {
     left_out: u32,
     /// Spans shorter than these are left out: the limit for callbacks, and the one for phases and polls.
     shortest_kept_ns: [u64; 2],
-    /// Its state before records were lost. It holds if no other event followed.
+    /// The tick's state before records were lost, which is still right if no other event followed.
     before_loss: Option<Box<Self>>,
 }
 
@@ -88,7 +88,7 @@ impl OpenTick {
         self.open.then_some(self.tick)
     }
 
-    /// Its source, number and start, while it is open.
+    /// The tick's source, number and start, while it is open.
     pub(crate) fn going_on(&self) -> Option<(SourceId, u64, Timestamp)> {
         self.open.then_some((self.source, self.tick, self.start))
     }
@@ -103,7 +103,7 @@ impl OpenTick {
         self.damaged
     }
 
-    /// Its polls so far, if it began at `start`; otherwise none are known.
+    /// The polls of the tick that began at `start`; none are known if another tick is open.
     pub(crate) fn polls_since(&self, start: Timestamp) -> PollWait {
         if self.open && self.start == start { self.polls.clone() } else { PollWait::since(start) }
     }

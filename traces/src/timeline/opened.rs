@@ -22,7 +22,7 @@ pub struct OpenedSpan {
 pub struct OpenedTick {
     /// The figures of the tick.
     pub tick: TickSummary,
-    /// Its spans in the order of their beginnings, outer before inner.
+    /// The spans of the tick in order of start, outer before inner.
     pub spans: Vec<OpenedSpan>,
 }
 

@@ -39,8 +39,8 @@ pub struct Queues {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct EmitterQueues {
-    /// It records when it queues a task, so a task with equal queued and start times has not waited. For other
-    /// emitters, the wait of such a task is unknown.
+    /// Whether the emitter records when it queues a task, so that a task with equal queued and start times has not
+    /// waited. For other emitters, the wait of such a task is unknown.
     records_queueing: bool,
     /// The task of the timer that fired last: it runs without being queued.
     fired_task: Option<TaskId>,
@@ -48,11 +48,11 @@ struct EmitterQueues {
     is_after_loss: bool,
     /// Whether any records were ever lost.
     has_lost: bool,
-    /// Its queued tasks that have not run.
+    /// Queued tasks of the emitter that have not run.
     waiting: WaitingTasks,
     /// Tasks queued before records were lost, which may or may not have run.
     before_loss: u64,
-    /// Its loop has stopped and not resumed.
+    /// Whether the emitter's loop has stopped and not resumed.
     is_stopped: bool,
     deferred: DeferredCount,
     /// The task that left a queue last, and that queue, if it was tracked.
@@ -319,7 +319,7 @@ impl Queues {
                 }
                 match queue {
                     None if self.emitters.get(place).is_some_and(|emitter| emitter.has_lost) => {
-                        // The record of its queueing was lost: it was in one of these queues.
+                        // The record that queued the task was lost, so the task was in one of these queues.
                         for queue in [Queue::Immediates, Queue::Tasks, Queue::AfterLoop] {
                             self.queue_mut(queue).change(start, |depths| depths.lost(place, start));
                         }

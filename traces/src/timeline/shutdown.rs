@@ -34,7 +34,7 @@ pub struct ShutdownEnd {
 pub struct Shutdown {
     /// When it began.
     pub began: Timestamp,
-    /// Its deadline; `None` if its beginning was not seen.
+    /// Deadline of the shutdown; `None` if its beginning was not seen.
     pub deadline: Option<Timestamp>,
     /// How it ended; `None` while it is in progress.
     pub ended: Option<ShutdownEnd>,

@@ -29,7 +29,7 @@ const OPENED_MAX: usize = 64;
 pub struct Stalls {
     /// Stalls, including those evicted.
     pub count: u64,
-    /// Their total busy time.
+    /// Total busy time of the stalls.
     pub busy_ns: u64,
     /// The busy time of the worst stall, which is always kept.
     worst_ns: u64,

@@ -14,7 +14,7 @@ pub struct WorstRun {
     pub at: Timestamp,
     /// How long it ran.
     pub run_ns: u64,
-    /// Its queue wait; `None` if it was in no queue, or if the time it was queued is unknown.
+    /// The task's queue wait; `None` if it was in no queue, or if the time it was queued is unknown.
     pub queue_wait_ns: Option<u64>,
 }
 
@@ -95,17 +95,17 @@ pub(crate) const fn failed(outcome: Outcome) -> bool {
 pub struct TagStats {
     /// The tag that these figures belong to.
     pub tag: Tag,
-    /// Its tasks on the loop thread.
+    /// Tasks of the tag that ran on the loop thread.
     pub tasks: RunStats,
-    /// Its tasks that were queued.
+    /// Number of tasks of the tag that were queued.
     pub queued: u64,
     /// Run time of the microtasks right after its tasks, in nanoseconds.
     pub microtasks_ns: u64,
     /// Readiness callbacks of the tag; `None` if none ran.
     pub io: Option<Box<RunStats>>,
-    /// Its jobs on the work pool.
+    /// Jobs of the tag on the work pool; `None` if none ran.
     pub work: Option<Box<RunStats>>,
-    /// Its tasklets on the agenda's workers.
+    /// Tasklets of the tag on the agenda's workers; `None` if none ran.
     pub tasklets: Option<Box<RunStats>>,
 }
 
@@ -140,7 +140,7 @@ pub struct Tags {
 pub struct BeyondLimit {
     /// Number of tags.
     pub tags: u64,
-    /// Their figures; its tag is the first of them.
+    /// Figures of all these tags together; `tag` is the first of them.
     pub stats: TagStats,
 }
 

@@ -67,7 +67,7 @@ pub struct TickSummary {
     pub start: Timestamp,
     /// When it ended.
     pub end: Timestamp,
-    /// Its duration less the loop's own polls: a poll within a callback is the callback's time.
+    /// The tick's duration less the loop's own polls: a poll within a callback is the callback's time.
     pub busy_ns: u64,
     /// Total duration of the loop's own polls.
     pub poll_wait_ns: u64,
@@ -77,7 +77,7 @@ pub struct TickSummary {
     pub tasks_queued: u32,
     /// Time by phase; the poll phase excludes its wait.
     pub phases: PhaseTimes,
-    /// Its longest task or readiness callback.
+    /// The longest task or readiness callback of the tick.
     pub longest: Option<LongestRun>,
     /// Timers that fired in it.
     pub timers_fired: u32,

@@ -309,8 +309,8 @@ fn lost_records(summary: &Summary) -> String {
     }
 }
 
-/// Some figures are not measured across several loops. If that is why one of `primaries` has no value, says how to
-/// compare one loop.
+/// A remark that a metric of `primaries` is not measured across several loops, and how to compare one loop. `None`
+/// if every metric has a value, or lacks one for another reason.
 pub(super) fn several_loops(base: &[Run], candidate: &[Run], primaries: &[Metric]) -> Option<String> {
     let summaries = || base.iter().chain(candidate).map(|run| &run.summary);
     let several = || summaries().filter(|summary| summary.has_several_loops());

@@ -40,11 +40,11 @@ pub const RUNS_MAX: u32 = 50;
 pub struct OtherTag {
     /// Name of the tag.
     pub tag: String,
-    /// Its change, as a share.
+    /// The relative change of the tag's figure.
     pub change: f64,
-    /// Its share of the time of all tasks.
+    /// The tag's share of the time of all tasks.
     pub share: f64,
-    /// Its p-value among all tags.
+    /// The p-value, corrected for the number of tags.
     pub p: f64,
 }
 

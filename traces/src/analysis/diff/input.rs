@@ -30,11 +30,11 @@ pub const PRIMARIES: [&str; 3] = ["task.*.run.gmean", "timer_lag_corrected.p99",
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its display name: a path.
+    /// The run's display name: a path.
     pub name: String,
     /// The summary of the run.
     pub summary: Summary,
-    /// Its origin. `None` if only its summary was saved.
+    /// The program and machine that were recorded. `None` if only the summary was saved.
     pub metadata: Option<Metadata>,
 }
 

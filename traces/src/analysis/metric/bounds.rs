@@ -49,7 +49,7 @@ impl Bounds {
 pub struct Bounded {
     /// The value, as measured.
     pub value: Value,
-    /// Its bounds, in the value's unit.
+    /// Bounds of the value, in the value's unit.
     pub bounds: Bounds,
 }
 

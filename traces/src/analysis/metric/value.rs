@@ -29,7 +29,7 @@ impl Statistic {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::P50, Self::P90, Self::P99, Self::Max, Self::Mean, Self::Gmean];
 
-    /// Its suffix in a metric's name.
+    /// The suffix of the statistic in a metric's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

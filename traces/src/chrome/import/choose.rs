@@ -204,7 +204,7 @@ pub enum ChosenBy {
     Asked,
     /// The thread has the turns of a known loop.
     Turns,
-    /// Its name is one that main threads of these programs use.
+    /// The thread has a name that main threads of these programs use.
     Name,
     /// The thread is the main thread of its process: both have the same number.
     MainThread,

@@ -51,7 +51,7 @@ pub(super) struct EventRecord {
     pub(super) value: u64,
     /// What a slice runs, by name, if all its kind share one name; 0 if unknown.
     pub(super) runs: u32,
-    /// Its offset in the file.
+    /// Offset of the event in the file.
     pub(super) place: u64,
 }
 

@@ -18,9 +18,9 @@ const WINDOW_BYTES: usize = 64 << 10;
 /// Most runs merged at once.
 const RUNS_MAX: usize = 512;
 
-/// What is sorted.
+/// A record that can be sorted, and spilled to a file.
 pub(super) trait Record: Copy {
-    /// Its place in the order: no two have the same.
+    /// What records are sorted by: no two records have the same.
     type Key: Copy + Ord;
 
     fn key(&self) -> Self::Key;
@@ -107,7 +107,7 @@ impl<R: Record> Sorter<R> {
     }
 }
 
-/// Records in order.
+/// Sorted runs: the last one in memory, the others in the file. Iterating merges them.
 #[derive(Debug)]
 pub(super) struct Sorted<R> {
     gathered: Vec<R>,

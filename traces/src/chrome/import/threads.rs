@@ -185,7 +185,7 @@ impl Threads {
         &mut self.all[number as usize]
     }
 
-    /// Its process and thread ids, as in the file.
+    /// The process and thread ids of thread `number`, as in the file.
     pub(super) fn ids(&self, number: u32) -> (&EventId<'static>, &EventId<'static>) {
         self.all.get_index(number as usize).map(|((pid, tid), _)| (pid, tid)).unwrap_or(NO_IDS)
     }

@@ -37,7 +37,7 @@ struct OpenTask {
     start: i64,
     dur: Option<i64>,
     post: Option<Post>,
-    /// Its own name only leads to the task's code: the first call within it names the task.
+    /// Whether the slice's name only leads to the task's code: the first call within it names the task.
     wants_name: bool,
 }
 

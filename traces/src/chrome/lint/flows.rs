@@ -25,7 +25,7 @@ const FLOWS_MAX: usize = 1 << 18;
 struct End {
     ts: i64,
     place: Position,
-    /// Its flow in the other viewer.
+    /// The flow of this end in the other viewer.
     other: Option<u64>,
 }
 

@@ -13,7 +13,7 @@ pub const DEPTH_MAX: u32 = 100;
 pub struct Position {
     /// Bytes before it.
     pub offset: u64,
-    /// Its line, from 1.
+    /// The line, from 1.
     pub line: u64,
 }
 
@@ -54,14 +54,14 @@ pub enum Item<'a> {
     Event {
         /// Where it begins.
         place: Position,
-        /// Its text, brackets included.
+        /// The event's text, brackets included.
         text: &'a [u8],
     },
     /// Another value of the file's object.
     Other {
         /// Where the value begins.
         place: Position,
-        /// Its key, including the quotes.
+        /// The value's key, including the quotes.
         key: &'a [u8],
         /// The value's text.
         text: &'a [u8],

@@ -38,14 +38,14 @@ pub struct AgendaWorker {
     pub run_ns_max: u64,
     /// Time it was stopped for collections.
     pub stopped_ns: u64,
-    /// Its state, where reported, and since when.
+    /// The worker's phase and when it began; `None` if the worker reports no phases.
     pub state: Option<(WorkerPhase, Timestamp)>,
     /// The last tasklet that it finished, and when.
     pub last: Option<(TaskId, Tag, Timestamp)>,
     /// The emitter of its last event: its own ring, or the loop's.
     pub source: Option<SourceId>,
     first_at: Option<Timestamp>,
-    /// Its last event, or sample.
+    /// Time of the worker's last event or sample.
     last_at: Timestamp,
     /// When the last tasklet that it finished started.
     last_start: Timestamp,
@@ -59,7 +59,8 @@ pub struct AgendaWorker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sampled {
     pub(super) run: RunningTask,
-    /// Its priority, and how many of a higher one had run when it was added; `None` if its addition was not seen.
+    /// The tasklet's priority, and the number of higher-priority runs when it was added; `None` if its addition
+    /// was not seen.
     pub(super) added: Option<(Priority, u64)>,
 }
 

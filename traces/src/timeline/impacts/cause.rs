@@ -106,7 +106,7 @@ impl Cause {
         kind << 40 | of
     }
 
-    /// Its display name: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
+    /// The display name: a tag's name alone, `io Echo`, `microtasks after Echo`, `late wakeup`.
     #[must_use]
     pub fn describe(&self, labels: &Labels) -> String {
         match self {

@@ -14,9 +14,9 @@ const KINDS: usize = RefKind::ALL.len();
 pub struct RefName {
     /// What the reference belongs to: a timer, a source, a job, …
     pub what: RefKind,
-    /// Its tag; `untagged` if it has none.
+    /// Tag of the reference; `untagged` if it has none.
     pub tag: Tag,
-    /// Its name, where that is not a tag's.
+    /// Label with the reference's name, if the name is not a tag's.
     pub label: Option<LabelId>,
 }
 

@@ -23,7 +23,7 @@ pub struct QueueStats {
     pub(super) sampled: Option<u32>,
     /// Whether a complete snapshot has covered it.
     pub(super) in_snapshot: bool,
-    /// Its depth through the last seconds; for several loops, the deepest of their queues.
+    /// The queue's depth through the last seconds; for several loops, the deepest of their queues.
     pub through_time: DepthSlots,
     /// The greatest depth seen, between samples too (a post carries the depth including itself).
     pub depth_max: u32,
