@@ -51,6 +51,9 @@ struct Track {
     numbers: VecDeque<u64>,
     /// Where the last search ended.
     last_wait: usize,
+    /// No number lies from the first of these up to, but not including, the second, which is the number at `last_wait`
+    /// or, past the last one, the greatest possible.
+    gap: (u64, u64),
     /// Waits that overlapped any of them.
     delayed: [u64; 3],
 }
@@ -122,12 +125,10 @@ impl Lane {
             self.overflowed = true;
             self.first += 1;
             self.tally.leave(&first, charges);
-            let track = self.track(Cause::of(&first.piece.what));
-            track.numbers.pop_front();
-            track.last_wait = track.last_wait.saturating_sub(1);
+            self.track(Cause::of(&first.piece.what)).pop();
         }
         let number = self.first + self.stretches.len() as u64;
-        self.track(Cause::of(&piece.what)).numbers.push_back(number);
+        self.track(Cause::of(&piece.what)).push(number);
         let (more, none) = ([0; 3], [0; 3]);
         self.stretches.push_back(Stretch { piece, more, partly_ns: none, partly: none, began: none });
     }
@@ -142,8 +143,14 @@ impl Lane {
             found = place(&self.tracks, cause);
         }
         let place = found.unwrap_or_else(|place| {
-            let track =
-                Track { cause, rank: cause.rank(), numbers: VecDeque::new(), last_wait: 0, delayed: [0; 3] };
+            let track = Track {
+                cause,
+                rank: cause.rank(),
+                numbers: VecDeque::new(),
+                last_wait: 0,
+                gap: (0, u64::MAX),
+                delayed: [0; 3],
+            };
             self.tracks.insert(place, track);
             place
         });
@@ -247,8 +254,29 @@ impl Lane {
 }
 
 impl Track {
+    fn push(&mut self, number: u64) {
+        self.numbers.push_back(number);
+        self.gap.1 = self.gap.1.min(number);
+    }
+
+    /// Removes the first stretch.
+    fn pop(&mut self) {
+        self.numbers.pop_front();
+        self.last_wait = self.last_wait.saturating_sub(1);
+        self.gap.1 = self.numbers.get(self.last_wait).copied().unwrap_or(u64::MAX);
+    }
+
     /// Whether one of its stretches has a number from `first` to `last`.
     fn has_any(&mut self, first: u64, last: u64) -> bool {
+        // Most waits begin in the same stretch as the last one, or in the next.
+        if first < self.gap.0 || first > self.gap.1 {
+            self.search(first);
+        }
+        self.gap.1 <= last
+    }
+
+    /// Finds the first stretch with a number from `first` on.
+    fn search(&mut self, first: u64) {
         let is_before =
             |numbers: &VecDeque<u64>, place: usize| numbers.get(place).is_some_and(|it| *it < first);
         let begin = self.last_wait;
@@ -264,7 +292,9 @@ impl Track {
         } else {
             self.last_wait = self.numbers.partition_point(|it| *it < first);
         }
-        self.numbers.get(self.last_wait).is_some_and(|it| *it <= last)
+        let before = self.last_wait.checked_sub(1).and_then(|place| self.numbers.get(place));
+        let next = self.numbers.get(self.last_wait);
+        self.gap = (before.map_or(0, |number| number + 1), next.copied().unwrap_or(u64::MAX));
     }
 }
 
