@@ -20,7 +20,7 @@ const SLACK_NS: u64 = 2_000_000;
 /// lie in the future by the same amount.
 const CLOCKS_SLACK_NS: u64 = 1_000_000_000;
 
-/// Most emitters that are followed.
+/// Maximum number of emitters that are followed.
 const EMITTERS_MAX: usize = 1024;
 
 /// The rule for the times of an event, relative to the record's own.
@@ -31,7 +31,7 @@ enum Rule {
     Any,
     /// `first`, then `start`, then the record's time.
     Extent { first: Timestamp, start: Timestamp },
-    /// The same, for a loop: within the session, and from `start` on within one tick if a tick is open.
+    /// Like `Extent`, for a loop: within the session, and from `start` on within one tick if a tick is open.
     OfLoop { first: Timestamp, start: Timestamp },
     /// A timer: due, then found due, then the record's time. Each skipped period lasted at least 1 ns.
     Fired { due: Timestamp, fired: Timestamp, skipped: u32 },

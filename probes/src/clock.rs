@@ -15,8 +15,8 @@ use crate::ids::{Ticks, Timestamp};
 pub trait Clock {
     /// The monotonic time that due times are compared with.
     fn now(&self) -> Timestamp;
-    /// The same, for a decision at `point` of a turn. A virtual clock can advance here by the time the loop took to
-    /// get to that point.
+    /// The monotonic time for a decision at `point` of a turn. A virtual clock can advance here by the time the loop
+    /// took to get to that point.
     fn now_at(&self, _point: ClockPoint) -> Timestamp {
         self.now()
     }

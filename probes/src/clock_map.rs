@@ -23,7 +23,7 @@ const STEER_NS: u64 = 1_000_000_000;
 /// Slopes are measured over at least this much time, if the anchors reach back that far.
 const BASELINE_NS: u64 = 8_000_000_000;
 
-/// Most pieces kept: over a quarter of an hour at one anchor a second.
+/// Maximum number of pieces kept: over a quarter of an hour at one anchor a second.
 const PIECES_MAX: usize = 1024;
 
 /// How often a record clock changed its rate or jumped, according to its anchors. A clock that the kernel trusts does

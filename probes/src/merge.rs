@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use crate::ids::Ticks;
 use crate::stamped::Stamped;
 
-/// Most events held back, whatever their times.
+/// Maximum number of events held back, whatever their times.
 const HELD_MAX: usize = 1 << 17;
 
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use crate::stamped::Stamped;
 /// Interval between two readings.
 const PERIOD_NS: u64 = 250_000_000;
 
-/// Most threads of a process that are read.
+/// Maximum number of threads of a process that are read.
 const THREADS_MAX: usize = 256;
 
 /// Nanoseconds in a unit of `/proc/stat`: the kernel's interface counts hundredths of a second.

@@ -54,8 +54,8 @@ const CELL_NS: u64 = 10_000_000_000;
 /// Shortest interval between two checks of a foreign process's state: a check takes three system calls.
 const STATE_NS: u64 = 50_000_000;
 
-/// Most polls per flush after the first: more than 64 rings of the default size hold. A file that claims more must not
-/// fill memory.
+/// Maximum number of polls per flush after the first: more than 64 rings of the default size hold. A file that claims
+/// more must not fill memory.
 const FLUSH_POLLS_MAX: usize = 4;
 
 /// The outcome of a poll.
@@ -474,7 +474,7 @@ impl ProcessReader {
         self.time_at(self.watermark(now)).max(self.stream.last_at.min(self.time_at(now)))
     }
 
-    /// The last moment at which the process noted that it existed; `None` if it noted none, or one in the future.
+    /// The last time at which the process noted that it was alive; `None` if it noted none, or a time in the future.
     fn noted_alive(&self) -> Result<Option<Ticks>, ReadError> {
         let noted = self.image.alive_at()?;
         Ok(noted.filter(|at| !self.image.shares_clock() || *at <= self.clocks.ticks()))

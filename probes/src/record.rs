@@ -18,7 +18,7 @@ use crate::text::InlineText;
 /// Bytes of a record.
 pub(crate) const RECORD_BYTES: usize = 32;
 
-/// Most records that one event takes.
+/// Maximum number of records that one event takes.
 pub const PARTS_MAX: usize = 8;
 
 /// The code of [`Event::Label`].

@@ -46,7 +46,7 @@ pub const CAPACITY_DEFAULT: u32 = 65_536;
 /// Fewest records in a ring: one page.
 pub const CAPACITY_MIN: u32 = 128;
 
-/// Most records in a ring: half a gigabyte.
+/// Maximum number of records in a ring: half a gigabyte.
 pub const CAPACITY_MAX: u32 = 1 << 24;
 
 /// The capacity nearest to `records` that a ring can have.
@@ -70,7 +70,7 @@ pub(crate) const RECORD_WORDS: usize = 4;
 /// Index of the stamp among a record's words.
 pub(crate) const STAMP_WORD: usize = 1;
 
-/// Most records copied at once: long enough to be cheap, short enough to outrun the writer.
+/// Maximum number of records copied at once: long enough to be cheap, short enough to outrun the writer.
 const BATCH: u64 = 2048;
 
 /// An empty record, used to initialise copy buffers.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::ids::Tag;
 
-/// Most tags of a process; the last one stands for all names that did not fit.
+/// Maximum number of tags of a process; the last one stands for all names that did not fit.
 pub const TAGS_MAX: usize = u16::MAX as usize;
 
 /// The name of the last tag.

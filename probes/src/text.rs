@@ -11,7 +11,8 @@ pub const TEXT_BYTES_MAX: usize = 79;
 /// Stands for texts over a limit.
 pub(crate) const TEXTS_REST: &str = "(one of too many different texts)";
 
-/// Most texts kept for events: a hostile trace, or a program that names each connection, must not exhaust memory.
+/// Maximum number of texts kept for events: a hostile trace, or a program that names each connection, must not exhaust
+/// memory.
 const TEXTS_MAX: usize = 1 << 17;
 
 static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);

@@ -37,7 +37,7 @@ use crate::session::{Handle, Session};
 /// Capacity, in records, of a ring that a thread has only for tracing.
 const CAPACITY: u32 = 8192;
 
-/// Most spans a thread can be inside at once and still have them measured.
+/// Maximum number of spans a thread can be inside at once and still have them measured.
 const DEPTH_MAX: usize = 256;
 
 thread_local! {

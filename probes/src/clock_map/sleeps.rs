@@ -9,7 +9,7 @@
 use crate::clock::Anchor;
 use crate::ids::{Ticks, Timestamp};
 
-/// Most sleeps taken into account. With more, readings of the clocks contradict each other.
+/// Maximum number of sleeps taken into account. With more, readings of the clocks contradict each other.
 pub(crate) const SLEEPS_MAX: usize = 1024;
 
 /// By how much the kernel's figure for the time asleep may be off, besides [`ERROR_PARTS`].
@@ -44,9 +44,9 @@ impl Sleep {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sleeps {
     all: Vec<Sleep>,
-    /// By index, the time asleep before that sleep; last, the total.
+    /// For each sleep, the time asleep before it; last, the total.
     before_ns: Vec<u64>,
-    /// By index, an upper bound of all times before the end of that sleep, so that times never decrease.
+    /// For each sleep, an upper bound of all converted times before the end of the sleep, so that times never decrease.
     most: Vec<u64>,
 }
 
@@ -80,7 +80,7 @@ impl Sleeps {
         self.all.is_empty()
     }
 
-    /// Adds a later one.
+    /// Adds a sleep after the others.
     pub(crate) fn add(&mut self, sleep: Sleep) {
         let mut all = std::mem::take(&mut self.all);
         all.push(sleep);

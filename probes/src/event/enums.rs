@@ -351,7 +351,7 @@ words! {
         23 SlowTaskLimit = "slow-task-limit",
         /// How often snapshots are taken.
         24 SnapshotInterval = "snapshot-interval",
-        /// Most parts of a snapshot.
+        /// Maximum number of parts of a snapshot.
         25 SnapshotPartsMax = "snapshot-parts-max",
         /// Time budget of one tick for its tasks.
         26 TaskTimePerTick = "task-time-per-tick",

@@ -9,7 +9,7 @@ use super::value::{FieldValue, Placement};
 use crate::ids::{IoSource, LabelId, NonMax, SourceId, Tag, TaskId, Ticks, Time, TimerId, Timestamp};
 use crate::text::{InlineText, TEXT_WORDS, Text};
 
-/// Most words that one event takes.
+/// Maximum number of words that one event takes.
 pub const FIELDS_MAX: usize = 16;
 
 /// The words of one event, in field order, and its tag. Missing words read as 0.

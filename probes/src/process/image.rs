@@ -28,7 +28,7 @@ use crate::shared::layout::{
 use crate::shared::original::FileIdentity;
 use crate::text::InlineText;
 
-/// Most time between two readings, one of each clock.
+/// Maximum time between two readings, one of each clock.
 const AWAKE_NS: u64 = 1_000_000_000;
 
 /// Tries to read a cell while its writer is changing it.

@@ -13,7 +13,7 @@ use crate::merge::Merge;
 use crate::record::{Record, unpack};
 use crate::stamped::Stamped;
 
-/// Most calibrations kept per ring.
+/// Maximum number of calibrations kept per ring.
 const ANCHORS_MAX: usize = 16;
 
 /// The emitters of a ring's records. A closed ring is reused by later emitters. One with another name has another

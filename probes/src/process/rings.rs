@@ -27,10 +27,10 @@ const FILL_PARTS: u64 = 4;
 /// is read: each record that a reader touches is a cache line that the writer has to fetch back.
 const HOPELESS_PARTS: u64 = 8;
 
-/// Most records that one poll takes from all rings together; bounds its memory.
+/// Maximum number of records that one poll takes from all rings together; bounds its memory.
 pub(super) const POLL_RECORDS_MAX: u64 = 1 << 20;
 
-/// Most calibrations kept of all rings.
+/// Maximum number of calibrations kept of all rings.
 const ANCHORS_OF_ALL_MAX: usize = 48;
 
 /// Range of the poll period, in nanoseconds.

@@ -16,7 +16,7 @@ use crate::shared::layout::{LABELS_MAX, head};
 use crate::stamped::Stamped;
 use crate::text::InlineText;
 
-/// Most missing rings that are reported one by one: a damaged count must not fill memory.
+/// Maximum number of missing rings that are reported one by one: a damaged count must not fill memory.
 const MISSING_MAX: u64 = 4096;
 
 #[derive(Debug)]

@@ -21,7 +21,7 @@ pub(crate) enum Item<'a> {
 /// How much of a ring one poll takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PollLimits {
-    /// Most records to read. The rest is left to the next poll.
+    /// Maximum number of records to read. The rest is left to the next poll.
     pub(crate) limit: u64,
     /// Once the writer has lapped the reader, only this many of the newest records are read. Older ones are
     /// lost, so that a reader that cannot keep up does not also slow the writer.

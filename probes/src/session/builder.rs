@@ -91,7 +91,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Most recorders open at a time, 1 to 4,096; 64 by default. A ring takes memory only once it is opened.
+    /// Maximum number of recorders open at a time, 1 to 4,096; 64 by default. A ring takes memory only once it is
+    /// opened.
     pub fn recorders_max(mut self, recorders: usize) -> Self {
         self.places = recorders.clamp(1, PLACES_MAX);
         self

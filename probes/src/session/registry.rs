@@ -14,8 +14,8 @@ use crate::shared::header::{Header, NewPlace};
 use crate::shared::layout::UNSHARED_AT;
 use crate::text::{InlineText, TEXTS_REST};
 
-/// Most texts of a kind that a session keeps. Errors with ever different messages must not fill memory, the header's
-/// table or a trace; names are usually literals, so more of them are kept.
+/// Maximum number of texts of a kind that a session keeps. Errors with ever different messages must not fill memory,
+/// the header's table or a trace; names are usually literals, so more of them are kept.
 pub(super) const fn texts_max(kind: LabelKind) -> usize {
     match kind {
         LabelKind::Text => 512,

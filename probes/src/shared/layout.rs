@@ -42,7 +42,7 @@ pub(crate) mod head {
     /// The words that identify the process and the file.
     pub(crate) const IDENTITY: [usize; 9] =
         [PID, PID_NAMESPACE, START_TIME, BOOT_ID, BOOT_ID + 1, TIME_NAMESPACE, FILE, FILE + 1, FILE + 2];
-    /// The same words again.
+    /// Second copy of the `IDENTITY` words.
     pub(crate) const IDENTITY_AGAIN: usize = 43;
     /// Words of the header.
     pub(crate) const WORDS: usize = 64;
@@ -78,13 +78,13 @@ pub(crate) const UNSHARED_AT: usize = 0;
 
 /// Default number of places in the table of rings.
 pub(crate) const PLACES_DEFAULT: usize = 64;
-/// Most places in the table of rings that a reader accepts.
+/// Maximum number of places in the table of rings that a reader accepts.
 pub(crate) const PLACES_MAX: usize = 4096;
 /// Default number of places for labels.
 pub(crate) const LABELS_DEFAULT: usize = 4096;
-/// Most places for labels that a reader accepts.
+/// Maximum number of places for labels that a reader accepts.
 pub(crate) const LABELS_MAX: usize = 1 << 17;
-/// Most bytes of metadata that a reader accepts.
+/// Maximum number of bytes of metadata that a reader accepts.
 pub(crate) const META_BYTES_MAX: usize = 1 << 20;
 /// Parts begin on multiples of this.
 pub(crate) const PAGE_BYTES: usize = 4096;
