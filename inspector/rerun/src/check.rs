@@ -59,7 +59,7 @@ pub fn check(path: &Path) -> Result<Checked, RerunError> {
 ///
 /// # Errors
 ///
-/// Those of [`check`].
+/// Same as for [`check`].
 pub fn check_source(
     mut open: impl FnMut() -> Result<Box<dyn EventSource>, RerunError>,
     wanted: Option<&str>,

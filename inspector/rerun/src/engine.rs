@@ -27,7 +27,7 @@ pub(super) trait Engine: Oracle + Sized {
     fn received(&self) {}
 }
 
-/// The task that stands for any recorded one.
+/// A task that stands for a recorded task.
 pub(super) struct StandIn<E: Engine> {
     of: E::Callback,
     engine: Rc<E>,

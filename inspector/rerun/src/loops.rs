@@ -36,7 +36,7 @@ pub(super) enum Wanted<'a> {
     Longest,
     /// The one with this name in reports.
     Named(&'a str),
-    /// The one selected earlier, in the recording that contains this one.
+    /// The loop selected earlier, from a longer recording that contains this one.
     Same(&'a ChosenLoop),
 }
 

@@ -70,7 +70,7 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Those of [`read`](Self::read), or `UnknownLoop` if there is no such loop.
+    /// Same as for [`read`](Self::read), or `UnknownLoop` if there is no such loop.
     pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
         Self::read_wanted(source, wanted.into(), Detail::Report)
     }
@@ -80,7 +80,7 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Those of [`read_loop`](Self::read_loop).
+    /// Same as for [`read_loop`](Self::read_loop).
     pub fn read_figures(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
         Self::read_wanted(source, wanted.into(), Detail::Figures)
     }
@@ -172,7 +172,7 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Those of [`what_if`](Self::what_if).
+    /// Same as for [`what_if`](Self::what_if).
     pub fn what_if_until(
         &self,
         changes: &Changes,

@@ -39,7 +39,7 @@ pub(super) fn read(word: &OsStr) -> Result<ReadRun, CommandError> {
 ///
 /// # Errors
 ///
-/// Those of [`read`].
+/// Same as for [`read`].
 pub(super) fn read_with_limits(
     word: &OsStr,
     keep: impl FnOnce(TimelineConfig) -> TimelineConfig,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// How the system says that descriptors have run out, whatever was opened.
 const TOO_MANY_OPEN_FILES: &str = "Too many open files";
 
-/// The way out of it.
+/// The remedy that is appended to such errors.
 const RAISE: &str = "; raise the limit on open files (ulimit -n)";
 
 /// Why a command failed.

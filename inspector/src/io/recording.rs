@@ -58,7 +58,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Those of [`start`](Self::start).
+    /// Same as for [`start`](Self::start).
     pub fn start_tapped(session: &Session, record: Option<&Path>) -> Result<(Self, Tap), CommandError> {
         let recording = Self::begin(session, record, Some(Vec::new()))?;
         let tap = recording.source();

@@ -40,7 +40,7 @@ pub fn save(
 ///
 /// # Errors
 ///
-/// Those of [`save`].
+/// Same as for [`save`].
 pub fn save_at<W: TraceOutput>(
     writer: &mut TraceWriter<W>,
     events: &[Stamped],

@@ -78,7 +78,7 @@ pub fn print(text: &str) -> Result<(), CommandError> {
 ///
 /// # Errors
 ///
-/// Those of [`print()`].
+/// Same as for [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     let line = json(value).map_err(|error| CommandError::Input(format!("cannot print JSON: {error}")))?;
     print(&(line + "\n"))

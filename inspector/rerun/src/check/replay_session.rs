@@ -50,11 +50,11 @@ pub(super) struct ReplaySession {
     pub(super) recorded: Window,
     mode: Mode,
     in_tick: bool,
-    /// A callback failed in this tick, or since the last one.
+    /// Whether a callback failed in this tick or since the last tick.
     has_failed: bool,
-    /// A stop was requested, and no run has ended since.
+    /// Whether a stop was requested, and no run has ended since.
     stops: bool,
-    /// Both happened: the run may fail.
+    /// Whether a callback failed and a stop was requested: the run may fail.
     may_fail: bool,
     pub(super) diverged: Option<Box<Divergence>>,
     pub(super) failed: Option<RerunError>,
@@ -106,7 +106,7 @@ impl Replay {
         StandIn::new(self, Callback::Tagged(tag))
     }
 
-    /// The same, posted by another thread or by a job.
+    /// The stand-in for a task that another thread or a job posted.
     pub(super) fn remote(self: &Rc<Self>, tag: Tag) -> Remote<Self> {
         Remote::new(self, Callback::Tagged(tag))
     }

@@ -34,7 +34,7 @@ pub(super) struct ComparedEvent {
     pub(super) at: Timestamp,
     /// As recorded, for display.
     pub(super) raw: Event,
-    /// The compared part of it.
+    /// The event without times, as it is compared.
     pub(super) event: Event<()>,
 }
 
@@ -450,7 +450,7 @@ impl Frame {
         Self { kind, outcome, reloads, acts: acts.into(), releases: 0, begun: 0, end }
     }
 
-    /// Whether it has no checkpoint: the microtasks that it queues wait for the next one.
+    /// Whether the frame has no checkpoint: the microtasks that it queues wait for the next checkpoint.
     pub(super) const fn has_no_checkpoint(&self) -> bool {
         self.reloads || matches!(self.kind, FrameKind::Outside(_))
     }

@@ -71,7 +71,7 @@ impl Part {
         }
     }
 
-    /// The same part in another window.
+    /// This part, restricted to another window.
     fn within(&self, whole: &CuttableParts, from_ns: u64, to_ns: u64) -> Self {
         let inside = |arrival: &&usize| (from_ns..=to_ns).contains(&whole.arrivals_ns[**arrival]);
         let arrivals = self.arrivals.iter().filter(inside).copied().collect();

@@ -22,7 +22,7 @@ pub(super) const EXTERNAL: u16 = 0;
 /// The changes, resolved against one recording.
 pub(super) struct Plan {
     pub(super) policy: Policy,
-    /// This process's tag for each recorded one.
+    /// For each recorded tag, the tag of this process with the same name.
     tags: Vec<Tag>,
     /// Factors for the run time of callbacks, by recorded tag; empty if none is scaled.
     factors: Vec<f64>,
@@ -85,7 +85,7 @@ impl Plan {
         })
     }
 
-    /// This process's tag for a recorded one.
+    /// The tag of this process with the same name as a recorded tag.
     pub(super) fn tag_of(&self, tag: Tag) -> Tag {
         self.tags.get(usize::from(tag.0)).copied().unwrap_or_default()
     }

@@ -15,7 +15,7 @@ const FIGURE: usize = 10;
 const CHANGE: usize = 10;
 const WORD: usize = "  better".len();
 
-/// Most figures named in the headline.
+/// Maximum number of figures named in the headline.
 const NAMED: usize = 3;
 
 struct Page {
