@@ -201,7 +201,7 @@ fn name_microtasks(shares: &mut Vec<Share>) {
 }
 
 impl Breakdown {
-    /// The same breakdown, adjusted to sum to `total_ns`. The time of polls that were not kept is no busy time, but the
+    /// Adjusts the breakdown to sum to `total_ns`. The time of polls that were not kept is no busy time, but the
     /// lines still include it: the excess is taken from the poll phase first, then from unattributed time, then from
     /// other phases.
     pub(crate) fn settled(mut self, total_ns: u64) -> Self {

@@ -36,16 +36,16 @@ pub const INDEX_ENTRY_BYTES: usize = 8 + BLOCK_HEADER_BYTES;
 
 /// Longest metadata, in bytes.
 pub const METADATA_BYTES_MAX: u32 = 1 << 20;
-/// Most records in a block.
+/// Maximum number of records in a block.
 pub const RECORDS_MAX: u32 = 1 << 16;
 /// Longest payload of a block other than the index, compressed or not, in bytes.
 pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
-/// Most blocks that a reader keeps track of.
+/// Maximum number of blocks that a reader keeps track of.
 pub const BLOCKS_MAX: usize = 1 << 20;
 
 /// Records allowed in a file of any size.
 const RECORDS_FREE: u64 = 1 << 20;
-/// Most records for each byte of the file, beyond [`RECORDS_FREE`].
+/// Maximum number of records for each byte of the file, beyond [`RECORDS_FREE`].
 const RECORDS_PER_BYTE: u64 = 16;
 /// Bytes of labels that count as a record.
 const LABEL_BYTES_PER_RECORD: u32 = 16;

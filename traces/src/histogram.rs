@@ -16,7 +16,8 @@ use crate::bounds::{Bounds, SpreadBounds};
 /// With fewer samples, the 99th percentile is the maximum.
 const FEW: u64 = 100;
 
-/// Most values that [`Histogram::record_many`] lets a distribution hold: over two years if each counts a nanosecond.
+/// Maximum number of values that [`Histogram::record_many`] lets a distribution hold: over two years if each counts a
+/// nanosecond.
 const COUNT_MAX: u64 = u64::MAX >> 8;
 
 /// A distribution of nanoseconds, or of counts.

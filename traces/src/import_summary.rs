@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::source::{IMPORT, SourceKind};
 use crate::units::{count, counted, percent};
 
-/// Most kinds read for each list of a file. An import writes fewer.
+/// Maximum number of kinds read for each list of a file. An import writes fewer.
 const KINDS_MAX: usize = 64;
 
-/// Most characters kept of a name.
+/// Maximum number of characters kept of a name.
 const NAME_MAX: usize = 80;
 
-/// Most left-out threads listed.
+/// Maximum number of left-out threads listed.
 pub(crate) const LARGEST: usize = 5;
 
 /// The kind, in [`ImportSummary::dropped`], of loops beyond the limit per trace.

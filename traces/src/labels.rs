@@ -10,7 +10,7 @@ use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
 use loop_probes::text::printable;
 
-/// Most labels kept, of all kinds together.
+/// Maximum number of labels kept, of all kinds together.
 pub const LABELS_MAX: usize = 1 << 16;
 
 /// Names of tags, spans, emitters, readiness sources and texts.

@@ -37,7 +37,7 @@ impl SpreadBounds {
         if seen.is_empty() { all } else { all.or_higher(Self::of_ended(&seen, missing)) }
     }
 
-    /// The same bounds, with the upper ends of `other` if they are higher.
+    /// Raises upper ends to those of `other` where `other` is higher.
     fn or_higher(self, other: Self) -> Self {
         let of = |own: Bounds, other: Bounds| Bounds {
             hi: own.hi.zip(other.hi).map(|(own, other)| own.max(other)),
@@ -109,12 +109,12 @@ pub fn quantile_bounds(seen: &Histogram, quantile: f64, missing: &Missing) -> Bo
 struct Sides<'a> {
     /// Samples that have ended.
     seen: &'a Histogram,
-    /// The same plus unfinished samples at their known minimum; `seen` if there are none.
+    /// `seen` and the unfinished samples, each at its known minimum; equals `seen` if none is unfinished.
     at_least: &'a Histogram,
     missing: &'a Missing,
     /// The upper edge of each non-empty bucket of `seen`, and how many samples are at most that.
     steps: Vec<(u64, u64)>,
-    /// As `steps`, of `at_least`.
+    /// Like `steps`, for `at_least`; `None` if no sample is unfinished.
     steps_at_least: Option<Vec<(u64, u64)>>,
 }
 

@@ -37,7 +37,7 @@ use crate::format::{BlockKind, StoredBlock, Version, records_allowed};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
 
-/// Most damaged places listed; further ones are only counted.
+/// Maximum number of damaged places listed; further ones are only counted.
 const DAMAGES_MAX: usize = 256;
 
 /// Reads one trace. See the [module](self).

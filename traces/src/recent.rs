@@ -61,7 +61,7 @@ impl<T> Recent<T> {
         self.kept.is_empty()
     }
 
-    /// Most entries kept.
+    /// Maximum number of entries kept.
     #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit

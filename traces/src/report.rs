@@ -19,7 +19,7 @@ use crate::units::{UNKNOWN, count, counted, duration, percent, rate};
 use bounds::{Of, figure};
 use page::Page;
 
-/// Most tags shown.
+/// Maximum number of tags shown.
 const TAGS_SHOWN: usize = 24;
 
 /// Line width when the output is not a terminal.

@@ -40,7 +40,7 @@ const LATE_PARTS: u64 = 8;
 /// Limits at which a block is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Most records per block (at most [`RECORDS_MAX`], less one event).
+    /// Maximum number of records per block (at most [`RECORDS_MAX`], less one event).
     pub records_per_block: usize,
     /// Greatest age of a block's oldest event, in nanoseconds. Beyond half of the block limit, it doubles with every
     /// 65,536 blocks.

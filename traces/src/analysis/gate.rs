@@ -82,7 +82,7 @@ pub struct Judgement {
     /// Where records were lost: the bounds of the value in the metric's unit; null where there is no upper bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bounds: Option<(f64, Option<f64>)>,
-    /// Why it is undecided, or which tag or loop the figure belongs to.
+    /// Why the gate is undecided, or which tag or loop the figure belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }

@@ -57,14 +57,14 @@ impl Column {
         Self::new(Kind::Figure, head, usual)
     }
 
-    /// The same column as one of a group of neighbours: `WAIT P50`, `P99`, `MAX`.
+    /// Puts the column into a group of neighbours with a common head: `WAIT P50`, `P99`, `MAX`.
     #[must_use]
     pub const fn of(mut self, group: &'static str) -> Self {
         self.group = group;
         self
     }
 
-    /// The same column, left out of a page that is too narrow, from the highest `rank` down.
+    /// Leaves the column out of a page that is too narrow; the highest `rank` goes first.
     #[must_use]
     pub const fn optional(mut self, rank: u8) -> Self {
         self.rank = Some(rank);

@@ -52,7 +52,7 @@ use crate::timeline::config::QUEUE_WAITS;
 use crate::units::counted;
 use crate::writer::{TraceOutput, TraceWriter, WriteStats};
 
-/// Most loops of a trace.
+/// Maximum number of loops of a trace.
 const LOOPS_MAX: usize = 256;
 
 /// Events passed to the writer at once.

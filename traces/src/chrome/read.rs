@@ -22,7 +22,7 @@ pub use number::Micros;
 use input::Input;
 use split::Splitter;
 
-/// Most keys of the file's object listed when it is refused.
+/// Maximum number of keys of the file's object listed when it is refused.
 const KEYS_KEPT: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

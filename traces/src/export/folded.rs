@@ -19,10 +19,10 @@ use super::survey::Survey;
 use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 
-/// Most distinct stacks; time of further ones counts for the stack around them.
+/// Maximum number of distinct stacks; time of further ones counts for the stack around them.
 const STACKS_MAX: usize = 1 << 20;
 
-/// Most frames of a stack; time of deeper ones counts for the last.
+/// Maximum number of frames of a stack; time of deeper ones counts for the last.
 const DEPTH_MAX: usize = 256;
 
 /// What to export.

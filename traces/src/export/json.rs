@@ -185,7 +185,7 @@ impl<W: Write> JsonOut<W> {
     }
 }
 
-/// Most decimals for which a power of ten is an exact double.
+/// Maximum number of decimals for which a power of ten is an exact double.
 const PLACES_MAX: u32 = 18;
 
 /// The double that sums should reach for an end: just before it, and with the last bit clear, because if a slice is

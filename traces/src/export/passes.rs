@@ -11,7 +11,7 @@ use super::{ExportError, TimeRange};
 use crate::format::StoredBlock;
 use crate::source::{EventSource, SourceError, SourceState};
 
-/// Most batches of events read ahead.
+/// Maximum number of batches of events read ahead.
 const READ_AHEAD: usize = 1;
 
 /// Events read at once.

@@ -19,13 +19,13 @@ use crate::source::EventSource;
 use crate::summary::StateSummary;
 use crate::timeline::{Timeline, TimelineConfig, UnfinishedTick};
 
-/// Most slices of a row held until the end of their tick.
+/// Maximum number of slices of a row held until the end of their tick.
 pub(crate) const WAITING_MAX: usize = 1 << 18;
 
-/// Most slices held for sorting, per row without ticks.
+/// Maximum number of slices held for sorting, per row without ticks.
 pub(crate) const WAITING_OUTSIDE: usize = 1 << 13;
 
-/// Most slices held, over all rows.
+/// Maximum number of slices held, over all rows.
 pub(crate) const WAITING_ALL: usize = 1 << 19;
 
 /// The frame around unfinished work.

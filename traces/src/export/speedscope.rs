@@ -21,13 +21,13 @@ use super::survey::Survey;
 use super::{ExportError, TimeRange};
 use crate::source::{EventSource, SourceError};
 
-/// Most bytes of waiting profiles held in memory, in total.
+/// Maximum number of bytes of waiting profiles held in memory, in total.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes of a waiting profile gathered before they are put with the others.
 const PIECE_BYTES: usize = 4 << 10;
 
-/// Most distinct frames; further ones are merged into one.
+/// Maximum number of distinct frames; further ones are merged into one.
 const FRAMES_MAX: usize = 1 << 18;
 
 /// What was exported.

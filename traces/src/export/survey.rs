@@ -15,7 +15,7 @@ use crate::labels::Labels;
 use crate::summary::loop_names;
 use crate::timeline::{StreamEnd, Timeline, is_of_a_loop};
 
-/// Most threads kept apart; further ones share the last.
+/// Maximum number of threads kept apart; further ones share the last.
 const THREADS_MAX: usize = 4096;
 
 /// A worker of the pool or of the agenda.

@@ -30,7 +30,7 @@ pub struct Missing {
     stretches: Vec<SimilarGaps>,
     /// Samples that have not ended, at their known minimum.
     unfinished: Option<Box<Histogram>>,
-    /// Samples that may be added before those end, each longer than all known ones.
+    /// Samples that may follow `unfinished`, each longer than all known ones.
     to_come: u64,
     /// Samples that ended because their loop stopped.
     cut_short: Option<Box<Histogram>>,
@@ -60,21 +60,20 @@ impl Missing {
         Self { count, of_any_length: count, ..Self::default() }
     }
 
-    /// The same, but with at most `count` lost samples.
+    /// Limits the number of lost samples to `count`.
     #[must_use]
     pub fn counted(self, count: u64) -> Self {
         Self { count, ..self }
     }
 
-    /// The same, plus samples that have not ended, each at its known minimum; up to `to_come` more may follow, each
-    /// longer.
+    /// Adds samples that have not ended, each at its known minimum; up to `to_come` more may follow, each longer.
     #[must_use]
     pub fn with_unfinished(self, at_least: Histogram, to_come: u64) -> Self {
         let unfinished = (!at_least.is_empty()).then(|| Box::new(at_least));
         Self { unfinished, to_come, ..self }
     }
 
-    /// The same, plus up to `samples` more of any length.
+    /// Adds up to `samples` more of any length.
     #[must_use]
     pub(crate) fn with_more(mut self, samples: u64) -> Self {
         self.count = self.count.saturating_add(samples);
@@ -82,27 +81,26 @@ impl Missing {
         self
     }
 
-    /// The same, where each sample that has not ended may have ended earlier, with any duration.
+    /// Assumes that each unfinished sample may have ended earlier, with any duration.
     #[must_use]
     pub(crate) fn perhaps_ended(self) -> Self {
         let not_ended = self.not_ended();
         Self { unfinished: None, to_come: 0, ..self }.with_more(not_ended)
     }
 
-    /// The same, plus samples that ended because their loop stopped.
+    /// Adds samples that ended because their loop stopped.
     #[must_use]
     pub fn with_cut_short(self, samples: Histogram) -> Self {
         Self { cut_short: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
     }
 
-    /// The same, plus samples that have not ended but do not grow, each with its duration so far.
+    /// Adds samples that have not ended but do not grow, each with its duration so far.
     #[must_use]
     pub(crate) fn with_paused(self, samples: Histogram) -> Self {
         Self { paused: (!samples.is_empty()).then(|| Box::new(samples)), ..self }
     }
 
-    /// The same, where no sample's duration is certain: the clock was wrong, or missing records could shorten any of
-    /// them.
+    /// Makes the duration of every sample uncertain: the clock was wrong, or missing records could shorten any of them.
     #[must_use]
     pub(crate) fn without_known_samples(self) -> Self {
         Self { no_known_sample: true, ..self }
@@ -170,13 +168,13 @@ impl Missing {
         }
     }
 
-    /// Most samples that may be missing, including those that have not ended and may grow.
+    /// Maximum number of samples that may be missing, including those that have not ended and may grow.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.saturating_add(self.not_ended())
     }
 
-    /// Most samples that may have been lost.
+    /// Maximum number of samples that may have been lost.
     #[must_use]
     pub const fn lost(&self) -> u64 {
         self.count
@@ -205,7 +203,7 @@ impl Missing {
         self.unfinished().map_or(0, Histogram::count).saturating_add(self.to_come)
     }
 
-    /// Most missing samples that can be longer than `value`.
+    /// Maximum number of missing samples that can be longer than `value`.
     #[must_use]
     pub fn longer_than(&self, value: u64) -> u64 {
         let fit = |stretches: &&SimilarGaps| stretches.longest_ns > value;

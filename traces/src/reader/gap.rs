@@ -12,7 +12,7 @@ use loop_probes::stamped::Stamped;
 use super::block::BlockPlace;
 use crate::format::error::{Damage, DamageKind};
 
-/// Most emitters to which a gap is announced.
+/// Maximum number of emitters to which a gap is announced.
 const SOURCES_MAX: usize = 1024;
 
 /// A gap of missing records.

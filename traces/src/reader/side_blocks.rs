@@ -11,7 +11,7 @@ use crate::format::error::{Damage, DamageKind, ReadError};
 use crate::format::{BlockKind, u32_at, u64_at};
 use crate::source::SourceCounts;
 
-/// Most names held until they are announced.
+/// Maximum number of names held until they are announced.
 const PENDING_LABELS_MAX: usize = 1 << 17;
 
 /// Bytes of the counts of version 1.0. Later versions have more.

@@ -8,13 +8,13 @@ use crate::cells::{cut_name, fill, width};
 use crate::summary::{BlameSummary, StateSummary, Summary};
 use crate::units::{UNKNOWN, count, counted, duration, position};
 
-/// Most stalls shown.
+/// Maximum number of stalls shown.
 const STALLS_SHOWN: usize = 10;
 
-/// Most stalls that `report --stalls` shows.
+/// Maximum number of stalls that `report --stalls` shows.
 const STALLS_LISTED_MAX: u64 = 10_000;
 
-/// Most late timers, late signals and slow tasks shown, of each.
+/// Maximum number of late timers, late signals and slow tasks shown, of each.
 const LATE_SHOWN: usize = 5;
 
 /// Rows of the table of delay caused.

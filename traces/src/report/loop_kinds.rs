@@ -10,10 +10,10 @@ use crate::summary::Summary;
 use crate::timeline::utilization;
 use crate::units::{count, counted, duration, percent, position};
 
-/// Most workers shown.
+/// Maximum number of workers shown.
 const WORKERS_SHOWN: usize = 16;
 
-/// Most names of active handles shown.
+/// Maximum number of names of active handles shown.
 const NAMES_SHOWN: usize = 12;
 
 pub(super) fn agenda(page: &mut Page, summary: &Summary) {

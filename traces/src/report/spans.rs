@@ -6,7 +6,7 @@ use crate::cells::table::{Column, Table};
 use crate::summary::Summary;
 use crate::units::count;
 
-/// Most labels shown.
+/// Maximum number of labels shown.
 const LABELS_SHOWN: usize = 12;
 
 pub(super) fn table(page: &mut Page, summary: &Summary) {

@@ -50,7 +50,7 @@ impl MemorySource {
         Ok(Self { counts, process, is_closed: source.is_closed(), ..read })
     }
 
-    /// The same events as a recording that was cut off.
+    /// Turns this into a recording that was cut off.
     #[cfg(test)]
     pub(crate) fn unclosed(self) -> Self {
         Self { is_closed: false, ..self }

@@ -17,7 +17,7 @@ pub struct JobsSummary {
     pub queued: u64,
     /// Jobs that ended on a worker, including failed ones.
     pub ran: u64,
-    /// Those that failed or panicked.
+    /// Jobs that failed or panicked.
     pub failed: u64,
     /// From taken by a worker to done.
     pub run_ns: Percentiles,

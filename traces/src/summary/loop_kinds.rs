@@ -18,7 +18,7 @@ pub struct AgendaSummary {
     pub added: u64,
     /// Tasklets that ran, including failed ones.
     pub ran: u64,
-    /// Those that failed or panicked.
+    /// Tasklets that failed or panicked.
     pub failed: u64,
     /// Tasklets that waited at the end.
     pub waiting: u64,
@@ -48,7 +48,7 @@ pub struct PrioritySummary {
     pub added: u64,
     /// Tasklets that ran, including failed ones.
     pub ran: u64,
-    /// Those that failed or panicked.
+    /// Tasklets that failed or panicked.
     pub failed: u64,
     /// Tasklets that were cancelled before they ran.
     pub cancelled: u64,
@@ -58,7 +58,7 @@ pub struct PrioritySummary {
     /// began later than the agenda.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
-    /// Most tasklets that waited.
+    /// Maximum number of tasklets waiting at once.
     pub depth_max: u64,
     /// Range of `depth_max` if records were lost, or if the reading began later than the agenda.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ pub struct PrioritySummary {
     /// certain.
     #[serde(default)]
     pub oldest_waiting_ns: Option<u64>,
-    /// Most tasklets of a higher priority that ran while one of these waited.
+    /// Maximum number of tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
     /// Range of `passed_by_max` if records were lost, or if the reading began later than the agenda.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,7 +87,7 @@ pub struct AgendaWorkerSummary {
     pub worker: u64,
     /// Tasklets that it ran, including failed ones.
     pub ran: u64,
-    /// Those that failed or panicked.
+    /// Tasklets that failed or panicked.
     pub failed: u64,
     /// Time it spent running tasklets, including the known part of an unfinished run.
     pub busy_ns: u64,

@@ -14,7 +14,7 @@ pub struct TagSummary {
     pub tag: String,
     /// The number of tasks, or of jobs.
     pub count: u64,
-    /// Those that failed or panicked; null if outcomes are not recorded.
+    /// Tasks that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
     /// From start to end.

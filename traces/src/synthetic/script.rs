@@ -29,7 +29,7 @@ pub struct Script {
     pub seed: u64,
     /// Ticks.
     pub ticks: u32,
-    /// Most tasks that a readiness callback queues.
+    /// Maximum number of tasks that a readiness callback queues.
     pub tasks_max: u32,
     /// Worker threads of the pool.
     pub workers: u16,

@@ -73,7 +73,7 @@ pub struct PriorityStats {
     pub depth_max: u32,
     /// How deep it was through the last seconds.
     pub depths: DepthSlots,
-    /// Most tasklets of a higher priority that ran while one of these waited.
+    /// Maximum number of tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
     waiting: WaitingTasklets,
 }

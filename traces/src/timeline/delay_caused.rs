@@ -16,7 +16,7 @@ use super::ticks::Mark;
 use super::{StreamEnd, Timeline};
 use crate::attribution::Waiter;
 
-/// Most waits that may end in one tick; further ones are charged as evicted.
+/// Maximum number of waits that may end in one tick; further ones are charged as evicted.
 const WAITS_MAX: usize = 1 << 14;
 
 /// Waits of at least this length are held back, because a suspension may turn out to be part of them.

@@ -71,7 +71,7 @@ impl MissingSamples {
         }
     }
 
-    /// The same, measured by a clock that was wrong.
+    /// Makes all durations uncertain, because the clock that measured them was wrong.
     pub(super) fn of_wrong_clock(self) -> Self {
         Self {
             ticks: self.ticks.without_known_samples(),
@@ -88,7 +88,8 @@ impl MissingSamples {
         }
     }
 
-    /// The same for an import whose slices may be ticks and tasks only because others are missing.
+    /// Makes ticks and tasks uncertain, for an import whose slices may be ticks and tasks only because others are
+    /// missing.
     pub(super) fn of_regrouped_slices(self) -> Self {
         Self {
             ticks: self.ticks.without_known_samples(),
@@ -348,7 +349,7 @@ impl LossBounds {
         self.in_ticks.of_any_length(lost);
     }
 
-    /// The same, with all gaps and damaged ticks ended at `now`, the last known moment.
+    /// A copy with all gaps and damaged ticks ended at `now`, the last known moment.
     fn ended(&self, now: Timestamp) -> Self {
         let mut ended = self.clone();
         for place in 0..ended.emitters.len() {

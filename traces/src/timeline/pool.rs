@@ -2,7 +2,7 @@
 
 use crate::histogram::Histogram;
 
-/// Most workers with figures of their own, of the pool and of the agenda.
+/// Maximum number of workers with figures of their own, of the pool and of the agenda.
 pub(crate) const WORKERS_MAX: usize = 1024;
 
 /// One worker.

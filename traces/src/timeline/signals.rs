@@ -35,7 +35,7 @@ pub struct Signals {
     pub by_signo: Vec<SignalStats>,
     /// Dropped because the signal ring of a loop was full, by the place of the loop.
     dropped: Vec<(usize, DroppedSignals)>,
-    /// Most signals found in the ring at once.
+    /// Maximum number of signals found in the ring at once.
     pub depth_max: u32,
 }
 

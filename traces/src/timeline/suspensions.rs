@@ -31,7 +31,7 @@ pub struct Suspensions {
     pub total_ns: u64,
     /// Total time the machine slept.
     pub asleep_ns: u64,
-    /// The most recent ones.
+    /// The most recent suspensions.
     pub recent: Recent<Suspension>,
 }
 

@@ -81,7 +81,7 @@ pub struct TickSummary {
     pub longest: Option<LongestRun>,
     /// Timers that fired in it.
     pub timers_fired: u32,
-    /// Of these, the ones later than the limit.
+    /// Timers that fired later than the limit, out of `timers_fired`.
     pub timers_late: u32,
     /// Microtasks that ran in it.
     pub microtasks_run: u32,
@@ -93,7 +93,7 @@ pub struct TickSummary {
     pub stall: bool,
     /// Whether records of it are missing. Its figures are then lower bounds and enter no total.
     pub incomplete: bool,
-    /// Spans of it that were not kept, the shortest ones.
+    /// Number of the tick's spans that were not kept, the shortest ones.
     pub spans_left_out: u32,
     pub(crate) spans: SpanRange,
 }

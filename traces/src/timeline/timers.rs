@@ -84,7 +84,7 @@ pub struct Timers {
     pub lag_ns: Histogram,
     /// Timer lag with a sample for each period that a late interval skipped.
     lag_corrected_ns: Spaced,
-    /// The most recent late ones.
+    /// The most recent late timers.
     pub recent_late: Recent<LateTimer>,
     /// The one with the greatest lag.
     pub worst: Option<LateTimer>,

@@ -23,7 +23,7 @@ const RING_MAGIC: [u8; 8] = *b"LOOPRING";
 /// Traces hold command lines and file names, so only their owner may read them.
 const PRIVATE: u32 = 0o600;
 
-/// Most symbolic links followed to the target.
+/// Maximum number of symbolic links followed to the target.
 const LINKS_MAX: usize = 40;
 
 /// Links to open descriptors. Linking to one names a file that has no name.

@@ -31,7 +31,7 @@ pub enum MoreRuns {
     AtLeast(u32),
 }
 
-/// Most runs per side that are asked for.
+/// Maximum number of runs per side that are asked for.
 pub const RUNS_MAX: u32 = 50;
 
 /// Another tag whose change is significant.

@@ -38,7 +38,7 @@ pub struct Shares {
     pub stolen: Option<f64>,
     /// Time threads of the process waited for a processor, summed.
     pub delayed: Option<f64>,
-    /// The same in nanoseconds.
+    /// `delayed` in nanoseconds.
     pub delayed_ns: Option<f64>,
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Gate, Judgement, Limit, Outcome};
 use crate::analysis::diff::Run;
 
-/// Most loops named in a judgement; of more, only the number is given.
+/// Maximum number of loops named in a judgement; of more, only the number is given.
 const NAMED_MAX: usize = 4;
 
 impl Gate {

@@ -3,7 +3,7 @@
 //! Five runs against five have 252 splits. If there are more than [`TRIED_MAX`], a seeded random sample is drawn
 //! instead, which includes the real split.
 
-/// Most splits for which all are tried: enough for ten against ten.
+/// Maximum number of splits up to which all are tried: enough for ten against ten.
 pub const TRIED_MAX: u64 = 200_000;
 
 /// Number of splits drawn if not all can be tried.

@@ -35,10 +35,10 @@ fn is_loop_name(name: &str) -> bool {
     LOOP_NAMES.contains(&name) || of_chromium()
 }
 
-/// Most threads that an error lists.
+/// Maximum number of threads that an error lists.
 const LISTED_MAX: usize = 20;
 
-/// Most records with equal times that are put into Perfetto's order.
+/// Maximum number of records with equal times that are put into Perfetto's order.
 const EQUAL_MAX: usize = 1 << 16;
 
 /// Counts of the pass.

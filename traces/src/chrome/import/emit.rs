@@ -18,7 +18,7 @@ use super::tally::{dropped, repaired};
 use super::to_ticks::{Conversion, LoopConverter, LoopCounts, Post};
 use crate::chrome::read::hash;
 
-/// Most flows open at once.
+/// Maximum number of flows open at once.
 const FLOWS_MAX: usize = 1 << 20;
 
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use super::nest::Slice;
 use super::role::Role;
 
-/// Most slices kept for a second look once everything is read.
+/// Maximum number of slices kept for a second look once everything is read.
 const CANDIDATES_MAX: usize = 1 << 16;
 
 /// How many tasks of a known loop make the slice around them its runner.

@@ -62,10 +62,10 @@ pub(super) struct Heap {
     pub(super) after: Option<u64>,
 }
 
-/// Most collections whose heap sizes are kept.
+/// Maximum number of collections whose heap sizes are kept.
 const HEAPS_MAX: usize = 1 << 20;
 
-/// Most instants for lost records of which the numbers are kept.
+/// Maximum number of instants for lost records of which the numbers are kept.
 const LOSSES_MAX: usize = 1 << 20;
 
 /// How many records were lost, and the microseconds within which that happened.

@@ -15,10 +15,10 @@ use loop_probes::text::Text;
 use super::names::{Names, label_text};
 use super::sorted::{Record, put_words, take_words};
 
-/// Most tags: a trace has 16 bits for them.
+/// Maximum number of tags: a trace has 16 bits for them.
 const TAGS_MAX: u32 = 4096;
 
-/// Most labels of spans and marks.
+/// Maximum number of labels of spans and marks.
 const LABELS_MAX: u32 = 60_000;
 
 /// An event of the result.

@@ -3,13 +3,13 @@
 use indexmap::IndexSet;
 use loop_probes::text::TEXT_BYTES_MAX;
 
-/// Most names kept: a record has 24 bits for what a task runs.
+/// Maximum number of names kept: a record has 24 bits for what a task runs.
 const NAMES_MAX: usize = 1 << 18;
 
-/// Most bytes of all names together.
+/// Maximum number of bytes of all names together.
 const BYTES_MAX: usize = 64 << 20;
 
-/// Most bytes of one name, the limit of a trace's labels.
+/// Maximum number of bytes of one name, the limit of a trace's labels.
 const NAME_BYTES_MAX: usize = 255;
 
 /// The number shared by all names beyond the limits.

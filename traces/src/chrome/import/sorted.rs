@@ -15,7 +15,7 @@ const RUN_BYTES: usize = 32 << 20;
 /// Read buffer of each run during a merge, in bytes.
 const WINDOW_BYTES: usize = 64 << 10;
 
-/// Most runs merged at once.
+/// Maximum number of runs merged at once.
 const RUNS_MAX: usize = 512;
 
 /// A record that can be sorted, and spilled to a file.

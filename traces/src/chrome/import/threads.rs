@@ -10,13 +10,13 @@ use loop_probes::text::printable;
 
 use crate::chrome::read::EventId;
 
-/// Most threads kept apart.
+/// Maximum number of threads kept apart.
 const THREADS_MAX: usize = 1 << 20;
 
-/// Most processes with a name.
+/// Maximum number of processes with a name.
 const PROCESSES_MAX: usize = 1 << 14;
 
-/// Most bytes of non-numeric thread ids, in total.
+/// Maximum number of bytes of non-numeric thread ids, in total.
 const ID_BYTES_MAX: usize = 64 << 20;
 
 /// Threads kept apart beyond the limit because they were asked for: more than a trace can have loops.

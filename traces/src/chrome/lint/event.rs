@@ -17,10 +17,10 @@ const EXACT_MAX: u64 = 1 << 53;
 /// Nanoseconds above which a double of microseconds cannot hold three decimals.
 const FAR_NS: u64 = (1 << 43) * 1_000;
 
-/// Most distinct names and counters tracked.
+/// Maximum number of distinct names and counters tracked.
 const NAMES_MAX: usize = 1 << 14;
 
-/// Most distinct args tracked per name.
+/// Maximum number of distinct args tracked per name.
 const ARGS_MAX: usize = 64;
 
 /// Slices of a name needed before its args are judged.

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::rules::{Check, Emit, cut};
 use crate::chrome::read::{ChromeEvent, Position, hash};
 
-/// Most distinct flows tracked.
+/// Maximum number of distinct flows tracked.
 const FLOWS_MAX: usize = 1 << 18;
 
 /// One end of a flow.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::rules::{Check, Emit, cut};
 use crate::chrome::read::{ChromeEvent, Position, hash};
 
-/// Most halves waiting for their other half.
+/// Maximum number of begins and ends that wait for the other half of their pair.
 const OPEN_MAX: usize = 1 << 18;
 
 /// One half of an asynchronous pair whose other half has not been read.

@@ -11,13 +11,13 @@ use crate::chrome::read::Position;
 use crate::nesting::{Nesting, Slice};
 use crate::units;
 
-/// Most steps waiting, over all threads.
+/// Maximum number of steps waiting, over all threads.
 const WAITING_MAX: usize = 1 << 20;
 
-/// Most distinct threads tracked.
+/// Maximum number of distinct threads tracked.
 const THREADS_MAX: usize = 1 << 14;
 
-/// Most open slices, and most flows waiting for a slice, per thread.
+/// Maximum number of open slices, and of flows waiting for a slice, per thread.
 const OPEN_MAX: usize = 1 << 12;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Most bytes of one event, or of any other value in the file; longer ones are skipped.
+/// Maximum size in bytes of one event, or of any other value in the file; longer ones are skipped.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// Deepest nesting of brackets within one event.

@@ -15,7 +15,7 @@ use crate::timeline::pool::WORKERS_MAX;
 pub(super) struct WaitingTasklet {
     pub(super) task: TaskId,
     pub(super) added: Timestamp,
-    /// Tasklets of a higher priority that had run by then.
+    /// Number of higher-priority tasklets that had run when this one was added.
     pub(super) higher_ran: u64,
 }
 

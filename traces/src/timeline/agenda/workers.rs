@@ -30,9 +30,9 @@ pub(super) struct TaskletRun {
 pub struct AgendaWorker {
     /// Tasklets that it ran, the failed ones included.
     pub ran: u64,
-    /// Of these, failed or panicked.
+    /// Tasklets that failed or panicked, out of `ran`.
     pub failed: u64,
-    /// Time it spent in them.
+    /// Time it spent in tasklets.
     pub busy_ns: u64,
     /// The longest of its runs.
     pub run_ns_max: u64,
@@ -51,7 +51,7 @@ pub struct AgendaWorker {
     last_start: Timestamp,
     /// Since when it has been in a tasklet that is not reported yet.
     run_since: Option<Timestamp>,
-    /// That tasklet, if a sample shows it.
+    /// The tasklet that the worker is in, if a sample shows it.
     sampled: Option<Sampled>,
 }
 
@@ -279,7 +279,7 @@ impl Rendezvous {
 pub struct RendezvousStats {
     /// Attempts.
     pub count: u64,
-    /// Of these, attempts in which a worker failed to arrive.
+    /// Attempts in which a worker failed to arrive, out of `count`.
     pub failed: u64,
     /// From request to the last arrival, or to giving up.
     pub waited_ns: Histogram,

@@ -76,9 +76,9 @@ pub(super) struct Lane {
 /// Running totals over the stretches that have left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ChargedSoFar {
-    /// Waits covering the last one.
+    /// Waits that cover the last of these stretches, by kind.
     waiting: [i64; 3],
-    /// Waits that began so far.
+    /// Waits that began so far, by kind.
     began: [u64; 3],
     /// Runs that may continue.
     runs: [Option<ChargedRun>; RUNS_OPEN],
