@@ -66,7 +66,7 @@ pub struct PollReport {
     pub records: u64,
     /// Records found overwritten.
     pub lost: u64,
-    /// One poll did not read everything: poll again at once.
+    /// Whether one poll did not read everything: poll again at once.
     pub more: bool,
     /// The process's state before the rings were read. If it is not [alive](ProcessState::is_alive) and `more` is false,
     /// the stream is complete.
@@ -82,14 +82,14 @@ pub struct ProcessReader {
     stream: Stream,
     state: ProcessState,
     state_at: Option<Timestamp>,
-    /// The rings contradict the mark of the session's end.
+    /// Whether the rings contradict the mark of the session's end.
     contradicts_end: bool,
     /// A moment just before the last check that found the process alive. Reader-made events are not later than this.
     alive_at: Ticks,
     /// Labels found on attaching, for the first poll to emit.
     pending: Vec<Stamped>,
     dropped_sources: u64,
-    /// The file was truncated, and the stream has ended with a gap.
+    /// Whether the file was truncated, and the stream has ended with a gap.
     is_truncated: bool,
     /// *Now running* cells with an impossible time.
     malformed_cells: u64,

@@ -13,7 +13,7 @@ const PAGE_RECORDS: u64 = (PAGE_BYTES / RECORD_BYTES) as u64;
 /// Finds the copied pages of one ring, event by event.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// The first events of its pages.
+    /// The first record of each page seen so far.
     firsts: HashSet<Record>,
     /// The page of the last event, counted from sequence number 0, and whether it is a copy.
     page: Option<(u64, bool)>,

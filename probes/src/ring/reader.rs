@@ -44,13 +44,13 @@ pub(crate) struct Reader {
     read: u64,
     lost: u64,
     before_attach: u64,
-    /// Nothing writes the ring any more.
+    /// Whether nothing writes the ring any more.
     is_still: bool,
     /// Where a still ring ends.
     end: Option<End>,
     /// Other evidence about a ring without a writer.
     known: Known,
-    /// Records are missing at the end of a ring without a writer, possibly more than were counted.
+    /// Whether records are missing at the end of a ring without a writer, possibly more than were counted.
     is_end_unknown: bool,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Reader {
 pub(crate) struct Known {
     /// At least this many records were written.
     pub(crate) written: u64,
-    /// Slots at its end are missing.
+    /// Whether slots at the end of the ring are missing.
     pub(crate) is_cut: bool,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct End {
     pub(super) is_writing: bool,
     /// Whether more records than the unreadable ones may be missing behind it.
     pub(super) is_beyond: bool,
-    /// Nothing was overwritten: the ring is in its first lap.
+    /// Whether nothing was overwritten: the ring is in its first lap.
     pub(super) is_first_lap: bool,
 }
 
