@@ -42,7 +42,7 @@ pub struct Options {
     pub fps: u16,
     /// The name of the source in the header; `None` means the source's own name.
     pub name: Option<String>,
-    /// Totals count from when this dashboard attached, not from the start of the loop.
+    /// Whether totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
     /// Quit automatically after this long.
     pub duration: Option<Duration>,

@@ -168,13 +168,13 @@ pub struct Binding {
     pub shown: &'static str,
     /// What the keys do.
     pub action: Action,
-    /// What it does, in a few words.
+    /// What the action does, in a few words.
     pub help: &'static str,
     /// The action's word in the bottom row, for the few listed there.
     pub hint: Option<&'static str>,
     /// The section of the help screen that lists the binding.
     pub group: Group,
-    /// When it applies.
+    /// When the binding applies.
     pub scope: Scope,
 }
 

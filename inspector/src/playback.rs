@@ -60,7 +60,7 @@ pub struct ReplayOptions {
     pub speed: f64,
     /// The position to start at, in nanoseconds from the start of the trace.
     pub at_ns: u64,
-    /// Start paused.
+    /// Whether to start paused.
     pub paused: bool,
 }
 

@@ -40,7 +40,7 @@ static HOOK: Once = Once::new();
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Output>>,
     gone: Arc<AtomicBool>,
-    /// The shell has the terminal: drawing now would overwrite its output.
+    /// Whether the shell has the terminal: drawing now would overwrite its output.
     away: bool,
 }
 

@@ -13,7 +13,7 @@ use ratatui::style::{Color, Modifier, Style};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
     color: bool,
-    /// Draws with ASCII only.
+    /// Whether to draw with ASCII characters only.
     pub ascii: bool,
 }
 

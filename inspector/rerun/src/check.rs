@@ -151,9 +151,9 @@ struct Attempt {
     cut_in: Option<u64>,
     goes_on: bool,
     divergence: Option<Divergence>,
-    /// Records of the loop were lost after the start.
+    /// Whether records of the loop were lost after the start.
     has_loss: bool,
-    /// Older rules may explain a divergence.
+    /// Whether older rules may explain a divergence.
     is_of_old_rules: bool,
     /// Unrecorded input that may explain a divergence.
     not_shown: Option<&'static str>,

@@ -497,6 +497,6 @@ struct SnapshotSpan {
     recorded: Recorded,
     /// When it begins.
     at: Timestamp,
-    /// Where it can be cut and still meet the condition: nanoseconds after its beginning.
+    /// Where the recording can be cut and still meet the condition, in nanoseconds after its beginning.
     to_ns: u64,
 }

@@ -48,7 +48,7 @@ impl Delayed {
 pub struct DelayedByTick {
     /// The waits, largest part within the tick first.
     pub all: Vec<Delayed>,
-    /// The log no longer reaches back to the tick: only the worst waits, whose breakdowns are kept, are listed.
+    /// Whether the log no longer reaches back to the tick: only the worst waits, whose breakdowns are kept, are listed.
     pub worst_only: bool,
 }
 

@@ -100,7 +100,7 @@ impl Column {
 pub struct Order {
     /// The column to sort by.
     pub column: Column,
-    /// Reversed: smallest first, names from Z to A.
+    /// Whether the order is reversed: smallest first, names from Z to A.
     pub inverted: bool,
 }
 
@@ -203,13 +203,14 @@ pub struct Figures {
     pub at: Option<Timestamp>,
     /// Rates over the last second, or over the window for a slow loop.
     pub rate: PerSecond,
-    /// There are several loops: the utilization is that of the busiest, the lag that of the loop with the worst p99.
+    /// Whether there are several loops: the utilization is that of the busiest, the lag that of the loop with the worst
+    /// p99.
     pub several_loops: bool,
     /// Ticks in each tenth of a second.
     pub ticks: Vec<u64>,
     /// Lost records: any kind of sample may lack up to this many.
     pub lost_records: u64,
-    /// Lost ticks may include further stalls.
+    /// Whether lost ticks may include further stalls.
     pub more_stalls: bool,
     /// Stalls, including the running tick if it is one.
     pub stalls: u64,

@@ -133,7 +133,7 @@ pub enum Effect {
     StepTicks(i64),
     /// Replay: move to the next or previous stall, as [`Effect::SeekTick`] does.
     SeekStall {
-        /// To the next stall instead of the previous one.
+        /// Whether to move to the next stall rather than the previous one.
         forward: bool,
     },
     /// Replay: play or pause.

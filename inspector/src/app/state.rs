@@ -24,7 +24,7 @@ pub struct SourceInfo {
     pub kind: SourceKind,
     /// Origin of events that no loop recorded, such as `imported from chrome`.
     pub made: Option<String>,
-    /// Totals count from when this dashboard attached, not from the start of the loop.
+    /// Whether totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
     /// A tick busier than this is a stall, in nanoseconds.
     pub stall_limit_ns: u64,

@@ -66,7 +66,7 @@ pub(super) struct ReplaySession {
     /// Finished jobs that were injected and put aside.
     pub(super) set_aside: usize,
     start: Start,
-    /// An event was recorded that depends on the revision of the rules.
+    /// Whether an event was recorded that depends on the revision of the rules.
     depends_on_rules: bool,
     tick: u64,
     began: Timestamp,
@@ -442,15 +442,15 @@ pub(super) struct Start {
     pub(super) signals_dropped: u64,
     pub(super) sets_jobs_aside: bool,
     pub(super) drains_late: bool,
-    /// Calls between two turns are recorded.
+    /// Whether calls between two turns are recorded.
     pub(super) shows_calls: bool,
     /// The revision of the recorded loop's rules.
     pub(super) rules: u64,
     pub(super) policy_fields: PolicyFields,
-    /// The GC controller is off, but made its checks anyway under older rules.
+    /// Whether the GC controller is off, but made its checks anyway under older rules.
     pub(super) checks_in_vain: bool,
-    /// A stop is pending.
+    /// Whether a stop is pending.
     pub(super) stops: bool,
-    /// A panic stops the run, which older rules did not record.
+    /// Whether a panic stops the run, which older rules did not record.
     pub(super) stops_on_panic: bool,
 }

@@ -60,9 +60,9 @@ struct Emitter {
 struct Found {
     starts: Vec<u64>,
     unchecked: u64,
-    /// The current loop has ticks.
+    /// Whether the current loop has ticks.
     ticks: bool,
-    /// The current loop has a start.
+    /// Whether the current loop has a start.
     has_start: bool,
 }
 

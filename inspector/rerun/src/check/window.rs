@@ -32,7 +32,7 @@ const HALF: &str = "whether a tick without a poll is the half of a turn";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ComparedEvent {
     pub(super) at: Timestamp,
-    /// As recorded, for display.
+    /// The event as recorded, for display.
     pub(super) raw: Event,
     /// The event without times, as it is compared.
     pub(super) event: Event<()>,
@@ -71,7 +71,7 @@ pub(super) struct Frame {
 pub(super) struct Window {
     pub(super) stream: Stream,
     emitter: SourceId,
-    /// Nothing after the events in the window is of this loop.
+    /// Whether the source has no more events of this loop after those in the window.
     is_read: bool,
     numbers: TickNumbers,
     entries: VecDeque<ComparedEvent>,
@@ -80,9 +80,9 @@ pub(super) struct Window {
     pub(super) frames: VecDeque<Frame>,
     /// Acts outside of all callbacks, with their places.
     pub(super) unowned: VecDeque<(u64, Done)>,
-    /// Records of the loop were lost after the start of the check: it starts too early.
+    /// Whether records of the loop were lost after the start of the check: it starts too early.
     pub(super) has_loss: bool,
-    /// The loop went on after the end of its shutdown: that is not compared.
+    /// Whether the loop went on after the end of its shutdown: that is not compared.
     pub(super) goes_on: bool,
     /// The place of the event with which the recording ends within a tick or between two: nothing from there on is
     /// compared.
@@ -107,22 +107,22 @@ pub(super) struct Window {
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     in_tick: bool,
-    /// The current tick has polled.
+    /// Whether the current tick has polled.
     has_polled: bool,
     in_snapshot: bool,
-    /// The snapshot with which the check starts has been read.
+    /// Whether the snapshot with which the check starts has been read.
     has_snapshot: bool,
-    /// A shutdown has ended.
+    /// Whether a shutdown has ended.
     has_shut_down: bool,
-    /// So has the run in which it ended.
+    /// Whether the run in which the shutdown ended has stopped.
     has_stopped: bool,
-    /// A shutdown is cancelling.
+    /// Whether a shutdown is cancelling.
     in_shutdown: bool,
-    /// The loop compared its shutdown deadline between two ticks.
+    /// Whether the loop compared its shutdown deadline between two ticks.
     after_deadline: bool,
-    /// Everything is released: no more decisions.
+    /// Whether everything is released: no more decisions.
     in_teardown: bool,
-    /// The last event was that a future woken outside of all callbacks was queued.
+    /// Whether the last event queued a future that was woken outside of all callbacks.
     woken: bool,
 }
 
@@ -480,7 +480,7 @@ struct NotShown {
     /// Like `from`, for recordings without `input_call`.
     without_calls: Option<(u64, &'static str)>,
     lacks_calls: bool,
-    /// The host has microtasks, and nothing else was recorded since.
+    /// Whether the host has microtasks, and nothing else was recorded since.
     host_waits: bool,
 }
 

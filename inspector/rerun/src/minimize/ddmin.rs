@@ -12,7 +12,7 @@
 pub(super) struct Reduced<T> {
     /// The smallest list found that passes.
     pub(super) items: Vec<T>,
-    /// No single item can be removed: all were tried.
+    /// Whether no single item can be removed: all were tried.
     pub(super) is_minimal: bool,
 }
 

@@ -93,7 +93,8 @@ impl Part {
 pub(super) struct SearchResult {
     /// The smallest part that still passes.
     pub(super) part: Part,
-    /// Nothing more can be removed on its own: no tick at either end, no tag, no arrival. If false, the tries ran out.
+    /// Whether nothing more can be removed on its own: no tick at either end, no tag, no arrival. If false, the tries
+    /// ran out.
     pub(super) is_minimal: bool,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Survey {
 #[derive(Clone, Copy, Debug)]
 struct PartialSnapshot {
     at: Timestamp,
-    /// One of its timers was already due, or a task was waiting.
+    /// Whether a timer of the loop was already due, or a task was waiting.
     is_late: bool,
 }
 

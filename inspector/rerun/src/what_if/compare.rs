@@ -140,7 +140,7 @@ pub(super) struct Comparison<'a> {
     pub(super) model: Option<&'a Side>,
     pub(super) after: &'a Side,
     pub(super) left_out: &'a [String],
-    /// Both executions ran to their end, so verdicts are possible.
+    /// Whether both executions ran to their end, so verdicts are possible.
     pub(super) judges: bool,
     /// The lateness of wakeups, in nanoseconds: the uncertainty of a loop that sleeps at other times.
     pub(super) wake_ns: u64,

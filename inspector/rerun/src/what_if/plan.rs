@@ -13,7 +13,7 @@ use super::script::Script;
 use super::tags::Names;
 use crate::RerunError;
 
-/// Whether a re-execution should end early.
+/// Returns whether the re-execution should end early.
 pub type Stop = Rc<dyn Fn() -> bool>;
 
 /// The emitter of agenda events that belong to no worker.
@@ -36,7 +36,7 @@ pub(super) struct Plan {
     /// Nothing arrives before this.
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
-    /// The loop is stopped at the end; otherwise it ends when nothing is left to do.
+    /// Whether the loop is stopped at the end; otherwise it ends when nothing is left to do.
     pub(super) stops: bool,
 }
 

@@ -102,7 +102,7 @@ pub(super) struct Job {
     pub(super) cost_ns: u64,
     /// From submission until an idle worker takes it.
     pub(super) wake_ns: u64,
-    /// A worker ran it within the recording.
+    /// Whether a worker ran it within the recording.
     pub(super) is_known: bool,
     /// Whether the job is cancelled later.
     pub(super) is_cancelled: bool,
@@ -121,7 +121,7 @@ pub(super) struct Tasklet {
     pub(super) acts: u32,
     /// The tasklet's next run, if it asked for one.
     pub(super) next: u32,
-    /// A worker ran it within the recording.
+    /// Whether a worker ran it within the recording.
     pub(super) is_known: bool,
 }
 

@@ -45,7 +45,7 @@ pub(super) struct EventSink {
     source: SourceId,
     /// The emitters of the first pool worker and of the agenda itself.
     agenda_side: [SourceId; 2],
-    /// The first tick has begun: events before it only restore the state.
+    /// Whether the first tick has begun: events before it only restore the state.
     begun: bool,
     begin: Timestamp,
     named: HashSet<(LabelKind, u32)>,

@@ -25,7 +25,7 @@ pub struct PriorityRow {
     pub waiting_bounds: Option<Bounds>,
     /// Maximum number waiting.
     pub depth_max: u32,
-    /// Tasklets may have waited or run of which no record was read: the maxima are lower bounds.
+    /// Whether tasklets may have waited or run without a record that was read: the maxima are lower bounds.
     pub is_lossy: bool,
     /// Tasklets added.
     pub added: u64,
@@ -73,9 +73,9 @@ pub struct WorkerRow {
     pub run_ns_max: u64,
     /// The last finished tasklet: name and end.
     pub last: Option<(String, Timestamp)>,
-    /// Records were lost: what it ran and how long is a lower bound.
+    /// Whether records were lost: the worker's counts and times are lower bounds.
     pub is_lossy: bool,
-    /// The busy share is a lower bound.
+    /// Whether the busy share is a lower bound.
     pub may_be_busier: bool,
     /// The worker's emitter; `None` if several workers share one.
     pub source: Option<SourceId>,

@@ -63,16 +63,16 @@ impl Pane {
 /// Panes that the overview has only if the loop has content for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// The loop has an agenda.
+    /// Whether the loop has an agenda.
     pub agenda: bool,
-    /// The loop has reported its active handles.
+    /// Whether the loop has reported its active handles.
     pub keep_alive: bool,
 }
 
 /// The areas of the panes; absent panes have empty ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Panes {
-    /// Queues, microtasks, GC, signals and the agenda take one row each, without frames.
+    /// Whether queues, microtasks, GC, signals and the agenda take one row each, without frames.
     pub compact: bool,
     /// In the order of [`Pane::ALL`].
     areas: [Rect; Pane::ALL.len()],

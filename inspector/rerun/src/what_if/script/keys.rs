@@ -13,7 +13,7 @@ pub(super) struct Keys {
     posted: VecDeque<(u64, RunId)>,
     /// Keys that wait for the next drain.
     kept: VecDeque<(u64, RunId)>,
-    /// A drain is in progress: kept keys wait for the next.
+    /// Whether a drain is in progress: kept keys wait for the next.
     is_draining: bool,
 }
 

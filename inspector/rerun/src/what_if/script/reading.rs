@@ -111,7 +111,7 @@ pub(super) struct Reading {
     /// Callbacks that ran since the last reading of the heap.
     pub(super) grew: Vec<RunId>,
     pub(super) in_snapshot: bool,
-    /// The snapshot at the beginning is complete.
+    /// Whether the snapshot at the beginning is complete.
     pub(super) started: bool,
     pub(super) over: bool,
     pub(super) overheads: Overheads,
