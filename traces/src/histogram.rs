@@ -204,7 +204,7 @@ impl Default for Histogram {
 pub struct Percentiles {
     /// Values.
     pub count: u64,
-    /// There are too few values: below 100 `p99` is the maximum, below 10 `p90` is too.
+    /// Whether there are too few values: below 100 `p99` is the maximum, below 10 `p90` is too.
     #[serde(default)]
     pub few_samples: bool,
     /// The mean; `None` also in summaries saved by older versions.

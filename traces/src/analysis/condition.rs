@@ -235,8 +235,8 @@ fn number(unit: Unit, text: &str) -> Result<f64, NoNumber> {
     exact(&[whole, fraction].concat(), *factor, fraction.len() + tens)
 }
 
-/// `digits * factor / 10^tens`, if all figures compare with that as they do with the exact value: so `1.1ms` equals a recorded
-/// 1,100,000, and nothing becomes a whole number by rounding.
+/// Returns `digits * factor / 10^tens`, or an error if rounding to a double would change a comparison with a figure: so
+/// `1.1ms` equals a recorded 1,100,000, and nothing becomes a whole number by rounding.
 fn exact(digits: &str, factor: u128, tens: usize) -> Result<f64, NoNumber> {
     const TENS_MAX: usize = 26;
     let digits = digits.trim_start_matches('0');

@@ -32,7 +32,7 @@ pub(crate) struct Node {
     pub(crate) end: Timestamp,
     pub(crate) what: What,
     pub(crate) layer: Layer,
-    /// For the part of a poll up to its deadline: the poll returned before the deadline.
+    /// For the part of a poll up to its deadline: whether the poll returned before the deadline.
     pub(crate) woken: bool,
     /// For a part of a poll: the extent of the whole poll.
     whole: (Timestamp, Timestamp),

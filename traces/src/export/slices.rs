@@ -56,9 +56,9 @@ struct Lane {
     row: Row<Frame>,
     /// The open tick: its number and start.
     tick: Option<(u64, Timestamp)>,
-    /// Records of its tick are missing before what it holds.
+    /// Whether records of the open tick are missing before the stacks held.
     damaged: bool,
-    /// Records are missing after what it holds.
+    /// Whether records are missing after the stacks held.
     in_gap: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct Missing {
     cut_short: Option<Box<Histogram>>,
     /// Samples that have not ended, but do not grow.
     paused: Option<Box<Histogram>>,
-    /// No sample's duration is certain: the clock was wrong, or missing records could shorten any of them.
+    /// Whether no sample's duration is certain: the clock was wrong, or missing records could shorten any of them.
     no_known_sample: bool,
 }
 

@@ -30,7 +30,7 @@ pub struct StallSummary {
     pub loop_name: String,
     /// The tick's number; null if its beginning was not seen.
     pub tick: Option<u64>,
-    /// When it began, after the first event.
+    /// When the stall began, in nanoseconds since the first event.
     pub at_ns: u64,
     /// Busy time of the tick; a lower bound if `open`.
     pub run_ns: u64,
@@ -108,7 +108,7 @@ pub struct SlowTaskSummary {
     pub task: u64,
     /// The tag of the task.
     pub tag: String,
-    /// When it started, after the first event.
+    /// When the task started, in nanoseconds since the first event.
     pub at_ns: i64,
     /// From start to end; a lower bound if `open`.
     pub run_ns: u64,
@@ -150,7 +150,7 @@ pub struct ImpactSummary {
 pub struct WorstImpactSummary {
     /// The task or callback; null if the cause is neither.
     pub task: Option<u64>,
-    /// When it began to delay others, after the first event.
+    /// When the run began to delay others, in nanoseconds since the first event.
     pub at_ns: i64,
     /// Delay caused by this run.
     pub delay_caused_ns: u64,

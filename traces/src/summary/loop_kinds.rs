@@ -188,7 +188,7 @@ pub struct FuturesSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShutdownSummary {
-    /// When it began, after the first event.
+    /// When the shutdown began, in nanoseconds since the first event.
     pub at_ns: u64,
     /// Time until its deadline; null if its beginning was not seen.
     #[serde(default)]

@@ -58,11 +58,11 @@ pub struct TimelineConfig {
     pub worst_runs_kept: usize,
     /// The sliding window of the rates, in tenths of a second.
     pub rate_window: usize,
-    /// A task with equal queued and start times has an unknown queue wait: an imported trace gives it for some tasks
-    /// only. Its polls are merely the gaps between tasks, and waits are not attributed to them. The greatest depth of a
-    /// queue is a lower bound.
+    /// Whether a task with equal queued and start times has an unknown queue wait: an imported trace gives it for some
+    /// tasks only. The polls of such a trace are merely the gaps between tasks, and waits are not attributed to them.
+    /// The greatest depth of a queue is a lower bound.
     pub queue_waits_in_part: bool,
-    /// The source left out loops: their ticks are not counted.
+    /// Whether the source left out loops: their ticks are not counted.
     pub loops_left_out: bool,
 }
 

@@ -177,7 +177,7 @@ impl OverdueTimer {
 pub(crate) struct Replaced {
     pub(super) timers: Vec<OverdueTimer>,
     pub(super) waiting: Vec<WaitingTask>,
-    /// More timers or tasks were due or waiting than are kept.
+    /// Whether more timers or tasks were due or waiting than are kept.
     pub(super) is_full: bool,
     /// As [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
     pub(super) timers_lost: u64,
@@ -221,7 +221,7 @@ pub struct Unfinished {
     pub intervals_to_come: u64,
     /// Timers that were armed before the reading began may be overdue: their loop is busy.
     pub has_timers_unseen: bool,
-    /// Timers beyond the most that are tracked may be overdue.
+    /// Whether timers beyond the most that are tracked may be overdue.
     pub has_timers_beyond_limit: bool,
     /// How the stream ended, which tells what may have followed the last known moment.
     pub end: StreamEnd,

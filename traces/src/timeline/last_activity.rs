@@ -13,10 +13,11 @@ pub(crate) struct LastActivity {
     pub(crate) running: Running,
     pub(crate) since: Timestamp,
     pub(crate) as_of: Timestamp,
-    /// The stream already contains its end: the recorder's cell is written only when something begins. The loop's
-    /// activity since then has no name, but is no poll, which would have been written to the cell.
+    /// Whether the stream already contains the end of the activity: the recorder's cell is written only when something
+    /// begins. The loop's activity since then has no name, but is no poll, which would have been written to the cell.
     pub(crate) is_over: bool,
-    /// Imported from another program: its end may be missing, and later events say nothing about it.
+    /// Whether the activity was imported from another program: its end may be missing, and later events say nothing
+    /// about it.
     pub(crate) end_may_miss: bool,
 }
 

@@ -144,13 +144,13 @@ pub(crate) struct LossBounds {
     ticks: Missing,
     tasks: Missing,
     in_ticks: Missing,
-    /// A task was seen inside another.
+    /// Whether a task was seen inside another.
     nested: bool,
     /// Ticks not seen at all, by the numbers of those around them.
     unseen: u64,
     /// The part of `unseen` that lies between two tick numbers that were seen.
     between: u64,
-    /// The tick numbers do not show how many were unseen.
+    /// Whether the tick numbers do not show how many ticks were unseen.
     unnumbered: bool,
     /// Gaps in the tick numbers for which no loss is reported.
     silent: u64,
@@ -160,7 +160,7 @@ pub(crate) struct LossBounds {
     losses: u64,
     /// The number of the last loss that was too small.
     last_too_small: u64,
-    /// Records were lost of an unknown emitter, or before the first one of theirs that was read.
+    /// Whether records of an unknown emitter were lost, or records before the first one of a known emitter.
     before_first: bool,
     emitters: Vec<EmitterBounds>,
 }

@@ -38,7 +38,7 @@ pub(crate) struct OpenTick {
     pub(crate) signal_task: Option<TaskId>,
     /// When the emitter's last event was recorded.
     pub(crate) last: Timestamp,
-    /// Records were lost since its last event.
+    /// Whether records were lost since the last event of the tick.
     pub(crate) in_gap: bool,
     /// The time of the last event before a poll whose record comes next. A clock reading shows that the poll has ended.
     pub(crate) poll_since: Option<Timestamp>,

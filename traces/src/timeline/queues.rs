@@ -31,7 +31,7 @@ pub struct Queues {
     followed_max: usize,
     /// The number of tracked tasks outside of the task queues.
     others_followed: usize,
-    /// Callbacks were deferred, and it is not yet known whether within a drain.
+    /// Whether callbacks were deferred, and it is not yet known whether within a drain.
     has_posts: bool,
     /// A snapshot whose end has not been read yet: its emitter, and the entries listed so far of each queue.
     snapshot: Option<(usize, [u32; Queue::ALL.len()])>,
@@ -44,7 +44,7 @@ struct EmitterQueues {
     records_queueing: bool,
     /// The task of the timer that fired last: it runs without being queued.
     fired_task: Option<TaskId>,
-    /// Records were lost since the last tick began, timer fired or task ran.
+    /// Whether records were lost since the last tick began, timer fired or task ran.
     is_after_loss: bool,
     /// Whether any records were ever lost.
     has_lost: bool,

@@ -149,7 +149,7 @@ pub struct PerSecond {
     pub utilization: f64,
     /// Length of the window, in nanoseconds.
     pub window_ns: u64,
-    /// Records were lost in the window: there may have been more ticks and tasks.
+    /// Whether records were lost in the window: there may have been more ticks and tasks.
     pub has_lost: bool,
 }
 

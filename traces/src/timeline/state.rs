@@ -92,9 +92,9 @@ pub struct Timeline {
     pub stopped: Option<Stopped>,
     /// Contention for processors.
     pub pressure: Pressure,
-    /// The process died while it was recorded.
+    /// Whether the process died while it was recorded.
     pub has_crashed: bool,
-    /// There are loops beyond the limit of emitters or of an import. Their ticks are not counted.
+    /// Whether there are loops beyond the limit of emitters or of an import. Their ticks are not counted.
     pub loops_left_out: bool,
     /// Events folded.
     pub events: u64,
@@ -127,7 +127,7 @@ pub(crate) struct Loops {
     pub(super) first: Option<SourceId>,
     /// Empty while there is only one loop.
     pub(super) by_loop: Vec<(SourceId, Timeline)>,
-    /// There are more loops than [`LOOPS_MAX`](super::LOOPS_MAX).
+    /// Whether there are more loops than [`LOOPS_MAX`](super::LOOPS_MAX).
     pub(super) more: bool,
     /// The record count of the last loss that reported one.
     pub(super) lost: u64,

@@ -92,7 +92,7 @@ pub struct Timers {
     /// `None`.
     periods: HashMap<(SourceId, TimerId), Option<u64>>,
     periods_max: usize,
-    /// There were more than that.
+    /// Whether there were more periods than are kept.
     has_more_periods: bool,
     unresolved: Unresolved,
 }

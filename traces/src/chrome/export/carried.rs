@@ -37,7 +37,7 @@ const CARRIED_LEVEL: i32 = 1;
 pub(super) struct Packer {
     /// `None` if the metadata is too long for a trace: the export then embeds no recording.
     writer: Option<TraceWriter<Vec<u8>>>,
-    /// The trace has too many blocks: an import then uses the slices.
+    /// Whether the trace has too many blocks: an import then uses the slices.
     is_full: bool,
     /// Events taken.
     taken: u64,

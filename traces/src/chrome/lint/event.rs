@@ -66,7 +66,7 @@ pub(super) struct Events {
     in_list: bool,
     /// Events that create a thread in the Firefox Profiler.
     shown: u64,
-    /// There is an event that is not valid JSON, which has its own finding.
+    /// Whether there is an event that is not valid JSON, which has its own finding.
     pub(super) has_unread: bool,
 }
 

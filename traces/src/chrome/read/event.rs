@@ -106,9 +106,9 @@ pub struct ChromeEvent<'a> {
     pub bind_id: Option<EventId<'a>>,
     /// `bind_id` as written, empty if absent.
     pub bind_id_text: &'a str,
-    /// `flow_in`.
+    /// Whether the event has `flow_in`.
     pub flow_in: bool,
-    /// `flow_out`.
+    /// Whether the event has `flow_out`.
     pub flow_out: bool,
     /// Whether `bp` is `e`: a flow ends in the enclosing slice, not in the next one.
     pub bind_enclosing: bool,

@@ -38,7 +38,7 @@ pub enum Form {
 pub enum Ending {
     /// Not reached yet.
     Unread,
-    /// Complete.
+    /// The file is complete.
     Whole,
     /// After a whole event, but without the bracket that closes the list or the object.
     Unclosed(Position),

@@ -29,9 +29,9 @@ pub(super) struct WaitingTasklets {
     depth: u32,
     /// Tasklets that waited when records were lost and may have run in them, until an addition gives the depth.
     before_loss: u64,
-    /// An addition has given the depth, or an idle worker has shown that the queue was empty.
+    /// Whether an addition has given the depth, or an idle worker has shown that the queue was empty.
     is_depth_known: bool,
-    /// Records were lost, and no addition has given the depth since.
+    /// Whether records were lost, and no addition has given the depth since.
     is_after_loss: bool,
     last_added: Timestamp,
 }

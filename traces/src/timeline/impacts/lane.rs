@@ -68,7 +68,7 @@ pub(super) struct Lane {
     tracks: Vec<Track>,
     tracks_max: usize,
     limit: usize,
-    /// Stretches were dropped to make room, so waits that began before them are not charged in full.
+    /// Whether stretches were dropped to make room, so waits that began before them are not charged in full.
     overflowed: bool,
     tally: ChargedSoFar,
 }
@@ -228,7 +228,7 @@ impl Lane {
         }
     }
 
-    /// The number of stretches at the front that satisfy `before`: probably `last_wait` or a few more.
+    /// The number of stretches at the front that satisfy `before`. Searches from `last_wait`, which is rarely far off.
     fn search(&self, last_wait: usize, before: impl Fn(&Stretch) -> bool) -> usize {
         let is_before = |place: usize| self.stretches.get(place).is_some_and(&before);
         if last_wait > 0 && is_before(last_wait - 1) {

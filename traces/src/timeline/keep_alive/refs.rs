@@ -85,11 +85,11 @@ impl Picture {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Refs {
-    /// The loop has reported references, and was not closed since.
+    /// Whether the loop has reported references, and was not closed since.
     pub(super) is_reported: bool,
     pub(super) as_of: Option<Timestamp>,
     pub(super) left_out: u32,
-    /// Records were lost since the last snapshot.
+    /// Whether records were lost since the last snapshot.
     pub(crate) has_lost: bool,
     now: Picture,
     /// Timers that were armed when records were lost, and may have fired in them, until something shows what became of

@@ -15,9 +15,9 @@ struct Now {
     depth: Option<u32>,
     /// The last sampled depth: a sample that would repeat it is not recorded.
     sampled: Option<u32>,
-    /// Records were lost since the last event; a sample may have been among them.
+    /// Whether records were lost since the last event; a sample may have been among them.
     is_after_loss: bool,
-    /// The loop has stopped: time without it does not count.
+    /// Whether the loop has stopped: time without it does not count.
     is_stopped: bool,
     leaving: Option<Leaving>,
 }

@@ -31,7 +31,7 @@ pub struct QueueStats {
     depth_most: u32,
     /// The places of emitters whose entries were counted while it was unknown how many there were before.
     counted_from_unknown: Vec<usize>,
-    /// Entries joined that could not be counted.
+    /// Whether entries joined that could not be counted.
     pub(super) has_uncounted: bool,
     /// The most that each emitter's queue can have held before its depth became known.
     most_before: Vec<(usize, u32)>,
