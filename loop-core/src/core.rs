@@ -181,7 +181,7 @@ pub struct Metrics {
     pub events: u64,
     /// Ready sources found by polls that did not wait: they had been waiting for the loop.
     pub events_waiting: u64,
-    /// Polls.
+    /// Number of polls.
     pub polls: u64,
 }
 

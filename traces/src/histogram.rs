@@ -202,7 +202,7 @@ impl Default for Histogram {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Percentiles {
-    /// Values.
+    /// Number of values.
     pub count: u64,
     /// Whether there are too few values: below 100 `p99` is the maximum, below 10 `p90` is too.
     #[serde(default)]

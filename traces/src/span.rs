@@ -79,9 +79,9 @@ pub enum SpanKind {
     },
     /// A collection.
     Gc {
-        /// Bytes before.
+        /// Heap size before the collection, in bytes.
         heap_bytes_before: u64,
-        /// Bytes after.
+        /// Heap size after the collection, in bytes.
         heap_bytes_after: u64,
     },
     /// A pump of a foreign loop.
@@ -110,7 +110,7 @@ pub enum SpanKind {
         lag_ns: u64,
         /// When it fired: this point, or the clock reading that found it due if that is later.
         fired: Timestamp,
-        /// Periods skipped.
+        /// Number of periods of the interval that were skipped.
         skipped: u32,
     },
     /// A point: a signal was delivered.

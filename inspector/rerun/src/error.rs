@@ -61,7 +61,7 @@ pub enum RerunError {
         name: String,
         /// The name of the loop that was asked for.
         wanted: String,
-        /// The limit.
+        /// The maximum number of loops.
         most: usize,
     },
     /// The recording ends before the first tick that can be executed again does.
@@ -110,7 +110,7 @@ pub enum RerunError {
     Damaged {
         /// Name of the recording.
         name: String,
-        /// The tick.
+        /// Number of the tick.
         tick: u64,
         /// The damaged part.
         what: &'static str,
@@ -120,7 +120,7 @@ pub enum RerunError {
     TickTooLong {
         /// Name of the recording.
         name: String,
-        /// The limit.
+        /// The maximum number of events.
         most: usize,
     },
     /// The snapshot to start from was lost.
@@ -161,7 +161,7 @@ pub enum RerunError {
     TooMuchWork {
         /// Name of the recording.
         name: String,
-        /// The limit.
+        /// The maximum number of operations.
         most: u64,
         /// Events read so far.
         events: u64,
@@ -175,7 +175,7 @@ pub enum RerunError {
     TooManyWaiting {
         /// Name of the recording.
         name: String,
-        /// The limit.
+        /// The maximum number of tasks, timers and jobs at a time.
         most: u32,
     },
     /// The recording does not name a known policy.

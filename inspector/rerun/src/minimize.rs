@@ -68,7 +68,7 @@ pub struct Minimized {
     pub after: Size,
     /// The remaining arrivals: nanoseconds after the beginning, and a description.
     pub arrivals: Vec<(u64, String)>,
-    /// Re-executions needed.
+    /// Number of re-executions.
     pub tries: u32,
     /// Why the search ended.
     pub ended: Ended,

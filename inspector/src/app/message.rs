@@ -18,9 +18,9 @@ pub enum Message<'a> {
     Mouse(Mouse),
     /// The screen was resized.
     Resize {
-        /// Columns.
+        /// New width in columns.
         width: u16,
-        /// Rows.
+        /// New height in rows.
         height: u16,
     },
     /// Events from the source.

@@ -57,13 +57,13 @@ pub struct ExportStats {
     pub slices: u64,
     /// Asynchronous pairs, for what overlaps without nesting.
     pub async_pairs: u64,
-    /// Instants.
+    /// Number of instants written.
     pub instants: u64,
-    /// Counter samples.
+    /// Number of counter samples written.
     pub counters: u64,
     /// Stalls, among the instants.
     pub stalls: u64,
-    /// Threads.
+    /// Number of threads.
     pub threads: u64,
     /// Bytes written.
     pub bytes: u64,

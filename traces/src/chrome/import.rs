@@ -68,7 +68,7 @@ pub struct ImportedLoop {
     pub pid: String,
     /// The thread id, as the file gives it.
     pub tid: String,
-    /// Why it was chosen.
+    /// Why the thread was chosen as a loop.
     pub chosen: ChosenBy,
     /// Counts of what the thread's events became.
     #[serde(flatten)]
@@ -86,7 +86,7 @@ pub struct ImportReport {
     pub events_read: u64,
     /// Slices: together with [`instants`](Self::instants), the rows in Perfetto's table of slices.
     pub slices: u64,
-    /// Instants.
+    /// Number of instants read.
     pub instants: u64,
     /// Events with counter samples.
     pub counters: u64,

@@ -38,7 +38,7 @@ pub struct FoldedOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoldedStats {
-    /// Lines.
+    /// Number of lines, one for each stack with time of its own.
     pub stacks: u64,
     /// Total time of all stacks, in nanoseconds.
     pub total_ns: u64,

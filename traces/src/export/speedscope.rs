@@ -36,7 +36,7 @@ const FRAMES_MAX: usize = 1 << 18;
 pub struct SpeedscopeStats {
     /// Profiles: one for each emitter with slices.
     pub profiles: u64,
-    /// Slices.
+    /// Number of slices written.
     pub slices: u64,
     /// Frames: distinct names of slices.
     pub frames: u64,

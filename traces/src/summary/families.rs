@@ -113,7 +113,7 @@ pub struct MicrotasksSummary {
 pub struct TimersSummary {
     /// Timers armed, counting each time one is armed again.
     pub armed: Option<u64>,
-    /// Firings.
+    /// Number of firings.
     pub fired: Option<u64>,
     /// Timers cleared before they fired.
     pub cleared: Option<u64>,

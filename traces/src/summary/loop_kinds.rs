@@ -105,7 +105,7 @@ pub struct AgendaWorkerSummary {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RendezvousSummary {
-    /// Attempts.
+    /// Number of attempts to stop all workers.
     pub count: u64,
     /// Attempts in which a worker did not stop in time.
     pub failed: u64,

@@ -27,7 +27,7 @@ pub const TAGS: [&str; 9] = [
 pub struct Script {
     /// The seed for everything random.
     pub seed: u64,
-    /// Ticks.
+    /// Number of ticks.
     pub ticks: u32,
     /// Maximum number of tasks that a readiness callback queues.
     pub tasks_max: u32,

@@ -29,9 +29,9 @@ pub struct GcRun {
     pub at: Timestamp,
     /// How long it took.
     pub run_ns: u64,
-    /// Bytes before.
+    /// Heap size before the collection, in bytes.
     pub heap_bytes_before: u64,
-    /// Bytes after.
+    /// Heap size after the collection, in bytes.
     pub heap_bytes_after: u64,
 }
 

@@ -377,7 +377,7 @@ impl LossBounds {
         self.silent.saturating_add(self.too_small.saturating_sub(known))
     }
 
-    /// Ticks not seen at all, by the numbers of those around them.
+    /// Number of ticks that were not seen, between two tick numbers that were.
     pub(crate) const fn ticks_between(&self) -> u64 {
         self.between
     }

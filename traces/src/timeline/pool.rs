@@ -19,7 +19,7 @@ pub struct WorkerStats {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Workers {
-    /// Scheduled.
+    /// Number of jobs scheduled.
     pub queued: u64,
     /// Run by a worker.
     pub ran: u64,

@@ -80,11 +80,11 @@ pub enum TroubleKind {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Troubles {
-    /// Exceptions.
+    /// Number of exceptions.
     pub exceptions: u64,
-    /// Broken rules.
+    /// Number of broken rules.
     pub violations: u64,
-    /// Slow tasks.
+    /// Number of slow tasks.
     pub slow_tasks: u64,
     /// The last ones of all kinds.
     pub recent: Recent<Trouble>,

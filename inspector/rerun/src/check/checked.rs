@@ -14,7 +14,7 @@ pub struct Coverage {
     pub first_tick: Option<u64>,
     /// The last whole tick.
     pub last_tick: u64,
-    /// Whole ticks.
+    /// Number of whole ticks compared.
     pub ticks: u64,
     /// Tasks that ran.
     pub tasks: u64,
@@ -22,7 +22,7 @@ pub struct Coverage {
     pub ready: u64,
     /// Timers that fired.
     pub timers: u64,
-    /// Polls.
+    /// Number of polls.
     pub polls: u64,
     /// Decisions of the GC controller.
     pub gc: u64,

@@ -101,7 +101,7 @@ pub struct Judged {
 pub struct Refused {
     /// The verdict without the reason.
     pub verdict: Verdict,
-    /// Why it is withheld.
+    /// Why the verdict is withheld.
     pub why: String,
 }
 

@@ -127,7 +127,7 @@ impl fmt::Display for Uncertainty {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Loss {
-    /// Why it is open.
+    /// What leaves the comparison open.
     #[serde(flatten)]
     pub left_open: Uncertainty,
     /// The 95% interval of the change, including anything they could have held; null where there is no bound.

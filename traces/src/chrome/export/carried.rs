@@ -39,7 +39,7 @@ pub(super) struct Packer {
     writer: Option<TraceWriter<Vec<u8>>>,
     /// Whether the trace has too many blocks: an import then uses the slices.
     is_full: bool,
-    /// Events taken.
+    /// Number of events taken so far.
     taken: u64,
     /// Records lost, of those events that it takes.
     lost_records: u64,

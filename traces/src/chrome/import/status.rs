@@ -18,7 +18,7 @@ pub enum Progress {
     },
     /// Sorting the records.
     Sorting {
-        /// Records processed.
+        /// Records processed so far.
         records: u64,
     },
     /// Writing the trace.

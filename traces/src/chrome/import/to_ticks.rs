@@ -87,15 +87,15 @@ impl<'a> Conversion<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct LoopCounts {
-    /// Ticks.
+    /// Number of ticks.
     pub ticks: u64,
-    /// Tasks.
+    /// Number of tasks.
     pub tasks: u64,
     /// Tasks whose queued time is in the file.
     pub queue_waits_known: u64,
     /// Slices within tasks, or around the loop.
     pub spans: u64,
-    /// Instants.
+    /// Number of instants, which become marks.
     pub marks: u64,
     /// Tasks in progress when the file ended: included in no other count.
     #[serde(default)]

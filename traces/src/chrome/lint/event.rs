@@ -33,7 +33,7 @@ const LOOKED_AT: u64 = 5;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LintReport {
-    /// Events.
+    /// Number of events in the file.
     pub events: u64,
     /// Events that speedscope does not show, by design: it knows slices only.
     pub not_in_speedscope: u64,

@@ -277,7 +277,7 @@ impl Rendezvous {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RendezvousStats {
-    /// Attempts.
+    /// Number of attempts to stop all workers.
     pub count: u64,
     /// Attempts in which a worker failed to arrive, out of `count`.
     pub failed: u64,
