@@ -134,7 +134,7 @@ pub struct TagRow {
     pub wait_ns: Percentiles,
     /// Sum of the run times, in nanoseconds.
     pub run_ns_total: u64,
-    /// Delay caused by the [counted runs](own_cause), in nanoseconds.
+    /// Delay caused by the [counted runs](is_own_cause), in nanoseconds.
     pub caused_ns: u64,
 }
 
@@ -357,12 +357,30 @@ pub fn runs(stats: &TagStats) -> Option<(RunPlace, &RunStats)> {
     all.into_iter().find_map(|(ran, runs)| Some((ran, runs.filter(|runs| runs.count() > 0)?)))
 }
 
-/// The cause that matches the [runs of a tag](runs): its tasks, else its readiness callbacks. All figures of the delay
-/// caused by a tag use it. Other causes named after the tag, such as the microtasks after its tasks, count separately.
+/// Whether `cause` is the [runs of a tag](runs): its tasks, else its readiness callbacks. All figures of the delay caused by
+/// a tag use it. Other causes named after the tag, such as the microtasks after its tasks, count separately. A callback
+/// that has not ended is charged as a task: the recorder's sample does not distinguish them.
 #[must_use]
-pub fn own_cause(stats: &TagStats) -> Option<Cause> {
-    let (ran, _) = runs(stats)?;
-    Some(if ran == RunPlace::Io { Cause::Io(stats.tag) } else { Cause::Tasks(stats.tag) })
+pub fn is_own_cause(stats: &TagStats, cause: Cause) -> bool {
+    match cause {
+        Cause::Tasks(tag) => tag == stats.tag,
+        Cause::Io(tag) => tag == stats.tag && runs(stats).is_some_and(|(ran, _)| ran == RunPlace::Io),
+        _ => false,
+    }
+}
+
+/// The delay caused by the [runs of a tag](is_own_cause); `None` if none is known.
+#[must_use]
+pub fn own_impact(stats: &TagStats, delay_caused: &[Impact]) -> Option<Impact> {
+    let own = delay_caused.iter().filter(|impact| is_own_cause(stats, impact.cause)).copied();
+    own.reduce(|mut sum, impact| {
+        for kind in 0..sum.lateness_ns.len() {
+            sum.lateness_ns[kind] = sum.lateness_ns[kind].saturating_add(impact.lateness_ns[kind]);
+            sum.delayed[kind] = sum.delayed[kind].saturating_add(impact.delayed[kind]);
+        }
+        sum.worst = sum.worst.into_iter().chain(impact.worst).max_by_key(|worst| worst.lateness_ns);
+        sum
+    })
 }
 
 /// The tag that a cause is named after.
@@ -395,7 +413,6 @@ pub fn runs_missing(ran: RunPlace, tag: Tag, missing: &MissingSamples) -> Missin
 
 fn row(timeline: &Timeline, missing: &MissingSamples, stats: &TagStats, delay_caused: &[Impact]) -> TagRow {
     let (ran, runs) = runs_shown(stats);
-    let own = own_cause(stats);
     TagRow {
         tag: stats.tag,
         name: timeline.labels.tag(stats.tag).into_owned(),
@@ -407,7 +424,7 @@ fn row(timeline: &Timeline, missing: &MissingSamples, stats: &TagStats, delay_ca
             _ => runs.queue_wait_ns.percentiles(),
         },
         run_ns_total: runs.run_ns.total(),
-        caused_ns: delay_caused.iter().find(|impact| Some(impact.cause) == own).map_or(0, Impact::total_ns),
+        caused_ns: own_impact(stats, delay_caused).map_or(0, |impact| impact.total_ns()),
     }
 }
 

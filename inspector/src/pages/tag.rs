@@ -13,7 +13,7 @@ use ratatui::layout::{Layout, Rect};
 
 use super::page::{NOTHING_DELAYED, Page, Request};
 use crate::app::attribution::{Attribution, LateRow};
-use crate::app::figures::{cause_tag, own_cause, runs_shown};
+use crate::app::figures::{cause_tag, is_own_cause, runs_shown};
 use crate::app::fold::Fold;
 use crate::app::layout::{from_left, rows, share};
 use crate::app::state::{AppState, Part};
@@ -52,9 +52,12 @@ fn panes(body: Rect) -> Panes {
 
 /// The selected tag; without figures if nothing of it has ended.
 fn selected(state: &AppState) -> Option<Cow<'_, TagStats>> {
-    let tag = state.tag?;
-    let known = state.picture().timeline.tags.tag(tag);
-    Some(known.map_or_else(|| Cow::Owned(TagStats::new(tag)), Cow::Borrowed))
+    Some(stats(state.picture(), state.tag?))
+}
+
+/// The figures of a tag; empty ones if it has none of its own yet.
+fn stats(fold: &Fold, tag: Tag) -> Cow<'_, TagStats> {
+    fold.timeline.tags.tag(tag).map_or_else(|| Cow::Owned(TagStats::new(tag)), Cow::Borrowed)
 }
 
 impl Page for TagPage {
@@ -148,17 +151,17 @@ fn queued_by(fold: &Fold, tag: Tag) -> Vec<(String, u64)> {
 pub struct DelayedByTag {
     /// What was delayed, with the whole breakdown.
     pub row: LateRow,
-    /// The part caused by the tag's [own runs](own_cause), in nanoseconds.
+    /// The part caused by the tag's [own runs](is_own_cause), in nanoseconds.
     pub ns: u64,
 }
 
 /// What a tag delayed, among the waits whose breakdowns are kept: largest part first.
 fn delayed_by_tag(fold: &Fold, tag: Tag) -> Vec<DelayedByTag> {
-    let own = fold.timeline.tags.tag(tag).and_then(own_cause);
+    let stats = stats(fold, tag);
     let of_tag = |row: LateRow| {
         let of_tag = row.breakdown.shares.iter().map(|share| (Cause::of(&share.what), share.ns));
         let of_tag: Vec<(Cause, u64)> = of_tag.filter(|(cause, _)| cause_tag(*cause) == Some(tag)).collect();
-        let ns = of_tag.iter().filter(|(cause, _)| Some(*cause) == own).map(|(_, ns)| ns).sum();
+        let ns = of_tag.iter().filter(|(cause, _)| is_own_cause(&stats, *cause)).map(|(_, ns)| ns).sum();
         (!of_tag.is_empty()).then_some(DelayedByTag { row, ns })
     };
     let mut all: Vec<DelayedByTag> = LateRow::all(fold).into_iter().filter_map(of_tag).collect();

@@ -4,7 +4,7 @@ use loop_traces::timeline::{Cause, Impact, RunStats, TagStats, Waiter, WorstImpa
 use ratatui::layout::Rect;
 
 use super::{TagPage, panes, selected};
-use crate::app::figures::{self, RunPlace, cause_tag, own_cause, runs_missing, runs_shown};
+use crate::app::figures::{self, RunPlace, cause_tag, is_own_cause, own_impact, runs_missing, runs_shown};
 use crate::app::layout::{below, from_top};
 use crate::app::state::{AppState, Part};
 use crate::units;
@@ -163,7 +163,6 @@ fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &T
     let theme = canvas.theme;
     let (dim, text) = (theme.dim(), theme.text());
     let delay_caused = &state.figures.delay_caused;
-    let own = own_cause(stats);
     let title = match (up_to(state), area.width) {
         (up_to, _) if up_to.is_empty() => "delay caused".to_owned(),
         (up_to, 36..) => format!("delay caused{up_to}"),
@@ -173,13 +172,13 @@ fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &T
     };
     let inner = canvas.pane(area, &title, "of others", false);
     let mut line;
-    if let Some(caused) = delay_caused.iter().find(|impact| Some(impact.cause) == own) {
+    if let Some(caused) = own_impact(stats, delay_caused) {
         let all_ns = delay_caused.iter().map(Impact::total_ns).fold(0, u64::saturating_add);
         let share = caused.total_ns() as f64 / all_ns.max(1) as f64;
         let mut pen = canvas.pen(inner, 0);
         pen.gap(1).put(&units::duration(caused.total_ns()), theme.strong());
         pen.put(&format!(" = {}", units::percent(share)), text).group(&[(" of all delay", dim)]);
-        line = 1 + by_waiter(canvas, below(inner, 1), caused);
+        line = 1 + by_waiter(canvas, below(inner, 1), &caused);
         if let Some(worst) = caused.worst {
             worst_impact(&mut canvas.pen(inner, line), state, &worst);
             line += 1;
@@ -194,7 +193,7 @@ fn delay_caused(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, stats: &T
     let labels = &state.picture().timeline.labels;
     let others = delay_caused
         .iter()
-        .filter(|impact| cause_tag(impact.cause) == Some(stats.tag) && Some(impact.cause) != own);
+        .filter(|impact| cause_tag(impact.cause) == Some(stats.tag) && !is_own_cause(stats, impact.cause));
     for others in others {
         let name = match others.cause {
             Cause::Microtasks(_) => "microtasks after it".to_owned(),

@@ -3,7 +3,9 @@
 use super::*;
 use crate::app::attribution::{Attribution, Lead, Subject};
 use crate::pages::overview::stalls::{self, StallRow};
+use crate::pages::page::Page as _;
 use loop_traces::attribution::What;
+use loop_traces::timeline::{Cause, Impact};
 
 const TASK: TaskId = TaskId(99_999);
 
@@ -96,6 +98,48 @@ fn an_overdue_timer_is_listed_and_opens_its_breakdown_so_far() {
     press(&mut app, Key::End);
     press(&mut app, Key::Enter);
     assert_eq!(app.state.note.as_ref().map(|note| note.text.as_str()), Some("tick still running"));
+}
+
+/// The same delay everywhere: in the table of tags, on the tag's page, and in the ranking.
+#[test]
+fn a_task_that_has_not_ended_shows_the_delay_that_it_causes() {
+    let (new, of_a_source) = (Tag(200), Tag(201));
+    for tag in [new, of_a_source] {
+        let (mut app, _) = live();
+        if tag == of_a_source {
+            let start = app.state.live.fold.timeline.last_at().unwrap().plus_ns(5);
+            let (source, readiness, task) = (loop_probes::ids::IoSource(3), 1, TaskId(88_887));
+            send(&mut app, &[(start.plus_ns(5), Event::IoReady { source, tag, readiness, task, start })]);
+        }
+        let armed_at = app.state.live.fold.timeline.last_at().unwrap().plus_ns(5);
+        let due = armed_at.plus_ns(5_000_000);
+        let timer = loop_probes::ids::TimerId(88_888);
+        let tick = app.state.live.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
+        let (since, now) = (armed_at.plus_ns(10), armed_at.plus_ns(90_000_000));
+        let running = Running::Task { task: TASK, tag };
+        let events = [
+            (armed_at, Event::TimerArmed { timer, tag: Tag(2), due, period_ns: None }),
+            (since, Event::TickStart { tick }),
+            (now, running.event(since)),
+        ];
+        send(&mut app, &events);
+        app.figures_until_ns = 0;
+        update(&mut app, Message::Frame { now, elapsed_ns: 0 });
+        let ranked = app.state.figures.delay_caused.iter().filter(|impact| match impact.cause {
+            Cause::Tasks(its) | Cause::Io(its) => its == tag,
+            _ => false,
+        });
+        let ranked_ns: u64 = ranked.map(Impact::total_ns).sum();
+        assert!(ranked_ns >= now.ns_since(due), "{tag:?}: {ranked_ns}");
+        let row = app.state.figures.tags.iter().find(|row| row.tag == tag).expect("its row");
+        assert_eq!(row.caused_ns, ranked_ns, "{tag:?}");
+        app.state.tag = Some(tag);
+        app.pages.tag.refresh(&app.state);
+        let is_it =
+            |subject: &Subject| matches!(subject, Subject::Overdue(overdue) if overdue.timer == timer);
+        let delayed = app.pages.tag.delayed.iter().find(|delayed| is_it(&delayed.row.subject));
+        assert_eq!(delayed.map(|delayed| delayed.ns), Some(now.ns_since(due)), "{tag:?}: its part");
+    }
 }
 
 #[test]
