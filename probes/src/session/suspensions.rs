@@ -125,7 +125,7 @@ fn run(clock: SystemClock, handle: &Weak<Handle>, inner: &Weak<Inner>) {
     }
 }
 
-/// `None` if the kernel does not count how long a thread waits for a processor.
+/// Reads how long the machine slept and this thread waited for a processor; `None` if the kernel does not count that.
 fn beat(anchor: Anchor, schedstat: &File) -> Option<Beat> {
     let mut text = [0; 96];
     let read = schedstat.read_at(&mut text, 0).ok()?;
