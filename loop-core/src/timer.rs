@@ -103,7 +103,7 @@ enum Store {
 
 #[derive(Debug)]
 struct TimerData<T> {
-    /// `None` if the entry is free.
+    /// The timer's value; `None` if the entry is free.
     value: Option<T>,
     period_ns: Option<NonZeroU64>,
     referenced: bool,

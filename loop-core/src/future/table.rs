@@ -17,7 +17,7 @@ use crate::shutdown::OnShutdown;
 
 /// A spawned future.
 pub(crate) struct FutureEntry<T> {
-    /// `None` while it is polled.
+    /// The future; `None` while it is polled.
     future: Option<Spawned>,
     waker: Arc<FutureWaker>,
     joined: Rc<dyn JoinTarget>,
