@@ -30,7 +30,7 @@ pub(crate) enum Act {
     Arm {
         timer: TimerId,
         tag: Tag,
-        /// From the preceding clock reading to the due time.
+        /// Time from the preceding clock reading to the due time.
         delay_ns: u64,
         /// The period of an interval.
         period_ns: Option<u64>,

@@ -192,7 +192,7 @@ pub struct SignalRow {
     pub name: String,
     /// The number of arrivals, at least that of deliveries: records of arrivals may be lost.
     pub arrived: u64,
-    /// From the handler to the delivery.
+    /// Times from the handler to the delivery.
     pub latency_ns: Percentiles,
 }
 

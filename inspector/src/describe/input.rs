@@ -8,7 +8,7 @@ use loop_traces::timeline::signal_name;
 use super::loop_kinds::{interests, names};
 use crate::units::{count, duration};
 
-/// Returns `None` for other events.
+/// Describes a recorded input; `None` for other events.
 pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<String> {
     let referenced = |is: bool| if is { "referenced" } else { "unreferenced" };
     let by = |outside: bool| if outside { "from outside" } else { "by a callback" };

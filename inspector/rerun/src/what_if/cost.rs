@@ -219,7 +219,7 @@ pub(super) struct Costs {
     pub(super) drain_pauses: Vec<Sample>,
     /// Times between two runs of the loop, in order of time.
     pub(super) outside: Vec<Sample>,
-    /// In order of time.
+    /// Collections in order of time.
     pub(super) collections: Vec<Collection>,
 }
 

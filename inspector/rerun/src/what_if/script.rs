@@ -49,9 +49,9 @@ pub(super) struct Run {
     more: u32,
     /// Bytes that it added to the heap, or [`LARGE_GROWTH`].
     heap: i32,
-    /// As recorded.
+    /// The recorded tag.
     pub(super) tag: Tag,
-    /// `None` if it did not run within the recording: it costs the median of its tag.
+    /// The recorded outcome; `None` if the callback did not run within the recording: it costs the median of its tag.
     pub(super) outcome: Option<Outcome>,
     pub(super) role: RunRole,
 }
@@ -100,7 +100,7 @@ pub(super) struct Job {
     /// The run of its completion.
     pub(super) run: RunId,
     pub(super) cost_ns: u64,
-    /// From submission until an idle worker takes it.
+    /// Time from submission until an idle worker takes the job.
     pub(super) wake_ns: u64,
     /// Whether a worker ran it within the recording.
     pub(super) is_known: bool,
@@ -220,7 +220,7 @@ pub(super) struct Script {
     pub(super) jobs: Vec<Job>,
     pub(super) tasklets: Vec<Tasklet>,
     pub(super) sources: Vec<Source>,
-    /// In order of time.
+    /// Arrivals in order of time.
     pub(super) arrivals: Vec<Arrival>,
     pub(super) start: Start,
     pub(super) workers: u16,

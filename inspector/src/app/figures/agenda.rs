@@ -84,7 +84,7 @@ pub struct WorkerRow {
 /// The agenda's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgendaFigures {
-    /// By priority, highest first.
+    /// Figures by priority, highest first.
     pub priorities: Vec<PriorityRow>,
     /// The lowest priority that starves.
     pub starving: Option<Starvation>,

@@ -18,7 +18,7 @@ pub struct HandleRow {
 /// What keeps the loop alive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeepAliveFigures {
-    /// By kind, then the largest number first.
+    /// The handles by kind, then the largest number first.
     pub held: Vec<HandleRow>,
     /// The time of the snapshot from which the list was built.
     pub as_of: Option<Timestamp>,
