@@ -106,7 +106,7 @@ pub enum SpanKind {
         tag: Tag,
         /// The task that ran for it.
         task: TaskId,
-        /// Time from due to fired.
+        /// Time from due to fired, in nanoseconds.
         lag_ns: u64,
         /// When it fired: this point, or the clock reading that found it due if that is later.
         fired: Timestamp,
@@ -119,7 +119,7 @@ pub enum SpanKind {
         signo: u8,
         /// The task that ran for it.
         task: TaskId,
-        /// From the signal handler to the delivery.
+        /// Time from the signal handler to the delivery, in nanoseconds.
         latency_ns: u64,
     },
     /// A point: the GC controller decided.

@@ -60,7 +60,7 @@ pub struct Summary {
     /// The tick in progress; of several loops, the one that has been busy longest. Null if every tick has ended.
     #[serde(default)]
     pub open_tick: Option<OpenTickSummary>,
-    /// From the first event to the last known moment.
+    /// Time from the first event to the last known moment.
     pub span_ns: u64,
     /// Range of `span_ns` if records were lost or times may be wrong: records lost at the beginning or the end may extend
     /// it.

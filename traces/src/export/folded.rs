@@ -239,10 +239,10 @@ impl Stacks for Fold<'_> {
             None => Some(self.base(ROOT, row, stretch)),
         };
         let within = match (outer, frame) {
-            // Anything within a poll is wait, as in the busy time.
+            // Everything within a poll counts as waiting, as it does in the busy time of a tick.
             (None, _) => None,
             (Some(stack), _) if self.stacks[stack].is_wait => Some(stack),
-            // A callback's own poll belongs to the callback, as in the busy time.
+            // A callback's own poll counts as part of the callback, as it does in the busy time of a tick.
             (Some(stack), Frame::Poll) if self.stacks[stack].in_callback => {
                 Some(self.inside(stack, Step::In(frame)))
             }

@@ -64,13 +64,13 @@ pub struct TasksSummary {
     /// Tasks that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
-    /// From start to end, for all tags.
+    /// Run times of all tasks, from start to end.
     #[serde(default)]
     pub run_ns: Percentiles,
-    /// From queued to started, for all tags.
+    /// Queue waits of all tasks, from queued to started.
     #[serde(default)]
     pub queue_wait_ns: Percentiles,
-    /// By tag, in descending order of the longest run.
+    /// Figures by tag, in descending order of the longest run.
     #[serde(deserialize_with = "lists::entries")]
     pub by_tag: Vec<TagSummary>,
     /// Tags beyond the limit, which `by_tag` does not list.
@@ -217,7 +217,7 @@ pub struct SignalsSummary {
     pub delivered: Option<u64>,
     /// Dropped since the loop began, because the signal ring was full.
     pub dropped: Option<u64>,
-    /// From arrived to delivered.
+    /// Times from arrival to delivery.
     #[serde(default)]
     pub latency_ns: Percentiles,
 }

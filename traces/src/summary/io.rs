@@ -15,9 +15,9 @@ use crate::timeline::{RunStats, Timeline, Unfinished};
 pub struct IoSummary {
     /// Callbacks that ran.
     pub count: u64,
-    /// From start to end.
+    /// Run times, from start to end.
     pub run_ns: Percentiles,
-    /// By tag, in descending order of the longest run.
+    /// Figures by tag, in descending order of the longest run.
     #[serde(deserialize_with = "super::lists::entries")]
     pub by_tag: Vec<TagSummary>,
 }

@@ -19,9 +19,9 @@ pub struct JobsSummary {
     pub ran: u64,
     /// Jobs that failed or panicked.
     pub failed: u64,
-    /// From taken by a worker to done.
+    /// Run times, from taken by a worker to done.
     pub run_ns: Percentiles,
-    /// From scheduled to taken.
+    /// Queue waits, from scheduled to taken.
     pub queue_wait_ns: Percentiles,
     /// The jobs that ended, by tag, in descending order of their longest run.
     #[serde(deserialize_with = "super::lists::entries")]

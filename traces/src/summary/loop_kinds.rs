@@ -26,7 +26,7 @@ pub struct AgendaSummary {
     /// were added before the reading began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
-    /// By priority, the highest first.
+    /// Figures by priority, the highest first.
     #[serde(deserialize_with = "super::lists::entries")]
     pub priorities: Vec<PrioritySummary>,
     /// Figures of each worker.
@@ -72,9 +72,9 @@ pub struct PrioritySummary {
     /// Range of `passed_by_max` if records were lost, or if the reading began later than the agenda.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_by_max_bounds: Option<Bounds>,
-    /// From added to taken by a worker.
+    /// Queue waits, from added to taken by a worker.
     pub queue_wait_ns: Percentiles,
-    /// From taken to done.
+    /// Run times, from taken to done.
     pub run_ns: Percentiles,
 }
 

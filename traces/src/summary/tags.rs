@@ -17,9 +17,9 @@ pub struct TagSummary {
     /// Tasks that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
-    /// From start to end.
+    /// Run times, from start to end.
     pub run_ns: Percentiles,
-    /// From queued to start.
+    /// Queue waits, from queued to started.
     pub queue_wait_ns: Percentiles,
 }
 
@@ -35,9 +35,9 @@ pub struct TagsBeyondLimit {
     /// Tasks that failed or panicked; null if outcomes are not recorded.
     #[serde(default)]
     pub failed: Option<u64>,
-    /// From start to end.
+    /// Run times, from start to end.
     pub run_ns: Percentiles,
-    /// From queued to start.
+    /// Queue waits, from queued to started.
     pub queue_wait_ns: Percentiles,
 }
 

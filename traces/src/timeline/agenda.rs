@@ -65,9 +65,9 @@ pub struct PriorityStats {
     pub failed: u64,
     /// Tasklets that were cancelled before they ran.
     pub cancelled: u64,
-    /// From added to taken by a worker.
+    /// Queue waits in nanoseconds, from added to taken by a worker.
     pub queue_wait_ns: Histogram,
-    /// From taken to done.
+    /// Run times in nanoseconds, from taken to done.
     pub run_ns: Histogram,
     /// The greatest depth reached.
     pub depth_max: u32,

@@ -32,7 +32,7 @@ pub struct CommandStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Commands {
-    /// By byte, in order of first arrival.
+    /// Figures by byte, in order of first arrival.
     pub by_byte: Vec<CommandStats>,
 }
 

@@ -27,11 +27,11 @@ pub struct Workers {
     pub settled: u64,
     /// Failed or panicked.
     pub failed: u64,
-    /// From scheduled to taken by a worker.
+    /// Queue waits in nanoseconds, from scheduled to taken by a worker.
     pub queue_wait_ns: Histogram,
-    /// From taken to done.
+    /// Run times in nanoseconds, from taken to done.
     pub run_ns: Histogram,
-    /// By worker number.
+    /// Figures of each worker, by its number.
     pub workers: Vec<WorkerStats>,
 }
 

@@ -14,7 +14,7 @@ pub struct SignalStats {
     pub arrived: u64,
     /// Delivered to a task.
     pub delivered: u64,
-    /// From its handler to its delivery.
+    /// Times from the signal's handler to its delivery, in nanoseconds.
     pub latency_ns: Histogram,
 }
 
@@ -31,7 +31,7 @@ struct DroppedSignals {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Signals {
-    /// By number, in order of first arrival.
+    /// Figures by signal number, in order of first arrival.
     pub by_signo: Vec<SignalStats>,
     /// Dropped because the signal ring of a loop was full, by the place of the loop.
     dropped: Vec<(usize, DroppedSignals)>,
@@ -52,7 +52,7 @@ impl Signals {
         self.by_signo.iter().map(|signal| signal.delivered).sum()
     }
 
-    /// From arrived to delivered, all numbers.
+    /// Times from arrival to delivery of all signals, in nanoseconds.
     #[must_use]
     pub fn latency_ns(&self) -> Histogram {
         let mut all = Histogram::new();

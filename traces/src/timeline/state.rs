@@ -217,7 +217,7 @@ impl Timeline {
         self.open.iter().map(|open| open.last).max()
     }
 
-    /// From the first event to the last known moment.
+    /// Time from the first event to the last known moment, in nanoseconds.
     #[must_use]
     pub fn span_ns(&self) -> u64 {
         match (self.first, self.last) {

@@ -37,7 +37,7 @@ pub struct SlowTask {
 }
 
 impl SlowTask {
-    /// From start to end.
+    /// Run time from start to end, in nanoseconds.
     #[must_use]
     pub const fn run_ns(&self) -> u64 {
         self.end.ns_since(self.start)
@@ -47,9 +47,9 @@ impl SlowTask {
 /// Statistics of the runs of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunStats {
-    /// From start to end.
+    /// Run times in nanoseconds, from start to end.
     pub run_ns: Histogram,
-    /// From queued to start; empty for work that is not queued.
+    /// Queue waits in nanoseconds, from queued to started; empty for work that is not queued.
     pub queue_wait_ns: Histogram,
     /// Runs that failed or panicked.
     pub failed: u64,

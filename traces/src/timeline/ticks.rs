@@ -51,7 +51,7 @@ pub struct LongestRun {
     pub task: TaskId,
     /// Tag of the task or callback.
     pub tag: Tag,
-    /// From start to end.
+    /// Run time from start to end, in nanoseconds.
     pub run_ns: u64,
 }
 

@@ -29,7 +29,7 @@ const UNBOUNDED: f64 = 60.0;
 /// One logarithm for each run, the base's first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs {
-    /// As measured.
+    /// The logarithms as measured.
     pub seen: Vec<f64>,
     /// Lower bound, given lost records.
     pub least: Vec<f64>,
@@ -114,7 +114,7 @@ pub(super) fn is_frequent<'a>(tag: &str, mut runs: impl Iterator<Item = &'a Run>
     runs.all(|run| frequent(run).any(|name| name == tag))
 }
 
-/// `None` if a run has no value.
+/// Logarithms of the metric in each run; `None` if a run has no value, or its tag is not frequent in all runs.
 fn logs(metric: &Metric, runs: &[&Run]) -> Option<Logs> {
     let tag = metric.subject()?;
     if !is_frequent(tag, runs.iter().copied()) {

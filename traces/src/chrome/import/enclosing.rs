@@ -63,7 +63,7 @@ pub(super) struct OpenContents {
 struct Candidate {
     thread: u32,
     start: i64,
-    /// `None` if the file does not have it.
+    /// The end of the slice; `None` if the file does not have it.
     end: Option<i64>,
     /// The condition, judged by its contents alone.
     kind: Kind,

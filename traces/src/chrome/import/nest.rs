@@ -24,7 +24,7 @@ pub(super) const fn depth_max(threads: usize) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slice {
     pub(super) start: i64,
-    /// `None` until its end is known.
+    /// The duration; `None` until the end of the slice is known.
     pub(super) dur: Option<i64>,
     /// 0 means none.
     pub(super) name: u32,

@@ -51,7 +51,7 @@ pub(super) struct Step {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     start: i64,
-    /// `None` until its `E` is read.
+    /// The end of the slice; `None` until its `E` is read.
     end: Option<i64>,
     /// The end as speedscope computes it.
     sum: f64,

@@ -261,7 +261,7 @@ pub struct Rendezvous {
     pub arrived: u32,
     /// Workers that were expected.
     pub expected: u32,
-    /// From request to the last arrival.
+    /// Time from the request to the last arrival, in nanoseconds.
     pub waited_ns: u64,
 }
 
@@ -281,7 +281,7 @@ pub struct RendezvousStats {
     pub count: u64,
     /// Attempts in which a worker failed to arrive, out of `count`.
     pub failed: u64,
-    /// From request to the last arrival, or to giving up.
+    /// Times from the request to the last arrival, or to giving up, in nanoseconds.
     pub waited_ns: Histogram,
     /// The most recent rendezvous.
     pub recent: Recent<Rendezvous>,

@@ -55,7 +55,7 @@ impl Firing {
         (skipped > 0).then(|| (self.found_ns / (2 * skipped + 1)).saturating_mul(2))
     }
 
-    /// By how much the count may be too low.
+    /// Upper bound on the skipped periods that are not counted yet.
     fn skipped_more(&self) -> u64 {
         let [least, most] = self.skipped_range();
         most.saturating_sub(least)
