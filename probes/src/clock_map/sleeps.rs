@@ -24,9 +24,9 @@ const LEAST_NS: u64 = 500_000;
 /// The machine slept at some moment between two readings of the record clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sleep {
-    /// The reading before it.
+    /// The last reading before the sleep.
     pub(crate) alive: Ticks,
-    /// The reading after it.
+    /// The first reading after the sleep.
     pub(crate) end: Ticks,
     pub(crate) asleep_ns: u64,
 }

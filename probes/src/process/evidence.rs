@@ -22,7 +22,7 @@ pub(super) fn known(image: &Image, at: usize, is_cut: bool) -> Result<(Known, Op
 /// When a *now running* cell was set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellAge {
-    /// Number of records before it.
+    /// Number of records written before the cell was set.
     written: u64,
     since: Ticks,
 }

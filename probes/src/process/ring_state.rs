@@ -95,7 +95,7 @@ pub(super) struct RingState {
     pub(super) owner: Owner,
     /// A gap that no event has followed yet, in records.
     pub(super) gap: u64,
-    /// Time of the last event before it.
+    /// Time of the last event before the gap.
     pub(super) last_at: Option<Ticks>,
     /// Time of the first event.
     pub(super) first_at: Option<Ticks>,
