@@ -194,7 +194,7 @@ pub enum RerunError {
     DamagedPolicy {
         /// Name of the recording.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the policy.
         error: PolicyError,
     },
     /// `--scale` or `--drop` names a tag that was not recorded.

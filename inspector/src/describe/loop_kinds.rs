@@ -8,7 +8,7 @@ use loop_traces::timeline::{RefName, command_name};
 
 use crate::units::{counted, duration};
 
-/// Describes an event of one of these kinds; `None` for other events.
+/// Describes an event of a feature that only some loops use, a snapshot or a source; `None` for other events.
 pub(super) fn event(at: Timestamp, event: &Event, labels: &Labels) -> Option<String> {
     let ran = |start: &Timestamp| duration(at.ns_since(*start));
     Some(match event {

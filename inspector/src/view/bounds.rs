@@ -71,7 +71,7 @@ pub(crate) fn row(
     let mut pen = canvas.pen(area, row);
     pen.gap(1).put(first, theme.held());
     let why = match state.figures.lost_records {
-        // Because of a run that has not ended, or of malformed events.
+        // The figure is incomplete because a run has not ended or events are malformed.
         0 => ": incomplete".to_owned(),
         1 => ": 1 record lost".to_owned(),
         lost => format!(": {} records lost", units::short_count(lost)),

@@ -48,9 +48,9 @@ pub struct Divergence {
     pub recorded: Stamped,
     /// What happened instead.
     pub happened: Happened,
-    /// The events before it, common to both, oldest first.
+    /// The events before the divergence, common to both, oldest first.
     pub before: Vec<Stamped>,
-    /// The recorded events after it.
+    /// The recorded events after the divergence.
     pub after: Vec<Stamped>,
     /// The names of tags and sources in these events.
     pub labels: Labels,

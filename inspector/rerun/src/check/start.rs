@@ -38,7 +38,7 @@ pub(super) struct StartPoint {
     pub(super) starts: Vec<u64>,
     /// Further loops of this ring that cannot be checked.
     pub(super) unchecked: u64,
-    /// Records of this loop lost before that.
+    /// Records of this loop lost before the first tick checked.
     pub(super) lost_records: u64,
 }
 
@@ -197,7 +197,7 @@ pub(super) struct Snapshot {
     pub(super) policy_fields: PolicyFields,
     /// Whether the tick of the snapshot read the clock: then the one before read none.
     reads: bool,
-    /// Queue depths reported before it.
+    /// Queue depths reported before the snapshot.
     head: Vec<(Queue, u32)>,
     parts: Vec<Event>,
 }

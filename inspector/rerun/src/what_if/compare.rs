@@ -129,7 +129,7 @@ pub struct Headline {
     pub name: String,
     /// The value without the change.
     pub from: f64,
-    /// The value with it.
+    /// The value with the change.
     pub to: f64,
     weight: f64,
 }

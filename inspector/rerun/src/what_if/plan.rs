@@ -33,7 +33,7 @@ pub(super) struct Plan {
     pub(super) agenda_workers: u16,
     /// The emitter of the loop.
     source: SourceId,
-    /// Nothing arrives before this.
+    /// Time before which nothing arrives, in nanoseconds.
     pub(super) begin_ns: u64,
     pub(super) end_ns: u64,
     /// Whether the loop is stopped at the end; otherwise it ends when nothing is left to do.

@@ -89,9 +89,9 @@ pub(super) struct Reading {
     pub(super) worked: HashMap<TaskId, JobTimes>,
     /// Acts since the end of the last callback.
     pub(super) open: Vec<TimedOp>,
-    /// The last callback that ended, and its recorded number.
+    /// The callback that ended last, and its recorded number.
     pub(super) last: Option<(RunId, Option<TaskId>)>,
-    /// The last checkpoint after it.
+    /// The last checkpoint after the callback that ended last.
     pub(super) tail: RunId,
     /// Keys of the deferred queue with their runs.
     pub(super) deferred: Keys,
