@@ -104,7 +104,7 @@ pub enum SpanKind {
         timer: TimerId,
         /// The tag of its task.
         tag: Tag,
-        /// The task that ran for it.
+        /// The task that ran for the timer.
         task: TaskId,
         /// Time from due to fired, in nanoseconds.
         lag_ns: u64,
@@ -117,7 +117,7 @@ pub enum SpanKind {
     Signal {
         /// The signal number.
         signo: u8,
-        /// The task that ran for it.
+        /// The task that ran for the signal.
         task: TaskId,
         /// Time from the signal handler to the delivery, in nanoseconds.
         latency_ns: u64,

@@ -82,7 +82,7 @@ pub struct LateSignalSummary {
     pub signal: String,
     /// The number of the signal.
     pub signo: u8,
-    /// The task that ran for it.
+    /// The task that ran for the signal.
     pub task: u64,
     /// When it was delivered; equal to `delivered_ns`.
     pub at_ns: i64,
@@ -134,7 +134,7 @@ pub struct ImpactSummary {
     pub signals_ns: u64,
     /// Delay caused to tasks, between queued and started.
     pub tasks_ns: u64,
-    /// Number of timers, signals and tasks that waited for it.
+    /// Number of timers, signals and tasks that waited for the cause.
     pub delayed: u64,
     /// Total duration of its runs; null if it has none of its own.
     pub run_ns: Option<u64>,
@@ -154,7 +154,7 @@ pub struct WorstImpactSummary {
     pub at_ns: i64,
     /// Delay caused by this run.
     pub delay_caused_ns: u64,
-    /// Number of timers, signals and tasks that waited for it.
+    /// Number of timers, signals and tasks that waited for this run.
     pub delayed: u64,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Gap {
 /// The periods of one emitter without records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gaps {
-    /// Nothing is known of the time before this.
+    /// Time before which nothing is known.
     known_from: Timestamp,
     any_tick: bool,
     /// When its first tick began, or ended if its beginning is missing.
@@ -78,7 +78,7 @@ impl Gaps {
         }
     }
 
-    /// Nothing is known of the time before this.
+    /// Time before which nothing is known.
     pub(crate) const fn known_from(&self) -> Timestamp {
         self.known_from
     }

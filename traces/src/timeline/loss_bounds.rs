@@ -190,7 +190,7 @@ struct OpenGap {
     from: Timestamp,
     to: Timestamp,
     lost: u64,
-    /// Whether the emitter had a record before it.
+    /// Whether the emitter had a record before the gap.
     is_preceded: bool,
 }
 

@@ -58,7 +58,7 @@ pub(crate) struct OpenTick {
     microtasks_run: u32,
     gc_runs: u32,
     gc_run_ns: u64,
-    /// Waits over the limit that ended in it.
+    /// Waits over the limit that ended in the tick.
     pub(crate) waits: Vec<Wait>,
     spans: Vec<TickSpan>,
     left_out: u32,

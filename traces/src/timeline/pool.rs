@@ -11,7 +11,7 @@ pub(crate) const WORKERS_MAX: usize = 1024;
 pub struct WorkerStats {
     /// Jobs that it ran.
     pub ran: u64,
-    /// Time it spent in them.
+    /// Time that the worker spent in jobs.
     pub busy_ns: u64,
 }
 

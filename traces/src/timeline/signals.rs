@@ -112,7 +112,7 @@ pub struct LateSignal {
     pub source: SourceId,
     /// The number of the signal.
     pub signo: u8,
-    /// The task that ran for it.
+    /// The task that ran for the signal.
     pub task: TaskId,
     /// When its handler ran.
     pub arrived: Timestamp,

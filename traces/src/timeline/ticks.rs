@@ -71,21 +71,21 @@ pub struct TickSummary {
     pub busy_ns: u64,
     /// Total duration of the loop's own polls.
     pub poll_wait_ns: u64,
-    /// Tasks that ran in it, as counted by its end record.
+    /// Tasks that ran in the tick, as counted by its end record.
     pub tasks_run: u32,
-    /// Tasks that were queued while it lasted.
+    /// Tasks that were queued during the tick.
     pub tasks_queued: u32,
     /// Time by phase; the poll phase excludes its wait.
     pub phases: PhaseTimes,
     /// The longest task or readiness callback of the tick.
     pub longest: Option<LongestRun>,
-    /// Timers that fired in it.
+    /// Timers that fired in the tick.
     pub timers_fired: u32,
     /// Timers that fired later than the limit, out of `timers_fired`.
     pub timers_late: u32,
-    /// Microtasks that ran in it.
+    /// Microtasks that ran in the tick.
     pub microtasks_run: u32,
-    /// Collections in it.
+    /// Collections in the tick.
     pub gc_runs: u32,
     /// Total duration of these collections.
     pub gc_run_ns: u64,

@@ -34,7 +34,7 @@ pub struct LateTimer {
     pub timer: TimerId,
     /// The tag of its task.
     pub tag: Tag,
-    /// The task that ran for it.
+    /// The task that ran for the timer.
     pub task: TaskId,
     /// When it was due.
     pub due: Timestamp,

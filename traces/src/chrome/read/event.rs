@@ -148,7 +148,7 @@ impl<'a> ChromeEvent<'a> {
         Ok(event)
     }
 
-    /// What was wrong with it.
+    /// What was wrong with the event.
     pub fn flaws(&self) -> impl Iterator<Item = Flaw> + '_ {
         Flaw::ALL.into_iter().filter(|flaw| self.flaws & 1 << *flaw as u8 != 0)
     }

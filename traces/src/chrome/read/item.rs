@@ -11,7 +11,7 @@ pub const DEPTH_MAX: u32 = 100;
 /// A position in the text, after decompression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Bytes before it.
+    /// Number of bytes before this place.
     pub offset: u64,
     /// The line, from 1.
     pub line: u64,

@@ -36,7 +36,7 @@ struct Stretch {
     piece: Piece,
     /// Waits that cover this stretch from end to end, less those that cover the one before it.
     more: [i64; 3],
-    /// Time within it of waits that began or ended in it.
+    /// Time that waits which began or ended in the stretch spent in it, by kind, in nanoseconds.
     partly_ns: [u64; 3],
     partly: [u64; 3],
     /// Waits that began within it.

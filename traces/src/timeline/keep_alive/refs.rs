@@ -294,7 +294,8 @@ impl Refs {
         self.count(what, (self.now.by_kind[place(what)] - 1).max(0));
     }
 
-    /// There are `count` tasks or immediates now. If the number has changed, the names of the last snapshot are outdated.
+    /// Notes that there are `count` tasks or immediates. If the number has changed, the names of the last snapshot are
+    /// outdated.
     #[inline]
     fn count(&mut self, what: RefKind, count: i64) {
         let before = std::mem::replace(&mut self.now.by_kind[place(what)], count);
@@ -304,7 +305,7 @@ impl Refs {
         }
     }
 
-    /// There are `depth` immediates, referenced or not.
+    /// Notes that there are `depth` immediates, referenced or not.
     fn immediates_counted(&mut self, depth: u32) {
         if depth == 0 {
             self.now.unreferenced.clear();
