@@ -1,6 +1,7 @@
-//! Finds pages that are twice in a ring of a dead process, because the disk wrote one in place of another. No two records of
-//! a ring are equal, so the first records of its pages differ. Of two equal pages the first is read, because sequence numbers
-//! decide where it belongs. A page of another ring needs no search: its [mark](crate::ring::mark_of) betrays it.
+//! Finds pages that occur twice in the ring of a dead process because the disk wrote one page in place of another. No
+//! two records of a ring are equal, so the first records of any two pages differ unless one is a copy. Of two equal
+//! pages the first is read, because sequence numbers decide where it belongs. A page of another ring needs no search:
+//! its [mark](crate::ring::mark_of) differs.
 
 use std::collections::HashSet;
 
