@@ -119,25 +119,25 @@ impl Theme {
         }
     }
 
-    /// The title of a pane.
+    /// Style of a pane's title.
     #[must_use]
     pub const fn title(self, focused: bool) -> Style {
         if focused { self.strong() } else { self.pick(Color::Indexed(250)) }
     }
 
-    /// Over its limit. Nothing else is red.
+    /// Style of a figure over its limit. Nothing else is red.
     #[must_use]
     pub const fn over(self) -> Style {
         self.pick(Color::Indexed(203)).add_modifier(Modifier::BOLD)
     }
 
-    /// The loop is running.
+    /// Style of the sign that the loop is running.
     #[must_use]
     pub const fn live(self) -> Style {
         self.pick(Color::Indexed(114)).add_modifier(Modifier::BOLD)
     }
 
-    /// The view is not current.
+    /// Style of the sign that the view is not current.
     #[must_use]
     pub const fn held(self) -> Style {
         self.pick(Color::Indexed(222)).add_modifier(Modifier::BOLD)
@@ -153,19 +153,19 @@ impl Theme {
         }
     }
 
-    /// A key in the bottom row and in the help.
+    /// Style of a key in the bottom row and in the help.
     #[must_use]
     pub const fn key(self) -> Style {
         self.pick(Color::Indexed(252)).add_modifier(Modifier::BOLD)
     }
 
-    /// A bar or a sparkline that belongs to no phase.
+    /// Style of a bar or a sparkline that belongs to no phase.
     #[must_use]
     pub const fn bar(self) -> Style {
         self.pick(Color::Indexed(67))
     }
 
-    /// The colour of a phase, the same everywhere.
+    /// Style of a phase, the same everywhere.
     #[must_use]
     pub const fn phase(self, phase: Phase) -> Style {
         self.pick(Color::Indexed(match phase {
@@ -186,7 +186,7 @@ impl Theme {
         }))
     }
 
-    /// The colour of a cause: that of its phase.
+    /// Style of a cause: that of its phase.
     #[must_use]
     pub const fn cause(self, cause: Cause) -> Style {
         self.phase(match cause {
@@ -203,7 +203,7 @@ impl Theme {
         })
     }
 
-    /// Time not attributed to any phase.
+    /// Style of time that is not attributed to any phase.
     #[must_use]
     pub const fn unattributed(self) -> Style {
         self.pick(Color::Indexed(246))

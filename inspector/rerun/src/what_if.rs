@@ -66,7 +66,7 @@ impl Recorded {
         Self::read_loop(source, None)
     }
 
-    /// As [`read`](Self::read), but keeps the loop named `wanted` if that is given.
+    /// Like [`read`](Self::read), but keeps the loop named `wanted` if that is given.
     ///
     /// # Errors
     ///
@@ -75,8 +75,9 @@ impl Recorded {
         Self::read_wanted(source, wanted.into(), Detail::Report)
     }
 
-    /// As [`read_loop`](Self::read_loop), but leaves out what no comparison shows: the [sides](Side) of its answers have
-    /// neither breakdowns of the worst waits nor the delay caused. Reading and re-executing take three quarters of the time.
+    /// Like [`read_loop`](Self::read_loop), but leaves out what no comparison shows: the [sides](Side) of its answers
+    /// have neither breakdowns of the worst waits nor the delay caused. Reading and re-executing take three quarters of
+    /// the time.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl Recorded {
         Self::read_wanted(source, wanted.into(), Detail::Figures)
     }
 
-    /// As [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
+    /// Like [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
     pub(super) fn read_same(
         source: &mut dyn EventSource,
         chosen: Option<&ChosenLoop>,
@@ -168,7 +169,7 @@ impl Recorded {
         run::run(&self.script, &self.before, changes, output.map(Output::Path), None)
     }
 
-    /// As [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete.
+    /// Like [`what_if`](Self::what_if), but returns `None` if `stop` ended it; `output` is then incomplete.
     ///
     /// # Errors
     ///

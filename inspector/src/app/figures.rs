@@ -107,13 +107,13 @@ pub struct Order {
 /// Where the runs counted in a row took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPlace {
-    /// As tasks of the loop.
+    /// The runs were tasks of the loop.
     Tasks,
-    /// As readiness callbacks.
+    /// The runs were readiness callbacks.
     Io,
-    /// On workers of the pool.
+    /// The runs were on workers of the pool.
     Pool,
-    /// On workers of the agenda.
+    /// The runs were on workers of the agenda.
     Agenda,
 }
 

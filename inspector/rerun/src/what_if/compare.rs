@@ -55,11 +55,11 @@ pub struct Changed {
     pub what: Kind,
     /// Name of the tag.
     pub tag: String,
-    /// As recorded.
+    /// The figures as recorded.
     pub before: Figure,
-    /// As re-executed with the changes.
+    /// The figures as re-executed with the changes.
     pub after: Figure,
-    /// As re-executed without changes, if requested: the baseline of the change.
+    /// The figures as re-executed without changes, if requested: the baseline of the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Figure>,
     /// The verdict on the change of the 99th percentile.
@@ -106,11 +106,11 @@ pub struct Row {
     pub statistic: &'static str,
     /// Unit of the figures.
     pub unit: Unit,
-    /// As recorded; `None` if nothing was.
+    /// The figure as recorded; `None` if nothing was.
     pub before: Option<f64>,
-    /// As re-executed without changes, if requested: the baseline of the change.
+    /// The figure as re-executed without changes, if requested: the baseline of the change.
     pub model: Option<f64>,
-    /// As re-executed with the changes; `None` if below the error.
+    /// The figure as re-executed with the changes; `None` if below the error.
     pub after: Option<f64>,
     /// Uncertainty of the model, if known: its own deviation from the recording and, for waits, at least that of a late
     /// wakeup.
@@ -294,7 +294,7 @@ impl<'a> Comparison<'a> {
         self.row(what, "", unit, [Some(before), model, Some(after)], verdict, 0.0)
     }
 
-    /// The row of a count or a share: for these, zero is a value, and not below the error.
+    /// The row of a count or a share, where 0 is a real value rather than one below the error.
     fn row(
         &self,
         what: &'static str,
