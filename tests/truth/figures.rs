@@ -397,7 +397,7 @@ pub(crate) fn spread(report: &Value, pointer: &str, samples: &[u64], cut_short: 
     spread_of_series(report, pointer, [samples, cut_short].concat(), 0, name);
 }
 
-/// As [`spread`], of samples among which there are long series: each may be counted off by one sample at any value.
+/// Like [`spread`], of samples among which there are long series: each may be counted off by one sample at any value.
 fn spread_of_series(report: &Value, pointer: &str, mut sorted: Vec<u64>, long_series: usize, name: &str) {
     let shown = report.pointer(pointer).unwrap_or_else(|| panic!("{name}: {pointer}"));
     assert_eq!(number(shown, "/count"), sorted.len() as u64, "{name}: {pointer}");

@@ -50,7 +50,7 @@ pub fn breakdown(start: Timestamp, end: Timestamp, spans: &[TickSpan], lines: us
     busy(start, end, nodes, lines)
 }
 
-/// As [`breakdown`], for a wait from `start` to `end`: polls count.
+/// Like [`breakdown`], for a wait from `start` to `end`: polls count.
 #[must_use]
 pub fn waiting(
     kind: Waiter,

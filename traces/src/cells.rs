@@ -37,7 +37,7 @@ pub fn cut(text: &str, width: usize) -> String {
     kept
 }
 
-/// As [`cut`], but cuts in the middle: names that end in a number or a statistic keep it.
+/// Like [`cut`], but cuts in the middle: names that end in a number or a statistic keep it.
 #[must_use]
 pub fn cut_middle(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -47,7 +47,7 @@ pub fn cut_middle(text: &str, width: usize) -> String {
     format!("{}{end}", cut(text, width.saturating_sub(end.width())))
 }
 
-/// As [`cut_middle`], for a task's name: a final `#151857` is kept whole if there is room for any name beside it.
+/// Like [`cut_middle`], for a task's name: a final `#151857` is kept whole if there is room for any name beside it.
 #[must_use]
 pub fn cut_name(text: &str, width: usize) -> String {
     let numbered = text.rfind(" #").map(|at| text.split_at(at));

@@ -124,7 +124,7 @@ impl Histogram {
         last_edge(self.buckets.value_at_quantile(quantile)).min(self.max)
     }
 
-    /// As [`quantile`](Self::quantile), but `None` when empty: the median of nothing is not zero.
+    /// Like [`quantile`](Self::quantile), but `None` when empty: the median of nothing is not zero.
     #[must_use]
     pub fn known_quantile(&self, quantile: f64) -> Option<u64> {
         (!self.is_empty()).then(|| self.quantile(quantile))

@@ -70,7 +70,7 @@ impl SpreadBounds {
 }
 
 impl Histogram {
-    /// As [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are
+    /// Like [`percentiles`](Self::percentiles), with bounds if samples are `missing`. Samples that were cut short are
     /// final. Those that have not ended count with their known minimum: they raise figures and lower none, since a
     /// sample that is short so far may end up long.
     #[must_use]
@@ -194,7 +194,7 @@ fn mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     Bounds { lo: lo.floor() as u64, hi }
 }
 
-/// As [`mean`]. For samples that share a given time, the sum of logarithms is largest when all are equal. Zeros count
+/// Like [`mean`]. For samples that share a given time, the sum of logarithms is largest when all are equal. Zeros count
 /// as one.
 fn geometric_mean(seen: &Histogram, at_least: &Histogram, missing: &Missing) -> Bounds {
     let (count, most) = (seen.count() as f64, missing.lost() as f64);

@@ -99,7 +99,7 @@ impl<R: Read + Seek> TraceReader<R> {
     ///
     /// # Errors
     ///
-    /// As [`open`](TraceReader::open).
+    /// Same as for [`open`](TraceReader::open).
     pub fn new(mut input: R, path: &Path) -> Result<Self, ReadError> {
         let scanned = scan::scan(&mut input, path)?;
         let chronology = Chronology::new(scanned.metadata.started.monotonic);

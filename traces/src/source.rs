@@ -155,7 +155,7 @@ pub trait EventSource {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// Same as for [`poll`](Self::poll).
     fn flush(&mut self, _out: &mut Vec<Stamped>) -> Result<(), SourceError> {
         Ok(())
     }

@@ -133,7 +133,7 @@ impl TraceWriter<NewFile> {
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create).
+    /// Same as for [`create`](Self::create).
     pub fn record(path: &Path, metadata: &Metadata) -> Result<Self, WriteError> {
         Self::new(NewFile::create_recording(path)?, path, metadata, WriteOptions::default())
     }
@@ -234,7 +234,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append).
+    /// Same as for [`append`](Self::append).
     pub(crate) fn append_blocks(&mut self, blocks: &[StoredBlock]) -> Result<bool, WriteError> {
         self.flush()?;
         let (mut latest, mut cost, mut end) = (self.latest, self.cost, self.stats.bytes);
@@ -303,7 +303,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append).
+    /// Same as for [`append`](Self::append).
     pub fn flush_due(&mut self, now: Timestamp, next: Timestamp) -> Result<(), WriteError> {
         let late_ns = self.next_call.replace(next).map_or(0, |planned| now.ns_since(planned));
         self.late_ns = late_ns.max(self.late_ns - self.late_ns / LATE_PARTS);
@@ -318,7 +318,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append).
+    /// Same as for [`append`](Self::append).
     pub fn flush(&mut self) -> Result<(), WriteError> {
         if !self.pending_labels.is_empty() {
             self.raw.clear();
@@ -353,7 +353,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append).
+    /// Same as for [`append`](Self::append).
     pub fn finish(mut self) -> Result<WriteStats, WriteError> {
         self.close()?;
         self.out.finish().map_err(|source| self.failure(source))?;
@@ -366,7 +366,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append).
+    /// Same as for [`append`](Self::append).
     pub fn finish_unclosed(mut self) -> Result<WriteStats, WriteError> {
         self.flush()?;
         self.closed = true;
@@ -379,7 +379,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Self::append).
+    /// Same as for [`append`](Self::append).
     pub fn break_off(mut self) -> Result<WriteStats, WriteError> {
         let flushed = if self.only_labels { Ok(()) } else { self.flush() };
         self.closed = true;

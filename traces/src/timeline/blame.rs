@@ -30,7 +30,7 @@ impl Timeline {
         needs.end.extent_from(needs.start) + open as u64
     }
 
-    /// As [`gathered`](Self::gathered), for a wait.
+    /// Like [`gathered`](Self::gathered), for a wait.
     pub(super) fn gathered_for_wait(&self, source: SourceId, from: Timestamp, to: Timestamp) -> Nodes {
         let mut nodes = self.gathered(source, from, to);
         let place = self.open.iter().position(|open| open.source == source);

@@ -110,8 +110,8 @@ impl TimelineConfig {
         }
     }
 
-    /// As [`of`](Self::of), for a stream that is only [followed](super::Timeline::follow): without lists of the worst cases
-    /// and without the delay caused.
+    /// Like [`of`](Self::of), for a stream that is only [followed](super::Timeline::follow): without lists of the worst
+    /// cases and without the delay caused.
     pub(crate) fn followed(metadata: &Metadata) -> Self {
         let never = u64::MAX;
         let (late_timer_ns, late_signal_ns, late_task_ns) = (never, never, never);

@@ -334,7 +334,7 @@ impl Timeline {
         }
     }
 
-    /// As [`fold`](Self::fold), but only for stalls, breakdowns and unfinished ticks: folds ticks, their spans,
+    /// Like [`fold`](Self::fold), but only for stalls, breakdowns and unfinished ticks: folds ticks, their spans,
     /// suspensions and losses.
     pub(crate) fn follow(&mut self, stamped: &Stamped) {
         if let Event::Label { .. } | Event::Pressure { .. } | Event::Crashed {} = stamped.event {

@@ -179,10 +179,10 @@ pub(crate) struct Replaced {
     pub(super) waiting: Vec<WaitingTask>,
     /// Whether more timers or tasks were due or waiting than are kept.
     pub(super) is_full: bool,
-    /// As [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
+    /// Like [`Unfinished::timers_lost`](Unfinished::timers_lost), and how many of those are intervals.
     pub(super) timers_lost: u64,
     pub(super) intervals_lost: u64,
-    /// As [`Unfinished::waiting_lost`](Unfinished::waiting_lost).
+    /// Like [`Unfinished::waiting_lost`](Unfinished::waiting_lost).
     pub(super) waiting_lost: u64,
 }
 

@@ -31,7 +31,7 @@ impl PollWait {
         Self { from, ..Self::default() }
     }
 
-    /// As [`since`](Self::since), reusing the memory.
+    /// Like [`since`](Self::since), reusing the memory.
     pub(super) fn reset(&mut self, from: Timestamp) {
         (self.from, self.last_run) = (from, Default::default());
         self.polls.clear();

@@ -73,7 +73,7 @@ impl OpenTick {
         self.stopped.unwrap_or_else(|| self.known_until(known, end))
     }
 
-    /// As [`waits_until`](Self::waits_until), if the loop stopped as early as it may have.
+    /// Like [`waits_until`](Self::waits_until), if the loop stopped as early as it may have.
     fn surely_waits_until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
         let until = self.waits_until(known, end);
         self.may_have_stopped.map_or(until, |from| from.min(until))

@@ -90,7 +90,7 @@ impl NewFile {
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create).
+    /// Same as for [`create`](Self::create).
     pub fn create_recording(path: &Path) -> Result<Self, WriteError> {
         let mut new = Self::create(path)?;
         new.at_once = true;

@@ -80,7 +80,7 @@ fn lost_with_all_undecided(file: &[u8], gaps: u64) -> u64 {
     lost
 }
 
-/// As [`lost_with_all_undecided`], for a file whose stream and counts may differ: returns the lost records of each.
+/// Like [`lost_with_all_undecided`], for a file whose stream and counts may differ: returns the lost records of each.
 fn losses_with_all_undecided(file: &[u8], gaps: u64) -> [u64; 2] {
     let mut reader = open(file).unwrap();
     let (events, summary) = summary_of(&mut reader);

@@ -102,8 +102,8 @@ impl WaitingTasklets {
         known
     }
 
-    /// As [`taken`](Self::taken), of a tasklet that may belong to another priority: `None` if its addition to this one
-    /// is not known.
+    /// Like [`taken`](Self::taken), of a tasklet that may belong to another priority: `None` if its addition to this
+    /// one is not known.
     pub(super) fn take_known(&mut self, task: TaskId, start: Timestamp) -> Option<u64> {
         // A tasklet that runs repeatedly keeps its number: an entry added after `start` belongs to its next run.
         let is_it = |entry: &WaitingTasklet| entry.task == task && entry.added <= start;

@@ -83,7 +83,7 @@ impl AgendaWorker {
         Some(RunningTask { as_of: as_of.max(run.start), ..run })
     }
 
-    /// As [`running`](Self::running), with the priority of the tasklet, if known.
+    /// Like [`running`](Self::running), with the priority of the tasklet, if known.
     pub(super) fn running_in(
         &self,
         known: Timestamp,

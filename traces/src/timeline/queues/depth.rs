@@ -141,7 +141,7 @@ impl Depths {
         }
     }
 
-    /// As [`took`](Self::took), for a queue from which another emitter takes. Ignored if several loops have such a
+    /// Like [`took`](Self::took), for a queue from which another emitter takes. Ignored if several loops have such a
     /// queue.
     pub(super) fn took_by_other(&mut self, start: Timestamp) {
         if let [(place, _)] = self.now[..] {

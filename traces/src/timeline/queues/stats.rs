@@ -169,8 +169,8 @@ impl QueueStats {
         self.through_time.set(at, Some(most));
     }
 
-    /// As [`was_between`](Self::was_between), of a depth that lasts until the next event. `None` if it is unknown; at least
-    /// `added` all the same.
+    /// Like [`was_between`](Self::was_between), of a depth that lasts until the next event. `None` if it is unknown; at
+    /// least `added` all the same.
     pub(super) fn is_between(&mut self, place: usize, at: Timestamp, depth: Option<Reached>, added: u32) {
         let all_most = self.depths_most.get_or_insert_default();
         all_most.counted(place, at, depth.map(|depth| depth.most));
