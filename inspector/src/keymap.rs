@@ -31,7 +31,7 @@ pub enum Key {
     PageDown,
     /// Home.
     Home,
-    /// End.
+    /// The End key.
     End,
 }
 

@@ -128,7 +128,7 @@ pub enum SpanKind {
         action: GcAction,
         /// The reason for the decision.
         reason: GcReason,
-        /// The heap it saw.
+        /// Heap size at the decision, in bytes.
         heap_bytes: u64,
         /// The threshold above which it collects.
         threshold_bytes: u64,

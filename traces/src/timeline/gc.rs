@@ -16,7 +16,7 @@ pub struct GcCheck {
     pub action: GcAction,
     /// The reason for the decision.
     pub reason: GcReason,
-    /// The heap it saw, in bytes.
+    /// Heap size at the check, in bytes.
     pub heap_bytes: u64,
     /// The threshold above which it collects at once, in bytes.
     pub threshold_bytes: u64,

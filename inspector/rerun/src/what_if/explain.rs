@@ -23,7 +23,7 @@ const HELD_UP_NS: u64 = 1_000_000;
 /// How the run went.
 pub(super) struct RunOutcome {
     pub(super) synthesized: Synthesized,
-    /// Why it ended early.
+    /// Why the re-execution ended early; `None` if it did not.
     pub(super) cut: Option<&'static str>,
     /// Tasks still waiting at the end.
     pub(super) waiting: u32,
