@@ -26,11 +26,11 @@ pub(crate) struct Inner {
     pub(super) capacity: u32,
     pub(super) pid: u32,
     pub(super) registry: Mutex<Registry>,
-    /// The session has ended, as far as this process is concerned.
+    /// Whether the session has ended for this process.
     pub(super) ended: AtomicBool,
-    /// The file is marked as ended, and removed.
+    /// Whether the file is marked as ended, and removed.
     pub(super) finished: AtomicBool,
-    /// The file was truncated.
+    /// Whether the file was truncated.
     pub(super) off: AtomicBool,
 }
 

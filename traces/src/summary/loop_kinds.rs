@@ -22,8 +22,8 @@ pub struct AgendaSummary {
     pub failed: u64,
     /// Tasklets that waited at the end.
     pub waiting: u64,
-    /// Range of `waiting` if records were lost, in which a tasklet added before may have run, or if tasklets may wait that
-    /// were added before the reading began.
+    /// Range of `waiting`, if lost records may include runs of tasklets added earlier, or if tasklets added before the
+    /// reading began may still wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
     /// Figures by priority, the highest first.

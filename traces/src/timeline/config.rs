@@ -52,7 +52,7 @@ pub struct TimelineConfig {
     /// Queued tasks tracked for each loop, and immediates and after-loop callbacks of all loops together. Beyond that, only
     /// the next sample tells these from tasks.
     pub queued_followed: usize,
-    /// Names of what keeps a loop alive, its armed timers and its sources: limit for each, per loop.
+    /// Maximum number, per loop, of names of active handles, and the same of armed timers and of sources tracked.
     pub names_kept: usize,
     /// Worst runs kept per tag.
     pub worst_runs_kept: usize,

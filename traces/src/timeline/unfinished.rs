@@ -459,7 +459,7 @@ impl Timeline {
         [to_come, intervals]
     }
 
-    /// Whether a running loop may have armed timers before the reading began that no snapshot has listed.
+    /// Whether a running loop may have armed timers before the reading began without a snapshot that lists them.
     fn has_timers_unseen(&self, place: usize) -> bool {
         let open = &self.open[place];
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;

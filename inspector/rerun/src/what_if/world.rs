@@ -140,7 +140,7 @@ pub(super) struct World {
     pub(super) cut: Cell<Option<&'static str>>,
     /// Nesting depth of sections that account for their own time.
     inside: Cell<u32>,
-    /// The next boundary ends an accounted section.
+    /// Whether the next boundary ends an accounted section.
     is_accounted: Cell<bool>,
     overhead: Cell<Overhead>,
     /// Set once the clock was read for the next poll: the overhead that remains until the poll.
