@@ -83,7 +83,11 @@ fn played(app: &mut App, playback: PlaybackInfo) {
     let marked = playback.marked;
     app.state.playback = Some(playback);
     if moved {
-        app.mark(marked.and_then(|end| app.state.live.fold.tick_that_ended(end)).map(TickKey::of));
+        let tick = marked.and_then(|end| app.state.live.fold.tick_that_ended(end)).map(TickKey::of);
+        match marked.is_some() && tick.is_none() {
+            true => app.select_unfinished(),
+            false => app.mark(tick),
+        }
     }
 }
 

@@ -86,6 +86,11 @@ impl Aftermaths {
         self.before.push(before);
     }
 
+    /// A stall that has not ended at the end of the trace.
+    pub(super) fn goes_on(&mut self, end: Timestamp) {
+        self.all.push(Aftermath { end, over: end });
+    }
+
     /// Sorts at the end of the trace: ticks of several loops may be merged slightly out of order.
     pub(super) fn sort(&mut self) {
         self.all.sort_unstable();

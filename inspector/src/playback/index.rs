@@ -124,6 +124,10 @@ impl Index {
         if is_last {
             // Ticks of several loops may be merged slightly out of order.
             self.ticks.ends.sort_unstable();
+            let limit_ns = self.config.stall_limit_ns;
+            let unfinished =
+                self.fold.timeline.unfinished_ticks().into_iter().filter(|tick| tick.is_stall(limit_ns));
+            unfinished.for_each(|_| self.stalls.goes_on(self.end));
             self.stalls.sort();
             self.fold = Fold::new(self.config.clone());
         }

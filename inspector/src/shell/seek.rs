@@ -3,7 +3,6 @@
 use loop_probes::ids::Timestamp;
 
 use super::app::App;
-use crate::app::attribution::Attribution;
 use crate::app::fold::TickKey;
 use crate::app::layout::moved;
 use crate::app::message::Effect;
@@ -54,7 +53,8 @@ impl App {
         self.aim();
     }
 
-    /// Goes to the next or previous stall in time; wraps around at the ends.
+    /// Goes to the next or previous stall in time; wraps around at the ends. One that has not ended is selected in the
+    /// list, as it has no column in the strip to mark.
     pub(super) fn step_stall(&mut self, forward: bool) -> Vec<Effect> {
         if self.state.is_replay() {
             if self.page == PageName::Overview {
@@ -62,36 +62,46 @@ impl App {
             }
             return vec![Effect::SeekStall { forward }];
         }
+        let selected = self.selected_unfinished();
         let effects = self.freeze();
         let state = &mut self.state;
-        let stalls = &state.picture().timeline.stalls;
-        let mut oldest_first: Vec<(Timestamp, TickKey)> =
-            stalls.newest_first().map(|stall| (stall.tick.start, TickKey::of(&stall.tick))).collect();
-        oldest_first.reverse();
+        let rows = stalls::stalls(state.picture()).enumerate();
+        let mut oldest_first: Vec<(Timestamp, Option<TickKey>, usize)> =
+            rows.map(|(place, row)| (row.start(), row.key(), place)).collect();
+        oldest_first.sort_by_key(|(start, ..)| *start);
         let Some(last) = oldest_first.len().checked_sub(1) else {
             state.note("no stalls so far", false);
             return effects;
         };
-        let here = state.tick.and_then(|key| state.picture().tick(key)).map(|tick| tick.start);
+        let marked = state.tick.and_then(|key| state.picture().tick(key)).map(|tick| tick.start);
+        let here = marked.or(selected);
         let next = match here {
             None => Some(last),
-            Some(here) if forward => oldest_first.iter().position(|(start, _)| *start > here),
-            Some(here) => oldest_first.iter().rposition(|(start, _)| *start < here),
+            Some(here) if forward => oldest_first.iter().position(|(start, ..)| *start > here),
+            Some(here) => oldest_first.iter().rposition(|(start, ..)| *start < here),
         };
         if next.is_none() {
             let end = if forward { "wrapped to the oldest stall" } else { "wrapped to the newest stall" };
             state.note(end, false);
         }
-        let key = oldest_first[next.unwrap_or(if forward { 0 } else { last })].1;
-        state.tick = Some(key);
-        self.pages.overview.stall_row = stalls::row_of(self.state.picture(), key).unwrap_or(0);
+        let (_, key, row) = oldest_first[next.unwrap_or(if forward { 0 } else { last })];
+        (state.tick, self.pages.overview.stall_row) = (key, row);
         self.aim();
         match self.page {
-            PageName::Overview => self.pages.overview.focus = Pane::Ticks,
-            PageName::Breakdown => self.open_marked_stall(),
-            _ => {}
+            PageName::Overview => {
+                self.pages.overview.focus = if key.is_some() { Pane::Ticks } else { Pane::Stalls };
+            }
+            _ => self.open_stall(key),
         }
         effects
+    }
+
+    /// The start of the stall that has not ended and is selected in the frozen list.
+    fn selected_unfinished(&self) -> Option<Timestamp> {
+        let picture =
+            self.state.frozen.as_ref().filter(|_| self.state.tick.is_none()).map(|_| self.state.picture())?;
+        let row = stalls::stalls(picture).nth(self.pages.overview.stall_row)?;
+        row.key().is_none().then(|| row.start())
     }
 
     /// Selects the tick that a replay sought, and its stall.
@@ -101,21 +111,30 @@ impl App {
         if let Some(row) = tick.and_then(|key| stalls::row_of(self.state.picture(), key)) {
             self.pages.overview.stall_row = row;
         }
-        if self.page == PageName::Breakdown {
-            self.open_marked_stall();
+        if let Some(key) = self.state.marked_tick().map(TickKey::of) {
+            self.open_stall(Some(key));
         }
     }
 
-    /// On the breakdown page, opens the breakdown of the stall that was sought.
-    fn open_marked_stall(&mut self) {
+    /// Selects the first stall that has not ended, which a replay sought.
+    pub(super) fn select_unfinished(&mut self) {
+        (self.state.tick, self.pages.overview.stall_row) = (None, 0);
+        match self.page {
+            PageName::Overview => self.pages.overview.focus = Pane::Stalls,
+            _ => self.open_stall(None),
+        }
+    }
+
+    /// On the breakdown page, opens the breakdown of the stall in this tick, or of the selected one that has not ended.
+    fn open_stall(&mut self, tick: Option<TickKey>) {
+        if self.page != PageName::Breakdown {
+            return;
+        }
         let picture = self.state.picture();
-        let marked = self.state.marked_tick().map(TickKey::of);
-        let mut stalls = picture.timeline.stalls.newest_first();
-        let stall = stalls.find(|stall| Some(TickKey::of(&stall.tick)) == marked);
-        let attribution = stall.map(|stall| Attribution::of_stall(stall, picture));
-        drop(stalls);
-        if attribution.is_some() {
-            (self.pages.breakdown.attribution, self.state.row) = (attribution, 0);
+        let row = tick.map_or(Some(self.pages.overview.stall_row), |key| stalls::row_of(picture, key));
+        let stall = row.and_then(|row| stalls::stalls(picture).nth(row)).filter(|row| row.key() == tick);
+        if let Some(attribution) = stall.map(|stall| stall.attribution(picture)) {
+            (self.pages.breakdown.attribution, self.state.row) = (Some(attribution), 0);
         }
     }
 }

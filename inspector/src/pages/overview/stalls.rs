@@ -1,5 +1,6 @@
 //! The list of stalls: those that have not ended first, then the newest.
 
+use loop_probes::ids::Timestamp;
 use loop_traces::timeline::{Stall, UnfinishedTick};
 
 use crate::app::attribution::{Attribution, Subject};
@@ -15,6 +16,24 @@ pub enum StallRow<'a> {
 }
 
 impl StallRow<'_> {
+    /// When its tick began.
+    #[must_use]
+    pub const fn start(&self) -> Timestamp {
+        match self {
+            Self::Unfinished(tick) => tick.start,
+            Self::Ended(stall) => stall.tick.start,
+        }
+    }
+
+    /// Its tick, if that has ended.
+    #[must_use]
+    pub fn key(&self) -> Option<TickKey> {
+        match self {
+            Self::Unfinished(_) => None,
+            Self::Ended(stall) => Some(TickKey::of(&stall.tick)),
+        }
+    }
+
     /// Opens the stall's breakdown in `picture`.
     #[must_use]
     pub fn attribution(&self, picture: &Fold) -> Attribution {
@@ -54,5 +73,5 @@ pub fn seen(fold: &Fold) -> u64 {
 /// The row of the stall in this tick.
 #[must_use]
 pub fn row_of(fold: &Fold, key: TickKey) -> Option<usize> {
-    stalls(fold).position(|row| matches!(row, StallRow::Ended(stall) if TickKey::of(&stall.tick) == key))
+    stalls(fold).position(|row| row.key() == Some(key))
 }

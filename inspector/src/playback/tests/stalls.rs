@@ -91,6 +91,21 @@ fn the_aftermath_waits_only_for_its_own_loop_and_not_forever() {
 }
 
 #[test]
+fn a_stall_that_has_not_ended_is_the_last() {
+    let at = |ms: u64, event| Stamped { at: Timestamp(ms * MS), source: LOOP, event };
+    let mut events = Vec::new();
+    tick(&mut events, LOOP, 1, (100, 140), &[]);
+    let running = loop_probes::recorder::Running::Task { task: TaskId(2), tag: Tag(1) };
+    events.extend([at(200, Event::TickStart { tick: 2 }), at(900, running.event(Timestamp(200 * MS)))]);
+    let mut watched = watched_by(events);
+    assert_eq!(watched.player.info().stalls.len(), 2);
+    assert_eq!(next(&mut watched, true), (140, 140));
+    assert_eq!(next(&mut watched, true), (900, 900));
+    assert!(!watched.player.seek_stall(true, &mut watched.seen).unwrap());
+    assert_eq!(next(&mut watched, false), (140, 140));
+}
+
+#[test]
 fn any_time_in_a_stall_leads_to_it() {
     let mut events = Vec::new();
     tick(&mut events, LOOP, 1, (100, 140), &[]);

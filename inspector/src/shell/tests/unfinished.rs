@@ -159,6 +159,29 @@ fn selection_stays_on_its_stall_when_another_begins_or_ends() {
 }
 
 #[test]
+fn stall_navigation_includes_a_stall_that_has_not_ended() {
+    let (mut app, _) = live();
+    let newest =
+        app.state.live.fold.timeline.stalls.newest_first().next().map(|stall| TickKey::of(&stall.tick));
+    hang(&mut app);
+    let place = |app: &App| (app.state.tick, app.pages.overview.focus, app.pages.overview.stall_row);
+    press(&mut app, Key::Char('n'));
+    assert_eq!(place(&app), (None, Pane::Stalls, 0));
+    press(&mut app, Key::Char('N'));
+    assert_eq!(place(&app), (newest, Pane::Ticks, 1));
+    press(&mut app, Key::Char('n'));
+    assert_eq!(place(&app), (None, Pane::Stalls, 0));
+    press(&mut app, Key::Enter);
+    assert!(matches!(attribution(&app).subject, Subject::Unfinished(_)));
+    press(&mut app, Key::Char('N'));
+    assert!(matches!(attribution(&app).subject, Subject::Tick(_)));
+    press(&mut app, Key::Char('n'));
+    assert!(matches!(attribution(&app).subject, Subject::Unfinished(_)));
+    press(&mut app, Key::Char('n'));
+    assert!(app.state.note.as_ref().is_some_and(|note| note.text == "wrapped to the oldest stall"));
+}
+
+#[test]
 fn finished_and_unfinished_stall_rows_open_on_click() {
     let (mut app, _) = live();
     hang(&mut app);
