@@ -1,4 +1,4 @@
-//! Time spent at each depth of a queue, tracked for each loop that has one of its kind.
+//! Time that a queue spent at each depth, tracked for each loop separately.
 
 use loop_probes::ids::Timestamp;
 
