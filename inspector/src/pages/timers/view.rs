@@ -70,13 +70,16 @@ fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     }
     // Depths are sampled only on change: after attaching, there may be none yet.
     let armed_now = state.picture().timeline.queues.queue(Queue::Timers).depth_now();
+    let recorded = state.picture().timeline.families();
+    let of_fired = |count| recorded.timers.then_some(count);
+    let of_armed = |count| recorded.timers_armed.then_some(count);
     let counts = [
-        ("periods skipped", Some(state.figures.timers_skipped)),
-        ("late", Some(state.figures.timers_late)),
-        ("fired", Some(timers.fired)),
+        ("periods skipped", of_fired(state.figures.timers_skipped)),
+        ("late", of_fired(state.figures.timers_late)),
+        ("fired", of_fired(timers.fired)),
         ("armed now", armed_now.map(u64::from)),
-        ("armed", Some(timers.armed)),
-        ("cleared", Some(timers.cleared)),
+        ("armed", of_armed(timers.armed)),
+        ("cleared", of_armed(timers.cleared)),
     ];
     for (title, value) in counts {
         let mut pen = canvas.pen(inner, row);

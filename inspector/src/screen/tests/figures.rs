@@ -323,3 +323,15 @@ fn lost_records_are_as_certain_in_the_header_as_in_the_report() {
         );
     }
 }
+
+#[test]
+fn counts_of_timers_are_unknown_for_a_loop_that_reports_none() {
+    let mut app = empty();
+    press(&mut app, &[Key::Char('4')]);
+    let screen = text(&mut app, 120, 30);
+    for count in ["periods skipped", "late", "fired", "armed now"] {
+        let shown = screen.lines().filter_map(|line| line.strip_prefix(&format!("│ {count} ")));
+        let values: Vec<&str> = shown.filter_map(|rest| rest.split('│').next()).map(str::trim).collect();
+        assert_eq!(values, ["–"], "{count}: {screen}");
+    }
+}
