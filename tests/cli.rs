@@ -103,7 +103,7 @@ fn ps_without_loops_says_how_to_start_one() {
     fs::write(place.rings().join("loopscope-99-1.ring"), "nothing of ours").expect("the folder is there");
     let listed = place.run(&["ps"]);
     let stderr = String::from_utf8_lossy(&listed.stderr).into_owned();
-    assert!(stderr.contains("is no ring file\n") && !stderr.contains("lists those"), "{stderr}");
+    assert!(stderr.contains("is not a ring file\n") && !stderr.contains("lists those"), "{stderr}");
     assert_eq!(String::from_utf8_lossy(&listed.stdout), "none of the loops on this machine can be read\n");
     fs::remove_file(place.rings().join("loopscope-99-1.ring")).expect("it is there");
     assert_eq!(place.json(&["ps", "--json"]), serde_json::json!([]));

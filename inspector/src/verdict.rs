@@ -231,7 +231,7 @@ fn details(judged: &Judged) -> Vec<String> {
         let is_mixed = judged.other_tags.iter().any(|other| (other.change > 0.0) != up);
         let most = if judged.verdict == Verdict::Worse && is_mixed { "is the worst" } else { "changed most" };
         details.push(match tag.as_str() {
-            EVERY_TAG => format!("a change that all {tags} share: of the build, or of the machine"),
+            EVERY_TAG => format!("all {tags} changed alike: the build or the machine changed"),
             tag if judged.metric.contains(".run.") => {
                 let share = judged
                     .share

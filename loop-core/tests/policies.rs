@@ -84,7 +84,7 @@ fn an_order_that_makes_no_sense_is_refused() {
     early.insert(0, Step::Io);
     let early = refused(|mine| mine.auto_tick = early.into());
     assert_eq!(early, PolicyError::TooEarly { policy: policy(), step: Step::Io, needs: Step::Poll });
-    assert_eq!(early.to_string(), "policy mine has step io before step poll: move it behind");
+    assert_eq!(early.to_string(), "policy mine has step io before step poll: move it after poll");
     let mut waits = bun.tick.to_vec();
     waits.push(Step::Poll);
     let waits = refused(|mine| {

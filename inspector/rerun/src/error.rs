@@ -25,7 +25,7 @@ pub enum RerunError {
     /// The recording does not come from a loop-core loop.
     #[error(
         "{name} {what}, which does not record everything that its loop decides by: only what a loop-core loop recorded \
-         (`demo --record`, `record`) can be executed again"
+         (`demo --record`, `record`) can be re-executed"
     )]
     Foreign {
         /// Name of the recording.
@@ -55,7 +55,7 @@ pub enum RerunError {
         loops: Vec<String>,
     },
     /// The recording has more loops than are tracked at once.
-    #[error("{name} has more than {most} loops, and loop {wanted} is none of the first that tick")]
+    #[error("{name} has more than {most} loops, and loop {wanted} is not among the first that tick")]
     TooManyLoops {
         /// Name of the recording.
         name: String,
@@ -66,7 +66,7 @@ pub enum RerunError {
     },
     /// The recording ends before the first tick that can be executed again does.
     #[error(
-        "{name} ends within its first tick with a snapshot, and only whole ticks are executed again: record it for longer"
+        "{name} ends within its first tick with a snapshot, and only whole ticks are re-executed: record it for longer"
     )]
     NoWholeTick {
         /// Name of the recording.
@@ -106,7 +106,7 @@ pub enum RerunError {
         what: &'static str,
     },
     /// The recording contradicts itself.
-    #[error("{name}: tick {tick}: {what} is damaged or made up")]
+    #[error("{name}: tick {tick}: {what} is damaged or forged")]
     Damaged {
         /// Name of the recording.
         name: String,
@@ -143,7 +143,7 @@ pub enum RerunError {
     },
     /// The recording needs more memory than is allowed.
     #[error(
-        "{name} needs more than {} of memory to be executed again: record a shorter stretch",
+        "{name} needs more than {} of memory to be re-executed: record a shorter stretch",
         loop_traces::units::bytes(*.most)
     )]
     TooLong {
@@ -154,7 +154,7 @@ pub enum RerunError {
     },
     /// The recording requires more work than a recording of that size can contain.
     #[error(
-        "the recording asks for more than {} operations, the most that its first {} can stand for: {name} is damaged or made up",
+        "the recording asks for more than {} operations, more than its first {} can account for: {name} is damaged or forged",
         count(*.most),
         counted(*.events, "event", "events")
     )]
@@ -168,8 +168,8 @@ pub enum RerunError {
     },
     /// The recording leaves more tasks waiting than is allowed.
     #[error(
-        "the recording asks for more than {} tasks, timers and jobs at a time: {name} is damaged, made up, or too large to \
-         be executed again",
+        "the recording asks for more than {} tasks, timers and jobs at a time: {name} is damaged, forged, or too large to \
+         be re-executed",
         count(u64::from(*.most))
     )]
     TooManyWaiting {
@@ -179,7 +179,7 @@ pub enum RerunError {
         most: u32,
     },
     /// The recording does not name a known policy.
-    #[error("{name} was recorded under policy \"{policy}\", which is none of loop-core's: name one with --policy ({})", loop_core::Policy::NAMES.join(", "))]
+    #[error("{name} was recorded under policy \"{policy}\", which is not a policy of loop-core: name one with --policy ({})", loop_core::Policy::NAMES.join(", "))]
     ForeignPolicy {
         /// Name of the recording.
         name: String,
@@ -190,7 +190,7 @@ pub enum RerunError {
     #[error("--policy: {0}")]
     Policy(PolicyError),
     /// The recorded policy is invalid.
-    #[error("the policy in the snapshot of {name} is damaged or made up: {error}")]
+    #[error("the policy in the snapshot of {name} is damaged or forged: {error}")]
     DamagedPolicy {
         /// Name of the recording.
         name: String,

@@ -293,7 +293,8 @@ impl<'a> Search<'a> {
             name: loop_probes::text::printable(source.name()),
             recorded: self.value(&survey.summary),
             tick: open_tick(tick),
-            without: self.value(&without.summary),
+            // Its bounds would be those of a part that is cut by hand.
+            without: bounded(self.keep.metric.bounded(&without.summary).map(Bounded::exactly)),
         })
     }
 

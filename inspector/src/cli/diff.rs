@@ -35,7 +35,7 @@ pub struct DiffArgs {
     /// Ignore changes smaller than this
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
     pub margin: f64,
-    /// Call runs the same if they are shown to differ by less than this
+    /// Treat runs as the same if they are shown to differ by less than this
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = share)]
     pub same_within: f64,
     /// Compare runs that are not comparable; the reasons become warnings
@@ -44,7 +44,7 @@ pub struct DiffArgs {
     /// Fail with exit code 1 if a gate in this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// Let undecided gates fail, too
+    /// Also fail on undecided gates
     #[arg(long, requires = "gate")]
     pub strict: bool,
     /// Output format

@@ -31,7 +31,7 @@ pub struct ReportArgs {
     /// Fail with exit code 1 if a gate in this TOML file fails
     #[arg(long, value_name = "FILE")]
     pub gate: Option<PathBuf>,
-    /// Let undecided gates fail, too
+    /// Also fail on undecided gates
     #[arg(long, requires = "gate")]
     pub strict: bool,
 }

@@ -50,7 +50,7 @@ pub enum PolicyError {
         step: Step,
     },
     /// A step precedes one that it depends on.
-    #[error("policy {policy} has step {step} before step {needs}: move it behind")]
+    #[error("policy {policy} has step {step} before step {needs}: move it after {needs}")]
     TooEarly {
         /// The policy.
         policy: String,

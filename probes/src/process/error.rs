@@ -18,13 +18,13 @@ pub enum OpenError {
         source: io::Error,
     },
     /// The path is a folder, a device or a link.
-    #[error("{} is no regular file, so it is no ring file", printable_path(.path))]
+    #[error("{} is not a regular file, so it is not a ring file", printable_path(.path))]
     NotAFile {
         /// The path.
         path: PathBuf,
     },
     /// The file does not begin like a ring file.
-    #[error("{} is no ring file", printable_path(.path))]
+    #[error("{} is not a ring file", printable_path(.path))]
     NotARing {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// The file begins like a ring file, but the rest is not valid.
-    #[error("the ring file {} is damaged: {what}; restart its program for a whole one", printable_path(.path))]
+    #[error("the ring file {} is damaged: {what}; restart its program to get an intact one", printable_path(.path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum OpenError {
 #[non_exhaustive]
 pub enum ReadError {
     /// The file is shorter than before.
-    #[error("the ring file {} ends too early: it was truncated or is damaged; what was read before is whole", printable_path(.path))]
+    #[error("the ring file {} ends too early: it was truncated or is damaged; records already read are intact", printable_path(.path))]
     Truncated {
         /// The file.
         path: PathBuf,

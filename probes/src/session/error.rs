@@ -14,7 +14,7 @@ pub enum SessionError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The file cannot be created, most often because the filesystem is full.
-    #[error("no ring file of {bytes} bytes can be made in {}: {source}; {}", printable_path(.folder), way_out(.source, "set LOOPSCOPE_DIR to a folder with room"))]
+    #[error("cannot create a ring file of {bytes} bytes in {}: {source}; {}", printable_path(.folder), way_out(.source, "set LOOPSCOPE_DIR to a folder with room"))]
     File {
         /// The folder.
         folder: PathBuf,

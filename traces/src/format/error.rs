@@ -127,7 +127,7 @@ pub enum DamageKind {
     #[error("its payload is several zstd frames, and the format allows one")]
     Frames,
     /// Something that is no zstd frame follows the payload's frame.
-    #[error("its payload has {0} bytes behind its zstd frame, and the format allows none")]
+    #[error("its payload has {0} bytes after its zstd frame, and the format allows none")]
     BehindFrame(u32),
     /// The payload does not unpack to the size in the header.
     #[error("its payload is not as long as its header claims")]

@@ -147,7 +147,7 @@ fn a_block_that_goes_on_behind_its_zstd_frame_is_damaged() {
     let frame = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
     let (first, second) = raw.split_at(raw.len() / 2);
     let several = ("several zstd frames, and the format allows one", DamageKind::Frames);
-    let behind = ("3 bytes behind its zstd frame, and the format allows none", DamageKind::BehindFrame(3));
+    let behind = ("3 bytes after its zstd frame, and the format allows none", DamageKind::BehindFrame(3));
     for (parts, (text, kind)) in [
         ([frame(first), frame(second)], several),
         ([frame(&raw), frame(&raw)], several),

@@ -79,7 +79,7 @@ pub enum WriteError {
         bytes: usize,
     },
     /// The trace has reached its block limit.
-    #[error("{shown} has {BLOCKS_MAX} blocks, the most a trace can have: continue in a new file", shown = printable_path(.path))]
+    #[error("{shown} has {BLOCKS_MAX} blocks, the maximum: continue in a new file", shown = printable_path(.path))]
     Full {
         /// The file.
         path: PathBuf,

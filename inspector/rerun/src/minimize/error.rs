@@ -22,7 +22,7 @@ pub enum MinimizeError {
     },
     /// The condition holds only because of the tick in which the recording ends.
     #[error(
-        "{condition} holds in {name}, where it is {recorded}, only because of {tick}; only whole ticks are executed again, \
+        "{condition} holds in {name}, where it is {recorded}, only because of {tick}; only whole ticks are re-executed, \
          and without that one it is {without}"
     )]
     OnlyInOpenTick {
@@ -78,7 +78,7 @@ pub enum MinimizeError {
     },
     /// The time ran out before the first re-execution was complete.
     #[error(
-        "the {} of --budget were over before the recording was executed again once: nothing is known to be enough, and \
+        "the {} of --budget ran out before the recording was re-executed once: nothing is known to be enough, and \
          nothing is saved",
         duration(*.budget_ns)
     )]

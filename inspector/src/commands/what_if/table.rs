@@ -114,7 +114,9 @@ impl Page {
         let what = wrap(&format!("what if: {changes}"), self.columns.saturating_sub(2), 2);
         self.line(&self.paint(self.theme.strong(), &what));
         if changes.is_identity() {
-            self.wrapped("the recording against its own model: all differences are the model's error");
+            self.wrapped(
+                "the recording and its unchanged re-execution: all differences are the model's error",
+            );
         }
         if let Some(text) = answer.open_tick_line() {
             self.line(&wrap(&text, self.columns, 0));
@@ -257,7 +259,7 @@ impl Page {
             rows.chain(answer.changed.iter().map(|changed| changed.verdict)).collect();
         let lines = [
             (self.has_model, "CHANGE is from MODEL (the recording re-executed without changes) to AFTER"),
-            (self.has_model, "ERROR is how far the model may be off; – stands for a value below it"),
+            (self.has_model, "ERROR is how far the model may be off; – means a value below it"),
             (verdicts.contains(&Verdict::Model), "model: the change is not larger than the model's error"),
             (
                 verdicts.contains(&Verdict::Unlike),

@@ -237,7 +237,7 @@ pub fn notes(base: &[Run], candidate: &[Run]) -> Vec<String> {
     }
     for (run, (of, changes)) in runs.iter().filter_map(|run| Some((run, rerun_of(run)?))) {
         notes.push(format!(
-            "{} is an estimate: {} executed again by a model, {}; `loopscope rerun` says by how much the model may be off",
+            "{} is an estimate: {} re-executed by a model, {}; `loopscope rerun` says by how much the model may be off",
             run.name,
             printable(of),
             printable(changes)

@@ -479,7 +479,7 @@ fn a_re_execution_is_compared_and_marked_as_an_estimate() {
     candidate.iter_mut().for_each(rerun);
     let notes = comparable::notes(&base, &candidate).join("\n");
     assert!(
-        notes.contains("run 5 is an estimate: a.looptrace executed again by a model, --policy quickjs"),
+        notes.contains("run 5 is an estimate: a.looptrace re-executed by a model, --policy quickjs"),
         "{notes}"
     );
 }

@@ -53,6 +53,14 @@ pub struct Bounded {
     pub bounds: Bounds,
 }
 
+impl Bounded {
+    /// The same value, as if it were exact.
+    #[must_use]
+    pub fn exactly(self) -> Self {
+        Self { bounds: Bounds::exactly(self.value.number), ..self }
+    }
+}
+
 impl fmt::Display for Bounded {
     /// The value, and the bounds if several values are possible: `12`, `3.20s, 3.20s or more`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
