@@ -286,7 +286,7 @@ impl Figures {
             gc: gc(timeline),
             signals_dropped: timeline.families().signals_dropped.then(|| timeline.signals.dropped()),
             agenda: AgendaFigures::read(timeline, &missing, now),
-            jobs: JobsSummary::of(timeline, &missing, &unfinished),
+            jobs: JobsSummary::of(timeline, &missing),
             keep_alive: KeepAliveFigures::read(timeline),
             ..Self::default()
         };

@@ -142,7 +142,7 @@ impl Summary {
             suspended: suspended(timeline),
             agenda: loop_kinds::agenda(timeline, &missing.others, state.end()),
             io: io::io(timeline, &missing.in_ticks, &unfinished),
-            jobs: jobs::jobs(timeline, &missing.others, &unfinished),
+            jobs: jobs::jobs(timeline, &missing.others),
             keep_alive: loop_kinds::keep_alive(timeline),
             keep_alive_age_ns: loop_kinds::keep_alive_age_ns(timeline),
             keep_alive_left_out: timeline.keep_alive.as_of().map(|_| timeline.keep_alive.left_out()),

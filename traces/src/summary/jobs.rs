@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::tags::TagSummary;
 use crate::histogram::{Histogram, Percentiles};
 use crate::loss::Missing;
-use crate::timeline::{MissingSamples, Timeline, Unfinished};
+use crate::timeline::{MissingSamples, Timeline};
 
 /// Jobs of the work pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,18 +32,16 @@ impl JobsSummary {
     /// The jobs of a `timeline`, given what is [missing](Timeline::missing_with) and what has not ended; `None` if there
     /// were none.
     #[must_use]
-    pub fn of(timeline: &Timeline, missing: &MissingSamples, unfinished: &Unfinished) -> Option<Self> {
-        jobs(timeline, &missing.others, unfinished)
+    pub fn of(timeline: &Timeline, missing: &MissingSamples) -> Option<Self> {
+        jobs(timeline, &missing.others)
     }
 }
 
 /// `None` if there were no jobs. `missing` are the samples that lost records may have held.
-pub(super) fn jobs(timeline: &Timeline, missing: &Missing, unfinished: &Unfinished) -> Option<JobsSummary> {
+pub(super) fn jobs(timeline: &Timeline, missing: &Missing) -> Option<JobsSummary> {
     let work = Some(&timeline.work).filter(|work| work.queued > 0 || work.ran > 0)?;
-    let is_over = timeline.have_stopped() && unfinished.ticks.is_empty();
-    // It is unknown which of the unfinished jobs a worker has taken.
-    let to_come = if is_over { 0 } else { timeline.jobs_to_come() };
-    let missing = &missing.clone().with_unfinished(Histogram::new(), to_come);
+    // It is unknown which of the unfinished jobs a worker has taken. Workers go on after the loop has stopped.
+    let missing = &missing.clone().with_unfinished(Histogram::new(), timeline.jobs_to_come());
     let by_tag = timeline.tags.iter().filter_map(|tag| {
         let jobs = tag.work.as_deref()?;
         Some(TagSummary {

@@ -64,7 +64,7 @@ impl Timeline {
     /// any number may run.
     pub(crate) fn jobs_to_come(&self) -> u64 {
         if self.is_read_from_the_start() {
-            return self.work.queued.saturating_sub(self.work.ran);
+            return self.work.not_ended();
         }
         if self.keep_alive.as_of().is_none() {
             return u32::MAX.into();

@@ -201,14 +201,14 @@ impl Timeline {
                 self.gc.mode = Some(mode);
                 self.gc.unchanged_ticks = unchanged_ticks;
             }
-            Event::WorkQueued { .. } => self.work.queued += 1,
+            Event::WorkQueued { task, .. } => self.work.scheduled(task, self.config.queued_followed),
             Event::WorkRan { task, tag, worker, outcome, queued, start } => {
                 let waited_ns = start.ns_since(queued);
                 let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: Some(waited_ns) };
-                self.work.ran(worker, waited_ns, run.run_ns, failed(outcome));
+                self.work.ran(task, worker, waited_ns, run.run_ns, failed(outcome));
                 self.worked(tag, |tag| &mut tag.work, run, outcome);
             }
-            Event::WorkSettled { .. } => self.work.settled += 1,
+            Event::WorkSettled { task, .. } => self.work.settled(task),
             Event::AgendaAdded { depth, .. } => {
                 self.agenda.see(stamped);
                 self.agenda_changed(at, depth);

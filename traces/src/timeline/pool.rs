@@ -1,5 +1,9 @@
 //! The work pool: its jobs, and the workers that run them.
 
+use std::collections::BTreeMap;
+
+use loop_probes::ids::TaskId;
+
 use crate::histogram::Histogram;
 
 /// Maximum number of workers with figures of their own, of the pool and of the agenda.
@@ -33,11 +37,53 @@ pub struct Workers {
     pub run_ns: Histogram,
     /// Figures of each worker, by its number.
     pub workers: Vec<WorkerStats>,
+    /// Jobs that are not settled. Loops number their jobs independently.
+    unsettled: BTreeMap<TaskId, Unsettled>,
+    /// Jobs settled without a run: cancelled before a worker took them.
+    withdrawn: u64,
+}
+
+/// The jobs of one number that are not settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Unsettled {
+    scheduled: u32,
+    ran: u32,
 }
 
 impl Workers {
-    pub(crate) fn ran(&mut self, worker: u16, queue_wait_ns: u64, run_ns: u64, failed: bool) {
+    /// A job was scheduled; it is tracked if fewer than `tracked_max` are.
+    pub(crate) fn scheduled(&mut self, job: TaskId, tracked_max: usize) {
+        self.queued += 1;
+        if self.unsettled.len() < tracked_max || self.unsettled.contains_key(&job) {
+            self.unsettled.entry(job).or_default().scheduled += 1;
+        }
+    }
+
+    pub(crate) fn settled(&mut self, job: TaskId) {
+        self.settled += 1;
+        let Some(jobs) = self.unsettled.get_mut(&job) else { return };
+        if jobs.ran > 0 {
+            jobs.ran -= 1;
+        } else {
+            jobs.scheduled -= 1;
+            self.withdrawn += 1;
+        }
+        if *jobs == Unsettled::default() {
+            self.unsettled.remove(&job);
+        }
+    }
+
+    /// Jobs that a worker may still run, or that were dropped with their loop.
+    pub(crate) const fn not_ended(&self) -> u64 {
+        self.queued.saturating_sub(self.ran).saturating_sub(self.withdrawn)
+    }
+
+    pub(crate) fn ran(&mut self, job: TaskId, worker: u16, queue_wait_ns: u64, run_ns: u64, failed: bool) {
         self.ran += 1;
+        if let Some(jobs) = self.unsettled.get_mut(&job).filter(|jobs| jobs.scheduled > 0) {
+            jobs.scheduled -= 1;
+            jobs.ran += 1;
+        }
         self.failed += u64::from(failed);
         self.queue_wait_ns.record(queue_wait_ns);
         self.run_ns.record(run_ns);

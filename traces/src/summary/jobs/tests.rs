@@ -42,6 +42,12 @@ fn jobs() -> Vec<Stamped> {
     events
 }
 
+/// The jobs, of which the last was withdrawn before the loop stopped.
+fn ended() -> Vec<Stamped> {
+    let withdrawn = Event::WorkSettled { task: TaskId(6), tag: tag(6) };
+    [jobs(), vec![on(1, 9, withdrawn), on(1, 9, Event::LoopStopped { reason: StopReason::Closed })]].concat()
+}
+
 fn tag(task: u64) -> Tag {
     Tag(if task == 4 { 8 } else { 7 })
 }
@@ -54,9 +60,7 @@ fn summary(events: &[Stamped]) -> Summary {
 
 #[test]
 fn a_job_that_fails_is_counted() {
-    let mut events = jobs();
-    events.push(on(1, 9, Event::LoopStopped { reason: StopReason::Closed }));
-    let summary = summary(&events);
+    let summary = summary(&ended());
     let jobs = summary.jobs.as_ref().unwrap();
     assert_eq!((jobs.queued, jobs.ran, jobs.failed), (6, 5, 2));
     let spread = (jobs.run_ns.count, jobs.run_ns.max, jobs.run_ns.bounds, jobs.queue_wait_ns.max);
@@ -77,6 +81,20 @@ fn an_unfinished_job_has_no_upper_bound() {
 }
 
 #[test]
+fn a_job_whose_loop_has_a_namesake_is_not_taken_for_its() {
+    let of_another = |event| on(3, 10, event);
+    let (task, tag) = (TaskId(6), tag(6));
+    let queued = Event::WorkQueued { task, tag, depth: 1, parent: None };
+    let (outcome, start) = (Outcome::Done, Timestamp(10 * MS));
+    let ran = Event::WorkRan { task, tag, worker: 0, outcome, queued: start, start };
+    let other = [of_another(queued), on(4, 11, ran), of_another(Event::WorkSettled { task, tag })];
+    let both = [jobs(), other.to_vec()].concat();
+    assert_eq!(summary(&both).jobs.unwrap().run_ns.bounds.unwrap().max.hi, None, "the first loop's goes on");
+    let withdrawn = on(1, 12, Event::WorkSettled { task, tag });
+    assert_eq!(summary(&[both, vec![withdrawn]].concat()).jobs.unwrap().run_ns.bounds, None);
+}
+
+#[test]
 fn jobs_are_null_without_jobs() {
     let none = summary(&jobs()[..1]);
     assert_eq!(none.jobs, None);
@@ -90,7 +108,7 @@ fn jobs_have_metrics() {
         let gate = Gate::new(metric.parse().unwrap(), Limit::Max(limit)).unwrap();
         gate.judge(&run).unwrap().outcome
     };
-    let closed = [jobs(), vec![on(1, 9, Event::LoopStopped { reason: StopReason::Closed })]].concat();
+    let closed = ended();
     for (metric, value) in [("jobs.queued", 6.0), ("jobs.ran", 5.0), ("jobs.failed", 2.0)] {
         assert_eq!(judged(&closed, metric, value), Judged::Held, "{metric}");
         assert_eq!(judged(&closed, metric, value - 1.0), Judged::Failed, "{metric}");
@@ -102,6 +120,11 @@ fn jobs_have_metrics() {
     assert_eq!(judged(&running, "jobs.failed", 2.0), Judged::Undecided, "the sixth may fail");
     assert_eq!(judged(&running, "jobs.run.max", 1e12), Judged::Undecided);
     assert_eq!(judged(&running, "jobs.queued", 6.0), Judged::Held);
+    // Its worker goes on after the loop has stopped.
+    let stopped = [jobs(), vec![on(1, 9, Event::LoopStopped { reason: StopReason::Closed })]].concat();
+    for metric in ["jobs.run.max", "jobs.wait.max"] {
+        assert_eq!(judged(&stopped, metric, 1e12), Judged::Undecided, "{metric}");
+    }
 }
 
 #[test]
