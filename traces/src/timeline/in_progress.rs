@@ -202,9 +202,11 @@ pub struct Unfinished {
     pub waiting: Vec<WaitingTask>,
     /// Checkpoints and collections that may be running: at most one for each loop.
     pub in_ticks_unseen: u64,
-    /// Posts and signals that may be waiting for busy loops, which record them when they take them: any number if there is
-    /// a busy loop.
+    /// Posts that may be waiting for loops, which record them when they take them: any number if a loop has been busy for
+    /// long, or paused.
     pub waiting_unseen: u64,
+    /// The same of signals, which may also have waited when a loop stopped.
+    pub signals_unseen: u64,
     /// Tasks queued before records were lost, which may or may not have run.
     pub waiting_lost: u64,
     /// Overdue timers, most overdue first.
@@ -320,7 +322,7 @@ impl Unfinished {
         more(&mut missing.lag_corrected, with_periods(timers, intervals));
         missing.running = self.tasks.iter().map(|task| (task.tag, task.run_ns())).collect();
         add(&mut missing.in_ticks, Histogram::new(), self.in_ticks_unseen);
-        add(&mut missing.signals, Histogram::new(), self.waiting_unseen);
+        add(&mut missing.signals, Histogram::new(), self.signals_unseen);
         // Waits and lags that ended with the stop of their loop are final.
         let (waited, waiting): (Vec<&WaitingTask>, Vec<_>) =
             self.waiting.iter().partition(|task| task.is_final);

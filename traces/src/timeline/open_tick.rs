@@ -48,6 +48,8 @@ pub(crate) struct OpenTick {
     pub(crate) ticked: bool,
     /// When the loop stopped, unless it has begun a tick since.
     pub(crate) stopped: Option<Timestamp>,
+    /// When the last tick ended, and its busy time in nanoseconds.
+    pub(crate) last_ended: Option<(Timestamp, u64)>,
     /// When the loop was closed. Another one may use its ring after that.
     pub(crate) closed: Option<Timestamp>,
     /// Records are missing from here on, and no later one shows that the loop did not stop there.
@@ -266,6 +268,7 @@ impl OpenTick {
         self.phases.add(Phase::Poll, self.poll_phase.wait_ns(end).saturating_sub(poll_wait_ns));
         let incomplete = !seen || self.damaged;
         let busy_ns = extent_ns - poll_wait_ns;
+        self.last_ended = Some((end, busy_ns));
         self.open = false;
         self.seen = None;
         let summary = TickSummary {

@@ -339,6 +339,7 @@ impl Timeline {
             tasks_unseen: 0,
             in_ticks_unseen: 0,
             waiting_unseen: 0,
+            signals_unseen: 0,
             waiting_lost: self.waiting_lost(),
             waiting: self.waiting_tasks_at(end),
             timers: self.overdue_timers_at(end),
@@ -357,6 +358,7 @@ impl Timeline {
         unfinished.in_ticks_unseen =
             unfinished.growing().filter(|tick| tick.may_collect_unseen(end)).count() as u64;
         unfinished.waiting_unseen = self.posts_unseen(&unfinished);
+        unfinished.signals_unseen = unfinished.waiting_unseen.max(self.signals_unseen());
         [unfinished.timers_to_come, unfinished.intervals_to_come] = self.timers_to_come(&unfinished);
         unfinished.timers_lost = self.timers_lost(&unfinished);
         unfinished.has_timers_unseen = (0..self.open.len())
@@ -364,14 +366,32 @@ impl Timeline {
         unfinished
     }
 
-    /// The most posts and signals that may wait, without a record, for the loops in these ticks: none, or any number. A
-    /// loop that goes on takes them in time.
+    /// The most posts and signals that may wait, without a record, for the loops in these ticks, or for loops that are
+    /// paused: none, or any number. A loop that goes on takes them in time, and one that is closed records those it never
+    /// took.
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
         let may_wait = |tick: &UnfinishedTick| {
             let goes_on = unfinished.end == StreamEnd::Known && tick.busy_ns <= self.config.late_task_ns;
             !goes_on && self.place_of_tick(tick).is_some_and(|place| self.queues.records_queueing(place))
         };
-        if unfinished.growing().any(may_wait) { u32::MAX.into() } else { 0 }
+        let known = self.last.unwrap_or_default();
+        let is_paused = |(place, open): (usize, &OpenTick)| {
+            let is_between_ticks =
+                open.going_on().is_none() && open.stopped.is_none() && open.closed.is_none();
+            let since = open.last_ended.filter(|_| is_between_ticks && self.queues.records_queueing(place));
+            since.is_some_and(|(since, _)| known.ns_since(since) > self.config.late_task_ns)
+        };
+        let any = unfinished.growing().any(may_wait) || self.open.iter().enumerate().any(is_paused);
+        if any { u32::MAX.into() } else { 0 }
+    }
+
+    /// The most signals that may have waited, without a record, when their loop stopped: any number if it had been busy for
+    /// long.
+    fn signals_unseen(&self) -> u64 {
+        let was_busy = |open: &OpenTick| {
+            open.stopped.and(open.last_ended).is_some_and(|(_, busy_ns)| busy_ns > self.config.late_signal_ns)
+        };
+        if self.open.iter().any(was_busy) { u32::MAX.into() } else { 0 }
     }
 
     /// The place of the loop that is in this tick.

@@ -254,6 +254,48 @@ fn the_longest_of_the_overdue_timers_is_none_of_a_stopped_loop() {
     assert!(page.contains("1 timer is overdue, by at least 90.0ms"), "{page}");
 }
 
+/// A tick of this length, in milliseconds, with a signal that was delivered at once and a task that had waited.
+fn signalled(busy_ms: u64) -> Vec<Stamped> {
+    let end = (1 + busy_ms) * MS;
+    let arrived = Event::SignalArrived { signo: 10, depth: 1, arrived: Timestamp(MS) };
+    let delivered = Event::SignalDelivered { signo: 10, task: TaskId(1), arrived: Timestamp(MS) };
+    let ended = Event::TickEnd { tick: 1, tasks_run: 1, start: Timestamp(MS) };
+    vec![
+        begun(1, MS),
+        at(MS, arrived),
+        at(MS + 1, delivered),
+        queued(2, MS + 1),
+        ran(2, MS + 2, end),
+        at(end, ended),
+    ]
+}
+
+#[test]
+fn posts_and_signals_may_wait_for_a_loop_that_is_paused() {
+    let held = |until_ms: u64, more: &[Stamped]| {
+        let other = on(OTHER, until_ms * MS, Event::Wake { from: None, coalesced: 0 });
+        let summary = summary([&signalled(0)[..], more, &[other]].concat());
+        ["tasks.wait.max", "signal.latency.max"].map(|metric| judged(&summary, metric, Limit::Max(1e12)).0)
+    };
+    assert_eq!(held(2, &[]), [Outcome::Held; 2], "it was in a tick a moment ago");
+    assert_eq!(held(900, &[]), [Outcome::Undecided; 2]);
+    // A loop that is closed records the posts that it never took.
+    assert_eq!(held(900, &[stopped(StopReason::Closed, 500)]), [Outcome::Held; 2]);
+}
+
+#[test]
+fn signals_may_have_waited_for_a_loop_that_was_busy_when_it_stopped() {
+    let outcome = |busy_ms: u64, metric| {
+        let reason = StopReason::Stopped;
+        let events =
+            [signalled(busy_ms), vec![stopped(reason, 1 + busy_ms), stopped(StopReason::Closed, 900)]];
+        judged(&summary(events.concat()), metric, Limit::Max(1e12)).0
+    };
+    assert_eq!(outcome(800, "signal.latency.max"), Outcome::Undecided);
+    assert_eq!(outcome(800, "tasks.wait.max"), Outcome::Held, "its posts are known");
+    assert_eq!(outcome(1, "signal.latency.max"), Outcome::Held);
+}
+
 #[test]
 fn a_process_that_died_may_have_skipped_more_periods_than_are_known() {
     let skipped = |period_ns, running, died_ms: u64| {
