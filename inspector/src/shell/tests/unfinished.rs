@@ -4,6 +4,7 @@ use super::*;
 use crate::app::attribution::{Attribution, Lead, Subject};
 use crate::pages::overview::stalls::{self, StallRow};
 use crate::pages::page::Page as _;
+use loop_probes::ids::TimerId;
 use loop_traces::attribution::What;
 use loop_traces::timeline::{Cause, Impact};
 
@@ -23,6 +24,31 @@ fn hang(app: &mut App) -> (Timestamp, Timestamp) {
     send(app, &[(since, Event::TickStart { tick: 9_999 }), (at, running.event(since))]);
     assert!(matches!(stalls::stalls(&app.state.live.fold).next(), Some(StallRow::Unfinished(_))));
     (since, at)
+}
+
+/// A timer that is due while a task hangs.
+struct Overdue {
+    timer: TimerId,
+    due: Timestamp,
+    /// When the task was last seen running.
+    now: Timestamp,
+}
+
+/// Puts the loop into a task of `tag` for 90 ms. A timer is due 5 ms after its beginning.
+fn hang_past_a_timer(app: &mut App, tag: Tag) -> Overdue {
+    let timeline = &app.state.live.fold.timeline;
+    let armed_at = timeline.last_at().unwrap().plus_ns(5);
+    let tick = timeline.ticks.recent.newest().unwrap().tick + 1;
+    let (timer, due) = (TimerId(88_888), armed_at.plus_ns(5_000_000));
+    let (since, now) = (armed_at.plus_ns(10), armed_at.plus_ns(90_000_000));
+    let running = Running::Task { task: TASK, tag };
+    let events = [
+        (armed_at, Event::TimerArmed { timer, tag: Tag(2), due, period_ns: None }),
+        (since, Event::TickStart { tick }),
+        (now, running.event(since)),
+    ];
+    send(app, &events);
+    Overdue { timer, due, now }
 }
 
 /// Ends the hanging tick.
@@ -66,20 +92,7 @@ fn an_unfinished_stall_opens_its_partial_breakdown() {
 #[test]
 fn an_overdue_timer_is_listed_and_opens_its_breakdown_so_far() {
     let (mut app, _) = live();
-    let armed_at = app.state.live.fold.timeline.last_at().unwrap().plus_ns(5);
-    let due = armed_at.plus_ns(5_000_000);
-    let timer = loop_probes::ids::TimerId(88_888);
-    let tick = app.state.live.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
-    let (since, now) = (armed_at.plus_ns(10), armed_at.plus_ns(90_000_000));
-    let running = Running::Task { task: TASK, tag: Tag(1) };
-    send(
-        &mut app,
-        &[
-            (armed_at, Event::TimerArmed { timer, tag: Tag(2), due, period_ns: None }),
-            (since, Event::TickStart { tick }),
-            (now, running.event(since)),
-        ],
-    );
+    let Overdue { timer, due, now } = hang_past_a_timer(&mut app, Tag(1));
     press(&mut app, Key::Char('4'));
     app.figures_until_ns = 0;
     update(&mut app, Message::Frame { now, elapsed_ns: 0 });
@@ -111,18 +124,7 @@ fn a_task_that_has_not_ended_shows_the_delay_that_it_causes() {
             let (source, readiness, task) = (loop_probes::ids::IoSource(3), 1, TaskId(88_887));
             send(&mut app, &[(start.plus_ns(5), Event::IoReady { source, tag, readiness, task, start })]);
         }
-        let armed_at = app.state.live.fold.timeline.last_at().unwrap().plus_ns(5);
-        let due = armed_at.plus_ns(5_000_000);
-        let timer = loop_probes::ids::TimerId(88_888);
-        let tick = app.state.live.fold.timeline.ticks.recent.newest().unwrap().tick + 1;
-        let (since, now) = (armed_at.plus_ns(10), armed_at.plus_ns(90_000_000));
-        let running = Running::Task { task: TASK, tag };
-        let events = [
-            (armed_at, Event::TimerArmed { timer, tag: Tag(2), due, period_ns: None }),
-            (since, Event::TickStart { tick }),
-            (now, running.event(since)),
-        ];
-        send(&mut app, &events);
+        let Overdue { timer, due, now } = hang_past_a_timer(&mut app, tag);
         app.figures_until_ns = 0;
         update(&mut app, Message::Frame { now, elapsed_ns: 0 });
         let ranked = app.state.figures.delay_caused.iter().filter(|impact| match impact.cause {
