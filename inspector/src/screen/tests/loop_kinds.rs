@@ -21,9 +21,10 @@ fn the_overview_has_an_agenda_where_the_loop_has_one() {
     snapshot!("agenda_overview_80x24", app, 80 x 24, COLOR);
     snapshot!("agenda_overview_100x30", app, 100 x 30, COLOR);
     snapshot!("agenda_overview_160x50", app, 160 x 50, COLOR);
+    assert!(text(&mut app, 160, 50).contains("─ handles ─"), "its active handles have a pane");
     for (width, height) in [(80, 24), (100, 30), (160, 50)] {
         let plain = text(&mut live(), width, height);
-        assert!(!plain.contains("agenda") && !plain.contains("alive"), "{plain}");
+        assert!(!plain.contains("agenda") && !plain.contains("─ handles ─"), "{plain}");
     }
 }
 

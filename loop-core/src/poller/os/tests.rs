@@ -240,10 +240,10 @@ fn a_wait_reports_both_ends_and_lasts_as_long_as_requested() {
     wait_between(&mut poller, Some(Duration::from_millis(1)));
     let later = thread::spawn(move || {
         thread::sleep(Duration::from_millis(20));
+        let woken = monotonic_now();
         waker.wake();
+        woken
     });
-    let asked = monotonic_now();
     let (_, [_, awake]) = wait_between(&mut poller, None);
-    assert!(awake - asked.0 >= 15_000_000);
-    later.join().unwrap();
+    assert!(later.join().unwrap().0 <= awake);
 }
