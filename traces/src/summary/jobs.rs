@@ -29,8 +29,7 @@ pub struct JobsSummary {
 }
 
 impl JobsSummary {
-    /// The jobs of a `timeline`, given what is [missing](Timeline::missing_with) and what has not ended; `None` if there
-    /// were none.
+    /// The jobs of a `timeline`, given what is [missing](Timeline::missing_with); `None` if there were none.
     #[must_use]
     pub fn of(timeline: &Timeline, missing: &MissingSamples) -> Option<Self> {
         jobs(timeline, &missing.others)

@@ -116,6 +116,8 @@ impl fmt::Display for Uncertainty {
         ];
         let all: Vec<&str> = all.into_iter().flatten().collect();
         match all.split_last() {
+            // Jobs that outlive their loop, or what may wait for one that does not look.
+            None if self.lost_records == 0 => f.write_str("what has not ended or has no record"),
             None => f.write_str(&lost),
             Some((last, [])) => f.write_str(last),
             Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),

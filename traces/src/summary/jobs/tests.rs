@@ -106,8 +106,10 @@ fn jobs_have_metrics() {
     let judged = |events: &[Stamped], metric: &str, limit| {
         let run = Run { name: "jobs".to_owned(), summary: summary(events), metadata: None };
         let gate = Gate::new(metric.parse().unwrap(), Limit::Max(limit)).unwrap();
-        gate.judge(&run).unwrap().outcome
+        gate.judge(&run).unwrap()
     };
+    let why = |events: &[Stamped], metric| judged(events, metric, 1e12).why;
+    let judged = |events: &[Stamped], metric, limit| judged(events, metric, limit).outcome;
     let closed = ended();
     for (metric, value) in [("jobs.queued", 6.0), ("jobs.ran", 5.0), ("jobs.failed", 2.0)] {
         assert_eq!(judged(&closed, metric, value), Judged::Held, "{metric}");
@@ -124,6 +126,8 @@ fn jobs_have_metrics() {
     let stopped = [jobs(), vec![on(1, 9, Event::LoopStopped { reason: StopReason::Closed })]].concat();
     for metric in ["jobs.run.max", "jobs.wait.max"] {
         assert_eq!(judged(&stopped, metric, 1e12), Judged::Undecided, "{metric}");
+        let why = why(&stopped, metric);
+        assert_eq!(why.as_deref(), Some("what has not ended or has no record could overturn it"));
     }
 }
 
