@@ -374,16 +374,43 @@ fn an_import_of_a_pipe_without_a_writer_is_interrupted() {
     let mut command = place.command(&["import", text(&fifo), "-o", text(&output)]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
-    wait_for("its handler of SIGINT", || {
-        let status = fs::read_to_string(&status).unwrap();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (Signal::INT.as_raw() - 1)) != 0
-    });
+    wait_for("its handler of SIGINT", || catches(&status, Signal::INT));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     wait_for("its end", || child.try_wait().unwrap().is_some());
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
     assert!(stderr(&ended).contains("interrupted"), "{}", stderr(&ended));
+}
+
+#[test]
+fn a_recording_started_by_nohup_outlives_its_terminal() {
+    let place = Place::new();
+    let trace = place.file("a.looptrace");
+    let mut nohup = Command::new("nohup");
+    nohup
+        .arg(env!("CARGO_BIN_EXE_loopscope"))
+        .args(["demo", "--no-tui", "--duration", "60s", "--load", "10", "--record", text(&trace)])
+        .env("LOOPSCOPE_DIR", place.rings())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = nohup.spawn().expect("nohup is part of every system");
+    let status = format!("/proc/{}/status", child.id());
+    wait_for("its handlers of signals", || catches(&status, Signal::TERM));
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "the recording goes on");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", stderr(&ended));
+    assert!(place.succeed(&["report", text(&trace)]).contains("ticks"));
+}
+
+/// Whether the process whose status is in this file has a handler for `signal`.
+fn catches(status: &str, signal: Signal) -> bool {
+    let status = fs::read_to_string(status).expect("the process exists until it is waited for");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("Linux lists them");
+    u64::from_str_radix(caught.trim(), 16).expect("a mask") & (1 << (signal.as_raw() - 1)) != 0
 }
 
 #[test]

@@ -26,7 +26,21 @@ use super::exit::CommandError;
 /// one request arrives twice, and must not prevent the results from being saved.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+/// The signals that end a command. `SIGHUP` comes last, since [`ending_signals`] may leave it out.
+const ENDING: [i32; 4] = [SIGINT, SIGTERM, SIGQUIT, SIGHUP];
+
+/// The signals that end this command: without `SIGHUP` if that was ignored when the command started, as `nohup` does.
+fn ending_signals() -> &'static [i32] {
+    let was_hangup_ignored = ignored_signals().is_some_and(|ignored| ignored & (1 << (SIGHUP - 1)) != 0);
+    if was_hangup_ignored { &ENDING[..3] } else { &ENDING }
+}
+
+/// The signals that this process ignores, one bit each, or `None` if the system does not say.
+fn ignored_signals() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
 
 /// Decides when a command that does not draw ends: at a signal, or after a time.
 #[derive(Clone, Debug)]
@@ -36,8 +50,9 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Becomes due at `SIGINT`, `SIGTERM`, `SIGHUP` and `SIGQUIT`, and after `duration` if given. Another signal more than
-    /// [`GRACE`] later exits at once, with 128 plus its number as the exit code.
+    /// Becomes due at `SIGINT`, `SIGTERM`, `SIGQUIT` and, unless `nohup` started the command, `SIGHUP`, and after
+    /// `duration` if given. Another signal more than [`GRACE`] later exits at once, with 128 plus its number as the exit
+    /// code.
     ///
     /// # Errors
     ///
@@ -45,10 +60,11 @@ impl Interrupt {
     pub fn new(duration: Option<Duration>) -> Result<Self, CommandError> {
         let asked = Arc::new(AtomicBool::new(false));
         let failed = |error: io::Error| CommandError::Input(format!("cannot handle signals: {error}"));
-        for signal in ENDING {
+        let ending = ending_signals();
+        for &signal in ending {
             flag::register(signal, Arc::clone(&asked)).map_err(failed)?;
         }
-        let mut signals = Signals::new(ENDING).map_err(failed)?;
+        let mut signals = Signals::new(ending).map_err(failed)?;
         let thread = std::thread::Builder::new().name("loopscope-signals".to_owned());
         thread.spawn(move || exit_when_repeated(&mut signals)).map_err(failed)?;
         let mut interrupt = Self { asked, deadline: None };
