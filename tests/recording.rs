@@ -124,14 +124,18 @@ fn changes_by_another_program_are_reported() {
     let demo = place.demo(&[]);
     let pid = demo.pid().to_string();
     type Act = fn(&Path);
-    let acts: [(&str, Act); 3] = [
-        ("was truncated", |trace| drop(File::create(trace).expect("it can be emptied"))),
-        ("was moved, removed or replaced", |trace| fs::remove_file(trace).expect("it is there")),
-        ("was moved, removed or replaced", |trace| {
+    let acts: [(&str, bool, Act); 4] = [
+        ("was truncated", true, |trace| drop(File::create(trace).expect("it can be emptied"))),
+        ("was removed or replaced", true, |trace| fs::remove_file(trace).expect("it is there")),
+        ("was removed or replaced", true, |trace| {
+            fs::write(trace.with_extension("new"), "new").expect("the place is ours");
+            fs::rename(trace.with_extension("new"), trace).expect("it can be replaced");
+        }),
+        ("where it was moved to", false, |trace| {
             fs::rename(trace, trace.with_extension("moved")).expect("it can be moved");
         }),
     ];
-    for (number, (how, act)) in acts.into_iter().enumerate() {
+    for (number, (how, ends_at_once, act)) in acts.into_iter().enumerate() {
         let (trace, printed) =
             (place.file(&format!("{number}.looptrace")), place.file(&format!("{number}.txt")));
         let mut command = place.command(&["record", &pid, "-o", text(&trace)]);
@@ -139,10 +143,16 @@ fn changes_by_another_program_are_reported() {
         let mut recorder = Running::start(command.stdout(Stdio::null()).stderr(stderr));
         wait_for("whole blocks", || fs::metadata(&trace).is_ok_and(|found| found.len() > 10_000));
         act(&trace);
-        recorder.signal("INT");
+        if !ends_at_once {
+            recorder.signal("INT");
+        }
         let status = recorder.wait();
         let page = fs::read_to_string(&printed).expect("it was written");
         assert_eq!(status.code(), Some(3), "{page}");
         assert!(page.contains(text(&trace)) && page.contains(how) && !page.contains("saved"), "{page}");
+        if !ends_at_once {
+            let report = place.succeed(&["report", text(&trace.with_extension("moved"))]);
+            assert!(!report.contains("unclosed"), "{report}");
+        }
     }
 }

@@ -357,7 +357,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     pub fn finish(mut self) -> Result<WriteStats, WriteError> {
         self.close()?;
         self.out.finish().map_err(|source| self.failure(source))?;
-        self.check_unchanged(&Change::ALL)?;
+        self.check_unchanged(&[])?;
         Ok(self.stats)
     }
 
@@ -371,6 +371,7 @@ impl<W: TraceOutput> TraceWriter<W> {
         self.flush()?;
         self.closed = true;
         self.out.finish().map_err(|source| self.failure(source))?;
+        self.check_unchanged(&[])?;
         Ok(self.stats)
     }
 
@@ -383,7 +384,7 @@ impl<W: TraceOutput> TraceWriter<W> {
     pub fn break_off(mut self) -> Result<WriteStats, WriteError> {
         let flushed = if self.only_labels { Ok(()) } else { self.flush() };
         self.closed = true;
-        flushed.and_then(|()| self.check_unchanged(&Change::ALL)).map(|()| self.stats)
+        flushed.and_then(|()| self.check_unchanged(&[])).map(|()| self.stats)
     }
 
     /// What was written so far.
@@ -479,8 +480,8 @@ impl<W: TraceOutput> TraceWriter<W> {
         if self.failed {
             return Err(WriteError::Failed { path: self.path.clone() });
         }
-        // A renamed file can still be written; the end of the recording reports the rename.
-        self.check_unchanged(&[Change::Truncated, Change::Extended])?;
+        // A moved file can still be written; the end of the recording reports the move.
+        self.check_unchanged(&[Change::Moved])?;
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
         if let Err(source) = written {
             self.failed = true;
@@ -492,10 +493,10 @@ impl<W: TraceOutput> TraceWriter<W> {
         Ok(())
     }
 
-    /// Fails if another program changed the output in one of the given ways.
-    fn check_unchanged(&mut self, ways: &[Change]) -> Result<(), WriteError> {
+    /// Fails if another program changed the output in another way than those allowed.
+    fn check_unchanged(&mut self, allowed: &[Change]) -> Result<(), WriteError> {
         let changed = self.out.changed(self.stats.bytes);
-        let Some(how) = changed.filter(|how| ways.contains(how)) else { return Ok(()) };
+        let Some(how) = changed.filter(|how| !allowed.contains(how)) else { return Ok(()) };
         self.failed = true;
         Err(WriteError::Changed { path: self.path.clone(), how })
     }

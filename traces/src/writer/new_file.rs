@@ -148,11 +148,12 @@ impl TraceOutput for NewFile {
         let target = self.placed.as_ref()?;
         let own = self.file.metadata().ok()?;
         let is_there =
-            fs::metadata(target).is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()));
+            || fs::metadata(target).is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()));
         match own.len().cmp(&bytes) {
             Ordering::Less => Some(Change::Truncated),
             Ordering::Greater => Some(Change::Extended),
-            Ordering::Equal => (!is_there).then_some(Change::Replaced),
+            Ordering::Equal if own.nlink() == 0 => Some(Change::Removed),
+            Ordering::Equal => (!is_there()).then_some(Change::Moved),
         }
     }
 
@@ -327,14 +328,14 @@ mod tests {
         type Act = fn(&Path);
         let acts: [(Act, Change); 5] = [
             (|path| drop(File::create(path).unwrap()), Change::Truncated),
-            (|path| fs::remove_file(path).unwrap(), Change::Replaced),
-            (|path| fs::rename(path, path.with_extension("moved")).unwrap(), Change::Replaced),
+            (|path| fs::remove_file(path).unwrap(), Change::Removed),
+            (|path| fs::rename(path, path.with_extension("moved")).unwrap(), Change::Moved),
             (
                 |path| {
                     fs::write(path.with_extension("new"), b"header and block").unwrap();
                     fs::rename(path.with_extension("new"), path).unwrap();
                 },
-                Change::Replaced,
+                Change::Removed,
             ),
             (
                 |path| OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),

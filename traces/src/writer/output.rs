@@ -13,12 +13,10 @@ pub enum Change {
     Truncated,
     /// The file has more bytes than were written.
     Extended,
-    /// The file's name is gone or refers to another file.
-    Replaced,
-}
-
-impl Change {
-    pub(super) const ALL: [Self; 3] = [Self::Truncated, Self::Extended, Self::Replaced];
+    /// The file has no name any more: it ceases to exist when it is closed.
+    Removed,
+    /// The file has another name.
+    Moved,
 }
 
 impl fmt::Display for Change {
@@ -30,8 +28,11 @@ impl fmt::Display for Change {
             Self::Extended => {
                 "was written to by another program at the same time: what is recorded in it may be damaged"
             }
-            Self::Replaced => {
-                "was moved, removed or replaced by another program while it was written: the recording is not there"
+            Self::Removed => {
+                "was removed or replaced by another program while it was written: what was recorded is lost"
+            }
+            Self::Moved => {
+                "was moved by another program while it was written: the whole recording is where it was moved to"
             }
         })
     }
