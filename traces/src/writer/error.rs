@@ -7,6 +7,7 @@ use loop_probes::text::printable_path;
 
 use super::Change;
 use crate::format::{BLOCKS_MAX, METADATA_BYTES_MAX};
+use crate::units::count;
 
 /// Why a trace cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub enum WriteError {
         path: PathBuf,
     },
     /// Writing failed, for example because the disk is full.
-    #[error("cannot write {shown} beyond byte {offset}: {source}{}", kept(.path, *.events), shown = printable_path(.path))]
+    #[error("cannot write {shown} beyond byte {}: {source}{}", count(*.offset), kept(.path, *.events), shown = printable_path(.path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -90,7 +91,7 @@ fn kept(path: &Path, events: u64) -> String {
     match events {
         0 => format!("; nothing was saved{}", untouched(path)),
         1 => "; the event before it is saved and readable".to_owned(),
-        events => format!("; the {events} events before it are saved and readable"),
+        events => format!("; the {} events before it are saved and readable", count(events)),
     }
 }
 
