@@ -5,6 +5,8 @@
 mod drawing;
 #[path = "house/graph.rs"]
 mod graph;
+#[path = "house/once.rs"]
+mod once;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -36,6 +36,7 @@ use crate::task::Task;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum AnyEventLoop<T: Task, C: Clock = SystemClock, P: Poller = OsPoller> {
     /// A loop with a host.
     EventLoop(Box<EventLoop<T, C, P>>),

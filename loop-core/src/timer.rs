@@ -86,6 +86,7 @@ pub struct TimerQueue<T> {
 
 /// The order in which due timers fire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Order {
     /// By due time, then by arming order. A timing wheel; all operations are O(1) amortised.
     #[default]

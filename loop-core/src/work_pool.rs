@@ -132,6 +132,7 @@ pub struct FinishedJob<R> {
 
 /// What a shutdown of the pool does with waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PendingWork {
     /// Waiting jobs run first.
     Finish,

@@ -56,6 +56,7 @@ pub(crate) fn nearest_capacity(records: u32) -> u32 {
 
 /// A reader's starting point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Start {
     /// The oldest record still in the ring.
     #[default]

@@ -21,6 +21,7 @@ use loop_probes::text::printable_path;
 use loop_traces::chrome::export::ExportOptions;
 use loop_traces::export::TimeRange;
 use loop_traces::source::{EventSource, MemorySource, SourceCounts, SourceState};
+use loop_traces::units::duration;
 use loop_traces::writer::{NewFile, TraceWriter, WriteError, WriteStats};
 
 use super::exporting::{self, Export};
@@ -232,8 +233,7 @@ impl Save for Saver {
         let is_copy = reader.state() == ProcessState::Unclosed;
         let written = writer.append(&batch).and_then(|()| end(writer, is_copy));
         let written = written.map_err(|error| error.to_string())?;
-        let span_ns = span.ns();
-        let text = format!("saved the last {:.1} s to {}", span_ns as f64 / 1e9, printable_path(&path));
+        let text = format!("saved the last {} to {}", duration(span.ns()), printable_path(&path));
         inner.saved.push((path, written));
         Ok(text)
     }
@@ -271,7 +271,7 @@ fn overwritten(oldest: Option<Timestamp>, from: Timestamp, to: Timestamp) -> Res
     }
     Ok(match oldest.ns_since(from) {
         0..OVERWRITTEN_NS_MIN => String::new(),
-        ns => format!("; first {:.1} s overwritten", ns as f64 / 1e9),
+        ns => format!("; first {} overwritten", duration(ns)),
     })
 }
 

@@ -7,7 +7,7 @@ use loop_traces::report;
 use loop_traces::source::EventSource;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
-use loop_traces::units::{count, rate};
+use loop_traces::units::{count, duration, rate};
 use loop_traces::writer::WriteStats;
 use serde_json::json;
 
@@ -68,10 +68,10 @@ pub(super) fn conclude(
 /// Formats the counts of a demo's clients.
 pub(super) fn served(served: &Served) -> String {
     format!(
-        "served {} of {} requests in {:.1} s: {} per second",
+        "served {} of {} requests in {}: {} per second",
         count(served.answered),
         count(served.sent),
-        served.elapsed_ns as f64 / 1e9,
+        duration(served.elapsed_ns),
         rate(served.rate())
     )
 }

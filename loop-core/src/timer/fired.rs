@@ -49,6 +49,7 @@ pub struct Armed<'a, T> {
 
 /// Outcome of a firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Finished<T> {
     /// The timer was a one-shot and is gone. Contains its value.
     Done(T),

@@ -5,6 +5,7 @@ use loop_probes::recorder::Running;
 
 use super::last_activity::StreamEnd;
 use super::loss_bounds::MissingSamples;
+use super::open_tick::is_stall;
 use crate::attribution::What;
 use crate::histogram::Histogram;
 use crate::histogram::spaced::Spaced;
@@ -39,7 +40,7 @@ impl UnfinishedTick {
     /// Whether it already counts as a stall.
     #[must_use]
     pub const fn is_stall(&self, limit_ns: u64) -> bool {
-        self.busy_ns > limit_ns
+        is_stall(self.busy_ns, limit_ns)
     }
 
     /// Whether it was in a poll at the last known moment: its busy time is complete so far and not growing.

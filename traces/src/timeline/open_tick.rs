@@ -287,13 +287,18 @@ impl OpenTick {
             microtasks_run: self.microtasks_run,
             gc_runs: self.gc_runs,
             gc_run_ns: self.gc_run_ns,
-            stall: !incomplete && busy_ns > stall_limit_ns,
+            stall: !incomplete && is_stall(busy_ns, stall_limit_ns),
             incomplete,
             spans_left_out: self.left_out,
             spans: SpanRange::default(),
         };
         (summary, &self.spans, seen)
     }
+}
+
+/// Whether a tick with this busy time is a stall. `UnfinishedTick::is_stall` asks the same of a tick that has not ended.
+pub(super) const fn is_stall(busy_ns: u64, stall_limit_ns: u64) -> bool {
+    busy_ns > stall_limit_ns
 }
 
 /// The number of polls at the end of `spans` within the callback `span`, which are dropped with it.
