@@ -13,7 +13,6 @@ mod choose;
 mod emit;
 mod enclosing;
 mod gather;
-mod made;
 mod names;
 mod nest;
 mod own_export;
@@ -25,6 +24,7 @@ mod status;
 pub mod tally;
 mod threads;
 mod to_ticks;
+mod unsorted;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -137,7 +137,7 @@ impl ImportSummary {
 #[derive(Debug)]
 pub struct Import {
     gathered: Gathered,
-    made: Option<EmittedLoops>,
+    emitted: Option<EmittedLoops>,
     own: OwnRecording,
     report: ImportReport,
     name: String,
@@ -177,7 +177,7 @@ impl Import {
         };
         let mut import = Self {
             own,
-            made: None,
+            emitted: None,
             report: ImportReport { producer: gathered.producer, ..ImportReport::default() },
             name: name.to_owned(),
             pid: 0,
@@ -199,8 +199,8 @@ impl Import {
             let of_loops = numbers.iter().map(|number| import.gathered.threads.get(*number).dropped);
             let of_any = tally::dropped::OF_ANY_THREAD.iter().map(|kind| import.gathered.dropped.count(kind));
             import.report.dropped_of_loops = of_loops.chain(of_any).fold(0, u64::saturating_add);
-            let made = emit::make(&mut import.gathered, &records, &numbers);
-            import.made(made.map_err(ImportError::Temporary)?, &loops);
+            let emitted = emit::emit(&mut import.gathered, &records, &numbers);
+            import.report_loops(emitted.map_err(ImportError::Temporary)?, &loops);
         }
         let Gathered { events, counters, repaired, dropped, threads, .. } = &import.gathered;
         import.report.events_read = *events;
@@ -217,10 +217,10 @@ impl Import {
         Ok(import)
     }
 
-    fn made(&mut self, made: EmittedLoops, chosen: &[(u32, ChosenBy)]) {
-        self.report.flows = made.flows;
+    fn report_loops(&mut self, emitted: EmittedLoops, chosen: &[(u32, ChosenBy)]) {
+        self.report.flows = emitted.flows;
         let threads = &self.gathered.threads;
-        let loops = made.loops.iter().zip(chosen).map(|((counts, never_waits), (number, chosen))| {
+        let loops = emitted.loops.iter().zip(chosen).map(|((counts, never_waits), (number, chosen))| {
             let (pid, tid) = threads.ids(*number);
             ImportedLoop {
                 name: threads.title(*number),
@@ -242,7 +242,7 @@ impl Import {
                 self.pid = u32::try_from(*pid).unwrap_or(0);
             }
         }
-        self.made = Some(made);
+        self.emitted = Some(emitted);
     }
 
     /// What was read.
@@ -262,7 +262,7 @@ impl Import {
         metadata.settings.insert(IMPORT.to_owned(), ImportSummary::new(&self.report).to_setting());
         if self.own.reader.is_none() {
             metadata.pid = self.pid;
-            metadata.settings.insert(QUEUE_WAITS.to_owned(), "where told".to_owned());
+            metadata.settings.insert(QUEUE_WAITS.to_owned(), "where recorded".to_owned());
         }
         metadata
     }
@@ -297,19 +297,19 @@ impl Import {
             own_export::copy(own, writer, progress)?;
             return Ok(self.report);
         }
-        let Some(made) = self.made else { return Ok(self.report) };
-        let (malformed, lost_records) = (self.report.dropped_of_loops, made.lost);
+        let Some(emitted) = self.emitted else { return Ok(self.report) };
+        let (malformed, lost_records) = (self.report.dropped_of_loops, emitted.lost);
         let missing = SourceCounts { malformed, lost_records, ..SourceCounts::default() };
         writer.set_counts(missing.plus(&self.own.missing));
         let mut batch: Vec<Stamped> = Vec::with_capacity(BATCH);
         let mut events = 0;
         for (place, thread) in self.report.loops.iter().enumerate() {
             let source = SourceId(place as u32 + 1);
-            batch.push(made::introduction(LabelKind::Source, source.0, &thread.name, source));
+            batch.push(unsorted::introduction(LabelKind::Source, source.0, &thread.name, source));
         }
-        batch.extend(made.names);
+        batch.extend(emitted.names);
         let mut depths = Depths::default();
-        for event in made.events.iter().map_err(ImportError::Temporary)? {
+        for event in emitted.events.iter().map_err(ImportError::Temporary)? {
             batch.extend(depths.complete(event.map_err(ImportError::Temporary)?));
             if batch.len() >= BATCH {
                 events += batch.len() as u64;

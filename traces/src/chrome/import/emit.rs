@@ -9,13 +9,13 @@ use loop_probes::stamped::Stamped;
 
 use super::choose::slice_of;
 use super::gather::Gathered;
-use super::made::Made;
 use super::nest::depth_max;
 use super::record::{EventRecord, Kind};
 use super::role::{Role, Roles};
 use super::sorted::Sorted;
 use super::tally::{dropped, repaired};
 use super::to_ticks::{Conversion, LoopConverter, LoopCounts, Post};
+use super::unsorted::Unsorted;
 use crate::chrome::read::hash;
 
 /// Maximum number of flows open at once.
@@ -63,7 +63,7 @@ impl Flows {
 /// The result of the pass.
 #[derive(Debug)]
 pub(super) struct EmittedLoops {
-    pub(super) events: Sorted<Made>,
+    pub(super) events: Sorted<Unsorted>,
     /// The events that introduce the names in them.
     pub(super) names: Vec<Stamped>,
     /// Counts of each loop, and whether it never waits.
@@ -74,7 +74,7 @@ pub(super) struct EmittedLoops {
 }
 
 /// Makes the events of `loops`, the threads that are loops.
-pub(super) fn make(
+pub(super) fn emit(
     gathered: &mut Gathered,
     records: &Sorted<EventRecord>,
     loops: &[u32],
@@ -203,8 +203,8 @@ pub(super) struct Depths {
 
 impl Depths {
     /// The event itself; `None` if it stands for none.
-    pub(super) fn complete(&mut self, made: Made) -> Option<Stamped> {
-        let Made { at, source, mut event, .. } = made;
+    pub(super) fn complete(&mut self, unsorted: Unsorted) -> Option<Stamped> {
+        let Unsorted { at, source, mut event, .. } = unsorted;
         match &mut event {
             Some(Event::TaskQueued { place, .. }) => {
                 let waiting = self.waiting.entry(source).or_default();

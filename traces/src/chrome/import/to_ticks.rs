@@ -7,12 +7,12 @@ use loop_probes::event::{Event, Origin, Outcome, Placement, PollReason, Queue, R
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 
 use super::gather::Heap;
-use super::made::{Made, NamedAs};
 use super::names::Names;
 use super::nest::{Nest, Nested, Slice};
 use super::role::{Role, Roles};
 use super::sorted::Sorter;
 use super::threads::Thread;
+use super::unsorted::{NamedAs, Unsorted};
 
 /// A time of the file in the trace, which begins at 0.
 fn time(at: i64) -> Timestamp {
@@ -56,7 +56,7 @@ pub(super) struct Conversion<'a> {
     pub(super) names: &'a Names,
     pub(super) heaps: &'a HashMap<u64, Heap>,
     pub(super) roles: Roles,
-    pub(super) out: Sorter<Made>,
+    pub(super) out: Sorter<Unsorted>,
     pub(super) named_as: NamedAs,
     pub(super) tasks: u64,
     order: u64,
@@ -69,10 +69,10 @@ impl<'a> Conversion<'a> {
         Self { names, heaps, roles, out, named_as, tasks: 0, order: 0, failed: None }
     }
 
-    fn make(&mut self, source: u32, at: i64, event: impl Into<Option<Event>>) {
+    fn emit(&mut self, source: u32, at: i64, event: impl Into<Option<Event>>) {
         self.order += 1;
         let (at, source) = (time(at), SourceId(source));
-        if let Err(error) = self.out.push(Made { at, order: self.order, source, event: event.into() }) {
+        if let Err(error) = self.out.push(Unsorted { at, order: self.order, source, event: event.into() }) {
             self.failed.get_or_insert(error);
         }
     }
@@ -206,18 +206,18 @@ impl LoopConverter {
     pub(super) fn mark(&mut self, conversion: &mut Conversion<'_>, at: i64, name: u32) {
         self.counts.marks += 1;
         let label = conversion.named_as.label(name);
-        conversion.make(self.source, at, Event::Mark { label });
+        conversion.emit(self.source, at, Event::Mark { label });
     }
 
     /// Records were lost between `from` and `at`, when the exported recording was made.
     pub(super) fn lost(&mut self, conversion: &mut Conversion<'_>, at: i64, count: u64, from: i64) {
-        conversion.make(self.source, at, Event::Lost { count, from: time(from).min(time(at)) });
+        conversion.emit(self.source, at, Event::Lost { count, from: time(from).min(time(at)) });
     }
 
     pub(super) fn depth(&mut self, conversion: &mut Conversion<'_>, at: i64, queue: u32, depth: u64) {
         let depth = u32::try_from(depth).unwrap_or(u32::MAX);
         if let Some(queue) = Queue::from_code(queue as u8) {
-            conversion.make(self.source, at, Event::QueueDepth { queue, depth });
+            conversion.emit(self.source, at, Event::QueueDepth { queue, depth });
         }
     }
 
@@ -284,7 +284,7 @@ impl LoopConverter {
                 return;
             }
             self.polls += 1;
-            conversion.make(self.source, start, poll_since(time(self.last_end)));
+            conversion.emit(self.source, start, poll_since(time(self.last_end)));
             self.end_tick(conversion, start);
         }
         self.begin_tick(conversion, start, None);
@@ -293,13 +293,13 @@ impl LoopConverter {
     fn begin_tick(&mut self, conversion: &mut Conversion<'_>, start: i64, depth: Option<usize>) {
         self.ticks += 1;
         self.tick = Some(OpenTick { number: self.ticks, start, depth, tasks_run: 0 });
-        conversion.make(self.source, start, Event::TickStart { tick: self.ticks });
+        conversion.emit(self.source, start, Event::TickStart { tick: self.ticks });
     }
 
     fn end_tick(&mut self, conversion: &mut Conversion<'_>, at: i64) {
         if let Some(OpenTick { number, start, tasks_run, .. }) = self.tick.take() {
             self.counts.ticks += 1;
-            conversion.make(self.source, at, Event::TickEnd { tick: number, tasks_run, start: time(start) });
+            conversion.emit(self.source, at, Event::TickEnd { tick: number, tasks_run, start: time(start) });
         }
     }
 
@@ -314,7 +314,7 @@ impl LoopConverter {
                 deadline: None,
                 since: time(task.start),
             };
-            conversion.make(self.source, last, running);
+            conversion.emit(self.source, last, running);
             self.task = None;
             self.counts.unfinished += 1;
             self.tick = None;
@@ -343,10 +343,10 @@ impl LoopConverter {
             // It is the tick itself; its time outside of tasks is unattributed.
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             self.polls += 1;
-            conversion.make(self.source, end, poll_since(start));
+            conversion.emit(self.source, end, poll_since(start));
         } else if let (Role::Gc, Some(after)) = (role, self.heap_after.or(heap.after)) {
             let heap_bytes_before = heap.before.unwrap_or(0);
-            conversion.make(
+            conversion.emit(
                 self.source,
                 end,
                 Event::GcRan { heap_bytes_before, heap_bytes_after: after, start },
@@ -354,7 +354,7 @@ impl LoopConverter {
         } else {
             self.counts.spans += 1;
             let label = conversion.named_as.label(slice.name);
-            conversion.make(self.source, end, Event::Span { label, start });
+            conversion.emit(self.source, end, Event::Span { label, start });
         }
         if depth == self.base {
             self.last_end = self.last_end.max(end);
@@ -382,12 +382,12 @@ impl LoopConverter {
                 poster,
                 queued: time(queued),
             };
-            conversion.make(self.source, queued, event);
-            conversion.make(self.source, start, None);
+            conversion.emit(self.source, queued, event);
+            conversion.emit(self.source, start, None);
         }
         let (queued, start) = (time(queued), time(start));
         let ran = Event::TaskRan { task, tag, outcome: Outcome::Done, queued, start };
-        conversion.make(self.source, end, ran);
+        conversion.emit(self.source, end, ran);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The events of the result before they are in order.
+//! The events of the result before they are sorted.
 //!
-//! Which thread is a loop, and what a slice means, is known only with the slices after it: events are made out of order,
-//! and sorted before they are written. Names become tags and labels of the trace here.
+//! Whether a thread is a loop, and what a slice means, depends on later slices, so events are emitted out of order and
+//! sorted before they are written. Names become tags and labels of the trace here.
 
 use std::io::{self, Read, Write};
 
@@ -23,7 +23,7 @@ const LABELS_MAX: u32 = 60_000;
 
 /// An event of the result.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
+pub(super) struct Unsorted {
     pub(super) at: Timestamp,
     /// Counts up: the order at equal times.
     pub(super) order: u64,
@@ -32,7 +32,7 @@ pub(super) struct Made {
     pub(super) event: Option<Event>,
 }
 
-impl Record for Made {
+impl Record for Unsorted {
     type Key = (Timestamp, u64);
 
     fn key(&self) -> (Timestamp, u64) {
@@ -118,17 +118,17 @@ mod tests {
         let events = [Some(Event::TickStart { tick: 1 }), None, Some(queued)];
         let mut spilled = Vec::new();
         for (order, event) in (0..).zip(events) {
-            Made { at: Timestamp(1 << 50), order, source: SourceId(u32::MAX), event }
+            Unsorted { at: Timestamp(1 << 50), order, source: SourceId(u32::MAX), event }
                 .spill(&mut spilled)
                 .unwrap();
         }
         let mut rest = &spilled[..];
         for (order, event) in (0..).zip(events) {
-            let made = Made::take(&mut rest).unwrap();
-            assert_eq!((made.at, made.order, made.source), (Timestamp(1 << 50), order, SourceId(u32::MAX)));
-            assert_eq!(made.event, event);
+            let read = Unsorted::take(&mut rest).unwrap();
+            assert_eq!((read.at, read.order, read.source), (Timestamp(1 << 50), order, SourceId(u32::MAX)));
+            assert_eq!(read.event, event);
         }
-        assert!(rest.is_empty() && Made::take(&mut rest).is_err());
+        assert!(rest.is_empty() && Unsorted::take(&mut rest).is_err());
     }
 
     #[test]
