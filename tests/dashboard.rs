@@ -423,7 +423,7 @@ fn a_stall_opens_its_breakdown_and_its_tag_the_delay_caused() {
     terminal.send("\x1b").unwrap();
     terminal.wait_for("the tag again", |text| text.contains("ITS PART"));
     terminal.send("4").unwrap();
-    let timers = terminal.wait_for("the timers", |text| text.contains("blame: top delayers"));
+    let timers = terminal.wait_for("the timers", |text| text.contains("blame: delay caused"));
     assert!(timers.contains("Report") && timers.contains("DELAYED OTHERS"), "{timers}");
     terminal.send("1ss").unwrap();
     // On a busy machine, Report is not necessarily first.

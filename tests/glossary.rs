@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::support::program::{Place, text};
 use loop_traces::analysis::metric::Metric;
+use proc_macro2::{TokenStream, TokenTree};
 use serde_json::Value;
+use syn::visit::Visit;
 
 /// Words that a term has replaced, or that say less than one.
 const REPLACED: &[&str] = &[
@@ -109,6 +111,96 @@ fn keys_and_metrics_are_made_of_terms() {
         unknown_metrics.is_empty(),
         "docs/src/glossary.md has no words for the metrics {unknown_metrics:?}"
     );
+}
+
+/// Collects the names that the source gives to JSON: fields of structs that serialize, and keys of `json!`.
+#[derive(Default)]
+struct JsonNames(BTreeSet<String>);
+
+impl JsonNames {
+    /// In `json!`, a string before a colon is a key.
+    fn keys(&mut self, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (place, token) in tokens.iter().enumerate() {
+            match (token, tokens.get(place + 1)) {
+                (TokenTree::Group(group), _) => self.keys(group.stream()),
+                (TokenTree::Literal(key), Some(TokenTree::Punct(next))) if next.as_char() == ':' => {
+                    self.0.insert(key.to_string().trim_matches('"').to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for JsonNames {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        if !item.attrs.iter().any(|attribute| names(attribute, "derive", "Serialize").is_some()) {
+            return;
+        }
+        for field in &item.fields {
+            let serde =
+                |option: &str| field.attrs.iter().find_map(|attribute| names(attribute, "serde", option));
+            if serde("skip").is_none() && serde("flatten").is_none() {
+                let name = serde("rename").or_else(|| field.ident.as_ref().map(ToString::to_string));
+                self.0.extend(name);
+            }
+        }
+    }
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        if called.path.segments.last().is_some_and(|name| name.ident == "json") {
+            self.keys(called.tokens.clone());
+        }
+    }
+}
+
+/// The value of `option` in the list of `attribute`, if it is called `name` and has that option; it may be empty.
+fn names(attribute: &syn::Attribute, name: &str, option: &str) -> Option<String> {
+    let mut found = None;
+    if attribute.path().is_ident(name) {
+        let read = attribute.parse_nested_meta(|meta| {
+            let value = meta.value().and_then(|value| value.parse::<syn::Lit>());
+            if meta.path.is_ident(option) {
+                found = Some(match value {
+                    Ok(syn::Lit::Str(text)) => text.value(),
+                    _ => String::new(),
+                });
+            }
+            Ok(())
+        });
+        read.expect("an attribute of the source is a list");
+    }
+    found
+}
+
+/// The source files in a folder, without tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("there is source").map(|entry| entry.expect("a file").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let folders = folders.iter().filter(|path| !path.ends_with("tests"));
+    let files = files.into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    files.filter(|path| !path.ends_with("tests.rs")).chain(folders.flat_map(|path| sources(path))).collect()
+}
+
+#[test]
+fn keys_of_every_command_are_made_of_terms() {
+    let mut names = JsonNames::default();
+    for folder in ["inspector/src", "inspector/rerun/src", "traces/src"] {
+        for path in sources(&project().join(folder)) {
+            let code = fs::read_to_string(&path).expect("the source can be read");
+            names.visit_file(&syn::parse_file(&code).expect("the source parses"));
+        }
+    }
+    let JsonNames(mut keys) = names;
+    // Bounds are pairs in JSON.
+    keys.retain(|key| !["lo", "hi"].contains(&key.as_str()));
+    // Of `diff`, `rerun`, `lint`, `import` and `ps`.
+    for key in ["shift_interval", "assumptions", "not_in_firefox", "own_recording", "started_wall_ns"] {
+        assert!(keys.contains(key), "{key} is in the source: {keys:?}");
+    }
+    let unknown = unknown(keys);
+    assert!(unknown.is_empty(), "docs/src/glossary.md has no words for the keys {unknown:?}");
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn totals(page: &mut Page, summary: &Summary) {
     let mut table = Table::new([
         Column::text("", 12),
         Column::figure("COUNT", 11),
-        Column::figure("PER S", 10).optional(2),
+        Column::figure("RATE/s", 10).optional(2),
         Column::figure("P50", 10),
         Column::figure("P90", 9).optional(1),
         Column::figure("P99", 9),

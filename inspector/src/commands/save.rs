@@ -345,7 +345,7 @@ mod tests {
             overwritten(oldest.map(Timestamp), Timestamp(1_000_000_000), Timestamp(4_000_000_000))
         };
         assert_eq!((of(None), of(Some(5))), (Ok(String::new()), Ok(String::new())));
-        assert_eq!(of(Some(3_100_000_000)), Ok("; first 2.1 s overwritten".to_owned()));
+        assert_eq!(of(Some(3_100_000_000)), Ok("; first 2.10s overwritten".to_owned()));
         assert!(of(Some(4_000_000_001)).is_err(), "no file of 0 slices");
     }
 

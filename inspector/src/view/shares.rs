@@ -17,7 +17,7 @@ const UNITS: [(u64, u64, &str); 3] = [
     (10_000_000, 1_000_000, "ms"),
 ];
 
-/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 more 0.1ms`, shortened to fit. The parts shown add up to the sum
+/// `ReadFile #8812 38.2ms + microtasks 2.1ms + 3 smaller 0.1ms`, shortened to fit. The parts shown add up to the sum
 /// shown, all in one unit.
 pub(crate) fn line(
     shares: &[Share],
@@ -39,7 +39,7 @@ pub(crate) fn line(
     };
     let more = |parts: usize, ns: u64| match ns {
         0 => String::new(),
-        _ => format!(" + {parts} more {}", figure(ns)),
+        _ => format!(" + {parts} smaller {}", figure(ns)),
     };
     let mut rest_ns = shown(sum_ns);
     let mut parts: usize = shares.iter().map(|share| small_parts(share).unwrap_or(1)).sum();

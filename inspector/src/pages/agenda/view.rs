@@ -214,7 +214,7 @@ fn workers(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &Agend
         Column::figure("RAN", 7),
         Column::figure("FAILED", 6),
         Column::figure("BUSY", 6),
-        Column::figure("LONGEST", 7),
+        Column::figure("MAX", 7),
         Column::rest(if has_tasklet { "TASKLET" } else { "" }),
     ];
     let all = &agenda.workers;

@@ -189,14 +189,9 @@ const BAR_FROM: u16 = 40;
 fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, selected: Option<usize>) {
     let theme = canvas.theme;
     let up_to = up_to(state);
-    let remark = match (area.width, up_to.trim_start()) {
-        (64.., "") => "delay caused in total, Enter opens the tag",
-        (_, "") => "in total",
-        (84.., _) => &format!("delay caused{up_to}, Enter opens the tag"),
-        (64.., _) => &format!("delay caused{up_to}"),
-        (_, up_to) => up_to,
-    };
-    let inner = canvas.pane(area, "blame: top delayers", remark, selected.is_some());
+    let span = if up_to.is_empty() { "in total" } else { up_to.trim_start() };
+    let remark = if area.width >= 64 { format!("{span}, Enter opens the tag") } else { span.to_owned() };
+    let inner = canvas.pane(area, "blame: delay caused", &remark, selected.is_some());
     let delay_caused: Vec<&Impact> = delay_caused_shown(state).collect();
     if delay_caused.is_empty() {
         let pen = &mut canvas.pen(inner, 0);

@@ -297,7 +297,7 @@ fn a_replay_shows_the_time_up_to_which_its_figures_hold() {
     let mut app = replay(false);
     update(&mut app, Message::Resize { width: 100, height: 30 });
     press(&mut app, &[Key::Char('4')]);
-    assert!(text(&mut app, 100, 30).contains("delay caused up to 00:00.6"));
+    assert!(text(&mut app, 100, 30).contains("up to 00:00.6"));
     press(&mut app, &[Key::Tab, Key::Enter]);
     for (width, height) in [(80, 24), (100, 30)] {
         let page = text(&mut app, width, height);
