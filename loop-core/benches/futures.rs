@@ -64,7 +64,7 @@ fn main() {
             costs.push(sample(&mut event_loop, subject));
         }
     }
-    println!("nobody records; nanoseconds each, median of {ROUNDS} rounds of {BATCH}");
+    println!("without a recorder; nanoseconds each, median of {ROUNDS} rounds of {BATCH}");
     for (costs_of, (name, _)) in costs.iter().zip(&subjects) {
         let ratio = median(costs_of.iter().zip(&costs[0]).map(|(one, task)| one / task).collect());
         println!("{name:<40} {:>7.1} ns {ratio:>6.2}×", median(costs_of.clone()));

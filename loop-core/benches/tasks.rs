@@ -144,11 +144,11 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Each subject with the index of its floor.
 const SUBJECTS: [(&str, usize); 10] = [
     ("a VecDeque of fn pointers", 0),
-    ("a task, nobody records", 0),
-    ("a task posted from a task, nobody records", 0),
+    ("a task, no recorder", 0),
+    ("a task posted from a task, no recorder", 0),
     ("fn pointers, each queues the next", 3),
-    ("a task that posts the next, nobody records", 3),
-    ("a task with a microtask, nobody records", 0),
+    ("a task that posts the next, no recorder", 3),
+    ("a task with a microtask, no recorder", 0),
     ("two clock readings", 0),
     ("a task, private ring", 0),
     ("a task that posts the next, private ring", 3),

@@ -338,7 +338,7 @@ fn main() {
     sizes().for_each(stores);
     println!("the first timer cleared again and again, in a slot of all");
     sizes().for_each(cleared_minimum);
-    println!("through a loop, nobody recording, ns each");
+    println!("through a loop, no recorder, ns each");
     sizes().for_each(through_a_loop);
     println!("a turn that fires one of many timers, and arming that one, ns (virtual time)");
     for count in [0, 10, 1_000, 10_000] {

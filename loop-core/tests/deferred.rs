@@ -160,7 +160,7 @@ fn b12_no_poll_waits_while_a_deferred_callback_does_under_any_policy() {
             let log = log.clone();
             world.lp.with(|cx| cx.after_loop(Builtin::once("after", move |cx| chain(cx, &log, 3))));
         }),
-        ("whoever sets it up", |world, log| world.lp.with(|cx| chain(cx, log, 3))),
+        ("from outside a task", |world, log| world.lp.with(|cx| chain(cx, log, 3))),
     ];
     let mut policies: Vec<_> = Policy::NAMES.iter().map(|name| Policy::by_name(name).unwrap()).collect();
     policies.push(policy(|policy| policy.drain = DrainRule::AfterEveryPass));
@@ -247,7 +247,7 @@ fn b12_a_callback_that_posts_its_own_key_loses_nothing() {
             log.add("flush");
             let log = log.clone();
             let existed = cx.defer(1, move |_| {
-                log.add("flush what came meanwhile");
+                log.add("flush what came during the flush");
                 false
             });
             assert!(!existed);
@@ -257,7 +257,7 @@ fn b12_a_callback_that_posts_its_own_key_loses_nothing() {
     for task in ["one", "two"] {
         world.post(world.log.task(task));
     }
-    assert_eq!(world.turn(), ["one", "flush", "flush what came meanwhile", "two"]);
+    assert_eq!(world.turn(), ["one", "flush", "flush what came during the flush", "two"]);
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn b07_a_tag_that_must_never_be_dispatched_is_refused_with_an_error_that_names_i
 }
 
 #[test]
-fn b07_it_is_refused_under_every_policy_and_when_nobody_records() {
+fn b07_it_is_refused_under_every_policy_and_without_a_recorder() {
     for policy in Policy::NAMES.map(|name| Policy::by_name(name).unwrap()) {
         for recorder in [Recorder::disabled(), Recorder::capture().0] {
             let sim = Sim::new();

@@ -106,7 +106,7 @@ fn e04_two_futures_wait_for_one_source_one_to_read_one_to_write() {
     assert_eq!(pick!(events, Event::IoRegistered { tag, .. } => name(tag)).len(), 1, "registered once");
     let asked = pick!(events, Event::IoModified { interest, .. } => interest);
     let both = Interest::READABLE | Interest::WRITABLE;
-    assert_eq!(asked, [both.bits(), Interest::READABLE.bits()], "asked about what somebody waits for");
+    assert_eq!(asked, [both.bits(), Interest::READABLE.bits()], "asked for what is waited for");
     assert_eq!(pick!(events, Event::IoRemoved { .. } => ()).len(), 1);
 }
 
@@ -148,7 +148,7 @@ fn e04_dropping_a_wait_is_asked_about_no_more_and_dropping_the_source_removes_it
 }
 
 #[test]
-fn e04_a_source_that_cannot_be_waited_for_is_an_error_of_whoever_waits() {
+fn e04_a_source_that_cannot_be_waited_for_is_an_error_of_its_waiter() {
     let mut policy = Policy::bun();
     policy.sources_max = Some(1);
     let mut world = World::with_policy(policy);
@@ -166,7 +166,7 @@ fn e04_a_source_that_cannot_be_waited_for_is_an_error_of_whoever_waits() {
 }
 
 #[test]
-fn e04_a_connection_that_always_has_something_to_read_starves_nobody() {
+fn e04_a_connection_that_always_has_something_to_read_starves_no_other() {
     let (near, mut far) = UnixStream::pair().unwrap();
     far.write_all(&[7; 4096]).unwrap();
     let mut event_loop = EventLoop::<Builtin>::new().unwrap();

@@ -185,7 +185,7 @@ fn b17_the_heap_is_measured_once_a_millisecond_and_less_often_where_that_takes_l
 }
 
 #[test]
-fn b16_a_heap_that_nobody_looks_after_is_never_measured() {
+fn b16_a_heap_whose_controller_is_off_is_never_measured() {
     let mut off = Policy::bun();
     off.gc.enabled = false;
     for policy in [off, Policy::mini()] {

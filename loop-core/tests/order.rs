@@ -239,7 +239,7 @@ fn b16_the_repeating_timer_collects_in_the_turn_whose_poll_it_ended() {
 }
 
 #[test]
-fn b02_a_poll_does_not_wait_where_something_came_meanwhile() {
+fn b02_a_poll_does_not_wait_if_something_arrived_during_the_turn() {
     let mut world = World::new();
     let handle = world.lp.handle();
     world.lp.with(|cx| {

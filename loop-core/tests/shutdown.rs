@@ -29,13 +29,13 @@ fn e03_queued_tasks_and_what_they_post_still_run() {
     let mut world = World::new();
     let log = world.log.clone();
     world.lp.shutdown(Shutdown::within(ms(100)));
-    let inner = log.task("posted meanwhile");
+    let inner = log.task("posted during shutdown");
     world.post(log.then("queued", |cx| {
         assert!(cx.is_shutting_down());
         cx.post(inner);
     }));
     let report = world.shut_down();
-    assert_eq!(world.log.take(), ["queued", "posted meanwhile"]);
+    assert_eq!(world.log.take(), ["queued", "posted during shutdown"]);
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(report.elapsed, ms(0));
     let events = world.events();
@@ -309,7 +309,7 @@ fn e03_after_it_a_run_returns_at_once() {
 }
 
 #[test]
-fn e03_a_timer_armed_meanwhile_does_not_hold_it_up() {
+fn e03_a_timer_armed_during_it_does_not_hold_it_up() {
     let mut world = World::new();
     let log = world.log.clone();
     world.lp.shutdown(Shutdown::within(ms(1_000)));

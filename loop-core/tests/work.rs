@@ -138,7 +138,7 @@ fn b11_a_panic_on_a_real_worker_becomes_a_rejection_and_the_worker_lives() {
 fn b11_a_rejection_that_panics_itself_loses_no_keep_alive_and_no_other_job() {
     let mut world = World::new();
     world.lp.with(|cx| {
-        cx.work(job(), |_| panic!("disk full"), |reason| panic!("and nobody wants to know: {reason}"))
+        cx.work(job(), |_| panic!("disk full"), |reason| panic!("and its error is ignored: {reason}"))
             .unwrap();
         let done = move |_: &loop_core::work_pool::Worker<'_>| Builtin::remote("then", |_| ());
         cx.work(job(), done, not_rejected).unwrap();

@@ -134,7 +134,7 @@ fn a04a_a_failure_is_a_task_of_the_owners_choice_on_the_owners_loop() {
     assert_eq!(agenda.statistics().unreported, 0);
     // If the owner's loop has ended, the failure is recorded and counted like one without an owner.
     drop(event_loop);
-    let orphan = Tasklet::once("fails", |_| Err("nobody is there"));
+    let orphan = Tasklet::once("fails", |_| Err("no receiver"));
     agenda.add(orphan.owner(&handle, |_| Builtin::remote("failed", |_| unreachable!()))).unwrap();
     finish(&mut agenda);
     assert_eq!(agenda.statistics().unreported, 1);

@@ -100,7 +100,7 @@ fn r07_a_post_from_another_thread_wakes_the_host_of_the_second_loop() {
     poster.join().unwrap();
     ran.set(inner.with(|inner| inner.metrics().tasks_run as u32).unwrap());
     assert_eq!(ran.get(), 1);
-    assert!(host.metrics().polls < 20, "nobody asked again and again: {:?}", host.metrics());
+    assert!(host.metrics().polls < 20, "it was not polled again and again: {:?}", host.metrics());
 }
 
 #[test]

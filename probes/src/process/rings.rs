@@ -186,8 +186,8 @@ impl Rings {
     /// Rings of a dead process that lack an unknown number of their newest records, of those whose gap is in the
     /// stream.
     pub(super) fn without_end(&self) -> u64 {
-        let is_told = |ring: &&Ring| ring.reader.is_end_unknown() && ring.state.gap == 0;
-        self.rings.iter().filter(is_told).count() as u64
+        let is_counted = |ring: &&Ring| ring.reader.is_end_unknown() && ring.state.gap == 0;
+        self.rings.iter().filter(is_counted).count() as u64
     }
 
     /// Rings that did not fit into the file, according to their places.

@@ -90,6 +90,6 @@ fn an_adopted_thread_writes_to_its_recorders_ring() {
 
 #[test]
 fn a_disabled_session_takes_nothing() {
-    inside(&Session::disabled(), || tracing::info!("nobody listens"));
+    inside(&Session::disabled(), || tracing::info!("no recorder"));
     assert!(read(&Session::disabled()).0.is_empty());
 }

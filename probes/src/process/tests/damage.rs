@@ -423,7 +423,7 @@ fn without_latest_anchor(calibrates: bool) -> Option<(u64, u64, bool)> {
 }
 
 #[test]
-fn a_damaged_latest_anchor_is_replaced_by_a_calibration_or_its_absence_told() {
+fn a_damaged_latest_anchor_is_replaced_by_a_calibration_or_its_absence_reported() {
     for calibrates in [true, false] {
         let Some((wrong_ns, told_ns, has_own)) = without_latest_anchor(calibrates) else { return };
         if calibrates || has_own {

@@ -55,7 +55,7 @@ fn a_ring_that_nothing_locks_is_read_as_a_crash() {
     let mut reader = ProcessReader::open(&path, Start::Oldest).unwrap();
     let events = flush(&mut reader);
     assert_eq!(times(&events).len(), 128);
-    assert_eq!(reader.state(), ProcessState::Crashed, "nobody holds its lock");
+    assert_eq!(reader.state(), ProcessState::Crashed, "its lock is free");
     assert_eq!(reader.running().unwrap()[0].running, Running::Phase(Phase::Io));
 }
 
