@@ -198,7 +198,8 @@ impl Chronology {
     }
 
     /// How often an event for which an emitter read its clock was earlier than a previous event of that emitter, by more
-    /// than the clocks are wrong. One of the two times is wrong, and nothing tells which, so both events are allowed.
+    /// than the clocks are wrong, or one of two events was before the session and the other within it. One of the two
+    /// times is wrong, and nothing tells which, so both events are allowed.
     #[must_use]
     pub const fn steps_back(&self) -> u64 {
         self.steps_back
@@ -264,12 +265,20 @@ impl Chronology {
             Timing::Earlier => false,
             Timing::OfReader => return,
         };
-        if is_reading && !follow(*latest, at, SLACK_NS.saturating_add(clock_error_ns)) {
-            self.steps_back += 1;
-            self.back_ns_max = self.back_ns_max.max(latest.ns_since(at));
-            *latest = at;
-        }
-        *latest = at.max(*latest);
+        // On both sides of the session's start: only a stream in virtual time is before it, and then as a whole.
+        let (before, within) = (at.min(*latest), at.max(*latest));
+        let enters = before > Timestamp(0) && before < self.started && self.started <= within;
+        let back_ns = if is_reading && !follow(*latest, at, SLACK_NS.saturating_add(clock_error_ns)) {
+            latest.ns_since(at)
+        } else if enters && !follow(self.started, before, CLOCKS_SLACK_NS.saturating_add(clock_error_ns)) {
+            self.started.ns_since(before)
+        } else {
+            *latest = within;
+            return;
+        };
+        self.steps_back += 1;
+        self.back_ns_max = self.back_ns_max.max(back_ns);
+        *latest = if is_reading { at } else { within };
     }
 
     /// Whether an activity recorded at `at` can have begun at `first`: within the session, unless the stream is in

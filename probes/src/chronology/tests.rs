@@ -247,6 +247,26 @@ fn a_step_back_of_an_emitter_is_counted_and_measured() {
 }
 
 #[test]
+fn an_emitter_is_not_both_before_its_session_and_in_it() {
+    let read = Event::TickStart { tick: 1 };
+    let cached = Event::TimerCleared { timer: TimerId(1) };
+    let session = |events: [(u64, Event); 3]| {
+        let mut chronology = Chronology::new(Timestamp(50_000 * MS));
+        for (at_ms, event) in events {
+            let at = Timestamp(at_ms * MS);
+            assert!(chronology.allows(&Stamped { at, source: SourceId(1), event }, 0));
+        }
+        (chronology.steps_back(), chronology.back_ns_max())
+    };
+    let older = session([(37_000, read), (50_001, read), (50_002, read)]);
+    assert_eq!(older, (1, 13_000 * MS), "a block of an older recording");
+    let back = session([(50_001, read), (40_000, cached), (50_002, read)]);
+    assert_eq!(back, (1, 10_000 * MS), "damage to an event without a reading");
+    assert_eq!(session([(49_500, read), (50_001, read), (50_002, cached)]), (0, 0), "the clocks may differ");
+    assert_eq!(session([(1, read), (2, read), (3, cached)]), (0, 0), "in virtual time");
+}
+
+#[test]
 fn what_an_emitter_is_doing_began_in_its_tick() {
     use crate::recorder::Running;
 
