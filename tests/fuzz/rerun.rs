@@ -22,7 +22,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Packed, Record, unpack};
 use loop_probes::stamped::Stamped;
-use loop_rerun::check::check_source;
+use loop_rerun::check::{Recording, check_source};
 use loop_rerun::minimize::{Limits, minimize};
 use loop_rerun::{Changes, Recorded, RerunError};
 use loop_traces::reader::TraceReader;
@@ -139,7 +139,7 @@ fn try_all(plan: &[u8]) {
     let mut plan = Plan(plan);
     let how = plan.byte();
     let (source, is_cut_only) = made(&mut plan);
-    let open = || -> Result<Box<dyn EventSource>, RerunError> { Ok(Box::new(source.clone())) };
+    let open = || -> Result<Recording, RerunError> { Ok(Box::new(source.clone())) };
     if let Ok(checked) = check_source(open, None)
         && is_cut_only
     {

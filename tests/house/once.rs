@@ -240,6 +240,7 @@ const SHORT: [(&str, &[&str]); 6] = [
             "inspector/src/shell/fixture.rs",
             "loop-core/src/signal/install.rs",
             "loop-core/src/sim/clock.rs",
+            "traces/src/export/passes.rs",
         ],
     ),
 ];

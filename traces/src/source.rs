@@ -3,6 +3,7 @@
 //! A live ring, a saved file and an imported trace all become the same stream of [`Stamped`], in merged order, and
 //! everything downstream (timeline, report, dashboard, export) reads only that.
 
+mod ahead;
 mod memory;
 mod ring;
 
@@ -14,6 +15,7 @@ use loop_probes::process::ProcessState;
 use loop_probes::stamped::Stamped;
 use serde::{Deserialize, Serialize};
 
+pub use ahead::{Batch, read_ahead};
 pub use loop_probes::process::NowRunning;
 pub use memory::MemorySource;
 

@@ -18,6 +18,7 @@ mod window;
 
 use std::path::Path;
 use std::rc::Rc;
+use std::thread::{self, Scope};
 
 use loop_core::low_level::oracle::{Env, EnvPoller};
 use loop_core::low_level::replay::{ExternalEvents, Flags, LoopState};
@@ -29,9 +30,10 @@ use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::text::printable;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, SourceError};
+use loop_traces::source::SourceError;
 
 pub use checked::{Checked, Coverage, Divergence, Happened};
+pub use stream::Recording;
 
 use super::RerunError;
 use super::engine::on_this_thread;
@@ -61,24 +63,30 @@ pub fn check(path: &Path) -> Result<Checked, RerunError> {
 ///
 /// Same as for [`check`].
 pub fn check_source(
-    mut open: impl FnMut() -> Result<Box<dyn EventSource>, RerunError>,
+    mut open: impl FnMut() -> Result<Recording, RerunError>,
     wanted: Option<&str>,
 ) -> Result<Checked, RerunError> {
     let began = monotonic_now();
     let (is_named, wanted) = (wanted.is_some(), Wanted::from(wanted));
     let quickly = !is_named && open()?.counts().lost_records == 0;
-    let (checked, is_wrong) = check_from(&mut open, quickly, wanted)?;
+    let mut check = |quickly| thread::scope(|scope| check_from(&mut open, scope, quickly, wanted));
+    let (checked, is_wrong) = check(quickly)?;
     // A damaged block, or a loop that starts late, is found only when it is reached.
-    let checked = if is_wrong && quickly { check_from(&mut open, false, wanted)?.0 } else { checked };
+    let checked = if is_wrong && quickly { check(false)?.0 } else { checked };
     Ok(Checked { elapsed_ns: monotonic_now().ns_since(began), ..checked })
 }
 
-type Open<'a> = &'a mut dyn FnMut() -> Result<Box<dyn EventSource>, RerunError>;
+type Open<'a> = &'a mut dyn FnMut() -> Result<Recording, RerunError>;
 
 /// Also returns whether records were lost after the start, or a different loop should have been checked.
-fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Checked, bool), RerunError> {
+fn check_from<'scope>(
+    open: Open<'_>,
+    scope: &'scope Scope<'scope, '_>,
+    quickly: bool,
+    wanted: Wanted<'_>,
+) -> Result<(Checked, bool), RerunError> {
     let place = start::find(&mut *open()?, quickly, wanted)?;
-    let mut stream = Stream::new(open()?);
+    let mut stream = Stream::new(open()?, scope);
     let mut checked = Checked {
         name: stream.name().to_owned(),
         policy: String::new(),
@@ -94,7 +102,7 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
     };
     let (emitter, mut has_loss) = (checked.chosen.source, false);
     for start in place.starts {
-        let attempt = match check_loop(open, stream, emitter, start) {
+        let attempt = match check_loop(open, scope, stream, emitter, start) {
             Err(RerunError::NoWholeTick { .. }) if checked.in_sequence > 0 => {
                 // It is the last loop, and the stream is at its end.
                 checked.unchecked += 1;
@@ -119,13 +127,19 @@ fn check_from(open: Open<'_>, quickly: bool, wanted: Wanted<'_>) -> Result<(Chec
 }
 
 /// Checks the loop that starts after `start` events, with one set of assumptions after the other.
-fn check_loop(open: Open<'_>, stream: Stream, emitter: SourceId, start: u64) -> Result<Attempt, RerunError> {
+fn check_loop<'scope>(
+    open: Open<'_>,
+    scope: &'scope Scope<'scope, '_>,
+    stream: Stream,
+    emitter: SourceId,
+    start: u64,
+) -> Result<Attempt, RerunError> {
     let mut best = check_at(stream, emitter, start, Assumptions::default())?;
     let mut tried = best.assumed.clone();
     for _ in 1..TRIES_MAX {
         let Some(assumed) = tried.otherwise().filter(|_| best.divergence.is_some()) else { break };
         // Reports the run that gets furthest: no assumption explains the recording at its divergence.
-        let again = open().and_then(|source| check_at(Stream::new(source), emitter, start, assumed));
+        let again = open().and_then(|source| check_at(Stream::new(source, scope), emitter, start, assumed));
         let Ok(next) = again else { break };
         tried = next.assumed.clone();
         if next.divergence.is_none() || next.seen.decisions > best.seen.decisions {

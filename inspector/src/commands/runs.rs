@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::thread;
 
 use loop_probes::text::printable_path;
 use loop_traces::analysis::diff::Run;
-use loop_traces::source::{EventSource, SourceState};
+use loop_traces::source::{EventSource, read_ahead};
 use loop_traces::summary::{SCHEMA, Summary};
 use loop_traces::timeline::{Timeline, TimelineConfig};
 
@@ -64,18 +65,21 @@ pub(super) fn read_with_limits(
 /// # Errors
 ///
 /// [`CommandError::Input`] if it cannot be read to its end.
-pub(super) fn fold(source: &mut dyn EventSource, config: TimelineConfig) -> Result<Timeline, CommandError> {
+pub(super) fn fold(
+    source: &mut (dyn EventSource + Send),
+    config: TimelineConfig,
+) -> Result<Timeline, CommandError> {
     let mut timeline = Timeline::new(config);
-    let mut batch = Vec::new();
-    loop {
-        batch.clear();
-        let state = source.poll(&mut batch);
-        timeline.extend(&batch);
-        timeline.counts = source.counts();
-        if state.map_err(CommandError::input)? != SourceState::More {
-            return Ok(timeline);
-        }
-    }
+    thread::scope(|scope| {
+        let (batches, _) = read_ahead(scope, source);
+        batches.into_iter().try_for_each(|batch| {
+            let batch = batch.map_err(CommandError::input)?;
+            timeline.extend(&batch.events);
+            timeline.counts = batch.counts;
+            Ok(())
+        })
+    })?;
+    Ok(timeline)
 }
 
 fn saved_summary(path: &Path) -> Result<Summary, CommandError> {

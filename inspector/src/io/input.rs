@@ -84,7 +84,7 @@ impl Input {
     }
 
     /// The stream of events.
-    pub fn source(&mut self) -> &mut dyn EventSource {
+    pub fn source(&mut self) -> &mut (dyn EventSource + Send) {
         match self {
             Self::Trace(_, trace) => &mut **trace,
             Self::Piped(_, trace) => &mut **trace,

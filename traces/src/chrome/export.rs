@@ -27,11 +27,11 @@ use super::phrase::{Args, instant_args, instant_category, name, slice_args, slic
 use crate::export::agenda_tracks::{AgendaTracks, Waiting};
 use crate::export::json::JsonOut;
 use crate::export::layout::{LayoutItem, Row, RowPosition};
-use crate::export::passes::{Batch, each_batch, surveyed};
+use crate::export::passes::{each_batch, surveyed};
 use crate::export::slices::{WAITING_ALL, WAITING_MAX, WAITING_OUTSIDE};
 use crate::export::survey::{Survey, start_of};
 use crate::export::{ExportError, SPAN_NS_MAX, TimeRange};
-use crate::source::{EventSource, SourceError};
+use crate::source::{Batch, EventSource, SourceError};
 use crate::summary::StateSummary;
 use crate::timeline::{Stall, StreamEnd};
 

@@ -1,6 +1,5 @@
-//! The passes of an export over a recording. Reading takes about as long as writing, so it has a thread of its own.
+//! The passes of an export over a recording.
 
-use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
@@ -8,18 +7,7 @@ use loop_probes::stamped::Stamped;
 
 use super::survey::Survey;
 use super::{ExportError, TimeRange};
-use crate::format::StoredBlock;
-use crate::source::{EventSource, SourceError, SourceState};
-
-/// Maximum number of batches of events read ahead.
-const READ_AHEAD: usize = 1;
-
-/// Events read at once.
-pub(crate) struct Batch {
-    pub(crate) events: Vec<Stamped>,
-    /// The blocks of a trace that hold exactly these events, if [known](EventSource::take_blocks).
-    pub(crate) blocks: Vec<StoredBlock>,
-}
+use crate::source::{Batch, EventSource, SourceError, read_ahead};
 
 /// Runs the first pass.
 pub(crate) fn surveyed<S: EventSource + Send>(
@@ -48,28 +36,16 @@ pub(crate) fn each_event<S: EventSource + Send>(
 pub(crate) fn each_batch<S: EventSource + Send, T: Send>(
     mut source: S,
     mut prepare: impl FnMut(Batch) -> T + Send,
-    visit: impl FnMut(T) -> Result<(), ExportError>,
+    mut visit: impl FnMut(T) -> Result<(), ExportError>,
 ) -> Result<S, ExportError> {
     thread::scope(|scope| {
         // A receiver is dropped at the first error, which ends the thread before it.
-        let (read, batches_read) = sync_channel(READ_AHEAD);
-        let (prepared, batches) = sync_channel(READ_AHEAD);
-        let reader = scope.spawn(move || {
-            let mut last_len = 0;
-            loop {
-                let mut events = Vec::with_capacity(last_len);
-                let state = source.poll(&mut events)?;
-                last_len = events.len();
-                let blocks = source.take_blocks();
-                let has_failed = read.send(Batch { events, blocks }).is_err();
-                // A live ring is exported up to its current end.
-                if has_failed || state != SourceState::More {
-                    return Ok::<S, SourceError>(source);
-                }
-            }
+        let (batches_read, _) = read_ahead(scope, &mut source);
+        let (prepared, batches) = sync_channel(1);
+        scope.spawn(move || {
+            batches_read.into_iter().try_for_each(|batch| prepared.send(batch.map(&mut prepare)))
         });
-        scope.spawn(move || batches_read.into_iter().try_for_each(|batch| prepared.send(prepare(batch))));
-        batches.into_iter().try_for_each(visit)?;
-        Ok(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?)
-    })
+        batches.into_iter().try_for_each(|batch| visit(batch?))
+    })?;
+    Ok(source)
 }

@@ -1,20 +1,28 @@
 //! The recorded stream below the windows: read once, from the start of the first loop to the end of the last.
 
+use std::sync::mpsc::Receiver;
+use std::thread::Scope;
+
 use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
-use loop_traces::source::{EventSource, SourceCounts, SourceError, SourceState};
+use loop_traces::source::{Batch, EventSource, SourceCounts, SourceError, read_ahead};
 
 use crate::budget::Meter;
 use crate::loops::Loops;
 
+/// A recording, which is read in a thread of its own.
+pub type Recording = Box<dyn EventSource + Send>;
+
 /// A position in the events of all emitters, and what was learnt on the way to it.
 pub(super) struct Stream {
-    source: Box<dyn EventSource>,
+    name: String,
+    batches: Receiver<Result<Batch, SourceError>>,
     batch: Vec<Stamped>,
     next: usize,
-    state: SourceState,
+    /// The source's counts, as of the end of the batch.
+    counts: SourceCounts,
     /// Events read so far.
     read: u64,
     pub(super) labels: Labels,
@@ -24,12 +32,16 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(source: Box<dyn EventSource>) -> Self {
+    /// Reads `source` in a thread of `scope`.
+    pub(super) fn new<'scope>(source: Recording, scope: &'scope Scope<'scope, '_>) -> Self {
+        let (name, counts) = (source.name().to_owned(), source.counts());
+        let (batches, _) = read_ahead(scope, source);
         Self {
-            source,
+            name,
+            batches,
             batch: Vec::new(),
             next: 0,
-            state: SourceState::More,
+            counts,
             read: 0,
             labels: Labels::default(),
             loops: Loops::default(),
@@ -39,11 +51,11 @@ impl Stream {
 
     /// The name of the recording.
     pub(super) fn name(&self) -> &str {
-        self.source.name()
+        &self.name
     }
 
-    pub(super) fn counts(&self) -> SourceCounts {
-        self.source.counts()
+    pub(super) const fn counts(&self) -> SourceCounts {
+        self.counts
     }
 
     /// The next event of any emitter; `None` at the end.
@@ -56,12 +68,9 @@ impl Stream {
                 self.loops.see(&stamped);
                 return Ok(Some(stamped));
             }
-            if self.state != SourceState::More {
-                return Ok(None);
-            }
-            self.batch.clear();
-            self.next = 0;
-            self.state = self.source.poll(&mut self.batch)?;
+            let Ok(batch) = self.batches.recv() else { return Ok(None) };
+            let batch = batch?;
+            (self.batch, self.next, self.counts) = (batch.events, 0, batch.counts);
             self.meter.read(self.batch.len() as u64);
         }
     }

@@ -16,10 +16,9 @@ use loop_probes::stamped::Stamped;
 
 use super::JsonOut;
 use crate::export::TimeRange;
-use crate::export::passes::Batch;
 use crate::export::survey::is_in;
 use crate::format::StoredBlock;
-use crate::source::EventSource;
+use crate::source::{Batch, EventSource};
 use crate::writer::{TraceWriter, WriteOptions};
 
 /// Complete blocks are put into the export after this many events.
@@ -57,7 +56,7 @@ impl Packer {
     /// Takes those of the batch's events that lie in `range`; returns the pieces that became complete, each with the
     /// index of the event that completed it.
     pub(super) fn pack(&mut self, batch: &Batch, range: TimeRange) -> Vec<(usize, Vec<u8>)> {
-        let Batch { events, blocks } = batch;
+        let Batch { events, blocks, .. } = batch;
         if range == TimeRange::default() && self.copy(blocks) {
             return vec![(events.len().saturating_sub(1), self.ready())];
         }
