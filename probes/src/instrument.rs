@@ -54,7 +54,8 @@ pub struct LoopProbe {
 struct Polling {
     start: Ticks,
     timeout_ns: Option<u64>,
-    before: Running,
+    /// The activity that continues after the poll; `None` if it is a task, of which the poll is a part.
+    before: Option<Running>,
 }
 
 /// Number of sources a poll found ready, in whatever type the poller counts.
@@ -192,7 +193,11 @@ impl LoopProbe {
         let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         let start = self.clock.ticks();
         let deadline = timeout_ns.map(|ns| self.clock.now().plus_ns(ns));
-        let before = self.enter(start, Running::Poll { deadline });
+        // A poll within a task belongs to the task, which stays the current activity.
+        let before = match self.running.get() {
+            Running::Task { .. } => None,
+            _ => Some(self.enter(start, Running::Poll { deadline })),
+        };
         self.polling.set(Some(Polling { start, timeout_ns, before }));
     }
 
@@ -206,7 +211,9 @@ impl LoopProbe {
         };
         let event = Event::Poll { reason, ready: found.ready(), timeout_ns, start };
         let end = self.recorder.record_now(event);
-        self.leave(end, before);
+        if let Some(before) = before {
+            self.leave(end, before);
+        }
     }
 
     /// Begins a task that did not wait in a queue, such as a readiness callback; it ends with the guard.

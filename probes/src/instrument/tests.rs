@@ -88,6 +88,15 @@ fn now_running_follows_the_guards() {
         0
     });
     assert_eq!(running(&mut reader), Running::Outside);
+    let task = probe.task(tag);
+    let polls = Running::Task { task: task.id(), tag };
+    probe.poll(None, || {
+        assert_eq!(running(&mut reader), polls, "the poll is a part of the task");
+        0
+    });
+    assert_eq!(running(&mut reader), polls);
+    drop(task);
+    assert_eq!(running(&mut reader), Running::Outside);
 }
 
 #[test]
