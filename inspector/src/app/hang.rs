@@ -3,6 +3,7 @@
 
 use loop_probes::recorder::Running;
 use loop_traces::source::NowRunning;
+use loop_traces::timeline::UnfinishedTick;
 
 use super::message::Process;
 use super::state::{AppState, Moment};
@@ -43,6 +44,21 @@ pub fn busy_now_ns(state: &AppState) -> u64 {
     })
 }
 
+/// The tick in which the events end, of the loop whose tick ended last.
+#[must_use]
+pub fn unfinished_tick(state: &AppState) -> Option<UnfinishedTick> {
+    let timeline = &state.picture().timeline;
+    let newest = timeline.ticks.recent.newest().map(|tick| tick.source);
+    let mut unfinished = timeline.unfinished_ticks().into_iter();
+    unfinished.find(|tick| newest.is_none_or(|newest| tick.source == newest))
+}
+
+/// The tick that the loop is in, if it is in no task, phase or poll: it is busy with something that has no name.
+fn nameless(state: &AppState) -> Option<UnfinishedTick> {
+    let running = loop_running(state).filter(|running| running.running == Running::Outside)?;
+    unfinished_tick(state).filter(|tick| tick.source == running.source)
+}
+
 /// Whether the loop hangs, is stopped or is gone, and where; in a frozen view, at the time shown.
 #[must_use]
 pub fn hang(state: &AppState) -> Option<Hang> {
@@ -53,7 +69,11 @@ pub fn hang(state: &AppState) -> Option<Hang> {
     let timeline = &state.picture().timeline;
     let last = timeline.last_at().unwrap_or_default();
     let running = loop_running(state);
-    let doing = running.map(|running| describe::running(running, &timeline.labels, running_at));
+    let nameless = nameless(state);
+    let doing = match nameless {
+        Some(tick) => Some(format!("in a tick for {}, activity unknown", units::duration(tick.busy_ns))),
+        None => running.map(|running| describe::running(running, &timeline.labels, running_at)),
+    };
     let since = |at| units::position(state.since_start_ns(at));
     let and_doing = doing.as_ref().map_or_else(String::new, |doing| format!(": {doing}"));
     match process {
@@ -62,9 +82,11 @@ pub fn hang(state: &AppState) -> Option<Hang> {
             return Some(Hang { text, is_fault: false, has_column: false });
         }
         Process::Crashed => {
-            let was = running.map_or_else(String::new, |running| {
-                format!(" {}", describe::doing(running, &timeline.labels))
-            });
+            let was = match (nameless, running) {
+                (Some(_), _) => " in a tick".to_owned(),
+                (None, Some(running)) => format!(" {}", describe::doing(running, &timeline.labels)),
+                (None, None) => String::new(),
+            };
             let text = format!("the process is gone, last seen at {}{was}", since(last));
             return Some(Hang { text, is_fault: true, has_column: false });
         }
@@ -78,7 +100,8 @@ pub fn hang(state: &AppState) -> Option<Hang> {
     }
     let running = running?;
     let lasted = match running.running {
-        Running::Outside | Running::Poll { deadline: None } => return None,
+        Running::Outside => nameless?.busy_ns,
+        Running::Poll { deadline: None } => return None,
         Running::Poll { deadline: Some(deadline) } => running_at.ns_since(deadline),
         Running::Phase(_) | Running::Task { .. } => running_at.ns_since(running.since),
     };

@@ -64,10 +64,14 @@ fn open_tick(ring: &RingInfo) -> Option<OpenTickSummary> {
 /// Describes what a loop has been running for longer than its stall limit: `at least 3.20s, still running: Report #12`.
 fn hang(ring: &RingInfo) -> Option<String> {
     let open = open_tick(ring)?;
-    let lasted = open.running_ns.filter(|ns| *ns > ring.metadata.stall_limit_ns)?;
+    let is_long = |ns: u64| (ns > ring.metadata.stall_limit_ns).then(|| duration(ns));
+    if open.running.is_none() {
+        return is_long(open.run_ns).map(|lasted| format!("at least {lasted}, its activity is unknown"));
+    }
+    let lasted = is_long(open.running_ns?)?;
     let running = open.busy_with()?;
     let verb = if ring.state.is_alive() { "still" } else { "was" };
-    Some(format!("at least {}, {verb} running: {running}", duration(lasted)))
+    Some(format!("at least {lasted}, {verb} running: {running}"))
 }
 
 /// Formats the loops as a table. Each path is beside its row, or below it if one of them does not fit into `columns`.

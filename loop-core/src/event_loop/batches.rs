@@ -5,6 +5,7 @@
 use loop_probes::clock::Clock;
 use loop_probes::event::{ClockPoint, Event, LabelKind, LoopCall, Outcome, Phase};
 use loop_probes::ids::TaskId;
+use loop_probes::recorder::Running;
 
 use super::EventLoop;
 use crate::core::Current;
@@ -219,6 +220,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn run_microtasks(&mut self, trigger: Option<TaskId>) {
         let start = self.core.at;
+        if self.core.on {
+            self.core.recorder.set_running(start, Running::Phase(Phase::Microtasks));
+        }
         let current = Current { task: trigger, ..Current::NONE };
         let mut ran = 0_u32;
         self.core.heap_may_change();
@@ -262,6 +266,9 @@ impl<T: Task, C: Clock, P: Poller> EventLoop<T, C, P> {
 
     fn run_deferred(&mut self, trigger: Option<TaskId>) {
         let start = self.core.at;
+        if self.core.on {
+            self.core.recorder.set_running(start, Running::Phase(Phase::Deferred));
+        }
         let current = Current { task: trigger, ..Current::NONE };
         let (mut ran, mut kept) = (0, 0);
         self.core.heap_may_change();

@@ -30,9 +30,11 @@ impl LastActivity {
             && matches!(self.running, Running::Task { .. } | Running::Poll { .. })
     }
 
-    /// Until when it is known to have lasted, given a stream known up to `known`.
-    pub(crate) fn until(&self, known: Timestamp) -> Timestamp {
-        if self.lasts() { known.max(self.since) } else { self.as_of }
+    /// Until when it, or work without a name after it, is known to have lasted, given a stream known up to `known` that
+    /// ended like `end`. A process that died wrote nothing to the recorder's cell after it.
+    pub(crate) fn until(&self, known: Timestamp, end: StreamEnd) -> Timestamp {
+        let was_last = end == StreamEnd::Died && !self.end_may_miss;
+        if was_last || self.lasts() { known.max(self.since) } else { self.as_of }
     }
 
     /// Whether `span`, which has just ended, implies that it is over.

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use loop_probes::event::Event;
+use loop_probes::event::{Event, Phase};
 use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
@@ -31,6 +31,8 @@ impl OpenTick {
             ) => task == ended,
             (Running::Poll { .. }, SpanKind::Poll { .. }) => span.end > since,
             (Running::Phase(phase), SpanKind::Phase(ended)) => phase == ended && span.end > since,
+            (Running::Phase(Phase::Microtasks), SpanKind::Microtasks { .. })
+            | (Running::Phase(Phase::Deferred), SpanKind::Deferred { .. }) => span.end > since,
             _ => false,
         };
         let last = self
@@ -54,7 +56,7 @@ impl OpenTick {
 
     /// Adds to `nodes` its last seen activity, up to the moment to which that is known.
     pub(super) fn gather_seen(&self, known: Timestamp, nodes: &mut Nodes) {
-        let span = self.seen.and_then(|seen| seen.span(self.source, seen.until(known)));
+        let span = self.seen.and_then(|seen| seen.span(self.source, seen.until(known, StreamEnd::Known)));
         nodes.add(span.as_slice(), false);
     }
 
@@ -82,8 +84,9 @@ impl OpenTick {
     /// The tick it is in, given a stream known up to `known` that ended like `end`.
     fn unfinished(&self, known: Timestamp, end: StreamEnd) -> Option<UnfinishedTick> {
         let until = self.known_until(known, end);
-        let seen = self.seen.filter(|seen| seen.running != Running::Outside);
         let begun = self.going_on().filter(|_| !self.is_damaged());
+        // Outside of tasks, phases and polls, a loop in a tick is busy without a name.
+        let seen = self.seen.filter(|seen| seen.running != Running::Outside || begun.is_some());
         // Work between ticks, or by an emitter that never ticked, is not a tick.
         let is_loop = self.going_on().is_some()
             || !self.ticked
@@ -95,7 +98,7 @@ impl OpenTick {
             _ => return None,
         };
         let last = self.last_busy();
-        let as_of = seen.map_or(last, |seen| seen.until(until).max(last)).max(start);
+        let as_of = seen.map_or(last, |seen| seen.until(until, end).max(last)).max(start);
         let mut polls = self.polls_since(start);
         if let Some(seen) = seen.filter(|seen| !seen.is_over && matches!(seen.running, Running::Task { .. }))
         {
@@ -116,7 +119,9 @@ impl OpenTick {
             poll_wait_ns,
             unknown_ns: known.ns_since(as_of),
             before_ns: 0,
-            running: seen.filter(|seen| !seen.is_over).map(|seen| (seen.running, seen.since)),
+            running: seen
+                .filter(|seen| !seen.is_over && seen.running != Running::Outside)
+                .map(|seen| (seen.running, seen.since)),
         })
     }
 }
@@ -224,7 +229,7 @@ impl Timeline {
             // The event that ended the task may be missing.
             let as_of = match self.has_unplaced_loss() {
                 true => seen.as_of,
-                false => seen.until(open.known_until(known, end)),
+                false => seen.until(open.known_until(known, end), end),
             };
             open.is_loop().then_some(RunningTask { source: open.source, task, tag, start: seen.since, as_of })
         };
@@ -280,7 +285,7 @@ impl Timeline {
                 {
                     since
                 }
-                (None, Some(seen)) => seen.until(open.known_until(known, end)),
+                (None, Some(seen)) => seen.until(open.known_until(known, end), end),
                 (None, None) => last_end,
             };
             let (source, is_final) = (open.source, ended.is_some());
@@ -405,8 +410,8 @@ impl Timeline {
         loops.peek().is_some() && loops.all(|open| open.stopped.is_some())
     }
 
-    /// Whether the stream shows all armed timers of the emitter at `place`: a snapshot listed them, or it was read from its
-    /// beginning.
+    /// Whether the stream shows all armed timers of the emitter at `place`, if it records arming: a snapshot listed them, or
+    /// it was read from its beginning.
     pub(super) fn knows_armed(&self, place: Option<usize>) -> bool {
         let is_whole = |place: usize| !self.gaps[place].begin_midway() && !self.keep_alive.of(place).has_lost;
         place.is_some_and(|place| self.keep_alive.of(place).is_listed() || is_whole(place))
@@ -479,7 +484,8 @@ impl Timeline {
         [to_come, intervals]
     }
 
-    /// Whether a running loop may have armed timers before the reading began without a snapshot that lists them.
+    /// Whether a running loop may have timers armed that the stream does not show: before the reading began, without a
+    /// snapshot that lists them, or because the loop does not record that it arms timers.
     fn has_timers_unseen(&self, place: usize) -> bool {
         let open = &self.open[place];
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;

@@ -128,11 +128,52 @@ fn a_timer_that_fired_runs_its_task_until_that_ends() {
 }
 
 #[test]
+fn in_a_tick_a_loop_is_busy_outside_of_tasks_as_well() {
+    let events = [begun(7, 100), polled(110, 300), seen(Running::Outside, 300, 900)];
+    let (tick, figures) = only(&folded(&events));
+    assert_eq!((tick.running, figures), (None, [610, 190, 0]));
+    let ended = at(800, Event::TickEnd { tick: 7, tasks_run: 0, start: Timestamp(100) });
+    let over = [&events[..2], &[ended, seen(Running::Outside, 800, 900)]].concat();
+    assert!(folded(&over).unfinished_ticks().is_empty(), "between two ticks");
+}
+
+#[test]
+fn a_process_that_died_did_until_then_what_its_cell_shows() {
+    let other = on(OTHER, 900, Event::Wake { from: None, coalesced: 0 });
+    for (running, name) in [
+        (Running::Phase(Phase::Microtasks), Some(Phase::Microtasks)),
+        // The task has ended, and what followed has no name.
+        (in_task(1), None),
+    ] {
+        let timeline = folded(&[begun(7, 100), ran(1, 110, 150), seen(running, 150, 160), other]);
+        let figures = |end| {
+            let [tick] = timeline.unfinished(end).ticks[..] else { panic!("not one tick") };
+            (tick.busy_ns, tick.unknown_ns, tick.running.map(|(running, _)| running))
+        };
+        let named = name.map(Running::Phase);
+        assert_eq!(
+            figures(StreamEnd::Known),
+            (60, 740, named),
+            "a phase in which nothing runs has no record"
+        );
+        assert_eq!(figures(StreamEnd::Died), (800, 0, named));
+    }
+}
+
+#[test]
 fn an_outdated_running_cell_names_nothing() {
     for (end, running) in [
         (ran(1, 110, 300), in_task(1)),
         (polled(110, 300), Running::Poll { deadline: None }),
         (at(300, Event::Phase { phase: Phase::Gc, start: Timestamp(110) }), Running::Phase(Phase::Gc)),
+        (
+            at(300, Event::Microtasks { trigger: None, ran: 1, left: 0, start: Timestamp(110) }),
+            Running::Phase(Phase::Microtasks),
+        ),
+        (
+            at(300, Event::DeferredRan { ran: 1, kept: 0, start: Timestamp(110) }),
+            Running::Phase(Phase::Deferred),
+        ),
     ] {
         let timeline = folded(&[begun(1, 100), end, seen(running, 110, 700)]);
         let (tick, [busy_ns, poll_wait_ns, unknown_ns]) = only(&timeline);

@@ -10,7 +10,7 @@ use loop_traces::timeline::TickSummary;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::app::hang::{hang, loop_running};
+use crate::app::hang::{hang, loop_running, unfinished_tick};
 use crate::app::state::{AppState, Moment};
 use crate::pages::overview::columns::{busiest, has_gap};
 use crate::pages::overview::layout::{AXIS_WIDTH, Pane, Panes};
@@ -246,7 +246,8 @@ fn live(state: &AppState) -> Option<Live> {
     let lasted = running_at.ns_since(running.since);
     let phase = phase(running.running);
     Some(match running.running {
-        Running::Outside => return None,
+        // A tick may be busy with something that has no name.
+        Running::Outside => return unfinished(state),
         Running::Phase(_) | Running::Task { .. } => Live { ns: lasted, phase },
         // Waiting is not running: a poll has a height only after its deadline.
         Running::Poll { deadline } => {
@@ -255,12 +256,9 @@ fn live(state: &AppState) -> Option<Live> {
     })
 }
 
-/// The tick in which the events end, of the loop whose tick ended last, with the part of it that is known.
+/// The tick in which the events end, with the part of it that is known.
 fn unfinished(state: &AppState) -> Option<Live> {
-    let timeline = &state.picture().timeline;
-    let newest = timeline.ticks.recent.newest().map(|tick| tick.source);
-    let mut unfinished = timeline.unfinished_ticks().into_iter();
-    let tick = unfinished.find(|tick| newest.is_none_or(|newest| tick.source == newest))?;
+    let tick = unfinished_tick(state)?;
     Some(Live { ns: tick.busy_ns, phase: tick.running.and_then(|(running, _)| phase(running)) })
 }
 
