@@ -14,7 +14,7 @@ impl Timeline {
     #[inline]
     pub(super) fn count_timers(&mut self, at: Timestamp, place: usize, event: &Event) {
         if let Event::TimerArmed { .. } | Event::TimerFired { .. } | Event::TimerCleared { .. } = event {
-            let known = match self.knows_armed(Some(place)) {
+            let known = match self.shows_armed(place) {
                 _ if self.keep_alive.of(place).due_beyond_limit().is_some() => TimersKnown::UpToLimit,
                 true => TimersKnown::All,
                 false => TimersKnown::SinceReading,

@@ -222,7 +222,7 @@ pub struct Unfinished {
     pub timers_lost: u64,
     /// How many of `timers_to_come` may be intervals, which may have skipped periods.
     pub intervals_to_come: u64,
-    /// Timers that were armed before the reading began may be overdue: their loop is busy.
+    /// Timers whose arming the stream does not show may be overdue: their loop is busy.
     pub has_timers_unseen: bool,
     /// Whether timers beyond the most that are tracked may be overdue.
     pub has_timers_beyond_limit: bool,

@@ -417,6 +417,11 @@ impl Timeline {
         place.is_some_and(|place| self.keep_alive.of(place).is_listed() || is_whole(place))
     }
 
+    /// Whether the stream shows all armed timers of the emitter at `place`.
+    pub(super) fn shows_armed(&self, place: usize) -> bool {
+        self.knows_armed(Some(place)) && !self.keep_alive.of(place).fires_unarmed()
+    }
+
     /// The number of timers that may or may not have been overdue at the last known moment, or at their loop's stop, and
     /// how many of them are intervals. They may have fired in the loss, or the loop may have stopped there before they were
     /// due.
@@ -489,7 +494,7 @@ impl Timeline {
     fn has_timers_unseen(&self, place: usize) -> bool {
         let open = &self.open[place];
         let has_timers = self.timers.armed > 0 || self.timers.fired > 0;
-        has_timers && open.is_loop() && open.stopped.is_none() && !self.knows_armed(Some(place))
+        has_timers && open.is_loop() && open.stopped.is_none() && !self.shows_armed(place)
     }
 
     /// Whether the loop at `place` has been busy for so long that a timer that became due in this time is late.

@@ -63,6 +63,8 @@ struct Picture {
     timers: HashMap<TimerId, ArmedTimer>,
     /// When the first of the timers beyond the limit is due, or was: it may have fired since.
     beyond_limit: Option<Timestamp>,
+    /// Whether a timer fired that was not armed before: its loop may not record that it arms timers.
+    fires_unarmed: bool,
 }
 
 impl Picture {
@@ -144,6 +146,11 @@ impl Refs {
     /// Whether a snapshot has listed everything that the loop had armed, and no records were lost since.
     pub(crate) fn is_listed(&self) -> bool {
         self.as_of.is_some() && self.left_out == 0
+    }
+
+    /// Whether a timer fired that no event or snapshot has armed.
+    pub(crate) const fn fires_unarmed(&self) -> bool {
+        self.now.fires_unarmed
     }
 
     pub(super) fn kind(&self, what: RefKind) -> Option<u64> {
@@ -400,8 +407,9 @@ impl Refs {
     }
 
     fn fired_after_loss(&mut self, timer: TimerId) {
-        let interval = self.before_loss.remove(&timer).filter(|armed| armed.period_ns.is_some());
-        let Some(armed) = interval else { return };
+        let armed = self.before_loss.remove(&timer);
+        self.now.fires_unarmed |= armed.is_none() && self.now.beyond_limit.is_none();
+        let Some(armed) = armed.filter(|armed| armed.period_ns.is_some()) else { return };
         if !keep(&mut self.now.timers, timer, ArmedTimer { due: None, ..armed }, self.limit) {
             self.now.is_beyond_limit(armed.due.unwrap_or_default());
         } else if armed.referenced {

@@ -10,12 +10,13 @@ use crate::summary::Summary;
 
 const MS: u64 = 1_000_000;
 
-/// In tick `tick`, which begins after 1 ms, a timer fires. The loop is in its task since then, until now.
+/// In tick `tick`, which begins after 1 ms, a timer is armed and fires. The loop is in its task since then, until now.
 fn in_tick(tick: u64, listed: bool, now: u64) -> Vec<Stamped> {
     let begin = Event::SnapshotBegin { tick, next_task: TaskId(1), next_timer: TimerId(2) };
     let snapshot = [begin, Event::SnapshotEnd { parts: 0, left_out: 0 }].map(|event| at(MS, event));
     let snapshot = if listed { &snapshot[..] } else { &[] };
-    [&[begun(tick, MS)], snapshot, &[fired(5, MS), seen(in_task(5), MS, now)]].concat()
+    [&[begun(tick, MS)], snapshot, &[at(MS, armed(1, MS, None)), fired(5, MS), seen(in_task(5), MS, now)]]
+        .concat()
 }
 
 #[test]
@@ -51,6 +52,16 @@ fn a_gate_on_lag_does_not_hold_in_a_hang_of_a_loop_whose_timers_are_not_known() 
         let is_open = summary.timers.late_bounds.is_some_and(|bounds| (bounds.lo, bounds.hi) == (0, None));
         assert_eq!(is_open, outcome == Outcome::Undecided, "tick {tick}: {:?}", summary.timers);
     }
+}
+
+#[test]
+fn a_loop_that_records_firings_but_no_arming_may_have_any_number_of_late_timers_in_a_hang() {
+    let hang = |now| [begun(1, MS), fired(5, MS), seen(in_task(5), MS, now)].to_vec();
+    let outcome = |events| judged(&summary(events), "timer_lag.max", Limit::Max(1e9)).0;
+    assert_eq!(outcome(hang(500 * MS)), Outcome::Undecided);
+    assert_eq!(outcome(hang(2 * MS)), Outcome::Held, "its timers will fire in time");
+    let listed = [&hang(MS)[..], &in_tick(1, true, 500 * MS)[1..]].concat();
+    assert_eq!(outcome(listed), Outcome::Held, "a snapshot lists them");
 }
 
 #[test]
