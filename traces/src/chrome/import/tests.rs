@@ -302,6 +302,13 @@ fn a_collection_may_be_one_complete_slice() {
     };
     assert_eq!(gc(r#""usedHeapSizeBefore":500,"usedHeapSizeAfter":200"#), (2_000, 500, 0));
     assert_eq!(gc(r#""usedHeapSizeBefore":500"#), (0, 0, 1), "its effect is not known");
+    let alone = import(&list(&[
+        r#""ph":"X","name":"task","ts":1,"dur":2"#,
+        r#""ph":"X","name":"MinorGC","ts":11,"dur":3,"args":{"usedHeapSizeBefore":500,"usedHeapSizeAfter":200}"#,
+    ]));
+    let gc = &alone.timeline.gc;
+    assert_eq!((gc.run_ns.max(), gc.heap_bytes_max), (3_000, 500));
+    assert_eq!(alone.report.loops[0].counts.tasks, 2, "it is a task, too");
 }
 
 #[test]

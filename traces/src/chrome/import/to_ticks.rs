@@ -334,7 +334,13 @@ impl LoopConverter {
         let role = conversion.roles.of(conversion.names, slice.name, slice.category);
         let heap =
             conversion.heaps.get(&slice.extra).filter(|_| role == Role::Gc).copied().unwrap_or_default();
+        let collection = self.heap_after.or(heap.after).filter(|_| role == Role::Gc);
+        if let Some(heap_bytes_after) = collection {
+            let heap_bytes_before = heap.before.unwrap_or(0);
+            conversion.emit(self.source, end, Event::GcRan { heap_bytes_before, heap_bytes_after, start });
+        }
         if let Some(task) = self.task.filter(|task| task.depth == depth) {
+            // A collection that lies in no other slice is a task as well.
             self.task = None;
             self.ran(conversion, task, end);
         } else if self.tick.is_some_and(|tick| tick.depth == Some(depth)) {
@@ -344,14 +350,7 @@ impl LoopConverter {
         } else if self.has_turns && role == Role::Poll && self.tick.is_some() {
             self.polls += 1;
             conversion.emit(self.source, end, poll_since(start));
-        } else if let (Role::Gc, Some(after)) = (role, self.heap_after.or(heap.after)) {
-            let heap_bytes_before = heap.before.unwrap_or(0);
-            conversion.emit(
-                self.source,
-                end,
-                Event::GcRan { heap_bytes_before, heap_bytes_after: after, start },
-            );
-        } else {
+        } else if collection.is_none() {
             self.counts.spans += 1;
             let label = conversion.named_as.label(slice.name);
             conversion.emit(self.source, end, Event::Span { label, start });
