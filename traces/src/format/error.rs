@@ -165,6 +165,9 @@ pub enum DamageKind {
     /// The beginning of another trace.
     #[error("another trace begins there")]
     AnotherFile,
+    /// The rest of an older, longer file that the recording was written over.
+    #[error("that is the rest of an older file")]
+    Remains,
     /// More blocks than the format allows.
     #[error("the file has more blocks than the format allows")]
     TooManyBlocks,
@@ -241,7 +244,10 @@ fn may_be_of_records(kind: BlockKind, damage: DamageKind) -> bool {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { offset, bytes, records, times, kind } = self;
-        let is_missing = !matches!(kind, DamageKind::Copy | DamageKind::Behind | DamageKind::AnotherFile);
+        let is_missing = !matches!(
+            kind,
+            DamageKind::Copy | DamageKind::Behind | DamageKind::AnotherFile | DamageKind::Remains
+        );
         let what = if is_missing { "missing" } else { "left out" };
         if *kind == DamageKind::Order {
             return write!(f, "out of order: the block at byte {offset} ({kind}); records are missing there");

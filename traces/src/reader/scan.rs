@@ -56,7 +56,7 @@ fn leave_out_copies(blocks: &mut Vec<BlockPlace>, damage: &mut Vec<Damage>) {
     blocks.retain(|BlockPlace { offset, header }| {
         let mut is_copy = false;
         if header.kind == BlockKind::RECORDS && header.first < header.last {
-            let shape = (header.first, header.last, header.records, header.raw_bytes);
+            let shape = shape(header);
             let is_recoded = codecs.insert(shape, header.codec).is_some_and(|codec| codec != header.codec);
             is_copy = is_recoded || !seen.insert((shape, header.payload_crc));
         }
@@ -210,6 +210,7 @@ impl<R: Read + Seek> Scan<'_, R> {
         let mut listed: Vec<u8> = Vec::new();
         let mut offset = begin;
         let mut is_indexed = false;
+        let mut previous = None;
         let unknown = |offset, bytes, kind| Damage { offset, bytes, records: None, times: None, kind };
         while offset < self.len {
             let left = self.len - offset;
@@ -233,6 +234,7 @@ impl<R: Read + Seek> Scan<'_, R> {
                         damage.push(Damage::surplus(end, self.len, DamageKind::Behind));
                         break;
                     }
+                    previous = Some(BlockPlace { offset, header });
                     offset = index_end;
                     is_indexed = true;
                 }
@@ -244,6 +246,7 @@ impl<R: Read + Seek> Scan<'_, R> {
                         break;
                     }
                     blocks.push(BlockPlace { offset, header });
+                    previous = blocks.last().copied();
                     offset += bytes;
                 }
                 Some(Err(_)) if self.bytes(offset, FILE_MAGIC.len())? == FILE_MAGIC => {
@@ -251,6 +254,15 @@ impl<R: Read + Seek> Scan<'_, R> {
                     break;
                 }
                 Some(Err(error)) => {
+                    if let Some(cut) = previous
+                        && let Some(file) = self.file_within(cut)?
+                    {
+                        blocks.pop_if(|block| block.offset == cut.offset);
+                        let kind = DamageKind::Cut { found: file - cut.offset };
+                        damage.push(Damage::of_block(cut.offset, &cut.header, kind));
+                        damage.push(Damage::surplus(file, self.len, DamageKind::AnotherFile));
+                        break;
+                    }
                     let kind = match error {
                         HeaderError::Size { claimed, unit, limit } => {
                             DamageKind::Size { claimed, unit, limit }
@@ -285,8 +297,24 @@ impl<R: Read + Seek> Scan<'_, R> {
                 }
             }
         }
+        if let Some(own) = before_remains(&listed, &blocks) {
+            let end = blocks[own - 1].header.end(blocks[own - 1].offset);
+            blocks.truncate(own);
+            damage.retain(|found| found.offset < end);
+            damage.push(Damage::surplus(end, self.len, DamageKind::Remains));
+            return Ok((blocks, false, damage));
+        }
         damage.extend(missing_of(&listed, &blocks));
         Ok((blocks, finished, damage))
+    }
+
+    /// Where another file begins within `block`, which was cut off if it is damaged.
+    fn file_within(&mut self, block: BlockPlace) -> Result<Option<u64>, ReadError> {
+        let mut stored = Vec::new();
+        let payload = block.payload(self.input, &mut stored);
+        let is_whole = payload.map_err(|source| self.failure(block.payload_offset(), source))?.is_ok();
+        let place = stored.windows(FILE_MAGIC.len()).position(|bytes| bytes == FILE_MAGIC);
+        Ok(place.filter(|_| !is_whole).map(|place| block.payload_offset() + place as u64))
     }
 
     /// The offset of the next intact block header, or of the beginning of another file, at or after `from`.
@@ -315,22 +343,43 @@ impl<R: Read + Seek> Scan<'_, R> {
     }
 }
 
+/// What a block's header says of its records, whatever their codec.
+fn shape(header: &BlockHeader) -> (Timestamp, Timestamp, u32, u32) {
+    (header.first, header.last, header.records, header.raw_bytes)
+}
+
+/// The number of blocks before the remains of a longer, older file that the recording was written over: blocks that
+/// the index does not list, where it lists others, and behind them blocks that it lists. `None` if there are none.
+fn before_remains(index: &[u8], blocks: &[BlockPlace]) -> Option<usize> {
+    let listed = index_entries(index);
+    let shapes: HashSet<_> = listed.iter().map(|listed| shape(&listed.header)).collect();
+    let is_listed = |block: &BlockPlace| shapes.contains(&shape(&block.header));
+    let own = blocks.iter().position(is_listed).filter(|own| *own > 0)?;
+    listed.iter().any(|listed| listed.offset < blocks[own].offset).then_some(own)
+}
+
+/// The entries of an index that can be read.
+fn index_entries(index: &[u8]) -> Vec<BlockPlace> {
+    let entries = index.chunks_exact(INDEX_ENTRY_BYTES).filter_map(|entry| {
+        let header = BlockHeader::parse(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&entry[8..]).ok()?).ok()?;
+        Some(BlockPlace { offset: u64_at(entry, 0), header })
+    });
+    entries.collect()
+}
+
 /// The records blocks that an index lists but the file lacks. None if the index lists no more blocks than were found:
 /// then the index is wrong.
 fn missing_of(index: &[u8], blocks: &[BlockPlace]) -> Vec<Damage> {
     let of_records = |header: &BlockHeader| header.kind == BlockKind::RECORDS;
     let found: HashSet<_> =
         blocks.iter().map(|block| block.header).filter(of_records).map(|header| header.to_bytes()).collect();
-    let listed = index.chunks_exact(INDEX_ENTRY_BYTES).filter_map(|entry| {
-        let header = BlockHeader::parse(<&[u8; BLOCK_HEADER_BYTES]>::try_from(&entry[8..]).ok()?).ok()?;
-        of_records(&header).then_some((u64_at(entry, 0), header))
-    });
-    let listed: Vec<(u64, BlockHeader)> = listed.collect();
+    let mut listed = index_entries(index);
+    listed.retain(|block| of_records(&block.header));
     if listed.len() <= found.len() {
         return Vec::new();
     }
-    let missing = listed.into_iter().filter(|(_, header)| !found.contains(&header.to_bytes()));
-    missing.map(|(offset, header)| Damage::of_block(offset, &header, DamageKind::NotThere)).collect()
+    let missing = listed.into_iter().filter(|block| !found.contains(&block.header.to_bytes()));
+    missing.map(|block| Damage::of_block(block.offset, &block.header, DamageKind::NotThere)).collect()
 }
 
 /// The entries of an index. `None` unless they are contiguous from the file header to the index, so that no block is

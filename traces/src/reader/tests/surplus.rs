@@ -138,6 +138,27 @@ fn an_unfinished_recording_ends_where_another_trace_begins() {
     let joined = [&file[..cut + 20], &file].concat();
     let events: u32 = blocks[..blocks.len() - 1].iter().map(|block| block.header.events).sum();
     assert_eq!(reader_of(&joined, &[DamageKind::Header, DamageKind::AnotherFile]), events as usize);
+    // Inside its payload, or inside the index.
+    for (cut, events) in [(cut + 60, events as usize), (end + 60, script().events().len())] {
+        let joined = [&file[..cut], &file].concat();
+        let kinds = [DamageKind::Cut { found: 60 }, DamageKind::AnotherFile];
+        assert_eq!(reader_of(&joined, &kinds), events, "{cut}");
+    }
+}
+
+#[test]
+fn the_rest_of_an_older_file_is_not_part_of_the_recording_over_it() {
+    let (older, script) = (file_of(&script(), SMALL), Script { ticks: 12, ..script() });
+    let later = |stamped: Stamped| Stamped { at: stamped.at.plus_ns(1_000_000_000), ..stamped };
+    let events: Vec<Stamped> = script.events().into_iter().map(later).collect();
+    let mut newer = Vec::new();
+    let mut writer = TraceWriter::new(&mut newer, Path::new("t"), &script.metadata(), SMALL).unwrap();
+    writer.append(&events).unwrap();
+    writer.break_off().unwrap();
+    let file = [&newer[..], &older[newer.len()..]].concat();
+    let mut reader = open(&file).unwrap();
+    assert_eq!((kinds(&reader), reader.is_finished()), (vec![DamageKind::Remains], false));
+    assert_eq!(drain(&mut reader), drain(&mut open(&newer).unwrap()));
 }
 
 #[test]
