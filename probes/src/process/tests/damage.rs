@@ -393,6 +393,14 @@ fn ticks_of(of_ns: u64, before: Anchor, after: Anchor) -> u64 {
     (u128::from(ticks) * u128::from(of_ns) / u128::from(ns)) as u64
 }
 
+/// Moves the start of the session in its metadata back, from `from`. The text keeps its length.
+fn started_at(bytes: &mut [u8], from: Timestamp, to_ns: u64) {
+    let text = |ns: u64| format!("\"monotonic\":{ns:>width$}", width = from.0.to_string().len()).into_bytes();
+    let (old, new) = (text(from.0), text(to_ns));
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    bytes[at..at + new.len()].copy_from_slice(&new);
+}
+
 /// The ring file of a process that died three seconds after its start, without the stamp of the header's latest
 /// anchor: the error of its last record's time, the error bound, and whether the reader's own clock gives the rate.
 /// The second anchor of the header is late by two microseconds.
@@ -416,6 +424,7 @@ fn without_latest_anchor(calibrates: bool) -> Option<(u64, u64, bool)> {
             bytes[(word + 1) * 8..][..8].copy_from_slice(&monotonic.to_ne_bytes());
         }
         bytes[head::ANCHOR_LATEST * 8..][..8].fill(0);
+        started_at(bytes, session.metadata().unwrap().started.monotonic, now.monotonic.0 - AGO_NS);
     });
     let last = events.last().unwrap().at;
     let has_own = reader.image.own_anchor(clock).is_some();
