@@ -410,13 +410,15 @@ fn an_incomplete_tick_could_have_been_a_stall() {
     let end = |ms, tick, since: u64| {
         event(ms, Event::TickEnd { tick, tasks_run: 0, start: Timestamp(since * 1_000_000) })
     };
-    let judged = |events: &[Stamped]| {
+    let run = |events: &[Stamped]| {
         let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
         timeline.extend(events);
         let summary = Summary::new(&Script::default().source(), &timeline);
-        let page = crate::report::text(&summary);
-        let run = Run { name: "one".to_owned(), summary, metadata: None };
-        (gate("stalls", Limit::Max(0.0)).judge(&run).unwrap(), page)
+        Run { name: "one".to_owned(), summary, metadata: None }
+    };
+    let judged = |events: &[Stamped]| {
+        let run = run(events);
+        (gate("stalls", Limit::Max(0.0)).judge(&run).unwrap(), crate::report::text(&run.summary))
     };
     let whole = [start(10, 1), end(11, 1, 10), start(20, 2), end(21, 2, 20)];
     let (held, page) = judged(&whole);
@@ -428,6 +430,16 @@ fn an_incomplete_tick_could_have_been_a_stall() {
     assert!(page.contains("no stall seen; an incomplete tick may have been one"), "{page}");
     let (short, _) = judged(&[&whole[..3], &[start(24, 3), end(25, 3, 24)]].concat());
     assert_eq!(short.outcome, Outcome::Held, "4 ms are too short for one");
+
+    let counted = run(&[&whole[..3], &[start(24, 3), end(25, 3, 24)]].concat());
+    let outcome = |metric, limit| gate(metric, limit).judge(&counted).unwrap().outcome;
+    let held = Outcome::Held;
+    assert_eq!(outcome("ticks.count", Limit::Min(2.0)), held);
+    assert_eq!(outcome("ticks.count", Limit::Max(2.0)), Outcome::Undecided, "it may have been a whole one");
+    assert_eq!(outcome("ticks.count", Limit::Max(3.0)), held);
+    let span_s = counted.summary.span_ns as f64 / 1e9;
+    assert_eq!(outcome("ticks.rate", Limit::Max(2.5 / span_s)), Outcome::Undecided);
+    assert_eq!(outcome("ticks.rate", Limit::Max(3.001 / span_s)), held);
 }
 
 #[test]

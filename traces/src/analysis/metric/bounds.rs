@@ -242,6 +242,12 @@ impl Metric {
                 run_ns.max.hi.is_none().then_some(Bounds { low, high: None })
             }
             _ if name == "agenda.waiting" => summary.agenda.as_ref()?.waiting_bounds.map(Bounds::from),
+            // An incomplete tick may have been a whole one.
+            _ if (name == "ticks.count" || name == "ticks.rate") && ticks.incomplete > 0 => {
+                let low = self.of(summary)?.number;
+                let of_one = if self.unit() == Unit::Count { 1.0 } else { 1e9 / summary.span_ns as f64 };
+                Some(Bounds { low, high: Some(low + ticks.incomplete as f64 * of_one) })
+            }
             _ if name == "stalls" => ticks.stalls_bounds.map(Bounds::from),
             _ if name == "stalls.busy" => ticks.stalls_busy_bounds.map(Bounds::from),
             _ if name == "utilization" => {
