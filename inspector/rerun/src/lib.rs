@@ -22,6 +22,7 @@ mod error;
 mod loops;
 mod refusal;
 mod scratch;
+mod since_loss;
 
 pub use check::{Checked, Divergence, check};
 pub use error::RerunError;

@@ -21,6 +21,7 @@ use super::replay_session::{MOST, PolicyFields, Replay, Replayed};
 use super::replayed::deferred;
 use super::window::{ComparedEvent, Window};
 use crate::loops::{Loops, Wanted};
+use crate::since_loss::SinceLoss;
 use crate::{ChosenLoop, RerunError};
 
 /// Maximum number of emitters tracked.
@@ -46,13 +47,10 @@ pub(super) struct StartPoint {
 struct Emitter {
     tick_start: Option<u64>,
     candidate: Option<u64>,
-    found: Found,
+    found: SinceLoss<Found>,
     lost_records: u64,
     numbers: TickNumbers,
     has_loop_snapshot: bool,
-    last_at: Timestamp,
-    /// What was found and the records lost until then, before a loss that nothing follows.
-    before_end: Option<(Found, u64)>,
 }
 
 /// The starts of an emitter's loops since its last loss.
@@ -64,6 +62,8 @@ struct Found {
     ticks: bool,
     /// Whether the current loop has a start.
     has_start: bool,
+    /// Records lost before.
+    lost_records: u64,
 }
 
 impl Found {
@@ -95,7 +95,8 @@ pub(super) fn find(
     let mut emitters: HashMap<SourceId, Emitter> = HashMap::new();
     let (mut batch, mut events, mut state) = (Vec::new(), 0_u64, Reading::More);
     while state == Reading::More {
-        let has_start = || emitters.values().any(|emitter| !emitter.found.starts.is_empty());
+        let has_start =
+            || emitters.values().flat_map(|it| it.found.kept()).any(|found| !found.starts.is_empty());
         if quickly && events > QUICK_EVENTS && loops.len() == 1 && has_start() {
             break;
         }
@@ -115,50 +116,44 @@ pub(super) fn find(
     }
     let chosen = loops.choose(source.name(), wanted)?;
     let emitter = emitters.remove(&chosen.source).unwrap_or_default();
-    let found = (emitter.found, emitter.lost_records);
-    let (mut found, lost_records) = match emitter.before_end {
-        Some(before_end) if found.0.starts.is_empty() => before_end,
-        _ => found,
-    };
+    let mut found = emitter.found.finish().unwrap_or_default();
     if found.starts.is_empty() {
         return Err(loops.refuse(source, Some(&chosen)));
     }
     found.ends();
-    Ok(StartPoint { chosen, starts: found.starts, unchecked: found.unchecked, lost_records })
+    Ok(StartPoint {
+        chosen,
+        starts: found.starts,
+        unchecked: found.unchecked,
+        lost_records: found.lost_records,
+    })
 }
 
 impl Emitter {
     fn look(&mut self, place: u64, stamped: &Stamped) {
-        let Stamped { at, ref event, .. } = *stamped;
+        let event = &stamped.event;
         if let Event::Label { .. } = event {
             return;
         }
-        if let Event::Lost { from, .. } = *event {
-            // If nothing follows a loss, the lost records are the end, and all before it is complete.
-            let found = std::mem::take(&mut self.found);
-            if !found.starts.is_empty() {
-                self.before_end = Some((found, self.lost_records));
-            }
-            self.before_end.take_if(|_| from < self.last_at);
-        } else {
-            self.before_end = None;
-        }
-        self.last_at = at;
+        self.found.see(stamped);
         if self.numbers.is_behind_hole(event) {
             // How many records are missing is not known.
             self.lost_records = self.lost_records.saturating_add(1);
-            (self.found, self.candidate, self.tick_start) = (Found::default(), None, None);
+            (*self.found.read(), self.candidate, self.tick_start) = (None, None, None);
         }
+        if let Event::Lost { count, .. } = *event {
+            self.lost_records = self.lost_records.saturating_add(count);
+            (self.candidate, self.tick_start) = (None, None);
+            return;
+        }
+        let lost_records = self.lost_records;
+        let found = self.found.read().get_or_insert_with(|| Found { lost_records, ..Found::default() });
         match *event {
             Event::TickStart { .. } => {
-                (self.tick_start, self.found.ticks) = (Some(place), true);
+                (self.tick_start, found.ticks) = (Some(place), true);
             }
             Event::TickEnd { .. } => self.tick_start = None,
-            Event::Lost { count, .. } => {
-                self.lost_records = self.lost_records.saturating_add(count);
-                (self.candidate, self.tick_start) = (None, None);
-            }
-            Event::LoopStopped { reason: StopReason::Closed } => self.found.ends(),
+            Event::LoopStopped { reason: StopReason::Closed } => found.ends(),
             Event::SnapshotBegin { .. } => {
                 (self.candidate, self.has_loop_snapshot) = (self.tick_start, false)
             }
@@ -170,7 +165,7 @@ impl Emitter {
             }
             Event::SnapshotEnd { left_out: 0, .. } => {
                 if let Some(candidate) = self.candidate.take().filter(|_| self.has_loop_snapshot) {
-                    self.found.start(candidate);
+                    found.start(candidate);
                 }
             }
             _ => {}

@@ -11,6 +11,7 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 
 use crate::Recorded;
+use crate::since_loss::SinceLoss;
 use crate::what_if::Stop;
 
 /// The result of a survey.
@@ -39,28 +40,17 @@ struct PartialSnapshot {
 impl Survey {
     pub(super) fn of(source: &mut dyn EventSource) -> Result<Self, SourceError> {
         let mut timeline = Timeline::of(source.metadata());
-        let (mut snapshots, mut ticks, mut end) =
-            (Vec::<(SourceId, Timestamp)>::new(), Vec::new(), Timestamp(0));
-        // Kept from before a loss that nothing follows: then the lost records are the end, and all before is complete.
-        let mut before_end = Vec::new();
+        let mut snapshots = SinceLoss::<Vec<(SourceId, Timestamp)>>::default();
+        let (mut ticks, mut end) = (Vec::new(), Timestamp(0));
         let mut begun: BTreeMap<SourceId, PartialSnapshot> = BTreeMap::new();
         let mut batch = Vec::new();
         loop {
             batch.clear();
             let state = source.poll(&mut batch)?;
-            for Stamped { at, source, event } in &batch {
+            for stamped @ Stamped { at, source, event } in &batch {
+                snapshots.see(stamped);
                 match event {
-                    Event::Label { .. } => continue,
-                    Event::Lost { from, .. } => {
-                        before_end.append(&mut snapshots);
-                        if *from < end {
-                            before_end.clear();
-                        }
-                        continue;
-                    }
-                    _ => before_end.clear(),
-                }
-                match event {
+                    Event::Label { .. } | Event::Lost { .. } => continue,
                     Event::TickStart { .. } => ticks.push(*at),
                     Event::SnapshotBegin { .. } => {
                         begun.insert(*source, PartialSnapshot { at: *at, is_late: false });
@@ -72,6 +62,7 @@ impl Survey {
                     }
                     Event::SnapshotEnd { left_out, .. } => {
                         let ended = begun.remove(source).filter(|_| *left_out == 0);
+                        let snapshots = snapshots.read().get_or_insert_default();
                         let is_first = || snapshots.iter().all(|(other, _)| other != source);
                         let fit = ended.filter(|ended| !ended.is_late || is_first());
                         snapshots.extend(fit.map(|ended| (*source, ended.at)));
@@ -86,7 +77,7 @@ impl Survey {
                 break;
             }
         }
-        snapshots.splice(..0, before_end);
+        let snapshots = snapshots.finish().unwrap_or_default();
         let summary = Summary::new(source, &timeline);
         Ok(Self { summary, snapshots, ticks, end })
     }

@@ -22,6 +22,7 @@ use crate::RerunError;
 use crate::act::Role;
 use crate::budget::KEPT_BYTES;
 use crate::loops::{Loops, Wanted};
+use crate::since_loss::SinceLoss;
 
 /// Maximum number of loops read at once.
 const LOOPS_MAX: usize = 16;
@@ -32,11 +33,7 @@ const POLICY_MAX: usize = 1024;
 /// One loop of the recording.
 struct Slot {
     source: SourceId,
-    reading: Option<Box<Reading>>,
-    /// What was read before the latest loss, if no event of the loop has followed. If none follows, it is complete except
-    /// for its end.
-    before_end: Option<Box<Reading>>,
-    last_at: Timestamp,
+    reading: SinceLoss<Box<Reading>>,
     first_at: Timestamp,
     /// The events of a tick that may turn out to be the first: a snapshot is near its start.
     tick: Vec<Stamped>,
@@ -64,16 +61,15 @@ pub(in crate::what_if) fn read(
                 && !is_known()
             {
                 let (source, left) = (stamped.source, LeftOut::default());
-                let (tick, last_at) = (Vec::new(), Timestamp(0));
-                let first_at = stamped.at;
-                slots.push(Slot { source, reading: None, before_end: None, last_at, first_at, tick, left });
+                let (reading, tick) = (SinceLoss::default(), Vec::new());
+                slots.push(Slot { source, reading, first_at: stamped.at, tick, left });
             }
             for slot in &mut slots {
                 slot.see(stamped, source, detail);
             }
         }
         blank.events += batch.len() as u64;
-        let kept = slots.iter().flat_map(|slot| [&slot.reading, &slot.before_end]).flatten();
+        let kept = slots.iter().flat_map(|slot| slot.reading.kept());
         if kept.map(|reading| reading.bytes()).sum::<u64>() > KEPT_BYTES {
             return Err(RerunError::TooLong { name: blank.name, most: KEPT_BYTES });
         }
@@ -89,7 +85,7 @@ pub(in crate::what_if) fn read(
         let (name, wanted) = (blank.name, chosen.name);
         return Err(RerunError::TooManyLoops { name, wanted, most: LOOPS_MAX });
     };
-    let Some(begun) = slot.reading.or(slot.before_end).filter(|begun| begun.is_begun()) else {
+    let Some(begun) = slot.reading.finish().filter(|begun| begun.is_begun()) else {
         return Err(loops.refuse(source, Some(&chosen)));
     };
     if !begun.started {
@@ -111,17 +107,11 @@ pub(in crate::what_if) fn read(
 impl Slot {
     fn see(&mut self, stamped: &Stamped, source: &dyn EventSource, detail: Detail) {
         let is_own = stamped.source == self.source;
-        if is_own && !matches!(stamped.event, Event::Label { .. } | Event::Lost { .. }) {
-            self.left.lost += u64::from(self.before_end.take().is_some());
+        if is_own {
+            self.left.lost += u64::from(self.reading.see(stamped));
         }
-        let last_at = if is_own { std::mem::replace(&mut self.last_at, stamped.at) } else { self.last_at };
-        match (&mut self.reading, stamped.event) {
-            (Some(_), Event::Lost { from, .. }) if is_own => {
-                let read = self.reading.take();
-                self.left.lost += u64::from(from < last_at);
-                self.before_end = read.filter(|_| from >= last_at);
-                self.tick.clear();
-            }
+        match (self.reading.read(), stamped.event) {
+            (None, Event::Lost { .. }) if is_own => self.tick.clear(),
             (Some(begun), _) => begun.see(stamped, &mut self.left),
             (None, Event::TickStart { .. }) if is_own => {
                 self.tick.clear();
@@ -131,7 +121,7 @@ impl Slot {
                 let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(source, detail)));
                 self.tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut self.left));
                 begun.see(stamped, &mut self.left);
-                self.reading = Some(begun);
+                *self.reading.read() = Some(begun);
             }
             (None, _) if self.tick.len() < 64 && !self.tick.is_empty() => self.tick.push(*stamped),
             (None, _) => {}
