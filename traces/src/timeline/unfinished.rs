@@ -41,6 +41,14 @@ impl OpenTick {
         last || self.spans().iter().rev().any(is_end)
     }
 
+    /// When the poll ended in which it was seen, if that is over.
+    fn poll_ended(&self, seen: LastActivity) -> Timestamp {
+        let is_end = |span: &&TickSpan| matches!(span.what, SpanKind::Poll { .. }) && span.end > seen.since;
+        let is_over = seen.is_over && matches!(seen.running, Running::Poll { .. });
+        let poll = self.spans().iter().rev().find(is_end).filter(|_| is_over);
+        poll.map_or(Timestamp(0), |poll| poll.end)
+    }
+
     /// Whether its emitter runs a loop's tasks. Workers of a pool run jobs, and those of an agenda run tasklets.
     pub(super) fn is_loop(&self) -> bool {
         self.ticked || self.going_on().is_some() || self.last_run.is_some()
@@ -94,7 +102,7 @@ impl OpenTick {
                     .is_some_and(|seen| matches!(seen.running, Running::Phase(_)) || self.last_run.is_some());
         let (tick, start) = match (begun, seen) {
             (Some((_, tick, start)), _) => (Some(tick), start),
-            (None, Some(seen)) if is_loop => (self.number(), seen.since),
+            (None, Some(seen)) if is_loop => (self.number(), seen.since.max(self.poll_ended(seen))),
             _ => return None,
         };
         let last = self.last_busy();
