@@ -4,7 +4,7 @@
 //! damaged file must not exhaust memory.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
@@ -122,6 +122,24 @@ impl Labels {
             Some(text) => Cow::Borrowed(text),
             None => Cow::Owned(format!("{noun} {id}")),
         }
+    }
+
+    /// The names of loops. Each of several loops with equal names gets its number as a suffix: if one kept the plain name,
+    /// selecting it would hide the others.
+    #[must_use]
+    pub fn of_loops(&self, loops: &[SourceId]) -> Vec<String> {
+        let labels: Vec<Cow<'_, str>> = loops.iter().map(|source| self.source(*source)).collect();
+        let with_number = || loops.iter().zip(&labels).map(|(source, label)| format!("{label} #{source}"));
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
+        // A loop's own name may equal another's name with suffix: `a #2`.
+        let numbered: HashSet<String> = with_number().collect();
+        let named = labels.iter().zip(with_number()).map(|(label, with_number)| {
+            let is_shared =
+                counts.get(&**label).is_some_and(|count| *count > 1) || numbered.contains(&**label);
+            if is_shared { with_number } else { label.clone().into_owned() }
+        });
+        named.collect()
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`format`](mod@format) | the `.looptrace` layout; `docs/src/trace-format.md` specifies it byte by byte |
 //! | [`writer`], [`reader`] | writes the file while recording; reads it, even if damaged |
 //! | [`timeline`] | the fold; `timeline/*` has one file for each of its parts |
+//! | [`diagnosis`] | what is wrong most, in one sentence |
 //! | [`attribution`] | breaks a stretch of time down into parts that sum to it |
 //! | [`loss`] | bounds on figures where records were lost |
 //! | [`analysis`] | pure functions: metrics by name, gates, comparison of runs |
@@ -77,6 +78,7 @@ pub mod attribution;
 mod bounds;
 pub mod cells;
 pub mod chrome;
+pub mod diagnosis;
 pub mod export;
 pub mod format;
 pub mod histogram;

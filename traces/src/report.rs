@@ -38,8 +38,12 @@ pub fn text(summary: &Summary) -> String {
 #[must_use]
 pub fn text_within(summary: &Summary, columns: usize) -> String {
     let mut page = Page::new(columns.max(COLUMNS_MIN));
+    let is_empty = summary.is_empty() && summary.lost_records == 0;
+    if let Some(diagnosis) = summary.diagnosis.as_ref().filter(|_| !is_empty) {
+        page.sentence(&diagnosis.with_next());
+    }
     head(&mut page, summary);
-    if summary.is_empty() && summary.lost_records == 0 {
+    if is_empty {
         page.line("nothing was recorded of any loop: no figure is known");
         return page.into_text();
     }
@@ -370,8 +374,10 @@ mod tests {
     fn a_report_names_its_source_and_the_worst_stall_first() {
         let text = report(&Script { ticks: 700, ..Script::default() });
         println!("{text}");
-        assert!(text.starts_with("synthetic · ring · pid 4121 · policy bun · "));
         let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("ReadFile blocked the loop 2 times, for "), "{}", lines[0]);
+        let is_head = |line: &&str| line.starts_with("synthetic · ring · pid 4121 · policy bun · ");
+        assert!(lines[..3].iter().any(is_head), "{lines:?}");
         let stall = lines.iter().position(|line| line.starts_with("stalls, worst first")).unwrap();
         assert!(lines[stall + 1].contains(" = ReadFile #"), "{}", lines[stall + 1]);
         assert!(lines[stall + 1].contains("unattributed "));

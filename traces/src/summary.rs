@@ -30,7 +30,7 @@ pub use families::{
 };
 pub use io::IoSummary;
 pub use jobs::JobsSummary;
-pub use loops::{LoopSummary, loop_names};
+pub use loops::LoopSummary;
 pub use pressure::PressureSummary;
 pub use tags::{TagSummary, TagsBeyondLimit};
 pub use unfinished::{OpenTickSummary, SourceSummary, StateSummary};
@@ -39,6 +39,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnosis::Diagnosis;
 use crate::loss::Bounds;
 use crate::timeline::StreamEnd;
 
@@ -52,6 +53,9 @@ pub const SCHEMA: u32 = 1;
 pub struct Summary {
     /// [`SCHEMA`].
     pub schema: u32,
+    /// What is wrong most; null in summaries of earlier versions.
+    #[serde(default)]
+    pub diagnosis: Option<Diagnosis>,
     /// What was observed.
     pub source: SourceSummary,
     /// Whether the process ended its session or the recording was closed: nothing follows, and the end is complete.

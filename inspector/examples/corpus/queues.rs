@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use loop_core::Builtin;
 use loop_core::sim::Sim;
+use loop_core::{Builtin, Policy};
 
 use super::stage::{Cx, Stage, ms, us};
 
@@ -71,6 +71,30 @@ pub(crate) fn self_posting() -> Stage {
         again(cx, sim, 25_000);
     });
     stage.run();
+    stage
+}
+
+fn multiply(cx: &mut Cx<'_>, sim: Sim, runs: Rc<Cell<u32>>) {
+    let next = Builtin::once("Crawl", move |cx| {
+        sim.advance(ms(1));
+        runs.set(runs.get() + 1);
+        if runs.get().is_multiple_of(10) {
+            multiply(cx, sim.clone(), Rc::clone(&runs));
+        }
+        multiply(cx, sim, runs);
+    });
+    cx.post(next);
+}
+
+/// A crawler that finds a new page on every tenth page and comes back to each, with five tasks a tick: its queue grows
+/// for three seconds.
+pub(crate) fn growing_queue() -> Stage {
+    let mut policy = Policy::bun();
+    policy.tasks_per_tick = 5;
+    let mut stage = Stage::build(policy, |builder| builder);
+    let sim = stage.sim.clone();
+    stage.lp.with(|cx| multiply(cx, sim, Rc::default()));
+    stage.run_until(ms(3_000));
     stage
 }
 

@@ -63,6 +63,18 @@ pub(crate) fn interval_drift() -> Stage {
     stage
 }
 
+/// An interval that blocks its loop for 15 ms every 100 ms, beside one of 5 ms.
+pub(crate) fn periodic_blocker() -> Stage {
+    let mut stage = Stage::new();
+    let (beat, report) = (stage.repeat("Heartbeat", us(50), |_| ()), stage.repeat("Report", ms(15), |_| ()));
+    stage.lp.with(|cx| {
+        cx.set_interval(ms(5), beat).expect("a repeating closure runs again");
+        cx.set_interval(ms(100), report).expect("a repeating closure runs again");
+    });
+    stage.run_until(ms(650));
+    stage
+}
+
 /// Unreferenced intervals and immediates run while something else keeps the loop alive, and the loop ends with
 /// that.
 pub(crate) fn unreferenced_timers() -> Stage {

@@ -8,7 +8,6 @@ use loop_probes::stamped::Stamped;
 use loop_probes::text::printable;
 use loop_traces::labels::Labels;
 use loop_traces::source::EventSource;
-use loop_traces::summary::loop_names;
 use loop_traces::timeline::{self, is_of_a_loop};
 
 use super::RerunError;
@@ -100,7 +99,7 @@ impl Loops {
     fn names(&self) -> HashMap<SourceId, String> {
         let mut names: HashMap<SourceId, String> = HashMap::new();
         for known in [&self.all[..], &self.all[..self.all.len().min(timeline::LOOPS_MAX)]] {
-            names.extend(known.iter().copied().zip(loop_names(&self.labels, known)));
+            names.extend(known.iter().copied().zip(self.labels.of_loops(known)));
         }
         names
     }

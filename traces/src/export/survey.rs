@@ -12,7 +12,6 @@ use loop_probes::stamped::Stamped;
 
 use super::TimeRange;
 use crate::labels::Labels;
-use crate::summary::loop_names;
 use crate::timeline::{StreamEnd, Timeline, is_of_a_loop};
 
 /// Maximum number of threads kept apart; further ones share the last.
@@ -163,7 +162,7 @@ impl Survey {
 
     /// Gives the loops their names, once the whole stream was seen.
     pub(crate) fn name_loops(&mut self) {
-        let names = loop_names(&self.labels, &self.loops);
+        let names = self.labels.of_loops(&self.loops);
         self.loop_names = self.loops.iter().copied().zip(names).collect();
     }
 

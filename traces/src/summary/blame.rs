@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::unfinished::since;
 use crate::attribution::Breakdown;
 use crate::labels::Labels;
-use crate::timeline::{Timeline, Unfinished, signal_name};
+use crate::timeline::{Impact, Timeline, Unfinished, signal_name};
 
 /// One line of a breakdown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,9 +297,9 @@ pub(super) fn slow_tasks(
     worst_first(timeline, running, ended.collect(), |slow| slow.run_ns)
 }
 
-pub(super) fn delay_caused(timeline: &Timeline, unfinished: &Unfinished) -> Vec<ImpactSummary> {
+pub(super) fn delay_caused(timeline: &Timeline, impacts: &[Impact]) -> Vec<ImpactSummary> {
     let since = since(timeline);
-    let all = timeline.delay_caused_with(unfinished).into_iter();
+    let all = impacts.iter();
     all.map(|impact| {
         let [timers_ns, signals_ns, tasks_ns] = impact.lateness_ns;
         ImpactSummary {

@@ -10,6 +10,7 @@ use super::{
 };
 use loop_probes::event::Queue;
 
+use crate::diagnosis::Diagnosis;
 use crate::histogram::Percentiles;
 use crate::import_summary::ImportSummary;
 use crate::loss::{Bounds, SpreadBounds};
@@ -46,6 +47,8 @@ impl Summary {
         let has_ticks = ticks.count > 0 || timeline.incomplete_ticks() > 0 || !unfinished.ticks.is_empty();
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let loop_name = blame::loop_names(timeline);
+        let impacts = timeline.delay_caused_with(&unfinished);
+        let diagnosis = Diagnosis::of_known(timeline, &unfinished, &impacts, stalls);
         let overdue = unfinished.timers.len() as u64;
         let most_overdue = match unfinished.has_timers_beyond_limit || unfinished.has_timers_unseen {
             true => None,
@@ -64,6 +67,7 @@ impl Summary {
         let may_skip_more = has_gaps || unfinished.may_skip_more();
         Self {
             schema: SCHEMA,
+            diagnosis: Some(diagnosis),
             source,
             closed: state.is_closed(),
             open_tick: unfinished::open_tick(timeline, &unfinished),
@@ -157,7 +161,7 @@ impl Summary {
             late_timers: blame::late_timers(timeline, &unfinished, &loop_name),
             late_signals: blame::late_signals(timeline, &loop_name),
             slow_tasks: blame::slow_tasks(timeline, &unfinished, &loop_name),
-            delay_caused: blame::delay_caused(timeline, &unfinished),
+            delay_caused: blame::delay_caused(timeline, &impacts),
         }
     }
 

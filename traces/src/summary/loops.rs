@@ -1,16 +1,11 @@
 //! The part of the summary with the figures of each loop.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-
-use loop_probes::ids::SourceId;
 use serde::{Deserialize, Serialize};
 
 use super::families::{
     GcSummary, MicrotasksSummary, QueueSummary, SignalsSummary, TasksSummary, TicksSummary, TimersSummary,
 };
 use super::unfinished::OpenTickSummary;
-use crate::labels::Labels;
 use crate::timeline::Timeline;
 
 /// One loop.
@@ -42,23 +37,6 @@ pub struct LoopSummary {
     pub signals: SignalsSummary,
 }
 
-/// The names of loops. Each of several loops with equal names gets its number as a suffix: if one kept the plain name,
-/// selecting it would hide the others.
-#[must_use]
-pub fn loop_names(labels: &Labels, loops: &[SourceId]) -> Vec<String> {
-    let labels: Vec<Cow<'_, str>> = loops.iter().map(|source| labels.source(*source)).collect();
-    let with_number = || loops.iter().zip(&labels).map(|(source, label)| format!("{label} #{source}"));
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    labels.iter().for_each(|label| *counts.entry(label).or_default() += 1);
-    // A loop's own name may equal another's name with suffix: `a #2`.
-    let numbered: HashSet<String> = with_number().collect();
-    let named = labels.iter().zip(with_number()).map(|(label, with_number)| {
-        let is_shared = counts.get(&**label).is_some_and(|count| *count > 1) || numbered.contains(&**label);
-        if is_shared { with_number } else { label.clone().into_owned() }
-    });
-    named.collect()
-}
-
 /// The names of the loops in a timeline, with the numbers of their emitters.
 pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
     let apart = timeline.separate_loops().map(|(source, _)| source);
@@ -66,6 +44,6 @@ pub(super) fn names(timeline: &Timeline) -> Vec<(u32, String)> {
         0 => timeline.first_loop().into_iter().collect(),
         _ => apart.collect(),
     };
-    let names = loop_names(&timeline.labels, &sources);
+    let names = timeline.labels.of_loops(&sources);
     sources.iter().map(|source| source.0).zip(names).collect()
 }

@@ -42,6 +42,12 @@ impl Impact {
         self.lateness_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))
     }
 
+    /// Delay caused to waiters of one kind.
+    #[must_use]
+    pub const fn lateness_of(&self, kind: Waiter) -> u64 {
+        self.lateness_ns[kind as usize]
+    }
+
     /// How many it delayed, all kinds together.
     #[must_use]
     pub fn delayed(&self) -> u64 {

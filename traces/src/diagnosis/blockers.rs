@@ -1,0 +1,290 @@
+//! Causes that block the loop: whose single runs are long enough to be stalls, or to delay others.
+
+use loop_probes::ids::{SourceId, Timestamp};
+
+use super::finding::{Finding, LookAt, Rule};
+use super::period::period;
+use super::{Case, waits};
+use crate::attribution::Breakdown;
+use crate::timeline::{Cause, UnfinishedTick};
+use crate::units::{counted, duration, position};
+
+/// A tick that is busy for this many stall limits and has not ended is a hang: a shorter one will soon be a stall.
+const HANG_LIMITS: u64 = 10;
+
+/// A run this much longer than the median of its tag was probably preempted, if the machine was busy.
+const PREEMPTED_MEDIANS: u64 = 8;
+
+/// A stall, as its main cause has it.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    source: SourceId,
+    at: Timestamp,
+    /// The cause's part of the busy time.
+    run_ns: u64,
+    /// Whether it goes on.
+    is_open: bool,
+}
+
+/// The cause of most of a breakdown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MainCause {
+    pub(super) cause: Cause,
+    pub(super) ns: u64,
+    /// Whether one run took most of this time, rather than many.
+    pub(super) is_one_run: bool,
+}
+
+impl MainCause {
+    /// The cause of at least half of a breakdown; `None` if there is none, or if it is unknown.
+    pub(super) fn of(breakdown: &Breakdown) -> Option<Self> {
+        let mut sums: Vec<(Cause, u64, u64)> = Vec::new();
+        for share in &breakdown.shares {
+            let cause = Cause::of(&share.what);
+            match sums.iter_mut().find(|(known, ..)| *known == cause) {
+                Some((_, ns, longest)) => (*ns, *longest) = (*ns + share.ns, share.ns.max(*longest)),
+                None => sums.push((cause, share.ns, share.ns)),
+            }
+        }
+        let (cause, ns, longest) = sums.into_iter().max_by_key(|(_, ns, _)| *ns)?;
+        let is_known =
+            !cause.is_ignorance() && cause != Cause::Others && ns >= breakdown.total_ns.div_ceil(2);
+        is_known.then_some(Self { cause, ns, is_one_run: longest >= ns.div_ceil(2) })
+    }
+}
+
+impl Case<'_> {
+    /// Causes whose runs block the loop.
+    pub(super) fn blockers(&self) -> Vec<Finding> {
+        let mut by_cause: Vec<(Cause, Vec<Blocked>)> = Vec::new();
+        for (main, blocked) in self.stalled() {
+            if !main.is_one_run || !is_blocker(main.cause) || self.is_preempted(main) {
+                continue;
+            }
+            match by_cause.iter_mut().find(|(cause, _)| *cause == main.cause) {
+                Some((_, stalls)) => stalls.push(blocked),
+                None => by_cause.push((main.cause, vec![blocked])),
+            }
+        }
+        let short_of_stalls = self.impacts.iter().filter(|impact| {
+            let is_known = by_cause.iter().any(|(cause, _)| *cause == impact.cause);
+            let is_long =
+                self.run_ns_max(impact.cause).is_some_and(|ns| ns > self.timeline.config().late_timer_ns);
+            !is_known && is_long && is_blocker(impact.cause) && self.matters(impact.total_ns())
+        });
+        let short_of_stalls =
+            short_of_stalls.filter_map(|impact| self.delays(impact.cause)).collect::<Vec<_>>();
+        by_cause.iter().map(|(cause, stalls)| self.blocks(*cause, stalls)).chain(short_of_stalls).collect()
+    }
+
+    /// The stalls kept, oldest first, with their main causes.
+    fn stalled(&self) -> Vec<(MainCause, Blocked)> {
+        let ended = self.timeline.stalls.newest_first().filter_map(|stall| {
+            let main = MainCause::of(&stall.blame)?;
+            Some((
+                main,
+                Blocked { source: stall.tick.source, at: stall.tick.start, run_ns: main.ns, is_open: false },
+            ))
+        });
+        let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns).filter_map(|tick| {
+            let main = MainCause::of(&self.timeline.blame_unfinished(tick))?;
+            Some((main, Blocked { source: tick.source, at: tick.start, run_ns: main.ns, is_open: true }))
+        });
+        let mut all: Vec<(MainCause, Blocked)> = ended.chain(open).collect();
+        all.sort_by_key(|(_, blocked)| blocked.at);
+        all
+    }
+
+    /// The busy time of stalls by runs that were probably preempted.
+    pub(super) fn preempted_ns(&self) -> u64 {
+        let preempted =
+            self.stalled().into_iter().filter(|(main, _)| main.is_one_run && self.is_preempted(*main));
+        preempted.map(|(main, _)| main.ns).fold(0, u64::saturating_add)
+    }
+
+    /// Whether a run was probably long because its thread had no processor: the machine was busy, and the tag's runs are
+    /// far shorter otherwise.
+    fn is_preempted(&self, main: MainCause) -> bool {
+        let typical_ns = || match main.cause {
+            Cause::Tasks(tag) => self.timeline.tags.tag(tag)?.tasks.run_ns.known_quantile(0.5),
+            Cause::Io(tag) => self.timeline.tags.tag(tag)?.io.as_ref()?.run_ns.known_quantile(0.5),
+            _ => None,
+        };
+        self.is_machine_busy()
+            && typical_ns().is_some_and(|ns| ns.saturating_mul(PREEMPTED_MEDIANS) < main.ns)
+    }
+
+    /// The longest run of a cause, if its runs are known one by one.
+    pub(super) fn run_ns_max(&self, cause: Cause) -> Option<u64> {
+        let timeline = self.timeline;
+        let runs = match cause {
+            Cause::Tasks(tag) => &timeline.tags.tag(tag)?.tasks.run_ns,
+            Cause::Io(tag) => &timeline.tags.tag(tag)?.io.as_ref()?.run_ns,
+            Cause::Deferred => &timeline.deferred.run_ns,
+            Cause::Immediates => &timeline.immediates.run_ns,
+            Cause::Gc => &timeline.gc.run_ns,
+            _ => return None,
+        };
+        runs.percentiles().max
+    }
+
+    /// Stalls of one cause.
+    fn blocks(&self, cause: Cause, stalls: &[Blocked]) -> Finding {
+        let who = cause.describe(&self.timeline.labels);
+        let times: Vec<u64> = stalls.iter().map(|stall| stall.at.as_ns()).collect();
+        let period = period(&times);
+        let typical: Vec<&Blocked> = match &period {
+            Some(period) => period.hits.iter().map(|hit| &stalls[*hit]).collect(),
+            None => stalls.iter().collect(),
+        };
+        let is_open = stalls.last().is_some_and(|last| last.is_open);
+        let all_kept = self.timeline.stalls.count == self.timeline.stalls.newest_first().len() as u64;
+        let mut runs: Vec<u64> = typical.iter().map(|stall| stall.run_ns).collect();
+        runs.sort_unstable();
+        let (least, most) = (runs.first().copied().unwrap_or(0), runs.last().copied().unwrap_or(0));
+        let median = runs.get(runs.len() / 2).copied().unwrap_or(0);
+        let lasts = match runs.len() {
+            1 => duration(most),
+            _ if most - least <= median / 4 => format!("about {}", duration(median)),
+            _ => format!("{} to {}", duration(least), duration(most)),
+        };
+        let first = stalls.first().map(|stall| stall.at);
+        let begun_ns = first.unwrap_or_default().ns_since(self.timeline.first_at().unwrap_or_default());
+        // From the beginning on, as far as anybody can tell.
+        let since = match all_kept && begun_ns > self.timeline.span_ns() / 4 {
+            true => format!(" since {}", position(begun_ns)),
+            false => String::new(),
+        };
+        let (rule, sentence) = match (&period, stalls) {
+            (Some(period), _) => {
+                let every = duration(period.ns);
+                (Rule::PeriodicBlocker, format!("{who} blocks the loop for {lasts} every {every}{since}"))
+            }
+            (None, [_]) if is_open => {
+                (Rule::OneOffStall, format!("{who} has blocked the loop for at least {lasts} at the end"))
+            }
+            (None, [_]) => (
+                Rule::OneOffStall,
+                format!("{who} blocked the loop once, for {lasts} at {}", position(begun_ns)),
+            ),
+            (None, _) => {
+                let times = counted(stalls.len() as u64, "time", "times");
+                let least = if all_kept { "" } else { "at least " };
+                (Rule::Blocker, format!("{who} blocked the loop {least}{times}, for {lasts}{since}"))
+            }
+        };
+        let own_ns = stalls.iter().map(|stall| stall.run_ns).fold(0, u64::saturating_add);
+        let mut sources: Vec<SourceId> = stalls.iter().map(|stall| stall.source).collect();
+        sources.dedup();
+        Finding {
+            count: Some(stalls.len() as u64),
+            run_ns: Some(median),
+            period_ns: period.as_ref().map(|period| period.ns),
+            since: first.filter(|_| all_kept),
+            of_loop: sources.first().copied().filter(|_| sources.len() == 1),
+            ..self.with_delays(rule, sentence, cause, own_ns, LookAt::DelayCaused)
+        }
+    }
+
+    /// Delays of one cause without a stall of its own.
+    fn delays(&self, cause: Cause) -> Option<Finding> {
+        let longest_ns = self.run_ns_max(cause)?;
+        let sentence =
+            format!("{} runs for up to {}", cause.describe(&self.timeline.labels), duration(longest_ns));
+        let finding = self.with_delays(Rule::Blocker, sentence, cause, 0, LookAt::DelayCaused);
+        Some(Finding { run_ns: Some(longest_ns), ..finding })
+    }
+
+    /// A finding about one cause, with what it delayed appended to the sentence.
+    pub(super) fn with_delays(
+        &self,
+        rule: Rule,
+        sentence: String,
+        cause: Cause,
+        own_ns: u64,
+        look_at: LookAt,
+    ) -> Finding {
+        let impact = self.impacts.iter().find(|impact| impact.cause == cause);
+        let caused_ns = impact.map_or(0, |impact| impact.total_ns());
+        let delayed = impact.and_then(|impact| waits::delayed(self, impact));
+        let text =
+            delayed.map_or_else(|| sentence.clone(), |delayed| format!("{sentence}: delayed {delayed}"));
+        Finding {
+            who: Some(cause.describe(&self.timeline.labels)),
+            delay_caused_ns: Some(caused_ns),
+            delayed: Some(impact.map_or(0, |impact| impact.delayed())),
+            ..Finding::new(rule, text, own_ns.saturating_add(caused_ns), Some(look_at))
+        }
+    }
+
+    /// A tick that has not ended and has been busy for long.
+    pub(super) fn hang(&self) -> Option<Finding> {
+        let limit_ns = self.timeline.config().stall_limit_ns.saturating_mul(HANG_LIMITS);
+        let tick = self.unfinished.stalls(limit_ns).max_by_key(|tick| tick.busy_ns)?;
+        let first = self.timeline.first_at().unwrap_or_default();
+        let (who, run_ns, since) = self.running_in(tick);
+        let subject = who.clone().unwrap_or_else(|| "The loop".to_owned());
+        let lasts = duration(run_ns);
+        let begun = position(since.ns_since(first));
+        let sentence = match self.unfinished.end {
+            crate::timeline::StreamEnd::Known => {
+                format!("{subject} has been running for at least {lasts}, since {begun}")
+            }
+            crate::timeline::StreamEnd::Died => {
+                format!(
+                    "{subject} had been running for at least {lasts} when the process died, since {begun}"
+                )
+            }
+            crate::timeline::StreamEnd::Cut => {
+                format!(
+                    "{subject} had been running for at least {lasts} when the recording ends, since {begun}"
+                )
+            }
+        };
+        let overdue =
+            self.unfinished.timers.iter().filter(|timer| timer.source == tick.source).count() as u64;
+        let waiting = self.unfinished.waiting.iter().filter(|task| task.source == tick.source).count() as u64;
+        let wait = match (overdue, waiting) {
+            (0, 0) => String::new(),
+            (0, _) => format!(": {} wait", counted(waiting, "task", "tasks")),
+            (_, 0) => format!(": {} overdue", counted(overdue, "timer is", "timers are")),
+            _ => format!(
+                ": {} overdue, {} wait",
+                counted(overdue, "timer is", "timers are"),
+                counted(waiting, "task", "tasks")
+            ),
+        };
+        Some(Finding {
+            who,
+            of_loop: Some(tick.source),
+            count: Some(1),
+            run_ns: Some(run_ns),
+            since: Some(since),
+            delayed: Some(overdue + waiting),
+            ..Finding::new(Rule::Hang, sentence + &wait, u64::MAX, Some(LookAt::OpenTick))
+        })
+    }
+
+    /// What runs in an unfinished tick, for how long at least, and since when: its task, or all of the tick.
+    fn running_in(&self, tick: &UnfinishedTick) -> (Option<String>, u64, Timestamp) {
+        let tasks = self.unfinished.tasks.iter().chain(&self.unfinished.callbacks);
+        let innermost = tasks.filter(|task| task.source == tick.source).max_by_key(|task| task.start);
+        match innermost {
+            Some(task) if task.run_ns() >= tick.busy_ns / 2 => {
+                (Some(self.timeline.labels.tag(task.tag).into_owned()), task.run_ns(), task.start)
+            }
+            _ => {
+                let main = MainCause::of(&self.timeline.blame_unfinished(tick));
+                (main.map(|main| main.cause.describe(&self.timeline.labels)), tick.busy_ns, tick.start)
+            }
+        }
+    }
+}
+
+/// Whether a cause has runs that block the loop. Time in the system and in many short runs has rules of its own.
+const fn is_blocker(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Tasks(_) | Cause::Io(_) | Cause::Deferred | Cause::Immediates | Cause::Gc | Cause::Spans(_)
+    )
+}

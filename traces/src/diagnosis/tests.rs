@@ -1,0 +1,234 @@
+//! Each rule on a recording that shows its fault, most of them from the corpus.
+
+use std::path::Path;
+
+use loop_probes::event::{Event, LabelKind, RunningKind};
+use loop_probes::ids::{NonMax, SourceId, Tag, TaskId, TimerId};
+use loop_probes::stamped::Stamped;
+use loop_probes::text::Text;
+use loop_probes::{event::Outcome, ids::Timestamp};
+
+use super::*;
+use crate::reader::TraceReader;
+use crate::source::{EventSource, SourceState};
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MS;
+
+fn folded(events: &[Stamped]) -> Timeline {
+    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    timeline.extend(events);
+    timeline
+}
+
+fn of_corpus(name: &str) -> (Rule, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/{name}.looptrace"));
+    let mut trace = TraceReader::open(&path).unwrap();
+    let mut timeline = Timeline::of(trace.metadata());
+    let mut batch = Vec::new();
+    while trace.poll(&mut batch).unwrap() == SourceState::More {}
+    timeline.extend(&batch);
+    let diagnosis = Diagnosis::of(&timeline, StreamEnd::Known);
+    (diagnosis.rule, diagnosis.with_next())
+}
+
+#[test]
+fn the_corpus_shows_each_fault() {
+    let faults = [
+        (
+            "periodic-blocker",
+            Rule::PeriodicBlocker,
+            "Report blocks the loop for about 15.0ms every 100ms: delayed Heartbeat ×6 → delay caused",
+        ),
+        (
+            "interval-drift",
+            Rule::OneOffStall,
+            "Report blocked the loop once, for 35.0ms at 00:00.020: delayed Heartbeat ×1 → delay caused",
+        ),
+        (
+            "slow-behind-fast",
+            Rule::OneOffStall,
+            "Slow blocked the loop once, for 30.0ms at 00:00.000: delayed Timer ×1 and 1 other → delay caused",
+        ),
+        (
+            "concurrent-burst",
+            Rule::Blocker,
+            "Busy runs for up to 4.00ms: delayed 1 timer and 600 tasks → delay caused",
+        ),
+        (
+            "gc-thrash",
+            Rule::GcThrash,
+            "Collections take 62.3% of the busy time: 122 a second, 800µs each → gc",
+        ),
+        (
+            "microtask-flood",
+            Rule::MicrotaskFlood,
+            "Microtasks after Flood take 98.8% of the busy time: up to 5,000 in a row, for 25.0ms: delayed Timer ×1 and 1 other → microtasks",
+        ),
+        (
+            "signal-storm",
+            Rule::SignalStorm,
+            "Signals arrive faster than they are taken: 8,193 signals, most of them CHLD, 1,000 dropped → signals",
+        ),
+        (
+            "growing-queue",
+            Rule::QueueGrowth,
+            "The queue tasks keeps growing: from 10 to 301 in 3.00s → queues",
+        ),
+        (
+            "self-posting",
+            Rule::TimerStarvation,
+            "25,000 short runs of Again keep timers waiting: up to 8.00ms late → delay caused",
+        ),
+        (
+            "busy-pool",
+            Rule::PoolSaturated,
+            "The pool is saturated: jobs wait 20.1ms for one of 2 workers and run 10.0ms (medians) → jobs",
+        ),
+        (
+            "zero-delay-chain",
+            Rule::LoopSaturated,
+            "The loop is busy 100.0% of the time, most of it in Link → tags",
+        ),
+        ("unreferenced-timers", Rule::Healthy, "Healthy: busy 3.0% of the time, no stall, timers on time"),
+        ("futures", Rule::Idle, "Idle: busy 0.1% of the time, no stall, timers on time"),
+    ];
+    for (name, rule, text) in faults {
+        assert_eq!(of_corpus(name), (rule, text.to_owned()), "{name}");
+    }
+}
+
+/// A loop's events, made up.
+#[derive(Default)]
+struct Made {
+    events: Vec<Stamped>,
+    ticks: u64,
+}
+
+impl Made {
+    fn at(&mut self, at_ns: u64, event: Event) {
+        self.events.push(Stamped { at: Timestamp(SECOND + at_ns), source: SourceId(1), event });
+    }
+
+    /// A tick in which one task runs, for a timer that was due when the tick began.
+    fn tick(&mut self, at_ns: u64, run_ns: u64) {
+        self.ticks += 1;
+        let (tick, task, start) = (self.ticks, TaskId(self.ticks), Timestamp(SECOND + at_ns));
+        self.at(at_ns, Event::TickStart { tick });
+        let timer = TimerId(task.0);
+        self.at(at_ns, Event::TimerArmed { timer, tag: Tag(1), due: start, period_ns: None });
+        self.at(at_ns, Event::TimerFired { timer, tag: Tag(1), task, due: start, fired: start, skipped: 0 });
+        let ran = Event::TaskRan { task, tag: Tag(1), outcome: Outcome::Done, queued: start, start };
+        self.at(at_ns + run_ns, ran);
+        self.at(at_ns + run_ns, Event::TickEnd { tick, tasks_run: 1, start });
+    }
+
+    fn diagnosis(&self, end: StreamEnd) -> Diagnosis {
+        let text = Text::new("Report");
+        let label = Event::Label { kind: LabelKind::Tag, id: 1, text };
+        let named = Stamped { at: Timestamp(SECOND), source: SourceId(1), event: label };
+        Diagnosis::of(&folded(&[&[named], &self.events[..]].concat()), end)
+    }
+}
+
+/// Ten short ticks, a tenth of a second apart.
+fn ordinary() -> Made {
+    let mut made = Made::default();
+    for tick in 0..10 {
+        made.tick(tick * 100 * MS, MS);
+    }
+    made
+}
+
+#[test]
+fn a_loop_without_a_fault_is_healthy_or_idle() {
+    let healthy = ordinary().diagnosis(StreamEnd::Known);
+    assert_eq!((healthy.rule, healthy.look_at), (Rule::Healthy, None), "{}", healthy.text);
+    let mut idle = Made::default();
+    idle.tick(0, 1_000);
+    idle.tick(SECOND, 1_000);
+    assert_eq!(idle.diagnosis(StreamEnd::Known).rule, Rule::Idle);
+}
+
+#[test]
+fn nothing_is_said_beyond_what_was_recorded() {
+    let mut made = ordinary();
+    made.at(950 * MS, Event::Lost { count: 3, from: Timestamp(SECOND + 902 * MS) });
+    let lost = made.diagnosis(StreamEnd::Known);
+    assert_eq!(lost.rule, Rule::Undecided);
+    assert_eq!(lost.text, "Undecided: nothing wrong was seen, but 3 records were lost");
+    made.tick(SECOND, 50 * MS);
+    let stalled = made.diagnosis(StreamEnd::Known);
+    assert_eq!(stalled.rule, Rule::OneOffStall);
+    assert!(stalled.text.ends_with("; 3 records were lost, so there may be more"), "{}", stalled.text);
+    let nothing = Made::default().diagnosis(StreamEnd::Known);
+    assert_eq!(
+        (nothing.rule, &*nothing.text),
+        (Rule::Undecided, "Undecided: no tick of any loop was recorded")
+    );
+    let mut wrong = ordinary();
+    wrong.tick(SECOND, 50 * MS);
+    let mut timeline = folded(&wrong.events);
+    timeline.counts.clock_error_ns_max = SECOND;
+    assert_eq!(Diagnosis::of(&timeline, StreamEnd::Known).rule, Rule::Undecided);
+}
+
+#[test]
+fn a_tick_that_does_not_end_is_a_hang() {
+    let mut made = ordinary();
+    made.at(SECOND, Event::TickStart { tick: 11 });
+    let running = |at_ms: u64| {
+        let since = Timestamp(SECOND + SECOND);
+        let (what, tag, task) = (RunningKind::Task, Tag(1), Some(TaskId(99)));
+        (at_ms * MS, Event::Running { what, tag, phase: None, task, deadline: None, since })
+    };
+    let (at, event) = running(1_050);
+    made.at(at, event);
+    let short = made.diagnosis(StreamEnd::Known);
+    assert_eq!((short.rule, short.who.as_deref()), (Rule::OneOffStall, Some("Report")), "{}", short.text);
+    let (at, event) = running(3_000);
+    made.at(at, event);
+    for (end, text) in [
+        (StreamEnd::Known, "Report has been running for at least 2.00s, since 00:01.000"),
+        (
+            StreamEnd::Died,
+            "Report had been running for at least 2.00s when the process died, since 00:01.000",
+        ),
+        (
+            StreamEnd::Cut,
+            "Report had been running for at least 2.00s when the recording ends, since 00:01.000",
+        ),
+    ] {
+        let hang = made.diagnosis(end);
+        assert_eq!((hang.rule, &*hang.text, hang.look_at), (Rule::Hang, text, Some(LookAt::OpenTick)));
+        assert_eq!(hang.run_ns, Some(2 * SECOND));
+    }
+}
+
+#[test]
+fn a_suspension_is_no_fault_of_the_loop() {
+    let mut made = ordinary();
+    let (alive, start) = (Timestamp(SECOND + 905 * MS), Timestamp(SECOND + 910 * MS));
+    made.at(2_900 * MS, Event::Suspended { asleep_ns: 0, alive, start });
+    made.tick(2_950 * MS, MS);
+    let suspended = made.diagnosis(StreamEnd::Known);
+    assert_eq!(suspended.rule, Rule::Suspended, "{}", suspended.text);
+    assert_eq!(suspended.text, "The process was suspended once, for 1.99s at 00:00.910");
+}
+
+#[test]
+fn runs_that_are_long_only_on_a_busy_machine_are_its_fault() {
+    let mut made = ordinary();
+    made.tick(SECOND, 40 * MS);
+    assert_eq!(made.diagnosis(StreamEnd::Known).rule, Rule::OneOffStall);
+    let start = Timestamp(SECOND);
+    let delayed_ns = Some(NonMax::from(500 * MS));
+    made.at(1_100 * MS, Event::Pressure { waited_ns: None, stolen_ns: None, delayed_ns, start });
+    let busy = made.diagnosis(StreamEnd::Known);
+    assert_eq!((busy.rule, busy.who.as_deref()), (Rule::BusyMachine, None), "{}", busy.text);
+    assert!(
+        busy.text.starts_with("The machine is too busy: threads of this program waited 500ms"),
+        "{}",
+        busy.text
+    );
+}

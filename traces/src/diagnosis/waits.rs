@@ -1,0 +1,199 @@
+//! Who waits: what a cause delayed, and the rules about waits that no single run explains.
+
+use super::Case;
+use super::blockers::MainCause;
+use super::finding::{Finding, LookAt, Rule};
+use crate::timeline::{Cause, Impact, SLOT_NS, Waiter};
+use crate::units::{count, counted, duration};
+use loop_probes::event::Queue;
+use loop_probes::ids::Tag;
+
+/// The share of the time that delays must amount to before they are a fault.
+const SHARE_MIN: f64 = 0.02;
+
+/// Fewest runs that are many.
+const RUNS_MIN: u64 = 20;
+
+/// How many slots a queue must have grown for.
+const GROWTH_SLOTS_MIN: usize = 20;
+
+/// By how many entries it must have grown.
+const GROWTH_MIN: u64 = 10;
+
+/// What a cause delayed: `Heartbeat1ms ×12 and 78 others`; `None` if nothing.
+pub(super) fn delayed(case: &Case<'_>, impact: &Impact) -> Option<String> {
+    let all = impact.delayed();
+    if all == 0 {
+        return None;
+    }
+    let late = case.timeline.late_timers();
+    let are_all = case.timeline.timers.late == late.len() as u64;
+    let mut tags: Vec<(Tag, u64)> = Vec::new();
+    for late in late {
+        if MainCause::of(&late.blame).is_none_or(|main| main.cause != impact.cause) {
+            continue;
+        }
+        match tags.iter_mut().find(|(tag, _)| *tag == late.what.tag) {
+            Some((_, number)) => *number += 1,
+            None => tags.push((late.what.tag, 1)),
+        }
+    }
+    let most = tags.into_iter().reduce(|most, next| if next.1 > most.1 { next } else { most });
+    let name = |tag| case.timeline.labels.tag(tag).into_owned();
+    Some(match most {
+        Some((tag, number)) if are_all && number >= all => format!("{} ×{}", name(tag), count(number)),
+        Some((tag, number)) if are_all => {
+            format!("{} ×{} and {}", name(tag), count(number), counted(all - number, "other", "others"))
+        }
+        Some((tag, _)) => format!("{}, {} most often", counted(all, "other", "others"), name(tag)),
+        None => by_kind(impact),
+    })
+}
+
+/// `3 timers, 1 signal and 12 tasks`.
+fn by_kind(impact: &Impact) -> String {
+    let kinds = Waiter::ALL.iter().zip(impact.delayed).filter(|(_, number)| *number > 0);
+    let parts: Vec<String> = kinds
+        .map(|(kind, number)| match kind {
+            Waiter::Timer => counted(number, "timer", "timers"),
+            Waiter::Signal => counted(number, "signal", "signals"),
+            Waiter::Task => counted(number, "task", "tasks"),
+        })
+        .collect();
+    match parts.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+impl Case<'_> {
+    /// Whether a delay is long enough to be a fault.
+    pub(super) fn matters(&self, delay_ns: u64) -> bool {
+        delay_ns as f64 >= self.timeline.span_ns() as f64 * SHARE_MIN && delay_ns > 0
+    }
+
+    /// The delay that a cause inflicted.
+    pub(super) fn impact(&self, cause: Cause) -> Option<&Impact> {
+        self.impacts.iter().find(|impact| impact.cause == cause)
+    }
+
+    /// Many short runs that keep others waiting.
+    pub(super) fn short_runs(&self) -> Option<Finding> {
+        let is_short = |cause: Cause| match cause {
+            Cause::Tasks(_) | Cause::Io(_) => {
+                self.run_ns_max(cause).is_some_and(|ns| ns <= self.timeline.config().late_timer_ns)
+            }
+            Cause::ShortRuns(_) | Cause::Others => true,
+            _ => false,
+        };
+        let short = || self.impacts.iter().filter(|impact| is_short(impact.cause));
+        // Tasks of one batch always wait for each other; timers and signals do not.
+        let kept_ns = |impact: &Impact| impact.total_ns() - impact.lateness_of(Waiter::Task);
+        let caused_ns = short().map(kept_ns).fold(0, u64::saturating_add);
+        if !self.matters(caused_ns) {
+            return None;
+        }
+        // Runs too short to be kept are those of the tag that ran most often.
+        let named = short().filter(|impact| matches!(impact.cause, Cause::Tasks(_) | Cause::Io(_)));
+        let worst =
+            named.max_by_key(|impact| kept_ns(impact)).filter(|worst| kept_ns(worst) >= caused_ns / 2);
+        let most_run = || self.timeline.tags.iter().max_by_key(|tag| tag.tasks.count());
+        let cause = worst.map(|worst| worst.cause).or_else(|| most_run().map(|tag| Cause::Tasks(tag.tag)))?;
+        let tag = match cause {
+            Cause::Tasks(tag) | Cause::Io(tag) => self.timeline.tags.tag(tag)?,
+            _ => return None,
+        };
+        let ran = match cause {
+            Cause::Io(_) => tag.io.as_ref().map_or(0, |io| io.count()),
+            _ => tag.tasks.count(),
+        };
+        if ran < RUNS_MIN {
+            return None;
+        }
+        let who = cause.describe(&self.timeline.labels);
+        let latest_ns = self.timeline.timers.lag_ns.percentiles().max;
+        let text = match latest_ns.filter(|ns| *ns > self.timeline.config().late_timer_ns) {
+            Some(ns) => {
+                format!("{} short runs of {who} keep timers waiting: up to {} late", count(ran), duration(ns))
+            }
+            None => format!("{} short runs of {who} keep signals waiting", count(ran)),
+        };
+        Some(Finding {
+            who: Some(who),
+            count: Some(ran),
+            delay_caused_ns: Some(caused_ns),
+            delayed: worst.map(|worst| worst.delayed()),
+            ..Finding::new(Rule::TimerStarvation, text, caused_ns, Some(LookAt::DelayCaused))
+        })
+    }
+
+    /// A pool with more jobs than workers.
+    pub(super) fn pool(&self) -> Option<Finding> {
+        let work = &self.timeline.work;
+        let now = self.timeline.last_at()?;
+        let wait_ns = work.queue_wait_ns.known_quantile(0.5)?;
+        let waiting = self.timeline.queues.queue(Queue::Work).depth_p50(now)?;
+        if waiting == 0 || wait_ns <= self.timeline.config().late_timer_ns {
+            return None;
+        }
+        let cost_ns = work.queue_wait_ns.total();
+        let run_ns = work.run_ns.known_quantile(0.5)?;
+        let workers = match work.workers.len() as u64 {
+            0 | 1 => "its worker".to_owned(),
+            number => format!("one of {} workers", count(number)),
+        };
+        let text = format!(
+            "The pool is saturated: jobs wait {} for {workers} and run {} (medians)",
+            duration(wait_ns),
+            duration(run_ns)
+        );
+        Some(Finding {
+            count: Some(work.ran),
+            run_ns: Some(run_ns),
+            delay_caused_ns: Some(cost_ns),
+            delayed: Some(work.queue_wait_ns.count()),
+            ..Finding::new(Rule::PoolSaturated, text, cost_ns, Some(LookAt::Jobs))
+        })
+    }
+
+    /// A queue that is ever deeper.
+    pub(super) fn growing_queue(&self) -> Option<Finding> {
+        let now = self.timeline.last_at()?;
+        let pool = self.pool().is_some();
+        let queues = self.timeline.queues.seen().filter(|queue| {
+            // Armed timers wait for their time.
+            queue.queue != Queue::Timers && !(pool && queue.queue == Queue::Work)
+        });
+        let grown = queues.filter_map(|queue| {
+            let series = queue.through_time.series(now);
+            let known: Vec<u64> = series.into_iter().flatten().collect();
+            let quarter = known.len() / 4;
+            if known.len() < GROWTH_SLOTS_MIN {
+                return None;
+            }
+            // Of each quarter, the slot that is least deep: a queue that is emptied now and then does not grow.
+            let least: Vec<u64> =
+                known.chunks(quarter.max(1)).take(4).filter_map(|part| part.iter().min().copied()).collect();
+            let (first, last) = (*least.first()?, *least.last()?);
+            let grows = least.is_sorted_by(|a, b| a < b) && last >= first + GROWTH_MIN;
+            let waited_ns =
+                known.iter().fold(0_u64, |sum, depth| sum.saturating_add(depth.saturating_mul(SLOT_NS)));
+            let newest = *known.last()?;
+            grows.then_some((queue.queue, known[0], newest, (known.len() as u64 - 1) * SLOT_NS, waited_ns))
+        });
+        let (queue, first, last, span_ns, waited_ns) = grown.max_by_key(|(.., waited_ns)| *waited_ns)?;
+        let text = format!(
+            "The queue {} keeps growing: from {} to {} in {}",
+            queue.name(),
+            count(first),
+            count(last),
+            duration(span_ns)
+        );
+        Some(Finding {
+            who: Some(queue.name().to_owned()),
+            count: Some(last),
+            ..Finding::new(Rule::QueueGrowth, text, waited_ns, Some(LookAt::Queues))
+        })
+    }
+}
