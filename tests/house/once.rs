@@ -209,6 +209,7 @@ const SHORT: [(&str, &[&str]); 6] = [
             "traces/src/report/loops.rs",
             "traces/src/report/spans.rs",
             "traces/src/summary/lists.rs",
+            "traces/src/summary/loops.rs",
             "traces/src/summary/pressure.rs",
             "traces/src/timeline/futures.rs",
             "traces/src/timeline/pressure.rs",

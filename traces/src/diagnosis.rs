@@ -9,6 +9,7 @@
 //! other, the diagnosis is [`Rule::Undecided`], never [`Rule::Healthy`].
 
 mod blockers;
+mod case;
 mod engine;
 mod finding;
 mod none;
@@ -20,6 +21,7 @@ mod waits;
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Impact, StallFigures, StreamEnd, Timeline, Unfinished};
+use case::Case;
 use finding::Finding;
 pub use finding::{LookAt, Rule};
 
@@ -71,7 +73,8 @@ impl Diagnosis {
     }
 
     /// Like [`of`](Self::of), with all figures that it needs already computed.
-    pub(crate) fn of_known(
+    #[must_use]
+    pub fn of_known(
         timeline: &Timeline,
         unfinished: &Unfinished,
         impacts: &[Impact],
@@ -87,15 +90,6 @@ impl Diagnosis {
             _ => case.tell(case.nothing_found()),
         }
     }
-}
-
-/// What the rules look at.
-#[derive(Clone, Copy)]
-struct Case<'a> {
-    timeline: &'a Timeline,
-    unfinished: &'a Unfinished,
-    impacts: &'a [Impact],
-    stalls: StallFigures,
 }
 
 impl Case<'_> {
@@ -117,7 +111,11 @@ impl Case<'_> {
 
     fn tell(&self, finding: Finding) -> Diagnosis {
         let first = self.timeline.first_at().unwrap_or_default();
-        let mut text = finding.text;
+        let delayed = finding.cause.and_then(|cause| waits::delayed(self, self.impact(cause)?));
+        let mut text = match delayed {
+            Some(delayed) => format!("{}: delayed {delayed}", finding.text),
+            None => finding.text,
+        };
         let lost = self.timeline.lost_in_all();
         if finding.rule.is_fault() && lost > 0 {
             let records = crate::units::counted(lost, "record was", "records were");

@@ -2,10 +2,9 @@
 
 use loop_probes::ids::{SourceId, Timestamp};
 
+use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
 use super::period::period;
-use super::{Case, waits};
-use crate::attribution::Breakdown;
 use crate::timeline::{Cause, UnfinishedTick};
 use crate::units::{counted, duration, position};
 
@@ -26,33 +25,6 @@ struct Blocked {
     is_open: bool,
 }
 
-/// The cause of most of a breakdown.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MainCause {
-    pub(super) cause: Cause,
-    pub(super) ns: u64,
-    /// Whether one run took most of this time, rather than many.
-    pub(super) is_one_run: bool,
-}
-
-impl MainCause {
-    /// The cause of at least half of a breakdown; `None` if there is none, or if it is unknown.
-    pub(super) fn of(breakdown: &Breakdown) -> Option<Self> {
-        let mut sums: Vec<(Cause, u64, u64)> = Vec::new();
-        for share in &breakdown.shares {
-            let cause = Cause::of(&share.what);
-            match sums.iter_mut().find(|(known, ..)| *known == cause) {
-                Some((_, ns, longest)) => (*ns, *longest) = (*ns + share.ns, share.ns.max(*longest)),
-                None => sums.push((cause, share.ns, share.ns)),
-            }
-        }
-        let (cause, ns, longest) = sums.into_iter().max_by_key(|(_, ns, _)| *ns)?;
-        let is_known =
-            !cause.is_ignorance() && cause != Cause::Others && ns >= breakdown.total_ns.div_ceil(2);
-        is_known.then_some(Self { cause, ns, is_one_run: longest >= ns.div_ceil(2) })
-    }
-}
-
 impl Case<'_> {
     /// Causes whose runs block the loop.
     pub(super) fn blockers(&self) -> Vec<Finding> {
@@ -66,7 +38,9 @@ impl Case<'_> {
                 None => by_cause.push((main.cause, vec![blocked])),
             }
         }
-        let short_of_stalls = self.impacts.iter().filter(|impact| {
+        // In a loop without time left, everything waits for everything.
+        let impacts = if self.is_full() { &[] } else { self.impacts };
+        let short_of_stalls = impacts.iter().filter(|impact| {
             let is_known = by_cause.iter().any(|(cause, _)| *cause == impact.cause);
             let is_long =
                 self.run_ns_max(impact.cause).is_some_and(|ns| ns > self.timeline.config().late_timer_ns);
@@ -112,20 +86,6 @@ impl Case<'_> {
         };
         self.is_machine_busy()
             && typical_ns().is_some_and(|ns| ns.saturating_mul(PREEMPTED_MEDIANS) < main.ns)
-    }
-
-    /// The longest run of a cause, if its runs are known one by one.
-    pub(super) fn run_ns_max(&self, cause: Cause) -> Option<u64> {
-        let timeline = self.timeline;
-        let runs = match cause {
-            Cause::Tasks(tag) => &timeline.tags.tag(tag)?.tasks.run_ns,
-            Cause::Io(tag) => &timeline.tags.tag(tag)?.io.as_ref()?.run_ns,
-            Cause::Deferred => &timeline.deferred.run_ns,
-            Cause::Immediates => &timeline.immediates.run_ns,
-            Cause::Gc => &timeline.gc.run_ns,
-            _ => return None,
-        };
-        runs.percentiles().max
     }
 
     /// Stalls of one cause.
@@ -182,7 +142,7 @@ impl Case<'_> {
             period_ns: period.as_ref().map(|period| period.ns),
             since: first.filter(|_| all_kept),
             of_loop: sources.first().copied().filter(|_| sources.len() == 1),
-            ..self.with_delays(rule, sentence, cause, own_ns, LookAt::DelayCaused)
+            ..self.by(cause, rule, sentence, own_ns, LookAt::DelayCaused)
         }
     }
 
@@ -191,30 +151,8 @@ impl Case<'_> {
         let longest_ns = self.run_ns_max(cause)?;
         let sentence =
             format!("{} runs for up to {}", cause.describe(&self.timeline.labels), duration(longest_ns));
-        let finding = self.with_delays(Rule::Blocker, sentence, cause, 0, LookAt::DelayCaused);
+        let finding = self.by(cause, Rule::Blocker, sentence, 0, LookAt::DelayCaused);
         Some(Finding { run_ns: Some(longest_ns), ..finding })
-    }
-
-    /// A finding about one cause, with what it delayed appended to the sentence.
-    pub(super) fn with_delays(
-        &self,
-        rule: Rule,
-        sentence: String,
-        cause: Cause,
-        own_ns: u64,
-        look_at: LookAt,
-    ) -> Finding {
-        let impact = self.impacts.iter().find(|impact| impact.cause == cause);
-        let caused_ns = impact.map_or(0, |impact| impact.total_ns());
-        let delayed = impact.and_then(|impact| waits::delayed(self, impact));
-        let text =
-            delayed.map_or_else(|| sentence.clone(), |delayed| format!("{sentence}: delayed {delayed}"));
-        Finding {
-            who: Some(cause.describe(&self.timeline.labels)),
-            delay_caused_ns: Some(caused_ns),
-            delayed: Some(impact.map_or(0, |impact| impact.delayed())),
-            ..Finding::new(rule, text, own_ns.saturating_add(caused_ns), Some(look_at))
-        }
     }
 
     /// A tick that has not ended and has been busy for long.

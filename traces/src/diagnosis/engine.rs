@@ -1,13 +1,9 @@
 //! Faults of the machine and of the engine: suspensions, processors that others use, collections, microtasks, signals.
 
-use super::Case;
-use super::blockers::MainCause;
+use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
 use crate::timeline::{Cause, signal_name};
 use crate::units::{count, counted, duration, percent, position, rate};
-
-/// The share of the time that the program's threads must have waited for a processor before the machine counts as busy.
-const WAITED_SHARE_MIN: f64 = 0.1;
 
 /// The share of the busy time from which collections and microtasks are a fault.
 const OF_BUSY_MIN: f64 = 0.3;
@@ -43,26 +39,18 @@ impl Case<'_> {
                 format!("The process was suspended {}, for {lasts} in all", counted(number, "time", "times"))
             }
         };
-        let finding = self.with_delays(
-            Rule::Suspended,
-            sentence,
-            Cause::Suspended,
-            suspensions.total_ns,
-            LookAt::Stalls,
-        );
+        let finding =
+            self.by(Cause::Suspended, Rule::Suspended, sentence, suspensions.total_ns, LookAt::DelayCaused);
+        // What waits afterwards is its backlog, whatever it then waits for. A stall may contain it.
+        let is_longest = suspensions.total_ns >= self.timeline.stalls.busy_ns / 2;
+        let cost_ns = if is_longest { u64::MAX - 1 } else { finding.cost_ns };
         Some(Finding {
+            cost_ns,
             count: Some(suspensions.count),
             run_ns: Some(suspensions.total_ns / suspensions.count),
             since: since.filter(|_| suspensions.recent.len() as u64 == suspensions.count),
             ..finding
         })
-    }
-
-    /// Whether the program's threads waited for a processor for much of the time.
-    pub(super) fn is_machine_busy(&self) -> bool {
-        let pressure = &self.timeline.pressure;
-        let waited_ns = pressure.delayed_ns.unwrap_or(0);
-        pressure.observed_ns > 0 && waited_ns as f64 >= pressure.observed_ns as f64 * WAITED_SHARE_MIN
     }
 
     /// Threads that were runnable and had no processor.
@@ -81,8 +69,7 @@ impl Case<'_> {
             duration(pressure.delayed_ns?),
             duration(pressure.observed_ns)
         );
-        let finding =
-            self.with_delays(Rule::BusyMachine, sentence, Cause::LateWakeup, preempted_ns, LookAt::Pressure);
+        let finding = self.by(Cause::LateWakeup, Rule::BusyMachine, sentence, preempted_ns, LookAt::Pressure);
         Some(Finding { who: None, ..finding })
     }
 
@@ -94,21 +81,19 @@ impl Case<'_> {
             false if self.is_machine_busy() => return None,
             false => (Rule::LateWakeups, Cause::LateWakeup, "The system wakes the loop late"),
         };
-        let finding = self.with_delays(rule, sentence.to_owned(), cause, 0, LookAt::LateTimers);
+        let finding = self.by(cause, rule, sentence.to_owned(), 0, LookAt::LateTimers);
         self.matters(caused_ns(cause)).then_some(finding)
     }
 
     /// Whether time is a large part of what the loops did.
     fn is_much(&self, ns: u64) -> bool {
-        let busy_ns = self.timeline.ticks.busy_ns.saturating_add(self.unfinished.busy_ns());
         ns > 0
-            && ns as f64 >= busy_ns as f64 * OF_BUSY_MIN
+            && ns as f64 >= self.busy_ns() as f64 * OF_BUSY_MIN
             && ns as f64 >= self.timeline.span_ns() as f64 * OF_SPAN_MIN
     }
 
     fn share_of_busy(&self, ns: u64) -> String {
-        let busy_ns = self.timeline.ticks.busy_ns.saturating_add(self.unfinished.busy_ns());
-        percent((ns as f64 / busy_ns.max(1) as f64).min(1.0))
+        percent((ns as f64 / self.busy_ns().max(1) as f64).min(1.0))
     }
 
     /// Collections that take much of the time.
@@ -126,7 +111,7 @@ impl Case<'_> {
             rate(per_second),
             duration(typical_ns)
         );
-        let finding = self.with_delays(Rule::GcThrash, sentence, Cause::Gc, total_ns, LookAt::Gc);
+        let finding = self.by(Cause::Gc, Rule::GcThrash, sentence, total_ns, LookAt::Gc);
         Some(Finding { count: Some(number), run_ns: typical_ns, ..finding })
     }
 
@@ -145,8 +130,8 @@ impl Case<'_> {
             Cause::Microtasks(Some(tag)) => Some(self.timeline.labels.tag(tag).into_owned()),
             _ => None,
         });
-        let most = microtasks.ran_per_checkpoint.percentiles().max.unwrap_or(0);
-        let longest_ns = microtasks.run_ns.percentiles().max;
+        let most = microtasks.ran_per_checkpoint.max();
+        let longest_ns = microtasks.run_ns.max();
         let sentence = format!(
             "Microtasks{} take {} of the busy time: up to {} in a row, for {}",
             after.map_or_else(String::new, |tag| format!(" after {tag}")),
@@ -155,8 +140,8 @@ impl Case<'_> {
             duration(longest_ns)
         );
         let cause = worst.or(stalled).unwrap_or(Cause::Microtasks(None));
-        let finding = self.with_delays(Rule::MicrotaskFlood, sentence, cause, total_ns, LookAt::Microtasks);
-        Some(Finding { count: Some(microtasks.ran), run_ns: longest_ns, ..finding })
+        let finding = self.by(cause, Rule::MicrotaskFlood, sentence, total_ns, LookAt::Microtasks);
+        Some(Finding { count: Some(microtasks.ran), run_ns: Some(longest_ns), ..finding })
     }
 
     /// Signals that were dropped, or that come faster than a loop takes them.
@@ -173,7 +158,7 @@ impl Case<'_> {
         let cost_ns = latency_ns.total().saturating_add(dropped.saturating_mul(DROPPED_NS));
         let who = signal_name(most.signo);
         let end = match dropped {
-            0 => format!("delivered up to {} late", duration(latency_ns.percentiles().max)),
+            0 => format!("delivered up to {} late", duration(latency_ns.max())),
             number => format!("{} dropped", count(number)),
         };
         let text = format!(

@@ -3,6 +3,8 @@
 use loop_probes::ids::{SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::Cause;
+
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -112,6 +114,8 @@ pub(super) struct Finding {
     pub(super) text: String,
     /// The time that it cost others, which ranks it.
     pub(super) cost_ns: u64,
+    /// The cause whose delays the sentence ends with.
+    pub(super) cause: Option<Cause>,
     pub(super) who: Option<String>,
     pub(super) of_loop: Option<SourceId>,
     pub(super) count: Option<u64>,
@@ -129,6 +133,7 @@ impl Finding {
             rule,
             text,
             cost_ns,
+            cause: None,
             who: None,
             of_loop: None,
             count: None,

@@ -1,54 +1,36 @@
 //! Nothing is wrong, as far as the recording shows.
 
-use loop_probes::ids::SourceId;
-
-use super::Case;
+use super::case::Case;
 use super::finding::{Finding, LookAt, Rule};
-use crate::timeline::utilization;
 use crate::units::{counted, duration, percent};
-
-/// A loop that is busy for more of the time has no reserves.
-const BUSY_MIN: f64 = 0.95;
 
 /// A loop that is busy for less of the time has next to nothing to do.
 const IDLE_MAX: f64 = 0.01;
 
 impl Case<'_> {
-    /// The name of a loop, if there are several.
-    pub(super) fn loop_name(&self, source: SourceId) -> Option<String> {
-        let sources: Vec<SourceId> = self.timeline.separate_loops().map(|(source, _)| source).collect();
-        let place = sources.iter().position(|known| *known == source).filter(|_| sources.len() > 1)?;
-        self.timeline.labels.of_loops(&sources).into_iter().nth(place)
-    }
-
     /// What to say where no rule applies.
     pub(super) fn nothing_found(&self) -> Finding {
         let is = |rule, text| Finding::new(rule, text, 0, None);
         if let Some(why) = self.not_known() {
             return is(Rule::Undecided, format!("Undecided: {why}"));
         }
-        let ticks = &self.timeline.ticks;
-        let busy_ns = ticks.busy_ns.saturating_add(self.unfinished.busy_ns());
-        let poll_wait_ns = ticks.poll_wait_ns.saturating_add(self.unfinished.poll_wait_ns());
+        let (busy_ns, share) = (self.busy_ns(), self.utilization());
         let loops = self.timeline.separate_loops().len() as u64;
-        // A share over several loops describes none of them.
-        let share = (loops <= 1 && busy_ns.max(poll_wait_ns) > 0).then(|| utilization(busy_ns, poll_wait_ns));
-        let is_full = busy_ns as f64 >= self.timeline.span_ns() as f64 * BUSY_MIN;
-        if let Some(share) = share.filter(|share| *share >= BUSY_MIN && is_full) {
+        if let Some(share) = share.filter(|_| self.is_full()) {
             return self.saturated(share, busy_ns);
         }
         let is_idle = loops <= 1 && (busy_ns as f64) < self.timeline.span_ns() as f64 * IDLE_MAX;
         let (rule, begins) = if is_idle { (Rule::Idle, "Idle") } else { (Rule::Healthy, "Healthy") };
         // Where polls are not recorded, what is between ticks is unknown.
-        let begins = match share.filter(|_| poll_wait_ns > 0) {
+        let begins = match share.filter(|share| *share < 1.0) {
             Some(share) => format!("{begins}: busy {} of the time", percent(share)),
             None => format!("{begins}: {}", counted(loops.max(1), "loop", "loops")),
         };
-        let timers = self.timeline.timers.lag_ns.percentiles().max;
-        let timers = match timers {
-            None => String::new(),
-            Some(0) => ", timers on time".to_owned(),
-            Some(ns) => format!(", timers up to {} late", duration(ns)),
+        let lag_ns = &self.timeline.timers.lag_ns;
+        let timers = match lag_ns.max() {
+            _ if lag_ns.is_empty() => String::new(),
+            0 => ", timers on time".to_owned(),
+            ns => format!(", timers up to {} late", duration(ns)),
         };
         let stalls = match self.stalls.count {
             0 => "no stall".to_owned(),

@@ -1,15 +1,11 @@
 //! Who waits: what a cause delayed, and the rules about waits that no single run explains.
 
-use super::Case;
-use super::blockers::MainCause;
+use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
 use crate::timeline::{Cause, Impact, SLOT_NS, Waiter};
 use crate::units::{count, counted, duration};
 use loop_probes::event::Queue;
 use loop_probes::ids::Tag;
-
-/// The share of the time that delays must amount to before they are a fault.
-const SHARE_MIN: f64 = 0.02;
 
 /// Fewest runs that are many.
 const RUNS_MIN: u64 = 20;
@@ -68,16 +64,6 @@ fn by_kind(impact: &Impact) -> String {
 }
 
 impl Case<'_> {
-    /// Whether a delay is long enough to be a fault.
-    pub(super) fn matters(&self, delay_ns: u64) -> bool {
-        delay_ns as f64 >= self.timeline.span_ns() as f64 * SHARE_MIN && delay_ns > 0
-    }
-
-    /// The delay that a cause inflicted.
-    pub(super) fn impact(&self, cause: Cause) -> Option<&Impact> {
-        self.impacts.iter().find(|impact| impact.cause == cause)
-    }
-
     /// Many short runs that keep others waiting.
     pub(super) fn short_runs(&self) -> Option<Finding> {
         let is_short = |cause: Cause| match cause {
@@ -112,12 +98,11 @@ impl Case<'_> {
             return None;
         }
         let who = cause.describe(&self.timeline.labels);
-        let latest_ns = self.timeline.timers.lag_ns.percentiles().max;
-        let text = match latest_ns.filter(|ns| *ns > self.timeline.config().late_timer_ns) {
-            Some(ns) => {
+        let text = match self.timeline.timers.lag_ns.max() {
+            ns if ns > self.timeline.config().late_timer_ns => {
                 format!("{} short runs of {who} keep timers waiting: up to {} late", count(ran), duration(ns))
             }
-            None => format!("{} short runs of {who} keep signals waiting", count(ran)),
+            _ => format!("{} short runs of {who} keep signals waiting", count(ran)),
         };
         Some(Finding {
             who: Some(who),

@@ -54,7 +54,9 @@ pub enum StateSummary {
 }
 
 impl StateSummary {
-    pub(crate) fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
+    /// The state of `source`, read to its end, from which `timeline` was folded.
+    #[must_use]
+    pub fn of(source: &(impl EventSource + ?Sized), timeline: &Timeline) -> Self {
         match source.process_state() {
             Some(ProcessState::Running) => Self::Running,
             Some(ProcessState::Stopped) => Self::Stopped,
