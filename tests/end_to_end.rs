@@ -9,6 +9,7 @@ mod corpus_files;
 mod corpus_statements;
 mod damaged;
 mod dashboard;
+mod diagnosis;
 mod diff;
 mod echo_server;
 mod exports;

@@ -465,7 +465,7 @@ fn names_that_are_not_utf_8_work_and_are_shown_escaped() {
     assert!(reported.status.success(), "{}", stderr(&reported));
     let page = String::from_utf8(reported.stdout).expect("a page is UTF-8");
     let escaped = r"a\xff\u{202e}.looptrace";
-    assert!(page.lines().next().is_some_and(|line| line.contains(escaped)), "{page}");
+    assert!(page.lines().any(|line| line.contains(escaped)), "{page}");
     let damaged = place.file("").join(OsStr::from_bytes(b"c\xff.looptrace"));
     fs::write(&damaged, "no trace").expect("the place is ours");
     let refused = run(&[word("report"), damaged.as_os_str()]);

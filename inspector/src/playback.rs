@@ -138,8 +138,9 @@ impl<S: Rewind> Player<S> {
         while !self.index.is_complete() {
             self.batch.clear();
             let state = self.source.poll(&mut self.batch)?;
-            self.index.take(&self.batch, state != SourceState::More);
-            if self.index.is_complete() {
+            self.index.take(&self.batch);
+            if state != SourceState::More {
+                self.index.complete(&self.source);
                 self.begin(sink)?;
             } else if is_enough() {
                 return Ok(false);
@@ -168,6 +169,7 @@ impl<S: Rewind> Player<S> {
             playing: self.playing,
             speed: self.speed,
             stalls: Arc::clone(&self.stalls),
+            diagnosis: self.index.diagnosis().cloned(),
         }
     }
 

@@ -48,7 +48,7 @@ fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
 fn everything(canvas: &mut Canvas<'_>, app: &App) {
     let App { state, pages, page, .. } = app;
     let screen = layout::screen(state.width, state.height, state.is_replay());
-    header::draw(canvas, state, *page == PageName::Overview, screen.header);
+    header::draw(canvas, state, screen.header);
     let body = screen.body;
     match page {
         PageName::Overview => overview::view::draw(canvas, state, &pages.overview),

@@ -14,6 +14,7 @@ use std::cmp::Ordering;
 
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
+use loop_traces::diagnosis::Diagnosis;
 use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::loss::Missing;
 use loop_traces::summary::JobsSummary;
@@ -201,6 +202,8 @@ pub struct SignalRow {
 pub struct Figures {
     /// The time of these figures; `None` before the first reading.
     pub at: Option<Timestamp>,
+    /// What is wrong most; `None` before the first reading.
+    pub diagnosis: Option<Diagnosis>,
     /// Rates over the last second, or over the window for a slow loop.
     pub rate: PerSecond,
     /// Whether there are several loops: the utilization is that of the busiest, the lag that of the loop with the worst
@@ -262,8 +265,10 @@ impl Figures {
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let by_loop = LoopFigures::all(timeline);
         let late_ns = timeline.config().late_timer_ns;
+        let delay_caused = timeline.delay_caused_with(&unfinished);
         let mut figures = Self {
             at: Some(now),
+            diagnosis: Some(Diagnosis::of_known(timeline, &unfinished, &delay_caused, stalls)),
             rate: rate_of_loops(timeline, &unfinished, &by_loop, now, hangs),
             several_loops: by_loop.len() > 1,
             ticks: timeline.rates.series(now).iter().map(|slot| u64::from(slot.ticks)).collect(),
@@ -280,7 +285,7 @@ impl Figures {
             lag_buckets: lag_buckets(timeline, &unfinished),
             timers_late: timeline.timers.late.saturating_add(unfinished.late_timers(late_ns)),
             timers_skipped: timeline.timers.skipped.saturating_add(unfinished.skipped()),
-            delay_caused: timeline.delay_caused_with(&unfinished),
+            delay_caused,
             queues: queues(timeline, &unfinished, now),
             microtasks: microtasks(timeline),
             gc: gc(timeline),

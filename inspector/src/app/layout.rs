@@ -21,7 +21,7 @@ pub const fn fits(width: u16, height: u16) -> bool {
 /// The rows common to all pages, and the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// The source and its condition: two rows.
+    /// The source, the diagnosis, the condition: a row each.
     pub header: Rect,
     /// The area of the page.
     pub body: Rect,
@@ -34,7 +34,7 @@ pub struct Screen {
 /// The rows of a screen of this size.
 #[must_use]
 pub fn screen(width: u16, height: u16, replay: bool) -> Screen {
-    let rows = Layout::vertical([Length(2), Fill(1), Length(u16::from(replay)), Length(1)]);
+    let rows = Layout::vertical([Length(3), Fill(1), Length(u16::from(replay)), Length(1)]);
     let [header, body, scrubber, footer] = rows.areas(Rect::new(0, 0, width, height));
     Screen { header, body, scrubber, footer }
 }
@@ -116,7 +116,7 @@ mod tests {
         for (width, height) in [(0, 0), (1, 1), (0, 50), (200, 0), (79, 23), (u16::MAX, u16::MAX)] {
             for replay in [false, true] {
                 let screen = screen(width, height, replay);
-                assert!(!fits(width, height) || screen.header.height == 2 && screen.footer.height == 1);
+                assert!(!fits(width, height) || screen.header.height == 3 && screen.footer.height == 1);
             }
         }
     }

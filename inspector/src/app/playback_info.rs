@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use loop_probes::ids::Timestamp;
+use loop_traces::diagnosis::Diagnosis;
 
 /// Slowest speed of a replay.
 const SPEED_MIN: f64 = 0.1;
@@ -30,6 +31,8 @@ pub struct PlaybackInfo {
     pub speed: f64,
     /// The ends of all stalls of the trace, in order.
     pub stalls: Arc<[Timestamp]>,
+    /// What is wrong most in the whole trace; `None` until it was read.
+    pub diagnosis: Option<Arc<Diagnosis>>,
 }
 
 impl PlaybackInfo {
@@ -90,6 +93,7 @@ mod tests {
             playing: true,
             speed: 1.0,
             stalls: Arc::from([]),
+            diagnosis: None,
         };
         assert!((info.share() - 0.25).abs() < 1e-9);
         assert_eq!(info.at_share(0.5), Timestamp(200));

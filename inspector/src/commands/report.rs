@@ -7,7 +7,7 @@ use loop_traces::analysis::diff::Run;
 use loop_traces::analysis::gate::Judgement;
 use loop_traces::summary::Summary;
 use loop_traces::timeline::TimelineConfig;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::runs::{self, fold};
 use super::{diff, drawing, summary};
@@ -62,7 +62,9 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
     let judged = judged.map_err(|error| CommandError::Usage(format!("{}: {error}", printable_path(file))))?;
     let page = Page::of_gates(judged, args.strict);
     match args.format {
-        ReportFormat::Json => stdout::print_json(&with_gates(&read.run.summary, &page)?)?,
+        ReportFormat::Json => {
+            stdout::print_json(&WithGates { summary: &read.run.summary, gates: &page.gates })?;
+        }
         ReportFormat::Junit => stdout::print(&diff::render(&page, VerdictFormat::Junit, global)?)?,
         ReportFormat::Markdown => stdout::print(&diff::render(&page, VerdictFormat::Markdown, global)?)?,
         ReportFormat::Text => stdout::print(&text(&read.run, &page, global)?)?,
@@ -70,16 +72,16 @@ fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<
     diff::conclude(&page)
 }
 
+/// A summary, and the gates after it.
+#[derive(Serialize)]
+struct WithGates<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    gates: &'a [Judgement],
+}
+
 fn text(run: &Run, page: &Page, global: &Global) -> Result<String, CommandError> {
     let gates = diff::render(page, VerdictFormat::Text, global)?;
     let page = summary::page(&run.summary, drawing::theme(global));
     Ok(format!("{page}\n{gates}"))
-}
-
-fn with_gates(summary: &Summary, page: &Page) -> Result<Value, CommandError> {
-    let mut value = serde_json::to_value(summary).map_err(CommandError::input)?;
-    if let Some(object) = value.as_object_mut() {
-        object.insert("gates".to_owned(), serde_json::to_value(&page.gates).map_err(CommandError::input)?);
-    }
-    Ok(value)
 }

@@ -9,7 +9,7 @@ use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
 use loop_traces::units::{count, duration, rate};
 use loop_traces::writer::WriteStats;
-use serde_json::json;
+use serde::Serialize;
 
 use super::drawing;
 use crate::cli::Global;
@@ -86,16 +86,26 @@ fn show(summary: &Summary, served: Option<&Served>, json: bool, global: &Global)
         let footer = served.map(|served| format!("\n{}\n", self::served(served))).unwrap_or_default();
         return stdout::print(&(page(summary, drawing::theme(global)) + &footer));
     }
-    let mut value = serde_json::to_value(summary).map_err(CommandError::input)?;
-    if let (Some(served), Some(object)) = (served, value.as_object_mut()) {
+    let workload = served.map(|served| {
         let Served { sent, answered, elapsed_ns } = *served;
-        let workload = json!({
-            "sent": sent,
-            "answered": answered,
-            "elapsed_ns": elapsed_ns,
-            "answered_per_s": served.rate(),
-        });
-        object.insert("workload".to_owned(), workload);
-    }
-    stdout::print_json(&value)
+        Workload { sent, answered, elapsed_ns, answered_per_s: served.rate() }
+    });
+    stdout::print_json(&WithWorkload { summary, workload })
+}
+
+/// A summary, and what the demo's clients did.
+#[derive(Serialize)]
+struct WithWorkload<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<Workload>,
+}
+
+#[derive(Serialize)]
+struct Workload {
+    sent: u64,
+    answered: u64,
+    elapsed_ns: u64,
+    answered_per_s: f64,
 }

@@ -1,8 +1,13 @@
 //! The index that one reading of a trace produces: the end times of its ticks and stalls, and a few checkpoints.
 
+use std::sync::Arc;
+
 use loop_probes::event::Event;
 use loop_probes::ids::Timestamp;
 use loop_probes::stamped::Stamped;
+use loop_traces::diagnosis::Diagnosis;
+use loop_traces::source::EventSource;
+use loop_traces::summary::StateSummary;
 use loop_traces::timeline::TimelineConfig;
 
 use super::aftermath::{Aftermath, Aftermaths};
@@ -83,6 +88,7 @@ pub(super) struct Index {
     end: Timestamp,
     lost_in_stream: u64,
     complete: bool,
+    diagnosis: Option<Arc<Diagnosis>>,
 }
 
 impl Index {
@@ -100,11 +106,12 @@ impl Index {
             end: Timestamp::default(),
             lost_in_stream: 0,
             complete: false,
+            diagnosis: None,
         }
     }
 
-    /// Indexes a batch: the complete events of one poll.
-    pub(super) fn take(&mut self, batch: &[Stamped], is_last: bool) {
+    /// Indexes a batch: the events of one poll.
+    pub(super) fn take(&mut self, batch: &[Stamped]) {
         if let Some(first) = batch.first() {
             self.checkpoint_before(first.at);
         }
@@ -120,17 +127,26 @@ impl Index {
         }
         self.start = self.fold.timeline.first_at().unwrap_or(self.end);
         self.lost_in_stream = self.fold.timeline.lost_records;
-        self.complete = is_last;
-        if is_last {
-            // Ticks of several loops may be merged slightly out of order.
-            self.ticks.ends.sort_unstable();
-            let limit_ns = self.config.stall_limit_ns;
-            let unfinished =
-                self.fold.timeline.unfinished_ticks().into_iter().filter(|tick| tick.is_stall(limit_ns));
-            unfinished.for_each(|_| self.stalls.goes_on(self.end));
-            self.stalls.sort();
-            self.fold = Fold::new(self.config.clone());
-        }
+    }
+
+    /// Completes the index at the end of `source`, of which everything was taken.
+    pub(super) fn complete(&mut self, source: &(impl EventSource + ?Sized)) {
+        self.complete = true;
+        // Ticks of several loops may be merged slightly out of order.
+        self.ticks.ends.sort_unstable();
+        let timeline = &mut self.fold.timeline;
+        timeline.counts = source.counts();
+        self.diagnosis = Some(Arc::new(Diagnosis::of(timeline, StateSummary::of(source, timeline).end())));
+        let limit_ns = self.config.stall_limit_ns;
+        let unfinished = timeline.unfinished_ticks().into_iter().filter(|tick| tick.is_stall(limit_ns));
+        unfinished.for_each(|_| self.stalls.goes_on(self.end));
+        self.stalls.sort();
+        self.fold = Fold::new(self.config.clone());
+    }
+
+    /// What is wrong most in the whole trace; `None` until it is [complete](Self::is_complete).
+    pub(super) const fn diagnosis(&self) -> Option<&Arc<Diagnosis>> {
+        self.diagnosis.as_ref()
     }
 
     /// Makes a checkpoint before an event at `next`, if one is due. Sources seek by time and not by position, so
@@ -255,7 +271,7 @@ mod tests {
             let mut index = Index { checkpoint_bytes_max, ..Index::new(TimelineConfig::default()) };
             for begin in (0..1 << 18).step_by(1 << 12) {
                 let batch: Vec<Stamped> = (begin..begin + (1 << 12)).map(growing).collect();
-                index.take(&batch, false);
+                index.take(&batch);
                 assert!(index.checkpoint_bytes() <= checkpoint_bytes_max);
             }
             index

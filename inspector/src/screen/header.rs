@@ -1,4 +1,4 @@
-//! The two rows at the top: what is watched and its condition.
+//! The three rows at the top: what is watched, what is wrong with it, its key figures.
 
 use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::NARROW;
@@ -11,6 +11,7 @@ use crate::units;
 use crate::view::bounds;
 use crate::view::paint::Canvas;
 use loop_probes::text::printable;
+use loop_traces::diagnosis::{LookAt, Rule};
 use loop_traces::source::SourceKind;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -20,16 +21,60 @@ use unicode_width::UnicodeWidthStr as _;
 const SPARK_MAX: u16 = 50;
 const SPARK_MIN: u16 = 2;
 
-/// Draws both rows. `strip` says that the page has the strip of ticks, which shows why the loop makes no progress.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, strip: bool, area: Rect) {
+/// Draws the three rows.
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     source_line(canvas, state, area);
-    match hang(state) {
-        // Without the strip, the header is the only place that is always visible.
-        Some(hang) if !strip => {
-            let style = if hang.is_fault { canvas.theme.over() } else { canvas.theme.held() };
-            canvas.pen(area, 1).gap(1).put(&hang.text, style);
-        }
-        _ => figures_line(canvas, state, area),
+    diagnosis_line(canvas, state, area);
+    figures_line(canvas, state, area);
+}
+
+/// The row of the diagnosis.
+const DIAGNOSIS: u16 = 1;
+/// The row of the key figures.
+const FIGURES: u16 = 2;
+
+/// What is wrong most. While the loop makes no progress, that is the fault, whatever came before.
+fn diagnosis_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+    let theme = canvas.theme;
+    let has_ended = state.live.process == Process::Ended;
+    if let Some(hang) = hang(state).filter(|_| !has_ended) {
+        let style = if hang.is_fault { theme.over() } else { theme.held() };
+        canvas.pen(area, DIAGNOSIS).gap(1).put(&hang.text, style);
+        return;
+    }
+    // A replay shows that of the whole trace from the beginning.
+    let whole = state.playback.as_ref().and_then(|playback| playback.diagnosis.as_deref());
+    let Some(diagnosis) = whole.or(state.figures.diagnosis.as_ref()) else { return };
+    let of_whole = if whole.is_some() && state.up_to_ns().is_some() { "whole trace: " } else { "" };
+    let is_over = diagnosis.run_ns > Some(state.about.stall_limit_ns);
+    let (mark, style) = match diagnosis.rule {
+        rule if rule.is_fault() && is_over => ("▲ ", theme.over()),
+        rule if rule.is_fault() => ("▲ ", theme.held()),
+        Rule::Undecided => ("", theme.held()),
+        _ => ("", theme.text()),
+    };
+    let text = format!("{mark}{of_whole}{}", diagnosis.text);
+    let next = diagnosis.look_at.map_or_else(String::new, |look_at| next(look_at, area.width, text.width()));
+    let room = usize::from(area.width).saturating_sub(next.width() + 1);
+    canvas.pen(area, DIAGNOSIS).gap(1).put(&cut(&text, room), style);
+    canvas.pen(area, DIAGNOSIS).right(&next, theme.dim());
+}
+
+/// Where to look next, beside a sentence of `used` cells: ` 4 ▸ delay caused `, or only the key if that is all that fits.
+fn next(look_at: LookAt, width: u16, used: usize) -> String {
+    let key = page_key(look_at).map_or_else(String::new, |key| format!("{key} "));
+    let whole = format!("  {key}▸ {} ", look_at.name());
+    let fits = whole.width() + used < usize::from(width);
+    if fits { whole } else { format!(" {key}▸ ") }
+}
+
+/// The key of the page that shows it; `None` if the overview does.
+const fn page_key(look_at: LookAt) -> Option<char> {
+    match look_at {
+        LookAt::OpenTick | LookAt::Stalls => Some('2'),
+        LookAt::Tags => Some('3'),
+        LookAt::DelayCaused | LookAt::LateTimers => Some('4'),
+        _ => None,
     }
 }
 
@@ -197,7 +242,7 @@ fn figures_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
     let left = now.width() + 8 + rate.width() + 1;
     let room = usize::from(area.width).saturating_sub(width + left + 1) as u16;
-    let mut pen = canvas.pen(area, 1);
+    let mut pen = canvas.pen(area, FIGURES);
     pen.put(&now, theme.title(false));
     if area.width >= NARROW {
         let mark = if figures.rate.has_lost { bounds::AT_LEAST } else { " " };

@@ -92,6 +92,7 @@ fn replay(playing: bool) -> App {
         playing,
         speed: 0.5,
         stalls: Arc::from(stalls),
+        diagnosis: None,
     };
     update(&mut app, Message::Playback(playback));
     frame(&mut app, end(&events));
@@ -322,7 +323,7 @@ fn places(app: &mut App, width: u16) -> Vec<Vec<usize>> {
     let buffer = buffer(app, width, 24, COLOR);
     let row =
         |y: u16| -> Vec<char> { (0..width).filter_map(|x| buffer[(x, y)].symbol().chars().next()).collect() };
-    let (how, title) = (row(1), row(2));
+    let (how, title) = (row(2), row(3));
     let find = |row: &[char], word: &str| {
         let word: Vec<char> = word.chars().collect();
         row.windows(word.len()).position(|cells| cells == word).unwrap()

@@ -75,6 +75,7 @@ fn a_jump_replaces_all_figures() {
         playing,
         speed: 1.0,
         stalls: Arc::from([]),
+        diagnosis: None,
     };
     update(&mut app, Message::Playback(at(position, true)));
     update(&mut app, Message::Frame { now: position, elapsed_ns: 1_000_000_000 });
@@ -128,6 +129,7 @@ fn replay(playing: bool) -> App {
         playing,
         speed: 1.0,
         stalls: Arc::from([]),
+        diagnosis: None,
     };
     update(&mut app, Message::Playback(playback));
     app

@@ -6,7 +6,7 @@ use ratatui::layout::{Layout, Position, Rect};
 use crate::app::layout::{NARROW, from_left, inner, share};
 
 /// Below this height, the strip and the stalls have fewer rows.
-const LOW: u16 = 21;
+const LOW: u16 = 20;
 /// Minimum width at which every family has its own pane.
 pub(super) const ROOMY: u16 = 150;
 /// Width of the labels on the strip's axis.
@@ -81,13 +81,13 @@ pub struct Panes {
 /// The panes of the overview within `body`.
 #[must_use]
 pub fn panes(body: Rect, extras: Extras) -> Panes {
-    if body.height < 25 || body.width < 96 { compact(body, extras) } else { framed(body, extras) }
+    if body.height < 24 || body.width < 96 { compact(body, extras) } else { framed(body, extras) }
 }
 
 fn compact(body: Rect, extras: Extras) -> Panes {
     let (ticks, stalls) = match body.height {
         0..LOW => (4, 3),
-        height => (5, 4 + (height - 5).saturating_sub(16) / 3),
+        height => (5, 4 + (height - 5).saturating_sub(15) / 3),
     };
     let (line, agenda) = (Length(1), Length(u16::from(extras.agenda)));
     let rows = [Length(ticks), Fill(1), line, line, line, line, agenda, Length(stalls)];

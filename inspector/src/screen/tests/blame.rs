@@ -50,7 +50,7 @@ fn blame_rows_have_the_colour_of_their_phase() {
     };
     let buffer = buffer(&mut app, 100, 30, COLOR);
     let tasks = COLOR.phase(loop_probes::event::Phase::Tasks).fg.unwrap();
-    let bar = (0..100).filter(|x| buffer[(*x, 6)].symbol() == "█" && buffer[(*x, 6)].fg == tasks).count();
+    let bar = (0..100).filter(|x| buffer[(*x, 7)].symbol() == "█" && buffer[(*x, 7)].fg == tasks).count();
     assert!(bar > 15, "the largest line has the longest bar: {bar}");
 }
 

@@ -82,21 +82,21 @@ fn the_header_shows_the_period_of_its_figures() {
         (100, " 1s: ticks/s ", " all: lag p50 "),
         (160, " last 1s: ticks/s ", " since start: lag p50 "),
     ] {
-        let row = &rows(&mut app, (width, 30), COLOR)[1];
+        let row = &rows(&mut app, (width, 30), COLOR)[2];
         assert!(row.contains(now) && row.contains(all) && row.contains(" stalls "), "{row}");
         let (rates, totals) = row.split_at(row.find(all).unwrap());
         assert!(rates.contains("util") && totals.contains("max ") && totals.contains("stalls 9 "), "{row}");
     }
     app.state.about.since_attach = true;
-    assert!(rows(&mut app, (160, 30), COLOR)[1].contains(" since attach: lag"));
+    assert!(rows(&mut app, (160, 30), COLOR)[2].contains(" since attach: lag"));
     // A slow loop is measured over more than a second.
     app.state.figures.rate.window_ns = 10_000_000_000;
-    assert!(rows(&mut app, (80, 24), COLOR)[1].starts_with("10s ticks/s "));
-    assert!(rows(&mut app, (160, 24), COLOR)[1].starts_with(" last 10s: ticks/s "));
+    assert!(rows(&mut app, (80, 24), COLOR)[2].starts_with("10s ticks/s "));
+    assert!(rows(&mut app, (160, 24), COLOR)[2].starts_with(" last 10s: ticks/s "));
     app.state.live.fold.timeline.stalls.count = 1_234_567;
     app.state.figures.stalls = 1_234_567;
     for width in [80, 100, 130] {
-        let row = &rows(&mut app, (width, 24), COLOR)[1];
+        let row = &rows(&mut app, (width, 24), COLOR)[2];
         assert!(!row.contains('…'), "{row}");
     }
 }
