@@ -56,6 +56,32 @@ fn a_reader_sees_the_task_that_runs_now_and_the_poll_with_its_deadline() {
     assert!((3_500_000_000_000..3_600_000_000_000).contains(&left), "{left}");
 }
 
+/// Asks what is running when it is dropped.
+struct Looks(ProcessReader, Rc<Cell<Option<Running>>>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.0.poll(&mut Vec::new()).unwrap();
+        self.1.set(self.0.running().unwrap().first().map(|now| now.running));
+    }
+}
+
+#[test]
+fn the_drop_of_a_cancelled_future_is_no_task_while_it_lasts() {
+    let session = Session::builder("test").private();
+    let mut event_loop = EventLoop::<Builtin>::builder().session(&session, "loop").build().unwrap();
+    let seen = Rc::new(Cell::new(None));
+    let looks = Looks(session.reader(Start::Oldest), Rc::clone(&seen));
+    let handle = event_loop.spawn("victim", async move |_| {
+        let _looks = looks;
+        std::future::pending::<()>().await;
+    });
+    event_loop.tick();
+    handle.cancel();
+    event_loop.run().unwrap();
+    assert_eq!(seen.get(), Some(Running::Phase(Phase::Tasks)));
+}
+
 /// The events saved by a lossless recording, and the reader that saves them.
 type Saved = Arc<Mutex<(ProcessReader, Vec<Stamped>)>>;
 

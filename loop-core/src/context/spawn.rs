@@ -7,7 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::Poll;
 
-use loop_probes::event::{Event, Origin, Outcome, RefKind};
+use loop_probes::event::{Event, Origin, Outcome, Phase, RefKind};
+use loop_probes::recorder::Running;
 
 use crate::body::Body;
 use crate::body::Queued;
@@ -100,6 +101,10 @@ impl<T: Task> Context<'_, T> {
         self.core.current.tag = tag;
         if is_cancelled {
             self.core.current.outcome = Outcome::Cancelled;
+            // A task that was cancelled does not run: the time to drop it is the phase's.
+            if self.core.on {
+                self.core.recorder.set_running(self.core.at, Running::Phase(Phase::Tasks));
+            }
             if let Some(entry) = self.take_future(key) {
                 entry.end(JoinError::Cancelled);
             }
