@@ -273,6 +273,11 @@ impl Agenda {
         self.workers.all()
     }
 
+    /// Whether `source` is the emitter of a worker.
+    pub(crate) fn is_worker(&self, source: SourceId) -> bool {
+        self.workers().iter().any(|worker| worker.source == Some(source))
+    }
+
     fn higher_ran(&self, priority: Priority) -> u64 {
         self.priorities[..place(priority)].iter().map(|higher| higher.ran).fold(0, u64::saturating_add)
     }

@@ -330,7 +330,8 @@ impl Timeline {
                 }
             }
             // Part of the open tick, handled above, or inputs that only re-execution needs.
-            Event::Phase { .. } | Event::Poll { .. } | _ => {}
+            Event::Poll { start, .. } => self.polled(place, start, at),
+            Event::Phase { .. } | _ => {}
         }
     }
 

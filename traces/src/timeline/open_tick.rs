@@ -46,6 +46,8 @@ pub(crate) struct OpenTick {
     pub(crate) seen: Option<LastActivity>,
     /// Whether the emitter has ticks.
     pub(crate) ticked: bool,
+    /// Whether it polls in its ticks, as loops do, rather than between them.
+    pub(crate) polls_in_ticks: bool,
     /// When the loop stopped, unless it has begun a tick since.
     pub(crate) stopped: Option<Timestamp>,
     /// When the last tick ended, and its busy time in nanoseconds.
@@ -76,12 +78,13 @@ impl OpenTick {
     }
 
     pub(crate) fn begin(&mut self, tick: u64, start: Timestamp) {
-        let Self { source, last, waits, mut spans, mut polls, mut poll_phase, .. } = std::mem::take(self);
+        let Self { source, last, polls_in_ticks, waits, mut spans, mut polls, mut poll_phase, .. } =
+            std::mem::take(self);
         spans.clear();
         polls.reset(start);
         poll_phase.reset(start);
         // Waits from a tick whose end was lost are charged with this tick's.
-        let kept = Self { source, last, waits, spans, polls, poll_phase, ..Self::default() };
+        let kept = Self { source, last, polls_in_ticks, waits, spans, polls, poll_phase, ..Self::default() };
         *self = Self { open: true, ticked: true, tick, start, ..kept };
     }
 
@@ -168,7 +171,10 @@ impl OpenTick {
     pub(crate) fn add(&mut self, span: TickSpan, config: &TimelineConfig) {
         let run_ns = span.run_ns();
         match span.what {
-            SpanKind::Poll { .. } => self.polls.add(span.start, span.end),
+            SpanKind::Poll { .. } => {
+                self.polls_in_ticks = true;
+                self.polls.add(span.start, span.end);
+            }
             SpanKind::Phase(Phase::Poll) => self.poll_phase.add(span.start, span.end),
             SpanKind::Phase(phase) => self.phases.add(phase, run_ns),
             SpanKind::Task { task, tag, .. } | SpanKind::Io { task, tag, .. } => {

@@ -42,6 +42,8 @@ struct EmitterQueues {
     /// Whether the emitter records when it queues a task, so that a task with equal queued and start times has not
     /// waited. For other emitters, the wait of such a task is unknown.
     records_queueing: bool,
+    /// Whether it records the queue waits of tasks, if only when they start.
+    records_waits: bool,
     /// The task of the timer that fired last: it runs without being queued.
     fired_task: Option<TaskId>,
     /// Whether records were lost since the last tick began, timer fired or task ran.
@@ -169,6 +171,7 @@ impl Queues {
             self.waits_left_out += u64::from(queued < start);
             return None;
         }
+        emitter.records_waits |= queued < start;
         (queued < start || emitter.records_queueing && !in_part).then_some(waited_ns)
     }
 
@@ -177,9 +180,11 @@ impl Queues {
         self.waits_left_out
     }
 
-    /// Whether the emitter at `place` records when it queues a task.
-    pub(crate) fn records_queueing(&self, place: usize) -> bool {
-        self.emitters.get(place).is_some_and(|emitter| emitter.records_queueing)
+    /// Whether tasks of the emitter at `place` may wait without a record so far: posts of other threads, or all tasks if it
+    /// records their waits only when they start.
+    pub(crate) fn may_wait_unseen(&self, place: usize) -> bool {
+        let emitter = self.emitters.get(place);
+        emitter.is_some_and(|emitter| emitter.records_queueing || emitter.records_waits)
     }
 
     /// The tasks of the emitter at `place` that were queued and have not ended, including those left at its stop.

@@ -102,7 +102,8 @@ impl OpenTick {
                     .is_some_and(|seen| matches!(seen.running, Running::Phase(_)) || self.last_run.is_some());
         let (tick, start) = match (begun, seen) {
             (Some((_, tick, start)), _) => (Some(tick), start),
-            (None, Some(seen)) if is_loop => (self.number(), seen.since.max(self.poll_ended(seen))),
+            // Of a tick with a loss, the number may be that of an earlier one.
+            (None, Some(seen)) if is_loop => (None, seen.since.max(self.poll_ended(seen))),
             _ => return None,
         };
         let last = self.last_busy();
@@ -187,6 +188,10 @@ impl Timeline {
         let first = self.first_at().unwrap_or(known);
         let ticks = self.open.iter().filter_map(|open| {
             let (open, end) = open.as_known(end);
+            // A worker of the agenda that stops for a collection is in a phase, and in no tick.
+            if !open.ticked && self.agenda.is_worker(open.source) {
+                return None;
+            }
             let tick = open.unfinished(known, end)?;
             // Events before the first tick seen are of a tick whose beginning is missing.
             let before_ns = if open.ticked { 0 } else { tick.start.ns_since(first) };
@@ -385,13 +390,13 @@ impl Timeline {
     fn posts_unseen(&self, unfinished: &Unfinished) -> u64 {
         let may_wait = |tick: &UnfinishedTick| {
             let goes_on = unfinished.end == StreamEnd::Known && tick.busy_ns <= self.config.late_task_ns;
-            !goes_on && self.place_of_tick(tick).is_some_and(|place| self.queues.records_queueing(place))
+            !goes_on && self.place_of_tick(tick).is_some_and(|place| self.queues.may_wait_unseen(place))
         };
         let known = self.last.unwrap_or_default();
         let is_paused = |(place, open): (usize, &OpenTick)| {
             let is_between_ticks =
                 open.going_on().is_none() && open.stopped.is_none() && open.closed.is_none();
-            let since = open.last_ended.filter(|_| is_between_ticks && self.queues.records_queueing(place));
+            let since = open.last_ended.filter(|_| is_between_ticks && self.queues.may_wait_unseen(place));
             since.is_some_and(|(since, _)| known.ns_since(since) > self.config.late_task_ns)
         };
         let any = unfinished.growing().any(may_wait) || self.open.iter().enumerate().any(is_paused);

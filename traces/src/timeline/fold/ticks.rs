@@ -62,6 +62,17 @@ impl Timeline {
         self.lost_silently(place, silent, summary.end);
     }
 
+    /// A poll ended. Those of a tick are in its summary; a loop that polls between its ticks waits there.
+    pub(super) fn polled(&mut self, place: Option<usize>, start: Timestamp, end: Timestamp) {
+        let Some(open) = place.map(|place| &self.open[place]) else { return };
+        if !open.open && open.ticked && !open.polls_in_ticks && !open.is_damaged() {
+            let wait_ns = end.ns_since(start.max(open.last_ended.map_or(start, |(ended, _)| ended)));
+            self.ticks.poll_wait_ns = self.ticks.poll_wait_ns.saturating_add(wait_ns);
+            let slot = self.rates.slot(end);
+            slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(wait_ns);
+        }
+    }
+
     /// Records a suspension. It is reported after the process resumes, when its tick may be over.
     pub(super) fn suspended(&mut self, suspension: Suspension) {
         self.suspensions.add(suspension);

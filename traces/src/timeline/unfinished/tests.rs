@@ -4,7 +4,7 @@ mod cuts;
 mod followed;
 
 use loop_probes::event::{
-    ClockPoint, Event, Origin, Outcome, Phase, Placement, PollReason, Queue, StopReason,
+    ClockPoint, Event, Origin, Outcome, Phase, Placement, PollReason, Queue, StopReason, WorkerPhase,
 };
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId};
 use loop_probes::metadata::Metadata;
@@ -504,4 +504,39 @@ fn a_tick_in_its_poll_counts_with_its_busy_time_so_far() {
     // What a tick did before the recording began is unknown.
     let midway = folded(&[seen(Running::Poll { deadline: None }, 200, 5_000)]);
     assert_eq!(midway.ticks.run_ns.percentiles_missing(&midway.missing().ticks).count, 0);
+}
+
+#[test]
+fn a_worker_that_stops_for_a_collection_is_in_no_tick() {
+    let (from, to) = (WorkerPhase::Run, WorkerPhase::Gc);
+    let stops = on(OTHER, 2_000, Event::WorkerState { worker: 0, from, to });
+    let sample = Running::Phase(Phase::Gc).event(Timestamp(2_000));
+    let stopped = [stops, on(OTHER, 900_000_000, sample)];
+    assert_eq!(folded(&stopped).unfinished_ticks(), []);
+    assert_eq!(folded(&stopped[1..]).unfinished_ticks().len(), 1, "it may be a loop in its phase");
+}
+
+#[test]
+fn after_a_loss_the_number_of_the_tick_is_unknown() {
+    let lost = at(900, Event::Lost { count: 70, from: Timestamp(300) });
+    let timeline = folded(&[begun(38, 100), ran(5, 110, 300), lost, seen(in_task(99), 800, 2_000)]);
+    let (tick, [busy_ns, ..]) = only(&timeline);
+    assert_eq!((tick.tick, tick.start, busy_ns), (None, Timestamp(800), 1_200));
+}
+
+#[test]
+fn a_loop_that_polls_between_its_ticks_waits_there() {
+    let end = |tick, start, time| at(time, Event::TickEnd { tick, tasks_run: 1, start: Timestamp(start) });
+    let waits = |events: &[Stamped]| {
+        let ticks = folded(events).ticks;
+        (ticks.busy_ns, ticks.poll_wait_ns)
+    };
+    let outside =
+        [begun(1, 0), end(1, 0, 10), polled(10, 90), begun(2, 90), end(2, 90, 100), polled(100, 190)];
+    assert_eq!(waits(&outside), (20, 170));
+    let lost = at(95, Event::Lost { count: 1, from: Timestamp(60) });
+    let unseen = [begun(1, 0), end(1, 0, 10), lost, polled(100, 190)];
+    assert_eq!(waits(&unseen), (10, 0), "the beginning of its tick may be lost");
+    let inside = [begun(1, 0), polled(5, 9), end(1, 0, 10), polled(10, 90)];
+    assert_eq!(waits(&inside), (6, 4), "a shutdown polls after the last tick");
 }

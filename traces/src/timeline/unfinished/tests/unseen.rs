@@ -1,7 +1,7 @@
 //! Tests of activity that may go on without a record: timers armed before the reading began, signals dropped and
 //! microtasks run while the loop is busy.
 
-use loop_probes::event::{PollReason, Queue};
+use loop_probes::event::{Outcome as RunOutcome, PollReason, Queue};
 
 use super::stopped::{armed, judged, summary};
 use super::*;
@@ -40,6 +40,20 @@ fn a_timer_armed_before_the_reading_began_may_be_overdue_while_the_loop_is_busy(
     assert!(!may_be(over(1), StreamEnd::Cut), "none was armed");
     let no_timers = vec![begun(7, MS), seen(in_task(5), 2 * MS, 500 * MS)];
     assert!(!may_be(no_timers, StreamEnd::Died), "it reports no timers");
+}
+
+#[test]
+fn tasks_whose_waits_are_recorded_when_they_start_may_wait_for_a_hang() {
+    let queued_task = |task: u64, queued: u64, start: u64, end: u64| {
+        let (queued, start) = (Timestamp(queued), Timestamp(start));
+        at(end, Event::TaskRan { task: TaskId(task), tag: TAG, outcome: RunOutcome::Done, queued, start })
+    };
+    let outcome = |queued| {
+        let events =
+            vec![begun(1, MS), queued_task(1, queued, 2 * MS, 3 * MS), seen(in_task(5), 3 * MS, 600 * MS)];
+        judged(&summary(events), "tasks.wait.max", Limit::Max(1e8)).0
+    };
+    assert_eq!(outcome(MS), Outcome::Undecided, "others may have waited for as long as the hang");
 }
 
 #[test]
