@@ -58,6 +58,17 @@ struct Polling {
     before: Option<Running>,
 }
 
+impl Polling {
+    fn event(&self, ready: u32) -> Event<Ticks> {
+        let reason = match self.timeout_ns {
+            Some(0) => PollReason::NonBlock,
+            Some(_) => PollReason::Timer,
+            None => PollReason::Idle,
+        };
+        Event::Poll { reason, ready, timeout_ns: self.timeout_ns, start: self.start }
+    }
+}
+
 /// Number of sources a poll found ready, in whatever type the poller counts.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not report the number of ready sources",
@@ -185,7 +196,8 @@ impl LoopProbe {
     }
 
     /// Begins a wait for readiness of at most `timeout`; `None` if it waits forever or for an unknown time. For loops
-    /// where [`poll`](Self::poll) does not fit because foreign code calls the poller.
+    /// where [`poll`](Self::poll) does not fit because foreign code calls the poller. Tasks that begin in it, because
+    /// the poller runs callbacks by itself, are no part of the wait, which is recorded in pieces.
     pub fn poll_begin(&self, timeout: Option<Duration>) {
         if !self.recorder.is_enabled() {
             return;
@@ -203,15 +215,9 @@ impl LoopProbe {
 
     /// Ends the wait that [`poll_begin`](Self::poll_begin) began. Without one, records nothing.
     pub fn poll_end(&self, found: &impl ReadyCount) {
-        let Some(Polling { start, timeout_ns, before }) = self.polling.take() else { return };
-        let reason = match timeout_ns {
-            Some(0) => PollReason::NonBlock,
-            Some(_) => PollReason::Timer,
-            None => PollReason::Idle,
-        };
-        let event = Event::Poll { reason, ready: found.ready(), timeout_ns, start };
-        let end = self.recorder.record_now(event);
-        if let Some(before) = before {
+        let Some(polling) = self.polling.take() else { return };
+        let end = self.recorder.record_now(polling.event(found.ready()));
+        if let Some(before) = polling.before {
             self.leave(end, before);
         }
     }
@@ -238,6 +244,10 @@ impl LoopProbe {
         let end = self.recorder.record_now(Event::TaskRan { task, tag, outcome, queued, start });
         self.tasks_in_tick.set(self.tasks_in_tick.get().saturating_add(1));
         self.leave(end, before);
+        if let (Running::Poll { deadline }, Some(polling)) = (before, self.polling.get()) {
+            let timeout_ns = deadline.map(|deadline| deadline.ns_since(self.clock.now()));
+            self.polling.set(Some(Polling { start: end, timeout_ns, ..polling }));
+        }
     }
 
     /// Begins a task that has waited since `queued`, a reading of [`now`](Self::now); it ends with the guard.
@@ -283,6 +293,10 @@ impl LoopProbe {
     fn start(&self, tag: Tag, queued: Ticks, start: Ticks) -> OpenTask {
         let task = TaskId(self.tasks.get() + 1);
         self.tasks.set(task.0);
+        if let (Running::Poll { .. }, Some(polling)) = (self.running.get(), self.polling.get()) {
+            // The loop does not wait while its poller runs a callback: this wait is over, and another one follows.
+            self.recorder.record(start, polling.event(0));
+        }
         let before = self.enter(start, Running::Task { task, tag });
         OpenTask { task, tag, queued, start, outcome: Outcome::Done, before }
     }

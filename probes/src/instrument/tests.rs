@@ -100,6 +100,36 @@ fn now_running_follows_the_guards() {
 }
 
 #[test]
+fn a_task_within_a_poll_divides_it() {
+    let (recorder, capture) = Recorder::capture();
+    let probe = LoopProbe::with_recorder(recorder);
+    let tag = probe.tag("Callback");
+    let timeout = Duration::from_secs(5);
+    probe.poll_begin(Some(timeout));
+    for _ in 0..2 {
+        let _outer = probe.task(tag);
+        drop(probe.task(tag));
+    }
+    probe.poll_end(&3_u32);
+    let mut at = Ticks(0);
+    let mut waits = Vec::new();
+    for (end, event) in capture.take() {
+        match event {
+            Event::Poll { start, timeout_ns, ready, .. } => {
+                assert!(at <= start && start <= end, "no task lies within a wait");
+                waits.push((timeout_ns.unwrap(), ready));
+            }
+            Event::TaskRan { .. } => {}
+            _ => continue,
+        }
+        at = end;
+    }
+    let [(first, 0), (second, 0), (last, 3)] = waits[..] else { panic!("{waits:?}") };
+    assert_eq!(u128::from(first), timeout.as_nanos());
+    assert!(last <= second && second < first, "the rest of the timeout: {waits:?}");
+}
+
+#[test]
 fn a_task_that_panics_says_so() {
     let (recorder, capture) = Recorder::capture();
     let probe = LoopProbe::with_recorder(recorder);
