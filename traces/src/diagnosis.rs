@@ -1,6 +1,6 @@
 //! The diagnosis: what is wrong most, in one sentence.
 //!
-//! A small set of rules looks at a fold. Each that applies makes a [`Finding`]: a sentence, and what the fault costs.
+//! A small set of rules looks at a fold. Each that applies makes a finding: a sentence, and what the fault costs.
 //! The costliest one is the diagnosis. The cost of a fault is the time that others waited for it, plus the time for
 //! which the loop could not respond: both count the same nanoseconds of somebody's latency. `docs/src/diagnosis.md` has
 //! the rules and their limits.
