@@ -5,7 +5,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
 use super::period::period;
-use crate::timeline::{Cause, UnfinishedTick};
+use crate::timeline::{Cause, StreamEnd, UnfinishedTick};
 use crate::units::{counted, duration, position};
 
 /// A tick that is busy for this many stall limits and has not ended is a hang: a shorter one will soon be a stall.
@@ -48,7 +48,52 @@ impl Case<'_> {
         });
         let short_of_stalls =
             short_of_stalls.filter_map(|impact| self.delays(impact.cause)).collect::<Vec<_>>();
-        by_cause.iter().map(|(cause, stalls)| self.blocks(*cause, stalls)).chain(short_of_stalls).collect()
+        let blocks = by_cause.iter().map(|(cause, stalls)| self.blocks(*cause, stalls));
+        blocks.chain(short_of_stalls).chain(self.stalls_of_many()).collect()
+    }
+
+    /// Stalls that no single run explains.
+    fn stalls_of_many(&self) -> Option<Finding> {
+        let all = self.stalls_without_run();
+        let longest_ns = all.iter().map(|(_, busy_ns)| *busy_ns).max()?;
+        let (number, lasts) = (all.len() as u64, duration(longest_ns));
+        let cause = all[0].0.filter(|cause| all.iter().all(|(other, _)| *other == Some(*cause)));
+        let who = cause.map(|cause| cause.describe(&self.timeline.labels));
+        let why = who
+            .as_ref()
+            .map_or_else(|| "for no single reason".to_owned(), |who| format!("most of it in {who}"));
+        let (rule, text) = match number {
+            1 => (Rule::OneOffStall, format!("The loop stalled once, for {lasts}, {why}")),
+            _ => (Rule::Blocker, format!("The loop stalled {number} times, for up to {lasts}, {why}")),
+        };
+        Some(Finding {
+            who,
+            count: Some(number),
+            run_ns: Some(longest_ns),
+            ..Finding::new(rule, text, self.stalled_in_many_ns(), Some(LookAt::Stalls))
+        })
+    }
+
+    /// The busy time of stalls that no single run explains.
+    pub(super) fn stalled_in_many_ns(&self) -> u64 {
+        self.stalls_without_run().iter().map(|(_, busy_ns)| *busy_ns).fold(0, u64::saturating_add)
+    }
+
+    /// The main cause, if there is one, and the busy time of each stall that no other rule explains.
+    fn stalls_without_run(&self) -> Vec<(Option<Cause>, u64)> {
+        let ended = self
+            .timeline
+            .stalls
+            .newest_first()
+            .map(|stall| (MainCause::of(&stall.blame), stall.tick.busy_ns));
+        let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns);
+        let open = open.map(|tick| (MainCause::of(&self.timeline.blame_unfinished(tick)), tick.busy_ns));
+        let is_explained = |main: &MainCause| match main.cause {
+            Cause::Microtasks(_) | Cause::Suspended => true,
+            cause => main.is_one_run && is_blocker(cause),
+        };
+        let unexplained = ended.chain(open).filter(|(main, _)| !main.as_ref().is_some_and(is_explained));
+        unexplained.map(|(main, busy_ns)| (main.map(|main| main.cause), busy_ns)).collect()
     }
 
     /// The stalls kept, oldest first, with their main causes.
@@ -164,34 +209,22 @@ impl Case<'_> {
         let subject = who.clone().unwrap_or_else(|| "The loop".to_owned());
         let lasts = duration(run_ns);
         let begun = position(since.ns_since(first));
-        let sentence = match self.unfinished.end {
-            crate::timeline::StreamEnd::Known => {
-                format!("{subject} has been running for at least {lasts}, since {begun}")
-            }
-            crate::timeline::StreamEnd::Died => {
-                format!(
-                    "{subject} had been running for at least {lasts} when the process died, since {begun}"
-                )
-            }
-            crate::timeline::StreamEnd::Cut => {
-                format!(
-                    "{subject} had been running for at least {lasts} when the recording ends, since {begun}"
-                )
-            }
+        let ran = match self.unfinished.end {
+            StreamEnd::Known => format!("has been running for at least {lasts}"),
+            StreamEnd::Died => format!("had been running for at least {lasts} when the process died"),
+            StreamEnd::Cut => format!("had been running for at least {lasts} when the recording ends"),
         };
+        let sentence = format!("{subject} {ran}, since {begun}");
         let overdue =
             self.unfinished.timers.iter().filter(|timer| timer.source == tick.source).count() as u64;
         let waiting = self.unfinished.waiting.iter().filter(|task| task.source == tick.source).count() as u64;
-        let wait = match (overdue, waiting) {
-            (0, 0) => String::new(),
-            (0, _) => format!(": {} wait", counted(waiting, "task", "tasks")),
-            (_, 0) => format!(": {} overdue", counted(overdue, "timer is", "timers are")),
-            _ => format!(
-                ": {} overdue, {} wait",
-                counted(overdue, "timer is", "timers are"),
-                counted(waiting, "task", "tasks")
-            ),
-        };
+        let parts = [
+            (overdue, counted(overdue, "timer is overdue", "timers are overdue")),
+            (waiting, counted(waiting, "task waits", "tasks wait")),
+        ];
+        let parts: Vec<String> =
+            parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
+        let wait = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
         Some(Finding {
             who,
             of_loop: Some(tick.source),

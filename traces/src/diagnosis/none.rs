@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::finding::{Finding, LookAt, Rule};
+use crate::timeline::StreamEnd;
 use crate::units::{counted, duration, percent};
 
 /// A loop that is busy for less of the time has next to nothing to do.
@@ -19,6 +20,12 @@ impl Case<'_> {
         if let Some(share) = share.filter(|_| self.is_full()) {
             return self.saturated(share, busy_ns);
         }
+        let delay_ns = self.impacts.iter().map(|impact| impact.total_ns()).fold(0, u64::saturating_add);
+        if self.matters(delay_ns) {
+            let delay = duration(delay_ns);
+            let text = format!("Undecided: no fault was seen, but others waited for {delay} in all");
+            return Finding::new(Rule::Undecided, text, 0, Some(LookAt::DelayCaused));
+        }
         let is_idle = loops <= 1 && (busy_ns as f64) < self.timeline.span_ns() as f64 * IDLE_MAX;
         let (rule, begins) = if is_idle { (Rule::Idle, "Idle") } else { (Rule::Healthy, "Healthy") };
         // Where polls are not recorded, what is between ticks is unknown.
@@ -32,11 +39,7 @@ impl Case<'_> {
             0 => ", timers on time".to_owned(),
             ns => format!(", timers up to {} late", duration(ns)),
         };
-        let stalls = match self.stalls.count {
-            0 => "no stall".to_owned(),
-            number => counted(number, "stall of no known cause", "stalls of no known cause"),
-        };
-        is(rule, format!("{begins}, {stalls}{timers}"))
+        is(rule, format!("{begins}, no stall{timers}"))
     }
 
     fn saturated(&self, share: f64, busy_ns: u64) -> Finding {
@@ -73,7 +76,7 @@ impl Case<'_> {
             let ticks = counted(timeline.incomplete_ticks(), "tick is", "ticks are");
             return Some(format!("nothing wrong was seen, but {ticks} incomplete"));
         }
-        let at_end = unseen && self.unfinished.end != crate::timeline::StreamEnd::Cut;
+        let at_end = unseen && self.unfinished.end != StreamEnd::Cut;
         at_end
             .then(|| "nothing wrong was seen, but what a tick does that has not ended is unknown".to_owned())
     }

@@ -174,6 +174,32 @@ fn nothing_is_said_beyond_what_was_recorded() {
 }
 
 #[test]
+fn a_stall_of_many_causes_is_one_without_a_name() {
+    let mut made = ordinary();
+    made.ticks += 1;
+    let start = Timestamp(SECOND + SECOND);
+    made.at(SECOND, Event::TickStart { tick: 11 });
+    for number in 0..3 {
+        let begin = Timestamp(start.0 + number * 10 * MS);
+        let (task, tag) = (TaskId(100 + number), Tag(2 + number as u16));
+        let ran = Event::TaskRan { task, tag, outcome: Outcome::Done, queued: begin, start: begin };
+        made.at(SECOND + (number + 1) * 10 * MS, ran);
+    }
+    made.at(SECOND + 30 * MS, Event::TickEnd { tick: 11, tasks_run: 3, start });
+    let stalled = made.diagnosis(StreamEnd::Known);
+    assert_eq!((stalled.rule, stalled.who), (Rule::OneOffStall, None));
+    assert_eq!(stalled.text, "The loop stalled once, for 30.0ms, for no single reason");
+    // No task is recorded at all, as where only ticks are instrumented.
+    let mut bare = ordinary();
+    bare.at(SECOND, Event::TickStart { tick: 11 });
+    bare.at(2 * SECOND, Event::TickEnd { tick: 11, tasks_run: 0, start });
+    assert_eq!(
+        bare.diagnosis(StreamEnd::Known).text,
+        "The loop stalled once, for 1.00s, for no single reason"
+    );
+}
+
+#[test]
 fn a_tick_that_does_not_end_is_a_hang() {
     let mut made = ordinary();
     made.at(SECOND, Event::TickStart { tick: 11 });

@@ -98,6 +98,8 @@ impl Case<'_> {
             return None;
         }
         let who = cause.describe(&self.timeline.labels);
+        // The stalls that such runs make are theirs, too.
+        let cost_ns = caused_ns.saturating_add(self.stalled_in_many_ns());
         let text = match self.timeline.timers.lag_ns.max() {
             ns if ns > self.timeline.config().late_timer_ns => {
                 format!("{} short runs of {who} keep timers waiting: up to {} late", count(ran), duration(ns))
@@ -109,7 +111,7 @@ impl Case<'_> {
             count: Some(ran),
             delay_caused_ns: Some(caused_ns),
             delayed: worst.map(|worst| worst.delayed()),
-            ..Finding::new(Rule::TimerStarvation, text, caused_ns, Some(LookAt::DelayCaused))
+            ..Finding::new(Rule::TimerStarvation, text, cost_ns, Some(LookAt::DelayCaused))
         })
     }
 
