@@ -11,10 +11,10 @@
 mod memory;
 mod plan;
 
-use std::cell::Cell;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use loop_probes::event::Event;
@@ -22,11 +22,11 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 use loop_probes::record::{Packed, Record, unpack};
 use loop_probes::stamped::Stamped;
-use loop_rerun::check::{Recording, check_source};
+use loop_rerun::check::check_source;
 use loop_rerun::minimize::{Limits, minimize};
 use loop_rerun::{Changes, Recorded, RerunError};
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, MemorySource, SourceKind, SourceState};
+use loop_traces::source::{AnySource, EventSource, MemorySource, SourceKind, SourceState};
 use plan::Plan;
 
 /// The most events that a plan starts with: a few are enough to find problems, and many take long.
@@ -139,7 +139,7 @@ fn try_all(plan: &[u8]) {
     let mut plan = Plan(plan);
     let how = plan.byte();
     let (source, is_cut_only) = made(&mut plan);
-    let open = || -> Result<Recording, RerunError> { Ok(Box::new(source.clone())) };
+    let open = || -> Result<AnySource, RerunError> { Ok(Box::new(source.clone())) };
     if let Ok(checked) = check_source(open, None)
         && is_cut_only
     {
@@ -151,13 +151,10 @@ fn try_all(plan: &[u8]) {
     }
     if how >= 224 {
         let keep = ["tasks.count > 0", "timer_lag.max > 1us", "ticks.count > 3"][usize::from(how) % 3];
-        let looks = Rc::new(Cell::new(0));
-        let stop = move || {
-            looks.set(looks.get() + 1);
-            looks.get() > 3000
-        };
-        let limits = Limits { tries: 12, budget: Duration::MAX, stop: Rc::new(stop), watch: &mut |_| {} };
-        let open = || Ok(Box::new(source.clone()) as Box<dyn EventSource>);
+        let looks = AtomicU32::new(0);
+        let stop = move || looks.fetch_add(1, Ordering::Relaxed) >= 3000;
+        let limits = Limits { tries: 12, budget: Duration::MAX, stop: Arc::new(stop), watch: &mut |_| {} };
+        let open = || Ok(Box::new(source.clone()) as AnySource);
         let _ = minimize(&open, &keep.parse().expect("a condition"), limits, &mut std::io::sink());
     }
 }

@@ -193,6 +193,9 @@ pub trait EventSource {
     }
 }
 
+/// A source of any kind, which may be read in another thread.
+pub type AnySource = Box<dyn EventSource + Send>;
+
 impl<S: EventSource + ?Sized> EventSource for Box<S> {
     fn metadata(&self) -> &Metadata {
         (**self).metadata()

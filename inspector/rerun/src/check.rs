@@ -30,10 +30,9 @@ use loop_probes::ids::{SourceId, Tag, Timestamp};
 use loop_probes::recorder::Recorder;
 use loop_probes::text::printable;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::SourceError;
+use loop_traces::source::{AnySource, SourceError};
 
 pub use checked::{Checked, Coverage, Divergence, Happened};
-pub use stream::Recording;
 
 use super::RerunError;
 use super::engine::on_this_thread;
@@ -63,7 +62,7 @@ pub fn check(path: &Path) -> Result<Checked, RerunError> {
 ///
 /// Same as for [`check`].
 pub fn check_source(
-    mut open: impl FnMut() -> Result<Recording, RerunError>,
+    mut open: impl FnMut() -> Result<AnySource, RerunError>,
     wanted: Option<&str>,
 ) -> Result<Checked, RerunError> {
     let began = monotonic_now();
@@ -76,7 +75,7 @@ pub fn check_source(
     Ok(Checked { elapsed_ns: monotonic_now().ns_since(began), ..checked })
 }
 
-type Open<'a> = &'a mut dyn FnMut() -> Result<Recording, RerunError>;
+type Open<'a> = &'a mut dyn FnMut() -> Result<AnySource, RerunError>;
 
 /// Also returns whether records were lost after the start, or a different loop should have been checked.
 fn check_from<'scope>(

@@ -19,17 +19,16 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::io::Write;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use loop_probes::clock::monotonic_now;
 use loop_probes::ids::Timestamp;
 use loop_traces::analysis::condition::Condition;
 use loop_traces::analysis::metric::{Bounded, bounded};
-use loop_traces::source::{EventSource, SourceError};
+use loop_traces::source::{AnySource, EventSource, SourceError};
 use loop_traces::summary::Summary;
 use loop_traces::units::counted;
 
@@ -124,7 +123,7 @@ impl std::fmt::Debug for Limits<'_> {
 }
 
 /// Opens a recording, any number of times.
-pub type Open<'a> = dyn Fn() -> Result<Box<dyn EventSource>, SourceError> + 'a;
+pub type Open<'a> = dyn Fn() -> Result<AnySource, SourceError> + 'a;
 
 /// Finds the smallest part of a recording whose re-execution satisfies `keep`, and writes its recording to `output`.
 ///
@@ -168,10 +167,7 @@ pub fn minimize<'a>(
 }
 
 /// The whole recording, until the search is stopped.
-fn whole_of<'a>(
-    open: &Open<'_>,
-    stop: &'a Stop,
-) -> Result<SnapshotRange<'a, Box<dyn EventSource>>, SourceError> {
+fn whole_of<'a>(open: &Open<'_>, stop: &'a Stop) -> Result<SnapshotRange<'a, AnySource>, SourceError> {
     Ok(SnapshotRange::new(open()?, Timestamp(0), Timestamp(u64::MAX), stop))
 }
 
@@ -215,7 +211,7 @@ struct Search<'a> {
     limits: Limits<'a>,
     began: Timestamp,
     /// When the time budget ends; set once the recording was read.
-    deadline: Rc<Cell<Option<Timestamp>>>,
+    deadline: Arc<OnceLock<Timestamp>>,
     /// Whether the search is over: it was stopped, or its budget is spent.
     end: Stop,
     /// Each try is recorded here, so that the smallest is at hand whenever the time is up.
@@ -229,9 +225,10 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(keep: &'a Condition, limits: Limits<'a>) -> Result<Self, MinimizeError> {
-        let deadline: Rc<Cell<Option<Timestamp>>> = Rc::default();
-        let (until, asked) = (Rc::clone(&deadline), Stop::clone(&limits.stop));
-        let end: Stop = Rc::new(move || asked() || until.get().is_some_and(|until| monotonic_now() >= until));
+        let deadline: Arc<OnceLock<Timestamp>> = Arc::default();
+        let (until, asked) = (Arc::clone(&deadline), Stop::clone(&limits.stop));
+        let end: Stop =
+            Arc::new(move || asked() || until.get().is_some_and(|until| monotonic_now() >= *until));
         let new = || Scratch::create().map(Rc::new).map_err(MinimizeError::Temporary);
         let scratch = [new()?, new()?];
         let (tries, best, smallest, failed) = (0, (0, 0), None, None);
@@ -245,7 +242,7 @@ impl<'a> Search<'a> {
 
     fn start_the_clock(&mut self) {
         self.began = monotonic_now();
-        self.deadline.set(Some(self.began.plus_ns(self.budget_ns())));
+        self.deadline.get_or_init(|| self.began.plus_ns(self.budget_ns()));
     }
 
     fn is_stopped(&self) -> bool {
@@ -389,7 +386,7 @@ impl<'a> Search<'a> {
             return Ok(false);
         }
         drop(recorded);
-        let small = || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(between.read(name)?)) };
+        let small = || -> Result<AnySource, SourceError> { Ok(Box::new(between.read(name)?)) };
         let survey = Survey::of(&mut whole_of(&small, &end)?);
         let from_small = Recorded::read(&mut whole_of(&small, &end)?);
         if self.is_over() {

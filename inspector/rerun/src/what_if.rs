@@ -62,7 +62,7 @@ impl Recorded {
     /// # Errors
     ///
     /// [`RerunError`] if it cannot be read, or has no snapshot to start from.
-    pub fn read(source: &mut dyn EventSource) -> Result<Self, RerunError> {
+    pub fn read(source: &mut (dyn EventSource + Send)) -> Result<Self, RerunError> {
         Self::read_loop(source, None)
     }
 
@@ -71,7 +71,10 @@ impl Recorded {
     /// # Errors
     ///
     /// Same as for [`read`](Self::read), or `UnknownLoop` if there is no such loop.
-    pub fn read_loop(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+    pub fn read_loop(
+        source: &mut (dyn EventSource + Send),
+        wanted: Option<&str>,
+    ) -> Result<Self, RerunError> {
         Self::read_wanted(source, wanted.into(), Detail::Report)
     }
 
@@ -82,20 +85,23 @@ impl Recorded {
     /// # Errors
     ///
     /// Same as for [`read_loop`](Self::read_loop).
-    pub fn read_figures(source: &mut dyn EventSource, wanted: Option<&str>) -> Result<Self, RerunError> {
+    pub fn read_figures(
+        source: &mut (dyn EventSource + Send),
+        wanted: Option<&str>,
+    ) -> Result<Self, RerunError> {
         Self::read_wanted(source, wanted.into(), Detail::Figures)
     }
 
     /// Like [`read`](Self::read), for another part of a recording: keeps the loop that was chosen before.
     pub(super) fn read_same(
-        source: &mut dyn EventSource,
+        source: &mut (dyn EventSource + Send),
         chosen: Option<&ChosenLoop>,
     ) -> Result<Self, RerunError> {
         Self::read_wanted(source, chosen.map_or(Wanted::Longest, Wanted::Same), Detail::Report)
     }
 
     fn read_wanted(
-        source: &mut dyn EventSource,
+        source: &mut (dyn EventSource + Send),
         wanted: Wanted<'_>,
         detail: Detail,
     ) -> Result<Self, RerunError> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use loop_probes::text::{printable, printable_path};
 use loop_traces::analysis::condition::Condition;
@@ -52,12 +52,12 @@ pub(super) fn run(args: &MinimizeArgs, global: &Global) -> Result<(), CommandErr
         is_asked
     };
     let result = minimize(
-        &|| Ok(input.reopen()?),
+        &|| input.reopen(),
         &args.keep,
         Limits {
             tries: args.tries,
             budget: args.budget,
-            stop: Rc::new(stop),
+            stop: Arc::new(stop),
             watch: &mut |progress| bar.set_message(text::cut(&describe(progress), PROGRESS_CELLS)),
         },
         &mut output,

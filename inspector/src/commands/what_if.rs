@@ -4,7 +4,6 @@ mod table;
 
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -51,7 +50,7 @@ fn answer(recorded: &Recorded, changes: &Changes, output: Option<&Path>) -> Resu
     let (answer, own) = thread::scope(|scope| {
         let is_unwanted = Arc::clone(&is_over);
         let own = scope.spawn(move || {
-            let stop: Stop = Rc::new(move || is_unwanted.load(Ordering::Relaxed));
+            let stop: Stop = Arc::new(move || is_unwanted.load(Ordering::Relaxed));
             recorded.what_if_until(&Changes::default(), None, &stop)
         });
         let answer = recorded.what_if(changes, output);

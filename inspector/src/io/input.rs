@@ -14,7 +14,7 @@ use loop_probes::ring::Start;
 use loop_probes::text::printable_path;
 use loop_traces::format::FILE_MAGIC;
 use loop_traces::reader::{ReadError, TraceReader};
-use loop_traces::source::{EventSource, MemorySource, SourceError};
+use loop_traces::source::{AnySource, EventSource, MemorySource, SourceError};
 use loop_traces::summary::OpenTickSummary;
 use loop_traces::timeline::Timeline;
 use loop_traces::units::counted;
@@ -97,7 +97,7 @@ impl Input {
     /// # Errors
     ///
     /// [`SourceError`] if the trace can no longer be read.
-    pub fn reopen(&self) -> Result<Box<dyn EventSource + Send>, SourceError> {
+    pub fn reopen(&self) -> Result<AnySource, SourceError> {
         match self {
             Self::Trace(path, _) => Ok(Box::new(TraceReader::open(path)?)),
             Self::Piped(temp_file, _) => Ok(Box::new(piped(temp_file)?)),

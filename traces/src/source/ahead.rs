@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::format::error::ReadError;
-    use crate::source::{MemorySource, SourceKind};
+    use crate::source::{AnySource, MemorySource, SourceKind};
     use crate::synthetic::Script;
 
     /// Has one event a poll, and fails instead of having the last one.
@@ -98,7 +98,7 @@ mod tests {
     fn all_events_are_read_up_to_the_end_or_an_error() {
         let script = Script { ticks: 3, ..Script::default() };
         let events = script.events();
-        let read = |source: Box<dyn EventSource + Send>| {
+        let read = |source: AnySource| {
             thread::scope(|scope| {
                 let (batches, thread) = read_ahead(scope, source);
                 let all: Vec<_> = batches.into_iter().map(|batch| batch.map(|batch| batch.events)).collect();

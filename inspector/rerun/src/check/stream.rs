@@ -7,13 +7,10 @@ use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
-use loop_traces::source::{Batch, EventSource, SourceCounts, SourceError, read_ahead};
+use loop_traces::source::{AnySource, Batch, SourceCounts, SourceError, read_ahead};
 
 use crate::budget::Meter;
 use crate::loops::Loops;
-
-/// A recording, which is read in a thread of its own.
-pub type Recording = Box<dyn EventSource + Send>;
 
 /// A position in the events of all emitters, and what was learnt on the way to it.
 pub(super) struct Stream {
@@ -33,7 +30,7 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Reads `source` in a thread of `scope`.
-    pub(super) fn new<'scope>(source: Recording, scope: &'scope Scope<'scope, '_>) -> Self {
+    pub(super) fn new<'scope>(source: AnySource, scope: &'scope Scope<'scope, '_>) -> Self {
         let (name, counts) = (source.name().to_owned(), source.counts());
         let (batches, _) = read_ahead(scope, source);
         Self {

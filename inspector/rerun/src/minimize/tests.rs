@@ -1,12 +1,12 @@
 //! A search ends when asked to, with the smallest part so far.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use loop_traces::analysis::condition::Condition;
 use loop_traces::reader::TraceReader;
-use loop_traces::source::{EventSource, RERUN_OF, SourceError};
+use loop_traces::source::{AnySource, EventSource, RERUN_OF, SourceError};
 use loop_traces::summary::Summary;
 
 use super::error::why_not_again;
@@ -25,7 +25,7 @@ fn search(
     output: &std::path::Path,
 ) -> Result<Minimized, MinimizeError> {
     let source = shop();
-    let open = move || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(source.clone())) };
+    let open = move || -> Result<AnySource, SourceError> { Ok(Box::new(source.clone())) };
     let limits = Limits { tries, budget, stop, watch: &mut |_| {} };
     let keep = keep();
     saved(output, |out| minimize(&open, &keep, limits, out))
@@ -62,13 +62,10 @@ fn stopping_anywhere_returns_the_smallest_so_far() {
     let (mut stopped, mut smaller) = (0, 0);
     // The n-th check requests the end: within a reading, within a try, or between two.
     for nth in (0..60).chain((60..).step_by(37)) {
-        let asked = Rc::new(Cell::new(0_u32));
-        let count = Rc::clone(&asked);
-        let stop = move || {
-            count.set(count.get() + 1);
-            count.get() > nth
-        };
-        let found = search(LONG, 2000, Rc::new(stop), &output);
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        let stop = move || count.fetch_add(1, Ordering::Relaxed) >= nth;
+        let found = search(LONG, 2000, Arc::new(stop), &output);
         match found {
             Err(MinimizeError::Stopped { .. }) => {
                 stopped += 1;
@@ -82,7 +79,8 @@ fn stopping_anywhere_returns_the_smallest_so_far() {
             other => panic!("{other:?}"),
         }
         // It ends within a few more checks: a running try is abandoned.
-        assert!(asked.get() < nth + 20, "{} after {nth}", asked.get());
+        let asked = asked.load(Ordering::Relaxed);
+        assert!(asked < nth + 20, "{asked} after {nth}");
     }
     assert!(stopped > 5 && smaller > 10, "{stopped} {smaller}");
 }
@@ -91,7 +89,7 @@ fn stopping_anywhere_returns_the_smallest_so_far() {
 fn without_time_or_tries_it_is_not_minimal() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.looptrace");
-    let never = || -> Stop { Rc::new(|| false) };
+    let never = || -> Stop { Arc::new(|| false) };
     let refused = search(Duration::ZERO, 2000, never(), &output).unwrap_err();
     assert!(matches!(refused, MinimizeError::OutOfTime { budget_ns: 0 }), "{refused}");
     assert!(!output.exists());
@@ -105,7 +103,7 @@ fn the_result_depends_only_on_the_recording_and_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["first", "second"].map(|name| {
         let output = folder.path().join(name);
-        let found = search(LONG, 2000, Rc::new(|| false), &output).unwrap();
+        let found = search(LONG, 2000, Arc::new(|| false), &output).unwrap();
         assert_eq!(found.ended, Ended::Minimal);
         output
     });
@@ -119,8 +117,8 @@ fn a_condition_met_only_by_the_unfinished_tick_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.looptrace");
     let search = |keep: &str| {
-        let open = || -> Result<Box<dyn EventSource>, SourceError> { Ok(Box::new(hanging())) };
-        let limits = Limits { tries: 2000, budget: LONG, stop: Rc::new(|| false), watch: &mut |_| {} };
+        let open = || -> Result<AnySource, SourceError> { Ok(Box::new(hanging())) };
+        let limits = Limits { tries: 2000, budget: LONG, stop: Arc::new(|| false), watch: &mut |_| {} };
         let keep = keep.parse().unwrap();
         saved(&output, |out| minimize(&open, &keep, limits, out))
     };

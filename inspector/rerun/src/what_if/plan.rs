@@ -1,6 +1,6 @@
 //! The plan of a what-if: its changes, resolved against one recording.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use loop_core::Policy;
 use loop_core::policy::Validation;
@@ -13,8 +13,8 @@ use super::script::Script;
 use super::tags::Names;
 use crate::RerunError;
 
-/// Returns whether the re-execution should end early.
-pub type Stop = Rc<dyn Fn() -> bool>;
+/// Returns whether a reading or a re-execution should end early. They ask from threads of their own.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The emitter of agenda events that belong to no worker.
 pub(super) const EXTERNAL: u16 = 0;

@@ -3,6 +3,8 @@
 //! A callback is recorded at its end, after the events for its acts. So acts are collected until a callback ends, and
 //! become its own. Acts between two callbacks belong to the one that ended.
 
+use std::thread;
+
 use loop_core::gc::GcState;
 use loop_probes::event::{
     Event, GcAction, LabelKind, Origin, Outcome, PolicyField, Queue, RefKind, StopReason,
@@ -10,7 +12,7 @@ use loop_probes::event::{
 use loop_probes::ids::{IoSource, SourceId, Tag, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::labels::Labels;
-use loop_traces::source::{EventSource, SourceState};
+use loop_traces::source::{EventSource, MemorySource, read_ahead};
 use loop_traces::summary::OpenTickSummary;
 
 use super::super::cost::Costs;
@@ -42,41 +44,42 @@ struct Slot {
 
 /// Reads `source` to its end: the loop that is `wanted`. Also returns the fold of what was recorded.
 pub(in crate::what_if) fn read(
-    source: &mut dyn EventSource,
+    source: &mut (dyn EventSource + Send),
     wanted: Wanted<'_>,
     detail: Detail,
 ) -> Result<(Script, Measure), RerunError> {
-    let mut blank = finish::blank(source, detail);
+    // Stands for the source while another thread has it.
+    let head = MemorySource::new(source.name(), source.kind(), source.metadata().clone(), Vec::new());
+    let mut blank = finish::blank(&head, detail);
     let (mut loops, mut slots): (Loops, Vec<Slot>) = Default::default();
-    let mut batch = Vec::new();
-    loop {
-        batch.clear();
-        let state = source.poll(&mut batch)?;
-        for stamped in &batch {
-            blank.labels.learn_event(&stamped.event);
-            loops.see(stamped);
-            let is_known = || slots.iter().any(|slot| slot.source == stamped.source);
-            if let Event::TickStart { .. } = stamped.event
-                && slots.len() < LOOPS_MAX
-                && !is_known()
-            {
-                let (source, left) = (stamped.source, LeftOut::default());
-                let (reading, tick) = (SinceLoss::default(), Vec::new());
-                slots.push(Slot { source, reading, first_at: stamped.at, tick, left });
+    thread::scope(|scope| {
+        let (batches, _) = read_ahead(scope, &mut *source);
+        batches.into_iter().try_for_each(|batch| {
+            let events = batch?.events;
+            for stamped in &events {
+                blank.labels.learn_event(&stamped.event);
+                loops.see(stamped);
+                let is_known = || slots.iter().any(|slot| slot.source == stamped.source);
+                if let Event::TickStart { .. } = stamped.event
+                    && slots.len() < LOOPS_MAX
+                    && !is_known()
+                {
+                    let (source, left) = (stamped.source, LeftOut::default());
+                    let (reading, tick) = (SinceLoss::default(), Vec::new());
+                    slots.push(Slot { source, reading, first_at: stamped.at, tick, left });
+                }
+                for slot in &mut slots {
+                    slot.see(stamped, &head, detail);
+                }
             }
-            for slot in &mut slots {
-                slot.see(stamped, source, detail);
+            blank.events += events.len() as u64;
+            let kept = slots.iter().flat_map(|slot| slot.reading.kept());
+            if kept.map(|reading| reading.bytes()).sum::<u64>() > KEPT_BYTES {
+                return Err(RerunError::TooLong { name: blank.name.clone(), most: KEPT_BYTES });
             }
-        }
-        blank.events += batch.len() as u64;
-        let kept = slots.iter().flat_map(|slot| slot.reading.kept());
-        if kept.map(|reading| reading.bytes()).sum::<u64>() > KEPT_BYTES {
-            return Err(RerunError::TooLong { name: blank.name, most: KEPT_BYTES });
-        }
-        if state != SourceState::More {
-            break;
-        }
-    }
+            Ok(())
+        })
+    })?;
     if loops.len() == 0 {
         return Err(loops.refuse(source, None));
     }
@@ -105,7 +108,7 @@ pub(in crate::what_if) fn read(
 }
 
 impl Slot {
-    fn see(&mut self, stamped: &Stamped, source: &dyn EventSource, detail: Detail) {
+    fn see(&mut self, stamped: &Stamped, head: &MemorySource, detail: Detail) {
         let is_own = stamped.source == self.source;
         if is_own {
             self.left.lost += u64::from(self.reading.see(stamped));
@@ -118,7 +121,7 @@ impl Slot {
                 self.tick.push(*stamped);
             }
             (None, Event::SnapshotBegin { .. }) if is_own && !self.tick.is_empty() => {
-                let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(source, detail)));
+                let mut begun = Box::new(Reading::new(self.tick[0], finish::blank(head, detail)));
                 self.tick.drain(..).for_each(|earlier| begun.see(&earlier, &mut self.left));
                 begun.see(stamped, &mut self.left);
                 *self.reading.read() = Some(begun);
