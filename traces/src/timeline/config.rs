@@ -58,6 +58,8 @@ pub struct TimelineConfig {
     pub worst_runs_kept: usize,
     /// The sliding window of the rates, in tenths of a second.
     pub rate_window: usize,
+    /// Whether the [history](super::History) is kept.
+    pub history: bool,
     /// Whether a task with equal queued and start times has an unknown queue wait: an imported trace gives it for some
     /// tasks only. The polls of such a trace are merely the gaps between tasks, and waits are not attributed to them.
     /// The greatest depth of a queue is a lower bound.
@@ -92,6 +94,7 @@ impl Default for TimelineConfig {
             names_kept: 1 << 14,
             worst_runs_kept: 5,
             rate_window: 100,
+            history: false,
             queue_waits_in_part: false,
             loops_left_out: false,
         }

@@ -154,6 +154,7 @@ impl Timeline {
                 let tick = self.tick_of(place);
                 let Some(mut fired) = LateTimer::of(stamped, tick) else { return };
                 let are_known = self.knows_armed(place);
+                self.history.fired(fired.fired, fired.lag_ns());
                 let late = self.timers.fired(&mut fired, found, self.config.late_timer_ns, are_known);
                 if late {
                     self.timer_was_late(fired);

@@ -7,6 +7,7 @@ use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
 
+use super::history::History;
 use super::impacts::Impacts;
 use super::state::Loops;
 use super::worst::WorstCases;
@@ -62,6 +63,7 @@ fn figures_of(config: &TimelineConfig) -> TimelineConfig {
         labels_max: 0,
         worst_runs_kept: 1,
         loops_left_out: false,
+        history: false,
         ..config.clone()
     }
 }
@@ -121,6 +123,7 @@ impl Timeline {
                 let mut own = self.clone();
                 (own.blame, own.delays_caused) = (WorstCases::new(&config), Impacts::new(&config));
                 (own.config, own.loops_left_out) = (config, false);
+                own.history = History::new(false);
                 self.loops.by_loop.push((first, own));
             }
             _ => {}

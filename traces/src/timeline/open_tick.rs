@@ -108,6 +108,11 @@ impl OpenTick {
         self.damaged
     }
 
+    /// The polls of the last tick: start, end, and how much of that was not poll.
+    pub(crate) fn polls(&self) -> impl Iterator<Item = (Timestamp, Timestamp, u64)> + Clone + '_ {
+        self.polls.extents()
+    }
+
     /// The polls of the tick that began at `start`; none are known if another tick is open.
     pub(crate) fn polls_since(&self, start: Timestamp) -> PollWait {
         if self.open && self.start == start { self.polls.clone() } else { PollWait::since(start) }

@@ -74,6 +74,16 @@ impl PollWait {
         self.ran(start, Timestamp(u64::MAX));
     }
 
+    /// The polls: start, end, and how much of that was not poll. They do not overlap.
+    pub(crate) fn extents(&self) -> impl Iterator<Item = (Timestamp, Timestamp, u64)> + Clone + '_ {
+        let clipped = self.polls.iter().scan(self.from, |until, poll| {
+            let start = poll.start.max(*until);
+            *until = poll.end.max(*until);
+            Some((start, poll.end, poll.between_ns))
+        });
+        clipped.filter(|(start, end, _)| start < end)
+    }
+
     /// The time in polls up to `end`.
     pub(crate) fn wait_ns(&self, end: Timestamp) -> u64 {
         let (mut wait_ns, mut until) = (0u64, self.from);

@@ -2,9 +2,9 @@
 //!
 //! "Now" is an argument: a hanging loop emits nothing, and its rate must fall all the same.
 
-use std::collections::VecDeque;
-
 use loop_probes::ids::Timestamp;
+
+use super::slots::Slots;
 
 /// Width of a slot, in nanoseconds.
 pub const SLOT_NS: u64 = 100_000_000;
@@ -25,9 +25,7 @@ pub struct Slot {
 /// Counts of the last slots, the newest of which is still filling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates {
-    slots: VecDeque<Slot>,
-    /// The number of the newest slot, counted from the monotonic clock's zero.
-    newest: u64,
+    slots: Slots<Slot>,
     /// When the recording began.
     first: Option<Timestamp>,
     /// The number of the last slot in which records were lost.
@@ -37,7 +35,8 @@ pub struct Rates {
 
 impl Rates {
     pub(crate) fn new(window: usize) -> Self {
-        Self { slots: VecDeque::new(), newest: 0, first: None, lost: None, window: window.max(1) }
+        let window = window.max(1);
+        Self { slots: Slots::new(SLOT_NS, window), first: None, lost: None, window }
     }
 
     /// The recording began at `at`, or earlier.
@@ -62,33 +61,18 @@ impl Rates {
     /// The slot of `at`; the newest one if `at` lies before it (emitters overlap a little).
     #[inline]
     pub(crate) fn slot(&mut self, at: Timestamp) -> &mut Slot {
-        let number = at.as_ns() / SLOT_NS;
         if self.slots.is_empty() {
-            self.newest = number;
             self.began(at);
-            self.slots.push_back(Slot::default());
         }
-        let ahead = number.saturating_sub(self.newest);
-        if ahead > 0 {
-            if ahead >= self.window as u64 {
-                self.slots.clear();
-            }
-            for _ in 0..ahead.min(self.window as u64) {
-                if self.slots.len() == self.window {
-                    self.slots.pop_front();
-                }
-                self.slots.push_back(Slot::default());
-            }
-            self.newest = number;
-        }
-        self.slots.back_mut().expect("a slot was pushed when there was none")
+        let number = self.slots.number(at).max(self.slots.newest());
+        self.slots.at_mut(number).expect("the newest slot is kept")
     }
 
     /// The slots of the window that ends at `now`, oldest first, always the full window: slots without events are
     /// empty. For sparklines.
     #[must_use]
     pub fn series(&self, now: Timestamp) -> Vec<Slot> {
-        let last = (now.as_ns() / SLOT_NS).max(self.newest);
+        let last = (now.as_ns() / SLOT_NS).max(self.slots.newest());
         let mut series: Vec<Slot> = (0..self.window as u64).rev().map(|back| self.at(last, back)).collect();
         series.shrink_to_fit();
         series
@@ -100,8 +84,8 @@ impl Rates {
     /// of the given nanoseconds.
     #[must_use]
     pub fn per_second(&self, now: Timestamp, open: impl Fn(u64) -> [u64; 2]) -> PerSecond {
-        let last = (now.as_ns() / SLOT_NS).max(self.newest);
-        let now = now.max(Timestamp(self.newest * SLOT_NS));
+        let last = (now.as_ns() / SLOT_NS).max(self.slots.newest());
+        let now = now.max(Timestamp(self.slots.newest() * SLOT_NS));
         let first = self.first.unwrap_or(now);
         let covered = last.saturating_sub(first.as_ns() / SLOT_NS);
         let is_young = covered < self.window as u64;
@@ -132,9 +116,7 @@ impl Rates {
     }
 
     fn at(&self, last: u64, back: u64) -> Slot {
-        let Some(behind) = self.newest.checked_sub(last.saturating_sub(back)) else { return Slot::default() };
-        let place = (self.slots.len() as u64).checked_sub(behind + 1);
-        place.and_then(|place| self.slots.get(place as usize)).copied().unwrap_or_default()
+        last.checked_sub(back).and_then(|number| self.slots.at(number)).copied().unwrap_or_default()
     }
 }
 
@@ -227,13 +209,5 @@ mod tests {
             (rates.per_second(at(10), |_| [0; 2]).ticks, rates.per_second(at(14), |_| [0; 2]).ticks);
         assert!(after < before && after > 0.0, "{before} {after}");
         assert!(rates.per_second(at(40), |_| [0; 2]).ticks == 0.0);
-    }
-
-    #[test]
-    fn a_long_gap_costs_no_more_than_the_window() {
-        let mut rates = Rates::new(10);
-        rates.slot(Timestamp(1)).ticks += 1;
-        rates.slot(Timestamp(u64::MAX)).ticks += 1;
-        assert_eq!(rates.series(Timestamp(u64::MAX)).iter().map(|slot| slot.ticks).sum::<u32>(), 1);
     }
 }

@@ -9,6 +9,7 @@ use super::config::TimelineConfig;
 use super::futures::Futures;
 use super::gaps::Gaps;
 use super::gc::Gc;
+use super::history::History;
 use super::impacts::Impacts;
 use super::in_progress::Replaced;
 use super::keep_alive::KeepAlive;
@@ -72,6 +73,8 @@ pub struct Timeline {
     pub agenda: Agenda,
     /// Rates over a sliding window.
     pub rates: Rates,
+    /// Ticks, timer lag and losses through time, if the configuration asks for it.
+    pub history: History,
     /// Spans and marks.
     pub spans: Spans,
     /// Errors and panics.
@@ -155,6 +158,7 @@ impl Timeline {
             work: Workers::default(),
             agenda: Agenda::new(&config),
             rates: Rates::new(config.rate_window),
+            history: History::new(config.history),
             spans: Spans::default(),
             troubles: Troubles::new(&config),
             wakes: Wakes::default(),

@@ -51,6 +51,7 @@ impl Timeline {
             self.open[place].lost(from);
             self.gaps[place].lost(from, to, count);
         }
+        self.history.lost(from, to);
     }
 
     /// Handles records that are missing since `from`, if any, although no loss is reported: timers may have fired and
@@ -58,6 +59,7 @@ impl Timeline {
     pub(super) fn lost_silently(&mut self, place: usize, from: Option<Timestamp>, at: Timestamp) {
         if let Some(from) = from {
             self.rates.lost(at);
+            self.history.lost(from, at);
             let lost = Event::Lost { count: 1, from };
             self.queues.see(at, Some(place), &lost);
             self.keep_alive.see(at, place, &lost);

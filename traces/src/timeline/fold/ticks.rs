@@ -57,6 +57,7 @@ impl Timeline {
         }
         let silent = self.loss_bounds.tick_ended(place, &summary, seen, endless);
         self.ticks.add(summary, spans);
+        self.history.ticked(&summary, self.open[place].polls());
         self.gaps[place].ended(summary.start, summary.end, seen);
         self.charge(place, summary.end);
         self.lost_silently(place, silent, summary.end);
@@ -70,6 +71,7 @@ impl Timeline {
             self.ticks.poll_wait_ns = self.ticks.poll_wait_ns.saturating_add(wait_ns);
             let slot = self.rates.slot(end);
             slot.poll_wait_ns = slot.poll_wait_ns.saturating_add(wait_ns);
+            self.history.waited(Timestamp(end.as_ns() - wait_ns), end);
         }
     }
 
