@@ -115,7 +115,12 @@ const TICKS_KEPT: usize = 1 << 14;
 const SPANS_KEPT: usize = 1 << 17;
 
 fn config(source: &impl EventSource) -> TimelineConfig {
-    TimelineConfig { ticks_kept: TICKS_KEPT, spans_kept: SPANS_KEPT, ..TimelineConfig::of(source.metadata()) }
+    TimelineConfig {
+        ticks_kept: TICKS_KEPT,
+        spans_kept: SPANS_KEPT,
+        history: true,
+        ..TimelineConfig::of(source.metadata())
+    }
 }
 
 fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) -> SourceInfo {

@@ -255,7 +255,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('r')], "r", Action::Record, "start or stop recording", Keep, Live).hint("record"),
     bind(&[Char('w')], "w", Action::Save, "save the ring's history", Keep, Live),
     bind(&[Char('e')], "e", Action::Export, "export as a Chrome trace", Keep, Always).hint("export"),
-    bind(&[Char('?')], "?", Action::Help, "help", Leave, Always),
+    bind(&[Char('?')], "?", Action::Help, "help", Leave, Always).hint("help"),
     bind(&[Ctrl('l')], "^L", Action::Redraw, "redraw", Leave, Always),
     bind(&[Ctrl('z')], "^Z", Action::Suspend, "suspend (fg resumes)", Leave, Always),
     bind(&[Char('q'), Ctrl('c')], "q ^C", Action::Quit, "quit", Leave, Always).hint("quit"),

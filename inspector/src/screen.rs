@@ -3,6 +3,7 @@
 mod footer;
 mod header;
 mod help;
+mod tabs;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +49,7 @@ fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
 fn everything(canvas: &mut Canvas<'_>, app: &App) {
     let App { state, pages, page, .. } = app;
     let screen = layout::screen(state.width, state.height, state.is_replay());
-    header::draw(canvas, state, screen.header);
+    header::draw(canvas, state, *page, screen.header);
     let body = screen.body;
     match page {
         PageName::Overview => overview::view::draw(canvas, state, &pages.overview),

@@ -61,11 +61,11 @@ pub enum Column {
     /// The 99th percentile of the run time.
     RunP99,
     /// The longest run time.
-    #[default]
     RunMax,
     /// The 99th percentile of the queue wait.
     WaitP99,
     /// The delay that the tag caused to others.
+    #[default]
     Caused,
 }
 
@@ -346,7 +346,8 @@ fn compare(a: &TagRow, b: &TagRow, column: Column) -> Ordering {
         Column::RunP99 => b.run_ns.p99.cmp(&a.run_ns.p99),
         Column::RunMax => b.run_ns.max.cmp(&a.run_ns.max),
         Column::WaitP99 => b.wait_ns.p99.cmp(&a.wait_ns.p99),
-        Column::Caused => b.caused_ns.cmp(&a.caused_ns),
+        // Of tags that delayed nothing, the longest run is the first to look at.
+        Column::Caused => b.caused_ns.cmp(&a.caused_ns).then(b.run_ns.max.cmp(&a.run_ns.max)),
     }
 }
 

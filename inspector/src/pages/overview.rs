@@ -1,16 +1,21 @@
-//! The overview: the strip of ticks, the tags, the stalls, and a pane for each family of figures.
+//! The overview: timer lag and ticks through time, what delayed others, what was late, the stalls, and the other families
+//! of figures.
 
 pub mod columns;
 pub mod layout;
 pub mod stalls;
 pub mod view;
+pub mod zoom;
 
-use ratatui::layout::Position;
+use loop_traces::timeline::HistorySlot;
+use ratatui::layout::{Position, Rect};
 
-use self::columns::{Columns, Window, busiest, column_ticks_for_all, next_column_ticks};
+use self::columns::{Columns, Window, busiest};
 use self::layout::{Extras, Pane, Panes};
-use super::page::{LogOf, Page, PageName, Request};
+use self::zoom::{Zoom, column_ticks_for_all, column_time};
+use super::page::{LogOf, NOTHING_DELAYED, Page, PageName, Request};
 use super::tag_table;
+use crate::app::attribution::{Attribution, LateRow};
 use crate::app::fold::TickKey;
 use crate::app::layout::{first_row, moved, rows};
 use crate::app::state::AppState;
@@ -22,13 +27,17 @@ pub struct OverviewPage {
     pub focus: Pane,
     /// The selected stall: 0 is the newest.
     pub stall_row: usize,
-    /// Ticks per column of the strip.
-    pub column_ticks: usize,
+    /// The late timers and signals, worst first.
+    pub late: Vec<LateRow>,
+    /// The selected one of those that pass the filter.
+    pub late_row: usize,
+    /// The zoom of the strip; `None` for single ticks while time stands still, and for time while it goes on.
+    pub zoom: Option<Zoom>,
 }
 
 impl Default for OverviewPage {
     fn default() -> Self {
-        Self { focus: Pane::Ticks, stall_row: 0, column_ticks: 1 }
+        Self { focus: Pane::Ticks, stall_row: 0, late: Vec::new(), late_row: 0, zoom: None }
     }
 }
 
@@ -74,26 +83,72 @@ impl OverviewPage {
         Strip { column_ticks, columns, window: columns.window(tick_cells(panes), marked), marked }
     }
 
-    /// Ticks per column on this screen: the selected zoom step, but no more than needed to show all kept ticks. With
-    /// more ticks per column, some columns would stay empty.
+    /// The zoom on this screen, in ticks at most as many as are needed to show all kept ones: with more, some columns would
+    /// stay empty.
+    #[must_use]
+    pub fn zoom(&self, state: &AppState, panes: &Panes) -> Zoom {
+        match self.zoom {
+            Some(Zoom::Ticks(ticks)) => Zoom::Ticks(ticks.min(column_ticks_max(state, panes))),
+            Some(time) => time,
+            None if stands_still(state) => Zoom::Ticks(1),
+            None => Zoom::Time(column_time_of(state, panes)),
+        }
+    }
+
+    /// Ticks per column on this screen; 1 while a column stands for time.
     #[must_use]
     pub fn column_ticks(&self, state: &AppState, panes: &Panes) -> usize {
-        self.column_ticks.min(column_ticks_max(state, panes))
+        match self.zoom(state, panes) {
+            Zoom::Ticks(ticks) => ticks,
+            Zoom::Time(_) => 1,
+        }
     }
 
-    /// Zooms the strip by a step; returns false if it cannot zoom out because it already shows all kept ticks.
-    pub fn zoom(&mut self, state: &AppState, out: bool) -> bool {
+    /// Zooms the strip by a step; returns false if it is at its end.
+    pub fn step_zoom(&mut self, state: &AppState, out: bool) -> bool {
         let panes = panes(state);
-        let (shown, most) = (self.column_ticks(state, &panes), column_ticks_max(state, &panes));
-        self.column_ticks = next_column_ticks(shown, out, most);
-        !(out && shown == most)
+        let next = self.zoom(state, &panes).next(out, column_ticks_max(state, &panes));
+        self.zoom = next.or(self.zoom);
+        next.is_some()
     }
 
-    fn click_tick(&self, state: &AppState, at: Position, panes: &Panes) -> Request {
+    /// The columns of the heatmap and, if its columns stand for time, of the strip; also their width in nanoseconds.
+    #[must_use]
+    pub fn through_time(&self, state: &AppState, panes: &Panes) -> (Vec<Option<HistorySlot>>, u64) {
+        let time = match self.zoom(state, panes) {
+            Zoom::Time(time) => time,
+            Zoom::Ticks(_) => column_time_of(state, panes),
+        };
+        let step_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let timeline = &state.picture().timeline;
+        let count = usize::from(panes.strip().width);
+        (timeline.history.columns(step_ns, state.picture_at(), count, &timeline.unfinished_ticks()), step_ns)
+    }
+
+    /// The late timers and signals that pass the filter.
+    pub fn late_shown<'s>(&'s self, state: &'s AppState) -> impl Iterator<Item = &'s LateRow> + 's {
+        let labels = &state.picture().timeline.labels;
+        self.late.iter().filter(|row| state.lets_through_name(&row.subject.name(labels)))
+    }
+
+    fn click_tick(&mut self, state: &AppState, at: Position, panes: &Panes) -> Request {
         let area = panes.strip();
         let Some(cell) = at.x.checked_sub(area.x).filter(|cell| *cell < area.width) else {
             return Request::Nothing;
         };
+        if let zoom @ Zoom::Time(_) = self.zoom(state, panes) {
+            let (columns, _) = self.through_time(state, panes);
+            let longest = columns.get(usize::from(cell)).copied().flatten().and_then(|slot| slot.longest_end);
+            let tick = longest.and_then(|end| state.picture().tick_that_ended(end)).map(TickKey::of);
+            // The picture freezes, and its columns stay what they are.
+            self.zoom = Some(zoom);
+            return match (tick, longest) {
+                (Some(_), _) if tick == state.marked_tick().map(TickKey::of) => Request::Open,
+                (Some(key), _) => Request::Mark(key),
+                (None, Some(end)) => Request::TickAt(end),
+                (None, None) => Request::Nothing,
+            };
+        }
         let Strip { columns, window, .. } = self.strip(state, panes);
         let column = usize::from(cell).checked_sub(window.indent).filter(|column| *column < window.count);
         let places = column.map_or(0..0, |column| columns.places(window.first + column));
@@ -106,20 +161,38 @@ impl OverviewPage {
             Some(key) => Request::Mark(key),
         }
     }
+}
 
-    fn click_stall(&mut self, state: &AppState, at: Position, panes: &Panes, had_focus: bool) -> Request {
-        let rows = rows(panes.area(Pane::Stalls), false);
-        if !rows.contains(at) {
-            return Request::Nothing;
-        }
-        let row = first_row(self.stall_row, rows.height) + usize::from(at.y - rows.y);
-        if had_focus && row == self.stall_row {
-            return Request::Open;
-        }
-        if row < stalls::rows(state.picture()) {
-            self.stall_row = row;
-        }
-        Request::Nothing
+/// A click into a list without a heading: the row under the pointer becomes `selected`, or opens if it was.
+fn click_row(selected: &mut usize, count: usize, at: Position, pane: Rect, had_focus: bool) -> Request {
+    let rows = rows(pane, false);
+    if !rows.contains(at) {
+        return Request::Nothing;
+    }
+    let row = first_row(*selected, rows.height) + usize::from(at.y - rows.y);
+    if had_focus && row == *selected {
+        return Request::Open;
+    }
+    if row < count {
+        *selected = row;
+    }
+    Request::Nothing
+}
+
+/// Whether the picture stands still: it is frozen, or a replay that is paused.
+fn stands_still(state: &AppState) -> bool {
+    match &state.playback {
+        Some(playback) => !playback.playing,
+        None => state.frozen.is_some(),
+    }
+}
+
+/// The time per column that shows all of a replay, or of a live loop its beginning, and then its last minutes.
+fn column_time_of(state: &AppState, panes: &Panes) -> std::time::Duration {
+    let cells = usize::from(panes.strip().width);
+    match &state.playback {
+        Some(playback) => column_time(playback.end.ns_since(playback.start), cells, false),
+        None => column_time(state.elapsed_ns(), cells, true),
     }
 }
 
@@ -129,10 +202,22 @@ fn column_ticks_max(state: &AppState, panes: &Panes) -> usize {
 }
 
 impl Page for OverviewPage {
+    fn refresh(&mut self, state: &AppState) {
+        self.late = LateRow::all(state.picture());
+    }
+
+    fn rows_move(&self, _state: &AppState) -> bool {
+        self.focus == Pane::Late
+    }
+
     fn step(&mut self, state: &mut AppState, by: i64) {
         match self.focus {
             Pane::Stalls => {
                 self.stall_row = moved(self.stall_row, by, stalls::rows(state.picture()).saturating_sub(1));
+            }
+            Pane::Late => {
+                let last = self.late_shown(state).count().saturating_sub(1);
+                self.late_row = moved(self.late_row, by, last);
             }
             Pane::Tasks => tag_table::step(state, by),
             _ => {
@@ -145,13 +230,13 @@ impl Page for OverviewPage {
     }
 
     fn pages_ticks(&self) -> bool {
-        !matches!(self.focus, Pane::Tasks | Pane::Stalls)
+        !matches!(self.focus, Pane::Tasks | Pane::Late | Pane::Stalls)
     }
 
     fn page_rows(&self, state: &AppState) -> u16 {
         let panes = panes(state);
         match self.focus {
-            Pane::Stalls => rows(panes.area(Pane::Stalls), false).height,
+            Pane::Stalls | Pane::Late => rows(panes.area(self.focus), false).height,
             _ => rows(panes.area(Pane::Tasks), true).height,
         }
     }
@@ -166,6 +251,9 @@ impl Page for OverviewPage {
             Pane::Ticks => Request::ShownTick,
             Pane::Tasks => Request::SelectedTag,
             Pane::Lag | Pane::Signals => Request::Show(PageName::Timers),
+            Pane::Late => self.late_shown(state).nth(self.late_row).map_or(NOTHING_DELAYED, |row| {
+                Request::Breakdown(Box::new(Attribution::of_late(row, state.picture())))
+            }),
             Pane::Queues => Request::Log(Some(LogOf::Queues)),
             Pane::Microtasks => Request::Log(Some(LogOf::Microtasks)),
             Pane::Gc => Request::Log(Some(LogOf::Gc)),
@@ -188,7 +276,17 @@ impl Page for OverviewPage {
         match pane {
             Pane::Ticks => self.click_tick(state, at, &panes),
             Pane::Tasks => tag_table::click(state, at, panes.area(Pane::Tasks)),
-            Pane::Stalls => self.click_stall(state, at, &panes, had_focus),
+            Pane::Stalls => {
+                let count = stalls::rows(state.picture());
+                click_row(&mut self.stall_row, count, at, panes.area(pane), had_focus)
+            }
+            Pane::Late => {
+                let count = self.late_shown(state).count();
+                match click_row(&mut self.late_row, count, at, panes.area(pane), had_focus) {
+                    Request::Nothing => Request::Freeze,
+                    request => request,
+                }
+            }
             _ if had_focus => Request::Open,
             _ => Request::Nothing,
         }
@@ -197,7 +295,7 @@ impl Page for OverviewPage {
     fn wheel(&mut self, state: &AppState, at: Position, direction: i64) -> Request {
         match panes(state).pane_at(at) {
             Some(Pane::Ticks) => Request::StepTicks(direction),
-            Some(pane @ (Pane::Tasks | Pane::Stalls)) => {
+            Some(pane @ (Pane::Tasks | Pane::Late | Pane::Stalls)) => {
                 self.focus = pane;
                 Request::StepRows(direction)
             }

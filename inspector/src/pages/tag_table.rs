@@ -40,16 +40,21 @@ impl Shows {
 pub fn columns(pane: Rect, by: Column) -> Vec<(Shows, &'static str, Constraint)> {
     use Shows::{Rate, Share, Sorted};
     let width = inner(pane).width;
+    // On the narrowest panes, the median has a place only if the table is sorted by it, instead of the 99th percentile.
+    let is_small = width < 50;
     let [count, figure, wait, caused] = if width >= 72 { [8, 8, 10, 12] } else { [6, 7, 8, 8] };
     let delay = if width >= 72 { "DELAY CAUSED" } else { "CAUSED" };
     let mut columns =
         vec![(Sorted(Column::Tag), "TAG", Fill(1)), (Sorted(Column::Count), "COUNT", Length(count))];
     columns.extend((width >= 80).then_some((Rate, "RATE/s", Length(7))));
-    columns.extend([
-        (Sorted(Column::RunP50), "RUN p50", Length(figure)),
-        (Sorted(Column::RunP99), "p99 ", Length(figure)),
-        (Sorted(Column::RunMax), "MAX ", Length(figure)),
-    ]);
+    let p50 = (Sorted(Column::RunP50), "RUN p50", Length(figure));
+    let p99 = |heading| (Sorted(Column::RunP99), heading, Length(figure));
+    match (is_small, by) {
+        (true, Column::RunP50) => columns.push(p50),
+        (true, _) => columns.push(p99("p99 RUN")),
+        (false, _) => columns.extend([p50, p99("p99 ")]),
+    }
+    columns.push((Sorted(Column::RunMax), "MAX ", Length(figure)));
     // On a narrow screen, the delay caused replaces the queue wait if the table is sorted by it.
     let both = width >= 60;
     let wait = (Sorted(Column::WaitP99), "WAIT p99", Length(wait));

@@ -8,6 +8,10 @@ use crate::keymap::{Action, BINDINGS, Key};
 use crate::units;
 use crate::view::paint::Canvas;
 
+/// Widths of the last two hints, with the blanks before them.
+const HELP: usize = "? help".len() + 2;
+const QUIT: usize = "q quit".len() + 2;
+
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area: Rect) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
@@ -41,8 +45,12 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area
             [Key::Char('<'), ..] => "<>",
             _ => binding.shown.split(' ').next().unwrap_or(""),
         };
-        // The key to quit is always shown.
-        let last = if binding.action == Action::Quit { 0 } else { "q quit".len() + 2 };
+        // The keys for help and to quit are always shown.
+        let last = match binding.action {
+            Action::Quit => 0,
+            Action::Help => QUIT,
+            _ => HELP + QUIT,
+        };
         if usize::from(pen.room()) >= keys.chars().count() + 1 + hint.len() + last {
             pen.put(keys, theme.key()).gap(1).put(hint, theme.dim()).gap(2);
         }

@@ -5,9 +5,11 @@ use crate::app::layout::NARROW;
 use crate::app::message::Process;
 use crate::app::state::AppState;
 use crate::describe;
+use crate::pages::page::PageName;
 use crate::text::cut;
 use crate::units;
 
+use super::tabs::{self, Detail, tabs};
 use crate::view::bounds;
 use crate::view::paint::Canvas;
 use loop_probes::text::printable;
@@ -22,8 +24,8 @@ const SPARK_MAX: u16 = 50;
 const SPARK_MIN: u16 = 2;
 
 /// Draws the three rows.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
-    source_line(canvas, state, area);
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: PageName, area: Rect) {
+    source_line(canvas, state, page, area);
     diagnosis_line(canvas, state, area);
     figures_line(canvas, state, area);
 }
@@ -81,10 +83,8 @@ const fn page_key(look_at: LookAt) -> Option<char> {
 /// Maximum and minimum width of the note on how a trace was made.
 const MADE_MAX: usize = 40;
 const MADE_MIN: usize = 12;
-/// Explains the help key.
-const HELP: &str = " help";
 
-fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
+fn source_line(canvas: &mut Canvas<'_>, state: &AppState, page: PageName, area: Rect) {
     let theme = canvas.theme;
     let about = &state.about;
     let (status, status_style) = status(canvas, state);
@@ -107,7 +107,7 @@ fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
         "" | "unknown" => String::new(),
         policy => format!("policy {policy}"),
     };
-    let right = [&status, "  ", &clock, "  ", recording, &lost, "  ", "?", " "];
+    let right = [&status, "  ", &clock, "  ", recording, &lost, " "];
     let right_width: usize = right.iter().map(|part| part.width()).sum();
     let name = printable(&about.name);
     // The end of a path that does not fit is its most informative part.
@@ -115,21 +115,27 @@ fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let width_of = |parts: &[&String]| -> usize {
         parts.iter().filter(|part| !part.is_empty()).map(|part| part.width() + 3).sum()
     };
+    let has_agenda = state.figures.agenda.is_some();
+    let tabs_in = |detail| tabs(page, has_agenda, detail);
     // The note on how a trace was made gets the room left by everything else, or none if that is too little.
-    let least = end_of_path.width() + 1 + width_of(&[&pid, &policy]) + 2 + right_width + HELP.len();
+    let keys = tabs::width(&tabs_in(Detail::Name));
+    let least = end_of_path.width() + 1 + width_of(&[&pid, &policy]) + 2 + keys + 2 + right_width;
     let left = usize::from(area.width).saturating_sub(least + 3).min(MADE_MAX);
     let made = about.made.as_deref().filter(|_| left >= MADE_MIN);
     let made = made.map_or_else(String::new, |made| cut(&printable(made), left));
-    // The help key is explained only if that neither shortens the name nor leaves out a part beside it.
-    let fits = |parts: &[&String], help: usize| {
-        end_of_path.width() + 1 + width_of(parts) + 2 + right_width + help <= usize::from(area.width)
-    };
     let parts = [&made, &pid, &policy];
-    let shown = (0..=parts.len()).rev().map(|end| &parts[..end]).find(|parts| fits(parts, 0)).unwrap_or(&[]);
-    let help = if fits(shown, HELP.len()) { HELP } else { "" };
+    let first = |count: usize| &parts[..count];
+    // Names of pages are worth more than the policy, and their keys more than all that is beside the name.
+    let choices = [(3, Detail::Names), (2, Detail::Names), (3, Detail::Name), (2, Detail::Name)];
+    let choices = choices.into_iter().chain((0..=3).rev().map(|count| (count, Detail::Keys)));
+    let chosen = choices.map(|(count, detail)| (first(count), tabs_in(detail))).find(|(parts, tabs)| {
+        let left = end_of_path.width() + 1 + width_of(parts);
+        left + 2 + tabs::width(tabs) + 2 + right_width <= usize::from(area.width)
+    });
+    let (shown, tabs) = chosen.unwrap_or_default();
     let rest = width_of(shown);
-    let right_width = right_width + help.len();
-    let left_width = area.width.saturating_sub(right_width as u16 + 2);
+    let middle = if tabs.is_empty() { 0 } else { tabs::width(&tabs) + 2 };
+    let left_width = area.width.saturating_sub((right_width + middle) as u16 + 2);
 
     let mut pen = canvas.pen(Rect { width: left_width, ..area }, 0);
     // The name is shortened before the numbers are.
@@ -142,11 +148,15 @@ fn source_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
             pen.whole(&format!(" · {part}"), theme.dim());
         }
     }
+    let middle = Rect { x: area.x + left_width + 2, width: middle as u16, ..area };
+    let mut pen = canvas.pen(middle, 0);
+    for tab in &tabs {
+        pen.put(&tab.text, if tab.is_shown { theme.strong() } else { theme.dim() }).gap(1);
+    }
     let start = Rect { x: area.x + area.width.saturating_sub(right_width as u16), ..area };
     let mut pen = canvas.pen(Rect { width: right_width.min(usize::from(area.width)) as u16, ..start }, 0);
     pen.put(&status, status_style).gap(2).put(&clock, theme.text()).gap(2);
-    pen.put(recording, theme.held()).put(&lost, lost_style).gap(2);
-    pen.put("?", theme.key()).put(help, theme.dim());
+    pen.put(recording, theme.held()).put(&lost, lost_style);
 }
 
 /// The number of lost records, and whether there may be more, as in the report.

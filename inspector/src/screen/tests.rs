@@ -19,6 +19,7 @@ use crate::app::message::{Message, Process, Watched};
 use crate::app::playback_info::PlaybackInfo;
 use crate::keymap::Key;
 use crate::pages::overview::layout::{Extras, Pane, panes};
+use crate::pages::overview::zoom::Zoom;
 use crate::pages::page::PageName;
 use crate::shell::app::App;
 use crate::shell::fixture::{self, end};
@@ -330,7 +331,7 @@ fn places(app: &mut App, width: u16) -> Vec<Vec<usize>> {
     };
     vec![
         ["ticks/s", "util", "lag p50", "p99", "max", "stalls"].map(|word| find(&how, word)).to_vec(),
-        ["ticks", "1 column = 1 tick", "span"].map(|word| find(&title, word)).to_vec(),
+        ["ticks", "height = longest tick"].map(|word| find(&title, word)).to_vec(),
     ]
 }
 
@@ -356,7 +357,7 @@ fn only_figures_change_between_frames() {
 #[test]
 fn a_zoomed_strip_shows_the_busiest_of_each_column() {
     let mut app = live();
-    press(&mut app, &[Key::Char('z'), Key::Char('z'), Key::Char('z')]);
+    press(&mut app, &[Key::Char(' '), Key::Char('z'), Key::Char('z'), Key::Char('z')]);
     snapshot!("zoomed", app, 100 x 30, COLOR);
     press(&mut app, &[Key::Char('n')]);
     snapshot!("zoomed_on_a_stall", app, 80 x 24, COLOR);
@@ -374,7 +375,7 @@ fn no_size_panics_on_any_page() {
     let mut one = empty();
     update(&mut one, Message::Events(&Script { ticks: 1, ..script() }.events()));
     for (key, column_ticks) in "1234567".chars().zip([1, 2, 50, 200, 1, 1, 1]) {
-        one.pages.overview.column_ticks = column_ticks;
+        one.pages.overview.zoom = Some(Zoom::Ticks(column_ticks));
         press(&mut one, &[Key::Char(key)]);
         buffer(&mut one, 80, 24, COLOR);
     }
@@ -396,6 +397,6 @@ fn the_selected_row_stands_out_in_every_theme() {
         let tinted = |cell: &ratatui::buffer::Cell| {
             cell.modifier.contains(Modifier::REVERSED) || cell.bg != Color::Reset
         };
-        assert_eq!(buffer.content.iter().filter(|cell| tinted(cell)).count(), 51, "one row of the table");
+        assert_eq!(buffer.content.iter().filter(|cell| tinted(cell)).count(), 42, "one row of the table");
     }
 }

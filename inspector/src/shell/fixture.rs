@@ -12,7 +12,7 @@ use crate::app::state::{AppState, SourceInfo};
 
 /// A dashboard that watches the script's process and has received no events.
 pub(crate) fn app(script: &Script) -> App {
-    let config = TimelineConfig::of(&script.metadata());
+    let config = TimelineConfig { history: true, ..TimelineConfig::of(&script.metadata()) };
     let about = SourceInfo {
         name: "demo".to_owned(),
         pid: 4121,

@@ -111,8 +111,13 @@ impl App {
     }
 
     fn zoom(&mut self, out: bool) {
-        if !self.pages.overview.zoom(&self.state, out) {
-            self.state.note("all ticks in history are shown", false);
+        if !self.pages.overview.step_zoom(&self.state, out) {
+            let end = if out {
+                "a column cannot stand for more"
+            } else {
+                "a column cannot stand for less than a tick"
+            };
+            self.state.note(end, false);
         }
     }
 

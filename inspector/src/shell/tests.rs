@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::fixture::{self, end};
 use super::update;
-use crate::app::figures::Column;
+use crate::app::figures::{Column, TagRow};
 use crate::app::fold::TickKey;
 use crate::app::layout;
 use crate::app::message::{Effect, Message, Mouse, MouseKind, Process, Watched};
@@ -19,6 +19,7 @@ use crate::app::playback_info::PlaybackInfo;
 use crate::keymap::Key;
 use crate::pages::overview::layout::{Extras, Pane, Panes, panes};
 use crate::pages::overview::tick_cells;
+use crate::pages::overview::zoom::Zoom;
 use crate::pages::page::PageName;
 
 mod losses;
@@ -190,8 +191,8 @@ fn arrows_step_through_ticks_and_freeze() {
 #[test]
 fn zooming_out_does_not_change_the_step() {
     let (mut app, _) = live();
-    press_all(&mut app, "zzz");
-    assert_eq!(app.pages.overview.column_ticks, 10);
+    press_all(&mut app, " zzz");
+    assert_eq!(app.pages.overview.zoom, Some(Zoom::Ticks(10)));
     press(&mut app, Key::Left);
     let newest = app.state.tick.unwrap();
     press(&mut app, Key::Left);
@@ -199,13 +200,13 @@ fn zooming_out_does_not_change_the_step() {
     press(&mut app, Key::PageUp);
     assert_eq!(app.state.tick.map(|key| key.tick), Some(newest.tick - 101), "ten columns of ten");
     press_all(&mut app, "ZZZZ");
-    assert_eq!(app.pages.overview.column_ticks, 1);
+    assert_eq!(app.pages.overview.zoom, Some(Zoom::Ticks(1)));
 }
 
 #[test]
 fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
     let (mut app, _) = live();
-    press_all(&mut app, "zzz");
+    press_all(&mut app, " zzz");
     let panes = overview_panes(false);
     let strip = panes.strip();
     let recent = &app.state.live.fold.timeline.ticks.recent;
@@ -218,6 +219,30 @@ fn a_click_on_a_column_of_several_ticks_takes_the_busiest() {
     assert_eq!(app.state.tick, busiest);
     update(&mut app, at(MouseKind::Click, x, strip.y));
     assert_eq!(app.page, PageName::Tick, "a second click opens it");
+}
+
+#[test]
+fn a_click_on_a_column_of_time_takes_its_longest_tick() {
+    let (mut app, _) = live();
+    let panes = overview_panes(false);
+    let strip = panes.strip();
+    let (columns, _) = app.pages.overview.through_time(&app.state, &panes);
+    let longest = columns.iter().enumerate().filter_map(|(x, slot)| Some((x, slot.as_ref()?.longest_end?)));
+    let picture = app.state.picture();
+    let kept: Vec<(usize, TickKey)> =
+        longest.filter_map(|(x, end)| Some((x, TickKey::of(picture.tick_that_ended(end)?)))).collect();
+    assert!(kept.len() > 2, "{kept:?}");
+    for (x, key) in [kept[0], kept[kept.len() - 1]] {
+        let column = strip.x + u16::try_from(x).unwrap();
+        update(&mut app, at(MouseKind::Click, column, strip.y));
+        assert_eq!(
+            (app.state.tick, app.state.frozen.is_some(), app.page),
+            (Some(key), true, PageName::Overview)
+        );
+        update(&mut app, at(MouseKind::Click, column, strip.y));
+        assert_eq!(app.page, PageName::Tick, "a second click opens it");
+        press(&mut app, Key::Esc);
+    }
 }
 
 #[test]
@@ -331,16 +356,17 @@ fn a_new_order_is_shown_from_its_top() {
 #[test]
 fn tasks_sort_by_any_column_in_either_direction() {
     let (mut app, _) = live();
-    assert_eq!(app.state.order.column, Column::RunMax);
-    assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.max)));
-    press_all(&mut app, "i");
-    assert!(app.state.figures.tags.is_sorted_by_key(|row| row.run_ns.max));
-    press_all(&mut app, "is");
-    assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns.p99)));
-    press_all(&mut app, "s");
-    assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.caused_ns)));
+    assert_eq!(app.state.order.column, Column::Caused);
+    let by_caused = |row: &TagRow| (row.caused_ns, row.run_ns.max);
+    assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(by_caused(row))));
     assert!(app.state.figures.tags[0].caused_ns > 0, "a tag delayed others");
+    press_all(&mut app, "i");
+    assert!(app.state.figures.tags.is_sorted_by_key(by_caused));
+    press_all(&mut app, "isssss");
+    assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.max)));
     press_all(&mut app, "s");
+    assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.wait_ns.p99)));
+    press_all(&mut app, "ss");
     assert!(app.state.figures.tags.is_sorted_by_key(|row| row.name.to_lowercase()));
     press_all(&mut app, "s");
     assert!(app.state.figures.tags.is_sorted_by_key(|row| std::cmp::Reverse(row.run_ns.count)));
@@ -359,7 +385,9 @@ fn lists_move_by_rows_and_pages() {
     assert_eq!(app.state.tag, tag(&app, 0));
     press(&mut app, Key::Char('G'));
     assert_eq!(app.state.tag, tag(&app, app.state.figures.tags.len() - 1));
-    press(&mut app, Key::Ctrl('u'));
+    for _ in 0..3 {
+        press(&mut app, Key::Ctrl('u'));
+    }
     assert_eq!(app.state.tag, tag(&app, 0));
     press_all(&mut app, "5");
     press(&mut app, Key::Up);
@@ -442,6 +470,7 @@ fn a_paused_replay_marks_its_last_tick() {
 #[test]
 fn a_click_selects_and_a_second_one_opens() {
     let (mut app, _) = live();
+    app.pages.overview.zoom = Some(Zoom::Ticks(1));
     let panes = overview_panes(false);
     let strip = panes.strip();
     let column = strip.x + 40;

@@ -145,7 +145,9 @@ impl History {
         count: usize,
         unfinished: &[UnfinishedTick],
     ) -> Vec<Option<HistorySlot>> {
-        let fits = |slots: &&Slots<HistorySlot>| step_ns >= slots.width_ns() && step_ns.is_multiple_of(slots.width_ns());
+        let fits = |slots: &&Slots<HistorySlot>| {
+            step_ns >= slots.width_ns() && step_ns.is_multiple_of(slots.width_ns())
+        };
         let Some(slots) = self.widths.iter().rfind(fits) else { return vec![None; count] };
         let per_column = step_ns / slots.width_ns();
         let last = now.as_ns() / step_ns;
@@ -156,7 +158,8 @@ impl History {
             for slot in (first..first.saturating_add(per_column)).filter_map(|number| slots.at(number)) {
                 column.get_or_insert_default().add(slot);
             }
-            let (from, to) = (number.saturating_mul(step_ns), number.saturating_add(1).saturating_mul(step_ns));
+            let (from, to) =
+                (number.saturating_mul(step_ns), number.saturating_add(1).saturating_mul(step_ns));
             for tick in unfinished {
                 let busy_from = tick.as_of.as_ns().saturating_sub(tick.busy_ns);
                 if tick.busy_ns > 0 && busy_from < to && tick.as_of.as_ns() >= from {

@@ -131,7 +131,10 @@ mod tests {
         let mut slots = Slots::new(1, 3);
         *slots.at_mut(0).unwrap() = 1;
         *slots.at_mut(u64::MAX).unwrap() = 2;
-        assert_eq!([0, u64::MAX - 1, u64::MAX].map(|number| slots.at(number).copied()), [None, Some(0), Some(2)]);
+        assert_eq!(
+            [0, u64::MAX - 1, u64::MAX].map(|number| slots.at(number).copied()),
+            [None, Some(0), Some(2)]
+        );
         assert!(Slots::<u64>::new(1, 0).at_mut(4).is_none());
     }
 }

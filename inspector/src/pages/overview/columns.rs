@@ -7,25 +7,6 @@ use std::ops::Range;
 
 use loop_traces::timeline::{TickSummary, Ticks};
 
-/// Zoom steps: ticks per column. The last step is the one that shows all kept ticks.
-const COLUMN_TICKS: [usize; 8] = [1, 2, 5, 10, 20, 50, 100, 200];
-
-/// The next zoom step, out or in; at most `most`.
-#[must_use]
-pub fn next_column_ticks(ticks: usize, more: bool, most: usize) -> usize {
-    if more {
-        COLUMN_TICKS.into_iter().find(|next| *next > ticks).unwrap_or(most).min(most)
-    } else {
-        COLUMN_TICKS.into_iter().rev().find(|next| *next < ticks).unwrap_or(ticks)
-    }
-}
-
-/// The fewest ticks per column with which `cells` show all of `kept` ticks.
-#[must_use]
-pub fn column_ticks_for_all(kept: usize, cells: usize) -> usize {
-    kept.div_ceil(cells.max(1)).max(1)
-}
-
 /// The columns for the kept ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
@@ -120,19 +101,6 @@ mod tests {
         assert_eq!(window(100, 10, Some(50)), Window { first: 42, count: 10, indent: 0 });
         assert_eq!(window(100, 10, Some(0)), Window { first: 0, count: 10, indent: 0 });
         assert_eq!(window(0, 0, None), Window { first: 0, count: 0, indent: 0 });
-    }
-
-    #[test]
-    fn steps_go_up_and_down_within_their_bounds() {
-        let next = |more| [1, 2, 5, 100, 200, 235].map(|ticks| next_column_ticks(ticks, more, 235));
-        assert_eq!((next(true), next(false)), ([2, 5, 10, 200, 235, 235], [1, 1, 2, 50, 100, 200]));
-        assert_eq!([1, 50, 87].map(|ticks| next_column_ticks(ticks, true, 87)), [2, 87, 87]);
-    }
-
-    #[test]
-    fn the_furthest_step_fills_the_strip() {
-        assert_eq!([70, 188].map(|cells| column_ticks_for_all(16_384, cells)), [235, 88]);
-        assert_eq!((column_ticks_for_all(1, 188), column_ticks_for_all(0, 0)), (1, 1));
     }
 
     #[test]

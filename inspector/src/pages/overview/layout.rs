@@ -6,7 +6,7 @@ use ratatui::layout::{Layout, Position, Rect};
 use crate::app::layout::{NARROW, from_left, inner, share};
 
 /// Below this height, the strip and the stalls have fewer rows.
-const LOW: u16 = 20;
+const LOW: u16 = 18;
 /// Minimum width at which every family has its own pane.
 pub(super) const ROOMY: u16 = 150;
 /// Width of the labels on the strip's axis.
@@ -18,10 +18,12 @@ pub enum Pane {
     /// The strip of ticks.
     #[default]
     Ticks,
+    /// The timer lag through time.
+    Lag,
     /// The tasks by tag.
     Tasks,
-    /// The timer-lag histogram.
-    Lag,
+    /// The late timers and signals.
+    Late,
     /// The queue depths.
     Queues,
     /// The figures of microtask checkpoints.
@@ -40,10 +42,11 @@ pub enum Pane {
 
 impl Pane {
     /// Every pane, in the order of Tab.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ticks,
-        Self::Tasks,
         Self::Lag,
+        Self::Tasks,
+        Self::Late,
         Self::Queues,
         Self::Microtasks,
         Self::Gc,
@@ -78,35 +81,59 @@ pub struct Panes {
     areas: [Rect; Pane::ALL.len()],
 }
 
+/// From this height on, each family has a pane of its own; below, a line.
+const FRAMED: u16 = 34;
+/// From this height on, there is room for the timer lag through time.
+const WITH_LAG: u16 = 25;
+
 /// The panes of the overview within `body`.
 #[must_use]
 pub fn panes(body: Rect, extras: Extras) -> Panes {
-    if body.height < 24 || body.width < 96 { compact(body, extras) } else { framed(body, extras) }
-}
-
-fn compact(body: Rect, extras: Extras) -> Panes {
-    let (ticks, stalls) = match body.height {
-        0..LOW => (4, 3),
-        height => (5, 4 + (height - 5).saturating_sub(15) / 3),
+    let (height, narrow) = (body.height, body.width < NARROW);
+    let compact = height < FRAMED || body.width < 96;
+    let lag = match height {
+        0..WITH_LAG => 0,
+        WITH_LAG..40 => 6,
+        _ => 9,
     };
-    let (line, agenda) = (Length(1), Length(u16::from(extras.agenda)));
-    let rows = [Length(ticks), Fill(1), line, line, line, line, agenda, Length(stalls)];
-    let [ticks, tasks, queues, microtasks, gc, signals, agenda, stalls] = Layout::vertical(rows).areas(body);
-    let width = if body.width < NARROW { body.width } else { tasks_width(body.width) };
-    let [tasks, lag] = from_left(tasks, width);
-    let areas = [ticks, tasks, lag, queues, microtasks, gc, signals, agenda, Rect::ZERO, stalls];
-    Panes { compact: true, areas }
+    let ticks = match height {
+        0..LOW => 4,
+        LOW..WITH_LAG if narrow => 4,
+        LOW..40 => 5,
+        _ => 8,
+    };
+    // The smallest screens show what is blocked and by what.
+    let families = match () {
+        () if height < LOW && narrow => 0,
+        () if compact => 4 + u16::from(extras.agenda),
+        () if height >= 40 => 8,
+        () => 6,
+    };
+    let stalls = match height {
+        0..LOW => 3,
+        LOW..FRAMED => 4,
+        _ => ((height - lag - ticks - families) / 3).clamp(4, 14),
+    };
+    let rows = Layout::vertical(
+        [lag, ticks].map(Length).into_iter().chain([Fill(1)]).chain([families, stalls].map(Length)),
+    );
+    let [lag, ticks, tasks, families, stalls] = rows.areas(body);
+    let [tasks, late] = from_left(tasks, if narrow { body.width } else { tasks_width(body.width) });
+    let [queues, microtasks, gc, signals, agenda, keep_alive] = match () {
+        () if families.is_empty() => [Rect::ZERO; 6],
+        () if compact => lines(families, extras),
+        () => self::families(families, extras),
+    };
+    let areas = [ticks, lag, tasks, late, queues, microtasks, gc, signals, agenda, keep_alive, stalls];
+    Panes { compact, areas }
 }
 
-fn framed(body: Rect, extras: Extras) -> Panes {
-    let (ticks, families) = if body.height >= 40 { (9, 8) } else { (6, 6) };
-    let stalls = ((body.height - ticks - families) / 3).clamp(4, 14);
-    let rows = Layout::vertical([Length(ticks), Fill(1), Length(families), Length(stalls)]);
-    let [ticks, tasks, row, stalls] = rows.areas(body);
-    let [tasks, lag] = from_left(tasks, tasks_width(body.width));
-    let [queues, microtasks, gc, signals, agenda, keep_alive] = self::families(row, extras);
-    let areas = [ticks, tasks, lag, queues, microtasks, gc, signals, agenda, keep_alive, stalls];
-    Panes { compact: false, areas }
+/// The families, in a line each.
+fn lines(area: Rect, extras: Extras) -> [Rect; 6] {
+    let line = Length(1);
+    let rows = Layout::vertical([line, line, line, line, Length(u16::from(extras.agenda))]);
+    let [queues, microtasks, gc, signals, agenda] = rows.areas(area);
+    [queues, microtasks, gc, signals, agenda, Rect::ZERO]
 }
 
 /// The row of families: queues, microtasks, GC, signals, the agenda, the active handles.
@@ -130,9 +157,9 @@ fn families(row: Rect, extras: Extras) -> [Rect; 6] {
     [queues, microtasks, gc, signals, agenda, keep_alive]
 }
 
-/// The task table takes 58% of the width, but at least enough for names of a dozen letters.
+/// The task table takes 54% of the width, but at least enough for names of a dozen letters.
 fn tasks_width(width: u16) -> u16 {
-    share(width, 58).max(55)
+    share(width, 54).max(46)
 }
 
 impl Panes {

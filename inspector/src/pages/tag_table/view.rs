@@ -20,7 +20,9 @@ use crate::view::table::{self, bar, cell};
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool) {
     let Order { column, inverted } = state.order;
     let arrow = if inverted { "▲" } else { "▼" };
-    let title = if state.filter.is_empty() { "tasks".to_owned() } else { format!("tasks /{}", state.filter) };
+    // Sorted by the delay caused, the table says who is to blame.
+    let (title, of) = if column == Column::Caused { ("blame", "tasks ") } else { ("tasks", "") };
+    let title = if state.filter.is_empty() { title.to_owned() } else { format!("{title} /{}", state.filter) };
     let tags = &state.figures.tags;
     let theme = canvas.theme;
     let selected = selected(state);
@@ -28,7 +30,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focuse
         0 => String::new(),
         tags => format!("{} beyond the limit, ", units::count(tags)),
     };
-    let inner = canvas.pane(area, &title, &format!("{beyond}by {} {arrow}", column.name()), focused);
+    let inner = canvas.pane(area, &title, &format!("{beyond}{of}by {} {arrow}", column.name()), focused);
     let columns = tag_table::columns(area, column);
     let heads: Vec<table::Column<'_>> = columns
         .iter()

@@ -82,7 +82,7 @@ fn a_run_has_one_time_on_the_page_of_its_tag() {
 #[test]
 fn a_worst_run_whose_tick_is_evicted_does_not_offer_it() {
     let (mut opened, mut evicted) = (0, 0);
-    for tag in 0..3 {
+    for tag in 0..6 {
         let mut app = live_in_batches(&Script { ticks: 12_000, ..script() }, usize::MAX);
         press(&mut app, &vec![Key::Down; tag]);
         press(&mut app, &[Key::Enter]);
@@ -120,10 +120,10 @@ fn the_timers_page_names_the_causes_of_late_timers() {
 #[test]
 fn the_task_table_has_the_delay_caused_by_each_tag() {
     let mut app = live();
-    press(&mut app, &[Key::Char('s'), Key::Char('s')]);
     for (width, height) in [(80, 24), (100, 30), (200, 50)] {
         let page = text(&mut app, width, height);
-        assert!(page.contains("CAUSED") && page.contains("by delay caused"), "{page}");
+        assert!(page.contains("CAUSED") && page.contains("blame ─"), "{page}");
+        assert!(page.contains("tasks by delay caused ▼"), "{page}");
         assert_eq!(page.contains("WAIT p99"), width > 100, "{page}");
     }
     press(&mut app, &[Key::Char('s')]);

@@ -32,9 +32,13 @@ fn enter_opens_what_has_the_focus_and_esc_goes_back() {
     );
     press(&mut app, Key::Esc);
     assert_eq!(app.page, PageName::Overview);
-    for (tabs, view) in
-        [(1, PageName::Tag), (1, PageName::Timers), (1, PageName::Log), (4, PageName::Breakdown)]
-    {
+    for (tabs, view) in [
+        (1, PageName::Timers),
+        (1, PageName::Tag),
+        (1, PageName::Breakdown),
+        (1, PageName::Log),
+        (4, PageName::Breakdown),
+    ] {
         for _ in 0..tabs {
             press(&mut app, Key::Tab);
         }

@@ -47,7 +47,9 @@ fn busy_and_poll_are_where_they_were() {
     history.ticked(&tick(100_500, 102_700, 1_800), polls.into_iter());
     let of = |step| {
         let all = columns(&history, step, 102_700, 4);
-        all.iter().map(|slot| slot.map(|slot| [slot.busy_ns / MS, slot.poll_wait_ns / MS])).collect::<Vec<_>>()
+        all.iter()
+            .map(|slot| slot.map(|slot| [slot.busy_ns / MS, slot.poll_wait_ns / MS]))
+            .collect::<Vec<_>>()
     };
     assert_eq!(of(1_000), [None, Some([0, 500]), Some([0, 1_000]), Some([400, 300])]);
     assert_eq!(of(500), [Some([0, 500]), Some([0, 500]), Some([200, 300]), Some([200, 0])]);
@@ -62,8 +64,10 @@ fn a_long_tick_is_in_every_column_that_it_covers() {
     let mut history = History::new(true);
     history.ticked(&tick(5_000, 5_001, 0), std::iter::empty());
     history.ticked(&tick(5_900, 8_100, 0), std::iter::empty());
-    let longest: Vec<u64> =
-        columns(&history, 1_000, 9_000, 5).iter().map(|slot| slot.map_or(0, |slot| slot.longest_ns / MS)).collect();
+    let longest: Vec<u64> = columns(&history, 1_000, 9_000, 5)
+        .iter()
+        .map(|slot| slot.map_or(0, |slot| slot.longest_ns / MS))
+        .collect();
     assert_eq!(longest, [2_200, 2_200, 2_200, 2_200, 0]);
 }
 
@@ -82,7 +86,8 @@ fn an_unfinished_tick_is_shown_as_far_as_it_is_known() {
         running: None,
     };
     let columns = history.columns(SECOND, Timestamp(4_200 * MS), 4, &[unfinished]);
-    let longest: Vec<Option<u64>> = columns.iter().map(|slot| slot.map(|slot| slot.longest_ns / MS)).collect();
+    let longest: Vec<Option<u64>> =
+        columns.iter().map(|slot| slot.map(|slot| slot.longest_ns / MS)).collect();
     assert_eq!(longest, [Some(2_000), Some(2_000), Some(2_000), None]);
     assert!(columns[0].is_some_and(|slot| slot.longest_end.is_none() && slot.ticks == 0));
 }

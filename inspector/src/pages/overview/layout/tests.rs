@@ -22,9 +22,13 @@ fn panes_fill_the_body_and_never_overlap() {
             for (place, pane) in Pane::ALL.into_iter().enumerate() {
                 let area = panes.area(pane);
                 let is_there = match pane {
-                    Pane::Agenda => extras.agenda,
+                    Pane::Agenda => extras.agenda && (width >= NARROW || body.height >= LOW),
                     Pane::KeepAlive => extras.keep_alive && !panes.compact && width >= ROOMY,
-                    Pane::Lag => width >= NARROW,
+                    Pane::Lag => body.height >= WITH_LAG,
+                    Pane::Late => width >= NARROW,
+                    Pane::Queues | Pane::Microtasks | Pane::Gc | Pane::Signals => {
+                        width >= NARROW || body.height >= LOW
+                    }
                     _ => true,
                 };
                 assert_eq!(!area.is_empty(), is_there, "{pane:?} at {width}x{height}");
@@ -39,7 +43,7 @@ fn panes_fill_the_body_and_never_overlap() {
 }
 
 #[test]
-fn the_smallest_screen_keeps_the_essential_panes() {
+fn a_small_screen_keeps_the_essential_panes() {
     for extras in EXTRAS {
         keeps_the_essential_panes(extras);
     }
@@ -56,8 +60,8 @@ fn keeps_the_essential_panes(extras: Extras) {
 
 #[test]
 fn tab_wraps_around_and_skips_missing_panes() {
-    let seen = |extras, width| {
-        let panes = panes(screen(width, 30, false).body, extras);
+    let seen = |extras, width, height| {
+        let panes = panes(screen(width, height, false).body, extras);
         let mut pane = Pane::Ticks;
         let mut seen = Vec::new();
         loop {
@@ -70,5 +74,6 @@ fn tab_wraps_around_and_skips_missing_panes() {
             }
         }
     };
-    assert_eq!((seen(PLAIN, 100), seen(ALL, 100), seen(ALL, 160)), (8, 9, 10));
+    assert_eq!([seen(PLAIN, 60, 20), seen(PLAIN, 80, 24), seen(PLAIN, 100, 30)], [3, 8, 9]);
+    assert_eq!([seen(ALL, 100, 30), seen(ALL, 160, 30), seen(ALL, 160, 50)], [10, 10, 11]);
 }

@@ -1,14 +1,12 @@
-//! The strip: the last ticks, in one column each or several per column, and the running tick.
+//! The strip of ticks: the last ones, in one column each or several per column, and the running tick.
 //!
-//! Height is run time on a log scale: a tick that is a thousand times longer than its neighbours must not hide them.
-//! Colour is the largest phase; only the part above the stall limit is red. A column of several ticks shows the busiest
+//! Height is run time. Colour is the largest phase; only the part above the stall limit is red. A column of several ticks shows the busiest
 //! of them, so that no stall is averaged away.
 
 use loop_probes::event::Phase;
 use loop_probes::recorder::Running;
 use loop_traces::timeline::TickSummary;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
 use crate::app::hang::{hang, loop_running, unfinished_tick};
 use crate::app::state::{AppState, Moment};
@@ -17,16 +15,12 @@ use crate::pages::overview::layout::{AXIS_WIDTH, Pane, Panes};
 use crate::pages::overview::{OverviewPage, Strip};
 use crate::theme::Theme;
 use crate::units;
-use crate::view::paint::{COLUMNS, Canvas, HATCH};
+use crate::view::paint::{Canvas, HATCH};
 
-/// The bottom of the scale, in nanoseconds: shorter ticks do next to nothing.
-const FOOT_NS: f64 = 1_000.0;
-/// The smallest scale, and the step to the next ones, in powers of ten: up to 32 ms, 1 s, 32 s.
-const DECADES_MIN: f64 = 4.5;
-const DECADES_STEP: f64 = 1.5;
+use super::scale::{Scale, axis, bar};
 
-/// Draws the pane.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPage, panes: &Panes) {
+/// Draws the pane, whose columns stand for ticks.
+pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPage, panes: &Panes) {
     let (area, strip) = (panes.area(Pane::Ticks), panes.strip());
     let ticks = &state.picture().timeline.ticks.recent;
     let marked = state.marked_tick();
@@ -70,78 +64,20 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     marker(canvas, state, strip, marked, column.map(|column| window.indent + column));
     legend(canvas, state, area);
     if ticks.is_empty() {
-        let text =
-            if state.is_replay() { "no tick before this time" } else { "waiting for the first tick to end" };
-        let style = canvas.theme.dim();
-        canvas.pen(strip, strip.height / 2).gap(1).put(text, style);
+        no_ticks(canvas, state, strip);
     }
 }
 
-/// A log scale over the rows of the strip. Its bottom is fixed, and its top has few possible values: a scale that
-/// follows every tick would make all others jump.
-struct Scale {
-    decades: f64,
-    rows: u16,
-}
-
-impl Scale {
-    /// A scale that includes `tallest_ns`.
-    fn new(tallest_ns: u64, rows: u16) -> Self {
-        let needed = (tallest_ns.max(1) as f64 / FOOT_NS).log10() - 0.01;
-        let decades = (needed / DECADES_STEP).ceil().max(DECADES_MIN / DECADES_STEP) * DECADES_STEP;
-        Self { decades, rows }
-    }
-
-    /// The height in eighths of a row, at least one.
-    fn height(&self, ns: u64) -> u16 {
-        let share = (ns.max(1) as f64 / FOOT_NS).log10() / self.decades;
-        ((share.clamp(0.0, 1.0) * f64::from(self.rows) * 8.0).round() as u16).max(1)
-    }
-
-    /// The time at the upper edge of a row, where 0 is the topmost.
-    fn at(&self, row: u16) -> u64 {
-        let share = 1.0 - f64::from(row) / f64::from(self.rows.max(1));
-        (FOOT_NS * 10f64.powf(self.decades * share)).round() as u64
-    }
-}
-
-fn axis(canvas: &mut Canvas<'_>, scale: &Scale, strip: Rect) {
+/// Says that there is nothing to draw yet.
+pub(super) fn no_ticks(canvas: &mut Canvas<'_>, state: &AppState, strip: Rect) {
+    let text =
+        if state.is_replay() { "no tick before this time" } else { "waiting for the first tick to end" };
     let style = canvas.theme.dim();
-    let every = if strip.height > 4 { 2 } else { 1 };
-    for row in (0..strip.height).step_by(every) {
-        let label = units::limit(scale.at(row));
-        let at = Rect::new(strip.x + strip.width, strip.y + row, AXIS_WIDTH, 1);
-        canvas.pen(at, 0).number(&label, AXIS_WIDTH - 1, style);
-    }
+    canvas.pen(strip, strip.height / 2).gap(1).put(text, style);
 }
 
-fn bar(
-    canvas: &mut Canvas<'_>,
-    state: &AppState,
-    scale: &Scale,
-    (x, strip): (u16, Rect),
-    ns: u64,
-    style: Style,
-    full: Option<&str>,
-) {
-    let eighths = scale.height(ns);
-    let limit = state.about.stall_limit_ns;
-    let top_row = eighths.div_ceil(8);
-    for from_foot in 0..top_row {
-        let level = usize::from((eighths - from_foot * 8).min(8));
-        let symbol = match full {
-            Some(full) if level > 2 => full,
-            _ => COLUMNS[level],
-        };
-        // The part above the limit is red, and so is the tip of every tick over the limit.
-        let row = strip.height - 1 - from_foot;
-        let above = ns > limit && (from_foot + 1 == top_row || scale.at(row + 1) >= limit);
-        let style = if above { canvas.theme.over() } else { style };
-        canvas.cell(x, strip.y + row, symbol, style);
-    }
-}
-
-fn marker(
+/// Draws the marker below the column of the marked tick, or what the loop is stuck in.
+pub(super) fn marker(
     canvas: &mut Canvas<'_>,
     state: &AppState,
     strip: Rect,
@@ -268,26 +204,5 @@ const fn phase(running: Running) -> Option<Phase> {
         Running::Phase(phase) => Some(phase),
         Running::Task { .. } => Some(Phase::Tasks),
         Running::Poll { .. } => Some(Phase::Poll),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_scale_has_few_possible_tops() {
-        let top = |ns| Scale::new(ns, 3).at(0);
-        assert_eq!((top(0), top(50_000), top(31_000_000)), (31_622_777, 31_622_777, 31_622_777));
-        assert_eq!((top(41_000_000), top(1_000_000_000)), (1_000_000_000, 1_000_000_000));
-        assert_eq!((top(1_100_000_000), top(30_000_000_000)), (31_622_776_602, 31_622_776_602));
-        assert!(top(u64::MAX) >= u64::MAX / 2);
-    }
-
-    #[test]
-    fn a_tick_is_as_tall_as_its_axis_says() {
-        let scale = Scale::new(10_000_000, 3);
-        assert_eq!([0, 1, 2].map(|row| scale.at(row)), [31_622_777, 1_000_000, 31_623]);
-        assert_eq!([1, 1_000, 31_623, 1_000_000, 31_622_777].map(|ns| scale.height(ns)), [1, 1, 8, 16, 24]);
     }
 }
