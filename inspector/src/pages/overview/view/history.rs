@@ -51,7 +51,11 @@ pub(super) fn lag(
     }
     let theme = canvas.theme;
     let step = units::limit(columns.1);
-    let remark = format!("1 column = {step}, shade = share of timers, red = over {}", limit(state));
+    let fired = units::count(state.picture().timeline.timers.fired);
+    let late = units::count(state.figures.timers_late);
+    let limit = limit(state);
+    let remark =
+        format!("fired {fired} late {late}, 1 column = {step}, shade = share of timers, red = over {limit}");
     let inner = canvas.pane(area, "timer lag", &remark, focused);
     let cells = Rect { width: panes.strip().width, height: inner.height.saturating_sub(1), ..inner };
     let bands = bands(cells.height.into());
