@@ -1,3 +1,5 @@
+//! The history agrees with the totals, and shows long ticks, polls and losses where they were.
+
 use loop_probes::ids::SourceId;
 use proptest::prelude::*;
 
