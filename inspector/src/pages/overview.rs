@@ -7,6 +7,8 @@ pub mod stalls;
 pub mod view;
 pub mod zoom;
 
+use std::time::Duration;
+
 use loop_traces::timeline::HistorySlot;
 use ratatui::layout::{Position, Rect};
 
@@ -131,6 +133,12 @@ impl OverviewPage {
         self.late.iter().filter(|row| state.lets_through_name(&row.subject.name(labels)))
     }
 
+    /// The selected one of `count` late timers and signals: the list may have become shorter.
+    #[must_use]
+    pub fn late_selected(&self, count: usize) -> usize {
+        self.late_row.min(count.saturating_sub(1))
+    }
+
     fn click_tick(&mut self, state: &AppState, at: Position, panes: &Panes) -> Request {
         let area = panes.strip();
         let Some(cell) = at.x.checked_sub(area.x).filter(|cell| *cell < area.width) else {
@@ -140,11 +148,13 @@ impl OverviewPage {
             let (columns, _) = self.through_time(state, panes);
             let longest = columns.get(usize::from(cell)).copied().flatten().and_then(|slot| slot.longest_end);
             let tick = longest.and_then(|end| state.picture().tick_that_ended(end)).map(TickKey::of);
-            // The picture freezes, and its columns stay what they are.
-            self.zoom = Some(zoom);
             return match (tick, longest) {
                 (Some(_), _) if tick == state.marked_tick().map(TickKey::of) => Request::Open,
-                (Some(key), _) => Request::Mark(key),
+                (Some(key), _) => {
+                    // The picture freezes, and its columns stay what they are.
+                    self.zoom = Some(zoom);
+                    Request::Mark(key)
+                }
                 (None, Some(end)) => Request::TickAt(end),
                 (None, None) => Request::Nothing,
             };
@@ -188,7 +198,7 @@ fn stands_still(state: &AppState) -> bool {
 }
 
 /// The time per column that shows all of a replay, or of a live loop its beginning, and then its last minutes.
-fn column_time_of(state: &AppState, panes: &Panes) -> std::time::Duration {
+fn column_time_of(state: &AppState, panes: &Panes) -> Duration {
     let cells = usize::from(panes.strip().width);
     match &state.playback {
         Some(playback) => column_time(playback.end.ns_since(playback.start), cells, false),
@@ -216,8 +226,8 @@ impl Page for OverviewPage {
                 self.stall_row = moved(self.stall_row, by, stalls::rows(state.picture()).saturating_sub(1));
             }
             Pane::Late => {
-                let last = self.late_shown(state).count().saturating_sub(1);
-                self.late_row = moved(self.late_row, by, last);
+                let count = self.late_shown(state).count();
+                self.late_row = moved(self.late_selected(count), by, count.saturating_sub(1));
             }
             Pane::Tasks => tag_table::step(state, by),
             _ => {
@@ -251,9 +261,12 @@ impl Page for OverviewPage {
             Pane::Ticks => Request::ShownTick,
             Pane::Tasks => Request::SelectedTag,
             Pane::Lag | Pane::Signals => Request::Show(PageName::Timers),
-            Pane::Late => self.late_shown(state).nth(self.late_row).map_or(NOTHING_DELAYED, |row| {
-                Request::Breakdown(Box::new(Attribution::of_late(row, state.picture())))
-            }),
+            Pane::Late => {
+                let selected = self.late_selected(self.late_shown(state).count());
+                self.late_shown(state).nth(selected).map_or(NOTHING_DELAYED, |row| {
+                    Request::Breakdown(Box::new(Attribution::of_late(row, state.picture())))
+                })
+            }
             Pane::Queues => Request::Log(Some(LogOf::Queues)),
             Pane::Microtasks => Request::Log(Some(LogOf::Microtasks)),
             Pane::Gc => Request::Log(Some(LogOf::Gc)),
@@ -282,8 +295,10 @@ impl Page for OverviewPage {
             }
             Pane::Late => {
                 let count = self.late_shown(state).count();
+                let was = self.late_row;
                 match click_row(&mut self.late_row, count, at, panes.area(pane), had_focus) {
-                    Request::Nothing => Request::Freeze,
+                    // Later events would move the rows.
+                    Request::Nothing if self.late_row != was => Request::Freeze,
                     request => request,
                 }
             }

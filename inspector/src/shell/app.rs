@@ -108,7 +108,7 @@ impl App {
     pub(super) fn catch_up(&mut self) {
         let state = &mut self.state;
         (state.frozen, state.tick, state.row) = (None, None, 0);
-        self.pages.overview.stall_row = 0;
+        (self.pages.overview.stall_row, self.pages.overview.late_row) = (0, 0);
         self.refresh();
     }
 

@@ -340,3 +340,40 @@ fn counts_of_timers_are_unknown_for_a_loop_that_reports_none() {
         assert_eq!(values, ["–"], "{count}: {screen}");
     }
 }
+
+#[test]
+fn the_heatmap_is_red_only_where_lag_is_known_to_be_over_the_limit() {
+    let red = COLOR.over().fg.unwrap();
+    for (limit_ms, remark, is_red) in [
+        (5, "red = over 10ms", true),
+        (20, "red = over 100ms", false),
+        (5_000, "shade = share of timers ─", false),
+    ] {
+        let mut app = live();
+        app.state.about.stall_limit_ns = limit_ms * 1_000_000;
+        let pane = panes(layout::screen(100, 30, false).body, Extras::default()).area(Pane::Lag);
+        let buffer = buffer(&mut app, 100, 30, COLOR);
+        let cells: Vec<_> = pane.positions().map(|at| &buffer[at]).collect();
+        assert_eq!(cells.iter().any(|cell| cell.fg == red), is_red, "{limit_ms} ms");
+        let title: String = cells.iter().take(usize::from(pane.width)).map(|cell| cell.symbol()).collect();
+        assert!(title.contains(remark) && title.contains("fired ") && title.contains(" late "), "{title}");
+    }
+    let title = &rows(&mut empty(), (100, 30), COLOR)[3];
+    assert!(title.contains("timer lag") && !title.contains("fired"), "{title}");
+}
+
+#[test]
+fn a_late_timer_is_selected_also_after_the_list_became_shorter() {
+    let mut app = live();
+    app.pages.overview.focus = Pane::Late;
+    press(&mut app, &[Key::End]);
+    assert!(app.pages.overview.late_row > 5);
+    press(&mut app, &"/SignalTask".chars().map(Key::Char).collect::<Vec<_>>());
+    let all = app.pages.overview.late_shown(&app.state).count();
+    press(&mut app, &[Key::Enter]);
+    let shown = rows(&mut app, (100, 30), COLOR).join("\n");
+    assert!(all == 0 || shown.contains(&format!("1–{} of {all}", all.min(5))), "{all}: {shown}");
+    press(&mut app, &[Key::Esc]);
+    press(&mut app, &[Key::Enter]);
+    assert_eq!(app.page, PageName::Breakdown);
+}

@@ -1,5 +1,8 @@
 //! Timer lag and ticks through time: a column for each step of time, the same in both panes.
 
+use std::ops::Range;
+
+use loop_probes::ids::Timestamp;
 use loop_traces::timeline::{HistorySlot, LAG_EDGES_NS};
 use ratatui::layout::Rect;
 
@@ -20,7 +23,7 @@ pub(super) type Columns<'a> = (&'a [Option<HistorySlot>], u64);
 const SHADES: [(u64, &str); 4] = [(60, "█"), (30, "▓"), (10, "▒"), (0, "·")];
 
 /// The bands of timer lag in at most `rows` rows, from the smallest: the buckets of each.
-fn bands(rows: usize) -> Vec<std::ops::Range<usize>> {
+fn bands(rows: usize) -> Vec<Range<usize>> {
     let last = LAG_EDGES_NS.len() + 1;
     // The limits for late timers and for stalls are the last to go.
     let edges: &[usize] = match rows {
@@ -50,12 +53,15 @@ pub(super) fn lag(
         return;
     }
     let theme = canvas.theme;
-    let step = units::limit(columns.1);
-    let fired = units::count(state.picture().timeline.timers.fired);
-    let late = units::count(state.figures.timers_late);
-    let limit = limit(state);
-    let remark =
-        format!("fired {fired} late {late}, 1 column = {step}, shade = share of timers, red = over {limit}");
+    // Single values are not kept: the first edge that is not below the limit is the first that is known to be over it.
+    let red_from = LAG_EDGES_NS.partition_point(|edge| *edge < state.about.stall_limit_ns);
+    let red = LAG_EDGES_NS.get(red_from).map(|edge| format!(", red = over {}", units::limit(*edge)));
+    let counts = match state.picture().timeline.timers.fired {
+        0 => String::new(),
+        fired => format!("fired {} late {}, ", units::count(fired), units::count(state.figures.timers_late)),
+    };
+    let (step, red) = (units::limit(columns.1), red.unwrap_or_default());
+    let remark = format!("{counts}1 column = {step}, shade = share of timers{red}");
     let inner = canvas.pane(area, "timer lag", &remark, focused);
     let cells = Rect { width: panes.strip().width, height: inner.height.saturating_sub(1), ..inner };
     let bands = bands(cells.height.into());
@@ -70,12 +76,13 @@ pub(super) fn lag(
             AXIS_WIDTH - 1,
             theme.dim(),
         );
-        // A band that begins at the limit is over it.
-        let is_over = band.start > 0 && LAG_EDGES_NS[band.start - 1] >= state.about.stall_limit_ns;
         for (x, slot) in shown(columns.0, cells) {
             let Some(slot) = slot else { continue };
             let fired = slot.fired();
-            let count: u64 = slot.lag[band.clone()].iter().map(|count| u64::from(*count)).sum();
+            let count_in =
+                |band: Range<usize>| slot.lag[band].iter().map(|count| u64::from(*count)).sum::<u64>();
+            let count = count_in(band.clone());
+            let is_over = count_in((red_from + 1).clamp(band.start, band.end)..band.end) > 0;
             let y = cells.y + row as u16;
             if count > 0 {
                 let percent = count.saturating_mul(100) / fired;
@@ -140,7 +147,7 @@ pub(super) fn ticks(
         return;
     }
     let back = marked.map(|tick| {
-        let number = |at: loop_probes::ids::Timestamp| at.as_ns() / columns.1.max(1);
+        let number = |at: Timestamp| at.as_ns() / columns.1.max(1);
         number(state.picture_at()).saturating_sub(number(tick.end)) as usize
     });
     let column = back.and_then(|back| usize::from(cells.width).checked_sub(back + 1));

@@ -43,11 +43,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
         return;
     }
     let labels = &state.picture().timeline.labels;
+    let selected = page.late_selected(late.len());
     let when = if area.width >= WITH_TIME { when_width(state) } else { 0 };
     let name = if area.width >= WITH_TIME { 12 } else { 11 };
     let columns = [Column::text("", when), Column::text("", name), Column::rest("")];
     let columns = &columns[usize::from(when == 0)..];
-    let shown = canvas.table(rows, columns, late.len(), (page.late_row, focused), |place, _| {
+    let shown = canvas.table(rows, columns, late.len(), (selected, focused), |place, _| {
         let row = late[place];
         let lag_ns = row.subject.lasted_ns();
         let mark = if row.subject.is_unfinished() { bounds::AT_LEAST } else { "" };
