@@ -105,6 +105,9 @@ impl Case<'_> {
         found.extend(self.microtasks());
         found.extend(self.signals());
         found.extend(self.pool());
+        found.extend(self.stuck_pool());
+        found.extend(self.agenda());
+        found.extend(self.outside_ticks());
         found.extend(self.growing_queue());
         found
     }

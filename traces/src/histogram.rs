@@ -136,6 +136,17 @@ impl Histogram {
         self.count_up_to(high).saturating_sub(self.count_up_to(low))
     }
 
+    /// The sum of the values above `low`, within 1 %.
+    pub(crate) fn total_above(&self, low: u64) -> u64 {
+        let low = self.buckets.highest_equivalent(low);
+        let above = self.buckets.iter_recorded().filter(|step| step.value_iterated_to() > low);
+        let sums = above.map(|step| {
+            let value = self.buckets.median_equivalent(step.value_iterated_to()).min(self.max);
+            value.saturating_mul(step.count_since_last_iteration())
+        });
+        sums.fold(0, u64::saturating_add)
+    }
+
     fn count_up_to(&self, high: u64) -> u64 {
         if high >= self.max {
             return self.count();
@@ -322,6 +333,17 @@ mod tests {
         assert_eq!(sum, 5, "all but the zero");
         assert_eq!(histogram.count_between(0, 10), 2);
         assert_eq!(histogram.count_between(10, 100), 2);
+    }
+
+    #[test]
+    fn the_sum_of_large_values_leaves_out_the_small_ones() {
+        let mut histogram = Histogram::new();
+        histogram.record_many(900, 1_000);
+        histogram.record_many(2_000_000, 10);
+        histogram.record(70_000_000);
+        let (sum, exact) = (histogram.total_above(1_000_000), 90_000_000_u64);
+        assert!(sum.abs_diff(exact) <= exact / 100, "{sum}");
+        assert_eq!(histogram.total_above(70_000_000), 0);
     }
 
     #[test]

@@ -76,6 +76,7 @@ const fn page_key(look_at: LookAt) -> Option<char> {
         LookAt::OpenTick | LookAt::Stalls => Some('2'),
         LookAt::Tags => Some('3'),
         LookAt::DelayCaused | LookAt::LateTimers => Some('4'),
+        LookAt::Agenda => Some('7'),
         _ => None,
     }
 }

@@ -8,8 +8,8 @@ use super::period::period;
 use crate::timeline::{Cause, StreamEnd, UnfinishedTick};
 use crate::units::{counted, duration, position};
 
-/// A tick that is busy for this many stall limits and has not ended is a hang: a shorter one will soon be a stall.
-const HANG_LIMITS: u64 = 10;
+/// After this many periods without a stall, a period is over.
+const PERIODS_SILENT: u64 = 5;
 
 /// A run this much longer than the median of its tag was probably preempted, if the machine was busy.
 const PREEMPTED_MEDIANS: u64 = 8;
@@ -55,14 +55,18 @@ impl Case<'_> {
     /// Stalls that no single run explains.
     fn stalls_of_many(&self) -> Option<Finding> {
         let all = self.stalls_without_run();
-        let longest_ns = all.iter().map(|(_, busy_ns)| *busy_ns).max()?;
-        let (number, lasts) = (all.len() as u64, duration(longest_ns));
-        let cause = all[0].0.filter(|cause| all.iter().all(|(other, _)| *other == Some(*cause)));
+        let (longest_ns, is_open) = all.iter().map(|(_, busy_ns, is_open)| (*busy_ns, *is_open)).max()?;
+        let least = if is_open { "at least " } else { "" };
+        let (number, lasts) = (all.len() as u64, format!("{least}{}", duration(longest_ns)));
+        let cause = all[0].0.filter(|cause| all.iter().all(|(other, ..)| *other == Some(*cause)));
         let who = cause.map(|cause| cause.describe(&self.timeline.labels));
         let why = who
             .as_ref()
             .map_or_else(|| "for no single reason".to_owned(), |who| format!("most of it in {who}"));
         let (rule, text) = match number {
+            1 if is_open => {
+                (Rule::OneOffStall, format!("The loop has been stalled for {lasts} at the end, {why}"))
+            }
             1 => (Rule::OneOffStall, format!("The loop stalled once, for {lasts}, {why}")),
             _ => (Rule::Blocker, format!("The loop stalled {number} times, for up to {lasts}, {why}")),
         };
@@ -76,24 +80,25 @@ impl Case<'_> {
 
     /// The busy time of stalls that no single run explains.
     pub(super) fn stalled_in_many_ns(&self) -> u64 {
-        self.stalls_without_run().iter().map(|(_, busy_ns)| *busy_ns).fold(0, u64::saturating_add)
+        self.stalls_without_run().iter().map(|(_, busy_ns, _)| *busy_ns).fold(0, u64::saturating_add)
     }
 
-    /// The main cause, if there is one, and the busy time of each stall that no other rule explains.
-    fn stalls_without_run(&self) -> Vec<(Option<Cause>, u64)> {
+    /// The main cause, if there is one, and the busy time of each stall that no other rule explains, and whether it goes on.
+    fn stalls_without_run(&self) -> Vec<(Option<Cause>, u64, bool)> {
         let ended = self
             .timeline
             .stalls
             .newest_first()
-            .map(|stall| (MainCause::of(&stall.blame), stall.tick.busy_ns));
+            .map(|stall| (MainCause::of(&stall.blame), stall.tick.busy_ns, false));
         let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns);
-        let open = open.map(|tick| (MainCause::of(&self.timeline.blame_unfinished(tick)), tick.busy_ns));
+        let open =
+            open.map(|tick| (MainCause::of(&self.timeline.blame_unfinished(tick)), tick.busy_ns, true));
         let is_explained = |main: &MainCause| match main.cause {
             Cause::Microtasks(_) | Cause::Suspended => true,
             cause => main.is_one_run && is_blocker(cause),
         };
-        let unexplained = ended.chain(open).filter(|(main, _)| !main.as_ref().is_some_and(is_explained));
-        unexplained.map(|(main, busy_ns)| (main.map(|main| main.cause), busy_ns)).collect()
+        let unexplained = ended.chain(open).filter(|(main, ..)| !main.as_ref().is_some_and(is_explained));
+        unexplained.map(|(main, busy_ns, is_open)| (main.map(|main| main.cause), busy_ns, is_open)).collect()
     }
 
     /// The stalls kept, oldest first, with their main causes.
@@ -160,7 +165,22 @@ impl Case<'_> {
             true => format!(" since {}", position(begun_ns)),
             false => String::new(),
         };
+        // A period that is over is in the past.
+        let silent_ns = |last: u64| self.timeline.last_at().map_or(0, |end| end.as_ns().saturating_sub(last));
+        let last = period.as_ref().and_then(|period| Some(times[*period.hits.last()?]));
+        let over = period
+            .as_ref()
+            .zip(last)
+            .filter(|(period, last)| silent_ns(*last) > period.ns.saturating_mul(PERIODS_SILENT) && !is_open);
         let (rule, sentence) = match (&period, stalls) {
+            (Some(period), _) if let Some((_, last)) = over => {
+                let every = duration(period.ns);
+                let first_at = self.timeline.first_at().unwrap_or_default();
+                let until = position(last.saturating_sub(first_at.as_ns()));
+                let sentence =
+                    format!("{who} blocked the loop for {lasts} every {every}{since} until {until}");
+                (Rule::PeriodicBlocker, sentence)
+            }
             (Some(period), _) => {
                 let every = duration(period.ns);
                 (Rule::PeriodicBlocker, format!("{who} blocks the loop for {lasts} every {every}{since}"))
@@ -200,10 +220,43 @@ impl Case<'_> {
         Some(Finding { run_ns: Some(longest_ns), ..finding })
     }
 
+    /// Runs as long as stalls that are in no tick, of a loop without any stall.
+    pub(super) fn outside_ticks(&self) -> Option<Finding> {
+        if self.stalls.count > 0 || self.timeline.incomplete_ticks() > 0 {
+            return None;
+        }
+        let ended = self.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0);
+        let ended = ended.map(|tag| (tag.tag, tag.tasks.run_ns.max(), None));
+        let running = self.unfinished.tasks.iter().chain(&self.unfinished.callbacks);
+        let running = running.filter(|task| !self.timeline.agenda.is_worker(task.source));
+        let running = running.map(|task| (task.tag, task.run_ns(), Some(task.start)));
+        let named = |tag| self.timeline.labels.tag(tag).into_owned();
+        let tasks = ended.chain(running).map(|(tag, run_ns, since)| (named(tag), run_ns, since));
+        let phase = self.timeline.phase_outside_ticks(self.unfinished.end);
+        let phase = phase.map(|(phase, since, ns)| (format!("phase {phase}"), ns, Some(since)));
+        let (who, longest_ns, since) = tasks.chain(phase).max_by_key(|(_, run_ns, _)| *run_ns)?;
+        if longest_ns <= self.timeline.config().stall_limit_ns {
+            return None;
+        }
+        let lasts = duration(longest_ns);
+        let (rule, text, cost_ns) = match since {
+            Some(_) if longest_ns > self.stuck_ns() => {
+                let text = format!("{who} has been running for at least {lasts}, outside of ticks");
+                (Rule::Hang, text, u64::MAX)
+            }
+            _ => (Rule::Blocker, format!("{who} runs for up to {lasts}, outside of ticks"), longest_ns),
+        };
+        Some(Finding {
+            who: Some(who),
+            run_ns: Some(longest_ns),
+            since,
+            ..Finding::new(rule, text, cost_ns, Some(LookAt::Tags))
+        })
+    }
+
     /// A tick that has not ended and has been busy for long.
     pub(super) fn hang(&self) -> Option<Finding> {
-        let limit_ns = self.timeline.config().stall_limit_ns.saturating_mul(HANG_LIMITS);
-        let tick = self.unfinished.stalls(limit_ns).max_by_key(|tick| tick.busy_ns)?;
+        let tick = self.unfinished.stalls(self.stuck_ns()).max_by_key(|tick| tick.busy_ns)?;
         let first = self.timeline.first_at().unwrap_or_default();
         let (who, run_ns, since) = self.running_in(tick);
         let subject = who.clone().unwrap_or_else(|| "The loop".to_owned());

@@ -15,6 +15,9 @@ const WAITED_SHARE_MIN: f64 = 0.1;
 /// A loop that is busy for more of the time has no reserves.
 const BUSY_MIN: f64 = 0.95;
 
+/// What lasts for this many stall limits is stuck.
+const STUCK_LIMITS: u64 = 10;
+
 /// A fold, and what was computed from it.
 #[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
@@ -80,6 +83,11 @@ impl Case<'_> {
     /// Whether a delay is long enough to be a fault.
     pub(super) fn matters(&self, delay_ns: u64) -> bool {
         delay_ns as f64 >= self.timeline.span_ns() as f64 * SHARE_MIN && delay_ns > 0
+    }
+
+    /// How long something lasts before it counts as stuck: a shorter stall may soon be over.
+    pub(super) fn stuck_ns(&self) -> u64 {
+        self.timeline.config().stall_limit_ns.saturating_mul(STUCK_LIMITS)
     }
 
     /// The delay that a cause inflicted.

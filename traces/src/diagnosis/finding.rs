@@ -37,6 +37,8 @@ pub enum Rule {
     SignalStorm,
     /// Jobs wait for a worker most of the time.
     PoolSaturated,
+    /// Tasklets wait for long for a worker of the agenda.
+    AgendaSaturated,
     /// A queue keeps growing.
     QueueGrowth,
     /// The loop is busy nearly all of the time.
@@ -79,6 +81,8 @@ pub enum LookAt {
     Signals,
     /// The jobs of the pool.
     Jobs,
+    /// The agenda.
+    Agenda,
     /// The queues.
     Queues,
     /// The contention for processors.
@@ -100,6 +104,7 @@ impl LookAt {
             Self::Microtasks => "microtasks",
             Self::Signals => "signals",
             Self::Jobs => "jobs",
+            Self::Agenda => "agenda",
             Self::Queues => "queues",
             Self::Pressure => "pressure",
             Self::Tags => "tags",

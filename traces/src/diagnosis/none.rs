@@ -26,6 +26,13 @@ impl Case<'_> {
             let text = format!("Undecided: no fault was seen, but others waited for {delay} in all");
             return Finding::new(Rule::Undecided, text, 0, Some(LookAt::DelayCaused));
         }
+        let waits_ns = self.worker_waits_ns();
+        if self.matters(waits_ns) {
+            let waits = duration(waits_ns);
+            let text =
+                format!("Undecided: no fault was seen, but jobs waited for {waits} in all for a worker");
+            return Finding::new(Rule::Undecided, text, 0, Some(LookAt::Jobs));
+        }
         let is_idle = loops <= 1 && (busy_ns as f64) < self.timeline.span_ns() as f64 * IDLE_MAX;
         let (rule, begins) = if is_idle { (Rule::Idle, "Idle") } else { (Rule::Healthy, "Healthy") };
         // Where polls are not recorded, what is between ticks is unknown.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use loop_probes::event::{Event, LabelKind, RunningKind};
+use loop_probes::event::{Event, LabelKind, Phase, RunningKind};
 use loop_probes::ids::{NonMax, SourceId, Tag, TaskId, TimerId};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::Text;
@@ -257,4 +257,130 @@ fn runs_that_are_long_only_on_a_busy_machine_are_its_fault() {
         "{}",
         busy.text
     );
+}
+
+/// A job for the pool.
+fn queued(job: u64, depth: u32) -> Event {
+    Event::WorkQueued { task: TaskId(job), tag: Tag(1), depth, parent: None }
+}
+
+#[test]
+fn a_pool_whose_jobs_do_not_end_is_stuck() {
+    let mut made = ordinary();
+    let (queued_at, start) = (Timestamp(SECOND + 905 * MS), Timestamp(SECOND + 906 * MS));
+    let ended = |task, worker| Event::WorkRan {
+        task: TaskId(task),
+        tag: Tag(1),
+        worker,
+        outcome: Outcome::Done,
+        queued: queued_at,
+        start,
+    };
+    made.at(905 * MS, queued(100, 1));
+    made.at(907 * MS, ended(100, 0));
+    for job in 0..6_u32 {
+        made.at((910 + u64::from(job)) * MS, queued(200 + u64::from(job), job.saturating_sub(1)));
+    }
+    made.tick(SECOND, MS);
+    let soon = made.diagnosis(StreamEnd::Known);
+    assert_eq!(soon.rule, Rule::Healthy, "{}", soon.text);
+    made.tick(3 * SECOND, MS);
+    let stuck = made.diagnosis(StreamEnd::Known);
+    assert_eq!((stuck.rule, stuck.look_at), (Rule::PoolSaturated, Some(LookAt::Jobs)), "{}", stuck.text);
+    assert!(
+        stuck
+            .text
+            .starts_with("The pool is stuck: 4 jobs wait, some for at least 1.90s, in which none has ended"),
+        "{}",
+        stuck.text
+    );
+    assert_eq!(stuck.delayed, Some(4));
+    // As soon as a job ends, nothing is known of the others but their number.
+    let mut flows = ordinary();
+    flows.at(905 * MS, queued(100, 1));
+    flows.at(906 * MS, queued(101, 2));
+    flows.tick(3 * SECOND, MS);
+    flows.at(3_002 * MS, ended(100, 0));
+    assert!(!flows.diagnosis(StreamEnd::Known).text.contains("stuck"));
+}
+
+#[test]
+fn jobs_that_waited_for_long_are_not_healthy() {
+    let mut made = ordinary();
+    made.at(910 * MS, queued(100, 0));
+    let (queued, start) = (Timestamp(SECOND + 910 * MS), Timestamp(SECOND + 990 * MS));
+    let (task, tag, outcome) = (TaskId(100), Tag(1), Outcome::Done);
+    made.at(995 * MS, Event::WorkRan { task, tag, worker: 0, outcome, queued, start });
+    made.tick(SECOND, MS);
+    let waited = made.diagnosis(StreamEnd::Known);
+    assert_eq!(waited.rule, Rule::Undecided);
+    assert!(
+        waited.text.starts_with("Undecided: no fault was seen, but jobs waited for 80."),
+        "{}",
+        waited.text
+    );
+}
+
+#[test]
+fn tasklets_that_wait_for_long_are_named() {
+    let mut made = ordinary();
+    for task in 0..3 {
+        let depth = task as u32 + 1;
+        let priority = loop_probes::event::Priority::Normal;
+        made.at((910 + task) * MS, Event::AgendaAdded { task: TaskId(task), tag: Tag(1), priority, depth });
+    }
+    made.tick(SECOND, MS);
+    assert_ne!(made.diagnosis(StreamEnd::Known).rule, Rule::AgendaSaturated);
+    made.tick(2 * SECOND, MS);
+    let waits = made.diagnosis(StreamEnd::Known);
+    assert_eq!((waits.rule, waits.who.as_deref()), (Rule::AgendaSaturated, Some("normal")), "{}", waits.text);
+    let text = "The agenda is saturated: 3 tasklets wait of priority normal, the oldest for at least 1.09s";
+    assert_eq!((&*waits.text, waits.look_at), (text, Some(LookAt::Agenda)));
+}
+
+#[test]
+fn a_long_run_outside_of_ticks_is_not_healthy() {
+    let mut made = ordinary();
+    let start = Timestamp(SECOND + 950 * MS);
+    let (task, tag, outcome) = (TaskId(99), Tag(1), Outcome::Done);
+    made.at(1_000 * MS, Event::TaskRan { task, tag, outcome, queued: start, start });
+    made.tick(1_010 * MS, MS);
+    let long = made.diagnosis(StreamEnd::Known);
+    let text = "Report runs for up to 50.0ms, outside of ticks";
+    assert_eq!((long.rule, &*long.text, long.run_ns), (Rule::Blocker, text, Some(50 * MS)));
+    let running = |what, tag, phase, task| {
+        let since = Timestamp(SECOND + 950 * MS);
+        Event::Running { what, tag, phase, task, deadline: None, since }
+    };
+    for (event, who) in [
+        (running(RunningKind::Task, Tag(1), None, Some(TaskId(99))), "Report"),
+        (running(RunningKind::Phase, Tag(0), Some(Phase::Io), None), "phase io"),
+    ] {
+        let mut made = ordinary();
+        made.at(1_550 * MS, event);
+        let hang = made.diagnosis(StreamEnd::Known);
+        assert_eq!((hang.rule, hang.who.as_deref()), (Rule::Hang, Some(who)), "{}", hang.text);
+        assert_eq!(hang.text, format!("{who} has been running for at least 600ms, outside of ticks"));
+    }
+}
+
+#[test]
+fn what_has_not_ended_is_not_in_the_past_and_a_period_that_is_over_is() {
+    let mut made = ordinary();
+    made.at(SECOND, Event::TickStart { tick: 11 });
+    let (since, phase) = (Timestamp(SECOND + SECOND), Some(Phase::Deferred));
+    let (what, tag) = (RunningKind::Phase, Tag(0));
+    made.at(1_050 * MS, Event::Running { what, tag, phase, task: None, deadline: None, since });
+    let open = made.diagnosis(StreamEnd::Known).text;
+    assert!(open.starts_with("The loop has been stalled for at least 50.0ms at the end, "), "{open}");
+
+    let mut made = ordinary();
+    (0..5).for_each(|number| made.tick(SECOND + number * 100 * MS, 30 * MS));
+    let text = |made: &Made| made.diagnosis(StreamEnd::Known).text;
+    let goes_on = text(&made);
+    assert!(goes_on.starts_with("Report blocks the loop for about 30.0ms every 100ms"), "{goes_on}");
+    made.tick(3 * SECOND, MS);
+    let over = text(&made);
+    assert!(over.starts_with("Report blocked the loop for about 30.0ms every 100ms"), "{over}");
+    assert!(over.contains(" until 00:01.400"), "{over}");
 }

@@ -2,6 +2,7 @@
 
 use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
+use crate::histogram::Histogram;
 use crate::timeline::{Cause, Impact, SLOT_NS, Waiter};
 use crate::units::{count, counted, duration};
 use loop_probes::event::Queue;
@@ -142,6 +143,71 @@ impl Case<'_> {
             delayed: Some(work.queue_wait_ns.count()),
             ..Finding::new(Rule::PoolSaturated, text, cost_ns, Some(LookAt::Jobs))
         })
+    }
+
+    /// A pool in which jobs wait, and none ends. While none ends, no worker becomes free: what waited then, still waits.
+    pub(super) fn stuck_pool(&self) -> Option<Finding> {
+        let (work, queue) = (&self.timeline.work, self.timeline.queues.queue(Queue::Work));
+        let waiting = queue.depth_now().filter(|depth| *depth > 0)?;
+        let now = self.timeline.last_at().filter(|_| self.timeline.lost_in_all() == 0)?;
+        let since = work.last_ended.or(self.timeline.first_at())?;
+        let slot_of_now = now.as_ns() / SLOT_NS;
+        // A slot has its greatest depth: at its end, at least so many were waiting if no job ended since.
+        let series = queue.through_time.series(now);
+        let slots = series.iter().rev().zip((0..=slot_of_now).rev());
+        let waited = slots.take_while(|(depth, slot)| {
+            depth.is_some_and(|depth| depth > 0) && slot.saturating_mul(SLOT_NS) >= since.as_ns()
+        });
+        let (_, oldest) = waited.last()?;
+        let waited_ns = now.as_ns().saturating_sub(oldest.saturating_add(1).saturating_mul(SLOT_NS));
+        if waited_ns <= self.stuck_ns() {
+            return None;
+        }
+        let jobs = counted(waiting.into(), "job waits", "jobs wait");
+        let lasts = duration(waited_ns);
+        let text = format!("The pool is stuck: {jobs}, some for at least {lasts}, in which none has ended");
+        let cost_ns = waited_ns.saturating_mul(waiting.into());
+        Some(Finding {
+            count: Some(waiting.into()),
+            run_ns: Some(waited_ns),
+            delayed: Some(waiting.into()),
+            ..Finding::new(Rule::PoolSaturated, text, cost_ns, Some(LookAt::Jobs))
+        })
+    }
+
+    /// An agenda in which a tasklet waits for long.
+    pub(super) fn agenda(&self) -> Option<Finding> {
+        let (agenda, now) = (&self.timeline.agenda, self.timeline.last_at()?);
+        let oldest = agenda.priorities.iter().filter_map(|stats| {
+            let waits_ns = agenda.oldest_waiting_ns(stats.priority, now, self.unfinished.end)?;
+            Some((waits_ns, stats))
+        });
+        let (waits_ns, stats) = oldest.max_by_key(|(waits_ns, _)| *waits_ns)?;
+        if waits_ns <= self.stuck_ns() {
+            return None;
+        }
+        let priority = stats.priority.to_string();
+        let waiting = u64::from(stats.waiting());
+        let text = format!(
+            "The agenda is saturated: {} of priority {priority}, the oldest for at least {}",
+            counted(waiting, "tasklet waits", "tasklets wait"),
+            duration(waits_ns)
+        );
+        Some(Finding {
+            who: Some(priority),
+            count: Some(waiting),
+            run_ns: Some(waits_ns),
+            delayed: Some(waiting),
+            ..Finding::new(Rule::AgendaSaturated, text, waits_ns, Some(LookAt::Agenda))
+        })
+    }
+
+    /// The time that jobs and tasklets waited for a worker, of those that waited for long.
+    pub(super) fn worker_waits_ns(&self) -> u64 {
+        let agenda = self.timeline.agenda.priorities.iter().map(|stats| &stats.queue_wait_ns);
+        let waits = agenda.chain([&self.timeline.work.queue_wait_ns]);
+        let long = |waits: &Histogram| waits.total_above(self.timeline.config().late_task_ns);
+        waits.map(long).fold(0, u64::saturating_add)
     }
 
     /// A queue that is ever deeper.

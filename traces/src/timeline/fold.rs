@@ -206,7 +206,7 @@ impl Timeline {
             Event::WorkRan { task, tag, worker, outcome, queued, start } => {
                 let waited_ns = start.ns_since(queued);
                 let run = WorstRun { task, at, run_ns: at.ns_since(start), queue_wait_ns: Some(waited_ns) };
-                self.work.ran(task, worker, waited_ns, run.run_ns, failed(outcome));
+                self.work.ran(worker, &run, failed(outcome));
                 self.worked(tag, |tag| &mut tag.work, run, outcome);
             }
             Event::WorkSettled { task, .. } => self.work.settled(task),

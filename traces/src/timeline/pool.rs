@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use loop_probes::ids::TaskId;
+use loop_probes::ids::{TaskId, Timestamp};
 
+use super::tags::WorstRun;
 use crate::histogram::Histogram;
 
 /// Maximum number of workers with figures of their own, of the pool and of the agenda.
@@ -37,6 +38,8 @@ pub struct Workers {
     pub run_ns: Histogram,
     /// Figures of each worker, by its number.
     pub workers: Vec<WorkerStats>,
+    /// When a job ended last.
+    pub(crate) last_ended: Option<Timestamp>,
     /// Jobs that are not settled. Loops number their jobs independently.
     unsettled: BTreeMap<TaskId, Unsettled>,
     /// Jobs settled without a run: cancelled before a worker took them.
@@ -78,14 +81,18 @@ impl Workers {
         self.queued.saturating_sub(self.ran).saturating_sub(self.withdrawn)
     }
 
-    pub(crate) fn ran(&mut self, job: TaskId, worker: u16, queue_wait_ns: u64, run_ns: u64, failed: bool) {
+    pub(crate) fn ran(&mut self, worker: u16, run: &WorstRun, failed: bool) {
+        let (job, run_ns) = (run.task, run.run_ns);
         self.ran += 1;
+        self.last_ended = self.last_ended.max(Some(run.at));
         if let Some(jobs) = self.unsettled.get_mut(&job).filter(|jobs| jobs.scheduled > 0) {
             jobs.scheduled -= 1;
             jobs.ran += 1;
         }
         self.failed += u64::from(failed);
-        self.queue_wait_ns.record(queue_wait_ns);
+        if let Some(waited_ns) = run.queue_wait_ns {
+            self.queue_wait_ns.record(waited_ns);
+        }
         self.run_ns.record(run_ns);
         if let Some(worker) = self.worker(worker) {
             worker.ran += 1;

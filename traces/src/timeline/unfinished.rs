@@ -182,6 +182,19 @@ impl Timeline {
         self.unfinished_ticks_at(StreamEnd::Known)
     }
 
+    /// The phase that has been running for longest outside of ticks, since when, and for how long at least, in a stream that
+    /// ended like `end`. Phases of the agenda's workers are no loop's.
+    pub(crate) fn phase_outside_ticks(&self, end: StreamEnd) -> Option<(Phase, Timestamp, u64)> {
+        let known = self.last?;
+        let outside = self.open.iter().filter(|open| !open.open && !self.agenda.is_worker(open.source));
+        let phases = outside.filter_map(|open| {
+            let seen = open.seen.filter(|seen| !seen.is_over)?;
+            let Running::Phase(phase) = seen.running else { return None };
+            Some((phase, seen.since, seen.until(known, end).ns_since(seen.since)))
+        });
+        phases.max_by_key(|(_, _, ns)| *ns)
+    }
+
     pub(crate) fn unfinished_ticks_at(&self, end: StreamEnd) -> Vec<UnfinishedTick> {
         let Some(known) = self.last else { return Vec::new() };
         // An export, which only follows the stream, has no first event and does not use this.
