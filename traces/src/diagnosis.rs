@@ -21,6 +21,7 @@ mod waits;
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Impact, StallFigures, StreamEnd, Timeline, Unfinished};
+use crate::units::position;
 use case::Case;
 use finding::Finding;
 pub use finding::{LookAt, Rule};
@@ -72,6 +73,29 @@ impl Diagnosis {
             .map_or_else(|| self.text.clone(), |look_at| format!("{} → {}", self.text, look_at.name()))
     }
 
+    /// The diagnosis of a process that is stopped at present: nothing of it runs, whatever was wrong before.
+    #[must_use]
+    pub fn of_stopped(timeline: &Timeline) -> Self {
+        let first = timeline.first_at().unwrap_or_default();
+        let since_ns = timeline.last_moved_at().map(|last| last.ns_since(first));
+        let last = since_ns.map_or_else(String::new, |ns| format!(", and last moved at {}", position(ns)));
+        let text = format!("The process is stopped, by a signal or a debugger{last}");
+        let rule = Rule::Suspended;
+        Self {
+            text,
+            rule,
+            who: None,
+            loop_name: None,
+            count: Some(1),
+            run_ns: None,
+            period_ns: None,
+            since_ns,
+            delay_caused_ns: None,
+            delayed: None,
+            look_at: None,
+        }
+    }
+
     /// Like [`of`](Self::of), with all figures that it needs already computed.
     #[must_use]
     pub fn of_known(
@@ -115,7 +139,12 @@ impl Case<'_> {
     fn tell(&self, finding: Finding) -> Diagnosis {
         let first = self.timeline.first_at().unwrap_or_default();
         let delayed = finding.cause.and_then(|cause| waits::delayed(self, self.impact(cause)?));
+        let runs = finding.cause.and_then(|cause| self.runs(cause));
         let mut text = match delayed {
+            // Only some of its runs may be those that the sentence counts.
+            Some(delayed) if runs.zip(finding.count).is_some_and(|(runs, count)| runs > count) => {
+                format!("{}; all its runs delayed {delayed}", finding.text)
+            }
             Some(delayed) => format!("{}: delayed {delayed}", finding.text),
             None => finding.text,
         };

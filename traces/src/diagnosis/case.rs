@@ -4,6 +4,7 @@ use loop_probes::ids::SourceId;
 
 use super::finding::{Finding, LookAt, Rule};
 use crate::attribution::Breakdown;
+use crate::histogram::Histogram;
 use crate::timeline::{Cause, Impact, StallFigures, Timeline, Unfinished, utilization};
 
 /// The share of the time that delays must amount to before they are a fault.
@@ -104,6 +105,11 @@ impl Case<'_> {
 
     /// The longest run of a cause, if its runs are known one by one.
     pub(super) fn run_ns_max(&self, cause: Cause) -> Option<u64> {
+        self.runs_ns(cause).map(Histogram::max)
+    }
+
+    /// The runs of a cause, if they are known one by one.
+    fn runs_ns(&self, cause: Cause) -> Option<&Histogram> {
         let timeline = self.timeline;
         let runs = match cause {
             Cause::Tasks(tag) => &timeline.tags.tag(tag)?.tasks.run_ns,
@@ -113,7 +119,12 @@ impl Case<'_> {
             Cause::Gc => &timeline.gc.run_ns,
             _ => return None,
         };
-        (!runs.is_empty()).then(|| runs.max())
+        Some(runs).filter(|runs| !runs.is_empty())
+    }
+
+    /// The number of runs of a cause, if it is known.
+    pub(super) fn runs(&self, cause: Cause) -> Option<u64> {
+        self.runs_ns(cause).map(Histogram::count)
     }
 
     /// A finding about one cause, which cost its own time and the delay that it caused.

@@ -149,12 +149,14 @@ impl Case<'_> {
         let signals = &self.timeline.signals;
         let (arrived, dropped) = (signals.arrived(), signals.dropped());
         let per_second = arrived as f64 * 1e9 / self.timeline.span_ns().max(1) as f64;
-        let is_storm = arrived >= SIGNALS_MIN && per_second >= SIGNALS_A_SECOND_MIN;
+        let latency_ns = signals.latency_ns();
+        // Signals that are delivered at once are no fault, however many they are.
+        let late_ns = latency_ns.total_above(self.timeline.config().late_signal_ns);
+        let is_storm = arrived >= SIGNALS_MIN && per_second >= SIGNALS_A_SECOND_MIN && self.matters(late_ns);
         if dropped == 0 && !is_storm {
             return None;
         }
         let most = signals.by_signo.iter().max_by_key(|signal| signal.arrived)?;
-        let latency_ns = signals.latency_ns();
         let cost_ns = latency_ns.total().saturating_add(dropped.saturating_mul(DROPPED_NS));
         let who = signal_name(most.signo);
         let end = match dropped {

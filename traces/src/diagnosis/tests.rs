@@ -384,3 +384,57 @@ fn what_has_not_ended_is_not_in_the_past_and_a_period_that_is_over_is() {
     assert!(over.starts_with("Report blocked the loop for about 30.0ms every 100ms"), "{over}");
     assert!(over.contains(" until 00:01.400"), "{over}");
 }
+
+#[test]
+fn a_short_tick_that_has_not_ended_makes_nothing_undecided() {
+    let mut made = ordinary();
+    made.at(SECOND, Event::TickStart { tick: 11 });
+    assert_eq!(made.diagnosis(StreamEnd::Known).rule, Rule::Healthy);
+    made.at(SECOND + MS, Event::Wake { from: None, coalesced: 0 });
+    assert_eq!(made.diagnosis(StreamEnd::Known).rule, Rule::Healthy);
+}
+
+#[test]
+fn delays_of_runs_that_are_no_stalls_are_not_those_of_the_stall() {
+    let mut made = Made::default();
+    for number in 0..10 {
+        let start_ns = number * 50 * MS;
+        made.tick(start_ns, if number == 9 { 30 * MS } else { 6 * MS });
+        // A timer of another tag that was due when the run began.
+        let (timer, due) = (TimerId(1_000 + number), Timestamp(SECOND + start_ns));
+        let at_ns = start_ns + 31 * MS;
+        let fired = Timestamp(SECOND + at_ns);
+        let task = TaskId(2_000 + number);
+        made.at(at_ns, Event::TickStart { tick: 100 + number });
+        made.at(at_ns, Event::TimerArmed { timer, tag: Tag(2), due, period_ns: None });
+        made.at(at_ns, Event::TimerFired { timer, tag: Tag(2), task, due, fired, skipped: 0 });
+        let outcome = Outcome::Done;
+        made.at(at_ns, Event::TaskRan { task, tag: Tag(2), outcome, queued: fired, start: fired });
+        made.at(at_ns, Event::TickEnd { tick: 100 + number, tasks_run: 1, start: fired });
+    }
+    let once = made.diagnosis(StreamEnd::Known);
+    assert_eq!((once.rule, once.count), (Rule::OneOffStall, Some(1)), "{}", once.text);
+    assert!(once.text.contains("; all its runs delayed "), "{}", once.text);
+}
+
+#[test]
+fn many_signals_that_are_delivered_at_once_are_no_storm() {
+    let storm = |late_ns: u64| {
+        let mut made = ordinary();
+        for number in 0..2_000 {
+            let arrived = Timestamp(SECOND + 905 * MS + number * 10_000);
+            let (signo, task) = (10, TaskId(5_000 + number));
+            made.events.push(Stamped {
+                at: arrived,
+                source: SourceId(1),
+                event: Event::SignalArrived { signo, depth: 1, arrived },
+            });
+            let at = arrived.plus_ns(late_ns);
+            let event = Event::SignalDelivered { signo, task, arrived };
+            made.events.push(Stamped { at, source: SourceId(1), event });
+        }
+        made.events.sort_by_key(|stamped| stamped.at);
+        made.diagnosis(StreamEnd::Known).rule
+    };
+    assert_eq!((storm(20_000), storm(3 * MS)), (Rule::Healthy, Rule::SignalStorm));
+}

@@ -48,7 +48,10 @@ impl Summary {
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let loop_name = blame::loop_names(timeline);
         let impacts = timeline.delay_caused_with(&unfinished);
-        let diagnosis = Diagnosis::of_known(timeline, &unfinished, &impacts, stalls);
+        let diagnosis = match state {
+            StateSummary::Stopped => Diagnosis::of_stopped(timeline),
+            _ => Diagnosis::of_known(timeline, &unfinished, &impacts, stalls),
+        };
         let overdue = unfinished.timers.len() as u64;
         let most_overdue = match unfinished.has_timers_beyond_limit || unfinished.has_timers_unseen {
             true => None,

@@ -228,6 +228,12 @@ fn left(script: &Script) -> Vec<String> {
             duration(left.before_ns)
         ));
     }
+    if left.jobs > 0 {
+        lines.push(format!(
+            "{} scheduled before the stretch are not re-executed, so the pool has less to do than it had",
+            counted(left.jobs, "job", "jobs")
+        ));
+    }
     if script.start.left_out > 0 {
         lines.push(format!(
             "{} of the first snapshot were left out by its recording",

@@ -253,6 +253,8 @@ pub(super) struct LeftOut {
     pub(super) before_ns: u64,
     /// Starting points given up because of a later loss.
     pub(super) lost: u64,
+    /// Jobs that workers ran, but that were scheduled before the stretch.
+    pub(super) jobs: u64,
 }
 
 impl Script {

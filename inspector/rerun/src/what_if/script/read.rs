@@ -389,6 +389,7 @@ impl Reading {
                 self.take(&stamped, left);
             }
         }
+        left.jobs = self.worked.keys().filter(|job| !self.jobs.contains_key(job)).count() as u64;
         let open = std::mem::take(&mut self.open);
         self.add_to_last(&open);
         let overheads = std::mem::take(&mut self.overheads);
