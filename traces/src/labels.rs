@@ -4,7 +4,7 @@
 //! damaged file must not exhaust memory.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use loop_probes::event::{Event, LabelKind};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag};
@@ -16,11 +16,27 @@ pub const LABELS_MAX: usize = 1 << 16;
 /// Names of tags, spans, emitters, readiness sources and texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
-    tags: Vec<Option<Box<str>>>,
+    tags: Vec<Option<TagName>>,
+    /// The tags of each name. Several may share one: names are cut to the length of a record.
+    tags_named: HashMap<Box<str>, BTreeSet<u16>>,
     others: HashMap<(LabelKind, u32), Box<str>>,
     /// The program's explanations of readiness sources.
     explained: HashMap<IoSource, LabelId>,
     refused: u64,
+}
+
+/// The name of a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TagName {
+    name: Box<str>,
+    /// With the tag's number, if several have this name: `Work #7`.
+    numbered: Option<Box<str>>,
+}
+
+impl TagName {
+    fn shown(&self) -> &str {
+        self.numbered.as_deref().unwrap_or(&self.name)
+    }
 }
 
 impl Labels {
@@ -28,15 +44,45 @@ impl Labels {
     pub fn learn(&mut self, kind: LabelKind, id: u32, text: &str) {
         let text = || printable(text).into_boxed_str();
         if let (LabelKind::Tag, Ok(tag)) = (kind, u16::try_from(id)) {
-            let place = usize::from(tag);
-            if place >= self.tags.len() {
-                self.tags.resize(place + 1, None);
-            }
-            self.tags[place] = Some(text());
+            self.learn_tag(tag, text());
         } else if self.others.len() < LABELS_MAX || self.others.contains_key(&(kind, id)) {
             self.others.insert((kind, id), text());
         } else {
             self.refused += 1;
+        }
+    }
+
+    /// Names a tag. Each of several tags with equal names gets its number as a suffix, as loops do.
+    fn learn_tag(&mut self, tag: u16, name: Box<str>) {
+        let place = usize::from(tag);
+        if place >= self.tags.len() {
+            self.tags.resize(place + 1, None);
+        }
+        let before = self.tags[place].take().map(|before| before.name);
+        if let Some(before) = before.filter(|before| *before != name)
+            && let Some(tags) = self.tags_named.get_mut(&before)
+        {
+            tags.remove(&tag);
+            match tags.first().copied() {
+                None => drop(self.tags_named.remove(&before)),
+                Some(last) if tags.len() == 1 => self.number_tag(last, false),
+                Some(_) => {}
+            }
+        }
+        let tags = self.tags_named.entry(name.clone()).or_default();
+        tags.insert(tag);
+        let (count, first) = (tags.len(), tags.iter().copied().find(|other| *other != tag));
+        self.tags[place] = Some(TagName { name, numbered: None });
+        self.number_tag(tag, count > 1);
+        if let Some(other) = first.filter(|_| count == 2) {
+            self.number_tag(other, true);
+        }
+    }
+
+    /// Shows a tag with its number, or without.
+    fn number_tag(&mut self, tag: u16, is_shared: bool) {
+        if let Some(Some(known)) = self.tags.get_mut(usize::from(tag)) {
+            known.numbered = is_shared.then(|| format!("{} #{tag}", known.name).into_boxed_str());
         }
     }
 
@@ -60,7 +106,7 @@ impl Labels {
     #[must_use]
     pub fn tag(&self, tag: Tag) -> Cow<'_, str> {
         match self.tags.get(usize::from(tag.0)) {
-            Some(Some(text)) => Cow::Borrowed(text),
+            Some(Some(name)) => Cow::Borrowed(name.shown()),
             _ if tag.0 == 0 => Cow::Borrowed("untagged"),
             _ => Cow::Owned(format!("tag {tag}")),
         }
@@ -106,7 +152,7 @@ impl Labels {
     #[must_use]
     pub fn known(&self, kind: LabelKind, id: u32) -> Option<&str> {
         if kind == LabelKind::Tag {
-            return self.tags.get(usize::try_from(id).ok()?)?.as_deref();
+            return self.tags.get(usize::try_from(id).ok()?)?.as_ref().map(TagName::shown);
         }
         self.others.get(&(kind, id)).map(|text| &**text)
     }
@@ -146,6 +192,23 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_of_one_name_are_told_apart() {
+        let mut labels = Labels::default();
+        let mut learn = |tag, name| labels.learn(LabelKind::Tag, tag, name);
+        learn(1, "Long");
+        learn(2, "Other");
+        learn(7, "Long");
+        learn(7, "Long");
+        let names = |labels: &Labels| [1, 2, 7].map(|tag| labels.tag(Tag(tag)).into_owned());
+        assert_eq!(names(&labels), ["Long #1", "Other", "Long #7"]);
+        labels.learn(LabelKind::Tag, 7, "Renamed");
+        assert_eq!(names(&labels), ["Long", "Other", "Renamed"]);
+        labels.learn(LabelKind::Tag, 2, "Renamed");
+        labels.learn(LabelKind::Tag, 1, "Renamed");
+        assert_eq!(names(&labels), ["Renamed #1", "Renamed #2", "Renamed #7"]);
+    }
 
     #[test]
     fn unnamed_ids_are_shown_as_numbers() {

@@ -133,7 +133,8 @@ impl Input {
     pub fn spare(&self, output: &Path) -> Result<(), CommandError> {
         match self {
             Self::Trace(own, _) => spare(own, output),
-            Self::Piped(..) | Self::Ring(..) => Ok(()),
+            Self::Piped(..) => spare(Path::new(STDIN), output),
+            Self::Ring(..) => Ok(()),
         }
     }
 
@@ -186,14 +187,18 @@ pub fn shown(path: &Path) -> String {
     if path == Path::new(STDIN) { STDIN_NAME.to_owned() } else { printable_path(path) }
 }
 
-/// Checks that `output` is not the same file as `input`.
+/// Checks that `output` is not the same file as `input`, or as what standard input reads if it is `-`.
 ///
 /// # Errors
 ///
 /// [`CommandError::Usage`] if it is, under whatever name.
 pub fn spare(input: &Path, output: &Path) -> Result<(), CommandError> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    if inode(input).is_some_and(|own| inode(output) == Some(own)) {
+    let own = match input == Path::new(STDIN) {
+        true => rustix::fs::fstat(io::stdin()).ok().map(|found| (found.st_dev, found.st_ino)),
+        false => inode(input),
+    };
+    if own.is_some_and(|own| inode(output) == Some(own)) {
         let place = printable_path(output);
         return Err(CommandError::Usage(format!("-o {place} is the input itself: name another file")));
     }

@@ -5,6 +5,7 @@ use loop_probes::ids::{SourceId, Timestamp};
 use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
 use super::period::period;
+use crate::attribution::{Breakdown, What};
 use crate::timeline::{Cause, StreamEnd, UnfinishedTick};
 use crate::units::{counted, duration, position};
 
@@ -60,9 +61,15 @@ impl Case<'_> {
         let (number, lasts) = (all.len() as u64, format!("{least}{}", duration(longest_ns)));
         let cause = all[0].0.filter(|cause| all.iter().all(|(other, ..)| *other == Some(*cause)));
         let who = cause.map(|cause| cause.describe(&self.timeline.labels));
-        let why = who
-            .as_ref()
-            .map_or_else(|| "for no single reason".to_owned(), |who| format!("most of it in {who}"));
+        let why = match &who {
+            Some(who) => format!("most of it in {who}"),
+            // A breakdown merges its smallest parts, and with them their names.
+            None if self.is_mostly_small() => "most of it in many short runs".to_owned(),
+            None => "for no single reason".to_owned(),
+        };
+        // What waited for time without a name is known, too.
+        let waited_for = self.impact(cause.unwrap_or(Cause::Unattributed));
+        let delay_ns = waited_for.map_or(0, |impact| impact.total_ns());
         let (rule, text) = match number {
             1 if is_open => {
                 (Rule::OneOffStall, format!("The loop has been stalled for {lasts} at the end, {why}"))
@@ -72,10 +79,29 @@ impl Case<'_> {
         };
         Some(Finding {
             who,
+            cause: waited_for.map(|impact| impact.cause),
             count: Some(number),
             run_ns: Some(longest_ns),
-            ..Finding::new(rule, text, self.stalled_in_many_ns(), Some(LookAt::Stalls))
+            delay_caused_ns: Some(delay_ns),
+            delayed: Some(waited_for.map_or(0, |impact| impact.delayed())),
+            ..Finding::new(
+                rule,
+                text,
+                self.stalled_in_many_ns().saturating_add(delay_ns),
+                Some(LookAt::Stalls),
+            )
         })
+    }
+
+    /// Whether most of each stall without a main cause consists of parts too small to be named.
+    fn is_mostly_small(&self) -> bool {
+        let small = |blame: &Breakdown| {
+            let small = blame.shares.iter().filter(|share| matches!(share.what, What::Others { .. }));
+            small.map(|share| share.ns).fold(0, u64::saturating_add) >= blame.total_ns.div_ceil(2)
+        };
+        let ended = self.timeline.stalls.newest_first().map(|stall| &stall.blame);
+        let nameless = ended.filter(|blame| MainCause::of(blame).is_none()).collect::<Vec<_>>();
+        !nameless.is_empty() && nameless.iter().all(|blame| small(blame))
     }
 
     /// The busy time of stalls that no single run explains.
