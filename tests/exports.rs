@@ -82,7 +82,7 @@ fn a_range_is_exported_in_every_format() {
         let refused = place.fail(2, &["export", text(&trace), "--format", format, "-o", text(&trace)]);
         assert!(refused.contains("is the input itself"), "{refused}");
         let mut piped = place.command(&["export", "-", "--format", format, "-o", text(&trace)]);
-        let refused = piped.stdin(std::fs::File::open(&trace).unwrap()).output().unwrap();
+        let refused = piped.stdin(fs::File::open(&trace).unwrap()).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "the input is redirected from the output");
         assert!(String::from_utf8_lossy(&refused.stderr).contains("is the input itself"), "{refused:?}");
     }
