@@ -152,7 +152,7 @@ impl Case<'_> {
         let now = self.timeline.last_at().filter(|_| self.timeline.lost_in_all() == 0)?;
         let since = work.last_ended.or(self.timeline.first_at())?;
         let slot_of_now = now.as_ns() / SLOT_NS;
-        // A slot has its greatest depth: at its end, at least so many were waiting if no job ended since.
+        // The queue can only have grown since the last job ended, so the maximum of a slot is its depth at the slot's end.
         let series = queue.through_time.series(now);
         let slots = series.iter().rev().zip((0..=slot_of_now).rev());
         let waited = slots.take_while(|(depth, slot)| {
