@@ -15,9 +15,10 @@ use ratatui::layout::{Position, Rect};
 use self::columns::{Columns, Window, busiest};
 use self::layout::{Extras, Pane, Panes};
 use self::zoom::{Zoom, column_ticks_for_all, column_time};
-use super::page::{LogOf, NOTHING_DELAYED, Page, PageName, Request};
+use super::page::{LogOf, Page, PageName, Request};
 use super::tag_table;
-use crate::app::attribution::{Attribution, LateRow};
+use super::timers::{late_shown, open_late};
+use crate::app::attribution::LateRow;
 use crate::app::fold::TickKey;
 use crate::app::layout::{first_row, moved, rows};
 use crate::app::state::AppState;
@@ -127,12 +128,6 @@ impl OverviewPage {
         (timeline.history.columns(step_ns, state.picture_at(), count, &timeline.unfinished_ticks()), step_ns)
     }
 
-    /// The late timers and signals that pass the filter.
-    pub fn late_shown<'s>(&'s self, state: &'s AppState) -> impl Iterator<Item = &'s LateRow> + 's {
-        let labels = &state.picture().timeline.labels;
-        self.late.iter().filter(|row| state.lets_through_name(&row.subject.name(labels)))
-    }
-
     /// The selected one of `count` late timers and signals: the list may have become shorter.
     #[must_use]
     pub fn late_selected(&self, count: usize) -> usize {
@@ -226,7 +221,7 @@ impl Page for OverviewPage {
                 self.stall_row = moved(self.stall_row, by, stalls::rows(state.picture()).saturating_sub(1));
             }
             Pane::Late => {
-                let count = self.late_shown(state).count();
+                let count = late_shown(&self.late, state).count();
                 self.late_row = moved(self.late_selected(count), by, count.saturating_sub(1));
             }
             Pane::Tasks => tag_table::step(state, by),
@@ -262,10 +257,8 @@ impl Page for OverviewPage {
             Pane::Tasks => Request::SelectedTag,
             Pane::Lag | Pane::Signals => Request::Show(PageName::Timers),
             Pane::Late => {
-                let selected = self.late_selected(self.late_shown(state).count());
-                self.late_shown(state).nth(selected).map_or(NOTHING_DELAYED, |row| {
-                    Request::Breakdown(Box::new(Attribution::of_late(row, state.picture())))
-                })
+                let selected = self.late_selected(late_shown(&self.late, state).count());
+                open_late(&self.late, state, selected)
             }
             Pane::Queues => Request::Log(Some(LogOf::Queues)),
             Pane::Microtasks => Request::Log(Some(LogOf::Microtasks)),
@@ -294,7 +287,7 @@ impl Page for OverviewPage {
                 click_row(&mut self.stall_row, count, at, panes.area(pane), had_focus)
             }
             Pane::Late => {
-                let count = self.late_shown(state).count();
+                let count = late_shown(&self.late, state).count();
                 let was = self.late_row;
                 match click_row(&mut self.late_row, count, at, panes.area(pane), had_focus) {
                     // Later events would move the rows.

@@ -51,12 +51,17 @@ pub fn panes(body: Rect) -> Panes {
     Panes { figures, lag, delay_caused, late, breakdown }
 }
 
-impl TimersPage {
-    /// The late timers and signals that pass the filter.
-    pub fn late_shown<'s>(&'s self, state: &'s AppState) -> impl Iterator<Item = &'s LateRow> + 's {
-        let labels = &state.picture().timeline.labels;
-        self.late.iter().filter(|row| state.lets_through_name(&row.subject.name(labels)))
-    }
+/// Those of the late timers and signals that pass the filter.
+pub fn late_shown<'s>(late: &'s [LateRow], state: &'s AppState) -> impl Iterator<Item = &'s LateRow> + 's {
+    let labels = &state.picture().timeline.labels;
+    late.iter().filter(|row| state.lets_through_name(&row.subject.name(labels)))
+}
+
+/// Opens the breakdown of the row `selected` among those that pass the filter.
+pub(super) fn open_late(late: &[LateRow], state: &AppState, selected: usize) -> Request {
+    late_shown(late, state).nth(selected).map_or(NOTHING_DELAYED, |row| {
+        Request::Breakdown(Box::new(Attribution::of_late(row, state.picture())))
+    })
 }
 
 /// The causes of the ranking that pass the filter, worst first.
@@ -72,7 +77,7 @@ impl Page for TimersPage {
 
     fn rows(&self, state: &AppState) -> usize {
         match state.part {
-            Part::First => self.late_shown(state).count(),
+            Part::First => late_shown(&self.late, state).count(),
             Part::Second => delay_caused_shown(state).count(),
         }
     }
@@ -88,9 +93,7 @@ impl Page for TimersPage {
 
     fn open(&self, state: &AppState) -> Request {
         match state.part {
-            Part::First => self.late_shown(state).nth(state.row).map_or(NOTHING_DELAYED, |row| {
-                Request::Breakdown(Box::new(Attribution::of_late(row, state.picture())))
-            }),
+            Part::First => open_late(&self.late, state, state.row),
             Part::Second => {
                 let impact = delay_caused_shown(state).nth(state.row);
                 let tag = impact.and_then(|impact| cause_tag(impact.cause));

@@ -76,15 +76,6 @@ fn small_parts(share: &Share) -> Option<usize> {
     }
 }
 
-/// The name without the number of a task.
-pub(crate) fn cause(what: &What, labels: &Labels) -> String {
-    match what {
-        What::Task { tag, .. } => labels.tag(*tag).into_owned(),
-        What::Io { tag, .. } => format!("io {}", labels.tag(*tag)),
-        other => other.describe(labels),
-    }
-}
-
 /// The name without the word "task": in a breakdown, nearly all are tasks.
 pub(crate) fn name(what: &What, labels: &Labels) -> String {
     match what {

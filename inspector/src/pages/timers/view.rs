@@ -7,7 +7,7 @@ use loop_traces::timeline::Impact;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::{TimersPage, delay_caused_shown, panes};
+use super::{TimersPage, delay_caused_shown, late_shown, panes};
 use crate::app::attribution::{LateRow, Subject};
 use crate::app::layout::below;
 use crate::app::state::{AppState, Part};
@@ -113,7 +113,7 @@ const PERCENTILES: [(&str, Of); 3] = [
 fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
     let theme = canvas.theme;
     let limit = units::limit(state.picture().timeline.config().late_timer_ns);
-    let late: Vec<&LateRow> = page.late_shown(state).collect();
+    let late: Vec<&LateRow> = late_shown(&page.late, state).collect();
     let (kept, all) = (late.len() as u64, late_so_far(state));
     let of = if kept < all && state.filter.is_empty() {
         format!("{} of {} shown, ", units::count(kept), units::count(all))
@@ -169,7 +169,8 @@ fn selected(state: &AppState) -> usize {
 
 /// Draws the breakdown of the selected row.
 fn attribution(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect) {
-    let Some(LateRow { subject, breakdown: shares }) = page.late_shown(state).nth(selected(state)) else {
+    let Some(LateRow { subject, breakdown: shares }) = late_shown(&page.late, state).nth(selected(state))
+    else {
         canvas.pane(area, "breakdown", "", false);
         return;
     };

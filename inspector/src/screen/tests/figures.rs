@@ -1,6 +1,7 @@
 //! Figures with their marks and windows; frames; keys in ASCII.
 
 use crate::pages::overview::zoom::Zoom;
+use crate::pages::timers::late_shown;
 use loop_probes::event::Outcome;
 use loop_probes::ids::{Tag, TaskId};
 use loop_probes::recorder::Running;
@@ -369,7 +370,7 @@ fn a_late_timer_is_selected_also_after_the_list_became_shorter() {
     press(&mut app, &[Key::End]);
     assert!(app.pages.overview.late_row > 5);
     press(&mut app, &"/SignalTask".chars().map(Key::Char).collect::<Vec<_>>());
-    let all = app.pages.overview.late_shown(&app.state).count();
+    let all = late_shown(&app.pages.overview.late, &app.state).count();
     press(&mut app, &[Key::Enter]);
     let shown = rows(&mut app, (100, 30), COLOR).join("\n");
     assert!(all == 0 || shown.contains(&format!("1–{} of {all}", all.min(5))), "{all}: {shown}");

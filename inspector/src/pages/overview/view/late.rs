@@ -1,6 +1,7 @@
 //! The late timers and signals, worst first, each with what delayed it most.
 
 use loop_traces::attribution::What;
+use loop_traces::timeline::Cause;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
@@ -9,10 +10,10 @@ use crate::app::layout::rows;
 use crate::app::state::AppState;
 use crate::pages::overview::OverviewPage;
 use crate::pages::overview::layout::Pane;
+use crate::pages::timers::late_shown;
 use crate::units;
 use crate::view::bounds;
 use crate::view::paint::Canvas;
-use crate::view::shares;
 use crate::view::table::{Column, cell};
 use crate::view::time::{so_far, when_width};
 
@@ -32,7 +33,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let title = if area.width >= WITH_SIGNALS { "late timers and signals" } else { "late timers" };
     canvas.pane(area, title, "worst first", focused);
     let rows = rows(area, false);
-    let late: Vec<&LateRow> = page.late_shown(state).collect();
+    let late: Vec<&LateRow> = late_shown(&page.late, state).collect();
     if late.is_empty() {
         let text = if page.late.is_empty() {
             format!("none{}", so_far(state))
@@ -57,7 +58,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
         // The largest part that has a name.
         let parts = row.breakdown.shares.iter().filter(|share| !matches!(share.what, What::Others { .. }));
         let most = parts.max_by_key(|share| share.ns);
-        let cause = most.map_or_else(String::new, |share| shares::cause(&share.what, labels));
+        let cause = most.map_or_else(String::new, |share| Cause::of(&share.what).describe(labels));
         let arrow = if theme.ascii { "<- " } else { "← " };
         lag.push_span(Span::styled(arrow, theme.dim()));
         lag.push_span(Span::styled(cause, theme.text()));
