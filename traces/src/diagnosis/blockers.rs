@@ -26,6 +26,34 @@ struct Blocked {
     is_open: bool,
 }
 
+/// A stall that no single run explains.
+#[derive(Clone, Copy, Debug)]
+struct OfMany {
+    /// The main cause, if there is one.
+    cause: Option<Cause>,
+    busy_ns: u64,
+    /// Whether it goes on.
+    is_open: bool,
+    /// Whether most of it consists of parts that its breakdown does not name.
+    is_mostly_small: bool,
+}
+
+impl OfMany {
+    /// The stall with this breakdown; `None` if another rule explains it.
+    fn of(blame: &Breakdown, busy_ns: u64, is_open: bool) -> Option<Self> {
+        let main = MainCause::of(blame);
+        let is_explained = main.is_some_and(|main| match main.cause {
+            Cause::Microtasks(_) | Cause::Suspended => true,
+            cause => main.is_one_run && is_blocker(cause),
+        });
+        let small = blame.shares.iter().filter(|share| matches!(share.what, What::Others { .. }));
+        let small_ns = small.map(|share| share.ns).fold(0, u64::saturating_add);
+        let is_mostly_small = small_ns >= blame.total_ns.div_ceil(2);
+        let cause = main.map(|main| main.cause);
+        (!is_explained).then_some(Self { cause, busy_ns, is_open, is_mostly_small })
+    }
+}
+
 impl Case<'_> {
     /// Causes whose runs block the loop.
     pub(super) fn blockers(&self) -> Vec<Finding> {
@@ -56,15 +84,18 @@ impl Case<'_> {
     /// Stalls that no single run explains.
     fn stalls_of_many(&self) -> Option<Finding> {
         let all = self.stalls_without_run();
-        let (longest_ns, is_open) = all.iter().map(|(_, busy_ns, is_open)| (*busy_ns, *is_open)).max()?;
+        let (longest_ns, is_open) = all.iter().map(|stall| (stall.busy_ns, stall.is_open)).max()?;
         let least = if is_open { "at least " } else { "" };
         let (number, lasts) = (all.len() as u64, format!("{least}{}", duration(longest_ns)));
-        let cause = all[0].0.filter(|cause| all.iter().all(|(other, ..)| *other == Some(*cause)));
+        let cause = all[0].cause.filter(|cause| all.iter().all(|stall| stall.cause == Some(*cause)));
         let who = cause.map(|cause| cause.describe(&self.timeline.labels));
+        let mut nameless = all.iter().filter(|stall| stall.cause.is_none()).peekable();
         let why = match &who {
             Some(who) => format!("most of it in {who}"),
             // A breakdown merges its smallest parts, and with them their names.
-            None if self.is_mostly_small() => "most of it in many short runs".to_owned(),
+            None if nameless.peek().is_some() && nameless.all(|stall| stall.is_mostly_small) => {
+                "most of it in many short runs".to_owned()
+            }
             None => "for no single reason".to_owned(),
         };
         // What waited for time without a name is known, too.
@@ -93,38 +124,23 @@ impl Case<'_> {
         })
     }
 
-    /// Whether most of each stall without a main cause consists of parts too small to be named.
-    fn is_mostly_small(&self) -> bool {
-        let small = |blame: &Breakdown| {
-            let small = blame.shares.iter().filter(|share| matches!(share.what, What::Others { .. }));
-            small.map(|share| share.ns).fold(0, u64::saturating_add) >= blame.total_ns.div_ceil(2)
-        };
-        let ended = self.timeline.stalls.newest_first().map(|stall| &stall.blame);
-        let nameless = ended.filter(|blame| MainCause::of(blame).is_none()).collect::<Vec<_>>();
-        !nameless.is_empty() && nameless.iter().all(|blame| small(blame))
-    }
-
     /// The busy time of stalls that no single run explains.
     pub(super) fn stalled_in_many_ns(&self) -> u64 {
-        self.stalls_without_run().iter().map(|(_, busy_ns, _)| *busy_ns).fold(0, u64::saturating_add)
+        self.stalls_without_run().iter().map(|stall| stall.busy_ns).fold(0, u64::saturating_add)
     }
 
-    /// The main cause, if there is one, and the busy time of each stall that no other rule explains, and whether it goes on.
-    fn stalls_without_run(&self) -> Vec<(Option<Cause>, u64, bool)> {
+    /// The stalls that no other rule explains.
+    fn stalls_without_run(&self) -> Vec<OfMany> {
         let ended = self
             .timeline
             .stalls
             .newest_first()
-            .map(|stall| (MainCause::of(&stall.blame), stall.tick.busy_ns, false));
-        let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns);
-        let open =
-            open.map(|tick| (MainCause::of(&self.timeline.blame_unfinished(tick)), tick.busy_ns, true));
-        let is_explained = |main: &MainCause| match main.cause {
-            Cause::Microtasks(_) | Cause::Suspended => true,
-            cause => main.is_one_run && is_blocker(cause),
-        };
-        let unexplained = ended.chain(open).filter(|(main, ..)| !main.as_ref().is_some_and(is_explained));
-        unexplained.map(|(main, busy_ns, is_open)| (main.map(|main| main.cause), busy_ns, is_open)).collect()
+            .filter_map(|stall| OfMany::of(&stall.blame, stall.tick.busy_ns, false));
+        let open = self
+            .unfinished
+            .stalls(self.timeline.config().stall_limit_ns)
+            .filter_map(|tick| OfMany::of(&self.timeline.blame_unfinished(tick), tick.busy_ns, true));
+        ended.chain(open).collect()
     }
 
     /// The stalls kept, oldest first, with their main causes.
@@ -192,24 +208,23 @@ impl Case<'_> {
             false => String::new(),
         };
         // A period that is over is in the past.
-        let silent_ns = |last: u64| self.timeline.last_at().map_or(0, |end| end.as_ns().saturating_sub(last));
-        let last = period.as_ref().and_then(|period| Some(times[*period.hits.last()?]));
-        let over = period
-            .as_ref()
-            .zip(last)
-            .filter(|(period, last)| silent_ns(*last) > period.ns.saturating_mul(PERIODS_SILENT) && !is_open);
+        let until = period.as_ref().filter(|_| !is_open).and_then(|period| {
+            let last = Timestamp(times[*period.hits.last()?]);
+            let silent_ns = self.timeline.last_at()?.ns_since(last);
+            let first = self.timeline.first_at().unwrap_or_default();
+            let is_over = silent_ns > period.ns.saturating_mul(PERIODS_SILENT);
+            is_over.then(|| position(last.ns_since(first)))
+        });
         let (rule, sentence) = match (&period, stalls) {
-            (Some(period), _) if let Some((_, last)) = over => {
-                let every = duration(period.ns);
-                let first_at = self.timeline.first_at().unwrap_or_default();
-                let until = position(last.saturating_sub(first_at.as_ns()));
-                let sentence =
-                    format!("{who} blocked the loop for {lasts} every {every}{since} until {until}");
-                (Rule::PeriodicBlocker, sentence)
-            }
             (Some(period), _) => {
                 let every = duration(period.ns);
-                (Rule::PeriodicBlocker, format!("{who} blocks the loop for {lasts} every {every}{since}"))
+                let sentence = match until {
+                    Some(until) => {
+                        format!("{who} blocked the loop for {lasts} every {every}{since} until {until}")
+                    }
+                    None => format!("{who} blocks the loop for {lasts} every {every}{since}"),
+                };
+                (Rule::PeriodicBlocker, sentence)
             }
             (None, [_]) if is_open => {
                 (Rule::OneOffStall, format!("{who} has blocked the loop for at least {lasts} at the end"))
