@@ -86,13 +86,10 @@ impl PollWait {
 
     /// The time in polls up to `end`.
     pub(crate) fn wait_ns(&self, end: Timestamp) -> u64 {
-        let (mut wait_ns, mut until) = (0u64, self.from);
-        for poll in &self.polls {
-            let ns = poll.end.min(end).ns_since(poll.start.max(until)).saturating_sub(poll.between_ns);
-            wait_ns = wait_ns.saturating_add(ns);
-            until = until.max(poll.end);
-        }
-        wait_ns
+        let waits = self.extents().map(|(start, poll_end, between_ns)| {
+            poll_end.min(end).ns_since(start).saturating_sub(between_ns)
+        });
+        waits.fold(0, u64::saturating_add)
     }
 
     #[cold]
