@@ -64,19 +64,19 @@ fn diagnosis_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
 
 /// Where to look next, beside a sentence of `used` cells: ` 4 ▸ delay caused `, or only the key if that is all that fits.
 fn next(look_at: LookAt, width: u16, used: usize) -> String {
-    let key = page_key(look_at).map_or_else(String::new, |key| format!("{key} "));
+    let key = page_of(look_at).and_then(tabs::key_of).map_or_else(String::new, |key| format!("{key} "));
     let whole = format!("  {key}▸ {} ", look_at.name());
     let fits = whole.width() + used < usize::from(width);
     if fits { whole } else { format!(" {key}▸ ") }
 }
 
-/// The key of the page that shows it; `None` if the overview does.
-const fn page_key(look_at: LookAt) -> Option<char> {
+/// The page that shows it; `None` if the overview does.
+const fn page_of(look_at: LookAt) -> Option<PageName> {
     match look_at {
-        LookAt::OpenTick | LookAt::Stalls => Some('2'),
-        LookAt::Tags => Some('3'),
-        LookAt::DelayCaused | LookAt::LateTimers => Some('4'),
-        LookAt::Agenda => Some('7'),
+        LookAt::OpenTick | LookAt::Stalls => Some(PageName::Tick),
+        LookAt::Tags => Some(PageName::Tags),
+        LookAt::DelayCaused | LookAt::LateTimers => Some(PageName::Timers),
+        LookAt::Agenda => Some(PageName::Agenda),
         _ => None,
     }
 }

@@ -15,6 +15,11 @@ const TABS: [(char, PageName, &str); 7] = [
     ('7', PageName::Agenda, "Agenda"),
 ];
 
+/// The key that shows a page.
+pub(super) fn key_of(page: PageName) -> Option<char> {
+    TABS.iter().find(|(_, of, _)| *of == page).map(|(key, ..)| *key)
+}
+
 /// How much of the tabs there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
