@@ -8,7 +8,6 @@ use ratatui::layout::Rect;
 
 use super::scale::{Scale, axis, bar};
 use super::strip;
-use crate::app::fold::TickKey;
 use crate::app::hang::hang;
 use crate::app::state::AppState;
 use crate::pages::overview::OverviewPage;
@@ -151,7 +150,6 @@ pub(super) fn ticks(
         number(state.picture_at()).saturating_sub(number(tick.end)) as usize
     });
     let column = back.and_then(|back| usize::from(cells.width).checked_sub(back + 1));
-    let marked = marked.filter(|tick| state.picture().tick(TickKey::of(tick)).is_some());
     strip::marker(canvas, state, cells, marked, column);
 }
 
