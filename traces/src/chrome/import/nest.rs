@@ -5,6 +5,10 @@
 //! end stays open; an end closes the innermost open begin of its name and category; a complete slice that begins within
 //! another and ends after it is dropped; anything deeper than 512 is dropped. Perfetto stacks instants at one time on each
 //! other, and drops those beyond 512; here they do not count for the depth, because they have no extent.
+//!
+//! One rule differs, without an effect on the counts: where a slice that begins touches the end of another, Perfetto puts
+//! it into a begin without an end within that other one. Here it lies beside both, because ends at that time come first,
+//! so that the begin's own end is missing.
 
 use crate::nesting::{self, Nesting};
 
@@ -59,6 +63,24 @@ pub(super) enum Nested {
     TooDeep,
 }
 
+/// What comes at a time at which slices end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closer {
+    /// The begin of a slice with an extent.
+    Begin,
+    /// A slice without an extent: these can stack on each other.
+    Point,
+    /// An end, which may be that of a begin within a slice that ends at the same time.
+    End,
+}
+
+impl Closer {
+    /// The begin of a slice of this duration.
+    fn begin(dur: Option<i64>) -> Self {
+        if dur == Some(0) { Self::Point } else { Self::Begin }
+    }
+}
+
 /// The open slices of one thread.
 #[derive(Debug)]
 pub(super) struct Nest {
@@ -87,7 +109,7 @@ impl Nest {
 
     /// Begins a slice. `closed` receives those that are over, with their depth, innermost first.
     pub(super) fn begin(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) -> Nested {
-        self.close(slice.start, slice.dur == Some(0), closed);
+        self.close(slice.start, Closer::begin(slice.dur), closed);
         if self.open.crosses(slice.end()) {
             Nested::Overlaps
         } else if self.open().len() >= self.depth_max {
@@ -99,7 +121,7 @@ impl Nest {
 
     /// Takes an instant and closes it at once, so that any number of them can share a time.
     pub(super) fn instant(&mut self, slice: Slice, closed: &mut impl FnMut(Slice, usize)) {
-        self.close(slice.start, true, closed);
+        self.close(slice.start, Closer::Point, closed);
         closed(slice, self.open().len());
     }
 
@@ -111,7 +133,7 @@ impl Nest {
         category: u32,
         closed: &mut impl FnMut(Slice, usize),
     ) -> bool {
-        self.close(at, false, closed);
+        self.close(at, Closer::End, closed);
         let fits = |open: &Slice| {
             (category == 0 || open.category == category) && (name == 0 || open.name == 0 || open.name == name)
         };
@@ -150,9 +172,9 @@ impl Nest {
         closed(slice, self.open().len());
     }
 
-    /// Closes what is over at `at`, and with it what lies within it. Points can stack on each other.
-    fn close(&mut self, at: i64, is_point: bool, closed: &mut impl FnMut(Slice, usize)) {
-        while let Some((depth, end, is_cut)) = self.innermost_over(at, is_point) {
+    /// Closes what is over at `at`, and with it what lies within it.
+    fn close(&mut self, at: i64, by: Closer, closed: &mut impl FnMut(Slice, usize)) {
+        while let Some((depth, end, is_cut)) = self.innermost_over(at, by) {
             self.cut += u64::from(is_cut);
             for inner in self.open.open_mut()[depth + 1..].iter_mut().filter(|_| is_cut) {
                 inner.dur = Some(end.saturating_sub(inner.start));
@@ -164,14 +186,18 @@ impl Nest {
     }
 
     /// The innermost slice that is over: its depth, its end, and whether it cuts others that have not ended.
-    fn innermost_over(&self, at: i64, is_point: bool) -> Option<(usize, i64, bool)> {
+    fn innermost_over(&self, at: i64, by: Closer) -> Option<(usize, i64, bool)> {
         let mut cuts = false;
         for (depth, slice) in self.open().iter().enumerate().rev() {
             let Some(end) = slice.end() else {
                 cuts = true;
                 continue;
             };
-            let stays = cuts || is_point && slice.dur == Some(0);
+            let stays = match by {
+                Closer::Begin => false,
+                Closer::Point => slice.dur == Some(0),
+                Closer::End => cuts,
+            };
             if end < at || end == at && !stays {
                 return Some((depth, end, cuts));
             }
@@ -200,6 +226,20 @@ mod tests {
         assert_eq!(begin(&mut nest, 5, Some(5)), Nested::At(1));
         assert_eq!(begin(&mut nest, 7, Some(5)), Nested::Overlaps);
         assert_eq!(begin(&mut nest, 10, Some(5)), Nested::At(0));
+    }
+
+    #[test]
+    fn what_touches_a_slice_does_not_lie_in_its_unclosed_parts() {
+        let (mut nest, mut seen) = (Nest::default(), Vec::new());
+        let mut closed = |slice: Slice, depth| seen.push((slice.start, slice.end(), depth));
+        assert_eq!(begin(&mut nest, 0, Some(10)), Nested::At(0));
+        assert_eq!(begin(&mut nest, 5, None), Nested::At(1));
+        assert_eq!(nest.begin(slice(10, Some(50)), &mut closed), Nested::At(0));
+        assert_eq!((nest.cut, nest.begin(slice(20, None), &mut closed)), (1, Nested::At(1)));
+        // Its own end comes first.
+        assert!(nest.end(60, 0, 0, &mut closed));
+        assert_eq!((nest.cut, nest.begin(slice(60, None), &mut closed)), (1, Nested::At(0)));
+        assert_eq!(seen, [(5, Some(10), 1), (0, Some(10), 0), (20, Some(60), 1), (10, Some(60), 0)]);
     }
 
     #[test]
