@@ -183,6 +183,7 @@ pub(super) fn emit(
     gathered.dropped.add(dropped::OTHER_INSTANTS, other_instants);
     gathered.dropped.add(dropped::ASYNC, asynchronous);
     gathered.repaired.add(repaired::FORGOTTEN, flows.refused);
+    gathered.repaired.add(repaired::TOO_MANY_NAMES, conversion.named_as.sharing());
     gathered.repaired.add(repaired::AROUND_LOOP, converter.iter().map(|converter| converter.enclosing).sum());
     let loops = converter.iter().map(|converter| (converter.counts, converter.never_waits())).collect();
     let introductions = conversion.named_as.introductions(&names);

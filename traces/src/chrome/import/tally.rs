@@ -45,7 +45,7 @@ pub mod repaired {
     /// The recording embedded in an export by loopscope does not match the slices around it, or threads were asked for:
     /// the slices were used.
     pub const OWN_RECORDING_UNUSED: &str = "own_recording_unused";
-    /// Names beyond the limit: merged into one; those of processes are dropped.
+    /// Names beyond the limits: merged into `(others)`; those of processes are dropped.
     pub const TOO_MANY_NAMES: &str = "too_many_names";
 }
 

@@ -15,11 +15,8 @@ use loop_probes::text::Text;
 use super::names::{Names, label_text};
 use super::sorted::{Record, put_words, take_words};
 
-/// Maximum number of tags: a trace has 16 bits for them.
-const TAGS_MAX: u32 = 4096;
-
-/// Maximum number of labels of spans and marks.
-const LABELS_MAX: u32 = 60_000;
+/// Maximum number of tags, and of labels of spans and marks. A trace has 16 bits for a tag.
+const NAMED_MAX: u32 = 60_000;
 
 /// An event of the result.
 #[derive(Clone, Copy, Debug)]
@@ -72,23 +69,29 @@ pub(super) struct NamedAs {
 impl NamedAs {
     /// The tag of a name. The last tag stands for all further names.
     pub(super) fn tag(&mut self, name: u32) -> Tag {
-        Tag((self.tags.insert_full(name).0 as u32 + 1).min(TAGS_MAX) as u16)
+        Tag((self.tags.insert_full(name).0 as u32 + 1).min(NAMED_MAX) as u16)
     }
 
     /// The label of a name. The last label stands for all further names.
     pub(super) fn label(&mut self, name: u32) -> LabelId {
-        LabelId((self.labels.insert_full(name).0 as u32 + 1).min(LABELS_MAX))
+        LabelId((self.labels.insert_full(name).0 as u32 + 1).min(NAMED_MAX))
+    }
+
+    /// Names that share the last tag, and names that share the last label.
+    pub(super) fn sharing(&self) -> u64 {
+        let own = NAMED_MAX as usize - 1;
+        let of = |named: &IndexSet<u32>| named.len().saturating_sub(own) as u64;
+        of(&self.tags) + of(&self.labels)
     }
 
     /// The events that introduce them.
     pub(super) fn introductions(&self, names: &Names) -> Vec<Stamped> {
-        let introduced = |kind, named: &IndexSet<u32>, last| {
-            let ids = (1..=last).zip(named);
-            let text = |id, name: &u32| if id == last { "(others)" } else { names.text(*name) };
+        let introduced = |kind, named: &IndexSet<u32>| {
+            let ids = (1..=NAMED_MAX).zip(named);
+            let text = |id, name: &u32| if id == NAMED_MAX { "(others)" } else { names.text(*name) };
             ids.map(|(id, name)| introduction(kind, id, text(id, name), SourceId(1))).collect::<Vec<_>>()
         };
-        let tags = introduced(LabelKind::Tag, &self.tags, TAGS_MAX);
-        [tags, introduced(LabelKind::Span, &self.labels, LABELS_MAX)].concat()
+        [introduced(LabelKind::Tag, &self.tags), introduced(LabelKind::Span, &self.labels)].concat()
     }
 }
 
@@ -134,14 +137,15 @@ mod tests {
     #[test]
     fn names_beyond_the_limit_share_the_last_tag() {
         let (mut named, names) = (NamedAs::default(), Names::default());
-        let tags: Vec<Tag> = (0..TAGS_MAX + 2).map(|name| named.tag(name)).collect();
+        let tags: Vec<Tag> = (0..NAMED_MAX + 2).map(|name| named.tag(name)).collect();
         assert_eq!((tags[0], tags[1], named.tag(0)), (Tag(1), Tag(2), Tag(1)));
-        assert_eq!(tags[TAGS_MAX as usize - 1..], [Tag(TAGS_MAX as u16); 3]);
+        assert_eq!(tags[NAMED_MAX as usize - 1..], [Tag(NAMED_MAX as u16); 3]);
+        assert_eq!(named.sharing(), 3);
         let introduced = named.introductions(&names);
-        assert_eq!(introduced.len(), TAGS_MAX as usize);
+        assert_eq!(introduced.len(), NAMED_MAX as usize);
         let last = introduced.last().map(|stamped| stamped.event);
         assert!(
-            matches!(last, Some(Event::Label { id: TAGS_MAX, text, .. }) if text.get().as_str() == "(others)")
+            matches!(last, Some(Event::Label { id: NAMED_MAX, text, .. }) if text.get().as_str() == "(others)")
         );
     }
 }
