@@ -198,9 +198,11 @@ fn totals(page: &mut Page, summary: &Summary) {
         None | Some(0) => String::new(),
         Some(failed) => format!(" · {} failed", count(failed)),
     };
-    let slowest = tasks.by_tag.first().map_or_else(String::new, |tag| {
-        format!("run{failed} · longest: {}", cut_name(&tag.tag, page.columns() / 2))
+    let longest = tasks.by_tag.first().map(|tag| {
+        let is_beyond = tasks.tags_beyond_limit.run_ns.max > tag.run_ns.max;
+        if is_beyond { "a tag beyond the limit".to_owned() } else { cut_name(&tag.tag, page.columns() / 2) }
     });
+    let slowest = longest.map_or_else(String::new, |tag| format!("run{failed} · longest: {tag}"));
     let armed = timers.armed.zip(timers.cleared).map_or_else(String::new, |(armed, cleared)| {
         format!(" · {} armed, {} cleared", count(armed), count(cleared))
     });

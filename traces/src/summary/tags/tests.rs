@@ -56,6 +56,11 @@ fn counts_and_maxima_include_tags_beyond_the_limit() {
     let page = crate::report::text(&few);
     let line = page.lines().find(|line| line.contains("tags beyond the limit, not distinguished: ")).unwrap();
     assert!(line.contains(" tasks, run max "), "{line}");
+    assert!(beyond.run_ns.max > by_tag[0].run_ns.max);
+    assert!(page.contains(" · longest: a tag beyond the limit\n"), "{page}");
+    let mut other = few.clone();
+    other.tasks.tags_beyond_limit.run_ns.max = by_tag[0].run_ns.max;
+    assert!(crate::report::text(&other).contains(&format!(" · longest: {}\n", by_tag[0].tag)));
     assert!(!crate::report::text(&all).contains("beyond the limit"));
 }
 
