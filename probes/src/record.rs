@@ -92,11 +92,11 @@ pub enum RecordError {
 
 impl RecordError {
     /// The kind, if this version does not know it. If its writer does not know the kind either, the event is damaged,
-    /// not newer.
+    /// not newer. `None` for 0, which is no kind of any version.
     #[must_use]
     pub const fn unknown_kind(&self) -> Option<u8> {
         match self {
-            Self::Decode(DecodeError::UnknownKind(kind)) => Some(*kind),
+            Self::Decode(DecodeError::UnknownKind(kind)) if *kind > 0 => Some(*kind),
             _ => None,
         }
     }

@@ -204,11 +204,12 @@ fn impossible_and_unknown_events_are_distinguished() {
         bytes[at + 60 * 32 + 16..][..16].fill(9);
         bytes[kind(70)] = 200;
         bytes[kind(71)] = 201;
+        bytes[kind(72)] = 0;
         // The writer knows kinds up to 200.
         bytes[head::KIND_MAX * 8..][..8].copy_from_slice(&u64::to_ne_bytes(200));
     });
-    assert_eq!((reader.malformed_events(), reader.unknown_kinds(), reader.lost_records()), (2, 1, 0));
-    assert_eq!(times(&events).len(), SLOTS - 3);
+    assert_eq!((reader.malformed_events(), reader.unknown_kinds(), reader.lost_records()), (3, 1, 0));
+    assert_eq!(times(&events).len(), SLOTS - 4);
 }
 
 #[test]
