@@ -216,13 +216,10 @@ pub struct Percentiles {
     /// Number of values.
     pub count: u64,
     /// Whether there are too few values: below 100 `p99` is the maximum, below 10 `p90` is too.
-    #[serde(default)]
     pub few_samples: bool,
     /// The mean; `None` also in summaries saved by older versions.
-    #[serde(default)]
     pub mean: Option<u64>,
     /// The geometric mean; `None` as `mean` is.
-    #[serde(default)]
     pub gmean: Option<u64>,
     /// The median; `None` (`null`) where there are no values, as all figures below.
     pub p50: Option<u64>,
@@ -233,10 +230,10 @@ pub struct Percentiles {
     /// The largest, exactly.
     pub max: Option<u64>,
     /// Bounds on the true `p99` if samples may be missing, as in `bounds`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_bounds: Option<Bounds>,
     /// Bounds on each figure if samples may be missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bounds: Option<SpreadBounds>,
 }
 

@@ -54,55 +54,45 @@ pub struct Summary {
     /// [`SCHEMA`].
     pub schema: u32,
     /// What is wrong most; null in summaries of earlier versions.
-    #[serde(default)]
     pub diagnosis: Option<Diagnosis>,
     /// What was observed.
     pub source: SourceSummary,
     /// Whether the process ended its session or the recording was closed: nothing follows, and the end is complete.
-    #[serde(default)]
     pub closed: bool,
     /// The tick in progress; of several loops, the one that has been busy longest. Null if every tick has ended.
-    #[serde(default)]
     pub open_tick: Option<OpenTickSummary>,
     /// Time from the first event to the last known moment.
     pub span_ns: u64,
     /// Range of `span_ns` if records were lost or times may be wrong: records lost at the beginning or the end may extend
     /// it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub span_bounds: Option<Bounds>,
     /// Records lost after the first one read.
     pub lost_records: u64,
     /// Range of `lost_records` if the number of missing records is unknown: an unreadable part may have held none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_records_bounds: Option<Bounds>,
     /// Records overwritten before the first one read. They are no loss: totals count from the first one read.
-    #[serde(default)]
     pub before_attach: u64,
     /// Events skipped because this version does not know their kind.
-    #[serde(default)]
     pub unknown_kinds: u64,
     /// Events skipped because of impossible values.
-    #[serde(default)]
     pub malformed_events: u64,
     /// Gaps for which the number of missing records is unknown; each counts as one lost record.
-    #[serde(default)]
     pub uncounted_gaps: u64,
     /// Largest error of any time, because the recording's readings of its clocks contradict each other; `u64::MAX` if no
     /// two of them agree, 0 if all agree.
-    #[serde(default)]
     pub clock_error_ns_max: u64,
     /// Contention for processors; null if it was not sampled.
-    #[serde(default)]
     pub pressure: Option<PressureSummary>,
     /// Ticks.
     pub ticks: TicksSummary,
     /// Tasks.
     pub tasks: TasksSummary,
     /// Spans and marks by label, the longest span first.
-    #[serde(default, deserialize_with = "lists::entries")]
+    #[serde(deserialize_with = "lists::entries")]
     pub spans: Vec<SpanSummary>,
     /// Spans and marks whose labels are beyond the limit of distinguished labels.
-    #[serde(default)]
     pub spans_beyond_limit: u64,
     /// Microtasks.
     pub microtasks: MicrotasksSummary,
@@ -115,62 +105,45 @@ pub struct Summary {
     /// Signals.
     pub signals: SignalsSummary,
     /// Suspensions of the process; null if none was recorded.
-    #[serde(default)]
     pub suspended: Option<SuspendedSummary>,
     /// The agenda; null if there is none.
-    #[serde(default)]
     pub agenda: Option<AgendaSummary>,
     /// Readiness callbacks; null if there were none.
-    #[serde(default)]
     pub io: Option<IoSummary>,
     /// Jobs of the work pool; null if there were none.
-    #[serde(default)]
     pub jobs: Option<JobsSummary>,
     /// The active handles at the end, by kind and name; null if no snapshot and no event names any.
-    #[serde(default)]
     pub keep_alive: Option<Vec<HeldSummary>>,
     /// Age, at the end, of the snapshot on which `keep_alive` is based.
-    #[serde(default)]
     pub keep_alive_age_ns: Option<u64>,
     /// Parts for which that snapshot had no room. If there are any, names are missing from `keep_alive`, and its counts
     /// may be off by as many.
-    #[serde(default)]
     pub keep_alive_left_out: Option<u64>,
     /// Commands through the self-pipe; null if there were none.
-    #[serde(default)]
     pub commands: Option<CommandsSummary>,
     /// Pumps of a foreign loop; null if there were none.
-    #[serde(default)]
     pub pumps: Option<PumpsSummary>,
     /// Spawned futures; null if there were none.
-    #[serde(default)]
     pub futures: Option<FuturesSummary>,
     /// The last shutdown; null if there was none.
-    #[serde(default)]
     pub shutdown: Option<ShutdownSummary>,
     /// The figures of each loop. With several loops, the fields outside this list have only counts, sums and maxima;
     /// utilization, percentiles and median depths are null there.
-    #[serde(default, deserialize_with = "lists::loops")]
+    #[serde(deserialize_with = "lists::loops")]
     pub loops: Vec<LoopSummary>,
     /// Whether there are more loops than are tracked separately.
-    #[serde(default)]
     pub loops_beyond_limit: bool,
     /// Whether there are more emitters than are tracked, loops among them, whose ticks are in no figure.
-    #[serde(default)]
     pub loops_left_out: bool,
     /// The latest stalls and the worst one, newest first.
     pub stalls: Vec<StallSummary>,
     /// The worst late timers, worst first.
-    #[serde(default)]
     pub late_timers: Vec<LateTimerSummary>,
     /// The worst late signals, worst first.
-    #[serde(default)]
     pub late_signals: Vec<LateSignalSummary>,
     /// The slowest tasks, slowest first.
-    #[serde(default)]
     pub slow_tasks: Vec<SlowTaskSummary>,
     /// Delay caused to others, by cause, largest first.
-    #[serde(default)]
     pub delay_caused: Vec<ImpactSummary>,
 }
 

@@ -26,7 +26,7 @@ pub struct BlameSummary {
 #[non_exhaustive]
 pub struct StallSummary {
     /// The loop's name.
-    #[serde(rename = "loop", default)]
+    #[serde(rename = "loop")]
     pub loop_name: String,
     /// The tick's number; null if its beginning was not seen.
     pub tick: Option<u64>,
@@ -35,7 +35,6 @@ pub struct StallSummary {
     /// Busy time of the tick; a lower bound if `open`.
     pub run_ns: u64,
     /// Whether it has not ended.
-    #[serde(default)]
     pub open: bool,
     /// What used this time. Sums to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
@@ -47,7 +46,7 @@ pub struct StallSummary {
 #[non_exhaustive]
 pub struct LateTimerSummary {
     /// The loop's name.
-    #[serde(rename = "loop", default)]
+    #[serde(rename = "loop")]
     pub loop_name: String,
     /// The timer's number.
     pub timer: u64,
@@ -64,7 +63,6 @@ pub struct LateTimerSummary {
     /// From `due_ns` to `at_ns`; a lower bound if `open`.
     pub lag_ns: u64,
     /// Whether it is still overdue. One whose loop has stopped is not: its lag is final.
-    #[serde(default)]
     pub open: bool,
     /// What used this time. Sums to `lag_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
@@ -76,7 +74,7 @@ pub struct LateTimerSummary {
 #[non_exhaustive]
 pub struct LateSignalSummary {
     /// The loop's name.
-    #[serde(rename = "loop", default)]
+    #[serde(rename = "loop")]
     pub loop_name: String,
     /// The name of the signal, for example `USR1`.
     pub signal: String,
@@ -102,7 +100,7 @@ pub struct LateSignalSummary {
 #[non_exhaustive]
 pub struct SlowTaskSummary {
     /// The loop's name.
-    #[serde(rename = "loop", default)]
+    #[serde(rename = "loop")]
     pub loop_name: String,
     /// The id of the task.
     pub task: u64,
@@ -113,7 +111,6 @@ pub struct SlowTaskSummary {
     /// From start to end; a lower bound if `open`.
     pub run_ns: u64,
     /// Whether it has not ended.
-    #[serde(default)]
     pub open: bool,
     /// The labelled parts of the run. Sums to `run_ns`; `unattributed` is last.
     pub blame: Vec<BlameSummary>,
@@ -139,7 +136,6 @@ pub struct ImpactSummary {
     /// Total duration of its runs; null if it has none of its own.
     pub run_ns: Option<u64>,
     /// The run that caused the most delay.
-    #[serde(default)]
     pub worst: Option<WorstImpactSummary>,
 }
 

@@ -17,28 +17,22 @@ pub struct TicksSummary {
     /// Complete ticks.
     pub count: u64,
     /// Ticks with missing records; no other figure counts them.
-    #[serde(default)]
     pub incomplete: u64,
     /// Ticks lost entirely, inferred from the numbers of the ticks around them.
-    #[serde(default)]
     pub missing: u64,
     /// Ticks in progress. The known part of their busy time and polls counts in the following fields.
-    #[serde(default)]
     pub open: u64,
     /// All stalls, whether or not they are listed.
-    #[serde(default)]
     pub stalls: u64,
     /// Range of `stalls` if ticks may be missing or one is in progress.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stalls_bounds: Option<Bounds>,
     /// Busy time of all stalls; null in summaries saved by older versions.
-    #[serde(default)]
     pub stalls_busy_ns: Option<u64>,
     /// Range of `stalls_busy_ns` if ticks may be missing or one is in progress.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stalls_busy_bounds: Option<Bounds>,
     /// A tick busier than this is a stall.
-    #[serde(default)]
     pub stall_limit_ns: u64,
     /// Total busy time.
     pub busy_ns: u64,
@@ -48,7 +42,7 @@ pub struct TicksSummary {
     pub utilization: Option<f64>,
     /// Range of `utilization` if records are missing, a tick is incomplete, or the activity of one in progress is partly
     /// unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub utilization_bounds: Option<[f64; 2]>,
     /// Busy time per tick.
     pub run_ns: Percentiles,
@@ -62,19 +56,15 @@ pub struct TasksSummary {
     /// Tasks that ran on a loop's thread.
     pub count: u64,
     /// Tasks that failed or panicked; null if outcomes are not recorded.
-    #[serde(default)]
     pub failed: Option<u64>,
     /// Run times of all tasks, from start to end.
-    #[serde(default)]
     pub run_ns: Percentiles,
     /// Queue waits of all tasks, from queued to started.
-    #[serde(default)]
     pub queue_wait_ns: Percentiles,
     /// Figures by tag, in descending order of the longest run.
     #[serde(deserialize_with = "lists::entries")]
     pub by_tag: Vec<TagSummary>,
     /// Tags beyond the limit, which `by_tag` does not list.
-    #[serde(default)]
     pub tags_beyond_limit: TagsBeyondLimit,
 }
 
@@ -118,38 +108,31 @@ pub struct TimersSummary {
     /// Timers cleared before they fired.
     pub cleared: Option<u64>,
     /// Timers that fired later than the limit or are overdue by more, whether or not they are listed.
-    #[serde(default)]
     pub late: Option<u64>,
     /// Range of `late` if records were lost, times may be wrong, or more timers may be overdue than are known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub late_bounds: Option<Bounds>,
     /// Timers that were due but had not fired at the last known moment, or when their loop stopped.
-    #[serde(default)]
     pub overdue: Option<u64>,
     /// Range of `overdue` if timers may be overdue that are beyond the tracked number, or whose records were lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overdue_bounds: Option<Bounds>,
     /// The part of `overdue` whose loop has stopped, so that the lag is final.
-    #[serde(default)]
     pub overdue_at_stop: Option<u64>,
     /// A timer that fires later than this is late.
-    #[serde(default)]
     pub late_limit_ns: u64,
     /// Periods that late intervals skipped; null in summaries saved by older versions.
-    #[serde(default)]
     pub skipped: Option<u64>,
     /// Range of `skipped` if records were lost, times may be wrong, periods are unknown, or an interval may be overdue by
     /// more than is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped_bounds: Option<Bounds>,
     /// Firings that may have skipped more periods than are counted, because the timer was armed before the reading
     /// began and its period is unknown; null in summaries saved by older versions.
-    #[serde(default)]
     pub period_unknown: Option<u64>,
     /// Fired − due, one sample per firing.
     pub lag_ns: Percentiles,
     /// Fired − due, with further samples for the periods that a late interval skipped.
-    #[serde(default)]
     pub lag_corrected_ns: Percentiles,
 }
 
@@ -181,10 +164,10 @@ pub struct DepthSummary {
     /// The greatest depth, including depths between samples.
     pub max: u64,
     /// Range of `p50` if the depth was unknown for some of the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_bounds: Option<Bounds>,
     /// Range of `max` if not every change of the depth is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bounds: Option<Bounds>,
 }
 
@@ -202,7 +185,6 @@ pub struct GcSummary {
     /// Durations of collections.
     pub run_ns: Percentiles,
     /// The largest heap seen, in bytes.
-    #[serde(default)]
     pub heap_bytes_max: Option<u64>,
 }
 
@@ -218,7 +200,6 @@ pub struct SignalsSummary {
     /// Dropped since the loop began, because the signal ring was full.
     pub dropped: Option<u64>,
     /// Times from arrival to delivery.
-    #[serde(default)]
     pub latency_ns: Percentiles,
 }
 

@@ -24,7 +24,7 @@ pub struct AgendaSummary {
     pub waiting: u64,
     /// Range of `waiting`, if lost records may include runs of tasklets added earlier, or if tasklets added before the
     /// reading began may still wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
     /// Figures by priority, the highest first.
     #[serde(deserialize_with = "super::lists::entries")]
@@ -56,21 +56,20 @@ pub struct PrioritySummary {
     pub waiting: u64,
     /// Range of `waiting` if records were lost since the last addition, if a worker may have taken one, or if the reading
     /// began later than the agenda.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_bounds: Option<Bounds>,
     /// Maximum number of tasklets waiting at once.
     pub depth_max: u64,
     /// Range of `depth_max` if records were lost, or if the reading began later than the agenda.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub depth_max_bounds: Option<Bounds>,
     /// Lower bound on the longest wait of the tasklets that waited at the end; null if none waited, or if no wait is
     /// certain.
-    #[serde(default)]
     pub oldest_waiting_ns: Option<u64>,
     /// Maximum number of tasklets of a higher priority that ran while one of these waited.
     pub passed_by_max: u64,
     /// Range of `passed_by_max` if records were lost, or if the reading began later than the agenda.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_by_max_bounds: Option<Bounds>,
     /// Queue waits, from added to taken by a worker.
     pub queue_wait_ns: Percentiles,
@@ -94,7 +93,6 @@ pub struct AgendaWorkerSummary {
     /// The worker's longest run, including the known part of an unfinished one.
     pub run_ns_max: u64,
     /// Lower bound on the length of its unfinished run; null if none is known.
-    #[serde(default)]
     pub running_ns: Option<u64>,
     /// Time it was stopped for collections.
     pub stopped_ns: u64,
@@ -191,10 +189,8 @@ pub struct ShutdownSummary {
     /// When the shutdown began, in nanoseconds since the first event.
     pub at_ns: u64,
     /// Time until its deadline; null if its beginning was not seen.
-    #[serde(default)]
     pub limit_ns: Option<u64>,
     /// The duration of the shutdown; null while it is in progress.
-    #[serde(default)]
     pub run_ns: Option<u64>,
     /// Pieces of work that finished during the shutdown; null while it is in progress.
     pub finished: Option<u64>,

@@ -15,7 +15,6 @@ pub struct TagSummary {
     /// The number of tasks, or of jobs.
     pub count: u64,
     /// Tasks that failed or panicked; null if outcomes are not recorded.
-    #[serde(default)]
     pub failed: Option<u64>,
     /// Run times, from start to end.
     pub run_ns: Percentiles,
@@ -33,7 +32,6 @@ pub struct TagsBeyondLimit {
     /// The number of their tasks.
     pub count: u64,
     /// Tasks that failed or panicked; null if outcomes are not recorded.
-    #[serde(default)]
     pub failed: Option<u64>,
     /// Run times, from start to end.
     pub run_ns: Percentiles,

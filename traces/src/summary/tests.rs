@@ -26,6 +26,43 @@ fn of(script: &Script) -> Summary {
     Summary::new(&script.source(), &timeline)
 }
 
+/// The paths of all keys.
+fn keys(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(object) => object.iter().for_each(|(key, value)| {
+            let path = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+            keys(value, &path, found);
+            found.push(path);
+        }),
+        serde_json::Value::Array(list) => {
+            let mut entries = list.iter().enumerate().take(1);
+            entries.by_ref().for_each(|(place, value)| keys(value, &format!("{path}/{place}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_from_a_saved_summary_is_unknown_and_never_zero() {
+    let whole = serde_json::to_value(summary()).unwrap();
+    let mut paths = Vec::new();
+    keys(&whole, "", &mut paths);
+    let mut refused = 0;
+    for path in &paths {
+        let mut without = whole.clone();
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        without.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+        match serde_json::from_value::<Summary>(without) {
+            Err(_) => refused += 1,
+            Ok(read) => {
+                let read = serde_json::to_value(read).unwrap();
+                assert!(read.pointer(path).is_none_or(serde_json::Value::is_null), "{path}");
+            }
+        }
+    }
+    assert!(refused > 100 && paths.len() > 400, "{refused} of {}", paths.len());
+}
+
 #[test]
 fn a_summary_has_the_documented_fields() {
     let json = serde_json::to_value(summary()).unwrap();

@@ -23,10 +23,8 @@ pub struct SourceSummary {
     /// The loop's policy; `unknown` for other kinds of loop.
     pub policy: String,
     /// How the import changed its input; null if the source was not imported.
-    #[serde(default)]
     pub import: Option<ImportSummary>,
     /// The state of the source when it was read.
-    #[serde(default)]
     pub state: StateSummary,
 }
 
