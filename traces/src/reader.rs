@@ -36,9 +36,13 @@ use crate::format::columns::decode;
 use crate::format::{BlockKind, StoredBlock, Version, records_allowed};
 use crate::labels::Labels;
 use crate::source::{EventSource, SourceCounts, SourceError, SourceKind, SourceState};
+use crate::units::counted;
 
-/// Maximum number of damaged places listed; further ones are only counted.
+/// Maximum number of damaged places kept; further ones are only counted.
 const DAMAGES_MAX: usize = 256;
+
+/// Maximum number of damaged places among the warnings.
+const DAMAGES_SHOWN: usize = 8;
 
 /// Reads one trace. See the [module](self).
 pub struct TraceReader<R = File> {
@@ -52,6 +56,8 @@ pub struct TraceReader<R = File> {
     finished: bool,
     damage: Vec<Damage>,
     damaged: BTreeSet<u64>,
+    /// Damaged places found so far.
+    damages: u64,
     blocks_skipped: u64,
     /// Blocks whose unknown contents were counted, so that reading a block again counts nothing twice.
     counted: BTreeSet<usize>,
@@ -114,6 +120,7 @@ impl<R: Read + Seek> TraceReader<R> {
             finished: scanned.finished,
             damage: Vec::new(),
             damaged: BTreeSet::new(),
+            damages: 0,
             blocks_skipped: 0,
             counted: BTreeSet::new(),
             counting: true,
@@ -202,10 +209,10 @@ impl<R: Read + Seek> TraceReader<R> {
                 Version::CURRENT
             ));
         }
-        lines.extend(self.damage.iter().map(|damage| format!("{name}: {damage}")));
-        let unlisted = self.damaged.len().saturating_sub(self.damage.len());
-        if unlisted > 0 {
-            lines.push(format!("{name}: and {unlisted} more damaged places"));
+        lines.extend(self.damage.iter().take(DAMAGES_SHOWN).map(|damage| format!("{name}: {damage}")));
+        let more = self.damages.saturating_sub(DAMAGES_SHOWN as u64);
+        if more > 0 {
+            lines.push(format!("{name}: and {} more", counted(more, "damaged place", "damaged places")));
         }
         if !self.finished && self.damage.is_empty() {
             lines.push(format!("{name} was not closed: it ends with its last whole block"));
@@ -250,6 +257,7 @@ impl<R: Read + Seek> TraceReader<R> {
         if damage.kind == DamageKind::NotThere || self.damaged.insert(damage.offset) {
             self.counts.lost_records = self.counts.lost_records.saturating_add(damage.lost());
             self.counts.uncounted_gaps += u64::from(damage.is_uncounted());
+            self.damages += 1;
             if self.damage.len() < DAMAGES_MAX {
                 self.damage.push(damage);
             }

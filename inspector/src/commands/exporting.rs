@@ -106,14 +106,18 @@ impl Exported {
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chrome(stats) => write!(
-                f,
-                "{} ({} of them tasks), {} and {}",
-                self.in_short(),
-                count(stats.task_slices),
-                counted(stats.instants, "instant", "instants"),
-                counted(stats.counters, "counter sample", "counter samples")
-            ),
+            Self::Chrome(stats) => {
+                write!(f, "{} ({} of them tasks), ", self.in_short(), count(stats.task_slices))?;
+                if stats.async_pairs > 0 {
+                    write!(
+                        f,
+                        "{} that overlap, ",
+                        counted(stats.async_pairs, "asynchronous pair", "asynchronous pairs")
+                    )?;
+                }
+                let instants = counted(stats.instants, "instant", "instants");
+                write!(f, "{instants} and {}", counted(stats.counters, "counter sample", "counter samples"))
+            }
             Self::Csv(_) => f.write_str(&self.in_short()),
             Self::Folded(stats) => write!(f, "{}, {} in total", self.in_short(), duration(stats.total_ns)),
             Self::Speedscope(stats) => {

@@ -206,6 +206,26 @@ fn damaged_blocks_at_the_beginning_are_announced_before_the_first_event() {
 }
 
 #[test]
+fn the_first_damaged_places_are_named_and_the_others_counted() {
+    let script = Script { ticks: 120, ..Script::default() };
+    for damaged in [3, 8, 9, 20] {
+        let (file, broken) = damaged_ahead(&script, damaged);
+        assert_eq!(broken.len(), damaged);
+        let mut reader = open(&file).unwrap();
+        drain(&mut reader);
+        let warnings = reader.warnings();
+        let more = warnings.iter().find(|line| line.contains(": and "));
+        let expected = match damaged.saturating_sub(DAMAGES_SHOWN) {
+            0 => None,
+            1 => Some("1 damaged place".to_owned()),
+            more => Some(format!("{more} damaged places")),
+        };
+        assert_eq!(more.map(|line| line.split_once("and ").unwrap().1.replace(" more", "")), expected);
+        assert_eq!(warnings.len() - usize::from(more.is_some()), damaged.min(DAMAGES_SHOWN));
+    }
+}
+
+#[test]
 fn without_a_whole_block_all_records_are_reported_lost() {
     let script = Script { ticks: 12, ..Script::default() };
     let (file, broken) = damaged_ahead(&script, usize::MAX);
