@@ -58,6 +58,8 @@ struct Open {
     name: u64,
     key: u64,
     place: Position,
+    /// The first whole slice that began at the same time within it, and when that one ended.
+    began_with: Option<(Position, i64)>,
 }
 
 impl Slice for Open {
@@ -214,9 +216,15 @@ impl Thread {
                 if self.open.open().len() >= OPEN_MAX {
                     return false;
                 }
+                if let Some(outer) =
+                    self.open.open_mut().last_mut().filter(|outer| whole && outer.end.is_none())
+                    && outer.start == step.ts
+                {
+                    outer.began_with.get_or_insert((step.place, step.end));
+                }
                 let end = whole.then_some(step.end);
                 let Step { ts: start, name, key, place, .. } = *step;
-                self.open.begin(Open { start, end, sum, name, key, place });
+                self.open.begin(Open { start, end, sum, name, key, place, began_with: None });
             }
             Kind::End => self.end(step, emit),
             Kind::Flow | Kind::FlowToNext => {
@@ -255,6 +263,9 @@ impl Thread {
             self.open.remove(meant);
             emit(Check::EndOrder, step.place, String::new());
             return;
+        }
+        if let Some((inner, _)) = begun.began_with.filter(|(_, end)| *end < step.ts) {
+            emit(Check::BeginOrder, inner, format!("the B is in line {}", begun.place.line));
         }
         self.ended = Some((step.ts, step.key));
         self.open.remove(place);

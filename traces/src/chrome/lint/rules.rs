@@ -198,6 +198,7 @@ rules! {
     Crossing "crossing" [Fine Fine Wrong Fine] "an E before the end of an X inside", "end the inner slice first";
     EndOther "end-other" [Wrong Warns Wrong Wrong] "an E whose name differs from the slice it ends", "repeat the name of its B";
     EndOrder "end-order" [Reports Warns Fine Fine] "an E after a B of the same time", "at equal times write the E first";
+    BeginOrder "begin-order" [Reports Fine Fine Fine] "an X within a B that begins at the same time: it is taken for the outer one, and ends the B", "write the B a little earlier, or as an X";
     EndAlone "end-alone" [Drops Reports Drops Wrong] "an E without a B", "write both, or X";
     BeginOpen "begin-open" [Warns Warns Warns Warns] "a B that never ends", "end open slices on exit";
     Backwards "backwards" [Fine Reports Fine Fine] "a B or E earlier than the slice that is open, in the order of the file", "sort the events of a thread by ts";

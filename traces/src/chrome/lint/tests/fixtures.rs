@@ -110,6 +110,9 @@ pub(super) const FIXTURES: &[(&str, &[u8])] = &[
 {"ph":"B","name":"b","pid":1,"tid":2,"ts":3},
 {"ph":"E","name":"a","pid":1,"tid":2,"ts":3},
 {"ph":"E","name":"b","pid":1,"tid":2,"ts":5}]"#),
+    ("begin-order", br#"[{"ph":"B","name":"a","pid":1,"tid":2,"ts":3},
+{"ph":"X","name":"x","pid":1,"tid":2,"ts":3,"dur":4},
+{"ph":"E","name":"a","pid":1,"tid":2,"ts":8}]"#),
     ("end-alone", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":1,"dur":10},
 {"ph":"E","name":"b","pid":1,"tid":2,"ts":20}]"#),
     ("begin-open", br#"[{"ph":"X","name":"a","pid":1,"tid":2,"ts":1,"dur":10},
@@ -252,6 +255,9 @@ pub(super) const FIXTURES: &[(&str, &[u8])] = &[
 
 /// Oddities that might pass for faults, but that every importer reads as intended.
 pub(super) const HARMLESS: &[&str] = &[
+    r#"[{"ph":"B","name":"a","pid":1,"tid":2,"ts":3},
+{"ph":"X","name":"x","pid":1,"tid":2,"ts":3,"dur":5},
+{"ph":"E","name":"a","pid":1,"tid":2,"ts":8}]"#,
     r#"[{"ph":"X","name":"b","pid":1,"tid":2,"ts":20,"dur":3},
 {"ph":"X","name":"a","pid":1,"tid":2,"ts":1,"dur":10}]"#,
     r#"[{"ph":"X","name":"b","pid":1,"tid":2,"ts":2,"dur":3},
