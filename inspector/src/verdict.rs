@@ -12,6 +12,7 @@ use loop_traces::analysis::diff::Verdict;
 use loop_traces::analysis::diff::any_tag::EVERY_TAG;
 use loop_traces::analysis::diff::changes::Change;
 use loop_traces::analysis::diff::decide::{Judged, MoreRuns};
+use loop_traces::analysis::diff::speed::OTHERS_MIN;
 use loop_traces::analysis::diff::uncertainty::Loss;
 use loop_traces::analysis::gate::{Judgement, Outcome};
 use loop_traces::analysis::metric::{CLOCK_GRAIN_NS, Statistic, Unit, Value};
@@ -81,7 +82,11 @@ impl Page {
         }
         Self {
             headline: Some((comparison.verdict, headline(comparison))),
-            rows: comparison.primary.iter().map(row).collect(),
+            rows: comparison
+                .primary
+                .iter()
+                .map(|judged| row(judged, comparison.machine_speed.is_some()))
+                .collect(),
             changes: changes(&comparison.descriptive),
             gates,
             strict,
@@ -195,7 +200,7 @@ fn signed(shift: f64, unit: Unit) -> String {
     if shift == 0.0 { "0".to_owned() } else { format!("{sign}{}", Value { number: shift.abs(), unit }) }
 }
 
-fn row(judged: &Judged) -> Row {
+fn row(judged: &Judged, is_speed_known: bool) -> Row {
     let effect = judged.effect.as_ref();
     let is_common = judged.tag.as_deref() == Some(EVERY_TAG);
     let shown = |number: Option<f64>| if is_common { NONE.to_owned() } else { value(number, judged.unit) };
@@ -218,11 +223,12 @@ fn row(judged: &Judged) -> Row {
         change: by.unwrap_or_else(|| NONE.to_owned()),
         interval: interval.unwrap_or_else(|| NONE.to_owned()),
         p: judged.p.map_or_else(|| NONE.to_owned(), |p| format!("{p:.4}")),
-        details: details(judged),
+        details: details(judged, is_speed_known),
     }
 }
 
-fn details(judged: &Judged) -> Vec<String> {
+/// `is_speed_known`: whether the runs' machine speeds could be told from their tags.
+fn details(judged: &Judged, is_speed_known: bool) -> Vec<String> {
     let mut details = Vec::new();
     if let (Some(tag), Some(compared)) = (&judged.tag, judged.tags_compared) {
         let tags = counted(compared as u64, "tag", "tags");
@@ -236,7 +242,10 @@ fn details(judged: &Judged) -> Vec<String> {
                 let share = judged
                     .share
                     .map_or_else(String::new, |share| format!(", {} of the time", percent(share)));
-                format!("{} {most} of {tags}{share}; the machine's speed is taken out", printable(tag))
+                // A tag's own speed is no evidence of the machine's.
+                let is_taken_out = is_speed_known && compared > OTHERS_MIN;
+                let speed = if is_taken_out { "; the machine's speed is taken out" } else { "" };
+                format!("{} {most} of {tags}{share}{speed}", printable(tag))
             }
             tag => format!("{} {most} of {tags}", printable(tag)),
         });

@@ -64,7 +64,7 @@ fn a_line_names_at_most_twenty_gates() {
 fn a_worse_tag_is_not_reported_as_most_changed() {
     use loop_traces::analysis::diff::{Run, compare};
 
-    let side = |factors: [f64; 2]| -> Vec<Run> {
+    let side = |factors: [f64; 2], tags: usize| -> Vec<Run> {
         let run = |by: u64| {
             let mut summary = summary(Outcome::Held);
             let template = summary.tasks.by_tag.remove(0);
@@ -76,17 +76,23 @@ fn a_worse_tag_is_not_reported_as_most_changed() {
                     (100, Some(ns as u64), Some(ns as u64));
                 one
             };
-            summary.tasks.by_tag = (0..6).map(tag).collect();
+            summary.tasks.by_tag = (0..tags).map(tag).collect();
             Run { name: by.to_string(), summary, metadata: None }
         };
         (0..5).map(run).collect()
     };
-    let compared = compare(&side([1.0, 1.0]), &side([1.3, 0.5]), &Default::default());
+    let compared = compare(&side([1.0, 1.0], 6), &side([1.3, 0.5], 6), &Default::default());
     assert!(
         sentence(&compared.primary[0]).starts_with("tag 0 runs 30% longer, tag 1 50% shorter"),
         "{compared:?}"
     );
-    assert!(details(&compared.primary[0])[0].starts_with("tag 0 is the worst of 6 tags"), "{compared:?}");
-    let compared = compare(&side([1.0, 1.0]), &side([1.3, 1.0]), &Default::default());
-    assert!(details(&compared.primary[0])[0].starts_with("tag 0 changed most of 6 tags"), "{compared:?}");
+    let details = |compared: &Comparison| row(&compared.primary[0], compared.machine_speed.is_some()).details;
+    assert!(details(&compared)[0].starts_with("tag 0 is the worst of 6 tags"), "{compared:?}");
+    // Fewer than four tags do not show the machine's speed.
+    for (tags, says) in [(6, true), (4, true), (3, false), (2, false)] {
+        let compared = compare(&side([1.0, 1.0], tags), &side([1.3, 1.0], tags), &Default::default());
+        let first = &details(&compared)[0];
+        assert!(first.starts_with(&format!("tag 0 changed most of {tags} tags")), "{first}");
+        assert_eq!(first.ends_with("; the machine's speed is taken out"), says, "{first}");
+    }
 }

@@ -15,7 +15,7 @@ use crate::analysis::statistics::{mean, median};
 pub const TASKS_MIN: u64 = 20;
 
 /// Fewest other tags needed to tell a slower machine from a slower tag.
-const OTHERS_MIN: usize = 3;
+pub const OTHERS_MIN: usize = 3;
 
 /// A speed that scatters by this much (10%) weighs as much in a tag's slope as the prior assumption that it is 1.
 const STEADY: f64 = 0.1;
