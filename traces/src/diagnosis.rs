@@ -153,11 +153,15 @@ impl Case<'_> {
             let records = crate::units::counted(lost, "record was", "records were");
             text = format!("{text}; {records} lost, so there may be more");
         }
+        let loop_name = finding.of_loop.and_then(|source| self.loop_name(source));
+        if let Some(loop_name) = &loop_name {
+            text = format!("{loop_name}: {text}");
+        }
         Diagnosis {
             text,
             rule: finding.rule,
             who: finding.who,
-            loop_name: finding.of_loop.and_then(|source| self.loop_name(source)),
+            loop_name,
             count: finding.count,
             run_ns: finding.run_ns,
             period_ns: finding.period_ns,

@@ -29,7 +29,7 @@ struct Blocked {
 /// A stall that no single run explains.
 #[derive(Clone, Copy, Debug)]
 struct OfMany {
-    /// The main cause, if there is one.
+    /// The main cause, if there is one; also time of which nothing is known but that the loop was busy.
     cause: Option<Cause>,
     busy_ns: u64,
     /// Whether it goes on.
@@ -46,10 +46,13 @@ impl OfMany {
             Cause::Microtasks(_) | Cause::Suspended => true,
             cause => main.is_one_run && is_blocker(cause),
         });
-        let small = blame.shares.iter().filter(|share| matches!(share.what, What::Others { .. }));
-        let small_ns = small.map(|share| share.ns).fold(0, u64::saturating_add);
-        let is_mostly_small = small_ns >= blame.total_ns.div_ceil(2);
-        let cause = main.map(|main| main.cause);
+        let is_mostly = |is_meant: fn(&What) -> bool| {
+            let parts = blame.shares.iter().filter(|share| is_meant(&share.what));
+            parts.map(|share| share.ns).fold(0, u64::saturating_add) >= blame.total_ns.div_ceil(2)
+        };
+        let is_mostly_small = is_mostly(|what| matches!(what, What::Others { .. }));
+        let unattributed = is_mostly(|what| *what == What::Unattributed).then_some(Cause::Unattributed);
+        let cause = main.map(|main| main.cause).or(unattributed);
         (!is_explained).then_some(Self { cause, busy_ns, is_open, is_mostly_small })
     }
 }
@@ -91,6 +94,7 @@ impl Case<'_> {
         let who = cause.map(|cause| cause.describe(&self.timeline.labels));
         let mut nameless = all.iter().filter(|stall| stall.cause.is_none()).peekable();
         let why = match &who {
+            Some(_) if cause == Some(Cause::Unattributed) => "most of it in no task or phase".to_owned(),
             Some(who) => format!("most of it in {who}"),
             // A breakdown merges its smallest parts, and with them their names.
             None if nameless.peek().is_some() && nameless.all(|stall| stall.is_mostly_small) => {

@@ -132,13 +132,15 @@ impl Case<'_> {
         });
         let most = microtasks.ran_per_checkpoint.max();
         let longest_ns = microtasks.run_ns.max();
-        let sentence = format!(
-            "Microtasks{} take {} of the busy time: up to {} in a row, for {}",
-            after.map_or_else(String::new, |tag| format!(" after {tag}")),
-            self.share_of_busy(total_ns),
-            count(most),
-            duration(longest_ns)
-        );
+        let after = after.map_or_else(String::new, |tag| format!(" after {tag}"));
+        let (share, lasts) = (self.share_of_busy(total_ns), duration(longest_ns));
+        let sentence = match most {
+            1 => format!("Single microtasks{after} take {share} of the busy time: up to {lasts}"),
+            _ => format!(
+                "Microtasks{after} take {share} of the busy time: up to {} in a row, for {lasts}",
+                count(most)
+            ),
+        };
         let cause = worst.or(stalled).unwrap_or(Cause::Microtasks(None));
         let finding = self.by(cause, Rule::MicrotaskFlood, sentence, total_ns, LookAt::Microtasks);
         Some(Finding { count: Some(microtasks.ran), run_ns: Some(longest_ns), ..finding })

@@ -195,7 +195,7 @@ fn a_stall_of_many_causes_is_one_without_a_name() {
     bare.at(2 * SECOND, Event::TickEnd { tick: 11, tasks_run: 0, start });
     assert_eq!(
         bare.diagnosis(StreamEnd::Known).text,
-        "The loop stalled once, for 1.00s, for no single reason"
+        "The loop stalled once, for 1.00s, most of it in no task or phase"
     );
 }
 
@@ -229,6 +229,23 @@ fn a_tick_that_does_not_end_is_a_hang() {
         assert_eq!((hang.rule, &*hang.text, hang.look_at), (Rule::Hang, text, Some(LookAt::OpenTick)));
         assert_eq!(hang.run_ns, Some(2 * SECOND));
     }
+}
+
+#[test]
+fn of_several_loops_the_sentence_names_the_one_it_means() {
+    let mut made = ordinary();
+    made.tick(2 * SECOND, 30 * MS);
+    assert!(made.diagnosis(StreamEnd::Known).text.starts_with("Report blocked the loop once, for 30.0ms"));
+    for (source, name) in [(1, "main"), (2, "second")] {
+        let label = Event::Label { kind: LabelKind::Source, id: source, text: Text::new(name) };
+        made.at(0, label);
+    }
+    let of_second = made.events.iter().take(6).map(|stamped| Stamped { source: SourceId(2), ..*stamped });
+    let of_second = of_second.collect::<Vec<_>>();
+    made.events.extend(of_second);
+    let several = made.diagnosis(StreamEnd::Known);
+    assert!(several.text.starts_with("main: Report blocked the loop once, for 30.0ms"), "{}", several.text);
+    assert_eq!(several.loop_name.as_deref(), Some("main"));
 }
 
 #[test]
