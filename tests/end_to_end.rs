@@ -28,6 +28,7 @@ mod recorder;
 mod recording;
 mod rerun;
 mod sequence;
+mod snapshot;
 mod terminal;
 mod truth;
 mod unfinished;

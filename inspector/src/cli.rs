@@ -7,6 +7,7 @@ mod minimize;
 mod mistake;
 mod report;
 mod rerun;
+mod snapshot;
 mod values;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub use minimize::MinimizeArgs;
 pub use mistake::one_line;
 pub use report::{ListLimits, ReportArgs, ReportFormat, STALLS_MAX};
 pub use rerun::{RerunArgs, WhatIfArgs};
+pub use snapshot::{Press, SnapshotArgs, SnapshotFormat};
 
 use loop_demo::{Load, POLICIES, Scale};
 use values::{PolicyName, duration, speed, stall};
@@ -132,6 +134,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Open a saved trace or a ring in the dashboard
     Replay(ReplayArgs),
+    /// Print or save what the dashboard shows
+    Snapshot(SnapshotArgs),
     /// Re-execute a trace on the real loop under a virtual clock
     Rerun(RerunArgs),
     /// Summarize a trace or a ring on one page

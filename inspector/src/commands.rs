@@ -18,6 +18,7 @@ mod replay;
 mod report;
 mod runs;
 mod save;
+mod snapshot;
 mod summary;
 mod what_if;
 
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Rerun(args) if args.check => check::run(&args),
         Command::Rerun(args) => what_if::run(&args, &global),
         Command::Report(args) => report::run(&args, &global),
+        Command::Snapshot(args) => snapshot::run(&args, &global),
         Command::Diff(args) => diff::run(&args, &global),
         Command::Minimize(args) => minimize::run(&args, &global),
         Command::Export(args) => export::run(&args),
@@ -76,6 +78,7 @@ fn trace_output(command: &Command) -> Option<(&'static str, &Path)> {
         Command::Import(args) => Some(("-o", &args.output)),
         Command::Ps(_)
         | Command::Replay(_)
+        | Command::Snapshot(_)
         | Command::Report(_)
         | Command::Diff(_)
         | Command::Export(_)

@@ -4,7 +4,9 @@
 //! next frame. A frame is drawn only if something changed, and never more often than asked for.
 
 mod feed;
+pub mod headless;
 mod live;
+pub mod picture;
 mod replay;
 
 pub use feed::{Recording, Save};
@@ -50,6 +52,13 @@ pub struct Options {
     pub saver: Box<dyn Save>,
 }
 
+impl Options {
+    /// The time between two frames, in nanoseconds.
+    fn frame_ns(&self) -> u64 {
+        1_000_000_000 / u64::from(self.fps.max(1))
+    }
+}
+
 /// Why the dashboard was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,9 +91,14 @@ pub enum DashboardError {
 ///
 /// [`DashboardError::Terminal`] if standard output is not a terminal.
 pub fn run(source: impl EventSource, options: Options) -> Result<Exit, DashboardError> {
-    let config = config(&source);
-    let state = AppState::new(about(&source, &options, &config), Fold::new(config));
-    drive(App::new(state), live::Live::new(source), options)
+    let app = app_of(&source, &options);
+    drive(app, live::Live::new(source), options)
+}
+
+/// The state in which watching `source` begins.
+fn app_of(source: &impl EventSource, options: &Options) -> App {
+    let config = config(source);
+    App::new(AppState::new(about(source, options, &config), Fold::new(config)))
 }
 
 /// Replays a saved source until the user quits.
@@ -93,20 +107,22 @@ pub fn run(source: impl EventSource, options: Options) -> Result<Exit, Dashboard
 ///
 /// [`DashboardError::Terminal`] if standard output is not a terminal, [`DashboardError::Source`] if the source cannot
 /// be read.
-pub fn replay(
-    source: impl Rewind,
-    options: Options,
-    mut replay: ReplayOptions,
-) -> Result<Exit, DashboardError> {
+pub fn replay(source: impl Rewind, options: Options, replay: ReplayOptions) -> Result<Exit, DashboardError> {
+    let (app, player) = replayed(source, &options, replay);
+    drive(app, replay::Replay::new(player), options)
+}
+
+/// The state in which a replay of `source` begins, and its player.
+fn replayed<S: Rewind>(source: S, options: &Options, mut replay: ReplayOptions) -> (App, Player<S>) {
     let config = config(&source);
     // For a ring left behind by its process, the last ticks are the interesting ones.
     if source.kind() == SourceKind::Ring && replay.at_ns == 0 {
         (replay.at_ns, replay.paused) = (u64::MAX, true);
     }
-    let mut state = AppState::new(about(&source, &options, &config), Fold::new(config.clone()));
+    let mut state = AppState::new(about(&source, options, &config), Fold::new(config.clone()));
     let player = Player::new(source, config, replay);
     state.playback = Some(player.info());
-    drive(App::new(state), replay::Replay::new(player), options)
+    (App::new(state), player)
 }
 
 /// Ticks kept for the strip when zoomed out: ten seconds of a fast loop.
@@ -153,7 +169,7 @@ fn drive(app: App, feed: impl Feed, options: Options) -> Result<Exit, DashboardE
         entered => entered?,
     };
     let began = monotonic_now();
-    let frame_ns = 1_000_000_000 / u64::from(options.fps.max(1));
+    let frame_ns = options.frame_ns();
     let mut dashboard = Dashboard { app, feed, options, screen, wakers, began, frame_ns };
     match dashboard.run() {
         Err(DashboardError::Terminal(error)) if is_gone(&error) => Ok(Exit::TerminalGone),
@@ -268,7 +284,6 @@ impl<F: Feed> Dashboard<F> {
     }
 
     fn carry_out(&mut self, effect: Effect) -> Result<Option<Exit>, DashboardError> {
-        let saver = self.options.saver.as_mut();
         match effect {
             Effect::Quit => return Ok(Some(Exit::Quit)),
             // Like the terminal's own Ctrl-Z, stops the whole foreground group, which includes this process.
@@ -278,27 +293,41 @@ impl<F: Feed> Dashboard<F> {
                 }
             }
             Effect::Redraw => self.screen.redraw()?,
-            Effect::ToggleRecording => {
-                let toggled = saver.toggle();
-                if let Ok(recording) = &toggled {
-                    update(&mut self.app, Message::Recording(recording.on));
-                }
-                update(&mut self.app, Message::Done(toggled.map(|recording| recording.text)));
-            }
-            Effect::SaveLast => {
-                update(&mut self.app, Message::Done(saver.save_last()));
-            }
-            Effect::Export { from, to } => {
-                update(&mut self.app, Message::Done(saver.export(from, to)));
-            }
-            Effect::Seek(_)
-            | Effect::SeekTick(_)
-            | Effect::StepTicks(_)
-            | Effect::SeekStall { .. }
-            | Effect::TogglePlay
-            | Effect::Pause
-            | Effect::SetSpeed(_) => self.feed.seek(&mut self.app, effect)?,
+            effect => perform(effect, &mut self.app, &mut self.feed, self.options.saver.as_mut())?,
         }
         Ok(None)
     }
+}
+
+/// Performs an effect that does not concern the terminal.
+fn perform(
+    effect: Effect,
+    app: &mut App,
+    feed: &mut impl Feed,
+    saver: &mut dyn Save,
+) -> Result<(), SourceError> {
+    match effect {
+        Effect::Quit | Effect::Suspend | Effect::Redraw => {}
+        Effect::ToggleRecording => {
+            let toggled = saver.toggle();
+            if let Ok(recording) = &toggled {
+                update(app, Message::Recording(recording.on));
+            }
+            update(app, Message::Done(toggled.map(|recording| recording.text)));
+        }
+        Effect::SaveLast => {
+            update(app, Message::Done(saver.save_last()));
+        }
+        Effect::Export { from, to } => {
+            update(app, Message::Done(saver.export(from, to)));
+        }
+        Effect::Seek(_)
+        | Effect::SeekTick(_)
+        | Effect::StepTicks(_)
+        | Effect::SeekStall { .. }
+        | Effect::TogglePlay
+        | Effect::Pause
+        | Effect::SetSpeed(_) => feed.seek(app, effect)?,
+    }
+    Ok(())
 }
