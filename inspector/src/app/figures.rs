@@ -19,8 +19,8 @@ use loop_traces::histogram::{Histogram, Percentiles};
 use loop_traces::loss::Missing;
 use loop_traces::summary::JobsSummary;
 use loop_traces::timeline::{
-    Cause, GcCheck, Impact, MissingSamples, PerSecond, QueueStats, RunStats, StreamEnd, TagStats, Timeline,
-    Unfinished, signal_name,
+    Cause, GcCheck, Impact, MissingSamples, PerSecond, QueueStats, RunStats, TagStats, Timeline, Unfinished,
+    signal_name,
 };
 
 use super::fold::Fold;
@@ -260,7 +260,7 @@ impl Figures {
     #[must_use]
     pub fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Self {
         let timeline = &fold.timeline;
-        let unfinished = timeline.unfinished(StreamEnd::Known);
+        let unfinished = timeline.unfinished_so_far();
         let missing = timeline.missing_with(&unfinished);
         let stalls = timeline.stall_figures(&unfinished, &missing);
         let by_loop = LoopFigures::all(timeline);
@@ -512,7 +512,7 @@ fn gc(timeline: &Timeline) -> GcFigures {
 #[cfg(test)]
 mod tests {
     use loop_probes::event::{Event, Outcome};
-    use loop_probes::ids::{SourceId, TaskId, TimerId};
+    use loop_probes::ids::{LabelId, SourceId, TaskId, TimerId};
     use loop_probes::recorder::Running;
     use loop_probes::stamped::Stamped;
     use loop_traces::timeline::TimelineConfig;
@@ -543,6 +543,35 @@ mod tests {
             assert_eq!((worst.tag, worst.count), (Tag(tag), u64::from(tag == 1)));
             let bounds = worst.run_ns.bounds.unwrap();
             assert!(bounds.max.lo >= 3_000 * MS && bounds.max.hi.is_none(), "{bounds:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_tick_runs_unseen_counts_once_it_may_be_a_stall() {
+        let event = |at_ms, event| Stamped { at: Timestamp(at_ms * MS), source: SourceId(1), event };
+        let (tag, outcome) = (Tag(1), Outcome::Done);
+        let ran = |at_ms, task| {
+            let start = Timestamp((at_ms - 1) * MS);
+            event(at_ms, Event::TaskRan { task: TaskId(task), tag, outcome, queued: start, start })
+        };
+        let (tick, start) = (1, Timestamp(MS));
+        let events = [
+            event(1, Event::TickStart { tick }),
+            ran(3, 1),
+            event(4, Event::TickEnd { tick, tasks_run: 1, start }),
+            event(5, Event::TickStart { tick: 2 }),
+            ran(7, 2),
+        ];
+        for (last_ms, is_open) in [(8, false), (15, false), (16, true)] {
+            let mut fold = Fold::new(TimelineConfig::default());
+            events
+                .iter()
+                .chain(&[event(last_ms, Event::Mark { label: LabelId(1) })])
+                .for_each(|event| fold.fold(event));
+            let figures = Figures::read(&fold, Timestamp(last_ms * MS), false, Order::default(), "");
+            let row = &figures.tags[0];
+            assert_eq!((row.count, row.run_ns.max), (2, Some(MS)));
+            assert_eq!(row.run_ns.bounds.is_some(), is_open, "at {last_ms} ms: {row:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::finding::{Finding, LookAt, Rule};
-use crate::timeline::{StreamEnd, UnfinishedTick};
+use crate::timeline::StreamEnd;
 use crate::units::{counted, duration, percent};
 
 /// A loop that is busy for less of the time has next to nothing to do.
@@ -84,9 +84,7 @@ impl Case<'_> {
             return Some(format!("nothing wrong was seen, but {ticks} incomplete"));
         }
         // A tick that has only just begun is no stall, whatever it does.
-        let limit_ns = timeline.config().stall_limit_ns;
-        let is_short = |tick: &UnfinishedTick| tick.busy_ns.saturating_add(tick.unknown_ns) <= limit_ns;
-        let are_short = !self.unfinished.ticks.is_empty() && self.unfinished.ticks.iter().all(is_short);
+        let are_short = self.unfinished.has_only_short_ticks(timeline.config().stall_limit_ns);
         let at_end = unseen && !are_short && self.unfinished.end != StreamEnd::Cut;
         at_end
             .then(|| "nothing wrong was seen, but what a tick does that has not ended is unknown".to_owned())

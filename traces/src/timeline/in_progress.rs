@@ -236,6 +236,12 @@ impl Unfinished {
         self.ticks.iter().filter(move |tick| tick.is_stall(limit_ns))
     }
 
+    /// Whether there are ticks, none of which can be a stall so far, whatever it does.
+    pub(crate) fn has_only_short_ticks(&self, limit_ns: u64) -> bool {
+        let is_short = |tick: &UnfinishedTick| tick.busy_ns.saturating_add(tick.unknown_ns) <= limit_ns;
+        !self.ticks.is_empty() && self.ticks.iter().all(is_short)
+    }
+
     /// The number of overdue timers that are later than `limit_ns`.
     #[must_use]
     pub fn late_timers(&self, limit_ns: u64) -> u64 {

@@ -360,6 +360,17 @@ impl Timeline {
         })
     }
 
+    /// Everything that has not ended in a stream that goes on, for figures that are refreshed all the time: what ticks may
+    /// be doing unseen counts only once one of them may be a stall. Others are over before anybody has read the figures.
+    #[must_use]
+    pub fn unfinished_so_far(&self) -> Unfinished {
+        let mut unfinished = self.unfinished(StreamEnd::Known);
+        if unfinished.has_only_short_ticks(self.config.stall_limit_ns) {
+            (unfinished.tasks_unseen, unfinished.in_ticks_unseen) = (0, 0);
+        }
+        unfinished
+    }
+
     /// Everything that has not ended, in a source that ended like `end`.
     #[must_use]
     pub fn unfinished(&self, end: StreamEnd) -> Unfinished {

@@ -2,9 +2,7 @@
 
 use loop_probes::ids::Timestamp;
 use loop_traces::histogram::Percentiles;
-use loop_traces::timeline::{
-    MissingSamples, PerSecond, SLOT_NS, Slot, StreamEnd, Timeline, Unfinished, utilization,
-};
+use loop_traces::timeline::{MissingSamples, PerSecond, SLOT_NS, Slot, Timeline, Unfinished, utilization};
 
 /// A loop with at least this many ticks per second is measured over the last second, a slower one over the whole
 /// window.
@@ -24,7 +22,7 @@ impl<'t> LoopFigures<'t> {
     /// The figures of each loop; empty if there is only one.
     pub(super) fn all(timeline: &'t Timeline) -> Vec<Self> {
         let each = timeline.separate_loops().map(|(_, timeline)| {
-            let unfinished = timeline.unfinished(StreamEnd::Known);
+            let unfinished = timeline.unfinished_so_far();
             let missing = timeline.missing_with(&unfinished);
             Self { timeline, unfinished, missing }
         });
@@ -112,7 +110,7 @@ mod tests {
             timeline.extend(&tick(2, number));
         }
         let now = Timestamp(3_000_000_000);
-        let unfinished = timeline.unfinished(StreamEnd::Known);
+        let unfinished = timeline.unfinished_so_far();
         let shown = rate_of_loops(&timeline, &unfinished, &LoopFigures::all(&timeline), now, false);
         assert!((shown.utilization - 1.0).abs() < 1e-9, "{shown:?}");
         assert!((shown.ticks - 200.0).abs() < 1.0, "those of both: {shown:?}");

@@ -73,7 +73,9 @@ fn distribution(
     );
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let missing = runs_missing(ran, stats.tag, &state.picture().timeline.missing());
+    let timeline = &state.picture().timeline;
+    let missing = timeline.missing_with(&timeline.unfinished_so_far());
+    let missing = runs_missing(ran, stats.tag, &missing);
     let shown = runs.run_ns.percentiles_missing(&missing);
     let noun = if shown.count == 1 { " run" } else { " runs" };
     pen.gap(1).put(&units::short_count(shown.count), theme.strong()).put(noun, theme.dim());
