@@ -19,21 +19,24 @@ pub(super) struct Period {
     pub(super) hits: Vec<usize>,
 }
 
+/// Most occurrences that are tried as the first of two that are one period apart.
+const ANCHORS_MAX: usize = 128;
+
 /// The period of `times_ns`, which ascend: most occurrences keep to it, and few of its places are without one. `None` if
-/// there is none. Compares each occurrence with the next few, so it takes the square of their number; stalls are kept by
-/// the dozen.
+/// there is none. Takes time in proportion to their number.
 pub(super) fn period(times_ns: &[u64]) -> Option<Period> {
     let apart = |first: usize| {
         (first + 1..times_ns.len().min(first + 2 + BETWEEN_MAX)).map(move |next| (first, next))
     };
-    let pairs = (0..times_ns.len()).flat_map(apart);
+    let anchors = (0..times_ns.len()).step_by(times_ns.len().div_ceil(ANCHORS_MAX).max(1));
+    let pairs = anchors.flat_map(apart);
     pairs.filter_map(|(first, next)| kept_from(times_ns, first, times_ns[next] - times_ns[first])).max_by_key(
         // Every second place of a period is one, too.
         |period| (period.hits.len(), period.ns),
     )
 }
 
-/// The occurrences that keep to a period of `ns` through the one at `anchor`, if they show it.
+/// The occurrences that keep to a period of about `ns` through the one at `anchor`, if they show it.
 fn kept_from(times_ns: &[u64], anchor: usize, ns: u64) -> Option<Period> {
     let (&first, &last) = (times_ns.first()?, times_ns.last()?);
     let slack = (ns / TOLERANCE).max(SLACK_NS_MIN);
@@ -41,12 +44,13 @@ fn kept_from(times_ns: &[u64], anchor: usize, ns: u64) -> Option<Period> {
     if ns <= 8 * slack {
         return None;
     }
-    let offset = |at: u64| {
-        let since = at.abs_diff(times_ns[anchor]) % ns;
-        since.min(ns - since)
-    };
-    let mut hits: Vec<usize> =
-        (0..times_ns.len()).filter(|place| offset(times_ns[*place]) <= slack).collect();
+    // Two occurrences show a period only about; over many, the error would add up.
+    let mut mean = (u128::from(ns), 1);
+    let mut keeps = |place: usize| keeps_to(&mut mean, times_ns[place].abs_diff(times_ns[anchor]), slack);
+    let ahead: Vec<usize> = (anchor + 1..times_ns.len()).filter(|place| keeps(*place)).collect();
+    let behind: Vec<usize> = (0..anchor).rev().filter(|place| keeps(*place)).collect();
+    let mut hits: Vec<usize> = behind.into_iter().rev().chain([anchor]).chain(ahead).collect();
+    let ns = u64::try_from(mean.0 / mean.1).ok()?.max(1);
     // Two at one place are one.
     hits.dedup_by(|next, kept| times_ns[*next] - times_ns[*kept] <= 2 * slack);
     let places = (last - first) / ns + 1;
@@ -58,6 +62,20 @@ fn kept_from(times_ns: &[u64], anchor: usize, ns: u64) -> Option<Period> {
         (last - first) / periods.max(1)
     };
     shows.then(|| Period { ns: whole(&hits), hits })
+}
+
+/// Whether something `since_ns` after or before the anchor lies at a place of the period. If so, `mean`, which is the time
+/// that a number of periods took so far, becomes that of the periods since the anchor.
+fn keeps_to(mean: &mut (u128, u128), since_ns: u64, slack: u64) -> bool {
+    let (total, periods) = *mean;
+    let since = u128::from(since_ns);
+    let places = (since * periods + total / 2) / total;
+    let keeps = (places * total / periods).abs_diff(since) <= u128::from(slack);
+    // At the anchor itself there is nothing to learn.
+    if keeps && places >= periods {
+        *mean = (since, places);
+    }
+    keeps
 }
 
 #[cfg(test)]
@@ -78,6 +96,8 @@ mod tests {
         assert_eq!(found(&[1_000, 1_632, 2_000, 2_999, 3_071, 3_946, 4_000, 5_000, 6_000]), Some((1_000, 6)));
         assert_eq!(found(&[0, 1_000, 2_000, 4_000, 5_000, 6_000]), Some((1_000, 6)), "one is missing");
         assert_eq!(found(&(0..64).map(|number| number * 20).collect::<Vec<_>>()), Some((20, 64)));
+        let alternating = (0..5_000).map(|number| number * 60_000 + number % 2 * 26).collect::<Vec<_>>();
+        assert_eq!(found(&alternating), Some((60_000, 5_000)), "errors do not add up");
     }
 
     #[test]
