@@ -265,6 +265,18 @@ fn every_stall_has_its_breakdown_on_request() {
         let ns = stall["blame"].as_array().unwrap().iter().filter_map(|line| line["ns"].as_u64());
         assert_eq!(Some(ns.sum::<u64>()), stall["run_ns"].as_u64(), "{stall}");
     }
+    // However many are listed, the diagnosis is of all of them.
+    for options in [&["--stalls", "3"][..], &[], &["--stalls", "10000"]] {
+        let report = place.json(&[&["report", text(&trace), "--json"][..], options].concat());
+        let said = "slow blocks the loop for about 11.0ms every 50.0ms";
+        assert_eq!(
+            (&report["diagnosis"]["text"], &report["diagnosis"]["count"]),
+            (&said.into(), &200.into())
+        );
+    }
+    let worst = all.iter().filter_map(|stall| stall["run_ns"].as_u64()).max();
+    let few = stalls(&["--stalls", "3"]);
+    assert_eq!(few.iter().filter_map(|stall| stall["run_ns"].as_u64()).max(), worst, "{few:?}");
     let page = place.succeed(&["report", text(&trace)]);
     assert!(page.contains("and 190 more: report --json --stalls 200 has their breakdowns"), "{page}");
     assert!(page.contains("microtasks  run of") || !page.contains("microtasksrun"), "{page}");

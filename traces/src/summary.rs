@@ -161,6 +161,15 @@ pub struct SuspendedSummary {
 }
 
 impl Summary {
+    /// Reduces the list of stalls to the latest `most`, of which the last gives way to the worst one.
+    pub fn shorten_stalls(&mut self, most: usize) {
+        let worst = (0..self.stalls.len()).max_by_key(|place| self.stalls[*place].run_ns);
+        if let Some(worst) = worst.filter(|worst| (most..self.stalls.len()).contains(worst) && most > 0) {
+            self.stalls.swap(most - 1, worst);
+        }
+        self.stalls.truncate(most);
+    }
+
     /// The summary of one loop: with its figures, and lists reduced to its entries. `None` if no loop has that name, as in
     /// any summary that an older version saved without loops.
     #[must_use]

@@ -40,23 +40,29 @@ pub(super) fn print(
     global: &Global,
 ) -> Result<(), CommandError> {
     let source = input.source();
-    let config = saver(kept, json, TimelineConfig::of(source.metadata()));
+    let config = saver(kept, TimelineConfig::of(source.metadata()));
     let timeline = fold(source, config)?;
     for warning in input.warnings() {
         warn(&warning);
     }
-    summary::print(&timeline, input.source(), json, global)
+    let mut summary = Summary::new(input.source(), &timeline);
+    if json {
+        summary.shorten_stalls(kept.stalls.into());
+    }
+    summary::show(&summary, None, json, global)
 }
 
-fn saver(kept: &ListLimits, json: bool, config: TimelineConfig) -> TimelineConfig {
-    // Text shows only the worst stalls, so it needs all of them to choose from.
-    let stalls = if json { kept.stalls } else { STALLS_MAX };
-    TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: stalls.into(), ..config }
+/// Text lists the worst stalls, and the diagnosis looks at all of them, however many JSON lists.
+fn saver(kept: &ListLimits, config: TimelineConfig) -> TimelineConfig {
+    TimelineConfig { late_kept: kept.late_timers.into(), stalls_kept: STALLS_MAX.into(), ..config }
 }
 
 fn gated(args: &ReportArgs, file: &Path, json: bool, global: &Global) -> Result<(), CommandError> {
     let gates = gates::read(file, Bounds::OfOneRun)?;
-    let read = runs::read_with_limits(&args.input, |config| saver(&args.kept, json, config))?;
+    let mut read = runs::read_with_limits(&args.input, |config| saver(&args.kept, config))?;
+    if json {
+        read.run.summary.shorten_stalls(args.kept.stalls.into());
+    }
     read.warnings.iter().for_each(|warning| warn(warning));
     let judged: Result<Vec<Judgement>, _> = gates.iter().map(|gate| gate.judge(&read.run)).collect();
     let judged = judged.map_err(|error| CommandError::Usage(format!("{}: {error}", printable_path(file))))?;

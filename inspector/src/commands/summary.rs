@@ -81,7 +81,12 @@ pub(super) fn page(summary: &Summary, theme: Theme) -> String {
     text::page(&report::text_within(summary, stdout::width()), theme)
 }
 
-fn show(summary: &Summary, served: Option<&Served>, json: bool, global: &Global) -> Result<(), CommandError> {
+pub(super) fn show(
+    summary: &Summary,
+    served: Option<&Served>,
+    json: bool,
+    global: &Global,
+) -> Result<(), CommandError> {
     if !json {
         let footer = served.map(|served| format!("\n{}\n", self::served(served))).unwrap_or_default();
         return stdout::print(&(page(summary, drawing::theme(global)) + &footer));
