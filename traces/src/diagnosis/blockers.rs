@@ -1,6 +1,7 @@
 //! Causes that block the loop: whose single runs are long enough to be stalls, or to delay others.
 
 use loop_probes::ids::{SourceId, Timestamp};
+use loop_probes::recorder::Running;
 
 use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
@@ -158,7 +159,9 @@ impl Case<'_> {
         });
         let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns).filter_map(|tick| {
             let main = MainCause::of(&self.timeline.blame_unfinished(tick))?;
-            Some((main, Blocked { source: tick.source, at: tick.start, run_ns: main.ns, is_open: true }))
+            // What blocked most may have ended, and something else keeps the tick from its end.
+            let is_open = self.running_in(tick).besides.is_none();
+            Some((main, Blocked { source: tick.source, at: tick.start, run_ns: main.ns, is_open }))
         });
         let mut all: Vec<(MainCause, Blocked)> = ended.chain(open).collect();
         all.sort_by_key(|(_, blocked)| blocked.at);
@@ -187,10 +190,13 @@ impl Case<'_> {
     /// Stalls of one cause.
     fn blocks(&self, cause: Cause, stalls: &[Blocked]) -> Finding {
         let who = cause.describe(&self.timeline.labels);
-        let times: Vec<u64> = stalls.iter().map(|stall| stall.at.as_ns()).collect();
+        // The stalls between the worst one and these may not be kept.
+        let apart = self.timeline.stalls.worst_apart().map(|stall| stall.tick.start);
+        let latest = &stalls[usize::from(stalls.first().is_some_and(|stall| Some(stall.at) == apart))..];
+        let times: Vec<u64> = latest.iter().map(|stall| stall.at.as_ns()).collect();
         let period = period(&times);
         let typical: Vec<&Blocked> = match &period {
-            Some(period) => period.hits.iter().map(|hit| &stalls[*hit]).collect(),
+            Some(period) => period.hits.iter().map(|hit| &latest[*hit]).collect(),
             None => stalls.iter().collect(),
         };
         let is_open = stalls.last().is_some_and(|last| last.is_open);
@@ -303,19 +309,22 @@ impl Case<'_> {
     pub(super) fn hang(&self) -> Option<Finding> {
         let tick = self.unfinished.stalls(self.stuck_ns()).max_by_key(|tick| tick.busy_ns)?;
         let first = self.timeline.first_at().unwrap_or_default();
-        let (who, run_ns, since) = self.running_in(tick);
-        let subject = who.clone().unwrap_or_else(|| "The loop".to_owned());
-        let lasts = duration(run_ns);
-        let begun = position(since.ns_since(first));
-        let ran = match self.unfinished.end {
-            StreamEnd::Known => format!("has been running for at least {lasts}"),
-            StreamEnd::Died => format!("had been running for at least {lasts} when the process died"),
-            StreamEnd::Cut => format!("had been running for at least {lasts} when the recording ends"),
+        let InProgress { who, subject, run_ns, since, besides } = self.running_in(tick);
+        let (lasts, begun) = (duration(run_ns), position(since.ns_since(first)));
+        let (has, when) = match self.unfinished.end {
+            StreamEnd::Known => ("has", ""),
+            StreamEnd::Died => ("had", " when the process died"),
+            StreamEnd::Cut => ("had", " when the recording ends"),
         };
-        let sentence = format!("{subject} {ran}, since {begun}");
+        let is = if besides.is_some() { "busy" } else { "running" };
+        let besides = besides.unwrap_or_default();
+        let sentence =
+            format!("{subject} {has} been {is} for at least {lasts}{when}, since {begun}{besides}");
         let overdue =
             self.unfinished.timers.iter().filter(|timer| timer.source == tick.source).count() as u64;
-        let waiting = self.unfinished.waiting.iter().filter(|task| task.source == tick.source).count() as u64;
+        let runs = |task| self.unfinished.tasks.iter().any(|running| running.task == task);
+        let waiting = self.unfinished.waiting.iter();
+        let waiting = waiting.filter(|task| task.source == tick.source && !runs(task.task)).count() as u64;
         let parts = [
             (overdue, counted(overdue, "timer is overdue", "timers are overdue")),
             (waiting, counted(waiting, "task waits", "tasks wait")),
@@ -334,20 +343,49 @@ impl Case<'_> {
         })
     }
 
-    /// What runs in an unfinished tick, for how long at least, and since when: its task, or all of the tick.
-    fn running_in(&self, tick: &UnfinishedTick) -> (Option<String>, u64, Timestamp) {
+    /// What goes on in an unfinished tick: what runs now, if it took most of the tick, or else the whole tick.
+    fn running_in(&self, tick: &UnfinishedTick) -> InProgress {
         let tasks = self.unfinished.tasks.iter().chain(&self.unfinished.callbacks);
-        let innermost = tasks.filter(|task| task.source == tick.source).max_by_key(|task| task.start);
-        match innermost {
-            Some(task) if task.run_ns() >= tick.busy_ns / 2 => {
-                (Some(self.timeline.labels.tag(task.tag).into_owned()), task.run_ns(), task.start)
-            }
-            _ => {
-                let main = MainCause::of(&self.timeline.blame_unfinished(tick));
-                (main.map(|main| main.cause.describe(&self.timeline.labels)), tick.busy_ns, tick.start)
-            }
+        let task = tasks.filter(|task| task.source == tick.source).max_by_key(|task| task.start);
+        let task =
+            task.map(|task| (self.timeline.labels.tag(task.tag).into_owned(), task.run_ns(), task.start));
+        let is_most = |run_ns: u64| run_ns >= tick.busy_ns / 2;
+        if let Some((tag, run_ns, since)) = task.clone().filter(|(_, run_ns, _)| is_most(*run_ns)) {
+            return InProgress { who: Some(tag.clone()), subject: tag, run_ns, since, besides: None };
+        }
+        let main = MainCause::of(&self.timeline.blame_unfinished(tick));
+        let main = main.map(|main| main.cause.describe(&self.timeline.labels));
+        if let Some((Running::Phase(phase), since)) = tick.running
+            && is_most(tick.running_ns())
+        {
+            let subject = main.clone().unwrap_or_else(|| format!("phase {phase}"));
+            return InProgress { who: main, subject, run_ns: tick.running_ns(), since, besides: None };
+        }
+        let most = main.as_ref().map_or_else(String::new, |main| format!(", most of it in {main}"));
+        let is_then =
+            if self.unfinished.end == StreamEnd::Known { "is running now" } else { "was running then" };
+        let now = task.as_ref().map_or_else(String::new, |(tag, run_ns, _)| {
+            format!("; {tag} {is_then}, for at least {}", duration(*run_ns))
+        });
+        InProgress {
+            who: main.or(task.map(|(tag, ..)| tag)),
+            subject: "The loop".to_owned(),
+            run_ns: tick.busy_ns,
+            since: tick.start,
+            besides: Some(most + &now),
         }
     }
+}
+
+/// What an unfinished tick does.
+struct InProgress {
+    who: Option<String>,
+    subject: String,
+    /// How long it has been going on at least.
+    run_ns: u64,
+    since: Timestamp,
+    /// If no single thing took most of the tick, what else is known of it.
+    besides: Option<String>,
 }
 
 /// Whether a cause has runs that block the loop. Time in the system and in many short runs has rules of its own.

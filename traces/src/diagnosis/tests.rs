@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use loop_probes::event::{Event, LabelKind, Phase, RunningKind};
+use loop_probes::event::{Event, LabelKind, Phase, RunningKind, WorkerPhase};
 use loop_probes::ids::{NonMax, SourceId, Tag, TaskId, TimerId};
 use loop_probes::stamped::Stamped;
 use loop_probes::text::Text;
@@ -11,12 +11,13 @@ use loop_probes::{event::Outcome, ids::Timestamp};
 use super::*;
 use crate::reader::TraceReader;
 use crate::source::{EventSource, SourceState};
+use crate::timeline::TimelineConfig;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
 fn folded(events: &[Stamped]) -> Timeline {
-    let mut timeline = Timeline::new(crate::timeline::TimelineConfig::default());
+    let mut timeline = Timeline::new(TimelineConfig::default());
     timeline.extend(events);
     timeline
 }
@@ -232,6 +233,61 @@ fn a_tick_that_does_not_end_is_a_hang() {
 }
 
 #[test]
+fn what_has_ended_is_not_what_runs_in_a_hang() {
+    let begin = |made: &mut Made, ran_ms: u64| {
+        made.at(SECOND, Event::TickStart { tick: 11 });
+        let (start, outcome) = (Timestamp(2 * SECOND), Outcome::Done);
+        let ran = Event::TaskRan { task: TaskId(90), tag: Tag(1), outcome, queued: start, start };
+        made.at(SECOND + ran_ms * MS, ran);
+    };
+    let running = |since_ms: u64| {
+        let (what, tag, task) = (RunningKind::Task, Tag(2), Some(TaskId(91)));
+        let since = Timestamp(2 * SECOND + since_ms * MS);
+        Event::Running { what, tag, phase: None, task, deadline: None, since }
+    };
+    // Most of the tick was another task, which has ended.
+    let mut made = ordinary();
+    begin(&mut made, 400);
+    made.at(SECOND + 650 * MS, running(400));
+    let seen = made.diagnosis(StreamEnd::Known);
+    let text = "The loop has been busy for at least 650ms, since 00:01.000, most of it in Report; tag 2 is running now, for \
+                at least 250ms";
+    assert_eq!((&*seen.text, seen.rule, seen.who.as_deref()), (text, Rule::Hang, Some("Report")));
+    // Most of it is what runs now.
+    let mut made = ordinary();
+    begin(&mut made, 200);
+    made.at(SECOND + 650 * MS, running(200));
+    let seen = made.diagnosis(StreamEnd::Known);
+    assert_eq!(seen.text, "tag 2 has been running for at least 450ms, since 00:01.200");
+    // A stall that is no hang yet: what blocked most has ended.
+    let mut made = ordinary();
+    begin(&mut made, 45);
+    made.at(SECOND + 55 * MS, running(45));
+    let seen = made.diagnosis(StreamEnd::Known);
+    assert!(seen.text.starts_with("Report blocked the loop once, for 45.0ms at 00:01.000"), "{}", seen.text);
+    // Nobody knows what runs now.
+    let mut made = ordinary();
+    begin(&mut made, 700);
+    let wake = Event::Wake { from: None, coalesced: 0 };
+    made.at(SECOND + 710 * MS, wake);
+    let seen = made.diagnosis(StreamEnd::Died);
+    let text = "The loop had been busy for at least 710ms when the process died, since 00:01.000, most of it in Report";
+    assert_eq!((&*seen.text, seen.who.as_deref()), (text, Some("Report")));
+}
+
+#[test]
+fn a_period_is_seen_among_the_latest_stalls_although_the_worst_is_long_ago() {
+    let mut made = Made::default();
+    let kept = TimelineConfig::default().stalls_kept as u64;
+    for second in 0..2 * kept {
+        made.tick(second * SECOND, if second == 3 { 90 * MS } else { 30 * MS });
+    }
+    let seen = made.diagnosis(StreamEnd::Known);
+    assert_eq!(seen.rule, Rule::PeriodicBlocker, "{}", seen.text);
+    assert!(seen.text.starts_with("Report blocks the loop for about 30.0ms every 1.00s"), "{}", seen.text);
+}
+
+#[test]
 fn of_several_loops_the_sentence_names_the_one_it_means() {
     let mut made = ordinary();
     made.tick(2 * SECOND, 30 * MS);
@@ -319,6 +375,16 @@ fn a_pool_whose_jobs_do_not_end_is_stuck() {
     flows.tick(3 * SECOND, MS);
     flows.at(3_002 * MS, ended(100, 0));
     assert!(!flows.diagnosis(StreamEnd::Known).text.contains("stuck"));
+}
+
+#[test]
+fn a_collection_that_stops_the_agenda_and_does_not_end_is_named() {
+    let mut made = ordinary();
+    for worker in 0..2 {
+        made.at(SECOND, Event::WorkerState { worker, from: WorkerPhase::Idle, to: WorkerPhase::Gc });
+    }
+    made.tick(SECOND + 20 * MS, MS);
+    assert!(!made.diagnosis(StreamEnd::Known).rule.is_fault());
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::case::{Case, MainCause};
 use super::finding::{Finding, LookAt, Rule};
 use crate::histogram::Histogram;
-use crate::timeline::{Cause, Impact, SLOT_NS, Waiter};
+use crate::timeline::{Cause, Impact, SLOT_NS, StreamEnd, Waiter};
 use crate::units::{count, counted, duration};
-use loop_probes::event::Queue;
-use loop_probes::ids::Tag;
+use loop_probes::event::{Queue, WorkerPhase};
+use loop_probes::ids::{Tag, Timestamp};
 
 /// Fewest runs that are many.
 const RUNS_MIN: u64 = 20;
@@ -177,6 +177,39 @@ impl Case<'_> {
 
     /// An agenda in which a tasklet waits for long.
     pub(super) fn agenda(&self) -> Option<Finding> {
+        self.agenda_waits().or_else(|| self.agenda_stopped())
+    }
+
+    /// Workers of the agenda that have stopped for a collection, which does not end.
+    fn agenda_stopped(&self) -> Option<Finding> {
+        let (workers, now) = (self.timeline.agenda.workers(), self.timeline.last_at()?);
+        let stopped = workers.iter().filter_map(|worker| {
+            let (phase, since) = worker.state?;
+            (phase == WorkerPhase::Gc).then_some(since)
+        });
+        let stopped: Vec<Timestamp> = stopped.collect();
+        let since = stopped.iter().copied().min()?;
+        let stopped_ns = now.ns_since(since);
+        if stopped_ns <= self.stuck_ns() {
+            return None;
+        }
+        let are = if self.unfinished.end == StreamEnd::Known { "are" } else { "were" };
+        let text = format!(
+            "{} of {} {are} stopped for a collection, for at least {}",
+            count(stopped.len() as u64),
+            counted(workers.len() as u64, "agenda worker", "agenda workers"),
+            duration(stopped_ns)
+        );
+        Some(Finding {
+            count: Some(1),
+            run_ns: Some(stopped_ns),
+            since: Some(since),
+            ..Finding::new(Rule::AgendaSaturated, text, stopped_ns, Some(LookAt::Agenda))
+        })
+    }
+
+    /// Tasklets that have waited for long.
+    fn agenda_waits(&self) -> Option<Finding> {
         let (agenda, now) = (&self.timeline.agenda, self.timeline.last_at()?);
         let oldest = agenda.priorities.iter().filter_map(|stats| {
             let waits_ns = agenda.oldest_waiting_ns(stats.priority, now, self.unfinished.end)?;

@@ -34,16 +34,29 @@ pub struct Stalls {
     /// The busy time of the worst stall, which is always kept.
     worst_ns: u64,
     kept: Recent<Stall>,
+    /// Whether the oldest one is only kept because it is the worst: others after it are not.
+    is_worst_apart: bool,
 }
 
 impl Stalls {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
-        Self { count: 0, busy_ns: 0, worst_ns: 0, kept: Recent::new(config.stalls_kept) }
+        Self {
+            count: 0,
+            busy_ns: 0,
+            worst_ns: 0,
+            kept: Recent::new(config.stalls_kept),
+            is_worst_apart: false,
+        }
     }
 
     /// The kept stalls, newest first: the most recent ones, and the worst of all.
     pub fn newest_first(&self) -> impl ExactSizeIterator<Item = &Stall> + '_ {
         self.kept.iter().rev()
+    }
+
+    /// The worst stall, if it is kept although stalls after it are not.
+    pub(crate) fn worst_apart(&self) -> Option<&Stall> {
+        self.kept.oldest().filter(|_| self.is_worst_apart)
     }
 
     /// The worst stall; of equals, the first.
@@ -74,7 +87,9 @@ impl Stalls {
         if self.kept.len() == self.kept.limit() {
             let worst_is_oldest =
                 self.kept.oldest().is_some_and(|oldest| oldest.tick.busy_ns == self.worst_ns);
-            if worst_is_oldest && self.worst_ns >= stall.tick.busy_ns && self.kept.limit() > 1 {
+            self.is_worst_apart =
+                worst_is_oldest && self.worst_ns >= stall.tick.busy_ns && self.kept.limit() > 1;
+            if self.is_worst_apart {
                 self.kept.remove(1);
             }
         }
